@@ -1,0 +1,97 @@
+"""The errors that ckpttool raises: data about what is wrong, put into words at the edge.
+
+Three things are kept apart: a file that breaks its format (:class:`MalformedError`), a file
+about which nothing can be said (:class:`UnreadableError`, :class:`UnsupportedError`) and a
+caller's mistake (:class:`UsageError`, a ``ValueError``). Findings are values, not errors.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckpttool.text import printable
+
+if TYPE_CHECKING:
+    from ckpttool.rules import Rule
+
+
+class CkpttoolError(Exception):
+    """Root of all errors raised on purpose.
+
+    Attributes:
+        message: what is wrong, in one line, without the place.
+        rule: the rule broken, or ``None`` for a caller's mistake.
+        path: the file, as the caller named it.
+        member: the member of the container (``archive/data.pkl``) that the offset counts in.
+        tensor: the tensor concerned.
+        offset: where, in bytes from the start of ``member`` (or of the file without one).
+        expected, found: the two sides of a broken comparison.
+        fix: what the reader can do about it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        rule: Rule | None = None,
+        *,
+        path: str | None = None,
+        member: str | None = None,
+        tensor: str | None = None,
+        offset: int | None = None,
+        expected: object = None,
+        found: object = None,
+        fix: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.rule = rule
+        self.path = path
+        self.member = member
+        self.tensor = tensor
+        self.offset = offset
+        self.expected = expected
+        self.found = found
+        self.fix = fix
+
+    def detail(self) -> str:
+        """Return place, message, expected and found in one printable line, without the path."""
+        place = []
+        if self.member is not None:
+            place.append(f"in {printable(self.member)}")
+        if self.tensor is not None:
+            place.append(f"tensor {printable(self.tensor)}")
+        if self.offset is not None:
+            place.append(f"at byte {self.offset:,}")
+        line = f"{', '.join(place)}: {self.message}" if place else self.message
+        if self.expected is not None or self.found is not None:
+            both = [
+                f"{word} {printable(str(value))}"
+                for word, value in (("expected", self.expected), ("found", self.found))
+                if value is not None
+            ]
+            line += f" ({', '.join(both)})"
+        return line
+
+    def __str__(self) -> str:
+        line = self.detail()
+        if self.path is not None:
+            line = f"{printable(self.path)}: {line}"
+        if self.rule is not None:
+            line = f"{line} [{self.rule.code}]"
+        return f"{line}. {self.fix}" if self.fix else line
+
+
+class MalformedError(CkpttoolError):
+    """The file breaks the rules of its format, or is not safe to read: a failure."""
+
+
+class UnreadableError(CkpttoolError):
+    """The file is missing, cannot be opened, or changed while it was read: cannot tell."""
+
+
+class UnsupportedError(CkpttoolError):
+    """The file is of an unknown or unsupported kind: cannot tell."""
+
+
+class UsageError(CkpttoolError, ValueError):
+    """The caller asked for something that does not exist, a wrapper key say."""

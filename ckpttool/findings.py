@@ -1,0 +1,81 @@
+"""Findings and the report: what every check yields and every reporter gets. Plain values."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckpttool.rules import Rule, Severity
+
+if TYPE_CHECKING:
+    from ckpttool.errors import CkpttoolError
+
+
+class Verdict(Enum):
+    """The three outcomes. The value is the word in reports."""
+
+    PASS = "pass"  # noqa: S105 (not a password)
+    FAIL = "fail"
+    CANNOT_TELL = "cannot-tell"
+
+    @property
+    def exit_code(self) -> int:
+        """The process's exit status for this outcome: 0, 1, 2."""
+        return list(Verdict).index(self)
+
+
+class Finding(NamedTuple):
+    """One thing found, as data.
+
+    Attributes:
+        rule: what was broken.
+        message: one line of raw text; a reporter escapes what it prints.
+        severity: the rule's own unless an option changes it.
+        tensor: the tensor, or several in the short form of :mod:`ckpttool.names`.
+        expected, found: the two sides, as text.
+        fix: what to do about it.
+    """
+
+    rule: Rule
+    message: str
+    severity: Severity
+    tensor: str | None = None
+    expected: str | None = None
+    found: str | None = None
+    fix: str | None = None
+
+
+def finding(
+    rule: Rule,
+    message: str,
+    *,
+    severity: Severity | None = None,
+    tensor: str | None = None,
+    expected: object = None,
+    found: object = None,
+    fix: str | None = None,
+) -> Finding:
+    """Return a finding of ``rule``, with the rule's severity unless another is given."""
+    return Finding(
+        rule,
+        message,
+        severity or rule.severity,
+        tensor,
+        None if expected is None else str(expected),
+        None if found is None else str(found),
+        fix,
+    )
+
+
+def finding_from(error: CkpttoolError) -> Finding:
+    """Return the finding that an error amounts to; the error must name its rule."""
+    if error.rule is None:
+        raise ValueError(f"not a finding but a caller's mistake: {error}")
+    return finding(
+        error.rule,
+        error.detail(),
+        tensor=error.tensor,
+        expected=error.expected,
+        found=error.found,
+        fix=error.fix,
+    )

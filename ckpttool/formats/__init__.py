@@ -1,0 +1,84 @@
+"""Opening a checkpoint: the content decides the format, never the extension.
+
+A format is a module with ``matches(head) -> bool``, told the first :data:`HEAD` bytes, and
+``read(source, wrapper) -> Checkpoint``, and a line in :data:`FORMATS`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from ckpttool import rules
+from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.formats import safetensors, sharded, torch_legacy, torch_tar, torch_zip
+from ckpttool.sources import FileSource, read
+
+if TYPE_CHECKING:
+    from ckpttool.tensors import Checkpoint
+
+#: Bytes from the start of the file that decide the format; the tar magic ends at 263.
+HEAD = 512
+
+
+class Format(Protocol):
+    """What a format module offers."""
+
+    @staticmethod
+    def matches(head: bytes) -> bool:
+        """Whether a file that starts with ``head`` is of this format."""
+
+    @staticmethod
+    def read(source: FileSource, wrapper: str | None) -> Checkpoint:
+        """Catalogue the file. ``wrapper`` is the dotted key asked for, ``None`` to choose."""
+
+
+#: Asked in this order. The legacy stream comes last: it has the weakest signature.
+FORMATS: tuple[Format, ...] = (torch_zip, torch_tar, sharded, safetensors, torch_legacy)
+
+
+def open_checkpoint(path: str, wrapper: str | None = None) -> Checkpoint:
+    """Open a checkpoint of any known container without executing anything in it.
+
+    Only headers and the pickle are read; the tensors' bytes stay where they are. Use the
+    result in a ``with`` block, or call its ``close``.
+
+    Args:
+        path: a ``.pth`` (zip, legacy or tar), a ``.safetensors`` file or a shard index.
+        wrapper: the dotted key of the state dict to take (``model_ema``); ``None`` takes the
+            one that the content suggests, ``""`` the root.
+
+    Raises:
+        MalformedError: the file breaks its format or is not safe to read.
+        UnreadableError: missing, not a regular file, not permitted, or changed meanwhile.
+        UnsupportedError: of a kind that is not known or not supported.
+        UsageError: there is no state dict under ``wrapper``.
+    """
+    source = FileSource(path)
+    try:
+        return _format_of(source).read(source, wrapper)
+    except CkpttoolError as error:
+        source.close()
+        if error.path is None:
+            error.path = path
+        raise
+    except BaseException:
+        source.close()
+        raise
+
+
+def _format_of(source: FileSource) -> Format:
+    if source.size == 0:
+        raise MalformedError("the file is empty", rules.TRUNCATED)
+    head = read(source, 0, min(HEAD, source.size))
+    for candidate in FORMATS:
+        if candidate.matches(head):
+            return candidate
+    # Nothing matched. The name only chooses which error explains it best.
+    if source.name.endswith(".safetensors"):
+        return safetensors
+    raise UnsupportedError(
+        "the content is of no known checkpoint format",
+        rules.UNKNOWN_FORMAT,
+        found=f"first bytes {head[:8]!r}",
+        fix="Name a .pth written by torch.save, a .safetensors file or a shard index.",
+    )

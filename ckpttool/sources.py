@@ -1,0 +1,178 @@
+"""Byte sources: where a checkpoint's bytes lie, read by position and never mapped.
+
+A mapped file that is truncated by somebody else kills the process with SIGBUS; a positional
+read only comes back short, and that is an error with a place.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import NamedTuple, Protocol
+
+from ckpttool import rules
+from ckpttool.errors import UnreadableError
+
+
+class Identity(NamedTuple):
+    """What a file is known by: device, inode, size in bytes, time of change in ns."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+
+
+class ByteSource(Protocol):
+    """A run of bytes of known size that can be read at any position."""
+
+    @property
+    def name(self) -> str:
+        """What to call the source in messages; for a file, its path."""
+
+    @property
+    def size(self) -> int:
+        """Size in bytes, fixed when the source was opened."""
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill ``buffer`` with the bytes from ``offset``; raises UnreadableError if it can't."""
+
+    def check_unchanged(self) -> None:
+        """Raise UnreadableError if the bytes are no longer those that were opened."""
+
+    def close(self) -> None:
+        """Release what the source holds; reading afterwards is an error."""
+
+
+def read(source: ByteSource, offset: int, length: int) -> bytes:
+    """Return ``length`` bytes from ``offset``. The caller has checked them against the size."""
+    buffer = bytearray(length)
+    source.read_into(offset, memoryview(buffer))
+    return bytes(buffer)
+
+
+class FileSource:
+    """A regular file, opened once and read with ``pread``, from any thread.
+
+    Raises:
+        UnreadableError: the path is missing, not permitted, or no regular file. A FIFO,
+            a device or a socket is refused without waiting for it.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.name = path
+        # O_NONBLOCK: opening a FIFO that nobody writes would hang. It means nothing to files.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        try:
+            # The kind is asked before opening, because opening some devices acts on them,
+            # and again after, because what the name stands for may have been swapped.
+            _require_regular(os.stat(path), path)  # noqa: PTH116 (one call, no Path needed)
+            self._fd = os.open(path, flags | getattr(os, "O_CLOEXEC", 0))
+        except (OSError, ValueError) as error:
+            raise _unreadable(path, error) from error
+        try:
+            status = os.fstat(self._fd)
+            _require_regular(status, path)
+        except BaseException:
+            os.close(self._fd)
+            raise
+        self.identity = _identity(status)
+        self.size = status.st_size
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill ``buffer`` from ``offset``.
+
+        Raises:
+            UnreadableError: an I/O error, or the file ended early: it was cut while open.
+        """
+        done = 0
+        while done < len(buffer):
+            try:
+                got = _read_at(self._fd, buffer[done:], offset + done)
+            except OSError as error:
+                raise _unreadable(self.name, error, offset + done) from error
+            if got == 0:
+                raise self._changed(offset + done)
+            done += got
+
+    def check_unchanged(self) -> None:
+        """Raise UnreadableError if size or time of change differ from when it was opened."""
+        if _identity(os.fstat(self._fd)) != self.identity:
+            raise self._changed(None)
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __del__(self) -> None:
+        if getattr(self, "_fd", -1) >= 0:
+            self.close()
+
+    def _changed(self, offset: int | None) -> UnreadableError:
+        status = os.fstat(self._fd)
+        return UnreadableError(
+            "the file changed while it was being read",
+            rules.CHANGED,
+            path=self.name,
+            offset=offset,
+            expected=f"{self.size:,} bytes as when it was opened",
+            found=f"{status.st_size:,} bytes, or another time of change",
+            fix="Run again when nothing writes to the file.",
+        )
+
+
+def _identity(status: os.stat_result) -> Identity:
+    return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _require_regular(status: os.stat_result, path: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise UnreadableError(
+            f"not a regular file but {_kind(status.st_mode)}",
+            rules.UNREADABLE,
+            path=path,
+            fix="Name a checkpoint file.",
+        )
+
+
+def _kind(mode: int) -> str:
+    kinds = {
+        stat.S_IFDIR: "a directory",
+        stat.S_IFIFO: "a FIFO",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a character device",
+        stat.S_IFBLK: "a block device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "a special file")
+
+
+def _unreadable(path: str, error: Exception, offset: int | None = None) -> UnreadableError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return UnreadableError(f"cannot be read: {reason}", rules.UNREADABLE, path=path, offset=offset)
+
+
+if hasattr(os, "preadv"):
+
+    def _read_at(fd: int, buffer: memoryview, offset: int) -> int:
+        return os.preadv(fd, [buffer], offset)
+
+elif hasattr(os, "pread"):
+
+    def _read_at(fd: int, buffer: memoryview, offset: int) -> int:
+        data = os.pread(fd, len(buffer), offset)
+        buffer[: len(data)] = data
+        return len(data)
+
+else:  # Windows has no positional read: seek and read under one lock
+    from threading import Lock
+
+    _seek_lock = Lock()
+
+    def _read_at(fd: int, buffer: memoryview, offset: int) -> int:
+        with _seek_lock:
+            os.lseek(fd, offset, os.SEEK_SET)
+            data = os.read(fd, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)

@@ -1,0 +1,231 @@
+"""The catalogue: dtypes, extents, tensors, checkpoints. Values only; no byte is read here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckpttool.sources import ByteSource
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class DType(NamedTuple):
+    """An element type.
+
+    ``name`` is torch's name, ``bits`` the width of one element, ``kind`` one of ``float``,
+    ``int``, ``uint``, ``bool``, ``complex``; ``safetensors`` is the code in a safetensors
+    header and ``storage`` the torch storage class, where there is one.
+    """
+
+    name: str
+    bits: int
+    kind: str
+    safetensors: str | None = None
+    storage: str | None = None
+
+    @property
+    def itemsize(self) -> int:
+        """Width of one element in whole bytes; a sub-byte type has no item size of its own.
+
+        Raises:
+            ValueError: the type is narrower than a byte.
+        """
+        if self.bits % 8:
+            raise ValueError(f"{self.name} elements are {self.bits} bits wide")
+        return self.bits // 8
+
+
+_TABLE = (
+    DType("float64", 64, "float", "F64", "DoubleStorage"),
+    DType("float32", 32, "float", "F32", "FloatStorage"),
+    DType("float16", 16, "float", "F16", "HalfStorage"),
+    DType("bfloat16", 16, "float", "BF16", "BFloat16Storage"),
+    DType("float8_e4m3fn", 8, "float", "F8_E4M3"),
+    DType("float8_e5m2", 8, "float", "F8_E5M2"),
+    DType("float8_e4m3fnuz", 8, "float", "F8_E4M3FNUZ"),
+    DType("float8_e5m2fnuz", 8, "float", "F8_E5M2FNUZ"),
+    DType("float8_e8m0fnu", 8, "float", "F8_E8M0"),
+    DType("float6_e2m3", 6, "float", "F6_E2M3"),
+    DType("float6_e3m2", 6, "float", "F6_E3M2"),
+    DType("float4_e2m1", 4, "float", "F4"),
+    # torch packs two 4-bit elements into one byte and counts the pairs
+    DType("float4_e2m1fn_x2", 8, "float"),
+    DType("int64", 64, "int", "I64", "LongStorage"),
+    DType("int32", 32, "int", "I32", "IntStorage"),
+    DType("int16", 16, "int", "I16", "ShortStorage"),
+    DType("int8", 8, "int", "I8", "CharStorage"),
+    DType("uint64", 64, "uint", "U64"),
+    DType("uint32", 32, "uint", "U32"),
+    DType("uint16", 16, "uint", "U16"),
+    DType("uint8", 8, "uint", "U8", "ByteStorage"),
+    DType("bool", 8, "bool", "BOOL", "BoolStorage"),
+    DType("complex128", 128, "complex", None, "ComplexDoubleStorage"),
+    DType("complex64", 64, "complex", "C64", "ComplexFloatStorage"),
+)
+
+#: Every element type by torch's name.
+DTYPES = {dtype.name: dtype for dtype in _TABLE}
+#: By the code of a safetensors header.
+SAFETENSORS_DTYPES = {dtype.safetensors: dtype for dtype in _TABLE if dtype.safetensors}
+#: By the name of the torch storage class.
+STORAGE_DTYPES = {dtype.storage: dtype for dtype in _TABLE if dtype.storage}
+
+
+class Extent(NamedTuple):
+    """A run of ``length`` bytes at ``offset`` of ``source`` that nobody has read yet."""
+
+    source: ByteSource
+    offset: int
+    length: int
+
+
+class TensorInfo(NamedTuple):
+    """A tensor as the catalogue knows it: a name, a type, a shape and where its bytes lie.
+
+    Attributes:
+        name: as in the checkpoint.
+        dtype: the element type.
+        shape: sizes, outermost first; ``()`` is a single element.
+        strides: in elements, or ``None`` for row-major; then the extents hold exactly
+            ``nbytes``. With strides they hold the bytes from the tensor's first element to its
+            last one, and element ``i`` lies ``sum(i * strides)`` elements after the start.
+        extents: the bytes, in order; several when they are joined from parts.
+        big_endian: whether the bytes of one element come most significant first.
+        storage: the storage that the bytes belong to, for telling what shares memory.
+    """
+
+    name: str
+    dtype: DType
+    shape: tuple[int, ...]
+    strides: tuple[int, ...] | None
+    extents: tuple[Extent, ...]
+    big_endian: bool = False
+    storage: str | None = None
+
+    @property
+    def numel(self) -> int:
+        """Number of elements."""
+        product = 1
+        for length in self.shape:
+            product *= length
+        return product
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the elements laid out contiguously, whatever the strides are."""
+        return self.numel * self.dtype.bits // 8
+
+
+class Checksum(NamedTuple):
+    """A stored CRC-32 over an extent, still to be checked by whoever reads the bytes."""
+
+    member: str
+    extent: Extent
+    crc32: int
+
+
+class Wrapper(NamedTuple):
+    """A state dict in a checkpoint: the dotted key it lies under (``""`` for the root)."""
+
+    key: str
+    tensors: int
+
+
+class Entry(NamedTuple):
+    """Something beside the state dict: its dotted key, its kind and a short summary."""
+
+    key: str
+    kind: str
+    summary: str
+
+
+class Reference(NamedTuple):
+    """A name that a pickle refers to, ``module.name`` in two parts, and where it does."""
+
+    module: str
+    name: str
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}"
+
+
+class Checkpoint:
+    """An opened checkpoint: names to tensors, in file order, and the container's facts.
+
+    Attributes:
+        path: as the caller named it.
+        format: ``torch-zip``, ``torch-legacy``, ``torch-tar``, ``safetensors`` or
+            ``safetensors-sharded``.
+        sources: every file that the extents point into; the first is ``path`` itself.
+        tensors: name to :class:`TensorInfo`, in the order of the file.
+        wrapper: the dotted key of the state dict that was taken; ``None`` at the root.
+        wrappers: every state dict that was found, the one taken first.
+        entries: what lies beside the tensors.
+        references: names that the pickle refers to; empty where there is no pickle.
+        unread: tensors of a kind that is not read (sparse, quantized), with the reason.
+        metadata: the strings that the container carries about itself.
+        checksums: CRC-32 sums over storages, not yet checked.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        format: str,  # noqa: A002 (the field's name in every report)
+        sources: tuple[ByteSource, ...],
+        tensors: dict[str, TensorInfo],
+        *,
+        wrapper: str | None = None,
+        wrappers: tuple[Wrapper, ...] = (),
+        entries: tuple[Entry, ...] = (),
+        references: tuple[Reference, ...] = (),
+        unread: tuple[tuple[str, str], ...] = (),
+        metadata: dict[str, str] | None = None,
+        checksums: tuple[Checksum, ...] = (),
+    ) -> None:
+        self.path = path
+        self.format = format
+        self.sources = sources
+        self.tensors = tensors
+        self.wrapper = wrapper
+        self.wrappers = wrappers
+        self.entries = entries
+        self.references = references
+        self.unread = unread
+        self.metadata = metadata or {}
+        self.checksums = checksums
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files that make up the checkpoint."""
+        return sum(source.size for source in self.sources)
+
+    @property
+    def parameters(self) -> int:
+        """Number of elements of all tensors, a shared one counted under each of its names."""
+        return sum(info.numel for info in self.tensors.values())
+
+    def check_unchanged(self) -> None:
+        """Raise UnreadableError if a file is no longer the one that was opened."""
+        for source in self.sources:
+            source.check_unchanged()
+
+    def close(self) -> None:
+        """Close every source."""
+        for source in self.sources:
+            source.close()
+
+    def __enter__(self) -> Checkpoint:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Checkpoint({self.path!r}, {self.format!r}, {len(self.tensors)} tensors)"
