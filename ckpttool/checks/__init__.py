@@ -1,0 +1,1 @@
+"""Checks: each a short generator of findings over what was examined."""

@@ -1,0 +1,1 @@
+"""Naming conventions, each one table of renames and joins."""

@@ -1,0 +1,1 @@
+"""Reporters: what a person or a machine reads of a run."""

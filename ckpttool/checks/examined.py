@@ -1,0 +1,35 @@
+"""What the checks look at: everything known of one checkpoint, as values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from ckpttool.coverage import Coverage
+    from ckpttool.forward import ForwardResult
+    from ckpttool.layouts import Canonical
+    from ckpttool.tensors import Checkpoint
+    from ckpttool.values import Values
+    from mae.config import MAEConfig
+
+
+class Examined(NamedTuple):
+    """One checkpoint and what was learnt of it.
+
+    Attributes:
+        checkpoint: the catalogue of the file.
+        canonical: its tensors under the names of the canonical layout.
+        config: the model that it is compared with.
+        coverage: the names, shapes and dtypes against the model's schema.
+        values: statistics and digests by canonical name.
+        forward: the forward pass, or why it was not run.
+        require: ``"encoder"`` or ``"full"``: what a release must hold.
+    """
+
+    checkpoint: Checkpoint
+    canonical: Canonical
+    config: MAEConfig
+    coverage: Coverage
+    values: Values
+    forward: ForwardResult
+    require: str
