@@ -117,6 +117,18 @@ class TensorInfo(NamedTuple):
         return self.numel * self.dtype.bits // 8
 
 
+class TensorBytes(NamedTuple):
+    """A tensor whose elements are in memory: row-major, contiguous, little-endian.
+
+    ``data`` holds exactly the bytes of ``shape`` elements of ``dtype`` and is writable where
+    torch is to share it, because torch warns about memory that it could not write to.
+    """
+
+    dtype: DType
+    shape: tuple[int, ...]
+    data: memoryview
+
+
 class Checksum(NamedTuple):
     """A stored CRC-32 over an extent, still to be checked by whoever reads the bytes."""
 
