@@ -1,0 +1,118 @@
+"""Names in a pickle, sorted: torch's own, an attack's, and honest strangers.
+
+A name is matched as it stands, module and name apart, and never looked up. The list of
+dangerous names can only be a help to the reader: nothing is ever called, whatever the name.
+"""
+
+from __future__ import annotations
+
+#: Modules in which every name lets a pickle act: run commands, import, touch files, connect.
+DANGEROUS_MODULES = frozenset(
+    """
+    os posix nt ntpath posixpath subprocess _posixsubprocess sys shutil pty platform
+    importlib imp runpy pkgutil zipimport code codeop pdb bdb timeit trace profile cProfile
+    pickle _pickle cPickle dill cloudpickle joblib marshal shelve copyreg copy_reg
+    socket socketserver ssl http urllib urllib2 httplib ftplib smtplib telnetlib requests
+    webbrowser ctypes _ctypes cffi mmap signal threading _thread multiprocessing asyncio
+    concurrent pip _pip ensurepip venv distutils setuptools site idlelib tkinter
+    commands popen2 fcntl resource tempfile glob linecache inspect gc
+    types
+    """.split()
+)
+
+_BUILTINS = frozenset(
+    """
+    eval exec execfile compile open file input raw_input __import__ getattr setattr delattr
+    globals locals vars dir breakpoint memoryview map filter apply reduce type super help
+    """.split()
+)
+_TORCH = {
+    "torch": frozenset({"load", "save", "compile"}),
+    "torch.serialization": frozenset({"load", "save", "_load", "_legacy_load"}),
+    "torch.storage": frozenset({"_load_from_bytes"}),
+    "torch.utils._config_module": frozenset({"load_config", "ConfigModule"}),
+    "torch._inductor.codecache": frozenset({"compile_file"}),
+    "torch.utils.bottleneck.__main__": frozenset({"run_cprofile", "run_autograd_prof"}),
+    "torch.utils.collect_env": frozenset({"run", "get_pip_packages"}),
+    "torch.distributed.rpc": frozenset({"rpc_sync", "rpc_async", "remote"}),
+    "torch.fx.experimental.symbolic_shapes.ShapeEnv": frozenset({"evaluate_guards_expression"}),
+    "torch._dynamo.guards.GuardBuilder": frozenset({"get"}),
+}
+_TORCH_MODULES = ("torch.hub", "torch.jit", "torch.package", "torch.utils.cpp_extension")
+
+#: Single names of other modules.
+_OTHERS = {
+    "numpy": frozenset({"load", "save", "fromfile", "memmap"}),
+    "numpy.testing._private.utils": frozenset({"runstring"}),
+    "numpy.f2py": frozenset({"compile"}),
+    "numpy.distutils.exec_command": frozenset({"exec_command"}),
+    "collections": frozenset({"namedtuple"}),
+    "functools": frozenset({"reduce"}),
+    "_functools": frozenset({"reduce"}),
+    "operator": frozenset({"attrgetter", "methodcaller", "call"}),
+    "_operator": frozenset({"attrgetter", "methodcaller", "call"}),
+    "uuid": frozenset({"_get_command_stdout"}),
+    "doctest": frozenset({"debug_script"}),
+    "logging.config": frozenset({"fileConfig", "listen"}),
+    "_io": frozenset({"open", "FileIO", "open_code"}),
+    "io": frozenset({"open", "FileIO", "open_code"}),
+    "_osx_support": frozenset({"_read_output", "_find_build_tool"}),
+    "_aix_support": frozenset({"_read_cmd_output"}),
+    "_pyrepl.pager": frozenset({"pipe_pager", "tempfile_pager"}),
+    "lib2to3.pgen2.grammar": frozenset({"Grammar"}),
+    "lib2to3.pgen2.pgen": frozenset({"ParserGenerator"}),
+    "pydoc": frozenset({"pipepager", "tempfilepager", "locate"}),
+    "test.support.script_helper": frozenset({"assert_python_ok"}),
+}
+
+# Honest in checkpoints, though they stand in a module named above.
+_HONEST = {
+    "copyreg": frozenset({"_reconstructor"}),
+    "copy_reg": frozenset({"_reconstructor"}),
+    "types": frozenset({"SimpleNamespace"}),
+}
+
+_TORCH_OWN = {
+    "torch._utils": None,
+    "torch._tensor": frozenset({"_rebuild_from_type_v2", "Tensor"}),
+    "torch.storage": frozenset({"UntypedStorage", "TypedStorage"}),
+    "torch.nn.parameter": frozenset({"Parameter", "Buffer"}),
+    "collections": frozenset({"OrderedDict", "defaultdict", "Counter"}),
+    "torch": frozenset({"Size", "Tensor", "device", "Generator", "dtype", "strided"}),
+}
+
+
+def is_dangerous(module: str, name: str) -> bool:
+    """Whether the name can only be there to act on whoever loads the file."""
+    top = module.partition(".")[0]
+    if name in _HONEST.get(module, ()):
+        return False
+    if top in DANGEROUS_MODULES or _walks_to_danger(name):
+        return True
+    if top in ("builtins", "__builtin__", "__builtins__"):
+        return name in _BUILTINS
+    if module.startswith(_TORCH_MODULES):
+        return True
+    return name in _TORCH.get(module, ()) or name in _OTHERS.get(module, ())
+
+
+def _walks_to_danger(name: str) -> bool:
+    """Whether a dotted name would walk from an innocent module to a dangerous one.
+
+    Protocol 4 looks up ``Outer.Inner`` attribute by attribute, so ``("torch", "os.system")``
+    is ``os.system``.
+    """
+    parts = name.split(".")
+    return len(parts) > 1 and any(
+        part in DANGEROUS_MODULES or part in _BUILTINS or part.startswith("__") for part in parts
+    )
+
+
+def is_torch_own(module: str, name: str) -> bool:
+    """Whether torch's own checkpoints name it."""
+    if module in ("torch", "torch.cuda") and name.endswith("Storage"):
+        return True
+    if module == "torch" and name.startswith(("float", "bfloat", "int", "uint", "complex", "bool")):
+        return True
+    own = _TORCH_OWN.get(module, frozenset())
+    return own is None or name in own

@@ -1,0 +1,278 @@
+"""From inert nodes to tensors: torch's rebuild calls, with integer-only geometry checks.
+
+Names are matched exactly, as ``(module, name)``; nothing is looked up, imported or called.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Callable, NamedTuple
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError
+from ckpttool.formats.nodes import Call, Global, Node, PersistentId, walk
+from ckpttool.tensors import DTYPES, STORAGE_DTYPES, DType, Extent, TensorInfo
+
+_UTILS = "torch._utils"
+
+#: Calls that wrap a tensor given as their first argument.
+_WRAPPING = frozenset({(_UTILS, "_rebuild_parameter"), (_UTILS, "_rebuild_parameter_with_state")})
+#: ``f(function, type, args, state)``: a tensor with attributes, rebuilt by ``function(*args)``.
+_FROM_TYPE = ("torch._tensor", "_rebuild_from_type_v2")
+#: ``f(storage, offset, shape, strides, requires_grad, hooks)``: a strided tensor.
+REBUILD_V2 = (_UTILS, "_rebuild_tensor_v2")
+_V1, _V3 = (_UTILS, "_rebuild_tensor"), (_UTILS, "_rebuild_tensor_v3")
+
+#: Calls of torch that make tensors whose bytes are not one strided storage.
+UNSUPPORTED = {
+    (_UTILS, "_rebuild_sparse_tensor"): "a sparse tensor",
+    (_UTILS, "_rebuild_sparse_csr_tensor"): "a sparse tensor",
+    (_UTILS, "_rebuild_qtensor"): "a quantized tensor",
+    (_UTILS, "_rebuild_nested_tensor"): "a nested tensor",
+    (_UTILS, "_rebuild_meta_tensor_no_storage"): "a tensor without data (meta device)",
+    (_UTILS, "_rebuild_wrapper_subclass"): "a tensor subclass",
+    (_UTILS, "_rebuild_device_tensor_from_numpy"): "a tensor pickled through numpy",
+    (_UTILS, "_rebuild_device_tensor_from_cpu_tensor"): "a tensor of a device without storage",
+}
+#: Calls that make a tensor that can be read.
+REBUILDING = _WRAPPING | {_FROM_TYPE, _V1, REBUILD_V2, _V3}
+_TENSOR_CALLS = REBUILDING | frozenset(UNSUPPORTED)
+
+_LARGEST = 2**63 - 1
+_NEAR = 100
+
+
+class UnsupportedTensorError(Exception):
+    """The tensor is of a kind that is not read; the text says which."""
+
+
+class Storage(NamedTuple):
+    """A storage as a tensor refers to it.
+
+    ``dtype`` is ``None`` for an untyped one; ``extent`` is where its bytes lie.
+    """
+
+    key: str
+    dtype: DType | None
+    extent: Extent
+
+
+#: Finds a storage from what the persistent id says; raises MalformedError if it is not so.
+Locate = Callable[[PersistentId], Storage]
+
+
+def name_of(function: Node) -> tuple[str, str] | None:
+    """Return ``(module, name)`` of a global, ``None`` for anything else."""
+    return (function.module, function.name) if type(function) is Global else None
+
+
+def is_tensor(node: Node) -> bool:
+    """Whether the node is a call that rebuilds a tensor, of a supported kind or not."""
+    return type(node) is Call and name_of(node.function) in _TENSOR_CALLS
+
+
+def unknown_tensor_call(node: Node) -> Global | None:
+    """Return the name that a call depends on to make something of storages, if not torch's."""
+    if type(node) is not Call or is_tensor(node) or type(node.function) is not Global:
+        return None
+    # torch's own calls hold their storage near the top; the bound keeps a million entries that
+    # share one large argument from being walked a million times
+    near = islice(walk(node.args), _NEAR)
+    holds = any(isinstance(part, PersistentId) for part in near)
+    return node.function if holds else None
+
+
+def rebuild(name: str, node: Call, locate: Locate, *, big_endian: bool = False) -> TensorInfo:
+    """Return the tensor that a rebuild call describes.
+
+    Raises:
+        UnsupportedTensorError: sparse, quantized and the like.
+        MalformedError: arguments of the wrong kind, or a geometry that leaves the storage.
+    """
+    try:
+        return _rebuild(name, node, locate, big_endian)
+    except MalformedError as error:
+        error.tensor = name
+        raise
+
+
+def _rebuild(name: str, node: Node, locate: Locate, big_endian: bool) -> TensorInfo:
+    function, args = _unwrap(node)
+    if function in UNSUPPORTED:
+        raise UnsupportedTensorError(UNSUPPORTED[function])
+    needed = {_V1: 4, REBUILD_V2: 4, _V3: 7}.get(function)
+    if needed is None or len(args) < needed:
+        raise _geometry("a rebuild call has other arguments than torch writes")
+    if not isinstance(args[0], PersistentId):
+        raise MalformedError("a tensor's storage is no persistent id", rules.PERSISTENT_ID)
+    storage = locate(args[0])
+    dtype = _dtype(args[6]) if function == _V3 else storage.dtype or DTYPES["uint8"]
+    offset, shape, strides = _geometry_of(args)
+    return _place(name, dtype, shape, strides, offset, storage, big_endian)
+
+
+def _unwrap(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]]:
+    """Return the innermost rebuild call under wrapping ones, as (name, arguments)."""
+    while True:
+        if not is_tensor(node):
+            raise _geometry("a rebuild call does not hold a tensor")
+        function, args = name_of(node.function), node.args
+        assert function is not None  # noqa: S101 (is_tensor looked)
+        if function in _WRAPPING and args:
+            node = args[0]
+        elif function == _FROM_TYPE and len(args) >= 3 and type(args[2]) is tuple:
+            node = Call(args[0], args[2])
+        else:
+            return function, args
+
+
+def _geometry_of(args: tuple[Node, ...]) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    offset, shape, strides = args[1:4]
+    if not _is_natural(offset):
+        raise _geometry("the storage offset is not an integer from 0 up", found=offset)
+    for what, numbers in (("shape", shape), ("strides", strides)):
+        if type(numbers) is not tuple or not all(_is_natural(number) for number in numbers):
+            raise _geometry(f"the {what} has something else than integers from 0 up")
+    if len(shape) != len(strides):
+        raise _geometry("shape and strides differ in length", found=f"{shape}, {strides}")
+    return offset, shape, strides
+
+
+def _is_natural(value: Node) -> bool:
+    return type(value) is int and 0 <= value <= _LARGEST  # True is no integer here
+
+
+def _place(
+    name: str,
+    dtype: DType,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    offset: int,
+    storage: Storage,
+    big_endian: bool,
+) -> TensorInfo:
+    """Lay the tensor into its storage: the extent from its first element to its last."""
+    itemsize = dtype.itemsize
+    start = storage.extent.offset + offset * itemsize
+    numel = _product(shape)
+    span = 0 if numel == 0 else 1 + sum((n - 1) * s for n, s in zip(shape, strides))
+    if (offset + span) * itemsize > storage.extent.length:
+        raise _geometry(
+            f"the tensor reaches outside storage {storage.key}",
+            expected=f"at most {storage.extent.length:,} bytes",
+            found=f"{(offset + span) * itemsize:,} bytes from its start",
+        )
+    row_major = numel == 0 or _is_row_major(shape, strides)
+    extents = (Extent(storage.extent.source, start, span * itemsize),) if span else ()
+    return TensorInfo(
+        name, dtype, shape, None if row_major else strides, extents, big_endian, storage.key
+    )
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    product = 1
+    for length in shape:
+        product *= length
+    # torch multiplies all sizes first, so a zero elsewhere does not excuse an overflow
+    if any(shape) and _without_zeros(shape) > _LARGEST:
+        raise _geometry("the number of elements does not fit 64 bits")
+    return product
+
+
+def _without_zeros(shape: tuple[int, ...]) -> int:
+    product = 1
+    for length in shape:
+        product *= length or 1
+        if product > _LARGEST:
+            break
+    return product
+
+
+def _is_row_major(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    step = 1
+    for length, stride in zip(reversed(shape), reversed(strides)):
+        if length != 1 and stride != step:
+            return False
+        step *= length
+    return True
+
+
+def _dtype(node: Node) -> DType:
+    name = name_of(node)
+    dtype = DTYPES.get(name[1]) if name and name[0] == "torch" else None
+    if dtype is None or dtype.bits % 8:
+        raise _geometry("the element type is not known", found=node)
+    return dtype
+
+
+def storage_class(node: Node) -> DType | None:
+    """Return the element type of a torch storage class; ``None`` for ``UntypedStorage``.
+
+    Raises:
+        UnsupportedTensorError: a quantized storage.
+        MalformedError: any other name.
+    """
+    name = name_of(node)
+    if name in {("torch.storage", "UntypedStorage"), ("torch", "UntypedStorage")}:
+        return None
+    # Storage classes of devices live in modules of their own: torch.cuda, torch.xpu ...
+    if name and (name[0] == "torch" or name[0] in {"torch.cuda", "torch.storage"}):
+        if name[1] in STORAGE_DTYPES:
+            return STORAGE_DTYPES[name[1]]
+        if name[1].startswith("Q") and name[1].endswith("Storage"):
+            raise UnsupportedTensorError("a quantized tensor")
+    raise MalformedError(
+        "a storage is of no known class",
+        rules.PERSISTENT_ID,
+        expected="torch.FloatStorage and the like",
+        found=node if name else type(node).__name__,
+    )
+
+
+def storage_id(node: PersistentId, length: int) -> tuple[Node, str, int, tuple[Node, ...]]:
+    """Take torch's persistent id ``("storage", class, key, location, count, ...)`` apart.
+
+    Returns:
+        The class node, the key, the count, and whatever follows the count.
+
+    Raises:
+        MalformedError: it is of any other form, or not of ``length`` parts.
+    """
+    value = node.value
+    if (
+        type(value) is tuple
+        and len(value) == length
+        and value[0] == "storage"
+        and type(value[2]) is str
+        and _is_natural(value[4])
+    ):
+        return value[1], value[2], value[4], value[5:]
+    raise MalformedError(
+        "a persistent id is not of torch's form",
+        rules.PERSISTENT_ID,
+        expected="('storage', class, key, location, count)",
+        found=f"{len(value)} parts" if type(value) is tuple else type(value).__name__,
+    )
+
+
+def part_of(storage: Storage, offset: int, count: int) -> Storage:
+    """Return the part of a storage that begins at ``offset`` and has ``count`` elements.
+
+    Raises:
+        MalformedError: the part reaches outside.
+    """
+    itemsize = storage.dtype.itemsize if storage.dtype else 1
+    end = (offset + count) * itemsize
+    if end > storage.extent.length:
+        raise _geometry(
+            f"a view reaches outside storage {storage.key}",
+            expected=f"at most {storage.extent.length:,} bytes",
+            found=f"{end:,}",
+        )
+    source, begin, _ = storage.extent
+    extent = Extent(source, begin + offset * itemsize, count * itemsize)
+    return storage._replace(extent=extent)
+
+
+def _geometry(message: str, *, expected: object = None, found: object = None) -> MalformedError:
+    return MalformedError(message, rules.GEOMETRY, expected=expected, found=found)

@@ -1,0 +1,282 @@
+"""Finding the state dict in what a pickle describes, by content and not by its first key."""
+
+from __future__ import annotations
+
+from typing import Iterator, NamedTuple
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError, UnsupportedError, UsageError
+from ckpttool.formats.dangerous import is_dangerous
+from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, Set
+from ckpttool.formats.pickles import Pickle
+from ckpttool.formats.rebuild import (
+    Locate,
+    UnsupportedTensorError,
+    is_tensor,
+    name_of,
+    rebuild,
+    unknown_tensor_call,
+)
+from ckpttool.tensors import Entry, TensorInfo, Wrapper
+
+#: How deep below the root a state dict is looked for, and in how many dictionaries.
+MAX_DEPTH = 4
+MAX_DICTIONARIES = 10_000
+#: Characters of a key that is part of a dotted wrapper key.
+MAX_KEY = 200
+#: Entries that are listed at most; beyond them a count stands.
+MAX_ENTRIES = 1_000
+
+# A state dict with fewer than this share of the largest one's tensors is not the model.
+_SUBSTANTIAL = 0.5
+# Where several are as large: the raw weights before anything else, averages last.
+_RAW = ("model", "state_dict", "module", "net", "network")
+_AVERAGED = ("ema", "teacher", "average", "swa", "shadow")
+
+_ORDERED_DICT = ("collections", "OrderedDict")
+_DEFAULT_DICT = ("collections", "defaultdict")
+
+
+class StateDict(NamedTuple):
+    """The state dict that was taken and what lies around it; see ``Checkpoint``."""
+
+    tensors: dict[str, TensorInfo]
+    wrapper: str | None
+    wrappers: tuple[Wrapper, ...]
+    entries: tuple[Entry, ...]
+    unread: tuple[tuple[str, str], ...]
+
+
+class _Candidate(NamedTuple):
+    path: tuple[str, ...]
+    pairs: list[tuple[Node, Node]]
+    tensors: int
+
+    @property
+    def key(self) -> str:
+        return ".".join(self.path)
+
+
+def find(
+    pickle: Pickle, wrapper: str | None, locate: Locate, *, big_endian: bool = False
+) -> StateDict:
+    """Choose a state dict in a pickle and catalogue its tensors.
+
+    Args:
+        pickle: what the file describes.
+        wrapper: the dotted key asked for (``""`` is the root), ``None`` to choose.
+        locate: finds the storage of a persistent id.
+        big_endian: whether storages hold big-endian elements.
+
+    Raises:
+        UsageError: there is no state dict under ``wrapper``.
+        UnsupportedError: there is none anywhere, a pickled module say.
+        MalformedError: a tensor is not what it claims, a key stands twice, or the pickle is
+            no checkpoint at all but names the code of an attack.
+    """
+    root = pickle.root
+    candidates = sorted(_candidates(root), key=_rank)
+    if not candidates:
+        raise _no_state_dict(pickle)
+    taken = _choose(candidates, wrapper)
+    largest = max(candidate.tensors for candidate in candidates)
+    others = [c for c in candidates if c is not taken and c.tensors >= largest * _SUBSTANTIAL]
+    tensors, unread = _catalogue(taken, locate, big_endian)
+    return StateDict(
+        tensors,
+        taken.key or None,
+        tuple(Wrapper(c.key, c.tensors) for c in [taken, *others]),
+        tuple(_entries(root, taken)),
+        tuple(unread),
+    )
+
+
+def pairs_of(node: Node) -> list[tuple[Node, Node]] | None:
+    """Return the pairs of a dictionary or ordered dictionary, ``None`` for anything else."""
+    if isinstance(node, Dict):
+        return list(node.pairs())
+    if not isinstance(node, Call) or name_of(node.function) not in {_ORDERED_DICT, _DEFAULT_DICT}:
+        return None
+    pairs: list[tuple[Node, Node]] = []
+    for argument in node.args:
+        # Python 2 wrote OrderedDict([[key, value], ...]) instead of setting items
+        if isinstance(argument, list):
+            pairs += [tuple(pair) for pair in argument if _is_pair(pair)]
+        elif isinstance(argument, Dict):
+            pairs += argument.pairs()
+    if node.mapped:
+        pairs += node.mapped.pairs()
+    return pairs
+
+
+def _is_pair(node: Node) -> bool:
+    return isinstance(node, (list, tuple)) and len(node) == 2
+
+
+def _candidates(root: Node) -> Iterator[_Candidate]:
+    """Every dictionary with text keys that holds a tensor, breadth first, each once."""
+    level: list[tuple[tuple[str, ...], Node]] = [((), root)]
+    seen = {id(root)}
+    for _ in range(MAX_DEPTH + 1):
+        below: list[tuple[tuple[str, ...], Node]] = []
+        for path, node in level:
+            pairs = pairs_of(node) or []
+            tensors = sum(1 for key, value in pairs if type(key) is str and is_tensor(value))
+            if tensors:
+                yield _Candidate(path, pairs, tensors)
+            for key, value in pairs:
+                # marked as seen when it is put in line, so that a dictionary with a million
+                # references waits there once
+                if _may_hold(key, value) and id(value) not in seen and len(seen) < MAX_DICTIONARIES:
+                    seen.add(id(value))
+                    below.append(((*path, key), value))
+        level = below
+
+
+def _may_hold(key: Node, value: Node) -> bool:
+    """Whether a state dict may lie under ``value`` that a dotted key can name."""
+    if type(key) is not str or len(key) > MAX_KEY:
+        return False
+    return isinstance(value, Dict) or (isinstance(value, Call) and not is_tensor(value))
+
+
+def _rank(candidate: _Candidate) -> tuple[int, int, str]:
+    last = candidate.path[-1] if candidate.path else ""
+    if any(word in last.lower() for word in _AVERAGED):
+        kind = 2
+    else:
+        kind = 0 if last in _RAW or not candidate.path else 1
+    return kind, -candidate.tensors, candidate.key
+
+
+def _choose(candidates: list[_Candidate], wrapper: str | None) -> _Candidate:
+    if wrapper is not None:
+        for candidate in candidates:
+            if candidate.key == wrapper:
+                return candidate
+        found = ", ".join(repr(candidate.key) for candidate in candidates[:10])
+        raise UsageError(
+            "there is no state dict under that wrapper",
+            expected=repr(wrapper),
+            found=found,
+            fix="Name one of those found with --wrapper, or leave the option out.",
+        )
+    largest = max(candidate.tensors for candidate in candidates)
+    return next(c for c in candidates if c.tensors >= largest * _SUBSTANTIAL)
+
+
+def _no_state_dict(pickle: Pickle) -> Exception:
+    for reference in pickle.references:
+        if is_dangerous(reference.module, reference.name):
+            return MalformedError(
+                "there is no state dict, and the pickle names the code of an attack",
+                rules.DANGEROUS_NAME,
+                offset=reference.offset,
+                found=str(reference),
+                fix="Do not load this file.",
+            )
+    root = pickle.root
+    fix = "Save model.state_dict() (or a dictionary that holds it) with torch.save."
+    if isinstance(root, Call) and isinstance(root.function, Global):
+        return UnsupportedError(
+            f"the file holds a pickled object of {root.function}, not a state dict",
+            rules.UNSUPPORTED,
+            fix=fix,
+        )
+    return UnsupportedError(
+        "there is no dictionary of tensors in the file", rules.NO_TENSORS, fix=fix
+    )
+
+
+def _catalogue(
+    taken: _Candidate, locate: Locate, big_endian: bool
+) -> tuple[dict[str, TensorInfo], list[tuple[str, str]]]:
+    tensors: dict[str, TensorInfo] = {}
+    unread: list[tuple[str, str]] = []
+    for key, value in taken.pairs:
+        if not is_tensor(value):
+            _refuse_unknown_call(key, value)
+        elif type(key) is not str:
+            unread.append((_key_text(key), "its key is not text"))
+        elif key in tensors:
+            raise MalformedError(
+                "two tensors of the state dict have the same name",
+                rules.DUPLICATE_KEY,
+                tensor=key,
+            )
+        else:
+            try:
+                tensors[key] = rebuild(key, value, locate, big_endian=big_endian)
+            except UnsupportedTensorError as reason:
+                unread.append((key, str(reason)))
+    return tensors, unread
+
+
+def _refuse_unknown_call(key: Node, value: Node) -> None:
+    function = unknown_tensor_call(value)
+    if function is not None:
+        raise MalformedError(
+            "a tensor depends on a call to code that is not torch's",
+            rules.UNKNOWN_CALL,
+            tensor=key if type(key) is str else type(key).__name__,
+            expected="a rebuild function of torch._utils",
+            found=str(function),
+            fix="Load the file where that code is trusted and save plain tensors.",
+        )
+
+
+def _entries(root: Node, taken: _Candidate) -> Iterator[Entry]:
+    """What lies beside the tensors: at every level of the path, and in the state dict itself."""
+    node, path, listed = root, (), 0
+    for step in (*taken.path, None):
+        following = None
+        for key, value in pairs_of(node) or ():
+            if step is not None and key == step:
+                following = value
+                continue
+            if step is None and is_tensor(value) and type(key) is str:
+                continue
+            listed += 1
+            if listed <= MAX_ENTRIES:
+                yield Entry(".".join((*path, _key_text(key))), *describe(value))
+        node, path = following, (*path, step or "")
+    if listed > MAX_ENTRIES:
+        yield Entry("...", "more", f"{listed - MAX_ENTRIES:,} further entries")
+
+
+def _is_scalar(node: Node) -> bool:
+    return node is None or isinstance(node, (bool, int, float, str, bytes))
+
+
+def _key_text(key: Node) -> str:
+    if type(key) is str:
+        return key[:MAX_KEY]
+    return describe(key)[1] if _is_scalar(key) else f"<{describe(key)[0]}>"
+
+
+def describe(node: Node) -> tuple[str, str]:
+    """Return the kind of a node and a short summary of it, never the whole of it."""
+    if _is_scalar(node):
+        return type(node).__name__, repr(node[:80] if isinstance(node, (str, bytes)) else node)
+    if is_tensor(node):
+        return "tensor", ""
+    pairs = pairs_of(node)
+    if pairs is not None:
+        return "dict", f"{len(pairs):,} entries"
+    if isinstance(node, (list, tuple)):
+        return type(node).__name__, f"{len(node):,} items"
+    if isinstance(node, Set):
+        return "set", f"{len(node.items):,} items"
+    if isinstance(node, Global):
+        return "name", str(node)
+    if isinstance(node, PersistentId):
+        return "storage", ""
+    return _describe_call(node)
+
+
+def _describe_call(node: Call) -> tuple[str, str]:
+    kind = str(node.function) if isinstance(node.function, Global) else "object"
+    state = node.states[0] if node.states else None
+    if isinstance(state, Dict):
+        return kind, f"{len(state.flat) // 2:,} attributes"
+    return kind, ""

@@ -1,0 +1,140 @@
+"""Strict reading of a tar archive: plain files at the top, nothing that two readers see otherwise.
+
+The header is POSIX ustar (or GNU's variant of it), as in IEEE 1003.1 "pax". Extended headers
+are allowed where they only tell a time or an owner, as Python writes for every file.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError
+from ckpttool.sources import ByteSource, read
+
+_BLOCK = 512
+#: Members of one archive; torch wrote four, each with an extended header.
+MAX_MEMBERS = 64
+#: Bytes of an extended header.
+MAX_EXTENDED = 64_000
+
+_HARMLESS_KEYS = frozenset({"mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "comment"})
+_RECORD = re.compile(rb"(\d{1,6}) ([^=\n]{1,200})=")
+_KINDS = {
+    b"1": "a hard link", b"2": "a symbolic link", b"3": "a device", b"4": "a device",
+    b"5": "a directory", b"6": "a FIFO", b"L": "a long name", b"K": "a long link",
+    b"S": "a sparse file", b"g": "a global extended header",
+}  # fmt: skip
+
+
+class TarMember(NamedTuple):
+    """A plain file in the archive: where its bytes lie."""
+
+    offset: int
+    size: int
+
+
+def matches(head: bytes) -> bool:
+    """Whether the bytes begin with a ustar header."""
+    return len(head) >= _BLOCK and head[257:262] == b"ustar"
+
+
+def read_members(source: ByteSource) -> dict[str, TarMember]:
+    """Return the files of the archive by name.
+
+    Raises:
+        MalformedError: a header is broken, a name stands twice, a member is a link or a
+            device, or the archive does not end as one does.
+    """
+    members: dict[str, TarMember] = {}
+    position = 0
+    for _ in range(MAX_MEMBERS):
+        header = _block(source, position)
+        if not any(header):
+            _check_end(source, position)
+            return members
+        name, kind, size = _parse(header, position)
+        begin = position + _BLOCK
+        if begin + size > source.size:
+            raise _broken("the archive ends before the member does", position, rules.TRUNCATED)
+        if kind == b"x":
+            _check_extended(source, begin, size)
+        else:
+            _add(members, name, kind, TarMember(begin, size), position)
+        position = begin + -(-size // _BLOCK) * _BLOCK
+    raise _broken(f"more than {MAX_MEMBERS} members", position, rules.LIMIT)
+
+
+def _block(source: ByteSource, position: int) -> bytes:
+    if position + _BLOCK > source.size:
+        raise _broken("the archive ends without an end mark", position, rules.TRUNCATED)
+    return read(source, position, _BLOCK)
+
+
+def _parse(header: bytes, position: int) -> tuple[str, bytes, int]:
+    """Return name, kind and size, once the header's checksum has been seen to hold."""
+    if header[257:262] != b"ustar":
+        raise _broken("the header is not ustar", position)
+    stated = _octal(header[148:156], position)
+    # the checksum counts its own field as spaces
+    actual = sum(header) - sum(header[148:156]) + 8 * ord(" ")
+    if stated != actual:
+        raise MalformedError(
+            "the header does not match its checksum",
+            rules.CHECKSUM,
+            offset=position,
+            expected=stated,
+            found=actual,
+        )
+    prefix = b"" if header[257:263] == b"ustar " else header[345:500].rstrip(b"\0")
+    raw = header[:100].rstrip(b"\0")
+    if prefix or b"\0" in raw:
+        raise _broken("the name is no plain name", position)
+    return raw.decode("ascii", "replace"), header[156:157], _octal(header[124:136], position)
+
+
+def _octal(field: bytes, position: int) -> int:
+    digits = field.strip(b" \0")
+    if not digits or not all(byte in b"01234567" for byte in digits):
+        raise _broken("a number in the header is not octal", position)
+    return int(digits, 8)
+
+
+def _add(
+    members: dict[str, TarMember], name: str, kind: bytes, member: TarMember, position: int
+) -> None:
+    if kind not in (b"0", b"\0"):
+        raise _broken(f"{name!r} is {_KINDS.get(kind, 'of an unknown kind')}", position)
+    if not name or "/" in name or "\\" in name or not name.isprintable():
+        raise _broken("a member's name is no plain name", position)
+    if name in members:
+        raise _broken(f"{name!r} stands twice", position)
+    members[name] = member
+
+
+def _check_extended(source: ByteSource, begin: int, size: int) -> None:
+    """Refuse an extended header that gives the next member another name, size or kind."""
+    if size > MAX_EXTENDED:
+        raise _broken("an extended header is too large", begin, rules.LIMIT)
+    data = read(source, begin, size)
+    position = 0
+    while position < len(data):
+        match = _RECORD.match(data, position)
+        length = int(match[1]) if match else 0
+        key = match[2].decode("ascii", "replace") if match else ""
+        end = position + length
+        if key not in _HARMLESS_KEYS or end > len(data) or data[end - 1 : end] != b"\n":
+            raise _broken("an extended header says more than times and owners", begin)
+        position = end
+
+
+def _check_end(source: ByteSource, position: int) -> None:
+    """After the first zero block there is only padding, whatever its length."""
+    rest = source.size - position
+    if rest > 1_000_000 or any(read(source, position, rest)):
+        raise _broken("bytes follow the end of the archive", position)
+
+
+def _broken(message: str, position: int, rule: rules.Rule = rules.TAR_STRUCTURE) -> MalformedError:
+    return MalformedError(message, rule, offset=position)

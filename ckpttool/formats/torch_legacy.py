@@ -1,0 +1,266 @@
+"""The stream of torch.save before 1.6 (and later on request).
+
+Five pickles (magic number, protocol number, facts of the system, the object, the list of
+storage keys), then each storage in that order: its element count as a little-endian 64-bit
+integer and its bytes. Bytes are little-endian whatever the system was.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError, UnsupportedError
+from ckpttool.formats import pickles, state_dicts
+from ckpttool.formats.dangerous import is_dangerous
+from ckpttool.formats.nodes import Node, PersistentId, walk
+from ckpttool.formats.pickles import Pickle
+from ckpttool.formats.rebuild import (
+    Storage,
+    UnsupportedTensorError,
+    part_of,
+    storage_class,
+    storage_id,
+)
+from ckpttool.sources import FileSource
+from ckpttool.sources import read as read_bytes
+from ckpttool.tensors import Checkpoint, DType, Extent
+
+FORMAT = "torch-legacy"
+
+#: The first pickle and the second one, as torch/serialization.py writes them.
+MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
+PROTOCOL_VERSION = 1001
+#: Bytes of all pickles together that are held in memory.
+MAX_PICKLES = 48_000_000
+
+_FIRST_WINDOW = 1_000_000
+_COUNT = 8
+
+# Protocols 0 and 1 have no signature. These are the ways in which one of them begins that
+# does more than state a scalar: a mark, an empty container, or a name.
+_OLD_PICKLE = re.compile(rb"[(\]}]|c[\w.]+\n[\w.]+\n")
+
+
+def matches(head: bytes) -> bool:
+    """Whether the file begins as a pickle does."""
+    if head[:1] == b"\x80":
+        return len(head) > 1 and head[1] <= pickles.HIGHEST_PROTOCOL
+    return head.startswith(b"L119547037146038801333356L\n") or bool(_OLD_PICKLE.match(head))
+
+
+def read(source: FileSource, wrapper: str | None) -> Checkpoint:
+    """Catalogue the stream; see ``open_checkpoint`` for the errors."""
+    stream = _Stream(source)
+    _check_magic(_first_pickle(stream, source))
+    if stream.pickle().root != PROTOCOL_VERSION:
+        raise _malformed("the protocol number is not torch's", expected=PROTOCOL_VERSION)
+    system, content, keys = stream.pickle(), stream.pickle(), stream.pickle()
+    storages = _Storages(source, stream.position)
+    storages.take_inventory(content.root, _keys(keys.root))
+    state = state_dicts.find(content, wrapper, storages)
+    return Checkpoint(
+        source.name,
+        FORMAT,
+        (source,),
+        state.tensors,
+        wrapper=state.wrapper,
+        wrappers=state.wrappers,
+        entries=state.entries,
+        references=system.references + content.references + keys.references,
+        unread=state.unread,
+    )
+
+
+class _Stream:
+    """Pickles one after the other, from a window on the file that grows as they need it."""
+
+    def __init__(self, source: FileSource) -> None:
+        self._source = source
+        self._data = b""
+        self.position = 0
+        self._widen(_FIRST_WINDOW)
+
+    def pickle(self) -> Pickle:
+        """Interpret the next pickle."""
+        while True:
+            try:
+                pickle = pickles.parse(self._data, self.position)
+            except pickles.TruncatedPickleError:
+                if len(self._data) == min(self._source.size, MAX_PICKLES):
+                    raise
+                self._widen(8 * len(self._data))
+            else:
+                self.position = pickle.end
+                return pickle
+
+    def _widen(self, length: int) -> None:
+        self._data = read_bytes(self._source, 0, min(length, self._source.size, MAX_PICKLES))
+
+
+def _first_pickle(stream: _Stream, source: FileSource) -> Pickle:
+    try:
+        return stream.pickle()
+    except MalformedError as error:
+        if read_bytes(source, 0, 1) == b"\x80":
+            raise
+        # without a signature, what is no pickle was perhaps never meant to be one
+        raise UnsupportedError(
+            "the content is of no known checkpoint format",
+            rules.UNKNOWN_FORMAT,
+            fix="Name a .pth written by torch.save, a .safetensors file or a shard index.",
+        ) from error
+
+
+def _check_magic(first: Pickle) -> None:
+    """A number made by a call is not torch's, even if the call would give the right one."""
+    if type(first.root) is int and first.root == MAGIC_NUMBER:
+        return
+    for reference in first.references:
+        if is_dangerous(reference.module, reference.name):
+            raise MalformedError(
+                "the file is no checkpoint but a pickle that names the code of an attack",
+                rules.DANGEROUS_NAME,
+                offset=reference.offset,
+                found=str(reference),
+                fix="Do not load this file.",
+            )
+    raise UnsupportedError(
+        "the file is a pickle, but torch.save did not write it",
+        rules.UNSUPPORTED,
+        expected="the magic number of torch.save",
+        found="names of code" if first.references else type(first.root).__name__,
+        fix="Save the weights with torch.save or as safetensors.",
+    )
+
+
+def _keys(root: Node) -> list[str]:
+    if type(root) is not list or not all(type(key) is str for key in root):
+        raise _malformed("the list of storage keys is not a list of text")
+    if len(set(root)) != len(root):
+        raise _malformed("a storage key is listed twice")
+    return root
+
+
+class _Declared(NamedTuple):
+    dtype: DType | None
+    count: int
+
+
+class _Storages:
+    """The storages that follow the pickles, found by walking their counts."""
+
+    def __init__(self, source: FileSource, start: int) -> None:
+        self._source = source
+        self._start = start
+        self._found: dict[str, Storage] = {}
+
+    def take_inventory(self, root: Node, keys: list[str]) -> None:
+        """Match the listed keys with those that the object refers to, and lay out the bytes."""
+        declared = _declarations(root)
+        strangers = set(keys) ^ set(declared)
+        if strangers:
+            key = min(strangers)
+            raise _malformed(
+                f"storage {key!r} is {'listed' if key in keys else 'referred to'} but not "
+                f"{'referred to' if key in keys else 'listed'}"
+            )
+        offset = self._start
+        for key in keys:
+            offset = self._place(key, declared[key], offset)
+        if offset != self._source.size:
+            raise _malformed(
+                "bytes follow the last storage",
+                offset=offset,
+                expected=f"{offset:,} bytes in all",
+                found=f"{self._source.size:,}",
+            )
+
+    def _place(self, key: str, declared: _Declared, offset: int) -> int:
+        """Note where a storage lies and return the offset after it."""
+        begin = offset + _COUNT
+        itemsize = declared.dtype.itemsize if declared.dtype else 1
+        if begin > self._source.size:
+            raise self._truncated(key, offset)
+        count = int.from_bytes(read_bytes(self._source, offset, _COUNT), "little", signed=True)
+        if count != declared.count:
+            raise MalformedError(
+                f"storage {key} has another element count than its tensors say",
+                rules.STORAGE_SIZE,
+                offset=offset,
+                expected=f"{declared.count:,}",
+                found=f"{count:,}",
+            )
+        if begin + count * itemsize > self._source.size:
+            raise self._truncated(key, offset)
+        extent = Extent(self._source, begin, count * itemsize)
+        self._found[key] = Storage(key, declared.dtype, extent)
+        return begin + count * itemsize
+
+    def _truncated(self, key: str, offset: int) -> MalformedError:
+        return MalformedError(
+            f"the file ends before storage {key} does",
+            rules.TRUNCATED,
+            offset=offset,
+            found=f"{self._source.size:,} bytes in all",
+        )
+
+    def __call__(self, node: PersistentId) -> Storage:
+        _, key, _, (view,) = storage_id(node, 6)
+        storage = self._found[key]
+        if view is None:
+            return storage
+        return _view(storage, view)
+
+
+def _view(storage: Storage, view: Node) -> Storage:
+    """Return the part of a storage that ``(view key, offset, count)`` names, in elements."""
+    if not (
+        type(view) is tuple
+        and len(view) == 3
+        and all(type(number) is int and number >= 0 for number in view[1:])
+    ):
+        raise MalformedError("a storage's view is not of torch's form", rules.PERSISTENT_ID)
+    return part_of(storage, view[1], view[2])
+
+
+def _declarations(root: Node) -> dict[str, _Declared]:
+    """Every storage that the object refers to, each declared in one way only."""
+    declared: dict[str, _Declared] = {}
+    for node in walk(root):
+        if not isinstance(node, PersistentId) or _is_module(node):
+            continue
+        class_node, key, count, _ = storage_id(node, 6)
+        facts = _Declared(_dtype(class_node), count)
+        if declared.setdefault(key, facts) != facts:
+            raise MalformedError(
+                f"storage {key} is declared in two ways",
+                rules.STORAGE_SIZE,
+                expected=str(declared[key]),
+                found=str(facts),
+            )
+    return declared
+
+
+def _dtype(class_node: Node) -> DType | None:
+    try:
+        return storage_class(class_node)
+    except UnsupportedTensorError as reason:
+        # without the width of its elements the storages after it cannot be found
+        raise UnsupportedError(
+            f"the stream holds {reason}", rules.UNSUPPORTED, fix="Save it with torch 1.6 or later."
+        ) from None
+
+
+def _is_module(node: PersistentId) -> bool:
+    """Whether the id is ``("module", class, file, source)``: the source text of a class."""
+    return type(node.value) is tuple and len(node.value) == 4 and node.value[0] == "module"
+
+
+def _malformed(
+    message: str, *, offset: int | None = None, expected: object = None, found: object = None
+) -> MalformedError:
+    return MalformedError(
+        message, rules.LEGACY_STREAM, offset=offset, expected=expected, found=found
+    )

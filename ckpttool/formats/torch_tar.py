@@ -1,0 +1,237 @@
+"""The tar container of torch's first releases: members ``storages``, ``tensors``, ``pickle``.
+
+``storages`` holds a pickled count, then for each storage a pickled (key, location, class), its
+element count in eight bytes and its bytes, and at last a pickled list of views; ``tensors`` a
+pickled count, then for each tensor a pickled (key, storage key, class), the number of
+dimensions in eight bytes, sizes, strides and the storage offset, eight bytes each; ``pickle``
+the object, in which a persistent id is a tensor's key. Numbers are little-endian. The source of
+these rules is the reader that torch/serialization.py still has. Nothing is ever extracted.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError, UnsupportedError
+from ckpttool.formats import pickles, state_dicts, tar
+from ckpttool.formats.nodes import Call, Global, Node, PersistentId
+from ckpttool.formats.pickles import Pickle
+from ckpttool.formats.rebuild import (
+    REBUILD_V2,
+    Storage,
+    UnsupportedTensorError,
+    part_of,
+    storage_class,
+)
+from ckpttool.formats.tar import TarMember
+from ckpttool.sources import FileSource
+from ckpttool.sources import read as read_bytes
+from ckpttool.tensors import Checkpoint, Extent, Reference
+
+FORMAT = "torch-tar"
+
+#: Bytes of `pickle`, which is read whole.
+MAX_PICKLE = 48_000_000
+#: Storages, views or tensors of one file.
+MAX_COUNT = 200_000
+#: Dimensions of a tensor, as in torch.
+MAX_DIMENSIONS = 64
+
+_WINDOW = 4096  # bytes that the pickle of one key, place and class may take
+_VIEWS_WINDOW = 8_000_000
+
+
+def matches(head: bytes) -> bool:
+    """Whether the file begins with a tar header."""
+    return tar.matches(head)
+
+
+def read(source: FileSource, wrapper: str | None) -> Checkpoint:
+    """Catalogue the container; see ``open_checkpoint`` for the errors."""
+    members = tar.read_members(source)
+    if not {"storages", "tensors", "pickle"} <= members.keys():
+        raise UnsupportedError(
+            "the tar archive is not one that torch wrote",
+            rules.UNSUPPORTED,
+            expected="members storages, tensors and pickle",
+            found=", ".join(sorted(members)[:10]) or "none",
+        )
+    storages = _Storages(_Stream(source, members["storages"], "storages"))
+    tensors = _Tensors(_Stream(source, members["tensors"], "tensors"), storages)
+    content = _content(source, members["pickle"], tensors)
+    state = state_dicts.find(content, wrapper, storages.locate)
+    return Checkpoint(
+        source.name,
+        FORMAT,
+        (source,),
+        state.tensors,
+        wrapper=state.wrapper,
+        wrappers=state.wrappers,
+        entries=state.entries,
+        references=(*storages.references, *tensors.references, *content.references),
+        unread=state.unread,
+    )
+
+
+class _Stream:
+    """A member that is read from its start: pickles, numbers and runs of bytes."""
+
+    def __init__(self, source: FileSource, member: TarMember, name: str) -> None:
+        self.source = source
+        self.name = name
+        self.references: list[Reference] = []
+        self.position = member.offset
+        self._begin = member.offset
+        self._end = member.offset + member.size
+
+    def pickle(self, window: int = _WINDOW) -> Node:
+        """Interpret the next pickle, which takes at most ``window`` bytes."""
+        data = read_bytes(self.source, self.position, min(window, self._end - self.position))
+        pickle = pickles.parse(data, member=self.name, base=self.position - self._begin)
+        self.references += pickle.references
+        self.position += pickle.end
+        return pickle.root
+
+    def numbers(self, count: int) -> tuple[int, ...]:
+        """Read ``count`` signed 64-bit integers."""
+        extent = self.skip(8 * count)
+        return struct.unpack(f"<{count}q", read_bytes(self.source, extent.offset, extent.length))
+
+    def skip(self, length: int) -> Extent:
+        """Step over ``length`` bytes and return where they lie."""
+        begin = self.position
+        if not 0 <= length <= self._end - begin:
+            raise self.broken("the member ends before what it announces", rules.TRUNCATED)
+        self.position += length
+        return Extent(self.source, begin, length)
+
+    def count(self) -> int:
+        """Interpret a pickled count."""
+        count = self.pickle()
+        if type(count) is not int or not 0 <= count <= MAX_COUNT:
+            raise self.broken("the count is no integer that a real file has")
+        return count
+
+    def broken(self, message: str, rule: rules.Rule = rules.TAR_STRUCTURE) -> MalformedError:
+        """Return the error for what lies here."""
+        return MalformedError(message, rule, member=self.name, offset=self.position - self._begin)
+
+    def check_end(self) -> None:
+        """Refuse bytes that nothing announced."""
+        if self.position != self._end:
+            raise self.broken("bytes follow the last record")
+
+
+class _Storages:
+    """The storages by key; a view is a storage that lies in another."""
+
+    def __init__(self, stream: _Stream) -> None:
+        self._found: dict[int, Storage] = {}
+        self.references = stream.references
+        for _ in range(stream.count()):
+            key, storage = _storage(stream)
+            self._add(stream, key, storage)
+        views = stream.pickle(_VIEWS_WINDOW)
+        if type(views) is not list or len(views) > MAX_COUNT:
+            raise stream.broken("the views are no list")
+        for view in views:
+            key, root, offset, count = _integers(stream, view, 4)
+            self._add(stream, key, part_of(self.get(stream, root), offset, count))
+        stream.check_end()
+
+    def _add(self, stream: _Stream, key: int, storage: Storage) -> None:
+        if key in self._found:
+            raise stream.broken(f"storage {key} stands twice")
+        self._found[key] = storage
+
+    def get(self, stream: _Stream, key: int) -> Storage:
+        """Return a storage that must have been announced."""
+        if key not in self._found:
+            raise stream.broken(f"storage {key} is not there", rules.MISSING_STORAGE)
+        return self._found[key]
+
+    def locate(self, node: PersistentId) -> Storage:
+        """Return the storage of a tensor; its key was seen when the tensor was read."""
+        return self._found[node.value]
+
+
+class _Tensors:
+    """The tensors by key, each as the rebuild call that torch would write today."""
+
+    def __init__(self, stream: _Stream, storages: _Storages) -> None:
+        self._found: dict[int, Call] = {}
+        self.references = stream.references
+        for _ in range(stream.count()):
+            key, storage_key = _integers(stream, _first_two(stream, stream.pickle()), 2)
+            storages.get(stream, storage_key)
+            if key in self._found:
+                raise stream.broken(f"tensor {key} stands twice")
+            self._found[key] = _rebuild_call(stream, storage_key)
+        stream.check_end()
+
+    def __call__(self, value: Node) -> Node:
+        """Return the node for a persistent id of the object's pickle."""
+        if type(value) is tuple:
+            return PersistentId(value)  # ("module", ...): the source text of a class
+        text = str(value) if type(value) in (int, str) else ""
+        key = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
+        if key not in self._found:
+            raise MalformedError(
+                "the object refers to a tensor that is not there", rules.MISSING_STORAGE
+            )
+        return self._found[key]
+
+
+def _storage(stream: _Stream) -> tuple[int, Storage]:
+    described = stream.pickle()
+    if type(described) is not tuple or len(described) != 3 or not _is_key(described[0]):
+        raise stream.broken("a storage is not announced as torch does")
+    key, _, class_node = described
+    try:
+        dtype = storage_class(class_node)
+    except UnsupportedTensorError as reason:
+        raise UnsupportedError(f"the file holds {reason}", rules.UNSUPPORTED) from None
+    (count,) = stream.numbers(1)
+    extent = stream.skip(count * (dtype.itemsize if dtype else 1))
+    return key, Storage(str(key), dtype, extent)
+
+
+def _rebuild_call(stream: _Stream, storage_key: int) -> Call:
+    (dimensions,) = stream.numbers(1)
+    # early writers filled only four of the eight bytes
+    dimensions &= 0xFFFFFFFF
+    if dimensions > MAX_DIMENSIONS:
+        raise stream.broken(f"a tensor with {dimensions:,} dimensions")
+    shape, strides = stream.numbers(dimensions), stream.numbers(dimensions)
+    (offset,) = stream.numbers(1)
+    args = (PersistentId(storage_key), offset, shape, strides, False, None)
+    return Call(Global(*REBUILD_V2), args)
+
+
+def _first_two(stream: _Stream, described: Node) -> Node:
+    if type(described) is not tuple or len(described) != 3:
+        raise stream.broken("a tensor is not announced as torch does")
+    return described[:2]
+
+
+def _integers(stream: _Stream, node: Node, length: int) -> tuple[int, ...]:
+    if not isinstance(node, (tuple, list)) or len(node) != length or not all(map(_is_key, node)):
+        raise stream.broken("keys and counts are not integers")
+    return tuple(node)
+
+
+def _is_key(node: Node) -> bool:
+    return type(node) is int and 0 <= node < 2**64
+
+
+def _content(source: FileSource, member: TarMember, tensors: _Tensors) -> Pickle:
+    if member.size > MAX_PICKLE:
+        raise MalformedError("the pickle is too large", rules.LIMIT, member="pickle")
+    data = read_bytes(source, member.offset, member.size)
+    content = pickles.parse(data, member="pickle", persistent=tensors)
+    if content.end != len(data):
+        raise MalformedError(
+            "something follows the pickle", rules.PICKLE, member="pickle", offset=content.end
+        )
+    return content

@@ -1,0 +1,166 @@
+"""The zip container of torch.save since 1.6: ``<top>/data.pkl`` and ``<top>/data/<key>``."""
+
+from __future__ import annotations
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError, UnsupportedError
+from ckpttool.formats import pickles, state_dicts
+from ckpttool.formats.archive import Archive, Member, read_archive, read_member
+from ckpttool.formats.nodes import PersistentId
+from ckpttool.formats.rebuild import Storage, storage_class, storage_id
+from ckpttool.sources import FileSource
+from ckpttool.tensors import Checkpoint, Checksum, DType, Extent
+
+FORMAT = "torch-zip"
+
+#: Bytes of a pickle that is read whole. 100,000 tensors take ten million.
+MAX_PICKLE = 48_000_000
+#: File format versions that torch reads: kMin and kMaxSupportedFileFormatVersion.
+VERSIONS = range(1, 11)
+
+_SMALL = 64  # bytes of `version` and `byteorder`, which have at most six
+
+
+def matches(head: bytes) -> bool:
+    """Whether the file begins with a zip's local header, as torch asks too."""
+    return head.startswith(b"PK\x03\x04")
+
+
+def read(source: FileSource, wrapper: str | None) -> Checkpoint:
+    """Catalogue the archive; see ``open_checkpoint`` for the errors."""
+    archive = read_archive(source)
+    top = _top_folder(archive)
+    _check_version(source, archive, top)
+    big_endian = _is_big_endian(source, archive, top)
+    member = archive.members[f"{top}/data.pkl"]
+    data = read_member(source, member, MAX_PICKLE)
+    pickle = pickles.parse(data, member=member.name)
+    if pickle.end != len(data):
+        raise MalformedError(
+            "something follows the pickle", rules.PICKLE, member=member.name, offset=pickle.end
+        )
+    locate = _Storages(source, archive, top)
+    state = state_dicts.find(pickle, wrapper, locate, big_endian=big_endian)
+    return Checkpoint(
+        source.name,
+        FORMAT,
+        (source,),
+        state.tensors,
+        wrapper=state.wrapper,
+        wrappers=state.wrappers,
+        entries=state.entries,
+        references=pickle.references,
+        unread=state.unread,
+        checksums=tuple(_checksums(source, archive, f"{top}/data/")),
+    )
+
+
+class _Storages:
+    """Finds ``<top>/data/<key>`` and holds every reference to one key to the same facts."""
+
+    def __init__(self, source: FileSource, archive: Archive, top: str) -> None:
+        self._source = source
+        self._members = archive.members
+        self._folder = f"{top}/data/"
+        self._known: dict[str, tuple[DType | None, int, Storage]] = {}
+
+    def __call__(self, node: PersistentId) -> Storage:
+        class_node, key, count, _ = storage_id(node, 5)
+        dtype = storage_class(class_node)
+        known = self._known.get(key)
+        if known is None:
+            storage = self._find(key, dtype, count)
+            self._known[key] = (dtype, count, storage)
+            return storage
+        if known[:2] != (dtype, count):
+            raise MalformedError(
+                f"storage {key} is declared in two ways",
+                rules.STORAGE_SIZE,
+                expected=_declared(known[0], known[1]),
+                found=_declared(dtype, count),
+            )
+        return known[2]
+
+    def _find(self, key: str, dtype: DType | None, count: int) -> Storage:
+        name = self._folder + key
+        member = self._members.get(name)
+        if member is None:
+            raise MalformedError(
+                "the storage is not in the archive", rules.MISSING_STORAGE, member=name
+            )
+        nbytes = count * (dtype.itemsize if dtype else 1)
+        if nbytes != member.size:
+            raise MalformedError(
+                "the storage's record has another size than its elements",
+                rules.STORAGE_SIZE,
+                member=name,
+                expected=f"{nbytes:,} bytes for {_declared(dtype, count)}",
+                found=f"{member.size:,} bytes",
+            )
+        return Storage(key, dtype, Extent(self._source, member.offset, member.size))
+
+
+def _declared(dtype: DType | None, count: int) -> str:
+    return f"{count:,} x {dtype.name if dtype else 'byte'}"
+
+
+def _top_folder(archive: Archive) -> str:
+    tops = {name.partition("/")[0] for name in archive.members}
+    pickled = [top for top in sorted(tops) if f"{top}/data.pkl" in archive.members]
+    if len(pickled) != 1 or len(tops) != 1:
+        raise MalformedError(
+            "the archive is not laid out as torch.save does",
+            rules.TORCH_ARCHIVE,
+            expected="one top folder with data.pkl in it",
+            found=f"{len(tops)} top entries, {len(pickled)} of them with data.pkl",
+        )
+    top = pickled[0]
+    scripted = (f"{top}/constants.pkl", f"{top}/code/")
+    if any(name.startswith(scripted) for name in archive.members):
+        raise UnsupportedError(
+            "the archive is a TorchScript program, not a checkpoint",
+            rules.UNSUPPORTED,
+            fix="Save the module's state_dict() with torch.save.",
+        )
+    return top
+
+
+def _check_version(source: FileSource, archive: Archive, top: str) -> None:
+    text = _small_member(source, archive, f"{top}/version")
+    digits = text.strip() if text is not None else b""
+    if not digits.isdigit() or int(digits) not in VERSIONS:
+        raise MalformedError(
+            "the archive states no file format version that torch reads",
+            rules.TORCH_ARCHIVE,
+            member=f"{top}/version",
+            expected=f"{VERSIONS[0]} to {VERSIONS[-1]}",
+            found="no such member" if text is None else repr(text),
+        )
+
+
+def _is_big_endian(source: FileSource, archive: Archive, top: str) -> bool:
+    text = _small_member(source, archive, f"{top}/byteorder")
+    if text not in (None, b"little", b"big"):
+        raise MalformedError(
+            "the byte order is not known",
+            rules.TORCH_ARCHIVE,
+            member=f"{top}/byteorder",
+            expected="little or big",
+            found=repr(text),
+        )
+    return text == b"big"
+
+
+def _small_member(source: FileSource, archive: Archive, name: str) -> bytes | None:
+    member: Member | None = archive.members.get(name)
+    return None if member is None else read_member(source, member, _SMALL)
+
+
+def _checksums(source: FileSource, archive: Archive, folder: str) -> list[Checksum]:
+    if not archive.has_checksums:
+        return []
+    return [
+        Checksum(member.name, Extent(source, member.offset, member.size), member.crc32)
+        for member in archive.members.values()
+        if member.name.startswith(folder) and member.size
+    ]
