@@ -1,1 +1,133 @@
-"""Naming conventions, each one table of renames and joins."""
+"""Naming conventions, each one table of renames and joins, and the way to the canonical names.
+
+A convention is a :class:`~ckpttool.layouts.rules.Layout` in a file of its own and a place in
+:data:`LAYOUTS`. It must be total and reversible: whatever the canonical names of a full model
+are, it says what they become and finds its way back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckpttool.layouts.facebook import FACEBOOK
+from ckpttool.layouts.hf_vitmae import (
+    HF_VITMAE,
+    HF_VITMAE_MODEL,
+    HF_VITMAE_MODEL_V5,
+    HF_VITMAE_V5,
+    HF_VITMAE_V5_SAVED,
+)
+from ckpttool.layouts.joining import join, why_apart
+from ckpttool.layouts.openmmlab import MMPRETRAIN, MMSEG
+from ckpttool.layouts.recognise import recognise, strip
+from ckpttool.layouts.rules import NUMBER
+from ckpttool.tensors import TensorInfo
+
+if TYPE_CHECKING:
+    from typing import Iterator, Mapping
+
+    from ckpttool.layouts.recognise import Recognised
+    from ckpttool.layouts.rules import Layout
+
+#: Where two claim the same number of names (an encoder alone), the one that stands first is named.
+LAYOUTS: tuple[Layout, ...] = (
+    FACEBOOK,
+    HF_VITMAE,
+    HF_VITMAE_V5_SAVED,
+    HF_VITMAE_V5,
+    HF_VITMAE_MODEL,
+    HF_VITMAE_MODEL_V5,
+    MMPRETRAIN,
+    MMSEG,
+)
+
+
+class Canonical(NamedTuple):
+    """A checkpoint's tensors under canonical names.
+
+    Attributes:
+        layout: the name of the convention that was recognised, ``None`` if none was.
+        prefix: what was set aside before the names (``module.``), ``""`` for nothing.
+        tensors: canonical name -> tensor, in the order of the file; its ``name`` is the canonical
+            one, and a joined tensor stands where its part 0 did.
+        origins: canonical name -> the checkpoint's own names, several for a joined tensor.
+        unclaimed: names (without the prefix) that no rule claims; they are in ``tensors`` too.
+            All of them where no convention was recognised.
+        problems: what could not be done, one line of raw text each: a join without all its
+            parts, a prefix that would make two names one. The tensors keep their own names.
+    """
+
+    layout: str | None
+    prefix: str
+    tensors: dict[str, TensorInfo]
+    origins: dict[str, tuple[str, ...]]
+    unclaimed: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def canonicalize(tensors: Mapping[str, TensorInfo]) -> Canonical:
+    """Return ``tensors`` under the names of the canonical layout; nothing is left out.
+
+    The convention and the prefix are those that claim most names; see
+    :func:`~ckpttool.layouts.recognise.recognise`. Names of an unknown model stay as they are.
+    """
+    found, problems = recognise(list(tensors), LAYOUTS)
+    if found is None:
+        origins: dict[str, tuple[str, ...]] = {name: (name,) for name in tensors}
+        return Canonical(None, "", dict(tensors), origins, tuple(tensors), problems)
+    unclaimed = tuple(
+        strip(name, found.prefix) for name, pattern, _ in found.rows if not found.claims[pattern]
+    )
+    result = Canonical(found.layout.name, found.prefix, {}, {}, unclaimed, ())
+    apart = list(_fill(result, tensors, found))
+    return result._replace(problems=(*problems, *apart))
+
+
+def _fill(result: Canonical, tensors: Mapping[str, TensorInfo], found: Recognised) -> Iterator[str]:
+    """Fill ``result`` in file order; yield a line for each tensor that is not put together."""
+    taken = frozenset(result.unclaimed)
+    groups = _groups(found, taken)
+    for name, pattern, number in found.rows:
+        claim = found.claims[pattern]
+        canonical = claim.canonical.replace(NUMBER, number) if claim else strip(name, found.prefix)
+        if claim is None or canonical not in groups:
+            _add(result, canonical, tensors[name], name)
+            continue
+        # part 0 settles the matter for all of them
+        members = groups[canonical]
+        if name != members[0]:
+            continue
+        parts = [tensors[member] for member in members]
+        why = _why_not(canonical, members, claim.parts, taken) or why_apart(parts)
+        if why is None:
+            _add(result, canonical, join(canonical, parts), *members)
+            continue
+        yield f"{canonical} is not put together: {why}"
+        for member in members:
+            _add(result, strip(member, found.prefix), tensors[member], member)
+
+
+def _groups(found: Recognised, taken: frozenset[str]) -> dict[str, list[str]]:
+    """Return canonical name -> names of the parts in order, unless it is a plain rename."""
+    groups: dict[str, list[tuple[int, str]]] = {}
+    for name, pattern, number in found.rows:
+        claim = found.claims[pattern]
+        if claim is None:
+            continue
+        canonical = claim.canonical.replace(NUMBER, number)
+        if claim.parts > 1 or canonical in taken:
+            groups.setdefault(canonical, []).append((claim.part, name))
+    return {canonical: [name for _, name in sorted(parts)] for canonical, parts in groups.items()}
+
+
+def _why_not(canonical: str, members: list[str], wanted: int, taken: frozenset[str]) -> str | None:
+    if canonical in taken:
+        return f"another tensor has this name beside {', '.join(members)}"
+    if len(members) < wanted:
+        return f"it has {wanted} parts, and there is only {', '.join(members)}"
+    return None
+
+
+def _add(result: Canonical, name: str, info: TensorInfo, *origins: str) -> None:
+    result.tensors[name] = info if info.name == name else TensorInfo(name, *info[1:])
+    result.origins[name] = origins

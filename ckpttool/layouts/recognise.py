@@ -1,0 +1,131 @@
+"""Which convention a checkpoint's names follow, and behind which prefix: found by content."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckpttool.layouts.rules import generalise
+
+if TYPE_CHECKING:
+    from typing import Iterable, Iterator, Mapping, Sequence
+
+    from ckpttool.layouts.rules import Claim, Layout
+
+#: What wrappers put before a model's names: DataParallel, torch.compile, Lightning, mm*.
+PREFIXES = ("module.", "_orig_mod.", "model.", "encoder.", "backbone.")
+
+#: Canonical names that give a layout away, wherever its prefix ends. One of them is enough: a
+#: file may lack tensors, and a decoder alone is still recognised.
+ANCHORS = ("patch_embed.proj.weight", "blocks.0.norm1.weight", "decoder_embed.weight")
+
+# One name in this many must be claimed, or the anchor was a coincidence: a Swin has a
+# patch_embed.proj as well, and then nothing else of a layout.
+_LEAST_SHARE = 8
+
+# Honest files offer one to six; a hostile one may not make us count for ever.
+_MAX_CANDIDATES = 16
+
+_CHAIN = "(?:" + "|".join(map(re.escape, PREFIXES)) + ")*"
+
+
+class Candidate(NamedTuple):
+    """A layout and the prefix behind which its names may stand; ``""`` for none."""
+
+    layout: Layout
+    prefix: str
+
+
+class Recognised(NamedTuple):
+    """The convention that a checkpoint's names follow.
+
+    Attributes:
+        layout: the convention.
+        prefix: what stands before its names, ``""`` for nothing.
+        rows: each name with its pattern and block number, in order.
+        claims: pattern (prefix included) -> what it stands for, ``None`` if nothing claims it.
+            A file of 100,000 tensors has a few dozen patterns.
+    """
+
+    layout: Layout
+    prefix: str
+    rows: Sequence[tuple[str, str, str]]
+    claims: Mapping[str, Claim | None]
+
+
+def recognise(
+    names: Sequence[str], layouts: Sequence[Layout]
+) -> tuple[Recognised | None, tuple[str, ...]]:
+    """Return the layout and prefix that claim most ``names``, and what spoke against others.
+
+    On a tie the layout that stands first in ``layouts`` wins, then the shorter prefix. A prefix
+    whose removal would give two tensors one name is never taken.
+    """
+    candidates = _candidates(names, layouts)
+    if not candidates:
+        return None, ()
+    rows = [(name, *generalise(name)) for name in names]
+    counts = Counter(pattern for _, pattern, _ in rows)
+    claims = {candidate: _claims(candidate, counts) for candidate in candidates}
+    score = {
+        candidate: sum(counts[pattern] for pattern, claim in claims[candidate].items() if claim)
+        for candidate in candidates
+    }
+    problems: list[str] = []
+    # sorted() is stable, so on a tie the order of the candidates decides
+    for candidate in sorted(candidates, key=lambda one: -score[one]):
+        if score[candidate] * _LEAST_SHARE < len(names):
+            break
+        twice = _collision(names, candidate.prefix)
+        if twice is None:
+            return Recognised(*candidate, rows, claims[candidate]), tuple(problems)
+        problems.append(
+            f"the prefix {candidate.prefix} cannot be set aside: {twice} is there without it too"
+        )
+    return None, tuple(problems)
+
+
+def strip(name: str, prefix: str) -> str:
+    """Return ``name`` without ``prefix`` if it carries it."""
+    return name[len(prefix) :] if name.startswith(prefix) else name
+
+
+def _candidates(names: Sequence[str], layouts: Sequence[Layout]) -> list[Candidate]:
+    """Return the layouts and prefixes that an anchor among ``names`` speaks for, best first."""
+    spellings = [
+        (layout, name)
+        for layout in layouts
+        for anchor in ANCHORS
+        for name in layout.names_of(anchor) or ()
+    ]
+    endings = tuple({name for _, name in spellings})
+    behind = re.compile(f"({_CHAIN})({'|'.join(map(re.escape, endings))})")
+    # endswith is one quick call a name and leaves next to nothing for the expression
+    hits = {match.groups() for match in map(behind.fullmatch, _ending(names, endings)) if match}
+    prefixes = sorted({prefix for prefix, _ in hits}, key=lambda prefix: (len(prefix), prefix))
+    found = dict.fromkeys(
+        Candidate(layout, prefix)
+        for layout, name in spellings
+        for prefix in prefixes
+        if (prefix, name) in hits
+    )
+    return list(found)[:_MAX_CANDIDATES]
+
+
+def _ending(names: Sequence[str], endings: tuple[str, ...]) -> Iterator[str]:
+    return (name for name in names if name.endswith(endings))
+
+
+def _claims(candidate: Candidate, patterns: Iterable[str]) -> dict[str, Claim | None]:
+    # no prefix holds a number, so a pattern is stripped like a name
+    claims, prefix = candidate.layout.claims, candidate.prefix
+    return {pattern: claims.get(strip(pattern, prefix)) for pattern in patterns}
+
+
+def _collision(names: Sequence[str], prefix: str) -> str | None:
+    outside = [name for name in names if not name.startswith(prefix)]
+    if not outside:
+        return None
+    inside = set(names)
+    return next((name for name in outside if prefix + name in inside), None)
