@@ -44,3 +44,8 @@ CONFIGS = {
 
 #: The model that the tool checks against unless told otherwise.
 DEFAULT = "mae_vit_large_patch16"
+
+
+def is_decoder_name(name: str) -> bool:
+    """Whether a tensor of the published layout belongs to the decoder, not the encoder."""
+    return name == "mask_token" or name.startswith("decoder_")

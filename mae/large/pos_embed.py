@@ -1,0 +1,68 @@
+"""The fixed sine-cosine position table, in numpy alone.
+
+The formula is that of "Attention Is All You Need" (arXiv:1706.03762, section 3.5) with all
+sines first and then all cosines, once for each of the two coordinates of a patch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+def get_1d_sincos_pos_embed(embed_dim: int, positions: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Encode coordinates: ``sin(p * w_i)`` for every frequency, then ``cos(p * w_i)``.
+
+    The frequencies are ``w_i = 1 / 10000 ** (2 * i / embed_dim)``, ``0 <= i < embed_dim / 2``.
+
+    Args:
+        embed_dim: width of the encoding, even.
+        positions: N coordinates in patches, of any shape; read in row-major order.
+
+    Returns:
+        Array (N, embed_dim), float64.
+
+    Raises:
+        ValueError: ``embed_dim`` is odd or not positive.
+    """
+    if embed_dim <= 0 or embed_dim % 2:
+        raise ValueError(f"embed_dim must be even and positive, not {embed_dim}")
+    half = embed_dim // 2
+    frequencies = 1.0 / 10000 ** (np.arange(half, dtype=np.float64) / half)  # (D/2,)
+    angles = np.outer(np.asarray(positions, dtype=np.float64), frequencies)  # (N, D/2)
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)  # (N, D)
+
+
+def get_2d_sincos_pos_embed(
+    embed_dim: int, grid_size: int, cls_token: bool = False
+) -> npt.NDArray[np.float64]:
+    """Encode the patches of a square image, row by row.
+
+    The first half of the width encodes the horizontal coordinate and the second half the
+    vertical one. The published weights carry this order, so it must stay.
+
+    Args:
+        embed_dim: width of the encoding, a multiple of 4.
+        grid_size: patches along one side.
+        cls_token: put a row of zeros, for the class token, before the patches.
+
+    Returns:
+        Array (L, embed_dim) with L = grid_size ** 2, or (1 + L, embed_dim); float64. The
+        model holds it rounded to float32.
+
+    Raises:
+        ValueError: ``embed_dim`` is not a positive multiple of 4.
+    """
+    if embed_dim <= 0 or embed_dim % 4:
+        raise ValueError(f"embed_dim must be a positive multiple of 4, not {embed_dim}")
+    rows, columns = np.divmod(np.arange(grid_size**2), grid_size)  # (L,), (L,)
+    horizontal = get_1d_sincos_pos_embed(embed_dim // 2, columns)  # (L, D/2)
+    vertical = get_1d_sincos_pos_embed(embed_dim // 2, rows)  # (L, D/2)
+    table = np.concatenate([horizontal, vertical], axis=1)  # (L, D)
+    if cls_token:
+        table = np.concatenate([np.zeros((1, embed_dim)), table])  # (1 + L, D)
+    return table
