@@ -1,0 +1,51 @@
+# Everything runs in .venv, which is made when it is first needed and again when what it
+# depends on changes. The second time nothing is installed, and no network is needed.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
+SAMPLE := data/mae_pretrain_vit_large.pth
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv demo test check format bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+venv: .venv/installed ## Make .venv with the pinned versions
+
+# The stamp comes last: an installation that was interrupted is done again.
+.venv/installed: pyproject.toml constraints.txt
+	@echo "Setting up .venv (some minutes the first time)"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install -c constraints.txt -e ".[dev]"
+	@touch $@
+
+.venv/installed-bench: .venv/installed
+	@$(PIP) install -c constraints.txt -e ".[dev,bench]"
+	@touch $@
+
+# Order-only: a new .venv is no reason to write the file again, and a real one is never replaced.
+$(SAMPLE): | .venv/installed
+	@$(BIN)/ckpttool sample $@
+
+demo: .venv/installed $(SAMPLE) ## Verify a full-size MAE ViT-Large checkpoint
+	@$(BIN)/ckpttool verify $(SAMPLE)
+
+test: .venv/installed ## Run all tests, the full-size ones too
+	@$(BIN)/python -m pytest
+
+check: .venv/installed ## Lint, formatting and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: .venv/installed ## Format the code
+	@$(BIN)/ruff format .
+
+bench: .venv/installed-bench $(SAMPLE) ## Measure speed and memory against the alternatives
+	@$(BIN)/python -m benchmarks
+
+clean: ## Remove .venv and the caches; data/ stays
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build dist
