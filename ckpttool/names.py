@@ -1,0 +1,134 @@
+r"""Many tensor names in a short form that hides no hole, and back again.
+
+``blocks.{0-6,8-23}.norm1.{weight,bias}`` stands for exactly the names that it spells: every
+number and every last part in the braces, each with each. The backslash makes the next character
+of an odd name (one that has braces, say) stand for itself.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from typing import Callable, Dict, Iterable, Iterator, List, Tuple, Union
+
+# The parts of a name between dots; several alternatives where names were put together.
+_Part = Union[str, Tuple[str, ...]]
+_Pattern = Tuple[_Part, ...]
+
+# Up to 15 digits and without a leading zero: a number that is spelled in one way only.
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,14}")
+_RANGE = re.compile(r"([0-9]+)-([0-9]+)")
+# Characters that have a meaning in the short form; a name with one of them stays alone.
+_SPECIAL = re.compile(r"[{},\\]")
+_ESCAPED = re.compile(r"[{}\\]")
+_TOKEN = re.compile(r"\\(.)|\{([^{}]*)\}|([^\\{}]+)", re.DOTALL)
+
+
+def compress(names: Iterable[str]) -> List[str]:
+    """Return ``names`` in the short form, each group where its first name stood.
+
+    Numbers between dots are put together first, so that a hole shows in its range, then the last
+    parts. The same names in the same order give the same result, and :func:`expand` gives
+    back exactly the names that went in, each once.
+    """
+    patterns: List[_Pattern] = [_split(name) for name in dict.fromkeys(names)]
+    longest = max(map(len, patterns), default=0)
+    for position in reversed(range(longest)):
+        patterns = _merge(patterns, position, _is_number)
+    for position in range(1, longest):
+        patterns = _merge(patterns, position, _is_last_word)
+    return [".".join(map(_spell, pattern)) for pattern in patterns]
+
+
+def expand(groups: Iterable[str]) -> List[str]:
+    """Return the names that the short forms stand for; the inverse of :func:`compress`."""
+    names: List[str] = []
+    for group in groups:
+        pieces = [_alternatives(match) for match in _TOKEN.finditer(group)]
+        names.extend(map("".join, product(*pieces)))
+    return names
+
+
+def _split(name: str) -> _Pattern:
+    if _SPECIAL.search(name):
+        return (_Literal(name),)
+    return tuple(name.split("."))
+
+
+class _Literal(str):
+    """A name with characters of the short form in it: written escaped, and alone."""
+
+    __slots__ = ()
+
+
+def _merge(
+    patterns: List[_Pattern], position: int, may_merge: Callable[[_Pattern, int], bool]
+) -> List[_Pattern]:
+    """Put together what differs at ``position`` alone; a union of such products is a product."""
+    merged: Dict[object, List[str]] = {}
+    for pattern in patterns:
+        if position < len(pattern) and may_merge(pattern, position):
+            part = pattern[position]
+            # the position is in the key, so that it differs from every whole pattern
+            key: object = (position, pattern[:position], pattern[position + 1 :])
+            merged.setdefault(key, []).append(part)  # type: ignore[arg-type]  # a str: may_merge
+        else:
+            merged[pattern] = []
+    return [_rebuilt(key, parts) for key, parts in merged.items()]
+
+
+def _rebuilt(key: object, parts: List[str]) -> _Pattern:
+    assert isinstance(key, tuple)  # noqa: S101 (for the type checker)
+    if not parts:
+        return key
+    _, before, after = key
+    part: _Part = parts[0] if len(parts) == 1 else tuple(parts)
+    return (*before, part, *after)
+
+
+def _is_number(pattern: _Pattern, position: int) -> bool:
+    part = pattern[position]
+    return isinstance(part, str) and _NUMBER.fullmatch(part) is not None
+
+
+def _is_last_word(pattern: _Pattern, position: int) -> bool:
+    part = pattern[position]
+    return (
+        position == len(pattern) - 1
+        and isinstance(part, str)
+        # in braces, 0-3 would be read as a range and 7 as a number that has its own group
+        and not part[:1].isdigit()
+    )
+
+
+def _spell(part: _Part) -> str:
+    if isinstance(part, _Literal):
+        return _ESCAPED.sub(r"\\\g<0>", part)
+    if isinstance(part, str):
+        return part
+    if not _NUMBER.fullmatch(part[0]):
+        return "{" + ",".join(part) + "}"
+    return "{" + ",".join(_runs(sorted(map(int, part)))) + "}"
+
+
+def _runs(numbers: List[int]) -> Iterator[str]:
+    start = previous = numbers[0]
+    for number in [*numbers[1:], -1]:
+        if number != previous + 1:
+            yield str(start) if start == previous else f"{start}-{previous}"
+            start = number
+        previous = number
+
+
+def _alternatives(match: re.Match[str]) -> List[str]:
+    escaped, group, plain = match.groups()
+    if group is None:
+        return [escaped or plain]
+    names: List[str] = []
+    for part in group.split(","):
+        ends = _RANGE.fullmatch(part)
+        if ends is None:
+            names.append(part)
+        else:
+            names.extend(map(str, range(int(ends.group(1)), int(ends.group(2)) + 1)))
+    return names
