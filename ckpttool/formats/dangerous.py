@@ -12,24 +12,34 @@ DANGEROUS_MODULES = frozenset(
     os posix nt ntpath posixpath subprocess _posixsubprocess sys shutil pty platform
     importlib imp runpy pkgutil zipimport code codeop pdb bdb timeit trace profile cProfile
     pickle _pickle cPickle dill cloudpickle joblib marshal shelve copyreg copy_reg
-    socket socketserver ssl http urllib urllib2 httplib ftplib smtplib telnetlib requests
-    webbrowser ctypes _ctypes cffi mmap signal threading _thread multiprocessing asyncio
-    concurrent pip _pip ensurepip venv distutils setuptools site idlelib tkinter
-    commands popen2 fcntl resource tempfile glob linecache inspect gc
+    socket _socket socketserver ssl _ssl http urllib urllib2 urllib3 httplib ftplib smtplib
+    poplib imaplib nntplib telnetlib xmlrpc xmlrpclib requests httpx aiohttp paramiko
+    webbrowser antigravity ctypes _ctypes cffi _cffi_backend mmap signal
+    threading _thread thread multiprocessing _multiprocessing asyncio
+    concurrent pip _pip ensurepip venv distutils setuptools site sysconfig idlelib tkinter
+    commands popen2 fcntl resource tempfile glob fileinput linecache inspect gc _imp _winapi
+    doctest pydoc cgitb lib2to3 py_compile compileall sqlite3 _sqlite3
     types
     """.split()
 )
 
 _BUILTINS = frozenset(
     """
-    eval exec execfile compile open file input raw_input __import__ getattr setattr delattr
-    globals locals vars dir breakpoint memoryview map filter apply reduce type super help
+    eval exec execfile compile open file input raw_input __import__ __build_class__
+    getattr setattr delattr hasattr globals locals vars dir breakpoint exit quit reload
+    memoryview map filter apply reduce type super help
     """.split()
 )
 _TORCH = {
     "torch": frozenset({"load", "save", "compile"}),
     "torch.serialization": frozenset({"load", "save", "_load", "_legacy_load"}),
     "torch.storage": frozenset({"_load_from_bytes"}),
+    "torch._utils": frozenset({"_import_dotted_name"}),  # an attribute walk for the asking
+    "torch._ops": frozenset({"load_library", "ops"}),
+    "torch.utils.model_zoo": frozenset({"load_url"}),
+    "torch.fx.graph_module": frozenset(
+        {"reduce_graph_module", "reduce_package_graph_module", "_exec_with_source"}
+    ),
     "torch.utils._config_module": frozenset({"load_config", "ConfigModule"}),
     "torch._inductor.codecache": frozenset({"compile_file"}),
     "torch.utils.bottleneck.__main__": frozenset({"run_cprofile", "run_autograd_prof"}),
@@ -38,7 +48,13 @@ _TORCH = {
     "torch.fx.experimental.symbolic_shapes.ShapeEnv": frozenset({"evaluate_guards_expression"}),
     "torch._dynamo.guards.GuardBuilder": frozenset({"get"}),
 }
-_TORCH_MODULES = ("torch.hub", "torch.jit", "torch.package", "torch.utils.cpp_extension")
+_TORCH_MODULES = (
+    "torch.hub",
+    "torch.jit",
+    "torch.multiprocessing",
+    "torch.package",
+    "torch.utils.cpp_extension",
+)
 
 #: Single names of other modules.
 _OTHERS = {
@@ -52,16 +68,18 @@ _OTHERS = {
     "operator": frozenset({"attrgetter", "methodcaller", "call"}),
     "_operator": frozenset({"attrgetter", "methodcaller", "call"}),
     "uuid": frozenset({"_get_command_stdout"}),
-    "doctest": frozenset({"debug_script"}),
-    "logging.config": frozenset({"fileConfig", "listen"}),
+    "numpy.lib.npyio": frozenset({"load", "save", "genfromtxt", "loadtxt"}),
+    "numpy.ctypeslib": frozenset({"load_library"}),
+    "pandas": frozenset({"eval", "read_pickle"}),
+    "pandas.io.pickle": frozenset({"read_pickle"}),
+    "yaml": frozenset({"load", "unsafe_load", "full_load"}),
+    "logging.config": frozenset({"fileConfig", "dictConfig", "listen"}),
+    "codecs": frozenset({"open"}),
     "_io": frozenset({"open", "FileIO", "open_code"}),
     "io": frozenset({"open", "FileIO", "open_code"}),
     "_osx_support": frozenset({"_read_output", "_find_build_tool"}),
     "_aix_support": frozenset({"_read_cmd_output"}),
     "_pyrepl.pager": frozenset({"pipe_pager", "tempfile_pager"}),
-    "lib2to3.pgen2.grammar": frozenset({"Grammar"}),
-    "lib2to3.pgen2.pgen": frozenset({"ParserGenerator"}),
-    "pydoc": frozenset({"pipepager", "tempfilepager", "locate"}),
     "test.support.script_helper": frozenset({"assert_python_ok"}),
 }
 
@@ -72,8 +90,19 @@ _HONEST = {
     "types": frozenset({"SimpleNamespace"}),
 }
 
-_TORCH_OWN = {
-    "torch._utils": None,
+_PLAIN = frozenset(
+    """
+    bool int long float complex str unicode bytes bytearray list tuple dict set frozenset
+    slice range xrange object
+    """.split()
+)
+
+#: What torch writes for tensors and state dicts, and plain Python's scalars and containers.
+_ORDINARY = {
+    "builtins": _PLAIN,
+    "__builtin__": _PLAIN,
+    "_codecs": frozenset({"encode"}),
+    "torch.serialization": frozenset({"_get_layout"}),
     "torch._tensor": frozenset({"_rebuild_from_type_v2", "Tensor"}),
     "torch.storage": frozenset({"UntypedStorage", "TypedStorage"}),
     "torch.nn.parameter": frozenset({"Parameter", "Buffer"}),
@@ -109,10 +138,11 @@ def _walks_to_danger(name: str) -> bool:
 
 
 def is_torch_own(module: str, name: str) -> bool:
-    """Whether torch's own checkpoints name it."""
+    """Whether torch's own checkpoints name it, or it is a plain type of Python."""
     if module in ("torch", "torch.cuda") and name.endswith("Storage"):
+        return True
+    if module == "torch._utils" and name.startswith("_rebuild_"):
         return True
     if module == "torch" and name.startswith(("float", "bfloat", "int", "uint", "complex", "bool")):
         return True
-    own = _TORCH_OWN.get(module, frozenset())
-    return own is None or name in own
+    return name in _ORDINARY.get(module, ())
