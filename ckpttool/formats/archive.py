@@ -1,0 +1,131 @@
+"""Strict reading of a zip archive: every file is refused that two readers would see differently.
+
+Torch, Python's ``zipfile``, unpackers and scanners disagree about duplicate, case-colliding,
+prepended, appended and mislabelled members. An archive that this module accepts has one
+reading: the directory, the local headers and the bytes between them tell the same.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+import zlib
+from typing import NamedTuple
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError
+from ckpttool.formats.zip_end import find_directory
+from ckpttool.formats.zip_headers import LocalHeaders
+from ckpttool.formats.zip_records import records
+from ckpttool.sources import ByteSource, read
+from ckpttool.text import printable
+
+
+class Member(NamedTuple):
+    """A member that is stored as it is.
+
+    Attributes:
+        name: its path in the archive, such as ``archive/data/0``.
+        offset: of its first byte, in the file.
+        size: in bytes.
+        crc32: as stored; 0 in an archive without checksums.
+        has_crc: whether ``crc32`` means something.
+    """
+
+    name: str
+    offset: int
+    size: int
+    crc32: int
+    has_crc: bool = True
+
+
+class Archive(NamedTuple):
+    """The members by name, in the order of the file, and whether checksums were written."""
+
+    members: dict[str, Member]
+    has_checksums: bool
+
+
+def read_archive(source: ByteSource) -> Archive:
+    """Return the catalogue of the zip archive that ``source`` is, from first byte to last.
+
+    Only the directory and the headers are read. Memory and time are bounded by
+    ``zip_end.MAX_MEMBERS`` and ``zip_end.MAX_DIRECTORY``, whatever the file claims.
+
+    Raises:
+        MalformedError: the archive can be read in two ways, is not stored, has names that
+            are not safe, or is larger than any checkpoint's.
+        UnsupportedError: a TorchScript program.
+        UnreadableError: the file changed meanwhile.
+    """
+    directory = find_directory(source)
+    data = read(source, directory.offset, directory.size)
+    headers = LocalHeaders(source, directory.offset)
+    members: dict[str, Member] = {}
+    summed = False
+    for record in records(data, directory):
+        name = record.name
+        offset = headers.pass_member(record)
+        if name in members:
+            raise _twice(name, name)
+        members[name] = Member(name, offset, record.size, record.crc32)
+        summed = summed or record.crc32 != 0
+    headers.finish()
+    _check_collisions(members)
+    if not summed:
+        members = {name: member._replace(has_crc=False) for name, member in members.items()}
+    return Archive(members, summed)
+
+
+def read_member(source: ByteSource, member: Member, limit: int) -> bytes:
+    """Return the bytes of a member, their checksum proven.
+
+    Raises:
+        MalformedError: there are more than ``limit`` bytes, which is asked before reading,
+            or they do not match the checksum.
+    """
+    if member.size > limit:
+        raise MalformedError(
+            "the member is larger than any real checkpoint's",
+            rules.LIMIT,
+            member=member.name,
+            expected=f"at most {limit:,} bytes",
+            found=f"{member.size:,} bytes",
+        )
+    data = read(source, member.offset, member.size)
+    crc = zlib.crc32(data)
+    if member.has_crc and crc != member.crc32:
+        raise MalformedError(
+            "the bytes do not match their checksum",
+            rules.CHECKSUM,
+            member=member.name,
+            expected=f"{member.crc32:08x}",
+            found=f"{crc:08x}",
+            fix="The file is damaged: download or copy it again.",
+        )
+    return data
+
+
+def _check_collisions(members: dict[str, Member]) -> None:
+    """Refuse names that a file system or a reader that ignores case would take for one."""
+    # Hashes, not the folded names: those could be many times the size of the directory.
+    if len({hash(_folded(name)) for name in members}) == len(members):
+        return
+    seen: dict[int, str] = {}
+    for name in members:
+        other = seen.setdefault(hash(_folded(name)), name)
+        if other is not name:
+            raise _twice(name, other)
+
+
+def _folded(name: str) -> str:
+    if name.isascii():
+        return name.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _twice(name: str, other: str) -> MalformedError:
+    both = "twice" if name == other else f"beside {printable(other)}"
+    return MalformedError(
+        f"the archive has {printable(name)} {both}, and readers differ in which one they take",
+        rules.DUPLICATE_KEY,
+    )

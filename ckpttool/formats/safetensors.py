@@ -1,0 +1,189 @@
+"""The safetensors container: eight bytes of length, a JSON header, and the tensors' bytes.
+
+The bytes of the tensors tile the rest of the file: no hole, no overlap, nothing behind.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError, UsageError
+from ckpttool.formats.safetensors_header import MAX_TENSORS, Entry, HeaderReader
+from ckpttool.sources import ByteSource, FileSource
+from ckpttool.sources import read as read_bytes
+from ckpttool.tensors import Checkpoint, Extent, TensorInfo
+
+FORMAT = "safetensors"
+
+#: Bytes of a header beyond which the format's own library refuses.
+FORMAT_LIMIT = 100_000_000
+#: Bytes of a header that is read here, twice what the hub reads; 100,000 tensors take twelve
+#: million, and memory stays under 256 MB.
+MAX_HEADER = 50_000_000
+
+_LENGTH = 8
+_LARGEST = 2**63 - 1
+
+
+class Header(NamedTuple):
+    """What a header says: the tensors in its order, and the strings of ``__metadata__``."""
+
+    tensors: dict[str, TensorInfo]
+    metadata: dict[str, str]
+
+
+def matches(head: bytes) -> bool:
+    """Whether a header seems to begin after its length; the length itself may be damaged."""
+    return head[_LENGTH : _LENGTH + 1] == b"{"
+
+
+def read(source: FileSource, wrapper: str | None) -> Checkpoint:
+    """Catalogue the file; see ``open_checkpoint`` for the errors."""
+    require_no_wrapper(wrapper)
+    header = read_header(source)
+    return Checkpoint(
+        source.name,
+        FORMAT,
+        (source,),
+        header.tensors,
+        metadata=header.metadata,
+    )
+
+
+def require_no_wrapper(wrapper: str | None) -> None:
+    """Raise UsageError if a wrapper is asked for: this format has only the root."""
+    if wrapper:
+        raise UsageError(
+            "a safetensors file has no wrappers: its tensors lie at the root",
+            found=wrapper,
+            fix="Leave the wrapper out.",
+        )
+
+
+def read_header(source: ByteSource) -> Header:
+    """Return the catalogue of one safetensors file.
+
+    Raises:
+        MalformedError: the header breaks the format, is larger than any real one's, or the
+            ranges of the tensors do not tile the rest of the file.
+        UnsupportedError: an element type that is not known.
+        UnreadableError: the file changed meanwhile.
+    """
+    length = _header_length(source)
+    start = _LENGTH + length
+    reader = HeaderReader(read_bytes(source, _LENGTH, length), _LENGTH)
+    tensors: dict[str, TensorInfo] = {}
+    for entry in reader.entries():
+        if entry.name in tensors:
+            raise MalformedError(
+                "the name stands twice in the header", rules.DUPLICATE_KEY, tensor=entry.name
+            )
+        if len(tensors) == MAX_TENSORS:
+            raise MalformedError(
+                "more tensors than any real checkpoint has",
+                rules.LIMIT,
+                expected=f"at most {MAX_TENSORS:,}",
+            )
+        tensors[entry.name] = _located(source, entry, start)
+    _check_tiling(source, tensors, start)
+    return Header(tensors, reader.metadata)
+
+
+def _header_length(source: ByteSource) -> int:
+    if source.size < _LENGTH + 2:
+        raise MalformedError(
+            "too short for a safetensors file", rules.TRUNCATED, offset=source.size
+        )
+    length = int.from_bytes(read_bytes(source, 0, _LENGTH), "little")
+    if length < 2 or length > FORMAT_LIMIT:
+        raise MalformedError(
+            "the length of the header is not possible",
+            rules.SAFETENSORS_HEADER,
+            offset=0,
+            expected=f"2 to {FORMAT_LIMIT:,} bytes",
+            found=f"{length:,}",
+        )
+    if length > source.size - _LENGTH:
+        raise MalformedError(
+            "the file ends before its header does",
+            rules.TRUNCATED,
+            offset=source.size,
+            expected=f"{length:,} bytes of header",
+            found=f"{source.size - _LENGTH:,}",
+        )
+    if length > MAX_HEADER:
+        raise MalformedError(
+            "the header is larger than any real one",
+            rules.LIMIT,
+            offset=0,
+            expected=f"at most {MAX_HEADER:,} bytes",
+            found=f"{length:,}",
+        )
+    return length
+
+
+def _located(source: ByteSource, entry: Entry, start: int) -> TensorInfo:
+    """Return the tensor of ``entry``, its range checked against its shape."""
+    name, dtype, shape, begin, end = entry
+    elements = product = 1
+    for size in shape:
+        elements *= size
+        product *= size or 1  # a zero does not excuse a product that overflows elsewhere
+        if product > _LARGEST:
+            raise _bad_range("the shape overflows 64 bits", entry, start)
+    bits = elements * dtype.bits
+    if bits % 8:
+        raise _bad_range(f"{elements:,} elements of {dtype.bits} bits fill no bytes", entry, start)
+    if end - begin != bits // 8:
+        raise _bad_range("the range does not hold the shape's elements", entry, start, bits // 8)
+    return TensorInfo(name, dtype, shape, None, (Extent(source, start + begin, end - begin),))
+
+
+def _bad_range(
+    message: str, entry: Entry, start: int, expected: int | None = None
+) -> MalformedError:
+    return MalformedError(
+        message,
+        rules.SAFETENSORS_LAYOUT,
+        tensor=entry.name,
+        offset=start + entry.begin,
+        expected=None if expected is None else f"{expected:,} bytes for {list(entry.shape)}",
+        found=f"data_offsets [{entry.begin}, {entry.end}]",
+    )
+
+
+def _check_tiling(source: ByteSource, tensors: dict[str, TensorInfo], start: int) -> None:
+    """Refuse holes and overlaps between the tensors, and anything behind the last one."""
+    cursor = start
+    for offset, length, name in sorted(
+        (info.extents[0].offset, info.extents[0].length, name) for name, info in tensors.items()
+    ):
+        if offset != cursor:
+            raise MalformedError(
+                "the tensor overlaps the one before it"
+                if offset < cursor
+                else "bytes before the tensor belong to none",
+                rules.SAFETENSORS_LAYOUT,
+                tensor=name,
+                offset=min(offset, cursor),
+                expected=f"a range from byte {cursor - start:,} of the data",
+                found=f"{offset - start:,}",
+            )
+        cursor = offset + length
+    if cursor > source.size:
+        raise MalformedError(
+            "the file ends before its tensors do",
+            rules.TRUNCATED,
+            offset=source.size,
+            expected=f"{cursor:,} bytes",
+            found=f"{source.size:,}",
+            fix="The file was cut short: download or copy it again.",
+        )
+    if cursor < source.size:
+        raise MalformedError(
+            "bytes behind the last tensor belong to none",
+            rules.SAFETENSORS_LAYOUT,
+            offset=cursor,
+            found=f"{source.size - cursor:,} bytes",
+        )

@@ -1,0 +1,265 @@
+"""Reading the JSON header of a safetensors file, with a place for everything wrong in it.
+
+A general JSON parser builds up to twenty times the header's size before anybody can look at
+it, takes the last of two equal keys and cannot say where a mistake is. The grammar of this
+header is small: one object of tensors, each with three fields, and one of strings. So it is
+read straight from the bytes, entry by entry. The format is that of
+https://github.com/huggingface/safetensors (README, "Format").
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError, UnsupportedError
+from ckpttool.tensors import SAFETENSORS_DTYPES, DType
+from ckpttool.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+METADATA = "__metadata__"
+
+#: Tensors of one checkpoint that are catalogued; the largest published have about 100,000.
+MAX_TENSORS = 200_000
+#: Dimensions of one tensor; numpy stops at 64.
+MAX_DIMENSIONS = 64
+#: Bytes of all strings in ``__metadata__``, and their number; they are kept in memory.
+MAX_METADATA = 8_000_000
+MAX_STRINGS = 100_000
+#: Bytes of one name.
+MAX_NAME = 65_536
+
+_WS = rb"[ \t\n\r]*"
+_INT = rb"(?:0|[1-9][0-9]{0,18})"
+
+
+def _pattern(text: bytes) -> re.Pattern[bytes]:
+    """Compile ``text``: blanks stand for white space, ``INT`` for a whole number."""
+    return re.compile(text.replace(b" ", _WS).replace(b"INT", _INT))
+
+
+# An entry as every writer spells it. What does not match is read field by field below,
+# which also finds out what is wrong with it.
+_USUAL = _pattern(
+    rb' "([^"\\\x00-\x1f]{1,1024})" : \{ "dtype" : "([A-Z0-9_]{1,16})"'
+    rb' , "shape" : \[ ((?:INT(?: , INT){0,63})?) \]'
+    rb' , "data_offsets" : \[ (INT) , (INT) \] \} '
+)
+_BLANKS = re.compile(_WS)
+_NUMBER = re.compile(rb"-?[0-9][-+.0-9eE]{0,39}")
+_WHOLE = re.compile(_INT)
+
+
+class Entry(NamedTuple):
+    """One tensor of the header; ``begin`` and ``end`` count from the first byte of data."""
+
+    name: str
+    dtype: DType
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+class HeaderReader:
+    """Reads ``text``, the header, which begins at ``base`` in the file.
+
+    After :meth:`entries` has run out, ``metadata`` holds the strings of ``__metadata__``.
+    """
+
+    def __init__(self, text: bytes, base: int) -> None:
+        self._text = text
+        self._base = base
+        self._at = 0
+        self._has_metadata = False
+        self.metadata: dict[str, str] = {}
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the tensors in the order of the header.
+
+        Raises:
+            MalformedError: the header breaks the format; names that repeat are left to the
+                caller, who has them all.
+            UnsupportedError: an element type that is not known.
+        """
+        if not self._text.startswith(b"{"):
+            self._fail("the header does not begin with {", self._text[:4])
+        self._at = 1
+        for _ in self._separated(b"}"):
+            usual = _USUAL.match(self._text, self._at)
+            if usual is not None and usual.group(1) != METADATA.encode():
+                yield self._usual(usual)
+            else:
+                yield from self._any_entry()
+        if self._text[self._at :].strip(b" "):
+            self._fail("something other than spaces follows the header's object")
+
+    def _usual(self, match: re.Match[bytes]) -> Entry:
+        raw, code, sizes, begin, end = match.groups()
+        dtype = SAFETENSORS_DTYPES.get(code.decode())
+        shape = tuple(map(int, sizes.split(b","))) if sizes else ()
+        try:
+            name = raw.decode()
+        except UnicodeDecodeError:
+            self._string("a tensor's name")  # fails there, with the place
+            raise
+        if dtype is None:
+            raise _unknown_dtype(name, code.decode(), self._base + match.start(2))
+        self._at = match.end()
+        return Entry(name, dtype, shape, int(begin), int(end))
+
+    def _any_entry(self) -> Iterator[Entry]:
+        name = self._string("a tensor's name")
+        self._expect(b":")
+        if name != METADATA:
+            yield self._tensor(name)
+            return
+        if self._has_metadata:
+            self._fail(f"{METADATA} stands twice in the header", rule=rules.DUPLICATE_KEY)
+        self._has_metadata = True
+        self._strings()
+
+    def _strings(self) -> None:
+        """Read the object of strings that ``__metadata__`` is."""
+        room = MAX_METADATA
+        self._expect(b"{")
+        for _ in self._separated(b"}"):
+            start = self._at
+            key = self._string(f"a key of {METADATA}", room)
+            self._expect(b":")
+            value = self._string(f"a value of {METADATA}", room)
+            room -= self._at - start
+            if key in self.metadata:
+                self._fail(f"{printable(key)} stands twice in {METADATA}", rule=rules.DUPLICATE_KEY)
+            if len(self.metadata) == MAX_STRINGS:
+                self._fail(f"too many strings in {METADATA}", rule=rules.LIMIT)
+            self.metadata[key] = value
+
+    def _tensor(self, name: str) -> Entry:
+        code, shape, offsets = "", None, None
+        place = self._at
+        self._expect(b"{", name)
+        for _ in self._separated(b"}"):
+            field = self._string("a tensor's field", tensor=name)
+            self._expect(b":", name)
+            if field == "dtype" and not code:
+                code = self._string("a dtype", 64, tensor=name)
+            elif field == "shape" and shape is None:
+                shape = self._numbers(name)
+            elif field == "data_offsets" and offsets is None:
+                offsets = self._numbers(name)
+            elif field in ("dtype", "shape", "data_offsets"):
+                self._fail(f"{field} stands twice", rule=rules.DUPLICATE_KEY, tensor=name)
+            else:
+                self._fail(f"the format has no field {printable(field)}", tensor=name)
+        if not code or shape is None or offsets is None or len(offsets) != 2:
+            self._fail("dtype, shape or a pair of data_offsets is missing", tensor=name)
+        if code not in SAFETENSORS_DTYPES:
+            raise _unknown_dtype(name, code, self._base + place)
+        return Entry(name, SAFETENSORS_DTYPES[code], shape, *offsets)
+
+    def _numbers(self, tensor: str) -> tuple[int, ...]:
+        """Read a list of whole numbers."""
+        numbers: list[int] = []
+        self._expect(b"[", tensor)
+        for _ in self._separated(b"]"):
+            self._skip_blanks()
+            found = _NUMBER.match(self._text, self._at)
+            if found is None or not _WHOLE.fullmatch(found.group()):
+                shown = found.group() if found else self._text[self._at : self._at + 16]
+                self._fail("not a whole number from 0 to 2^63-1", shown, tensor=tensor)
+            if len(numbers) == MAX_DIMENSIONS:
+                self._fail("too many dimensions", rule=rules.LIMIT, tensor=tensor)
+            numbers.append(int(found.group()))
+            self._at = found.end()
+        return tuple(numbers)
+
+    def _separated(self, close: bytes) -> Iterator[None]:
+        """Yield before each item of an object or a list, and step over what ends it."""
+        self._skip_blanks()
+        if self._next() == close:
+            self._at += 1
+            return
+        while True:
+            yield
+            self._skip_blanks()
+            if self._next() == close:
+                self._at += 1
+                return
+            self._expect(b",")
+
+    def _string(self, what: str, most: int = MAX_NAME, tensor: str | None = None) -> str:
+        """Read a string of at most ``most`` bytes; JSON's own reader undoes the escapes."""
+        self._skip_blanks()
+        if self._next() != b'"':
+            self._fail(f"{what} is not a string", self._text[self._at : self._at + 16], tensor)
+        end = self._closing_quote(self._at + 1, most)
+        if end < 0:
+            self._fail(f"{what} does not end, or is too long", tensor=tensor)
+        raw = self._text[self._at : end + 1]
+        try:
+            text = str(json.loads(raw.decode()))
+            text.encode()
+        except ValueError as error:
+            # not UTF-8, a control character, a bad escape, or half of a surrogate pair
+            self._fail(f"{what} is not valid: {error}", tensor=tensor)
+        self._at = end + 1
+        return text
+
+    def _closing_quote(self, start: int, most: int) -> int:
+        stop = start + most
+        end = self._text.find(b'"', start, stop)
+        while end >= 0 and _escaped(self._text, start, end):
+            end = self._text.find(b'"', end + 1, stop)
+        return end
+
+    def _skip_blanks(self) -> None:
+        blanks = _BLANKS.match(self._text, self._at)
+        if blanks is not None:
+            self._at = blanks.end()
+
+    def _next(self) -> bytes:
+        return self._text[self._at : self._at + 1]
+
+    def _expect(self, mark: bytes, tensor: str | None = None) -> None:
+        self._skip_blanks()
+        if self._next() != mark:
+            self._fail(f"expected {mark.decode()}", self._text[self._at : self._at + 16], tensor)
+        self._at += 1
+
+    def _fail(
+        self,
+        message: str,
+        found: bytes | None = None,
+        tensor: str | None = None,
+        rule: rules.Rule = rules.SAFETENSORS_HEADER,
+    ) -> NoReturn:
+        raise MalformedError(
+            message,
+            rule,
+            tensor=tensor,
+            offset=self._base + self._at,
+            found=None if found is None else repr(found),
+        )
+
+
+def _escaped(text: bytes, start: int, end: int) -> bool:
+    """Whether an odd number of backslashes stands before ``text[end]``, back to ``start``."""
+    first = end
+    while first > start and text[first - 1] == 0x5C:
+        first -= 1
+    return (end - first) % 2 == 1
+
+
+def _unknown_dtype(tensor: str, code: str, offset: int) -> UnsupportedError:
+    return UnsupportedError(
+        "the element type is not known",
+        rules.UNSUPPORTED,
+        tensor=tensor,
+        offset=offset,
+        expected="one of " + " ".join(sorted(SAFETENSORS_DTYPES)),
+        found=code,
+    )

@@ -1,0 +1,96 @@
+"""Opening the shards that an index names, and no other file of this machine.
+
+A shard must lie beside the index, or beside the file that the index is a link to: the hub's
+cache keeps both as links into one folder of blobs. A link to anywhere else is refused,
+because an index that came from elsewhere must not choose among the files here.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from typing import TYPE_CHECKING
+
+from ckpttool.errors import UnreadableError
+from ckpttool.sources import FileSource
+from ckpttool.text import printable
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+SHOWN = 20  # offenders that are named; the others are counted
+
+_NUMBERED = re.compile(r"(.*-)(\d{5})(-of-(\d{5})\.safetensors)", re.DOTALL)
+
+
+class Folder:
+    """The folder of an index, from which shards are opened.
+
+    Attributes:
+        offenders: one line for each file that was not opened.
+    """
+
+    def __init__(self, index: FileSource, opened: ExitStack) -> None:
+        self._folder, own_name = os.path.split(index.name)
+        self._allowed = {
+            os.path.realpath(self._folder or os.curdir),
+            os.path.split(os.path.realpath(index.name))[0],
+        }
+        self._seen = {index.identity[:2]: own_name}
+        self._opened = opened
+        self.offenders: list[str] = []
+
+    def open(self, file: str) -> FileSource | None:
+        """Open the shard ``file``, a plain name; ``None``, and a line more, if it is refused.
+
+        Raises:
+            UnreadableError: it is there but cannot be opened.
+        """
+        path = os.path.join(self._folder, file)  # noqa: PTH118 (keeps the caller's spelling)
+        if not os.path.exists(path):  # noqa: PTH110 (a name too long is an error in pathlib)
+            self._refuse(file, "is not there")
+            return None
+        if os.path.split(os.path.realpath(path))[0] not in self._allowed:
+            self._refuse(file, "is a link that leads out of the folder")
+            return None
+        source = _open(path)
+        self._opened.callback(source.close)
+        other = self._seen.setdefault(source.identity[:2], file)
+        if other != file:
+            self._refuse(file, f"is the same file as {printable(other)}")
+            return None
+        return source
+
+    def _refuse(self, file: str, why: str) -> None:
+        self.offenders.append(f"{printable(file)} {why}")
+
+
+def uncounted(files: list[str]) -> list[str]:
+    """Return a line for each shard that the others' names count but the index does not list.
+
+    ``model-00001-of-00003.safetensors`` says that there are three.
+    """
+    series: dict[tuple[str, str], set[int]] = {}
+    for match in filter(None, map(_NUMBERED.fullmatch, files)):
+        prefix, number, suffix, _ = match.groups()
+        series.setdefault((prefix, suffix), set()).add(int(number))
+    lines = []
+    for (prefix, suffix), numbers in series.items():
+        total = int(suffix[len("-of-") : -len(".safetensors")])
+        strange = sorted(number for number in numbers if not 1 <= number <= total)
+        lines += [f"{printable(f'{prefix}{n:05d}{suffix}')} counts itself wrong" for n in strange]
+        absent = (number for number in range(1, total + 1) if number not in numbers)
+        named = [number for number, _ in zip(absent, range(SHOWN))]
+        lines += [f"{printable(f'{prefix}{n:05d}{suffix}')} is not listed" for n in named]
+    return lines
+
+
+def _open(path: str) -> FileSource:
+    try:
+        return FileSource(path)
+    except UnreadableError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
+            error.fix = "Every shard stays open: allow more open files (ulimit -n)."
+        raise

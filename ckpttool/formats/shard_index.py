@@ -1,0 +1,180 @@
+"""The index file by itself: strict JSON, and names that can only mean files beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import NamedTuple, NoReturn
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError, UnsupportedError
+from ckpttool.formats.safetensors_header import MAX_TENSORS
+from ckpttool.sources import FileSource, read
+from ckpttool.tensors import Entry
+from ckpttool.text import printable
+
+#: Bytes of an index; 100,000 tensors take about ten million.
+MAX_INDEX = 20_000_000
+#: JSON values and keys of an index. Beyond, a parsed one could fill the memory.
+MAX_VALUES = 1_000_000
+#: Files of one checkpoint; the largest published have a few hundred.
+MAX_SHARDS = 5_000
+
+_DIGITS = 19
+_SHOWN = 20
+# Only a plain file name: no separator of any system, no drive or stream, no control characters.
+_UNSAFE_FILE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\:]|^\.{0,2}$")
+
+
+class Index(NamedTuple):
+    """What an index says.
+
+    Attributes:
+        weight_map: tensor to file name, in the order of the index.
+        total_size: bytes of all tensors, where it is stated.
+        entries: the index's own metadata, for the report.
+    """
+
+    weight_map: dict[str, str]
+    total_size: int | None
+    entries: tuple[Entry, ...]
+
+
+def read_index(source: FileSource) -> Index:
+    """Return what the index says, before any shard is looked at.
+
+    Raises:
+        MalformedError: not strict JSON, a repeated key, a field of the wrong type, a name
+            that is not a plain file name, or more of anything than real indexes have.
+        UnsupportedError: JSON, but not an index of safetensors files.
+    """
+    document = _strict_json(source)
+    if not isinstance(document, dict) or "weight_map" not in document:
+        raise UnsupportedError(
+            "a JSON file, but not an index of shards: it has no weight_map",
+            rules.UNKNOWN_FORMAT,
+            fix="Name a checkpoint file or its index.",
+        )
+    weight_map = document["weight_map"]
+    metadata = document.get("metadata", {})
+    if not isinstance(weight_map, dict) or not isinstance(metadata, dict):
+        raise _bad("weight_map or metadata is not an object")
+    if not weight_map:
+        raise _bad("weight_map is empty")
+    _check_files(weight_map)
+    total = metadata.get("total_size")
+    if total is not None and type(total) is not int:
+        raise _bad("total_size is not a whole number", found=json.dumps(total)[:80])
+    return Index(weight_map, total, tuple(_entries(metadata)))
+
+
+def _check_files(weight_map: dict[str, object]) -> None:
+    files = set()
+    unsafe = []
+    for name, file in weight_map.items():
+        if not isinstance(file, str):
+            raise _bad("a file name is not a string", tensor=name)
+        if file not in files and (_UNSAFE_FILE.search(file) or not _encodable(file)):
+            unsafe.append(printable(file))
+        files.add(file)
+    if unsafe:
+        more = f" and {len(unsafe) - _SHOWN:,} more" if len(unsafe) > _SHOWN else ""
+        raise _bad(
+            f"not the plain name of a file beside the index: {', '.join(unsafe[:_SHOWN])}{more}"
+        )
+    if len(files) > MAX_SHARDS or len(weight_map) > MAX_TENSORS:
+        raise MalformedError(
+            "the index lists more than any real checkpoint has",
+            rules.LIMIT,
+            expected=f"at most {MAX_SHARDS:,} files and {MAX_TENSORS:,} tensors",
+            found=f"{len(files):,} files and {len(weight_map):,} tensors",
+        )
+    if all(file.endswith((".bin", ".pt", ".pth")) for file in files):
+        raise UnsupportedError(
+            "the index lists torch files; only safetensors shards are read",
+            rules.UNSUPPORTED,
+            fix="Convert the shards to safetensors first.",
+        )
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
+
+
+def _entries(metadata: dict[str, object]) -> list[Entry]:
+    plain = (str, int, float)
+    return [
+        Entry(
+            f"metadata.{key}",
+            type(value).__name__,
+            printable(str(value)) if isinstance(value, plain) else "",
+        )
+        for key, value in metadata.items()
+    ]
+
+
+def _strict_json(source: FileSource) -> object:
+    """Parse the file as JSON that every reader takes for the same, within bounded memory."""
+    if source.size > MAX_INDEX:
+        raise MalformedError(
+            "the index is larger than any real one",
+            rules.LIMIT,
+            expected=f"at most {MAX_INDEX:,} bytes",
+            found=f"{source.size:,}",
+        )
+    data = read(source, 0, source.size)
+    if sum(data.count(mark) for mark in (b",", b":", b"[", b"{")) > MAX_VALUES:
+        raise MalformedError("the index has more values than any real one", rules.LIMIT)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise _bad("the index is not UTF-8", offset=error.start) from error
+    try:
+        return json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_int=_bounded_int,
+        )
+    except json.JSONDecodeError as error:
+        offset = len(text[: error.pos].encode(errors="replace"))
+        raise _bad(f"the index is not valid JSON: {error.msg}", offset=offset) from error
+    except RecursionError as error:
+        raise MalformedError("the index is nested too deeply", rules.LIMIT) from error
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        seen: set[str] = set()
+        twice = [key for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
+        more = f" and {len(twice) - _SHOWN:,} more" if len(twice) > _SHOWN else ""
+        raise MalformedError(
+            f"keys stand twice in one object: {', '.join(map(printable, twice[:_SHOWN]))}{more}",
+            rules.DUPLICATE_KEY,
+        )
+    return unique
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise _bad(f"{word} is not JSON")
+
+
+def _bounded_int(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise _bad("a number of more than 64 bits", found=f"{len(digits)} digits")
+    return int(digits)
+
+
+def _bad(
+    message: str,
+    *,
+    offset: int | None = None,
+    tensor: str | None = None,
+    found: object = None,
+) -> MalformedError:
+    return MalformedError(message, rules.SHARD_INDEX, offset=offset, tensor=tensor, found=found)

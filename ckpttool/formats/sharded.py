@@ -1,0 +1,157 @@
+"""A safetensors checkpoint in several files, and the index that says which tensor lies where.
+
+The index is ``{"metadata": {...}, "weight_map": {tensor: file}}``, as the Hugging Face hub
+writes it. It and its shards are one checkpoint only if they agree in every name, so every
+disagreement is listed.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from ckpttool import rules
+from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.formats import safetensors
+from ckpttool.formats.safetensors_header import MAX_TENSORS
+from ckpttool.formats.shard_files import SHOWN, Folder, uncounted
+from ckpttool.formats.shard_index import Index, read_index
+from ckpttool.sources import FileSource
+from ckpttool.sources import read as read_bytes
+from ckpttool.tensors import Checkpoint, TensorInfo
+from ckpttool.text import printable
+
+FORMAT = "safetensors-sharded"
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class Shard(NamedTuple):
+    """One file of the checkpoint, open, and what its header says."""
+
+    source: FileSource
+    header: safetensors.Header
+
+
+def matches(head: bytes) -> bool:
+    """Whether a JSON object begins here, and not a length that happens to begin with ``{``."""
+    text = head[len(_BOM) :] if head.startswith(_BOM) else head
+    return text.lstrip(b" \t\r\n").startswith(b"{") and b"\0" not in head[:8]
+
+
+def read(source: FileSource, wrapper: str | None) -> Checkpoint:
+    """Catalogue the index and all its shards; see ``open_checkpoint`` for the errors.
+
+    The tensors come in the order of the index. Every shard stays open as long as the result.
+    """
+    safetensors.require_no_wrapper(wrapper)
+    index = read_index(source)
+    with ExitStack() as opened:
+        files = sorted(set(index.weight_map.values()))
+        folder = Folder(source, opened)
+        shards = _open_all(folder, files)
+        offenders = uncounted(files) + folder.offenders + _misplaced(index, shards)
+        tensors = _in_order(index, shards)
+        if not offenders:
+            offenders = _wrong_total(index, tensors)
+        if offenders:
+            raise _disagreement(offenders)
+        opened.pop_all()
+    return Checkpoint(
+        source.name,
+        FORMAT,
+        (source, *(shard.source for shard in shards.values())),
+        tensors,
+        entries=index.entries,
+        metadata=_common_metadata(shards),
+    )
+
+
+def _open_all(folder: Folder, files: list[str]) -> dict[str, Shard]:
+    shards: dict[str, Shard] = {}
+    room = MAX_TENSORS
+    for file in files:
+        source = folder.open(file)
+        if source is None:
+            continue
+        header = _header(source)
+        shards[file] = Shard(source, header)
+        room -= len(header.tensors)
+        if room < 0:
+            raise MalformedError(
+                "the shards hold more tensors than any real checkpoint",
+                rules.LIMIT,
+                expected=f"at most {MAX_TENSORS:,}",
+            )
+    return shards
+
+
+def _header(shard: FileSource) -> safetensors.Header:
+    head = read_bytes(shard, 0, min(16, shard.size))
+    if not safetensors.matches(head) and not shard.name.endswith(".safetensors"):
+        raise UnsupportedError(
+            "the shard is not a safetensors file",
+            rules.UNSUPPORTED,
+            path=shard.name,
+            fix="Convert the shards to safetensors first.",
+        )
+    try:
+        return safetensors.read_header(shard)
+    except CkpttoolError as error:
+        error.path = shard.name
+        raise
+
+
+def _misplaced(index: Index, shards: dict[str, Shard]) -> list[str]:
+    """Name every tensor that is not in exactly the one shard that the index gives."""
+    places: dict[str, list[str]] = {}
+    for file, shard in shards.items():
+        for name in shard.header.tensors:
+            places.setdefault(name, []).append(file)
+    wrong = []
+    for name, file in index.weight_map.items():
+        found = places.pop(name, [])
+        if found != [file] and (found or file in shards):
+            where = " and ".join(printable(other) for other in found[:3]) or "no shard"
+            wrong.append(f"{printable(name)} lies in {where} instead of {printable(file)}")
+    wrong += [
+        f"{printable(name)} in {printable(found[0])} is not listed"
+        for name, found in places.items()
+    ]
+    return wrong
+
+
+def _in_order(index: Index, shards: dict[str, Shard]) -> dict[str, TensorInfo]:
+    return {
+        name: shards[file].header.tensors[name]
+        for name, file in index.weight_map.items()
+        if file in shards and name in shards[file].header.tensors
+    }
+
+
+def _wrong_total(index: Index, tensors: dict[str, TensorInfo]) -> list[str]:
+    total = sum(info.nbytes for info in tensors.values())
+    if index.total_size in (None, total):
+        return []
+    return [f"total_size is {index.total_size:,} but the tensors have {total:,} bytes"]
+
+
+def _disagreement(offenders: list[str]) -> MalformedError:
+    more = f"; +{len(offenders) - SHOWN:,} more" if len(offenders) > SHOWN else ""
+    return MalformedError(
+        f"the index and its shards disagree: {'; '.join(offenders[:SHOWN])}{more}",
+        rules.SHARD_INDEX,
+        fix="Download the missing or changed files again, or write the index anew.",
+    )
+
+
+def _common_metadata(
+    shards: dict[str, Shard],
+) -> dict[str, str]:
+    """Return what all shards say of themselves."""
+    every = [shard.header.metadata for shard in shards.values()]
+    return {
+        key: value
+        for key, value in every[0].items()
+        if all(other.get(key) == value for other in every[1:])
+    }

@@ -1,0 +1,138 @@
+"""The end of a zip archive: where its directory lies, read so that no two readers differ.
+
+Readers find the end record by searching backwards, and differ in how far, in what they do
+with a comment and in which of the two directories they believe. So here the record must be
+the file's last bytes, and everything that it says must hold. Field names and layouts are
+those of PKWARE's APPNOTE.TXT, 4.3.14 to 4.3.16.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError
+from ckpttool.sources import ByteSource, read
+from ckpttool.text import count as counted
+from ckpttool.text import size as sized
+
+#: Members of one archive. A checkpoint of 100,000 tensors has 100,007.
+MAX_MEMBERS = 200_000
+#: Bytes of the directory, which is read whole; 100,000 tensors take about eight million.
+MAX_DIRECTORY = 32_000_000
+
+_END = struct.Struct("<4s4HIIH")
+_LOCATOR = struct.Struct("<4sIQI")
+_END64 = struct.Struct("<4sQ2H2I4Q")
+_END_MARK, _LOCATOR_MARK, _END64_MARK = b"PK\x05\x06", b"PK\x06\x07", b"PK\x06\x06"
+_TAIL = _END64.size + _LOCATOR.size + _END.size
+_LONGEST_COMMENT = 0xFFFF
+
+
+class Directory(NamedTuple):
+    """The central directory: where it begins, its bytes, and how many members it lists."""
+
+    offset: int
+    size: int
+    members: int
+
+
+def find_directory(source: ByteSource) -> Directory:
+    """Return the place of the central directory.
+
+    Raises:
+        MalformedError: the end record is not the file's end, belongs to a spanned or a
+            concatenated archive, disagrees with its zip64 twin, or claims too much.
+    """
+    if source.size < _END.size:
+        raise MalformedError("too short for a zip archive", rules.TRUNCATED, offset=source.size)
+    tail = read(source, max(0, source.size - _TAIL), min(_TAIL, source.size))
+    end = len(tail) - _END.size
+    mark, disk, start_disk, here, total, size, offset, comment = _END.unpack_from(tail, end)
+    if mark != _END_MARK or comment:
+        raise _no_end_record(source)
+    if disk or start_disk or here != total:
+        raise _bad("the archive is one of several volumes", source.size - _END.size)
+    short = Directory(offset, size, total)
+    if tail[end - _LOCATOR.size : end - _LOCATOR.size + 4] == _LOCATOR_MARK:
+        directory, stop = _zip64(source, tail, short), source.size - _TAIL
+    else:
+        directory, stop = _not_saturated(short, source), source.size - _END.size
+    _check(directory, stop)
+    return directory
+
+
+def _no_end_record(source: ByteSource) -> MalformedError:
+    start = max(0, source.size - _END.size - _LONGEST_COMMENT)
+    found = read(source, start, source.size - start).rfind(_END_MARK)
+    if found < 0:
+        return MalformedError(
+            "the zip directory at the end of the file is missing",
+            rules.TRUNCATED,
+            offset=source.size,
+            fix="The file was cut short: download or copy it again.",
+        )
+    return MalformedError(
+        "bytes follow the zip archive's end record, and readers differ in what they make of them",
+        rules.ZIP_DISAGREES,
+        offset=start + found + _END.size,
+        expected="the end of the file",
+        found=f"{source.size - start - found - _END.size:,} more bytes",
+    )
+
+
+def _zip64(source: ByteSource, tail: bytes, short: Directory) -> Directory:
+    """Read the zip64 twin, which must lie directly before its locator, and agree."""
+    record = source.size - _TAIL
+    _, disk, place, disks = _LOCATOR.unpack_from(tail, len(tail) - _END.size - _LOCATOR.size)
+    if disk or disks != 1:
+        raise _bad("the archive is one of several volumes", record + _END64.size)
+    if record < 0 or place != record:
+        raise _bad("the zip64 locator does not point at the record before it", record, place)
+    mark, length, _, _, disk, start_disk, here, total, size, offset = _END64.unpack_from(tail)
+    if mark != _END64_MARK or length != _END64.size - 12:
+        raise _bad("the zip64 end record is malformed", record)
+    if disk or start_disk or here != total:
+        raise _bad("the archive is one of several volumes", record)
+    long = Directory(offset, size, total)
+    for ours, theirs, most in zip(short, long, (0xFFFFFFFF, 0xFFFFFFFF, 0xFFFF)):
+        if ours not in (theirs, most):
+            raise MalformedError(
+                "the two end records of the archive disagree",
+                rules.ZIP_DISAGREES,
+                offset=record,
+                expected=theirs,
+                found=ours,
+            )
+    return long
+
+
+def _not_saturated(short: Directory, source: ByteSource) -> Directory:
+    if short.members == 0xFFFF or 0xFFFFFFFF in short:
+        raise _bad("the zip64 end record is missing", source.size - _END.size)
+    return short
+
+
+def _check(directory: Directory, stop: int) -> None:
+    if directory.offset + directory.size != stop:
+        raise MalformedError(
+            "the zip directory does not end where its end record begins: something stands"
+            " before the archive or in it",
+            rules.ZIP_DISAGREES,
+            offset=stop,
+            expected=stop,
+            found=directory.offset + directory.size,
+        )
+    if directory.members > MAX_MEMBERS or directory.size > MAX_DIRECTORY:
+        raise MalformedError(
+            "the zip directory is larger than any real checkpoint's",
+            rules.LIMIT,
+            offset=directory.offset,
+            expected=f"at most {counted(MAX_MEMBERS, 'member')} in {sized(MAX_DIRECTORY)}",
+            found=f"{counted(directory.members, 'member')} in {sized(directory.size)}",
+        )
+
+
+def _bad(message: str, offset: int, found: object = None) -> MalformedError:
+    return MalformedError(message, rules.ZIP_STRUCTURE, offset=max(0, offset), found=found)

@@ -1,0 +1,177 @@
+"""The local headers of a zip archive, held against the directory one after the other.
+
+A reader of a stream believes the local headers, others the directory. They are one story
+only if every header, its member's bytes and the descriptor after them follow each other
+without a gap, in the directory's order, from the first byte to the directory.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError
+from ckpttool.formats.zip_records import SATURATED, zip64_field
+from ckpttool.sources import ByteSource, read
+from ckpttool.text import printable
+
+if TYPE_CHECKING:
+    from ckpttool.formats.zip_records import Record
+
+# mark, needed, flags and method, time, checksum and sizes, two lengths
+_LOCAL = struct.Struct("<4sxx4s4x12sHH")
+_SUMS = struct.Struct("<III")
+_FIELD = struct.Struct("<HH")
+_MARK, _DESCRIPTOR_MARK = b"PK\x03\x04", b"PK\x07\x08"
+_ZEROS = bytes(12)
+_PADDING = 0x4246  # "FB": torch aligns a member's bytes with it
+
+# Small members are passed by reading on, large ones by jumping: a window grows while the
+# next header lies within _NEAR of its end, which costs less than another call.
+_NEAR = 16_384
+_FIRST_WINDOW, _LAST_WINDOW = 4_096, 1_048_576
+
+
+class LocalHeaders:
+    """Walks the local headers up to ``limit``, where the directory begins."""
+
+    def __init__(self, source: ByteSource, limit: int) -> None:
+        self._source = source
+        self._limit = limit
+        self._cursor = 0
+        self._window = b""
+        self._base = 0
+        self._step = _FIRST_WINDOW
+
+    def pass_member(self, record: Record) -> int:
+        """Return where the bytes of the next member begin, which must be ``record``'s.
+
+        Raises:
+            MalformedError: another header stands there, they overlap or leave a gap, or the
+                header or the descriptor tells something else than the directory.
+        """
+        cursor = self._cursor
+        if record.offset != cursor:
+            raise self._not_next(record)
+        start = cursor - self._base
+        names = start + _LOCAL.size
+        extra = names + len(record.raw_name)
+        if start < 0 or extra + 4 > len(self._window):
+            self._fill(cursor, _LOCAL.size + len(record.raw_name) + 4)
+            start, names = 0, _LOCAL.size
+            extra = names + len(record.raw_name)
+        mark, flags, sums, n, x = _LOCAL.unpack_from(self._window, start)
+        if mark != _MARK or flags != record.flags or self._window[names:extra] != record.raw_name:
+            raise self._disagree(record, "local header", cursor)
+        zip64 = self._zip64(record, extra, x) if x else b""
+        if n != len(record.raw_name) or not _sums_agree(sums, zip64, record):
+            raise self._disagree(record, "local header", cursor)
+        data: int = self._base + extra + x
+        self._cursor = self._after(record, data, long=bool(zip64))
+        return data
+
+    def finish(self) -> None:
+        """Raise MalformedError unless the directory follows the last member at once."""
+        if self._cursor != self._limit:
+            raise MalformedError(
+                "bytes lie between the last member and the zip directory",
+                rules.ZIP_DISAGREES,
+                offset=self._cursor,
+                found=f"{self._limit - self._cursor:,} bytes",
+            )
+
+    def _zip64(self, record: Record, extra: int, length: int) -> bytes:
+        kind, size = _FIELD.unpack_from(self._window, extra)
+        if kind == _PADDING and size + 4 == length:
+            return b""  # nearly every member: passed without looking at the padding
+        place = self._base + extra
+        if place + length > self._limit:
+            raise self._overlap(record)
+        area = read(self._source, place, length)
+        found = zip64_field(area, 0, length, record.name, place)
+        # torch repeats the directory's field here, even where that has only the offset
+        if found not in (b"", record.zip64) and not _sizes_agree(found, record):
+            raise self._disagree(record, "local header", place)
+        return found
+
+    def _after(self, record: Record, data: int, *, long: bool) -> int:
+        """Return where the member ends that begins at ``data``, its descriptor included."""
+        end = data + record.size
+        if record.described:
+            if long:
+                expected = struct.pack("<IQQ", record.crc32, record.size, record.size)
+            else:
+                expected = record.sums
+            expected = _DESCRIPTOR_MARK + expected
+            if end + len(expected) > self._limit:
+                raise self._overlap(record)
+            start = end - self._base
+            if start + len(expected) > len(self._window):
+                self._fill(end, len(expected))
+                start = 0
+            if self._window[start : start + len(expected)] != expected:
+                raise self._disagree(record, "data descriptor", end)
+            end += len(expected)
+        if end > self._limit:
+            raise self._overlap(record)
+        return end
+
+    def _fill(self, place: int, least: int) -> None:
+        """Put the file's bytes from ``place`` into the window, ``least`` of them or more."""
+        distance = place - self._base - len(self._window)
+        self._step = min(self._step * 4, _LAST_WINDOW) if distance < _NEAR else _FIRST_WINDOW
+        # What lies behind the directory's start is no header: a match there is no match.
+        length = min(max(self._step, least), self._source.size - place)
+        if length < least or place + least > self._limit + 4:
+            raise MalformedError(
+                "the zip directory begins inside a member", rules.ZIP_STRUCTURE, offset=place
+            )
+        self._window = read(self._source, place, length)
+        self._base = place
+
+    def _not_next(self, record: Record) -> MalformedError:
+        overlaps = record.offset < self._cursor
+        return MalformedError(
+            f"{printable(record.name)} overlaps what the directory lists before it"
+            if overlaps
+            else f"bytes that belong to no member stand before {printable(record.name)}",
+            rules.ZIP_DISAGREES,
+            offset=min(record.offset, self._cursor),
+            expected=f"a local header at byte {self._cursor}",
+            found=f"byte {record.offset}",
+        )
+
+    def _disagree(self, record: Record, what: str, place: int) -> MalformedError:
+        return MalformedError(
+            f"the {what} of {printable(record.name)} disagrees with the zip directory",
+            rules.ZIP_DISAGREES,
+            offset=place,
+        )
+
+    def _overlap(self, record: Record) -> MalformedError:
+        return MalformedError(
+            f"{printable(record.name)} reaches into the zip directory",
+            rules.ZIP_STRUCTURE,
+            offset=record.offset,
+            expected=f"its end at byte {self._limit} or before",
+        )
+
+
+def _sizes_agree(zip64: bytes, record: Record) -> bool:
+    """Whether a local zip64 field has the member's two sizes, or zeros if they come later."""
+    if len(zip64) != 16:
+        return False
+    allowed = (record.size, 0) if record.described else (record.size,)
+    return all(value in allowed for value in struct.unpack("<QQ", zip64))
+
+
+def _sums_agree(sums: bytes, zip64: bytes, record: Record) -> bool:
+    """Whether a local header's checksum and sizes are the member's, or still to come."""
+    if sums == record.sums or (record.described and sums == _ZEROS):
+        return not (sums[4:] == b"\xff" * 8 and len(zip64) < 16)
+    crc, packed, size = _SUMS.unpack(sums)
+    if (packed, size) == (SATURATED, SATURATED) and len(zip64) >= 16:
+        packed, size = struct.unpack_from("<QQ", zip64)
+    pairs = ((crc, record.crc32), (packed, record.size), (size, record.size))
+    return all(ours == theirs or (record.described and ours == 0) for ours, theirs in pairs)

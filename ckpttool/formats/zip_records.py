@@ -1,0 +1,215 @@
+"""The records of a zip's central directory, each checked by itself.
+
+Layouts are those of PKWARE's APPNOTE.TXT, 4.3.12, 4.4 and 4.5.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckpttool import rules
+from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ckpttool.formats.zip_end import Directory
+
+#: Stands in a 32-bit field whose value is in the zip64 extra field instead.
+SATURATED = 0xFFFFFFFF
+ZIP64 = 0x0001
+
+# mark, made by, needed, flags and method, time, crc, two sizes, three lengths, disk,
+# internal and external attributes, offset of the local header
+_CENTRAL = struct.Struct("<4s4x4s4x3I4HxxII")
+_MARK = b"PK\x01\x02"
+_FIELD = struct.Struct("<HH")
+
+_DESCRIPTOR_BIT, _UTF8_BIT = 0x0008, 0x0800
+# Stored, and no flag but those two: not encrypted, patched, masked or compressed.
+_PLAIN = frozenset(struct.pack("<HH", flags, 0) for flags in (0, 0x0008, 0x0800, 0x0808))
+_DEFLATED = 8
+
+# Extra fields that change nothing for any reader: torch's padding, zipalign's, and times
+# and owners. Not among them is 0x7075, a second name that some readers prefer.
+_HARMLESS = frozenset({0x4246, 0xD935, 0x5455, 0x7875})
+
+# Control characters, backslashes, drives, and parts that are empty, "." or ".."; an empty
+# part is also what the name of a directory ends with.
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\]|^[A-Za-z]:|(?:^|/)\.{0,2}(?:/|$)")
+
+_DOS_DIRECTORY_OR_VOLUME = 0x18
+
+
+class Record(NamedTuple):
+    """A member as the directory tells it.
+
+    Attributes:
+        name, raw_name: decoded, and as in the file.
+        flags: the four bytes of flags and method, as in the file.
+        described: whether a data descriptor follows the member's bytes.
+        sums: the twelve bytes of checksum and sizes, as in the file.
+        crc32, size, offset: with zip64 already applied; ``offset`` is the local header's.
+        zip64: what the zip64 extra field holds; empty without one.
+    """
+
+    name: str
+    raw_name: bytes
+    flags: bytes
+    described: bool
+    sums: bytes
+    crc32: int
+    size: int
+    offset: int
+    zip64: bytes
+
+
+def records(data: bytes, directory: Directory) -> Iterator[Record]:
+    """Yield the records of ``data``, the whole central directory.
+
+    Raises:
+        MalformedError: they are not exactly as many and as long as the end record says, or
+            one has an unsafe name, is not stored, or can be read in two ways.
+        UnsupportedError: the archive is a TorchScript program.
+    """
+    base, position, total = directory.offset, 0, len(data)
+    for _ in range(directory.members):
+        names = position + _CENTRAL.size
+        if names > total:
+            raise _bad("the zip directory has fewer records than it says", base + position)
+        mark, flags, crc, packed, size, n, x, c, disk, attributes, offset = _CENTRAL.unpack_from(
+            data, position
+        )
+        extra = names + n
+        after = extra + x + c
+        if mark != _MARK or after > total:
+            raise _bad("a record of the zip directory is malformed", base + position)
+        raw = data[names:extra]
+        name = _decoded(raw, flags, base + position)
+        if flags not in _PLAIN:
+            raise _not_stored(name, flags, base + position)
+        if disk or attributes:
+            _check_kind(name, disk, attributes, base + position)
+        zip64 = zip64_field(data, extra, x, name, base) if x else b""
+        if zip64 or SATURATED in (packed, size, offset):
+            packed, size, offset = _widened(zip64, (packed, size, offset), name, base + position)
+        if packed != size:
+            raise _disagrees(name, "is stored but has two sizes", base + position, packed, size)
+        sums = data[position + 16 : position + 28]
+        yield Record(name, raw, flags, bool(flags[0] & 8), sums, crc, size, offset, zip64)
+        position = after
+    if position != total:
+        raise _bad("the zip directory has more records than it says", base + position)
+
+
+def zip64_field(data: bytes, start: int, length: int, name: str, base: int) -> bytes:
+    """Return what the zip64 field of an extra area holds, ``b""`` where there is none.
+
+    ``data[start : start + length]`` is the area; ``base`` is where ``data`` begins in the file.
+    """
+    found, position, end = b"", start, start + length
+    while position < end:
+        if position + 4 > end:
+            raise _bad_extra(name, base + position)
+        kind, size = _FIELD.unpack_from(data, position)
+        position += 4
+        if position + size > end:
+            raise _bad_extra(name, base + position)
+        if kind == ZIP64 and not found and size:
+            found = data[position : position + size]
+        elif kind not in _HARMLESS:
+            raise _disagrees(
+                name,
+                "has an extra field that some readers act on",
+                base + position,
+                None,
+                hex(kind),
+            )
+        position += size
+    return found
+
+
+def _decoded(raw: bytes, flags: bytes, offset: int) -> str:
+    try:
+        name = raw.decode()
+    except UnicodeDecodeError as error:
+        raise _bad_name(repr(raw), "is not UTF-8", offset) from error
+    if _UNSAFE.search(name):
+        raise _bad_name(name, "is not a plain relative path of a file", offset)
+    if not flags[1] & (_UTF8_BIT >> 8) and not name.isascii():
+        raise _bad_name(name, "is in an encoding that is not stated", offset)
+    return name
+
+
+def _not_stored(name: str, flags: bytes, offset: int) -> CkpttoolError:
+    bits, method = _FIELD.unpack(flags)
+    if method == _DEFLATED and name.split("/")[1:2] == ["code"]:
+        # torch.jit deflates its code, so that is told apart before the method is refused.
+        return UnsupportedError(
+            "the archive is a TorchScript program, not a checkpoint",
+            rules.UNSUPPORTED,
+            fix="Save the module's state_dict() with torch.save.",
+        )
+    return MalformedError(
+        f"{printable(name)} is compressed, encrypted or otherwise not stored as it is",
+        rules.ZIP_METHOD,
+        offset=offset,
+        expected="method 0 (stored), no flags but 0x0808",
+        found=f"method {method}, flags 0x{bits:04x}",
+        fix="Load and save it again with torch.save.",
+    )
+
+
+def _check_kind(name: str, disk: int, attributes: int, offset: int) -> None:
+    if disk:
+        raise _bad(f"{printable(name)} lies on another volume", offset)
+    kind = stat.S_IFMT(attributes >> 16)
+    if kind not in (0, stat.S_IFREG) or attributes & _DOS_DIRECTORY_OR_VOLUME:
+        raise _bad_name(name, "is of a link, a directory or another special file", offset)
+
+
+def _widened(
+    zip64: bytes, fields: tuple[int, int, int], name: str, offset: int
+) -> tuple[int, int, int]:
+    """Put the 64-bit values in the place of the saturated ones; both must match exactly."""
+    packed, size, header = fields
+    saturated = [value == SATURATED for value in (size, packed, header)]
+    if len(zip64) != 8 * sum(saturated):
+        raise _disagrees(
+            name,
+            "has a zip64 field that does not fit its sizes",
+            offset,
+            f"{8 * sum(saturated)} bytes",
+            f"{len(zip64)} bytes",
+        )
+    values = iter(struct.unpack(f"<{sum(saturated)}Q", zip64))
+    size = next(values) if saturated[0] else size
+    packed = next(values) if saturated[1] else packed
+    header = next(values) if saturated[2] else header
+    return packed, size, header
+
+
+def _bad(message: str, offset: int) -> MalformedError:
+    return MalformedError(message, rules.ZIP_STRUCTURE, offset=offset)
+
+
+def _bad_extra(name: str, offset: int) -> MalformedError:
+    return _bad(f"the extra fields of {printable(name)} are malformed", offset)
+
+
+def _bad_name(name: str, why: str, offset: int) -> MalformedError:
+    return MalformedError(f"the member name {printable(name)} {why}", rules.ZIP_NAME, offset=offset)
+
+
+def _disagrees(name: str, why: str, offset: int, expected: object, found: object) -> MalformedError:
+    return MalformedError(
+        f"{printable(name)} {why}",
+        rules.ZIP_DISAGREES,
+        offset=offset,
+        expected=expected,
+        found=found,
+    )
