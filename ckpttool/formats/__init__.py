@@ -23,12 +23,10 @@ HEAD = 512
 class Format(Protocol):
     """What a format module offers."""
 
-    @staticmethod
-    def matches(head: bytes) -> bool:
+    def matches(self, head: bytes) -> bool:
         """Whether a file that starts with ``head`` is of this format."""
 
-    @staticmethod
-    def read(source: FileSource, wrapper: str | None) -> Checkpoint:
+    def read(self, source: FileSource, wrapper: str | None) -> Checkpoint:
         """Catalogue the file. ``wrapper`` is the dotted key asked for, ``None`` to choose."""
 
 

@@ -17,8 +17,8 @@ from ckpttool.tensors import Reference
 
 #: Operations in one pickle. 100,000 tensors take 3 million.
 MAX_OPERATIONS = 8_000_000
-#: Bytes that the nodes of one pickle may take, by estimate. 100,000 tensors take 70 million.
-MAX_NODE_BYTES = 128_000_000
+#: Bytes that the nodes of one pickle may take, by estimate. 100,000 tensors take 100 million.
+MAX_NODE_BYTES = 160_000_000
 #: Bytes of an integer. Sizes and offsets have eight, seeds at most sixteen.
 MAX_INTEGER_BYTES = 16
 #: The newest protocol of Python 3.8 and later.
@@ -110,8 +110,10 @@ class _Machine:
             self._loop()
         except _Stop:
             pass
-        except (IndexError, struct.error):
-            if self.position >= len(self.data) or self.operation + 9 > len(self.data):
+        except struct.error:
+            raise _truncated() from None
+        except IndexError:
+            if self.position >= len(self.data):
                 raise _truncated() from None
             raise _malformed("an operation takes more from the stack than there is") from None
 
@@ -355,7 +357,7 @@ class _Machine:
         if len(line) < 2 or line[:1] not in b"'\"" or line[-1:] != line[:1]:
             raise _malformed("a string has no quotes")
         try:
-            raw = codecs.escape_decode(line[1:-1])[0]  # type: ignore[attr-defined]
+            raw = codecs.escape_decode(line[1:-1])[0]
         except ValueError:
             raise _malformed("a string has a broken escape") from None
         self._push_string(raw)

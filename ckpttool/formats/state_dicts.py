@@ -34,6 +34,8 @@ _RAW = ("model", "state_dict", "module", "net", "network")
 _AVERAGED = ("ema", "teacher", "average", "swa", "shadow")
 
 _ORDERED_DICT = ("collections", "OrderedDict")
+# how protocol 2 writes bytes: _codecs.encode("text", "latin1")
+_BYTES = ("_codecs", "encode")
 _DEFAULT_DICT = ("collections", "defaultdict")
 
 
@@ -227,7 +229,9 @@ def _refuse_unknown_call(key: Node, value: Node) -> None:
 
 def _entries(root: Node, taken: _Candidate) -> Iterator[Entry]:
     """What lies beside the tensors: at every level of the path, and in the state dict itself."""
-    node, path, listed = root, (), 0
+    node: Node = root
+    path: tuple[str, ...] = ()
+    listed = 0
     for step in (*taken.path, None):
         following = None
         for key, value in pairs_of(node) or ():
@@ -251,7 +255,8 @@ def _is_scalar(node: Node) -> bool:
 def _key_text(key: Node) -> str:
     if type(key) is str:
         return key[:MAX_KEY]
-    return describe(key)[1] if _is_scalar(key) else f"<{describe(key)[0]}>"
+    kind, summary = describe(key)
+    return summary if _is_scalar(key) or kind == "bytes" else f"<{kind}>"
 
 
 def describe(node: Node) -> tuple[str, str]:
@@ -275,6 +280,8 @@ def describe(node: Node) -> tuple[str, str]:
 
 
 def _describe_call(node: Call) -> tuple[str, str]:
+    if name_of(node.function) == _BYTES and node.args and type(node.args[0]) is str:
+        return "bytes", f"b{node.args[0][:80]!r}"
     kind = str(node.function) if isinstance(node.function, Global) else "object"
     state = node.states[0] if node.states else None
     if isinstance(state, Dict):

@@ -145,7 +145,7 @@ def _keys(root: Node) -> list[str]:
 
 class _Declared(NamedTuple):
     dtype: DType | None
-    count: int
+    numel: int
 
 
 class _Storages:
@@ -184,12 +184,12 @@ class _Storages:
         if begin > self._source.size:
             raise self._truncated(key, offset)
         count = int.from_bytes(read_bytes(self._source, offset, _COUNT), "little", signed=True)
-        if count != declared.count:
+        if count != declared.numel:
             raise MalformedError(
                 f"storage {key} has another element count than its tensors say",
                 rules.STORAGE_SIZE,
                 offset=offset,
-                expected=f"{declared.count:,}",
+                expected=f"{declared.numel:,}",
                 found=f"{count:,}",
             )
         if begin + count * itemsize > self._source.size:

@@ -1,0 +1,84 @@
+"""Pickle streams written opcode by opcode, and torch objects described that way."""
+
+from __future__ import annotations
+
+import struct
+
+PROTO2 = b"\x80\x02"
+PROTO4 = b"\x80\x04"
+STOP = b"."
+
+
+def text(value: str) -> bytes:
+    """BINUNICODE."""
+    raw = value.encode("utf-8", "surrogatepass")
+    return b"X" + struct.pack("<I", len(raw)) + raw
+
+
+def integer(value: int) -> bytes:
+    """LONG1, wide enough for any value."""
+    length = (value.bit_length() // 8) + 1
+    return b"\x8a" + bytes([length]) + value.to_bytes(length, "little", signed=True)
+
+
+def name(module: str, attribute: str) -> bytes:
+    """GLOBAL."""
+    return b"c" + module.encode() + b"\n" + attribute.encode() + b"\n"
+
+
+def tuple_of(*items: bytes) -> bytes:
+    """MARK ... TUPLE."""
+    return b"(" + b"".join(items) + b"t"
+
+
+def dict_of(*pairs: tuple[bytes, bytes]) -> bytes:
+    """EMPTY_DICT MARK ... SETITEMS."""
+    return b"}(" + b"".join(key + value for key, value in pairs) + b"u"
+
+
+def call(function: bytes, *args: bytes) -> bytes:
+    """REDUCE."""
+    return function + tuple_of(*args) + b"R"
+
+
+def storage(
+    key: str = "0", count: int = 4, kind: str = "FloatStorage", module: str = "torch"
+) -> bytes:
+    """The persistent id of a storage in a zip checkpoint."""
+    parts = text("storage"), name(module, kind), text(key), text("cpu"), integer(count)
+    return tuple_of(*parts) + b"Q"
+
+
+def legacy_storage(key: str = "0", count: int = 4, kind: str = "FloatStorage") -> bytes:
+    """The persistent id of a storage in a legacy stream: a view may follow."""
+    parts = text("storage"), name("torch", kind), text(key), text("cpu"), integer(count), b"N"
+    return tuple_of(*parts) + b"Q"
+
+
+def ordered_dict() -> bytes:
+    """An empty OrderedDict, as hooks are."""
+    return call(name("collections", "OrderedDict"))
+
+
+def tensor(
+    held: bytes | None = None,
+    *,
+    offset: bytes = b"K\x00",
+    shape: bytes = b"K\x04\x85",
+    strides: bytes = b"K\x01\x85",
+) -> bytes:
+    """A call of _rebuild_tensor_v2; four float32 elements unless told otherwise."""
+    return call(
+        name("torch._utils", "_rebuild_tensor_v2"),
+        storage() if held is None else held,
+        offset,
+        shape,
+        strides,
+        b"\x89",
+        ordered_dict(),
+    )
+
+
+def pickle(body: bytes) -> bytes:
+    """A whole pickle of protocol 2."""
+    return PROTO2 + body + STOP

@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import pickle
+import struct
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ckpttool import rules
+from ckpttool.errors import CkpttoolError, MalformedError
+from ckpttool.formats import pickles
+from ckpttool.formats.nodes import Call, Dict, Global, PersistentId, Set, walk
+from tests.builders import pickles as p
+
+
+def plain(node: Any) -> Any:
+    """What a node stands for, built with Python's own containers."""
+    if isinstance(node, Dict):
+        return {key: plain(value) for key, value in node.pairs()}
+    if isinstance(node, (list, tuple)):
+        return type(node)(plain(item) for item in node)
+    if isinstance(node, Set):
+        return set(node.items)
+    return node
+
+
+HONEST = [
+    None,
+    True,
+    False,
+    0,
+    255,
+    65_535,
+    -1,
+    2**31 - 1,
+    -(2**63),
+    2**64,
+    1.5,
+    -0.0,
+    "",
+    "text",
+    "\u00e9\u4e2d\U0001f600",
+    b"",
+    b"\x00\xff",
+    [],
+    [1, [2, [3]]],
+    (),
+    (1,),
+    (1, 2),
+    (1, 2, 3),
+    (1, 2, 3, 4),
+    {},
+    {"a": 1, "b": [2]},
+    {1: "x"},
+    list(range(2000)),
+]
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("value", HONEST, ids=repr)
+def test_honest_data_is_read_as_pickle_reads_it(value: object, protocol: int) -> None:
+    if isinstance(value, bytes) and protocol < 3:
+        pytest.skip("bytes are a call of _codecs.encode in old protocols")
+    data = pickle.dumps(value, protocol)
+    read = pickles.parse(data)
+    assert plain(read.root) == value
+    assert read.end == len(data)
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_sets_are_read(protocol: int) -> None:
+    assert plain(pickles.parse(pickle.dumps({1, 2}, protocol)).root) == {1, 2}
+    assert plain(pickles.parse(pickle.dumps(frozenset({1, 2}), protocol)).root) == {1, 2}
+
+
+json_like = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**120), 2**120)
+    | st.floats(allow_nan=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(json_like, st.integers(0, 5))
+def test_any_plain_data_is_read_as_pickle_reads_it(value: object, protocol: int) -> None:
+    assert plain(pickles.parse(pickle.dumps(value, protocol)).root) == value
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.binary(max_size=60))
+def test_noise_gives_a_domain_error_or_a_pickle(noise: bytes) -> None:
+    for data in (noise, p.PROTO2 + noise, p.PROTO4 + noise + p.STOP):
+        try:
+            pickles.parse(data)
+        except CkpttoolError as error:
+            assert error.rule is not None  # noqa: PT017 (either way is right; noise decides)
+
+
+def test_truncation_at_every_byte_is_said() -> None:
+    data = pickle.dumps({"model": [1, 2.5, "x" * 300, (1, 2, 3, 4)]}, 4)
+    for end in range(len(data)):
+        with pytest.raises(MalformedError) as caught:
+            pickles.parse(data[:end])
+        assert caught.value.rule in (rules.TRUNCATED, rules.PICKLE)
+
+
+MALFORMED = {
+    "empty stack": p.STOP,
+    "two objects left": b"NN.",
+    "open mark left": b"N(.",
+    "no mark to close": b"Nt.",
+    "underflow": b"\x85.",
+    "underflow below a mark": b"N(\x86.",
+    "unknown opcode": b"\xff",
+    "protocol in mid-stream": b"N\x80\x02.",
+    "protocol 6": b"\x80\x06N.",
+    "frame inside a frame": b"\x80\x04\x95" + struct.pack("<Q", 12) + b"\x95" + bytes(8) + b"NN.",
+    "operation across a frame's end": b"\x80\x04\x95" + struct.pack("<Q", 2) + b"K\x01K\x02.",
+    "stop inside a frame": b"\x80\x04\x95" + struct.pack("<Q", 4) + b"N.NN",
+    "extension code": b"\x82\x01.",
+    "extension code 2": b"\x83\x01\x00.",
+    "extension code 4": b"\x84\x01\x00\x00\x00.",
+    "out-of-band buffer": b"\x97.",
+    "integer of 17 bytes": b"\x8a\x11" + bytes(17) + b".",
+    "integer line too long": b"I" + b"1" * 60 + b"\n.",
+    "integer line no number": b"Iabc\n.",
+    "float line no number": b"Fabc\n.",
+    "long line no number": b"Lx\n.",
+    "string without quotes": b"Sabc\n.",
+    "string with a broken escape": b"S'\\x1'\n.",
+    "text not utf-8": b"X\x01\x00\x00\x00\xff.",
+    "unicode with a broken escape": b"V\\u12\n.",
+    "memo never filled": b"h\x05.",
+    "memo index negative": b"Np-1\n.",
+    "name not utf-8": b"c\xff\nx\n.",
+    "name empty": b"c\n\n.",
+    "name with an escape": b"cos\x1b\nsystem\n.",
+    "name with NUL": b"cos\x00x\nsystem\n.",
+    "stack global of numbers": b"K\x01K\x02\x93.",
+    "call of a number": b"K\x01)R.",
+    "call with a list": p.name("a", "b") + b"]R.",
+    "build on a list": b"]Nb.",
+    "build on a name": p.name("a", "b") + b"}b.",
+    "append to a dict": b"}K\x01a.",
+    "set item on a list": b"]K\x01K\x02s.",
+    "odd items": b"}(K\x01u.",
+    "add to a list": b"](K\x01\x90.",
+}
+
+
+@pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED.keys())
+def test_a_broken_stream_is_refused_with_its_place(data: bytes) -> None:
+    with pytest.raises(MalformedError) as caught:
+        pickles.parse(data, member="data.pkl", base=100)
+    assert caught.value.rule is rules.PICKLE
+    assert caught.value.member == "data.pkl"
+    assert caught.value.offset is not None
+    assert 100 <= caught.value.offset < 100 + len(data)
+
+
+TRUNCATED = {
+    "nothing": b"",
+    "no stop": b"N",
+    "frame beyond the end": b"\x80\x04\x95" + struct.pack("<Q", 1000) + b"N.",
+    "text of 4 GB": b"X\xff\xff\xff\xff.",
+    "text of 2**64": b"\x8d" + b"\xff" * 8 + b".",
+    "bytes of 2**64": b"\x8e" + b"\xff" * 8 + b".",
+    "line without end": b"I123",
+}
+
+
+@pytest.mark.parametrize("data", TRUNCATED.values(), ids=TRUNCATED.keys())
+def test_a_length_beyond_the_end_is_refused_before_anything_is_allocated(data: bytes) -> None:
+    with pytest.raises(pickles.TruncatedPickleError):
+        pickles.parse(data)
+
+
+FLOODS = {
+    "operations": b"N0" * (pickles.MAX_OPERATIONS // 2 + 1),
+    "empty dicts": b"}" * 2_000_000,
+    "nested lists": b"]" * 3_000_000,
+    "marks": b"(" * 3_000_000,
+    "integers": b"J\x00\x00\x01\x00" * 4_100_000,
+    "wide text": (b"X" + struct.pack("<I", 30_000_000) + b"\xc3\xa9" * 15_000_000) * 2,
+    "memo indices": b"N" + b"".join(b"r" + struct.pack("<I", 9 + 2 * i) for i in range(1_500_000)),
+}
+
+
+@pytest.mark.parametrize("data", FLOODS.values(), ids=FLOODS.keys())
+def test_a_flood_meets_a_limit(data: bytes) -> None:
+    with pytest.raises(MalformedError) as caught:
+        pickles.parse(data + p.STOP)
+    assert caught.value.rule is rules.LIMIT
+
+
+def test_a_million_nestings_and_a_billion_laughs_are_small_and_walked_once() -> None:
+    laughs = b"]q\x00" + b"".join(
+        b"](" + bytes([ord("h"), i]) * 10 + b"eq" + bytes([i + 1]) for i in range(60)
+    )
+    nested = b"N" + b"\x85" * 1_000_000
+    root = pickles.parse(b"(" + laughs + nested + b"t.").root
+    assert sum(1 for _ in walk(root)) < 1_000_100
+
+
+def test_a_cycle_is_walked_once() -> None:
+    root = pickles.parse(b"]q\x00h\x00a.").root
+    assert len(list(walk(root))) == 1
+
+
+def test_an_unhashable_or_endless_key_is_never_hashed() -> None:
+    root = pickles.parse(p.pickle(p.dict_of((b"]", b"K\x01")))).root
+    assert list(root.pairs()) == [([], 1)]
+
+
+def test_calls_are_described_and_not_made() -> None:
+    body = p.call(p.name("os", "system"), p.text("touch /tmp/never"))
+    read = pickles.parse(p.pickle(body))
+    assert isinstance(read.root, Call)
+    assert str(read.root.function) == "os.system"
+    assert [str(reference) for reference in read.references] == ["os.system"]
+
+
+CALLS = {
+    "reduce": p.name("m", "f") + b")R",
+    "newobj": p.name("m", "f") + b")\x81",
+    "newobj_ex": p.name("m", "f") + b")}\x92",
+    "obj": b"(" + p.name("m", "f") + b"o",
+    "inst": b"(im\nf\n",
+    "stack global": p.text("m") + p.text("f") + b"\x93)R",
+    "popped": p.name("m", "f") + b")R0N",
+    "with state": p.name("m", "f") + b")R}b",
+    "with items": p.name("m", "f") + b")R(K\x01e(K\x01K\x02u",
+}
+
+
+@pytest.mark.parametrize("body", CALLS.values(), ids=CALLS.keys())
+def test_every_way_to_name_code_is_noted(body: bytes) -> None:
+    read = pickles.parse(p.PROTO4 + body + p.STOP)
+    assert [str(reference) for reference in read.references] == ["m.f"]
+
+
+def test_a_reference_knows_its_place() -> None:
+    read = pickles.parse(p.pickle(b"N0" + p.name("m", "f")), base=1000)
+    assert read.references[0].offset == 1004
+
+
+def test_one_name_is_one_node() -> None:
+    first, second = pickles.parse(p.pickle(p.name("m", "f") * 2 + b"\x86")).root
+    assert isinstance(first, Global)
+    assert first is second
+
+
+def test_memo_numbers_with_gaps_are_kept() -> None:
+    assert pickles.parse(b"K\x01r\x00\x01\x00\x000K\x02q\x00j\x00\x01\x00\x00\x86.").root == (2, 1)
+
+
+def test_a_persistent_id_is_kept_as_it_stands() -> None:
+    root = pickles.parse(b"Pname\n.").root
+    assert isinstance(root, PersistentId)
+    assert root.value == "name"
+
+
+def test_python_2_text_becomes_text_and_its_bytes_stay_bytes() -> None:
+    assert pickles.parse(b"U\x01a.").root == "a"
+    assert pickles.parse(b"U\x01\xff.").root == b"\xff"
+    assert pickles.parse(b"S'\\xff'\n.").root == b"\xff"
