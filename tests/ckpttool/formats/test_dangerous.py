@@ -32,8 +32,6 @@ HONEST = [
     ("omegaconf.dictconfig", "DictConfig"),
     ("types", "SimpleNamespace"),
     ("copyreg", "_reconstructor"),
-    ("__builtin__", "object"),
-    ("builtins", "set"),
     ("functools", "partial"),
     ("mylib.os", "Config"),
     ("torch.optim.lr_scheduler", "StepLR"),
@@ -42,6 +40,8 @@ HONEST = [
 OWN = [
     ("torch._utils", "_rebuild_tensor_v2"),
     ("torch", "FloatStorage"),
+    ("__builtin__", "object"),
+    ("builtins", "set"),
     ("torch.storage", "UntypedStorage"),
     ("torch", "float8_e4m3fn"),
     ("collections", "OrderedDict"),
