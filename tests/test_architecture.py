@@ -1,0 +1,304 @@
+"""The house keeps its floors: who may import whom, and where torch and numpy may come in."""
+
+from __future__ import annotations
+
+import ast
+import json
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from typing import Iterator
+
+ROOT = Path(__file__).parents[1]
+
+# From the ground up. A package stands for all of its modules; a module that is not here fails.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    (
+        "ckpttool._version",
+        "ckpttool.errors",
+        "ckpttool.findings",
+        "ckpttool.names",
+        "ckpttool.results",
+        "ckpttool.rules",
+        "ckpttool.text",
+        "mae",
+        "mae.config",
+    ),
+    ("ckpttool.sources", "ckpttool.tensors", "mae.large"),
+    ("ckpttool.formats",),
+    (
+        "ckpttool.arena",
+        "ckpttool.coverage",
+        "ckpttool.elements",
+        "ckpttool.gather",
+        "ckpttool.layouts",
+        "ckpttool.moments",
+        "ckpttool.readings",
+        "ckpttool.schema",
+        "ckpttool.values",
+    ),
+    ("ckpttool.checks", "ckpttool.forward"),
+    ("ckpttool.sample", "ckpttool.verify"),
+    ("ckpttool.reports",),
+    # the package itself is the face of the house: it names what is public, for types
+    ("ckpttool", "ckpttool.__main__", "ckpttool.cli"),
+)
+PACKAGES = {"ckpttool.checks", "ckpttool.formats", "ckpttool.layouts", "ckpttool.reports"}
+PACKAGES |= {"mae.large"}
+
+#: Rooms that may import torch, inside their functions; and the one that lives on it.
+TORCH_LATE = {"ckpttool.forward", "ckpttool.sample", "ckpttool.schema"}
+TORCH_ROOM = "mae.large"
+
+#: What a command loads before it knows whether it needs more.
+LIGHT = ("ckpttool", "ckpttool.__main__", "ckpttool.cli", "ckpttool.formats", "ckpttool.reports")
+
+#: All that a reporter may know of the house.
+FOR_REPORTS = {"ckpttool._version", "ckpttool.findings", "ckpttool.names", "ckpttool.reports"}
+FOR_REPORTS |= {"ckpttool.results", "ckpttool.rules", "ckpttool.text"}
+
+
+class Import(NamedTuple):
+    """``importer`` imports ``imported`` on ``load``, in a ``call`` or for its ``types``."""
+
+    importer: str
+    imported: str
+    when: str
+
+
+def imports_in(importer: str, text: str, known: set[str]) -> list[Import]:
+    """All imports in a module's source; ``from a import b`` is of ``a.b`` if that is known."""
+    found = _walk(ast.parse(text), "load")
+    return [Import(importer, name, when) for node, when in found for name in _names(node, known)]
+
+
+def _walk(node: ast.AST, when: str) -> Iterator[tuple[ast.AST, str]]:
+    yield node, when
+    inside = when
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        inside = "call"
+    elif isinstance(node, ast.If) and _name_of(node.test) == "TYPE_CHECKING":
+        inside = "types"
+    otherwise = node.orelse if isinstance(node, ast.If) else []
+    for child in ast.iter_child_nodes(node):
+        yield from _walk(child, when if child in otherwise else inside)
+
+
+def _name_of(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
+
+
+def _names(node: ast.AST, known: set[str]) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    assert node.level == 0, "relative imports hide where a name comes from"
+    names = [f"{node.module}.{alias.name}" for alias in node.names]
+    return [name if name in known else str(node.module) for name in names]
+
+
+def _dotted(path: Path) -> str:
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+SOURCES = {
+    _dotted(path.relative_to(ROOT)): path
+    for package in ("ckpttool", "mae")
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+IMPORTS = [
+    found
+    for name, path in SOURCES.items()
+    for found in imports_in(name, path.read_text(encoding="utf-8"), set(SOURCES))
+]
+
+
+def room_of(module: str) -> str:
+    """The entry of FLOORS that a module belongs to: itself, or the package that it is in."""
+    package = ".".join(module.split(".")[:2])
+    return package if package in PACKAGES else module
+
+
+def floor_of(module: str) -> int | None:
+    """The floor of a module, 0 at the bottom; ``None`` for one that has none."""
+    room = room_of(module)
+    return next((number for number, rooms in enumerate(FLOORS) if room in rooms), None)
+
+
+def upward(imports: list[Import]) -> list[Import]:
+    """The imports that run to a higher floor, for types too: what a room knows, it depends on."""
+    floors = [(one, floor_of(one.importer), floor_of(one.imported)) for one in imports]
+    return [one for one, low, high in floors if low is not None and high is not None and low < high]
+
+
+def circle(imports: list[Import]) -> list[str]:
+    """A chain of modules that import each other on load, the first one named again at its end."""
+    edges: dict[str, list[str]] = {}
+    for one in imports:
+        if one.when == "load":
+            edges.setdefault(one.importer, []).append(one.imported)
+    done: set[str] = set()
+
+    def follow(module: str, chain: list[str]) -> list[str]:
+        if module in chain:
+            return [*chain[chain.index(module) :], module]
+        if module in done:
+            return []
+        done.add(module)
+        found = (follow(one, [*chain, module]) for one in edges.get(module, []))
+        return next((one for one in found if one), [])
+
+    return next((found for found in (follow(start, []) for start in edges) if found), [])
+
+
+def loaded_by(start: str, imports: list[Import]) -> set[str]:
+    """All modules that importing ``start`` loads, packages on the way to them included."""
+    loaded: set[str] = set()
+    waiting = [start]
+    while waiting:
+        module = waiting.pop()
+        if module in loaded:
+            continue
+        loaded.add(module)
+        waiting += [one.imported for one in imports if (one.importer, one.when) == (module, "load")]
+        waiting += [module.rpartition(".")[0]] if "." in module else []
+    return loaded
+
+
+def test_every_module_has_a_floor() -> None:
+    assert [module for module in SOURCES if floor_of(module) is None] == []
+
+
+def test_no_import_runs_upward() -> None:
+    assert upward(IMPORTS) == []
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    assert circle(IMPORTS) == []
+
+
+def test_torch_comes_in_only_where_it_may() -> None:
+    torch = [one for one in IMPORTS if one.imported.split(".")[0] == "torch"]
+    assert [
+        one
+        for one in torch
+        if room_of(one.importer) != TORCH_ROOM
+        and not (one.importer in TORCH_LATE and one.when in ("call", "types"))
+    ] == []
+
+
+def test_the_model_is_loaded_late() -> None:
+    assert [
+        one
+        for one in IMPORTS
+        if one.importer.startswith("ckpttool")
+        and one.imported.startswith("mae.large")
+        and one.when == "load"
+        and one.imported != "mae.large.pos_embed"  # numpy alone
+    ] == []
+
+
+@pytest.mark.parametrize("start", LIGHT)
+def test_the_light_path_loads_neither_torch_nor_numpy(start: str) -> None:
+    roots = {module.split(".")[0] for module in loaded_by(start, IMPORTS)}
+    assert roots & {"numpy", "safetensors", "torch"} == set()
+
+
+def test_reporters_know_findings_only() -> None:
+    house = [one for one in IMPORTS if one.imported.split(".")[0] in ("ckpttool", "mae")]
+    assert [
+        one
+        for one in house
+        if room_of(one.importer) == "ckpttool.reports" and room_of(one.imported) not in FOR_REPORTS
+    ] == []
+
+
+SPECIMEN = """
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    import torch
+else:
+    import json
+class Room:
+    from ckpttool import cli
+    def late(self):
+        from ckpttool.verify import verify
+"""
+
+
+def test_the_walker_tells_when_an_import_happens() -> None:
+    known = {"ckpttool.cli", "ckpttool.verify"}
+    assert imports_in("ckpttool.text", SPECIMEN, known) == [
+        Import("ckpttool.text", "typing", "load"),
+        Import("ckpttool.text", "torch", "types"),
+        Import("ckpttool.text", "json", "load"),
+        Import("ckpttool.text", "ckpttool.cli", "load"),
+        Import("ckpttool.text", "ckpttool.verify", "call"),
+    ]
+
+
+def test_an_upward_import_is_found() -> None:
+    step = Import("ckpttool.formats.safetensors", "ckpttool.verify", "call")
+    assert upward([step, Import("ckpttool.cli", "ckpttool.text", "load")]) == [step]
+
+
+def test_a_circle_is_found_and_a_late_import_breaks_it() -> None:
+    there, back = Import("a", "b", "load"), Import("b", "a", "load")
+    assert circle([there, back]) == ["a", "b", "a"]
+    assert circle([there, back._replace(when="call")]) == []
+
+
+# --- the same, by running it ------------------------------------------------------------
+
+WITHOUT = """
+import runpy, sys
+sys.modules.update({"torch": None, "numpy": None, "safetensors": None})
+del sys.argv[0]
+run = runpy.run_path if sys.argv[0].endswith(".py") else runpy.run_module
+run(sys.argv[0], run_name="__main__")
+"""
+
+
+def tiny_safetensors(folder: Path) -> Path:
+    """A safetensors file of one tensor of two numbers, written by hand."""
+    header = json.dumps({"lonely": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}})
+    path = folder / "tiny.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header.encode() + struct.pack("<2f", 1, 2))
+    return path
+
+
+def without_torch(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a module or a script as python does, with torch and numpy made unimportable."""
+    command = [sys.executable, "-W", "error", "-c", WITHOUT, *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_making_torch_unimportable_works() -> None:
+    assert "ModuleNotFoundError" in without_torch("mae.large.attention").stderr
+
+
+def test_inspect_runs_without_torch_and_numpy(tmp_path: Path) -> None:
+    done = without_torch("ckpttool", "inspect", str(tiny_safetensors(tmp_path)))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "lonely" in done.stdout
+
+
+def test_a_checkpoint_opens_without_torch_and_numpy(tmp_path: Path) -> None:
+    script = tmp_path / "opens.py"
+    script.write_text(
+        "import ckpttool, sys\n"
+        "with ckpttool.open_checkpoint(sys.argv[1]) as checkpoint:\n"
+        "    sys.stdout.write(' '.join(checkpoint.tensors))\n"
+    )
+    done = without_torch(str(script), str(tiny_safetensors(tmp_path)))
+    assert (done.stdout, done.stderr) == ("lonely", "")
