@@ -49,6 +49,15 @@ def expand(groups: Iterable[str]) -> List[str]:
     return names
 
 
+def summarise(names: Iterable[str], most: int = 12) -> str:
+    """Return the short form in one line, with a count in place of all groups beyond ``most``."""
+    groups = compress(names)
+    if len(groups) <= most:
+        return ", ".join(groups)
+    rest = len(expand(groups[most:]))
+    return f"{', '.join(groups[:most])} and {rest:,} more"
+
+
 def _split(name: str) -> _Pattern:
     if _SPECIAL.search(name):
         return (_Literal(name),)

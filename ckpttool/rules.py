@@ -80,6 +80,8 @@ WRAPPER_CHOICE = Rule("STR008", "wrapper-choice", _N, "One of several state dict
 NAME_PREFIX = Rule("STR009", "name-prefix", _N, "Names carry a prefix that was set aside.")
 NO_TENSORS = Rule("STR010", "no-tensors", _E, "There is no state dict in the checkpoint.")
 UNREAD_ENTRY = Rule("STR011", "unsupported-tensor", _W, "A tensor is of a kind that is not read.")
+OTHER_MODEL = Rule("STR012", "other-model", _E, "No tensor has a name of the model.")
+UNCLEAR_NAMES = Rule("STR013", "unclear-names", _W, "Names do not fit into one layout.")
 
 # --- NUM: the numbers ------------------------------------------------------------------
 NAN = Rule("NUM001", "nan", _E, "A tensor holds NaN.")

@@ -1,0 +1,152 @@
+"""Checks on names, shapes and dtypes against the model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, Iterator, Sequence
+
+from ckpttool import rules
+from ckpttool.coverage import is_matched
+from ckpttool.findings import Finding, finding
+from ckpttool.names import summarise
+from ckpttool.rules import Rule, Severity
+from ckpttool.text import count
+
+if TYPE_CHECKING:
+    from ckpttool.checks.examined import Examined
+    from ckpttool.results import Mismatch
+
+#: ``--require`` for a file that must hold the decoder too.
+FULL = "full"
+
+# Names of a classifier that was fine-tuned from the encoder.
+_CLASSIFIER = ("head.", "fc_norm.")
+
+
+def check_model(examined: Examined) -> Iterator[Finding]:
+    """Tell a checkpoint that has nothing in common with the model from an incomplete one."""
+    tensors = examined.canonical.tensors
+    if not tensors:
+        yield finding(rules.NO_TENSORS, "there is no tensor in the checkpoint")
+    elif examined.coverage.unrelated:
+        yield finding(
+            rules.OTHER_MODEL,
+            f"no tensor has a name of {examined.coverage.schema}: this is another model",
+            expected=summarise(list(examined.coverage.groups["encoder"].missing)[:4], 4),
+            found=summarise(tensors, 4),
+            fix="Name the right model with --model, or the right state dict with --wrapper.",
+        )
+
+
+def check_encoder(examined: Examined) -> Iterator[Finding]:
+    """Fail on missing encoder tensors."""
+    missing = examined.coverage.groups["encoder"].missing
+    if missing and not examined.coverage.unrelated:
+        yield finding(
+            rules.MISSING_ENCODER,
+            f"{count(len(missing), 'encoder tensor')} missing",
+            tensor=summarise(missing),
+            fix="Save the whole state_dict(); without them the model computes with random weights.",
+        )
+
+
+def check_decoder(examined: Examined) -> Iterator[Finding]:
+    """Note a decoder that is absent (an error if it is required), fail on a part of one."""
+    decoder = examined.coverage.groups["decoder"]
+    if not decoder.missing or examined.coverage.unrelated:
+        return
+    if decoder.absent:
+        required = examined.require == FULL
+        yield finding(
+            rules.DECODER_ABSENT,
+            f"decoder absent: {decoder.expected} tensors would stay at random initialisation",
+            severity=Severity.ERROR if required else None,
+            fix="Publish the full file, or leave out --require full." if required else None,
+        )
+        return
+    yield finding(
+        rules.DECODER_PARTIAL,
+        f"{len(decoder.missing)} of {count(decoder.expected, 'decoder tensor')} missing",
+        tensor=summarise(decoder.missing),
+        fix="Save the whole decoder, or none of it.",
+    )
+
+
+def check_unexpected(examined: Examined) -> Iterator[Finding]:
+    """Warn of tensors that the model has no place for."""
+    names = examined.coverage.unexpected
+    if not names or examined.coverage.unrelated:
+        return
+    classifier = any(name.startswith(_CLASSIFIER) for name in names)
+    yield finding(
+        rules.UNEXPECTED,
+        f"the model has no place for {count(len(names), 'tensor')}",
+        tensor=summarise(names),
+        fix="head and fc_norm belong to a fine-tuned classifier; publish the pre-trained file."
+        if classifier
+        else "Leave them out of the file, or name the right model with --model.",
+    )
+
+
+def check_shapes(examined: Examined) -> Iterator[Finding]:
+    """Fail on shapes that differ."""
+    yield from _mismatches(
+        examined,
+        rules.SHAPE,
+        lambda found: not found.same_shape,
+        lambda found: (str(list(found.expected_shape)), str(list(found.found_shape))),
+        "has another shape",
+        "Name the right model with --model; a shape cannot be repaired.",
+    )
+
+
+def check_dtypes(examined: Examined) -> Iterator[Finding]:
+    """Warn of weights of another floating width: the model loads them, with other rounding."""
+    yield from _mismatches(
+        examined,
+        rules.DTYPE,
+        lambda found: found.expected_dtype != found.found_dtype and is_matched(found),
+        lambda found: (found.expected_dtype, found.found_dtype),
+        "has another floating type",
+        "Save in float32 if the file is to equal the published precision.",
+    )
+
+
+def check_dtype_kinds(examined: Examined) -> Iterator[Finding]:
+    """Fail on weights that are not floating point numbers at all."""
+    yield from _mismatches(
+        examined,
+        rules.DTYPE_KIND,
+        lambda found: found.same_shape and not is_matched(found),
+        lambda found: (found.expected_dtype, found.found_dtype),
+        "is of no floating type",
+        "Save the weights as floating point numbers.",
+    )
+
+
+def _mismatches(
+    examined: Examined,
+    rule: Rule,
+    wanted: Callable[[Mismatch], bool],
+    sides: Callable[[Mismatch], tuple[str, str]],
+    message: str,
+    fix: str,
+) -> Iterator[Finding]:
+    """One finding for all tensors that differ in the same way."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for group in examined.coverage.groups.values():
+        for found in filter(wanted, group.mismatched):
+            alike.setdefault(sides(found), []).append(found.name)
+    for (expected, found_there), names in alike.items():
+        yield finding(
+            rule,
+            _with_number(names, message),
+            tensor=summarise(names),
+            expected=expected,
+            found=found_there,
+            fix=fix,
+        )
+
+
+def _with_number(names: Sequence[str], message: str) -> str:
+    plural = message.replace("has ", "have ").replace("is ", "are ")
+    return f"a tensor {message}" if len(names) == 1 else f"{len(names):,} tensors {plural}"

@@ -1,0 +1,77 @@
+"""Checks on the container and on how its content was found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterator
+
+from ckpttool import rules
+from ckpttool.findings import Finding, finding
+from ckpttool.names import summarise
+from ckpttool.text import count
+
+if TYPE_CHECKING:
+    from ckpttool.checks.examined import Examined
+
+# What is listed of a long list in one finding.
+_SHOWN = 20
+
+
+def check_checksums(examined: Examined) -> Iterator[Finding]:
+    """Note that a zip has no checksums; the other containers cannot have any."""
+    checkpoint = examined.checkpoint
+    holds_bytes = any(info.nbytes for info in checkpoint.tensors.values())
+    if checkpoint.format == "torch-zip" and holds_bytes and not checkpoint.checksums:
+        yield finding(
+            rules.NO_CHECKSUMS,
+            "the archive was written without checksums, so damaged bytes would not be noticed",
+            fix="Save it again with torch.serialization.set_crc32_options(True), the default.",
+        )
+
+
+def check_unread(examined: Examined) -> Iterator[Finding]:
+    """Warn of tensors of a kind that is not read: they were left out of everything else."""
+    unread = examined.checkpoint.unread
+    if unread:
+        reasons = list(dict.fromkeys(reason for _, reason in unread))
+        yield finding(
+            rules.UNREAD_ENTRY,
+            f"{count(len(unread), 'tensor')} not read: {', '.join(reasons[:_SHOWN])}",
+            tensor=summarise(name for name, _ in unread),
+            fix="Save it as a plain dense tensor.",
+        )
+
+
+def check_wrapper_choice(examined: Examined) -> Iterator[Finding]:
+    """Note which of several state dicts was taken."""
+    if len(examined.checkpoint.wrappers) < 2:
+        return
+    taken, *others = examined.checkpoint.wrappers
+    listed = ", ".join(
+        f"{_key(other.key)} ({count(other.tensors, 'tensor')})" for other in others[:_SHOWN]
+    )
+    yield finding(
+        rules.WRAPPER_CHOICE,
+        f"the state dict under {_key(taken.key)} was taken; not looked at: {listed}",
+        fix=f"Name another with --wrapper, {others[0].key or taken.key} for example.",
+    )
+
+
+def check_prefix(examined: Examined) -> Iterator[Finding]:
+    """Note the prefix that names carry; a plain load_state_dict would miss every one of them."""
+    prefix = examined.canonical.prefix
+    if prefix:
+        yield finding(
+            rules.NAME_PREFIX,
+            f"names carry the prefix {prefix}, which was set aside",
+            fix="Save the inner module's state_dict(), so that the names load as they are.",
+        )
+
+
+def check_names(examined: Examined) -> Iterator[Finding]:
+    """Warn of what kept names from their place in the layout, half a fused tensor say."""
+    for problem in examined.canonical.problems[:_SHOWN]:
+        yield finding(rules.UNCLEAR_NAMES, problem)
+
+
+def _key(key: str) -> str:
+    return f"'{key}'" if key else "the root"

@@ -1,0 +1,51 @@
+"""A checkpoint's names, shapes and dtypes against what a model expects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Mapping
+
+from ckpttool.results import Coverage, GroupCoverage, Mismatch
+from ckpttool.tensors import DTYPES
+
+if TYPE_CHECKING:
+    from ckpttool.schema import Schema, SchemaEntry
+    from ckpttool.tensors import TensorInfo
+
+__all__ = ["Coverage", "GroupCoverage", "Mismatch", "cover", "is_matched"]
+
+
+def cover(tensors: Mapping[str, TensorInfo], schema: Schema) -> Coverage:
+    """Return how much of ``schema`` the tensors (by canonical name) cover."""
+    groups: dict[str, list[SchemaEntry]] = {"encoder": [], "decoder": []}
+    for entry in schema.entries.values():
+        groups.setdefault(entry.group, []).append(entry)
+    return Coverage(
+        schema.name,
+        {name: _cover_group(tensors, entries) for name, entries in groups.items()},
+        tuple(name for name in tensors if name not in schema.entries),
+    )
+
+
+def is_matched(mismatch: Mismatch) -> bool:
+    """Whether the tensor fills its place all the same: the shape is right, the type a float."""
+    dtype = DTYPES.get(mismatch.found_dtype)
+    return mismatch.same_shape and dtype is not None and dtype.kind == "float"
+
+
+def _cover_group(tensors: Mapping[str, TensorInfo], entries: list[SchemaEntry]) -> GroupCoverage:
+    missing = tuple(entry.name for entry in entries if entry.name not in tensors)
+    mismatched = tuple(
+        Mismatch(entry.name, tuple(entry.shape), entry.dtype, tuple(info.shape), info.dtype.name)
+        for entry, info in ((entry, tensors.get(entry.name)) for entry in entries)
+        if info is not None and (info.shape, info.dtype.name) != (entry.shape, entry.dtype)
+    )
+    unfilled = {*missing, *(found.name for found in mismatched if not is_matched(found))}
+    matched = [entry for entry in entries if entry.name not in unfilled]
+    return GroupCoverage(
+        len(entries),
+        len(matched),
+        missing,
+        mismatched,
+        sum(entry.numel for entry in entries),
+        sum(entry.numel for entry in matched),
+    )

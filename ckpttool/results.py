@@ -1,0 +1,173 @@
+"""The results that every reporter gets: one report of a run, one result a file. Plain values.
+
+They refer to nothing that is open or heavy, so that they outlive the file and need neither
+numpy nor torch.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ckpttool.findings import Finding, Verdict
+
+
+class Mismatch(NamedTuple):
+    """A tensor that is there with another shape or dtype than the model's (torch's names)."""
+
+    name: str
+    expected_shape: tuple[int, ...]
+    expected_dtype: str
+    found_shape: tuple[int, ...]
+    found_dtype: str
+
+    @property
+    def same_shape(self) -> bool:
+        """Whether only the dtype differs."""
+        return self.expected_shape == self.found_shape
+
+
+class GroupCoverage(NamedTuple):
+    """One side of the model, encoder or decoder, against the checkpoint.
+
+    Attributes:
+        expected: tensors that the model has.
+        matched: those that the checkpoint can fill; another floating width does not hinder.
+        missing: names that the checkpoint has not, in the model's order.
+        mismatched: every tensor whose shape or dtype differs, in the model's order.
+        parameters: elements that the model has.
+        covered: elements of the matched tensors.
+    """
+
+    expected: int
+    matched: int
+    missing: tuple[str, ...]
+    mismatched: tuple[Mismatch, ...]
+    parameters: int
+    covered: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether the checkpoint fills this side wholly."""
+        return self.matched == self.expected
+
+    @property
+    def absent(self) -> bool:
+        """Whether no tensor of this side is in the checkpoint, of whatever shape."""
+        return self.expected > 0 and len(self.missing) == self.expected
+
+
+class Coverage(NamedTuple):
+    """How much of a model a checkpoint holds.
+
+    Attributes:
+        schema: what the model is called.
+        groups: ``encoder`` and ``decoder``.
+        unexpected: names that the model has no place for, in the checkpoint's order.
+    """
+
+    schema: str
+    groups: dict[str, GroupCoverage]
+    unexpected: tuple[str, ...]
+
+    @property
+    def unrelated(self) -> bool:
+        """Whether not one of the model's names is in the checkpoint."""
+        return all(group.absent for group in self.groups.values())
+
+
+class OutputSummary(NamedTuple):
+    """An output of the forward pass in numbers; ``std`` is of the population."""
+
+    shape: tuple[int, ...]
+    mean: float
+    std: float
+    min: float
+    max: float
+    finite: bool
+
+
+class ForwardSummary(NamedTuple):
+    """The forward pass, or why it was not run; the fields of ``forward.ForwardResult``."""
+
+    status: str
+    reason: str | None = None
+    scope: str | None = None
+    device: str | None = None
+    tokens: int | None = None
+    outputs: dict[str, OutputSummary] = {}  # noqa: RUF012 (never changed)
+    difference: float | None = None
+    loss: float | None = None
+
+
+class ValuesSummary(NamedTuple):
+    """What the pass over the bytes came to.
+
+    Attributes:
+        examined: tensors whose elements were all looked at.
+        skipped: tensors that were not read.
+        nan, infinite: tensors that hold such elements.
+        checksums: stored checksums compared with the bytes.
+        bad_checksums: those that do not match.
+        pos_embed_errors: the largest absolute difference from the sin-cos table, by table.
+    """
+
+    examined: int
+    skipped: int
+    nan: int
+    infinite: int
+    checksums: int
+    bad_checksums: int
+    pos_embed_errors: dict[str, float]
+
+
+class FileReport(NamedTuple):
+    """What is known of one file. ``None`` where the file could not be read so far.
+
+    Attributes:
+        path: as the caller named it.
+        verdict: of this file alone.
+        findings: errors first, each severity in the order of the checks.
+        format: the container, ``torch-zip`` say.
+        size: bytes of all its files.
+        wrapper: the dotted key of the state dict that was taken; ``None`` at the root.
+        layout: the naming convention; ``None`` if none was recognised.
+        tensors, parameters: how many, as stored.
+        fingerprint: of the weights, whatever the container; ``None`` if bytes were skipped.
+        coverage, values, forward: see there.
+        published: the name of the published file that this one equals, byte for byte; ``None``
+            if that was not asked for, or is not so.
+        unchecked: what was not looked at, in words.
+    """
+
+    path: str
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    format: str | None = None
+    size: int | None = None
+    wrapper: str | None = None
+    layout: str | None = None
+    tensors: int | None = None
+    parameters: int | None = None
+    fingerprint: str | None = None
+    coverage: Coverage | None = None
+    values: ValuesSummary | None = None
+    forward: ForwardSummary | None = None
+    published: str | None = None
+    unchecked: tuple[str, ...] = ()
+
+
+class Report(NamedTuple):
+    """A run: every file's result, and the worst of their verdicts."""
+
+    files: tuple[FileReport, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict with the highest exit code: what cannot be told weighs most."""
+        verdicts = [file.verdict for file in self.files]
+        return max(verdicts, key=lambda verdict: verdict.exit_code, default=Verdict.CANNOT_TELL)
+
+    @property
+    def exit_code(self) -> int:
+        """The process's exit status for the run."""
+        return self.verdict.exit_code
