@@ -66,7 +66,7 @@ def find_directory(source: ByteSource) -> Directory:
 def _no_end_record(source: ByteSource) -> MalformedError:
     start = max(0, source.size - _END.size - _LONGEST_COMMENT)
     found = read(source, start, source.size - start).rfind(_END_MARK)
-    if found < 0:
+    if found < 0 or start + found + _END.size > source.size:
         return MalformedError(
             "the zip directory at the end of the file is missing",
             rules.TRUNCATED,

@@ -62,10 +62,11 @@ class LocalHeaders:
             start, names = 0, _LOCAL.size
             extra = names + len(record.raw_name)
         mark, flags, sums, n, x = _LOCAL.unpack_from(self._window, start)
-        if mark != _MARK or flags != record.flags or self._window[names:extra] != record.raw_name:
+        same_name = n == extra - names and self._window[names:extra] == record.raw_name
+        if mark != _MARK or flags != record.flags or not same_name:
             raise self._disagree(record, "local header", cursor)
         zip64 = self._zip64(record, extra, x) if x else b""
-        if n != len(record.raw_name) or not _sums_agree(sums, zip64, record):
+        if not _sums_agree(sums, zip64, record):
             raise self._disagree(record, "local header", cursor)
         data: int = self._base + extra + x
         self._cursor = self._after(record, data, long=bool(zip64))

@@ -1,0 +1,215 @@
+"""What the strict zip reader accepts, and that it refuses everything else with its rule."""
+
+from __future__ import annotations
+
+import io
+import struct
+import tracemalloc
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ckpttool import rules
+from ckpttool.errors import CkpttoolError, MalformedError
+from ckpttool.formats.archive import Archive, Member, read_archive, read_member
+from ckpttool.sources import FileSource
+from tests.builders import zips
+from tests.builders.memory import MemorySource
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+GENUINE = [
+    path for path in sorted(FIXTURES.glob("torch-*/*.pth")) if path.read_bytes()[:2] == b"PK"
+]
+
+
+def parse(data: bytes) -> Archive:
+    return read_archive(MemorySource(data))
+
+
+@pytest.mark.parametrize("path", GENUINE, ids=lambda p: f"{p.parent.name}-{p.name}")
+def test_a_genuine_archive_reads_as_zipfile_reads_it(path: Path) -> None:
+    source = FileSource(str(path))
+    archive = read_archive(source)
+    with zipfile.ZipFile(str(path)) as expected:
+        assert list(archive.members) == expected.namelist()
+        for name, member in archive.members.items():
+            assert read_member(source, member, 1 << 20) == expected.read(name)
+    assert archive.has_checksums
+    source.close()
+
+
+def test_there_are_genuine_archives_to_read() -> None:
+    assert len(GENUINE) >= 4
+
+
+def test_members_come_with_place_size_and_checksum() -> None:
+    data = zips.archive()
+    archive = parse(data)
+    member = archive.members["archive/data/0"]
+    assert data[member.offset : member.offset + member.size] == bytes(range(32))
+    assert member.crc32 == zlib.crc32(bytes(range(32)))
+    assert [m.name for m in archive.members.values()] == [i.name.decode() for i in zips.MEMBERS]
+
+
+def in_memory_zipfile() -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("archive/data.pkl", b"x")
+        with archive.open("archive/data/0", "w", force_zip64=True) as member:
+            member.write(b"y")
+    return stream.getvalue()
+
+
+def streamed_zipfile() -> bytes:
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+        def tell(self) -> int:
+            raise io.UnsupportedOperation
+
+    stream = Pipe()
+    with zipfile.ZipFile(stream, "w") as archive, archive.open("a/data/0", "w") as member:
+        member.write(b"y")
+    return stream.getvalue()
+
+
+def beyond_four_gigabytes(local: tuple[int, int]) -> bytes:
+    """A member whose sizes stand in zip64 fields, though it is small."""
+    data = b"12345678"
+    saturated = {"packed": 2**32 - 1, "size": 2**32 - 1}
+    descriptor = b"PK\x07\x08" + struct.pack("<IQQ", zlib.crc32(data), 8, 8)
+    item = zips.Item(
+        b"archive/data/0",
+        data,
+        local_extra=struct.pack("<HHQQ", 1, 16, *local),
+        central=saturated,
+        central_extra=struct.pack("<HHQQ", 1, 16, 8, 8),
+    )
+    good = zips.archive(item)
+    short = struct.pack("<4sIII", b"PK\x07\x08", zlib.crc32(data), 8, 8)
+    return _moved(good.replace(short, descriptor), 8)
+
+
+def _moved(data: bytes, by: int) -> bytes:
+    """Mend the end records after ``by`` bytes were put in before the directory."""
+    mended = bytearray(data)
+    for place, code in ((-98 + 48, "<Q"), (-42 + 8, "<Q"), (-22 + 16, "<I")):
+        at = len(mended) + place
+        (value,) = struct.unpack_from(code, mended, at)
+        struct.pack_into(code, mended, at, value + by)
+    return bytes(mended)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(lambda: zips.archive(zip64=False), id="without-zip64"),
+        pytest.param(in_memory_zipfile, id="zipfile"),
+        pytest.param(streamed_zipfile, id="zipfile-to-a-pipe"),
+        pytest.param(lambda: beyond_four_gigabytes((8, 0)), id="zip64-as-torch-writes-it"),
+        pytest.param(lambda: beyond_four_gigabytes((8, 8)), id="zip64-sizes"),
+        pytest.param(lambda: beyond_four_gigabytes((0, 0)), id="zip64-sizes-to-come"),
+        pytest.param(lambda: zips.archive(end={"offset": 2**32 - 1}), id="saturated-end-record"),
+        pytest.param(
+            lambda: zips.archive(zips.Item("модель/data.pkl".encode(), b"x")), id="other-script"
+        ),
+        pytest.param(
+            lambda: zips.archive(zips.Item(b"a/b", b"x", central={"external": 0o100644 << 16})),
+            id="regular-file-attributes",
+        ),
+    ],
+)
+def test_an_unusual_but_unambiguous_archive_is_read(build: Callable[[], bytes]) -> None:
+    data = build()
+    source = MemorySource(data)
+    with zipfile.ZipFile(io.BytesIO(data)) as expected:
+        for name, member in read_archive(source).members.items():
+            assert read_member(source, member, 100) == expected.read(name)
+
+
+@pytest.mark.parametrize(
+    ("build", "code"), zips.DEFECTS.values(), ids=list(zips.DEFECTS)
+)
+def test_a_defect_is_refused_with_its_rule(build: Callable[[], bytes], code: str) -> None:
+    with pytest.raises(CkpttoolError) as caught:
+        parse(build())
+    assert caught.value.rule is not None
+    assert (caught.value.rule.code, "\n" in str(caught.value)) == (code, False)
+
+
+def test_cut_anywhere_it_is_refused() -> None:
+    data = zips.archive()
+    for length in range(len(data)):
+        with pytest.raises(MalformedError):
+            parse(data[:length])
+
+
+def test_a_changed_byte_fails_the_checksum() -> None:
+    data = zips.archive()
+    member = parse(data).members["archive/data/0"]
+    damaged = bytearray(data)
+    damaged[member.offset] ^= 1
+    with pytest.raises(MalformedError) as caught:
+        read_member(MemorySource(bytes(damaged)), member, 100)
+    assert caught.value.rule == rules.CHECKSUM
+
+
+def test_a_member_over_the_limit_is_refused_before_reading() -> None:
+    with pytest.raises(MalformedError) as caught:
+        read_member(MemorySource(b""), Member("a/data.pkl", 0, 101, 0), 100)
+    assert caught.value.rule == rules.LIMIT
+
+
+def test_without_checksums_members_are_read_unchecked() -> None:
+    none = {"crc": 0}
+    items = [item._replace(central=none, descriptor=none) for item in zips.MEMBERS]
+    source = MemorySource(zips.archive(*items))
+    archive = read_archive(source)
+    assert not archive.has_checksums
+    assert read_member(source, archive.members["archive/version"], 10) == b"3\n"
+
+
+def test_small_and_large_members_are_found_through_every_window() -> None:
+    sizes = [0, 1, 5_000, 20_000, 3, 300_000, *range(200)]
+    items = [
+        zips.Item(f"a/data/{i}".encode(), bytes(size), local_extra=b"FB\x00\x01" + bytes(256))
+        for i, size in enumerate(sizes)
+    ]
+    data = zips.archive(*items)
+    with zipfile.ZipFile(io.BytesIO(data)) as expected:
+        assert expected.testzip() is None
+    assert [m.size for m in parse(data).members.values()] == sizes
+
+
+def test_a_claim_of_a_huge_directory_allocates_nothing() -> None:
+    data = zips.archive(end64={"size": 2**40}, end={"size": 2**32 - 1})
+    tracemalloc.start()
+    try:
+        with pytest.raises(MalformedError):
+            parse(data)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@given(st.data())
+def test_flipped_bytes_end_in_a_domain_error_or_the_same_members(data: st.DataObject) -> None:
+    good = bytearray(zips.archive())
+    for _ in range(data.draw(st.integers(1, 3))):
+        good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
+    source = MemorySource(bytes(good))
+    try:
+        archive = read_archive(source)
+        read = {name: read_member(source, m, 100) for name, m in archive.members.items()}
+    except CkpttoolError:
+        return
+    # whatever is accepted, zipfile reads as the same
+    with zipfile.ZipFile(io.BytesIO(bytes(good))) as expected:
+        assert {name: expected.read(name) for name in expected.namelist()} == read
