@@ -1,0 +1,117 @@
+"""The encoder's forward pass against transformers' ViTMAE: ``python -m benchmarks.forward``.
+
+Needs the ``bench`` extra. Both models hold the same weights; each is timed at 50 tokens (three
+quarters masked) and at 197 (none masked), interleaved, medians of the repeats.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import torch
+from safetensors.torch import save_file
+
+from benchmarks.measure import Row, table
+from ckpttool import gather, open_checkpoint
+from ckpttool.layouts import canonicalize
+from ckpttool.tensors import TensorInfo
+from mae.large import mae_vit_large_patch16
+
+
+def main() -> int:
+    """Measure, print the table, and exit 1 if ours is the slower one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=15)
+    options = parser.parse_args()
+    rows = [compare(ratio, options.repeats) for ratio in (0.75, 0.0)]
+    print(table(rows))
+    return 0 if all(row.met for row in rows) else 1
+
+
+def compare(mask_ratio: float, repeats: int) -> Row:
+    """Time both encoders on one image at one mask ratio."""
+    ours, theirs = mae_vit_large_patch16().eval(), vitmae(mask_ratio)
+    copy_weights(ours, theirs)
+    image = torch.linspace(-2, 2, 3 * 224 * 224).reshape(1, 3, 224, 224)
+    noise = torch.linspace(0, 1, 196).reshape(1, 196)
+
+    def run_ours() -> Any:
+        return ours.forward_encoder(image, mask_ratio, noise=noise)[0]
+
+    def run_theirs() -> Any:
+        return theirs(image, noise=noise).last_hidden_state
+
+    with torch.inference_mode():
+        # the same weights must give the same features, or the race means nothing
+        torch.testing.assert_close(run_ours(), run_theirs(), rtol=1e-3, atol=1e-3)
+        seconds = interleaved((run_ours, run_theirs), repeats)
+    tokens = int(196 * (1 - mask_ratio)) + 1
+    mine, yard = seconds
+    return Row(
+        f"encoder, {tokens} tokens: {1000 * mine:.0f} ms",
+        f"transformers ViTMAE: {1000 * yard:.0f} ms",
+        f"{mine / yard:.2f} x",
+        "below 1 x",
+        mine < yard,
+    )
+
+
+def interleaved(runs: tuple[Callable[[], Any], ...], repeats: int) -> list[float]:
+    """Return the median seconds of each, taken in turn."""
+    taken: list[list[float]] = [[] for _ in runs]
+    for _ in range(repeats):
+        for run, seconds in zip(runs, taken):
+            begin = time.perf_counter()
+            run()
+            seconds.append(time.perf_counter() - begin)
+    return [statistics.median(seconds) for seconds in taken]
+
+
+def vitmae(mask_ratio: float) -> Any:
+    """Return transformers' ViTMAE-Large encoder in its fastest attention."""
+    from transformers import ViTMAEConfig, ViTMAEModel
+
+    config = ViTMAEConfig(
+        hidden_size=1024,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        intermediate_size=4096,
+        layer_norm_eps=1e-6,
+        mask_ratio=mask_ratio,
+        attn_implementation="sdpa",
+    )
+    return ViTMAEModel(config).eval()
+
+
+def copy_weights(ours: Any, theirs: Any) -> None:
+    """Give our model transformers' weights, through a file and the table of its layout."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "model.safetensors")
+        save_file(theirs.state_dict(), path)
+        with open_checkpoint(path) as checkpoint:
+            state = {
+                name: torch.frombuffer(contiguous_bytes(info), dtype=torch.float32).reshape(
+                    info.shape
+                )
+                for name, info in canonicalize(checkpoint.tensors).tensors.items()
+            }
+    missing, unexpected = ours.load_state_dict(state, strict=False)
+    assert not unexpected, unexpected
+    assert all(name.startswith(("decoder_", "mask_token")) for name in missing), missing
+
+
+def contiguous_bytes(info: TensorInfo) -> bytearray:
+    """Return a tensor's bytes in memory."""
+    data = bytearray(info.nbytes)
+    gather.fill(info, 0, memoryview(data))
+    return data
+
+
+if __name__ == "__main__":
+    sys.exit(main())

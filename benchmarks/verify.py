@@ -1,0 +1,96 @@
+"""verify and inspect against what a user would run instead: ``python -m benchmarks.verify``.
+
+Prints one Markdown table; ``docs/benchmarks.md`` holds the last one. The file is the stand-in
+that ``make demo`` writes; everything runs on a warm cache, interleaved, medians of the repeats.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import yardsticks
+from benchmarks.measure import PYTHON, Row, memory_row, ratio_row, side_by_side, table
+
+VERIFY, NO_FORWARD = "verify", "verify --no-forward"
+INSPECT, HELP = "inspect", "--help"
+TORCH, PLAIN = "import torch", "plain script"
+CLICK, RICH = "import click", "import click, rich.table"
+
+
+def main() -> int:
+    """Measure, print the table, and exit 1 if a target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint", nargs="?", default="data/mae_pretrain_vit_large.pth")
+    parser.add_argument("--repeats", type=int, default=7)
+    options = parser.parse_args()
+    rows = whole_commands(options.checkpoint, options.repeats)
+    rows.append(opening_many(options.repeats))
+    print(table(rows))
+    return 0 if all(row.met for row in rows) else 1
+
+
+def whole_commands(checkpoint: str, repeats: int) -> list[Row]:
+    """Time whole processes, from start to exit."""
+    tool = str(Path(PYTHON).with_name("ckpttool"))
+    light = side_by_side(
+        {
+            CLICK: [PYTHON, "-c", yardsticks.IMPORT_CLICK],
+            HELP: [tool, "--help"],
+            RICH: [PYTHON, "-c", yardsticks.IMPORT_CLICK_RICH],
+            INSPECT: [tool, "inspect", checkpoint],
+        },
+        3 * repeats,
+    )
+    heavy = side_by_side(
+        {
+            TORCH: [PYTHON, "-c", yardsticks.IMPORT_TORCH],
+            VERIFY: [tool, "verify", checkpoint],
+            NO_FORWARD: [tool, "verify", "--no-forward", checkpoint],
+            PLAIN: [PYTHON, "-c", yardsticks.PLAIN_SCRIPT, checkpoint],
+        },
+        repeats,
+    )
+    file_mb = Path(checkpoint).stat().st_size / 1e6
+    return [
+        ratio_row(heavy, VERIFY, TORCH, 2.0),
+        ratio_row(heavy, VERIFY, PLAIN, 4.0, faster=True),
+        ratio_row(heavy, NO_FORWARD, TORCH, 1.3),
+        ratio_row(light, INSPECT, RICH, 2.5),
+        ratio_row(light, HELP, CLICK, 2.0),
+        memory_row(heavy, VERIFY, file_mb + 450, f"the file's {file_mb:.0f} MB + 450"),
+        memory_row(heavy, NO_FORWARD, 350, "of which torch 220"),
+        memory_row(light, INSPECT, 60, "whatever the file's size"),
+    ]
+
+
+def opening_many(repeats: int) -> Row:
+    """Open 100,000 small tensors, imports left out on both sides."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "many.pth")
+        subprocess.run([PYTHON, "-c", yardsticks.MANY_TENSORS, path], check=True)
+        ours, theirs = [], []
+        for _ in range(max(repeats // 2, 1)):
+            ours.append(_printed_seconds(yardsticks.OUR_OPEN, path))
+            theirs.append(_printed_seconds(yardsticks.TORCH_OPEN, path))
+    mine, yard = statistics.median(ours), statistics.median(theirs)
+    return Row(
+        f"opening 100,000 tensors: {mine:.2f} s",
+        f"torch.load(weights_only, mmap): {yard:.2f} s",
+        f"{mine / yard:.2f} x",
+        "at most 1 x",
+        mine <= yard,
+    )
+
+
+def _printed_seconds(script: str, path: str) -> float:
+    done = subprocess.run([PYTHON, "-c", script, path], check=True, capture_output=True)
+    return float(done.stdout)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
