@@ -24,10 +24,12 @@ from ckpttool.layouts.rules import NUMBER
 from ckpttool.tensors import TensorInfo
 
 if TYPE_CHECKING:
-    from typing import Iterator, Mapping
+    from typing import Iterator, Mapping, Optional, Tuple
 
     from ckpttool.layouts.recognise import Recognised
-    from ckpttool.layouts.rules import Layout
+    from ckpttool.layouts.rules import Claim, Layout
+
+    _Row = Tuple[str, str, Optional[Claim]]
 
 #: Where two claim the same number of names (an encoder alone), the one that stands first is named.
 LAYOUTS: tuple[Layout, ...] = (
@@ -75,21 +77,29 @@ def canonicalize(tensors: Mapping[str, TensorInfo]) -> Canonical:
     if found is None:
         origins: dict[str, tuple[str, ...]] = {name: (name,) for name in tensors}
         return Canonical(None, "", dict(tensors), origins, tuple(tensors), problems)
-    unclaimed = tuple(
-        strip(name, found.prefix) for name, pattern, _ in found.rows if not found.claims[pattern]
-    )
+    rows = list(_rows(found))
+    unclaimed = tuple(canonical for _, canonical, claim in rows if claim is None)
     result = Canonical(found.layout.name, found.prefix, {}, {}, unclaimed, ())
-    apart = list(_fill(result, tensors, found))
+    apart = list(_fill(result, tensors, rows))
     return result._replace(problems=(*problems, *apart))
 
 
-def _fill(result: Canonical, tensors: Mapping[str, TensorInfo], found: Recognised) -> Iterator[str]:
+def _rows(found: Recognised) -> Iterator[_Row]:
+    """Yield each name, the one it gets, and the claim that says so if there is one."""
+    claims, prefix = found.claims, found.prefix
+    for name, pattern, number in found.rows:
+        claim = claims[pattern]
+        if claim is None:
+            yield name, strip(name, prefix), None
+        else:
+            yield name, claim.canonical.replace(NUMBER, number), claim
+
+
+def _fill(result: Canonical, tensors: Mapping[str, TensorInfo], rows: list[_Row]) -> Iterator[str]:
     """Fill ``result`` in file order; yield a line for each tensor that is not put together."""
     taken = frozenset(result.unclaimed)
-    groups = _groups(found, taken)
-    for name, pattern, number in found.rows:
-        claim = found.claims[pattern]
-        canonical = claim.canonical.replace(NUMBER, number) if claim else strip(name, found.prefix)
+    groups = _groups(rows, taken)
+    for name, canonical, claim in rows:
         if claim is None or canonical not in groups:
             _add(result, canonical, tensors[name], name)
             continue
@@ -104,18 +114,14 @@ def _fill(result: Canonical, tensors: Mapping[str, TensorInfo], found: Recognise
             continue
         yield f"{canonical} is not put together: {why}"
         for member in members:
-            _add(result, strip(member, found.prefix), tensors[member], member)
+            _add(result, strip(member, result.prefix), tensors[member], member)
 
 
-def _groups(found: Recognised, taken: frozenset[str]) -> dict[str, list[str]]:
+def _groups(rows: list[_Row], taken: frozenset[str]) -> dict[str, list[str]]:
     """Return canonical name -> names of the parts in order, unless it is a plain rename."""
     groups: dict[str, list[tuple[int, str]]] = {}
-    for name, pattern, number in found.rows:
-        claim = found.claims[pattern]
-        if claim is None:
-            continue
-        canonical = claim.canonical.replace(NUMBER, number)
-        if claim.parts > 1 or canonical in taken:
+    for name, canonical, claim in rows:
+        if claim is not None and (claim.parts > 1 or canonical in taken):
             groups.setdefault(canonical, []).append((claim.part, name))
     return {canonical: [name for _, name in sorted(parts)] for canonical, parts in groups.items()}
 

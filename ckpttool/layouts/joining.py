@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 def why_apart(parts: Sequence[TensorInfo]) -> str | None:
     """Return why the bytes of ``parts`` do not make a joined tensor; ``None`` if they do."""
-    first = parts[0]
-    if any(part.dtype != first.dtype for part in parts):
+    first, others = parts[0], parts[1:]
+    if any(part.dtype != first.dtype for part in others):
         return "the parts differ in dtype: " + ", ".join(part.dtype.name for part in parts)
     # Equal, not only equal behind axis 0: splitting again is by thirds, and parts of other
     # sizes could add up to the right shape with wrong rows in it.
-    if any(part.shape != first.shape for part in parts):
+    if any(part.shape != first.shape for part in others):
         return "the parts differ in shape: " + ", ".join(str(list(part.shape)) for part in parts)
     if len(first.shape) not in (1, 2):
         return f"the parts have {len(first.shape)} dimensions, not 1 or 2"
     if any(part.strides is not None for part in parts):
         return "a part is strided: its bytes are not in row-major order"
-    if any(part.big_endian != first.big_endian for part in parts):
+    if any(part.big_endian != first.big_endian for part in others):
         return "the parts differ in byte order"
     if first.numel * first.dtype.bits % 8:
         return "the parts do not fill whole bytes"
