@@ -1,0 +1,63 @@
+"""Checks on the forward pass: the right shapes, finite numbers, and images that matter."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Iterator
+
+from ckpttool import rules
+from ckpttool.findings import Finding, finding
+
+if TYPE_CHECKING:
+    from ckpttool.checks.examined import Examined
+
+# Features of two images that differ by less than this part of their deviation differ by
+# rounding only: float32 sums over some thousand products are good to about 1e-6.
+_BLIND = 1e-5
+
+
+def check_forward(examined: Examined) -> Iterator[Finding]:
+    """The outputs' shapes, whether they are finite, and whether the input matters."""
+    if examined.forward.status != "run":
+        yield finding(
+            rules.FORWARD_NOT_RUN,
+            f"the forward pass was not run: {examined.forward.reason or 'no reason given'}",
+        )
+        return
+    yield from _shapes(examined)
+    yield from _not_finite(examined)
+    yield from _blind(examined)
+
+
+def _shapes(examined: Examined) -> Iterator[Finding]:
+    forward = examined.forward
+    for name, expected in forward.expected_shapes.items():
+        output = forward.outputs.get(name)
+        found = "nothing" if output is None else str(output.shape)
+        if found != str(expected):
+            message = f"the forward pass gives {name} of another shape"
+            yield finding(rules.FORWARD_SHAPE, message, expected=expected, found=found)
+
+
+def _not_finite(examined: Examined) -> Iterator[Finding]:
+    forward = examined.forward
+    names = [name for name, output in forward.outputs.items() if not output.finite]
+    if forward.loss is not None and not math.isfinite(forward.loss):
+        names.append("loss")
+    for name in names:
+        yield finding(rules.FORWARD_NOT_FINITE, f"{name} of the forward pass holds NaN or infinity")
+
+
+def _blind(examined: Examined) -> Iterator[Finding]:
+    forward = examined.forward
+    features = forward.outputs.get("features")
+    if forward.difference is None or features is None or not features.finite:
+        return
+    if forward.difference <= _BLIND * features.std:
+        yield finding(
+            rules.FORWARD_BLIND,
+            "two different images give the same features",
+            expected=f"a difference above {_BLIND:g} of their deviation, {features.std:.3g}",
+            found=f"{forward.difference:.3g}",
+            fix="The patches' way into the model is cut: look at patch_embed and the blocks.",
+        )

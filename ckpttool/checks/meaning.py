@@ -1,0 +1,166 @@
+"""Checks on what the weights mean to the model: untrained, repeated, or a wrong table."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Iterator, NamedTuple
+
+from ckpttool import rules
+from ckpttool.findings import Finding, finding
+from ckpttool.text import count
+
+if TYPE_CHECKING:
+    from ckpttool.checks.examined import Examined
+    from ckpttool.tensors import DType
+
+_LAYERNORM = re.compile(r"(?:^|\.)(?:norm\d*|decoder_norm|fc_norm)\.(weight|bias)$")
+_BLOCK = re.compile(r"^(blocks|decoder_blocks)\.(\d+)\.(.+)$", re.DOTALL)
+
+# The table is computed in float64 and stored in float32: a rounding of 6e-8, and what the
+# sine of another library differs by.
+_TABLE_TOLERANCE = 1e-6
+
+
+def check_layernorms(examined: Examined) -> Iterator[Finding]:
+    """LayerNorms that are all exactly 1 and 0: no step of training leaves them so."""
+    if layernorms_are_initial(examined):
+        number = sum(map(is_layernorm, examined.canonical.tensors))
+        yield finding(
+            rules.LAYERNORM_INITIAL,
+            f"all {count(number, 'LayerNorm tensor')} are exactly 1 and 0: "
+            "these weights look untrained",
+        )
+
+
+def is_layernorm(name: str) -> bool:
+    """Whether a canonical name is a LayerNorm's gain or bias."""
+    return _LAYERNORM.search(name) is not None
+
+
+def layernorms_are_initial(examined: Examined) -> bool:
+    """Whether there are LayerNorms and all have weights of 1 and biases of 0 everywhere."""
+    present = [name for name in examined.canonical.tensors if is_layernorm(name)]
+    return bool(present) and all(_is_initial(examined, name) for name in present)
+
+
+def _is_initial(examined: Examined, name: str) -> bool:
+    values = examined.values.tensors.get(name)
+    if values is None or values.nan or values.infinite:
+        return False
+    initial = 1 if name.endswith(".weight") else 0
+    return values.minimum == values.maximum == initial
+
+
+def check_identical_blocks(examined: Examined) -> Iterator[Finding]:
+    """Blocks whose tensors are the same, byte by byte: one was copied over another."""
+    for side, what in (("blocks", "encoder"), ("decoder_blocks", "decoder")):
+        groups: dict[frozenset[tuple[str, str]], list[int]] = {}
+        for number, content in sorted(_blocks(examined, side).items()):
+            groups.setdefault(content, []).append(number)
+        same = [numbers for numbers in groups.values() if len(numbers) > 1]
+        if same:
+            told = "; ".join(" = ".join(map(str, numbers)) for numbers in same)
+            yield finding(
+                rules.IDENTICAL_BLOCKS,
+                f"blocks of the {what} hold the same weights: {told}",
+                tensor=", ".join(f"{side}.{{{','.join(map(str, group))}}}" for group in same),
+                fix="Look at how the checkpoint was written; every block learns its own weights.",
+            )
+
+
+def _blocks(examined: Examined, side: str) -> dict[int, frozenset[tuple[str, str]]]:
+    """Return the (name in the block, digest) pairs of every block that was read wholly.
+
+    Blocks without a weight of two axes are left out: gains and biases alone may well agree.
+    """
+    digests: dict[int, set[tuple[str, str]]] = {}
+    with_weights = set()
+    unread = set()
+    for name, info in examined.canonical.tensors.items():
+        found = _BLOCK.match(name)
+        if found is None or found.group(1) != side:
+            continue
+        number = int(found.group(2))
+        if name not in examined.values.tensors:
+            unread.add(number)
+            continue
+        digests.setdefault(number, set()).add(
+            (found.group(3), examined.values.tensors[name].digest)
+        )
+        if len(info.shape) >= 2:
+            with_weights.add(number)
+    return {number: frozenset(digests[number]) for number in sorted(with_weights - unread)}
+
+
+# --- the position tables -------------------------------------------------------------
+
+
+class TableError(NamedTuple):
+    """How far a stored position table is from the computed one.
+
+    ``error`` is the largest absolute difference (infinite if an element is not finite), at row
+    ``token`` and column ``feature``; ``tolerance`` is what its dtype allows.
+    """
+
+    error: float
+    token: int
+    feature: int
+    tolerance: float
+
+
+def check_position_tables(examined: Examined) -> Iterator[Finding]:
+    """Position tables that are not the 2-D sine-cosine table they are meant to be."""
+    for name, table in position_tables(examined).items():
+        if not table.error <= table.tolerance:
+            yield finding(
+                rules.POS_EMBED,
+                "the table differs from the recomputed sin-cos table by up to "
+                f"{table.error:.3g}, at token {table.token}, feature {table.feature}",
+                tensor=name,
+                expected=f"at most {table.tolerance:.3g}",
+                found=f"{table.error:.3g}",
+                fix="Tables that were interpolated, trained or permuted give other features.",
+            )
+
+
+def pos_embed_errors(examined: Examined) -> dict[str, float]:
+    """Return the largest absolute error of each position table, fine ones included."""
+    return {name: table.error for name, table in position_tables(examined).items()}
+
+
+def position_tables(examined: Examined) -> dict[str, TableError]:
+    """Compare the position tables that were kept and have the model's shape.
+
+    Another shape is a finding of the schema's; without the bytes nothing can be said.
+    """
+    config = examined.config
+    widths = {"pos_embed": config.embed_dim, "decoder_pos_embed": config.decoder_embed_dim}
+    errors = {}
+    for name, width in widths.items():
+        shape = (1, config.num_patches + 1, width)
+        stored = examined.values.kept.get(name)
+        if stored is None or stored.shape != shape or stored.dtype.kind != "float":
+            continue
+        error = _table_error(stored.data, stored.dtype, width, config.grid_size)
+        if error is not None:
+            errors[name] = error
+    return errors
+
+
+def _table_error(data: memoryview, dtype: DType, width: int, grid_size: int) -> TableError | None:
+    # Late, so that only who compares tables pays for numpy.
+    import numpy as np
+
+    from ckpttool.elements import MANTISSA_BITS, numbers
+    from mae.large.pos_embed import get_2d_sincos_pos_embed
+
+    stored = numbers(dtype, data)
+    if stored is None or dtype.name not in MANTISSA_BITS:
+        return None
+    table = get_2d_sincos_pos_embed(width, grid_size, cls_token=True)
+    difference = np.abs(stored.reshape(table.shape).astype(np.float64) - table)
+    difference[~np.isfinite(difference)] = np.inf
+    token, feature = divmod(int(difference.argmax()), width)
+    half_a_step = 2.0 ** -(MANTISSA_BITS[dtype.name] + 1)
+    tolerance = max(_TABLE_TOLERANCE, half_a_step)
+    return TableError(float(difference[token, feature]), token, feature, tolerance)

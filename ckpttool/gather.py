@@ -1,0 +1,191 @@
+"""The contiguous little-endian bytes of any tensor, from any place on, in bounded memory.
+
+Everything that looks at a tensor's elements starts here: statistics and digests, a conversion
+and a comparison. A row-major tensor is read straight into the caller's buffer; a strided one
+is gathered from bounded reads, so a transposed matrix costs a scratch of :data:`CHUNK` bytes.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any, Iterator, Sequence
+
+import numpy as np
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError, UnsupportedError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ckpttool.tensors import Extent, TensorInfo
+
+#: Bytes that are worked on at once: few enough for the caches, enough to make calls rare.
+CHUNK = 4 << 20
+
+# What one more read costs, in bytes that could have been copied in the same time: a call
+# through Python takes about 3 us, in which the page cache gives 16 kB.
+_READ_COST = 16 << 10
+
+# numpy 1 arrays have at most 32 axes.
+_MAX_AXES = 32
+
+
+def fill(info: TensorInfo, start: int, out: memoryview) -> None:
+    """Fill ``out`` with the tensor's contiguous little-endian bytes from byte ``start`` on.
+
+    Args:
+        info: the tensor; its strides, byte order and joined extents are taken care of.
+        start: position in the ``info.nbytes`` bytes of the row-major form, a whole number of
+            elements unless the tensor is row-major and little-endian.
+        out: writable bytes; ``start + len(out)`` is at most ``info.nbytes``, again a whole
+            number of elements.
+
+    Raises:
+        MalformedError: the extents are shorter than the geometry needs.
+        UnreadableError: the source cannot be read or was cut.
+        UnsupportedError: a strided view of more axes than numpy can hold.
+    """
+    if not len(out):
+        return
+    if info.strides is None:
+        read_range(info.extents, start, out)
+    else:
+        _fill_strided(info, start, out)
+    if info.big_endian:
+        swap(info, out)
+
+
+def chunks(info: TensorInfo, buffer: memoryview) -> Iterator[memoryview]:
+    """Yield the tensor's contiguous little-endian bytes in order, as views of ``buffer``.
+
+    Each piece is overwritten by the next. ``len(buffer)`` is a multiple of 16, the widest
+    element. Raises what :func:`fill` raises.
+    """
+    for start in range(0, info.nbytes, len(buffer)):
+        piece = buffer[: min(len(buffer), info.nbytes - start)]
+        fill(info, start, piece)
+        yield piece
+
+
+def read_range(extents: Sequence[Extent], start: int, out: memoryview) -> None:
+    """Fill ``out`` from byte ``start`` of the extents laid end to end; never beyond them."""
+    for source, offset, length in extents:
+        if start >= length:
+            start -= length
+            continue
+        taken = min(length - start, len(out))
+        source.read_into(offset + start, out[:taken])
+        out = out[taken:]
+        start = 0
+        if not len(out):
+            return
+    if len(out):
+        raise MalformedError(
+            "the tensor needs more bytes than it has",
+            rules.GEOMETRY,
+            found=f"{len(out):,} bytes short",
+        )
+
+
+def swap(info: TensorInfo, out: memoryview) -> None:
+    """Reverse the bytes of every element in place; of each half for a complex number."""
+    width = info.dtype.bits // (16 if info.dtype.kind == "complex" else 8)
+    if width > 1:
+        np.frombuffer(out, f"u{width}").byteswap(inplace=True)
+
+
+# --- strided tensors -------------------------------------------------------------------
+
+
+def _fill_strided(info: TensorInfo, start: int, out: memoryview) -> None:
+    shape, strides = _fewest_axes(info)
+    itemsize = info.dtype.itemsize
+    # A type of the same width that copies bit by bit; 16 bytes are only known as complex.
+    elements: NDArray[Any] = np.frombuffer(out, "c16" if itemsize == 16 else f"u{itemsize}")
+    done = 0
+    for starts, lengths in _boxes(shape, start // itemsize, len(elements)):
+        count = prod(lengths)
+        first = sum(index * stride for index, stride in zip(starts, strides))
+        box = elements[done : done + count].reshape(lengths)
+        _gather(info.extents, first, strides, box)
+        done += count
+
+
+def _fewest_axes(info: TensorInfo) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return shape and strides without axes of one element, neighbours merged where they can."""
+    merged: list[tuple[int, int]] = []
+    for length, stride in zip(info.shape, info.strides or ()):
+        if length == 1:
+            continue
+        if merged and merged[-1][1] == length * stride:
+            merged[-1] = (merged[-1][0] * length, stride)
+        else:
+            merged.append((length, stride))
+    if len(merged) > _MAX_AXES:
+        raise UnsupportedError(
+            "the view has too many axes", rules.GEOMETRY, tensor=info.name, found=len(merged)
+        )
+    return tuple(length for length, _ in merged), tuple(stride for _, stride in merged)
+
+
+def _boxes(
+    shape: tuple[int, ...], first: int, count: int
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Cut ``count`` elements from the ``first`` on, in row-major order, into few boxes.
+
+    Yields (start index, lengths) a box, in order; at most two a axis and one in the middle.
+    """
+    if not shape:
+        yield (), ()
+        return
+    inner = prod(shape[1:])
+    while count:
+        row, within = divmod(first, inner)
+        if within == 0 and count >= inner:
+            taken = count // inner * inner
+            yield (row, *(0 for _ in shape[1:])), (count // inner, *shape[1:])
+        else:
+            taken = min(inner - within, count)
+            for starts, lengths in _boxes(shape[1:], within, taken):
+                yield (row, *starts), (1, *lengths)
+        first += taken
+        count -= taken
+
+
+def _gather(
+    extents: Sequence[Extent], first: int, strides: tuple[int, ...], out: NDArray[Any]
+) -> None:
+    """Copy the box whose first element is element ``first`` of the extents into ``out``.
+
+    The box is read as one run of bytes where that is cheap, else cut along its widest axis:
+    into single indices if the gaps between them are worth jumping over, else in two.
+    """
+    reach = [(length - 1) * stride for length, stride in zip(out.shape, strides)]
+    span = (1 + sum(reach)) * out.itemsize
+    widest = max(reach, default=0)
+    if widest == 0 or span <= _READ_COST:
+        _gather_run(extents, first, strides, out)
+        return
+    axis = reach.index(widest)
+    length = out.shape[axis]
+    apart = length * (span - widest * out.itemsize + _READ_COST)
+    if span <= min(apart, CHUNK):
+        _gather_run(extents, first, strides, out)
+        return
+    step = 1 if apart < span else (length + 1) // 2
+    for index in range(0, length, step):
+        part = out[(slice(None),) * axis + (slice(index, index + step),)]
+        _gather(extents, first + index * strides[axis], strides, part)
+
+
+def _gather_run(
+    extents: Sequence[Extent], first: int, strides: tuple[int, ...], out: NDArray[Any]
+) -> None:
+    """Read from the first to the last element of the box at once and pick the elements."""
+    reach = sum((length - 1) * stride for length, stride in zip(out.shape, strides))
+    run = np.empty(1 + reach, out.dtype)
+    read_range(extents, first * out.itemsize, run.view(np.uint8).data)
+    steps = tuple(stride * out.itemsize for stride in strides)
+    # The constructor checks that the strides stay inside the run, unlike as_strided.
+    out[...] = np.ndarray(out.shape, out.dtype, run.data, 0, steps)

@@ -1,0 +1,114 @@
+"""Smallest, largest, root mean square and what is not finite, gathered block by block."""
+
+from __future__ import annotations
+
+from math import hypot, isfinite, sqrt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ckpttool.elements import numbers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ckpttool.tensors import DType
+
+# Raw bytes at once of a type that is copied into a wider one, so that the copy stays small.
+_WIDENED_AT_ONCE = 1 << 20
+
+# The types that are computed with where they lie.
+_DIRECT = frozenset({"float64", "float32", "complex128", "complex64"})
+
+# float32 products are summed in rows of this many, the rows in float64: exact to 7 digits.
+_ROW = 1024
+
+# Between these the squares of float32 neither overflow in a row nor vanish.
+_SAFE_FLOAT32 = (1e-15, 1e15)
+_SAFE_FLOAT64 = (1e-140, 1e140)
+
+
+class Moments:
+    """Statistics of one tensor's elements, over its finite values.
+
+    Attributes:
+        minimum, maximum: floats, or ints for integer types; ``None`` before any finite value.
+        nan, infinite: how many elements are not finite; of a complex number each part counts.
+    """
+
+    def __init__(self, dtype: DType) -> None:
+        self._dtype = dtype
+        self._integers = dtype.kind in ("int", "uint", "bool")
+        self._finite = 0
+        self._norm = 0.0
+        self.minimum: float | None = None
+        self.maximum: float | None = None
+        self.nan = 0
+        self.infinite = 0
+
+    @property
+    def rms(self) -> float | None:
+        """Root of the mean square; ``None`` without a finite value or beyond float64."""
+        if not self._finite or not isfinite(self._norm):
+            return None
+        return self._norm / sqrt(self._finite)
+
+    def add(self, raw: memoryview) -> None:
+        """Take in the little-endian bytes of some elements. The order of calls matters little."""
+        step = len(raw) if self._dtype.name in _DIRECT else _WIDENED_AT_ONCE
+        for start in range(0, len(raw), max(step, 1)):
+            block = numbers(self._dtype, raw[start : start + step])
+            if block is not None:
+                self._add(block)
+
+    def _add(self, block: NDArray[Any]) -> None:
+        low, high = block.min(), block.max()
+        # NaN wins over every number in both, so two numbers speak for the whole block.
+        if not (self._integers or (isfinite(low) and isfinite(high))):
+            block = self._set_aside(block)
+            if not block.size:
+                return
+            low, high = block.min(), block.max()
+        kind = int if self._integers else float
+        self._widen(kind(low), kind(high))
+        self._finite += block.size
+        self._norm = hypot(self._norm, _norm(block, float(max(abs(kind(low)), abs(kind(high))))))
+
+    def _set_aside(self, block: NDArray[Any]) -> NDArray[Any]:
+        """Count what is not finite and return the rest."""
+        nan = int(np.count_nonzero(np.isnan(block)))
+        finite: NDArray[Any] = block[np.isfinite(block)]
+        self.nan += nan
+        self.infinite += block.size - finite.size - nan
+        return finite
+
+    def _widen(self, low: float, high: float) -> None:
+        # Adding 0 turns -0.0 into 0.0: which of the two comes first depends on the machine.
+        if self.minimum is None or low < self.minimum:
+            self.minimum = low + 0
+        if self.maximum is None or high > self.maximum:
+            self.maximum = high + 0
+
+
+def _norm(block: NDArray[Any], peak: float) -> float:
+    """Return the Euclidean norm of ``block``, whose largest magnitude is ``peak``.
+
+    Not ``np.dot``: a BLAS would wake its own threads, which spin on the cores that the pool
+    and the caller need.
+    """
+    if peak == 0:
+        return 0.0
+    low, high = _SAFE_FLOAT32
+    if block.dtype != np.float32 or not low < peak < high:
+        block = block.astype(np.float64, copy=False)
+    scale = 1.0
+    low, high = _SAFE_FLOAT64
+    if not low < peak < high:
+        block = block / peak
+        scale = peak
+    whole = block.size // _ROW * _ROW
+    rows = block[:whole].reshape(-1, _ROW)
+    total = float(np.einsum("ij,ij->i", rows, rows).sum(dtype=np.float64))
+    rest = block[whole:]
+    total += float(np.einsum("i,i->", rest, rest))
+    return scale * sqrt(total)

@@ -1,0 +1,299 @@
+"""The bytes' one pass: every tensor is read once, over a pool of threads, in chunks.
+
+Statistics, SHA-256 digests, stored checksums and the bytes that torch is to share all come of
+that pass. It starts in the background, so that the caller can import torch meanwhile; numpy,
+hashlib and zlib work without the interpreter's lock. Results are merged in the order of the
+tensors: one thread and many give the same values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from functools import partial
+from threading import Event, local
+from typing import TYPE_CHECKING, Callable, Collection, List, Mapping, NamedTuple, Sequence, Tuple
+
+import numpy as np
+
+from ckpttool.arena import allocate
+from ckpttool.errors import CkpttoolError
+from ckpttool.gather import CHUNK, fill, read_range
+from ckpttool.moments import Moments
+from ckpttool.readings import Plan, Reading, group, plan
+from ckpttool.tensors import Checksum, Extent, TensorBytes, TensorInfo
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+# More threads than this wait for the memory bus, and each has a chunk of its own.
+_MAX_WORKERS = 16
+
+
+class TensorValues(NamedTuple):
+    """What one tensor's elements amount to.
+
+    Attributes:
+        digest: SHA-256 of the contiguous little-endian bytes, in hexadecimal.
+        minimum, maximum: over the finite elements; ints for integer types. ``None`` where
+            there are none, and for complex numbers and the 4- and 6-bit floats.
+        rms: root of the mean square of the finite elements; ``None`` likewise.
+        nan, infinite: how many elements are NaN, how many infinite.
+    """
+
+    digest: str
+    minimum: float | None
+    maximum: float | None
+    rms: float | None
+    nan: int
+    infinite: int
+
+
+class BadChecksum(NamedTuple):
+    """A stored CRC-32 that the bytes do not have."""
+
+    member: str
+    expected: int
+    found: int
+
+
+class Values(NamedTuple):
+    """What the pass found.
+
+    Attributes:
+        tensors: statistics and digest by name, in the order of the tensors.
+        kept: the bytes of the tensors that were asked to stay, by name.
+        bad_checksums: the stored sums that do not match.
+        checksums_checked: how many stored sums were compared.
+        skipped: name to reason, for tensors that were not read.
+    """
+
+    tensors: dict[str, TensorValues]
+    kept: dict[str, TensorBytes]
+    bad_checksums: tuple[BadChecksum, ...]
+    checksums_checked: int
+    skipped: dict[str, str]
+
+
+# What a task gives back: values by index of the reading, sums by index of the checksum.
+_Result = Tuple[List[Tuple[int, TensorValues]], List[Tuple[int, int]]]
+
+
+def start_values(
+    tensors: Mapping[str, TensorInfo],
+    checksums: Sequence[Checksum],
+    *,
+    keep: Collection[str] = (),
+    workers: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> ValuesRun:
+    """Start to read every tensor once, in background threads, and return at once.
+
+    Args:
+        tensors: what to read, by the name to report it under.
+        checksums: stored sums to compare; those over a whole tensor cost no second reading.
+        keep: names whose contiguous little-endian bytes stay in memory.
+        workers: threads; ``None`` for one a processor, at most 16.
+        progress: told how many bytes more have been read, from any of the threads.
+
+    Raises:
+        UnreadableError: there is not enough memory for ``keep``.
+        ValueError: fewer than one worker.
+    """
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be at least 1, not {workers}")
+    return ValuesRun(
+        plan(tensors, checksums, keep), tensors, checksums, workers or _processors(), progress
+    )
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), _MAX_WORKERS)
+    return min(os.cpu_count() or 1, _MAX_WORKERS)
+
+
+class ValuesRun:
+    """A pass under way. Use it in a ``with`` block, so that an error elsewhere stops it.
+
+    Attributes:
+        total: bytes to read, for a progress bar.
+    """
+
+    def __init__(
+        self,
+        work: Plan,
+        tensors: Mapping[str, TensorInfo],
+        checksums: Sequence[Checksum],
+        workers: int,
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        self._plan = work
+        self._tensors = tensors
+        self._checksums = checksums
+        self._result: Values | None = None
+        self._reader = _Reader(progress)
+        tasks = self._tasks()
+        self.total = sum(nbytes for nbytes, _ in tasks)
+        # The largest first: the small ones then fill what time is left on each thread.
+        tasks.sort(key=lambda task: -task[0])
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="ckpttool-values")
+        self._futures: list[Future[_Result]] = [self._pool.submit(call) for _, call in tasks]
+
+    def result(self) -> Values:
+        """Wait for the pass to end and return what it found; a second call gives the same.
+
+        Raises:
+            CkpttoolError: bytes could not be read, or a file changed meanwhile. The remaining
+                work is cancelled then, as by any exception that interrupts the waiting.
+        """
+        if self._result is None:
+            try:
+                wait(self._futures, return_when=FIRST_EXCEPTION)
+                for future in self._futures:
+                    if future.done():
+                        future.result()
+                self._result = self._merged([future.result() for future in self._futures])
+            except BaseException:
+                self.cancel()
+                raise
+            self._pool.shutdown()
+        return self._result
+
+    def cancel(self) -> None:
+        """Stop reading and wait for the threads, which end after the chunk they are at."""
+        self._reader.stopped.set()
+        for future in self._futures:
+            future.cancel()
+        self._pool.shutdown()
+
+    def __enter__(self) -> ValuesRun:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.cancel()
+
+    def _tasks(self) -> list[tuple[int, Callable[[], _Result]]]:
+        """Return (bytes to read, call) a task."""
+        readings = self._plan.readings
+        tasks: list[tuple[int, Callable[[], _Result]]] = []
+        for indices in group(readings):
+            chosen = [(index, readings[index]) for index in indices]
+            size = sum(reading.info.nbytes for _, reading in chosen)
+            tasks.append((size, partial(self._reader.examine, chosen)))
+        for index in self._plan.checksums:
+            extent = self._checksums[index].extent
+            tasks.append((extent.length, partial(self._reader.sum, index, extent)))
+        return tasks
+
+    def _merged(self, results: Sequence[_Result]) -> Values:
+        by_reading = {index: values for found, _ in results for index, values in found}
+        sums = {index: crc32 for _, found in results for index, crc32 in found}
+        by_name: dict[str, TensorValues] = {}
+        kept: dict[str, TensorBytes] = {}
+        for index, reading in enumerate(self._plan.readings):
+            for name in reading.names:
+                by_name[name] = by_reading[index]
+                if reading.target is not None:
+                    info = reading.info
+                    kept[name] = TensorBytes(info.dtype, info.shape, reading.target)
+        bad = tuple(
+            BadChecksum(stored.member, stored.crc32, sums[index])
+            for index, stored in enumerate(self._checksums)
+            if sums[index] != stored.crc32
+        )
+        ordered = {name: by_name[name] for name in self._tensors if name in by_name}
+        kept = {name: kept[name] for name in self._tensors if name in kept}
+        return Values(ordered, kept, bad, len(self._checksums), dict(self._plan.skipped))
+
+
+class _Stopped(Exception):  # noqa: N818 (not an error: the way out of a cancelled task)
+    """The pass was cancelled while the task ran."""
+
+
+class _Reader:
+    """The tasks themselves. One a pass, shared by its threads."""
+
+    def __init__(self, progress: Callable[[int], None] | None) -> None:
+        self.stopped = Event()
+        self._progress = progress
+        self._own = local()
+
+    def examine(self, readings: Sequence[tuple[int, Reading]]) -> _Result:
+        """Read some tensors and return their values, and the sums that fell off on the way."""
+        values: list[tuple[int, TensorValues]] = []
+        sums: list[tuple[int, int]] = []
+        with np.errstate(all="ignore"):  # NaN is what we look for, not worth a warning
+            for index, reading in readings:
+                try:
+                    found, crc32 = self._examine(reading)
+                except CkpttoolError as error:
+                    error.tensor = error.tensor or reading.names[0]
+                    raise
+                values.append((index, found))
+                if reading.checksum is not None:
+                    sums.append((reading.checksum, crc32))
+        return values, sums
+
+    def _examine(self, reading: Reading) -> tuple[TensorValues, int]:
+        info = reading.info
+        digest = hashlib.sha256()
+        moments = Moments(info.dtype)
+        crc32 = 0
+        # Few calls a chunk: each waits for the interpreter's lock, which the main thread
+        # holds while it imports torch.
+        for start in range(0, info.nbytes, CHUNK):
+            length = min(CHUNK, info.nbytes - start)
+            if reading.target is None:
+                chunk = self._buffer()[:length]
+            else:
+                chunk = reading.target[start : start + length]
+            self._check_stopped()
+            fill(info, start, chunk)
+            digest.update(chunk)
+            if reading.checksum is not None:
+                crc32 = zlib.crc32(chunk, crc32)
+            moments.add(chunk)
+            self._tell(length)
+        return _values(digest.hexdigest(), moments, info), crc32
+
+    def sum(self, index: int, extent: Extent) -> _Result:
+        """Return the CRC-32 of an extent that no tensor covers exactly."""
+        crc32 = 0
+        for start in range(0, extent.length, CHUNK):
+            self._check_stopped()
+            chunk = self._buffer()[: min(CHUNK, extent.length - start)]
+            read_range((extent,), start, chunk)
+            crc32 = zlib.crc32(chunk, crc32)
+            self._tell(len(chunk))
+        return [], [(index, crc32)]
+
+    def _buffer(self) -> memoryview:
+        """Return this thread's own chunk of memory, the same every time."""
+        buffer: memoryview | None = getattr(self._own, "buffer", None)
+        if buffer is None:
+            buffer = self._own.buffer = allocate(CHUNK)
+        return buffer
+
+    def _check_stopped(self) -> None:
+        if self.stopped.is_set():
+            raise _Stopped
+
+    def _tell(self, nbytes: int) -> None:
+        if self._progress is not None:
+            self._progress(nbytes)
+
+
+def _values(digest: str, moments: Moments, info: TensorInfo) -> TensorValues:
+    if info.dtype.kind == "complex":  # not ordered: only what is not finite means something
+        return TensorValues(digest, None, None, None, moments.nan, moments.infinite)
+    return TensorValues(
+        digest, moments.minimum, moments.maximum, moments.rms, moments.nan, moments.infinite
+    )
