@@ -40,6 +40,7 @@ UNSUPPORTED = Rule("FIL003", "unsupported", _E, "The container is known but not 
 CHANGED = Rule("FIL004", "changed-while-read", _E, "The file changed while it was being read.")
 LIMIT = Rule("FIL005", "limit-exceeded", _E, "The file asks for more than any real checkpoint.")
 TRUNCATED = Rule("FIL006", "truncated", _E, "The file ends before its content does.")
+UNWRITABLE = Rule("FIL007", "unwritable", _E, "The file cannot be written.")
 ZIP_STRUCTURE = Rule("FIL101", "zip-structure", _E, "The zip directory is malformed.")
 ZIP_DISAGREES = Rule("FIL102", "zip-disagrees", _E, "Two zip readers would see other content.")
 ZIP_NAME = Rule("FIL103", "zip-name", _E, "A member name is unsafe or ambiguous.")

@@ -1,0 +1,228 @@
+"""The forward pass: do the checkpoint's tensors, put in the model, compute something sensible?
+
+The tensors are assigned to a model on the meta device and share the memory that they were
+read into; no weight is initialised or copied. What the file does not hold does not run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Mapping, NamedTuple
+
+from ckpttool.errors import UsageError
+from mae.config import is_decoder_name
+
+if TYPE_CHECKING:
+    import torch
+
+    from ckpttool.tensors import TensorBytes
+    from mae.config import MAEConfig
+    from mae.large import MAEViTLarge
+
+#: Images of the fixed input, and the part of their patches that is hidden.
+IMAGES = 2
+MASK_RATIO = 0.75
+
+
+class TensorStats(NamedTuple):
+    """An output in numbers; ``std`` is of the population, all are NaN if one element is."""
+
+    shape: tuple[int, ...]
+    mean: float
+    std: float
+    min: float
+    max: float
+    finite: bool
+
+
+class ForwardResult(NamedTuple):
+    """What a forward pass gave, as plain data.
+
+    Attributes:
+        status: ``run`` or ``not-run``.
+        reason: why it was not run; ``None`` when it was.
+        scope: ``encoder`` or ``full`` (with decoder and loss).
+        device: where it ran.
+        tokens: tokens per image in the encoder, the class token included.
+        outputs: ``features`` (images, tokens, width), and with a decoder ``pred`` (images,
+            patches, numbers in a patch).
+        difference: the largest absolute difference between the features of the two images.
+            They share their masking noise, so only the pixels can make one. Equal features
+            may still differ by rounding (some 1e-6): compare with their deviation.
+        loss: mean squared error over hidden patches, not normalised; ``None`` without decoder.
+        expected_shapes: what the shapes of ``outputs`` must be, computed from the sizes.
+    """
+
+    status: str
+    reason: str | None = None
+    scope: str | None = None
+    device: str | None = None
+    tokens: int | None = None
+    outputs: dict[str, TensorStats] = {}  # noqa: RUF012 (never changed)
+    difference: float | None = None
+    loss: float | None = None
+    expected_shapes: dict[str, tuple[int, ...]] = {}  # noqa: RUF012 (never changed)
+
+
+def not_run(reason: str) -> ForwardResult:
+    """Return the result of a forward pass that did not take place."""
+    return ForwardResult("not-run", reason)
+
+
+def run_forward(
+    config: MAEConfig, tensors: Mapping[str, TensorBytes], *, full: bool, device: str = "cpu"
+) -> ForwardResult:
+    """Run the model on two fixed images with fixed masking noise, in float32.
+
+    Args:
+        config: the sizes of the model.
+        tensors: bytes by canonical name; others than the model's are left alone. They are
+            used in place, so they must not change meanwhile; other dtypes than float32 are
+            converted first.
+        full: run the decoder and the loss as well; otherwise the decoder is not touched.
+        device: as torch names it, ``cpu`` or ``cuda:1`` say.
+
+    Returns:
+        The result, ``not-run`` where a tensor is missing, of another shape or of a dtype that
+        this torch cannot turn into float32.
+
+    Raises:
+        UsageError: the device does not exist, or its memory does not suffice.
+    """
+    import torch
+
+    from mae.large import MAEViTLarge
+
+    _require_device(device)
+    model = MAEViTLarge(config, device="meta")
+    try:
+        with torch.inference_mode():
+            problem = _assign(model, tensors, full, device)
+            return not_run(problem) if problem else _run(model, full, device)
+    except torch.cuda.OutOfMemoryError as error:
+        raise _bad_device(device, error) from error
+
+
+def _run(model: MAEViTLarge, full: bool, device: str) -> ForwardResult:
+    config = model.config
+    images, noise = _images(config).to(device), _noise(config).to(device)
+    features, mask, ids_restore = model.forward_encoder(images, MASK_RATIO, noise)
+    outputs, loss = {"features": _stats(features)}, None
+    if full:
+        pred = model.forward_decoder(features, ids_restore)
+        outputs["pred"] = _stats(pred)
+        loss = float(model.forward_loss(images, pred, mask))
+    return ForwardResult(
+        "run",
+        scope="full" if full else "encoder",
+        device=device,
+        tokens=features.shape[1],
+        outputs=outputs,
+        difference=float((features[0] - features[1]).abs().max()),
+        loss=loss,
+        expected_shapes={name: _expected_shapes(config)[name] for name in outputs},
+    )
+
+
+def _expected_shapes(config: MAEConfig) -> dict[str, tuple[int, ...]]:
+    patches = config.num_patches
+    kept = int(patches * (1 - MASK_RATIO))
+    return {
+        "features": (IMAGES, 1 + kept, config.embed_dim),
+        "pred": (IMAGES, patches, config.patch_size**2 * config.in_chans),
+    }
+
+
+def _assign(
+    model: MAEViTLarge, tensors: Mapping[str, TensorBytes], full: bool, device: str
+) -> str | None:
+    """Make the tensors the model's parameters; say why not if that cannot be."""
+    from torch import nn
+
+    parameters = {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if full or not is_decoder_name(name)
+    }
+    missing = [name for name in parameters if name not in tensors]
+    if missing:
+        return f"{len(missing)} tensors that it needs are missing, the first is {missing[0]}"
+    modules = dict(model.named_modules())
+    for name, parameter in parameters.items():
+        given = tensors[name]
+        if given.shape != tuple(parameter.shape):
+            return f"{name} has the shape {given.shape}, not {tuple(parameter.shape)}"
+        tensor = _tensor(given)
+        if tensor is None:
+            return f"torch cannot compute with {given.dtype.name}, the type of {name}"
+        module, _, leaf = name.rpartition(".")
+        # Not load_state_dict: its assign= is younger than torch 2.0, and without it the
+        # bytes would be copied, into memory that had to be allocated first.
+        setattr(modules[module], leaf, nn.Parameter(tensor.to(device), requires_grad=False))
+    return None
+
+
+def _tensor(given: TensorBytes) -> torch.Tensor | None:
+    """Return a float32 tensor over the bytes themselves if they are float32, else a copy."""
+    import torch
+
+    dtype = getattr(torch, given.dtype.name, None)
+    if given.dtype.kind != "float" or dtype is None:
+        return None
+    try:
+        return torch.frombuffer(given.data, dtype=dtype).reshape(given.shape).to(torch.float32)
+    except (NotImplementedError, RuntimeError):  # a type that torch stores but cannot convert
+        return None
+
+
+def _images(config: MAEConfig) -> torch.Tensor:
+    """Return two different images (2, C, H, W) of mean about 0 and deviation about 1.
+
+    Waves along the pixels, not random numbers: those may change between torch versions.
+    """
+    import torch
+
+    shape = (config.in_chans, config.img_size, config.img_size)
+    pixels = torch.arange(config.in_chans * config.img_size**2, dtype=torch.float64)
+    waves = torch.stack([(pixels * 0.37).sin(), (pixels * 0.011 + 1.0).cos()])
+    return (waves * 2**0.5).reshape(IMAGES, *shape).to(torch.float32)
+
+
+def _noise(config: MAEConfig) -> torch.Tensor:
+    """Return the masking noise (2, L), the same for both images: multiples of the golden ratio.
+
+    Their fractional parts are all different and spread evenly.
+    """
+    import torch
+
+    patches = torch.arange(config.num_patches, dtype=torch.float64)
+    return (patches * 0.6180339887498949 % 1.0).to(torch.float32).expand(IMAGES, -1)
+
+
+def _stats(output: torch.Tensor) -> TensorStats:
+    values = output.cpu().double()  # sums of float32 squares can overflow
+    return TensorStats(
+        tuple(values.shape),
+        float(values.mean()),
+        float(values.std(unbiased=False)),
+        float(values.min()),
+        float(values.max()),
+        bool(values.isfinite().all()),
+    )
+
+
+def _require_device(device: str) -> None:
+    """Compute something on the device, the only proof that it is there."""
+    import torch
+
+    try:
+        torch.ones(1, device=device).item()
+    except (AssertionError, NotImplementedError, RuntimeError) as error:
+        raise _bad_device(device, error) from error
+
+
+def _bad_device(device: str, error: Exception) -> UsageError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return UsageError(
+        f"the forward pass cannot use the device {device}: {reason}",
+        fix="Leave out --device to run on the CPU, or use --no-forward.",
+    )

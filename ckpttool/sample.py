@@ -1,0 +1,125 @@
+"""Writing a stand-in: a file with the published layout and untrained weights.
+
+The published weights are not ours to hand out. A stand-in has their names, shapes, dtypes and
+size, from the model's own initialisation, so that everything but training can be tried.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckpttool import rules
+from ckpttool.errors import UnreadableError, UsageError
+from mae.config import CONFIGS, is_decoder_name
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class SampleWritten(NamedTuple):
+    """What was written: the path as given, its bytes, and the (untrained) weights in it."""
+
+    path: str
+    size: int
+    tensors: int
+    parameters: int
+    config_name: str
+    full: bool
+    seed: int
+
+
+def write_sample(
+    path: str, config_name: str, *, full: bool, seed: int, force: bool = False
+) -> SampleWritten:
+    """Write untrained weights in the published layout, under ``"model"``, through torch.save.
+
+    The file appears under its name when it is whole: what stood there before is replaced in
+    one step or not touched. A link is replaced, not followed. Imports torch.
+
+    Args:
+        path: the file to write, in a folder that exists.
+        config_name: a size of :data:`mae.config.CONFIGS`.
+        full: write the decoder as well.
+        seed: of the initialisation; the same seed gives the same encoder with and without
+            decoder, on the same version of torch.
+        force: replace a file that exists.
+
+    Raises:
+        UsageError: an unknown size, a seed that torch does not take, or a path that exists.
+        UnreadableError: the file cannot be written; no part of it stays behind.
+    """
+    if config_name not in CONFIGS:
+        raise UsageError(f"there is no size {config_name}", fix=f"Choose {', '.join(CONFIGS)}.")
+    if not -(2**63) <= seed < 2**63:
+        raise UsageError("the seed must fit in 64 bits", found=seed)
+    _require_free(path, force)
+    try:
+        weights = _untrained(config_name, full, seed)
+        size = _save({"model": weights}, path)
+    except (OSError, RuntimeError) as error:  # torch.save turns a failed write into the latter
+        raise _unwritable(path, error) from error
+    parameters = sum(tensor.numel() for tensor in weights.values())
+    return SampleWritten(path, size, len(weights), parameters, config_name, full, seed)
+
+
+def _untrained(config_name: str, full: bool, seed: int) -> dict[str, Tensor]:
+    import torch
+
+    from mae.large import MAEViTLarge
+
+    model = MAEViTLarge(CONFIGS[config_name], device="meta").to_empty(device="cpu")
+    model.initialise_weights(torch.Generator().manual_seed(seed))
+    state = model.state_dict()
+    return {name: state[name] for name in state if full or not is_decoder_name(name)}
+
+
+def _save(checkpoint: dict[str, dict[str, Tensor]], path: str) -> int:
+    """Save next to ``path`` and rename; return the bytes. No temporary file survives."""
+    import torch
+
+    folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100 (must not follow links)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{name[:100]}.", suffix=".part", dir=folder)
+    try:
+        # An open file: with a path, torch would write the temporary name into the archive.
+        with os.fdopen(descriptor, "wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+            size = os.fstat(file.fileno()).st_size
+        os.chmod(temporary, 0o666 & ~_umask())  # noqa: PTH101 (mkstemp makes it private)
+        os.replace(temporary, path)  # noqa: PTH105
+    except BaseException:
+        os.unlink(temporary)  # noqa: PTH108
+        raise
+    return size
+
+
+def _umask() -> int:
+    """Return the mask for new files; the only way to ask is to set it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _require_free(path: str, force: bool) -> None:
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from error
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+        raise UsageError("the path exists and is no regular file", path=path)
+    if not force:
+        raise UsageError(
+            "the file exists already", path=path, fix="Name another, or use --force to replace it."
+        )
+
+
+def _unwritable(path: str, error: Exception) -> UnreadableError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    reason = reason.splitlines()[0] if reason else type(error).__name__
+    return UnreadableError(f"cannot be written: {reason}", rules.UNWRITABLE, path=path)
