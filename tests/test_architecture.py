@@ -46,7 +46,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "ckpttool.values",
     ),
     ("ckpttool.checks", "ckpttool.forward"),
-    ("ckpttool.sample", "ckpttool.verify"),
+    ("ckpttool.conclusion", "ckpttool.sample", "ckpttool.verify"),
     ("ckpttool.reports",),
     # the package itself is the face of the house: it names what is public, for types
     ("ckpttool", "ckpttool.__main__", "ckpttool.cli"),
