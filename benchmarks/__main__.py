@@ -1,0 +1,16 @@
+"""Every benchmark, one after the other: ``python -m benchmarks`` (``make bench``)."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import forward, verify
+
+
+def main() -> int:
+    """Run them all; exit 1 if a target is missed."""
+    return max(run() for run in (verify.main, forward.main))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
