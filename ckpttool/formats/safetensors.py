@@ -18,19 +18,25 @@ FORMAT = "safetensors"
 
 #: Bytes of a header beyond which the format's own library refuses.
 FORMAT_LIMIT = 100_000_000
-#: Bytes of a header that is read here, twice what the hub reads; 100,000 tensors take twelve
-#: million, and memory stays under 256 MB.
-MAX_HEADER = 50_000_000
+#: Bytes of a header that is read here; the hub reads 25 million, 100,000 tensors take twelve.
+MAX_HEADER = 40_000_000
+#: The same for a header that is not plain ASCII: one wide character in a string makes four
+#: bytes of every other, and memory is to stay under 256 MB.
+MAX_WIDE_HEADER = 8_000_000
 
 _LENGTH = 8
 _LARGEST = 2**63 - 1
 
 
 class Header(NamedTuple):
-    """What a header says: the tensors in its order, and the strings of ``__metadata__``."""
+    """What a header of ``size`` bytes says.
+
+    ``tensors`` are in its order, ``metadata`` holds the strings of ``__metadata__``.
+    """
 
     tensors: dict[str, TensorInfo]
     metadata: dict[str, str]
+    size: int
 
 
 def matches(head: bytes) -> bool:
@@ -72,7 +78,10 @@ def read_header(source: ByteSource) -> Header:
     """
     length = _header_length(source)
     start = _LENGTH + length
-    reader = HeaderReader(read_bytes(source, _LENGTH, length), _LENGTH)
+    text = read_bytes(source, _LENGTH, length)
+    if length > MAX_WIDE_HEADER and (b"\\u" in text or not text.isascii()):
+        raise _too_long(length, MAX_WIDE_HEADER)
+    reader = HeaderReader(text, _LENGTH)
     tensors: dict[str, TensorInfo] = {}
     for entry in reader.entries():
         if entry.name in tensors:
@@ -87,7 +96,7 @@ def read_header(source: ByteSource) -> Header:
             )
         tensors[entry.name] = _located(source, entry, start)
     _check_tiling(source, tensors, start)
-    return Header(tensors, reader.metadata)
+    return Header(tensors, reader.metadata, length)
 
 
 def _header_length(source: ByteSource) -> int:
@@ -113,14 +122,18 @@ def _header_length(source: ByteSource) -> int:
             found=f"{source.size - _LENGTH:,}",
         )
     if length > MAX_HEADER:
-        raise MalformedError(
-            "the header is larger than any real one",
-            rules.LIMIT,
-            offset=0,
-            expected=f"at most {MAX_HEADER:,} bytes",
-            found=f"{length:,}",
-        )
+        raise _too_long(length, MAX_HEADER)
     return length
+
+
+def _too_long(length: int, most: int) -> MalformedError:
+    return MalformedError(
+        "the header is larger than any real one",
+        rules.LIMIT,
+        offset=0,
+        expected=f"at most {most:,} bytes",
+        found=f"{length:,}",
+    )
 
 
 def _located(source: ByteSource, entry: Entry, start: int) -> TensorInfo:

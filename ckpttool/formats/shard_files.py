@@ -56,10 +56,12 @@ class Folder:
             return None
         source = _open(path)
         self._opened.callback(source.close)
-        other = self._seen.setdefault(source.identity[:2], file)
-        if other != file:
+        identity = source.identity[:2]
+        other = self._seen.get(identity)
+        if other is not None:
             self._refuse(file, f"is the same file as {printable(other)}")
             return None
+        self._seen[identity] = file
         return source
 
     def _refuse(self, file: str, why: str) -> None:

@@ -15,6 +15,8 @@ from ckpttool.text import printable
 
 #: Bytes of an index; 100,000 tensors take about ten million.
 MAX_INDEX = 20_000_000
+#: The same for an index that is not plain ASCII, whose text takes four times the memory.
+MAX_WIDE_INDEX = 4_000_000
 #: JSON values and keys of an index. Beyond, a parsed one could fill the memory.
 MAX_VALUES = 1_000_000
 #: Files of one checkpoint; the largest published have a few hundred.
@@ -120,13 +122,10 @@ def _entries(metadata: dict[str, object]) -> list[Entry]:
 def _strict_json(source: FileSource) -> object:
     """Parse the file as JSON that every reader takes for the same, within bounded memory."""
     if source.size > MAX_INDEX:
-        raise MalformedError(
-            "the index is larger than any real one",
-            rules.LIMIT,
-            expected=f"at most {MAX_INDEX:,} bytes",
-            found=f"{source.size:,}",
-        )
+        raise _too_long(source.size, MAX_INDEX)
     data = read(source, 0, source.size)
+    if source.size > MAX_WIDE_INDEX and (b"\\u" in data or not data.isascii()):
+        raise _too_long(source.size, MAX_WIDE_INDEX)
     if sum(data.count(mark) for mark in (b",", b":", b"[", b"{")) > MAX_VALUES:
         raise MalformedError("the index has more values than any real one", rules.LIMIT)
     try:
@@ -145,6 +144,15 @@ def _strict_json(source: FileSource) -> object:
         raise _bad(f"the index is not valid JSON: {error.msg}", offset=offset) from error
     except RecursionError as error:
         raise MalformedError("the index is nested too deeply", rules.LIMIT) from error
+
+
+def _too_long(size: int, most: int) -> MalformedError:
+    return MalformedError(
+        "the index is larger than any real one",
+        rules.LIMIT,
+        expected=f"at most {most:,} bytes",
+        found=f"{size:,}",
+    )
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from ckpttool import rules
 from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
-from ckpttool.formats import safetensors
+from ckpttool.formats.safetensors import MAX_HEADER, Header, read_header, require_no_wrapper
+from ckpttool.formats.safetensors import matches as is_safetensors
 from ckpttool.formats.safetensors_header import MAX_TENSORS
 from ckpttool.formats.shard_files import SHOWN, Folder, uncounted
 from ckpttool.formats.shard_index import Index, read_index
@@ -30,7 +31,7 @@ class Shard(NamedTuple):
     """One file of the checkpoint, open, and what its header says."""
 
     source: FileSource
-    header: safetensors.Header
+    header: Header
 
 
 def matches(head: bytes) -> bool:
@@ -44,7 +45,7 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
 
     The tensors come in the order of the index. Every shard stays open as long as the result.
     """
-    safetensors.require_no_wrapper(wrapper)
+    require_no_wrapper(wrapper)
     index = read_index(source)
     with ExitStack() as opened:
         files = sorted(set(index.weight_map.values()))
@@ -69,26 +70,27 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
 
 def _open_all(folder: Folder, files: list[str]) -> dict[str, Shard]:
     shards: dict[str, Shard] = {}
-    room = MAX_TENSORS
+    tensors = size = 0
     for file in files:
         source = folder.open(file)
         if source is None:
             continue
         header = _header(source)
         shards[file] = Shard(source, header)
-        room -= len(header.tensors)
-        if room < 0:
+        tensors += len(header.tensors)
+        size += header.size
+        if tensors > MAX_TENSORS or size > MAX_HEADER:
             raise MalformedError(
                 "the shards hold more tensors than any real checkpoint",
                 rules.LIMIT,
-                expected=f"at most {MAX_TENSORS:,}",
+                expected=f"at most {MAX_TENSORS:,} in headers of {MAX_HEADER:,} bytes",
             )
     return shards
 
 
-def _header(shard: FileSource) -> safetensors.Header:
+def _header(shard: FileSource) -> Header:
     head = read_bytes(shard, 0, min(16, shard.size))
-    if not safetensors.matches(head) and not shard.name.endswith(".safetensors"):
+    if not is_safetensors(head) and not shard.name.endswith(".safetensors"):
         raise UnsupportedError(
             "the shard is not a safetensors file",
             rules.UNSUPPORTED,
@@ -96,7 +98,7 @@ def _header(shard: FileSource) -> safetensors.Header:
             fix="Convert the shards to safetensors first.",
         )
     try:
-        return safetensors.read_header(shard)
+        return read_header(shard)
     except CkpttoolError as error:
         error.path = shard.name
         raise

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 SATURATED = 0xFFFFFFFF
 ZIP64 = 0x0001
 
-# mark, made by, needed, flags and method, time, crc, two sizes, three lengths, disk,
+# mark, made by, version needed, flags and method, time, crc, two sizes, three lengths, disk,
 # internal and external attributes, offset of the local header
-_CENTRAL = struct.Struct("<4s4x4s4x3I4HxxII")
+_CENTRAL = struct.Struct("<4sxxBx4s4x3I4HxxII")
 _MARK = b"PK\x01\x02"
 _FIELD = struct.Struct("<HH")
 
@@ -43,6 +43,7 @@ _HARMLESS = frozenset({0x4246, 0xD935, 0x5455, 0x7875})
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\]|^[A-Za-z]:|(?:^|/)\.{0,2}(?:/|$)")
 
 _DOS_DIRECTORY_OR_VOLUME = 0x18
+_NEWEST = 63  # APPNOTE 6.3, the newest version that zipfile agrees to read
 
 
 class Record(NamedTuple):
@@ -81,8 +82,8 @@ def records(data: bytes, directory: Directory) -> Iterator[Record]:
         names = position + _CENTRAL.size
         if names > total:
             raise _bad("the zip directory has fewer records than it says", base + position)
-        mark, flags, crc, packed, size, n, x, c, disk, attributes, offset = _CENTRAL.unpack_from(
-            data, position
+        mark, version, flags, crc, packed, size, n, x, c, disk, attributes, offset = (
+            _CENTRAL.unpack_from(data, position)
         )
         extra = names + n
         after = extra + x + c
@@ -92,8 +93,8 @@ def records(data: bytes, directory: Directory) -> Iterator[Record]:
         name = _decoded(raw, flags, base + position)
         if flags not in _PLAIN:
             raise _not_stored(name, flags, base + position)
-        if disk or attributes:
-            _check_kind(name, disk, attributes, base + position)
+        if disk or attributes or version > _NEWEST:
+            _check_kind(name, disk, attributes, version, base + position)
         zip64 = zip64_field(data, extra, x, name, base) if x else b""
         if zip64 or SATURATED in (packed, size, offset):
             packed, size, offset = _widened(zip64, (packed, size, offset), name, base + position)
@@ -164,9 +165,11 @@ def _not_stored(name: str, flags: bytes, offset: int) -> CkpttoolError:
     )
 
 
-def _check_kind(name: str, disk: int, attributes: int, offset: int) -> None:
+def _check_kind(name: str, disk: int, attributes: int, version: int, offset: int) -> None:
     if disk:
         raise _bad(f"{printable(name)} lies on another volume", offset)
+    if version > _NEWEST:
+        raise _disagrees(name, "needs a reader of another version", offset, _NEWEST, version)
     kind = stat.S_IFMT(attributes >> 16)
     if kind not in (0, stat.S_IFREG) or attributes & _DOS_DIRECTORY_OR_VOLUME:
         raise _bad_name(name, "is of a link, a directory or another special file", offset)

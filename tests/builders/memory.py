@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 
-
 class MemorySource:
     """The bytes of ``data``; reading beyond them is the error of a file that was cut."""
 

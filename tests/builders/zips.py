@@ -20,9 +20,9 @@ class Item(NamedTuple):
     name: bytes
     data: bytes
     flags: int = 0x0808
-    local: Fields = {}
-    central: Fields = {}
-    descriptor: Fields = {}
+    local: Fields | None = None
+    central: Fields | None = None
+    descriptor: Fields | None = None
     local_name: bytes | None = None
     local_extra: bytes = b"FB\x03\x00ZZZ"
     central_extra: bytes = b""
@@ -61,7 +61,9 @@ def archive(
     tail = b""
     if zip64:
         record = {"length": 44, "disk": 0, "start": 0, **values, **(end64 or {})}
-        tail += b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", record.pop("length"), 798, 45, *record.values())
+        tail += b"PK\x06\x06" + struct.pack(
+            "<QHHIIQQQQ", record.pop("length"), 798, 45, *record.values()
+        )
         place = {"disk": 0, "offset": len(body) + len(directory), "disks": 1, **(locator or {})}
         tail += b"PK\x06\x07" + struct.pack("<IQI", *place.values())
     record = {"disk": 0, "start": 0, **values, "comment": len(comment), **(end or {})}
@@ -74,7 +76,7 @@ def _local(item: Item) -> bytes:
     fields = {"version": 0, "flags": item.flags, "method": 0, "time": 0, "date": 0}
     fields.update({"crc": 0, "packed": 0, "size": 0, **known})
     name = item.name if item.local_name is None else item.local_name
-    fields.update({"names": len(name), "extras": len(item.local_extra), **item.local})
+    fields.update({"names": len(name), "extras": len(item.local_extra), **(item.local or {})})
     packed = struct.pack("<HHHHHIIIHH", *fields.values())
     return b"PK\x03\x04" + packed + name + item.local_extra
 
@@ -83,7 +85,9 @@ def _central(item: Item, offset: int) -> bytes:
     fields = {"made": 0, "version": 0, "flags": item.flags, "method": 0, "time": 0, "date": 0}
     fields.update(_sums(item))
     fields.update({"names": len(item.name), "extras": len(item.central_extra), "comments": 0})
-    fields.update({"disk": 0, "internal": 0, "external": 0, "offset": offset, **item.central})
+    fields.update(
+        {"disk": 0, "internal": 0, "external": 0, "offset": offset, **(item.central or {})}
+    )
     packed = struct.pack("<HHHHHHIIIHHHHHII", *fields.values())
     return b"PK\x01\x02" + packed + item.name + item.central_extra
 
@@ -91,7 +95,7 @@ def _central(item: Item, offset: int) -> bytes:
 def _descriptor(item: Item) -> bytes:
     if not item.flags & 8:
         return b""
-    fields = {**_sums(item), **item.descriptor}
+    fields = {**_sums(item), **(item.descriptor or {})}
     return b"PK\x07\x08" + struct.pack("<III", *fields.values())
 
 
@@ -257,6 +261,7 @@ DEFECTS: dict[str, Tuple[Callable[[], bytes], str]] = {
     "symlink": (_central_says(external=0o120777 << 16), "FIL103"),
     "device": (_central_says(external=0o020666 << 16), "FIL103"),
     "dos-directory": (_central_says(external=0x10), "FIL103"),
+    "version-of-the-future": (_both_say(version=64), "FIL102"),
     "overlapping-members": (_overlapping, "FIL102"),
     "another-order": (_swapped, "FIL102"),
     "gap-between-members": (lambda: _with(gap=b"hidden"), "FIL102"),

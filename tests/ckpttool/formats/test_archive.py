@@ -133,9 +133,7 @@ def test_an_unusual_but_unambiguous_archive_is_read(build: Callable[[], bytes]) 
             assert read_member(source, member, 100) == expected.read(name)
 
 
-@pytest.mark.parametrize(
-    ("build", "code"), zips.DEFECTS.values(), ids=list(zips.DEFECTS)
-)
+@pytest.mark.parametrize(("build", "code"), zips.DEFECTS.values(), ids=list(zips.DEFECTS))
 def test_a_defect_is_refused_with_its_rule(build: Callable[[], bytes], code: str) -> None:
     with pytest.raises(CkpttoolError) as caught:
         parse(build())
@@ -198,7 +196,7 @@ def test_a_claim_of_a_huge_directory_allocates_nothing() -> None:
         tracemalloc.stop()
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(st.data())
 def test_flipped_bytes_end_in_a_domain_error_or_the_same_members(data: st.DataObject) -> None:
     good = bytearray(zips.archive())

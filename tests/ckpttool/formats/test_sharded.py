@@ -1,0 +1,216 @@
+"""What the reader of sharded checkpoints accepts, and that it refuses everything else."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+from typing import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ckpttool import rules
+from ckpttool.errors import CkpttoolError, MalformedError, UnreadableError, UsageError
+from ckpttool.formats import shard_index, sharded
+from ckpttool.sources import FileSource, read
+from ckpttool.tensors import Checkpoint, Entry
+from tests.builders import safetensors as files
+from tests.builders import shards
+
+
+def parse(path: Path) -> Checkpoint:
+    source = FileSource(str(path))
+    try:
+        return sharded.read(source, None)
+    except BaseException:
+        source.close()
+        raise
+
+
+def test_the_tensors_of_all_shards_are_read_in_the_order_of_the_index(tmp_path: Path) -> None:
+    path = shards.good(tmp_path)
+    with parse(path) as checkpoint:
+        assert list(checkpoint.tensors) == ["b", "a", "c"]
+        assert checkpoint.format == "safetensors-sharded"
+        assert [Path(source.name).name for source in checkpoint.sources] == [
+            shards.INDEX,
+            shards.FIRST,
+            shards.SECOND,
+        ]
+        assert checkpoint.sources[0].name == checkpoint.path == str(path)
+        for info in checkpoint.tensors.values():
+            (extent,) = info.extents
+            assert read(extent.source, extent.offset, extent.length) == bytes(info.nbytes)
+
+
+def test_metadata_is_what_all_shards_agree_on(tmp_path: Path) -> None:
+    with parse(shards.good(tmp_path)) as checkpoint:
+        assert checkpoint.metadata == {"format": "pt"}
+        assert checkpoint.entries == (Entry("metadata.total_size", "int", "12"),)
+
+
+def test_an_index_without_metadata_is_read(tmp_path: Path) -> None:
+    (tmp_path / "one.safetensors").write_bytes(files.sharing({"a": 1}))
+    with parse(shards.write_text(tmp_path, '{"weight_map":{"a":"one.safetensors"}}')) as found:
+        assert found.parameters == 1
+
+
+def test_an_index_named_without_a_folder_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards.good(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with parse(Path(shards.INDEX)) as found:
+        assert found.sources[1].name == shards.FIRST
+
+
+def test_the_cache_of_the_hub_is_read_through_its_links(tmp_path: Path) -> None:
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots" / "0a1b"
+    shards.good(blobs)
+    snapshot.mkdir(parents=True)
+    for number, name in enumerate((shards.INDEX, shards.FIRST, shards.SECOND)):
+        (blobs / name).rename(blobs / f"{number:064x}")
+        (snapshot / name).symlink_to(f"../../blobs/{number:064x}")
+    with parse(snapshot / shards.INDEX) as checkpoint:
+        assert list(checkpoint.tensors) == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("build", "code", "word"), shards.DEFECTS.values(), ids=list(shards.DEFECTS)
+)
+def test_a_defect_is_refused_with_its_rule(
+    tmp_path: Path, build: Callable[[Path], Path], code: str, word: str
+) -> None:
+    path = build(tmp_path / "folder")
+    with pytest.raises(CkpttoolError) as caught:
+        parse(path)
+    text = str(caught.value)
+    assert caught.value.rule is not None
+    assert (caught.value.rule.code, "\n" in text) == (code, False)
+    assert word in text
+
+
+def test_every_offender_is_named(tmp_path: Path) -> None:
+    shards.good(tmp_path)
+    path = shards.write(tmp_path, {"a": shards.SECOND, "x": shards.FIRST, "y": "gone.safetensors"})
+    with pytest.raises(MalformedError) as caught:
+        parse(path)
+    for offender in ("a lies in", "x lies in", "gone.safetensors is not", "b in", "c in"):
+        assert offender in caught.value.message
+
+
+def test_many_offenders_are_counted(tmp_path: Path) -> None:
+    shards.good(tmp_path)
+    path = shards.write(tmp_path, {**shards.MAP, **{f"x{i}": shards.FIRST for i in range(1000)}})
+    with pytest.raises(MalformedError) as caught:
+        parse(path)
+    assert "+980 more" in caught.value.message
+    assert len(caught.value.message) < 5000
+
+
+@pytest.mark.parametrize("name", ["MAX_INDEX", "MAX_VALUES", "MAX_SHARDS", "MAX_TENSORS"])
+def test_more_than_any_real_index_has_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(shard_index, name, 1)
+    with pytest.raises(MalformedError) as caught:
+        parse(shards.good(tmp_path))
+    assert caught.value.rule == rules.LIMIT
+
+
+@pytest.mark.parametrize("text", ['{"é": 1}', '{"\\u00e9": 1}'], ids=["wide", "escaped"])
+def test_a_large_index_must_be_plain_ascii(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(shard_index, "MAX_WIDE_INDEX", 5)
+    with pytest.raises(MalformedError) as caught:
+        parse(shards.write_text(tmp_path, text))
+    assert caught.value.rule == rules.LIMIT
+
+
+@pytest.mark.parametrize(("name", "most"), [("MAX_TENSORS", 2), ("MAX_HEADER", 200)])
+def test_shards_that_are_too_much_together_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, most: int
+) -> None:
+    monkeypatch.setattr(sharded, name, most)
+    with pytest.raises(MalformedError) as caught:
+        parse(shards.good(tmp_path))
+    assert caught.value.rule == rules.LIMIT
+
+
+def test_too_few_file_descriptors_are_a_domain_error_with_advice(tmp_path: Path) -> None:
+    count = 40
+    for number in range(count):
+        (tmp_path / f"{number}.safetensors").write_bytes(files.sharing({f"w{number}": 1}))
+    weight_map = {f"w{number}": f"{number}.safetensors" for number in range(count)}
+    path = shards.write(tmp_path, weight_map, {})
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with (tmp_path / "probe").open("wb") as probe:
+        used = probe.fileno()  # the lowest that is free
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + count // 2, before[1]))
+    try:
+        with pytest.raises(UnreadableError) as caught:
+            parse(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert "ulimit" in str(caught.value)
+    with parse(path) as checkpoint:  # and the refusal left none open
+        assert len(checkpoint.tensors) == count
+
+
+def test_there_is_no_wrapper_to_ask_for(tmp_path: Path) -> None:
+    source = FileSource(str(shards.good(tmp_path)))
+    with pytest.raises(UsageError):
+        sharded.read(source, "model")
+    source.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "answer"),
+    [
+        (b'{"metadata": {}', True),
+        (b' \n\t{\n "weight_map"', True),
+        (b"\xef\xbb\xbf{", True),
+        (files.file(length=0x7B)[:512], False),
+        (b"[1]", False),
+        (b"", False),
+    ],
+    ids=["index", "indented", "byte-order-mark", "safetensors-of-123-bytes", "list", "empty"],
+)
+def test_an_object_of_json_is_told_from_a_length_that_looks_like_one(
+    head: bytes, answer: bool
+) -> None:
+    assert sharded.matches(head) is answer
+
+
+def test_cut_anywhere_it_is_refused(tmp_path: Path) -> None:
+    path = shards.good(tmp_path)
+    data = path.read_bytes()
+    for length in range(len(data)):
+        path.write_bytes(data[:length])
+        with pytest.raises(CkpttoolError):
+            parse(path)
+
+
+@settings(
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.data())
+def test_flipped_bytes_end_in_a_domain_error_or_the_same_tensors(
+    tmp_path: Path, data: st.DataObject
+) -> None:
+    path = shards.good(tmp_path)
+    changed = bytearray(path.read_bytes())
+    changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(bytes(changed))
+    try:
+        checkpoint = parse(path)
+    except CkpttoolError:
+        return
+    with checkpoint:
+        assert list(checkpoint.tensors) == ["b", "a", "c"]
