@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from ckpttool.errors import CkpttoolError, MalformedError
 from ckpttool.rules import Rule, Severity
-
-if TYPE_CHECKING:
-    from ckpttool.errors import CkpttoolError
 
 
 class Verdict(Enum):
@@ -79,3 +77,8 @@ def finding_from(error: CkpttoolError) -> Finding:
         found=error.found,
         fix=error.fix,
     )
+
+
+def verdict_from(error: CkpttoolError) -> Verdict:
+    """Return what an error says of the file: FAIL if it is malformed, else CANNOT TELL."""
+    return Verdict.FAIL if isinstance(error, MalformedError) else Verdict.CANNOT_TELL

@@ -156,6 +156,53 @@ class FileReport(NamedTuple):
     unchecked: tuple[str, ...] = ()
 
 
+class TensorRow(NamedTuple):
+    """A tensor in a listing; ``dtype`` is torch's name, ``nbytes`` those of its elements."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+
+
+class EntryRow(NamedTuple):
+    """Something beside the tensors: its dotted key, its kind and a short summary."""
+
+    key: str
+    kind: str
+    summary: str
+
+
+class ReferenceRow(NamedTuple):
+    """A name that the pickle refers to; ``kind`` is ``torch``, ``foreign`` or ``dangerous``."""
+
+    name: str
+    kind: str
+    offset: int
+
+
+class Listing(NamedTuple):
+    """What a file holds, read off its headers.
+
+    Attributes:
+        file: the facts, and what is wrong with the file if it could not be read.
+        tensors: in the order of the file, by the names that it uses.
+        wrappers: (dotted key, number of tensors) of every state dict, the one listed first.
+        entries: what lies beside the tensors.
+        references: names that the pickle refers to.
+        unread: (name, reason) of tensors of a kind that is not read.
+        metadata: what the container says about itself.
+    """
+
+    file: FileReport
+    tensors: tuple[TensorRow, ...] = ()
+    wrappers: tuple[tuple[str, int], ...] = ()
+    entries: tuple[EntryRow, ...] = ()
+    references: tuple[ReferenceRow, ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
+    metadata: dict[str, str] = {}  # noqa: RUF012 (never changed)
+
+
 class Report(NamedTuple):
     """A run: every file's result, and the worst of their verdicts."""
 
@@ -164,10 +211,25 @@ class Report(NamedTuple):
     @property
     def verdict(self) -> Verdict:
         """The verdict with the highest exit code: what cannot be told weighs most."""
-        verdicts = [file.verdict for file in self.files]
-        return max(verdicts, key=lambda verdict: verdict.exit_code, default=Verdict.CANNOT_TELL)
+        return worst([file.verdict for file in self.files])
 
     @property
     def exit_code(self) -> int:
         """The process's exit status for the run."""
         return self.verdict.exit_code
+
+
+class Listings(NamedTuple):
+    """A run of ``inspect``: what every file holds, and the worst that was met."""
+
+    files: tuple[Listing, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """The process's exit status for the run."""
+        return worst([listing.file.verdict for listing in self.files]).exit_code
+
+
+def worst(verdicts: list[Verdict]) -> Verdict:
+    """Return the verdict that weighs most, CANNOT TELL where there is none at all."""
+    return max(verdicts, key=lambda verdict: verdict.exit_code, default=Verdict.CANNOT_TELL)

@@ -34,6 +34,34 @@ class MAEConfig(NamedTuple):
         """Patches of one image."""
         return self.grid_size**2
 
+    @property
+    def parameters(self) -> int:
+        """Number of elements of all tensors of the model, encoder and decoder."""
+        width, decoder = self.embed_dim, self.decoder_embed_dim
+        pixels = self.patch_size**2 * self.in_chans
+        tokens = self.num_patches + 1
+        return (
+            tokens * width  # pos_embed
+            + width  # cls_token
+            + (pixels + 1) * width  # patch_embed
+            + self.depth * _block_parameters(width, self.mlp_ratio)
+            + 2 * width  # norm
+            + tokens * decoder  # decoder_pos_embed
+            + decoder  # mask_token
+            + (width + 1) * decoder  # decoder_embed
+            + self.decoder_depth * _block_parameters(decoder, self.mlp_ratio)
+            + 2 * decoder  # decoder_norm
+            + (decoder + 1) * pixels  # decoder_pred
+        )
+
+
+def _block_parameters(width: int, mlp_ratio: float) -> int:
+    hidden = int(width * mlp_ratio)
+    norms = 4 * width
+    attention = 4 * width * (width + 1)
+    mlp = (width + 1) * hidden + (hidden + 1) * width
+    return norms + attention + mlp
+
 
 #: Name to size; encoder sizes from table 1 of arXiv:2010.11929, decoder from arXiv:2111.06377.
 CONFIGS = {

@@ -1,1 +1,39 @@
-"""Checks: each a short generator of findings over what was examined."""
+"""Checks: each a short generator of findings over what was examined, in one visible tuple."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, Iterator, Tuple
+
+from ckpttool.checks import architecture, container, forward_pass, meaning, numbers, safety
+
+if TYPE_CHECKING:
+    from ckpttool.checks.examined import Examined
+    from ckpttool.findings import Finding
+
+Check = Callable[["Examined"], Iterator["Finding"]]
+
+#: Every check, in the order in which a reader wants to hear of them.
+CHECKS: Tuple[Check, ...] = (
+    safety.check_pickle_names,
+    numbers.check_checksums,
+    architecture.check_model,
+    architecture.check_encoder,
+    architecture.check_decoder,
+    architecture.check_shapes,
+    architecture.check_dtypes,
+    architecture.check_dtype_kinds,
+    architecture.check_unexpected,
+    numbers.check_not_finite,
+    numbers.check_constant_weights,
+    numbers.check_constant_vectors,
+    numbers.check_everything_was_read,
+    meaning.check_layernorms,
+    meaning.check_identical_blocks,
+    meaning.check_position_tables,
+    forward_pass.check_forward,
+    container.check_wrapper_choice,
+    container.check_prefix,
+    container.check_names,
+    container.check_unread,
+    container.check_checksums,
+)

@@ -6,6 +6,17 @@ dangerous names can only be a help to the reader: nothing is ever called, whatev
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Iterable, Sequence
+
+from ckpttool import rules
+from ckpttool.findings import Finding, finding
+
+if TYPE_CHECKING:
+    from ckpttool.tensors import Reference
+
+# Names in one finding, and characters of a name; a file may have thousands of each.
+_SHOWN, _LONGEST = 10, 120
+
 #: Modules in which every name lets a pickle act: run commands, import, touch files, connect.
 DANGEROUS_MODULES = frozenset(
     """
@@ -146,3 +157,40 @@ def is_torch_own(module: str, name: str) -> bool:
     if module == "torch" and name.startswith(("float", "bfloat", "int", "uint", "complex", "bool")):
         return True
     return name in _ORDINARY.get(module, ())
+
+
+def findings_on(references: Iterable[Reference]) -> list[Finding]:
+    """Return what is to be said of the names: an error on dangerous ones, a note on strangers."""
+    strangers = [name for name in references if not is_torch_own(name.module, name.name)]
+    dangerous = [name for name in strangers if is_dangerous(name.module, name.name)]
+    foreign = [name for name in strangers if not is_dangerous(name.module, name.name)]
+    found = []
+    if dangerous:
+        places = [f"{_clipped(name)} (at byte {name.offset:,})" for name in dangerous]
+        found.append(
+            finding(
+                rules.DANGEROUS_NAME,
+                f"the pickle refers to code that only an attack needs: {_listed(places)}",
+                fix="Do not load this file with torch.load or pickle. Ask its author about it.",
+            )
+        )
+    if foreign:
+        found.append(
+            finding(
+                rules.FOREIGN_NAME,
+                "the pickle refers to code beyond torch's own: "
+                + _listed([_clipped(name) for name in foreign]),
+                fix="Publish only the state dict: torch.load(weights_only=True) may refuse these.",
+            )
+        )
+    return found
+
+
+def _clipped(name: Reference) -> str:
+    text = str(name)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN:,} more"

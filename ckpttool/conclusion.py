@@ -1,0 +1,105 @@
+"""From everything that was examined to one file's report: findings, summaries, the verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterable, Iterator
+
+from ckpttool import rules
+from ckpttool.checks import CHECKS
+from ckpttool.checks.meaning import pos_embed_errors
+from ckpttool.findings import Finding, Verdict
+from ckpttool.fingerprint import fingerprint
+from ckpttool.results import FileReport, ForwardSummary, OutputSummary, ValuesSummary
+from ckpttool.rules import Severity
+from ckpttool.text import count
+
+if TYPE_CHECKING:
+    from ckpttool.checks.examined import Examined
+    from ckpttool.forward import ForwardResult
+    from ckpttool.published import Origin
+    from ckpttool.values import Values
+
+# Rules that say that nothing can be told, rather than that the weights are wrong.
+_INCONCLUSIVE = frozenset({rules.OTHER_MODEL, rules.NO_TENSORS})
+
+_ORDER = list(Severity)
+
+
+def conclude(known: FileReport, examined: Examined, published: Origin | None) -> FileReport:
+    """Return ``known`` with the findings of all checks, the summaries and the verdict.
+
+    Args:
+        known: the facts of the container.
+        examined: what the checks look at.
+        published: whether it is the published file; ``None`` if that was not asked.
+    """
+    found = [finding for check in CHECKS for finding in check(examined)]
+    found += published.findings if published else ()
+    findings = tuple(sorted(found, key=lambda finding: _ORDER.index(finding.severity)))
+    return known._replace(
+        verdict=verdict_of(findings),
+        findings=findings,
+        fingerprint=_fingerprint(examined),
+        coverage=examined.coverage,
+        values=_values_summary(examined.values, pos_embed_errors(examined)),
+        forward=_forward_summary(examined.forward),
+        published=published.name if published else None,
+        unchecked=tuple(_unchecked(examined, published)),
+    )
+
+
+def verdict_of(findings: Iterable[Finding]) -> Verdict:
+    """Return FAIL for any error, but CANNOT TELL where all that is known is that nothing fits."""
+    errors = [finding.rule for finding in findings if finding.severity is Severity.ERROR]
+    if not errors:
+        return Verdict.PASS
+    return Verdict.CANNOT_TELL if _INCONCLUSIVE.issuperset(errors) else Verdict.FAIL
+
+
+def _fingerprint(examined: Examined) -> str | None:
+    """Return the fingerprint of all tensors, none if one of them could not be read."""
+    tensors = examined.canonical.tensors
+    if examined.values.skipped or examined.checkpoint.unread or not tensors:
+        return None
+    digests = examined.values.tensors
+    return fingerprint(
+        (name, info.dtype.name, info.shape, digests[name].digest) for name, info in tensors.items()
+    )
+
+
+def _values_summary(values: Values, errors: dict[str, float]) -> ValuesSummary:
+    return ValuesSummary(
+        len(values.tensors),
+        len(values.skipped),
+        sum(1 for tensor in values.tensors.values() if tensor.nan),
+        sum(1 for tensor in values.tensors.values() if tensor.infinite),
+        values.checksums_checked,
+        len(values.bad_checksums),
+        errors,
+    )
+
+
+def _forward_summary(result: ForwardResult) -> ForwardSummary:
+    outputs = {name: OutputSummary(*stats) for name, stats in result.outputs.items()}
+    return ForwardSummary(
+        result.status,
+        result.reason,
+        result.scope,
+        result.device,
+        result.tokens,
+        outputs,
+        result.difference,
+        result.loss,
+    )
+
+
+def _unchecked(examined: Examined, published: Origin | None) -> Iterator[str]:
+    """Say what was not looked at: what was skipped is never printed as clean."""
+    if examined.values.skipped:
+        yield f"the values of {count(len(examined.values.skipped), 'tensor')}"
+    if examined.forward.status != "run":
+        yield f"the forward pass ({examined.forward.reason})"
+    elif examined.forward.scope == "encoder" and not examined.coverage.groups["decoder"].absent:
+        yield "the decoder's forward pass (the decoder is not complete)"
+    if published is None:
+        yield "where the file comes from (--published)"

@@ -1,0 +1,108 @@
+"""Tensor names as a tree, with blocks that are alike folded into one and totals everywhere."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Tuple
+
+from ckpttool.names import compress
+from ckpttool.results import TensorRow
+
+# A name with more parts than this is hostile; what is beyond stays in one piece.
+_DEEPEST = 24
+
+# What makes two branches alike; an interned number, so that comparing is cheap.
+_Shape = Tuple[object, ...]
+
+
+class Branch(NamedTuple):
+    """A line of the tree.
+
+    Attributes:
+        depth: 0 for the outermost.
+        label: a part of the name, ``{0-23}`` for branches that were folded.
+        leaf: the tensor itself (of the first one folded), ``None`` for what has branches.
+        alike: how many were folded into this line, 1 for one of its own.
+        tensors, nbytes: totals of one of them.
+    """
+
+    depth: int
+    label: str
+    leaf: TensorRow | None
+    alike: int
+    tensors: int
+    nbytes: int
+
+
+class _Node:
+    """A name's part: its tensor, its branches, and once measured, what it amounts to."""
+
+    __slots__ = ("branches", "kind", "leaf", "nbytes", "tensors")
+
+    def __init__(self) -> None:
+        self.leaf: TensorRow | None = None
+        self.branches: Dict[str, _Node] = {}
+        self.kind = self.tensors = self.nbytes = 0
+
+
+def branches(rows: Iterable[TensorRow], *, fold: bool) -> Iterator[Branch]:
+    """Iterate over the lines of the tree, in the order in which the names first appear.
+
+    Args:
+        rows: the tensors.
+        fold: whether numbered branches that are alike in names, types and shapes become one.
+    """
+    root = _Node()
+    for row in rows:
+        node = root
+        for part in row.name.split(".", _DEEPEST):
+            node = node.branches.setdefault(part, _Node())
+        node.leaf = row
+    _measure(root, {})
+    yield from _lines(root, 0, fold)
+
+
+def _measure(node: _Node, kinds: Dict[_Shape, int]) -> None:
+    """Fill in the totals and the kind, which two branches share if they are alike."""
+    leaf = node.leaf
+    for branch in node.branches.values():
+        _measure(branch, kinds)
+    node.tensors = (leaf is not None) + sum(b.tensors for b in node.branches.values())
+    node.nbytes = (leaf.nbytes if leaf else 0) + sum(b.nbytes for b in node.branches.values())
+    shape = (
+        (leaf.dtype, leaf.shape) if leaf else None,
+        tuple((name, branch.kind) for name, branch in node.branches.items()),
+    )
+    node.kind = kinds.setdefault(shape, len(kinds))
+
+
+def _lines(node: _Node, depth: int, fold: bool) -> Iterator[Branch]:
+    for names, branch in _folded(node) if fold else _single(node):
+        label, alike = names[0] if len(names) == 1 else ", ".join(compress(names)), len(names)
+        # One way to go needs no line of its own: patch_embed.proj, blocks.{0-23}
+        while alike == 1 and branch.leaf is None:
+            below = list(_folded(branch) if fold else _single(branch))
+            if len(below) != 1:
+                break
+            inner, branch = below[0]
+            label, alike = f"{label}.{_joined(inner)}", len(inner)
+        yield Branch(depth, label, branch.leaf, alike, branch.tensors, branch.nbytes)
+        yield from _lines(branch, depth + 1, fold)
+
+
+def _joined(names: List[str]) -> str:
+    # compress() puts numbers together between dots only, which is where these stand
+    return ", ".join(compress(names))
+
+
+def _single(node: _Node) -> Iterator[Tuple[List[str], _Node]]:
+    return (([name], branch) for name, branch in node.branches.items())
+
+
+def _folded(node: _Node) -> Iterator[Tuple[List[str], _Node]]:
+    """Yield the branches with the names of those alike; only numbered ones are put together."""
+    groups: Dict[object, Tuple[List[str], _Node]] = {}
+    for name, branch in node.branches.items():
+        numbered = name.isdigit() and len(compress([name, "0" if name != "0" else "1"])) == 1
+        key: object = branch.kind if numbered else name
+        groups.setdefault(key, ([], branch))[0].append(name)
+    return iter(groups.values())

@@ -1,0 +1,107 @@
+"""Findings and verdicts as text, the same in every report that a person reads."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from ckpttool.findings import Finding, Verdict
+from ckpttool.reports.page import BAD, DOUBTFUL, GOOD, TOLD
+from ckpttool.rules import Severity
+from ckpttool.text import count, printable
+
+if TYPE_CHECKING:
+    from ckpttool.reports.page import Page
+    from ckpttool.results import FileReport
+
+#: Sign and colour of each severity; the word stands beside them, so neither is needed.
+_LOOKS = {
+    Severity.ERROR: (BAD, "bold red"),
+    Severity.WARNING: (DOUBTFUL, "bold yellow"),
+    Severity.NOTE: (TOLD, "cyan"),
+}
+_VERDICTS = {
+    Verdict.PASS: (GOOD, "PASS", "bold green"),
+    Verdict.FAIL: (BAD, "FAIL", "bold red"),
+    Verdict.CANNOT_TELL: (DOUBTFUL, "CANNOT TELL", "bold yellow"),
+}
+
+#: Characters of untrusted text that are shown in one place: whole lists of names, not a flood.
+_LONG = 2000
+
+
+def write_findings(page: Page, findings: tuple[Finding, ...]) -> None:
+    """Write findings, the worst first, each with where it is and what to do.
+
+    Several of one rule stand under one head, and what to do about them is said once.
+    """
+    for _, alike in groupby(findings, key=lambda found: (found.rule, found.severity, found.fix)):
+        group = list(alike)
+        if len(group) == 1:
+            _write_one(page, group[0])
+        else:
+            _write_several(page, group)
+
+
+def _write_one(page: Page, finding: Finding) -> None:
+    message = printable(finding.message, _LONG)
+    _write_head(page, finding, f": {message}")
+    for label in ("tensor", "expected", "found"):
+        value = getattr(finding, label)
+        shown = "" if value is None else printable(value, _LONG)
+        if shown and shown not in message:  # an error's message has them in it already
+            page.row(label, Text(shown), 6, 16)
+    _write_fix(page, finding)
+
+
+def _write_several(page: Page, group: list[Finding]) -> None:
+    _write_head(page, group[0], f" ({len(group):,} times): {group[0].rule.meaning}")
+    for finding in group:
+        parts = [finding.tensor or finding.message]
+        if finding.expected is not None and finding.found is not None:
+            parts.append(f"expected {finding.expected}, found {finding.found}")
+        elif finding.tensor:
+            parts.append(finding.message)
+        page.line(Text(f"{page.sign(TOLD)} {printable(': '.join(parts), _LONG)}"), 6, 8)
+    _write_fix(page, group[0])
+
+
+def _write_head(page: Page, finding: Finding, rest: str) -> None:
+    sign, style = _LOOKS[finding.severity]
+    word = finding.severity.value.ljust(len("warning"))
+    text = Text()
+    text.append(f"{page.sign(sign)} {word} ", style=style)
+    text.append(f"{finding.rule.code} {finding.rule.name}", style="bold")
+    text.append(rest)
+    page.line(text, 2, 6)
+
+
+def _write_fix(page: Page, finding: Finding) -> None:
+    if finding.fix is not None:
+        page.row("fix", Text(printable(finding.fix, _LONG)), 6, 16)
+
+
+def write_verdict(page: Page, file: FileReport) -> None:
+    """Write the last line on a file: the verdict, the counts, and what was not looked at."""
+    text = verdict_text(page, file.verdict)
+    text.append(f" {printable(file.path)}: {counts(file.findings)}")
+    if file.unchecked:
+        text.append(f". Not checked: {printable(', '.join(file.unchecked), _LONG)}")
+    page.line(text, 0, 2)
+
+
+def verdict_text(page: Page, verdict: Verdict) -> Text:
+    """Return the sign and the word of a verdict."""
+    sign, word, style = _VERDICTS[verdict]
+    return Text(f"{page.sign(sign)} {word}", style=style)
+
+
+def counts(findings: tuple[Finding, ...]) -> str:
+    """Return how many errors, warnings and notes there are, in words."""
+    numbers = [
+        (sum(1 for finding in findings if finding.severity is severity), severity.value)
+        for severity in Severity
+    ]
+    return ", ".join(count(number, word) for number, word in numbers)

@@ -1,0 +1,91 @@
+"""A page of text: wrapped with hanging indents on a terminal, one line a fact in a pipe.
+
+All text is shown as it is: nothing in it is taken for markup, and what could act on a terminal
+is escaped by :func:`ckpttool.text.printable` before it comes here.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from typing import Mapping
+
+#: What a sign is where the encoding has no such character.
+_ASCII = {"\u2713": "+", "\u2717": "x", "\u00b7": "-"}
+#: What is right, wrong, and merely told.
+GOOD, BAD, TOLD = _ASCII
+DOUBTFUL = "!"
+
+# Narrower than this, a terminal may as well wrap by itself.
+_NARROWEST = 30
+
+
+class Page:
+    """Writes lines to a stream.
+
+    Attributes:
+        width: columns of the terminal; ``None`` where the stream is none, and lines stay whole.
+    """
+
+    def __init__(self, stream: TextIO, environment: Mapping[str, str] = os.environ) -> None:
+        self._stream = stream
+        self._console = Console(
+            file=stream,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            no_color=True if environment.get("NO_COLOR") else None,
+        )
+        terminal = stream.isatty()
+        self.width = max(self._console.width, _NARROWEST) if terminal else None
+
+    def sign(self, character: str) -> str:
+        """Return one of the signs above, in ASCII where the stream cannot encode it."""
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        try:
+            character.encode(encoding)
+        except (LookupError, UnicodeEncodeError):
+            return _ASCII[character]
+        return character
+
+    def blank(self) -> None:
+        """Write an empty line."""
+        self._stream.write("\n")
+
+    def line(self, text: Text, indent: int = 0, hang: int | None = None) -> None:
+        """Write a paragraph; lines after the first are indented by ``hang`` columns."""
+        if self.width is None:
+            self._write(Text(" " * indent) + text)
+            return
+        hang = indent if hang is None else hang
+        if hang > self.width // 2:  # too little room beside the label
+            hang = indent + 2
+        # wrapped as if the first line began at the hang, for its head stands there already
+        head = min(max(hang - indent, 0), len(text))
+        first, rest = text[:head], text[head:]
+        for number, piece in enumerate(rest.wrap(self._console, self.width - hang)):
+            piece.rstrip()
+            start = Text(" " * indent) + first if number == 0 else Text(" " * hang)
+            self._write(start + piece)
+
+    def row(self, label: str, text: Text, indent: int = 2, hang: int = 15) -> None:
+        """Write a fact: a label, and its text in a column of its own."""
+        head = Text(label.ljust(hang - indent), style="dim" if label else "")
+        self.line(head + text, indent, hang)
+
+    def whole(self, label: str, text: Text, indent: int = 2, hang: int = 15) -> None:
+        """Write a fact that is to be copied: never broken, on a line of its own if need be."""
+        if self.width is None or hang + len(text) <= self.width:
+            self.row(label, text, indent, hang)
+            return
+        self._write(Text(" " * indent) + Text(label, style="dim"))
+        self._write(Text(" " * (2 * indent)) + text)
+
+    def _write(self, text: Text) -> None:
+        text.rstrip()
+        self._console.print(text, soft_wrap=True)

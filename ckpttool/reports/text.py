@@ -1,0 +1,144 @@
+"""The report that a person reads: what the file covers first, the verdict last."""
+
+from __future__ import annotations
+
+import math
+from typing import TextIO
+
+from rich.text import Text
+
+from ckpttool.findings import Verdict
+from ckpttool.reports.findings import verdict_text, write_findings, write_verdict
+from ckpttool.reports.page import Page
+from ckpttool.results import (
+    Coverage,
+    FileReport,
+    ForwardSummary,
+    GroupCoverage,
+    Report,
+    ValuesSummary,
+)
+from ckpttool.text import count, printable, size
+
+
+def write(report: Report, stream: TextIO) -> None:
+    """Write the report on a run of ``verify``."""
+    page = Page(stream)
+    for number, file in enumerate(report.files):
+        if number:
+            page.blank()
+        _write_file(page, file)
+    if len(report.files) > 1:
+        page.blank()
+        page.line(verdict_text(page, report.verdict) + Text(f" {_totals(report)}"), 0, 2)
+
+
+def _write_file(page: Page, file: FileReport) -> None:
+    page.line(Text(printable(file.path), style="bold"), 0, 2)
+    if file.format is not None:
+        page.row("file", Text(describe(file)))
+    if file.coverage is not None:
+        page.row("coverage", coverage_text(file.coverage))
+    if file.values is not None:
+        page.row("values", Text(_values(file.values)))
+        for name, error in file.values.pos_embed_errors.items():
+            page.row(name, Text(f"largest error {error:.3g} against the sin-cos table"), 2, 15)
+    if file.forward is not None:
+        page.row("forward", Text(_forward(file.forward)))
+    if file.published is not None:
+        page.row("published", Text(f"the MD5 sum is that of the published {file.published}"))
+    if file.coverage is not None:
+        if file.fingerprint is None:
+            page.row("fingerprint", Text("none: not every tensor was read"))
+        else:
+            page.whole("fingerprint", Text(file.fingerprint))
+    if file.findings:
+        page.blank()
+        write_findings(page, file.findings)
+    page.blank()
+    write_verdict(page, file)
+
+
+def describe(file: FileReport) -> str:
+    """Return the facts of a file that could be opened, in one line."""
+    facts = [f"{file.format}, {size(file.size or 0)}"]
+    facts.append(f"{count(file.tensors or 0, 'tensor')}, {millions(file.parameters or 0)}")
+    if file.wrapper is not None:
+        facts.append(f"wrapper {printable(file.wrapper)}")
+    facts.append(f"layout {file.layout}" if file.layout else "layout not recognised")
+    return "; ".join(facts)
+
+
+def coverage_text(coverage: Coverage) -> Text:
+    """Return how much of the model comes from the checkpoint, the sentence that counts most."""
+    encoder, decoder = coverage.groups["encoder"], coverage.groups["decoder"]
+    text = Text(style="bold")
+    text.append(_share(encoder, "encoder"), style="green" if encoder.complete else "red")
+    text.append(" from the checkpoint; ")
+    if decoder.absent:
+        text.append(
+            f"decoder absent: {decoder.expected} tensors would stay at random initialisation"
+        )
+    else:
+        text.append(_share(decoder, "decoder"), style="green" if decoder.complete else "red")
+    if coverage.unexpected:
+        text.append(f"; {count(len(coverage.unexpected), 'tensor')} unexpected")
+    return text
+
+
+def _share(group: GroupCoverage, side: str) -> str:
+    # Rounded down: 100.00 % is said of the whole only.
+    percent = math.floor(10_000 * group.covered / max(group.parameters, 1)) / 100
+    covered = millions(group.parameters)
+    if group.covered != group.parameters:
+        covered = f"{millions(group.covered, unit='')} of {covered}"
+    return f"{group.matched}/{group.expected} {side} tensors, {covered}, {percent:.2f} %"
+
+
+def millions(parameters: int, unit: str = " parameters") -> str:
+    """Return a number of parameters as people say it: ``303.3 M parameters``."""
+    if parameters < 1_000_000:
+        return f"{parameters:,}{unit}"
+    return f"{parameters / 1e6:,.1f} M{unit}"
+
+
+def _values(values: ValuesSummary) -> str:
+    facts = [f"{count(values.examined, 'tensor')} read"]
+    facts.append(f"NaN in {count(values.nan, 'tensor')}" if values.nan else "no NaN")
+    facts.append(f"infinity in {count(values.infinite, 'tensor')}" if values.infinite else "no Inf")
+    text = ", ".join(facts)
+    if values.skipped:
+        text += f"; {count(values.skipped, 'tensor')} not read"
+    if not values.checksums:
+        return f"{text}; no stored checksums to compare"
+    if values.bad_checksums:
+        return f"{text}; {values.bad_checksums} of {count(values.checksums, 'checksum')} wrong"
+    return f"{text}; {count(values.checksums, 'stored checksum')} right"
+
+
+def _forward(forward: ForwardSummary) -> str:
+    if forward.status != "run":
+        return f"not run: {printable(forward.reason or 'no reason given')}"
+    parts = [f"{forward.scope} on {printable(str(forward.device))}, {forward.tokens} tokens"]
+    for name, output in forward.outputs.items():
+        finite = "all finite" if output.finite else "NOT ALL FINITE"
+        parts.append(
+            f"{name} {' x '.join(map(str, output.shape))}: mean {output.mean:.3g}, "
+            f"std {output.std:.3g}, from {output.min:.3g} to {output.max:.3g}, {finite}"
+        )
+    if forward.difference is not None:
+        parts.append(f"two images differ by up to {forward.difference:.3g}")
+    if forward.loss is not None:
+        parts.append(f"loss {forward.loss:.4g}")
+    return "; ".join(parts)
+
+
+def _totals(report: Report) -> str:
+    verdicts = [file.verdict for file in report.files]
+    numbers = [
+        (verdicts.count(Verdict.PASS), "pass"),
+        (verdicts.count(Verdict.FAIL), "fail"),
+        (verdicts.count(Verdict.CANNOT_TELL), "cannot tell"),
+    ]
+    told = ", ".join(f"{number} {word}" for number, word in numbers if number)
+    return f"{count(len(verdicts), 'file')}: {told}"

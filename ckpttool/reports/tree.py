@@ -1,0 +1,153 @@
+"""What a file holds, for a person: the container, the tensors as a tree, and what else is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterable, NamedTuple, TextIO
+
+from rich.text import Text
+
+from ckpttool.reports.branches import Branch, branches
+from ckpttool.reports.findings import write_findings, write_verdict
+from ckpttool.reports.page import DOUBTFUL, Page
+from ckpttool.text import count, printable, size
+
+if TYPE_CHECKING:
+    from ckpttool.results import Listing, Listings
+
+# Longest column of names, in characters; a longer name pushes its own line only.
+_WIDEST = 60
+# Lines of a list beside the tensors, before a count stands for the rest.
+_SHOWN = 40
+
+
+class TreeOptions(NamedTuple):
+    """How to show the tensors: ``fold`` puts blocks that are alike into one line."""
+
+    fold: bool = True
+
+
+def write_tree(listings: Listings, stream: TextIO, options: TreeOptions) -> None:
+    """Write what every file holds."""
+    page = Page(stream)
+    for number, listing in enumerate(listings.files):
+        if number:
+            page.blank()
+        page.line(Text(printable(listing.file.path), style="bold"), 0, 2)
+        if listing.file.format is not None:
+            _write_facts(page, listing)
+            _write_tensors(page, listing, options)
+            _write_others(page, listing)
+        if listing.file.findings:
+            page.blank()
+            write_findings(page, listing.file.findings)
+            page.blank()
+            write_verdict(page, listing.file)
+
+
+def _write_facts(page: Page, listing: Listing) -> None:
+    file = listing.file
+    page.row("container", Text(f"{file.format}, {size(file.size or 0)}"))
+    if listing.wrappers:
+        (taken, _), *others = listing.wrappers
+        text = _key(taken)
+        if others:
+            also = ", ".join(f"{_key(key)} ({count(number, 'tensor')})" for key, number in others)
+            text += f"; not listed: {also} (choose with --wrapper)"
+        page.row("wrapper", Text(text))
+    page.row("layout", Text(file.layout or "not recognised"))
+    page.row("tensors", Text(_totals(listing)))
+    for key, value in list(listing.metadata.items())[:_SHOWN]:
+        page.row("metadata", Text(f"{printable(key)} = {printable(value)}"))
+
+
+def _key(key: str) -> str:
+    return printable(key) if key else "none (the root)"
+
+
+def _totals(listing: Listing) -> str:
+    by_type: dict[str, int] = {}
+    for row in listing.tensors:
+        by_type[row.dtype] = by_type.get(row.dtype, 0) + row.nbytes
+    types = ", ".join(f"{size(nbytes)} of {dtype}" for dtype, nbytes in by_type.items())
+    text = f"{len(listing.tensors):,}, {count(listing.file.parameters or 0, 'parameter')}"
+    return f"{text}, {types}" if types else text
+
+
+def _write_tensors(page: Page, listing: Listing, options: TreeOptions) -> None:
+    lines = list(branches(listing.tensors, fold=options.fold))
+    if not lines:
+        return
+    page.blank()
+    cells = [(_label(branch), _kind(branch), _bytes(branch)) for branch in lines]
+    names = min(max(len(label) for label, _, _ in cells), _WIDEST)
+    kinds = max(len(kind) for _, kind, _ in cells)
+    totals = max(len(nbytes) for _, _, nbytes in cells)
+    beside = page.width is None or 2 + names + 2 + kinds + 2 + totals <= page.width
+    for branch, (label, kind, nbytes) in zip(lines, cells):
+        style = "" if branch.leaf else "bold"
+        if beside:
+            text = Text(label.ljust(names), style=style)
+            page.line(text + Text(f"  {kind.ljust(kinds)}  {nbytes.rjust(totals)}"), 2)
+        else:
+            page.line(Text(label, style=style), 2)
+            page.line(Text(f"{kind}, {nbytes}", style="dim"), 6 + 2 * branch.depth)
+
+
+def _label(branch: Branch) -> str:
+    return "  " * branch.depth + printable(branch.label)
+
+
+def _kind(branch: Branch) -> str:
+    if branch.leaf is None:
+        text = count(branch.tensors, "tensor")
+        return f"{branch.alike:,} x {text}" if branch.alike > 1 else text
+    text = f"{branch.leaf.dtype} {list(branch.leaf.shape)}"
+    return f"{branch.alike:,} x {text}" if branch.alike > 1 else text
+
+
+def _bytes(branch: Branch) -> str:
+    return size(branch.alike * branch.nbytes)
+
+
+def _write_others(page: Page, listing: Listing) -> None:
+    _write_list(
+        page,
+        "beside the tensors",
+        (
+            f"{printable(entry.key)}: {printable(entry.kind)} {printable(entry.summary)}".rstrip()
+            for entry in listing.entries
+        ),
+    )
+    _write_list(
+        page,
+        "not read",
+        (f"{printable(name)}: {printable(reason)}" for name, reason in listing.unread),
+    )
+    if listing.references:
+        page.blank()
+        page.line(Text("names in the pickle", style="bold"), 2)
+    # dangerous ones first, so that a long list does not hide them
+    names = sorted(listing.references, key=lambda reference: reference.kind)
+    for reference in names[:_SHOWN]:
+        style = {"dangerous": "bold red", "foreign": "yellow"}.get(reference.kind, "")
+        mark = f"{DOUBTFUL} " if reference.kind == "dangerous" else "  "
+        kind = {"torch": "", "foreign": " (not torch's own)", "dangerous": " (dangerous)"}
+        text = f"{mark}{printable(reference.name)}{kind[reference.kind]}"
+        page.line(Text(text, style=style), 2, 6)
+    _write_rest(page, len(names))
+
+
+def _write_list(page: Page, title: str, items: Iterable[str]) -> None:
+    lines = list(items)
+    if not lines:
+        return
+    page.blank()
+    page.line(Text(title, style="bold"), 2)
+    for line in lines[:_SHOWN]:
+        page.line(Text(line), 4, 6)
+    _write_rest(page, len(lines))
+
+
+def _write_rest(page: Page, number: int) -> None:
+    if number > _SHOWN:
+        page.line(Text(f"and {number - _SHOWN:,} more (--format json lists all)"), 4, 6)

@@ -1,0 +1,203 @@
+"""Verifying one file: open, read in the background, compare with the model, check, sum up.
+
+Reading the bytes and importing torch take about as long as each other, so they happen at the
+same time. Nothing here prints or exits.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Collection, NamedTuple, Protocol
+
+from ckpttool.errors import CkpttoolError, UsageError
+from ckpttool.findings import Verdict, finding_from, verdict_from
+from ckpttool.formats import open_checkpoint
+from ckpttool.layouts import canonicalize
+from ckpttool.results import FileReport
+from mae.config import CONFIGS, DEFAULT
+
+if TYPE_CHECKING:
+    from ckpttool.coverage import Coverage
+    from ckpttool.forward import ForwardResult
+    from ckpttool.layouts import Canonical
+    from ckpttool.published import Origin
+    from ckpttool.schema import Schema
+    from ckpttool.tensors import Checkpoint, TensorBytes
+    from ckpttool.values import Values
+
+#: Tables whose bytes the checks compare, and so are kept in memory.
+POSITION_TABLES = ("pos_embed", "decoder_pos_embed")
+
+# A file that holds more than this many float32 models is not kept in memory whole.
+_KEEP_AT_MOST = 2
+
+
+class VerifyOptions(NamedTuple):
+    """What to verify, and how.
+
+    Attributes:
+        model: a key of ``mae.config.CONFIGS``.
+        require: ``encoder`` or ``full``: what the file must hold.
+        forward: whether to run the model.
+        device: where to run it, as torch names it.
+        published: whether to compare the file with the published one of its name.
+        wrapper: the dotted key of the state dict to take; ``None`` to choose.
+        workers: threads that read; ``None`` for one a processor.
+    """
+
+    model: str = DEFAULT
+    require: str = "encoder"
+    forward: bool = True
+    device: str = "cpu"
+    published: bool = False
+    wrapper: str | None = None
+    workers: int | None = None
+
+
+class Progress(Protocol):
+    """Told how far the reading is; the calls of ``advance`` come from several threads."""
+
+    def start(self, total: int) -> None:
+        """Reading begins; ``total`` is in bytes."""
+
+    def advance(self, nbytes: int) -> None:
+        """So many bytes more were read."""
+
+
+def verify_file(path: str, options: VerifyOptions, progress: Progress | None = None) -> FileReport:
+    """Verify one checkpoint and report on it, whatever is wrong with the file.
+
+    Args:
+        path: the file.
+        options: what to verify.
+        progress: told how far the reading is.
+
+    Raises:
+        UsageError: the model, the wrapper or the device does not exist.
+    """
+    if options.model not in CONFIGS:
+        raise UsageError("no such model", expected=", ".join(CONFIGS), found=options.model)
+    known = FileReport(path, Verdict.CANNOT_TELL, ())
+    try:
+        with open_checkpoint(path, options.wrapper) as checkpoint:
+            canonical = canonicalize(checkpoint.tensors)
+            known = _with_facts(known, checkpoint, canonical)
+            return _verify(checkpoint, canonical, options, progress, known)
+    except UsageError:
+        raise
+    except CkpttoolError as error:
+        return _stopped(known, error)
+
+
+def _stopped(known: FileReport, error: CkpttoolError) -> FileReport:
+    """Report what was known when the file could not be read any further."""
+    return known._replace(
+        verdict=verdict_from(error),
+        findings=(finding_from(error),),
+        unchecked=("everything else, because of this error",),
+    )
+
+
+def _with_facts(known: FileReport, checkpoint: Checkpoint, canonical: Canonical) -> FileReport:
+    return known._replace(
+        format=checkpoint.format,
+        size=checkpoint.size,
+        wrapper=checkpoint.wrapper,
+        layout=canonical.layout,
+        tensors=len(checkpoint.tensors),
+        parameters=checkpoint.parameters,
+    )
+
+
+def _verify(
+    checkpoint: Checkpoint,
+    canonical: Canonical,
+    options: VerifyOptions,
+    progress: Progress | None,
+    known: FileReport,
+) -> FileReport:
+    from ckpttool.values import start_values  # numpy; nothing heavier before the pass has begun
+
+    config = CONFIGS[options.model]
+    with ThreadPoolExecutor(1, thread_name_prefix="ckpttool-md5") as pool, start_values(
+        canonical.tensors,
+        checkpoint.checksums,
+        keep=_to_keep(canonical, options),
+        workers=options.workers,
+        progress=progress.advance if progress else None,
+    ) as run:
+        if progress:
+            progress.start(run.total)
+        origin = _start_origin(pool, checkpoint, options)
+        schema, coverage = _compare(canonical, options)
+        values = run.result()
+        forward = _forward(canonical, schema, coverage, values, options)
+        published = origin.result() if origin else None
+        checkpoint.check_unchanged()
+    from ckpttool.checks.examined import Examined
+    from ckpttool.conclusion import conclude
+
+    examined = Examined(checkpoint, canonical, config, coverage, values, forward, options.require)
+    return conclude(known, examined, published)
+
+
+def _to_keep(canonical: Canonical, options: VerifyOptions) -> Collection[str]:
+    """Return the tensors whose bytes stay in memory, for the forward pass and the checks."""
+    total = sum(info.nbytes for info in canonical.tensors.values())
+    if options.forward and total <= _KEEP_AT_MOST * 4 * CONFIGS[options.model].parameters:
+        return list(canonical.tensors)
+    return [name for name in POSITION_TABLES if name in canonical.tensors]
+
+
+def _start_origin(
+    pool: ThreadPoolExecutor, checkpoint: Checkpoint, options: VerifyOptions
+) -> Future[Origin] | None:
+    if not options.published:
+        return None
+    from ckpttool.published import origin_of
+
+    return pool.submit(origin_of, checkpoint.sources[0])
+
+
+def _compare(canonical: Canonical, options: VerifyOptions) -> tuple[Schema, Coverage]:
+    from ckpttool.coverage import cover
+    from ckpttool.schema import schema_of  # torch, while the bytes are being read
+
+    schema = schema_of(CONFIGS[options.model], options.model)
+    return schema, cover(canonical.tensors, schema)
+
+
+def _forward(
+    canonical: Canonical,
+    schema: Schema,
+    coverage: Coverage,
+    values: Values,
+    options: VerifyOptions,
+) -> ForwardResult:
+    """Run as much of the model as the file fills: an absent decoder is never made up."""
+    from ckpttool.forward import not_run, run_forward
+
+    if not options.forward:
+        return not_run("--no-forward")
+    if not coverage.groups["encoder"].complete:
+        return not_run("the encoder is not complete")
+    full = coverage.groups["decoder"].complete
+    groups = ("encoder", "decoder") if full else ("encoder",)
+    names = [entry.name for entry in schema.entries.values() if entry.group in groups]
+    if any(name in values.skipped for name in names):
+        return not_run("a tensor of the model was not read")
+    kept = _model_tensors(canonical, names, values, options)
+    return run_forward(CONFIGS[options.model], kept, full=full, device=options.device)
+
+
+def _model_tensors(
+    canonical: Canonical, names: list[str], values: Values, options: VerifyOptions
+) -> dict[str, TensorBytes]:
+    """Return the bytes that were kept, or read the model's now if the file is a large one."""
+    if all(name in values.kept for name in names):
+        return values.kept
+    from ckpttool.values import start_values
+
+    wanted = {name: canonical.tensors[name] for name in names}
+    with start_values(wanted, (), keep=names, workers=options.workers) as run:
+        return run.result().kept
