@@ -155,6 +155,7 @@ class ValuesRun:
                 for future in self._futures:
                     if future.done():
                         future.result()
+                self._check_unchanged()
                 self._result = self._merged([future.result() for future in self._futures])
             except BaseException:
                 self.cancel()
@@ -192,6 +193,11 @@ class ValuesRun:
             extent = self._checksums[index].extent
             tasks.append((extent.length, partial(self._reader.sum, index, extent)))
         return tasks
+
+    def _check_unchanged(self) -> None:
+        extents = [extent for info in self._tensors.values() for extent in info.extents]
+        for source in {id(extent.source): extent.source for extent in extents}.values():
+            source.check_unchanged()
 
     def _merged(self, results: Sequence[_Result]) -> Values:
         by_reading = {index: values for found, _ in results for index, values in found}

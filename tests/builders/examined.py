@@ -1,0 +1,113 @@
+"""Small models after their examination, sound and defective, for the checks on numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, Dict
+
+import numpy as np
+
+from ckpttool.checks.examined import Examined
+from ckpttool.forward import ForwardResult, TensorStats
+from ckpttool.layouts import Canonical
+from ckpttool.results import Coverage
+from ckpttool.tensors import DTYPES, Checkpoint, Checksum, TensorInfo
+from ckpttool.values import start_values
+from mae.config import MAEConfig
+from mae.large.pos_embed import get_2d_sincos_pos_embed
+from tests.builders import tensors as built
+
+if TYPE_CHECKING:
+    from typing import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+Arrays = Dict[str, "NDArray[Any]"]
+Change = Callable[[Arrays], None]
+
+#: A model of 3 blocks and 2 decoder blocks on 2 x 2 patches.
+TINY = MAEConfig(
+    embed_dim=8, depth=3, num_heads=2, img_size=32, decoder_embed_dim=4, decoder_depth=2
+)
+
+
+def trained() -> Arrays:
+    """Weights in which nothing is wrong: random where weights are learnt, exact tables."""
+    random = np.random.default_rng(0)
+    arrays: Arrays = {}
+    for side, depth, width in (("blocks", 3, 8), ("decoder_blocks", 2, 4)):
+        for number in range(depth):
+            block = f"{side}.{number}"
+            arrays[f"{block}.norm1.weight"] = random.normal(1, 0.1, width)
+            arrays[f"{block}.norm1.bias"] = random.normal(0, 0.1, width)
+            arrays[f"{block}.mlp.fc1.weight"] = random.normal(0, 0.1, (width, width))
+            arrays[f"{block}.mlp.fc1.bias"] = random.normal(0, 0.1, width)
+    arrays["decoder_norm.weight"] = random.normal(1, 0.1, 4)
+    arrays["decoder_norm.bias"] = random.normal(0, 0.1, 4)
+    arrays["pos_embed"] = get_2d_sincos_pos_embed(8, 2, cls_token=True)[None]
+    arrays["decoder_pos_embed"] = get_2d_sincos_pos_embed(4, 2, cls_token=True)[None]
+    return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+
+def untrained() -> Arrays:
+    """Weights as initialised: LayerNorms at 1 and 0, biases at 0, weights random."""
+    arrays = trained()
+    for name, array in arrays.items():
+        if name.endswith(".bias"):
+            array[:] = 0
+        elif "norm" in name:
+            array[:] = 1
+    return arrays
+
+
+def examined(
+    tensors: Arrays | Mapping[str, TensorInfo],
+    *,
+    forward: ForwardResult | None = None,
+    checksums: Iterable[Checksum] = (),
+) -> Examined:
+    """Examine arrays (or tensors as they are) as verify does, without a file and a model."""
+    infos = {
+        name: given if isinstance(given, TensorInfo) else built.from_array(given, name)
+        for name, given in tensors.items()
+    }
+    checkpoint = Checkpoint("memory", "torch-zip", (), infos, checksums=tuple(checksums))
+    with start_values(
+        infos, checkpoint.checksums, keep=("pos_embed", "decoder_pos_embed"), workers=1
+    ) as run:
+        values = run.result()
+    return Examined(
+        checkpoint=checkpoint,
+        canonical=Canonical("facebook", "", infos, {}, (), ()),
+        config=TINY,
+        coverage=Coverage("tiny", {}, ()),
+        values=values,
+        forward=forward or ForwardResult("not-run", "not asked for"),
+        require="encoder",
+    )
+
+
+def as_bfloat16(array: NDArray[Any], name: str) -> TensorInfo:
+    """An array's elements as bfloat16, rounded towards zero."""
+    halves = (array.astype("<f4").view("<u4") >> 16).astype("<u2")
+    return TensorInfo(
+        name,
+        DTYPES["bfloat16"],
+        array.shape,
+        None,
+        built.in_memory(halves.tobytes(), "bfloat16", array.shape).extents,
+    )
+
+
+def sane_forward() -> ForwardResult:
+    """A full forward pass of two images in which nothing is wrong."""
+    return ForwardResult(
+        "run",
+        scope="full",
+        outputs={
+            "features": TensorStats((2, 2, 8), 0.0, 1.0, -3.0, 3.0, True),
+            "pred": TensorStats((2, 4, 768), 0.0, 1.0, -3.0, 3.0, True),
+        },
+        difference=0.5,
+        loss=1.0,
+        expected_shapes={"features": (2, 2, 8), "pred": (2, 4, 768)},
+    )

@@ -1,0 +1,106 @@
+"""Tensors that lie in memory, whole and defective, without a container around them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ckpttool.errors import UnreadableError
+from ckpttool.tensors import DTYPES, Extent, TensorInfo
+from tests.builders.memory import MemorySource
+
+if TYPE_CHECKING:
+    from typing import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+#: Bytes around each tensor; a read that touches them is an error.
+FENCE = b"\xaa" * 16
+
+
+class FencedSource(MemorySource):
+    """Bytes between two fences that nobody may read."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(FENCE + data + FENCE, "fenced")
+        self.read_bytes = 0
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        end = self.size - len(FENCE)
+        assert len(FENCE) <= offset <= offset + len(buffer) <= end, "a fence was touched"
+        self.read_bytes += len(buffer)
+        super().read_into(offset, buffer)
+
+
+class CutSource(MemorySource):
+    """A file that somebody truncated after it was opened: every read fails."""
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        raise UnreadableError(f"cut before byte {len(buffer)} more", offset=offset)
+
+
+class ChangedSource(MemorySource):
+    """A file that reads well and was written to meanwhile."""
+
+    def check_unchanged(self) -> None:
+        raise UnreadableError("the file changed while it was being read", path=self.name)
+
+
+def in_memory(
+    data: bytes,
+    dtype: str,
+    shape: Sequence[int],
+    strides: Sequence[int] | None = None,
+    *,
+    big_endian: bool = False,
+    name: str = "weight",
+) -> TensorInfo:
+    """A tensor whose only extent is ``data``, fenced on both sides."""
+    extent = Extent(FencedSource(data), len(FENCE), len(data))
+    steps = None if strides is None else tuple(strides)
+    return TensorInfo(name, DTYPES[dtype], tuple(shape), steps, (extent,), big_endian)
+
+
+def from_array(array: NDArray[Any], name: str = "weight") -> TensorInfo:
+    """A row-major tensor with an array's elements; the array's dtype has torch's name."""
+    little = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<")))
+    return in_memory(little.tobytes(), array.dtype.name, array.shape, name=name)
+
+
+def in_parts(parts: Sequence[bytes], dtype: str, shape: Sequence[int]) -> TensorInfo:
+    """A row-major tensor joined from several files."""
+    extents = tuple(Extent(FencedSource(part), len(FENCE), len(part)) for part in parts)
+    return TensorInfo("joined", DTYPES[dtype], tuple(shape), None, extents)
+
+
+def too_short(dtype: str = "float32", shape: Sequence[int] = (4,)) -> TensorInfo:
+    """A tensor whose extent ends one byte before its last element does."""
+    whole = in_memory(b"", dtype, shape).nbytes
+    return in_memory(bytes(whole - 1), dtype, shape)
+
+
+def endless_views(number: int, elements: int) -> dict[str, TensorInfo]:
+    """``number`` distinct views, each of ``elements`` float32 that are one and the same."""
+    single = in_memory(b"\0\0\x80\x3f", "float32", (1,))
+    return {
+        f"view{index}": single._replace(
+            name=f"view{index}", shape=(elements, 1 + index), strides=(0, 0)
+        )
+        for index in range(number)
+    }
+
+
+def cut_while_read(name: str = "weight") -> TensorInfo:
+    """A tensor of a file that was truncated after it was opened."""
+    return TensorInfo(name, DTYPES["uint8"], (4,), None, (Extent(CutSource(b"four"), 0, 4),))
+
+
+def changed_while_read(name: str = "weight") -> TensorInfo:
+    """A tensor of a file that was written to after it was opened."""
+    return TensorInfo(name, DTYPES["uint8"], (4,), None, (Extent(ChangedSource(b"four"), 0, 4),))
+
+
+def catalogue(tensors: Iterable[TensorInfo]) -> Mapping[str, TensorInfo]:
+    """Tensors by their names."""
+    return {info.name: info for info in tensors}

@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+import hashlib
+import pickle
+import threading
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from ckpttool import readings, rules, values
+from ckpttool.errors import CkpttoolError, UnreadableError
+from ckpttool.readings import AMPLIFIED
+from ckpttool.tensors import DTYPES, Checksum, Extent, TensorInfo
+from ckpttool.values import BadChecksum, TensorValues, start_values
+from tests.builders import tensors as built
+
+if TYPE_CHECKING:
+    from typing import Collection, Mapping, Sequence
+
+    from ckpttool.values import Values
+
+
+def values_of(
+    tensors: Mapping[str, TensorInfo],
+    checksums: Sequence[Checksum] = (),
+    keep: Collection[str] = (),
+    workers: int = 2,
+) -> Values:
+    with start_values(tensors, checksums, keep=keep, workers=workers) as run:
+        return run.result()
+
+
+def one(info: TensorInfo) -> TensorValues:
+    return values_of({"it": info}).tensors["it"]
+
+
+def zoo() -> dict[str, TensorInfo]:
+    """Tensors of many kinds and sizes, some of them the same."""
+    random = np.random.default_rng(0)
+    infos = [
+        built.from_array(random.normal(size=(40, 50)).astype(np.float32), "big"),
+        built.from_array(random.normal(size=7).astype(np.float16), "half"),
+        built.from_array(np.array([1.5, float("nan")]), "bad"),
+        built.from_array(np.arange(-3, 9, dtype=np.int64), "ids"),
+        built.in_memory(bytes(range(48)), "float32", (3, 4), (1, 3), name="transposed"),
+        built.in_memory(b"", "float32", (0, 4), name="empty"),
+        built.in_memory(b"\x3f\x80\0\0", "float32", (1,), big_endian=True, name="big-endian"),
+        built.in_parts([b"abcd", b"efghijkl"], "float32", (3,)),
+        built.in_memory(bytes(16), "complex64", (2,), name="complex"),
+        built.in_memory(b"abc", "float4_e2m1", (6,), name="tiny"),
+    ]
+    found = dict(built.catalogue(infos))
+    found["alias"] = found["big"]._replace(name="alias")
+    return found
+
+
+def test_the_digest_is_of_the_little_endian_contiguous_bytes() -> None:
+    matrix = np.arange(12, dtype=">f4").reshape(3, 4)
+    info = built.in_memory(matrix.tobytes(), "float32", (4, 3), (1, 4), big_endian=True)
+    assert one(info).digest == hashlib.sha256(matrix.T.astype("<f4").tobytes()).hexdigest()
+
+
+def test_statistics_are_over_the_elements() -> None:
+    found = one(built.from_array(np.array([[3.0, -4.0]], np.float32)))
+    assert found[1:3] == (-4.0, 3.0)
+    assert found.rms == pytest.approx(12.5**0.5)
+    assert (found.nan, found.infinite) == (0, 0)
+
+
+def test_an_empty_tensor_has_a_digest_and_nothing_else() -> None:
+    found = one(built.in_memory(b"", "float32", (0,)))
+    assert found == TensorValues(hashlib.sha256(b"").hexdigest(), None, None, None, 0, 0)
+
+
+def test_complex_numbers_have_counts_only() -> None:
+    array = np.array([1 + 2j, complex(float("nan"), float("inf"))], np.complex64)
+    assert one(built.from_array(array))[1:] == (None, None, None, 1, 1)
+
+
+def test_types_below_a_byte_have_a_digest_only() -> None:
+    found = one(built.in_memory(b"abc", "float4_e2m1", (6,)))
+    assert found == TensorValues(hashlib.sha256(b"abc").hexdigest(), None, None, None, 0, 0)
+
+
+@pytest.mark.parametrize("chunk", [16, 64, 4 << 20])
+@pytest.mark.parametrize("workers", [1, 4])
+def test_workers_and_chunks_change_nothing(
+    workers: int, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(values, "CHUNK", chunk)
+    monkeypatch.setattr(readings, "_GROUP", 64)
+    tensors = zoo()
+    found = values_of(tensors, keep=tensors, workers=workers)
+    assert list(found.tensors) == list(tensors)
+    for name, info in tensors.items():
+        data = bytes(found.kept[name].data)
+        assert found.tensors[name].digest == hashlib.sha256(data).hexdigest()
+        assert len(data) == info.nbytes
+    plain = values_of(zoo(), workers=1)
+    if chunk == 4 << 20:
+        assert found.tensors == plain.tensors
+    assert [(v.digest, v.minimum, v.maximum, v.nan) for v in found.tensors.values()] == [
+        (v.digest, v.minimum, v.maximum, v.nan) for v in plain.tensors.values()
+    ]
+
+
+def test_what_is_kept_is_aligned_writable_and_only_what_was_asked_for() -> None:
+    random = np.random.default_rng(0)
+    tensors = {
+        name: built.from_array(random.normal(size=5).astype(np.float32), name) for name in "abc"
+    }
+    kept = values_of(tensors, keep=["c", "a", "stranger"]).kept
+    assert list(kept) == ["a", "c"]
+    for stored in kept.values():
+        assert np.frombuffer(stored.data, np.uint8).ctypes.data % 64 == 0
+        assert not stored.data.readonly
+        assert (stored.dtype, stored.shape, len(stored.data)) == (DTYPES["float32"], (5,), 20)
+
+
+def test_the_bytes_outlive_the_pass() -> None:
+    kept = values_of({"a": built.in_memory(b"abcd", "float32", (1,))}, keep=["a"]).kept
+    assert bytes(kept["a"].data) == b"abcd"
+
+
+def test_the_same_view_is_read_once_and_shared() -> None:
+    info = built.in_memory(b"abcd", "float32", (1,))
+    found = values_of({"a": info, "b": info._replace(name="b")}, keep=["b"])
+    assert found.tensors["a"] is found.tensors["b"]
+    assert found.kept["a"].data is found.kept["b"].data
+    source = info.extents[0].source
+    assert isinstance(source, built.FencedSource)
+    assert source.read_bytes == 4
+
+
+def test_results_are_picklable() -> None:
+    found = values_of(zoo())
+    assert pickle.loads(pickle.dumps(found.tensors)) == found.tensors
+
+
+# --- checksums ---------------------------------------------------------------------------
+
+
+def stored(info: TensorInfo, member: str = "data/0", change: int = 0) -> Checksum:
+    """The checksum of a tensor's only extent, right unless ``change`` says otherwise."""
+    extent = info.extents[0]
+    data = bytearray(extent.length)
+    extent.source.read_into(extent.offset, memoryview(data))
+    return Checksum(member, extent, zlib.crc32(data) ^ change)
+
+
+def covered_by(case: str) -> tuple[TensorInfo, TensorInfo]:
+    """A tensor, and the one whose extent the stored checksum is over."""
+    whole = built.in_memory(bytes(range(24)), "float16", (12,))
+    source, offset, _ = whole.extents[0]
+    return {
+        "a whole tensor": whole,
+        "a part of it": whole._replace(shape=(2,), extents=(Extent(source, offset, 4),)),
+        "a transposed tensor": whole._replace(shape=(3, 4), strides=(1, 3)),
+        "a big-endian tensor": whole._replace(big_endian=True),
+        "nothing": built.in_memory(b"ab", "float16", (1,)),
+    }[case], whole
+
+
+CASES = [
+    "a whole tensor",
+    "a part of it",
+    "a transposed tensor",
+    "a big-endian tensor",
+    "nothing",
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("change", [0, 1], ids=["right", "wrong"])
+def test_a_stored_checksum_is_compared_whatever_covers_it(case: str, change: int) -> None:
+    info, whole = covered_by(case)
+    checksum = stored(whole, change=change)
+    found = values_of({"it": info}, [checksum])
+    right = checksum.crc32 ^ change
+    wanted = (BadChecksum("data/0", checksum.crc32, right),) if change else ()
+    assert (found.checksums_checked, found.bad_checksums) == (1, wanted)
+
+
+def test_a_checksum_over_a_whole_tensor_costs_no_second_reading() -> None:
+    info = built.in_memory(bytes(100), "uint8", (100,))
+    checksum = stored(info)
+    source = info.extents[0].source
+    assert isinstance(source, built.FencedSource)
+    source.read_bytes = 0
+    values_of({"a": info, "b": info._replace(dtype=DTYPES["int8"])}, [checksum])
+    assert source.read_bytes == 200  # two views; the sum came with the first
+
+
+# --- amplification -----------------------------------------------------------------------
+
+
+def test_a_small_expansion_is_read() -> None:
+    info = built.in_memory(b"\0\0\x80\x3f", "float32", (1000, 5), (0, 0))
+    assert one(info)[1:4] == (1.0, 1.0, 1.0)
+
+
+def test_views_that_expand_without_bound_are_not_read() -> None:
+    honest = built.from_array(np.ones(4, np.float32), "honest")
+    tensors = {"honest": honest, **built.endless_views(20, 1 << 20)}
+    found = values_of(tensors, keep=tensors)
+    assert list(found.tensors) == ["honest"]
+    assert list(found.kept) == ["honest"]
+    assert found.skipped == dict.fromkeys(list(tensors)[1:], AMPLIFIED)
+
+
+@pytest.mark.parametrize(
+    ("slack", "refused"), [pytest.param(48, False, id="at"), pytest.param(47, True, id="above")]
+)
+def test_the_cap_is_on_all_views_together(
+    slack: int, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = built.in_memory(bytes(38), "uint8", (38,))
+    source, offset, _ = storage.extents[0]
+    windows = {  # 10 x 20 bytes over 38 of the file; the cap is 4 x 38 + 48
+        f"window{start}": storage._replace(
+            shape=(20,), extents=(Extent(source, offset + start, 20),)
+        )
+        for start in range(0, 20, 2)
+    }
+    monkeypatch.setattr(readings, "AMPLIFICATION_SLACK", slack)
+    assert set(values_of(windows).skipped) == (set(windows) if refused else set())
+
+
+# --- when it does not go well ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_cut_file_is_an_error_that_names_the_tensor(workers: int) -> None:
+    tensors = {**zoo(), "cut": built.cut_while_read()}
+    with pytest.raises(UnreadableError) as caught:
+        values_of(tensors, workers=workers)
+    assert caught.value.tensor == "cut"
+
+
+def test_a_file_that_was_written_to_is_noticed_at_the_end() -> None:
+    with pytest.raises(CkpttoolError, match="changed while"):
+        values_of({"it": built.changed_while_read()})
+
+
+def test_a_tensor_beyond_its_bytes_is_named() -> None:
+    with pytest.raises(CkpttoolError) as caught:
+        values_of({"short": built.too_short()})
+    assert (caught.value.rule, caught.value.tensor) == (rules.GEOMETRY, "short")
+
+
+def test_leaving_the_block_ends_the_threads() -> None:
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt), start_values(zoo(), (), workers=3):
+        raise KeyboardInterrupt
+    assert threading.active_count() == before
+
+
+def test_a_cancelled_pass_reads_no_further() -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    def wait_in_the_first_chunk(_: int) -> None:
+        started.set()
+        go_on.wait(10)
+
+    infos = [built.from_array(np.zeros(8, np.uint8), f"tensor{n}") for n in range(5)]
+    run = start_values(built.catalogue(infos), (), workers=1, progress=wait_in_the_first_chunk)
+    assert started.wait(10)
+    run._reader.stopped.set()
+    go_on.set()
+    run.cancel()
+    sources = [info.extents[0].source for info in infos]
+    assert sum(source.read_bytes for source in sources) == 8  # type: ignore[attr-defined]
+
+
+def test_progress_adds_up_to_the_total() -> None:
+    told: list[int] = []
+    tensors = zoo()
+    whole = built.in_memory(bytes(24), "float16", (12,))
+    with start_values(tensors, [stored(whole)], workers=1, progress=told.append) as run:
+        run.result()
+    assert sum(told) == run.total > 0
+
+
+def test_the_result_may_be_asked_for_twice() -> None:
+    with start_values(zoo(), ()) as run:
+        assert run.result() is run.result()
+
+
+def test_without_tensors_there_is_nothing_to_wait_for() -> None:
+    assert values_of({}) == values.Values({}, {}, (), 0, {})
+
+
+def test_fewer_than_one_worker_is_the_callers_mistake() -> None:
+    with pytest.raises(ValueError, match="workers"):
+        start_values({}, (), workers=0)
+
+
+def test_more_memory_than_there_is_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr("mmap.mmap", refuse)
+    with pytest.raises(UnreadableError, match="not enough memory"):
+        start_values(zoo(), (), keep=["big"])
