@@ -1,0 +1,109 @@
+"""A model small enough for a test, and its tensors as the forward pass takes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from ckpttool.tensors import DTYPES, TensorBytes
+from mae.config import MAEConfig, is_decoder_name
+from mae.large import MAEViTLarge
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+#: 16 patches of 8 x 8 pixels; everything else as small as it can be and still differ.
+TINY = MAEConfig(
+    embed_dim=16,
+    depth=2,
+    num_heads=2,
+    patch_size=8,
+    img_size=32,
+    decoder_embed_dim=8,
+    decoder_depth=1,
+    decoder_num_heads=2,
+)
+
+
+def tiny_model(seed: int = 0, norm_pix_loss: bool = False) -> MAEViTLarge:
+    """Draw all weights but the position tables at random, so that no bias or gain is idle."""
+    model = MAEViTLarge(TINY._replace(norm_pix_loss=norm_pix_loss))
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.normal_(std=0.3, generator=generator)
+    return model
+
+
+def images_and_noise(seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Two images (2, 3, 32, 32) and masking noise (2, 16)."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(2, 3, TINY.img_size, TINY.img_size, generator=generator)
+    return images, torch.rand(2, TINY.num_patches, generator=generator)
+
+
+def tensor_bytes(state: dict[str, Tensor]) -> dict[str, TensorBytes]:
+    """Put a state dict into memory of its own, as the values' reader does."""
+    return {name: _bytes_of(tensor) for name, tensor in state.items()}
+
+
+def _bytes_of(tensor: Tensor) -> TensorBytes:
+    # Through integers of the same width: numpy knows no bfloat16.
+    raw = tensor.detach().contiguous().view(torch.uint8)
+    dtype = DTYPES[str(tensor.dtype).rpartition(".")[2]]
+    return TensorBytes(dtype, tuple(tensor.shape), memoryview(bytearray(raw.numpy().tobytes())))
+
+
+def encoder_of(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Leave the decoder out, as the published encoder files do."""
+    return {name: tensor for name, tensor in state.items() if not is_decoder_name(name)}
+
+
+def decoder_cut_in_half(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Leave out every second tensor of the decoder."""
+    decoder = [name for name in state if is_decoder_name(name)]
+    return {name: state[name] for name in state if name not in decoder[::2]}
+
+
+def missing_a_block(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Leave out one block of the encoder."""
+    return {name: state[name] for name in state if not name.startswith("blocks.1.")}
+
+
+def with_a_classifier(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Add the head that finetuned files have and the model has no place for."""
+    return {**state, "head.weight": torch.zeros(10, TINY.embed_dim)}
+
+
+def with_another_width(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Make one tensor wider than the model's."""
+    return {**state, "norm.weight": torch.ones(TINY.embed_dim + 1)}
+
+
+def with_a_string(state: dict[str, Tensor]) -> dict[str, object]:
+    """Put text where a tensor must be."""
+    return {**state, "norm.bias": "zeros"}
+
+
+def blind_to_its_input(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Zero the patch projection, so that no pixel reaches the encoder."""
+    name = "patch_embed.proj.weight"
+    return {**state, name: torch.zeros_like(state[name])}
+
+
+def with_a_nan(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Spoil the first element of one tensor."""
+    spoilt = state[name].clone()
+    spoilt.view(-1)[0] = float("nan")
+    return {**state, name: spoilt}
+
+
+def saved(folder: Path, state: object) -> str:
+    """Write a checkpoint with ``state`` under ``"model"``."""
+    path = folder / "weights.pth"
+    torch.save({"model": state}, path)
+    return str(path)

@@ -1,0 +1,213 @@
+"""The forward pass on a tiny model: what it computes, what it notices, what it leaves alone."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from typing import Callable, Dict
+
+import pytest
+import torch
+from torch import Tensor
+
+from ckpttool import forward
+from ckpttool.errors import UsageError
+from ckpttool.forward import ForwardResult, not_run, run_forward
+from ckpttool.tensors import DTYPES, TensorBytes
+from mae.large import MAEViTLarge
+from tests.builders import models
+
+State = Dict[str, Tensor]
+
+
+def run(state: State, full: bool = False) -> ForwardResult:
+    return run_forward(models.TINY, models.tensor_bytes(state), full=full)
+
+
+def tiny_state() -> State:
+    return models.tiny_model().state_dict()
+
+
+def test_an_encoder_gives_features_of_the_expected_shape() -> None:
+    result = run(models.encoder_of(tiny_state()))
+    assert (result.status, result.reason, result.scope) == ("run", None, "encoder")
+    assert (result.device, result.tokens, result.loss) == ("cpu", 5, None)
+    assert {name: out.shape for name, out in result.outputs.items()} == result.expected_shapes
+    assert result.expected_shapes == {"features": (2, 5, 16)}
+    assert result.outputs["features"].finite
+
+
+def test_a_full_checkpoint_gives_predictions_and_the_models_own_loss() -> None:
+    model = models.tiny_model()
+    result = run(model.state_dict(), full=True)
+    assert result.scope == "full"
+    assert {name: out.shape for name, out in result.outputs.items()} == result.expected_shapes
+    assert result.expected_shapes == {"features": (2, 5, 16), "pred": (2, 16, 192)}
+    with torch.no_grad():
+        images, noise = forward._images(models.TINY), forward._noise(models.TINY)
+        loss, pred, _ = model(images, 0.75, noise)
+        features, _, _ = model.forward_encoder(images, 0.75, noise)
+    assert result.loss == pytest.approx(float(loss), rel=1e-5)
+    assert result.outputs["pred"].mean == pytest.approx(float(pred.mean()), rel=1e-4)
+    assert result.outputs["pred"].max == pytest.approx(float(pred.max()), rel=1e-4)
+    assert result.difference == pytest.approx(float((features[0] - features[1]).abs().max()))
+
+
+def test_the_same_weights_give_the_same_result() -> None:
+    assert run(tiny_state(), full=True) == run(tiny_state(), full=True)
+
+
+def test_the_images_are_two_different_ones_of_common_size() -> None:
+    images = forward._images(models.TINY)
+    assert images.shape == (2, 3, 32, 32)
+    assert images.mean(dim=(1, 2, 3)).abs().max() < 0.1
+    assert images.std(dim=(1, 2, 3)).sub(1).abs().max() < 0.1
+    assert (images[0] - images[1]).abs().mean() > 0.5
+
+
+def test_both_images_share_their_noise_and_no_two_patches_do() -> None:
+    noise = forward._noise(models.TINY)
+    assert torch.equal(noise[0], noise[1])
+    assert len(set(noise[0].tolist())) == 16
+
+
+def test_the_features_of_different_images_differ() -> None:
+    result = run(tiny_state())
+    assert result.difference is not None
+    assert result.difference > 0.1 * result.outputs["features"].std
+
+
+def test_a_model_blind_to_its_input_gives_the_same_features() -> None:
+    result = run(models.blind_to_its_input(tiny_state()))
+    assert result.difference is not None
+    assert result.difference < 1e-5 * result.outputs["features"].std
+
+
+@pytest.mark.parametrize(
+    ("tensor", "spoilt"),
+    [
+        # Not in the queries or keys: at fewer tokens than a vector register holds, torch's fused
+        # attention takes the NaN for a masked score. The check on values finds those.
+        ("blocks.0.attn.proj.weight", {"features", "pred"}),
+        ("decoder_pred.bias", {"pred"}),
+    ],
+    ids=["encoder", "decoder"],
+)
+def test_a_nan_in_a_weight_makes_outputs_that_are_not_finite(tensor: str, spoilt: set[str]) -> None:
+    result = run(models.with_a_nan(tiny_state(), tensor), full=True)
+    assert {name for name, out in result.outputs.items() if not out.finite} == spoilt
+    assert result.loss is not None
+    assert math.isnan(result.loss)
+
+
+def test_a_decoder_that_is_not_asked_for_is_not_touched() -> None:
+    tensors = models.tensor_bytes(tiny_state())
+    clean = run_forward(models.TINY, tensors, full=False)
+    for name in [name for name in tensors if name.startswith("decoder_")]:
+        tensors[name] = TensorBytes(DTYPES["bool"], (1,), memoryview(bytearray(1)))
+    assert run_forward(models.TINY, tensors, full=False) == clean
+
+
+def test_an_encoder_only_run_never_calls_the_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(MAEViTLarge, "forward_decoder", lambda *_: calls.append("decoder"))
+    assert run(tiny_state()).status == "run"
+    assert not calls
+
+
+def test_a_full_run_encodes_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    encode = MAEViTLarge._encode
+
+    def counted(model: MAEViTLarge, x: Tensor) -> Tensor:
+        calls.append(x.shape[0])
+        return encode(model, x)
+
+    monkeypatch.setattr(MAEViTLarge, "_encode", counted)
+    run(tiny_state(), full=True)
+    assert calls == [2]
+
+
+def test_float32_bytes_are_used_where_they_lie() -> None:
+    tensors = models.tensor_bytes(tiny_state())
+    model = MAEViTLarge(models.TINY, device="meta")
+    assert forward._assign(model, tensors, False, "cpu") is None
+    tensors["norm.bias"].data[:4] = b"\x00\x00\x28\x42"  # 42.0, after the model has the tensor
+    assert model.norm.bias[0].item() == 42.0
+    assert model.mask_token.is_meta
+    assert model.decoder_pred.weight.is_meta
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
+def test_other_floating_types_are_computed_in_float32(dtype: str) -> None:
+    state = tiny_state()
+    narrowed = {name: tensor.to(getattr(torch, dtype)) for name, tensor in state.items()}
+    widened = {name: tensor.to(torch.float32) for name, tensor in narrowed.items()}
+    assert run(narrowed, full=True) == run(widened, full=True)
+
+
+def _without_a_block(tensors: dict[str, TensorBytes]) -> None:
+    for name in [name for name in tensors if name.startswith("blocks.1.")]:
+        del tensors[name]
+
+
+def _with_another_shape(tensors: dict[str, TensorBytes]) -> None:
+    tensors["norm.bias"] = tensors["norm.bias"]._replace(shape=(4, 4))
+
+
+def _of_integers(tensors: dict[str, TensorBytes]) -> None:
+    tensors["norm.bias"] = tensors["norm.bias"]._replace(dtype=DTYPES["int32"])
+
+
+def _of_a_type_unknown_to_torch(tensors: dict[str, TensorBytes]) -> None:
+    tensors["norm.bias"] = tensors["norm.bias"]._replace(dtype=DTYPES["float6_e2m3"])
+
+
+def _of_a_type_that_torch_only_stores(tensors: dict[str, TensorBytes]) -> None:
+    dtype = DTYPES["float4_e2m1fn_x2"]
+    tensors["norm.bias"] = TensorBytes(dtype, (16,), memoryview(bytearray(16)))
+
+
+@pytest.mark.parametrize(
+    ("defect", "reason"),
+    [
+        (_without_a_block, "12 tensors that it needs are missing, the first is blocks.1.norm1"),
+        (_with_another_shape, "norm.bias has the shape (4, 4), not (16,)"),
+        (_of_integers, "torch cannot compute with int32, the type of norm.bias"),
+        (_of_a_type_unknown_to_torch, "torch cannot compute with float6_e2m3"),
+        (_of_a_type_that_torch_only_stores, "torch cannot compute with float4_e2m1fn_x2"),
+    ],
+    ids=["missing", "shape", "integers", "unknown-type", "stored-only-type"],
+)
+def test_tensors_that_cannot_be_run_are_not_run_and_the_reason_is_said(
+    defect: Callable[[dict[str, TensorBytes]], None], reason: str
+) -> None:
+    tensors = models.tensor_bytes(tiny_state())
+    defect(tensors)
+    result = run_forward(models.TINY, tensors, full=False)
+    assert result.status == "not-run"
+    assert result.reason is not None
+    assert result.reason.startswith(reason)
+
+
+def test_a_pass_that_was_not_run_claims_nothing() -> None:
+    result = not_run("--no-forward")
+    assert result == ForwardResult("not-run", "--no-forward")
+    assert not result.outputs
+    assert not result.expected_shapes
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "teapot", "meta", ""], ids=str)
+def test_a_device_that_cannot_compute_is_the_callers_mistake(device: str) -> None:
+    tensors = models.tensor_bytes(tiny_state())
+    with pytest.raises(UsageError, match="cannot use the device") as caught:
+        run_forward(models.TINY, tensors, full=False, device=device)
+    assert "\n" not in str(caught.value)
+    assert caught.value.fix is not None
+    assert "--device" in caught.value.fix
+
+
+def test_the_room_is_entered_without_torch() -> None:
+    code = "import sys; sys.modules['torch'] = None; import ckpttool.forward, ckpttool.sample"
+    subprocess.run([sys.executable, "-c", code], check=True)
