@@ -46,12 +46,18 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "ckpttool.values",
     ),
     ("ckpttool.checks", "ckpttool.forward"),
-    ("ckpttool.conclusion", "ckpttool.sample", "ckpttool.verify"),
+    ("ckpttool.conclusion", "ckpttool.inspection", "ckpttool.sample", "ckpttool.verify"),
     ("ckpttool.reports",),
     # the package itself is the face of the house: it names what is public, for types
     ("ckpttool", "ckpttool.__main__", "ckpttool.cli"),
 )
-PACKAGES = {"ckpttool.checks", "ckpttool.formats", "ckpttool.layouts", "ckpttool.reports"}
+PACKAGES = {
+    "ckpttool.checks",
+    "ckpttool.cli",
+    "ckpttool.formats",
+    "ckpttool.layouts",
+    "ckpttool.reports",
+}
 PACKAGES |= {"mae.large"}
 
 #: Rooms that may import torch, inside their functions; and the one that lives on it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Tuple
 
 from ckpttool.names import compress
@@ -9,6 +10,9 @@ from ckpttool.results import TensorRow
 
 # A name with more parts than this is hostile; what is beyond stays in one piece.
 _DEEPEST = 24
+
+# A block's number, spelled as compress() reads one.
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,14}")
 
 # What makes two branches alike; an interned number, so that comparing is cheap.
 _Shape = Tuple[object, ...]
@@ -102,7 +106,6 @@ def _folded(node: _Node) -> Iterator[Tuple[List[str], _Node]]:
     """Yield the branches with the names of those alike; only numbered ones are put together."""
     groups: Dict[object, Tuple[List[str], _Node]] = {}
     for name, branch in node.branches.items():
-        numbered = name.isdigit() and len(compress([name, "0" if name != "0" else "1"])) == 1
-        key: object = branch.kind if numbered else name
+        key: object = branch.kind if _NUMBER.fullmatch(name) else name
         groups.setdefault(key, ([], branch))[0].append(name)
     return iter(groups.values())

@@ -88,4 +88,7 @@ class Page:
 
     def _write(self, text: Text) -> None:
         text.rstrip()
-        self._console.print(text, soft_wrap=True)
+        # captured, because rich itself ends the process when the reader of a pipe has gone
+        with self._console.capture() as captured:
+            self._console.print(text, soft_wrap=True)
+        self._stream.write(captured.get())

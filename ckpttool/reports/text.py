@@ -41,8 +41,10 @@ def _write_file(page: Page, file: FileReport) -> None:
         page.row("coverage", coverage_text(file.coverage))
     if file.values is not None:
         page.row("values", Text(_values(file.values)))
-        for name, error in file.values.pos_embed_errors.items():
-            page.row(name, Text(f"largest error {error:.3g} against the sin-cos table"), 2, 15)
+        errors = file.values.pos_embed_errors.items()
+        if errors:
+            told = ", ".join(f"{error:.3g} in {name}" for name, error in errors)
+            page.row("positions", Text(f"largest error against the sin-cos table: {told}"))
     if file.forward is not None:
         page.row("forward", Text(_forward(file.forward)))
     if file.published is not None:

@@ -1,0 +1,27 @@
+"""The command line: parse, call, render, exit. Nothing below it prints or exits."""
+
+from __future__ import annotations
+
+import click
+
+from ckpttool._version import __version__
+from ckpttool.cli.inspecting import inspect
+from ckpttool.cli.program import EXIT_CODES, Program
+from ckpttool.cli.sampling import sample
+from ckpttool.cli.verifying import verify
+
+__all__ = ["main"]
+
+
+@click.group(
+    cls=Program,
+    commands=[verify, inspect, sample],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EXIT_CODES,
+)
+@click.version_option(__version__, prog_name="ckpttool", message="%(prog)s %(version)s")
+def main() -> None:
+    """Verify, inspect and convert model checkpoints before you publish them.
+
+    Files are opened by content, whatever they are called, and nothing in them is ever executed.
+    """

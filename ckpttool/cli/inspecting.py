@@ -1,0 +1,51 @@
+"""``ckpttool inspect``."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+import click
+
+from ckpttool.cli.output import emit
+from ckpttool.cli.program import EXIT_CODES, debug_option
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
+@click.option(
+    "--wrapper",
+    metavar="KEY",
+    help="The state dict to list, model_ema say ('' is the root). By default the content decides.",
+)
+@click.option("--all", "unfold", is_flag=True, help="List blocks that are alike one by one.")
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to report.",
+)
+@debug_option
+def inspect(paths: tuple[str, ...], wrapper: str | None, unfold: bool, format_name: str) -> int:
+    """List what checkpoints hold: container, tensors, and what else is there.
+
+    Only headers are read. That a file can be listed says nothing about its weights.
+    """
+    from ckpttool.inspection import inspect_file
+    from ckpttool.results import Listings
+
+    listings = Listings(tuple(inspect_file(path, wrapper) for path in paths))
+
+    def write(stream: TextIO) -> None:
+        if format_name == "json":
+            from ckpttool.reports.json import write_listings
+
+            write_listings(listings, stream)
+        else:
+            from ckpttool.reports.tree import TreeOptions, write_tree
+
+            write_tree(listings, stream, TreeOptions(fold=not unfold))
+
+    emit(write)
+    return listings.exit_code

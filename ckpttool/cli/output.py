@@ -1,0 +1,54 @@
+"""Writing to the standard streams, which may be pipes that nobody reads, full or closed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import Callable, TextIO
+
+import click
+
+from ckpttool.text import printable
+
+_LONGEST = 4000  # characters of a line on standard error
+
+
+def emit(write: Callable[[TextIO], None]) -> None:
+    """Let ``write`` write a report to standard output.
+
+    A pipe whose reader has gone is no error: the exit code says the verdict all the same. So is
+    a standard output that the caller closed.
+
+    Raises:
+        ClickException: the report could not be written, because a disk is full say.
+    """
+    stream = sys.stdout
+    if stream is None:
+        return
+    # names may have characters that the terminal's encoding lacks
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        write(stream)
+        stream.flush()
+    except BrokenPipeError:
+        _discard(stream)
+    except OSError as error:
+        _discard(stream)
+        reason = error.strerror or type(error).__name__
+        raise click.ClickException(f"the report cannot be written: {reason}") from error
+
+
+def say(line: str) -> None:
+    """Write one line to standard error, and never fail because of it."""
+    with suppress(OSError, ValueError):
+        click.echo(printable(" ".join(line.split("\n")), _LONGEST), err=True)
+
+
+def _discard(stream: TextIO) -> None:
+    """Send what is still buffered nowhere, or Python would try, and complain, at exit."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

@@ -1,0 +1,50 @@
+"""``ckpttool sample``."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+import click
+
+from ckpttool.cli.output import emit
+from ckpttool.cli.program import EXIT_CODES, debug_option
+from ckpttool.text import count, printable, size
+from mae.config import CONFIGS, DEFAULT
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("path", type=click.Path())
+@click.option(
+    "--model",
+    default=DEFAULT,
+    show_default=True,
+    metavar="NAME",
+    help=f"The size of the model: {', '.join(CONFIGS)}.",
+)
+@click.option("--full", is_flag=True, help="Write the decoder as well.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Of the initialisation's random numbers."
+)
+@click.option("--force", is_flag=True, help="Replace PATH if it exists.")
+@debug_option
+def sample(path: str, model: str, full: bool, seed: int, force: bool) -> int:
+    """Write a stand-in for the published weights to PATH: same layout and size, UNTRAINED weights.
+
+    Names, shapes and dtypes are those of the published files, the numbers come from the model's
+    own initialisation. It serves to try the tool without a download, and nothing else.
+    """
+    from ckpttool.sample import write_sample
+
+    written = write_sample(path, model, full=full, seed=seed, force=force)
+
+    def write(stream: TextIO) -> None:
+        stream.write(
+            f"{printable(written.path)}: {size(written.size)}, {count(written.tensors, 'tensor')}, "
+            f"{count(written.parameters, 'parameter')} of {written.config_name}"
+            f"{'' if written.full else ' (encoder only)'}.\n"
+            "These weights are UNTRAINED: a stand-in from the model's own initialisation "
+            f"(seed {written.seed}).\n"
+        )
+
+    emit(write)
+    return 0
