@@ -19,6 +19,9 @@ from ckpttool.formats.zip_records import records
 from ckpttool.sources import ByteSource, read
 from ckpttool.text import printable
 
+#: Characters of all names that are not plain ASCII, which cost more to hold and to compare.
+MAX_WIDE_NAMES = 4_000_000
+
 
 class Member(NamedTuple):
     """A member that is stored as it is.
@@ -107,6 +110,12 @@ def read_member(source: ByteSource, member: Member, limit: int) -> bytes:
 
 def _check_collisions(members: dict[str, Member]) -> None:
     """Refuse names that a file system or a reader that ignores case would take for one."""
+    if sum(len(name) for name in members if not name.isascii()) > MAX_WIDE_NAMES:
+        raise MalformedError(
+            "the names are longer than any real checkpoint's",
+            rules.LIMIT,
+            expected=f"at most {MAX_WIDE_NAMES:,} characters in names that are not ASCII",
+        )
     # Hashes, not the folded names: those could be many times the size of the directory.
     if len({hash(_folded(name)) for name in members}) == len(members):
         return

@@ -5,6 +5,7 @@ The bytes of the tensors tile the rest of the file: no hole, no overlap, nothing
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple
 
 from ckpttool import rules
@@ -139,12 +140,10 @@ def _too_long(length: int, most: int) -> MalformedError:
 def _located(source: ByteSource, entry: Entry, start: int) -> TensorInfo:
     """Return the tensor of ``entry``, its range checked against its shape."""
     name, dtype, shape, begin, end = entry
-    elements = product = 1
-    for size in shape:
-        elements *= size
-        product *= size or 1  # a zero does not excuse a product that overflows elsewhere
-        if product > _LARGEST:
-            raise _bad_range("the shape overflows 64 bits", entry, start)
+    elements = prod(shape)
+    # a zero does not excuse the other sizes from fitting into 64 bits
+    if (elements or prod(filter(None, shape))) > _LARGEST:
+        raise _bad_range("the shape overflows 64 bits", entry, start)
     bits = elements * dtype.bits
     if bits % 8:
         raise _bad_range(f"{elements:,} elements of {dtype.bits} bits fill no bytes", entry, start)

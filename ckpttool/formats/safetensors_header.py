@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 METADATA = "__metadata__"
 
 #: Tensors of one checkpoint that are catalogued; the largest published have about 100,000.
-MAX_TENSORS = 200_000
-#: Dimensions of one tensor; numpy stops at 64.
-MAX_DIMENSIONS = 64
+MAX_TENSORS = 150_000
+#: Tensors in an unusual spelling (a name of many escapes), which take ten times as long.
+MAX_UNUSUAL = 10_000
+#: Dimensions of one tensor; real ones have at most eight.
+MAX_DIMENSIONS = 16
 #: Bytes of all strings in ``__metadata__``, and their number; they are kept in memory.
 MAX_METADATA = 8_000_000
-MAX_STRINGS = 100_000
+MAX_STRINGS = 20_000
 #: Bytes of one name.
 MAX_NAME = 65_536
 
@@ -42,12 +44,13 @@ def _pattern(text: bytes) -> re.Pattern[bytes]:
     return re.compile(text.replace(b" ", _WS).replace(b"INT", _INT))
 
 
-# An entry as every writer spells it. What does not match is read field by field below,
-# which also finds out what is wrong with it.
+# An entry as nearly every writer spells it, with its fields in any order. What does not match
+# is read field by field below, which also finds out what is wrong with it.
 _USUAL = _pattern(
-    rb' "([^"\\\x00-\x1f]{1,1024})" : \{ "dtype" : "([A-Z0-9_]{1,16})"'
-    rb' , "shape" : \[ ((?:INT(?: , INT){0,63})?) \]'
-    rb' , "data_offsets" : \[ (INT) , (INT) \] \} '
+    rb' "([^"\\\x00-\x1f]{0,1024}(?:\\.[^"\\\x00-\x1f]{0,1024}){0,16})" : \{'
+    rb'(?: (?:"dtype" : "([A-Z0-9_]{1,16})"'
+    rb'|"shape" : \[ ((?:INT(?: , INT){0,15})?) \]'
+    rb'|"data_offsets" : \[ (INT) , (INT) \]) (?:,(?! \})|(?=\}))){3}\} '
 )
 _BLANKS = re.compile(_WS)
 _NUMBER = re.compile(rb"-?[0-9][-+.0-9eE]{0,39}")
@@ -75,6 +78,7 @@ class HeaderReader:
         self._base = base
         self._at = 0
         self._has_metadata = False
+        self._unusual = 0
         self.metadata: dict[str, str] = {}
 
     def entries(self) -> Iterator[Entry]:
@@ -90,31 +94,37 @@ class HeaderReader:
         self._at = 1
         for _ in self._separated(b"}"):
             usual = _USUAL.match(self._text, self._at)
-            if usual is not None and usual.group(1) != METADATA.encode():
-                yield self._usual(usual)
+            entry = self._usual(usual) if usual is not None else None
+            if entry is not None:
+                yield entry
             else:
                 yield from self._any_entry()
         if self._text[self._at :].strip(b" "):
             self._fail("something other than spaces follows the header's object")
 
-    def _usual(self, match: re.Match[bytes]) -> Entry:
+    def _usual(self, match: re.Match[bytes]) -> Entry | None:
+        """Return the tensor of a usual entry; ``None`` if it needs the longer way."""
         raw, code, sizes, begin, end = match.groups()
-        dtype = SAFETENSORS_DTYPES.get(code.decode())
-        shape = tuple(map(int, sizes.split(b","))) if sizes else ()
+        if code is None or sizes is None or begin is None:
+            return None  # one field twice, another missing
         try:
-            name = raw.decode()
-        except UnicodeDecodeError:
-            self._string("a tensor's name")  # fails there, with the place
-            raise
-        if dtype is None:
-            raise _unknown_dtype(name, code.decode(), self._base + match.start(2))
+            name = raw.decode() if b"\\" not in raw else _unescaped(b'"%s"' % raw)
+        except ValueError:
+            return None
+        dtype = SAFETENSORS_DTYPES.get(code.decode())
+        if dtype is None or name == METADATA:
+            return None
         self._at = match.end()
+        shape = tuple(map(int, sizes.split(b","))) if sizes else ()
         return Entry(name, dtype, shape, int(begin), int(end))
 
     def _any_entry(self) -> Iterator[Entry]:
         name = self._string("a tensor's name")
         self._expect(b":")
         if name != METADATA:
+            self._unusual += 1
+            if self._unusual > MAX_UNUSUAL:
+                self._fail("more unusual entries than any real header has", rule=rules.LIMIT)
             yield self._tensor(name)
             return
         if self._has_metadata:
@@ -201,10 +211,8 @@ class HeaderReader:
             self._fail(f"{what} does not end, or is too long", tensor=tensor)
         raw = self._text[self._at : end + 1]
         try:
-            text = str(json.loads(raw.decode()))
-            text.encode()
+            text = _unescaped(raw)
         except ValueError as error:
-            # not UTF-8, a control character, a bad escape, or half of a surrogate pair
             self._fail(f"{what} is not valid: {error}", tensor=tensor)
         self._at = end + 1
         return text
@@ -244,6 +252,13 @@ class HeaderReader:
             offset=self._base + self._at,
             found=None if found is None else repr(found),
         )
+
+
+def _unescaped(quoted: bytes) -> str:
+    """Return what a JSON string means; a ValueError says why it means nothing."""
+    text = str(json.loads(quoted.decode()))
+    text.encode()  # half of a surrogate pair can be spelled, but is no text
+    return text
 
 
 def _escaped(text: bytes, start: int, end: int) -> bool:

@@ -18,7 +18,7 @@ from ckpttool.text import count as counted
 from ckpttool.text import size as sized
 
 #: Members of one archive. A checkpoint of 100,000 tensors has 100,007.
-MAX_MEMBERS = 200_000
+MAX_MEMBERS = 150_000
 #: Bytes of the directory, which is read whole; 100,000 tensors take about eight million.
 MAX_DIRECTORY = 32_000_000
 

@@ -27,6 +27,10 @@ _MARK, _DESCRIPTOR_MARK = b"PK\x03\x04", b"PK\x07\x08"
 _ZEROS = bytes(12)
 _PADDING = 0x4246  # "FB": torch aligns a member's bytes with it
 
+#: Bytes of unusual extra areas that are read; even in a file of many gigabytes torch's have
+#: about a hundred each.
+MAX_EXTRA = 16_000_000
+
 # Small members are passed by reading on, large ones by jumping: a window grows while the
 # next header lies within _NEAR of its end, which costs less than another call.
 _NEAR = 16_384
@@ -43,6 +47,7 @@ class LocalHeaders:
         self._window = b""
         self._base = 0
         self._step = _FIRST_WINDOW
+        self._extra_room = MAX_EXTRA
 
     def pass_member(self, record: Record) -> int:
         """Return where the bytes of the next member begin, which must be ``record``'s.
@@ -89,6 +94,11 @@ class LocalHeaders:
         place = self._base + extra
         if place + length > self._limit:
             raise self._overlap(record)
+        self._extra_room -= length
+        if self._extra_room < 0:
+            raise MalformedError(
+                "the extra fields are larger than any real checkpoint's", rules.LIMIT, offset=place
+            )
         area = read(self._source, place, length)
         found = zip64_field(area, 0, length, record.name, place)
         # torch repeats the directory's field here, even where that has only the offset

@@ -29,7 +29,7 @@ _CENTRAL = struct.Struct("<4sxxBx4s4x3I4HxxII")
 _MARK = b"PK\x01\x02"
 _FIELD = struct.Struct("<HH")
 
-_DESCRIPTOR_BIT, _UTF8_BIT = 0x0008, 0x0800
+_UTF8_BIT = 0x0800
 # Stored, and no flag but those two: not encrypted, patched, masked or compressed.
 _PLAIN = frozenset(struct.pack("<HH", flags, 0) for flags in (0, 0x0008, 0x0800, 0x0808))
 _DEFLATED = 8
@@ -41,6 +41,13 @@ _HARMLESS = frozenset({0x4246, 0xD935, 0x5455, 0x7875})
 # Control characters, backslashes, drives, and parts that are empty, "." or ".."; an empty
 # part is also what the name of a directory ends with.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\]|^[A-Za-z]:|(?:^|/)\.{0,2}(?:/|$)")
+
+# None of these can be in a name that the pattern above would find; asking for them first
+# is many times as fast, and answers for all but a few of a genuine archive's names.
+_SUSPECT = ("\\", "//", "/.", ":")
+
+# Genuine members have at most three extra fields.
+_MAX_FIELDS = 8
 
 _DOS_DIRECTORY_OR_VOLUME = 0x18
 _NEWEST = 63  # APPNOTE 6.3, the newest version that zipfile agrees to read
@@ -113,8 +120,10 @@ def zip64_field(data: bytes, start: int, length: int, name: str, base: int) -> b
     ``data[start : start + length]`` is the area; ``base`` is where ``data`` begins in the file.
     """
     found, position, end = b"", start, start + length
+    fields = 0
     while position < end:
-        if position + 4 > end:
+        fields += 1
+        if position + 4 > end or fields > _MAX_FIELDS:
             raise _bad_extra(name, base + position)
         kind, size = _FIELD.unpack_from(data, position)
         position += 4
@@ -139,11 +148,21 @@ def _decoded(raw: bytes, flags: bytes, offset: int) -> str:
         name = raw.decode()
     except UnicodeDecodeError as error:
         raise _bad_name(repr(raw), "is not UTF-8", offset) from error
-    if _UNSAFE.search(name):
+    if not _is_plain(name) and _UNSAFE.search(name):
         raise _bad_name(name, "is not a plain relative path of a file", offset)
     if not flags[1] & (_UTF8_BIT >> 8) and not name.isascii():
         raise _bad_name(name, "is in an encoding that is not stated", offset)
     return name
+
+
+def _is_plain(name: str) -> bool:
+    return (
+        name.isascii()
+        and name.isprintable()
+        and name[:1] not in ("", "/", ".")
+        and not name.endswith("/")
+        and not any(mark in name for mark in _SUSPECT)
+    )
 
 
 def _not_stored(name: str, flags: bytes, offset: int) -> CkpttoolError:

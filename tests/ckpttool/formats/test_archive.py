@@ -8,6 +8,7 @@ import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
+from types import ModuleType
 from typing import Callable
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from ckpttool import rules
 from ckpttool.errors import CkpttoolError, MalformedError
+from ckpttool.formats import archive, zip_headers
 from ckpttool.formats.archive import Archive, Member, read_archive, read_member
 from ckpttool.sources import FileSource
 from tests.builders import zips
@@ -34,12 +36,12 @@ def parse(data: bytes) -> Archive:
 @pytest.mark.parametrize("path", GENUINE, ids=lambda p: f"{p.parent.name}-{p.name}")
 def test_a_genuine_archive_reads_as_zipfile_reads_it(path: Path) -> None:
     source = FileSource(str(path))
-    archive = read_archive(source)
+    found = read_archive(source)
     with zipfile.ZipFile(str(path)) as expected:
-        assert list(archive.members) == expected.namelist()
-        for name, member in archive.members.items():
+        assert list(found.members) == expected.namelist()
+        for name, member in found.members.items():
             assert read_member(source, member, 1 << 20) == expected.read(name)
-    assert archive.has_checksums
+    assert found.has_checksums
     source.close()
 
 
@@ -49,11 +51,11 @@ def test_there_are_genuine_archives_to_read() -> None:
 
 def test_members_come_with_place_size_and_checksum() -> None:
     data = zips.archive()
-    archive = parse(data)
-    member = archive.members["archive/data/0"]
+    found = parse(data)
+    member = found.members["archive/data/0"]
     assert data[member.offset : member.offset + member.size] == bytes(range(32))
     assert member.crc32 == zlib.crc32(bytes(range(32)))
-    assert [m.name for m in archive.members.values()] == [i.name.decode() for i in zips.MEMBERS]
+    assert [m.name for m in found.members.values()] == [i.name.decode() for i in zips.MEMBERS]
 
 
 def in_memory_zipfile() -> bytes:
@@ -168,9 +170,9 @@ def test_without_checksums_members_are_read_unchecked() -> None:
     none = {"crc": 0}
     items = [item._replace(central=none, descriptor=none) for item in zips.MEMBERS]
     source = MemorySource(zips.archive(*items))
-    archive = read_archive(source)
-    assert not archive.has_checksums
-    assert read_member(source, archive.members["archive/version"], 10) == b"3\n"
+    found = read_archive(source)
+    assert not found.has_checksums
+    assert read_member(source, found.members["archive/version"], 10) == b"3\n"
 
 
 def test_small_and_large_members_are_found_through_every_window() -> None:
@@ -183,6 +185,25 @@ def test_small_and_large_members_are_found_through_every_window() -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as expected:
         assert expected.testzip() is None
     assert [m.size for m in parse(data).members.values()] == sizes
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "item"),
+    [
+        (zip_headers, "MAX_EXTRA", zips.Item(b"a/b", b"", local_extra=b"UT\x01\x00x")),
+        (archive, "MAX_WIDE_NAMES", zips.Item("é/é".encode(), b"")),
+    ],
+    ids=["extra-fields", "wide-names"],
+)
+def test_more_than_any_real_archive_has_is_refused(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, item: zips.Item
+) -> None:
+    data = zips.archive(item)
+    assert len(parse(data).members) == 1
+    monkeypatch.setattr(module, name, 2)
+    with pytest.raises(MalformedError) as caught:
+        parse(data)
+    assert caught.value.rule == rules.LIMIT
 
 
 def test_a_claim_of_a_huge_directory_allocates_nothing() -> None:
@@ -204,8 +225,8 @@ def test_flipped_bytes_end_in_a_domain_error_or_the_same_members(data: st.DataOb
         good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
     source = MemorySource(bytes(good))
     try:
-        archive = read_archive(source)
-        read = {name: read_member(source, m, 100) for name, m in archive.members.items()}
+        found = read_archive(source)
+        read = {name: read_member(source, m, 100) for name, m in found.members.items()}
     except CkpttoolError:
         return
     # whatever is accepted, zipfile reads as the same

@@ -160,6 +160,15 @@ def test_more_metadata_than_any_real_file_has_is_refused(monkeypatch: pytest.Mon
     assert caught.value.rule == rules.LIMIT
 
 
+def test_more_unusual_entries_than_any_real_file_has_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(safetensors_header, "MAX_UNUSUAL", 0)
+    with pytest.raises(MalformedError) as caught:
+        parse(files.file(files.GOOD.replace(b'"shape"', b'"\\u0073hape"')))
+    assert caught.value.rule == rules.LIMIT
+
+
 def test_a_claim_of_a_huge_header_allocates_nothing() -> None:
     tracemalloc.start()
     try:
