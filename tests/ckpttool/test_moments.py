@@ -38,11 +38,20 @@ def test_floats_are_what_numpy_says(dtype: str, size: int, pieces: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "dtype", ["int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool"]
+    ("dtype", "low", "high"),
+    [
+        ("int64", -(2**63), 2**63 - 1),
+        ("int32", -(2**31), 2**31 - 1),
+        ("int16", -(2**15), 2**15 - 1),
+        ("int8", -128, 127),
+        ("uint64", 0, 2**64 - 1),
+        ("uint32", 0, 2**32 - 1),
+        ("uint16", 0, 2**16 - 1),
+        ("uint8", 0, 255),
+        ("bool", 0, 1),
+    ],
 )
-def test_integers_are_exact_to_their_limits(dtype: str) -> None:
-    limits: Any = np.iinfo(dtype) if dtype != "bool" else None
-    low, high = (int(limits.min), int(limits.max)) if limits else (0, 1)
+def test_integers_are_exact_to_their_limits(dtype: str, low: int, high: int) -> None:
     found = of(np.array([low, 0, high], dtype), dtype)
     assert (found.minimum, found.maximum) == (low, high)
     assert isinstance(found.minimum, int)
