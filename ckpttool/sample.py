@@ -119,7 +119,13 @@ def _require_free(path: str, force: bool) -> None:
         )
 
 
-def _unwritable(path: str, error: Exception) -> UnreadableError:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    reason = reason.splitlines()[0] if reason else type(error).__name__
-    return UnreadableError(f"cannot be written: {reason}", rules.UNWRITABLE, path=path)
+def _unwritable(path: str, error: BaseException) -> UnreadableError:
+    # torch.save reports its own trouble with what a failed write left behind; what the
+    # system said lies beneath it.
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__context__
+    reason = (cause.strerror if cause else None) or str(error) or type(error).__name__
+    return UnreadableError(
+        f"cannot be written: {reason.splitlines()[0]}", rules.UNWRITABLE, path=path
+    )

@@ -134,6 +134,20 @@ def test_a_failed_write_leaves_everything_as_it_was(
     assert listing(tmp_path) == ["sample.pth"]
 
 
+def test_what_the_system_said_is_told_rather_than_torchs_trouble_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        try:
+            raise OSError(28, "No space left on device")
+        finally:
+            raise RuntimeError("unexpected pos 624512 vs 624464")
+
+    monkeypatch.setattr("torch.save", fail)
+    with pytest.raises(UnreadableError, match="cannot be written: No space left on device"):
+        write(tmp_path / "sample.pth")
+
+
 def test_an_interruption_leaves_no_temporary_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
