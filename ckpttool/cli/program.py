@@ -36,7 +36,9 @@ class Program(click.Group):
         **extra: Any,
     ) -> Any:
         """Run a command; in standalone mode, the usual one, exit the process with its code."""
-        run = partial(super().main, args, prog_name, complete_var, False, **extra)
+        run: Callable[[], Any] = partial(
+            super().main, args, prog_name, complete_var, False, **extra
+        )
         if not standalone_mode:
             return run()
         try:

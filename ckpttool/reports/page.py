@@ -21,7 +21,9 @@ _ASCII = {"\u2713": "+", "\u2717": "x", "\u00b7": "-"}
 GOOD, BAD, TOLD = _ASCII
 DOUBTFUL = "!"
 
-# Narrower than this, a terminal may as well wrap by itself.
+# Narrower than this, there is no room for a column of labels ...
+_NARROW = 64
+# ... and narrower than this, a terminal may as well wrap by itself.
 _NARROWEST = 30
 
 
@@ -63,8 +65,6 @@ class Page:
             self._write(Text(" " * indent) + text)
             return
         hang = indent if hang is None else hang
-        if hang > self.width // 2:  # too little room beside the label
-            hang = indent + 2
         # wrapped as if the first line began at the hang, for its head stands there already
         head = min(max(hang - indent, 0), len(text))
         first, rest = text[:head], text[head:]
@@ -75,8 +75,10 @@ class Page:
 
     def row(self, label: str, text: Text, indent: int = 2, hang: int = 15) -> None:
         """Write a fact: a label, and its text in a column of its own."""
-        head = Text(label.ljust(hang - indent), style="dim" if label else "")
-        self.line(head + text, indent, hang)
+        if self.width is not None and self.width < _NARROW:
+            self.line(Text(f"{label}  ", style="dim") + text, indent, indent + 2)
+            return
+        self.line(Text(label.ljust(hang - indent), style="dim") + text, indent, hang)
 
     def whole(self, label: str, text: Text, indent: int = 2, hang: int = 15) -> None:
         """Write a fact that is to be copied: never broken, on a line of its own if need be."""
