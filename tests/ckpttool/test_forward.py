@@ -50,6 +50,8 @@ def test_a_full_checkpoint_gives_predictions_and_the_models_own_loss() -> None:
         features, _, _ = model.forward_encoder(images, 0.75, noise)
     assert result.loss == pytest.approx(float(loss), rel=1e-5)
     assert result.outputs["pred"].mean == pytest.approx(float(pred.mean()), rel=1e-4)
+    deviation = float(pred.double().std(unbiased=False))
+    assert result.outputs["pred"].std == pytest.approx(deviation, rel=1e-5)
     assert result.outputs["pred"].max == pytest.approx(float(pred.max()), rel=1e-4)
     assert result.difference == pytest.approx(float((features[0] - features[1]).abs().max()))
 

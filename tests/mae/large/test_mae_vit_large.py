@@ -65,6 +65,13 @@ def test_only_the_position_tables_are_not_trained() -> None:
     assert fixed == {"pos_embed", "decoder_pos_embed"}
 
 
+def test_every_layer_norm_has_the_epsilon_of_the_sizes() -> None:
+    model = MAEViTLarge(models.TINY._replace(layer_norm_eps=0.25), device="meta")
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.LayerNorm)]
+    assert [norm.eps for norm in norms] == [0.25] * (2 * 2 + 1 + 2 * 1 + 1)
+    assert models.TINY.layer_norm_eps == 1e-6
+
+
 def test_nothing_is_allocated_or_drawn_on_the_meta_device() -> None:
     before = torch.get_rng_state()
     model = MAEViTLarge(models.TINY, device="meta")
