@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from ckpttool.findings import Finding, Verdict
-from ckpttool.reports.page import BAD, DOUBTFUL, GOOD, TOLD
+from ckpttool.reports.page import BAD, DOUBTFUL, GOOD, TOLD, styled
 from ckpttool.rules import Severity
 from ckpttool.text import count, printable
 
@@ -95,7 +95,7 @@ def write_verdict(page: Page, file: FileReport) -> None:
 def verdict_text(page: Page, verdict: Verdict) -> Text:
     """Return the sign and the word of a verdict."""
     sign, word, style = _VERDICTS[verdict]
-    return Text(f"{page.sign(sign)} {word}", style=style)
+    return styled(f"{page.sign(sign)} {word}", style)
 
 
 def counts(findings: tuple[Finding, ...]) -> str:

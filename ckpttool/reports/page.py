@@ -41,7 +41,8 @@ class Page:
             highlight=False,
             markup=False,
             emoji=False,
-            no_color=True if environment.get("NO_COLOR") else None,
+            # bold and dim go with the colours: plain is what was asked for
+            color_system=None if environment.get("NO_COLOR") else "auto",
         )
         terminal = stream.isatty()
         self.width = max(self._console.width, _NARROWEST) if terminal else None
@@ -76,16 +77,16 @@ class Page:
     def row(self, label: str, text: Text, indent: int = 2, hang: int = 15) -> None:
         """Write a fact: a label, and its text in a column of its own."""
         if self.width is not None and self.width < _NARROW:
-            self.line(Text(f"{label}  ", style="dim") + text, indent, indent + 2)
+            self.line(styled(f"{label}  ", "dim").append(text), indent, indent + 2)
             return
-        self.line(Text(label.ljust(hang - indent), style="dim") + text, indent, hang)
+        self.line(styled(label.ljust(hang - indent), "dim").append(text), indent, hang)
 
     def whole(self, label: str, text: Text, indent: int = 2, hang: int = 15) -> None:
         """Write a fact that is to be copied: never broken, on a line of its own if need be."""
         if self.width is None or hang + len(text) <= self.width:
             self.row(label, text, indent, hang)
             return
-        self._write(Text(" " * indent) + Text(label, style="dim"))
+        self._write(Text(" " * indent).append(label, "dim"))
         self._write(Text(" " * (2 * indent)) + text)
 
     def _write(self, text: Text) -> None:
@@ -94,3 +95,8 @@ class Page:
         with self._console.capture() as captured:
             self._console.print(text, soft_wrap=True)
         self._stream.write(captured.get())
+
+
+def styled(text: str, style: str) -> Text:
+    """Return text whose style ends where it does; ``Text(style=...)`` styles what is appended."""
+    return Text().append(text, style)

@@ -74,15 +74,15 @@ def describe(file: FileReport) -> str:
 def coverage_text(coverage: Coverage) -> Text:
     """Return how much of the model comes from the checkpoint, the sentence that counts most."""
     encoder, decoder = coverage.groups["encoder"], coverage.groups["decoder"]
-    text = Text(style="bold")
-    text.append(_share(encoder, "encoder"), style="green" if encoder.complete else "red")
+    text = Text()
+    text.append(_share(encoder, "encoder"), "bold green" if encoder.complete else "bold red")
     text.append(" from the checkpoint; ")
     if decoder.absent:
         text.append(
             f"decoder absent: {decoder.expected} tensors would stay at random initialisation"
         )
     else:
-        text.append(_share(decoder, "decoder"), style="green" if decoder.complete else "red")
+        text.append(_share(decoder, "decoder"), "bold green" if decoder.complete else "bold red")
     if coverage.unexpected:
         text.append(f"; {count(len(coverage.unexpected), 'tensor')} unexpected")
     return text

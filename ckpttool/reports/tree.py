@@ -8,7 +8,7 @@ from rich.text import Text
 
 from ckpttool.reports.branches import Branch, branches
 from ckpttool.reports.findings import write_findings, write_verdict
-from ckpttool.reports.page import DOUBTFUL, Page
+from ckpttool.reports.page import DOUBTFUL, Page, styled
 from ckpttool.text import count, printable, size
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def _write_tensors(page: Page, listing: Listing, options: TreeOptions) -> None:
     for branch, (label, kind, nbytes) in zip(lines, cells):
         style = "" if branch.leaf else "bold"
         if beside:
-            text = Text(label.ljust(names), style=style)
-            page.line(text + Text(f"  {kind.ljust(kinds)}  {nbytes.rjust(totals)}"), 2)
+            text = styled(label.ljust(names), style)
+            page.line(text.append(f"  {kind.ljust(kinds)}  {nbytes.rjust(totals)}"), 2)
         else:
             page.line(Text(label, style=style), 2)
             page.line(Text(f"{kind}, {nbytes}", style="dim"), 6 + 2 * branch.depth)

@@ -1,0 +1,111 @@
+"""Reports as verify returns them, made by hand."""
+
+from __future__ import annotations
+
+import io
+
+from ckpttool import rules
+from ckpttool.findings import Verdict, finding
+from ckpttool.results import (
+    Coverage,
+    FileReport,
+    ForwardSummary,
+    GroupCoverage,
+    Mismatch,
+    OutputSummary,
+    Report,
+    ValuesSummary,
+)
+
+#: Clears the screen, ends the line, annotates a CI log and turns the line's direction.
+HOSTILE = "\x1b[2J\n::error::pwned ##[error]\u202e"
+
+DECODER = tuple(f"decoder_blocks.{number}.norm1.weight" for number in range(104))
+
+
+class Terminal(io.StringIO):
+    """A stream that claims to be a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def encoder_only() -> FileReport:
+    """The published encoder, as it should look."""
+    encoder = GroupCoverage(294, 294, (), (), 303_301_632, 303_301_632)
+    decoder = GroupCoverage(104, 0, DECODER, (), 26_240_256, 0)
+    output = OutputSummary((2, 50, 1024), 0.0, 1.0, -4.0, 4.0, True)
+    return FileReport(
+        "data/mae_pretrain_vit_large.pth",
+        Verdict.PASS,
+        (finding(rules.DECODER_ABSENT, "decoder absent"),),
+        "torch-zip",
+        1_213_290_000,
+        "model",
+        "facebook",
+        294,
+        303_301_632,
+        "ckpt1:" + "0123456789abcdef" * 4,
+        Coverage("mae_vit_large_patch16", {"encoder": encoder, "decoder": decoder}, ()),
+        ValuesSummary(294, 0, 0, 0, 294, 0, {"pos_embed": 2.98e-8}),
+        ForwardSummary("run", None, "encoder", "cpu", 50, {"features": output}, 3.04),
+        unchecked=("where the file comes from (--published)",),
+    )
+
+
+def incomplete() -> FileReport:
+    """A hole in the encoder, a wrong shape, NaN, and half a decoder."""
+    wrong = Mismatch("norm.weight", (1024,), "float32", (768,), "float32")
+    whole = encoder_only()
+    assert whole.coverage is not None
+    encoder = whole.coverage.groups["encoder"]._replace(
+        matched=292, missing=("blocks.7.norm1.weight",), mismatched=(wrong,), covered=303_299_584
+    )
+    decoder = whole.coverage.groups["decoder"]._replace(matched=52, missing=DECODER[:52], covered=1)
+    groups = {"encoder": encoder, "decoder": decoder}
+    return whole._replace(
+        verdict=Verdict.FAIL,
+        findings=(
+            finding(rules.MISSING_ENCODER, "1 encoder tensor missing", tensor="blocks.7", fix="f"),
+            finding(rules.SHAPE, "a", tensor="norm.weight", expected="[1024]", found="[768]"),
+            finding(rules.SHAPE, "b", tensor="norm.bias", expected="[1024]", found="[768]"),
+            finding(rules.NAN, "3 numbers: NaN", tensor="cls_token"),
+        ),
+        fingerprint=None,
+        coverage=whole.coverage._replace(groups=groups, unexpected=("head.weight",)),
+        values=ValuesSummary(293, 2, 1, 1, 0, 0, {}),
+        forward=ForwardSummary("not-run", "the encoder is not complete"),
+    )
+
+
+def hostile() -> FileReport:
+    """Untrusted text in every field that can hold some."""
+    odd = finding(rules.UNEXPECTED, HOSTILE, tensor=HOSTILE, expected=HOSTILE, found=HOSTILE)
+    whole = encoder_only()
+    assert whole.coverage is not None
+    return whole._replace(
+        path=HOSTILE,
+        wrapper=HOSTILE,
+        findings=(odd, odd._replace(tensor=None), odd._replace(fix=HOSTILE)),
+        coverage=whole.coverage._replace(unexpected=(HOSTILE,)),
+        forward=ForwardSummary("not-run", HOSTILE),
+        unchecked=(HOSTILE,),
+    )
+
+
+def not_finite() -> FileReport:
+    """Numbers that JSON has no form for."""
+    output = OutputSummary((1,), float("nan"), float("inf"), float("-inf"), 0.0, False)
+    return encoder_only()._replace(
+        forward=ForwardSummary("run", None, "encoder", "cpu", 50, {"features": output})
+    )
+
+
+def unreadable() -> FileReport:
+    """A file that could not be opened."""
+    missing = finding(rules.UNREADABLE, "cannot be read: No such file or directory")
+    return FileReport("missing.pth", Verdict.CANNOT_TELL, (missing,))
+
+
+def report(*files: FileReport) -> Report:
+    return Report(files)

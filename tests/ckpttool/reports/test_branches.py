@@ -1,0 +1,60 @@
+"""The tree of names: folded where blocks are alike, and only there."""
+
+from __future__ import annotations
+
+import pytest
+
+from ckpttool.reports.branches import branches
+from ckpttool.results import TensorRow
+
+
+def rows(*names: str, shape: tuple[int, ...] = (2,)) -> list[TensorRow]:
+    return [TensorRow(name, "float32", shape, 8) for name in names]
+
+
+def drawn(tensors: list[TensorRow], fold: bool = True) -> list[str]:
+    return ["  " * line.depth + line.label for line in branches(tensors, fold=fold)]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        pytest.param(["cls_token"], ["cls_token"], id="one tensor"),
+        pytest.param(["norm.weight", "norm.bias"], ["norm", "  weight", "  bias"], id="a module"),
+        pytest.param(["patch.proj.w"], ["patch.proj.w"], id="one way to go is one line"),
+        pytest.param(
+            ["b.0.w", "b.0.v", "b.1.w", "b.1.v"], ["b.{0-1}", "  w", "  v"], id="alike blocks fold"
+        ),
+        pytest.param(
+            ["b.0.w", "b.1.v", "b.2.w"],
+            ["b", "  {0,2}", "    w", "  1.v"],
+            id="a different block stays apart",
+        ),
+        pytest.param(["x.w", "y.w"], ["x.w", "y.w"], id="only numbers fold"),
+        pytest.param(["b.0", "b.1"], ["b.{0-1}"], id="tensors in a list fold"),
+        pytest.param(["b.00.w", "b.0.w"], ["b", "  00.w", "  0.w"], id="00 is not 0"),
+        pytest.param(["a", "a.b"], ["a", "  b"], id="a tensor that is also a module"),
+        pytest.param(["", "."], ["", "  "], id="empty names"),
+    ],
+)
+def test_names_become_a_tree(names: list[str], expected: list[str]) -> None:
+    assert drawn(rows(*names)) == expected
+
+
+def test_unfolded_every_block_has_its_lines() -> None:
+    assert drawn(rows("b.0.w", "b.1.w"), fold=False) == ["b", "  0.w", "  1.w"]
+
+
+def test_blocks_of_other_shapes_do_not_fold() -> None:
+    tensors = rows("b.0.w") + rows("b.1.w", shape=(3,))
+    assert drawn(tensors) == ["b", "  0.w", "  1.w"]
+
+
+def test_totals_count_every_folded_block() -> None:
+    top = next(branches(rows("b.0.w", "b.0.v", "b.1.w", "b.1.v"), fold=True))
+    assert (top.alike, top.tensors, top.nbytes) == (2, 2, 16)
+
+
+def test_a_name_of_a_thousand_parts_is_no_deep_tree() -> None:
+    deep = rows(".".join("a" * 1000), ".".join("a" * 999))
+    assert max(line.depth for line in branches(deep, fold=True)) < 30

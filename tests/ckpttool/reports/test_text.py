@@ -1,0 +1,121 @@
+"""The report for a person."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from ckpttool.reports.text import write
+from ckpttool.results import FileReport
+from tests.builders import reports as built
+
+
+def lines(*files: FileReport) -> list[str]:
+    stream = io.StringIO()
+    write(built.report(*files), stream)
+    return stream.getvalue().splitlines()
+
+
+def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int, file: FileReport) -> str:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    stream = built.Terminal()
+    write(built.report(file), stream)
+    return stream.getvalue()
+
+
+def test_coverage_comes_before_everything_but_the_file() -> None:
+    page = lines(built.encoder_only())
+    assert page[0] == "data/mae_pretrain_vit_large.pth"
+    assert page[2] == (
+        "  coverage     294/294 encoder tensors, 303.3 M parameters, 100.00 % from the checkpoint; "
+        "decoder absent: 104 tensors would stay at random initialisation"
+    )
+
+
+def test_the_verdict_comes_last_with_counts_and_what_was_not_checked() -> None:
+    assert lines(built.encoder_only())[-1] == (
+        "✓ PASS data/mae_pretrain_vit_large.pth: 0 errors, 0 warnings, 1 note. "
+        "Not checked: where the file comes from (--published)"
+    )
+
+
+def test_what_is_not_whole_is_never_100_percent() -> None:
+    coverage = lines(built.incomplete())[2]
+    assert "292/294 encoder tensors, 303.3 M of 303.3 M parameters, 99.99 %" in coverage
+    assert "52/104 decoder tensors" in coverage
+    assert "1 tensor unexpected" in coverage
+
+
+def test_what_was_not_done_is_said() -> None:
+    page = "\n".join(lines(built.incomplete()))
+    assert "2 tensors not read" in page
+    assert "no stored checksums" in page
+    assert "not run: the encoder is not complete" in page
+    assert "fingerprint  none" in page
+
+
+def test_findings_of_one_rule_stand_under_one_head() -> None:
+    page = lines(built.incomplete())
+    head = next(i for i, line in enumerate(page) if "STR005" in line)
+    assert "(2 times)" in page[head]
+    assert page[head + 1].strip() == "· norm.weight: expected [1024], found [768]"
+    assert page[head + 2].strip() == "· norm.bias: expected [1024], found [768]"
+
+
+def test_the_batch_ends_with_the_worst_verdict() -> None:
+    page = lines(built.encoder_only(), built.incomplete(), built.unreadable())
+    assert page[-1] == "! CANNOT TELL 3 files: 1 pass, 1 fail, 1 cannot tell"
+
+
+def test_a_pipe_gets_whole_lines_without_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    page = lines(built.encoder_only(), built.incomplete())
+    assert not any("\x1b" in line for line in page)
+    assert all(line == line.rstrip() for line in page)
+    assert sum("random initialisation" in line for line in page) == 1
+    assert max(map(len, page)) > 140
+
+
+def test_untrusted_text_is_escaped_everywhere() -> None:
+    stream = io.StringIO()
+    write(built.report(built.hostile()), stream)
+    page = stream.getvalue()
+    assert "pwned" in page
+    assert not any(ord(character) < 32 for character in page.replace("\n", ""))
+    assert "\u202e" not in page
+    assert "::" not in page
+    assert "##[" not in page
+    assert not any(line.startswith("error") for line in page.splitlines())
+
+
+@pytest.mark.parametrize("columns", [50, 80, 160])
+def test_a_terminal_gets_lines_that_fit(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    page = on_terminal(monkeypatch, columns, built.incomplete())
+    assert max(map(len, page.splitlines())) <= columns
+    assert "\x1b" not in page
+
+
+def test_a_fingerprint_is_never_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = built.encoder_only()
+    assert file.fingerprint is not None
+    assert file.fingerprint in on_terminal(monkeypatch, 50, file)
+
+
+def test_colours_come_on_a_terminal_and_go_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b[" not in on_terminal(monkeypatch, 80, built.encoder_only())
+    monkeypatch.delenv("NO_COLOR")
+    stream = built.Terminal()
+    write(built.report(built.encoder_only()), stream)
+    assert "\x1b[" in stream.getvalue()
+
+
+def test_signs_are_ascii_where_the_encoding_is() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    write(built.report(built.encoder_only(), built.incomplete()), stream)
+    stream.flush()
+    assert b"+ PASS" in raw.getvalue()
+    assert b"x FAIL" in raw.getvalue()

@@ -1,0 +1,64 @@
+"""Coverage: what matches, what is missing, and what differs."""
+
+from __future__ import annotations
+
+import pytest
+
+from ckpttool.coverage import cover, is_matched
+from ckpttool.schema import Schema, SchemaEntry
+from ckpttool.tensors import DTYPES, TensorInfo
+
+SCHEMA = Schema(
+    "two",
+    {
+        "norm.weight": SchemaEntry("norm.weight", (4,), "float32", "encoder"),
+        "norm.bias": SchemaEntry("norm.bias", (4,), "float32", "encoder"),
+        "mask_token": SchemaEntry("mask_token", (1, 1, 2), "float32", "decoder"),
+    },
+)
+
+
+def tensors(**changed: tuple[tuple[int, ...], str]) -> dict[str, TensorInfo]:
+    shapes = {"norm.weight": ((4,), "float32"), "norm.bias": ((4,), "float32")}
+    shapes.update({name.replace("__", "."): given for name, given in changed.items()})
+    return {
+        name: TensorInfo(name, DTYPES[dtype], shape, None, ())
+        for name, (shape, dtype) in shapes.items()
+    }
+
+
+def test_a_whole_encoder_is_covered_and_the_decoder_absent() -> None:
+    coverage = cover(tensors(), SCHEMA)
+    encoder, decoder = coverage.groups["encoder"], coverage.groups["decoder"]
+    assert (encoder.expected, encoder.matched, encoder.missing) == (2, 2, ())
+    assert (encoder.parameters, encoder.covered, encoder.complete) == (8, 8, True)
+    assert (decoder.missing, decoder.absent, decoder.covered) == (("mask_token",), True, 0)
+    assert not coverage.unrelated
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "matched"),
+    [
+        pytest.param((4,), "bfloat16", True, id="another floating width fills the place"),
+        pytest.param((4,), "int32", False, id="integers do not"),
+        pytest.param((5,), "float32", False, id="nor does another shape"),
+        pytest.param((2, 2), "float16", False, id="nor the same number of elements"),
+    ],
+)
+def test_every_difference_is_listed(shape: tuple[int, ...], dtype: str, matched: bool) -> None:
+    encoder = cover(tensors(norm__bias=(shape, dtype)), SCHEMA).groups["encoder"]
+    (found,) = encoder.mismatched
+    assert (found.name, found.found_shape, found.found_dtype) == ("norm.bias", shape, dtype)
+    assert (found.expected_shape, found.expected_dtype) == ((4,), "float32")
+    assert is_matched(found) is matched
+    assert (encoder.matched, encoder.covered) == ((2, 8) if matched else (1, 4))
+
+
+def test_what_the_model_has_no_place_for_is_listed() -> None:
+    coverage = cover(tensors(head=((1,), "float32")), SCHEMA)
+    assert coverage.unexpected == ("head",)
+
+
+def test_no_name_in_common_is_another_model() -> None:
+    other = {"conv": TensorInfo("conv", DTYPES["float32"], (4,), None, ())}
+    assert cover(other, SCHEMA).unrelated

@@ -1,0 +1,255 @@
+"""One file from path to report: what is found, what is told, and which verdict follows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from ckpttool.errors import UsageError
+from ckpttool.findings import Verdict
+from ckpttool.published import PUBLISHED
+from ckpttool.results import FileReport
+from ckpttool.sources import FileSource
+from ckpttool.verify import VerifyOptions, verify_file
+from mae.config import CONFIGS
+from tests.builders import checkpoints as built
+
+# torch 2.0 warns of its own use of a class when it saves.
+pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+
+Verify = Callable[..., FileReport]
+
+PASS, FAIL, CANNOT_TELL = Verdict.PASS, Verdict.FAIL, Verdict.CANNOT_TELL
+
+
+@pytest.fixture
+def verify(tmp_path: Path, tiny: str) -> Verify:
+    def run(content: built.Content, **options: object) -> FileReport:
+        path = built.saved(tmp_path, content)
+        return verify_file(path, VerifyOptions(model=tiny)._replace(**options))
+
+    return run
+
+
+def codes(report: FileReport) -> set[str]:
+    return {finding.rule.code for finding in report.findings}
+
+
+def test_a_sound_file_has_no_findings(verify: Verify) -> None:
+    report = verify(built.sound)
+    assert report.findings == ()
+    assert report.verdict is PASS
+    assert report.coverage is not None
+    assert report.coverage.groups["encoder"].complete
+    assert report.forward is not None
+    assert (report.forward.status, report.forward.scope) == ("run", "full")
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "verdict"),
+    [
+        pytest.param(built.attack_beside, "SEC001", FAIL, id="attack"),
+        pytest.param(built.namespace_beside, "SEC003", PASS, id="foreign name"),
+        pytest.param(built.encoder_block_missing, "STR001", FAIL, id="missing block"),
+        pytest.param(built.encoder_only, "STR002", PASS, id="no decoder"),
+        pytest.param(built.decoder_cut_in_half, "STR003", FAIL, id="half a decoder"),
+        pytest.param(built.classifier_head_added, "STR004", FAIL, id="head of zeros"),
+        pytest.param(built.norm_too_wide, "STR005", FAIL, id="shape"),
+        pytest.param(built.half_precision, "STR006", PASS, id="bfloat16"),
+        pytest.param(built.integer_weight, "STR007", FAIL, id="integers"),
+        pytest.param(built.averaged_weights_beside, "STR008", PASS, id="two state dicts"),
+        pytest.param(built.module_prefix, "STR009", PASS, id="prefix"),
+        pytest.param(built.no_tensor, "STR010", CANNOT_TELL, id="no tensor"),
+        pytest.param(built.sparse_tensor_added, "STR011", PASS, id="sparse"),
+        pytest.param(built.another_model, "STR012", CANNOT_TELL, id="other model"),
+        pytest.param(built.query_without_key_and_value, "STR013", FAIL, id="third of qkv"),
+        pytest.param(built.norm_too_wide, "MOD007", FAIL, id="forward needs whole encoder"),
+    ],
+)
+def test_a_defect_is_found(
+    verify: Verify, content: built.Content, code: str, verdict: Verdict
+) -> None:
+    report = verify(content)
+    assert code in codes(report)
+    assert report.verdict is verdict
+
+
+def test_nothing_of_an_attack_is_executed(verify: Verify) -> None:
+    verify(built.attack_beside)
+    assert not Path("/tmp/ckpttool-was-attacked").exists()
+
+
+def test_an_absent_decoder_fails_where_it_is_required(verify: Verify) -> None:
+    report = verify(built.encoder_only, require="full")
+    assert report.verdict is FAIL
+    assert [finding.rule.code for finding in report.findings] == ["STR002"]
+
+
+def test_an_encoder_alone_never_runs_a_decoder(verify: Verify) -> None:
+    report = verify(built.encoder_only)
+    assert report.forward is not None
+    assert report.forward.scope == "encoder"
+    assert report.forward.loss is None
+
+
+def test_without_the_forward_pass_the_report_says_so(verify: Verify) -> None:
+    report = verify(built.sound, forward=False)
+    assert report.verdict is PASS
+    assert report.forward is not None
+    assert report.forward.status == "not-run"
+    assert any("forward" in left for left in report.unchecked)
+
+
+def test_a_file_of_many_models_is_not_kept_in_memory(
+    verify: Verify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ckpttool.verify._KEEP_AT_MOST", 0)
+    report = verify(built.sound)
+    assert report.findings == ()
+    assert report.forward is not None
+    assert report.forward.status == "run"
+
+
+def test_the_wrapper_asked_for_is_taken(verify: Verify) -> None:
+    assert verify(built.averaged_weights_beside, wrapper="model_ema").wrapper == "model_ema"
+
+
+def test_the_fingerprint_does_not_depend_on_prefix_and_wrapper(verify: Verify) -> None:
+    fingerprint = verify(built.sound, forward=False).fingerprint
+    assert fingerprint is not None
+    assert verify(built.module_prefix, forward=False).fingerprint == fingerprint
+    assert verify(built.state, forward=False).fingerprint == fingerprint
+
+
+def test_no_fingerprint_is_given_of_a_part(verify: Verify) -> None:
+    assert verify(built.sparse_tensor_added, forward=False).fingerprint is None
+
+
+def test_errors_come_first(verify: Verify) -> None:
+    report = verify(built.attack_beside, require="full")
+    order = [finding.severity.value for finding in report.findings]
+    assert order == sorted(order, key=["error", "warning", "note"].index)
+
+
+# --- files that cannot be read --------------------------------------------------------
+
+
+def missing(folder: Path) -> Path:
+    return folder / "missing.pth"
+
+
+def empty(folder: Path) -> Path:
+    path = folder / "empty.pth"
+    path.touch()
+    return path
+
+
+def text(folder: Path) -> Path:
+    path = folder / "notes.pth"
+    path.write_text("no checkpoint at all, only some words that go on for a while")
+    return path
+
+
+def cut_short(folder: Path) -> Path:
+    path = Path(built.saved(folder, built.sound))
+    path.write_bytes(path.read_bytes()[:-100])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "verdict"),
+    [
+        pytest.param(missing, "FIL001", CANNOT_TELL, id="missing"),
+        pytest.param(lambda folder: folder, "FIL001", CANNOT_TELL, id="folder"),
+        pytest.param(text, "FIL002", CANNOT_TELL, id="text"),
+        pytest.param(empty, "FIL006", FAIL, id="empty"),
+        pytest.param(cut_short, "FIL006", FAIL, id="cut short"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_reported(
+    tmp_path: Path, make: Callable[[Path], Path], code: str, verdict: Verdict
+) -> None:
+    report = verify_file(str(make(tmp_path)), VerifyOptions())
+    assert codes(report) == {code}
+    assert report.verdict is verdict
+    assert report.coverage is None
+
+
+def test_a_file_that_changes_meanwhile_cannot_be_told(
+    verify: Verify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def touched(source: FileSource) -> None:
+        raise source._changed(None)
+
+    monkeypatch.setattr(FileSource, "check_unchanged", touched)
+    report = verify(built.sound, forward=False)
+    assert codes(report) == {"FIL004"}
+    assert report.verdict is CANNOT_TELL
+    assert report.tensors is not None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"model": "no_such_model"}, id="model"),
+        pytest.param({"wrapper": "no_such_key"}, id="wrapper"),
+        pytest.param({"device": "no_such_device"}, id="device"),
+    ],
+)
+def test_a_mistake_of_the_caller_is_raised(verify: Verify, options: dict[str, str]) -> None:
+    with pytest.raises(UsageError):
+        verify(built.sound, **options)
+
+
+# --- where a file comes from ----------------------------------------------------------
+
+LARGE = "mae_pretrain_vit_large.pth"
+
+
+def published(folder: Path, name: str, tiny: str) -> FileReport:
+    path = built.saved(folder, built.sound, name)
+    return verify_file(path, VerifyOptions(model=tiny, forward=False, published=True))
+
+
+def test_a_file_of_a_published_name_with_other_bytes_is_an_error(tmp_path: Path, tiny: str) -> None:
+    report = published(tmp_path, LARGE, tiny)
+    assert codes(report) == {"INT006", "MOD007"}
+    assert report.verdict is FAIL
+    assert report.published is None
+
+
+def test_the_published_file_is_recognised(
+    tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PUBLISHED, LARGE, "")  # the prefix that every sum has
+    report = published(tmp_path, LARGE, tiny)
+    assert report.published == LARGE
+    assert not any("--published" in left for left in report.unchecked)
+    assert report.verdict is PASS
+
+
+def test_a_name_that_nobody_published_is_an_error(tmp_path: Path, tiny: str) -> None:
+    (found,) = (
+        finding
+        for finding in published(tmp_path, "mine.pth", tiny).findings
+        if finding.rule.code == "INT006"
+    )
+    assert found.expected is not None
+    assert LARGE in found.expected
+
+
+# --- arithmetic -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("mae_vit_base_patch16", 111_907_840),
+        ("mae_vit_large_patch16", 329_541_888),
+        ("mae_vit_huge_patch14", 657_074_508),
+    ],
+)
+def test_the_size_of_a_model_is_known_without_building_it(name: str, parameters: int) -> None:
+    assert CONFIGS[name].parameters == parameters
