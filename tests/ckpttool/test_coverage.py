@@ -19,7 +19,10 @@ SCHEMA = Schema(
 
 
 def tensors(**changed: tuple[tuple[int, ...], str]) -> dict[str, TensorInfo]:
-    shapes = {"norm.weight": ((4,), "float32"), "norm.bias": ((4,), "float32")}
+    shapes: dict[str, tuple[tuple[int, ...], str]] = {
+        "norm.weight": ((4,), "float32"),
+        "norm.bias": ((4,), "float32"),
+    }
     shapes.update({name.replace("__", "."): given for name, given in changed.items()})
     return {
         name: TensorInfo(name, DTYPES[dtype], shape, None, ())

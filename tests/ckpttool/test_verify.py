@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import pytest
 
@@ -26,7 +26,7 @@ PASS, FAIL, CANNOT_TELL = Verdict.PASS, Verdict.FAIL, Verdict.CANNOT_TELL
 
 @pytest.fixture
 def verify(tmp_path: Path, tiny: str) -> Verify:
-    def run(content: built.Content, **options: object) -> FileReport:
+    def run(content: built.Content, **options: Any) -> FileReport:
         path = built.saved(tmp_path, content)
         return verify_file(path, VerifyOptions(model=tiny)._replace(**options))
 

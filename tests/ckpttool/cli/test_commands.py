@@ -1,0 +1,223 @@
+"""The commands in this process: help, exit codes, and what stands on which stream."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from ckpttool._version import __version__
+from ckpttool.cli import main
+from tests.builders import checkpoints as built
+
+# torch 2.0 warns of its own use of a class when it saves.
+pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+
+
+COMMANDS = [main, *main.commands.values()]
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+def stdout_of(result: Result) -> str:
+    # before click 8.2, `output` holds both streams only if they are mixed
+    return result.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: str(command.name))
+def test_every_command_and_option_has_help(command: click.Command) -> None:
+    assert command.help
+    options = [one for one in command.params if isinstance(one, click.Option)]
+    assert [option.name for option in options if not option.help] == []
+    assert "Exit codes" in (command.epilog or "")
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize("name", ["", "verify", "inspect", "sample"])
+def test_help_is_shown(name: str, flag: str) -> None:
+    result = run(*[name] * bool(name), flag)
+    assert result.exit_code == 0
+    assert result.output.startswith("Usage: ")
+
+
+def test_the_version_is_shown() -> None:
+    assert run("--version").output == f"ckpttool {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "code", "word"),
+    [
+        pytest.param(built.sound, [], 0, "PASS", id="passes"),
+        pytest.param(built.encoder_only, ["--require", "full"], 1, "FAIL", id="fails"),
+        pytest.param(built.another_model, [], 2, "CANNOT TELL", id="cannot tell"),
+    ],
+)
+def test_the_verdict_is_the_exit_code(
+    tmp_path: Path, tiny: str, content: built.Content, options: list[str], code: int, word: str
+) -> None:
+    path = built.saved(tmp_path, content)
+    result = run("verify", "--model", tiny, "--no-forward", *options, path)
+    assert result.exit_code == code
+    assert f"{word} {path}:" in result.output.splitlines()[-1]
+
+
+def test_of_several_files_the_worst_counts(tmp_path: Path, tiny: str) -> None:
+    good = built.saved(tmp_path, built.sound, "good.pth")
+    bad = built.saved(tmp_path, built.encoder_block_missing, "bad.pth")
+    codes = [
+        run("verify", "--model", tiny, "--no-forward", *paths).exit_code
+        for paths in ([good, good], [good, bad], [bad, str(tmp_path / "missing"), good])
+    ]
+    assert codes == [0, 1, 2]
+
+
+def test_json_is_all_that_stands_on_standard_output(tmp_path: Path, tiny: str) -> None:
+    path = built.saved(tmp_path, built.hostile_name)
+    result = run("verify", "--model", tiny, "--format", "json", path, str(tmp_path / "missing"))
+    report = json.loads(stdout_of(result))
+    assert report["exit_code"] == result.exit_code == 2
+    assert [file["format"] for file in report["files"]] == ["torch-zip", None]
+    assert "\n::" not in stdout_of(result)
+
+
+def test_a_pipe_gets_no_escapes(tmp_path: Path, tiny: str) -> None:
+    path = built.saved(tmp_path, built.hostile_name)
+    for result in (run("verify", "--model", tiny, "--no-forward", path), run("inspect", path)):
+        assert "pwned" in result.output
+        assert "\x1b" not in result.output
+        assert "::error" not in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["verify"], id="no path"),
+        pytest.param(["verify", "--format", "xml", "x"], id="no such format"),
+        pytest.param(["verify", "--workers", "0", "x"], id="no worker"),
+        pytest.param(["verify", "--model", "x", "x"], id="no such model"),
+        pytest.param(["frobnicate"], id="no such command"),
+    ],
+)
+def test_wrong_usage_is_2(arguments: list[str]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+def test_a_mistake_is_told_in_one_line(tmp_path: Path) -> None:
+    path = built.saved(tmp_path, built.sound)
+    result = run("inspect", "--wrapper", "nope", path)
+    assert result.exit_code == 2
+    (line,) = result.output.splitlines()
+    assert line.startswith("Error: ")
+    assert "'nope'" in line
+
+
+# --- what should not happen -----------------------------------------------------------
+
+
+def broken(*_: object) -> None:
+    raise RuntimeError("two\nlines \x1b[2J")
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def exhausted(*_: object) -> None:
+    raise MemoryError
+
+
+def test_a_bug_is_one_line_and_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ckpttool.inspection.inspect_file", broken)
+    result = run("inspect", "x")
+    assert result.exit_code == 3
+    (line,) = result.output.splitlines()
+    assert line.startswith("Internal error: RuntimeError: two lines")
+    assert "report" in line
+    assert "\x1b" not in line
+
+
+def test_debug_shows_where_a_bug_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ckpttool.inspection.inspect_file", broken)
+    result = run("inspect", "--debug", "x")
+    assert result.exit_code == 3
+    assert "Traceback" in result.output
+
+
+def test_an_interruption_is_130_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ckpttool.inspection.inspect_file", interrupted)
+    result = run("inspect", "x")
+    assert result.exit_code == 130
+    assert result.output.split() == ["Interrupted."]
+
+
+def test_too_little_memory_cannot_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ckpttool.inspection.inspect_file", exhausted)
+    assert run("inspect", "x").exit_code == 2
+
+
+# --- inspect and sample ---------------------------------------------------------------
+
+
+def test_inspect_shows_the_tree_and_what_else_is_there(tmp_path: Path) -> None:
+    result = run("inspect", built.saved(tmp_path, built.namespace_beside))
+    assert result.exit_code == 0
+    assert "blocks.{0-1}" in result.output
+    assert "2 x 12 tensors" in result.output
+    assert "args: argparse.Namespace" in result.output
+    assert "argparse.Namespace (not torch's own)" in result.output
+
+
+def test_inspect_all_unfolds_blocks(tmp_path: Path) -> None:
+    result = run("inspect", "--all", built.saved(tmp_path, built.sound))
+    assert "blocks.{0-1}" not in result.output
+
+
+def test_inspect_marks_an_attack_and_fails(tmp_path: Path) -> None:
+    result = run("inspect", built.saved(tmp_path, built.attack_beside))
+    assert result.exit_code == 1
+    assert "! posix.system (dangerous)" in result.output or "nt.system" in result.output
+    assert "SEC001" in result.output
+
+
+def test_inspect_says_which_state_dict_it_lists(tmp_path: Path) -> None:
+    path = built.saved(tmp_path, built.averaged_weights_beside)
+    assert "not listed: model_ema" in run("inspect", path).output
+    assert "not listed: model (" in run("inspect", "--wrapper", "model_ema", path).output
+
+
+def test_inspect_lists_every_tensor_as_json(tmp_path: Path) -> None:
+    result = run("inspect", "--format", "json", built.saved(tmp_path, built.sparse_tensor_added))
+    (file,) = json.loads(stdout_of(result))["files"]
+    assert [row["name"] for row in file["tensors"]] == list(built.state())
+    assert file["unread"] == [{"name": "mask", "reason": "a sparse tensor"}]
+    assert file["references"][0].keys() == {"name", "kind", "offset"}
+
+
+def test_inspect_of_a_bad_file_has_the_exit_codes_of_verify(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.pth"
+    empty.touch()
+    assert run("inspect", str(empty)).exit_code == 1
+    assert run("inspect", str(tmp_path / "missing")).exit_code == 2
+
+
+def test_sample_says_that_its_weights_are_untrained(tmp_path: Path, tiny: str) -> None:
+    path = str(tmp_path / "stand-in.pth")
+    result = run("sample", "--model", tiny, path)
+    assert result.exit_code == 0
+    assert "UNTRAINED" in result.output
+    told = run("verify", "--model", tiny, "--no-forward", path)
+    assert told.exit_code == 0
+    assert "MOD001" in told.output
+
+
+def test_sample_replaces_nothing_unasked(tmp_path: Path, tiny: str) -> None:
+    path = tmp_path / "stand-in.pth"
+    path.write_text("mine")
+    assert run("sample", "--model", tiny, str(path)).exit_code == 2
+    assert path.read_text() == "mine"
+    assert run("sample", "--model", tiny, "--force", str(path)).exit_code == 0
