@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import subprocess
 import sys
@@ -54,6 +55,17 @@ def test_a_full_checkpoint_gives_predictions_and_the_models_own_loss() -> None:
     assert result.outputs["pred"].std == pytest.approx(deviation, rel=1e-5)
     assert result.outputs["pred"].max == pytest.approx(float(pred.max()), rel=1e-4)
     assert result.difference == pytest.approx(float((features[0] - features[1]).abs().max()))
+
+
+def test_onednn_gives_the_same_numbers_but_for_rounding() -> None:
+    model = models.tiny_model()
+    images, noise = models.images_and_noise()
+    with torch.inference_mode():
+        plain = model(images, 0.75, noise)
+        forward.multiply_through_onednn(model)
+        fast = model(images, 0.75, noise)
+    for one, other in zip(plain, fast):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
 def test_the_same_weights_give_the_same_result() -> None:
@@ -139,6 +151,18 @@ def test_float32_bytes_are_used_where_they_lie() -> None:
     assert model.norm.bias[0].item() == 42.0
     assert model.mask_token.is_meta
     assert model.decoder_pred.weight.is_meta
+
+
+def test_the_bytes_are_let_go_when_the_pass_is_over() -> None:
+    tensors = models.tensor_bytes(tiny_state())
+    held = [tensors[name].data for name in ("norm.bias", "blocks.1.mlp.fc1.weight")]
+    references = [sys.getrefcount(buffer) for buffer in held]
+    gc.disable()  # a cycle would otherwise be cleared by chance
+    try:
+        run_forward(models.TINY, tensors, full=True)
+        assert [sys.getrefcount(buffer) for buffer in held] == references
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
