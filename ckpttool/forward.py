@@ -1,7 +1,7 @@
 """The forward pass: do the checkpoint's tensors, put in the model, compute something sensible?
 
-The tensors are assigned to a model on the meta device and share the memory that they were
-read into; no weight is initialised or copied. What the file does not hold does not run.
+The tensors are streamed through a model that was made on the meta device; no weight is
+initialised or copied. What the file does not hold does not run.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Mapping, NamedTuple
 
 from ckpttool.errors import UsageError
-from mae.config import is_decoder_name
 
 if TYPE_CHECKING:
     import torch
 
-    from ckpttool.tensors import TensorBytes
+    from ckpttool.tensors import TensorInfo
     from mae.config import MAEConfig
     from mae.large import MAEViTLarge
 
@@ -69,15 +68,14 @@ def not_run(reason: str) -> ForwardResult:
 
 
 def run_forward(
-    config: MAEConfig, tensors: Mapping[str, TensorBytes], *, full: bool, device: str = "cpu"
+    config: MAEConfig, tensors: Mapping[str, TensorInfo], *, full: bool, device: str = "cpu"
 ) -> ForwardResult:
     """Run the model on two fixed images with fixed masking noise, in float32.
 
     Args:
         config: the sizes of the model.
-        tensors: bytes by canonical name; others than the model's are left alone. They are
-            used in place, so they must not change meanwhile; other dtypes than float32 are
-            converted first.
+        tensors: by canonical name; others than the model's are left alone. They are read block
+            by block, and other dtypes than float32 are converted first.
         full: run the decoder and the loss as well; otherwise the decoder is not touched.
         device: as torch names it, ``cpu`` or ``cuda:1`` say.
 
@@ -87,16 +85,18 @@ def run_forward(
 
     Raises:
         UsageError: the device does not exist, or its memory does not suffice.
+        UnreadableError: a file cannot be read or was cut.
     """
     import torch
 
+    from ckpttool.streaming import stream
     from mae.large import MAEViTLarge
 
     _require_device(device)
     model = MAEViTLarge(config, device="meta")
     try:
         with torch.inference_mode():
-            problem = _assign(model, tensors, full, device)
+            problem = stream(model, tensors, full=full, device=device)
             if problem:
                 return not_run(problem)
             if torch.device(device).type == "cpu":
@@ -160,48 +160,6 @@ def _expected_shapes(config: MAEConfig) -> dict[str, tuple[int, ...]]:
         "features": (IMAGES, 1 + kept, config.embed_dim),
         "pred": (IMAGES, patches, config.patch_size**2 * config.in_chans),
     }
-
-
-def _assign(
-    model: MAEViTLarge, tensors: Mapping[str, TensorBytes], full: bool, device: str
-) -> str | None:
-    """Make the tensors the model's parameters; say why not if that cannot be."""
-    from torch import nn
-
-    parameters = {
-        name: parameter
-        for name, parameter in model.named_parameters()
-        if full or not is_decoder_name(name)
-    }
-    missing = [name for name in parameters if name not in tensors]
-    if missing:
-        return f"{len(missing)} tensors that it needs are missing, the first is {missing[0]}"
-    modules = dict(model.named_modules())
-    for name, parameter in parameters.items():
-        given = tensors[name]
-        if given.shape != tuple(parameter.shape):
-            return f"{name} has the shape {given.shape}, not {tuple(parameter.shape)}"
-        tensor = _tensor(given)
-        if tensor is None:
-            return f"torch cannot compute with {given.dtype.name}, the type of {name}"
-        module, _, leaf = name.rpartition(".")
-        # Not load_state_dict: its assign= is younger than torch 2.0, and without it the
-        # bytes would be copied, into memory that had to be allocated first.
-        setattr(modules[module], leaf, nn.Parameter(tensor.to(device), requires_grad=False))
-    return None
-
-
-def _tensor(given: TensorBytes) -> torch.Tensor | None:
-    """Return a float32 tensor over the bytes themselves if they are float32, else a copy."""
-    import torch
-
-    dtype = getattr(torch, given.dtype.name, None)
-    if given.dtype.kind != "float" or dtype is None:
-        return None
-    try:
-        return torch.frombuffer(given.data, dtype=dtype).reshape(given.shape).to(torch.float32)
-    except (NotImplementedError, RuntimeError):  # a type that torch stores but cannot convert
-        return None
 
 
 def _images(config: MAEConfig) -> torch.Tensor:

@@ -7,7 +7,7 @@ same time. Nothing here prints or exits.
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Collection, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ckpttool.errors import CkpttoolError, UsageError
 from ckpttool.findings import Verdict, finding_from, verdict_from
@@ -22,14 +22,11 @@ if TYPE_CHECKING:
     from ckpttool.layouts import Canonical
     from ckpttool.published import Origin
     from ckpttool.schema import Schema
-    from ckpttool.tensors import Checkpoint, TensorBytes
+    from ckpttool.tensors import Checkpoint
     from ckpttool.values import Values
 
 #: Tables whose bytes the checks compare, and so are kept in memory.
 POSITION_TABLES = ("pos_embed", "decoder_pos_embed")
-
-# A file that holds more than this many float32 models is not kept in memory whole.
-_KEEP_AT_MOST = 2
 
 
 class VerifyOptions(NamedTuple):
@@ -122,7 +119,7 @@ def _verify(
     with ThreadPoolExecutor(1, thread_name_prefix="ckpttool-md5") as pool, start_values(
         canonical.tensors,
         checkpoint.checksums,
-        keep=_to_keep(canonical, options),
+        keep=POSITION_TABLES,
         workers=options.workers,
         progress=progress.advance if progress else None,
     ) as run:
@@ -139,14 +136,6 @@ def _verify(
 
     examined = Examined(checkpoint, canonical, config, coverage, values, forward, options.require)
     return conclude(known, examined, published)
-
-
-def _to_keep(canonical: Canonical, options: VerifyOptions) -> Collection[str]:
-    """Return the tensors whose bytes stay in memory, for the forward pass and the checks."""
-    total = sum(info.nbytes for info in canonical.tensors.values())
-    if options.forward and total <= _KEEP_AT_MOST * 4 * CONFIGS[options.model].parameters:
-        return list(canonical.tensors)
-    return [name for name in POSITION_TABLES if name in canonical.tensors]
 
 
 def _start_origin(
@@ -186,18 +175,5 @@ def _forward(
     names = [entry.name for entry in schema.entries.values() if entry.group in groups]
     if any(name in values.skipped for name in names):
         return not_run("a tensor of the model was not read")
-    kept = _model_tensors(canonical, names, values, options)
-    return run_forward(CONFIGS[options.model], kept, full=full, device=options.device)
-
-
-def _model_tensors(
-    canonical: Canonical, names: list[str], values: Values, options: VerifyOptions
-) -> dict[str, TensorBytes]:
-    """Return the bytes that were kept, or read the model's now if the file is a large one."""
-    if all(name in values.kept for name in names):
-        return values.kept
-    from ckpttool.values import start_values
-
-    wanted = {name: canonical.tensors[name] for name in names}
-    with start_values(wanted, (), keep=names, workers=options.workers) as run:
-        return run.result().kept
+    tensors = canonical.tensors
+    return run_forward(CONFIGS[options.model], tensors, full=full, device=options.device)

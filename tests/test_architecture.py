@@ -45,6 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "ckpttool.schema",
         "ckpttool.values",
     ),
+    ("ckpttool.streaming",),
     ("ckpttool.checks", "ckpttool.forward"),
     ("ckpttool.conclusion", "ckpttool.inspection", "ckpttool.sample", "ckpttool.verify"),
     ("ckpttool.reports",),
@@ -61,7 +62,7 @@ PACKAGES = {
 PACKAGES |= {"mae.large"}
 
 #: Rooms that may import torch, inside their functions; and the one that lives on it.
-TORCH_LATE = {"ckpttool.forward", "ckpttool.sample", "ckpttool.schema"}
+TORCH_LATE = {"ckpttool.forward", "ckpttool.sample", "ckpttool.schema", "ckpttool.streaming"}
 TORCH_ROOM = "mae.large"
 
 #: What a command loads before it knows whether it needs more.

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ckpttool.tensors import DTYPES, TensorBytes
+from ckpttool.tensors import DTYPES, Extent, TensorInfo
 from mae.config import MAEConfig, is_decoder_name
 from mae.large import MAEViTLarge
+from tests.builders.memory import MemorySource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,16 +47,17 @@ def images_and_noise(seed: int = 0) -> tuple[Tensor, Tensor]:
     return images, torch.rand(2, TINY.num_patches, generator=generator)
 
 
-def tensor_bytes(state: dict[str, Tensor]) -> dict[str, TensorBytes]:
-    """Put a state dict into memory of its own, as the values' reader does."""
-    return {name: _bytes_of(tensor) for name, tensor in state.items()}
+def in_memory(state: dict[str, Tensor]) -> dict[str, TensorInfo]:
+    """Catalogue a state dict as if it lay in a file."""
+    return {name: _info(name, tensor) for name, tensor in state.items()}
 
 
-def _bytes_of(tensor: Tensor) -> TensorBytes:
-    # Through integers of the same width: numpy knows no bfloat16.
-    raw = tensor.detach().contiguous().view(torch.uint8)
+def _info(name: str, tensor: Tensor) -> TensorInfo:
+    # Through bytes: numpy knows no bfloat16.
+    raw = tensor.detach().contiguous().view(torch.uint8).numpy().tobytes()
     dtype = DTYPES[str(tensor.dtype).rpartition(".")[2]]
-    return TensorBytes(dtype, tuple(tensor.shape), memoryview(bytearray(raw.numpy().tobytes())))
+    extent = Extent(MemorySource(raw), 0, len(raw))
+    return TensorInfo(name, dtype, tuple(tensor.shape), None, (extent,))
 
 
 def encoder_of(state: dict[str, Tensor]) -> dict[str, Tensor]:

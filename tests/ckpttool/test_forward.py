@@ -6,16 +6,18 @@ import gc
 import math
 import subprocess
 import sys
+import weakref
 from typing import Callable, Dict
 
 import pytest
 import torch
 from torch import Tensor
 
-from ckpttool import forward
+from ckpttool import forward, streaming
 from ckpttool.errors import UsageError
 from ckpttool.forward import ForwardResult, not_run, run_forward
-from ckpttool.tensors import DTYPES, TensorBytes
+from ckpttool.streaming import stream
+from ckpttool.tensors import DTYPES, TensorInfo
 from mae.large import MAEViTLarge
 from tests.builders import models
 
@@ -23,7 +25,7 @@ State = Dict[str, Tensor]
 
 
 def run(state: State, full: bool = False) -> ForwardResult:
-    return run_forward(models.TINY, models.tensor_bytes(state), full=full)
+    return run_forward(models.TINY, models.in_memory(state), full=full)
 
 
 def tiny_state() -> State:
@@ -116,10 +118,10 @@ def test_a_nan_in_a_weight_makes_outputs_that_are_not_finite(tensor: str, spoilt
 
 
 def test_a_decoder_that_is_not_asked_for_is_not_touched() -> None:
-    tensors = models.tensor_bytes(tiny_state())
+    tensors = models.in_memory(tiny_state())
     clean = run_forward(models.TINY, tensors, full=False)
     for name in [name for name in tensors if name.startswith("decoder_")]:
-        tensors[name] = TensorBytes(DTYPES["bool"], (1,), memoryview(bytearray(1)))
+        tensors[name] = tensors[name]._replace(extents=(), shape=(3,))
     assert run_forward(models.TINY, tensors, full=False) == clean
 
 
@@ -143,24 +145,47 @@ def test_a_full_run_encodes_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert calls == [2]
 
 
-def test_float32_bytes_are_used_where_they_lie() -> None:
-    tensors = models.tensor_bytes(tiny_state())
+def streamed(full: bool = False) -> MAEViTLarge:
+    """A model on the meta device that reads its weights as it goes."""
     model = MAEViTLarge(models.TINY, device="meta")
-    assert forward._assign(model, tensors, False, "cpu") is None
-    tensors["norm.bias"].data[:4] = b"\x00\x00\x28\x42"  # 42.0, after the model has the tensor
-    assert model.norm.bias[0].item() == 42.0
+    assert stream(model, models.in_memory(tiny_state()), full=full, device="cpu") is None
+    return model
+
+
+def test_a_block_has_no_weights_before_its_turn() -> None:
+    model = streamed()
+    parameters = dict(model.named_parameters())
+    assert not parameters["norm.bias"].is_meta
+    assert parameters["blocks.0.norm1.bias"].is_meta
     assert model.mask_token.is_meta
     assert model.decoder_pred.weight.is_meta
 
 
-def test_the_bytes_are_let_go_when_the_pass_is_over() -> None:
-    tensors = models.tensor_bytes(tiny_state())
-    held = [tensors[name].data for name in ("norm.bias", "blocks.1.mlp.fc1.weight")]
-    references = [sys.getrefcount(buffer) for buffer in held]
+def test_the_blocks_share_their_memory_and_compute_with_their_own_weights() -> None:
+    model, plain = streamed(full=True), models.tiny_model()
+    images, noise = models.images_and_noise()
+    with torch.inference_mode():
+        ours, theirs = model(images, 0.75, noise), plain(images, 0.75, noise)
+    for one, other in zip(ours, theirs):
+        torch.testing.assert_close(one, other)
+    parameters = dict(model.named_parameters())
+    first, second = (parameters[f"blocks.{number}.norm1.weight"] for number in range(2))
+    assert first.data_ptr() == second.data_ptr()
+
+
+def test_the_memory_is_let_go_when_the_pass_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[weakref.ref[memoryview]] = []
+
+    def allocate(nbytes: int) -> memoryview:
+        memory = memoryview(bytearray(nbytes))
+        given.append(weakref.ref(memory))
+        return memory
+
+    monkeypatch.setattr(streaming, "allocate", allocate)
     gc.disable()  # a cycle would otherwise be cleared by chance
     try:
-        run_forward(models.TINY, tensors, full=True)
-        assert [sys.getrefcount(buffer) for buffer in held] == references
+        run(tiny_state(), full=True)
+        assert [reference() for reference in given] == [None, None]
     finally:
         gc.enable()
 
@@ -173,26 +198,25 @@ def test_other_floating_types_are_computed_in_float32(dtype: str) -> None:
     assert run(narrowed, full=True) == run(widened, full=True)
 
 
-def _without_a_block(tensors: dict[str, TensorBytes]) -> None:
+def _without_a_block(tensors: dict[str, TensorInfo]) -> None:
     for name in [name for name in tensors if name.startswith("blocks.1.")]:
         del tensors[name]
 
 
-def _with_another_shape(tensors: dict[str, TensorBytes]) -> None:
+def _with_another_shape(tensors: dict[str, TensorInfo]) -> None:
     tensors["norm.bias"] = tensors["norm.bias"]._replace(shape=(4, 4))
 
 
-def _of_integers(tensors: dict[str, TensorBytes]) -> None:
+def _of_integers(tensors: dict[str, TensorInfo]) -> None:
     tensors["norm.bias"] = tensors["norm.bias"]._replace(dtype=DTYPES["int32"])
 
 
-def _of_a_type_unknown_to_torch(tensors: dict[str, TensorBytes]) -> None:
+def _of_a_type_unknown_to_torch(tensors: dict[str, TensorInfo]) -> None:
     tensors["norm.bias"] = tensors["norm.bias"]._replace(dtype=DTYPES["float6_e2m3"])
 
 
-def _of_a_type_that_torch_only_stores(tensors: dict[str, TensorBytes]) -> None:
-    dtype = DTYPES["float4_e2m1fn_x2"]
-    tensors["norm.bias"] = TensorBytes(dtype, (16,), memoryview(bytearray(16)))
+def _of_a_type_that_torch_only_stores(tensors: dict[str, TensorInfo]) -> None:
+    tensors["norm.bias"] = tensors["norm.bias"]._replace(dtype=DTYPES["float4_e2m1fn_x2"])
 
 
 @pytest.mark.parametrize(
@@ -207,9 +231,9 @@ def _of_a_type_that_torch_only_stores(tensors: dict[str, TensorBytes]) -> None:
     ids=["missing", "shape", "integers", "unknown-type", "stored-only-type"],
 )
 def test_tensors_that_cannot_be_run_are_not_run_and_the_reason_is_said(
-    defect: Callable[[dict[str, TensorBytes]], None], reason: str
+    defect: Callable[[dict[str, TensorInfo]], None], reason: str
 ) -> None:
-    tensors = models.tensor_bytes(tiny_state())
+    tensors = models.in_memory(tiny_state())
     defect(tensors)
     result = run_forward(models.TINY, tensors, full=False)
     assert result.status == "not-run"
@@ -226,7 +250,7 @@ def test_a_pass_that_was_not_run_claims_nothing() -> None:
 
 @pytest.mark.parametrize("device", ["cuda:99", "teapot", "meta", ""], ids=str)
 def test_a_device_that_cannot_compute_is_the_callers_mistake(device: str) -> None:
-    tensors = models.tensor_bytes(tiny_state())
+    tensors = models.in_memory(tiny_state())
     with pytest.raises(UsageError, match="cannot use the device") as caught:
         run_forward(models.TINY, tensors, full=False, device=device)
     assert "\n" not in str(caught.value)

@@ -12,6 +12,7 @@ from ckpttool.findings import Verdict
 from ckpttool.published import PUBLISHED
 from ckpttool.results import FileReport
 from ckpttool.sources import FileSource
+from ckpttool.values import ValuesRun, start_values
 from ckpttool.verify import VerifyOptions, verify_file
 from mae.config import CONFIGS
 from tests.builders import checkpoints as built
@@ -102,14 +103,20 @@ def test_without_the_forward_pass_the_report_says_so(verify: Verify) -> None:
     assert any("forward" in left for left in report.unchecked)
 
 
-def test_a_file_of_many_models_is_not_kept_in_memory(
+def test_no_more_than_the_position_tables_is_kept_in_memory(
     verify: Verify, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ckpttool.verify._KEEP_AT_MOST", 0)
+    kept: list[str] = []
+
+    def noted(*positional: Any, keep: Any, **named: Any) -> ValuesRun:
+        kept.extend(keep)
+        return start_values(*positional, keep=keep, **named)
+
+    monkeypatch.setattr("ckpttool.values.start_values", noted)
     report = verify(built.sound)
-    assert report.findings == ()
     assert report.forward is not None
     assert report.forward.status == "run"
+    assert kept == ["pos_embed", "decoder_pos_embed"]
 
 
 def test_the_wrapper_asked_for_is_taken(verify: Verify) -> None:

@@ -1,0 +1,134 @@
+"""A checkpoint's tensors in a model, one block at a time, over the bytes that were just read.
+
+A transformer needs the weights of one block at a time. So every block reads its own just
+before it computes, into memory that all blocks share, and the parameters are those bytes:
+nothing is initialised, nothing is copied, and the size of the file does not matter.
+
+Measured with ViT-Large (1.2 GB, page cache warm, two cores), against keeping the bytes of the
+pass over the values: fresh memory for all of them costs 0.2 to 2 s of page faults, reading
+them again into memory that is in use 0.1 s; the peak is 0.33 GB instead of 1.42 GB. A mapped
+file would be as quick, and would kill the process if somebody cut it meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Mapping
+
+from ckpttool import gather
+from ckpttool.arena import aligned, allocate
+from mae.config import is_decoder_name
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from ckpttool.tensors import DType, TensorInfo
+    from mae.large import MAEViTLarge
+
+
+def stream(
+    model: MAEViTLarge, tensors: Mapping[str, TensorInfo], *, full: bool, device: str
+) -> str | None:
+    """Give a model on the meta device its weights: a block's on its turn, all others now.
+
+    Args:
+        model: as made with ``device="meta"``; good for one forward pass at a time.
+        tensors: by canonical name; others than the model's are left alone.
+        full: the decoder's as well; otherwise it stays on the meta device.
+        device: where the weights go, as torch names it.
+
+    Returns:
+        Why the tensors cannot be the model's weights; ``None`` when they can.
+
+    Raises:
+        UnreadableError: a file cannot be read or was cut; also later, from the model's forward.
+    """
+    wanted = {
+        name: tuple(parameter.shape)
+        for name, parameter in model.named_parameters()
+        if full or not is_decoder_name(name)
+    }
+    problem = _why_not(wanted, tensors)
+    if problem is not None:
+        return problem
+    of_module: dict[nn.Module, dict[str, TensorInfo]] = {model: {}}
+    for name in wanted:
+        module, own_name = _home(model, name)
+        of_module.setdefault(module, {})[own_name] = tensors[name]
+    others = of_module.pop(model)
+    _load(model, others, allocate(_nbytes(others)), device)
+    shared = allocate(max(map(_nbytes, of_module.values())))
+    for block, own in of_module.items():
+        # The hook refers to no module, so that the memory goes when the model does.
+        block.register_forward_pre_hook(
+            lambda module, _inputs, own=own: _load(module, own, shared, device)
+        )
+    return None
+
+
+def _home(model: MAEViTLarge, name: str) -> tuple[nn.Module, str]:
+    """Return the block that a tensor belongs to and its name there; the model if to none."""
+    stack, _, rest = name.partition(".")
+    if stack not in ("blocks", "decoder_blocks"):
+        return model, name
+    number, _, own_name = rest.partition(".")
+    return getattr(model, stack)[int(number)], own_name
+
+
+def _why_not(
+    wanted: Mapping[str, tuple[int, ...]], tensors: Mapping[str, TensorInfo]
+) -> str | None:
+    missing = [name for name in wanted if name not in tensors]
+    if missing:
+        return f"{len(missing)} tensors that it needs are missing, the first is {missing[0]}"
+    for name, shape in wanted.items():
+        given = tensors[name]
+        if given.shape != shape:
+            return f"{name} has the shape {given.shape}, not {shape}"
+        if not _computable(given.dtype):
+            return f"torch cannot compute with {given.dtype.name}, the type of {name}"
+    return None
+
+
+def _computable(dtype: DType) -> bool:
+    """Whether this torch knows the type and can turn it into float32."""
+    import torch
+
+    known = getattr(torch, dtype.name, None)
+    if dtype.kind != "float" or known is None:
+        return False
+    try:
+        torch.empty(1, dtype=known).to(torch.float32)
+    except (NotImplementedError, RuntimeError):  # a type that torch stores but cannot convert
+        return False
+    return True
+
+
+def _nbytes(tensors: Mapping[str, TensorInfo]) -> int:
+    return sum(aligned(info.nbytes) for info in tensors.values())
+
+
+def _load(
+    module: nn.Module, tensors: Mapping[str, TensorInfo], memory: memoryview, device: str
+) -> None:
+    """Read a module's tensors into ``memory`` and make them its parameters."""
+    from torch import nn
+
+    modules = dict(module.named_modules())
+    start = 0
+    for name, info in tensors.items():
+        part = memory[start : start + info.nbytes]
+        gather.fill(info, 0, part)
+        home, _, leaf = name.rpartition(".")
+        # Not load_state_dict: its assign= is younger than torch 2.0, and without it the
+        # bytes would be copied, into memory that had to be allocated first.
+        tensor = _tensor(info, part).to(device)
+        setattr(modules[home], leaf, nn.Parameter(tensor, requires_grad=False))
+        start += aligned(info.nbytes)
+
+
+def _tensor(info: TensorInfo, data: memoryview) -> Tensor:
+    """Return a float32 tensor over the bytes themselves if they are float32, else a copy."""
+    import torch
+
+    dtype = getattr(torch, info.dtype.name)
+    return torch.frombuffer(data, dtype=dtype).reshape(info.shape).to(torch.float32)
