@@ -20,13 +20,18 @@ import numpy as np
 
 from ckpttool.arena import allocate
 from ckpttool.errors import CkpttoolError
-from ckpttool.gather import CHUNK, fill, read_range
+from ckpttool.gather import fill, read_range
 from ckpttool.moments import Moments
 from ckpttool.readings import Plan, Reading, group, plan
 from ckpttool.tensors import Checksum, Extent, TensorBytes, TensorInfo
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+# Bytes worked on at once. Every step on a chunk ends with waiting for the interpreter's lock,
+# which the main thread holds while it imports torch: four times gather's chunk, a quarter of
+# the waiting. A thread holds one, so two take 32 MiB.
+CHUNK = 16 << 20
 
 # More threads than this wait for the memory bus, and each has a chunk of its own.
 _MAX_WORKERS = 16
@@ -105,11 +110,12 @@ def start_values(
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be at least 1, not {workers}")
     return ValuesRun(
-        plan(tensors, checksums, keep), tensors, checksums, workers or _processors(), progress
+        plan(tensors, checksums, keep), tensors, checksums, workers or processors(), progress
     )
 
 
-def _processors() -> int:
+def processors() -> int:
+    """Return how many threads to work with where nobody says so."""
     if hasattr(os, "sched_getaffinity"):
         return min(len(os.sched_getaffinity(0)), _MAX_WORKERS)
     return min(os.cpu_count() or 1, _MAX_WORKERS)

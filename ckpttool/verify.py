@@ -6,8 +6,10 @@ same time. Nothing here prints or exits.
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Iterator, NamedTuple, Protocol
 
 from ckpttool.errors import CkpttoolError, UsageError
 from ckpttool.findings import Verdict, finding_from, verdict_from
@@ -116,7 +118,7 @@ def _verify(
     from ckpttool.values import start_values  # numpy; nothing heavier before the pass has begun
 
     config = CONFIGS[options.model]
-    with ThreadPoolExecutor(1, thread_name_prefix="ckpttool-md5") as pool, start_values(
+    with _quick_switches(), ThreadPoolExecutor(1) as pool, start_values(
         canonical.tensors,
         checkpoint.checksums,
         keep=POSITION_TABLES,
@@ -136,6 +138,21 @@ def _verify(
 
     examined = Examined(checkpoint, canonical, config, coverage, values, forward, options.require)
     return conclude(known, examined, published)
+
+
+@contextmanager
+def _quick_switches() -> Iterator[None]:
+    """Let a thread that waits for the interpreter's lock have it within half a millisecond.
+
+    By default it is 5 ms, and importing torch is a second of Python: the threads that read
+    would get a turn every 5 ms and spend most of the import waiting.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _start_origin(
