@@ -1,7 +1,8 @@
 """The table of rules: everything that ckpttool can find wrong, by stable code.
 
 A code is three letters and three digits and is never used again for something else:
-FIL container, SEC safety, INT integrity, STR structure, NUM values, MOD model meaning.
+FIL container, SEC safety, INT integrity, STR structure, NUM values, MOD model meaning,
+CVT conversion.
 """
 
 from __future__ import annotations
@@ -100,6 +101,17 @@ FORWARD_SHAPE = Rule("MOD004", "forward-shape", _E, "The forward pass gives anot
 FORWARD_NOT_FINITE = Rule("MOD005", "forward-not-finite", _E, "Outputs are not all finite.")
 FORWARD_BLIND = Rule("MOD006", "forward-blind", _E, "Different inputs give the same features.")
 FORWARD_NOT_RUN = Rule("MOD007", "forward-not-run", _N, "The forward pass was not run.")
+
+# --- CVT: what a conversion changes, or cannot do ---------------------------------------
+NOT_POSSIBLE = Rule("CVT201", "not-possible", _E, "What was asked for cannot be done.")
+NOT_IN_FORMAT = Rule("CVT202", "not-in-format", _E, "The destination cannot hold a tensor.")
+NOT_PROVEN = Rule("CVT203", "not-proven", _E, "What was written is not what was read.")
+TIED = Rule("CVT204", "tied-tensors", _N, "Names of the same bytes are stored once.")
+OVERLAPPING = Rule("CVT205", "overlapping-tensors", _W, "Shared bytes are written several times.")
+OVERFLOW = Rule("CVT206", "cast-overflow", _E, "A cast made finite numbers infinite.")
+UNDERFLOW = Rule("CVT207", "cast-underflow", _W, "A cast made small numbers zero.")
+LEFT_OUT = Rule("CVT208", "left-out", _N, "What the destination cannot hold was left out.")
+LIBRARY_BEHIND = Rule("CVT209", "library-behind", _W, "The safetensors library is too old.")
 
 #: Every rule by its code, in order.
 RULES = {

@@ -175,6 +175,7 @@ class Checkpoint:
         wrapper: the dotted key of the state dict that was taken; ``None`` at the root.
         wrappers: every state dict that was found, the one taken first.
         entries: what lies beside the tensors.
+        aside: the same as inert nodes, one for each entry; none where there is no pickle.
         references: names that the pickle refers to; empty where there is no pickle.
         unread: tensors of a kind that is not read (sparse, quantized), with the reason.
         metadata: the strings that the container carries about itself.
@@ -191,6 +192,7 @@ class Checkpoint:
         wrapper: str | None = None,
         wrappers: tuple[Wrapper, ...] = (),
         entries: tuple[Entry, ...] = (),
+        aside: tuple[object, ...] = (),
         references: tuple[Reference, ...] = (),
         unread: tuple[tuple[str, str], ...] = (),
         metadata: dict[str, str] | None = None,
@@ -203,6 +205,7 @@ class Checkpoint:
         self.wrapper = wrapper
         self.wrappers = wrappers
         self.entries = entries
+        self.aside = aside
         self.references = references
         self.unread = unread
         self.metadata = metadata or {}

@@ -27,6 +27,9 @@ MAX_KEY = 200
 #: Entries that are listed at most; beyond them a count stands.
 MAX_ENTRIES = 1_000
 
+#: What stands for the entries that are only counted.
+MORE = Global("ckpttool", "more")
+
 # A state dict with fewer than this share of the largest one's tensors is not the model.
 _SUBSTANTIAL = 0.5
 # Where several are as large: the raw weights before anything else, averages last.
@@ -46,6 +49,7 @@ class StateDict(NamedTuple):
     wrapper: str | None
     wrappers: tuple[Wrapper, ...]
     entries: tuple[Entry, ...]
+    aside: tuple[Node, ...]
     unread: tuple[tuple[str, str], ...]
 
 
@@ -84,11 +88,13 @@ def find(
     largest = max(candidate.tensors for candidate in candidates)
     others = [c for c in candidates if c is not taken and c.tensors >= largest * _SUBSTANTIAL]
     tensors, unread = _catalogue(taken, locate, big_endian)
+    entries = list(_entries(root, taken))
     return StateDict(
         tensors,
         taken.key or None,
         tuple(Wrapper(c.key, c.tensors) for c in [taken, *others]),
-        tuple(_entries(root, taken)),
+        tuple(entry for entry, _ in entries),
+        tuple(node for _, node in entries),
         tuple(unread),
     )
 
@@ -227,8 +233,11 @@ def _refuse_unknown_call(key: Node, value: Node) -> None:
         )
 
 
-def _entries(root: Node, taken: _Candidate) -> Iterator[Entry]:
-    """What lies beside the tensors: at every level of the path, and in the state dict itself."""
+def _entries(root: Node, taken: _Candidate) -> Iterator[tuple[Entry, Node]]:
+    """What lies beside the tensors: at every level of the path, and in the state dict itself.
+
+    Yields each as the report tells of it, and as it is.
+    """
     node: Node = root
     path: tuple[str, ...] = ()
     listed = 0
@@ -242,10 +251,10 @@ def _entries(root: Node, taken: _Candidate) -> Iterator[Entry]:
                 continue
             listed += 1
             if listed <= MAX_ENTRIES:
-                yield Entry(".".join((*path, _key_text(key))), *describe(value))
+                yield Entry(".".join((*path, _key_text(key))), *describe(value)), value
         node, path = following, (*path, step or "")
     if listed > MAX_ENTRIES:
-        yield Entry("...", "more", f"{listed - MAX_ENTRIES:,} further entries")
+        yield Entry("...", "more", f"{listed - MAX_ENTRIES:,} further entries"), MORE
 
 
 def _is_scalar(node: Node) -> bool:

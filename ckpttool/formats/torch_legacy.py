@@ -68,6 +68,7 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         wrapper=state.wrapper,
         wrappers=state.wrappers,
         entries=state.entries,
+        aside=state.aside,
         references=system.references + content.references + keys.references,
         unread=state.unread,
     )

@@ -69,6 +69,7 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         wrapper=state.wrapper,
         wrappers=state.wrappers,
         entries=state.entries,
+        aside=state.aside,
         references=(*storages.references, *tensors.references, *content.references),
         unread=state.unread,
     )

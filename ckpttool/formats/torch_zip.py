@@ -49,6 +49,7 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         wrapper=state.wrapper,
         wrappers=state.wrappers,
         entries=state.entries,
+        aside=state.aside,
         references=pickle.references,
         unread=state.unread,
         checksums=tuple(_checksums(source, archive, f"{top}/data/")),

@@ -1,0 +1,113 @@
+"""What conversions came to, as every reporter gets it. Plain values, like those of ``results``."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ckpttool.results import FileReport, worst
+
+#: How a conversion ended: proven and in its place; only planned (a dry run); or not at all.
+WRITTEN, PLANNED, NOT_WRITTEN = "written", "planned", "not-written"
+
+
+class Written(NamedTuple):
+    """A file that was written, or would be; ``sha256`` is of the whole file, where asked for."""
+
+    path: str
+    size: int
+    tensors: int
+    sha256: str | None = None
+
+
+class LeftOut(NamedTuple):
+    """Something beside the tensors that the destination cannot hold.
+
+    Attributes:
+        key, kind, summary: as in ``inspect``.
+        nbytes: bytes of the tensors in it.
+        sidecar: how much of it is in the sidecar: ``whole``, ``partly``; ``None`` for nothing.
+    """
+
+    key: str
+    kind: str
+    summary: str
+    nbytes: int
+    sidecar: str | None = None
+
+
+class Cast(NamedTuple):
+    """A tensor that was cast from ``source`` to ``target``, by torch's names.
+
+    ``overflow`` counts finite elements that became infinite, ``underflow`` those that became
+    zero without having been it.
+    """
+
+    name: str
+    source: str
+    target: str
+    overflow: int
+    underflow: int
+
+
+class Proof(NamedTuple):
+    """What was found equal when the written files were opened again.
+
+    Attributes:
+        tensors, nbytes: what was read back and compared.
+        readers: what opened the files: ``ckpttool 0.1.0`` and ``safetensors 0.8.0``, say.
+    """
+
+    tensors: int
+    nbytes: int
+    readers: tuple[str, ...]
+
+
+class Converted(NamedTuple):
+    """One conversion.
+
+    Attributes:
+        file: the source: its facts, the verdict, and all findings. Its fingerprint is that of
+            the tensors taken, as the source has them.
+        to: ``safetensors`` or ``pth``.
+        state: :data:`WRITTEN`, :data:`PLANNED` or :data:`NOT_WRITTEN`.
+        destination: the file that was asked for; of shards, what their names derive from.
+        outputs: the files, the index last.
+        wrapper: the dotted key that the tensors were put under; ``None`` for the root.
+        fingerprint: of the written tensors; another one than the source's after a cast.
+        tied: name that was not stored to the name that it is the same as.
+        restored: name that the source only records to the one that it stored.
+        overlapping: groups of names that shared bytes in part, now written out in full.
+        excluded: names that were asked to be left out.
+        left_out: what lies beside the tensors.
+        casts: the tensors that were cast.
+        proof: ``None`` where nothing was written.
+        sidecar, receipt: the files of these, where they were written.
+    """
+
+    file: FileReport
+    to: str
+    state: str = NOT_WRITTEN
+    destination: str | None = None
+    outputs: tuple[Written, ...] = ()
+    wrapper: str | None = None
+    fingerprint: str | None = None
+    tied: dict[str, str] = {}  # noqa: RUF012 (never changed)
+    restored: dict[str, str] = {}  # noqa: RUF012 (never changed)
+    overlapping: tuple[tuple[str, ...], ...] = ()
+    excluded: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    casts: tuple[Cast, ...] = ()
+    proof: Proof | None = None
+    sidecar: str | None = None
+    receipt: str | None = None
+
+
+class Conversions(NamedTuple):
+    """A run of ``convert``: what every file came to, and the worst that was met."""
+
+    files: tuple[Converted, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """The process's exit status for the run."""
+        return worst([converted.file.verdict for converted in self.files]).exit_code
