@@ -1,8 +1,30 @@
-"""``python -m ckpttool``."""
+"""The process: ``ckpttool`` and ``python -m ckpttool``."""
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
+
 from ckpttool.cli import main
 
+
+def run() -> None:
+    """Run the command line and leave at once with its exit code.
+
+    Everything is written and closed by then. Python would go on to take down the hundreds of
+    modules of torch one by one, which takes 0.4 s that nobody gets anything for.
+    """
+    code = 0
+    try:
+        main(prog_name="ckpttool")
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):  # closed, or a pipe nobody reads
+            stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    main(prog_name="ckpttool")
+    run()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterable, Iterator
 
-from ckpttool import rules
 from ckpttool.checks import CHECKS
 from ckpttool.checks.meaning import pos_embed_errors
 from ckpttool.findings import Finding, Verdict
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from ckpttool.forward import ForwardResult
     from ckpttool.published import Origin
     from ckpttool.values import Values
-
-# Rules that say that nothing can be told, rather than that the weights are wrong.
-_INCONCLUSIVE = frozenset({rules.OTHER_MODEL, rules.NO_TENSORS})
 
 _ORDER = list(Severity)
 
@@ -49,11 +45,9 @@ def conclude(known: FileReport, examined: Examined, published: Origin | None) ->
 
 
 def verdict_of(findings: Iterable[Finding]) -> Verdict:
-    """Return FAIL for any error, but CANNOT TELL where all that is known is that nothing fits."""
-    errors = [finding.rule for finding in findings if finding.severity is Severity.ERROR]
-    if not errors:
-        return Verdict.PASS
-    return Verdict.CANNOT_TELL if _INCONCLUSIVE.issuperset(errors) else Verdict.FAIL
+    """Return FAIL for any error; what could not be looked at has ended the run before."""
+    failed = any(finding.severity is Severity.ERROR for finding in findings)
+    return Verdict.FAIL if failed else Verdict.PASS
 
 
 def _fingerprint(examined: Examined) -> str | None:

@@ -54,7 +54,7 @@ def test_the_version_is_shown() -> None:
     [
         pytest.param(built.sound, [], 0, "PASS", id="passes"),
         pytest.param(built.encoder_only, ["--require", "full"], 1, "FAIL", id="fails"),
-        pytest.param(built.another_model, [], 2, "CANNOT TELL", id="cannot tell"),
+        pytest.param(built.no_tensor, [], 2, "CANNOT TELL", id="cannot tell"),
     ],
 )
 def test_the_verdict_is_the_exit_code(
