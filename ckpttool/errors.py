@@ -1,8 +1,8 @@
 """The errors that ckpttool raises: data about what is wrong, put into words at the edge.
 
-Three things are kept apart: a file that breaks its format (:class:`MalformedError`), a file
-about which nothing can be said (:class:`UnreadableError`, :class:`UnsupportedError`) and a
-caller's mistake (:class:`UsageError`, a ``ValueError``). Findings are values, not errors.
+Four things are kept apart: a file that breaks its format (:class:`MalformedError`), a file
+about which nothing can be said (:class:`UnreadableError`, :class:`UnsupportedError`), one that
+cannot be written (:class:`OutputError`) and a caller's mistake (:class:`UsageError`, a ``ValueError``). Findings are values, not errors.
 """
 
 from __future__ import annotations
@@ -91,6 +91,10 @@ class UnreadableError(CkpttoolError):
 
 class UnsupportedError(CkpttoolError):
     """The file is of an unknown or unsupported kind: cannot tell."""
+
+
+class OutputError(CkpttoolError):
+    """The destination cannot be written, or not safely: what stood there is untouched."""
 
 
 class UsageError(CkpttoolError, ValueError):

@@ -103,6 +103,12 @@ FORWARD_BLIND = Rule("MOD006", "forward-blind", _E, "Different inputs give the s
 FORWARD_NOT_RUN = Rule("MOD007", "forward-not-run", _N, "The forward pass was not run.")
 
 # --- CVT: what a conversion changes, or cannot do ---------------------------------------
+CANNOT_HOLD = Rule("CVT101", "cannot-hold", _E, "The format has no place for a tensor.")
+NOT_AS_WRITTEN = Rule("CVT102", "not-as-written", _E, "Bytes read back are not those written.")
+DESTINATION_EXISTS = Rule("CVT103", "destination-exists", _E, "Something stands there already.")
+DESTINATION_KIND = Rule("CVT104", "destination-kind", _E, "The destination is not a plain file.")
+DESTINATION_SOURCE = Rule("CVT105", "destination-is-source", _E, "It would replace its source.")
+NO_SPACE = Rule("CVT106", "no-space", _E, "The disk has not enough room.")
 NOT_POSSIBLE = Rule("CVT201", "not-possible", _E, "What was asked for cannot be done.")
 NOT_IN_FORMAT = Rule("CVT202", "not-in-format", _E, "The destination cannot hold a tensor.")
 NOT_PROVEN = Rule("CVT203", "not-proven", _E, "What was written is not what was read.")

@@ -95,6 +95,10 @@ class FileSource:
                 raise self._changed(offset + done)
             done += got
 
+    def fileno(self) -> int:
+        """Return the descriptor, for copying without a detour through this process."""
+        return self._fd
+
     def check_unchanged(self) -> None:
         """Raise UnreadableError if size or time of change differ from when it was opened."""
         if _identity(os.fstat(self._fd)) != self.identity:

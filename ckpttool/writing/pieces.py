@@ -1,0 +1,80 @@
+"""What a written file consists of: tensors at their places, and the bytes around them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from ckpttool.tensors import DType, TensorInfo
+
+#: Data begins at multiples of this many bytes, as torch aligns it.
+ALIGNMENT = 64
+
+
+class Piece(NamedTuple):
+    """A tensor to write.
+
+    Attributes:
+        name: in the destination.
+        dtype: as written.
+        shape: sizes, outermost first.
+        info: where its row-major little-endian bytes come from.
+        cast: whether the elements must be converted from ``info.dtype`` to ``dtype``.
+        alias_of: the name of a piece whose bytes these are, in a format that has views.
+    """
+
+    name: str
+    dtype: DType
+    shape: tuple[int, ...]
+    info: TensorInfo
+    cast: bool = False
+    alias_of: str | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes as written."""
+        return self.info.numel * self.dtype.bits // 8
+
+
+class Slot(NamedTuple):
+    """The place of a piece: its first byte in the file, and how many there are."""
+
+    offset: int
+    length: int
+    piece: Piece
+
+
+class Member(NamedTuple):
+    """A member of a zip archive, whose header waits for the checksum of its bytes.
+
+    Attributes:
+        name: its path in the archive.
+        offset: of its local header in the file.
+        data: of its first byte.
+        size: in bytes.
+        piece: the name of the piece whose bytes it holds; ``None`` where ``content`` does.
+        content: what it holds, if that is known before anything is copied.
+    """
+
+    name: str
+    offset: int
+    data: int
+    size: int
+    piece: str | None
+    content: bytes = b""
+
+
+class Layout(NamedTuple):
+    """A file before it is written.
+
+    Attributes:
+        head: its first bytes, where they are known before anything is copied.
+        slots: the places of the tensors, in the order of the file; no two overlap.
+        size: of the whole file, in bytes.
+        members: of an archive, in order; empty for another format.
+    """
+
+    head: bytes
+    slots: tuple[Slot, ...]
+    size: int
+    members: tuple[Member, ...] = ()
