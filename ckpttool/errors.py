@@ -2,7 +2,8 @@
 
 Four things are kept apart: a file that breaks its format (:class:`MalformedError`), a file
 about which nothing can be said (:class:`UnreadableError`, :class:`UnsupportedError`), one that
-cannot be written (:class:`OutputError`) and a caller's mistake (:class:`UsageError`, a ``ValueError``). Findings are values, not errors.
+cannot be written (:class:`OutputError`) and a caller's mistake (:class:`UsageError`, a
+``ValueError``). Findings are values, not errors.
 """
 
 from __future__ import annotations
