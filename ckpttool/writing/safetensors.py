@@ -1,0 +1,110 @@
+"""Laying out a safetensors file: the header, and where each tensor's bytes go.
+
+The same pieces give the same bytes: tensors lie by the width of their elements, the widest
+first, so that each is aligned to its own, and by name among those of one width.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Mapping, Sequence
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError
+from ckpttool.formats.safetensors import MAX_HEADER, MAX_WIDE_HEADER
+from ckpttool.formats.safetensors_header import (
+    MAX_DIMENSIONS,
+    MAX_METADATA,
+    MAX_NAME,
+    MAX_STRINGS,
+    MAX_TENSORS,
+    METADATA,
+)
+from ckpttool.writing.pieces import ALIGNMENT, Layout, Piece, Slot
+
+_LENGTH = struct.Struct("<Q")
+
+
+def plan(pieces: Sequence[Piece], metadata: Mapping[str, str]) -> Layout:
+    """Return where everything goes; nothing is written yet.
+
+    Args:
+        pieces: of different names, in any order, none of them an alias.
+        metadata: the strings of ``__metadata__``, written in the order given.
+
+    Raises:
+        MalformedError: the format, or a reader of it, has no place for a tensor (``CVT101``).
+    """
+    if len(pieces) > MAX_TENSORS:
+        raise _cannot_hold("more tensors than a reader takes", found=f"{len(pieces):,}")
+    _check_metadata(metadata)
+    slots = []
+    offset = 0
+    for piece in sorted(pieces, key=lambda piece: (-piece.dtype.bits, piece.name)):
+        _check(piece)
+        slots.append(Slot(offset, piece.nbytes, piece))
+        offset += piece.nbytes
+    head = _head(slots, metadata)
+    placed = tuple(slot._replace(offset=slot.offset + len(head)) for slot in slots)
+    return Layout(head, placed, len(head) + offset)
+
+
+def _check(piece: Piece) -> None:
+    if piece.name == METADATA:
+        raise _cannot_hold("this name is that of the metadata", piece)
+    if len(_text(piece.name, piece).encode()) > MAX_NAME:
+        raise _cannot_hold("the name is too long", piece)
+    if piece.dtype.safetensors is None:
+        raise _cannot_hold(f"safetensors has no elements of {piece.dtype.name}", piece)
+    if len(piece.shape) > MAX_DIMENSIONS:
+        raise _cannot_hold("it has too many dimensions", piece, found=str(len(piece.shape)))
+    if piece.info.numel * piece.dtype.bits % 8:
+        raise _cannot_hold("its elements do not fill whole bytes", piece)
+
+
+def _check_metadata(metadata: Mapping[str, str]) -> None:
+    size = sum(len(_text(text).encode()) + 2 for item in metadata.items() for text in item)
+    if size > MAX_METADATA // 2 or len(metadata) > MAX_STRINGS:
+        raise _cannot_hold("there is more metadata than a reader takes", found=f"{size:,} bytes")
+
+
+def _text(text: str, piece: Piece | None = None) -> str:
+    """Return ``text``, which UTF-8 can hold: no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise _cannot_hold("the text is not valid Unicode", piece, found=repr(text)) from error
+    return text
+
+
+def _head(slots: Sequence[Slot], metadata: Mapping[str, str]) -> bytes:
+    """Return length and header, padded so that the tensors begin aligned."""
+    header: dict[str, object] = {METADATA: dict(metadata)} if metadata else {}
+    for offset, length, piece in slots:
+        header[piece.name] = {
+            "dtype": piece.dtype.safetensors,
+            "shape": piece.shape,
+            "data_offsets": (offset, offset + length),
+        }
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-(len(text) + _LENGTH.size) % ALIGNMENT)
+    plain = text.isascii() and b"\\u" not in text
+    most = MAX_HEADER if plain else MAX_WIDE_HEADER
+    if len(text) > most:
+        raise _cannot_hold(
+            "the header would be larger than a reader takes", found=f"{len(text):,} bytes"
+        )
+    return _LENGTH.pack(len(text)) + text
+
+
+def _cannot_hold(
+    message: str, piece: Piece | None = None, *, found: str | None = None
+) -> MalformedError:
+    return MalformedError(
+        message,
+        rules.CANNOT_HOLD,
+        tensor=piece.name if piece else None,
+        found=found,
+        fix="Leave it out with --exclude, or convert to another format." if piece else None,
+    )

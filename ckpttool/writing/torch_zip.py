@@ -1,0 +1,190 @@
+"""Laying out a ``.pth``: the zip archive that ``torch.load(weights_only=True)`` reads, 2.0 on.
+
+Members are stored, and the bytes of each storage begin at a multiple of 64, as torch pads
+them. Checksums are known only when the bytes have been copied, so the headers come last. All
+times are the zip epoch and the top folder is always ``archive``: the same pieces give the same
+bytes. Layouts are those of PKWARE's APPNOTE.TXT, 4.3.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import Mapping, NamedTuple, Sequence
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError
+from ckpttool.formats.safetensors_header import MAX_TENSORS
+from ckpttool.formats.torch_zip import MAX_PICKLE
+from ckpttool.formats.zip_end import MAX_DIRECTORY
+from ckpttool.tensors import DType
+from ckpttool.writing.pickle_stream import StateDictPickle
+from ckpttool.writing.pieces import ALIGNMENT, Layout, Member, Piece, Slot
+
+TOP = "archive"
+
+# mark, needed, flags, method, time, date, checksum, two sizes, two lengths
+_LOCAL = struct.Struct("<4s5H3I2H")
+# mark, made by, needed, flags, method, time, date, checksum, two sizes, three lengths, disk,
+# internal and external attributes, offset
+_CENTRAL = struct.Struct("<4s6H3I5H2I")
+_END64 = struct.Struct("<4sQ2H2I4Q")
+_LOCATOR = struct.Struct("<4sIQI")
+_END = struct.Struct("<4s4H2IH")
+_FIELD = struct.Struct("<HH")
+_ZIP64, _PADDING = 0x0001, 0x4246
+_SATURATED, _SATURATED_COUNT = 0xFFFFFFFF, 0xFFFF
+_PLAIN_VERSION, _ZIP64_VERSION = 20, 45
+_EPOCH = 0x0021  # 1 January 1980, the first day that a zip can name
+
+
+class _Written(NamedTuple):
+    """A member and the checksum of its bytes."""
+
+    member: Member
+    crc32: int
+
+
+def plan(pieces: Sequence[Piece], wrapper: str | None = None) -> Layout:
+    """Return where everything goes; nothing is written yet.
+
+    Args:
+        pieces: of different names, in the order of the state dict. A piece that is an alias
+            becomes a view of the other's storage, which must be among them.
+        wrapper: the dotted key to put the state dict under; ``None`` for the root.
+
+    Raises:
+        MalformedError: torch, or a reader of it, has no place for a tensor (``CVT101``).
+    """
+    if len(pieces) > MAX_TENSORS:
+        raise _cannot_hold("more tensors than a reader takes", found=f"{len(pieces):,}")
+    stored = [piece for piece in pieces if piece.alias_of is None]
+    keys = {piece.name: str(number) for number, piece in enumerate(stored)}
+    pickle = _pickle(pieces, keys, wrapper)
+    fixed = {"data.pkl": pickle, "byteorder": b"little", "version": b"3\n"}
+    members = []
+    slots = []
+    end = 0
+    for name, content in fixed.items():
+        members.append(_member(f"{TOP}/{name}", end, len(content), None, content))
+        end = members[-1].data + len(content)
+    for piece in stored:
+        members.append(_member(f"{TOP}/data/{keys[piece.name]}", end, piece.nbytes, piece.name))
+        slots.append(Slot(members[-1].data, piece.nbytes, piece))
+        end = members[-1].data + piece.nbytes
+    known = [_Written(member, 0) for member in members]
+    directory = _directory(known, end)
+    if len(directory) > MAX_DIRECTORY:
+        raise _cannot_hold("the archive's directory would be larger than a reader takes")
+    return Layout(b"", tuple(slots), end + len(directory), tuple(members))
+
+
+def finish(layout: Layout, crcs: Mapping[str, int]) -> list[tuple[int, bytes]]:
+    """Return all bytes around the tensors as (offset, bytes).
+
+    Args:
+        layout: of :func:`plan`.
+        crcs: CRC-32 of the written bytes by the name of the piece.
+    """
+    written = [
+        _Written(member, zlib.crc32(member.content) if member.piece is None else crcs[member.piece])
+        for member in layout.members
+    ]
+    parts = [(one.member.offset, _local(one) + one.member.content) for one in written]
+    last = layout.members[-1]
+    end = last.data + last.size
+    return [*parts, (end, _directory(written, end))]
+
+
+def _pickle(pieces: Sequence[Piece], keys: Mapping[str, str], wrapper: str | None) -> bytes:
+    stream = StateDictPickle(wrapper)
+    for piece in pieces:
+        _check(piece.dtype, piece)
+        key = keys[piece.alias_of or piece.name]
+        stream.add(piece.name, piece.dtype, piece.shape, key, piece.info.numel)
+    pickle = stream.finish()
+    if len(pickle) > MAX_PICKLE:
+        raise _cannot_hold("the pickle would be larger than a reader takes")
+    return pickle
+
+
+def _check(dtype: DType, piece: Piece) -> None:
+    # torch has no name for what is known from safetensors headers alone
+    if dtype.bits % 8:
+        raise _cannot_hold(f"torch has no elements of {dtype.name}", piece)
+
+
+def _member(name: str, offset: int, size: int, piece: str | None, content: bytes = b"") -> Member:
+    """Return a member whose local header stands at ``offset``, its bytes aligned behind it."""
+    header = _LOCAL.size + len(name) + len(_sizes(size))
+    padding = -(offset + header + _FIELD.size) % ALIGNMENT
+    return Member(name, offset, offset + header + _FIELD.size + padding, size, piece, content)
+
+
+def _sizes(size: int) -> bytes:
+    """Return the zip64 field of a local header, which has both sizes or is not there."""
+    if size < _SATURATED:
+        return b""
+    return _FIELD.pack(_ZIP64, 16) + struct.pack("<QQ", size, size)
+
+
+def _local(written: _Written) -> bytes:
+    member, crc32 = written
+    name = member.name.encode("ascii")
+    extra = _sizes(member.size)
+    size = min(member.size, _SATURATED)
+    room = member.data - member.offset - _LOCAL.size - len(name) - len(extra) - _FIELD.size
+    extra += _FIELD.pack(_PADDING, room) + bytes(room)
+    needed = _ZIP64_VERSION if size == _SATURATED else _PLAIN_VERSION
+    return (
+        _LOCAL.pack(
+            *(b"PK\x03\x04", needed, 0, 0, 0, _EPOCH),
+            *(crc32, size, size, len(name), len(extra)),
+        )
+        + name
+        + extra
+    )
+
+
+def _central(written: _Written) -> bytes:
+    member, crc32 = written
+    name = member.name.encode("ascii")
+    size, offset = min(member.size, _SATURATED), min(member.offset, _SATURATED)
+    long = [member.size] * 2 if size == _SATURATED else []
+    long += [member.offset] if offset == _SATURATED else []
+    extra = _FIELD.pack(_ZIP64, 8 * len(long)) + struct.pack(f"<{len(long)}Q", *long)
+    extra = extra if long else b""
+    needed = _ZIP64_VERSION if long else _PLAIN_VERSION
+    return (
+        _CENTRAL.pack(
+            *(b"PK\x01\x02", needed, needed, 0, 0, 0, _EPOCH),
+            *(crc32, size, size, len(name), len(extra), 0, 0, 0, 0, offset),
+        )
+        + name
+        + extra
+    )
+
+
+def _directory(written: Sequence[_Written], offset: int) -> bytes:
+    """Return the central directory at ``offset`` and the end records behind it."""
+    records = b"".join(_central(one) for one in written)
+    count, size = len(written), len(records)
+    short = (min(count, _SATURATED_COUNT), min(size, _SATURATED), min(offset, _SATURATED))
+    end = _END.pack(b"PK\x05\x06", 0, 0, short[0], *short, 0)
+    if short[0] < _SATURATED_COUNT and short[2] < _SATURATED:
+        return records + end
+    versions = (_ZIP64_VERSION, _ZIP64_VERSION)
+    long = _END64.pack(b"PK\x06\x06", _END64.size - 12, *versions, 0, 0, count, count, size, offset)
+    return records + long + _LOCATOR.pack(b"PK\x06\x07", 0, offset + size, 1) + end
+
+
+def _cannot_hold(
+    message: str, piece: Piece | None = None, *, found: str | None = None
+) -> MalformedError:
+    return MalformedError(
+        message,
+        rules.CANNOT_HOLD,
+        tensor=piece.name if piece else None,
+        found=found,
+        fix="Leave it out with --exclude." if piece else None,
+    )
