@@ -15,7 +15,7 @@ _PROTO, _STOP = b"\x80\x02", b"."
 _MARK, _DICT, _SETITEMS = b"(", b"}", b"u"
 _TUPLE, _EMPTY_TUPLE = b"t", b")"
 _REDUCE, _PERSISTENT = b"R", b"Q"
-_FALSE, _NONE = b"\x89", b"N"
+_FALSE = b"\x89"
 
 
 class StateDictPickle:

@@ -16,7 +16,7 @@ from ckpttool import rules
 from ckpttool.errors import MalformedError
 from ckpttool.formats.safetensors_header import MAX_TENSORS
 from ckpttool.formats.torch_zip import MAX_PICKLE
-from ckpttool.formats.zip_end import MAX_DIRECTORY
+from ckpttool.formats.zip_end import MAX_DIRECTORY, MAX_MEMBERS
 from ckpttool.tensors import DType
 from ckpttool.writing.pickle_stream import StateDictPickle
 from ckpttool.writing.pieces import ALIGNMENT, Layout, Member, Piece, Slot
@@ -56,8 +56,6 @@ def plan(pieces: Sequence[Piece], wrapper: str | None = None) -> Layout:
     Raises:
         MalformedError: torch, or a reader of it, has no place for a tensor (``CVT101``).
     """
-    if len(pieces) > MAX_TENSORS:
-        raise _cannot_hold("more tensors than a reader takes", found=f"{len(pieces):,}")
     stored = [piece for piece in pieces if piece.alias_of is None]
     keys = {piece.name: str(number) for number, piece in enumerate(stored)}
     pickle = _pickle(pieces, keys, wrapper)
@@ -72,6 +70,8 @@ def plan(pieces: Sequence[Piece], wrapper: str | None = None) -> Layout:
         members.append(_member(f"{TOP}/data/{keys[piece.name]}", end, piece.nbytes, piece.name))
         slots.append(Slot(members[-1].data, piece.nbytes, piece))
         end = members[-1].data + piece.nbytes
+    if len(pieces) > MAX_TENSORS or len(members) > MAX_MEMBERS:
+        raise _cannot_hold("more tensors than a reader takes", found=f"{len(pieces):,}")
     known = [_Written(member, 0) for member in members]
     directory = _directory(known, end)
     if len(directory) > MAX_DIRECTORY:

@@ -1,0 +1,317 @@
+"""Copying tensors to their places and proving each by reading back what was written.
+
+Several tensors at a time, the largest first, each in runs of a few megabytes: the system copies
+a run, then its source and what was written are read and compared in pieces that fit into the
+caches, and hashed. Memory does not depend on the size of anything. Row-major tensors need
+neither torch nor numpy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from collections import deque
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from threading import Event
+from typing import Callable, Deque, Iterable, Iterator, NamedTuple, Sequence
+
+from ckpttool import rules
+from ckpttool.errors import CkpttoolError, MalformedError, OutputError
+from ckpttool.sources import FileSource
+from ckpttool.tensors import Checksum, Extent
+from ckpttool.writing import sums
+from ckpttool.writing.pieces import Layout, Piece, Slot
+from ckpttool.writing.positional import SystemCopy, read_back, write_at
+
+# Bytes that are read, compared and hashed at once; two of them fit into a core's own cache.
+# Writing in larger ones asks the system for large pages, which it may have to fetch first.
+_CHUNK = 512 << 10
+# Bytes that the system copies at once, while they are still in the shared cache when compared.
+_RUN = 4 << 20
+# Below this, a call to the system costs more than writing what was read anyway.
+_WORTH_A_CALL = 64 << 10
+# More threads than this wait for the memory bus and the disk.
+_MAX_WORKERS = 16
+
+
+class PieceDigest(NamedTuple):
+    """What was read and written of one tensor, both proven the same.
+
+    Attributes:
+        sha256: of the row-major little-endian elements as written, in hexadecimal.
+        crc32: of the same bytes.
+        source_sha256: of the elements as they are in the source; another one after a cast.
+        overflow, underflow: finite elements that a cast made infinite, and those it made zero.
+    """
+
+    sha256: str
+    crc32: int
+    source_sha256: str
+    overflow: int = 0
+    underflow: int = 0
+
+
+def copy_layout(
+    layout: Layout,
+    fd: int,
+    *,
+    workers: int | None = None,
+    on_bytes: Callable[[int], None] | None = None,
+    checksums: Sequence[Checksum] = (),
+    write_early: bool = False,
+) -> dict[str, PieceDigest]:
+    """Put every tensor into its slot and prove it.
+
+    Args:
+        layout: where they go. The bytes around them are not written here.
+        fd: the destination, open for reading and writing.
+        workers: threads; ``None`` for one a processor, at most 16.
+        on_bytes: told how many bytes more were written and proven, from any of the threads.
+        checksums: the source's stored sums; those over bytes that are read are compared.
+        write_early: let the disk start on each tensor at once, for a file that is synced.
+
+    Returns:
+        Digests by name, in the order of the slots.
+
+    Raises:
+        MalformedError: the bytes of the source do not match their stored sum.
+        UnreadableError: the source cannot be read, or changed meanwhile.
+        UnsupportedError: a cast that there is not.
+        OutputError: the destination cannot be written, or holds something else than was
+            written to it.
+        ValueError: fewer than one worker, or slots that overlap.
+    """
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be at least 1, not {workers}")
+    _require_apart(layout.slots)
+    job = _Job(fd, on_bytes or _nothing, write_early)
+    tasks = _largest_first(layout.slots, sums.apart(layout.slots, checksums))
+    count = max(1, min(workers or _processors(), len(tasks)))
+    job.run(tasks, count)
+    for source in {id(one.source): one.source for one in sums.extents(layout.slots)}.values():
+        source.check_unchanged()
+    digests = {slot.piece.name: job.digests[slot.piece.name] for slot in layout.slots}
+    found = {name: digest.crc32 for name, digest in digests.items()}
+    sums.compare(layout.slots, checksums, found, job.sums)
+    return digests
+
+
+def write_parts(fd: int, parts: Iterable[tuple[int, bytes]]) -> None:
+    """Write the bytes around the tensors and prove them; raises what :func:`copy_layout` does."""
+    for offset, data in parts:
+        write_at(fd, memoryview(data), offset)
+        written = bytearray(len(data))
+        read_back(fd, memoryview(written), offset)
+        if written != data:
+            raise _not_as_written(None, offset)
+
+
+class _Stopped(Exception):  # noqa: N818 (not an error: the way out of a cancelled task)
+    """Another thread failed, or the caller was interrupted."""
+
+
+class _Buffers:
+    """A thread's memory: one chunk of the source and one of what was written."""
+
+    def __init__(self) -> None:
+        self.source = bytearray(_CHUNK)
+        self.written = bytearray(_CHUNK)
+
+
+class _Job:
+    """One copying of one file, shared by its threads."""
+
+    def __init__(self, fd: int, on_bytes: Callable[[int], None], write_early: bool) -> None:
+        self.digests: dict[str, PieceDigest] = {}
+        self.sums: dict[Extent, int] = {}
+        self._fd = fd
+        self._on_bytes = on_bytes
+        self._write_early = write_early and hasattr(os, "posix_fadvise")
+        self._system = SystemCopy(fd)
+        self._stopped = Event()
+
+    def run(self, tasks: Deque[Slot | Extent], workers: int) -> None:
+        """Do all tasks; the first error, or an interruption, ends them after their chunk."""
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="ckpttool-copying")
+        try:
+            futures = [pool.submit(self._work, tasks) for _ in range(workers)]
+            wait(futures, return_when=FIRST_EXCEPTION)
+            self._stopped.set()
+            wait(futures)
+            errors = [error for error in (future.exception() for future in futures) if error]
+            for error in sorted(errors, key=lambda error: isinstance(error, _Stopped)):
+                raise error
+        finally:
+            self._stopped.set()
+            pool.shutdown()
+
+    def _work(self, tasks: Deque[Slot | Extent]) -> None:
+        buffers = _Buffers()
+        while True:
+            try:
+                task = tasks.popleft()
+            except IndexError:
+                return
+            if isinstance(task, Slot):
+                self._place(task, buffers)
+            else:
+                self.sums[task] = self._sum(task, buffers)
+
+    def _place(self, slot: Slot, buffers: _Buffers) -> None:
+        piece = slot.piece
+        simple = piece.info.strides is None and not piece.info.big_endian and not piece.cast
+        try:
+            self.digests[piece.name] = (
+                self._copy(slot, buffers) if simple else self._convert(slot, buffers)
+            )
+        except CkpttoolError as error:
+            error.tensor = error.tensor or piece.name
+            raise
+        if self._write_early and slot.length:
+            # Nobody reads the pages again; asking for them back makes the disk start now.
+            os.posix_fadvise(self._fd, slot.offset, slot.length, os.POSIX_FADV_DONTNEED)
+
+    # --- as they are ---------------------------------------------------------------------
+
+    def _copy(self, slot: Slot, buffers: _Buffers) -> PieceDigest:
+        """Copy bytes that are written just as they lie in the source."""
+        sha = hashlib.sha256()
+        crc32 = 0
+        place = slot.offset
+        for run in _runs(slot.piece.info.extents, slot.length):
+            copied = self._by_the_system(run, place)
+            for start in range(0, run.length, _CHUNK):
+                self._check_stopped()
+                length = min(_CHUNK, run.length - start)
+                chunk = memoryview(buffers.source)[:length]
+                run.source.read_into(run.offset + start, chunk)
+                if not copied:
+                    write_at(self._fd, chunk, place + start)
+                sha.update(chunk)
+                crc32 = zlib.crc32(chunk, crc32)
+                self._prove(slot, buffers, length, place + start, run)
+            place += run.length
+        digest = sha.hexdigest()
+        return PieceDigest(digest, crc32, digest)
+
+    def _by_the_system(self, run: Extent, place: int) -> bool:
+        if run.length < _WORTH_A_CALL or not isinstance(run.source, FileSource):
+            return False
+        return self._system.copy(run.source.fileno(), run.offset, run.length, place)
+
+    def _prove(
+        self, slot: Slot, buffers: _Buffers, length: int, place: int, run: Extent | None
+    ) -> None:
+        """Read back ``length`` bytes from ``place`` and compare them with the buffer."""
+        read_back(self._fd, memoryview(buffers.written)[:length], place)
+        # Bytearrays are compared at the speed of memory, views of them element by element.
+        if length == _CHUNK:
+            same = buffers.source == buffers.written
+        else:
+            same = buffers.source[:length] == buffers.written[:length]
+        if not same:
+            if run is not None:
+                run.source.check_unchanged()
+            raise _not_as_written(slot.piece, place)
+        self._on_bytes(length)
+
+    # --- made contiguous, little-endian, or cast ------------------------------------------
+
+    def _convert(self, slot: Slot, buffers: _Buffers) -> PieceDigest:
+        """Write bytes that must be gathered, swapped or cast first, in bounded chunks."""
+        from ckpttool.gather import fill  # numpy, which nothing else here needs
+        from ckpttool.writing.casting import cast
+
+        info, dtype = slot.piece.info, slot.piece.dtype
+        sha, source_sha = hashlib.sha256(), hashlib.sha256()
+        crc32 = overflow = underflow = 0
+        # 16 is the widest element, so that every chunk has whole ones on both sides
+        count = _CHUNK // 16
+        raw = memoryview(bytearray(count * info.dtype.itemsize))
+        for first in range(0, info.numel, count):
+            self._check_stopped()
+            elements = min(count, info.numel - first)
+            data = raw[: elements * info.dtype.itemsize]
+            fill(info, first * info.dtype.itemsize, data)
+            length = elements * dtype.itemsize
+            out = memoryview(buffers.source)[:length]
+            if slot.piece.cast:
+                source_sha.update(data)
+                losses = cast(info.dtype, dtype, data, out)
+                overflow += losses.overflow
+                underflow += losses.underflow
+            else:
+                out[:] = data
+            place = slot.offset + first * dtype.itemsize
+            write_at(self._fd, out, place)
+            sha.update(out)
+            crc32 = zlib.crc32(out, crc32)
+            self._prove(slot, buffers, length, place, None)
+        digest = sha.hexdigest()
+        source_digest = source_sha.hexdigest() if slot.piece.cast else digest
+        return PieceDigest(digest, crc32, source_digest, overflow, underflow)
+
+    def _sum(self, extent: Extent, buffers: _Buffers) -> int:
+        """Return the CRC-32 of an extent that no tensor covers exactly."""
+        crc32 = 0
+        for start in range(0, extent.length, _CHUNK):
+            self._check_stopped()
+            chunk = memoryview(buffers.source)[: min(_CHUNK, extent.length - start)]
+            extent.source.read_into(extent.offset + start, chunk)
+            crc32 = zlib.crc32(chunk, crc32)
+        return crc32
+
+    def _check_stopped(self) -> None:
+        if self._stopped.is_set():
+            raise _Stopped
+
+
+def _nothing(nbytes: int) -> None:
+    """Tell nobody about the progress."""
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), _MAX_WORKERS)
+    return min(os.cpu_count() or 1, _MAX_WORKERS)
+
+
+def _runs(extents: Sequence[Extent], nbytes: int) -> Iterator[Extent]:
+    """Cut extents into runs, after holding them to the bytes that there must be."""
+    found = sum(extent.length for extent in extents)
+    if found != nbytes:
+        raise MalformedError(
+            "the tensor has more or fewer bytes than it needs",
+            rules.GEOMETRY,
+            expected=f"{nbytes:,}",
+            found=f"{found:,}",
+        )
+    for source, offset, length in extents:
+        for start in range(0, length, _RUN):
+            yield Extent(source, offset + start, min(_RUN, length - start))
+
+
+def _largest_first(slots: Sequence[Slot], others: Sequence[Extent]) -> Deque[Slot | Extent]:
+    """Return all that is to be read; small ones then fill what time is left on each thread."""
+    tasks: list[Slot | Extent] = [*slots, *others]
+    return deque(sorted(tasks, key=lambda task: -task.length))
+
+
+def _require_apart(slots: Sequence[Slot]) -> None:
+    """A slot that is written twice would pass every proof but its own last one."""
+    end = 0
+    for offset, length, piece in sorted(slots, key=lambda slot: (slot.offset, slot.length)):
+        if offset < end or length != piece.nbytes:
+            raise ValueError(f"the slot of {piece.name!r} is not its own")
+        end = offset + length
+
+
+def _not_as_written(piece: Piece | None, offset: int) -> OutputError:
+    return OutputError(
+        "what was read back is not what was written",
+        rules.NOT_AS_WRITTEN,
+        tensor=piece.name if piece else None,
+        offset=offset,
+        fix="A failing disk or failing memory can do this.",
+    )

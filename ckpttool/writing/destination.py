@@ -1,0 +1,358 @@
+"""The safety of a destination: what stood there is intact, or the new files are, all together.
+
+Files grow under temporary names beside their final ones. When all are whole and proven, they
+are synced and get their names, in the order in which they were created; what they replace
+keeps a second name until the last one is in place, so that any failure can be undone. Only
+after that are the remains of an earlier result removed.
+
+A symbolic link as destination is refused: replacing it would leave its target as it was, and
+following it would write in a folder that nobody named. A hard link is replaced like any file;
+its other names keep the old content.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING, Iterable, List, Mapping, NamedTuple
+
+from ckpttool import rules
+from ckpttool.errors import OutputError, UsageError
+from ckpttool.sources import ByteSource, FileSource
+from ckpttool.text import size as sized
+from ckpttool.writing.positional import unwritable
+from ckpttool.writing.signals import terminable
+from ckpttool.writing.temporary import Growing, clean, create, new_id, remove, temporary_path
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+#: Bytes of room to leave on the disk.
+SLACK = 16 << 20
+
+# What a file system says that has no hard links.
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV})
+
+
+class _Named(NamedTuple):
+    """A file that got its name, and the other name of what stood there before."""
+
+    file: Growing
+    old: str | None
+
+
+class Destination:
+    """Files that appear together. Use it in a ``with`` block, which removes what was not published.
+
+    While it is open, SIGTERM ends the program by way of the block's end, as Ctrl-C does.
+
+    Args:
+        sources: what is converted; no file may replace one of them.
+        force: whether existing files may be replaced.
+        sync: whether the bytes must be on the disk before the files get their names.
+    """
+
+    def __init__(
+        self, *, sources: Iterable[ByteSource] = (), force: bool = False, sync: bool = True
+    ) -> None:
+        self._sources = [
+            (source.identity.device, source.identity.inode)
+            for source in sources
+            if isinstance(source, FileSource)
+        ]
+        self._force = force
+        self._sync = sync
+        self._run = new_id()
+        self._growing: List[Growing] = []
+        self._named: List[_Named] = []
+        self._context = contextlib.ExitStack()
+
+    def check(self, sizes: Mapping[str, int]) -> None:
+        """Look whether files can be written, before any of them is; nothing is changed.
+
+        Args:
+            sizes: path to bytes, of all files that will be created.
+
+        Raises:
+            OutputError: a path is taken, of another kind than a file, or one of the sources;
+                a folder is missing; there is not enough room.
+            UsageError: a path is ``-`` or empty.
+        """
+        room: dict[str, int] = {}
+        for path, nbytes in sizes.items():
+            self._check_path(path)
+            folder = _folder(path)
+            room[folder] = room.get(folder, 0) + nbytes
+        devices: dict[int, tuple[str, int]] = {}
+        for folder, nbytes in room.items():
+            device = _device(folder)
+            devices[device] = folder, nbytes + devices.get(device, ("", 0))[1]
+        for folder, nbytes in devices.values():
+            _check_room(folder, nbytes)
+
+    def create(self, path: str, nbytes: int) -> Growing:
+        """Create the file that will be ``path``, of ``nbytes`` zeros that take no room yet.
+
+        What killed runs left in its folder is removed first.
+
+        Raises:
+            OutputError, UsageError: as for :meth:`check`.
+        """
+        self._check_path(path)
+        clean(_folder(path))
+        file = create(path, self._run)
+        self._growing.append(file)
+        try:
+            os.ftruncate(file.fd, nbytes)
+        except OSError as error:
+            raise unwritable(error, path=path) from error
+        return file
+
+    def publish(self, stale: Iterable[str] = ()) -> tuple[str, ...]:
+        """Give all files their names, in the order of their creation, or none of them.
+
+        Args:
+            stale: files of an earlier result to remove when that is done. What is a source,
+                or is no plain file, stays.
+
+        Returns:
+            Those of ``stale`` that are still there.
+
+        Raises:
+            OutputError: an I/O error, or a name that was taken meanwhile. Everything is then
+                as it was before.
+        """
+        try:
+            for file in self._growing:
+                self._sync_file(file)
+            for file in self._growing:
+                self._name(file)
+            self._sync_folders()
+        except BaseException:
+            self._undo()
+            raise
+        named, self._named = self._named, []
+        published = {os.path.abspath(file.path) for file in self._growing}  # noqa: PTH100 (links)
+        for one in named:
+            if one.old is not None:
+                remove(one.old)
+        self._discard()
+        return tuple(
+            path
+            for path in stale
+            if os.path.abspath(path) not in published and not self._remove_stale(path)  # noqa: PTH100
+        )
+
+    def __enter__(self) -> Destination:
+        self._context.enter_context(terminable())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._undo()
+            self._discard()
+        finally:
+            self._context.close()
+
+    # --- before ----------------------------------------------------------------------------
+
+    def _check_path(self, path: str) -> None:
+        if path in ("", "-"):
+            raise UsageError(
+                "a checkpoint cannot be written to a pipe: the proof needs a file",
+                fix="Name a file.",
+            )
+        temporary_path(path, self._run, "tmp")
+        try:
+            status = os.lstat(path)
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            reason = error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))
+            raise unwritable(reason, path=path) from error
+        if self._is_source(path):
+            raise OutputError(
+                "the destination is the source",
+                rules.DESTINATION_SOURCE,
+                path=path,
+                fix="Name another file with -o.",
+            )
+        if not stat.S_ISREG(status.st_mode):
+            raise OutputError(
+                "a symbolic link stands there"
+                if stat.S_ISLNK(status.st_mode)
+                else "something stands there that is no regular file",
+                rules.DESTINATION_KIND,
+                path=path,
+                fix="Name the file itself, or another one.",
+            )
+        if not self._force:
+            raise _exists(path)
+
+    def _is_source(self, path: str) -> bool:
+        try:
+            status = os.stat(path)  # noqa: PTH116 (through links, whatever their kind)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) in self._sources
+
+    # --- giving names ----------------------------------------------------------------------
+
+    def _sync_file(self, file: Growing) -> None:
+        if not self._sync:
+            return
+        try:
+            os.fsync(file.fd)
+        except OSError as error:
+            raise unwritable(error, "be synced", path=file.path) from error
+
+    def _sync_folders(self) -> None:
+        if not self._sync or os.name == "nt":  # Windows cannot open folders
+            return
+        for folder in sorted({_folder(file.path) for file in self._growing}):
+            try:
+                fd = os.open(folder, os.O_RDONLY)
+                try:
+                    os.fsync(fd)
+                finally:
+                    os.close(fd)
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # some network file systems cannot
+                    raise unwritable(error, "be synced", path=folder) from error
+
+    def _name(self, file: Growing) -> None:
+        try:
+            if self._force:
+                # Recorded first: what is not done yet, undoing it passes over.
+                old = temporary_path(file.path, self._run, "old")
+                self._named.append(_Named(file, old))
+                _keep(file.path, old)
+                os.replace(file.temporary, file.path)  # noqa: PTH105
+            else:
+                self._named.append(_Named(file, None))
+                _claim(file)
+        except FileExistsError as error:
+            raise _exists(file.path) from error
+        except OSError as error:
+            raise unwritable(error, "get its name", path=file.path) from error
+
+    # --- after -----------------------------------------------------------------------------
+
+    def _undo(self) -> None:
+        """Take back every name that was given, the last one first."""
+        while self._named:
+            file, old = self._named.pop()
+            if old is not None and os.path.lexists(old):
+                try:
+                    os.replace(old, file.path)  # noqa: PTH105
+                except OSError:
+                    continue  # it stays under its other name, which the next run puts back
+                remove(old)  # of two names of one file, replacing one by the other keeps both
+            elif _is_file(file.path, file.fd):
+                remove(file.path)
+
+    def _discard(self) -> None:
+        """Close the files and remove their temporary names."""
+        while self._growing:
+            file = self._growing.pop()
+            if _is_file(file.temporary, file.fd):
+                remove(file.temporary)
+            os.close(file.fd)
+
+    def _remove_stale(self, path: str) -> bool:
+        try:
+            plain = stat.S_ISREG(os.lstat(path).st_mode)
+        except OSError:
+            return True
+        if not plain or self._is_source(path):
+            return False
+        remove(path)
+        return not os.path.lexists(path)
+
+
+def _keep(path: str, old: str) -> None:
+    """Give what stands at ``path`` a second name, if anything stands there."""
+    try:
+        os.link(path, old)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.replace(path, old)  # noqa: PTH105
+
+
+def _claim(file: Growing) -> None:
+    """Give a file its name unless it is taken: of two that try at once, one fails."""
+    try:
+        os.link(file.temporary, file.path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _claim_without_links(file)
+
+
+def _claim_without_links(file: Growing) -> None:
+    os.close(os.open(file.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    try:
+        os.replace(file.temporary, file.path)  # noqa: PTH105
+    except BaseException:
+        remove(file.path)
+        raise
+
+
+def _is_file(path: str, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(fd))
+    except OSError:
+        return False
+
+
+def _folder(path: str) -> str:
+    return os.path.dirname(path) or os.curdir  # noqa: PTH120 (keeps the caller's spelling)
+
+
+def _device(folder: str) -> int:
+    try:
+        status = os.stat(folder)  # noqa: PTH116
+    except OSError as error:
+        raise unwritable(error, path=folder) from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise OutputError("it is no folder", rules.UNWRITABLE, path=folder)
+    return status.st_dev
+
+
+def _check_room(folder: str, nbytes: int) -> None:
+    if not hasattr(os, "statvfs"):
+        return
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return  # nothing is known; writing will tell
+    room = status.f_bavail * status.f_frsize
+    # some network and overlay file systems tell nothing, which reads as no blocks at all
+    if status.f_blocks and room < nbytes + SLACK:
+        raise OutputError(
+            "there is not enough room on the disk",
+            rules.NO_SPACE,
+            path=folder,
+            expected=f"{sized(nbytes + SLACK)} ({nbytes:,} bytes and some slack)",
+            found=sized(room),
+            fix="Make room, or write to another disk.",
+        )
+
+
+def _exists(path: str) -> OutputError:
+    return OutputError(
+        "the destination exists",
+        rules.DESTINATION_EXISTS,
+        path=path,
+        fix="Use --force to replace it, or name another with -o.",
+    )

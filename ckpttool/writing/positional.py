@@ -1,0 +1,143 @@
+"""Writing and reading back at a position, from any thread, and copying inside the system."""
+
+from __future__ import annotations
+
+import errno
+import os
+from threading import Lock
+from typing import Callable, List
+
+from ckpttool import rules
+from ckpttool.errors import OutputError
+
+# What says that this way of copying will not do for these two files, now or later.
+_NOT_THIS_WAY = frozenset(
+    getattr(errno, name, -1)
+    for name in ("EXDEV", "ENOSYS", "EINVAL", "EOPNOTSUPP", "ENOTSUP", "EPERM", "EBADF", "ETXTBSY")
+)
+
+# (source, destination, length, offset in the source, offset in the destination) -> bytes copied
+_Way = Callable[[int, int, int, int, int], int]
+
+_seek_lock = Lock()
+
+
+def write_at(fd: int, data: memoryview, offset: int) -> None:
+    """Write all of ``data`` at ``offset``.
+
+    Raises:
+        OutputError: no room, an I/O error, or whatever else the system says.
+    """
+    done = 0
+    try:
+        while done < len(data):
+            done += _write_some(fd, data[done:], offset + done)
+    except OSError as error:
+        raise unwritable(error, offset=offset + done) from error
+
+
+def read_back(fd: int, buffer: memoryview, offset: int) -> None:
+    """Fill ``buffer`` with what was written at ``offset``.
+
+    Raises:
+        OutputError: it cannot be read, or the file is shorter.
+    """
+    done = 0
+    try:
+        while done < len(buffer):
+            got = _read_some(fd, buffer[done:], offset + done)
+            if got == 0:
+                raise OutputError(
+                    "what was written is not there", rules.NOT_AS_WRITTEN, offset=offset + done
+                )
+            done += got
+    except OSError as error:
+        raise unwritable(error, "be read back", offset=offset + done) from error
+
+
+def unwritable(
+    error: OSError, what: str = "be written", *, path: str | None = None, offset: int | None = None
+) -> OutputError:
+    """Return the error for what the system said about a destination."""
+    full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+    return OutputError(
+        f"cannot {what}: {error.strerror or error}",
+        rules.NO_SPACE if full else rules.UNWRITABLE,
+        path=path,
+        offset=offset,
+        fix="Make room on the disk, or write to another." if full else None,
+    )
+
+
+class SystemCopy:
+    """Copies between files without a detour through this process, where the system can.
+
+    A way that does not work for these files is not tried again. Trouble that may be on either
+    side is not reported from here: whoever then reads and writes finds out on which.
+    """
+
+    def __init__(self, destination: int) -> None:
+        self._destination = destination
+        self._ways: List[_Way] = []
+        if hasattr(os, "copy_file_range"):
+            self._ways.append(_copy_file_range)
+        if hasattr(os, "sendfile"):
+            self._ways.append(_sendfile)
+
+    def copy(self, source: int, offset: int, length: int, to: int) -> bool:
+        """Copy ``length`` bytes from ``offset`` to position ``to``; whether all were copied."""
+        for way in list(self._ways):
+            try:
+                return self._whole(way, source, offset, length, to)
+            except OSError as error:
+                if error.errno not in _NOT_THIS_WAY:
+                    return False
+                if way in self._ways:  # another thread may have found out too
+                    self._ways.remove(way)
+        return False
+
+    def _whole(self, way: _Way, source: int, offset: int, length: int, to: int) -> bool:
+        done = 0
+        while done < length:
+            got = way(source, self._destination, length - done, offset + done, to + done)
+            if got == 0:
+                return False
+            done += got
+        return True
+
+
+def _copy_file_range(source: int, destination: int, length: int, offset: int, to: int) -> int:
+    return os.copy_file_range(source, destination, length, offset, to)
+
+
+def _sendfile(source: int, destination: int, length: int, offset: int, to: int) -> int:
+    # It writes where the descriptor stands, so it needs one that no other thread moves.
+    own = os.open(f"/proc/self/fd/{destination}", os.O_WRONLY)
+    try:
+        os.lseek(own, to, os.SEEK_SET)
+        return os.sendfile(own, source, offset, length)
+    finally:
+        os.close(own)
+
+
+if hasattr(os, "pwrite") and hasattr(os, "preadv"):
+
+    def _write_some(fd: int, data: memoryview, offset: int) -> int:
+        return os.pwrite(fd, data, offset)
+
+    def _read_some(fd: int, buffer: memoryview, offset: int) -> int:
+        return os.preadv(fd, [buffer], offset)
+
+else:  # Windows has neither: seek and write under one lock
+
+    def _write_some(fd: int, data: memoryview, offset: int) -> int:
+        with _seek_lock:
+            os.lseek(fd, offset, os.SEEK_SET)
+            return os.write(fd, data)
+
+    def _read_some(fd: int, buffer: memoryview, offset: int) -> int:
+        with _seek_lock:
+            os.lseek(fd, offset, os.SEEK_SET)
+            data = os.read(fd, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)

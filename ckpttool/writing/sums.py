@@ -1,0 +1,74 @@
+"""The CRC-32 sums that a source carries, compared on the way with the bytes that are copied."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Iterable, Iterator, Mapping, Sequence
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError
+from ckpttool.tensors import Checksum, Extent
+from ckpttool.writing.pieces import Piece, Slot
+
+
+def apart(slots: Sequence[Slot], checksums: Sequence[Checksum]) -> list[Extent]:
+    """Return what must be summed apart: bytes that tensors lie in and that none is a copy of."""
+    on_the_way = {_copied_extent(slot.piece) for slot in slots}
+    places = sorted((id(one.source), one.offset) for one in extents(slots))
+    return [
+        checksum.extent
+        for checksum in checksums
+        if checksum.extent not in on_the_way and _is_touched(checksum.extent, places)
+    ]
+
+
+def compare(
+    slots: Sequence[Slot],
+    checksums: Sequence[Checksum],
+    copied: Mapping[str, int],
+    summed: Mapping[Extent, int],
+) -> None:
+    """Raise MalformedError for the first sum that the bytes do not have.
+
+    Args:
+        slots: what was copied.
+        checksums: as stored; those of bytes that nobody read are passed over.
+        copied: CRC-32 by name of the piece.
+        summed: CRC-32 of the extents that :func:`apart` asked for.
+    """
+    found = dict(summed)
+    for slot in slots:
+        extent = _copied_extent(slot.piece)
+        if extent is not None:
+            found[extent] = copied[slot.piece.name]
+    for member, extent, crc32 in checksums:
+        if found.get(extent, crc32) != crc32:
+            raise MalformedError(
+                "the bytes do not match their checksum",
+                rules.CHECKSUM,
+                path=extent.source.name,
+                member=member,
+                expected=f"{crc32:08x}",
+                found=f"{found[extent]:08x}",
+                fix="The file is damaged: download or copy it again.",
+            )
+
+
+def extents(slots: Iterable[Slot]) -> Iterator[Extent]:
+    """Iterate over all bytes that the slots are filled from."""
+    return (extent for slot in slots for extent in slot.piece.info.extents if extent.length)
+
+
+def _copied_extent(piece: Piece) -> Extent | None:
+    """Return the extent that the piece is a plain copy of, if it is one."""
+    info = piece.info
+    if piece.cast or info.big_endian or info.strides is not None or len(info.extents) != 1:
+        return None
+    return info.extents[0]
+
+
+def _is_touched(extent: Extent, places: Sequence[tuple[int, int]]) -> bool:
+    """Whether any of the sorted (source, offset) lies in the extent."""
+    source, begin = id(extent.source), extent.offset
+    place = bisect_left(places, (source, begin))
+    return place < len(places) and places[place] < (source, begin + extent.length)
