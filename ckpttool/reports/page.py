@@ -15,10 +15,12 @@ from rich.text import Text
 if TYPE_CHECKING:
     from typing import Mapping
 
-#: What a sign is where the encoding has no such character.
-_ASCII = {"\u2713": "+", "\u2717": "x", "\u00b7": "-"}
 #: What is right, wrong, and merely told.
-GOOD, BAD, TOLD = _ASCII
+GOOD, BAD, TOLD = "\u2713\u2717\u00b7"
+#: Shades, from light to full.
+SHADES = "\u2591\u2592\u2593\u2588"
+#: What a sign is where the encoding has no such character.
+_ASCII: dict[str, str] = dict(zip((GOOD, BAD, TOLD, *SHADES), "+x-:oO#"))
 DOUBTFUL = "!"
 
 # Narrower than this, there is no room for a column of labels ...

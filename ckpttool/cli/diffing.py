@@ -1,0 +1,200 @@
+"""``ckpttool diff``, and the two commands that git calls: ``git-diff`` and ``textconv``."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from ckpttool.cli.output import emit
+from ckpttool.cli.program import debug_option
+from ckpttool.cli.progress import progress_bar
+from ckpttool.errors import UsageError
+
+if TYPE_CHECKING:
+    from ckpttool.compared import Comparison
+
+#: Below the help of these commands: their exit codes are those of diff, not of verify.
+DIFF_EXIT_CODES = (
+    "Exit codes: 0 same, 1 different, 2 trouble (a file that cannot be read or trusted, or wrong "
+    "usage), 3 internal error, 130 interrupted."
+)
+GIT_EXIT_CODES = "Exit codes: 0 shown, 2 trouble, 3 internal error, 130 interrupted."
+
+# What git names where a file is not there on one side.
+_NOWHERE = ("/dev/null", "nul")
+
+
+@click.command(epilog=DIFF_EXIT_CODES)
+@click.argument("left", type=click.Path())
+@click.argument("right", type=click.Path())
+@click.option(
+    "--atol",
+    type=click.FloatRange(min=0),
+    metavar="X",
+    help="Overlook absolute differences of up to X.",
+)
+@click.option(
+    "--rtol",
+    type=click.FloatRange(min=0),
+    metavar="X",
+    help="Overlook differences of up to X times the larger number; adds to --atol.",
+)
+@click.option(
+    "--max-ulp",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Overlook tensors whose elements are at most N numbers of their type apart.",
+)
+@click.option(
+    "--exact",
+    is_flag=True,
+    help="Overlook nothing: equal bytes only. The default; not with a tolerance.",
+)
+@click.option("--equal-nan", is_flag=True, help="Take one NaN for another, whatever its bits.")
+@click.option(
+    "--include",
+    multiple=True,
+    metavar="GLOB",
+    help="Compare only names like this: tensors, and what lies beside them. May be repeated.",
+)
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="GLOB",
+    help="Leave out names like this, 'optimizer*' say. May be repeated.",
+)
+@click.option(
+    "--sort",
+    type=click.Choice(["name", "change", "size"]),
+    default="change",
+    show_default=True,
+    help="What to list first.",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Tensors to list of each class; 10 by default, all with --stat. The rest is counted.",
+)
+@click.option("--stat", is_flag=True, help="One line a tensor.")
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to report.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Threads that read. By default one a processor.",
+)
+@debug_option
+def diff(
+    left: str,
+    right: str,
+    exact: bool,
+    sort: str,
+    top: int | None,
+    stat: bool,
+    format_name: str,
+    **options: Any,
+) -> int:
+    """Say what differs between two checkpoints, how much, and where.
+
+    Files of any two formats. By default tensors are the same if their bytes are; with a
+    tolerance, if |a - b| <= atol + rtol * max(|a|, |b|) for all of their elements.
+    """
+    from ckpttool.diff import DiffOptions, diff_files
+
+    chosen = DiffOptions(**options)
+    if exact and str(chosen):
+        raise UsageError("--exact overlooks nothing", found=str(chosen), fix="Choose one of them.")
+    with progress_bar(right) as bar:
+        comparison = diff_files((left, right), chosen, bar)
+    emit(partial(_write, comparison, format_name, sort=sort, top=top, stat=stat))
+    return comparison.exit_code
+
+
+def _write(comparison: Comparison, format_name: str, stream: TextIO, **view: Any) -> None:
+    if format_name == "json":
+        from ckpttool.reports.diff_json import write_comparison_json
+
+        write_comparison_json(comparison, stream)
+    else:
+        from ckpttool.reports.diff_text import DiffView, write_comparison
+
+        write_comparison(comparison, stream, DiffView(**view))
+
+
+@click.command(epilog=GIT_EXIT_CODES)
+@click.argument("path", type=click.Path())
+@debug_option
+def textconv(path: str) -> int:
+    """Write a checkpoint as text that git can compare line by line.
+
+    One line a tensor: name, dtype, shape, digest, and the smallest, largest and root mean
+    square value. Configure it with: git config diff.ckpttool.textconv "ckpttool textconv"
+    """
+    from ckpttool.textual import lines_of
+
+    lines = lines_of(path)
+
+    def write(stream: TextIO) -> None:
+        stream.writelines(f"{line}\n" for line in lines)
+
+    emit(write)
+    return 0
+
+
+@click.command("git-diff", epilog=GIT_EXIT_CODES)
+@click.argument("arguments", nargs=-1, metavar="PATH [OLD HEX MODE NEW HEX MODE [TO INFO]]")
+@debug_option
+def git_diff(arguments: tuple[str, ...]) -> int:
+    """Show a comparison as git's external diff driver.
+
+    Configure it with: git config diff.ckpttool.command "ckpttool git-diff"
+    """
+    from ckpttool.diff import DiffOptions, diff_files
+
+    if len(arguments) == 1:
+        emit(lambda stream: _line(stream, f"ckpttool: {arguments[0]} is not merged"))
+        return 0
+    if len(arguments) not in (7, 9):
+        raise UsageError("git gives 1, 7 or 9 arguments", found=len(arguments))
+    path, old, new = arguments[0], arguments[1], arguments[4]
+    if old in _NOWHERE or new in _NOWHERE:
+        return _one_sided(path, old, new)
+    comparison = diff_files((old, new), DiffOptions())
+    target = arguments[7] if len(arguments) == 9 else path
+    comparison = comparison._replace(
+        left=comparison.left._replace(path=f"a/{path}"),
+        right=comparison.right._replace(path=f"b/{target}"),
+    )
+    emit(partial(_write, comparison, "text"))
+    # git takes any other code for a driver that died, and shows no further file
+    return 0
+
+
+def _one_sided(path: str, old: str, new: str) -> int:
+    from ckpttool.textual import lines_of
+
+    sign, word, file = ("+", "new", new) if old in _NOWHERE else ("-", "deleted", old)
+    lines = lines_of(file)
+
+    def write(stream: TextIO) -> None:
+        _line(stream, f"ckpttool: {word} checkpoint {path}")
+        stream.writelines(f"{sign}{line}\n" for line in lines)
+
+    emit(write)
+    return 0
+
+
+def _line(stream: TextIO, line: str) -> None:
+    from ckpttool.text import printable
+
+    stream.write(f"{printable(line)}\n")

@@ -1,0 +1,69 @@
+"""Rounding to another element type, as a cast does it: to nearest, ties to even."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ckpttool.tensors import DType
+
+
+class _Grid(NamedTuple):
+    """The finite numbers of a narrow float.
+
+    Attributes:
+        mantissa: explicit mantissa bits.
+        lowest: exponent of the smallest normal number.
+        largest: the largest finite number.
+        beyond: what a number that rounds to more becomes.
+    """
+
+    mantissa: int
+    lowest: int
+    largest: float
+    beyond: float
+
+
+_INF, _NAN = float("inf"), float("nan")
+# IEEE 754-2008; bfloat16 is the upper half of a float32; the 8-bit types as in elements.py.
+_GRIDS = {
+    "float32": _Grid(23, -126, (2 - 2.0**-23) * 2.0**127, _INF),
+    "float16": _Grid(10, -14, 65504.0, _INF),
+    "bfloat16": _Grid(7, -126, (2 - 2.0**-7) * 2.0**127, _INF),
+    "float8_e5m2": _Grid(2, -14, 57344.0, _INF),
+    "float8_e4m3fn": _Grid(3, -6, 448.0, _NAN),
+    "float8_e5m2fnuz": _Grid(2, -15, 57344.0, _NAN),
+    "float8_e4m3fnuz": _Grid(3, -7, 240.0, _NAN),
+}
+_NUMPY = {"float64": np.float64, "float32": np.float32, "float16": np.float16}
+
+
+def rounded(values: NDArray[Any], dtype: DType) -> NDArray[Any] | None:
+    """Return float64 or complex128 ``values`` rounded to a floating type, widened again.
+
+    ``None`` for types to which nothing is rounded here.
+    """
+    if dtype.kind == "complex":
+        wide = values.astype(np.complex128)
+        return wide if dtype.bits == 128 else wide.astype(np.complex64).astype(np.complex128)
+    if values.dtype.kind == "c":
+        return None
+    native = _NUMPY.get(dtype.name)
+    if native is not None:
+        return values.astype(native).astype(np.float64)
+    grid = _GRIDS.get(dtype.name)
+    return None if grid is None else _on_grid(values, grid)
+
+
+def _on_grid(values: NDArray[Any], grid: _Grid) -> NDArray[Any]:
+    """Round in float64, where scaling by powers of two and ``rint`` are exact."""
+    _, exponents = np.frexp(values)  # a number is below 2 ** exponent
+    spacing = np.maximum(exponents - 1, grid.lowest) - grid.mantissa
+    result: NDArray[Any] = np.ldexp(np.rint(np.ldexp(values, -spacing)), spacing)
+    too_large = np.abs(result) > grid.largest
+    result[too_large] = np.copysign(grid.beyond, result[too_large])
+    return result

@@ -1,0 +1,241 @@
+"""The careful way, for every element type: floats and complex numbers in float64, integers exactly.
+
+Differences of integers are formed without overflow: in unsigned 64-bit arithmetic, which holds
+them all, or where uint64 meets a negative number, in Python's own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ckpttool.comparison.casts import rounded
+from ckpttool.comparison.places import most_ulps
+from ckpttool.comparison.products import dot, norm
+from ckpttool.comparison.tally import Number, Peak, larger_peak
+from ckpttool.elements import numbers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ckpttool.comparison.tally import Tally
+    from ckpttool.tensors import DType
+
+#: Pairs in a block: each copy in float64 is as large as one of the quick way's.
+BLOCK = 1 << 17
+
+#: Kinds of element types that are compared as integers.
+INTEGERS = ("int", "uint", "bool")
+# Below this, a float64 stands for one integer only.
+_EXACT = 1 << 53
+
+
+class Tolerance(NamedTuple):
+    """What may differ and still count as equal.
+
+    A pair is equal if ``|a - b| <= absolute + relative * max(|a|, |b|)``: the rule of
+    ``numpy.allclose`` with the larger number for the second, so that the sides can be exchanged.
+    """
+
+    absolute: float = 0.0
+    relative: float = 0.0
+    equal_nan: bool = False
+
+
+class _Block(NamedTuple):
+    """Pairs as numbers.
+
+    Attributes:
+        left, right: float64 or complex128.
+        integers: both sides exactly, in one type; ``None`` unless both hold integers.
+        differs: which pairs differ.
+        finite: which pairs are of two finite numbers; ``None`` for all of them.
+        first: index of the first pair in the tensor.
+    """
+
+    left: NDArray[Any]
+    right: NDArray[Any]
+    integers: tuple[NDArray[Any], NDArray[Any]] | None
+    differs: NDArray[Any]
+    finite: NDArray[Any] | None
+    first: int
+
+
+def add_block(
+    tally: Tally,
+    dtypes: tuple[DType, DType],
+    raw: tuple[memoryview, memoryview],
+    first: int,
+    differs: NDArray[Any] | None,
+    tolerance: Tolerance | None,
+) -> None:
+    """Take in a block of pairs.
+
+    Args:
+        tally: what to add to.
+        dtypes: the element types; :func:`ckpttool.elements.numbers` must know both.
+        raw: the little-endian bytes of both sides.
+        first: index of the block's first pair in the tensor.
+        differs: which pairs differ in their bits; ``None`` for two types, whose values count.
+        tolerance: what to count the pairs outside of; ``None`` to count none.
+    """
+    block = _block(dtypes, raw, first, differs)
+    if tolerance is not None and tolerance.equal_nan:
+        nan = np.isnan(block.left) & np.isnan(block.right)
+        block = block._replace(differs=block.differs & ~nan)
+    tally.changed += int(np.count_nonzero(block.differs))
+    if differs is None:
+        _add_casts(tally, dtypes, block)
+    elif dtypes[0].kind not in INTEGERS:
+        ulps = most_ulps(dtypes[0], raw, block.finite)
+        if ulps is not None:
+            tally.add_ulp(ulps)
+    if block.finite is not None:
+        block = _set_aside(tally, block)
+    _add_numbers(tally, block, tolerance)
+
+
+def _block(
+    dtypes: tuple[DType, DType],
+    raw: tuple[memoryview, memoryview],
+    first: int,
+    differs: NDArray[Any] | None,
+) -> _Block:
+    sides = [_native(dtype, data) for dtype, data in zip(dtypes, raw)]
+    integers = None
+    if all(dtype.kind in INTEGERS for dtype in dtypes):
+        integers = _in_one_type(sides[0], sides[1])
+    left, right = (_wide(side) for side in sides)
+    if differs is None:
+        differs = _differ(left, right, integers)
+    finite = np.isfinite(left) & np.isfinite(right)
+    return _Block(left, right, integers, differs, None if finite.all() else finite, first)
+
+
+def _native(dtype: DType, raw: memoryview) -> NDArray[Any]:
+    found = numbers(dtype, raw)
+    assert found is not None  # noqa: S101 (the caller looked)
+    if dtype.kind == "complex":  # two parts
+        return found.view(np.complex64 if dtype.bits == 64 else np.complex128)
+    return found
+
+
+def _wide(values: NDArray[Any]) -> NDArray[Any]:
+    return values.astype(np.complex128 if values.dtype.kind == "c" else np.float64)
+
+
+def _in_one_type(left: NDArray[Any], right: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return integers in a type that holds both sides."""
+    kinds = {side.dtype.kind for side in (left, right)}
+    if not any(side.dtype == np.uint64 for side in (left, right)):
+        common: Any = np.int64
+    else:
+        common = np.uint64 if kinds == {"u"} else object
+    return left.astype(common), right.astype(common)
+
+
+def _differ(
+    left: NDArray[Any],
+    right: NDArray[Any],
+    integers: tuple[NDArray[Any], NDArray[Any]] | None,
+) -> NDArray[Any]:
+    """Return which values of two types differ; NaN is NaN, and -0 is 0."""
+    if integers is not None:
+        unequal: NDArray[Any] = np.not_equal(*integers).astype(bool)
+        return unequal
+    differs: NDArray[Any] = left != right
+    differs &= ~(np.isnan(left) & np.isnan(right))
+    return differs
+
+
+def _add_casts(tally: Tally, dtypes: tuple[DType, DType], block: _Block) -> None:
+    if tally.widened:
+        tally.widened = not block.differs.any() and _is_exact(dtypes, block)
+    if tally.rounds_left:
+        tally.rounds_left = _rounds(block.right, block.left, dtypes[0])
+    if tally.rounds_right:
+        tally.rounds_right = _rounds(block.left, block.right, dtypes[1])
+
+
+def _is_exact(dtypes: tuple[DType, DType], block: _Block) -> bool:
+    """Whether equal float64 values speak for the numbers: large int64 are not float64."""
+    if block.integers is not None or not any(dtype.kind in INTEGERS for dtype in dtypes):
+        return True
+    return bool((np.abs(block.left) < _EXACT).all())
+
+
+def _rounds(values: NDArray[Any], wanted: NDArray[Any], dtype: DType) -> bool:
+    if dtype.kind not in ("float", "complex"):
+        return False
+    found = rounded(values, dtype)
+    if found is None:
+        return False
+    return bool(((found == wanted) | (np.isnan(found) & np.isnan(wanted))).all())
+
+
+def _set_aside(tally: Tally, block: _Block) -> _Block:
+    """Count the pairs that are not finite and put zeros in their places."""
+    assert block.finite is not None  # noqa: S101 (the caller looked)
+    odd = ~block.finite
+    nan_left, nan_right = np.isnan(block.left), np.isnan(block.right)
+    infinite_left, infinite_right = np.isinf(block.left), np.isinf(block.right)
+    tally.nan_left += int(np.count_nonzero(nan_left & ~nan_right))
+    tally.nan_right += int(np.count_nonzero(nan_right & ~nan_left))
+    tally.infinite_left += int(np.count_nonzero(infinite_left & ~infinite_right))
+    tally.infinite_right += int(np.count_nonzero(infinite_right & ~infinite_left))
+    tally.unlike += int(np.count_nonzero(odd & block.differs))
+    left, right = (np.where(odd, 0, side) for side in (block.left, block.right))
+    return block._replace(left=left, right=right)
+
+
+def _add_numbers(tally: Tally, block: _Block, tolerance: Tolerance | None) -> None:
+    count = len(block.left) if block.finite is None else int(np.count_nonzero(block.finite))
+    if not count:
+        return
+    tally.compared += count
+    exact = _differences(block)
+    difference = exact if exact.dtype == np.float64 else exact.astype(np.float64)
+    large = np.maximum(np.abs(block.left), np.abs(block.right))
+    relative = np.divide(difference, large, out=np.zeros_like(large), where=large > 0)
+    # the largest of integers as integers: float64 could not tell the last ones apart
+    tally.max_abs = _higher(tally.max_abs, block, exact)
+    tally.max_rel = _higher(tally.max_rel, block, relative)
+    parts = [side.view(np.float64) for side in (block.left, block.right)]
+    tally.add_norms(norm(parts[0]), norm(parts[1]), norm(_finite(difference)), dot(*parts))
+    if tolerance is not None:
+        allowed = tolerance.absolute + tolerance.relative * large
+        tally.outside += int(np.count_nonzero(difference > allowed))
+
+
+def _finite(difference: NDArray[Any]) -> NDArray[Any]:
+    # the difference of two numbers near the end of float64 may lie beyond it
+    finite: NDArray[Any] = np.minimum(difference, np.finfo(np.float64).max)
+    return finite
+
+
+def _differences(block: _Block) -> NDArray[Any]:
+    if block.integers is None:
+        distances: NDArray[Any] = np.abs(block.left - block.right)
+        return distances
+    high, low = np.maximum(*block.integers), np.minimum(*block.integers)
+    if high.dtype != object:
+        # modulo 2 ** 64, which is right for a difference that is not negative
+        high, low = high.view(np.uint64), low.view(np.uint64)
+    differences: NDArray[Any] = high - low
+    return differences
+
+
+def _higher(best: Peak | None, block: _Block, values: NDArray[Any]) -> Peak | None:
+    index = int(values.argmax())
+    value = values[index]
+    sides = block.integers or (block.left, block.right)
+    left, right = (_number(side[index]) for side in sides)
+    number = float(value) if isinstance(value, (float, np.floating)) else int(value)
+    return larger_peak(best, Peak(number, block.first + index, left, right))
+
+
+def _number(value: Any) -> Number:
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    return complex(value) if isinstance(value, complex) else float(value)

@@ -1,0 +1,126 @@
+"""Which tensors of two files are a pair: by name, by canonical name, with a prefix set aside."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Mapping, NamedTuple, Sequence
+
+from ckpttool.layouts import canonicalize
+from ckpttool.layouts.recognise import PREFIXES, strip
+
+if TYPE_CHECKING:
+    from ckpttool.tensors import TensorInfo
+
+
+class Named(NamedTuple):
+    """A file's tensors by the names to compare under, and each one's names in the file."""
+
+    tensors: dict[str, TensorInfo]
+    origins: dict[str, tuple[str, ...]]
+
+
+class Match(NamedTuple):
+    """Two tensors that are to be compared; ``moved`` if a prefix stands before one name."""
+
+    left: str
+    right: str
+    moved: bool = False
+
+
+class Pairing(NamedTuple):
+    """Which tensors belong together.
+
+    Attributes:
+        left, right: the tensors under the names compared.
+        matches: the pairs, in the order of the left file.
+        only_left, only_right: names without a partner, in order.
+        layouts: both conventions where they differ and canonical names are compared.
+    """
+
+    left: Named
+    right: Named
+    matches: tuple[Match, ...]
+    only_left: tuple[str, ...]
+    only_right: tuple[str, ...]
+    layouts: tuple[str, str] | None
+
+
+def pair(left: Mapping[str, TensorInfo], right: Mapping[str, TensorInfo]) -> Pairing:
+    """Pair the tensors of two files.
+
+    Where both files follow a known convention and not the same one, both are brought to the
+    canonical names, fused tensors included; the bytes stay where they are. Where only a prefix
+    (``module.``) differs, the names without it make the pairs.
+    """
+    if left.keys() != right.keys():
+        canonical = canonicalize(left), canonicalize(right)
+        layouts = canonical[0].layout, canonical[1].layout
+        if layouts[0] is not None and layouts[1] is not None and layouts[0] != layouts[1]:
+            sides = [Named(side.tensors, side.origins) for side in canonical]
+            return _paired(sides[0], sides[1], {}, (layouts[0], layouts[1]))
+    moved = _without_prefix(left, right)
+    return _paired(Named(dict(left), {}), Named(dict(right), {}), moved, None)
+
+
+def _without_prefix(
+    left: Mapping[str, TensorInfo], right: Mapping[str, TensorInfo]
+) -> dict[str, str]:
+    """Return left name -> right name of leftovers that differ in what wrappers put before them.
+
+    Only where there is no choice: two names that become one stay apart.
+    """
+    bare: dict[str, tuple[list[str], list[str]]] = {}
+    for side, (here, there) in enumerate(((left, right), (right, left))):
+        for name in here:
+            if name not in there:
+                bare.setdefault(_bare(name), ([], []))[side].append(name)
+    return {
+        lefts[0]: rights[0] for lefts, rights in bare.values() if len(lefts) == len(rights) == 1
+    }
+
+
+def _bare(name: str) -> str:
+    found = True
+    while found:
+        found = False
+        for prefix in PREFIXES:
+            if name.startswith(prefix):
+                name, found = strip(name, prefix), True
+    return name
+
+
+def _paired(
+    left: Named,
+    right: Named,
+    moved: Mapping[str, str],
+    layouts: tuple[str, str] | None,
+) -> Pairing:
+    matches = []
+    for name in left.tensors:
+        other = moved.get(name, name)
+        if other in right.tensors:
+            matches.append(Match(name, other, name in moved))
+    taken = [{match[side] for match in matches} for side in (0, 1)]
+    only = [
+        tuple(name for name in named.tensors if name not in seen)
+        for named, seen in zip((left, right), taken)
+    ]
+    return Pairing(left, right, tuple(matches), only[0], only[1], layouts)
+
+
+class Filter(NamedTuple):
+    """Which names are compared: what ``include`` matches (all without it), less ``exclude``.
+
+    Patterns are those of a shell; ``*`` runs over dots.
+    """
+
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+
+    def wants(self, *names: str) -> bool:
+        """Whether something that goes by these names is compared."""
+        return (not self.include or _any(names, self.include)) and not _any(names, self.exclude)
+
+
+def _any(names: Sequence[str], patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)

@@ -1,0 +1,58 @@
+"""Tensors that are under another name on the other side: found by digest, one to one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Mapping
+
+from ckpttool.comparison.reading import SideError
+from ckpttool.errors import CkpttoolError
+from ckpttool.values import start_values
+
+if TYPE_CHECKING:
+    from ckpttool.tensors import TensorInfo
+
+_Key = object
+
+
+def renamed(
+    left: Mapping[str, TensorInfo], right: Mapping[str, TensorInfo], workers: int | None
+) -> dict[str, str]:
+    """Return left name -> right name of tensors with the same type, shape and elements.
+
+    Only what could have a partner is read. Where several hold the same, they are paired in the
+    order of their names.
+
+    Raises:
+        SideError: a file could not be read.
+    """
+    kinds = [{_kind(info) for info in side.values() if info.nbytes} for side in (left, right)]
+    shared = kinds[0] & kinds[1]
+    if not shared:
+        return {}
+    groups: list[dict[_Key, list[str]]] = []
+    for number, side in enumerate((left, right)):
+        chosen = {name: info for name, info in side.items() if _kind(info) in shared}
+        groups.append(_by_content(number, chosen, workers))
+    return {
+        name: other
+        for key, names in groups[0].items()
+        for name, other in zip(sorted(names), sorted(groups[1].get(key, ())))
+    }
+
+
+def _kind(info: TensorInfo) -> tuple[str, tuple[int, ...]]:
+    return info.dtype.name, info.shape
+
+
+def _by_content(
+    side: int, tensors: Mapping[str, TensorInfo], workers: int | None
+) -> dict[_Key, list[str]]:
+    try:
+        with start_values(tensors, (), workers=workers) as run:
+            values = run.result().tensors
+    except CkpttoolError as error:
+        raise SideError(side, error) from error
+    found: dict[_Key, list[str]] = {}
+    for name, value in values.items():
+        found.setdefault((_kind(tensors[name]), value.digest), []).append(name)
+    return found

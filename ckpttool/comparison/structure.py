@@ -1,0 +1,55 @@
+"""What two files are as a whole: container, wrapper, layout, tied tensors, metadata."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterator
+
+from ckpttool.compared import Fact
+from ckpttool.conversion.selecting import tied_names
+from ckpttool.conversion.sharing import find_sharing
+
+if TYPE_CHECKING:
+    from ckpttool.tensors import Checkpoint
+
+_NONE = "none"
+# Names of tied tensors that are listed, before a count stands for the rest.
+_SHOWN = 8
+
+
+def structure_of(
+    left: Checkpoint, right: Checkpoint, layouts: tuple[str, str] | None
+) -> tuple[Fact, ...]:
+    """Return the properties that the two do not share, ``layouts`` if those differ."""
+    facts = [
+        Fact("container", left.format, right.format),
+        Fact("wrapper", left.wrapper or _NONE, right.wrapper or _NONE),
+        Fact("tied", _tied(left), _tied(right)),
+        *_metadata(left, right),
+    ]
+    if layouts is not None:
+        facts.append(Fact("layout", *layouts))
+    return tuple(fact for fact in facts if fact.left != fact.right)
+
+
+def _tied(checkpoint: Checkpoint) -> str:
+    tied = {
+        **find_sharing(checkpoint.tensors).tied,
+        **tied_names(checkpoint.tensors, checkpoint.metadata),
+    }
+    told = [f"{name} = {kept}" for name, kept in sorted(tied.items())]
+    if len(told) > _SHOWN:
+        told[_SHOWN:] = [f"and {len(told) - _SHOWN:,} more"]
+    return ", ".join(told) or _NONE
+
+
+def _metadata(left: Checkpoint, right: Checkpoint) -> Iterator[Fact]:
+    sides = [
+        {
+            key: value
+            for key, value in side.metadata.items()
+            if key not in tied_names(side.tensors, side.metadata)
+        }
+        for side in (left, right)
+    ]
+    for key in sorted({**sides[0], **sides[1]}):
+        yield Fact(f"metadata {key}", *(side.get(key, _NONE) for side in sides))

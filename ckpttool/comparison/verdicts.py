@@ -1,0 +1,102 @@
+"""From what was counted of a pair to its class, and to the numbers that a report shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Sequence
+
+from ckpttool.compared import Change, Kind, Largest
+
+if TYPE_CHECKING:
+    from ckpttool.comparison.reading import Pair
+    from ckpttool.comparison.tally import Peak, Tally
+
+
+class Limits(NamedTuple):
+    """What still counts as the same; ``None`` where nothing was allowed.
+
+    Attributes:
+        max_ulp: distance in numbers of the type.
+        tolerated: whether differences were held against a tolerance.
+    """
+
+    max_ulp: int | None = None
+    tolerated: bool = False
+
+
+class Judged(NamedTuple):
+    """A pair's class, whether it counts as the same, and what to say about it."""
+
+    kind: Kind
+    same: bool
+    note: str | None = None
+
+
+def judge(pair: Pair, tally: Tally, limits: Limits) -> Judged:
+    """Return the class of a pair of one shape."""
+    within = limits.tolerated and not (tally.outside or tally.unlike)
+    if pair.left.dtype != pair.right.dtype:
+        cast = _cast(pair, tally)
+        if cast is not None:
+            return Judged(Kind.CAST, within, cast)
+        return Judged(Kind.WITHIN_TOLERANCE if within else Kind.DTYPE, within)
+    if tally.identical:
+        return Judged(Kind.IDENTICAL, True)
+    near = None not in (limits.max_ulp, tally.max_ulp) and not tally.unlike
+    if near and (tally.max_ulp or 0) <= (limits.max_ulp or 0):
+        return Judged(Kind.WITHIN_ULP, True)
+    return Judged(Kind.WITHIN_TOLERANCE if within else Kind.CHANGED, within)
+
+
+def _cast(pair: Pair, tally: Tally) -> str | None:
+    """Say which cast makes the two equal, the exact one first, then the one that loses more."""
+    left, right = pair.left.dtype, pair.right.dtype
+    if tally.widened:
+        wide, narrow = sorted((left, right), key=lambda dtype: (-dtype.bits, dtype.name))
+        return f"exact widening: all values of the {wide.name} are those of the {narrow.name}"
+    casts = [
+        (target, source)
+        for rounds, target, source in (
+            (tally.rounds_left, left, right),
+            (tally.rounds_right, right, left),
+        )
+        if rounds
+    ]
+    if not casts:
+        return None
+    target, source = min(casts, key=lambda cast: (cast[0].bits, cast[0].name))
+    return f"rounding: the {target.name} is the {source.name} rounded to nearest"
+
+
+def change_of(tally: Tally, shape: Sequence[int], limits: Limits) -> Change | None:
+    """Return the numbers; ``None`` if no element differs."""
+    if not (tally.changed or tally.outside):
+        return None
+    rms = tally.rms
+    larger = max(tally.norm_left, tally.norm_right)
+    return Change(
+        tally.elements,
+        tally.changed,
+        tally.outside + tally.unlike if limits.tolerated else None,
+        _largest(tally.max_abs, shape),
+        _largest(tally.max_rel, shape),
+        rms,
+        tally.norm_difference / larger if rms is not None and 0 < larger < float("inf") else None,
+        tally.cosine,
+        tally.norm_change,
+        tally.max_ulp,
+        tally.nan_left,
+        tally.nan_right,
+        tally.infinite_left,
+        tally.infinite_right,
+    )
+
+
+def _largest(peak: Peak | None, shape: Sequence[int]) -> Largest | None:
+    if peak is None:
+        return None
+    index: list[int] = []
+    rest = peak.place
+    for length in reversed(shape):
+        rest, place = divmod(rest, length)
+        index.append(place)
+    return Largest(peak.value, tuple(reversed(index)), peak.left, peak.right)

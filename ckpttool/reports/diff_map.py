@@ -1,0 +1,221 @@
+"""A map of a model: roles by blocks, one sign a cell, in which the eye finds what moved."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Tuple
+
+from rich.text import Text
+
+from ckpttool.compared import Kind
+from ckpttool.reports.page import SHADES, styled
+from ckpttool.text import count, printable
+
+if TYPE_CHECKING:
+    from ckpttool.compared import TensorDiff
+    from ckpttool.reports.page import Page
+
+# What is drawn at most; beyond it a count stands.
+_MOST_GROUPS = 8
+_MOST_ROLES = 16
+_MOST_BLOCKS = 400
+_MOST_OTHERS = 24
+# Columns of a role's name.
+_LONGEST_ROLE = 16
+
+_BLOCK = re.compile(r"(.+?)\.(0|[1-9][0-9]{0,5})\.(.+)")
+_LEAF = re.compile(r"[._](weight|bias)")
+_SIDES = {"blocks": "encoder", "decoder_blocks": "decoder"}
+# A block's modules by what they do, in the spellings of all layouts.
+_ROLES = {
+    "norms": "norm1 norm2 ln1 ln2 layernorm_before layernorm_after",
+    "qkv": "attn.qkv attention.attention.query attention.attention.key attention.attention.value "
+    "attention.q_proj attention.k_proj attention.v_proj attn.attn.in_proj",
+    "proj": "attn.proj attention.output.dense attention.o_proj attn.attn.out_proj",
+    "fc1": "mlp.fc1 intermediate.dense ffn.layers.0.0",
+    "fc2": "mlp.fc2 output.dense ffn.layers.1",
+}
+_ROLE_OF = {module: role for role, modules in _ROLES.items() for module in modules.split()}
+
+
+class Sign(NamedTuple):
+    """What a cell shows: a character, its colour, what it means, and how much it weighs."""
+
+    character: str
+    style: str
+    meaning: str
+    weight: int
+
+
+IDENTICAL = Sign(".", "dim", "identical", 0)
+_TOLERATED = Sign("~", "cyan", "within the tolerance", 1)
+_CAST = Sign("c", "cyan", "equal after a cast", 2)
+_MOVED = Sign("m", "cyan", "moved", 3)
+_RENAMED = Sign("r", "cyan", "renamed", 4)
+_UNKNOWN = Sign("?", "yellow", "not compared", 5)
+_LEVELS = (
+    (1e-3, Sign(SHADES[0], "green", "changed by less than 0.1 %", 6)),
+    (1e-2, Sign(SHADES[1], "yellow", "by less than 1 %", 7)),
+    (1e-1, Sign(SHADES[2], "yellow", "by less than 10 %", 8)),
+    (float("inf"), Sign(SHADES[3], "red", "by 10 % or more", 9)),
+)
+_DTYPE = Sign("d", "red", "another dtype", 10)
+_SHAPE = Sign("s", "red", "another shape", 11)
+_LEFT = Sign("<", "red", "only left", 12)
+_RIGHT = Sign(">", "red", "only right", 13)
+_ODD = Sign("!", "bold red", "NaN or infinity on one side only", 14)
+
+_SIGNS = {
+    Kind.IDENTICAL: IDENTICAL,
+    Kind.WITHIN_ULP: _TOLERATED,
+    Kind.WITHIN_TOLERANCE: _TOLERATED,
+    Kind.CAST: _CAST,
+    Kind.MOVED: _MOVED,
+    Kind.RENAMED: _RENAMED,
+    Kind.NOT_COMPARED: _UNKNOWN,
+    Kind.DTYPE: _DTYPE,
+    Kind.SHAPE: _SHAPE,
+    Kind.ONLY_LEFT: _LEFT,
+    Kind.ONLY_RIGHT: _RIGHT,
+}
+
+
+def sign_of(tensor: TensorDiff) -> Sign:
+    """Return the sign of one tensor; the shades tell the RMS change in parts of the RMS."""
+    change = tensor.change
+    if change is not None and change.odd:
+        return _ODD
+    if tensor.kind is not Kind.CHANGED:
+        return _SIGNS[tensor.kind]
+    share = change.relative_rms if change is not None else None
+    if share is None:
+        return _LEVELS[-1][1]
+    return next(sign for limit, sign in _LEVELS if share < limit)
+
+
+class _Group:
+    """The blocks of one stack: role -> block -> sign, and what lies outside of blocks."""
+
+    def __init__(self) -> None:
+        self.cells: Dict[str, Dict[int, Sign]] = {}
+        self.others: Dict[str, Sign] = {}
+
+    @property
+    def blocks(self) -> List[int]:
+        """The numbers of all blocks, in order."""
+        return sorted({block for row in self.cells.values() for block in row})
+
+
+def write_map(page: Page, tensors: tuple[TensorDiff, ...]) -> None:
+    """Draw all tensors; a cell shows what weighs most of those in it."""
+    groups = _groups(tensors)
+    used: Dict[Sign, None] = {}
+    for title, group in list(groups.items())[:_MOST_GROUPS]:
+        page.blank()
+        page.line(Text(printable(title), style="bold"), 2)
+        _write_group(page, group)
+        used.update((sign, None) for row in group.cells.values() for sign in row.values())
+        used.update((sign, None) for sign in group.others.values())
+    if len(groups) > _MOST_GROUPS:
+        page.line(Text(f"and {count(len(groups) - _MOST_GROUPS, 'stack')} more"), 2)
+    page.blank()
+    signs = sorted(used, key=lambda sign: sign.weight)
+    _write_row(page, [(sign, sign.meaning) for sign in signs], 2)
+
+
+def _write_row(page: Page, items: List[Tuple[Sign, str]], indent: int) -> None:
+    """Write signs with words beside them, as many in a line as fit."""
+    line = Text()
+    for sign, words in items:
+        item = styled(page.sign(sign.character), sign.style).append(f" {words}")
+        if line and page.width is not None and indent + len(line) + 2 + len(item) > page.width:
+            page.line(line, indent, indent + 2)
+            line = Text()
+        line = line.append("  ").append_text(item) if line else item
+    if line:
+        page.line(line, indent, indent + 2)
+
+
+def _groups(tensors: tuple[TensorDiff, ...]) -> Dict[str, _Group]:
+    groups: Dict[str, _Group] = {}
+    ours = any(name.startswith(("blocks.0.", "decoder_blocks.0.")) for name in _names(tensors))
+    for tensor in tensors:
+        sign = sign_of(tensor)
+        match = _BLOCK.fullmatch(tensor.name)
+        if match is not None:
+            stem, number, rest = match.groups()
+            module = _LEAF.sub("", rest)
+            group = groups.setdefault(_SIDES.get(stem, stem), _Group())
+            row = group.cells.setdefault(_ROLE_OF.get(module, module), {})
+            row[int(number)] = _heavier(row.get(int(number)), sign)
+        else:
+            title = _side(tensor.name) if ours else "outside of blocks"
+            others = groups.setdefault(title, _Group()).others
+            module = _LEAF.sub("", tensor.name)
+            others[module] = _heavier(others.get(module), sign)
+    return groups
+
+
+def _names(tensors: tuple[TensorDiff, ...]) -> Iterator[str]:
+    return (tensor.name for tensor in tensors)
+
+
+def _side(name: str) -> str:
+    return "decoder" if name.startswith(("decoder_", "mask_token")) else "encoder"
+
+
+def _heavier(first: Sign | None, second: Sign) -> Sign:
+    return second if first is None or second.weight > first.weight else first
+
+
+def _write_group(page: Page, group: _Group) -> None:
+    rows = list(group.cells.items())[:_MOST_ROLES]
+    blocks = group.blocks[:_MOST_BLOCKS]
+    labels = max([len(_label(role)) for role, _ in rows] + [len("blocks")])
+    room = (page.width or 80) - 4 - labels - 2
+    cell = 2 if 2 * len(blocks) <= room else 1
+    for start in range(0, len(blocks), room // cell):
+        part = blocks[start : start + room // cell]
+        _write_numbers(page, part, labels, cell)
+        for role, row in rows:
+            text = Text(_label(role).ljust(labels + 2))
+            for block in part:
+                sign = row.get(block)
+                character = page.sign(sign.character) if sign else " "
+                # a shade fills the cell, so that rows become bars
+                wide = character * cell if sign in _FILLING else character.ljust(cell)
+                text.append(wide, sign.style if sign else "")
+            page.line(text, 4)
+    _write_hidden(page, len(group.cells) - len(rows), len(group.blocks) - len(blocks))
+    _write_others(page, group)
+
+
+_FILLING = frozenset(sign for _, sign in _LEVELS)
+
+
+def _label(role: str) -> str:
+    shown = printable(role)
+    return shown if len(shown) <= _LONGEST_ROLE else f"{shown[: _LONGEST_ROLE - 1]}~"
+
+
+def _write_numbers(page: Page, blocks: List[int], labels: int, cell: int) -> None:
+    """Write every fifth number, and those that follow a hole, above the columns."""
+    line = ""
+    for place, block in enumerate(blocks):
+        marked = block % 5 == 0 or place == 0 or blocks[place - 1] != block - 1
+        if marked and len(line) <= place * cell:
+            line = line.ljust(place * cell) + f"{block} "
+    page.line(Text("blocks".ljust(labels + 2) + line.rstrip(), style="dim"), 4)
+
+
+def _write_hidden(page: Page, roles: int, blocks: int) -> None:
+    for number, noun in ((roles, "role"), (blocks, "block")):
+        if number > 0:
+            page.line(Text(f"and {count(number, noun)} more, not drawn"), 4)
+
+
+def _write_others(page: Page, group: _Group) -> None:
+    items = [(sign, printable(name)) for name, sign in group.others.items()]
+    _write_row(page, items[:_MOST_OTHERS], 4)
+    if len(items) > _MOST_OTHERS:
+        page.line(Text(f"and {len(items) - _MOST_OTHERS:,} more, not drawn"), 4)

@@ -1,0 +1,265 @@
+"""A comparison as a person reads it: a map, the largest changes, what is beside them, a verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Sequence, TextIO
+
+from rich.text import Text
+
+from ckpttool.compared import Comparison, Kind, Outcome, TensorDiff
+from ckpttool.findings import Verdict
+from ckpttool.names import summarise
+from ckpttool.reports.diff_map import sign_of, write_map
+from ckpttool.reports.diff_numbers import lines_of, percent
+from ckpttool.reports.findings import write_findings
+from ckpttool.reports.page import BAD, DOUBTFUL, GOOD, SHADES, Page, styled
+from ckpttool.reports.text import describe
+from ckpttool.text import count, printable
+
+if TYPE_CHECKING:
+    from ckpttool.compared import Side
+    from ckpttool.results import FileReport
+
+#: Orders in which changed tensors can be listed.
+SORTS = ("change", "name", "size")
+#: Tensors of a class that are listed where nobody says how many.
+TOP = 10
+
+# Entries beside the tensors that are listed, before a count stands for the rest.
+_SHOWN_STATE = 20
+# Characters of one value.
+_VALUE = 60
+_BAR = 20
+
+_VERDICTS = {
+    Outcome.SAME: (GOOD, "SAME", "bold green"),
+    Outcome.DIFFERENT: (BAD, "DIFFERENT", "bold red"),
+    Outcome.CANNOT_TELL: (DOUBTFUL, "CANNOT TELL", "bold yellow"),
+}
+_TITLES = {
+    Kind.CHANGED: "changed",
+    Kind.SHAPE: "shape differs",
+    Kind.DTYPE: "dtype differs",
+    Kind.ONLY_LEFT: "only in the left file",
+    Kind.ONLY_RIGHT: "only in the right file",
+    Kind.NOT_COMPARED: "not compared",
+    Kind.RENAMED: "renamed",
+    Kind.MOVED: "moved into or out of a wrapper",
+    Kind.CAST: "equal after a cast",
+    Kind.WITHIN_TOLERANCE: "within the tolerance",
+    Kind.WITHIN_ULP: "within the ULPs allowed",
+    Kind.IDENTICAL: "identical",
+}
+
+
+class DiffView(NamedTuple):
+    """How to show a comparison.
+
+    Attributes:
+        sort: one of :data:`SORTS`.
+        top: tensors listed of each class; ``None`` for the usual number.
+        stat: one line a tensor instead.
+    """
+
+    sort: str = "change"
+    top: int | None = None
+    stat: bool = False
+
+
+def write_comparison(comparison: Comparison, stream: TextIO, view: DiffView) -> None:
+    """Write the report; one line where there is nothing to tell."""
+    page = Page(stream)
+    if comparison.outcome is not Outcome.SAME:
+        for label, file in (("left", comparison.left), ("right", comparison.right)):
+            _write_file(page, label, file)
+        if comparison.tensors:
+            _write_body(page, comparison, view)
+        page.blank()
+    _write_verdict(page, comparison)
+
+
+def _write_file(page: Page, label: str, file: FileReport) -> None:
+    text = styled(printable(file.path), "bold")
+    if file.format is not None:
+        text.append(f": {describe(file)}")
+    page.row(label, text, 0, 7)
+    if file.findings:
+        write_findings(page, file.findings)
+
+
+def _write_body(page: Page, comparison: Comparison, view: DiffView) -> None:
+    for fact in comparison.structure:
+        told = f"{printable(fact.left)} | {printable(fact.right)}"
+        page.row(fact.name, Text(told), 0, max(len(fact.name) + 2, 11))
+    if view.stat:
+        _write_stat(page, comparison, view)
+    else:
+        if any(tensor.kind is not Kind.IDENTICAL for tensor in comparison.tensors):
+            write_map(page, comparison.tensors)
+        _write_tensors(page, comparison, view)
+    _write_state(page, comparison)
+
+
+# --- tensors ---------------------------------------------------------------------------
+
+
+def _write_tensors(page: Page, comparison: Comparison, view: DiffView) -> None:
+    top = TOP if view.top is None else view.top
+    for kind in Kind:
+        tensors = [tensor for tensor in comparison.tensors if tensor.kind is kind]
+        if not tensors or kind is Kind.IDENTICAL:
+            continue
+        page.blank()
+        head = f"{_TITLES[kind]}: {count(len(tensors), 'tensor')}"
+        page.line(Text(head, style="bold"), 2)
+        if kind in (Kind.ONLY_LEFT, Kind.ONLY_RIGHT):
+            page.line(Text(printable(summarise(_names(tensors), top), 4000)), 4, 6)
+            continue
+        tensors.sort(key=_ORDERS[view.sort])
+        for tensor in tensors[:top]:
+            _write_tensor(page, tensor)
+        if len(tensors) > top:
+            page.line(Text(f"and {len(tensors) - top:,} more (--top shows them)"), 4)
+
+
+def _names(tensors: Sequence[TensorDiff]) -> list[str]:
+    return [tensor.name for tensor in tensors]
+
+
+def _by_change(tensor: TensorDiff) -> tuple[float, ...]:
+    if tensor.change is None:
+        return (1.0, 0.0, -_elements(tensor))
+    share = tensor.change.relative_rms
+    return (-tensor.change.odd, -(float("inf") if share is None else share), -_elements(tensor))
+
+
+def _by_size(tensor: TensorDiff) -> int:
+    return -_elements(tensor)
+
+
+def _by_name(tensor: TensorDiff) -> str:
+    return tensor.name
+
+
+def _elements(tensor: TensorDiff) -> int:
+    product = 1
+    for length in (tensor.left or tensor.right or _NOTHING).shape:
+        product *= length
+    return product
+
+
+class _Nothing(NamedTuple):
+    shape: tuple[int, ...] = (0,)
+
+
+_NOTHING = _Nothing()
+_ORDERS: dict[str, Callable[[TensorDiff], Any]] = {
+    "change": _by_change,
+    "name": _by_name,
+    "size": _by_size,
+}
+
+
+def _write_tensor(page: Page, tensor: TensorDiff) -> None:
+    sign = sign_of(tensor)
+    text = styled(f"{page.sign(sign.character)} ", sign.style)
+    text.append(printable(tensor.name), "bold").append(f"  {_sides(tensor)}")
+    page.line(text, 4, 8)
+    if tensor.note is not None:
+        page.line(Text(printable(tensor.note)), 8)
+    if tensor.change is not None:
+        for line in lines_of(tensor.change):
+            page.line(Text(line), 8, 10)
+
+
+def _sides(tensor: TensorDiff) -> str:
+    left, right = tensor.left, tensor.right
+    told = [_describe(side) for side in (left, right) if side]
+    text = " -> ".join(dict.fromkeys(told))
+    if left and right and left.names != right.names:
+        names = (", ".join(map(printable, side.names)) for side in (left, right))
+        text += f": {' -> '.join(names)}"
+    return text
+
+
+def _describe(side: Side) -> str:
+    return f"{side.dtype} {list(side.shape)}"
+
+
+def _write_stat(page: Page, comparison: Comparison, view: DiffView) -> None:
+    tensors = [tensor for tensor in comparison.tensors if tensor.kind is not Kind.IDENTICAL]
+    tensors.sort(key=_ORDERS[view.sort])
+    shown = tensors if view.top is None else tensors[: view.top]
+    widest = max((len(printable(tensor.name)) for tensor in shown), default=0)
+    names = min(widest, max((page.width or 100) - _BAR - 22, 12))
+    page.blank()
+    for tensor in shown:
+        sign = sign_of(tensor)
+        name = printable(tensor.name)
+        # the end of a name says more than its start
+        name = name if len(name) <= names else f"~{name[1 - names :]}"
+        text = Text(f"{name.ljust(names)} | ")
+        if tensor.change is None:
+            text.append(_TITLES[tensor.kind], sign.style)
+        else:
+            share = tensor.change.changed / max(tensor.change.elements, 1)
+            text.append(percent(share).rjust(8) + " ")
+            text.append(page.sign(SHADES[-1]) * max(round(_BAR * share), 1), sign.style)
+        page.line(text, 1, 4)
+    if len(tensors) > len(shown):
+        page.line(Text(f"and {len(tensors) - len(shown):,} more (--top shows them)"), 1)
+
+
+# --- beside the tensors, and the end -----------------------------------------------------
+
+
+def _write_state(page: Page, comparison: Comparison) -> None:
+    if not comparison.state:
+        return
+    page.blank()
+    page.line(Text(f"beside the tensors: {_entries(len(comparison.state))}", style="bold"), 2)
+    for entry in comparison.state[:_SHOWN_STATE]:
+        left, right = (
+            "absent" if value is None else printable(value, _VALUE)
+            for value in (entry.left, entry.right)
+        )
+        page.line(Text(f"{printable(entry.key)}: {left} -> {right}"), 4, 8)
+    if len(comparison.state) > _SHOWN_STATE:
+        rest = len(comparison.state) - _SHOWN_STATE
+        page.line(Text(f"and {rest:,} more (--format json lists all)"), 4)
+
+
+def _entries(number: int) -> str:
+    return "1 entry differs" if number == 1 else f"{number:,} entries differ"
+
+
+def _write_verdict(page: Page, comparison: Comparison) -> None:
+    sign, word, style = _VERDICTS[comparison.outcome]
+    text = styled(f"{page.sign(sign)} {word}", style)
+    text.append(f" {printable(comparison.left.path)} | {printable(comparison.right.path)}: ")
+    text.append("; ".join(_summary(comparison)))
+    page.line(text, 0, 2)
+
+
+def _summary(comparison: Comparison) -> list[str]:
+    bad = [
+        side
+        for side, file in (("left", comparison.left), ("right", comparison.right))
+        if file.verdict is not Verdict.PASS
+    ]
+    told = [f"the {' and the '.join(bad)} file cannot be trusted or read"] if bad else []
+    counts = [f"{number:,} {_TITLES[kind]}" for kind, number in comparison.counts.items() if number]
+    if counts:
+        told.append(f"{', '.join(counts)} of {count(len(comparison.tensors), 'tensor')}")
+    if comparison.tolerance:
+        told.append(f"with {comparison.tolerance}")
+    if comparison.state:
+        told.append(f"{_entries(len(comparison.state))} beside them")
+    if comparison.outcome is Outcome.SAME and comparison.structure:
+        facts = (f"{fact.name} {fact.left} | {fact.right}" for fact in comparison.structure)
+        told.append(printable(", ".join(facts), 400))
+    if comparison.excluded:
+        told.append(f"{count(comparison.excluded, 'name')} left out")
+    if comparison.notes:
+        told.append(f"not compared: {printable(', '.join(comparison.notes), 400)}")
+    return told

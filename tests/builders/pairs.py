@@ -1,0 +1,169 @@
+"""Pairs of checkpoints that differ in one named way, as files and as tensors in memory."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple, Tuple
+
+import numpy as np
+import torch
+
+from ckpttool.comparison.reading import Pair, Pass
+from tests.builders.tensors import in_memory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ckpttool.comparison.general import Tolerance
+    from ckpttool.comparison.tally import Tally
+
+State = Dict[str, Any]
+Content = Dict[str, Any]
+
+
+def arrays(
+    left: NDArray[Any],
+    right: NDArray[Any],
+    *,
+    dtypes: tuple[str, str] | None = None,
+    tolerance: Tolerance | None = None,
+    workers: int = 1,
+) -> Tally:
+    """Compare two arrays; ``dtypes`` are torch's names where numpy has none of its own."""
+    names = dtypes or (left.dtype.name, right.dtype.name)
+    sides = [
+        in_memory(side.tobytes(), name, (side.nbytes * 8 // _bits(name),))
+        for side, name in zip((left, right), names)
+    ]
+    (tally,) = Pass(tolerance, workers).run([Pair(sides[0], sides[1])])
+    return tally
+
+
+def _bits(name: str) -> int:
+    return in_memory(b"", name, (0,)).dtype.bits
+
+
+def state() -> State:
+    """Tensors of a small model: two blocks, norms, a position table."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = {
+        "pos_embed": (1, 5, 4),
+        "blocks.0.norm1.weight": (4,),
+        "blocks.0.attn.qkv.weight": (12, 4),
+        "blocks.0.mlp.fc1.weight": (16, 4),
+        "blocks.1.norm1.weight": (4,),
+        "blocks.1.attn.qkv.weight": (12, 4),
+        "blocks.1.mlp.fc1.weight": (16, 4),
+        "decoder_blocks.0.mlp.fc2.weight": (4, 16),
+    }
+    return {name: torch.rand(shape, generator=generator) for name, shape in shapes.items()}
+
+
+_QKV = "blocks.1.attn.qkv.weight"
+
+
+def _with(name: str, tensor: Any) -> Callable[[State], State]:
+    return lambda tensors: {**tensors, name: tensor(tensors.get(name))}
+
+
+def _without(name: str) -> Callable[[State], State]:
+    return lambda tensors: {key: value for key, value in tensors.items() if key != name}
+
+
+def _renamed(tensors: State) -> State:
+    return {("elsewhere" if name == _QKV else name): value for name, value in tensors.items()}
+
+
+def _behind_module(tensors: State) -> State:
+    return {f"module.{name}": value for name, value in tensors.items()}
+
+
+def _one_nan(tensor: Any) -> Any:
+    spoilt = tensor.clone()
+    spoilt[0, 0] = float("nan")
+    return spoilt
+
+
+def _halved(tensors: State) -> State:
+    return {name: value.half() for name, value in tensors.items()}
+
+
+class Case(NamedTuple):
+    """What to make of the small model on the right side, and the class that comes of it."""
+
+    change: Callable[[State], State]
+    kind: str
+    options: Dict[str, Any]
+    same: bool
+
+
+def _next(tensor: Any) -> Any:
+    return torch.nextafter(tensor, torch.tensor(2.0))
+
+
+#: Name of the difference to what it is; the class is that of the tensor concerned.
+CASES: Dict[str, Case] = {
+    "nothing": Case(dict, "identical", {}, True),
+    "other-values": Case(_with(_QKV, lambda t: t + 1), "changed", {}, False),
+    "a-nan": Case(_with(_QKV, _one_nan), "changed", {"atol": 9.0, "max_ulp": 9}, False),
+    "negative-zero": Case(_with(_QKV, torch.neg), "changed", {}, False),
+    "one-ulp": Case(_with(_QKV, _next), "within-ulp", {"max_ulp": 1}, True),
+    "one-ulp-not-allowed": Case(_with(_QKV, _next), "changed", {}, False),
+    "a-little": Case(_with(_QKV, lambda t: t + 1e-3), "within-tolerance", {"atol": 2e-3}, True),
+    "a-little-in-parts": Case(
+        _with(_QKV, lambda t: t * 1.001), "within-tolerance", {"rtol": 2e-3}, True
+    ),
+    "too-much": Case(_with(_QKV, lambda t: t + 1e-3), "changed", {"atol": 5e-4}, False),
+    "another-shape": Case(_with(_QKV, lambda t: t.reshape(4, 12)), "shape-differs", {}, False),
+    "rounded": Case(_with(_QKV, lambda t: t.half()), "equal-after-cast", {}, False),
+    "widened": Case(_with(_QKV, lambda t: t.double()), "equal-after-cast", {}, False),
+    "widened-tolerated": Case(
+        _with(_QKV, lambda t: t.double()), "equal-after-cast", {"atol": 0.0}, True
+    ),
+    "another-type": Case(_with(_QKV, lambda t: (t + 1).half()), "dtype-differs", {}, False),
+    "another-type-near": Case(
+        _with(_QKV, lambda t: (t + 0.01).half()), "within-tolerance", {"atol": 0.1}, True
+    ),
+    "missing": Case(_without(_QKV), "only-left", {}, False),
+    "added": Case(_with("head.weight", lambda _: torch.ones(3)), "only-right", {}, False),
+    "renamed": Case(_renamed, "renamed", {}, False),
+    "moved": Case(_behind_module, "moved", {}, False),
+    "sparse": Case(_with("mask", lambda _: torch.eye(3).to_sparse()), "not-compared", {}, False),
+}
+
+
+def written(folder: Path, change: Callable[[State], State]) -> tuple[str, str]:
+    """Write the small model twice, the second time changed."""
+    return save(folder, "a.pth", {"model": state()}), save(
+        folder, "b.pth", {"model": change(state())}
+    )
+
+
+def save(folder: Path, name: str, content: object) -> str:
+    """Write with ``torch.save``."""
+    path = folder / name
+    torch.save(content, path)
+    return str(path)
+
+
+def training(epoch: int = 3, lr: float = 0.1) -> Content:
+    """A training checkpoint: weights, an optimizer's state, an epoch and arguments."""
+    moments = {0: {"step": torch.tensor(1.0), "exp_avg": torch.ones(2)}}
+    optimizer = {"state": moments, "param_groups": [{"lr": lr, "params": [0]}]}
+    return {
+        "model": state(),
+        "optimizer": optimizer,
+        "epoch": epoch,
+        "args": argparse.Namespace(lr=lr, name="run"),
+    }
+
+
+def naive(left: NDArray[Any], right: NDArray[Any]) -> Tuple[float, float, float]:
+    """Largest absolute and relative difference, and RMS, the plain way in float64."""
+    one, other = left.astype(np.float64), right.astype(np.float64)
+    difference = np.abs(one - other)
+    large = np.maximum(np.abs(one), np.abs(other))
+    relative = np.where(large > 0, difference / np.where(large > 0, large, 1), 0)
+    return float(difference.max()), float(relative.max()), float(np.sqrt((difference**2).mean()))

@@ -1,0 +1,243 @@
+"""Two files compared: every class fires, both ways; what is beside the tensors; trouble."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ckpttool.compared import Comparison, Kind, Outcome, TensorDiff
+from ckpttool.diff import DiffOptions, diff_files
+from ckpttool.errors import UsageError
+from tests.builders import pairs
+from tests.builders.layouts import encoder_names
+
+# torch 2.0 warns of its own use of a class when it saves.
+pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+
+REVERSED = {Kind.ONLY_LEFT: Kind.ONLY_RIGHT, Kind.ONLY_RIGHT: Kind.ONLY_LEFT}
+
+
+def compared(paths: tuple[str, str], **options: Any) -> Comparison:
+    return diff_files(paths, DiffOptions(**options))
+
+
+def odd_one(comparison: Comparison) -> TensorDiff:
+    """The one tensor that is of another class than most."""
+    ordered = sorted(comparison.tensors, key=lambda tensor: tensor.kind is Kind.IDENTICAL)
+    return ordered[0]
+
+
+@pytest.mark.parametrize("case", pairs.CASES.values(), ids=pairs.CASES.keys())
+def test_each_difference_has_its_class_from_both_sides(tmp_path: Path, case: pairs.Case) -> None:
+    left, right = pairs.written(tmp_path, case.change)
+    there, back = (compared(sides, **case.options) for sides in ((left, right), (right, left)))
+    assert odd_one(there).kind.value == case.kind
+    assert odd_one(back).kind is REVERSED.get(odd_one(there).kind, odd_one(there).kind)
+    expected = Outcome.SAME if case.same else Outcome.DIFFERENT
+    if case.kind == "not-compared":
+        expected = Outcome.CANNOT_TELL
+    assert there.outcome is back.outcome is expected
+    assert there.counts[Kind.IDENTICAL] == back.counts[Kind.IDENTICAL]
+
+
+def swapped(tensor: TensorDiff) -> TensorDiff:
+    change = tensor.change
+    if change is not None:
+        peaks = [
+            peak and peak._replace(left=peak.right, right=peak.left)
+            for peak in (change.max_abs, change.max_rel)
+        ]
+        turn = change.norm_change
+        change = change._replace(
+            max_abs=peaks[0],
+            max_rel=peaks[1],
+            norm_change=None if turn is None else -turn,
+            nan_left=change.nan_right,
+            nan_right=change.nan_left,
+            infinite_left=change.infinite_right,
+            infinite_right=change.infinite_left,
+        )
+    kind = REVERSED.get(tensor.kind, tensor.kind)
+    other = tensor._replace(kind=kind, left=tensor.right, right=tensor.left, change=change)
+    named = other.left or other.right
+    return other._replace(name=named.names[0]) if named else other
+
+
+@pytest.mark.parametrize("case", pairs.CASES.values(), ids=pairs.CASES.keys())
+def test_exchanging_the_files_exchanges_the_report(tmp_path: Path, case: pairs.Case) -> None:
+    left, right = pairs.written(tmp_path, case.change)
+    there, back = (compared(sides, **case.options) for sides in ((left, right), (right, left)))
+    assert sorted(map(swapped, there.tensors)) == sorted(back.tensors)
+    assert (there.left, there.right) == (back.right, back.left)
+
+
+def test_what_changed_is_told_with_its_place_and_values(tmp_path: Path) -> None:
+    def one_element(state: pairs.State) -> pairs.State:
+        tensor = state["blocks.0.attn.qkv.weight"].clone()
+        tensor[7, 2] = 5.0
+        return {**state, "blocks.0.attn.qkv.weight": tensor}
+
+    change = odd_one(compared(pairs.written(tmp_path, one_element))).change
+    assert change is not None
+    assert change.max_abs is not None
+    assert (change.changed, change.elements) == (1, 48)
+    assert change.max_abs.at == (7, 2)
+    assert change.max_abs.right == 5.0
+
+
+def test_what_is_renamed_is_paired_one_to_one(tmp_path: Path) -> None:
+    same = {"a": torch.ones(3), "b": torch.ones(3)}
+    left = pairs.save(tmp_path, "a.pth", {**same, "k": torch.zeros(1)})
+    right = pairs.save(tmp_path, "b.pth", {"x": torch.ones(3), "k": torch.zeros(1)})
+    counts = compared((left, right)).counts
+    assert (counts[Kind.RENAMED], counts[Kind.ONLY_LEFT], counts[Kind.ONLY_RIGHT]) == (1, 1, 0)
+
+
+def test_two_layouts_are_compared_by_canonical_names(tmp_path: Path) -> None:
+    shape = {"attn.qkv.weight": (6, 2), "attn.qkv.bias": (6,)}
+    ours = {
+        name: torch.rand(shape.get(name.split(".", 2)[-1], (2, 2))) for name in encoder_names(1)
+    }
+    from ckpttool.layouts.hf_vitmae import HF_VITMAE
+
+    theirs: dict[str, Any] = {}
+    for name, tensor in ours.items():
+        others = HF_VITMAE.names_of(name) or ()
+        theirs.update(
+            (other, part.clone()) for other, part in zip(others, tensor.chunk(len(others)))
+        )
+    left, right = pairs.save(tmp_path, "a.pth", ours), pairs.save(tmp_path, "b.pth", theirs)
+    found = compared((left, right))
+    assert found.outcome is Outcome.SAME
+    assert ("layout", "facebook", "hf-vitmae") in found.structure
+    qkv = next(tensor for tensor in found.tensors if tensor.name == "blocks.0.attn.qkv.weight")
+    assert qkv.right is not None
+    assert len(qkv.right.names) == 3
+
+
+# --- containers, state, structure ---------------------------------------------------------
+
+
+def safetensors(folder: Path, state: pairs.State) -> str:
+    from safetensors.torch import save_file
+
+    save_file(state, str(folder / "b.safetensors"), metadata={"format": "pt"})
+    return str(folder / "b.safetensors")
+
+
+def test_a_container_is_no_difference_and_is_told(tmp_path: Path) -> None:
+    left = pairs.save(tmp_path, "a.pth", {"model": pairs.state()})
+    found = compared((left, safetensors(tmp_path, pairs.state())))
+    assert found.outcome is Outcome.SAME
+    assert [fact.name for fact in found.structure] == ["container", "wrapper", "metadata format"]
+
+
+def test_ties_are_told(tmp_path: Path) -> None:
+    shared = torch.ones(3)
+    left = pairs.save(tmp_path, "a.pth", {"a": shared, "b": shared})
+    right = pairs.save(tmp_path, "b.pth", {"a": shared, "b": shared.clone()})
+    found = compared((left, right))
+    assert found.outcome is Outcome.SAME
+    assert found.structure == (("tied", "b = a", "none"),)
+
+
+def test_a_recorded_tie_stands_for_its_tensor(tmp_path: Path) -> None:
+    shared = torch.ones(3)
+    left = pairs.save(tmp_path, "a.pth", {"a": shared, "b": shared})
+    from safetensors.torch import save_file
+
+    save_file({"a": shared}, str(tmp_path / "b.safetensors"), metadata={"b": "a"})
+    assert compared((left, str(tmp_path / "b.safetensors"))).outcome is Outcome.SAME
+
+
+def test_epoch_and_arguments_and_the_optimizer_are_compared(tmp_path: Path) -> None:
+    left = pairs.save(tmp_path, "a.pth", pairs.training())
+    right = pairs.save(tmp_path, "b.pth", pairs.training(epoch=4, lr=0.2))
+    found = compared((left, right))
+    assert found.outcome is Outcome.DIFFERENT
+    assert found.counts[Kind.IDENTICAL] == len(found.tensors)
+    assert found.state == (
+        ("optimizer.param_groups.0.lr", "0.1", "0.2"),
+        ("epoch", "3", "4"),
+        ("args.lr", "0.1", "0.2"),
+    )
+    assert found.notes == ("2 tensors beside the weights (optimizer.state.0.exp_avg, say)",)
+    overlooked = compared((left, right), exclude=["epoch", "optimizer*", "args*"])
+    assert overlooked.outcome is Outcome.SAME
+
+
+def test_patterns_choose_and_what_they_leave_out_is_counted(tmp_path: Path) -> None:
+    case = pairs.CASES["other-values"]
+    paths = pairs.written(tmp_path, case.change)
+    assert compared(paths, exclude=["blocks.1.*"]).outcome is Outcome.SAME
+    found = compared(paths, include=["blocks.1.*"], exclude=["*.norm1.*"])
+    assert (len(found.tensors), found.excluded) == (2, 6)
+    with pytest.raises(UsageError, match="no tensor is left"):
+        compared(paths, include=["nothing"])
+
+
+# --- trouble ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["left", "right"])
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        pytest.param(None, "FIL001", id="missing"),
+        pytest.param(b"", "FIL006", id="empty"),
+        pytest.param(b"not a checkpoint", "FIL002", id="unknown"),
+        pytest.param(struct.pack("<Q", 10**6) + b"{}", "FIL006", id="cut off"),
+    ],
+)
+def test_the_file_in_the_way_is_named(
+    tmp_path: Path, place: int, data: bytes | None, code: str
+) -> None:
+    good = pairs.save(tmp_path, "good.pth", pairs.state())
+    bad = tmp_path / "bad.safetensors" if data and data[-1:] == b"}" else tmp_path / "bad.pth"
+    if data is not None:
+        bad.write_bytes(data)
+    paths = (str(bad), good) if place == 0 else (good, str(bad))
+    found = compared(paths)
+    assert found.outcome is Outcome.CANNOT_TELL
+    files = (found.left, found.right)
+    assert [finding.rule.code for finding in files[place].findings] == [code]
+    assert not files[1 - place].findings
+
+
+def test_a_file_that_is_an_attack_cannot_be_the_same(tmp_path: Path) -> None:
+    from tests.builders import checkpoints
+
+    left = checkpoints.saved(tmp_path, checkpoints.attack_beside)
+    found = compared((left, left))
+    assert found.outcome is Outcome.CANNOT_TELL
+    assert found.left.findings[0].rule.code == "SEC001"
+
+
+def test_a_file_that_changes_meanwhile_is_noticed(tmp_path: Path) -> None:
+    paths = pairs.written(tmp_path, dict)
+
+    class Touch:
+        def start(self, total: int) -> None:
+            assert total > 0
+            with Path(paths[1]).open("ab") as stream:
+                stream.write(b"x")
+
+        def advance(self, nbytes: int) -> None:
+            """Nothing."""
+
+    found = diff_files(paths, DiffOptions(), Touch())
+    assert found.outcome is Outcome.CANNOT_TELL
+    assert found.right.findings[0].rule.code == "FIL004"
+
+
+def test_endless_views_are_not_read(tmp_path: Path) -> None:
+    grain = torch.zeros(1)
+    endless = {f"v{number}": grain.expand(3_000_000 + number) for number in range(8)}
+    path = pairs.save(tmp_path, "a.pth", endless)
+    found = compared((path, path))
+    assert found.outcome is Outcome.CANNOT_TELL
+    assert found.counts[Kind.NOT_COMPARED] == 8
