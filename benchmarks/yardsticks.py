@@ -38,3 +38,11 @@ begin = time.perf_counter()
 open_checkpoint(sys.argv[1]).close()
 print(time.perf_counter() - begin)
 """
+
+#: What most conversion scripts do: load everything, save everything.
+SAVE_FILE = """
+import sys, torch
+from safetensors.torch import save_file
+checkpoint = torch.load(sys.argv[1], map_location="cpu", weights_only=True)
+save_file(checkpoint["model"], sys.argv[2], metadata={"format": "pt"})
+"""

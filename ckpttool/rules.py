@@ -110,14 +110,13 @@ DESTINATION_KIND = Rule("CVT104", "destination-kind", _E, "The destination is no
 DESTINATION_SOURCE = Rule("CVT105", "destination-is-source", _E, "It would replace its source.")
 NO_SPACE = Rule("CVT106", "no-space", _E, "The disk has not enough room.")
 NOT_POSSIBLE = Rule("CVT201", "not-possible", _E, "What was asked for cannot be done.")
-NOT_IN_FORMAT = Rule("CVT202", "not-in-format", _E, "The destination cannot hold a tensor.")
-NOT_PROVEN = Rule("CVT203", "not-proven", _E, "What was written is not what was read.")
-TIED = Rule("CVT204", "tied-tensors", _N, "Names of the same bytes are stored once.")
-OVERLAPPING = Rule("CVT205", "overlapping-tensors", _W, "Shared bytes are written several times.")
-OVERFLOW = Rule("CVT206", "cast-overflow", _E, "A cast made finite numbers infinite.")
-UNDERFLOW = Rule("CVT207", "cast-underflow", _W, "A cast made small numbers zero.")
-LEFT_OUT = Rule("CVT208", "left-out", _N, "What the destination cannot hold was left out.")
-LIBRARY_BEHIND = Rule("CVT209", "library-behind", _W, "The safetensors library is too old.")
+NOT_PROVEN = Rule("CVT202", "not-proven", _E, "What was written is not what was read.")
+TIED = Rule("CVT203", "tied-tensors", _N, "Names of the same bytes are stored once.")
+OVERLAPPING = Rule("CVT204", "overlapping-tensors", _W, "Shared bytes are written several times.")
+OVERFLOW = Rule("CVT205", "cast-overflow", _E, "A cast made finite numbers infinite.")
+UNDERFLOW = Rule("CVT206", "cast-underflow", _W, "A cast made small numbers zero.")
+LIBRARY_BEHIND = Rule("CVT207", "library-behind", _W, "The safetensors library is too old.")
+STALE = Rule("CVT208", "stale-files", _W, "Files of an earlier result could not be removed.")
 
 #: Every rule by its code, in order.
 RULES = {

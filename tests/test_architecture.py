@@ -21,6 +21,9 @@ ROOT = Path(__file__).parents[1]
 FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "ckpttool._version",
+        "ckpttool.compared",
+        "ckpttool.configuration",
+        "ckpttool.converted",
         "ckpttool.errors",
         "ckpttool.findings",
         "ckpttool.names",
@@ -44,10 +47,19 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "ckpttool.readings",
         "ckpttool.schema",
         "ckpttool.values",
+        "ckpttool.writing",
     ),
     ("ckpttool.streaming",),
-    ("ckpttool.checks", "ckpttool.forward"),
-    ("ckpttool.conclusion", "ckpttool.inspection", "ckpttool.sample", "ckpttool.verify"),
+    ("ckpttool.checks", "ckpttool.comparison", "ckpttool.conversion", "ckpttool.forward"),
+    (
+        "ckpttool.conclusion",
+        "ckpttool.convert",
+        "ckpttool.diff",
+        "ckpttool.inspection",
+        "ckpttool.sample",
+        "ckpttool.textual",
+        "ckpttool.verify",
+    ),
     ("ckpttool.reports",),
     # the package itself is the face of the house: it names what is public, for types
     ("ckpttool", "ckpttool.__main__", "ckpttool.cli"),
@@ -55,9 +67,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 PACKAGES = {
     "ckpttool.checks",
     "ckpttool.cli",
+    "ckpttool.comparison",
+    "ckpttool.conversion",
     "ckpttool.formats",
     "ckpttool.layouts",
     "ckpttool.reports",
+    "ckpttool.writing",
 }
 PACKAGES |= {"mae.large"}
 
@@ -70,7 +85,7 @@ LIGHT = ("ckpttool", "ckpttool.__main__", "ckpttool.cli", "ckpttool.formats", "c
 
 #: All that a reporter may know of the house.
 FOR_REPORTS = {"ckpttool._version", "ckpttool.findings", "ckpttool.names", "ckpttool.reports"}
-FOR_REPORTS |= {"ckpttool.results", "ckpttool.rules", "ckpttool.text"}
+FOR_REPORTS |= {"ckpttool.compared", "ckpttool.converted", "ckpttool.results", "ckpttool.rules", "ckpttool.text"}
 
 
 class Import(NamedTuple):

@@ -12,6 +12,7 @@ import math
 from typing import Any, TextIO
 
 from ckpttool._version import __version__
+from ckpttool.converted import Conversions, Converted
 from ckpttool.findings import Finding
 from ckpttool.results import (
     Coverage,
@@ -29,12 +30,12 @@ SCHEMA_VERSION = 1
 
 def write(report: Report, stream: TextIO) -> None:
     """Write the report on a run of ``verify``."""
-    _dump(
+    dump(
         {
-            **_head("verify"),
+            **head("verify"),
             "verdict": report.verdict.value,
             "exit_code": report.exit_code,
-            "files": [_file(file) for file in report.files],
+            "files": [file_fields(file) for file in report.files],
         },
         stream,
     )
@@ -42,9 +43,9 @@ def write(report: Report, stream: TextIO) -> None:
 
 def write_listings(listings: Listings, stream: TextIO) -> None:
     """Write what a run of ``inspect`` found."""
-    _dump(
+    dump(
         {
-            **_head("inspect"),
+            **head("inspect"),
             "exit_code": listings.exit_code,
             "files": [_listing(listing) for listing in listings.files],
         },
@@ -52,7 +53,20 @@ def write_listings(listings: Listings, stream: TextIO) -> None:
     )
 
 
-def _head(command: str) -> dict[str, Any]:
+def write_conversions(conversions: Conversions, stream: TextIO) -> None:
+    """Write what a run of ``convert`` came to."""
+    dump(
+        {
+            **head("convert"),
+            "exit_code": conversions.exit_code,
+            "files": [_converted(converted) for converted in conversions.files],
+        },
+        stream,
+    )
+
+
+def head(command: str) -> dict[str, Any]:
+    """Return the fields that every report begins with."""
     return {
         "schema_version": SCHEMA_VERSION,
         "tool": "ckpttool",
@@ -61,7 +75,8 @@ def _head(command: str) -> dict[str, Any]:
     }
 
 
-def _dump(content: dict[str, Any], stream: TextIO) -> None:
+def dump(content: dict[str, Any], stream: TextIO) -> None:
+    """Write a report as JSON."""
     text = json.dumps(_plain(content), indent=2, ensure_ascii=True, allow_nan=False)
     # neither pair occurs outside of strings, where the escape means the same characters
     text = text.replace("::", r"\u003a\u003a").replace("##[", r"\u0023\u0023[")
@@ -89,7 +104,8 @@ def _facts(file: FileReport) -> dict[str, Any]:
     }
 
 
-def _file(file: FileReport) -> dict[str, Any]:
+def file_fields(file: FileReport) -> dict[str, Any]:
+    """Return what a report says of one file."""
     return {
         **_facts(file),
         "verdict": file.verdict.value,
@@ -147,6 +163,33 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "expected": finding.expected,
         "found": finding.found,
         "fix": finding.fix,
+    }
+
+
+def _converted(converted: Converted) -> dict[str, Any]:
+    file = converted.file
+    return {
+        **_facts(file),
+        "state": converted.state,
+        "verdict": file.verdict.value,
+        "to": converted.to,
+        "destination": converted.destination,
+        "outputs": [written._asdict() for written in converted.outputs],
+        "tensors": file.tensors,
+        "parameters": file.parameters,
+        "source_fingerprint": file.fingerprint,
+        "fingerprint": converted.fingerprint,
+        "written_wrapper": converted.wrapper,
+        "tied": converted.tied,
+        "restored": converted.restored,
+        "overlapping": converted.overlapping,
+        "excluded": converted.excluded,
+        "left_out": [entry._asdict() for entry in converted.left_out],
+        "casts": [cast._asdict() for cast in converted.casts],
+        "proof": None if converted.proof is None else converted.proof._asdict(),
+        "sidecar": converted.sidecar,
+        "receipt": converted.receipt,
+        "findings": [_finding(finding) for finding in file.findings],
     }
 
 

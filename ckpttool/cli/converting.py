@@ -1,0 +1,177 @@
+"""``ckpttool convert``."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from ckpttool.cli.output import emit
+from ckpttool.cli.program import debug_option
+from ckpttool.cli.progress import progress_bar
+from ckpttool.errors import UsageError
+
+if TYPE_CHECKING:
+    from ckpttool.conversion.options import ConvertOptions
+    from ckpttool.converted import Conversions
+
+_EXIT_CODES = (
+    "Exit codes: 0 written and proven, 1 refused because of the checkpoint's content, 2 usage or "
+    "I/O (in both cases nothing is written), 3 internal error, 130 interrupted. Of several "
+    "files, the highest counts."
+)
+
+
+@click.command(epilog=_EXIT_CODES)
+@click.argument("paths", nargs=-1, type=click.Path(), metavar="[SRC...]")
+@click.option(
+    "--to",
+    required=True,
+    type=click.Choice(["safetensors", "pth"]),
+    help="What to write: safetensors, or a .pth as torch.save writes it.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="DST",
+    help="The file to write, or a folder for it. By default it lies beside the source and has its "
+    "name with another suffix.",
+)
+@click.option(
+    "--max-shard-size",
+    metavar="SIZE",
+    help="Split into shards of at most so much, with an index: 5GB, say (decimal units).",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float16", "bfloat16", "float32"]),
+    help="Cast floating tensors, to nearest even. By default every byte is kept.",
+)
+@click.option(
+    "--allow-overflow", is_flag=True, help="Let a cast make large numbers infinite (an error else)."
+)
+@click.option(
+    "--include", multiple=True, metavar="GLOB", help="Take only tensors of such names (repeatable)."
+)
+@click.option(
+    "--exclude", multiple=True, metavar="GLOB", help="Leave out tensors of such names (repeatable)."
+)
+@click.option("--encoder-only", is_flag=True, help="Leave out the decoder.")
+@click.option(
+    "--wrapper",
+    metavar="KEY",
+    help="The state dict to take, model_ema say ('' is the root). By default the content decides.",
+)
+@click.option(
+    "--metadata",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A further string for __metadata__ (repeatable).",
+)
+@click.option(
+    "--keep-aliases",
+    is_flag=True,
+    help="Write names that share all their bytes out one by one, rather than once.",
+)
+@click.option(
+    "--sidecar",
+    metavar="FILE.json",
+    help="Keep what lies beside the tensors, as far as it is plain data.",
+)
+@click.option(
+    "--receipt",
+    metavar="FILE.json",
+    help="Write SHA-256 sums of all files and tensors, and what was changed.",
+)
+@click.option("--force", is_flag=True, help="Replace what stands at the destination.")
+@click.option("--no-sync", is_flag=True, help="Do not wait until the bytes are on the disk.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to report.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Threads that copy. By default one a processor.",
+)
+@debug_option
+def convert(paths: tuple[str, ...], format_name: str, **options: Any) -> int:
+    """Copy checkpoints into another container, and prove that nothing changed.
+
+    Bytes are copied as they are, nothing is loaded and nothing executed. The new file is read
+    back, compared with its source tensor by tensor, and only then gets its name. Without SRC,
+    the checkpoint of the configuration is taken ([tool.ckpttool] in pyproject.toml).
+    """
+    from ckpttool.convert import convert_file, destinations
+    from ckpttool.converted import Conversions
+
+    chosen = _options(**options)
+    sources = paths or _configured()
+    files = []
+    for path, destination in zip(sources, destinations(sources, chosen)):
+        with progress_bar(path) as bar:
+            files.append(convert_file(path, destination, chosen, bar))
+    conversions = Conversions(tuple(files))
+    emit(_Reporter(conversions, format_name))
+    return conversions.exit_code
+
+
+class _Reporter:
+    """Writes the report in the form that was asked for."""
+
+    def __init__(self, conversions: Conversions, format_name: str) -> None:
+        self._conversions = conversions
+        self._format_name = format_name
+
+    def __call__(self, stream: TextIO) -> None:
+        if self._format_name == "json":
+            from ckpttool.reports.json import write_conversions
+        else:
+            from ckpttool.reports.conversion import write_conversions
+        write_conversions(self._conversions, stream)
+
+
+def _options(
+    metadata: tuple[str, ...], max_shard_size: str | None, no_sync: bool, **options: Any
+) -> ConvertOptions:
+    from ckpttool.conversion.options import ConvertOptions, check, parse_size
+
+    chosen = ConvertOptions(
+        metadata=tuple(_pair(text) for text in metadata),
+        max_shard_size=None if max_shard_size is None else parse_size(max_shard_size),
+        sync=not no_sync,
+        **options,
+    )
+    check(chosen)
+    return chosen
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise UsageError("not of the form KEY=VALUE", found=text)
+    with suppress(UnicodeEncodeError):
+        text.encode()  # safetensors holds text only, and half a surrogate pair is none
+        return key, value
+    raise UsageError("the metadata is not valid text", found=text)
+
+
+def _configured() -> tuple[str, ...]:
+    from ckpttool.configuration import FILES, find_configuration
+
+    found = find_configuration()
+    if found is None or found.checkpoint is None:
+        where = " or ".join(reversed(FILES)) if found is None else found.path
+        raise UsageError(
+            "there is nothing to convert: no SRC, and no checkpoint is configured",
+            found=f"no tool.ckpttool.checkpoint in {where}",
+            fix="Name a file, or set checkpoint under [tool.ckpttool].",
+        )
+    return (found.checkpoint,)

@@ -1,0 +1,98 @@
+"""A conversion that can be done: what is known of it before any byte is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Iterator, NamedTuple, Protocol, Sequence
+
+from ckpttool.converted import Written
+from ckpttool.errors import UsageError
+from ckpttool.writing import safetensors, torch_zip
+
+if TYPE_CHECKING:
+    from ckpttool.conversion.options import ConvertOptions
+    from ckpttool.conversion.planning import FilePlan, Plan
+    from ckpttool.conversion.selecting import Selection
+    from ckpttool.converted import Converted
+    from ckpttool.tensors import Checkpoint
+    from ckpttool.writing.pieces import Layout
+
+
+class Progress(Protocol):
+    """Told how far the copying is; the calls of ``advance`` come from several threads."""
+
+    def start(self, total: int) -> None:
+        """Copying begins; ``total`` is in bytes."""
+
+    def advance(self, nbytes: int) -> None:
+        """So many bytes more were copied and proven."""
+
+
+class Job(NamedTuple):
+    """A conversion that can be done.
+
+    Attributes:
+        checkpoint: the source, open.
+        selection: the tensors to convert.
+        plan: what becomes of them.
+        known: the report so far.
+        options: how to convert.
+        sidecar: the content of the sidecar, where one is asked for.
+    """
+
+    checkpoint: Checkpoint
+    selection: Selection
+    plan: Plan
+    known: Converted
+    options: ConvertOptions
+    sidecar: bytes | None = None
+
+
+def layouts_of(job: Job) -> list[Layout]:
+    """Return the layout of every file, with a fingerprint that is not known yet."""
+    return [layout_of(job, file, job.plan.metadata) for file in job.plan.files]
+
+
+def layout_of(job: Job, file: FilePlan, metadata: dict[str, str]) -> Layout:
+    """Return the layout of one file; another fingerprint in its metadata moves nothing."""
+    if job.options.to == "safetensors":
+        return safetensors.plan(file.pieces, metadata)
+    return torch_zip.plan(file.pieces, job.plan.wrapper)
+
+
+def files(job: Job, layouts: Sequence[Layout]) -> Iterator[Written]:
+    """Yield the files as the report tells of them, the index last."""
+    for file, layout in zip(job.plan.files, layouts):
+        yield Written(file.path, layout.size, len(file.pieces))
+    if job.plan.shard_index is not None:
+        yield Written(job.plan.shard_index, len(index_content(job.plan)), 0)
+
+
+def sizes(job: Job, layouts: Sequence[Layout]) -> dict[str, int]:
+    """Return path to bytes of all that will be written; those of a receipt are not known yet."""
+    # Shards must not lie beside an older whole file: readers would take that one.
+    sizes = {str(job.known.destination): 0}
+    for written in files(job, layouts):
+        sizes[written.path] = written.size
+    for path, content in ((job.options.sidecar, job.sidecar), (job.options.receipt, b"")):
+        if path is not None and path in sizes:
+            raise UsageError("two of the files to write have the same name", path=path)
+        if path is not None:
+            sizes[path] = len(content or b"")
+    return sizes
+
+
+def index_content(plan: Plan) -> bytes:
+    """Return the index of the shards, as the Hugging Face hub reads it."""
+    pieces = plan.pieces
+    document = {
+        "metadata": {
+            "total_size": sum(piece.nbytes for piece in pieces),
+            "total_parameters": sum(piece.info.numel for piece in pieces),
+        },
+        "weight_map": {
+            piece.name: Path(file.path).name for file in plan.files for piece in file.pieces
+        },
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"

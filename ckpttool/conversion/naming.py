@@ -1,0 +1,105 @@
+"""What the written files are called, derived from the source where nothing else is said."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Iterable
+
+from ckpttool.conversion.options import TARGETS
+from ckpttool.errors import UsageError
+
+#: What is taken off a source's name, the longest first; one of them, once.
+SUFFIXES = (
+    ".safetensors.index.json",
+    ".safetensors",
+    ".pth.tar",
+    ".pth",
+    ".ckpt",
+    ".bin",
+    ".pt",
+)
+#: What is put before the suffix where the result would have the name of its source.
+CLEAN = ".clean"
+INDEX = ".index.json"
+
+
+def destination(source: str, output: str | None, to: str) -> str:
+    """Return the file to write.
+
+    Args:
+        source: the path of the checkpoint.
+        output: a file, a folder that exists, or ``None`` for the folder of the source.
+        to: a key of ``TARGETS``.
+
+    Raises:
+        UsageError: the output names standard output, a folder that is not there, or a file
+            of another kind.
+    """
+    if output == "-":
+        raise UsageError(
+            "a checkpoint cannot be written to a pipe: the proof needs a file",
+            fix="Name a file with -o.",
+        )
+    if output is None:
+        return _beside(source, os.path.dirname(source), to)  # noqa: PTH120 (keeps the spelling)
+    if os.path.isdir(output):  # noqa: PTH112
+        return _beside(source, output, to)
+    if output.endswith(("/", os.sep)):
+        raise UsageError("there is no such folder", path=output, fix="Make it first (mkdir).")
+    other = next(target for target in TARGETS if target != to)
+    if output.lower().endswith(TARGETS[other]):
+        raise UsageError(
+            f"the name of the destination says {other}, but it would hold {to}",
+            path=output,
+            fix=f"Name it {TARGETS[to]}, or convert --to {other}.",
+        )
+    return output
+
+
+def _beside(source: str, folder: str, to: str) -> str:
+    stem = stem_of(source)
+    path = os.path.join(folder, stem + TARGETS[to])  # noqa: PTH118
+    if _same(path, source) or _same(path + INDEX, source):
+        path = os.path.join(folder, stem + CLEAN + TARGETS[to])  # noqa: PTH118
+    return path
+
+
+def stem_of(source: str) -> str:
+    """Return the file's name without a suffix that says what is in it."""
+    name = Path(source).name
+    for suffix in SUFFIXES:
+        if name.lower().endswith(suffix) and len(name) > len(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+def _same(one: str, other: str) -> bool:
+    return os.path.abspath(one) == os.path.abspath(other)  # noqa: PTH100 (a link has a name of its own)
+
+
+def shard_paths(path: str, number: int) -> list[str]:
+    """Return the files of ``number`` shards: ``model-00001-of-00002.safetensors`` and so on."""
+    suffix = TARGETS["safetensors"]
+    stem = path[: -len(suffix)] if path.endswith(suffix) else path
+    return [f"{stem}-{shard:05d}-of-{number:05d}{suffix}" for shard in range(1, number + 1)]
+
+
+def index_path(path: str) -> str:
+    """Return the index beside the shards: ``model.safetensors.index.json``."""
+    suffix = TARGETS["safetensors"]
+    return (path if path.endswith(suffix) else path + suffix) + INDEX
+
+
+def check_distinct(paths: Iterable[str]) -> None:
+    """Raise UsageError if two of the files to write, of a whole batch, are the same one."""
+    seen = set()
+    for path in paths:
+        where = os.path.realpath(path)
+        if where in seen:
+            raise UsageError(
+                "two results would have the same name",
+                path=path,
+                fix="Convert them one by one, each with its own -o.",
+            )
+        seen.add(where)

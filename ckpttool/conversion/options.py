@@ -1,0 +1,95 @@
+"""What is to be converted, and how: the options, and the words that a size is given in."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ckpttool.errors import UsageError
+
+#: What can be written: the name of a target to the suffix of its files.
+TARGETS = {"safetensors": ".safetensors", "pth": ".pth"}
+#: What tensors can be cast to.
+CAST_DTYPES = ("float16", "bfloat16", "float32")
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)\s*([KMGT]?)B?", re.IGNORECASE)
+
+
+class ConvertOptions(NamedTuple):
+    """How to convert.
+
+    Attributes:
+        to: a key of :data:`TARGETS`.
+        output: a file or a folder; ``None`` puts the result beside the source.
+        max_shard_size: bytes of tensors a file; ``None`` for one file of any size.
+        dtype: one of :data:`CAST_DTYPES`; ``None`` leaves every tensor as it is.
+        include: patterns of names to take; none takes all.
+        exclude: patterns of names to leave out, of those taken.
+        encoder_only: leave out the decoder, by the canonical names.
+        wrapper: the dotted key of the state dict to take; ``None`` to choose.
+        metadata: further strings for ``__metadata__``.
+        keep_aliases: write names that share their bytes out one by one.
+        allow_overflow: let a cast make numbers infinite.
+        force: replace what stands at the destination.
+        sync: wait until the bytes are on the disk before the file gets its name.
+        dry_run: say what would be written, and write nothing.
+        sidecar: a JSON file for what lies beside the tensors; ``None`` to leave it out.
+        receipt: a JSON file for sums, digests and what was changed; ``None`` for none.
+        workers: threads; ``None`` for one a processor.
+    """
+
+    to: str
+    output: str | None = None
+    max_shard_size: int | None = None
+    dtype: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    encoder_only: bool = False
+    wrapper: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+    keep_aliases: bool = False
+    allow_overflow: bool = False
+    force: bool = False
+    sync: bool = True
+    dry_run: bool = False
+    sidecar: str | None = None
+    receipt: str | None = None
+    workers: int | None = None
+
+
+def check(options: ConvertOptions) -> None:
+    """Raise UsageError for options that do not exist or do not go together."""
+    if options.to not in TARGETS:
+        raise UsageError("no such target", expected=", ".join(TARGETS), found=options.to)
+    if options.dtype is not None and options.dtype not in CAST_DTYPES:
+        raise UsageError(
+            "no such dtype to cast to", expected=", ".join(CAST_DTYPES), found=options.dtype
+        )
+    if options.workers is not None and options.workers < 1:
+        raise UsageError("there must be a worker at least", found=options.workers)
+    if options.to == "safetensors":
+        return
+    for what, given in (
+        ("--max-shard-size", options.max_shard_size),
+        ("--metadata", options.metadata),
+        ("--keep-aliases", options.keep_aliases),
+    ):
+        if given:
+            raise UsageError(
+                f"{what} is for safetensors only",
+                fix="Leave it out, or convert with --to safetensors.",
+            )
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that ``5GB``, ``500 MB`` or ``1000`` stand for, in decimal units.
+
+    Raises:
+        UsageError: it is not such a size, or none.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    nbytes = int(float(found.group(1)) * _UNITS[found.group(2).upper()]) if found else 0
+    if nbytes <= 0:
+        raise UsageError("not a size in bytes", expected="5GB or 500MB, say", found=text)
+    return nbytes

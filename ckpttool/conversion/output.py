@@ -1,0 +1,130 @@
+"""From a plan to files that have been proven: check, copy, complete, prove, publish together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Dict, Iterator, Sequence
+
+from ckpttool import rules
+from ckpttool.conversion.completing import complete_and_prove
+from ckpttool.conversion.documents import add_documents, left_behind, stale_files
+from ckpttool.conversion.job import files, layouts_of, sizes
+from ckpttool.converted import Cast, Written
+from ckpttool.errors import OutputError
+from ckpttool.findings import Finding, finding
+from ckpttool.rules import Severity
+from ckpttool.text import count
+from ckpttool.writing.copying import copy_layout
+from ckpttool.writing.destination import Destination
+
+if TYPE_CHECKING:
+    from ckpttool.conversion.job import Job, Progress
+    from ckpttool.conversion.options import ConvertOptions
+    from ckpttool.converted import Converted
+    from ckpttool.writing.copying import PieceDigest
+    from ckpttool.writing.pieces import Layout, Piece
+    from ckpttool.writing.temporary import Growing
+
+    _Digests = Dict[str, PieceDigest]
+
+
+def preview(job: Job) -> tuple[Written, ...]:
+    """Return what would be written, to the byte; nothing is.
+
+    Raises:
+        MalformedError: the format has no place for a tensor.
+        OutputError: the destination is taken, or there is not enough room.
+    """
+    layouts = layouts_of(job)
+    with _destination(job) as place:
+        place.check(sizes(job, layouts))
+    return tuple(files(job, layouts))
+
+
+def write_out(job: Job, progress: Progress | None) -> tuple[Converted, list[Finding]]:
+    """Write, prove and publish; return the report and what there is to tell.
+
+    If one of the findings is an error, nothing was published.
+
+    Raises:
+        CkpttoolError: anything else went wrong; nothing was published then either.
+    """
+    layouts = layouts_of(job)
+    with _destination(job) as place:
+        place.check(sizes(job, layouts))
+        growing = [
+            place.create(file.path, layout.size) for file, layout in zip(job.plan.files, layouts)
+        ]
+        digests = _copy(job, layouts, growing, progress)
+        casts = tuple(_casts(job.plan.pieces, digests))
+        known = job.known._replace(casts=casts)
+        findings = list(_losses(casts, job.options))
+        if any(one.severity is Severity.ERROR for one in findings):
+            return known, findings
+        job = job._replace(known=known)
+        known, further = complete_and_prove(job, layouts, growing, digests)
+        known = add_documents(job, known, place, growing, digests)
+        findings += further + left_behind(place.publish(stale_files(job, known)))
+    return known, findings
+
+
+def _destination(job: Job) -> Destination:
+    options = job.options
+    return Destination(sources=job.checkpoint.sources, force=options.force, sync=options.sync)
+
+
+# --- copying -----------------------------------------------------------------------------
+
+
+def _copy(
+    job: Job, layouts: Sequence[Layout], growing: Sequence[Growing], progress: Progress | None
+) -> _Digests:
+    """Copy all tensors; return what was read and written of each, aliases included."""
+    if progress:
+        progress.start(sum(slot.length for layout in layouts for slot in layout.slots))
+    digests: _Digests = {}
+    for layout, file in zip(layouts, growing):
+        try:
+            digests.update(
+                copy_layout(
+                    layout,
+                    file.fd,
+                    workers=job.options.workers,
+                    on_bytes=progress.advance if progress else None,
+                    checksums=job.checkpoint.checksums,
+                    write_early=job.options.sync,
+                )
+            )
+        except OutputError as error:
+            error.path = error.path or file.path
+            raise
+    for piece in job.plan.pieces:
+        if piece.alias_of is not None:
+            digests[piece.name] = digests[piece.alias_of]
+    return digests
+
+
+def _casts(pieces: Sequence[Piece], digests: _Digests) -> Iterator[Cast]:
+    for piece in pieces:
+        if piece.cast:
+            found = digests[piece.name]
+            names = (piece.info.dtype.name, piece.dtype.name)
+            yield Cast(piece.name, *names, found.overflow, found.underflow)
+
+
+def _losses(casts: Sequence[Cast], options: ConvertOptions) -> Iterator[Finding]:
+    """Yield a finding for each tensor whose numbers became infinite, or zero."""
+    for cast in casts:
+        if cast.overflow:
+            yield finding(
+                rules.OVERFLOW,
+                f"{count(cast.overflow, 'element')} became infinite as {cast.target}",
+                severity=Severity.WARNING if options.allow_overflow else None,
+                tensor=cast.name,
+                fix="Cast to bfloat16, which reaches as far as float32, or use --allow-overflow.",
+            )
+        if cast.underflow:
+            yield finding(
+                rules.UNDERFLOW,
+                f"{count(cast.underflow, 'element')} became zero as {cast.target}",
+                tensor=cast.name,
+            )

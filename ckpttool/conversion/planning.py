@@ -1,0 +1,237 @@
+"""What is to be written, decided before any byte is: names, types, sharing, shards, metadata."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Sequence
+
+from ckpttool import rules
+from ckpttool.conversion.naming import index_path, shard_paths
+from ckpttool.conversion.sharing import check_expansion, find_sharing
+from ckpttool.errors import UsageError
+from ckpttool.findings import Finding, finding
+from ckpttool.fingerprint import PREFIX
+from ckpttool.names import summarise
+from ckpttool.rules import Severity
+from ckpttool.tensors import DTYPES
+from ckpttool.text import count
+from ckpttool.writing.pieces import Piece
+
+if TYPE_CHECKING:
+    from ckpttool.conversion.options import ConvertOptions
+    from ckpttool.conversion.selecting import Selection
+    from ckpttool.conversion.sharing import Sharing
+    from ckpttool.tensors import Checkpoint, DType, TensorInfo
+
+#: Keys of ``__metadata__`` that are ours: what the tensors are called, and what they lay under.
+FORMAT, FINGERPRINT, WRAPPER = "format", "ckpttool.fingerprint", "ckpttool.wrapper"
+_OURS = (FORMAT, FINGERPRINT, WRAPPER)
+#: What is cast where that is asked for. Exponents alone and elements narrower than a byte, the
+#: parts of quantized weights, are no numbers by themselves.
+CASTABLE = frozenset(
+    "float64 float32 float16 bfloat16 float8_e4m3fn float8_e5m2 float8_e4m3fnuz "
+    "float8_e5m2fnuz".split()
+)
+#: Stands for a fingerprint that is not known yet, and is as long.
+UNKNOWN = PREFIX + 64 * "0"
+
+
+class FilePlan(NamedTuple):
+    """A file to write: its final path and the tensors in it."""
+
+    path: str
+    pieces: tuple[Piece, ...]
+
+
+class Plan(NamedTuple):
+    """A conversion that can be done.
+
+    Attributes:
+        files: at least one; several are shards.
+        shard_index: the path of the shards' index; ``None`` for one file.
+        metadata: for ``__metadata__``, in order; the fingerprint is still :data:`UNKNOWN`.
+        wrapper: the dotted key to put the tensors under; ``None`` for the root.
+        tied: names that are not stored, to the name that is.
+        overlapping: groups of names that share bytes in part.
+        findings: what is worth telling; an error means that nothing may be written.
+    """
+
+    files: tuple[FilePlan, ...]
+    shard_index: str | None
+    metadata: dict[str, str]
+    wrapper: str | None
+    tied: dict[str, str]
+    overlapping: tuple[tuple[str, ...], ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The tensors of all files, in order."""
+        return tuple(piece for file in self.files for piece in file.pieces)
+
+
+def plan(
+    checkpoint: Checkpoint, selection: Selection, destination: str, options: ConvertOptions
+) -> Plan:
+    """Decide what to write.
+
+    Raises:
+        MalformedError: written out, the tensors would expand far beyond the file.
+        UsageError: a string for ``__metadata__`` would be taken for something else.
+    """
+    sharing = find_sharing(selection.tensors)
+    check_expansion(selection.tensors, sharing.covered)
+    tied = _not_stored(sharing, options)
+    pieces = [
+        _piece(info, None if options.to == "safetensors" else sharing.tied.get(name), options)
+        for name, info in selection.tensors.items()
+        if name not in tied
+    ]
+    wrapper = checkpoint.wrapper or checkpoint.metadata.get(WRAPPER) or None
+    metadata = _metadata(checkpoint, selection, tied, wrapper, options)
+    groups = _shards(pieces, options.max_shard_size)
+    paths = [destination] if len(groups) == 1 else shard_paths(destination, len(groups))
+    return Plan(
+        tuple(FilePlan(path, tuple(group)) for path, group in zip(paths, groups)),
+        None if len(groups) == 1 else index_path(destination),
+        metadata,
+        wrapper,
+        tied,
+        sharing.overlapping,
+        tuple(_findings(pieces, selection, sharing, tied, options)),
+    )
+
+
+def _not_stored(sharing: Sharing, options: ConvertOptions) -> dict[str, str]:
+    """Return the exact duplicates that a safetensors file only records."""
+    if options.to != "safetensors" or options.keep_aliases:
+        return {}
+    # a name that means something else among the metadata cannot be recorded there
+    return {name: kept for name, kept in sorted(sharing.tied.items()) if name not in _OURS}
+
+
+def _piece(info: TensorInfo, alias_of: str | None, options: ConvertOptions) -> Piece:
+    dtype = written_dtype(info.dtype, options.dtype)
+    return Piece(info.name, dtype, info.shape, info, dtype != info.dtype, alias_of)
+
+
+def written_dtype(dtype: DType, cast_to: str | None) -> DType:
+    """Return the type that elements are written in: only floating numbers are cast."""
+    return dtype if cast_to is None or dtype.name not in CASTABLE else DTYPES[cast_to]
+
+
+def _shards(pieces: Sequence[Piece], most: int | None) -> list[list[Piece]]:
+    """Fill shards greedily in order; a tensor larger than the limit gets one of its own."""
+    if most is None:
+        return [list(pieces)]
+    shards: list[list[Piece]] = []
+    current: list[Piece] = []
+    size = 0
+    for piece in pieces:
+        length = piece.nbytes
+        if length > most:
+            shards.append([piece])
+            continue
+        if size + length > most:
+            shards.append(current)
+            current, size = [], 0
+        current.append(piece)
+        size += length
+    return [*shards, current] if current or not shards else shards
+
+
+# --- metadata ----------------------------------------------------------------------------
+
+
+def _metadata(
+    checkpoint: Checkpoint,
+    selection: Selection,
+    tied: Mapping[str, str],
+    wrapper: str | None,
+    options: ConvertOptions,
+) -> dict[str, str]:
+    """Return the strings of ``__metadata__`` in their order; the fingerprint comes later."""
+    if options.to != "safetensors":
+        return {}
+    own = {FORMAT: "pt", FINGERPRINT: UNKNOWN}
+    if wrapper is not None:
+        own[WRAPPER] = wrapper
+    users = dict(options.metadata)
+    for key, value in users.items():
+        if key in own or key in tied or value in selection.tensors:
+            raise UsageError(
+                f"the metadata {key}={value} would be taken for something else",
+                fix="Choose another key or value: dropped=kept is how tied names are recorded.",
+            )
+    carried = {**carried_metadata(checkpoint, selection), **users}
+    return {**own, **dict(sorted(tied.items())), **dict(sorted(carried.items()))}
+
+
+def carried_metadata(checkpoint: Checkpoint, selection: Selection) -> dict[str, str]:
+    """Return what the source says of itself, apart from what we say anew."""
+    return {
+        key: value
+        for key, value in checkpoint.metadata.items()
+        if key not in _OURS and key not in selection.tensors and value not in checkpoint.tensors
+    }
+
+
+# --- findings ----------------------------------------------------------------------------
+
+
+def _findings(
+    pieces: Sequence[Piece],
+    selection: Selection,
+    sharing: Sharing,
+    tied: Mapping[str, str],
+    options: ConvertOptions,
+) -> Iterator[Finding]:
+    yield from _unwritable(pieces, options.to)
+    if selection.unread:
+        reasons = ", ".join(dict.fromkeys(reason for _, reason in selection.unread))
+        yield finding(
+            rules.UNREAD_ENTRY,
+            f"{count(len(selection.unread), 'tensor')} cannot be read: {reasons}",
+            severity=Severity.ERROR,
+            tensor=summarise(name for name, _ in selection.unread),
+            fix="Leave it out with --exclude, or save it as a plain dense tensor.",
+        )
+    for group in sharing.overlapping:
+        yield finding(
+            rules.OVERLAPPING,
+            f"{count(len(group), 'tensor')} share bytes in part; each is written out in full",
+            tensor=summarise(group),
+        )
+    if tied:
+        kept = ", ".join(f"{name} = {same}" for name, same in list(tied.items())[:_SHOWN])
+        yield finding(
+            rules.TIED,
+            f"stored once, and recorded in __metadata__: {kept}",
+            tensor=summarise(tied),
+            fix="--keep-aliases writes each of them out.",
+        )
+
+
+_SHOWN = 20  # tied names that a finding spells out
+
+
+def _unwritable(pieces: Sequence[Piece], to: str) -> Iterator[Finding]:
+    """Yield what the destination has no place for."""
+    if to == "safetensors":
+        wrong = [piece for piece in pieces if piece.dtype.safetensors is None]
+    else:
+        wrong = [piece for piece in pieces if piece.dtype.bits % 8]
+    if wrong:
+        types = ", ".join(dict.fromkeys(piece.dtype.name for piece in wrong))
+        yield finding(
+            rules.CANNOT_HOLD,
+            f"{to} has no elements of {types}",
+            tensor=summarise(piece.name for piece in wrong),
+            fix="Leave them out with --exclude.",
+        )
+    if to == "safetensors" and any(piece.name == "__metadata__" for piece in pieces):
+        yield finding(
+            rules.CANNOT_HOLD,
+            "safetensors has no tensor of this name: it is that of the metadata",
+            tensor="__metadata__",
+            fix="Leave it out with --exclude __metadata__.",
+        )

@@ -1,0 +1,149 @@
+"""The proof: what was written is opened again by two readers and compared with the source.
+
+The strict reader and the safetensors library must both find every tensor under its name, with
+its shape and type. That the bytes are those of the source is shown digest by digest where they
+are copied; here they become the content fingerprint, under the names that the reader found.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Mapping, NamedTuple, Sequence
+
+from ckpttool import rules
+from ckpttool._version import __version__
+from ckpttool.errors import CkpttoolError, MalformedError
+from ckpttool.findings import Finding, finding
+from ckpttool.formats import open_checkpoint
+from ckpttool.text import printable
+
+if TYPE_CHECKING:
+    from ckpttool.tensors import TensorInfo
+    from ckpttool.writing.pieces import Piece
+
+#: Types that came to the safetensors library late; an older one cannot open files with them.
+LATE_DTYPES = frozenset(
+    "float8_e4m3fnuz float8_e5m2fnuz float8_e8m0fnu float6_e2m3 float6_e3m2 float4_e2m1 complex64 "
+    "float8_e4m3fn float8_e5m2 uint16 uint32 uint64".split()
+)
+
+
+class Seen(NamedTuple):
+    """What the readers made of a written file.
+
+    Attributes:
+        tensors: name to tensor, as the strict reader sees them.
+        metadata: the strings that the file carries about itself.
+        readers: who opened it, with versions.
+        findings: what could not be told.
+    """
+
+    tensors: dict[str, TensorInfo]
+    metadata: dict[str, str]
+    readers: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def read_again(path: str, pieces: Sequence[Piece], to: str, opened: ExitStack) -> Seen:
+    """Open a written file with every reader there is and hold it to what was to be written.
+
+    Args:
+        path: the file, still under its temporary name.
+        pieces: the tensors that it must hold, and no others.
+        to: a key of ``TARGETS``.
+        opened: closes the file in the end; the tensors can be read until then.
+
+    Raises:
+        MalformedError: a reader refuses the file, or sees something else (``CVT202``).
+        UnreadableError: it cannot be read any more.
+    """
+    expected = {
+        piece.name: (piece.dtype.safetensors or piece.dtype.name, tuple(piece.shape))
+        for piece in pieces
+    }
+    try:
+        written = opened.enter_context(open_checkpoint(path))
+    except MalformedError as error:
+        raise _not_proven(f"the strict reader refuses it: {error.detail()}") from error
+    ours = f"ckpttool {__version__}"
+    _compare(expected, {name: _facts(info) for name, info in written.tensors.items()}, ours)
+    findings: tuple[Finding, ...] = ()
+    readers: tuple[str, ...] = (ours,)
+    if to == "safetensors":
+        library, findings = _library(path, pieces, expected)
+        readers += library
+    return Seen(written.tensors, written.metadata, readers, findings)
+
+
+def _facts(info: TensorInfo) -> tuple[str, tuple[int, ...]]:
+    if info.strides is not None or info.big_endian:
+        raise _not_proven("it is not row-major and little-endian", tensor=info.name)
+    return info.dtype.safetensors or info.dtype.name, info.shape
+
+
+def _library(
+    path: str, pieces: Sequence[Piece], expected: Mapping[str, tuple[str, tuple[int, ...]]]
+) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
+    """Open the file with the safetensors library, which reads its header only."""
+    from safetensors import SafetensorError, __version__, safe_open
+
+    reader = f"safetensors {__version__}"
+    found = {}
+    try:
+        # numpy, because another framework would be imported for it
+        with safe_open(path, framework="np") as file:
+            for name in file.keys():  # noqa: SIM118 (older libraries cannot be iterated)
+                part = file.get_slice(name)
+                shape = tuple(part.get_shape())
+                # older libraries do not tell; the strict reader has compared the type
+                told = part.get_dtype() if hasattr(part, "get_dtype") else None
+                found[name] = (told or expected.get(name, ("",))[0], shape)
+    except (SafetensorError, OSError, ValueError) as error:
+        late = sorted({piece.dtype.name for piece in pieces} & LATE_DTYPES)
+        if not late:
+            raise _not_proven(f"{reader} refuses it: {error}") from error
+        return (), (
+            finding(
+                rules.LIBRARY_BEHIND,
+                f"{reader} cannot open a file with {', '.join(late)}, so the proof rests on the "
+                "strict reader alone",
+                found=printable(str(error)),
+                fix="Update safetensors and convert again to have both.",
+            ),
+        )
+    _compare(expected, found, reader)
+    return (reader,), ()
+
+
+def _compare(
+    expected: Mapping[str, tuple[str, tuple[int, ...]]],
+    found: Mapping[str, tuple[str, tuple[int, ...]]],
+    reader: str,
+) -> None:
+    for name in sorted(set(expected) | set(found)):
+        if expected.get(name) != found.get(name):
+            raise _not_proven(
+                f"{reader} sees another tensor than was to be written",
+                tensor=name,
+                expected=expected.get(name),
+                found=found.get(name),
+            )
+
+
+def require_equal(what: str, expected: object, found: object, tensor: str | None = None) -> None:
+    """Raise MalformedError (``CVT202``) if the written file differs from its source."""
+    if expected != found:
+        raise _not_proven(f"{what} differs", tensor=tensor, expected=expected, found=found)
+
+
+def _not_proven(
+    message: str, *, tensor: str | None = None, expected: object = None, found: object = None
+) -> CkpttoolError:
+    return MalformedError(
+        f"what was written is not what was read: {message}",
+        rules.NOT_PROVEN,
+        tensor=tensor,
+        expected=expected,
+        found=found,
+        fix="Nothing was kept. Please report this; a failing disk or memory can do it too.",
+    )

@@ -1,0 +1,118 @@
+"""The receipt of a conversion: sums, digests and changes, for a machine; ``docs/receipt.md``.
+
+It holds no clock and no folder of this machine, so the same conversion gives the same receipt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Iterable, Mapping, Sequence
+
+from ckpttool._version import __version__
+
+if TYPE_CHECKING:
+    from ckpttool.converted import Converted
+    from ckpttool.sources import FileSource
+    from ckpttool.writing.copying import PieceDigest
+    from ckpttool.writing.pieces import Piece
+
+#: Raised when a field goes or changes its meaning; new fields may come at any time.
+SCHEMA_VERSION = 1
+
+_BUFFER = 4 << 20
+_HASHERS = 4  # files summed at a time; each has a buffer of its own
+
+
+def file_sums(sources: Iterable[FileSource]) -> list[str]:
+    """Return the SHA-256 sum of each file, in their order.
+
+    Raises:
+        UnreadableError: a file cannot be read, or changed since it was opened.
+    """
+    with ThreadPoolExecutor(_HASHERS) as pool:
+        return list(pool.map(_file_sum, sources))
+
+
+def _file_sum(source: FileSource) -> str:
+    sha = hashlib.sha256()
+    buffer = memoryview(bytearray(_BUFFER))
+    for start in range(0, source.size, _BUFFER):
+        chunk = buffer[: min(_BUFFER, source.size - start)]
+        source.read_into(start, chunk)
+        sha.update(chunk)
+    source.check_unchanged()
+    return sha.hexdigest()
+
+
+def receipt(
+    converted: Converted,
+    sources: Sequence[tuple[str, int, str]],
+    placed: Sequence[tuple[str, Piece]],
+    digests: Mapping[str, PieceDigest],
+) -> bytes:
+    """Return the receipt's content.
+
+    Args:
+        converted: what the conversion came to.
+        sources: (path, size, SHA-256) of every file of the source.
+        placed: every stored tensor with the path of the file that it is in, in order.
+        digests: by name.
+    """
+    file = converted.file
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "tool": "ckpttool",
+        "versions": _versions(),
+        "source": {
+            "format": file.format,
+            "wrapper": file.wrapper,
+            "layout": file.layout,
+            "fingerprint": file.fingerprint,
+            "files": [_summed(*source) for source in sources],
+        },
+        "result": {
+            "format": converted.to,
+            "wrapper": converted.wrapper,
+            "fingerprint": converted.fingerprint,
+            "files": [_summed(out.path, out.size, out.sha256) for out in converted.outputs],
+        },
+        "tensors": [_tensor(path, piece, digests[piece.name]) for path, piece in placed],
+        "tied": converted.tied,
+        "restored": converted.restored,
+        "overlapping": converted.overlapping,
+        "excluded": converted.excluded,
+        "left_out": [entry._asdict() for entry in converted.left_out],
+        "casts": [cast._asdict() for cast in converted.casts],
+        "proof": None if converted.proof is None else converted.proof._asdict(),
+    }
+    text = json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False)
+    return text.encode("ascii") + b"\n"
+
+
+def _summed(path: str, size: int, sha256: str | None) -> dict[str, Any]:
+    return {"name": Path(path).name, "size": size, "sha256": sha256}
+
+
+def _tensor(path: str, piece: Piece, digest: PieceDigest) -> dict[str, Any]:
+    return {
+        "name": piece.name,
+        "file": Path(path).name,
+        "dtype": piece.dtype.name,
+        "shape": piece.shape,
+        "sha256": digest.sha256,
+        "source": {"dtype": piece.info.dtype.name, "sha256": digest.source_sha256},
+        "same_as": piece.alias_of,
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {"ckpttool": __version__, "python": platform.python_version()}
+    try:
+        import safetensors
+    except ImportError:  # named in the proof, where it was wanted
+        return versions
+    return {**versions, "safetensors": safetensors.__version__}

@@ -1,0 +1,99 @@
+"""Which tensors are converted: names by pattern, the encoder alone, and tied names put back."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Mapping, NamedTuple
+
+from ckpttool import rules
+from ckpttool.errors import UnsupportedError, UsageError
+from ckpttool.layouts import canonicalize
+from mae.config import is_decoder_name
+
+if TYPE_CHECKING:
+    from ckpttool.conversion.options import ConvertOptions
+    from ckpttool.tensors import Checkpoint, TensorInfo
+
+
+class Selection(NamedTuple):
+    """The tensors to convert.
+
+    Attributes:
+        tensors: name to tensor, in the order of the file; names that the file records as tied
+            follow at the end.
+        excluded: names that were asked to be left out, in order.
+        unread: (name, reason) of tensors of a kind that is not read and that nobody excluded.
+        restored: names that the file only records, to the name that it stores them under.
+    """
+
+    tensors: dict[str, TensorInfo]
+    excluded: tuple[str, ...]
+    unread: tuple[tuple[str, str], ...]
+    restored: dict[str, str]
+
+
+def select(checkpoint: Checkpoint, options: ConvertOptions) -> Selection:
+    """Choose the tensors that the options ask for.
+
+    Raises:
+        UsageError: no tensor is left, or a pattern matches no name.
+        UnsupportedError: the encoder alone is asked for, and the names are of no known layout.
+    """
+    restored = tied_names(checkpoint.tensors, checkpoint.metadata)
+    every = {**checkpoint.tensors}
+    for name, kept in restored.items():
+        every[name] = checkpoint.tensors[kept]._replace(name=name)
+    names = [*every, *(name for name, _ in checkpoint.unread)]
+    _check_patterns(names, options)
+    decoder = _decoder(every) if options.encoder_only else frozenset()
+    wanted = [name for name in names if _is_wanted(name, options) and name not in decoder]
+    if not wanted:
+        raise UsageError("no tensor is left to convert", fix="Look at --include and --exclude.")
+    chosen = frozenset(wanted)
+    return Selection(
+        {name: info for name, info in every.items() if name in chosen},
+        tuple(name for name in names if name not in chosen),
+        tuple(row for row in checkpoint.unread if row[0] in chosen),
+        {name: kept for name, kept in restored.items() if name in chosen},
+    )
+
+
+def tied_names(tensors: Mapping[str, TensorInfo], metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return the names that ``__metadata__`` records as dropped, to the ones that were kept."""
+    return {
+        dropped: kept
+        for dropped, kept in metadata.items()
+        if kept in tensors and dropped not in tensors
+    }
+
+
+def _is_wanted(name: str, options: ConvertOptions) -> bool:
+    included = not options.include or any(fnmatchcase(name, glob) for glob in options.include)
+    return included and not any(fnmatchcase(name, glob) for glob in options.exclude)
+
+
+def _check_patterns(names: list[str], options: ConvertOptions) -> None:
+    """A pattern that matches nothing is a slip, and would go unnoticed in the result."""
+    for option, globs in (("--include", options.include), ("--exclude", options.exclude)):
+        for glob in globs:
+            if not any(fnmatchcase(name, glob) for name in names):
+                raise UsageError(
+                    f"no tensor has a name like {glob} ({option})",
+                    fix="List the names with: ckpttool inspect --all",
+                )
+
+
+def _decoder(tensors: dict[str, TensorInfo]) -> frozenset[str]:
+    canonical = canonicalize(tensors)
+    if canonical.layout is None:
+        raise UnsupportedError(
+            "the names follow no known layout, so nothing tells the encoder from the decoder",
+            rules.UNCLEAR_NAMES,
+            fix="Leave --encoder-only out and choose the names with --include or --exclude.",
+        )
+    return frozenset(
+        origin
+        for name, origins in canonical.origins.items()
+        if is_decoder_name(name)
+        for origin in origins
+    )

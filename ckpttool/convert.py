@@ -1,0 +1,182 @@
+"""Converting one file: open, choose, plan, write under a temporary name, prove, rename.
+
+Nothing here prints or exits, and nothing is left behind where anything went wrong.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Sequence
+
+from ckpttool import rules
+from ckpttool.conversion.job import Job
+from ckpttool.conversion.naming import check_distinct, destination
+from ckpttool.conversion.options import ConvertOptions, check
+from ckpttool.conversion.planning import FINGERPRINT, FORMAT, WRAPPER, plan
+from ckpttool.conversion.selecting import select
+from ckpttool.conversion.sidecar import left_out, sidecar
+from ckpttool.converted import NOT_WRITTEN, PLANNED, WRITTEN, Converted, LeftOut
+from ckpttool.errors import CkpttoolError, UsageError
+from ckpttool.findings import Finding, Verdict, finding, finding_from, verdict_from
+from ckpttool.formats import open_checkpoint
+from ckpttool.formats.dangerous import findings_on
+from ckpttool.layouts import canonicalize
+from ckpttool.results import FileReport
+from ckpttool.rules import Severity
+
+if TYPE_CHECKING:
+    from ckpttool.conversion.job import Progress
+    from ckpttool.conversion.planning import Plan
+    from ckpttool.conversion.selecting import Selection
+    from ckpttool.tensors import Checkpoint
+
+_ORDER = list(Severity)
+# What an index says of itself, and a new one says anew.
+_COUNTED_ANEW = frozenset({"metadata.total_size", "metadata.total_parameters"})
+
+
+def destinations(paths: Sequence[str], options: ConvertOptions) -> list[str]:
+    """Return the file to write for each source.
+
+    Raises:
+        UsageError: the options do not go together or not with several sources, a source is
+            standard input, or two sources would give one file.
+    """
+    check(options)
+    for path in paths:
+        if path == "-":
+            raise UsageError(
+                "a checkpoint cannot be read from a pipe: it is read at many places at a time",
+                fix="Save it to a file and name that.",
+            )
+    if len(paths) > 1:
+        _check_batch(options)
+    chosen = [destination(path, options.output, options.to) for path in paths]
+    check_distinct(chosen)
+    return chosen
+
+
+def _check_batch(options: ConvertOptions) -> None:
+    if options.output is not None and not os.path.isdir(options.output):  # noqa: PTH112
+        raise UsageError(
+            "several files need a folder as destination, and it must exist",
+            path=options.output,
+            fix="Make it first (mkdir), or leave -o out to write beside each source.",
+        )
+    for option, given in (("--sidecar", options.sidecar), ("--receipt", options.receipt)):
+        if given is not None:
+            raise UsageError(f"{option} is for one file", fix="Convert the files one by one.")
+
+
+def convert_file(
+    path: str, output: str, options: ConvertOptions, progress: Progress | None = None
+) -> Converted:
+    """Convert one checkpoint and report on it, whatever is wrong with the file.
+
+    Args:
+        path: the checkpoint.
+        output: the file to write; see :func:`destinations`.
+        options: how to convert.
+        progress: told how far the copying is.
+
+    Returns:
+        What it came to. The verdict is PASS where the result is written and proven (or only
+        planned), FAIL where the content of the checkpoint forbids it, CANNOT TELL where
+        something else did. In the last two cases nothing was written.
+    """
+    known = Converted(FileReport(path, Verdict.CANNOT_TELL, ()), options.to, destination=output)
+    try:
+        with open_checkpoint(path, options.wrapper) as checkpoint:
+            known = known._replace(file=_facts(known.file, checkpoint))
+            return _convert(checkpoint, known, options, progress)
+    except UsageError as error:
+        return _stopped(known, finding(rules.NOT_POSSIBLE, error.detail(), fix=error.fix), error)
+    except CkpttoolError as error:
+        return _stopped(known, finding_from(error), error)
+
+
+def _stopped(known: Converted, found: Finding, error: CkpttoolError) -> Converted:
+    file = known.file._replace(verdict=verdict_from(error), findings=(found,))
+    return known._replace(file=file, state=NOT_WRITTEN)
+
+
+def _facts(known: FileReport, checkpoint: Checkpoint) -> FileReport:
+    return known._replace(
+        format=checkpoint.format,
+        size=checkpoint.size,
+        wrapper=checkpoint.wrapper,
+        layout=canonicalize(checkpoint.tensors).layout,
+        tensors=len(checkpoint.tensors),
+        parameters=checkpoint.parameters,
+    )
+
+
+def _convert(
+    checkpoint: Checkpoint, known: Converted, options: ConvertOptions, progress: Progress | None
+) -> Converted:
+    assert known.destination is not None  # noqa: S101 (set by convert_file)
+    selection = select(checkpoint, options)
+    planned = plan(checkpoint, selection, known.destination, options)
+    entries = _left_out(checkpoint, selection, options)
+    beside = None
+    if options.sidecar is not None:
+        beside, entries = sidecar(checkpoint, entries)
+    known = _with_plan(known, planned, selection, entries)
+    found = [*_dangers(checkpoint), *planned.findings]
+    if _errors(found):
+        return _ended(known, found, NOT_WRITTEN)
+    from ckpttool.conversion.output import preview, write_out
+
+    job = Job(checkpoint, selection, planned, known, options, beside)
+    if options.dry_run:
+        return _ended(known._replace(outputs=preview(job)), found, PLANNED)
+    written, further = write_out(job, progress)
+    found += further
+    return _ended(written, found, NOT_WRITTEN if _errors(further) else WRITTEN)
+
+
+def _with_plan(
+    known: Converted, planned: Plan, selection: Selection, entries: tuple[LeftOut, ...]
+) -> Converted:
+    return known._replace(
+        wrapper=planned.wrapper if known.to == "pth" else None,
+        tied=planned.tied,
+        restored=selection.restored,
+        overlapping=planned.overlapping,
+        excluded=selection.excluded,
+        left_out=entries,
+    )
+
+
+def _ended(known: Converted, found: Sequence[Finding], state: str) -> Converted:
+    """Return ``known`` with its findings, the worst first, and the verdict they amount to."""
+    findings = tuple(sorted(found, key=lambda one: _ORDER.index(one.severity)))
+    verdict = Verdict.FAIL if _errors(findings) else Verdict.PASS
+    return known._replace(file=known.file._replace(verdict=verdict, findings=findings), state=state)
+
+
+def _errors(found: Sequence[Finding]) -> bool:
+    return any(one.severity is Severity.ERROR for one in found)
+
+
+def _dangers(checkpoint: Checkpoint) -> list[Finding]:
+    """Return the names that can only be an attack: nothing of such a file is passed on."""
+    found = findings_on(checkpoint.references)
+    return [one for one in found if one.severity is Severity.ERROR]
+
+
+def _left_out(
+    checkpoint: Checkpoint, selection: Selection, options: ConvertOptions
+) -> tuple[LeftOut, ...]:
+    """Return what lies beside the tensors and has no place in the destination."""
+    entries = [entry for entry in left_out(checkpoint) if entry.key not in _COUNTED_ANEW]
+    if options.to == "pth":
+        lost = {
+            key: value
+            for key, value in checkpoint.metadata.items()
+            if key not in (FORMAT, FINGERPRINT, WRAPPER) and key not in selection.restored
+        }
+        entries += [
+            LeftOut(f"__metadata__.{key}", "str", repr(value), 0) for key, value in lost.items()
+        ]
+    return tuple(entries)

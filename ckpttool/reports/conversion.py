@@ -1,0 +1,129 @@
+"""What conversions came to, for a person: what was written, what was left out, the proof."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterable, TextIO
+
+from rich.text import Text
+
+from ckpttool.converted import PLANNED, WRITTEN
+from ckpttool.findings import Verdict
+from ckpttool.names import summarise
+from ckpttool.reports.findings import counts, write_findings
+from ckpttool.reports.page import BAD, DOUBTFUL, GOOD, TOLD, Page, styled
+from ckpttool.reports.text import describe
+from ckpttool.text import count, printable, size
+
+if TYPE_CHECKING:
+    from ckpttool.converted import Conversions, Converted, LeftOut
+
+# Lines of a list, before a count stands for the rest.
+_SHOWN = 40
+
+_IN_SIDECAR = {None: "", "whole": ", kept in the sidecar", "partly": ", partly in the sidecar"}
+
+
+def write_conversions(conversions: Conversions, stream: TextIO) -> None:
+    """Write the report on a run of ``convert``."""
+    page = Page(stream)
+    for number, converted in enumerate(conversions.files):
+        if number:
+            page.blank()
+        _write_one(page, converted)
+    if len(conversions.files) > 1:
+        page.blank()
+        page.line(Text(_totals(conversions)), 0, 2)
+
+
+def _write_one(page: Page, converted: Converted) -> None:
+    page.line(Text(printable(converted.file.path), style="bold"), 0, 2)
+    if converted.file.format is not None:
+        page.row("file", Text(describe(converted.file)))
+    _write_outputs(page, converted)
+    if converted.proof is not None:
+        page.row("proof", Text(_proof(converted)))
+    if converted.file.fingerprint is not None:
+        page.whole("fingerprint", Text(converted.file.fingerprint))
+    if converted.fingerprint not in (None, converted.file.fingerprint):
+        page.whole("after casting", Text(str(converted.fingerprint)))
+    if converted.file.findings:
+        page.blank()
+        write_findings(page, converted.file.findings)
+    page.blank()
+    _write_end(page, converted)
+
+
+def _write_outputs(page: Page, converted: Converted) -> None:
+    label = "would write" if converted.state == PLANNED else "written"
+    for written in converted.outputs[:_SHOWN]:
+        tensors = f", {count(written.tensors, 'tensor')}" if written.tensors else ""
+        page.row(label, Text(f"{printable(written.path)}: {size(written.size)}{tensors}"))
+    if len(converted.outputs) > _SHOWN:
+        page.row(label, Text(f"and {count(len(converted.outputs) - _SHOWN, 'file')} more"))
+    for extra, path in (("sidecar", converted.sidecar), ("receipt", converted.receipt)):
+        if path is not None:
+            page.row(extra, Text(printable(path)))
+    for told, text in _changes(converted):
+        page.row(told, Text(text))
+
+
+def _changes(converted: Converted) -> Iterable[tuple[str, str]]:
+    """Yield (label, text) for all that is not as it was: nothing is dropped in silence."""
+    if converted.to == "pth" and converted.outputs and converted.wrapper is not None:
+        yield "wrapper", f"the tensors lie under {printable(converted.wrapper)}, as they did"
+    if converted.restored:
+        names = printable(summarise(converted.restored))
+        yield "restored", f"{count(len(converted.restored), 'tied name')}: {names}"
+    if converted.casts:
+        target = converted.casts[0].target
+        yield "cast", f"{count(len(converted.casts), 'tensor')} to {target}"
+    if converted.excluded:
+        names = printable(summarise(converted.excluded), 400)
+        yield "excluded", f"{count(len(converted.excluded), 'tensor')}: {names}"
+    for entry in converted.left_out[:_SHOWN]:
+        yield "left out", _left_out(entry)
+    if len(converted.left_out) > _SHOWN:
+        rest = len(converted.left_out) - _SHOWN
+        yield "left out", f"and {rest:,} more (--format json lists all)"
+
+
+def _left_out(entry: LeftOut) -> str:
+    text = f"{printable(entry.key)}: {printable(entry.kind)} {printable(entry.summary)}".rstrip()
+    tensors = f", {size(entry.nbytes)} of tensors" if entry.nbytes else ""
+    return text + tensors + _IN_SIDECAR[entry.sidecar]
+
+
+def _proof(converted: Converted) -> str:
+    proof = converted.proof
+    assert proof is not None  # noqa: S101 (the caller looked)
+    return (
+        f"{count(proof.tensors, 'tensor')}, {size(proof.nbytes)}, read back and equal in every "
+        f"byte; names, shapes and dtypes as {' and '.join(proof.readers)} read them"
+    )
+
+
+def _write_end(page: Page, converted: Converted) -> None:
+    sign, word, style = _end(converted)
+    text = styled(f"{page.sign(sign)} {word}", style)
+    text.append(f" {printable(converted.file.path)}")
+    if converted.destination is not None:
+        text.append(f" -> {printable(converted.destination)}")
+    text.append(f": {counts(converted.file.findings)}")
+    page.line(text, 0, 2)
+
+
+def _end(converted: Converted) -> tuple[str, str, str]:
+    """Return the sign, the words and the colour of the last line on a conversion."""
+    if converted.state == WRITTEN:
+        return GOOD, "WRITTEN AND PROVEN", "bold green"
+    if converted.state == PLANNED:
+        return TOLD, "NOTHING WRITTEN (dry run)", "bold cyan"
+    if converted.file.verdict is Verdict.FAIL:
+        return BAD, "REFUSED, NOTHING WRITTEN", "bold red"
+    return DOUBTFUL, "NOTHING WRITTEN", "bold yellow"
+
+
+def _totals(conversions: Conversions) -> str:
+    states = [converted.state for converted in conversions.files]
+    done = states.count(WRITTEN)
+    return f"{count(len(states), 'file')}: {done} converted, {len(states) - done} not"

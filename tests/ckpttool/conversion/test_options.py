@@ -1,0 +1,126 @@
+"""Sizes, options that do not go together, and what the results are called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ckpttool.conversion.naming import destination, index_path, shard_paths, stem_of
+from ckpttool.conversion.options import ConvertOptions, check, parse_size
+from ckpttool.convert import destinations
+from ckpttool.errors import UsageError
+
+SAFETENSORS = ConvertOptions("safetensors")
+
+
+@pytest.mark.parametrize(
+    ("text", "nbytes"),
+    [
+        pytest.param("5GB", 5_000_000_000, id="decimal"),
+        pytest.param("5gb", 5_000_000_000, id="small letters"),
+        pytest.param("1.5 MB", 1_500_000, id="fraction and space"),
+        pytest.param("20K", 20_000, id="no B"),
+        pytest.param("7", 7, id="bytes"),
+        pytest.param("2TB", 2_000_000_000_000, id="terabytes"),
+    ],
+)
+def test_a_size_is_in_decimal_units(text: str, nbytes: int) -> None:
+    assert parse_size(text) == nbytes
+
+
+@pytest.mark.parametrize("text", ["", "GB", "-5GB", "0", "0.0001", "5GiB", "1e9", "5 G B", "\u0665GB"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="not a size"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        pytest.param(ConvertOptions("onnx"), "no such target", id="target"),
+        pytest.param(ConvertOptions("pth", dtype="int8"), "no such dtype", id="dtype"),
+        pytest.param(ConvertOptions("pth", max_shard_size=1), "--max-shard-size", id="shards"),
+        pytest.param(ConvertOptions("pth", metadata=(("a", "b"),)), "--metadata", id="metadata"),
+        pytest.param(ConvertOptions("pth", keep_aliases=True), "--keep-aliases", id="aliases"),
+        pytest.param(ConvertOptions("pth", workers=0), "worker", id="workers"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options: ConvertOptions, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        check(options)
+
+
+@pytest.mark.parametrize(
+    ("source", "stem"),
+    [
+        ("a/model.pth", "model"),
+        ("model.safetensors.index.json", "model"),
+        ("model.PT", "model"),
+        ("checkpoint-99.pth.tar", "checkpoint-99"),
+        ("weights", "weights"),
+        ("v1.2", "v1.2"),
+        (".pth", ".pth"),
+    ],
+)
+def test_the_stem_is_what_the_container_does_not_say(source: str, stem: str) -> None:
+    assert stem_of(source) == stem
+
+
+@pytest.mark.parametrize(
+    ("source", "to", "name"),
+    [
+        pytest.param("model.pth", "safetensors", "model.safetensors", id="another suffix"),
+        pytest.param("model.bin", "pth", "model.pth", id="another suffix of torch"),
+        pytest.param("model.pth", "pth", "model.clean.pth", id="pth to pth"),
+        pytest.param("model.safetensors", "safetensors", "model.clean.safetensors", id="again"),
+        pytest.param(
+            "model.safetensors.index.json", "safetensors", "model.clean.safetensors", id="shards"
+        ),
+    ],
+)
+def test_the_name_follows_from_the_source(source: str, to: str, name: str) -> None:
+    assert destination(f"folder/{source}", None, to) == str(Path("folder") / name)
+
+
+def test_a_folder_takes_the_result_under_its_own_name(tmp_path: Path) -> None:
+    assert destination("model.pth", str(tmp_path), "pth") == str(tmp_path / "model.pth")
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        pytest.param("-", "pipe", id="standard output"),
+        pytest.param("no/such/folder/", "no such folder", id="a folder that is missing"),
+        pytest.param("model.pth", "says pth", id="the suffix of another kind"),
+    ],
+)
+def test_outputs_that_cannot_be_meant_are_refused(output: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        destination("model.pt", output, "safetensors")
+
+
+def test_shards_are_numbered_as_the_hub_does() -> None:
+    assert shard_paths("x/model.safetensors", 2) == [
+        "x/model-00001-of-00002.safetensors",
+        "x/model-00002-of-00002.safetensors",
+    ]
+    assert index_path("x/model.safetensors") == "x/model.safetensors.index.json"
+    assert index_path("x/weights") == "x/weights.safetensors.index.json"
+
+
+@pytest.mark.parametrize(
+    ("paths", "options", "told"),
+    [
+        pytest.param(["-"], SAFETENSORS, "pipe", id="standard input"),
+        pytest.param(["a.pth", "a.pt"], SAFETENSORS, "same name", id="two of one name"),
+        pytest.param(["a.pt", "b.pt"], SAFETENSORS._replace(output="c"), "folder", id="one file"),
+        pytest.param(["a", "b"], SAFETENSORS._replace(sidecar="s"), "--sidecar", id="sidecar"),
+        pytest.param(["a", "b"], SAFETENSORS._replace(receipt="r"), "--receipt", id="receipt"),
+    ],
+)
+def test_a_batch_that_cannot_be_meant_is_refused(
+    paths: list[str], options: ConvertOptions, told: str
+) -> None:
+    with pytest.raises(UsageError, match=told):
+        destinations(paths, options)
