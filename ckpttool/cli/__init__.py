@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ckpttool._version import __version__
+from ckpttool.cli.converting import convert
 from ckpttool.cli.inspecting import inspect
 from ckpttool.cli.program import EXIT_CODES, Program
 from ckpttool.cli.sampling import sample
@@ -15,7 +16,7 @@ __all__ = ["main"]
 
 @click.group(
     cls=Program,
-    commands=[verify, inspect, sample],
+    commands=[verify, inspect, convert, sample],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EXIT_CODES,
 )
