@@ -1,9 +1,8 @@
 """Copying tensors to their places and proving each by reading back what was written.
 
-Several tensors at a time, the largest first, each in runs of a few megabytes: the system copies
-a run, then its source and what was written are read and compared in pieces that fit into the
-caches, and hashed. Memory does not depend on the size of anything. Row-major tensors need
-neither torch nor numpy.
+Several tensors at a time, the largest first, each in pieces that fit into the caches: a piece
+of the source is read, written, hashed, read back and compared. Memory does not depend on the
+size of anything. Row-major tensors need neither torch nor numpy.
 """
 
 from __future__ import annotations
@@ -14,23 +13,18 @@ import zlib
 from collections import deque
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Event
-from typing import Callable, Deque, Iterable, Iterator, NamedTuple, Sequence
+from typing import Callable, Deque, Iterable, Iterator, NamedTuple, Sequence, Set
 
 from ckpttool import rules
 from ckpttool.errors import CkpttoolError, MalformedError, OutputError
-from ckpttool.sources import FileSource
 from ckpttool.tensors import Checksum, Extent
 from ckpttool.writing import sums
 from ckpttool.writing.pieces import Layout, Piece, Slot
-from ckpttool.writing.positional import SystemCopy, read_back, write_at
+from ckpttool.writing.positional import Writer, read_back, write_at
 
-# Bytes that are read, compared and hashed at once; two of them fit into a core's own cache.
-# Writing in larger ones asks the system for large pages, which it may have to fetch first.
-_CHUNK = 512 << 10
-# Bytes that the system copies at once, while they are still in the shared cache when compared.
-_RUN = 4 << 20
-# Below this, a call to the system costs more than writing what was read anyway.
-_WORTH_A_CALL = 64 << 10
+# Bytes that are worked on at once; the source's and what was written fit into a core's cache.
+# Writing more at once asks the system for large pages, which it may have to clear first.
+_CHUNK = 256 << 10
 # More threads than this wait for the memory bus and the disk.
 _MAX_WORKERS = 16
 
@@ -40,7 +34,7 @@ class PieceDigest(NamedTuple):
 
     Attributes:
         sha256: of the row-major little-endian elements as written, in hexadecimal.
-        crc32: of the same bytes.
+        crc32: of the same bytes, where the layout or a stored sum needs it; else 0.
         source_sha256: of the elements as they are in the source; another one after a cast.
         overflow, underflow: finite elements that a cast made infinite, and those it made zero.
     """
@@ -85,7 +79,9 @@ def copy_layout(
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be at least 1, not {workers}")
     _require_apart(layout.slots)
-    job = _Job(fd, on_bytes or _nothing, write_early)
+    summed = {slot.piece.name for slot in layout.slots} if layout.members else set()
+    summed |= sums.on_the_way(layout.slots, checksums)
+    job = _Job(fd, summed, on_bytes or _nothing, write_early)
     tasks = _largest_first(layout.slots, sums.apart(layout.slots, checksums))
     count = max(1, min(workers or _processors(), len(tasks)))
     job.run(tasks, count)
@@ -122,13 +118,16 @@ class _Buffers:
 class _Job:
     """One copying of one file, shared by its threads."""
 
-    def __init__(self, fd: int, on_bytes: Callable[[int], None], write_early: bool) -> None:
+    def __init__(
+        self, fd: int, summed: Set[str], on_bytes: Callable[[int], None], write_early: bool
+    ) -> None:
         self.digests: dict[str, PieceDigest] = {}
         self.sums: dict[Extent, int] = {}
         self._fd = fd
+        self._summed = summed
         self._on_bytes = on_bytes
         self._write_early = write_early and hasattr(os, "posix_fadvise")
-        self._system = SystemCopy(fd)
+        self._writer = Writer(fd)
         self._stopped = Event()
 
     def run(self, tasks: Deque[Slot | Extent], workers: int) -> None:
@@ -178,30 +177,23 @@ class _Job:
         """Copy bytes that are written just as they lie in the source."""
         sha = hashlib.sha256()
         crc32 = 0
+        summed = slot.piece.name in self._summed
         place = slot.offset
-        for run in _runs(slot.piece.info.extents, slot.length):
-            copied = self._by_the_system(run, place)
-            for start in range(0, run.length, _CHUNK):
-                self._check_stopped()
-                length = min(_CHUNK, run.length - start)
-                chunk = memoryview(buffers.source)[:length]
-                run.source.read_into(run.offset + start, chunk)
-                if not copied:
-                    write_at(self._fd, chunk, place + start)
-                sha.update(chunk)
+        for part in _parts(slot.piece.info.extents, slot.length):
+            self._check_stopped()
+            chunk = memoryview(buffers.source)[: part.length]
+            part.source.read_into(part.offset, chunk)
+            self._writer.put(chunk, place, part)
+            sha.update(chunk)
+            if summed:
                 crc32 = zlib.crc32(chunk, crc32)
-                self._prove(slot, buffers, length, place + start, run)
-            place += run.length
+            self._prove(slot, buffers, part.length, place, part)
+            place += part.length
         digest = sha.hexdigest()
         return PieceDigest(digest, crc32, digest)
 
-    def _by_the_system(self, run: Extent, place: int) -> bool:
-        if run.length < _WORTH_A_CALL or not isinstance(run.source, FileSource):
-            return False
-        return self._system.copy(run.source.fileno(), run.offset, run.length, place)
-
     def _prove(
-        self, slot: Slot, buffers: _Buffers, length: int, place: int, run: Extent | None
+        self, slot: Slot, buffers: _Buffers, length: int, place: int, part: Extent | None
     ) -> None:
         """Read back ``length`` bytes from ``place`` and compare them with the buffer."""
         read_back(self._fd, memoryview(buffers.written)[:length], place)
@@ -211,8 +203,8 @@ class _Job:
         else:
             same = buffers.source[:length] == buffers.written[:length]
         if not same:
-            if run is not None:
-                run.source.check_unchanged()
+            if part is not None:  # the system may have copied what was written there meanwhile
+                part.source.check_unchanged()
             raise _not_as_written(slot.piece, place)
         self._on_bytes(length)
 
@@ -246,7 +238,8 @@ class _Job:
             place = slot.offset + first * dtype.itemsize
             write_at(self._fd, out, place)
             sha.update(out)
-            crc32 = zlib.crc32(out, crc32)
+            if slot.piece.name in self._summed:
+                crc32 = zlib.crc32(out, crc32)
             self._prove(slot, buffers, length, place, None)
         digest = sha.hexdigest()
         source_digest = source_sha.hexdigest() if slot.piece.cast else digest
@@ -277,8 +270,8 @@ def _processors() -> int:
     return min(os.cpu_count() or 1, _MAX_WORKERS)
 
 
-def _runs(extents: Sequence[Extent], nbytes: int) -> Iterator[Extent]:
-    """Cut extents into runs, after holding them to the bytes that there must be."""
+def _parts(extents: Sequence[Extent], nbytes: int) -> Iterator[Extent]:
+    """Cut extents into chunks, after holding them to the bytes that there must be."""
     found = sum(extent.length for extent in extents)
     if found != nbytes:
         raise MalformedError(
@@ -288,8 +281,8 @@ def _runs(extents: Sequence[Extent], nbytes: int) -> Iterator[Extent]:
             found=f"{found:,}",
         )
     for source, offset, length in extents:
-        for start in range(0, length, _RUN):
-            yield Extent(source, offset + start, min(_RUN, length - start))
+        for start in range(0, length, _CHUNK):
+            yield Extent(source, offset + start, min(_CHUNK, length - start))
 
 
 def _largest_first(slots: Sequence[Slot], others: Sequence[Extent]) -> Deque[Slot | Extent]:

@@ -253,7 +253,7 @@ class Destination:
                 try:
                     os.replace(old, file.path)  # noqa: PTH105
                 except OSError:
-                    continue  # it stays under its other name, which the next run puts back
+                    continue  # the new file stands there then, whole and proven
                 remove(old)  # of two names of one file, replacing one by the other keeps both
             elif _is_file(file.path, file.fd):
                 remove(file.path)

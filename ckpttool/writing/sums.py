@@ -13,13 +13,19 @@ from ckpttool.writing.pieces import Piece, Slot
 
 def apart(slots: Sequence[Slot], checksums: Sequence[Checksum]) -> list[Extent]:
     """Return what must be summed apart: bytes that tensors lie in and that none is a copy of."""
-    on_the_way = {_copied_extent(slot.piece) for slot in slots}
+    copied = {_copied_extent(slot.piece) for slot in slots}
     places = sorted((id(one.source), one.offset) for one in extents(slots))
     return [
         checksum.extent
         for checksum in checksums
-        if checksum.extent not in on_the_way and _is_touched(checksum.extent, places)
+        if checksum.extent not in copied and _is_touched(checksum.extent, places)
     ]
+
+
+def on_the_way(slots: Sequence[Slot], checksums: Sequence[Checksum]) -> set[str]:
+    """Return the names of the pieces that are copies of bytes with a stored sum."""
+    stored = {checksum.extent for checksum in checksums}
+    return {slot.piece.name for slot in slots if _copied_extent(slot.piece) in stored}
 
 
 def compare(
