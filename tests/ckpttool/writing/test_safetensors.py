@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file
+
+from ckpttool.errors import MalformedError
+from ckpttool.formats import open_checkpoint
+from ckpttool.formats import safetensors as reader
+from ckpttool.formats import safetensors_header as limits
+from ckpttool.tensors import DTYPES
+from ckpttool.writing import safetensors
+from ckpttool.writing.safetensors import plan
+from tests.builders.pieces import MIXED_TURNED, mixed, of_dtype, put
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ckpttool.writing.pieces import Piece
+
+METADATA = {"format": "pt", "zebra": "1", "apple": "2"}
+
+
+def test_the_header_is_laid_out_to_the_byte() -> None:
+    layout = plan([of_dtype("uint8", (3,), "b"), of_dtype("float32", (2,), "a")], {"format": "pt"})
+    header = (
+        b'{"__metadata__":{"format":"pt"},'
+        b'"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},'
+        b'"b":{"dtype":"U8","shape":[3],"data_offsets":[8,11]}}'
+    )
+    length = -(-(len(header) + 8) // 64) * 64 - 8
+    assert layout.head == struct.pack("<Q", length) + header.ljust(length)
+    assert [(slot.offset, slot.length) for slot in layout.slots] == [
+        (length + 8, 8),
+        (length + 16, 3),
+    ]
+    assert layout.size == length + 19
+
+
+def test_the_library_reads_back_what_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    pieces = [one for one in mixed() if one.name != "half"]  # numpy has no bfloat16
+    put(path, plan(pieces, METADATA))
+    found = load_file(path)
+    assert set(found) == {one.name for one in pieces}
+    np.testing.assert_array_equal(found["steps"], np.arange(5))
+    np.testing.assert_array_equal(found["turned"], MIXED_TURNED)
+    np.testing.assert_array_equal(found["swapped"], MIXED_TURNED.T)
+    assert found["scalar"].shape == ()
+    assert found["empty"].shape == (0, 4)
+    with safe_open(path, framework="np") as file:
+        assert file.metadata() == METADATA
+
+
+def test_the_strict_reader_reads_back_what_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    pieces = mixed()
+    put(path, plan(pieces, METADATA))
+    with open_checkpoint(str(path)) as checkpoint:
+        assert list(checkpoint.metadata.items()) == list(METADATA.items())
+        assert {name: (info.dtype, info.shape) for name, info in checkpoint.tensors.items()} == {
+            one.name: (one.dtype, one.shape) for one in pieces
+        }
+
+
+def test_every_tensor_is_aligned_to_its_elements() -> None:
+    layout = plan(mixed(), METADATA)
+    assert [slot.offset % slot.piece.dtype.itemsize for slot in layout.slots] == [0] * 8
+    assert len(layout.head) % 64 == 0
+
+
+def test_the_order_of_the_pieces_means_nothing(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    put(one, plan(mixed(), METADATA), workers=1)
+    put(other, plan(mixed()[::-1], METADATA), workers=5)
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_without_metadata_there_is_none() -> None:
+    header = plan([of_dtype("uint8")], {}).head
+    assert list(json.loads(header[8:])) == ["weight"]
+
+
+@pytest.mark.parametrize("name", ['quo"te', "back\\slash", "line\nbreak", "Ünïcode ☃", "", "𝄞"])
+def test_any_text_can_be_a_name(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "m.safetensors"
+    put(path, plan([of_dtype("int16", name=name)], {"key\t": name}))
+    with open_checkpoint(str(path)) as checkpoint:
+        assert list(checkpoint.tensors) == [name]
+        assert checkpoint.metadata == {"key\t": name}
+    assert list(load_file(path)) == [name]
+
+
+@pytest.mark.parametrize(
+    "code", sorted(dtype.name for dtype in DTYPES.values() if dtype.safetensors)
+)
+def test_every_dtype_with_a_code_is_read_back(tmp_path: Path, code: str) -> None:
+    path = tmp_path / "m.safetensors"
+    put(path, plan([of_dtype(code, (4, 2))], {}))
+    with open_checkpoint(str(path)) as checkpoint:
+        assert checkpoint.tensors["weight"].dtype.name == code
+
+
+DEFECTS: dict[str, Piece] = {
+    "the name of the metadata": of_dtype("uint8", name="__metadata__"),
+    "half of a surrogate pair": of_dtype("uint8", name="a\ud800"),
+    "a name without end": of_dtype("uint8", name="n" * (limits.MAX_NAME + 1)),
+    "complex128": of_dtype("complex128"),
+    "packed 4-bit floats of torch": of_dtype("float4_e2m1fn_x2"),
+    "too many dimensions": of_dtype("uint8", (1,) * (limits.MAX_DIMENSIONS + 1)),
+    "elements that fill no bytes": of_dtype("float4_e2m1", (3,)),
+}
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_what_the_format_cannot_hold_is_refused(defect: str) -> None:
+    with pytest.raises(MalformedError) as caught:
+        plan([of_dtype("float32", name="good"), DEFECTS[defect]], {})
+    assert caught.value.rule is not None
+    assert caught.value.rule.code == "CVT101"
+    assert caught.value.tensor == DEFECTS[defect].name
+
+
+def test_too_much_metadata_is_refused() -> None:
+    with pytest.raises(MalformedError, match="CVT101"):
+        plan([of_dtype("uint8")], {"key": "v" * limits.MAX_METADATA})
+
+
+def test_a_header_that_our_reader_would_refuse_is_not_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(safetensors, "MAX_HEADER", 200)
+    plan([of_dtype("uint8")], {})
+    with pytest.raises(MalformedError, match="CVT101"):
+        plan([of_dtype("uint8", name="n" * 200)], {})
+    assert reader.MAX_HEADER > safetensors.MAX_HEADER
