@@ -46,3 +46,26 @@ from safetensors.torch import save_file
 checkpoint = torch.load(sys.argv[1], map_location="cpu", weights_only=True)
 save_file(checkpoint["model"], sys.argv[2], metadata={"format": "pt"})
 """
+
+#: Writes a copy, the same weights as safetensors, and the same weights with noise on all of them.
+DIFF_INPUTS = """
+import shutil, sys, torch
+from safetensors.torch import save_file
+source, copy, packed, noisy = sys.argv[1:]
+shutil.copyfile(source, copy)
+weights = torch.load(source, weights_only=True)["model"]
+save_file({name: tensor.contiguous() for name, tensor in weights.items()}, packed)
+torch.manual_seed(0)
+changed = {name: tensor + 1e-3 * torch.randn(tensor.shape) for name, tensor in weights.items()}
+torch.save({"model": changed}, noisy)
+"""
+
+#: Three reductions a tensor, as one would write them.
+TORCH_DIFF = """
+import sys, torch
+left, right = (torch.load(path, weights_only=True, mmap=True)["model"] for path in sys.argv[1:])
+for name, one in left.items():
+    difference = (one - right[name]).abs()
+    reduced = difference.max(), difference.mean(), difference.square().mean().sqrt()
+    print(name, *(value.item() for value in reduced))
+"""
