@@ -85,7 +85,13 @@ LIGHT = ("ckpttool", "ckpttool.__main__", "ckpttool.cli", "ckpttool.formats", "c
 
 #: All that a reporter may know of the house.
 FOR_REPORTS = {"ckpttool._version", "ckpttool.findings", "ckpttool.names", "ckpttool.reports"}
-FOR_REPORTS |= {"ckpttool.compared", "ckpttool.converted", "ckpttool.results", "ckpttool.rules", "ckpttool.text"}
+FOR_REPORTS |= {
+    "ckpttool.compared",
+    "ckpttool.converted",
+    "ckpttool.results",
+    "ckpttool.rules",
+    "ckpttool.text",
+}
 
 
 class Import(NamedTuple):
@@ -284,8 +290,9 @@ def test_a_circle_is_found_and_a_late_import_breaks_it() -> None:
 
 WITHOUT = """
 import runpy, sys
-sys.modules.update({"torch": None, "numpy": None, "safetensors": None})
 del sys.argv[0]
+kept = sys.argv.pop(0).split(",")
+sys.modules.update({name: None for name in ("torch", "numpy", "safetensors") if name not in kept})
 run = runpy.run_path if sys.argv[0].endswith(".py") else runpy.run_module
 run(sys.argv[0], run_name="__main__")
 """
@@ -299,9 +306,9 @@ def tiny_safetensors(folder: Path) -> Path:
     return path
 
 
-def without_torch(*arguments: str) -> subprocess.CompletedProcess[str]:
+def without_torch(*arguments: str, keep: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     """Run a module or a script as python does, with torch and numpy made unimportable."""
-    command = [sys.executable, "-W", "error", "-c", WITHOUT, *arguments]
+    command = [sys.executable, "-W", "error", "-c", WITHOUT, ",".join(keep), *arguments]
     return subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
@@ -315,6 +322,16 @@ def test_inspect_runs_without_torch_and_numpy(tmp_path: Path) -> None:
     done = without_torch("ckpttool", "inspect", str(tiny_safetensors(tmp_path)))
     assert (done.returncode, done.stderr) == (0, "")
     assert "lonely" in done.stdout
+
+
+@pytest.mark.parametrize("to", ["safetensors", "pth"])
+def test_convert_runs_without_torch(to: str, tmp_path: Path) -> None:
+    target = tmp_path / f"out.{to}"
+    arguments = ("convert", str(tiny_safetensors(tmp_path)), "--to", to, "-o", str(target))
+    done = without_torch("ckpttool", *arguments, keep=("numpy", "safetensors"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "WRITTEN AND PROVEN" in done.stdout
+    assert target.exists()
 
 
 def test_a_checkpoint_opens_without_torch_and_numpy(tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ def complete_and_prove(
         The report with fingerprints, files and proof, and what could not be told.
 
     Raises:
-        MalformedError: a reader sees something else than was to be written (``CVT202``).
-        OutputError: the files cannot be written or read.
+        OutputError: the files cannot be written or read, or a reader sees something else in
+            them than was to be written (``CVT202``).
     """
     joined: Joined = {}
     source = _with_tied(job, {name: one.source_sha256 for name, one in digests.items()})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Mapping, NamedTuple, Sequence
 
 from ckpttool import rules
 from ckpttool._version import __version__
-from ckpttool.errors import CkpttoolError, MalformedError
+from ckpttool.errors import MalformedError, OutputError
 from ckpttool.findings import Finding, finding
 from ckpttool.formats import open_checkpoint
 from ckpttool.text import printable
@@ -54,7 +54,7 @@ def read_again(path: str, pieces: Sequence[Piece], to: str, opened: ExitStack) -
         opened: closes the file in the end; the tensors can be read until then.
 
     Raises:
-        MalformedError: a reader refuses the file, or sees something else (``CVT202``).
+        OutputError: a reader refuses the file, or sees something else (``CVT202``).
         UnreadableError: it cannot be read any more.
     """
     expected = {
@@ -131,15 +131,15 @@ def _compare(
 
 
 def require_equal(what: str, expected: object, found: object, tensor: str | None = None) -> None:
-    """Raise MalformedError (``CVT202``) if the written file differs from its source."""
+    """Raise OutputError (``CVT202``) if the written file differs from its source."""
     if expected != found:
         raise _not_proven(f"{what} differs", tensor=tensor, expected=expected, found=found)
 
 
 def _not_proven(
     message: str, *, tensor: str | None = None, expected: object = None, found: object = None
-) -> CkpttoolError:
-    return MalformedError(
+) -> OutputError:
+    return OutputError(
         f"what was written is not what was read: {message}",
         rules.NOT_PROVEN,
         tensor=tensor,

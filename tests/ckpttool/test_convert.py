@@ -1,0 +1,615 @@
+"""What is written is what was read; and where anything is wrong, nothing is written at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+import safetensors
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from ckpttool import open_checkpoint
+from ckpttool.conversion import proving
+from ckpttool.conversion.options import ConvertOptions
+from ckpttool.convert import convert_file, destinations
+from ckpttool.converted import Converted
+from ckpttool.findings import Verdict
+from ckpttool.gather import chunks
+from ckpttool.verify import VerifyOptions, verify_file
+from tests.builders import checkpoints, shards, sharing
+from tests.builders import safetensors as st
+from tests.builders import torch_files as tf
+
+# torch 2.0 warns of its own use of a class when it saves and loads.
+pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+FILES = sorted(FIXTURES.glob("torch-*/*.pth"))
+TO_SAFETENSORS = ConvertOptions("safetensors", sync=False)
+TO_PTH = ConvertOptions("pth", sync=False)
+
+State = sharing.State
+
+
+def convert(source: object, output: Path, options: ConvertOptions = TO_SAFETENSORS) -> Converted:
+    chosen = options._replace(output=str(output))
+    (destination,) = destinations([str(source)], chosen)
+    return convert_file(str(source), destination, chosen)
+
+
+def proven(source: object, output: Path, options: ConvertOptions = TO_SAFETENSORS) -> Converted:
+    converted = convert(source, output, options)
+    assert (converted.state, converted.file.verdict) == ("written", Verdict.PASS), converted
+    return converted
+
+
+def saved(folder: Path, content: object, name: str = "weights.pth") -> Path:
+    path = folder / name
+    torch.save(content, path)
+    return path
+
+
+def codes(converted: Converted) -> list[str]:
+    return [finding.rule.code for finding in converted.file.findings]
+
+
+def tensors_in(path: object) -> dict[str, tuple[str, tuple[int, ...], str]]:
+    """Name to dtype, shape and SHA-256 of the elements, as the strict reader sees them."""
+    found = {}
+    with open_checkpoint(str(path)) as checkpoint:
+        for name, info in checkpoint.tensors.items():
+            sha = hashlib.sha256()
+            for piece in chunks(info, memoryview(bytearray(4096))):
+                sha.update(piece)
+            found[name] = (info.dtype.name, info.shape, sha.hexdigest())
+    return found
+
+
+def listing(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def held(path: object, *but: str) -> dict[str, tuple[str, tuple[int, ...], str]]:
+    """What safetensors has a place for, but for some dtypes."""
+    but = ("complex128", *but)
+    return {name: found for name, found in tensors_in(path).items() if found[0] not in but}
+
+
+def without_the_rest(path: Path, *but: str) -> ConvertOptions:
+    rest = set(tensors_in(path)) - set(held(path, *but))
+    return TO_SAFETENSORS._replace(exclude=tuple(sorted(rest)))
+
+
+# --- there and back ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_real_files_go_there_and_back_unchanged(path: Path, tmp_path: Path) -> None:
+    there = tmp_path / "there.safetensors"
+    before = held(path)
+    proven(path, there, without_the_rest(path)._replace(keep_aliases=True))
+    assert tensors_in(there) == before
+    back = tmp_path / "back.pth"
+    proven(there, back, TO_PTH)
+    assert tensors_in(back) == before
+    proven(path, tmp_path / "clean.pth", TO_PTH)
+    assert tensors_in(tmp_path / "clean.pth") == tensors_in(path)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_real_files_read_the_same_by_torch_and_by_safetensors(path: Path, tmp_path: Path) -> None:
+    before = tensors_in(path)
+    # older releases of the library do not know complex64
+    proven(path, tmp_path / "out.safetensors", without_the_rest(path, "complex64"))
+    wrapper = proven(path, tmp_path / "out.pth", TO_PTH).wrapper
+    loaded = torch.load(tmp_path / "out.pth", weights_only=True)
+    by_torch = loaded[wrapper] if wrapper else loaded
+    by_library = load_file(str(tmp_path / "out.safetensors"))
+    with safe_open(str(tmp_path / "out.safetensors"), framework="pt") as file:
+        tied = {name: kept for name, kept in file.metadata().items() if kept in by_library}
+    by_library.update({name: by_library[kept] for name, kept in tied.items()})
+    for found, expected in ((by_torch, before), (by_library, held(path, "complex64"))):
+        assert {
+            name: (str(tensor.dtype)[6:], tuple(tensor.shape), digest(tensor))
+            for name, tensor in found.items()
+        } == expected
+
+
+def digest(tensor: torch.Tensor) -> str:
+    storage = tensor.contiguous().clone().untyped_storage()
+    return hashlib.sha256(bytes(storage)).hexdigest()
+
+
+DTYPES = """
+    float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 bool complex64
+    float8_e4m3fn float8_e5m2 uint16 uint32 uint64
+""".split()
+KNOWN = [name for name in DTYPES if hasattr(torch, name)]
+
+
+def of_dtype(name: str) -> torch.Tensor:
+    """Twelve elements of many bit patterns, or of both values for bool."""
+    if name == "bool":
+        return torch.tensor([True, False] * 6)
+    dtype = getattr(torch, name)
+    raw = torch.arange(12 * 16, dtype=torch.uint8)[
+        : 12 * torch.empty(0, dtype=dtype).element_size()
+    ]
+    return raw.view(dtype).reshape(3, 4)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_every_dtype_keeps_its_bits(name: str, tmp_path: Path) -> None:
+    source = saved(tmp_path, {"w": of_dtype(name)})
+    proven(source, tmp_path / "there.safetensors")
+    proven(tmp_path / "there.safetensors", tmp_path / "back.pth", TO_PTH)
+    loaded = torch.load(tmp_path / "back.pth", weights_only=True)["w"]
+    assert loaded.dtype == getattr(torch, name)
+    assert digest(loaded) == digest(of_dtype(name))
+
+
+def test_the_wrapper_comes_back_through_safetensors(tmp_path: Path) -> None:
+    source = saved(tmp_path, {"model": {"w": torch.ones(2)}, "epoch": 3})
+    proven(source, tmp_path / "there.safetensors")
+    proven(tmp_path / "there.safetensors", tmp_path / "back.pth", TO_PTH)
+    loaded = torch.load(tmp_path / "back.pth", weights_only=True)
+    assert list(loaded) == ["model"]
+    assert torch.equal(loaded["model"]["w"], torch.ones(2))
+
+
+def test_tied_names_are_stored_once_and_come_back_as_one_storage(tmp_path: Path) -> None:
+    source = saved(tmp_path, sharing.tied())
+    there = proven(source, tmp_path / "there.safetensors")
+    assert there.tied == {"lm_head.weight": "embed.weight"}
+    assert set(load_file(str(tmp_path / "there.safetensors"))) == {"bias", "embed.weight"}
+    back = proven(tmp_path / "there.safetensors", tmp_path / "back.pth", TO_PTH)
+    assert back.restored == there.tied
+    loaded = torch.load(tmp_path / "back.pth", weights_only=True)
+    assert loaded["lm_head.weight"].data_ptr() == loaded["embed.weight"].data_ptr()
+    assert tensors_in(tmp_path / "back.pth") == tensors_in(source)
+
+
+def test_tied_names_survive_another_safetensors_file(tmp_path: Path) -> None:
+    proven(saved(tmp_path, sharing.tied()), tmp_path / "one.safetensors")
+    proven(tmp_path / "one.safetensors", tmp_path / "two.safetensors")
+    assert (tmp_path / "one.safetensors").read_bytes() == (
+        tmp_path / "two.safetensors"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize("build", [sharing.overlapping, sharing.expanded, sharing.neighbours])
+def test_views_are_written_out_in_full(build: Callable[[], State], tmp_path: Path) -> None:
+    source = saved(tmp_path, build())
+    proven(source, tmp_path / "out.safetensors")
+    found = load_file(str(tmp_path / "out.safetensors"))
+    assert {name: tensor.tolist() for name, tensor in found.items()} == {
+        name: tensor.tolist() for name, tensor in build().items()
+    }
+
+
+# --- determinism, metadata, fingerprint ----------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [TO_SAFETENSORS, TO_PTH], ids=lambda options: options.to)
+def test_any_number_of_workers_gives_the_same_bytes(
+    options: ConvertOptions, tmp_path: Path
+) -> None:
+    source = checkpoints.saved(tmp_path, checkpoints.sound)
+    contents = set()
+    for workers in (1, 2, 7):
+        output = tmp_path / f"{workers}.{options.to}"
+        proven(source, output, options._replace(workers=workers))
+        contents.add(output.read_bytes())
+    assert len(contents) == 1
+
+
+def metadata_in(path: Path) -> dict[str, str]:
+    with open_checkpoint(str(path)) as checkpoint:
+        return checkpoint.metadata
+
+
+def test_the_fingerprint_is_the_one_that_verify_gives(tmp_path: Path, tiny: str) -> None:
+    source = checkpoints.saved(tmp_path, checkpoints.sound)
+    output = tmp_path / "out.safetensors"
+    converted = proven(source, output)
+    options = VerifyOptions(model=tiny, forward=False)
+    prints = {verify_file(str(path), options).fingerprint for path in (source, output)}
+    assert prints == {converted.file.fingerprint, converted.fingerprint}
+    assert metadata_in(output)["ckpttool.fingerprint"] == converted.fingerprint
+
+
+def test_joined_tensors_have_the_fingerprint_of_their_whole(tmp_path: Path, tiny: str) -> None:
+    """Query, key and value of Hugging Face files are one tensor by the canonical names."""
+    state = checkpoints.state()
+    split = {}
+    for name, tensor in state.items():
+        if name.startswith("blocks.") and ".attn.qkv." in name:
+            number, kind = name.split(".")[1], name.split(".")[-1]
+            for part, piece in zip(("query", "key", "value"), tensor.chunk(3)):
+                base = f"vit.encoder.layer.{number}.attention.attention"
+                split[f"{base}.{part}.{kind}"] = piece.clone()
+    split["vit.embeddings.patch_embeddings.projection.weight"] = state["patch_embed.proj.weight"]
+    source = saved(tmp_path, split)
+    converted = proven(source, tmp_path / "out.safetensors")
+    options = VerifyOptions(model=tiny, forward=False)
+    assert converted.file.layout == "hf-vitmae"
+    assert verify_file(str(source), options).fingerprint == converted.fingerprint
+
+
+def test_metadata_of_the_source_and_of_the_user_are_kept_in_order(tmp_path: Path) -> None:
+    source = tmp_path / "in.safetensors"
+    save_file({"w": torch.ones(1)}, str(source), metadata={"z": "1", "format": "pt"})
+    options = TO_SAFETENSORS._replace(metadata=(("licence", "none"),))
+    proven(source, tmp_path / "out.safetensors", options)
+    found = metadata_in(tmp_path / "out.safetensors")
+    assert list(found) == ["format", "ckpttool.fingerprint", "licence", "z"]
+
+
+# --- shards --------------------------------------------------------------------------------
+
+
+def test_shards_read_as_one_checkpoint_and_convert_back(tmp_path: Path) -> None:
+    source = checkpoints.saved(tmp_path, checkpoints.sound)
+    out = tmp_path / "model.safetensors"
+    converted = proven(source, out, TO_SAFETENSORS._replace(max_shard_size=20_000))
+    index = tmp_path / "model.safetensors.index.json"
+    assert converted.outputs[-1].path == str(index)
+    assert len(converted.outputs) > 3
+    assert not out.exists()
+    assert tensors_in(index) == tensors_in(source)
+    proven(index, tmp_path / "back.pth", TO_PTH)
+    assert tensors_in(tmp_path / "back.pth") == tensors_in(source)
+
+
+def test_the_index_counts_what_is_in_the_shards(tmp_path: Path) -> None:
+    state = {"a": torch.zeros(4), "b": torch.zeros(3, dtype=torch.int64), "c": torch.zeros(())}
+    source = saved(tmp_path, state)
+    out = tmp_path / "model.safetensors"
+    proven(source, out, TO_SAFETENSORS._replace(max_shard_size=30))
+    index = json.loads((tmp_path / "model.safetensors.index.json").read_text())
+    first, second = (f"model-{n:05d}-of-00002.safetensors" for n in (1, 2))
+    assert index == {
+        "metadata": {"total_size": 44, "total_parameters": 8},
+        "weight_map": {"a": first, "b": second, "c": second},
+    }
+
+
+def test_shards_of_an_earlier_run_go_when_there_are_fewer(tmp_path: Path) -> None:
+    source = saved(tmp_path, {name: torch.zeros(4) for name in "abcd"})
+    out = tmp_path / "out" / "model.safetensors"
+    out.parent.mkdir()
+    options = TO_SAFETENSORS._replace(force=True)
+    for size, files in ((16, 5), (32, 3), (64, 1), (32, 3)):
+        proven(source, out, options._replace(max_shard_size=size))
+        assert len(listing(out.parent)) == files
+        assert out.exists() == (files == 1)
+
+
+def test_a_whole_file_beside_new_shards_is_not_replaced_unasked(tmp_path: Path) -> None:
+    source = saved(tmp_path, {name: torch.zeros(4) for name in "abcd"})
+    out = tmp_path / "model.safetensors"
+    out.write_bytes(b"mine")
+    refused = convert(source, out, TO_SAFETENSORS._replace(max_shard_size=32))
+    assert codes(refused) == ["CVT103"]
+    assert out.read_bytes() == b"mine"
+
+
+# --- casts ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("options", [TO_SAFETENSORS, TO_PTH], ids=lambda options: options.to)
+def test_floats_are_cast_as_torch_does_and_integers_left_alone(
+    name: str, options: ConvertOptions, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    state = {
+        "single": torch.randn(1000),
+        "double": torch.randn(10, 7, dtype=torch.float64).t(),
+        "brain": torch.randn(9).bfloat16(),
+        "count": torch.arange(5),
+    }
+    source = saved(tmp_path, state)
+    converted = proven(source, tmp_path / f"out.{options.to}", options._replace(dtype=name))
+    dtype = getattr(torch, name)
+    expected = {
+        key: tensor.to(dtype) if tensor.is_floating_point() else tensor
+        for key, tensor in state.items()
+    }
+    assert tensors_in(tmp_path / f"out.{options.to}") == {
+        key: (str(tensor.dtype)[6:], tuple(tensor.shape), digest(tensor))
+        for key, tensor in expected.items()
+    }
+    assert {cast.name for cast in converted.casts} == {
+        key for key, tensor in state.items() if tensor.is_floating_point() and tensor.dtype != dtype
+    }
+    assert converted.fingerprint != converted.file.fingerprint
+
+
+def test_what_overflows_is_refused_unless_it_is_allowed(tmp_path: Path) -> None:
+    source = saved(tmp_path, {"w": torch.tensor([1e5, 1.0, float("inf")])})
+    out = tmp_path / "out.safetensors"
+    half = TO_SAFETENSORS._replace(dtype="float16")
+    refused = convert(source, out, half)
+    assert (refused.file.verdict, codes(refused), out.exists()) == (Verdict.FAIL, ["CVT205"], False)
+    assert refused.casts[0].overflow == 1
+    allowed = proven(source, out, half._replace(allow_overflow=True))
+    assert [finding.severity.value for finding in allowed.file.findings] == ["warning"]
+
+
+def test_what_underflows_is_told(tmp_path: Path) -> None:
+    source = saved(tmp_path, {"w": torch.tensor([1e-10, 0.0, 1.0])})
+    half = TO_SAFETENSORS._replace(dtype="float16")
+    converted = proven(source, tmp_path / "out.safetensors", half)
+    assert codes(converted) == ["CVT206"]
+    assert converted.casts[0].underflow == 1
+
+
+# --- what lies beside, sidecar and receipt -------------------------------------------------
+
+
+def training() -> object:
+    weight = torch.ones(4)
+    optimizer = {"state": {0: {"exp_avg": torch.zeros(8)}}, "param_groups": [{"lr": 0.1}]}
+    return {"model": {"w": weight}, "optimizer": optimizer, "epoch": 7}
+
+
+def test_what_is_left_out_is_named_with_its_size(tmp_path: Path) -> None:
+    converted = proven(saved(tmp_path, training()), tmp_path / "out.safetensors")
+    assert [
+        (entry.key, entry.kind, entry.nbytes, entry.sidecar) for entry in converted.left_out
+    ] == [
+        ("optimizer", "dict", 32, None),
+        ("epoch", "int", 0, None),
+    ]
+
+
+def test_cleaning_a_training_checkpoint_keeps_its_weights_alone(tmp_path: Path) -> None:
+    path = saved(tmp_path, training())
+    (destination,) = destinations([str(path)], TO_PTH)
+    assert destination == str(tmp_path / "weights.clean.pth")
+    convert_file(str(path), destination, TO_PTH)
+    loaded = torch.load(destination, weights_only=True)
+    assert {key: list(value) for key, value in loaded.items()} == {"model": ["w"]}
+
+
+def test_the_sidecar_keeps_what_is_plain(tmp_path: Path) -> None:
+    sidecar = tmp_path / "beside.json"
+    options = TO_SAFETENSORS._replace(sidecar=str(sidecar))
+    converted = proven(saved(tmp_path, training()), tmp_path / "out.safetensors", options)
+    assert [entry.sidecar for entry in converted.left_out] == ["partly", "whole"]
+    state = {"$pairs": [[0, {"exp_avg": {"$left_out": "tensor"}}]]}
+    assert json.loads(sidecar.read_text())["entries"] == [
+        {"key": "optimizer", "value": {"state": state, "param_groups": [{"lr": 0.1}]}},
+        {"key": "epoch", "value": 7},
+    ]
+
+
+def test_metadata_that_a_pth_cannot_hold_is_named(tmp_path: Path) -> None:
+    source = tmp_path / "in.safetensors"
+    save_file({"w": torch.ones(1)}, str(source), metadata={"note": "x", "format": "pt"})
+    converted = proven(source, tmp_path / "out.pth", TO_PTH)
+    assert [entry.key for entry in converted.left_out] == ["__metadata__.note"]
+
+
+def test_the_receipt_holds_the_sums_of_the_files_as_they_are(tmp_path: Path) -> None:
+    source = checkpoints.saved(tmp_path, checkpoints.sound)
+    receipt = tmp_path / "receipt.json"
+    options = TO_SAFETENSORS._replace(receipt=str(receipt), max_shard_size=20_000)
+    converted = proven(source, tmp_path / "model.safetensors", options)
+    document = json.loads(receipt.read_text())
+    for file in (*document["source"]["files"], *document["result"]["files"]):
+        content = (tmp_path / file["name"]).read_bytes()
+        assert (file["size"], file["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    assert [written.sha256 for written in converted.outputs] == [
+        file["sha256"] for file in document["result"]["files"]
+    ]
+    assert {row["name"]: row["sha256"] for row in document["tensors"]} == {
+        name: sha for name, (_, _, sha) in tensors_in(source).items()
+    }
+    assert document["source"]["fingerprint"] == document["result"]["fingerprint"]
+
+
+def test_the_receipt_is_the_same_in_another_folder(tmp_path: Path) -> None:
+    texts = set()
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        source = saved(folder, sharing.tied())
+        options = TO_SAFETENSORS._replace(receipt=str(folder / "receipt.json"))
+        proven(source, folder / "out.safetensors", options)
+        texts.add((folder / "receipt.json").read_text())
+    assert len(texts) == 1
+    assert str(tmp_path) not in texts.pop()
+
+
+# --- nothing is written --------------------------------------------------------------------
+
+
+def bad_checksum(folder: Path) -> Path:
+    """A weight with one bit of its bytes flipped."""
+    path = saved(folder, {"w": torch.arange(1000, dtype=torch.float32)})
+    content = bytearray(path.read_bytes())
+    with open_checkpoint(str(path)) as checkpoint:
+        content[checkpoint.tensors["w"].extents[0].offset + 5] ^= 1
+    path.write_bytes(content)
+    return path
+
+
+def cut_short(folder: Path) -> Path:
+    path = saved(folder, {"w": torch.zeros(1000)})
+    path.write_bytes(path.read_bytes()[:-100])
+    return path
+
+
+def missing(folder: Path) -> Path:
+    return folder / "missing.pth"
+
+
+def attack(folder: Path) -> Path:
+    return Path(checkpoints.saved(folder, checkpoints.attack_beside))
+
+
+def bomb(folder: Path) -> Path:
+    return saved(folder, sharing.bomb())
+
+
+def sparse(folder: Path) -> Path:
+    return saved(folder, {"w": torch.eye(3).to_sparse(), "v": torch.zeros(1)})
+
+
+def complex_double(folder: Path) -> Path:
+    return saved(folder, {"w": torch.zeros(1, dtype=torch.complex128)})
+
+
+def no_checkpoint(folder: Path) -> Path:
+    path = folder / "notes.txt"
+    path.write_text("not a checkpoint at all, only a line of text")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("build", "code", "verdict"),
+    [
+        (bad_checksum, "INT004", Verdict.FAIL),
+        (cut_short, "FIL006", Verdict.FAIL),
+        (attack, "SEC001", Verdict.FAIL),
+        (bomb, "INT005", Verdict.FAIL),
+        (sparse, "STR011", Verdict.FAIL),
+        (complex_double, "CVT101", Verdict.FAIL),
+        (missing, "FIL001", Verdict.CANNOT_TELL),
+        (no_checkpoint, "FIL002", Verdict.CANNOT_TELL),
+    ],
+)
+def test_bad_input_writes_nothing(
+    build: Callable[[Path], Path], code: str, verdict: Verdict, tmp_path: Path
+) -> None:
+    source = build(tmp_path)
+    before = listing(tmp_path)
+    documents = {"sidecar": str(tmp_path / "s.json"), "receipt": str(tmp_path / "r.json")}
+    converted = convert(source, tmp_path / "out.safetensors", TO_SAFETENSORS._replace(**documents))
+    assert (converted.file.verdict, converted.state) == (verdict, "not-written")
+    assert codes(converted)[0] == code or (build is cut_short and codes(converted))
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", sorted(st.DEFECTS))
+def test_every_damaged_safetensors_file_is_refused(name: str, tmp_path: Path) -> None:
+    build, code = st.DEFECTS[name]
+    source = tmp_path / "in.safetensors"
+    source.write_bytes(build())
+    converted = convert(source, tmp_path / "out.pth", TO_PTH)
+    assert codes(converted) == [code]
+    assert converted.state == "not-written"
+    assert [path.name for path in tmp_path.iterdir()] == ["in.safetensors"]
+
+
+def test_a_storage_that_is_missing_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "in.pth"
+    source.write_bytes(tf.torch_zip(storages={}))
+    converted = convert(source, tmp_path / "out.safetensors")
+    assert (codes(converted), converted.file.verdict) == (["INT003"], Verdict.FAIL)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_the_source_is_never_replaced(force: bool, tmp_path: Path) -> None:
+    source = saved(tmp_path, {"w": torch.zeros(1)})
+    before = listing(tmp_path)
+    os.link(source, tmp_path / "same.pth")
+    for output in (source, tmp_path / "same.pth"):
+        refused = convert(source, output, TO_PTH._replace(force=force))
+        assert (codes(refused), refused.file.verdict) == (["CVT105"], Verdict.CANNOT_TELL)
+    (tmp_path / "same.pth").unlink()
+    assert listing(tmp_path) == before
+
+
+def test_an_existing_destination_needs_force(tmp_path: Path) -> None:
+    source = saved(tmp_path, {"w": torch.zeros(1)})
+    out = tmp_path / "out.safetensors"
+    out.write_bytes(b"mine")
+    refused = convert(source, out)
+    assert (codes(refused), out.read_bytes()) == (["CVT103"], b"mine")
+    proven(source, out, TO_SAFETENSORS._replace(force=True))
+    assert tensors_in(out) == tensors_in(source)
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    source = saved(tmp_path, {"w": torch.zeros(1)})
+    out = tmp_path / "out.safetensors"
+    refused = convert(source, out, TO_SAFETENSORS._replace(receipt=str(out)))
+    assert (codes(refused), out.exists()) == (["CVT201"], False)
+
+
+def test_a_dry_run_writes_nothing_and_tells_the_size(tmp_path: Path) -> None:
+    source = checkpoints.saved(tmp_path, checkpoints.sound)
+    before = listing(tmp_path)
+    out = tmp_path / "out.safetensors"
+    options = TO_SAFETENSORS._replace(max_shard_size=20_000)
+    planned = convert(source, out, options._replace(dry_run=True))
+    assert (planned.state, planned.file.verdict) == ("planned", Verdict.PASS)
+    assert listing(tmp_path) == before
+    assert planned.outputs == proven(source, out, options).outputs
+    assert {written.path: written.size for written in planned.outputs} == {
+        written.path: os.path.getsize(written.path) for written in planned.outputs
+    }
+
+
+@pytest.mark.parametrize("damage", ["name", "dtype", "shape"])
+def test_a_reader_that_sees_something_else_stops_it(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proof itself is shown to fail: what it reads again is not what was to be written."""
+    source = saved(tmp_path, {"w": torch.zeros(2, 2)})
+    real = proving.open_checkpoint
+
+    def damaged(path: str) -> Any:
+        checkpoint = real(path)
+        info = checkpoint.tensors.pop("w")
+        with_another = {
+            "name": info._replace(name="v"),
+            "dtype": info._replace(dtype=info.dtype._replace(safetensors="I32")),
+            "shape": info._replace(shape=(4,)),
+        }[damage]
+        checkpoint.tensors[with_another.name] = with_another
+        return checkpoint
+
+    monkeypatch.setattr(proving, "open_checkpoint", damaged)
+    before = listing(tmp_path)
+    refused = convert(source, tmp_path / "out.safetensors")
+    assert (codes(refused), refused.file.verdict) == (["CVT202"], Verdict.CANNOT_TELL)
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("dtype", "state", "told"),
+    [
+        pytest.param(torch.complex64, "written", "CVT207", id="a type that came late"),
+        pytest.param(torch.float32, "not-written", "CVT202", id="any other"),
+    ],
+)
+def test_a_library_that_refuses_the_file_is_told_of(
+    dtype: torch.dtype, state: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*_: object, **__: object) -> None:
+        raise safetensors.SafetensorError("InvalidHeaderDeserialization")
+
+    monkeypatch.setattr(safetensors, "safe_open", refuses)
+    source = saved(tmp_path, {"w": torch.zeros(2, dtype=dtype)})
+    converted = convert(source, tmp_path / "out.safetensors")
+    assert (converted.state, codes(converted)) == (state, [told])
+    assert (tmp_path / "out.safetensors").exists() == (state == "written")
+
+
+def test_a_shard_that_is_missing_is_refused(tmp_path: Path) -> None:
+    index = shards.good(tmp_path)
+    (tmp_path / shards.FIRST).unlink()
+    before = listing(tmp_path)
+    refused = convert(index, tmp_path / "out.pth", TO_PTH)
+    assert (codes(refused), refused.file.verdict) == (["FIL401"], Verdict.FAIL)
+    assert listing(tmp_path) == before
