@@ -53,6 +53,7 @@ TAR_STRUCTURE = Rule("FIL203", "tar-structure", _E, "The tar container is malfor
 SAFETENSORS_HEADER = Rule("FIL301", "safetensors-header", _E, "The header is malformed.")
 SAFETENSORS_LAYOUT = Rule("FIL302", "safetensors-layout", _E, "The byte ranges do not tile.")
 SHARD_INDEX = Rule("FIL401", "shard-index", _E, "The index and its shards disagree.")
+RECEIPT = Rule("FIL501", "receipt", _E, "The receipt lacks what convert writes.")
 
 # --- SEC: what a file could do to its reader ------------------------------------------
 DANGEROUS_NAME = Rule("SEC001", "dangerous-name", _E, "The pickle names code of an attack.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Mapping, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Collection, Mapping, NamedTuple, Sequence
 
 from ckpttool.layouts import canonicalize
 from ckpttool.layouts.recognise import PREFIXES, strip
@@ -62,9 +62,7 @@ def pair(left: Mapping[str, TensorInfo], right: Mapping[str, TensorInfo]) -> Pai
     return _paired(Named(dict(left), {}), Named(dict(right), {}), moved, None)
 
 
-def _without_prefix(
-    left: Mapping[str, TensorInfo], right: Mapping[str, TensorInfo]
-) -> dict[str, str]:
+def _without_prefix(left: Collection[str], right: Collection[str]) -> dict[str, str]:
     """Return left name -> right name of leftovers that differ in what wrappers put before them.
 
     Only where there is no choice: two names that become one stay apart.
@@ -95,17 +93,31 @@ def _paired(
     moved: Mapping[str, str],
     layouts: tuple[str, str] | None,
 ) -> Pairing:
+    matches, only_left, only_right = _matched(left.tensors, right.tensors, moved)
+    return Pairing(left, right, matches, only_left, only_right, layouts)
+
+
+def match_names(
+    left: Collection[str], right: Collection[str]
+) -> tuple[tuple[Match, ...], tuple[str, ...], tuple[str, ...]]:
+    """Pair names alone: (pairs, only left, only right), prefixes set aside, no layouts."""
+    return _matched(left, right, _without_prefix(left, right))
+
+
+def _matched(
+    left: Collection[str], right: Collection[str], moved: Mapping[str, str]
+) -> tuple[tuple[Match, ...], tuple[str, ...], tuple[str, ...]]:
     matches = []
-    for name in left.tensors:
+    for name in left:
         other = moved.get(name, name)
-        if other in right.tensors:
+        if other in right:
             matches.append(Match(name, other, name in moved))
     taken = [{match[side] for match in matches} for side in (0, 1)]
-    only = [
-        tuple(name for name in named.tensors if name not in seen)
-        for named, seen in zip((left, right), taken)
-    ]
-    return Pairing(left, right, tuple(matches), only[0], only[1], layouts)
+    only_left, only_right = (
+        tuple(name for name in names if name not in seen)
+        for names, seen in zip((left, right), taken)
+    )
+    return tuple(matches), only_left, only_right
 
 
 class Filter(NamedTuple):

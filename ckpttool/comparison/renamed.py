@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Mapping
+from typing import TYPE_CHECKING, Hashable, Mapping, Sequence
 
 from ckpttool.comparison.reading import SideError
 from ckpttool.errors import CkpttoolError
@@ -10,8 +10,6 @@ from ckpttool.values import start_values
 
 if TYPE_CHECKING:
     from ckpttool.tensors import TensorInfo
-
-_Key = object
 
 
 def renamed(
@@ -29,14 +27,21 @@ def renamed(
     shared = kinds[0] & kinds[1]
     if not shared:
         return {}
-    groups: list[dict[_Key, list[str]]] = []
+    groups: list[dict[Hashable, list[str]]] = []
     for number, side in enumerate((left, right)):
         chosen = {name: info for name, info in side.items() if _kind(info) in shared}
         groups.append(_by_content(number, chosen, workers))
+    return partners(groups[0], groups[1])
+
+
+def partners(
+    left: Mapping[Hashable, Sequence[str]], right: Mapping[Hashable, Sequence[str]]
+) -> dict[str, str]:
+    """Return left name -> right name, given the names by what they hold."""
     return {
         name: other
-        for key, names in groups[0].items()
-        for name, other in zip(sorted(names), sorted(groups[1].get(key, ())))
+        for key, names in left.items()
+        for name, other in zip(sorted(names), sorted(right.get(key, ())))
     }
 
 
@@ -46,13 +51,13 @@ def _kind(info: TensorInfo) -> tuple[str, tuple[int, ...]]:
 
 def _by_content(
     side: int, tensors: Mapping[str, TensorInfo], workers: int | None
-) -> dict[_Key, list[str]]:
+) -> dict[Hashable, list[str]]:
     try:
         with start_values(tensors, (), workers=workers) as run:
             values = run.result().tensors
     except CkpttoolError as error:
         raise SideError(side, error) from error
-    found: dict[_Key, list[str]] = {}
+    found: dict[Hashable, list[str]] = {}
     for name, value in values.items():
         found.setdefault((_kind(tensors[name]), value.digest), []).append(name)
     return found

@@ -50,7 +50,7 @@ def read_index(source: FileSource) -> Index:
             that is not a plain file name, or more of anything than real indexes have.
         UnsupportedError: JSON, but not an index of safetensors files.
     """
-    document = _strict_json(source)
+    document = strict_json(source)
     if not isinstance(document, dict) or "weight_map" not in document:
         raise UnsupportedError(
             "a JSON file, but not an index of shards: it has no weight_map",
@@ -119,8 +119,12 @@ def _entries(metadata: dict[str, object]) -> list[Entry]:
     ]
 
 
-def _strict_json(source: FileSource) -> object:
-    """Parse the file as JSON that every reader takes for the same, within bounded memory."""
+def strict_json(source: FileSource) -> object:
+    """Parse the file as JSON that every reader takes for the same, within bounded memory.
+
+    Raises:
+        MalformedError: it is not strict JSON, or larger than any real index is.
+    """
     if source.size > MAX_INDEX:
         raise _too_long(source.size, MAX_INDEX)
     data = read(source, 0, source.size)

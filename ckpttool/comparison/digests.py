@@ -1,0 +1,131 @@
+"""Comparing by digests alone, where a receipt stands in for a checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
+
+from ckpttool import rules
+from ckpttool.compared import Comparison, Kind, Outcome, Side, TensorDiff
+from ckpttool.comparison.options import nothing_left
+from ckpttool.comparison.pairing import Filter, match_names
+from ckpttool.comparison.reading import SideError
+from ckpttool.comparison.receipts import Digest
+from ckpttool.comparison.renamed import partners
+from ckpttool.comparison.run import outcome_of, with_tied
+from ckpttool.errors import CkpttoolError, UnsupportedError
+from ckpttool.findings import Verdict
+from ckpttool.tensors import Checkpoint
+from ckpttool.values import start_values
+
+if TYPE_CHECKING:
+    from ckpttool.comparison.options import DiffOptions
+    from ckpttool.comparison.receipts import Receipt
+    from ckpttool.results import FileReport
+
+#: Why the elements of tensors with other digests are not held against a tolerance.
+NO_ELEMENTS = "a receipt has digests only: no tolerance can be applied"
+
+
+def diff_digests(
+    files: tuple[Checkpoint | Receipt, Checkpoint | Receipt],
+    facts: Sequence[FileReport],
+    options: DiffOptions,
+) -> Comparison:
+    """Compare where a receipt stands in for a file: by name, dtype, shape and digest.
+
+    Raises:
+        SideError: a file could not be read.
+        UsageError: the options leave nothing to compare.
+    """
+    digests: list[dict[str, Digest]] = []
+    for side, file in enumerate(files):
+        try:
+            digests.append(_digests(file, options))
+        except CkpttoolError as error:
+            raise SideError(side, error) from error
+    chosen = Filter(options.include, options.exclude)
+    tolerant = options.tolerant or options.max_ulp is not None
+    tensors = tuple(_compare(digests[0], digests[1], chosen, tolerant=tolerant))
+    excluded = sum(not chosen.wants(name) for name in {**digests[0], **digests[1]})
+    if not tensors and excluded:
+        raise nothing_left()
+    trouble = any(file.verdict is not Verdict.PASS for file in facts)
+    return Comparison(
+        facts[0],
+        facts[1],
+        Outcome.CANNOT_TELL if trouble else outcome_of(tensors, (), ()),
+        tensors,
+        excluded=excluded,
+        notes=("what lies beside the tensors, which a receipt does not hold",),
+        tolerance=str(options),
+    )
+
+
+def _digests(file: Checkpoint | Receipt, options: DiffOptions) -> dict[str, Digest]:
+    if not isinstance(file, Checkpoint):
+        return file.tensors
+    tensors = with_tied(file)
+    with start_values(tensors, (), workers=options.workers) as run:
+        values = run.result()
+    file.check_unchanged()
+    unread = [*values.skipped, *(name for name, _ in file.unread)]
+    if unread:
+        raise UnsupportedError(
+            "a tensor cannot be read, so that it has no digest",
+            rules.UNSUPPORTED,
+            path=file.path,
+            tensor=unread[0],
+        )
+    return {
+        name: Digest(info.dtype.name, info.shape, values.tensors[name].digest)
+        for name, info in tensors.items()
+    }
+
+
+def _compare(
+    left: Mapping[str, Digest], right: Mapping[str, Digest], wanted: Filter, *, tolerant: bool
+) -> Iterator[TensorDiff]:
+    """Yield every tensor's class; names that the filter does not want are left out before.
+
+    With a tolerance, nothing can be said of elements that are not the same.
+    """
+    sides = [
+        {name: digest for name, digest in side.items() if wanted.wants(name)}
+        for side in (left, right)
+    ]
+    matches, *only = match_names(sides[0], sides[1])
+    for name, other, moved in matches:
+        one, two = sides[0][name], sides[1][other]
+        kind = _kind(one, two, tolerant)
+        if kind is Kind.IDENTICAL and moved:
+            kind = Kind.MOVED
+        note = NO_ELEMENTS if kind is Kind.NOT_COMPARED else None
+        same = kind is Kind.IDENTICAL
+        yield TensorDiff(name, kind, same, _side(name, one), _side(other, two), None, note)
+    groups: list[dict[Any, list[str]]] = [{}, {}]
+    for group, names, side in zip(groups, only, sides):
+        for name in names:
+            group.setdefault(side[name], []).append(name)
+    renamed = partners(groups[0], groups[1])
+    for name in only[0]:
+        target = renamed.get(name)
+        there = None if target is None else _side(target, sides[1][target])
+        kind = Kind.ONLY_LEFT if there is None else Kind.RENAMED
+        yield TensorDiff(name, kind, False, _side(name, sides[0][name]), there)
+    for name in only[1]:
+        if name not in renamed.values():
+            yield TensorDiff(name, Kind.ONLY_RIGHT, False, None, _side(name, sides[1][name]))
+
+
+def _kind(one: Digest, other: Digest, tolerant: bool) -> Kind:
+    if one == other:
+        return Kind.IDENTICAL
+    if one.shape != other.shape:
+        return Kind.SHAPE
+    if tolerant:
+        return Kind.NOT_COMPARED
+    return Kind.CHANGED if one.dtype == other.dtype else Kind.DTYPE
+
+
+def _side(name: str, digest: Digest) -> Side:
+    return Side((name,), digest.dtype, digest.shape)

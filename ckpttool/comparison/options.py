@@ -1,0 +1,53 @@
+"""What ``diff`` is asked for, and what it tells on the way."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, Sequence
+
+from ckpttool.errors import UsageError
+
+
+class DiffOptions(NamedTuple):
+    """What to compare, and what to overlook.
+
+    Attributes:
+        atol, rtol: a pair of elements may differ by ``atol + rtol * max(|a|, |b|)``; one that is
+            not given is 0. ``None`` for both: nothing is overlooked.
+        max_ulp: numbers of the type that may lie between the two, less one.
+        equal_nan: whether one NaN is as good as another.
+        include, exclude: patterns of names of tensors and of keys beside them.
+        workers: threads; ``None`` for one a processor.
+    """
+
+    atol: float | None = None
+    rtol: float | None = None
+    max_ulp: int | None = None
+    equal_nan: bool = False
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    workers: int | None = None
+
+    @property
+    def tolerant(self) -> bool:
+        """Whether values are held against a tolerance."""
+        return self.atol is not None or self.rtol is not None or self.equal_nan
+
+    def __str__(self) -> str:
+        said = [("--atol", self.atol), ("--rtol", self.rtol), ("--max-ulp", self.max_ulp)]
+        words = [f"{option} {value}" for option, value in said if value is not None]
+        return " ".join([*words, *["--equal-nan"] * self.equal_nan])
+
+
+class Progress(Protocol):
+    """Told how far the reading is; the calls of ``advance`` come from several threads."""
+
+    def start(self, total: int) -> None:
+        """Reading begins; ``total`` is in bytes."""
+
+    def advance(self, nbytes: int) -> None:
+        """So many bytes more were read."""
+
+
+def nothing_left() -> UsageError:
+    """Return the error of patterns that leave no tensor."""
+    return UsageError("no tensor is left to compare", fix="Look at --include and --exclude.")

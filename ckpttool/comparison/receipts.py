@@ -1,0 +1,102 @@
+"""A receipt of ``ckpttool convert`` in place of a checkpoint: what it says of the tensors."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
+
+from ckpttool import rules
+from ckpttool.errors import CkpttoolError, MalformedError
+from ckpttool.formats import HEAD, open_checkpoint, sharded
+from ckpttool.formats.shard_index import strict_json
+from ckpttool.sources import FileSource, read
+from ckpttool.tensors import DTYPES
+
+if TYPE_CHECKING:
+    from ckpttool.tensors import Checkpoint
+
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+class Digest(NamedTuple):
+    """A tensor as a receipt knows it: torch's name of the dtype, shape, SHA-256 in hexadecimal."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    sha256: str
+
+
+class Receipt(NamedTuple):
+    """What a receipt says of the result of a conversion.
+
+    Attributes:
+        path: the receipt's own, as the caller named it.
+        size: bytes of the files that the receipt is of, 0 if it does not say.
+        wrapper: the dotted key of the state dict; ``None`` at the root.
+        tensors: by name, in order; tied names included.
+    """
+
+    path: str
+    size: int
+    wrapper: str | None
+    tensors: dict[str, Digest]
+
+
+def open_either(path: str) -> Union[Checkpoint, Receipt]:
+    """Open a checkpoint, or read a receipt: the content decides.
+
+    Raises:
+        CkpttoolError: as :func:`ckpttool.formats.open_checkpoint`, and for a bad receipt.
+    """
+    source = FileSource(path)
+    try:
+        if sharded.matches(read(source, 0, min(HEAD, source.size))):
+            document = strict_json(source)
+            if isinstance(document, dict) and document.get("tool") == "ckpttool":
+                return _receipt(path, document)
+    except CkpttoolError as error:
+        error.path = error.path or path
+        raise
+    finally:
+        source.close()
+    return open_checkpoint(path)
+
+
+def _receipt(path: str, document: dict[str, Any]) -> Receipt:
+    listed, tied = document.get("tensors"), document.get("tied", {})
+    result = document.get("result", {})
+    if not isinstance(listed, list) or not isinstance(tied, dict) or not isinstance(result, dict):
+        raise _bad("tensors, tied or result is missing, or of another type")
+    tensors: dict[str, Digest] = {}
+    for entry in listed:
+        name, digest = _entry(entry)
+        if name in tensors:
+            raise MalformedError("a tensor is listed twice", rules.DUPLICATE_KEY, tensor=name)
+        tensors[name] = digest
+    for name, kept in tied.items():
+        if name in tensors or not isinstance(kept, str) or kept not in tensors:
+            raise _bad("a tied name stands for no tensor", tensor=name)
+        tensors[name] = tensors[kept]
+    wrapper = result.get("wrapper")
+    files = result.get("files")
+    sizes = [file.get("size") for file in files if isinstance(file, dict)] if files else []
+    size = sum(number for number in sizes if type(number) is int)
+    return Receipt(path, size, wrapper if isinstance(wrapper, str) else None, tensors)
+
+
+def _entry(entry: object) -> tuple[str, Digest]:
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        raise _bad("a tensor has no name")
+    name, dtype, shape = entry["name"], entry.get("dtype"), entry.get("shape")
+    digest = entry.get("sha256")
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise _bad("no such dtype", tensor=name)
+    if not isinstance(shape, list) or any(type(n) is not int or n < 0 for n in shape):
+        raise _bad("the shape is not a list of sizes", tensor=name)
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        raise _bad("the digest is not a SHA-256 in hexadecimal", tensor=name)
+    return name, Digest(dtype, tuple(shape), digest)
+
+
+def _bad(message: str, tensor: str | None = None) -> MalformedError:
+    return MalformedError(message, rules.RECEIPT, tensor=tensor)
