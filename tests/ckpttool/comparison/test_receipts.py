@@ -1,0 +1,96 @@
+"""A receipt in place of a checkpoint: what it tells, and what is wrong with a bad one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from ckpttool.cli import main
+from ckpttool.compared import Comparison, Kind, Outcome
+from ckpttool.diff import DiffOptions, diff_files
+from tests.builders import pairs
+
+# torch 2.0 warns of its own use of a class when it saves.
+pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+
+
+def converted(folder: Path, content: object) -> tuple[str, str, str]:
+    """Convert a checkpoint; return source, result and receipt."""
+    source = pairs.save(folder, "a.pth", content)
+    result, receipt = str(folder / "b.safetensors"), str(folder / "receipt.json")
+    arguments = ["convert", source, "--to", "safetensors", "-o", result, "--receipt", receipt]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    return source, result, receipt
+
+
+def compared(left: str, right: str, **options: Any) -> Comparison:
+    return diff_files((left, right), DiffOptions(**options))
+
+
+def test_a_receipt_stands_for_source_and_result(tmp_path: Path) -> None:
+    shared = torch.ones(3)
+    source, result, receipt = converted(tmp_path, {**pairs.state(), "a": shared, "b": shared})
+    for sides in ((source, receipt), (receipt, source), (result, receipt), (receipt, receipt)):
+        assert compared(*sides).outcome is Outcome.SAME, sides
+
+
+@pytest.mark.parametrize(
+    "name", ["other-values", "another-shape", "missing", "added", "renamed", "moved", "rounded"]
+)
+def test_digests_tell_the_classes(tmp_path: Path, name: str) -> None:
+    case = pairs.CASES[name]
+    _, _, receipt = converted(tmp_path, pairs.state())
+    other = pairs.save(tmp_path, "other.pth", case.change(pairs.state()))
+    found = compared(receipt, other)
+    assert found.outcome is Outcome.DIFFERENT
+    kinds = {tensor.kind.value for tensor in found.tensors} - {"identical"}
+    # that a cast would make them equal takes the elements
+    assert kinds == {"dtype-differs" if name == "rounded" else case.kind}
+
+
+def test_a_tolerance_cannot_be_applied_to_digests(tmp_path: Path) -> None:
+    _, _, receipt = converted(tmp_path, pairs.state())
+    other = pairs.save(tmp_path, "other.pth", pairs.CASES["a-little"].change(pairs.state()))
+    found = compared(receipt, other, atol=1.0)
+    assert found.outcome is Outcome.CANNOT_TELL
+    assert found.counts[Kind.NOT_COMPARED] == 1
+
+
+def entry(**changes: object) -> dict[str, object]:
+    return {"name": "w", "dtype": "float32", "shape": [1], "sha256": "0" * 64, **changes}
+
+
+BAD: dict[str, tuple[dict[str, object], str]] = {
+    "no tensors": ({}, "FIL501"),
+    "tensors no list": ({"tensors": {}}, "FIL501"),
+    "no name": ({"tensors": [entry(name=1)]}, "FIL501"),
+    "no such dtype": ({"tensors": [entry(dtype="float31")]}, "FIL501"),
+    "a negative size": ({"tensors": [entry(shape=[-1])]}, "FIL501"),
+    "a size that is true": ({"tensors": [entry(shape=[True])]}, "FIL501"),
+    "a short digest": ({"tensors": [entry(sha256="0")]}, "FIL501"),
+    "a tensor twice": ({"tensors": [entry(), entry()]}, "INT008"),
+    "a tie to nothing": ({"tensors": [entry()], "tied": {"v": "x"}}, "FIL501"),
+}
+
+
+@pytest.mark.parametrize(("content", "code"), BAD.values(), ids=BAD.keys())
+def test_a_bad_receipt_is_malformed(tmp_path: Path, content: dict[str, object], code: str) -> None:
+    path = tmp_path / "receipt.json"
+    path.write_text(json.dumps({"tool": "ckpttool", **content}))
+    good = pairs.save(tmp_path, "a.pth", pairs.state())
+    found = compared(good, str(path))
+    assert found.outcome is Outcome.CANNOT_TELL
+    assert [finding.rule.code for finding in found.right.findings] == [code]
+
+
+def test_json_that_is_no_receipt_is_read_as_an_index(tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    path.write_text("{}")
+    found = compared(str(path), str(path))
+    assert found.left.findings[0].rule.code == "FIL002"
