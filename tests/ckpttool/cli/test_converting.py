@@ -1,0 +1,176 @@
+"""``ckpttool convert`` on the command line: streams, exit codes, batches, the configuration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from safetensors.torch import load_file
+
+from ckpttool.cli import main
+from tests.builders import checkpoints as built
+from tests.builders import sharing
+
+# torch 2.0 warns of its own use of a class when it saves.
+pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["convert", *arguments])
+
+
+def saved(folder: Path, content: object, name: str = "weights.pth") -> Path:
+    path = folder / name
+    torch.save(content, path)
+    return path
+
+
+def report(*arguments: str) -> tuple[int, Any]:
+    result = run(*arguments, "--format", "json")
+    return result.exit_code, json.loads(result.stdout)
+
+
+def test_the_last_line_says_that_it_is_written_and_proven(tmp_path: Path) -> None:
+    path = built.saved(tmp_path, built.sound)
+    result = run("--to", "safetensors", path)
+    out = tmp_path / "weights.safetensors"
+    assert result.exit_code == 0
+    assert f"WRITTEN AND PROVEN {path} -> {out}:" in result.output.splitlines()[-1]
+    assert load_file(str(out)).keys() == built.state().keys()
+
+
+def test_a_refusal_says_that_nothing_is_written(tmp_path: Path) -> None:
+    path = built.saved(tmp_path, built.attack_beside)
+    result = run("--to", "safetensors", path)
+    assert result.exit_code == 1
+    assert f"REFUSED, NOTHING WRITTEN {path}" in result.output.splitlines()[-1]
+    assert [one.name for one in tmp_path.iterdir()] == ["weights.pth"]
+
+
+def test_an_existing_destination_exits_2(tmp_path: Path) -> None:
+    path = built.saved(tmp_path, built.sound)
+    assert run("--to", "pth", "-o", str(tmp_path / "out.pth"), path).exit_code == 0
+    result = run("--to", "pth", "-o", str(tmp_path / "out.pth"), path)
+    assert result.exit_code == 2
+    assert "NOTHING WRITTEN" in result.output.splitlines()[-1]
+    assert run("--to", "pth", "-o", str(tmp_path / "out.pth"), "--force", path).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(["weights.pth"], "--to", id="no target"),
+        pytest.param(["--to", "onnx", "weights.pth"], "onnx", id="an unknown target"),
+        pytest.param(["--to", "pth", "-"], "pipe", id="standard input"),
+        pytest.param(["--to", "pth", "-o", "-", "weights.pth"], "pipe", id="standard output"),
+        pytest.param(
+            ["--to", "safetensors", "--max-shard-size", "5GiB", "w"], "not a size", id="size"
+        ),
+        pytest.param(["--to", "safetensors", "--metadata", "x", "w"], "KEY=VALUE", id="metadata"),
+        pytest.param(["--to", "safetensors", "--metadata", "x=\ud800", "w"], "text", id="no text"),
+        pytest.param(["--to", "safetensors", "--dtype", "int8", "w"], "int8", id="dtype"),
+        pytest.param(["--to", "safetensors", "--workers", "0", "w"], "workers", id="workers"),
+    ],
+)
+def test_wrong_usage_exits_2(arguments: list[str], told: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert told in result.output
+
+
+# --- batches -----------------------------------------------------------------------------
+
+
+def test_a_batch_goes_into_a_folder_and_the_worst_counts(tmp_path: Path) -> None:
+    good = saved(tmp_path, {"w": torch.ones(1)}, "good.pth")
+    other = saved(tmp_path, {"w": torch.ones(2)}, "other.pt")
+    bad = saved(tmp_path, built.attack_beside(), "bad.pth")
+    (tmp_path / "out").mkdir()
+    result = run(
+        "--to", "safetensors", "-o", str(tmp_path / "out"), str(good), str(bad), str(other)
+    )
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1] == "3 files: 2 converted, 1 not"
+    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == [
+        "good.safetensors",
+        "other.safetensors",
+    ]
+
+
+def test_what_cannot_be_done_with_one_file_does_not_stop_the_others(tmp_path: Path) -> None:
+    good = saved(tmp_path, {"model_ema": {"w": torch.ones(1)}}, "good.pth")
+    other = saved(tmp_path, {"model": {"w": torch.ones(2)}}, "other.pth")
+    code, told = report("--to", "safetensors", "--wrapper", "model_ema", str(other), str(good))
+    assert code == 2
+    assert [file["state"] for file in told["files"]] == ["not-written", "written"]
+    assert told["files"][0]["findings"][0]["code"] == "CVT201"
+
+
+# --- the configuration -------------------------------------------------------------------
+
+
+def test_without_a_source_the_configured_checkpoint_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(tmp_path, {"w": torch.ones(1)})
+    (tmp_path / "pyproject.toml").write_text('[tool.ckpttool]\ncheckpoint = "weights.pth"\n')
+    monkeypatch.chdir(tmp_path)
+    result = run("--to", "safetensors")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "weights.safetensors").exists()
+
+
+def test_without_a_source_and_a_configuration_it_is_wrong_usage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ckpttool.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    result = run("--to", "safetensors")
+    assert result.exit_code == 2
+    assert "nothing to convert" in result.output
+
+
+# --- JSON --------------------------------------------------------------------------------
+
+
+def test_json_says_all_that_the_text_does(tmp_path: Path) -> None:
+    content = {"model": sharing.tied(), "epoch": 3}
+    path = saved(tmp_path, content)
+    out = tmp_path / "weights.safetensors"
+    code, told = report("--to", "safetensors", "--no-sync", str(path))
+    (file,) = told["files"]
+    assert (code, told["command"], told["exit_code"]) == (0, "convert", 0)
+    assert (file["state"], file["to"], file["destination"]) == ("written", "safetensors", str(out))
+    assert file["outputs"] == [
+        {"path": str(out), "size": out.stat().st_size, "tensors": 2, "sha256": None}
+    ]
+    assert file["tied"] == {"lm_head.weight": "embed.weight"}
+    assert file["left_out"] == [
+        {"key": "epoch", "kind": "int", "summary": "3", "nbytes": 0, "sidecar": None}
+    ]
+    assert (file["proof"]["tensors"], file["proof"]["nbytes"]) == (2, 32)
+    assert file["fingerprint"] == file["source_fingerprint"]
+    assert [finding["code"] for finding in file["findings"]] == ["CVT203"]
+
+
+def test_every_field_of_the_json_report_is_documented(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "json.md").read_text()
+    section = text.partition("## `convert`")[2].partition("\n## ")[0]
+    _, told = report("--to", "pth", built.saved(tmp_path, built.sound))
+    fields = set(told["files"][0])
+    missing = {name for name in fields if f"`{name}`" not in section}
+    assert {name for name in missing if f"`{name}[]`" not in section} == set()
+
+
+def test_hostile_names_are_escaped(tmp_path: Path) -> None:
+    path = built.saved(tmp_path, built.hostile_name)
+    result = run("--to", "safetensors", "--exclude", "norm.*", path)
+    assert result.exit_code == 0
+    named = run("--to", "pth", "--include", "\x1b*", "-o", str(tmp_path / "x.pth"), path)
+    for text in (result.output, named.output):
+        assert "\x1b" not in text
+        assert "::error::" not in text
