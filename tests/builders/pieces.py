@@ -43,7 +43,7 @@ def mixed() -> list[Piece]:
     return [
         piece(from_array(np.arange(5, dtype=np.int64), "steps")),
         piece(from_array(np.arange(3, dtype=np.uint8), "odd")),
-        piece(from_array(np.float32(7.5).reshape(()), "scalar")),
+        piece(from_array(np.full((), 7.5, np.float32), "scalar")),
         piece(from_array(np.zeros((0, 4), np.float32), "empty")),
         of_dtype("bfloat16", (3,), "half"),
         of_dtype("bool", (1,), "flag"),

@@ -1,0 +1,421 @@
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import subprocess
+import sys
+import zlib
+from typing import TYPE_CHECKING, Any, Callable, Dict, List
+
+import numpy as np
+import pytest
+
+from ckpttool.errors import CkpttoolError, MalformedError, OutputError, UnreadableError
+from ckpttool.formats import open_checkpoint
+from ckpttool.tensors import DTYPES, Checksum, Extent
+from ckpttool.writing import copying, positional, safetensors
+from ckpttool.writing.copying import copy_layout, write_parts
+from ckpttool.writing.pieces import Layout, Slot
+from tests.builders.pieces import in_file, mixed, of_dtype, piece, put
+from tests.builders.tensors import (
+    changed_while_read,
+    cut_while_read,
+    from_array,
+    in_memory,
+    in_parts,
+    too_short,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ckpttool.writing.pieces import Piece
+
+LARGE: Dict[str, NDArray[Any]] = {
+    "large": np.arange(400_001, dtype=np.uint16),  # several chunks, the last one odd
+    "exact": np.arange(65_536, dtype=np.float32),  # one chunk, to the byte
+    "small": np.arange(3, dtype=np.int8),
+}
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Any:
+    """A file to write into, open."""
+    fd = os.open(tmp_path / "target", os.O_RDWR | os.O_CREAT)
+    yield fd
+    os.close(fd)
+
+
+def planned(pieces: List[Piece]) -> Layout:
+    return safetensors.plan(pieces, {"format": "pt"})
+
+
+def content(fd: int, layout: Layout) -> Dict[str, bytes]:
+    """What stands in the slots."""
+    return {slot.piece.name: os.pread(fd, slot.length, slot.offset) for slot in layout.slots}
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7, None])
+def test_every_byte_is_copied_and_hashed(tmp_path: Path, target: int, workers: int | None) -> None:
+    layout = planned(in_file(tmp_path / "source", LARGE))
+    digests = copy_layout(layout, target, workers=workers)
+    assert content(target, layout) == {name: array.tobytes() for name, array in LARGE.items()}
+    assert {name: digest.sha256 for name, digest in digests.items()} == {
+        name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in LARGE.items()
+    }
+    assert list(digests) == [slot.piece.name for slot in layout.slots]
+    assert all(digest.source_sha256 == digest.sha256 for digest in digests.values())
+
+
+def test_strided_and_swapped_tensors_are_written_row_by_row(target: int) -> None:
+    layout = planned(mixed())
+    digests = copy_layout(layout, target)
+    found = content(target, layout)
+    assert np.frombuffer(found["turned"], "<f4").tolist() == [0, 3, 1, 4, 2, 5]
+    assert np.frombuffer(found["swapped"], "<f4").tolist() == [0, 1, 2, 3, 4, 5]
+    for name, data in found.items():
+        assert digests[name].sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_a_strided_tensor_of_many_chunks_is_gathered(
+    target: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "_CHUNK", 64)
+    array = np.arange(30 * 7, dtype=np.float64).reshape(30, 7)
+    turned = from_array(array)._replace(shape=(7, 30), strides=(1, 7))
+    layout = planned([piece(turned), piece(turned._replace(name="cast"), "float16")])
+    copy_layout(layout, target, workers=1)
+    found = content(target, layout)
+    assert found["weight"] == array.T.tobytes()
+    assert found["cast"] == array.T.astype(np.float16).tobytes()
+
+
+def test_a_joined_tensor_is_one(target: int) -> None:
+    layout = planned([piece(in_parts([b"0123", b"", b"456789ab"], "float32", (3,)))])
+    copy_layout(layout, target)
+    assert content(target, layout) == {"joined": b"0123456789ab"}
+
+
+def test_a_cast_has_two_digests_and_counts_its_losses(target: int) -> None:
+    array = np.array([1, 70000, 1e-30, 2], np.float32)
+    layout = planned([piece(from_array(array), "float16")])
+    digest = copy_layout(layout, target)["weight"]
+    half = np.array([1, np.inf, 0, 2], np.float16)
+    assert content(target, layout)["weight"] == half.tobytes()
+    assert digest.sha256 == hashlib.sha256(half.tobytes()).hexdigest()
+    assert digest.source_sha256 == hashlib.sha256(array.tobytes()).hexdigest()
+    assert (digest.overflow, digest.underflow) == (1, 1)
+
+
+def test_progress_adds_up_to_what_is_written(tmp_path: Path, target: int) -> None:
+    layout = planned(in_file(tmp_path / "source", LARGE) + mixed())
+    told: List[int] = []
+    copy_layout(layout, target, on_bytes=told.append, write_early=True)
+    assert sum(told) == sum(slot.length for slot in layout.slots)
+
+
+# --- the ways of copying ------------------------------------------------------------------
+
+_WAYS = [name for name in ("copy_file_range", "sendfile") if hasattr(os, name)]
+
+
+@pytest.mark.parametrize("works", [*_WAYS, "neither"])
+def test_whatever_way_the_system_has_is_used(
+    tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch, works: str
+) -> None:
+    used = []
+    for name in _WAYS:
+        real: Callable[..., int] = getattr(os, name)
+
+        def way(*arguments: int, name: str = name, real: Callable[..., int] = real) -> int:
+            used.append(name)
+            if name != works:
+                raise OSError(errno.EXDEV, "not between these")
+            return real(*arguments)
+
+        monkeypatch.setattr(os, name, way)
+    monkeypatch.setattr(positional.Writer, "_choose", lambda _: True)
+    layout = planned(in_file(tmp_path / "source", LARGE))
+    copy_layout(layout, target, workers=1)
+    assert content(target, layout) == {name: array.tobytes() for name, array in LARGE.items()}
+    failed = _WAYS[: _WAYS.index(works)] if works in _WAYS else _WAYS
+    assert [used.count(name) for name in failed] == [1] * len(failed)
+    assert works == "neither" or used.count(works) > 1
+
+
+@pytest.mark.parametrize("error", ["EXDEV", "ENOSYS", "EINVAL", "EOPNOTSUPP", "EIO", "EINTR"])
+def test_any_trouble_of_the_system_leads_to_reading_and_writing(
+    tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    def fails(*arguments: int) -> int:
+        raise OSError(getattr(errno, error), error)
+
+    for name in _WAYS:
+        monkeypatch.setattr(os, name, fails)
+    layout = planned(in_file(tmp_path / "source", LARGE))
+    copy_layout(layout, target)
+    assert content(target, layout)["large"] == LARGE["large"].tobytes()
+
+
+def test_short_copies_go_on_where_they_stopped(
+    tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, write, read = os.copy_file_range, os.pwrite, os.preadv
+    monkeypatch.setattr(
+        os, "copy_file_range", lambda s, d, n, o, t: copy(s, d, min(n, 70_001), o, t)
+    )
+    monkeypatch.setattr(os, "pwrite", lambda f, data, at: write(f, data[:50_001], at))
+    monkeypatch.setattr(os, "preadv", lambda f, views, at: read(f, [views[0][:60_001]], at))
+    layout = planned(in_file(tmp_path / "source", LARGE))
+    copy_layout(layout, target)
+    assert content(target, layout)["large"] == LARGE["large"].tobytes()
+
+
+def test_the_slower_way_is_given_up(
+    tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "_CHUNK", 64 << 10)
+    ticks = iter(range(10_000))
+    clock = {"now": 0.0}
+    copies = []
+
+    def slow(s: int, d: int, n: int, o: int, t: int) -> int:
+        copies.append(next(ticks))
+        clock["now"] += 1
+        return os.pwrite(d, os.pread(s, n, o), t)
+
+    monkeypatch.setattr(os, "copy_file_range", slow)
+    monkeypatch.setattr(positional, "perf_counter", lambda: clock["now"])
+    monkeypatch.setattr(positional, "_TRIALS", 4)
+    layout = planned(in_file(tmp_path / "source", {"w": np.arange(800_000, dtype=np.uint8)}))
+    copy_layout(layout, target, workers=1)
+    assert len(copies) == 2
+    assert content(target, layout)["w"] == np.arange(800_000, dtype=np.uint8).tobytes()
+
+
+# --- the proof ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("convert", [False, True], ids=["copied", "cast"])
+def test_a_disk_that_lies_is_found_out(
+    target: int, monkeypatch: pytest.MonkeyPatch, convert: bool
+) -> None:
+    write = os.pwrite
+
+    def flips(fd: int, data: memoryview, offset: int) -> int:
+        return write(fd, bytes([data[0] ^ 1]) + bytes(data[1:]), offset)
+
+    monkeypatch.setattr(os, "pwrite", flips)
+    layout = planned([piece(from_array(np.ones(9, np.float32)), "float16" if convert else None)])
+    with pytest.raises(OutputError, match="CVT102") as caught:
+        copy_layout(layout, target)
+    assert caught.value.tensor == "weight"
+
+
+def test_a_system_that_copies_wrongly_is_found_out(
+    tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "copy_file_range", lambda *said: said[2])  # and did nothing
+    layout = planned(in_file(tmp_path / "source", LARGE))
+    os.ftruncate(target, layout.size)
+    with pytest.raises(OutputError, match="CVT102"):
+        copy_layout(layout, target)
+
+
+def test_bytes_around_the_tensors_are_proven_too(
+    target: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_parts(target, [(3, b"abc"), (0, b"012")])
+    assert os.pread(target, 9, 0) == b"012abc"
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: write(fd, bytes(len(data)), at))
+    with pytest.raises(OutputError, match="CVT102"):
+        write_parts(target, [(0, b"012")])
+
+
+def test_slots_that_overlap_are_a_mistake(target: int) -> None:
+    first, other = of_dtype("uint8", (4,), "a"), of_dtype("uint8", (4,), "b")
+    with pytest.raises(ValueError, match="not its own"):
+        copy_layout(Layout(b"", (Slot(0, 4, first), Slot(3, 4, other)), 7), target)
+
+
+def test_less_than_one_worker_is_a_mistake(target: int) -> None:
+    with pytest.raises(ValueError, match="workers"):
+        copy_layout(planned([]), target, workers=0)
+
+
+def test_nothing_to_copy_is_nothing(target: int) -> None:
+    assert copy_layout(planned([]), target) == {}
+
+
+# --- what is wrong with the source ------------------------------------------------------------
+
+BROKEN: Dict[str, tuple[Callable[[], Any], type[CkpttoolError]]] = {
+    "cut": (cut_while_read, UnreadableError),
+    "changed": (changed_while_read, UnreadableError),
+    "too short": (too_short, MalformedError),
+    "too short and strided": (
+        lambda: too_short()._replace(shape=(2, 2), strides=(1, 2)),
+        MalformedError,
+    ),
+    "too long": (lambda: in_memory(bytes(9), "uint8", (8,)), MalformedError),
+}
+
+
+@pytest.mark.parametrize("defect", BROKEN)
+def test_a_broken_source_is_an_error_of_its_own(target: int, defect: str) -> None:
+    build, kind = BROKEN[defect]
+    with pytest.raises(kind):
+        copy_layout(planned([*mixed(), piece(build())]), target)
+
+
+def test_a_source_that_is_cut_meanwhile_is_noticed(tmp_path: Path, target: int) -> None:
+    pieces = in_file(tmp_path / "source", LARGE)
+    os.truncate(tmp_path / "source", 1000)
+    with pytest.raises(UnreadableError, match="FIL004"):
+        copy_layout(planned(pieces), target)
+
+
+def test_a_source_that_changes_meanwhile_is_noticed(tmp_path: Path, target: int) -> None:
+    pieces = in_file(tmp_path / "source", LARGE)
+
+    def change(nbytes: int) -> None:
+        os.utime(tmp_path / "source", ns=(1, 1))
+
+    with pytest.raises(UnreadableError, match="FIL004"):
+        copy_layout(planned(pieces), target, on_bytes=change)
+
+
+def summed(one: Piece, change: int = 0) -> Checksum:
+    """The stored sum over the whole extent of a piece, right or wrong."""
+    extent = one.info.extents[0]
+    data = bytearray(extent.length)
+    extent.source.read_into(extent.offset, memoryview(data))
+    return Checksum(f"archive/data/{one.name}", extent, zlib.crc32(data) ^ change)
+
+
+@pytest.mark.parametrize(
+    "kind", ["plain", "turned", "cast", "part"], ids=lambda kind: f"{kind} tensor"
+)
+def test_a_stored_sum_is_compared_however_the_tensor_is_read(target: int, kind: str) -> None:
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    whole = piece(from_array(array))
+    one = {
+        "plain": whole,
+        "turned": piece(whole.info._replace(shape=(3, 2), strides=(1, 3))),
+        "cast": piece(whole.info, "float16"),
+        "part": piece(
+            whole.info._replace(
+                shape=(1,), extents=(whole.info.extents[0]._replace(offset=20, length=4),)
+            )
+        ),
+    }[kind]
+    copy_layout(planned([one]), target, checksums=[summed(whole)])
+    with pytest.raises(MalformedError, match="INT004") as caught:
+        copy_layout(planned([one]), target, checksums=[summed(whole, 1)])
+    assert caught.value.member == "archive/data/weight"
+
+
+def test_sums_over_bytes_that_nobody_reads_are_left_alone(target: int) -> None:
+    other = of_dtype("uint8", (4,), "other")
+    unread = Checksum("archive/data/1", Extent(other.info.extents[0].source, 16, 4), 1)
+    copy_layout(planned([of_dtype("uint8")]), target, checksums=[unread])
+
+
+# --- errors while writing ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(errno.ENOSPC, "CVT106"), (errno.EDQUOT, "CVT106"), (errno.EIO, "FIL007")],
+    ids=["full", "quota", "input-output"],
+)
+def test_a_write_that_fails_says_where(
+    tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch, error: int, code: str
+) -> None:
+    def fails(*arguments: Any) -> int:
+        raise OSError(error, os.strerror(error))
+
+    for name in ("pwrite", *_WAYS):
+        monkeypatch.setattr(os, name, fails)
+    with pytest.raises(OutputError) as caught:
+        copy_layout(planned(in_file(tmp_path / "source", LARGE)), target)
+    assert caught.value.rule is not None
+    assert caught.value.rule.code == code
+    assert caught.value.tensor in LARGE
+    assert caught.value.offset is not None
+
+
+def test_an_error_on_one_thread_stops_the_others(tmp_path: Path, target: int) -> None:
+    told: List[int] = []
+
+    def fails(nbytes: int) -> None:
+        told.append(nbytes)
+        raise KeyError("progress")
+
+    arrays: Dict[str, NDArray[Any]] = {f"w{index}": np.arange(200_000) for index in range(6)}
+    with pytest.raises(KeyError):
+        copy_layout(planned(in_file(tmp_path / "s", arrays)), target, workers=3, on_bytes=fails)
+    assert len(told) <= 3
+
+
+def test_an_interruption_ends_the_threads(
+    tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(copying, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        copy_layout(planned(in_file(tmp_path / "source", LARGE)), target)
+
+
+# --- memory ------------------------------------------------------------------------------------
+
+SPARSE = """
+import os, resource, sys
+from ckpttool.sources import FileSource
+from ckpttool.tensors import DTYPES, Extent, TensorInfo
+from ckpttool.writing import copying, safetensors
+from ckpttool.writing.pieces import Piece
+
+source = FileSource(sys.argv[1])
+half = source.size // 2
+pieces = []
+for name, offset in (("a", 0), ("b", half)):
+    extent = Extent(source, offset, half)
+    info = TensorInfo(name, DTYPES["float32"], (half // 4,), None, (extent,))
+    pieces.append(Piece(name, info.dtype, info.shape, info))
+layout = safetensors.plan(pieces, {})
+fd = os.open(sys.argv[2], os.O_RDWR | os.O_CREAT)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+copying.copy_layout(layout, fd)
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(after - before, "numpy" in sys.modules, "torch" in sys.modules)
+"""
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    source = tmp_path / "sparse"
+    source.touch()
+    os.truncate(source, 96 << 20)
+    done = subprocess.run(
+        [sys.executable, "-c", SPARSE, str(source), str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    grown, numpy, torch = done.stdout.split()
+    assert int(grown) < 16_000  # kilobytes
+    assert (numpy, torch) == ("False", "False")
+
+
+def test_what_was_copied_opens(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    put(path, planned(in_file(tmp_path / "source", LARGE)))
+    with open_checkpoint(str(path)) as checkpoint:
+        assert checkpoint.tensors["large"].dtype == DTYPES["uint16"]
