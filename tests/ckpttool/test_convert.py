@@ -492,10 +492,12 @@ def test_bad_input_writes_nothing(
 ) -> None:
     source = build(tmp_path)
     before = listing(tmp_path)
-    documents = {"sidecar": str(tmp_path / "s.json"), "receipt": str(tmp_path / "r.json")}
-    converted = convert(source, tmp_path / "out.safetensors", TO_SAFETENSORS._replace(**documents))
+    options = TO_SAFETENSORS._replace(
+        sidecar=str(tmp_path / "s.json"), receipt=str(tmp_path / "r.json")
+    )
+    converted = convert(source, tmp_path / "out.safetensors", options)
     assert (converted.file.verdict, converted.state) == (verdict, "not-written")
-    assert codes(converted)[0] == code or (build is cut_short and codes(converted))
+    assert codes(converted) == [code]
     assert listing(tmp_path) == before
 
 
@@ -556,7 +558,7 @@ def test_a_dry_run_writes_nothing_and_tells_the_size(tmp_path: Path) -> None:
     assert listing(tmp_path) == before
     assert planned.outputs == proven(source, out, options).outputs
     assert {written.path: written.size for written in planned.outputs} == {
-        written.path: os.path.getsize(written.path) for written in planned.outputs
+        written.path: Path(written.path).stat().st_size for written in planned.outputs
     }
 
 
@@ -566,10 +568,9 @@ def test_a_reader_that_sees_something_else_stops_it(
 ) -> None:
     """The proof itself is shown to fail: what it reads again is not what was to be written."""
     source = saved(tmp_path, {"w": torch.zeros(2, 2)})
-    real = proving.open_checkpoint
 
     def damaged(path: str) -> Any:
-        checkpoint = real(path)
+        checkpoint = open_checkpoint(path)
         info = checkpoint.tensors.pop("w")
         with_another = {
             "name": info._replace(name="v"),

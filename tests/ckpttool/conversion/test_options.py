@@ -29,7 +29,9 @@ def test_a_size_is_in_decimal_units(text: str, nbytes: int) -> None:
     assert parse_size(text) == nbytes
 
 
-@pytest.mark.parametrize("text", ["", "GB", "-5GB", "0", "0.0001", "5GiB", "1e9", "5 G B", "\u0665GB"])
+@pytest.mark.parametrize(
+    "text", ["", "GB", "-5GB", "0", "0.0001", "5GiB", "1e9", "5 G B", "\u0665GB"]
+)
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="not a size"):
         parse_size(text)

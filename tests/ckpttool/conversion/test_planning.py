@@ -72,16 +72,16 @@ def test_patterns_choose_and_the_rest_is_listed(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        pytest.param({"include": ("x*",)}, "--include", id="include"),
-        pytest.param({"exclude": ("C",)}, "--exclude", id="exclude, in other letters"),
-        pytest.param({"exclude": ("*",)}, "no tensor is left", id="everything"),
+        pytest.param(TO_SAFETENSORS._replace(include=("x*",)), "--include", id="include"),
+        pytest.param(TO_SAFETENSORS._replace(exclude=("C",)), "--exclude", id="other letters"),
+        pytest.param(TO_SAFETENSORS._replace(exclude=("*",)), "no tensor is left", id="all"),
     ],
 )
 def test_patterns_that_are_slips_are_refused(
-    tmp_path: Path, options: dict[str, tuple[str, ...]], told: str
+    tmp_path: Path, options: ConvertOptions, told: str
 ) -> None:
     with pytest.raises(UsageError, match=told):
-        selected(saved(tmp_path, ABC), TO_SAFETENSORS._replace(**options))
+        selected(saved(tmp_path, ABC), options)
 
 
 def test_the_encoder_alone_has_no_decoder(tmp_path: Path) -> None:
