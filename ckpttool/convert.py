@@ -90,9 +90,17 @@ def convert_file(
             known = known._replace(file=_facts(known.file, checkpoint))
             return _convert(checkpoint, known, options, progress)
     except UsageError as error:
-        return _stopped(known, finding(rules.NOT_POSSIBLE, error.detail(), fix=error.fix), error)
+        told = finding(rules.NOT_POSSIBLE, error.detail(), fix=error.fix)
+        return _stopped(known, _named(told, path, error), error)
     except CkpttoolError as error:
-        return _stopped(known, finding_from(error), error)
+        return _stopped(known, _named(finding_from(error), path, error), error)
+
+
+def _named(found: Finding, source: str, error: CkpttoolError) -> Finding:
+    """Say which file it is about where that is not the source: the destination, or a shard."""
+    if error.path in (None, source):
+        return found
+    return found._replace(message=f"{error.path}: {found.message}")
 
 
 def _stopped(known: Converted, found: Finding, error: CkpttoolError) -> Converted:

@@ -45,7 +45,7 @@ def _write_one(page: Page, converted: Converted) -> None:
     if converted.file.fingerprint is not None:
         page.whole("fingerprint", Text(converted.file.fingerprint))
     if converted.fingerprint not in (None, converted.file.fingerprint):
-        page.whole("after casting", Text(str(converted.fingerprint)))
+        page.whole("as written", Text(str(converted.fingerprint)))
     if converted.file.findings:
         page.blank()
         write_findings(page, converted.file.findings)

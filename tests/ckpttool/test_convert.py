@@ -537,6 +537,7 @@ def test_an_existing_destination_needs_force(tmp_path: Path) -> None:
     out.write_bytes(b"mine")
     refused = convert(source, out)
     assert (codes(refused), out.read_bytes()) == (["CVT103"], b"mine")
+    assert refused.file.findings[0].message.startswith(f"{out}: ")
     proven(source, out, TO_SAFETENSORS._replace(force=True))
     assert tensors_in(out) == tensors_in(source)
 
