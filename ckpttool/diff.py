@@ -53,7 +53,7 @@ def diff_files(
             return Comparison(reports[0], reports[1], Outcome.CANNOT_TELL)
         left, right = opened
         if isinstance(left, Checkpoint) and isinstance(right, Checkpoint):
-            return diff(left, right, options, progress)
+            return _diff(left, right, reports, options, progress)
         try:
             return diff_digests((left, right), reports, options)
         except SideError as failed:
@@ -108,7 +108,16 @@ def diff(
     Raises:
         UsageError: the options leave nothing to compare.
     """
-    facts = [_facts(left), _facts(right)]
+    return _diff(left, right, [_facts(left), _facts(right)], options, progress)
+
+
+def _diff(
+    left: Checkpoint,
+    right: Checkpoint,
+    facts: list[FileReport],
+    options: DiffOptions,
+    progress: Progress | None,
+) -> Comparison:
     try:
         return Run((left, right), options, progress).compare(facts[0], facts[1])
     except SideError as failed:
