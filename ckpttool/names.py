@@ -59,7 +59,8 @@ def summarise(names: Iterable[str], most: int = 12) -> str:
 
 
 def _split(name: str) -> _Pattern:
-    if _SPECIAL.search(name):
+    # each position costs a pass over all names: what has more parts than any model stays whole
+    if name.count(".") >= 24 or _SPECIAL.search(name):
         return (_Literal(name),)
     return tuple(name.split("."))
 

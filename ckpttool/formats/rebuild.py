@@ -15,6 +15,7 @@ from ckpttool.tensors import DTYPES, STORAGE_DTYPES, DType, Extent, TensorInfo
 
 _UTILS = "torch._utils"
 
+_WITH_STATE = (_UTILS, "_rebuild_parameter_with_state")
 #: Calls that wrap a tensor given as their first argument.
 _WRAPPING = frozenset({(_UTILS, "_rebuild_parameter"), (_UTILS, "_rebuild_parameter_with_state")})
 #: ``f(function, type, args, state)``: a tensor with attributes, rebuilt by ``function(*args)``.
@@ -105,6 +106,8 @@ def _rebuild(name: str, node: Node, locate: Locate, big_endian: bool) -> TensorI
         raise _geometry("a rebuild call has other arguments than torch writes")
     if not isinstance(args[0], PersistentId):
         raise MalformedError("a tensor's storage is no persistent id", rules.PERSISTENT_ID)
+    if function == REBUILD_V2 and any(args[6:]) and getattr(args[6], "flat", True):
+        raise UnsupportedTensorError("a lazily negated or conjugated tensor")
     storage = locate(args[0])
     dtype = _dtype(args[6]) if function == _V3 else storage.dtype or DTYPES["uint8"]
     offset, shape, strides = _geometry_of(args)
@@ -116,7 +119,11 @@ def _unwrap(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]]:
     while True:
         if not is_tensor(node):
             raise _geometry("a rebuild call does not hold a tensor")
+        if node.states or node.mapped or node.appended or node.keywords:
+            # torch would act on it: BUILD on a tensor is Tensor.set_, an item overwrites values
+            raise _geometry("a rebuilt tensor is changed after its call")
         function, args = name_of(node.function), node.args
+        _refuse_state(function, args)
         assert function is not None  # noqa: S101 (is_tensor looked)
         if function in _WRAPPING and args:
             node = args[0]
@@ -126,10 +133,21 @@ def _unwrap(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]]:
             return function, args
 
 
+def _refuse_state(function: tuple[str, str] | None, args: tuple[Node, ...]) -> None:
+    """Refuse a state that would put other bytes into the tensor when torch sets it."""
+    if function not in (_WITH_STATE, _FROM_TYPE):
+        return
+    for part in islice(walk(args[3:]), _NEAR):
+        if isinstance(part, str) and part == "data":
+            raise _geometry("a tensor's state replaces its data")
+
+
 def _geometry_of(args: tuple[Node, ...]) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
     offset, shape, strides = args[1:4]
     if not _is_natural(offset):
-        raise _geometry("the storage offset is not an integer from 0 up", found=offset)
+        raise _geometry(
+            "the storage offset is not an integer from 0 up", found=type(offset).__name__
+        )
     for what, numbers in (("shape", shape), ("strides", strides)):
         if type(numbers) is not tuple or not all(_is_natural(number) for number in numbers):
             raise _geometry(f"the {what} has something else than integers from 0 up")
@@ -201,7 +219,7 @@ def _dtype(node: Node) -> DType:
     name = name_of(node)
     dtype = DTYPES.get(name[1]) if name and name[0] == "torch" else None
     if dtype is None or dtype.bits % 8:
-        raise _geometry("the element type is not known", found=node)
+        raise _geometry("the element type is not known", found=name and name[1])
     return dtype
 
 

@@ -108,7 +108,7 @@ def pairs_of(node: Node) -> list[tuple[Node, Node]] | None:
     pairs: list[tuple[Node, Node]] = []
     for argument in node.args:
         # Python 2 wrote OrderedDict([[key, value], ...]) instead of setting items
-        if isinstance(argument, list):
+        if isinstance(argument, (list, tuple)):
             pairs += [tuple(pair) for pair in argument if _is_pair(pair)]
         elif isinstance(argument, Dict):
             pairs += argument.pairs()
@@ -201,6 +201,7 @@ def _catalogue(
 ) -> tuple[dict[str, TensorInfo], list[tuple[str, str]]]:
     tensors: dict[str, TensorInfo] = {}
     unread: list[tuple[str, str]] = []
+    _refuse_repeated(taken.pairs)
     for key, value in taken.pairs:
         if not is_tensor(value):
             _refuse_unknown_call(key, value)
@@ -218,6 +219,18 @@ def _catalogue(
             except UnsupportedTensorError as reason:
                 unread.append((key, str(reason)))
     return tensors, unread
+
+
+def _refuse_repeated(pairs: list[tuple[Node, Node]]) -> None:
+    """Refuse a key that stands twice: readers differ in which one counts."""
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if type(key) is str and key in seen:
+            raise MalformedError(
+                "two entries of a dictionary have the same name", rules.DUPLICATE_KEY, tensor=key
+            )
+        if type(key) is str:
+            seen.add(key)
 
 
 def _refuse_unknown_call(key: Node, value: Node) -> None:

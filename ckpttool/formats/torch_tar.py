@@ -154,6 +154,8 @@ class _Storages:
 
     def locate(self, node: PersistentId) -> Storage:
         """Return the storage of a tensor; its key was seen when the tensor was read."""
+        if not _is_key(node.value) or node.value not in self._found:
+            raise MalformedError("a storage's id is no key", rules.PERSISTENT_ID)
         return self._found[node.value]
 
 

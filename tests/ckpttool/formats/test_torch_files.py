@@ -439,3 +439,36 @@ def test_empty_and_single_tensors_are_read(saved: Opener) -> None:
 def test_every_storage_has_its_checksum_to_check(saved: Opener) -> None:
     with saved({"a": torch.ones(3), "b": torch.ones(5)}) as checkpoint:
         assert [checksum.extent.length for checksum in checkpoint.checksums] == [12, 20]
+
+
+CHANGED_AFTERWARDS = {
+    "set by BUILD": p.tensor() + p.tuple_of(p.storage("1")) + b"b",
+    "overwritten by an item": p.tensor() + b"K\x00K\x01s",
+    "data in a parameter's state": p.call(
+        p.name("torch._utils", "_rebuild_parameter_with_state"),
+        p.tensor(),
+        b"\x89",
+        b"}",
+        p.dict_of((p.text("data"), p.tensor())),
+    ),
+}
+
+
+@pytest.mark.parametrize("value", CHANGED_AFTERWARDS.values(), ids=CHANGED_AFTERWARDS.keys())
+def test_a_tensor_that_torch_would_change_is_refused(value: bytes, opened: Opener) -> None:
+    with pytest.raises(MalformedError) as caught:
+        opened(t.torch_zip(p.dict_of((p.text("w"), value))))
+    assert caught.value.rule is rules.GEOMETRY
+
+
+def test_a_lazily_conjugated_tensor_is_not_read(saved: Opener) -> None:
+    conjugated = torch.ones(2, dtype=torch.complex64).conj()
+    with saved({"w": torch.ones(1), "c": conjugated}) as checkpoint:
+        assert [name for name, _ in checkpoint.unread] == ["c"]
+
+
+def test_a_key_that_stands_twice_is_refused_whatever_it_holds(opened: Opener) -> None:
+    body = p.dict_of((p.text("w"), p.tensor()), (p.text("w"), b"K\x05"))
+    with pytest.raises(MalformedError) as caught:
+        opened(t.torch_zip(body))
+    assert caught.value.rule is rules.DUPLICATE_KEY
