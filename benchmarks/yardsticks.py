@@ -55,7 +55,7 @@ source, copy, packed, noisy = sys.argv[1:]
 shutil.copyfile(source, copy)
 weights = torch.load(source, weights_only=True)["model"]
 save_file({name: tensor.contiguous() for name, tensor in weights.items()}, packed)
-torch.manual_seed(0)
+torch.manual_seed(977)
 changed = {name: tensor + 1e-3 * torch.randn(tensor.shape) for name, tensor in weights.items()}
 torch.save({"model": changed}, noisy)
 """

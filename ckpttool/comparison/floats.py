@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ckpttool.comparison.far import FarPairs
 from ckpttool.comparison.products import dot
 from ckpttool.comparison.tally import Peak, larger_peak
 
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
     from ckpttool.comparison.tally import Tally
 
-#: Pairs in a block. Each of two inputs and four scratches is 1 MiB: smaller blocks would suit an
+#: Pairs in a block. Each of two inputs and three scratches is 2 MiB: smaller blocks would suit an
 #: L2 cache, but then threads spend as long handing the interpreter's lock around as computing.
-BLOCK = 1 << 18
+BLOCK = 1 << 19
 
 # Between these, squares of float32 neither overflow in a row nor vanish.
 _LOW, _HIGH = 1e-15, 1e15
@@ -31,7 +32,8 @@ class Float32Blocks:
     """Compares blocks of float32; one for a thread, because it has scratch memory."""
 
     def __init__(self) -> None:
-        self._scratch = np.empty((4, BLOCK), np.float32)
+        self._scratch = np.empty((3, BLOCK), np.float32)
+        self._chosen = np.empty(BLOCK, np.bool_)
 
     def add(self, tally: Tally, left: NDArray[Any], right: NDArray[Any], first: int) -> bool:
         """Take a block into ``tally``, except for the number of changed pairs.
@@ -48,30 +50,43 @@ class Float32Blocks:
         Returns:
             Whether it was taken. Numbers that are not finite, huge or tiny are not.
         """
-        difference, large, small, spare = self._scratch[:, : len(left)]
+        difference, large, small = self._scratch[:, : len(left)]
         np.subtract(left, right, out=difference)
         np.abs(difference, out=difference)
         most = difference.max()
-        np.abs(left, out=spare)
+        np.abs(left, out=large)
         np.abs(right, out=small)
-        np.maximum(spare, small, out=large)
-        if not (most > _LOW and large.max() < _HIGH):  # false for NaN as well
+        np.maximum(large, small, out=large)
+        peak = large.max()
+        if not (most > _LOW and peak < _HIGH):  # false for NaN as well
             return False
-        np.minimum(spare, small, out=small)
-        squares = dot(difference, difference), dot(left, left), dot(right, right)
-        norms = [sqrt(square) for square in squares]
-        tally.add_norms(norms[1], norms[2], norms[0], dot(left, right))
+        self._add_norms(tally, left, right, difference)
         tally.compared += len(left)
 
         if tally.max_abs is None or most > tally.max_abs.value:
             tally.max_abs = _peak(tally.max_abs, left, right, int(difference.argmax()), first)
-        np.divide(difference, large, out=spare)
-        relative = np.fmax.reduce(spare)  # 0 / 0 is NaN, and no difference
-        if tally.max_rel is None or relative > tally.max_rel.value:
-            index = int(np.flatnonzero(spare == relative)[0])
+        search = FarPairs(tally, left, right, self._chosen, peak)
+        search.by_difference(difference)
+        relative = np.divide(difference, large, out=difference)
+        search.by_relative_difference(relative)
+        most = np.fmax.reduce(relative)  # 0 / 0 is NaN, and no difference
+        if tally.max_rel is None or most > tally.max_rel.value:
+            index = int(np.flatnonzero(relative == most)[0])
             tally.max_rel = _peak(tally.max_rel, left, right, index, first, relative=True)
-        tally.add_ulp(_most_ulps(left, right, large, small, spare))
+        if not search.done:
+            tally.add_ulp(_most_ulps(left, right, large, small, relative))
         return True
+
+    def _add_norms(
+        self, tally: Tally, left: NDArray[Any], right: NDArray[Any], difference: NDArray[Any]
+    ) -> None:
+        apart, one, other = (dot(side, side) for side in (difference, left, right))
+        if one < 4 * other and other < 4 * one:
+            # |a - b|^2 = |a|^2 + |b|^2 - 2 ab: no digits are lost where the norms are alike
+            inner = (one + other - apart) / 2
+        else:
+            inner = dot(left, right)
+        tally.add_norms(sqrt(one), sqrt(other), sqrt(apart), inner)
 
 
 def _peak(
@@ -97,12 +112,16 @@ def _most_ulps(
     small: NDArray[Any],
     spare: NDArray[Any],
 ) -> int:
-    """Return the largest distance; ``large`` and ``small`` hold the sorted magnitudes.
+    """Return the largest distance.
+
+    ``large`` holds the larger magnitudes and ``small`` those of ``right``; ``small`` and ``spare``
+    are overwritten.
 
     The bits of a magnitude are its place among the floats. With one sign the places are
     subtracted, with two they are added: ``small`` is negated by the mask of the sign.
-    ``small`` and ``spare`` are overwritten.
     """
+    np.abs(left, out=spare)
+    np.minimum(spare, small, out=small)
     sign, places = spare.view(np.int32), small.view(np.int32)
     np.bitwise_xor(left.view(np.int32), right.view(np.int32), out=sign)
     np.right_shift(sign, 31, out=sign)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ckpttool.comparison.tally import Tally
     from ckpttool.tensors import DType
 
-#: Pairs in a block: each copy in float64 is as large as one of the quick way's.
-BLOCK = 1 << 17
+#: Pairs in a block: the dozen copies in float64 fit into the caches.
+BLOCK = 1 << 16
 
 #: Kinds of element types that are compared as integers.
 INTEGERS = ("int", "uint", "bool")

@@ -29,17 +29,25 @@ def most_ulps(
     +0 and -0 are in the same place. ``finite`` says which pairs count, ``None`` for all;
     without one that counts the result is ``None``.
     """
-    left, right = (_places(dtype, bits_of(dtype, data)) for data in raw)
-    # modulo 2 ** 64, which is right for a difference that is not negative
-    distances = np.maximum(left, right).view(np.uint64) - np.minimum(left, right).view(np.uint64)
+    left, right = (bits_of(dtype, data) for data in raw)
+    found = distances(left, right, signed=dtype.name != _UNSIGNED)
     if finite is not None:
-        distances = distances[np.repeat(finite, len(distances) // len(finite))]
-    return int(distances.max()) if len(distances) else None
+        found = found[np.repeat(finite, len(found) // len(finite))]
+    return int(found.max()) if len(found) else None
 
 
-def _places(dtype: DType, bits: NDArray[Any]) -> NDArray[Any]:
+def distances(left: NDArray[Any], right: NDArray[Any], *, signed: bool = True) -> NDArray[Any]:
+    """Return the distances in ULPs (uint64) of numbers given by their bits."""
+    one, other = _places(left, signed), _places(right, signed)
+    # modulo 2 ** 64, which is right for a difference that is not negative
+    high: NDArray[Any] = np.maximum(one, other).view(np.uint64)
+    high -= np.minimum(one, other).view(np.uint64)
+    return high
+
+
+def _places(bits: NDArray[Any], signed: bool) -> NDArray[Any]:
     """Return int64 that are ordered and spaced as the numbers of the type are."""
-    if dtype.name == _UNSIGNED:
+    if not signed:
         return bits.astype(np.int64)
     sign = bits.dtype.type(1 << (8 * bits.itemsize - 1))
     magnitude = (bits & ~sign).astype(np.int64)

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 # Bytes of one side that are read and compared at once ...
 _BLOCK = 4 * floats.BLOCK
 # ... and that make up a task: enough to hide what one costs, few enough to share a big tensor.
-_TASK = 8 << 20
-# Threads where nobody says how many: more wait for the memory bus, and each has 7 MiB of its own.
+_TASK = 16 << 20
+# Threads where nobody says how many: more wait for the memory bus, and each has 12 MiB of its own.
 _MAX_WORKERS = 8
 
 

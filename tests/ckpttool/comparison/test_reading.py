@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckpttool.comparison import floats, general, reading
+from ckpttool.comparison import far, floats, general, reading
 from ckpttool.comparison.general import Tolerance
 from ckpttool.comparison.reading import Pair, Pass, SideError
 from ckpttool.comparison.tally import Tally
@@ -106,6 +106,21 @@ def test_integers_are_subtracted_without_overflow(
 def test_ulps_are_counted(dtype: str, left: float, right: float, ulps: int) -> None:
     tally = pairs.arrays(np.array([left], dtype), np.array([right], dtype))
     assert tally.max_ulp == ulps
+
+
+@pytest.mark.parametrize(
+    "noise", [1e-7, 1e-3, 0.3, 9.0], ids=["no sign turned", "few", "some", "most"]
+)
+def test_the_largest_ulp_distance_is_that_of_all_pairs(
+    monkeypatch: pytest.MonkeyPatch, small_blocks: None, noise: float
+) -> None:
+    monkeypatch.setattr(far, "_SAMPLE", 8)
+    left = (rng(1).normal(size=2000) * 10.0 ** rng(3).integers(-9, 9, 2000)).astype("f4")
+    left[::7] = 0
+    right = left + (noise * rng(2).normal(size=2000)).astype("f4") * abs(left)
+    places = [side.view("i4").astype("i8") for side in (left, right)]
+    ordered = [np.where(side < 0, -(side & 0x7FFFFFFF), side) for side in places]
+    assert pairs.arrays(left, right).max_ulp == np.abs(ordered[0] - ordered[1]).max()
 
 
 def test_bfloat16_and_float8_have_ulps_of_their_own() -> None:
