@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterable, Iterator
+from typing import TYPE_CHECKING, Iterator
 
 from ckpttool.checks import CHECKS
 from ckpttool.checks.meaning import pos_embed_errors
-from ckpttool.findings import Finding, Verdict
+from ckpttool.findings import verdict_of
 from ckpttool.fingerprint import fingerprint
 from ckpttool.results import FileReport, ForwardSummary, OutputSummary, ValuesSummary
-from ckpttool.rules import Severity
 from ckpttool.text import count
 
 if TYPE_CHECKING:
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from ckpttool.forward import ForwardResult
     from ckpttool.published import Origin
     from ckpttool.values import Values
-
-_ORDER = list(Severity)
 
 
 def conclude(known: FileReport, examined: Examined, published: Origin | None) -> FileReport:
@@ -31,7 +28,7 @@ def conclude(known: FileReport, examined: Examined, published: Origin | None) ->
     """
     found = [finding for check in CHECKS for finding in check(examined)]
     found += published.findings if published else ()
-    findings = tuple(sorted(found, key=lambda finding: _ORDER.index(finding.severity)))
+    findings = tuple(sorted(found, key=lambda finding: -finding.severity.weight))
     return known._replace(
         verdict=verdict_of(findings),
         findings=findings,
@@ -42,12 +39,6 @@ def conclude(known: FileReport, examined: Examined, published: Origin | None) ->
         published=published.name if published else None,
         unchecked=tuple(_unchecked(examined, published)),
     )
-
-
-def verdict_of(findings: Iterable[Finding]) -> Verdict:
-    """Return FAIL for any error; what could not be looked at has ended the run before."""
-    failed = any(finding.severity is Severity.ERROR for finding in findings)
-    return Verdict.FAIL if failed else Verdict.PASS
 
 
 def _fingerprint(examined: Examined) -> str | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
+from typing import Iterable, NamedTuple
 
 from ckpttool.errors import CkpttoolError, MalformedError
+from ckpttool.names import summarise
 from ckpttool.rules import Rule, Severity
 
 
@@ -29,7 +30,7 @@ class Finding(NamedTuple):
         rule: what was broken.
         message: one line of raw text; a reporter escapes what it prints.
         severity: the rule's own unless an option changes it.
-        tensor: the tensor, or several in the short form of :mod:`ckpttool.names`.
+        tensors: every tensor that it is about, by name.
         expected, found: the two sides, as text.
         fix: what to do about it.
     """
@@ -37,10 +38,15 @@ class Finding(NamedTuple):
     rule: Rule
     message: str
     severity: Severity
-    tensor: str | None = None
+    tensors: tuple[str, ...] = ()
     expected: str | None = None
     found: str | None = None
     fix: str | None = None
+
+    @property
+    def tensor(self) -> str | None:
+        """The tensors in the short form of :mod:`ckpttool.names`; ``None`` if it is about none."""
+        return summarise(self.tensors) if self.tensors else None
 
 
 def finding(
@@ -48,7 +54,7 @@ def finding(
     message: str,
     *,
     severity: Severity | None = None,
-    tensor: str | None = None,
+    tensors: Iterable[str] = (),
     expected: object = None,
     found: object = None,
     fix: str | None = None,
@@ -58,7 +64,7 @@ def finding(
         rule,
         message,
         severity or rule.severity,
-        tensor,
+        tuple(tensors),
         None if expected is None else str(expected),
         None if found is None else str(found),
         fix,
@@ -72,11 +78,17 @@ def finding_from(error: CkpttoolError) -> Finding:
     return finding(
         error.rule,
         error.detail(),
-        tensor=error.tensor,
+        tensors=() if error.tensor is None else (error.tensor,),
         expected=error.expected,
         found=error.found,
         fix=error.fix,
     )
+
+
+def verdict_of(findings: Iterable[Finding], fail_on: Severity = Severity.ERROR) -> Verdict:
+    """Return FAIL if a finding weighs as much as ``fail_on`` or more, else PASS."""
+    failed = any(found.severity.weight >= fail_on.weight for found in findings)
+    return Verdict.FAIL if failed else Verdict.PASS
 
 
 def verdict_from(error: CkpttoolError) -> Verdict:

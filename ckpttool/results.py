@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ckpttool.findings import Finding, Verdict
+from ckpttool.findings import Finding, Verdict, verdict_of
+from ckpttool.rules import Severity
 
 
 class Mismatch(NamedTuple):
@@ -120,6 +121,22 @@ class ValuesSummary(NamedTuple):
     pos_embed_errors: dict[str, float]
 
 
+class Waived(NamedTuple):
+    """A finding that somebody answers for, so that it does not count.
+
+    Attributes:
+        finding: as it would have been reported.
+        reason: why it is accepted, in the words of the waiver.
+        owner: who answers for it.
+        expires: the last day on which it is accepted, ``2027-01-31`` say.
+    """
+
+    finding: Finding
+    reason: str
+    owner: str | None = None
+    expires: str | None = None
+
+
 class FileReport(NamedTuple):
     """What is known of one file. ``None`` where the file could not be read so far.
 
@@ -127,6 +144,7 @@ class FileReport(NamedTuple):
         path: as the caller named it.
         verdict: of this file alone.
         findings: errors first, each severity in the order of the checks.
+        waived: findings that a waiver of the policy covers, in the same order.
         format: the container, ``torch-zip`` say.
         size: bytes of all its files.
         wrapper: the dotted key of the state dict that was taken; ``None`` at the root.
@@ -154,6 +172,7 @@ class FileReport(NamedTuple):
     forward: ForwardSummary | None = None
     published: str | None = None
     unchecked: tuple[str, ...] = ()
+    waived: tuple[Waived, ...] = ()
 
 
 class TensorRow(NamedTuple):
@@ -204,14 +223,23 @@ class Listing(NamedTuple):
 
 
 class Report(NamedTuple):
-    """A run: every file's result, and the worst of their verdicts."""
+    """A run: every file's result, and the worst of their verdicts.
+
+    Attributes:
+        files: in the order in which they were named.
+        findings: on the run as a whole: waivers that nothing needed, say.
+        fail_on: the severity from which on a finding fails a run.
+    """
 
     files: tuple[FileReport, ...]
+    findings: tuple[Finding, ...] = ()
+    fail_on: Severity = Severity.ERROR
 
     @property
     def verdict(self) -> Verdict:
         """The verdict with the highest exit code: what cannot be told weighs most."""
-        return worst([file.verdict for file in self.files])
+        verdicts = [file.verdict for file in self.files]
+        return worst([*verdicts, verdict_of(self.findings, self.fail_on)] if verdicts else [])
 
     @property
     def exit_code(self) -> int:

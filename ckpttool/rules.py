@@ -18,6 +18,11 @@ class Severity(Enum):
     WARNING = "warning"
     NOTE = "note"
 
+    @property
+    def weight(self) -> int:
+        """A number to compare by: the heavier, the higher."""
+        return -list(Severity).index(self)
+
 
 class Rule(NamedTuple):
     """One thing that can be wrong.

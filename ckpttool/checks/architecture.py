@@ -44,7 +44,7 @@ def check_encoder(examined: Examined) -> Iterator[Finding]:
         yield finding(
             rules.MISSING_ENCODER,
             f"{count(len(missing), 'encoder tensor')} missing",
-            tensor=summarise(missing),
+            tensors=missing,
             fix="Save the whole state_dict(); without them the model computes with random weights.",
         )
 
@@ -66,7 +66,7 @@ def check_decoder(examined: Examined) -> Iterator[Finding]:
     yield finding(
         rules.DECODER_PARTIAL,
         f"{len(decoder.missing)} of {count(decoder.expected, 'decoder tensor')} missing",
-        tensor=summarise(decoder.missing),
+        tensors=decoder.missing,
         fix="Save the whole decoder, or none of it.",
     )
 
@@ -80,7 +80,7 @@ def check_unexpected(examined: Examined) -> Iterator[Finding]:
     yield finding(
         rules.UNEXPECTED,
         f"the model has no place for {count(len(names), 'tensor')}",
-        tensor=summarise(names),
+        tensors=names,
         fix="head and fc_norm belong to a fine-tuned classifier; publish the pre-trained file."
         if classifier
         else "Leave them out of the file, or name the right model with --model.",
@@ -140,7 +140,7 @@ def _mismatches(
         yield finding(
             rule,
             _with_number(names, message),
-            tensor=summarise(names),
+            tensors=names,
             expected=expected,
             found=found_there,
             fix=fix,

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Iterator
 
 from ckpttool import rules
 from ckpttool.findings import Finding, finding
-from ckpttool.names import summarise
 from ckpttool.text import count
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def check_unread(examined: Examined) -> Iterator[Finding]:
         yield finding(
             rules.UNREAD_ENTRY,
             f"{count(len(unread), 'tensor')} not read: {', '.join(reasons[:_SHOWN])}",
-            tensor=summarise(name for name, _ in unread),
+            tensors=[name for name, _ in unread],
             fix="Save it as a plain dense tensor.",
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from ckpttool import rules
@@ -55,7 +56,8 @@ def check_identical_blocks(examined: Examined) -> Iterator[Finding]:
     """Blocks whose tensors are the same, byte by byte: one was copied over another."""
     for side, what in (("blocks", "encoder"), ("decoder_blocks", "decoder")):
         groups: dict[frozenset[tuple[str, str]], list[int]] = {}
-        for number, content in sorted(_blocks(examined, side).items()):
+        blocks = _blocks(examined, side)
+        for number, content in sorted(blocks.items()):
             groups.setdefault(content, []).append(number)
         same = [numbers for numbers in groups.values() if len(numbers) > 1]
         if same:
@@ -63,7 +65,11 @@ def check_identical_blocks(examined: Examined) -> Iterator[Finding]:
             yield finding(
                 rules.IDENTICAL_BLOCKS,
                 f"blocks of the {what} hold the same weights: {told}",
-                tensor=", ".join(f"{side}.{{{','.join(map(str, group))}}}" for group in same),
+                tensors=sorted(
+                    f"{side}.{number}.{name}"
+                    for number in chain.from_iterable(same)
+                    for name, _ in blocks[number]
+                ),
                 fix="Look at how the checkpoint was written; every block learns its own weights.",
             )
 
@@ -116,7 +122,7 @@ def check_position_tables(examined: Examined) -> Iterator[Finding]:
                 rules.POS_EMBED,
                 "the table differs from the recomputed sin-cos table by up to "
                 f"{table.error:.3g}, at token {table.token}, feature {table.feature}",
-                tensor=name,
+                tensors=[name],
                 expected=f"at most {table.tolerance:.3g}",
                 found=f"{table.error:.3g}",
                 fix="Tables that were interpolated, trained or permuted give other features.",

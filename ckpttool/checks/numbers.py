@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Callable, Iterator
 from ckpttool import rules
 from ckpttool.checks.meaning import is_layernorm, layernorms_are_initial
 from ckpttool.findings import Finding, finding
-from ckpttool.names import summarise
 from ckpttool.readings import AMPLIFICATION_FACTOR, AMPLIFICATION_SLACK, AMPLIFIED
 from ckpttool.text import count, size
 
@@ -37,14 +36,14 @@ def check_constant_weights(examined: Examined) -> Iterator[Finding]:
         yield finding(
             rules.ALL_ZERO,
             f"{count(len(zero), 'weight')} zero everywhere",
-            tensor=summarise(zero),
+            tensors=zero,
             fix=fix,
         )
     for name in constant:
         value = examined.values.tensors[name].minimum
         if value != 0:
             message = f"every element is {value:.6g}"
-            yield finding(rules.CONSTANT, message, tensor=name, fix=fix)
+            yield finding(rules.CONSTANT, message, tensors=[name], fix=fix)
 
 
 def check_constant_vectors(examined: Examined) -> Iterator[Finding]:
@@ -64,7 +63,7 @@ def check_constant_vectors(examined: Examined) -> Iterator[Finding]:
         yield finding(
             rules.CONSTANT_VECTOR,
             f"{count(len(found), 'vector')} with a single value: as initialised, not as trained",
-            tensor=summarise(found),
+            tensors=found,
         )
 
 
@@ -82,7 +81,7 @@ def check_everything_was_read(examined: Examined) -> Iterator[Finding]:
         yield finding(
             rules.AMPLIFICATION,
             f"{count(len(amplified), 'tensor')} not read: {AMPLIFIED}",
-            tensor=summarise(amplified),
+            tensors=amplified,
             expected=f"at most {AMPLIFICATION_FACTOR} times the bytes in the file and "
             f"{size(AMPLIFICATION_SLACK)}",
             found=size(sum(examined.canonical.tensors[name].nbytes for name in amplified)),
@@ -92,7 +91,7 @@ def check_everything_was_read(examined: Examined) -> Iterator[Finding]:
         yield finding(
             rules.VALUES_NOT_READ,
             f"the values of {count(len(names), 'tensor')} were not examined: {reason}",
-            tensor=summarise(names),
+            tensors=names,
         )
 
 
@@ -115,12 +114,12 @@ def _counted(
     names = [name for name, bad in found.items() if bad]
     elements = {name: _numbers_in(examined.canonical.tensors[name]) for name in names}
     for name in names[:_ONE_BY_ONE]:
-        yield finding(rule, _share(found[name], elements[name], what), tensor=name)
+        yield finding(rule, _share(found[name], elements[name], what), tensors=[name])
     rest = names[_ONE_BY_ONE:]
     if rest:
         bad, all_of_them = (sum(part[name] for name in rest) for part in (found, elements))
         message = f"{count(len(rest), 'tensor')} more: {_share(bad, all_of_them, what)}"
-        yield finding(rule, message, tensor=summarise(rest))
+        yield finding(rule, message, tensors=rest)
 
 
 def _numbers_in(info: TensorInfo) -> int:

@@ -119,12 +119,12 @@ def _losses(casts: Sequence[Cast], options: ConvertOptions) -> Iterator[Finding]
                 rules.OVERFLOW,
                 f"{count(cast.overflow, 'element')} became infinite as {cast.target}",
                 severity=Severity.WARNING if options.allow_overflow else None,
-                tensor=cast.name,
+                tensors=[cast.name],
                 fix="Cast to bfloat16, which reaches as far as float32, or use --allow-overflow.",
             )
         if cast.underflow:
             yield finding(
                 rules.UNDERFLOW,
                 f"{count(cast.underflow, 'element')} became zero as {cast.target}",
-                tensor=cast.name,
+                tensors=[cast.name],
             )

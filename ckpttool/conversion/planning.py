@@ -10,7 +10,6 @@ from ckpttool.conversion.sharing import check_expansion, find_sharing
 from ckpttool.errors import UsageError
 from ckpttool.findings import Finding, finding
 from ckpttool.fingerprint import PREFIX
-from ckpttool.names import summarise
 from ckpttool.rules import Severity
 from ckpttool.tensors import DTYPES
 from ckpttool.text import count
@@ -192,21 +191,21 @@ def _findings(
             rules.UNREAD_ENTRY,
             f"{count(len(selection.unread), 'tensor')} cannot be read: {reasons}",
             severity=Severity.ERROR,
-            tensor=summarise(name for name, _ in selection.unread),
+            tensors=[name for name, _ in selection.unread],
             fix="Leave it out with --exclude, or save it as a plain dense tensor.",
         )
     for group in sharing.overlapping:
         yield finding(
             rules.OVERLAPPING,
             f"{count(len(group), 'tensor')} share bytes in part; each is written out in full",
-            tensor=summarise(group),
+            tensors=group,
         )
     if tied:
         kept = ", ".join(f"{name} = {same}" for name, same in list(tied.items())[:_SHOWN])
         yield finding(
             rules.TIED,
             f"stored once, and recorded in __metadata__: {kept}",
-            tensor=summarise(tied),
+            tensors=tied,
             fix="--keep-aliases writes each of them out.",
         )
 
@@ -225,13 +224,13 @@ def _unwritable(pieces: Sequence[Piece], to: str) -> Iterator[Finding]:
         yield finding(
             rules.CANNOT_HOLD,
             f"{to} has no elements of {types}",
-            tensor=summarise(piece.name for piece in wrong),
+            tensors=[piece.name for piece in wrong],
             fix="Leave them out with --exclude.",
         )
     if to == "safetensors" and any(piece.name == "__metadata__" for piece in pieces):
         yield finding(
             rules.CANNOT_HOLD,
             "safetensors has no tensor of this name: it is that of the metadata",
-            tensor="__metadata__",
+            tensors=["__metadata__"],
             fix="Leave it out with --exclude __metadata__.",
         )

@@ -22,6 +22,7 @@ from ckpttool.results import (
     Listings,
     Mismatch,
     Report,
+    Waived,
 )
 
 #: Raised when a field goes or changes its meaning; new fields may come at any time.
@@ -35,7 +36,9 @@ def write(report: Report, stream: TextIO) -> None:
             **head("verify"),
             "verdict": report.verdict.value,
             "exit_code": report.exit_code,
+            "fail_on": report.fail_on.value,
             "files": [file_fields(file) for file in report.files],
+            "findings": [_finding(finding) for finding in report.findings],
         },
         stream,
     )
@@ -118,7 +121,12 @@ def file_fields(file: FileReport) -> dict[str, Any]:
         "published": file.published,
         "unchecked": file.unchecked,
         "findings": [_finding(finding) for finding in file.findings],
+        "waived": [_waived(waived) for waived in file.waived],
     }
+
+
+def _waived(waived: Waived) -> dict[str, Any]:
+    return {**waived._asdict(), "finding": _finding(waived.finding)}
 
 
 def _coverage(coverage: Coverage) -> dict[str, Any]:
@@ -157,9 +165,11 @@ def _forward(file: FileReport) -> dict[str, Any]:
 def _finding(finding: Finding) -> dict[str, Any]:
     return {
         "code": finding.rule.code,
+        "rule": finding.rule.name,
         "severity": finding.severity.value,
         "message": finding.message,
         "tensor": finding.tensor,
+        "tensors": finding.tensors,
         "expected": finding.expected,
         "found": finding.found,
         "fix": finding.fix,

@@ -66,10 +66,12 @@ def incomplete() -> FileReport:
     return whole._replace(
         verdict=Verdict.FAIL,
         findings=(
-            finding(rules.MISSING_ENCODER, "1 encoder tensor missing", tensor="blocks.7", fix="f"),
-            finding(rules.SHAPE, "a", tensor="norm.weight", expected="[1024]", found="[768]"),
-            finding(rules.SHAPE, "b", tensor="norm.bias", expected="[1024]", found="[768]"),
-            finding(rules.NAN, "3 numbers: NaN", tensor="cls_token"),
+            finding(
+                rules.MISSING_ENCODER, "1 encoder tensor missing", tensors=["blocks.7"], fix="f"
+            ),
+            finding(rules.SHAPE, "a", tensors=["norm.weight"], expected="[1024]", found="[768]"),
+            finding(rules.SHAPE, "b", tensors=["norm.bias"], expected="[1024]", found="[768]"),
+            finding(rules.NAN, "3 numbers: NaN", tensors=["cls_token"]),
         ),
         fingerprint=None,
         coverage=whole.coverage._replace(groups=groups, unexpected=("head.weight",)),
@@ -80,13 +82,13 @@ def incomplete() -> FileReport:
 
 def hostile() -> FileReport:
     """Untrusted text in every field that can hold some."""
-    odd = finding(rules.UNEXPECTED, HOSTILE, tensor=HOSTILE, expected=HOSTILE, found=HOSTILE)
+    odd = finding(rules.UNEXPECTED, HOSTILE, tensors=[HOSTILE], expected=HOSTILE, found=HOSTILE)
     whole = encoder_only()
     assert whole.coverage is not None
     return whole._replace(
         path=HOSTILE,
         wrapper=HOSTILE,
-        findings=(odd, odd._replace(tensor=None), odd._replace(fix=HOSTILE)),
+        findings=(odd, odd._replace(tensors=()), odd._replace(fix=HOSTILE)),
         coverage=whole.coverage._replace(unexpected=(HOSTILE,)),
         forward=ForwardSummary("not-run", HOSTILE),
         unchecked=(HOSTILE,),

@@ -32,6 +32,8 @@ def test_the_head_says_who_speaks_and_how_it_ended() -> None:
         "command": "verify",
         "verdict": "fail",
         "exit_code": 1,
+        "fail_on": "error",
+        "findings": [],
     }
     assert [file["verdict"] for file in files] == ["pass", "fail"]
 
@@ -54,6 +56,7 @@ def test_a_file_has_the_promised_fields() -> None:
         "published",
         "unchecked",
         "findings",
+        "waived",
     ]
     assert list(file["coverage"]) == ["schema", "groups", "unexpected"]
     assert file["coverage"]["unexpected"] == ["head.weight"]
@@ -69,9 +72,11 @@ def test_a_file_has_the_promised_fields() -> None:
     ]
     assert file["findings"][1] == {
         "code": "STR005",
+        "rule": "shape-mismatch",
         "severity": "error",
         "message": "a",
         "tensor": "norm.weight",
+        "tensors": ["norm.weight"],
         "expected": "[1024]",
         "found": "[768]",
         "fix": None,
