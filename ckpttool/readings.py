@@ -168,13 +168,12 @@ def _close_region(members: Sequence[Extent], end: int, region_of: dict[Extent, E
         region_of[extent] = region
 
 
-def group(readings: Sequence[Reading]) -> list[tuple[int, ...]]:
-    """Return indices of readings by task: big ones alone, small ones together, in order."""
+def group(sizes: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return indices by task, given their bytes: big ones alone, small ones together, in order."""
     tasks: list[tuple[int, ...]] = []
     together: list[int] = []
     size = 0
-    for index, reading in enumerate(readings):
-        nbytes = reading.info.nbytes
+    for index, nbytes in enumerate(sizes):
         if nbytes * 2 > _GROUP:
             tasks.append((index,))
             continue

@@ -189,15 +189,18 @@ class ValuesRun:
 
     def _tasks(self) -> list[tuple[int, Callable[[], _Result]]]:
         """Return (bytes to read, call) a task."""
-        readings = self._plan.readings
         tasks: list[tuple[int, Callable[[], _Result]]] = []
-        for indices in group(readings):
+        readings = self._plan.readings
+        sizes = [reading.info.nbytes for reading in readings]
+        for indices in group(sizes):
             chosen = [(index, readings[index]) for index in indices]
-            size = sum(reading.info.nbytes for _, reading in chosen)
+            size = sum(sizes[index] for index in indices)
             tasks.append((size, partial(self._reader.examine, chosen)))
-        for index in self._plan.checksums:
-            extent = self._checksums[index].extent
-            tasks.append((extent.length, partial(self._reader.sum, index, extent)))
+        alone = [(index, self._checksums[index].extent) for index in self._plan.checksums]
+        sizes = [extent.length for _, extent in alone]
+        for indices in group(sizes):
+            size = sum(sizes[index] for index in indices)
+            tasks.append((size, partial(self._reader.sums, [alone[index] for index in indices])))
         return tasks
 
     def _check_unchanged(self) -> None:
@@ -276,8 +279,11 @@ class _Reader:
             self._tell(length)
         return _values(digest.hexdigest(), moments, info), crc32
 
-    def sum(self, index: int, extent: Extent) -> _Result:
-        """Return the CRC-32 of an extent that no tensor covers exactly."""
+    def sums(self, extents: Sequence[tuple[int, Extent]]) -> _Result:
+        """Return the CRC-32 sums of extents that no tensor covers exactly."""
+        return [], [(index, self._sum(extent)) for index, extent in extents]
+
+    def _sum(self, extent: Extent) -> int:
         crc32 = 0
         for start in range(0, extent.length, CHUNK):
             self._check_stopped()
@@ -285,7 +291,7 @@ class _Reader:
             read_range((extent,), start, chunk)
             crc32 = zlib.crc32(chunk, crc32)
             self._tell(len(chunk))
-        return [], [(index, crc32)]
+        return crc32
 
     def _buffer(self) -> memoryview:
         """Return this thread's own chunk of memory, the same every time."""

@@ -58,21 +58,35 @@ class PersistentId:
 
 
 class Call:
-    """A call that was described and not made: REDUCE, NEWOBJ, OBJ, INST.
+    """A call that was described and not made: REDUCE, OBJ, INST.
 
     ``appended`` and ``mapped`` are what APPENDS and SETITEMS put into the result, ``states``
     what BUILD gave it.
     """
 
-    __slots__ = ("appended", "args", "function", "keywords", "mapped", "states")
+    __slots__ = ("appended", "args", "function", "mapped", "states")
 
-    def __init__(self, function: Node, args: Node, keywords: Node = None) -> None:
+    def __init__(self, function: Node, args: Node) -> None:
         self.function = function
         self.args = args
-        self.keywords = keywords
         self.mapped: Dict | None = None
         self.appended: List[Node] | None = None
         self.states: List[Node] | None = None
+
+
+class New(Call):
+    """An object made by ``__new__`` alone: NEWOBJ, NEWOBJ_EX. Its arguments initialise nothing."""
+
+    __slots__ = ("keywords",)
+
+    def __init__(self, function: Node, args: Node, keywords: Node = None) -> None:
+        super().__init__(function, args)
+        self.keywords = keywords
+
+
+def name_of(function: Node) -> tuple[str, str] | None:
+    """Return ``(module, name)`` of a global, ``None`` for anything else."""
+    return (function.module, function.name) if type(function) is Global else None
 
 
 def children(node: Node) -> Iterator[Node]:
@@ -88,7 +102,7 @@ def children(node: Node) -> Iterator[Node]:
     elif isinstance(node, Call):
         yield node.function
         yield node.args
-        yield node.keywords
+        yield node.keywords if isinstance(node, New) else None
         yield from node.mapped.flat if node.mapped else ()
         yield from node.appended or ()
         yield from node.states or ()

@@ -7,12 +7,14 @@ budget of operations and memory, so that no stream, whatever it says, runs long 
 from __future__ import annotations
 
 import codecs
+import re
 import struct
 from typing import Callable, NamedTuple
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError
-from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, Set
+from ckpttool.formats import dictionaries
+from ckpttool.formats.nodes import Call, Dict, Global, New, Node, PersistentId, Set
 from ckpttool.tensors import Reference
 
 #: Operations in one pickle. 100,000 tensors take 3 million.
@@ -26,6 +28,8 @@ HIGHEST_PROTOCOL = 5
 
 # What one object costs, in bytes of a 64-bit CPython, with its place in a stack or memo.
 _COST_NUMBER, _COST_TEXT, _COST_CONTAINER, _COST_CALL, _COST_MEMO = 40, 72, 72, 104, 100
+
+_DECIMAL = re.compile(rb"-?(?:0|[1-9][0-9]*)")
 
 _U16 = struct.Struct("<H").unpack_from
 _I32 = struct.Struct("<i").unpack_from
@@ -125,11 +129,7 @@ class _Machine:
             self.position = position + 1
             handlers[data[position]]()
             if self.budget < 0:
-                raise MalformedError(
-                    "the pickle describes more objects than any real checkpoint",
-                    rules.LIMIT,
-                    expected=f"at most about {MAX_NODE_BYTES:,} bytes of them",
-                )
+                raise _too_much()
             if self.position >= self.frame_end:
                 self._leave_frame()
         raise MalformedError(
@@ -533,9 +533,13 @@ class _Machine:
         args = self.stack.pop()
         self._push_call(self.stack.pop(), args)
 
+    def _op_newobj(self) -> None:
+        args = self.stack.pop()
+        self._push_new(self.stack.pop(), args)
+
     def _op_newobj_ex(self) -> None:
         keywords, args = self.stack.pop(), self.stack.pop()
-        self._push_call(self.stack.pop(), args, keywords)
+        self._push_new(self.stack.pop(), args, keywords)
 
     def _op_inst(self) -> None:
         module, name = _name(self._line()), _name(self._line())
@@ -547,12 +551,18 @@ class _Machine:
         items = self._pop_mark()
         self._push_call(items[0], tuple(items[1:]))
 
-    def _push_call(self, function: Node, args: Node, keywords: Node = None) -> None:
-        if not isinstance(function, (Global, PersistentId, Call)):
-            raise _malformed("something that is no name is called")
-        if type(args) is not tuple:
-            raise _malformed("a call's arguments are no tuple")
-        self._push(Call(function, args, keywords), _COST_CALL)
+    def _push_call(self, function: Node, args: Node) -> None:
+        _check_call(function, args)
+        if args and type(function) is Global and function.module == "collections":
+            self.budget -= _COST_CONTAINER * dictionaries.size_of_content(args)
+            if self.budget < 0:  # asked before the copy is made
+                raise _too_much()
+            args = dictionaries.settled(function, args)
+        self._push(Call(function, args), _COST_CALL)
+
+    def _push_new(self, cls: Node, args: Node, keywords: Node = None) -> None:
+        _check_call(cls, args)
+        self._push(New(cls, args, keywords), _COST_CALL)
 
     def _op_build(self) -> None:
         state = self.stack.pop()
@@ -575,15 +585,30 @@ def _malformed(message: str, *, found: object = None) -> MalformedError:
     return MalformedError(message, rules.PICKLE, found=found)
 
 
+def _check_call(function: Node, args: Node) -> None:
+    if not isinstance(function, (Global, PersistentId, Call)):
+        raise _malformed("something that is no name is called")
+    if type(args) is not tuple:
+        raise _malformed("a call's arguments are no tuple")
+
+
+def _too_much() -> MalformedError:
+    return MalformedError(
+        "the pickle describes more objects than any real checkpoint",
+        rules.LIMIT,
+        expected=f"at most about {MAX_NODE_BYTES:,} bytes of them",
+    )
+
+
 def _truncated() -> TruncatedPickleError:
     return TruncatedPickleError("the bytes end in the middle of the pickle", rules.TRUNCATED)
 
 
 def _integer(line: bytes) -> int:
-    try:
-        return int(line)
-    except ValueError:
-        raise _malformed("an integer is not written as a number") from None
+    # C reads a leading zero as octal, Python does not
+    if not _DECIMAL.fullmatch(line):
+        raise _malformed("an integer is not written as a number")
+    return int(line)
 
 
 def _index(line: bytes) -> int:
@@ -617,7 +642,7 @@ _NAMES = {
     b"]": "empty_list", b"l": "list", b"a": "append", b"e": "appends",
     b"}": "empty_dict", b"d": "dict", b"s": "setitem", b"u": "setitems",
     b"\x8f": "empty_set", b"\x90": "additems", b"\x91": "frozenset",
-    b"c": "global", b"\x93": "stack_global", b"R": "reduce", b"\x81": "reduce",
+    b"c": "global", b"\x93": "stack_global", b"R": "reduce", b"\x81": "newobj",
     b"\x92": "newobj_ex", b"i": "inst", b"o": "obj", b"b": "build",
     b"P": "persid", b"Q": "binpersid",
     b"\x82": "ext", b"\x83": "ext", b"\x84": "ext",

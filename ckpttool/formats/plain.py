@@ -13,9 +13,10 @@ from typing import Any, Iterable, NamedTuple
 
 from ckpttool import rules
 from ckpttool.errors import CkpttoolError, UnsupportedError
-from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, Set, children
+from ckpttool.formats.dictionaries import pairs_of
+from ckpttool.formats.nodes import Call, Dict, Global, New, Node, PersistentId, Set, children
 from ckpttool.formats.rebuild import UnsupportedTensorError, is_tensor, storage_class
-from ckpttool.formats.state_dicts import MORE, describe, pairs_of
+from ckpttool.formats.state_dicts import MORE, describe
 
 #: Values of one document: shared parts are written out, and a hostile file shares endlessly.
 MAX_VALUES = 300_000
@@ -104,7 +105,9 @@ class Reader:
             return self._leave_out(node)
         states = node.states or []
         plain = len(states) == 1 and isinstance(states[0], Dict)
-        if not plain or node.mapped or node.appended or node.args or node.keywords:
+        if not plain or node.mapped or node.appended or node.args:
+            return self._leave_out(node)
+        if isinstance(node, New) and node.keywords:
             return self._leave_out(node)
         attributes = self._dictionary(list(states[0].pairs()), depth)
         return {"$object": str(node.function), "attributes": attributes}

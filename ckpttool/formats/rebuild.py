@@ -5,21 +5,27 @@ Names are matched exactly, as ``(module, name)``; nothing is looked up, imported
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 from typing import Callable, NamedTuple
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError
-from ckpttool.formats.nodes import Call, Global, Node, PersistentId, walk
+from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, name_of, walk
 from ckpttool.tensors import DTYPES, STORAGE_DTYPES, DType, Extent, TensorInfo
 
 _UTILS = "torch._utils"
 
 _WITH_STATE = (_UTILS, "_rebuild_parameter_with_state")
 #: Calls that wrap a tensor given as their first argument.
-_WRAPPING = frozenset({(_UTILS, "_rebuild_parameter"), (_UTILS, "_rebuild_parameter_with_state")})
+_WRAPPING = frozenset({(_UTILS, "_rebuild_parameter"), _WITH_STATE})
 #: ``f(function, type, args, state)``: a tensor with attributes, rebuilt by ``function(*args)``.
-_FROM_TYPE = ("torch._tensor", "_rebuild_from_type_v2")
+#: torch 1.7 and 1.8 had the module under another name.
+_FROM_TYPE = frozenset(
+    (module, name)
+    for module in ("torch._tensor", "torch.tensor")
+    for name in ("_rebuild_from_type", "_rebuild_from_type_v2")
+)
 #: ``f(storage, offset, shape, strides, requires_grad, hooks)``: a strided tensor.
 REBUILD_V2 = (_UTILS, "_rebuild_tensor_v2")
 _V1, _V3 = (_UTILS, "_rebuild_tensor"), (_UTILS, "_rebuild_tensor_v3")
@@ -36,8 +42,21 @@ UNSUPPORTED = {
     (_UTILS, "_rebuild_device_tensor_from_cpu_tensor"): "a tensor of a device without storage",
 }
 #: Calls that make a tensor that can be read.
-REBUILDING = _WRAPPING | {_FROM_TYPE, _V1, REBUILD_V2, _V3}
+REBUILDING = _WRAPPING | _FROM_TYPE | {_V1, REBUILD_V2, _V3}
 _TENSOR_CALLS = REBUILDING | frozenset(UNSUPPORTED)
+#: How many arguments torch writes for each.
+_ARGUMENTS = {_V1: (4,), REBUILD_V2: (6, 7), _V3: (7, 8)}
+# Classes that make a tensor by themselves, as releases before 0.2 wrote them.
+_CLASS_MODULES = frozenset(
+    {"torch", "torch.cuda", "torch.sparse", "torch.cuda.sparse", "torch.nn.parameter"}
+)
+_CLASSES = ("Tensor", "Parameter", "Buffer")
+
+#: Attributes that put other values into a tensor when they are set.
+_ACTING = frozenset({"data", "real", "imag", "__class__", "__dict__"})
+
+# What torch has beside the table of dtypes: complex32, bits8, quint4x2, int4 ...
+_OTHER_DTYPE = re.compile(r"(complex|bits|q?u?int|b?float)[0-9][0-9a-z_]{0,20}")
 
 _LARGEST = 2**63 - 1
 _NEAR = 100
@@ -62,19 +81,24 @@ class Storage(NamedTuple):
 Locate = Callable[[PersistentId], Storage]
 
 
-def name_of(function: Node) -> tuple[str, str] | None:
-    """Return ``(module, name)`` of a global, ``None`` for anything else."""
-    return (function.module, function.name) if type(function) is Global else None
-
-
 def is_tensor(node: Node) -> bool:
     """Whether the node is a call that rebuilds a tensor, of a supported kind or not."""
-    return type(node) is Call and name_of(node.function) in _TENSOR_CALLS
+    if type(node) is Call and name_of(node.function) in _TENSOR_CALLS:
+        return True
+    return isinstance(node, Call) and _is_class(node.function)
+
+
+def _is_class(function: Node) -> bool:
+    return (
+        type(function) is Global
+        and function.module in _CLASS_MODULES
+        and function.name.endswith(_CLASSES)
+    )
 
 
 def unknown_tensor_call(node: Node) -> Global | None:
     """Return the name that a call depends on to make something of storages, if not torch's."""
-    if type(node) is not Call or is_tensor(node) or type(node.function) is not Global:
+    if not isinstance(node, Call) or is_tensor(node) or type(node.function) is not Global:
         return None
     # torch's own calls hold their storage near the top; the bound keeps a million entries that
     # share one large argument from being walked a million times
@@ -101,15 +125,19 @@ def _rebuild(name: str, node: Node, locate: Locate, big_endian: bool) -> TensorI
     function, args = _unwrap(node)
     if function in UNSUPPORTED:
         raise UnsupportedTensorError(UNSUPPORTED[function])
-    needed = {_V1: 4, REBUILD_V2: 4, _V3: 7}.get(function)
-    if needed is None or len(args) < needed:
+    if len(args) not in _ARGUMENTS.get(function, ()):
         raise _geometry("a rebuild call has other arguments than torch writes")
     if not isinstance(args[0], PersistentId):
         raise MalformedError("a tensor's storage is no persistent id", rules.PERSISTENT_ID)
-    if function == REBUILD_V2 and any(args[6:]) and getattr(args[6], "flat", True):
+    metadata = args[7:] if function == _V3 else args[6:]
+    if any(metadata) and getattr(metadata[0], "flat", True):
         raise UnsupportedTensorError("a lazily negated or conjugated tensor")
+    dtype = _dtype(args[6]) if function == _V3 else None
     storage = locate(args[0])
-    dtype = _dtype(args[6]) if function == _V3 else storage.dtype or DTYPES["uint8"]
+    dtype = dtype or storage.dtype or DTYPES["uint8"]
+    if big_endian and function == _V3 and dtype.itemsize > 1:
+        # torch turns elements round as wide as those of the storage, whatever the tensor's are
+        raise UnsupportedTensorError("a tensor whose byte order torch itself does not turn")
     offset, shape, strides = _geometry_of(args)
     return _place(name, dtype, shape, strides, offset, storage, big_endian)
 
@@ -119,7 +147,9 @@ def _unwrap(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]]:
     while True:
         if not is_tensor(node):
             raise _geometry("a rebuild call does not hold a tensor")
-        if node.states or node.mapped or node.appended or node.keywords:
+        if _is_class(node.function):
+            raise UnsupportedTensorError("a tensor made by its class")
+        if node.states or node.mapped or node.appended:
             # torch would act on it: BUILD on a tensor is Tensor.set_, an item overwrites values
             raise _geometry("a rebuilt tensor is changed after its call")
         function, args = name_of(node.function), node.args
@@ -127,19 +157,26 @@ def _unwrap(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]]:
         assert function is not None  # noqa: S101 (is_tensor looked)
         if function in _WRAPPING and args:
             node = args[0]
-        elif function == _FROM_TYPE and len(args) >= 3 and type(args[2]) is tuple:
+        elif function in _FROM_TYPE and len(args) >= 3 and type(args[2]) is tuple:
             node = Call(args[0], args[2])
         else:
             return function, args
 
 
 def _refuse_state(function: tuple[str, str] | None, args: tuple[Node, ...]) -> None:
-    """Refuse a state that would put other bytes into the tensor when torch sets it."""
-    if function not in (_WITH_STATE, _FROM_TYPE):
+    """Refuse a state that would put other bytes into the tensor when torch sets it.
+
+    It is a dictionary of attributes, with one of slots beside it where the class has those.
+    """
+    if function != _WITH_STATE and function not in _FROM_TYPE:
         return
-    for part in islice(walk(args[3:]), _NEAR):
-        if isinstance(part, str) and part == "data":
-            raise _geometry("a tensor's state replaces its data")
+    for state in args[3:]:
+        for attributes in state if type(state) is tuple else (state,):
+            if attributes is not None and type(attributes) is not Dict:
+                raise _geometry("a tensor's state is no dictionary of attributes")
+            names = attributes.flat[::2] if attributes else ()
+            if not all(type(name) is str and name not in _ACTING for name in names):
+                raise _geometry("a tensor's state replaces its data")
 
 
 def _geometry_of(args: tuple[Node, ...]) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
@@ -218,9 +255,11 @@ def _is_row_major(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
 def _dtype(node: Node) -> DType:
     name = name_of(node)
     dtype = DTYPES.get(name[1]) if name and name[0] == "torch" else None
-    if dtype is None or dtype.bits % 8:
-        raise _geometry("the element type is not known", found=name and name[1])
-    return dtype
+    if dtype is not None and dtype.bits % 8 == 0:
+        return dtype
+    if name and name[0] == "torch" and _OTHER_DTYPE.fullmatch(name[1]):
+        raise UnsupportedTensorError(f"a tensor of {name[1]}")
+    raise _geometry("the element type is not known", found=name and name[1])
 
 
 def storage_class(node: Node) -> DType | None:
@@ -270,6 +309,22 @@ def storage_id(node: PersistentId, length: int) -> tuple[Node, str, int, tuple[N
         rules.PERSISTENT_ID,
         expected="('storage', class, key, location, count)",
         found=f"{len(value)} parts" if type(value) is tuple else type(value).__name__,
+    )
+
+
+def class_of(value: tuple[Node, ...]) -> Global:
+    """Return the class in the persistent id ``(class, file, source text)`` of a module.
+
+    Raises:
+        MalformedError: it is something else, which torch would put in the id's place.
+    """
+    if len(value) == 3 and type(value[0]) is Global:
+        return value[0]
+    raise MalformedError(
+        "a persistent id is not of torch's form",
+        rules.PERSISTENT_ID,
+        expected="(class, file, source text)",
+        found=f"{len(value)} parts",
     )
 
 

@@ -7,13 +7,13 @@ from typing import Iterator, NamedTuple
 from ckpttool import rules
 from ckpttool.errors import MalformedError, UnsupportedError, UsageError
 from ckpttool.formats.dangerous import is_dangerous
-from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, Set
+from ckpttool.formats.dictionaries import check_unambiguous, pairs_of
+from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, Set, name_of
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.rebuild import (
     Locate,
     UnsupportedTensorError,
     is_tensor,
-    name_of,
     rebuild,
     unknown_tensor_call,
 )
@@ -36,10 +36,8 @@ _SUBSTANTIAL = 0.5
 _RAW = ("model", "state_dict", "module", "net", "network")
 _AVERAGED = ("ema", "teacher", "average", "swa", "shadow")
 
-_ORDERED_DICT = ("collections", "OrderedDict")
 # how protocol 2 writes bytes: _codecs.encode("text", "latin1")
 _BYTES = ("_codecs", "encode")
-_DEFAULT_DICT = ("collections", "defaultdict")
 
 
 class StateDict(NamedTuple):
@@ -99,28 +97,6 @@ def find(
     )
 
 
-def pairs_of(node: Node) -> list[tuple[Node, Node]] | None:
-    """Return the pairs of a dictionary or ordered dictionary, ``None`` for anything else."""
-    if isinstance(node, Dict):
-        return list(node.pairs())
-    if not isinstance(node, Call) or name_of(node.function) not in {_ORDERED_DICT, _DEFAULT_DICT}:
-        return None
-    pairs: list[tuple[Node, Node]] = []
-    for argument in node.args:
-        # Python 2 wrote OrderedDict([[key, value], ...]) instead of setting items
-        if isinstance(argument, (list, tuple)):
-            pairs += [tuple(pair) for pair in argument if _is_pair(pair)]
-        elif isinstance(argument, Dict):
-            pairs += argument.pairs()
-    if node.mapped:
-        pairs += node.mapped.pairs()
-    return pairs
-
-
-def _is_pair(node: Node) -> bool:
-    return isinstance(node, (list, tuple)) and len(node) == 2
-
-
 def _candidates(root: Node) -> Iterator[_Candidate]:
     """Every dictionary with text keys that holds a tensor, breadth first, each once."""
     level: list[tuple[tuple[str, ...], Node]] = [((), root)]
@@ -129,6 +105,8 @@ def _candidates(root: Node) -> Iterator[_Candidate]:
         below: list[tuple[tuple[str, ...], Node]] = []
         for path, node in level:
             pairs = pairs_of(node) or []
+            if pairs:
+                check_unambiguous(node, pairs)
             tensors = sum(1 for key, value in pairs if type(key) is str and is_tensor(value))
             if tensors:
                 yield _Candidate(path, pairs, tensors)
@@ -201,36 +179,17 @@ def _catalogue(
 ) -> tuple[dict[str, TensorInfo], list[tuple[str, str]]]:
     tensors: dict[str, TensorInfo] = {}
     unread: list[tuple[str, str]] = []
-    _refuse_repeated(taken.pairs)
     for key, value in taken.pairs:
         if not is_tensor(value):
             _refuse_unknown_call(key, value)
         elif type(key) is not str:
             unread.append((_key_text(key), "its key is not text"))
-        elif key in tensors:
-            raise MalformedError(
-                "two tensors of the state dict have the same name",
-                rules.DUPLICATE_KEY,
-                tensor=key,
-            )
         else:
             try:
                 tensors[key] = rebuild(key, value, locate, big_endian=big_endian)
             except UnsupportedTensorError as reason:
                 unread.append((key, str(reason)))
     return tensors, unread
-
-
-def _refuse_repeated(pairs: list[tuple[Node, Node]]) -> None:
-    """Refuse a key that stands twice: readers differ in which one counts."""
-    seen: set[str] = set()
-    for key, _ in pairs:
-        if type(key) is str and key in seen:
-            raise MalformedError(
-                "two entries of a dictionary have the same name", rules.DUPLICATE_KEY, tensor=key
-            )
-        if type(key) is str:
-            seen.add(key)
 
 
 def _refuse_unknown_call(key: Node, value: Node) -> None:

@@ -13,7 +13,8 @@ from ckpttool import rules
 from ckpttool.errors import MalformedError
 from ckpttool.sources import ByteSource, read
 
-_BLOCK = 512
+#: Bytes of a header, and what members are padded to.
+BLOCK = 512
 #: Members of one archive; torch wrote four, each with an extended header.
 MAX_MEMBERS = 64
 #: Bytes of an extended header.
@@ -37,7 +38,23 @@ class TarMember(NamedTuple):
 
 def matches(head: bytes) -> bool:
     """Whether the bytes begin with a ustar header."""
-    return len(head) >= _BLOCK and head[257:262] == b"ustar"
+    return len(head) >= BLOCK and head[257:262] == b"ustar"
+
+
+def has_checksum(block: bytes) -> bool:
+    """Whether a reader that asks for no magic, as tarfile does, would take this for a header."""
+    if len(block) < BLOCK:
+        return False
+    field = block[148:156]
+    others = block[:148] + b" " * 8 + block[156:]
+    # old writers summed signed bytes
+    sums = (sum(others), sum(byte - 256 * (byte > 127) for byte in others))
+    if field[0] in (0o200, 0o377):
+        return int.from_bytes(field[1:], "big") - (256**7 if field[0] == 0o377 else 0) in sums
+    try:
+        return int(field.partition(b"\0")[0].decode("ascii").strip() or "0", 8) in sums
+    except ValueError:
+        return False
 
 
 def read_members(source: ByteSource) -> dict[str, TarMember]:
@@ -55,21 +72,21 @@ def read_members(source: ByteSource) -> dict[str, TarMember]:
             _check_end(source, position)
             return members
         name, kind, size = _parse(header, position)
-        begin = position + _BLOCK
+        begin = position + BLOCK
         if begin + size > source.size:
             raise _broken("the archive ends before the member does", position, rules.TRUNCATED)
         if kind == b"x":
             _check_extended(source, begin, size)
         else:
             _add(members, name, kind, TarMember(begin, size), position)
-        position = begin + -(-size // _BLOCK) * _BLOCK
+        position = begin + -(-size // BLOCK) * BLOCK
     raise _broken(f"more than {MAX_MEMBERS} members", position, rules.LIMIT)
 
 
 def _block(source: ByteSource, position: int) -> bytes:
-    if position + _BLOCK > source.size:
+    if position + BLOCK > source.size:
         raise _broken("the archive ends without an end mark", position, rules.TRUNCATED)
-    return read(source, position, _BLOCK)
+    return read(source, position, BLOCK)
 
 
 def _parse(header: bytes, position: int) -> tuple[str, bytes, int]:

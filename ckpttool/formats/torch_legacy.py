@@ -8,17 +8,18 @@ integer and its bytes. Bytes are little-endian whatever the system was.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError, UnsupportedError
-from ckpttool.formats import pickles, state_dicts
+from ckpttool.formats import pickles, state_dicts, tar
 from ckpttool.formats.dangerous import is_dangerous
 from ckpttool.formats.nodes import Node, PersistentId, walk
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.rebuild import (
     Storage,
     UnsupportedTensorError,
+    class_of,
     part_of,
     storage_class,
     storage_id,
@@ -54,9 +55,10 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
     """Catalogue the stream; see ``open_checkpoint`` for the errors."""
     stream = _Stream(source)
     _check_magic(_first_pickle(stream, source))
+    _check_no_tar(source)
     if stream.pickle().root != PROTOCOL_VERSION:
         raise _malformed("the protocol number is not torch's", expected=PROTOCOL_VERSION)
-    system, content, keys = stream.pickle(), stream.pickle(), stream.pickle()
+    system, content, keys = stream.pickle(), stream.pickle(_persistent), stream.pickle()
     storages = _Storages(source, stream.position)
     storages.take_inventory(content.root, _keys(keys.root))
     state = state_dicts.find(content, wrapper, storages)
@@ -83,11 +85,11 @@ class _Stream:
         self.position = 0
         self._widen(_FIRST_WINDOW)
 
-    def pickle(self) -> Pickle:
-        """Interpret the next pickle."""
+    def pickle(self, persistent: Callable[[Node], Node] = PersistentId) -> Pickle:
+        """Interpret the next pickle; ``persistent`` gives the nodes for its persistent ids."""
         while True:
             try:
-                pickle = pickles.parse(self._data, self.position)
+                pickle = pickles.parse(self._data, self.position, persistent=persistent)
             except pickles.TruncatedPickleError:
                 if len(self._data) == min(self._source.size, MAX_PICKLES):
                     raise
@@ -134,6 +136,19 @@ def _check_magic(first: Pickle) -> None:
         found="names of code" if first.references else type(first.root).__name__,
         fix="Save the weights with torch.save or as safetensors.",
     )
+
+
+def _check_no_tar(source: FileSource) -> None:
+    """Refuse a stream that is a tar archive too: torch asks for that first."""
+    if tar.has_checksum(read_bytes(source, 0, min(tar.BLOCK, source.size))):
+        raise _malformed("the stream can be read as a tar archive too, and torch would", offset=0)
+
+
+def _persistent(value: Node) -> Node:
+    """Return the node for a persistent id: the class itself for the source text of a class."""
+    if type(value) is not tuple or not value or value[0] != "module":
+        return PersistentId(value)
+    return class_of(value[1:])
 
 
 def _keys(root: Node) -> list[str]:
@@ -216,12 +231,11 @@ class _Storages:
 
 
 def _view(storage: Storage, view: Node) -> Storage:
-    """Return the part of a storage that ``(view key, offset, count)`` names, in elements."""
-    if not (
-        type(view) is tuple
-        and len(view) == 3
-        and all(type(number) is int and number >= 0 for number in view[1:])
-    ):
+    """Return the part of a storage that ``(view key, offset, count)`` names, in elements.
+
+    That it has three parts was seen when the storages were listed.
+    """
+    if not all(type(number) is int and number >= 0 for number in view[1:]):
         raise MalformedError("a storage's view is not of torch's form", rules.PERSISTENT_ID)
     return part_of(storage, view[1], view[2])
 
@@ -229,10 +243,11 @@ def _view(storage: Storage, view: Node) -> Storage:
 def _declarations(root: Node) -> dict[str, _Declared]:
     """Every storage that the object refers to, each declared in one way only."""
     declared: dict[str, _Declared] = {}
+    views: dict[str, tuple[Node, ...]] = {}
     for node in walk(root):
-        if not isinstance(node, PersistentId) or _is_module(node):
+        if not isinstance(node, PersistentId):
             continue
-        class_node, key, count, _ = storage_id(node, 6)
+        class_node, key, count, (view,) = storage_id(node, 6)
         facts = _Declared(_dtype(class_node), count)
         if declared.setdefault(key, facts) != facts:
             raise MalformedError(
@@ -241,7 +256,20 @@ def _declarations(root: Node) -> dict[str, _Declared]:
                 expected=str(declared[key]),
                 found=str(facts),
             )
+        if view is not None:
+            _note_view(views, view, key)
+    mixed = views.keys() & declared.keys()
+    if mixed:
+        raise _malformed(f"storage {min(mixed)!r} is a view of another too")
     return declared
+
+
+def _note_view(views: dict[str, tuple[Node, ...]], view: Node, key: str) -> None:
+    """Refuse a view that is told in two ways: torch makes it once and goes by its key."""
+    if type(view) is not tuple or len(view) != 3 or type(view[0]) is not str:
+        raise MalformedError("a storage's view is not of torch's form", rules.PERSISTENT_ID)
+    if views.setdefault(view[0], (key, *view[1:])) != (key, *view[1:]):
+        raise _malformed(f"view {view[0]!r} is declared in two ways")
 
 
 def _dtype(class_node: Node) -> DType | None:
@@ -252,11 +280,6 @@ def _dtype(class_node: Node) -> DType | None:
         raise UnsupportedError(
             f"the stream holds {reason}", rules.UNSUPPORTED, fix="Save it with torch 1.6 or later."
         ) from None
-
-
-def _is_module(node: PersistentId) -> bool:
-    """Whether the id is ``("module", class, file, source)``: the source text of a class."""
-    return type(node.value) is tuple and len(node.value) == 4 and node.value[0] == "module"
 
 
 def _malformed(

@@ -21,6 +21,7 @@ from ckpttool.formats.rebuild import (
     REBUILD_V2,
     Storage,
     UnsupportedTensorError,
+    class_of,
     part_of,
     storage_class,
 )
@@ -176,7 +177,7 @@ class _Tensors:
     def __call__(self, value: Node) -> Node:
         """Return the node for a persistent id of the object's pickle."""
         if type(value) is tuple:
-            return PersistentId(value)  # ("module", ...): the source text of a class
+            return class_of(value)  # the source text of a class
         text = str(value) if type(value) in (int, str) else ""
         key = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
         if key not in self._found:

@@ -26,6 +26,8 @@ class Branch(NamedTuple):
         label: a part of the name, ``{0-23}`` for branches that were folded.
         leaf: the tensor itself (of the first one folded), ``None`` for what has branches.
         alike: how many were folded into this line, 1 for one of its own.
+        times: for how many of the tree the line stands: where it lies in a branch that was
+            folded of 24, that is 24 times ``alike``.
         tensors, nbytes: totals of one of them.
     """
 
@@ -33,6 +35,7 @@ class Branch(NamedTuple):
     label: str
     leaf: TensorRow | None
     alike: int
+    times: int
     tensors: int
     nbytes: int
 
@@ -62,7 +65,7 @@ def branches(rows: Iterable[TensorRow], *, fold: bool) -> Iterator[Branch]:
             node = node.branches.setdefault(part, _Node())
         node.leaf = row
     _measure(root, {})
-    yield from _lines(root, 0, fold)
+    yield from _lines(root, 0, fold, 1)
 
 
 def _measure(node: _Node, kinds: Dict[_Shape, int]) -> None:
@@ -79,9 +82,9 @@ def _measure(node: _Node, kinds: Dict[_Shape, int]) -> None:
     node.kind = kinds.setdefault(shape, len(kinds))
 
 
-def _lines(node: _Node, depth: int, fold: bool) -> Iterator[Branch]:
+def _lines(node: _Node, depth: int, fold: bool, times: int) -> Iterator[Branch]:
     for names, branch in _folded(node) if fold else _single(node):
-        label, alike = names[0] if len(names) == 1 else ", ".join(compress(names)), len(names)
+        label, alike = _joined(names), len(names)
         # One way to go needs no line of its own: patch_embed.proj, blocks.{0-23}
         while alike == 1 and branch.leaf is None:
             below = list(_folded(branch) if fold else _single(branch))
@@ -89,13 +92,14 @@ def _lines(node: _Node, depth: int, fold: bool) -> Iterator[Branch]:
                 break
             inner, branch = below[0]
             label, alike = f"{label}.{_joined(inner)}", len(inner)
-        yield Branch(depth, label, branch.leaf, alike, branch.tensors, branch.nbytes)
-        yield from _lines(branch, depth + 1, fold)
+        inside = times * alike
+        yield Branch(depth, label, branch.leaf, alike, inside, branch.tensors, branch.nbytes)
+        yield from _lines(branch, depth + 1, fold, inside)
 
 
 def _joined(names: List[str]) -> str:
     # compress() puts numbers together between dots only, which is where these stand
-    return ", ".join(compress(names))
+    return names[0] if len(names) == 1 else ", ".join(compress(names))
 
 
 def _single(node: _Node) -> Iterator[Tuple[List[str], _Node]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Iterable, NamedTuple, TextIO
 
 from rich.text import Text
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _WIDEST = 60
 # Lines of a list beside the tensors, before a count stands for the rest.
 _SHOWN = 40
+# Lines of the tree; a model of a thousand different blocks has fewer.
+_MOST = 2_000
 
 
 class TreeOptions(NamedTuple):
@@ -74,7 +77,7 @@ def _totals(listing: Listing) -> str:
 
 
 def _write_tensors(page: Page, listing: Listing, options: TreeOptions) -> None:
-    lines = list(branches(listing.tensors, fold=options.fold))
+    lines = list(islice(branches(listing.tensors, fold=options.fold), _MOST))
     if not lines:
         return
     page.blank()
@@ -91,6 +94,8 @@ def _write_tensors(page: Page, listing: Listing, options: TreeOptions) -> None:
         else:
             page.line(Text(label, style=style), 2)
             page.line(Text(f"{kind}, {nbytes}", style="dim"), 6 + 2 * branch.depth)
+    shown = sum(branch.times for branch in lines if branch.leaf)
+    _write_rest(page, len(listing.tensors) - shown, "tensor")
 
 
 def _label(branch: Branch) -> str:
@@ -134,7 +139,7 @@ def _write_others(page: Page, listing: Listing) -> None:
         kind = {"torch": "", "foreign": " (not torch's own)", "dangerous": " (dangerous)"}
         text = f"{mark}{printable(reference.name)}{kind[reference.kind]}"
         page.line(Text(text, style=style), 2, 6)
-    _write_rest(page, len(names))
+    _write_rest(page, len(names) - _SHOWN)
 
 
 def _write_list(page: Page, title: str, items: Iterable[str]) -> None:
@@ -145,9 +150,11 @@ def _write_list(page: Page, title: str, items: Iterable[str]) -> None:
     page.line(Text(title, style="bold"), 2)
     for line in lines[:_SHOWN]:
         page.line(Text(line), 4, 6)
-    _write_rest(page, len(lines))
+    _write_rest(page, len(lines) - _SHOWN)
 
 
-def _write_rest(page: Page, number: int) -> None:
-    if number > _SHOWN:
-        page.line(Text(f"and {number - _SHOWN:,} more (--format json lists all)"), 4, 6)
+def _write_rest(page: Page, number: int, noun: str = "") -> None:
+    """Say how many are not shown, if any are."""
+    if number > 0:
+        more = count(number, f"more {noun}") if noun else f"{number:,} more"
+        page.line(Text(f"and {more} (--format json lists all)"), 4, 6)

@@ -41,6 +41,31 @@ def call(function: bytes, *args: bytes) -> bytes:
     return function + tuple_of(*args) + b"R"
 
 
+def new(function: bytes, *args: bytes) -> bytes:
+    """NEWOBJ."""
+    return function + tuple_of(*args) + b"\x81"
+
+
+def list_of(*items: bytes) -> bytes:
+    """EMPTY_LIST MARK ... APPENDS."""
+    return b"](" + b"".join(items) + b"e"
+
+
+def pair(key: str, value: bytes) -> bytes:
+    """A list of key and value, as Python 2 wrote what is in an OrderedDict."""
+    return list_of(text(key), value)
+
+
+def put(index: int) -> bytes:
+    """BINPUT: remember the top of the stack."""
+    return b"q" + bytes([index])
+
+
+def get(index: int) -> bytes:
+    """BINGET."""
+    return b"h" + bytes([index])
+
+
 def storage(
     key: str = "0", count: int = 4, kind: str = "FloatStorage", module: str = "torch"
 ) -> bytes:
@@ -49,15 +74,32 @@ def storage(
     return tuple_of(*parts) + b"Q"
 
 
-def legacy_storage(key: str = "0", count: int = 4, kind: str = "FloatStorage") -> bytes:
+def legacy_storage(
+    key: str = "0", count: int = 4, kind: str = "FloatStorage", view: bytes = b"N"
+) -> bytes:
     """The persistent id of a storage in a legacy stream: a view may follow."""
-    parts = text("storage"), name("torch", kind), text(key), text("cpu"), integer(count), b"N"
+    parts = text("storage"), name("torch", kind), text(key), text("cpu"), integer(count), view
     return tuple_of(*parts) + b"Q"
 
 
 def ordered_dict() -> bytes:
     """An empty OrderedDict, as hooks are."""
     return call(name("collections", "OrderedDict"))
+
+
+def tensor_v3(dtype: str, *metadata: bytes, count: int = 4) -> bytes:
+    """A call of _rebuild_tensor_v3: one dimension of an untyped storage of 16 bytes."""
+    return call(
+        name("torch._utils", "_rebuild_tensor_v3"),
+        storage(count=16, kind="UntypedStorage", module="torch.storage"),
+        b"K\x00",
+        tuple_of(integer(count)),
+        b"K\x01\x85",
+        b"\x89",
+        ordered_dict(),
+        name("torch", dtype),
+        *metadata,
+    )
 
 
 def tensor(

@@ -42,20 +42,37 @@ def torch_zip(
     return stream.getvalue()
 
 
+def legacy_and_tar() -> bytes:
+    """A good legacy stream whose first 512 bytes are a tar header of before POSIX too."""
+    room = 480
+    start = len(p.pickle(p.integer(MAGIC)) + p.pickle(p.integer(1001)) + p.PROTO2 + b"}X") + 4
+    filler = bytearray(b"0" * room)
+    for begin, end in ((0, 8), (8, 16), (16, 24), (24, 36), (36, 48)):
+        filler[100 - start + begin : 100 - start + end] = b"0" * (end - begin - 1) + b"\0"
+    filler[148 - start : 156 - start] = b" " * 8
+
+    def stream() -> bytes:
+        return torch_legacy(system=p.dict_of((p.text(filler.decode()), b"N")))
+
+    filler[148 - start : 156 - start] = b"%06o\0 " % sum(stream()[:512])
+    return stream()
+
+
 def torch_legacy(
     body: bytes | None = None,
     *,
     magic: bytes | None = None,
+    system: bytes | None = None,
     keys: bytes | None = None,
     storages: bytes | None = None,
 ) -> bytes:
     """A stream as torch.save wrote it before 1.6, with one float32 storage of four elements."""
     content = p.dict_of((p.text("w"), p.tensor(p.legacy_storage()))) if body is None else body
-    system = p.dict_of((p.text("little_endian"), b"\x88"))
+    facts = p.dict_of((p.text("little_endian"), b"\x88"))
     parts = [
         p.pickle(p.integer(MAGIC)) if magic is None else magic,
         p.pickle(p.integer(1001)),
-        p.pickle(system),
+        p.pickle(facts if system is None else system),
         p.pickle(content),
         p.pickle(b"](" + p.text("0") + b"e") if keys is None else keys,
         legacy_record() if storages is None else storages,
@@ -97,12 +114,17 @@ def tar_storages(views: bytes = b"]", *, count: int = 4, key: int = 7) -> bytes:
     )
 
 
-def tar_tensors(*, key: int = 9, storage: int = 7, shape: tuple[int, ...] = (2, 2)) -> bytes:
-    """The member ``tensors`` with one row-major tensor at the start of ``storage``."""
+def tar_tensors(
+    *, key: int = 9, storage: int = 7, shape: tuple[int, ...] = (2, 2), after_dimensions: int = 0
+) -> bytes:
+    """The member ``tensors`` with one row-major tensor at the start of ``storage``.
+
+    ``after_dimensions`` stands in the four bytes that early writers did not fill.
+    """
     described = p.tuple_of(p.integer(key), p.integer(storage), p.name("torch", "FloatTensor"))
     strides = (2, 1) if len(shape) == 2 else (1,) * len(shape)
     numbers = struct.pack(f"<{2 * len(shape) + 1}q", *shape, *strides, 0)
-    ndim = struct.pack("<ii", len(shape), 0)
+    ndim = struct.pack("<ii", len(shape), after_dimensions)
     return p.pickle(p.integer(1)) + p.pickle(described) + ndim + numbers
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Callable
 
@@ -12,7 +13,7 @@ from ckpttool.findings import Verdict
 from ckpttool.published import PUBLISHED
 from ckpttool.results import FileReport
 from ckpttool.sources import FileSource
-from ckpttool.values import ValuesRun, start_values
+from ckpttool.values import Values, ValuesRun, start_values
 from ckpttool.verify import VerifyOptions, verify_file
 from mae.config import CONFIGS
 from tests.builders import checkpoints as built
@@ -195,6 +196,23 @@ def test_a_file_that_changes_meanwhile_cannot_be_told(
     assert codes(report) == {"FIL004"}
     assert report.verdict is CANNOT_TELL
     assert report.tensors is not None
+
+
+def test_a_file_that_changes_after_its_values_were_read_cannot_be_told(
+    tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = built.saved(tmp_path, built.sound)
+    result = ValuesRun.result
+
+    def then_touched(run: ValuesRun) -> Values:
+        values = result(run)
+        os.utime(path, (0, 0))
+        return values
+
+    monkeypatch.setattr(ValuesRun, "result", then_touched)
+    report = verify_file(path, VerifyOptions(model=tiny, forward=False))
+    assert codes(report) == {"FIL004"}
+    assert report.verdict is CANNOT_TELL
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,13 @@ def test_the_parts_are_joined_in_the_tables_order_not_the_files() -> None:
     )
 
 
+def test_a_joined_tensor_stands_where_its_first_part_did() -> None:
+    tensors = hub_file()
+    # the value part first of all, the query part (the table's first) last
+    order = [PARTS[2], *(name for name in tensors if name not in PARTS), PARTS[1], PARTS[0]]
+    assert list(canonicalize({name: tensors[name] for name in order}).tensors)[-1] == QKV
+
+
 def test_origins_are_the_checkpoints_own_names() -> None:
     found = canonicalize({f"module.{name}": info for name, info in hub_file().items()})
     assert found.origins[QKV] == tuple(f"module.{part}" for part in PARTS)

@@ -1,0 +1,93 @@
+"""Dictionaries as a pickle describes them: plain, ordered, and with a default.
+
+The real ones look at their arguments when they are called, let the last of two equal keys
+count and have methods that an attribute can hide. So arguments are settled at the call, and
+what two readers could see differently is refused.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError
+from ckpttool.formats.nodes import Call, Dict, New, Node, name_of
+
+# Names whose call makes a dictionary, and how many arguments stand before its content.
+_BEFORE = {("collections", "OrderedDict"): 0, ("collections", "defaultdict"): 1}
+
+# What an attribute of the same name would hide from whoever uses the dictionary.
+_METHODS = frozenset(dir(OrderedDict))
+
+
+def settled(function: Node, args: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Return a call's arguments; a dictionary's content as it is now, whatever changes later.
+
+    Python 2 wrote ``OrderedDict([[key, value], ...])`` instead of setting items.
+
+    Raises:
+        MalformedError: a dictionary is made of something else than pairs.
+    """
+    before = _BEFORE.get(name_of(function) or ("", ""))
+    if before is None or len(args) <= before:
+        return args
+    content = args[before]
+    pairs = content.pairs() if isinstance(content, Dict) else content
+    if len(args) > before + 1 or not isinstance(content, (list, tuple, Dict)):
+        raise _not_of_pairs()
+    return (*args[:before], tuple(map(_pair, pairs)))
+
+
+def size_of_content(args: tuple[Node, ...]) -> int:
+    """Return how many pairs :func:`settled` would go through at most."""
+    contents = (part.flat if isinstance(part, Dict) else part for part in args)
+    return max((len(part) for part in contents if isinstance(part, (list, tuple))), default=0)
+
+
+def _pair(node: Node) -> tuple[Node, Node]:
+    if not isinstance(node, (list, tuple)) or len(node) != 2:
+        raise _not_of_pairs()
+    return tuple(node)
+
+
+def _not_of_pairs() -> MalformedError:
+    return MalformedError("a dictionary is made of something else than pairs", rules.PICKLE)
+
+
+def pairs_of(node: Node) -> list[tuple[Node, Node]] | None:
+    """Return the pairs of a dictionary of any of the three kinds, ``None`` for anything else."""
+    if isinstance(node, Dict):
+        return list(node.pairs())
+    before = _BEFORE.get(name_of(node.function) or ("", "")) if isinstance(node, Call) else None
+    if before is None:
+        return None
+    # __new__ makes an empty dictionary whatever its arguments are
+    pairs = [] if isinstance(node, New) else [pair for part in node.args[before:] for pair in part]
+    if node.mapped:
+        pairs += node.mapped.pairs()
+    return pairs
+
+
+def check_unambiguous(node: Node, pairs: list[tuple[Node, Node]]) -> None:
+    """Raise MalformedError if readers would differ in what the dictionary holds.
+
+    Args:
+        node: the dictionary.
+        pairs: what :func:`pairs_of` gives for it.
+    """
+    # only text: a million numbers can be found that have one hash
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if type(key) is str and key in seen:
+            raise MalformedError(
+                "two entries of a dictionary have the same name", rules.DUPLICATE_KEY, tensor=key
+            )
+        if type(key) is str:
+            seen.add(key)
+    for state in (node.states or ()) if isinstance(node, Call) else ():
+        if not isinstance(state, Dict) or any(_hides(name) for name in state.flat[::2]):
+            raise MalformedError("a dictionary's own methods are replaced", rules.PICKLE)
+
+
+def _hides(name: Node) -> bool:
+    return type(name) is not str or name in _METHODS

@@ -1,0 +1,153 @@
+"""Rebuild calls: what becomes a tensor, what is listed as not read, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from ckpttool import open_checkpoint, rules
+from ckpttool.errors import MalformedError
+from ckpttool.tensors import Checkpoint
+from tests.builders import pickles as p
+from tests.builders import torch_files as t
+
+Opener = Callable[..., Checkpoint]
+
+UTILS = "torch._utils"
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Opener:
+    """Writes a zip with ``w``, a plain tensor, and ``x``, the value given, and opens it."""
+
+    def open_value(value: bytes, **members: Any) -> Checkpoint:
+        path = tmp_path / "a.pth"
+        body = p.dict_of((p.text("w"), p.tensor(p.storage("1"))), (p.text("x"), value))
+        storages = {"0": t.FOUR_FLOATS, "1": t.FOUR_FLOATS}
+        path.write_bytes(t.torch_zip(body, storages=storages, members=members))
+        return open_checkpoint(str(path))
+
+    return open_value
+
+
+def with_state(state: bytes) -> bytes:
+    """A parameter with attributes."""
+    return p.call(p.name(UTILS, "_rebuild_parameter_with_state"), p.tensor(), b"\x89", b"}", state)
+
+
+def from_type(state: bytes, module: str = "torch._tensor") -> bytes:
+    """A tensor of a subclass, with attributes."""
+    arguments = p.tensor()[len(p.name(UTILS, "_rebuild_tensor_v2")) : -1]
+    return p.call(
+        p.name(module, "_rebuild_from_type_v2"),
+        p.name(UTILS, "_rebuild_tensor_v2"),
+        p.name("mylib", "Tensor"),
+        arguments,
+        state,
+    )
+
+
+def attribute(name: str, value: bytes = b"K\x01") -> bytes:
+    return p.dict_of((p.text(name), value))
+
+
+MANY = p.dict_of(*[(p.text(f"a{i}"), b"N") for i in range(300)], (p.text("data"), b"N"))
+
+GOOD = {
+    "a parameter with an attribute": with_state(attribute("note")),
+    "a parameter without attributes": with_state(b"N"),
+    "a parameter with slots": with_state(p.tuple_of(b"N", attribute("note"))),
+    "a subclass": from_type(attribute("note")),
+    "a subclass of torch 1.8": from_type(attribute("note"), "torch.tensor"),
+    "no metadata": p.tensor_v3("uint16", b"}", count=8),
+}
+
+
+@pytest.mark.parametrize("value", GOOD.values(), ids=GOOD.keys())
+def test_a_tensor_with_ornaments_is_read(value: bytes, opened: Opener) -> None:
+    with opened(value) as checkpoint:
+        assert checkpoint.tensors["x"].nbytes == 16
+        assert checkpoint.unread == ()
+
+
+BAD = {
+    "set by BUILD": p.tensor() + p.tuple_of(p.storage("1")) + b"b",
+    "overwritten by an item": p.tensor() + b"K\x00K\x01s",
+    "data among a parameter's attributes": with_state(attribute("data", p.tensor())),
+    "data after many attributes": with_state(MANY),
+    "data among the slots": with_state(p.tuple_of(b"N", attribute("data"))),
+    "data in an ordered dictionary": with_state(p.ordered_dict()),
+    "class among the attributes": with_state(attribute("__class__")),
+    "a real part among the attributes": from_type(attribute("real", p.tensor())),
+    "an attribute whose name is a number": with_state(p.dict_of((b"K\x01", b"N"))),
+    "too few arguments": p.call(p.name(UTILS, "_rebuild_tensor_v2"), p.storage(), b"K\x00"),
+    "too many arguments": p.call(
+        p.name(UTILS, "_rebuild_tensor"), p.storage(), b"K\x00", b"K\x04\x85", b"K\x01\x85", b"N"
+    ),
+    "an element type of nobody": p.tensor_v3("evil"),
+    "a function for an element type": p.tensor_v3("load"),
+}
+
+
+@pytest.mark.parametrize("value", BAD.values(), ids=BAD.keys())
+def test_a_tensor_that_torch_would_change_or_refuse_is_refused(
+    value: bytes, opened: Opener
+) -> None:
+    with pytest.raises(MalformedError) as caught:
+        opened(value)
+    assert caught.value.rule is rules.GEOMETRY
+    assert caught.value.tensor == "x"
+
+
+UNREAD = {
+    "conjugated": (
+        p.tensor_v3("complex64", attribute("conj", b"\x88"), count=2),
+        "a lazily negated or conjugated tensor",
+    ),
+    "complex32": (p.tensor_v3("complex32"), "a tensor of complex32"),
+    "bits8": (p.tensor_v3("bits8"), "a tensor of bits8"),
+    "int4": (p.tensor_v3("int4"), "a tensor of int4"),
+    "quint4x2": (p.tensor_v3("quint4x2"), "a tensor of quint4x2"),
+    "a float of the future": (p.tensor_v3("float7_e3m3"), "a tensor of float7_e3m3"),
+    "made by its class": (
+        p.new(p.name("torch", "FloatTensor")) + p.tuple_of(p.storage()) + b"b",
+        "a tensor made by its class",
+    ),
+    "called by its class": (
+        p.call(p.name("torch", "FloatTensor"), p.list_of(b"K\x01")),
+        "a tensor made by its class",
+    ),
+    "a parameter made by its class": (
+        p.new(p.name("torch.nn.parameter", "Parameter"), p.tensor()),
+        "a tensor made by its class",
+    ),
+}
+
+
+@pytest.mark.parametrize(("value", "reason"), UNREAD.values(), ids=UNREAD.keys())
+def test_a_tensor_of_another_kind_is_listed_as_not_read(
+    value: bytes, reason: str, opened: Opener
+) -> None:
+    with opened(value) as checkpoint:
+        assert checkpoint.unread == (("x", reason),)
+        assert list(checkpoint.tensors) == ["w"]
+
+
+def test_an_object_that_was_not_called_is_no_tensor(opened: Opener) -> None:
+    made = p.new(p.name(UTILS, "_rebuild_tensor_v2"), p.storage(), b"K\x00")
+    with pytest.raises(MalformedError) as caught:
+        opened(made)
+    assert caught.value.rule is rules.UNKNOWN_CALL
+
+
+@pytest.mark.parametrize(
+    ("dtype", "unread"), [pytest.param("uint16", 1, id="wide"), pytest.param("bool", 0, id="byte")]
+)
+def test_an_order_of_bytes_that_torch_does_not_turn_is_not_read(
+    dtype: str, unread: int, opened: Opener
+) -> None:
+    with opened(p.tensor_v3(dtype), byteorder=b"big") as checkpoint:
+        assert len(checkpoint.unread) == unread
+        assert checkpoint.tensors["w"].big_endian
