@@ -45,7 +45,7 @@ def torch_zip(
 def legacy_and_tar() -> bytes:
     """A good legacy stream whose first 512 bytes are a tar header of before POSIX too."""
     room = 480
-    start = len(p.pickle(p.integer(MAGIC)) + p.pickle(p.integer(1001)) + p.PROTO2 + b"}X") + 4
+    start = len(p.pickle(p.integer(MAGIC)) + p.pickle(p.integer(1001)) + p.PROTO2 + b"}(X") + 4
     filler = bytearray(b"0" * room)
     for begin, end in ((0, 8), (8, 16), (16, 24), (24, 36), (36, 48)):
         filler[100 - start + begin : 100 - start + end] = b"0" * (end - begin - 1) + b"\0"
