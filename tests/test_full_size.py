@@ -32,7 +32,7 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(*arguments: str) -> tuple[int, Any]:
     """Run a command that reports JSON in a process of its own."""
     command = [sys.executable, "-c", MAIN, *arguments, "--format", "json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False, timeout=600)
     return done.returncode, json.loads(done.stdout)
 
 

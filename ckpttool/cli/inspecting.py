@@ -31,6 +31,7 @@ def inspect(paths: tuple[str, ...], wrapper: str | None, unfold: bool, format_na
     """List what checkpoints hold: container, tensors, and what else is there.
 
     Only headers are read. That a file can be listed says nothing about its weights.
+    Very long lists are cut and the rest is counted; --format json lists all.
     """
     from ckpttool.inspection import inspect_file
     from ckpttool.results import Listings

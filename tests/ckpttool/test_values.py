@@ -183,6 +183,14 @@ def test_a_stored_checksum_is_compared_whatever_covers_it(case: str, change: int
     assert (found.checksums_checked, found.bad_checksums) == (1, wanted)
 
 
+def test_of_many_checksums_over_nothing_the_wrong_one_is_found() -> None:
+    parts = [built.in_memory(bytes([number]), "uint8", (1,)) for number in range(50)]
+    checksums = [stored(part, f"data/{n}", n == 33) for n, part in enumerate(parts)]
+    found = values_of({}, checksums)
+    assert found.checksums_checked == 50
+    assert [bad.member for bad in found.bad_checksums] == ["data/33"]
+
+
 def test_a_checksum_over_a_whole_tensor_costs_no_second_reading() -> None:
     info = built.in_memory(bytes(100), "uint8", (100,))
     checksum = stored(info)

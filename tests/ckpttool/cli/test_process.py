@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Callable, Iterator
 
 import pytest
 
 from tests.builders import checkpoints as built
+from tests.builders.processes import PATIENCE, started
 
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = [
@@ -21,14 +23,18 @@ pytestmark = [
 COMMAND = [sys.executable, "-W", "error", "-m", "ckpttool"]
 SHELL = f"'{sys.executable}' -W error -m ckpttool"
 
+# A shell that starts the tests in the background has them ignore SIGINT, and children inherit it.
 INTERRUPTED = """
-import signal
+import signal, sys
+signal.signal(signal.SIGINT, getattr(signal, sys.argv[1]))
 from ckpttool import inspection
 def hang(*arguments):
     print("ready", flush=True)
-    signal.pause()
+    signal.sigtimedwait([signal.SIGUSR1], 60)
+    raise SystemExit(7)
 inspection.inspect_file = hang
 from ckpttool.cli import main
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
 main(["inspect", "x"], prog_name="ckpttool")
 """
 
@@ -39,7 +45,7 @@ def shell(script: str, path: str) -> subprocess.CompletedProcess[str]:
         ["bash", "-c", f"set -o pipefail; {script}", "bash", path],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -51,7 +57,7 @@ def sound(tmp_path: Path) -> str:
 
 def test_a_module_and_a_command_are_the_same(sound: str) -> None:
     done = subprocess.run(
-        [*COMMAND, "inspect", sound], capture_output=True, text=True, timeout=120, check=False
+        [*COMMAND, "inspect", sound], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
@@ -89,16 +95,38 @@ def test_names_beyond_the_terminals_encoding_are_escaped(tmp_path: Path) -> None
     assert r"\xc5ngstr\xf6m.pth" in done.stdout
 
 
-def test_an_interrupted_process_ends_with_130() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+@pytest.fixture
+def hanging() -> Iterator[Callable[[str], subprocess.Popen[str]]]:
+    """Starts a process that hangs in a command; the name of what it does on SIGINT is given."""
+    every: list[subprocess.Popen[str]] = []
+
+    def start(handler: str) -> subprocess.Popen[str]:
+        every.append(started(INTERRUPTED, handler))
+        return every[-1]
+
+    yield start
+    for process in every:
+        process.kill()
+        process.communicate(timeout=PATIENCE)
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigtimedwait"), reason="no sigtimedwait here")
+def test_an_interrupted_process_ends_with_130(
+    hanging: Callable[[str], subprocess.Popen[str]],
+) -> None:
+    process = hanging("default_int_handler")
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert told.split() == ["Interrupted."]
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigtimedwait"), reason="no sigtimedwait here")
+def test_who_was_started_to_ignore_interrupts_ignores_them(
+    hanging: Callable[[str], subprocess.Popen[str]],
+) -> None:
+    process = hanging("SIG_IGN")
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGUSR1)
+    _, told = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, told) == (7, "")

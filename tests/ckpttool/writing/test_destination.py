@@ -17,6 +17,7 @@ from ckpttool.writing import destination as room
 from ckpttool.writing.destination import Destination
 from ckpttool.writing.positional import write_at
 from ckpttool.writing.temporary import clean, temporary_path
+from tests.builders.processes import PATIENCE, started
 
 NEW, OLD = b"new content", b"old"
 
@@ -379,16 +380,7 @@ except OutputError as error:
 
 def writer(path: Path, content: str, force: str = "") -> subprocess.Popen[str]:
     """Another process that has written everything and waits before it publishes."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path), content, force],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
+    return started(WRITER, str(path), content, force)
 
 
 def test_of_two_writers_exactly_one_wins(tmp_path: Path) -> None:
@@ -419,7 +411,7 @@ def test_the_leftovers_of_a_killed_run_are_removed_by_the_next(tmp_path: Path) -
     (tmp_path / "m").write_bytes(OLD)
     killed = writer(tmp_path / "m", "never", "force")
     killed.kill()
-    killed.communicate()
+    killed.communicate(timeout=PATIENCE)
     assert len(names(tmp_path)) == 3
     assert (tmp_path / "m").read_bytes() == OLD
     save(tmp_path / "other")

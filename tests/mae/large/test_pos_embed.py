@@ -77,4 +77,4 @@ def test_a_width_that_sine_and_cosine_cannot_share_is_refused(width: int) -> Non
 
 def test_the_table_needs_no_torch() -> None:
     code = "import sys; sys.modules['torch'] = None; from mae.large import pos_embed"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

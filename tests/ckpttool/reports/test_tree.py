@@ -1,0 +1,40 @@
+"""The listing that a person reads."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from ckpttool.findings import Verdict
+from ckpttool.reports.tree import TreeOptions, write_tree
+from ckpttool.results import FileReport, Listing, Listings, TensorRow
+
+
+def listed(names: list[str], *, fold: bool = True) -> str:
+    file = FileReport("x.pth", Verdict.PASS, (), "torch-zip", 1, tensors=len(names), parameters=1)
+    rows = tuple(TensorRow(name, "float32", (1,), 4) for name in names)
+    stream = io.StringIO()
+    write_tree(Listings((Listing(file, rows),)), stream, TreeOptions(fold=fold))
+    return stream.getvalue()
+
+
+def test_a_flood_of_tensors_is_cut_and_counted() -> None:
+    text = listed([f"tensor{number}x" for number in range(5_000)])
+    assert "tensor1999x" in text
+    assert "tensor2000x" not in text
+    assert text.endswith("and 3,000 more tensors (--format json lists all)\n")
+
+
+def test_the_tensors_of_folded_blocks_are_counted_as_shown() -> None:
+    blocks = [f"blocks.{block}.part{part}" for block in range(10) for part in range(2_100)]
+    # one line is the blocks' own, so 101 tensors of each of the ten are not shown
+    assert "and 1,010 more tensors" in listed(blocks)
+
+
+@pytest.mark.parametrize("fold", [True, False], ids=["folded", "unfolded"])
+def test_what_is_whole_has_no_count(fold: bool) -> None:
+    names = [f"blocks.{block}.{part}" for block in range(24) for part in ("weight", "bias")]
+    text = listed(names, fold=fold)
+    assert "more" not in text
+    assert ("blocks.{0-23}" in text) is fold
