@@ -8,7 +8,7 @@ SAMPLE := data/mae_pretrain_vit_large.pth
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test check format bench clean
+.PHONY: help venv demo test check format docs bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -22,7 +22,10 @@ venv: .venv/installed ## Make .venv with the pinned versions
 	@$(PIP) install -c constraints.txt -e ".[dev]"
 	@touch $@
 
-.venv/installed-bench: .venv/installed
+.venv/installed-docs: .venv/installed ## Write the pages on the rules anew
+	@$(BIN)/python -m docs.make_rules
+
+bench: .venv/installed
 	@$(PIP) install -c constraints.txt -e ".[dev,bench]"
 	@touch $@
 

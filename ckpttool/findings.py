@@ -32,7 +32,7 @@ class Finding(NamedTuple):
         severity: the rule's own unless an option changes it.
         tensors: every tensor that it is about, by name.
         expected, found: the two sides, as text.
-        fix: what to do about it.
+        fix: what to do about this one, where that is more than the rule's own fix.
     """
 
     rule: Rule
@@ -47,6 +47,11 @@ class Finding(NamedTuple):
     def tensor(self) -> str | None:
         """The tensors in the short form of :mod:`ckpttool.names`; ``None`` if it is about none."""
         return summarise(self.tensors) if self.tensors else None
+
+    @property
+    def advice(self) -> str:
+        """What to do about it: its own fix, else the rule's, never both."""
+        return self.rule.fix if self.fix is None else self.fix
 
 
 def finding(

@@ -72,6 +72,7 @@ PACKAGES = {
     "ckpttool.formats",
     "ckpttool.layouts",
     "ckpttool.reports",
+    "ckpttool.rules",
     "ckpttool.writing",
 }
 PACKAGES |= {"mae.large"}

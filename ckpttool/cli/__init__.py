@@ -7,6 +7,7 @@ import click
 from ckpttool._version import __version__
 from ckpttool.cli.converting import convert
 from ckpttool.cli.diffing import diff, git_diff, textconv
+from ckpttool.cli.explaining import explain, rules
 from ckpttool.cli.inspecting import inspect
 from ckpttool.cli.program import EXIT_CODES, Program
 from ckpttool.cli.sampling import sample
@@ -17,7 +18,7 @@ __all__ = ["main"]
 
 @click.group(
     cls=Program,
-    commands=[verify, inspect, diff, convert, sample, textconv, git_diff],
+    commands=[verify, inspect, diff, convert, sample, explain, rules, textconv, git_diff],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EXIT_CODES,
 )

@@ -69,18 +69,22 @@ def _write_several(page: Page, group: list[Finding]) -> None:
 
 
 def _write_head(page: Page, finding: Finding, rest: str) -> None:
-    sign, style = _LOOKS[finding.severity]
-    word = finding.severity.value.ljust(len("warning"))
-    text = Text()
-    text.append(f"{page.sign(sign)} {word} ", style=style)
+    text = severity_text(page, finding.severity).append(" ")
     text.append(f"{finding.rule.code} {finding.rule.name}", style="bold")
     text.append(rest)
     page.line(text, 2, 6)
 
 
+def severity_text(page: Page, severity: Severity) -> Text:
+    """Return the sign and the word of a severity, all of one width."""
+    sign, style = _LOOKS[severity]
+    return styled(f"{page.sign(sign)} {severity.value.ljust(len('warning'))}", style)
+
+
 def _write_fix(page: Page, finding: Finding) -> None:
-    if finding.fix is not None:
-        page.row("fix", Text(printable(finding.fix, _LONG)), 6, 16)
+    # a note asks for nothing: only what was said for this one file is worth a line
+    if finding.fix is not None or finding.severity is not Severity.NOTE:
+        page.row("fix", Text(printable(finding.advice, _LONG)), 6, 16)
 
 
 def write_verdict(page: Page, file: FileReport) -> None:

@@ -172,7 +172,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "tensors": finding.tensors,
         "expected": finding.expected,
         "found": finding.found,
-        "fix": finding.fix,
+        "fix": finding.advice,
     }
 
 

@@ -6,6 +6,7 @@ import io
 import json
 from typing import Any
 
+from ckpttool import rules
 from ckpttool._version import __version__
 from ckpttool.reports.json import write
 from ckpttool.results import FileReport
@@ -79,7 +80,7 @@ def test_a_file_has_the_promised_fields() -> None:
         "tensors": ["norm.weight"],
         "expected": "[1024]",
         "found": "[768]",
-        "fix": None,
+        "fix": rules.SHAPE.fix,
     }
 
 

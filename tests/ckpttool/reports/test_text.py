@@ -6,6 +6,7 @@ import io
 
 import pytest
 
+from ckpttool import rules
 from ckpttool.reports.text import write
 from ckpttool.results import FileReport
 from tests.builders import reports as built
@@ -63,6 +64,15 @@ def test_findings_of_one_rule_stand_under_one_head() -> None:
     assert "(2 times)" in page[head]
     assert page[head + 1].strip() == "· norm.weight: expected [1024], found [768]"
     assert page[head + 2].strip() == "· norm.bias: expected [1024], found [768]"
+
+
+def test_what_to_do_is_said_once_the_findings_own_advice_first() -> None:
+    fixes = [line.split()[1:] for line in lines(built.incomplete()) if line.startswith("      fix")]
+    assert fixes == [["f"], rules.SHAPE.fix.split(), rules.NAN.fix.split()]
+
+
+def test_a_note_asks_for_nothing() -> None:
+    assert "fix" not in "".join(lines(built.encoder_only()))
 
 
 def test_the_batch_ends_with_the_worst_verdict() -> None:

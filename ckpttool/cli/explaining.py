@@ -1,0 +1,68 @@
+"""``ckpttool explain`` and ``ckpttool rules``: the table of rules, one by one and as a whole."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from ckpttool.cli.output import emit
+from ckpttool.cli.program import debug_option
+from ckpttool.errors import UsageError
+
+if TYPE_CHECKING:
+    from ckpttool.rules import Rule
+
+_EXIT_CODES = "Exit codes: 0 told, 2 wrong usage, 3 internal error, 130 interrupted."
+
+
+@click.command(epilog=_EXIT_CODES)
+@click.argument("codes", nargs=-1, required=True, metavar="CODE...")
+@debug_option
+def explain(codes: tuple[str, ...]) -> int:
+    """Say what a rule means, what to do about it, and how to leave it out.
+
+    CODE is a rule's code, NUM001 say, or its short name.
+    """
+    from ckpttool.reports.rules import write_explanations
+
+    emit(partial(write_explanations, [_rule(code) for code in codes]))
+    return 0
+
+
+@click.command(epilog=_EXIT_CODES)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(["text", "json", "markdown"]),
+    default="text",
+    show_default=True,
+    help="How to list them.",
+)
+@debug_option
+def rules(format_name: str) -> int:
+    """List every rule: code, severity, name and meaning."""
+    from ckpttool.reports import rules as report
+    from ckpttool.rules import RULES
+
+    writers = {
+        "text": report.write_text,
+        "json": report.write_json,
+        "markdown": report.write_markdown,
+    }
+    emit(partial(writers[format_name], list(RULES.values())))
+    return 0
+
+
+def _rule(text: str) -> Rule:
+    from ckpttool.rules import close_to, named
+
+    rule = named(text)
+    if rule is not None:
+        return rule
+    close = close_to(text)
+    raise UsageError(
+        f"there is no rule {text}",
+        fix=f"Did you mean {' or '.join(close)}?" if close else "ckpttool rules lists them all.",
+    )

@@ -1,0 +1,92 @@
+"""The table of rules, for a person and for a machine."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Sequence, TextIO
+
+from rich.text import Text
+
+from ckpttool.reports.findings import severity_text
+from ckpttool.reports.json import dump, head
+from ckpttool.reports.page import Page
+from ckpttool.reports.rule_pages import ignoring, markdown_table, waiving
+from ckpttool.rules import FAMILIES, Rule
+
+if TYPE_CHECKING:
+    from ckpttool.rules import Family
+
+# The names that Markdown sets as code: a terminal shows them without the signs.
+_CODE = re.compile(r"`([^`]*)`")
+
+
+def write_explanations(rules: Sequence[Rule], stream: TextIO) -> None:
+    """Write all that is to be said of each rule."""
+    page = Page(stream)
+    for number, rule in enumerate(rules):
+        if number:
+            page.blank()
+        _write_explanation(page, rule)
+
+
+def _write_explanation(page: Page, rule: Rule) -> None:
+    family = FAMILIES[rule.letters]
+    page.line(Text(f"{rule.code} {rule.name}", style="bold"), 0, 2)
+    page.row("severity", severity_text(page, rule.severity))
+    page.row("family", Text(f"{family.letters}: {family.title}"))
+    page.row("meaning", Text(rule.meaning))
+    page.row("fix", Text(rule.fix))
+    if rule.more:
+        page.row("more", Text(_CODE.sub(r"\1", rule.more)))
+    if family.judged:
+        _write_lines(page, "to leave it out of every run", ignoring(rule))
+        _write_lines(page, "to accept it here, for a while", waiving(rule))
+
+
+def _write_lines(page: Page, label: str, lines: Sequence[str]) -> None:
+    page.blank()
+    page.line(Text(f"{label}, in ckpttool.toml or pyproject.toml:"), 2)
+    for line in lines:
+        page.line(Text(line), 4)
+
+
+def write_text(rules: Sequence[Rule], stream: TextIO) -> None:
+    """Write the rules, a line each, under their families."""
+    page = Page(stream)
+    for number, (family, members) in enumerate(_by_family(rules)):
+        if number:
+            page.blank()
+        page.line(Text(f"{family.letters}  {family.title}", style="bold"), 0, 5)
+        width = max(len(rule.name) for rule in members)
+        for rule in members:
+            text = Text(f"{rule.code}  ")
+            text.append(severity_text(page, rule.severity))
+            text.append(f" {rule.name.ljust(width)}  {rule.meaning}")
+            page.line(text, 2, 8)
+
+
+def _by_family(rules: Sequence[Rule]) -> list[tuple[Family, list[Rule]]]:
+    grouped = [
+        (family, [rule for rule in rules if rule.letters == family.letters])
+        for family in FAMILIES.values()
+    ]
+    return [(family, members) for family, members in grouped if members]
+
+
+def write_json(rules: Sequence[Rule], stream: TextIO) -> None:
+    """Write the rules as JSON; see ``docs/json.md``."""
+    fields = [_fields(rule) for rule in rules]
+    dump({**head("rules"), "rules": fields}, stream)
+
+
+def _fields(rule: Rule) -> dict[str, Any]:
+    return {
+        **rule._asdict(),
+        "severity": rule.severity.value,
+        "family": FAMILIES[rule.letters].title,
+    }
+
+
+def write_markdown(rules: Sequence[Rule], stream: TextIO) -> None:
+    """Write the rules as tables for a page in Markdown."""
+    stream.write(markdown_table(rules))

@@ -1,0 +1,57 @@
+"""The table of rules: everything that ckpttool can find wrong, by stable code.
+
+A code is three letters and three digits and is never used again for something else. One module
+holds one family; a new one is a module, a line among the imports and one in ``_MODULES``.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from ckpttool.rules import (
+    container,
+    conversion,
+    integrity,
+    meaning,
+    release,
+    safety,
+    structure,
+    values,
+)
+from ckpttool.rules.base import Family as Family
+from ckpttool.rules.base import Rule as Rule
+from ckpttool.rules.base import Severity as Severity
+from ckpttool.rules.container import *  # noqa: F403 (the table is its families')
+from ckpttool.rules.conversion import *  # noqa: F403
+from ckpttool.rules.integrity import *  # noqa: F403
+from ckpttool.rules.meaning import *  # noqa: F403
+from ckpttool.rules.release import *  # noqa: F403
+from ckpttool.rules.safety import *  # noqa: F403
+from ckpttool.rules.structure import *  # noqa: F403
+from ckpttool.rules.values import *  # noqa: F403
+
+_MODULES = (container, safety, integrity, structure, values, meaning, conversion, release)
+
+#: Every family by its letters, in the order in which a reader meets them.
+FAMILIES: dict[str, Family] = {module.FAMILY.letters: module.FAMILY for module in _MODULES}
+
+#: Every rule by its code: the families in their order, the rules of each by number.
+RULES: dict[str, Rule] = {
+    rule.code: rule
+    for module in _MODULES
+    for rule in sorted(value for value in vars(module).values() if isinstance(value, Rule))
+}
+
+
+def named(text: str) -> Rule | None:
+    """Return the rule of a code (in letters of either size) or a short name."""
+    by_name = {rule.name: rule for rule in RULES.values()}
+    return RULES.get(text.upper()) or by_name.get(text.lower())
+
+
+def close_to(text: str) -> list[str]:
+    """Return codes and names that somebody who wrote ``text`` may have meant, the closest first."""
+    known = [*RULES, *(rule.name for rule in RULES.values())]
+    close = get_close_matches(text.upper(), known, 3, 0.75)
+    close += get_close_matches(text.lower(), known, 3)
+    return list(dict.fromkeys(close))[:3]

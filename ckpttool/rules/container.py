@@ -1,0 +1,141 @@
+"""FIL: the file and its container."""
+
+from __future__ import annotations
+
+from ckpttool.rules.base import Family, Rule, Severity
+
+FAMILY = Family("FIL", "the file and its container", stops=True)
+
+UNREADABLE = Rule(
+    "FIL001",
+    "unreadable",
+    Severity.ERROR,
+    "The file cannot be opened or read.",
+    "Name a regular file that exists and that you may read.",
+)
+UNKNOWN_FORMAT = Rule(
+    "FIL002",
+    "unknown-format",
+    Severity.ERROR,
+    "The content is of no known container.",
+    "Name a .pth written by torch.save, a .safetensors file or an index of shards.",
+)
+UNSUPPORTED = Rule(
+    "FIL003",
+    "unsupported",
+    Severity.ERROR,
+    "The file, or something in it, is of a known kind that is not supported.",
+    "Save the state_dict() anew, with torch.save or as safetensors.",
+)
+CHANGED = Rule(
+    "FIL004",
+    "changed-while-read",
+    Severity.ERROR,
+    "The file changed while it was being read.",
+    "Run again when nothing writes to the file.",
+)
+LIMIT = Rule(
+    "FIL005",
+    "limit-exceeded",
+    Severity.ERROR,
+    "The file asks for more than any real checkpoint needs, or than this machine has.",
+    "Do not trust the file unless you know who wrote it; save it anew with fewer parts.",
+)
+TRUNCATED = Rule(
+    "FIL006",
+    "truncated",
+    Severity.ERROR,
+    "The file ends before its content does.",
+    "Download or copy the file again: it was cut short.",
+)
+UNWRITABLE = Rule(
+    "FIL007",
+    "unwritable",
+    Severity.ERROR,
+    "The file cannot be written.",
+    "Name a place in a folder that exists and that you may write to.",
+)
+ZIP_STRUCTURE = Rule(
+    "FIL101",
+    "zip-structure",
+    Severity.ERROR,
+    "The zip directory is malformed.",
+    "Download the file again, or save it anew with torch.save.",
+)
+ZIP_DISAGREES = Rule(
+    "FIL102",
+    "zip-disagrees",
+    Severity.ERROR,
+    "Two zip readers would see other content.",
+    "Save it anew with torch.save, and ask where the file comes from.",
+)
+ZIP_NAME = Rule(
+    "FIL103",
+    "zip-name",
+    Severity.ERROR,
+    "A member of the zip has an unsafe or ambiguous name.",
+    "Save it anew with torch.save, and ask where the file comes from.",
+)
+ZIP_METHOD = Rule(
+    "FIL104",
+    "zip-method",
+    Severity.ERROR,
+    "A member of the zip is compressed, encrypted or otherwise not stored as it is.",
+    "Save it anew with torch.save, which stores members as they are.",
+)
+TORCH_ARCHIVE = Rule(
+    "FIL105",
+    "torch-archive",
+    Severity.ERROR,
+    "The zip is not laid out as torch.save does.",
+    "Save it anew with torch.save; a zip tool cannot pack a checkpoint.",
+)
+PICKLE = Rule(
+    "FIL201",
+    "pickle-malformed",
+    Severity.ERROR,
+    "The pickle stream breaks the format.",
+    "Download the file again, or save it anew with torch.save.",
+)
+LEGACY_STREAM = Rule(
+    "FIL202",
+    "legacy-stream",
+    Severity.ERROR,
+    "The legacy torch stream is malformed.",
+    "Download the file again, or save it anew with torch.save.",
+)
+TAR_STRUCTURE = Rule(
+    "FIL203",
+    "tar-structure",
+    Severity.ERROR,
+    "The tar container is malformed.",
+    "Download the file again, or save it anew with torch.save.",
+)
+SAFETENSORS_HEADER = Rule(
+    "FIL301",
+    "safetensors-header",
+    Severity.ERROR,
+    "The safetensors header is malformed.",
+    "Download the file again, or write it anew with the safetensors library.",
+)
+SAFETENSORS_LAYOUT = Rule(
+    "FIL302",
+    "safetensors-layout",
+    Severity.ERROR,
+    "The byte ranges of the tensors do not fit their shapes, or do not tile the file.",
+    "Download the file again, or write it anew with the safetensors library.",
+)
+SHARD_INDEX = Rule(
+    "FIL401",
+    "shard-index",
+    Severity.ERROR,
+    "The index is malformed, or it and its shards disagree.",
+    "Download the missing or changed files again, or write the index anew.",
+)
+RECEIPT = Rule(
+    "FIL501",
+    "receipt",
+    Severity.ERROR,
+    "The receipt lacks what convert writes.",
+    "Name a receipt that ckpttool convert --receipt wrote, unchanged.",
+)

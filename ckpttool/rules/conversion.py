@@ -1,0 +1,106 @@
+"""CVT: what a conversion changes, or cannot do."""
+
+from __future__ import annotations
+
+from ckpttool.rules.base import Family, Rule, Severity
+
+FAMILY = Family("CVT", "what a conversion changes, or cannot do", judged=False)
+
+CANNOT_HOLD = Rule(
+    "CVT101",
+    "cannot-hold",
+    Severity.ERROR,
+    "The format has no place for a tensor.",
+    "Leave the tensor out with --exclude, or write the other format.",
+)
+NOT_AS_WRITTEN = Rule(
+    "CVT102",
+    "not-as-written",
+    Severity.ERROR,
+    "Bytes read back are not those that were written.",
+    "Look at the disk and its cables, and convert to another one.",
+)
+DESTINATION_EXISTS = Rule(
+    "CVT103",
+    "destination-exists",
+    Severity.ERROR,
+    "Something stands at the destination already.",
+    "Name another destination with -o, or replace it with --force.",
+)
+DESTINATION_KIND = Rule(
+    "CVT104",
+    "destination-kind",
+    Severity.ERROR,
+    "The destination is a link, or something else than a plain file.",
+    "Name a plain file, or what the link leads to.",
+)
+DESTINATION_SOURCE = Rule(
+    "CVT105",
+    "destination-is-source",
+    Severity.ERROR,
+    "The destination would replace its source.",
+    "Name another destination with -o.",
+)
+NO_SPACE = Rule(
+    "CVT106",
+    "no-space",
+    Severity.ERROR,
+    "The disk has not enough room.",
+    "Make room, or name a destination on another disk with -o.",
+)
+NOT_POSSIBLE = Rule(
+    "CVT201",
+    "not-possible",
+    Severity.ERROR,
+    "What was asked for cannot be done with this checkpoint.",
+    "Change the options that the message names.",
+)
+NOT_PROVEN = Rule(
+    "CVT202",
+    "not-proven",
+    Severity.ERROR,
+    "What was written is not what was read.",
+    "Run it again; if it stays so, report it with the command and what it prints.",
+)
+TIED = Rule(
+    "CVT203",
+    "tied-tensors",
+    Severity.NOTE,
+    "Names of the same bytes are stored once.",
+    "Write them out one by one with --keep-aliases, if a reader needs every name.",
+)
+OVERLAPPING = Rule(
+    "CVT204",
+    "overlapping-tensors",
+    Severity.WARNING,
+    "Bytes that tensors share in part are written several times.",
+    "Leave out what the model does not need with --exclude.",
+)
+OVERFLOW = Rule(
+    "CVT205",
+    "cast-overflow",
+    Severity.ERROR,
+    "A cast made finite numbers infinite.",
+    "Cast to bfloat16, which has float32's range, or accept it with --allow-overflow.",
+)
+UNDERFLOW = Rule(
+    "CVT206",
+    "cast-underflow",
+    Severity.WARNING,
+    "A cast made small numbers zero.",
+    "Cast to bfloat16, which has float32's range, if these numbers matter.",
+)
+LIBRARY_BEHIND = Rule(
+    "CVT207",
+    "library-behind",
+    Severity.WARNING,
+    "The safetensors library installed cannot read back a type that was written.",
+    "Install a newer safetensors, so that the library proves the file too.",
+)
+STALE = Rule(
+    "CVT208",
+    "stale-files",
+    Severity.WARNING,
+    "Files of an earlier result could not be removed.",
+    "Remove them by hand: readers may take them for a part of the new result.",
+)

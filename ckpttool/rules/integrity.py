@@ -1,0 +1,76 @@
+"""INT: bytes against what is said of them."""
+
+from __future__ import annotations
+
+from ckpttool.rules.base import Family, Rule, Severity
+
+FAMILY = Family("INT", "bytes against what is said of them", stops=True)
+
+STORAGE_SIZE = Rule(
+    "INT001",
+    "storage-size",
+    Severity.ERROR,
+    "A storage's bytes are not what it declares.",
+    "Download the file again, or save it anew with torch.save.",
+)
+GEOMETRY = Rule(
+    "INT002",
+    "tensor-geometry",
+    Severity.ERROR,
+    "A tensor's shape, strides or offset are not possible in its storage.",
+    "Save it anew with torch.save, and ask where the file comes from.",
+)
+MISSING_STORAGE = Rule(
+    "INT003",
+    "missing-storage",
+    Severity.ERROR,
+    "A tensor's storage is not in the file.",
+    "Download the file again, or save it anew with torch.save.",
+)
+CHECKSUM = Rule(
+    "INT004",
+    "checksum",
+    Severity.ERROR,
+    "Bytes do not match their stored checksum.",
+    "Download or copy the file again: it is damaged.",
+)
+AMPLIFICATION = Rule(
+    "INT005",
+    "amplification",
+    Severity.ERROR,
+    "Views expand to far more bytes than the file has for them.",
+    "Save contiguous copies: tensor.contiguous().clone().",
+)
+PUBLISHED = Rule(
+    "INT006",
+    "published-digest",
+    Severity.ERROR,
+    "The file is not the published one of its name, or nothing is published under it.",
+    "Download it again from https://dl.fbaipublicfiles.com/mae/, or leave out --published.",
+)
+NO_CHECKSUMS = Rule(
+    "INT007",
+    "no-checksums",
+    Severity.NOTE,
+    "The archive was written without checksums, so damaged bytes would not be noticed.",
+    "Save it anew with torch.serialization.set_crc32_options(True), the default.",
+)
+DUPLICATE_KEY = Rule(
+    "INT008",
+    "duplicate-key",
+    Severity.ERROR,
+    "Two entries have the same name.",
+    "Write it anew with each name once: readers differ in which of the two counts.",
+)
+WASTED_BYTES = Rule(
+    "INT009",
+    "wasted-bytes",
+    Severity.WARNING,
+    "The file carries bytes of storages that no tensor of it shows.",
+    "Save copies of the views: {name: tensor.clone() for name, tensor in state.items()}.",
+    "torch.save writes the whole storage of a view, however small the view is. What it does not "
+    "show stays in the file: bytes that everybody downloads, and perhaps data that nobody meant to "
+    "publish. Counted are the bytes of storages that tensors of the state dict lie in and do not "
+    "cover, and storages that nothing in the pickle refers to. Quiet below one percent of the "
+    "state dict.",
+)

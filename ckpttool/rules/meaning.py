@@ -1,0 +1,57 @@
+"""MOD: what the weights mean to the model."""
+
+from __future__ import annotations
+
+from ckpttool.rules.base import Family, Rule, Severity
+
+FAMILY = Family("MOD", "what the weights mean to the model")
+
+LAYERNORM_INITIAL = Rule(
+    "MOD001",
+    "layernorm-initial",
+    Severity.NOTE,
+    "All LayerNorms are exactly as initialised: the weights look untrained.",
+    "Look at whether this is the trained checkpoint.",
+)
+IDENTICAL_BLOCKS = Rule(
+    "MOD002",
+    "identical-blocks",
+    Severity.ERROR,
+    "Blocks hold the same weights.",
+    "Look at how the checkpoint was written: every block learns its own weights.",
+)
+POS_EMBED = Rule(
+    "MOD003",
+    "pos-embed",
+    Severity.ERROR,
+    "The position table is not the 2-D sine-cosine table.",
+    "Save the model's own table: one that was interpolated, trained or permuted is another.",
+)
+FORWARD_SHAPE = Rule(
+    "MOD004",
+    "forward-shape",
+    Severity.ERROR,
+    "The forward pass gives an output of another shape.",
+    "Name the right model with --model.",
+)
+FORWARD_NOT_FINITE = Rule(
+    "MOD005",
+    "forward-not-finite",
+    Severity.ERROR,
+    "An output of the forward pass is not finite.",
+    "Look for NaN, infinity and very large values in the weights.",
+)
+FORWARD_BLIND = Rule(
+    "MOD006",
+    "forward-blind",
+    Severity.ERROR,
+    "Two different images give the same features.",
+    "Look at patch_embed and the blocks: the way of the pixels into the model is cut.",
+)
+FORWARD_NOT_RUN = Rule(
+    "MOD007",
+    "forward-not-run",
+    Severity.NOTE,
+    "The forward pass was not run.",
+    "Leave out --no-forward, and repair what the other findings name.",
+)

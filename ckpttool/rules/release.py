@@ -1,0 +1,117 @@
+"""HUB: release conventions, and what lies beside the weights."""
+
+from __future__ import annotations
+
+from ckpttool.rules.base import Family, Rule, Severity
+
+FAMILY = Family("HUB", "release conventions, and what lies beside the weights")
+
+_RELEASE_FOLDER = (
+    "A release folder is one that holds config.json, model.safetensors or "
+    "model.safetensors.index.json: the files by which Hugging Face's libraries know one."
+)
+_CONFIG = "Read is the config.json in the folder of the checkpoint, with the keys of ViTMAE."
+
+TRAINING_STATE = Rule(
+    "HUB001",
+    "training-state",
+    Severity.WARNING,
+    "State of the training run lies beside the weights.",
+    "Save the state dict alone: ckpttool convert PATH --to safetensors does.",
+    "Named are entries such as optimizer, scaler, epoch, args and random states. They make the "
+    "file larger, tell about the machine it was trained on, and often need code to load.",
+)
+UNLISTED_SHARD = Rule(
+    "HUB002",
+    "unlisted-shard",
+    Severity.WARNING,
+    "Weights lie beside the index that it does not list.",
+    "Remove files of an earlier export, or write the index anew.",
+    "Named are files that are numbered as shards are, and a model.safetensors, which many readers "
+    "take instead of the index.",
+)
+CONFIG_MALFORMED = Rule(
+    "HUB003",
+    "config-malformed",
+    Severity.ERROR,
+    "The config.json beside the weights is not a JSON object.",
+    "Write config.json anew, with save_pretrained say.",
+)
+CONFIG_CONTRADICTS = Rule(
+    "HUB004",
+    "config-contradicts",
+    Severity.ERROR,
+    "The config.json beside the weights describes another model.",
+    "Correct config.json: a model made from it cannot load these weights, or computes otherwise.",
+    f"{_CONFIG} Compared are hidden_size, num_hidden_layers, num_attention_heads, "
+    "intermediate_size, patch_size, image_size, num_channels, qkv_bias, hidden_act and, where the "
+    "file holds a decoder, decoder_hidden_size, decoder_num_hidden_layers, "
+    "decoder_num_attention_heads and decoder_intermediate_size. A key that is absent is not held "
+    "against it.",
+)
+CONFIG_MODEL_TYPE = Rule(
+    "HUB005",
+    "config-model-type",
+    Severity.WARNING,
+    "The config.json beside the weights names another kind of model.",
+    'Set "model_type": "vit_mae", unless the weights are meant for that other model.',
+)
+CONFIG_EPS = Rule(
+    "HUB006",
+    "config-layer-norm-eps",
+    Severity.WARNING,
+    "The config.json beside the weights has another layer_norm_eps than they were trained with.",
+    'Set "layer_norm_eps": 1e-06, as in the code that trained the published weights.',
+    "Weights cannot show it. The model was trained with 1e-6; the config of "
+    "facebook/vit-mae-large on the hub says 1e-12, as do files made from it.",
+)
+CONFIG_NORM_PIX = Rule(
+    "HUB007",
+    "config-norm-pix-loss",
+    Severity.WARNING,
+    "The config.json beside the weights has another norm_pix_loss than they were trained with.",
+    "Set norm_pix_loss in config.json to what the training run had.",
+    "Weights cannot show it, so it is compared with the args of the training run where the file "
+    "has them, and with what is known of the published names: mae_pretrain_vit_*_full was trained "
+    "on normalised pixels.",
+)
+NO_FORMAT = Rule(
+    "HUB008",
+    "no-format-metadata",
+    Severity.WARNING,
+    "The safetensors metadata does not say format: pt.",
+    'Save with metadata={"format": "pt"}: some versions of transformers refuse the file without.',
+)
+HEADER_SIZE = Rule(
+    "HUB009",
+    "hub-header-limit",
+    Severity.WARNING,
+    "The safetensors header is larger than the hub reads.",
+    "Split the checkpoint into shards, or shorten its metadata.",
+    "The Hugging Face hub does not parse headers beyond 25,000,000 bytes, so that it shows no "
+    "tensors of the file; the safetensors library reads up to 100,000,000.",
+)
+NO_LICENCE = Rule(
+    "HUB010",
+    "no-licence",
+    Severity.WARNING,
+    "The release folder has no licence.",
+    "Add a LICENSE file, or license: to the front matter of README.md.",
+    f"{_RELEASE_FOLDER} A file called LICENSE, LICENCE or COPYING counts, with any ending, and so "
+    "does a `license:` in the front matter of README.md.",
+)
+NO_MODEL_CARD = Rule(
+    "HUB011",
+    "no-model-card",
+    Severity.WARNING,
+    "The release folder has no model card.",
+    "Add a README.md that says what the weights are, how they were made, and what they are for.",
+    _RELEASE_FOLDER,
+)
+BESIDE_NOT_READ = Rule(
+    "HUB012",
+    "beside-not-read",
+    Severity.NOTE,
+    "Something beside the checkpoint could not be read, so that it was not checked.",
+    "Make it a regular file of a usual size in the same folder.",
+)

@@ -1,0 +1,106 @@
+"""STR: names, shapes and dtypes against the schema."""
+
+from __future__ import annotations
+
+from ckpttool.rules.base import Family, Rule, Severity
+
+FAMILY = Family("STR", "names, shapes and dtypes against the model", stops=True)
+
+MISSING_ENCODER = Rule(
+    "STR001",
+    "missing-encoder",
+    Severity.ERROR,
+    "Encoder tensors are missing.",
+    "Save the whole state_dict(); without them the model computes with random weights.",
+)
+DECODER_ABSENT = Rule(
+    "STR002",
+    "decoder-absent",
+    Severity.NOTE,
+    "There is no decoder in the checkpoint: it would stay at random initialisation.",
+    "Publish the full file if the decoder is needed, for pre-training or to show images.",
+)
+DECODER_PARTIAL = Rule(
+    "STR003",
+    "decoder-partial",
+    Severity.ERROR,
+    "Only a part of the decoder is there.",
+    "Save the whole decoder, or none of it.",
+)
+UNEXPECTED = Rule(
+    "STR004",
+    "unexpected-tensor",
+    Severity.WARNING,
+    "The model has no place for a tensor.",
+    "Leave it out of the file, or name the right model with --model.",
+)
+SHAPE = Rule(
+    "STR005",
+    "shape-mismatch",
+    Severity.ERROR,
+    "A tensor has another shape than the model's.",
+    "Name the right model with --model; a shape cannot be repaired.",
+)
+DTYPE = Rule(
+    "STR006",
+    "dtype-mismatch",
+    Severity.WARNING,
+    "A tensor has another floating type than the model's.",
+    "Save in float32 if the file is to equal the published precision.",
+)
+DTYPE_KIND = Rule(
+    "STR007",
+    "dtype-kind",
+    Severity.ERROR,
+    "A weight is not of a floating type.",
+    "Save the weights as floating point numbers.",
+)
+WRAPPER_CHOICE = Rule(
+    "STR008",
+    "wrapper-choice",
+    Severity.NOTE,
+    "The file holds several state dicts, of which one was taken.",
+    "Publish one state dict a file, or name another with --wrapper.",
+)
+NAME_PREFIX = Rule(
+    "STR009",
+    "name-prefix",
+    Severity.NOTE,
+    "Names carry a prefix that was set aside.",
+    "Save the inner module's state_dict(), so that the names load as they are.",
+)
+NO_TENSORS = Rule(
+    "STR010",
+    "no-tensors",
+    Severity.ERROR,
+    "There is no state dict in the checkpoint.",
+    "Save model.state_dict() (or a dictionary that holds it) with torch.save.",
+)
+UNREAD_ENTRY = Rule(
+    "STR011",
+    "unsupported-tensor",
+    Severity.WARNING,
+    "A tensor is of a kind that is not read.",
+    "Save it as a plain dense tensor.",
+)
+OTHER_MODEL = Rule(
+    "STR012",
+    "other-model",
+    Severity.ERROR,
+    "No tensor has a name of the model.",
+    "Name the right model with --model, or the right state dict with --wrapper.",
+)
+UNCLEAR_NAMES = Rule(
+    "STR013",
+    "unclear-names",
+    Severity.WARNING,
+    "Names do not fit into one naming convention.",
+    "Save all parts of a module under the names of one convention.",
+)
+MIXED_DTYPES = Rule(
+    "STR014",
+    "mixed-dtypes",
+    Severity.WARNING,
+    "The floating weights are not all of one type.",
+    "Save all weights in one floating type, or say in the model card why not.",
+)

@@ -1,0 +1,73 @@
+"""NUM: the numbers."""
+
+from __future__ import annotations
+
+from ckpttool.rules.base import Family, Rule, Severity
+
+FAMILY = Family("NUM", "the numbers")
+
+NAN = Rule(
+    "NUM001",
+    "nan",
+    Severity.ERROR,
+    "A tensor holds NaN.",
+    "Go back to a checkpoint from before the training run diverged.",
+)
+INFINITE = Rule(
+    "NUM002",
+    "infinite",
+    Severity.ERROR,
+    "A tensor holds infinity.",
+    "Go back to a checkpoint before the overflow, or save in a type with a wider range.",
+)
+ALL_ZERO = Rule(
+    "NUM003",
+    "all-zero",
+    Severity.ERROR,
+    "A weight of two and more axes is zero everywhere.",
+    "Look at how the checkpoint was made: nothing was learnt or loaded here.",
+)
+CONSTANT = Rule(
+    "NUM004",
+    "constant",
+    Severity.ERROR,
+    "A weight of two and more axes has one value everywhere.",
+    "Look at how the checkpoint was made: nothing was learnt or loaded here.",
+)
+CONSTANT_VECTOR = Rule(
+    "NUM005",
+    "constant-vector",
+    Severity.NOTE,
+    "Biases or gains have a single value, as initialised and not as trained.",
+    "Look at whether these were trained, if they were meant to be.",
+)
+VALUES_NOT_READ = Rule(
+    "NUM006",
+    "values-not-read",
+    Severity.WARNING,
+    "The values of a tensor were not examined.",
+    "Save the tensor as a plain dense one of a common type, so that it can be looked at.",
+)
+MAGNITUDE = Rule(
+    "NUM007",
+    "magnitude",
+    Severity.WARNING,
+    "A tensor is far larger or smaller than those of the same role in the other blocks.",
+    "Look at how this block was saved, merged or cast: compare it with the run it comes from.",
+    "For every role (`blocks.*.attn.qkv.weight`, say) with at least five blocks: x is the "
+    "logarithm of a tensor's root mean square, m the median of x over the blocks, "
+    "s = max(1.4826 * MAD, 0.15), MAD the median of |x - m|. Reported is |x - m| / s above 10. "
+    "This is the modified z-score of Iglewicz and Hoaglin (How to Detect and Handle Outliers, "
+    "1993); 1.4826 makes the MAD of normal numbers their deviation. They advise 3.5; 10 and the "
+    "floor of 0.15 leave room for what differs honestly from block to block: where all others are "
+    "alike, it takes a factor of 4.5. Tensors that are zero everywhere are left out.",
+)
+DUPLICATE_CONTENT = Rule(
+    "NUM008",
+    "duplicate-content",
+    Severity.WARNING,
+    "Tensors of different names hold the same bytes, in storages of their own.",
+    "Look at how the checkpoint was made: one was copied over another, or should be tied to it.",
+    "Left out are tensors of one value, the position tables, names that share one storage (tied "
+    "weights), and whole blocks that are alike, which MOD002 tells of.",
+)
