@@ -22,10 +22,7 @@ venv: .venv/installed ## Make .venv with the pinned versions
 	@$(PIP) install -c constraints.txt -e ".[dev]"
 	@touch $@
 
-.venv/installed-docs: .venv/installed ## Write the pages on the rules anew
-	@$(BIN)/python -m docs.make_rules
-
-bench: .venv/installed
+.venv/installed-bench: .venv/installed
 	@$(PIP) install -c constraints.txt -e ".[dev,bench]"
 	@touch $@
 
@@ -46,6 +43,9 @@ check: .venv/installed ## Lint, formatting and types
 
 format: .venv/installed ## Format the code
 	@$(BIN)/ruff format .
+
+docs: .venv/installed ## Write the pages on the rules anew
+	@$(BIN)/python -m docs.make_rules
 
 bench: .venv/installed-bench $(SAMPLE) ## Measure speed and memory against the alternatives
 	@$(BIN)/python -m benchmarks

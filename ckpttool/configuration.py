@@ -1,17 +1,23 @@
 """The project's configuration: ``[tool.ckpttool]`` of ``pyproject.toml``, or ``ckpttool.toml``.
 
 The nearest file from the working directory upward counts; a ``pyproject.toml`` without that
-table is passed over. In ``ckpttool.toml`` the same keys stand at the top.
+table is passed over. In ``ckpttool.toml`` the same keys stand at the top. What the keys mean
+is in ``docs/policy.md``.
 """
 
 from __future__ import annotations
 
 import sys
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Mapping, NamedTuple
 
+from ckpttool import settings
 from ckpttool.errors import UsageError
+from ckpttool.limits import Limits
+from ckpttool.policy import Policy
+from ckpttool.rules import Severity
+from ckpttool.waivers import Waiver
+from mae.config import CONFIGS
 
 #: The files that are looked for in every folder, in this order.
 FILES = ("ckpttool.toml", "pyproject.toml")
@@ -24,20 +30,32 @@ class Configuration(NamedTuple):
     """What a project says of itself.
 
     Attributes:
-        path: the file that says so.
-        checkpoint: the checkpoint that commands without an argument take, relative to the
-            working directory where it lies below that; ``None`` if it is not set.
+        path: the file that says so; ``None`` where there is none.
+        checkpoint: the checkpoint that commands without an argument take. This path and the
+            lock's are relative to the working directory where they lie below it.
+        lock: the lock file that ``verify`` compares with.
+        model: a key of ``mae.config.CONFIGS``.
+        require: ``encoder`` or ``full``.
+        expected_missing: globs on names that a checkpoint may lack.
+        limits: what the checks tolerate.
+        policy: which findings count.
     """
 
-    path: str
+    path: str | None = None
     checkpoint: str | None = None
+    lock: str | None = None
+    model: str | None = None
+    require: str | None = None
+    expected_missing: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    policy: Policy = Policy()
 
 
-def find_configuration(folder: str | None = None) -> Configuration | None:
+def find_configuration(folder: str | None = None) -> Configuration:
     """Return the configuration that holds in a folder, the working directory by default.
 
     Raises:
-        UsageError: the file is not valid TOML, or has a key that does not exist.
+        UsageError: the file is not valid TOML, or has a key or a value that does not exist.
     """
     start = Path.cwd() if folder is None else Path(folder).absolute()
     for place in (start, *start.parents):
@@ -45,7 +63,21 @@ def find_configuration(folder: str | None = None) -> Configuration | None:
             table = _table(place / name)
             if table is not None:
                 return _configuration(place / name, table, start)
-    return None
+    return Configuration()
+
+
+def read_configuration(path: str) -> Configuration:
+    """Return the configuration that a file holds.
+
+    Raises:
+        UsageError: as :func:`find_configuration`; also if there is no such file, or it says
+            nothing of ckpttool.
+    """
+    table = _table(Path(path))
+    if table is None:
+        reason = "has no table tool.ckpttool" if Path(path).exists() else "is not there"
+        raise UsageError(f"the configuration {reason}", path=path)
+    return _configuration(Path(path).absolute(), table, Path.cwd())
 
 
 def _table(path: Path) -> dict[str, Any] | None:
@@ -80,25 +112,81 @@ def _parse(content: bytes, path: Path) -> dict[str, Any]:
         raise UsageError(f"not valid TOML: {error}", path=str(path)) from error
 
 
-def _configuration(path: Path, table: dict[str, Any], start: Path) -> Configuration:
-    known = [field for field in Configuration._fields if field != "path"]
-    for key in table:
-        if key not in known:
-            close = get_close_matches(key, known, 1)
-            raise UsageError(
-                f"the configuration has no key {key}",
-                path=str(path),
-                expected=", ".join(known),
-                fix=f"Did you mean {close[0]}?" if close else "Take it out.",
-            )
-    checkpoint = table.get("checkpoint")
-    if checkpoint is None:
-        return Configuration(str(path))
-    if not isinstance(checkpoint, str) or not checkpoint:
-        raise UsageError("checkpoint is not the path of a file", path=str(path), found=checkpoint)
-    whole = path.parent / checkpoint
+# --- the keys ----------------------------------------------------------------------------
+
+_POLICY: dict[str, settings.Reader] = {
+    "select": settings.codes,
+    "extend-select": settings.codes,
+    "ignore": settings.codes,
+    "fail-on": settings.choice(severity.value for severity in Severity),
+}
+_WAIVER: dict[str, settings.Reader] = {
+    "code": settings.code,
+    "tensors": settings.text,
+    "path": settings.text,
+    "reason": settings.text,
+    "owner": settings.text,
+    "expires": settings.day,
+    "fingerprint": settings.text,
+}
+_LIMITS: dict[str, settings.Reader] = {
+    name.replace("_", "-"): settings.positive for name in Limits._fields
+}
+
+
+def _limits(value: object, key: str) -> Limits:
+    return Limits(**settings.table(value, key, _LIMITS))
+
+
+def _waivers(value: object, key: str) -> tuple[dict[str, Any], ...]:
+    if not isinstance(value, list):
+        raise UsageError(f"{key} is not a list of tables", fix="Write [[tool.ckpttool.waivers]].")
+    return tuple(
+        settings.table(item, f"waiver {number}", _WAIVER, ("code", "reason"))
+        for number, item in enumerate(value, 1)
+    )
+
+
+_KEYS: dict[str, settings.Reader] = {
+    "checkpoint": settings.text,
+    "lock": settings.text,
+    "model": settings.choice(CONFIGS),
+    "require": settings.choice(("encoder", "full")),
+    "expected-missing": settings.texts,
+    "tolerances": _limits,
+    "waivers": _waivers,
+    **_POLICY,
+}
+
+
+def _configuration(path: Path, table: Mapping[str, Any], start: Path) -> Configuration:
     try:
-        # shown to people and named in reports: shorter is better, and no machine's folders
-        return Configuration(str(path), str(whole.relative_to(start)))
+        read = settings.table(dict(table), "", _KEYS)
+    except UsageError as error:
+        error.path = str(path)
+        raise
+    for key in ("checkpoint", "lock"):
+        if key in read:
+            read[key] = _seen_from(start, path.parent / read[key])
+    if "tolerances" in read:
+        read["limits"] = read.pop("tolerances")
+    policy = {name: read.pop(name) for name in Policy._fields if name in read}
+    return Configuration(str(path), policy=_policy(path.name, policy), **read)
+
+
+def _policy(file: str, read: dict[str, Any]) -> Policy:
+    waivers = tuple(
+        Waiver(f"waiver {number} of {file}", **fields)
+        for number, fields in enumerate(read.pop("waivers", ()), 1)
+    )
+    if "fail_on" in read:
+        read["fail_on"] = Severity(read["fail_on"])
+    return Policy(waivers=waivers, **read)
+
+
+def _seen_from(start: Path, whole: Path) -> str:
+    """Return a path as people write it: shorter is better, and no machine's folders."""
+    try:
+        return str(whole.relative_to(start))
     except ValueError:
-        return Configuration(str(path), str(whole))
+        return str(whole)

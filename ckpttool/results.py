@@ -174,6 +174,11 @@ class FileReport(NamedTuple):
     unchecked: tuple[str, ...] = ()
     waived: tuple[Waived, ...] = ()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the file could not be read to its end: nothing more is known than the error."""
+        return self.coverage is None
+
 
 class TensorRow(NamedTuple):
     """A tensor in a listing; ``dtype`` is torch's name, ``nbytes`` those of its elements."""

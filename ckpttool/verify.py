@@ -15,6 +15,7 @@ from ckpttool.errors import CkpttoolError, UsageError
 from ckpttool.findings import Verdict, finding_from, verdict_from
 from ckpttool.formats import open_checkpoint
 from ckpttool.layouts import canonicalize
+from ckpttool.limits import Limits
 from ckpttool.results import FileReport
 from mae.config import CONFIGS, DEFAULT
 
@@ -42,6 +43,8 @@ class VerifyOptions(NamedTuple):
         published: whether to compare the file with the published one of its name.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
         workers: threads that read; ``None`` for one a processor.
+        expected_missing: globs on names that the file may lack.
+        limits: what the checks tolerate.
     """
 
     model: str = DEFAULT
@@ -51,6 +54,8 @@ class VerifyOptions(NamedTuple):
     published: bool = False
     wrapper: str | None = None
     workers: int | None = None
+    expected_missing: tuple[str, ...] = ()
+    limits: Limits = Limits()
 
 
 class Progress(Protocol):
@@ -136,7 +141,17 @@ def _verify(
     from ckpttool.checks.examined import Examined
     from ckpttool.conclusion import conclude
 
-    examined = Examined(checkpoint, canonical, config, coverage, values, forward, options.require)
+    examined = Examined(
+        checkpoint,
+        canonical,
+        config,
+        coverage,
+        values,
+        forward,
+        options.require,
+        options.expected_missing,
+        options.limits,
+    )
     return conclude(known, examined, published)
 
 

@@ -19,6 +19,7 @@ CHECKS: Tuple[Check, ...] = (
     architecture.check_model,
     architecture.check_encoder,
     architecture.check_decoder,
+    architecture.check_expected_missing,
     architecture.check_shapes,
     architecture.check_dtypes,
     architecture.check_dtype_kinds,

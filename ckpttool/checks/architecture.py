@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
 from ckpttool import rules
@@ -39,7 +40,7 @@ def check_model(examined: Examined) -> Iterator[Finding]:
 
 def check_encoder(examined: Examined) -> Iterator[Finding]:
     """Fail on missing encoder tensors."""
-    missing = examined.coverage.groups["encoder"].missing
+    missing = _not_expected(examined, examined.coverage.groups["encoder"].missing)
     if missing and not examined.coverage.unrelated:
         yield finding(
             rules.MISSING_ENCODER,
@@ -63,12 +64,33 @@ def check_decoder(examined: Examined) -> Iterator[Finding]:
             fix="Publish the full file, or leave out --require full." if required else None,
         )
         return
-    yield finding(
-        rules.DECODER_PARTIAL,
-        f"{len(decoder.missing)} of {count(decoder.expected, 'decoder tensor')} missing",
-        tensors=decoder.missing,
-        fix="Save the whole decoder, or none of it.",
-    )
+    missing = _not_expected(examined, decoder.missing)
+    if missing:
+        yield finding(
+            rules.DECODER_PARTIAL,
+            f"{len(missing)} of {count(decoder.expected, 'decoder tensor')} missing",
+            tensors=missing,
+            fix="Save the whole decoder, or none of it.",
+        )
+
+
+def check_expected_missing(examined: Examined) -> Iterator[Finding]:
+    """Note what is missing with the configuration's leave, so that it is not forgotten."""
+    missing = [name for group in examined.coverage.groups.values() for name in group.missing]
+    if examined.coverage.unrelated or not examined.expected_missing:
+        return
+    unexpected = set(_not_expected(examined, missing))
+    if len(missing) > len(unexpected):
+        yield finding(
+            rules.EXPECTED_MISSING,
+            f"{count(len(missing) - len(unexpected), 'tensor')} missing, as the configuration says",
+            tensors=[name for name in missing if name not in unexpected],
+        )
+
+
+def _not_expected(examined: Examined, missing: Sequence[str]) -> list[str]:
+    globs = examined.expected_missing
+    return [name for name in missing if not any(fnmatchcase(name, glob) for glob in globs)]
 
 
 def check_unexpected(examined: Examined) -> Iterator[Finding]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckpttool.limits import Limits
+
 if TYPE_CHECKING:
     from ckpttool.coverage import Coverage
     from ckpttool.forward import ForwardResult
@@ -24,6 +26,8 @@ class Examined(NamedTuple):
         values: statistics and digests by canonical name.
         forward: the forward pass, or why it was not run.
         require: ``"encoder"`` or ``"full"``: what a release must hold.
+        expected_missing: globs on names that the file may lack.
+        limits: what the checks tolerate.
     """
 
     checkpoint: Checkpoint
@@ -33,3 +37,5 @@ class Examined(NamedTuple):
     values: Values
     forward: ForwardResult
     require: str
+    expected_missing: tuple[str, ...] = ()
+    limits: Limits = Limits()

@@ -12,14 +12,10 @@ from ckpttool.text import count
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
-    from ckpttool.tensors import DType
+    from ckpttool.tensors import TensorBytes
 
 _LAYERNORM = re.compile(r"(?:^|\.)(?:norm\d*|decoder_norm|fc_norm)\.(weight|bias)$")
 _BLOCK = re.compile(r"^(blocks|decoder_blocks)\.(\d+)\.(.+)$", re.DOTALL)
-
-# The table is computed in float64 and stored in float32: a rounding of 6e-8, and what the
-# sine of another library differs by.
-_TABLE_TOLERANCE = 1e-6
 
 
 def check_layernorms(examined: Examined) -> Iterator[Finding]:
@@ -147,26 +143,28 @@ def position_tables(examined: Examined) -> dict[str, TableError]:
         stored = examined.values.kept.get(name)
         if stored is None or stored.shape != shape or stored.dtype.kind != "float":
             continue
-        error = _table_error(stored.data, stored.dtype, width, config.grid_size)
+        error = _table_error(stored, width, config.grid_size, examined.limits.position_table)
         if error is not None:
             errors[name] = error
     return errors
 
 
-def _table_error(data: memoryview, dtype: DType, width: int, grid_size: int) -> TableError | None:
+def _table_error(
+    kept: TensorBytes, width: int, grid_size: int, tolerance: float
+) -> TableError | None:
     # Late, so that only who compares tables pays for numpy.
     import numpy as np
 
     from ckpttool.elements import MANTISSA_BITS, numbers
     from mae.large.pos_embed import get_2d_sincos_pos_embed
 
-    stored = numbers(dtype, data)
-    if stored is None or dtype.name not in MANTISSA_BITS:
+    stored = numbers(kept.dtype, kept.data)
+    if stored is None or kept.dtype.name not in MANTISSA_BITS:
         return None
     table = get_2d_sincos_pos_embed(width, grid_size, cls_token=True)
     difference = np.abs(stored.reshape(table.shape).astype(np.float64) - table)
     difference[~np.isfinite(difference)] = np.inf
     token, feature = divmod(int(difference.argmax()), width)
-    half_a_step = 2.0 ** -(MANTISSA_BITS[dtype.name] + 1)
-    tolerance = max(_TABLE_TOLERANCE, half_a_step)
-    return TableError(float(difference[token, feature]), token, feature, tolerance)
+    half_a_step = 2.0 ** -(MANTISSA_BITS[kept.dtype.name] + 1)
+    allowed = max(tolerance, half_a_step)
+    return TableError(float(difference[token, feature]), token, feature, allowed)

@@ -167,8 +167,8 @@ def _configured() -> tuple[str, ...]:
     from ckpttool.configuration import FILES, find_configuration
 
     found = find_configuration()
-    if found is None or found.checkpoint is None:
-        where = " or ".join(reversed(FILES)) if found is None else found.path
+    if found.checkpoint is None:
+        where = found.path or " or ".join(reversed(FILES))
         raise UsageError(
             "there is nothing to convert: no SRC, and no checkpoint is configured",
             found=f"no tool.ckpttool.checkpoint in {where}",

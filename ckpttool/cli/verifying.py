@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ckpttool.cli.judging import config_option, configuration_of, policy_of, policy_options, today
 from ckpttool.cli.output import emit
 from ckpttool.cli.program import EXIT_CODES, debug_option
 from ckpttool.cli.progress import progress_bar
 from ckpttool.reports import REPORTERS, reporter
 from mae.config import CONFIGS, DEFAULT
 
+if TYPE_CHECKING:
+    from ckpttool.configuration import Configuration
+    from ckpttool.verify import VerifyOptions
+
 
 @click.command(epilog=EXIT_CODES)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
 @click.option(
     "--model",
-    default=DEFAULT,
-    show_default=True,
     metavar="NAME",
-    help=f"The model that the checkpoint is for: {', '.join(CONFIGS)}.",
+    help=f"The model that the checkpoint is for: {', '.join(CONFIGS)}; by default what the "
+    f"configuration says, or {DEFAULT}.",
 )
 @click.option(
     "--require",
     type=click.Choice(["encoder", "full"]),
-    default="encoder",
-    show_default=True,
-    help="What the file must hold; with full, an absent decoder is an error.",
+    help="What the file must hold, encoder by default; with full, an absent decoder is an error.",
 )
 @click.option(
     "--wrapper",
@@ -58,22 +60,55 @@ from mae.config import CONFIGS, DEFAULT
     metavar="N",
     help="Threads that read. By default one a processor.",
 )
+@config_option
+@policy_options
 @debug_option
-def verify(paths: tuple[str, ...], format_name: str, no_forward: bool, **options: Any) -> int:
+def verify(
+    paths: tuple[str, ...],
+    format_name: str,
+    config: str | None,
+    select: tuple[str, ...],
+    extend_select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    fail_on: str | None,
+    **options: Any,
+) -> int:
     """Check that checkpoints are whole, sound and safe for the model.
 
     Every tensor's name, shape and dtype is compared with the model's, every value is read once,
     and the model computes with the weights. The report says first how much of the model the
     file covers, and last PASS, FAIL or CANNOT TELL.
     """
-    from ckpttool.results import Report
-    from ckpttool.verify import VerifyOptions, verify_file
+    from ckpttool.policy import judge
+    from ckpttool.verify import verify_file
 
-    chosen = VerifyOptions(forward=not no_forward, **options)
+    configured = configuration_of(config)
+    policy = policy_of(configured.policy, select, extend_select, ignore, fail_on)
+    chosen = _options(configured, **options)
     files = []
     for path in paths:
         with progress_bar(path) as bar:
             files.append(verify_file(path, chosen, bar))
-    report = Report(tuple(files))
+    report = judge(files, policy, today())
     emit(partial(reporter(format_name), report))
     return report.exit_code
+
+
+def _options(
+    configured: Configuration,
+    model: str | None,
+    require: str | None,
+    no_forward: bool,
+    **options: Any,
+) -> VerifyOptions:
+    """Return what to verify: the command line counts, then the configuration, then the default."""
+    from ckpttool.verify import VerifyOptions
+
+    return VerifyOptions(
+        model=model or configured.model or DEFAULT,
+        require=require or configured.require or "encoder",
+        forward=not no_forward,
+        expected_missing=configured.expected_missing,
+        limits=configured.limits,
+        **options,
+    )

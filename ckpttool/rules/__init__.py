@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from ckpttool.rules import (
     container,
     conversion,
+    gate,
     integrity,
     meaning,
     release,
@@ -23,6 +24,7 @@ from ckpttool.rules.base import Rule as Rule
 from ckpttool.rules.base import Severity as Severity
 from ckpttool.rules.container import *  # noqa: F403 (the table is its families')
 from ckpttool.rules.conversion import *  # noqa: F403
+from ckpttool.rules.gate import *  # noqa: F403
 from ckpttool.rules.integrity import *  # noqa: F403
 from ckpttool.rules.meaning import *  # noqa: F403
 from ckpttool.rules.release import *  # noqa: F403
@@ -30,7 +32,7 @@ from ckpttool.rules.safety import *  # noqa: F403
 from ckpttool.rules.structure import *  # noqa: F403
 from ckpttool.rules.values import *  # noqa: F403
 
-_MODULES = (container, safety, integrity, structure, values, meaning, conversion, release)
+_MODULES = (container, safety, integrity, structure, values, meaning, conversion, release, gate)
 
 #: Every family by its letters, in the order in which a reader meets them.
 FAMILIES: dict[str, Family] = {module.FAMILY.letters: module.FAMILY for module in _MODULES}

@@ -104,3 +104,10 @@ MIXED_DTYPES = Rule(
     "The floating weights are not all of one type.",
     "Save all weights in one floating type, or say in the model card why not.",
 )
+EXPECTED_MISSING = Rule(
+    "STR020",
+    "expected-missing",
+    Severity.NOTE,
+    "Tensors are missing that the configuration lets be missing.",
+    "Take the pattern out of expected-missing when they come back.",
+)

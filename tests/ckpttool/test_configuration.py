@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from ckpttool.configuration import find_configuration
+from ckpttool.configuration import Configuration, find_configuration, read_configuration
 from ckpttool.errors import UsageError
+from ckpttool.policy import Policy
+from ckpttool.rules import Severity
+from ckpttool.waivers import Waiver
 
 PYPROJECT = '[tool.ckpttool]\ncheckpoint = "data/weights.pth"\n'
 
 
 def checkpoint_in(folder: Path) -> str | None:
-    found = find_configuration(str(folder))
-    return None if found is None else found.checkpoint
+    return find_configuration(str(folder)).checkpoint
 
 
 def test_pyproject_names_a_checkpoint_relative_to_itself(tmp_path: Path) -> None:
@@ -52,8 +55,8 @@ def test_a_configuration_without_a_checkpoint_has_none(tmp_path: Path) -> None:
     [
         pytest.param('checkpont = "x"', "Did you mean checkpoint?", id="a key misspelt"),
         pytest.param("colour = 1", "no key colour", id="a key that is not ours"),
-        pytest.param("checkpoint = 5", "not the path of a file", id="a number"),
-        pytest.param('checkpoint = ""', "not the path of a file", id="an empty path"),
+        pytest.param("checkpoint = 5", "a string that is not empty", id="a number"),
+        pytest.param('checkpoint = ""', "a string that is not empty", id="an empty path"),
         pytest.param("checkpoint = ", "not valid TOML", id="no TOML"),
     ],
 )
@@ -73,3 +76,121 @@ def test_a_table_that_is_none_is_said(tmp_path: Path) -> None:
 def test_this_repository_names_the_checkpoint_of_the_demo() -> None:
     root = Path(__file__).parents[2]
     assert checkpoint_in(root) == str(Path("data/mae_pretrain_vit_large.pth"))
+
+
+# --- the policy ------------------------------------------------------------------------------
+
+EVERYTHING = """
+model = "mae_vit_base_patch16"
+require = "full"
+lock = "weights.lock"
+select = ["ALL"]
+extend-select = ["NUM"]
+ignore = ["MOD001"]
+fail-on = "warning"
+expected-missing = ["decoder_*"]
+
+[tolerances]
+position-table = 0.001
+
+[[waivers]]
+code = "NUM005"
+tensors = "blocks.*.bias"
+path = "*.pth"
+reason = "biases are frozen"
+owner = "weights team"
+expires = 2027-01-31
+fingerprint = "ckpt1:00"
+
+[[waivers]]
+code = "NUM001"
+reason = "known"
+expires = "2027-02-01"
+"""
+
+
+def read(folder: Path, text: str) -> Configuration:
+    path = folder / "ckpttool.toml"
+    path.write_text(text)
+    return read_configuration(str(path))
+
+
+def test_every_key_is_read(tmp_path: Path) -> None:
+    found = read(tmp_path, EVERYTHING)
+    first, second = found.policy.waivers
+    assert (found.model, found.require) == ("mae_vit_base_patch16", "full")
+    assert found.lock == str(tmp_path / "weights.lock")
+    assert found.expected_missing == ("decoder_*",)
+    assert found.limits.position_table == 0.001
+    assert found.policy._replace(waivers=()) == Policy(
+        ("ALL",), ("NUM",), ("MOD001",), Severity.WARNING
+    )
+    assert first == Waiver(
+        "waiver 1 of ckpttool.toml",
+        "NUM005",
+        "biases are frozen",
+        "blocks.*.bias",
+        "*.pth",
+        "weights team",
+        date(2027, 1, 31),
+        "ckpt1:00",
+    )
+    assert second == Waiver(
+        "waiver 2 of ckpttool.toml", "NUM001", "known", expires=date(2027, 2, 1)
+    )
+
+
+def test_without_a_file_there_is_a_default_for_everything(tmp_path: Path) -> None:
+    found = find_configuration(str(tmp_path))
+    assert found == Configuration()
+    assert found.policy.fail_on is Severity.ERROR
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param('select = "NUM"', "select is wrong", id="a string for a list"),
+        pytest.param('ignore = ["NUM01"]', "Did you mean NUM001?", id="a code misspelt"),
+        pytest.param('ignore = ["XYZ"]', "ckpttool rules", id="a code that is not ours"),
+        pytest.param('fail-on = "errors"', "Did you mean error?", id="a severity misspelt"),
+        pytest.param('model = "vit"', "mae_vit_large_patch16", id="a model that is not ours"),
+        pytest.param("[tolerances]\nposition-tabel = 1", "position-table?", id="a tolerance"),
+        pytest.param("[tolerances]\nposition-table = 0", "above 0", id="a tolerance of zero"),
+        pytest.param("[tolerances]\nposition-table = true", "above 0", id="a truth value"),
+        pytest.param("[waivers]\n", "[[tool.ckpttool.waivers]]", id="one table for several"),
+        pytest.param('[[waivers]]\ncode = "NUM001"', "no reason", id="no reason"),
+        pytest.param('[[waivers]]\nreason = "x"', "no code", id="no code"),
+        pytest.param(
+            '[[waivers]]\ncode = "NUM"\nreason = "x"', "the code of a rule", id="half a code"
+        ),
+        pytest.param(
+            '[[waivers]]\ncode = "NUM001"\nreason = ""', "not empty", id="an empty reason"
+        ),
+        pytest.param(
+            '[[waivers]]\ncode = "NUM001"\nreason = "x"\nexpires = "soon"',
+            "waiver 1.expires is wrong",
+            id="no date",
+        ),
+        pytest.param(
+            '[[waivers]]\ncode = "NUM001"\nreason = "x"\nexpiry = 2027-01-31',
+            "Did you mean expires?",
+            id="a key of a waiver misspelt",
+        ),
+    ],
+)
+def test_a_policy_that_is_wrong_is_said(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path, text)
+    assert told in str(caught.value)
+    assert "ckpttool.toml" in str(caught.value)
+
+
+def test_a_configuration_that_is_named_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not there"):
+        read_configuration(str(tmp_path / "gone.toml"))
+
+
+def test_a_configuration_that_is_named_must_be_ours(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project]\n")
+    with pytest.raises(UsageError, match=r"no table tool\.ckpttool"):
+        read_configuration(str(tmp_path / "pyproject.toml"))

@@ -1,0 +1,98 @@
+"""The policy of a release: which rules count, from which severity on, and what is waived.
+
+A check says what it sees; whether a release may have it is decided here, after all of them.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import NamedTuple, Sequence
+
+from ckpttool.findings import verdict_of
+from ckpttool.results import FileReport, Report
+from ckpttool.rules import RULES, Rule, Severity
+from ckpttool.waivers import Settled, Waiver, findings_on, settle
+
+#: Stands for every rule, where a list asks for the beginnings of codes.
+ALL = "ALL"
+
+
+class Policy(NamedTuple):
+    """What a release may have.
+
+    Attributes:
+        select: beginnings of the codes that count (``NUM``, ``MOD003``), or ``ALL``.
+        extend_select: more of them.
+        ignore: beginnings of codes that do not. The longer beginning wins, ``ignore`` of two
+            equal ones.
+        fail_on: the severity from which on a finding fails a file.
+        waivers: findings that somebody answers for.
+    """
+
+    select: tuple[str, ...] = (ALL,)
+    extend_select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    fail_on: Severity = Severity.ERROR
+    waivers: tuple[Waiver, ...] = ()
+
+    def counts(self, rule: Rule) -> bool:
+        """Whether findings of the rule are reported."""
+        chosen = _longest(rule.code, (*self.select, *self.extend_select))
+        return chosen > _longest(rule.code, self.ignore)
+
+
+def _longest(code: str, beginnings: Sequence[str]) -> int:
+    """Return the length of the longest beginning of the code, 0 for ``ALL``, -1 for none."""
+    lengths = [len(one) for one in beginnings if code.startswith(one)]
+    return max(lengths, default=0 if ALL in beginnings else -1)
+
+
+def judge(files: Sequence[FileReport], policy: Policy, today: date) -> Report:
+    """Return the report on a run: what counts of each file's findings, and the verdicts.
+
+    A file that could not be read to its end keeps its error and its verdict, whatever the
+    policy says: nothing else is known of it.
+
+    Args:
+        files: as :func:`ckpttool.verify.verify_file` gives them.
+        policy: what a release may have.
+        today: the day to hold against the waivers' last days.
+    """
+    readable = [_chosen(file, policy) for file in files if not file.stopped]
+    settled = [settle(file, policy.waivers, today) for file in readable]
+    judged = iter([_judged(file, found, policy) for file, found in zip(readable, settled)])
+    on_waivers = findings_on(policy.waivers, readable, settled, today)
+    return Report(
+        tuple(file if file.stopped else next(judged) for file in files),
+        tuple(found for found in on_waivers if policy.counts(found.rule)),
+        policy.fail_on,
+    )
+
+
+def _chosen(file: FileReport, policy: Policy) -> FileReport:
+    left_out = [rule.code for rule in RULES.values() if not policy.counts(rule)]
+    if not left_out:
+        return file
+    return file._replace(
+        findings=tuple(found for found in file.findings if policy.counts(found.rule)),
+        unchecked=(*file.unchecked, f"rules that the policy leaves out ({_shown(left_out)})"),
+    )
+
+
+def _shown(codes: Sequence[str]) -> str:
+    """Return codes in order, whole families by their letters alone."""
+    families = dict.fromkeys(code[:3] for code in codes)
+    shown: list[str] = []
+    for family in families:
+        ours = [code for code in codes if code.startswith(family)]
+        whole = len(ours) == sum(1 for code in RULES if code.startswith(family))
+        shown += [family] if whole else ours
+    return ", ".join(shown)
+
+
+def _judged(file: FileReport, settled: Settled, policy: Policy) -> FileReport:
+    return file._replace(
+        verdict=verdict_of(settled.open, policy.fail_on),
+        findings=settled.open,
+        waived=settled.waived,
+    )

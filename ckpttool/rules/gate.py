@@ -1,0 +1,31 @@
+"""CFG: the policy of the gate itself."""
+
+from __future__ import annotations
+
+from ckpttool.rules.base import Family, Rule, Severity
+
+FAMILY = Family("CFG", "the policy of the gate itself")
+
+WAIVER_UNUSED = Rule(
+    "CFG001",
+    "waiver-unused",
+    Severity.WARNING,
+    "A waiver covers no finding.",
+    "Take it out of the configuration, or correct its tensors and path.",
+    "Only waivers that are for a file of the run are looked at.",
+)
+WAIVER_EXPIRED = Rule(
+    "CFG002",
+    "waiver-expired",
+    Severity.WARNING,
+    "A waiver's last day is over, so that what it covered counts again.",
+    "Mend what it was given for, or give a new one with a new day.",
+    "The day is the machine's, or that of SOURCE_DATE_EPOCH where it is set.",
+)
+WAIVER_OTHER_WEIGHTS = Rule(
+    "CFG003",
+    "waiver-other-weights",
+    Severity.WARNING,
+    "A waiver was given for other weights than these.",
+    "Look at the findings again, then write the new fingerprint into the waiver or take it out.",
+)

@@ -1,0 +1,117 @@
+"""What a value of the configuration may be: each key has a reader, each reader says what it wants.
+
+A reader takes the value as TOML gives it and the key's name for messages, and returns what the
+program works with, or raises :class:`UsageError`; the file's path is added by who reads it.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime
+from difflib import get_close_matches
+from typing import Any, Callable, Iterable, Mapping, Tuple
+
+from ckpttool.errors import UsageError
+from ckpttool.policy import ALL
+from ckpttool.rules import RULES
+
+Reader = Callable[[object, str], Any]
+
+
+def text(value: object, key: str) -> str:
+    """Read a string that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise _wrong(key, "a string that is not empty", value)
+    return value
+
+
+def texts(value: object, key: str) -> Tuple[str, ...]:
+    """Read a list of strings."""
+    if not isinstance(value, list):
+        raise _wrong(key, "a list of strings", value)
+    return tuple(text(item, key) for item in value)
+
+
+def choice(options: Iterable[str]) -> Reader:
+    """Return a reader of one of some words."""
+    words = tuple(options)
+
+    def read(value: object, key: str) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise _wrong(key, " or ".join(words), value, meant(str(value), words))
+        return value
+
+    return read
+
+
+def codes(value: object, key: str) -> Tuple[str, ...]:
+    """Read a list of rule codes, or of what some begin with; ``ALL`` is every rule."""
+    chosen = texts(value, key)
+    for code in chosen:
+        if code != ALL and not any(known.startswith(code) for known in RULES):
+            fix = meant(code, RULES) or "`ckpttool rules` lists them."
+            raise _wrong(key, "codes of rules, or what they begin with", code, fix)
+    return chosen
+
+
+def code(value: object, key: str) -> str:
+    """Read the whole code of one rule."""
+    if not isinstance(value, str) or value not in RULES:
+        fix = meant(str(value), RULES) or "`ckpttool rules` lists them."
+        raise _wrong(key, "the code of a rule", value, fix)
+    return value
+
+
+def day(value: object, key: str) -> date:
+    """Read a date, as TOML has them or as a string: ``2027-01-31``."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        return datetime.strptime(text(value, key), "%Y-%m-%d").date()
+    except ValueError as error:
+        raise _wrong(key, "a date, 2027-01-31 say", value) from error
+
+
+def positive(value: object, key: str) -> float:
+    """Read a number above zero."""
+    right = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not right or not 0 < float(value) < math.inf:  # type: ignore[arg-type]  # a number: right
+        raise _wrong(key, "a number above 0", value)
+    return float(value)  # type: ignore[arg-type]  # as above
+
+
+def table(
+    value: object, key: str, readers: Mapping[str, Reader], required: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Read a table whose keys are known, into names as Python spells them.
+
+    Raises:
+        UsageError: not a table, a key that is unknown or absent, or a value that is wrong.
+    """
+    if not isinstance(value, dict):
+        raise _wrong(key, "a table", value)
+    prefix = f"{key}." if key else ""
+    for name in value:
+        if name not in readers:
+            raise UsageError(
+                f"the configuration has no key {prefix}{name}",
+                expected=", ".join(readers),
+                fix=meant(name, readers) or "Take it out.",
+            )
+    for name in required:
+        if name not in value:
+            raise UsageError(f"{key} has no {name}", fix=f"Say {name} = ... there.")
+    return {
+        name.replace("-", "_"): readers[name](item, f"{prefix}{name}")
+        for name, item in value.items()
+    }
+
+
+def meant(word: str, known: Iterable[str]) -> str | None:
+    """Return a question after the known word that is nearest, if one is near."""
+    close = get_close_matches(word, list(known), 1)
+    return f"Did you mean {close[0]}?" if close else None
+
+
+def _wrong(key: str, expected: str, found: object, fix: str | None = None) -> UsageError:
+    return UsageError(f"{key} is wrong", expected=expected, found=repr(found), fix=fix)

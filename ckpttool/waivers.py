@@ -1,0 +1,166 @@
+"""Waivers: findings that somebody answers for, for a while, and what is wrong with a waiver."""
+
+from __future__ import annotations
+
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import PurePath
+from typing import Iterable, NamedTuple, Sequence
+
+from ckpttool import rules
+from ckpttool.findings import Finding, finding
+from ckpttool.results import FileReport, Waived
+
+
+class Waiver(NamedTuple):
+    """An entry of ``[[tool.ckpttool.waivers]]``.
+
+    Attributes:
+        place: where it stands, for messages: ``waiver 2 of ckpttool.toml``.
+        code: the rule whose findings it covers.
+        reason: why they are accepted.
+        tensors: a glob on names in the canonical layout; ``None`` covers any.
+        path: a glob on the file's path as it was given, or on its name; ``None`` covers any.
+        owner: who answers for it.
+        expires: the last day on which it holds.
+        fingerprint: of the weights that it was given for; it holds for no others.
+    """
+
+    place: str
+    code: str
+    reason: str
+    tensors: str | None = None
+    path: str | None = None
+    owner: str | None = None
+    expires: date | None = None
+    fingerprint: str | None = None
+
+    def is_for(self, file: FileReport) -> bool:
+        """Whether the file is one that the waiver speaks of, by its path."""
+        if self.path is None:
+            return True
+        path = PurePath(file.path)
+        return any(fnmatchcase(shown, self.path) for shown in (path.as_posix(), path.name))
+
+    def is_of_these_weights(self, file: FileReport) -> bool:
+        """Whether the file holds the weights that the waiver was given for."""
+        return self.fingerprint is None or self.fingerprint == file.fingerprint
+
+    def has_expired(self, today: date) -> bool:
+        """Whether its last day is over."""
+        return self.expires is not None and today > self.expires
+
+    def covered(self, found: Finding) -> frozenset[str]:
+        """Return the finding's tensors that the waiver covers; ``""`` stands for no tensor."""
+        if found.rule.code != self.code:
+            return frozenset()
+        names = found.tensors or ("",)
+        if self.tensors is None:
+            return frozenset(names)
+        return frozenset(name for name in names if name and fnmatchcase(name, self.tensors))
+
+
+class Settled(NamedTuple):
+    """A file's findings, told apart.
+
+    Attributes:
+        open: those that count.
+        waived: those that do not, with the waivers' words.
+        used: waivers that covered something.
+        lapsed: waivers that would have, had they not expired.
+    """
+
+    open: tuple[Finding, ...]
+    waived: tuple[Waived, ...]
+    used: frozenset[Waiver]
+    lapsed: frozenset[Waiver]
+
+
+def settle(file: FileReport, waivers: Iterable[Waiver], today: date) -> Settled:
+    """Tell the findings that waivers cover from those that count.
+
+    A finding on several tensors is waived when all of them are covered, by one waiver or by
+    several together; otherwise all of it counts.
+    """
+    ours = [one for one in waivers if one.is_for(file) and one.is_of_these_weights(file)]
+    live = [one for one in ours if not one.has_expired(today)]
+    still_open: list[Finding] = []
+    waived: list[Waived] = []
+    for found in file.findings:
+        covering = [one for one in live if one.covered(found)]
+        if _is_covered(found, covering):
+            waived.append(_waived(found, covering))
+        else:
+            still_open.append(_partly(found, covering))
+    return Settled(
+        tuple(still_open),
+        tuple(waived),
+        frozenset(one for one in live if any(map(one.covered, file.findings))),
+        frozenset(one for one in ours if one not in live and any(map(one.covered, file.findings))),
+    )
+
+
+def _is_covered(found: Finding, covering: Sequence[Waiver]) -> bool:
+    covered = frozenset[str]().union(*(one.covered(found) for one in covering))
+    return covered >= frozenset(found.tensors or ("",))
+
+
+def _waived(found: Finding, covering: Sequence[Waiver]) -> Waived:
+    """Put the waivers' words together; the first to expire decides how long they all hold."""
+    ends = [one.expires for one in covering if one.expires is not None]
+    owners = dict.fromkeys(one.owner for one in covering if one.owner)
+    return Waived(
+        found,
+        "; ".join(dict.fromkeys(one.reason for one in covering)),
+        ", ".join(owners) or None,
+        min(ends).isoformat() if ends else None,
+    )
+
+
+def _partly(found: Finding, covering: Sequence[Waiver]) -> Finding:
+    if not covering:
+        return found
+    covered = frozenset[str]().union(*(one.covered(found) for one in covering))
+    told = f" (waivers cover {len(covered):,} of its {len(found.tensors):,} tensors)"
+    return found._replace(message=found.message + told)
+
+
+def findings_on(
+    waivers: Sequence[Waiver], files: Sequence[FileReport], settled: Sequence[Settled], today: date
+) -> tuple[Finding, ...]:
+    """Return what is to be said of the waivers themselves, after all files of a run.
+
+    Args:
+        waivers: all of the policy.
+        files: what was verified; waivers for other paths are left alone.
+        settled: what :func:`settle` made of each.
+        today: the day to hold against ``expires``.
+    """
+    used = frozenset[Waiver]().union(*(one.used for one in settled))
+    lapsed = frozenset[Waiver]().union(*(one.lapsed for one in settled))
+    return tuple(
+        _finding_on(one, files, today)
+        if one not in lapsed
+        else finding(
+            rules.WAIVER_EXPIRED,
+            f"{one.place}, for {one.code}, has expired: what it covered counts again",
+            expected=f"a day up to {one.expires}",
+            found=today.isoformat(),
+        )
+        for one in waivers
+        if one not in used and any(map(one.is_for, files))
+    )
+
+
+def _finding_on(waiver: Waiver, files: Sequence[FileReport], today: date) -> Finding:
+    theirs = [file for file in files if waiver.is_for(file)]
+    if not any(map(waiver.is_of_these_weights, theirs)):
+        return finding(
+            rules.WAIVER_OTHER_WEIGHTS,
+            f"{waiver.place}, for {waiver.code}, was given for other weights and covers nothing",
+            expected=waiver.fingerprint,
+            found=", ".join(file.fingerprint or "no fingerprint" for file in theirs[:4]),
+        )
+    expired = " and has expired" if waiver.has_expired(today) else ""
+    message = f"{waiver.place}, for {waiver.code}, covers no finding{expired}"
+    return finding(rules.WAIVER_UNUSED, message)

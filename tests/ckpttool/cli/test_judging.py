@@ -1,0 +1,109 @@
+"""The policy on the command line: where it comes from, and what overrules what."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from ckpttool.cli import main
+from ckpttool.cli.judging import today
+from ckpttool.errors import UsageError
+from tests.builders import checkpoints as built
+
+# torch 2.0 warns of its own use of a class when it saves.
+pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+
+WAIVER = """
+[[waivers]]
+code = "STR001"
+reason = "the first release had no block 1"
+expires = 2100-01-01
+"""
+
+
+@pytest.fixture
+def lacking(tmp_path: Path, tiny: str) -> list[str]:
+    """A verification of a file that lacks a block of its encoder."""
+    path = built.saved(tmp_path, built.encoder_block_missing)
+    return ["verify", "--model", tiny, "--no-forward", "--format", "json", path]
+
+
+def run(*arguments: str) -> tuple[int, Any]:
+    result = CliRunner().invoke(main, arguments)
+    return result.exit_code, json.loads(result.stdout) if result.stdout else result.stderr
+
+
+def configured(folder: Path, text: str) -> list[str]:
+    path = folder / "ckpttool.toml"
+    path.write_text(text)
+    return ["--config", str(path)]
+
+
+@pytest.mark.parametrize(
+    ("options", "exit_code"),
+    [
+        pytest.param([], 1, id="an error fails"),
+        pytest.param(["--ignore", "STR001"], 0, id="unless its rule is ignored"),
+        pytest.param(["--select", "NUM,MOD"], 0, id="or others are selected"),
+        pytest.param(["--select", "NUM", "--extend-select", "STR"], 1, id="but not it as well"),
+        pytest.param(["--ignore", "STR001", "--fail-on", "note"], 1, id="a note can fail, too"),
+    ],
+)
+def test_the_command_line_decides(lacking: list[str], options: list[str], exit_code: int) -> None:
+    code, report = run(*lacking, *options)
+    assert (code, report["exit_code"]) == (exit_code, exit_code)
+
+
+def test_a_configuration_decides_and_the_command_line_overrules_it(
+    tmp_path: Path, lacking: list[str]
+) -> None:
+    config = configured(tmp_path, 'ignore = ["STR001"]')
+    assert run(*lacking, *config)[0] == 0
+    assert run(*lacking, *config, "--ignore", "MOD001")[0] == 1
+
+
+def test_the_nearest_configuration_is_found(
+    tmp_path: Path, lacking: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured(tmp_path, 'expected-missing = ["blocks.1.*"]')
+    monkeypatch.chdir(tmp_path)
+    code, report = run(*lacking)
+    assert code == 0
+    assert "STR020" in {found["code"] for found in report["files"][0]["findings"]}
+
+
+def test_what_is_waived_stays_in_the_report(tmp_path: Path, lacking: list[str]) -> None:
+    code, report = run(*lacking, *configured(tmp_path, WAIVER))
+    (waived,) = report["files"][0]["waived"]
+    assert code == 0
+    assert waived["finding"]["code"] == "STR001"
+    assert waived["reason"] == "the first release had no block 1"
+
+
+def test_an_expired_waiver_brings_its_finding_back(
+    tmp_path: Path, lacking: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "4102531200")  # 2100-01-02
+    code, report = run(*lacking, *configured(tmp_path, WAIVER))
+    assert code == 1
+    assert [found["code"] for found in report["findings"]] == ["CFG002"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--select", "NUMX"], ["--ignore", "MOD1"], ["--config", "gone.toml"], ["--fail-on", "x"]],
+)
+def test_what_is_not_there_is_a_usage_error(lacking: list[str], options: list[str]) -> None:
+    code, told = run(*lacking, *options)
+    assert code == 2
+    assert "Error" in told
+
+
+def test_a_day_that_is_no_number_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "tomorrow")
+    with pytest.raises(UsageError, match="SOURCE_DATE_EPOCH"):
+        today()

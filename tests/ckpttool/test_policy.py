@@ -1,0 +1,89 @@
+"""What counts of the findings, and what that makes of a run."""
+
+from __future__ import annotations
+
+import pytest
+
+from ckpttool import rules
+from ckpttool.findings import Verdict
+from ckpttool.policy import Policy, judge
+from ckpttool.results import FileReport, Report
+from ckpttool.rules import Rule, Severity
+from tests.builders.policies import TODAY, file_with, nan, unreadable, untrained, waiver
+
+
+def judged(policy: Policy, *files: FileReport) -> Report:
+    return judge(files, policy, TODAY)
+
+
+@pytest.mark.parametrize(
+    ("policy", "rule"),
+    [
+        pytest.param(Policy(), rules.NAN, id="every rule by default"),
+        pytest.param(Policy(("NUM",)), rules.NAN, id="a family"),
+        pytest.param(Policy(("MOD",), ("NUM001",)), rules.NAN, id="one rule more"),
+        pytest.param(Policy(("NUM001",), (), ("NUM",)), rules.NAN, id="the longer one wins"),
+        pytest.param(Policy(ignore=("MOD",)), rules.NAN, id="another family ignored"),
+    ],
+)
+def test_a_rule_counts(policy: Policy, rule: Rule) -> None:
+    assert policy.counts(rule)
+
+
+@pytest.mark.parametrize(
+    ("policy", "rule"),
+    [
+        pytest.param(Policy(("MOD",)), rules.NAN, id="another family selected"),
+        pytest.param(Policy(ignore=("NUM",)), rules.NAN, id="a family ignored"),
+        pytest.param(Policy(("NUM",), (), ("NUM001",)), rules.NAN, id="the longer one wins"),
+        pytest.param(Policy(("NUM",), (), ("NUM",)), rules.NAN, id="ignored of two equal ones"),
+        pytest.param(Policy(ignore=("ALL",)), rules.NAN, id="everything ignored"),
+    ],
+)
+def test_a_rule_does_not_count(policy: Policy, rule: Rule) -> None:
+    assert not policy.counts(rule)
+
+
+def test_what_does_not_count_is_gone_and_the_report_says_which_rules() -> None:
+    report = judged(Policy(ignore=("NUM", "MOD001")), file_with(nan(), untrained()))
+    (file,) = report.files
+    assert (file.findings, report.exit_code) == ((), 0)
+    assert file.unchecked[-1] == "rules that the policy leaves out (NUM, MOD001)"
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "exit_code"), [(Severity.ERROR, 0), (Severity.WARNING, 0), (Severity.NOTE, 1)]
+)
+def test_a_note_fails_a_run_only_where_that_is_asked_for(fail_on: Severity, exit_code: int) -> None:
+    report = judged(Policy(fail_on=fail_on), file_with(untrained()))
+    assert (report.exit_code, report.fail_on) == (exit_code, fail_on)
+
+
+def test_a_waived_error_does_not_fail_a_run_and_stays_in_the_report() -> None:
+    report = judged(Policy(waivers=(waiver(),)), file_with(nan()))
+    (file,) = report.files
+    assert (report.verdict, file.findings) == (Verdict.PASS, ())
+    assert [one.finding.rule for one in file.waived] == [rules.NAN]
+
+
+def test_an_unused_waiver_fails_a_run_that_fails_on_warnings() -> None:
+    policy = Policy(fail_on=Severity.WARNING, waivers=(waiver(),))
+    report = judged(policy, file_with())
+    assert [file.verdict for file in report.files] == [Verdict.PASS]
+    assert (report.verdict, report.findings[0].rule) == (Verdict.FAIL, rules.WAIVER_UNUSED)
+
+
+def test_findings_on_waivers_can_be_ignored_as_any_other() -> None:
+    assert judged(Policy(ignore=("CFG",), waivers=(waiver(),)), file_with()).findings == ()
+
+
+def test_a_file_that_could_not_be_read_is_neither_waived_nor_ignored() -> None:
+    policy = Policy(ignore=("ALL",), waivers=(waiver("FIL001"),))
+    report = judged(policy, unreadable())
+    assert report.files == (unreadable(),)
+    assert report.verdict is Verdict.CANNOT_TELL
+
+
+def test_files_keep_their_order_around_one_that_could_not_be_read() -> None:
+    files = (file_with(path="a"), unreadable("b"), file_with(path="c"))
+    assert [file.path for file in judged(Policy(), *files).files] == ["a", "b", "c"]

@@ -1,0 +1,119 @@
+"""A waiver covers what it says, as long as it says, and is itself held to account."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from ckpttool import rules
+from ckpttool.findings import Finding
+from ckpttool.results import FileReport
+from ckpttool.waivers import Settled, Waiver, findings_on, settle
+from tests.builders.policies import (
+    FINGERPRINT,
+    TODAY,
+    file_with,
+    nan,
+    untrained,
+    waiver,
+)
+
+LATER, EARLIER = date(2026, 12, 31), date(2026, 11, 24)
+
+
+def settled(*waivers: Waiver, file: FileReport | None = None) -> Settled:
+    return settle(file or file_with(nan()), waivers, TODAY)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(waiver(), id="the rule alone"),
+        pytest.param(waiver(tensors="norm.*"), id="a glob on the tensor"),
+        pytest.param(waiver(path="data/*.pth"), id="a glob on the path"),
+        pytest.param(waiver(path="weights.pth"), id="the file's name"),
+        pytest.param(waiver(expires=LATER), id="a day to come"),
+        pytest.param(waiver(expires=TODAY), id="its last day"),
+        pytest.param(waiver(fingerprint=FINGERPRINT), id="the weights it was given for"),
+    ],
+)
+def test_a_finding_is_waived(given: Waiver) -> None:
+    found = settled(given)
+    assert [one.finding for one in found.waived] == [nan()]
+    assert found.open == ()
+    assert found.used == frozenset([given])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(waiver("NUM002"), id="another rule"),
+        pytest.param(waiver(tensors="blocks.*"), id="another tensor"),
+        pytest.param(waiver(path="other/*.pth"), id="another path"),
+        pytest.param(waiver(expires=EARLIER), id="a day that is over"),
+        pytest.param(waiver(fingerprint="ckpt1:" + "00" * 32), id="other weights"),
+    ],
+)
+def test_a_finding_counts_all_the_same(given: Waiver) -> None:
+    found = settled(given)
+    assert (found.open, found.waived, found.used) == ((nan(),), (), frozenset())
+
+
+def test_a_finding_on_no_tensor_is_not_waived_by_a_glob_on_tensors() -> None:
+    file = file_with(untrained())
+    assert settled(waiver("MOD001", tensors="*"), file=file).open == (untrained(),)
+    assert settled(waiver("MOD001"), file=file).open == ()
+
+
+def test_waivers_cover_the_tensors_of_a_finding_together() -> None:
+    first = waiver(tensors="blocks.0.*", reason="a", owner="x", expires=LATER)
+    second = waiver(tensors="blocks.1.*", reason="b", expires=TODAY)
+    (one,) = settled(first, second, file=file_with(nan("blocks.0.a", "blocks.1.a"))).waived
+    assert (one.reason, one.owner, one.expires) == ("a; b", "x", "2026-11-25")
+
+
+def test_a_finding_that_is_covered_in_part_counts_and_says_so() -> None:
+    found = settled(waiver(tensors="blocks.0.*"), file=file_with(nan("blocks.0.a", "blocks.1.a")))
+    assert [one.message for one in found.open] == ["NaN (waivers cover 1 of its 2 tensors)"]
+    assert found.waived == ()
+
+
+# --- the waivers themselves ------------------------------------------------------------------
+
+
+def told(given: Waiver, *files: FileReport) -> tuple[Finding, ...]:
+    chosen = files or (file_with(nan()),)
+    return findings_on([given], chosen, [settle(file, [given], TODAY) for file in chosen], TODAY)
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        pytest.param(waiver("NUM002"), rules.WAIVER_UNUSED, id="nothing to cover"),
+        pytest.param(waiver("NUM002", expires=EARLIER), rules.WAIVER_UNUSED, id="nor was there"),
+        pytest.param(waiver(expires=EARLIER), rules.WAIVER_EXPIRED, id="expired"),
+        pytest.param(
+            waiver(fingerprint="ckpt1:" + "00" * 32), rules.WAIVER_OTHER_WEIGHTS, id="died"
+        ),
+    ],
+)
+def test_a_waiver_that_covers_nothing_is_a_finding(given: Waiver, rule: rules.Rule) -> None:
+    (found,) = told(given)
+    assert found.rule is rule
+    assert "waiver 1 of ckpttool.toml" in found.message
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(waiver(), id="it covers a finding"),
+        pytest.param(waiver(path="other.pth"), id="it is for a file that was not verified"),
+    ],
+)
+def test_a_waiver_that_is_as_it_should_be_is_not_mentioned(given: Waiver) -> None:
+    assert told(given) == ()
+
+
+def test_one_file_of_several_suffices() -> None:
+    assert told(waiver(), file_with(), file_with(nan(), path="b.pth")) == ()
