@@ -40,6 +40,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ckpttool.sources", "ckpttool.tensors", "mae.large"),
     ("ckpttool.formats",),
     (
+        "ckpttool.targets",
         "ckpttool.arena",
         "ckpttool.coverage",
         "ckpttool.elements",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ckpttool._version import __version__
+from ckpttool.cli.completing import completion
 from ckpttool.cli.converting import convert
 from ckpttool.cli.diffing import diff, git_diff, textconv
 from ckpttool.cli.explaining import explain, rules
@@ -18,7 +19,18 @@ __all__ = ["main"]
 
 @click.group(
     cls=Program,
-    commands=[verify, inspect, diff, convert, sample, explain, rules, textconv, git_diff],
+    commands=[
+        verify,
+        inspect,
+        diff,
+        convert,
+        sample,
+        explain,
+        rules,
+        completion,
+        textconv,
+        git_diff,
+    ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EXIT_CODES,
 )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from ckpttool.cli.display import display_options
 from ckpttool.cli.output import emit
-from ckpttool.cli.program import debug_option
 from ckpttool.cli.progress import progress_bar
 from ckpttool.errors import UsageError
 
@@ -101,7 +101,7 @@ _EXIT_CODES = (
     metavar="N",
     help="Threads that copy. By default one a processor.",
 )
-@debug_option
+@display_options
 def convert(paths: tuple[str, ...], format_name: str, **options: Any) -> int:
     """Copy checkpoints into another container, and prove that nothing changed.
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from ckpttool.cli.display import display_options
 from ckpttool.cli.output import emit
-from ckpttool.cli.program import debug_option
 from ckpttool.cli.progress import progress_bar
 from ckpttool.errors import UsageError
 
@@ -93,7 +93,7 @@ _NOWHERE = ("/dev/null", "nul")
     metavar="N",
     help="Threads that read. By default one a processor.",
 )
-@debug_option
+@display_options
 def diff(
     left: str,
     right: str,
@@ -133,7 +133,7 @@ def _write(comparison: Comparison, format_name: str, stream: TextIO, **view: Any
 
 @click.command(epilog=GIT_EXIT_CODES)
 @click.argument("path", type=click.Path())
-@debug_option
+@display_options
 def textconv(path: str) -> int:
     """Write a checkpoint as text that git can compare line by line.
 
@@ -147,13 +147,13 @@ def textconv(path: str) -> int:
     def write(stream: TextIO) -> None:
         stream.writelines(f"{line}\n" for line in lines)
 
-    emit(write)
+    emit(write, asked=True)
     return 0
 
 
 @click.command("git-diff", epilog=GIT_EXIT_CODES)
 @click.argument("arguments", nargs=-1, metavar="PATH [OLD HEX MODE NEW HEX MODE [TO INFO]]")
-@debug_option
+@display_options
 def git_diff(arguments: tuple[str, ...]) -> int:
     """Show a comparison as git's external diff driver.
 
@@ -162,7 +162,7 @@ def git_diff(arguments: tuple[str, ...]) -> int:
     from ckpttool.diff import DiffOptions, diff_files
 
     if len(arguments) == 1:
-        emit(lambda stream: _line(stream, f"ckpttool: {arguments[0]} is not merged"))
+        emit(lambda stream: _line(stream, f"ckpttool: {arguments[0]} is not merged"), asked=True)
         return 0
     if len(arguments) not in (7, 9):
         raise UsageError("git gives 1, 7 or 9 arguments", found=len(arguments))
@@ -175,7 +175,7 @@ def git_diff(arguments: tuple[str, ...]) -> int:
         left=comparison.left._replace(path=f"a/{path}"),
         right=comparison.right._replace(path=f"b/{target}"),
     )
-    emit(partial(_write, comparison, "text"))
+    emit(partial(_write, comparison, "text"), asked=True)
     # git takes any other code for a driver that died, and shows no further file
     return 0
 
@@ -190,7 +190,7 @@ def _one_sided(path: str, old: str, new: str) -> int:
         _line(stream, f"ckpttool: {word} checkpoint {path}")
         stream.writelines(f"{sign}{line}\n" for line in lines)
 
-    emit(write)
+    emit(write, asked=True)
     return 0
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ckpttool.cli.display import display_options
 from ckpttool.cli.output import emit
-from ckpttool.cli.program import debug_option
 from ckpttool.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _EXIT_CODES = "Exit codes: 0 told, 2 wrong usage, 3 internal error, 130 interrup
 
 @click.command(epilog=_EXIT_CODES)
 @click.argument("codes", nargs=-1, required=True, metavar="CODE...")
-@debug_option
+@display_options
 def explain(codes: tuple[str, ...]) -> int:
     """Say what a rule means, what to do about it, and how to leave it out.
 
@@ -27,7 +27,7 @@ def explain(codes: tuple[str, ...]) -> int:
     """
     from ckpttool.reports.rules import write_explanations
 
-    emit(partial(write_explanations, [_rule(code) for code in codes]))
+    emit(partial(write_explanations, [_rule(code) for code in codes]), asked=True)
     return 0
 
 
@@ -40,7 +40,7 @@ def explain(codes: tuple[str, ...]) -> int:
     show_default=True,
     help="How to list them.",
 )
-@debug_option
+@display_options
 def rules(format_name: str) -> int:
     """List every rule: code, severity, name and meaning."""
     from ckpttool.reports import rules as report
@@ -51,7 +51,7 @@ def rules(format_name: str) -> int:
         "json": report.write_json,
         "markdown": report.write_markdown,
     }
-    emit(partial(writers[format_name], list(RULES.values())))
+    emit(partial(writers[format_name], list(RULES.values())), asked=True)
     return 0
 
 

@@ -6,12 +6,14 @@ from typing import TextIO
 
 import click
 
+from ckpttool.cli.batch import batch_options, targets
+from ckpttool.cli.display import display_options
 from ckpttool.cli.output import emit
-from ckpttool.cli.program import EXIT_CODES, debug_option
+from ckpttool.cli.program import EXIT_CODES
 
 
 @click.command(epilog=EXIT_CODES)
-@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
+@batch_options
 @click.option(
     "--wrapper",
     metavar="KEY",
@@ -26,17 +28,28 @@ from ckpttool.cli.program import EXIT_CODES, debug_option
     show_default=True,
     help="How to report.",
 )
-@debug_option
-def inspect(paths: tuple[str, ...], wrapper: str | None, unfold: bool, format_name: str) -> int:
+@display_options
+def inspect(
+    paths: tuple[str, ...],
+    files_from: str | None,
+    wrapper: str | None,
+    unfold: bool,
+    format_name: str,
+) -> int:
     """List what checkpoints hold: container, tensors, and what else is there.
 
     Only headers are read. That a file can be listed says nothing about its weights.
     Very long lists are cut and the rest is counted; --format json lists all.
+
+    PATH is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
+    checkpoints.
     """
     from ckpttool.inspection import inspect_file
     from ckpttool.results import Listings
 
-    listings = Listings(tuple(inspect_file(path, wrapper) for path in paths))
+    listings = Listings(
+        tuple(inspect_file(target.path, wrapper) for target in targets(paths, files_from))
+    )
 
     def write(stream: TextIO) -> None:
         if format_name == "json":

@@ -8,23 +8,31 @@ from contextlib import suppress
 from typing import Callable, TextIO
 
 import click
+from click.core import ParameterSource
 
+from ckpttool.cli.display import quiet, verbose
 from ckpttool.text import printable
 
 _LONGEST = 4000  # characters of a line on standard error
+_NAMED = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
-def emit(write: Callable[[TextIO], None]) -> None:
+def emit(write: Callable[[TextIO], None], asked: bool = False) -> None:
     """Let ``write`` write a report to standard output.
 
     A pipe whose reader has gone is no error: the exit code says the verdict all the same. So is
-    a standard output that the caller closed.
+    a standard output that the caller closed. With ``--quiet`` nothing is written, but what was
+    asked for by name.
+
+    Args:
+        write: told the stream.
+        asked: whether the command is there for what is written, not for its exit code.
 
     Raises:
         ClickException: the report could not be written, because a disk is full say.
     """
     stream = sys.stdout
-    if stream is None:
+    if stream is None or (quiet() and not (asked or _format_named())):
         return
     # names may have characters that the terminal's encoding lacks
     if hasattr(stream, "reconfigure"):
@@ -44,6 +52,17 @@ def say(line: str) -> None:
     """Write one line to standard error, and never fail because of it."""
     with suppress(OSError, ValueError):
         click.echo(printable(" ".join(line.split("\n")), _LONGEST), err=True)
+
+
+def tell(line: str) -> None:
+    """Say with ``--verbose`` what is being done."""
+    if verbose():
+        say(line)
+
+
+def _format_named() -> bool:
+    ctx = click.get_current_context(silent=True)
+    return ctx is not None and ctx.get_parameter_source("format_name") in _NAMED
 
 
 def _discard(stream: TextIO) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import traceback
 from functools import partial
-from typing import Any, Callable, Sequence, TypeVar
+from typing import Any, Callable, Sequence
 
 import click
 
+from ckpttool.cli.display import debugging
 from ckpttool.cli.output import say
-from ckpttool.errors import CkpttoolError
+from ckpttool.cli.variables import bind, blame, strangers, with_variable
+from ckpttool.errors import CkpttoolError, UsageError
 
 #: Below the help of every command.
 EXIT_CODES = (
@@ -19,13 +21,14 @@ EXIT_CODES = (
 )
 CANNOT_TELL, INTERNAL, INTERRUPTED = 2, 3, 130
 
-_DEBUG = "ckpttool.debug"
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
 
 class Program(click.Group):
     """A group of commands that return their exit code and may raise whatever they like."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        for command in self.commands.values():
+            bind(command)
 
     def main(
         self,
@@ -53,16 +56,20 @@ class Program(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command and turn what it raises into an exit code."""
+        for warning in strangers(self):
+            say(warning)
         try:
             return super().invoke(ctx)
         except CkpttoolError as error:
             _trace(ctx)
-            say(f"Error: {error}")
+            say(f"Error: {error}{blame(error.found) if isinstance(error, UsageError) else ''}")
             return CANNOT_TELL
         except MemoryError:
             _trace(ctx)
             say("Error: there is not enough memory.")
             return CANNOT_TELL
+        except click.BadParameter as error:
+            raise with_variable(error) from error
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except Exception as error:  # noqa: BLE001 (a bug: said in one line, not in forty)
@@ -74,24 +81,6 @@ class Program(click.Group):
             return INTERNAL
 
 
-def debug_option(command: _Command) -> _Command:
-    """Add ``--debug``, which shows the traceback of an error."""
-    option = click.option(
-        "--debug",
-        is_flag=True,
-        expose_value=False,
-        is_eager=True,
-        callback=_remember_debug,
-        help="Show the traceback of an error.",
-    )
-    return option(command)
-
-
-def _remember_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    if value:
-        ctx.meta[_DEBUG] = True  # shared with the context of the program
-
-
 def _trace(ctx: click.Context) -> None:
-    if ctx.meta.get(_DEBUG) and sys.stderr is not None:
+    if debugging(ctx) and sys.stderr is not None:
         traceback.print_exc(file=sys.stderr)

@@ -1,12 +1,16 @@
-"""The progress bar: bytes read, on standard error, on terminals only."""
+"""How far it is: a bar of bytes on a terminal, or lines with ``--verbose``."""
 
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Iterator
 
-from ckpttool.text import printable
+from ckpttool.cli.display import quiet, verbose
+from ckpttool.cli.output import say
+from ckpttool.cli.summary import duration
+from ckpttool.text import printable, size
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -31,10 +35,35 @@ class Bar:
         self._progress.advance(self._task, nbytes)
 
 
+class Lines:
+    """Says in lines what a bar would show, for logs."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._started = time.perf_counter()
+        say(f"{path}: opening")
+
+    def start(self, total: int) -> None:
+        """Reading begins; ``total`` is in bytes."""
+        say(f"{self._path}: reading {size(total)}")
+
+    def advance(self, nbytes: int) -> None:
+        """Nothing: a log has no use for every step."""
+
+    def finish(self) -> None:
+        """Say that the file is done, and the time it took."""
+        say(f"{self._path}: done ({duration(time.perf_counter() - self._started)})")
+
+
 @contextmanager
-def progress_bar(path: str) -> Iterator[Bar | None]:
-    """Show a bar for a file as long as the block lasts; ``None`` where nobody would see it."""
-    if sys.stderr is None or not sys.stderr.isatty():
+def progress_bar(path: str) -> Iterator[Bar | Lines | None]:
+    """Show how far a file is as long as the block lasts; ``None`` where nobody would see it."""
+    if verbose():
+        lines = Lines(path)
+        yield lines
+        lines.finish()
+        return
+    if quiet() or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console

@@ -6,8 +6,9 @@ from typing import TextIO
 
 import click
 
+from ckpttool.cli.display import display_options
 from ckpttool.cli.output import emit
-from ckpttool.cli.program import EXIT_CODES, debug_option
+from ckpttool.cli.program import EXIT_CODES
 from ckpttool.text import count, printable, size
 from mae.config import CONFIGS, DEFAULT
 
@@ -26,7 +27,7 @@ from mae.config import CONFIGS, DEFAULT
     "--seed", type=int, default=0, show_default=True, help="Of the initialisation's random numbers."
 )
 @click.option("--force", is_flag=True, help="Replace PATH if it exists.")
-@debug_option
+@display_options
 def sample(path: str, model: str, full: bool, seed: int, force: bool) -> int:
     """Write a stand-in for the published weights to PATH: same layout and size, UNTRAINED weights.
 

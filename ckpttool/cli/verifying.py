@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ckpttool.cli.batch import batch_options, targets
+from ckpttool.cli.display import display_options
 from ckpttool.cli.judging import config_option, configuration_of, policy_of, policy_options, today
-from ckpttool.cli.output import emit
-from ckpttool.cli.program import EXIT_CODES, debug_option
+from ckpttool.cli.output import emit, tell
+from ckpttool.cli.program import EXIT_CODES
 from ckpttool.cli.progress import progress_bar
+from ckpttool.cli.summary import conclude, word_of
 from ckpttool.reports import REPORTERS, reporter
 from mae.config import CONFIGS, DEFAULT
 
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog=EXIT_CODES)
-@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
+@batch_options
 @click.option(
     "--model",
     metavar="NAME",
@@ -62,9 +66,10 @@ if TYPE_CHECKING:
 )
 @config_option
 @policy_options
-@debug_option
+@display_options
 def verify(
     paths: tuple[str, ...],
+    files_from: str | None,
     format_name: str,
     config: str | None,
     select: tuple[str, ...],
@@ -78,19 +83,27 @@ def verify(
     Every tensor's name, shape and dtype is compared with the model's, every value is read once,
     and the model computes with the weights. The report says first how much of the model the
     file covers, and last PASS, FAIL or CANNOT TELL.
+
+    PATH is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
+    checkpoints and taken for a release. Each file counts once. Without PATH, the checkpoint of
+    the configuration is taken.
     """
     from ckpttool.policy import judge
     from ckpttool.verify import verify_file
 
+    started = time.perf_counter()
     configured = configuration_of(config)
     policy = policy_of(configured.policy, select, extend_select, ignore, fail_on)
     chosen = _options(configured, **options)
     files = []
-    for path in paths:
-        with progress_bar(path) as bar:
-            files.append(verify_file(path, chosen, bar))
+    for target in targets(paths, files_from, configured.checkpoint):
+        with progress_bar(target.path) as bar:
+            files.append(verify_file(target.path, chosen, bar))
     report = judge(files, policy, today())
+    for file in report.files:
+        tell(f"{file.path}: {word_of(file.verdict)}")
     emit(partial(reporter(format_name), report))
+    conclude(report, time.perf_counter() - started)
     return report.exit_code
 
 

@@ -7,7 +7,8 @@ is escaped by :func:`ckpttool.text.printable` before it comes here.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, TextIO
+import sys
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -38,15 +39,15 @@ class Page:
 
     def __init__(self, stream: TextIO, environment: Mapping[str, str] = os.environ) -> None:
         self._stream = stream
+        terminal = stream.isatty()
         self._console = Console(
             file=stream,
             highlight=False,
             markup=False,
             emoji=False,
-            # bold and dim go with the colours: plain is what was asked for
-            color_system=None if environment.get("NO_COLOR") else "auto",
+            force_terminal=terminal,
+            color_system=_colors(stream, environment),
         )
-        terminal = stream.isatty()
         self.width = max(self._console.width, _NARROWEST) if terminal else None
 
     def sign(self, character: str) -> str:
@@ -97,6 +98,20 @@ class Page:
         with self._console.capture() as captured:
             self._console.print(text, soft_wrap=True)
         self._stream.write(captured.get())
+
+
+def _colors(stream: TextIO, environment: Mapping[str, str]) -> Literal["auto", "standard"] | None:
+    """Return the colours a stream gets; bold and dim go with them, for plain is plain.
+
+    ``NO_COLOR`` counts more than ``FORCE_COLOR``, which is for what is looked at: a report in
+    a file has the same bytes with it and without.
+    """
+    if environment.get("NO_COLOR"):
+        return None
+    forced = environment.get("FORCE_COLOR", "") not in ("", "0")
+    if forced and stream in (sys.stdout, sys.stderr):
+        return "standard"
+    return "auto" if stream.isatty() else None
 
 
 def styled(text: str, style: str) -> Text:

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from ckpttool._version import __version__
 from ckpttool.cli import main
 from tests.builders import checkpoints as built
+from tests.builders.commands import invoke
 
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
@@ -61,9 +62,9 @@ def test_the_verdict_is_the_exit_code(
     tmp_path: Path, tiny: str, content: built.Content, options: list[str], code: int, word: str
 ) -> None:
     path = built.saved(tmp_path, content)
-    result = run("verify", "--model", tiny, "--no-forward", *options, path)
-    assert result.exit_code == code
-    assert f"{word} {path}:" in result.output.splitlines()[-1]
+    done = invoke("verify", "--model", tiny, "--no-forward", *options, path)
+    assert done.code == code
+    assert f"{word} {path}:" in done.out.splitlines()[-1]
 
 
 def test_of_several_files_the_worst_counts(tmp_path: Path, tiny: str) -> None:
@@ -96,7 +97,7 @@ def test_a_pipe_gets_no_escapes(tmp_path: Path, tiny: str) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        pytest.param(["verify"], id="no path"),
+        pytest.param(["inspect"], id="no path"),
         pytest.param(["verify", "--format", "xml", "x"], id="no such format"),
         pytest.param(["verify", "--workers", "0", "x"], id="no worker"),
         pytest.param(["verify", "--model", "x", "x"], id="no such model"),

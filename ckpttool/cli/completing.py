@@ -1,0 +1,40 @@
+"""``ckpttool completion``: what makes a shell complete commands, options, values and files."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+import click
+from click.shell_completion import ShellComplete, get_completion_class
+
+from ckpttool.cli.display import display_options
+from ckpttool.cli.output import emit
+
+_EXIT_CODES = "Exit codes: 0 written, 2 wrong usage, 3 internal error, 130 interrupted."
+_PROGRAM = "ckpttool"
+
+
+@click.command(epilog=_EXIT_CODES)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@display_options
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> int:
+    r"""Write the script that makes a shell complete ckpttool's command lines.
+
+    \b
+    bash   eval "$(ckpttool completion bash)"       in ~/.bashrc
+    zsh    eval "$(ckpttool completion zsh)"        in ~/.zshrc, after compinit
+    fish   ckpttool completion fish | source        in ~/.config/fish/config.fish
+    """
+    known = get_completion_class(shell)
+    if known is None:
+        raise click.ClickException(f"click knows no completion for {shell}")
+    instance = known(ctx.find_root().command, {}, _PROGRAM, f"_{_PROGRAM.upper()}_COMPLETE")
+    # not its own source(), which may run the shell to ask for its version
+    script = ShellComplete.source(instance)
+
+    def write(stream: TextIO) -> None:
+        stream.write(f"{script.strip()}\n")
+
+    emit(write, asked=True)
+    return 0

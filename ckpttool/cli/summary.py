@@ -1,0 +1,57 @@
+"""The last line on standard error: the verdict, what it rests on, and the time it took.
+
+The time stands here alone: reports are the same bytes every time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckpttool.cli.display import quiet
+from ckpttool.cli.output import say
+from ckpttool.rules import Severity
+from ckpttool.text import count, size
+
+if TYPE_CHECKING:
+    from ckpttool.findings import Verdict
+    from ckpttool.results import Report
+
+
+def conclude(report: Report, seconds: float) -> None:
+    """Say how the run ended; with ``--quiet`` only if it did not pass."""
+    if report.exit_code or not quiet():
+        say(summary_of(report, seconds))
+
+
+def summary_of(report: Report, seconds: float) -> str:
+    """Return the line: ``FAIL 2 errors, 1 warning in 1 file (1.21 GB, 0.9 s) - exit 1``."""
+    sizes = [file.size for file in report.files if file.size is not None]
+    facts = [size(sum(sizes))] if sizes else []
+    facts.append(duration(seconds))
+    return (
+        f"{word_of(report.verdict)} {_findings(report)} in {count(len(report.files), 'file')} "
+        f"({', '.join(facts)}) - exit {report.exit_code}"
+    )
+
+
+def word_of(verdict: Verdict) -> str:
+    """Return a verdict as it is said: ``CANNOT TELL``."""
+    return verdict.value.upper().replace("-", " ")
+
+
+def _findings(report: Report) -> str:
+    findings = [found for file in report.files for found in file.findings]
+    severities = [found.severity for found in (*findings, *report.findings)]
+    told = [count(severities.count(each), each.value) for each in Severity]
+    if not severities.count(Severity.NOTE):
+        del told[list(Severity).index(Severity.NOTE)]
+    waived = sum(len(file.waived) for file in report.files)
+    return ", ".join([*told, f"{waived:,} waived"] if waived else told)
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: ``0.9 s``, ``2 min 5 s``."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes:,} min {rest} s"

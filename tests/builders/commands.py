@@ -1,0 +1,31 @@
+"""The command line run in this process, its two streams apart whatever the release of click."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, NamedTuple
+
+from click.testing import CliRunner
+
+from ckpttool.cli import main
+
+
+class Done(NamedTuple):
+    """How a command ended: the exit code, standard output and standard error."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last(self) -> str:
+        """The last line on standard error."""
+        return self.err.splitlines()[-1]
+
+
+def invoke(*arguments: str, stdin: bytes | None = None) -> Done:
+    # click 8.2 always keeps them apart, and no longer has the parameter
+    apart: dict[str, Any] = {"mix_stderr": False}
+    known = "mix_stderr" in inspect.signature(CliRunner).parameters
+    result = CliRunner(**(apart if known else {})).invoke(main, arguments, input=stdin)
+    return Done(result.exit_code, result.stdout, result.stderr)

@@ -1,0 +1,109 @@
+"""The files of a run: globs, folders and lists."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.builders import checkpoints as built
+from tests.builders.commands import Done, invoke
+
+# torch 2.0 warns of its own use of a class when it saves.
+pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two checkpoints in ``runs``."""
+    monkeypatch.chdir(tmp_path)
+    Path("runs").mkdir()
+    for name in ("b", "a"):
+        built.saved(Path("runs"), built.sound, f"{name}.pth")
+
+
+def listed(done: Done) -> list[str]:
+    assert done.code == 0, done.err
+    return [Path(file["path"]).as_posix() for file in json.loads(done.out)["files"]]
+
+
+def inspect(*arguments: str, stdin: bytes | None = None) -> Done:
+    return invoke("inspect", "--format", "json", *arguments, stdin=stdin)
+
+
+@pytest.mark.parametrize("path", ["runs", "runs/*.pth", "**/*.pth"])
+def test_a_folder_or_a_glob_stands_for_its_files(path: str) -> None:
+    assert listed(inspect(path)) == ["runs/a.pth", "runs/b.pth"]
+
+
+def test_verify_takes_them_too(tiny: str) -> None:
+    done = invoke("verify", "--model", tiny, "--no-forward", "--format", "json", "runs")
+    assert listed(done) == ["runs/a.pth", "runs/b.pth"]
+    assert " in 2 files (" in done.last
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"runs/b.pth\nruns/a.pth\n", id="lines"),
+        pytest.param(b"runs/b.pth\r\n\r\nruns/a.pth", id="lines of Windows, one empty"),
+        pytest.param(b"runs/b.pth\0runs/a.pth\0", id="NUL"),
+        pytest.param(b"runs/b.pth\nruns\n", id="a folder, one file of it named before"),
+    ],
+)
+def test_a_list_has_a_path_a_line_or_a_nul(content: bytes) -> None:
+    Path("list").write_bytes(content)
+    assert listed(inspect("--files-from", "list")) == ["runs/b.pth", "runs/a.pth"]
+    assert listed(inspect("--files-from", "-", stdin=content)) == ["runs/b.pth", "runs/a.pth"]
+
+
+def test_a_name_between_nuls_may_hold_a_new_line() -> None:
+    Path("runs/a.pth").rename("runs/two\nlines.pth")
+    content = b"runs/two\nlines.pth\0"
+    assert listed(inspect("--files-from", "-", stdin=content)) == ["runs/two\nlines.pth"]
+
+
+def test_a_list_adds_to_the_paths_and_holds_no_globs() -> None:
+    done = inspect("runs/b.pth", "--files-from", "-", stdin=b"runs/a.pth\nruns/*.pth\n")
+    files = json.loads(done.out)["files"]
+    assert [file["path"] for file in files] == ["runs/b.pth", "runs/a.pth", "runs/*.pth"]
+    assert done.code == 2
+
+
+def test_verify_takes_the_configured_checkpoint_where_none_is_named(tiny: str) -> None:
+    Path("ckpttool.toml").write_text('checkpoint = "runs/a.pth"')
+    arguments = ("verify", "--model", tiny, "--no-forward", "--format", "json")
+    assert listed(invoke(*arguments)) == ["runs/a.pth"]
+    assert listed(invoke(*arguments, "runs/b.pth")) == ["runs/b.pth"]
+    assert invoke(*arguments, "--files-from", "-", stdin=b"").code == 2
+
+
+@pytest.mark.parametrize("command", ["verify", "inspect"])
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param([], "no path was given", id="no path"),
+        pytest.param(["--files-from", "-"], "an empty list", id="an empty list"),
+        pytest.param(["--files-from", "none"], "none: the list of files cannot", id="no list"),
+        pytest.param(["runs/*.bin"], "runs/*.bin: no file matches", id="no match"),
+        pytest.param(["empty"], "empty: there is no checkpoint", id="an empty folder"),
+    ],
+)
+def test_where_nothing_is_named_or_matches_it_cannot_tell(
+    command: str, arguments: list[str], told: str
+) -> None:
+    Path("empty").mkdir()
+    done = invoke(command, *arguments, stdin=b"\n")
+    assert (done.code, done.out) == (2, "")
+    assert len(done.err.splitlines()) == 1
+    assert told in done.err
+
+
+def test_a_standard_input_that_is_closed_is_no_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ckpttool.cli.batch import targets
+    from ckpttool.errors import UsageError
+
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UsageError, match="closed"):
+        targets((), "-")
