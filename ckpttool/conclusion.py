@@ -8,12 +8,11 @@ from ckpttool.checks import CHECKS
 from ckpttool.checks.meaning import pos_embed_errors
 from ckpttool.findings import verdict_of
 from ckpttool.fingerprint import fingerprint
-from ckpttool.results import FileReport, ForwardSummary, OutputSummary, ValuesSummary
+from ckpttool.results import FileReport, ValuesSummary
 from ckpttool.text import count
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
-    from ckpttool.forward import ForwardResult
     from ckpttool.published import Origin
     from ckpttool.values import Values
 
@@ -35,7 +34,7 @@ def conclude(known: FileReport, examined: Examined, published: Origin | None) ->
         fingerprint=_fingerprint(examined),
         coverage=examined.coverage,
         values=_values_summary(examined.values, pos_embed_errors(examined)),
-        forward=_forward_summary(examined.forward),
+        forward=examined.forward,
         published=published.name if published else None,
         unchecked=tuple(_unchecked(examined, published)),
     )
@@ -61,20 +60,6 @@ def _values_summary(values: Values, errors: dict[str, float]) -> ValuesSummary:
         values.checksums_checked,
         len(values.bad_checksums),
         errors,
-    )
-
-
-def _forward_summary(result: ForwardResult) -> ForwardSummary:
-    outputs = {name: OutputSummary(*stats) for name, stats in result.outputs.items()}
-    return ForwardSummary(
-        result.status,
-        result.reason,
-        result.scope,
-        result.device,
-        result.tokens,
-        outputs,
-        result.difference,
-        result.loss,
     )
 
 

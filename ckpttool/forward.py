@@ -6,9 +6,11 @@ initialised or copied. What the file does not hold does not run.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Mapping, NamedTuple
+import math
+from typing import TYPE_CHECKING, Mapping
 
 from ckpttool.errors import UsageError
+from ckpttool.results import ForwardSummary, OutputSummary
 
 if TYPE_CHECKING:
     import torch
@@ -17,71 +19,41 @@ if TYPE_CHECKING:
     from mae.config import MAEConfig
     from mae.large import MAEViTLarge
 
+#: Numbers that the elements of one image are projected to.
+DIRECTIONS = 8
+_PRIME = 1_000_003
+
 #: Images of the fixed input, and the part of their patches that is hidden.
 IMAGES = 2
 MASK_RATIO = 0.75
 
 
-class TensorStats(NamedTuple):
-    """An output in numbers; ``std`` is of the population, all are NaN if one element is."""
-
-    shape: tuple[int, ...]
-    mean: float
-    std: float
-    min: float
-    max: float
-    finite: bool
-
-
-class ForwardResult(NamedTuple):
-    """What a forward pass gave, as plain data.
-
-    Attributes:
-        status: ``run`` or ``not-run``.
-        reason: why it was not run; ``None`` when it was.
-        scope: ``encoder`` or ``full`` (with decoder and loss).
-        device: where it ran.
-        tokens: tokens per image in the encoder, the class token included.
-        outputs: ``features`` (images, tokens, width), and with a decoder ``pred`` (images,
-            patches, numbers in a patch).
-        difference: the largest absolute difference between the features of the two images.
-            They share their masking noise, so only the pixels can make one. Equal features
-            may still differ by rounding (some 1e-6): compare with their deviation.
-        loss: mean squared error over hidden patches, not normalised; ``None`` without decoder.
-        expected_shapes: what the shapes of ``outputs`` must be, computed from the sizes.
-    """
-
-    status: str
-    reason: str | None = None
-    scope: str | None = None
-    device: str | None = None
-    tokens: int | None = None
-    outputs: dict[str, TensorStats] = {}  # noqa: RUF012 (never changed)
-    difference: float | None = None
-    loss: float | None = None
-    expected_shapes: dict[str, tuple[int, ...]] = {}  # noqa: RUF012 (never changed)
-
-
-def not_run(reason: str) -> ForwardResult:
+def not_run(reason: str) -> ForwardSummary:
     """Return the result of a forward pass that did not take place."""
-    return ForwardResult("not-run", reason)
+    return ForwardSummary("not-run", reason)
 
 
 def run_forward(
-    config: MAEConfig, tensors: Mapping[str, TensorInfo], *, full: bool, device: str = "cpu"
-) -> ForwardResult:
-    """Run the model on two fixed images with fixed masking noise, in float32.
+    config: MAEConfig,
+    tensors: Mapping[str, TensorInfo],
+    *,
+    full: bool,
+    device: str = "cpu",
+    dtype: str = "float32",
+) -> ForwardSummary:
+    """Run the model on two fixed images with fixed masking noise.
 
     Args:
         config: the sizes of the model.
         tensors: by canonical name; others than the model's are left alone. They are read block
-            by block, and other dtypes than float32 are converted first.
+            by block, and other dtypes than ``dtype`` are converted first.
         full: run the decoder and the loss as well; otherwise the decoder is not touched.
         device: as torch names it, ``cpu`` or ``cuda:1`` say.
+        dtype: what to compute in; ``float64`` is slower, and shows what rounding does.
 
     Returns:
         The result, ``not-run`` where a tensor is missing, of another shape or of a dtype that
-        this torch cannot turn into float32.
+        this torch cannot convert.
 
     Raises:
         UsageError: the device does not exist, or its memory does not suffice.
@@ -94,14 +66,17 @@ def run_forward(
 
     _require_device(device)
     model = MAEViTLarge(config, device="meta")
+    kind = getattr(torch, dtype)
+    # TF32 would round the patches' projection to 10 bits, and the features with it
+    exactly = torch.backends.cudnn.flags(allow_tf32=False)
     try:
-        with torch.inference_mode():
-            problem = stream(model, tensors, full=full, device=device)
+        with torch.inference_mode(), exactly:
+            problem = stream(model, tensors, full=full, device=device, dtype=kind)
             if problem:
                 return not_run(problem)
-            if torch.device(device).type == "cpu":
+            if torch.device(device).type == "cpu" and kind is torch.float32:
                 multiply_through_onednn(model)
-            return _run(model, full, device)
+            return _run(model, full, device, kind)
     except torch.cuda.OutOfMemoryError as error:
         raise _bad_device(device, error) from error
 
@@ -132,16 +107,16 @@ def multiply_through_onednn(model: torch.nn.Module) -> None:
             module.__class__ = OneDnnLinear
 
 
-def _run(model: MAEViTLarge, full: bool, device: str) -> ForwardResult:
+def _run(model: MAEViTLarge, full: bool, device: str, dtype: torch.dtype) -> ForwardSummary:
     config = model.config
-    images, noise = _images(config).to(device), _noise(config).to(device)
+    images, noise = _images(config).to(device, dtype), _noise(config).to(device)
     features, mask, ids_restore = model.forward_encoder(images, MASK_RATIO, noise)
-    outputs, loss = {"features": _stats(features)}, None
+    outputs, loss = {"features": _summary(features)}, None
     if full:
         pred = model.forward_decoder(features, ids_restore)
-        outputs["pred"] = _stats(pred)
+        outputs["pred"] = _summary(pred)
         loss = float(model.forward_loss(images, pred, mask))
-    return ForwardResult(
+    return ForwardSummary(
         "run",
         scope="full" if full else "encoder",
         device=device,
@@ -149,11 +124,12 @@ def _run(model: MAEViTLarge, full: bool, device: str) -> ForwardResult:
         outputs=outputs,
         difference=float((features[0] - features[1]).abs().max()),
         loss=loss,
-        expected_shapes={name: _expected_shapes(config)[name] for name in outputs},
+        kept=tuple((mask[0] == 0).nonzero().flatten().tolist()),
     )
 
 
-def _expected_shapes(config: MAEConfig) -> dict[str, tuple[int, ...]]:
+def expected_shapes(config: MAEConfig) -> dict[str, tuple[int, ...]]:
+    """Return what the shapes of the outputs must be, computed from the sizes."""
     patches = config.num_patches
     kept = int(patches * (1 - MASK_RATIO))
     return {
@@ -186,16 +162,41 @@ def _noise(config: MAEConfig) -> torch.Tensor:
     return (patches * 0.6180339887498949 % 1.0).to(torch.float32).expand(IMAGES, -1)
 
 
-def _stats(output: torch.Tensor) -> TensorStats:
+def _summary(output: torch.Tensor) -> OutputSummary:
     values = output.cpu().double()  # sums of float32 squares can overflow
-    return TensorStats(
+    return OutputSummary(
         tuple(values.shape),
         float(values.mean()),
         float(values.std(unbiased=False)),
         float(values.min()),
         float(values.max()),
         bool(values.isfinite().all()),
+        projection(values),
     )
+
+
+def projection(values: torch.Tensor) -> tuple[float, ...]:
+    """Return inner products of each image's elements with :data:`DIRECTIONS` fixed vectors.
+
+    With element ``n`` of ``N`` and direction ``k``, both from 0, the vectors are
+    ``sqrt(2 / N) * cos(2 pi m / p)``, ``m = ((n * n mod p) * a) mod p``,
+    ``a = (k + 1) * 618033 mod p`` and ``p = 1000003``, a prime: whole numbers up to the cosine,
+    so that every machine has the same. Elements of size 1 without order give products of size 1.
+
+    Args:
+        values: (images, ...) in float64.
+
+    Returns:
+        ``images * DIRECTIONS`` numbers, image by image.
+    """
+    import torch
+
+    rows = values.flatten(1)
+    place = torch.arange(rows.shape[1], dtype=torch.int64)
+    factor = torch.arange(1, DIRECTIONS + 1, dtype=torch.int64) * 618_033 % _PRIME
+    phase = (place * place % _PRIME)[:, None] * factor % _PRIME  # (N, directions)
+    vectors = (phase.double() * (2 * math.pi / _PRIME)).cos() * (2 / rows.shape[1]) ** 0.5
+    return tuple((rows @ vectors).flatten().tolist())
 
 
 def _require_device(device: str) -> None:

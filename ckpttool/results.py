@@ -77,7 +77,16 @@ class Coverage(NamedTuple):
 
 
 class OutputSummary(NamedTuple):
-    """An output of the forward pass in numbers; ``std`` is of the population."""
+    """An output of the forward pass in numbers.
+
+    Attributes:
+        shape: images first.
+        mean, std, min, max: over all elements, all NaN if one element is; ``std`` is of the
+            population.
+        finite: whether all elements are.
+        projection: inner products of each image's elements with some fixed vectors, image by
+            image, so that a change of any element shows; see ``forward.projection``.
+    """
 
     shape: tuple[int, ...]
     mean: float
@@ -85,10 +94,26 @@ class OutputSummary(NamedTuple):
     min: float
     max: float
     finite: bool
+    projection: tuple[float, ...] = ()
 
 
 class ForwardSummary(NamedTuple):
-    """The forward pass, or why it was not run; the fields of ``forward.ForwardResult``."""
+    """What a forward pass gave, or why it was not run.
+
+    Attributes:
+        status: ``run`` or ``not-run``.
+        reason: why it was not run; ``None`` when it was.
+        scope: ``encoder`` or ``full`` (with decoder and loss).
+        device: where it ran.
+        tokens: tokens per image in the encoder, the class token included.
+        outputs: ``features`` (images, tokens, width), and with a decoder ``pred`` (images,
+            patches, numbers in a patch).
+        difference: the largest absolute difference between the features of the two images.
+            They share their masking noise, so only the pixels can make one. Equal features
+            may still differ by rounding (some 1e-6): compare with their deviation.
+        loss: mean squared error over hidden patches, not normalised; ``None`` without decoder.
+        kept: the patches that the fixed masking noise leaves visible, in their order.
+    """
 
     status: str
     reason: str | None = None
@@ -98,6 +123,7 @@ class ForwardSummary(NamedTuple):
     outputs: dict[str, OutputSummary] = {}  # noqa: RUF012 (never changed)
     difference: float | None = None
     loss: float | None = None
+    kept: tuple[int, ...] = ()
 
 
 class ValuesSummary(NamedTuple):

@@ -19,6 +19,7 @@ from ckpttool.arena import aligned, allocate
 from mae.config import is_decoder_name
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
     from ckpttool.tensors import DType, TensorInfo
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
 
 
 def stream(
-    model: MAEViTLarge, tensors: Mapping[str, TensorInfo], *, full: bool, device: str
+    model: MAEViTLarge,
+    tensors: Mapping[str, TensorInfo],
+    *,
+    full: bool,
+    device: str,
+    dtype: torch.dtype,
 ) -> str | None:
     """Give a model on the meta device its weights: a block's on its turn, all others now.
 
@@ -35,6 +41,7 @@ def stream(
         tensors: by canonical name; others than the model's are left alone.
         full: the decoder's as well; otherwise it stays on the meta device.
         device: where the weights go, as torch names it.
+        dtype: a floating type to convert them to, where they are of another.
 
     Returns:
         Why the tensors cannot be the model's weights; ``None`` when they can.
@@ -55,12 +62,12 @@ def stream(
         module, own_name = _home(model, name)
         of_module.setdefault(module, {})[own_name] = tensors[name]
     others = of_module.pop(model)
-    _load(model, others, allocate(_nbytes(others)), device)
+    _load(model, others, allocate(_nbytes(others)), device, dtype)
     shared = allocate(max(map(_nbytes, of_module.values())))
     for block, own in of_module.items():
         # The hook refers to no module, so that the memory goes when the model does.
         block.register_forward_pre_hook(
-            lambda module, _inputs, own=own: _load(module, own, shared, device)
+            lambda module, _inputs, own=own: _load(module, own, shared, device, dtype)
         )
     return None
 
@@ -108,7 +115,11 @@ def _nbytes(tensors: Mapping[str, TensorInfo]) -> int:
 
 
 def _load(
-    module: nn.Module, tensors: Mapping[str, TensorInfo], memory: memoryview, device: str
+    module: nn.Module,
+    tensors: Mapping[str, TensorInfo],
+    memory: memoryview,
+    device: str,
+    dtype: torch.dtype,
 ) -> None:
     """Read a module's tensors into ``memory`` and make them its parameters."""
     from torch import nn
@@ -121,14 +132,14 @@ def _load(
         home, _, leaf = name.rpartition(".")
         # Not load_state_dict: its assign= is younger than torch 2.0, and without it the
         # bytes would be copied, into memory that had to be allocated first.
-        tensor = _tensor(info, part).to(device)
+        tensor = _tensor(info, part).to(device, dtype)
         setattr(modules[home], leaf, nn.Parameter(tensor, requires_grad=False))
         start += aligned(info.nbytes)
 
 
 def _tensor(info: TensorInfo, data: memoryview) -> Tensor:
-    """Return a float32 tensor over the bytes themselves if they are float32, else a copy."""
+    """Return a tensor over the bytes themselves."""
     import torch
 
     dtype = getattr(torch, info.dtype.name)
-    return torch.frombuffer(data, dtype=dtype).reshape(info.shape).to(torch.float32)
+    return torch.frombuffer(data, dtype=dtype).reshape(info.shape)

@@ -21,9 +21,9 @@ from mae.config import CONFIGS, DEFAULT
 
 if TYPE_CHECKING:
     from ckpttool.coverage import Coverage
-    from ckpttool.forward import ForwardResult
     from ckpttool.layouts import Canonical
     from ckpttool.published import Origin
+    from ckpttool.results import ForwardSummary
     from ckpttool.schema import Schema
     from ckpttool.tensors import Checkpoint
     from ckpttool.values import Values
@@ -194,7 +194,7 @@ def _forward(
     coverage: Coverage,
     values: Values,
     options: VerifyOptions,
-) -> ForwardResult:
+) -> ForwardSummary:
     """Run as much of the model as the file fills: an absent decoder is never made up."""
     from ckpttool.forward import not_run, run_forward
 

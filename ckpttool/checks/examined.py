@@ -8,8 +8,8 @@ from ckpttool.limits import Limits
 
 if TYPE_CHECKING:
     from ckpttool.coverage import Coverage
-    from ckpttool.forward import ForwardResult
     from ckpttool.layouts import Canonical
+    from ckpttool.results import ForwardSummary
     from ckpttool.tensors import Checkpoint
     from ckpttool.values import Values
     from mae.config import MAEConfig
@@ -35,7 +35,7 @@ class Examined(NamedTuple):
     config: MAEConfig
     coverage: Coverage
     values: Values
-    forward: ForwardResult
+    forward: ForwardSummary
     require: str
     expected_missing: tuple[str, ...] = ()
     limits: Limits = Limits()

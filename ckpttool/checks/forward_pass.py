@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Iterator
 
 from ckpttool import rules
 from ckpttool.findings import Finding, finding
+from ckpttool.forward import expected_shapes
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
@@ -31,7 +32,9 @@ def check_forward(examined: Examined) -> Iterator[Finding]:
 
 def _shapes(examined: Examined) -> Iterator[Finding]:
     forward = examined.forward
-    for name, expected in forward.expected_shapes.items():
+    names = ("features", "pred") if forward.scope == "full" else ("features",)
+    for name in names:
+        expected = expected_shapes(examined.config)[name]
         output = forward.outputs.get(name)
         found = "nothing" if output is None else str(output.shape)
         if found != str(expected):

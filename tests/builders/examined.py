@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, Callable, Dict
 import numpy as np
 
 from ckpttool.checks.examined import Examined
-from ckpttool.forward import ForwardResult, TensorStats
 from ckpttool.layouts import Canonical
-from ckpttool.results import Coverage
+from ckpttool.results import Coverage, ForwardSummary, OutputSummary
 from ckpttool.tensors import DTYPES, Checkpoint, Checksum, TensorInfo
 from ckpttool.values import start_values
 from mae.config import MAEConfig
@@ -62,7 +61,7 @@ def untrained() -> Arrays:
 def examined(
     tensors: Arrays | Mapping[str, TensorInfo],
     *,
-    forward: ForwardResult | None = None,
+    forward: ForwardSummary | None = None,
     checksums: Iterable[Checksum] = (),
 ) -> Examined:
     """Examine arrays (or tensors as they are) as verify does, without a file and a model."""
@@ -81,7 +80,7 @@ def examined(
         config=TINY,
         coverage=Coverage("tiny", {}, ()),
         values=values,
-        forward=forward or ForwardResult("not-run", "not asked for"),
+        forward=forward or ForwardSummary("not-run", "not asked for"),
         require="encoder",
     )
 
@@ -98,16 +97,15 @@ def as_bfloat16(array: NDArray[Any], name: str) -> TensorInfo:
     )
 
 
-def sane_forward() -> ForwardResult:
+def sane_forward() -> ForwardSummary:
     """A full forward pass of two images in which nothing is wrong."""
-    return ForwardResult(
+    return ForwardSummary(
         "run",
         scope="full",
         outputs={
-            "features": TensorStats((2, 2, 8), 0.0, 1.0, -3.0, 3.0, True),
-            "pred": TensorStats((2, 4, 768), 0.0, 1.0, -3.0, 3.0, True),
+            "features": OutputSummary((2, 2, 8), 0.0, 1.0, -3.0, 3.0, True),
+            "pred": OutputSummary((2, 4, 768), 0.0, 1.0, -3.0, 3.0, True),
         },
         difference=0.5,
         loss=1.0,
-        expected_shapes={"features": (2, 2, 8), "pred": (2, 4, 768)},
     )

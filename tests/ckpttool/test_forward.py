@@ -15,7 +15,8 @@ from torch import Tensor
 
 from ckpttool import forward, streaming
 from ckpttool.errors import UsageError
-from ckpttool.forward import ForwardResult, not_run, run_forward
+from ckpttool.forward import expected_shapes, not_run, run_forward
+from ckpttool.results import ForwardSummary
 from ckpttool.streaming import stream
 from ckpttool.tensors import DTYPES, TensorInfo
 from mae.large import MAEViTLarge
@@ -24,7 +25,7 @@ from tests.builders import models
 State = Dict[str, Tensor]
 
 
-def run(state: State, full: bool = False) -> ForwardResult:
+def run(state: State, full: bool = False) -> ForwardSummary:
     return run_forward(models.TINY, models.in_memory(state), full=full)
 
 
@@ -36,8 +37,7 @@ def test_an_encoder_gives_features_of_the_expected_shape() -> None:
     result = run(models.encoder_of(tiny_state()))
     assert (result.status, result.reason, result.scope) == ("run", None, "encoder")
     assert (result.device, result.tokens, result.loss) == ("cpu", 5, None)
-    assert {name: out.shape for name, out in result.outputs.items()} == result.expected_shapes
-    assert result.expected_shapes == {"features": (2, 5, 16)}
+    assert {name: out.shape for name, out in result.outputs.items()} == {"features": (2, 5, 16)}
     assert result.outputs["features"].finite
 
 
@@ -45,8 +45,9 @@ def test_a_full_checkpoint_gives_predictions_and_the_models_own_loss() -> None:
     model = models.tiny_model()
     result = run(model.state_dict(), full=True)
     assert result.scope == "full"
-    assert {name: out.shape for name, out in result.outputs.items()} == result.expected_shapes
-    assert result.expected_shapes == {"features": (2, 5, 16), "pred": (2, 16, 192)}
+    shapes = {"features": (2, 5, 16), "pred": (2, 16, 192)}
+    assert {name: out.shape for name, out in result.outputs.items()} == shapes
+    assert expected_shapes(models.TINY) == shapes
     with torch.no_grad():
         images, noise = forward._images(models.TINY), forward._noise(models.TINY)
         loss, pred, _ = model(images, 0.75, noise)
@@ -72,6 +73,45 @@ def test_onednn_gives_the_same_numbers_but_for_rounding() -> None:
 
 def test_the_same_weights_give_the_same_result() -> None:
     assert run(tiny_state(), full=True) == run(tiny_state(), full=True)
+
+
+def test_the_noise_keeps_a_quarter_of_the_patches_and_says_which() -> None:
+    order = forward._noise(models.TINY)[0].argsort()
+    assert run(tiny_state()).kept == tuple(sorted(order[:4].tolist()))
+
+
+def test_float64_gives_the_same_numbers_but_for_rounding() -> None:
+    infos = models.in_memory(tiny_state())
+    exact = run_forward(models.TINY, infos, full=True, dtype="float64")
+    rough = run_forward(models.TINY, infos, full=True)
+    assert exact.loss == pytest.approx(rough.loss, rel=1e-5)
+    assert exact.loss != rough.loss
+    for name, output in exact.outputs.items():
+        assert output.projection == pytest.approx(rough.outputs[name].projection, abs=1e-4)
+
+
+def test_a_projection_is_the_inner_product_that_is_documented() -> None:
+    values = torch.arange(12, dtype=torch.float64).reshape(2, 2, 3).sin()
+    expected = [
+        sum(
+            float(image[n])
+            * math.sqrt(2 / 6)
+            * math.cos(
+                2 * math.pi * ((n * n * ((k + 1) * 618_033 % 1_000_003)) % 1_000_003) / 1_000_003
+            )
+            for n in range(6)
+        )
+        for image in values.flatten(1)
+        for k in range(8)
+    ]
+    assert forward.projection(values) == pytest.approx(expected, abs=1e-12)
+
+
+def test_numbers_without_order_are_projected_to_their_own_size() -> None:
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(2, 50, 1024, generator=generator, dtype=torch.float64)
+    projected = torch.tensor(forward.projection(values))
+    assert 0.5 < float(projected.pow(2).mean().sqrt()) < 2
 
 
 def test_the_images_are_two_different_ones_of_common_size() -> None:
@@ -148,7 +188,8 @@ def test_a_full_run_encodes_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def streamed(full: bool = False) -> MAEViTLarge:
     """A model on the meta device that reads its weights as it goes."""
     model = MAEViTLarge(models.TINY, device="meta")
-    assert stream(model, models.in_memory(tiny_state()), full=full, device="cpu") is None
+    infos = models.in_memory(tiny_state())
+    assert stream(model, infos, full=full, device="cpu", dtype=torch.float32) is None
     return model
 
 
@@ -243,9 +284,9 @@ def test_tensors_that_cannot_be_run_are_not_run_and_the_reason_is_said(
 
 def test_a_pass_that_was_not_run_claims_nothing() -> None:
     result = not_run("--no-forward")
-    assert result == ForwardResult("not-run", "--no-forward")
+    assert result == ForwardSummary("not-run", "--no-forward")
     assert not result.outputs
-    assert not result.expected_shapes
+    assert not result.kept
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "teapot", "meta", ""], ids=str)

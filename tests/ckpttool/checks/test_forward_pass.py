@@ -5,7 +5,8 @@ import pytest
 
 from ckpttool import rules
 from ckpttool.checks.forward_pass import check_forward
-from ckpttool.forward import ForwardResult, not_run
+from ckpttool.forward import not_run
+from ckpttool.results import ForwardSummary
 from tests.builders.examined import examined, sane_forward
 
 SANE = sane_forward()
@@ -13,7 +14,7 @@ FEATURES = SANE.outputs["features"]
 PRED = SANE.outputs["pred"]
 
 
-def codes(forward: ForwardResult) -> list[str]:
+def codes(forward: ForwardSummary) -> list[str]:
     looked_at = examined({"a": np.arange(4.0)}, forward=forward)
     return [found.rule.code for found in check_forward(looked_at)]
 
@@ -47,7 +48,7 @@ def test_a_pass_that_was_not_run_is_told_with_its_reason() -> None:
         pytest.param(SANE._replace(difference=1e-6), "MOD006", id="same but for rounding"),
     ],
 )
-def test_one_defect_is_one_finding(forward: ForwardResult, code: str) -> None:
+def test_one_defect_is_one_finding(forward: ForwardSummary, code: str) -> None:
     assert codes(forward) == [code]
 
 
