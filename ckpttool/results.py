@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ckpttool._version import __version__
 from ckpttool.findings import Finding, Verdict, verdict_of
 from ckpttool.rules import Severity
 
@@ -181,6 +182,8 @@ class FileReport(NamedTuple):
         published: the name of the published file that this one equals, byte for byte; ``None``
             if that was not asked for, or is not so.
         unchecked: what was not looked at, in words.
+        lock: the lock file that the weights were compared with; ``None`` without one.
+        lock_lines: tensor to its line in that file, counted from 1.
     """
 
     path: str
@@ -199,6 +202,8 @@ class FileReport(NamedTuple):
     published: str | None = None
     unchecked: tuple[str, ...] = ()
     waived: tuple[Waived, ...] = ()
+    lock: str | None = None
+    lock_lines: dict[str, int] = {}  # noqa: RUF012 (never changed)
 
     @property
     def stopped(self) -> bool:
@@ -260,11 +265,13 @@ class Report(NamedTuple):
         files: in the order in which they were named.
         findings: on the run as a whole: waivers that nothing needed, say.
         fail_on: the severity from which on a finding fails a run.
+        version: of the ckpttool that found all this; a stored result keeps it.
     """
 
     files: tuple[FileReport, ...]
     findings: tuple[Finding, ...] = ()
     fail_on: Severity = Severity.ERROR
+    version: str = __version__
 
     @property
     def verdict(self) -> Verdict:

@@ -94,6 +94,7 @@ FOR_REPORTS = {"ckpttool._version", "ckpttool.findings", "ckpttool.names", "ckpt
 FOR_REPORTS |= {
     "ckpttool.compared",
     "ckpttool.converted",
+    "ckpttool.errors",
     "ckpttool.results",
     "ckpttool.rules",
     "ckpttool.text",

@@ -11,6 +11,7 @@ from ckpttool.cli.diffing import diff, git_diff, textconv
 from ckpttool.cli.explaining import explain, rules
 from ckpttool.cli.inspecting import inspect
 from ckpttool.cli.program import EXIT_CODES, Program
+from ckpttool.cli.rendering import report
 from ckpttool.cli.sampling import sample
 from ckpttool.cli.verifying import verify
 
@@ -24,6 +25,7 @@ __all__ = ["main"]
         inspect,
         diff,
         convert,
+        report,
         sample,
         explain,
         rules,

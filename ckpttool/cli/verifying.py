@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,11 +10,11 @@ import click
 from ckpttool.cli.batch import batch_options, targets
 from ckpttool.cli.display import display_options
 from ckpttool.cli.judging import config_option, configuration_of, policy_of, policy_options, today
-from ckpttool.cli.output import emit, tell
+from ckpttool.cli.output import tell
 from ckpttool.cli.program import EXIT_CODES
 from ckpttool.cli.progress import progress_bar
+from ckpttool.cli.reporting import deliver, planned, report_options, waived_option
 from ckpttool.cli.summary import conclude, word_of
-from ckpttool.reports import REPORTERS, reporter
 from mae.config import CONFIGS, DEFAULT
 
 if TYPE_CHECKING:
@@ -50,14 +49,8 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Compare the file's MD5 sum with the one published for its name.",
 )
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(list(REPORTERS)),
-    default="text",
-    show_default=True,
-    help="How to report.",
-)
+@report_options
+@waived_option
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
@@ -71,6 +64,8 @@ def verify(
     paths: tuple[str, ...],
     files_from: str | None,
     format_name: str,
+    reports: tuple[str, ...],
+    show_waived: bool,
     config: str | None,
     select: tuple[str, ...],
     extend_select: tuple[str, ...],
@@ -89,20 +84,24 @@ def verify(
     the configuration is taken.
     """
     from ckpttool.policy import judge
+    from ckpttool.reports.view import TextView
     from ckpttool.verify import verify_file
 
     started = time.perf_counter()
     configured = configuration_of(config)
     policy = policy_of(configured.policy, select, extend_select, ignore, fail_on)
     chosen = _options(configured, **options)
+    found = targets(paths, files_from, configured.checkpoint)
+    read = (*(target.path for target in found), files_from, configured.path)
+    report_files = planned(reports, filter(None, read))
     files = []
-    for target in targets(paths, files_from, configured.checkpoint):
+    for target in found:
         with progress_bar(target.path) as bar:
             files.append(verify_file(target.path, chosen, bar))
     report = judge(files, policy, today())
     for file in report.files:
         tell(f"{file.path}: {word_of(file.verdict)}")
-    emit(partial(reporter(format_name), report))
+    deliver(report, format_name, report_files, TextView(show_waived=show_waived))
     conclude(report, time.perf_counter() - started)
     return report.exit_code
 

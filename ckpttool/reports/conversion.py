@@ -9,7 +9,8 @@ from rich.text import Text
 from ckpttool.converted import PLANNED, WRITTEN
 from ckpttool.findings import Verdict
 from ckpttool.names import summarise
-from ckpttool.reports.findings import counts, write_findings
+from ckpttool.reports.counts import counts
+from ckpttool.reports.findings import write_findings
 from ckpttool.reports.page import BAD, DOUBTFUL, GOOD, TOLD, Page, styled
 from ckpttool.reports.text import describe
 from ckpttool.text import count, printable, size

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Sequence
 
 from rich.text import Text
 
 from ckpttool.findings import Finding, Verdict
+from ckpttool.reports.counts import counts
 from ckpttool.reports.page import BAD, DOUBTFUL, GOOD, TOLD, styled
 from ckpttool.rules import Severity
-from ckpttool.text import count, printable
+from ckpttool.text import printable
 
 if TYPE_CHECKING:
     from ckpttool.reports.page import Page
-    from ckpttool.results import FileReport
+    from ckpttool.results import FileReport, Waived
 
 #: Sign and colour of each severity; the word stands beside them, so neither is needed.
 _LOOKS = {
@@ -32,7 +33,7 @@ _VERDICTS = {
 _LONG = 2000
 
 
-def write_findings(page: Page, findings: tuple[Finding, ...]) -> None:
+def write_findings(page: Page, findings: Sequence[Finding]) -> None:
     """Write findings, the worst first, each with where it is and what to do.
 
     Several of one rule stand under one head, and what to do about them is said once.
@@ -68,8 +69,18 @@ def _write_several(page: Page, group: list[Finding]) -> None:
     _write_fix(page, group[0])
 
 
+<<<<<<< HEAD
 def _write_head(page: Page, finding: Finding, rest: str) -> None:
     text = severity_text(page, finding.severity).append(" ")
+=======
+def _write_head(page: Page, finding: Finding, rest: str, before: str = "") -> None:
+    sign, style = _LOOKS[finding.severity]
+    word = finding.severity.value.ljust(len("warning"))
+    text = Text()
+    if before:
+        sign, style = TOLD, "dim"
+    text.append(f"{page.sign(sign)} {before}{word} ", style=style)
+>>>>>>> f95c3c4 (Report a verify in eight formats, to files too, and again from its result)
     text.append(f"{finding.rule.code} {finding.rule.name}", style="bold")
     text.append(rest)
     page.line(text, 2, 6)
@@ -90,7 +101,7 @@ def _write_fix(page: Page, finding: Finding) -> None:
 def write_verdict(page: Page, file: FileReport) -> None:
     """Write the last line on a file: the verdict, the counts, and what was not looked at."""
     text = verdict_text(page, file.verdict)
-    text.append(f" {printable(file.path)}: {counts(file.findings)}")
+    text.append(f" {printable(file.path)}: {counts(file.findings, len(file.waived))}")
     if file.unchecked:
         text.append(f". Not checked: {printable(', '.join(file.unchecked), _LONG)}")
     page.line(text, 0, 2)
@@ -102,10 +113,16 @@ def verdict_text(page: Page, verdict: Verdict) -> Text:
     return styled(f"{page.sign(sign)} {word}", style)
 
 
-def counts(findings: tuple[Finding, ...]) -> str:
-    """Return how many errors, warnings and notes there are, in words."""
-    numbers = [
-        (sum(1 for finding in findings if finding.severity is severity), severity.value)
-        for severity in Severity
-    ]
-    return ", ".join(count(number, word) for number, word in numbers)
+def write_waived(page: Page, waived: Sequence[Waived]) -> None:
+    """Write what does not count, and who says so."""
+    for one in waived:
+        _write_head(page, one.finding, f": {printable(one.finding.message, _LONG)}", "waived ")
+        told = {
+            "tensor": one.finding.tensor,
+            "reason": one.reason,
+            "owner": one.owner,
+            "expires": one.expires,
+        }
+        for label, value in told.items():
+            if value is not None:
+                page.row(label, Text(printable(value, _LONG)), 6, 16)

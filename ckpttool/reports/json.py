@@ -33,7 +33,7 @@ def write(report: Report, stream: TextIO) -> None:
     """Write the report on a run of ``verify``."""
     dump(
         {
-            **head("verify"),
+            **head("verify", report.version),
             "verdict": report.verdict.value,
             "exit_code": report.exit_code,
             "fail_on": report.fail_on.value,
@@ -68,17 +68,17 @@ def write_conversions(conversions: Conversions, stream: TextIO) -> None:
     )
 
 
-def head(command: str) -> dict[str, Any]:
+def head(command: str, version: str = __version__) -> dict[str, Any]:
     """Return the fields that every report begins with."""
     return {
         "schema_version": SCHEMA_VERSION,
         "tool": "ckpttool",
-        "version": __version__,
+        "version": version,
         "command": command,
     }
 
 
-def dump(content: dict[str, Any], stream: TextIO) -> None:
+def dump(content: Any, stream: TextIO) -> None:
     """Write a report as JSON."""
     text = json.dumps(_plain(content), indent=2, ensure_ascii=True, allow_nan=False)
     # neither pair occurs outside of strings, where the escape means the same characters
@@ -122,6 +122,8 @@ def file_fields(file: FileReport) -> dict[str, Any]:
         "unchecked": file.unchecked,
         "findings": [_finding(finding) for finding in file.findings],
         "waived": [_waived(waived) for waived in file.waived],
+        "lock": file.lock,
+        "lock_lines": file.lock_lines,
     }
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import TextIO
 
 from rich.text import Text
 
 from ckpttool.findings import Verdict
-from ckpttool.reports.findings import verdict_text, write_findings, write_verdict
-from ckpttool.reports.page import Page
+from ckpttool.reports.counts import counts
+from ckpttool.reports.findings import verdict_text, write_findings, write_verdict, write_waived
+from ckpttool.reports.page import Page, styled
+from ckpttool.reports.view import TextView
 from ckpttool.results import (
     Coverage,
     FileReport,
@@ -21,20 +24,36 @@ from ckpttool.results import (
 from ckpttool.text import count, printable, size
 
 
-def write(report: Report, stream: TextIO) -> None:
+def write(report: Report, stream: TextIO, view: TextView = TextView()) -> None:  # noqa: B008 (a constant)
     """Write the report on a run of ``verify``."""
-    page = Page(stream)
+    page = Page(stream, {"NO_COLOR": "1"} if view.plain else os.environ)
     for number, file in enumerate(report.files):
         if number:
             page.blank()
-        _write_file(page, file)
-    if len(report.files) > 1:
+        _write_file(page, file, view)
+    if report.findings:
+        page.blank()
+        page.line(styled("run", "bold"))
+        write_findings(page, report.findings)
+    if len(report.files) > 1 or report.findings:
         page.blank()
         page.line(verdict_text(page, report.verdict) + Text(f" {_totals(report)}"), 0, 2)
 
 
-def _write_file(page: Page, file: FileReport) -> None:
+def _write_file(page: Page, file: FileReport, view: TextView) -> None:
     page.line(Text(printable(file.path), style="bold"), 0, 2)
+    _write_facts(page, file)
+    if file.findings:
+        page.blank()
+        write_findings(page, file.findings)
+    if file.waived and view.show_waived:
+        page.blank()
+        write_waived(page, file.waived)
+    page.blank()
+    write_verdict(page, file)
+
+
+def _write_facts(page: Page, file: FileReport) -> None:
     if file.format is not None:
         page.row("file", Text(describe(file)))
     if file.coverage is not None:
@@ -54,11 +73,6 @@ def _write_file(page: Page, file: FileReport) -> None:
             page.row("fingerprint", Text("none: not every tensor was read"))
         else:
             page.whole("fingerprint", Text(file.fingerprint))
-    if file.findings:
-        page.blank()
-        write_findings(page, file.findings)
-    page.blank()
-    write_verdict(page, file)
 
 
 def describe(file: FileReport) -> str:
@@ -143,4 +157,5 @@ def _totals(report: Report) -> str:
         (verdicts.count(Verdict.CANNOT_TELL), "cannot tell"),
     ]
     told = ", ".join(f"{number} {word}" for number, word in numbers if number)
-    return f"{count(len(verdicts), 'file')}: {told}"
+    text = f"{count(len(verdicts), 'file')}: {told}"
+    return f"{text}; the run itself: {counts(report.findings)}" if report.findings else text

@@ -58,6 +58,8 @@ def test_a_file_has_the_promised_fields() -> None:
         "unchecked",
         "findings",
         "waived",
+        "lock",
+        "lock_lines",
     ]
     assert list(file["coverage"]) == ["schema", "groups", "unexpected"]
     assert file["coverage"]["unexpected"] == ["head.weight"]

@@ -1,0 +1,70 @@
+"""``ckpttool report``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ckpttool import rules
+from ckpttool.cli.display import display_options
+from ckpttool.cli.reporting import ReportFile, planned, show, store, waived_option
+from ckpttool.errors import UnreadableError, UsageError
+from ckpttool.reports import REPORTERS
+
+_EXIT_CODES = (
+    "Exit codes: 0 rendered (or, with --exit-code, that of the result), 2 usage or I/O, 3 internal "
+    "error, 130 interrupted."
+)
+
+
+@click.command(epilog=_EXIT_CODES)
+@click.argument("result", type=click.Path(), metavar="RESULT.json")
+@click.option(
+    "--to",
+    "format_name",
+    required=True,
+    type=click.Choice(list(REPORTERS)),
+    help="The format to render.",
+)
+@click.option(
+    "-o", "--output", metavar="FILE", help="The file to write. By default, standard output."
+)
+@click.option(
+    "--exit-code", is_flag=True, help="Exit as the run did whose result it is, rather than with 0."
+)
+@waived_option
+@display_options
+def report(
+    result: str, format_name: str, output: str | None, exit_code: bool, show_waived: bool
+) -> int:
+    """Render the JSON result of a verify again, in any format, without reading weights.
+
+    RESULT.json is what verify --report json=FILE wrote; - is standard input. What comes out is,
+    byte for byte, what verify --report would have written in that format.
+    """
+    from ckpttool.reports.reading import read_report
+    from ckpttool.reports.view import TextView
+
+    files: tuple[ReportFile, ...] = ()
+    if output is not None:
+        files = planned([f"{format_name}={output}"], [result])
+    stored = read_report(_text_of(result), result)
+    view = TextView(show_waived=show_waived)
+    if files:
+        store(stored, files, view)
+    else:
+        show(stored, format_name, view, asked=True)
+    return stored.exit_code if exit_code else 0
+
+
+def _text_of(path: str) -> str:
+    try:
+        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError("not a JSON document: it is not UTF-8", path=path) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UnreadableError(f"cannot be read: {reason}", rules.UNREADABLE, path=path) from error

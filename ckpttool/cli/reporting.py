@@ -1,0 +1,219 @@
+"""Where the reports of a run go: planned before anything is read, written when all is known."""
+
+from __future__ import annotations
+
+import io
+import os
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable, Iterable, NamedTuple, TypeVar
+
+import click
+
+from ckpttool.cli.output import emit
+from ckpttool.errors import UsageError
+from ckpttool.reports import FOR_PEOPLE, REPORTERS, reporter
+
+if TYPE_CHECKING:
+    from ckpttool.reports.view import TextView
+    from ckpttool.results import Report
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def report_options(command: _Command) -> _Command:
+    """Add ``--format`` (as ``format_name``) and ``--report`` (as ``reports``)."""
+    for option in (
+        click.option(
+            "--report",
+            "reports",
+            multiple=True,
+            metavar="FORMAT=PATH",
+            help="Write a report to a file, too: sarif=ckpttool.sarif, say (repeatable).",
+        ),
+        click.option(
+            "--format",
+            "format_name",
+            type=click.Choice(list(REPORTERS)),
+            default="text",
+            show_default=True,
+            help="How to report on standard output.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def waived_option(command: _Command) -> _Command:
+    """Add ``--show-waived``."""
+    option = click.option(
+        "--show-waived",
+        is_flag=True,
+        help="List waived findings in the text, with reason, owner and last day.",
+    )
+    return option(command)
+
+
+class ReportFile(NamedTuple):
+    """A report to write."""
+
+    format: str
+    path: str
+
+
+def planned(reports: Iterable[str], inputs: Iterable[str] = ()) -> tuple[ReportFile, ...]:
+    """Return the files that ``--report`` asks for, if they can be written.
+
+    Args:
+        reports: texts of the form ``FORMAT=PATH``.
+        inputs: files that are read, and so must not be written: checkpoints, lock, result.
+
+    Raises:
+        UsageError: an unknown format, a path that is used twice or read, a folder that is not
+            there.
+        OutputError: a file cannot be written there.
+    """
+    files = tuple(map(_parsed, reports))
+    _check_apart(files, inputs)
+    for file in files:
+        _check_folder(file)
+        _check_no_checkpoint(file.path)
+    if files:
+        _write([(file.path, b"") for file in files], keep=False)
+    return files
+
+
+def show(
+    report: Report, format_name: str, view: TextView | None = None, asked: bool = False
+) -> None:
+    """Write a report to standard output; ``asked`` if the command is there for that alone."""
+    emit(partial(reporter(format_name, view), report), asked)
+
+
+def store(report: Report, files: Iterable[ReportFile], view: TextView | None = None) -> None:
+    """Write the reports to their files, all of them or none.
+
+    Raises:
+        OutputError: one cannot be written; what stood there before is untouched.
+    """
+    contents = [(file.path, _rendered(report, file.format, view)) for file in files]
+    if contents:
+        _write(contents, keep=True)
+
+
+def deliver(
+    report: Report, format_name: str, files: Iterable[ReportFile], view: TextView | None = None
+) -> None:
+    """Write the report of a run to standard output, and then to all files.
+
+    Who looks at a terminal sees the paths that they typed; what is kept, or read by a machine,
+    is the same whatever folder the checkpoints lie in.
+    """
+    from ckpttool.reports.portable import portable
+
+    kept = portable(report, _working_folder())
+    show(report if format_name in FOR_PEOPLE else kept, format_name, view)
+    store(kept, files, view)
+
+
+# --- before ------------------------------------------------------------------------------
+
+
+def _parsed(text: str) -> ReportFile:
+    name, equals, path = text.partition("=")
+    if not equals:
+        raise UsageError("--report is not of the form FORMAT=PATH", found=text)
+    if name not in REPORTERS:
+        raise UsageError("no such report format", expected=", ".join(REPORTERS), found=name)
+    if path in ("", "-"):
+        raise UsageError(
+            "a report needs a file",
+            found=text,
+            fix=f"Name one, or use --format {name} for standard output.",
+        )
+    return ReportFile(name, path)
+
+
+def _check_apart(files: Iterable[ReportFile], inputs: Iterable[str]) -> None:
+    """Refuse to write a file twice, or over what is read."""
+    taken = {_place(path): "it is read by this run" for path in inputs}
+    for file in files:
+        place = _place(file.path)
+        if place in taken:
+            raise UsageError(
+                f"a report cannot be written there: {taken[place]}",
+                path=file.path,
+                fix="Name another file.",
+            )
+        taken[place] = "another report goes there"
+
+
+def _place(path: str) -> object:
+    """Return what is equal for two names of one file, links of both kinds included."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 (any text may be a path here)
+    except (OSError, ValueError):
+        return os.path.realpath(path) if "\0" not in path else path
+    return (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
+
+
+def _check_folder(file: ReportFile) -> None:
+    folder = os.path.dirname(file.path) or os.curdir  # noqa: PTH120 (keeps the caller's spelling)
+    if not os.path.isdir(folder):  # noqa: PTH112
+        raise UsageError(
+            f"the {file.format} report cannot be written: its folder does not exist",
+            path=file.path,
+            expected=folder,
+            fix="Make the folder first, or name another file.",
+        )
+
+
+def _check_no_checkpoint(path: str) -> None:
+    """Refuse to replace weights by a report: a slip of the hand, and nobody has them twice."""
+    from ckpttool.formats import FORMATS, HEAD, sharded
+
+    head = b""
+    with suppress(OSError, ValueError):  # trying to write will say what is wrong
+        if os.path.isfile(path):  # noqa: PTH113
+            with open(path, "rb") as file:
+                head = file.read(HEAD)
+    # an index is a JSON object, and so are reports
+    if any(one.matches(head) for one in FORMATS if one is not sharded):
+        raise UsageError(
+            "a report cannot be written there: it would replace a checkpoint",
+            path=path,
+            fix="Name another file, or remove this one first.",
+        )
+
+
+# --- after -------------------------------------------------------------------------------
+
+
+def _rendered(report: Report, name: str, view: TextView | None) -> bytes:
+    if name == "text":
+        from ckpttool.reports.view import TextView
+
+        view = (view or TextView())._replace(plain=True)
+    stream = io.StringIO()
+    reporter(name, view)(report, stream)
+    return stream.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _write(contents: list[tuple[str, bytes]], keep: bool) -> None:
+    """Write files under temporary names; give them their own, or (to try) take them away."""
+    from ckpttool.writing.copying import write_parts
+    from ckpttool.writing.destination import Destination
+
+    with Destination(force=True, sync=False) as place:
+        place.check({path: len(content) for path, content in contents})
+        for path, content in contents:
+            write_parts(place.create(path, len(content)).fd, [(0, content)])
+        if keep:
+            place.publish()
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109 (text)
+    except OSError:  # somebody removed it: then nothing lies below it
+        return os.path.join(os.sep, "\0")  # noqa: PTH118

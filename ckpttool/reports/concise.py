@@ -1,0 +1,32 @@
+"""One line a finding, for grep and for editors: ``path: tensor: CODE severity message``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TextIO
+
+from ckpttool.text import printable
+
+if TYPE_CHECKING:
+    from ckpttool.findings import Finding
+    from ckpttool.results import Report
+
+#: What stands in the place of a path where the run as a whole is meant.
+RUN = "(run)"
+
+_LONG = 2000
+
+
+def write(report: Report, stream: TextIO) -> None:
+    """Write the findings that count, and nothing else: no finding, no line."""
+    for file in report.files:
+        for finding in file.findings:
+            stream.write(line_of(finding, file.path) + "\n")
+    for finding in report.findings:
+        stream.write(line_of(finding, RUN) + "\n")
+
+
+def line_of(finding: Finding, path: str | None = None) -> str:
+    """Return the line of a finding, with the file if it is not clear from where the line stands."""
+    place = [printable(text, _LONG) for text in (path, finding.tensor) if text is not None]
+    said = f"{finding.rule.code} {finding.severity.value} {printable(finding.message, _LONG)}"
+    return ": ".join([*place, said])

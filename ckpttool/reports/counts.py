@@ -1,0 +1,28 @@
+"""Findings counted, in the same words in every report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Sequence
+
+from ckpttool.rules import Severity
+from ckpttool.text import count
+
+if TYPE_CHECKING:
+    from ckpttool.findings import Finding
+    from ckpttool.results import Report
+
+
+def counts(findings: Sequence[Finding], waived: int = 0) -> str:
+    """Return how many errors, warnings and notes there are, and how many are waived, in words."""
+    numbers = [
+        (sum(1 for finding in findings if finding.severity is severity), severity.value)
+        for severity in Severity
+    ]
+    told = [count(number, word) for number, word in numbers]
+    return ", ".join([*told, f"{waived:,} waived"] if waived else told)
+
+
+def counts_of(report: Report) -> str:
+    """Return the same for all files of a run, and for the run itself."""
+    findings = [*report.findings, *(found for file in report.files for found in file.findings)]
+    return counts(findings, sum(len(file.waived) for file in report.files))

@@ -1,0 +1,163 @@
+"""A JSON object whose fields are asked for by name and kind: an error says which one is wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Callable, Dict, NoReturn, Tuple, Type, TypeVar, Union
+
+from ckpttool.errors import UsageError
+
+_Kept = TypeVar("_Kept")
+_Kinds = Union[Type[Any], Tuple[Type[Any], ...]]
+
+#: Numbers that JSON has no form for, as reports write them.
+_NUMBERS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+_WORDS = {str: "text", int: "a whole number", bool: "true or false", dict: "an object"}
+
+
+class Fields:
+    """An object in a document.
+
+    Args:
+        content: what should be an object.
+        where: its place, ``files[0].coverage`` say; empty for the document.
+        path: the file, for errors.
+
+    Raises:
+        UsageError: from every method, when a field is missing or of another kind.
+    """
+
+    def __init__(self, content: object, where: str, path: str) -> None:
+        self._where = where
+        self._path = path
+        if not isinstance(content, dict):
+            self._wrong(where or "the document", "an object", content)
+        self._content: Dict[str, Any] = content
+
+    def names(self) -> list[str]:
+        """Return the names of all fields."""
+        return list(self._content)
+
+    def text(self, name: str) -> str:
+        """Return a text."""
+        return str(self._get(name, str, "text"))
+
+    def whole(self, name: str) -> int:
+        """Return a whole number."""
+        return int(self._get(name, int, "a whole number"))
+
+    def truth(self, name: str) -> bool:
+        """Return true or false."""
+        return bool(self._get(name, bool, "true or false"))
+
+    def number(self, name: str) -> float:
+        """Return a number, be it one that JSON writes as a text."""
+        value = self._get(name, (int, float, str), "a number")
+        if isinstance(value, str):
+            return self._one_of(name, _NUMBERS)
+        number: float = value
+        return number
+
+    def choice(self, name: str, choices: Dict[str, _Kept]) -> _Kept:
+        """Return what one of several words stands for."""
+        self.text(name)
+        return self._one_of(name, choices)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return a list of texts."""
+        return tuple(self._items(name, str, "a list of texts"))
+
+    def wholes(self, name: str) -> tuple[int, ...]:
+        """Return a list of whole numbers."""
+        return tuple(self._items(name, int, "a list of whole numbers"))
+
+    def inner(self, name: str) -> Fields:
+        """Return an object."""
+        return Fields(self._get(name, dict, "an object"), self._at(name), self._path)
+
+    def inners(self, name: str) -> list[Fields]:
+        """Return a list of objects."""
+        items = self._items(name, dict, "a list of objects")
+        return [
+            Fields(item, f"{self._at(name)}[{at}]", self._path) for at, item in enumerate(items)
+        ]
+
+    def maybe(self, name: str, read: Callable[[str], _Kept]) -> _Kept | None:
+        """Return what ``read`` does, or nothing where the field is ``null``."""
+        return None if self._get(name, object, "anything") is None else read(name)
+
+    def wrong(self, name: str, expected: str) -> NoReturn:
+        """Raise the error for a field that has another content than it should."""
+        self._wrong(self._at(name), expected, self._content[name])
+
+    # ---------------------------------------------------------------------------------------
+
+    def _get(self, name: str, kinds: _Kinds, expected: str) -> Any:
+        if name not in self._content:
+            self._wrong(self._at(name), expected, "nothing")
+        value = self._content[name]
+        if not isinstance(value, kinds) or (
+            isinstance(value, bool) and kinds not in (bool, object)
+        ):
+            self._wrong(self._at(name), expected, value)
+        return value
+
+    def _items(self, name: str, kind: Type[Any], expected: str) -> list[Any]:
+        items: list[Any] = self._get(name, list, expected)
+        for at, item in enumerate(items):
+            if not isinstance(item, kind) or isinstance(item, bool):
+                self._wrong(f"{self._at(name)}[{at}]", _WORDS[kind], item)
+        return items
+
+    def _one_of(self, name: str, choices: Dict[str, _Kept]) -> _Kept:
+        if self._content[name] not in choices:
+            self._wrong(self._at(name), " or ".join(choices), self._content[name])
+        return choices[self._content[name]]
+
+    def _at(self, name: str) -> str:
+        return f"{self._where}.{name}" if self._where else name
+
+    def _wrong(self, place: str, expected: str, found: object) -> NoReturn:
+        raise UsageError(
+            f"not a result of ckpttool verify: {place}",
+            path=self._path,
+            expected=expected,
+            found=_shown(found),
+        )
+
+
+def parse(text: str, path: str) -> Fields:
+    """Return a document's object.
+
+    Raises:
+        UsageError: it is no JSON, says a thing twice, or is no object.
+    """
+    try:
+        content = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise UsageError(
+            f"not a JSON document: {reason}",
+            path=path,
+            fix="Name a file that ckpttool verify --report json=FILE has written.",
+        ) from error
+    return Fields(content, "", path)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> Dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {twice!r} stands twice in one object")
+    return content
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _shown(found: object) -> str:
+    if isinstance(found, (dict, list)):
+        return "an object" if isinstance(found, dict) else "a list"
+    return json.dumps(found) if found is None or isinstance(found, bool) else str(found)

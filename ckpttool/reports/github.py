@@ -1,0 +1,71 @@
+"""Annotations of GitHub Actions: workflow commands on standard output.
+
+GitHub takes ten errors, ten warnings and ten notices of a step and drops the others without a
+word, so the worst come first and a line that is no command says how many were left out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterator, TextIO
+
+from ckpttool.reports.counts import counts_of
+from ckpttool.reports.located import Located, located
+from ckpttool.rules import Severity
+from ckpttool.text import count, printable
+
+if TYPE_CHECKING:
+    from ckpttool.results import Report
+
+#: What GitHub shows of each severity in one step.
+LIMIT = 10
+
+_COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
+_LONG = 2000
+_DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}
+_PROPERTY = {**_DATA, ":": "%3A", ",": "%2C"}
+
+
+def write(report: Report, stream: TextIO) -> None:
+    """Write annotations for what counts, and the verdict as the last line."""
+    found = [one for one in located(report) if one.waived is None]
+    for severity, command in _COMMANDS.items():
+        alike = [one for one in found if one.finding.severity is severity]
+        for one in alike[:LIMIT]:
+            stream.write(_command(command, one) + "\n")
+        if len(alike) > LIMIT:
+            more = count(len(alike) - LIMIT, f"more {severity.value}")
+            stream.write(f"+{more}, beyond the {LIMIT} annotations that GitHub shows of a step\n")
+    stream.write(f"ckpttool: {report.verdict.value}, {counts_of(report)}\n")
+
+
+def _command(command: str, one: Located) -> str:
+    properties = ",".join(f"{name}={_escaped(text, _PROPERTY)}" for name, text in _properties(one))
+    return f"::{command} {properties}::{_escaped(_message(one), _DATA)}"
+
+
+def _properties(one: Located) -> Iterator[tuple[str, str]]:
+    if one.path is not None:
+        yield "file", printable(one.path, _LONG)
+    if one.file is not None and one.file.lock is not None:
+        yield "line", str(one.line)
+    yield "title", f"{one.finding.rule.code} {one.finding.rule.name}"
+
+
+def _message(one: Located) -> str:
+    """Return what the annotation says, in lines: what, which tensors, what to do."""
+    finding = one.finding
+    lines = [finding.message]
+    if one.file is not None and one.file.lock is not None:
+        lines.append(f"file: {one.file.path}")
+    told = {
+        "tensor": finding.tensor,
+        "expected": finding.expected,
+        "found": finding.found,
+        "fix": finding.fix,
+    }
+    lines += [f"{label}: {text}" for label, text in told.items() if text is not None]
+    return "\n".join(printable(line, _LONG) for line in lines)
+
+
+def _escaped(text: str, table: dict[str, str]) -> str:
+    return "".join(table.get(character, character) for character in text)

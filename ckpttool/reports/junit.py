@@ -1,0 +1,211 @@
+"""JUnit XML, as CI systems show test results: a suite a file, a case a family of rules.
+
+The cases of a file are the same in every run, so that a CI system can say which one has failed
+since when. A case fails by findings that weigh as much as the policy says; what was not looked
+at is a skipped case, never a passed one.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Iterator, List, NamedTuple, Sequence, TextIO
+
+from ckpttool.findings import Verdict
+from ckpttool.reports.concise import RUN, line_of
+from ckpttool.rules import FAMILIES
+from ckpttool.text import printable
+
+if TYPE_CHECKING:
+    from ckpttool.findings import Finding
+    from ckpttool.results import FileReport, Report, Waived
+    from ckpttool.rules import Severity
+
+#: Families of rules that are a case of every file; others are where something was found.
+ALWAYS = ("FIL", "SEC", "INT", "STR", "NUM", "MOD")
+
+_LONG = 2000
+
+
+class _Case(NamedTuple):
+    """A test case; ``outcome`` is the element that says why it did not pass."""
+
+    name: str
+    outcome: str | None = None
+    message: str = ""
+    type: str = ""
+    lines: tuple[str, ...] = ()
+
+
+class _Suite(NamedTuple):
+    name: str
+    cases: List[_Case]
+    properties: dict[str, object] = {}  # noqa: RUF012 (never changed)
+
+    def number(self, outcome: str) -> int:
+        """Return how many cases ended so."""
+        return sum(1 for case in self.cases if case.outcome == outcome)
+
+
+def write(report: Report, stream: TextIO) -> None:
+    """Write the suites of all files, and one of the run where there is something to say of it."""
+    suites = [_suite(file, report.fail_on) for file in report.files]
+    if report.findings:
+        suites.append(_Suite(RUN, list(_run_cases(report))))
+    numbers = {
+        "tests": sum(len(suite.cases) for suite in suites),
+        "failures": sum(suite.number("failure") for suite in suites),
+        "errors": sum(suite.number("error") for suite in suites),
+    }
+    stream.write('<?xml version="1.0" encoding="UTF-8"?>\n')
+    stream.write(f"<testsuites{_attributes(name='ckpttool verify', **numbers)}>\n")
+    for suite in suites:
+        stream.writelines(f"  {line}\n" for line in _suite_lines(suite))
+    stream.write("</testsuites>\n")
+
+
+# --- what the cases are ------------------------------------------------------------------
+
+
+def _suite(file: FileReport, fail_on: Severity) -> _Suite:
+    cases = [_family_case(file, family, fail_on) for family in _families(file)]
+    # that everything else was not checked is said by the cases of the families
+    skipped = file.unchecked if file.coverage is not None else ()
+    if file.values is not None and not file.values.checksums:
+        skipped = (*skipped, "stored checksums (there are none)")
+    cases += [_Case(f"not checked: {text}", "skipped", text) for text in skipped]
+    return _Suite(file.path, cases, _properties(file))
+
+
+def _families(file: FileReport) -> list[str]:
+    """Return the letters of the families that are cases of a file, in the order of the table."""
+    found = {one.rule.letters for one in (*file.findings, *(one.finding for one in file.waived))}
+    found |= {*ALWAYS, *(["DIF"] if file.lock is not None else [])}
+    return _in_order(found)
+
+
+def _in_order(letters: set[str]) -> list[str]:
+    known = [family for family in FAMILIES if family in letters]
+    return [*known, *sorted(letters.difference(known))]  # the rest: of a newer version
+
+
+def _name(family: str) -> str:
+    return f"{family} {FAMILIES[family].title}" if family in FAMILIES else family
+
+
+def _family_case(file: FileReport, family: str, fail_on: Severity) -> _Case:
+    findings = [found for found in file.findings if found.rule.letters == family]
+    waived = [one for one in file.waived if one.finding.rule.letters == family]
+    case = _judged(family, findings, fail_on)
+    case = case._replace(lines=(*case.lines, *map(_waived_line, waived)))
+    if case.outcome is not None:
+        cannot_tell = file.verdict is Verdict.CANNOT_TELL
+        return case._replace(outcome="error") if cannot_tell else case
+    reason = _not_looked_at(file, family)
+    return case if reason is None else case._replace(outcome="skipped", message=reason)
+
+
+def _judged(family: str, findings: Sequence[Finding], fail_on: Severity) -> _Case:
+    """Return the case of a family: failed if a finding weighs enough, passed if none does."""
+    case = _Case(_name(family), lines=tuple(map(_line, findings)))
+    heavy = [found for found in findings if found.severity.weight >= fail_on.weight]
+    if not heavy:
+        return case
+    codes = ", ".join(dict.fromkeys(found.rule.code for found in heavy))
+    return case._replace(outcome="failure", message=_headline(heavy), type=codes)
+
+
+def _headline(findings: Sequence[Finding]) -> str:
+    first = f"{findings[0].rule.code} {findings[0].rule.name}: {findings[0].message}"
+    return first if len(findings) == 1 else f"{first} (and {len(findings) - 1:,} more)"
+
+
+def _not_looked_at(file: FileReport, family: str) -> str | None:
+    """Return why nothing can be said about a family, or nothing where something can."""
+    if file.coverage is None:
+        return "the file could not be read so far"
+    if family == "NUM" and (file.values is None or file.values.skipped):
+        return "not every tensor was read"
+    return None
+
+
+def _run_cases(report: Report) -> Iterator[_Case]:
+    for family in _in_order({found.rule.letters for found in report.findings}):
+        findings = [found for found in report.findings if found.rule.letters == family]
+        yield _judged(family, findings, report.fail_on)
+
+
+def _waived_line(waived: Waived) -> str:
+    return f"{_line(waived.finding)} (waived: {printable(waived.reason, _LONG)})"
+
+
+def _line(finding: Finding) -> str:
+    line = line_of(finding)
+    return line if finding.fix is None else f"{line}. {printable(finding.fix, _LONG)}"
+
+
+def _properties(file: FileReport) -> dict[str, object]:
+    told = {
+        "verdict": file.verdict.value,
+        "format": file.format,
+        "size": file.size,
+        "layout": file.layout,
+        "tensors": file.tensors,
+        "parameters": file.parameters,
+        "fingerprint": file.fingerprint,
+        "lock": file.lock,
+        "waived": len(file.waived) or None,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+# --- how they are written ----------------------------------------------------------------
+
+
+def _suite_lines(suite: _Suite) -> Iterator[str]:
+    numbers = {
+        "tests": len(suite.cases),
+        "failures": suite.number("failure"),
+        "errors": suite.number("error"),
+        "skipped": suite.number("skipped"),
+    }
+    yield f"<testsuite{_attributes(name=suite.name, **numbers)}>"
+    if suite.properties:
+        yield "  <properties>"
+        for name, value in suite.properties.items():
+            yield f"    <property{_attributes(name=name, value=value)}/>"
+        yield "  </properties>"
+    # a class in a package is what viewers make of it, at the last dot: no dots of the name
+    classname = f"ckpttool.{suite.name.replace('.', '_')}"
+    for case in suite.cases:
+        for line in _case_lines(classname, case):
+            yield f"  {line}"
+    yield "</testsuite>"
+
+
+def _case_lines(classname: str, case: _Case) -> Iterator[str]:
+    head = f"<testcase{_attributes(classname=classname, name=case.name)}"
+    text = "\n".join(map(_escaped, case.lines))
+    if case.outcome is None and not text:
+        yield f"{head}/>"
+        return
+    yield f"{head}>"
+    if case.outcome in ("failure", "error"):
+        attributes = _attributes(message=case.message, type=case.type)
+        yield f"  <{case.outcome}{attributes}>{text}</{case.outcome}>"
+    elif case.outcome is not None:
+        yield f"  <{case.outcome}{_attributes(message=case.message)}/>"
+    if text and case.outcome not in ("failure", "error"):
+        yield f"  <system-out>{text}</system-out>"
+    yield "</testcase>"
+
+
+def _attributes(**values: object) -> str:
+    return "".join(f' {name}="{_escaped(str(value))}"' for name, value in values.items())
+
+
+def _escaped(text: str) -> str:
+    """Return text that XML may hold: it has no form at all for most control characters.
+
+    ASCII, so that the declared encoding is right whatever that of standard output is.
+    """
+    return escape(printable(text, _LONG)).encode("ascii", "xmlcharrefreplace").decode("ascii")

@@ -1,0 +1,88 @@
+"""Findings as tools that track them want them: each with its place and a lasting identity."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING, Iterator, NamedTuple
+
+if TYPE_CHECKING:
+    from ckpttool.findings import Finding
+    from ckpttool.results import FileReport, Report, Waived
+
+_NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
+_LENGTH = 32  # hexadecimal digits of an identity: 128 bits
+
+
+class Located(NamedTuple):
+    """A finding of a run.
+
+    Attributes:
+        finding: what was found.
+        file: of which file; ``None`` on the run as a whole.
+        waived: why it does not count, if it does not.
+        identity: 32 hexadecimal digits. It does not change with the order of findings, with
+            other findings, or with the numbers in a message; it does with the file's name, the
+            rule and the tensors.
+    """
+
+    finding: Finding
+    file: FileReport | None
+    waived: Waived | None
+    identity: str
+
+    @property
+    def path(self) -> str | None:
+        """The file to show it in: the lock file where there is one, for it can be read."""
+        return None if self.file is None else self.file.lock or self.file.path
+
+    def line_of(self, tensor: str) -> int | None:
+        """Return the line of a tensor in the lock file, if it has one there."""
+        return None if self.file is None else self.file.lock_lines.get(tensor)
+
+    @property
+    def line(self) -> int:
+        """The line to show it at: of the first tensor that has one, else the first line."""
+        lines = (self.line_of(tensor) for tensor in self.finding.tensors)
+        return next((line for line in lines if line is not None), 1)
+
+
+def located(report: Report) -> list[Located]:
+    """Return all findings of a run in the order of the report, those of the run itself last."""
+    found = list(_all(report))
+    alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for number, one in enumerate(found):
+        alike[_key(one)].append(number)
+    for key, numbers in alike.items():
+        # several of one key are told apart by what they say, whatever order they came in
+        for count, number in enumerate(sorted(numbers, key=lambda at: _said(found[at].finding))):
+            found[number] = found[number]._replace(identity=_digest((*key, str(count))))
+    return found
+
+
+def _all(report: Report) -> Iterator[Located]:
+    for file in report.files:
+        for finding in file.findings:
+            yield Located(finding, file, None, "")
+        for waived in file.waived:
+            yield Located(waived.finding, file, waived, "")
+    for finding in report.findings:
+        yield Located(finding, None, None, "")
+
+
+def _key(one: Located) -> tuple[str, ...]:
+    path = "" if one.file is None else one.file.path
+    # numbers come and go with a file's content; what else a message says is the thing itself
+    about = sorted(one.finding.tensors) or [_NUMBER.sub("0", one.finding.message)]
+    return (path, one.finding.rule.code, *about)
+
+
+def _said(finding: Finding) -> tuple[str, ...]:
+    return (finding.message, finding.expected or "", finding.found or "", finding.severity.value)
+
+
+def _digest(key: tuple[str, ...]) -> str:
+    parts = [part.encode("utf-8", "surrogatepass") for part in key]
+    framed = b"".join(b"%d:%s" % (len(part), part) for part in parts)
+    return hashlib.sha256(framed).hexdigest()[:_LENGTH]

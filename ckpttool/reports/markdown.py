@@ -1,0 +1,173 @@
+"""A summary for a CI job, in GitHub's Markdown: verdict, table, findings by file.
+
+Text from files cannot break out of its place: what has a meaning in Markdown or HTML is written
+as a character reference, and what GitHub would make a link, a mention or a picture of stands in
+``<code>``, where it does not look for such. Only ASCII is written.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Iterator, NamedTuple, TextIO
+
+from ckpttool.findings import Verdict
+from ckpttool.reports.counts import counts, counts_of
+from ckpttool.rules import Severity
+from ckpttool.text import count, printable, size
+
+if TYPE_CHECKING:
+    from ckpttool.findings import Finding
+    from ckpttool.results import FileReport, Report, Waived
+
+#: GitHub drops the whole summary of a step when it is larger than 1 MiB; some room is left for
+#: what else the step writes.
+MOST_BYTES = 1_000_000
+#: Of which for the files, what remains being for findings.
+_FOR_FILES = MOST_BYTES // 2
+#: Weight of what is waived: less than any finding.
+_WAIVED = -10
+
+_VERDICTS = {
+    Verdict.PASS: "&#x2705; PASS",
+    Verdict.FAIL: "&#x274c; FAIL",
+    Verdict.CANNOT_TELL: "&#x26a0; CANNOT TELL",
+}
+_LONG = 2000
+# All but letters, digits and what means nothing in Markdown in the middle of a line.
+_RISKY = re.compile(r"[^A-Za-z0-9 .,;:()/%?'\-]|:(?! )|(?<=www)\.", re.IGNORECASE)
+# @name, #1, :smile:, addresses: GitHub looks for these after Markdown has been read.
+_LIVELY = re.compile(r"[@#]|:(?! )|www\.|//", re.IGNORECASE)
+
+
+class _Block(NamedTuple):
+    """A piece of text about a file (by its number; one beyond the last is the run)."""
+
+    file: int
+    weight: int
+    text: str
+
+
+def write(report: Report, stream: TextIO) -> None:
+    """Write the summary, without what weighs least where there is too much."""
+    files = _fitting(
+        [_section(number, file) for number, file in enumerate(report.files)], _FOR_FILES
+    )
+    listed = {block.file for block in files} | {len(report.files)}
+    every = list(_blocks(report))
+    room = MOST_BYTES - 1000 - sum(len(block.text) for block in files)
+    kept = _fitting([block for block in every if block.file in listed], room)
+    stream.write(_head(report, sorted(listed)))
+    if report.findings:
+        files.append(_Block(len(report.files), 0, "\n### The run as a whole\n\n"))
+    for block in files:
+        section = block.text.partition("\n")[2]
+        stream.write(section + "".join(one.text for one in kept if one.file == block.file))
+    stream.write(_left_out(len(report.files) + 1 - len(listed), len(every) - len(kept)))
+
+
+def _head(report: Report, listed: list[int]) -> str:
+    lines = [
+        f"## {_VERDICTS[report.verdict]}: {counts_of(report)}",
+        "",
+        "| file | verdict | findings | tensors | size | fingerprint |",
+        "|---|---|---|---|---|---|",
+        *(_row(report.files[number]) for number in listed if number < len(report.files)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _left_out(files: int, findings: int) -> str:
+    told = [count(files, "file")] if files else []
+    told += [count(findings, "finding")] if findings else []
+    if not told:
+        return ""
+    return f"\n**Left out for the size: {' and '.join(told)}**, those that weigh least.\n"
+
+
+def _row(file: FileReport) -> str:
+    return f"| {' | '.join(_cells(file))} |"
+
+
+def _cells(file: FileReport) -> Iterator[str]:
+    yield _code(file.path)
+    yield _VERDICTS[file.verdict]
+    yield counts(file.findings, len(file.waived))
+    yield "" if file.tensors is None else f"{file.tensors:,}"
+    yield "" if file.size is None else size(file.size)
+    yield "" if file.fingerprint is None else _code(file.fingerprint)
+
+
+def _section(number: int, file: FileReport) -> _Block:
+    """Return a file's row in the table and, below it, what its section begins with."""
+    facts = "; ".join(_facts(file))
+    lines = [_row(file), "", f"### {_code(file.path)}", "", *([facts, ""] if facts else [])]
+    return _Block(number, file.verdict.exit_code, "\n".join([*lines, ""]))
+
+
+def _facts(file: FileReport) -> Iterator[str]:
+    if file.coverage is not None:
+        for name, group in file.coverage.groups.items():
+            share = f"{group.matched:,} of {group.expected:,} tensors"
+            yield f"{_text(name)}: {'absent' if group.absent else share}"
+    if file.lock is not None:
+        yield f"lock file: {_code(file.lock)}"
+    if file.unchecked:
+        yield f"**not checked**: {', '.join(map(_text, file.unchecked))}"
+
+
+def _blocks(report: Report) -> Iterator[_Block]:
+    for number, file in enumerate(report.files):
+        for finding in file.findings:
+            yield _Block(number, finding.severity.weight, _block(finding))
+        for waived in file.waived:
+            yield _Block(number, _WAIVED, _waived(waived))
+    for finding in report.findings:
+        yield _Block(len(report.files), finding.severity.weight, _block(finding))
+
+
+def _waived(waived: Waived) -> str:
+    said = [waived.reason, waived.owner, waived.expires and f"until {waived.expires}"]
+    return f"- waived {_what(waived.finding)}; {_text(', '.join(filter(None, said)))}\n"
+
+
+def _block(finding: Finding) -> str:
+    told = {
+        "tensor": finding.tensor,
+        "expected": finding.expected,
+        "found": finding.found,
+    }
+    lines = [f"- {_what(finding)}"]
+    lines += [f"  - {label} {_code(text)}" for label, text in told.items() if text is not None]
+    lines += [f"  - fix: {_text(finding.fix)}"] if finding.fix is not None else []
+    return "\n".join(lines) + "\n"
+
+
+def _what(finding: Finding) -> str:
+    word = finding.severity.value
+    strong = f"**{word}**" if finding.severity is Severity.ERROR else word
+    return f"{strong} `{finding.rule.code}` {_text(finding.rule.name)}: {_text(finding.message)}"
+
+
+def _fitting(blocks: list[_Block], room: int) -> list[_Block]:
+    """Return the heaviest blocks that fit, in their order."""
+    kept = []
+    for number in sorted(range(len(blocks)), key=lambda at: -blocks[at].weight):
+        room -= len(blocks[number].text)
+        if room < 0:
+            break
+        kept.append(number)
+    return [blocks[number] for number in sorted(kept)]
+
+
+def _text(text: str) -> str:
+    """Return text for a paragraph; in ``<code>`` where GitHub would see more than text in it."""
+    return _code(text) if _LIVELY.search(text.replace(": ", " ")) else _escaped(text)
+
+
+def _code(text: str) -> str:
+    return f"<code>{_escaped(text)}</code>"
+
+
+def _escaped(text: str) -> str:
+    shown = printable(text, _LONG)
+    return _RISKY.sub(lambda match: f"&#{ord(match.group())};", shown)

@@ -1,0 +1,161 @@
+"""Paths as reports that are kept show them: the same on every machine.
+
+A file below the working folder is called by its path from there, with forward slashes; one
+outside of it by its name alone (with as many of its folders as tell it from another one of the
+run). Where a message has a path in it, the same is done there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Iterable
+
+from ckpttool.results import FileReport, Report, Waived
+
+if TYPE_CHECKING:
+    from ckpttool.findings import Finding
+
+_SEPARATOR = re.compile(r"[/\\]") if os.sep == "\\" else re.compile("/")
+
+
+def portable(report: Report, folder: str) -> Report:
+    """Return the report with nothing in it that depends on where the files lie.
+
+    Args:
+        report: with paths as the caller gave them.
+        folder: the working folder, an absolute path.
+    """
+    given = [path for file in report.files for path in (file.path, file.lock) if path is not None]
+    wording = _Wording(_names(given, folder), folder)
+    return report._replace(
+        files=tuple(_file(file, wording) for file in report.files),
+        findings=_findings(report.findings, wording),
+    )
+
+
+class _Wording:
+    """Rewrites texts: paths become names, pairs of halves of a character become one.
+
+    The second is what a JSON parser does too; without it a stored result would come back as
+    another one than it was.
+    """
+
+    def __init__(self, names: dict[str, str], folder: str) -> None:
+        self.names = names
+        old_to_new = {_folder(folder): ""}
+        for path, name in names.items():
+            whole = _whole(path, folder)
+            old_to_new.update({path: name, whole: name})
+            if not _is_below(whole, folder):
+                old_to_new[_folder(os.path.dirname(whole))] = ""  # noqa: PTH120 (text)
+        self._old_to_new = {
+            old: new
+            for old, new in sorted(old_to_new.items(), key=lambda pair: (-len(pair[0]), pair))
+            if old != new and _SEPARATOR.search(old.strip("/\\."))
+        }
+
+    def path(self, path: str) -> str:
+        """Return the name of a file of the run."""
+        return _joined(self.names[path])
+
+    def text(self, text: str) -> str:
+        """Return a text with the names of files in place of their paths."""
+        for old, new in self._old_to_new.items():
+            if old in text:
+                text = text.replace(old, new)
+        return _joined(text)
+
+    def maybe(self, text: str | None) -> str | None:
+        """Return the text, or nothing for nothing."""
+        return None if text is None else self.text(text)
+
+
+def _file(file: FileReport, wording: _Wording) -> FileReport:
+    findings = _findings(file.findings, wording)
+    waived = tuple(_waived(one, wording) for one in file.waived)
+    named = {
+        name for found in (*findings, *(one.finding for one in waived)) for name in found.tensors
+    }
+    return file._replace(
+        path=wording.path(file.path),
+        wrapper=None if file.wrapper is None else _joined(file.wrapper),
+        findings=findings,
+        waived=waived,
+        forward=file.forward and file.forward._replace(reason=wording.maybe(file.forward.reason)),
+        unchecked=tuple(map(wording.text, file.unchecked)),
+        lock=None if file.lock is None else wording.path(file.lock),
+        # only these are ever asked for, and a lock file can have very many
+        lock_lines={name: line for name, line in sorted(file.lock_lines.items()) if name in named},
+    )
+
+
+def _findings(findings: Iterable[Finding], wording: _Wording) -> tuple[Finding, ...]:
+    return tuple(
+        found._replace(
+            message=wording.text(found.message),
+            tensors=tuple(map(_joined, found.tensors)),
+            expected=wording.maybe(found.expected),
+            found=wording.maybe(found.found),
+            fix=wording.maybe(found.fix),
+        )
+        for found in findings
+    )
+
+
+def _waived(waived: Waived, wording: _Wording) -> Waived:
+    (finding,) = _findings([waived.finding], wording)
+    return waived._replace(finding=finding, reason=wording.text(waived.reason))
+
+
+# --- names -------------------------------------------------------------------------------
+
+
+def _names(paths: Iterable[str], folder: str) -> dict[str, str]:
+    """Return what each path is called; two different files are never called the same."""
+    whole = {path: _whole(path, folder) for path in paths}
+    names = {
+        one: _slashed(os.path.relpath(one, folder))
+        for one in set(whole.values())
+        if _is_below(one, folder)
+    }
+    names.update(_tails(set(whole.values()) - names.keys(), list(names.values())))
+    return {path: names[one] for path, one in whole.items()}
+
+
+def _tails(paths: set[str], taken: Iterable[str]) -> dict[str, str]:
+    """Return the ends of paths, each just long enough to be its own."""
+    parts = {path: [part for part in _SEPARATOR.split(path) if part] for path in paths}
+    tails: dict[str, str] = {}
+    length = 1
+    while len(tails) < len(paths):
+        candidates = {path: "/".join(parts[path][-length:]) for path in paths - tails.keys()}
+        uses = Counter([*candidates.values(), *taken])
+        for path, tail in candidates.items():
+            if uses[tail] == 1 or length >= len(parts[path]):
+                tails[path] = tail
+        length += 1
+    return tails
+
+
+def _whole(path: str, folder: str) -> str:
+    return os.path.normpath(os.path.join(folder, path))  # noqa: PTH118 (text: links stay)
+
+
+def _is_below(whole: str, folder: str) -> bool:
+    return whole.startswith(_folder(folder))
+
+
+def _folder(folder: str) -> str:
+    return folder if folder.endswith(os.sep) else folder + os.sep
+
+
+def _slashed(path: str) -> str:
+    return path.replace(os.sep, "/")
+
+
+def _joined(text: str) -> str:
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")

@@ -1,0 +1,210 @@
+"""A stored result of ``verify`` read back, so that it can be rendered without the weights.
+
+Strict: what is missing or of another kind is an error that names the field. Fields that are not
+known are passed over, and rules that are not known stay readable: a newer ckpttool may have
+written them.
+"""
+
+from __future__ import annotations
+
+from ckpttool.errors import UsageError
+from ckpttool.findings import Finding, Verdict
+from ckpttool.reports.fields import Fields, parse
+from ckpttool.reports.json import SCHEMA_VERSION
+from ckpttool.results import (
+    Coverage,
+    FileReport,
+    ForwardSummary,
+    GroupCoverage,
+    Mismatch,
+    OutputSummary,
+    Report,
+    ValuesSummary,
+    Waived,
+)
+from ckpttool.rules import RULES, Rule, Severity
+
+_SEVERITIES = {severity.value: severity for severity in Severity}
+_VERDICTS = {verdict.value: verdict for verdict in Verdict}
+
+
+def read_report(text: str, path: str) -> Report:
+    """Return the report that ``reports.json.write`` wrote.
+
+    Args:
+        text: the document.
+        path: where it comes from, for errors.
+
+    Raises:
+        UsageError: it is none, is of another command or of another schema version, or its
+            verdict is not the one that follows from its files.
+    """
+    fields = parse(text, path)
+    _check_kind(fields, path)
+    report = Report(
+        tuple(_file(file) for file in fields.inners("files")),
+        _findings(fields, "findings"),
+        fields.choice("fail_on", _SEVERITIES),
+        fields.text("version"),
+    )
+    if fields.choice("verdict", _VERDICTS) is not report.verdict:
+        fields.wrong("verdict", f"{report.verdict.value}, which follows from the files")
+    if fields.whole("exit_code") != report.exit_code:
+        fields.wrong("exit_code", f"{report.exit_code}, that of the verdict")
+    return report
+
+
+def _check_kind(fields: Fields, path: str) -> None:
+    """Refuse what is no result of ``verify``, by the name of what it is if it has one."""
+    if "tool" not in fields.names() or fields.text("tool") != "ckpttool":
+        raise UsageError(
+            "not a result of ckpttool",
+            path=path,
+            fix="Name a file that ckpttool verify --report json=FILE has written.",
+        )
+    if fields.whole("schema_version") != SCHEMA_VERSION:
+        raise UsageError(
+            "the result has another schema version",
+            path=path,
+            expected=SCHEMA_VERSION,
+            found=fields.whole("schema_version"),
+            fix=f"It was written by ckpttool {fields.text('version')}: render it with that.",
+        )
+    if fields.text("command") != "verify":
+        raise UsageError(
+            "only results of verify can be rendered",
+            path=path,
+            expected="verify",
+            found=fields.text("command"),
+        )
+
+
+def _file(fields: Fields) -> FileReport:
+    lines = fields.inner("lock_lines")
+    return FileReport(
+        path=fields.text("path"),
+        verdict=fields.choice("verdict", _VERDICTS),
+        findings=_findings(fields, "findings"),
+        format=fields.maybe("format", fields.text),
+        size=fields.maybe("size", fields.whole),
+        wrapper=fields.maybe("wrapper", fields.text),
+        layout=fields.maybe("layout", fields.text),
+        tensors=fields.maybe("tensors", fields.whole),
+        parameters=fields.maybe("parameters", fields.whole),
+        fingerprint=fields.maybe("fingerprint", fields.text),
+        coverage=fields.maybe("coverage", lambda name: _coverage(fields.inner(name))),
+        values=fields.maybe("values", lambda name: _values(fields.inner(name))),
+        forward=fields.maybe("forward", lambda name: _forward(fields.inner(name))),
+        published=fields.maybe("published", fields.text),
+        unchecked=fields.texts("unchecked"),
+        waived=tuple(_waived(waived) for waived in fields.inners("waived")),
+        lock=fields.maybe("lock", fields.text),
+        lock_lines={name: lines.whole(name) for name in lines.names()},
+    )
+
+
+def _findings(fields: Fields, name: str) -> tuple[Finding, ...]:
+    return tuple(_finding(finding) for finding in fields.inners(name))
+
+
+def _finding(fields: Fields) -> Finding:
+    severity = fields.choice("severity", _SEVERITIES)
+    return Finding(
+        _rule(fields, severity),
+        fields.text("message"),
+        severity,
+        fields.texts("tensors"),
+        fields.maybe("expected", fields.text),
+        fields.maybe("found", fields.text),
+        fields.maybe("fix", fields.text),
+    )
+
+
+def _rule(fields: Fields, severity: Severity) -> Rule:
+    """Return the rule of a code; one of a newer version is known by what its finding says."""
+    code, name = fields.text("code"), fields.text("rule")
+    known = RULES.get(code)
+    if known is not None and known.name == name:
+        return known
+    meaning = f"{name.replace('-', ' ').capitalize()}."
+    return Rule(code, name, severity, meaning, fix=f"See ckpttool explain {code}.")
+
+
+def _waived(fields: Fields) -> Waived:
+    return Waived(
+        _finding(fields.inner("finding")),
+        fields.text("reason"),
+        fields.maybe("owner", fields.text),
+        fields.maybe("expires", fields.text),
+    )
+
+
+def _coverage(fields: Fields) -> Coverage:
+    groups = fields.inner("groups")
+    for side in ("encoder", "decoder"):
+        groups.inner(side)  # every reporter shows both
+    return Coverage(
+        fields.text("schema"),
+        {name: _group(groups.inner(name)) for name in groups.names()},
+        fields.texts("unexpected"),
+    )
+
+
+def _group(fields: Fields) -> GroupCoverage:
+    return GroupCoverage(
+        fields.whole("expected"),
+        fields.whole("matched"),
+        fields.texts("missing"),
+        tuple(_mismatch(mismatch) for mismatch in fields.inners("mismatched")),
+        fields.whole("parameters"),
+        fields.whole("covered"),
+    )
+
+
+def _mismatch(fields: Fields) -> Mismatch:
+    expected, found = fields.inner("expected"), fields.inner("found")
+    return Mismatch(
+        fields.text("name"),
+        expected.wholes("shape"),
+        expected.text("dtype"),
+        found.wholes("shape"),
+        found.text("dtype"),
+    )
+
+
+def _values(fields: Fields) -> ValuesSummary:
+    errors = fields.inner("pos_embed_errors")
+    return ValuesSummary(
+        fields.whole("examined"),
+        fields.whole("skipped"),
+        fields.whole("nan"),
+        fields.whole("infinite"),
+        fields.whole("checksums"),
+        fields.whole("bad_checksums"),
+        {name: errors.number(name) for name in errors.names()},
+    )
+
+
+def _forward(fields: Fields) -> ForwardSummary:
+    outputs = fields.inner("outputs")
+    return ForwardSummary(
+        fields.text("status"),
+        fields.maybe("reason", fields.text),
+        fields.maybe("scope", fields.text),
+        fields.maybe("device", fields.text),
+        fields.maybe("tokens", fields.whole),
+        {name: _output(outputs.inner(name)) for name in outputs.names()},
+        fields.maybe("difference", fields.number),
+        fields.maybe("loss", fields.number),
+    )
+
+
+def _output(fields: Fields) -> OutputSummary:
+    return OutputSummary(
+        fields.wholes("shape"),
+        fields.number("mean"),
+        fields.number("std"),
+        fields.number("min"),
+        fields.number("max"),
+        fields.truth("finite"),
+    )

@@ -1,0 +1,194 @@
+"""SARIF 2.1.0, in the subset that GitHub's code scanning takes and other viewers understand.
+
+https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Iterable, TextIO
+from urllib.parse import quote
+
+from ckpttool._version import HOMEPAGE
+from ckpttool.findings import Verdict
+from ckpttool.reports.json import dump
+from ckpttool.reports.located import Located, located
+from ckpttool.rules import Rule, Severity
+from ckpttool.text import count, printable
+
+if TYPE_CHECKING:
+    from ckpttool.results import Report
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+#: Results that code scanning shows of one run; it refuses a file with five times as many.
+MOST_RESULTS = 5000
+#: Locations of one result, all that code scanning takes; the message names every tensor.
+MOST_LOCATIONS = 10
+#: Characters of a message, and of a name among the logical locations.
+_LONG = 2000
+
+_PROBLEMS = {
+    Severity.ERROR: "error",
+    Severity.WARNING: "warning",
+    Severity.NOTE: "recommendation",
+}
+_PLACEHOLDER = re.compile(r"\{(?=[0-9]+\})")
+
+
+def write(report: Report, stream: TextIO) -> None:
+    """Write a log of one run."""
+    found = located(report)
+    kept = _heaviest(found)
+    rules = {one.finding.rule.code: one.finding.rule for one in kept}
+    codes = sorted(rules)
+    dump(
+        {
+            "$schema": SCHEMA,
+            "version": "2.1.0",
+            "runs": [
+                {
+                    "tool": {"driver": _driver(report.version, [rules[code] for code in codes])},
+                    "columnKind": "unicodeCodePoints",
+                    "invocations": [_invocation(report, len(found) - len(kept))],
+                    "results": [_result(one, codes.index(one.finding.rule.code)) for one in kept],
+                }
+            ],
+        },
+        stream,
+    )
+
+
+def _heaviest(found: list[Located]) -> list[Located]:
+    """Return the results in their order, without the lightest where there are too many."""
+    ranked = sorted(range(len(found)), key=lambda at: -found[at].finding.severity.weight)
+    return [found[at] for at in sorted(ranked[:MOST_RESULTS])]
+
+
+def _driver(version: str, rules: Iterable[Rule]) -> dict[str, Any]:
+    driver = {
+        "name": "ckpttool",
+        "version": version,
+        "semanticVersion": version,
+        "rules": [_rule(rule) for rule in rules],
+    }
+    return {**driver, "informationUri": HOMEPAGE} if HOMEPAGE else driver
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    meaning, fix = printable(rule.meaning), printable(rule.fix)
+    whole = " ".join([meaning, *([rule.more] if rule.more else [])])
+    page = {"helpUri": f"{HOMEPAGE}/blob/main/docs/rules/{rule.code}.md"} if HOMEPAGE else {}
+    return {
+        "id": rule.code,
+        "name": "".join(part.capitalize() for part in rule.name.split("-")),
+        "shortDescription": {"text": meaning},
+        "fullDescription": {"text": _no_links(whole)},
+        **page,
+        "help": {
+            "text": f"{whole}\n\nWhat to do: {fix}",
+            "markdown": f"**{rule.code} {rule.name}**: {whole}\n\n**What to do:** {fix}",
+        },
+        "defaultConfiguration": {"level": rule.severity.value},
+        "properties": {
+            "tags": ["checkpoint", *(["security"] if rule.letters == "SEC" else [])],
+            "precision": "very-high",
+            "problem.severity": _PROBLEMS[rule.severity],
+        },
+    }
+
+
+def _invocation(report: Report, cut: int) -> dict[str, Any]:
+    """Return how the run ended, and what was not looked at or not told."""
+    told = [f"{file.path}: not checked: {text}" for file in report.files for text in file.unchecked]
+    if cut:
+        told.append(f"{count(cut, 'result')} of least severity were left out")
+    notifications = [
+        {"level": "note", "message": {"text": printable(text, _LONG)}} for text in told
+    ]
+    return {
+        "executionSuccessful": report.verdict is not Verdict.CANNOT_TELL,
+        "exitCode": report.exit_code,
+        "toolExecutionNotifications": notifications,
+    }
+
+
+def _result(one: Located, rule_index: int) -> dict[str, Any]:
+    finding = one.finding
+    result = {
+        "ruleId": finding.rule.code,
+        "ruleIndex": rule_index,
+        "level": finding.severity.value,
+        "message": {"text": _message(one)},
+        "locations": _locations(one),
+        # code scanning looks at the first, which is otherwise made from the line in the lock
+        # file: another one whenever a digest changes
+        "partialFingerprints": {
+            "primaryLocationLineHash": f"{one.identity}:1",
+            "ckpttool/v1": one.identity,
+        },
+    }
+    return {**result, "suppressions": [_suppression(one)]} if one.waived else result
+
+
+def _message(one: Located) -> str:
+    finding = one.finding
+    parts = [finding.message]
+    if one.file is not None and one.file.lock is not None:
+        parts.append(f"File: {one.file.path}.")
+    told = {
+        "Tensor": finding.tensor,
+        "Expected": finding.expected,
+        "Found": finding.found,
+        "Fix": finding.fix,
+    }
+    parts += [f"{label}: {text}" for label, text in told.items() if text is not None]
+    return _no_links("\n".join(printable(part, _LONG) for part in parts))
+
+
+def _no_links(text: str) -> str:
+    """Break up what SARIF takes for an embedded link, ``[text](1)``, or a placeholder, ``{0}``.
+
+    By a space: its own escapes, backslashes and double braces, are shown by many viewers.
+    """
+    return _PLACEHOLDER.sub("{ ", text.replace("](", "] ("))
+
+
+def _locations(one: Located) -> list[dict[str, Any]]:
+    """Return a place for each tensor: its line in the lock file, and its name."""
+    if one.path is None:
+        return []
+    if not one.finding.tensors:
+        return [_physical(one.path, one.line)]
+    names = sorted(one.finding.tensors, key=lambda name: one.line_of(name) is None)
+    return [
+        {
+            **_physical(one.path, one.line_of(name) or 1),
+            "logicalLocations": [
+                {"fullyQualifiedName": printable(name, _LONG), "kind": "variable"}
+            ],
+        }
+        for name in names[:MOST_LOCATIONS]
+    ]
+
+
+def _physical(path: str, line: int) -> dict[str, Any]:
+    place = {"artifactLocation": {"uri": _uri(path)}, "region": {"startLine": line}}
+    return {"physicalLocation": place}
+
+
+def _uri(path: str) -> str:
+    # the colon too: in the first part it would end the scheme of another kind of address
+    return quote(path, errors="surrogatepass")
+
+
+def _suppression(one: Located) -> dict[str, Any]:
+    assert one.waived is not None  # noqa: S101 (the caller looked)
+    said = {"owner": one.waived.owner, "expires": one.waived.expires}
+    properties = {name: text for name, text in said.items() if text is not None}
+    suppression = {
+        "kind": "external",
+        "status": "accepted",
+        "justification": printable(one.waived.reason, _LONG),
+    }
+    return {**suppression, "properties": properties} if properties else suppression
