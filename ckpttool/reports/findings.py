@@ -69,18 +69,9 @@ def _write_several(page: Page, group: list[Finding]) -> None:
     _write_fix(page, group[0])
 
 
-<<<<<<< HEAD
-def _write_head(page: Page, finding: Finding, rest: str) -> None:
-    text = severity_text(page, finding.severity).append(" ")
-=======
 def _write_head(page: Page, finding: Finding, rest: str, before: str = "") -> None:
-    sign, style = _LOOKS[finding.severity]
-    word = finding.severity.value.ljust(len("warning"))
-    text = Text()
-    if before:
-        sign, style = TOLD, "dim"
-    text.append(f"{page.sign(sign)} {before}{word} ", style=style)
->>>>>>> f95c3c4 (Report a verify in eight formats, to files too, and again from its result)
+    text = styled(before, "dim")
+    text.append(severity_text(page, finding.severity)).append(" ")
     text.append(f"{finding.rule.code} {finding.rule.name}", style="bold")
     text.append(rest)
     page.line(text, 2, 6)
