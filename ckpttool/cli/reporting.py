@@ -190,10 +190,6 @@ def _check_no_checkpoint(path: str) -> None:
 
 
 def _rendered(report: Report, name: str, view: TextView | None) -> bytes:
-    if name == "text":
-        from ckpttool.reports.view import TextView
-
-        view = (view or TextView())._replace(plain=True)
     stream = io.StringIO()
     reporter(name, view)(report, stream)
     return stream.getvalue().encode("utf-8", "backslashreplace")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
+from ckpttool.reports.details import LONG
 from ckpttool.text import printable
 
 if TYPE_CHECKING:
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
 
 #: What stands in the place of a path where the run as a whole is meant.
 RUN = "(run)"
-
-_LONG = 2000
 
 
 def write(report: Report, stream: TextIO) -> None:
@@ -27,6 +26,6 @@ def write(report: Report, stream: TextIO) -> None:
 
 def line_of(finding: Finding, path: str | None = None) -> str:
     """Return the line of a finding, with the file if it is not clear from where the line stands."""
-    place = [printable(text, _LONG) for text in (path, finding.tensor) if text is not None]
-    said = f"{finding.rule.code} {finding.severity.value} {printable(finding.message, _LONG)}"
+    place = [printable(text, LONG) for text in (path, finding.tensor) if text is not None]
+    said = f"{finding.rule.code} {finding.severity.value} {printable(finding.message, LONG)}"
     return ": ".join([*place, said])

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from ckpttool.findings import Finding, Verdict
 from ckpttool.reports.counts import counts
+from ckpttool.reports.details import LONG, details, fix_of
 from ckpttool.reports.page import BAD, DOUBTFUL, GOOD, TOLD, styled
 from ckpttool.rules import Severity
 from ckpttool.text import printable
@@ -29,9 +30,6 @@ _VERDICTS = {
     Verdict.CANNOT_TELL: (DOUBTFUL, "CANNOT TELL", "bold yellow"),
 }
 
-#: Characters of untrusted text that are shown in one place: whole lists of names, not a flood.
-_LONG = 2000
-
 
 def write_findings(page: Page, findings: Sequence[Finding]) -> None:
     """Write findings, the worst first, each with where it is and what to do.
@@ -47,14 +45,9 @@ def write_findings(page: Page, findings: Sequence[Finding]) -> None:
 
 
 def _write_one(page: Page, finding: Finding) -> None:
-    message = printable(finding.message, _LONG)
-    _write_head(page, finding, f": {message}")
-    for label in ("tensor", "expected", "found"):
-        value = getattr(finding, label)
-        shown = "" if value is None else printable(value, _LONG)
-        if shown and shown not in message:  # an error's message has them in it already
-            page.row(label, Text(shown), 6, 16)
-    _write_fix(page, finding)
+    _write_head(page, finding, f": {printable(finding.message, LONG)}")
+    for label, text in details(finding).items():
+        page.row(label, Text(text), 6, 16)
 
 
 def _write_several(page: Page, group: list[Finding]) -> None:
@@ -65,7 +58,7 @@ def _write_several(page: Page, group: list[Finding]) -> None:
             parts.append(f"expected {finding.expected}, found {finding.found}")
         elif finding.tensor:
             parts.append(finding.message)
-        page.line(Text(f"{page.sign(TOLD)} {printable(': '.join(parts), _LONG)}"), 6, 8)
+        page.line(Text(f"{page.sign(TOLD)} {printable(': '.join(parts), LONG)}"), 6, 8)
     _write_fix(page, group[0])
 
 
@@ -84,9 +77,9 @@ def severity_text(page: Page, severity: Severity) -> Text:
 
 
 def _write_fix(page: Page, finding: Finding) -> None:
-    # a note asks for nothing: only what was said for this one file is worth a line
-    if finding.fix is not None or finding.severity is not Severity.NOTE:
-        page.row("fix", Text(printable(finding.advice, _LONG)), 6, 16)
+    fix = fix_of(finding)
+    if fix is not None:
+        page.row("fix", Text(printable(fix, LONG)), 6, 16)
 
 
 def write_verdict(page: Page, file: FileReport) -> None:
@@ -94,7 +87,7 @@ def write_verdict(page: Page, file: FileReport) -> None:
     text = verdict_text(page, file.verdict)
     text.append(f" {printable(file.path)}: {counts(file.findings, len(file.waived))}")
     if file.unchecked:
-        text.append(f". Not checked: {printable(', '.join(file.unchecked), _LONG)}")
+        text.append(f". Not checked: {printable(', '.join(file.unchecked), LONG)}")
     page.line(text, 0, 2)
 
 
@@ -107,7 +100,7 @@ def verdict_text(page: Page, verdict: Verdict) -> Text:
 def write_waived(page: Page, waived: Sequence[Waived]) -> None:
     """Write what does not count, and who says so."""
     for one in waived:
-        _write_head(page, one.finding, f": {printable(one.finding.message, _LONG)}", "waived ")
+        _write_head(page, one.finding, f": {printable(one.finding.message, LONG)}", "waived ")
         told = {
             "tensor": one.finding.tensor,
             "reason": one.reason,
@@ -116,4 +109,4 @@ def write_waived(page: Page, waived: Sequence[Waived]) -> None:
         }
         for label, value in told.items():
             if value is not None:
-                page.row(label, Text(printable(value, _LONG)), 6, 16)
+                page.row(label, Text(printable(value, LONG)), 6, 16)

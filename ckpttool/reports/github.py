@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterator, TextIO
 
 from ckpttool.reports.counts import counts_of
+from ckpttool.reports.details import LONG, details
 from ckpttool.reports.located import Located, located
 from ckpttool.rules import Severity
 from ckpttool.text import count, printable
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 LIMIT = 10
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
-_LONG = 2000
 _DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = {**_DATA, ":": "%3A", ",": "%2C"}
 
@@ -45,7 +45,7 @@ def _command(command: str, one: Located) -> str:
 
 def _properties(one: Located) -> Iterator[tuple[str, str]]:
     if one.path is not None:
-        yield "file", printable(one.path, _LONG)
+        yield "file", printable(one.path, LONG)
     if one.file is not None and one.file.lock is not None:
         yield "line", str(one.line)
     yield "title", f"{one.finding.rule.code} {one.finding.rule.name}"
@@ -53,18 +53,11 @@ def _properties(one: Located) -> Iterator[tuple[str, str]]:
 
 def _message(one: Located) -> str:
     """Return what the annotation says, in lines: what, which tensors, what to do."""
-    finding = one.finding
-    lines = [finding.message]
+    lines = [printable(one.finding.message, LONG)]
     if one.file is not None and one.file.lock is not None:
-        lines.append(f"file: {one.file.path}")
-    told = {
-        "tensor": finding.tensor,
-        "expected": finding.expected,
-        "found": finding.found,
-        "fix": finding.fix,
-    }
-    lines += [f"{label}: {text}" for label, text in told.items() if text is not None]
-    return "\n".join(printable(line, _LONG) for line in lines)
+        lines.append(f"file: {printable(one.file.path, LONG)}")
+    lines += [f"{label}: {text}" for label, text in details(one.finding).items()]
+    return "\n".join(lines)
 
 
 def _escaped(text: str, table: dict[str, str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ckpttool.reports.details import LONG
 from ckpttool.reports.json import dump
 from ckpttool.reports.located import Located, located
 from ckpttool.rules import Severity
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from ckpttool.results import Report
 
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.NOTE: "info"}
-_LONG = 2000
 
 
 def write(report: Report, stream: TextIO) -> None:
@@ -33,7 +33,7 @@ def _issue(one: Located, anywhere: str) -> dict[str, Any]:
     finding = one.finding
     about = "" if finding.tensor is None else f" ({finding.tensor})"
     return {
-        "description": printable(f"{finding.rule.code} {finding.message}{about}", _LONG),
+        "description": printable(f"{finding.rule.code} {finding.message}{about}", LONG),
         "check_name": finding.rule.code,
         "fingerprint": one.identity,
         "severity": _SEVERITIES[finding.severity],

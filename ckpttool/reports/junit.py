@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Iterator, List, NamedTuple, Sequence, TextIO
 
 from ckpttool.findings import Verdict
 from ckpttool.reports.concise import RUN, line_of
+from ckpttool.reports.details import LONG, fix_of
 from ckpttool.rules import FAMILIES
 from ckpttool.text import printable
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 #: Families of rules that are a case of every file; others are where something was found.
 ALWAYS = ("FIL", "SEC", "INT", "STR", "NUM", "MOD")
-
-_LONG = 2000
 
 
 class _Case(NamedTuple):
@@ -69,7 +68,7 @@ def write(report: Report, stream: TextIO) -> None:
 def _suite(file: FileReport, fail_on: Severity) -> _Suite:
     cases = [_family_case(file, family, fail_on) for family in _families(file)]
     # that everything else was not checked is said by the cases of the families
-    skipped = file.unchecked if file.coverage is not None else ()
+    skipped = () if file.stopped else file.unchecked
     if file.values is not None and not file.values.checksums:
         skipped = (*skipped, "stored checksums (there are none)")
     cases += [_Case(f"not checked: {text}", "skipped", text) for text in skipped]
@@ -121,7 +120,7 @@ def _headline(findings: Sequence[Finding]) -> str:
 
 def _not_looked_at(file: FileReport, family: str) -> str | None:
     """Return why nothing can be said about a family, or nothing where something can."""
-    if file.coverage is None:
+    if file.stopped:
         return "the file could not be read so far"
     if family == "NUM" and (file.values is None or file.values.skipped):
         return "not every tensor was read"
@@ -135,12 +134,12 @@ def _run_cases(report: Report) -> Iterator[_Case]:
 
 
 def _waived_line(waived: Waived) -> str:
-    return f"{_line(waived.finding)} (waived: {printable(waived.reason, _LONG)})"
+    return f"{_line(waived.finding)} (waived: {printable(waived.reason, LONG)})"
 
 
 def _line(finding: Finding) -> str:
-    line = line_of(finding)
-    return line if finding.fix is None else f"{line}. {printable(finding.fix, _LONG)}"
+    fix = fix_of(finding)
+    return line_of(finding) if fix is None else f"{line_of(finding)}. {printable(fix, LONG)}"
 
 
 def _properties(file: FileReport) -> dict[str, object]:
@@ -208,4 +207,4 @@ def _escaped(text: str) -> str:
 
     ASCII, so that the declared encoding is right whatever that of standard output is.
     """
-    return escape(printable(text, _LONG)).encode("ascii", "xmlcharrefreplace").decode("ascii")
+    return escape(printable(text, LONG)).encode("ascii", "xmlcharrefreplace").decode("ascii")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple, TextIO
 
 from ckpttool.findings import Verdict
 from ckpttool.reports.counts import counts, counts_of
+from ckpttool.reports.details import LONG, details
 from ckpttool.rules import Severity
 from ckpttool.text import count, printable, size
 
@@ -32,7 +33,6 @@ _VERDICTS = {
     Verdict.FAIL: "&#x274c; FAIL",
     Verdict.CANNOT_TELL: "&#x26a0; CANNOT TELL",
 }
-_LONG = 2000
 # All but letters, digits and what means nothing in Markdown in the middle of a line.
 _RISKY = re.compile(r"[^A-Za-z0-9 .,;:()/%?'\-]|:(?! )|(?<=www)\.", re.IGNORECASE)
 # @name, #1, :smile:, addresses: GitHub looks for these after Markdown has been read.
@@ -131,14 +131,9 @@ def _waived(waived: Waived) -> str:
 
 
 def _block(finding: Finding) -> str:
-    told = {
-        "tensor": finding.tensor,
-        "expected": finding.expected,
-        "found": finding.found,
-    }
     lines = [f"- {_what(finding)}"]
-    lines += [f"  - {label} {_code(text)}" for label, text in told.items() if text is not None]
-    lines += [f"  - fix: {_text(finding.fix)}"] if finding.fix is not None else []
+    for label, text in details(finding).items():
+        lines.append(f"  - {label}: {_text(text) if label == 'fix' else _code(text)}")
     return "\n".join(lines) + "\n"
 
 
@@ -169,5 +164,5 @@ def _code(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    shown = printable(text, _LONG)
+    shown = printable(text, LONG)
     return _RISKY.sub(lambda match: f"&#{ord(match.group())};", shown)

@@ -98,7 +98,8 @@ def _findings(findings: Iterable[Finding], wording: _Wording) -> tuple[Finding, 
             tensors=tuple(map(_joined, found.tensors)),
             expected=wording.maybe(found.expected),
             found=wording.maybe(found.found),
-            fix=wording.maybe(found.fix),
+            # what the rule says anyway is not its own, and is not when it is read back either
+            fix=None if found.fix == found.rule.fix else wording.maybe(found.fix),
         )
         for found in findings
     )

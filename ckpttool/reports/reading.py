@@ -109,25 +109,26 @@ def _findings(fields: Fields, name: str) -> tuple[Finding, ...]:
 
 def _finding(fields: Fields) -> Finding:
     severity = fields.choice("severity", _SEVERITIES)
+    advice = fields.text("fix")
+    rule = _rule(fields, severity, advice)
     return Finding(
-        _rule(fields, severity),
+        rule,
         fields.text("message"),
         severity,
         fields.texts("tensors"),
         fields.maybe("expected", fields.text),
         fields.maybe("found", fields.text),
-        fields.maybe("fix", fields.text),
+        None if advice == rule.fix else advice,
     )
 
 
-def _rule(fields: Fields, severity: Severity) -> Rule:
+def _rule(fields: Fields, severity: Severity, advice: str) -> Rule:
     """Return the rule of a code; one of a newer version is known by what its finding says."""
     code, name = fields.text("code"), fields.text("rule")
     known = RULES.get(code)
     if known is not None and known.name == name:
         return known
-    meaning = f"{name.replace('-', ' ').capitalize()}."
-    return Rule(code, name, severity, meaning, fix=f"See ckpttool explain {code}.")
+    return Rule(code, name, severity, f"{name.replace('-', ' ').capitalize()}.", advice)
 
 
 def _waived(fields: Fields) -> Waived:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from ckpttool._version import HOMEPAGE
 from ckpttool.findings import Verdict
+from ckpttool.reports.details import LONG, details
 from ckpttool.reports.json import dump
 from ckpttool.reports.located import Located, located
 from ckpttool.rules import Rule, Severity
@@ -25,8 +26,6 @@ SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 MOST_RESULTS = 5000
 #: Locations of one result, all that code scanning takes; the message names every tensor.
 MOST_LOCATIONS = 10
-#: Characters of a message, and of a name among the logical locations.
-_LONG = 2000
 
 _PROBLEMS = {
     Severity.ERROR: "error",
@@ -103,9 +102,7 @@ def _invocation(report: Report, cut: int) -> dict[str, Any]:
     told = [f"{file.path}: not checked: {text}" for file in report.files for text in file.unchecked]
     if cut:
         told.append(f"{count(cut, 'result')} of least severity were left out")
-    notifications = [
-        {"level": "note", "message": {"text": printable(text, _LONG)}} for text in told
-    ]
+    notifications = [{"level": "note", "message": {"text": printable(text, LONG)}} for text in told]
     return {
         "executionSuccessful": report.verdict is not Verdict.CANNOT_TELL,
         "exitCode": report.exit_code,
@@ -132,18 +129,11 @@ def _result(one: Located, rule_index: int) -> dict[str, Any]:
 
 
 def _message(one: Located) -> str:
-    finding = one.finding
-    parts = [finding.message]
+    parts = [printable(one.finding.message, LONG)]
     if one.file is not None and one.file.lock is not None:
-        parts.append(f"File: {one.file.path}.")
-    told = {
-        "Tensor": finding.tensor,
-        "Expected": finding.expected,
-        "Found": finding.found,
-        "Fix": finding.fix,
-    }
-    parts += [f"{label}: {text}" for label, text in told.items() if text is not None]
-    return _no_links("\n".join(printable(part, _LONG) for part in parts))
+        parts.append(f"File: {printable(one.file.path, LONG)}")
+    parts += [f"{label.capitalize()}: {text}" for label, text in details(one.finding).items()]
+    return _no_links("\n".join(parts))
 
 
 def _no_links(text: str) -> str:
@@ -164,9 +154,7 @@ def _locations(one: Located) -> list[dict[str, Any]]:
     return [
         {
             **_physical(one.path, one.line_of(name) or 1),
-            "logicalLocations": [
-                {"fullyQualifiedName": printable(name, _LONG), "kind": "variable"}
-            ],
+            "logicalLocations": [{"fullyQualifiedName": printable(name, LONG), "kind": "variable"}],
         }
         for name in names[:MOST_LOCATIONS]
     ]
@@ -189,6 +177,6 @@ def _suppression(one: Located) -> dict[str, Any]:
     suppression = {
         "kind": "external",
         "status": "accepted",
-        "justification": printable(one.waived.reason, _LONG),
+        "justification": printable(one.waived.reason, LONG),
     }
     return {**suppression, "properties": properties} if properties else suppression

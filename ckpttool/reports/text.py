@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import TextIO
 
 from rich.text import Text
@@ -26,7 +25,7 @@ from ckpttool.text import count, printable, size
 
 def write(report: Report, stream: TextIO, view: TextView = TextView()) -> None:  # noqa: B008 (a constant)
     """Write the report on a run of ``verify``."""
-    page = Page(stream, {"NO_COLOR": "1"} if view.plain else os.environ)
+    page = Page(stream)
     for number, file in enumerate(report.files):
         if number:
             page.blank()

@@ -10,8 +10,6 @@ class TextView(NamedTuple):
 
     Attributes:
         show_waived: list what is waived, with reason, owner and last day; it is counted anyway.
-        plain: no colour, wherever it is written; else the terminal and ``NO_COLOR`` decide.
     """
 
     show_waived: bool = False
-    plain: bool = False

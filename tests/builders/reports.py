@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 from ckpttool import rules
-from ckpttool.findings import Verdict, finding
+from ckpttool.findings import Finding, Verdict, finding
 from ckpttool.results import (
     Coverage,
     FileReport,
@@ -15,7 +15,9 @@ from ckpttool.results import (
     OutputSummary,
     Report,
     ValuesSummary,
+    Waived,
 )
+from ckpttool.rules import Rule, Severity
 
 #: Clears the screen, ends the line, annotates a CI log and turns the line's direction.
 HOSTILE = "\x1b[2J\n::error::pwned ##[error]\u202e"
@@ -109,5 +111,70 @@ def unreadable() -> FileReport:
     return FileReport("missing.pth", Verdict.CANNOT_TELL, (missing,))
 
 
+def locked() -> FileReport:
+    """A file compared with a lock file: findings on tensors that it has, and on one it has not."""
+    return incomplete()._replace(
+        lock="weights.lock",
+        lock_lines={"cls_token": 12, "norm.bias": 300, "norm.weight": 301, "pos_embed": 302},
+    )
+
+
+def waived() -> FileReport:
+    """A file that passes because somebody answers for what is wrong with it."""
+    whole = incomplete()
+    first, *others = whole.findings
+    return whole._replace(
+        verdict=Verdict.PASS,
+        findings=(finding(rules.DECODER_ABSENT, "decoder absent"),),
+        waived=(
+            Waived(first, "the block is pruned", "vision team", "2027-01-31"),
+            *(Waived(one, "known") for one in others),
+        ),
+    )
+
+
+def many(number: int) -> FileReport:
+    """As many errors, warnings and notes as asked for, each about a tensor of its own."""
+    kinds = (rules.UNEXPECTED, rules.CONSTANT_VECTOR, rules.NAN)
+    findings = [
+        finding(rule, f"of {rule.name}", tensors=[f"tensor.{at}"])
+        for rule in kinds
+        for at in range(number)
+    ]
+    heaviest = sorted(findings, key=lambda found: -found.severity.weight)
+    return incomplete()._replace(findings=tuple(heaviest))
+
+
+def run_finding() -> Finding:
+    """Something about the run, and none of its files."""
+    return finding(rules.WAIVER_UNUSED, "the waiver of NUM001 covers nothing")
+
+
+def newer() -> FileReport:
+    """A finding of a rule that this version does not know."""
+    rule = Rule("QNT007", "not-yet-known", Severity.ERROR, "Not yet known.", "Wait.")
+    return incomplete()._replace(findings=(finding(rule, "something new", tensors=["a.b"]),))
+
+
 def report(*files: FileReport) -> Report:
     return Report(files)
+
+
+#: Everything that a reporter may meet, by name.
+SPECIMENS: dict[str, Report] = {
+    "passes": report(encoder_only()),
+    "fails": report(incomplete()),
+    "cannot be told": report(unreadable()),
+    "hostile": report(hostile()),
+    "numbers that are not finite": report(not_finite()),
+    "with a lock file": report(locked()),
+    "waived": report(waived()),
+    "of a newer version": report(newer()),
+    "many findings": report(many(30)),
+    "several files": report(encoder_only(), incomplete(), unreadable(), locked()),
+    "the run itself": Report((encoder_only(),), (run_finding(),), Severity.WARNING),
+    "hostile run": Report(
+        (hostile(), waived()), (run_finding()._replace(message=HOSTILE),), Severity.NOTE
+    ),
+    "no file": report(),
+}

@@ -1,0 +1,34 @@
+"""What is known of a finding beside its message, the same in every report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckpttool.rules import Severity
+from ckpttool.text import printable
+
+if TYPE_CHECKING:
+    from ckpttool.findings import Finding
+
+#: Characters of untrusted text that are shown in one place: whole lists of names, not a flood.
+LONG = 2000
+
+
+def details(finding: Finding) -> dict[str, str]:
+    """Return tensor, expected, found and fix of a finding by these names, fit to be shown.
+
+    Without what its message says already, as an error's does.
+    """
+    message = printable(finding.message, LONG)
+    told = {"tensor": finding.tensor, "expected": finding.expected, "found": finding.found}
+    shown = {name: printable(text, LONG) for name, text in told.items() if text}
+    shown = {name: text for name, text in shown.items() if text not in message}
+    fix = fix_of(finding)
+    return shown if fix is None else {**shown, "fix": printable(fix, LONG)}
+
+
+def fix_of(finding: Finding) -> str | None:
+    """Return what to do about a finding; a note asks for nothing unless it says so itself."""
+    if finding.fix is None and finding.severity is Severity.NOTE:
+        return None
+    return finding.advice
