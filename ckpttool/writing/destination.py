@@ -22,7 +22,7 @@ from ckpttool import rules
 from ckpttool.errors import OutputError, UsageError
 from ckpttool.sources import ByteSource, FileSource
 from ckpttool.text import size as sized
-from ckpttool.writing.positional import unwritable
+from ckpttool.writing.positional import reserve, unwritable
 from ckpttool.writing.signals import terminable
 from ckpttool.writing.temporary import Growing, clean, create, new_id, remove, temporary_path
 
@@ -93,7 +93,7 @@ class Destination:
             _check_room(folder, nbytes)
 
     def create(self, path: str, nbytes: int) -> Growing:
-        """Create the file that will be ``path``, of ``nbytes`` zeros that take no room yet.
+        """Create the file that will be ``path``, of ``nbytes`` zeros.
 
         What killed runs left in its folder is removed first.
 
@@ -105,9 +105,10 @@ class Destination:
         file = create(path, self._run)
         self._growing.append(file)
         try:
-            os.ftruncate(file.fd, nbytes)
-        except OSError as error:
-            raise unwritable(error, path=path) from error
+            reserve(file.fd, nbytes)
+        except OutputError as error:
+            error.path = path
+            raise
         return file
 
     def publish(self, stale: Iterable[str] = ()) -> tuple[str, ...]:

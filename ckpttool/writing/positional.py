@@ -13,7 +13,7 @@ from ckpttool.errors import OutputError
 from ckpttool.sources import FileSource
 from ckpttool.tensors import Extent
 
-# What says that this way of copying will not do for these two files, now or later.
+# What says that this way of doing it will not do for these files, now or later.
 _NOT_THIS_WAY = frozenset(
     getattr(errno, name, -1)
     for name in ("EXDEV", "ENOSYS", "EINVAL", "EOPNOTSUPP", "ENOTSUP", "EPERM", "EBADF", "ETXTBSY")
@@ -27,6 +27,27 @@ _seek_lock = Lock()
 # Trials of both ways of writing, together, and the bytes from which on one counts.
 _TRIALS = 32
 _WORTH_TRYING = 64 << 10
+
+
+def reserve(fd: int, nbytes: int) -> None:
+    """Make a new file ``nbytes`` long, with room on the disk for all of them where that is known.
+
+    A disk that is full then says so before anything is copied, and writing into room that was
+    set aside costs less. The bytes are zeros until they are written.
+
+    Raises:
+        OutputError: no room, a limit on the size of files, or whatever else the system says.
+    """
+    try:
+        if nbytes and hasattr(os, "posix_fallocate"):
+            try:
+                os.posix_fallocate(fd, 0, nbytes)
+            except OSError as error:
+                if error.errno not in _NOT_THIS_WAY:
+                    raise
+        os.ftruncate(fd, nbytes)
+    except OSError as error:
+        raise unwritable(error) from error
 
 
 def write_at(fd: int, data: memoryview, offset: int) -> None:
@@ -96,23 +117,29 @@ class Writer:
         Raises:
             OutputError: as for :func:`write_at`.
         """
-        if len(data) < _WORTH_TRYING or not isinstance(origin.source, FileSource):
-            write_at(self._destination, data, offset)
+        worth = len(data) >= _WORTH_TRYING
+        if not worth or self._trials >= _TRIALS:
+            self._write(worth and self._is_system_faster(), data, offset, origin)
             return
-        by_system = self._choose()
+        by_system = self._trials % 2 == 0
+        self._trials += 1
         started = perf_counter()
-        if not by_system or not self._system.copy(
-            origin.source.fileno(), origin.offset, len(data), offset
-        ):
-            write_at(self._destination, data, offset)
+        self._write(by_system, data, offset, origin)
         # A trial that another thread overwrites is one trial less, nothing worse.
         self._spent[by_system] += perf_counter() - started
 
-    def _choose(self) -> bool:
-        self._trials += 1
-        if self._trials <= _TRIALS:
-            return self._trials % 2 == 1
+    def _is_system_faster(self) -> bool:
         return self._spent[True] < self._spent[False]
+
+    def _write(self, by_system: bool, data: memoryview, offset: int, origin: Extent) -> None:
+        source, start, length = origin
+        copied = (
+            by_system
+            and isinstance(source, FileSource)
+            and self._system.copy(source.fileno(), start, length, offset)
+        )
+        if not copied:
+            write_at(self._destination, data, offset)
 
 
 class SystemCopy:

@@ -21,6 +21,10 @@ from tests.builders.processes import PATIENCE, started
 
 NEW, OLD = b"new content", b"old"
 
+needs_fallocate = pytest.mark.skipif(
+    not hasattr(os, "posix_fallocate"), reason="the system cannot set room aside"
+)
+
 
 def save(path: Path, content: bytes = NEW, **options: Any) -> None:
     """Write a file the way a conversion does."""
@@ -261,7 +265,7 @@ def test_stale_files_stay_when_the_new_ones_fail(
 
 # --- failures ------------------------------------------------------------------------------
 
-CALLS = ["open", "ftruncate", "pwrite", "fsync", "link", "replace"]
+CALLS = ["open", "posix_fallocate", "ftruncate", "pwrite", "fsync", "link", "replace"]
 
 
 class _FailingAt:
@@ -280,7 +284,7 @@ class _FailingAt:
 
 
 @pytest.mark.parametrize("force", [True, False], ids=["force", "no force"])
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", [call for call in CALLS if hasattr(os, call)])
 @pytest.mark.parametrize(
     "error",
     [
@@ -319,6 +323,27 @@ def test_a_failure_anywhere_leaves_everything_as_it_was(
     else:
         pytest.fail("there was no end to the calls")
     assert failures or (call == "replace" and not force)
+
+
+@needs_fallocate
+def test_room_is_taken_before_anything_is_written(tmp_path: Path) -> None:
+    with Destination() as place:
+        place.create(str(tmp_path / "m"), 1 << 20)
+        (temporary,) = tmp_path.iterdir()
+        assert temporary.stat().st_size == 1 << 20
+        assert temporary.stat().st_blocks * 512 >= 1 << 20
+
+
+@needs_fallocate
+def test_a_file_system_that_sets_no_room_aside_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room_aside(fd: int, offset: int, nbytes: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, "not here")
+
+    monkeypatch.setattr(os, "posix_fallocate", no_room_aside)
+    save(tmp_path / "m")
+    assert (tmp_path / "m").read_bytes() == NEW
 
 
 def test_a_file_system_without_hard_links_will_do(
