@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import struct
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from benchmarks import yardsticks
@@ -40,21 +42,23 @@ def main() -> int:
 
 
 def whole_commands(checkpoint: str, folder: Path, repeats: int) -> list[Row]:
-    """Time whole processes, from start to exit; each replaces what its last run wrote."""
+    """Time whole processes, from start to exit, each with nothing at its destination."""
     quick = side_by_side(
         {
-            CP: ["cp", checkpoint, str(folder / "copied")],
-            NO_SYNC: convert(checkpoint, folder / "quick.safetensors", "--no-sync"),
-            SCRIPT: [PYTHON, "-c", yardsticks.SAVE_FILE, checkpoint, str(folder / "script")],
+            CP: ["cp", checkpoint, str(folder / "out")],
+            NO_SYNC: convert(checkpoint, folder / "out", "--no-sync"),
+            SCRIPT: [PYTHON, "-c", yardsticks.SAVE_FILE, checkpoint, str(folder / "out")],
         },
         repeats,
+        partial(remove, folder / "out"),
     )
     synced = side_by_side(
         {
-            CP_SYNC: ["sh", "-c", 'cp "$0" "$1" && sync "$1"', checkpoint, str(folder / "synced")],
-            SYNCED: convert(checkpoint, folder / "synced.safetensors"),
+            CP_SYNC: ["sh", "-c", 'cp "$0" "$1" && sync "$1"', checkpoint, str(folder / "out")],
+            SYNCED: convert(checkpoint, folder / "out"),
         },
         repeats,
+        partial(remove, folder / "out"),
     )
     return [
         ratio_row(quick, NO_SYNC, CP, 2.5),
@@ -79,8 +83,14 @@ def large_file(folder: Path) -> Row:
 def convert(checkpoint: str, target: Path, *options: str) -> list[str]:
     """Return the whole command, proof included."""
     tool = str(Path(PYTHON).with_name("ckpttool"))
-    fixed = ["convert", checkpoint, "--to", "safetensors", "--force", "-o", str(target)]
+    fixed = ["convert", checkpoint, "--to", "safetensors", "-o", str(target)]
     return [tool, *fixed, *options]
+
+
+def remove(path: Path) -> None:
+    """Remove what a run wrote, and let the disk finish, so that it does not slow down the next."""
+    path.unlink(missing_ok=True)
+    os.sync()
 
 
 def sparse_file(path: Path, tensors: int, nbytes: int) -> None:

@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
-from typing import NamedTuple, Sequence
+from typing import Callable, NamedTuple, Sequence
 
 PYTHON = sys.executable
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
@@ -46,13 +46,22 @@ def once(command: Sequence[str]) -> tuple[float, float]:
     return seconds, usage.ru_maxrss / scale
 
 
-def side_by_side(commands: dict[str, Sequence[str]], repeats: int) -> dict[str, Run]:
-    """Run every command once to warm the cache, then all of them in turn ``repeats`` times."""
+def side_by_side(
+    commands: dict[str, Sequence[str]],
+    repeats: int,
+    before: Callable[[], None] = lambda: None,
+) -> dict[str, Run]:
+    """Run every command once to warm the cache, then all of them in turn ``repeats`` times.
+
+    ``before`` is called ahead of every run and is not measured: it removes what the last wrote.
+    """
     for command in commands.values():
+        before()
         once(command)
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for _ in range(repeats):
         for name, command in commands.items():
+            before()
             taken[name].append(once(command))
     return {
         name: Run(

@@ -40,7 +40,7 @@ def destinations(paths: Sequence[str], options: ConvertOptions) -> list[str]:
 
     Raises:
         UsageError: the options do not go together or not with several sources, a source is
-            standard input, or two sources would give one file.
+            standard input, two sources would give one file, or one would replace another.
     """
     check(options)
     for path in paths:
@@ -52,7 +52,7 @@ def destinations(paths: Sequence[str], options: ConvertOptions) -> list[str]:
     if len(paths) > 1:
         _check_batch(options)
     chosen = [destination(path, options.output, options.to) for path in paths]
-    check_distinct(chosen)
+    check_distinct(paths, chosen)
     return chosen
 
 

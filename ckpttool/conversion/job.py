@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Protocol, Sequence
 
+from ckpttool.conversion.naming import where
 from ckpttool.converted import Written
 from ckpttool.errors import UsageError
 from ckpttool.writing import safetensors, torch_zip
@@ -70,16 +71,23 @@ def files(job: Job, layouts: Sequence[Layout]) -> Iterator[Written]:
 
 
 def sizes(job: Job, layouts: Sequence[Layout]) -> dict[str, int]:
-    """Return path to bytes of all that will be written; those of a receipt are not known yet."""
+    """Return path to bytes of all that will be written; those of a receipt are not known yet.
+
+    Raises:
+        UsageError: two of the files are the same.
+    """
     # Shards must not lie beside an older whole file: readers would take that one.
     sizes = {str(job.known.destination): 0}
     for written in files(job, layouts):
         sizes[written.path] = written.size
+    taken = {where(path) for path in sizes}
     for path, content in ((job.options.sidecar, job.sidecar), (job.options.receipt, b"")):
-        if path is not None and path in sizes:
+        if path is None:
+            continue
+        if where(path) in taken:
             raise UsageError("two of the files to write have the same name", path=path)
-        if path is not None:
-            sizes[path] = len(content or b"")
+        taken.add(where(path))
+        sizes[path] = len(content or b"")
     return sizes
 
 

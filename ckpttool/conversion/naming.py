@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Iterable
+from typing import Sequence
 
 from ckpttool.conversion.options import TARGETS
 from ckpttool.errors import UsageError
@@ -91,15 +91,28 @@ def index_path(path: str) -> str:
     return (path if path.endswith(suffix) else path + suffix) + INDEX
 
 
-def check_distinct(paths: Iterable[str]) -> None:
-    """Raise UsageError if two of the files to write, of a whole batch, are the same one."""
+def where(path: str) -> str:
+    """Return the one spelling of all that name the same entry of the same folder."""
+    folder, name = os.path.split(path)
+    return os.path.join(os.path.realpath(folder), name)  # noqa: PTH118
+
+
+def check_distinct(sources: Sequence[str], results: Sequence[str]) -> None:
+    """Raise UsageError if a batch would write a file twice, or replace a source of another."""
     seen = set()
-    for path in paths:
-        where = os.path.realpath(path)
-        if where in seen:
+    for path in results:
+        if where(path) in seen:
             raise UsageError(
                 "two results would have the same name",
                 path=path,
                 fix="Convert them one by one, each with its own -o.",
             )
-        seen.add(where)
+        seen.add(where(path))
+    for own, path in enumerate(sources):
+        others = {where(result) for place, result in enumerate(results) if place != own}
+        if where(path) in others or os.path.realpath(path) in others:
+            raise UsageError(
+                "it would be replaced by what another of the files becomes",
+                path=path,
+                fix="Convert them one by one, or into another folder with -o.",
+            )

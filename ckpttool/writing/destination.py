@@ -46,7 +46,7 @@ class _Named(NamedTuple):
 class Destination:
     """Files that appear together. Use it in a ``with`` block, which removes what was not published.
 
-    While it is open, SIGTERM ends the program by way of the block's end, as Ctrl-C does.
+    While it is open, SIGTERM and SIGHUP end the program by way of the block's end, as Ctrl-C does.
 
     Args:
         sources: what is converted; no file may replace one of them.

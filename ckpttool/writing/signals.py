@@ -11,18 +11,22 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
+# What asks a program to stop: the system, and a terminal that is closed (not on Windows).
+_STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Turn SIGTERM into SystemExit, where nobody has decided otherwise."""
+    """Turn SIGTERM and SIGHUP into SystemExit, where nobody has decided otherwise (nohup, say)."""
     ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, _terminated)
+    taken = [number for number in _STOPS if ours and signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, _terminated)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001

@@ -545,8 +545,15 @@ def test_an_existing_destination_needs_force(tmp_path: Path) -> None:
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     source = saved(tmp_path, {"w": torch.zeros(1)})
     out = tmp_path / "out.safetensors"
-    refused = convert(source, out, TO_SAFETENSORS._replace(receipt=str(out)))
-    assert (codes(refused), out.exists()) == (["CVT201"], False)
+    (tmp_path / "link").symlink_to(tmp_path)
+    for other in (out, tmp_path / "link" / out.name):
+        for given in (
+            {"receipt": str(other)},
+            {"sidecar": str(other)},
+            {"receipt": str(tmp_path / "both"), "sidecar": str(tmp_path / "link" / "both")},
+        ):
+            refused = convert(source, out, TO_SAFETENSORS._replace(**given))  # type: ignore[arg-type]
+            assert (codes(refused), out.exists()) == (["CVT201"], False)
 
 
 def test_a_dry_run_writes_nothing_and_tells_the_size(tmp_path: Path) -> None:

@@ -102,6 +102,11 @@ def test_outputs_that_cannot_be_meant_are_refused(output: str, told: str) -> Non
         destination("model.pt", output, "safetensors")
 
 
+def test_a_batch_may_hold_what_becomes_another_name() -> None:
+    paths = ["a.pth", "b.safetensors"]
+    assert destinations(paths, SAFETENSORS) == ["a.safetensors", "b.clean.safetensors"]
+
+
 def test_shards_are_numbered_as_the_hub_does() -> None:
     assert shard_paths("x/model.safetensors", 2) == [
         "x/model-00001-of-00002.safetensors",
@@ -116,6 +121,16 @@ def test_shards_are_numbered_as_the_hub_does() -> None:
     [
         pytest.param(["-"], SAFETENSORS, "pipe", id="standard input"),
         pytest.param(["a.pth", "a.pt"], SAFETENSORS, "same name", id="two of one name"),
+        pytest.param(["a.pth", "x/../a.pt"], SAFETENSORS, "same name", id="two spellings"),
+        pytest.param(
+            ["a.pth", "a.safetensors"], SAFETENSORS, "be replaced", id="a source that is a result"
+        ),
+        pytest.param(
+            ["./a.safetensors", "a.pth"],
+            SAFETENSORS,
+            "be replaced",
+            id="a source, otherwise spelled",
+        ),
         pytest.param(["a.pt", "b.pt"], SAFETENSORS._replace(output="c"), "folder", id="one file"),
         pytest.param(["a", "b"], SAFETENSORS._replace(sidecar="s"), "--sidecar", id="sidecar"),
         pytest.param(["a", "b"], SAFETENSORS._replace(receipt="r"), "--receipt", id="receipt"),

@@ -20,6 +20,7 @@ from ckpttool.writing.temporary import clean, temporary_path
 from tests.builders.processes import PATIENCE, started
 
 NEW, OLD = b"new content", b"old"
+STOPS = [signal.SIGTERM, signal.SIGHUP]
 
 needs_fallocate = pytest.mark.skipif(
     not hasattr(os, "posix_fallocate"), reason="the system cannot set room aside"
@@ -443,20 +444,32 @@ def test_the_leftovers_of_a_killed_run_are_removed_by_the_next(tmp_path: Path) -
     assert names(tmp_path) == ["m", "other"]
 
 
-def test_sigterm_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", STOPS)
+def test_being_asked_to_stop_leaves_nothing_behind(tmp_path: Path, stop: signal.Signals) -> None:
     (tmp_path / "m").write_bytes(OLD)
     process = writer(tmp_path / "m", "never", "force")
-    process.terminate()
+    process.send_signal(stop)
     process.communicate(timeout=30)
-    assert process.returncode == 128 + signal.SIGTERM
+    assert process.returncode == 128 + stop
     assert names(tmp_path) == ["m"]
     assert (tmp_path / "m").read_bytes() == OLD
 
 
-def test_the_signal_means_what_it_did_before() -> None:
+@pytest.mark.parametrize("stop", STOPS)
+def test_the_signal_means_what_it_did_before(stop: signal.Signals) -> None:
     with Destination():
-        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        assert signal.getsignal(stop) is not signal.SIG_DFL
+    assert signal.getsignal(stop) is signal.SIG_DFL
+
+
+def test_a_signal_that_somebody_decided_to_ignore_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Destination():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 KILLED = """
