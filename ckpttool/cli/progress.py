@@ -68,11 +68,17 @@ def progress_bar(path: str) -> Iterator[Bar | Lines | None]:
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+    from rich.table import Column
 
     with Progress(
-        TextColumn("{task.description}", markup=False),
+        # on a narrow terminal the path gives way, and the bar stays one line
+        TextColumn(
+            "{task.description}",
+            markup=False,
+            table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+        ),
         BarColumn(),
-        DownloadColumn(),
+        DownloadColumn(table_column=Column(no_wrap=True)),
         console=Console(stderr=True),
         transient=True,
     ) as progress:

@@ -111,6 +111,10 @@ def _casts(pieces: Sequence[Piece], digests: _Digests) -> Iterator[Cast]:
             yield Cast(piece.name, *names, found.overflow, found.underflow)
 
 
+_OTHER_CAST = "Cast to bfloat16, which reaches as far as float32, or use --allow-overflow."
+_NO_CAST = "Leave it out with --exclude, or use --allow-overflow."
+
+
 def _losses(casts: Sequence[Cast], options: ConvertOptions) -> Iterator[Finding]:
     """Yield a finding for each tensor whose numbers became infinite, or zero."""
     for cast in casts:
@@ -120,7 +124,7 @@ def _losses(casts: Sequence[Cast], options: ConvertOptions) -> Iterator[Finding]
                 f"{count(cast.overflow, 'element')} became infinite as {cast.target}",
                 severity=Severity.WARNING if options.allow_overflow else None,
                 tensors=[cast.name],
-                fix="Cast to bfloat16, which reaches as far as float32, or use --allow-overflow.",
+                fix=_OTHER_CAST if cast.target == "float16" else _NO_CAST,
             )
         if cast.underflow:
             yield finding(

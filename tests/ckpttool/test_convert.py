@@ -343,6 +343,17 @@ def test_what_overflows_is_refused_unless_it_is_allowed(tmp_path: Path) -> None:
     assert [finding.severity.value for finding in allowed.file.findings] == ["warning"]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "advice"), [("float16", "Cast to bfloat16"), ("bfloat16", "--exclude")]
+)
+def test_the_advice_on_an_overflow_is_not_what_was_just_done(
+    dtype: str, advice: str, tmp_path: Path
+) -> None:
+    source = saved(tmp_path, {"w": torch.tensor([1e300], dtype=torch.float64)})
+    refused = convert(source, tmp_path / "out.safetensors", TO_SAFETENSORS._replace(dtype=dtype))
+    assert advice in str(refused.file.findings[0].fix)
+
+
 def test_what_underflows_is_told(tmp_path: Path) -> None:
     source = saved(tmp_path, {"w": torch.tensor([1e-10, 0.0, 1.0])})
     half = TO_SAFETENSORS._replace(dtype="float16")
