@@ -180,6 +180,8 @@ class Checkpoint:
         unread: tensors of a kind that is not read (sparse, quantized), with the reason.
         metadata: the strings that the container carries about itself.
         checksums: CRC-32 sums over storages, not yet checked.
+        storages: every storage of the file by its key, used or not; none where tensors have none.
+        header_size: bytes of the largest header; ``None`` where there is none.
     """
 
     def __init__(
@@ -197,6 +199,8 @@ class Checkpoint:
         unread: tuple[tuple[str, str], ...] = (),
         metadata: dict[str, str] | None = None,
         checksums: tuple[Checksum, ...] = (),
+        storages: dict[str, Extent] | None = None,
+        header_size: int | None = None,
     ) -> None:
         self.path = path
         self.format = format
@@ -210,6 +214,8 @@ class Checkpoint:
         self.unread = unread
         self.metadata = metadata or {}
         self.checksums = checksums
+        self.storages = storages or {}
+        self.header_size = header_size
 
     @property
     def size(self) -> int:

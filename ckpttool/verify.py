@@ -17,6 +17,7 @@ from ckpttool.formats import open_checkpoint
 from ckpttool.layouts import canonicalize
 from ckpttool.limits import Limits
 from ckpttool.results import FileReport
+from ckpttool.surroundings import look_around
 from mae.config import CONFIGS, DEFAULT
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ def _verify(
         schema, coverage = _compare(canonical, options)
         values = run.result()
         forward = _forward(canonical, schema, coverage, values, options)
+        surroundings = look_around(checkpoint)
         published = origin.result() if origin else None
         checkpoint.check_unchanged()
     from ckpttool.checks.examined import Examined
@@ -150,6 +152,7 @@ def _verify(
         forward,
         options.require,
         options.expected_missing,
+        surroundings,
         options.limits,
     )
     return conclude(known, examined, published)

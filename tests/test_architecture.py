@@ -51,6 +51,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "ckpttool.published",
         "ckpttool.readings",
         "ckpttool.schema",
+        "ckpttool.surroundings",
         "ckpttool.values",
         "ckpttool.writing",
     ),

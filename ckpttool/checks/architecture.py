@@ -133,6 +133,24 @@ def check_dtypes(examined: Examined) -> Iterator[Finding]:
     )
 
 
+def check_mixed_dtypes(examined: Examined) -> Iterator[Finding]:
+    """Warn of floating weights that are not all of one type, whatever the model's is."""
+    by_type: dict[str, list[str]] = {}
+    for name, info in examined.canonical.tensors.items():
+        if info.dtype.kind == "float":
+            by_type.setdefault(info.dtype.name, []).append(name)
+    if len(by_type) > 1:
+        usual, *others = sorted(by_type, key=lambda dtype: -len(by_type[dtype]))
+        told = ", ".join(f"{dtype} ({len(by_type[dtype]):,})" for dtype in (usual, *others))
+        yield finding(
+            rules.MIXED_DTYPES,
+            f"the floating weights are of {len(by_type)} types: {told}",
+            tensors=[name for dtype in others for name in by_type[dtype]],
+            expected=usual,
+            found=", ".join(others),
+        )
+
+
 def check_dtype_kinds(examined: Examined) -> Iterator[Finding]:
     """Fail on weights that are not floating point numbers at all."""
     yield from _mismatches(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.limits import Limits
+from ckpttool.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from ckpttool.coverage import Coverage
@@ -26,6 +27,7 @@ class Examined(NamedTuple):
         values: statistics and digests by canonical name.
         forward: the forward pass, or why it was not run.
         require: ``"encoder"`` or ``"full"``: what a release must hold.
+        surroundings: what lies beside the file.
         expected_missing: globs on names that the file may lack.
         limits: what the checks tolerate.
     """
@@ -38,4 +40,5 @@ class Examined(NamedTuple):
     forward: ForwardSummary
     require: str
     expected_missing: tuple[str, ...] = ()
+    surroundings: Surroundings = Surroundings()
     limits: Limits = Limits()

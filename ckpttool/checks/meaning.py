@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import chain
+from itertools import chain, product
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from ckpttool import rules
@@ -51,11 +51,8 @@ def _is_initial(examined: Examined, name: str) -> bool:
 def check_identical_blocks(examined: Examined) -> Iterator[Finding]:
     """Blocks whose tensors are the same, byte by byte: one was copied over another."""
     for side, what in (("blocks", "encoder"), ("decoder_blocks", "decoder")):
-        groups: dict[frozenset[tuple[str, str]], list[int]] = {}
         blocks = _blocks(examined, side)
-        for number, content in sorted(blocks.items()):
-            groups.setdefault(content, []).append(number)
-        same = [numbers for numbers in groups.values() if len(numbers) > 1]
+        same = _alike(blocks)
         if same:
             told = "; ".join(" = ".join(map(str, numbers)) for numbers in same)
             yield finding(
@@ -70,6 +67,30 @@ def check_identical_blocks(examined: Examined) -> Iterator[Finding]:
             )
 
 
+def originals(examined: Examined) -> dict[str, str]:
+    """Return, for the tensors of blocks that are alike, those of the first such block."""
+    found = {}
+    for side in ("blocks", "decoder_blocks"):
+        blocks = _blocks(examined, side)
+        for first, *others in _alike(blocks):
+            for other, (name, _) in product(others, blocks[first]):
+                found[f"{side}.{other}.{name}"] = f"{side}.{first}.{name}"
+    return found
+
+
+def _alike(blocks: dict[int, frozenset[tuple[str, str]]]) -> list[list[int]]:
+    groups: dict[frozenset[tuple[str, str]], list[int]] = {}
+    for number, content in sorted(blocks.items()):
+        groups.setdefault(content, []).append(number)
+    return [numbers for numbers in groups.values() if len(numbers) > 1]
+
+
+def block_of(name: str) -> tuple[str, int, str] | None:
+    """Return side, number and the name within the block; ``None`` for what is in no block."""
+    found = _BLOCK.match(name)
+    return None if found is None else (found.group(1), int(found.group(2)), found.group(3))
+
+
 def _blocks(examined: Examined, side: str) -> dict[int, frozenset[tuple[str, str]]]:
     """Return the (name in the block, digest) pairs of every block that was read wholly.
 
@@ -79,16 +100,14 @@ def _blocks(examined: Examined, side: str) -> dict[int, frozenset[tuple[str, str
     with_weights = set()
     unread = set()
     for name, info in examined.canonical.tensors.items():
-        found = _BLOCK.match(name)
-        if found is None or found.group(1) != side:
+        place = block_of(name)
+        if place is None or place[0] != side:
             continue
-        number = int(found.group(2))
+        _, number, rest = place
         if name not in examined.values.tensors:
             unread.add(number)
             continue
-        digests.setdefault(number, set()).add(
-            (found.group(3), examined.values.tensors[name].digest)
-        )
+        digests.setdefault(number, set()).add((rest, examined.values.tensors[name].digest))
         if len(info.shape) >= 2:
             with_weights.add(number)
     return {number: frozenset(digests[number]) for number in sorted(with_weights - unread)}

@@ -127,6 +127,18 @@ def tensor_bytes(nodes: Iterable[Node]) -> list[int]:
     return [sum(_storage_bytes(part, keys) for part in _unseen(node, seen)) for node in nodes]
 
 
+def storage_keys(nodes: Iterable[Node]) -> set[str]:
+    """Return the keys of all storages that are referred to below the nodes."""
+    seen: set[int] = set()
+    keys = set()
+    for part in (part for node in nodes for part in _unseen(node, seen)):
+        if isinstance(part, PersistentId):
+            # torch's tar files have the bare key, the others a tuple with it
+            value = part.value
+            keys.add(str(value[2] if isinstance(value, tuple) and len(value) > 2 else value))
+    return keys
+
+
 def _unseen(root: Node, seen: set[int]) -> Iterable[Node]:
     waiting = [root]
     while waiting:

@@ -55,6 +55,7 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         (source,),
         header.tensors,
         metadata=header.metadata,
+        header_size=header.size,
     )
 
 

@@ -1,8 +1,9 @@
-"""Opening the shards that an index names, and no other file of this machine.
+"""Opening files beside a checkpoint by name, and no other file of this machine.
 
-A shard must lie beside the index, or beside the file that the index is a link to: the hub's
-cache keeps both as links into one folder of blobs. A link to anywhere else is refused,
-because an index that came from elsewhere must not choose among the files here.
+They are the shards of an index, and what every release has: its config.json, its model card. They
+must lie beside the checkpoint, or beside the file that it is a link to: the hub's cache keeps them
+all as links into one folder of blobs. A link to anywhere else is refused, because a checkpoint that
+came from elsewhere must not choose among the files here.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _NUMBERED = re.compile(r"(.*-)(\d{5})(-of-(\d{5})\.safetensors)", re.DOTALL)
 
 
 class Folder:
-    """The folder of an index, from which shards are opened.
+    """The folder of an index (or another checkpoint), from which shards are opened.
 
     Attributes:
         offenders: one line for each file that was not opened.

@@ -131,11 +131,11 @@ def strict_json(source: FileSource) -> object:
     if source.size > MAX_WIDE_INDEX and (b"\\u" in data or not data.isascii()):
         raise _too_long(source.size, MAX_WIDE_INDEX)
     if sum(data.count(mark) for mark in (b",", b":", b"[", b"{")) > MAX_VALUES:
-        raise MalformedError("the index has more values than any real one", rules.LIMIT)
+        raise MalformedError("more values than any real file of its kind", rules.LIMIT)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        raise _bad("the index is not UTF-8", offset=error.start) from error
+        raise _bad("not UTF-8", offset=error.start) from error
     try:
         return json.loads(
             text,
@@ -145,14 +145,14 @@ def strict_json(source: FileSource) -> object:
         )
     except json.JSONDecodeError as error:
         offset = len(text[: error.pos].encode(errors="replace"))
-        raise _bad(f"the index is not valid JSON: {error.msg}", offset=offset) from error
+        raise _bad(f"not valid JSON: {error.msg}", offset=offset) from error
     except RecursionError as error:
-        raise MalformedError("the index is nested too deeply", rules.LIMIT) from error
+        raise MalformedError("nested too deeply", rules.LIMIT) from error
 
 
 def _too_long(size: int, most: int) -> MalformedError:
     return MalformedError(
-        "the index is larger than any real one",
+        "larger than any real file of its kind",
         rules.LIMIT,
         expected=f"at most {most:,} bytes",
         found=f"{size:,}",

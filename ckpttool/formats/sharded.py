@@ -65,6 +65,7 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         tensors,
         entries=index.entries,
         metadata=_common_metadata(shards),
+        header_size=max(shard.header.size for shard in shards.values()),
     )
 
 

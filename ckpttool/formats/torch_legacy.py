@@ -73,6 +73,7 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         aside=state.aside,
         references=system.references + content.references + keys.references,
         unread=state.unread,
+        storages=storages.extents(),
     )
 
 
@@ -192,6 +193,10 @@ class _Storages:
                 expected=f"{offset:,} bytes in all",
                 found=f"{self._source.size:,}",
             )
+
+    def extents(self) -> dict[str, Extent]:
+        """Return where each storage lies, by key."""
+        return {key: storage.extent for key, storage in self._found.items()}
 
     def _place(self, key: str, declared: _Declared, offset: int) -> int:
         """Note where a storage lies and return the offset after it."""

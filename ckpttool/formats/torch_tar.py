@@ -73,6 +73,7 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         aside=state.aside,
         references=(*storages.references, *tensors.references, *content.references),
         unread=state.unread,
+        storages=storages.extents,
     )
 
 
@@ -126,14 +127,19 @@ class _Stream:
 
 
 class _Storages:
-    """The storages by key; a view is a storage that lies in another."""
+    """The storages by key; a view is a storage that lies in another.
+
+    ``extents`` says where each that is no view lies.
+    """
 
     def __init__(self, stream: _Stream) -> None:
         self._found: dict[int, Storage] = {}
+        self.extents: dict[str, Extent] = {}
         self.references = stream.references
         for _ in range(stream.count()):
             key, storage = _storage(stream)
             self._add(stream, key, storage)
+            self.extents[storage.key] = storage.extent
         views = stream.pickle(_VIEWS_WINDOW)
         if type(views) is not list or len(views) > MAX_COUNT:
             raise stream.broken("the views are no list")

@@ -53,6 +53,7 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         references=pickle.references,
         unread=state.unread,
         checksums=tuple(_checksums(source, archive, f"{top}/data/")),
+        storages=_all_storages(source, archive, f"{top}/data/"),
     )
 
 
@@ -155,6 +156,14 @@ def _is_big_endian(source: FileSource, archive: Archive, top: str) -> bool:
 def _small_member(source: FileSource, archive: Archive, name: str) -> bytes | None:
     member: Member | None = archive.members.get(name)
     return None if member is None else read_member(source, member, _SMALL)
+
+
+def _all_storages(source: FileSource, archive: Archive, folder: str) -> dict[str, Extent]:
+    return {
+        member.name[len(folder) :]: Extent(source, member.offset, member.size)
+        for member in archive.members.values()
+        if member.name.startswith(folder)
+    }
 
 
 def _checksums(source: FileSource, archive: Archive, folder: str) -> list[Checksum]:

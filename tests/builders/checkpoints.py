@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import torch
@@ -11,8 +12,6 @@ import torch
 from tests.builders import models
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import Tensor
 
 Content = Callable[[], object]
@@ -83,6 +82,56 @@ def query_without_key_and_value() -> object:
 
 def namespace_beside() -> object:
     return {"model": state(), "args": argparse.Namespace(lr=0.1)}
+
+
+def training_run() -> object:
+    """What a training script saves: weights, optimizer, scaler, and arguments that tell a lot."""
+    args = argparse.Namespace(
+        output_dir="/checkpoint/alice/mae",
+        data_path=Path("/datasets01/imagenet"),
+        resume="C:\\Users\\Alice\\last.pth",
+        log_url="https://alice:hunter2@example.com/logs",
+        hf_token="hf_" + "x" * 34,
+        dist_url="env://",
+        norm_pix_loss=True,
+        blr=1.5e-4,
+    )
+    moments = {0: {"step": 7, "exp_avg": torch.ones(4, 4)}}
+    return {
+        "model": state(),
+        "optimizer": {"state": moments, "param_groups": [{"lr": 1e-3, "params": [0]}]},
+        "scaler": {"scale": 65536.0},
+        "epoch": 799,
+        "args": args,
+    }
+
+
+def view_of_a_large_storage() -> object:
+    """One bias that is a row of a large matrix: the whole matrix goes into the file."""
+    return {"model": {**state(), "norm.bias": torch.rand(1000, models.TINY.embed_dim)[3]}}
+
+
+def half_of_the_weights_halved() -> object:
+    return {
+        "model": {
+            name: tensor.to(torch.bfloat16) if name.endswith(".weight") else tensor
+            for name, tensor in state().items()
+        }
+    }
+
+
+def one_weight_copied_over_another() -> object:
+    weights = state()
+    copied = weights["blocks.0.attn.proj.weight"].clone()
+    return {"model": {**weights, "blocks.1.attn.proj.weight": copied}}
+
+
+def large_block(depth: int = 6, factor: float = 1000.0) -> object:
+    """A deep model one of whose blocks is ``factor`` times too large in one weight."""
+    model = models.tiny_model(config=models.TINY._replace(depth=depth))
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    weights["blocks.3.mlp.fc1.weight"] *= factor
+    return {"model": weights}
 
 
 class _Attack:

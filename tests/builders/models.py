@@ -29,9 +29,9 @@ TINY = MAEConfig(
 )
 
 
-def tiny_model(seed: int = 0, norm_pix_loss: bool = False) -> MAEViTLarge:
+def tiny_model(seed: int = 0, norm_pix_loss: bool = False, config: MAEConfig = TINY) -> MAEViTLarge:
     """Draw all weights but the position tables at random, so that no bias or gain is idle."""
-    model = MAEViTLarge(TINY._replace(norm_pix_loss=norm_pix_loss))
+    model = MAEViTLarge(config._replace(norm_pix_loss=norm_pix_loss))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():

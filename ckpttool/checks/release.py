@@ -1,0 +1,135 @@
+"""Checks on what a release should have, and should not: beside the weights and in their file."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Iterator
+
+from ckpttool import rules
+from ckpttool.findings import Finding, finding
+from ckpttool.formats.plain import tensor_bytes
+from ckpttool.text import count, size
+
+if TYPE_CHECKING:
+    from ckpttool.checks.examined import Examined
+    from ckpttool.tensors import Entry
+
+#: Bytes of a safetensors header that the Hugging Face hub reads.
+HUB_HEADER = 25_000_000
+
+_SHOWN = 20
+
+# Entries beside a state dict by which a training run goes on; what is called otherwise is left
+# to the reader of `inspect`.
+_TRAINING = re.compile(
+    r"(?:.*_)?(?:optim(?:izer)?s?|opt|(?:lr_?)?schedulers?|param_schedulers?|scaler|amp|epochs?"
+    r"|steps?|iter(?:ation)?s?|args?|hparams|hyper_parameters|cfg|config|callbacks|loops"
+    r"|rng|seed|loss(?:es)?|history|message_hub|meta|lightning_version)"
+    r"(?:_state(?:s|_dict)?|_states?)?",
+    re.IGNORECASE,
+)
+_BEST = re.compile(r"(?:best|train|valid|val|test)_\w+|.*lightning.*|.*rng.*", re.IGNORECASE)
+_SHARD = re.compile(r"(.*)-\d{5}-of-\d{5}\.safetensors", re.DOTALL)
+_INDEX_END = ".safetensors.index.json"
+
+
+def check_container(examined: Examined) -> Iterator[Finding]:
+    """Note weights that are shipped as a pickle alone."""
+    names = examined.surroundings.names
+    pickled = examined.checkpoint.format.startswith("torch-")
+    if pickled and not any(name.endswith(".safetensors") for name in names):
+        yield finding(
+            rules.PICKLE_FORMAT,
+            f"the weights are shipped as a pickle ({examined.checkpoint.format}); safetensors "
+            "cannot run code",
+        )
+
+
+def check_training_state(examined: Examined) -> Iterator[Finding]:
+    """Warn of what a training run left beside the weights."""
+    checkpoint = examined.checkpoint
+    found = [
+        (entry, node)
+        for entry, node in zip(checkpoint.entries, checkpoint.aside)
+        if _is_training_state(entry)
+    ]
+    if found:
+        named = ", ".join(entry.key for entry, _ in found[:_SHOWN])
+        more = f" and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
+        nbytes = sum(tensor_bytes(node for _, node in found))
+        tensors = f", {size(nbytes)} of it tensors" if nbytes else ""
+        yield finding(
+            rules.TRAINING_STATE,
+            f"state of the training run lies beside the weights{tensors}: {named}{more}",
+        )
+
+
+def _is_training_state(entry: Entry) -> bool:
+    name = entry.key.rpartition(".")[2].replace("-", "_")
+    return any(pattern.fullmatch(name) for pattern in (_TRAINING, _BEST))
+
+
+def check_shards(examined: Examined) -> Iterator[Finding]:
+    """Warn of weights beside an index that it does not list: one of an earlier export, say."""
+    checkpoint = examined.checkpoint
+    if checkpoint.format != "safetensors-sharded":
+        return
+    index, *listed = (os.path.split(source.name)[1] for source in checkpoint.sources)
+    stem = index[: -len(_INDEX_END)] if index.endswith(_INDEX_END) else "model"
+    strays = [
+        name for name in examined.surroundings.names if name not in listed and _is_of(stem, name)
+    ]
+    if strays:
+        yield finding(
+            rules.UNLISTED_SHARD,
+            f"{count(len(strays), 'file')} beside the index that it does not list: "
+            + ", ".join(strays[:_SHOWN])
+            + (f" and {len(strays) - _SHOWN:,} more" if len(strays) > _SHOWN else ""),
+        )
+
+
+def _is_of(stem: str, name: str) -> bool:
+    numbered = _SHARD.fullmatch(name)
+    return name == f"{stem}.safetensors" or (numbered is not None and numbered.group(1) == stem)
+
+
+def check_format_metadata(examined: Examined) -> Iterator[Finding]:
+    """Warn of safetensors files that do not say for which framework they were written."""
+    checkpoint = examined.checkpoint
+    stated = checkpoint.metadata.get("format")
+    if checkpoint.format.startswith("safetensors") and stated != "pt":
+        yield finding(
+            rules.NO_FORMAT,
+            "the safetensors metadata does not say that the tensors are torch's",
+            expected="format: pt",
+            found="no format" if stated is None else f"format: {stated}",
+        )
+
+
+def check_header_size(examined: Examined) -> Iterator[Finding]:
+    """Warn of a header that the hub does not read."""
+    nbytes = examined.checkpoint.header_size or 0
+    if nbytes > HUB_HEADER:
+        yield finding(
+            rules.HEADER_SIZE,
+            "the safetensors header is larger than the hub reads",
+            expected=f"at most {HUB_HEADER:,} bytes",
+            found=f"{nbytes:,}",
+        )
+
+
+def check_release_folder(examined: Examined) -> Iterator[Finding]:
+    """Warn of a release folder without a licence or a model card."""
+    around = examined.surroundings
+    if around.is_release and not around.licence:
+        yield finding(rules.NO_LICENCE, "the release folder has no licence")
+    if around.is_release and not around.card:
+        message = "the release folder has no model card, or an empty one"
+        yield finding(rules.NO_MODEL_CARD, message)
+
+
+def check_surroundings(examined: Examined) -> Iterator[Finding]:
+    """Note what lies beside the checkpoint and could not be read."""
+    for line in examined.surroundings.unread:
+        yield finding(rules.BESIDE_NOT_READ, f"beside the checkpoint: {line}")

@@ -1,0 +1,68 @@
+"""The scalars in what lies beside the tensors, each with the dotted key that it stands under."""
+
+from __future__ import annotations
+
+from typing import Iterator, Tuple, Union
+
+from ckpttool.formats.dictionaries import pairs_of
+from ckpttool.formats.nodes import Call, Dict, Node, children, name_of
+from ckpttool.formats.rebuild import is_tensor
+
+Scalar = Union[str, bool, int, float]
+
+# A key grows no further than this: a hostile nesting would make it long at every level.
+_LONGEST_KEY = 200
+
+# The path types of pathlib, by what stands between their parts.
+_PATHS = {"PosixPath": "/", "PurePosixPath": "/", "WindowsPath": "\\", "PureWindowsPath": "\\"}
+
+
+def leaves(key: str, root: Node) -> Iterator[Tuple[str, Scalar]]:
+    """Yield (dotted key, scalar) for all that is in a node, in order; a shared part comes once.
+
+    A path of pathlib is one text. Of a dictionary whose keys are no plain words, the keys are
+    yielded too. Tensors are passed over.
+    """
+    waiting: list[tuple[str, Node]] = [(key, root)]
+    seen: set[int] = set()
+    while waiting:
+        path, node = waiting.pop()
+        if isinstance(node, (str, bool, int, float)):
+            yield path, node
+        elif id(node) not in seen and not is_tensor(node):
+            seen.add(id(node))
+            text = _path_text(node)
+            if text is not None:
+                yield path, text
+            else:
+                waiting += reversed(list(_below(path, node)))
+
+
+def _below(path: str, node: Node) -> Iterator[tuple[str, Node]]:
+    pairs = _pairs(node)
+    if pairs is None:
+        yield from ((path, child) for child in children(node))
+        return
+    for key, value in pairs:
+        named = type(key) is str and key.isidentifier()
+        if not named:
+            yield path, key
+        yield (f"{path}.{key}" if named and len(path) < _LONGEST_KEY else path), value
+
+
+def _pairs(node: Node) -> list[tuple[Node, Node]] | None:
+    """Return what is in a dictionary, or the attributes of an object such as a Namespace."""
+    pairs = pairs_of(node)
+    states = node.states if isinstance(node, Call) else None
+    if pairs is None and states and isinstance(states[0], Dict):
+        return list(states[0].pairs())
+    return pairs
+
+
+def _path_text(node: Node) -> str | None:
+    name = name_of(node.function) if isinstance(node, Call) else None
+    if name is None or not name[0].startswith("pathlib") or name[1] not in _PATHS:
+        return None
+    separator = _PATHS[name[1]]
+    parts = [part for part in node.args if type(part) is str]
+    return separator.join(part.rstrip(separator) for part in parts)

@@ -1,0 +1,166 @@
+"""What lies beside a checkpoint: the names in its folder, its config.json, its model card.
+
+Nothing beside the checkpoint makes a run fail: what cannot be read is told. Only regular files
+in the same folder are read, up to a bound, and no link that leads elsewhere is followed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import ExitStack
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from ckpttool.errors import CkpttoolError, MalformedError
+from ckpttool.formats.shard_files import Folder
+from ckpttool.formats.shard_index import strict_json
+from ckpttool.sources import FileSource, read
+from ckpttool.text import printable
+
+if TYPE_CHECKING:
+    from ckpttool.tensors import Checkpoint
+
+#: Files by which Hugging Face's libraries know a folder that holds a model.
+RELEASE_FILES = ("config.json", "model.safetensors", "model.safetensors.index.json")
+
+CONFIG = "config.json"
+CARD = "readme.md"
+
+#: Names of a folder that are looked at, and bytes of a file that are read.
+MAX_NAMES = 10_000
+MAX_CONFIG = 1_000_000
+MAX_CARD = 65_536
+
+_LICENCE_FILE = re.compile(r"(licen[cs]e|copying)([^a-z].*)?", re.IGNORECASE | re.DOTALL)
+_FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t\r]*$", re.DOTALL | re.MULTILINE)
+# on the same line, or as a list below it
+_LICENCE_FIELD = re.compile(r"^licen[cs]e:[ \t]*(?:[^\s#]|\r?\n[ \t]*-[ \t]*\S)", re.MULTILINE)
+
+
+class Surroundings(NamedTuple):
+    """What was found beside a checkpoint.
+
+    Attributes:
+        names: the files of its folder, itself among them, in order.
+        config: what its ``config.json`` says.
+        config_problem: why that file is no JSON object; ``None`` if it is one, or not there.
+        card: whether there is a README.md with something in it, readable or not.
+        licence: whether there is a file of a licence, or the model card's front matter has one.
+        unread: what is there and could not be read, in words.
+    """
+
+    names: tuple[str, ...] = ()
+    config: dict[str, object] | None = None
+    config_problem: str | None = None
+    card: bool = False
+    licence: bool = False
+    unread: tuple[str, ...] = ()
+
+    @property
+    def is_release(self) -> bool:
+        """Whether the folder is laid out as one that is published."""
+        return any(name in RELEASE_FILES for name in self.names)
+
+
+def look_around(checkpoint: Checkpoint) -> Surroundings:
+    """Return what lies beside a checkpoint; nothing where it is no file."""
+    source = checkpoint.sources[0] if checkpoint.sources else None
+    if not isinstance(source, FileSource):
+        return Surroundings()
+    names, unread = _names(os.path.dirname(source.name))  # noqa: PTH120 (the caller's spelling)
+    with ExitStack() as opened:
+        reader = _Reader(Folder(source, opened), unread)
+        config, problem = _config(reader) if CONFIG in names else (None, None)
+        card = _card(reader, names)
+    return Surroundings(
+        names,
+        config,
+        problem,
+        card is None or bool(card.strip()),
+        any(map(_LICENCE_FILE.fullmatch, names)) or _states_licence(card or ""),
+        tuple(reader.unread),
+    )
+
+
+def _names(folder: str) -> tuple[tuple[str, ...], list[str]]:
+    try:
+        with os.scandir(folder or os.curdir) as entries:
+            names = sorted(entry.name for entry in islice(entries, MAX_NAMES) if _is_file(entry))
+            more = next(entries, None) is not None
+    except OSError as error:
+        return (), [f"the folder cannot be listed: {error.strerror}"]
+    unread = [f"the folder holds more than {MAX_NAMES:,} files"] if more else []
+    return tuple(names), unread
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        # whatever is no folder: a FIFO called config.json is to be told of, not passed over
+        return not entry.is_dir()
+    except OSError:
+        return True
+
+
+class _Reader:
+    """Reads files of the folder; what cannot be read is put on the list."""
+
+    def __init__(self, folder: Folder, unread: list[str]) -> None:
+        self._folder = folder
+        self.unread = unread
+
+    def open(self, name: str, most: int | None = None) -> FileSource | None:
+        """Open a file of at most so many bytes, ``None`` if that is not possible."""
+        told = len(self._folder.offenders)
+        try:
+            source = self._folder.open(name)
+        except CkpttoolError as error:
+            self.give_up(name, error)
+            return None
+        self.unread += self._folder.offenders[told:]
+        if source is not None and most is not None and source.size > most:
+            self.unread.append(
+                f"{printable(name)} is too large: {source.size:,} bytes, at most {most:,} are read"
+            )
+            return None
+        return source
+
+    def give_up(self, name: str, error: CkpttoolError) -> None:
+        """Note that a file could not be read."""
+        self.unread.append(f"{printable(name)}: {error.detail()}")
+
+
+def _config(reader: _Reader) -> tuple[dict[str, object] | None, str | None]:
+    source = reader.open(CONFIG, MAX_CONFIG)
+    if source is None:
+        return None, None
+    try:
+        document = strict_json(source)
+    except MalformedError as error:
+        return None, error.detail()
+    except CkpttoolError as error:
+        reader.give_up(CONFIG, error)
+        return None, None
+    if not isinstance(document, dict):
+        return None, f"it is of type {type(document).__name__}"
+    return document, None
+
+
+def _card(reader: _Reader, names: tuple[str, ...]) -> str | None:
+    """Return how the model card begins, ``None`` for one that cannot be read."""
+    name = next((name for name in names if name.lower() == CARD), None)
+    if name is None:
+        return ""
+    source = reader.open(name)
+    if source is None:
+        return None
+    try:
+        return read(source, 0, min(source.size, MAX_CARD)).decode(errors="replace")
+    except CkpttoolError as error:
+        reader.give_up(name, error)
+        return None
+
+
+def _states_licence(card: str) -> bool:
+    front = _FRONT_MATTER.match(card)
+    return front is not None and _LICENCE_FIELD.search(front.group(1)) is not None
