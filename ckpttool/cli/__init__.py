@@ -41,4 +41,5 @@ def main() -> None:
     """Verify, inspect and convert model checkpoints before you publish them.
 
     Files are opened by content, whatever they are called, and nothing in them is ever executed.
+    Every option can be set by a variable of its name: CKPTTOOL_VERIFY_FORMAT for verify --format.
     """

@@ -13,9 +13,8 @@ ROOT = Path(__file__).parents[2]
 _TINY = """
 import sys
 from mae.config import CONFIGS
-if "--help" not in sys.argv:
-    from tests.builders.models import TINY
-    CONFIGS["tiny"] = TINY
+from tests.builders.models import TINY
+CONFIGS["tiny"] = TINY
 sys.argv[0] = "ckpttool"
 from ckpttool.__main__ import run
 run()

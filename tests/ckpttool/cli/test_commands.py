@@ -39,7 +39,7 @@ def test_every_command_and_option_has_help(command: click.Command) -> None:
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-@pytest.mark.parametrize("name", ["", "verify", "inspect", "sample"])
+@pytest.mark.parametrize("name", ["", *main.commands])
 def test_help_is_shown(name: str, flag: str) -> None:
     result = run(*[name] * bool(name), flag)
     assert result.exit_code == 0

@@ -1,0 +1,98 @@
+"""The hooks of pre-commit, run as it runs them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import checkpoints as built
+from tests.builders.ci_files import loaded
+from tests.builders.processes import PATIENCE
+from tests.builders.programs import installed
+
+pytestmark = [
+    # torch 2.0 warns of its own use of a class when it saves.
+    pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning"),
+    pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX systems"),
+]
+
+HOOKS = {hook["id"]: hook for hook in loaded(".pre-commit-hooks.yaml")}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    built.saved(workspace, built.sound, "good.pth")
+    built.saved(workspace, built.encoder_block_missing, "bad.pth")
+    return workspace
+
+
+def run(workspace: Path, command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = installed(workspace.parent / "bin", tiny=True)
+    environment["CKPTTOOL_VERIFY_MODEL"] = "tiny"
+    return subprocess.run(
+        command,
+        cwd=workspace,
+        env={**environment, **variables},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def hook(workspace: Path, name: str, *files: str) -> subprocess.CompletedProcess[str]:
+    """Run a hook: entry, then arguments, then the files if it takes them."""
+    one = HOOKS[name]
+    given = list(files) if one.get("pass_filenames", True) else []
+    return run(workspace, [*shlex.split(one["entry"]), *one.get("args", []), *given])
+
+
+def picks(one: dict[str, Any], path: str) -> bool:
+    excluded = re.search(one["exclude"], path) if "exclude" in one else None
+    return bool(re.search(one["files"], path)) and not excluded
+
+
+def test_a_sound_file_passes_in_silence(workspace: Path) -> None:
+    done = hook(workspace, "ckpttool-verify", "good.pth")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_bad_file_fails_and_is_named(workspace: Path) -> None:
+    done = hook(workspace, "ckpttool-verify", "good.pth", "bad.pth")
+    assert done.returncode == 1
+    assert "bad.pth" in done.stdout
+    assert "STR001" in done.stdout
+    assert "good.pth" not in done.stdout
+    assert done.stderr.startswith("FAIL ")
+
+
+def test_a_file_named_like_an_option_is_a_file(workspace: Path) -> None:
+    (workspace / "good.pth").rename(workspace / "--help.pth")
+    assert hook(workspace, "ckpttool-verify", "--help.pth").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "verified", "compared"),
+    [
+        ("a/model.pth", True, True),
+        ("MODEL.SAFETENSORS", True, True),
+        ("model.safetensors.index.json", True, True),
+        ("model-00001-of-00002.safetensors", False, True),
+        ("a/ckpttool.lock", False, True),
+        ("pyproject.toml", False, True),
+        ("other.toml", False, False),
+        ("config.json", False, False),
+        ("pth.py", False, False),
+    ],
+)
+def test_the_hooks_look_at_their_files(path: str, verified: bool, compared: bool) -> None:
+    assert picks(HOOKS["ckpttool-verify"], path) is verified
+    assert picks(HOOKS["ckpttool-lock-check"], path) is compared

@@ -1,0 +1,59 @@
+"""Colours: for what is looked at, and for nothing that is kept."""
+
+from __future__ import annotations
+
+import io
+from typing import Mapping
+
+import pytest
+
+from ckpttool.reports.page import Page, styled
+from tests.builders.reports import Terminal
+
+
+def shown(stream: io.StringIO, environment: Mapping[str, str]) -> str:
+    Page(stream, environment).line(styled("word", "bold"))
+    return stream.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    for convention in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(convention, raising=False)
+
+
+def test_a_pipe_that_people_look_at_is_coloured_if_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stdout", stream)
+    assert shown(stream, {"FORCE_COLOR": "1"}) == "\x1b[1mword\x1b[0m\n"
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        pytest.param({"FORCE_COLOR": "1"}, id="forced"),
+        pytest.param({}, id="not forced"),
+    ],
+)
+def test_a_file_is_never_coloured(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)  # rich looks there by itself
+    assert shown(io.StringIO(), environment) == "word\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [
+        pytest.param({}, True, id="as it is"),
+        pytest.param({"NO_COLOR": "1"}, False, id="not wanted"),
+        pytest.param({"NO_COLOR": ""}, True, id="an empty one is none"),
+        pytest.param({"NO_COLOR": "1", "FORCE_COLOR": "1"}, False, id="both"),
+    ],
+)
+def test_a_terminal_is_coloured_unless_that_is_not_wanted(
+    environment: dict[str, str], coloured: bool
+) -> None:
+    assert ("\x1b" in shown(Terminal(), environment)) is coloured
