@@ -21,8 +21,9 @@ from ckpttool.tensors import Reference
 MAX_OPERATIONS = 8_000_000
 #: Bytes that the nodes of one pickle may take, by estimate. 100,000 tensors take 100 million.
 MAX_NODE_BYTES = 160_000_000
-#: Bytes of an integer. Sizes and offsets have eight, seeds at most sixteen.
-MAX_INTEGER_BYTES = 16
+#: Bytes of an integer. Sizes and offsets have eight; states of random generators and UUIDs
+#: have sixteen, and one more where the highest bit is not the sign.
+MAX_INTEGER_BYTES = 17
 #: The newest protocol of Python 3.8 and later.
 HIGHEST_PROTOCOL = 5
 

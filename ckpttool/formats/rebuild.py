@@ -36,6 +36,7 @@ UNSUPPORTED = {
     (_UTILS, "_rebuild_sparse_csr_tensor"): "a sparse tensor",
     (_UTILS, "_rebuild_qtensor"): "a quantized tensor",
     (_UTILS, "_rebuild_nested_tensor"): "a nested tensor",
+    ("torch.nested._internal.nested_tensor", "_rebuild_njt"): "a nested tensor",
     (_UTILS, "_rebuild_meta_tensor_no_storage"): "a tensor without data (meta device)",
     (_UTILS, "_rebuild_wrapper_subclass"): "a tensor subclass",
     (_UTILS, "_rebuild_device_tensor_from_numpy"): "a tensor pickled through numpy",
@@ -107,6 +108,17 @@ def unknown_tensor_call(node: Node) -> Global | None:
     return node.function if holds else None
 
 
+def unknown_call(function: Global) -> MalformedError:
+    """Return the error for a tensor that is made by code of somebody else."""
+    return MalformedError(
+        "a tensor depends on a call to code that is not torch's",
+        rules.UNKNOWN_CALL,
+        expected="a rebuild function of torch._utils",
+        found=str(function),
+        fix="Load the file where that code is trusted and save plain tensors.",
+    )
+
+
 def rebuild(name: str, node: Call, locate: Locate, *, big_endian: bool = False) -> TensorInfo:
     """Return the tensor that a rebuild call describes.
 
@@ -146,6 +158,8 @@ def _unwrap(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]]:
     """Return the innermost rebuild call under wrapping ones, as (name, arguments)."""
     while True:
         if not is_tensor(node):
+            if isinstance(node, Call) and isinstance(node.function, Global):
+                raise unknown_call(node.function)
             raise _geometry("a rebuild call does not hold a tensor")
         if _is_class(node.function):
             raise UnsupportedTensorError("a tensor made by its class")

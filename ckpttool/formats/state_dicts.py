@@ -15,6 +15,7 @@ from ckpttool.formats.rebuild import (
     UnsupportedTensorError,
     is_tensor,
     rebuild,
+    unknown_call,
     unknown_tensor_call,
 )
 from ckpttool.tensors import Entry, TensorInfo, Wrapper
@@ -126,13 +127,13 @@ def _may_hold(key: Node, value: Node) -> bool:
     return isinstance(value, Dict) or (isinstance(value, Call) and not is_tensor(value))
 
 
-def _rank(candidate: _Candidate) -> tuple[int, int, str]:
-    last = candidate.path[-1] if candidate.path else ""
-    if any(word in last.lower() for word in _AVERAGED):
-        kind = 2
+def _rank(candidate: _Candidate) -> tuple[int, int, int, str]:
+    path = candidate.path
+    if any(word in part.lower() for part in path for word in _AVERAGED):
+        kind = 2  # whatever it is called below: ema.module
     else:
-        kind = 0 if last in _RAW or not candidate.path else 1
-    return kind, -candidate.tensors, candidate.key
+        kind = 0 if not path or path[-1] in _RAW else 1
+    return kind, -candidate.tensors, len(path), candidate.key
 
 
 def _choose(candidates: list[_Candidate], wrapper: str | None) -> _Candidate:
@@ -163,6 +164,10 @@ def _no_state_dict(pickle: Pickle) -> Exception:
             )
     root = pickle.root
     fix = "Save model.state_dict() (or a dictionary that holds it) with torch.save."
+    if is_tensor(root):
+        return UnsupportedError(
+            "the file holds a single tensor, not a state dict", rules.NO_TENSORS, fix=fix
+        )
     if isinstance(root, Call) and isinstance(root.function, Global):
         return UnsupportedError(
             f"the file holds a pickled object of {root.function}, not a state dict",
@@ -195,14 +200,9 @@ def _catalogue(
 def _refuse_unknown_call(key: Node, value: Node) -> None:
     function = unknown_tensor_call(value)
     if function is not None:
-        raise MalformedError(
-            "a tensor depends on a call to code that is not torch's",
-            rules.UNKNOWN_CALL,
-            tensor=key if type(key) is str else type(key).__name__,
-            expected="a rebuild function of torch._utils",
-            found=str(function),
-            fix="Load the file where that code is trusted and save plain tensors.",
-        )
+        error = unknown_call(function)
+        error.tensor = key if type(key) is str else type(key).__name__
+        raise error
 
 
 def _entries(root: Node, taken: _Candidate) -> Iterator[tuple[Entry, Node]]:

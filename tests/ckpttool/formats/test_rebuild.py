@@ -15,7 +15,7 @@ from tests.builders import torch_files as t
 
 Opener = Callable[..., Checkpoint]
 
-UTILS = "torch._utils"
+UTILS, V2 = "torch._utils", "_rebuild_tensor_v2"
 
 
 @pytest.fixture
@@ -37,12 +37,14 @@ def with_state(state: bytes) -> bytes:
     return p.call(p.name(UTILS, "_rebuild_parameter_with_state"), p.tensor(), b"\x89", b"}", state)
 
 
-def from_type(state: bytes, module: str = "torch._tensor") -> bytes:
+def from_type(
+    state: bytes, module: str = "torch._tensor", function: tuple[str, str] = (UTILS, V2)
+) -> bytes:
     """A tensor of a subclass, with attributes."""
-    arguments = p.tensor()[len(p.name(UTILS, "_rebuild_tensor_v2")) : -1]
+    arguments = p.tensor()[len(p.name(UTILS, V2)) : -1]
     return p.call(
         p.name(module, "_rebuild_from_type_v2"),
-        p.name(UTILS, "_rebuild_tensor_v2"),
+        p.name(*function),
         p.name("mylib", "Tensor"),
         arguments,
         state,
@@ -119,6 +121,10 @@ UNREAD = {
         p.call(p.name("torch", "FloatTensor"), p.list_of(b"K\x01")),
         "a tensor made by its class",
     ),
+    "nested": (
+        from_type(b"N", function=("torch.nested._internal.nested_tensor", "_rebuild_njt")),
+        "a nested tensor",
+    ),
     "a parameter made by its class": (
         p.new(p.name("torch.nn.parameter", "Parameter"), p.tensor()),
         "a tensor made by its class",
@@ -135,11 +141,21 @@ def test_a_tensor_of_another_kind_is_listed_as_not_read(
         assert list(checkpoint.tensors) == ["w"]
 
 
-def test_an_object_that_was_not_called_is_no_tensor(opened: Opener) -> None:
-    made = p.new(p.name(UTILS, "_rebuild_tensor_v2"), p.storage(), b"K\x00")
+FOREIGN = {
+    "an object that was not called": p.new(p.name(UTILS, V2), p.storage(), b"K\x00"),
+    "a function within torch's": from_type(b"N", function=("mylib", "make")),
+    "a call within a parameter": p.call(
+        p.name(UTILS, "_rebuild_parameter"), p.call(p.name("mylib", "make")), b"\x89", b"N"
+    ),
+}
+
+
+@pytest.mark.parametrize("value", FOREIGN.values(), ids=FOREIGN.keys())
+def test_a_tensor_made_by_code_of_somebody_else_is_refused(value: bytes, opened: Opener) -> None:
     with pytest.raises(MalformedError) as caught:
-        opened(made)
+        opened(value)
     assert caught.value.rule is rules.UNKNOWN_CALL
+    assert caught.value.tensor == "x"
 
 
 @pytest.mark.parametrize(

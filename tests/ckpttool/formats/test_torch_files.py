@@ -354,6 +354,7 @@ UNSUPPORTED = {
     "noise": b"\x01\x02\x03\x04",
     "tar of something else": t.tar_member("readme", b"hello") + bytes(1024),
     "zip without tensors": t.torch_zip(b"N"),
+    "a single tensor": t.torch_zip(p.tensor()),
     "pickled module": t.torch_zip(p.name("mylib", "Net") + b")\x81" + one() + b"b"),
     "quantized legacy": t.torch_legacy(one(p.legacy_storage(kind="QInt8Storage"))),
 }
@@ -441,6 +442,11 @@ WRAPPERS: dict[str, tuple[dict[str, Any], str | None]] = {
         "trained",
     ),
     "raw before average": ({"model_ema": weights(3), "model": weights(3)}, "model"),
+    "average with a usual name inside": (
+        {"ema": {"module": weights(3)}, "model": weights(3)},
+        "model",
+    ),
+    "the shallower of two alike": ({"a": {"model": weights(3)}, "model": weights(3)}, "model"),
     "average alone": ({"model_ema": weights(3), "epoch": 1}, "model_ema"),
     "student before teacher": ({"teacher": weights(3), "student": weights(3)}, "student"),
     "nested": ({"state": {"inner": {"model": weights(3)}}}, "state.inner.model"),
