@@ -40,11 +40,19 @@ _F64 = struct.Struct(">d").unpack_from
 
 
 class Pickle(NamedTuple):
-    """A pickle that was read: its root, the names it refers to, and where it ends."""
+    """A pickle that was read.
+
+    Attributes:
+        root: what it describes.
+        references: the names it refers to.
+        end: where it ends.
+        calls: every call with arguments, in the order in which a reader would make them.
+    """
 
     root: Node
     references: tuple[Reference, ...]
     end: int
+    calls: tuple[Call, ...] = ()
 
 
 class TruncatedPickleError(MalformedError):
@@ -80,7 +88,8 @@ def parse(
         if error.offset is None:
             error.offset = base + machine.operation
         raise
-    return Pickle(machine.root, tuple(machine.references.values()), machine.position)
+    names = tuple(machine.references.values())
+    return Pickle(machine.root, names, machine.position, tuple(machine.calls))
 
 
 class _Stop(Exception):  # noqa: N818 (a signal, not an error)
@@ -107,6 +116,7 @@ class _Machine:
         self.sparse_memo: dict[int, Node] = {}
         self.globals: dict[tuple[str, str], Global] = {}
         self.references: dict[tuple[str, str], Reference] = {}
+        self.calls: list[Call] = []
         self.root: Node = None
 
     def run(self) -> None:
@@ -559,7 +569,10 @@ class _Machine:
             if self.budget < 0:  # asked before the copy is made
                 raise _too_much()
             args = dictionaries.settled(function, args)
-        self._push(Call(function, args), _COST_CALL)
+        call = Call(function, args)
+        if args:
+            self.calls.append(call)
+        self._push(call, _COST_CALL)
 
     def _push_new(self, cls: Node, args: Node, keywords: Node = None) -> None:
         _check_call(cls, args)

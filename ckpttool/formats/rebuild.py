@@ -141,6 +141,8 @@ def _rebuild(name: str, node: Node, locate: Locate, big_endian: bool) -> TensorI
         raise _geometry("a rebuild call has other arguments than torch writes")
     if not isinstance(args[0], PersistentId):
         raise MalformedError("a tensor's storage is no persistent id", rules.PERSISTENT_ID)
+    if function != _V1 and type(args[4]) is not bool:
+        raise _geometry("whether the tensor requires a gradient is no truth value")
     metadata = args[7:] if function == _V3 else args[6:]
     if any(metadata) and getattr(metadata[0], "flat", True):
         raise UnsupportedTensorError("a lazily negated or conjugated tensor")

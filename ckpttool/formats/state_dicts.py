@@ -87,6 +87,7 @@ def find(
     largest = max(candidate.tensors for candidate in candidates)
     others = [c for c in candidates if c is not taken and c.tensors >= largest * _SUBSTANTIAL]
     tensors, unread = _catalogue(taken, locate, big_endian)
+    _check_others(pickle, taken, locate, big_endian)
     entries = list(_entries(root, taken))
     return StateDict(
         tensors,
@@ -195,6 +196,24 @@ def _catalogue(
             except UnsupportedTensorError as reason:
                 unread.append((key, str(reason)))
     return tensors, unread
+
+
+def _check_others(pickle: Pickle, taken: _Candidate, locate: Locate, big_endian: bool) -> None:
+    """Hold every other tensor to the same rules: torch loads a file whole or not at all."""
+    known = {id(value) for _, value in taken.pairs}
+    for call in pickle.calls:
+        if id(call) in known or not is_tensor(call):
+            continue
+        try:
+            rebuild("", call, locate, big_endian=big_endian)
+        except UnsupportedTensorError:
+            continue
+        except MalformedError as error:
+            if error.rule is rules.UNKNOWN_CALL:
+                continue  # a stranger beside the state dict is listed, not refused
+            error.tensor = None
+            error.message += ", in a tensor beside the state dict"
+            raise
 
 
 def _refuse_unknown_call(key: Node, value: Node) -> None:

@@ -108,6 +108,7 @@ def tensor(
     offset: bytes = b"K\x00",
     shape: bytes = b"K\x04\x85",
     strides: bytes = b"K\x01\x85",
+    gradient: bytes = b"\x89",
 ) -> bytes:
     """A call of _rebuild_tensor_v2; four float32 elements unless told otherwise."""
     return call(
@@ -116,7 +117,7 @@ def tensor(
         offset,
         shape,
         strides,
-        b"\x89",
+        gradient,
         ordered_dict(),
     )
 

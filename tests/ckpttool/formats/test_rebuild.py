@@ -9,6 +9,7 @@ import pytest
 
 from ckpttool import open_checkpoint, rules
 from ckpttool.errors import MalformedError
+from ckpttool.rules import Rule
 from ckpttool.tensors import Checkpoint
 from tests.builders import pickles as p
 from tests.builders import torch_files as t
@@ -88,6 +89,7 @@ BAD = {
     "too many arguments": p.call(
         p.name(UTILS, "_rebuild_tensor"), p.storage(), b"K\x00", b"K\x04\x85", b"K\x01\x85", b"N"
     ),
+    "a gradient that is no truth value": p.tensor(gradient=b"K\x01"),
     "an element type of nobody": p.tensor_v3("evil"),
     "a function for an element type": p.tensor_v3("load"),
 }
@@ -138,6 +140,38 @@ def test_a_tensor_of_another_kind_is_listed_as_not_read(
 ) -> None:
     with opened(value) as checkpoint:
         assert checkpoint.unread == (("x", reason),)
+        assert list(checkpoint.tensors) == ["w"]
+
+
+BROKEN_BESIDE = {
+    "reaching outside": (p.tensor(shape=b"K\x05\x85"), rules.GEOMETRY),
+    "without its storage": (p.tensor(p.storage("2")), rules.MISSING_STORAGE),
+    "of another size": (p.tensor(p.storage(count=3)), rules.STORAGE_SIZE),
+}
+
+
+@pytest.mark.parametrize(("value", "rule"), BROKEN_BESIDE.values(), ids=BROKEN_BESIDE.keys())
+def test_a_broken_tensor_beside_the_state_dict_is_refused(
+    value: bytes, rule: Rule, opened: Opener
+) -> None:
+    with pytest.raises(MalformedError) as caught:
+        opened(p.dict_of((p.text("state"), p.list_of(value))))
+    assert caught.value.rule is rule
+    assert "beside the state dict" in str(caught.value)
+
+
+BESIDE = {
+    "of another kind": p.tensor_v3("complex32"),
+    "of a stranger": from_type(b"N", function=("mylib", "make")),
+    "whole": p.tensor(),
+}
+
+
+@pytest.mark.parametrize("value", BESIDE.values(), ids=BESIDE.keys())
+def test_a_tensor_beside_the_state_dict_may_be_anything_that_loads(
+    value: bytes, opened: Opener
+) -> None:
+    with opened(p.list_of(value)) as checkpoint:
         assert list(checkpoint.tensors) == ["w"]
 
 
