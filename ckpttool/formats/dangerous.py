@@ -34,6 +34,9 @@ DANGEROUS_MODULES = frozenset(
     """.split()
 )
 
+# Modules that other modules import, and whose name nothing honest in them has.
+_NEVER_HONEST = frozenset({"os", "posix", "nt", "sys", "subprocess", "importlib", "builtins"})
+
 _BUILTINS = frozenset(
     """
     eval exec execfile compile open file input raw_input __import__ __build_class__
@@ -143,6 +146,8 @@ def _walks_to_danger(name: str) -> bool:
     is ``os.system``.
     """
     parts = name.split(".")
+    if parts[0] in _NEVER_HONEST:
+        return True
     return len(parts) > 1 and any(
         part in DANGEROUS_MODULES or part in _BUILTINS or part.startswith("__") for part in parts
     )

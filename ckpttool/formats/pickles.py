@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 import struct
-from typing import Callable, NamedTuple
+from typing import Callable, Iterator, NamedTuple
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError
@@ -88,7 +88,7 @@ def parse(
         if error.offset is None:
             error.offset = base + machine.operation
         raise
-    names = tuple(machine.references.values())
+    names = tuple(machine.names())
     return Pickle(machine.root, names, machine.position, tuple(machine.calls))
 
 
@@ -117,6 +117,7 @@ class _Machine:
         self.globals: dict[tuple[str, str], Global] = {}
         self.references: dict[tuple[str, str], Reference] = {}
         self.calls: list[Call] = []
+        self.attributes: list[Global] = []  # getattr, once for each call of it that names a name
         self.root: Node = None
 
     def run(self) -> None:
@@ -148,6 +149,14 @@ class _Machine:
             rules.LIMIT,
             expected=f"at most {MAX_OPERATIONS:,}",
         )
+
+    def names(self) -> Iterator[Reference]:
+        """Iterate over the names; without getattr where all it did was to name a name."""
+        otherwise = {id(call.function) for call in self.calls}
+        plain = {id(node) for node in self.attributes} - otherwise
+        for key, reference in self.references.items():
+            if id(self.globals[key]) not in plain:
+                yield reference
 
     # --- reading ---------------------------------------------------------------------
 
@@ -564,6 +573,10 @@ class _Machine:
 
     def _push_call(self, function: Node, args: Node) -> None:
         _check_call(function, args)
+        if _is_attribute(function, args):
+            self._push_global(args[0].module, f"{args[0].name}.{args[1]}")
+            self.attributes.append(function)
+            return
         if args and type(function) is Global and function.module == "collections":
             self.budget -= _COST_CONTAINER * dictionaries.size_of_content(args)
             if self.budget < 0:  # asked before the copy is made
@@ -597,6 +610,22 @@ class _Machine:
 
 def _malformed(message: str, *, found: object = None) -> MalformedError:
     return MalformedError(message, rules.PICKLE, found=found)
+
+
+def _is_attribute(function: Node, args: Node) -> bool:
+    """Whether a call only names what lies in a class, an enumeration say.
+
+    Protocols below 4 write ``getattr(Outer, "Inner")`` where later ones name ``Outer.Inner``.
+    """
+    return (
+        type(function) is Global
+        and function.name == "getattr"
+        and function.module in ("builtins", "__builtin__")
+        and len(args) == 2
+        and type(args[0]) is Global
+        and type(args[1]) is str
+        and args[1].isidentifier()
+    )
 
 
 def _check_call(function: Node, args: Node) -> None:

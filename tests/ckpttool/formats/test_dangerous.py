@@ -14,6 +14,8 @@ ATTACKS = [
     ("builtins", "getattr"),
     ("runpy", "run_path"),
     ("torch", "load"),
+    ("torch", "os"),
+    ("mylib.config", "sys"),
     ("torch.hub", "load"),
     ("torch.serialization", "load"),
     ("torch", "serialization.os.system"),

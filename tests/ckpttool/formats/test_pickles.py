@@ -26,6 +26,13 @@ def plain(node: Any) -> Any:
     return node
 
 
+class Outer:
+    """A class with one in it."""
+
+    class Inner:
+        """What old protocols name by getattr."""
+
+
 HONEST = [
     None,
     True,
@@ -246,6 +253,54 @@ CALLS = {
 def test_every_way_to_name_code_is_noted(body: bytes) -> None:
     read = pickles.parse(p.PROTO4 + body + p.STOP)
     assert [str(reference) for reference in read.references] == ["m.f"]
+
+
+GETATTR = p.name("builtins", "getattr")
+
+ATTRIBUTES = {
+    "of a class": (
+        p.call(GETATTR, p.name("m", "Outer"), p.text("Inner")),
+        ["m.Outer", "m.Outer.Inner"],
+    ),
+    "of a class of Python 2": (
+        p.call(p.name("__builtin__", "getattr"), p.name("m", "Outer"), p.text("Inner")),
+        ["m.Outer", "m.Outer.Inner"],
+    ),
+    "of an attribute": (
+        p.call(GETATTR, p.call(GETATTR, p.name("m", "A"), p.text("B")), p.text("C")),
+        ["m.A", "m.A.B", "m.A.B.C"],
+    ),
+    "of an object": (
+        p.call(GETATTR, p.call(p.name("m", "f")), p.text("x")),
+        ["builtins.getattr", "m.f"],
+    ),
+    "once of a class and once of an object": (
+        p.tuple_of(
+            p.call(GETATTR, p.name("m", "Outer"), p.text("Inner")),
+            p.call(GETATTR, p.call(p.name("m", "f")), p.text("x")),
+        ),
+        ["builtins.getattr", "m.Outer", "m.Outer.Inner", "m.f"],
+    ),
+    "by a name that walks on": (
+        p.call(GETATTR, p.name("m", "Outer"), p.text("a.b")),
+        ["builtins.getattr", "m.Outer"],
+    ),
+    "never called": (GETATTR, ["builtins.getattr"]),
+}
+
+
+@pytest.mark.parametrize(("body", "names"), ATTRIBUTES.values(), ids=ATTRIBUTES.keys())
+def test_an_attribute_of_a_class_is_a_name_and_any_other_is_code(
+    body: bytes, names: list[str]
+) -> None:
+    assert [str(reference) for reference in pickles.parse(p.pickle(body)).references] == names
+
+
+def test_a_class_in_a_class_is_named_alike_by_every_protocol() -> None:
+    for protocol in range(6):
+        names = pickles.parse(pickle.dumps(Outer.Inner, protocol)).references
+        assert str(names[-1]) == f"{__name__}.Outer.Inner"
+        assert not any(name.name == "getattr" for name in names)
 
 
 def test_a_reference_knows_its_place() -> None:
