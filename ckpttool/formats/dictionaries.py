@@ -16,6 +16,9 @@ from ckpttool.formats.nodes import Call, Dict, New, Node, name_of
 # Names whose call makes a dictionary, and how many arguments stand before its content.
 _BEFORE = {("collections", "OrderedDict"): 0, ("collections", "defaultdict"): 1}
 
+#: Entries of one dictionary; the largest, vocabularies, have some 250,000.
+MAX_ENTRIES = 500_000
+
 # What an attribute of the same name would hide from whoever uses the dictionary.
 _METHODS = frozenset(dir(OrderedDict))
 
@@ -55,7 +58,19 @@ def _not_of_pairs() -> MalformedError:
 
 
 def pairs_of(node: Node) -> list[tuple[Node, Node]] | None:
-    """Return the pairs of a dictionary of any of the three kinds, ``None`` for anything else."""
+    """Return the pairs of a dictionary of any of the three kinds, ``None`` for anything else.
+
+    Raises:
+        MalformedError: it has more entries than any real one.
+    """
+    entries = count_of(node)
+    if entries is not None and entries > MAX_ENTRIES:
+        raise MalformedError(
+            "a dictionary has more entries than any real one",
+            rules.LIMIT,
+            expected=f"at most {MAX_ENTRIES:,}",
+            found=f"{entries:,}",
+        )
     if isinstance(node, Dict):
         return list(node.pairs())
     before = _BEFORE.get(name_of(node.function) or ("", "")) if isinstance(node, Call) else None
@@ -66,6 +81,17 @@ def pairs_of(node: Node) -> list[tuple[Node, Node]] | None:
     if node.mapped:
         pairs += node.mapped.pairs()
     return pairs
+
+
+def count_of(node: Node) -> int | None:
+    """Return how many pairs :func:`pairs_of` would give, without going through them."""
+    if isinstance(node, Dict):
+        return len(node.flat) // 2
+    before = _BEFORE.get(name_of(node.function) or ("", "")) if isinstance(node, Call) else None
+    if before is None:
+        return None
+    settled_ones = 0 if isinstance(node, New) else sum(map(len, node.args[before:]))
+    return settled_ones + (len(node.mapped.flat) // 2 if node.mapped else 0)
 
 
 def check_unambiguous(node: Node, pairs: list[tuple[Node, Node]]) -> None:

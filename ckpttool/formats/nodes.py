@@ -106,16 +106,3 @@ def children(node: Node) -> Iterator[Node]:
         yield from node.mapped.flat if node.mapped else ()
         yield from node.appended or ()
         yield from node.states or ()
-
-
-def walk(root: Node) -> Iterator[Node]:
-    """Iterate over every node once, shared and cyclic ones too, without recursion."""
-    seen = {id(root)}
-    waiting = [root]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        for child in children(node):
-            if id(child) not in seen:
-                seen.add(id(child))
-                waiting.append(child)

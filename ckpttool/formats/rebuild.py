@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from itertools import islice
-from typing import Callable, NamedTuple
+from typing import Callable, Iterator, NamedTuple
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError
-from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, name_of, walk
+from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, children, name_of
 from ckpttool.tensors import DTYPES, STORAGE_DTYPES, DType, Extent, TensorInfo
 
 _UTILS = "torch._utils"
@@ -46,7 +46,14 @@ UNSUPPORTED = {
 REBUILDING = _WRAPPING | _FROM_TYPE | {_V1, REBUILD_V2, _V3}
 _TENSOR_CALLS = REBUILDING | frozenset(UNSUPPORTED)
 #: How many arguments torch writes for each.
-_ARGUMENTS = {_V1: (4,), REBUILD_V2: (6, 7), _V3: (7, 8)}
+_ARGUMENTS = {
+    **dict.fromkeys(_WRAPPING, (3,)),
+    **dict.fromkeys(_FROM_TYPE, (4,)),
+    _WITH_STATE: (4,),
+    _V1: (4,),
+    REBUILD_V2: (6, 7),
+    _V3: (7, 8),
+}
 # Classes that make a tensor by themselves, as releases before 0.2 wrote them.
 _CLASS_MODULES = frozenset(
     {"torch", "torch.cuda", "torch.sparse", "torch.cuda.sparse", "torch.nn.parameter"}
@@ -58,6 +65,11 @@ _ACTING = frozenset({"data", "real", "imag", "__class__", "__dict__"})
 
 # What torch has beside the table of dtypes: complex32, bits8, quint4x2, int4 ...
 _OTHER_DTYPE = re.compile(r"(complex|bits|q?u?int|b?float)[0-9][0-9a-z_]{0,20}")
+
+#: Dimensions of a tensor; torch computes with no more.
+MAX_DIMENSIONS = 64
+#: Attributes of a tensor, and calls around one: a subclass in a parameter has two.
+MAX_ATTRIBUTES, MAX_WRAPPINGS = 1_000, 8
 
 _LARGEST = 2**63 - 1
 _NEAR = 100
@@ -101,11 +113,22 @@ def unknown_tensor_call(node: Node) -> Global | None:
     """Return the name that a call depends on to make something of storages, if not torch's."""
     if not isinstance(node, Call) or is_tensor(node) or type(node.function) is not Global:
         return None
-    # torch's own calls hold their storage near the top; the bound keeps a million entries that
-    # share one large argument from being walked a million times
-    near = islice(walk(node.args), _NEAR)
-    holds = any(isinstance(part, PersistentId) for part in near)
+    holds = any(isinstance(part, PersistentId) for part in _near(node.args))
     return node.function if holds else None
+
+
+def _near(root: Node) -> Iterator[Node]:
+    """Iterate over some of the nodes in ``root``: torch's own calls hold their storage near it.
+
+    The bounds keep a million entries that share one large argument from being walked each.
+    """
+    waiting = [root]
+    for _ in range(_NEAR):
+        if not waiting:
+            return
+        node = waiting.pop()
+        yield node
+        waiting.extend(islice(children(node), _NEAR))
 
 
 def unknown_call(function: Global) -> MalformedError:
@@ -135,10 +158,6 @@ def rebuild(name: str, node: Call, locate: Locate, *, big_endian: bool = False) 
 
 def _rebuild(name: str, node: Node, locate: Locate, big_endian: bool) -> TensorInfo:
     function, args = _unwrap(node)
-    if function in UNSUPPORTED:
-        raise UnsupportedTensorError(UNSUPPORTED[function])
-    if len(args) not in _ARGUMENTS.get(function, ()):
-        raise _geometry("a rebuild call has other arguments than torch writes")
     if not isinstance(args[0], PersistentId):
         raise MalformedError("a tensor's storage is no persistent id", rules.PERSISTENT_ID)
     if function != _V1 and type(args[4]) is not bool:
@@ -158,7 +177,7 @@ def _rebuild(name: str, node: Node, locate: Locate, big_endian: bool) -> TensorI
 
 def _unwrap(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]]:
     """Return the innermost rebuild call under wrapping ones, as (name, arguments)."""
-    while True:
+    for _ in range(MAX_WRAPPINGS):
         if not is_tensor(node):
             if isinstance(node, Call) and isinstance(node.function, Global):
                 raise unknown_call(node.function)
@@ -169,14 +188,19 @@ def _unwrap(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]]:
             # torch would act on it: BUILD on a tensor is Tensor.set_, an item overwrites values
             raise _geometry("a rebuilt tensor is changed after its call")
         function, args = name_of(node.function), node.args
-        _refuse_state(function, args)
         assert function is not None  # noqa: S101 (is_tensor looked)
-        if function in _WRAPPING and args:
+        if function in UNSUPPORTED:
+            raise UnsupportedTensorError(UNSUPPORTED[function])
+        if len(args) not in _ARGUMENTS[function]:
+            raise _geometry("a rebuild call has other arguments than torch writes")
+        _refuse_state(function, args)
+        if function in _WRAPPING:
             node = args[0]
-        elif function in _FROM_TYPE and len(args) >= 3 and type(args[2]) is tuple:
+        elif function in _FROM_TYPE and type(args[2]) is tuple:
             node = Call(args[0], args[2])
         else:
             return function, args
+    raise MalformedError("a tensor is wrapped more often than any real one", rules.LIMIT)
 
 
 def _refuse_state(function: tuple[str, str] | None, args: tuple[Node, ...]) -> None:
@@ -187,10 +211,12 @@ def _refuse_state(function: tuple[str, str] | None, args: tuple[Node, ...]) -> N
     if function != _WITH_STATE and function not in _FROM_TYPE:
         return
     for state in args[3:]:
-        for attributes in state if type(state) is tuple else (state,):
+        for attributes in state if type(state) is tuple and len(state) == 2 else (state,):
             if attributes is not None and type(attributes) is not Dict:
                 raise _geometry("a tensor's state is no dictionary of attributes")
-            names = attributes.flat[::2] if attributes else ()
+            names = attributes.flat[: 2 * MAX_ATTRIBUTES : 2] if attributes else ()
+            if attributes and len(attributes.flat) > 2 * MAX_ATTRIBUTES:
+                raise MalformedError("a tensor has more attributes than any real one", rules.LIMIT)
             if not all(type(name) is str and name not in _ACTING for name in names):
                 raise _geometry("a tensor's state replaces its data")
 
@@ -202,6 +228,9 @@ def _geometry_of(args: tuple[Node, ...]) -> tuple[int, tuple[int, ...], tuple[in
             "the storage offset is not an integer from 0 up", found=type(offset).__name__
         )
     for what, numbers in (("shape", shape), ("strides", strides)):
+        # asked first: a million tensors may share one long tuple
+        if type(numbers) is tuple and len(numbers) > MAX_DIMENSIONS:
+            raise MalformedError("a tensor has more dimensions than torch can have", rules.LIMIT)
         if type(numbers) is not tuple or not all(_is_natural(number) for number in numbers):
             raise _geometry(f"the {what} has something else than integers from 0 up")
     if len(shape) != len(strides):

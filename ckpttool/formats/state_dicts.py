@@ -7,7 +7,7 @@ from typing import Iterator, NamedTuple
 from ckpttool import rules
 from ckpttool.errors import MalformedError, UnsupportedError, UsageError
 from ckpttool.formats.dangerous import is_dangerous
-from ckpttool.formats.dictionaries import check_unambiguous, pairs_of
+from ckpttool.formats.dictionaries import check_unambiguous, count_of, pairs_of
 from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, Set, name_of
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.rebuild import (
@@ -25,6 +25,9 @@ MAX_DEPTH = 4
 MAX_DICTIONARIES = 10_000
 #: Characters of a key that is part of a dotted wrapper key.
 MAX_KEY = 200
+#: Tensors of a state dict, as in the other formats, and of a whole file: an optimizer keeps
+#: two or three for each.
+MAX_TENSORS, MAX_ALL_TENSORS = 150_000, 600_000
 #: Entries that are listed at most; beyond them a count stands.
 MAX_ENTRIES = 1_000
 
@@ -109,7 +112,7 @@ def _candidates(root: Node) -> Iterator[_Candidate]:
             pairs = pairs_of(node) or []
             if pairs:
                 check_unambiguous(node, pairs)
-            tensors = sum(1 for key, value in pairs if type(key) is str and is_tensor(value))
+            tensors = sum(1 for key, value in pairs if is_tensor(value) and type(key) is str)
             if tensors:
                 yield _Candidate(path, pairs, tensors)
             for key, value in pairs:
@@ -183,6 +186,8 @@ def _no_state_dict(pickle: Pickle) -> Exception:
 def _catalogue(
     taken: _Candidate, locate: Locate, big_endian: bool
 ) -> tuple[dict[str, TensorInfo], list[tuple[str, str]]]:
+    if taken.tensors > MAX_TENSORS:
+        raise _too_many(taken.tensors, MAX_TENSORS)
     tensors: dict[str, TensorInfo] = {}
     unread: list[tuple[str, str]] = []
     for key, value in taken.pairs:
@@ -198,11 +203,23 @@ def _catalogue(
     return tensors, unread
 
 
+def _too_many(found: int, most: int) -> MalformedError:
+    return MalformedError(
+        "more tensors than any real checkpoint has",
+        rules.LIMIT,
+        expected=f"at most {most:,}",
+        found=f"{found:,}",
+    )
+
+
 def _check_others(pickle: Pickle, taken: _Candidate, locate: Locate, big_endian: bool) -> None:
     """Hold every other tensor to the same rules: torch loads a file whole or not at all."""
     known = {id(value) for _, value in taken.pairs}
-    for call in pickle.calls:
-        if id(call) in known or not is_tensor(call):
+    calls = [call for call in pickle.calls if is_tensor(call)]
+    if len(calls) > MAX_ALL_TENSORS:
+        raise _too_many(len(calls), MAX_ALL_TENSORS)
+    for call in calls:
+        if id(call) in known:
             continue
         try:
             rebuild("", call, locate, big_endian=big_endian)
@@ -265,9 +282,9 @@ def describe(node: Node) -> tuple[str, str]:
         return type(node).__name__, repr(node[:80] if isinstance(node, (str, bytes)) else node)
     if is_tensor(node):
         return "tensor", ""
-    pairs = pairs_of(node)
-    if pairs is not None:
-        return "dict", f"{len(pairs):,} entries"
+    entries = count_of(node)
+    if entries is not None:
+        return "dict", f"{entries:,} entries"
     if isinstance(node, (list, tuple)):
         return type(node).__name__, f"{len(node):,} items"
     if isinstance(node, Set):

@@ -8,13 +8,13 @@ integer and its bytes. Bytes are little-endian whatever the system was.
 from __future__ import annotations
 
 import re
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Sequence
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError, UnsupportedError
 from ckpttool.formats import pickles, state_dicts, tar
 from ckpttool.formats.dangerous import is_dangerous
-from ckpttool.formats.nodes import Node, PersistentId, walk
+from ckpttool.formats.nodes import Node, PersistentId
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.rebuild import (
     Storage,
@@ -58,9 +58,10 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
     _check_no_tar(source)
     if stream.pickle().root != PROTOCOL_VERSION:
         raise _malformed("the protocol number is not torch's", expected=PROTOCOL_VERSION)
-    system, content, keys = stream.pickle(), stream.pickle(_persistent), stream.pickle()
+    ids = _PersistentIds()
+    system, content, keys = stream.pickle(), stream.pickle(ids), stream.pickle()
     storages = _Storages(source, stream.position)
-    storages.take_inventory(content.root, _keys(keys.root))
+    storages.take_inventory(ids.found, _keys(keys.root))
     state = state_dicts.find(content, wrapper, storages)
     return Checkpoint(
         source.name,
@@ -87,7 +88,10 @@ class _Stream:
         self._widen(_FIRST_WINDOW)
 
     def pickle(self, persistent: Callable[[Node], Node] = PersistentId) -> Pickle:
-        """Interpret the next pickle; ``persistent`` gives the nodes for its persistent ids."""
+        """Interpret the next pickle; ``persistent`` gives the nodes for its persistent ids.
+
+        It may be asked for the same ones again, when the window was too small.
+        """
         while True:
             try:
                 pickle = pickles.parse(self._data, self.position, persistent=persistent)
@@ -145,11 +149,22 @@ def _check_no_tar(source: FileSource) -> None:
         raise _malformed("the stream can be read as a tar archive too, and torch would", offset=0)
 
 
-def _persistent(value: Node) -> Node:
-    """Return the node for a persistent id: the class itself for the source text of a class."""
-    if type(value) is not tuple or not value or value[0] != "module":
-        return PersistentId(value)
-    return class_of(value[1:])
+class _PersistentIds:
+    """Gives the nodes for persistent ids, and keeps those of storages.
+
+    ``found`` has every one that a reader would come by, whatever it does with it afterwards.
+    """
+
+    def __init__(self) -> None:
+        self.found: list[PersistentId] = []
+
+    def __call__(self, value: Node) -> Node:
+        """Return the node for an id: the class itself for the source text of a class."""
+        if type(value) is tuple and value and value[0] == "module":
+            return class_of(value[1:])
+        node = PersistentId(value)
+        self.found.append(node)
+        return node
 
 
 def _keys(root: Node) -> list[str]:
@@ -173,9 +188,9 @@ class _Storages:
         self._start = start
         self._found: dict[str, Storage] = {}
 
-    def take_inventory(self, root: Node, keys: list[str]) -> None:
+    def take_inventory(self, ids: Sequence[PersistentId], keys: list[str]) -> None:
         """Match the listed keys with those that the object refers to, and lay out the bytes."""
-        declared = _declarations(root)
+        declared = _declarations(ids)
         strangers = set(keys) ^ set(declared)
         if strangers:
             key = min(strangers)
@@ -238,20 +253,16 @@ class _Storages:
 def _view(storage: Storage, view: Node) -> Storage:
     """Return the part of a storage that ``(view key, offset, count)`` names, in elements.
 
-    That it has three parts was seen when the storages were listed.
+    That it is of this form was seen when the storages were listed.
     """
-    if not all(type(number) is int and number >= 0 for number in view[1:]):
-        raise MalformedError("a storage's view is not of torch's form", rules.PERSISTENT_ID)
     return part_of(storage, view[1], view[2])
 
 
-def _declarations(root: Node) -> dict[str, _Declared]:
+def _declarations(ids: Sequence[PersistentId]) -> dict[str, _Declared]:
     """Every storage that the object refers to, each declared in one way only."""
     declared: dict[str, _Declared] = {}
-    views: dict[str, tuple[Node, ...]] = {}
-    for node in walk(root):
-        if not isinstance(node, PersistentId):
-            continue
+    views: dict[str, tuple[str, int, int]] = {}
+    for node in ids:
         class_node, key, count, (view,) = storage_id(node, 6)
         facts = _Declared(_dtype(class_node), count)
         if declared.setdefault(key, facts) != facts:
@@ -269,11 +280,13 @@ def _declarations(root: Node) -> dict[str, _Declared]:
     return declared
 
 
-def _note_view(views: dict[str, tuple[Node, ...]], view: Node, key: str) -> None:
+def _note_view(views: dict[str, tuple[str, int, int]], view: Node, key: str) -> None:
     """Refuse a view that is told in two ways: torch makes it once and goes by its key."""
-    if type(view) is not tuple or len(view) != 3 or type(view[0]) is not str:
+    kinds = list(map(type, view)) if type(view) is tuple and len(view) == 3 else []
+    if kinds != [str, int, int] or min(view[1:]) < 0:
         raise MalformedError("a storage's view is not of torch's form", rules.PERSISTENT_ID)
-    if views.setdefault(view[0], (key, *view[1:])) != (key, *view[1:]):
+    facts = (key, view[1], view[2])
+    if views.setdefault(view[0], facts) != facts:
         raise _malformed(f"view {view[0]!r} is declared in two ways")
 
 

@@ -18,6 +18,7 @@ from ckpttool.formats import pickles, state_dicts, tar
 from ckpttool.formats.nodes import Call, Global, Node, PersistentId
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.rebuild import (
+    MAX_DIMENSIONS,
     REBUILD_V2,
     Storage,
     UnsupportedTensorError,
@@ -34,10 +35,10 @@ FORMAT = "torch-tar"
 
 #: Bytes of `pickle`, which is read whole.
 MAX_PICKLE = 48_000_000
-#: Storages, views or tensors of one file.
-MAX_COUNT = 200_000
-#: Dimensions of a tensor, as in torch.
-MAX_DIMENSIONS = 64
+#: Storages or tensors of one file, each of which is a pickle of its own; models had hundreds.
+MAX_COUNT = 20_000
+#: Views of storages, which are one pickle together.
+MAX_VIEWS = 200_000
 
 _WINDOW = 4096  # bytes that the pickle of one key, place and class may take
 _VIEWS_WINDOW = 8_000_000
@@ -141,7 +142,7 @@ class _Storages:
             self._add(stream, key, storage)
             self.extents[storage.key] = storage.extent
         views = stream.pickle(_VIEWS_WINDOW)
-        if type(views) is not list or len(views) > MAX_COUNT:
+        if type(views) is not list or len(views) > MAX_VIEWS:
             raise stream.broken("the views are no list")
         for view in views:
             key, root, offset, count = _integers(stream, view, 4)

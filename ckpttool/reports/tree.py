@@ -54,7 +54,9 @@ def _write_facts(page: Page, listing: Listing) -> None:
         (taken, _), *others = listing.wrappers
         text = _key(taken)
         if others:
-            also = ", ".join(f"{_key(key)} ({count(number, 'tensor')})" for key, number in others)
+            shown = others[:_SHOWN]
+            also = ", ".join(f"{_key(key)} ({count(number, 'tensor')})" for key, number in shown)
+            also += f" and {len(others) - _SHOWN:,} more" if len(others) > _SHOWN else ""
             text += f"; not listed: {also} (choose with --wrapper)"
         page.row("wrapper", Text(text))
     page.row("layout", Text(file.layout or "not recognised"))

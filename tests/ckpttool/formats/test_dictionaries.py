@@ -10,8 +10,8 @@ import torch
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError
-from ckpttool.formats import open_checkpoint, pickles
-from ckpttool.formats.dictionaries import pairs_of
+from ckpttool.formats import dictionaries, open_checkpoint, pickles
+from ckpttool.formats.dictionaries import count_of, pairs_of
 from ckpttool.rules import Rule
 from ckpttool.tensors import Checkpoint
 from tests.builders import pickles as p
@@ -89,6 +89,25 @@ def test_a_large_list_cannot_be_copied_without_end() -> None:
     with pytest.raises(MalformedError) as caught:
         pickles.parse(p.pickle(body))
     assert caught.value.rule is rules.LIMIT
+
+
+def test_a_dictionary_of_more_entries_than_any_real_one_is_refused(
+    opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dictionaries, "MAX_ENTRIES", 1)
+    with pytest.raises(MalformedError) as caught:
+        opened(p.dict_of((p.text("w"), p.tensor()), (p.text("x"), b"N")))
+    assert caught.value.rule is rules.LIMIT
+
+
+@pytest.mark.parametrize("body", CONTENTS.values(), ids=CONTENTS.keys())
+def test_entries_are_counted_without_going_through_them(body: bytes) -> None:
+    assert count_of(pickles.parse(p.pickle(body)).root) == 2
+
+
+def test_what_is_no_dictionary_has_no_count() -> None:
+    assert count_of([]) is None
+    assert count_of(pickles.parse(p.pickle(p.call(p.name("m", "f")))).root) is None
 
 
 HIDING = p.dict_of((p.text("items"), ORDERED))

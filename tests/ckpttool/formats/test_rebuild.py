@@ -9,6 +9,7 @@ import pytest
 
 from ckpttool import open_checkpoint, rules
 from ckpttool.errors import MalformedError
+from ckpttool.formats import state_dicts
 from ckpttool.rules import Rule
 from ckpttool.tensors import Checkpoint
 from tests.builders import pickles as p
@@ -123,6 +124,10 @@ UNREAD = {
         p.call(p.name("torch", "FloatTensor"), p.list_of(b"K\x01")),
         "a tensor made by its class",
     ),
+    "sparse": (
+        p.call(p.name(UTILS, "_rebuild_sparse_tensor"), b"N"),
+        "a sparse tensor",
+    ),
     "nested": (
         from_type(b"N", function=("torch.nested._internal.nested_tensor", "_rebuild_njt")),
         "a nested tensor",
@@ -141,6 +146,52 @@ def test_a_tensor_of_another_kind_is_listed_as_not_read(
     with opened(value) as checkpoint:
         assert checkpoint.unread == (("x", reason),)
         assert list(checkpoint.tensors) == ["w"]
+
+
+def wrapped(times: int) -> bytes:
+    """A tensor in so many parameters, one in the other."""
+    value = p.tensor()
+    for _ in range(times):
+        value = p.call(p.name(UTILS, "_rebuild_parameter"), value, b"\x89", b"N")
+    return value
+
+
+SIXTY_FIVE = p.tuple_of(*[b"K\x01"] * 65)
+
+ENDLESS = {
+    "dimensions": p.tensor(shape=SIXTY_FIVE, strides=SIXTY_FIVE),
+    "wrappings": wrapped(8),
+    "attributes": with_state(p.dict_of(*[(p.text(f"a{i}"), b"N") for i in range(1_001)])),
+}
+
+
+@pytest.mark.parametrize("value", ENDLESS.values(), ids=ENDLESS.keys())
+def test_what_many_tensors_could_share_is_bounded(value: bytes, opened: Opener) -> None:
+    with pytest.raises(MalformedError) as caught:
+        opened(value)
+    assert caught.value.rule is rules.LIMIT
+
+
+def test_a_tensor_with_as_much_as_a_real_one_may_have_is_read(opened: Opener) -> None:
+    with opened(wrapped(7)) as checkpoint:
+        assert checkpoint.tensors["x"].shape == (4,)
+
+
+def test_a_call_with_a_long_argument_is_not_searched_to_its_end(opened: Opener) -> None:
+    # the storage lies behind more than any rebuild call of torch has before it
+    value = p.call(p.name("mylib", "f"), p.storage(), *[b"K\x01"] * 1_000)
+    with opened(value) as checkpoint:
+        assert [entry.kind for entry in checkpoint.entries] == ["mylib.f"]
+
+
+@pytest.mark.parametrize("limit", ["MAX_TENSORS", "MAX_ALL_TENSORS"])
+def test_more_tensors_than_any_real_file_has_are_refused(
+    limit: str, opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_dicts, limit, 1)
+    with pytest.raises(MalformedError) as caught:
+        opened(p.tensor())
+    assert caught.value.rule is rules.LIMIT
 
 
 BROKEN_BESIDE = {

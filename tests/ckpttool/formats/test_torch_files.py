@@ -217,6 +217,10 @@ BAD_LEGACY: dict[str, tuple[bytes, Rule]] = {
         viewed(p.tuple_of(b"K\x01", b"K\x00", b"K\x02")),
         rules.PERSISTENT_ID,
     ),
+    "view from a list on": (
+        viewed(p.tuple_of(p.text("v"), b"]", b"K\x02")),
+        rules.PERSISTENT_ID,
+    ),
     "view of two parts": (viewed(p.tuple_of(p.text("v"), b"K\x00")), rules.PERSISTENT_ID),
     "view from True on": (
         viewed(p.tuple_of(p.text("v"), b"\x88", b"K\x02")),
@@ -338,6 +342,12 @@ BAD_TARS: dict[str, tuple[bytes, Rule]] = {
         rules.PICKLE,
     ),
 }
+
+
+def test_a_storage_that_a_dropped_object_refers_to_counts(opened: Opener) -> None:
+    body = p.legacy_storage() + b"0" + p.dict_of((p.text("w"), p.tensor(p.legacy_storage())))
+    with opened(t.torch_legacy(body)) as checkpoint:
+        assert bytes_of(checkpoint, "w") == t.FOUR_FLOATS
 
 
 @pytest.mark.parametrize(("data", "rule"), BAD_TARS.values(), ids=BAD_TARS.keys())
