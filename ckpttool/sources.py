@@ -61,21 +61,8 @@ class FileSource:
 
     def __init__(self, path: str) -> None:
         self.name = path
-        # O_NONBLOCK: opening a FIFO that nobody writes would hang. It means nothing to files.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        try:
-            # The kind is asked before opening, because opening some devices acts on them,
-            # and again after, because what the name stands for may have been swapped.
-            _require_regular(os.stat(path), path)  # noqa: PTH116 (one call, no Path needed)
-            self._fd = os.open(path, flags | getattr(os, "O_CLOEXEC", 0))
-        except (OSError, ValueError) as error:
-            raise _unreadable(path, error) from error
-        try:
-            status = os.fstat(self._fd)
-            _require_regular(status, path)
-        except BaseException:
-            os.close(self._fd)
-            raise
+        self._rests = False
+        self._fd, status = _open(path)
         self.identity = _identity(status)
         self.size = status.st_size
 
@@ -85,27 +72,61 @@ class FileSource:
         Raises:
             UnreadableError: an I/O error, or the file ended early: it was cut while open.
         """
+        if self._rests:
+            fd = self._open_again()
+            try:
+                self._read_from(fd, offset, buffer)
+            finally:
+                os.close(fd)
+            return
+        self._read_from(self._fd, offset, buffer)
+
+    def _read_from(self, fd: int, offset: int, buffer: memoryview) -> None:
         done = 0
         while done < len(buffer):
             try:
-                got = _read_at(self._fd, buffer[done:], offset + done)
+                got = _read_at(fd, buffer[done:], offset + done)
             except OSError as error:
                 raise _unreadable(self.name, error, offset + done) from error
             if got == 0:
-                raise self._changed(offset + done)
+                raise self._changed(offset + done, os.fstat(fd))
             done += got
 
+    def rest(self) -> None:
+        """Give the descriptor back; from now on each read opens the file for itself.
+
+        For a checkpoint of more files than a process may have open. A file that was put in the
+        place of this one is noticed like any other change.
+        """
+        if self._fd >= 0:
+            self._rests = True
+            os.close(self._fd)
+            self._fd = -1
+
+    def _open_again(self) -> int:
+        fd, status = _open(self.name)
+        if _identity(status) != self.identity:
+            os.close(fd)
+            raise self._changed(None, status)
+        return fd
+
     def fileno(self) -> int:
-        """Return the descriptor, for copying without a detour through this process."""
+        """Return the descriptor, for copying without a detour through this process.
+
+        It is -1, with which no such copy is made, while the source rests.
+        """
         return self._fd
 
     def check_unchanged(self) -> None:
         """Raise UnreadableError if size or time of change differ from when it was opened."""
-        if _identity(os.fstat(self._fd)) != self.identity:
+        if self._rests:
+            os.close(self._open_again())
+        elif _identity(os.fstat(self._fd)) != self.identity:
             raise self._changed(None)
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
+        self._rests = False
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -114,8 +135,8 @@ class FileSource:
         if getattr(self, "_fd", -1) >= 0:
             self.close()
 
-    def _changed(self, offset: int | None) -> UnreadableError:
-        status = os.fstat(self._fd)
+    def _changed(self, offset: int | None, status: os.stat_result | None = None) -> UnreadableError:
+        status = status or os.fstat(self._fd)
         return UnreadableError(
             "the file changed while it was being read",
             rules.CHANGED,
@@ -125,6 +146,25 @@ class FileSource:
             found=f"{status.st_size:,} bytes, or another time of change",
             fix="Run again when nothing writes to the file.",
         )
+
+
+def _open(path: str) -> tuple[int, os.stat_result]:
+    # O_NONBLOCK: opening a FIFO that nobody writes would hang. It means nothing to files.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        # The kind is asked before opening, because opening some devices acts on them,
+        # and again after, because what the name stands for may have been swapped.
+        _require_regular(os.stat(path), path)  # noqa: PTH116 (one call, no Path needed)
+        fd = os.open(path, flags | getattr(os, "O_CLOEXEC", 0))
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    try:
+        status = os.fstat(fd)
+        _require_regular(status, path)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd, status
 
 
 def _identity(status: os.stat_result) -> Identity:

@@ -95,5 +95,5 @@ def _open(path: str) -> FileSource:
     except UnreadableError as error:
         cause = error.__cause__
         if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
-            error.fix = "Every shard stays open: allow more open files (ulimit -n)."
+            error.fix = "Allow more open files (ulimit -n): up to a hundred shards stay open."
         raise

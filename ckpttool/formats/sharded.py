@@ -24,6 +24,9 @@ from ckpttool.text import printable
 
 FORMAT = "safetensors-sharded"
 
+#: Shards that stay open; the others are opened for each read, and fewer than these are common.
+MAX_OPEN = 100
+
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -43,7 +46,7 @@ def matches(head: bytes) -> bool:
 def read(source: FileSource, wrapper: str | None) -> Checkpoint:
     """Catalogue the index and all its shards; see ``open_checkpoint`` for the errors.
 
-    The tensors come in the order of the index. Every shard stays open as long as the result.
+    The tensors come in the order of the index.
     """
     require_no_wrapper(wrapper)
     index = read_index(source)
@@ -77,6 +80,8 @@ def _open_all(folder: Folder, files: list[str]) -> dict[str, Shard]:
         if source is None:
             continue
         header = _header(source)
+        if len(shards) >= MAX_OPEN:
+            source.rest()
         shards[file] = Shard(source, header)
         tensors += len(header.tensors)
         size += header.size

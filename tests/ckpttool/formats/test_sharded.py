@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import resource
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -139,24 +140,57 @@ def test_shards_that_are_too_much_together_are_refused(
     assert caught.value.rule == rules.LIMIT
 
 
-def test_too_few_file_descriptors_are_a_domain_error_with_advice(tmp_path: Path) -> None:
-    count = 40
-    for number in range(count):
-        (tmp_path / f"{number}.safetensors").write_bytes(files.sharing({f"w{number}": 1}))
-    weight_map = {f"w{number}": f"{number}.safetensors" for number in range(count)}
-    path = shards.write(tmp_path, weight_map, {})
+@contextmanager
+def descriptors(folder: Path, more: int) -> Iterator[None]:
+    """Let this process open so many files more."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with (tmp_path / "probe").open("wb") as probe:
+    with (folder / "probe").open("wb") as probe:
         used = probe.fileno()  # the lowest that is free
-    resource.setrlimit(resource.RLIMIT_NOFILE, (used + count // 2, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + more, before[1]))
     try:
-        with pytest.raises(UnreadableError) as caught:
-            parse(path)
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_too_few_file_descriptors_are_a_domain_error_with_advice(tmp_path: Path) -> None:
+    path = shards.many(tmp_path, 40)
+    with descriptors(tmp_path, 20), pytest.raises(UnreadableError) as caught:
+        parse(path)
     assert "ulimit" in str(caught.value)
     with parse(path) as checkpoint:  # and the refusal left none open
-        assert len(checkpoint.tensors) == count
+        assert len(checkpoint.tensors) == 40
+
+
+def test_more_shards_than_may_be_open_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharded, "MAX_OPEN", 5)
+    path = shards.many(tmp_path, 40)
+    with descriptors(tmp_path, 20), parse(path) as checkpoint:
+        contents = [read(*info.extents[0]) for info in checkpoint.tensors.values()]
+        checkpoint.check_unchanged()
+    assert contents == [bytes(1)] * 40
+
+
+@pytest.mark.parametrize("changed", ["first", "last"])
+def test_a_shard_that_another_file_replaced_is_noticed(
+    changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharded, "MAX_OPEN", 1)
+    with parse(shards.many(tmp_path, 2)) as checkpoint:
+        extent = list(checkpoint.tensors.values())[changed == "last"].extents[0]
+        path = Path(extent.source.name)
+        path.with_suffix(".new").write_bytes(path.read_bytes())
+        path.with_suffix(".new").replace(path)
+        if changed == "first":  # open, it is still the file that it was
+            assert read(*extent) == bytes(1)
+            return
+        with pytest.raises(UnreadableError) as caught:
+            read(*extent)
+        assert caught.value.rule is rules.CHANGED
+        with pytest.raises(UnreadableError):
+            checkpoint.check_unchanged()
 
 
 def test_there_is_no_wrapper_to_ask_for(tmp_path: Path) -> None:
