@@ -9,6 +9,7 @@ import pytest
 
 from ckpttool import rules
 from ckpttool.reports.rule_pages import pages
+from tests.rule_cases import CASES
 
 PAGES = Path(__file__).parents[2] / "docs" / "rules"
 
@@ -64,3 +65,24 @@ def test_the_pages_are_those_of_the_table() -> None:
 def test_the_index_links_every_page() -> None:
     links = re.findall(r"\]\(([^)]+)\)", pages()["README.md"])
     assert sorted(links) == sorted(f"{code}.md" for code in rules.RULES)
+
+
+# --- every rule can fire, and can stay quiet --------------------------------------------
+
+
+def test_every_rule_has_something_that_makes_it_fire() -> None:
+    """Add a line to the table of its family in ``tests/rule_cases`` when this fails."""
+    assert sorted(CASES) == sorted(rules.RULES)
+
+
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+@pytest.mark.parametrize("code", CASES)
+def test_a_rule_fires_where_it_should_and_nowhere_else(code: str, tmp_path: Path) -> None:
+    found = {}
+    for side in ("fires", "quiet"):
+        folder = tmp_path / side
+        folder.mkdir()
+        run = getattr(CASES[code], side)
+        found[side] = {one.rule.code for one in run(folder)}
+    assert code in found["fires"]
+    assert code not in found["quiet"]

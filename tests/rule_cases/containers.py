@@ -1,0 +1,141 @@
+"""FIL, SEC and INT: files that break their format, are not safe, or not what they say."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Dict, Iterable
+from unittest import mock
+
+from ckpttool import open_checkpoint
+from ckpttool.checks.container import check_checksums
+from ckpttool.diff import DiffOptions, diff_files
+from ckpttool.findings import Finding
+from ckpttool.published import PUBLISHED
+from ckpttool.tensors import Checkpoint, Checksum
+from ckpttool.verify import VerifyOptions, verify_file
+from tests.builders import checkpoints, examined, releases, shards, sharing, zips
+from tests.builders import pickles as p
+from tests.builders import safetensors as st
+from tests.builders import torch_files as tf
+from tests.rule_cases.runs import SOUND, Case, convert, holding, saved, verified, written
+
+GOOD_ZIP = holding(tf.torch_zip())
+GOOD_LEGACY = holding(tf.torch_legacy())
+GOOD_TAR = holding(tf.torch_tar())
+GOOD_SAFETENSORS = holding(st.file())
+
+
+def zipped(defect: str) -> Case:
+    return Case(holding(zips.DEFECTS[defect][0]()), GOOD_ZIP)
+
+
+def tensors(defect: str) -> Case:
+    return Case(holding(st.DEFECTS[defect][0]()), GOOD_SAFETENSORS)
+
+
+def meddled_with(folder: Path) -> Iterable[Finding]:
+    """Verify a file that is touched while it is read."""
+    path = checkpoints.saved(folder, checkpoints.sound)
+
+    class Meddler:
+        def start(self, total: int) -> None:
+            os.utime(path, ns=(total, total))
+
+        def advance(self, nbytes: int) -> None:
+            """The deed is done already."""
+
+    return verify_file(path, VerifyOptions(forward=False), Meddler()).findings
+
+
+def receipt(text: str) -> Case:
+    """Compare a checkpoint with a receipt of this text, and with its own."""
+
+    def bad(folder: Path) -> Iterable[Finding]:
+        good = checkpoints.saved(folder, checkpoints.sound)
+        other = str(written(folder, text.encode(), "receipt.json"))
+        return diff_files((good, other), DiffOptions()).right.findings
+
+    def good(folder: Path) -> Iterable[Finding]:
+        source = checkpoints.saved(folder, checkpoints.sound)
+        own = str(folder / "receipt.json")
+        convert(source, folder / "out.safetensors", receipt=own)
+        return diff_files((source, own), DiffOptions()).right.findings
+
+    return Case(bad, good)
+
+
+def one_bit_flipped(folder: Path) -> str:
+    path = checkpoints.saved(folder, checkpoints.sound)
+    with open_checkpoint(path) as checkpoint:
+        offset = checkpoint.tensors["norm.weight"].extents[0].offset
+    data = bytearray(Path(path).read_bytes())
+    data[offset] ^= 1
+    Path(path).write_bytes(data)
+    return path
+
+
+def published(folder: Path) -> Iterable[Finding]:
+    """Verify a file whose digest is the published one."""
+    with mock.patch.dict(PUBLISHED, {"weights.pth": ""}):
+        return saved(checkpoints.sound, published=True)(folder)
+
+
+def with_checksums(given: bool) -> Iterable[Finding]:
+    whole = examined.examined(examined.trained())
+    infos = whole.checkpoint.tensors
+    extent = next(iter(infos.values())).extents[0]
+    sums = (Checksum("data/0", extent, 0),) if given else ()
+    checkpoint = Checkpoint("memory", "torch-zip", (), infos, checksums=sums)
+    return check_checksums(whole._replace(checkpoint=checkpoint))
+
+
+def tensor(*held: bytes, **geometry: bytes) -> bytes:
+    return tf.torch_zip(p.dict_of((p.text("w"), p.tensor(*held, **geometry))))
+
+
+UNKNOWN_CALL = tf.torch_zip(
+    p.dict_of(
+        (p.text("w"), p.tensor()),
+        (p.text("x"), p.call(p.name("mylib", "rebuild"), p.storage())),
+    )
+)
+
+CASES: Dict[str, Case] = {
+    "FIL001": Case(verified(lambda folder: folder / "missing.pth"), SOUND),
+    "FIL002": Case(holding(b"no checkpoint at all, only some words"), GOOD_SAFETENSORS),
+    "FIL003": zipped("torchscript-code"),
+    "FIL004": Case(meddled_with, SOUND),
+    "FIL005": zipped("too-many-members"),
+    "FIL006": Case(holding(b""), GOOD_ZIP),
+    "FIL101": zipped("counts-differ-in-one-record"),
+    "FIL102": zipped("appended-bytes"),
+    "FIL103": zipped("name-climbs"),
+    "FIL104": zipped("deflated"),
+    "FIL105": Case(holding(tf.torch_zip(members={"version": None})), GOOD_ZIP),
+    "FIL201": Case(
+        holding(tf.torch_zip(members={"data.pkl": p.pickle(b"}") + p.pickle(b"N")})), GOOD_ZIP
+    ),
+    "FIL202": Case(holding(tf.torch_legacy() + b"x"), GOOD_LEGACY),
+    "FIL203": Case(holding(tf.torch_tar(extra=tf.tar_member("x", b"", kind=b"2"))), GOOD_TAR),
+    "FIL301": tensors("trailing-comma"),
+    "FIL302": tensors("overlap"),
+    "FIL401": Case(verified(shards.DEFECTS["shard-missing"][0]), verified(shards.good)),
+    "FIL501": receipt('{"tool": "ckpttool"}'),
+    "SEC001": Case(saved(checkpoints.attack_beside), SOUND),
+    "SEC002": Case(holding(UNKNOWN_CALL), GOOD_ZIP),
+    "SEC003": Case(saved(checkpoints.namespace_beside), SOUND),
+    "SEC004": Case(holding(tensor(p.text("0") + b"Q")), GOOD_ZIP),
+    "SEC005": Case(SOUND, verified(releases.release)),
+    "SEC006": Case(saved(checkpoints.training_run), saved(checkpoints.namespace_beside)),
+    "SEC007": Case(saved(checkpoints.training_run), saved(checkpoints.namespace_beside)),
+    "INT001": Case(holding(tf.torch_zip(storages={"0": bytes(15)})), GOOD_ZIP),
+    "INT002": Case(holding(tensor(offset=p.integer(1))), GOOD_ZIP),
+    "INT003": Case(holding(tf.torch_zip(storages={})), GOOD_ZIP),
+    "INT004": Case(verified(one_bit_flipped), SOUND),
+    "INT005": Case(saved(sharing.bomb), saved(sharing.expanded)),
+    "INT006": Case(saved(checkpoints.sound, published=True), published),
+    "INT007": Case(lambda _: with_checksums(False), lambda _: with_checksums(True)),
+    "INT008": zipped("name-twice"),
+    "INT009": Case(saved(checkpoints.view_of_a_large_storage), SOUND),
+}

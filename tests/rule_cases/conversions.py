@@ -1,0 +1,110 @@
+"""CVT, and what else keeps a file from being written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Dict, Iterable
+from unittest import mock
+
+import safetensors
+import torch
+
+from ckpttool import open_checkpoint, rules
+from ckpttool.conversion import documents, proving
+from ckpttool.findings import Finding
+from tests.builders import checkpoints, sharing
+from tests.rule_cases.runs import Case, Run, convert, converted
+
+WRITTEN = converted(checkpoints.sound)
+
+
+def to(name: str, **options: Any) -> Run:
+    """Convert to another name in the folder."""
+
+    def run(folder: Path) -> Iterable[Finding]:
+        return convert(checkpoints.saved(folder, checkpoints.sound), folder / name, **options)
+
+    return run
+
+
+def over_another_file(folder: Path) -> Iterable[Finding]:
+    (folder / "out.safetensors").write_bytes(b"mine")
+    return WRITTEN(folder)
+
+
+def through_a_link(folder: Path) -> Iterable[Finding]:
+    (folder / "out.safetensors").symlink_to(folder / "elsewhere")
+    return converted(checkpoints.sound, force=True)(folder)
+
+
+def over_its_source(folder: Path) -> Iterable[Finding]:
+    return to("weights.pth", to="pth", force=True)(folder)
+
+
+def on_a_full_disk(folder: Path) -> Iterable[Finding]:
+    status = os.statvfs(folder)
+    full = os.statvfs_result((*status[:3], 0, 0, *status[5:]))
+    with mock.patch.object(os, "statvfs", return_value=full):
+        return WRITTEN(folder)
+
+
+def on_a_disk_that_lies(folder: Path) -> Iterable[Finding]:
+    write = os.pwrite
+
+    def flips(fd: int, data: bytes, offset: int) -> int:
+        return write(fd, bytes([data[0] ^ 1]) + bytes(data[1:]), offset)
+
+    # the casts are written from memory, wherever the system copies the rest
+    with mock.patch.object(os, "pwrite", flips):
+        return converted(checkpoints.sound, dtype="bfloat16")(folder)
+
+
+def read_back_otherwise(folder: Path) -> Iterable[Finding]:
+    def damaged(path: str) -> Any:
+        checkpoint = open_checkpoint(path)
+        name, info = checkpoint.tensors.popitem()
+        checkpoint.tensors[f"{name}.other"] = info
+        return checkpoint
+
+    with mock.patch.object(proving, "open_checkpoint", damaged):
+        return WRITTEN(folder)
+
+
+def with_an_old_library(folder: Path) -> Iterable[Finding]:
+    """The type came to the library late, so that only the strict reader proves it."""
+    refused = mock.Mock(side_effect=safetensors.SafetensorError("unknown variant"))
+    with mock.patch.object(safetensors, "safe_open", refused):
+        return converted(lambda: {"z": torch.ones(2, dtype=torch.complex64)})(folder)
+
+
+def stale(*paths: str) -> Run:
+    return lambda _: documents.left_behind(paths)
+
+
+def single(value: float) -> checkpoints.Content:
+    return lambda: {"w": torch.tensor([value, 1.0])}
+
+
+HALF = {"dtype": "float16"}
+
+CASES: Dict[str, Case] = {
+    rules.UNWRITABLE.code: Case(to("none/out.safetensors"), WRITTEN),
+    "CVT101": Case(converted(lambda: {"w": torch.zeros(1, dtype=torch.complex128)}), WRITTEN),
+    "CVT102": Case(on_a_disk_that_lies, converted(checkpoints.sound, dtype="bfloat16")),
+    "CVT103": Case(over_another_file, WRITTEN),
+    "CVT104": Case(through_a_link, WRITTEN),
+    "CVT105": Case(over_its_source, WRITTEN),
+    "CVT106": Case(on_a_full_disk, WRITTEN),
+    "CVT201": Case(converted(checkpoints.sound, include=("nothing.*",)), WRITTEN),
+    "CVT202": Case(read_back_otherwise, WRITTEN),
+    "CVT203": Case(converted(sharing.tied), converted(sharing.neighbours)),
+    "CVT204": Case(converted(sharing.overlapping), converted(sharing.neighbours)),
+    "CVT205": Case(converted(single(1e5), **HALF), converted(single(1e3), **HALF)),
+    "CVT206": Case(converted(single(1e-9), **HALF), converted(single(1e-3), **HALF)),
+    "CVT207": Case(
+        with_an_old_library,
+        converted(lambda: {"z": torch.ones(2)}),
+    ),
+    "CVT208": Case(stale("model-00001-of-00002.safetensors"), stale()),
+}

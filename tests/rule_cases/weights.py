@@ -1,0 +1,107 @@
+"""STR, NUM and MOD: weights that are not the model's, or not those of a trained one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable
+
+import numpy as np
+import torch
+
+from ckpttool.checks.forward_pass import check_forward
+from ckpttool.checks.numbers import check_everything_was_read
+from ckpttool.findings import Finding
+from mae.large import MAEViTLarge
+from tests.builders import checkpoints as built
+from tests.builders import examined, models
+from tests.builders.tensors import in_memory
+from tests.rule_cases.runs import SOUND, Case, Run, saved
+
+State = Dict[str, torch.Tensor]
+
+
+def changed(change: Callable[[State], object], **options: object) -> Run:
+    """Verify sound weights after one change."""
+
+    def content() -> object:
+        state = built.state()
+        change(state)
+        return {"model": state}
+
+    return saved(content, **options)
+
+
+def filled(name: str, value: float) -> Run:
+    return changed(lambda state: state[name].fill_(value))
+
+
+def with_one(name: str, value: float) -> Run:
+    return changed(lambda state: state[name].view(-1)[:1].fill_(value))
+
+
+def block_copied(state: State) -> None:
+    for name in [name for name in state if name.startswith("blocks.0.")]:
+        state[name.replace(".0.", ".1.")] = state[name].clone()
+
+
+def untrained() -> object:
+    return {"model": MAEViTLarge(models.TINY).state_dict()}
+
+
+def computes(**changes: Any) -> Run:
+    """Check a sound forward pass with some fields changed."""
+
+    def run(_: Path) -> Iterable[Finding]:
+        forward = examined.sane_forward()._replace(**changes)
+        return check_forward(examined.examined({"a": np.arange(4.0)}, forward=forward))
+
+    return run
+
+
+def of_type(dtype: str, data: bytes) -> Run:
+    def run(_: Path) -> Iterable[Finding]:
+        info = in_memory(data, dtype, (6,))
+        return check_everything_was_read(examined.examined({"w": info}))
+
+    return run
+
+
+FORWARD = saved(built.sound, forward=True)
+
+CASES: Dict[str, Case] = {
+    "STR001": Case(saved(built.encoder_block_missing), SOUND),
+    "STR002": Case(saved(built.encoder_only), SOUND),
+    "STR003": Case(saved(built.decoder_cut_in_half), saved(built.encoder_only)),
+    "STR004": Case(saved(built.classifier_head_added), SOUND),
+    "STR005": Case(saved(built.norm_too_wide), SOUND),
+    "STR006": Case(saved(built.half_precision), SOUND),
+    "STR007": Case(saved(built.integer_weight), saved(built.half_precision)),
+    "STR008": Case(saved(built.averaged_weights_beside), SOUND),
+    "STR009": Case(saved(built.module_prefix), SOUND),
+    "STR010": Case(saved(built.no_tensor), SOUND),
+    "STR011": Case(saved(built.sparse_tensor_added), SOUND),
+    "STR012": Case(saved(built.another_model), saved(built.encoder_block_missing)),
+    "STR013": Case(saved(built.query_without_key_and_value), saved(built.another_model)),
+    "STR014": Case(saved(built.half_of_the_weights_halved), saved(built.half_precision)),
+    "STR020": Case(
+        saved(built.encoder_block_missing, expected_missing=("blocks.1.*",)),
+        saved(built.encoder_block_missing),
+    ),
+    "NUM001": Case(with_one("norm.weight", float("nan")), SOUND),
+    "NUM002": Case(with_one("norm.weight", float("inf")), with_one("norm.weight", float("nan"))),
+    "NUM003": Case(filled("patch_embed.proj.weight", 0), filled("norm.bias", 0)),
+    "NUM004": Case(filled("patch_embed.proj.weight", 0.5), filled("norm.bias", 0.5)),
+    "NUM005": Case(filled("norm.bias", 0.5), SOUND),
+    "NUM006": Case(of_type("float4_e2m1", b"abc"), of_type("float8_e5m2", b"abcdef")),
+    "NUM007": Case(saved(built.large_block), saved(lambda: built.large_block(factor=1.0))),
+    "NUM008": Case(saved(built.one_weight_copied_over_another), changed(block_copied)),
+    "MOD001": Case(saved(untrained), SOUND),
+    "MOD002": Case(changed(block_copied), saved(built.one_weight_copied_over_another)),
+    "MOD003": Case(changed(lambda state: state["pos_embed"].mul_(1.01)), SOUND),
+    "MOD004": Case(computes(outputs={}), computes()),
+    "MOD005": Case(changed(lambda state: state["norm.weight"].fill_(3e38), forward=True), FORWARD),
+    "MOD006": Case(
+        changed(lambda state: state["patch_embed.proj.weight"].zero_(), forward=True), FORWARD
+    ),
+    "MOD007": Case(saved(built.sound, forward=False), FORWARD),
+}
