@@ -10,6 +10,7 @@ import os
 import re
 from contextlib import ExitStack
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.errors import CkpttoolError, MalformedError
@@ -48,6 +49,7 @@ class Surroundings(NamedTuple):
         card: whether there is a README.md with something in it, readable or not.
         licence: whether there is a file of a licence, or the model card's front matter has one.
         unread: what is there and could not be read, in words.
+        named: whether the folder was named as a whole, and so is meant as a release.
     """
 
     names: tuple[str, ...] = ()
@@ -56,19 +58,27 @@ class Surroundings(NamedTuple):
     card: bool = False
     licence: bool = False
     unread: tuple[str, ...] = ()
+    named: bool = False
 
     @property
     def is_release(self) -> bool:
-        """Whether the folder is laid out as one that is published."""
-        return any(name in RELEASE_FILES for name in self.names)
+        """Whether the folder was named as one that is published, or is laid out as one."""
+        return self.named or any(name in RELEASE_FILES for name in self.names)
 
 
-def look_around(checkpoint: Checkpoint) -> Surroundings:
-    """Return what lies beside a checkpoint; nothing where it is no file."""
+def look_around(checkpoint: Checkpoint, release: str | None = None) -> Surroundings:
+    """Return what lies beside a checkpoint; nothing where it is no file.
+
+    Args:
+        checkpoint: the open file.
+        release: the folder that was named and searched for checkpoints; a folder below it
+            is none that was named.
+    """
     source = checkpoint.sources[0] if checkpoint.sources else None
     if not isinstance(source, FileSource):
         return Surroundings()
-    names, unread = _names(os.path.dirname(source.name))  # noqa: PTH120 (the caller's spelling)
+    folder = os.path.dirname(source.name)  # noqa: PTH120 (the caller's spelling)
+    names, unread = _names(folder)
     with ExitStack() as opened:
         reader = _Reader(Folder(source, opened), unread)
         config, problem = _config(reader) if CONFIG in names else (None, None)
@@ -80,6 +90,7 @@ def look_around(checkpoint: Checkpoint) -> Surroundings:
         card is None or bool(card.strip()),
         any(map(_LICENCE_FILE.fullmatch, names)) or _states_licence(card or ""),
         tuple(reader.unread),
+        release is not None and Path(release) == Path(folder),
     )
 
 

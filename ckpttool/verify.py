@@ -44,6 +44,7 @@ class VerifyOptions(NamedTuple):
         published: whether to compare the file with the published one of its name.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
         workers: threads that read; ``None`` for one a processor.
+        release: the folder that was named and in which the file was found, if one was.
         expected_missing: globs on names that the file may lack.
         limits: what the checks tolerate.
     """
@@ -55,6 +56,7 @@ class VerifyOptions(NamedTuple):
     published: bool = False
     wrapper: str | None = None
     workers: int | None = None
+    release: str | None = None
     expected_missing: tuple[str, ...] = ()
     limits: Limits = Limits()
 
@@ -137,7 +139,7 @@ def _verify(
         schema, coverage = _compare(canonical, options)
         values = run.result()
         forward = _forward(canonical, schema, coverage, values, options)
-        surroundings = look_around(checkpoint)
+        surroundings = look_around(checkpoint, options.release)
         published = origin.result() if origin else None
         checkpoint.check_unchanged()
     from ckpttool.checks.examined import Examined

@@ -97,7 +97,8 @@ def verify(
     files = []
     for target in found:
         with progress_bar(target.path) as bar:
-            files.append(verify_file(target.path, chosen, bar))
+            asked = chosen._replace(release=target.folder)
+            files.append(verify_file(target.path, asked, bar))
     report = judge(files, policy, today())
     for file in report.files:
         tell(f"{file.path}: {word_of(file.verdict)}")

@@ -7,8 +7,9 @@ from ckpttool.rules.base import Family, Rule, Severity
 FAMILY = Family("HUB", "release conventions, and what lies beside the weights")
 
 _RELEASE_FOLDER = (
-    "A release folder is one that holds config.json, model.safetensors or "
-    "model.safetensors.index.json: the files by which Hugging Face's libraries know one."
+    "A release folder is one that is given to verify as a folder, or that holds config.json, "
+    "model.safetensors or model.safetensors.index.json: the files by which Hugging Face's "
+    "libraries know one."
 )
 _CONFIG = "Read is the config.json in the folder of the checkpoint, with the keys of ViTMAE."
 

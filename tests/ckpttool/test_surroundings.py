@@ -27,6 +27,26 @@ def test_a_release_is_read(tmp_path: Path) -> None:
     assert (found.card, found.licence, found.is_release, found.unread) == (True, True, True, ())
 
 
+@pytest.mark.parametrize(
+    ("named", "is_release"),
+    [
+        pytest.param("weights", True, id="its folder"),
+        pytest.param("./weights/", True, id="spelled otherwise"),
+        pytest.param(".", False, id="one above"),
+        pytest.param(None, False, id="none"),
+    ],
+)
+def test_a_folder_that_is_named_is_a_release(
+    named: str | None, is_release: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("weights").mkdir()
+    releases.release(Path("weights")).rename("weights/encoder.safetensors")
+    Path("weights/config.json").unlink()
+    with open_checkpoint("weights/encoder.safetensors") as checkpoint:
+        assert look_around(checkpoint, named).is_release is is_release
+
+
 def test_a_checkpoint_of_no_file_has_nothing_beside_it() -> None:
     assert look_around(examined(trained()).checkpoint) == Surroundings()
 

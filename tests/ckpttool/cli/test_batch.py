@@ -71,6 +71,17 @@ def test_a_list_adds_to_the_paths_and_holds_no_globs() -> None:
     assert done.code == 2
 
 
+@pytest.mark.parametrize(
+    ("path", "is_release"),
+    [("runs", True), ("runs/a.pth", False), ("runs/*.pth", False), (".", False)],
+)
+def test_a_folder_that_is_named_is_taken_for_a_release(
+    path: str, is_release: bool, tiny: str
+) -> None:
+    done = invoke("verify", "--model", tiny, "--no-forward", path)
+    assert ("HUB011 no-model-card" in done.out) is is_release
+
+
 def test_verify_takes_the_configured_checkpoint_where_none_is_named(tiny: str) -> None:
     Path("ckpttool.toml").write_text('checkpoint = "runs/a.pth"')
     arguments = ("verify", "--model", tiny, "--no-forward", "--format", "json")
