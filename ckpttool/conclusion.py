@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator
 
-from ckpttool.checks import CHECKS
+from ckpttool.checks import CHECKS, locked
 from ckpttool.checks.meaning import pos_embed_errors
 from ckpttool.findings import verdict_of
-from ckpttool.fingerprint import fingerprint
 from ckpttool.results import FileReport, ValuesSummary
 from ckpttool.text import count
 
@@ -31,23 +30,15 @@ def conclude(known: FileReport, examined: Examined, published: Origin | None) ->
     return known._replace(
         verdict=verdict_of(findings),
         findings=findings,
-        fingerprint=_fingerprint(examined),
+        fingerprint=examined.fingerprint,
         coverage=examined.coverage,
         values=_values_summary(examined.values, pos_embed_errors(examined)),
         forward=examined.forward,
         published=published.name if published else None,
         unchecked=tuple(_unchecked(examined, published)),
-    )
-
-
-def _fingerprint(examined: Examined) -> str | None:
-    """Return the fingerprint of all tensors, none if one of them could not be read."""
-    tensors = examined.canonical.tensors
-    if examined.values.skipped or examined.checkpoint.unread or not tensors:
-        return None
-    digests = examined.values.tensors
-    return fingerprint(
-        (name, info.dtype.name, info.shape, digests[name].digest) for name, info in tensors.items()
+        lock=examined.lock.path if examined.lock else None,
+        lock_lines=examined.locked.lines if examined.locked else {},
+        locked=locked.summary(examined),
     )
 
 

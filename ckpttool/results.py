@@ -148,6 +148,25 @@ class ValuesSummary(NamedTuple):
     pos_embed_errors: dict[str, float]
 
 
+class LockSummary(NamedTuple):
+    """What the comparison with a lock file came to.
+
+    Attributes:
+        name: what the lock file calls the checkpoint.
+        tensors: how many it has.
+        same: those that the checkpoint holds with the same dtype, shape and bytes.
+        distance: how far the outputs are from the locked ones, in parts of their root mean
+            square; ``None`` if they were not compared.
+        tolerance: how far they may be.
+    """
+
+    name: str
+    tensors: int
+    same: int
+    distance: float | None = None
+    tolerance: float | None = None
+
+
 class Waived(NamedTuple):
     """A finding that somebody answers for, so that it does not count.
 
@@ -184,6 +203,7 @@ class FileReport(NamedTuple):
         unchecked: what was not looked at, in words.
         lock: the lock file that the weights were compared with; ``None`` without one.
         lock_lines: tensor to its line in that file, counted from 1.
+        locked: what the comparison came to; ``None`` if the lock file does not have the file.
     """
 
     path: str
@@ -204,6 +224,7 @@ class FileReport(NamedTuple):
     waived: tuple[Waived, ...] = ()
     lock: str | None = None
     lock_lines: dict[str, int] = {}  # noqa: RUF012 (never changed)
+    locked: LockSummary | None = None
 
     @property
     def stopped(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Protocol
 
 from ckpttool.errors import CkpttoolError, UsageError
@@ -21,8 +21,10 @@ from ckpttool.surroundings import look_around
 from mae.config import CONFIGS, DEFAULT
 
 if TYPE_CHECKING:
+    from ckpttool.checks.examined import Examined
     from ckpttool.coverage import Coverage
     from ckpttool.layouts import Canonical
+    from ckpttool.locks.locked import Lock
     from ckpttool.published import Origin
     from ckpttool.results import ForwardSummary
     from ckpttool.schema import Schema
@@ -47,6 +49,7 @@ class VerifyOptions(NamedTuple):
         release: the folder that was named and in which the file was found, if one was.
         expected_missing: globs on names that the file may lack.
         limits: what the checks tolerate.
+        lock: the lock file to compare with.
     """
 
     model: str = DEFAULT
@@ -59,6 +62,7 @@ class VerifyOptions(NamedTuple):
     release: str | None = None
     expected_missing: tuple[str, ...] = ()
     limits: Limits = Limits()
+    lock: Lock | None = None
 
 
 class Progress(Protocol):
@@ -82,18 +86,42 @@ def verify_file(path: str, options: VerifyOptions, progress: Progress | None = N
     Raises:
         UsageError: the model, the wrapper or the device does not exist.
     """
+    with verified(path, options, progress) as (report, _):
+        return report
+
+
+@contextmanager
+def verified(
+    path: str, options: VerifyOptions, progress: Progress | None = None
+) -> Iterator[tuple[FileReport, Examined | None]]:
+    """Verify one checkpoint and keep it open for who wants to know more of it.
+
+    Yields:
+        The report, and what it was concluded from; ``None`` if the file could not be read to
+        its end. Arguments and errors are those of :func:`verify_file`.
+    """
     if options.model not in CONFIGS:
         raise UsageError("no such model", expected=", ".join(CONFIGS), found=options.model)
     known = FileReport(path, Verdict.CANNOT_TELL, ())
-    try:
-        with open_checkpoint(path, options.wrapper) as checkpoint:
+    examined: Examined | None = None
+    with ExitStack() as stack:
+        try:
+            checkpoint = stack.enter_context(open_checkpoint(path, options.wrapper))
             canonical = canonicalize(checkpoint.tensors)
             known = _with_facts(known, checkpoint, canonical)
-            return _verify(checkpoint, canonical, options, progress, known)
-    except UsageError:
-        raise
-    except CkpttoolError as error:
-        return _stopped(known, error)
+            examined, origin = _examine(checkpoint, canonical, options, progress)
+            known = _concluded(known, examined, origin)
+        except UsageError:
+            raise
+        except CkpttoolError as error:
+            known, examined = _stopped(known, error), None
+        yield known, examined
+
+
+def _concluded(known: FileReport, examined: Examined, origin: Origin | None) -> FileReport:
+    from ckpttool.conclusion import conclude
+
+    return conclude(known, examined, origin)
 
 
 def _stopped(known: FileReport, error: CkpttoolError) -> FileReport:
@@ -116,16 +144,15 @@ def _with_facts(known: FileReport, checkpoint: Checkpoint, canonical: Canonical)
     )
 
 
-def _verify(
+def _examine(
     checkpoint: Checkpoint,
     canonical: Canonical,
     options: VerifyOptions,
     progress: Progress | None,
-    known: FileReport,
-) -> FileReport:
+) -> tuple[Examined, Origin | None]:
+    """Read and compute everything that the checks want to know."""
     from ckpttool.values import start_values  # numpy; nothing heavier before the pass has begun
 
-    config = CONFIGS[options.model]
     with _quick_switches(), ThreadPoolExecutor(1) as pool, start_values(
         canonical.tensors,
         checkpoint.checksums,
@@ -143,21 +170,36 @@ def _verify(
         published = origin.result() if origin else None
         checkpoint.check_unchanged()
     from ckpttool.checks.examined import Examined
-    from ckpttool.conclusion import conclude
 
+    weights = _fingerprint(checkpoint, canonical, values)
     examined = Examined(
-        checkpoint,
-        canonical,
-        config,
-        coverage,
-        values,
-        forward,
-        options.require,
-        options.expected_missing,
-        surroundings,
-        options.limits,
+        checkpoint=checkpoint,
+        canonical=canonical,
+        config=CONFIGS[options.model],
+        coverage=coverage,
+        values=values,
+        forward=forward,
+        require=options.require,
+        expected_missing=options.expected_missing,
+        surroundings=surroundings,
+        limits=options.limits,
+        fingerprint=weights,
+        lock=options.lock,
+        locked=options.lock.of(checkpoint.path, weights) if options.lock else None,
     )
-    return conclude(known, examined, published)
+    return examined, published
+
+
+def _fingerprint(checkpoint: Checkpoint, canonical: Canonical, values: Values) -> str | None:
+    """Return the fingerprint of all tensors, none if one of them could not be read."""
+    from ckpttool.fingerprint import fingerprint
+
+    if values.skipped or checkpoint.unread or not canonical.tensors:
+        return None
+    return fingerprint(
+        (name, info.dtype.name, info.shape, values.tensors[name].digest)
+        for name, info in canonical.tensors.items()
+    )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from ckpttool.surroundings import Surroundings
 if TYPE_CHECKING:
     from ckpttool.coverage import Coverage
     from ckpttool.layouts import Canonical
+    from ckpttool.locks.locked import Lock, LockedCheckpoint
     from ckpttool.results import ForwardSummary
     from ckpttool.tensors import Checkpoint
     from ckpttool.values import Values
@@ -30,6 +31,9 @@ class Examined(NamedTuple):
         surroundings: what lies beside the file.
         expected_missing: globs on names that the file may lack.
         limits: what the checks tolerate.
+        fingerprint: of the weights; ``None`` if one of them was not read.
+        lock: the lock file to compare with, if any.
+        locked: what it says of this checkpoint, if anything.
     """
 
     checkpoint: Checkpoint
@@ -42,3 +46,6 @@ class Examined(NamedTuple):
     expected_missing: tuple[str, ...] = ()
     surroundings: Surroundings = Surroundings()
     limits: Limits = Limits()
+    fingerprint: str | None = None
+    lock: Lock | None = None
+    locked: LockedCheckpoint | None = None

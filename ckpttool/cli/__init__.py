@@ -10,6 +10,7 @@ from ckpttool.cli.converting import convert
 from ckpttool.cli.diffing import diff, git_diff, textconv
 from ckpttool.cli.explaining import explain, rules
 from ckpttool.cli.inspecting import inspect
+from ckpttool.cli.locking import lock
 from ckpttool.cli.program import EXIT_CODES, Program
 from ckpttool.cli.rendering import report
 from ckpttool.cli.sampling import sample
@@ -25,6 +26,7 @@ __all__ = ["main"]
         inspect,
         diff,
         convert,
+        lock,
         report,
         sample,
         explain,

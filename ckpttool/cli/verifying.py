@@ -9,41 +9,21 @@ import click
 
 from ckpttool.cli.batch import batch_options, targets
 from ckpttool.cli.display import display_options
+from ckpttool.cli.examining import examination_options, verify_options
 from ckpttool.cli.judging import config_option, configuration_of, policy_of, policy_options, today
 from ckpttool.cli.output import tell
 from ckpttool.cli.program import EXIT_CODES
 from ckpttool.cli.progress import progress_bar
 from ckpttool.cli.reporting import deliver, planned, report_options, waived_option
 from ckpttool.cli.summary import conclude, word_of
-from mae.config import CONFIGS, DEFAULT
 
 if TYPE_CHECKING:
-    from ckpttool.configuration import Configuration
-    from ckpttool.verify import VerifyOptions
+    from ckpttool.locks.locked import Lock
 
 
 @click.command(epilog=EXIT_CODES)
 @batch_options
-@click.option(
-    "--model",
-    metavar="NAME",
-    help=f"The model that the checkpoint is for: {', '.join(CONFIGS)}; by default what the "
-    f"configuration says, or {DEFAULT}.",
-)
-@click.option(
-    "--require",
-    type=click.Choice(["encoder", "full"]),
-    help="What the file must hold, encoder by default; with full, an absent decoder is an error.",
-)
-@click.option(
-    "--wrapper",
-    metavar="KEY",
-    help="The state dict to take, model_ema say ('' is the root). By default the content decides.",
-)
-@click.option("--no-forward", is_flag=True, help="Do not run the model.")
-@click.option(
-    "--device", default="cpu", show_default=True, help="Where to run the model, cuda:0 say."
-)
+@examination_options
 @click.option(
     "--published",
     is_flag=True,
@@ -52,10 +32,9 @@ if TYPE_CHECKING:
 @report_options
 @waived_option
 @click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Threads that read. By default one a processor.",
+    "--lock",
+    metavar="FILE",
+    help="The lock file to compare with; by default that of the configuration. See ckpttool lock.",
 )
 @config_option
 @policy_options
@@ -66,6 +45,7 @@ def verify(
     format_name: str,
     reports: tuple[str, ...],
     show_waived: bool,
+    lock: str | None,
     config: str | None,
     select: tuple[str, ...],
     extend_select: tuple[str, ...],
@@ -90,9 +70,10 @@ def verify(
     started = time.perf_counter()
     configured = configuration_of(config)
     policy = policy_of(configured.policy, select, extend_select, ignore, fail_on)
-    chosen = _options(configured, **options)
+    lock = lock or configured.lock
+    chosen = verify_options(configured, lock=_lock(lock), **options)
     found = targets(paths, files_from, configured.checkpoint)
-    read = (*(target.path for target in found), files_from, configured.path)
+    read = (*(target.path for target in found), files_from, lock, configured.path)
     report_files = planned(reports, filter(None, read))
     files = []
     for target in found:
@@ -107,21 +88,9 @@ def verify(
     return report.exit_code
 
 
-def _options(
-    configured: Configuration,
-    model: str | None,
-    require: str | None,
-    no_forward: bool,
-    **options: Any,
-) -> VerifyOptions:
-    """Return what to verify: the command line counts, then the configuration, then the default."""
-    from ckpttool.verify import VerifyOptions
+def _lock(path: str | None) -> Lock | None:
+    if path is None:
+        return None
+    from ckpttool.locks.parsing import read_lock
 
-    return VerifyOptions(
-        model=model or configured.model or DEFAULT,
-        require=require or configured.require or "encoder",
-        forward=not no_forward,
-        expected_missing=configured.expected_missing,
-        limits=configured.limits,
-        **options,
-    )
+    return read_lock(path)

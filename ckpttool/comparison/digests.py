@@ -14,6 +14,7 @@ from ckpttool.comparison.renamed import partners
 from ckpttool.comparison.run import outcome_of, with_tied
 from ckpttool.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings import Verdict
+from ckpttool.layouts import canonicalize
 from ckpttool.tensors import Checkpoint
 from ckpttool.values import start_values
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ckpttool.results import FileReport
 
 #: Why the elements of tensors with other digests are not held against a tolerance.
-NO_ELEMENTS = "a receipt has digests only: no tolerance can be applied"
+NO_ELEMENTS = "there are digests only: no tolerance can be applied"
 
 
 def diff_digests(
@@ -38,9 +39,10 @@ def diff_digests(
         UsageError: the options leave nothing to compare.
     """
     digests: list[dict[str, Digest]] = []
+    canonical = any(not isinstance(file, Checkpoint) and file.canonical for file in files)
     for side, file in enumerate(files):
         try:
-            digests.append(_digests(file, options))
+            digests.append(_digests(file, options, canonical))
         except CkpttoolError as error:
             raise SideError(side, error) from error
     chosen = Filter(options.include, options.exclude)
@@ -56,15 +58,17 @@ def diff_digests(
         Outcome.CANNOT_TELL if trouble else outcome_of(tensors, (), ()),
         tensors,
         excluded=excluded,
-        notes=("what lies beside the tensors, which a receipt does not hold",),
+        notes=("what lies beside the tensors, which a list of digests does not hold",),
         tolerance=str(options),
     )
 
 
-def _digests(file: Checkpoint | Receipt, options: DiffOptions) -> dict[str, Digest]:
+def _digests(
+    file: Checkpoint | Receipt, options: DiffOptions, canonical: bool
+) -> dict[str, Digest]:
     if not isinstance(file, Checkpoint):
         return file.tensors
-    tensors = with_tied(file)
+    tensors = canonicalize(with_tied(file)).tensors if canonical else with_tied(file)
     with start_values(tensors, (), workers=options.workers) as run:
         values = run.result()
     file.check_unchanged()

@@ -1,4 +1,4 @@
-"""A receipt of ``ckpttool convert`` in place of a checkpoint: what it says of the tensors."""
+"""A receipt or a lock file in place of a checkpoint: what it says of the tensors."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError
+from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.formats import HEAD, open_checkpoint, sharded
 from ckpttool.formats.shard_index import strict_json
+from ckpttool.locks.parsing import is_lock, read_lock
 from ckpttool.sources import FileSource, read
 from ckpttool.tensors import DTYPES
 
 if TYPE_CHECKING:
+    from ckpttool.locks.locked import Lock
     from ckpttool.tensors import Checkpoint
 
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -27,30 +29,36 @@ class Digest(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What a receipt says of the result of a conversion.
+    """What a receipt says of the result of a conversion, or a lock file of what is locked.
 
     Attributes:
-        path: the receipt's own, as the caller named it.
-        size: bytes of the files that the receipt is of, 0 if it does not say.
+        path: its own, as the caller named it.
+        size: bytes of the files that it is of, 0 if it does not say.
         wrapper: the dotted key of the state dict; ``None`` at the root.
         tensors: by name, in order; tied names included.
+        canonical: whether the names are those of the canonical layout, whatever the file's are.
     """
 
     path: str
     size: int
     wrapper: str | None
     tensors: dict[str, Digest]
+    canonical: bool = False
 
 
 def open_either(path: str) -> Union[Checkpoint, Receipt]:
-    """Open a checkpoint, or read a receipt: the content decides.
+    """Open a checkpoint, or read a receipt or a lock file: the content decides.
 
     Raises:
-        CkpttoolError: as :func:`ckpttool.formats.open_checkpoint`, and for a bad receipt.
+        CkpttoolError: as :func:`ckpttool.formats.open_checkpoint`, and for a bad receipt or
+            lock file.
     """
     source = FileSource(path)
     try:
-        if sharded.matches(read(source, 0, min(HEAD, source.size))):
+        head = read(source, 0, min(HEAD, source.size))
+        if is_lock(head):
+            return _of_lock(read_lock(path))
+        if sharded.matches(head):
             document = strict_json(source)
             if isinstance(document, dict) and document.get("tool") == "ckpttool":
                 return _receipt(path, document)
@@ -60,6 +68,25 @@ def open_either(path: str) -> Union[Checkpoint, Receipt]:
     finally:
         source.close()
     return open_checkpoint(path)
+
+
+def _of_lock(lock: Lock) -> Receipt:
+    if len(lock.checkpoints) > 1:
+        raise UnsupportedError(
+            "the lock file is of several checkpoints, which cannot be told apart here",
+            rules.UNSUPPORTED,
+            path=lock.path,
+            found=", ".join(one.name for one in lock.checkpoints[:8]),
+            fix="Use ckpttool verify --lock, or a lock file of one checkpoint.",
+        )
+    (locked,) = lock.checkpoints
+    tensors = {
+        name: Digest(tensor.dtype, tensor.shape, tensor.sha256)
+        for name, tensor in locked.tensors.items()
+    }
+    return Receipt(
+        lock.path, sum(file.size for file in locked.files), None, tensors, canonical=True
+    )
 
 
 def _receipt(path: str, document: dict[str, Any]) -> Receipt:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Mapping, Sequence
 from ckpttool import rules
 from ckpttool.conversion.job import index_content
 from ckpttool.conversion.naming import index_path
-from ckpttool.conversion.receipt import file_sums, receipt
+from ckpttool.conversion.receipt import receipt
+from ckpttool.filesums import file_sums
 from ckpttool.findings import Finding, finding
 from ckpttool.sources import FileSource
 from ckpttool.writing.copying import write_parts

@@ -5,47 +5,20 @@ It holds no clock and no folder of this machine, so the same conversion gives th
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from ckpttool._version import __version__
 
 if TYPE_CHECKING:
     from ckpttool.converted import Converted
-    from ckpttool.sources import FileSource
     from ckpttool.writing.copying import PieceDigest
     from ckpttool.writing.pieces import Piece
 
 #: Raised when a field goes or changes its meaning; new fields may come at any time.
 SCHEMA_VERSION = 1
-
-_BUFFER = 4 << 20
-_HASHERS = 4  # files summed at a time; each has a buffer of its own
-
-
-def file_sums(sources: Iterable[FileSource]) -> list[str]:
-    """Return the SHA-256 sum of each file, in their order.
-
-    Raises:
-        UnreadableError: a file cannot be read, or changed since it was opened.
-    """
-    with ThreadPoolExecutor(_HASHERS) as pool:
-        return list(pool.map(_file_sum, sources))
-
-
-def _file_sum(source: FileSource) -> str:
-    sha = hashlib.sha256()
-    buffer = memoryview(bytearray(_BUFFER))
-    for start in range(0, source.size, _BUFFER):
-        chunk = buffer[: min(_BUFFER, source.size - start)]
-        source.read_into(start, chunk)
-        sha.update(chunk)
-    source.check_unchanged()
-    return sha.hexdigest()
 
 
 def receipt(

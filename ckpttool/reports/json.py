@@ -124,6 +124,7 @@ def file_fields(file: FileReport) -> dict[str, Any]:
         "waived": [_waived(waived) for waived in file.waived],
         "lock": file.lock,
         "lock_lines": file.lock_lines,
+        "locked": None if file.locked is None else file.locked._asdict(),
     }
 
 

@@ -16,6 +16,7 @@ from ckpttool.results import (
     FileReport,
     ForwardSummary,
     GroupCoverage,
+    LockSummary,
     Mismatch,
     OutputSummary,
     Report,
@@ -100,6 +101,17 @@ def _file(fields: Fields) -> FileReport:
         waived=tuple(_waived(waived) for waived in fields.inners("waived")),
         lock=fields.maybe("lock", fields.text),
         lock_lines={name: lines.whole(name) for name in lines.names()},
+        locked=fields.maybe("locked", lambda name: _locked(fields.inner(name))),
+    )
+
+
+def _locked(fields: Fields) -> LockSummary:
+    return LockSummary(
+        fields.text("name"),
+        fields.whole("tensors"),
+        fields.whole("same"),
+        fields.maybe("distance", fields.number),
+        fields.maybe("tolerance", fields.number),
     )
 
 
@@ -197,6 +209,7 @@ def _forward(fields: Fields) -> ForwardSummary:
         {name: _output(outputs.inner(name)) for name in outputs.names()},
         fields.maybe("difference", fields.number),
         fields.maybe("loss", fields.number),
+        fields.wholes("kept"),
     )
 
 
@@ -208,4 +221,5 @@ def _output(fields: Fields) -> OutputSummary:
         fields.number("min"),
         fields.number("max"),
         fields.truth("finite"),
+        fields.numbers("projection"),
     )

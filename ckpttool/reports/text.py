@@ -17,6 +17,7 @@ from ckpttool.results import (
     FileReport,
     ForwardSummary,
     GroupCoverage,
+    LockSummary,
     Report,
     ValuesSummary,
 )
@@ -65,6 +66,8 @@ def _write_facts(page: Page, file: FileReport) -> None:
             page.row("positions", Text(f"largest error against the sin-cos table: {told}"))
     if file.forward is not None:
         page.row("forward", Text(_forward(file.forward)))
+    if file.locked is not None:
+        page.row("lock", Text(_locked(file.locked, printable(file.lock or ""))))
     if file.published is not None:
         page.row("published", Text(f"the MD5 sum is that of the published {file.published}"))
     if file.coverage is not None:
@@ -146,6 +149,15 @@ def _forward(forward: ForwardSummary) -> str:
     if forward.loss is not None:
         parts.append(f"loss {forward.loss:.4g}")
     return "; ".join(parts)
+
+
+def _locked(locked: LockSummary, path: str) -> str:
+    text = f"{locked.same:,} of {count(locked.tensors, 'tensor')} as locked in {path}"
+    if locked.distance is None or locked.tolerance is None:
+        return f"{text}; outputs not compared"
+    word = "within" if locked.distance <= locked.tolerance else "BEYOND"
+    far = f"{locked.distance:.2g} from the locked ones"
+    return f"{text}; outputs {far}, {word} the tolerance of {locked.tolerance:.2g}"
 
 
 def _totals(report: Report) -> str:

@@ -13,6 +13,7 @@ from ckpttool.rules import (
     conversion,
     gate,
     integrity,
+    locking,
     meaning,
     release,
     safety,
@@ -26,13 +27,25 @@ from ckpttool.rules.container import *  # noqa: F403 (the table is its families'
 from ckpttool.rules.conversion import *  # noqa: F403
 from ckpttool.rules.gate import *  # noqa: F403
 from ckpttool.rules.integrity import *  # noqa: F403
+from ckpttool.rules.locking import *  # noqa: F403
 from ckpttool.rules.meaning import *  # noqa: F403
 from ckpttool.rules.release import *  # noqa: F403
 from ckpttool.rules.safety import *  # noqa: F403
 from ckpttool.rules.structure import *  # noqa: F403
 from ckpttool.rules.values import *  # noqa: F403
 
-_MODULES = (container, safety, integrity, structure, values, meaning, conversion, release, gate)
+_MODULES = (
+    container,
+    safety,
+    integrity,
+    structure,
+    values,
+    meaning,
+    locking,
+    conversion,
+    release,
+    gate,
+)
 
 #: Every family by its letters, in the order in which a reader meets them.
 FAMILIES: dict[str, Family] = {module.FAMILY.letters: module.FAMILY for module in _MODULES}

@@ -139,3 +139,10 @@ RECEIPT = Rule(
     "The receipt lacks what convert writes.",
     "Name a receipt that ckpttool convert --receipt wrote, unchanged.",
 )
+LOCK_FILE = Rule(
+    "FIL502",
+    "lock-file",
+    Severity.ERROR,
+    "The lock file is not what ckpttool lock writes.",
+    "Take it from version control again, or write a new one with ckpttool lock.",
+)

@@ -11,6 +11,7 @@ from ckpttool.results import (
     FileReport,
     ForwardSummary,
     GroupCoverage,
+    LockSummary,
     Mismatch,
     OutputSummary,
     Report,
@@ -36,7 +37,7 @@ def encoder_only() -> FileReport:
     """The published encoder, as it should look."""
     encoder = GroupCoverage(294, 294, (), (), 303_301_632, 303_301_632)
     decoder = GroupCoverage(104, 0, DECODER, (), 26_240_256, 0)
-    output = OutputSummary((2, 50, 1024), 0.0, 1.0, -4.0, 4.0, True)
+    output = OutputSummary((2, 50, 1024), 0.0, 1.0, -4.0, 4.0, True, (0.5, -1.25))
     return FileReport(
         "data/mae_pretrain_vit_large.pth",
         Verdict.PASS,
@@ -50,7 +51,7 @@ def encoder_only() -> FileReport:
         "ckpt1:" + "0123456789abcdef" * 4,
         Coverage("mae_vit_large_patch16", {"encoder": encoder, "decoder": decoder}, ()),
         ValuesSummary(294, 0, 0, 0, 294, 0, {"pos_embed": 2.98e-8}),
-        ForwardSummary("run", None, "encoder", "cpu", 50, {"features": output}, 3.04),
+        ForwardSummary("run", None, "encoder", "cpu", 50, {"features": output}, 3.04, None, (1, 3)),
         unchecked=("where the file comes from (--published)",),
     )
 
@@ -99,7 +100,9 @@ def hostile() -> FileReport:
 
 def not_finite() -> FileReport:
     """Numbers that JSON has no form for."""
-    output = OutputSummary((1,), float("nan"), float("inf"), float("-inf"), 0.0, False)
+    output = OutputSummary(
+        (1,), float("nan"), float("inf"), float("-inf"), 0.0, False, (float("nan"),)
+    )
     return encoder_only()._replace(
         forward=ForwardSummary("run", None, "encoder", "cpu", 50, {"features": output})
     )
@@ -116,6 +119,7 @@ def locked() -> FileReport:
     return incomplete()._replace(
         lock="weights.lock",
         lock_lines={"cls_token": 12, "norm.bias": 300, "norm.weight": 301, "pos_embed": 302},
+        locked=LockSummary("weights.pth", 294, 291, 0.25, 1e-5),
     )
 
 

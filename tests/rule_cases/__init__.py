@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Dict
 
-from tests.rule_cases import containers, conversions, gate, releases, weights
+from tests.rule_cases import containers, conversions, gate, locks, releases, weights
 from tests.rule_cases.runs import Case
 
 CASES: Dict[str, Case] = {
@@ -18,4 +18,5 @@ CASES: Dict[str, Case] = {
     **conversions.CASES,
     **releases.CASES,
     **gate.CASES,
+    **locks.CASES,
 }

@@ -11,6 +11,7 @@ from ckpttool import open_checkpoint
 from ckpttool.checks.container import check_checksums
 from ckpttool.diff import DiffOptions, diff_files
 from ckpttool.findings import Finding
+from ckpttool.locks.rendering import HEAD
 from ckpttool.published import PUBLISHED
 from ckpttool.tensors import Checkpoint, Checksum
 from ckpttool.verify import VerifyOptions, verify_file
@@ -48,12 +49,12 @@ def meddled_with(folder: Path) -> Iterable[Finding]:
     return verify_file(path, VerifyOptions(forward=False), Meddler()).findings
 
 
-def receipt(text: str) -> Case:
-    """Compare a checkpoint with a receipt of this text, and with its own."""
+def listed(name: str, text: str) -> Case:
+    """Compare a checkpoint with a receipt or lock of this text, and with its own receipt."""
 
     def bad(folder: Path) -> Iterable[Finding]:
         good = checkpoints.saved(folder, checkpoints.sound)
-        other = str(written(folder, text.encode(), "receipt.json"))
+        other = str(written(folder, text.encode(), name))
         return diff_files((good, other), DiffOptions()).right.findings
 
     def good(folder: Path) -> Iterable[Finding]:
@@ -121,7 +122,8 @@ CASES: Dict[str, Case] = {
     "FIL301": tensors("trailing-comma"),
     "FIL302": tensors("overlap"),
     "FIL401": Case(verified(shards.DEFECTS["shard-missing"][0]), verified(shards.good)),
-    "FIL501": receipt('{"tool": "ckpttool"}'),
+    "FIL501": listed("receipt.json", '{"tool": "ckpttool"}'),
+    "FIL502": listed("ckpttool.lock", f"{HEAD}\nlock 2\n"),
     "SEC001": Case(saved(checkpoints.attack_beside), SOUND),
     "SEC002": Case(holding(UNKNOWN_CALL), GOOD_ZIP),
     "SEC003": Case(saved(checkpoints.namespace_beside), SOUND),

@@ -1,4 +1,4 @@
-"""CFG and DIF: what the gate says of its own waivers, and of weights against their lock."""
+"""CFG: what the gate says of its own waivers."""
 
 from __future__ import annotations
 

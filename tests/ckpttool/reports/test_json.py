@@ -60,6 +60,7 @@ def test_a_file_has_the_promised_fields() -> None:
         "waived",
         "lock",
         "lock_lines",
+        "locked",
     ]
     assert list(file["coverage"]) == ["schema", "groups", "unexpected"]
     assert file["coverage"]["unexpected"] == ["head.weight"]

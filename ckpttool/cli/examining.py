@@ -1,0 +1,73 @@
+"""The options that say how a checkpoint is examined, and what it is examined for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
+
+import click
+
+from mae.config import CONFIGS, DEFAULT
+
+if TYPE_CHECKING:
+    from ckpttool.configuration import Configuration
+    from ckpttool.verify import VerifyOptions
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--model",
+        metavar="NAME",
+        help=f"The model that the checkpoint is for: {', '.join(CONFIGS)}; by default what the "
+        f"configuration says, or {DEFAULT}.",
+    ),
+    click.option(
+        "--require",
+        type=click.Choice(["encoder", "full"]),
+        help="What the file must hold, encoder by default; with full, an absent decoder is an "
+        "error.",
+    ),
+    click.option(
+        "--wrapper",
+        metavar="KEY",
+        help="The state dict to take, model_ema say ('' is the root). By default the content "
+        "decides.",
+    ),
+    click.option("--no-forward", is_flag=True, help="Do not run the model."),
+    click.option(
+        "--device", default="cpu", show_default=True, help="Where to run the model, cuda:0 say."
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Threads that read. By default one a processor.",
+    ),
+)
+
+
+def examination_options(command: _Command) -> _Command:
+    """Add the options that :func:`verify_options` takes."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def verify_options(
+    configured: Configuration,
+    model: str | None,
+    require: str | None,
+    no_forward: bool,
+    **options: Any,
+) -> VerifyOptions:
+    """Return what to verify: the command line counts, then the configuration, then the default."""
+    from ckpttool.verify import VerifyOptions
+
+    return VerifyOptions(
+        model=model or configured.model or DEFAULT,
+        require=require or configured.require or "encoder",
+        forward=not no_forward,
+        expected_missing=configured.expected_missing,
+        limits=configured.limits,
+        **options,
+    )

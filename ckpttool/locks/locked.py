@@ -1,0 +1,151 @@
+"""What a lock file says of a release: which weights it holds, and what they compute."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path, PurePath
+from typing import NamedTuple
+
+from ckpttool.results import OutputSummary
+
+# Endings that say how weights are packed, not which they are.
+_ENDINGS = (
+    ".safetensors.index.json",
+    ".bin.index.json",
+    ".safetensors",
+    ".pth",
+    ".pt",
+    ".bin",
+    ".ckpt",
+)
+
+
+class LockedTensor(NamedTuple):
+    """A tensor in the canonical layout: torch's dtype, shape, SHA-256 of its contiguous bytes."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    sha256: str
+
+
+class LockedFile(NamedTuple):
+    """A file that the weights lay in when they were locked; ``size`` is in bytes."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Control(NamedTuple):
+    """A model that is wrong on purpose, and how far its outputs are from the right one's.
+
+    Attributes:
+        name: what was done to it.
+        distance: as :func:`distance`; infinite where outputs are not finite.
+        counts: whether it moved far enough from rounding to prove anything.
+    """
+
+    name: str
+    distance: float
+    counts: bool
+
+
+class LockedForward(NamedTuple):
+    """What the weights compute of the fixed input.
+
+    Attributes:
+        scope: ``encoder`` or ``full``.
+        kept: the patches that the fixed masking noise leaves visible.
+        outputs: by name.
+        rounding: how far float32 is from float64, as :func:`distance`.
+        tolerance: the distance that is accepted; ``None`` where no control counts, so that
+            nothing can be concluded from a comparison.
+        controls: the proof that the tolerance can fail.
+    """
+
+    scope: str
+    kept: tuple[int, ...]
+    outputs: dict[str, OutputSummary]
+    rounding: float
+    tolerance: float | None
+    controls: tuple[Control, ...]
+
+
+class LockedCheckpoint(NamedTuple):
+    """What is known of one checkpoint.
+
+    Attributes:
+        name: its path from the lock file's folder, or its file name where it lies elsewhere.
+        fingerprint: of the weights, whatever carries them.
+        schema: the model that it was verified against.
+        files: what carried it; other files may carry the same weights.
+        forward: ``None`` where the model was not run.
+        tensors: by name in the canonical layout, sorted by code points.
+        lines: the line of each tensor in the lock file, from 1; empty before it is written.
+    """
+
+    name: str
+    fingerprint: str
+    schema: str
+    files: tuple[LockedFile, ...]
+    forward: LockedForward | None
+    tensors: dict[str, LockedTensor]
+    lines: dict[str, int] = {}  # noqa: RUF012 (never changed)
+
+
+class Lock(NamedTuple):
+    """A lock file: its path, and the checkpoints in it."""
+
+    path: str
+    checkpoints: tuple[LockedCheckpoint, ...]
+
+    def of(self, path: str, fingerprint: str | None) -> LockedCheckpoint | None:
+        """Return what is locked of a file: the only one, or by path, weights or name.
+
+        The name counts without its ending, because weights may be packed anew.
+        """
+        if len(self.checkpoints) == 1:
+            return self.checkpoints[0]
+        ways = (
+            lambda one: one.name == name_from(self.path, path),
+            lambda one: one.fingerprint == fingerprint,
+            lambda one: stem(one.name) == stem(path),
+        )
+        found = (one for way in ways for one in self.checkpoints if way(one))
+        return next(found, None)
+
+
+def name_from(lock: str, path: str) -> str:
+    """Return how a lock file calls a checkpoint: by its path from there, or its name alone."""
+    try:
+        return Path(path).absolute().relative_to(Path(lock).absolute().parent).as_posix()
+    except ValueError:
+        return PurePath(path).name
+
+
+def stem(path: str) -> str:
+    """Return a file's name without what says how it is packed."""
+    name = PurePath(path).name
+    return next((name[: -len(end)] for end in _ENDINGS if name.endswith(end)), name)
+
+
+def distance(one: dict[str, OutputSummary], other: dict[str, OutputSummary]) -> float:
+    """Return how far outputs are apart, in parts of the root mean square of ``one``.
+
+    The largest difference of any mean, deviation, smallest or largest element and projection;
+    infinite where an output is missing or has another shape, or a number is not finite.
+    """
+    if {name: out.shape for name, out in one.items()} != {
+        name: out.shape for name, out in other.items()
+    }:
+        return math.inf
+    return max((_apart(one[name], other[name]) for name in one), default=math.inf)
+
+
+def _apart(one: OutputSummary, other: OutputSummary) -> float:
+    numbers = [(*out[1:5], *out.projection) for out in (one, other)]
+    size = math.hypot(one.mean, one.std)
+    if len(numbers[0]) != len(numbers[1]) or not size > 0:
+        return math.inf
+    differences = [abs(a - b) for a, b in zip(*numbers)]
+    return max(differences) / size if all(map(math.isfinite, differences)) else math.inf

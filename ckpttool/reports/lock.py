@@ -1,0 +1,48 @@
+"""What was locked, for a person: the weights, and what a comparison of outputs can tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterator, Sequence, TextIO
+
+from rich.text import Text
+
+from ckpttool.reports.page import GOOD, Page, styled
+from ckpttool.text import count, printable, size
+
+if TYPE_CHECKING:
+    from ckpttool.locks.locked import LockedCheckpoint, LockedForward
+
+
+def write_locked(path: str, checkpoints: Sequence[LockedCheckpoint], stream: TextIO) -> None:
+    """Write a few lines on each checkpoint, and where they are locked."""
+    page = Page(stream)
+    for locked in checkpoints:
+        page.line(Text(printable(locked.name), style="bold"), 0, 2)
+        files = count(len(locked.files), "file")
+        nbytes = size(sum(file.size for file in locked.files))
+        tensors = count(len(locked.tensors), "tensor")
+        page.row("weights", Text(f"{tensors} of {locked.schema}, {nbytes} in {files}"))
+        page.whole("fingerprint", Text(locked.fingerprint))
+        for line in _forward(locked.forward):
+            page.row("forward", Text(line))
+        page.blank()
+    text = styled(f"{page.sign(GOOD)} LOCKED", "bold green")
+    text.append(f" {count(len(checkpoints), 'checkpoint')} in {printable(path)}")
+    page.line(text, 0, 2)
+
+
+def _forward(forward: LockedForward | None) -> Iterator[str]:
+    if forward is None:
+        yield "not run: outputs will not be compared"
+        return
+    if forward.tolerance is None:
+        yield "outputs will not be compared: no control moved them far enough"
+    else:
+        margin = forward.tolerance / forward.rounding
+        yield (
+            f"tolerance {forward.tolerance:.2g}: {margin:,.0f} times what rounding does "
+            f"({forward.rounding:.2g}), and as far from the nearest control"
+        )
+    for control in forward.controls:
+        word = "" if control.counts else ": too near to rounding, not counted"
+        yield f"control {control.name} moves the outputs by {control.distance:.2g}{word}"

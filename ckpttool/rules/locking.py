@@ -1,0 +1,73 @@
+"""DIF: what differs from the lock file."""
+
+from __future__ import annotations
+
+from ckpttool.rules.base import Family, Rule, Severity
+
+FAMILY = Family("DIF", "what differs from the lock file")
+
+_MEANT = "If the change is meant, review it with ckpttool diff and write the lock anew."
+
+LOCK_CONTENT = Rule(
+    "DIF001",
+    "lock-content",
+    Severity.ERROR,
+    "Tensors hold other values than the lock file says.",
+    _MEANT,
+    "Compared is the SHA-256 of each tensor's contiguous little-endian bytes, by its name in the "
+    "canonical layout: another container or another spelling of the names changes nothing.",
+)
+LOCK_GONE = Rule(
+    "DIF002",
+    "lock-gone",
+    Severity.ERROR,
+    "Tensors of the lock file are not in the checkpoint.",
+    _MEANT,
+)
+LOCK_ADDED = Rule(
+    "DIF003",
+    "lock-added",
+    Severity.ERROR,
+    "The checkpoint holds tensors that the lock file does not have.",
+    _MEANT,
+)
+LOCK_GEOMETRY = Rule(
+    "DIF004",
+    "lock-geometry",
+    Severity.ERROR,
+    "Tensors have another dtype or shape than the lock file says.",
+    _MEANT,
+)
+LOCK_FORWARD = Rule(
+    "DIF005",
+    "lock-forward",
+    Severity.ERROR,
+    "The model computes something else than when the weights were locked.",
+    "If the tensors are the same, look at the code of the model and at the device.",
+    "Compared are statistics and projections of the outputs of a fixed input, within the "
+    "tolerance of the lock file, which lies between what rounding does and what the nearest "
+    "wrong model does.",
+)
+LOCK_ENTRY = Rule(
+    "DIF006",
+    "lock-entry",
+    Severity.ERROR,
+    "The lock file says nothing of the checkpoint.",
+    "Lock it together with the others: ckpttool lock PATH... -o FILE.",
+    "A checkpoint is found in a lock file by its path, its weights or its name without ending; "
+    "where the file locks one checkpoint only, it is meant for every one.",
+)
+LOCK_SCHEMA = Rule(
+    "DIF007",
+    "lock-schema",
+    Severity.ERROR,
+    "The weights were locked as those of another model.",
+    "Name that model with --model, or lock the weights again.",
+)
+LOCK_FORWARD_OPEN = Rule(
+    "DIF008",
+    "lock-forward-open",
+    Severity.NOTE,
+    "What the model computes could not be compared with the lock file.",
+    "Run verify without --no-forward, and lock weights for which a control counts.",
+)

@@ -1,0 +1,155 @@
+"""Locking and verifying against the lock, on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ckpttool.cli import main
+from ckpttool.locks.parsing import read_lock
+from tests.builders import checkpoints as built
+from tests.builders.models import with_a_nan
+
+# torch 2.0 warns of its own use of a class when it saves.
+pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+@pytest.fixture
+def sound(tmp_path: Path, tiny: str) -> str:
+    return built.saved(tmp_path, built.sound)
+
+
+@pytest.fixture
+def lock(tmp_path: Path, tiny: str, sound: str) -> str:
+    path = str(tmp_path / "ckpttool.lock")
+    result = run("lock", "--model", tiny, sound, "-o", path)
+    assert result.exit_code == 0, result.output
+    return path
+
+
+def verified(tiny: str, lock: str, *arguments: str) -> tuple[int, Any]:
+    result = run("verify", "--model", tiny, "--lock", lock, "--format", "json", *arguments)
+    return result.exit_code, json.loads(result.stdout)["files"][0]
+
+
+def other_norm() -> object:
+    state = built.state()
+    return {"model": {**state, "norm.bias": state["norm.bias"] + 1}}
+
+
+def not_a_number() -> object:
+    return {"model": with_a_nan(built.state(), "norm.bias")}
+
+
+def test_what_was_locked_passes(tiny: str, lock: str, sound: str) -> None:
+    code, file = verified(tiny, lock, sound)
+    assert (code, file["lock"]) == (0, "ckpttool.lock")
+    assert file["locked"]["same"] == file["locked"]["tensors"] == file["tensors"]
+    assert file["locked"]["distance"] <= file["locked"]["tolerance"]
+    assert not [found for found in file["findings"] if found["code"].startswith("DIF")]
+
+
+def test_its_conversion_passes_against_the_same_lock(
+    tmp_path: Path, tiny: str, lock: str, sound: str
+) -> None:
+    converted = str(tmp_path / "converted.safetensors")
+    assert run("convert", sound, "--to", "safetensors", "-o", converted).exit_code == 0
+    code, file = verified(tiny, lock, converted)
+    assert code == 0
+    assert file["locked"]["same"] == file["locked"]["tensors"]
+
+
+def test_a_change_fails_and_names_the_tensor_and_its_line(
+    tmp_path: Path, tiny: str, lock: str, sound: str
+) -> None:
+    changed = built.saved(tmp_path, other_norm, "changed.pth")
+    code, file = verified(tiny, lock, changed)
+    codes = {found["code"]: found["tensors"] for found in file["findings"]}
+    assert code == 1
+    assert codes["DIF001"] == ["norm.bias"]
+    assert "DIF005" in codes
+    lines = Path(lock).read_text().split("\n")
+    assert lines[file["lock_lines"]["norm.bias"] - 1].startswith("tensor norm.bias ")
+
+
+def test_the_lock_of_the_configuration_is_compared_with(
+    tmp_path: Path, tiny: str, lock: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("ckpttool.toml").write_text('lock = "ckpttool.lock"\ncheckpoint = "weights.pth"\n')
+    result = run("verify", "--model", tiny, "--format", "json")
+    assert json.loads(result.stdout)["files"][0]["lock"] == "ckpttool.lock"
+
+
+def test_the_same_weights_give_the_same_lock(tiny: str, lock: str, sound: str) -> None:
+    first = Path(lock).read_text()
+    assert run("lock", "--model", tiny, sound, "-o", lock).exit_code == 0
+    assert Path(lock).read_text() == first
+    assert str(Path(sound).parent) not in first
+
+
+def test_several_checkpoints_share_a_lock(tmp_path: Path, tiny: str, sound: str) -> None:
+    other = built.saved(tmp_path, other_norm, "other.pth")
+    lock = str(tmp_path / "both.lock")
+    assert run("lock", "--model", tiny, sound, other, "-o", lock).exit_code == 0
+    assert [one.name for one in read_lock(lock).checkpoints] == ["other.pth", "weights.pth"]
+    for path in (sound, other):
+        assert verified(tiny, lock, path)[0] == 0
+
+
+def test_what_does_not_pass_is_not_locked(tmp_path: Path, tiny: str) -> None:
+    bad = built.saved(tmp_path, not_a_number, "bad.pth")
+    path = tmp_path / "bad.lock"
+    result = run("lock", "--model", tiny, bad, "-o", str(path))
+    assert result.exit_code == 1
+    assert "NUM001" in result.stdout
+    assert "Nothing was locked" in result.stderr
+    assert not path.exists()
+
+
+def test_a_file_that_is_no_lock_is_not_replaced(tiny: str, sound: str) -> None:
+    before = Path(sound).read_bytes()
+    result = run("lock", "--model", tiny, sound, "-o", sound)
+    assert result.exit_code == 2
+    assert "no lock file" in result.stderr
+    assert Path(sound).read_bytes() == before
+
+
+def test_a_lock_goes_to_standard_output(tiny: str, lock: str, sound: str) -> None:
+    result = run("lock", "--model", tiny, sound, "-o", "-")
+    (locked,) = read_lock(lock).checkpoints
+    assert locked.fingerprint in result.stdout
+    assert result.stdout.startswith("# ckpttool lock file")
+
+
+def test_without_a_forward_pass_only_the_tensors_are_locked(
+    tmp_path: Path, tiny: str, sound: str
+) -> None:
+    path = str(tmp_path / "light.lock")
+    assert run("lock", "--model", tiny, "--no-forward", sound, "-o", path).exit_code == 0
+    assert read_lock(path).checkpoints[0].forward is None
+
+
+@pytest.mark.parametrize("name", ["gone.lock", "weights.pth"])
+def test_a_lock_that_cannot_be_read_is_trouble(
+    tmp_path: Path, tiny: str, sound: str, name: str
+) -> None:
+    result = run("verify", "--model", tiny, "--lock", str(tmp_path / name), sound)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert name in result.stderr
+
+
+def test_diff_takes_a_lock_in_place_of_a_checkpoint(tmp_path: Path, lock: str, sound: str) -> None:
+    assert run("diff", sound, lock).exit_code == 0
+    changed = built.saved(tmp_path, other_norm, "changed.pth")
+    result = run("diff", lock, changed)
+    assert result.exit_code == 1
+    assert "norm.bias" in result.stdout
