@@ -31,6 +31,8 @@ DANGEROUS_MODULES = frozenset(
     commands popen2 fcntl resource tempfile glob fileinput linecache inspect gc _imp _winapi
     doctest pydoc cgitb lib2to3 py_compile compileall sqlite3 _sqlite3
     types
+    BaseHTTPServer SimpleHTTPServer CGIHTTPServer SocketServer robotparser dummy_thread
+    Tkinter tkMessageBox tkFileDialog tkSimpleDialog Dialog FileDialog SimpleDialog
     """.split()
 )
 
@@ -91,6 +93,9 @@ _OTHERS = {
     "codecs": frozenset({"open"}),
     "_io": frozenset({"open", "FileIO", "open_code"}),
     "io": frozenset({"open", "FileIO", "open_code"}),
+    # names of Python 2, which unpickling turns into those of io
+    "StringIO": frozenset({"open", "FileIO", "open_code"}),
+    "cStringIO": frozenset({"open", "FileIO", "open_code"}),
     "_osx_support": frozenset({"_read_output", "_find_build_tool"}),
     "_aix_support": frozenset({"_read_cmd_output"}),
     "_pyrepl.pager": frozenset({"pipe_pager", "tempfile_pager"}),

@@ -128,16 +128,20 @@ def _top_folder(archive: Archive) -> str:
 
 
 def _check_version(source: FileSource, archive: Archive, top: str) -> None:
-    text = _small_member(source, archive, f"{top}/version")
-    digits = text.strip() if text is not None else b""
-    if not digits.isdigit() or int(digits) not in VERSIONS:
-        raise MalformedError(
-            "the archive states no file format version that torch reads",
-            rules.TORCH_ARCHIVE,
-            member=f"{top}/version",
-            expected=f"{VERSIONS[0]} to {VERSIONS[-1]}",
-            found="no such member" if text is None else repr(text),
-        )
+    names = [f"{top}/version"]
+    if f"{top}/.data/version" in archive.members:
+        names.append(f"{top}/.data/version")  # torch goes by this one where it is there
+    for name in names:
+        text = _small_member(source, archive, name)
+        digits = text.strip() if text is not None else b""
+        if not digits.isdigit() or int(digits) not in VERSIONS:
+            raise MalformedError(
+                "the archive states no file format version that torch reads",
+                rules.TORCH_ARCHIVE,
+                member=name,
+                expected=f"{VERSIONS[0]} to {VERSIONS[-1]}",
+                found="no such member" if text is None else repr(text),
+            )
 
 
 def _is_big_endian(source: FileSource, archive: Archive, top: str) -> bool:

@@ -16,6 +16,8 @@ ATTACKS = [
     ("torch", "load"),
     ("torch", "os"),
     ("mylib.config", "sys"),
+    ("cStringIO", "open"),
+    ("SocketServer", "TCPServer"),
     ("torch.hub", "load"),
     ("torch.serialization", "load"),
     ("torch", "serialization.os.system"),
@@ -38,6 +40,7 @@ HONEST = [
     ("mylib.os", "Config"),
     ("torch.optim.lr_scheduler", "StepLR"),
     ("mylib", "Outer.Inner"),
+    ("cStringIO", "StringI"),
 ]
 OWN = [
     ("torch._utils", "_rebuild_tensor_v2"),
