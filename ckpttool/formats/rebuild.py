@@ -162,9 +162,11 @@ def _rebuild(name: str, node: Node, locate: Locate, big_endian: bool) -> TensorI
         raise MalformedError("a tensor's storage is no persistent id", rules.PERSISTENT_ID)
     if function != _V1 and type(args[4]) is not bool:
         raise _geometry("whether the tensor requires a gradient is no truth value")
-    metadata = args[7:] if function == _V3 else args[6:]
-    if any(metadata) and getattr(metadata[0], "flat", True):
-        raise UnsupportedTensorError("a lazily negated or conjugated tensor")
+    for metadata in args[7:] if function == _V3 else args[6:]:
+        if metadata is not None and type(metadata) is not Dict:
+            raise _geometry("a tensor's metadata is no dictionary")
+        if metadata and metadata.flat:
+            raise UnsupportedTensorError("a lazily negated or conjugated tensor")
     dtype = _dtype(args[6]) if function == _V3 else None
     storage = locate(args[0])
     dtype = dtype or storage.dtype or DTYPES["uint8"]
@@ -346,6 +348,7 @@ def storage_id(node: PersistentId, length: int) -> tuple[Node, str, int, tuple[N
         and len(value) == length
         and value[0] == "storage"
         and type(value[2]) is str
+        and type(value[3]) in (str, bytes)
         and _is_natural(value[4])
     ):
         return value[1], value[2], value[4], value[5:]

@@ -129,6 +129,17 @@ BAD_ZIPS: dict[str, tuple[bytes, Rule]] = {
         t.torch_zip(one(p.tuple_of(p.text("storage"), b"NK\x01NK\x04") + b"Q")),
         rules.PERSISTENT_ID,
     ),
+    "storage without a location": (
+        t.torch_zip(
+            one(
+                p.tuple_of(
+                    p.text("storage"), p.name("torch", "FloatStorage"), p.text("0"), b"N", b"K\x04"
+                )
+                + b"Q"
+            )
+        ),
+        rules.PERSISTENT_ID,
+    ),
     "persistent id of text": (t.torch_zip(one(p.text("0") + b"Q")), rules.PERSISTENT_ID),
     "storage class unknown": (
         t.torch_zip(one(p.storage(kind="Storage", module="evil"))),
