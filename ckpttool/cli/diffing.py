@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -109,6 +110,9 @@ def diff(
     Files of any two formats. By default tensors are the same if their bytes are; with a
     tolerance, if |a - b| <= atol + rtol * max(|a|, |b|) for all of their elements.
     """
+    # before numpy is loaded: its BLAS would start threads that wait by turning, and take the time
+    # of those that compare
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from ckpttool.diff import DiffOptions, diff_files
 
     chosen = DiffOptions(**options)

@@ -137,7 +137,7 @@ _COUNTS = (
 
 
 def larger_peak(first: Peak | None, second: Peak | None) -> Peak | None:
-    """Return the larger of two peaks, ``first`` if they are equal."""
+    """Return the larger of two peaks, of two as large the one at the earlier place."""
     if first is None or second is None:
         return first or second
-    return second if second.value > first.value else first
+    return max(first, second, key=lambda peak: (peak.value, -peak.place))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple, Tuple
+import cmath
+import math
+import struct
+from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -167,3 +170,126 @@ def naive(left: NDArray[Any], right: NDArray[Any]) -> Tuple[float, float, float]
     large = np.maximum(np.abs(one), np.abs(other))
     relative = np.where(large > 0, difference / np.where(large > 0, large, 1), 0)
     return float(difference.max()), float(relative.max()), float(np.sqrt((difference**2).mean()))
+
+
+class Plain(NamedTuple):
+    """How to read an element type the plain way: bytes an element, and its value."""
+
+    width: int
+    value: Callable[[bytes], Any]
+
+
+def _struct(code: str) -> Plain:
+    return Plain(struct.calcsize(f"<{code}"), lambda raw: struct.unpack(f"<{code}", raw)[0])
+
+
+def _complex(code: str) -> Plain:
+    width = 2 * struct.calcsize(f"<{code}")
+    return Plain(width, lambda raw: complex(*struct.unpack(f"<2{code}", raw)))
+
+
+def _by_torch(name: str, view: torch.dtype, width: int) -> Plain:
+    def value(raw: bytes) -> float:
+        bits = torch.frombuffer(bytearray(raw), dtype=view)
+        return float(bits.view(getattr(torch, name)).to(torch.float64))
+
+    return Plain(width, value)
+
+
+#: The types whose every bit pattern is compared with the plain way.
+PLAIN = {
+    **{f"float{8 * n}": _struct(code) for n, code in ((2, "e"), (4, "f"), (8, "d"))},
+    **{f"int{8 * n}": _struct(code) for n, code in ((1, "b"), (2, "h"), (4, "i"), (8, "q"))},
+    **{f"uint{8 * n}": _struct(code) for n, code in ((1, "B"), (2, "H"), (4, "I"), (8, "Q"))},
+    "complex64": _complex("f"),
+    "complex128": _complex("d"),
+    "bfloat16": _by_torch("bfloat16", torch.int16, 2),
+    **{
+        name: _by_torch(name, torch.uint8, 1)
+        for name in ("float8_e4m3fn", "float8_e5m2")
+        if hasattr(torch, name)
+    },
+}
+
+
+def reference(left: NDArray[Any], right: NDArray[Any], dtype: str) -> Dict[str, Any]:
+    """All numbers of a comparison the plain way, one pair after the other."""
+    plain = PLAIN[dtype]
+    sides = [
+        [raw[start : start + plain.width] for start in range(0, len(raw), plain.width)]
+        for raw in (left.tobytes(), right.tobytes())
+    ]
+    values = [[plain.value(raw) for raw in side] for side in sides]
+    finite = [place for place, pair in enumerate(zip(*values)) if all(map(_finite, pair))]
+    differs = [place for place, (one, other) in enumerate(zip(*sides)) if one != other]
+    nan, infinite = ([[test(v) for v in side] for side in values] for test in (_nan, _infinite))
+    absolute = [(_modulus(values[0][i] - values[1][i]), i) for i in finite]
+    relative = [
+        (gap / (max(_modulus(values[0][i]), _modulus(values[1][i])) or 1), i) for gap, i in absolute
+    ]
+    return {
+        "changed": len(differs),
+        "unlike": len(set(differs) - set(finite)),
+        "nan_left": sum(a and not b for a, b in zip(*nan)),
+        "nan_right": sum(b and not a for a, b in zip(*nan)),
+        "infinite_left": sum(a and not b for a, b in zip(*infinite)),
+        "infinite_right": sum(b and not a for a, b in zip(*infinite)),
+        "max_abs": max(absolute, key=lambda found: found[0], default=None),
+        "max_rel": max(relative, key=lambda found: found[0], default=None),
+        "max_ulp": _most_ulps(dtype, sides, finite),
+        **_norms([[side[i] for i in finite] for side in values]),
+    }
+
+
+def _modulus(value: Any) -> Any:
+    # abs() of a complex number may overflow
+    return math.hypot(value.real, value.imag) if isinstance(value, complex) else abs(value)
+
+
+def _finite(value: Any) -> bool:
+    return not (_nan(value) or _infinite(value))
+
+
+def _nan(value: Any) -> bool:
+    return isinstance(value, (float, complex)) and cmath.isnan(value)
+
+
+def _infinite(value: Any) -> bool:
+    # a complex number of which a part is NaN is NaN and may be infinite as well
+    return isinstance(value, (float, complex)) and cmath.isinf(value)
+
+
+def _most_ulps(dtype: str, sides: Sequence[Sequence[bytes]], finite: Sequence[int]) -> int | None:
+    if "int" in dtype or not finite:
+        return None
+    parts = 2 if dtype.startswith("complex") else 1
+    return max(
+        abs(_place(sides[0][i], part, parts) - _place(sides[1][i], part, parts))
+        for i in finite
+        for part in range(parts)
+    )
+
+
+def _place(raw: bytes, part: int, parts: int) -> int:
+    width = len(raw) // parts
+    bits = int.from_bytes(raw[part * width : (part + 1) * width], "little")
+    sign = 1 << (8 * width - 1)
+    return -(bits - sign) if bits & sign else bits
+
+
+def _norms(values: Sequence[Sequence[Any]]) -> Dict[str, float]:
+    left, right = values
+    norms = [math.hypot(*_parts(v)) for v in (left, right, [a - b for a, b in zip(left, right)])]
+    low, high = sorted(norms[:2]) if left else (0.0, 0.0)
+    cosine = 0.0
+    if 0 < low <= high < math.inf:
+        pairs = zip(_parts(left), _parts(right))
+        cosine = math.fsum((a / norms[0]) * (b / norms[1]) for a, b in pairs)
+    names = ("norm_left", "norm_right", "norm_difference")
+    return {**dict(zip(names, norms)), "cosine": cosine}
+
+
+def _parts(values: Sequence[Any]) -> Sequence[float]:
+    if values and isinstance(values[0], complex):
+        return [part for value in values for part in (value.real, value.imag)]
+    return [float(value) for value in values]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckpttool.comparison import far, floats, general, reading
+from ckpttool.comparison import floats, general, reading, search
 from ckpttool.comparison.general import Tolerance
 from ckpttool.comparison.reading import Pair, Pass, SideError
 from ckpttool.comparison.tally import Tally
@@ -114,7 +114,7 @@ def test_ulps_are_counted(dtype: str, left: float, right: float, ulps: int) -> N
 def test_the_largest_ulp_distance_is_that_of_all_pairs(
     monkeypatch: pytest.MonkeyPatch, small_blocks: None, noise: float
 ) -> None:
-    monkeypatch.setattr(far, "_SAMPLE", 8)
+    monkeypatch.setattr(search, "_SAMPLE", 8)
     left = (rng(1).normal(size=2000) * 10.0 ** rng(3).integers(-9, 9, 2000)).astype("f4")
     left[::7] = 0
     right = left + (noise * rng(2).normal(size=2000)).astype("f4") * abs(left)

@@ -1,0 +1,119 @@
+"""Every number of a comparison against the plain way, in any element type, from any bits."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ckpttool.comparison import floats, reading, search
+from tests.builders import pairs
+
+QUICK = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+TYPES = sorted(pairs.PLAIN)
+
+
+@pytest.fixture
+def small_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches that begin with next to nothing, so that they have something to find."""
+    monkeypatch.setattr(search, "_SAMPLE", 1)
+    monkeypatch.setattr(search, "_PART", 4)
+    monkeypatch.setattr(floats, "BLOCK", 16)
+    monkeypatch.setattr(reading, "_BLOCK", 64)
+    monkeypatch.setattr(reading, "_TASK", 128)
+
+
+def check(left: NDArray[Any], right: NDArray[Any], dtype: str) -> None:
+    """Compare, and hold every number against the plain way."""
+    tally = pairs.arrays(left, right, dtypes=(dtype, dtype))
+    plain = pairs.reference(left, right, dtype)
+    exactly = ("changed", "unlike", "max_ulp", "nan_left", "nan_right")
+    for name in (*exactly, "infinite_left", "infinite_right"):
+        if plain["changed"] or name == "changed":
+            assert getattr(tally, name) == plain[name], name
+    if not plain["changed"]:
+        assert tally.identical
+        return
+    for name in ("max_abs", "max_rel"):
+        peak = getattr(tally, name)
+        found = None if peak is None else (peak.value, peak.place)
+        rounded = dtype.startswith("complex") or ("int" in dtype and name == "max_rel")
+        if found and rounded:  # moduli, and quotients of integers beyond float64
+            assert found[0] == pytest.approx(plain[name][0]), name
+        else:
+            assert found == plain[name], name
+    for name in ("norm_left", "norm_right", "norm_difference"):
+        assert getattr(tally, name) == pytest.approx(plain[name], rel=2e-6), name
+    if tally.cosine is not None:
+        assert tally.cosine == pytest.approx(plain["cosine"], abs=2e-6)
+
+
+@QUICK
+@given(data=st.data(), dtype=st.sampled_from(TYPES))
+def test_any_bits_of_any_type(small_samples: None, data: st.DataObject, dtype: str) -> None:
+    width = pairs.PLAIN[dtype].width
+    size = data.draw(st.integers(1, 12)) * width
+    left = data.draw(st.binary(min_size=size, max_size=size))
+    other = data.draw(st.binary(min_size=size, max_size=size))
+    kept = data.draw(st.integers(0, size // width)) * width
+    right = left[:kept] + other[kept:]
+    check(np.frombuffer(left, "u1"), np.frombuffer(right, "u1"), dtype)
+
+
+ORDINARY = st.one_of(
+    st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.0, 1e-45, 1e-39, 3e4]),
+    st.floats(-100, 100, width=32),
+    st.floats(-(2.0**-10), 2.0**-10, width=32),
+)
+#: What becomes of a number on the other side.
+TURNS = {
+    "kept": lambda value: value,
+    "one step": lambda value: np.nextafter(value, np.float32(np.inf)),
+    "turned": lambda value: -value,
+    "turned, and one step": lambda value: -np.nextafter(value, np.float32(9)),
+    "turned, and a little": lambda value: -value * np.float32(1.001),
+    "zero": lambda _: np.float32(0),
+    "twice": lambda value: 2 * value,
+    "moved": lambda value: value + np.float32(0.01),
+    "another": lambda _: np.float32(1.5),
+}
+
+
+@settings(QUICK, max_examples=400)
+@given(
+    values=st.lists(st.tuples(ORDINARY, st.sampled_from(sorted(TURNS))), min_size=1, max_size=40)
+)
+def test_ordinary_float32(small_samples: None, values: list[tuple[float, str]]) -> None:
+    left = np.array([value for value, _ in values], "f4")
+    right = np.array([TURNS[turn](one) for one, (_, turn) in zip(left, values)], "f4")
+    check(left, right, "float32")
+
+
+@pytest.mark.parametrize("noise", [1e-8, 1e-6, 1e-3, 0.1, 3.0])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 40.0])
+@pytest.mark.parametrize("sided", [True, False], ids=["one sign", "both signs"])
+def test_many_float32(noise: float, scale: float, sided: bool) -> None:
+    rng = np.random.default_rng(5)
+    left = rng.normal(size=20_000).astype("f4") * np.float32(scale)
+    left[::97] = 0
+    right = left + rng.normal(size=20_000).astype("f4") * np.float32(scale * noise)
+    if sided:
+        left, right = np.abs(left), np.abs(right)
+    check(left, right, "float32")
+
+
+@pytest.mark.parametrize("tiny", [0, 1], ids=["left", "right"])
+def test_a_side_that_is_tiny_keeps_its_direction(tiny: int) -> None:
+    rng = np.random.default_rng(6)
+    sides = [rng.normal(size=3000).astype("f4"), rng.normal(size=3000).astype("f4")]
+    sides[tiny] = sides[1 - tiny] * np.float32(1e-25)
+    tally = pairs.arrays(*sides)
+    assert tally.cosine == pytest.approx(1.0)
+    assert min(tally.norm_left, tally.norm_right) == pytest.approx(math.sqrt(3000) * 1e-25, rel=0.1)
