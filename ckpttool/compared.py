@@ -146,7 +146,7 @@ class Comparison(NamedTuple):
     Attributes:
         left, right: the facts of each file, and what is wrong with it if it could not be read.
         outcome: the verdict.
-        tensors: every tensor, in the order of the left file, then what only the right one has.
+        tensors: every tensor, in the order of their names.
         state: what differs beside the tensors.
         structure: properties that the two do not share (container, wrapper, layout, ties).
         excluded: tensors and entries that the options left out.

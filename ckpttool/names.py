@@ -142,3 +142,12 @@ def _alternatives(match: re.Match[str]) -> List[str]:
         else:
             names.extend(map(str, range(int(ends.group(1)), int(ends.group(2)) + 1)))
     return names
+
+
+_DIGITS = re.compile(r"([0-9]+)")
+
+
+def in_order(name: str) -> Tuple[Tuple[int, str], ...]:
+    """Return a key to sort names by, in which ``blocks.9`` comes before ``blocks.10``."""
+    parts = _DIGITS.split(name)  # text and digits in turn
+    return tuple((len(part) * (place % 2), part) for place, part in enumerate(parts))

@@ -6,6 +6,7 @@ sorted by name, with nothing about the file itself.
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Iterator
 
 from ckpttool.comparison.state import state_of
@@ -54,9 +55,16 @@ def _lines(checkpoint: Checkpoint) -> Iterator[str]:
         yield f"{printable(name)} not read: {printable(reason)}"
     state = state_of(checkpoint)
     for key, value in sorted(state.values.items()):
-        yield f"{printable(key)}: {printable(value, _VALUE)}"
+        yield f"{printable(key)}: {_value(value)}"
     for key in sorted((*state.tensors, *state.too_much)):
         yield f"{printable(key)}: not read"
+
+
+def _value(value: str) -> str:
+    if len(value) <= _VALUE:
+        return printable(value)
+    # what the middle says is not shown, but must not be lost
+    return f"{printable(value, _VALUE)} sha256:{sha256(value.encode()).hexdigest()}"
 
 
 def _tensor(name: str, info: TensorInfo, values: TensorValues | None) -> str:

@@ -11,7 +11,7 @@ from ckpttool.comparison.pairing import Filter, match_names
 from ckpttool.comparison.reading import SideError
 from ckpttool.comparison.receipts import Digest
 from ckpttool.comparison.renamed import partners
-from ckpttool.comparison.run import outcome_of, with_tied
+from ckpttool.comparison.run import in_order, outcome_of, with_tied
 from ckpttool.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings import Verdict
 from ckpttool.layouts import canonicalize
@@ -47,7 +47,7 @@ def diff_digests(
             raise SideError(side, error) from error
     chosen = Filter(options.include, options.exclude)
     tolerant = options.tolerant or options.max_ulp is not None
-    tensors = tuple(_compare(digests[0], digests[1], chosen, tolerant=tolerant))
+    tensors = in_order(_compare(digests[0], digests[1], chosen, tolerant=tolerant))
     excluded = sum(not chosen.wants(name) for name in {**digests[0], **digests[1]})
     if not tensors and excluded:
         raise nothing_left()

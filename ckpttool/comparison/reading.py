@@ -10,7 +10,17 @@ from __future__ import annotations
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from math import sqrt
 from threading import Event, local
-from typing import TYPE_CHECKING, Any, Callable, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Sequence,
+    Tuple,
+)
 
 import numpy as np
 
@@ -222,13 +232,9 @@ class _Reader:
         results = []
         with np.errstate(all="ignore"):
             for piece in pieces:
-                moments = Moments(piece.pair.left.dtype)
-                for _, (raw, _) in self._read(piece):
-                    moments.add(raw)
-                parts = 2 if piece.pair.left.dtype.kind == "complex" else 1
-                count = parts * piece.length - moments.nan - moments.infinite
-                norm = (moments.rms or 0.0) * sqrt(count)
-                results.append((piece.number, count // parts, norm))
+                measured = _norm if piece.pair.left.dtype.kind != "complex" else _complex_norm
+                dtype, equal = piece.pair.left.dtype, (raw[0] for _, raw in self._read(piece))
+                results.append((piece.number, *measured(dtype, equal)))
         return results
 
     def _read(self, piece: _Piece) -> Iterator[tuple[int, tuple[memoryview, memoryview]]]:
@@ -264,6 +270,27 @@ class _Reader:
         if memory is None:
             memory = self._own.memory = _Memory()
         return memory
+
+
+def _norm(dtype: DType, blocks: Iterable[memoryview]) -> tuple[int, float]:
+    """Return how many finite numbers there are, and their norm."""
+    moments, total = Moments(dtype), 0
+    for raw in blocks:
+        moments.add(raw)
+        total += len(raw) // dtype.itemsize
+    count = total - moments.nan - moments.infinite
+    return count, (moments.rms or 0.0) * sqrt(count)
+
+
+def _complex_norm(dtype: DType, blocks: Iterable[memoryview]) -> tuple[int, float]:
+    """Return the same of complex numbers, of which both parts have to be finite."""
+    tally, width = Tally(), dtype.itemsize
+    for raw in blocks:
+        for start in range(0, len(raw), general.BLOCK * width):
+            part = raw[start : start + general.BLOCK * width]
+            equal = np.zeros(len(part) // width, np.bool_)
+            general.add_block(tally, (dtype, dtype), (part, part), 0, equal, None)
+    return tally.compared, tally.norm_left
 
 
 def _fill(side: int, info: TensorInfo, start: int, buffer: memoryview) -> None:

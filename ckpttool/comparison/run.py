@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Sequence
 
 from ckpttool.compared import Comparison, Kind, Outcome, Side, TensorDiff
 from ckpttool.comparison.general import Tolerance
@@ -16,6 +16,7 @@ from ckpttool.comparison.verdicts import Limits, change_of, judge
 from ckpttool.conversion.selecting import tied_names
 from ckpttool.errors import CkpttoolError
 from ckpttool.findings import Verdict
+from ckpttool.names import in_order as names_in_order
 from ckpttool.readings import plan
 from ckpttool.text import count
 
@@ -48,20 +49,21 @@ class Run:
             SideError: a file could not be read, or changed meanwhile.
             UsageError: the options leave nothing to compare.
         """
-        pairing = self._filtered(pair(*map(with_tied, self._sides)))
-        states = tuple(self._state(side) for side in self._sides)
-        if not (pairing.matches or pairing.only_left or pairing.only_right) and self._excluded:
+        unread = dict(row for side in self._sides for row in reversed(side.unread))
+        pairing = self._filtered(pair(*map(with_tied, self._sides)), unread)
+        states = self._states()
+        tensors = [*self._pairs(pairing), *self._leftovers(pairing)]
+        tensors += self._not_compared(pairing, unread)
+        if not tensors and self._excluded:
             raise nothing_left()
-        tensors = (*self._pairs(pairing), *self._leftovers(pairing), *self._unread())
         self._check_unchanged()
-        order = {name: place for place, name in enumerate(pairing.left.tensors)}
         state = tuple(differences(states[0].values, states[1].values))
         trouble = any(file.verdict is not Verdict.PASS for file in (left, right))
         return Comparison(
             left,
             right,
             Outcome.CANNOT_TELL if trouble else outcome_of(tensors, state, states),
-            tuple(sorted(tensors, key=lambda tensor: order.get(tensor.name, len(order)))),
+            in_order(tensors),
             state,
             structure_of(self._sides[0], self._sides[1], pairing.layouts),
             self._excluded,
@@ -69,10 +71,15 @@ class Run:
             str(self._options),
         )
 
-    def _filtered(self, pairing: Pairing) -> Pairing:
+    def _filtered(self, pairing: Pairing, unread: Mapping[str, str]) -> Pairing:
+        """Return what is to be compared, without what the other side has as something unread."""
         matches = tuple(m for m in pairing.matches if self._wants(pairing, m.left, m.right))
-        only_left = tuple(name for name in pairing.only_left if self._wants(pairing, name, None))
-        only_right = tuple(name for name in pairing.only_right if self._wants(pairing, None, name))
+        left, right = (
+            tuple(name for name in names if name not in unread)
+            for names in (pairing.only_left, pairing.only_right)
+        )
+        only_left = tuple(name for name in left if self._wants(pairing, name, None))
+        only_right = tuple(name for name in right if self._wants(pairing, None, name))
         return pairing._replace(matches=matches, only_left=only_left, only_right=only_right)
 
     def _wants(self, pairing: Pairing, left: str | None, right: str | None) -> bool:
@@ -87,13 +94,10 @@ class Run:
         self._excluded += not wanted
         return wanted
 
-    def _state(self, checkpoint: Checkpoint) -> State:
-        state = state_of(checkpoint)
-        return State(
-            {key: value for key, value in state.values.items() if self._filter.wants(key)},
-            tuple(key for key in state.tensors if self._filter.wants(key)),
-            tuple(key for key in state.too_much if self._filter.wants(key)),
-        )
+    def _states(self) -> tuple[State, State]:
+        left, right = map(state_of, self._sides)
+        wanted = {key: self._wants_any(key) for key in dict.fromkeys((*left.keys, *right.keys))}
+        return left.only(wanted), right.only(wanted)
 
     def _pairs(self, pairing: Pairing) -> Iterator[TensorDiff]:
         options = self._options
@@ -149,15 +153,15 @@ class Run:
             if name not in taken:
                 yield TensorDiff(name, Kind.ONLY_RIGHT, False, None, _side(pairing, 1, name))
 
-    def _unread(self) -> Iterator[TensorDiff]:
+    def _not_compared(self, pairing: Pairing, unread: Mapping[str, str]) -> Iterator[TensorDiff]:
         """Yield the tensors of a kind that is not read; what they hold is not known."""
-        reasons: dict[str, str] = {}
-        for side in self._sides:
-            for name, reason in side.unread:
-                reasons.setdefault(name, reason)
-        for name, reason in reasons.items():
+        for name, reason in unread.items():
             if self._wants_any(name):
-                yield TensorDiff(name, Kind.NOT_COMPARED, False, None, None, None, reason)
+                left, right = (
+                    _side(pairing, number, name) if name in named.tensors else None
+                    for number, named in enumerate((pairing.left, pairing.right))
+                )
+                yield TensorDiff(name, Kind.NOT_COMPARED, False, left, right, None, reason)
 
     def _check_unchanged(self) -> None:
         for side, checkpoint in enumerate(self._sides):
@@ -165,6 +169,16 @@ class Run:
                 checkpoint.check_unchanged()
             except CkpttoolError as error:
                 raise SideError(side, error) from error
+
+
+def in_order(tensors: Iterable[TensorDiff]) -> tuple[TensorDiff, ...]:
+    """Return the tensors by their names, in an order that is the same with the sides exchanged."""
+
+    def names(tensor: TensorDiff) -> Any:
+        sides = [side.names[0] for side in (tensor.left, tensor.right) if side]
+        return sorted(map(names_in_order, sides or [tensor.name]))
+
+    return tuple(sorted(tensors, key=names))
 
 
 def with_tied(checkpoint: Checkpoint) -> dict[str, TensorInfo]:

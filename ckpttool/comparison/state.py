@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple
 from ckpttool.compared import StateDiff
 from ckpttool.errors import UnsupportedError
 from ckpttool.formats.plain import Reader
+from ckpttool.names import in_order
 
 if TYPE_CHECKING:
     from ckpttool.tensors import Checkpoint
@@ -27,6 +28,19 @@ class State(NamedTuple):
     values: dict[str, str]
     tensors: tuple[str, ...]
     too_much: tuple[str, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All keys."""
+        return (*self.values, *self.tensors, *self.too_much)
+
+    def only(self, wanted: Mapping[str, bool]) -> State:
+        """Return what lies under the keys that are wanted."""
+        return State(
+            {key: value for key, value in self.values.items() if wanted[key]},
+            tuple(key for key in self.tensors if wanted[key]),
+            tuple(key for key in self.too_much if wanted[key]),
+        )
 
 
 def state_of(checkpoint: Checkpoint) -> State:
@@ -71,7 +85,7 @@ def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def differences(left: Mapping[str, str], right: Mapping[str, str]) -> Iterator[StateDiff]:
-    """Yield what differs, in the order of the left file, then what only the right one has."""
-    for key in {**left, **right}:
+    """Yield what differs, in the order of the keys."""
+    for key in sorted({**left, **right}, key=in_order):
         if left.get(key) != right.get(key):
             yield StateDiff(key, left.get(key), right.get(key))

@@ -70,6 +70,14 @@ class Tally:
         return self.norm_difference / sqrt(self.compared)
 
     @property
+    def relative_rms(self) -> float | None:
+        """The norm of the difference in parts of the larger norm; zeros of any sign do not differ."""
+        larger = max(self.norm_left, self.norm_right)
+        if self.rms is None or not isfinite(larger):
+            return None
+        return self.norm_difference / larger if larger else 0.0
+
+    @property
     def cosine(self) -> float | None:
         """Cosine of the angle between the two; ``None`` if one is zero or beyond float64."""
         low, high = _SAFE_NORM

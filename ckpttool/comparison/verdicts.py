@@ -71,16 +71,14 @@ def change_of(tally: Tally, shape: Sequence[int], limits: Limits) -> Change | No
     """Return the numbers; ``None`` if no element differs."""
     if not (tally.changed or tally.outside):
         return None
-    rms = tally.rms
-    larger = max(tally.norm_left, tally.norm_right)
     return Change(
         tally.elements,
         tally.changed,
         tally.outside + tally.unlike if limits.tolerated else None,
         _largest(tally.max_abs, shape),
         _largest(tally.max_rel, shape),
-        rms,
-        tally.norm_difference / larger if rms is not None and 0 < larger < float("inf") else None,
+        tally.rms,
+        tally.relative_rms,
         tally.cosine,
         tally.norm_change,
         tally.max_ulp,

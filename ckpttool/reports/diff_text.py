@@ -17,7 +17,7 @@ from ckpttool.reports.text import describe
 from ckpttool.text import count, printable
 
 if TYPE_CHECKING:
-    from ckpttool.compared import Side
+    from ckpttool.compared import Side, StateDiff
     from ckpttool.results import FileReport
 
 #: Orders in which changed tensors can be listed.
@@ -219,14 +219,23 @@ def _write_state(page: Page, comparison: Comparison) -> None:
     page.blank()
     page.line(Text(f"beside the tensors: {_entries(len(comparison.state))}", style="bold"), 2)
     for entry in comparison.state[:_SHOWN_STATE]:
-        left, right = (
-            "absent" if value is None else printable(value, _VALUE)
-            for value in (entry.left, entry.right)
-        )
+        left, right = _values(entry)
         page.line(Text(f"{printable(entry.key)}: {left} -> {right}"), 4, 8)
     if len(comparison.state) > _SHOWN_STATE:
         rest = len(comparison.state) - _SHOWN_STATE
         page.line(Text(f"and {rest:,} more (--format json lists all)"), 4)
+
+
+def _values(entry: StateDiff) -> tuple[str, str]:
+    """Return both values, shortened, but not to the same."""
+    left, right = ("absent" if value is None else value for value in (entry.left, entry.right))
+    shown = printable(left, _VALUE), printable(right, _VALUE)
+    if shown[0] != shown[1]:
+        return shown
+    differs = (place for place, pair in enumerate(zip(left, right)) if pair[0] != pair[1])
+    start = next(differs, 0) - _VALUE // 2
+    first, second = (f"...{printable(text[start:][:_VALUE])}..." for text in (left, right))
+    return first, second
 
 
 def _entries(number: int) -> str:

@@ -71,8 +71,32 @@ def swapped(tensor: TensorDiff) -> TensorDiff:
 def test_exchanging_the_files_exchanges_the_report(tmp_path: Path, case: pairs.Case) -> None:
     left, right = pairs.written(tmp_path, case.change)
     there, back = (compared(sides, **case.options) for sides in ((left, right), (right, left)))
-    assert sorted(map(swapped, there.tensors)) == sorted(back.tensors)
+    assert tuple(map(swapped, there.tensors)) == back.tensors
     assert (there.left, there.right) == (back.right, back.left)
+
+
+def test_the_order_of_the_files_does_not_matter(tmp_path: Path) -> None:
+    state = {**pairs.state(), "layers.10.w": torch.ones(1), "layers.9.w": torch.ones(2)}
+    other = {name: value + 1 for name, value in reversed(list(state.items()))}
+    content = {"model": other, "b": 1, "a": 1}
+    left = pairs.save(tmp_path, "a.pth", {"a": 2, "b": 2, "model": state})
+    right = pairs.save(tmp_path, "b.pth", content)
+    there, back = compared((left, right)), compared((right, left))
+    assert tuple(map(swapped, there.tensors)) == back.tensors
+    assert [entry.key for entry in there.state] == [entry.key for entry in back.state]
+    layers = [tensor.name for tensor in there.tensors if tensor.name.startswith("layers")]
+    assert layers == ["layers.9.w", "layers.10.w"]
+
+
+def test_what_one_side_cannot_read_is_not_only_on_the_other(tmp_path: Path) -> None:
+    left = pairs.save(tmp_path, "a.pth", {**pairs.state(), "mask": torch.eye(3).to_sparse()})
+    right = pairs.save(tmp_path, "b.pth", {**pairs.state(), "mask": torch.eye(3)})
+    for sides, known in (((left, right), 1), ((right, left), 0)):
+        found = compared(sides)
+        assert found.outcome is Outcome.CANNOT_TELL
+        (mask,) = [tensor for tensor in found.tensors if tensor.name == "mask"]
+        assert mask.kind is Kind.NOT_COMPARED
+        assert [side is not None for side in (mask.left, mask.right)] == [known == 0, known == 1]
 
 
 def test_what_changed_is_told_with_its_place_and_values(tmp_path: Path) -> None:
@@ -87,6 +111,17 @@ def test_what_changed_is_told_with_its_place_and_values(tmp_path: Path) -> None:
     assert (change.changed, change.elements) == (1, 48)
     assert change.max_abs.at == (7, 2)
     assert change.max_abs.right == 5.0
+
+
+def test_zeros_of_another_sign_are_no_large_change(tmp_path: Path) -> None:
+    left, right = (
+        pairs.save(tmp_path, f"{n}.pth", {"w": zeros})
+        for n, zeros in enumerate((torch.zeros(4), -torch.zeros(4)))
+    )
+    tensor = odd_one(compared((left, right)))
+    assert tensor.change is not None
+    assert (tensor.kind, tensor.change.changed) == (Kind.CHANGED, 4)
+    assert tensor.change.relative_rms == tensor.change.rms == 0
 
 
 def test_what_is_renamed_is_paired_one_to_one(tmp_path: Path) -> None:
@@ -161,13 +196,15 @@ def test_epoch_and_arguments_and_the_optimizer_are_compared(tmp_path: Path) -> N
     assert found.outcome is Outcome.DIFFERENT
     assert found.counts[Kind.IDENTICAL] == len(found.tensors)
     assert found.state == (
-        ("optimizer.param_groups.0.lr", "0.1", "0.2"),
-        ("epoch", "3", "4"),
         ("args.lr", "0.1", "0.2"),
+        ("epoch", "3", "4"),
+        ("optimizer.param_groups.0.lr", "0.1", "0.2"),
     )
     assert found.notes == ("2 tensors beside the weights (optimizer.state.0.exp_avg, say)",)
     overlooked = compared((left, right), exclude=["epoch", "optimizer*", "args*"])
     assert overlooked.outcome is Outcome.SAME
+    # epoch, args.$object, args.lr, args.name, and of the optimizer lr, params and two moments
+    assert overlooked.excluded == 8
 
 
 def test_patterns_choose_and_what_they_leave_out_is_counted(tmp_path: Path) -> None:

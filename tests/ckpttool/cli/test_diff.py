@@ -177,6 +177,19 @@ def test_text_is_one_stable_line_a_tensor(tmp_path: Path) -> None:
     assert lines[-1] == "epoch: 3"
 
 
+def test_long_values_differ_where_they_are_not_shown(tmp_path: Path) -> None:
+    longs = [list(range(300)), [*range(150), 999, *range(151, 300)]]
+    left, right = (
+        pairs.save(tmp_path, f"{n}.pth", {"model": pairs.state(), "args": {"steps": value}})
+        for n, value in enumerate(longs)
+    )
+    assert "149, 150, 151, 15" in run("diff", left, right).output
+    assert "149, 999, 151, 15" in run("diff", left, right).output
+    texts = [run("textconv", path).output.splitlines()[-1] for path in (left, right)]
+    assert texts[0] != texts[1]
+    assert max(map(len, texts)) < 400
+
+
 def test_text_of_a_bad_file_says_so(tmp_path: Path) -> None:
     (tmp_path / "bad.pth").write_bytes(b"")
     result = run("textconv", str(tmp_path / "bad.pth"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Callable, Dict
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ ORDINARY = st.one_of(
     st.floats(-(2.0**-10), 2.0**-10, width=32),
 )
 #: What becomes of a number on the other side.
-TURNS = {
+TURNS: Dict[str, Callable[[Any], Any]] = {
     "kept": lambda value: value,
     "one step": lambda value: np.nextafter(value, np.float32(np.inf)),
     "turned": lambda value: -value,
@@ -117,3 +117,11 @@ def test_a_side_that_is_tiny_keeps_its_direction(tiny: int) -> None:
     tally = pairs.arrays(*sides)
     assert tally.cosine == pytest.approx(1.0)
     assert min(tally.norm_left, tally.norm_right) == pytest.approx(math.sqrt(3000) * 1e-25, rel=0.1)
+
+
+def test_equal_complex_numbers_that_are_half_infinite_have_no_norm(small_samples: None) -> None:
+    left = np.array([complex(math.inf, 5), complex(3, 4)] * 8 + [1], "c8")
+    right = left.copy()
+    right[-1] = 2
+    for dtype in ("complex64", "complex128"):
+        check(left.astype(dtype), right.astype(dtype), dtype)
