@@ -10,12 +10,12 @@ The bits of a magnitude are its place among the floats. So the step of two numbe
 their distance in ULPs, and that of two numbers of opposite sign is ``2 ** 31`` less the distance
 of their magnitudes. Which pairs can exceed what was found already?
 
-- ULPs, where some are further apart than any place: only pairs of opposite sign, whose places
-  add up. The place is a concave function of the magnitude (each binade has as many numbers as
-  the one before and is twice as long), so two magnitudes whose sum is ``d`` have places of at
-  most twice that of ``d / 2``: the difference must be large.
-- ULPs otherwise: pairs whose step is no longer than ``2 ** 31`` less the furthest place may be
-  of opposite sign and are computed. Of the others the step is the distance.
+- ULPs, where some are further apart than any place: the place is a concave function of the
+  magnitude (each binade has as many numbers as the one before and is twice as long), so two
+  numbers with the difference ``d`` are no further apart than ``d / 2`` and ``-d / 2`` are:
+  the difference must be large.
+- ULPs otherwise: pairs whose step is ``2 ** 31`` less the furthest place, or longer, may be of
+  opposite sign and are computed. Of the others the step is the distance.
 - Relative differences ``r`` beyond 1 are those of opposite signs. The smaller magnitude is
   ``r - 1`` of the larger, and neighbours are at least ``2 ** -24`` of the smaller one apart: so
   at most ``2 ** 24 * (2 - r) / (r - 1)`` steps lie between them. From ``r`` of 5/3 on that is
@@ -50,7 +50,8 @@ _SLACK = 1 - 2.0**-20
 _LARGE = 0.75
 # The step between a number and its negative.
 _OPPOSITE = 1 << 31
-# The smallest relative difference whose steps are those of opposite signs only.
+# The smallest relative difference whose steps are those of opposite signs only; of smaller ones
+# there are too many to pick them.
 _TELLING = 5 / 3
 
 
@@ -163,7 +164,7 @@ class _Block:
         self.pick(steps, longest, _OPPOSITE - between)
 
     def _apart(self) -> float:
-        """Return how far two numbers of opposite sign must be apart to exceed what is known."""
+        """Return how large the difference of two numbers must be to exceed what is known."""
         half = np.uint32((self._tally.max_ulp or 0) // 2).view(np.float32)
         return 2 * float(half) * _SLACK
 

@@ -71,7 +71,7 @@ class Tally:
 
     @property
     def relative_rms(self) -> float | None:
-        """The norm of the difference in parts of the larger norm; zeros of any sign do not differ."""
+        """Norm of the difference in parts of the larger norm; 0 for zeros of any sign."""
         larger = max(self.norm_left, self.norm_right)
         if self.rms is None or not isfinite(larger):
             return None

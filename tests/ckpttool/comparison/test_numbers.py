@@ -25,6 +25,7 @@ def small_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Searches that begin with next to nothing, so that they have something to find."""
     monkeypatch.setattr(search, "_SAMPLE", 1)
     monkeypatch.setattr(search, "_PART", 4)
+    monkeypatch.setattr(search, "_FEW", 1)
     monkeypatch.setattr(floats, "BLOCK", 16)
     monkeypatch.setattr(reading, "_BLOCK", 64)
     monkeypatch.setattr(reading, "_TASK", 128)
@@ -94,6 +95,20 @@ def test_ordinary_float32(small_samples: None, values: list[tuple[float, str]]) 
     left = np.array([value for value, _ in values], "f4")
     right = np.array([TURNS[turn](one) for one, (_, turn) in zip(left, values)], "f4")
     check(left, right, "float32")
+
+
+FURTHEST = [
+    pytest.param([2, 10, 1e-3, 1e-35], [2, 5, 1e-33, -1e-35], id="of one sign, others turned"),
+    pytest.param([2, 100, 50], [2, 30, -1e-44], id="turned, and next to nothing"),
+    pytest.param([2, 100, 50], [2, -1e-30, -50], id="turned, where another difference is larger"),
+]
+
+
+@pytest.mark.parametrize(("left", "right"), FURTHEST)
+def test_what_is_furthest_need_not_differ_most(
+    small_samples: None, left: list[float], right: list[float]
+) -> None:
+    check(np.array(left, "f4"), np.array(right, "f4"), "float32")
 
 
 @pytest.mark.parametrize("noise", [1e-8, 1e-6, 1e-3, 0.1, 3.0])
