@@ -54,8 +54,8 @@ def complete_and_prove(
     _complete(job, metadata, layouts, growing, digests)
     with ExitStack() as opened:
         seen = [
-            read_again(grown.temporary, file.pieces, job.options.to, opened)
-            for file, grown in zip(job.plan.files, growing)
+            read_again(grown.temporary, file.pieces, layout.slots, job.options.to, opened)
+            for file, layout, grown in zip(job.plan.files, layouts, growing)
         ]
         tensors = {name: info for one in seen for name, info in one.tensors.items()}
         for name, kept in tied_names(tensors, metadata).items():

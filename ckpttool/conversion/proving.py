@@ -1,8 +1,8 @@
 """The proof: what was written is opened again by two readers and compared with the source.
 
 The strict reader and the safetensors library must both find every tensor under its name, with
-its shape and type. That the bytes are those of the source is shown digest by digest where they
-are copied; here they become the content fingerprint, under the names that the reader found.
+its shape and type, and the strict reader just where its bytes were put. That these bytes are
+those of the source is shown where they are copied, piece by piece.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ckpttool.text import printable
 
 if TYPE_CHECKING:
     from ckpttool.tensors import TensorInfo
-    from ckpttool.writing.pieces import Piece
+    from ckpttool.writing.pieces import Piece, Slot
 
 #: Types that came to the safetensors library late; an older one cannot open files with them.
 LATE_DTYPES = frozenset(
@@ -44,12 +44,15 @@ class Seen(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-def read_again(path: str, pieces: Sequence[Piece], to: str, opened: ExitStack) -> Seen:
+def read_again(
+    path: str, pieces: Sequence[Piece], slots: Sequence[Slot], to: str, opened: ExitStack
+) -> Seen:
     """Open a written file with every reader there is and hold it to what was to be written.
 
     Args:
         path: the file, still under its temporary name.
         pieces: the tensors that it must hold, and no others.
+        slots: where their bytes were put; an alias has those of the other.
         to: a key of ``TARGETS``.
         opened: closes the file in the end; the tensors can be read until then.
 
@@ -67,6 +70,9 @@ def read_again(path: str, pieces: Sequence[Piece], to: str, opened: ExitStack) -
         raise _not_proven(f"the strict reader refuses it: {error.detail()}") from error
     ours = f"ckpttool {__version__}"
     _compare(expected, {name: _facts(info) for name, info in written.tensors.items()}, ours)
+    places = {slot.piece.name: (slot.offset, slot.length) for slot in slots}
+    for piece in pieces:
+        _require_place(written.tensors[piece.name], places[piece.alias_of or piece.name])
     findings: tuple[Finding, ...] = ()
     readers: tuple[str, ...] = (ours,)
     if to == "safetensors":
@@ -79,6 +85,18 @@ def _facts(info: TensorInfo) -> tuple[str, tuple[int, ...]]:
     if info.strides is not None or info.big_endian:
         raise _not_proven("it is not row-major and little-endian", tensor=info.name)
     return info.dtype.safetensors or info.dtype.name, info.shape
+
+
+def _require_place(info: TensorInfo, place: tuple[int, int]) -> None:
+    """The bytes at its place are proven; a header that names another one is not."""
+    found = [(extent.offset, extent.length) for extent in info.extents if extent.length]
+    if found != ([place] if info.nbytes else []):
+        raise _not_proven(
+            "it lies at another place than its bytes were put",
+            tensor=info.name,
+            expected=f"bytes from {place[0]:,}",
+            found=found,
+        )
 
 
 def _library(

@@ -50,11 +50,6 @@ def plan(pieces: Sequence[Piece], metadata: Mapping[str, str]) -> Layout:
     return Layout(head, placed, len(head) + offset)
 
 
-def finish(layout: Layout, crcs: Mapping[str, int]) -> list[tuple[int, bytes]]:  # noqa: ARG001
-    """Return all bytes around the tensors as (offset, bytes): the header, known beforehand."""
-    return [(0, layout.head)]
-
-
 def _check(piece: Piece) -> None:
     if piece.name == METADATA:
         raise _cannot_hold("this name is that of the metadata", piece)

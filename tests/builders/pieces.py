@@ -9,7 +9,7 @@ import numpy as np
 
 from ckpttool.sources import FileSource
 from ckpttool.tensors import DTYPES, Extent, TensorInfo
-from ckpttool.writing import copying, safetensors, torch_zip
+from ckpttool.writing import copying, torch_zip
 from ckpttool.writing.pieces import Piece
 from tests.builders.tensors import from_array, in_memory
 
@@ -87,8 +87,8 @@ def put(path: Path, layout: Layout, *, workers: int | None = None) -> dict[str, 
         os.ftruncate(fd, layout.size)
         digests = copying.copy_layout(layout, fd, workers=workers)
         crcs = {name: digest.crc32 for name, digest in digests.items()}
-        module = torch_zip if layout.members else safetensors
-        copying.write_parts(fd, module.finish(layout, crcs))
+        parts = torch_zip.finish(layout, crcs) if layout.members else [(0, layout.head)]
+        copying.write_parts(fd, parts)
     finally:
         os.close(fd)
     return digests
