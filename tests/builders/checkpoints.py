@@ -26,6 +26,11 @@ def sound() -> object:
     return {"model": state()}
 
 
+def retrained() -> object:
+    """The same model with other weights."""
+    return {"model": models.tiny_model(seed=1).state_dict()}
+
+
 def encoder_only() -> object:
     return {"model": models.encoder_of(state())}
 

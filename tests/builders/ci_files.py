@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple
 
-import pytest
+import yaml
 
 from tests.builders.processes import PATIENCE
 from tests.builders.programs import ROOT
-
-if not os.environ.get("CI"):
-    # where the packages are older than pyproject.toml; CI installs them, and misses none
-    pytest.importorskip("yaml")
-    pytest.importorskip("jsonschema")
-
-import yaml
 
 
 class _Yaml12(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML comes without types

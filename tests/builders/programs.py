@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
+
+from tests.builders.processes import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,6 +34,21 @@ def installed(folder: Path, tiny: bool = False) -> dict[str, str]:
     for convention in ("NO_COLOR", "FORCE_COLOR"):
         environment.pop(convention, None)
     return environment
+
+
+def ran(workspace: Path, command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a workspace where ``ckpttool`` is installed and the model a tiny one."""
+    environment = installed(workspace.parent / "bin", tiny=True)
+    models = {"CKPTTOOL_VERIFY_MODEL": "tiny", "CKPTTOOL_LOCK_MODEL": "tiny"}
+    return subprocess.run(
+        command,
+        cwd=workspace,
+        env={**environment, **models, **variables},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
 
 
 def program(path: Path, script: str) -> Path:

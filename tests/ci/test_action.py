@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders import checkpoints as built
-from tests.builders.ci_files import ActionRun, run_action
+from tests.builders.ci_files import ActionRun, loaded, run_action
 from tests.builders.programs import ROOT, installed, program
 
 pytestmark = [
@@ -19,16 +19,6 @@ pytestmark = [
 ]
 
 HOSTILE = "$(touch pwned) `touch pwned`; touch pwned; \"' && touch pwned #"
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    """A folder to work in, with a sound checkpoint, and one that has a hole."""
-    workspace = tmp_path / "work space"
-    workspace.mkdir()
-    built.saved(workspace, built.sound, "good.pth")
-    built.saved(workspace, built.encoder_block_missing, "bad.pth")
-    return workspace
 
 
 def action(workspace: Path, **inputs: str) -> ActionRun:
@@ -97,6 +87,23 @@ def test_globs_and_folders_are_expanded_by_the_tool(workspace: Path) -> None:
 def test_without_a_path_the_configured_checkpoint_is_taken(workspace: Path) -> None:
     (workspace / "release.toml").write_text('checkpoint = "bad.pth"')
     assert action(workspace, config="release.toml").outputs["verdict"] == "fail"
+
+
+def test_the_weights_are_compared_with_the_lock(locked: Path) -> None:
+    assert action(locked, lock="ckpttool.lock").code == 0
+    built.saved(locked, built.retrained, "good.pth")
+    run = action(locked, lock="ckpttool.lock")
+    assert run.outputs["verdict"] == "fail"
+    assert "file=ckpttool.lock,line=" in run.log
+    assert "DIF001" in run.summary
+
+
+def test_the_sample_workflow_runs(locked: Path) -> None:
+    (locked / "release").mkdir()
+    (locked / "good.pth").rename(locked / "release/good.pth")
+    steps = loaded("docs/examples/github-workflow.yml")["jobs"]["verify"]["steps"]
+    (given,) = [step["with"] for step in steps if "ckpttool@" in step.get("uses", "")]
+    assert action(locked, **given).outputs["verdict"] == "pass"
 
 
 # --- inputs and exit codes --------------------------------------------------------------

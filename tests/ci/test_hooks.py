@@ -13,8 +13,7 @@ import pytest
 
 from tests.builders import checkpoints as built
 from tests.builders.ci_files import loaded
-from tests.builders.processes import PATIENCE
-from tests.builders.programs import installed
+from tests.builders.programs import ran
 
 pytestmark = [
     # torch 2.0 warns of its own use of a class when it saves.
@@ -25,34 +24,11 @@ pytestmark = [
 HOOKS = {hook["id"]: hook for hook in loaded(".pre-commit-hooks.yaml")}
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    workspace = tmp_path / "workspace"
-    workspace.mkdir()
-    built.saved(workspace, built.sound, "good.pth")
-    built.saved(workspace, built.encoder_block_missing, "bad.pth")
-    return workspace
-
-
-def run(workspace: Path, command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = installed(workspace.parent / "bin", tiny=True)
-    environment["CKPTTOOL_VERIFY_MODEL"] = "tiny"
-    return subprocess.run(
-        command,
-        cwd=workspace,
-        env={**environment, **variables},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-
-
 def hook(workspace: Path, name: str, *files: str) -> subprocess.CompletedProcess[str]:
     """Run a hook: entry, then arguments, then the files if it takes them."""
     one = HOOKS[name]
     given = list(files) if one.get("pass_filenames", True) else []
-    return run(workspace, [*shlex.split(one["entry"]), *one.get("args", []), *given])
+    return ran(workspace, [*shlex.split(one["entry"]), *one.get("args", []), *given])
 
 
 def picks(one: dict[str, Any], path: str) -> bool:
@@ -81,6 +57,25 @@ def test_a_bad_file_fails_and_is_named(workspace: Path) -> None:
 def test_a_file_named_like_an_option_is_a_file(workspace: Path) -> None:
     (workspace / "good.pth").rename(workspace / "--help.pth")
     assert hook(workspace, "ckpttool-verify", "--help.pth").returncode == 0
+
+
+def test_weights_that_are_as_they_were_locked_pass(locked: Path) -> None:
+    done = hook(locked, "ckpttool-lock-check", "whatever.lock")
+    assert (done.returncode, errors(done), done.stderr) == (0, [], "")
+
+
+def test_weights_that_are_others_than_the_locked_ones_fail(locked: Path) -> None:
+    built.saved(locked, built.retrained, "good.pth")
+    done = hook(locked, "ckpttool-lock-check")
+    assert done.returncode == 1
+    assert "DIF001" in done.stdout
+
+
+def test_a_lock_that_is_not_there_cannot_be_passed(locked: Path) -> None:
+    (locked / "ckpttool.lock").unlink()
+    done = hook(locked, "ckpttool-lock-check")
+    assert done.returncode == 2
+    assert "ckpttool.lock" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import copy
 import json
 from typing import Any, Callable
 
+import jsonschema
 import pytest
 
-from tests.builders.ci_files import loaded  # skips these tests where jsonschema is missing
+from tests.builders.ci_files import loaded
 from tests.builders.programs import ROOT
 
 WORKFLOW, GITLAB = "docs/examples/github-workflow.yml", "docs/examples/gitlab-ci.yml"
@@ -39,8 +40,6 @@ HOOKS = {
 
 
 def mistakes(document: Any, schema: Any) -> list[str]:
-    import jsonschema
-
     validator = jsonschema.validators.validator_for(schema)
     validator.check_schema(schema)
     return [error.message for error in validator(schema).iter_errors(document)]
