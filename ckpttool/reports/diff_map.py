@@ -169,7 +169,9 @@ def _heavier(first: Sign | None, second: Sign) -> Sign:
 
 
 def _write_group(page: Page, group: _Group) -> None:
-    rows = list(group.cells.items())[:_MOST_ROLES]
+    # in the order in which a block computes, then by name
+    known = [(role, group.cells[role]) for role in _ROLES if role in group.cells]
+    rows = [*known, *(row for row in group.cells.items() if row[0] not in _ROLES)][:_MOST_ROLES]
     blocks = group.blocks[:_MOST_BLOCKS]
     labels = max([len(_label(role)) for role, _ in rows] + [len("blocks")])
     room = (page.width or 80) - 4 - labels - 2

@@ -73,6 +73,13 @@ def test_the_map_shows_what_moved() -> None:
     assert "▓ norm" in written(model(MOVED))
 
 
+def test_rows_are_in_the_order_of_a_block_whatever_the_order_of_the_names() -> None:
+    result = model(MOVED)
+    text = written(result._replace(tensors=tuple(reversed(result.tensors))))
+    order = [role for role, _ in rows(text) if role in ("norms", "qkv", "proj", "fc1", "fc2")]
+    assert order == ["norms", "qkv", "proj", "fc1", "fc2"] * 2
+
+
 @pytest.mark.parametrize("width", [50, 80, 160])
 @pytest.mark.parametrize("plain", [True, False], ids=["plain", "colour"])
 def test_the_report_fits_the_terminal(
