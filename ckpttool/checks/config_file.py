@@ -19,6 +19,9 @@ MODEL_TYPE = "vit_mae"
 # These were trained on normalised pixels; see the README of the published files.
 _NORMALISED = re.compile(r"mae_pretrain_vit_(?:base|large|huge)_full(?:\..*)?", re.DOTALL)
 
+# Characters of a value that are shown.
+_LONGEST = 80
+
 
 class _Setting(NamedTuple):
     key: str
@@ -48,7 +51,7 @@ def check_config(examined: Examined) -> Iterator[Finding]:
             rules.CONFIG_MODEL_TYPE,
             "the config.json beside the weights names another kind of model",
             expected=MODEL_TYPE,
-            found=kind,
+            found=_spelled(kind),
         )
     yield from _contradictions(examined, config)
     yield from _eps(examined, config)
@@ -103,13 +106,21 @@ def _expected(examined: Examined) -> dict[str, object]:
 
 def _one_number(value: object) -> object:
     """Return the one number of a pair of equal ones: a size may be given for both sides."""
-    if isinstance(value, list) and value and all(one == value[0] for one in value):
-        return value[0]
-    return value
+    pair = _pair(value)
+    return pair[0] if pair and pair[0] == pair[1] else value
+
+
+def _pair(value: object) -> list[object] | None:
+    """Return a pair of plain values; nothing nested, which may be too deep to write."""
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    return None if any(isinstance(one, (list, dict)) for one in value) else value
 
 
 def _spelled(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)[:80]
+    if isinstance(value, (list, dict)) and _pair(value) is None:
+        return "a list" if isinstance(value, list) else "an object"
+    return str(value).lower() if isinstance(value, bool) else str(value)[:_LONGEST]
 
 
 def _eps(examined: Examined, config: dict[str, object]) -> Iterator[Finding]:

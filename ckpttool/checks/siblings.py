@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 _FEWEST = 5
 # Makes the median absolute deviation of normally distributed numbers their deviation.
 _NORMAL = 1.4826
-# No narrower spread is believed: that of an untrained model is next to nothing.
-_NARROWEST = 0.15
+# No narrower spread is believed: that of an untrained model is next to nothing. Biases and gains
+# differ more from block to block than weights do: in two trained BERT encoders of 6 and 8 layers
+# by a factor of 5.7 at most, the weights by 1.5. With these numbers no score there is above 3.5.
+_NARROWEST, _NARROWEST_OF_VECTORS = 0.15, 0.5
 # Findings that are told one by one.
 _SHOWN = 8
 
@@ -31,14 +33,17 @@ def check_magnitudes(examined: Examined) -> Iterator[Finding]:
 
     With x the logarithm of the root mean square, m its median over the blocks and MAD the
     median of ``|x - m|``, a tensor is far off where ``|x - m| / max(1.4826 MAD, 0.15)`` is above
-    ``Limits.magnitude``. That is the modified z-score of Iglewicz and Hoaglin, How to Detect and
-    Handle Outliers, 1993; they advise 3.5 for numbers that should be alike.
+    ``Limits.magnitude``; for biases and gains 0.5 stands for 0.15. That is the modified z-score
+    of Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993; they advise 3.5 for numbers
+    that should be alike.
     """
     far = []
     for names in _roles(examined).values():
         scale = {name: log(_rms(examined, name)) for name in names}
         usual = median(scale.values())
-        spread = max(_NORMAL * median(abs(x - usual) for x in scale.values()), _NARROWEST)
+        vectors = len(examined.canonical.tensors[names[0]].shape) < 2
+        narrowest = _NARROWEST_OF_VECTORS if vectors else _NARROWEST
+        spread = max(_NORMAL * median(abs(x - usual) for x in scale.values()), narrowest)
         far += [
             (abs(x - usual) / spread, name, exp(usual))
             for name, x in scale.items()

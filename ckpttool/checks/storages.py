@@ -69,8 +69,9 @@ def _unreferred(examined: Examined, views: dict[str, list[TensorInfo]]) -> list[
     # tensors that are not read have storages too, and of a long list the end is not known
     if checkpoint.unread or any(node is MORE for node in checkpoint.aside):
         return []
-    beside = storage_keys(checkpoint.aside)
-    return [key for key in checkpoint.storages if key not in views and key not in beside]
+    others = [key for key in checkpoint.storages if key not in views]
+    beside = storage_keys(checkpoint.aside) if others else ()
+    return [key for key in others if key not in beside]
 
 
 def _exactly(nbytes: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Tuple, Union
+from typing import Iterable, Iterator, Tuple, Union
 
 from ckpttool.formats.dictionaries import pairs_of
 from ckpttool.formats.nodes import Call, Dict, Node, children, name_of
@@ -29,9 +29,9 @@ def leaves(key: str, root: Node) -> Iterator[Tuple[str, Scalar]]:
         path, node = waiting.pop()
         if isinstance(node, (str, bool, int, float)):
             yield path, node
-        elif id(node) not in seen and not is_tensor(node):
+        elif id(node) not in seen:
             seen.add(id(node))
-            text = _path_text(node)
+            text = _path_text(node) if isinstance(node, Call) else None
             if text is not None:
                 yield path, text
             else:
@@ -39,6 +39,8 @@ def leaves(key: str, root: Node) -> Iterator[Tuple[str, Scalar]]:
 
 
 def _below(path: str, node: Node) -> Iterator[tuple[str, Node]]:
+    if isinstance(node, Call) and is_tensor(node):
+        return
     pairs = _pairs(node)
     if pairs is None:
         yield from ((path, child) for child in children(node))
@@ -50,17 +52,20 @@ def _below(path: str, node: Node) -> Iterator[tuple[str, Node]]:
         yield (f"{path}.{key}" if named and len(path) < _LONGEST_KEY else path), value
 
 
-def _pairs(node: Node) -> list[tuple[Node, Node]] | None:
+def _pairs(node: Node) -> Iterable[tuple[Node, Node]] | None:
     """Return what is in a dictionary, or the attributes of an object such as a Namespace."""
+    if isinstance(node, Dict):
+        return node.pairs()
+    if not isinstance(node, Call):
+        return None
     pairs = pairs_of(node)
-    states = node.states if isinstance(node, Call) else None
-    if pairs is None and states and isinstance(states[0], Dict):
-        return list(states[0].pairs())
+    if pairs is None and node.states and isinstance(node.states[0], Dict):
+        return node.states[0].pairs()
     return pairs
 
 
-def _path_text(node: Node) -> str | None:
-    name = name_of(node.function) if isinstance(node, Call) else None
+def _path_text(node: Call) -> str | None:
+    name = name_of(node.function)
     if name is None or not name[0].startswith("pathlib") or name[1] not in _PATHS:
         return None
     separator = _PATHS[name[1]]

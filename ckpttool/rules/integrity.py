@@ -72,5 +72,5 @@ WASTED_BYTES = Rule(
     "show stays in the file: bytes that everybody downloads, and perhaps data that nobody meant to "
     "publish. Counted are the bytes of storages that tensors of the state dict lie in and do not "
     "cover, and storages that nothing in the pickle refers to. Quiet below one percent of the "
-    "state dict.",
+    "state dict (`tolerances.wasted-share`).",
 )

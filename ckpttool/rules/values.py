@@ -55,12 +55,13 @@ MAGNITUDE = Rule(
     "A tensor is far larger or smaller than those of the same role in the other blocks.",
     "Look at how this block was saved, merged or cast: compare it with the run it comes from.",
     "For every role (`blocks.*.attn.qkv.weight`, say) with at least five blocks: x is the "
-    "logarithm of a tensor's root mean square, m the median of x over the blocks, "
-    "s = max(1.4826 * MAD, 0.15), MAD the median of |x - m|. Reported is |x - m| / s above 10. "
-    "This is the modified z-score of Iglewicz and Hoaglin (How to Detect and Handle Outliers, "
-    "1993); 1.4826 makes the MAD of normal numbers their deviation. They advise 3.5; 10 and the "
-    "floor of 0.15 leave room for what differs honestly from block to block: where all others are "
-    "alike, it takes a factor of 4.5. Tensors that are zero everywhere are left out.",
+    "logarithm of a tensor's root mean square, m the median of x over the blocks, MAD the median "
+    "of |x - m|, and s = max(1.4826 * MAD, 0.15), or 0.5 in place of 0.15 for biases and gains. "
+    "Reported is |x - m| / s above 10 (`tolerances.magnitude`). This is the modified z-score of "
+    "Iglewicz and Hoaglin (How to Detect and Handle Outliers, 1993); 1.4826 makes the MAD of "
+    "normal numbers their deviation. They advise 3.5; 10 and the two floors leave room for what "
+    "differs honestly from block to block: where all others are alike, it takes a factor of 4.5, "
+    "or of 150 in a bias. Tensors that are zero everywhere are left out.",
 )
 DUPLICATE_CONTENT = Rule(
     "NUM008",

@@ -56,7 +56,10 @@ def test_a_config_in_other_words_is_quiet(tmp_path: Path, tiny: str, config: obj
             "hidden_size 16, decoder_num_hidden_layers 1",
             "hidden_size 768, decoder_num_hidden_layers 8",
         ),
+        ({"hidden_size": {}}, "HUB004", "hidden_size 16", "hidden_size an object"),
         ({"model_type": "vit"}, "HUB005", "vit_mae", "vit"),
+        ({"model_type": [["x" * 9999]]}, "HUB005", "vit_mae", "a list"),
+        ({"model_type": "x" * 9999}, "HUB005", "vit_mae", "x" * 80),
         ({"layer_norm_eps": 1e-12}, "HUB006", "1e-06", "1e-12"),
     ],
 )
@@ -65,6 +68,13 @@ def test_what_contradicts_the_weights_is_found(
 ) -> None:
     (one,) = findings(releases.release(tmp_path, config=config), tiny)
     assert (one.rule.code, one.expected, one.found) == (code, expected, found)
+
+
+@pytest.mark.parametrize("depth", [100, 900, 960, 990, 100_000])
+def test_a_deep_nesting_is_told_of_or_refused(tmp_path: Path, tiny: str, depth: int) -> None:
+    text = f'{{"hidden_size": {"[" * depth}{"]" * depth}}}'
+    (one,) = findings(releases.release(tmp_path, config=text), tiny)
+    assert one.rule.code in ("HUB003", "HUB004")
 
 
 @pytest.mark.parametrize(

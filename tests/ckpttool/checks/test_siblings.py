@@ -59,11 +59,21 @@ def test_the_factor_is_told(factor: float, message: str) -> None:
         pytest.param(blocks(8, b3=0), id="zero, which is found elsewhere"),
         pytest.param({**blocks(8), "head.weight": np.full((2, 2), 9e9)}, id="in no block"),
         pytest.param(blocks(12, **{f"b{n}": 2.0**n for n in range(12)}), id="growing with depth"),
+        pytest.param(
+            {f"{name}.b": array[0] for name, array in blocks(8, b3=50).items()}, id="bias"
+        ),
         pytest.param(built.untrained(), id="untrained"),
     ],
 )
 def test_a_usual_magnitude_is_quiet(arrays: Arrays) -> None:
     assert list(check_magnitudes(built.examined(arrays))) == []
+
+
+def test_a_bias_must_be_further_off_than_a_weight() -> None:
+    biases = {name: array[0] for name, array in blocks(8, b3=1000).items()}
+    assert [found.tensors for found in check_magnitudes(built.examined(biases))] == [
+        (ROLE.format(3),)
+    ]
 
 
 def test_the_limit_is_the_policys() -> None:
