@@ -149,6 +149,13 @@ def test_aliases_are_kept_when_asked_for(tmp_path: Path) -> None:
     assert (found.tied, codes(found)) == ({}, [])
 
 
+def test_a_tied_name_that_the_metadata_needs_is_written_out(tmp_path: Path) -> None:
+    weight = torch.ones(3)
+    found = planned(saved(tmp_path, {"format": weight, "a": weight}), TO_SAFETENSORS)
+    assert (names(found), found.tied) == ([["format", "a"]], {})
+    assert found.metadata["format"] == "pt"
+
+
 def test_a_pth_keeps_tied_names_as_views(tmp_path: Path) -> None:
     found = planned(saved(tmp_path, sharing.tied()), TO_PTH)
     aliases = {piece.name: piece.alias_of for piece in found.pieces}
@@ -181,6 +188,9 @@ def sized(**sizes: int) -> dict[str, torch.Tensor]:
         pytest.param({"a": 4, "b": 7, "c": 3}, [["a"], ["b", "c"]], id="in order, not best fit"),
         pytest.param(
             {"a": 4, "big": 11, "c": 3}, [["big"], ["a", "c"]], id="one too large is alone"
+        ),
+        pytest.param(
+            {"a": 4, "b": 10, "c": 3}, [["a"], ["b"], ["c"]], id="one that fits just so is in turn"
         ),
         pytest.param({"big": 11, "a": 1}, [["big"], ["a"]], id="the first one too large"),
         pytest.param({"a": 5, "big": 11}, [["big"], ["a"]], id="the last one too large"),

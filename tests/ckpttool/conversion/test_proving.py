@@ -146,8 +146,8 @@ def test_a_library_that_sees_something_else_is_believed(
             return "I32" if damage == "dtype" else "F32"
 
     class File:
-        def __init__(self, *arguments: object, **options: object) -> None:
-            real(*arguments, **options)
+        def __init__(self, path: str, framework: str) -> None:
+            real(path, framework)
 
         def __enter__(self) -> File:
             return self
