@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ckpttool.rules import Severity
@@ -22,9 +23,14 @@ def details(finding: Finding) -> dict[str, str]:
     message = printable(finding.message, LONG)
     told = {"tensor": finding.tensor, "expected": finding.expected, "found": finding.found}
     shown = {name: printable(text, LONG) for name, text in told.items() if text}
-    shown = {name: text for name, text in shown.items() if text not in message}
+    shown = {name: text for name, text in shown.items() if not _says(message, text)}
     fix = fix_of(finding)
     return shown if fix is None else {**shown, "fix": printable(fix, LONG)}
+
+
+def _says(message: str, text: str) -> bool:
+    """Whether a message has a text in it, and not as a part of another word."""
+    return re.search(rf"(?<![\w.]){re.escape(text)}(?![\w.])", message) is not None
 
 
 def fix_of(finding: Finding) -> str | None:

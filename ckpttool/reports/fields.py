@@ -52,11 +52,12 @@ class Fields:
 
     def number(self, name: str) -> float:
         """Return a number, be it one that JSON writes as a text."""
-        value = self._get(name, (int, float, str), "a number")
-        if isinstance(value, str):
-            return self._one_of(name, _NUMBERS)
-        number: float = value
-        return number
+        return self._number(self._at(name), self._get(name, (int, float, str), "a number"))
+
+    def numbers(self, name: str) -> tuple[float, ...]:
+        """Return a list of such numbers."""
+        items = self._get(name, list, "a list of numbers")
+        return tuple(self._number(f"{self._at(name)}[{at}]", item) for at, item in enumerate(items))
 
     def numbers(self, name: str) -> tuple[float, ...]:
         """Return a list of numbers, each be it one that JSON writes as a text."""
@@ -107,6 +108,13 @@ class Fields:
         ):
             self._wrong(self._at(name), expected, value)
         return value
+
+    def _number(self, place: str, value: object) -> float:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return value
+        if not isinstance(value, str) or value not in _NUMBERS:
+            self._wrong(place, "a number", value)
+        return _NUMBERS[value]
 
     def _items(self, name: str, kind: Type[Any], expected: str) -> list[Any]:
         items: list[Any] = self._get(name, list, expected)

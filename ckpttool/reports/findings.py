@@ -62,9 +62,10 @@ def _write_several(page: Page, group: list[Finding]) -> None:
     _write_fix(page, group[0])
 
 
-def _write_head(page: Page, finding: Finding, rest: str, before: str = "") -> None:
-    text = styled(before, "dim")
-    text.append(severity_text(page, finding.severity)).append(" ")
+def _write_head(page: Page, finding: Finding, rest: str, waived: bool = False) -> None:
+    text = severity_text(page, finding.severity).append(" ")
+    if waived:
+        text = styled(f"{page.sign(TOLD)} waived {finding.severity.value} ", "dim")
     text.append(f"{finding.rule.code} {finding.rule.name}", style="bold")
     text.append(rest)
     page.line(text, 2, 6)
@@ -100,7 +101,7 @@ def verdict_text(page: Page, verdict: Verdict) -> Text:
 def write_waived(page: Page, waived: Sequence[Waived]) -> None:
     """Write what does not count, and who says so."""
     for one in waived:
-        _write_head(page, one.finding, f": {printable(one.finding.message, LONG)}", "waived ")
+        _write_head(page, one.finding, f": {printable(one.finding.message, LONG)}", waived=True)
         told = {
             "tensor": one.finding.tensor,
             "reason": one.reason,

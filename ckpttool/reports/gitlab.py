@@ -31,9 +31,12 @@ def write(report: Report, stream: TextIO) -> None:
 
 def _issue(one: Located, anywhere: str) -> dict[str, Any]:
     finding = one.finding
-    about = "" if finding.tensor is None else f" ({finding.tensor})"
+    text = f"{finding.rule.code} {finding.message}"
+    text += "" if finding.tensor is None else f" ({finding.tensor})"
+    if one.file is not None and one.file.lock is not None:
+        text += f" in {one.file.path}"
     return {
-        "description": printable(f"{finding.rule.code} {finding.message}{about}", LONG),
+        "description": printable(text, LONG),
         "check_name": finding.rule.code,
         "fingerprint": one.identity,
         "severity": _SEVERITIES[finding.severity],

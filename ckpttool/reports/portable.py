@@ -50,11 +50,10 @@ class _Wording:
             old_to_new.update({path: name, whole: name})
             if not _is_below(whole, folder):
                 old_to_new[_folder(os.path.dirname(whole))] = ""  # noqa: PTH120 (text)
-        self._old_to_new = {
-            old: new
-            for old, new in sorted(old_to_new.items(), key=lambda pair: (-len(pair[0]), pair))
-            if old != new and _SEPARATOR.search(old.strip("/\\."))
-        }
+        self._old_to_new = {old: new for old, new in old_to_new.items() if _is_path(old)}
+        longest_first = sorted(map(re.escape, self._old_to_new), key=lambda old: (-len(old), old))
+        # not in the middle of another path
+        self._paths = re.compile(rf"(?<![\w./\\-])(?:{'|'.join(longest_first) or '(?!)'})")
 
     def path(self, path: str) -> str:
         """Return the name of a file of the run."""
@@ -62,10 +61,7 @@ class _Wording:
 
     def text(self, text: str) -> str:
         """Return a text with the names of files in place of their paths."""
-        for old, new in self._old_to_new.items():
-            if old in text:
-                text = text.replace(old, new)
-        return _joined(text)
+        return _joined(self._paths.sub(lambda path: self._old_to_new[path.group()], text))
 
     def maybe(self, text: str | None) -> str | None:
         """Return the text, or nothing for nothing."""
@@ -146,6 +142,11 @@ def _whole(path: str, folder: str) -> str:
 
 def _is_below(whole: str, folder: str) -> bool:
     return whole.startswith(_folder(folder))
+
+
+def _is_path(text: str) -> bool:
+    """Whether a text in a message is a path for sure: a mere name may be a word of the sentence."""
+    return len(text) > 1 and _SEPARATOR.search(text) is not None
 
 
 def _folder(folder: str) -> str:

@@ -6,6 +6,7 @@ import io
 
 from ckpttool import rules
 from ckpttool.findings import Finding, Verdict, finding
+from ckpttool.reports import reporter
 from ckpttool.results import (
     Coverage,
     FileReport,
@@ -108,6 +109,14 @@ def not_finite() -> FileReport:
     )
 
 
+def whole_model() -> FileReport:
+    """Everything that can be known of a file, with encoder, decoder and their outputs."""
+    output = OutputSummary((2, 50, 1024), 0.0, 1.0, -4.0, 4.0, True, (0.25, -1.5e-07, 3.0))
+    outputs = {"features": output, "pred": output._replace(shape=(2, 196, 768))}
+    forward = ForwardSummary("run", None, "full", "cpu", 50, outputs, 3.04, 1.25, (0, 3, 7))
+    return encoder_only()._replace(forward=forward, published="mae_pretrain_vit_large.pth")
+
+
 def unreadable() -> FileReport:
     """A file that could not be opened."""
     missing = finding(rules.UNREADABLE, "cannot be read: No such file or directory")
@@ -164,12 +173,20 @@ def report(*files: FileReport) -> Report:
     return Report(files)
 
 
+def rendered(report: Report, name: str) -> str:
+    """A report in a format."""
+    stream = io.StringIO()
+    reporter(name)(report, stream)
+    return stream.getvalue()
+
+
 #: Everything that a reporter may meet, by name.
 SPECIMENS: dict[str, Report] = {
     "passes": report(encoder_only()),
     "fails": report(incomplete()),
     "cannot be told": report(unreadable()),
     "hostile": report(hostile()),
+    "everything known": report(whole_model()),
     "numbers that are not finite": report(not_finite()),
     "with a lock file": report(locked()),
     "waived": report(waived()),

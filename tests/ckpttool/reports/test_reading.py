@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -13,19 +12,14 @@ from hypothesis import strategies as st
 from ckpttool import rules
 from ckpttool.errors import UsageError
 from ckpttool.findings import Verdict, finding
-from ckpttool.reports import REPORTERS, reporter
+from ckpttool.reports import REPORTERS
 from ckpttool.reports.portable import portable
 from ckpttool.reports.reading import read_report
 from ckpttool.results import FileReport, Report, Waived
 from tests.builders import reports as built
+from tests.builders.reports import rendered
 
 Change = Callable[[Any], None]
-
-
-def rendered(report: Report, name: str) -> str:
-    stream = io.StringIO()
-    reporter(name)(report, stream)
-    return stream.getvalue()
 
 
 def stored(report: Report) -> str:
@@ -43,6 +37,26 @@ def test_what_is_read_back_renders_as_the_run_did(specimen: str, name: str) -> N
 def test_a_result_is_the_same_value_after_reading() -> None:
     report = portable(built.report(built.locked(), built.waived()), "/work")
     assert read_report(stored(report), "result.json") == report
+
+
+def values_in(value: Any) -> Iterator[Any]:
+    """A value and all that is in it."""
+    yield value
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else ()
+    for item in items:
+        yield from values_in(item)
+
+
+def test_specimens_have_every_field_that_a_result_can_have() -> None:
+    """A new field without a specimen would pass every test above, and be lost in reading."""
+    unseen: dict[tuple[str, str], bool] = {}
+    for value in values_in(tuple(built.SPECIMENS.values())):
+        for name, default in getattr(value, "_field_defaults", {}).items():
+            key = (type(value).__name__, name)
+            unseen[key] = unseen.get(key, True) and getattr(value, name) == default
+    # the version is its own test, and what a rule's page says besides is the rule's
+    ours = {key for key, missing in unseen.items() if missing and key[0] != "Rule"}
+    assert ours == {("Report", "version")}
 
 
 TEXT = st.text(st.characters())  # halves of characters too

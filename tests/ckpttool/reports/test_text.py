@@ -8,6 +8,7 @@ import pytest
 
 from ckpttool import rules
 from ckpttool.reports.text import write
+from ckpttool.reports.view import TextView
 from ckpttool.results import FileReport
 from tests.builders import reports as built
 
@@ -129,3 +130,36 @@ def test_signs_are_ascii_where_the_encoding_is() -> None:
     stream.flush()
     assert b"+ PASS" in raw.getvalue()
     assert b"x FAIL" in raw.getvalue()
+
+
+def test_what_is_waived_is_counted_in_the_verdict() -> None:
+    page = lines(built.waived())
+    assert page[-1].startswith(
+        "\u2713 PASS data/mae_pretrain_vit_large.pth: 0 errors, 0 warnings, 1 note, 4 waived."
+    )
+    assert not any("pruned" in line for line in page)
+
+
+def test_what_is_waived_is_listed_when_asked_for() -> None:
+    stream = io.StringIO()
+    write(built.report(built.waived()), stream, TextView(show_waived=True))
+    page = stream.getvalue().splitlines()
+    start = page.index("  \u00b7 waived error STR001 missing-encoder: 1 encoder tensor missing")
+    assert page[start + 1 : start + 5] == [
+        "      tensor    blocks.7",
+        "      reason    the block is pruned",
+        "      owner     vision team",
+        "      expires   2027-01-31",
+    ]
+
+
+def test_findings_of_the_run_come_after_those_of_all_files() -> None:
+    stream = io.StringIO()
+    write(built.SPECIMENS["the run itself"], stream)
+    page = stream.getvalue().splitlines()
+    at = page.index("run")
+    assert page[at + 1] == (
+        "  ! warning CFG001 waiver-unused: the waiver of NUM001 covers nothing"
+    )
+    assert at > max(number for number, line in enumerate(page) if "PASS" in line)
+    assert page[-1] == "\u2717 FAIL 1 file: 1 pass; the run itself: 0 errors, 1 warning, 0 notes"
