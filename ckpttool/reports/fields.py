@@ -59,12 +59,6 @@ class Fields:
         items = self._get(name, list, "a list of numbers")
         return tuple(self._number(f"{self._at(name)}[{at}]", item) for at, item in enumerate(items))
 
-    def numbers(self, name: str) -> tuple[float, ...]:
-        """Return a list of numbers, each be it one that JSON writes as a text."""
-        items = self._get(name, list, "a list of numbers")
-        places = {f"{name}[{at}]": item for at, item in enumerate(items)}
-        return tuple(map(Fields(places, self._where, self._path).number, places))
-
     def choice(self, name: str, choices: Dict[str, _Kept]) -> _Kept:
         """Return what one of several words stands for."""
         self.text(name)

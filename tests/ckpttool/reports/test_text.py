@@ -158,8 +158,6 @@ def test_findings_of_the_run_come_after_those_of_all_files() -> None:
     write(built.SPECIMENS["the run itself"], stream)
     page = stream.getvalue().splitlines()
     at = page.index("run")
-    assert page[at + 1] == (
-        "  ! warning CFG001 waiver-unused: the waiver of NUM001 covers nothing"
-    )
+    assert page[at + 1] == ("  ! warning CFG001 waiver-unused: the waiver of NUM001 covers nothing")
     assert at > max(number for number, line in enumerate(page) if "PASS" in line)
     assert page[-1] == "\u2717 FAIL 1 file: 1 pass; the run itself: 0 errors, 1 warning, 0 notes"
