@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 LARGE: Dict[str, NDArray[Any]] = {
     "large": np.arange(400_001, dtype=np.uint16),  # several chunks, the last one odd
-    "exact": np.arange(65_536, dtype=np.float32),  # one chunk, to the byte
+    "exact": np.arange(copying._CHUNK // 4, dtype=np.float32),  # one chunk, to the byte
     "small": np.arange(3, dtype=np.int8),
 }
 
@@ -226,6 +226,24 @@ def test_a_system_that_copies_wrongly_is_found_out(
         copy_layout(layout, target)
 
 
+def test_a_source_that_changes_between_reading_and_copying_is_no_bad_disk(
+    tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system copies what stands in the file by then, which is not what was read."""
+    copy = os.copy_file_range
+
+    def changes_first(source: int, to: int, length: int, offset: int, at: int) -> int:
+        with (tmp_path / "source").open("r+b") as file:
+            file.write(bytes(100))
+        os.utime(tmp_path / "source", (1, 1))
+        return copy(source, to, length, offset, at)
+
+    monkeypatch.setattr(os, "copy_file_range", changes_first)
+    layout = planned(in_file(tmp_path / "source", {"w": np.ones(copying._CHUNK, np.uint8)}))
+    with pytest.raises(UnreadableError, match="changed"):
+        copy_layout(layout, target)
+
+
 def test_bytes_around_the_tensors_are_proven_too(
     target: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,6 +259,12 @@ def test_slots_that_overlap_are_a_mistake(target: int) -> None:
     first, other = of_dtype("uint8", (4,), "a"), of_dtype("uint8", (4,), "b")
     with pytest.raises(ValueError, match="not its own"):
         copy_layout(Layout(b"", (Slot(0, 4, first), Slot(3, 4, other)), 7), target)
+
+
+@pytest.mark.parametrize("length", [3, 5])
+def test_a_slot_of_another_length_is_a_mistake(target: int, length: int) -> None:
+    with pytest.raises(ValueError, match="not its own"):
+        copy_layout(Layout(b"", (Slot(0, length, of_dtype("uint8", (4,))),), 5), target)
 
 
 def test_less_than_one_worker_is_a_mistake(target: int) -> None:

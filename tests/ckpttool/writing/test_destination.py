@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -203,6 +204,42 @@ def test_room_is_asked_for_before_anything_is_written(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+class _Disk:
+    """A file system of so many blocks of one byte."""
+
+    f_frsize = 1
+
+    def __init__(self, blocks: int, available: int) -> None:
+        self.f_blocks, self.f_bavail = blocks, available
+
+
+@pytest.mark.parametrize(
+    ("disk", "enough"),
+    [
+        pytest.param(_Disk(1 << 40, room.SLACK + 10), True, id="room and slack, to the byte"),
+        pytest.param(_Disk(1 << 40, room.SLACK + 9), False, id="a byte of the slack is missing"),
+        pytest.param(_Disk(0, 0), True, id="a file system that tells nothing"),
+    ],
+)
+def test_some_room_must_be_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: _Disk, enough: bool
+) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _: disk)
+    refused = []
+    with Destination() as destination:
+        try:
+            destination.check({str(tmp_path / "m"): 10})
+        except OutputError as error:
+            refused.append(error)
+    assert bool(refused) != enough
+
+
+def test_what_stands_there_is_seen_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(OLD)
+    with Destination() as destination, pytest.raises(OutputError, match="CVT103"):
+        destination.check({str(tmp_path / "m"): 1})
+
+
 def test_files_of_one_disk_need_room_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +299,62 @@ def test_stale_files_stay_when_the_new_ones_fail(
     with pytest.raises(OutputError):
         save_all({tmp_path / "m": NEW}, stale=(str(tmp_path / "stale"),))
     assert names(tmp_path) == ["stale"]
+
+
+def test_a_stale_name_that_is_a_link_now_stays(tmp_path: Path) -> None:
+    (tmp_path / "stale").symlink_to("elsewhere")
+    with Destination() as destination:
+        destination.create(str(tmp_path / "m"), 0)
+        assert destination.publish([str(tmp_path / "stale")]) == (str(tmp_path / "stale"),)
+    assert (tmp_path / "stale").is_symlink()
+
+
+# --- syncing -------------------------------------------------------------------------------
+
+
+def noted(
+    calls: List[str], monkeypatch: pytest.MonkeyPatch, folder_error: int | None = None
+) -> None:
+    """Note what is synced and named, in order; syncing a folder fails where an error is given."""
+    fsync, link = os.fsync, os.link
+
+    def synced(fd: int) -> None:
+        folder = stat.S_ISDIR(os.fstat(fd).st_mode)
+        calls.append("sync the folder" if folder else "sync a file")
+        if folder and folder_error is not None:
+            raise OSError(folder_error, "no")
+        fsync(fd)
+
+    def named(source: str, target: str) -> None:
+        calls.append("name a file")
+        link(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "link", named)
+
+
+def test_every_file_is_on_the_disk_before_any_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: List[str] = []
+    noted(calls, monkeypatch)
+    save_all({tmp_path / "a": NEW, tmp_path / "b": NEW})
+    assert calls == [*["sync a file"] * 2, *["name a file"] * 2, "sync the folder"]
+
+
+def test_nothing_is_synced_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: List[str] = []
+    noted(calls, monkeypatch)
+    save(tmp_path / "m", sync=False)
+    assert calls == ["name a file"]
+
+
+def test_a_file_system_that_cannot_sync_folders_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted([], monkeypatch, errno.EINVAL)
+    save(tmp_path / "m")
+    assert (tmp_path / "m").read_bytes() == NEW
 
 
 # --- failures ------------------------------------------------------------------------------
@@ -361,6 +454,27 @@ def test_a_file_system_without_hard_links_will_do(
     save(tmp_path / "m", OLD, force=True)
     assert (tmp_path / "m").read_bytes() == OLD
     assert names(tmp_path) == ["m"]
+
+
+def test_without_hard_links_too_a_failure_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: str) -> None:
+        raise OSError(errno.EPERM, "not here")
+
+    monkeypatch.setattr(os, "link", fails)
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(OutputError):
+        save(tmp_path / "m")
+    assert names(tmp_path) == []
+
+
+def test_only_ones_own_temporary_file_is_removed(tmp_path: Path) -> None:
+    with Destination() as destination:
+        temporary = Path(destination.create(str(tmp_path / "m"), 5).temporary)
+        temporary.unlink()
+        temporary.write_bytes(b"somebody else's")
+    assert temporary.read_bytes() == b"somebody else's"
 
 
 @pytest.mark.parametrize("links", [True, False])
