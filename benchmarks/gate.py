@@ -1,0 +1,50 @@
+"""What the gate costs on top of a plain verify: ``python -m benchmarks.gate``.
+
+A lock file is compared with and four reports are written, everything on. Prints one Markdown
+table; ``docs/benchmarks.md`` holds the last one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.measure import PYTHON, Row, ratio_row, side_by_side, table
+
+GATE, PLAIN = "verify --lock with four reports", "verify"
+REPORTS = {"json": "result.json", "sarif": "result.sarif", "junit": "junit.xml", "markdown": "x.md"}
+
+
+def main() -> int:
+    """Measure, print the table, and exit 1 if the target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint", nargs="?", default="data/mae_pretrain_vit_large.pth")
+    parser.add_argument("--repeats", type=int, default=7)
+    options = parser.parse_args()
+    rows = [gate(options.checkpoint, options.repeats)]
+    print(table(rows))
+    return 0 if all(row.met for row in rows) else 1
+
+
+def gate(checkpoint: str, repeats: int) -> Row:
+    """Time whole processes, with the gate and without it."""
+    tool = str(Path(PYTHON).with_name("ckpttool"))
+    with tempfile.TemporaryDirectory() as folder:
+        lock = str(Path(folder) / "ckpttool.lock")
+        subprocess.run([tool, "lock", checkpoint, "-o", lock], check=True, capture_output=True)
+        reports = [f"--report={name}={Path(folder) / path}" for name, path in REPORTS.items()]
+        runs = side_by_side(
+            {
+                PLAIN: [tool, "verify", checkpoint],
+                GATE: [tool, "verify", checkpoint, "--lock", lock, *reports],
+            },
+            repeats,
+        )
+    return ratio_row(runs, GATE, PLAIN, 1.15)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
