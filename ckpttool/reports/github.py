@@ -44,10 +44,10 @@ def _command(command: str, one: Located) -> str:
 
 
 def _properties(one: Located) -> Iterator[tuple[str, str]]:
-    if one.path is not None:
-        yield "file", printable(one.path, LONG)
-    if one.file is not None and one.file.lock is not None:
-        yield "line", str(one.line)
+    if one.file is not None:
+        yield "file", printable(one.file.lock or one.file.path, LONG)
+        if one.file.lock is not None:
+            yield "line", str(one.line)
     yield "title", f"{one.finding.rule.code} {one.finding.rule.name}"
 
 

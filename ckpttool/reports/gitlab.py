@@ -22,14 +22,11 @@ _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.N
 
 def write(report: Report, stream: TextIO) -> None:
     """Write a list of issues; an empty one where nothing was found."""
-    paths = [file.lock or file.path for file in report.files]
-    # GitLab refuses an issue without a file: what concerns the whole run is shown at the first
-    anywhere = paths[0] if paths else "."
     found = [one for one in located(report) if one.waived is None]
-    dump([_issue(one, anywhere) for one in found], stream)
+    dump([_issue(one) for one in found], stream)
 
 
-def _issue(one: Located, anywhere: str) -> dict[str, Any]:
+def _issue(one: Located) -> dict[str, Any]:
     finding = one.finding
     text = f"{finding.rule.code} {finding.message}"
     text += "" if finding.tensor is None else f" ({finding.tensor})"
@@ -40,5 +37,5 @@ def _issue(one: Located, anywhere: str) -> dict[str, Any]:
         "check_name": finding.rule.code,
         "fingerprint": one.identity,
         "severity": _SEVERITIES[finding.severity],
-        "location": {"path": one.path or anywhere, "lines": {"begin": one.line}},
+        "location": {"path": one.path or ".", "lines": {"begin": one.line}},
     }

@@ -25,17 +25,16 @@ class Located(NamedTuple):
         identity: 32 hexadecimal digits. It does not change with the order of findings, with
             other findings, or with the numbers in a message; it does with the file's name, the
             rule and the tensors.
+        path: the file to show it in: the lock file where there is one, for it can be read. What
+            concerns the run is shown at its first file, because GitHub refuses a whole report
+            for one finding without a place; ``None`` only for a run without files.
     """
 
     finding: Finding
     file: FileReport | None
     waived: Waived | None
-    identity: str
-
-    @property
-    def path(self) -> str | None:
-        """The file to show it in: the lock file where there is one, for it can be read."""
-        return None if self.file is None else self.file.lock or self.file.path
+    path: str | None
+    identity: str = ""
 
     def line_of(self, tensor: str) -> int | None:
         """Return the line of a tensor in the lock file, if it has one there."""
@@ -64,11 +63,16 @@ def located(report: Report) -> list[Located]:
 def _all(report: Report) -> Iterator[Located]:
     for file in report.files:
         for finding in file.findings:
-            yield Located(finding, file, None, "")
+            yield Located(finding, file, None, _shown_in(file))
         for waived in file.waived:
-            yield Located(waived.finding, file, waived, "")
+            yield Located(waived.finding, file, waived, _shown_in(file))
+    anywhere = _shown_in(report.files[0]) if report.files else None
     for finding in report.findings:
-        yield Located(finding, None, None, "")
+        yield Located(finding, None, None, anywhere)
+
+
+def _shown_in(file: FileReport) -> str:
+    return file.lock or file.path
 
 
 def _key(one: Located) -> tuple[str, ...]:
