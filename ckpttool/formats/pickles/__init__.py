@@ -1,0 +1,69 @@
+"""A pickle interpreter that builds inert nodes: it imports nothing and calls nothing.
+
+It knows every opcode of protocols 0 to 5, as ``pickletools`` documents them, and keeps a
+budget of operations and memory, so that no stream, whatever it says, runs long or grows large.
+
+``machine`` runs over the opcodes; ``scalars``, ``containers`` and ``calls`` are what they do,
+on the ``stack``, with the ``operands`` that stand behind them.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, NamedTuple
+
+from ckpttool.errors import MalformedError
+from ckpttool.formats.nodes import Call, Node, PersistentId
+from ckpttool.formats.pickles.machine import HIGHEST_PROTOCOL, MAX_OPERATIONS, Machine
+from ckpttool.formats.pickles.operands import TruncatedPickleError
+from ckpttool.tensors import Reference
+
+__all__ = ["HIGHEST_PROTOCOL", "MAX_OPERATIONS", "Pickle", "TruncatedPickleError", "parse"]
+
+
+class Pickle(NamedTuple):
+    """A pickle that was read.
+
+    Attributes:
+        root: what it describes.
+        references: the names it refers to.
+        end: where it ends.
+        calls: every call with arguments, in the order in which a reader would make them.
+    """
+
+    root: Node
+    references: tuple[Reference, ...]
+    end: int
+    calls: tuple[Call, ...] = ()
+
+
+def parse(
+    data: bytes,
+    start: int = 0,
+    *,
+    member: str | None = None,
+    base: int = 0,
+    persistent: Callable[[Node], Node] = PersistentId,
+) -> Pickle:
+    """Interpret the pickle at ``data[start:]`` up to its STOP.
+
+    Args:
+        data: the bytes.
+        start: where the pickle begins.
+        member: the member of the container, for messages.
+        base: the offset of ``data[0]`` in that member, for messages and references.
+        persistent: gives the node that stands for a persistent id.
+
+    Raises:
+        TruncatedPickleError: there is no STOP before the end.
+        MalformedError: the stream breaks the format or asks for too much.
+    """
+    machine = Machine(data, start, base, persistent)
+    try:
+        machine.run()
+    except MalformedError as error:
+        error.member = member
+        if error.offset is None:
+            error.offset = base + machine.operation
+        raise
+    names = tuple(machine.names())
+    return Pickle(machine.root, names, machine.position, tuple(machine.calls))

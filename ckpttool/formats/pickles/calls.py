@@ -1,0 +1,147 @@
+"""The operations that name code and call it: noted as nodes, never imported, never called."""
+
+from __future__ import annotations
+
+from typing import Callable, Iterator
+
+from ckpttool.formats import dictionaries
+from ckpttool.formats.nodes import Call, Global, New, Node, PersistentId
+from ckpttool.formats.pickles.operands import malformed, name_text, too_much
+from ckpttool.formats.pickles.stack import COST_CALL, COST_CONTAINER, Stack
+from ckpttool.tensors import Reference
+
+
+class Calls(Stack):
+    """Names and calls.
+
+    Attributes:
+        base: the offset of ``data[0]`` in its member, for references.
+        persistent: gives the node that stands for a persistent id.
+        globals: a node for each name, by module and name.
+        references: where each was first named.
+        calls: every call with arguments, in order.
+        attributes: getattr, once for each call of it that names a name.
+    """
+
+    def __init__(
+        self, data: bytes, start: int, base: int, persistent: Callable[[Node], Node]
+    ) -> None:
+        super().__init__(data, start)
+        self.base = base
+        self.persistent = persistent
+        self.globals: dict[tuple[str, str], Global] = {}
+        self.references: dict[tuple[str, str], Reference] = {}
+        self.calls: list[Call] = []
+        self.attributes: list[Global] = []
+
+    def names(self) -> Iterator[Reference]:
+        """Iterate over the names; without getattr where all it did was to name a name."""
+        otherwise = {id(call.function) for call in self.calls}
+        plain = {id(node) for node in self.attributes} - otherwise
+        for key, reference in self.references.items():
+            if id(self.globals[key]) not in plain:
+                yield reference
+
+    def _op_global(self) -> None:
+        self._push_global(name_text(self._line()), name_text(self._line()))
+
+    def _op_stack_global(self) -> None:
+        name = self.stack.pop()
+        module = self.stack.pop()
+        if type(name) is not str or type(module) is not str:
+            raise malformed("a global's name is not text")
+        self._push_global(module, name)
+
+    def _push_global(self, module: str, name: str) -> None:
+        if not (module and name and module.isprintable() and name.isprintable()):
+            raise malformed(
+                "a global's name is empty or has control characters", found=f"{module}.{name}"
+            )
+        key = (module, name)
+        node = self.globals.get(key)
+        if node is None:
+            node = self.globals[key] = Global(module, name)
+            self.references[key] = Reference(module, name, self.base + self.operation)
+            self.budget -= 4 * COST_CONTAINER + 4 * (len(module) + len(name))
+        self.stack.append(node)
+
+    def _op_reduce(self) -> None:
+        args = self.stack.pop()
+        self._push_call(self.stack.pop(), args)
+
+    def _op_newobj(self) -> None:
+        args = self.stack.pop()
+        self._push_new(self.stack.pop(), args)
+
+    def _op_newobj_ex(self) -> None:
+        keywords, args = self.stack.pop(), self.stack.pop()
+        self._push_new(self.stack.pop(), args, keywords)
+
+    def _op_inst(self) -> None:
+        module, name = name_text(self._line()), name_text(self._line())
+        args = tuple(self._pop_mark())
+        self._push_global(module, name)
+        self._push_call(self.stack.pop(), args)
+
+    def _op_obj(self) -> None:
+        items = self._pop_mark()
+        self._push_call(items[0], tuple(items[1:]))
+
+    def _push_call(self, function: Node, args: Node) -> None:
+        _check_call(function, args)
+        if _is_attribute(function, args):
+            self._push_global(args[0].module, f"{args[0].name}.{args[1]}")
+            self.attributes.append(function)
+            return
+        if args and type(function) is Global and function.module == "collections":
+            self.budget -= COST_CONTAINER * dictionaries.size_of_content(args)
+            if self.budget < 0:  # asked before the copy is made
+                raise too_much()
+            args = dictionaries.settled(function, args)
+        call = Call(function, args)
+        if args:
+            self.calls.append(call)
+        self._push(call, COST_CALL)
+
+    def _push_new(self, cls: Node, args: Node, keywords: Node = None) -> None:
+        _check_call(cls, args)
+        self._push(New(cls, args, keywords), COST_CALL)
+
+    def _op_build(self) -> None:
+        state = self.stack.pop()
+        target = self.stack[-1]
+        if not isinstance(target, Call):
+            raise malformed("state is given to something that no call made")
+        if target.states is None:
+            target.states = []
+        target.states.append(state)
+        self.budget -= COST_CONTAINER
+
+    def _op_binpersid(self) -> None:
+        self._push(self.persistent(self.stack.pop()), COST_CONTAINER)
+
+    def _op_persid(self) -> None:
+        self._push(self.persistent(name_text(self._line())), COST_CONTAINER)
+
+
+def _is_attribute(function: Node, args: Node) -> bool:
+    """Whether a call only names what lies in a class, an enumeration say.
+
+    Protocols below 4 write ``getattr(Outer, "Inner")`` where later ones name ``Outer.Inner``.
+    """
+    return (
+        type(function) is Global
+        and function.name == "getattr"
+        and function.module in ("builtins", "__builtin__")
+        and len(args) == 2
+        and type(args[0]) is Global
+        and type(args[1]) is str
+        and args[1].isidentifier()
+    )
+
+
+def _check_call(function: Node, args: Node) -> None:
+    if not isinstance(function, (Global, PersistentId, Call)):
+        raise malformed("something that is no name is called")
+    if type(args) is not tuple:
+        raise malformed("a call's arguments are no tuple")

@@ -1,0 +1,134 @@
+"""The machine itself: which operation an opcode is, one after the other up to STOP."""
+
+from __future__ import annotations
+
+import struct
+from typing import Callable
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError
+from ckpttool.formats.nodes import Node
+from ckpttool.formats.pickles.calls import Calls
+from ckpttool.formats.pickles.containers import Containers
+from ckpttool.formats.pickles.operands import malformed, too_much, truncated
+from ckpttool.formats.pickles.scalars import Scalars
+
+#: Operations in one pickle. 100,000 tensors take 3 million.
+MAX_OPERATIONS = 8_000_000
+#: The newest protocol of Python 3.8 and later.
+HIGHEST_PROTOCOL = 5
+
+
+class _Stop(Exception):  # noqa: N818 (a signal, not an error)
+    """STOP was met."""
+
+
+class Machine(Scalars, Containers, Calls):
+    """The stack machine.
+
+    Attributes:
+        frame_end: where the frame ends; beyond the bytes where there is none.
+        root: what the pickle describes, once it was run.
+    """
+
+    def __init__(
+        self, data: bytes, start: int, base: int, persistent: Callable[[Node], Node]
+    ) -> None:
+        super().__init__(data, start, base, persistent)
+        self.frame_end = len(data) + 1
+        self.root: Node = None
+
+    def run(self) -> None:
+        """Interpret up to STOP. All low-level exceptions become a MalformedError here."""
+        try:
+            self._loop()
+        except _Stop:
+            pass
+        except struct.error:
+            raise truncated() from None
+        except IndexError:
+            if self.position >= len(self.data):
+                raise truncated() from None
+            raise malformed("an operation takes more from the stack than there is") from None
+
+    def _loop(self) -> None:
+        data = self.data
+        handlers = [getattr(self, f"_op_{name}") for name in _OPCODES]
+        for _ in range(MAX_OPERATIONS):
+            self.operation = position = self.position
+            self.position = position + 1
+            handlers[data[position]]()
+            if self.budget < 0:
+                raise too_much()
+            if self.position >= self.frame_end:
+                self._leave_frame()
+        raise MalformedError(
+            "the pickle has more operations than any real checkpoint",
+            rules.LIMIT,
+            expected=f"at most {MAX_OPERATIONS:,}",
+        )
+
+    def _op_proto(self) -> None:
+        version = self._take_u8()
+        if self.operation != self.start:
+            raise malformed("the protocol is stated in mid-stream")
+        if version > HIGHEST_PROTOCOL:
+            raise malformed(f"pickle protocol {version} is not known")
+
+    def _op_frame(self) -> None:
+        length = self._take_u64()
+        if self.frame_end <= len(self.data):
+            raise malformed("a frame begins inside another")
+        if length > len(self.data) - self.position:
+            raise truncated()
+        self.frame_end = self.position + length
+
+    def _leave_frame(self) -> None:
+        if self.position > self.frame_end:
+            raise malformed("an operation reaches across the end of its frame")
+        self.frame_end = len(self.data) + 1
+
+    def _op_stop(self) -> None:
+        if self.marked or len(self.stack) != 1:
+            raise malformed(
+                "the pickle stops with other than one object on the stack",
+                found=f"{len(self.stack)} objects, {len(self.marked)} open marks",
+            )
+        if self.position < self.frame_end <= len(self.data):
+            raise malformed("the pickle stops inside a frame")
+        self.root = self.stack[0]
+        raise _Stop
+
+    def _op_unknown(self) -> None:
+        raise malformed(f"opcode 0x{self.data[self.operation]:02x} does not exist")
+
+    def _op_ext(self) -> None:
+        raise malformed("extension codes stand for names that only the writer knows")
+
+    def _op_buffer(self) -> None:
+        raise malformed("out-of-band buffers are not part of a file")
+
+
+# Opcode byte to the handler's name, as in pickletools.
+_NAMES = {
+    b"\x80": "proto", b"\x95": "frame", b".": "stop",
+    b"N": "none", b"\x88": "newtrue", b"\x89": "newfalse",
+    b"I": "int", b"J": "binint", b"K": "binint1", b"M": "binint2",
+    b"L": "long", b"\x8a": "long1", b"\x8b": "long4", b"F": "float", b"G": "binfloat",
+    b"V": "unicode", b"X": "binunicode", b"\x8c": "short_binunicode", b"\x8d": "binunicode8",
+    b"S": "string", b"T": "binstring", b"U": "short_binstring",
+    b"B": "binbytes", b"C": "short_binbytes", b"\x8e": "binbytes8", b"\x96": "binbytes8",
+    b"\x97": "buffer", b"\x98": "buffer",
+    b"(": "mark", b"0": "pop", b"1": "pop_mark", b"2": "dup",
+    b"p": "put", b"q": "binput", b"r": "long_binput", b"\x94": "memoize",
+    b"g": "get", b"h": "binget", b"j": "long_binget",
+    b")": "empty_tuple", b"\x85": "tuple1", b"\x86": "tuple2", b"\x87": "tuple3", b"t": "tuple",
+    b"]": "empty_list", b"l": "list", b"a": "append", b"e": "appends",
+    b"}": "empty_dict", b"d": "dict", b"s": "setitem", b"u": "setitems",
+    b"\x8f": "empty_set", b"\x90": "additems", b"\x91": "frozenset",
+    b"c": "global", b"\x93": "stack_global", b"R": "reduce", b"\x81": "newobj",
+    b"\x92": "newobj_ex", b"i": "inst", b"o": "obj", b"b": "build",
+    b"P": "persid", b"Q": "binpersid",
+    b"\x82": "ext", b"\x83": "ext", b"\x84": "ext",
+}  # fmt: skip
+_OPCODES = [_NAMES.get(bytes([byte]), "unknown") for byte in range(256)]

@@ -1,0 +1,125 @@
+"""What stands behind an opcode: numbers, lengths and lines, read within the bytes there are."""
+
+from __future__ import annotations
+
+import re
+import struct
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError
+
+#: Bytes that the nodes of one pickle may take, by estimate. 100,000 tensors take 100 million.
+MAX_NODE_BYTES = 160_000_000
+#: Bytes of an integer. Sizes and offsets have eight; states of random generators and UUIDs
+#: have sixteen, and one more where the highest bit is not the sign.
+MAX_INTEGER_BYTES = 17
+
+_DECIMAL = re.compile(rb"-?(?:0|[1-9][0-9]*)")
+
+_U32 = struct.Struct("<I").unpack_from
+_U64 = struct.Struct("<Q").unpack_from
+
+
+class TruncatedPickleError(MalformedError):
+    """The bytes end before the pickle does; with more of them it may yet be read."""
+
+
+class Operands:
+    """The bytes of a pickle, and how far they have been read.
+
+    Attributes:
+        data: the bytes.
+        start: where the pickle begins.
+        position: what is read next.
+        operation: where the operation being interpreted begins.
+        budget: what nodes may still cost, in bytes; below zero they are too many.
+    """
+
+    def __init__(self, data: bytes, start: int) -> None:
+        self.data = data
+        self.start = start
+        self.position = start
+        self.operation = start
+        self.budget = MAX_NODE_BYTES
+
+    def _take(self, length: int) -> bytes:
+        """Return the next ``length`` bytes; nothing is allocated before it is known they exist."""
+        end = self.position + length
+        if end > len(self.data):
+            raise truncated()
+        taken = self.data[self.position : end]
+        self.position = end
+        return taken
+
+    def _take_u8(self) -> int:
+        value = self.data[self.position]
+        self.position += 1
+        return value
+
+    def _take_u32(self) -> int:
+        (value,) = _U32(self.data, self.position)
+        self.position += 4
+        return int(value)
+
+    def _take_u64(self) -> int:
+        (value,) = _U64(self.data, self.position)
+        self.position += 8
+        return int(value)
+
+    def _line(self) -> bytes:
+        end = self.data.find(b"\n", self.position)
+        if end < 0:
+            raise truncated()
+        line = self.data[self.position : end]
+        self.position = end + 1
+        self.budget -= len(line)
+        return line
+
+    def _number_line(self) -> bytes:
+        line = self._line()
+        if len(line) > 3 * MAX_INTEGER_BYTES:
+            raise malformed("a number is written with too many digits")
+        return line
+
+
+def malformed(message: str, *, found: object = None) -> MalformedError:
+    """Return the error for a stream that breaks the format."""
+    return MalformedError(message, rules.PICKLE, found=found)
+
+
+def too_much() -> MalformedError:
+    """Return the error for a stream that has spent its budget."""
+    return MalformedError(
+        "the pickle describes more objects than any real checkpoint",
+        rules.LIMIT,
+        expected=f"at most about {MAX_NODE_BYTES:,} bytes of them",
+    )
+
+
+def truncated() -> TruncatedPickleError:
+    """Return the error for bytes that end too early."""
+    return TruncatedPickleError("the bytes end in the middle of the pickle", rules.TRUNCATED)
+
+
+def integer(line: bytes) -> int:
+    """Return the integer that a line of protocol 0 spells."""
+    # C reads a leading zero as octal, Python does not
+    if not _DECIMAL.fullmatch(line):
+        raise malformed("an integer is not written as a number")
+    return int(line)
+
+
+def memo_index(line: bytes) -> int:
+    """Return the number of a memo entry that a line of protocol 0 spells."""
+    value = integer(line)
+    if value < 0:
+        raise malformed("a memo index is negative")
+    return value
+
+
+def name_text(line: bytes) -> str:
+    """Return a module's or a name's line as text."""
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        raise malformed("a name is not UTF-8") from None

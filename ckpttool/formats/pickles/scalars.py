@@ -1,0 +1,135 @@
+"""The operations that push a scalar: numbers, truth values, text and bytes."""
+
+from __future__ import annotations
+
+import codecs
+import struct
+
+from ckpttool.formats.pickles.operands import MAX_INTEGER_BYTES, integer, malformed
+from ckpttool.formats.pickles.stack import COST_NUMBER, COST_TEXT, Stack
+
+_U16 = struct.Struct("<H").unpack_from
+_I32 = struct.Struct("<i").unpack_from
+_F64 = struct.Struct(">d").unpack_from
+
+
+class Scalars(Stack):
+    """Scalars."""
+
+    def _op_none(self) -> None:
+        self.stack.append(None)
+
+    def _op_newtrue(self) -> None:
+        self.stack.append(True)
+
+    def _op_newfalse(self) -> None:
+        self.stack.append(False)
+
+    def _op_binint(self) -> None:
+        (value,) = _I32(self.data, self.position)
+        self.position += 4
+        self._push(value, COST_NUMBER)
+
+    def _op_binint1(self) -> None:
+        self.stack.append(self.data[self.position])  # small integers are shared by CPython
+        self.position += 1
+
+    def _op_binint2(self) -> None:
+        (value,) = _U16(self.data, self.position)
+        self.position += 2
+        self._push(value, COST_NUMBER)
+
+    def _op_long1(self) -> None:
+        self._push_long(self._take_u8())
+
+    def _op_long4(self) -> None:
+        self._push_long(self._take_u32())
+
+    def _push_long(self, length: int) -> None:
+        if length > MAX_INTEGER_BYTES:
+            raise malformed(f"an integer of {length:,} bytes")
+        self._push(int.from_bytes(self._take(length), "little", signed=True), COST_NUMBER)
+
+    def _op_int(self) -> None:
+        line = self._number_line()
+        if line in (b"00", b"01"):  # protocol 0 writes False and True so
+            self.stack.append(line == b"01")
+        else:
+            self._push(integer(line), COST_NUMBER)
+
+    def _op_long(self) -> None:
+        line = self._number_line()
+        self._push(integer(line[:-1] if line.endswith(b"L") else line), COST_NUMBER)
+
+    def _op_float(self) -> None:
+        try:
+            self._push(float(self._number_line()), COST_NUMBER)
+        except ValueError:
+            raise malformed("a float is not written as a number") from None
+
+    def _op_binfloat(self) -> None:
+        (value,) = _F64(self.data, self.position)
+        self.position += 8
+        self._push(value, COST_NUMBER)
+
+    # --- text and bytes ----------------------------------------------------------------
+
+    def _push_text(self, raw: bytes) -> None:
+        try:
+            text = str(raw, "utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            raise malformed("text is not UTF-8") from None
+        # a character outside Latin-1 makes CPython spend up to four bytes on each
+        self._push(text, COST_TEXT + (len(raw) if text.isascii() else 4 * len(raw)))
+
+    def _push_string(self, raw: bytes) -> None:
+        """Push a Python 2 ``str``: text where it can be, as torch reads it, bytes otherwise."""
+        try:
+            self._push(raw.decode("utf-8"), COST_TEXT + 4 * len(raw))
+        except UnicodeDecodeError:
+            self._push_bytes(raw)
+
+    def _push_bytes(self, raw: bytes) -> None:
+        self._push(raw, COST_TEXT + len(raw))
+
+    def _op_short_binunicode(self) -> None:
+        self._push_text(self._take(self._take_u8()))
+
+    def _op_binunicode(self) -> None:
+        self._push_text(self._take(self._take_u32()))
+
+    def _op_binunicode8(self) -> None:
+        self._push_text(self._take(self._take_u64()))
+
+    def _op_unicode(self) -> None:
+        line = self._line()
+        try:
+            text = str(line, "raw-unicode-escape")
+        except UnicodeDecodeError:
+            raise malformed("text has a broken escape") from None
+        self._push(text, COST_TEXT + 4 * len(line))
+
+    def _op_string(self) -> None:
+        line = self._line()
+        if len(line) < 2 or line[:1] not in b"'\"" or line[-1:] != line[:1]:
+            raise malformed("a string has no quotes")
+        try:
+            raw = codecs.escape_decode(line[1:-1])[0]
+        except ValueError:
+            raise malformed("a string has a broken escape") from None
+        self._push_string(raw)
+
+    def _op_short_binstring(self) -> None:
+        self._push_string(self._take(self._take_u8()))
+
+    def _op_binstring(self) -> None:
+        self._push_string(self._take(self._take_u32()))
+
+    def _op_short_binbytes(self) -> None:
+        self._push_bytes(self._take(self._take_u8()))
+
+    def _op_binbytes(self) -> None:
+        self._push_bytes(self._take(self._take_u32()))
+
+    def _op_binbytes8(self) -> None:
+        self._push_bytes(self._take(self._take_u64()))
