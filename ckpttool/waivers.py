@@ -101,8 +101,11 @@ def settle(file: FileReport, waivers: Iterable[Waiver], today: date) -> Settled:
 
 
 def _is_covered(found: Finding, covering: Sequence[Waiver]) -> bool:
-    covered = frozenset[str]().union(*(one.covered(found) for one in covering))
-    return covered >= frozenset(found.tensors or ("",))
+    return _covered(found, covering) >= frozenset(found.tensors or ("",))
+
+
+def _covered(found: Finding, covering: Sequence[Waiver]) -> frozenset[str]:
+    return frozenset(name for one in covering for name in one.covered(found))
 
 
 def _waived(found: Finding, covering: Sequence[Waiver]) -> Waived:
@@ -120,7 +123,7 @@ def _waived(found: Finding, covering: Sequence[Waiver]) -> Waived:
 def _partly(found: Finding, covering: Sequence[Waiver]) -> Finding:
     if not covering:
         return found
-    covered = frozenset[str]().union(*(one.covered(found) for one in covering))
+    covered = _covered(found, covering)
     told = f" (waivers cover {len(covered):,} of its {len(found.tensors):,} tensors)"
     return found._replace(message=found.message + told)
 
@@ -136,8 +139,8 @@ def findings_on(
         settled: what :func:`settle` made of each.
         today: the day to hold against ``expires``.
     """
-    used = frozenset[Waiver]().union(*(one.used for one in settled))
-    lapsed = frozenset[Waiver]().union(*(one.lapsed for one in settled))
+    used = {waiver for one in settled for waiver in one.used}
+    lapsed = {waiver for one in settled for waiver in one.lapsed}
     return tuple(
         _finding_on(one, files, today)
         if one not in lapsed

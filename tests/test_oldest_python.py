@@ -1,0 +1,98 @@
+"""The code runs on Python 3.8, whatever Python runs the tests: its syntax, and what it calls.
+
+The linter knows the syntax of its target, and that annotations are never evaluated; neither it
+nor mypy says that ``frozenset[str]()`` is evaluated, which Python 3.8 cannot do.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OLDEST = (3, 8)
+
+#: What can be subscripted since Python 3.9 only.
+NOT_GENERIC = {"dict", "frozenset", "list", "set", "tuple", "type"}
+#: Methods and arguments that are younger, by name alone.
+YOUNGER = {"bit_count", "is_relative_to", "pairwise", "removeprefix", "removesuffix", "with_stem"}
+YOUNGER_ARGUMENTS = {("zip", "strict"), ("shutdown", "cancel_futures")}
+
+SOURCES = [
+    path
+    for folder in ("ckpttool", "mae", "tests", "benchmarks", "docs")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if "fixtures" not in path.parts
+]
+
+
+def too_young(text: str) -> list[int]:
+    """The lines that Python 3.8 cannot run, though it may read them."""
+    tree = ast.parse(text, feature_version=OLDEST)
+    return sorted(node.lineno for node in _evaluated(tree) if _is_young(node))
+
+
+def _evaluated(node: ast.AST) -> Iterator[ast.expr]:
+    """All expressions but annotations, which nobody evaluates, and what is for types alone."""
+    if isinstance(node, ast.expr):
+        yield node
+    skipped = {"annotation", "returns"}
+    if isinstance(node, ast.If) and _name_of(node.test) == "TYPE_CHECKING":
+        skipped.add("body")
+    for field, value in ast.iter_fields(node):
+        for child in value if isinstance(value, list) else [value]:
+            if field not in skipped and isinstance(child, ast.AST):
+                yield from _evaluated(child)
+
+
+def _is_young(node: ast.expr) -> bool:
+    if isinstance(node, ast.Subscript):
+        return isinstance(node.value, ast.Name) and node.value.id in NOT_GENERIC
+    if isinstance(node, ast.Call):
+        name = _name_of(node.func)
+        return any((name, argument.arg) in YOUNGER_ARGUMENTS for argument in node.keywords)
+    return isinstance(node, ast.Attribute) and node.attr in YOUNGER
+
+
+def _name_of(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_needs_a_younger_python(path: Path) -> None:
+    assert too_young(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = frozenset[str]()",
+        "Pair = tuple[int, int]",
+        "'a'.removeprefix('b')",
+        "zip('a', 'b', strict=True)",
+    ],
+)
+def test_what_is_younger_is_found(text: str) -> None:
+    assert too_young(text) == [1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x: frozenset[str] = frozenset()",
+        "def f(x: list[int]) -> tuple[int, ...]: ...",
+        "if TYPE_CHECKING: Pair = tuple[int, int]",
+        "dict(a=1)['a']",
+        "zip('a', 'b')",
+    ],
+)
+def test_what_python_38_can_run_is_left_alone(text: str) -> None:
+    assert too_young(text) == []
+
+
+def test_younger_syntax_is_found() -> None:
+    with pytest.raises(SyntaxError):
+        too_young("match x:\n    case 1: pass")
