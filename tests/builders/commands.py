@@ -23,9 +23,14 @@ class Done(NamedTuple):
         return self.err.splitlines()[-1]
 
 
-def invoke(*arguments: str, stdin: bytes | None = None) -> Done:
+def runner() -> CliRunner:
+    """What runs a command with standard output and standard error apart."""
     # click 8.2 always keeps them apart, and no longer has the parameter
-    apart: dict[str, Any] = {"mix_stderr": False}
     known = "mix_stderr" in inspect.signature(CliRunner).parameters
-    result = CliRunner(**(apart if known else {})).invoke(main, arguments, input=stdin)
+    apart: dict[str, Any] = {"mix_stderr": False} if known else {}
+    return CliRunner(**apart)
+
+
+def invoke(*arguments: str, stdin: bytes | None = None) -> Done:
+    result = runner().invoke(main, arguments, input=stdin)
     return Done(result.exit_code, result.stdout, result.stderr)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from ckpttool._version import __version__
 from ckpttool.cli import main
 from tests.builders import checkpoints as built
-from tests.builders.commands import invoke
+from tests.builders.commands import invoke, runner
 
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
@@ -22,7 +22,7 @@ COMMANDS = [main, *main.commands.values()]
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments)
+    return runner().invoke(main, arguments)
 
 
 def stdout_of(result: Result) -> str:
@@ -112,7 +112,7 @@ def test_a_mistake_is_told_in_one_line(tmp_path: Path) -> None:
     path = built.saved(tmp_path, built.sound)
     result = run("inspect", "--wrapper", "nope", path)
     assert result.exit_code == 2
-    (line,) = result.output.splitlines()
+    (line,) = result.stderr.splitlines()
     assert line.startswith("Error: ")
     assert "'nope'" in line
 
@@ -136,7 +136,7 @@ def test_a_bug_is_one_line_and_3(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ckpttool.inspection.inspect_file", broken)
     result = run("inspect", "x")
     assert result.exit_code == 3
-    (line,) = result.output.splitlines()
+    (line,) = result.stderr.splitlines()
     assert line.startswith("Internal error: RuntimeError: two lines")
     assert "report" in line
     assert "\x1b" not in line
@@ -146,14 +146,14 @@ def test_debug_shows_where_a_bug_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ckpttool.inspection.inspect_file", broken)
     result = run("inspect", "--debug", "x")
     assert result.exit_code == 3
-    assert "Traceback" in result.output
+    assert "Traceback" in result.stderr
 
 
 def test_an_interruption_is_130_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ckpttool.inspection.inspect_file", interrupted)
     result = run("inspect", "x")
     assert result.exit_code == 130
-    assert result.output.split() == ["Interrupted."]
+    assert result.stderr.split() == ["Interrupted."]
 
 
 def test_too_little_memory_cannot_tell(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,19 +8,20 @@ from typing import Any
 
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from click.testing import Result
 from safetensors.torch import load_file
 
 from ckpttool.cli import main
 from tests.builders import checkpoints as built
 from tests.builders import sharing
+from tests.builders.commands import runner
 
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["convert", *arguments])
+    return runner().invoke(main, ["convert", *arguments])
 
 
 def saved(folder: Path, content: object, name: str = "weights.pth") -> Path:
@@ -79,7 +80,7 @@ def test_an_existing_destination_exits_2(tmp_path: Path) -> None:
 def test_wrong_usage_exits_2(arguments: list[str], told: str) -> None:
     result = run(*arguments)
     assert result.exit_code == 2
-    assert told in result.output
+    assert told in result.stderr
 
 
 # --- batches -----------------------------------------------------------------------------
@@ -131,7 +132,7 @@ def test_without_a_source_and_a_configuration_it_is_wrong_usage(
     monkeypatch.chdir(tmp_path)
     result = run("--to", "safetensors")
     assert result.exit_code == 2
-    assert "nothing to convert" in result.output
+    assert "nothing to convert" in result.stderr
 
 
 # --- JSON --------------------------------------------------------------------------------

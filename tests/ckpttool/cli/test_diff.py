@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from ckpttool.cli import main
 from tests.builders import checkpoints as built
 from tests.builders import pairs
+from tests.builders.commands import runner
 
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
@@ -25,7 +26,7 @@ CHANGED = pairs.CASES["other-values"].change
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments)
+    return runner().invoke(main, arguments)
 
 
 @pytest.mark.parametrize("case", pairs.CASES.values(), ids=pairs.CASES.keys())

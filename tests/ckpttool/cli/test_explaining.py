@@ -7,16 +7,17 @@ import subprocess
 import sys
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from ckpttool.cli import main
 from ckpttool.reports.rules import write_explanations, write_text
 from ckpttool.rules import RULES
+from tests.builders.commands import runner
 from tests.builders.reports import Terminal
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments)
+    return runner().invoke(main, arguments)
 
 
 @pytest.mark.parametrize("code", ["MOD003", "pos-embed"])
@@ -41,7 +42,7 @@ def test_what_convert_refuses_is_not_said_to_be_waivable() -> None:
 def test_an_unknown_rule_is_a_usage_error(code: str, word: str) -> None:
     result = run("explain", "NUM001", code)
     assert result.exit_code == 2
-    assert word in result.output
+    assert word in result.stderr
     assert "meaning" not in result.output
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from ckpttool.cli import main
 from ckpttool.cli.judging import today
 from ckpttool.errors import UsageError
 from tests.builders import checkpoints as built
+from tests.builders.commands import runner
 
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
@@ -33,7 +33,7 @@ def lacking(tmp_path: Path, tiny: str) -> list[str]:
 
 
 def run(*arguments: str) -> tuple[int, Any]:
-    result = CliRunner().invoke(main, arguments)
+    result = runner().invoke(main, arguments)
     return result.exit_code, json.loads(result.stdout) if result.stdout else result.stderr
 
 

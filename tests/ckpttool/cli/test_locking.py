@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from ckpttool.cli import main
 from ckpttool.locks.parsing import read_lock
 from tests.builders import checkpoints as built
+from tests.builders.commands import runner
 from tests.builders.models import with_a_nan
 
 # torch 2.0 warns of its own use of a class when it saves.
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserW
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments)
+    return runner().invoke(main, arguments)
 
 
 @pytest.fixture

@@ -8,17 +8,18 @@ import os
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from ckpttool.cli import main
 from ckpttool.reports import REPORTERS
 from tests.builders import checkpoints as built
+from tests.builders.commands import runner
 
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+    return runner().invoke(main, [str(argument) for argument in arguments])
 
 
 def no_verify(*_: object) -> None:
@@ -136,7 +137,7 @@ def test_a_report_that_cannot_be_is_refused_first(
     monkeypatch.setattr("ckpttool.verify.verify_file", no_verify)
     result = verify(tiny, "good.pth", *[f"--report={one}" for one in reports])
     assert result.exit_code == 2
-    assert message in result.output.replace("\n", " ")
+    assert message in result.stderr.replace("\n", " ")
     assert names_in(folder) == before
 
 
@@ -149,7 +150,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused_first(
     monkeypatch.setattr("ckpttool.writing.temporary.os.open", denied)
     monkeypatch.setattr("ckpttool.verify.verify_file", no_verify)
     result = verify(tiny, "good.pth", "--report", "json=x.json")
-    assert (result.exit_code, "x.json: cannot be created: Permission denied" in result.output) == (
+    assert (result.exit_code, "x.json: cannot be created: Permission denied" in result.stderr) == (
         2,
         True,
     )
@@ -205,7 +206,7 @@ def test_rendering_is_0_and_says_the_stored_code_on_request(stored: Path) -> Non
 
 
 def test_a_result_comes_from_standard_input_too(stored: Path) -> None:
-    given = CliRunner().invoke(main, ["report", "-", "--to", "concise"], input=stored.read_bytes())
+    given = runner().invoke(main, ["report", "-", "--to", "concise"], input=stored.read_bytes())
     assert given.exit_code == 0
     assert given.stdout == run("report", stored, "--to", "concise").stdout != ""
 
@@ -239,7 +240,7 @@ def test_another_file_is_told_so_in_one_line(
         (folder / "x.json").write_bytes(content)
     result = run("report", "x.json", "--to", "text")
     assert result.exit_code == 2
-    (line,) = result.output.splitlines()
+    (line,) = result.stderr.splitlines()
     assert line.startswith("Error: x.json: ")
     assert message in line
 
@@ -247,7 +248,7 @@ def test_another_file_is_told_so_in_one_line(
 def test_the_result_of_another_command_is_refused(folder: Path) -> None:
     (folder / "run.json").write_text(run("inspect", "--format", "json", "good.pth").stdout)
     result = run("report", "run.json", "--to", "text")
-    assert (result.exit_code, "expected verify, found inspect" in result.output) == (2, True)
+    assert (result.exit_code, "expected verify, found inspect" in result.stderr) == (2, True)
 
 
 def test_what_is_waived_is_counted_and_listed_on_request(folder: Path, tiny: str) -> None:

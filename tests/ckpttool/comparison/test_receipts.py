@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from click.testing import CliRunner
 
 from ckpttool.cli import main
 from ckpttool.compared import Comparison, Kind, Outcome
 from ckpttool.diff import DiffOptions, diff_files
 from tests.builders import pairs
+from tests.builders.commands import runner
 
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
@@ -24,7 +24,7 @@ def converted(folder: Path, content: object) -> tuple[str, str, str]:
     source = pairs.save(folder, "a.pth", content)
     result, receipt = str(folder / "b.safetensors"), str(folder / "receipt.json")
     arguments = ["convert", source, "--to", "safetensors", "-o", result, "--receipt", receipt]
-    done = CliRunner().invoke(main, arguments)
+    done = runner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
     return source, result, receipt
 

@@ -408,6 +408,7 @@ def test_torch_reads_the_hand_written_tar_as_we_do(tmp_path: Path) -> None:
         assert bytes_of(checkpoint, "w") == theirs.numpy().tobytes()
 
 
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")  # torch 2.0, of its own doing
 def test_views_of_a_storage_are_read_where_they_lie(opened: Opener, tmp_path: Path) -> None:
     with opened(viewed(view("a"), view("b", 2), view("a"))) as checkpoint:
         ours = [bytes_of(checkpoint, name) for name in checkpoint.tensors]

@@ -9,12 +9,12 @@ from typing import Any, Callable
 import jsonschema
 import pytest
 import xmlschema
-from click.testing import CliRunner
 
 from ckpttool.cli import main
 from ckpttool.reports.portable import portable
 from tests.builders import checkpoints, schemas
 from tests.builders import reports as built
+from tests.builders.commands import runner
 
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
 
@@ -67,7 +67,7 @@ def test_what_schemas_share_is_the_same() -> None:
 
 
 def json_of(command: str, *arguments: str) -> str:
-    result = CliRunner().invoke(main, [command, "--format", "json", *arguments])
+    result = runner().invoke(main, [command, "--format", "json", *arguments])
     assert result.exit_code in (0, 1, 2)
     return result.stdout
 

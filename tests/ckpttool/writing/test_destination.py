@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any, Callable, Iterator, List
 
 import pytest
 
@@ -558,6 +558,16 @@ def test_the_leftovers_of_a_killed_run_are_removed_by_the_next(tmp_path: Path) -
     assert names(tmp_path) == ["m", "other"]
 
 
+@pytest.fixture
+def undecided() -> Iterator[None]:
+    """Nobody has decided what the stops mean, whoever started the tests (nohup decides it)."""
+    before = [signal.signal(stop, signal.SIG_DFL) for stop in STOPS]
+    yield
+    for stop, handler in zip(STOPS, before):
+        signal.signal(stop, handler)
+
+
+@pytest.mark.usefixtures("undecided")
 @pytest.mark.parametrize("stop", STOPS)
 def test_being_asked_to_stop_leaves_nothing_behind(tmp_path: Path, stop: signal.Signals) -> None:
     (tmp_path / "m").write_bytes(OLD)
@@ -569,6 +579,7 @@ def test_being_asked_to_stop_leaves_nothing_behind(tmp_path: Path, stop: signal.
     assert (tmp_path / "m").read_bytes() == OLD
 
 
+@pytest.mark.usefixtures("undecided")
 @pytest.mark.parametrize("stop", STOPS)
 def test_the_signal_means_what_it_did_before(stop: signal.Signals) -> None:
     with Destination():
