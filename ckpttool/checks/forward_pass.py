@@ -48,7 +48,8 @@ def _not_finite(examined: Examined) -> Iterator[Finding]:
     if forward.loss is not None and not math.isfinite(forward.loss):
         names.append("loss")
     for name in names:
-        yield finding(rules.FORWARD_NOT_FINITE, f"{name} of the forward pass holds NaN or infinity")
+        message = f"the forward pass gives NaN or infinity in {name}"
+        yield finding(rules.FORWARD_NOT_FINITE, message)
 
 
 def _blind(examined: Examined) -> Iterator[Finding]:

@@ -55,14 +55,15 @@ def check_identical_blocks(examined: Examined) -> Iterator[Finding]:
         same = _alike(blocks)
         if same:
             told = "; ".join(" = ".join(map(str, numbers)) for numbers in same)
+            repeated = {
+                f"{side}.{number}.{name}"
+                for number in chain.from_iterable(same)
+                for name, _ in blocks[number]
+            }
             yield finding(
                 rules.IDENTICAL_BLOCKS,
                 f"blocks of the {what} hold the same weights: {told}",
-                tensors=sorted(
-                    f"{side}.{number}.{name}"
-                    for number in chain.from_iterable(same)
-                    for name, _ in blocks[number]
-                ),
+                tensors=[name for name in examined.canonical.tensors if name in repeated],
                 fix="Look at how the checkpoint was written; every block learns its own weights.",
             )
 

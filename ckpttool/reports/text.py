@@ -107,10 +107,14 @@ def coverage_text(coverage: Coverage) -> Text:
 def _share(group: GroupCoverage, side: str) -> str:
     # Rounded down: 100.00 % is said of the whole only.
     percent = math.floor(10_000 * group.covered / max(group.parameters, 1)) / 100
-    covered = millions(group.parameters)
-    if group.covered != group.parameters:
-        covered = f"{millions(group.covered, unit='')} of {covered}"
-    return f"{group.matched}/{group.expected} {side} tensors, {covered}, {percent:.2f} %"
+    covered, whole = millions(group.covered, unit=""), millions(group.parameters, unit="")
+    if group.covered == group.parameters:
+        told = whole
+    elif covered == whole:  # a hole that rounding would hide
+        told = f"{group.covered:,} of {group.parameters:,}"
+    else:
+        told = f"{covered} of {whole}"
+    return f"{group.matched}/{group.expected} {side} tensors, {told} parameters, {percent:.2f} %"
 
 
 def millions(parameters: int, unit: str = " parameters") -> str:

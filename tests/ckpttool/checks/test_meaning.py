@@ -112,8 +112,8 @@ def test_both_sides_have_a_finding_of_their_own() -> None:
     copy_block(arrays, "blocks.0", "blocks.2")
     copy_block(arrays, "decoder_blocks.0", "decoder_blocks.1")
     assert [found.tensor for found in findings(arrays)] == [
-        "blocks.{0-2}.mlp.fc1.{bias,weight}, blocks.{0-2}.norm1.{bias,weight}",
-        "decoder_blocks.{0-1}.mlp.fc1.{bias,weight}, decoder_blocks.{0-1}.norm1.{bias,weight}",
+        "blocks.{0-2}.norm1.{weight,bias}, blocks.{0-2}.mlp.fc1.{weight,bias}",
+        "decoder_blocks.{0-1}.norm1.{weight,bias}, decoder_blocks.{0-1}.mlp.fc1.{weight,bias}",
     ]
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Dict
+from typing import TYPE_CHECKING, Any, Callable, Dict
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from ckpttool.comparison import floats, reading, search
 from tests.builders import pairs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 QUICK = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -46,7 +46,7 @@ def test_the_verdict_comes_last_with_counts_and_what_was_not_checked() -> None:
 
 def test_what_is_not_whole_is_never_100_percent() -> None:
     coverage = lines(built.incomplete())[2]
-    assert "292/294 encoder tensors, 303.3 M of 303.3 M parameters, 99.99 %" in coverage
+    assert "292/294 encoder tensors, 303,299,584 of 303,301,632 parameters, 99.99 %" in coverage
     assert "52/104 decoder tensors" in coverage
     assert "1 tensor unexpected" in coverage
 

@@ -9,13 +9,15 @@ import math
 from typing import TYPE_CHECKING, Dict
 
 import numpy as np
-import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mae.config import MAEConfig
 
-Array = npt.NDArray[np.float64]
-State = Dict[str, Array]
+    Array = NDArray[np.float64]
+
+State = Dict[str, "Array"]
 
 
 def layer_norm(x: Array, weight: Array, bias: Array, eps: float) -> Array:
