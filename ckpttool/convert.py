@@ -17,6 +17,7 @@ from ckpttool.conversion.selecting import select
 from ckpttool.conversion.sidecar import left_out, sidecar
 from ckpttool.converted import NOT_WRITTEN, PLANNED, WRITTEN, Converted, LeftOut
 from ckpttool.errors import CkpttoolError, UsageError
+from ckpttool.facts import with_facts
 from ckpttool.findings import Finding, Verdict, finding, finding_from, verdict_from
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.dangerous import findings_on
@@ -87,7 +88,8 @@ def convert_file(
     known = Converted(FileReport(path, Verdict.CANNOT_TELL, ()), options.to, destination=output)
     try:
         with open_checkpoint(path, options.wrapper) as checkpoint:
-            known = known._replace(file=_facts(known.file, checkpoint))
+            layout = canonicalize(checkpoint.tensors).layout
+            known = known._replace(file=with_facts(known.file, checkpoint, layout))
             return _convert(checkpoint, known, options, progress)
     except UsageError as error:
         told = finding(rules.NOT_POSSIBLE, error.detail(), fix=error.fix)
@@ -106,17 +108,6 @@ def _named(found: Finding, source: str, error: CkpttoolError) -> Finding:
 def _stopped(known: Converted, found: Finding, error: CkpttoolError) -> Converted:
     file = known.file._replace(verdict=verdict_from(error), findings=(found,))
     return known._replace(file=file, state=NOT_WRITTEN)
-
-
-def _facts(known: FileReport, checkpoint: Checkpoint) -> FileReport:
-    return known._replace(
-        format=checkpoint.format,
-        size=checkpoint.size,
-        wrapper=checkpoint.wrapper,
-        layout=canonicalize(checkpoint.tensors).layout,
-        tensors=len(checkpoint.tensors),
-        parameters=checkpoint.parameters,
-    )
 
 
 def _convert(

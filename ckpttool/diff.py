@@ -16,11 +16,9 @@ from ckpttool.comparison.reading import SideError
 from ckpttool.comparison.receipts import Receipt, open_either
 from ckpttool.comparison.run import Run
 from ckpttool.errors import CkpttoolError
+from ckpttool.facts import facts_of
 from ckpttool.findings import Verdict, finding_from, verdict_from
-from ckpttool.formats.dangerous import findings_on
-from ckpttool.layouts import canonicalize
 from ckpttool.results import FileReport
-from ckpttool.rules import Severity
 from ckpttool.tensors import Checkpoint
 
 if TYPE_CHECKING:
@@ -78,20 +76,7 @@ def _facts(checkpoint: Checkpoint | Receipt) -> FileReport:
             tensors=len(checkpoint.tensors),
             parameters=sum(prod(tensor.shape) for tensor in checkpoint.tensors.values()),
         )
-    findings = tuple(
-        found for found in findings_on(checkpoint.references) if found.severity is Severity.ERROR
-    )
-    return FileReport(
-        checkpoint.path,
-        Verdict.FAIL if findings else Verdict.PASS,
-        findings,
-        format=checkpoint.format,
-        size=checkpoint.size,
-        wrapper=checkpoint.wrapper,
-        layout=canonicalize(checkpoint.tensors).layout,
-        tensors=len(checkpoint.tensors),
-        parameters=checkpoint.parameters,
-    )
+    return facts_of(checkpoint.path, checkpoint)
 
 
 def diff(

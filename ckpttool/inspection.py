@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckpttool.errors import CkpttoolError, UsageError
-from ckpttool.findings import Verdict, finding_from, verdict_from
+from ckpttool.facts import facts_of
+from ckpttool.findings import finding_from, verdict_from
 from ckpttool.formats import open_checkpoint
-from ckpttool.formats.dangerous import findings_on, is_dangerous, is_torch_own
-from ckpttool.layouts import canonicalize
+from ckpttool.formats.dangerous import is_dangerous, is_torch_own
 from ckpttool.results import EntryRow, FileReport, Listing, ReferenceRow, TensorRow
-from ckpttool.rules import Severity
 
 if TYPE_CHECKING:
     from ckpttool.tensors import Checkpoint, Reference
@@ -40,24 +39,8 @@ def inspect_file(path: str, wrapper: str | None = None) -> Listing:
 
 
 def _listing(path: str, checkpoint: Checkpoint) -> Listing:
-    findings = tuple(
-        found
-        for found in findings_on(checkpoint.references)
-        if found.severity is Severity.ERROR  # the others stand in the list of names
-    )
-    file = FileReport(
-        path,
-        Verdict.FAIL if findings else Verdict.PASS,
-        findings,
-        format=checkpoint.format,
-        size=checkpoint.size,
-        wrapper=checkpoint.wrapper,
-        layout=canonicalize(checkpoint.tensors).layout,
-        tensors=len(checkpoint.tensors),
-        parameters=checkpoint.parameters,
-    )
     return Listing(
-        file,
+        facts_of(path, checkpoint),
         tuple(
             TensorRow(info.name, info.dtype.name, info.shape, info.nbytes)
             for info in checkpoint.tensors.values()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from mae.config import is_decoder_name
@@ -25,10 +26,7 @@ class SchemaEntry(NamedTuple):
     @property
     def numel(self) -> int:
         """Number of elements."""
-        product = 1
-        for length in self.shape:
-            product *= length
-        return product
+        return prod(self.shape)
 
 
 class Schema(NamedTuple):

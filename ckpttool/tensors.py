@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.sources import ByteSource
@@ -106,10 +107,7 @@ class TensorInfo(NamedTuple):
     @property
     def numel(self) -> int:
         """Number of elements."""
-        product = 1
-        for length in self.shape:
-            product *= length
-        return product
+        return prod(self.shape)
 
     @property
     def nbytes(self) -> int:

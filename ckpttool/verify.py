@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Protocol
 
 from ckpttool.errors import CkpttoolError, UsageError
+from ckpttool.facts import with_facts
 from ckpttool.findings import Verdict, finding_from, verdict_from
 from ckpttool.formats import open_checkpoint
 from ckpttool.layouts import canonicalize
@@ -109,7 +110,7 @@ def verified(
         try:
             checkpoint = stack.enter_context(open_checkpoint(path, options.wrapper))
             canonical = canonicalize(checkpoint.tensors)
-            known = _with_facts(known, checkpoint, canonical)
+            known = with_facts(known, checkpoint, canonical.layout)
             examined, origin = _examine(checkpoint, canonical, options, progress)
             known = _concluded(known, examined, origin)
         except UsageError:
@@ -131,17 +132,6 @@ def _stopped(known: FileReport, error: CkpttoolError) -> FileReport:
         verdict=verdict_from(error),
         findings=(finding_from(error),),
         unchecked=("everything else, because of this error",),
-    )
-
-
-def _with_facts(known: FileReport, checkpoint: Checkpoint, canonical: Canonical) -> FileReport:
-    return known._replace(
-        format=checkpoint.format,
-        size=checkpoint.size,
-        wrapper=checkpoint.wrapper,
-        layout=canonical.layout,
-        tensors=len(checkpoint.tensors),
-        parameters=checkpoint.parameters,
     )
 
 

@@ -45,6 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "ckpttool.arena",
         "ckpttool.coverage",
         "ckpttool.elements",
+        "ckpttool.facts",
         "ckpttool.filesums",
         "ckpttool.fingerprint",
         "ckpttool.gather",

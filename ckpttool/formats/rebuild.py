@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from itertools import islice
+from math import prod
 from typing import Callable, Iterator, NamedTuple
 
 from ckpttool import rules
@@ -272,13 +273,10 @@ def _place(
 
 
 def _product(shape: tuple[int, ...]) -> int:
-    product = 1
-    for length in shape:
-        product *= length
     # torch multiplies all sizes first, so a zero elsewhere does not excuse an overflow
     if any(shape) and _without_zeros(shape) > _LARGEST:
         raise _geometry("the number of elements does not fit 64 bits")
-    return product
+    return prod(shape)
 
 
 def _without_zeros(shape: tuple[int, ...]) -> int:

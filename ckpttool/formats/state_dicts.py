@@ -45,7 +45,7 @@ _BYTES = ("_codecs", "encode")
 
 
 class StateDict(NamedTuple):
-    """The state dict that was taken and what lies around it; see ``Checkpoint``."""
+    """The state dict that was taken and what lies around it: fields of ``Checkpoint``."""
 
     tensors: dict[str, TensorInfo]
     wrapper: str | None

@@ -67,14 +67,9 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         source.name,
         FORMAT,
         (source,),
-        state.tensors,
-        wrapper=state.wrapper,
-        wrappers=state.wrappers,
-        entries=state.entries,
-        aside=state.aside,
         references=(*storages.references, *tensors.references, *content.references),
-        unread=state.unread,
         storages=storages.extents,
+        **state._asdict(),
     )
 
 

@@ -45,15 +45,10 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         source.name,
         FORMAT,
         (source,),
-        state.tensors,
-        wrapper=state.wrapper,
-        wrappers=state.wrappers,
-        entries=state.entries,
-        aside=state.aside,
         references=pickle.references,
-        unread=state.unread,
         checksums=tuple(_checksums(source, archive, f"{top}/data/")),
         storages=_all_storages(source, archive, f"{top}/data/"),
+        **state._asdict(),
     )
 
 
