@@ -41,6 +41,7 @@ def test_the_header_is_laid_out_to_the_byte() -> None:
     assert layout.size == length + 19
 
 
+@pytest.mark.filterwarnings("ignore:`np.bool` is a deprecated")  # of the library's doing
 def test_the_library_reads_back_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     pieces = [one for one in mixed() if one.name != "half"]  # numpy has no bfloat16
