@@ -155,18 +155,19 @@ class ValuesRun:
             CkpttoolError: bytes could not be read, or a file changed meanwhile. The remaining
                 work is cancelled then, as by any exception that interrupts the waiting.
         """
-        if self._result is None:
-            try:
-                wait(self._futures, return_when=FIRST_EXCEPTION)
-                for future in self._futures:
-                    if future.done():
-                        future.result()
-                self._check_unchanged()
-                self._result = self._merged([future.result() for future in self._futures])
-            except BaseException:
-                self.cancel()
-                raise
-            self._pool.shutdown()
+        if self._result is not None:
+            return self._result
+        try:
+            wait(self._futures, return_when=FIRST_EXCEPTION)
+            for future in self._futures:
+                if future.done():
+                    future.result()
+            self._check_unchanged()
+            self._result = self._merged([future.result() for future in self._futures])
+        except BaseException:
+            self.cancel()
+            raise
+        self._pool.shutdown()
         return self._result
 
     def cancel(self) -> None:

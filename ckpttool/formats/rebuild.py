@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from itertools import islice
 from math import prod
-from typing import Callable, Iterator, NamedTuple
+from typing import Iterator
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError
 from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, children, name_of
-from ckpttool.tensors import DTYPES, STORAGE_DTYPES, DType, Extent, TensorInfo
+from ckpttool.formats.storages import LARGEST, Locate, Storage, UnsupportedTensorError, is_natural
+from ckpttool.tensors import DTYPES, DType, Extent, TensorInfo
 
 _UTILS = "torch._utils"
 
@@ -72,27 +73,7 @@ MAX_DIMENSIONS = 64
 #: Attributes of a tensor, and calls around one: a subclass in a parameter has two.
 MAX_ATTRIBUTES, MAX_WRAPPINGS = 1_000, 8
 
-_LARGEST = 2**63 - 1
 _NEAR = 100
-
-
-class UnsupportedTensorError(Exception):
-    """The tensor is of a kind that is not read; the text says which."""
-
-
-class Storage(NamedTuple):
-    """A storage as a tensor refers to it.
-
-    ``dtype`` is ``None`` for an untyped one; ``extent`` is where its bytes lie.
-    """
-
-    key: str
-    dtype: DType | None
-    extent: Extent
-
-
-#: Finds a storage from what the persistent id says; raises MalformedError if it is not so.
-Locate = Callable[[PersistentId], Storage]
 
 
 def is_tensor(node: Node) -> bool:
@@ -226,7 +207,7 @@ def _refuse_state(function: tuple[str, str] | None, args: tuple[Node, ...]) -> N
 
 def _geometry_of(args: tuple[Node, ...]) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
     offset, shape, strides = args[1:4]
-    if not _is_natural(offset):
+    if not is_natural(offset):
         raise _geometry(
             "the storage offset is not an integer from 0 up", found=type(offset).__name__
         )
@@ -234,15 +215,11 @@ def _geometry_of(args: tuple[Node, ...]) -> tuple[int, tuple[int, ...], tuple[in
         # asked first: a million tensors may share one long tuple
         if type(numbers) is tuple and len(numbers) > MAX_DIMENSIONS:
             raise MalformedError("a tensor has more dimensions than torch can have", rules.LIMIT)
-        if type(numbers) is not tuple or not all(_is_natural(number) for number in numbers):
+        if type(numbers) is not tuple or not all(is_natural(number) for number in numbers):
             raise _geometry(f"the {what} has something else than integers from 0 up")
     if len(shape) != len(strides):
         raise _geometry("shape and strides differ in length", found=f"{shape}, {strides}")
     return offset, shape, strides
-
-
-def _is_natural(value: Node) -> bool:
-    return type(value) is int and 0 <= value <= _LARGEST  # True is no integer here
 
 
 def _place(
@@ -274,7 +251,7 @@ def _place(
 
 def _product(shape: tuple[int, ...]) -> int:
     # torch multiplies all sizes first, so a zero elsewhere does not excuse an overflow
-    if any(shape) and _without_zeros(shape) > _LARGEST:
+    if any(shape) and _without_zeros(shape) > LARGEST:
         raise _geometry("the number of elements does not fit 64 bits")
     return prod(shape)
 
@@ -283,7 +260,7 @@ def _without_zeros(shape: tuple[int, ...]) -> int:
     product = 1
     for length in shape:
         product *= length or 1
-        if product > _LARGEST:
+        if product > LARGEST:
             break
     return product
 
@@ -305,92 +282,6 @@ def _dtype(node: Node) -> DType:
     if name and name[0] == "torch" and _OTHER_DTYPE.fullmatch(name[1]):
         raise UnsupportedTensorError(f"a tensor of {name[1]}")
     raise _geometry("the element type is not known", found=name and name[1])
-
-
-def storage_class(node: Node) -> DType | None:
-    """Return the element type of a torch storage class; ``None`` for ``UntypedStorage``.
-
-    Raises:
-        UnsupportedTensorError: a quantized storage.
-        MalformedError: any other name.
-    """
-    name = name_of(node)
-    if name in {("torch.storage", "UntypedStorage"), ("torch", "UntypedStorage")}:
-        return None
-    # Storage classes of devices live in modules of their own: torch.cuda, torch.xpu ...
-    if name and (name[0] == "torch" or name[0] in {"torch.cuda", "torch.storage"}):
-        if name[1] in STORAGE_DTYPES:
-            return STORAGE_DTYPES[name[1]]
-        if name[1].startswith("Q") and name[1].endswith("Storage"):
-            raise UnsupportedTensorError("a quantized tensor")
-    raise MalformedError(
-        "a storage is of no known class",
-        rules.PERSISTENT_ID,
-        expected="torch.FloatStorage and the like",
-        found=node if name else type(node).__name__,
-    )
-
-
-def storage_id(node: PersistentId, length: int) -> tuple[Node, str, int, tuple[Node, ...]]:
-    """Take torch's persistent id ``("storage", class, key, location, count, ...)`` apart.
-
-    Returns:
-        The class node, the key, the count, and whatever follows the count.
-
-    Raises:
-        MalformedError: it is of any other form, or not of ``length`` parts.
-    """
-    value = node.value
-    if (
-        type(value) is tuple
-        and len(value) == length
-        and value[0] == "storage"
-        and type(value[2]) is str
-        and type(value[3]) in (str, bytes)
-        and _is_natural(value[4])
-    ):
-        return value[1], value[2], value[4], value[5:]
-    raise MalformedError(
-        "a persistent id is not of torch's form",
-        rules.PERSISTENT_ID,
-        expected="('storage', class, key, location, count)",
-        found=f"{len(value)} parts" if type(value) is tuple else type(value).__name__,
-    )
-
-
-def class_of(value: tuple[Node, ...]) -> Global:
-    """Return the class in the persistent id ``(class, file, source text)`` of a module.
-
-    Raises:
-        MalformedError: it is something else, which torch would put in the id's place.
-    """
-    if len(value) == 3 and type(value[0]) is Global:
-        return value[0]
-    raise MalformedError(
-        "a persistent id is not of torch's form",
-        rules.PERSISTENT_ID,
-        expected="(class, file, source text)",
-        found=f"{len(value)} parts",
-    )
-
-
-def part_of(storage: Storage, offset: int, count: int) -> Storage:
-    """Return the part of a storage that begins at ``offset`` and has ``count`` elements.
-
-    Raises:
-        MalformedError: the part reaches outside.
-    """
-    itemsize = storage.dtype.itemsize if storage.dtype else 1
-    end = (offset + count) * itemsize
-    if end > storage.extent.length:
-        raise _geometry(
-            f"a view reaches outside storage {storage.key}",
-            expected=f"at most {storage.extent.length:,} bytes",
-            found=f"{end:,}",
-        )
-    source, begin, _ = storage.extent
-    extent = Extent(source, begin + offset * itemsize, count * itemsize)
-    return storage._replace(extent=extent)
 
 
 def _geometry(message: str, *, expected: object = None, found: object = None) -> MalformedError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Iterator, NamedTuple
 
 from ckpttool import rules
@@ -10,14 +11,8 @@ from ckpttool.formats.dangerous import is_dangerous
 from ckpttool.formats.dictionaries import check_unambiguous, count_of, pairs_of
 from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, Set, name_of
 from ckpttool.formats.pickles import Pickle
-from ckpttool.formats.rebuild import (
-    Locate,
-    UnsupportedTensorError,
-    is_tensor,
-    rebuild,
-    unknown_call,
-    unknown_tensor_call,
-)
+from ckpttool.formats.rebuild import is_tensor, rebuild, unknown_call, unknown_tensor_call
+from ckpttool.formats.storages import Locate, UnsupportedTensorError
 from ckpttool.tensors import Entry, TensorInfo, Wrapper
 
 #: How deep below the root a state dict is looked for, and in how many dictionaries.
@@ -104,24 +99,22 @@ def find(
 
 def _candidates(root: Node) -> Iterator[_Candidate]:
     """Every dictionary with text keys that holds a tensor, breadth first, each once."""
-    level: list[tuple[tuple[str, ...], Node]] = [((), root)]
+    waiting: deque[tuple[tuple[str, ...], Node]] = deque([((), root)])
     seen = {id(root)}
-    for _ in range(MAX_DEPTH + 1):
-        below: list[tuple[tuple[str, ...], Node]] = []
-        for path, node in level:
-            pairs = pairs_of(node) or []
-            if pairs:
-                check_unambiguous(node, pairs)
-            tensors = sum(1 for key, value in pairs if is_tensor(value) and type(key) is str)
-            if tensors:
-                yield _Candidate(path, pairs, tensors)
-            for key, value in pairs:
-                # marked as seen when it is put in line, so that a dictionary with a million
-                # references waits there once
-                if _may_hold(key, value) and id(value) not in seen and len(seen) < MAX_DICTIONARIES:
-                    seen.add(id(value))
-                    below.append(((*path, key), value))
-        level = below
+    while waiting:
+        path, node = waiting.popleft()
+        pairs = pairs_of(node) or []
+        if pairs:
+            check_unambiguous(node, pairs)
+        tensors = sum(1 for key, value in pairs if is_tensor(value) and type(key) is str)
+        if tensors:
+            yield _Candidate(path, pairs, tensors)
+        for key, value in pairs if len(path) < MAX_DEPTH else ():
+            # marked as seen when it is put in line, so that a dictionary with a million
+            # references waits there once
+            if _may_hold(key, value) and id(value) not in seen and len(seen) < MAX_DICTIONARIES:
+                seen.add(id(value))
+                waiting.append(((*path, key), value))
 
 
 def _may_hold(key: Node, value: Node) -> bool:

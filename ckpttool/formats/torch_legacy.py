@@ -16,7 +16,7 @@ from ckpttool.formats import pickles, state_dicts, tar
 from ckpttool.formats.dangerous import is_dangerous
 from ckpttool.formats.nodes import Node, PersistentId
 from ckpttool.formats.pickles import Pickle
-from ckpttool.formats.rebuild import (
+from ckpttool.formats.storages import (
     Storage,
     UnsupportedTensorError,
     class_of,

@@ -17,9 +17,8 @@ from ckpttool.errors import MalformedError, UnsupportedError
 from ckpttool.formats import pickles, state_dicts, tar
 from ckpttool.formats.nodes import Call, Global, Node, PersistentId
 from ckpttool.formats.pickles import Pickle
-from ckpttool.formats.rebuild import (
-    MAX_DIMENSIONS,
-    REBUILD_V2,
+from ckpttool.formats.rebuild import MAX_DIMENSIONS, REBUILD_V2
+from ckpttool.formats.storages import (
     Storage,
     UnsupportedTensorError,
     class_of,

@@ -7,7 +7,7 @@ from ckpttool.errors import MalformedError, UnsupportedError
 from ckpttool.formats import pickles, state_dicts
 from ckpttool.formats.archive import Archive, Member, read_archive, read_member
 from ckpttool.formats.nodes import PersistentId
-from ckpttool.formats.rebuild import Storage, storage_class, storage_id
+from ckpttool.formats.storages import Storage, storage_class, storage_id
 from ckpttool.sources import FileSource
 from ckpttool.tensors import Checkpoint, Checksum, DType, Extent
 

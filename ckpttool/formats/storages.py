@@ -1,0 +1,124 @@
+"""Storages as a pickle refers to them: torch's persistent ids, taken apart without trust."""
+
+from __future__ import annotations
+
+from typing import Callable, NamedTuple
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError
+from ckpttool.formats.nodes import Global, Node, PersistentId, name_of
+from ckpttool.tensors import STORAGE_DTYPES, DType, Extent
+
+#: The largest size, stride or offset.
+LARGEST = 2**63 - 1
+
+
+class UnsupportedTensorError(Exception):
+    """The tensor is of a kind that is not read; the text says which."""
+
+
+class Storage(NamedTuple):
+    """A storage as a tensor refers to it.
+
+    ``dtype`` is ``None`` for an untyped one; ``extent`` is where its bytes lie.
+    """
+
+    key: str
+    dtype: DType | None
+    extent: Extent
+
+
+#: Finds a storage from what the persistent id says; raises MalformedError if it is not so.
+Locate = Callable[[PersistentId], Storage]
+
+
+def is_natural(value: Node) -> bool:
+    """Whether a node is an integer from 0 up that 64 bits hold; ``True`` is none."""
+    return type(value) is int and 0 <= value <= LARGEST
+
+
+def storage_class(node: Node) -> DType | None:
+    """Return the element type of a torch storage class; ``None`` for ``UntypedStorage``.
+
+    Raises:
+        UnsupportedTensorError: a quantized storage.
+        MalformedError: any other name.
+    """
+    name = name_of(node)
+    if name in {("torch.storage", "UntypedStorage"), ("torch", "UntypedStorage")}:
+        return None
+    # Storage classes of devices live in modules of their own: torch.cuda, torch.xpu ...
+    if name and (name[0] == "torch" or name[0] in {"torch.cuda", "torch.storage"}):
+        if name[1] in STORAGE_DTYPES:
+            return STORAGE_DTYPES[name[1]]
+        if name[1].startswith("Q") and name[1].endswith("Storage"):
+            raise UnsupportedTensorError("a quantized tensor")
+    raise MalformedError(
+        "a storage is of no known class",
+        rules.PERSISTENT_ID,
+        expected="torch.FloatStorage and the like",
+        found=node if name else type(node).__name__,
+    )
+
+
+def storage_id(node: PersistentId, length: int) -> tuple[Node, str, int, tuple[Node, ...]]:
+    """Take torch's persistent id ``("storage", class, key, location, count, ...)`` apart.
+
+    Returns:
+        The class node, the key, the count, and whatever follows the count.
+
+    Raises:
+        MalformedError: it is of any other form, or not of ``length`` parts.
+    """
+    value = node.value
+    if (
+        type(value) is tuple
+        and len(value) == length
+        and value[0] == "storage"
+        and type(value[2]) is str
+        and type(value[3]) in (str, bytes)
+        and is_natural(value[4])
+    ):
+        return value[1], value[2], value[4], value[5:]
+    raise MalformedError(
+        "a persistent id is not of torch's form",
+        rules.PERSISTENT_ID,
+        expected="('storage', class, key, location, count)",
+        found=f"{len(value)} parts" if type(value) is tuple else type(value).__name__,
+    )
+
+
+def class_of(value: tuple[Node, ...]) -> Global:
+    """Return the class in the persistent id ``(class, file, source text)`` of a module.
+
+    Raises:
+        MalformedError: it is something else, which torch would put in the id's place.
+    """
+    if len(value) == 3 and type(value[0]) is Global:
+        return value[0]
+    raise MalformedError(
+        "a persistent id is not of torch's form",
+        rules.PERSISTENT_ID,
+        expected="(class, file, source text)",
+        found=f"{len(value)} parts",
+    )
+
+
+def part_of(storage: Storage, offset: int, count: int) -> Storage:
+    """Return the part of a storage that begins at ``offset`` and has ``count`` elements.
+
+    Raises:
+        MalformedError: the part reaches outside.
+    """
+    itemsize = storage.dtype.itemsize if storage.dtype else 1
+    end = (offset + count) * itemsize
+    if end > storage.extent.length:
+        raise MalformedError(
+            f"a view reaches outside storage {storage.key}",
+            rules.GEOMETRY,
+            expected=f"at most {storage.extent.length:,} bytes",
+            found=f"{end:,}",
+        )
+    source, begin, _ = storage.extent
+    extent = Extent(source, begin + offset * itemsize, count * itemsize)
+    return storage._replace(extent=extent)
