@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from ckpttool import rules
+from ckpttool.errors import UnreadableError
+from ckpttool.sources import FileSource, read
+
+
+def file(folder: Path, content: bytes = b"0123456789") -> Path:
+    path = folder / "a.pth"
+    path.write_bytes(content)
+    return path
+
+
+def fifo(folder: Path) -> Path:
+    os.mkfifo(folder / "fifo")
+    return folder / "fifo"
+
+
+def bound(folder: Path) -> Path:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(folder / "s"))
+    return folder / "s"
+
+
+def looping(folder: Path) -> Path:
+    (folder / "loop").symlink_to("loop")
+    return folder / "loop"
+
+
+def below_a_file(folder: Path) -> Path:
+    return file(folder) / "below"
+
+
+NOT_READABLE: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "missing": (lambda folder: folder / "gone", "No such file"),
+    "folder": (lambda folder: folder, "not a regular file but a directory"),
+    "fifo": (fifo, "not a regular file but a FIFO"),
+    "device": (lambda _: Path("/dev/zero"), "not a regular file but a character device"),
+    "socket": (bound, "not a regular file but a socket"),
+    "link-to-itself": (looping, "Too many levels"),
+    "below-a-file": (below_a_file, "Not a directory"),
+    "long-name": (lambda folder: folder / ("n" * 300), "File name too long"),
+    "nul-in-the-name": (lambda folder: folder / "a\0b", "null"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_READABLE)
+def test_what_is_no_readable_file_is_refused_at_once(case: str, tmp_path: Path) -> None:
+    build, told = NOT_READABLE[case]
+    path = str(build(tmp_path))
+    with pytest.raises(UnreadableError, match=told) as caught:
+        FileSource(path)
+    assert (caught.value.rule, caught.value.path) == (rules.UNREADABLE, path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="everything is readable to root")
+def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
+    path = file(tmp_path)
+    path.chmod(0)
+    with pytest.raises(UnreadableError, match="Permission denied"):
+        FileSource(str(path))
+
+
+def test_bytes_are_read_by_position_in_any_order(tmp_path: Path) -> None:
+    source = FileSource(str(file(tmp_path)))
+    assert (source.size, read(source, 7, 3), read(source, 0, 2)) == (10, b"789", b"01")
+    assert read(source, 10, 0) == b""
+    source.check_unchanged()
+    source.close()
+    source.close()
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, 5)
+
+
+def grow(path: Path) -> None:
+    with open(path, "ab") as stream:
+        stream.write(b"more")
+
+
+def touch(path: Path) -> None:
+    os.utime(path, (1, 1))
+
+
+@pytest.mark.parametrize("change", [cut, grow, touch])
+@pytest.mark.parametrize("resting", [False, True], ids=["open", "resting"])
+def test_a_file_that_changes_is_noticed(
+    change: Callable[[Path], None], resting: bool, tmp_path: Path
+) -> None:
+    path = file(tmp_path)
+    source = FileSource(str(path))
+    if resting:
+        source.rest()
+    source.check_unchanged()
+    change(path)
+    with pytest.raises(UnreadableError, match="changed while") as caught:
+        source.check_unchanged()
+    assert caught.value.rule is rules.CHANGED
+    source.close()
+
+
+def test_a_file_that_is_cut_is_noticed_where_its_bytes_end(tmp_path: Path) -> None:
+    path = file(tmp_path)
+    source = FileSource(str(path))
+    cut(path)
+    with pytest.raises(UnreadableError, match="changed while") as caught:
+        read(source, 2, 8)
+    assert caught.value.offset == 5
+    source.close()
+
+
+def test_a_file_that_was_replaced_is_read_as_it_was_opened(tmp_path: Path) -> None:
+    path = file(tmp_path)
+    source = FileSource(str(path))
+    path.unlink()
+    file(tmp_path, b"other bytes")
+    assert read(source, 0, 4) == b"0123"
+    source.close()
+
+
+def test_a_resting_source_reads_its_file_and_no_other(tmp_path: Path) -> None:
+    path = file(tmp_path)
+    source = FileSource(str(path))
+    source.rest()
+    assert (source.fileno(), read(source, 3, 4)) == (-1, b"3456")
+    path.unlink()
+    file(tmp_path, b"9876543210")
+    with pytest.raises(UnreadableError, match="changed while"):
+        read(source, 3, 4)
+    path.unlink()
+    with pytest.raises(UnreadableError, match="No such file"):
+        read(source, 3, 4)
+    source.close()
+
+
+def test_a_source_that_nobody_closes_gives_its_descriptor_back(tmp_path: Path) -> None:
+    source = FileSource(str(file(tmp_path)))
+    descriptor = source.fileno()
+    del source
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
