@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
@@ -117,8 +118,9 @@ class Lock(NamedTuple):
 
 def name_from(lock: str, path: str) -> str:
     """Return how a lock file calls a checkpoint: by its path from there, or its name alone."""
+    whole, beside = (Path(os.path.normpath(Path(one).absolute())) for one in (path, lock))
     try:
-        return Path(path).absolute().relative_to(Path(lock).absolute().parent).as_posix()
+        return whole.relative_to(beside.parent).as_posix()
     except ValueError:
         return PurePath(path).name
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 from pathlib import Path
 
 from ckpttool import rules
@@ -22,6 +23,8 @@ from ckpttool.results import OutputSummary
 # A lock of a million tensors is smaller.
 _MAX_SIZE = 256 << 20
 
+_FIX = "Take it from version control again, or write a new one with `ckpttool lock`."
+
 
 def is_lock(head: bytes) -> bool:
     """Whether the first bytes of a file are those of a lock file."""
@@ -36,17 +39,24 @@ def read_lock(path: str) -> Lock:
         MalformedError: it is not what :func:`render` writes; the message names the line.
     """
     try:
-        if Path(path).stat().st_size > _MAX_SIZE:
-            raise MalformedError("too large for a lock file", rules.LOCK_FILE, path=path)
-        text = Path(path).read_bytes().decode("ascii")
+        text = _content(path).decode("ascii")
     except OSError as error:
         reason = f"the lock file cannot be read: {error.strerror}"
         raise UnreadableError(reason, rules.UNREADABLE, path=path) from error
     except UnicodeDecodeError as error:
-        raise MalformedError(
-            "the lock file is not ASCII text", rules.LOCK_FILE, path=path
-        ) from error
+        reason = f"the lock file is not ASCII text, from byte {error.start} on"
+        raise MalformedError(reason, rules.LOCK_FILE, path=path, fix=_FIX) from error
     return parse(text, path)
+
+
+def _content(path: str) -> bytes:
+    status = Path(path).stat()
+    if not stat.S_ISREG(status.st_mode):  # a FIFO would be waited for without end
+        reason = "the lock file cannot be read: it is not a regular file"
+        raise UnreadableError(reason, rules.UNREADABLE, path=path)
+    if status.st_size > _MAX_SIZE:
+        raise MalformedError("too large for a lock file", rules.LOCK_FILE, path=path)
+    return Path(path).read_bytes()
 
 
 def parse(text: str, path: str) -> Lock:
@@ -56,7 +66,8 @@ def parse(text: str, path: str) -> Lock:
         MalformedError: it is not what :func:`render` writes; the message names the line.
     """
     reader = _Reader(path)
-    for number, line in enumerate(text.split("\n"), 1):
+    # git may have made two characters of every line's end
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
         if line.strip() and not line.startswith("#"):
             reader.take(number, line)
     return reader.lock()
@@ -82,14 +93,13 @@ class _Reader:
         self._number = number
         word, *rest = self._tokens(line)
         try:
-            if word == "lock":
+            if word == "lock" and self._version is None:
                 self._version = self._checked_version(rest)
             elif self._version is None:
                 raise ValueError("the first line is not `lock 1`")
             elif word == "checkpoint":
                 self._close()
-                (name,) = rest
-                self._open = _Section(name)
+                self._open = _Section(*_words(rest, 1))
             elif self._open is None:
                 raise ValueError("a line stands before the first checkpoint")
             else:
@@ -108,8 +118,12 @@ class _Reader:
         return Lock(self._path, tuple(self._done))
 
     def _close(self) -> None:
-        if self._open is not None:
-            self._done.append(self._open.checkpoint())
+        if self._open is None:
+            return
+        closed = self._open.checkpoint()
+        if any(one.name == closed.name for one in self._done):
+            raise ValueError(f"the checkpoint {closed.name} stands twice")
+        self._done.append(closed)
 
     def _checked_version(self, rest: list[str]) -> int:
         if rest != [str(VERSION)]:
@@ -130,7 +144,7 @@ class _Reader:
             f"line {self._number} of the lock file: {error}",
             rules.LOCK_FILE,
             path=self._path,
-            fix="Take it from version control again, or write a new one with `ckpttool lock`.",
+            fix=_FIX,
         )
 
 
@@ -155,20 +169,14 @@ class _Section:
         if word == "tensor":
             self._take_tensor(rest, number)
         elif word == "file":
-            name, size, sha256 = rest
+            name, size, sha256 = _words(rest, 3)
             self._files.append(LockedFile(name, _whole(size), _digest(sha256)))
         elif word == "output":
-            name, shape, *numbers = rest
-            mean, std, low, high = map(float, numbers)
-            self._outputs[name] = OutputSummary(_shape(shape), mean, std, low, high, True)
+            self._take_output(rest)
         elif word == "projection":
-            name, *numbers = rest
-            if name not in self._outputs:
-                raise ValueError(f"the projection of {name} stands before the output")
-            projection = tuple(map(float, numbers))
-            self._outputs[name] = self._outputs[name]._replace(projection=projection)
+            self._take_projection(rest)
         elif word == "control":
-            name, far, counts = rest
+            name, far, counts = _words(rest, 3)
             if counts not in COUNTS.values():
                 raise ValueError(f"{counts} is neither {' nor '.join(COUNTS.values())}")
             self._controls.append(Control(name, float(far), counts == COUNTS[True]))
@@ -177,8 +185,24 @@ class _Section:
         else:
             raise ValueError(f"a line beginning with {word} is unknown, or stands twice")
 
+    def _take_output(self, rest: list[str]) -> None:
+        name, shape, *numbers = _words(rest, 6)
+        if name in self._outputs:
+            raise ValueError(f"the output {name} stands twice")
+        mean, std, low, high = map(float, numbers)
+        self._outputs[name] = OutputSummary(_shape(shape), mean, std, low, high, True)
+
+    def _take_projection(self, rest: list[str]) -> None:
+        name, *numbers = rest
+        if name not in self._outputs:
+            raise ValueError(f"the projection of {name} stands before the output")
+        if self._outputs[name].projection:
+            raise ValueError(f"the projection of {name} stands twice")
+        projection = tuple(map(float, numbers))
+        self._outputs[name] = self._outputs[name]._replace(projection=projection)
+
     def _take_tensor(self, rest: list[str], number: int) -> None:
-        name, dtype, shape, sha256 = rest
+        name, dtype, shape, sha256 = _words(rest, 4)
         if name in self._tensors:
             raise ValueError(f"the tensor {name} stands twice")
         self._tensors[name] = LockedTensor(dtype, _shape(shape), _digest(sha256))
@@ -191,8 +215,7 @@ class _Section:
         ]
         if missing:
             raise ValueError(f"{self._name} has no line {missing[0]}")
-        (fingerprint,), (schema,) = self._single["fingerprint"], self._single["schema"]
-        (number,) = self._single["tensors"]
+        fingerprint, schema, number = map(self._word, ("fingerprint", "schema", "tensors"))
         if _whole(number) != len(self._tensors):
             raise ValueError(f"{self._name} has {len(self._tensors)} tensors, not {number}")
         return LockedCheckpoint(
@@ -209,8 +232,7 @@ class _Section:
         missing = [word for word in _FORWARD if word not in self._single]
         if missing:
             raise ValueError(f"{self._name} has a line forward, but none {missing[0]}")
-        (scope,) = self._single["forward"]
-        (rounding,), (tolerance,) = self._single["rounding"], self._single["tolerance"]
+        scope, rounding, tolerance = map(self._word, ("forward", "rounding", "tolerance"))
         return LockedForward(
             scope,
             tuple(map(_whole, self._single["kept"])),
@@ -220,9 +242,19 @@ class _Section:
             tuple(self._controls),
         )
 
+    def _word(self, line: str) -> str:
+        """Return the only word of a line, after its first."""
+        return _words(self._single[line], 1)[0]
+
 
 _FORWARD = ("kept", "rounding", "tolerance")
 _SINGLE = frozenset(("fingerprint", "schema", "tensors", "forward", *_FORWARD))
+
+
+def _words(rest: list[str], number: int) -> list[str]:
+    if len(rest) != number:
+        raise ValueError(f"{len(rest)} words where {number} belong")
+    return rest
 
 
 def _digest(text: str) -> str:

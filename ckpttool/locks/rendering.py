@@ -58,7 +58,8 @@ def _numbers(numbers: Sequence[float]) -> str:
     return " ".join(f"{number:.9g}" for number in numbers)
 
 
-_PLAIN = re.compile(r"[!#-~][!-~]*")
+# neither blanks nor quotes: where a name ends must be plain to whoever reads it back
+_PLAIN = re.compile("[!#-~]+")
 
 
 def _quoted(name: str) -> str:

@@ -99,6 +99,8 @@ def test_a_name_is_relative_to_the_lock_file_or_has_no_folder(tmp_path: Path) ->
     lock = str(tmp_path / "ckpttool.lock")
     assert name_from(lock, str(tmp_path / "data" / "a.pth")) == "data/a.pth"
     assert name_from(lock, str(tmp_path.parent / "a.pth")) == "a.pth"
+    assert name_from(lock, str(tmp_path / ".." / "a.pth")) == "a.pth"
+    assert name_from(lock, str(tmp_path / "x" / ".." / "data" / "a.pth")) == "data/a.pth"
 
 
 @pytest.mark.parametrize(

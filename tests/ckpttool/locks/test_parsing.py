@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.builders import locks as built
 
 TEXT = render([built.checkpoint()])
 TENSOR = f"tensor norm.weight float32 [2,3] {'ef' * 32}"
+OUTPUT, PROJECTION = "output features [2,5,16] 0.25 1 -3 3", "projection features 0.5 -1.5"
 
 
 @pytest.mark.parametrize(
@@ -27,12 +29,20 @@ TENSOR = f"tensor norm.weight float32 [2,3] {'ef' * 32}"
         pytest.param("[2,3]", "[2,-3]", "[2,-3] is not a shape", id="a negative length"),
         pytest.param("[2,3]", "2,3", "2,3 is not a shape", id="no brackets"),
         pytest.param("[2,3]", "[2," + "9" * 19 + "]", "not a whole number", id="a huge length"),
-        pytest.param(" float32", "", "not enough values", id="a word gone"),
+        pytest.param(" float32", "", "3 words where 4 belong", id="a word gone"),
         pytest.param("tensors 2", "tensors two", "two is not a whole number", id="no number"),
         pytest.param("tensors 2\n", "", "has no line tensors", id="no number of tensors"),
         pytest.param("schema tiny\n", "", "has no line schema", id="no schema"),
         pytest.param("rounding 1e-06\n", "", "none rounding", id="half a forward pass"),
         pytest.param("schema tiny", "schema tiny\nschema x", "stands twice", id="two schemas"),
+        pytest.param("schema tiny", "schema tiny x", "2 words where 1", id="a word too many"),
+        pytest.param("checkpoint weights.pth", "checkpoint", "0 words where 1", id="no name"),
+        pytest.param("rounding 1e-06", "rounding", "0 words where 1", id="no number behind it"),
+        pytest.param("lock 1\n", "lock 1\nlock 1\n", "before the first", id="a version twice"),
+        pytest.param(OUTPUT, f"{OUTPUT}\n{OUTPUT}", "features stands twice", id="two outputs"),
+        pytest.param(
+            PROJECTION, f"{PROJECTION}\n{PROJECTION}", "features stands twice", id="two projections"
+        ),
         pytest.param("does-not-count", "maybe", "neither counts", id="a control in doubt"),
         pytest.param("output features", "output x", "before the output", id="an output gone"),
         pytest.param("norm.weight float", "norm.weight  float", "single spaces", id="two spaces"),
@@ -55,6 +65,17 @@ def test_a_lock_file_of_nothing_is_refused() -> None:
         parse(render([]), "x")
 
 
+@pytest.mark.parametrize("line", ["lock 1", "checkpoint weights.pth"])
+def test_a_lock_file_that_was_put_behind_itself_is_refused(line: str) -> None:
+    again = TEXT[TEXT.index(line) :]
+    with pytest.raises(MalformedError, match="twice"):
+        parse(TEXT + again, "x")
+
+
+def test_the_line_ends_of_windows_are_read_as_well() -> None:
+    assert parse(TEXT.replace("\n", "\r\n"), "x") == parse(TEXT, "x")
+
+
 def test_comments_and_empty_lines_are_passed_over() -> None:
     assert parse(TEXT.replace("schema", "# a word\n\nschema"), "x").checkpoints
 
@@ -64,8 +85,16 @@ def test_a_lock_file_that_is_not_there_cannot_be_read(tmp_path: Path) -> None:
         read_lock(str(tmp_path / "gone.lock"))
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "ckpttool.lock"
+    os.mkfifo(path)
+    with pytest.raises(UnreadableError, match="not a regular file"):
+        read_lock(str(path))
+
+
 def test_a_lock_file_with_other_letters_than_ascii_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ckpttool.lock"
     path.write_bytes(TEXT.encode() + b"\xff")
-    with pytest.raises(MalformedError, match="not ASCII"):
+    with pytest.raises(MalformedError, match=f"not ASCII text, from byte {len(TEXT)} on"):
         read_lock(str(path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ckpttool.locks.parsing import is_lock, parse
@@ -61,6 +61,10 @@ def test_a_tolerance_that_there_is_not_is_read_back_as_none() -> None:
 
 
 @given(st.text(min_size=1, max_size=12))
+@example('a"b')
+@example('a"')
+@example("#")
+@example("\\")
 def test_any_name_survives_and_the_text_is_ascii(name: str) -> None:
     text = render([built.checkpoint(name, name)])
     (locked,) = parse(text, "x").checkpoints
