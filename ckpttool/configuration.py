@@ -73,10 +73,13 @@ def read_configuration(path: str) -> Configuration:
         UsageError: as :func:`find_configuration`; also if there is no such file, or it says
             nothing of ckpttool.
     """
+    if not Path(path).exists():
+        raise UsageError("the configuration is not there", path=path)
+    if not Path(path).is_file():
+        raise UsageError("the configuration is no regular file", path=path)
     table = _table(Path(path))
     if table is None:
-        reason = "has no table tool.ckpttool" if Path(path).exists() else "is not there"
-        raise UsageError(f"the configuration {reason}", path=path)
+        raise UsageError("the configuration has no table tool.ckpttool", path=path)
     return _configuration(Path(path).absolute(), table, Path.cwd())
 
 
@@ -171,12 +174,12 @@ def _configuration(path: Path, table: Mapping[str, Any], start: Path) -> Configu
     if "tolerances" in read:
         read["limits"] = read.pop("tolerances")
     policy = {name: read.pop(name) for name in Policy._fields if name in read}
-    return Configuration(str(path), policy=_policy(path.name, policy), **read)
+    return Configuration(str(path), policy=_policy(path, policy), **read)
 
 
-def _policy(file: str, read: dict[str, Any]) -> Policy:
+def _policy(path: Path, read: dict[str, Any]) -> Policy:
     waivers = tuple(
-        Waiver(f"waiver {number} of {file}", **fields)
+        Waiver(f"waiver {number} of {path.name}", **fields, folder=str(path.parent))
         for number, fields in enumerate(read.pop("waivers", ()), 1)
     )
     if "fail_on" in read:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import PurePath
-from typing import Iterable, NamedTuple, Sequence
+from typing import Iterable, Iterator, NamedTuple, Sequence
 
 from ckpttool import rules
 from ckpttool.findings import Finding, finding
@@ -20,10 +22,12 @@ class Waiver(NamedTuple):
         code: the rule whose findings it covers.
         reason: why they are accepted.
         tensors: a glob on names in the canonical layout; ``None`` covers any.
-        path: a glob on the file's path as it was given, or on its name; ``None`` covers any.
+        path: a glob on the file's path, as it was given or from ``folder``, or on its name;
+            ``None`` covers any.
         owner: who answers for it.
         expires: the last day on which it holds.
         fingerprint: of the weights that it was given for; it holds for no others.
+        folder: where the configuration lies, so that ``path`` means the same from anywhere.
     """
 
     place: str
@@ -34,13 +38,13 @@ class Waiver(NamedTuple):
     owner: str | None = None
     expires: date | None = None
     fingerprint: str | None = None
+    folder: str | None = None
 
     def is_for(self, file: FileReport) -> bool:
         """Whether the file is one that the waiver speaks of, by its path."""
         if self.path is None:
             return True
-        path = PurePath(file.path)
-        return any(fnmatchcase(shown, self.path) for shown in (path.as_posix(), path.name))
+        return any(fnmatchcase(shown, self.path) for shown in _spellings(file.path, self.folder))
 
     def is_of_these_weights(self, file: FileReport) -> bool:
         """Whether the file holds the weights that the waiver was given for."""
@@ -74,6 +78,16 @@ class Settled(NamedTuple):
     waived: tuple[Waived, ...]
     used: frozenset[Waiver]
     lapsed: frozenset[Waiver]
+
+
+def _spellings(path: str, folder: str | None) -> Iterator[str]:
+    """Yield what a waiver may call a file."""
+    yield PurePath(path).as_posix()
+    yield PurePath(path).name
+    if folder is not None:
+        whole = PurePath(os.path.abspath(path))  # noqa: PTH100 (without .., and links stay)
+        with suppress(ValueError):  # it lies elsewhere
+            yield whole.relative_to(folder).as_posix()
 
 
 def settle(file: FileReport, waivers: Iterable[Waiver], today: date) -> Settled:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from datetime import date, datetime, timezone
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Callable
 
 import click
 
@@ -14,27 +15,13 @@ if TYPE_CHECKING:
     from ckpttool.configuration import Configuration
     from ckpttool.policy import Policy
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def config_option(command: _Command) -> _Command:
-    """Add ``--config``, which names the configuration rather than looking for it."""
-    return click.option(
+_OPTIONS = (
+    click.option(
         "--config",
         metavar="FILE",
         help="The configuration. By default the nearest ckpttool.toml, or pyproject.toml with a "
         "table tool.ckpttool, from the working folder upward.",
-    )(command)
-
-
-def policy_options(command: _Command) -> _Command:
-    """Add the options that decide which findings count; see :func:`policy_of`."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
-_OPTIONS = (
+    ),
     click.option(
         "--select",
         multiple=True,
@@ -51,25 +38,49 @@ _OPTIONS = (
 )
 
 
-def configuration_of(config: str | None) -> Configuration:
-    """Return the configuration that was named, or else the nearest one."""
+def policy_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Add the options that decide which findings count, the configuration's among them.
+
+    The command gets them all in one, as ``configured``: the configuration, with what the command
+    line says of the policy in place of what the file says.
+
+    Raises:
+        UsageError: a configuration that is wrong, or a code that begins no rule's.
+    """
+
+    @wraps(command)
+    def with_configuration(
+        *,
+        config: str | None,
+        select: tuple[str, ...],
+        extend_select: tuple[str, ...],
+        ignore: tuple[str, ...],
+        fail_on: str | None,
+        **others: Any,
+    ) -> int:
+        configured = _configuration_of(config)
+        policy = _policy_of(configured.policy, select, extend_select, ignore, fail_on)
+        return command(configured=configured._replace(policy=policy), **others)
+
+    adding: Callable[..., int] = with_configuration
+    for option in reversed(_OPTIONS):
+        adding = option(adding)
+    return adding
+
+
+def _configuration_of(config: str | None) -> Configuration:
     from ckpttool.configuration import find_configuration, read_configuration
 
     return find_configuration() if config is None else read_configuration(config)
 
 
-def policy_of(
+def _policy_of(
     policy: Policy,
     select: tuple[str, ...],
     extend_select: tuple[str, ...],
     ignore: tuple[str, ...],
     fail_on: str | None,
 ) -> Policy:
-    """Return the configured policy with what the command line says in place of it.
-
-    Raises:
-        UsageError: a code begins no rule's.
-    """
     from ckpttool.rules import Severity
 
     return policy._replace(

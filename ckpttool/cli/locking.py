@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Sequence, TextIO
 
 import click
 
 from ckpttool.cli.batch import batch_options, targets
 from ckpttool.cli.display import display_options
 from ckpttool.cli.examining import examination_options, verify_options
-from ckpttool.cli.judging import config_option, configuration_of, policy_of, policy_options, today
+from ckpttool.cli.files import try_files, write_files
+from ckpttool.cli.judging import policy_options, today
 from ckpttool.cli.output import emit, say
 from ckpttool.cli.program import EXIT_CODES
 from ckpttool.cli.progress import progress_bar
@@ -20,8 +21,10 @@ from ckpttool.cli.summary import conclude
 from ckpttool.errors import UsageError
 
 if TYPE_CHECKING:
+    from ckpttool.configuration import Configuration
     from ckpttool.lock import Locking
     from ckpttool.results import FileReport, Report
+    from ckpttool.targets import Target
 
 #: What is written where neither the command line nor the configuration says so.
 DEFAULT_LOCK = "ckpttool.lock"
@@ -37,18 +40,13 @@ DEFAULT_LOCK = "ckpttool.lock"
     f"{DEFAULT_LOCK} in the working folder.",
 )
 @examination_options
-@config_option
 @policy_options
 @display_options
 def lock(
     paths: tuple[str, ...],
     files_from: str | None,
     output: str | None,
-    config: str | None,
-    select: tuple[str, ...],
-    extend_select: tuple[str, ...],
-    ignore: tuple[str, ...],
-    fail_on: str | None,
+    configured: Configuration,
     **options: Any,
 ) -> int:
     """Write down what checkpoints hold and compute, for verify --lock to compare with.
@@ -62,20 +60,22 @@ def lock(
     from ckpttool.policy import judge
 
     started = time.perf_counter()
-    configured = configuration_of(config)
-    policy = policy_of(configured.policy, select, extend_select, ignore, fail_on)
-    chosen = verify_options(configured, **options)
+    policy, chosen = configured.policy, verify_options(configured, **options)
     path = output or configured.lock or DEFAULT_LOCK
+    found = targets(paths, files_from, configured.checkpoint)
     _check_output(path)
+    _check_names(path, found)
+    day = today()
 
     def accepted(report: FileReport) -> bool:
-        return judge([report], policy, today()).exit_code == 0
+        return judge([report], policy, day).exit_code == 0
 
     lockings = []
-    for target in targets(paths, files_from, configured.checkpoint):
+    for target in found:
         with progress_bar(target.path) as bar:
-            lockings.append(lock_file(target.path, path, chosen, accepted, bar))
-    report = judge([one.report for one in lockings], policy, today())
+            asked = chosen._replace(release=target.folder)
+            lockings.append(lock_file(target.path, path, asked, accepted, bar))
+    report = judge([one.report for one in lockings], policy, day)
     if report.exit_code:
         _refuse(report)
     else:
@@ -85,16 +85,41 @@ def lock(
 
 
 def _check_output(path: str) -> None:
-    """Refuse to replace what is no lock file, before any weight is read."""
-    from ckpttool.locks.parsing import is_lock
-
-    place = Path(path)
-    if path == "-" or not place.exists():
+    """Refuse what cannot be written or is no lock file, before any weight is read."""
+    if path == "-":
         return
-    if not place.is_file() or not is_lock(place.read_bytes()[:200]):
+    place = Path(path)
+    if place.exists() and not (place.is_file() and _is_lock(place)):
         raise UsageError(
             "what stands there is no lock file", path=path, fix="Name another file with -o."
         )
+    try_files(path)
+
+
+def _is_lock(place: Path) -> bool:
+    from ckpttool.locks.parsing import is_lock
+
+    try:
+        with place.open("rb") as file:
+            return is_lock(file.read(200))
+    except OSError:
+        return False
+
+
+def _check_names(lock: str, found: Sequence[Target]) -> None:
+    """Refuse checkpoints that the lock file would call the same: one would hide the other."""
+    from ckpttool.locks.locked import name_from
+
+    paths: dict[str, str] = {}
+    for target in found:
+        name = name_from(lock, target.path)
+        if name in paths:
+            raise UsageError(
+                f"the lock file would call it {name}, as it does {paths[name]}",
+                path=target.path,
+                fix="Put the lock file into a folder that both lie in, or lock them one by one.",
+            )
+        paths[name] = target.path
 
 
 def _refuse(report: Report) -> None:
@@ -118,21 +143,11 @@ def _write(path: str, lockings: list[Locking]) -> None:
         locked.append(one.locked)
     text = render(locked)
     if path == "-":
-        emit(lambda stream: _print(text, stream))
+        emit(lambda stream: _print(text, stream), asked=True)
         return
-    _write_file(path, text.encode("ascii"))
+    write_files({path: text.encode("ascii")}, sync=True)
     emit(lambda stream: write_locked(path, locked, stream))
 
 
 def _print(text: str, stream: TextIO) -> None:
     stream.write(text)
-
-
-def _write_file(path: str, content: bytes) -> None:
-    from ckpttool.writing.copying import write_parts
-    from ckpttool.writing.destination import Destination
-
-    with Destination(force=True) as place:
-        place.check({path: len(content)})
-        write_parts(place.create(path, len(content)).fd, [(0, content)])
-        place.publish()

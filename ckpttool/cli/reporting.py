@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, NamedTuple, TypeVar
 
 import click
 
+from ckpttool.cli.files import try_files, write_files
 from ckpttool.cli.output import emit
 from ckpttool.errors import UsageError
 from ckpttool.reports import FOR_PEOPLE, REPORTERS, reporter
@@ -77,9 +78,9 @@ def planned(reports: Iterable[str], inputs: Iterable[str] = ()) -> tuple[ReportF
     _check_apart(files, inputs)
     for file in files:
         _check_folder(file)
-        _check_no_checkpoint(file.path)
+        _check_replaceable(file.path)
     if files:
-        _write([(file.path, b"") for file in files], keep=False)
+        try_files(*(file.path for file in files))
     return files
 
 
@@ -96,9 +97,9 @@ def store(report: Report, files: Iterable[ReportFile], view: TextView | None = N
     Raises:
         OutputError: one cannot be written; what stood there before is untouched.
     """
-    contents = [(file.path, _rendered(report, file.format, view)) for file in files]
+    contents = {file.path: _rendered(report, file.format, view) for file in files}
     if contents:
-        _write(contents, keep=True)
+        write_files(contents)
 
 
 def deliver(
@@ -168,9 +169,10 @@ def _check_folder(file: ReportFile) -> None:
         )
 
 
-def _check_no_checkpoint(path: str) -> None:
-    """Refuse to replace weights by a report: a slip of the hand, and nobody has them twice."""
+def _check_replaceable(path: str) -> None:
+    """Refuse to replace weights or a lock by a report: a slip of the hand, and they are gone."""
     from ckpttool.formats import FORMATS, HEAD, sharded
+    from ckpttool.locks.parsing import is_lock
 
     head = b""
     with suppress(OSError, ValueError):  # trying to write will say what is wrong
@@ -178,9 +180,11 @@ def _check_no_checkpoint(path: str) -> None:
             with open(path, "rb") as file:
                 head = file.read(HEAD)
     # an index is a JSON object, and so are reports
-    if any(one.matches(head) for one in FORMATS if one is not sharded):
+    checkpoint = any(one.matches(head) for one in FORMATS if one is not sharded)
+    if checkpoint or is_lock(head):
+        kind = "checkpoint" if checkpoint else "lock file"
         raise UsageError(
-            "a report cannot be written there: it would replace a checkpoint",
+            f"a report cannot be written there: it would replace a {kind}",
             path=path,
             fix="Name another file, or remove this one first.",
         )
@@ -193,19 +197,6 @@ def _rendered(report: Report, name: str, view: TextView | None) -> bytes:
     stream = io.StringIO()
     reporter(name, view)(report, stream)
     return stream.getvalue().encode("utf-8", "backslashreplace")
-
-
-def _write(contents: list[tuple[str, bytes]], keep: bool) -> None:
-    """Write files under temporary names; give them their own, or (to try) take them away."""
-    from ckpttool.writing.copying import write_parts
-    from ckpttool.writing.destination import Destination
-
-    with Destination(force=True, sync=False) as place:
-        place.check({path: len(content) for path, content in contents})
-        for path, content in contents:
-            write_parts(place.create(path, len(content)).fd, [(0, content)])
-        if keep:
-            place.publish()
 
 
 def _working_folder() -> str:

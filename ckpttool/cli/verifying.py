@@ -10,7 +10,7 @@ import click
 from ckpttool.cli.batch import batch_options, targets
 from ckpttool.cli.display import display_options
 from ckpttool.cli.examining import examination_options, verify_options
-from ckpttool.cli.judging import config_option, configuration_of, policy_of, policy_options, today
+from ckpttool.cli.judging import policy_options, today
 from ckpttool.cli.output import tell
 from ckpttool.cli.program import EXIT_CODES
 from ckpttool.cli.progress import progress_bar
@@ -18,6 +18,7 @@ from ckpttool.cli.reporting import deliver, planned, report_options, waived_opti
 from ckpttool.cli.summary import conclude, word_of
 
 if TYPE_CHECKING:
+    from ckpttool.configuration import Configuration
     from ckpttool.locks.locked import Lock
 
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="The lock file to compare with; by default that of the configuration. See ckpttool lock.",
 )
-@config_option
 @policy_options
 @display_options
 def verify(
@@ -46,11 +46,7 @@ def verify(
     reports: tuple[str, ...],
     show_waived: bool,
     lock: str | None,
-    config: str | None,
-    select: tuple[str, ...],
-    extend_select: tuple[str, ...],
-    ignore: tuple[str, ...],
-    fail_on: str | None,
+    configured: Configuration,
     **options: Any,
 ) -> int:
     """Check that checkpoints are whole, sound and safe for the model.
@@ -68,10 +64,9 @@ def verify(
     from ckpttool.verify import verify_file
 
     started = time.perf_counter()
-    configured = configuration_of(config)
-    policy = policy_of(configured.policy, select, extend_select, ignore, fail_on)
     lock = lock or configured.lock
     chosen = verify_options(configured, lock=_lock(lock), **options)
+    day = today()
     found = targets(paths, files_from, configured.checkpoint)
     read = (*(target.path for target in found), files_from, lock, configured.path)
     report_files = planned(reports, filter(None, read))
@@ -80,7 +75,7 @@ def verify(
         with progress_bar(target.path) as bar:
             asked = chosen._replace(release=target.folder)
             files.append(verify_file(target.path, asked, bar))
-    report = judge(files, policy, today())
+    report = judge(files, configured.policy, day)
     for file in report.files:
         tell(f"{file.path}: {word_of(file.verdict)}")
     deliver(report, format_name, report_files, TextView(show_waived=show_waived))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 
@@ -134,9 +135,14 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "weights team",
         date(2027, 1, 31),
         "ckpt1:00",
+        str(tmp_path),
     )
     assert second == Waiver(
-        "waiver 2 of ckpttool.toml", "NUM001", "known", expires=date(2027, 2, 1)
+        "waiver 2 of ckpttool.toml",
+        "NUM001",
+        "known",
+        expires=date(2027, 2, 1),
+        folder=str(tmp_path),
     )
 
 
@@ -188,6 +194,14 @@ def test_a_policy_that_is_wrong_is_said(tmp_path: Path, text: str, told: str) ->
 def test_a_configuration_that_is_named_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not there"):
         read_configuration(str(tmp_path / "gone.toml"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+def test_a_configuration_that_is_named_must_be_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ckpttool.toml")
+    for path in (tmp_path, tmp_path / "ckpttool.toml"):
+        with pytest.raises(UsageError, match="no regular file"):
+            read_configuration(str(path))
 
 
 def test_a_configuration_that_is_named_must_be_ours(tmp_path: Path) -> None:

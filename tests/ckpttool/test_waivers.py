@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +59,20 @@ def test_a_finding_is_waived(given: Waiver) -> None:
 def test_a_finding_counts_all_the_same(given: Waiver) -> None:
     found = settled(given)
     assert (found.open, found.waived, found.used) == ((nan(),), (), frozenset())
+
+
+@pytest.mark.parametrize("given", ["../data/weights.pth", "/project/data/weights.pth"])
+def test_a_path_means_the_same_wherever_the_run_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    (tmp_path / "project" / "runs").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project" / "runs")
+    path = given.replace("/project", str(tmp_path / "project"))
+    one = waiver(path="data/*.pth", folder=str(tmp_path / "project"))
+    assert one.is_for(file_with(path=path))
+    assert not one.is_for(file_with(path="data/weights.safetensors"))
+    assert not one._replace(folder=str(tmp_path)).is_for(file_with(path=path))
+    assert not one._replace(folder=str(tmp_path / "other")).is_for(file_with(path=path))
 
 
 def test_a_finding_on_no_tensor_is_not_waived_by_a_glob_on_tensors() -> None:

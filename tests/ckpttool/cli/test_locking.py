@@ -124,8 +124,47 @@ def test_a_file_that_is_no_lock_is_not_replaced(tiny: str, sound: str) -> None:
     assert Path(sound).read_bytes() == before
 
 
-def test_a_lock_goes_to_standard_output(tiny: str, lock: str, sound: str) -> None:
-    result = run("lock", "--model", tiny, sound, "-o", "-")
+def no_reading(*_: object) -> None:
+    raise AssertionError("weights are read")
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        pytest.param("no/ckpttool.lock", "no: cannot be written", id="no folder"),
+        pytest.param(".", "no lock file", id="a folder"),
+        pytest.param("link.lock", "a symbolic link stands there", id="a link"),
+        pytest.param("both/ckpttool.lock", "would call it weights.pth", id="two of one name"),
+    ],
+)
+def test_a_lock_that_cannot_be_written_is_refused_first(
+    tmp_path: Path, sound: str, monkeypatch: pytest.MonkeyPatch, output: str, told: str
+) -> None:
+    (tmp_path / "both").mkdir()
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "link.lock").symlink_to("elsewhere.lock")
+    copy = built.saved(tmp_path / "copy", built.sound)
+    monkeypatch.setattr("ckpttool.lock.lock_file", no_reading)
+    before = sorted(tmp_path.rglob("*"))
+    result = run("lock", sound, copy, "-o", str(tmp_path / output))
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_is_taken_for_a_release_as_by_verify(tmp_path: Path, sound: str) -> None:
+    options = ("--fail-on", "warning", "--model", "tiny")
+    result = run("lock", *options, str(tmp_path), "-o", str(tmp_path / "ckpttool.lock"))
+    assert result.exit_code == 1
+    assert "HUB010" in result.stdout
+    assert run("lock", *options, sound, "-o", str(tmp_path / "ckpttool.lock")).exit_code == 0
+
+
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)])
+def test_a_lock_goes_to_standard_output(
+    tiny: str, lock: str, sound: str, quiet: tuple[str, ...]
+) -> None:
+    result = run("lock", "--model", tiny, sound, "-o", "-", *quiet)
     (locked,) = read_lock(lock).checkpoints
     assert locked.fingerprint in result.stdout
     assert result.stdout.startswith("# ckpttool lock file")

@@ -11,8 +11,10 @@ import pytest
 from click.testing import Result
 
 from ckpttool.cli import main
+from ckpttool.locks.rendering import render
 from ckpttool.reports import REPORTERS
 from tests.builders import checkpoints as built
+from tests.builders import locks as built_locks
 from tests.builders.commands import runner
 
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
@@ -113,6 +115,7 @@ def test_a_report_is_written_into_a_folder(folder: Path, tiny: str) -> None:
         pytest.param(["json=good.pth"], "it is read by this run", id="an input"),
         pytest.param(["json=alias.pth"], "it is read by this run", id="an input, by a link"),
         pytest.param(["json=bad.pth"], "it would replace a checkpoint", id="a checkpoint"),
+        pytest.param(["json=a.lock"], "it would replace a lock file", id="a lock file"),
         pytest.param(["json=ckpttool.toml"], "it is read by this run", id="the configuration"),
         pytest.param(["json=no/x.json"], "its folder does not exist", id="no folder"),
         pytest.param(["json=good.pth/x"], "its folder does not exist", id="a file as folder"),
@@ -133,6 +136,7 @@ def test_a_report_that_cannot_be_is_refused_first(
     (folder / "alias.pth").symlink_to("good.pth")
     (folder / "link.json").symlink_to("elsewhere.json")
     (folder / "ckpttool.toml").touch()
+    (folder / "a.lock").write_text(render([built_locks.checkpoint()]))
     before = names_in(folder)
     monkeypatch.setattr("ckpttool.verify.verify_file", no_verify)
     result = verify(tiny, "good.pth", *[f"--report={one}" for one in reports])
