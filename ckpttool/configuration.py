@@ -55,9 +55,10 @@ def find_configuration(folder: str | None = None) -> Configuration:
     """Return the configuration that holds in a folder, the working directory by default.
 
     Raises:
-        UsageError: the file is not valid TOML, or has a key or a value that does not exist.
+        UsageError: the file is not valid TOML, or has a key or a value that does not exist; or
+            the working directory was removed.
     """
-    start = Path.cwd() if folder is None else Path(folder).absolute()
+    start = _working_folder() if folder is None else Path(folder).absolute()
     for place in (start, *start.parents):
         for name in FILES:
             table = _table(place / name)
@@ -80,7 +81,15 @@ def read_configuration(path: str) -> Configuration:
     table = _table(Path(path))
     if table is None:
         raise UsageError("the configuration has no table tool.ckpttool", path=path)
-    return _configuration(Path(path).absolute(), table, Path.cwd())
+    return _configuration(Path(path).absolute(), table, _working_folder())
+
+
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        reason = "the working folder is not there any more"
+        raise UsageError(reason, fix="Change into one that is.") from error
 
 
 def _table(path: Path) -> dict[str, Any] | None:

@@ -191,6 +191,17 @@ def test_a_policy_that_is_wrong_is_said(tmp_path: Path, text: str, told: str) ->
     assert "ckpttool.toml" in str(caught.value)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a folder that is in use stays")
+def test_a_working_folder_that_was_removed_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(UsageError, match="not there any more"):
+        find_configuration()
+
+
 def test_a_configuration_that_is_named_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not there"):
         read_configuration(str(tmp_path / "gone.toml"))
