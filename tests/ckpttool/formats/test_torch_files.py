@@ -477,6 +477,7 @@ WRAPPERS: dict[str, tuple[dict[str, Any], str | None]] = {
     "average alone": ({"model_ema": weights(3), "epoch": 1}, "model_ema"),
     "student before teacher": ({"teacher": weights(3), "student": weights(3)}, "student"),
     "nested": ({"state": {"inner": {"model": weights(3)}}}, "state.inner.model"),
+    "as deep as is looked": ({"a": {"b": {"c": {"d": weights(3)}}}}, "a.b.c.d"),
     "stray tensor at the root": ({"step": torch.ones(1), "model": weights(3)}, "model"),
     "optimizer beside": (
         {
@@ -497,6 +498,11 @@ def test_the_state_dict_is_found_by_content(
         assert checkpoint.wrapper == taken
         assert checkpoint.wrappers[0].key == (taken or "")
         assert checkpoint.wrappers[0].tensors == len(checkpoint.tensors)
+
+
+def test_a_state_dict_that_lies_deeper_is_not_looked_for(saved: Opener) -> None:
+    with pytest.raises(UnsupportedError, match="no dictionary of tensors"):
+        saved({"a": {"b": {"c": {"d": {"e": weights(3)}}}}})
 
 
 def test_a_wrapper_that_is_asked_for_is_taken(saved: Opener) -> None:
