@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool import rules
-from ckpttool.errors import UnreadableError, UsageError
+from ckpttool.errors import OutputError, UsageError
+from ckpttool.writing.positional import unwritable
+from ckpttool.writing.signals import terminable
+from ckpttool.writing.temporary import create, new_id, remove
 from mae.config import CONFIGS, is_decoder_name
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def write_sample(
 
     Raises:
         UsageError: an unknown size, a seed that torch does not take, or a path that exists.
-        UnreadableError: the file cannot be written; no part of it stays behind.
+        OutputError: the file cannot be written; no part of it stays behind.
     """
     if config_name not in CONFIGS:
         raise UsageError(f"there is no size {config_name}", fix=f"Choose {', '.join(CONFIGS)}.")
@@ -80,28 +82,20 @@ def _save(checkpoint: dict[str, dict[str, Tensor]], path: str) -> int:
     """Save next to ``path`` and rename; return the bytes. No temporary file survives."""
     import torch
 
-    folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100 (must not follow links)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{name[:100]}.", suffix=".part", dir=folder)
-    try:
-        # An open file: with a path, torch would write the temporary name into the archive.
-        with os.fdopen(descriptor, "wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-            size = os.fstat(file.fileno()).st_size
-        os.chmod(temporary, 0o666 & ~_umask())  # noqa: PTH101 (mkstemp makes it private)
-        os.replace(temporary, path)  # noqa: PTH105
-    except BaseException:
-        os.unlink(temporary)  # noqa: PTH108
-        raise
+    with terminable():
+        growing = create(path, new_id())
+        try:
+            # An open file: with a path, torch would write the temporary name into the archive.
+            with os.fdopen(growing.fd, "wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+                size = os.fstat(file.fileno()).st_size
+            os.replace(growing.temporary, path)  # noqa: PTH105
+        except BaseException:
+            remove(growing.temporary)
+            raise
     return size
-
-
-def _umask() -> int:
-    """Return the mask for new files; the only way to ask is to set it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _require_free(path: str, force: bool) -> None:
@@ -119,13 +113,13 @@ def _require_free(path: str, force: bool) -> None:
         )
 
 
-def _unwritable(path: str, error: BaseException) -> UnreadableError:
+def _unwritable(path: str, error: BaseException) -> OutputError:
     # torch.save reports its own trouble with what a failed write left behind; what the
     # system said lies beneath it.
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, OSError):
         cause = cause.__context__
-    reason = (cause.strerror if cause else None) or str(error) or type(error).__name__
-    return UnreadableError(
-        f"cannot be written: {reason.splitlines()[0]}", rules.UNWRITABLE, path=path
-    )
+    if cause is not None:
+        return unwritable(cause, path=path)
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return OutputError(f"cannot be written: {reason}", rules.UNWRITABLE, path=path)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import torch
 
-from ckpttool.errors import UnreadableError, UsageError
+from ckpttool.errors import OutputError, UsageError
 from ckpttool.sample import SampleWritten, write_sample
 from mae.config import CONFIGS, is_decoder_name
 from mae.large import MAEViTLarge
@@ -71,7 +74,7 @@ def test_the_weights_are_the_initialisation_of_the_seed(tmp_path: Path) -> None:
 def test_the_archive_does_not_name_the_temporary_file(tmp_path: Path) -> None:
     path = tmp_path / "sample.pth"
     write(path)
-    assert b".part" not in path.read_bytes()
+    assert b".tmp" not in path.read_bytes()
     assert listing(tmp_path) == ["sample.pth"]
 
 
@@ -110,7 +113,7 @@ def test_a_folder_is_never_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["missing/sample.pth", "file/sample.pth", "a\0b"], ids=repr)
 def test_a_place_that_cannot_be_written_to_is_said(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UnreadableError, match=r"cannot be written: .*FIL007"):
+    with pytest.raises(OutputError, match=r"cannot be (written|created): .*FIL007"):
         write(tmp_path / name)
     assert listing(tmp_path) == ["file"]
 
@@ -127,7 +130,7 @@ def test_a_failed_write_leaves_everything_as_it_was(
         raise error
 
     monkeypatch.setattr(where, fail)
-    with pytest.raises(UnreadableError, match=r"No space left|failed") as caught:
+    with pytest.raises(OutputError, match=r"No space left|failed") as caught:
         write(path, force=True)
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == b"precious"
@@ -144,7 +147,7 @@ def test_what_the_system_said_is_told_rather_than_torchs_trouble_with_it(
             raise RuntimeError("unexpected pos 624512 vs 624464")
 
     monkeypatch.setattr("torch.save", fail)
-    with pytest.raises(UnreadableError, match="cannot be written: No space left on device"):
+    with pytest.raises(OutputError, match="cannot be written: No space left on device"):
         write(tmp_path / "sample.pth")
 
 
@@ -157,6 +160,22 @@ def test_an_interruption_leaves_no_temporary_file(
     monkeypatch.setattr("os.replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / "sample.pth")
+    assert not listing(tmp_path)
+
+
+def test_being_asked_to_stop_leaves_no_temporary_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_: object, file: BinaryIO) -> None:
+        file.write(b"half of it")
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL, "it would end the tests too"
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+
+    monkeypatch.setattr("torch.save", stop)
+    with pytest.raises(SystemExit) as caught:
+        write(tmp_path / "sample.pth")
+    assert caught.value.code == 128 + signal.SIGTERM
     assert not listing(tmp_path)
 
 
