@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from ckpttool import rules
 from ckpttool.errors import OutputError, UsageError
@@ -113,13 +113,23 @@ def _require_free(path: str, force: bool) -> None:
         )
 
 
-def _unwritable(path: str, error: BaseException) -> OutputError:
-    # torch.save reports its own trouble with what a failed write left behind; what the
-    # system said lies beneath it.
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, OSError):
-        cause = cause.__context__
-    if cause is not None:
-        return unwritable(cause, path=path)
+def _unwritable(path: str, error: BaseException) -> BaseException:
+    """Return what went wrong: what the system said, or that the program was asked to stop.
+
+    torch.save reports its own trouble with what a failed write left behind; that lies beneath.
+    """
+    beneath = list(_beneath(error))
+    for cause in beneath:
+        if not isinstance(cause, Exception):  # KeyboardInterrupt, SystemExit
+            return cause
+    for cause in beneath:
+        if isinstance(cause, OSError):
+            return unwritable(cause, path=path)
     reason = (str(error) or type(error).__name__).splitlines()[0]
     return OutputError(f"cannot be written: {reason}", rules.UNWRITABLE, path=path)
+
+
+def _beneath(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__context__
