@@ -11,6 +11,7 @@ from ckpttool.findings import Finding, finding
 from ckpttool.names import summarise
 from ckpttool.rules import Rule, Severity
 from ckpttool.text import count
+from mae.config import CONFIGS
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
@@ -117,8 +118,18 @@ def check_shapes(examined: Examined) -> Iterator[Finding]:
         lambda found: not found.same_shape,
         lambda found: (str(list(found.expected_shape)), str(list(found.found_shape))),
         "has another shape",
-        "Name the right model with --model; a shape cannot be repaired.",
+        _right_model(examined),
     )
+
+
+def _right_model(examined: Examined) -> str | None:
+    """Name the model whose position table the file holds, if that is another of the sizes."""
+    table = examined.canonical.tensors.get("pos_embed")
+    for name, config in CONFIGS.items():
+        shape = (1, config.num_patches + 1, config.embed_dim)
+        if table is not None and table.shape == shape and config != examined.config:
+            return f"Verify it as what it seems to be: --model {name}."
+    return None
 
 
 def check_dtypes(examined: Examined) -> Iterator[Finding]:
@@ -169,7 +180,7 @@ def _mismatches(
     wanted: Callable[[Mismatch], bool],
     sides: Callable[[Mismatch], tuple[str, str]],
     message: str,
-    fix: str,
+    fix: str | None,
 ) -> Iterator[Finding]:
     """One finding for all tensors that differ in the same way."""
     alike: dict[tuple[str, str], list[str]] = {}

@@ -8,8 +8,9 @@ from typing import Any, Callable
 
 import pytest
 
+from ckpttool import rules
 from ckpttool.errors import UsageError
-from ckpttool.findings import Verdict
+from ckpttool.findings import Finding, Verdict
 from ckpttool.published import PUBLISHED
 from ckpttool.results import FileReport
 from ckpttool.sources import FileSource
@@ -82,6 +83,23 @@ def test_a_defect_is_found(
     report = verify(content)
     assert code in codes(report)
     assert report.verdict is verdict
+
+
+def test_a_file_of_another_size_is_told_which(
+    verify: Verify, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CONFIGS, "wider", CONFIGS[tiny]._replace(embed_dim=32))
+    fixes = {found.fix for found in verify(built.sound, model="wider").findings if is_shape(found)}
+    assert fixes == {"Verify it as what it seems to be: --model tiny."}
+
+
+def test_a_shape_that_no_size_explains_names_no_other_model(verify: Verify) -> None:
+    (found,) = filter(is_shape, verify(built.norm_too_wide).findings)
+    assert found.fix is None
+
+
+def is_shape(found: Finding) -> bool:
+    return found.rule is rules.SHAPE
 
 
 def test_nothing_of_an_attack_is_executed(verify: Verify) -> None:
