@@ -96,6 +96,43 @@ def test_where_no_control_counts_there_is_no_tolerance(monkeypatch: pytest.Monke
     assert not any(one.counts for one in found.controls)
 
 
+def between(monkeypatch: pytest.MonkeyPatch, *distances: float) -> Sensitivity:
+    """What is concluded if rounding and then each control move the outputs so far."""
+    moved = iter(distances)
+    monkeypatch.setattr(controls, "distance", lambda *_: next(moved))
+    return measured(models.tiny_model().state_dict())
+
+
+def test_only_controls_that_count_decide_on_the_tolerance(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = between(monkeypatch, 1e-6, 16e-6, 15.9e-6, 1.0, 0.5)
+    assert [one.counts for one in found.controls] == [True, False, True, True]
+    assert found.tolerance == pytest.approx(4e-6)
+
+
+def test_rounding_is_never_less_than_float32_can_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = between(monkeypatch, 0.0, 1.0, 1.0, 1.0, 1.0)
+    assert found.rounding == 2.0**-23
+
+
+def test_outputs_that_are_not_finite_leave_a_tolerance_that_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = between(monkeypatch, 1e-6, math.inf, math.inf, math.inf, math.inf)
+    assert found.tolerance == pytest.approx(16e-6)
+
+
+def test_controls_run_the_decoder_where_the_right_model_did() -> None:
+    infos = models.in_memory(models.tiny_model().state_dict())
+    right = run_forward(models.TINY, infos, full=True)
+    found = measure(models.TINY, infos, right)
+    assert all(math.isfinite(one.distance) for one in found.controls)
+
+
+def test_a_single_block_has_none_to_be_swapped_with() -> None:
+    infos = models.in_memory(models.tiny_model().state_dict())
+    assert passes(models.TINY._replace(depth=1), infos) == 4
+
+
 def test_it_says_how_many_passes_it_takes() -> None:
     infos = models.in_memory(models.tiny_model().state_dict())
     right = run_forward(models.TINY, infos, full=False)
@@ -117,3 +154,4 @@ def test_parts_are_taken_across_extents_in_the_order_asked_for() -> None:
     halves = (whole._replace(length=5), whole._replace(offset=5, length=7))
     moved = rearranged(info._replace(extents=halves), [(4, 8), (0, 4), (8, 12)])
     assert list(read(moved)) == [4, 5, 6, 7, 0, 1, 2, 3, 8, 9, 10, 11]
+    assert [one.length for one in moved.extents] == [1, 3, 4, 4]

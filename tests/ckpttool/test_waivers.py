@@ -119,6 +119,20 @@ def test_a_waiver_that_covers_nothing_is_a_finding(given: Waiver, rule: rules.Ru
     assert "waiver 1 of ckpttool.toml" in found.message
 
 
+def test_an_expired_waiver_that_covered_nothing_is_told_apart() -> None:
+    (found,) = told(waiver("NUM002", expires=EARLIER))
+    assert "covers no finding and has expired" in found.message
+    (found,) = told(waiver("NUM002", expires=LATER))
+    assert "expired" not in found.message
+
+
+def test_only_fingerprints_of_files_that_it_is_for_are_shown() -> None:
+    given = waiver(path="b.pth", fingerprint="ckpt1:" + "00" * 32)
+    other = file_with(nan(), path="a.pth")._replace(fingerprint="ckpt1:" + "cd" * 32)
+    (found,) = told(given, other, file_with(nan(), path="b.pth"))
+    assert (found.expected, found.found) == (given.fingerprint, FINGERPRINT)
+
+
 @pytest.mark.parametrize(
     "given",
     [

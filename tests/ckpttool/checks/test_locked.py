@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Callable
 
 import pytest
@@ -9,7 +10,14 @@ import pytest
 from ckpttool import rules
 from ckpttool.checks.examined import Examined
 from ckpttool.checks.locked import check_lock, summary
-from ckpttool.locks.locked import Lock, LockedCheckpoint, LockedFile, LockedForward, LockedTensor
+from ckpttool.locks.locked import (
+    Lock,
+    LockedCheckpoint,
+    LockedFile,
+    LockedForward,
+    LockedTensor,
+    distance,
+)
 from ckpttool.results import Coverage, ForwardSummary
 from tests.builders import examined as built
 from tests.builders import locks
@@ -135,6 +143,44 @@ def test_one_change_is_one_finding(change: Change, rule: rules.Rule, tensors: se
 def test_outputs_within_the_tolerance_are_no_finding() -> None:
     near = _forward(outputs={"features": locks.output(mean=0.2505)})
     assert list(check_lock(against(near))) == []
+
+
+def test_the_tolerance_itself_is_still_within() -> None:
+    moved = {"features": locks.output(mean=0.3)}
+    far = distance(moved, {"features": locks.output()})
+    assert list(check_lock(against(_forward(outputs=moved, tolerance=far)))) == []
+    (found,) = check_lock(against(_forward(outputs=moved, tolerance=far * 0.999)))
+    assert found.rule is rules.LOCK_FORWARD
+
+
+def test_a_tolerance_that_is_no_number_accepts_nothing() -> None:
+    (found,) = check_lock(against(_forward(tolerance=math.nan)))
+    assert found.rule is rules.LOCK_FORWARD
+
+
+def test_outputs_are_compared_as_far_as_they_were_locked() -> None:
+    both = {"features": locks.output(), "pred": locks.output()}
+    assert list(check_lock(against(unchanged, forward=FORWARD._replace(outputs=both)))) == []
+    (found,) = check_lock(against(_forward(outputs=both)))
+    assert found.rule is rules.LOCK_FORWARD_OPEN
+
+
+def test_values_that_were_not_read_are_not_taken_for_the_same() -> None:
+    whole = against(unchanged)
+    read = {name: one for name, one in whole.values.tensors.items() if name != "pos_embed"}
+    (found,) = check_lock(whole._replace(values=whole.values._replace(tensors=read)))
+    assert (found.rule, found.tensors) == (rules.LOCK_CONTENT, ("pos_embed",))
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [(other_content, -2), (one_more, 0), (one_less, -1), (another_dtype, -1), (another_shape, -1)],
+)
+def test_the_summary_counts_what_is_the_same(change: Change, same: int) -> None:
+    examined = against(change)
+    told = summary(examined)
+    assert told is not None
+    assert told.same == len(examined.canonical.tensors) + same
 
 
 def test_outputs_that_were_not_computed_are_said_to_be_open() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,21 @@ def test_what_is_not_there_is_a_usage_error(lacking: list[str], options: list[st
     code, told = run(*lacking, *options)
     assert code == 2
     assert "Error" in told
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="no time zones to set")
+def test_a_day_that_is_given_is_the_same_in_every_time_zone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86399")
+    try:
+        for zone in ("XXX-14", "XXX12"):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            assert today() == date(1970, 1, 1)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_day_that_is_no_number_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

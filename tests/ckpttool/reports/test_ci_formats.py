@@ -184,6 +184,10 @@ def test_sarif_fingerprints_are_what_code_scanning_looks_at() -> None:
     before = run_of(built.incomplete())["results"]
     shuffled = built.incomplete()
     after = run_of(shuffled._replace(findings=tuple(reversed(shuffled.findings[1:]))))["results"]
+    for result in before:
+        said = result["partialFingerprints"]
+        assert said["primaryLocationLineHash"] == f"{said['ckpttool/v1']}:1"
+        assert len(said["ckpttool/v1"]) == 32
     known = [result["partialFingerprints"]["primaryLocationLineHash"] for result in before]
     assert len(set(known)) == len(known)
     again = [result["partialFingerprints"]["primaryLocationLineHash"] for result in after]
@@ -208,6 +212,11 @@ def test_sarif_says_how_the_run_ended_and_what_was_not_checked() -> None:
     assert (invocation["executionSuccessful"], invocation["exitCode"]) == (False, 2)
     (told,) = invocation["toolExecutionNotifications"]
     assert "not checked: where the file comes from" in told["message"]["text"]
+
+
+def test_sarif_calls_a_run_that_failed_by_its_findings_a_success_of_the_tool() -> None:
+    (invocation,) = run_of(built.incomplete())["invocations"]
+    assert (invocation["executionSuccessful"], invocation["exitCode"]) == (True, 1)
 
 
 def test_sarif_keeps_the_worst_and_counts_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,14 @@ def test_file_rule_and_tensors_do() -> None:
     assert len({key for variant in variants for key in identities(variant)}) == len(variants)
 
 
+def test_the_order_of_tensors_does_not_change_an_identity() -> None:
+    one, other = (
+        built.encoder_only()._replace(findings=(finding(rules.NAN, "m", tensors=names),))
+        for names in (["a", "b"], ["b", "a"])
+    )
+    assert list(identities(one)) == list(identities(other))
+
+
 def test_several_of_one_rule_and_tensor_are_told_apart_in_any_order() -> None:
     first, second = (finding(rules.NAN, text, tensors=["a"]) for text in ("one", "two"))
     base = built.encoder_only()
