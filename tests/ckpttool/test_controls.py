@@ -155,3 +155,5 @@ def test_parts_are_taken_across_extents_in_the_order_asked_for() -> None:
     moved = rearranged(info._replace(extents=halves), [(4, 8), (0, 4), (8, 12)])
     assert list(read(moved)) == [4, 5, 6, 7, 0, 1, 2, 3, 8, 9, 10, 11]
     assert [one.length for one in moved.extents] == [1, 3, 4, 4]
+    whole_halves = rearranged(info._replace(extents=halves), [(5, 12), (0, 5)])
+    assert whole_halves.extents == (halves[1], halves[0])
