@@ -37,6 +37,17 @@ def allocate(nbytes: int) -> memoryview:
     return memoryview(area)[:nbytes]
 
 
+def keep_freed(nbytes: int) -> None:
+    """Have freed memory kept for the next result as large, instead of given back and cleared.
+
+    numpy takes memory for each intermediate result and frees it. glibc gets what is larger than
+    any that was freed before straight from the kernel, and returns it there: page faults that
+    cost as long as the arithmetic. Freeing one such piece of twice the size raises that mark
+    (mallopt(3), M_MMAP_THRESHOLD); where memory is managed in another way nothing happens.
+    """
+    bytearray(2 * nbytes)
+
+
 def _ask_for_huge_pages(area: mmap.mmap) -> None:
     advice = getattr(mmap, "MADV_HUGEPAGE", None)
     if advice is None:

@@ -1,7 +1,8 @@
-"""The quick way for blocks of ordinary float32 numbers: few passes, all in the caches.
+"""The quick way for blocks of ordinary floats that fit in a float32: few passes, all in the caches.
 
-Where a block is not ordinary (something in it is not finite, or squares would overflow or
-vanish) it says so and changes nothing; :mod:`ckpttool.comparison.general` takes it then.
+Narrower types are widened, which is exact. Where a block is not ordinary (something in it is not
+finite, or squares would overflow or vanish) it says so and changes nothing;
+:mod:`ckpttool.comparison.general` takes it then.
 """
 
 from __future__ import annotations
@@ -11,32 +12,58 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ckpttool.comparison.casts import rounds
+from ckpttool.comparison.outside import Outside
+from ckpttool.comparison.places import most_ulps
 from ckpttool.comparison.products import dot, dots
 from ckpttool.comparison.search import Search
+from ckpttool.elements import numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ckpttool.comparison.general import Tolerance
     from ckpttool.comparison.tally import Tally
+    from ckpttool.tensors import DType
 
 #: Pairs in a block. Each of two inputs and two scratches is 2 MiB: smaller blocks would suit an
 #: L2 cache, but then threads spend as long handing the interpreter's lock around as computing.
 BLOCK = 1 << 19
 
+# The types whose every number is a float32.
+_FLOATS = (
+    "float32",
+    "bfloat16",
+    "float16",
+    "float8_e4m3fn",
+    "float8_e5m2",
+    "float8_e4m3fnuz",
+    "float8_e5m2fnuz",
+)
 # Sums of squares below this may have lost numbers whose square is no float32.
 _LOW = 1e-25
 # What sums of float32 squares may be too small by, and more.
 _ROUNDED = 1.001
 
 
-class Float32Blocks:
-    """Compares blocks of float32; one for a thread, because it has scratch memory."""
+class FloatBlocks:
+    """Compares blocks of floats; one for a thread, because it has scratch memory."""
 
     def __init__(self) -> None:
         self._difference = np.empty(BLOCK, np.float32)
-        self._search = Search(BLOCK)
+        self._wide = np.empty((2, BLOCK), np.float32)
+        scratch = np.empty((2, BLOCK), np.float32)
+        self._outside = Outside(scratch)
+        self._search = Search(scratch)
 
-    def add(self, tally: Tally, left: NDArray[Any], right: NDArray[Any], first: int) -> bool:
+    def add(
+        self,
+        tally: Tally,
+        dtypes: tuple[DType, DType],
+        raw: tuple[memoryview, memoryview],
+        first: int,
+        tolerance: Tolerance | None,
+    ) -> bool:
         """Take a block of pairs, not all of them equal, into ``tally``.
 
         Differences are computed in float32, which says where the largest may be; those are
@@ -44,30 +71,71 @@ class Float32Blocks:
 
         Args:
             tally: what to add to.
-            left: float32, at most :data:`BLOCK`.
-            right: as many.
+            dtypes: the element types.
+            raw: the little-endian bytes of both sides, at most :data:`BLOCK` elements.
             first: index of the block's first element in the tensor.
+            tolerance: what to count the pairs outside of; ``None`` to count none.
 
         Returns:
-            Whether it was taken. Numbers that are not finite, huge or tiny are not.
+            Whether it was taken. Numbers that are not finite, huge or tiny are not, nor are
+            types other than floats of at most 32 bits.
         """
+        if not all(dtype.name in _FLOATS for dtype in dtypes):
+            return False
+        left, right = (
+            numbers(dtype, data, wide[: len(data) // dtype.itemsize])
+            for dtype, data, wide in zip(dtypes, raw, self._wide)
+        )
+        assert left is not None  # noqa: S101 (the types are known to be in the tables)
+        assert right is not None  # noqa: S101
         difference = self._difference[: len(left)]
         np.subtract(left, right, out=difference)
         np.abs(difference, out=difference)
-        rows = [dots(side, side) for side in (difference, left, right)]
-        apart, one, other = (float(row.sum(dtype=np.float64)) for row in rows)
-        # NaN and infinity stay what they are in sums of squares
-        if not (isfinite(apart + one + other) and min(apart, one, other) > _LOW):
+        bound = _add_sums(tally, (left, right), difference)
+        if bound is None:
             return False
-        if one < 4 * other and other < 4 * one:
-            # |a - b|^2 = |a|^2 + |b|^2 - 2 ab: no digits are lost where the norms are alike
-            inner = (one + other - apart) / 2
-        else:
-            inner = dot(left, right)
-        tally.elements += len(left)
-        tally.compared += len(left)
-        tally.add_norms(sqrt(one), sqrt(other), sqrt(apart), inner)
-        # no number is larger than the norm of its row, but for rounding
-        bound = sqrt(max(float(row.max()) for row in rows[1:])) * _ROUNDED
-        self._search.add(tally, (left, right), difference, bound, first)
+        if tolerance is not None:
+            tally.outside += self._outside.count((left, right), difference, tolerance)
+        cast = dtypes[0] != dtypes[1]
+        if cast:
+            _add_cast(tally, dtypes, (left, right), int(np.count_nonzero(difference)))
+        native = all(dtype.name == "float32" for dtype in dtypes)
+        bits = self._search.add(tally, (left, right), difference, bound, first, ulps=native)
+        if not cast:
+            tally.changed += bits
+        if not (cast or native):
+            tally.add_ulp(most_ulps(dtypes[0], raw, None) or 0)
         return True
+
+
+def _add_sums(
+    tally: Tally, sides: tuple[NDArray[Any], NDArray[Any]], difference: NDArray[Any]
+) -> float | None:
+    """Add what is summed up; return what no number is larger than, or ``None`` for no sums."""
+    rows = [dots(side, side) for side in (difference, *sides)]
+    apart, one, other = (float(row.sum(dtype=np.float64)) for row in rows)
+    # NaN and infinity stay what they are in sums of squares
+    if not (isfinite(apart + one + other) and min(apart, one, other) > _LOW):
+        return None
+    # |a - b|^2 = |a|^2 + |b|^2 - 2 ab: no digits are lost where the norms are alike
+    alike = one < 4 * other and other < 4 * one
+    inner = (one + other - apart) / 2 if alike else dot(*sides)
+    tally.elements += len(difference)
+    tally.compared += len(difference)
+    tally.add_norms(sqrt(one), sqrt(other), sqrt(apart), inner)
+    # no number is larger than the norm of its row, but for rounding
+    return sqrt(max(float(row.max()) for row in rows[1:])) * _ROUNDED
+
+
+def _add_cast(
+    tally: Tally,
+    dtypes: tuple[DType, DType],
+    sides: tuple[NDArray[Any], NDArray[Any]],
+    changed: int,
+) -> None:
+    tally.changed += changed
+    tally.widened = tally.widened and not changed
+    if tally.rounds_left:
+        tally.rounds_left = rounds(sides[1], sides[0], dtypes[0])
+    if tally.rounds_right:
+        tally.rounds_right = rounds(sides[0], sides[1], dtypes[1])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckpttool.comparison.casts import rounded
+from ckpttool.comparison.casts import rounds
 from ckpttool.comparison.places import most_ulps
 from ckpttool.comparison.products import dot, norm
 from ckpttool.comparison.tally import Number, Peak, larger_peak
@@ -41,6 +41,11 @@ class Tolerance(NamedTuple):
     absolute: float = 0.0
     relative: float = 0.0
     equal_nan: bool = False
+
+    def excludes(self, difference: NDArray[Any], large: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which absolute differences, with their larger numbers, are outside (float64)."""
+        outside: NDArray[np.bool_] = difference > self.absolute + self.relative * large
+        return outside
 
 
 class _Block(NamedTuple):
@@ -153,9 +158,9 @@ def _add_casts(tally: Tally, dtypes: tuple[DType, DType], block: _Block) -> None
     if tally.widened:
         tally.widened = not block.differs.any() and _is_exact(dtypes, block)
     if tally.rounds_left:
-        tally.rounds_left = _rounds(block.right, block.left, dtypes[0])
+        tally.rounds_left = rounds(block.right, block.left, dtypes[0])
     if tally.rounds_right:
-        tally.rounds_right = _rounds(block.left, block.right, dtypes[1])
+        tally.rounds_right = rounds(block.left, block.right, dtypes[1])
 
 
 def _is_exact(dtypes: tuple[DType, DType], block: _Block) -> bool:
@@ -163,15 +168,6 @@ def _is_exact(dtypes: tuple[DType, DType], block: _Block) -> bool:
     if block.integers is not None or not any(dtype.kind in INTEGERS for dtype in dtypes):
         return True
     return bool((np.abs(block.left) < _EXACT).all())
-
-
-def _rounds(values: NDArray[Any], wanted: NDArray[Any], dtype: DType) -> bool:
-    if dtype.kind not in ("float", "complex"):
-        return False
-    found = rounded(values, dtype)
-    if found is None:
-        return False
-    return bool(((found == wanted) | (np.isnan(found) & np.isnan(wanted))).all())
 
 
 def _set_aside(tally: Tally, block: _Block) -> _Block:
@@ -204,8 +200,7 @@ def _add_numbers(tally: Tally, block: _Block, tolerance: Tolerance | None) -> No
     parts = [side.view(np.float64) for side in (block.left, block.right)]
     tally.add_norms(norm(parts[0]), norm(parts[1]), norm(_finite(difference)), dot(*parts))
     if tolerance is not None:
-        allowed = tolerance.absolute + tolerance.relative * large
-        tally.outside += int(np.count_nonzero(difference > allowed))
+        tally.outside += int(np.count_nonzero(tolerance.excludes(difference, large)))
 
 
 def _finite(difference: NDArray[Any]) -> NDArray[Any]:

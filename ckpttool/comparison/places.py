@@ -37,19 +37,21 @@ def most_ulps(
 
 
 def distances(left: NDArray[Any], right: NDArray[Any], *, signed: bool = True) -> NDArray[Any]:
-    """Return the distances in ULPs (uint64) of numbers given by their bits."""
-    one, other = _places(left, signed), _places(right, signed)
-    # modulo 2 ** 64, which is right for a difference that is not negative
-    high: NDArray[Any] = np.maximum(one, other).view(np.uint64)
-    high -= np.minimum(one, other).view(np.uint64)
+    """Return the distances in ULPs, unsigned, of numbers given by their bits (unsigned)."""
+    one, other = (_places(bits) if signed else bits for bits in (left, right))
+    # modulo 2 ** the width, which is right for a difference that is not negative
+    high: NDArray[Any] = np.maximum(one, other).view(left.dtype)
+    high -= np.minimum(one, other).view(left.dtype)
     return high
 
 
-def _places(bits: NDArray[Any], signed: bool) -> NDArray[Any]:
-    """Return int64 that are ordered and spaced as the numbers of the type are."""
-    if not signed:
-        return bits.astype(np.int64)
-    sign = bits.dtype.type(1 << (8 * bits.itemsize - 1))
-    magnitude = (bits & ~sign).astype(np.int64)
-    places: NDArray[Any] = np.where(bits & sign, -magnitude, magnitude)
+def _places(bits: NDArray[Any]) -> NDArray[Any]:
+    """Return integers as wide that are ordered and spaced as the numbers of the type are."""
+    width = 8 * bits.itemsize
+    signed = bits.view(f"<i{bits.itemsize}")
+    # all ones for a negative number: to turn the bits and take away -1 is to negate
+    turn = signed >> signed.dtype.type(width - 1)
+    places: NDArray[Any] = signed & signed.dtype.type((1 << (width - 1)) - 1)
+    places ^= turn
+    places -= turn
     return places

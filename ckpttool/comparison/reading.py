@@ -8,13 +8,11 @@ in order: one thread and many give the same numbers.
 from __future__ import annotations
 
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from math import sqrt
 from threading import Event, local
 from typing import (
     TYPE_CHECKING,
     Any,
     Callable,
-    Iterable,
     Iterator,
     List,
     NamedTuple,
@@ -24,46 +22,23 @@ from typing import (
 
 import numpy as np
 
-from ckpttool.arena import allocate
-from ckpttool.comparison import floats, general
-from ckpttool.comparison.places import bits_of
+from ckpttool.arena import keep_freed
+from ckpttool.comparison.blocks import BLOCK, Blocks, norm_of
+from ckpttool.comparison.pieces import all_pieces, equal_pieces, tasks_of, width
 from ckpttool.comparison.tally import Tally
-from ckpttool.elements import numbers
 from ckpttool.errors import CkpttoolError
 from ckpttool.gather import CHUNK, fill
-from ckpttool.moments import Moments
 from ckpttool.values import processors
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ckpttool.comparison.general import Tolerance
-    from ckpttool.tensors import DType, TensorInfo
+    from ckpttool.comparison.pieces import Pair, Piece
+    from ckpttool.tensors import TensorInfo
 
-# Bytes of one side that are read and compared at once ...
-_BLOCK = 4 * floats.BLOCK
-# ... and that make up a task: enough to hide what one costs, few enough to share a big tensor.
-_TASK = 16 << 20
-# Bytes by which blocks show that they may be equal, before all are looked at.
-_PEEK = 64
 # Threads where nobody says how many: more wait for the memory bus, and each has 12 MiB of its own.
 _MAX_WORKERS = 8
-
-
-class Pair(NamedTuple):
-    """Two tensors of one shape."""
-
-    left: TensorInfo
-    right: TensorInfo
-
-    @property
-    def comparable(self) -> bool:
-        """Whether their elements can be compared: as bytes of one type, or as numbers."""
-        return self.left.dtype == self.right.dtype or all(map(_has_numbers, self._dtypes))
-
-    @property
-    def _dtypes(self) -> tuple[DType, DType]:
-        return self.left.dtype, self.right.dtype
+# What an intermediate result of a block has at most, in bytes.
+_TEMPORARY = 2 << 20
 
 
 class SideError(Exception):
@@ -105,16 +80,17 @@ class Pass(NamedTuple):
 
     def _run(self, pairs: Sequence[Pair]) -> list[Tally]:
         tallies = [Tally() for _ in pairs]
+        keep_freed(_TEMPORARY)
         reader = _Reader(self)
         with ThreadPoolExecutor(
             self.workers or min(processors(), _MAX_WORKERS), thread_name_prefix="ckpttool-diff"
         ) as pool:
             try:
-                for found in _all(pool, reader.compare, _tasks(_pieces(pairs))):
+                for found in _all(pool, reader.compare, tasks_of(all_pieces(pairs))):
                     for index, tally in found:
                         tallies[index].merge(tally)
                 # norms are over all elements, so those of a changed tensor's equal parts count
-                equal = _tasks(_equal_pieces(pairs, tallies))
+                equal = tasks_of(equal_pieces(pairs, tallies))
                 for measured in _all(pool, reader.measure, equal):
                     for index, count, norm in measured:
                         tallies[index].compared += count
@@ -125,17 +101,8 @@ class Pass(NamedTuple):
         return tallies
 
 
-class _Piece(NamedTuple):
-    """``length`` elements of a pair from ``first`` on; ``number`` is the pair's."""
-
-    number: int
-    pair: Pair
-    first: int
-    length: int
-
-
 def _all(
-    pool: ThreadPoolExecutor, call: Callable[[Any], Any], tasks: Sequence[Sequence[_Piece]]
+    pool: ThreadPoolExecutor, call: Callable[[Any], Any], tasks: Sequence[Sequence[Piece]]
 ) -> Iterator[Any]:
     """Yield the results in order; on an error cancel what has not begun."""
     futures = [pool.submit(call, task) for task in tasks]
@@ -149,51 +116,6 @@ def _all(
     finally:
         for future in futures:
             future.cancel()
-
-
-def _pieces(pairs: Sequence[Pair]) -> Iterator[_Piece]:
-    for index, pair in enumerate(pairs):
-        yield from _cut(index, pair, 0, units(pair.left))
-
-
-def _equal_pieces(pairs: Sequence[Pair], tallies: Sequence[Tally]) -> Iterator[_Piece]:
-    for index, (pair, tally) in enumerate(zip(pairs, tallies)):
-        if tally.changed and _has_numbers(pair.left.dtype):
-            for first, count in tally.equal:
-                yield from _cut(index, pair, first, count)
-
-
-def _cut(index: int, pair: Pair, first: int, count: int) -> Iterator[_Piece]:
-    step = _TASK // max(_width(pair.left.dtype), _width(pair.right.dtype))
-    for start in range(first, first + count, step):
-        yield _Piece(index, pair, start, min(step, first + count - start))
-
-
-def _tasks(pieces: Iterator[_Piece]) -> list[list[_Piece]]:
-    """Put small pieces together."""
-    tasks: list[list[_Piece]] = []
-    room = 0
-    for piece in pieces:
-        nbytes = piece.length * _width(piece.pair.left.dtype)
-        if nbytes > room:
-            tasks.append([])
-            room = _TASK
-        tasks[-1].append(piece)
-        room -= nbytes
-    return tasks
-
-
-def units(info: TensorInfo) -> int:
-    """Return how many things are compared: elements, or the bytes of elements below a byte."""
-    return info.nbytes // _width(info.dtype)
-
-
-def _width(dtype: DType) -> int:
-    return 1 if dtype.bits % 8 else dtype.itemsize
-
-
-def _has_numbers(dtype: DType) -> bool:
-    return numbers(dtype, memoryview(b"")) is not None
 
 
 class _Stopped(Exception):  # noqa: N818 (not an error: the way out of a cancelled task)
@@ -211,86 +133,60 @@ class _Reader:
         self._options = options
         self._own = local()
 
-    def compare(self, pieces: Sequence[_Piece]) -> list[tuple[int, Tally]]:
+    def compare(self, pieces: Sequence[Piece]) -> list[tuple[int, Tally]]:
         """Compare some pieces; (index of the pair, tally) each."""
-        memory = self._memory()
+        blocks = self._blocks()
         results = []
         with np.errstate(all="ignore"):  # NaN and infinity are results, not worth a warning
             for piece in pieces:
                 tally = Tally()
-                dtypes = piece.pair.left.dtype, piece.pair.right.dtype
                 for first, raw in self._read(piece):
-                    if dtypes[0] == dtypes[1]:
-                        memory.add_same(tally, dtypes[0], raw, first, self._options.tolerance)
-                    else:
-                        memory.add_cast(tally, dtypes, raw, first, self._options.tolerance)
+                    blocks.add(tally, piece.pair.dtypes, raw, first)
                 results.append((piece.number, tally))
         return results
 
-    def measure(self, pieces: Sequence[_Piece]) -> _Measured:
+    def measure(self, pieces: Sequence[Piece]) -> _Measured:
         """Return (index of the pair, finite elements, norm) of pieces that are equal."""
         results = []
         with np.errstate(all="ignore"):
             for piece in pieces:
-                measured = _norm if piece.pair.left.dtype.kind != "complex" else _complex_norm
-                dtype, equal = piece.pair.left.dtype, (raw[0] for _, raw in self._read(piece))
-                results.append((piece.number, *measured(dtype, equal)))
+                equal = (raw[0] for _, raw in self._read(piece))
+                results.append((piece.number, *norm_of(piece.pair.left.dtype, equal)))
         return results
 
-    def _read(self, piece: _Piece) -> Iterator[tuple[int, tuple[memoryview, memoryview]]]:
+    def _read(self, piece: Piece) -> Iterator[tuple[int, tuple[memoryview, memoryview]]]:
         """Yield (index of the first element, bytes of both sides), block by block."""
-        memory = self._memory()
+        blocks = self._blocks()
         sides = piece.pair
-        widths = _width(sides.left.dtype), _width(sides.right.dtype)
+        widths = width(sides.left.dtype), width(sides.right.dtype)
         # a strided tensor is gathered in larger pieces, or it would be read over and over
-        chunk = _BLOCK if all(info.strides is None for info in sides) else CHUNK
+        chunk = BLOCK if all(info.strides is None for info in sides) else CHUNK
         step = chunk // max(widths)
-        block = min(step, _BLOCK // max(widths))
+        block = min(step, BLOCK // max(widths))
         for start in range(piece.first, piece.first + piece.length, step):
             if self.stopped.is_set():
                 raise _Stopped
             count = min(step, piece.first + piece.length - start)
             whole = []
-            for side, (info, width) in enumerate(zip(sides, widths)):
-                buffer = memory.buffer(side, chunk)[: count * width]
-                _fill(side, info, start * width, buffer)
+            for side, (info, each) in enumerate(zip(sides, widths)):
+                buffer = blocks.buffer(side, chunk)[: count * each]
+                _fill(side, info, start * each, buffer)
                 whole.append(buffer)
             for offset in range(0, count, block):
                 end = min(offset + block, count)
                 left, right = (
-                    data[offset * width : end * width] for data, width in zip(whole, widths)
+                    data[offset * each : end * each] for data, each in zip(whole, widths)
                 )
                 yield start + offset, (left, right)
             if self._options.progress is not None:
                 self._options.progress(count * sum(widths))
 
-    def _memory(self) -> _Memory:
-        """Return this thread's own memory."""
-        memory: _Memory | None = getattr(self._own, "memory", None)
-        if memory is None:
-            memory = self._own.memory = _Memory()
-        return memory
-
-
-def _norm(dtype: DType, blocks: Iterable[memoryview]) -> tuple[int, float]:
-    """Return how many finite numbers there are, and their norm."""
-    moments, total = Moments(dtype), 0
-    for raw in blocks:
-        moments.add(raw)
-        total += len(raw) // dtype.itemsize
-    count = total - moments.nan - moments.infinite
-    return count, (moments.rms or 0.0) * sqrt(count)
-
-
-def _complex_norm(dtype: DType, blocks: Iterable[memoryview]) -> tuple[int, float]:
-    """Return the same of complex numbers, of which both parts have to be finite."""
-    tally, width = Tally(), dtype.itemsize
-    for raw in blocks:
-        for start in range(0, len(raw), general.BLOCK * width):
-            part = raw[start : start + general.BLOCK * width]
-            equal = np.zeros(len(part) // width, np.bool_)
-            general.add_block(tally, (dtype, dtype), (part, part), 0, equal, None)
-    return tally.compared, tally.norm_left
+    def _blocks(self) -> Blocks:
+        """Return this thread's own."""
+        blocks: Blocks | None = getattr(self._own, "blocks", None)
+        if blocks is None:
+            blocks = self._own.blocks = Blocks(self._options.tolerance)
+        return blocks
 
 
 def _fill(side: int, info: TensorInfo, start: int, buffer: memoryview) -> None:
@@ -299,81 +195,3 @@ def _fill(side: int, info: TensorInfo, start: int, buffer: memoryview) -> None:
     except CkpttoolError as error:
         error.tensor = error.tensor or info.name
         raise SideError(side, error) from error
-
-
-class _Memory:
-    """What a thread compares in and with."""
-
-    def __init__(self) -> None:
-        self._buffers: dict[tuple[int, int], memoryview] = {}
-        self._differs = np.empty(_BLOCK, np.bool_)
-        self._floats = floats.Float32Blocks()
-
-    def buffer(self, side: int, size: int) -> memoryview:
-        """Return the same memory every time."""
-        key = side, size
-        if key not in self._buffers:
-            self._buffers[key] = allocate(size)
-        return self._buffers[key]
-
-    def add_same(
-        self,
-        tally: Tally,
-        dtype: DType,
-        raw: tuple[memoryview, memoryview],
-        first: int,
-        tolerance: Tolerance | None,
-    ) -> None:
-        """Take in a block of two tensors of one type."""
-        differs = None
-        if bytes(raw[0][:_PEEK]) == bytes(raw[1][:_PEEK]):
-            differs = self._compare_bits(dtype, raw)
-            if not differs.any():
-                tally.add_equal(first, len(differs))
-                return
-        if dtype.name == "float32" and tolerance is None:
-            left, right = (np.frombuffer(data, np.float32) for data in raw)
-            if self._floats.add(tally, left, right, first):
-                return
-        if differs is None:
-            differs = self._compare_bits(dtype, raw)
-        tally.elements += len(differs)
-        if not _has_numbers(dtype):
-            tally.changed += int(np.count_nonzero(differs))
-            return
-        width = dtype.itemsize
-        for start in range(0, len(differs), general.BLOCK):
-            end = min(start + general.BLOCK, len(differs))
-            block = raw[0][start * width : end * width], raw[1][start * width : end * width]
-            general.add_block(
-                tally, (dtype, dtype), block, first + start, differs[start:end], tolerance
-            )
-
-    def add_cast(
-        self,
-        tally: Tally,
-        dtypes: tuple[DType, DType],
-        raw: tuple[memoryview, memoryview],
-        first: int,
-        tolerance: Tolerance | None,
-    ) -> None:
-        """Take in a block of two tensors of different types."""
-        widths = dtypes[0].itemsize, dtypes[1].itemsize
-        count = len(raw[0]) // widths[0]
-        tally.elements += count
-        for start in range(0, count, general.BLOCK):
-            end = min(start + general.BLOCK, count)
-            left, right = (data[start * w : end * w] for data, w in zip(raw, widths))
-            general.add_block(tally, dtypes, (left, right), first + start, None, tolerance)
-
-    def _compare_bits(self, dtype: DType, raw: tuple[memoryview, memoryview]) -> NDArray[np.bool_]:
-        """Return which elements differ; of a type below a byte, which bytes do."""
-        if dtype.bits % 8:
-            left, right = (np.frombuffer(data, np.uint8) for data in raw)
-        else:
-            left, right = (bits_of(dtype, data) for data in raw)
-        differs = self._differs[: len(left)]
-        np.not_equal(left, right, out=differs)
-        if dtype.kind == "complex":
-            return differs[::2] | differs[1::2]
-        return differs

@@ -8,7 +8,8 @@ from ckpttool.compared import Comparison, Kind, Outcome, Side, TensorDiff
 from ckpttool.comparison.general import Tolerance
 from ckpttool.comparison.options import nothing_left
 from ckpttool.comparison.pairing import Filter, Match, Pairing, pair
-from ckpttool.comparison.reading import Pair, Pass, SideError
+from ckpttool.comparison.pieces import Pair
+from ckpttool.comparison.reading import Pass, SideError
 from ckpttool.comparison.renamed import renamed
 from ckpttool.comparison.state import State, differences, state_of
 from ckpttool.comparison.structure import structure_of

@@ -53,15 +53,22 @@ _OPPOSITE = 1 << 31
 # The smallest relative difference whose steps are those of opposite signs only; of smaller ones
 # there are too many to pick them.
 _TELLING = 5 / 3
+# The relative difference between a number and its negative: none is larger.
+_MOST = 2.0
 
 
 class Search:
-    """The search; one for a thread, because it has scratch memory."""
+    """The search; one for a thread, because it has scratch memory.
 
-    def __init__(self, size: int) -> None:
+    Args:
+        scratch: 2 x block of float32, free between calls.
+    """
+
+    def __init__(self, scratch: NDArray[Any]) -> None:
+        size = scratch.shape[1]
         self._steps = np.empty(size, np.int32)
         self._chosen = np.empty(size, np.bool_)
-        self._scratch = np.empty((2, size), np.float32)
+        self._scratch = scratch
 
     def add(
         self,
@@ -70,8 +77,10 @@ class Search:
         difference: NDArray[Any],
         bound: float,
         first: int,
-    ) -> None:
-        """Add a block's largest differences, and the number of pairs that differ.
+        *,
+        ulps: bool = True,
+    ) -> int:
+        """Add a block's largest differences; return the number of pairs with different bits.
 
         Args:
             tally: what to add to.
@@ -79,32 +88,38 @@ class Search:
             difference: the absolute differences; overwritten.
             bound: no magnitude is larger.
             first: index of the block's first element in the tensor.
+            ulps: whether the distance in ULPs is wanted; of numbers that were widened it is not.
         """
         length = len(difference)
         signed = self._steps[:length]
         np.subtract(sides[0].view(np.int32), sides[1].view(np.int32), out=signed)
-        tally.changed += int(np.count_nonzero(signed))
+        changed = int(np.count_nonzero(signed))
         np.abs(signed, out=signed)  # of the lowest int32 it is, unsigned, right as well
-        block = _Block(tally, sides, self._chosen[:length], first)
-        if tally.max_ulp is None:
+        block = _Block(tally, sides, self._chosen[:length], first, ulps)
+        if tally.max_abs is None or (ulps and tally.max_ulp is None):
             block.look_at(np.arange(min(_SAMPLE, length)))
-        steps = signed.view(np.uint32)
-        furthest = int(np.float32(bound).view(np.uint32))
-        longest = int(steps.max())
-        known = tally.max_rel.value if tally.max_rel else 0.0
-        most = float(difference.max())
+        self._find(
+            block, signed.view(np.uint32), difference, int(np.float32(bound).view(np.uint32))
+        )
+        return changed
+
+    def _find(
+        self, block: _Block, steps: NDArray[Any], difference: NDArray[Any], furthest: int
+    ) -> None:
+        longest, most = int(steps.max()), float(difference.max())
+        known = block.known_relative
         block.find_absolute(difference, most)
-        block.find_ulps(steps, longest, difference, most, furthest)
-        if known >= 1 and longest < _OPPOSITE - furthest:
-            return  # of one sign, none can be more
+        if block.ulps:
+            block.find_ulps(steps, longest, difference, most, furthest)
+        if known >= _MOST or (known >= 1 and longest < _OPPOSITE - furthest):
+            return  # none can be more; of one sign, none more than 1
         if known >= _TELLING:
             block.find_relative(steps, longest, known)
         else:
-            self._find_relative(block, sides, difference)
+            self._find_relative(block, difference)
 
-    def _find_relative(
-        self, block: _Block, sides: tuple[NDArray[Any], NDArray[Any]], difference: NDArray[Any]
-    ) -> None:
+    def _find_relative(self, block: _Block, difference: NDArray[Any]) -> None:
+        sides = block.sides
         large, small = self._scratch[:, : len(difference)]
         np.maximum(np.abs(sides[0], out=large), np.abs(sides[1], out=small), out=large)
         relative = np.divide(difference, large, out=difference)
@@ -121,11 +136,18 @@ class _Block:
         sides: tuple[NDArray[Any], NDArray[Any]],
         chosen: NDArray[Any],
         first: int,
+        ulps: bool,
     ) -> None:
         self._tally = tally
-        self._sides = sides
+        self.sides = sides
         self._chosen = chosen
         self._first = first
+        self.ulps = ulps
+
+    @property
+    def known_relative(self) -> float:
+        """The largest relative difference so far."""
+        return self._tally.max_rel.value if self._tally.max_rel else 0.0
 
     def find_absolute(self, difference: NDArray[Any], most: float) -> None:
         """Find the largest absolute difference."""
@@ -180,9 +202,10 @@ class _Block:
             self._compute(places[start : start + _PART])
 
     def _compute(self, places: NDArray[Any]) -> None:
-        left, right = (side[places] for side in self._sides)
+        left, right = (side[places] for side in self.sides)
         tally = self._tally
-        tally.add_ulp(int(distances(left.view(np.uint32), right.view(np.uint32)).max()))
+        if self.ulps:
+            tally.add_ulp(int(distances(left.view(np.uint32), right.view(np.uint32)).max()))
         left, right = left.astype(np.float64), right.astype(np.float64)
         difference = np.abs(left - right)
         large = np.maximum(np.abs(left), np.abs(right))

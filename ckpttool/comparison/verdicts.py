@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Sequence
 from ckpttool.compared import Change, Kind, Largest
 
 if TYPE_CHECKING:
-    from ckpttool.comparison.reading import Pair
+    from ckpttool.comparison.pieces import Pair
     from ckpttool.comparison.tally import Peak, Tally
 
 

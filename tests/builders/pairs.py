@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple, Sequence, Tup
 import numpy as np
 import torch
 
-from ckpttool.comparison.reading import Pair, Pass
+from ckpttool.comparison.pieces import Pair
+from ckpttool.comparison.reading import Pass
 from tests.builders.tensors import in_memory
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckpttool.comparison import floats, reading, search
+from ckpttool.comparison import blocks, floats, pieces, reading, search
 from tests.builders import pairs
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ def small_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "_PART", 4)
     monkeypatch.setattr(search, "_FEW", 1)
     monkeypatch.setattr(floats, "BLOCK", 16)
-    monkeypatch.setattr(reading, "_BLOCK", 64)
-    monkeypatch.setattr(reading, "_TASK", 128)
+    for module in (blocks, reading):
+        monkeypatch.setattr(module, "BLOCK", 64)
+    monkeypatch.setattr(pieces, "_TASK", 128)
 
 
 def check(left: NDArray[Any], right: NDArray[Any], dtype: str) -> None:

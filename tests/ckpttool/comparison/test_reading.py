@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckpttool.comparison import floats, general, reading, search
+from ckpttool.comparison import blocks, floats, general, pieces, reading, search
 from ckpttool.comparison.general import Tolerance
-from ckpttool.comparison.reading import Pair, Pass, SideError
+from ckpttool.comparison.pieces import Pair
+from ckpttool.comparison.reading import Pass, SideError
 from ckpttool.comparison.tally import Tally
 from tests.builders import pairs
 from tests.builders.tensors import cut_while_read, in_memory
@@ -27,8 +28,9 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several blocks and tasks even for tiny tensors."""
     monkeypatch.setattr(floats, "BLOCK", 64)
     monkeypatch.setattr(general, "BLOCK", 32)
-    monkeypatch.setattr(reading, "_BLOCK", 256)
-    monkeypatch.setattr(reading, "_TASK", 1024)
+    for module in (blocks, reading):
+        monkeypatch.setattr(module, "BLOCK", 256)
+    monkeypatch.setattr(pieces, "_TASK", 1024)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int8", "int32", "uint16"])

@@ -1,0 +1,101 @@
+"""How many pairs of float32 lie outside of a tolerance: exactly, and in float64 only where needed.
+
+Differences and what is allowed are known in float32 to a few parts in ``2 ** 24``. Pairs that are
+clearly on one side are only counted; those in between are computed again in float64, by the
+rule of :class:`ckpttool.comparison.general.Tolerance`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ckpttool.comparison.general import Tolerance
+
+# More than what float32 makes of a difference, a product and a sum is wrong by.
+_SLACK = 2.0**-20
+# The same of numbers so small that float32 has not all of its digits.
+_TINY = 2.0**-140
+# Pairs that are computed at once.
+_PART = 1 << 16
+
+
+class _Bounds(NamedTuple):
+    """Differences below ``low`` are allowed, those above ``high`` are not."""
+
+    low: Any
+    high: Any
+
+
+class Outside:
+    """The count; one for a thread, because it has scratch memory.
+
+    Args:
+        scratch: 2 x block of float32, free between calls.
+    """
+
+    def __init__(self, scratch: NDArray[Any]) -> None:
+        self._scratch = scratch
+        self._likely = np.empty(scratch.shape[1], np.bool_)
+        self._clear = np.empty(scratch.shape[1], np.bool_)
+
+    def count(
+        self,
+        sides: tuple[NDArray[Any], NDArray[Any]],
+        difference: NDArray[Any],
+        tolerance: Tolerance,
+    ) -> int:
+        """Return how many pairs differ by more than is allowed.
+
+        Args:
+            sides: left and right, finite float32.
+            difference: the absolute differences in float32.
+            tolerance: what is allowed.
+        """
+        bounds = self._bounds(sides, tolerance)
+        likely, clear = (flags[: len(difference)] for flags in (self._likely, self._clear))
+        most = int(np.count_nonzero(np.greater_equal(difference, bounds.low, out=likely)))
+        if not most:
+            return 0
+        least = int(np.count_nonzero(np.greater(difference, bounds.high, out=clear)))
+        if least == most:
+            return least
+        likely ^= clear
+        likely &= difference > 0  # what does not differ needs no allowance
+        places = np.flatnonzero(likely)
+        parts = (places[start : start + _PART] for start in range(0, len(places), _PART))
+        return least + sum(_exactly(side_by_side(sides, part), tolerance) for part in parts)
+
+    def _bounds(self, sides: tuple[NDArray[Any], NDArray[Any]], tolerance: Tolerance) -> _Bounds:
+        absolute, relative = (_around(value) for value in (tolerance.absolute, tolerance.relative))
+        if not tolerance.relative:
+            return absolute
+        low, high = self._scratch[:, : len(sides[0])]
+        large = np.maximum(np.abs(sides[0], out=low), np.abs(sides[1], out=high), out=low)
+        for bound, factor, more in zip((high, low), relative[::-1], absolute[::-1]):
+            np.multiply(large, factor, out=bound)
+            bound += more
+        return _Bounds(low, high)
+
+
+def _around(value: float) -> _Bounds:
+    """Return float32 numbers clearly below and above what is not negative."""
+    return _Bounds(
+        np.float32(value * (1 - _SLACK) - _TINY), np.float32(value * (1 + _SLACK) + _TINY)
+    )
+
+
+def side_by_side(
+    sides: tuple[NDArray[Any], NDArray[Any]], places: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the pairs at some places in float64."""
+    return sides[0][places].astype(np.float64), sides[1][places].astype(np.float64)
+
+
+def _exactly(pairs: tuple[NDArray[Any], NDArray[Any]], tolerance: Tolerance) -> int:
+    large = np.maximum(np.abs(pairs[0]), np.abs(pairs[1]))
+    return int(np.count_nonzero(tolerance.excludes(np.abs(pairs[0] - pairs[1]), large)))

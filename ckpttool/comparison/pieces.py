@@ -1,0 +1,90 @@
+"""What is compared with what, cut into pieces and put together again into tasks of one size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
+
+from ckpttool.elements import numbers
+
+if TYPE_CHECKING:
+    from ckpttool.comparison.tally import Tally
+    from ckpttool.tensors import DType, TensorInfo
+
+# Bytes of one side that make up a task: enough to hide what one costs, few enough to share a big
+# tensor.
+_TASK = 16 << 20
+
+
+class Pair(NamedTuple):
+    """Two tensors of one shape."""
+
+    left: TensorInfo
+    right: TensorInfo
+
+    @property
+    def dtypes(self) -> tuple[DType, DType]:
+        """The element types."""
+        return self.left.dtype, self.right.dtype
+
+    @property
+    def comparable(self) -> bool:
+        """Whether their elements can be compared: as bytes of one type, or as numbers."""
+        return self.left.dtype == self.right.dtype or all(map(has_numbers, self.dtypes))
+
+
+class Piece(NamedTuple):
+    """``length`` elements of a pair from ``first`` on; ``number`` is the pair's."""
+
+    number: int
+    pair: Pair
+    first: int
+    length: int
+
+
+def all_pieces(pairs: Sequence[Pair]) -> Iterator[Piece]:
+    """Cut whole pairs."""
+    for number, pair in enumerate(pairs):
+        yield from _cut(number, pair, 0, units(pair.left))
+
+
+def equal_pieces(pairs: Sequence[Pair], tallies: Sequence[Tally]) -> Iterator[Piece]:
+    """Cut what was equal in pairs that are not equal as a whole."""
+    for number, (pair, tally) in enumerate(zip(pairs, tallies)):
+        if tally.changed and has_numbers(pair.left.dtype):
+            for first, count in tally.equal:
+                yield from _cut(number, pair, first, count)
+
+
+def _cut(number: int, pair: Pair, first: int, count: int) -> Iterator[Piece]:
+    step = _TASK // max(map(width, pair.dtypes))
+    for start in range(first, first + count, step):
+        yield Piece(number, pair, start, min(step, first + count - start))
+
+
+def tasks_of(pieces: Iterator[Piece]) -> list[list[Piece]]:
+    """Put small pieces together."""
+    tasks: list[list[Piece]] = []
+    room = 0
+    for piece in pieces:
+        nbytes = piece.length * width(piece.pair.left.dtype)
+        if nbytes > room:
+            tasks.append([])
+            room = _TASK
+        tasks[-1].append(piece)
+        room -= nbytes
+    return tasks
+
+
+def units(info: TensorInfo) -> int:
+    """Return how many things are compared: elements, or the bytes of elements below a byte."""
+    return info.nbytes // width(info.dtype)
+
+
+def width(dtype: DType) -> int:
+    """Return the bytes of a thing that is compared."""
+    return 1 if dtype.bits % 8 else dtype.itemsize
+
+
+def has_numbers(dtype: DType) -> bool:
+    """Whether elements of this type can be read as numbers."""
+    return numbers(dtype, memoryview(b"")) is not None

@@ -1,0 +1,193 @@
+"""The quick way of comparing floats gives what the careful one gives, and tolerances are exact."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ckpttool.comparison import blocks, floats, outside, reading, search
+from ckpttool.comparison.general import Tolerance
+from tests.builders import pairs
+
+#: Torch's name to how many bytes an element has.
+TYPES = {"float32": 4, "bfloat16": 2, "float16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1}
+TYPES.update({"float8_e4m3fnuz": 1, "float8_e5m2fnuz": 1})
+ROUGH = ("norm_left", "norm_right", "norm_difference", "dot")
+
+
+def both_ways(
+    monkeypatch: pytest.MonkeyPatch, sides: Any, dtypes: tuple[str, str], **options: Any
+) -> list[dict[str, Any]]:
+    """What the tallies hold: the quick one's first."""
+    quick = vars(pairs.arrays(*sides, dtypes=dtypes, **options))
+    with monkeypatch.context() as patch:
+        patch.setattr(floats, "_FLOATS", ())
+        return [quick, vars(pairs.arrays(*sides, dtypes=dtypes, **options))]
+
+
+def assert_alike(quick: dict[str, Any], careful: dict[str, Any]) -> None:
+    for name in ROUGH:
+        scale = max(careful["norm_left"], careful["norm_right"], 1e-30)
+        allowed = 3e-6 * (scale * scale if name == "dot" else scale)
+        assert quick[name] == pytest.approx(careful[name], rel=3e-6, abs=allowed), name
+    for name in set(careful) - set(ROUGH):
+        assert quick[name] == careful[name], name
+
+
+def some_bits(dtype: str, seed: int, count: int = 400) -> NDArray[Any]:
+    """Numbers of a type as their bits: all magnitudes from 2 ** -4 to 2 ** 2, both signs."""
+    values = np.random.default_rng(seed).normal(size=count).astype("f4")
+    if dtype == "float16":
+        return values.astype("f2").view("u1")
+    width = TYPES[dtype]
+    if width > 1:
+        return values.view("u1").reshape(-1, 4)[:, 4 - width :].ravel()
+    magnitudes = np.random.default_rng(seed).integers(0x20, 0x48, count).astype("u1")
+    return np.where(values < 0, magnitudes | np.uint8(0x80), magnitudes)
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether the quick way took each block."""
+    found: list[bool] = []
+    add = floats.FloatBlocks.add
+
+    def noted(self: floats.FloatBlocks, *args: Any) -> bool:
+        found.append(add(self, *args))
+        return found[-1]
+
+    monkeypatch.setattr(floats.FloatBlocks, "add", noted)
+    return found
+
+
+TOLERANCES = [None, Tolerance(), Tolerance(0.25), Tolerance(0, 0.5), Tolerance(0.125, 0.25, True)]
+
+
+@pytest.mark.parametrize("dtypes", list(product(TYPES, TYPES)), ids="-".join)
+def test_the_quick_way_is_the_careful_one(
+    monkeypatch: pytest.MonkeyPatch, taken: list[bool], dtypes: tuple[str, str]
+) -> None:
+    monkeypatch.setattr(search, "_SAMPLE", 4)
+    sides = [some_bits(dtype, seed) for seed, dtype in enumerate(dtypes)]
+    for tolerance in TOLERANCES:
+        del taken[:]
+        assert_alike(*both_ways(monkeypatch, sides, dtypes, tolerance=tolerance))
+        assert taken == [True, False]
+
+
+@pytest.mark.parametrize("dtype", sorted(TYPES))
+def test_blocks_are_cut_alike_whatever_the_width(
+    monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    whole = both_ways(monkeypatch, [some_bits(dtype, seed) for seed in (1, 2)], (dtype, dtype))[0]
+    monkeypatch.setattr(floats, "BLOCK", 16)
+    for module in (blocks, reading):
+        monkeypatch.setattr(module, "BLOCK", 64)
+    sides = [some_bits(dtype, seed) for seed in (1, 2)]
+    assert_alike(vars(pairs.arrays(*sides, dtypes=(dtype, dtype))), whole)
+
+
+@pytest.mark.parametrize("narrow", ["bfloat16", "float16"])
+@pytest.mark.parametrize("spoilt", [False, True], ids=["all", "all but one"])
+def test_a_rounded_copy_is_recognised_the_quick_way(
+    taken: list[bool], narrow: str, spoilt: bool
+) -> None:
+    torch = pytest.importorskip("torch")
+    values = np.random.default_rng(0).normal(size=3000).astype("f4")
+    # halfway between two neighbours of either type: the even one is right
+    values[:4] = [1 + 2.0**-8, 1 + 3 * 2.0**-8, 1 + 2.0**-11, 1 + 3 * 2.0**-11]
+    kept = torch.from_numpy(values).to(getattr(torch, narrow)).view(torch.int16).numpy()
+    kept[-1] ^= spoilt
+    for sides, dtypes in (
+        ((values, kept), ("float32", narrow)),
+        ((kept, values), (narrow, "float32")),
+    ):
+        tally = pairs.arrays(*sides, dtypes=(dtypes[0], dtypes[1]))
+        rounds = {dtypes[0]: tally.rounds_left, dtypes[1]: tally.rounds_right}
+        assert rounds == {"float32": False, narrow: not spoilt}
+        assert not tally.widened
+    assert taken == [True, True]
+
+
+@pytest.mark.parametrize("narrow", ["bfloat16", "float16"])
+def test_a_widened_copy_is_recognised_the_quick_way(taken: list[bool], narrow: str) -> None:
+    torch = pytest.importorskip("torch")
+    kept = torch.randn(500).to(getattr(torch, narrow))
+    sides = kept.view(torch.int16).numpy(), kept.float().numpy()
+    assert pairs.arrays(*sides, dtypes=(narrow, "float32")).widened
+    spoilt = sides[1].copy()
+    spoilt[300] *= 1.5
+    assert not pairs.arrays(sides[0], spoilt, dtypes=(narrow, "float32")).widened
+    # blocks of equal values have no difference to sum up, and go the careful way
+    assert taken == [False, True]
+
+
+# --- tolerances ---------------------------------------------------------------------------
+
+SINGLE = st.one_of(
+    st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.5, 1e-45, -1e-45, 1e-40, 1e-30, 3e4, 1e9]),
+    st.floats(-4, 4, width=32),
+)
+QUICK = settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def close_to(value: float) -> st.SearchStrategy[float]:
+    near = [value, np.nextafter(value, 0), np.nextafter(value, np.inf), value * (1 + 2.0**-25)]
+    return st.sampled_from([float(one) for one in near])
+
+
+@QUICK
+@given(
+    data=st.data(),
+    some=st.lists(st.tuples(SINGLE, SINGLE), min_size=1, max_size=20),
+    relative=st.booleans(),
+)
+def test_what_is_outside_is_so_by_float64(
+    data: st.DataObject, some: list[tuple[float, float]], relative: bool
+) -> None:
+    """Tolerances are drawn from the differences themselves: the worst that there are."""
+    sides = [np.array(side, "f4") for side in zip(*some)]
+    wide = [side.astype("f8") for side in sides]
+    apart, large = np.abs(wide[0] - wide[1]), np.maximum(*map(np.abs, wide))
+    place = data.draw(st.integers(0, len(some) - 1))
+    absolute = data.draw(close_to(float(apart[place])) if not relative else st.just(0.0))
+    parts = apart[place] / large[place] if large[place] and relative else 0.0
+    tolerance = Tolerance(absolute, data.draw(close_to(float(parts))))
+    difference = np.abs(sides[0] - sides[1])
+    counter = outside.Outside(np.empty((2, 32), np.float32))
+    expected = int((apart > tolerance.absolute + tolerance.relative * large).sum())
+    assert counter.count((sides[0], sides[1]), difference, tolerance) == expected
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "computed"),
+    [
+        pytest.param(Tolerance(10.0), 0, id="all inside"),
+        pytest.param(Tolerance(1e-3), 0, id="all outside"),
+        pytest.param(Tolerance(0.0, 2.0), 0, id="all inside, in parts"),
+        pytest.param(Tolerance(0.5), 1, id="one that float32 cannot tell"),
+    ],
+)
+def test_only_what_float32_cannot_tell_is_computed_again(
+    monkeypatch: pytest.MonkeyPatch, tolerance: Tolerance, computed: int
+) -> None:
+    seen: list[int] = []
+    exactly = outside._exactly
+
+    def noted(some: tuple[NDArray[Any], NDArray[Any]], rule: Tolerance) -> int:
+        seen.append(len(some[0]))
+        return exactly(some, rule)
+
+    monkeypatch.setattr(outside, "_exactly", noted)
+    left = np.array([1, 1, 1, 1], "f4")
+    right = np.array([1.25, 1.5, 1.75, 2], "f4")
+    pairs.arrays(left, right, tolerance=tolerance)
+    assert sum(seen) == computed
