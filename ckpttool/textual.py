@@ -10,9 +10,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Iterator
 
 from ckpttool.comparison.state import state_of
-from ckpttool.conversion.selecting import tied_names
 from ckpttool.errors import CkpttoolError
 from ckpttool.formats import open_checkpoint
+from ckpttool.sharing import tied_names
 from ckpttool.text import count, printable
 
 if TYPE_CHECKING:

@@ -54,6 +54,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "ckpttool.published",
         "ckpttool.readings",
         "ckpttool.schema",
+        "ckpttool.sharing",
         "ckpttool.surroundings",
         "ckpttool.values",
         "ckpttool.writing",

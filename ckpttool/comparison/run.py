@@ -14,11 +14,11 @@ from ckpttool.comparison.renamed import renamed
 from ckpttool.comparison.state import State, differences, state_of
 from ckpttool.comparison.structure import structure_of
 from ckpttool.comparison.verdicts import Limits, change_of, judge
-from ckpttool.conversion.selecting import tied_names
 from ckpttool.errors import CkpttoolError
 from ckpttool.findings import Verdict
 from ckpttool.names import in_order as names_in_order
 from ckpttool.readings import plan
+from ckpttool.sharing import tied_names
 from ckpttool.text import count
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterator
 
 from ckpttool.compared import Fact
-from ckpttool.conversion.selecting import tied_names
-from ckpttool.conversion.sharing import find_sharing
+from ckpttool.sharing import find_sharing, tied_names
 
 if TYPE_CHECKING:
     from ckpttool.tensors import Checkpoint

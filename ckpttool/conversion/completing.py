@@ -9,8 +9,8 @@ from ckpttool.conversion.identity import Joined, fingerprint_of
 from ckpttool.conversion.job import files, layout_of
 from ckpttool.conversion.planning import FINGERPRINT
 from ckpttool.conversion.proving import read_again, require_equal
-from ckpttool.conversion.selecting import tied_names
 from ckpttool.converted import Proof
+from ckpttool.sharing import tied_names
 from ckpttool.writing import torch_zip
 from ckpttool.writing.copying import write_parts
 

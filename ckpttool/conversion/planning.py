@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Sequence
 
 from ckpttool import rules
+from ckpttool.conversion.expansion import check_expansion
 from ckpttool.conversion.naming import index_path, shard_paths
-from ckpttool.conversion.sharing import check_expansion, find_sharing
 from ckpttool.errors import UsageError
 from ckpttool.findings import Finding, finding
 from ckpttool.fingerprint import PREFIX
 from ckpttool.rules import Severity
+from ckpttool.sharing import find_sharing
 from ckpttool.tensors import DTYPES
 from ckpttool.text import count
 from ckpttool.writing.pieces import Piece
@@ -18,7 +19,7 @@ from ckpttool.writing.pieces import Piece
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.selecting import Selection
-    from ckpttool.conversion.sharing import Sharing
+    from ckpttool.sharing import Sharing
     from ckpttool.tensors import Checkpoint, DType, TensorInfo
 
 #: Keys of ``__metadata__`` that are ours: what the tensors are called, and what they lay under.

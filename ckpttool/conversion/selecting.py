@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Mapping, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool import rules
 from ckpttool.errors import UnsupportedError, UsageError
 from ckpttool.layouts import canonicalize
+from ckpttool.sharing import tied_names
 from mae.config import is_decoder_name
 
 if TYPE_CHECKING:
@@ -56,15 +57,6 @@ def select(checkpoint: Checkpoint, options: ConvertOptions) -> Selection:
         tuple(row for row in checkpoint.unread if row[0] in chosen),
         {name: kept for name, kept in restored.items() if name in chosen},
     )
-
-
-def tied_names(tensors: Mapping[str, TensorInfo], metadata: Mapping[str, str]) -> dict[str, str]:
-    """Return the names that ``__metadata__`` records as dropped, to the ones that were kept."""
-    return {
-        dropped: kept
-        for dropped, kept in metadata.items()
-        if kept in tensors and dropped not in tensors
-    }
 
 
 def _is_wanted(name: str, options: ConvertOptions) -> bool:

@@ -1,22 +1,14 @@
-"""Tensors that share bytes: exact duplicates, and views that overlap in part.
+"""Tensors that share bytes: exact duplicates, views that overlap in part, and recorded ties.
 
 A file of torch keeps such names as views of one storage. Where a format has no views, exact
-duplicates can be stored once and recorded; everything else is written out in full.
+duplicates can be stored once and recorded in the metadata; everything else is written out in full.
 """
 
 from __future__ import annotations
 
 from typing import Any, Iterator, Mapping, NamedTuple
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError
 from ckpttool.tensors import TensorInfo
-from ckpttool.text import count, size
-
-#: Written out, tensors may hold this many times the bytes of the file that they cover ...
-EXPANSION_FACTOR = 4
-#: ... and this many bytes more: small stride-0 views are common and harmless.
-EXPANSION_SLACK = 64 << 20
 
 
 class Sharing(NamedTuple):
@@ -52,6 +44,15 @@ def find_sharing(tensors: Mapping[str, TensorInfo]) -> Sharing:
     return Sharing(tied, tuple(sorted(overlapping, key=lambda names: order[names[0]])), covered)
 
 
+def tied_names(tensors: Mapping[str, TensorInfo], metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return the names that ``__metadata__`` records as dropped, to the ones that were kept."""
+    return {
+        dropped: kept
+        for dropped, kept in metadata.items()
+        if kept in tensors and dropped not in tensors
+    }
+
+
 def _regions(
     tensors: Mapping[str, TensorInfo], names: list[str]
 ) -> Iterator[tuple[tuple[str, ...], int]]:
@@ -73,24 +74,3 @@ def _regions(
         end = max(end, offset + length)
     if members:
         yield tuple(names[member] for member in sorted(set(members))), end - begin
-
-
-def check_expansion(tensors: Mapping[str, TensorInfo], covered: int) -> None:
-    """Refuse tensors that would fill the disk with repetitions of a few bytes.
-
-    Raises:
-        MalformedError: written out, they have far more bytes than the file has for them.
-    """
-    written = sum(info.nbytes for info in tensors.values())
-    most = EXPANSION_FACTOR * covered + EXPANSION_SLACK
-    if written <= most:
-        return
-    widest = max(tensors.values(), key=lambda info: info.nbytes)
-    raise MalformedError(
-        f"written out, {count(len(tensors), 'tensor')} would expand far beyond the file",
-        rules.AMPLIFICATION,
-        tensor=widest.name,
-        expected=f"at most {size(most)} for the {size(covered)} that they cover",
-        found=size(written),
-        fix="Leave the expanded tensors out with --exclude.",
-    )
