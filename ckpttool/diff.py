@@ -33,8 +33,9 @@ def diff_files(
     """Compare two files, or say which of them is in the way.
 
     Raises:
-        UsageError: the options leave nothing to compare.
+        UsageError: the options leave nothing to compare, or are no tolerances.
     """
+    options.check()
     reports: list[FileReport] = []
     opened: list[Checkpoint | Receipt] = []
     with ExitStack() as stack:
@@ -91,8 +92,9 @@ def diff(
         progress: told how far the reading is.
 
     Raises:
-        UsageError: the options leave nothing to compare.
+        UsageError: the options leave nothing to compare, or are no tolerances.
     """
+    options.check()
     return _diff(left, right, [_facts(left), _facts(right)], options, progress)
 
 

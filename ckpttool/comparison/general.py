@@ -6,7 +6,7 @@ them all, or where uint64 meets a negative number, in Python's own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 
 import numpy as np
 
@@ -111,7 +111,7 @@ def _block(
     integers = None
     if all(dtype.kind in INTEGERS for dtype in dtypes):
         integers = _in_one_type(sides[0], sides[1])
-    left, right = (_wide(side) for side in sides)
+    left, right = _wide(sides)
     if differs is None:
         differs = _differ(left, right, integers)
     finite = np.isfinite(left) & np.isfinite(right)
@@ -126,8 +126,11 @@ def _native(dtype: DType, raw: memoryview) -> NDArray[Any]:
     return found
 
 
-def _wide(values: NDArray[Any]) -> NDArray[Any]:
-    return values.astype(np.complex128 if values.dtype.kind == "c" else np.float64)
+def _wide(sides: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return both sides in one type: complex if either is, or their parts would not match."""
+    kinds = {side.dtype.kind for side in sides}
+    wide: Any = np.complex128 if "c" in kinds else np.float64
+    return sides[0].astype(wide), sides[1].astype(wide)
 
 
 def _in_one_type(left: NDArray[Any], right: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import NamedTuple, Protocol, Sequence
 
 from ckpttool.errors import UsageError
@@ -31,6 +32,21 @@ class DiffOptions(NamedTuple):
     def tolerant(self) -> bool:
         """Whether values are held against a tolerance."""
         return self.atol is not None or self.rtol is not None or self.equal_nan
+
+    def check(self) -> None:
+        """Refuse tolerances of which any difference, or none, would be within.
+
+        Raises:
+            UsageError: a tolerance is not a number, is infinite or negative.
+        """
+        said = [("--atol", self.atol), ("--rtol", self.rtol), ("--max-ulp", self.max_ulp)]
+        for option, value in said:
+            if value is not None and not (isfinite(value) and value >= 0):
+                raise UsageError(
+                    f"{option} is no tolerance",
+                    expected="a finite number of at least 0",
+                    found=str(value),
+                )
 
     def __str__(self) -> str:
         said = [("--atol", self.atol), ("--rtol", self.rtol), ("--max-ulp", self.max_ulp)]

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from ckpttool.compared import Change, Element, Largest
 
 
+# Significant digits of values: usually, then what tells float32 apart, then float64.
+_DIGITS = (6, 9, 17)
+
+
 def lines_of(change: Change) -> list[str]:
     """Return the numbers of one tensor in a few lines."""
     lines = [", ".join(_extent(change))]
@@ -50,18 +54,25 @@ def percent(share: float) -> str:
 def _largest(label: str, largest: Largest | None) -> list[str]:
     if largest is None or not largest.value:
         return []
-    return [
-        f"{label} {_number(largest.value)} at {list(largest.at)}: "
-        f"{_number(largest.left)} -> {_number(largest.right)}"
-    ]
+    left, right = _apart(largest.left, largest.right)
+    return [f"{label} {_number(largest.value)} at {list(largest.at)}: {left} -> {right}"]
 
 
-def _number(value: Element) -> str:
+def _apart(left: Element, right: Element) -> tuple[str, str]:
+    """Return two values that differ with as many digits as show it."""
+    for digits in _DIGITS:
+        told = _number(left, digits), _number(right, digits)
+        if told[0] != told[1]:
+            break
+    return told
+
+
+def _number(value: Element, digits: int = 6) -> str:
     if isinstance(value, int):
         return f"{value:,}"
-    if isinstance(value, complex):
-        return f"{value:.6g}"
-    return f"{value:.6g}" if math.isfinite(value) else str(value)
+    if isinstance(value, complex) or math.isfinite(value):
+        return f"{value:.{digits}g}"
+    return str(value)
 
 
 def _odd(change: Change) -> list[str]:

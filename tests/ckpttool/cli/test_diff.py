@@ -127,6 +127,8 @@ def test_the_bad_file_is_named(tmp_path: Path) -> None:
         ("--exact", "--atol", "1"),
         ("--exact", "--equal-nan"),
         ("--atol", "-1"),
+        ("--atol", "nan"),
+        ("--rtol", "inf"),
         ("--max-ulp", "x"),
         ("--include", "nothing"),
         ("--sort", "x"),

@@ -142,6 +142,17 @@ def test_complex_numbers_differ_by_the_modulus() -> None:
     assert tally.max_abs.right == 3 + 4j
 
 
+@pytest.mark.parametrize("real", ["f4", "f8", "i8", "u1"])
+def test_a_real_number_is_a_complex_one_without_an_imaginary_part(real: str) -> None:
+    left, right = np.array([1, 2, 3], real), np.array([1, 2 + 4j, 3], "c16")
+    for sides in ((left, right), (right, left)):
+        tally = pairs.arrays(*sides)
+        assert tally.max_abs is not None
+        assert (tally.changed, tally.max_abs.value, tally.max_abs.place) == (1, 4.0, 1)
+        assert not tally.widened
+        assert pairs.arrays(sides[0].real, sides[1].real.astype("c16")).widened
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30], ids=["tiny", "usual", "huge"])
 def test_norms_neither_overflow_nor_vanish(scale: float) -> None:
     left, right = (rng(seed).normal(size=50).astype("f4") * np.float32(scale) for seed in (1, 2))

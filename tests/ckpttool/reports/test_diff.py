@@ -7,10 +7,10 @@ from typing import Iterator
 
 import pytest
 
-from ckpttool.compared import Change, Comparison, Kind, Outcome, Side, TensorDiff
+from ckpttool.compared import Change, Comparison, Kind, Largest, Outcome, Side, TensorDiff
 from ckpttool.findings import Verdict
 from ckpttool.reports.diff_map import sign_of
-from ckpttool.reports.diff_numbers import percent
+from ckpttool.reports.diff_numbers import lines_of, percent
 from ckpttool.reports.diff_text import DiffView, write_comparison
 from ckpttool.results import FileReport
 from tests.builders.layouts import decoder_names, encoder_names
@@ -145,3 +145,17 @@ def test_every_class_has_a_sign_of_its_own_weight() -> None:
 )
 def test_shares_are_not_rounded_to_nothing_or_all(share: float, text: str) -> None:
     assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "told"),
+    [
+        pytest.param(1.0, 1.5, "1 -> 1.5", id="few digits where they tell"),
+        pytest.param(2.0, 2 + 2.0**-22, "2 -> 2.00000024", id="neighbours in float32"),
+        pytest.param(1.0, 1 + 2.0**-52, "1 -> 1.0000000000000002", id="neighbours in float64"),
+        pytest.param(1 + 1j, 1 + 1.0000001j, "1+1j -> 1+1.0000001j", id="complex"),
+    ],
+)
+def test_values_that_differ_never_look_the_same(left: complex, right: complex, told: str) -> None:
+    largest = Largest(abs(left - right), (0,), left, right)
+    assert lines_of(change()._replace(max_abs=largest))[1].split(": ")[1].startswith(told)
