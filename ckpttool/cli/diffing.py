@@ -108,7 +108,8 @@ def diff(
     """Say what differs between two checkpoints, how much, and where.
 
     Files of any two formats. By default tensors are the same if their bytes are; with a
-    tolerance, if |a - b| <= atol + rtol * max(|a|, |b|) for all of their elements.
+    tolerance, if |a - b| <= atol + rtol * max(|a|, |b|) for all of their elements. A receipt of
+    convert or a lock file may stand for either side; then digests are compared.
     """
     # before numpy is loaded: its BLAS would start threads that wait by turning, and take the time
     # of those that compare

@@ -1,7 +1,8 @@
-"""A receipt in place of a checkpoint: what it tells, and what is wrong with a bad one."""
+"""A receipt or a lock in place of a checkpoint: what it tells, and what is wrong with a bad one."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import torch
 from ckpttool.cli import main
 from ckpttool.compared import Comparison, Kind, Outcome
 from ckpttool.diff import DiffOptions, diff_files
-from tests.builders import pairs
+from ckpttool.locks.locked import LockedTensor
+from ckpttool.locks.rendering import render
+from tests.builders import locks, pairs
 from tests.builders.commands import runner
 
 # torch 2.0 warns of its own use of a class when it saves.
@@ -94,3 +97,40 @@ def test_json_that_is_no_receipt_is_read_as_an_index(tmp_path: Path) -> None:
     path.write_text("{}")
     found = compared(str(path), str(path))
     assert found.left.findings[0].rule.code == "FIL002"
+
+
+# --- lock files ---------------------------------------------------------------------------
+
+
+def locked(folder: Path, state: pairs.State, times: int = 1) -> str:
+    """Write a lock file of a state dict, or one that says the same of several files."""
+    tensors = {
+        name: LockedTensor(
+            "float32", tuple(value.shape), hashlib.sha256(value.numpy().tobytes()).hexdigest()
+        )
+        for name, value in sorted(state.items())
+    }
+    names = [f"{number}.pth" for number in range(times)]
+    path = folder / "ckpttool.lock"
+    path.write_text(render([locks.checkpoint(name)._replace(tensors=tensors) for name in names]))
+    return str(path)
+
+
+@pytest.mark.parametrize("name", ["nothing", "other-values", "another-shape", "missing", "added"])
+def test_a_lock_file_stands_for_what_was_locked(tmp_path: Path, name: str) -> None:
+    case = pairs.CASES[name]
+    lock = locked(tmp_path, pairs.state())
+    other = pairs.save(tmp_path, "other.pth", case.change(pairs.state()))
+    there, back = compared(lock, other), compared(other, lock)
+    assert there.outcome is back.outcome is (Outcome.SAME if case.same else Outcome.DIFFERENT)
+    assert {tensor.kind.value for tensor in there.tensors} - {"identical"} == (
+        set() if case.same else {case.kind}
+    )
+
+
+def test_a_lock_file_of_several_checkpoints_is_in_the_way(tmp_path: Path) -> None:
+    other = pairs.save(tmp_path, "other.pth", pairs.state())
+    found = compared(other, locked(tmp_path, pairs.state(), times=2))
+    assert found.outcome is Outcome.CANNOT_TELL
+    assert not found.left.findings
+    assert "several checkpoints" in found.right.findings[0].message
