@@ -74,7 +74,7 @@ class Blocks:
         first: int,
         differs: NDArray[np.bool_] | None,
     ) -> None:
-        for start, part in _parts(dtypes, raw, floats.BLOCK):
+        for start, part in _parts(dtypes, raw, floats.room(dtypes)):
             if self._floats.add(tally, dtypes, part, first + start, self._tolerance):
                 continue
             if dtypes[0] == dtypes[1] and differs is None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 #: L2 cache, but then threads spend as long handing the interpreter's lock around as computing.
 BLOCK = 1 << 19
 
+# The same where a side is widened: that takes further memory, which each thread has for itself.
+_WIDENED_BLOCK = BLOCK >> 2
 # The types whose every number is a float32.
 _FLOATS = (
     "float32",
@@ -46,6 +48,11 @@ _LOW = 1e-25
 _ROUNDED = 1.001
 
 
+def room(dtypes: tuple[DType, DType]) -> int:
+    """Return how many pairs make a block: few enough for eight threads to stay below 150 MB."""
+    return BLOCK if all(dtype.name == "float32" for dtype in dtypes) else _WIDENED_BLOCK
+
+
 class FloatBlocks:
     """Compares blocks of floats; one for a thread, because it has scratch memory."""
 
@@ -53,8 +60,9 @@ class FloatBlocks:
         self._difference = np.empty(BLOCK, np.float32)
         self._wide = np.empty((2, BLOCK), np.float32)
         scratch = np.empty((2, BLOCK), np.float32)
-        self._outside = Outside(scratch)
-        self._search = Search(scratch)
+        flags = np.empty(BLOCK, np.bool_)
+        self._outside = Outside(scratch, flags)
+        self._search = Search(scratch, flags)
 
     def add(
         self,
@@ -72,7 +80,7 @@ class FloatBlocks:
         Args:
             tally: what to add to.
             dtypes: the element types.
-            raw: the little-endian bytes of both sides, at most :data:`BLOCK` elements.
+            raw: the little-endian bytes of both sides, at most :func:`room` elements.
             first: index of the block's first element in the tensor.
             tolerance: what to count the pairs outside of; ``None`` to count none.
 

@@ -36,12 +36,12 @@ class Outside:
 
     Args:
         scratch: 2 x block of float32, free between calls.
+        flags: a block of bools, free as well.
     """
 
-    def __init__(self, scratch: NDArray[Any]) -> None:
+    def __init__(self, scratch: NDArray[Any], flags: NDArray[np.bool_]) -> None:
         self._scratch = scratch
-        self._likely = np.empty(scratch.shape[1], np.bool_)
-        self._clear = np.empty(scratch.shape[1], np.bool_)
+        self._flags = flags
 
     def count(
         self,
@@ -57,16 +57,16 @@ class Outside:
             tolerance: what is allowed.
         """
         bounds = self._bounds(sides, tolerance)
-        likely, clear = (flags[: len(difference)] for flags in (self._likely, self._clear))
-        most = int(np.count_nonzero(np.greater_equal(difference, bounds.low, out=likely)))
+        flags = self._flags[: len(difference)]
+        most = int(np.count_nonzero(np.greater_equal(difference, bounds.low, out=flags)))
         if not most:
             return 0
-        least = int(np.count_nonzero(np.greater(difference, bounds.high, out=clear)))
+        least = int(np.count_nonzero(np.greater(difference, bounds.high, out=flags)))
         if least == most:
             return least
-        likely ^= clear
-        likely &= difference > 0  # what does not differ needs no allowance
-        places = np.flatnonzero(likely)
+        flags ^= difference >= bounds.low
+        flags &= difference > 0  # what does not differ needs no allowance
+        places = np.flatnonzero(flags)
         parts = (places[start : start + _PART] for start in range(0, len(places), _PART))
         return least + sum(_exactly(side_by_side(sides, part), tolerance) for part in parts)
 

@@ -62,12 +62,12 @@ class Search:
 
     Args:
         scratch: 2 x block of float32, free between calls.
+        flags: a block of bools, free as well.
     """
 
-    def __init__(self, scratch: NDArray[Any]) -> None:
-        size = scratch.shape[1]
-        self._steps = np.empty(size, np.int32)
-        self._chosen = np.empty(size, np.bool_)
+    def __init__(self, scratch: NDArray[Any], flags: NDArray[np.bool_]) -> None:
+        self._steps = np.empty(len(flags), np.int32)
+        self._chosen = flags
         self._scratch = scratch
 
     def add(

@@ -87,6 +87,7 @@ def test_blocks_are_cut_alike_whatever_the_width(
 ) -> None:
     whole = both_ways(monkeypatch, [some_bits(dtype, seed) for seed in (1, 2)], (dtype, dtype))[0]
     monkeypatch.setattr(floats, "BLOCK", 16)
+    monkeypatch.setattr(floats, "_WIDENED_BLOCK", 16)
     for module in (blocks, reading):
         monkeypatch.setattr(module, "BLOCK", 64)
     sides = [some_bits(dtype, seed) for seed in (1, 2)]
@@ -162,7 +163,7 @@ def test_what_is_outside_is_so_by_float64(
     parts = apart[place] / large[place] if large[place] and relative else 0.0
     tolerance = Tolerance(absolute, data.draw(close_to(float(parts))))
     difference = np.abs(sides[0] - sides[1])
-    counter = outside.Outside(np.empty((2, 32), np.float32))
+    counter = outside.Outside(np.empty((2, 32), np.float32), np.empty(32, np.bool_))
     expected = int((apart > tolerance.absolute + tolerance.relative * large).sum())
     assert counter.count((sides[0], sides[1]), difference, tolerance) == expected
 

@@ -29,6 +29,7 @@ def small_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "_PART", 4)
     monkeypatch.setattr(search, "_FEW", 1)
     monkeypatch.setattr(floats, "BLOCK", 16)
+    monkeypatch.setattr(floats, "_WIDENED_BLOCK", 16)
     for module in (blocks, reading):
         monkeypatch.setattr(module, "BLOCK", 64)
     monkeypatch.setattr(pieces, "_TASK", 128)

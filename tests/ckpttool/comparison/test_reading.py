@@ -27,6 +27,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several blocks and tasks even for tiny tensors."""
     monkeypatch.setattr(floats, "BLOCK", 64)
+    monkeypatch.setattr(floats, "_WIDENED_BLOCK", 16)
     monkeypatch.setattr(general, "BLOCK", 32)
     for module in (blocks, reading):
         monkeypatch.setattr(module, "BLOCK", 256)
