@@ -34,6 +34,10 @@ class Format(Protocol):
 FORMATS: tuple[Format, ...] = (torch_zip, torch_tar, sharded, safetensors, torch_legacy)
 
 
+# What git leaves where it was not asked to fetch large files.
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
 def open_checkpoint(path: str, wrapper: str | None = None) -> Checkpoint:
     """Open a checkpoint of any known container without executing anything in it.
 
@@ -71,6 +75,12 @@ def _format_of(source: FileSource) -> Format:
     for candidate in FORMATS:
         if candidate.matches(head):
             return candidate
+    if head.startswith(_LFS_POINTER):
+        raise UnsupportedError(
+            "a pointer of Git LFS stands in the place of the file",
+            rules.UNKNOWN_FORMAT,
+            fix="Fetch the file itself: git lfs pull, or lfs: true at the checkout of a CI job.",
+        )
     # Nothing matched. The name only chooses which error explains it best.
     if source.name.endswith(".safetensors"):
         return safetensors
