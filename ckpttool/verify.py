@@ -6,10 +6,10 @@ same time. Nothing here prints or exits.
 
 from __future__ import annotations
 
-import gc
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Protocol
 
 from ckpttool.errors import CkpttoolError, UsageError
@@ -144,7 +144,7 @@ def _examine(
     """Read and compute everything that the checks want to know."""
     from ckpttool.values import start_values  # numpy; nothing heavier before the pass has begun
 
-    with _quick_import(), ThreadPoolExecutor(1) as pool, start_values(
+    with _quick_switches(), ThreadPoolExecutor(1) as pool, start_values(
         canonical.tensors,
         checkpoint.checksums,
         keep=POSITION_TABLES,
@@ -154,6 +154,7 @@ def _examine(
         if progress:
             progress.start(run.total)
         origin = _start_origin(pool, checkpoint, options)
+        _import_torch()
         schema, coverage = _compare(canonical, options)
         values = run.result()
         forward = _forward(canonical, schema, coverage, values, options)
@@ -194,24 +195,29 @@ def _fingerprint(checkpoint: Checkpoint, canonical: Canonical, values: Values) -
 
 
 @contextmanager
-def _quick_import() -> Iterator[None]:
-    """Let torch be imported while other threads read, without slowing each other down.
+def _quick_switches() -> Iterator[None]:
+    """Let a thread that waits for the interpreter's lock have it within half a millisecond.
 
-    A thread that waits for the interpreter's lock gets it within half a millisecond. By default
-    it is 5 ms, and importing torch is a second of Python: the threads that read would get a
-    turn every 5 ms and spend most of the import waiting. And nothing is searched for garbage
-    meanwhile: an import makes hundreds of thousands of objects that all stay, and looking
-    through them again and again takes a twentieth of its time.
+    By default it is 5 ms, and importing torch is a second of Python: the threads that read
+    would get a turn every 5 ms and spend most of the import waiting.
     """
-    before, collecting = sys.getswitchinterval(), gc.isenabled()
+    before = sys.getswitchinterval()
     sys.setswitchinterval(0.0005)
-    gc.disable()
     try:
         yield
     finally:
         sys.setswitchinterval(before)
-        if collecting:
-            gc.enable()
+
+
+def _import_torch() -> None:
+    """Import the model, and torch with it, on a thread of its own.
+
+    CPython 3.11 maps memory whenever its stack of frames grows by another 16 KiB, and gives it
+    back when it shrinks. An import goes up and down all the time; begun at an unlucky depth it
+    crosses such a border 12,000 times, which takes 0.2 s. A new stack begins at the bottom.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="ckpttool-import") as pool:
+        pool.submit(import_module, "mae.large").result()
 
 
 def _start_origin(

@@ -77,6 +77,10 @@ def test_findings_on_waivers_can_be_ignored_as_any_other() -> None:
     assert judged(Policy(ignore=("CFG",), waivers=(waiver(),)), file_with()).findings == ()
 
 
+def test_a_waiver_for_a_rule_that_is_left_out_is_not_called_unused() -> None:
+    assert judged(Policy(ignore=("NUM",), waivers=(waiver(),)), file_with()).findings == ()
+
+
 def test_a_file_that_could_not_be_read_is_neither_waived_nor_ignored() -> None:
     policy = Policy(ignore=("ALL",), waivers=(waiver("FIL001"),))
     report = judged(policy, unreadable())
