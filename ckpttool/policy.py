@@ -10,7 +10,7 @@ from typing import NamedTuple, Sequence
 
 from ckpttool.findings import verdict_of
 from ckpttool.results import FileReport, Report
-from ckpttool.rules import RULES, Rule, Severity
+from ckpttool.rules import FAMILIES, RULES, Rule, Severity
 from ckpttool.waivers import Settled, Waiver, findings_on, settle
 
 #: Stands for every rule, where a list asks for the beginnings of codes.
@@ -72,7 +72,7 @@ def judge(files: Sequence[FileReport], policy: Policy, today: date) -> Report:
 
 
 def _chosen(file: FileReport, policy: Policy) -> FileReport:
-    left_out = [rule.code for rule in RULES.values() if not policy.counts(rule)]
+    left_out = [rule for rule in RULES.values() if not policy.counts(rule)]
     if not left_out:
         return file
     return file._replace(
@@ -81,14 +81,13 @@ def _chosen(file: FileReport, policy: Policy) -> FileReport:
     )
 
 
-def _shown(codes: Sequence[str]) -> str:
-    """Return codes in order, whole families by their letters alone."""
-    families = dict.fromkeys(code[:3] for code in codes)
+def _shown(left_out: Sequence[Rule]) -> str:
+    """Return the codes in order, whole families by their letters alone."""
     shown: list[str] = []
-    for family in families:
-        ours = [code for code in codes if code.startswith(family)]
-        whole = len(ours) == sum(1 for code in RULES if code.startswith(family))
-        shown += [family] if whole else ours
+    for letters in FAMILIES:
+        family = [rule.code for rule in RULES.values() if rule.letters == letters]
+        ours = [rule.code for rule in left_out if rule.letters == letters]
+        shown += [letters] if ours == family else ours
     return ", ".join(shown)
 
 

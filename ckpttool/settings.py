@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from datetime import date, datetime
-from difflib import get_close_matches
 from typing import Any, Callable, Iterable, Mapping, Tuple
 
 from ckpttool.errors import UsageError
 from ckpttool.policy import ALL
 from ckpttool.rules import RULES
+from ckpttool.text import meant
 
 Reader = Callable[[object, str], Any]
 
@@ -105,12 +105,6 @@ def table(
         name.replace("-", "_"): readers[name](item, f"{prefix}{name}")
         for name, item in value.items()
     }
-
-
-def meant(word: str, known: Iterable[str]) -> str | None:
-    """Return a question after the known word that is nearest, if one is near."""
-    close = get_close_matches(word, list(known), 1)
-    return f"Did you mean {close[0]}?" if close else None
 
 
 def _wrong(key: str, expected: str, found: object, fix: str | None = None) -> UsageError:

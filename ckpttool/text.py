@@ -8,6 +8,7 @@ become an annotation in a CI log.
 from __future__ import annotations
 
 import unicodedata
+from typing import Iterable
 
 # Cc control, Cf format (bidi marks, zero-width), Cs surrogate, Zl and Zp line separators.
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -43,6 +44,14 @@ def _escape(character: str) -> str:
 def count(number: int, noun: str) -> str:
     """Return ``number`` and ``noun`` in agreement: ``1 tensor``, ``2,000 tensors``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def meant(word: str, known: Iterable[str]) -> str | None:
+    """Return a question after the known word that is nearest, if one is near."""
+    from difflib import get_close_matches  # late: most runs have nothing to ask
+
+    close = get_close_matches(word, list(known), 1)
+    return f"Did you mean {close[0]}?" if close else None
 
 
 def size(nbytes: int) -> str:

@@ -7,13 +7,13 @@ than a variable, and a variable of one command more than one of all.
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from typing import Iterator
 
 import click
 from click.core import ParameterSource
 
 from ckpttool.cli.display import EVERY_COMMANDS
+from ckpttool.text import meant
 
 #: Before every name.
 PREFIX = "CKPTTOOL_"
@@ -45,8 +45,8 @@ def strangers(group: click.Group) -> Iterator[str]:
     }
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in names:
-            close = get_close_matches(name, sorted(names), 1)
-            hint = f" Did you mean {close[0]}?" if close else ""
+            question = meant(name, names)
+            hint = f" {question}" if question else ""
             yield f"Warning: the variable {name} sets no option.{hint}"
 
 

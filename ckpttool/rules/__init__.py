@@ -6,8 +6,6 @@ holds one family; a new one is a module, a line among the imports and one in ``_
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from ckpttool.rules import (
     container,
     conversion,
@@ -66,6 +64,8 @@ def named(text: str) -> Rule | None:
 
 def close_to(text: str) -> list[str]:
     """Return codes and names that somebody who wrote ``text`` may have meant, the closest first."""
+    from difflib import get_close_matches  # late: every command loads the rules, few ask
+
     known = [*RULES, *(rule.name for rule in RULES.values())]
     close = get_close_matches(text.upper(), known, 3, 0.75)
     close += get_close_matches(text.lower(), known, 3)
