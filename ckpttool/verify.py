@@ -6,7 +6,6 @@ same time. Nothing here prints or exits.
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
@@ -20,6 +19,7 @@ from ckpttool.layouts import canonicalize
 from ckpttool.limits import Limits
 from ckpttool.results import FileReport
 from ckpttool.surroundings import look_around
+from ckpttool.switching import quick_switches
 from mae.config import CONFIGS, DEFAULT
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _examine(
     """Read and compute everything that the checks want to know."""
     from ckpttool.values import start_values  # numpy; nothing heavier before the pass has begun
 
-    with _quick_switches(), ThreadPoolExecutor(1) as pool, start_values(
+    with quick_switches(), ThreadPoolExecutor(1) as pool, start_values(
         canonical.tensors,
         checkpoint.checksums,
         keep=POSITION_TABLES,
@@ -192,21 +192,6 @@ def _fingerprint(checkpoint: Checkpoint, canonical: Canonical, values: Values) -
         (name, info.dtype.name, info.shape, values.tensors[name].digest)
         for name, info in canonical.tensors.items()
     )
-
-
-@contextmanager
-def _quick_switches() -> Iterator[None]:
-    """Let a thread that waits for the interpreter's lock have it within half a millisecond.
-
-    By default it is 5 ms, and importing torch is a second of Python: the threads that read
-    would get a turn every 5 ms and spend most of the import waiting.
-    """
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(0.0005)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 def _import_torch() -> None:

@@ -33,6 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "ckpttool.results",
         "ckpttool.rules",
         "ckpttool.settings",
+        "ckpttool.switching",
         "ckpttool.text",
         "ckpttool.waivers",
         "mae",

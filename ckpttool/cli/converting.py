@@ -10,6 +10,7 @@ import click
 from ckpttool.cli.display import display_options
 from ckpttool.cli.output import emit
 from ckpttool.cli.progress import progress_bar
+from ckpttool.cli.threads import without_blas
 from ckpttool.errors import UsageError
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def convert(paths: tuple[str, ...], format_name: str, **options: Any) -> int:
     back, compared with its source tensor by tensor, and only then gets its name. Without SRC,
     the checkpoint of the configuration is taken ([tool.ckpttool] in pyproject.toml).
     """
+    without_blas()
     from ckpttool.convert import convert_file, destinations
     from ckpttool.converted import Conversions
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -11,6 +10,7 @@ import click
 from ckpttool.cli.display import display_options
 from ckpttool.cli.output import emit
 from ckpttool.cli.progress import progress_bar
+from ckpttool.cli.threads import without_blas
 from ckpttool.errors import UsageError
 
 if TYPE_CHECKING:
@@ -111,9 +111,7 @@ def diff(
     tolerance, if |a - b| <= atol + rtol * max(|a|, |b|) for all of their elements. A receipt of
     convert or a lock file may stand for either side; then digests are compared.
     """
-    # before numpy is loaded: its BLAS would start threads that wait by turning, and take the time
-    # of those that compare
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    without_blas()
     from ckpttool.diff import DiffOptions, diff_files
 
     chosen = DiffOptions(**options)
