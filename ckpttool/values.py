@@ -9,7 +9,6 @@ tensors: one thread and many give the same values.
 from __future__ import annotations
 
 import hashlib
-import os
 import zlib
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from functools import partial
@@ -24,6 +23,7 @@ from ckpttool.gather import fill, read_range
 from ckpttool.moments import Moments
 from ckpttool.readings import Plan, Reading, group, plan
 from ckpttool.tensors import Checksum, Extent, TensorBytes, TensorInfo
+from ckpttool.threads import processors
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 # which the main thread holds while it imports torch: four times gather's chunk, a quarter of
 # the waiting. A thread holds one, so two take 32 MiB.
 CHUNK = 16 << 20
-
-# More threads than this wait for the memory bus, and each has a chunk of its own.
-_MAX_WORKERS = 16
 
 
 class TensorValues(NamedTuple):
@@ -112,13 +109,6 @@ def start_values(
     return ValuesRun(
         plan(tensors, checksums, keep), tensors, checksums, workers or processors(), progress
     )
-
-
-def processors() -> int:
-    """Return how many threads to work with where nobody says so."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(len(os.sched_getaffinity(0)), _MAX_WORKERS)
-    return min(os.cpu_count() or 1, _MAX_WORKERS)
 
 
 class ValuesRun:

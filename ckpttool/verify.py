@@ -19,7 +19,7 @@ from ckpttool.layouts import canonicalize
 from ckpttool.limits import Limits
 from ckpttool.results import FileReport
 from ckpttool.surroundings import look_around
-from ckpttool.switching import quick_switches
+from ckpttool.threads import quick_switches
 from mae.config import CONFIGS, DEFAULT
 
 if TYPE_CHECKING:

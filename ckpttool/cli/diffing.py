@@ -10,8 +10,8 @@ import click
 from ckpttool.cli.display import display_options
 from ckpttool.cli.output import emit
 from ckpttool.cli.progress import progress_bar
-from ckpttool.cli.threads import without_blas
 from ckpttool.errors import UsageError
+from ckpttool.threads import without_blas
 
 if TYPE_CHECKING:
     from ckpttool.compared import Comparison

@@ -9,7 +9,7 @@ import numpy as np
 
 from ckpttool.arena import allocate
 from ckpttool.comparison import floats, general
-from ckpttool.comparison.pieces import has_numbers, width
+from ckpttool.comparison.pieces import Block, has_numbers
 from ckpttool.comparison.places import bits_of
 from ckpttool.comparison.tally import Tally
 from ckpttool.moments import Moments
@@ -35,88 +35,63 @@ class Blocks:
         self._differs = np.empty(BLOCK, np.bool_)
         self._floats = floats.FloatBlocks()
 
-    def buffer(self, side: int, size: int) -> memoryview:
-        """Return the same memory every time."""
+    def buffer(self, side: int, size: int, dtypes: tuple[DType, DType]) -> memoryview:
+        """Return the same memory every time: that where elements of such types are compared."""
+        if size == BLOCK and floats.is_native(dtypes):
+            return self._floats.memory(side)
         key = side, size
         if key not in self._buffers:
             self._buffers[key] = allocate(size)
         return self._buffers[key]
 
-    def add(
-        self,
-        tally: Tally,
-        dtypes: tuple[DType, DType],
-        raw: tuple[memoryview, memoryview],
-        first: int,
-    ) -> None:
-        """Take in a block, at most :data:`BLOCK` bytes a side; ``first`` is its first element."""
-        if dtypes[0] != dtypes[1]:
-            self._add_unequal(tally, dtypes, raw, first, None)
+    def add(self, tally: Tally, block: Block) -> None:
+        """Take in a block of at most :data:`BLOCK` bytes a side."""
+        left, right = block.raw
+        dtype, differs = block.dtypes[0], None
+        if dtype != block.dtypes[1]:
+            self._add_unequal(tally, block, None)
             return
-        dtype, differs = dtypes[0], None
-        if bytes(raw[0][:_PEEK]) == bytes(raw[1][:_PEEK]):
-            differs = self._compare_bits(dtype, raw)
+        if bytes(left[:_PEEK]) == bytes(right[:_PEEK]):
+            differs = self._compare_bits(block)
             if not differs.any():
-                tally.add_equal(first, len(differs))
+                tally.add_equal(block.first, len(differs))
                 return
         if has_numbers(dtype):
-            self._add_unequal(tally, dtypes, raw, first, differs)
+            self._add_unequal(tally, block, differs)
             return
-        differs = self._compare_bits(dtype, raw)
+        differs = self._compare_bits(block)
         tally.elements += len(differs)
         tally.changed += int(np.count_nonzero(differs))
 
-    def _add_unequal(
-        self,
-        tally: Tally,
-        dtypes: tuple[DType, DType],
-        raw: tuple[memoryview, memoryview],
-        first: int,
-        differs: NDArray[np.bool_] | None,
-    ) -> None:
-        for start, part in _parts(dtypes, raw, floats.room(dtypes)):
-            if self._floats.add(tally, dtypes, part, first + start, self._tolerance):
+    def _add_unequal(self, tally: Tally, block: Block, differs: NDArray[np.bool_] | None) -> None:
+        for part in block.parts(floats.room(block.dtypes)):
+            if self._floats.add(tally, part, self._tolerance):
                 continue
-            if dtypes[0] == dtypes[1] and differs is None:
-                differs = self._compare_bits(dtypes[0], raw)
-            count = len(part[0]) // dtypes[0].itemsize
-            known = None if differs is None else differs[start : start + count]
-            self._add_carefully(tally, dtypes, part, first + start, known)
+            if block.dtypes[0] == block.dtypes[1] and differs is None:
+                differs = self._compare_bits(block)
+            start = part.first - block.first
+            known = None if differs is None else differs[start : start + part.length]
+            self._add_carefully(tally, part, known)
 
-    def _add_carefully(
-        self,
-        tally: Tally,
-        dtypes: tuple[DType, DType],
-        raw: tuple[memoryview, memoryview],
-        first: int,
-        differs: NDArray[np.bool_] | None,
-    ) -> None:
-        tally.elements += len(raw[0]) // dtypes[0].itemsize
-        for start, part in _parts(dtypes, raw, general.BLOCK):
-            known = None if differs is None else differs[start : start + general.BLOCK]
-            general.add_block(tally, dtypes, part, first + start, known, self._tolerance)
+    def _add_carefully(self, tally: Tally, block: Block, differs: NDArray[np.bool_] | None) -> None:
+        tally.elements += block.length
+        for part in block.parts(general.BLOCK):
+            start = part.first - block.first
+            known = None if differs is None else differs[start : start + part.length]
+            general.add_block(tally, part, known, self._tolerance)
 
-    def _compare_bits(self, dtype: DType, raw: tuple[memoryview, memoryview]) -> NDArray[np.bool_]:
+    def _compare_bits(self, block: Block) -> NDArray[np.bool_]:
         """Return which elements differ; of a type below a byte, which bytes do."""
+        dtype = block.dtypes[0]
         if dtype.bits % 8:
-            left, right = (np.frombuffer(data, np.uint8) for data in raw)
+            left, right = (np.frombuffer(data, np.uint8) for data in block.raw)
         else:
-            left, right = (bits_of(dtype, data) for data in raw)
+            left, right = (bits_of(dtype, data) for data in block.raw)
         differs = self._differs[: len(left)]
         np.not_equal(left, right, out=differs)
         if dtype.kind == "complex":
             return differs[::2] | differs[1::2]
         return differs
-
-
-def _parts(
-    dtypes: tuple[DType, DType], raw: tuple[memoryview, memoryview], most: int
-) -> Iterable[tuple[int, tuple[memoryview, memoryview]]]:
-    """Yield (index of the first element, bytes of both sides) of at most so many elements."""
-    left, right = map(width, dtypes)
-    for start in range(0, len(raw[0]) // left, most):
-        end = start + most
-        yield start, (raw[0][start * left : end * left], raw[1][start * right : end * right])
 
 
 def norm_of(dtype: DType, blocks: Iterable[memoryview]) -> tuple[int, float]:
@@ -137,7 +112,6 @@ def _complex_norm(dtype: DType, blocks: Iterable[memoryview]) -> tuple[int, floa
     """Return the same of complex numbers, of which both parts have to be finite."""
     tally = Tally()
     for raw in blocks:
-        for _, part in _parts((dtype, dtype), (raw, raw), general.BLOCK):
-            equal = np.zeros(len(part[0]) // dtype.itemsize, np.bool_)
-            general.add_block(tally, (dtype, dtype), part, 0, equal, None)
+        for part in Block((dtype, dtype), (raw, raw), 0).parts(general.BLOCK):
+            general.add_block(tally, part, np.zeros(part.length, np.bool_), None)
     return tally.compared, tally.norm_left

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ckpttool.arena import allocate
 from ckpttool.comparison.casts import rounds
 from ckpttool.comparison.outside import Outside
 from ckpttool.comparison.places import most_ulps
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckpttool.comparison.general import Tolerance
+    from ckpttool.comparison.pieces import Block
     from ckpttool.comparison.tally import Tally
     from ckpttool.tensors import DType
 
@@ -48,30 +50,33 @@ _LOW = 1e-25
 _ROUNDED = 1.001
 
 
+def is_native(dtypes: tuple[DType, DType]) -> bool:
+    """Whether both sides are float32, which are compared where they lie."""
+    return all(dtype.name == "float32" for dtype in dtypes)
+
+
 def room(dtypes: tuple[DType, DType]) -> int:
     """Return how many pairs make a block: few enough for eight threads to stay below 150 MB."""
-    return BLOCK if all(dtype.name == "float32" for dtype in dtypes) else _WIDENED_BLOCK
+    return BLOCK if is_native(dtypes) else _WIDENED_BLOCK
 
 
 class FloatBlocks:
     """Compares blocks of floats; one for a thread, because it has scratch memory."""
 
     def __init__(self) -> None:
-        self._difference = np.empty(BLOCK, np.float32)
-        self._wide = np.empty((2, BLOCK), np.float32)
+        # Differences, left and right as rows of one array: numpy sums up all three in one call.
+        rows = allocate(3 * 4 * BLOCK)
+        self._rows = np.frombuffer(rows, np.float32).reshape(3, BLOCK)
+        self._sides = rows[4 * BLOCK : 8 * BLOCK], rows[8 * BLOCK :]
         scratch = np.empty((2, BLOCK), np.float32)
-        flags = np.empty(BLOCK, np.bool_)
-        self._outside = Outside(scratch, flags)
-        self._search = Search(scratch, flags)
+        self._outside = Outside(scratch, np.empty(BLOCK, np.bool_))
+        self._search = Search(scratch)
 
-    def add(
-        self,
-        tally: Tally,
-        dtypes: tuple[DType, DType],
-        raw: tuple[memoryview, memoryview],
-        first: int,
-        tolerance: Tolerance | None,
-    ) -> bool:
+    def memory(self, side: int) -> memoryview:
+        """Return where float32 of a side are best put: they need not be copied then."""
+        return self._sides[side]
+
+    def add(self, tally: Tally, block: Block, tolerance: Tolerance | None) -> bool:
         """Take a block of pairs, not all of them equal, into ``tally``.
 
         Differences are computed in float32, which says where the largest may be; those are
@@ -79,27 +84,23 @@ class FloatBlocks:
 
         Args:
             tally: what to add to.
-            dtypes: the element types.
-            raw: the little-endian bytes of both sides, at most :func:`room` elements.
-            first: index of the block's first element in the tensor.
+            block: at most :func:`room` pairs.
             tolerance: what to count the pairs outside of; ``None`` to count none.
 
         Returns:
             Whether it was taken. Numbers that are not finite, huge or tiny are not, nor are
             types other than floats of at most 32 bits.
         """
+        dtypes = block.dtypes
         if not all(dtype.name in _FLOATS for dtype in dtypes):
             return False
-        left, right = (
-            numbers(dtype, data, wide[: len(data) // dtype.itemsize])
-            for dtype, data, wide in zip(dtypes, raw, self._wide)
-        )
-        assert left is not None  # noqa: S101 (the types are known to be in the tables)
-        assert right is not None  # noqa: S101
-        difference = self._difference[: len(left)]
+        rows = self._rows[:, : block.length]
+        for dtype, data, row in zip(dtypes, block.raw, rows[1:]):
+            _put(dtype, data, row)
+        difference, left, right = rows
         np.subtract(left, right, out=difference)
         np.abs(difference, out=difference)
-        bound = _add_sums(tally, (left, right), difference)
+        bound = _add_sums(tally, rows)
         if bound is None:
             return False
         if tolerance is not None:
@@ -107,32 +108,42 @@ class FloatBlocks:
         cast = dtypes[0] != dtypes[1]
         if cast:
             _add_cast(tally, dtypes, (left, right), int(np.count_nonzero(difference)))
-        native = all(dtype.name == "float32" for dtype in dtypes)
-        bits = self._search.add(tally, (left, right), difference, bound, first, ulps=native)
+        native = is_native(dtypes)
+        bits = self._search.add(tally, rows[1:], difference, bound, block.first, ulps=native)
         if not cast:
             tally.changed += bits
         if not (cast or native):
-            tally.add_ulp(most_ulps(dtypes[0], raw, None) or 0)
+            tally.add_ulp(most_ulps(dtypes[0], block.raw, None) or 0)
         return True
 
 
-def _add_sums(
-    tally: Tally, sides: tuple[NDArray[Any], NDArray[Any]], difference: NDArray[Any]
-) -> float | None:
-    """Add what is summed up; return what no number is larger than, or ``None`` for no sums."""
-    rows = [dots(side, side) for side in (difference, *sides)]
-    apart, one, other = (float(row.sum(dtype=np.float64)) for row in rows)
+def _put(dtype: DType, data: memoryview, row: NDArray[np.float32]) -> None:
+    """Put elements into a row of float32, unless they lie there."""
+    values = numbers(dtype, data, row)
+    assert values is not None  # noqa: S101 (the types are known to be in the tables)
+    if values.__array_interface__["data"] != row.__array_interface__["data"]:
+        row[:] = values
+
+
+def _add_sums(tally: Tally, rows: NDArray[np.float32]) -> float | None:
+    """Add what is summed up; return what no number is larger than, or ``None`` for no sums.
+
+    ``rows`` are differences, left and right.
+    """
+    squares = dots(rows, rows)
+    apart, one, other = squares.sum(axis=1, dtype=np.float64).tolist()
     # NaN and infinity stay what they are in sums of squares
     if not (isfinite(apart + one + other) and min(apart, one, other) > _LOW):
         return None
     # |a - b|^2 = |a|^2 + |b|^2 - 2 ab: no digits are lost where the norms are alike
     alike = one < 4 * other and other < 4 * one
-    inner = (one + other - apart) / 2 if alike else dot(*sides)
-    tally.elements += len(difference)
-    tally.compared += len(difference)
+    inner = (one + other - apart) / 2 if alike else dot(rows[1], rows[2])
+    count = rows.shape[1]
+    tally.elements += count
+    tally.compared += count
     tally.add_norms(sqrt(one), sqrt(other), sqrt(apart), inner)
-    # no number is larger than the norm of its row, but for rounding
-    return sqrt(max(float(row.max()) for row in rows[1:])) * _ROUNDED
+    # no number is larger than the norm of its run, but for rounding
+    return sqrt(float(squares[1:].max())) * _ROUNDED
 
 
 def _add_cast(

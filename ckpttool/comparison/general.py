@@ -19,6 +19,7 @@ from ckpttool.elements import numbers
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ckpttool.comparison.pieces import Block
     from ckpttool.comparison.tally import Tally
     from ckpttool.tensors import DType
 
@@ -48,7 +49,7 @@ class Tolerance(NamedTuple):
         return outside
 
 
-class _Block(NamedTuple):
+class _Numbers(NamedTuple):
     """Pairs as numbers.
 
     Attributes:
@@ -68,54 +69,42 @@ class _Block(NamedTuple):
 
 
 def add_block(
-    tally: Tally,
-    dtypes: tuple[DType, DType],
-    raw: tuple[memoryview, memoryview],
-    first: int,
-    differs: NDArray[Any] | None,
-    tolerance: Tolerance | None,
+    tally: Tally, block: Block, differs: NDArray[Any] | None, tolerance: Tolerance | None
 ) -> None:
     """Take in a block of pairs.
 
     Args:
         tally: what to add to.
-        dtypes: the element types; :func:`ckpttool.elements.numbers` must know both.
-        raw: the little-endian bytes of both sides.
-        first: index of the block's first pair in the tensor.
+        block: the pairs; :func:`ckpttool.elements.numbers` must know both types.
         differs: which pairs differ in their bits; ``None`` for two types, whose values count.
         tolerance: what to count the pairs outside of; ``None`` to count none.
     """
-    block = _block(dtypes, raw, first, differs)
+    pairs = _numbers(block, differs)
     if tolerance is not None and tolerance.equal_nan:
-        nan = np.isnan(block.left) & np.isnan(block.right)
-        block = block._replace(differs=block.differs & ~nan)
-    tally.changed += int(np.count_nonzero(block.differs))
+        nan = np.isnan(pairs.left) & np.isnan(pairs.right)
+        pairs = pairs._replace(differs=pairs.differs & ~nan)
+    tally.changed += int(np.count_nonzero(pairs.differs))
     if differs is None:
-        _add_casts(tally, dtypes, block)
-    elif dtypes[0].kind not in INTEGERS:
-        ulps = most_ulps(dtypes[0], raw, block.finite)
+        _add_casts(tally, block.dtypes, pairs)
+    elif block.dtypes[0].kind not in INTEGERS:
+        ulps = most_ulps(block.dtypes[0], block.raw, pairs.finite)
         if ulps is not None:
             tally.add_ulp(ulps)
-    if block.finite is not None:
-        block = _set_aside(tally, block)
-    _add_numbers(tally, block, tolerance)
+    if pairs.finite is not None:
+        pairs = _set_aside(tally, pairs)
+    _add_numbers(tally, pairs, tolerance)
 
 
-def _block(
-    dtypes: tuple[DType, DType],
-    raw: tuple[memoryview, memoryview],
-    first: int,
-    differs: NDArray[Any] | None,
-) -> _Block:
-    sides = [_native(dtype, data) for dtype, data in zip(dtypes, raw)]
+def _numbers(block: Block, differs: NDArray[Any] | None) -> _Numbers:
+    sides = [_native(dtype, data) for dtype, data in zip(block.dtypes, block.raw)]
     integers = None
-    if all(dtype.kind in INTEGERS for dtype in dtypes):
+    if all(dtype.kind in INTEGERS for dtype in block.dtypes):
         integers = _in_one_type(sides[0], sides[1])
     left, right = _wide(sides)
     if differs is None:
         differs = _differ(left, right, integers)
     finite = np.isfinite(left) & np.isfinite(right)
-    return _Block(left, right, integers, differs, None if finite.all() else finite, first)
+    return _Numbers(left, right, integers, differs, None if finite.all() else finite, block.first)
 
 
 def _native(dtype: DType, raw: memoryview) -> NDArray[Any]:
@@ -157,50 +146,50 @@ def _differ(
     return differs
 
 
-def _add_casts(tally: Tally, dtypes: tuple[DType, DType], block: _Block) -> None:
+def _add_casts(tally: Tally, dtypes: tuple[DType, DType], pairs: _Numbers) -> None:
     if tally.widened:
-        tally.widened = not block.differs.any() and _is_exact(dtypes, block)
+        tally.widened = not pairs.differs.any() and _is_exact(dtypes, pairs)
     if tally.rounds_left:
-        tally.rounds_left = rounds(block.right, block.left, dtypes[0])
+        tally.rounds_left = rounds(pairs.right, pairs.left, dtypes[0])
     if tally.rounds_right:
-        tally.rounds_right = rounds(block.left, block.right, dtypes[1])
+        tally.rounds_right = rounds(pairs.left, pairs.right, dtypes[1])
 
 
-def _is_exact(dtypes: tuple[DType, DType], block: _Block) -> bool:
+def _is_exact(dtypes: tuple[DType, DType], pairs: _Numbers) -> bool:
     """Whether equal float64 values speak for the numbers: large int64 are not float64."""
-    if block.integers is not None or not any(dtype.kind in INTEGERS for dtype in dtypes):
+    if pairs.integers is not None or not any(dtype.kind in INTEGERS for dtype in dtypes):
         return True
-    return bool((np.abs(block.left) < _EXACT).all())
+    return bool((np.abs(pairs.left) < _EXACT).all())
 
 
-def _set_aside(tally: Tally, block: _Block) -> _Block:
+def _set_aside(tally: Tally, pairs: _Numbers) -> _Numbers:
     """Count the pairs that are not finite and put zeros in their places."""
-    assert block.finite is not None  # noqa: S101 (the caller looked)
-    odd = ~block.finite
-    nan_left, nan_right = np.isnan(block.left), np.isnan(block.right)
-    infinite_left, infinite_right = np.isinf(block.left), np.isinf(block.right)
+    assert pairs.finite is not None  # noqa: S101 (the caller looked)
+    odd = ~pairs.finite
+    nan_left, nan_right = np.isnan(pairs.left), np.isnan(pairs.right)
+    infinite_left, infinite_right = np.isinf(pairs.left), np.isinf(pairs.right)
     tally.nan_left += int(np.count_nonzero(nan_left & ~nan_right))
     tally.nan_right += int(np.count_nonzero(nan_right & ~nan_left))
     tally.infinite_left += int(np.count_nonzero(infinite_left & ~infinite_right))
     tally.infinite_right += int(np.count_nonzero(infinite_right & ~infinite_left))
-    tally.unlike += int(np.count_nonzero(odd & block.differs))
-    left, right = (np.where(odd, 0, side) for side in (block.left, block.right))
-    return block._replace(left=left, right=right)
+    tally.unlike += int(np.count_nonzero(odd & pairs.differs))
+    left, right = (np.where(odd, 0, side) for side in (pairs.left, pairs.right))
+    return pairs._replace(left=left, right=right)
 
 
-def _add_numbers(tally: Tally, block: _Block, tolerance: Tolerance | None) -> None:
-    count = len(block.left) if block.finite is None else int(np.count_nonzero(block.finite))
+def _add_numbers(tally: Tally, pairs: _Numbers, tolerance: Tolerance | None) -> None:
+    count = len(pairs.left) if pairs.finite is None else int(np.count_nonzero(pairs.finite))
     if not count:
         return
     tally.compared += count
-    exact = _differences(block)
+    exact = _differences(pairs)
     difference = exact if exact.dtype == np.float64 else exact.astype(np.float64)
-    large = np.maximum(np.abs(block.left), np.abs(block.right))
+    large = np.maximum(np.abs(pairs.left), np.abs(pairs.right))
     relative = np.divide(difference, large, out=np.zeros_like(large), where=large > 0)
     # the largest of integers as integers: float64 could not tell the last ones apart
-    tally.max_abs = _higher(tally.max_abs, block, exact)
-    tally.max_rel = _higher(tally.max_rel, block, relative)
-    parts = [side.view(np.float64) for side in (block.left, block.right)]
+    tally.max_abs = _higher(tally.max_abs, pairs, exact)
+    tally.max_rel = _higher(tally.max_rel, pairs, relative)
+    parts = [side.view(np.float64) for side in (pairs.left, pairs.right)]
     tally.add_norms(norm(parts[0]), norm(parts[1]), norm(_finite(difference)), dot(*parts))
     if tolerance is not None:
         tally.outside += int(np.count_nonzero(tolerance.excludes(difference, large)))
@@ -212,11 +201,11 @@ def _finite(difference: NDArray[Any]) -> NDArray[Any]:
     return finite
 
 
-def _differences(block: _Block) -> NDArray[Any]:
-    if block.integers is None:
-        distances: NDArray[Any] = np.abs(block.left - block.right)
+def _differences(pairs: _Numbers) -> NDArray[Any]:
+    if pairs.integers is None:
+        distances: NDArray[Any] = np.abs(pairs.left - pairs.right)
         return distances
-    high, low = np.maximum(*block.integers), np.minimum(*block.integers)
+    high, low = np.maximum(*pairs.integers), np.minimum(*pairs.integers)
     if high.dtype != object:
         # modulo 2 ** 64, which is right for a difference that is not negative
         high, low = high.view(np.uint64), low.view(np.uint64)
@@ -224,13 +213,13 @@ def _differences(block: _Block) -> NDArray[Any]:
     return differences
 
 
-def _higher(best: Peak | None, block: _Block, values: NDArray[Any]) -> Peak | None:
+def _higher(best: Peak | None, pairs: _Numbers, values: NDArray[Any]) -> Peak | None:
     index = int(values.argmax())
     value = values[index]
-    sides = block.integers or (block.left, block.right)
+    sides = pairs.integers or (pairs.left, pairs.right)
     left, right = (_number(side[index]) for side in sides)
     number = float(value) if isinstance(value, (float, np.floating)) else int(value)
-    return larger_peak(best, Peak(number, block.first + index, left, right))
+    return larger_peak(best, Peak(number, pairs.first + index, left, right))
 
 
 def _number(value: Any) -> Number:

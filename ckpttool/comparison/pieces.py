@@ -41,6 +41,33 @@ class Piece(NamedTuple):
     length: int
 
 
+class Block(NamedTuple):
+    """Elements of both sides that are compared at once.
+
+    Attributes:
+        dtypes: their types.
+        raw: the little-endian bytes of each side.
+        first: index of the first one in the tensor.
+    """
+
+    dtypes: tuple[DType, DType]
+    raw: tuple[memoryview, memoryview]
+    first: int
+
+    @property
+    def length(self) -> int:
+        """How many there are; of a type below a byte, how many bytes."""
+        return len(self.raw[0]) // width(self.dtypes[0])
+
+    def parts(self, most: int) -> Iterator[Block]:
+        """Cut into blocks of at most so many elements."""
+        left, right = map(width, self.dtypes)
+        for start in range(0, self.length, most):
+            end = start + most
+            raw = self.raw[0][start * left : end * left], self.raw[1][start * right : end * right]
+            yield Block(self.dtypes, raw, self.first + start)
+
+
 def all_pieces(pairs: Sequence[Pair]) -> Iterator[Piece]:
     """Cut whole pairs."""
     for number, pair in enumerate(pairs):

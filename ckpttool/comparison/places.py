@@ -38,15 +38,18 @@ def most_ulps(
 
 def distances(left: NDArray[Any], right: NDArray[Any], *, signed: bool = True) -> NDArray[Any]:
     """Return the distances in ULPs, unsigned, of numbers given by their bits (unsigned)."""
-    one, other = (_places(bits) if signed else bits for bits in (left, right))
+    one, other = (places_of(bits) if signed else bits for bits in (left, right))
     # modulo 2 ** the width, which is right for a difference that is not negative
     high: NDArray[Any] = np.maximum(one, other).view(left.dtype)
     high -= np.minimum(one, other).view(left.dtype)
     return high
 
 
-def _places(bits: NDArray[Any]) -> NDArray[Any]:
-    """Return integers as wide that are ordered and spaced as the numbers of the type are."""
+def places_of(bits: NDArray[Any]) -> NDArray[Any]:
+    """Return integers as wide that are ordered and spaced as the numbers of the type are.
+
+    ``bits`` are those of numbers with a sign, as unsigned integers of any shape.
+    """
     width = 8 * bits.itemsize
     signed = bits.view(f"<i{bits.itemsize}")
     # all ones for a negative number: to turn the bits and take away -1 is to negate

@@ -10,8 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# float32 products are summed in rows of this many, the rows in float64: exact to 7 digits.
-_ROW = 1024
+# float32 products are summed in runs of this many, the runs in float64: exact to 7 digits.
+_RUN = 1024
 
 # Between these the squares of float64 neither overflow in a block nor vanish.
 _LOW, _HIGH = 1e-140, 1e140
@@ -23,17 +23,23 @@ def dot(left: NDArray[Any], right: NDArray[Any]) -> float:
 
 
 def dots(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
-    """Return the inner products of their rows of :data:`_ROW` numbers, the last one shorter.
+    """Return the inner products of runs of :data:`_RUN` numbers along the last axis.
 
-    The rows are multiplied as a stack of 1 x n by n x 1 matrices: twice as fast as ``einsum``,
-    and unlike one long ``dot`` too short for BLAS to wake threads of its own.
+    The shape is that of the arguments, with the number of runs for the last axis; the last run is
+    shorter, or empty. Runs are multiplied as a stack of 1 x n by n x 1 matrices: twice as fast as
+    ``einsum``, and unlike one long ``dot`` too short for BLAS to wake threads of its own.
     """
-    rows, rest = divmod(len(left), _ROW)
-    whole = rows * _ROW
-    found: NDArray[Any] = np.empty(rows + 1, left.dtype)
-    stack = left[:whole].reshape(-1, 1, _ROW), right[:whole].reshape(-1, _ROW, 1)
-    np.matmul(*stack, out=found[:rows].reshape(-1, 1, 1))
-    found[rows] = np.einsum("i,i->", left[whole:], right[whole:]) if rest else 0
+    *others, length = left.shape
+    runs, rest = divmod(length, _RUN)
+    whole = runs * _RUN
+    found: NDArray[Any] = np.empty((*others, runs + 1), left.dtype)
+    np.matmul(
+        left[..., :whole].reshape(*others, runs, 1, _RUN),
+        right[..., :whole].reshape(*others, runs, _RUN, 1),
+        out=found[..., :runs, np.newaxis, np.newaxis],
+    )
+    last = (left[..., whole:], right[..., whole:])
+    found[..., runs] = np.einsum("...i,...i->...", *last) if rest else 0
     return found
 
 

@@ -24,11 +24,11 @@ import numpy as np
 
 from ckpttool.arena import keep_freed
 from ckpttool.comparison.blocks import BLOCK, Blocks, norm_of
-from ckpttool.comparison.pieces import all_pieces, equal_pieces, tasks_of, width
+from ckpttool.comparison.pieces import Block, all_pieces, equal_pieces, tasks_of, width
 from ckpttool.comparison.tally import Tally
 from ckpttool.errors import CkpttoolError
 from ckpttool.gather import CHUNK, fill
-from ckpttool.values import processors
+from ckpttool.threads import processors
 
 if TYPE_CHECKING:
     from ckpttool.comparison.general import Tolerance
@@ -140,8 +140,8 @@ class _Reader:
         with np.errstate(all="ignore"):  # NaN and infinity are results, not worth a warning
             for piece in pieces:
                 tally = Tally()
-                for first, raw in self._read(piece):
-                    blocks.add(tally, piece.pair.dtypes, raw, first)
+                for block in self._read(piece):
+                    blocks.add(tally, block)
                 results.append((piece.number, tally))
         return results
 
@@ -150,12 +150,12 @@ class _Reader:
         results = []
         with np.errstate(all="ignore"):
             for piece in pieces:
-                equal = (raw[0] for _, raw in self._read(piece))
+                equal = (block.raw[0] for block in self._read(piece))
                 results.append((piece.number, *norm_of(piece.pair.left.dtype, equal)))
         return results
 
-    def _read(self, piece: Piece) -> Iterator[tuple[int, tuple[memoryview, memoryview]]]:
-        """Yield (index of the first element, bytes of both sides), block by block."""
+    def _read(self, piece: Piece) -> Iterator[Block]:
+        """Yield the blocks of a piece, in order; the memory of each is that of the next."""
         blocks = self._blocks()
         sides = piece.pair
         widths = width(sides.left.dtype), width(sides.right.dtype)
@@ -167,17 +167,13 @@ class _Reader:
             if self.stopped.is_set():
                 raise _Stopped
             count = min(step, piece.first + piece.length - start)
-            whole = []
-            for side, (info, each) in enumerate(zip(sides, widths)):
-                buffer = blocks.buffer(side, chunk)[: count * each]
-                _fill(side, info, start * each, buffer)
-                whole.append(buffer)
-            for offset in range(0, count, block):
-                end = min(offset + block, count)
-                left, right = (
-                    data[offset * each : end * each] for data, each in zip(whole, widths)
-                )
-                yield start + offset, (left, right)
+            left, right = (
+                blocks.buffer(side, chunk, sides.dtypes)[: count * each]
+                for side, each in enumerate(widths)
+            )
+            _fill(0, sides.left, start * widths[0], left)
+            _fill(1, sides.right, start * widths[1], right)
+            yield from Block(sides.dtypes, (left, right), start).parts(block)
             if self._options.progress is not None:
                 self._options.progress(count * sum(widths))
 

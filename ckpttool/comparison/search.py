@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckpttool.comparison.places import distances
+from ckpttool.comparison.keys import Keys
+from ckpttool.comparison.places import places_of
 from ckpttool.comparison.tally import Peak, larger_peak
 
 if TYPE_CHECKING:
@@ -40,10 +41,6 @@ if TYPE_CHECKING:
 
 # Pairs that are computed to have something to exceed.
 _SAMPLE = 1024
-# One in so many or fewer are few.
-_FEW = 128
-# Pairs that are computed at once.
-_PART = 1 << 16
 # A key in float32 is this close to what it stands for, and closer.
 _SLACK = 1 - 2.0**-20
 # Of absolute differences, those that are nearly the largest.
@@ -55,6 +52,8 @@ _OPPOSITE = 1 << 31
 _TELLING = 5 / 3
 # The relative difference between a number and its negative: none is larger.
 _MOST = 2.0
+# No float32 but zero is smaller.
+_SMALLEST = 2.0**-149
 
 
 class Search:
@@ -62,19 +61,17 @@ class Search:
 
     Args:
         scratch: 2 x block of float32, free between calls.
-        flags: a block of bools, free as well.
     """
 
-    def __init__(self, scratch: NDArray[Any], flags: NDArray[np.bool_]) -> None:
-        self._steps = np.empty(len(flags), np.int32)
-        self._chosen = flags
+    def __init__(self, scratch: NDArray[Any]) -> None:
+        self._steps = np.empty(scratch.shape[1], np.int32)
         self._scratch = scratch
 
     def add(
         self,
         tally: Tally,
-        sides: tuple[NDArray[Any], NDArray[Any]],
-        difference: NDArray[Any],
+        sides: NDArray[np.float32],
+        difference: NDArray[np.float32],
         bound: float,
         first: int,
         *,
@@ -84,7 +81,7 @@ class Search:
 
         Args:
             tally: what to add to.
-            sides: left and right, finite float32.
+            sides: left and right as rows, finite.
             difference: the absolute differences; overwritten.
             bound: no magnitude is larger.
             first: index of the block's first element in the tensor.
@@ -92,56 +89,50 @@ class Search:
         """
         length = len(difference)
         signed = self._steps[:length]
-        np.subtract(sides[0].view(np.int32), sides[1].view(np.int32), out=signed)
+        bits = sides.view(np.int32)
+        np.subtract(bits[0], bits[1], out=signed)
         changed = int(np.count_nonzero(signed))
         np.abs(signed, out=signed)  # of the lowest int32 it is, unsigned, right as well
-        block = _Block(tally, sides, self._chosen[:length], first, ulps)
+        largest = _Largest(tally, sides, first, Keys(signed.view(np.uint32)), ulps)
         if tally.max_abs is None or (ulps and tally.max_ulp is None):
-            block.look_at(np.arange(min(_SAMPLE, length)))
-        self._find(
-            block, signed.view(np.uint32), difference, int(np.float32(bound).view(np.uint32))
-        )
+            largest.look_at(np.arange(min(_SAMPLE, length)))
+        self._find(largest, difference, int(np.float32(bound).view(np.uint32)))
         return changed
 
-    def _find(
-        self, block: _Block, steps: NDArray[Any], difference: NDArray[Any], furthest: int
-    ) -> None:
-        longest, most = int(steps.max()), float(difference.max())
-        known = block.known_relative
-        block.find_absolute(difference, most)
-        if block.ulps:
-            block.find_ulps(steps, longest, difference, most, furthest)
-        if known >= _MOST or (known >= 1 and longest < _OPPOSITE - furthest):
+    def _find(self, largest: _Largest, difference: NDArray[np.float32], furthest: int) -> None:
+        known = largest.known_relative
+        apart = Keys(difference)
+        largest.find_absolute(apart)
+        if largest.ulps:
+            largest.find_ulps(apart, furthest)
+        if known >= _MOST or (known >= 1 and largest.steps.most < _OPPOSITE - furthest):
             return  # none can be more; of one sign, none more than 1
         if known >= _TELLING:
-            block.find_relative(steps, longest, known)
+            largest.find_relative(known)
         else:
-            self._find_relative(block, difference)
+            relative = Keys(self._relative(largest.sides, difference))
+            largest.pick(relative, relative.most * _SLACK)
 
-    def _find_relative(self, block: _Block, difference: NDArray[Any]) -> None:
-        sides = block.sides
-        large, small = self._scratch[:, : len(difference)]
-        np.maximum(np.abs(sides[0], out=large), np.abs(sides[1], out=small), out=large)
-        relative = np.divide(difference, large, out=difference)
-        most = float(np.fmax.reduce(relative))  # 0 / 0 is NaN, and no difference
-        block.pick(relative, most, most * _SLACK)
+    def _relative(
+        self, sides: NDArray[np.float32], difference: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return the differences in parts of the larger number; NaN where both are zero."""
+        magnitudes = np.abs(sides, out=self._scratch[:, : len(difference)])
+        large = np.maximum(magnitudes[0], magnitudes[1], out=magnitudes[0])
+        relative: NDArray[np.float32] = np.divide(difference, large, out=difference)
+        return relative
 
 
-class _Block:
-    """The pairs of a block, of which some are computed in full."""
+class _Largest:
+    """The largest differences, for which some pairs of a block are computed in full."""
 
     def __init__(
-        self,
-        tally: Tally,
-        sides: tuple[NDArray[Any], NDArray[Any]],
-        chosen: NDArray[Any],
-        first: int,
-        ulps: bool,
+        self, tally: Tally, sides: NDArray[np.float32], first: int, steps: Keys, ulps: bool
     ) -> None:
         self._tally = tally
         self.sides = sides
-        self._chosen = chosen
         self._first = first
+        self.steps = steps
         self.ulps = ulps
 
     @property
@@ -149,67 +140,53 @@ class _Block:
         """The largest relative difference so far."""
         return self._tally.max_rel.value if self._tally.max_rel else 0.0
 
-    def find_absolute(self, difference: NDArray[Any], most: float) -> None:
+    def find_absolute(self, difference: Keys) -> None:
         """Find the largest absolute difference."""
         known = self._tally.max_abs
-        if known is None or most >= known.value * _SLACK:
-            self.pick(difference, most, most * _SLACK)
+        if known is None or difference.most >= known.value * _SLACK:
+            self.pick(difference, difference.most * _SLACK)
 
-    def find_ulps(
-        self,
-        steps: NDArray[Any],
-        longest: int,
-        difference: NDArray[Any],
-        most: float,
-        furthest: int,
-    ) -> None:
+    def find_ulps(self, difference: Keys, furthest: int) -> None:
         """Find the largest distance; ``furthest`` is a place that none is beyond."""
-        known = self._tally.max_ulp or 0
-        if known >= furthest:
-            # the largest first: after them the others are fewer, or none
-            least = max(_LARGE * most, self._apart())
-            self.pick(difference, most, least)
-            if self._apart() < least:
-                self.pick(difference, most, self._apart())
+        opposite = _OPPOSITE - furthest
+        if (self._tally.max_ulp or 0) < furthest:
+            self.pick(self.steps, opposite)
+            self._tally.add_ulp(self.steps.most_below(opposite))
             return
-        if longest < _OPPOSITE - furthest:
-            self._tally.add_ulp(longest)
-            return
-        self.pick(steps, longest, _OPPOSITE - furthest)
-        rest = steps[~self._chosen]
-        if len(rest):
-            self._tally.add_ulp(int(rest.max()))
+        # the largest first: after them the others are fewer, or none
+        least = max(_LARGE * difference.most, self._apart())
+        self.pick(difference, least, opposite)
+        if self._apart() < least:
+            self.pick(difference, self._apart(), opposite)
 
-    def find_relative(self, steps: NDArray[Any], longest: int, known: float) -> None:
+    def find_relative(self, known: float) -> None:
         """Find the largest relative difference, where one of more than 5/3 is known."""
         between = ceil(2.0**24 * (2 - known) / (known - 1)) + 1
-        self.pick(steps, longest, _OPPOSITE - between)
+        self.pick(self.steps, _OPPOSITE - between)
 
     def _apart(self) -> float:
         """Return how large the difference of two numbers must be to exceed what is known."""
         half = np.uint32((self._tally.max_ulp or 0) // 2).view(np.float32)
         return 2 * float(half) * _SLACK
 
-    def pick(self, keys: NDArray[Any], most: float, least: float) -> None:
-        """Compute the pairs whose key is not less than ``least``; ``most`` is the largest one."""
-        if most >= least:
-            np.greater_equal(keys, keys.dtype.type(least), out=self._chosen)
-            self.look_at(_places(self._chosen))
+    def pick(self, keys: Keys, least: float, step: int = 0) -> None:
+        """Compute the pairs whose key is not less than ``least``, and their step than ``step``."""
+        for places in keys.places(least):
+            self.look_at(self.steps.at_least(step, places) if step else places)
 
-    def look_at(self, places: NDArray[Any]) -> None:
+    def look_at(self, places: NDArray[np.intp]) -> None:
         """Compute the pairs at these places, in order."""
-        for start in range(0, len(places), _PART):
-            self._compute(places[start : start + _PART])
-
-    def _compute(self, places: NDArray[Any]) -> None:
-        left, right = (side[places] for side in self.sides)
-        tally = self._tally
+        if not len(places):
+            return
+        tally, pairs = self._tally, self.sides[:, places]
         if self.ulps:
-            tally.add_ulp(int(distances(left.view(np.uint32), right.view(np.uint32)).max()))
-        left, right = left.astype(np.float64), right.astype(np.float64)
+            left, right = places_of(pairs.view(np.uint32)).astype(np.int64)
+            tally.add_ulp(int(np.abs(left - right).max()))
+        left, right = pairs.astype(np.float64)
         difference = np.abs(left - right)
         large = np.maximum(np.abs(left), np.abs(right))
-        relative = np.divide(difference, large, out=np.zeros_like(large), where=large > 0)
+        # two zeros do not differ, in parts of whatever
+        relative = difference / np.maximum(large, _SMALLEST)
         for name, values in (("max_abs", difference), ("max_rel", relative)):
             index = int(values.argmax())
             found = Peak(
@@ -219,13 +196,3 @@ class _Block:
                 float(right[index]),
             )
             setattr(tally, name, larger_peak(getattr(tally, name), found))
-
-
-def _places(chosen: NDArray[Any]) -> NDArray[Any]:
-    """Return the places of the chosen ones: of few, four times as fast as ``flatnonzero``."""
-    if np.count_nonzero(chosen) * _FEW > len(chosen):
-        return np.flatnonzero(chosen)
-    whole = len(chosen) // 8 * 8
-    words = np.flatnonzero(chosen[:whole].view(np.uint64) != 0)
-    rows, columns = np.nonzero(chosen[:whole].reshape(-1, 8)[words])
-    return np.concatenate((8 * words[rows] + columns, whole + np.flatnonzero(chosen[whole:])))

@@ -16,8 +16,8 @@ from typing import Callable, Deque, Iterable, Iterator, NamedTuple, Sequence, Se
 
 from ckpttool import rules
 from ckpttool.errors import CkpttoolError, MalformedError, OutputError
-from ckpttool.switching import quick_switches
 from ckpttool.tensors import Checksum, Extent
+from ckpttool.threads import processors, quick_switches
 from ckpttool.writing import sums
 from ckpttool.writing.crc32 import Crc32Maker
 from ckpttool.writing.pieces import Layout, Piece, Slot
@@ -30,8 +30,6 @@ _CHUNK = 256 << 10
 # glibc keeps 16 bytes before memory of this size; the system copies faster to and from a
 # multiple of 32, by an eighth.
 _BEFORE = 48
-# More threads than this wait for the memory bus and the disk.
-_MAX_WORKERS = 16
 
 
 class PieceDigest(NamedTuple):
@@ -88,7 +86,7 @@ def copy_layout(
     summed |= sums.on_the_way(layout.slots, checksums)
     job = _Job(fd, summed, on_bytes or _nothing, write_early)
     tasks = _largest_first(layout.slots, sums.apart(layout.slots, checksums))
-    count = max(1, min(workers or _processors(), len(tasks)))
+    count = max(1, min(workers or processors(), len(tasks)))
     job.run(tasks, count)
     for source in {id(one.source): one.source for one in sums.extents(layout.slots)}.values():
         source.check_unchanged()
@@ -281,12 +279,6 @@ class _Job:
 
 def _nothing(nbytes: int) -> None:
     """Tell nobody about the progress."""
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return min(len(os.sched_getaffinity(0)), _MAX_WORKERS)
-    return min(os.cpu_count() or 1, _MAX_WORKERS)
 
 
 def _parts(slot: Slot) -> Iterator[Extent]:

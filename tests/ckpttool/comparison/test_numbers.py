@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckpttool.comparison import blocks, floats, pieces, reading, search
+from ckpttool.comparison import blocks, floats, keys, pieces, reading, search
 from tests.builders import pairs
 
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ TYPES = sorted(pairs.PLAIN)
 def small_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Searches that begin with next to nothing, so that they have something to find."""
     monkeypatch.setattr(search, "_SAMPLE", 1)
-    monkeypatch.setattr(search, "_PART", 4)
-    monkeypatch.setattr(search, "_FEW", 1)
+    monkeypatch.setattr(keys, "_PART", 4)
+    monkeypatch.setattr(keys, "_FEW", 1)
+    monkeypatch.setattr(keys, "_STRETCH", 4)
     monkeypatch.setattr(floats, "BLOCK", 16)
     monkeypatch.setattr(floats, "_WIDENED_BLOCK", 16)
     for module in (blocks, reading):
