@@ -2,6 +2,7 @@
 
 Both files are made of the stand-in: the same weights as safetensors, and the same weights with
 noise on every element. Everything runs on a warm cache, interleaved, medians of the repeats.
+``--kinds`` measures tolerances and narrow floats against the plain comparison instead.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from benchmarks import yardsticks
 from benchmarks.measure import PYTHON, Row, memory_row, ratio_row, side_by_side, table
 
+TOOL = str(Path(PYTHON).with_name("ckpttool"))
 CMP, TORCH = "cmp", "torch.load(mmap), 3 reductions"
 SAME, PACKED, NOISE = "diff, identical", "diff, .pth and .safetensors", "diff, all different"
 
@@ -24,6 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", nargs="?", default="data/mae_pretrain_vit_large.pth")
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--kinds", action="store_true", help="tolerances and narrow floats")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         copy, packed, noisy = (
@@ -31,7 +34,10 @@ def main() -> int:
         )
         made = [PYTHON, "-c", yardsticks.DIFF_INPUTS, options.checkpoint, copy, packed, noisy]
         subprocess.run(made, check=True)
-        rows = compare(options.checkpoint, (copy, packed, noisy), options.repeats)
+        if options.kinds:
+            rows = kinds(options.checkpoint, noisy, Path(folder), options.repeats)
+        else:
+            rows = compare(options.checkpoint, (copy, packed, noisy), options.repeats)
     print(table(rows))
     return 0 if all(row.met for row in rows) else 1
 
@@ -39,14 +45,12 @@ def main() -> int:
 def compare(checkpoint: str, others: tuple[str, str, str], repeats: int) -> list[Row]:
     """Time whole processes, from start to exit."""
     copy, packed, noisy = others
-    tool = str(Path(PYTHON).with_name("ckpttool"))
     runs = side_by_side(
         {
             CMP: ["cmp", checkpoint, copy],
-            SAME: [tool, "diff", checkpoint, copy],
-            PACKED: [tool, "diff", checkpoint, packed],
-            # exit status 1, different, is what is wanted there
-            NOISE: ["sh", "-c", '"$@"; test $? = 1', "sh", tool, "diff", checkpoint, noisy],
+            SAME: [TOOL, "diff", checkpoint, copy],
+            PACKED: [TOOL, "diff", checkpoint, packed],
+            NOISE: different(checkpoint, noisy),
             TORCH: [PYTHON, "-c", yardsticks.TORCH_DIFF, checkpoint, noisy],
         },
         repeats,
@@ -56,8 +60,49 @@ def compare(checkpoint: str, others: tuple[str, str, str], repeats: int) -> list
         ratio_row(runs, PACKED, CMP, 1.5),
         ratio_row(runs, NOISE, CMP, 1.8),
         ratio_row(runs, NOISE, TORCH, 4.0, faster=True),
-        memory_row(runs, SAME, 150, "whatever the files' size"),
-        memory_row(runs, NOISE, 150, "whatever the files' size"),
+        memory_row(runs, SAME, 150, "of each process, whatever the files' size"),
+        memory_row(runs, NOISE, 150, "of each process, whatever the files' size"),
+    ]
+
+
+def different(*arguments: str) -> list[str]:
+    """Return a command that is content with the exit status 1, different."""
+    return ["sh", "-c", '"$@"; test $? = 1', "sh", TOOL, "diff", *arguments]
+
+
+def kinds(checkpoint: str, noisy: str, folder: Path, repeats: int) -> list[Row]:
+    """Time what takes further steps an element, against float32 without a tolerance."""
+    subprocess.run(
+        [PYTHON, "-c", yardsticks.NARROW_INPUTS, checkpoint, noisy, str(folder)], check=True
+    )
+    bfloat16, noisy_bfloat16, float16, noisy_float16 = (
+        str(folder / f"{name}-{dtype}.pth")
+        for dtype in ("bfloat16", "float16")
+        for name in ("same", "noisy")
+    )
+    plain = "float32"
+    runs = side_by_side(
+        {
+            plain: different(checkpoint, noisy),
+            "float32, --atol 1e-4": different(checkpoint, noisy, "--atol", "1e-4"),
+            "float32, --rtol 1e-4": different(checkpoint, noisy, "--rtol", "1e-4"),
+            "both in bfloat16": different(bfloat16, noisy_bfloat16),
+            "both in float16": different(float16, noisy_float16),
+            "float32 and its own bfloat16": different(checkpoint, bfloat16),
+            "float32 and its own float16": different(checkpoint, float16),
+            "bfloat16 and float16 of the same": different(bfloat16, float16),
+        },
+        repeats,
+    )
+    return [
+        Row(
+            f"{name}: {run.seconds:.2f} s",
+            plain,
+            f"{run.seconds / runs[plain].seconds:.2f} x",
+            "-",
+            True,
+        )
+        for name, run in runs.items()
     ]
 
 

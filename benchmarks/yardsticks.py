@@ -60,6 +60,17 @@ changed = {name: tensor + 1e-3 * torch.randn(tensor.shape) for name, tensor in w
 torch.save({"model": changed}, noisy)
 """
 
+#: Writes the same weights, and those with noise on all of them, in two narrower types.
+NARROW_INPUTS = """
+import sys, torch
+source, noisy, folder = sys.argv[1:]
+for name, path in ("same", source), ("noisy", noisy):
+    weights = torch.load(path, weights_only=True)["model"]
+    for dtype in torch.bfloat16, torch.float16:
+        narrow = {key: tensor.to(dtype) for key, tensor in weights.items()}
+        torch.save({"model": narrow}, f"{folder}/{name}-{str(dtype).split('.')[1]}.pth")
+"""
+
 #: Three reductions a tensor, as one would write them.
 TORCH_DIFF = """
 import sys, torch

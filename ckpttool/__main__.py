@@ -7,8 +7,6 @@ import os
 import sys
 from contextlib import suppress
 
-from ckpttool.cli import main
-
 
 def run() -> None:
     """Run the command line and leave at once with its exit code.
@@ -20,6 +18,8 @@ def run() -> None:
     # A catalogue is a million small objects without cycles: looking for cycles among them again
     # and again is a third of the time that a file of 100,000 tensors takes.
     gc.set_threshold(100_000, 20, 50)
+    from ckpttool.cli import main  # only now: so are modules
+
     try:
         main(prog_name="ckpttool")
     except SystemExit as end:

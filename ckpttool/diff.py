@@ -10,7 +10,6 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from ckpttool.compared import Comparison, Outcome
-from ckpttool.comparison.digests import diff_digests
 from ckpttool.comparison.options import DiffOptions
 from ckpttool.comparison.reading import SideError
 from ckpttool.comparison.receipts import Receipt, open_either
@@ -53,6 +52,8 @@ def diff_files(
         left, right = opened
         if isinstance(left, Checkpoint) and isinstance(right, Checkpoint):
             return _diff(left, right, reports, options, progress)
+        from ckpttool.comparison.digests import diff_digests
+
         try:
             return diff_digests((left, right), reports, options)
         except SideError as failed:

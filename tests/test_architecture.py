@@ -30,6 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "ckpttool.locks",
         "ckpttool.names",
         "ckpttool.policy",
+        "ckpttool.processes",
         "ckpttool.results",
         "ckpttool.rules",
         "ckpttool.settings",

@@ -92,7 +92,7 @@ _NOWHERE = ("/dev/null", "nul")
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Threads that read. By default one a processor.",
+    help="Processes, or threads, that compare. By default one a processor, at most 6.",
 )
 @display_options
 def diff(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ckpttool.tensors import DType
 
 #: Pairs in a block. Each of two inputs and two scratches is 2 MiB: smaller blocks would suit an
-#: L2 cache, but then threads spend as long handing the interpreter's lock around as computing.
+#: L2 cache, but then as much time goes into calling numpy as into computing.
 BLOCK = 1 << 19
 
 # The same where a side is widened: that takes further memory, which each thread has for itself.
@@ -56,7 +56,7 @@ def is_native(dtypes: tuple[DType, DType]) -> bool:
 
 
 def room(dtypes: tuple[DType, DType]) -> int:
-    """Return how many pairs make a block: few enough for eight threads to stay below 150 MB."""
+    """Return how many pairs make a block: few enough for six workers to stay below 150 MB."""
     return BLOCK if is_native(dtypes) else _WIDENED_BLOCK
 
 

@@ -17,7 +17,7 @@ class DiffOptions(NamedTuple):
         max_ulp: numbers of the type that may lie between the two, less one.
         equal_nan: whether one NaN is as good as another.
         include, exclude: patterns of names of tensors and of keys beside them.
-        workers: threads; ``None`` for one a processor.
+        workers: processes or threads; ``None`` for one a processor, at most 6.
     """
 
     atol: float | None = None

@@ -1,13 +1,13 @@
-"""The one pass over both files: pairs of tensors, in pieces, over a pool of threads.
+"""The one pass over both files: pairs of tensors, in pieces, shared out.
 
 Both sides are read into memory that stays in the caches and compared there. Bytes that are
 equal are only noted. What one piece gives does not depend on the others, and pieces are merged
-in order: one thread and many give the same numbers.
+in order: one worker and many give the same numbers. Workers are processes where there is enough to
+compare and this one can be copied, threads otherwise.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Event, local
 from typing import (
     TYPE_CHECKING,
@@ -28,6 +28,7 @@ from ckpttool.comparison.pieces import Block, all_pieces, equal_pieces, tasks_of
 from ckpttool.comparison.tally import Tally
 from ckpttool.errors import CkpttoolError
 from ckpttool.gather import CHUNK, fill
+from ckpttool.processes import can_fork, in_processes
 from ckpttool.threads import processors
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
     from ckpttool.comparison.pieces import Pair, Piece
     from ckpttool.tensors import TensorInfo
 
-# Threads where nobody says how many: more wait for the memory bus, and each has 12 MiB of its own.
-_MAX_WORKERS = 8
+# Workers where nobody says how many: more wait for the memory bus, and each has 14 MB of its own.
+_MAX_WORKERS = 6
+# Tasks, of 16 MiB a side, from which on it pays to do them in processes of their own.
+_WORTH_FORKING = 8
 # What an intermediate result of a block has at most, in bytes.
 _TEMPORARY = 2 << 20
 
@@ -45,7 +48,7 @@ class SideError(Exception):
     """Something is wrong with one of the two files: ``side`` 0 or 1, and what."""
 
     def __init__(self, side: int, error: CkpttoolError) -> None:
-        super().__init__(str(error))
+        super().__init__(side, error)
         self.side = side
         self.error = error
 
@@ -55,7 +58,7 @@ class Pass(NamedTuple):
 
     Attributes:
         tolerance: what to count the pairs of elements outside of; ``None`` to count none.
-        workers: threads; ``None`` for one a processor.
+        workers: processes or threads; ``None`` for one a processor, at most 6.
         progress: told how many bytes more were read, from any of the threads.
     """
 
@@ -82,40 +85,42 @@ class Pass(NamedTuple):
         tallies = [Tally() for _ in pairs]
         keep_freed(_TEMPORARY)
         reader = _Reader(self)
-        with ThreadPoolExecutor(
-            self.workers or min(processors(), _MAX_WORKERS), thread_name_prefix="ckpttool-diff"
-        ) as pool:
+        for found in self._all(reader, reader.compare, tasks_of(all_pieces(pairs))):
+            for index, tally in found:
+                tallies[index].merge(tally)
+        # norms are over all elements, so those of a changed tensor's equal parts count
+        equal = tasks_of(equal_pieces(pairs, tallies))
+        for measured in self._all(reader, reader.measure, equal):
+            for index, count, norm in measured:
+                tallies[index].compared += count
+                tallies[index].add_norms(norm, norm, 0.0, norm * norm)
+        return tallies
+
+    def _all(
+        self, reader: _Reader, call: Callable[[Any], Any], tasks: Sequence[Sequence[Piece]]
+    ) -> list[Any]:
+        """Return the results in order; an error, or an interruption, ends all work."""
+        count = min(self.workers or min(processors(), _MAX_WORKERS), len(tasks))
+        if count < 2:
+            return [call(task) for task in tasks]
+        if len(tasks) >= _WORTH_FORKING and can_fork():
+            return in_processes(call, tasks, count)
+        from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
+        with ThreadPoolExecutor(count, thread_name_prefix="ckpttool-diff") as pool:
+            futures = [pool.submit(call, task) for task in tasks]
             try:
-                for found in _all(pool, reader.compare, tasks_of(all_pieces(pairs))):
-                    for index, tally in found:
-                        tallies[index].merge(tally)
-                # norms are over all elements, so those of a changed tensor's equal parts count
-                equal = tasks_of(equal_pieces(pairs, tallies))
-                for measured in _all(pool, reader.measure, equal):
-                    for index, count, norm in measured:
-                        tallies[index].compared += count
-                        tallies[index].add_norms(norm, norm, 0.0, norm * norm)
+                wait(futures, return_when=FIRST_EXCEPTION)
+                for future in futures:
+                    if future.done():
+                        future.result()
+                return [future.result() for future in futures]
             except BaseException:
                 reader.stopped.set()
                 raise
-        return tallies
-
-
-def _all(
-    pool: ThreadPoolExecutor, call: Callable[[Any], Any], tasks: Sequence[Sequence[Piece]]
-) -> Iterator[Any]:
-    """Yield the results in order; on an error cancel what has not begun."""
-    futures = [pool.submit(call, task) for task in tasks]
-    try:
-        wait(futures, return_when=FIRST_EXCEPTION)
-        for future in futures:
-            if future.done():
-                future.result()
-        for future in futures:
-            yield future.result()
-    finally:
-        for future in futures:
-            future.cancel()
+            finally:
+                for future in futures:
+                    future.cancel()
 
 
 class _Stopped(Exception):  # noqa: N818 (not an error: the way out of a cancelled task)

@@ -10,7 +10,6 @@ from ckpttool.comparison.options import nothing_left
 from ckpttool.comparison.pairing import Filter, Match, Pairing, pair
 from ckpttool.comparison.pieces import Pair
 from ckpttool.comparison.reading import Pass, SideError
-from ckpttool.comparison.renamed import renamed
 from ckpttool.comparison.state import State, differences, state_of
 from ckpttool.comparison.structure import structure_of
 from ckpttool.comparison.verdicts import Limits, change_of, judge
@@ -142,7 +141,11 @@ class Run:
     def _leftovers(self, pairing: Pairing) -> Iterator[TensorDiff]:
         left = {name: pairing.left.tensors[name] for name in pairing.only_left}
         right = {name: pairing.right.tensors[name] for name in pairing.only_right}
-        partners = renamed(left, right, self._options.workers) if left and right else {}
+        partners: dict[str, str] = {}
+        if left and right:
+            from ckpttool.comparison.renamed import renamed  # digests, which nothing else needs
+
+            partners = renamed(left, right, self._options.workers)
         for name in left:
             one, other = _side(pairing, 0, name), None
             if name in partners:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -266,6 +269,65 @@ def test_the_side_that_fails_is_named() -> None:
         with pytest.raises(SideError) as caught:
             Pass().run([Pair(*sides)])
         assert caught.value.side == place
+
+
+SHARED = """
+import os
+from ckpttool.comparison import pieces, reading
+from ckpttool.comparison.pieces import Pair
+from tests.builders import pairs
+from tests.builders.tensors import cut_while_read, in_memory
+from tests.ckpttool.comparison.test_reading import rng
+
+pieces._TASK, reading._WORTH_FORKING = 1024, 3
+copies, fork = [], os.fork
+
+def counted():
+    copies.append(fork())
+    return copies[-1]
+
+os.fork = counted
+"""
+
+
+def shared(script: str) -> str:
+    """What a script says that compares in processes, which takes one without threads."""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-W", "error", "-c", SHARED + script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
+@pytest.mark.parametrize(
+    ("workers", "elements", "copies"), [(3, 5000, 4), (1, 5000, 0), (3, 600, 2), (3, 500, 0)]
+)
+def test_processes_find_what_one_thread_does(workers: int, elements: int, copies: int) -> None:
+    """A piece is of 256 elements; what is equal is shared out as well, where it is enough."""
+    script = f"""
+left, right = (rng(seed).normal(size={elements}).astype("f4") for seed in (1, 2))
+right[1000:2000] = left[1000:2000]
+found = [vars(pairs.arrays(left, right, workers=n)) for n in ({workers}, 1)]
+print(found[0] == found[1], len(copies))
+"""
+    assert shared(script) == f"True {copies}"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
+@pytest.mark.parametrize("place", range(3))
+def test_the_side_that_fails_is_named_by_any_process(place: int) -> None:
+    script = f"""
+whole, cut = in_memory(bytes(1024), "uint8", (1024,)), cut_while_read()
+cut = cut._replace(shape=(1024,), extents=(cut.extents[0]._replace(length=1024),))
+sides = [Pair(whole, whole._replace(name=str(n))) for n in range(3)]
+sides[{place}] = Pair(whole, cut)
+try:
+    reading.Pass(workers=3)._run(sides)
+except reading.SideError as failed:
+    print(failed.side, failed.error.tensor, type(failed.error).__name__, len(copies))
+"""
+    assert shared(script) == "1 weight UnreadableError 2"
 
 
 # --- symmetry ----------------------------------------------------------------------------
