@@ -165,8 +165,18 @@ def findings_on(
             found=today.isoformat(),
         )
         for one in waivers
-        if one not in used and any(map(one.is_for, files))
+        if one not in used
+        and any(one.is_for(file) and _was_looked_for(one, file) for file in files)
     )
+
+
+def _was_looked_for(waiver: Waiver, file: FileReport) -> bool:
+    """Whether the run did what it takes to find what the waiver covers."""
+    done = {
+        "forward": file.forward is not None and file.forward.status == "run",
+        "lock": file.lock is not None,
+    }
+    return all(done[need] for need in rules.RULES[waiver.code].needs)
 
 
 def _finding_on(waiver: Waiver, files: Sequence[FileReport], today: date) -> Finding:

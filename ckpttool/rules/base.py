@@ -29,6 +29,8 @@ class Rule(NamedTuple):
         meaning: what is so when it is found, in one line.
         fix: what to do about it, in one line; a finding that knows better says its own.
         more: what a reader of its page should know besides, how it is measured say.
+        needs: what a run must have done to find it: run the ``forward`` pass, compare with a
+            ``lock``.
     """
 
     code: str
@@ -37,6 +39,7 @@ class Rule(NamedTuple):
     meaning: str
     fix: str
     more: str = ""
+    needs: tuple[str, ...] = ()
 
     @property
     def letters(self) -> str:

@@ -12,7 +12,9 @@ WAIVER_UNUSED = Rule(
     Severity.WARNING,
     "A waiver covers no finding.",
     "Take it out of the configuration, or correct its tensors and path.",
-    "Only waivers that are for a file of the run are looked at.",
+    "Only waivers that are for a file of the run are looked at, and of those only the ones whose "
+    "rules the run could find: not one for the forward pass after --no-forward, nor one for the "
+    "lock file without --lock.",
 )
 WAIVER_EXPIRED = Rule(
     "CFG002",

@@ -16,6 +16,7 @@ LOCK_CONTENT = Rule(
     _MEANT,
     "Compared is the SHA-256 of each tensor's contiguous little-endian bytes, by its name in the "
     "canonical layout: another container or another spelling of the names changes nothing.",
+    needs=("lock",),
 )
 LOCK_GONE = Rule(
     "DIF002",
@@ -23,6 +24,7 @@ LOCK_GONE = Rule(
     Severity.ERROR,
     "Tensors of the lock file are not in the checkpoint.",
     _MEANT,
+    needs=("lock",),
 )
 LOCK_ADDED = Rule(
     "DIF003",
@@ -30,6 +32,7 @@ LOCK_ADDED = Rule(
     Severity.ERROR,
     "The checkpoint holds tensors that the lock file does not have.",
     _MEANT,
+    needs=("lock",),
 )
 LOCK_GEOMETRY = Rule(
     "DIF004",
@@ -37,6 +40,7 @@ LOCK_GEOMETRY = Rule(
     Severity.ERROR,
     "Tensors have another dtype or shape than the lock file says.",
     _MEANT,
+    needs=("lock",),
 )
 LOCK_FORWARD = Rule(
     "DIF005",
@@ -47,6 +51,7 @@ LOCK_FORWARD = Rule(
     "Compared are statistics and projections of the outputs of a fixed input, within the "
     "tolerance of the lock file, which lies between what rounding does and what the nearest "
     "wrong model does.",
+    needs=("lock", "forward"),
 )
 LOCK_ENTRY = Rule(
     "DIF006",
@@ -56,6 +61,7 @@ LOCK_ENTRY = Rule(
     "Lock it together with the others: ckpttool lock PATH... -o FILE.",
     "A checkpoint is found in a lock file by its path, its weights or its name without ending; "
     "where the file locks one checkpoint only, it is meant for every one.",
+    needs=("lock",),
 )
 LOCK_SCHEMA = Rule(
     "DIF007",
@@ -63,6 +69,7 @@ LOCK_SCHEMA = Rule(
     Severity.ERROR,
     "The weights were locked as those of another model.",
     "Name that model with --model, or lock the weights again.",
+    needs=("lock",),
 )
 LOCK_FORWARD_OPEN = Rule(
     "DIF008",
@@ -70,4 +77,5 @@ LOCK_FORWARD_OPEN = Rule(
     Severity.NOTE,
     "What the model computes could not be compared with the lock file.",
     "Run verify without --no-forward, and lock weights for which a control counts.",
+    needs=("lock",),
 )

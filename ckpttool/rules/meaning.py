@@ -33,6 +33,7 @@ FORWARD_SHAPE = Rule(
     Severity.ERROR,
     "The forward pass gives an output of another shape.",
     "Name the right model with --model.",
+    needs=("forward",),
 )
 FORWARD_NOT_FINITE = Rule(
     "MOD005",
@@ -40,6 +41,7 @@ FORWARD_NOT_FINITE = Rule(
     Severity.ERROR,
     "An output of the forward pass is not finite.",
     "Look for NaN, infinity and very large values in the weights.",
+    needs=("forward",),
 )
 FORWARD_BLIND = Rule(
     "MOD006",
@@ -47,6 +49,7 @@ FORWARD_BLIND = Rule(
     Severity.ERROR,
     "Two different images give the same features.",
     "Look at patch_embed and the blocks: the way of the pixels into the model is cut.",
+    needs=("forward",),
 )
 FORWARD_NOT_RUN = Rule(
     "MOD007",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ckpttool import rules
 from ckpttool.findings import Verdict
 from ckpttool.policy import Policy, judge
-from ckpttool.results import FileReport, Report
+from ckpttool.results import FileReport, ForwardSummary, Report
 from ckpttool.rules import Rule, Severity
 from tests.builders.policies import TODAY, file_with, nan, unreadable, untrained, waiver
 
@@ -79,6 +81,33 @@ def test_findings_on_waivers_can_be_ignored_as_any_other() -> None:
 
 def test_a_waiver_for_a_rule_that_is_left_out_is_not_called_unused() -> None:
     assert judged(Policy(ignore=("NUM",), waivers=(waiver(),)), file_with()).findings == ()
+
+
+FORWARD_RUN, FORWARD_NOT_RUN = ForwardSummary("run"), ForwardSummary("not-run", "--no-forward")
+
+
+@pytest.mark.parametrize(
+    ("code", "facts", "told"),
+    [
+        ("MOD006", {"forward": FORWARD_NOT_RUN}, []),
+        ("MOD006", {"forward": FORWARD_RUN}, [rules.WAIVER_UNUSED]),
+        ("DIF001", {"forward": FORWARD_RUN}, []),
+        ("DIF001", {"lock": "weights.lock"}, [rules.WAIVER_UNUSED]),
+        ("DIF005", {"lock": "weights.lock", "forward": FORWARD_NOT_RUN}, []),
+        ("DIF005", {"lock": "weights.lock", "forward": FORWARD_RUN}, [rules.WAIVER_UNUSED]),
+    ],
+)
+def test_a_waiver_is_unused_only_where_the_run_looked_for_what_it_covers(
+    code: str, facts: dict[str, Any], told: list[rules.Rule]
+) -> None:
+    report = judged(Policy(waivers=(waiver(code),)), file_with()._replace(**facts))
+    assert [found.rule for found in report.findings] == told
+
+
+def test_a_waiver_is_unused_if_one_file_of_several_was_looked_at_for_it() -> None:
+    files = (file_with(), file_with()._replace(forward=FORWARD_RUN))
+    report = judged(Policy(waivers=(waiver("MOD006"),)), *files)
+    assert [found.rule for found in report.findings] == [rules.WAIVER_UNUSED]
 
 
 def test_a_file_that_could_not_be_read_is_neither_waived_nor_ignored() -> None:
