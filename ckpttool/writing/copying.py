@@ -121,11 +121,10 @@ class _Buffers:
 
     def same(self, length: int) -> bool:
         """Whether the first ``length`` bytes of both are the same."""
-        # What follows them is mostly still equal since the last comparison, and slices are copies.
-        return (
-            self._source == self._written
-            or self.source[:length].tobytes() == self.written[:length].tobytes()
-        )
+        # Slices are copies, and what follows them is mostly still equal since the last comparison.
+        if 2 * length > _CHUNK and self._source == self._written:
+            return True
+        return self.source[:length].tobytes() == self.written[:length].tobytes()
 
 
 class _Job:
