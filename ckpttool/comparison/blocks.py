@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Bytes of one side that are read and compared at once.
 BLOCK = 4 * floats.BLOCK
+# Pairs from which on the quick way is quicker: below, its many calls cost more than they save.
+_QUICK = 1 << 14
 # Bytes by which blocks show that they may be equal, before all are looked at.
 _PEEK = 64
 
@@ -65,7 +67,7 @@ class Blocks:
 
     def _add_unequal(self, tally: Tally, block: Block, differs: NDArray[np.bool_] | None) -> None:
         for part in block.parts(floats.room(block.dtypes)):
-            if self._floats.add(tally, part, self._tolerance):
+            if part.length >= _QUICK and self._floats.add(tally, part, self._tolerance):
                 continue
             if block.dtypes[0] == block.dtypes[1] and differs is None:
                 differs = self._compare_bits(block)

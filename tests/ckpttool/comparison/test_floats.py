@@ -81,6 +81,16 @@ def test_the_quick_way_is_the_careful_one(
         assert taken == [True, False]
 
 
+def test_small_blocks_go_the_careful_way_at_once(
+    monkeypatch: pytest.MonkeyPatch, taken: list[bool]
+) -> None:
+    monkeypatch.setattr(blocks, "_QUICK", 400)
+    for count, ways in ((399, []), (400, [True])):
+        sides = [some_bits("float32", seed, count) for seed in (1, 2)]
+        assert pairs.arrays(*sides, dtypes=("float32", "float32")).elements == count
+        assert taken == ways
+
+
 @pytest.mark.parametrize("dtype", sorted(TYPES))
 def test_blocks_are_cut_alike_whatever_the_width(
     monkeypatch: pytest.MonkeyPatch, dtype: str
