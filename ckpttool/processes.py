@@ -37,7 +37,8 @@ def can_fork() -> bool:
 def in_processes(call: Callable[[Task], Result], tasks: Sequence[Task], count: int) -> List[Result]:
     """Return what ``call`` gives for each task, in order; to be used where :func:`can_fork`.
 
-    This process works too. What ``call`` raises is raised here, and ends all work.
+    This process works too, and does alone what it can make no copies for. What ``call`` raises
+    is raised here, and ends all work.
 
     Args:
         call: gives a result that can be pickled. What else it changes is lost with the copy.
@@ -46,22 +47,24 @@ def in_processes(call: Callable[[Task], Result], tasks: Sequence[Task], count: i
 
     Raises:
         UnreadableError: a copy did not live to give its results.
-        OSError: no copy could be made.
     """
     copies: List[_Copy] = []
+    results: List[Any] = [None] * len(tasks)
     try:
-        for number in range(1, count):
-            copies.append(_Copy(call, tasks[number::count]))
-        own = []
-        for task in tasks[::count]:
-            own.append(call(task))
-            for copy in copies:
-                copy.raise_early()
-        shares = [own, *(copy.results() for copy in copies)]
+        with suppress(OSError):  # no room for another one
+            for number in range(1, count):
+                copies.append(_Copy(call, tasks[number::count]))
+        for number, task in enumerate(tasks):
+            if not 1 <= number % count <= len(copies):
+                results[number] = call(task)
+                for copy in copies:
+                    copy.raise_early()
+        for number, copy in enumerate(copies, 1):
+            results[number::count] = copy.results()
     finally:
         for copy in copies:
             copy.end()
-    return [shares[number % count][number // count] for number in range(len(tasks))]
+    return results
 
 
 class _Copy:
@@ -71,14 +74,24 @@ class _Copy:
         parent = os.getpid()
         self._found: Any = None
         self._reading, writing = os.pipe()
-        self._id = os.fork()
-        if self._id == 0:
-            _work(call, tasks, writing, parent)
-        os.close(writing)
+        try:
+            self._id = os.fork()
+            if self._id == 0:
+                # Else the pipe would have a reader when the parent is gone: itself, waiting for
+                # room to write.
+                os.close(self._reading)
+                _work(call, tasks, writing, parent)
+        except OSError:
+            os.close(self._reading)
+            raise
+        finally:
+            os.close(writing)
+        self._news = select.poll()  # select.select knows no descriptors beyond 1023
+        self._news.register(self._reading)
 
     def raise_early(self) -> None:
         """Raise what went wrong, if that is known by now."""
-        if self._found is None and select.select([self._reading], [], [], 0)[0]:
+        if self._found is None and self._news.poll(0):
             self.results()
 
     def results(self) -> List[Any]:
@@ -86,13 +99,14 @@ class _Copy:
         if self._found is None:
             with open(self._reading, "rb", closefd=False) as stream:
                 told = stream.read()
-            if not told:
+            try:
+                self._found = pickle.loads(told)  # noqa: S301 (a copy of this process wrote it)
+            except (EOFError, pickle.UnpicklingError) as error:  # nothing, or not all of it
                 raise UnreadableError(
                     "a process that shared the work was killed, most likely to get its memory",
                     rules.LIMIT,
                     fix="Use --workers 1, or stop what else needs memory.",
-                )
-            self._found = pickle.loads(told)  # noqa: S301 (a copy of this very process wrote it)
+                ) from error
         succeeded, found = self._found
         if not succeeded:
             raise found
@@ -102,9 +116,10 @@ class _Copy:
     def end(self) -> None:
         """Let nothing of it live on."""
         os.close(self._reading)
-        with suppress(ProcessLookupError):
+        # gone already where this process was started to ignore the end of its children
+        with suppress(ProcessLookupError, ChildProcessError):
             os.kill(self._id, signal.SIGKILL)
-        os.waitpid(self._id, 0)
+            os.waitpid(self._id, 0)
 
 
 def _work(call: Callable[[Any], Any], tasks: Sequence[Any], writing: int, parent: int) -> None:
@@ -128,5 +143,7 @@ def _told(call: Callable[[Any], Any], tasks: Sequence[Any], parent: int) -> byte
         return pickle.dumps((True, results))
     except Exception as error:  # noqa: BLE001 (raised where somebody can tell of it)
         with suppress(Exception):
-            return pickle.dumps((False, error))
+            told = pickle.dumps((False, error))
+            pickle.loads(told)  # noqa: S301 (what was just written: not all can be read)
+            return told
         return pickle.dumps((False, RuntimeError(f"{type(error).__name__}: {error}")))

@@ -74,12 +74,14 @@ except MalformedError as error:
     assert said(script) == "a.pth w 9 3 odd None"
 
 
-def test_an_error_that_cannot_be_sent_is_told_in_words() -> None:
-    script = """
+@pytest.mark.parametrize("unsendable", ["self.three = lambda: None", ""], ids=["lambda", "made"])
+def test_an_error_that_cannot_be_sent_is_told_in_words(unsendable: str) -> None:
+    """Neither a function without a name can be, nor what needs more to be made than it holds."""
+    script = f"""
 class Odd(Exception):
     def __init__(self, one, two):
         super().__init__("odd")
-        self.three = lambda: None
+        {unsendable}
 
 def call(task):
     if os.getpid() != here:
@@ -93,10 +95,15 @@ except RuntimeError as error:
     assert said(script) == "Odd: odd"
 
 
-def test_a_copy_that_was_killed_is_missed() -> None:
-    script = """
+@pytest.mark.parametrize("killed", ["before it tells", "while it tells"])
+def test_a_copy_that_was_killed_is_missed(killed: str) -> None:
+    script = f"""
+if {killed == "while it tells"}:
+    write = os.write
+    os.write = lambda pipe, told: write(pipe, told[:-1]) and os.kill(os.getpid(), signal.SIGKILL)
+
 def call(task):
-    if os.getpid() != here:
+    if os.getpid() != here and {killed == "before it tells"}:
         os.kill(os.getpid(), signal.SIGKILL)
 
 try:
@@ -139,6 +146,69 @@ in_processes(call, range(100_000), 2)
     wait_for(lambda: not is_running(int(told.read_text())))
 
 
+def test_copies_end_even_while_they_tell_somebody_who_is_gone(tmp_path: Path) -> None:
+    """One result is more than a pipe holds, so that they wait for a reader."""
+    script = f"""
+def call(task):
+    if os.getpid() == here:
+        time.sleep(60)
+    open({str(tmp_path)!r} + f"/copy{{task}}", "w").write(str(os.getpid()))
+    return bytes(2**20)
+
+in_processes(call, range(3), 3)
+"""
+    process = subprocess.Popen([sys.executable, "-c", START + script])
+    told = [tmp_path / f"copy{number}" for number in (1, 2)]
+    wait_for(lambda: all(path.exists() and path.read_text() != "" for path in told))
+    copies = [int(path.read_text()) for path in told]
+    wait_for(lambda: all(state(copy) == "S" for copy in copies))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    wait_for(lambda: not any(map(is_running, copies)))
+
+
+@pytest.mark.parametrize("possible", [0, 1])
+def test_where_no_more_copies_can_be_made_fewer_share_the_work(possible: int) -> None:
+    script = f"""
+fork, made = os.fork, []
+
+def limited():
+    if len(made) == {possible}:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    made.append(fork())
+    return made[-1]
+
+os.fork = limited
+before = os.listdir("/proc/self/fd")
+print(in_processes(lambda task: task * task, range(10), 4), copies())
+print(os.listdir("/proc/self/fd") == before)
+"""
+    assert said(script) == f"{[task * task for task in range(10)]} None\nTrue"
+
+
+def test_copies_that_nobody_has_to_wait_for_are_fine() -> None:
+    """A process may have been started to ignore the end of its children."""
+    script = """
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+print(in_processes(lambda task: task * task, range(4), 2))
+"""
+    assert said(script) == "[0, 1, 4, 9]"
+
+
+def test_a_process_may_have_more_than_1024_files_open() -> None:
+    script = """
+import resource
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+if 0 <= most < 1200:
+    print("not allowed here")
+    sys.exit()
+resource.setrlimit(resource.RLIMIT_NOFILE, (1200, most))
+files = [os.dup(0) for _ in range(1100)]
+print(in_processes(lambda task: task * task, range(4), 2))
+"""
+    assert said(script) in ("[0, 1, 4, 9]", "not allowed here")
+
+
 def wait_for(condition: object) -> None:
     assert callable(condition)
     for _ in range(600):
@@ -150,11 +220,16 @@ def wait_for(condition: object) -> None:
 
 def is_running(process: int) -> bool:
     """Whether it is there and more than what nobody has asked after."""
+    return state(process) not in ("", "Z")
+
+
+def state(process: int) -> str:
+    """What the system says it is doing: S for waiting, Z for done; nothing if it is gone."""
     try:
         with open(f"/proc/{process}/stat", encoding="ascii") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+            return file.read().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def test_a_process_with_a_second_thread_is_not_copied() -> None:
