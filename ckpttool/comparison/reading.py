@@ -3,7 +3,7 @@
 Both sides are read into memory that stays in the caches and compared there. Bytes that are
 equal are only noted. What one piece gives does not depend on the others, and pieces are merged
 in order: one worker and many give the same numbers. Workers are processes where there is enough to
-compare and this one can be copied, threads otherwise.
+compare, this one can be copied and nobody wants to know how far it is; threads otherwise.
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ class Pass(NamedTuple):
         count = min(self.workers or min(processors(), _MAX_WORKERS), len(tasks))
         if count < 2:
             return [call(task) for task in tasks]
-        if len(tasks) >= _WORTH_FORKING and can_fork():
+        # what is told to a copy of the process is lost with it
+        if len(tasks) >= _WORTH_FORKING and self.progress is None and can_fork():
             return in_processes(call, tasks, count)
         from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 

@@ -315,6 +315,17 @@ print(found[0] == found[1], len(copies))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
+def test_who_wants_to_know_how_far_it_is_hears_of_every_byte() -> None:
+    script = """
+zeros = in_memory(bytes(20_000), "uint8", (20_000,))
+read = []
+reading.Pass(None, 3, read.append).run([Pair(zeros, zeros)])
+print(sum(read), len(copies))
+"""
+    assert shared(script) == "40000 0"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
 @pytest.mark.parametrize("place", range(3))
 def test_the_side_that_fails_is_named_by_any_process(place: int) -> None:
     script = f"""
