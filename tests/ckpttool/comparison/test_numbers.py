@@ -116,6 +116,21 @@ def test_what_is_furthest_need_not_differ_most(
     check(np.array(left, "f4"), np.array(right, "f4"), "float32")
 
 
+ROUNDED = [
+    # 0.7490000042 and 0.7490000049, for which float32 has 0.749 and 0.74899995
+    pytest.param([100, 1.6355284, 1.6089756], [90, 0.41051763, 0.40385288], id="relative"),
+    # 1.00022629 and 1.00022632, for which float32 has 1.0002263 twice, less than the first one
+    pytest.param([1.3342164, 1.3338156, 0.1], [0.33399007, 0.33358926, 1e-3], id="absolute"),
+]
+
+
+@pytest.mark.parametrize(("left", "right"), ROUNDED)
+def test_the_largest_is_found_where_float32_says_that_another_is(
+    small_samples: None, left: list[float], right: list[float]
+) -> None:
+    check(np.array(left, "f4"), np.array(right, "f4"), "float32")
+
+
 @pytest.mark.parametrize("noise", [1e-8, 1e-6, 1e-3, 0.1, 3.0])
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 40.0])
 @pytest.mark.parametrize("sided", [True, False], ids=["one sign", "both signs"])
