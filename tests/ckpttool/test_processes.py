@@ -129,6 +129,19 @@ except KeyboardInterrupt:
     assert said(script) == "interrupted None"
 
 
+def test_copies_leave_it_to_the_process_to_be_interrupted() -> None:
+    """A key on the terminal reaches all of them, and only one has to say so."""
+    script = """
+def call(task):
+    if os.getpid() != here:
+        os.kill(os.getpid(), signal.SIGINT)
+    return task
+
+print(in_processes(call, range(4), 2))
+"""
+    assert said(script) == "[0, 1, 2, 3]"
+
+
 def test_copies_end_when_nobody_waits_for_them_any_more(tmp_path: Path) -> None:
     script = f"""
 def call(task):
