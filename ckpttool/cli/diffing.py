@@ -162,6 +162,7 @@ def git_diff(arguments: tuple[str, ...]) -> int:
 
     Configure it with: git config diff.ckpttool.command "ckpttool git-diff"
     """
+    without_blas()
     from ckpttool.diff import DiffOptions, diff_files
 
     if len(arguments) == 1:

@@ -163,6 +163,30 @@ def test_diff_needs_no_torch(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
+@pytest.mark.parametrize("command", ["diff", "git-diff"])
+def test_nothing_starts_threads_that_keep_the_process_from_being_copied(
+    tmp_path: Path, command: str
+) -> None:
+    left, right = pairs.written(tmp_path, CHANGED)
+    given = [left, right] if command == "diff" else ["w.pth", left, "0", "100644", right, "0", "0"]
+    script = """
+import sys
+from ckpttool.cli import main
+from ckpttool.processes import can_fork
+print(main(sys.argv[1:], standalone_mode=False) in (0, 1), "numpy" in sys.modules, can_fork())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, command, *given],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"},
+    )
+    assert done.stdout.splitlines()[-1] == "True True True"
+
+
 # --- textconv -----------------------------------------------------------------------------
 
 
