@@ -13,6 +13,8 @@ from typing import Iterable
 # Cc control, Cf format (bidi marks, zero-width), Cs surrogate, Zl and Zp line separators.
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
+_HEXADECIMAL = frozenset("0123456789abcdef")
+
 #: Longest piece of untrusted text that is printed whole, in characters.
 MAX_SHOWN = 200
 
@@ -39,6 +41,11 @@ def _escape(character: str) -> str:
     if code <= 0xFF:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def is_sha256(text: str) -> bool:
+    """Whether it is a SHA-256 in hexadecimal, as ckpttool writes it everywhere."""
+    return len(text) == 64 and _HEXADECIMAL.issuperset(text)
 
 
 def count(number: int, noun: str) -> str:

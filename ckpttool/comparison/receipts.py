@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from ckpttool import rules
@@ -12,12 +11,11 @@ from ckpttool.formats.shard_index import strict_json
 from ckpttool.locks.parsing import is_lock, read_lock
 from ckpttool.sources import FileSource, read
 from ckpttool.tensors import DTYPES
+from ckpttool.text import is_sha256
 
 if TYPE_CHECKING:
     from ckpttool.locks.locked import Lock
     from ckpttool.tensors import Checkpoint
-
-_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class Digest(NamedTuple):
@@ -120,7 +118,7 @@ def _entry(entry: object) -> tuple[str, Digest]:
         raise _bad("no such dtype", tensor=name)
     if not isinstance(shape, list) or any(type(n) is not int or n < 0 for n in shape):
         raise _bad("the shape is not a list of sizes", tensor=name)
-    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+    if not isinstance(digest, str) or not is_sha256(digest):
         raise _bad("the digest is not a SHA-256 in hexadecimal", tensor=name)
     return name, Digest(dtype, tuple(shape), digest)
 

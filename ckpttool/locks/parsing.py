@@ -19,6 +19,7 @@ from ckpttool.locks.locked import (
 )
 from ckpttool.locks.rendering import COUNTS, HEAD, VERSION
 from ckpttool.results import OutputSummary
+from ckpttool.text import is_sha256
 
 # A lock of a million tensors is smaller.
 _MAX_SIZE = 256 << 20
@@ -74,7 +75,6 @@ def parse(text: str, path: str) -> Lock:
 
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^ "]+')
-_DIGEST = re.compile("[0-9a-f]{64}")
 _SHAPE = re.compile(r"\[(|\d+(,\d+)*)\]")
 
 
@@ -258,7 +258,7 @@ def _words(rest: list[str], number: int) -> list[str]:
 
 
 def _digest(text: str) -> str:
-    if not _DIGEST.fullmatch(text):
+    if not is_sha256(text):
         raise ValueError("a digest is not a SHA-256 in hexadecimal")
     return text
 
