@@ -215,6 +215,8 @@ def _differences(pairs: _Numbers) -> NDArray[Any]:
 
 def _higher(best: Peak | None, pairs: _Numbers, values: NDArray[Any]) -> Peak | None:
     index = int(values.argmax())
+    if pairs.finite is not None and not pairs.finite[index]:
+        index = int(pairs.finite.argmax())  # a zero in the place of what is not finite
     value = values[index]
     sides = pairs.integers or (pairs.left, pairs.right)
     left, right = (_number(side[index]) for side in sides)

@@ -180,6 +180,15 @@ def test_what_is_not_finite_is_counted_apart() -> None:
     assert (tally.max_abs.value, tally.max_abs.place, tally.compared) == (1.0, 6, 1)
 
 
+def test_the_place_of_a_largest_difference_of_nothing_holds_numbers() -> None:
+    left, right = np.array([NAN, 0, 0], "f4"), np.array([1, 0, -0.0], "f4")
+    for sides in ((left, right), (right, left)):
+        tally = pairs.arrays(*sides)
+        for peak in (tally.max_abs, tally.max_rel):
+            assert peak is not None
+            assert (peak.value, peak.place) == (0.0, 1)
+
+
 def test_nan_is_nan_with_the_same_bits_or_if_asked() -> None:
     left, right = np.array([0x7FC00000], "<u4"), np.array([0x7FC00001], "<u4")
     same, other = ("float32", "float32"), Tolerance(equal_nan=True)
