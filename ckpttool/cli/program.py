@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from functools import partial
@@ -74,11 +75,21 @@ class Program(click.Group):
             raise
         except Exception as error:  # noqa: BLE001 (a bug: said in one line, not in forty)
             _trace(ctx)
+            if _is_limit(error):
+                say(f"Error: {error}: that is as many as the system allows. See ulimit -a.")
+                return CANNOT_TELL
             say(
                 f"Internal error: {type(error).__name__}: {error}. This is a bug in ckpttool: "
                 "please report it with the command and what it prints with --debug."
             )
             return INTERNAL
+
+
+def _is_limit(error: Exception) -> bool:
+    """Whether the system refused a further descriptor, process or thread."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.EMFILE, errno.ENFILE, errno.EAGAIN)
+    return isinstance(error, RuntimeError) and str(error) == "can't start new thread"
 
 
 def _trace(ctx: click.Context) -> None:

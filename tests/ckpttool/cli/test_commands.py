@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -140,6 +141,34 @@ def test_a_bug_is_one_line_and_3(monkeypatch: pytest.MonkeyPatch) -> None:
     assert line.startswith("Internal error: RuntimeError: two lines")
     assert "report" in line
     assert "\x1b" not in line
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(OSError(errno.EMFILE, "Too many open files"), id="descriptors"),
+        pytest.param(OSError(errno.ENFILE, "Too many open files"), id="descriptors of all"),
+        pytest.param(BlockingIOError(errno.EAGAIN, "Try again"), id="processes"),
+        pytest.param(RuntimeError("can't start new thread"), id="threads"),
+    ],
+)
+def test_a_limit_of_the_system_is_no_bug(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def refused(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("ckpttool.inspection.inspect_file", refused)
+    result = run("inspect", "x")
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert line == f"Error: {error}: that is as many as the system allows. See ulimit -a."
+
+
+def test_another_error_of_the_system_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failed(*_: object) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr("ckpttool.inspection.inspect_file", failed)
+    assert run("inspect", "x").exit_code == 3
 
 
 def test_debug_shows_where_a_bug_is(monkeypatch: pytest.MonkeyPatch) -> None:
