@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 
 import numpy as np
 
@@ -39,6 +39,8 @@ _GRIDS = {
     "float8_e5m2fnuz": _Grid(2, -15, 57344.0, _NAN),
     "float8_e4m3fnuz": _Grid(3, -7, 240.0, _NAN),
 }
+# Of this type newer releases of torch make the largest number of what is beyond, infinity included.
+_SATURATED = {"float8_e4m3fn": _Grid(3, -6, 448.0, 448.0)}
 # Elements that are rounded before all are.
 _FIRST = 256
 _NUMPY = {"float64": np.float64, "float32": np.float32, "float16": np.float16}
@@ -54,9 +56,16 @@ def rounds(values: NDArray[Any], wanted: NDArray[Any], dtype: DType) -> bool:
     """
     if dtype.kind not in ("float", "complex"):
         return False
+    grids = (_GRIDS, _SATURATED) if dtype.name in _SATURATED else (_GRIDS,)
+    return any(_rounds(values, wanted, dtype, known) for known in grids)
+
+
+def _rounds(
+    values: NDArray[Any], wanted: NDArray[Any], dtype: DType, grids: Mapping[str, _Grid]
+) -> bool:
     # what is no cast mostly shows at once
     parts = (slice(_FIRST), slice(_FIRST, None))
-    return all(_are(_rounded(values[part], dtype), wanted[part]) for part in parts)
+    return all(_are(_rounded(values[part], dtype, grids), wanted[part]) for part in parts)
 
 
 def _are(found: NDArray[Any] | None, wanted: NDArray[Any]) -> bool:
@@ -67,7 +76,7 @@ def _are(found: NDArray[Any] | None, wanted: NDArray[Any]) -> bool:
     return bool(((found == wanted) | (np.isnan(found) & np.isnan(wanted))).all())
 
 
-def _rounded(values: NDArray[Any], dtype: DType) -> NDArray[Any] | None:
+def _rounded(values: NDArray[Any], dtype: DType, grids: Mapping[str, _Grid]) -> NDArray[Any] | None:
     """Return ``values`` rounded to a floating type, widened again or of that type.
 
     ``None`` for types to which nothing is rounded here.
@@ -82,7 +91,7 @@ def _rounded(values: NDArray[Any], dtype: DType) -> NDArray[Any] | None:
         return values.astype(native)
     if dtype.name == "bfloat16" and values.dtype == np.float32:
         return _to_bfloat16(values)
-    grid = _GRIDS.get(dtype.name)
+    grid = grids.get(dtype.name)
     return None if grid is None else _on_grid(values, grid)
 
 

@@ -224,7 +224,9 @@ CASTS = [
 
 
 @pytest.mark.parametrize(("source", "target", "expected"), CASTS)
-def test_a_cast_is_recognised(source: str, target: str, expected: tuple[bool, ...]) -> None:
+def test_a_cast_is_recognised(
+    small_blocks: None, source: str, target: str, expected: tuple[bool, ...]
+) -> None:
     left = rng().normal(0, 100, 200).astype(source)
     tally = pairs.arrays(left, left.astype(target))
     assert (tally.widened, tally.rounds_left, tally.rounds_right) == expected
@@ -247,6 +249,25 @@ def test_rounding_to_narrow_floats_is_torchs(name: str) -> None:
     tally = pairs.arrays(values, narrow, dtypes=("float32", name))
     assert tally.rounds_right
     assert not tally.widened
+
+
+@pytest.mark.parametrize("furthest", [2000.0, INF])
+@pytest.mark.parametrize(
+    ("beyond", "cast"),
+    [
+        pytest.param((0x7E, 0x7E), True, id="the largest number"),
+        pytest.param((0x7F, 0x7F), True, id="NaN"),
+        pytest.param((0x7E, 0x7F), False, id="now this, now that"),
+        pytest.param((0x7D, 0x7D), False, id="a smaller number"),
+    ],
+)
+def test_beyond_the_largest_float8_is_what_either_torch_makes_of_it(
+    beyond: tuple[int, int], cast: bool, furthest: float
+) -> None:
+    wide = np.array([1, 460, -1000, furthest], "f4")
+    narrow = np.array([0x38, 0x7E, beyond[0] | 0x80, beyond[1]], "u1")
+    tally = pairs.arrays(wide, narrow, dtypes=("float32", "float8_e4m3fn"))
+    assert tally.rounds_right == cast
 
 
 def test_types_below_a_byte_are_compared_as_bytes() -> None:
