@@ -14,8 +14,8 @@ import pickle
 import select
 import signal
 import sys
-from contextlib import suppress
-from typing import Any, Callable, List, Sequence, TypeVar
+from contextlib import contextmanager, suppress
+from typing import Any, Callable, Iterator, List, Sequence, TypeVar
 
 from ckpttool import rules
 from ckpttool.errors import UnreadableError
@@ -25,8 +25,14 @@ Result = TypeVar("Result")
 
 
 def can_fork() -> bool:
-    """Whether copies of this process can be made, and nothing in them would be locked for ever."""
+    """Whether copies of this process can be made, and nothing in them would be locked for ever.
+
+    Where somebody else looks after children that end, or nobody is told of them, there are none
+    either: the number of one that is gone may be that of a stranger.
+    """
     if sys.platform != "linux":  # macOS can fork, but its libraries do not bear it
+        return False
+    if signal.getsignal(signal.SIGCHLD) != signal.SIG_DFL:
         return False
     try:
         return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 (names are enough)
@@ -53,7 +59,8 @@ def in_processes(call: Callable[[Task], Result], tasks: Sequence[Task], count: i
     try:
         with suppress(OSError):  # no room for another one
             for number in range(1, count):
-                copies.append(_Copy(call, tasks[number::count]))
+                with _uninterrupted():
+                    copies.append(_Copy(call, tasks[number::count]))
         for number, task in enumerate(tasks):
             if not 1 <= number % count <= len(copies):
                 results[number] = call(task)
@@ -65,6 +72,16 @@ def in_processes(call: Callable[[Task], Result], tasks: Sequence[Task], count: i
         for copy in copies:
             copy.end()
     return results
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let signals wait: a copy must not act on one as if it were this process."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Copy:
@@ -125,12 +142,21 @@ class _Copy:
 def _work(call: Callable[[Any], Any], tasks: Sequence[Any], writing: int, parent: int) -> None:
     """Do a copy's share and never return."""
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told too, and ends this
+        _forget_handlers()
         told = _told(call, tasks, parent)
         while told:
             told = told[os.write(writing, told) :]
     finally:
         os._exit(0)
+
+
+def _forget_handlers() -> None:
+    """Die of signals, whatever the program does about them: they are for the parent to act on."""
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told too, and ends this
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _told(call: Callable[[Any], Any], tasks: Sequence[Any], parent: int) -> bytes:

@@ -23,6 +23,7 @@ import os, signal, sys, threading, time
 from ckpttool.errors import MalformedError, UnreadableError
 from ckpttool.processes import can_fork, in_processes
 here = os.getpid()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background ignores it
 
 def copies():
     try:
@@ -130,6 +131,59 @@ except KeyboardInterrupt:
     print("interrupted", copies())
 """
     assert said(script) == "interrupted None"
+
+
+def test_a_signal_while_a_copy_is_made_is_this_process_alone() -> None:
+    script = """
+fork = os.fork
+
+def interrupted():
+    copy = fork()
+    os.kill(os.getpid(), signal.SIGINT)
+    return copy
+
+os.fork = interrupted
+try:
+    in_processes(lambda task: time.sleep(60), range(2), 2)
+except KeyboardInterrupt:
+    print("interrupted", copies(), flush=True)
+"""
+    assert said(script) == "interrupted None"
+
+
+def test_what_a_program_does_about_signals_is_not_done_by_copies() -> None:
+    script = """
+signal.signal(signal.SIGTERM, lambda *_: print("handled", flush=True))
+
+def call(task):
+    if os.getpid() != here:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+try:
+    in_processes(call, range(2), 2)
+except UnreadableError as error:
+    print(error.rule.code)
+os.kill(here, signal.SIGTERM)
+"""
+    assert said(script) == "FIL005\nhandled"
+
+
+@pytest.mark.parametrize("handler", ["signal.SIG_IGN", "lambda *_: None"])
+def test_where_somebody_else_looks_after_children_there_are_no_copies(handler: str) -> None:
+    script = f"""
+alone = can_fork()
+signal.signal(signal.SIGCHLD, {handler})
+print(alone, can_fork())
+"""
+    assert said(script) == "True False"
+
+
+def test_somebody_else_may_have_asked_after_a_copy() -> None:
+    script = """
+signal.signal(signal.SIGCHLD, lambda *_: copies())
+print(in_processes(lambda task: task, range(4), 2))
+"""
+    assert said(script) == "[0, 1, 2, 3]"
 
 
 def test_copies_leave_it_to_the_process_to_be_interrupted() -> None:

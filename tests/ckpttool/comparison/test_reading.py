@@ -146,6 +146,12 @@ def test_complex_numbers_differ_by_the_modulus() -> None:
     assert tally.max_abs.right == 3 + 4j
 
 
+@pytest.mark.parametrize("other", [2 + 1j, 1 + 2j], ids=["real", "imaginary"])
+def test_either_part_makes_complex_numbers_differ(other: complex) -> None:
+    tally = pairs.arrays(np.array([0, 1 + 1j], "c8"), np.array([0, other], "c8"))
+    assert (tally.changed, tally.identical) == (1, False)
+
+
 @pytest.mark.parametrize("real", ["f4", "f8", "i8", "u1"])
 def test_a_real_number_is_a_complex_one_without_an_imaginary_part(real: str) -> None:
     left, right = np.array([1, 2, 3], real), np.array([1, 2 + 4j, 3], "c16")
