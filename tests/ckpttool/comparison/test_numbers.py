@@ -116,6 +116,15 @@ def test_what_is_furthest_need_not_differ_most(
     check(np.array(left, "f4"), np.array(right, "f4"), "float32")
 
 
+@pytest.mark.parametrize("turned", [False, True], ids=["right", "left"])
+def test_either_side_may_have_what_is_furthest(small_samples: None, turned: bool) -> None:
+    """A number so far beyond the other side's that the step to it looks like one of one sign."""
+    left, right = np.full(64, 1e-10, "f4"), np.full(64, 1.1e-10, "f4")
+    left[-2:], right[-2:] = (1e-10, 1e-30), (3, -1)
+    sides = (right, left) if turned else (left, right)
+    check(sides[0], sides[1], "float32")
+
+
 ROUNDED = [
     # 0.7490000042 and 0.7490000049, for which float32 has 0.749 and 0.74899995
     pytest.param([100, 1.6355284, 1.6089756], [90, 0.41051763, 0.40385288], id="relative"),
