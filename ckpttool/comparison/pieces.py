@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 # Bytes of one side that make up a task: enough to hide what one costs, few enough to share a big
 # tensor.
 _TASK = 16 << 20
+# Pieces that do so, however small they are: what one costs besides its bytes adds up.
+_MOST_PIECES = 1024
 
 
 class Pair(NamedTuple):
@@ -89,12 +91,12 @@ def _cut(number: int, pair: Pair, first: int, count: int) -> Iterator[Piece]:
 
 
 def tasks_of(pieces: Iterator[Piece]) -> list[list[Piece]]:
-    """Put small pieces together."""
+    """Put small pieces together, so that tasks take about as long as each other."""
     tasks: list[list[Piece]] = []
     room = 0
     for piece in pieces:
         nbytes = piece.length * width(piece.pair.left.dtype)
-        if nbytes > room:
+        if not tasks or nbytes > room or len(tasks[-1]) == _MOST_PIECES:
             tasks.append([])
             room = _TASK
         tasks[-1].append(piece)

@@ -19,6 +19,8 @@ _LOW, _HIGH = 1e-140, 1e140
 
 def dot(left: NDArray[Any], right: NDArray[Any]) -> float:
     """Return the inner product of two vectors of one floating type."""
+    if len(left) < _RUN:  # a run and no more: the rest would only be calls
+        return float(np.einsum("i,i->", left, right))
     return float(dots(left, right).sum(dtype=np.float64))
 
 
