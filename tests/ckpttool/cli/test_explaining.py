@@ -63,6 +63,7 @@ def test_the_json_has_every_field_of_a_rule() -> None:
         "meaning": RULES["FIL001"].meaning,
         "fix": RULES["FIL001"].fix,
         "more": "",
+        "needs": [],
         "family": "the file and its container",
     }
 
