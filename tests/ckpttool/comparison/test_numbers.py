@@ -106,6 +106,7 @@ FURTHEST = [
     pytest.param([2, 10, 1e-3, 1e-35], [2, 5, 1e-33, -1e-35], id="of one sign, others turned"),
     pytest.param([2, 100, 50], [2, 30, -1e-44], id="turned, and next to nothing"),
     pytest.param([2, 100, 50], [2, -1e-30, -50], id="turned, where another difference is larger"),
+    pytest.param([1, 0, 101, 2e-30], [0.9, -100, 0.5, -1e-30], id="zero, and next to the largest"),
 ]
 
 

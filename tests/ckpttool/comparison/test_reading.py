@@ -291,6 +291,16 @@ def test_a_transposed_tensor_is_compared_by_elements() -> None:
     assert tally.identical
 
 
+def test_a_transposed_tensor_may_be_larger_than_a_block() -> None:
+    """It is gathered in pieces of more than one block."""
+    side = math.isqrt(blocks.BLOCK // 4) + 8
+    values = rng(1).normal(size=(side, side)).astype("<f4")
+    straight = in_memory(values.tobytes(), "float32", (side, side))
+    turned = in_memory(values.T.tobytes(), "float32", (side, side), (1, side))
+    (tally,) = Pass(workers=1).run([Pair(straight, turned)])
+    assert (tally.identical, tally.elements) == (True, side * side)
+
+
 def test_pairs_of_the_same_bytes_are_read_once() -> None:
     one, other = (in_memory(bytes(16), "float32", (4,)) for _ in range(2))
     read: list[int] = []
