@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import zlib
+from threading import Event
 from typing import TYPE_CHECKING, Any, Callable, Dict, List
 
 import numpy as np
@@ -95,6 +96,15 @@ def test_a_strided_tensor_of_many_chunks_is_gathered(
     assert found["cast"] == array.T.astype(np.float16).tobytes()
 
 
+def test_the_widest_elements_fill_the_chunks_and_no_more(target: int) -> None:
+    count = copying._CHUNK // 16 + 1
+    array = np.arange(2 * count, dtype=np.complex128).reshape(2, count)
+    turned = from_array(array)._replace(shape=(count, 2), strides=(1, count))
+    layout = torch_zip.plan([piece(turned)], None)
+    copy_layout(layout, target)
+    assert content(target, layout)["weight"] == array.T.tobytes()
+
+
 def test_a_joined_tensor_is_one(target: int) -> None:
     layout = planned([piece(in_parts([b"0123", b"", b"456789ab"], "float32", (3,)))])
     copy_layout(layout, target)
@@ -117,6 +127,20 @@ def test_progress_adds_up_to_what_is_written(tmp_path: Path, target: int) -> Non
     told: List[int] = []
     copy_layout(layout, target, on_bytes=told.append, write_early=True)
     assert sum(told) == sum(slot.length for slot in layout.slots)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="no such call here")
+@pytest.mark.parametrize("early", [False, True])
+def test_the_disk_is_asked_to_start_on_each_tensor_of_a_file_that_is_synced(
+    target: int, monkeypatch: pytest.MonkeyPatch, early: bool
+) -> None:
+    asked = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda fd, *place: asked.append((fd, *place)))
+    layout = planned(mixed())
+    copy_layout(layout, target, workers=1, write_early=early)
+    places = [(target, slot.offset, slot.length) for slot in layout.slots if slot.length]
+    wanted = [(*place, os.POSIX_FADV_DONTNEED) for place in places]
+    assert sorted(asked) == (sorted(wanted) if early else [])
 
 
 # --- the ways of copying ------------------------------------------------------------------
@@ -253,6 +277,22 @@ def test_a_disk_that_lies_is_found_out(
     with pytest.raises(OutputError, match="CVT102") as caught:
         copy_layout(layout, target)
     assert caught.value.tensor == "weight"
+
+
+@pytest.mark.parametrize("place", [0, 99, -1], ids=["first", "middle", "last"])
+def test_no_byte_of_a_short_last_piece_goes_unproven(
+    target: int, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    write = os.pwrite
+
+    def flips(fd: int, data: memoryview, offset: int) -> int:
+        wrong = bytearray(data)
+        wrong[place] ^= 1
+        return write(fd, wrong, offset)
+
+    monkeypatch.setattr(os, "pwrite", flips)
+    with pytest.raises(OutputError, match="CVT102"):
+        copy_layout(planned([of_dtype("uint8", (200,))]), target)
 
 
 def test_a_system_that_copies_wrongly_is_found_out(
@@ -445,6 +485,29 @@ def test_an_error_on_one_thread_stops_the_others(tmp_path: Path, target: int) ->
     assert len(told) <= 3
 
 
+MANY: Dict[str, NDArray[Any]] = {f"w{index}": np.arange(200_000) for index in range(3)}
+
+
+class WaitsUntilStopped:
+    """Progress that lets no thread go on before all are told to stop, or that did not come."""
+
+    def __init__(self, stopped: Event) -> None:
+        self.calls = 0
+        self._stopped = stopped
+        self._patience = 5
+
+    def __call__(self, nbytes: int) -> None:  # noqa: ARG002 (told how many, waits for any)
+        self.calls += 1
+        if not self._stopped.wait(self._patience):
+            self._patience = 0
+
+
+def waits_until_stopped(monkeypatch: pytest.MonkeyPatch) -> WaitsUntilStopped:
+    stopped = Event()
+    monkeypatch.setattr(copying, "Event", lambda: stopped)
+    return WaitsUntilStopped(stopped)
+
+
 def test_an_interruption_ends_the_threads(
     tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -452,8 +515,20 @@ def test_an_interruption_ends_the_threads(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(copying, "wait", interrupted)
+    told = waits_until_stopped(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        copy_layout(planned(in_file(tmp_path / "source", LARGE)), target)
+        copy_layout(planned(in_file(tmp_path / "s", MANY)), target, workers=2, on_bytes=told)
+    assert told.calls <= 2
+
+
+def test_a_broken_source_ends_the_threads_that_copy_from_good_ones(
+    tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = waits_until_stopped(monkeypatch)
+    pieces = [*in_file(tmp_path / "s", MANY), piece(cut_while_read())]
+    with pytest.raises(UnreadableError, match="cut"):
+        copy_layout(planned(pieces), target, workers=len(pieces), on_bytes=told)
+    assert told.calls <= len(MANY)
 
 
 # --- memory ------------------------------------------------------------------------------------
