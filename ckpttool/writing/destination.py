@@ -21,16 +21,21 @@ from typing import TYPE_CHECKING, Iterable, List, Mapping, NamedTuple
 from ckpttool import rules
 from ckpttool.errors import OutputError, UsageError
 from ckpttool.sources import ByteSource, FileSource
-from ckpttool.text import size as sized
 from ckpttool.writing.positional import reserve, unwritable
+from ckpttool.writing.room import require_room
 from ckpttool.writing.signals import terminable
-from ckpttool.writing.temporary import Growing, clean, create, new_id, remove, temporary_path
+from ckpttool.writing.temporary import (
+    Growing,
+    clean,
+    create,
+    folder_of,
+    new_id,
+    remove,
+    temporary_path,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-#: Bytes of room to leave on the disk.
-SLACK = 16 << 20
 
 # What a file system says that has no hard links.
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV})
@@ -80,17 +85,9 @@ class Destination:
                 a folder is missing; there is not enough room.
             UsageError: a path is ``-`` or empty.
         """
-        room: dict[str, int] = {}
-        for path, nbytes in sizes.items():
+        for path in sizes:
             self._check_path(path)
-            folder = _folder(path)
-            room[folder] = room.get(folder, 0) + nbytes
-        devices: dict[int, tuple[str, int]] = {}
-        for folder, nbytes in room.items():
-            device = _device(folder)
-            devices[device] = folder, nbytes + devices.get(device, ("", 0))[1]
-        for folder, nbytes in devices.values():
-            _check_room(folder, nbytes)
+        require_room(sizes)
 
     def create(self, path: str, nbytes: int) -> Growing:
         """Create the file that will be ``path``, of ``nbytes`` zeros.
@@ -101,7 +98,7 @@ class Destination:
             OutputError, UsageError: as for :meth:`check`.
         """
         self._check_path(path)
-        clean(_folder(path))
+        clean(folder_of(path))
         file = create(path, self._run)
         self._growing.append(file)
         try:
@@ -217,7 +214,7 @@ class Destination:
     def _sync_folders(self) -> None:
         if not self._sync or os.name == "nt":  # Windows cannot open folders
             return
-        for folder in sorted({_folder(file.path) for file in self._growing}):
+        for folder in sorted({folder_of(file.path) for file in self._growing}):
             try:
                 fd = os.open(folder, os.O_RDONLY)
                 try:
@@ -314,40 +311,6 @@ def _is_file(path: str, fd: int) -> bool:
         return os.path.samestat(os.lstat(path), os.fstat(fd))
     except OSError:
         return False
-
-
-def _folder(path: str) -> str:
-    return os.path.dirname(path) or os.curdir  # noqa: PTH120 (keeps the caller's spelling)
-
-
-def _device(folder: str) -> int:
-    try:
-        status = os.stat(folder)  # noqa: PTH116
-    except OSError as error:
-        raise unwritable(error, path=folder) from error
-    if not stat.S_ISDIR(status.st_mode):
-        raise OutputError("it is no folder", rules.UNWRITABLE, path=folder)
-    return status.st_dev
-
-
-def _check_room(folder: str, nbytes: int) -> None:
-    if not hasattr(os, "statvfs"):
-        return
-    try:
-        status = os.statvfs(folder)
-    except OSError:
-        return  # nothing is known; writing will tell
-    room = status.f_bavail * status.f_frsize
-    # some network and overlay file systems tell nothing, which reads as no blocks at all
-    if status.f_blocks and room < nbytes + SLACK:
-        raise OutputError(
-            "there is not enough room on the disk",
-            rules.NO_SPACE,
-            path=folder,
-            expected=f"{sized(nbytes + SLACK)} ({nbytes:,} bytes and some slack)",
-            found=sized(room),
-            fix="Make room, or write to another disk.",
-        )
 
 
 def _exists(path: str) -> OutputError:

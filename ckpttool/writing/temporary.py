@@ -73,6 +73,11 @@ def temporary_path(path: str, run: str, kind: str) -> str:
     return os.path.join(folder, hidden)  # noqa: PTH118 (keeps the caller's spelling)
 
 
+def folder_of(path: str) -> str:
+    """Return the folder that ``path`` lies in, in the caller's spelling."""
+    return os.path.dirname(path) or os.curdir  # noqa: PTH120
+
+
 def create(path: str, run: str) -> Growing:
     """Create the file that will be ``path``, exclusively and locked.
 

@@ -14,7 +14,6 @@ import pytest
 
 from ckpttool.errors import CkpttoolError, OutputError, UsageError
 from ckpttool.sources import FileSource
-from ckpttool.writing import destination as room
 from ckpttool.writing.destination import Destination
 from ckpttool.writing.positional import write_at
 from ckpttool.writing.temporary import clean, temporary_path
@@ -204,55 +203,10 @@ def test_room_is_asked_for_before_anything_is_written(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-class _Disk:
-    """A file system of so many blocks of one byte."""
-
-    f_frsize = 1
-
-    def __init__(self, blocks: int, available: int) -> None:
-        self.f_blocks, self.f_bavail = blocks, available
-
-
-@pytest.mark.parametrize(
-    ("disk", "enough"),
-    [
-        pytest.param(_Disk(1 << 40, room.SLACK + 10), True, id="room and slack, to the byte"),
-        pytest.param(_Disk(1 << 40, room.SLACK + 9), False, id="a byte of the slack is missing"),
-        pytest.param(_Disk(0, 0), True, id="a file system that tells nothing"),
-    ],
-)
-def test_some_room_must_be_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: _Disk, enough: bool
-) -> None:
-    monkeypatch.setattr(os, "statvfs", lambda _: disk)
-    refused = []
-    with Destination() as destination:
-        try:
-            destination.check({str(tmp_path / "m"): 10})
-        except OutputError as error:
-            refused.append(error)
-    assert bool(refused) != enough
-
-
 def test_what_stands_there_is_seen_before_anything_is_written(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(OLD)
     with Destination() as destination, pytest.raises(OutputError, match="CVT103"):
         destination.check({str(tmp_path / "m"): 1})
-
-
-def test_files_of_one_disk_need_room_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    status = os.statvfs(tmp_path)
-    room_left = status.f_bavail * status.f_frsize
-    monkeypatch.setattr(room, "SLACK", 0)
-    half = {str(tmp_path / folder / "m"): room_left * 2 // 3 for folder in ("a", "b")}
-    with Destination() as destination:
-        destination.check(dict([*half.items()][:1]))
-        with pytest.raises(OutputError, match="CVT106"):
-            destination.check(half)
 
 
 # --- several files -------------------------------------------------------------------------------
