@@ -291,6 +291,16 @@ def test_shards_of_an_earlier_run_go_when_there_are_fewer(tmp_path: Path) -> Non
         assert out.exists() == (files == 1)
 
 
+def test_shards_of_an_earlier_run_stay_unless_files_may_be_replaced(tmp_path: Path) -> None:
+    source = saved(tmp_path, {name: torch.zeros(4) for name in "abcd"})
+    out = tmp_path / "model.safetensors"
+    proven(source, out, TO_SAFETENSORS._replace(max_shard_size=32))
+    before = listing(tmp_path)
+    proven(source, out)
+    assert {name: listing(tmp_path)[name] for name in before} == before
+    assert out.exists()
+
+
 def test_a_whole_file_beside_new_shards_is_not_replaced_unasked(tmp_path: Path) -> None:
     source = saved(tmp_path, {name: torch.zeros(4) for name in "abcd"})
     out = tmp_path / "model.safetensors"

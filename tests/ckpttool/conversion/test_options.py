@@ -141,3 +141,21 @@ def test_a_batch_that_cannot_be_meant_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=told):
         destinations(paths, options)
+
+
+@pytest.mark.parametrize(
+    ("paths", "told"),
+    [
+        pytest.param(["a.pth", "link.pth"], "be replaced", id="a link to a result"),
+        pytest.param(["a.pth", "here/a.pt"], "same name", id="one folder by two names"),
+        pytest.param(["a.pth", "here/a.safetensors"], "be replaced", id="a result by another name"),
+    ],
+)
+def test_links_do_not_hide_what_a_batch_would_replace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paths: list[str], told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link.pth").symlink_to("a.safetensors")
+    (tmp_path / "here").symlink_to(tmp_path, target_is_directory=True)
+    with pytest.raises(UsageError, match=told):
+        destinations(paths, SAFETENSORS)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ckpttool.writing import stale
 from ckpttool.writing.stale import stale_shards
 
 if TYPE_CHECKING:
@@ -54,3 +55,22 @@ def test_an_index_that_cannot_be_read_makes_nothing_stale(tmp_path: Path, text: 
 
 def test_without_an_index_nothing_is_stale(tmp_path: Path) -> None:
     assert stale_shards(str(tmp_path / "model.safetensors.index.json"), []) == ()
+
+
+def test_a_shard_written_anew_is_not_stale_however_it_is_spelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = index(tmp_path, {"t": SHARDS[0], "u": SHARDS[1]})
+    monkeypatch.chdir(tmp_path)
+    assert stale_shards(path, [SHARDS[0]]) == (str(tmp_path / SHARDS[1]),)
+
+
+def test_an_index_larger_than_any_real_one_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = index(tmp_path, {"t": SHARDS[0]})
+    size = (tmp_path / "model.safetensors.index.json").stat().st_size
+    monkeypatch.setattr(stale, "_MAX_INDEX", size)
+    assert len(stale_shards(path, [])) == 1
+    monkeypatch.setattr(stale, "_MAX_INDEX", size - 1)
+    assert stale_shards(path, []) == ()
