@@ -122,6 +122,15 @@ def test_a_cast_has_two_digests_and_counts_its_losses(target: int) -> None:
     assert (digest.overflow, digest.underflow) == (1, 1)
 
 
+def test_the_losses_of_all_chunks_of_a_cast_are_counted(
+    target: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "_CHUNK", 64)
+    array = np.array([70000, 1, 1e-30, 2] * 5, np.float32)  # five chunks of four elements
+    digest = copy_layout(planned([piece(from_array(array), "float16")]), target)["weight"]
+    assert (digest.overflow, digest.underflow) == (5, 5)
+
+
 def test_progress_adds_up_to_what_is_written(tmp_path: Path, target: int) -> None:
     layout = planned(in_file(tmp_path / "source", LARGE) + mixed())
     told: List[int] = []
@@ -182,6 +191,16 @@ def test_any_trouble_of_the_system_leads_to_reading_and_writing(
 
     for name in _WAYS:
         monkeypatch.setattr(os, name, fails)
+    layout = planned(in_file(tmp_path / "source", LARGE))
+    copy_layout(layout, target)
+    assert content(target, layout)["large"] == LARGE["large"].tobytes()
+
+
+def test_a_system_that_copies_nothing_leads_to_reading_and_writing(
+    tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in _WAYS:
+        monkeypatch.setattr(os, name, lambda *_: 0)
     layout = planned(in_file(tmp_path / "source", LARGE))
     copy_layout(layout, target)
     assert content(target, layout)["large"] == LARGE["large"].tobytes()
