@@ -422,7 +422,7 @@ def summed(one: Piece, change: int = 0) -> Checksum:
 
 @pytest.mark.parametrize("by", [ZlibCrc32, FoldedCrc32])
 @pytest.mark.parametrize(
-    "kind", ["plain", "turned", "cast", "part"], ids=lambda kind: f"{kind} tensor"
+    "kind", ["plain", "turned", "swapped", "cast", "part"], ids=lambda kind: f"{kind} tensor"
 )
 def test_a_stored_sum_is_compared_however_the_tensor_is_read(
     target: int, monkeypatch: pytest.MonkeyPatch, kind: str, by: Any
@@ -433,6 +433,7 @@ def test_a_stored_sum_is_compared_however_the_tensor_is_read(
     one = {
         "plain": whole,
         "turned": piece(whole.info._replace(shape=(3, 2), strides=(1, 3))),
+        "swapped": piece(whole.info._replace(big_endian=True)),
         "cast": piece(whole.info, "float16"),
         "part": piece(
             whole.info._replace(
