@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import yardsticks
-from benchmarks.measure import PYTHON, Row, memory_row, ratio_row, side_by_side, table
+from benchmarks.measure import PYTHON, Row, memory_row, ratio_row, side_by_side, table, together
 
 TOOL = str(Path(PYTHON).with_name("ckpttool"))
 CMP, TORCH = "cmp", "torch.load(mmap), 3 reductions"
@@ -62,7 +62,16 @@ def compare(checkpoint: str, others: tuple[str, str, str], repeats: int) -> list
         ratio_row(runs, NOISE, TORCH, 4.0, faster=True),
         memory_row(runs, SAME, 150, "of each process, whatever the files' size"),
         memory_row(runs, NOISE, 150, "of each process, whatever the files' size"),
+        *(all_processes(checkpoint, noisy, workers) for workers in (2, 6)),
     ]
+
+
+def all_processes(checkpoint: str, noisy: str, workers: int) -> Row:
+    """Measure what all processes hold together, with the statistics that take the most."""
+    command = different(checkpoint, noisy, "--rtol", "1e-4", "--workers", str(workers))
+    most = together(command)
+    subject = f"diff, all different, {workers} processes: peak memory"
+    return Row(subject, "of all together", f"{most:.0f} MB", "150 MB", most <= 150)
 
 
 def different(*arguments: str) -> list[str]:

@@ -61,7 +61,8 @@ class Blocks:
         if has_numbers(dtype):
             self._add_unequal(tally, block, differs)
             return
-        differs = self._compare_bits(block)
+        if differs is None:
+            differs = self._compare_bits(block)
         tally.elements += len(differs)
         tally.changed += int(np.count_nonzero(differs))
 

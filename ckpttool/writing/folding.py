@@ -12,8 +12,12 @@ them. Long multiples of few terms are the idea of Russell, "Chorba: A novel CRC3
 from __future__ import annotations
 
 import zlib
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # How far on a byte is added: here, and here again.
 _NEAR, _FAR = 91639 - 41678, 91639
@@ -44,7 +48,7 @@ class FoldedCrc32:
         last[_NEAR:] ^= self._row[: _FAR - _NEAR]
         return zlib.crc32(last.data, 0xFFFFFFFF)  # that is a register of zeros
 
-    def _fold(self, coming: np.ndarray) -> None:
+    def _fold(self, coming: NDArray[np.uint8]) -> None:
         row = self._row
         for start in range(0, len(coming), _NEAR):
             end = min(start + _NEAR, len(coming))

@@ -107,6 +107,7 @@ FURTHEST = [
     pytest.param([2, 100, 50], [2, 30, -1e-44], id="turned, and next to nothing"),
     pytest.param([2, 100, 50], [2, -1e-30, -50], id="turned, where another difference is larger"),
     pytest.param([1, 0, 101, 2e-30], [0.9, -100, 0.5, -1e-30], id="zero, and next to the largest"),
+    pytest.param([1, 10, 1.1], [-1, 5, -1.1], id="a little further, and apart, than what is known"),
 ]
 
 

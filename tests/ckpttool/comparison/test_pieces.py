@@ -8,7 +8,7 @@ from tests.builders.tensors import in_memory
 
 
 def pairs(*lengths: int) -> list[Pair]:
-    tensors = [in_memory(bytes(length), "uint8", (length,), str(length)) for length in lengths]
+    tensors = [in_memory(bytes(length), "uint8", (length,), name=str(length)) for length in lengths]
     return [Pair(one, one) for one in tensors]
 
 
