@@ -26,7 +26,7 @@ from ckpttool.writing.positional import Writer, read_back, write_at
 # Bytes that are worked on at once; the source's and what was written fit into a core's cache.
 # Pieces that are copied end where the destination's offset is a multiple of it: whole pages, and
 # large ones, take a third less time to write than halves of two.
-_CHUNK = 256 << 10
+_CHUNK = 512 << 10
 # glibc keeps 16 bytes before memory of this size; the system copies faster to and from a
 # multiple of 32, by an eighth.
 _BEFORE = 48

@@ -52,9 +52,9 @@ def summed(parts: List[bytes]) -> int:
 
 
 def test_the_polynomial_divides_what_bytes_are_moved_by() -> None:
-    for bits in (1, 8):  # the trinomial, and its eighth power, which moves whole bytes
-        assert power_of_x(bits * _FAR) ^ power_of_x(bits * (_FAR - _NEAR)) == 1
-    assert power_of_x(_NEAR) ^ power_of_x(_FAR) != 1
+    assert power_of_x(91639) ^ power_of_x(41678) == 1
+    assert power_of_x(8 * _FAR) ^ power_of_x(8 * (_FAR - _NEAR)) == 1
+    assert power_of_x(8 * _FAR) ^ power_of_x(8 * _NEAR) != 1
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_the_sum_can_be_asked_for_on_the_way() -> None:
         assert crc32.value == zlib.crc32(data[: start + 100_000])
 
 
-@pytest.mark.parametrize("place", [0, 3, 4, 60_000, 308_360, 308_361, 399_999])
+@pytest.mark.parametrize("place", [0, 3, 4, 60_000, 216_721, 216_722, 399_999])
 def test_one_flipped_bit_changes_it(place: int) -> None:
     data = bytearray(message(400_000))
     before = summed([bytes(data)])
