@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from ckpttool.comparison import blocks, floats, outside, reading, search
 from ckpttool.comparison.general import Tolerance
 from tests.builders import pairs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: Torch's name to how many bytes an element has.
 TYPES = {"float32": 4, "bfloat16": 2, "float16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1}
