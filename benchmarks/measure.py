@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Callable, NamedTuple, Sequence
+from typing import Callable, Mapping, NamedTuple, Sequence
 
 PYTHON = sys.executable
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
@@ -21,11 +21,11 @@ class Run(NamedTuple):
     peak_mb: float
 
 
-def once(command: Sequence[str]) -> tuple[float, float]:
+def once(command: Sequence[str], status: int = 0) -> tuple[float, float]:
     """Run a command; return its wall seconds and its own peak resident memory in MB.
 
     Raises:
-        RuntimeError: it did not exit with 0; the figure would mean nothing.
+        RuntimeError: it did not exit with this status; the figure would mean nothing.
     """
     begin = time.perf_counter()
     # with bytecode cached, as installed programs have it, whatever this shell says
@@ -36,12 +36,10 @@ def once(command: Sequence[str]) -> tuple[float, float]:
         assert process.stderr is not None
         complaint = process.stderr.read()
         # wait4 gives the usage of this child alone, not of all children so far
-        _, status, usage = os.wait4(process.pid, 0)
+        _, ended, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begin
-        process.returncode = (
-            os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
-        )
-    if process.returncode:
+        process.returncode = os.WEXITSTATUS(ended) if os.WIFEXITED(ended) else -os.WTERMSIG(ended)
+    if process.returncode != status:
         raise RuntimeError(f"{command} exited {process.returncode}: {complaint.decode()}")
     scale = 1e6 if sys.platform == "darwin" else 1e3  # ru_maxrss counts bytes there, kB here
     return seconds, usage.ru_maxrss / scale
@@ -83,19 +81,22 @@ def side_by_side(
     commands: dict[str, Sequence[str]],
     repeats: int,
     before: Callable[[], None] = lambda: None,
+    statuses: Mapping[str, int] | None = None,
 ) -> dict[str, Run]:
     """Run every command once to warm the cache, then all of them in turn ``repeats`` times.
 
     ``before`` is called ahead of every run and is not measured: it removes what the last wrote.
+    ``statuses`` are those of commands that do not exit with 0.
     """
-    for command in commands.values():
+    expected = {**dict.fromkeys(commands, 0), **(statuses or {})}
+    for name, command in commands.items():
         before()
-        once(command)
+        once(command, expected[name])
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for _ in range(repeats):
         for name, command in commands.items():
             before()
-            taken[name].append(once(command))
+            taken[name].append(once(command, expected[name]))
     return {
         name: Run(
             statistics.median(seconds for seconds, _ in runs),
