@@ -202,7 +202,7 @@ def _import_torch() -> None:
     crosses such a border 12,000 times, which takes 0.2 s. A new stack begins at the bottom.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="ckpttool-import") as pool:
-        pool.submit(import_module, "mae.large").result()
+        pool.submit(import_module, "mae.large.mae_vit_large").result()
 
 
 def _start_origin(

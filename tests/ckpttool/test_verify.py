@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Callable
 
@@ -302,3 +304,24 @@ def test_a_name_that_nobody_published_is_an_error(tmp_path: Path, tiny: str) -> 
 )
 def test_the_size_of_a_model_is_known_without_building_it(name: str, parameters: int) -> None:
     assert CONFIGS[name].parameters == parameters
+
+
+WHO_IMPORTS_TORCH = """
+import sys, threading
+
+class Noted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            print(threading.current_thread().name)
+
+sys.meta_path.insert(0, Noted())
+from ckpttool.verify import VerifyOptions, verify_file
+verify_file(sys.argv[1], VerifyOptions(forward=False))
+"""
+
+
+def test_torch_is_imported_on_a_stack_of_its_own(tmp_path: Path) -> None:
+    path = built.saved(tmp_path, built.sound)
+    command = [sys.executable, "-c", WHO_IMPORTS_TORCH, path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout.startswith("ckpttool-import"), done.stderr
