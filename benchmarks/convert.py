@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import yardsticks
-from benchmarks.measure import PYTHON, Row, memory_row, once, ratio_row, side_by_side, table
+from benchmarks.measure import PYTHON, TOOL, Row, memory_row, once, ratio_row, side_by_side, table
 
 NO_SYNC, SYNCED = "convert --no-sync", "convert"
 CP, CP_SYNC, SCRIPT = "cp", "cp, then sync", "torch.load + save_file"
@@ -82,9 +82,8 @@ def large_file(folder: Path) -> Row:
 
 def convert(checkpoint: str, target: Path, *options: str) -> list[str]:
     """Return the whole command, proof included."""
-    tool = str(Path(PYTHON).with_name("ckpttool"))
     fixed = ["convert", checkpoint, "--to", "safetensors", "-o", str(target)]
-    return [tool, *fixed, *options]
+    return [TOOL, *fixed, *options]
 
 
 def remove(path: Path) -> None:

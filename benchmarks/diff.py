@@ -15,9 +15,17 @@ from pathlib import Path
 from typing import Sequence
 
 from benchmarks import yardsticks
-from benchmarks.measure import PYTHON, Row, memory_row, ratio_row, side_by_side, table, together
+from benchmarks.measure import (
+    PYTHON,
+    TOOL,
+    Row,
+    memory_row,
+    ratio_row,
+    side_by_side,
+    table,
+    together,
+)
 
-TOOL = str(Path(PYTHON).with_name("ckpttool"))
 # The exit status of diff where files differ.
 DIFFERENT = 1
 CMP, TORCH = "cmp", "torch.load(mmap), 3 reductions"

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.measure import PYTHON, Row, ratio_row, side_by_side, table
+from benchmarks.measure import TOOL, Row, ratio_row, side_by_side, table
 
 GATE, PLAIN = "verify --lock with four reports", "verify"
 REPORTS = {"json": "result.json", "sarif": "result.sarif", "junit": "junit.xml", "markdown": "x.md"}
@@ -31,15 +31,14 @@ def main() -> int:
 
 def gate(checkpoint: str, repeats: int) -> Row:
     """Time whole processes, with the gate and without it."""
-    tool = str(Path(PYTHON).with_name("ckpttool"))
     with tempfile.TemporaryDirectory() as folder:
         lock = str(Path(folder) / "ckpttool.lock")
-        subprocess.run([tool, "lock", checkpoint, "-o", lock], check=True, capture_output=True)
+        subprocess.run([TOOL, "lock", checkpoint, "-o", lock], check=True, capture_output=True)
         reports = [f"--report={name}={Path(folder) / path}" for name, path in REPORTS.items()]
         runs = side_by_side(
             {
-                PLAIN: [tool, "verify", checkpoint],
-                GATE: [tool, "verify", checkpoint, "--lock", lock, *reports],
+                PLAIN: [TOOL, "verify", checkpoint],
+                GATE: [TOOL, "verify", checkpoint, "--lock", lock, *reports],
             },
             repeats,
         )

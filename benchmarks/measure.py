@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Callable, Mapping, NamedTuple, Sequence
 
 PYTHON = sys.executable
+#: The command itself, as it is installed beside that Python.
+TOOL = str(Path(PYTHON).with_name("ckpttool"))
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 
 

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import yardsticks
-from benchmarks.measure import PYTHON, Row, memory_row, ratio_row, side_by_side, table
+from benchmarks.measure import PYTHON, TOOL, Row, memory_row, ratio_row, side_by_side, table
 
 VERIFY, NO_FORWARD = "verify", "verify --no-forward"
 INSPECT, HELP = "inspect", "--help"
@@ -36,21 +36,20 @@ def main() -> int:
 
 def whole_commands(checkpoint: str, repeats: int) -> list[Row]:
     """Time whole processes, from start to exit."""
-    tool = str(Path(PYTHON).with_name("ckpttool"))
     light = side_by_side(
         {
             CLICK: [PYTHON, "-c", yardsticks.IMPORT_CLICK],
-            HELP: [tool, "--help"],
+            HELP: [TOOL, "--help"],
             RICH: [PYTHON, "-c", yardsticks.IMPORT_CLICK_RICH],
-            INSPECT: [tool, "inspect", checkpoint],
+            INSPECT: [TOOL, "inspect", checkpoint],
         },
         3 * repeats,
     )
     heavy = side_by_side(
         {
             TORCH: [PYTHON, "-c", yardsticks.IMPORT_TORCH],
-            VERIFY: [tool, "verify", checkpoint],
-            NO_FORWARD: [tool, "verify", "--no-forward", checkpoint],
+            VERIFY: [TOOL, "verify", checkpoint],
+            NO_FORWARD: [TOOL, "verify", "--no-forward", checkpoint],
             PLAIN: [PYTHON, "-c", yardsticks.PLAIN_SCRIPT, checkpoint],
         },
         repeats,
