@@ -66,7 +66,7 @@ def plan(
     """
     views: dict[Any, list[str]] = {}
     for name, info in tensors.items():
-        views.setdefault(info[1:6], []).append(name)  # all that says which bytes it stands for
+        views.setdefault(info.view, []).append(name)
     distinct = [tensors[names[0]] for names in views.values()]
     refused = _amplified(distinct)
     kept = frozenset(keep)

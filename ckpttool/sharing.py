@@ -31,8 +31,7 @@ def find_sharing(tensors: Mapping[str, TensorInfo]) -> Sharing:
     views: dict[Any, list[str]] = {}
     for name, info in tensors.items():
         if info.nbytes:
-            # dtype, shape, strides, extents, byte order: all that says what the bytes mean
-            views.setdefault(info[1:6], []).append(name)
+            views.setdefault(info.view, []).append(name)
     tied = {name: min(names) for names in views.values() for name in names if name != min(names)}
     covered = 0
     overlapping = []

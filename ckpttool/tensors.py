@@ -114,6 +114,11 @@ class TensorInfo(NamedTuple):
         """Bytes of the elements laid out contiguously, whatever the strides are."""
         return self.numel * self.dtype.bits // 8
 
+    @property
+    def view(self) -> tuple[object, ...]:
+        """All that says which bytes it stands for and what they mean: the same for tied tensors."""
+        return self.dtype, self.shape, self.strides, self.extents, self.big_endian
+
 
 class TensorBytes(NamedTuple):
     """A tensor whose elements are in memory: row-major, contiguous, little-endian.

@@ -60,7 +60,7 @@ def _shown(infos: Sequence[TensorInfo]) -> int:
     for _, offset, length in sorted(spans, key=lambda extent: extent.offset):
         covered += max(0, offset + length - max(offset, end))
         end = max(end, offset + length)
-    distinct = {info[1:6]: info.nbytes for info in infos}
+    distinct = {info.view: info.nbytes for info in infos}
     return min(covered, sum(distinct.values()))
 
 

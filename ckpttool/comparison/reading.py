@@ -75,7 +75,7 @@ class Pass(NamedTuple):
             SideError: one of the files could not be read.
         """
         distinct: dict[Any, Pair] = {}
-        keys = [(pair.left[1:6], pair.right[1:6]) for pair in pairs]
+        keys = [(pair.left.view, pair.right.view) for pair in pairs]
         for key, pair in zip(keys, pairs):
             distinct.setdefault(key, pair)
         tallies = dict(zip(distinct, self._run(list(distinct.values()))))
