@@ -178,10 +178,9 @@ class _Job:
 
     def _place(self, slot: Slot, buffers: _Buffers) -> None:
         piece = slot.piece
-        simple = piece.info.strides is None and not piece.info.big_endian and not piece.cast
         try:
             self.digests[piece.name] = (
-                self._copy(slot, buffers) if simple else self._convert(slot, buffers)
+                self._copy(slot, buffers) if piece.is_copy else self._convert(slot, buffers)
             )
         except CkpttoolError as error:
             error.tensor = error.tensor or piece.name

@@ -35,6 +35,11 @@ class Piece(NamedTuple):
         """Bytes as written."""
         return self.info.numel * self.dtype.bits // 8
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether its bytes are written just as they lie in the source."""
+        return self.info.strides is None and not self.info.big_endian and not self.cast
+
 
 class Slot(NamedTuple):
     """The place of a piece: its first byte in the file, and how many there are."""

@@ -67,10 +67,8 @@ def extents(slots: Iterable[Slot]) -> Iterator[Extent]:
 
 def _copied_extent(piece: Piece) -> Extent | None:
     """Return the extent that the piece is a plain copy of, if it is one."""
-    info = piece.info
-    if piece.cast or info.big_endian or info.strides is not None or len(info.extents) != 1:
-        return None
-    return info.extents[0]
+    extents = piece.info.extents
+    return extents[0] if piece.is_copy and len(extents) == 1 else None
 
 
 def _is_touched(extent: Extent, places: Sequence[tuple[int, int]]) -> bool:
