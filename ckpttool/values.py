@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from threading import Event, local
 from typing import TYPE_CHECKING, Callable, Collection, List, Mapping, NamedTuple, Sequence, Tuple
@@ -23,7 +23,7 @@ from ckpttool.gather import fill, read_range
 from ckpttool.moments import Moments
 from ckpttool.readings import Plan, Reading, group, plan
 from ckpttool.tensors import Checksum, Extent, TensorBytes, TensorInfo
-from ckpttool.threads import processors
+from ckpttool.threads import processors, results_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -148,12 +148,9 @@ class ValuesRun:
         if self._result is not None:
             return self._result
         try:
-            wait(self._futures, return_when=FIRST_EXCEPTION)
-            for future in self._futures:
-                if future.done():
-                    future.result()
+            results = results_of(self._futures)
             self._check_unchanged()
-            self._result = self._merged([future.result() for future in self._futures])
+            self._result = self._merged(results)
         except BaseException:
             self.cancel()
             raise

@@ -29,7 +29,7 @@ from ckpttool.comparison.tally import Tally
 from ckpttool.errors import CkpttoolError
 from ckpttool.gather import CHUNK, fill
 from ckpttool.processes import can_fork, in_processes
-from ckpttool.threads import processors
+from ckpttool.threads import processors, results_of
 
 if TYPE_CHECKING:
     from ckpttool.comparison.general import Tolerance
@@ -106,16 +106,12 @@ class Pass(NamedTuple):
         # what is told to a copy of the process is lost with it
         if len(tasks) >= _WORTH_FORKING and self.progress is None and can_fork():
             return in_processes(call, tasks, count)
-        from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+        from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(count, thread_name_prefix="ckpttool-diff") as pool:
             futures = [pool.submit(call, task) for task in tasks]
             try:
-                wait(futures, return_when=FIRST_EXCEPTION)
-                for future in futures:
-                    if future.done():
-                        future.result()
-                return [future.result() for future in futures]
+                return results_of(futures)
             except BaseException:
                 reader.stopped.set()
                 raise
