@@ -37,6 +37,7 @@ class Configuration(NamedTuple):
         model: a key of ``mae.config.CONFIGS``.
         require: ``encoder`` or ``full``.
         expected_missing: globs on names that a checkpoint may lack.
+        trust: patterns of names whose code is trusted.
         limits: what the checks tolerate.
         policy: which findings count.
     """
@@ -47,6 +48,7 @@ class Configuration(NamedTuple):
     model: str | None = None
     require: str | None = None
     expected_missing: tuple[str, ...] = ()
+    trust: tuple[str, ...] = ()
     limits: Limits = Limits()
     policy: Policy = Policy()
 
@@ -165,6 +167,7 @@ _KEYS: dict[str, settings.Reader] = {
     "model": settings.choice(CONFIGS),
     "require": settings.choice(("encoder", "full")),
     "expected-missing": settings.texts,
+    "trust": settings.trusted,
     "tolerances": _limits,
     "waivers": _waivers,
     **_POLICY,

@@ -20,7 +20,7 @@ from ckpttool.errors import CkpttoolError, UsageError
 from ckpttool.facts import with_facts
 from ckpttool.findings import Finding, Verdict, finding, finding_from, verdict_from
 from ckpttool.formats import open_checkpoint
-from ckpttool.formats.dangerous import findings_on
+from ckpttool.formats.safety.telling import findings_left_behind
 from ckpttool.layouts import canonicalize
 from ckpttool.results import FileReport
 from ckpttool.rules import Severity
@@ -106,7 +106,8 @@ def _named(found: Finding, source: str, error: CkpttoolError) -> Finding:
 
 
 def _stopped(known: Converted, found: Finding, error: CkpttoolError) -> Converted:
-    file = known.file._replace(verdict=verdict_from(error), findings=(found,))
+    before = findings_left_behind(error.uses)
+    file = known.file._replace(verdict=verdict_from(error, before), findings=(*before, found))
     return known._replace(file=file, state=NOT_WRITTEN)
 
 
@@ -121,7 +122,7 @@ def _convert(
     if options.sidecar is not None:
         beside, entries = sidecar(checkpoint, entries)
     known = _with_plan(known, planned, selection, entries)
-    found = [*_dangers(checkpoint), *planned.findings]
+    found = [*findings_left_behind(checkpoint.uses), *planned.findings]
     if _errors(found):
         return _ended(known, found, NOT_WRITTEN)
     from ckpttool.conversion.output import preview, write_out
@@ -156,12 +157,6 @@ def _ended(known: Converted, found: Sequence[Finding], state: str) -> Converted:
 
 def _errors(found: Sequence[Finding]) -> bool:
     return any(one.severity is Severity.ERROR for one in found)
-
-
-def _dangers(checkpoint: Checkpoint) -> list[Finding]:
-    """Return the names that can only be an attack: nothing of such a file is passed on."""
-    found = findings_on(checkpoint.references)
-    return [one for one in found if one.severity is Severity.ERROR]
 
 
 def _left_out(

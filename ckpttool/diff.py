@@ -15,8 +15,10 @@ from ckpttool.comparison.reading import SideError
 from ckpttool.comparison.receipts import Receipt, open_either
 from ckpttool.comparison.run import Run
 from ckpttool.errors import CkpttoolError
-from ckpttool.facts import facts_of
-from ckpttool.findings import Verdict, finding_from, verdict_from
+from ckpttool.facts import with_facts
+from ckpttool.findings import Verdict, finding_from, verdict_from, verdict_of
+from ckpttool.formats.safety.telling import findings_left_behind
+from ckpttool.layouts import canonicalize
 from ckpttool.results import FileReport
 from ckpttool.tensors import Checkpoint
 
@@ -61,8 +63,9 @@ def diff_files(
 
 
 def _in_trouble(report: FileReport, error: CkpttoolError) -> FileReport:
+    before = (*report.findings, *findings_left_behind(error.uses))
     return report._replace(
-        verdict=verdict_from(error), findings=(*report.findings, finding_from(error))
+        verdict=verdict_from(error, before), findings=(*before, finding_from(error))
     )
 
 
@@ -78,7 +81,9 @@ def _facts(checkpoint: Checkpoint | Receipt) -> FileReport:
             tensors=len(checkpoint.tensors),
             parameters=sum(prod(tensor.shape) for tensor in checkpoint.tensors.values()),
         )
-    return facts_of(checkpoint.path, checkpoint)
+    findings = tuple(findings_left_behind(checkpoint.uses))
+    known = FileReport(checkpoint.path, verdict_of(findings), findings)
+    return with_facts(known, checkpoint, canonicalize(checkpoint.tensors).layout)
 
 
 def diff(

@@ -14,6 +14,7 @@ from ckpttool.text import printable
 
 if TYPE_CHECKING:
     from ckpttool.rules import Rule
+    from ckpttool.uses import NameUse
 
 
 class CkpttoolError(Exception):
@@ -28,7 +29,11 @@ class CkpttoolError(Exception):
         offset: where, in bytes from the start of ``member`` (or of the file without one).
         expected, found: the two sides of a broken comparison.
         fix: what the reader can do about it.
+        uses: what the file's pickles would have done, as far as they were read: whatever else
+            is wrong with a file, that is told first.
     """
+
+    uses: tuple[NameUse, ...] = ()
 
     def __init__(
         self,

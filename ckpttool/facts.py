@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckpttool.findings import Verdict
-from ckpttool.formats.dangerous import findings_on
+from ckpttool.findings import verdict_of
+from ckpttool.formats.safety.telling import findings_on
 from ckpttool.layouts import canonicalize
 from ckpttool.results import FileReport
-from ckpttool.rules import Severity
 
 if TYPE_CHECKING:
     from ckpttool.tensors import Checkpoint
@@ -26,10 +25,8 @@ def with_facts(known: FileReport, checkpoint: Checkpoint, layout: str | None) ->
     )
 
 
-def facts_of(path: str, checkpoint: Checkpoint) -> FileReport:
-    """Return a report of the facts alone: FAIL where the pickle names the code of an attack."""
-    hostile = tuple(
-        found for found in findings_on(checkpoint.references) if found.severity is Severity.ERROR
-    )
-    known = FileReport(path, Verdict.FAIL if hostile else Verdict.PASS, hostile)
+def facts_of(path: str, checkpoint: Checkpoint, trust: tuple[str, ...] = ()) -> FileReport:
+    """Return a report of the facts alone: FAIL where loading the file calls unknown code."""
+    findings = tuple(findings_on(checkpoint.uses, trust))
+    known = FileReport(path, verdict_of(findings), findings)
     return with_facts(known, checkpoint, canonicalize(checkpoint.tensors).layout)

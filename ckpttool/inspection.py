@@ -6,56 +6,64 @@ from typing import TYPE_CHECKING
 
 from ckpttool.errors import CkpttoolError, UsageError
 from ckpttool.facts import facts_of
-from ckpttool.findings import finding_from, verdict_from
+from ckpttool.findings import Verdict, verdict_from, verdict_of
 from ckpttool.formats import open_checkpoint
-from ckpttool.formats.dangerous import is_dangerous, is_torch_own
-from ckpttool.results import EntryRow, FileReport, Listing, ReferenceRow, TensorRow
+from ckpttool.formats.safety.names import python3
+from ckpttool.formats.safety.telling import findings_from, findings_on, is_trusted
+from ckpttool.results import EntryRow, FileReport, Listing, ReferenceRow, TensorRow, UseRow
+from ckpttool.uses import Use
 
 if TYPE_CHECKING:
-    from ckpttool.tensors import Checkpoint, Reference
+    from ckpttool.tensors import Checkpoint
 
 
-def inspect_file(path: str, wrapper: str | None = None) -> Listing:
+def inspect_file(path: str, wrapper: str | None = None, trust: tuple[str, ...] = ()) -> Listing:
     """List what a checkpoint holds, or say what is wrong with it.
 
     Args:
         path: the file.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
+        trust: patterns of names whose code is trusted.
 
     Returns:
         The listing. Its verdict is PASS where the file could be read, which says nothing about
-        the weights; FAIL where it is malformed or names the code of an attack.
+        the weights; FAIL where it is malformed or loading it calls code that is not known.
 
     Raises:
         UsageError: there is no state dict under ``wrapper``.
     """
     try:
         with open_checkpoint(path, wrapper) as checkpoint:
-            return _listing(path, checkpoint)
-    except UsageError:
-        raise
+            return _listing(path, checkpoint, trust)
+    except UsageError as error:
+        findings = tuple(findings_on(error.uses, trust))
+        if verdict_of(findings) is Verdict.PASS:
+            raise
+        return Listing(FileReport(path, Verdict.FAIL, findings))
     except CkpttoolError as error:
-        return Listing(FileReport(path, verdict_from(error), (finding_from(error),)))
+        findings = findings_from(error, trust)
+        return Listing(FileReport(path, verdict_from(error, findings), findings))
 
 
-def _listing(path: str, checkpoint: Checkpoint) -> Listing:
+def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listing:
     return Listing(
-        facts_of(path, checkpoint),
+        facts_of(path, checkpoint, trust),
         tuple(
             TensorRow(info.name, info.dtype.name, info.shape, info.nbytes)
             for info in checkpoint.tensors.values()
         ),
         tuple((wrapper.key, wrapper.tensors) for wrapper in checkpoint.wrappers),
         tuple(EntryRow(*entry) for entry in checkpoint.entries),
-        tuple(
-            ReferenceRow(str(name), _kind_of(name), name.offset) for name in checkpoint.references
-        ),
+        _references(checkpoint),
+        tuple(UseRow(use.use.value, *use[1:], is_trusted(use, trust)) for use in checkpoint.uses),
         checkpoint.unread,
         checkpoint.metadata,
     )
 
 
-def _kind_of(reference: Reference) -> str:
-    if is_dangerous(reference.module, reference.name):
-        return "dangerous"
-    return "torch" if is_torch_own(reference.module, reference.name) else "foreign"
+def _references(checkpoint: Checkpoint) -> tuple[ReferenceRow, ...]:
+    kinds = {use.name: use.use.value for kind in Use for use in checkpoint.uses if use.use is kind}
+    return tuple(
+        ReferenceRow(str(one), kinds.get(str(python3(one.module, one.name)), "data"), one.offset)
+        for one in checkpoint.references
+    )

@@ -24,7 +24,7 @@ class Policy(NamedTuple):
         select: beginnings of the codes that count (``NUM``, ``MOD003``), or ``ALL``.
         extend_select: more of them.
         ignore: beginnings of codes that do not. The longer beginning wins, ``ignore`` of two
-            equal ones.
+            equal ones. A rule that stands counts unless ``ignore`` begins its code.
         fail_on: the severity from which on a finding fails a file.
         waivers: findings that somebody answers for.
     """
@@ -38,7 +38,8 @@ class Policy(NamedTuple):
     def counts(self, rule: Rule) -> bool:
         """Whether findings of the rule are reported."""
         chosen = _longest(rule.code, (*self.select, *self.extend_select))
-        return chosen > _longest(rule.code, self.ignore)
+        ignored = _longest(rule.code, self.ignore)
+        return chosen > ignored or (rule.stands and ignored <= 0)
 
 
 def _longest(code: str, beginnings: Sequence[str]) -> int:
@@ -75,9 +76,18 @@ def _chosen(file: FileReport, policy: Policy) -> FileReport:
     left_out = [rule for rule in RULES.values() if not policy.counts(rule)]
     if not left_out:
         return file
+    ignored = [
+        f"{found.rule.code}, which the policy ignores: {found.message}"
+        for found in file.findings
+        if found.rule.stands and not policy.counts(found.rule)
+    ]
     return file._replace(
         findings=tuple(found for found in file.findings if policy.counts(found.rule)),
-        unchecked=(*file.unchecked, f"rules that the policy leaves out ({_shown(left_out)})"),
+        unchecked=(
+            *file.unchecked,
+            *ignored,
+            f"rules that the policy leaves out ({_shown(left_out)})",
+        ),
     )
 
 

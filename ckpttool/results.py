@@ -250,11 +250,30 @@ class EntryRow(NamedTuple):
 
 
 class ReferenceRow(NamedTuple):
-    """A name that the pickle refers to; ``kind`` is ``torch``, ``foreign`` or ``dangerous``."""
+    """A name that the pickle refers to, and where it does first.
+
+    ``kind`` is ``data`` where the name only constructs data, else the value of a
+    :class:`ckpttool.uses.Use`, the gravest there is.
+    """
 
     name: str
     kind: str
     offset: int
+
+
+class UseRow(NamedTuple):
+    """What a pickle uses a name for beyond data, as :class:`ckpttool.uses.NameUse` has it.
+
+    ``trusted`` says whether the code was said to be trusted.
+    """
+
+    use: str
+    name: str
+    text: str
+    member: str | None
+    offset: int
+    times: int
+    trusted: bool
 
 
 class Listing(NamedTuple):
@@ -266,6 +285,7 @@ class Listing(NamedTuple):
         wrappers: (dotted key, number of tensors) of every state dict, the one listed first.
         entries: what lies beside the tensors.
         references: names that the pickle refers to.
+        uses: what it uses them for, beyond the construction of data.
         unread: (name, reason) of tensors of a kind that is not read.
         metadata: what the container says about itself.
     """
@@ -275,6 +295,7 @@ class Listing(NamedTuple):
     wrappers: tuple[tuple[str, int], ...] = ()
     entries: tuple[EntryRow, ...] = ()
     references: tuple[ReferenceRow, ...] = ()
+    uses: tuple[UseRow, ...] = ()
     unread: tuple[tuple[str, str], ...] = ()
     metadata: dict[str, str] = {}  # noqa: RUF012 (never changed)
 

@@ -148,6 +148,28 @@ class FileSource:
         )
 
 
+class MemorySource:
+    """Bytes in memory, a file within another say."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        self.name = name
+        self.size = len(data)
+        self._data = data
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill ``buffer`` from ``offset``; raises UnreadableError if that reaches outside."""
+        end = offset + len(buffer)
+        if not 0 <= offset <= end <= self.size:
+            raise UnreadableError("the bytes end early", rules.UNREADABLE, offset=offset)
+        buffer[:] = self._data[offset:end]
+
+    def check_unchanged(self) -> None:
+        """Nothing: bytes do not change."""
+
+    def close(self) -> None:
+        """Nothing: there is nothing to release."""
+
+
 def _open(path: str) -> tuple[int, os.stat_result]:
     # O_NONBLOCK: opening a FIFO that nobody writes would hang. It means nothing to files.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)

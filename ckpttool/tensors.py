@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.sources import ByteSource
+from ckpttool.uses import NameUse
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -180,6 +181,7 @@ class Checkpoint:
         entries: what lies beside the tensors.
         aside: the same as inert nodes, one for each entry; none where there is no pickle.
         references: names that the pickle refers to; empty where there is no pickle.
+        uses: names that are used for more than to construct data, in the order of the file.
         unread: tensors of a kind that is not read (sparse, quantized), with the reason.
         metadata: the strings that the container carries about itself.
         checksums: CRC-32 sums over storages, not yet checked.
@@ -199,6 +201,7 @@ class Checkpoint:
         entries: tuple[Entry, ...] = (),
         aside: tuple[object, ...] = (),
         references: tuple[Reference, ...] = (),
+        uses: tuple[NameUse, ...] = (),
         unread: tuple[tuple[str, str], ...] = (),
         metadata: dict[str, str] | None = None,
         checksums: tuple[Checksum, ...] = (),
@@ -214,6 +217,7 @@ class Checkpoint:
         self.entries = entries
         self.aside = aside
         self.references = references
+        self.uses = uses
         self.unread = unread
         self.metadata = metadata or {}
         self.checksums = checksums

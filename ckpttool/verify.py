@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple, Protocol
 
 from ckpttool.errors import CkpttoolError, UsageError
 from ckpttool.facts import with_facts
-from ckpttool.findings import Verdict, finding_from, verdict_from
+from ckpttool.findings import Verdict, verdict_from, verdict_of
 from ckpttool.formats import open_checkpoint
+from ckpttool.formats.safety.telling import findings_from, findings_on
 from ckpttool.layouts import canonicalize
 from ckpttool.limits import Limits
 from ckpttool.results import FileReport
@@ -52,6 +53,7 @@ class VerifyOptions(NamedTuple):
         expected_missing: globs on names that the file may lack.
         limits: what the checks tolerate.
         lock: the lock file to compare with.
+        trust: patterns of names whose code is trusted, ``mypackage.*`` say.
     """
 
     model: str = DEFAULT
@@ -65,6 +67,7 @@ class VerifyOptions(NamedTuple):
     expected_missing: tuple[str, ...] = ()
     limits: Limits = Limits()
     lock: Lock | None = None
+    trust: tuple[str, ...] = ()
 
 
 class Progress(Protocol):
@@ -113,10 +116,10 @@ def verified(
             known = with_facts(known, checkpoint, canonical.layout)
             examined, origin = _examine(checkpoint, canonical, options, progress)
             known = _concluded(known, examined, origin)
-        except UsageError:
-            raise
+        except UsageError as error:
+            known = _unsafe(known, error, options.trust)
         except CkpttoolError as error:
-            known, examined = _stopped(known, error), None
+            known, examined = _stopped(known, error, options.trust), None
         yield known, examined
 
 
@@ -126,11 +129,28 @@ def _concluded(known: FileReport, examined: Examined, origin: Origin | None) -> 
     return conclude(known, examined, origin)
 
 
-def _stopped(known: FileReport, error: CkpttoolError) -> FileReport:
-    """Report what was known when the file could not be read any further."""
+def _unsafe(known: FileReport, error: UsageError, trust: tuple[str, ...]) -> FileReport:
+    """Report on a file that calls unknown code, though the caller asked for what is not in it.
+
+    Raises:
+        UsageError: it calls none.
+    """
+    findings = tuple(findings_on(error.uses, trust))
+    if verdict_of(findings) is Verdict.PASS:
+        raise error
     return known._replace(
-        verdict=verdict_from(error),
-        findings=(finding_from(error),),
+        verdict=Verdict.FAIL,
+        findings=findings,
+        unchecked=(f"everything else: {error.detail()}",),
+    )
+
+
+def _stopped(known: FileReport, error: CkpttoolError, trust: tuple[str, ...]) -> FileReport:
+    """Report what was known when the file could not be read any further."""
+    findings = findings_from(error, trust)
+    return known._replace(
+        verdict=verdict_from(error, findings),
+        findings=findings,
         unchecked=("everything else, because of this error",),
     )
 
@@ -178,6 +198,7 @@ def _examine(
         fingerprint=weights,
         lock=options.lock,
         locked=options.lock.of(checkpoint.path, weights) if options.lock else None,
+        trust=options.trust,
     )
     return examined, published
 

@@ -36,6 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "ckpttool.settings",
         "ckpttool.text",
         "ckpttool.threads",
+        "ckpttool.uses",
         "ckpttool.waivers",
         "mae",
         "mae.config",

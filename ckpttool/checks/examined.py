@@ -34,6 +34,7 @@ class Examined(NamedTuple):
         fingerprint: of the weights; ``None`` if one of them was not read.
         lock: the lock file to compare with, if any.
         locked: what it says of this checkpoint, if anything.
+        trust: patterns of names whose code is trusted.
     """
 
     checkpoint: Checkpoint
@@ -49,3 +50,4 @@ class Examined(NamedTuple):
     fingerprint: str | None = None
     lock: Lock | None = None
     locked: LockedCheckpoint | None = None
+    trust: tuple[str, ...] = ()

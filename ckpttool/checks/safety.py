@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator
 
-from ckpttool.formats.dangerous import findings_on
+from ckpttool.formats.safety.telling import findings_on
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 
 def check_pickle_names(examined: Examined) -> Iterator[Finding]:
-    """Fail on names of an attack, note others beyond torch's own, argparse.Namespace say."""
-    yield from findings_on(examined.checkpoint.references)
+    """Fail on calls that may run code, warn of classes that are needed, note other names."""
+    yield from findings_on(examined.checkpoint.uses, examined.trust)

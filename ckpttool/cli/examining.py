@@ -44,10 +44,34 @@ _OPTIONS = (
         help="Threads that read. By default one a processor.",
     ),
 )
+_TRUST = click.option(
+    "--trust",
+    multiple=True,
+    metavar="NAME",
+    help="Code that the pickle may call, mypackage.models.Net or 'mypackage.*' say; adds to what "
+    "the configuration says (repeatable). See ckpttool explain SEC002.",
+)
+
+
+def trust_option(command: _Command) -> _Command:
+    """Add the option whose value :func:`trusted` takes."""
+    return _TRUST(command)
+
+
+def trusted(configured: Configuration, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of trusted code: those of the configuration, then the command line's.
+
+    Raises:
+        UsageError: one does not begin with a package.
+    """
+    from ckpttool.settings import trusted as read
+
+    return (*configured.trust, *read(list(names), "--trust"))
 
 
 def examination_options(command: _Command) -> _Command:
     """Add the options that :func:`verify_options` takes."""
+    command = trust_option(command)
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -58,6 +82,7 @@ def verify_options(
     model: str | None,
     require: str | None,
     no_forward: bool,
+    trust: tuple[str, ...],
     **options: Any,
 ) -> VerifyOptions:
     """Return what to verify: the command line counts, then the configuration, then the default."""
@@ -69,5 +94,6 @@ def verify_options(
         forward=not no_forward,
         expected_missing=configured.expected_missing,
         limits=configured.limits,
+        trust=trusted(configured, trust),
         **options,
     )

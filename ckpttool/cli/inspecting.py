@@ -8,6 +8,7 @@ import click
 
 from ckpttool.cli.batch import batch_options, targets
 from ckpttool.cli.display import display_options
+from ckpttool.cli.examining import trust_option, trusted
 from ckpttool.cli.output import emit
 from ckpttool.cli.program import EXIT_CODES
 
@@ -19,6 +20,7 @@ from ckpttool.cli.program import EXIT_CODES
     metavar="KEY",
     help="The state dict to list, model_ema say ('' is the root). By default the content decides.",
 )
+@trust_option
 @click.option("--all", "unfold", is_flag=True, help="List blocks that are alike one by one.")
 @click.option(
     "--format",
@@ -33,6 +35,7 @@ def inspect(
     paths: tuple[str, ...],
     files_from: str | None,
     wrapper: str | None,
+    trust: tuple[str, ...],
     unfold: bool,
     format_name: str,
 ) -> int:
@@ -44,11 +47,13 @@ def inspect(
     PATH is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
     checkpoints.
     """
+    from ckpttool.configuration import find_configuration
     from ckpttool.inspection import inspect_file
     from ckpttool.results import Listings
 
+    names = trusted(find_configuration(), trust)
     listings = Listings(
-        tuple(inspect_file(target.path, wrapper) for target in targets(paths, files_from))
+        tuple(inspect_file(target.path, wrapper, names) for target in targets(paths, files_from))
     )
 
     def write(stream: TextIO) -> None:

@@ -84,6 +84,8 @@ def _format_of(source: FileSource) -> Format:
     # Nothing matched. The name only chooses which error explains it best.
     if source.name.endswith(".safetensors"):
         return safetensors
+    if torch_legacy.may_be(head):
+        return torch_legacy
     raise UnsupportedError(
         "the content is of no known checkpoint format",
         rules.UNKNOWN_FORMAT,

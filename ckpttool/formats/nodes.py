@@ -7,7 +7,8 @@ call or hash is one of the classes below, and none of them has behaviour of its 
 
 from __future__ import annotations
 
-from typing import Any, Iterator, List
+from itertools import islice
+from typing import Any, Iterable, Iterator, List
 
 #: A scalar, a tuple, a list, or one of the classes below. Untrusted, so checked where used.
 Node = Any
@@ -42,10 +43,11 @@ class Dict:
 class Set:
     """A set or frozenset as a list."""
 
-    __slots__ = ("items",)
+    __slots__ = ("frozen", "items")
 
-    def __init__(self, items: List[Node]) -> None:
+    def __init__(self, items: List[Node], *, frozen: bool = False) -> None:
         self.items = items
+        self.frozen = frozen
 
 
 class PersistentId:
@@ -60,18 +62,28 @@ class PersistentId:
 class Call:
     """A call that was described and not made: REDUCE, OBJ, INST.
 
-    ``appended`` and ``mapped`` are what APPENDS and SETITEMS put into the result, ``states``
-    what BUILD gave it.
+    Attributes:
+        function: what is called.
+        args: the arguments, a tuple.
+        offset: where, in bytes from the start of the pickle's member; -1 for a call that stands
+            in no pickle.
+        mapped: what SETITEMS put into the result.
+        appended: what APPENDS put into it, and ADDITEMS.
+        states: what BUILD gave it.
+        changed_late: whether items came after a state. No pickler writes them in that order; a
+            reader would look the method that takes them up in what the state has put there.
     """
 
-    __slots__ = ("appended", "args", "function", "mapped", "states")
+    __slots__ = ("appended", "args", "changed_late", "function", "mapped", "offset", "states")
 
-    def __init__(self, function: Node, args: Node) -> None:
+    def __init__(self, function: Node, args: Node, offset: int = -1) -> None:
         self.function = function
         self.args = args
+        self.offset = offset
         self.mapped: Dict | None = None
         self.appended: List[Node] | None = None
         self.states: List[Node] | None = None
+        self.changed_late = False
 
 
 class New(Call):
@@ -79,8 +91,8 @@ class New(Call):
 
     __slots__ = ("keywords",)
 
-    def __init__(self, function: Node, args: Node, keywords: Node = None) -> None:
-        super().__init__(function, args)
+    def __init__(self, function: Node, args: Node, keywords: Node = None, offset: int = -1) -> None:
+        super().__init__(function, args, offset)
         self.keywords = keywords
 
 
@@ -106,3 +118,16 @@ def children(node: Node) -> Iterator[Node]:
         yield from node.mapped.flat if node.mapped else ()
         yield from node.appended or ()
         yield from node.states or ()
+
+
+def near(roots: Iterable[Node], limit: int) -> Iterator[Node]:
+    """Iterate over some of the nodes below ``roots``, the nearest first.
+
+    The bounds keep a million entries that share one large argument from being walked each.
+    """
+    waiting = list(islice(roots, limit))
+    for place in range(limit):
+        if place == len(waiting):
+            return
+        yield waiting[place]
+        waiting.extend(islice(children(waiting[place]), limit - len(waiting)))

@@ -6,13 +6,11 @@ Names are matched exactly, as ``(module, name)``; nothing is looked up, imported
 from __future__ import annotations
 
 import re
-from itertools import islice
 from math import prod
-from typing import Iterator
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError
-from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, children, name_of
+from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, name_of, near
 from ckpttool.formats.storages import LARGEST, Locate, Storage, UnsupportedTensorError, is_natural
 from ckpttool.tensors import DTYPES, DType, Extent, TensorInfo
 
@@ -91,37 +89,16 @@ def _is_class(function: Node) -> bool:
     )
 
 
-def unknown_tensor_call(node: Node) -> Global | None:
-    """Return the name that a call depends on to make something of storages, if not torch's."""
+def made_by_unknown_call(node: Node) -> str | None:
+    """Say that something is made of storages by a call that is not torch's, if it is."""
     if not isinstance(node, Call) or is_tensor(node) or type(node.function) is not Global:
         return None
-    holds = any(isinstance(part, PersistentId) for part in _near(node.args))
-    return node.function if holds else None
+    holds = any(isinstance(part, PersistentId) for part in near((node.args,), _NEAR))
+    return _made_by(node.function) if holds else None
 
 
-def _near(root: Node) -> Iterator[Node]:
-    """Iterate over some of the nodes in ``root``: torch's own calls hold their storage near it.
-
-    The bounds keep a million entries that share one large argument from being walked each.
-    """
-    waiting = [root]
-    for _ in range(_NEAR):
-        if not waiting:
-            return
-        node = waiting.pop()
-        yield node
-        waiting.extend(islice(children(node), _NEAR))
-
-
-def unknown_call(function: Global) -> MalformedError:
-    """Return the error for a tensor that is made by code of somebody else."""
-    return MalformedError(
-        "a tensor depends on a call to code that is not torch's",
-        rules.UNKNOWN_CALL,
-        expected="a rebuild function of torch._utils",
-        found=str(function),
-        fix="Load the file where that code is trusted and save plain tensors.",
-    )
+def _made_by(function: Global) -> str:
+    return f"made by a call of {function}, which is not run"
 
 
 def rebuild(name: str, node: Call, locate: Locate, *, big_endian: bool = False) -> TensorInfo:
@@ -140,6 +117,8 @@ def rebuild(name: str, node: Call, locate: Locate, *, big_endian: bool = False) 
 
 def _rebuild(name: str, node: Node, locate: Locate, big_endian: bool) -> TensorInfo:
     function, args = _unwrap(node)
+    if isinstance(args[0], Call):
+        raise UnsupportedTensorError("a tensor whose storage another call makes")
     if not isinstance(args[0], PersistentId):
         raise MalformedError("a tensor's storage is no persistent id", rules.PERSISTENT_ID)
     if function != _V1 and type(args[4]) is not bool:
@@ -164,7 +143,7 @@ def _unwrap(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]]:
     for _ in range(MAX_WRAPPINGS):
         if not is_tensor(node):
             if isinstance(node, Call) and isinstance(node.function, Global):
-                raise unknown_call(node.function)
+                raise UnsupportedTensorError(_made_by(node.function))
             raise _geometry("a rebuild call does not hold a tensor")
         if _is_class(node.function):
             raise UnsupportedTensorError("a tensor made by its class")

@@ -7,11 +7,10 @@ from typing import Iterator, NamedTuple
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError, UnsupportedError, UsageError
-from ckpttool.formats.dangerous import is_dangerous
 from ckpttool.formats.dictionaries import check_unambiguous, count_of, pairs_of
 from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, Set, name_of
 from ckpttool.formats.pickles import Pickle
-from ckpttool.formats.rebuild import is_tensor, rebuild, unknown_call, unknown_tensor_call
+from ckpttool.formats.rebuild import is_tensor, made_by_unknown_call, rebuild
 from ckpttool.formats.storages import Locate, UnsupportedTensorError
 from ckpttool.tensors import Entry, TensorInfo, Wrapper
 
@@ -74,8 +73,7 @@ def find(
     Raises:
         UsageError: there is no state dict under ``wrapper``.
         UnsupportedError: there is none anywhere, a pickled module say.
-        MalformedError: a tensor is not what it claims, a key stands twice, or the pickle is
-            no checkpoint at all but names the code of an attack.
+        MalformedError: a tensor is not what it claims, or a key stands twice.
     """
     root = pickle.root
     candidates = sorted(_candidates(root), key=_rank)
@@ -150,15 +148,6 @@ def _choose(candidates: list[_Candidate], wrapper: str | None) -> _Candidate:
 
 
 def _no_state_dict(pickle: Pickle) -> Exception:
-    for reference in pickle.references:
-        if is_dangerous(reference.module, reference.name):
-            return MalformedError(
-                "there is no state dict, and the pickle names the code of an attack",
-                rules.DANGEROUS_NAME,
-                offset=reference.offset,
-                found=str(reference),
-                fix="Do not load this file.",
-            )
     root = pickle.root
     fix = "Save model.state_dict() (or a dictionary that holds it) with torch.save."
     if is_tensor(root):
@@ -185,7 +174,9 @@ def _catalogue(
     unread: list[tuple[str, str]] = []
     for key, value in taken.pairs:
         if not is_tensor(value):
-            _refuse_unknown_call(key, value)
+            unknown = made_by_unknown_call(value)
+            if unknown is not None:
+                unread.append((_key_text(key), unknown))
         elif type(key) is not str:
             unread.append((_key_text(key), "its key is not text"))
         else:
@@ -219,19 +210,9 @@ def _check_others(pickle: Pickle, taken: _Candidate, locate: Locate, big_endian:
         except UnsupportedTensorError:
             continue
         except MalformedError as error:
-            if error.rule is rules.UNKNOWN_CALL:
-                continue  # a stranger beside the state dict is listed, not refused
             error.tensor = None
             error.message += ", in a tensor beside the state dict"
             raise
-
-
-def _refuse_unknown_call(key: Node, value: Node) -> None:
-    function = unknown_tensor_call(value)
-    if function is not None:
-        error = unknown_call(function)
-        error.tensor = key if type(key) is str else type(key).__name__
-        raise error
 
 
 def _entries(root: Node, taken: _Candidate) -> Iterator[tuple[Entry, Node]]:

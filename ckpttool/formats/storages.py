@@ -9,6 +9,9 @@ from ckpttool.errors import MalformedError
 from ckpttool.formats.nodes import Global, Node, PersistentId, name_of
 from ckpttool.tensors import STORAGE_DTYPES, DType, Extent
 
+# Quantized storages whose elements take other than one byte.
+_QUANTIZED = {"QInt32Storage": 4}
+
 #: The largest size, stride or offset.
 LARGEST = 2**63 - 1
 
@@ -59,6 +62,22 @@ def storage_class(node: Node) -> DType | None:
         expected="torch.FloatStorage and the like",
         found=node if name else type(node).__name__,
     )
+
+
+def storage_width(node: Node) -> tuple[DType | None, int]:
+    """Return the element type of a storage class, and the bytes of an element.
+
+    The type is ``None`` for what is not read, a quantized storage say: its bytes are stepped over.
+
+    Raises:
+        MalformedError: the class is none of torch's.
+    """
+    try:
+        dtype = storage_class(node)
+    except UnsupportedTensorError:
+        name = name_of(node)
+        return None, _QUANTIZED.get(name[1], 1) if name else 1
+    return dtype, dtype.itemsize if dtype else 1
 
 
 def storage_id(node: PersistentId, length: int) -> tuple[Node, str, int, tuple[Node, ...]]:

@@ -8,21 +8,22 @@ integer and its bytes. Bytes are little-endian whatever the system was.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Callable, NamedTuple, Sequence
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError, UnsupportedError
 from ckpttool.formats import pickles, state_dicts, tar
-from ckpttool.formats.dangerous import is_dangerous
 from ckpttool.formats.nodes import Node, PersistentId
 from ckpttool.formats.pickles import Pickle
+from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.storages import (
     Storage,
-    UnsupportedTensorError,
     class_of,
     part_of,
     storage_class,
     storage_id,
+    storage_width,
 )
 from ckpttool.sources import FileSource
 from ckpttool.sources import read as read_bytes
@@ -42,6 +43,10 @@ _COUNT = 8
 # Protocols 0 and 1 have no signature. These are the ways in which one of them begins that
 # does more than state a scalar: a mark, an empty container, or a name.
 _OLD_PICKLE = re.compile(rb"[(\]}]|c[\w.]+\n[\w.]+\n")
+# What else a pickle may begin with: a scalar, text, bytes.
+_FIRST_OPCODES = b"NIJKMLFGSTUVXBC)lcd\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96"
+# Pickles of a file that torch.save did not write; `pickle.dump` may have been called often.
+_MOST_PICKLES = 1_000
 
 
 def matches(head: bytes) -> bool:
@@ -51,15 +56,34 @@ def matches(head: bytes) -> bool:
     return head.startswith(b"L119547037146038801333356L\n") or bool(_OLD_PICKLE.match(head))
 
 
+def may_be(head: bytes) -> bool:
+    """Whether the file may be a pickle all the same: only reading it can tell."""
+    return head[:1] in map(bytes, zip(_FIRST_OPCODES))
+
+
 def read(source: FileSource, wrapper: str | None) -> Checkpoint:
     """Catalogue the stream; see ``open_checkpoint`` for the errors."""
-    stream = _Stream(source)
-    _check_magic(_first_pickle(stream, source))
+    with Watch() as watch:
+        return _read(source, wrapper, watch)
+
+
+def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
+    stream = _Stream(source, watch)
+    first = _first_pickle(stream, source, watch)
+    _check_magic(first, stream)
     _check_no_tar(source)
-    if stream.pickle().root != PROTOCOL_VERSION:
+    protocol = stream.pickle()
+    if type(protocol.root) is not int or protocol.root != PROTOCOL_VERSION:
         raise _malformed("the protocol number is not torch's", expected=PROTOCOL_VERSION)
     ids = _PersistentIds()
     system, content, keys = stream.pickle(), stream.pickle(ids), stream.pickle()
+    for what, pickle in (
+        ("magic number", first),
+        ("protocol number", protocol),
+        ("facts of the system", system),
+        ("list of storage keys", keys),
+    ):
+        _check_names_nothing(what, pickle)
     storages = _Storages(source, stream.position)
     storages.take_inventory(ids.found, _keys(keys.root))
     state = state_dicts.find(content, wrapper, storages)
@@ -67,17 +91,30 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         source.name,
         FORMAT,
         (source,),
-        references=system.references + content.references + keys.references,
+        references=watch.references,
+        uses=watch.uses,
         storages=storages.extents(),
         **state._asdict(),
     )
 
 
+def _check_names_nothing(what: str, pickle: Pickle) -> None:
+    """Refuse a name where torch writes plain data, whatever the name."""
+    for reference in pickle.references:
+        raise _malformed(
+            f"the pickle of the {what} refers to a name",
+            offset=reference.offset,
+            expected="plain data",
+            found=reference,
+        )
+
+
 class _Stream:
     """Pickles one after the other, from a window on the file that grows as they need it."""
 
-    def __init__(self, source: FileSource) -> None:
+    def __init__(self, source: FileSource, watch: Watch) -> None:
         self._source = source
+        self._watch = watch
         self._data = b""
         self.position = 0
         self._widen(_FIRST_WINDOW)
@@ -89,7 +126,7 @@ class _Stream:
         """
         while True:
             try:
-                pickle = pickles.parse(self._data, self.position, persistent=persistent)
+                pickle = self._watch.parse(self._data, self.position, persistent=persistent)
             except pickles.TruncatedPickleError:
                 if len(self._data) == min(self._source.size, MAX_PICKLES):
                     raise
@@ -98,16 +135,25 @@ class _Stream:
                 self.position = pickle.end
                 return pickle
 
+    def read_rest(self) -> None:
+        """Read the pickles that follow, as far as there are any."""
+        with suppress(MalformedError):
+            for _ in range(_MOST_PICKLES):
+                if self.position == self._source.size:
+                    break
+                self.pickle()
+
     def _widen(self, length: int) -> None:
         self._data = read_bytes(self._source, 0, min(length, self._source.size, MAX_PICKLES))
 
 
-def _first_pickle(stream: _Stream, source: FileSource) -> Pickle:
+def _first_pickle(stream: _Stream, source: FileSource, watch: Watch) -> Pickle:
     try:
         return stream.pickle()
     except MalformedError as error:
         if read_bytes(source, 0, 1) == b"\x80":
             raise
+        watch.unsigned = True
         # without a signature, what is no pickle was perhaps never meant to be one
         raise UnsupportedError(
             "the content is of no known checkpoint format",
@@ -116,24 +162,16 @@ def _first_pickle(stream: _Stream, source: FileSource) -> Pickle:
         ) from error
 
 
-def _check_magic(first: Pickle) -> None:
+def _check_magic(first: Pickle, stream: _Stream) -> None:
     """A number made by a call is not torch's, even if the call would give the right one."""
     if type(first.root) is int and first.root == MAGIC_NUMBER:
         return
-    for reference in first.references:
-        if is_dangerous(reference.module, reference.name):
-            raise MalformedError(
-                "the file is no checkpoint but a pickle that names the code of an attack",
-                rules.DANGEROUS_NAME,
-                offset=reference.offset,
-                found=str(reference),
-                fix="Do not load this file.",
-            )
+    stream.read_rest()  # what they would do is told, though nothing else is read of them
     raise UnsupportedError(
         "the file is a pickle, but torch.save did not write it",
         rules.UNSUPPORTED,
         expected="the magic number of torch.save",
-        found="names of code" if first.references else type(first.root).__name__,
+        found=state_dicts.describe(first.root)[0],
         fix="Save the weights with torch.save or as safetensors.",
     )
 
@@ -172,7 +210,12 @@ def _keys(root: Node) -> list[str]:
 
 class _Declared(NamedTuple):
     dtype: DType | None
+    width: int
     numel: int
+
+    def agrees(self, other: _Declared) -> bool:
+        """Whether one storage may be both; one without elements has no type of its own."""
+        return self == other or self.numel == other.numel == 0
 
 
 class _Storages:
@@ -211,7 +254,7 @@ class _Storages:
     def _place(self, key: str, declared: _Declared, offset: int) -> int:
         """Note where a storage lies and return the offset after it."""
         begin = offset + _COUNT
-        itemsize = declared.dtype.itemsize if declared.dtype else 1
+        itemsize = declared.width
         if begin > self._source.size:
             raise self._truncated(key, offset)
         count = int.from_bytes(read_bytes(self._source, offset, _COUNT), "little", signed=True)
@@ -238,8 +281,8 @@ class _Storages:
         )
 
     def __call__(self, node: PersistentId) -> Storage:
-        _, key, _, (view,) = storage_id(node, 6)
-        storage = self._found[key]
+        class_node, key, _, (view,) = storage_id(node, 6)
+        storage = self._found[key]._replace(dtype=storage_class(class_node))
         if view is None:
             return storage
         return _view(storage, view)
@@ -259,8 +302,8 @@ def _declarations(ids: Sequence[PersistentId]) -> dict[str, _Declared]:
     views: dict[str, tuple[str, int, int]] = {}
     for node in ids:
         class_node, key, count, (view,) = storage_id(node, 6)
-        facts = _Declared(_dtype(class_node), count)
-        if declared.setdefault(key, facts) != facts:
+        facts = _Declared(*storage_width(class_node), count)
+        if not declared.setdefault(key, facts).agrees(facts):
             raise MalformedError(
                 f"storage {key} is declared in two ways",
                 rules.STORAGE_SIZE,
@@ -283,16 +326,6 @@ def _note_view(views: dict[str, tuple[str, int, int]], view: Node, key: str) -> 
     facts = (key, view[1], view[2])
     if views.setdefault(view[0], facts) != facts:
         raise _malformed(f"view {view[0]!r} is declared in two ways")
-
-
-def _dtype(class_node: Node) -> DType | None:
-    try:
-        return storage_class(class_node)
-    except UnsupportedTensorError as reason:
-        # without the width of its elements the storages after it cannot be found
-        raise UnsupportedError(
-            f"the stream holds {reason}", rules.UNSUPPORTED, fix="Save it with torch 1.6 or later."
-        ) from None
 
 
 def _malformed(

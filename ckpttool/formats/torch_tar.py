@@ -14,10 +14,11 @@ import struct
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError, UnsupportedError
-from ckpttool.formats import pickles, state_dicts, tar
+from ckpttool.formats import state_dicts, tar
 from ckpttool.formats.nodes import Call, Global, Node, PersistentId
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.rebuild import MAX_DIMENSIONS, REBUILD_V2
+from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.storages import (
     Storage,
     UnsupportedTensorError,
@@ -28,7 +29,7 @@ from ckpttool.formats.storages import (
 from ckpttool.formats.tar import TarMember
 from ckpttool.sources import FileSource
 from ckpttool.sources import read as read_bytes
-from ckpttool.tensors import Checkpoint, Extent, Reference
+from ckpttool.tensors import Checkpoint, Extent
 
 FORMAT = "torch-tar"
 
@@ -50,6 +51,11 @@ def matches(head: bytes) -> bool:
 
 def read(source: FileSource, wrapper: str | None) -> Checkpoint:
     """Catalogue the container; see ``open_checkpoint`` for the errors."""
+    with Watch() as watch:
+        return _read(source, wrapper, watch)
+
+
+def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
     members = tar.read_members(source)
     if not {"storages", "tensors", "pickle"} <= members.keys():
         raise UnsupportedError(
@@ -58,15 +64,16 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
             expected="members storages, tensors and pickle",
             found=", ".join(sorted(members)[:10]) or "none",
         )
-    storages = _Storages(_Stream(source, members["storages"], "storages"))
-    tensors = _Tensors(_Stream(source, members["tensors"], "tensors"), storages)
-    content = _content(source, members["pickle"], tensors)
+    storages = _Storages(_Stream(source, members["storages"], "storages", watch))
+    tensors = _Tensors(_Stream(source, members["tensors"], "tensors", watch), storages)
+    content = _content(source, members["pickle"], tensors, watch)
     state = state_dicts.find(content, wrapper, storages.locate)
     return Checkpoint(
         source.name,
         FORMAT,
         (source,),
-        references=(*storages.references, *tensors.references, *content.references),
+        references=watch.references,
+        uses=watch.uses,
         storages=storages.extents,
         **state._asdict(),
     )
@@ -75,10 +82,10 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
 class _Stream:
     """A member that is read from its start: pickles, numbers and runs of bytes."""
 
-    def __init__(self, source: FileSource, member: TarMember, name: str) -> None:
+    def __init__(self, source: FileSource, member: TarMember, name: str, watch: Watch) -> None:
         self.source = source
         self.name = name
-        self.references: list[Reference] = []
+        self._watch = watch
         self.position = member.offset
         self._begin = member.offset
         self._end = member.offset + member.size
@@ -86,8 +93,7 @@ class _Stream:
     def pickle(self, window: int = _WINDOW) -> Node:
         """Interpret the next pickle, which takes at most ``window`` bytes."""
         data = read_bytes(self.source, self.position, min(window, self._end - self.position))
-        pickle = pickles.parse(data, member=self.name, base=self.position - self._begin)
-        self.references += pickle.references
+        pickle = self._watch.parse(data, member=self.name, base=self.position - self._begin)
         self.position += pickle.end
         return pickle.root
 
@@ -130,7 +136,6 @@ class _Storages:
     def __init__(self, stream: _Stream) -> None:
         self._found: dict[int, Storage] = {}
         self.extents: dict[str, Extent] = {}
-        self.references = stream.references
         for _ in range(stream.count()):
             key, storage = _storage(stream)
             self._add(stream, key, storage)
@@ -166,7 +171,6 @@ class _Tensors:
 
     def __init__(self, stream: _Stream, storages: _Storages) -> None:
         self._found: dict[int, Call] = {}
-        self.references = stream.references
         for _ in range(stream.count()):
             key, storage_key = _integers(stream, _first_two(stream, stream.pickle()), 2)
             storages.get(stream, storage_key)
@@ -230,11 +234,11 @@ def _is_key(node: Node) -> bool:
     return type(node) is int and 0 <= node < 2**64
 
 
-def _content(source: FileSource, member: TarMember, tensors: _Tensors) -> Pickle:
+def _content(source: FileSource, member: TarMember, tensors: _Tensors, watch: Watch) -> Pickle:
     if member.size > MAX_PICKLE:
         raise MalformedError("the pickle is too large", rules.LIMIT, member="pickle")
     data = read_bytes(source, member.offset, member.size)
-    content = pickles.parse(data, member="pickle", persistent=tensors)
+    content = watch.parse(data, member="pickle", persistent=tensors)
     if content.end != len(data):
         raise MalformedError(
             "something follows the pickle", rules.PICKLE, member="pickle", offset=content.end

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError, UnsupportedError
-from ckpttool.formats import pickles, state_dicts
+from ckpttool.formats import state_dicts
 from ckpttool.formats.archive import Archive, Member, read_archive, read_member
+from ckpttool.formats.loose_pickles import judge_loose_pickles
 from ckpttool.formats.nodes import PersistentId
+from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.storages import Storage, storage_class, storage_id
 from ckpttool.sources import FileSource
 from ckpttool.tensors import Checkpoint, Checksum, DType, Extent
@@ -28,13 +30,23 @@ def matches(head: bytes) -> bool:
 
 def read(source: FileSource, wrapper: str | None) -> Checkpoint:
     """Catalogue the archive; see ``open_checkpoint`` for the errors."""
+    with Watch() as watch:
+        try:
+            return _read(source, wrapper, watch)
+        except MalformedError:
+            if not watch.saw_a_pickle:  # it was refused before its pickle was read
+                judge_loose_pickles(source, watch)
+            raise
+
+
+def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
     archive = read_archive(source)
     top = _top_folder(archive)
     _check_version(source, archive, top)
     big_endian = _is_big_endian(source, archive, top)
     member = archive.members[f"{top}/data.pkl"]
     data = read_member(source, member, MAX_PICKLE)
-    pickle = pickles.parse(data, member=member.name)
+    pickle = watch.parse(data, member=member.name)
     if pickle.end != len(data):
         raise MalformedError(
             "something follows the pickle", rules.PICKLE, member=member.name, offset=pickle.end
@@ -45,7 +57,8 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         source.name,
         FORMAT,
         (source,),
-        references=pickle.references,
+        references=watch.references,
+        uses=watch.uses,
         checksums=tuple(_checksums(source, archive, f"{top}/data/")),
         storages=_all_storages(source, archive, f"{top}/data/"),
         **state._asdict(),
@@ -69,14 +82,14 @@ class _Storages:
             storage = self._find(key, dtype, count)
             self._known[key] = (dtype, count, storage)
             return storage
-        if known[:2] != (dtype, count):
+        if known[:2] != (dtype, count) and (known[1] or count):
             raise MalformedError(
                 f"storage {key} is declared in two ways",
                 rules.STORAGE_SIZE,
                 expected=_declared(known[0], known[1]),
                 found=_declared(dtype, count),
             )
-        return known[2]
+        return known[2]._replace(dtype=dtype)
 
     def _find(self, key: str, dtype: DType | None, count: int) -> Storage:
         name = self._folder + key

@@ -214,6 +214,7 @@ def _listing(listing: Listing) -> dict[str, Any]:
         "tensors": [row._asdict() for row in listing.tensors],
         "entries": [row._asdict() for row in listing.entries],
         "references": [row._asdict() for row in listing.references],
+        "uses": [row._asdict() for row in listing.uses],
         "unread": [{"name": name, "reason": reason} for name, reason in listing.unread],
         "metadata": listing.metadata,
         "findings": [_finding(finding) for finding in listing.file.findings],

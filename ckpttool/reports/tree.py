@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 _WIDEST = 60
 # Lines of a list beside the tensors, before a count stands for the rest.
 _SHOWN = 40
+
+# What a pickle uses a name for, the gravest first: its mark, its style and words.
+_KINDS = {
+    "attack": (DOUBTFUL, "bold red", " (called, and known from attacks)"),
+    "call": (DOUBTFUL, "bold red", " (called)"),
+    "class": (" ", "yellow", " (a class that loading needs)"),
+    "named": (" ", "yellow", " (never called)"),
+    "data": (" ", "", ""),
+}
 # Lines of the tree; a model of a thousand different blocks has fewer.
 _MOST = 2_000
 
@@ -133,14 +142,11 @@ def _write_others(page: Page, listing: Listing) -> None:
     if listing.references:
         page.blank()
         page.line(Text("names in the pickle", style="bold"), 2)
-    # dangerous ones first, so that a long list does not hide them
-    names = sorted(listing.references, key=lambda reference: reference.kind)
+    # the gravest first, so that a long list does not hide them
+    names = sorted(listing.references, key=lambda reference: list(_KINDS).index(reference.kind))
     for reference in names[:_SHOWN]:
-        style = {"dangerous": "bold red", "foreign": "yellow"}.get(reference.kind, "")
-        mark = f"{DOUBTFUL} " if reference.kind == "dangerous" else "  "
-        kind = {"torch": "", "foreign": " (not torch's own)", "dangerous": " (dangerous)"}
-        text = f"{mark}{printable(reference.name)}{kind[reference.kind]}"
-        page.line(Text(text, style=style), 2, 6)
+        mark, style, words = _KINDS[reference.kind]
+        page.line(Text(f"{mark} {printable(reference.name)}{words}", style=style), 2, 6)
     _write_rest(page, len(names) - _SHOWN)
 
 

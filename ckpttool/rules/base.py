@@ -31,6 +31,8 @@ class Rule(NamedTuple):
         more: what a reader of its page should know besides, how it is measured say.
         needs: what a run must have done to find it: run the ``forward`` pass, compare with a
             ``lock``.
+        stands: whether it counts whatever other rules are selected: only who ignores it by its
+            code or its family's letters leaves it out, and that is told.
     """
 
     code: str
@@ -40,6 +42,7 @@ class Rule(NamedTuple):
     fix: str
     more: str = ""
     needs: tuple[str, ...] = ()
+    stands: bool = False
 
     @property
     def letters(self) -> str:

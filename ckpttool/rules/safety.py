@@ -6,26 +6,44 @@ from ckpttool.rules.base import Family, Rule, Severity
 
 FAMILY = Family("SEC", "what a file could do to its reader, and tells about its writer", stops=True)
 
-DANGEROUS_NAME = Rule(
+KNOWN_ATTACK = Rule(
     "SEC001",
-    "dangerous-name",
+    "known-attack",
     Severity.ERROR,
-    "The pickle names code that only an attack needs.",
+    "Loading the pickle calls code that is known from attacks.",
     "Do not load the file with torch.load or pickle; ask its author about it.",
+    "Whatever the file's weights are: who unpickles it runs what the message shows, a command or "
+    "a program text say. ckpttool reads pickles without calling anything, so the file could be "
+    "listed. `trust` does not cover these names, and `convert` and `diff` refuse the file.",
+    stands=True,
 )
 UNKNOWN_CALL = Rule(
     "SEC002",
     "unknown-call",
     Severity.ERROR,
-    "A tensor depends on a call to code that is not torch's.",
-    "Load the file where that code is trusted, and save plain tensors.",
+    "Loading the pickle calls code that nobody can judge by its name.",
+    "Convert the weights to safetensors, which calls nothing; or trust the code: --trust NAME.",
+    "What a pickle may call is a list of constructors of data: torch's and numpy's, those of "
+    "Python's own containers, dates, paths, enumerations and the like, and OmegaConf's. Any other "
+    "name that is called with arguments may be anything, so a pass would promise what nobody "
+    "looked at. That is no accusation: a named tuple of your own is such a call.\n\n"
+    "Ways out, the best first: convert the weights to safetensors, which leaves all of it behind; "
+    "save the state dict alone, as plain tensors and plain data; or trust the code, with "
+    '`--trust NAME` or `trust = ["mypackage.*"]` under `[tool.ckpttool]`. A name is the module and '
+    "the attribute as the message shows them, and may end in a wildcard below its package. What "
+    "is trusted is listed (SEC009).\n\n"
+    "`convert` and `diff` call nothing and pass nothing of it on: there it is a warning.",
+    stands=True,
 )
-FOREIGN_NAME = Rule(
+NEEDED_CLASS = Rule(
     "SEC003",
-    "foreign-name",
-    Severity.NOTE,
-    "The pickle names code beyond torch's own.",
-    "Publish the state dict alone: torch.load(weights_only=True) may refuse the file.",
+    "needed-class",
+    Severity.WARNING,
+    "Loading the pickle needs a class that torch.load(weights_only=True) refuses.",
+    "Publish the state dict alone, or convert it: ckpttool convert PATH --to safetensors.",
+    "An instance is made without arguments and given its attributes as a plain dictionary, as "
+    "pickled modules, optimizers and configuration objects are. The class must be there when the "
+    "file is loaded, and its own methods then see those attributes.",
 )
 PERSISTENT_ID = Rule(
     "SEC004",
@@ -65,4 +83,22 @@ CREDENTIAL = Rule(
     "What counts is a URL with a password in it, a token in the form of a known issuer (Hugging "
     "Face, GitHub, GitLab, AWS, Google, Slack, OpenAI), a private key in PEM form, and any text "
     "under a key such as `password` or `api_key`. Reports show the first characters only.",
+)
+UNCALLED_NAME = Rule(
+    "SEC008",
+    "uncalled-name",
+    Severity.NOTE,
+    "The pickle refers to a name that it never calls.",
+    "Publish the state dict alone: torch.load(weights_only=True) refuses such names.",
+    "An activation function among a module's attributes, say. Loading the file imports the module "
+    "of the name.",
+)
+TRUSTED_CODE = Rule(
+    "SEC009",
+    "trusted-code",
+    Severity.NOTE,
+    "Loading the pickle calls code that was said to be trusted.",
+    "Take a name out of trust when no file needs it any more.",
+    "The names come from `--trust` and from `trust` under `[tool.ckpttool]`; ckpttool has not "
+    "looked at the code.",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Callable, NamedTuple
 
 import torch
 
@@ -87,6 +87,32 @@ def query_without_key_and_value() -> object:
 
 def namespace_beside() -> object:
     return {"model": state(), "args": argparse.Namespace(lr=0.1)}
+
+
+class Recorder:
+    """An object that somebody keeps beside the weights: loading it needs this class."""
+
+    def __init__(self) -> None:
+        self.steps = [1, 2, 3]
+
+
+class Pair(NamedTuple):
+    """A named tuple: its pickle calls the class with arguments."""
+
+    first: int
+    second: int
+
+
+def object_beside() -> object:
+    return {"model": state(), "recorder": Recorder()}
+
+
+def called_beside() -> object:
+    return {"model": state(), "pair": Pair(1, 2)}
+
+
+def function_beside() -> object:
+    return {"model": state(), "activation": torch.nn.functional.relu}
 
 
 def training_run() -> object:

@@ -56,7 +56,9 @@ def test_of_a_sound_pickle_only_its_container_is_told(verify: Verify) -> None:
     ("content", "code", "verdict"),
     [
         pytest.param(built.attack_beside, "SEC001", FAIL, id="attack"),
-        pytest.param(built.namespace_beside, "SEC003", PASS, id="foreign name"),
+        pytest.param(built.called_beside, "SEC002", FAIL, id="unknown call"),
+        pytest.param(built.object_beside, "SEC003", PASS, id="needed class"),
+        pytest.param(built.function_beside, "SEC008", PASS, id="uncalled name"),
         pytest.param(built.namespace_beside, "HUB001", PASS, id="training state"),
         pytest.param(built.training_run, "SEC006", PASS, id="private path"),
         pytest.param(built.training_run, "SEC007", PASS, id="credential"),

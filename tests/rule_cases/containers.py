@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Dict, Iterable
+from typing import Callable, Dict, Iterable
 from unittest import mock
 
 from ckpttool import open_checkpoint
 from ckpttool.checks.container import check_checksums
 from ckpttool.diff import DiffOptions, diff_files
 from ckpttool.findings import Finding
+from ckpttool.inspection import inspect_file
 from ckpttool.locks.rendering import HEAD
 from ckpttool.published import PUBLISHED
 from ckpttool.tensors import Checkpoint, Checksum
@@ -25,6 +26,14 @@ GOOD_ZIP = holding(tf.torch_zip())
 GOOD_LEGACY = holding(tf.torch_legacy())
 GOOD_TAR = holding(tf.torch_tar())
 GOOD_SAFETENSORS = holding(st.file())
+
+
+UNKNOWN_CALL = tf.torch_zip(
+    p.dict_of(
+        (p.text("w"), p.tensor()),
+        (p.text("x"), p.call(p.name("mylib", "rebuild"), p.storage())),
+    )
+)
 
 
 def zipped(defect: str) -> Case:
@@ -47,6 +56,16 @@ def meddled_with(folder: Path) -> Iterable[Finding]:
             """The deed is done already."""
 
     return verify_file(path, VerifyOptions(forward=False), Meddler()).findings
+
+
+def trusting(name: str) -> Callable[[Path], Iterable[Finding]]:
+    """Inspect a file that calls ``mylib.rebuild``, and trust the name."""
+
+    def run(folder: Path) -> Iterable[Finding]:
+        path = written(folder, UNKNOWN_CALL, "a.pth")
+        return inspect_file(str(path), trust=(name,)).file.findings
+
+    return run
 
 
 def listed(name: str, text: str) -> Case:
@@ -95,13 +114,6 @@ def tensor(*held: bytes, **geometry: bytes) -> bytes:
     return tf.torch_zip(p.dict_of((p.text("w"), p.tensor(*held, **geometry))))
 
 
-UNKNOWN_CALL = tf.torch_zip(
-    p.dict_of(
-        (p.text("w"), p.tensor()),
-        (p.text("x"), p.call(p.name("mylib", "rebuild"), p.storage())),
-    )
-)
-
 CASES: Dict[str, Case] = {
     "FIL001": Case(verified(lambda folder: folder / "missing.pth"), SOUND),
     "FIL002": Case(holding(b"no checkpoint at all, only some words"), GOOD_SAFETENSORS),
@@ -125,12 +137,14 @@ CASES: Dict[str, Case] = {
     "FIL501": listed("receipt.json", '{"tool": "ckpttool"}'),
     "FIL502": listed("ckpttool.lock", f"{HEAD}\nlock 2\n"),
     "SEC001": Case(saved(checkpoints.attack_beside), SOUND),
-    "SEC002": Case(holding(UNKNOWN_CALL), GOOD_ZIP),
-    "SEC003": Case(saved(checkpoints.namespace_beside), SOUND),
+    "SEC002": Case(holding(UNKNOWN_CALL), trusting("mylib.*")),
+    "SEC003": Case(saved(checkpoints.object_beside), saved(checkpoints.namespace_beside)),
     "SEC004": Case(holding(tensor(p.text("0") + b"Q")), GOOD_ZIP),
     "SEC005": Case(SOUND, verified(releases.release)),
     "SEC006": Case(saved(checkpoints.training_run), saved(checkpoints.namespace_beside)),
     "SEC007": Case(saved(checkpoints.training_run), saved(checkpoints.namespace_beside)),
+    "SEC008": Case(saved(checkpoints.function_beside), saved(checkpoints.called_beside)),
+    "SEC009": Case(trusting("mylib.rebuild"), trusting("mylib.other")),
     "INT001": Case(holding(tf.torch_zip(storages={"0": bytes(15)})), GOOD_ZIP),
     "INT002": Case(holding(tensor(offset=p.integer(1))), GOOD_ZIP),
     "INT003": Case(holding(tf.torch_zip(storages={})), GOOD_ZIP),

@@ -27,7 +27,7 @@ class Pickle(NamedTuple):
         root: what it describes.
         references: the names it refers to.
         end: where it ends.
-        calls: every call with arguments, in the order in which a reader would make them.
+        calls: every call, in the order in which a reader would make them.
     """
 
     root: Node
@@ -43,6 +43,7 @@ def parse(
     member: str | None = None,
     base: int = 0,
     persistent: Callable[[Node], Node] = PersistentId,
+    broken: Callable[[Pickle], None] | None = None,
 ) -> Pickle:
     """Interpret the pickle at ``data[start:]`` up to its STOP.
 
@@ -52,6 +53,7 @@ def parse(
         member: the member of the container, for messages.
         base: the offset of ``data[0]`` in that member, for messages and references.
         persistent: gives the node that stands for a persistent id.
+        broken: told what was read before the stream broke; its root is ``None``.
 
     Raises:
         TruncatedPickleError: there is no STOP before the end.
@@ -62,8 +64,14 @@ def parse(
         machine.run()
     except MalformedError as error:
         error.member = member
-        if error.offset is None:
-            error.offset = base + machine.operation
+        at = machine.operation if error.offset is None else error.offset
+        error.offset = base + at
+        if broken is not None:
+            broken(_read_by(machine))
         raise
-    names = tuple(machine.names())
-    return Pickle(machine.root, names, machine.position, tuple(machine.calls))
+    return _read_by(machine)
+
+
+def _read_by(machine: Machine) -> Pickle:
+    references = tuple(machine.references.values())
+    return Pickle(machine.root, references, machine.position, tuple(machine.calls))

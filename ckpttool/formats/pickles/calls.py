@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterator
+from typing import Callable
 
 from ckpttool.formats import dictionaries
 from ckpttool.formats.nodes import Call, Global, New, Node, PersistentId
-from ckpttool.formats.pickles.operands import malformed, name_text, too_much
+from ckpttool.formats.pickles.operands import changes_a_name, malformed, name_text, too_much
 from ckpttool.formats.pickles.stack import COST_CALL, COST_CONTAINER, Stack
 from ckpttool.tensors import Reference
 
@@ -19,8 +19,7 @@ class Calls(Stack):
         persistent: gives the node that stands for a persistent id.
         globals: a node for each name, by module and name.
         references: where each was first named.
-        calls: every call with arguments, in order.
-        attributes: getattr, once for each call of it that names a name.
+        calls: every call, in order; what a reader would do, wherever its result goes.
     """
 
     def __init__(
@@ -32,15 +31,6 @@ class Calls(Stack):
         self.globals: dict[tuple[str, str], Global] = {}
         self.references: dict[tuple[str, str], Reference] = {}
         self.calls: list[Call] = []
-        self.attributes: list[Global] = []
-
-    def names(self) -> Iterator[Reference]:
-        """Iterate over the names; without getattr where all it did was to name a name."""
-        otherwise = {id(call.function) for call in self.calls}
-        plain = {id(node) for node in self.attributes} - otherwise
-        for key, reference in self.references.items():
-            if id(self.globals[key]) not in plain:
-                yield reference
 
     def _op_global(self) -> None:
         self._push_global(name_text(self._line()), name_text(self._line()))
@@ -58,12 +48,17 @@ class Calls(Stack):
                 "a global's name is empty or has control characters", found=f"{module}.{name}"
             )
         key = (module, name)
+        if key not in self.references:
+            self.references[key] = Reference(module, name, self.base + self.operation)
+        self.stack.append(self._global(module, name))
+
+    def _global(self, module: str, name: str) -> Global:
+        key = (module, name)
         node = self.globals.get(key)
         if node is None:
             node = self.globals[key] = Global(module, name)
-            self.references[key] = Reference(module, name, self.base + self.operation)
             self.budget -= 4 * COST_CONTAINER + 4 * (len(module) + len(name))
-        self.stack.append(node)
+        return node
 
     def _op_reduce(self) -> None:
         args = self.stack.pop()
@@ -89,27 +84,29 @@ class Calls(Stack):
 
     def _push_call(self, function: Node, args: Node) -> None:
         _check_call(function, args)
+        call = Call(function, args, self.base + self.operation)
+        self.calls.append(call)
         if _is_attribute(function, args):
-            self._push_global(args[0].module, f"{args[0].name}.{args[1]}")
-            self.attributes.append(function)
+            self._push(self._global(args[0].module, f"{args[0].name}.{args[1]}"), COST_CALL)
             return
         if args and type(function) is Global and function.module == "collections":
             self.budget -= COST_CONTAINER * dictionaries.size_of_content(args)
             if self.budget < 0:  # asked before the copy is made
                 raise too_much()
-            args = dictionaries.settled(function, args)
-        call = Call(function, args)
-        if args:
-            self.calls.append(call)
+            call.args = dictionaries.settled(function, args)
         self._push(call, COST_CALL)
 
     def _push_new(self, cls: Node, args: Node, keywords: Node = None) -> None:
         _check_call(cls, args)
-        self._push(New(cls, args, keywords), COST_CALL)
+        call = New(cls, args, keywords, self.base + self.operation)
+        self.calls.append(call)
+        self._push(call, COST_CALL)
 
     def _op_build(self) -> None:
         state = self.stack.pop()
         target = self.stack[-1]
+        if isinstance(target, Global):
+            raise changes_a_name(target)
         if not isinstance(target, Call):
             raise malformed("state is given to something that no call made")
         if target.states is None:

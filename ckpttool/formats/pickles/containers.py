@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from ckpttool.formats.nodes import Call, Dict, Node, Set
-from ckpttool.formats.pickles.operands import malformed
-from ckpttool.formats.pickles.stack import COST_CONTAINER, Stack
+from ckpttool.errors import MalformedError
+from ckpttool.formats.nodes import Call, Dict, Global, Node, Set
+from ckpttool.formats.pickles.operands import changes_a_name, malformed, too_much
+from ckpttool.formats.pickles.stack import COST_CONTAINER, COST_NUMBER, Stack
+
+_HASHABLE = frozenset({str, int, float, bool, bytes, type(None)})
+_UNHASHABLE = frozenset({list, Dict})
 
 
 class Containers(Stack):
@@ -46,11 +50,9 @@ class Containers(Stack):
     def _append(self, items: list[Node]) -> None:
         target = self.stack[-1]
         if isinstance(target, Call):
-            if target.appended is None:
-                target.appended = []
-            target = target.appended
+            target = _appended(target)
         elif not isinstance(target, list):
-            raise malformed("items are appended to something that is no list")
+            raise _refused(target, "items are appended to something that is no list")
         target.extend(items)
         self.budget -= 8 * len(items)
 
@@ -73,13 +75,15 @@ class Containers(Stack):
         target = self.stack[-1]
         if len(flat) % 2:
             raise malformed("a key has no value")
+        self._check_hashable(flat[::2])
         if isinstance(target, Call):
+            target.changed_late = target.changed_late or target.states is not None
             if target.mapped is None:
                 target.mapped = Dict()
                 self.budget -= 2 * COST_CONTAINER
             target = target.mapped
         elif not isinstance(target, Dict):
-            raise malformed("items are set on something that is no dictionary")
+            raise _refused(target, "items are set on something that is no dictionary")
         target.flat.extend(flat)
         self.budget -= 8 * len(flat)
 
@@ -88,12 +92,45 @@ class Containers(Stack):
 
     def _op_additems(self) -> None:
         items = self._pop_mark()
+        self._check_hashable(items)
         target = self.stack[-1]
-        if not isinstance(target, Set):
-            raise malformed("items are added to something that is no set")
-        target.items.extend(items)
+        if isinstance(target, Call):
+            _appended(target).extend(items)
+        elif isinstance(target, Set) and not target.frozen:
+            target.items.extend(items)
+        else:
+            raise _refused(target, "items are added to something that is no set")
         self.budget -= 8 * len(items)
 
     def _op_frozenset(self) -> None:
         items = self._pop_mark()
-        self._push(Set(items), 2 * COST_CONTAINER + 8 * len(items))
+        self._check_hashable(items)
+        self._push(Set(items, frozen=True), 2 * COST_CONTAINER + 8 * len(items))
+
+    def _check_hashable(self, keys: list[Node]) -> None:
+        """Refuse what no dictionary and no set takes. Nothing is hashed to find that out."""
+        if _HASHABLE.issuperset(map(type, keys)):
+            return
+        waiting = list(keys)
+        while waiting:
+            key = waiting.pop()
+            if type(key) in _UNHASHABLE or (type(key) is Set and not key.frozen):
+                raise malformed("a key, or a member of a set, cannot be hashed")
+            if type(key) is tuple:
+                # many keys may share one long tuple, or a tuple of tuples of tuples
+                self.budget -= COST_NUMBER * len(key)
+                if self.budget < 0:
+                    raise too_much()
+                waiting.extend(key)
+
+
+def _appended(call: Call) -> list[Node]:
+    """Return what items go to that are put into a call's result."""
+    call.changed_late = call.changed_late or call.states is not None
+    if call.appended is None:
+        call.appended = []
+    return call.appended
+
+
+def _refused(target: Node, message: str) -> MalformedError:
+    return changes_a_name(target) if isinstance(target, Global) else malformed(message)

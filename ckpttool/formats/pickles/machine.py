@@ -71,21 +71,21 @@ class Machine(Scalars, Containers, Calls):
     def _op_proto(self) -> None:
         version = self._take_u8()
         if self.operation != self.start:
-            raise malformed("the protocol is stated in mid-stream")
+            self._note("the protocol is stated in mid-stream")
         if version > HIGHEST_PROTOCOL:
             raise malformed(f"pickle protocol {version} is not known")
 
     def _op_frame(self) -> None:
         length = self._take_u64()
         if self.frame_end <= len(self.data):
-            raise malformed("a frame begins inside another")
+            self._note("a frame begins inside another")
         if length > len(self.data) - self.position:
             raise truncated()
         self.frame_end = self.position + length
 
     def _leave_frame(self) -> None:
         if self.position > self.frame_end:
-            raise malformed("an operation reaches across the end of its frame")
+            self._note("an operation reaches across the end of its frame")
         self.frame_end = len(self.data) + 1
 
     def _op_stop(self) -> None:
@@ -95,7 +95,9 @@ class Machine(Scalars, Containers, Calls):
                 found=f"{len(self.stack)} objects, {len(self.marked)} open marks",
             )
         if self.position < self.frame_end <= len(self.data):
-            raise malformed("the pickle stops inside a frame")
+            self._note("the pickle stops inside a frame")
+        if self.flaw is not None:
+            raise self.flaw
         self.root = self.stack[0]
         raise _Stop
 

@@ -10,9 +10,9 @@ from ckpttool.errors import MalformedError
 
 #: Bytes that the nodes of one pickle may take, by estimate. 100,000 tensors take 100 million.
 MAX_NODE_BYTES = 160_000_000
-#: Bytes of an integer. Sizes and offsets have eight; states of random generators and UUIDs
-#: have sixteen, and one more where the highest bit is not the sign.
-MAX_INTEGER_BYTES = 17
+#: Bytes of an integer. Sizes and offsets have eight, states of random generators sixteen; seeds
+#: and keys that somebody keeps beside the weights some hundreds.
+MAX_INTEGER_BYTES = 1_024
 
 _DECIMAL = re.compile(rb"-?(?:0|[1-9][0-9]*)")
 
@@ -33,6 +33,8 @@ class Operands:
         position: what is read next.
         operation: where the operation being interpreted begins.
         budget: what nodes may still cost, in bytes; below zero they are too many.
+        flaw: the first breach of the format that other readers pass over; they would run what
+            comes after it, so it is read too, and only then refused.
     """
 
     def __init__(self, data: bytes, start: int) -> None:
@@ -41,6 +43,7 @@ class Operands:
         self.position = start
         self.operation = start
         self.budget = MAX_NODE_BYTES
+        self.flaw: MalformedError | None = None
 
     def _take(self, length: int) -> bytes:
         """Return the next ``length`` bytes; nothing is allocated before it is known they exist."""
@@ -78,13 +81,39 @@ class Operands:
     def _number_line(self) -> bytes:
         line = self._line()
         if len(line) > 3 * MAX_INTEGER_BYTES:
-            raise malformed("a number is written with too many digits")
+            self._note("a number is written with too many digits")
+            return b"0"
         return line
+
+    def _integer(self, line: bytes) -> int:
+        """Return the integer that a line of protocol 0 spells."""
+        # C reads a leading zero as octal, Python does not
+        if not _DECIMAL.fullmatch(line):
+            self._note("an integer is not written as a number")
+            return 0
+        return int(line)
+
+    def _note(self, message: str) -> None:
+        """Keep a breach of the format that ends the reading at STOP only."""
+        if self.flaw is None:
+            self.flaw = malformed(message)
+            self.flaw.offset = self.operation
 
 
 def malformed(message: str, *, found: object = None) -> MalformedError:
     """Return the error for a stream that breaks the format."""
     return MalformedError(message, rules.PICKLE, found=found)
+
+
+def changes_a_name(name: object) -> MalformedError:
+    """Return the error for a stream that changes what a name stands for, in the reader itself.
+
+    Attributes of a function or a class, items of a module's dictionary: no pickler does that,
+    and what is called afterwards under that name is something else.
+    """
+    return MalformedError(
+        "the pickle changes what a name stands for", rules.UNKNOWN_CALL, found=name
+    )
 
 
 def too_much() -> MalformedError:
@@ -99,22 +128,6 @@ def too_much() -> MalformedError:
 def truncated() -> TruncatedPickleError:
     """Return the error for bytes that end too early."""
     return TruncatedPickleError("the bytes end in the middle of the pickle", rules.TRUNCATED)
-
-
-def integer(line: bytes) -> int:
-    """Return the integer that a line of protocol 0 spells."""
-    # C reads a leading zero as octal, Python does not
-    if not _DECIMAL.fullmatch(line):
-        raise malformed("an integer is not written as a number")
-    return int(line)
-
-
-def memo_index(line: bytes) -> int:
-    """Return the number of a memo entry that a line of protocol 0 spells."""
-    value = integer(line)
-    if value < 0:
-        raise malformed("a memo index is negative")
-    return value
 
 
 def name_text(line: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import struct
 
-from ckpttool.formats.pickles.operands import MAX_INTEGER_BYTES, integer, malformed
+from ckpttool.formats.pickles.operands import MAX_INTEGER_BYTES, malformed
 from ckpttool.formats.pickles.stack import COST_NUMBER, COST_TEXT, Stack
 
 _U16 = struct.Struct("<H").unpack_from
@@ -46,20 +46,22 @@ class Scalars(Stack):
         self._push_long(self._take_u32())
 
     def _push_long(self, length: int) -> None:
+        data = self._take(length)
         if length > MAX_INTEGER_BYTES:
-            raise malformed(f"an integer of {length:,} bytes")
-        self._push(int.from_bytes(self._take(length), "little", signed=True), COST_NUMBER)
+            self._note(f"an integer of {length:,} bytes")
+            data = b""
+        self._push(int.from_bytes(data, "little", signed=True), COST_NUMBER)
 
     def _op_int(self) -> None:
         line = self._number_line()
         if line in (b"00", b"01"):  # protocol 0 writes False and True so
             self.stack.append(line == b"01")
         else:
-            self._push(integer(line), COST_NUMBER)
+            self._push(self._integer(line), COST_NUMBER)
 
     def _op_long(self) -> None:
         line = self._number_line()
-        self._push(integer(line[:-1] if line.endswith(b"L") else line), COST_NUMBER)
+        self._push(self._integer(line[:-1] if line.endswith(b"L") else line), COST_NUMBER)
 
     def _op_float(self) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ckpttool.formats.nodes import Node
-from ckpttool.formats.pickles.operands import Operands, malformed, memo_index
+from ckpttool.formats.pickles.operands import Operands, malformed
 
 # What one object costs, in bytes of a 64-bit CPython, with its place in a stack or memo.
 COST_NUMBER, COST_TEXT, COST_CONTAINER, COST_CALL, COST_MEMO = 40, 72, 72, 104, 100
@@ -81,7 +81,13 @@ class Stack(Operands):
         self._memoize(self._take_u32())
 
     def _op_put(self) -> None:
-        self._memoize(memo_index(self._number_line()))
+        self._memoize(self._memo_index())
+
+    def _memo_index(self) -> int:
+        value = self._integer(self._number_line())
+        if value < 0:
+            raise malformed("a memo index is negative")
+        return value
 
     def _op_memoize(self) -> None:
         self._memoize(len(self.memo) + len(self.sparse_memo))
@@ -93,4 +99,4 @@ class Stack(Operands):
         self._recall(self._take_u32())
 
     def _op_get(self) -> None:
-        self._recall(memo_index(self._number_line()))
+        self._recall(self._memo_index())

@@ -64,6 +64,7 @@ def test_the_json_has_every_field_of_a_rule() -> None:
         "fix": RULES["FIL001"].fix,
         "more": "",
         "needs": [],
+        "stands": False,
         "family": "the file and its container",
     }
 

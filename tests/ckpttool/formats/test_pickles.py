@@ -111,6 +111,48 @@ def test_noise_gives_a_domain_error_or_a_pickle(noise: bytes) -> None:
             assert error.rule is not None  # noqa: PT017 (either way is right; noise decides)
 
 
+OTHERS_READ_ON = {
+    "the protocol in mid-stream": p.PROTO2,
+    "a frame inside a frame": b"\x95" + struct.pack("<Q", 30) + b"\x95" + bytes(8),
+    "a frame that ends within an operation": b"\x95" + struct.pack("<Q", 1),
+    "an integer of a thousand bytes": b"\x8b" + struct.pack("<I", 1025) + bytes(1025) + b"0",
+    "a line of digits": b"I" + b"1" * 3100 + b"\n0",
+    "an octal number": b"I010\n0",
+}
+
+
+@pytest.mark.parametrize("breach", OTHERS_READ_ON.values(), ids=OTHERS_READ_ON.keys())
+def test_what_others_pass_over_does_not_hide_what_comes_after_it(breach: bytes) -> None:
+    call = p.call(p.name("os", "system"), p.text("true"))
+    broken: list[pickles.Pickle] = []
+    with pytest.raises(MalformedError) as caught:
+        pickles.parse(p.PROTO4 + breach + call + p.STOP, base=100, broken=broken.append)
+    assert caught.value.offset is not None
+    assert 100 <= caught.value.offset < 100 + len(breach) + 10
+    assert [str(call.function) for call in broken[0].calls] == ["os.system"]
+
+
+CHANGES = {
+    "state": b"}b",
+    "an item": b"K\x01K\x02s",
+    "an appended item": b"K\x01a",
+    "an added item": b"(K\x01\x90",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+@pytest.mark.parametrize(
+    "name",
+    [p.name("m", "f"), p.call(p.name("builtins", "getattr"), p.name("m", "f"), p.text("x"))],
+    ids=["a name", "an attribute of one"],
+)
+def test_a_change_to_what_a_name_stands_for_is_code(name: bytes, change: bytes) -> None:
+    with pytest.raises(MalformedError) as caught:
+        pickles.parse(p.PROTO4 + name + change + p.STOP)
+    assert caught.value.rule is rules.UNKNOWN_CALL
+    assert "m.f" in str(caught.value)
+
+
 def test_truncation_at_every_byte_is_said() -> None:
     data = pickle.dumps({"model": [1, 2.5, "x" * 300, (1, 2, 3, 4)]}, 4)
     for end in range(len(data)):
@@ -136,8 +178,8 @@ MALFORMED = {
     "extension code 2": b"\x83\x01\x00.",
     "extension code 4": b"\x84\x01\x00\x00\x00.",
     "out-of-band buffer": b"\x97.",
-    "integer of 18 bytes": b"\x8a\x12" + bytes(18) + b".",
-    "integer line too long": b"I" + b"1" * 60 + b"\n.",
+    "integer of 1,025 bytes": b"\x8b" + struct.pack("<I", 1025) + bytes(1025) + b".",
+    "integer line too long": b"I" + b"1" * 3100 + b"\n.",
     "integer line no number": b"Iabc\n.",
     "integer line that C reads as octal": b"I010\n.",
     "integer line with underscores": b"I1_0\n.",
@@ -157,11 +199,17 @@ MALFORMED = {
     "call of a number": b"K\x01)R.",
     "call with a list": p.name("a", "b") + b"]R.",
     "build on a list": b"]Nb.",
-    "build on a name": p.name("a", "b") + b"}b.",
     "append to a dict": b"}K\x01a.",
     "set item on a list": b"]K\x01K\x02s.",
     "odd items": b"}(K\x01u.",
     "add to a list": b"](K\x01\x90.",
+    "add to a frozen set": b"(\x91(K\x01\x90.",
+    "list as a key": b"}]K\x01s.",
+    "dictionary as a key": b"}}K\x01s.",
+    "set as a key": b"}\x8fK\x01s.",
+    "list in a tuple as a key": b"}]\x85K\x01s.",
+    "list as a member": b"\x8f(]\x90.",
+    "list as a member of a frozen set": b"(]\x91.",
 }
 
 
@@ -224,9 +272,18 @@ def test_a_cycle_is_walked_once() -> None:
     assert tensor_bytes([root]) == [0]
 
 
-def test_an_unhashable_or_endless_key_is_never_hashed() -> None:
-    root = pickles.parse(p.pickle(p.dict_of((b"]", b"K\x01")))).root
-    assert list(root.pairs()) == [([], 1)]
+def test_keys_are_looked_at_and_never_hashed() -> None:
+    key = p.tuple_of(b"K\x01", p.call(p.name("m", "f")))
+    ((first, _),) = pickles.parse(p.pickle(p.dict_of((key, b"N")))).root.pairs()
+    assert first[0] == 1
+    assert isinstance(first[1], Call)
+
+
+def test_keys_that_share_a_long_tuple_meet_a_limit() -> None:
+    long = b"(" + b"N" * 100_000 + b"tq\x00"
+    with pytest.raises(MalformedError) as caught:
+        pickles.parse(b"}(" + long + b"N" + b"h\x00N" * 1000 + b"u.")
+    assert caught.value.rule is rules.LIMIT
 
 
 def test_calls_are_described_and_not_made() -> None:
@@ -259,49 +316,37 @@ def test_every_way_to_name_code_is_noted(body: bytes) -> None:
 GETATTR = p.name("builtins", "getattr")
 
 ATTRIBUTES = {
-    "of a class": (
-        p.call(GETATTR, p.name("m", "Outer"), p.text("Inner")),
-        ["m.Outer", "m.Outer.Inner"],
+    "of a class": p.call(GETATTR, p.name("m", "Outer"), p.text("Inner")),
+    "of a class of Python 2": p.call(
+        p.name("__builtin__", "getattr"), p.name("m", "Outer"), p.text("Inner")
     ),
-    "of a class of Python 2": (
-        p.call(p.name("__builtin__", "getattr"), p.name("m", "Outer"), p.text("Inner")),
-        ["m.Outer", "m.Outer.Inner"],
-    ),
-    "of an attribute": (
-        p.call(GETATTR, p.call(GETATTR, p.name("m", "A"), p.text("B")), p.text("C")),
-        ["m.A", "m.A.B", "m.A.B.C"],
-    ),
-    "of an object": (
-        p.call(GETATTR, p.call(p.name("m", "f")), p.text("x")),
-        ["builtins.getattr", "m.f"],
-    ),
-    "once of a class and once of an object": (
-        p.tuple_of(
-            p.call(GETATTR, p.name("m", "Outer"), p.text("Inner")),
-            p.call(GETATTR, p.call(p.name("m", "f")), p.text("x")),
-        ),
-        ["builtins.getattr", "m.Outer", "m.Outer.Inner", "m.f"],
-    ),
-    "by a name that walks on": (
-        p.call(GETATTR, p.name("m", "Outer"), p.text("a.b")),
-        ["builtins.getattr", "m.Outer"],
-    ),
-    "never called": (GETATTR, ["builtins.getattr"]),
 }
 
 
-@pytest.mark.parametrize(("body", "names"), ATTRIBUTES.values(), ids=ATTRIBUTES.keys())
-def test_an_attribute_of_a_class_is_a_name_and_any_other_is_code(
-    body: bytes, names: list[str]
-) -> None:
-    assert [str(reference) for reference in pickles.parse(p.pickle(body)).references] == names
+@pytest.mark.parametrize("body", ATTRIBUTES.values(), ids=ATTRIBUTES.keys())
+def test_an_attribute_of_a_class_is_a_name(body: bytes) -> None:
+    root = pickles.parse(p.pickle(body)).root
+    assert isinstance(root, Global)
+    assert str(root) == "m.Outer.Inner"
+
+
+OTHER_ATTRIBUTES = {
+    "of an object": p.call(GETATTR, p.call(p.name("m", "f")), p.text("x")),
+    "by a name that walks on": p.call(GETATTR, p.name("m", "Outer"), p.text("a.b")),
+}
+
+
+@pytest.mark.parametrize("body", OTHER_ATTRIBUTES.values(), ids=OTHER_ATTRIBUTES.keys())
+def test_any_other_attribute_is_a_call(body: bytes) -> None:
+    read = pickles.parse(p.pickle(body))
+    assert isinstance(read.root, Call)
+    assert read.calls[-1] is read.root
 
 
 def test_a_class_in_a_class_is_named_alike_by_every_protocol() -> None:
     for protocol in range(6):
-        names = pickles.parse(pickle.dumps(Outer.Inner, protocol)).references
-        assert str(names[-1]) == f"{__name__}.Outer.Inner"
-        assert not any(name.name == "getattr" for name in names)
+        root = pickles.parse(pickle.dumps(Outer.Inner, protocol)).root
+        assert str(root) == f"{__name__}.Outer.Inner"
 
 
 def test_a_reference_knows_its_place() -> None:

@@ -171,23 +171,6 @@ BAD_ZIPS: dict[str, tuple[bytes, Rule]] = {
         t.torch_zip(p.dict_of((p.text("w"), p.tensor()), (b"U\x01w", p.tensor()))),
         rules.DUPLICATE_KEY,
     ),
-    "tensor by foreign code": (
-        t.torch_zip(
-            p.dict_of(
-                (p.text("w"), p.tensor()),
-                (p.text("x"), p.call(p.name("mylib", "rebuild"), p.storage())),
-            )
-        ),
-        rules.UNKNOWN_CALL,
-    ),
-    "attack and nothing else": (
-        t.torch_zip(p.call(p.name("os", "system"), p.text("true"))),
-        rules.DANGEROUS_NAME,
-    ),
-    "attack by an attribute walk": (
-        t.torch_zip(p.text("torch") + p.text("serialization.os.system") + b"\x93)R"),
-        rules.DANGEROUS_NAME,
-    ),
 }
 
 
@@ -265,18 +248,6 @@ BAD_LEGACY: dict[str, tuple[bytes, Rule]] = {
     ),
     "trailing bytes": (t.torch_legacy() + b"x", rules.LEGACY_STREAM),
     "storage missing": (t.torch_legacy(storages=b""), rules.TRUNCATED),
-    "magic number by a call": (
-        t.torch_legacy(magic=p.pickle(p.call(p.name("builtins", "eval"), p.text("1")))),
-        rules.DANGEROUS_NAME,
-    ),
-    "bare attack": (
-        p.pickle(p.call(p.name("posix", "system"), p.text("true"))),
-        rules.DANGEROUS_NAME,
-    ),
-    "bare attack of protocol 0": (
-        b"cos\nsystem\n(S'true'\ntR.",
-        rules.DANGEROUS_NAME,
-    ),
     "protocol number": (
         t.torch_legacy(magic=number(t.MAGIC) + number(7)),
         rules.LEGACY_STREAM,
@@ -381,7 +352,6 @@ UNSUPPORTED = {
     "zip without tensors": t.torch_zip(b"N"),
     "a single tensor": t.torch_zip(p.tensor()),
     "pickled module": t.torch_zip(p.name("mylib", "Net") + b")\x81" + one() + b"b"),
-    "quantized legacy": t.torch_legacy(one(p.legacy_storage(kind="QInt8Storage"))),
 }
 
 
@@ -391,6 +361,59 @@ def test_what_is_no_checkpoint_is_unsupported(data: bytes, opened: Opener) -> No
         opened(data)
     assert caught.value.rule is not None
     assert caught.value.fix or caught.value.expected
+
+
+@pytest.mark.parametrize(("kind", "width"), [("QInt8Storage", 1), ("QInt32Storage", 4)])
+def test_a_quantized_tensor_leaves_the_others_of_a_legacy_stream_readable(
+    kind: str, width: int, opened: Opener
+) -> None:
+    body = p.dict_of(
+        (p.text("q"), p.tensor(p.legacy_storage("0", kind=kind))),
+        (p.text("w"), p.tensor(p.legacy_storage("1"))),
+    )
+    keys = p.pickle(b"](" + p.text("0") + p.text("1") + b"e")
+    storages = t.legacy_record(4, bytes(4 * width)) + t.legacy_record()
+    with opened(t.torch_legacy(body, keys=keys, storages=storages)) as checkpoint:
+        assert checkpoint.unread == (("q", "a quantized tensor"),)
+        (extent,) = checkpoint.tensors["w"].extents
+        assert read(extent.source, extent.offset, extent.length) == t.FOUR_FLOATS
+
+
+def empty(storage: Callable[..., bytes], kind: str) -> bytes:
+    return p.tensor(storage("9", 0, kind), shape=b"K\x00\x85")
+
+
+def test_storages_without_elements_may_share_a_key_whatever_their_types(opened: Opener) -> None:
+    both = [(p.text(kind), empty(p.storage, kind)) for kind in ("FloatStorage", "LongStorage")]
+    data = t.torch_zip(p.dict_of(*both), storages={"9": b""})
+    with opened(data) as checkpoint:
+        assert [info.dtype.name for info in checkpoint.tensors.values()] == ["float32", "int64"]
+    both = [
+        (p.text(kind), empty(p.legacy_storage, kind)) for kind in ("FloatStorage", "LongStorage")
+    ]
+    keys = p.pickle(b"](" + p.text("9") + b"e")
+    data = t.torch_legacy(p.dict_of(*both), keys=keys, storages=t.legacy_record(0, b""))
+    with opened(data) as checkpoint:
+        assert [info.dtype.name for info in checkpoint.tensors.values()] == ["float32", "int64"]
+
+
+NAMES_WHERE_TORCH_WRITES_NONE = {
+    "the magic number": {"magic": p.pickle(p.name("m", "f") + b"0" + p.integer(t.MAGIC))},
+    "the system's facts": {"system": p.dict_of((p.text("little_endian"), p.name("m", "f")))},
+    "the keys": {"keys": p.pickle(p.name("m", "f") + b"0](" + p.text("0") + b"e")},
+}
+
+
+@pytest.mark.parametrize(
+    "parts", NAMES_WHERE_TORCH_WRITES_NONE.values(), ids=NAMES_WHERE_TORCH_WRITES_NONE.keys()
+)
+def test_a_legacy_stream_names_code_in_its_content_only(
+    parts: dict[str, bytes], opened: Opener
+) -> None:
+    with pytest.raises(MalformedError) as caught:
+        opened(t.torch_legacy(**parts))
+    assert caught.value.rule is rules.LEGACY_STREAM
+    assert "m.f" in str(caught.value)
 
 
 def test_the_upper_half_of_a_tars_dimensions_means_nothing(opened: Opener) -> None:

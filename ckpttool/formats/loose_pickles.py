@@ -1,0 +1,75 @@
+"""The pickles of an archive that is refused: read all the same for what they would do.
+
+torch reads archives that the strict reader refuses, deflated ones and those with wrong checksums
+say. That such a file is refused must not hide the code that it calls; nothing else is taken from
+it. Pickles are looked for by the headers of their members, local and in the directory.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING, Iterator
+
+from ckpttool.sources import ByteSource, read
+
+if TYPE_CHECKING:
+    from ckpttool.formats.safety.watch import Watch
+
+#: Bytes at the start of the file and at its end that are searched.
+SEARCHED = 64_000_000
+#: Pickles that are looked at, and bytes of one.
+MOST, LARGEST = 16, 48_000_000
+
+_LOCAL, _LOCAL_HEADER = b"PK\x03\x04", struct.Struct("<4s22xHH")
+_CENTRAL, _CENTRAL_HEADER = b"PK\x01\x02", struct.Struct("<4s24xH12xI")
+_SUFFIX = ".pkl"
+
+
+def judge_loose_pickles(source: ByteSource, watch: Watch) -> None:
+    """Let ``watch`` see every pickle that can be found in a broken archive."""
+    for name, begin in islice(_pickles(source), MOST):
+        data = read(source, begin, min(LARGEST, source.size - begin))
+        # stored as it is, or deflated: what the headers say of that may be wrong too
+        watch.look_at(data, name)
+        watch.look_at(_inflated(data), name)
+
+
+def _pickles(source: ByteSource) -> Iterator[tuple[str, int]]:
+    """Yield the name of each pickle, and where its content begins; each place once."""
+    places: dict[int, str] = {}
+    for start in {0, max(source.size - SEARCHED, 0)}:
+        window = read(source, start, min(SEARCHED, source.size - start))
+        for place in _found(window, _LOCAL, _LOCAL_HEADER):
+            length, extra = _LOCAL_HEADER.unpack_from(window, place)[1:]
+            name = _name(window, place + _LOCAL_HEADER.size, length)
+            if name.lower().endswith(_SUFFIX):
+                places.setdefault(start + place + _LOCAL_HEADER.size + length + extra, name)
+        for place in _found(window, _CENTRAL, _CENTRAL_HEADER):
+            length, header = _CENTRAL_HEADER.unpack_from(window, place)[1:]
+            name = _name(window, place + 46, length)
+            if name.lower().endswith(_SUFFIX) and header + _LOCAL_HEADER.size <= source.size:
+                local = _LOCAL_HEADER.unpack(read(source, header, _LOCAL_HEADER.size))
+                places.setdefault(header + _LOCAL_HEADER.size + sum(local[1:]), name)
+    for place in sorted(places):
+        if place < source.size:
+            yield places[place], place
+
+
+def _found(window: bytes, mark: bytes, header: struct.Struct) -> Iterator[int]:
+    place = window.find(mark)
+    while 0 <= place <= len(window) - header.size:
+        yield place
+        place = window.find(mark, place + 1)
+
+
+def _name(window: bytes, begin: int, length: int) -> str:
+    return window[begin : begin + length].decode("utf-8", "replace")
+
+
+def _inflated(data: bytes) -> bytes:
+    with suppress(zlib.error):
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, LARGEST)
+    return b""

@@ -1,0 +1,399 @@
+"""The constructors of data: what a pickle may call without a word, and with which arguments.
+
+The table is the whole of what is known to be harmless; everything else is judged by what it
+could run. Names are exact: a module, and an attribute of it as it is spelled here. What a row
+says of arguments is explained at :func:`ckpttool.formats.safety.kinds.signatures`; an instance
+may also be made without arguments (``NEWOBJ``), whatever the row says.
+
+What may follow the call stands behind it:
+
+``+attributes``
+    a dictionary of attributes (BUILD);
+``+state``
+    a state of another form, which the class's own ``__setstate__`` takes; only data in it;
+``+slots``
+    ``(None, {...})``: attributes of a class with ``__slots__``;
+``+items``, ``+append``, ``+add``
+    items (SETITEMS, APPENDS, ADDITEMS).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Iterator, NamedTuple
+
+from ckpttool.formats.safety.kinds import DATA, Signature, signatures
+
+_EXCEPTIONS = """
+    ArithmeticError AssertionError AttributeError BaseException BaseExceptionGroup
+    BlockingIOError BrokenPipeError BufferError BytesWarning ChildProcessError
+    ConnectionAbortedError ConnectionError ConnectionRefusedError ConnectionResetError
+    DeprecationWarning EOFError EncodingWarning Exception ExceptionGroup FileExistsError
+    FileNotFoundError FloatingPointError FutureWarning GeneratorExit IOError ImportError
+    ImportWarning IndentationError IndexError InterruptedError IsADirectoryError KeyError
+    KeyboardInterrupt LookupError MemoryError ModuleNotFoundError NameError NotADirectoryError
+    NotImplementedError OSError OverflowError PendingDeprecationWarning PermissionError
+    ProcessLookupError PythonFinalizationError RecursionError ReferenceError ResourceWarning
+    RuntimeError RuntimeWarning StopAsyncIteration StopIteration SyntaxError SyntaxWarning
+    SystemError SystemExit TabError TimeoutError TypeError UnboundLocalError UnicodeDecodeError
+    UnicodeEncodeError UnicodeError UnicodeTranslateError UnicodeWarning UserWarning ValueError
+    Warning ZeroDivisionError
+"""
+_PATHS = "PurePath PurePosixPath PureWindowsPath Path PosixPath WindowsPath (str/data*)"
+_OPERATOR = """
+    attrgetter (str*) -> function
+    itemgetter (plain*) -> function
+    methodcaller (str x*) -> function
+    or_ and_ xor (int/set/data int/set/data)
+"""
+_IO = """
+    BytesIO (bytes?) +state
+    StringIO (str? str?) +state
+"""
+_NUMPY_CORE = """
+    scalar (data x?)
+    _reconstruct (array-type tuple text) -> array +state
+"""
+_NUMPY_FROM_BUFFER = "_frombuffer (bytes/data data tuple text data?) -> array"
+_RETURN_TYPES = """
+    _attr _fake_quantize_per_tensor_affine_cachemask_tensor_qparams
+    _fused_moving_avg_obs_fq_helper _linalg_det _linalg_det_out _linalg_eigh _linalg_eigh_out
+    _linalg_slogdet _linalg_slogdet_out _linalg_solve_ex _linalg_solve_ex_out _linalg_svd
+    _linalg_svd_out _lu_with_info _scaled_dot_product_cudnn_attention
+    _scaled_dot_product_efficient_attention _scaled_dot_product_flash_attention
+    _scaled_dot_product_flash_attention_for_cpu _unpack_dual aminmax aminmax_out cummax
+    cummax_out cummin cummin_out frexp frexp_out geqrf geqrf_out histogram histogram_out
+    histogramdd kthvalue kthvalue_out linalg_cholesky_ex linalg_cholesky_ex_out linalg_eig
+    linalg_eig_out linalg_eigh linalg_eigh_out linalg_inv_ex linalg_inv_ex_out linalg_ldl_factor
+    linalg_ldl_factor_ex linalg_ldl_factor_ex_out linalg_ldl_factor_out linalg_lstsq
+    linalg_lstsq_out linalg_lu linalg_lu_factor linalg_lu_factor_ex linalg_lu_factor_ex_out
+    linalg_lu_factor_out linalg_lu_out linalg_qr linalg_qr_out linalg_slogdet linalg_slogdet_out
+    linalg_solve_ex linalg_solve_ex_out linalg_svd linalg_svd_out lu_unpack lu_unpack_out max
+    max_out median median_out min min_out mode mode_out nanmedian nanmedian_out qr qr_out
+    slogdet slogdet_out sort sort_out svd svd_out topk topk_out triangular_solve
+    triangular_solve_out
+"""
+_OMEGACONF_NODES = """
+    AnyNode BooleanNode BytesNode EnumNode FloatNode IntegerNode InterpolationResultNode PathNode
+    StringNode ValueNode () +attributes
+"""
+
+#: Module to rows: names, what they take, what they give (data, if nothing is said), what follows.
+ROWS = {
+    # --- Python -------------------------------------------------------------------------
+    "builtins": f"""
+        bool float object (plain?)
+        int (plain? int?)
+        complex (plain? number?)
+        str (plain? str? str?) -> str
+        bytes (str/bytes/sequence/int? str? str?) -> bytes
+        bytearray (str/bytes/sequence/int? str? str?)
+        list (items/text/data?) -> list +append
+        tuple (items/text/data?) -> tuple
+        set frozenset (items/text/data?) -> set +add
+        dict (pairs?) -> dict +items
+        range (int int? int?)
+        slice (x x? x?)
+        iter (items/text/data) +state
+        reversed (sequence/str/bytes/dict/data) +state
+        enumerate (items/text/data int?)
+        zip (items/text/data*)
+        {_EXCEPTIONS} (x*) +attributes
+    """,
+    "collections": """
+        OrderedDict (pairs?) -> dict +items +attributes
+        defaultdict (none/name/function? pairs?) -> dict +items +attributes
+        Counter (pairs?) -> dict +items +attributes
+        deque (items? int/none?) +append +attributes
+        ChainMap UserDict UserList UserString (plain*) +attributes
+    """,
+    "array": """
+        array (str/bytes sequence/bytes?) +attributes
+        _array_reconstructor (array-class str int bytes) +attributes
+    """,
+    "datetime": """
+        date (text|int int int)
+        time (text x?|int? int? int? int? x?)
+        datetime (text x?|int int int int? int? int? int? x?) +attributes
+        timedelta (number*)
+        timezone (data str?)
+    """,
+    "decimal": """
+        Decimal (plain? x?)
+        DecimalTuple (int tuple int/str)
+        Context (plain/name*) +attributes
+    """,
+    "fractions": "Fraction (number/str? number/str?)",
+    "pathlib": _PATHS,
+    "pathlib._local": _PATHS,
+    "uuid": """
+        UUID (plain*) +attributes
+        SafeUUID (int/none)
+    """,
+    "ipaddress": """
+        IPv4Address IPv6Address (text/int) +slots
+        IPv4Interface IPv6Interface IPv4Network IPv6Network (text/int/tuple bool?) +attributes
+    """,
+    "re": """
+        _compile (text int/data)
+        RegexFlag (int)
+    """,
+    "argparse": "Namespace () +attributes",
+    "types": """
+        SimpleNamespace (dict?) +attributes
+        GenericAlias (x x)
+    """,
+    "functools": "partial (name/function/object x*) -> function +state",
+    "operator": _OPERATOR,
+    "_operator": _OPERATOR,
+    # Iterators that call nothing of their own when they are made; what they run over is data.
+    "itertools": """
+        count (number? number?)
+        repeat (x int?) +state
+        product (plain* ) -> function +state
+        permutations combinations combinations_with_replacement (plain int?) -> function +state
+        chain (plain/function*) -> function +state
+        cycle (plain/function) -> function +state
+        islice (plain/function int/none* ) -> function +state
+        accumulate (plain/function name/none? x?) -> function +state
+        zip_longest (plain/function*) -> function +state
+    """,
+    "io": _IO,
+    "_io": _IO,
+    "random": "Random (plain?) +state",
+    "logging": "getLogger (str/none?)",
+    "statistics": "NormalDist (number? number?) +slots",
+    "time": "struct_time (sequence dict?)",
+    "zoneinfo": """
+        ZoneInfo (str)
+        ZoneInfo._unpickle (str bool/int)
+    """,
+    "os": "stat_result statvfs_result terminal_size (sequence dict?)",
+    "posix": "sched_param times_result uname_result waitid_result (sequence/int dict?)",
+    "pwd": "struct_passwd (sequence dict?)",
+    "grp": "struct_group (sequence dict?)",
+    "resource": "struct_rusage (sequence dict?)",
+    "signal": """
+        Handlers Sigmasks Signals (int)
+        struct_siginfo (sequence dict?)
+    """,
+    "platform": "uname_result (str*)",
+    "shutil": "_ntuple_diskusage (int int int)",
+    "difflib": "Match (int int int)",
+    "urllib.parse": """
+        DefragResult DefragResultBytes ParseResult ParseResultBytes SplitResult
+        SplitResultBytes (text*)
+    """,
+    # --- enumerations: the value gives the member ----------------------------------------
+    "ast": "_Precedence (int)",
+    "calendar": "Day Month (int)",
+    "enum": "EnumCheck FlagBoundary (str)",
+    "http": "HTTPStatus HTTPMethod (int/str)",
+    "inspect": "_ParameterKind BufferFlags (int)",
+    "plistlib": "PlistFormat (int)",
+    "pstats": "SortKey (sequence/str)",
+    "socket": "AddressFamily AddressInfo MsgFlag SocketKind (int)",
+    "ssl": """
+        AlertDescription Options Purpose SSLErrorNumber TLSVersion VerifyFlags VerifyMode
+        _SSLMethod _TLSAlertType _TLSContentType _TLSMessageType (int/tuple)
+    """,
+    "symtable": "SymbolTableType (str)",
+    # --- numpy ---------------------------------------------------------------------------
+    "numpy": """
+        dtype (str/name/sequence/dict/data bool/int? bool/int?) +state
+        ndarray (tuple str/data) -> array +state
+        bool_ (plain?)
+    """,
+    "numpy.core.multiarray": _NUMPY_CORE + _NUMPY_FROM_BUFFER,
+    "numpy._core.multiarray": _NUMPY_CORE + _NUMPY_FROM_BUFFER,
+    "numpy._core._internal": "_convert_to_stringdtype_kwargs (x*)",
+    "numpy.core.numeric": _NUMPY_FROM_BUFFER,
+    "numpy._core.numeric": _NUMPY_FROM_BUFFER,
+    "numpy.dtypes": "StringDType () +state",
+    "numpy.ma.core": """
+        _mareconstruct (array-type array-type tuple text) -> array +state
+        MaskedConstant () -> array +state
+    """,
+    "numpy.random": "__RandomState_ctor () +state",
+    "numpy.random._pickle": """
+        __bit_generator_ctor (str/bit-generator?) +state
+        __generator_ctor __randomstate_ctor (str/data? bit-generator-maker?) +state
+    """,
+    "numpy.random.bit_generator": """
+        __pyx_unpickle_SeedSequence (seed-sequence int tuple/none) +state
+        SeedSequence () +attributes
+    """,
+    # --- torch: what its weights_only reader allows, and what C++ writes -------------------
+    "torch": """
+        Size (sequence?)
+        device (str int?)
+        Generator (data?) +state
+        Tensor ByteTensor CharTensor ShortTensor IntTensor LongTensor HalfTensor FloatTensor
+        DoubleTensor BoolTensor BFloat16Tensor (plain*) -> tensor +state
+    """,
+    "torch.cuda": """
+        ByteTensor CharTensor ShortTensor IntTensor LongTensor HalfTensor FloatTensor
+        DoubleTensor BoolTensor BFloat16Tensor (plain*) -> tensor +state
+    """,
+    "torch._utils": """
+        _rebuild_tensor (storage int tuple tuple) -> tensor
+        _rebuild_tensor_v2 (storage int tuple tuple bool x dict/none?) -> tensor
+        _rebuild_tensor_v3 (storage int tuple tuple bool x name dict/none?) -> tensor
+        _rebuild_parameter (tensor bool x) -> tensor
+        _rebuild_parameter_with_state (tensor bool x dict/tuple/none) -> tensor
+        _rebuild_sparse_tensor _rebuild_sparse_csr_tensor (x sequence) -> tensor
+        _rebuild_nested_tensor (tensor tensor tensor tensor) -> tensor
+        _rebuild_qtensor (storage int tuple tuple tuple bool x) -> tensor
+        _rebuild_meta_tensor_no_storage (name tuple tuple bool) -> tensor
+        _rebuild_device_tensor_from_numpy (array name data/str bool) -> tensor
+        _rebuild_device_tensor_from_cpu_tensor (tensor name data/str bool) -> tensor
+        _rebuild_xla_tensor _rebuild_mlc_tensor (array name data/str bool) -> tensor
+    """,
+    "torch.nn.parameter": """
+        Parameter (tensor? bool?) -> tensor +state +attributes
+        Buffer (tensor? bool? bool?) -> tensor +state +attributes
+        UninitializedParameter UninitializedBuffer (bool? name/none? data?) -> tensor +state
+    """,
+    "torch.serialization": "_get_layout (str)",
+    "torch._C": "Generator (data?) +state",
+    "torch.storage": "TypedStorage UntypedStorage () -> storage",
+    "torch.distributed.tensor": "DTensor () -> tensor +attributes",
+    "torch.distributed.tensor.placement_types": """
+        Replicate () +attributes
+        Shard (int) +attributes
+        Partial (str?) +attributes
+    """,
+    "torch.distributed.tensor._dtensor_spec": "DTensorSpec TensorMeta (x*) +attributes",
+    "torch.distributed.device_mesh": "DeviceMesh () +attributes",
+    "torch._dynamo.decorators": "_DimRange () +state",
+    "torch.nested._internal.nested_tensor": """
+        NestedTensor () -> tensor +attributes
+        _rebuild_njt (dict) -> tensor
+    """,
+    "torch.return_types": f"{_RETURN_TYPES} (sequence dict?)",
+    "torch.jit._pickle": """
+        build_intlist build_boollist build_doublelist build_tensorlist (sequence)
+        build_tensor_from_id (int)
+        restore_type_tag (x str)
+    """,
+    # --- beside the weights ---------------------------------------------------------------
+    "omegaconf.base": "ContainerMetadata Metadata () +attributes",
+    "omegaconf.dictconfig": "DictConfig () +attributes",
+    "omegaconf.listconfig": "ListConfig () +attributes",
+    "omegaconf.nodes": _OMEGACONF_NODES,
+    "pytz": """
+        _UTC ()
+        _p (str int? int? str?)
+    """,
+    "dateutil.tz.tz": "tzlocal tzutc () +attributes",
+}
+
+#: Types that honest pickles name as values, of an array or a default say, and never call.
+VALUES = {
+    "builtins": "NoneType Ellipsis NotImplemented ellipsis function type memoryview",
+    "types": "NoneType EllipsisType NotImplementedType FunctionType MethodType ModuleType",
+    "numpy": """
+        ndarray matrix recarray record chararray memmap ufunc dtype generic number integer
+        inexact floating signedinteger unsignedinteger complexfloating flexible character bool_
+        bool int8 int16 int32 int64
+        uint8 uint16 uint32 uint64 intc uintc int_ uint longlong ulonglong float16 float32
+        float64 longdouble float128 complex64 complex128 clongdouble complex256 str_ bytes_
+        void object_ datetime64 timedelta64 half single double csingle cdouble long ulong
+    """,
+    "numpy.ma.core": "MaskedArray",
+    "numpy.ma": "MaskedArray",
+    "numpy.char": "chararray",
+    "numpy.dtypes": """
+        BoolDType ByteDType UByteDType ShortDType UShortDType IntDType UIntDType LongDType
+        ULongDType LongLongDType ULongLongDType Int8DType Int16DType Int32DType Int64DType
+        UInt8DType UInt16DType UInt32DType UInt64DType Float16DType Float32DType Float64DType
+        LongDoubleDType Complex64DType Complex128DType CLongDoubleDType ObjectDType BytesDType
+        StrDType VoidDType DateTime64DType TimeDelta64DType StringDType
+    """,
+    "numpy.rec": "recarray record",
+    "numpy.random._mt19937": "MT19937",
+    "numpy.random._pcg64": "PCG64 PCG64DXSM",
+    "numpy.random._philox": "Philox",
+    "numpy.random._sfc64": "SFC64",
+    "numpy.random.bit_generator": "SeedSequence",
+    "torch": """
+        float16 float32 float64 bfloat16 half float double int8 int16 int32 int64 uint8 uint16
+        uint32 uint64 short int long bool complex32 complex64 complex128 chalf cfloat cdouble
+        float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu
+        float4_e2m1fn_x2 qint8 quint8 qint32 quint4x2 quint2x4 bits1x8 bits2x4 bits4x2 bits8
+        bits16 int1 int2 int3 int4 int5 int6 int7 uint1 uint2 uint3 uint4 uint5 uint6 uint7
+        per_tensor_affine per_channel_affine per_tensor_symmetric per_channel_symmetric
+        per_channel_affine_float_qparams strided sparse_coo sparse_csr sparse_csc sparse_bsr
+        sparse_bsc jagged _mkldnn contiguous_format preserve_format channels_last
+        channels_last_3d dtype layout memory_format qscheme ByteStorage CharStorage
+        ShortStorage IntStorage LongStorage HalfStorage FloatStorage DoubleStorage BoolStorage
+        BFloat16Storage ComplexFloatStorage ComplexDoubleStorage QInt8Storage QUInt8Storage
+        QInt32Storage QUInt4x2Storage QUInt2x4Storage UntypedStorage
+    """,
+    "torch.cuda": """
+        ByteStorage CharStorage ShortStorage IntStorage LongStorage HalfStorage FloatStorage
+        DoubleStorage BoolStorage BFloat16Storage ComplexFloatStorage ComplexDoubleStorage
+    """,
+    "torch.sparse": """
+        ByteTensor CharTensor ShortTensor IntTensor LongTensor HalfTensor FloatTensor
+        DoubleTensor BFloat16Tensor
+    """,
+    "torch.cuda.sparse": """
+        ByteTensor CharTensor ShortTensor IntTensor LongTensor HalfTensor FloatTensor
+        DoubleTensor BFloat16Tensor
+    """,
+    "torch._tensor": "Tensor",
+    "torch.serialization": "_MEM_FORMAT_ENCODING",
+    "decimal": """
+        Clamped DecimalException DivisionByZero FloatOperation Inexact InvalidOperation Overflow
+        Rounded Subnormal Underflow
+    """,
+}
+
+
+class Maker(NamedTuple):
+    """A constructor of data.
+
+    Attributes:
+        ways: the ways in which it may be called.
+        gives: the kind of what it gives.
+        follows: what may follow the call: ``attributes``, ``state``, ``slots``, ``items``,
+            ``append``, ``add``.
+    """
+
+    ways: tuple[Signature, ...]
+    gives: str = DATA
+    follows: frozenset[str] = frozenset()
+
+
+_ROW = re.compile(r"([^()]+)\(([^()]*)\)(?:\s*->\s*(\w+))?((?:\s+\+\w+)*)")
+
+
+@lru_cache(maxsize=None)
+def makers_of(module: str) -> dict[str, Maker]:
+    """Return the constructors of a module by name; none of one that has no rows."""
+    return {
+        name: Maker(tuple(signatures(taken)), gives or DATA, frozenset(follows.split()))
+        for names, taken, gives, follows in _rows(ROWS.get(module, ""))
+        for name in names.split()
+    }
+
+
+def _rows(text: str) -> Iterator[tuple[str, str, str, str]]:
+    for names, taken, gives, follows in _ROW.findall(text):
+        yield names, taken, gives, follows.replace("+", "")
+
+
+# torch's memory formats, which pickle looks for in whatever module has torch imported.
+_MEMORY_FORMATS = frozenset(
+    f"torch.{name}"
+    for name in "contiguous_format preserve_format channels_last channels_last_3d".split()
+)
+
+
+def is_value(module: str, name: str) -> bool:
+    """Whether it is a type or a constant that honest pickles name as a value."""
+    if name in _MEMORY_FORMATS or (module == "typing" and "." not in name):
+        return True
+    return name in VALUES.get(module, "").split()

@@ -1,0 +1,298 @@
+"""Ways in which honest picklers spell something that is not a plain call of a constructor.
+
+``getattr`` walks to an attribute, ``copyreg._reconstructor`` makes an instance, and so does a
+``functools.partial`` of ``__new__`` that is called; torch's rebuild functions call others, and
+some calls hand bytes to a reader of pickles. Each is told apart here by its form, and what it
+stands for is judged.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, NamedTuple
+
+from ckpttool.formats.nodes import Call, Dict, Global, New, Node
+from ckpttool.formats.safety.kinds import DATA, FUNCTION
+from ckpttool.formats.safety.names import Name, name_of
+
+
+class Idiom(NamedTuple):
+    """What a call stands for.
+
+    Attributes:
+        unknown: it has the name of an idiom, but none of its forms.
+        gives: the kind of what it gives.
+        makes: calls that are made in its place; the last gives the result.
+        walked: the name that it walks to.
+        data: bytes that a reader of pickles is given.
+        torch: whether that reader is torch's.
+    """
+
+    unknown: bool = False
+    gives: str = DATA
+    makes: tuple[Call, ...] = ()
+    walked: Global | None = None
+    data: bytes | None = None
+    torch: bool = False
+
+
+_UNKNOWN = Idiom(unknown=True)
+
+# Bases that copyreg._reconstructor makes and initialises a part of.
+_BASES = frozenset(
+    f"builtins.{name}"
+    for name in "object dict list tuple set frozenset int float complex str bytes bytearray".split()
+)
+# What protocols 0 to 2 write bytes with. Other codecs do more than to spell bytes.
+_CODECS = frozenset({"latin1", "latin-1", "iso-8859-1", "ascii", "utf-8", "utf8"})
+_ENCODE = Name("_codecs", "encode")
+_PARTIAL = Name("functools", "partial")
+_NEW = "__new__"
+
+
+def meaning(call: Call) -> Idiom | None:
+    """Return what a call stands for, ``None`` if it is not spelled in such a way."""
+    function = call.function
+    if isinstance(function, Call):
+        return _called_partial(call, function)
+    if type(function) is not Global or isinstance(call, New):
+        return None
+    read = _IDIOMS.get(name_of(function))
+    return None if read is None else read(call)
+
+
+def is_idiom(name: Name) -> bool:
+    """Whether calls of the name are such a way of spelling."""
+    return name in _IDIOMS
+
+
+def keywords_of(call: Call) -> bool:
+    """Whether a call has keyword arguments."""
+    keywords = call.keywords if isinstance(call, New) else None
+    return bool(keywords.flat) if isinstance(keywords, Dict) else keywords is not None
+
+
+def is_slots(state: Node) -> bool:
+    """Whether a state is that of a class with slots: no attributes, and slots by name."""
+    return (
+        type(state) is tuple
+        and len(state) == 2
+        and state[0] is None
+        and type(state[1]) is Dict
+        and all(type(key) is str and not key.startswith("__") for key in state[1].flat[::2])
+    )
+
+
+def root_of(function: Node) -> Global | None:
+    """Return the name that a function comes from, through partials and bound methods."""
+    for _ in range(100):
+        if not isinstance(function, Call):
+            break
+        inner = next((part for part in function.args[:1] if isinstance(part, (Call, Global))), None)
+        known = type(function.function) is Global and name_of(function.function) in _WRAPPING
+        function = inner if known and inner is not None else function.function
+    return function if type(function) is Global else None
+
+
+def bytes_of(node: Node) -> bytes | None:
+    """Return the bytes that a node spells, also as protocols below 3 do; ``None`` for others."""
+    if isinstance(node, bytes):
+        return node
+    if not isinstance(node, Call) or type(node.function) is not Global:
+        return None
+    if name_of(node.function) != _ENCODE or _encode(node).gives != "bytes":
+        return None
+    text, *codec = node.args
+    try:
+        return str(text).encode(codec[0] if codec else "utf-8")
+    except UnicodeEncodeError:
+        return None
+
+
+# --- the forms -----------------------------------------------------------------------------
+
+
+def _getattr(call: Call) -> Idiom:
+    if len(call.args) not in (2, 3) or type(call.args[1]) is not str:
+        return _UNKNOWN
+    whole, attribute = call.args[:2]
+    if type(whole) is not Global:
+        return Idiom(gives=FUNCTION)
+    if not attribute.isidentifier():
+        return _UNKNOWN
+    return Idiom(gives=FUNCTION, walked=Global(whole.module, f"{whole.name}.{attribute}"))
+
+
+def _type(call: Call) -> Idiom:
+    return Idiom() if len(call.args) == 1 else _UNKNOWN
+
+
+def _encode(call: Call) -> Idiom:
+    if len(call.args) not in (1, 2) or type(call.args[0]) is not str:
+        return _UNKNOWN
+    known = len(call.args) == 1 or call.args[1] in _CODECS
+    return Idiom(gives="bytes") if known else _UNKNOWN
+
+
+def _reconstructor(call: Call) -> Idiom:
+    if len(call.args) != 3:
+        return _UNKNOWN
+    cls, base, state = call.args
+    plain = state is None or isinstance(state, (bool, int, float, str, bytes, tuple, list, Dict))
+    if type(cls) is not Global or type(base) is not Global or not plain:
+        return _UNKNOWN
+    return _made(call, cls) if str(name_of(base)) in _BASES else _UNKNOWN
+
+
+def _newobj(call: Call) -> Idiom:
+    if not call.args or type(call.args[0]) is not Global:
+        return _UNKNOWN
+    return _made(call, call.args[0], call.args[1:])
+
+
+def _newobj_ex(call: Call) -> Idiom:
+    if len(call.args) != 3 or type(call.args[0]) is not Global or type(call.args[1]) is not tuple:
+        return _UNKNOWN
+    return _made(call, *call.args)
+
+
+def _made(call: Call, cls: Global, args: Node = (), keywords: Node = None) -> Idiom:
+    """An instance in place of the call; what was done to the result was done to it."""
+    return Idiom(makes=(_with_changes(New(cls, args, keywords, call.offset), call),))
+
+
+def _with_changes(made: Call, call: Call) -> Call:
+    made.states, made.mapped, made.appended = call.states, call.mapped, call.appended
+    made.changed_late = call.changed_late
+    return made
+
+
+def _called_partial(call: Call, partial: Call) -> Idiom | None:
+    """``partial(cls.__new__, cls, *args, **kwargs)()``, as protocols 2 and 3 write NEWOBJ_EX.
+
+    ``partial(constructor, *args, **kwargs)()`` is written by classes whose own arguments have
+    keywords.
+    """
+    made = type(partial.function) is Global and name_of(partial.function) == _PARTIAL
+    states = partial.states or []
+    if not made or call.args or len(states) != 1 or partial.changed_late:
+        return None
+    state = states[0]
+    if type(state) is not tuple or len(state) != 4 or type(state[1]) is not tuple:
+        return None
+    function, args, keywords, attributes = state
+    if type(function) is not Global or attributes is not None:
+        return None
+    if not function.name.endswith(f".{_NEW}"):
+        told = Call(function, args, call.offset)
+        methodcaller = name_of(function) == Name("operator", "methodcaller")
+        plain = methodcaller or not (isinstance(keywords, Dict) and keywords.flat)
+        return Idiom(makes=(_with_changes(told, call),)) if plain else None
+    cls = args[0] if args else None
+    owner = str(name_of(Global(function.module, function.name[: -len(_NEW) - 1])))
+    if type(cls) is not Global or owner not in _BASES | {str(name_of(cls))}:
+        return None
+    return _made(call, cls, args[1:], keywords)
+
+
+def _reduce(call: Call) -> Idiom:
+    """``functools.reduce(operator.or_, (int, str))``: the type ``int | str``."""
+    if len(call.args) != 2 or type(call.args[0]) is not Global or type(call.args[1]) is not tuple:
+        return _UNKNOWN
+    function, types = call.args
+    is_or = name_of(function) in (Name("_operator", "or_"), Name("operator", "or_"))
+    plain = all(type(one) is Global or _is_alias(one) for one in types)
+    return Idiom() if is_or and plain else _UNKNOWN
+
+
+def _is_alias(node: Node) -> bool:
+    """Whether a call gives a type: ``type(None)``, ``list[int]``."""
+    if not isinstance(node, Call) or type(node.function) is not Global:
+        return node is None
+    names = (Name("builtins", "type"), Name("types", "GenericAlias"), _GETITEM)
+    return name_of(node.function) in names
+
+
+_GETITEM = Name("_operator", "getitem")
+_SUBSCRIBED = frozenset({"typing", "collections.abc", "collections"})
+
+
+def _getitem(call: Call) -> Idiom:
+    """``operator.getitem(typing.List, int)``: the alias ``List[int]``."""
+    if len(call.args) != 2 or type(call.args[0]) is not Global:
+        return _UNKNOWN
+    name = name_of(call.args[0])
+    known = name.module in _SUBSCRIBED and not name.walks
+    return Idiom() if known or str(name) in _BASES else _UNKNOWN
+
+
+def _from_type(call: Call) -> Idiom:
+    """``_rebuild_from_type_v2(function, type, args, state)`` calls the function itself."""
+    if len(call.args) != 4 or type(call.args[2]) is not tuple or call.states:
+        return _UNKNOWN
+    function, cls, args, state = call.args
+    if type(function) is not Global or type(cls) is not Global:
+        return _UNKNOWN
+    made = New(cls, (), None, call.offset)
+    made.states = [_attributes_of(state)]
+    return Idiom(makes=(made, Call(function, args, call.offset)))
+
+
+def _attributes_of(state: Node) -> Node:
+    """Return all that torch sets of a tensor's state: attributes, and slots beside them."""
+    both = state if type(state) is tuple and len(state) == 2 else (state,)
+    if not all(part is None or type(part) is Dict for part in both):
+        return state
+    attributes = Dict()
+    attributes.flat = [item for part in both if part is not None for item in part.flat]
+    return attributes
+
+
+def _wrapper_subclass(call: Call) -> Idiom:
+    """``_rebuild_wrapper_subclass(cls, dtype, sizes, ...)``: an instance of the class."""
+    if len(call.args) != 8 or type(call.args[0]) is not Global:
+        return _UNKNOWN
+    return _made(call, call.args[0])
+
+
+def _loads(torch: bool) -> Callable[[Call], Idiom]:
+    def read(call: Call) -> Idiom:
+        data = bytes_of(call.args[0]) if len(call.args) == 1 else None
+        if data is None:
+            return _UNKNOWN
+        return Idiom(gives="storage" if torch else DATA, data=data, torch=torch)
+
+    return read
+
+
+def _ufunc(call: Call) -> Idiom:
+    """``numpy.core._ufunc_reconstruct("numpy", "sin")`` names a function of numpy's or scipy's."""
+    texts = len(call.args) == 2 and all(type(part) is str for part in call.args)
+    if not texts or call.args[0].partition(".")[0] not in ("numpy", "scipy"):
+        return _UNKNOWN
+    return Idiom(gives=FUNCTION, walked=Global(call.args[0], call.args[1]))
+
+
+_IDIOMS: dict[Name, Callable[[Call], Idiom]] = {
+    Name("builtins", "getattr"): _getattr,
+    Name("builtins", "type"): _type,
+    _ENCODE: _encode,
+    Name("copyreg", "_reconstructor"): _reconstructor,
+    Name("copyreg", "__newobj__"): _newobj,
+    Name("copyreg", "__newobj_ex__"): _newobj_ex,
+    Name("functools", "reduce"): _reduce,
+    Name("_functools", "reduce"): _reduce,
+    _GETITEM: _getitem,
+    Name("operator", "getitem"): _getitem,
+    Name("torch._tensor", "_rebuild_from_type_v2"): _from_type,
+    Name("torch._tensor", "_rebuild_from_type"): _from_type,
+    Name("torch.tensor", "_rebuild_from_type_v2"): _from_type,
+    Name("torch.tensor", "_rebuild_from_type"): _from_type,
+    Name("torch._utils", "_rebuild_wrapper_subclass"): _wrapper_subclass,
+    Name("torch.storage", "_load_from_bytes"): _loads(torch=True),
+    Name("pickle", "loads"): _loads(torch=False),
+    Name("_pickle", "loads"): _loads(torch=False),
+    Name("numpy.core", "_ufunc_reconstruct"): _ufunc,
+    Name("numpy._core", "_ufunc_reconstruct"): _ufunc,
+}
+# Functions whose result is another way to say their first argument.
+_WRAPPING = frozenset({_PARTIAL, Name("builtins", "getattr")})

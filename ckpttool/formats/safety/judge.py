@@ -1,0 +1,311 @@
+"""What a pickle would do to its reader: every call judged by what it could run.
+
+A call of a constructor on the list of ``allowed`` ones, with arguments of the kinds that it
+takes, is data. An instance of an unknown class that is made without arguments and given its
+attributes as a plain dictionary needs that class: it is told. Whatever else is called may run
+code. Nothing is imported, looked up or called to find that out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, Iterable, NamedTuple, Sequence
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError
+from ckpttool.formats.nodes import Call, Dict, Global, New, Node, Set, near
+from ckpttool.formats.safety import idioms
+from ckpttool.formats.safety.allowed import Maker, is_value, makers_of
+from ckpttool.formats.safety.kinds import FUNCTION, HOLDER, OBJECT, RECORD, RESULT, fits, kind_of
+from ckpttool.formats.safety.names import (
+    Name,
+    acts_on_import,
+    is_known_attack,
+    is_of_python,
+    makes_code_run,
+    name_of,
+    python3,
+)
+from ckpttool.formats.safety.spelling import spelled
+from ckpttool.tensors import Reference
+from ckpttool.uses import NameUse, Use
+
+if TYPE_CHECKING:
+    from ckpttool.formats.pickles import Pickle
+
+_NOTHING: frozenset[str] = frozenset()
+# Kinds of values whose code, or whose attributes' code, a call may run.
+_FOREIGN = frozenset({OBJECT, RESULT, RECORD, FUNCTION, HOLDER, "name"})
+# Values of a container that are looked at for functions; of a larger one it is not known.
+_LARGEST = 100_000
+# Values that are looked at so, of a whole file; the second million takes a third of a second.
+_LOOKS = 3_000_000
+_CONTAINERS = (tuple, list, Dict, Set)
+# Values near the top of an argument or a state in which a name known from attacks is looked for.
+_NEAR = 200
+# Attributes that are no attribute of the instance, or replace what it is.
+_ACTING_ATTRIBUTES = frozenset({"__class__", "__dict__", "__setstate__", "__reduce__", "__del__"})
+
+
+class Nested(NamedTuple):
+    """Bytes that a call hands to a reader of pickles.
+
+    Attributes:
+        data: the bytes.
+        torch: whether that reader is torch's, and they are a file of torch.save.
+        place: where they stand, for messages.
+        depth: how deep they are nested, 1 for those in a pickle of the file.
+    """
+
+    data: bytes
+    torch: bool
+    place: str
+    depth: int
+
+
+class Judge:
+    """Judges the pickles of one file, one after the other.
+
+    Attributes:
+        references: every name that the pickles refer to, in order.
+        problem: what no reader would take, the first that was met.
+    """
+
+    def __init__(self, nested: Callable[[Nested], bool]) -> None:
+        """Make a judge; ``nested`` reads what lies in bytes, with this judge, if it can."""
+        self._nested = nested
+        self.references: list[Reference] = []
+        self.problem: MalformedError | None = None
+        self._uses: dict[tuple[Use, str], NameUse] = {}
+        self._makers: dict[Global, Maker | None] = {}
+        self._gives: dict[int, str] = {}
+        self._holders: dict[int, bool] = {}
+        self._looks = _LOOKS
+        self._member: str | None = None
+        self._depth = 0
+        # whether a pickle of the file made anything that can be called, or named an attack
+        self._functions = False
+        self._attacks = False
+
+    def uses(self) -> tuple[NameUse, ...]:
+        """Return what was found so far, in order."""
+        graver = {use.name for use in self._uses.values() if use.use is not Use.NAMED}
+        return tuple(
+            use for use in self._uses.values() if use.use is not Use.NAMED or use.name not in graver
+        )
+
+    def read(self, pickle: Pickle, member: str | None, depth: int = 0) -> None:
+        """Judge all that a pickle would do, whatever becomes of the results."""
+        outer = self._member, self._depth, self._gives, self._holders
+        self._member, self._depth, self._gives, self._holders = member, depth, {}, {}
+        self.references += pickle.references
+        called: set[Name] = set()
+        self._attacks = self._attacks or any(
+            is_known_attack(python3(name.module, name.name)) for name in pickle.references
+        )
+        for call in pickle.calls:
+            self._judge(call, called)
+        for reference in pickle.references:
+            self._refer(reference, called)
+        # kinds are kept by identities, which the nodes of another pickle may have again
+        self._member, self._depth, self._gives, self._holders = outer
+
+    # --- one call --------------------------------------------------------------------------
+
+    def _judge(self, call: Call, called: set[Name]) -> None:
+        function = call.function
+        if type(function) is Global:
+            maker = self._maker_of(function)
+            if maker is not None:
+                self._judge_maker(call, function, maker)
+                return
+            called.add(name_of(function))
+        self._gives[id(call)] = OBJECT
+        idiom = idioms.meaning(call)
+        if idiom is not None:
+            self._judge_idiom(call, idiom, called)
+        elif isinstance(call, New) and type(function) is Global:
+            self._judge_instance(call, function)
+        else:
+            self._told(call, Use.CALL)
+
+    def _maker_of(self, function: Global) -> Maker | None:
+        try:
+            return self._makers[function]
+        except KeyError:
+            name = name_of(function)
+            maker = self._makers[function] = makers_of(name.module).get(name.attribute)
+            return maker
+
+    def _judge_maker(self, call: Call, function: Global, maker: Maker) -> None:
+        """Judge a call of a constructor of data."""
+        self._give(call, maker.gives)
+        if not (type(call) is New and not call.args and not idioms.keywords_of(call)):
+            kinds = [self.kind(argument) for argument in call.args]
+            if not fits(maker.ways, kinds) or idioms.keywords_of(call):
+                self._misfit(call, function, kinds)
+                return
+        if call.states or call.appended or call.mapped:
+            self._judge_following(call, maker)
+
+    def _misfit(self, call: Call, function: Global, kinds: Sequence[str]) -> None:
+        """Tell of arguments whose code a constructor may run, or that no reader would take."""
+        self._gives[id(call)] = OBJECT
+        if idioms.keywords_of(call) or not _FOREIGN.isdisjoint(kinds):
+            if RESULT not in kinds:
+                self._told(call, Use.CALL)
+        else:
+            self._malformed(call, f"{name_of(function)} takes no such arguments")
+
+    def _judge_following(self, call: Call, maker: Maker | None) -> None:
+        """Judge what is done to a result: state, then items, is what no pickler writes."""
+        follows = maker.follows if maker else _NOTHING
+        wrong = (
+            call.changed_late
+            or (call.mapped is not None and "items" not in follows)
+            or (call.appended is not None and not follows & {"append", "add"})
+            or len(call.states or ()) > 1
+        )
+        if wrong or not all(self._takes_state(state, maker) for state in call.states or ()):
+            self._told(call, Use.CALL)
+        elif call.states and "attributes" in follows:
+            self._gives[id(call)] = RECORD
+
+    def _takes_state(self, state: Node, maker: Maker | None) -> bool:
+        follows = maker.follows if maker else _NOTHING
+        if is_attributes(state):
+            return bool(follows & {"attributes", "state"})
+        if "slots" in follows and idioms.is_slots(state):
+            return True
+        # what a partial or an array holds is stored, and not looked into
+        stores = maker is not None and maker.gives in (FUNCTION, "array")
+        return "state" in follows and (stores or self.kind(state) not in _FOREIGN)
+
+    def _judge_instance(self, made: New, cls: Global) -> None:
+        """Judge an instance of a class that is not on the list."""
+        name = name_of(cls)
+        states = made.states or []
+        plain = not (made.args or idioms.keywords_of(made) or made.changed_late)
+        plain = plain and len(states) <= 1 and all(map(is_attributes, states))
+        doubtful = makes_code_run(name) or self._near_attack(states) or self._looks <= 0
+        if plain and not doubtful:
+            self._told(made, Use.CLASS, name)
+        else:
+            self._told(made, Use.CALL, name)
+
+    def _judge_idiom(self, call: Call, idiom: idioms.Idiom, called: set[Name]) -> None:
+        """Judge a call by what it stands for: a walk, an instance, another call, bytes to read."""
+        if idiom.unknown:
+            self._told(call, Use.CALL)
+            return
+        self._give(call, idiom.gives)
+        for made in idiom.makes:
+            self._judge(made, called)
+            self._gives[id(call)] = self._gives[id(made)]
+        if idiom.walked is not None and is_known_attack(name_of(idiom.walked)):
+            self._told(call, Use.NAMED, name_of(idiom.walked))
+        if idiom.data is not None and not self._nested(self._nest(call, idiom)):
+            self._told(call, Use.CALL)
+        if (call.states or call.appended or call.mapped) and not idiom.makes:
+            self._judge_following(call, None)
+
+    def _nest(self, call: Call, idiom: idioms.Idiom) -> Nested:
+        place = f"{self._member}, in" if self._member else "in"
+        place += f" the bytes of the call at byte {call.offset:,}"
+        return Nested(idiom.data or b"", idiom.torch, place, self._depth + 1)
+
+    def kind(self, node: Node) -> str:
+        """Return the kind of a value as far as the pickle tells."""
+        container = self._functions and isinstance(node, _CONTAINERS)
+        if container and (self._looks <= 0 or self._holds_function(node)):
+            return HOLDER
+        return kind_of(node, self._given)
+
+    def _holds_function(self, container: Node) -> bool:
+        """Whether a function is somewhere in a container, or may be for all that is known."""
+        if id(container) not in self._holders:
+            nodes = self._near((container,), _LARGEST)
+            self._holders[id(container)] = len(nodes) >= _LARGEST or any(
+                isinstance(node, Call) and self._given(node) in (FUNCTION, RESULT) for node in nodes
+            )
+        return self._holders[id(container)]
+
+    def _near(self, roots: Iterable[Node], limit: int) -> list[Node]:
+        """Return the nodes near some values; of a file that makes that endless, none any more."""
+        nodes = list(near(roots, limit)) if self._looks > 0 else []
+        self._looks -= len(nodes)
+        return nodes
+
+    def _give(self, call: Call, kind: str) -> None:
+        self._gives[id(call)] = kind
+        self._functions = self._functions or kind in (FUNCTION, RESULT)
+
+    def _given(self, node: Node) -> str:
+        return self._gives.get(id(node), OBJECT)
+
+    # --- what is found ---------------------------------------------------------------------
+
+    def _told(self, call: Call, use: Use, name: Name | None = None) -> None:
+        """Keep what a call would do, under the name that it does it with."""
+        if name is None:
+            root = idioms.root_of(call.function)
+            name = name_of(root) if root is not None else None
+        if use is Use.CALL:
+            self._give(call, RESULT)
+            use = Use.ATTACK if self._is_attack(call, name) else Use.CALL
+        text = str(name) if name else "a value that is no name"
+        self._keep(NameUse(use, text, "", self._member, call.offset), call)
+
+    def _keep(self, found: NameUse, call: Node = None) -> None:
+        key = found.use, found.name
+        known = self._uses.get(key)
+        if known is not None:
+            self._uses[key] = known._replace(times=known.times + 1)
+        else:
+            text = found.name if call is None else spelled(call)
+            self._uses[key] = found._replace(text=text)
+
+    def _is_attack(self, call: Call, name: Name | None) -> bool:
+        if name is not None and is_known_attack(name):
+            return True
+        return self._near_attack((call.function, call.args, *(call.states or ())))
+
+    def _near_attack(self, roots: Iterable[Node]) -> bool:
+        """Whether a name that is known from attacks stands near the top of some values."""
+        return self._attacks and any(
+            is_known_attack(name_of(node))
+            for node in self._near(roots, _NEAR)
+            if type(node) is Global and self._maker_of(node) is None
+        )
+
+    def _refer(self, reference: Reference, called: set[Name]) -> None:
+        """Judge a name that is only referred to: a note, unless its module acts on import."""
+        name = python3(reference.module, reference.name)
+        found = NameUse(Use.NAMED, str(name), str(name), self._member, reference.offset)
+        if acts_on_import(name):
+            self._keep(found._replace(use=Use.ATTACK if is_of_python(name) else Use.CALL))
+        elif not (
+            name in called
+            or is_value(name.module, name.attribute)
+            or name.attribute in makers_of(name.module)
+            or idioms.is_idiom(name)
+        ):
+            self._keep(found)
+
+    def _malformed(self, call: Call, message: str) -> None:
+        if self.problem is None:
+            self.problem = MalformedError(
+                message,
+                rules.PICKLE,
+                member=self._member,
+                offset=call.offset if call.offset >= 0 else None,
+                found=spelled(call),
+            )
+
+
+def is_attributes(state: Node) -> bool:
+    """Whether a state is a dictionary of attributes, or none at all."""
+    if state is None:
+        return True
+    return type(state) is Dict and all(
+        type(key) is str and key not in _ACTING_ATTRIBUTES for key in state.flat[::2]
+    )

@@ -1,0 +1,199 @@
+"""What a name is: spelled as Python 3 has it, and whether it is known from attacks.
+
+A name is only ever compared. That none is on a list of bad ones says nothing: who may be called
+is what ``allowed`` says, and this list makes the words graver.
+"""
+
+from __future__ import annotations
+
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from typing import NamedTuple
+
+from ckpttool.formats.nodes import Global
+from ckpttool.formats.safety.standard_library import (
+    ACTING,
+    ACTING_MODULES,
+    ACTING_ON_IMPORT,
+    MODULES,
+)
+
+
+class Name(NamedTuple):
+    """A module and an attribute of it, as the reader's Python would look them up."""
+
+    module: str
+    attribute: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.attribute}"
+
+    @property
+    def top(self) -> str:
+        """The top-level package."""
+        return self.module.partition(".")[0]
+
+    @property
+    def walks(self) -> bool:
+        """Whether the attribute is looked up step by step, from the module to what it leads to."""
+        return "." in self.attribute
+
+
+#: Modules whose functions run commands or code, load code or take the process over.
+_MODULES = frozenset(
+    """
+    os posix nt subprocess pty sys shutil importlib imp runpy zipimport code codeop pdb bdb
+    timeit trace profile cProfile cloudpickle dill joblib marshal socket socketserver
+    webbrowser antigravity ctypes cffi pip ensurepip venv commands popen2 fcntl
+    py_compile compileall multiprocessing smtplib ftplib telnetlib poplib imaplib nntplib
+    requests httpx aiohttp paramiko urllib2 urllib3 httplib idlelib doctest pydoc cgitb lib2to3
+    distutils setuptools asyncio xmlrpc xmlrpclib site pkgutil codeop tempfile
+    """.split()
+)
+#: Single functions of modules that honest files use too.
+_FUNCTIONS = {
+    "builtins": """
+        eval exec execfile compile open file input __import__ __build_class__ setattr delattr
+        globals locals vars breakpoint exit quit reload map filter apply help
+    """,
+    "pickle": "load loads Unpickler _load _loads _Unpickler",
+    "copyreg": "add_extension constructor pickle",
+    "types": "CodeType FunctionType LambdaType",
+    "io": "open open_code FileIO",
+    "codecs": "open",
+    "pathlib": "Path.touch Path.unlink Path.write_text Path.write_bytes Path.mkdir Path.rename",
+    "platform": "popen",
+    "threading": "Thread Timer",
+    "concurrent.futures": "ProcessPoolExecutor ThreadPoolExecutor",
+    "urllib.request": "urlopen urlretrieve Request URLopener FancyURLopener",
+    "http.client": "HTTPConnection HTTPSConnection",
+    "logging": "FileHandler",
+    "logging.config": "fileConfig dictConfig listen",
+    "logging.handlers": "RotatingFileHandler TimedRotatingFileHandler SocketHandler HTTPHandler",
+    "sqlite3": "connect",
+    "shelve": "open",
+    "dbm": "open",
+    "operator": "call",
+    "uuid": "_get_command_stdout",
+    "_osx_support": "_read_output _find_build_tool",
+    "_aix_support": "_read_cmd_output",
+    "_pyrepl.pager": "pipe_pager tempfile_pager",
+    "test.support.script_helper": "assert_python_ok assert_python_failure",
+    "numpy": "load save savez savetxt fromfile memmap genfromtxt loadtxt",
+    "numpy.lib.npyio": "load save savez savetxt genfromtxt loadtxt",
+    "numpy.testing._private.utils": "runstring",
+    "numpy.f2py": "compile",
+    "numpy.f2py.crackfortran": "getlincoef myeval _eval_length",
+    "numpy.distutils.exec_command": "exec_command",
+    "numpy.ctypeslib": "load_library",
+    "pandas": "eval read_pickle",
+    "pandas.io.pickle": "read_pickle",
+    "yaml": "load unsafe_load full_load",
+    "torch": "load save compile",
+    "torch.serialization": "load save _load _legacy_load",
+    "torch._utils": "_import_dotted_name",
+    "torch._ops": "load_library",
+    "torch.hub": "load load_state_dict_from_url download_url_to_file",
+    "torch.jit": "load script trace",
+    "torch.package": "PackageImporter",
+    "torch.utils.model_zoo": "load_url",
+    "torch.utils.cpp_extension": "load load_inline",
+    "torch.fx.graph_module": "reduce_graph_module reduce_package_graph_module _exec_with_source",
+    "torch.utils._config_module": "load_config",
+    "torch._inductor.codecache": "compile_file",
+    "torch.utils.bottleneck.__main__": "run_cprofile run_autograd_prof",
+    "torch.utils.collect_env": "run get_pip_packages",
+    "torch.distributed.rpc": "rpc_sync rpc_async remote",
+    "torch.fx.experimental.symbolic_shapes": "ShapeEnv.evaluate_guards_expression",
+    "torch._dynamo.guards": "GuardBuilder.get",
+}
+_KNOWN = frozenset(
+    f"{module}.{name}" for module, names in _FUNCTIONS.items() for name in names.split()
+)
+
+# Packages that lie beside torch wherever it is installed: what an attack finds there it finds
+# on every machine. Classes of those above run code with the attributes that they are given, as
+# was found by reading them; parts of torch and numpy below hold such classes too.
+_BESIDE_TORCH = frozenset(
+    "_distutils_hack click filelock fsspec jinja2 markupsafe pip pkg_resources rich setuptools "
+    "sympy wheel".split()
+)
+_ACTING_PARTS = (
+    "numpy._core._internal numpy.ctypeslib numpy.distutils numpy.f2py numpy.lib numpy.testing "
+    "torch._dynamo torch._functorch torch._guards torch._inductor torch._library torch._ops "
+    "torch.cuda._sanitizer torch.cuda.gds torch.distributed.checkpoint "
+    "torch.distributed.elastic torch.distributed.rpc torch.distributed.run torch.export torch.fx "
+    "torch.hub torch.jit torch.multiprocessing torch.onnx torch.package torch.profiler "
+    "torch.testing torch.utils._config_module torch.utils._filelock torch.utils.cpp_extension "
+    "torch.utils.data.datapipes"
+).split()
+# Classes of these packages by name, since their modules show each other's.
+_ACTING_NAMES = frozenset(
+    "DataSource DLLWrapper GdsFile NpzFile OptimizedModule StorageWeakRef StreamWrapper "
+    "_AsyncCheckpointProcess _DataPipeSerializationWrapper _IterDataPipeSerializationWrapper "
+    "_MapDataPipeSerializationWrapper _MultiProcessingDataLoaderIter".split()
+)
+# Packages in which classes of the standard library are met under their own names.
+_EVERYWHERE = MODULES | {"numpy", "torch", "torchgen", "functorch"}
+
+
+def python3(module: str, attribute: str) -> Name:
+    """Return a name as Python 3 spells it: ``__builtin__`` is ``builtins``, as in unpickling."""
+    module, attribute = NAME_MAPPING.get((module, attribute), (module, attribute))
+    return Name(IMPORT_MAPPING.get(module, module), attribute)
+
+
+def name_of(node: Global) -> Name:
+    """Return the name that a node stands for."""
+    return python3(node.module, node.name)
+
+
+def is_known_attack(name: Name) -> bool:
+    """Whether a call of the name is known from attacks, by whatever way it is reached."""
+    parts = str(name).split(".")
+    if parts[0].lstrip("_") in _MODULES:
+        return True
+    if str(name) in _KNOWN or f"{parts[0].lstrip('_')}.{'.'.join(parts[1:])}" in _KNOWN:
+        return True
+    # from an innocent module on: ("torch", "serialization.os.system"), ("random", "_os.mkdir")
+    walked = name.attribute.split(".") if name.walks else [name.attribute]
+    for number, part in enumerate(walked):
+        bare = part.lstrip("_") if not part.endswith("__") else part
+        if bare in _NEVER_HONEST or (name.walks and bare in _MODULES):
+            return True
+        if name.walks and part.startswith("__") and part.endswith("__") and part != "__new__":
+            return True
+        if number and f"builtins.{part}" in _KNOWN:
+            return True
+    return False
+
+
+_ACTING_PREFIXES = tuple(f"{part}." for part in _ACTING_PARTS)
+# Modules that other modules import, and whose name nothing honest in them has.
+_NEVER_HONEST = frozenset({"os", "posix", "nt", "sys", "subprocess", "importlib", "builtins"})
+
+
+def is_of_python(name: Name) -> bool:
+    """Whether it is the standard library's, whatever it is called there."""
+    return name.top in MODULES
+
+
+def makes_code_run(name: Name) -> bool:
+    """Whether an instance runs code of its own, of the standard library's and torch's classes."""
+    if name.top in ACTING_MODULES or name.top in _BESIDE_TORCH:
+        return True
+    if name.top not in _EVERYWHERE:
+        return False
+    *outer, last = name.attribute.split(".")
+    if last in ACTING or last in _ACTING_NAMES or not all(map(_is_like_a_class, outer)):
+        return True
+    return name.top in _MODULES or f"{name.module}.".startswith(_ACTING_PREFIXES)
+
+
+def _is_like_a_class(part: str) -> bool:
+    """Whether a step of a walk leads into a class, not into a module or a function."""
+    return part.lstrip("_")[:1].isupper()
+
+
+def acts_on_import(name: Name) -> bool:
+    """Whether naming it runs something already, because its module does when it is imported."""
+    return name.module in ACTING_ON_IMPORT or name.module.endswith(".__main__")

@@ -1,0 +1,67 @@
+"""Pickles in bytes that a pickle hands to a reader: read as inertly as the one around them.
+
+``pickle.dump`` of a tensor writes its storage so, as the bytes of a whole ``torch.save``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckpttool.errors import CkpttoolError
+from ckpttool.formats import pickles
+from ckpttool.formats.archive import read_archive, read_member
+from ckpttool.sources import MemorySource
+
+if TYPE_CHECKING:
+    from ckpttool.formats.safety.judge import Judge, Nested
+
+#: How deep bytes are looked into, and how many of one file, each time they are handed over.
+MAX_DEPTH = 4
+MAX_BYTES = 256_000_000
+
+# The pickles of a legacy stream: magic number, protocol, system, content, keys.
+_LEGACY_PICKLES = 5
+
+
+class NestedReader:
+    """Reads what lies in bytes, for one file."""
+
+    def __init__(self) -> None:
+        self._left = MAX_BYTES
+        self._known: dict[tuple[bool, bytes], bool] = {}
+
+    def read(self, judge: Judge, nested: Nested) -> bool:
+        """Judge the pickles in some bytes; whether all of them could be read."""
+        self._left -= len(nested.data)
+        if nested.depth > MAX_DEPTH or self._left < 0:
+            return False
+        key = nested.torch, nested.data
+        if key not in self._known:
+            self._known[key] = False  # until it is read: bytes cannot hold themselves
+            self._known[key] = self._read(judge, nested)
+        return self._known[key]
+
+    def _read(self, judge: Judge, nested: Nested) -> bool:
+        broken: list[pickles.Pickle] = []
+        try:
+            data = _pickled(nested)
+            position, rest = 0, _LEGACY_PICKLES if nested.torch and data is nested.data else 1
+            while rest:
+                pickle = pickles.parse(data, position, broken=broken.append)
+                judge.read(pickle, nested.place, nested.depth)
+                position, rest = pickle.end, rest - 1
+        except CkpttoolError:
+            for pickle in broken:
+                judge.read(pickle, nested.place, nested.depth)
+            return False
+        return True
+
+
+def _pickled(nested: Nested) -> bytes:
+    """Return the bytes of the pickle, from the archive where it lies in one."""
+    if not nested.torch or not nested.data.startswith(b"PK\x03\x04"):
+        return nested.data
+    source = MemorySource(nested.data, nested.place)
+    members = read_archive(source).members
+    name = next(name for name in members if name.endswith("/data.pkl"))
+    return read_member(source, members[name], len(nested.data))

@@ -1,0 +1,105 @@
+"""Reading the pickles of one file, and keeping note of what each would do to its reader."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from types import TracebackType
+from typing import Callable
+
+from ckpttool.errors import CkpttoolError, UnsupportedError
+from ckpttool.formats import pickles
+from ckpttool.formats.nodes import Node, PersistentId
+from ckpttool.formats.pickles import Pickle
+from ckpttool.formats.safety.judge import Judge
+from ckpttool.formats.safety.nested import NestedReader
+from ckpttool.tensors import Reference
+from ckpttool.uses import NameUse
+
+
+class Watch:
+    """Reads pickles, each of which is judged as soon as it is read.
+
+    Used in a ``with`` block around the reading of a file: an error that leaves the block knows
+    what the pickles would have done up to there, the one that broke off included. Where nothing
+    graver leaves it, a call of a constructor with what it never takes is a MalformedError.
+
+    Attributes:
+        unsigned: whether nothing but the attempt to read it says that the file is a pickle at
+            all. Of a text that breaks off as one only names count that a program can have.
+    """
+
+    def __init__(self) -> None:
+        nested = NestedReader()
+        self._judge = Judge(lambda one: nested.read(self._judge, one))
+        self.unsigned = False
+        self._broken: tuple[Pickle, str | None] | None = None
+        self._parsed = False
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """Every name that the pickles refer to, in order."""
+        return tuple(self._judge.references)
+
+    @property
+    def uses(self) -> tuple[NameUse, ...]:
+        """What the pickles use names for, beyond the construction of data."""
+        uses = self._judge.uses()
+        if not self.unsigned:
+            return uses
+        return tuple(use for use in uses if all(map(str.isidentifier, use.name.split("."))))
+
+    def parse(
+        self,
+        data: bytes,
+        start: int = 0,
+        *,
+        member: str | None = None,
+        base: int = 0,
+        persistent: Callable[[Node], Node] = PersistentId,
+    ) -> Pickle:
+        """Interpret a pickle and judge it; see :func:`ckpttool.formats.pickles.parse`."""
+
+        def broken(pickle: Pickle) -> None:
+            self._broken = pickle, member
+
+        pickle = pickles.parse(
+            data, start, member=member, base=base, persistent=persistent, broken=broken
+        )
+        self._broken = None
+        self._parsed = True
+        self._judge.read(pickle, member)
+        return pickle
+
+    def look_at(self, data: bytes, member: str | None) -> None:
+        """Judge what can be read of a pickle, wherever it breaks off: nothing else is wanted."""
+        with suppress(CkpttoolError):
+            self.parse(data, member=member)
+        self._judge_broken()
+
+    @property
+    def saw_a_pickle(self) -> bool:
+        """Whether a pickle was read, or a part of one."""
+        return self._broken is not None or self._parsed
+
+    def _judge_broken(self) -> None:
+        if self._broken is not None:
+            pickle, member = self._broken
+            self._broken = None
+            self._judge.read(pickle, member)
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        problem = self._judge.problem
+        if problem is not None and (error is None or isinstance(error, UnsupportedError)):
+            problem.uses = self.uses
+            raise problem from error
+        if isinstance(error, CkpttoolError):
+            self._judge_broken()
+            error.uses = self.uses

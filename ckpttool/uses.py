@@ -1,0 +1,37 @@
+"""What pickles use names for, beyond the construction of data. Plain values."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Use(Enum):
+    """What a pickle does with a name, from nothing to the worst; the value stands in reports."""
+
+    NAMED = "named"
+    CLASS = "class"
+    CALL = "call"
+    ATTACK = "attack"
+
+
+class NameUse(NamedTuple):
+    """A name that a pickle uses for more than to construct data.
+
+    Attributes:
+        use: for what: ``NAMED`` and never called; ``CLASS``, of which an instance is made
+            without arguments and given attributes; ``CALL``, anything else that may run code;
+            ``ATTACK``, a call that is known from attacks.
+        name: ``module.name``.
+        text: the first such call as it would read in Python.
+        member: the member of the container, ``None`` where there is none.
+        offset: of that call, in bytes from the start of the member (or of the file).
+        times: how many such calls there are.
+    """
+
+    use: Use
+    name: str
+    text: str
+    member: str | None
+    offset: int
+    times: int = 1
