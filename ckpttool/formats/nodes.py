@@ -17,11 +17,12 @@ Node = Any
 class Global:
     """A name that the pickle refers to, ``module`` and ``name``, never imported."""
 
-    __slots__ = ("module", "name")
+    __slots__ = ("module", "name", "pair")
 
     def __init__(self, module: str, name: str) -> None:
         self.module = module
         self.name = name
+        self.pair = module, name
 
     def __str__(self) -> str:
         return f"{self.module}.{self.name}"
@@ -98,7 +99,7 @@ class New(Call):
 
 def name_of(function: Node) -> tuple[str, str] | None:
     """Return ``(module, name)`` of a global, ``None`` for anything else."""
-    return (function.module, function.name) if type(function) is Global else None
+    return function.pair if type(function) is Global else None
 
 
 def children(node: Node) -> Iterator[Node]:

@@ -83,13 +83,15 @@ class Calls(Stack):
         self._push_call(items[0], tuple(items[1:]))
 
     def _push_call(self, function: Node, args: Node) -> None:
-        _check_call(function, args)
+        named = type(function) is Global
+        if not named or type(args) is not tuple:
+            _check_call(function, args)
         call = Call(function, args, self.base + self.operation)
         self.calls.append(call)
-        if _is_attribute(function, args):
+        if named and function.name == "getattr" and _is_attribute(function, args):
             self._push(self._global(args[0].module, f"{args[0].name}.{args[1]}"), COST_CALL)
             return
-        if args and type(function) is Global and function.module == "collections":
+        if args and named and function.module == "collections":
             self.budget -= COST_CONTAINER * dictionaries.size_of_content(args)
             if self.budget < 0:  # asked before the copy is made
                 raise too_much()

@@ -14,25 +14,27 @@ _UNHASHABLE = frozenset({list, Dict})
 class Containers(Stack):
     """Containers. Nothing is hashed: a dictionary is a list of pairs, a set a list."""
 
-    def _push_tuple(self, items: tuple[Node, ...]) -> None:
-        self._push(items, COST_CONTAINER + 8 * len(items))
-
     def _op_empty_tuple(self) -> None:
         self.stack.append(())
 
+    # shapes, strides and arguments: a tuple takes the place of its first item
     def _op_tuple1(self) -> None:
-        self._push_tuple((self.stack.pop(),))
+        self.stack[-1] = (self.stack[-1],)
+        self.budget -= COST_CONTAINER + 8
 
     def _op_tuple2(self) -> None:
         second = self.stack.pop()
-        self._push_tuple((self.stack.pop(), second))
+        self.stack[-1] = (self.stack[-1], second)
+        self.budget -= COST_CONTAINER + 16
 
     def _op_tuple3(self) -> None:
         third, second = self.stack.pop(), self.stack.pop()
-        self._push_tuple((self.stack.pop(), second, third))
+        self.stack[-1] = (self.stack[-1], second, third)
+        self.budget -= COST_CONTAINER + 24
 
     def _op_tuple(self) -> None:
-        self._push_tuple(tuple(self._pop_mark()))
+        items = tuple(self._pop_mark())
+        self._push(items, COST_CONTAINER + 8 * len(items))
 
     def _op_empty_list(self) -> None:
         self._push([], COST_CONTAINER)
@@ -109,9 +111,7 @@ class Containers(Stack):
 
     def _check_hashable(self, keys: list[Node]) -> None:
         """Refuse what no dictionary and no set takes. Nothing is hashed to find that out."""
-        if _HASHABLE.issuperset(map(type, keys)):
-            return
-        waiting = list(keys)
+        waiting = [key for key in keys if type(key) not in _HASHABLE]
         while waiting:
             key = waiting.pop()
             if type(key) in _UNHASHABLE or (type(key) is Set and not key.frozen):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import struct
+
 from ckpttool.formats.nodes import Node
 from ckpttool.formats.pickles.operands import Operands, malformed
+
+_U32 = struct.Struct("<I").unpack_from
 
 # What one object costs, in bytes of a 64-bit CPython, with its place in a stack or memo.
 COST_NUMBER, COST_TEXT, COST_CONTAINER, COST_CALL, COST_MEMO = 40, 72, 72, 104, 100
@@ -74,11 +78,21 @@ class Stack(Operands):
     def _op_dup(self) -> None:
         self._push(self.stack[-1], 8)
 
+    # The four below are half of all operations of a checkpoint, and so spelled out: what is
+    # usual needs no further call.
+
     def _op_binput(self) -> None:
-        self._memoize(self._take_u8())
+        index = self.data[self.position]
+        self.position += 1
+        self._memoize(index)
 
     def _op_long_binput(self) -> None:
-        self._memoize(self._take_u32())
+        (index,) = _U32(self.data, self.position)
+        self.position += 4
+        if index == len(self.memo) and not self.sparse_memo:
+            self.memo.append(self.stack[-1])
+        else:
+            self._memoize(index)
 
     def _op_put(self) -> None:
         self._memoize(self._memo_index())
@@ -93,10 +107,20 @@ class Stack(Operands):
         self._memoize(len(self.memo) + len(self.sparse_memo))
 
     def _op_binget(self) -> None:
-        self._recall(self._take_u8())
+        index = self.data[self.position]
+        self.position += 1
+        if index < len(self.memo):
+            self.stack.append(self.memo[index])
+        else:
+            self._recall(index)
 
     def _op_long_binget(self) -> None:
-        self._recall(self._take_u32())
+        (index,) = _U32(self.data, self.position)
+        self.position += 4
+        if index < len(self.memo):
+            self.stack.append(self.memo[index])
+        else:
+            self._recall(index)
 
     def _op_get(self) -> None:
         self._recall(self._memo_index())

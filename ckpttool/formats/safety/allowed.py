@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Iterator, NamedTuple
+from typing import Iterable, Iterator, Sequence
 
 from ckpttool.formats.safety.kinds import DATA, Signature, signatures
 
@@ -352,7 +352,7 @@ VALUES = {
 }
 
 
-class Maker(NamedTuple):
+class Maker:
     """A constructor of data.
 
     Attributes:
@@ -362,9 +362,12 @@ class Maker(NamedTuple):
             ``append``, ``add``.
     """
 
-    ways: tuple[Signature, ...]
-    gives: str = DATA
-    follows: frozenset[str] = frozenset()
+    __slots__ = ("follows", "gives", "ways")
+
+    def __init__(self, ways: Sequence[Signature], gives: str, follows: Iterable[str]) -> None:
+        self.ways = ways
+        self.gives = gives
+        self.follows = frozenset(follows)
 
 
 _ROW = re.compile(r"([^()]+)\(([^()]*)\)(?:\s*->\s*(\w+))?((?:\s+\+\w+)*)")
@@ -374,7 +377,7 @@ _ROW = re.compile(r"([^()]+)\(([^()]*)\)(?:\s*->\s*(\w+))?((?:\s+\+\w+)*)")
 def makers_of(module: str) -> dict[str, Maker]:
     """Return the constructors of a module by name; none of one that has no rows."""
     return {
-        name: Maker(tuple(signatures(taken)), gives or DATA, frozenset(follows.split()))
+        name: Maker(signatures(taken), gives or DATA, follows.split())
         for names, taken, gives, follows in _rows(ROWS.get(module, ""))
         for name in names.split()
     }

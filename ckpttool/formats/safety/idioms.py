@@ -35,7 +35,7 @@ class Idiom(NamedTuple):
     torch: bool = False
 
 
-_UNKNOWN = Idiom(unknown=True)
+_UNKNOWN, _DATA, _BYTES = Idiom(unknown=True), Idiom(), Idiom(gives="bytes")
 
 # Bases that copyreg._reconstructor makes and initialises a part of.
 _BASES = frozenset(
@@ -99,7 +99,7 @@ def bytes_of(node: Node) -> bytes | None:
         return node
     if not isinstance(node, Call) or type(node.function) is not Global:
         return None
-    if name_of(node.function) != _ENCODE or _encode(node).gives != "bytes":
+    if name_of(node.function) != _ENCODE or _encode(node) is not _BYTES:
         return None
     text, *codec = node.args
     try:
@@ -123,14 +123,14 @@ def _getattr(call: Call) -> Idiom:
 
 
 def _type(call: Call) -> Idiom:
-    return Idiom() if len(call.args) == 1 else _UNKNOWN
+    return _DATA if len(call.args) == 1 else _UNKNOWN
 
 
 def _encode(call: Call) -> Idiom:
     if len(call.args) not in (1, 2) or type(call.args[0]) is not str:
         return _UNKNOWN
     known = len(call.args) == 1 or call.args[1] in _CODECS
-    return Idiom(gives="bytes") if known else _UNKNOWN
+    return _BYTES if known else _UNKNOWN
 
 
 def _reconstructor(call: Call) -> Idiom:
@@ -201,7 +201,7 @@ def _reduce(call: Call) -> Idiom:
     function, types = call.args
     is_or = name_of(function) in (Name("_operator", "or_"), Name("operator", "or_"))
     plain = all(type(one) is Global or _is_alias(one) for one in types)
-    return Idiom() if is_or and plain else _UNKNOWN
+    return _DATA if is_or and plain else _UNKNOWN
 
 
 def _is_alias(node: Node) -> bool:
@@ -222,7 +222,7 @@ def _getitem(call: Call) -> Idiom:
         return _UNKNOWN
     name = name_of(call.args[0])
     known = name.module in _SUBSCRIBED and not name.walks
-    return Idiom() if known or str(name) in _BASES else _UNKNOWN
+    return _DATA if known or str(name) in _BASES else _UNKNOWN
 
 
 def _from_type(call: Call) -> Idiom:

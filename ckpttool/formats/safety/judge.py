@@ -15,7 +15,16 @@ from ckpttool.errors import MalformedError
 from ckpttool.formats.nodes import Call, Dict, Global, New, Node, Set, near
 from ckpttool.formats.safety import idioms
 from ckpttool.formats.safety.allowed import Maker, is_value, makers_of
-from ckpttool.formats.safety.kinds import FUNCTION, HOLDER, OBJECT, RECORD, RESULT, fits, kind_of
+from ckpttool.formats.safety.kinds import (
+    FUNCTION,
+    HOLDER,
+    KIND_BY_TYPE,
+    OBJECT,
+    RECORD,
+    RESULT,
+    fits,
+    kind_of,
+)
 from ckpttool.formats.safety.names import (
     Name,
     acts_on_import,
@@ -76,7 +85,8 @@ class Judge:
         self.references: list[Reference] = []
         self.problem: MalformedError | None = None
         self._uses: dict[tuple[Use, str], NameUse] = {}
-        self._makers: dict[Global, Maker | None] = {}
+        self._makers: dict[Node, Maker | None] = {}
+        self._fitting: set[tuple[Maker, tuple[str, ...]]] = set()
         self._gives: dict[int, str] = {}
         self._holders: dict[int, bool] = {}
         self._looks = _LOOKS
@@ -103,13 +113,24 @@ class Judge:
             is_known_attack(python3(name.module, name.name)) for name in pickle.references
         )
         for call in pickle.calls:
-            self._judge(call, called)
+            maker = self._makers.get(call.function)
+            # nearly all calls of a checkpoint, a hundred thousand at a time, end here
+            if maker is not None and self._is_plain(call, maker):
+                self._gives[id(call)] = maker.gives
+            else:
+                self._judge(call, called)
         for reference in pickle.references:
             self._refer(reference, called)
         # kinds are kept by identities, which the nodes of another pickle may have again
         self._member, self._depth, self._gives, self._holders = outer
 
     # --- one call --------------------------------------------------------------------------
+
+    def _is_plain(self, call: Call, maker: Maker) -> bool:
+        """Whether a call of a constructor is one that was seen before, and nothing follows it."""
+        if call.states or call.mapped or call.appended or maker.gives == FUNCTION:
+            return False
+        return type(call) is Call and (maker, self._kinds(call.args)) in self._fitting
 
     def _judge(self, call: Call, called: set[Name]) -> None:
         function = call.function
@@ -140,10 +161,11 @@ class Judge:
         """Judge a call of a constructor of data."""
         self._give(call, maker.gives)
         if not (type(call) is New and not call.args and not idioms.keywords_of(call)):
-            kinds = [self.kind(argument) for argument in call.args]
+            kinds = self._kinds(call.args)
             if not fits(maker.ways, kinds) or idioms.keywords_of(call):
                 self._misfit(call, function, kinds)
                 return
+            self._fitting.add((maker, kinds))
         if call.states or call.appended or call.mapped:
             self._judge_following(call, maker)
 
@@ -212,6 +234,11 @@ class Judge:
         place = f"{self._member}, in" if self._member else "in"
         place += f" the bytes of the call at byte {call.offset:,}"
         return Nested(idiom.data or b"", idiom.torch, place, self._depth + 1)
+
+    def _kinds(self, args: tuple[Node, ...]) -> tuple[str, ...]:
+        if self._functions:
+            return tuple([self.kind(argument) for argument in args])
+        return tuple([KIND_BY_TYPE.get(type(one)) or self.kind(one) for one in args])
 
     def kind(self, node: Node) -> str:
         """Return the kind of a value as far as the pickle tells."""

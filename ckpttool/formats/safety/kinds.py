@@ -44,7 +44,8 @@ NAMED = {
 }
 _KIND_OF_NAME = {name: kind for kind, names in NAMED.items() for name in names.split()}
 
-_BY_TYPE = {
+#: Of every value but names and calls.
+KIND_BY_TYPE = {
     type(None): "none",
     bool: "bool",
     int: "int",
@@ -58,7 +59,7 @@ _BY_TYPE = {
     PersistentId: "storage",
 }
 _NUMBER = frozenset({"bool", "int", "float"})
-_PLAIN = frozenset(_BY_TYPE.values()) | {DATA, "array", "tensor"}
+_PLAIN = frozenset(KIND_BY_TYPE.values()) | {DATA, "array", "tensor"}
 _NAMES = frozenset({"name", *NAMED})
 _GROUPS = {
     "number": _NUMBER | {DATA},
@@ -76,7 +77,7 @@ def kind_of(node: Node, given: Callable[[Node], str]) -> str:
     """Return the kind of a value; ``given`` says what a call gives."""
     if type(node) is Global:
         return _KIND_OF_NAME.get(str(node), "name")
-    return _BY_TYPE.get(type(node)) or given(node)
+    return KIND_BY_TYPE.get(type(node)) or given(node)
 
 
 class Argument(NamedTuple):

@@ -7,6 +7,7 @@ is what ``allowed`` says, and this list makes the words graver.
 from __future__ import annotations
 
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from functools import lru_cache
 from typing import NamedTuple
 
 from ckpttool.formats.nodes import Global
@@ -136,6 +137,7 @@ _ACTING_NAMES = frozenset(
 _EVERYWHERE = MODULES | {"numpy", "torch", "torchgen", "functorch"}
 
 
+@lru_cache(maxsize=1_024)
 def python3(module: str, attribute: str) -> Name:
     """Return a name as Python 3 spells it: ``__builtin__`` is ``builtins``, as in unpickling."""
     module, attribute = NAME_MAPPING.get((module, attribute), (module, attribute))
