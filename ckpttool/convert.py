@@ -24,6 +24,7 @@ from ckpttool.formats.safety.telling import findings_left_behind
 from ckpttool.layouts import canonicalize
 from ckpttool.results import FileReport
 from ckpttool.rules import Severity
+from ckpttool.uses import Use
 
 if TYPE_CHECKING:
     from ckpttool.conversion.job import Progress
@@ -121,7 +122,7 @@ def _convert(
     beside = None
     if options.sidecar is not None:
         beside, entries = sidecar(checkpoint, entries)
-    known = _with_plan(known, planned, selection, entries)
+    known = _with_plan(known, checkpoint, planned, selection, entries)
     found = [*findings_left_behind(checkpoint.uses), *planned.findings]
     if _errors(found):
         return _ended(known, found, NOT_WRITTEN)
@@ -136,7 +137,11 @@ def _convert(
 
 
 def _with_plan(
-    known: Converted, planned: Plan, selection: Selection, entries: tuple[LeftOut, ...]
+    known: Converted,
+    checkpoint: Checkpoint,
+    planned: Plan,
+    selection: Selection,
+    entries: tuple[LeftOut, ...],
 ) -> Converted:
     return known._replace(
         wrapper=planned.wrapper if known.to == "pth" else None,
@@ -144,6 +149,7 @@ def _with_plan(
         restored=selection.restored,
         overlapping=planned.overlapping,
         excluded=selection.excluded,
+        calls=tuple(use for use in checkpoint.uses if use.use is not Use.NAMED),
         left_out=entries,
     )
 

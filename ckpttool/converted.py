@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ckpttool.results import FileReport, worst
+from ckpttool.uses import NameUse
 
 #: How a conversion ended: proven and in its place; only planned (a dry run); or not at all.
 WRITTEN, PLANNED, NOT_WRITTEN = "written", "planned", "not-written"
@@ -79,6 +80,7 @@ class Converted(NamedTuple):
         overlapping: groups of names that shared bytes in part, now written out in full.
         excluded: names that were asked to be left out.
         left_out: what lies beside the tensors.
+        calls: what loading the source would have called or needed, and nothing did here.
         casts: the tensors that were cast.
         proof: ``None`` where nothing was written.
         sidecar, receipt: the files of these, where they were written.
@@ -96,6 +98,7 @@ class Converted(NamedTuple):
     overlapping: tuple[tuple[str, ...], ...] = ()
     excluded: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    calls: tuple[NameUse, ...] = ()
     casts: tuple[Cast, ...] = ()
     proof: Proof | None = None
     sidecar: str | None = None

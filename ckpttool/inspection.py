@@ -10,7 +10,7 @@ from ckpttool.findings import Verdict, verdict_from, verdict_of
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.safety.names import python3
 from ckpttool.formats.safety.telling import findings_from, findings_on, is_trusted
-from ckpttool.results import EntryRow, FileReport, Listing, ReferenceRow, TensorRow, UseRow
+from ckpttool.results import TRUSTED, EntryRow, FileReport, Listing, ReferenceRow, TensorRow, UseRow
 from ckpttool.uses import Use
 
 if TYPE_CHECKING:
@@ -54,15 +54,20 @@ def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listi
         ),
         tuple((wrapper.key, wrapper.tensors) for wrapper in checkpoint.wrappers),
         tuple(EntryRow(*entry) for entry in checkpoint.entries),
-        _references(checkpoint),
+        _references(checkpoint, trust),
         tuple(UseRow(use.use.value, *use[1:], is_trusted(use, trust)) for use in checkpoint.uses),
         checkpoint.unread,
         checkpoint.metadata,
     )
 
 
-def _references(checkpoint: Checkpoint) -> tuple[ReferenceRow, ...]:
-    kinds = {use.name: use.use.value for kind in Use for use in checkpoint.uses if use.use is kind}
+def _references(checkpoint: Checkpoint, trust: tuple[str, ...]) -> tuple[ReferenceRow, ...]:
+    kinds = {
+        use.name: TRUSTED if is_trusted(use, trust) else use.use.value
+        for kind in Use
+        for use in checkpoint.uses
+        if use.use is kind
+    }
     return tuple(
         ReferenceRow(str(one), kinds.get(str(python3(one.module, one.name)), "data"), one.offset)
         for one in checkpoint.references

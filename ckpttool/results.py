@@ -249,11 +249,15 @@ class EntryRow(NamedTuple):
     summary: str
 
 
+#: The kind of a name whose code was said to be trusted.
+TRUSTED = "trusted"
+
+
 class ReferenceRow(NamedTuple):
     """A name that the pickle refers to, and where it does first.
 
-    ``kind`` is ``data`` where the name only constructs data, else the value of a
-    :class:`ckpttool.uses.Use`, the gravest there is.
+    ``kind`` is ``data`` where the name only constructs data, :data:`TRUSTED`, else the value of
+    a :class:`ckpttool.uses.Use`, the gravest there is.
     """
 
     name: str

@@ -59,6 +59,7 @@ def receipt(
         "overlapping": converted.overlapping,
         "excluded": converted.excluded,
         "left_out": [entry._asdict() for entry in converted.left_out],
+        "not_called": [{**call._asdict(), "use": call.use.value} for call in converted.calls],
         "casts": [cast._asdict() for cast in converted.casts],
         "proof": None if converted.proof is None else converted.proof._asdict(),
     }

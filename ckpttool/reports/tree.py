@@ -25,6 +25,7 @@ _KINDS = {
     "attack": (DOUBTFUL, "bold red", " (called, and known from attacks)"),
     "call": (DOUBTFUL, "bold red", " (called)"),
     "class": (" ", "yellow", " (a class that loading needs)"),
+    "trusted": (" ", "", " (called, and trusted)"),
     "named": (" ", "yellow", " (never called)"),
     "data": (" ", "", ""),
 }

@@ -973,7 +973,7 @@ _SECOND: dict[str, tuple[object, str]] = {
             class_state("argparse:Namespace", __setstate__=_SYSTEM_NAME),
             Build(new("argparse:Namespace"), SHELL),
         ),
-        "os.system",
+        "argparse.Namespace",
     ),
     "shared-by-memo": (
         Then(

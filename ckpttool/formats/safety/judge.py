@@ -278,7 +278,8 @@ class Judge:
             name = name_of(root) if root is not None else None
         if use is Use.CALL:
             self._give(call, RESULT)
-            use = Use.ATTACK if self._is_attack(call, name) else Use.CALL
+            attack = self._attack(call, name)
+            use, name = (Use.CALL, name) if attack is None else (Use.ATTACK, attack)
         text = str(name) if name else "a value that is no name"
         self._keep(NameUse(use, text, "", self._member, call.offset), call)
 
@@ -291,18 +292,20 @@ class Judge:
             text = found.name if call is None else spelled(call)
             self._uses[key] = found._replace(text=text)
 
-    def _is_attack(self, call: Call, name: Name | None) -> bool:
+    def _attack(self, call: Call, name: Name | None) -> Name | None:
+        """Return the name by which a call is known from attacks: its own, or one given to it."""
         if name is not None and is_known_attack(name):
-            return True
+            return name
         return self._near_attack((call.function, call.args, *(call.states or ())))
 
-    def _near_attack(self, roots: Iterable[Node]) -> bool:
-        """Whether a name that is known from attacks stands near the top of some values."""
-        return self._attacks and any(
-            is_known_attack(name_of(node))
-            for node in self._near(roots, _NEAR)
-            if type(node) is Global and self._maker_of(node) is None
-        )
+    def _near_attack(self, roots: Iterable[Node]) -> Name | None:
+        """Return a name that is known from attacks and stands near the top of some values."""
+        for node in self._near(roots, _NEAR) if self._attacks else ():
+            if type(node) is Global and self._maker_of(node) is None:
+                name = name_of(node)
+                if is_known_attack(name):
+                    return name
+        return None
 
     def _refer(self, reference: Reference, called: set[Name]) -> None:
         """Judge a name that is only referred to: a note, unless its module acts on import."""

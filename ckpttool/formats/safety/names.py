@@ -151,22 +151,30 @@ def name_of(node: Global) -> Name:
 
 def is_known_attack(name: Name) -> bool:
     """Whether a call of the name is known from attacks, by whatever way it is reached."""
-    parts = str(name).split(".")
-    if parts[0].lstrip("_") in _MODULES:
+    top, *below = str(name).split(".")
+    bare = top.lstrip("_")  # _io is io, and _posixsubprocess is no better than subprocess
+    if bare in _MODULES:
         return True
-    if str(name) in _KNOWN or f"{parts[0].lstrip('_')}.{'.'.join(parts[1:])}" in _KNOWN:
-        return True
-    # from an innocent module on: ("torch", "serialization.os.system"), ("random", "_os.mkdir")
-    walked = name.attribute.split(".") if name.walks else [name.attribute]
-    for number, part in enumerate(walked):
-        bare = part.lstrip("_") if not part.endswith("__") else part
-        if bare in _NEVER_HONEST or (name.walks and bare in _MODULES):
+    # what lies below a known name is no better: threading.Thread.run
+    for end in range(1, len(below) + 1):
+        path = ".".join(below[:end])
+        if f"{top}.{path}" in _KNOWN or f"{bare}.{path}" in _KNOWN:
             return True
-        if name.walks and part.startswith("__") and part.endswith("__") and part != "__new__":
-            return True
-        if number and f"builtins.{part}" in _KNOWN:
-            return True
-    return False
+    return any(_leads_astray(part, walks=name.walks) for part in name.attribute.split(".")) or any(
+        f"builtins.{part}" in _KNOWN for part in name.attribute.split(".")[1:]
+    )
+
+
+def _leads_astray(part: str, *, walks: bool) -> bool:
+    """Whether a step goes from an innocent module on to another one, or below the surface.
+
+    ``("torch", "serialization.os.system")``, ``("random", "_os.mkdir")``,
+    ``("torch._utils", "_rebuild_tensor.__builtins__.get")``.
+    """
+    if part.startswith("__") and part.endswith("__"):
+        return walks and part != "__new__"
+    bare = part.lstrip("_")
+    return bare in _NEVER_HONEST or (walks and bare in _MODULES)
 
 
 _ACTING_PREFIXES = tuple(f"{part}." for part in _ACTING_PARTS)

@@ -13,8 +13,13 @@ _DEEPEST, _MOST = 3, 8
 
 
 def spelled(call: Node) -> str:
-    """Return the call as Python would have it, at most :data:`LONGEST` characters."""
-    text = _spelled(call, _DEEPEST)
+    """Return the call as Python would have it, at most :data:`LONGEST` characters.
+
+    What a reader does with the result follows: the states that it is given.
+    """
+    states = (call.states or ()) if isinstance(call, Call) else ()
+    given = (f".__setstate__({_spelled(state, _DEEPEST)})" for state in states[:_MOST])
+    text = _spelled(call, _DEEPEST) + "".join(given)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 

@@ -52,17 +52,22 @@ def findings_left_behind(uses: Iterable[NameUse]) -> list[Finding]:
     from attacks stays refused, and names that are never called are not worth a word.
     """
     return [
-        one._replace(severity=Severity.WARNING, fix=_LEFT_BEHIND)
-        if one.rule is rules.UNKNOWN_CALL
-        else one
+        one._replace(severity=Severity.WARNING, fix=_LEFT_BEHIND) if one.rule in _LEAVABLE else one
         for one in findings_on(uses)
         if one.severity is not Severity.NOTE
     ]
 
 
 def findings_from(error: CkpttoolError, trust: Sequence[str] = ()) -> tuple[Finding, ...]:
-    """Return what an error amounts to: first what the pickles would have done, then the error."""
-    return (*findings_on(error.uses, trust), finding_from(error))
+    """Return what an error amounts to: first what the pickles would have done, then the error.
+
+    What to do about the first is only what helps with a file that cannot be read any further.
+    """
+    before = [
+        one._replace(fix=_SAVE_ANEW) if one.rule in _LEAVABLE else one
+        for one in findings_on(error.uses, trust)
+    ]
+    return (*before, finding_from(error))
 
 
 def _finding(rule: Rule, uses: Sequence[NameUse]) -> Finding:
@@ -72,7 +77,10 @@ def _finding(rule: Rule, uses: Sequence[NameUse]) -> Finding:
     return finding(rule, f"{_SAID[rule]}: {'; '.join(listed)}", fix=_fix(rule, uses))
 
 
+# Rules on code without which the weights can be had.
+_LEAVABLE = (rules.UNKNOWN_CALL, rules.NEEDED_CLASS)
 _LEFT_BEHIND = "Nothing of it is called here, and nothing of it is passed on."
+_SAVE_ANEW = "Save the state dict alone, where the code is known, or ask the file's author for it."
 _SAID = {
     rules.KNOWN_ATTACK: "loading it calls what attacks call",
     rules.UNKNOWN_CALL: "loading it calls code that cannot be judged by its name",
