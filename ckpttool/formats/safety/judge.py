@@ -33,6 +33,7 @@ from ckpttool.formats.safety.names import (
     makes_code_run,
     name_of,
     python3,
+    runs_commands,
 )
 from ckpttool.formats.safety.spelling import spelled
 from ckpttool.tensors import Reference
@@ -299,11 +300,11 @@ class Judge:
         return self._near_attack((call.function, call.args, *(call.states or ())))
 
     def _near_attack(self, roots: Iterable[Node]) -> Name | None:
-        """Return a name that is known from attacks and stands near the top of some values."""
+        """Return a name that runs commands and stands near the top of some values."""
         for node in self._near(roots, _NEAR) if self._attacks else ():
             if type(node) is Global and self._maker_of(node) is None:
                 name = name_of(node)
-                if is_known_attack(name):
+                if runs_commands(name):
                     return name
         return None
 

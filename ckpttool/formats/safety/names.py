@@ -39,32 +39,59 @@ class Name(NamedTuple):
         return "." in self.attribute
 
 
-#: Modules whose functions run commands or code, load code or take the process over.
+# Modules whose functions run commands or code, load code or take the process over. Packages and
+# plain modules of Python's own: a package of somebody's that has the name of the latter, with
+# modules below it, is not meant.
 _MODULES = frozenset(
     """
-    os posix nt subprocess pty sys shutil importlib imp runpy zipimport code codeop pdb bdb
-    timeit trace profile cProfile cloudpickle dill joblib marshal socket socketserver
-    webbrowser antigravity ctypes cffi pip ensurepip venv commands popen2 fcntl
-    py_compile compileall multiprocessing smtplib ftplib telnetlib poplib imaplib nntplib
-    requests httpx aiohttp paramiko urllib2 urllib3 httplib idlelib doctest pydoc cgitb lib2to3
-    distutils setuptools asyncio xmlrpc xmlrpclib site pkgutil codeop tempfile
+    os posix nt subprocess pty sys shutil imp runpy zipimport codeop pdb bdb timeit marshal
+    socket socketserver webbrowser antigravity popen2 fcntl py_compile compileall smtplib ftplib
+    telnetlib poplib imaplib nntplib pydoc cgitb doctest
     """.split()
 )
+_PACKAGES = frozenset(
+    "cffi ctypes distutils ensurepip idlelib importlib lib2to3 pip setuptools venv xmlrpc".split()
+)
+# What honest files hold of them: errors that were caught, and what a command came to.
+_INNOCENT = ("Error", "Exception", "Expired", "Warning", "CompletedProcess", "timeout")
 #: Single functions of modules that honest files use too.
 _FUNCTIONS = {
     "builtins": """
-        eval exec execfile compile open file input __import__ __build_class__ setattr delattr
-        globals locals vars breakpoint exit quit reload map filter apply help
+        eval exec execfile compile open file __import__ __build_class__ globals locals vars
+        breakpoint exit quit reload
     """,
     "pickle": "load loads Unpickler _load _loads _Unpickler",
+    "dill": "load loads",
+    "cloudpickle": "load loads",
+    "joblib": "load",
     "copyreg": "add_extension constructor pickle",
-    "types": "CodeType FunctionType LambdaType",
+    "code": "InteractiveConsole InteractiveInterpreter interact",
+    "trace": "Trace",
+    "profile": "Profile run runctx",
+    "cProfile": "Profile run runctx",
+    "commands": "getoutput getstatusoutput",
+    "site": "addsitedir addpackage execsitecustomize execusercustomize main",
+    "pkgutil": "get_loader find_loader resolve_name",
+    "tempfile": """
+        NamedTemporaryFile SpooledTemporaryFile TemporaryDirectory TemporaryFile mkdtemp mkstemp
+        mktemp _TemporaryFileCloser _TemporaryFileWrapper
+    """,
+    "asyncio": "create_subprocess_exec create_subprocess_shell run",
+    "asyncio.subprocess": "create_subprocess_exec create_subprocess_shell",
+    "asyncio.unix_events": "_UnixSubprocessTransport",
+    "multiprocessing": "Process Pool",
+    "multiprocessing.process": "BaseProcess",
+    "multiprocessing.util": "spawnv_passfds",
+    "multiprocessing.pool": "Pool ThreadPool",
     "io": "open open_code FileIO",
     "codecs": "open",
     "pathlib": "Path.touch Path.unlink Path.write_text Path.write_bytes Path.mkdir Path.rename",
     "platform": "popen",
     "threading": "Thread Timer",
     "concurrent.futures": "ProcessPoolExecutor ThreadPoolExecutor",
+    "requests": "delete get patch post put request",
+    "requests.api": "delete get patch post put request",
+    "urllib2": "urlopen Request",
     "urllib.request": "urlopen urlretrieve Request URLopener FancyURLopener",
     "http.client": "HTTPConnection HTTPSConnection",
     "logging": "FileHandler",
@@ -89,7 +116,7 @@ _FUNCTIONS = {
     "pandas": "eval read_pickle",
     "pandas.io.pickle": "read_pickle",
     "yaml": "load unsafe_load full_load",
-    "torch": "load save compile",
+    "torch": "load save",
     "torch.serialization": "load save _load _legacy_load",
     "torch._utils": "_import_dotted_name",
     "torch._ops": "load_library",
@@ -98,7 +125,7 @@ _FUNCTIONS = {
     "torch.package": "PackageImporter",
     "torch.utils.model_zoo": "load_url",
     "torch.utils.cpp_extension": "load load_inline",
-    "torch.fx.graph_module": "reduce_graph_module reduce_package_graph_module _exec_with_source",
+    "torch.fx.graph_module": "_exec_with_source _forward_from_src _method_from_src",
     "torch.utils._config_module": "load_config",
     "torch._inductor.codecache": "compile_file",
     "torch.utils.bottleneck.__main__": "run_cprofile run_autograd_prof",
@@ -153,30 +180,48 @@ def is_known_attack(name: Name) -> bool:
     """Whether a call of the name is known from attacks, by whatever way it is reached."""
     top, *below = str(name).split(".")
     bare = top.lstrip("_")  # _io is io, and _posixsubprocess is no better than subprocess
-    if bare in _MODULES:
-        return True
+    if bare in _PACKAGES or (bare in _MODULES and name.module == top):
+        return not name.attribute.endswith(_INNOCENT)
     # what lies below a known name is no better: threading.Thread.run
     for end in range(1, len(below) + 1):
         path = ".".join(below[:end])
         if f"{top}.{path}" in _KNOWN or f"{bare}.{path}" in _KNOWN:
             return True
-    return any(_leads_astray(part, walks=name.walks) for part in name.attribute.split(".")) or any(
-        f"builtins.{part}" in _KNOWN for part in name.attribute.split(".")[1:]
-    )
+    return any(_leads_astray(part, name) for part in name.attribute.split("."))
 
 
-def _leads_astray(part: str, *, walks: bool) -> bool:
+def runs_commands(name: Name) -> bool:
+    """Whether the name runs commands or text, so that even to hand it to others is an attack's.
+
+    Other names that attacks call, ``torch.load`` say, honest objects keep as what they load with.
+    """
+    text = name.module == "builtins" and name.attribute in _RUN_TEXT
+    return text or (name.top.lstrip("_") in _RUN_COMMANDS and is_known_attack(name))
+
+
+_RUN_TEXT = frozenset({"__import__", "eval", "exec", "execfile"})
+_RUN_COMMANDS = frozenset({"imp", "importlib", "nt", "os", "posix", "pty", "runpy", "subprocess"})
+
+
+def _leads_astray(part: str, name: Name) -> bool:
     """Whether a step goes from an innocent module on to another one, or below the surface.
 
     ``("torch", "serialization.os.system")``, ``("random", "_os.mkdir")``,
     ``("torch._utils", "_rebuild_tensor.__builtins__.get")``.
     """
-    if part.startswith("__") and part.endswith("__"):
-        return walks and part != "__new__"
     bare = part.lstrip("_")
-    return bare in _NEVER_HONEST or (walks and bare in _MODULES)
+    if bare in _NEVER_HONEST:
+        return True
+    if not name.walks:
+        return False
+    if name.top not in _EVERYWHERE:  # a class of somebody's may well have a method called open
+        return part in _UNDER
+    inside = part.startswith("__") and part.endswith("__") and part != "__new__"
+    return inside or bare in _MODULES or bare in _PACKAGES or f"builtins.{part}" in _KNOWN
 
 
+# What leads from any function or class to all of Python.
+_UNDER = frozenset("__builtins__ __globals__ __subclasses__ __code__ eval exec".split())
 _ACTING_PREFIXES = tuple(f"{part}." for part in _ACTING_PARTS)
 # Modules that other modules import, and whose name nothing honest in them has.
 _NEVER_HONEST = frozenset({"os", "posix", "nt", "sys", "subprocess", "importlib", "builtins"})
@@ -196,7 +241,10 @@ def makes_code_run(name: Name) -> bool:
     *outer, last = name.attribute.split(".")
     if last in ACTING or last in _ACTING_NAMES or not all(map(_is_like_a_class, outer)):
         return True
-    return name.top in _MODULES or f"{name.module}.".startswith(_ACTING_PREFIXES)
+    whole = name.top in _PACKAGES or (name.top in _MODULES and name.module == name.top)
+    if whole and not name.attribute.endswith(_INNOCENT):
+        return True
+    return f"{name.module}.".startswith(_ACTING_PREFIXES)
 
 
 def _is_like_a_class(part: str) -> bool:

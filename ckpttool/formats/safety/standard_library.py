@@ -95,7 +95,7 @@ ACTING = frozenset(
 
 #: Packages all of whose classes count as such.
 ACTING_MODULES = frozenset(
-    {"_testcapi", "asyncio", "ctypes", "encodings", "tkinter", "turtle", "unittest"}
+    "_testcapi asyncio ctypes encodings multiprocessing tempfile tkinter turtle unittest".split()
 )
 
 #: Modules that act when they are imported, which naming something of them does already.
