@@ -187,10 +187,20 @@ ROWS = {
     """,
     # --- enumerations: the value gives the member ----------------------------------------
     "ast": "_Precedence (int)",
+    "asyncio.constants": "_SendfileMode (int)",
+    "asyncio.locks": "_BarrierState (str)",
+    "asyncio.runners": "_State (str)",
+    "asyncio.sslproto": "AppProtocolState SSLProtocolState (str)",
+    "asyncio.timeouts": "_State (str)",
     "calendar": "Day Month (int)",
     "enum": "EnumCheck FlagBoundary (str)",
     "http": "HTTPStatus HTTPMethod (int/str)",
-    "inspect": "_ParameterKind BufferFlags (int)",
+    "inspect": """
+        _ParameterKind BufferFlags (int)
+        Parameter (str data) +attributes
+        Signature (sequence?) +attributes
+    """,
+    "py_compile": "PycInvalidationMode (int)",
     "plistlib": "PlistFormat (int)",
     "pstats": "SortKey (sequence/str)",
     "socket": "AddressFamily AddressInfo MsgFlag SocketKind (int)",
@@ -370,7 +380,8 @@ class Maker:
         self.follows = frozenset(follows)
 
 
-_ROW = re.compile(r"([^()]+)\(([^()]*)\)(?:\s*->\s*(\w+))?((?:\s+\+\w+)*)")
+#: A row of the table.
+ROW = re.compile(r"([^()]+)\(([^()]*)\)(?:\s*->\s*(\w+))?((?:\s+\+\w+)*)")
 
 
 @lru_cache(maxsize=None)
@@ -384,7 +395,7 @@ def makers_of(module: str) -> dict[str, Maker]:
 
 
 def _rows(text: str) -> Iterator[tuple[str, str, str, str]]:
-    for names, taken, gives, follows in _ROW.findall(text):
+    for names, taken, gives, follows in ROW.findall(text):
         yield names, taken, gives, follows.replace("+", "")
 
 

@@ -90,6 +90,7 @@ class Judge:
         self._fitting: set[tuple[Maker, tuple[str, ...]]] = set()
         self._gives: dict[int, str] = {}
         self._holders: dict[int, bool] = {}
+        self._followed: list[tuple[Call, Maker | None]] = []
         self._looks = _LOOKS
         self._member: str | None = None
         self._depth = 0
@@ -106,8 +107,9 @@ class Judge:
 
     def read(self, pickle: Pickle, member: str | None, depth: int = 0) -> None:
         """Judge all that a pickle would do, whatever becomes of the results."""
-        outer = self._member, self._depth, self._gives, self._holders
-        self._member, self._depth, self._gives, self._holders = member, depth, {}, {}
+        outer = self._member, self._depth, self._gives, self._holders, self._followed
+        self._member, self._depth = member, depth
+        self._gives, self._holders, self._followed = {}, {}, []
         self.references += pickle.references
         called: set[Name] = set()
         self._attacks = self._attacks or any(
@@ -120,10 +122,12 @@ class Judge:
                 self._gives[id(call)] = maker.gives
             else:
                 self._judge(call, called)
+        for call, maker in self._followed:
+            self._judge_following(call, maker)
         for reference in pickle.references:
             self._refer(reference, called)
         # kinds are kept by identities, which the nodes of another pickle may have again
-        self._member, self._depth, self._gives, self._holders = outer
+        self._member, self._depth, self._gives, self._holders, self._followed = outer
 
     # --- one call --------------------------------------------------------------------------
 
@@ -168,7 +172,7 @@ class Judge:
                 return
             self._fitting.add((maker, kinds))
         if call.states or call.appended or call.mapped:
-            self._judge_following(call, maker)
+            self._follow(call, maker)
 
     def _misfit(self, call: Call, function: Global, kinds: Sequence[str]) -> None:
         """Tell of arguments whose code a constructor may run, or that no reader would take."""
@@ -178,6 +182,12 @@ class Judge:
                 self._told(call, Use.CALL)
         else:
             self._malformed(call, f"{name_of(function)} takes no such arguments")
+
+    def _follow(self, call: Call, maker: Maker | None) -> None:
+        """Judge what is done to a result once all calls are: those in a state come after it."""
+        self._followed.append((call, maker))
+        if maker and call.states and "attributes" in maker.follows:
+            self._gives[id(call)] = RECORD
 
     def _judge_following(self, call: Call, maker: Maker | None) -> None:
         """Judge what is done to a result: state, then items, is what no pickler writes."""
@@ -190,8 +200,6 @@ class Judge:
         )
         if wrong or not all(self._takes_state(state, maker) for state in call.states or ()):
             self._told(call, Use.CALL)
-        elif call.states and "attributes" in follows:
-            self._gives[id(call)] = RECORD
 
     def _takes_state(self, state: Node, maker: Maker | None) -> bool:
         follows = maker.follows if maker else _NOTHING
@@ -229,7 +237,7 @@ class Judge:
         if idiom.data is not None and not self._nested(self._nest(call, idiom)):
             self._told(call, Use.CALL)
         if (call.states or call.appended or call.mapped) and not idiom.makes:
-            self._judge_following(call, None)
+            self._follow(call, None)
 
     def _nest(self, call: Call, idiom: idioms.Idiom) -> Nested:
         place = f"{self._member}, in" if self._member else "in"
@@ -265,7 +273,9 @@ class Judge:
 
     def _give(self, call: Call, kind: str) -> None:
         self._gives[id(call)] = kind
-        self._functions = self._functions or kind in (FUNCTION, RESULT)
+        if kind in (FUNCTION, RESULT):
+            self._functions = True
+            self._holders.clear()  # one that was looked at may hold this
 
     def _given(self, node: Node) -> str:
         return self._gives.get(id(node), OBJECT)

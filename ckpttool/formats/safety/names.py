@@ -44,16 +44,19 @@ class Name(NamedTuple):
 # modules below it, is not meant.
 _MODULES = frozenset(
     """
-    os posix nt subprocess pty sys shutil imp runpy zipimport codeop pdb bdb timeit marshal
-    socket socketserver webbrowser antigravity popen2 fcntl py_compile compileall smtplib ftplib
-    telnetlib poplib imaplib nntplib pydoc cgitb doctest
+    os posix nt subprocess posixsubprocess winapi pty sys shutil imp runpy zipimport codeop pdb
+    bdb timeit marshal socket socketserver webbrowser antigravity popen2 fcntl py_compile
+    compileall smtplib ftplib telnetlib poplib imaplib nntplib pydoc cgitb doctest
     """.split()
 )
 _PACKAGES = frozenset(
     "cffi ctypes distutils ensurepip idlelib importlib lib2to3 pip setuptools venv xmlrpc".split()
 )
 # What honest files hold of them: errors that were caught, and what a command came to.
-_INNOCENT = ("Error", "Exception", "Expired", "Warning", "CompletedProcess", "timeout")
+_INNOCENT = (
+    *("Error", "Exception", "Expired", "Warning"),
+    *("CompletedProcess", "gaierror", "herror", "timeout"),
+)
 #: Single functions of modules that honest files use too.
 _FUNCTIONS = {
     "builtins": """

@@ -62,6 +62,7 @@ def _pickled(nested: Nested) -> bytes:
     if not nested.torch or not nested.data.startswith(b"PK\x03\x04"):
         return nested.data
     source = MemorySource(nested.data, nested.place)
-    members = read_archive(source).members
-    name = next(name for name in members if name.endswith("/data.pkl"))
-    return read_member(source, members[name], len(nested.data))
+    for name, member in read_archive(source).members.items():
+        if name.endswith("/data.pkl"):
+            return read_member(source, member, len(nested.data))
+    return b""

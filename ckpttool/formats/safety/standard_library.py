@@ -55,47 +55,50 @@ ACTING = frozenset(
     """
     ABCMeta Aifc_write Annotated Any Au_read Au_write BZ2File BaseEventLoop BaseHeader
     BaseProactorEventLoop BaseSelectorEventLoop BaseStream BaseSubprocessTransport BinaryIO
-    BinaryLogStream BsdDbShelf BufferedIOBase BufferedRWPair BufferedRandom BufferedReader
-    BufferedWriter Bytes BytesIO CodecInfo CompatibilityFiles CompleteDirs Connection
-    CoroWrapper DbfilenameShelf Decimal DecompressReader DegenerateFiles EWWhiteSpaceTerminal
-    Element ElementInfo Ellipsis EnumMeta EnumType ExFileObject ExtSlice FancyURLopener
-    FastLookup FieldStorage FileIO FileInput Fraction Future Generic GzipDecodedResponse
-    GzipFile HTTPError HTTPResponse IMAP4 IMAP4_SSL IMAP4_stream IO IOBase Index
-    InitializedState IteratorWrapper KeyedRef LZMAFile MultiCall NameConstant NamedNodeMap
-    NamedTuple NamedTupleMeta NamespaceProxy NodeList NormalDist Num OpenWrapper Path Pool Popen
-    PosixPath Protocol PurePath PurePosixPath PureWindowsPath PyZipFile Random RawIOBase
-    ReadOnlySequentialNamedNodeMap SSLSocket ScandirIterator ServerProxy SharedMemory
-    SharedMemoryManager Shelf SocketIO SpecLoaderAdapter SpooledTemporaryFile Str StreamReader
-    StreamReaderProtocol StreamReaderWriter StreamRecoder StreamWriter StringIO SupportsAbs
-    SupportsBytes SupportsComplex SupportsFloat SupportsIndex SupportsInt SupportsRound
-    SystemRandom Task Telnet Terminal TextIO TextIOBase TextIOWrapper TextLogStream ThreadPool
-    ThreadedChildWatcher TypedDict URLopener UUID ValueTerminal Wave_read Wave_write WeakMethod
-    WhiteSpaceTerminal WindowsPath ZipExtFile ZipFile ZoneInfo _AnnotatedAlias _BaseGenericAlias
-    _BufferedIOBase _BufferedIOMixin _CallableGenericAlias _CallableType
-    _ConcatenateGenericAlias _ConnectionBase _Database _DeleteDummyThreadOnDel
-    _DeprecateByteStringMeta _DeprecatedGenericAlias _DeprecatedType _Extra _GatheringFuture
-    _GenericAlias _GzipReader _IOBase _IsoCalendarDate _LazyModule _Line _ListDataStream
-    _LiteralGenericAlias _LiteralSpecialForm _Method _MultiCallMethod _NamedIntConstant
-    _ProactorBasePipeTransport _ProactorBaseWritePipeTransport _ProactorDatagramTransport
-    _ProactorDuplexPipeTransport _ProactorReadPipeTransport _ProactorSocketTransport
-    _ProactorWritePipeTransport _ProtocolMeta _RawIOBase _SSLProtocolTransport
-    _SelectorDatagramTransport _SelectorSocketTransport _SelectorTransport _SharedMemoryTracker
-    _SocketWriter _SpecialForm _SpecialGenericAlias _SpoofOut _Stream _TemporaryFileCloser
-    _TemporaryFileWrapper _TextIOBase _TupleType _TypedCacheSpecialForm _TypedDictMeta
-    _UnionGenericAlias _UnixReadPipeTransport _UnixSelectorEventLoop _UnixSubprocessTransport
+    BinaryLogStream BoundArguments BsdDbShelf BufferedIOBase BufferedRWPair BufferedRandom
+    BufferedReader BufferedWriter Bytes BytesIO CodecInfo CompatibilityFiles CompleteDirs
+    Connection CoroWrapper DbfilenameShelf Decimal DecompressReader DegenerateFiles
+    EWWhiteSpaceTerminal Element ElementInfo Ellipsis EnumMeta EnumType ExFileObject ExtSlice
+    FancyURLopener FastLookup FieldStorage FileIO FileInput Fraction Future Generic
+    GzipDecodedResponse GzipFile HTTPError HTTPResponse IMAP4 IMAP4_SSL IMAP4_stream IO IOBase
+    Index InitializedState IteratorWrapper KeyedRef LP_c_int LZMAFile Morsel MultiCall
+    NameConstant NamedNodeMap NamedTuple NamedTupleMeta NamespaceProxy NodeList NormalDist Num
+    OpenWrapper Path Pool Popen PosixPath Protocol PurePath PurePosixPath PureWindowsPath
+    PyZipFile Random RawIOBase ReadOnlySequentialNamedNodeMap SSLSocket ScandirIterator
+    ServerProxy SharedMemory SharedMemoryManager Shelf SocketIO SpecLoaderAdapter
+    SpooledTemporaryFile Str StreamReader StreamReaderProtocol StreamReaderWriter StreamRecoder
+    StreamWriter StringIO SupportsAbs SupportsBytes SupportsComplex SupportsFloat SupportsIndex
+    SupportsInt SupportsRound SystemRandom Task Telnet Terminal TextIO TextIOBase TextIOWrapper
+    TextLogStream ThreadPool ThreadedChildWatcher TypedDict URLopener UUID ValueTerminal
+    WarningsRecorder Wave_read Wave_write WeakMethod WhiteSpaceTerminal WindowsPath Xxo
+    ZipExtFile ZipFile ZoneInfo _AnnotatedAlias _BaseGenericAlias _BufferedIOBase
+    _BufferedIOMixin _CallableGenericAlias _CallableType _ConcatenateGenericAlias
+    _ConnectionBase _Database _DeleteDummyThreadOnDel _DeprecateByteStringMeta
+    _DeprecatedGenericAlias _DeprecatedType _Extra _GatheringFuture _GenericAlias _GzipReader
+    _IOBase _IsoCalendarDate _LazyModule _Line _ListDataStream _LiteralGenericAlias
+    _LiteralSpecialForm _Method _MultiCallMethod _NamedIntConstant _ProactorBasePipeTransport
+    _ProactorBaseWritePipeTransport _ProactorDatagramTransport _ProactorDuplexPipeTransport
+    _ProactorReadPipeTransport _ProactorSocketTransport _ProactorWritePipeTransport
+    _ProtocolMeta _RawIOBase _SSLProtocolTransport _SafeQueue _SelectorDatagramTransport
+    _SelectorSocketTransport _SelectorTransport _SharedMemoryTracker _SocketWriter _SpecialForm
+    _SpecialGenericAlias _SpoofOut _Stream _TemporaryFileCloser _TemporaryFileWrapper
+    _TextIOBase _TupleType _TypedCacheSpecialForm _TypedDictMeta _UnionGenericAlias
+    _UnixReadPipeTransport _UnixSelectorEventLoop _UnixSubprocessTransport
     _UnixWritePipeTransport _UnpackGenericAlias _VariadicGenericAlias _WriteBufferStream
     _ZipWriteFile _tee _wrap_close accumulate addbase addclosehook addinfo addinfourl
-    async_generator bytearray_iterator bytes_iterator chain combinations
-    combinations_with_replacement coroutine cycle date datetime dircmp dropwhile file_wrapper
-    finalize generator groupby islice list_iterator list_reverseiterator local
-    longrange_iterator partial permutations product range_iterator reversed socket str_iterator
-    takewhile time timedelta timezone tuple_iterator zip zip_longest
+    arrayiterator async_generator async_generator_asend async_generator_athrow
+    bytearray_iterator bytes_iterator chain combinations combinations_with_replacement coroutine
+    cycle date datetime dircmp dropwhile file_wrapper finalize generator groupby islice iterator
+    list_iterator list_reverseiterator local longrange_iterator partial permutations product
+    range_iterator reversed socket str_ascii_iterator str_iterator takewhile time timedelta
+    timezone tuple_iterator zip zip_longest
     """.split()
 )
 
 #: Packages all of whose classes count as such.
 ACTING_MODULES = frozenset(
-    "_testcapi asyncio ctypes encodings multiprocessing tempfile tkinter turtle unittest".split()
+    "_ctypes _testcapi asyncio ctypes encodings multiprocessing tempfile tkinter turtle "
+    "unittest".split()
 )
 
 #: Modules that act when they are imported, which naming something of them does already.

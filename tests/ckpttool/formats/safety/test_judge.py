@@ -1,0 +1,364 @@
+"""What each way to spell a call comes to: data, a class that is needed, a call, an attack."""
+
+from __future__ import annotations
+
+import pytest
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError
+from ckpttool.formats.safety import judge
+from ckpttool.formats.safety.watch import Watch
+from ckpttool.uses import NameUse, Use
+from tests.builders import pickles as p
+
+BUILD, EMPTY = b"b", b"}"
+
+
+def uses_of(*bodies: bytes) -> list[tuple[str, str]]:
+    """The uses of names in a pickle of these values, in order."""
+    return [(use.use.value, use.name) for use in seen(*bodies)]
+
+
+def seen(*bodies: bytes) -> tuple[NameUse, ...]:
+    with Watch() as watch:
+        watch.parse(p.PROTO4 + p.tuple_of(*bodies) + p.STOP)
+    return watch.uses
+
+
+def attributes(*names: str) -> bytes:
+    return p.dict_of(*((p.text(name), b"N") for name in names))
+
+
+OWN = p.name("m", "C")
+OBJECT = p.new(OWN)
+FACTORY = p.call(p.name("m", "f"))
+NAMESPACE = p.call(p.name("argparse", "Namespace"))
+PARTIAL = p.call(p.name("functools", "partial"), OWN)
+GETATTR = p.name("builtins", "getattr")
+
+DATA = {
+    "an ordered dictionary": p.ordered_dict(),
+    "a namespace with attributes": NAMESPACE + attributes("a") + BUILD,
+    "a path": p.call(p.name("pathlib", "PosixPath"), p.text("a"), p.text("b")),
+    "a set of Python 2": p.call(p.name("__builtin__", "set"), p.list_of(b"K\x01")),
+    "bytes of Python 2": p.call(p.name("_codecs", "encode"), p.text("x"), p.text("latin1")),
+    "a member of a flag": p.call(p.name("re", "RegexFlag"), b"K\x02"),
+    "a class made without arguments": p.new(p.name("uuid", "UUID")) + attributes("int") + BUILD,
+    "an instance by copyreg": p.call(
+        p.name("copy_reg", "_reconstructor"),
+        p.name("argparse", "Namespace"),
+        p.name("__builtin__", "object"),
+        b"N",
+    ),
+    "an attribute of data": p.call(GETATTR, EMPTY, p.text("get")),
+    "the type of None": p.call(p.name("builtins", "type"), b"N"),
+    "an alias": p.call(
+        p.name("_operator", "getitem"), p.name("typing", "List"), p.name("builtins", "int")
+    ),
+    "a union of types": p.call(
+        p.name("functools", "reduce"),
+        p.name("_operator", "or_"),
+        p.tuple_of(p.name("builtins", "int"), p.name("builtins", "str")),
+    ),
+    "a numpy function by name": p.call(
+        p.name("numpy.core", "_ufunc_reconstruct"), p.text("numpy"), p.text("sin")
+    ),
+    "a deque with items": p.call(p.name("collections", "deque")) + b"(K\x01e",
+    "a type that is named": p.name("numpy", "float32"),
+    "a memory format by any module": p.text("m") + p.text("torch.channels_last") + b"\x93",
+}
+
+
+@pytest.mark.parametrize("body", DATA.values(), ids=DATA.keys())
+def test_a_constructor_of_data_is_not_worth_a_word(body: bytes) -> None:
+    assert uses_of(body) == []
+
+
+CLASSES = {
+    "NEWOBJ": OBJECT,
+    "with attributes": OBJECT + attributes("a", "b") + BUILD,
+    "with no state": OBJECT + b"N" + BUILD,
+    "a dictionary with items": OBJECT + b"K\x01K\x02s" + attributes("a") + BUILD,
+    "a list with items": OBJECT + b"(K\x01e",
+    "copyreg._reconstructor": p.call(
+        p.name("copyreg", "_reconstructor"), OWN, p.name("builtins", "dict"), EMPTY
+    ),
+    "copyreg.__newobj__": p.call(p.name("copyreg", "__newobj__"), OWN),
+    "NEWOBJ_EX without any": OWN + b")}\x92",
+    "NEWOBJ_EX as protocol 3 writes it": p.call(
+        p.call(p.name("functools", "partial"), p.call(GETATTR, OWN, p.text("__new__")))
+        + p.tuple_of(p.call(GETATTR, OWN, p.text("__new__")), p.tuple_of(OWN), EMPTY, b"N")
+        + BUILD
+    ),
+}
+
+
+@pytest.mark.parametrize("body", CLASSES.values(), ids=CLASSES.keys())
+def test_an_unknown_class_made_without_arguments_is_needed(body: bytes) -> None:
+    assert uses_of(body) == [("class", "m.C")]
+
+
+CALLS = {
+    "REDUCE": p.call(OWN, b"K\x01"),
+    "REDUCE without arguments": p.call(OWN),
+    "OBJ": b"(" + OWN + b"o",
+    "INST": b"(im\nC\n",
+    "NEWOBJ with arguments": p.new(OWN, b"K\x01"),
+    "NEWOBJ_EX with keywords": OWN + b")" + attributes("a") + b"\x92",
+    "a second BUILD": OBJECT + (attributes("a") + BUILD) * 2,
+    "items after BUILD": OBJECT + attributes("extend") + BUILD + b"(K\x01e",
+    "added items after BUILD": OBJECT + attributes("add") + BUILD + b"(K\x01\x90",
+    "set items after BUILD": OBJECT + attributes("a") + BUILD + b"K\x01K\x02s",
+    "a state that is a tuple": OBJECT + p.tuple_of(b"K\x01") + BUILD,
+    "slots": OBJECT + p.tuple_of(b"N", attributes("a")) + BUILD,
+    "a state with a number for a key": OBJECT + p.dict_of((b"K\x01", b"N")) + BUILD,
+    "another class among the attributes": OBJECT + attributes("__class__") + BUILD,
+}
+
+
+@pytest.mark.parametrize("body", CALLS.values(), ids=CALLS.keys())
+def test_any_other_call_of_an_unknown_name_is_one(body: bytes) -> None:
+    assert uses_of(body) == [("call", "m.C")]
+
+
+ABUSED = {
+    "an instance to iterate over": (p.call(p.name("builtins", "list"), OBJECT), "builtins.list"),
+    "attributes that hide a method": (
+        p.call(p.name("builtins", "str"), NAMESPACE + attributes("a") + BUILD),
+        "builtins.str",
+    ),
+    "an iterator in the pairs of a dictionary": (
+        p.call(
+            p.name("builtins", "dict"),
+            p.list_of(p.call(p.name("itertools", "accumulate"), b"]", p.name("m", "f"))),
+        ),
+        "builtins.dict",
+    ),
+    "an iterator that is run at once": (
+        p.call(
+            p.name("itertools", "product"),
+            p.call(p.name("itertools", "accumulate"), b"]", p.name("m", "f")),
+        ),
+        "itertools.product",
+    ),
+    "an iterator for a state": (
+        p.call(p.name("random", "Random"))
+        + p.tuple_of(
+            b"K\x02", p.call(p.name("itertools", "accumulate"), b"]", p.name("m", "f")), b"N"
+        )
+        + BUILD,
+        "random.Random",
+    ),
+    "numpy's random generator by a function": (
+        p.call(p.name("numpy.random._pickle", "__generator_ctor"), p.text("x"), p.name("m", "f")),
+        "numpy.random._pickle.__generator_ctor",
+    ),
+    "an array of a class of somebody's": (
+        p.call(p.name("numpy.core.multiarray", "_reconstruct"), OWN, b"K\x00\x85", p.text("b")),
+        "numpy.core.multiarray._reconstruct",
+    ),
+    "another codec": (
+        p.call(p.name("_codecs", "encode"), p.text("x"), p.text("rot13")),
+        "_codecs.encode",
+    ),
+    "a base that is no plain type": (
+        p.call(p.name("copyreg", "_reconstructor"), OWN, p.name("m", "Base"), b"N"),
+        "copyreg._reconstructor",
+    ),
+    "a function of another package by name": (
+        p.call(p.name("numpy.core", "_ufunc_reconstruct"), p.text("m"), p.text("f")),
+        "numpy.core._ufunc_reconstruct",
+    ),
+    "a class that three arguments make": (
+        p.call(p.name("builtins", "type"), p.text("C"), b")", EMPTY),
+        "builtins.type",
+    ),
+    "reduce with another function": (
+        p.call(p.name("functools", "reduce"), p.name("m", "f"), p.tuple_of(OWN)),
+        "functools.reduce",
+    ),
+    "a subscript of a class of somebody's": (
+        p.call(p.name("_operator", "getitem"), OWN, b"K\x01"),
+        "_operator.getitem",
+    ),
+    "a state after items": (
+        p.ordered_dict() + attributes("a") + BUILD + b"K\x01K\x02s",
+        "collections.OrderedDict",
+    ),
+    "items where a constructor takes none": (
+        p.call(p.name("pathlib", "PosixPath")) + b"(K\x01e",
+        "pathlib.PosixPath",
+    ),
+    "a partial that is called": (p.call(PARTIAL), "m.C"),
+    "a bound method that is called": (
+        p.call(p.call(GETATTR, EMPTY, p.text("get"))),
+        "builtins.getattr",
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "name"), ABUSED.values(), ids=ABUSED.keys())
+def test_a_constructor_that_may_run_code_with_what_it_is_given_is_a_call(
+    body: bytes, name: str
+) -> None:
+    assert ("call", name) in uses_of(body)
+
+
+def test_a_list_that_is_filled_later_is_looked_at_again() -> None:
+    accumulate = p.call(p.name("itertools", "accumulate"), b"]", p.name("m", "f"))
+    shared = b"]" + p.put(0)
+    filled = p.get(0) + accumulate + b"a"
+    first = p.call(p.name("builtins", "list"), p.get(0))
+    second = p.call(p.name("builtins", "dict"), p.get(0))
+    assert ("call", "builtins.dict") in uses_of(PARTIAL, shared, first, filled, second)
+
+
+def test_torch_calls_what_a_rebuild_function_is_given() -> None:
+    rebuild = p.name("torch._tensor", "_rebuild_from_type_v2")
+    tensor = p.name("torch", "Tensor")
+    assert uses_of(p.call(rebuild, p.name("m", "f"), tensor, b")", b"N")) == [("call", "m.f")]
+    made = p.call(rebuild, p.name("torch", "Size"), p.name("m", "C"), b")", attributes("a"))
+    assert uses_of(made) == [("class", "m.C")]
+    changed = p.call(
+        rebuild, p.name("torch", "Size"), p.name("m", "C"), b")", attributes("__class__")
+    )
+    assert uses_of(changed) == [("call", "m.C")]
+
+
+def test_what_a_result_does_is_told_once() -> None:
+    parameter = p.call(p.name("torch._utils", "_rebuild_parameter"), FACTORY, b"\x89", b"N")
+    assert uses_of(parameter) == [("call", "m.f")]
+
+
+ATTACKS = {
+    "by its name": (p.call(p.name("os", "system"), p.text("x")), "os.system"),
+    "by its name of Python 2": (
+        p.call(p.name("__builtin__", "eval"), p.text("x")),
+        "builtins.eval",
+    ),
+    "by a walk": (
+        p.text("torch")
+        + p.text("serialization.os.system")
+        + b"\x93"
+        + p.tuple_of(p.text("x"))
+        + b"R",
+        "torch.serialization.os.system",
+    ),
+    "by getattr": (
+        p.call(p.call(GETATTR, p.name("torch", "os"), p.text("system")), p.text("x")),
+        "torch.os.system",
+    ),
+    "by a partial": (
+        p.call(p.call(p.name("functools", "partial"), p.name("os", "system")), p.text("x")),
+        "os.system",
+    ),
+    "by an argument": (p.call(p.name("m", "apply"), p.name("os", "system")), "os.system"),
+    "by an attribute": (
+        OBJECT + p.dict_of((p.text("close"), p.name("os", "system"))) + BUILD,
+        "os.system",
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "name"), ATTACKS.values(), ids=ATTACKS.keys())
+def test_what_runs_commands_is_an_attack(body: bytes, name: str) -> None:
+    assert ("attack", name) in uses_of(body)
+
+
+def test_what_honest_objects_load_with_is_none() -> None:
+    loader = OBJECT + p.dict_of((p.text("loader"), p.name("torch", "load"))) + BUILD
+    assert uses_of(loader) == [("class", "m.C"), ("named", "torch.load")]
+
+
+def test_a_name_that_is_never_called_is_named_whatever_it_is() -> None:
+    assert uses_of(p.name("os", "system"), p.name("m", "f")) == [
+        ("named", "os.system"),
+        ("named", "m.f"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("module", "use"), [("antigravity", "attack"), ("mypackage.__main__", "call")]
+)
+def test_a_module_that_acts_when_it_is_imported_is_no_mere_name(module: str, use: str) -> None:
+    assert uses_of(p.name(module, "x")) == [(use, f"{module}.x")]
+
+
+STATE = attributes("a") + BUILD
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("tempfile", "_TemporaryFileCloser"),
+        ("zipfile", "ZipExtFile"),
+        ("encodings.rot_13", "StreamReader"),
+        ("torch.utils.data.datapipes.datapipe", "_IterDataPipeSerializationWrapper"),
+        ("numpy.lib.npyio", "DataSource"),
+        ("fsspec.caching", "MMapCache"),
+        ("torch", "serialization.Net"),
+    ],
+)
+def test_a_class_whose_instances_run_code_is_called(module: str, name: str) -> None:
+    body = p.text(module) + p.text(name) + b"\x93)\x81" + STATE
+    assert [use for use, _ in uses_of(body)] in (["call"], ["attack"])
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("string", "Template"),
+        ("torch.nn.modules.linear", "Linear"),
+        ("networkx.classes.graph", "Graph"),
+        ("mypackage.code", "Popen"),
+        ("code.models", "Net"),
+        ("mypackage", "Outer.Inner"),
+    ],
+)
+def test_a_class_of_anybody_else_is_needed(module: str, name: str) -> None:
+    body = p.text(module) + p.text(name) + b"\x93)\x81" + STATE
+    assert uses_of(body) == [("class", f"{module}.{name}")]
+
+
+def test_an_error_that_was_caught_is_no_attack() -> None:
+    error = p.call(p.name("subprocess", "CalledProcessError"), b"K\x01", p.text("ls"))
+    assert uses_of(error) == [("call", "subprocess.CalledProcessError")]
+
+
+MALFORMED = {
+    "too many arguments": p.call(p.name("collections", "deque"), b"]", b"N", b"N"),
+    "a number to iterate over": p.call(p.name("builtins", "list"), b"K\x01"),
+    "too few for a tensor": p.call(p.name("torch._utils", "_rebuild_tensor"), p.storage()),
+}
+
+
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
+def test_what_no_reader_would_take_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedError) as caught:
+        seen(body)
+    assert caught.value.rule is rules.PICKLE
+    assert caught.value.offset is not None
+
+
+def test_many_calls_of_one_name_are_counted() -> None:
+    (use,) = seen(*[p.call(OWN, p.integer(number)) for number in range(5)])
+    assert (use.use, use.times, use.text) == (Use.CALL, 5, "m.C(0)")
+
+
+def test_a_use_knows_its_place() -> None:
+    with Watch() as watch:
+        watch.parse(p.pickle(b"N0" + p.call(OWN)), member="data.pkl", base=1000)
+    (use,) = watch.uses
+    assert (use.member, use.offset) == ("data.pkl", 1000 + 2 + 2 + len(OWN) + 2)
+
+
+def test_objects_that_share_a_large_state_are_judged_in_bounded_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(judge, "_LOOKS", 1_000)
+    state = p.dict_of((p.text("a"), p.list_of(*[b"]"] * 100))) + b"\x94"
+    instances = [OBJECT + b"h\x00" + BUILD for _ in range(50)]
+    uses = uses_of(state, p.name("os", "system"), *instances)
+    # once too much was looked at, nobody knows any more what is in a state
+    assert ("class", "m.C") in uses
+    assert ("call", "m.C") in uses

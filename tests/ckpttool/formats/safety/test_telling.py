@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+
+from ckpttool import rules
+from ckpttool.errors import UnsupportedError
+from ckpttool.findings import Verdict, verdict_from
+from ckpttool.formats.safety.telling import (
+    findings_from,
+    findings_left_behind,
+    findings_on,
+    is_trusted,
+)
+from ckpttool.rules import Severity
+from ckpttool.uses import NameUse, Use
+
+
+def used(use: Use, name: str = "mypkg.models.Net", times: int = 1) -> NameUse:
+    return NameUse(use, name, f"{name}(1)", "a/data.pkl", 1234, times)
+
+
+@pytest.mark.parametrize(
+    ("use", "code", "severity"),
+    [
+        (Use.ATTACK, "SEC001", Severity.ERROR),
+        (Use.CALL, "SEC002", Severity.ERROR),
+        (Use.CLASS, "SEC003", Severity.WARNING),
+        (Use.NAMED, "SEC008", Severity.NOTE),
+    ],
+)
+def test_each_use_has_its_rule(use: Use, code: str, severity: Severity) -> None:
+    (found,) = findings_on([used(use)])
+    assert (found.rule.code, found.severity) == (code, severity)
+    assert "mypkg.models.Net" in found.message
+    assert "in a/data.pkl, at byte 1,234" in found.message
+
+
+def test_a_message_names_calls_up_to_a_number_and_counts_the_rest() -> None:
+    (found,) = findings_on([used(Use.CALL, f"m.f{number}", 3) for number in range(14)])
+    assert "m.f0(1) (in a/data.pkl, at byte 1,234, 3 such calls)" in found.message
+    assert "m.f9(1)" in found.message
+    assert "m.f10" not in found.message
+    assert found.message.endswith("and 4 more names")
+
+
+@pytest.mark.parametrize(
+    ("use", "pattern", "trusted"),
+    [
+        (Use.CALL, "mypkg.models.Net", True),
+        (Use.CALL, "mypkg.*", True),
+        (Use.CLASS, "mypkg.models.*", True),
+        (Use.CALL, "mypkg.models", False),
+        (Use.CALL, "other.*", False),
+        (Use.ATTACK, "mypkg.*", False),
+        (Use.NAMED, "mypkg.*", False),
+    ],
+)
+def test_what_is_trusted(use: Use, pattern: str, trusted: bool) -> None:
+    assert is_trusted(used(use), [pattern]) is trusted
+
+
+def test_what_is_trusted_is_listed() -> None:
+    (found,) = findings_on([used(Use.CALL), used(Use.CLASS, "mypkg.Config")], ["mypkg.*"])
+    assert found.rule is rules.TRUSTED_CODE
+    assert "mypkg.models.Net" in found.message
+    assert "mypkg.Config" in found.message
+
+
+def test_what_is_left_behind_is_a_warning_unless_it_is_an_attack() -> None:
+    found = findings_left_behind([used(use) for use in Use])
+    assert [(one.rule.code, one.severity.value) for one in found] == [
+        ("SEC001", "error"),
+        ("SEC002", "warning"),
+        ("SEC003", "warning"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("use", "verdict"),
+    [(Use.ATTACK, Verdict.FAIL), (Use.CALL, Verdict.FAIL), (Use.CLASS, Verdict.CANNOT_TELL)],
+)
+def test_a_file_that_is_no_checkpoint_is_judged_by_its_calls(use: Use, verdict: Verdict) -> None:
+    error = UnsupportedError("no checkpoint", rules.UNSUPPORTED)
+    error.uses = (used(use),)
+    found = findings_from(error)
+    assert [one.rule.code for one in found] == [RULE_OF[use], "FIL003"]
+    assert verdict_from(error, found) is verdict
+    # there are no weights to convert
+    assert not any("convert" in one.advice for one in found)
+
+
+RULE_OF = {Use.ATTACK: "SEC001", Use.CALL: "SEC002", Use.CLASS: "SEC003"}
