@@ -44,8 +44,9 @@ check: .venv/installed ## Lint, formatting and types
 format: .venv/installed ## Format the code
 	@$(BIN)/ruff format .
 
-docs: .venv/installed ## Write the pages on the rules anew
+docs: .venv/installed ## Write the pages on the rules and the tables on safety anew
 	@$(BIN)/python -m docs.make_rules
+	@$(BIN)/python -m docs.make_safety
 
 bench: .venv/installed-bench $(SAMPLE) ## Measure speed and memory against the alternatives
 	@$(BIN)/python -m benchmarks

@@ -48,6 +48,8 @@ def select(checkpoint: Checkpoint, options: ConvertOptions) -> Selection:
     _check_patterns(names, options)
     decoder = _decoder(every) if options.encoder_only else frozenset()
     wanted = [name for name in names if _is_wanted(name, options) and name not in decoder]
+    if not names:
+        raise UsageError("there is no tensor in the checkpoint")
     if not wanted:
         raise UsageError("no tensor is left to convert", fix="Look at --include and --exclude.")
     chosen = frozenset(wanted)

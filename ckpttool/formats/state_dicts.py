@@ -77,8 +77,10 @@ def find(
     """
     root = pickle.root
     candidates = sorted(_candidates(root), key=_rank)
+    if not candidates and count_of(root) == 0:  # of a module without parameters
+        return StateDict({}, None, (Wrapper("", 0),), (), (), ())
     if not candidates:
-        raise _no_state_dict(pickle)
+        raise _no_state_dict(root)
     taken = _choose(candidates, wrapper)
     largest = max(candidate.tensors for candidate in candidates)
     others = [c for c in candidates if c is not taken and c.tensors >= largest * _SUBSTANTIAL]
@@ -147,14 +149,13 @@ def _choose(candidates: list[_Candidate], wrapper: str | None) -> _Candidate:
     return next(c for c in candidates if c.tensors >= largest * _SUBSTANTIAL)
 
 
-def _no_state_dict(pickle: Pickle) -> Exception:
-    root = pickle.root
+def _no_state_dict(root: Node) -> Exception:
     fix = "Save model.state_dict() (or a dictionary that holds it) with torch.save."
     if is_tensor(root):
         return UnsupportedError(
             "the file holds a single tensor, not a state dict", rules.NO_TENSORS, fix=fix
         )
-    if isinstance(root, Call) and isinstance(root.function, Global):
+    if isinstance(root, Call) and isinstance(root.function, Global) and count_of(root) is None:
         return UnsupportedError(
             f"the file holds a pickled object of {root.function}, not a state dict",
             rules.UNSUPPORTED,

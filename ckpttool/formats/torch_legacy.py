@@ -45,6 +45,8 @@ _COUNT = 8
 _OLD_PICKLE = re.compile(rb"[(\]}]|c[\w.]+\n[\w.]+\n")
 # What else a pickle may begin with: a scalar, text, bytes.
 _FIRST_OPCODES = b"NIJKMLFGSTUVXBC)lcd\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96"
+# Names it before the first array, whose bytes follow as they are.
+_JOBLIB = "joblib.numpy_pickle"
 # Pickles of a file that torch.save did not write; `pickle.dump` may have been called often.
 _MOST_PICKLES = 1_000
 
@@ -151,6 +153,13 @@ def _first_pickle(stream: _Stream, source: FileSource, watch: Watch) -> Pickle:
     try:
         return stream.pickle()
     except MalformedError as error:
+        if _JOBLIB in watch.broke_after:
+            raise UnsupportedError(
+                "the file was written by joblib, which puts arrays between a pickle's operations",
+                rules.UNSUPPORTED,
+                offset=error.offset,
+                fix="Save the weights with torch.save or as safetensors.",
+            ) from error
         if read_bytes(source, 0, 1) == b"\x80":
             raise
         watch.unsigned = True

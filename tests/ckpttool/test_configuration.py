@@ -90,6 +90,7 @@ extend-select = ["NUM"]
 ignore = ["MOD001"]
 fail-on = "warning"
 expected-missing = ["decoder_*"]
+trust = ["mypackage.*", "other.models.Net"]
 
 [tolerances]
 position-table = 0.001
@@ -122,6 +123,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert (found.model, found.require) == ("mae_vit_base_patch16", "full")
     assert found.lock == str(tmp_path / "weights.lock")
     assert found.expected_missing == ("decoder_*",)
+    assert found.trust == ("mypackage.*", "other.models.Net")
     assert found.limits.position_table == 0.001
     assert found.policy._replace(waivers=()) == Policy(
         ("ALL",), ("NUM",), ("MOD001",), Severity.WARNING

@@ -437,6 +437,22 @@ def test_the_receipt_holds_the_sums_of_the_files_as_they_are(tmp_path: Path) -> 
     assert document["source"]["fingerprint"] == document["result"]["fingerprint"]
 
 
+def test_what_the_source_would_have_called_is_left_behind_and_listed(tmp_path: Path) -> None:
+    beside = {"pair": checkpoints.Pair(1, 2), "recorder": checkpoints.Recorder()}
+    source = saved(tmp_path, {"model": {"w": torch.ones(2)}, **beside})
+    receipt = tmp_path / "receipt.json"
+    options = TO_SAFETENSORS._replace(receipt=str(receipt))
+    converted = proven(source, tmp_path / "out.safetensors", options)
+    told = {one.rule.code: one.severity.value for one in converted.file.findings}
+    assert (told["SEC002"], told["SEC003"]) == ("warning", "warning")
+    listed = json.loads(receipt.read_text())["not_called"]
+    assert [(row["use"], row["name"]) for row in listed] == [
+        ("call", "tests.builders.checkpoints.Pair"),
+        ("class", "tests.builders.checkpoints.Recorder"),
+    ]
+    assert b"Pair" not in (tmp_path / "out.safetensors").read_bytes()
+
+
 def test_the_receipt_is_the_same_in_another_folder(tmp_path: Path) -> None:
     texts = set()
     for name in ("one", "two"):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ckpttool import rules
-from ckpttool.findings import Verdict
+from ckpttool.findings import Verdict, finding
 from ckpttool.policy import Policy, judge
 from ckpttool.results import FileReport, ForwardSummary, Report
 from ckpttool.rules import Rule, Severity
@@ -26,6 +26,11 @@ def judged(policy: Policy, *files: FileReport) -> Report:
         pytest.param(Policy(("MOD",), ("NUM001",)), rules.NAN, id="one rule more"),
         pytest.param(Policy(("NUM001",), (), ("NUM",)), rules.NAN, id="the longer one wins"),
         pytest.param(Policy(ignore=("MOD",)), rules.NAN, id="another family ignored"),
+        pytest.param(Policy(("NUM",)), rules.UNKNOWN_CALL, id="one that stands, not selected"),
+        pytest.param(Policy(ignore=("ALL",)), rules.KNOWN_ATTACK, id="one that stands, of all"),
+        pytest.param(
+            Policy(("SEC002",), (), ("SEC",)), rules.UNKNOWN_CALL, id="one that stands, by name"
+        ),
     ],
 )
 def test_a_rule_counts(policy: Policy, rule: Rule) -> None:
@@ -40,6 +45,10 @@ def test_a_rule_counts(policy: Policy, rule: Rule) -> None:
         pytest.param(Policy(("NUM",), (), ("NUM001",)), rules.NAN, id="the longer one wins"),
         pytest.param(Policy(("NUM",), (), ("NUM",)), rules.NAN, id="ignored of two equal ones"),
         pytest.param(Policy(ignore=("ALL",)), rules.NAN, id="everything ignored"),
+        pytest.param(
+            Policy(ignore=("SEC",)), rules.UNKNOWN_CALL, id="the family of one that stands"
+        ),
+        pytest.param(Policy(ignore=("SEC001",)), rules.KNOWN_ATTACK, id="one that stands ignored"),
     ],
 )
 def test_a_rule_does_not_count(policy: Policy, rule: Rule) -> None:
@@ -51,6 +60,14 @@ def test_what_does_not_count_is_gone_and_the_report_says_which_rules() -> None:
     (file,) = report.files
     assert (file.findings, report.exit_code) == ((), 0)
     assert file.unchecked[-1] == "rules that the policy leaves out (NUM, MOD001)"
+
+
+def test_a_rule_that_stands_is_ignored_with_its_findings_told() -> None:
+    call = finding(rules.UNKNOWN_CALL, "loading it calls m.f()")
+    report = judged(Policy(("NUM",), (), ("SEC002",)), file_with(nan(), call))
+    (file,) = report.files
+    assert [one.rule for one in file.findings] == [rules.NAN]
+    assert "SEC002, which the policy ignores: loading it calls m.f()" in file.unchecked
 
 
 @pytest.mark.parametrize(

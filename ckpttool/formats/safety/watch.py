@@ -81,6 +81,12 @@ class Watch:
         """Whether a pickle was read, or a part of one."""
         return self._broken is not None or self._parsed
 
+    @property
+    def broke_after(self) -> frozenset[str]:
+        """The modules that a pickle named before it broke off; none if it did not."""
+        pickle = self._broken[0] if self._broken else None
+        return frozenset(name.module for name in pickle.references) if pickle else frozenset()
+
     def _judge_broken(self) -> None:
         if self._broken is not None:
             pickle, member = self._broken

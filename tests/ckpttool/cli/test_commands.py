@@ -215,6 +215,50 @@ def test_inspect_marks_an_attack_and_fails(tmp_path: Path) -> None:
     assert "SEC001" in result.output
 
 
+BESIDE = "tests.builders.checkpoints.Pair"
+
+
+def test_inspect_lists_what_is_trusted_and_passes(tmp_path: Path) -> None:
+    path = built.saved(tmp_path, built.called_beside)
+    assert run("inspect", path).exit_code == 1
+    result = run("inspect", "--trust", BESIDE, path)
+    assert result.exit_code == 0
+    assert f"{BESIDE} (called, and trusted)" in result.output
+    assert "SEC009" in result.output
+
+
+@pytest.mark.parametrize("command", [("inspect",), ("verify", "--no-forward")])
+@pytest.mark.parametrize("pattern", ["*", "*.Pair", "", "os", "tests."])
+def test_trust_begins_with_a_package(
+    command: tuple[str, ...], pattern: str, tmp_path: Path
+) -> None:
+    result = run(*command, "--trust", pattern, built.saved(tmp_path, built.called_beside))
+    assert result.exit_code == 2
+    assert "--trust" in result.output
+
+
+@pytest.mark.parametrize("command", [("inspect",), ("verify", "--no-forward")])
+def test_the_configuration_says_what_is_trusted(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = built.saved(tmp_path, built.called_beside)
+    assert "SEC002" in run(*command, path).output
+    (tmp_path / "ckpttool.toml").write_text('trust = ["tests.builders.*"]\n')
+    monkeypatch.chdir(tmp_path)
+    output = run(*command, path).output
+    assert "SEC009" in output
+    assert "SEC002" not in output
+
+
+def test_a_wrapper_that_is_not_there_does_not_hide_an_attack(tmp_path: Path) -> None:
+    path = built.saved(tmp_path, built.attack_beside)
+    for command in (("inspect",), ("verify", "--no-forward")):
+        result = run(*command, "--wrapper", "nothing.like.it", path)
+        assert result.exit_code == 1
+        assert "SEC001" in result.output
+    assert run("inspect", "--wrapper", "x", built.saved(tmp_path, built.sound)).exit_code == 2
+
+
 def test_inspect_says_which_state_dict_it_lists(tmp_path: Path) -> None:
     path = built.saved(tmp_path, built.averaged_weights_beside)
     assert "not listed: model_ema" in run("inspect", path).output

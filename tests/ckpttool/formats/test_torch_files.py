@@ -416,6 +416,21 @@ def test_a_legacy_stream_names_code_in_its_content_only(
     assert "m.f" in str(caught.value)
 
 
+def test_a_pickle_of_joblib_is_not_called_malformed(opened: Opener) -> None:
+    wrapper = p.new(p.name("joblib.numpy_pickle", "NumpyArrayWrapper")) + p.dict_of() + b"b"
+    with pytest.raises(UnsupportedError) as caught:
+        opened(p.PROTO2 + b"](" + wrapper + bytes(64) + b"e.")
+    assert "joblib" in str(caught.value)
+    assert [use.name for use in caught.value.uses] == ["joblib.numpy_pickle.NumpyArrayWrapper"]
+
+
+def test_a_state_dict_without_tensors_is_one(saved: Opener) -> None:
+    for state in ({}, torch.nn.ReLU().state_dict()):
+        with saved(state) as checkpoint:
+            assert checkpoint.tensors == {}
+            assert checkpoint.uses == ()
+
+
 def test_the_upper_half_of_a_tars_dimensions_means_nothing(opened: Opener) -> None:
     with opened(t.torch_tar(tensors=t.tar_tensors(after_dimensions=7))) as checkpoint:
         assert checkpoint.tensors["w"].shape == (2, 2)
