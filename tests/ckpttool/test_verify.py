@@ -52,6 +52,24 @@ def test_of_a_sound_pickle_only_its_container_is_told(verify: Verify) -> None:
     assert (report.forward.status, report.forward.scope) == ("run", "full")
 
 
+def test_an_error_while_the_weights_are_read_does_not_hide_what_the_pickle_calls(
+    tmp_path: Path,
+) -> None:
+    path = built.saved(tmp_path, built.attack_beside)
+
+    class Meddler:
+        def start(self, total: int) -> None:
+            os.utime(path, ns=(total, total))
+
+        def advance(self, nbytes: int) -> None:
+            """The deed is done already."""
+
+    report = verify_file(path, VerifyOptions(forward=False), Meddler())
+    assert report.verdict is FAIL
+    assert next(one.rule.code for one in report.findings) == "SEC001"
+    assert report.stopped
+
+
 @pytest.mark.parametrize(
     ("content", "code", "verdict"),
     [
