@@ -16,7 +16,7 @@ from ckpttool.conversion.planning import FINGERPRINT, FORMAT, WRAPPER, plan
 from ckpttool.conversion.selecting import select
 from ckpttool.conversion.sidecar import left_out, sidecar
 from ckpttool.converted import NOT_WRITTEN, PLANNED, WRITTEN, Converted, LeftOut
-from ckpttool.errors import CkpttoolError, UsageError
+from ckpttool.errors import CkpttoolError, UsageError, told_with
 from ckpttool.facts import with_facts
 from ckpttool.findings import Finding, Verdict, finding, finding_from, verdict_from
 from ckpttool.formats import open_checkpoint
@@ -91,7 +91,8 @@ def convert_file(
         with open_checkpoint(path, options.wrapper) as checkpoint:
             layout = canonicalize(checkpoint.tensors).layout
             known = known._replace(file=with_facts(known.file, checkpoint, layout))
-            return _convert(checkpoint, known, options, progress)
+            with told_with(checkpoint.uses):
+                return _convert(checkpoint, known, options, progress)
     except UsageError as error:
         told = finding(rules.NOT_POSSIBLE, error.detail(), fix=error.fix)
         return _stopped(known, _named(told, path, error), error)

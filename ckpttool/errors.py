@@ -8,7 +8,8 @@ cannot be written (:class:`OutputError`) and a caller's mistake (:class:`UsageEr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Iterator
 
 from ckpttool.text import printable
 
@@ -85,6 +86,16 @@ class CkpttoolError(Exception):
         if self.rule is not None:
             line = f"{line} [{self.rule.code}]"
         return f"{line}. {self.fix}" if self.fix else line
+
+
+@contextmanager
+def told_with(uses: tuple[NameUse, ...]) -> Iterator[None]:
+    """Let every error that leaves the block know what the file's pickles would have done."""
+    try:
+        yield
+    except CkpttoolError as error:
+        error.uses = error.uses or uses
+        raise
 
 
 class MalformedError(CkpttoolError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckpttool.errors import CkpttoolError
 from ckpttool.sources import ByteSource
 from ckpttool.uses import NameUse
 
@@ -254,8 +253,6 @@ class Checkpoint:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if isinstance(error, CkpttoolError) and not error.uses:
-            error.uses = self.uses  # whatever else goes wrong with a file, that is told first
         self.close()
 
     def __repr__(self) -> str:

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Protocol
 
-from ckpttool.errors import CkpttoolError, UsageError
+from ckpttool.errors import CkpttoolError, UsageError, told_with
 from ckpttool.facts import with_facts
 from ckpttool.findings import Verdict, verdict_from, verdict_of
 from ckpttool.formats import open_checkpoint
@@ -114,7 +114,8 @@ def verified(
             checkpoint = stack.enter_context(open_checkpoint(path, options.wrapper))
             canonical = canonicalize(checkpoint.tensors)
             known = with_facts(known, checkpoint, canonical.layout)
-            examined, origin = _examine(checkpoint, canonical, options, progress)
+            with told_with(checkpoint.uses):
+                examined, origin = _examine(checkpoint, canonical, options, progress)
             known = _concluded(known, examined, origin)
         except UsageError as error:
             known = _unsafe(known, error, options.trust)
