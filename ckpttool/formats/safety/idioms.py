@@ -129,7 +129,8 @@ def _type(call: Call) -> Idiom:
 def _encode(call: Call) -> Idiom:
     if len(call.args) not in (1, 2) or type(call.args[0]) is not str:
         return _UNKNOWN
-    known = len(call.args) == 1 or call.args[1] in _CODECS
+    codec = call.args[1] if len(call.args) == 2 else "utf-8"
+    known = type(codec) is str and codec in _CODECS
     return _BYTES if known else _UNKNOWN
 
 

@@ -161,6 +161,10 @@ ABUSED = {
         p.call(p.name("_codecs", "encode"), p.text("x"), p.text("rot13")),
         "_codecs.encode",
     ),
+    "a codec that is no text": (
+        p.call(p.name("_codecs", "encode"), p.text("x"), b"]"),
+        "_codecs.encode",
+    ),
     "a base that is no plain type": (
         p.call(p.name("copyreg", "_reconstructor"), OWN, p.name("m", "Base"), b"N"),
         "copyreg._reconstructor",
