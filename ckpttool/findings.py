@@ -103,19 +103,13 @@ def verdict_of(findings: Iterable[Finding], fail_on: Severity = Severity.ERROR) 
     return Verdict.FAIL if failed else Verdict.PASS
 
 
-def verdict_from(error: CkpttoolError, findings: Iterable[Finding] = ()) -> Verdict:
+def verdict_from(error: CkpttoolError, before: Iterable[Finding] = ()) -> Verdict:
     """Return what an error says of the file: FAIL if it is malformed, else CANNOT TELL.
 
     Args:
         error: what stopped the reading.
-        findings: what was found before it did. A file that calls unknown code fails, whatever
-            else it is or is not; the error's own finding among them counts for nothing here.
+        before: what was found until then; a file with an error among that fails, whatever else
+            it is or is not.
     """
-    unsafe = any(
-        found.rule is not error.rule
-        and found.rule.letters == "SEC"
-        and found.severity is Severity.ERROR
-        for found in findings
-    )
-    failed = unsafe or isinstance(error, MalformedError)
-    return Verdict.FAIL if failed else Verdict.CANNOT_TELL
+    failed = any(found.severity is Severity.ERROR for found in before)
+    return Verdict.FAIL if failed or isinstance(error, MalformedError) else Verdict.CANNOT_TELL

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckpttool.errors import CkpttoolError, UsageError
-from ckpttool.facts import facts_of
-from ckpttool.findings import Verdict, verdict_from, verdict_of
+from ckpttool.errors import CkpttoolError
+from ckpttool.facts import facts_of, stopped
+from ckpttool.findings import Verdict
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.safety.names import python3
-from ckpttool.formats.safety.telling import findings_from, findings_on, is_trusted
+from ckpttool.formats.safety.telling import is_trusted
 from ckpttool.results import TRUSTED, EntryRow, FileReport, Listing, ReferenceRow, TensorRow, UseRow
 from ckpttool.uses import Use
 
@@ -35,14 +35,9 @@ def inspect_file(path: str, wrapper: str | None = None, trust: tuple[str, ...] =
     try:
         with open_checkpoint(path, wrapper) as checkpoint:
             return _listing(path, checkpoint, trust)
-    except UsageError as error:
-        findings = tuple(findings_on(error.uses, trust))
-        if verdict_of(findings) is Verdict.PASS:
-            raise
-        return Listing(FileReport(path, Verdict.FAIL, findings))
     except CkpttoolError as error:
-        findings = findings_from(error, trust)
-        return Listing(FileReport(path, verdict_from(error, findings), findings))
+        known = FileReport(path, Verdict.CANNOT_TELL, ())
+        return Listing(stopped(known, error, trust))
 
 
 def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listing:

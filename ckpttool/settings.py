@@ -36,12 +36,12 @@ def trusted(value: object, key: str) -> Tuple[str, ...]:
     """Read a list of names of code, each below a package; they may have wildcards there."""
     names = texts(value, key)
     for name in names:
-        if not begins_with_a_package(name):
+        if not _begins_with_a_package(name):
             raise _wrong(key, "names below a package, mypackage.* say", name)
     return names
 
 
-def begins_with_a_package(pattern: str) -> bool:
+def _begins_with_a_package(pattern: str) -> bool:
     """Whether a pattern of names begins with a package: without one it would trust anything."""
     package, _, rest = pattern.partition(".")
     return package.isidentifier() and bool(rest)

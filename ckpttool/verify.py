@@ -12,10 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Protocol
 
 from ckpttool.errors import CkpttoolError, UsageError, told_with
-from ckpttool.facts import with_facts
-from ckpttool.findings import Verdict, verdict_from, verdict_of
+from ckpttool.facts import stopped, with_facts
+from ckpttool.findings import Verdict
 from ckpttool.formats import open_checkpoint
-from ckpttool.formats.safety.telling import findings_from, findings_on
 from ckpttool.layouts import canonicalize
 from ckpttool.limits import Limits
 from ckpttool.results import FileReport
@@ -117,10 +116,8 @@ def verified(
             with told_with(checkpoint.uses):
                 examined, origin = _examine(checkpoint, canonical, options, progress)
             known = _concluded(known, examined, origin)
-        except UsageError as error:
-            known = _unsafe(known, error, options.trust)
         except CkpttoolError as error:
-            known, examined = _stopped(known, error, options.trust), None
+            known, examined = stopped(known, error, options.trust), None
         yield known, examined
 
 
@@ -128,32 +125,6 @@ def _concluded(known: FileReport, examined: Examined, origin: Origin | None) -> 
     from ckpttool.conclusion import conclude
 
     return conclude(known, examined, origin)
-
-
-def _unsafe(known: FileReport, error: UsageError, trust: tuple[str, ...]) -> FileReport:
-    """Report on a file that calls unknown code, though the caller asked for what is not in it.
-
-    Raises:
-        UsageError: it calls none.
-    """
-    findings = tuple(findings_on(error.uses, trust))
-    if verdict_of(findings) is Verdict.PASS:
-        raise error
-    return known._replace(
-        verdict=Verdict.FAIL,
-        findings=findings,
-        unchecked=(f"everything else: {error.detail()}",),
-    )
-
-
-def _stopped(known: FileReport, error: CkpttoolError, trust: tuple[str, ...]) -> FileReport:
-    """Report what was known when the file could not be read any further."""
-    findings = findings_from(error, trust)
-    return known._replace(
-        verdict=verdict_from(error, findings),
-        findings=findings,
-        unchecked=("everything else, because of this error",),
-    )
 
 
 def _examine(

@@ -11,7 +11,7 @@ from collections import OrderedDict
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError
-from ckpttool.formats.nodes import Call, Dict, New, Node, name_of
+from ckpttool.formats.nodes import Call, Dict, New, Node, pair_of
 
 # Names whose call makes a dictionary, and how many arguments stand before its content.
 _BEFORE = {("collections", "OrderedDict"): 0, ("collections", "defaultdict"): 1}
@@ -31,7 +31,7 @@ def settled(function: Node, args: tuple[Node, ...]) -> tuple[Node, ...]:
     Raises:
         MalformedError: a dictionary is made of something else than pairs.
     """
-    before = _BEFORE.get(name_of(function) or ("", ""))
+    before = _BEFORE.get(pair_of(function) or ("", ""))
     if before is None or len(args) <= before:
         return args
     content = args[before]
@@ -73,7 +73,7 @@ def pairs_of(node: Node) -> list[tuple[Node, Node]] | None:
         )
     if isinstance(node, Dict):
         return list(node.pairs())
-    before = _BEFORE.get(name_of(node.function) or ("", "")) if isinstance(node, Call) else None
+    before = _BEFORE.get(pair_of(node.function) or ("", "")) if isinstance(node, Call) else None
     if before is None:
         return None
     # __new__ makes an empty dictionary whatever its arguments are
@@ -87,7 +87,7 @@ def count_of(node: Node) -> int | None:
     """Return how many pairs :func:`pairs_of` would give, without going through them."""
     if isinstance(node, Dict):
         return len(node.flat) // 2
-    before = _BEFORE.get(name_of(node.function) or ("", "")) if isinstance(node, Call) else None
+    before = _BEFORE.get(pair_of(node.function) or ("", "")) if isinstance(node, Call) else None
     if before is None:
         return None
     settled_ones = 0 if isinstance(node, New) else sum(map(len, node.args[before:]))

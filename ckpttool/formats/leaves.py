@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Iterable, Iterator, Tuple, Union
 
 from ckpttool.formats.dictionaries import pairs_of
-from ckpttool.formats.nodes import Call, Dict, Node, children, name_of
+from ckpttool.formats.nodes import Call, Dict, Node, children, pair_of
 from ckpttool.formats.rebuild import is_tensor
 
 Scalar = Union[str, bool, int, float]
@@ -65,7 +65,7 @@ def _pairs(node: Node) -> Iterable[tuple[Node, Node]] | None:
 
 
 def _path_text(node: Call) -> str | None:
-    name = name_of(node.function)
+    name = pair_of(node.function)
     if name is None or not name[0].startswith("pathlib") or name[1] not in _PATHS:
         return None
     separator = _PATHS[name[1]]

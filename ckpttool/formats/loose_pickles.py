@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Bytes at the start of the file and at its end that are searched.
 SEARCHED = 64_000_000
 #: Pickles that are looked at, and bytes of one.
-MOST, LARGEST = 16, 48_000_000
+MOST, LARGEST = 64, 48_000_000
 
 _LOCAL, _LOCAL_HEADER = b"PK\x03\x04", struct.Struct("<4s22xHH")
 _CENTRAL, _CENTRAL_HEADER = b"PK\x01\x02", struct.Struct("<4s24xH12xI")
@@ -53,9 +53,14 @@ def _pickles(source: ByteSource) -> Iterator[tuple[str, int]]:
             if name.lower().endswith(_SUFFIX) and header + _LOCAL_HEADER.size <= source.size:
                 local = _LOCAL_HEADER.unpack(read(source, header, _LOCAL_HEADER.size))
                 places.setdefault(header + _LOCAL_HEADER.size + sum(local[1:]), name)
-    for place in sorted(places):
+    # the one that torch reads before any other
+    for place in sorted(places, key=lambda place: (not _is_content(places[place]), place)):
         if place < source.size:
             yield places[place], place
+
+
+def _is_content(name: str) -> bool:
+    return name.lower().endswith("data.pkl")
 
 
 def _found(window: bytes, mark: bytes, header: struct.Struct) -> Iterator[int]:

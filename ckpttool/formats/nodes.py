@@ -97,7 +97,7 @@ class New(Call):
         self.keywords = keywords
 
 
-def name_of(function: Node) -> tuple[str, str] | None:
+def pair_of(function: Node) -> tuple[str, str] | None:
     """Return ``(module, name)`` of a global, ``None`` for anything else."""
     return function.pair if type(function) is Global else None
 

@@ -10,7 +10,7 @@ from math import prod
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError
-from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, name_of, near
+from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, near, pair_of
 from ckpttool.formats.storages import LARGEST, Locate, Storage, UnsupportedTensorError, is_natural
 from ckpttool.tensors import DTYPES, DType, Extent, TensorInfo
 
@@ -76,7 +76,7 @@ _NEAR = 100
 
 def is_tensor(node: Node) -> bool:
     """Whether the node is a call that rebuilds a tensor, of a supported kind or not."""
-    if type(node) is Call and name_of(node.function) in _TENSOR_CALLS:
+    if type(node) is Call and pair_of(node.function) in _TENSOR_CALLS:
         return True
     return isinstance(node, Call) and _is_class(node.function)
 
@@ -150,7 +150,7 @@ def _unwrap(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]]:
         if node.states or node.mapped or node.appended:
             # torch would act on it: BUILD on a tensor is Tensor.set_, an item overwrites values
             raise _geometry("a rebuilt tensor is changed after its call")
-        function, args = name_of(node.function), node.args
+        function, args = pair_of(node.function), node.args
         assert function is not None  # noqa: S101 (is_tensor looked)
         if function in UNSUPPORTED:
             raise UnsupportedTensorError(UNSUPPORTED[function])
@@ -254,7 +254,7 @@ def _is_row_major(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
 
 
 def _dtype(node: Node) -> DType:
-    name = name_of(node)
+    name = pair_of(node)
     dtype = DTYPES.get(name[1]) if name and name[0] == "torch" else None
     if dtype is not None and dtype.bits % 8 == 0:
         return dtype

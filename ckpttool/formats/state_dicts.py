@@ -8,7 +8,7 @@ from typing import Iterator, NamedTuple
 from ckpttool import rules
 from ckpttool.errors import MalformedError, UnsupportedError, UsageError
 from ckpttool.formats.dictionaries import check_unambiguous, count_of, pairs_of
-from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, Set, name_of
+from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, Set, pair_of
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.rebuild import is_tensor, made_by_unknown_call, rebuild
 from ckpttool.formats.storages import Locate, UnsupportedTensorError
@@ -77,7 +77,7 @@ def find(
     """
     root = pickle.root
     candidates = sorted(_candidates(root), key=_rank)
-    if not candidates and count_of(root) == 0:  # of a module without parameters
+    if not candidates and not wrapper and count_of(root) == 0:  # of a module without parameters
         return StateDict({}, None, (Wrapper("", 0),), (), (), ())
     if not candidates:
         raise _no_state_dict(root)
@@ -272,7 +272,7 @@ def describe(node: Node) -> tuple[str, str]:
 
 
 def _describe_call(node: Call) -> tuple[str, str]:
-    if name_of(node.function) == _BYTES and node.args and type(node.args[0]) is str:
+    if pair_of(node.function) == _BYTES and node.args and type(node.args[0]) is str:
         return "bytes", f"b{node.args[0][:80]!r}"
     kind = str(node.function) if isinstance(node.function, Global) else "object"
     state = node.states[0] if node.states else None

@@ -6,7 +6,7 @@ from typing import Callable, NamedTuple
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError
-from ckpttool.formats.nodes import Global, Node, PersistentId, name_of
+from ckpttool.formats.nodes import Global, Node, PersistentId, pair_of
 from ckpttool.tensors import STORAGE_DTYPES, DType, Extent
 
 # Quantized storages whose elements take other than one byte.
@@ -47,7 +47,7 @@ def storage_class(node: Node) -> DType | None:
         UnsupportedTensorError: a quantized storage.
         MalformedError: any other name.
     """
-    name = name_of(node)
+    name = pair_of(node)
     if name in {("torch.storage", "UntypedStorage"), ("torch", "UntypedStorage")}:
         return None
     # Storage classes of devices live in modules of their own: torch.cuda, torch.xpu ...
@@ -75,7 +75,7 @@ def storage_width(node: Node) -> tuple[DType | None, int]:
     try:
         dtype = storage_class(node)
     except UnsupportedTensorError:
-        name = name_of(node)
+        name = pair_of(node)
         return None, _QUANTIZED.get(name[1], 1) if name else 1
     return dtype, dtype.itemsize if dtype else 1
 

@@ -125,8 +125,7 @@ def _top_folder(archive: Archive) -> str:
             found=f"{len(tops)} top entries, {len(pickled)} of them with data.pkl",
         )
     top = pickled[0]
-    scripted = (f"{top}/constants.pkl", f"{top}/code/")
-    if any(name.startswith(scripted) for name in archive.members):
+    if f"{top}/constants.pkl" in archive.members:  # what torch goes by
         raise UnsupportedError(
             "the archive is a TorchScript program, not a checkpoint",
             rules.UNSUPPORTED,

@@ -89,7 +89,7 @@ def _paragraphs(rule: Rule) -> Iterator[str]:
     yield _filled(rule.meaning)
     yield _filled(f"**What to do.** {rule.fix}")
     if rule.more:
-        yield _filled(rule.more)
+        yield from map(_filled, rule.more.split("\n\n"))
     if not family.judged:
         yield _filled("It stops `convert`, or tells what it did: no policy leaves it out.")
         return

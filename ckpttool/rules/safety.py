@@ -13,8 +13,8 @@ KNOWN_ATTACK = Rule(
     "Loading the pickle calls code that is known from attacks.",
     "Do not load the file with torch.load or pickle; ask its author about it.",
     "Whatever the file's weights are: who unpickles it runs what the message shows, a command or "
-    "a program text say. ckpttool reads pickles without calling anything, so the file could be "
-    "listed. `trust` does not cover these names, and `convert` and `diff` refuse the file.",
+    "a program text say. ckpttool reads pickles without calling anything. `trust` does not cover "
+    "these names, and `convert` and `diff` refuse the file.",
     stands=True,
 )
 UNKNOWN_CALL = Rule(
@@ -39,7 +39,7 @@ NEEDED_CLASS = Rule(
     "SEC003",
     "needed-class",
     Severity.WARNING,
-    "Loading the pickle needs a class that torch.load(weights_only=True) refuses.",
+    "Loading the pickle needs a class that torch.load(weights_only=True) may refuse.",
     "Publish the state dict alone, or convert it: ckpttool convert PATH --to safetensors.",
     "An instance is made without arguments and given its attributes as a plain dictionary, as "
     "pickled modules, optimizers and configuration objects are. The class must be there when the "
@@ -89,7 +89,7 @@ UNCALLED_NAME = Rule(
     "uncalled-name",
     Severity.NOTE,
     "The pickle refers to a name that it never calls.",
-    "Publish the state dict alone: torch.load(weights_only=True) refuses such names.",
+    "Publish the state dict alone: torch.load(weights_only=True) may refuse such names.",
     "An activation function among a module's attributes, say. Loading the file imports the module "
     "of the name.",
 )
@@ -97,7 +97,7 @@ TRUSTED_CODE = Rule(
     "SEC009",
     "trusted-code",
     Severity.NOTE,
-    "Loading the pickle calls code that was said to be trusted.",
+    "Loading the pickle calls or needs code that was said to be trusted.",
     "Take a name out of trust when no file needs it any more.",
     "The names come from `--trust` and from `trust` under `[tool.ckpttool]`; ckpttool has not "
     "looked at the code.",

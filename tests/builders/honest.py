@@ -726,7 +726,14 @@ _TENSORS: Makes = {
             torch.ones(2, 2), torch.ones(2), torch.zeros(2), 0, torch.quint8
         )
     ),
-    "nested-tensor": _quietly(lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])),
+    **_only(
+        TORCH >= (2, 1),
+        lambda: {
+            "nested-tensor": _quietly(
+                lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
+            )
+        },
+    ),
     **_only(
         TORCH >= (2, 4),
         lambda: {
@@ -874,7 +881,10 @@ _TORCH = (
     + _all(
         "torch",
         WARNING,
-        {"whole-cyclic-schedule": lambda: _scheduler("CyclicLR", 0.1, 1.0)},
+        _only(
+            TORCH >= (2, 1),
+            lambda: {"whole-cyclic-schedule": lambda: _scheduler("CyclicLR", 0.1, 1.0)},
+        ),
         (4, 5),
     )
 )

@@ -13,6 +13,10 @@ What may follow the call stands behind it:
     a state of another form, which the class's own ``__setstate__`` takes; only data in it;
 ``+slots``
     ``(None, {...})``: attributes of a class with ``__slots__``;
+``+partial``
+    the state of a partial, whatever its function and arguments are;
+``+stores``
+    whatever is in that state is only stored;
 ``+items``, ``+append``, ``+add``
     items (SETITEMS, APPENDS, ADDITEMS).
 """
@@ -26,19 +30,17 @@ from typing import Iterable, Iterator, Sequence
 from ckpttool.formats.safety.kinds import DATA, Signature, signatures
 
 _EXCEPTIONS = """
-    ArithmeticError AssertionError AttributeError BaseException BaseExceptionGroup
-    BlockingIOError BrokenPipeError BufferError BytesWarning ChildProcessError
-    ConnectionAbortedError ConnectionError ConnectionRefusedError ConnectionResetError
-    DeprecationWarning EOFError EncodingWarning Exception ExceptionGroup FileExistsError
-    FileNotFoundError FloatingPointError FutureWarning GeneratorExit IOError ImportError
-    ImportWarning IndentationError IndexError InterruptedError IsADirectoryError KeyError
+    ArithmeticError AssertionError AttributeError BaseException BlockingIOError BrokenPipeError
+    BufferError BytesWarning ChildProcessError ConnectionAbortedError ConnectionError
+    ConnectionRefusedError ConnectionResetError DeprecationWarning EOFError EncodingWarning
+    Exception FileExistsError FileNotFoundError FloatingPointError FutureWarning GeneratorExit
+    IOError ImportError ImportWarning IndexError InterruptedError IsADirectoryError KeyError
     KeyboardInterrupt LookupError MemoryError ModuleNotFoundError NameError NotADirectoryError
     NotImplementedError OSError OverflowError PendingDeprecationWarning PermissionError
     ProcessLookupError PythonFinalizationError RecursionError ReferenceError ResourceWarning
-    RuntimeError RuntimeWarning StopAsyncIteration StopIteration SyntaxError SyntaxWarning
-    SystemError SystemExit TabError TimeoutError TypeError UnboundLocalError UnicodeDecodeError
-    UnicodeEncodeError UnicodeError UnicodeTranslateError UnicodeWarning UserWarning ValueError
-    Warning ZeroDivisionError
+    RuntimeError RuntimeWarning StopAsyncIteration StopIteration SyntaxWarning SystemError
+    SystemExit TimeoutError TypeError UnboundLocalError UnicodeError UnicodeWarning UserWarning
+    ValueError Warning ZeroDivisionError
 """
 _PATHS = "PurePath PurePosixPath PureWindowsPath Path PosixPath WindowsPath (str/data*)"
 _OPERATOR = """
@@ -52,8 +54,8 @@ _IO = """
     StringIO (str? str?) +state
 """
 _NUMPY_CORE = """
-    scalar (data x?)
-    _reconstruct (array-type tuple text) -> array +state
+    scalar (data plain?)
+    _reconstruct (array-type tuple text) -> array +state +stores
 """
 _NUMPY_FROM_BUFFER = "_frombuffer (bytes/data data tuple text data?) -> array"
 _RETURN_TYPES = """
@@ -100,6 +102,9 @@ ROWS = {
         enumerate (items/text/data int?)
         zip (items/text/data*)
         {_EXCEPTIONS} (x*) +attributes
+        SyntaxError IndentationError TabError (str? tuple?) +attributes
+        UnicodeDecodeError UnicodeEncodeError UnicodeTranslateError (plain*) +attributes
+        ExceptionGroup BaseExceptionGroup (str list/tuple) +attributes
     """,
     "collections": """
         OrderedDict (pairs?) -> dict +items +attributes
@@ -144,7 +149,7 @@ ROWS = {
         SimpleNamespace (dict?) +attributes
         GenericAlias (x x)
     """,
-    "functools": "partial (name/function/object x*) -> function +state",
+    "functools": "partial (name/function/object x*) -> function +partial",
     "operator": _OPERATOR,
     "_operator": _OPERATOR,
     # Iterators that call nothing of their own when they are made; what they run over is data.
@@ -217,7 +222,7 @@ ROWS = {
     """,
     "numpy.core.multiarray": _NUMPY_CORE + _NUMPY_FROM_BUFFER,
     "numpy._core.multiarray": _NUMPY_CORE + _NUMPY_FROM_BUFFER,
-    "numpy._core._internal": "_convert_to_stringdtype_kwargs (x*)",
+    "numpy._core._internal": "_convert_to_stringdtype_kwargs (plain*)",
     "numpy.core.numeric": _NUMPY_FROM_BUFFER,
     "numpy._core.numeric": _NUMPY_FROM_BUFFER,
     "numpy.dtypes": "StringDType () +state",
@@ -274,7 +279,7 @@ ROWS = {
         Shard (int) +attributes
         Partial (str?) +attributes
     """,
-    "torch.distributed.tensor._dtensor_spec": "DTensorSpec TensorMeta (x*) +attributes",
+    "torch.distributed.tensor._dtensor_spec": "DTensorSpec TensorMeta () +attributes +state",
     "torch.distributed.device_mesh": "DeviceMesh () +attributes",
     "torch._dynamo.decorators": "_DimRange () +state",
     "torch.nested._internal.nested_tensor": """
@@ -285,7 +290,7 @@ ROWS = {
     "torch.jit._pickle": """
         build_intlist build_boollist build_doublelist build_tensorlist (sequence)
         build_tensor_from_id (int)
-        restore_type_tag (x str)
+        restore_type_tag (plain str)
     """,
     # --- beside the weights ---------------------------------------------------------------
     "omegaconf.base": "ContainerMetadata Metadata () +attributes",
@@ -368,8 +373,8 @@ class Maker:
     Attributes:
         ways: the ways in which it may be called.
         gives: the kind of what it gives.
-        follows: what may follow the call: ``attributes``, ``state``, ``slots``, ``items``,
-            ``append``, ``add``.
+        follows: what may follow the call: ``attributes``, ``state``, ``slots``, ``partial``,
+            ``stores``, ``items``, ``append``, ``add``.
     """
 
     __slots__ = ("follows", "gives", "ways")
@@ -406,8 +411,13 @@ _MEMORY_FORMATS = frozenset(
 )
 
 
+# Members of enumerations stand there as constants, and older Pythons name them so.
+_OF_CONSTANTS = frozenset({"errno", "signal", "socket", "ssl"})
+
+
 def is_value(module: str, name: str) -> bool:
     """Whether it is a type or a constant that honest pickles name as a value."""
-    if name in _MEMORY_FORMATS or (module == "typing" and "." not in name):
+    if name in _MEMORY_FORMATS or (module == "typing" and name[:1].isupper() and "." not in name):
         return True
-    return name in VALUES.get(module, "").split()
+    constant = module in _OF_CONSTANTS and name.isupper() and "." not in name
+    return constant or name in VALUES.get(module, "").split()

@@ -71,6 +71,16 @@ def keywords_of(call: Call) -> bool:
     return bool(keywords.flat) if isinstance(keywords, Dict) else keywords is not None
 
 
+def is_partial(state: Node) -> bool:
+    """Whether a state is that of a partial: function, arguments, keywords, attributes."""
+    return (
+        type(state) is tuple
+        and len(state) == 4
+        and type(state[1]) is tuple
+        and all(part is None or type(part) is Dict for part in state[2:])
+    )
+
+
 def is_slots(state: Node) -> bool:
     """Whether a state is that of a class with slots: no attributes, and slots by name."""
     return (
@@ -222,7 +232,7 @@ def _getitem(call: Call) -> Idiom:
     if len(call.args) != 2 or type(call.args[0]) is not Global:
         return _UNKNOWN
     name = name_of(call.args[0])
-    known = name.module in _SUBSCRIBED and not name.walks
+    known = name.module in _SUBSCRIBED and not name.walks and name.attribute[:1].isupper()
     return _DATA if known or str(name) in _BASES else _UNKNOWN
 
 

@@ -44,16 +44,26 @@ if TYPE_CHECKING:
 
 _NOTHING: frozenset[str] = frozenset()
 # Kinds of values whose code, or whose attributes' code, a call may run.
-_FOREIGN = frozenset({OBJECT, RESULT, RECORD, FUNCTION, HOLDER, "name"})
-# Values of a container that are looked at for functions; of a larger one it is not known.
+_NO_DATA = frozenset({OBJECT, RESULT, RECORD, FUNCTION})
+_FOREIGN = _NO_DATA | {HOLDER, "name"}
+# Values of a container or a state that are looked at; of a larger one it is not known.
 _LARGEST = 100_000
+# How deep calls that stand for others may be nested; torch's are one deep.
+_DEEPEST = 8
 # Values that are looked at so, of a whole file; the second million takes a third of a second.
 _LOOKS = 3_000_000
 _CONTAINERS = (tuple, list, Dict, Set)
-# Values near the top of an argument or a state in which a name known from attacks is looked for.
-_NEAR = 200
+_CONTAINER_KINDS = frozenset({"tuple", "list", "dict", "set"})
+_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 # Attributes that are no attribute of the instance, or replace what it is.
-_ACTING_ATTRIBUTES = frozenset({"__class__", "__dict__", "__setstate__", "__reduce__", "__del__"})
+_ACTING_ATTRIBUTES = frozenset(
+    "__array__ __array_interface__ __array_struct__ __class__ __del__ __dict__ __reduce__ "
+    "__setstate__".split()
+)
+# Attributes of an exception that look like those.
+_OF_EXCEPTIONS = frozenset(
+    "__cause__ __context__ __notes__ __suppress_context__ __traceback__".split()
+)
 
 
 class Nested(NamedTuple):
@@ -94,8 +104,8 @@ class Judge:
         self._looks = _LOOKS
         self._member: str | None = None
         self._depth = 0
-        # whether a pickle of the file made anything that can be called, or named an attack
-        self._functions = False
+        # whether a pickle of the file made anything that is no data, or named an attack
+        self._foreign = False
         self._attacks = False
 
     def uses(self) -> tuple[NameUse, ...]:
@@ -137,7 +147,7 @@ class Judge:
             return False
         return type(call) is Call and (maker, self._kinds(call.args)) in self._fitting
 
-    def _judge(self, call: Call, called: set[Name]) -> None:
+    def _judge(self, call: Call, called: set[Name], depth: int = 0) -> None:
         function = call.function
         if type(function) is Global:
             maker = self._maker_of(function)
@@ -145,10 +155,10 @@ class Judge:
                 self._judge_maker(call, function, maker)
                 return
             called.add(name_of(function))
-        self._gives[id(call)] = OBJECT
+        self._give(call, OBJECT)
         idiom = idioms.meaning(call)
         if idiom is not None:
-            self._judge_idiom(call, idiom, called)
+            self._judge_idiom(call, idiom, called, depth)
         elif isinstance(call, New) and type(function) is Global:
             self._judge_instance(call, function)
         else:
@@ -176,7 +186,7 @@ class Judge:
 
     def _misfit(self, call: Call, function: Global, kinds: Sequence[str]) -> None:
         """Tell of arguments whose code a constructor may run, or that no reader would take."""
-        self._gives[id(call)] = OBJECT
+        self._give(call, OBJECT)
         if idioms.keywords_of(call) or not _FOREIGN.isdisjoint(kinds):
             if RESULT not in kinds:
                 self._told(call, Use.CALL)
@@ -187,7 +197,7 @@ class Judge:
         """Judge what is done to a result once all calls are: those in a state come after it."""
         self._followed.append((call, maker))
         if maker and call.states and "attributes" in maker.follows:
-            self._gives[id(call)] = RECORD
+            self._give(call, RECORD)
 
     def _judge_following(self, call: Call, maker: Maker | None) -> None:
         """Judge what is done to a result: state, then items, is what no pickler writes."""
@@ -204,12 +214,13 @@ class Judge:
     def _takes_state(self, state: Node, maker: Maker | None) -> bool:
         follows = maker.follows if maker else _NOTHING
         if is_attributes(state):
-            return bool(follows & {"attributes", "state"})
+            plain = state is None or not any(map(_is_hook, state.flat[::2]))
+            return plain and bool(follows & {"attributes", "state"})
         if "slots" in follows and idioms.is_slots(state):
             return True
-        # what a partial or an array holds is stored, and not looked into
-        stores = maker is not None and maker.gives in (FUNCTION, "array")
-        return "state" in follows and (stores or self.kind(state) not in _FOREIGN)
+        if "partial" in follows:
+            return idioms.is_partial(state)
+        return "state" in follows and ("stores" in follows or self.kind(state) not in _FOREIGN)
 
     def _judge_instance(self, made: New, cls: Global) -> None:
         """Judge an instance of a class that is not on the list."""
@@ -217,27 +228,33 @@ class Judge:
         states = made.states or []
         plain = not (made.args or idioms.keywords_of(made) or made.changed_late)
         plain = plain and len(states) <= 1 and all(map(is_attributes, states))
-        doubtful = makes_code_run(name) or self._near_attack(states) or self._looks <= 0
-        if plain and not doubtful:
+        if plain and not (makes_code_run(name) or self._may_be_given_an_attack(states)):
             self._told(made, Use.CLASS, name)
         else:
             self._told(made, Use.CALL, name)
 
-    def _judge_idiom(self, call: Call, idiom: idioms.Idiom, called: set[Name]) -> None:
+    def _judge_idiom(self, call: Call, idiom: idioms.Idiom, called: set[Name], depth: int) -> None:
         """Judge a call by what it stands for: a walk, an instance, another call, bytes to read."""
-        if idiom.unknown:
+        if idiom.unknown or depth > _DEEPEST:
             self._told(call, Use.CALL)
             return
         self._give(call, idiom.gives)
         for made in idiom.makes:
-            self._judge(made, called)
+            self._judge(made, called, depth + 1)
             self._gives[id(call)] = self._gives[id(made)]
-        if idiom.walked is not None and is_known_attack(name_of(idiom.walked)):
-            self._told(call, Use.NAMED, name_of(idiom.walked))
+        if idiom.walked is not None:
+            self._walk(call, name_of(idiom.walked))
         if idiom.data is not None and not self._nested(self._nest(call, idiom)):
             self._told(call, Use.CALL)
         if (call.states or call.appended or call.mapped) and not idiom.makes:
             self._follow(call, None)
+
+    def _walk(self, call: Call, name: Name) -> None:
+        """Judge a name that a call leads to, as if it was referred to."""
+        if acts_on_import(name):
+            self._told(call, Use.CALL, name)
+        elif is_known_attack(name):
+            self._told(call, Use.NAMED, name)
 
     def _nest(self, call: Call, idiom: idioms.Idiom) -> Nested:
         place = f"{self._member}, in" if self._member else "in"
@@ -245,36 +262,42 @@ class Judge:
         return Nested(idiom.data or b"", idiom.torch, place, self._depth + 1)
 
     def _kinds(self, args: tuple[Node, ...]) -> tuple[str, ...]:
-        if self._functions:
+        if self._foreign:
             return tuple([self.kind(argument) for argument in args])
         return tuple([KIND_BY_TYPE.get(type(one)) or self.kind(one) for one in args])
 
     def kind(self, node: Node) -> str:
         """Return the kind of a value as far as the pickle tells."""
-        container = self._functions and isinstance(node, _CONTAINERS)
-        if container and (self._looks <= 0 or self._holds_function(node)):
+        kind = kind_of(node, self._given)
+        if self._foreign and kind in _CONTAINER_KINDS and self._holds_foreign(node):
             return HOLDER
-        return kind_of(node, self._given)
+        return kind
 
-    def _holds_function(self, container: Node) -> bool:
-        """Whether a function is somewhere in a container, or may be for all that is known."""
+    def _holds_foreign(self, container: Node) -> bool:
+        """Whether something that is no data is in a container, or may be for all that is known."""
+        if isinstance(container, (tuple, list)) and _SCALARS.issuperset(map(type, container)):
+            return False
         if id(container) not in self._holders:
-            nodes = self._near((container,), _LARGEST)
-            self._holders[id(container)] = len(nodes) >= _LARGEST or any(
-                isinstance(node, Call) and self._given(node) in (FUNCTION, RESULT) for node in nodes
+            nodes = self._near((container,))
+            self._holders[id(container)] = nodes is None or any(
+                isinstance(node, Call) and node is not container and self._given(node) in _NO_DATA
+                for node in nodes
             )
         return self._holders[id(container)]
 
-    def _near(self, roots: Iterable[Node], limit: int) -> list[Node]:
-        """Return the nodes near some values; of a file that makes that endless, none any more."""
-        nodes = list(near(roots, limit)) if self._looks > 0 else []
+    def _near(self, roots: Iterable[Node]) -> list[Node] | None:
+        """Return the nodes below some values, ``None`` if they are too many to look at.
+
+        A file may share one large value among a million others: there is an end to it.
+        """
+        nodes = list(near(roots, _LARGEST)) if self._looks > 0 else []
         self._looks -= len(nodes)
-        return nodes
+        return nodes if 0 < len(nodes) < _LARGEST else None
 
     def _give(self, call: Call, kind: str) -> None:
         self._gives[id(call)] = kind
-        if kind in (FUNCTION, RESULT):
-            self._functions = True
+        if kind in _NO_DATA:
+            self._foreign = True
             self._holders.clear()  # one that was looked at may hold this
 
     def _given(self, node: Node) -> str:
@@ -309,9 +332,14 @@ class Judge:
             return name
         return self._near_attack((call.function, call.args, *(call.states or ())))
 
+    def _may_be_given_an_attack(self, states: Sequence[Node]) -> bool:
+        if not (self._attacks and states):
+            return False
+        return self._near_attack(states) is not None or self._near(states) is None
+
     def _near_attack(self, roots: Iterable[Node]) -> Name | None:
-        """Return a name that runs commands and stands near the top of some values."""
-        for node in self._near(roots, _NEAR) if self._attacks else ():
+        """Return a name that runs commands and is somewhere in some values."""
+        for node in (self._near(roots) or ()) if self._attacks else ():
             if type(node) is Global and self._maker_of(node) is None:
                 name = name_of(node)
                 if runs_commands(name):
@@ -341,6 +369,11 @@ class Judge:
                 offset=call.offset if call.offset >= 0 else None,
                 found=spelled(call),
             )
+
+
+def _is_hook(key: str) -> bool:
+    """Whether an attribute is one that Python, numpy or torch look up by themselves."""
+    return key.startswith("__") and key.endswith("__") and key not in _OF_EXCEPTIONS
 
 
 def is_attributes(state: Node) -> bool:

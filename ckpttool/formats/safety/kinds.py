@@ -16,7 +16,7 @@ OBJECT = "object"
 RESULT = "result"
 #: Something that can be called, or that calls when it is iterated over: a bound method, a partial.
 FUNCTION = "function"
-#: A container that holds one somewhere: who iterates over what is in it may run it.
+#: A container with something in it that is no data: who looks at its items may run code.
 HOLDER = "holder"
 #: A value of a class on the list, a date say.
 DATA = "data"

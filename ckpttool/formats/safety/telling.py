@@ -7,7 +7,7 @@ from typing import Iterable, Sequence
 
 from ckpttool import rules
 from ckpttool.errors import CkpttoolError
-from ckpttool.findings import Finding, finding, finding_from
+from ckpttool.findings import Finding, finding
 from ckpttool.rules import Rule, Severity
 from ckpttool.text import count
 from ckpttool.uses import NameUse, Use
@@ -58,16 +58,15 @@ def findings_left_behind(uses: Iterable[NameUse]) -> list[Finding]:
     ]
 
 
-def findings_from(error: CkpttoolError, trust: Sequence[str] = ()) -> tuple[Finding, ...]:
-    """Return what an error amounts to: first what the pickles would have done, then the error.
+def findings_before(error: CkpttoolError, trust: Sequence[str] = ()) -> tuple[Finding, ...]:
+    """Return what pickles would have done that were read before an error.
 
-    What to do about the first is only what helps with a file that cannot be read any further.
+    What to do about it is only what helps with a file that cannot be read any further.
     """
-    before = [
+    return tuple(
         one._replace(fix=_SAVE_ANEW) if one.rule in _LEAVABLE else one
         for one in findings_on(error.uses, trust)
-    ]
-    return (*before, finding_from(error))
+    )
 
 
 def _finding(rule: Rule, uses: Sequence[NameUse]) -> Finding:
@@ -84,9 +83,9 @@ _SAVE_ANEW = "Save the state dict alone, where the code is known, or ask the fil
 _SAID = {
     rules.KNOWN_ATTACK: "loading it calls what attacks call",
     rules.UNKNOWN_CALL: "loading it calls code that cannot be judged by its name",
-    rules.NEEDED_CLASS: "loading it needs what torch.load(weights_only=True) refuses",
+    rules.NEEDED_CLASS: "loading it needs what weights_only of torch.load refuses by default",
     rules.UNCALLED_NAME: "the pickle refers to names that it never calls",
-    rules.TRUSTED_CODE: "loading it calls code that is trusted",
+    rules.TRUSTED_CODE: "loading it calls or needs code that is trusted",
 }
 
 

@@ -102,10 +102,10 @@ class Watch:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._judge_broken()
         problem = self._judge.problem
         if problem is not None and (error is None or isinstance(error, UnsupportedError)):
             problem.uses = self.uses
             raise problem from error
         if isinstance(error, CkpttoolError):
-            self._judge_broken()
             error.uses = self.uses

@@ -234,7 +234,7 @@ def test_trust_begins_with_a_package(
 ) -> None:
     result = run(*command, "--trust", pattern, built.saved(tmp_path, built.called_beside))
     assert result.exit_code == 2
-    assert "--trust" in result.output
+    assert "--trust" in result.stderr
 
 
 @pytest.mark.parametrize("command", [("inspect",), ("verify", "--no-forward")])

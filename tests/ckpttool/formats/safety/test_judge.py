@@ -36,6 +36,8 @@ NAMESPACE = p.call(p.name("argparse", "Namespace"))
 PARTIAL = p.call(p.name("functools", "partial"), OWN)
 GETATTR = p.name("builtins", "getattr")
 
+ITERATOR = p.call(p.name("itertools", "accumulate"), b"]", p.name("m", "f"))
+
 DATA = {
     "an ordered dictionary": p.ordered_dict(),
     "a namespace with attributes": NAMESPACE + attributes("a") + BUILD,
@@ -149,6 +151,55 @@ ABUSED = {
         + BUILD,
         "random.Random",
     ),
+    "an iterator that an exception reads": (
+        p.call(p.name("builtins", "SyntaxError"), p.text("m"), ITERATOR),
+        "builtins.SyntaxError",
+    ),
+    "an iterator behind a function that gives it back": (
+        p.call(p.name("torch.jit._pickle", "restore_type_tag"), ITERATOR, p.text("t")),
+        "torch.jit._pickle.restore_type_tag",
+    ),
+    "an iterator in a tuple that a call gives": (
+        p.call(
+            p.name("builtins", "dict"),
+            p.call(p.name("builtins", "tuple"), p.list_of(ITERATOR)),
+        ),
+        "builtins.dict",
+    ),
+    "an iterator appended to what a call gives": (
+        p.call(
+            p.name("builtins", "dict"), p.call(p.name("builtins", "list")) + b"(" + ITERATOR + b"e"
+        ),
+        "builtins.dict",
+    ),
+    "attributes that hide a method, in a list": (
+        p.call(p.name("builtins", "str"), p.list_of(NAMESPACE + attributes("a") + BUILD)),
+        "builtins.str",
+    ),
+    "an attribute that numpy looks up": (
+        p.call(p.name("types", "SimpleNamespace")) + attributes("__array__") + BUILD,
+        "types.SimpleNamespace",
+    ),
+    "an iterator for the fill value of a masked array": (
+        p.call(
+            p.name("numpy.ma.core", "_mareconstruct"),
+            p.name("numpy.ma.core", "MaskedArray"),
+            p.name("numpy", "ndarray"),
+            b"K\x00\x85",
+            p.text("b"),
+        )
+        + p.tuple_of(ITERATOR)
+        + BUILD,
+        "numpy.ma.core._mareconstruct",
+    ),
+    "an iterator for the arguments of a partial": (
+        PARTIAL + p.tuple_of(OWN, ITERATOR, b"}", b"N") + BUILD,
+        "functools.partial",
+    ),
+    "a builtin below typing": (
+        p.call(p.name("_operator", "getitem"), p.name("typing", "__builtins__"), p.text("eval")),
+        "_operator.getitem",
+    ),
     "numpy's random generator by a function": (
         p.call(p.name("numpy.random._pickle", "__generator_ctor"), p.text("x"), p.name("m", "f")),
         "numpy.random._pickle.__generator_ctor",
@@ -227,6 +278,28 @@ def test_torch_calls_what_a_rebuild_function_is_given() -> None:
         rebuild, p.name("torch", "Size"), p.name("m", "C"), b")", attributes("__class__")
     )
     assert uses_of(changed) == [("call", "m.C")]
+
+
+def test_calls_that_stand_for_others_are_followed_to_a_depth() -> None:
+    rebuild, tensor = p.name("torch._tensor", "_rebuild_from_type_v2"), p.name("torch", "Tensor")
+    args = b")"
+    for _ in range(5_000):
+        args = p.tuple_of(rebuild, tensor, args, b"}")
+    uses = uses_of(p.call(p.name("os", "system"), p.text("x")), rebuild + args + b"R")
+    assert uses == [("attack", "os.system"), ("call", "torch._tensor._rebuild_from_type_v2")]
+
+
+def test_many_attributes_do_not_hide_one() -> None:
+    padding = [(p.text(f"a{number}"), b"N") for number in range(5_000)]
+    state = p.dict_of(*padding, (p.text("close"), p.name("os", "system")))
+    assert ("attack", "os.system") in uses_of(OBJECT + state + BUILD)
+
+
+def test_a_module_that_a_call_imports_may_act() -> None:
+    walk = p.call(
+        p.name("numpy.core", "_ufunc_reconstruct"), p.text("numpy.f2py.__main__"), p.text("x")
+    )
+    assert uses_of(walk) == [("call", "numpy.f2py.__main__.x")]
 
 
 def test_what_a_result_does_is_told_once() -> None:

@@ -113,7 +113,7 @@ def _write(folder: Path) -> list[str]:
     good["legacy.pth"] = torch_files.torch_legacy()
     hostile = {f"{one.what}{one.suffix}": one.data(str(folder / "marker")) for one in ATTACKS}
     bad = {f"{name}.zip.pth": make() for name, (make, _) in zips.DEFECTS.items()}
-    bad |= {f"{name}.safetensors": make() for name, (make, _) in safetensors.DEFECTS.items()}
+    bad.update({f"{name}.safetensors": make() for name, (make, _) in safetensors.DEFECTS.items()})
     paths = []
     for name, data in {**good, **hostile, **bad}.items():
         path = folder / name.replace("/", "_")

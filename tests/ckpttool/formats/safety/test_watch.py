@@ -22,6 +22,12 @@ def fail_after(body: bytes, error: CkpttoolError) -> None:
         raise error
 
 
+def read_both(first: bytes, second: bytes) -> None:
+    with Watch() as watch:
+        watch.parse(first)
+        watch.parse(second)
+
+
 def test_an_error_knows_what_the_pickles_before_it_would_have_done() -> None:
     with pytest.raises(UnsupportedError) as caught:
         fail_after(CALL, UnsupportedError("something else", rules.UNSUPPORTED))
@@ -58,6 +64,12 @@ def test_what_no_reader_takes_is_told_where_nothing_graver_is() -> None:
     with pytest.raises(MalformedError) as third:
         fail_after(WRONG, UnsupportedError("not known", rules.UNSUPPORTED))
     assert third.value.rule is rules.PICKLE
+
+
+def test_a_break_comes_before_what_no_reader_takes() -> None:
+    with pytest.raises(MalformedError) as caught:
+        read_both(p.pickle(WRONG), p.PROTO2 + CALL + b"\xff")
+    assert names_of(caught.value) == ["m.f"]
 
 
 def test_of_a_text_only_names_count_that_a_program_can_have() -> None:

@@ -1,0 +1,80 @@
+"""The pickles of a refused archive are found and judged, within bounds."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import pytest
+
+from ckpttool.formats import loose_pickles
+from ckpttool.formats.loose_pickles import judge_loose_pickles
+from ckpttool.formats.safety.watch import Watch
+from ckpttool.sources import MemorySource
+from tests.builders import pickles as p
+
+
+def attack(name: str = "system") -> bytes:
+    return p.pickle(p.call(p.name("os", name), p.text("x")))
+
+
+def archive(members: dict[str, bytes], how: int = zipfile.ZIP_STORED) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", how) as written:
+        for name, content in members.items():
+            written.writestr(name, content)
+    return stream.getvalue()
+
+
+def found_in(data: bytes) -> list[str]:
+    watch = Watch()
+    judge_loose_pickles(MemorySource(data, "a.pth"), watch)
+    return [use.name for use in watch.uses]
+
+
+CONTENT = archive({"a/data.pkl": attack()})
+ARCHIVES = {
+    "stored": CONTENT,
+    "deflated": archive({"a/data.pkl": attack()}, zipfile.ZIP_DEFLATED),
+    "in other case": archive({"a/DATA.PKL": attack()}),
+    "bytes before it": b"x" * 100 + CONTENT,
+    "cut in the directory": CONTENT[:-30],
+    "cut after the pickle": CONTENT[: CONTENT.index(b"PK\x01\x02")],
+    "another name in the local header": CONTENT.replace(b"a/data.pkl", b"a/data.txt", 1),
+    "another name in the directory": CONTENT[::-1].replace(b"lkp.atad/a", b"txt.atad/a", 1)[::-1],
+}
+
+
+@pytest.mark.parametrize("data", ARCHIVES.values(), ids=ARCHIVES.keys())
+def test_a_pickle_is_found(data: bytes) -> None:
+    assert found_in(data) == ["os.system"]
+
+
+QUIET = {
+    "nothing": b"",
+    "noise": bytes(range(256)) * 10,
+    "a header at the end": b"PK\x03\x04",
+    "an entry that points outside": b"PK\x01\x02" + b"\xff" * 60,
+    "another member": archive({"a/data.txt": attack()}),
+}
+
+
+@pytest.mark.parametrize("data", QUIET.values(), ids=QUIET.keys())
+def test_where_there_is_none_nothing_is_found(data: bytes) -> None:
+    assert found_in(data) == []
+
+
+def test_what_torch_reads_is_looked_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loose_pickles, "MOST", 3)
+    decoys = {f"a/{number}.pkl": attack("decoy") for number in range(20)}
+    assert "os.system" in found_in(archive({**decoys, "a/data.pkl": attack()}))
+
+
+def test_the_start_and_the_end_of_a_large_file_are_searched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loose_pickles, "SEARCHED", 200)
+    middle = archive({"a/x": bytes(1_000), "a/data.pkl": attack(), "a/y": bytes(1_000)})
+    assert found_in(middle[: middle.index(b"PK\x01\x02")]) == []
+    last = archive({"a/x": bytes(1_000), "a/data.pkl": attack()})
+    assert found_in(last[: last.index(b"PK\x01\x02")]) == ["os.system"]
