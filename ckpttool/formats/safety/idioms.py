@@ -25,6 +25,7 @@ class Idiom(NamedTuple):
         walked: the name that it walks to.
         data: bytes that a reader of pickles is given.
         torch: whether that reader is torch's.
+        told: whether the call is told besides, since no pickler spells it so.
     """
 
     unknown: bool = False
@@ -33,6 +34,7 @@ class Idiom(NamedTuple):
     walked: Global | None = None
     data: bytes | None = None
     torch: bool = False
+    told: bool = False
 
 
 _UNKNOWN, _DATA, _BYTES = Idiom(unknown=True), Idiom(), Idiom(gives="bytes")
@@ -56,7 +58,11 @@ def meaning(call: Call) -> Idiom | None:
         return _called_partial(call, function)
     if type(function) is not Global or isinstance(call, New):
         return None
-    read = _IDIOMS.get(name_of(function))
+    name = name_of(function)
+    if name.walks and name.unwalked in _READERS:
+        # no pickler writes it so, but what the bytes hold is told all the same
+        return _IDIOMS[name.unwalked](call)._replace(told=True)
+    read = _IDIOMS.get(name)
     return None if read is None else read(call)
 
 
@@ -283,7 +289,13 @@ def _ufunc(call: Call) -> Idiom:
     return Idiom(gives=FUNCTION, walked=Global(call.args[0], call.args[1]))
 
 
+_READERS: dict[Name, Callable[[Call], Idiom]] = {
+    Name("torch.storage", "_load_from_bytes"): _loads(torch=True),
+    Name("pickle", "loads"): _loads(torch=False),
+    Name("_pickle", "loads"): _loads(torch=False),
+}
 _IDIOMS: dict[Name, Callable[[Call], Idiom]] = {
+    **_READERS,
     Name("builtins", "getattr"): _getattr,
     Name("builtins", "type"): _type,
     _ENCODE: _encode,
@@ -299,9 +311,6 @@ _IDIOMS: dict[Name, Callable[[Call], Idiom]] = {
     Name("torch.tensor", "_rebuild_from_type_v2"): _from_type,
     Name("torch.tensor", "_rebuild_from_type"): _from_type,
     Name("torch._utils", "_rebuild_wrapper_subclass"): _wrapper_subclass,
-    Name("torch.storage", "_load_from_bytes"): _loads(torch=True),
-    Name("pickle", "loads"): _loads(torch=False),
-    Name("_pickle", "loads"): _loads(torch=False),
     Name("numpy.core", "_ufunc_reconstruct"): _ufunc,
     Name("numpy._core", "_ufunc_reconstruct"): _ufunc,
 }

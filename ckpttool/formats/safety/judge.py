@@ -244,7 +244,8 @@ class Judge:
             self._gives[id(call)] = self._gives[id(made)]
         if idiom.walked is not None:
             self._walk(call, name_of(idiom.walked))
-        if idiom.data is not None and not self._nested(self._nest(call, idiom)):
+        unread = idiom.data is not None and not self._nested(self._nest(call, idiom))
+        if unread or idiom.told:
             self._told(call, Use.CALL)
         if (call.states or call.appended or call.mapped) and not idiom.makes:
             self._follow(call, None)

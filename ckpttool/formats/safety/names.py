@@ -34,6 +34,12 @@ class Name(NamedTuple):
         return self.module.partition(".")[0]
 
     @property
+    def unwalked(self) -> Name:
+        """The name that the walk leads to, if all steps but the last are modules."""
+        *steps, last = self.attribute.split(".")
+        return Name(".".join((self.module, *steps)), last)
+
+    @property
     def walks(self) -> bool:
         """Whether the attribute is looked up step by step, from the module to what it leads to."""
         return "." in self.attribute

@@ -7,6 +7,7 @@ import pickle
 import warnings
 import zipfile
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
@@ -82,10 +83,22 @@ def named_by_us(data: bytes) -> tuple[set[tuple[str, str]], bool]:
     return {(one.module, one.name) for one in read.references}, whole
 
 
+def stream_of(data: bytes) -> Iterator[bytes]:
+    """The pickles of a stream, one after the other: a legacy file has five."""
+    position = 0
+    with suppress(CkpttoolError):
+        for _ in range(5):
+            end = pickles.parse(data, position).end
+            yield data[position:end]
+            position = end
+        return
+    yield data[position:]
+
+
 def pickles_in(data: bytes) -> Iterator[bytes]:
     """Every pickle of a file of the tests: of an archive, else the stream's first ones."""
     if not data.startswith(b"PK"):
-        yield data
+        yield from stream_of(data)
         return
     # archives that Python's reader refuses, for a wrong checksum say, have nothing to compare
     with suppress(Exception), warnings.catch_warnings():
@@ -96,11 +109,12 @@ def pickles_in(data: bytes) -> Iterator[bytes]:
                 yield archive.read(member)
 
 
-def saved(make: Callable[[], object], protocol: int) -> bytes:
+def saved(make: Callable[[], object], protocol: int, *, zipped: bool = True) -> bytes:
     stream = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.save({"value": make(), "w": torch.ones(1)}, stream, pickle_protocol=protocol)
+        beside = {"value": make(), "w": torch.ones(1)}
+        torch.save(beside, stream, pickle_protocol=protocol, _use_new_zipfile_serialization=zipped)
     return stream.getvalue()
 
 
@@ -133,6 +147,26 @@ def test_the_names_of_honest_files_are_those_that_cpython_asks_for(honest: Any) 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: str(attack.what))
 def test_the_names_of_hostile_files_are_those_that_cpython_asks_for(attack: Any) -> None:
     check(attack.data("marker"))
+
+
+FIXTURES = sorted((Path(__file__).parents[3] / "fixtures").rglob("*.pth"))
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_the_names_of_files_of_old_torch_are_those_that_cpython_asks_for(path: Path) -> None:
+    data = path.read_bytes()
+    read = list(pickles_in(data))
+    assert read
+    for content in read:
+        assert named_by_us(content)[0] == asked_by_cpython(content)[0]
+
+
+def test_a_legacy_stream_has_five_pickles() -> None:
+    data = saved(lambda: 1, 2, zipped=False)
+    found = list(pickles_in(data))
+    assert len(found) == 5
+    for content in found:
+        assert named_by_us(content) == asked_by_cpython(content)
 
 
 STREAMS = {

@@ -55,6 +55,16 @@ def test_what_bytes_hold_counts(body: bytes) -> None:
     assert ("attack", "os.system") in uses_of(body)
 
 
+@pytest.mark.parametrize("data", [ATTACK, p.pickle(b"N")], ids=["hostile", "honest"])
+def test_a_walk_to_a_reader_of_pickles_is_told_and_what_it_reads(data: bytes) -> None:
+    walk = p.text("torch") + p.text("storage._load_from_bytes") + b"\x93"
+    with Watch() as watch:
+        watch.parse(p.PROTO4 + p.call(walk, blob(data)) + p.STOP)
+    uses = [(use.use.value, use.name) for use in watch.uses]
+    assert ("call", "torch.storage._load_from_bytes") in uses
+    assert (("attack", "os.system") in uses) is (data is ATTACK)
+
+
 def test_the_place_of_what_bytes_hold_is_told() -> None:
     with Watch() as watch:
         watch.parse(p.pickle(p.call(LOADS, blob(ATTACK))), member="data.pkl")
