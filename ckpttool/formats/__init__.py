@@ -57,7 +57,15 @@ def open_checkpoint(path: str, wrapper: str | None = None) -> Checkpoint:
     """
     source = FileSource(path)
     try:
-        return _format_of(source).read(source, wrapper)
+        form = _format_of(source)
+        hidden = () if form is torch_legacy else torch_legacy.calls_of(source)
+        try:
+            checkpoint = form.read(source, wrapper)
+        except CkpttoolError as error:
+            error.uses += hidden
+            raise
+        checkpoint.uses += hidden
+        return checkpoint
     except CkpttoolError as error:
         source.close()
         if error.path is None:

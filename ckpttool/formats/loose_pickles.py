@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 #: Bytes at the start of the file and at its end that are searched.
 SEARCHED = 64_000_000
-#: Pickles that are looked at, and bytes of one.
-MOST, LARGEST = 64, 48_000_000
+#: Pickles that are looked at, bytes of one, and bytes that are interpreted of all together.
+MOST, LARGEST, READ = 64, 48_000_000, 12_000_000
 
 _LOCAL, _LOCAL_HEADER = b"PK\x03\x04", struct.Struct("<4s22xHH")
 _CENTRAL, _CENTRAL_HEADER = b"PK\x01\x02", struct.Struct("<4s24xH12xI")
@@ -30,11 +30,15 @@ _SUFFIX = ".pkl"
 
 def judge_loose_pickles(source: ByteSource, watch: Watch) -> None:
     """Let ``watch`` see every pickle that can be found in a broken archive."""
+    left = READ
     for name, begin in islice(_pickles(source), MOST):
         data = read(source, begin, min(LARGEST, source.size - begin))
         # stored as it is, or deflated: what the headers say of that may be wrong too
-        watch.look_at(data, name)
-        watch.look_at(_inflated(data), name)
+        left -= watch.look_at(data, name)
+        inflated = _inflated(data)
+        left -= len(inflated) // 16 + watch.look_at(inflated, name)
+        if left < 0:
+            break
 
 
 def _pickles(source: ByteSource) -> Iterator[tuple[str, int]]:

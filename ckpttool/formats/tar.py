@@ -83,6 +83,24 @@ def read_members(source: ByteSource) -> dict[str, TarMember]:
     raise _broken(f"more than {MAX_MEMBERS} members", position, rules.LIMIT)
 
 
+def find_members(source: ByteSource) -> dict[str, TarMember]:
+    """Return the files that a reader without these rules may find, by name; the first of each."""
+    members: dict[str, TarMember] = {}
+    position = 0
+    for _ in range(MAX_MEMBERS):
+        if position + BLOCK > source.size:
+            break
+        header = read(source, position, BLOCK)
+        digits = header[124:136].strip(b" \0")
+        if not any(header) or not has_checksum(header) or not digits.isdigit():
+            break
+        size = int(digits, 8) if set(digits) <= set(b"01234567") else 0
+        name = header[:100].partition(b"\0")[0].decode("ascii", "replace")
+        members.setdefault(name.strip("./"), TarMember(position + BLOCK, size))
+        position += BLOCK + -(-size // BLOCK) * BLOCK
+    return members
+
+
 def _block(source: ByteSource, position: int) -> bytes:
     if position + BLOCK > source.size:
         raise _broken("the archive ends without an end mark", position, rules.TRUNCATED)

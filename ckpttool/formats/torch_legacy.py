@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Callable, NamedTuple, Sequence
 
 from ckpttool import rules
-from ckpttool.errors import MalformedError, UnsupportedError
+from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.formats import pickles, state_dicts, tar
 from ckpttool.formats.nodes import Node, PersistentId
 from ckpttool.formats.pickles import Pickle
@@ -28,6 +28,7 @@ from ckpttool.formats.storages import (
 from ckpttool.sources import FileSource
 from ckpttool.sources import read as read_bytes
 from ckpttool.tensors import Checkpoint, DType, Extent
+from ckpttool.uses import NameUse, Use
 
 FORMAT = "torch-legacy"
 
@@ -67,6 +68,25 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
     """Catalogue the stream; see ``open_checkpoint`` for the errors."""
     with Watch() as watch:
         return _read(source, wrapper, watch)
+
+
+def calls_of(source: FileSource) -> tuple[NameUse, ...]:
+    """Return what the file of another format would call if it was unpickled.
+
+    A reader of pickles does not ask what else a file is, and ``torch.load`` takes for a pickle
+    what it does not know.
+    """
+    if not _may_be_one(read_bytes(source, 0, min(2, source.size))):
+        return ()
+    watch = Watch()
+    watch.unsigned = True
+    with suppress(CkpttoolError), watch:
+        _Stream(source, watch).read_rest()
+    return tuple(use for use in watch.uses if use.use in (Use.CALL, Use.ATTACK))
+
+
+def _may_be_one(head: bytes) -> bool:
+    return matches(head) or may_be(head)
 
 
 def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
@@ -153,6 +173,8 @@ def _first_pickle(stream: _Stream, source: FileSource, watch: Watch) -> Pickle:
     try:
         return stream.pickle()
     except MalformedError as error:
+        if error.rule is rules.LIMIT:
+            raise
         if _JOBLIB in watch.broke_after:
             raise UnsupportedError(
                 "the file was written by joblib, which puts arrays between a pickle's operations",

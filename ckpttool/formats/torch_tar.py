@@ -11,9 +11,10 @@ these rules is the reader that torch/serialization.py still has. Nothing is ever
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 
 from ckpttool import rules
-from ckpttool.errors import MalformedError, UnsupportedError
+from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.formats import state_dicts, tar
 from ckpttool.formats.nodes import Call, Global, Node, PersistentId
 from ckpttool.formats.pickles import Pickle
@@ -52,7 +53,25 @@ def matches(head: bytes) -> bool:
 def read(source: FileSource, wrapper: str | None) -> Checkpoint:
     """Catalogue the container; see ``open_checkpoint`` for the errors."""
     with Watch() as watch:
-        return _read(source, wrapper, watch)
+        try:
+            return _read(source, wrapper, watch)
+        except CkpttoolError:
+            # what is refused here torch may take as far as it gets
+            _look_at_members(source, watch)
+            raise
+
+
+def _look_at_members(source: FileSource, watch: Watch) -> None:
+    """Let ``watch`` see the pickles in the order in which torch reads them."""
+    members = tar.find_members(source)
+    if "storages" in members:
+        with suppress(CkpttoolError):
+            _Storages(_Stream(source, members["storages"], "storages", watch))
+    for name in ("tensors", "pickle"):
+        if name in members:
+            offset, size = members[name]
+            data = read_bytes(source, offset, max(min(size, source.size - offset, MAX_PICKLE), 0))
+            watch.look_at(data, name)
 
 
 def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
@@ -196,7 +215,9 @@ def _storage(stream: _Stream) -> tuple[int, Storage]:
     described = stream.pickle()
     if type(described) is not tuple or len(described) != 3 or not _is_key(described[0]):
         raise stream.broken("a storage is not announced as torch does")
-    key, _, class_node = described
+    key, place, class_node = described
+    if type(place) is not str:
+        raise stream.broken("the place of a storage is no text")
     try:
         dtype = storage_class(class_node)
     except UnsupportedTensorError as reason:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from types import TracebackType
 from typing import Callable
@@ -10,10 +11,13 @@ from ckpttool.errors import CkpttoolError, UnsupportedError
 from ckpttool.formats import pickles
 from ckpttool.formats.nodes import Node, PersistentId
 from ckpttool.formats.pickles import Pickle
-from ckpttool.formats.safety.judge import Judge
+from ckpttool.formats.safety.judge import NAMELESS, Judge
 from ckpttool.formats.safety.nested import NestedReader
 from ckpttool.tensors import Reference
 from ckpttool.uses import NameUse
+
+# What a program may have for a module and an attribute; words of a text have spaces between.
+_IS_NAME = re.compile(r"[\w.-]+")
 
 
 class Watch:
@@ -46,7 +50,7 @@ class Watch:
         uses = self._judge.uses()
         if not self.unsigned:
             return uses
-        return tuple(use for use in uses if all(map(str.isidentifier, use.name.split("."))))
+        return tuple(use for use in uses if _IS_NAME.fullmatch(use.name) or use.name == NAMELESS)
 
     def parse(
         self,
@@ -70,11 +74,16 @@ class Watch:
         self._judge.read(pickle, member)
         return pickle
 
-    def look_at(self, data: bytes, member: str | None) -> None:
-        """Judge what can be read of a pickle, wherever it breaks off: nothing else is wanted."""
+    def look_at(self, data: bytes, member: str | None) -> int:
+        """Judge what can be read of a pickle, wherever it breaks off: nothing else is wanted.
+
+        Returns the bytes that it took.
+        """
         with suppress(CkpttoolError):
-            self.parse(data, member=member)
+            return self.parse(data, member=member).end
+        read = self._broken[0].end if self._broken is not None else 0
         self._judge_broken()
+        return read
 
     @property
     def saw_a_pickle(self) -> bool:
