@@ -71,8 +71,9 @@ class Call:
         mapped: what SETITEMS put into the result.
         appended: what APPENDS put into it, and ADDITEMS.
         states: what BUILD gave it.
-        changed_late: whether items came after a state. No pickler writes them in that order; a
-            reader would look the method that takes them up in what the state has put there.
+        changed_late: whether items came after a state, or a state after the result was called.
+            No pickler writes them in that order; a reader would look the method that takes the
+            items up in what the state has put there, and has made the call without that state.
     """
 
     __slots__ = ("appended", "args", "changed_late", "function", "mapped", "offset", "states")

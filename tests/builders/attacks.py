@@ -16,7 +16,14 @@ import zipfile
 from typing import Callable, NamedTuple
 
 from tests.builders import pickles as p
-from tests.builders.torch_files import MAGIC, tar_storages, torch_legacy, torch_tar, torch_zip
+from tests.builders.torch_files import (
+    MAGIC,
+    tar_member,
+    tar_storages,
+    torch_legacy,
+    torch_tar,
+    torch_zip,
+)
 
 
 class Attack(NamedTuple):
@@ -1930,6 +1937,233 @@ _PICKLES: tuple[Attack, ...] = tuple(
     }.items()
 )
 
+# Disguised: what acts is held by, or handed to, what is harmless by itself ----------------------
+
+DISGUISED = "disguised by something harmless"
+
+_LOADS = Name("pickle:loads")
+_QUIET = call("functools:partial", _LOADS, inner(SYSTEM))
+_MESH = "torch.distributed.device_mesh:DeviceMesh"
+_SPEC = "torch.distributed.tensor._dtensor_spec:DTensorSpec"
+_SHOWN = namespace(_get_args=_QUIET)  # what argparse.Namespace.__repr__ calls
+_MKDIRS = call("itertools:accumulate", [MARKER, 0o755], Name("os:mkdir"))
+_NESTED_MKDIRS = call("pickle:loads", inner(_MKDIRS))
+
+
+def _as_key(key: object) -> Then:
+    return Then((Op(b"}"), key, None, Op(b"s")))
+
+
+def _text_of(value: object) -> Call:
+    return call("builtins:str", value)
+
+
+_BUFFER = call(
+    "torch._tensor:_rebuild_from_type_v2",
+    Name("torch._utils:_rebuild_tensor_v2"),
+    Name("torch.nn.parameter:UninitializedBuffer"),
+    (Op(p.storage()), 0, (4,), (1,), False, call("collections:OrderedDict")),
+    {"detach": _QUIET},
+)
+_AS_SUBCLASS = (
+    Name("collections:OrderedDict"),
+    Name("collections:OrderedDict"),
+    (),
+    {"as_subclass": ACT_ANYHOW},
+)
+
+_DISGUISED: dict[str, tuple[object, str]] = {
+    "text-of-an-error": (_text_of(call("builtins:ValueError", _SHOWN)), "os.system"),
+    "text-of-a-slice": (_text_of(call("builtins:slice", _SHOWN)), "os.system"),
+    "text-of-an-alias": (_text_of(call("types:GenericAlias", _SHOWN, ())), "os.system"),
+    "text-of-a-repeat": (_text_of(call("itertools:repeat", _SHOWN)), "os.system"),
+    "text-of-a-list": (_text_of(call("builtins:list", [_SHOWN])), "os.system"),
+    "keys-of-an-alias": (
+        call("collections:UserDict", call("types:GenericAlias", namespace(keys=_QUIET), ())),
+        "os.system",
+    ),
+    "uuid-of-an-alias": (
+        call("uuid:UUID", call("types:GenericAlias", namespace(replace=ACT_ANYHOW), ())),
+        "os.makedirs",
+    ),
+    "user-dict-of-a-chain-map": (
+        call(
+            "collections:UserDict",
+            call("collections:ChainMap", call("collections:defaultdict", _QUIET), {"x": 1}),
+        ),
+        "os.system",
+    ),
+    "list-of-nested": (call("builtins:list", _NESTED_MKDIRS), "builtins.list os.mkdir"),
+    "dict-of-nested": (call("builtins:dict", [_NESTED_MKDIRS]), "builtins.dict os.mkdir"),
+    "partial-changed-later": (
+        Then(
+            (
+                _QUIET,
+                Op(b"q\x20)R0h\x20"),
+                (Name("builtins:dict"), (), {}, None),
+                Op(b"b"),
+            )
+        ),
+        "os.system functools.partial",
+    ),
+    "base-that-iterates": (
+        call(
+            "copyreg:_reconstructor",
+            Name("collections:OrderedDict"),
+            Name("builtins:dict"),
+            [_MKDIRS],
+        ),
+        "os.mkdir",
+    ),
+    "base-that-asks-for-text": (
+        call("copyreg:_reconstructor", Name("builtins:str"), Name("builtins:str"), [_SHOWN]),
+        "os.system",
+    ),
+    "as-subclass": (
+        call(
+            "torch._tensor:_rebuild_from_type_v2",
+            Name("torch._tensor:_rebuild_from_type_v2"),
+            Name("collections:defaultdict"),
+            _AS_SUBCLASS,
+            {},
+        ),
+        "os.makedirs",
+    ),
+    "detach-of-a-buffer": (
+        call("torch._utils:_rebuild_parameter", _BUFFER, False, call("collections:OrderedDict")),
+        "os.system torch._utils._rebuild_parameter",
+    ),
+    "mesh-iterates": (built(_MESH, _dim_group_names=_MKDIRS), "os.mkdir"),
+    "mesh-as-a-key": (_as_key(built(_MESH, _hash_key=_QUIET)), "os.system"),
+    "mesh-in-a-key": (
+        _as_key(built("collections:UserString", data=built(_MESH, _hash_key=_QUIET))),
+        "os.system",
+    ),
+    "spec-as-a-key": (_as_key(built(_SPEC, _hash_impl=_QUIET, _hash=None)), "os.system"),
+    "size-as-a-key": (
+        _as_key(built("torch:SymInt", node=namespace(is_nested_int=_QUIET))),
+        "torch.SymInt os.system",
+    ),
+    "view-of-a-graph": (
+        built(
+            "networkx.classes.reportviews:OutEdgeDataView",
+            viewer=namespace(_adjdict={}, _graph=namespace(nbunch_iter=_LOADS)),
+            nbunch=inner(SYSTEM),
+        ),
+        "networkx.classes.reportviews.OutEdgeDataView os.system",
+    ),
+    "type-of-a-persistent-id": (
+        persistent(_SHOWN, Name("torch:FloatStorage"), "0", "cpu", 4),
+        "argparse.Namespace os.system",
+    ),
+    "key-of-a-persistent-id": (
+        persistent(
+            "storage",
+            Name("torch:FloatStorage"),
+            call("builtins:ValueError", _SHOWN),
+            "cpu",
+            4,
+        ),
+        "builtins.ValueError os.system",
+    ),
+    "nested-persistent-id": (
+        call(
+            "torch.storage:_load_from_bytes",
+            Late(lambda m: torch_legacy(wire(persistent(_SHOWN, 1, 2), m))),
+        ),
+        "argparse.Namespace os.system",
+    ),
+    "nested-archive-of-two": (
+        call("torch.storage:_load_from_bytes", Late(lambda m: _two_pickles(m))),
+        "os.system",
+    ),
+}
+
+
+def _two_pickles(marker: str) -> bytes:
+    """An archive whose first member that is called data.pkl is not the one that torch reads."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in {
+            "archive/data/data.pkl": p.PROTO2 + b"N.",
+            "archive/data.pkl": p.PROTO2 + wire(SYSTEM, marker) + b".",
+            "archive/version": b"3\n",
+            "archive/byteorder": b"little",
+        }.items():
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return file.getvalue()
+
+
+# Files that are two things at once --------------------------------------------------------------
+
+POLYGLOT = "two formats at once"
+
+
+def _lined(marker: str) -> bytes:
+    return f"cos\nsystem\n(Vtouch {marker}\ntR.".encode()
+
+
+def _safetensors_and_pickle(marker: str) -> bytes:
+    """SHORT_BINSTRING takes the header as far as a V, which takes the rest of it."""
+    data = b"000" + _lined(marker)
+    head = b'{"__metadata__":{"a":"'
+    skipped = 8 + len(head) - 2
+    header = head + b'V"},"w":{"dtype":"U8","shape":[%d],"data_offsets":[0,%d]}' % (
+        (len(data),) * 2
+    )
+    length = 0x55 | skipped << 8
+    return struct.pack("<Q", length) + header + b" " * (length - len(header) - 2) + b"\n}" + data
+
+
+def _tar_and_pickle(rest: bytes) -> File:
+    """A member whose name is opcodes; a BINSTRING takes the rest of its header."""
+
+    def file(marker: str) -> bytes:
+        header = bytearray(512)
+        header[:100] = b"N0" * 49 + b"NT"
+        header[100:104] = struct.pack("<I", 512 - 104)
+        code = b"0" + _lined(marker)
+        header[124:136] = b"%011o\0" % len(code)
+        header[136:148] = b"0" * 11 + b"\0"
+        header[148:157] = b" " * 8 + b"0"
+        header[257:265] = b"ustar\x0000"
+        header[148:156] = b"%06o\0 " % sum(header)
+        return bytes(header) + code + bytes(-len(code) % 512) + rest
+
+    return file
+
+
+_TRUTH = built("collections:UserList", data=built("collections:ChainMap", maps=[_MKDIRS]))
+
+_POLYGLOTS: dict[str, tuple[File, str]] = {
+    "safetensors": (_safetensors_and_pickle, "os.system"),
+    "tar": (_tar_and_pickle(torch_tar()), "os.system"),
+    "empty-tar": (_tar_and_pickle(bytes(1024)), "os.system"),
+    "tar-without-a-pickle": (
+        lambda m: tar_member("storages", p.pickle(wire(SYSTEM, m))) + bytes(1024),
+        "os.system",
+    ),
+    "tar-with-the-source-of-a-class": (
+        lambda m: torch_tar(
+            body=wire(Then(((Name("torch.nn.modules.linear:Linear"), _TRUTH, "x"), Op(b"Q"))), m)
+        ),
+        "os.mkdir",
+    ),
+    "partials-without-an-end": (lambda m: wire(_many_partials(110), m), "shutil.copyfile"),
+    "module-that-is-no-identifier": (
+        lambda m: f"]0clib-dynload._sqlite3\nconnect\n(V{m}\ntR".encode(),
+        "lib-dynload._sqlite3.connect",
+    ),
+}
+
+
+def _many_partials(number: int) -> object:
+    function: object = Name("shutil:copyfile")
+    for _ in range(number):
+        function = call("functools:partial", function)
+    return Then((Op(b"]0"), Call(function, ("/dev/null", MARKER))))
+
+
 ATTACKS: tuple[Attack, ...] = (
     *_calls(DIRECT, "direct", _DIRECT),
     *_values(DIRECT, "chain", _CHAINS),
@@ -1965,4 +2199,6 @@ ATTACKS: tuple[Attack, ...] = (
     *_files(ZIP, "zip", _ZIP),
     *_imports(),
     *_ELSEWHERE,
+    *_values(DISGUISED, "disguised", _DISGUISED, p.PROTO4),
+    *_files(POLYGLOT, "polyglot", _POLYGLOTS),
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import array
+import asyncio
 import builtins
 import collections
 import configparser
@@ -33,12 +34,15 @@ import pathlib
 import pickle
 import platform
 import plistlib
+import queue
 import random
 import re
 import signal
 import socket
 import ssl
+import statistics
 import string
+import subprocess
 import sys
 import textwrap
 import time
@@ -46,7 +50,9 @@ import types
 import typing
 import uuid
 import warnings
+import zipfile
 from typing import Any, Callable, Dict, NamedTuple
+from urllib.error import URLError
 from urllib.parse import urlparse, urlsplit
 
 import numpy as np
@@ -235,6 +241,18 @@ _EXCEPTIONS: Makes = {
         OSError(2, "missing", "a.pth"),
         FileNotFoundError(2, "m", "a", None, "b"),
     ],
+    "errors-of-a-run": lambda: [
+        subprocess.CalledProcessError(1, ["ls"], b"out"),
+        subprocess.TimeoutExpired(["ls"], 5),
+        json.JSONDecodeError("bad", "{", 0),
+        pickle.UnpicklingError("bad"),
+        queue.Empty(),
+        queue.Full(),
+        zipfile.BadZipFile("bad"),
+        URLError("no route"),
+        asyncio.CancelledError(),
+        np.linalg.LinAlgError("singular"),
+    ],
     "unicode-error": lambda: UnicodeDecodeError("utf-8", b"\x80", 0, 1, "invalid"),
     "import-error": lambda: ImportError("no module", name="apex", path="/apex"),
     "name-errors": lambda: [
@@ -330,6 +348,7 @@ _NUMBERS: Makes = {
     "decimal-context": lambda: decimal.Context(prec=10, rounding=decimal.ROUND_DOWN),
     "fraction": lambda: fractions.Fraction(1, 3),
     "uuids": lambda: [uuid.UUID(int=5), uuid.uuid4(), uuid.uuid5(uuid.NAMESPACE_DNS, "a")],
+    "normal-distribution": lambda: statistics.NormalDist(1.0, 2.0),
     "random-states": lambda: [_random(), _random().getstate()],
     "gaussian-random-state": lambda: _random(drawn=True),
     "arrays": lambda: [array.array(kind, [1, 2]) for kind in "bBhHiIlLqQfd"],
@@ -410,6 +429,7 @@ _FUNCTIONAL: Makes = {
     "item-getters": lambda: [operator.itemgetter(0), operator.itemgetter("a", slice(2))],
     "method-callers": lambda: [operator.methodcaller("keys"), operator.methodcaller("get", "a", 1)],
     "method-caller-with-keywords": lambda: operator.methodcaller("split", maxsplit=1),
+    "method-caller-with-both": lambda: operator.methodcaller("split", ",", maxsplit=1),
 }
 
 _BOUND: Makes = {
@@ -754,6 +774,8 @@ _TENSORS: Makes = {
 }
 
 _TORCH_VALUES: Makes = {
+    "version-of-torch": lambda: torch.__version__,
+    "packed-sequence": lambda: torch.nn.utils.rnn.pack_sequence([torch.ones(2), torch.ones(1)]),
     "sizes": lambda: [torch.Size([2, 3]), torch.Size([]), torch.ones(2).shape],
     "devices": lambda: [torch.device("cpu"), torch.device("cuda", 1), torch.device("meta")],
     "dtypes-of-torch": lambda: [torch.float32, torch.bfloat16, torch.bool, torch.qint8],

@@ -15,6 +15,11 @@ def text(value: str) -> bytes:
     return b"X" + struct.pack("<I", len(raw)) + raw
 
 
+def bytes_of(value: bytes) -> bytes:
+    """BINBYTES."""
+    return b"B" + struct.pack("<I", len(value)) + value
+
+
 def integer(value: int) -> bytes:
     """LONG1, wide enough for any value."""
     length = (value.bit_length() // 8) + 1

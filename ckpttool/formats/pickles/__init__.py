@@ -28,12 +28,14 @@ class Pickle(NamedTuple):
         references: the names it refers to.
         end: where it ends.
         calls: every call, in the order in which a reader would make them.
+        ids: every persistent id, as the pickle has it, in the order in which a reader asks.
     """
 
     root: Node
     references: tuple[Reference, ...]
     end: int
     calls: tuple[Call, ...] = ()
+    ids: tuple[Node, ...] = ()
 
 
 def parse(
@@ -74,4 +76,5 @@ def parse(
 
 def _read_by(machine: Machine) -> Pickle:
     references = tuple(machine.references.values())
-    return Pickle(machine.root, references, machine.position, tuple(machine.calls))
+    calls, ids = tuple(machine.calls), tuple(machine.ids)
+    return Pickle(machine.root, references, machine.position, calls, ids)

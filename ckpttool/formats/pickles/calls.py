@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Callable
 
+from ckpttool import rules
+from ckpttool.errors import MalformedError
 from ckpttool.formats import dictionaries
 from ckpttool.formats.nodes import Call, Global, New, Node, PersistentId
 from ckpttool.formats.pickles.operands import changes_a_name, malformed, name_text, too_much
 from ckpttool.formats.pickles.stack import COST_CALL, COST_CONTAINER, Stack
 from ckpttool.tensors import Reference
+
+#: Characters of a name, its module included; those that are written have a hundred.
+LONGEST_NAME = 2_000
 
 
 class Calls(Stack):
@@ -20,6 +25,7 @@ class Calls(Stack):
         globals: a node for each name, by module and name.
         references: where each was first named.
         calls: every call, in order; what a reader would do, wherever its result goes.
+        ids: every persistent id, as the pickle has it.
     """
 
     def __init__(
@@ -31,6 +37,9 @@ class Calls(Stack):
         self.globals: dict[tuple[str, str], Global] = {}
         self.references: dict[tuple[str, str], Reference] = {}
         self.calls: list[Call] = []
+        self.ids: list[Node] = []
+        # calls whose results were called: what is done to those afterwards changes no call
+        self._called: set[int] = set()
 
     def _op_global(self) -> None:
         self._push_global(name_text(self._line()), name_text(self._line()))
@@ -56,6 +65,13 @@ class Calls(Stack):
         key = (module, name)
         node = self.globals.get(key)
         if node is None:
+            if len(module) + len(name) > LONGEST_NAME:
+                raise MalformedError(
+                    "a global's name is longer than any real one",
+                    rules.LIMIT,
+                    expected=f"at most {LONGEST_NAME:,} characters",
+                    found=f"{len(module) + len(name):,}",
+                )
             node = self.globals[key] = Global(module, name)
             self.budget -= 4 * COST_CONTAINER + 4 * (len(module) + len(name))
         return node
@@ -86,6 +102,8 @@ class Calls(Stack):
         named = type(function) is Global
         if not named or type(args) is not tuple:
             _check_call(function, args)
+        if not named:
+            self._called.add(id(function))
         call = Call(function, args, self.base + self.operation)
         self.calls.append(call)
         if named and function.name == "getattr" and _is_attribute(function, args):
@@ -113,14 +131,20 @@ class Calls(Stack):
             raise malformed("state is given to something that no call made")
         if target.states is None:
             target.states = []
+        if id(target) in self._called:
+            target.changed_late = True
         target.states.append(state)
         self.budget -= COST_CONTAINER
 
     def _op_binpersid(self) -> None:
-        self._push(self.persistent(self.stack.pop()), COST_CONTAINER)
+        self._push_persistent(self.stack.pop())
 
     def _op_persid(self) -> None:
-        self._push(self.persistent(name_text(self._line())), COST_CONTAINER)
+        self._push_persistent(name_text(self._line()))
+
+    def _push_persistent(self, value: Node) -> None:
+        self.ids.append(value)
+        self._push(self.persistent(value), COST_CONTAINER)
 
 
 def _is_attribute(function: Node, args: Node) -> bool:

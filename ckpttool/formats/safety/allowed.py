@@ -9,6 +9,8 @@ What may follow the call stands behind it:
 
 ``+attributes``
     a dictionary of attributes (BUILD);
+``+fields``
+    the same, of a class whose methods call what lies in them: nothing that can be called;
 ``+state``
     a state of another form, which the class's own ``__setstate__`` takes; only data in it;
 ``+slots``
@@ -104,7 +106,7 @@ ROWS = {
         {_EXCEPTIONS} (x*) +attributes
         SyntaxError IndentationError TabError (str? tuple?) +attributes
         UnicodeDecodeError UnicodeEncodeError UnicodeTranslateError (plain*) +attributes
-        ExceptionGroup BaseExceptionGroup (str list/tuple) +attributes
+        ExceptionGroup BaseExceptionGroup (str list/tuple/holder) +attributes
     """,
     "collections": """
         OrderedDict (pairs?) -> dict +items +attributes
@@ -168,7 +170,7 @@ ROWS = {
     "_io": _IO,
     "random": "Random (plain?) +state",
     "logging": "getLogger (str/none?)",
-    "statistics": "NormalDist (number? number?) +slots",
+    "statistics": "NormalDist (number? number?) +slots +state",
     "time": "struct_time (sequence dict?)",
     "zoneinfo": """
         ZoneInfo (str)
@@ -205,6 +207,19 @@ ROWS = {
         Parameter (str data) +attributes
         Signature (sequence?) +attributes
     """,
+    # Errors that honest files keep beside the weights, of how a run ended.
+    "asyncio.exceptions": "CancelledError InvalidStateError TimeoutError (x*) +attributes",
+    "concurrent.futures._base": "CancelledError TimeoutError (x*) +attributes",
+    "json.decoder": "JSONDecodeError (str str int) +attributes",
+    "numpy.linalg": "LinAlgError (x*) +attributes",
+    "numpy.linalg.linalg": "LinAlgError (x*) +attributes",
+    "_pickle": "PickleError PicklingError UnpicklingError (x*) +attributes",
+    "pickle": "PickleError PicklingError UnpicklingError (x*) +attributes",
+    "_queue": "Empty (x*) +attributes",
+    "queue": "Empty Full (x*) +attributes",
+    "subprocess": "CalledProcessError TimeoutExpired (x*) +attributes",
+    "urllib.error": "URLError (x x?) +attributes",
+    "zipfile": "BadZipFile LargeZipFile (x*) +attributes",
     "py_compile": "PycInvalidationMode (int)",
     "plistlib": "PlistFormat (int)",
     "pstats": "SortKey (sequence/str)",
@@ -246,8 +261,10 @@ ROWS = {
         Generator (data?) +state
         Tensor ByteTensor CharTensor ShortTensor IntTensor LongTensor HalfTensor FloatTensor
         DoubleTensor BoolTensor BFloat16Tensor (plain*) -> tensor +state
+        OutOfMemoryError AcceleratorError (x*) +attributes
     """,
     "torch.cuda": """
+        OutOfMemoryError (x*) +attributes
         ByteTensor CharTensor ShortTensor IntTensor LongTensor HalfTensor FloatTensor
         DoubleTensor BoolTensor BFloat16Tensor (plain*) -> tensor +state
     """,
@@ -272,6 +289,9 @@ ROWS = {
     """,
     "torch.serialization": "_get_layout (str)",
     "torch._C": "Generator (data?) +state",
+    "torch.distributed.fsdp.api": "BackwardPrefetch ShardingStrategy StateDictType (int)",
+    "torch.nn.utils.rnn": "PackedSequence (tensor tensor/none? tensor/none? tensor/none?)",
+    "torch.torch_version": "TorchVersion (str)",
     "torch.storage": "TypedStorage UntypedStorage () -> storage",
     "torch.distributed.tensor": "DTensor () -> tensor +attributes",
     "torch.distributed.tensor.placement_types": """
@@ -279,8 +299,10 @@ ROWS = {
         Shard (int) +attributes
         Partial (str?) +attributes
     """,
-    "torch.distributed.tensor._dtensor_spec": "DTensorSpec TensorMeta () +attributes +state",
-    "torch.distributed.device_mesh": "DeviceMesh () +attributes",
+    "torch.distributed.tensor._dtensor_spec": """
+        DTensorSpec TensorMeta () +attributes +fields +state
+    """,
+    "torch.distributed.device_mesh": "DeviceMesh () +attributes +fields",
     "torch._dynamo.decorators": "_DimRange () +state",
     "torch.nested._internal.nested_tensor": """
         NestedTensor () -> tensor +attributes
@@ -373,8 +395,8 @@ class Maker:
     Attributes:
         ways: the ways in which it may be called.
         gives: the kind of what it gives.
-        follows: what may follow the call: ``attributes``, ``state``, ``slots``, ``partial``,
-            ``stores``, ``items``, ``append``, ``add``.
+        follows: what may follow the call: ``attributes``, ``fields``, ``state``, ``slots``,
+            ``partial``, ``stores``, ``items``, ``append``, ``add``.
     """
 
     __slots__ = ("follows", "gives", "ways")

@@ -26,6 +26,8 @@ class Idiom(NamedTuple):
         data: bytes that a reader of pickles is given.
         torch: whether that reader is torch's.
         told: whether the call is told besides, since no pickler spells it so.
+        needs: the kind that the last of ``makes`` must give; any, if it is empty.
+        consumed: a value whose items, or whose text, a base class asks for.
     """
 
     unknown: bool = False
@@ -35,6 +37,8 @@ class Idiom(NamedTuple):
     data: bytes | None = None
     torch: bool = False
     told: bool = False
+    needs: str = ""
+    consumed: Node = None
 
 
 _UNKNOWN, _DATA, _BYTES = Idiom(unknown=True), Idiom(), Idiom(gives="bytes")
@@ -48,6 +52,7 @@ _BASES = frozenset(
 _CODECS = frozenset({"latin1", "latin-1", "iso-8859-1", "ascii", "utf-8", "utf8"})
 _ENCODE = Name("_codecs", "encode")
 _PARTIAL = Name("functools", "partial")
+_METHODCALLER = Name("operator", "methodcaller")
 _NEW = "__new__"
 
 
@@ -59,7 +64,7 @@ def meaning(call: Call) -> Idiom | None:
     if type(function) is not Global or isinstance(call, New):
         return None
     name = name_of(function)
-    if name.walks and name.unwalked in _READERS:
+    if name.walks and is_reader(name):
         # no pickler writes it so, but what the bytes hold is told all the same
         return _IDIOMS[name.unwalked](call)._replace(told=True)
     read = _IDIOMS.get(name)
@@ -69,6 +74,11 @@ def meaning(call: Call) -> Idiom | None:
 def is_idiom(name: Name) -> bool:
     """Whether calls of the name are such a way of spelling."""
     return name in _IDIOMS
+
+
+def is_reader(name: Name) -> bool:
+    """Whether the name is one that reads a pickle in bytes, by whatever walk."""
+    return name in _READERS or name.unwalked in _READERS
 
 
 def keywords_of(call: Call) -> bool:
@@ -98,15 +108,20 @@ def is_slots(state: Node) -> bool:
     )
 
 
-def root_of(function: Node) -> Global | None:
-    """Return the name that a function comes from, through partials and bound methods."""
-    for _ in range(100):
-        if not isinstance(function, Call):
-            break
+def root_of(function: Node, known: dict[int, Node]) -> Global | None:
+    """Return the name that a function comes from, through partials and bound methods.
+
+    ``known`` is kept from one call of a pickle to the next: a chain of a million is walked once.
+    """
+    walked = []
+    while isinstance(function, Call) and id(function) not in known:
+        walked.append(id(function))
         inner = next((part for part in function.args[:1] if isinstance(part, (Call, Global))), None)
-        known = type(function.function) is Global and name_of(function.function) in _WRAPPING
-        function = inner if known and inner is not None else function.function
-    return function if type(function) is Global else None
+        wraps = type(function.function) is Global and name_of(function.function) in _WRAPPING
+        function = inner if wraps and inner is not None else function.function
+    root = known.get(id(function), function)
+    known.update(dict.fromkeys(walked, root))
+    return root if type(root) is Global else None
 
 
 def bytes_of(node: Node) -> bytes | None:
@@ -157,7 +172,14 @@ def _reconstructor(call: Call) -> Idiom:
     plain = state is None or isinstance(state, (bool, int, float, str, bytes, tuple, list, Dict))
     if type(cls) is not Global or type(base) is not Global or not plain:
         return _UNKNOWN
-    return _made(call, cls) if str(name_of(base)) in _BASES else _UNKNOWN
+    if str(name_of(base)) not in _BASES:
+        return _UNKNOWN
+    same = state is None or type(state) in _TYPES_OF.get(name_of(base).attribute, ())
+    return _made(call, cls)._replace(consumed=None if same else state)
+
+
+# Values from which these bases take items as they are.
+_TYPES_OF = {"dict": (Dict,), "list": (list, tuple), "tuple": (list, tuple)}
 
 
 def _newobj(call: Call) -> Idiom:
@@ -191,17 +213,17 @@ def _called_partial(call: Call, partial: Call) -> Idiom | None:
     """
     made = type(partial.function) is Global and name_of(partial.function) == _PARTIAL
     states = partial.states or []
-    if not made or call.args or len(states) != 1 or partial.changed_late:
+    if not made or len(states) != 1 or partial.changed_late:
         return None
     state = states[0]
     if type(state) is not tuple or len(state) != 4 or type(state[1]) is not tuple:
         return None
     function, args, keywords, attributes = state
-    if type(function) is not Global or attributes is not None:
+    methodcaller = type(function) is Global and name_of(function) == _METHODCALLER
+    if type(function) is not Global or attributes is not None or (call.args and not methodcaller):
         return None
     if not function.name.endswith(f".{_NEW}"):
-        told = Call(function, args, call.offset)
-        methodcaller = name_of(function) == Name("operator", "methodcaller")
+        told = Call(function, (*args, *call.args), call.offset)
         plain = methodcaller or not (isinstance(keywords, Dict) and keywords.flat)
         return Idiom(makes=(_with_changes(told, call),)) if plain else None
     cls = args[0] if args else None
@@ -251,7 +273,7 @@ def _from_type(call: Call) -> Idiom:
         return _UNKNOWN
     made = New(cls, (), None, call.offset)
     made.states = [_attributes_of(state)]
-    return Idiom(makes=(made, Call(function, args, call.offset)))
+    return Idiom(makes=(made, Call(function, args, call.offset)), needs="tensor")
 
 
 def _attributes_of(state: Node) -> Node:

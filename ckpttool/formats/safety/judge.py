@@ -16,6 +16,7 @@ from ckpttool.formats.nodes import Call, Dict, Global, New, Node, Set, near
 from ckpttool.formats.safety import idioms
 from ckpttool.formats.safety.allowed import Maker, is_value, makers_of
 from ckpttool.formats.safety.kinds import (
+    DATA,
     FUNCTION,
     HOLDER,
     KIND_BY_TYPE,
@@ -45,9 +46,12 @@ if TYPE_CHECKING:
 _NOTHING: frozenset[str] = frozenset()
 # Kinds of values whose code, or whose attributes' code, a call may run.
 _NO_DATA = frozenset({OBJECT, RESULT, RECORD, FUNCTION})
-_FOREIGN = _NO_DATA | {HOLDER, "name"}
+_HOLDING = _NO_DATA | {HOLDER}
+_FOREIGN = _HOLDING | {"name"}
 # Values of a container or a state that are looked at; of a larger one it is not known.
 _LARGEST = 100_000
+# Items that are as fast to look at as it is to look up whether they were.
+_FEW = 100
 # How deep calls that stand for others may be nested; torch's are one deep.
 _DEEPEST = 8
 # Values that are looked at so, of a whole file; the second million takes a third of a second.
@@ -55,6 +59,8 @@ _LOOKS = 3_000_000
 _CONTAINERS = (tuple, list, Dict, Set)
 _CONTAINER_KINDS = frozenset({"tuple", "list", "dict", "set"})
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})
+# What the parts of torch's persistent ids are.
+_PARTS = _SCALARS | {Global}
 # Attributes that are no attribute of the instance, or replace what it is.
 _ACTING_ATTRIBUTES = frozenset(
     "__array__ __array_interface__ __array_struct__ __class__ __del__ __dict__ __reduce__ "
@@ -64,6 +70,10 @@ _ACTING_ATTRIBUTES = frozenset(
 _OF_EXCEPTIONS = frozenset(
     "__cause__ __context__ __notes__ __suppress_context__ __traceback__".split()
 )
+
+
+#: What stands in the place of a name where something else is called.
+NAMELESS = "a value that is no name"
 
 
 class Nested(NamedTuple):
@@ -101,6 +111,7 @@ class Judge:
         self._gives: dict[int, str] = {}
         self._holders: dict[int, bool] = {}
         self._followed: list[tuple[Call, Maker | None]] = []
+        self._roots: dict[int, Node] = {}
         self._looks = _LOOKS
         self._member: str | None = None
         self._depth = 0
@@ -117,9 +128,9 @@ class Judge:
 
     def read(self, pickle: Pickle, member: str | None, depth: int = 0) -> None:
         """Judge all that a pickle would do, whatever becomes of the results."""
-        outer = self._member, self._depth, self._gives, self._holders, self._followed
-        self._member, self._depth = member, depth
-        self._gives, self._holders, self._followed = {}, {}, []
+        outer = self._gives, self._holders, self._followed, self._roots
+        self._gives, self._holders, self._followed, self._roots = {}, {}, [], {}
+        place, self._member, self._depth = (self._member, self._depth), member, depth
         self.references += pickle.references
         called: set[Name] = set()
         self._attacks = self._attacks or any(
@@ -134,10 +145,14 @@ class Judge:
                 self._judge(call, called)
         for call, maker in self._followed:
             self._judge_following(call, maker)
+        if self._foreign:
+            for value in pickle.ids:
+                self._judge_id(value)
         for reference in pickle.references:
             self._refer(reference, called)
         # kinds are kept by identities, which the nodes of another pickle may have again
-        self._member, self._depth, self._gives, self._holders, self._followed = outer
+        self._gives, self._holders, self._followed, self._roots = outer
+        self._member, self._depth = place
 
     # --- one call --------------------------------------------------------------------------
 
@@ -155,11 +170,13 @@ class Judge:
                 self._judge_maker(call, function, maker)
                 return
             called.add(name_of(function))
-        self._give(call, OBJECT)
         idiom = idioms.meaning(call)
         if idiom is not None:
+            self._gives[id(call)] = OBJECT  # until it is known what it stands for
             self._judge_idiom(call, idiom, called, depth)
-        elif isinstance(call, New) and type(function) is Global:
+            return
+        self._give(call, OBJECT)
+        if isinstance(call, New) and type(function) is Global:
             self._judge_instance(call, function)
         else:
             self._told(call, Use.CALL)
@@ -180,9 +197,30 @@ class Judge:
             if not fits(maker.ways, kinds) or idioms.keywords_of(call):
                 self._misfit(call, function, kinds)
                 return
-            self._fitting.add((maker, kinds))
+            if _HOLDING.isdisjoint(kinds):
+                self._fitting.add((maker, kinds))
+            elif maker.gives == DATA:
+                self._give(call, HOLDER)
+        if maker.gives == FUNCTION:
+            self._judge_handed(call, call.args)
         if call.states or call.appended or call.mapped:
             self._follow(call, maker)
+
+    def _judge_handed(self, call: Call, parts: tuple[Node, ...]) -> None:
+        """Judge a reader of pickles that a partial is made of, as if it was called."""
+        if parts and type(parts[0]) is Global and idioms.is_reader(name_of(parts[0])):
+            args = parts[1] if len(parts) == 4 and type(parts[1]) is tuple else parts[1:]
+            self._judge(Call(parts[0], args, call.offset), set())
+            self._told(call, Use.CALL, name_of(parts[0]))
+
+    def _judge_id(self, value: Node) -> None:
+        """Judge a persistent id: its parts are compared, and put into text."""
+        parts = value if type(value) is tuple else (value,)
+        odd = [one for one in parts if type(one) not in _PARTS and self.kind(one) in _HOLDING]
+        for node in self._near(odd) or odd:
+            if isinstance(node, Call):
+                self._told(node, Use.CALL)
+                return
 
     def _misfit(self, call: Call, function: Global, kinds: Sequence[str]) -> None:
         """Tell of arguments whose code a constructor may run, or that no reader would take."""
@@ -196,7 +234,10 @@ class Judge:
     def _follow(self, call: Call, maker: Maker | None) -> None:
         """Judge what is done to a result once all calls are: those in a state come after it."""
         self._followed.append((call, maker))
-        if maker and call.states and "attributes" in maker.follows:
+        if maker is None or not call.states:
+            return
+        tensor = maker.gives == "tensor" and any(type(state) is Dict for state in call.states)
+        if tensor or "attributes" in maker.follows:
             self._give(call, RECORD)
 
     def _judge_following(self, call: Call, maker: Maker | None) -> None:
@@ -214,13 +255,24 @@ class Judge:
     def _takes_state(self, state: Node, maker: Maker | None) -> bool:
         follows = maker.follows if maker else _NOTHING
         if is_attributes(state):
+            if "fields" in follows and state is not None and not self._are_fields(state):
+                return False
             plain = state is None or not any(map(_is_hook, state.flat[::2]))
-            return plain and bool(follows & {"attributes", "state"})
+            return plain and bool(follows & {"attributes", "fields", "state"})
         if "slots" in follows and idioms.is_slots(state):
             return True
+        if "partial" in follows and idioms.is_partial(state):
+            return not idioms.is_reader(name_of(state[0])) if type(state[0]) is Global else True
         if "partial" in follows:
-            return idioms.is_partial(state)
+            return False
         return "state" in follows and ("stores" in follows or self.kind(state) not in _FOREIGN)
+
+    def _are_fields(self, state: Dict) -> bool:
+        """Whether nothing in some attributes can be called: the class's own methods may do so."""
+        nodes = self._near((state,)) if self._foreign else ()
+        return nodes is not None and not any(
+            isinstance(node, Call) and self._given(node) in (FUNCTION, RESULT) for node in nodes
+        )
 
     def _judge_instance(self, made: New, cls: Global) -> None:
         """Judge an instance of a class that is not on the list."""
@@ -239,13 +291,22 @@ class Judge:
             self._told(call, Use.CALL)
             return
         self._give(call, idiom.gives)
+        acting = False
         for made in idiom.makes:
             self._judge(made, called, depth + 1)
             self._gives[id(call)] = self._gives[id(made)]
+            acting = acting or any(self.kind(state) in _HOLDING for state in made.states or ())
+        kind = self._gives[id(call)]
+        unfit = bool(idiom.needs) and kind not in (idiom.needs, OBJECT, RESULT)
+        if idiom.needs == kind and acting:
+            self._give(call, RECORD)  # of which a method may be looked up
         if idiom.walked is not None:
             self._walk(call, name_of(idiom.walked))
-        unread = idiom.data is not None and not self._nested(self._nest(call, idiom))
-        if unread or idiom.told:
+        if idiom.data is not None:
+            unfit = not self._nested(self._nest(call, idiom)) or unfit
+            if self._foreign and idiom.gives == DATA:
+                self._give(call, FUNCTION)  # what the bytes gave may be anything that they hold
+        if unfit or idiom.told or self.kind(idiom.consumed) in _HOLDING:
             self._told(call, Use.CALL)
         if (call.states or call.appended or call.mapped) and not idiom.makes:
             self._follow(call, None)
@@ -276,9 +337,10 @@ class Judge:
 
     def _holds_foreign(self, container: Node) -> bool:
         """Whether something that is no data is in a container, or may be for all that is known."""
-        if isinstance(container, (tuple, list)) and _SCALARS.issuperset(map(type, container)):
-            return False
         if id(container) not in self._holders:
+            short = isinstance(container, (tuple, list)) and len(container) < _FEW
+            if short and _SCALARS.issuperset(map(type, container)):
+                return False
             nodes = self._near((container,))
             self._holders[id(container)] = nodes is None or any(
                 isinstance(node, Call) and node is not container and self._given(node) in _NO_DATA
@@ -309,13 +371,13 @@ class Judge:
     def _told(self, call: Call, use: Use, name: Name | None = None) -> None:
         """Keep what a call would do, under the name that it does it with."""
         if name is None:
-            root = idioms.root_of(call.function)
+            root = idioms.root_of(call.function, self._roots)
             name = name_of(root) if root is not None else None
         if use is Use.CALL:
             self._give(call, RESULT)
             attack = self._attack(call, name)
             use, name = (Use.CALL, name) if attack is None else (Use.ATTACK, attack)
-        text = str(name) if name else "a value that is no name"
+        text = str(name) if name else NAMELESS
         self._keep(NameUse(use, text, "", self._member, call.offset), call)
 
     def _keep(self, found: NameUse, call: Node = None) -> None:
@@ -357,7 +419,7 @@ class Judge:
             name in called
             or is_value(name.module, name.attribute)
             or name.attribute in makers_of(name.module)
-            or idioms.is_idiom(name)
+            or (idioms.is_idiom(name) and not idioms.is_reader(name))
         ):
             self._keep(found)
 

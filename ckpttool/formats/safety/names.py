@@ -146,6 +146,8 @@ _FUNCTIONS = {
 _KNOWN = frozenset(
     f"{module}.{name}" for module, names in _FUNCTIONS.items() for name in names.split()
 )
+# Steps of the longest of them.
+_LONGEST = max(name.count(".") for name in _KNOWN)
 
 # Packages that lie beside torch wherever it is installed: what an attack finds there it finds
 # on every machine. Classes of those above run code with the attributes that they are given, as
@@ -165,12 +167,14 @@ _ACTING_PARTS = (
 ).split()
 # Classes of these packages by name, since their modules show each other's.
 _ACTING_NAMES = frozenset(
-    "DataSource DLLWrapper GdsFile NpzFile OptimizedModule StorageWeakRef StreamWrapper "
+    "CUDAGraph DataSource DLLWrapper EdgeDataView GdsFile InEdgeDataView InMultiEdgeDataView "
+    "MultiEdgeDataView NCCLRegisteredBuffer NpzFile OptimizedModule OutEdgeDataView "
+    "OutMultiEdgeDataView ShardMetadata StorageWeakRef StreamWrapper SymBool SymFloat SymInt "
     "_AsyncCheckpointProcess _DataPipeSerializationWrapper _IterDataPipeSerializationWrapper "
     "_MapDataPipeSerializationWrapper _MultiProcessingDataLoaderIter".split()
 )
 # Packages in which classes of the standard library are met under their own names.
-_EVERYWHERE = MODULES | {"numpy", "torch", "torchgen", "functorch"}
+_EVERYWHERE = MODULES | {"functorch", "networkx", "numpy", "torch", "torchgen"}
 
 
 @lru_cache(maxsize=1_024)
@@ -192,7 +196,7 @@ def is_known_attack(name: Name) -> bool:
     if bare in _PACKAGES or (bare in _MODULES and name.module == top):
         return not name.attribute.endswith(_INNOCENT)
     # what lies below a known name is no better: threading.Thread.run
-    for end in range(1, len(below) + 1):
+    for end in range(1, min(len(below), _LONGEST) + 1):
         path = ".".join(below[:end])
         if f"{top}.{path}" in _KNOWN or f"{bare}.{path}" in _KNOWN:
             return True

@@ -44,12 +44,12 @@ class NestedReader:
     def _read(self, judge: Judge, nested: Nested) -> bool:
         broken: list[pickles.Pickle] = []
         try:
-            data = _pickled(nested)
-            position, rest = 0, _LEGACY_PICKLES if nested.torch and data is nested.data else 1
-            while rest:
-                pickle = pickles.parse(data, position, broken=broken.append)
-                judge.read(pickle, nested.place, nested.depth)
-                position, rest = pickle.end, rest - 1
+            for data in _pickled(nested):
+                position, rest = 0, _LEGACY_PICKLES if nested.torch and data is nested.data else 1
+                while rest:
+                    pickle = pickles.parse(data, position, broken=broken.append)
+                    judge.read(pickle, nested.place, nested.depth)
+                    position, rest = pickle.end, rest - 1
         except CkpttoolError:
             for pickle in broken:
                 judge.read(pickle, nested.place, nested.depth)
@@ -57,12 +57,13 @@ class NestedReader:
         return True
 
 
-def _pickled(nested: Nested) -> bytes:
-    """Return the bytes of the pickle, from the archive where it lies in one."""
+def _pickled(nested: Nested) -> list[bytes]:
+    """Return the bytes of the pickles, from the archive where they lie in one."""
     if not nested.torch or not nested.data.startswith(b"PK\x03\x04"):
-        return nested.data
+        return [nested.data]
     source = MemorySource(nested.data, nested.place)
-    for name, member in read_archive(source).members.items():
-        if name.endswith("/data.pkl"):
-            return read_member(source, member, len(nested.data))
-    return b""
+    return [
+        read_member(source, member, len(nested.data))
+        for name, member in read_archive(source).members.items()
+        if name.endswith(".pkl")
+    ] or [b""]

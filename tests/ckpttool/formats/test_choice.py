@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from ckpttool import open_checkpoint, rules
-from ckpttool.errors import UnsupportedError
+from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.uses import Use
+from tests.builders import safetensors
+from tests.builders.attacks import ATTACKS, POLYGLOT, Attack
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1213234688\n"
 
@@ -26,3 +29,35 @@ def test_other_text_is_of_no_known_format(tmp_path: Path) -> None:
     (tmp_path / "a.pth").write_bytes(b"version 2 of the weights")
     with pytest.raises(UnsupportedError, match="no known checkpoint format"):
         open_checkpoint(str(tmp_path / "a.pth"))
+
+
+FIRST_OPCODES = sorted(set(b"NIJKMLFGSTUVXBC()]}lcd\x80\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96"))
+
+
+@pytest.mark.parametrize("first", FIRST_OPCODES)
+def test_a_length_that_looks_like_an_opcode_makes_no_pickle(tmp_path: Path, first: int) -> None:
+    header = safetensors.GOOD + b" " * ((first - len(safetensors.GOOD)) % 256)
+    (tmp_path / "a.safetensors").write_bytes(safetensors.file(header))
+    with open_checkpoint(str(tmp_path / "a.safetensors")) as checkpoint:
+        assert checkpoint.uses == ()
+
+
+@pytest.mark.parametrize("attack", [one for one in ATTACKS if one.technique == POLYGLOT])
+def test_what_a_reader_of_pickles_would_call_is_told_of_other_formats(
+    tmp_path: Path, attack: Attack
+) -> None:
+    (tmp_path / "a.bin").write_bytes(attack.data("marker"))
+    try:
+        with open_checkpoint(str(tmp_path / "a.bin")) as checkpoint:
+            uses = checkpoint.uses
+    except CkpttoolError as error:
+        uses = error.uses
+    told = {use.name for use in uses if use.use in (Use.CALL, Use.ATTACK)}
+    assert told & set(attack.names)
+
+
+def test_a_pickle_beyond_the_limits_is_not_of_an_unknown_format(tmp_path: Path) -> None:
+    (tmp_path / "a.pth").write_bytes(b"]0" * 4_000_100 + b".")
+    with pytest.raises(MalformedError) as caught:
+        open_checkpoint(str(tmp_path / "a.pth"))
+    assert caught.value.rule is rules.LIMIT

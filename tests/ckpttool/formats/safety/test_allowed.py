@@ -12,7 +12,7 @@ from ckpttool.formats.safety.allowed import ROW, ROWS, is_value, makers_of
 from ckpttool.formats.safety.idioms import is_idiom
 from ckpttool.formats.safety.names import Name
 
-FOLLOWS = {"attributes", "state", "slots", "partial", "stores", "items", "append", "add"}
+FOLLOWS = {"attributes", "fields", "state", "slots", "partial", "stores", "items", "append", "add"}
 EVERY = [(module, name) for module in ROWS for name in makers_of(module)]
 
 

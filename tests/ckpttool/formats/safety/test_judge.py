@@ -272,11 +272,9 @@ def test_torch_calls_what_a_rebuild_function_is_given() -> None:
     rebuild = p.name("torch._tensor", "_rebuild_from_type_v2")
     tensor = p.name("torch", "Tensor")
     assert uses_of(p.call(rebuild, p.name("m", "f"), tensor, b")", b"N")) == [("call", "m.f")]
-    made = p.call(rebuild, p.name("torch", "Size"), p.name("m", "C"), b")", attributes("a"))
+    made = p.call(rebuild, p.name("torch", "Tensor"), p.name("m", "C"), b")", attributes("a"))
     assert uses_of(made) == [("class", "m.C")]
-    changed = p.call(
-        rebuild, p.name("torch", "Size"), p.name("m", "C"), b")", attributes("__class__")
-    )
+    changed = p.call(rebuild, tensor, p.name("m", "C"), b")", attributes("__class__"))
     assert uses_of(changed) == [("call", "m.C")]
 
 
@@ -397,9 +395,100 @@ def test_a_class_of_anybody_else_is_needed(module: str, name: str) -> None:
     assert uses_of(body) == [("class", f"{module}.{name}")]
 
 
-def test_an_error_that_was_caught_is_no_attack() -> None:
+def test_an_error_that_was_caught_is_data_and_others_of_its_module_are_no_attack() -> None:
     error = p.call(p.name("subprocess", "CalledProcessError"), b"K\x01", p.text("ls"))
-    assert uses_of(error) == [("call", "subprocess.CalledProcessError")]
+    assert uses_of(error) == []
+    error = p.call(p.name("subprocess", "SubprocessError"), p.text("ls"))
+    assert uses_of(error) == [("call", "subprocess.SubprocessError")]
+
+
+GIVEN = NAMESPACE + p.dict_of((p.text("_get_args"), PARTIAL)) + BUILD
+LOADS = p.name("pickle", "loads")
+MESH = p.new(p.name("torch.distributed.device_mesh", "DeviceMesh"))
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("builtins", "ValueError"), ("builtins", "slice"), ("itertools", "repeat")],
+)
+def test_what_stores_a_value_is_data_until_it_is_asked_for_it(module: str, name: str) -> None:
+    stored = p.call(p.name(module, name), GIVEN)
+    assert uses_of(stored) == [("named", "m.C")]
+    text = p.name("builtins", "str")
+    assert ("call", "builtins.str") in uses_of(p.call(text, stored))
+    assert uses_of(p.call(text, p.call(p.name(module, name), b"K\x01"))) == []
+
+
+def test_what_bytes_gave_is_asked_for_items_only_if_all_in_them_is_data() -> None:
+    items = p.name("builtins", "list")
+    quiet = p.call(LOADS, p.bytes_of(p.pickle(b"]")))
+    assert uses_of(p.call(items, quiet)) == []
+    acting = p.call(LOADS, p.bytes_of(p.pickle(ITERATOR)))
+    assert uses_of(acting) == [("named", "m.f")]
+    assert ("call", "builtins.list") in uses_of(p.call(items, acting))
+
+
+def test_a_reader_of_pickles_that_is_handed_over_is_told() -> None:
+    partial = p.name("functools", "partial")
+    data = p.bytes_of(p.pickle(p.call(p.name("os", "system"), p.text("x"))))
+    assert uses_of(p.call(partial, LOADS, data)) == [
+        ("attack", "os.system"),
+        ("attack", "pickle.loads"),
+    ]
+    assert uses_of(LOADS) == [("named", "pickle.loads")]
+    assert uses_of(p.call(partial, p.name("m", "loads"), data)) == [("named", "m.loads")]
+
+
+def test_a_partial_is_called_with_the_state_it_had() -> None:
+    state = p.tuple_of(p.name("builtins", "dict"), b")", EMPTY, b"N") + BUILD
+    made = p.call(p.name("functools", "partial"), p.name("builtins", "dict"))
+    assert uses_of(made + state + b")R") == []
+    later = made + p.put(7) + b")R0" + p.get(7) + state
+    assert ("call", "functools.partial") in uses_of(later)
+
+
+def test_a_base_takes_items_as_they_are_from_its_own_kind_only() -> None:
+    made = [p.name("copyreg", "_reconstructor"), p.name("m", "C"), p.name("builtins", "dict")]
+    assert uses_of(p.call(*made, p.dict_of((p.text("a"), ITERATOR)))) == [
+        ("class", "m.C"),
+        ("named", "m.f"),
+    ]
+    told = uses_of(p.call(*made, p.list_of(ITERATOR)))
+    assert ("call", "copyreg._reconstructor") in told
+    assert uses_of(p.call(*made, p.list_of(p.tuple_of(p.text("a"), b"N")))) == [("class", "m.C")]
+
+
+def test_torch_asks_what_a_rebuild_function_gave_to_be_another_class() -> None:
+    rebuild = p.name("torch._tensor", "_rebuild_from_type_v2")
+    tensor = p.name("torch", "Tensor")
+    size = p.call(rebuild, p.name("torch", "Size"), tensor, b")", b"N")
+    assert uses_of(size) == [("call", "torch._tensor._rebuild_from_type_v2")]
+    assert uses_of(p.call(rebuild, tensor, tensor, b")", b"N")) == []
+
+
+def test_a_method_of_a_mesh_may_call_what_lies_in_it() -> None:
+    assert uses_of(MESH + attributes("mesh_dim_names") + BUILD) == []
+    acting = MESH + p.dict_of((p.text("_hash_key"), PARTIAL)) + BUILD
+    assert uses_of(acting) == [
+        ("call", "torch.distributed.device_mesh.DeviceMesh"),
+        ("named", "m.C"),
+    ]
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_the_parts_of_a_persistent_id_are_compared_and_put_into_text(place: int) -> None:
+    parts = [p.text("storage"), p.name("torch", "FloatStorage"), p.text("0")]
+    assert uses_of(p.tuple_of(*parts) + b"Q", GIVEN) == [("named", "m.C")]
+    parts[place] = GIVEN
+    assert ("call", "argparse.Namespace") in uses_of(p.tuple_of(*parts) + b"Q")
+
+
+def test_a_long_chain_of_calls_is_walked_once() -> None:
+    assert uses_of(p.name("a", "b") + b")R" * 200_000) == [("call", "a.b")]
+    chain = p.name("shutil", "copyfile")
+    for _ in range(300):
+        chain = p.call(p.name("functools", "partial"), chain)
+    assert uses_of(chain + b")R") == [("attack", "shutil.copyfile")]
 
 
 MALFORMED = {
