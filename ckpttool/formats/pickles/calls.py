@@ -103,7 +103,9 @@ class Calls(Stack):
         if not named or type(args) is not tuple:
             _check_call(function, args)
         if not named:
+            # what is kept of it here, and by who judges it
             self._called.add(id(function))
+            self.budget -= 2 * COST_CALL
         call = Call(function, args, self.base + self.operation)
         self.calls.append(call)
         if named and function.name == "getattr" and _is_attribute(function, args):
