@@ -52,6 +52,8 @@ def test_what_a_reader_of_pickles_would_call_is_told_of_other_formats(
             uses = checkpoint.uses
     except CkpttoolError as error:
         uses = error.uses
+    if "safetensors" in attack.what:
+        assert {use.member for use in uses} == {"the file read as a pickle"}
     told = {use.name for use in uses if use.use in (Use.CALL, Use.ATTACK)}
     assert told & set(attack.names)
 
