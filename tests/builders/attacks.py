@@ -1942,7 +1942,7 @@ _PICKLES: tuple[Attack, ...] = tuple(
 DISGUISED = "disguised by something harmless"
 
 _LOADS = Name("pickle:loads")
-_QUIET = call("functools:partial", _LOADS, inner(SYSTEM))
+_QUIET = partial("shutil:copyfile", "/dev/null", MARKER)
 _MESH = "torch.distributed.device_mesh:DeviceMesh"
 _SPEC = "torch.distributed.tensor._dtensor_spec:DTensorSpec"
 _SHOWN = namespace(_get_args=_QUIET)  # what argparse.Namespace.__repr__ calls
@@ -1956,6 +1956,19 @@ def _as_key(key: object) -> Then:
 
 def _text_of(value: object) -> Call:
     return call("builtins:str", value)
+
+
+_COUNTED = built("collections:UserList", data=built("collections:ChainMap", maps=[_MKDIRS]))
+_OF_OBJECTS = call("numpy:dtype", "O8", False, True)
+
+
+def _array_of(item: object, dtype: object = _OF_OBJECTS) -> Build:
+    made = call("numpy.core.multiarray:_reconstruct", Name("numpy:ndarray"), (0,), b"b")
+    return Build(made, (1, (1,), dtype, False, [item]))
+
+
+def _deque_of(item: object) -> Then:
+    return Then((call("collections:deque"), item, Op(b"a")))
 
 
 _BUFFER = call(
@@ -1973,14 +1986,14 @@ _AS_SUBCLASS = (
 )
 
 _DISGUISED: dict[str, tuple[object, str]] = {
-    "text-of-an-error": (_text_of(call("builtins:ValueError", _SHOWN)), "os.system"),
-    "text-of-a-slice": (_text_of(call("builtins:slice", _SHOWN)), "os.system"),
-    "text-of-an-alias": (_text_of(call("types:GenericAlias", _SHOWN, ())), "os.system"),
-    "text-of-a-repeat": (_text_of(call("itertools:repeat", _SHOWN)), "os.system"),
-    "text-of-a-list": (_text_of(call("builtins:list", [_SHOWN])), "os.system"),
+    "text-of-an-error": (_text_of(call("builtins:ValueError", _SHOWN)), "builtins.str"),
+    "text-of-a-slice": (_text_of(call("builtins:slice", _SHOWN)), "builtins.str"),
+    "text-of-an-alias": (_text_of(call("types:GenericAlias", _SHOWN, ())), "builtins.str"),
+    "text-of-a-repeat": (_text_of(call("itertools:repeat", _SHOWN)), "builtins.str"),
+    "text-of-a-list": (_text_of(call("builtins:list", [_SHOWN])), "builtins.str"),
     "keys-of-an-alias": (
         call("collections:UserDict", call("types:GenericAlias", namespace(keys=_QUIET), ())),
-        "os.system",
+        "collections.UserDict",
     ),
     "uuid-of-an-alias": (
         call("uuid:UUID", call("types:GenericAlias", namespace(replace=ACT_ANYHOW), ())),
@@ -1991,14 +2004,14 @@ _DISGUISED: dict[str, tuple[object, str]] = {
             "collections:UserDict",
             call("collections:ChainMap", call("collections:defaultdict", _QUIET), {"x": 1}),
         ),
-        "os.system",
+        "collections.ChainMap",
     ),
     "list-of-nested": (call("builtins:list", _NESTED_MKDIRS), "builtins.list os.mkdir"),
     "dict-of-nested": (call("builtins:dict", [_NESTED_MKDIRS]), "builtins.dict os.mkdir"),
     "partial-changed-later": (
         Then(
             (
-                _QUIET,
+                call("functools:partial", _LOADS, inner(SYSTEM)),
                 Op(b"q\x20)R0h\x20"),
                 (Name("builtins:dict"), (), {}, None),
                 Op(b"b"),
@@ -2017,7 +2030,7 @@ _DISGUISED: dict[str, tuple[object, str]] = {
     ),
     "base-that-asks-for-text": (
         call("copyreg:_reconstructor", Name("builtins:str"), Name("builtins:str"), [_SHOWN]),
-        "os.system",
+        "copyreg._reconstructor",
     ),
     "as-subclass": (
         call(
@@ -2031,18 +2044,24 @@ _DISGUISED: dict[str, tuple[object, str]] = {
     ),
     "detach-of-a-buffer": (
         call("torch._utils:_rebuild_parameter", _BUFFER, False, call("collections:OrderedDict")),
-        "os.system torch._utils._rebuild_parameter",
+        "torch._utils._rebuild_parameter",
     ),
     "mesh-iterates": (built(_MESH, _dim_group_names=_MKDIRS), "os.mkdir"),
-    "mesh-as-a-key": (_as_key(built(_MESH, _hash_key=_QUIET)), "os.system"),
+    "mesh-as-a-key": (
+        _as_key(built(_MESH, _hash_key=_QUIET)),
+        "torch.distributed.device_mesh.DeviceMesh",
+    ),
     "mesh-in-a-key": (
         _as_key(built("collections:UserString", data=built(_MESH, _hash_key=_QUIET))),
-        "os.system",
+        "torch.distributed.device_mesh.DeviceMesh",
     ),
-    "spec-as-a-key": (_as_key(built(_SPEC, _hash_impl=_QUIET, _hash=None)), "os.system"),
+    "spec-as-a-key": (
+        _as_key(built(_SPEC, _hash_impl=_QUIET, _hash=None)),
+        "torch.distributed.tensor._dtensor_spec.DTensorSpec",
+    ),
     "size-as-a-key": (
         _as_key(built("torch:SymInt", node=namespace(is_nested_int=_QUIET))),
-        "torch.SymInt os.system",
+        "torch.SymInt",
     ),
     "view-of-a-graph": (
         built(
@@ -2050,11 +2069,11 @@ _DISGUISED: dict[str, tuple[object, str]] = {
             viewer=namespace(_adjdict={}, _graph=namespace(nbunch_iter=_LOADS)),
             nbunch=inner(SYSTEM),
         ),
-        "networkx.classes.reportviews.OutEdgeDataView os.system",
+        "networkx.classes.reportviews.OutEdgeDataView",
     ),
     "type-of-a-persistent-id": (
         persistent(_SHOWN, Name("torch:FloatStorage"), "0", "cpu", 4),
-        "argparse.Namespace os.system",
+        "argparse.Namespace",
     ),
     "key-of-a-persistent-id": (
         persistent(
@@ -2064,14 +2083,83 @@ _DISGUISED: dict[str, tuple[object, str]] = {
             "cpu",
             4,
         ),
-        "builtins.ValueError os.system",
+        "builtins.ValueError",
     ),
     "nested-persistent-id": (
         call(
             "torch.storage:_load_from_bytes",
             Late(lambda m: torch_legacy(wire(persistent(_SHOWN, 1, 2), m))),
         ),
-        "argparse.Namespace os.system",
+        "argparse.Namespace",
+    ),
+    "text-of-an-array": (_text_of(_array_of(_SHOWN)), "builtins.str"),
+    "truth-of-an-array": (call("builtins:bool", _array_of(_COUNTED)), "builtins.bool"),
+    "keys-of-an-array": (
+        call("collections:UserDict", _array_of(_MKDIRS)),
+        "collections.UserDict os.mkdir",
+    ),
+    "array-of-an-id": (
+        persistent(_array_of(_SHOWN), Name("torch:FloatStorage"), "0", "cpu", 4),
+        "argparse.Namespace numpy.core.multiarray._reconstruct",
+    ),
+    "array-that-converts-to-bool": (
+        _array_of((1, _COUNTED), call("numpy:dtype", [("a", "O"), ("b", "?")])),
+        "numpy.core.multiarray._reconstruct os.mkdir",
+    ),
+    "array-that-converts-to-text": (
+        _array_of((1, _SHOWN), call("numpy:dtype", [("a", "O"), ("b", "U9")])),
+        "numpy.core.multiarray._reconstruct",
+    ),
+    "text-of-a-deque": (_text_of(_deque_of(_SHOWN)), "builtins.str"),
+    "text-of-deques": (
+        _text_of(_deque_of(call("collections:deque", [_SHOWN]))),
+        "builtins.str",
+    ),
+    "text-of-an-address": (
+        _text_of(
+            Build(
+                new("ipaddress:IPv4Address"),
+                (
+                    None,
+                    {
+                        "_ip": namespace(
+                            to_bytes=call("functools:partial", Name("os:makedirs"), MARKER)
+                        )
+                    },
+                ),
+            )
+        ),
+        "ipaddress.IPv4Address os.makedirs",
+    ),
+    "text-of-a-subscription": (
+        _text_of(call("operator:getitem", Name("builtins:dict"), _SHOWN)),
+        "builtins.str",
+    ),
+    "text-of-a-union": (
+        _text_of(
+            call(
+                "functools:reduce",
+                Name("operator:or_"),
+                (Name("builtins:int"), call("types:GenericAlias", Name("builtins:list"), _SHOWN)),
+            )
+        ),
+        "builtins.str functools.reduce",
+    ),
+    "layout-of-a-tensor": (
+        call("torch._utils:_rebuild_sparse_tensor", call("builtins:ValueError", _SHOWN), [1]),
+        "torch._utils._rebuild_sparse_tensor",
+    ),
+    "state-of-a-generator": (
+        Build(
+            call("numpy.random._pickle:__bit_generator_ctor", "SFC64"),
+            {
+                "bit_generator": "SFC64",
+                "state": {"state": _COUNTED},
+                "has_uint32": 0,
+                "uinteger": 0,
+            },
+        ),
+        "numpy.random._pickle.__bit_generator_ctor os.mkdir",
     ),
     "nested-archive-of-two": (
         call("torch.storage:_load_from_bytes", Late(lambda m: _two_pickles(m))),
@@ -2133,8 +2221,6 @@ def _tar_and_pickle(rest: bytes) -> File:
     return file
 
 
-_TRUTH = built("collections:UserList", data=built("collections:ChainMap", maps=[_MKDIRS]))
-
 _POLYGLOTS: dict[str, tuple[File, str]] = {
     "safetensors": (_safetensors_and_pickle, "os.system"),
     "tar": (_tar_and_pickle(torch_tar()), "os.system"),
@@ -2145,7 +2231,7 @@ _POLYGLOTS: dict[str, tuple[File, str]] = {
     ),
     "tar-with-the-source-of-a-class": (
         lambda m: torch_tar(
-            body=wire(Then(((Name("torch.nn.modules.linear:Linear"), _TRUTH, "x"), Op(b"Q"))), m)
+            body=wire(Then(((Name("torch.nn.modules.linear:Linear"), _COUNTED, "x"), Op(b"Q"))), m)
         ),
         "os.mkdir",
     ),

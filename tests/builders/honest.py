@@ -42,6 +42,7 @@ import socket
 import ssl
 import statistics
 import string
+import struct
 import subprocess
 import sys
 import textwrap
@@ -51,6 +52,7 @@ import typing
 import uuid
 import warnings
 import zipfile
+import zlib
 from typing import Any, Callable, Dict, NamedTuple
 from urllib.error import URLError
 from urllib.parse import urlparse, urlsplit
@@ -252,6 +254,11 @@ _EXCEPTIONS: Makes = {
         URLError("no route"),
         asyncio.CancelledError(),
         np.linalg.LinAlgError("singular"),
+        re.error("bad", "(", 1),
+        struct.error("short"),
+        zlib.error("bad"),
+        io.UnsupportedOperation("read"),
+        socket.gaierror(-2, "unknown"),
     ],
     "unicode-error": lambda: UnicodeDecodeError("utf-8", b"\x80", 0, 1, "invalid"),
     "import-error": lambda: ImportError("no module", name="apex", path="/apex"),
@@ -774,6 +781,11 @@ _TENSORS: Makes = {
 }
 
 _TORCH_VALUES: Makes = {
+    "parameter-with-objects": lambda: _with(
+        torch.nn.Parameter(torch.ones(2)),
+        options=argparse.Namespace(a=1),
+        make=functools.partial(int),
+    ),
     "version-of-torch": lambda: torch.__version__,
     "packed-sequence": lambda: torch.nn.utils.rnn.pack_sequence([torch.ones(2), torch.ones(1)]),
     "sizes": lambda: [torch.Size([2, 3]), torch.Size([]), torch.ones(2).shape],

@@ -53,6 +53,7 @@ _OPERATOR = """
 """
 _IO = """
     BytesIO (bytes?) +state
+    UnsupportedOperation (x*) +attributes
     StringIO (str? str?) +state
 """
 _NUMPY_CORE = """
@@ -145,6 +146,7 @@ ROWS = {
     "re": """
         _compile (text int/data)
         RegexFlag (int)
+        error PatternError (str text? int/none?) +attributes
     """,
     "argparse": "Namespace () +attributes",
     "types": """
@@ -215,6 +217,16 @@ ROWS = {
     "numpy.linalg.linalg": "LinAlgError (x*) +attributes",
     "_pickle": "PickleError PicklingError UnpicklingError (x*) +attributes",
     "pickle": "PickleError PicklingError UnpicklingError (x*) +attributes",
+    "binascii": "Error Incomplete (x*) +attributes",
+    "struct": "error (x*) +attributes",
+    "zlib": "error (x*) +attributes",
+    "numpy.exceptions": """
+        ComplexWarning DTypePromotionError RankWarning TooHardError VisibleDeprecationWarning (x*)
+        +attributes
+    """,
+    "torch.distributed": """
+        DistBackendError DistError DistNetworkError DistStoreError (x*) +attributes
+    """,
     "_queue": "Empty (x*) +attributes",
     "queue": "Empty Full (x*) +attributes",
     "subprocess": "CalledProcessError TimeoutExpired (x*) +attributes",
@@ -223,7 +235,10 @@ ROWS = {
     "py_compile": "PycInvalidationMode (int)",
     "plistlib": "PlistFormat (int)",
     "pstats": "SortKey (sequence/str)",
-    "socket": "AddressFamily AddressInfo MsgFlag SocketKind (int)",
+    "socket": """
+        AddressFamily AddressInfo MsgFlag SocketKind (int)
+        gaierror herror (x*) +attributes
+    """,
     "ssl": """
         AlertDescription Options Purpose SSLErrorNumber TLSVersion VerifyFlags VerifyMode
         _SSLMethod _TLSAlertType _TLSContentType _TLSMessageType (int/tuple)
@@ -273,8 +288,7 @@ ROWS = {
         _rebuild_tensor_v2 (storage int tuple tuple bool x dict/none?) -> tensor
         _rebuild_tensor_v3 (storage int tuple tuple bool x name dict/none?) -> tensor
         _rebuild_parameter (tensor bool x) -> tensor
-        _rebuild_parameter_with_state (tensor bool x dict/tuple/none) -> tensor
-        _rebuild_sparse_tensor _rebuild_sparse_csr_tensor (x sequence) -> tensor
+        _rebuild_sparse_tensor _rebuild_sparse_csr_tensor (none/name/data sequence) -> tensor
         _rebuild_nested_tensor (tensor tensor tensor tensor) -> tensor
         _rebuild_qtensor (storage int tuple tuple tuple bool x) -> tensor
         _rebuild_meta_tensor_no_storage (name tuple tuple bool) -> tensor
@@ -288,8 +302,12 @@ ROWS = {
         UninitializedParameter UninitializedBuffer (bool? name/none? data?) -> tensor +state
     """,
     "torch.serialization": "_get_layout (str)",
-    "torch._C": "Generator (data?) +state",
+    "torch._C": """
+        Generator (data?) +state
+        _LinAlgError (x*) +attributes
+    """,
     "torch.distributed.fsdp.api": "BackwardPrefetch ShardingStrategy StateDictType (int)",
+    "torch.utils.hooks": "RemovableHandle () +state",
     "torch.nn.utils.rnn": "PackedSequence (tensor tensor/none? tensor/none? tensor/none?)",
     "torch.torch_version": "TorchVersion (str)",
     "torch.storage": "TypedStorage UntypedStorage () -> storage",

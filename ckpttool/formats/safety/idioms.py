@@ -52,6 +52,8 @@ _BASES = frozenset(
 _CODECS = frozenset({"latin1", "latin-1", "iso-8859-1", "ascii", "utf-8", "utf8"})
 _ENCODE = Name("_codecs", "encode")
 _PARTIAL = Name("functools", "partial")
+_DTYPE = Name("numpy", "dtype")
+_OBJECTS = frozenset({"O", "O4", "O8"})
 _METHODCALLER = Name("operator", "methodcaller")
 _NEW = "__new__"
 
@@ -74,6 +76,15 @@ def meaning(call: Call) -> Idiom | None:
 def is_idiom(name: Name) -> bool:
     """Whether calls of the name are such a way of spelling."""
     return name in _IDIOMS
+
+
+def is_of_objects(state: Node) -> bool:
+    """Whether a state is that of an array of objects: of other types items are converted."""
+    dtype = state[2] if type(state) is tuple and len(state) == 5 else None
+    if not isinstance(dtype, Call) or type(dtype.function) is not Global or not dtype.args:
+        return False
+    code = dtype.args[0]
+    return name_of(dtype.function) == _DTYPE and type(code) is str and code.strip("|") in _OBJECTS
 
 
 def is_reader(name: Name) -> bool:
@@ -286,6 +297,20 @@ def _attributes_of(state: Node) -> Node:
     return attributes
 
 
+def _parameter_with_state(call: Call) -> Idiom:
+    """``_rebuild_parameter_with_state(tensor, bool, hooks, state)`` sets attributes of it."""
+    if len(call.args) != 4 or call.states:
+        return _UNKNOWN
+    made = New(_PARAMETER, (), None, call.offset)
+    made.states = [_attributes_of(call.args[3])]
+    rebuilt = Call(_REBUILD_PARAMETER, call.args[:3], call.offset)
+    return Idiom(makes=(made, rebuilt), needs="tensor")
+
+
+_PARAMETER = Global("torch.nn.parameter", "Parameter")
+_REBUILD_PARAMETER = Global("torch._utils", "_rebuild_parameter")
+
+
 def _wrapper_subclass(call: Call) -> Idiom:
     """``_rebuild_wrapper_subclass(cls, dtype, sizes, ...)``: an instance of the class."""
     if len(call.args) != 8 or type(call.args[0]) is not Global:
@@ -333,6 +358,7 @@ _IDIOMS: dict[Name, Callable[[Call], Idiom]] = {
     Name("torch.tensor", "_rebuild_from_type_v2"): _from_type,
     Name("torch.tensor", "_rebuild_from_type"): _from_type,
     Name("torch._utils", "_rebuild_wrapper_subclass"): _wrapper_subclass,
+    Name("torch._utils", "_rebuild_parameter_with_state"): _parameter_with_state,
     Name("numpy.core", "_ufunc_reconstruct"): _ufunc,
     Name("numpy._core", "_ufunc_reconstruct"): _ufunc,
 }

@@ -58,6 +58,8 @@ _DEEPEST = 8
 _LOOKS = 3_000_000
 _CONTAINERS = (tuple, list, Dict, Set)
 _CONTAINER_KINDS = frozenset({"tuple", "list", "dict", "set"})
+# What may be given items, or a state with items in it, after it was made.
+_FILLED_KINDS = frozenset({DATA, "array"})
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 # What the parts of torch's persistent ids are.
 _PARTS = _SCALARS | {Global}
@@ -258,14 +260,19 @@ class Judge:
             if "fields" in follows and state is not None and not self._are_fields(state):
                 return False
             plain = state is None or not any(map(_is_hook, state.flat[::2]))
+            if not follows & {"attributes", "fields"}:
+                plain = plain and self.kind(state) not in _HOLDING
             return plain and bool(follows & {"attributes", "fields", "state"})
         if "slots" in follows and idioms.is_slots(state):
-            return True
+            return self.kind(state) not in _HOLDING
         if "partial" in follows and idioms.is_partial(state):
             return not idioms.is_reader(name_of(state[0])) if type(state[0]) is Global else True
         if "partial" in follows:
             return False
-        return "state" in follows and ("stores" in follows or self.kind(state) not in _FOREIGN)
+        if type(state) is Dict and not _ACTING_ATTRIBUTES.isdisjoint(_texts(state.flat[::2])):
+            return False
+        stores = "stores" in follows and idioms.is_of_objects(state)
+        return "state" in follows and (stores or self.kind(state) not in _FOREIGN)
 
     def _are_fields(self, state: Dict) -> bool:
         """Whether nothing in some attributes can be called: the class's own methods may do so."""
@@ -300,6 +307,9 @@ class Judge:
         unfit = bool(idiom.needs) and kind not in (idiom.needs, OBJECT, RESULT)
         if idiom.needs == kind and acting:
             self._give(call, RECORD)  # of which a method may be looked up
+        if not idiom.makes and idiom.gives == DATA and idiom.data is None:
+            held = not _HOLDING.isdisjoint(self._kinds(call.args))
+            self._give(call, HOLDER if held else DATA)
         if idiom.walked is not None:
             self._walk(call, name_of(idiom.walked))
         if idiom.data is not None:
@@ -331,9 +341,14 @@ class Judge:
     def kind(self, node: Node) -> str:
         """Return the kind of a value as far as the pickle tells."""
         kind = kind_of(node, self._given)
-        if self._foreign and kind in _CONTAINER_KINDS and self._holds_foreign(node):
-            return HOLDER
-        return kind
+        if not self._foreign:
+            return kind
+        filled = kind in _CONTAINER_KINDS or (
+            kind in _FILLED_KINDS
+            and isinstance(node, Call)
+            and (node.states or node.appended or node.mapped)
+        )
+        return HOLDER if filled and self._holds_foreign(node) else kind
 
     def _holds_foreign(self, container: Node) -> bool:
         """Whether something that is no data is in a container, or may be for all that is known."""
@@ -432,6 +447,10 @@ class Judge:
                 offset=call.offset if call.offset >= 0 else None,
                 found=spelled(call),
             )
+
+
+def _texts(nodes: list[Node]) -> list[str]:
+    return [node for node in nodes if type(node) is str]
 
 
 def _is_hook(key: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
 import pytest
 
 from ckpttool import rules
@@ -481,6 +483,88 @@ def test_the_parts_of_a_persistent_id_are_compared_and_put_into_text(place: int)
     assert uses_of(p.tuple_of(*parts) + b"Q", GIVEN) == [("named", "m.C")]
     parts[place] = GIVEN
     assert ("call", "argparse.Namespace") in uses_of(p.tuple_of(*parts) + b"Q")
+
+
+ARRAY = p.call(
+    p.name("numpy.core.multiarray", "_reconstruct"),
+    p.name("numpy", "ndarray"),
+    p.tuple_of(b"K\x00"),
+    p.bytes_of(b"b"),
+)
+OBJECTS = p.call(p.name("numpy", "dtype"), p.text("O8"), b"\x89", b"\x88")
+PAIRS = p.call(p.name("numpy", "dtype"), p.list_of(p.tuple_of(p.text("a"), p.text("?"))))
+
+
+def array_of(dtype: bytes, *items: bytes) -> bytes:
+    shape = p.tuple_of(p.integer(len(items)))
+    return ARRAY + p.tuple_of(b"K\x01", shape, dtype, b"\x89", p.list_of(*items)) + BUILD
+
+
+FILLED = {
+    "an array": lambda item: array_of(OBJECTS, item),
+    "a deque": lambda item: p.call(p.name("collections", "deque")) + item + b"a",
+    "a deque in a deque": lambda item: p.call(
+        p.name("collections", "deque"),
+        p.list_of(p.call(p.name("collections", "deque"), p.list_of(item))),
+    ),
+    "an alias": lambda item: p.call(
+        p.name("operator", "getitem"), p.name("builtins", "dict"), item
+    ),
+}
+
+
+@pytest.mark.parametrize("filled", FILLED.values(), ids=FILLED.keys())
+def test_what_was_filled_is_asked_for_its_text_only_if_all_in_it_is_data(
+    filled: Callable[[bytes], bytes],
+) -> None:
+    text = p.name("builtins", "str")
+    assert uses_of(filled(GIVEN)) == [("named", "m.C")]
+    assert ("call", "builtins.str") in uses_of(p.call(text, filled(GIVEN)))
+    assert uses_of(p.call(text, filled(b"K\x01"))) == []
+
+
+def test_an_array_of_another_type_than_objects_converts_its_items() -> None:
+    assert uses_of(array_of(OBJECTS, p.tuple_of(GIVEN))) == [("named", "m.C")]
+    told = uses_of(array_of(PAIRS, p.tuple_of(GIVEN)))
+    assert ("call", "numpy.core.multiarray._reconstruct") in told
+    assert uses_of(array_of(PAIRS, p.tuple_of(b"K\x01"))) == []
+
+
+def test_slots_hold_data() -> None:
+    address = p.new(p.name("ipaddress", "IPv4Address"))
+    number = p.dict_of((p.text("_ip"), b"K\x01"))
+    assert uses_of(address + p.tuple_of(b"N", number) + BUILD) == []
+    acting = p.dict_of((p.text("_ip"), GIVEN))
+    assert uses_of(address + p.tuple_of(b"N", acting) + BUILD) == [
+        ("call", "ipaddress.IPv4Address"),
+        ("named", "m.C"),
+    ]
+
+
+def test_a_state_that_is_a_dictionary_is_looked_into() -> None:
+    made = p.call(p.name("numpy.random._pickle", "__bit_generator_ctor"), p.text("SFC64"))
+    assert uses_of(made + p.dict_of((p.text("state"), p.list_of(b"K\x01"))) + BUILD) == []
+    acting = p.dict_of((p.text("state"), p.list_of(GIVEN)))
+    told = uses_of(made + acting + BUILD)
+    assert ("call", "numpy.random._pickle.__bit_generator_ctor") in told
+
+
+def test_a_parameter_has_attributes_of_any_kind() -> None:
+    rebuild = p.name("torch._utils", "_rebuild_parameter_with_state")
+    beside = [p.tensor(), b"\x88", p.ordered_dict()]
+    assert uses_of(p.call(rebuild, *beside, p.dict_of((p.text("a"), GIVEN)))) == [("named", "m.C")]
+    state = p.dict_of((p.text("__setstate__"), p.name("os", "system")))
+    assert ("attack", "os.system") in uses_of(p.call(rebuild, *beside, state) + p.text("x") + BUILD)
+
+
+def test_a_layout_is_no_value_of_somebody() -> None:
+    rebuild = p.name("torch._utils", "_rebuild_sparse_tensor")
+    layout = p.call(p.name("torch.serialization", "_get_layout"), p.text("torch.sparse_coo"))
+    assert uses_of(p.call(rebuild, layout, p.tuple_of(b"N"))) == []
+    held = p.call(p.name("builtins", "ValueError"), GIVEN)
+    assert ("call", "torch._utils._rebuild_sparse_tensor") in uses_of(
+        p.call(rebuild, held, p.tuple_of(b"N"))
+    )
 
 
 def test_a_long_chain_of_calls_is_walked_once() -> None:
