@@ -81,7 +81,7 @@ class Operands:
     def _number_line(self) -> bytes:
         line = self._line()
         if len(line) > 3 * MAX_INTEGER_BYTES:
-            self._note("a number is written with too many digits")
+            self._note("a number is written with too many digits", rules.LIMIT)
             return b"0"
         return line
 
@@ -93,10 +93,10 @@ class Operands:
             return 0
         return int(line)
 
-    def _note(self, message: str) -> None:
-        """Keep a breach of the format that ends the reading at STOP only."""
+    def _note(self, message: str, rule: rules.Rule = rules.PICKLE) -> None:
+        """Keep a breach of the format, or of a limit, that ends the reading at STOP only."""
         if self.flaw is None:
-            self.flaw = malformed(message)
+            self.flaw = MalformedError(message, rule)
             self.flaw.offset = self.operation
 
 

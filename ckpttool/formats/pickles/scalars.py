@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import struct
 
+from ckpttool import rules
 from ckpttool.formats.pickles.operands import MAX_INTEGER_BYTES, malformed
 from ckpttool.formats.pickles.stack import COST_NUMBER, COST_TEXT, Stack
 
@@ -48,7 +49,8 @@ class Scalars(Stack):
     def _push_long(self, length: int) -> None:
         data = self._take(length)
         if length > MAX_INTEGER_BYTES:
-            self._note(f"an integer of {length:,} bytes")
+            # well formed, but longer than what is kept here
+            self._note(f"an integer of {length:,} bytes", rules.LIMIT)
             data = b""
         self._push(int.from_bytes(data, "little", signed=True), COST_NUMBER)
 

@@ -178,8 +178,6 @@ MALFORMED = {
     "extension code 2": b"\x83\x01\x00.",
     "extension code 4": b"\x84\x01\x00\x00\x00.",
     "out-of-band buffer": b"\x97.",
-    "integer of 1,025 bytes": b"\x8b" + struct.pack("<I", 1025) + bytes(1025) + b".",
-    "integer line too long": b"I" + b"1" * 3100 + b"\n.",
     "integer line no number": b"Iabc\n.",
     "integer line that C reads as octal": b"I010\n.",
     "integer line with underscores": b"I1_0\n.",
@@ -374,3 +372,21 @@ def test_python_2_text_becomes_text_and_its_bytes_stay_bytes() -> None:
     assert pickles.parse(b"U\x01a.").root == "a"
     assert pickles.parse(b"U\x01\xff.").root == b"\xff"
     assert pickles.parse(b"S'\\xff'\n.").root == b"\xff"
+
+
+TOO_LONG = {
+    "as CPython writes it": pickle.dumps(10**5000, 4),
+    "of 1,025 bytes": b"\x8b" + struct.pack("<I", 1025) + bytes(1025) + b".",
+    "in digits": b"I" + b"1" * 3100 + b"\n.",
+}
+
+
+@pytest.mark.parametrize("data", TOO_LONG.values(), ids=TOO_LONG.keys())
+def test_an_integer_that_is_too_long_to_keep_is_beyond_a_limit_and_not_malformed(
+    data: bytes,
+) -> None:
+    with pytest.raises(MalformedError) as caught:
+        pickles.parse(data)
+    assert caught.value.rule is rules.LIMIT
+    assert caught.value.offset is not None
+    assert pickles.parse(pickle.dumps(10**2000, 4)).root == 10**2000
