@@ -41,7 +41,9 @@ class Idiom(NamedTuple):
     consumed: Node = None
 
 
-_UNKNOWN, _DATA, _BYTES = Idiom(unknown=True), Idiom(), Idiom(gives="bytes")
+_UNKNOWN, _DATA = Idiom(unknown=True), Idiom()
+#: Bytes that are spelled as text.
+BYTES = Idiom(gives="bytes")
 
 # Bases that copyreg._reconstructor makes and initialises a part of.
 _BASES = frozenset(
@@ -141,7 +143,7 @@ def bytes_of(node: Node) -> bytes | None:
         return node
     if not isinstance(node, Call) or type(node.function) is not Global:
         return None
-    if name_of(node.function) != _ENCODE or _encode(node) is not _BYTES:
+    if name_of(node.function) != _ENCODE or _encode(node) is not BYTES:
         return None
     text, *codec = node.args
     try:
@@ -173,7 +175,7 @@ def _encode(call: Call) -> Idiom:
         return _UNKNOWN
     codec = call.args[1] if len(call.args) == 2 else "utf-8"
     known = type(codec) is str and codec in _CODECS
-    return _BYTES if known else _UNKNOWN
+    return BYTES if known else _UNKNOWN
 
 
 def _reconstructor(call: Call) -> Idiom:

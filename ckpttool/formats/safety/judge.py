@@ -173,12 +173,13 @@ class Judge:
                 return
             called.add(name_of(function))
         idiom = idioms.meaning(call)
-        if idiom is not None:
+        if idiom is idioms.BYTES and not (call.states or call.appended or call.mapped):
+            self._gives[id(call)] = idiom.gives  # old protocols write every scalar so
+        elif idiom is not None:
             self._gives[id(call)] = OBJECT  # until it is known what it stands for
             self._judge_idiom(call, idiom, called, depth)
-            return
-        self._give(call, OBJECT)
-        if isinstance(call, New) and type(function) is Global:
+        elif isinstance(call, New) and type(function) is Global:
+            self._give(call, OBJECT)
             self._judge_instance(call, function)
         else:
             self._told(call, Use.CALL)
@@ -336,7 +337,9 @@ class Judge:
     def _kinds(self, args: tuple[Node, ...]) -> tuple[str, ...]:
         if self._foreign:
             return tuple([self.kind(argument) for argument in args])
-        return tuple([KIND_BY_TYPE.get(type(one)) or self.kind(one) for one in args])
+        # asked here what kind() would ask, since there are as many calls as scalars and tensors
+        by_type, given = KIND_BY_TYPE.get, self._gives.get
+        return tuple([by_type(type(one)) or given(id(one)) or self.kind(one) for one in args])
 
     def kind(self, node: Node) -> str:
         """Return the kind of a value as far as the pickle tells."""
