@@ -53,7 +53,7 @@ def _pickles(source: ByteSource) -> Iterator[tuple[str, int]]:
                 places.setdefault(start + place + _LOCAL_HEADER.size + length + extra, name)
         for place in _found(window, _CENTRAL, _CENTRAL_HEADER):
             length, header = _CENTRAL_HEADER.unpack_from(window, place)[1:]
-            name = _name(window, place + 46, length)
+            name = _name(window, place + _CENTRAL_HEADER.size, length)
             if name.lower().endswith(_SUFFIX) and header + _LOCAL_HEADER.size <= source.size:
                 local = _LOCAL_HEADER.unpack(read(source, header, _LOCAL_HEADER.size))
                 places.setdefault(header + _LOCAL_HEADER.size + sum(local[1:]), name)

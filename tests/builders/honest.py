@@ -543,6 +543,11 @@ _STANDARD = (
     + _all("typing", NOTHING, _GENERICS)
     + _all("standard library", NOTHING, _OTHERS)
     + _all("functions", NOTE, _NAMES_OF_LIBRARIES)
+    + _all(
+        "functions",
+        NOTE,
+        {"partial-of-a-reader": lambda: functools.partial(pickle.loads, encoding="latin1")},
+    )
     + _all("standard library", WARNING, _PLAIN_CLASSES)
     + _all("standard library", WARNING, {"configuration": _parser})
 )

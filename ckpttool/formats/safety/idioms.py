@@ -56,6 +56,8 @@ _ENCODE = Name("_codecs", "encode")
 _PARTIAL = Name("functools", "partial")
 _DTYPE = Name("numpy", "dtype")
 _OBJECTS = frozenset({"O", "O4", "O8"})
+# Keywords of pickle.loads; its bytes are no keyword, those of torch's reader are.
+_HOW_TO_READ = frozenset({"encoding", "errors", "fix_imports"})
 _METHODCALLER = Name("operator", "methodcaller")
 _NEW = "__new__"
 
@@ -108,6 +110,15 @@ def is_partial(state: Node) -> bool:
         and type(state[1]) is tuple
         and all(part is None or type(part) is Dict for part in state[2:])
     )
+
+
+def is_reader_with_bytes(state: tuple[Node, ...]) -> bool:
+    """Whether the state of a partial has a reader of pickles, and what may be its bytes."""
+    function, args, keywords, _ = state
+    if type(function) is not Global or not is_reader(name_of(function)):
+        return False
+    said = keywords.flat[::2] if keywords is not None else []
+    return bool(args) or not all(type(key) is str and key in _HOW_TO_READ for key in said)
 
 
 def is_slots(state: Node) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Callable, Iterable, NamedTuple, Sequence
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError
-from ckpttool.formats.nodes import Call, Dict, Global, New, Node, Set, near
+from ckpttool.formats.nodes import Call, Dict, Global, New, Node, near
 from ckpttool.formats.safety import idioms
 from ckpttool.formats.safety.allowed import Maker, is_value, makers_of
 from ckpttool.formats.safety.kinds import (
@@ -56,7 +56,6 @@ _FEW = 100
 _DEEPEST = 8
 # Values that are looked at so, of a whole file; the second million takes a third of a second.
 _LOOKS = 3_000_000
-_CONTAINERS = (tuple, list, Dict, Set)
 _CONTAINER_KINDS = frozenset({"tuple", "list", "dict", "set"})
 # What may be given items, or a state with items in it, after it was made.
 _FILLED_KINDS = frozenset({DATA, "array"})
@@ -205,16 +204,19 @@ class Judge:
             elif maker.gives == DATA:
                 self._give(call, HOLDER)
         if maker.gives == FUNCTION:
-            self._judge_handed(call, call.args)
+            self._judge_handed(call)
         if call.states or call.appended or call.mapped:
             self._follow(call, maker)
 
-    def _judge_handed(self, call: Call, parts: tuple[Node, ...]) -> None:
-        """Judge a reader of pickles that a partial is made of, as if it was called."""
-        if parts and type(parts[0]) is Global and idioms.is_reader(name_of(parts[0])):
-            args = parts[1] if len(parts) == 4 and type(parts[1]) is tuple else parts[1:]
-            self._judge(Call(parts[0], args, call.offset), set())
-            self._told(call, Use.CALL, name_of(parts[0]))
+    def _judge_handed(self, call: Call) -> None:
+        """Judge a reader of pickles that a partial is made of with its bytes, as if it was called.
+
+        Without them it is a function like any other: what calls it is judged.
+        """
+        function, args = call.args[0] if call.args else None, call.args[1:]
+        if args and type(function) is Global and idioms.is_reader(name_of(function)):
+            self._judge(Call(function, args, call.offset), set())
+            self._told(call, Use.CALL, name_of(function))
 
     def _judge_id(self, value: Node) -> None:
         """Judge a persistent id: its parts are compared, and put into text."""
@@ -266,10 +268,8 @@ class Judge:
             return plain and bool(follows & {"attributes", "fields", "state"})
         if "slots" in follows and idioms.is_slots(state):
             return self.kind(state) not in _HOLDING
-        if "partial" in follows and idioms.is_partial(state):
-            return not idioms.is_reader(name_of(state[0])) if type(state[0]) is Global else True
         if "partial" in follows:
-            return False
+            return idioms.is_partial(state) and not idioms.is_reader_with_bytes(state)
         if type(state) is Dict and not _ACTING_ATTRIBUTES.isdisjoint(_texts(state.flat[::2])):
             return False
         stores = "stores" in follows and idioms.is_of_objects(state)

@@ -437,7 +437,14 @@ def test_a_reader_of_pickles_that_is_handed_over_is_told() -> None:
         ("attack", "os.system"),
         ("attack", "pickle.loads"),
     ]
+    keyword = p.dict_of((p.text("b"), data))
+    reader = p.name("torch.storage", "_load_from_bytes")
+    state = p.tuple_of(reader, b")", keyword, b"N") + BUILD
+    assert ("call", "functools.partial") in uses_of(p.call(partial, reader) + state)
     assert uses_of(LOADS) == [("named", "pickle.loads")]
+    assert uses_of(p.call(partial, LOADS)) == [("named", "pickle.loads")]
+    told = uses_of(p.call(partial, LOADS) + p.tuple_of(LOADS, b")", EMPTY, b"N") + BUILD + b")R")
+    assert ("attack", "pickle.loads") in told
     assert uses_of(p.call(partial, p.name("m", "loads"), data)) == [("named", "m.loads")]
 
 
