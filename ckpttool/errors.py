@@ -94,7 +94,7 @@ def told_with(uses: tuple[NameUse, ...]) -> Iterator[None]:
     try:
         yield
     except CkpttoolError as error:
-        error.uses = error.uses or uses
+        error.uses += uses
         raise
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError, told_with
 from ckpttool.formats import safetensors, sharded, torch_legacy, torch_tar, torch_zip
 from ckpttool.sources import FileSource, read
 
@@ -57,13 +57,11 @@ def open_checkpoint(path: str, wrapper: str | None = None) -> Checkpoint:
     """
     source = FileSource(path)
     try:
-        form = _format_of(source)
-        hidden = () if form is torch_legacy else torch_legacy.calls_of(source)
-        try:
+        head = _head(source)
+        form = _format_of(source, head)
+        hidden = () if form is torch_legacy else torch_legacy.calls_of(source, head)
+        with told_with(hidden):
             checkpoint = form.read(source, wrapper)
-        except CkpttoolError as error:
-            error.uses += hidden
-            raise
         checkpoint.uses += hidden
         return checkpoint
     except CkpttoolError as error:
@@ -76,10 +74,13 @@ def open_checkpoint(path: str, wrapper: str | None = None) -> Checkpoint:
         raise
 
 
-def _format_of(source: FileSource) -> Format:
+def _head(source: FileSource) -> bytes:
     if source.size == 0:
         raise MalformedError("the file is empty", rules.TRUNCATED)
-    head = read(source, 0, min(HEAD, source.size))
+    return read(source, 0, min(HEAD, source.size))
+
+
+def _format_of(source: FileSource, head: bytes) -> Format:
     for candidate in FORMATS:
         if candidate.matches(head):
             return candidate

@@ -61,7 +61,7 @@ def matches(head: bytes) -> bool:
 
 def may_be(head: bytes) -> bool:
     """Whether the file may be a pickle all the same: only reading it can tell."""
-    return head[:1] in map(bytes, zip(_FIRST_OPCODES))
+    return head[0] in _FIRST_OPCODES
 
 
 def read(source: FileSource, wrapper: str | None) -> Checkpoint:
@@ -70,13 +70,13 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         return _read(source, wrapper, watch)
 
 
-def calls_of(source: FileSource) -> tuple[NameUse, ...]:
-    """Return what the file of another format would call if it was unpickled.
+def calls_of(source: FileSource, head: bytes) -> tuple[NameUse, ...]:
+    """Return what the file of another format, which starts with ``head``, calls if unpickled.
 
     A reader of pickles does not ask what else a file is, and ``torch.load`` takes for a pickle
     what it does not know.
     """
-    if not _may_be_one(read_bytes(source, 0, min(2, source.size))):
+    if not (matches(head) or may_be(head)):
         return ()
     watch = Watch()
     watch.unsigned = True
@@ -88,10 +88,6 @@ def calls_of(source: FileSource) -> tuple[NameUse, ...]:
         for use in watch.uses
         if use.use in (Use.CALL, Use.ATTACK)
     )
-
-
-def _may_be_one(head: bytes) -> bool:
-    return matches(head) or may_be(head)
 
 
 def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:

@@ -10,7 +10,7 @@ What may follow the call stands behind it:
 ``+attributes``
     a dictionary of attributes (BUILD);
 ``+fields``
-    the same, of a class whose methods call what lies in them: nothing that can be called;
+    beside it, of a class whose methods call what lies in them: nothing there can be called;
 ``+state``
     a state of another form, which the class's own ``__setstate__`` takes; only data in it;
 ``+slots``

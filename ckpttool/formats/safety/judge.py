@@ -8,7 +8,7 @@ code. Nothing is imported, looked up or called to find that out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Iterable, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NamedTuple, Sequence
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError
@@ -159,7 +159,7 @@ class Judge:
 
     def _is_plain(self, call: Call, maker: Maker) -> bool:
         """Whether a call of a constructor is one that was seen before, and nothing follows it."""
-        if call.states or call.mapped or call.appended or maker.gives == FUNCTION:
+        if _is_changed(call) or maker.gives == FUNCTION:
             return False
         return type(call) is Call and (maker, self._kinds(call.args)) in self._fitting
 
@@ -172,7 +172,7 @@ class Judge:
                 return
             called.add(name_of(function))
         idiom = idioms.meaning(call)
-        if idiom is idioms.BYTES and not (call.states or call.appended or call.mapped):
+        if idiom is idioms.BYTES and not _is_changed(call):
             self._gives[id(call)] = idiom.gives  # old protocols write every scalar so
         elif idiom is not None:
             self._gives[id(call)] = OBJECT  # until it is known what it stands for
@@ -201,11 +201,11 @@ class Judge:
                 return
             if _HOLDING.isdisjoint(kinds):
                 self._fitting.add((maker, kinds))
-            elif maker.gives == DATA:
-                self._give(call, HOLDER)
+            else:
+                self._give(call, _kept(maker.gives, kinds))
         if maker.gives == FUNCTION:
             self._judge_handed(call)
-        if call.states or call.appended or call.mapped:
+        if _is_changed(call):
             self._follow(call, maker)
 
     def _judge_handed(self, call: Call) -> None:
@@ -224,7 +224,7 @@ class Judge:
         odd = [one for one in parts if type(one) not in _PARTS and self.kind(one) in _HOLDING]
         for node in self._near(odd) or odd:
             if isinstance(node, Call):
-                self._told(node, Use.CALL)
+                self._told(node, Use.CALL, text="a persistent id")
                 return
 
     def _misfit(self, call: Call, function: Global, kinds: Sequence[str]) -> None:
@@ -263,14 +263,14 @@ class Judge:
             if "fields" in follows and state is not None and not self._are_fields(state):
                 return False
             plain = state is None or not any(map(_is_hook, state.flat[::2]))
-            if not follows & {"attributes", "fields"}:
-                plain = plain and self.kind(state) not in _HOLDING
-            return plain and bool(follows & {"attributes", "fields", "state"})
+            if "attributes" in follows:
+                return plain
+            return plain and "state" in follows and self.kind(state) not in _HOLDING
         if "slots" in follows and idioms.is_slots(state):
             return self.kind(state) not in _HOLDING
         if "partial" in follows:
             return idioms.is_partial(state) and not idioms.is_reader_with_bytes(state)
-        if type(state) is Dict and not _ACTING_ATTRIBUTES.isdisjoint(_texts(state.flat[::2])):
+        if type(state) is Dict and _ACTING_ATTRIBUTES.intersection(_texts(state)):
             return False
         stores = "stores" in follows and idioms.is_of_objects(state)
         return "state" in follows and (stores or self.kind(state) not in _FOREIGN)
@@ -309,8 +309,7 @@ class Judge:
         if idiom.needs == kind and acting:
             self._give(call, RECORD)  # of which a method may be looked up
         if not idiom.makes and idiom.gives == DATA and idiom.data is None:
-            held = not _HOLDING.isdisjoint(self._kinds(call.args))
-            self._give(call, HOLDER if held else DATA)
+            self._give(call, _kept(DATA, self._kinds(call.args)))
         if idiom.walked is not None:
             self._walk(call, name_of(idiom.walked))
         if idiom.data is not None:
@@ -319,7 +318,7 @@ class Judge:
                 self._give(call, FUNCTION)  # what the bytes gave may be anything that they hold
         if unfit or idiom.told or self.kind(idiom.consumed) in _HOLDING:
             self._told(call, Use.CALL)
-        if (call.states or call.appended or call.mapped) and not idiom.makes:
+        if _is_changed(call) and not idiom.makes:
             self._follow(call, None)
 
     def _walk(self, call: Call, name: Name) -> None:
@@ -347,9 +346,7 @@ class Judge:
         if not self._foreign:
             return kind
         filled = kind in _CONTAINER_KINDS or (
-            kind in _FILLED_KINDS
-            and isinstance(node, Call)
-            and (node.states or node.appended or node.mapped)
+            kind in _FILLED_KINDS and isinstance(node, Call) and _is_changed(node)
         )
         return HOLDER if filled and self._holds_foreign(node) else kind
 
@@ -386,8 +383,11 @@ class Judge:
 
     # --- what is found ---------------------------------------------------------------------
 
-    def _told(self, call: Call, use: Use, name: Name | None = None) -> None:
-        """Keep what a call would do, under the name that it does it with."""
+    def _told(self, call: Call, use: Use, name: Name | None = None, text: str = "") -> None:
+        """Keep what a call would do, under the name that it does it with.
+
+        ``text`` is what does it, where that is not the call itself.
+        """
         if name is None:
             root = idioms.root_of(call.function, self._roots)
             name = name_of(root) if root is not None else None
@@ -395,8 +395,8 @@ class Judge:
             self._give(call, RESULT)
             attack = self._attack(call, name)
             use, name = (Use.CALL, name) if attack is None else (Use.ATTACK, attack)
-        text = str(name) if name else NAMELESS
-        self._keep(NameUse(use, text, "", self._member, call.offset), call)
+        told = str(name) if name else NAMELESS
+        self._keep(NameUse(use, told, text, self._member, call.offset), call)
 
     def _keep(self, found: NameUse, call: Node = None) -> None:
         key = found.use, found.name
@@ -404,8 +404,7 @@ class Judge:
         if known is not None:
             self._uses[key] = known._replace(times=known.times + 1)
         else:
-            text = found.name if call is None else spelled(call)
-            self._uses[key] = found._replace(text=text)
+            self._uses[key] = found if found.text else found._replace(text=spelled(call))
 
     def _attack(self, call: Call, name: Name | None) -> Name | None:
         """Return the name by which a call is known from attacks: its own, or one given to it."""
@@ -452,8 +451,18 @@ class Judge:
             )
 
 
-def _texts(nodes: list[Node]) -> list[str]:
-    return [node for node in nodes if type(node) is str]
+def _is_changed(call: Call) -> bool:
+    """Whether something is done to what a call gave."""
+    return bool(call.states or call.appended or call.mapped)
+
+
+def _kept(gives: str, kinds: Iterable[str]) -> str:
+    """Return the kind of what was made of such arguments: data that holds others is no data."""
+    return HOLDER if gives == DATA and not _HOLDING.isdisjoint(kinds) else gives
+
+
+def _texts(state: Dict) -> Iterator[str]:
+    return (key for key in state.flat[::2] if type(key) is str)
 
 
 def _is_hook(key: str) -> bool:
