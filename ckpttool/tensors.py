@@ -180,6 +180,8 @@ class Checkpoint:
         wrappers: every state dict that was found, the one taken first.
         entries: what lies beside the tensors.
         aside: the same as inert nodes, one for each entry; none where there is no pickle.
+        beside: all that lies beside the tensors, tensors included, for ``formats.beside``, which
+            finds them; ``None`` where there is no pickle.
         references: names that the pickle refers to; empty where there is no pickle.
         uses: names that are used for more than to construct data, in the order of the file.
         unread: tensors of a kind that is not read (sparse, quantized), with the reason.
@@ -200,6 +202,7 @@ class Checkpoint:
         wrappers: tuple[Wrapper, ...] = (),
         entries: tuple[Entry, ...] = (),
         aside: tuple[object, ...] = (),
+        beside: object = None,
         references: tuple[Reference, ...] = (),
         uses: tuple[NameUse, ...] = (),
         unread: tuple[tuple[str, str], ...] = (),
@@ -216,6 +219,7 @@ class Checkpoint:
         self.wrappers = wrappers
         self.entries = entries
         self.aside = aside
+        self.beside = beside
         self.references = references
         self.uses = uses
         self.unread = unread

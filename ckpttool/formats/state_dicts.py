@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import Iterator, NamedTuple
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError, UnsupportedError, UsageError
+from ckpttool.formats.beside import Beside
 from ckpttool.formats.dictionaries import check_unambiguous, count_of, pairs_of
 from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, Set, pair_of
 from ckpttool.formats.pickles import Pickle
@@ -47,6 +49,7 @@ class StateDict(NamedTuple):
     entries: tuple[Entry, ...]
     aside: tuple[Node, ...]
     unread: tuple[tuple[str, str], ...]
+    beside: Beside | None = None
 
 
 class _Candidate(NamedTuple):
@@ -86,7 +89,8 @@ def find(
     others = [c for c in candidates if c is not taken and c.tensors >= largest * _SUBSTANTIAL]
     tensors, unread = _catalogue(taken, locate, big_endian)
     _check_others(pickle, taken, locate, big_endian)
-    entries = list(_entries(root, taken))
+    beside = Beside(partial(_around, root, taken), locate, big_endian)
+    entries = list(_entries(beside))
     return StateDict(
         tensors,
         taken.key or None,
@@ -94,6 +98,7 @@ def find(
         tuple(entry for entry, _ in entries),
         tuple(node for _, node in entries),
         tuple(unread),
+        beside,
     )
 
 
@@ -216,14 +221,24 @@ def _check_others(pickle: Pickle, taken: _Candidate, locate: Locate, big_endian:
             raise
 
 
-def _entries(root: Node, taken: _Candidate) -> Iterator[tuple[Entry, Node]]:
-    """What lies beside the tensors: at every level of the path, and in the state dict itself.
+def _entries(beside: Beside) -> Iterator[tuple[Entry, Node]]:
+    """Yield what lies beside the tensors as the report tells of it, and as it is."""
+    listed = 0
+    for key, value in beside.items():
+        listed += 1
+        if listed <= MAX_ENTRIES:
+            yield Entry(key, *describe(value)), value
+    if listed > MAX_ENTRIES:
+        yield Entry("...", "more", f"{listed - MAX_ENTRIES:,} further entries"), MORE
 
-    Yields each as the report tells of it, and as it is.
+
+def _around(root: Node, taken: _Candidate) -> Iterator[tuple[str, Node]]:
+    """Yield all that lies beside the tensors, by dotted key.
+
+    It lies at every level of the path, and in the state dict itself.
     """
     node: Node = root
     path: tuple[str, ...] = ()
-    listed = 0
     for step in (*taken.path, None):
         following = None
         for key, value in pairs_of(node) or ():
@@ -232,12 +247,8 @@ def _entries(root: Node, taken: _Candidate) -> Iterator[tuple[Entry, Node]]:
                 continue
             if step is None and is_tensor(value) and type(key) is str:
                 continue
-            listed += 1
-            if listed <= MAX_ENTRIES:
-                yield Entry(".".join((*path, _key_text(key))), *describe(value)), value
+            yield ".".join((*path, _key_text(key))), value
         node, path = following, (*path, step or "")
-    if listed > MAX_ENTRIES:
-        yield Entry("...", "more", f"{listed - MAX_ENTRIES:,} further entries"), MORE
 
 
 def _is_scalar(node: Node) -> bool:

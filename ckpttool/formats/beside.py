@@ -1,0 +1,176 @@
+"""What lies beside the state dict: every node under its dotted key, and every tensor in it.
+
+The nodes are kept as they were read. Tensors are placed only for whoever asks: an optimizer has
+two for each weight, and to keep them all would double what an open file takes.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Iterable, Iterator, Mapping, NamedTuple, Tuple
+
+from ckpttool.formats.dictionaries import pairs_of
+from ckpttool.formats.nodes import Call, Dict, New, Node, PersistentId, Set
+from ckpttool.formats.rebuild import is_tensor, rebuild
+from ckpttool.formats.storages import Locate, UnsupportedTensorError
+from ckpttool.tensors import DTYPES, Checkpoint, Extent, TensorInfo
+
+#: Characters from which on a dotted key grows no further: a nesting of thousands of levels would
+#: make it long at every level.
+LONGEST_KEY = 400
+# Characters of a key that is no text.
+_LONGEST_PART = 80
+
+#: A part of a dotted key, and the node that it leads to.
+Step = Tuple[str, Node]
+
+
+class Beside(NamedTuple):
+    """What lies beside the state dict.
+
+    Attributes:
+        items: gives (dotted key, node) of every entry, in the order of the file, each time anew.
+        locate: finds the storage of a persistent id.
+        big_endian: whether storages hold big-endian elements.
+        storages: where every storage lies, by its key; known to :func:`beside_of`.
+    """
+
+    items: Callable[[], Iterable[Step]]
+    locate: Locate
+    big_endian: bool
+    storages: Mapping[str, Extent] = {}
+
+    def tensor(self, name: str, node: Node) -> TensorInfo | None:
+        """Return the tensor that a node stands for, or the elements of a storage that stands alone.
+
+        ``None`` for any other node, and for a tensor of a kind that is not read (sparse,
+        quantized); the storages in such a one can be asked for by themselves.
+
+        Raises:
+            MalformedError: the tensor is not what it claims to be. Those that a call of the pickle
+                makes were seen when the file was opened.
+        """
+        try:
+            if type(node) is PersistentId:
+                return self._storage(name, node)
+            if is_tensor(node):
+                return rebuild(name, node, self.locate, big_endian=self.big_endian)
+        except UnsupportedTensorError:
+            return None
+        return None
+
+    def _storage(self, name: str, node: PersistentId) -> TensorInfo:
+        try:
+            key, dtype, extent = self.locate(node)
+        except UnsupportedTensorError:  # of a quantized tensor: its bytes are known all the same
+            key, dtype = str(node.value[2]), None
+            extent = self.storages[key]
+        dtype = dtype or DTYPES["uint8"]
+        count = extent.length // dtype.itemsize
+        extents = (extent,) if count else ()
+        return TensorInfo(name, dtype, (count,), None, extents, self.big_endian, key)
+
+
+def beside_of(checkpoint: Checkpoint) -> Beside | None:
+    """Return what lies beside the state dict; ``None`` where the container has no place for it."""
+    beside = checkpoint.beside
+    if not isinstance(beside, Beside):
+        return None
+    return beside._replace(storages=checkpoint.storages)
+
+
+def tensors_beside(checkpoint: Checkpoint) -> Iterator[TensorInfo]:
+    """Yield every tensor beside the state dict, under its dotted key, once.
+
+    A storage that stands alone, or in a tensor of a kind that is not read, is one too, so that no
+    bytes are passed over. Names are unique.
+
+    Raises:
+        MalformedError: see :meth:`Beside.tensor`.
+    """
+    beside = beside_of(checkpoint)
+    if beside is None:
+        return
+    seen: set[int] = set()
+    names: dict[str, int] = {}
+    for key, root in beside.items():
+        waiting = [(key, root)]
+        while waiting:
+            name, node = waiting.pop()
+            if _is_scalar(node) or id(node) in seen:
+                continue
+            seen.add(id(node))
+            info = beside.tensor(name, node)
+            if info is None:
+                below = [(joined(name, part), child) for part, child in steps(node)]
+                waiting.extend(reversed(below))
+                continue
+            number = names[name] = names.get(name, 0) + 1
+            yield info if number == 1 else info._replace(name=f"{name} ({number})")
+
+
+def _is_scalar(node: Node) -> bool:
+    return node is None or isinstance(node, (str, bytes, int, float))
+
+
+def joined(key: str, part: str) -> str:
+    """Return a dotted key, one part longer as long as it is no longer than a line can show."""
+    return f"{key}.{part}" if len(key) + len(part) < LONGEST_KEY else key
+
+
+def steps(node: Node) -> Iterator[Step]:
+    """Yield what lies directly in a node, each with the part of a dotted key that leads to it.
+
+    Entries and attributes go by their names, items by their numbers; what else makes up an object
+    goes by ``$args``, ``$keywords``, ``$state`` and ``$items``. Scalars, names and storages have
+    nothing in them.
+    """
+    if isinstance(node, (list, tuple)):
+        yield from _numbered(node)
+    elif isinstance(node, Set):
+        yield from _numbered(node.items)
+    elif isinstance(node, Call):
+        yield from _in_call(node)
+    elif isinstance(node, Dict):
+        yield from _in_dictionary(node.pairs())
+
+
+def _in_call(node: Call) -> Iterator[Step]:
+    pairs = pairs_of(node)
+    if pairs is not None:
+        yield from _in_dictionary(pairs)
+    else:
+        if not hasattr(node.function, "pair"):
+            yield "$function", node.function
+        yield from ((f"$args.{part}", child) for part, child in _numbered(node.args))
+        if isinstance(node, New) and node.keywords is not None:
+            yield "$keywords", node.keywords
+        if node.mapped is not None:
+            yield from _in_dictionary(node.mapped.pairs())
+    yield from ((f"$items.{part}", child) for part, child in _numbered(node.appended or ()))
+    for state in node.states or ():
+        # slots come as a second dictionary beside the one of attributes
+        for part in state if type(state) is tuple and len(state) == 2 else (state,):
+            if isinstance(part, Dict):
+                yield from _in_dictionary(part.pairs())
+            else:
+                yield "$state", part
+
+
+def _numbered(items: Iterable[Node]) -> Iterator[Step]:
+    return ((str(number), item) for number, item in enumerate(items))
+
+
+def _in_dictionary(pairs: Iterable[tuple[Node, Node]]) -> Iterator[Step]:
+    for key, value in pairs:
+        yield key_part(key), value
+        if not _is_scalar(key):  # a key may be a tuple that holds anything
+            yield f"$key {key_part(key)}", key
+
+
+def key_part(key: Node) -> str:
+    """Return a dictionary's key as a part of a dotted key."""
+    if type(key) is str:
+        return key
+    if _is_scalar(key):
+        return repr(key)[:_LONGEST_PART]
+    return f"<{type(key).__name__}>"
