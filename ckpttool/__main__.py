@@ -7,6 +7,13 @@ import os
 import sys
 from contextlib import suppress
 
+from ckpttool.breakdowns import breakdown
+
+_CANNOT_TELL, _INTERNAL, _INTERRUPTED = 2, 3, 130
+
+# what the system calls at the end must not be collected before it
+_kept: list[object] = []
+
 
 def run() -> None:
     """Run the command line and leave at once with its exit code.
@@ -14,20 +21,60 @@ def run() -> None:
     Everything is written and closed by then. Python would go on to take down the hundreds of
     modules of torch one by one, which takes 0.4 s that nobody gets anything for.
     """
-    code = 0
     # A catalogue is a million small objects without cycles: looking for cycles among them again
     # and again is a third of the time that a file of 100,000 tensors takes.
     gc.set_threshold(100_000, 20, 50)
-    from ckpttool.cli import main  # only now: so are modules
-
-    try:
-        main(prog_name="ckpttool")
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    _catch_libraries_that_exit()
+    code = _run()
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):  # closed, or a pipe nobody reads
             stream.flush()
     os._exit(code)
+
+
+def _run() -> int:
+    """Return the exit code, whatever happens: Python's own for an error is that of a finding."""
+    try:
+        from ckpttool.cli import main  # only now: so are modules
+
+        main(prog_name="ckpttool")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else _INTERNAL
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except Exception as error:  # noqa: BLE001 (click or a module of ours cannot be loaded)
+        broken = breakdown(error)
+        _say(f"Error: {broken}" if broken else f"Internal error: {type(error).__name__}: {error}")
+        return _INTERNAL if broken is None else _CANNOT_TELL
+    return 0
+
+
+def _say(line: str) -> None:
+    with suppress(AttributeError, OSError, ValueError):
+        sys.stderr.write(line.encode("ascii", "backslashreplace").decode() + "\n")
+
+
+def _catch_libraries_that_exit() -> None:
+    """Give the exit code of "cannot tell" to libraries that end the process themselves.
+
+    OpenBLAS and the runtimes of OpenMP call the C function ``exit`` with 1, the code of a finding,
+    when they get no memory or no thread. :func:`run` never ends so.
+    """
+    try:
+        import ctypes
+
+        register = ctypes.CDLL(None).__cxa_atexit
+    except (AttributeError, ImportError, OSError, TypeError):  # another C library, or none
+        return
+
+    def ended(_: object) -> None:
+        told = "Error: a library ended the process, for want of memory or threads. See ulimit -a."
+        with suppress(OSError):
+            os.write(2, f"{told}\n".encode())
+        os._exit(_CANNOT_TELL)
+
+    _kept.append(ctypes.CFUNCTYPE(None, ctypes.c_void_p)(ended))
+    register(_kept[0], None, None)
 
 
 if __name__ == "__main__":

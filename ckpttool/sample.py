@@ -58,6 +58,8 @@ def write_sample(
     if not -(2**63) <= seed < 2**63:
         raise UsageError("the seed must fit in 64 bits", found=seed)
     _require_free(path, force)
+    import torch  # noqa: F401 (where it is broken, that is not said of the path)
+
     try:
         weights = _untrained(config_name, full, seed)
         size = _save({"model": weights}, path)

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "ckpttool._version",
+        "ckpttool.breakdowns",
         "ckpttool.compared",
         "ckpttool.configuration",
         "ckpttool.converted",

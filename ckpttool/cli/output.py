@@ -60,6 +60,21 @@ def tell(line: str) -> None:
         say(line)
 
 
+def nobody_reads() -> bool:
+    """Whether standard output is a pipe whose reader has gone; what is left for it is dropped."""
+    import select  # late: for errors only
+
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout, 0)
+        gone = any(state & (select.POLLERR | select.POLLHUP) for _, state in poll.poll(0))
+    except (AttributeError, OSError, TypeError, ValueError):  # closed, or a system without poll
+        return False
+    if gone:
+        _discard(sys.stdout)
+    return gone
+
+
 def _format_named() -> bool:
     ctx = click.get_current_context(silent=True)
     return ctx is not None and ctx.get_parameter_source("format_name") in _NAMED

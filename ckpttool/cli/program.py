@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 import traceback
+from contextlib import suppress
 from functools import partial
 from typing import Any, Callable, Sequence
 
 import click
 
+from ckpttool.breakdowns import breakdown
 from ckpttool.cli.display import debugging
-from ckpttool.cli.output import say
+from ckpttool.cli.output import nobody_reads, say
 from ckpttool.cli.variables import bind, blame, strangers, with_variable
 from ckpttool.errors import CkpttoolError, UsageError
 
@@ -48,12 +49,26 @@ class Program(click.Group):
         try:
             code = run()
         except click.ClickException as error:
-            error.show()
+            with suppress(OSError, ValueError):  # standard error is full or closed
+                error.show()
             code = CANNOT_TELL
         except (click.Abort, KeyboardInterrupt):
             say("Interrupted.")
             code = INTERRUPTED
         sys.exit(code)
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Read the options before the command; --help and --version end here, and may fail."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except OSError as error:
+            raise click.exceptions.Exit(_ended(error)) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command and turn what it raises into an exit code."""
@@ -65,31 +80,28 @@ class Program(click.Group):
             _trace(ctx)
             say(f"Error: {error}{blame(error.found) if isinstance(error, UsageError) else ''}")
             return CANNOT_TELL
-        except MemoryError:
-            _trace(ctx)
-            say("Error: there is not enough memory.")
-            return CANNOT_TELL
         except click.BadParameter as error:
             raise with_variable(error) from error
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except Exception as error:  # noqa: BLE001 (a bug: said in one line, not in forty)
             _trace(ctx)
-            if _is_limit(error):
-                say(f"Error: {error}: that is as many as the system allows. See ulimit -a.")
-                return CANNOT_TELL
-            say(
-                f"Internal error: {type(error).__name__}: {error}. This is a bug in ckpttool: "
-                "please report it with the command and what it prints with --debug."
-            )
-            return INTERNAL
+            return _ended(error)
 
 
-def _is_limit(error: Exception) -> bool:
-    """Whether the system refused a further descriptor, process or thread."""
-    if isinstance(error, OSError):
-        return error.errno in (errno.EMFILE, errno.ENFILE, errno.EAGAIN)
-    return isinstance(error, RuntimeError) and str(error) == "can't start new thread"
+def _ended(error: Exception) -> int:
+    """Say what broke, and return the exit code: only what nothing else explains is a bug."""
+    if isinstance(error, BrokenPipeError) and nobody_reads():
+        return 0  # of --help, say: whoever asked for it has seen enough
+    broken = breakdown(error)
+    if broken is not None:
+        say(f"Error: {broken}")
+        return CANNOT_TELL
+    say(
+        f"Internal error: {type(error).__name__}: {error}. This is a bug in ckpttool: "
+        "please report it with the command and what it prints with --debug."
+    )
+    return INTERNAL
 
 
 def _trace(ctx: click.Context) -> None:

@@ -12,6 +12,7 @@ from typing import Callable, Iterator
 import pytest
 
 from tests.builders import checkpoints as built
+from tests.builders import packages
 from tests.builders.processes import PATIENCE, started
 
 # torch 2.0 warns of its own use of a class when it saves.
@@ -130,3 +131,57 @@ def test_who_was_started_to_ignore_interrupts_ignores_them(
     process.send_signal(signal.SIGUSR1)
     _, told = process.communicate(timeout=PATIENCE)
     assert (process.returncode, told) == (7, "")
+
+
+# --- what else breaks -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("package", "how", "command"),
+    [
+        *(("torch", how, ("verify", "--no-forward")) for how in packages.BROKEN),
+        ("torch", "without a library", ("sample", "--force")),
+        ("torch", "half installed", ("lock", "-o", "new.lock")),
+        ("numpy", "without its extension", ("diff", "PATH")),
+        ("numpy", "without its extension", ("convert", "--to", "safetensors", "--force")),
+        ("numpy", "not there", ("textconv",)),
+        ("rich", "not there", ("inspect",)),
+        ("click", "not there", ("rules",)),
+        ("click", "half installed", ("explain",)),
+        ("safetensors", "without a library", ("convert", "--to", "safetensors", "--force")),
+    ],
+)
+def test_a_broken_package_cannot_tell(
+    sound: str, tmp_path: Path, package: str, how: str, command: tuple[str, ...]
+) -> None:
+    words = [word.replace("PATH", sound).replace("new", str(tmp_path / "new")) for word in command]
+    done = packages.with_broken(tmp_path / "broken", package, how, *words, sound)
+    assert done.returncode == 2, done.stderr
+    *_, line = done.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert "Traceback" not in done.stderr
+    assert "a bug" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["--help", "--version", "verify --help"])
+@pytest.mark.parametrize(("redirection", "code"), [("| true", 0), (">/dev/full", 2)])
+def test_help_that_nobody_can_read_is_no_finding(command: str, redirection: str, code: int) -> None:
+    if "/dev/full" in redirection and not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    done = shell(f"{SHELL} {command} {redirection}", "")
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+
+
+def test_a_mistake_that_cannot_be_told_is_none_of_the_files(sound: str) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    assert shell(f"{SHELL} verify --nope $1 2>/dev/full", sound).returncode == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of address space as Linux has them")
+@pytest.mark.parametrize("kilobytes", [45_000, 80_000, 110_000, 160_000, 260_000])
+def test_a_process_without_memory_finds_nothing(sound: str, kilobytes: int) -> None:
+    """Where it stops depends on the machine: in numpy, in its BLAS, in threads or in torch."""
+    done = shell(f"ulimit -v {kilobytes}; {SHELL} verify --no-forward $1", sound)
+    assert done.returncode not in (1, 3), done.stderr
