@@ -163,12 +163,13 @@ def test_a_limit_of_the_system_is_no_bug(monkeypatch: pytest.MonkeyPatch, error:
     assert line == f"Error: {error}: that is as many as the system allows. See ulimit -a."
 
 
-def test_another_error_of_the_system_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_disk_is_no_bug_either(monkeypatch: pytest.MonkeyPatch) -> None:
     def failed(*_: object) -> None:
         raise OSError(errno.EIO, "broken")
 
     monkeypatch.setattr("ckpttool.inspection.inspect_file", failed)
-    assert run("inspect", "x").exit_code == 3
+    result = run("inspect", "x")
+    assert (result.exit_code, result.stderr) == (2, "Error: broken.\n")
 
 
 def test_debug_shows_where_a_bug_is(monkeypatch: pytest.MonkeyPatch) -> None:
