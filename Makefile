@@ -22,10 +22,6 @@ venv: .venv/installed ## Make .venv with the pinned versions
 	@$(PIP) install -c constraints.txt -e ".[dev]"
 	@touch $@
 
-.venv/installed-bench: .venv/installed
-	@$(PIP) install -c constraints.txt -e ".[dev,bench]"
-	@touch $@
-
 # Order-only: a new .venv is no reason to write the file again, and a real one is never replaced.
 $(SAMPLE): | .venv/installed
 	@$(BIN)/ckpttool sample $@
@@ -48,7 +44,7 @@ docs: .venv/installed ## Write the pages on the rules and the tables on safety a
 	@$(BIN)/python -m docs.make_rules
 	@$(BIN)/python -m docs.make_safety
 
-bench: .venv/installed-bench $(SAMPLE) ## Measure speed and memory against the alternatives
+bench: .venv/installed $(SAMPLE) ## Measure speed and memory against the alternatives
 	@$(BIN)/python -m benchmarks
 
 clean: ## Remove .venv and the caches; data/ stays

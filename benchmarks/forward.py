@@ -1,7 +1,7 @@
 """The encoder's forward pass against transformers' ViTMAE: ``python -m benchmarks.forward``.
 
-Needs the ``bench`` extra. Both models hold the same weights; each is timed at 50 tokens (three
-quarters masked) and at 197 (none masked), interleaved, medians of the repeats.
+Needs transformers, of the ``dev`` extra. Both models hold the same weights; each is timed at 50
+tokens (three quarters masked) and at 197 (none masked), interleaved, medians of the repeats.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from ckpttool import rules
 from ckpttool.conversion.job import Job
 from ckpttool.conversion.naming import check_distinct, destination
 from ckpttool.conversion.options import ConvertOptions, check
-from ckpttool.conversion.planning import FINGERPRINT, FORMAT, WRAPPER, plan
+from ckpttool.conversion.planning import plan
 from ckpttool.conversion.selecting import select
 from ckpttool.conversion.sidecar import left_out, sidecar
 from ckpttool.converted import NOT_WRITTEN, PLANNED, WRITTEN, Converted, LeftOut
@@ -24,6 +24,7 @@ from ckpttool.formats.safety.telling import findings_left_behind
 from ckpttool.layouts import canonicalize
 from ckpttool.results import FileReport
 from ckpttool.rules import Severity
+from ckpttool.sharing import OWN_KEYS
 from ckpttool.uses import Use
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def _left_out(
         lost = {
             key: value
             for key, value in checkpoint.metadata.items()
-            if key not in (FORMAT, FINGERPRINT, WRAPPER) and key not in selection.restored
+            if key not in OWN_KEYS and key not in selection.restored
         }
         entries += [
             LeftOut(f"__metadata__.{key}", "str", repr(value), 0) for key, value in lost.items()

@@ -64,7 +64,7 @@ def _locked(
 ) -> LockedCheckpoint:
     from ckpttool.filesums import file_sums
 
-    checkpoint, tensors = examined.checkpoint, examined.canonical.tensors
+    checkpoint, tensors = examined.checkpoint, examined.named
     forward = None if examined.forward.status != "run" else _forward(examined, progress)
     sources = [source for source in checkpoint.sources if isinstance(source, FileSource)]
     digests = examined.values.tensors
@@ -78,7 +78,9 @@ def _locked(
         ),
         forward,
         {
-            name: LockedTensor(info.dtype.name, info.shape, digests[name].digest)
+            name: LockedTensor(
+                info.dtype.name, info.shape, digests[examined.recorded.get(name, name)].digest
+            )
             for name, info in sorted(tensors.items())
         },
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Iterator
 from ckpttool.comparison.state import state_of
 from ckpttool.errors import CkpttoolError
 from ckpttool.formats import open_checkpoint
-from ckpttool.sharing import tied_names
+from ckpttool.sharing import with_tied
 from ckpttool.text import count, printable
 
 if TYPE_CHECKING:
@@ -43,14 +43,14 @@ def lines_of(path: str) -> list[str]:
 def _lines(checkpoint: Checkpoint) -> Iterator[str]:
     from ckpttool.values import start_values
 
-    with start_values(checkpoint.tensors, ()) as run:
+    # a name that is only recorded is there as it would be in a file that stores it
+    tensors = with_tied(checkpoint.tensors, checkpoint.metadata)
+    with start_values(tensors, ()) as run:
         values = run.result()
-    parameters = count(checkpoint.parameters, "parameter")
-    yield f"{count(len(checkpoint.tensors), 'tensor')}, {parameters}"
-    for name, info in sorted(checkpoint.tensors.items()):
+    parameters = count(sum(info.numel for info in tensors.values()), "parameter")
+    yield f"{count(len(tensors), 'tensor')}, {parameters}"
+    for name, info in sorted(tensors.items()):
         yield _tensor(name, info, values.tensors.get(name))
-    for name, kept in sorted(tied_names(checkpoint.tensors, checkpoint.metadata).items()):
-        yield f"{printable(name)} = {printable(kept)}"
     for name, reason in sorted(checkpoint.unread):
         yield f"{printable(name)} not read: {printable(reason)}"
     state = state_of(checkpoint)

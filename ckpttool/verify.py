@@ -9,7 +9,7 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Iterator, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Protocol
 
 from ckpttool.errors import CkpttoolError, UsageError, told_with
 from ckpttool.facts import stopped, with_facts
@@ -18,6 +18,7 @@ from ckpttool.formats import open_checkpoint
 from ckpttool.layouts import canonicalize
 from ckpttool.limits import Limits
 from ckpttool.results import FileReport
+from ckpttool.sharing import tied_names, with_tied
 from ckpttool.surroundings import look_around
 from ckpttool.threads import quick_switches
 from mae.config import CONFIGS, DEFAULT
@@ -155,7 +156,8 @@ def _examine(
         checkpoint.check_unchanged()
     from ckpttool.checks.examined import Examined
 
-    weights = _fingerprint(checkpoint, canonical, values)
+    recorded = _recorded(checkpoint, canonical)
+    weights = _fingerprint(checkpoint, canonical, values, recorded)
     examined = Examined(
         checkpoint=checkpoint,
         canonical=canonical,
@@ -167,6 +169,7 @@ def _examine(
         expected_missing=options.expected_missing,
         surroundings=surroundings,
         limits=options.limits,
+        recorded=recorded,
         fingerprint=weights,
         lock=options.lock,
         locked=options.lock.of(checkpoint.path, weights) if options.lock else None,
@@ -175,15 +178,36 @@ def _examine(
     return examined, published
 
 
-def _fingerprint(checkpoint: Checkpoint, canonical: Canonical, values: Values) -> str | None:
+def _recorded(checkpoint: Checkpoint, canonical: Canonical) -> dict[str, str]:
+    """Return the names that the file only records as tied, to those that they are the same as.
+
+    They are a part of what the weights are, in any container. They are no part of what a loader
+    finds, so the model's schema is not held to be filled by them.
+    """
+    if not tied_names(checkpoint.tensors, checkpoint.metadata):
+        return {}
+    every = canonicalize(with_tied(checkpoint.tensors, checkpoint.metadata)).tensors
+    stored = {info.view: name for name, info in canonical.tensors.items()}
+    return {
+        name: stored[info.view]
+        for name, info in every.items()
+        if name not in canonical.tensors and info.view in stored
+    }
+
+
+def _fingerprint(
+    checkpoint: Checkpoint, canonical: Canonical, values: Values, recorded: Mapping[str, str]
+) -> str | None:
     """Return the fingerprint of all tensors, none if one of them could not be read."""
     from ckpttool.fingerprint import fingerprint
 
     if values.skipped or checkpoint.unread or not canonical.tensors:
         return None
+    names = {**{name: name for name in canonical.tensors}, **recorded}
     return fingerprint(
-        (name, info.dtype.name, info.shape, values.tensors[name].digest)
-        for name, info in canonical.tensors.items()
+        (name, info.dtype.name, info.shape, values.tensors[stored].digest)
+        for name, stored in names.items()
+        for info in (canonical.tensors[stored],)
     )
 
 

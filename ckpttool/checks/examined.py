@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ckpttool.layouts import Canonical
     from ckpttool.locks.locked import Lock, LockedCheckpoint
     from ckpttool.results import ForwardSummary
-    from ckpttool.tensors import Checkpoint
+    from ckpttool.tensors import Checkpoint, TensorInfo
     from ckpttool.values import Values
     from mae.config import MAEConfig
 
@@ -31,6 +31,7 @@ class Examined(NamedTuple):
         surroundings: what lies beside the file.
         expected_missing: globs on names that the file may lack.
         limits: what the checks tolerate.
+        recorded: names that the file only records as tied, to those that it stores.
         fingerprint: of the weights; ``None`` if one of them was not read.
         lock: the lock file to compare with, if any.
         locked: what it says of this checkpoint, if anything.
@@ -47,7 +48,14 @@ class Examined(NamedTuple):
     expected_missing: tuple[str, ...] = ()
     surroundings: Surroundings = Surroundings()
     limits: Limits = Limits()
+    recorded: dict[str, str] = {}  # noqa: RUF012 (never changed)
     fingerprint: str | None = None
     lock: Lock | None = None
     locked: LockedCheckpoint | None = None
     trust: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> dict[str, TensorInfo]:
+        """The tensors by canonical name, those that are only recorded included."""
+        tensors = self.canonical.tensors
+        return {**tensors, **{name: tensors[kept] for name, kept in self.recorded.items()}}

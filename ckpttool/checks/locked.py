@@ -13,6 +13,7 @@ from ckpttool.text import count
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
     from ckpttool.locks.locked import LockedCheckpoint, LockedForward, LockedTensor
+    from ckpttool.tensors import TensorInfo
 
 
 def check_lock(examined: Examined) -> Iterator[Finding]:
@@ -43,7 +44,7 @@ def _schema(examined: Examined, locked: LockedCheckpoint) -> Iterator[Finding]:
 
 
 def _names(examined: Examined, locked: LockedCheckpoint) -> Iterator[Finding]:
-    there = examined.canonical.tensors
+    there = examined.named
     gone = [name for name in locked.tensors if name not in there]
     added = [name for name in there if name not in locked.tensors]
     if gone:
@@ -55,10 +56,11 @@ def _names(examined: Examined, locked: LockedCheckpoint) -> Iterator[Finding]:
 
 
 def _tensors(examined: Examined, locked: LockedCheckpoint) -> Iterator[Finding]:
+    there = examined.named
     others: dict[tuple[str, str], list[str]] = {}
     changed = []
     for name, tensor in locked.tensors.items():
-        info = examined.canonical.tensors.get(name)
+        info = there.get(name)
         if info is None:
             continue
         if (tensor.dtype, tensor.shape) != (info.dtype.name, info.shape):
@@ -67,7 +69,7 @@ def _tensors(examined: Examined, locked: LockedCheckpoint) -> Iterator[Finding]:
                 f"{info.dtype.name} {list(info.shape)}",
             )
             others.setdefault(sides, []).append(name)
-        elif not _is_same(examined, name, tensor):
+        elif not _is_same(examined, name, info, tensor):
             changed.append(name)
     for (expected, found), names in others.items():
         message = f"{count(len(names), 'tensor')} of another dtype or shape than locked"
@@ -123,11 +125,11 @@ def summary(examined: Examined) -> LockSummary | None:
     locked = examined.locked
     if locked is None:
         return None
-    there = examined.canonical.tensors
+    there = examined.named
     same = sum(
         1
         for name, tensor in locked.tensors.items()
-        if name in there and _is_same(examined, name, tensor)
+        if name in there and _is_same(examined, name, there[name], tensor)
     )
     far: tuple[float, float] | tuple[None, None] = (None, None)
     if locked.forward is not None and _why_not_compared(examined, locked.forward) is None:
@@ -135,8 +137,8 @@ def summary(examined: Examined) -> LockSummary | None:
     return LockSummary(locked.name, len(locked.tensors), same, *far)
 
 
-def _is_same(examined: Examined, name: str, tensor: LockedTensor) -> bool:
-    info, values = examined.canonical.tensors[name], examined.values.tensors.get(name)
+def _is_same(examined: Examined, name: str, info: TensorInfo, tensor: LockedTensor) -> bool:
+    values = examined.values.tensors.get(examined.recorded.get(name, name))
     return (
         (info.dtype.name, info.shape) == (tensor.dtype, tensor.shape)
         and values is not None

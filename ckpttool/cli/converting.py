@@ -71,6 +71,13 @@ _EXIT_CODES = (
     help="A further string for __metadata__ (repeatable).",
 )
 @click.option(
+    "--keep",
+    multiple=True,
+    metavar="NAME",
+    help="Of names that share all their bytes, store this one (a glob too; repeatable). By default "
+    "the first in the order of the file.",
+)
+@click.option(
     "--keep-aliases",
     is_flag=True,
     help="Write names that share all their bytes out one by one, rather than once.",

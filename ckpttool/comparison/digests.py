@@ -11,10 +11,11 @@ from ckpttool.comparison.pairing import Filter, match_names
 from ckpttool.comparison.reading import SideError
 from ckpttool.comparison.receipts import Digest
 from ckpttool.comparison.renamed import partners
-from ckpttool.comparison.run import in_order, outcome_of, with_tied
+from ckpttool.comparison.run import in_order, outcome_of
 from ckpttool.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings import Verdict
 from ckpttool.layouts import canonicalize
+from ckpttool.sharing import with_tied
 from ckpttool.tensors import Checkpoint
 from ckpttool.values import start_values
 
@@ -68,7 +69,9 @@ def _digests(
 ) -> dict[str, Digest]:
     if not isinstance(file, Checkpoint):
         return file.tensors
-    tensors = canonicalize(with_tied(file)).tensors if canonical else with_tied(file)
+    tensors = with_tied(file.tensors, file.metadata)
+    if canonical:
+        tensors = canonicalize(tensors).tensors
     with start_values(tensors, (), workers=options.workers) as run:
         values = run.result()
     file.check_unchanged()

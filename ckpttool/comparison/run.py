@@ -17,7 +17,7 @@ from ckpttool.errors import CkpttoolError
 from ckpttool.findings import Verdict
 from ckpttool.names import in_order as names_in_order
 from ckpttool.readings import plan
-from ckpttool.sharing import tied_names
+from ckpttool.sharing import with_tied
 from ckpttool.text import count
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ class Run:
             UsageError: the options leave nothing to compare.
         """
         unread = dict(row for side in self._sides for row in reversed(side.unread))
-        pairing = self._filtered(pair(*map(with_tied, self._sides)), unread)
+        pairing = self._filtered(
+            pair(*(with_tied(side.tensors, side.metadata) for side in self._sides)), unread
+        )
         states = self._states()
         tensors = [*self._pairs(pairing), *self._leftovers(pairing)]
         tensors += self._not_compared(pairing, unread)
@@ -183,14 +185,6 @@ def in_order(tensors: Iterable[TensorDiff]) -> tuple[TensorDiff, ...]:
         return sorted(map(names_in_order, sides or [tensor.name]))
 
     return tuple(sorted(tensors, key=names))
-
-
-def with_tied(checkpoint: Checkpoint) -> dict[str, TensorInfo]:
-    """Return the tensors with the names that the file only records as tied to others."""
-    tensors = dict(checkpoint.tensors)
-    for name, kept in tied_names(checkpoint.tensors, checkpoint.metadata).items():
-        tensors[name] = checkpoint.tensors[kept]._replace(name=name)
-    return tensors
 
 
 def _tensors(pairing: Pairing, match: Match) -> tuple[TensorInfo, TensorInfo]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterator
 
 from ckpttool.compared import Fact
-from ckpttool.sharing import find_sharing, tied_names
+from ckpttool.sharing import ORDER, find_sharing, tied_names, with_tied
 
 if TYPE_CHECKING:
     from ckpttool.tensors import Checkpoint
@@ -31,11 +31,9 @@ def structure_of(
 
 
 def _tied(checkpoint: Checkpoint) -> str:
-    tied = {
-        **find_sharing(checkpoint.tensors).tied,
-        **tied_names(checkpoint.tensors, checkpoint.metadata),
-    }
-    told = [f"{name} = {kept}" for name, kept in sorted(tied.items())]
+    """Tell who is the same as whom; under which of its names it is stored is nothing of that."""
+    groups = find_sharing(with_tied(checkpoint.tensors, checkpoint.metadata)).groups
+    told = sorted(" = ".join(sorted(group)) for group in groups)
     if len(told) > _SHOWN:
         told[_SHOWN:] = [f"and {len(told) - _SHOWN:,} more"]
     return ", ".join(told) or _NONE
@@ -46,7 +44,7 @@ def _metadata(left: Checkpoint, right: Checkpoint) -> Iterator[Fact]:
         {
             key: value
             for key, value in side.metadata.items()
-            if key not in tied_names(side.tensors, side.metadata)
+            if key not in (*tied_names(side.tensors, side.metadata), ORDER)
         }
         for side in (left, right)
     ]

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Mapping, Sequence
 
 from ckpttool.conversion.identity import Joined, fingerprint_of
 from ckpttool.conversion.job import files, layout_of
-from ckpttool.conversion.planning import FINGERPRINT
 from ckpttool.conversion.proving import read_again, require_equal
 from ckpttool.converted import Proof
-from ckpttool.sharing import tied_names
+from ckpttool.sharing import FINGERPRINT, with_tied
 from ckpttool.writing import torch_zip
 from ckpttool.writing.copying import write_parts
 
@@ -58,10 +57,8 @@ def complete_and_prove(
             for file, layout, grown in zip(job.plan.files, layouts, growing)
         ]
         tensors = {name: info for one in seen for name, info in one.tensors.items()}
-        for name, kept in tied_names(tensors, metadata).items():
-            tensors[name] = tensors[kept]._replace(name=name)
         written = _with_tied(job, {name: one.sha256 for name, one in digests.items()})
-        found = fingerprint_of(tensors, written, joined)
+        found = fingerprint_of(with_tied(tensors, metadata), written, joined)
     _compare(job, metadata, fingerprint, found, seen)
     slots = [slot for layout in layouts for slot in layout.slots]
     known = job.known._replace(

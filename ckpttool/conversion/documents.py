@@ -38,7 +38,7 @@ def add_documents(
         UnreadableError: the files cannot be summed for the receipt.
     """
     options = job.options
-    index = index_content(job.plan) if job.plan.shard_index is not None else b""
+    index = index_content(job) if job.plan.shard_index is not None else b""
     if options.sidecar is not None and job.sidecar is not None:
         _document(place, options.sidecar, job.sidecar)
         known = known._replace(sidecar=options.sidecar)
@@ -71,8 +71,9 @@ def _receipt(job: Job, known: Converted, digests: Mapping[str, PieceDigest]) -> 
     summed = [
         (source.name, source.size, sha256) for source, sha256 in zip(sources, file_sums(sources))
     ]
-    placed = [(file.path, piece) for file in job.plan.files for piece in file.pieces]
-    return receipt(known, summed, placed, digests)
+    placed = {piece.name: (file.path, piece) for file in job.plan.files for piece in file.pieces}
+    in_order = [placed[name] for name in job.selection.tensors if name in placed]
+    return receipt(known, summed, in_order, digests)
 
 
 def stale_files(job: Job, known: Converted) -> tuple[str, ...]:

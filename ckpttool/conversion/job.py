@@ -67,7 +67,7 @@ def files(job: Job, layouts: Sequence[Layout]) -> Iterator[Written]:
     for file, layout in zip(job.plan.files, layouts):
         yield Written(file.path, layout.size, len(file.pieces))
     if job.plan.shard_index is not None:
-        yield Written(job.plan.shard_index, len(index_content(job.plan)), 0)
+        yield Written(job.plan.shard_index, len(index_content(job)), 0)
 
 
 def sizes(job: Job, layouts: Sequence[Layout]) -> dict[str, int]:
@@ -91,16 +91,16 @@ def sizes(job: Job, layouts: Sequence[Layout]) -> dict[str, int]:
     return sizes
 
 
-def index_content(plan: Plan) -> bytes:
-    """Return the index of the shards, as the Hugging Face hub reads it."""
-    pieces = plan.pieces
+def index_content(job: Job) -> bytes:
+    """Return the index of the shards, as the Hugging Face hub reads it, in the source's order."""
+    pieces = job.plan.pieces
+    places = {piece.name: Path(file.path).name for file in job.plan.files for piece in file.pieces}
     document = {
         "metadata": {
             "total_size": sum(piece.nbytes for piece in pieces),
             "total_parameters": sum(piece.info.numel for piece in pieces),
         },
-        "weight_map": {
-            piece.name: Path(file.path).name for file in plan.files for piece in file.pieces
-        },
+        # a tensor larger than the limit lies in a shard before those that it follows
+        "weight_map": {name: places[name] for name in job.selection.tensors if name in places},
     }
     return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"

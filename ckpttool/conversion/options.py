@@ -29,6 +29,7 @@ class ConvertOptions(NamedTuple):
         encoder_only: leave out the decoder, by the canonical names.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
         metadata: further strings for ``__metadata__``.
+        keep: patterns of names to store of those that share all their bytes.
         keep_aliases: write names that share their bytes out one by one.
         allow_overflow: let a cast make numbers infinite.
         force: replace what stands at the destination.
@@ -48,6 +49,7 @@ class ConvertOptions(NamedTuple):
     encoder_only: bool = False
     wrapper: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
+    keep: tuple[str, ...] = ()
     keep_aliases: bool = False
     allow_overflow: bool = False
     force: bool = False
@@ -68,11 +70,17 @@ def check(options: ConvertOptions) -> None:
         )
     if options.workers is not None and options.workers < 1:
         raise UsageError("there must be a worker at least", found=options.workers)
+    if options.keep and options.keep_aliases:
+        raise UsageError(
+            "--keep and --keep-aliases contradict each other: one of the names, or all of them",
+            fix="Leave one of the two out.",
+        )
     if options.to == "safetensors":
         return
     for what, given in (
         ("--max-shard-size", options.max_shard_size),
         ("--metadata", options.metadata),
+        ("--keep", options.keep),
         ("--keep-aliases", options.keep_aliases),
     ):
         if given:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Sequence
 
 from ckpttool import rules
 from ckpttool.conversion.expansion import check_expansion
+from ckpttool.conversion.keeping import tied_to
 from ckpttool.conversion.naming import index_path, shard_paths
 from ckpttool.errors import UsageError
 from ckpttool.findings import Finding, finding
 from ckpttool.fingerprint import PREFIX
 from ckpttool.rules import Severity
-from ckpttool.sharing import find_sharing
+from ckpttool.sharing import FINGERPRINT, FORMAT, ORDER, OWN_KEYS, WRAPPER, find_sharing, order_of
 from ckpttool.tensors import DTYPES
 from ckpttool.text import count
 from ckpttool.writing.pieces import Piece
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from ckpttool.sharing import Sharing
     from ckpttool.tensors import Checkpoint, DType, TensorInfo
 
-#: Keys of ``__metadata__`` that are ours: what the tensors are called, and what they lay under.
-FORMAT, FINGERPRINT, WRAPPER = "format", "ckpttool.fingerprint", "ckpttool.wrapper"
-_OURS = (FORMAT, FINGERPRINT, WRAPPER)
 #: What is cast where that is asked for. Exponents alone and elements narrower than a byte, the
 #: parts of quantized weights, are no numbers by themselves.
 CASTABLE = frozenset(
@@ -80,9 +78,10 @@ def plan(
     """
     sharing = find_sharing(selection.tensors)
     check_expansion(selection.tensors, sharing.covered)
-    tied = _not_stored(sharing, options)
+    same = tied_to(sharing, selection, options)
+    tied = _not_stored(same, options)
     pieces = [
-        _piece(info, None if options.to == "safetensors" else sharing.tied.get(name), options)
+        _piece(info, None if options.to == "safetensors" else same.get(name), options)
         for name, info in selection.tensors.items()
         if name not in tied
     ]
@@ -101,12 +100,12 @@ def plan(
     )
 
 
-def _not_stored(sharing: Sharing, options: ConvertOptions) -> dict[str, str]:
+def _not_stored(same: Mapping[str, str], options: ConvertOptions) -> dict[str, str]:
     """Return the exact duplicates that a safetensors file only records."""
     if options.to != "safetensors" or options.keep_aliases:
         return {}
     # a name that means something else among the metadata cannot be recorded there
-    return {name: kept for name, kept in sorted(sharing.tied.items()) if name not in _OURS}
+    return {name: kept for name, kept in sorted(same.items()) if name not in OWN_KEYS}
 
 
 def _piece(info: TensorInfo, alias_of: str | None, options: ConvertOptions) -> Piece:
@@ -155,9 +154,11 @@ def _metadata(
     own = {FORMAT: "pt", FINGERPRINT: UNKNOWN}
     if wrapper is not None:
         own[WRAPPER] = wrapper
+    if tied:
+        own[ORDER] = order_of(tied, selection.tensors)
     users = dict(options.metadata)
     for key, value in users.items():
-        if key in own or key in tied or value in selection.tensors:
+        if key in OWN_KEYS or key in tied or value in selection.tensors:
             raise UsageError(
                 f"the metadata {key}={value} would be taken for something else",
                 fix="Choose another key or value: dropped=kept is how tied names are recorded.",
@@ -171,7 +172,7 @@ def carried_metadata(checkpoint: Checkpoint, selection: Selection) -> dict[str, 
     return {
         key: value
         for key, value in checkpoint.metadata.items()
-        if key not in _OURS and key not in selection.tensors and value not in checkpoint.tensors
+        if key not in OWN_KEYS and key not in selection.tensors and value not in checkpoint.tensors
     }
 
 
@@ -207,7 +208,7 @@ def _findings(
             rules.TIED,
             f"stored once, and recorded in __metadata__: {kept}",
             tensors=tied,
-            fix="--keep-aliases writes each of them out.",
+            fix="--keep NAME stores another of the names, --keep-aliases all of them.",
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckpttool import rules
 from ckpttool.errors import UnsupportedError, UsageError
 from ckpttool.layouts import canonicalize
-from ckpttool.sharing import tied_names
+from ckpttool.sharing import tied_names, with_tied
 from mae.config import is_decoder_name
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ class Selection(NamedTuple):
     """The tensors to convert.
 
     Attributes:
-        tensors: name to tensor, in the order of the file; names that the file records as tied
-            follow at the end.
+        tensors: name to tensor, in the order of the file; names that it only records as tied
+            stand where it says that they stood, or else at the end.
         excluded: names that were asked to be left out, in order.
         unread: (name, reason) of tensors of a kind that is not read and that nobody excluded.
         restored: names that the file only records, to the name that it stores them under.
@@ -41,9 +41,7 @@ def select(checkpoint: Checkpoint, options: ConvertOptions) -> Selection:
         UnsupportedError: the encoder alone is asked for, and the names are of no known layout.
     """
     restored = tied_names(checkpoint.tensors, checkpoint.metadata)
-    every = {**checkpoint.tensors}
-    for name, kept in restored.items():
-        every[name] = checkpoint.tensors[kept]._replace(name=name)
+    every = with_tied(checkpoint.tensors, checkpoint.metadata)
     names = [*every, *(name for name, _ in checkpoint.unread)]
     _check_patterns(names, options)
     decoder = _decoder(every) if options.encoder_only else frozenset()

@@ -67,7 +67,7 @@ TIED = Rule(
     "tied-tensors",
     Severity.NOTE,
     "Names of the same bytes are stored once.",
-    "Write them out one by one with --keep-aliases, if a reader needs every name.",
+    "Store another of them with --keep NAME, or all of them with --keep-aliases.",
 )
 OVERLAPPING = Rule(
     "CVT204",

@@ -1,7 +1,10 @@
 """Laying out a safetensors file: the header, and where each tensor's bytes go.
 
-The same pieces give the same bytes: tensors lie by the width of their elements, the widest
-first, so that each is aligned to its own, and by name among those of one width.
+The same pieces give the same bytes. The header names the tensors in the order given, which is
+that of the source. Their bytes lie by the width of the elements, the widest first, so that each
+is aligned to its own, and in the order given among those of one width. So a reader that goes by
+the header finds the order of the source, and one that goes by offsets (safetensors does from 0.5
+on) finds it wherever the elements are all as wide.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ def plan(pieces: Sequence[Piece], metadata: Mapping[str, str]) -> Layout:
     """Return where everything goes; nothing is written yet.
 
     Args:
-        pieces: of different names, in any order, none of them an alias.
+        pieces: of different names, in the order of the source, none of them an alias.
         metadata: the strings of ``__metadata__``, written in the order given.
 
     Raises:
@@ -41,11 +44,11 @@ def plan(pieces: Sequence[Piece], metadata: Mapping[str, str]) -> Layout:
     _check_metadata(metadata)
     slots = []
     offset = 0
-    for piece in sorted(pieces, key=lambda piece: (-piece.dtype.bits, piece.name)):
+    for piece in sorted(pieces, key=lambda piece: -piece.dtype.bits):
         _check(piece)
         slots.append(Slot(offset, piece.nbytes, piece))
         offset += piece.nbytes
-    head = _head(slots, metadata)
+    head = _head(pieces, slots, metadata)
     placed = tuple(slot._replace(offset=slot.offset + len(head)) for slot in slots)
     return Layout(head, placed, len(head) + offset)
 
@@ -78,14 +81,15 @@ def _text(text: str, piece: Piece | None = None) -> str:
     return text
 
 
-def _head(slots: Sequence[Slot], metadata: Mapping[str, str]) -> bytes:
+def _head(pieces: Sequence[Piece], slots: Sequence[Slot], metadata: Mapping[str, str]) -> bytes:
     """Return length and header, padded so that the tensors begin aligned."""
     header: dict[str, object] = {METADATA: dict(metadata)} if metadata else {}
-    for offset, length, piece in slots:
+    places = {slot.piece.name: (slot.offset, slot.offset + slot.length) for slot in slots}
+    for piece in pieces:
         header[piece.name] = {
             "dtype": piece.dtype.safetensors,
             "shape": piece.shape,
-            "data_offsets": (offset, offset + length),
+            "data_offsets": places[piece.name],
         }
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-(len(text) + _LENGTH.size) % ALIGNMENT)

@@ -18,6 +18,21 @@ def tied() -> State:
     return {"lm_head.weight": weight, "bias": torch.ones(2), "embed.weight": weight}
 
 
+def tied_in_places() -> State:
+    """Two groups of tied names, at both ends and in between, and one tensor larger than them."""
+    shared, twin = torch.arange(6, dtype=torch.float32), torch.arange(4, dtype=torch.int64)
+    return {
+        "shared": shared,
+        "twin.b": twin,
+        "encoder.embed": shared,
+        "large": torch.arange(20, dtype=torch.float32),
+        "norm": torch.ones(2, dtype=torch.float16),
+        "twin.a": twin,
+        "bias": torch.zeros(3),
+        "lm_head": shared,
+    }
+
+
 def overlapping() -> State:
     """Two rows out of three each, one of them in both."""
     base = torch.arange(12, dtype=torch.float32).reshape(3, 4)

@@ -21,6 +21,7 @@ from ckpttool.convert import convert_file, destinations
 from ckpttool.converted import Converted
 from ckpttool.findings import Verdict
 from ckpttool.gather import chunks
+from ckpttool.textual import lines_of
 from ckpttool.verify import VerifyOptions, verify_file
 from tests.builders import checkpoints, shards, sharing
 from tests.builders import safetensors as st
@@ -166,8 +167,8 @@ def test_the_wrapper_comes_back_through_safetensors(tmp_path: Path) -> None:
 def test_tied_names_are_stored_once_and_come_back_as_one_storage(tmp_path: Path) -> None:
     source = saved(tmp_path, sharing.tied())
     there = proven(source, tmp_path / "there.safetensors")
-    assert there.tied == {"lm_head.weight": "embed.weight"}
-    assert set(load_file(str(tmp_path / "there.safetensors"))) == {"bias", "embed.weight"}
+    assert there.tied == {"embed.weight": "lm_head.weight"}
+    assert set(load_file(str(tmp_path / "there.safetensors"))) == {"bias", "lm_head.weight"}
     back = proven(tmp_path / "there.safetensors", tmp_path / "back.pth", TO_PTH)
     assert back.restored == there.tied
     loaded = torch.load(tmp_path / "back.pth", weights_only=True)
@@ -181,6 +182,122 @@ def test_tied_names_survive_another_safetensors_file(tmp_path: Path) -> None:
     assert (tmp_path / "one.safetensors").read_bytes() == (
         tmp_path / "two.safetensors"
     ).read_bytes()
+
+
+@pytest.mark.parametrize("keep", [(), ("embed.weight",)], ids=["the first", "another"])
+def test_the_stored_name_of_a_safetensors_file_stays_stored(
+    tmp_path: Path, keep: tuple[str, ...]
+) -> None:
+    source = saved(tmp_path, sharing.tied())
+    one = proven(source, tmp_path / "one.safetensors", TO_SAFETENSORS._replace(keep=keep))
+    two = proven(tmp_path / "one.safetensors", tmp_path / "two.safetensors")
+    assert two.tied == one.tied
+    (other,) = one.tied
+    keep_other = TO_SAFETENSORS._replace(keep=(other,))
+    three = proven(tmp_path / "one.safetensors", tmp_path / "three.safetensors", keep_other)
+    assert three.tied == {one.tied[other]: other}
+
+
+@pytest.mark.parametrize("size", [None, 24, 60], ids=["one file", "a tensor each", "shards"])
+@pytest.mark.parametrize("keep", [(), ("lm_head",)], ids=["the first", "the last"])
+@pytest.mark.parametrize("wrapper", [None, "model"])
+def test_the_order_of_the_names_comes_back(
+    tmp_path: Path, size: int | None, keep: tuple[str, ...], wrapper: str | None
+) -> None:
+    state = sharing.tied_in_places()
+    source = saved(tmp_path, state if wrapper is None else {wrapper: state})
+    options = TO_SAFETENSORS._replace(max_shard_size=size, keep=keep)
+    there = proven(source, tmp_path / "there.safetensors", options)
+    stored = [name for name in state if name not in there.tied]
+    with open_checkpoint(there.outputs[-1].path) as checkpoint:
+        assert list(checkpoint.tensors) == stored
+    proven(there.outputs[-1].path, tmp_path / "back.pth", TO_PTH)
+    loaded = torch.load(tmp_path / "back.pth", weights_only=True)
+    loaded = loaded if wrapper is None else loaded[wrapper]
+    assert list(loaded) == list(state)
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in state.items())
+
+
+def test_a_library_that_goes_by_offsets_finds_the_order_too(tmp_path: Path) -> None:
+    names = ["z", "a", "m", "b"]
+    source = saved(tmp_path, {name: torch.ones(2) for name in names})
+    proven(source, tmp_path / "out.safetensors")
+    with safe_open(tmp_path / "out.safetensors", framework="pt") as file:
+        if not hasattr(file, "offset_keys"):
+            pytest.skip("this release of safetensors lists names in alphabetical order only")
+        assert list(file.offset_keys()) == names
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        pytest.param({"pt": torch.ones(2)}, id="the name of the format"),
+        pytest.param({"model": {"model": torch.ones(2)}}, id="the name of the wrapper"),
+    ],
+)
+def test_what_the_metadata_say_of_the_file_is_no_tied_name(tmp_path: Path, state: object) -> None:
+    proven(saved(tmp_path, state), tmp_path / "there.safetensors")
+    back = proven(tmp_path / "there.safetensors", tmp_path / "back.pth", TO_PTH)
+    assert (back.restored, len(tensors_in(tmp_path / "back.pth"))) == ({}, 1)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        "",
+        "[]",
+        "7",
+        "{",
+        "[" * 100_000,
+        '{"lm_head":-1}',
+        '{"lm_head":"x"}',
+        '{"lm_head":true}',
+        '{"lm_head":1e999}',
+        '{"lm_head":' + "9" * 100_000 + "}",
+        '{"lm_head":999999999}',
+        '{"other":0}',
+    ],
+    ids=lambda text: text[:24],
+)
+def test_an_order_that_says_nothing_puts_the_names_at_the_end(tmp_path: Path, order: str) -> None:
+    source = tmp_path / "in.safetensors"
+    metadata = {"lm_head": "embed", "ckpttool.order": order}
+    save_file({"embed": torch.ones(2), "z": torch.ones(1)}, str(source), metadata=metadata)
+    proven(source, tmp_path / "back.pth", TO_PTH)
+    assert list(torch.load(tmp_path / "back.pth", weights_only=True)) == ["embed", "z", "lm_head"]
+
+
+def test_tied_names_count_in_the_fingerprint_however_they_are_stored(
+    tmp_path: Path, tiny: str
+) -> None:
+    source = saved(tmp_path, sharing.tied_in_places())
+    converted = [
+        proven(source, tmp_path / f"{name}.safetensors", TO_SAFETENSORS._replace(**options))
+        for name, options in KEPT.items()
+    ]
+    options = VerifyOptions(model=tiny, forward=False)
+    paths = [str(source), *(str(one.destination) for one in converted)]
+    prints = {verify_file(path, options).fingerprint for path in paths}
+    assert prints == {one.file.fingerprint for one in converted}
+    assert len(prints) == 1
+    assert None not in prints
+
+
+def test_the_text_of_tied_names_is_the_same_however_they_are_stored(tmp_path: Path) -> None:
+    source = saved(tmp_path, sharing.tied_in_places())
+    texts = {tuple(lines_of(str(source)))}
+    for name, options in KEPT.items():
+        proven(source, tmp_path / f"{name}.safetensors", TO_SAFETENSORS._replace(**options))
+        texts.add(tuple(lines_of(str(tmp_path / f"{name}.safetensors"))))
+    # what the file says of itself is no part of the weights
+    assert len({tuple(line for line in text if ": " not in line) for text in texts}) == 1
+
+
+KEPT: dict[str, dict[str, Any]] = {
+    "first": {},
+    "another": {"keep": ("lm_head",)},
+    "all": {"keep_aliases": True},
+}
 
 
 @pytest.mark.parametrize("build", [sharing.overlapping, sharing.expanded, sharing.neighbours])

@@ -177,7 +177,7 @@ def test_ties_are_told(tmp_path: Path) -> None:
     right = pairs.save(tmp_path, "b.pth", {"a": shared, "b": shared.clone()})
     found = compared((left, right))
     assert found.outcome is Outcome.SAME
-    assert found.structure == (("tied", "b = a", "none"),)
+    assert found.structure == (("tied", "a = b", "none"),)
 
 
 def test_a_recorded_tie_stands_for_its_tensor(tmp_path: Path) -> None:

@@ -68,6 +68,30 @@ def test_its_conversion_passes_against_the_same_lock(
     assert file["locked"]["same"] == file["locked"]["tensors"]
 
 
+def with_a_twin() -> object:
+    """The encoder's norm under a second name, as tied weights are."""
+    state = built.state()
+    return {"model": {**state, "head.norm.weight": state["norm.weight"]}}
+
+
+@pytest.mark.parametrize("keep", ["norm.weight", "head.norm.weight"])
+def test_tied_names_are_locked_however_they_are_stored(
+    tmp_path: Path, tiny: str, keep: str
+) -> None:
+    source = built.saved(tmp_path, with_a_twin)
+    converted = str(tmp_path / "converted.safetensors")
+    run("convert", source, "--to", "safetensors", "--keep", keep, "-o", converted)
+    path = str(tmp_path / "ckpttool.lock")
+    assert run("lock", "--model", tiny, source, "-o", path).exit_code == 0
+    code, file = verified(tiny, path, converted)
+    codes = {found["code"] for found in file["findings"]}
+    assert file["locked"]["same"] == file["locked"]["tensors"] == len(built.state()) + 1
+    # no loader finds a name that is only recorded: a model that needs it is not whole, nor run
+    whole = keep == "norm.weight"
+    assert code == (0 if whole else 1)
+    assert {one for one in codes if one.startswith("DIF")} == (set() if whole else {"DIF008"})
+
+
 def test_a_change_fails_and_names_the_tensor_and_its_line(
     tmp_path: Path, tiny: str, lock: str, sound: str
 ) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import pytest
 import torch
 
 from ckpttool import open_checkpoint
 from ckpttool.conversion.options import ConvertOptions
-from ckpttool.conversion.planning import FINGERPRINT, Plan, plan
+from ckpttool.conversion.planning import Plan, plan
 from ckpttool.conversion.selecting import Selection, select
 from ckpttool.errors import MalformedError, UnsupportedError, UsageError
 from tests.builders import checkpoints, sharing
@@ -106,10 +106,10 @@ def test_without_a_layout_nothing_is_called_an_encoder(tmp_path: Path) -> None:
     [
         pytest.param(
             sharing.tied,
-            ["bias", "embed.weight"],
-            {"lm_head.weight": "embed.weight"},
+            ["lm_head.weight", "bias"],
+            {"embed.weight": "lm_head.weight"},
             (),
-            id="exact duplicates are stored once, under the first name",
+            id="exact duplicates are stored once, under the first name of the file",
         ),
         pytest.param(
             sharing.overlapping,
@@ -151,16 +151,87 @@ def test_aliases_are_kept_when_asked_for(tmp_path: Path) -> None:
 
 def test_a_tied_name_that_the_metadata_needs_is_written_out(tmp_path: Path) -> None:
     weight = torch.ones(3)
-    found = planned(saved(tmp_path, {"format": weight, "a": weight}), TO_SAFETENSORS)
-    assert (names(found), found.tied) == ([["format", "a"]], {})
+    found = planned(saved(tmp_path, {"a": weight, "format": weight}), TO_SAFETENSORS)
+    assert (names(found), found.tied) == ([["a", "format"]], {})
     assert found.metadata["format"] == "pt"
 
 
 def test_a_pth_keeps_tied_names_as_views(tmp_path: Path) -> None:
     found = planned(saved(tmp_path, sharing.tied()), TO_PTH)
     aliases = {piece.name: piece.alias_of for piece in found.pieces}
-    assert aliases == {"lm_head.weight": "embed.weight", "bias": None, "embed.weight": None}
+    assert aliases == {"lm_head.weight": None, "bias": None, "embed.weight": "lm_head.weight"}
     assert (found.tied, found.metadata) == ({}, {})
+
+
+# --- which of tied names is stored -------------------------------------------------------
+
+WEIGHT, TWIN = torch.arange(6.0), torch.arange(4.0)
+#: As in an encoder-decoder model: the shared embedding first, the head last, and two more twins.
+ENCODER_DECODER = {
+    "shared.weight": WEIGHT,
+    "encoder.embed.weight": WEIGHT,
+    "norm": torch.ones(2),
+    "b.twin": TWIN,
+    "a.twin": TWIN,
+    "lm_head.weight": WEIGHT,
+}
+
+
+@pytest.mark.parametrize(
+    ("keep", "stored"),
+    [
+        pytest.param((), ["shared.weight", "norm", "b.twin"], id="the first ones by default"),
+        pytest.param(("lm_head.weight",), ["norm", "b.twin", "lm_head.weight"], id="a name"),
+        pytest.param(("enc*",), ["encoder.embed.weight", "norm", "b.twin"], id="a glob"),
+        pytest.param(
+            ("lm_head.*", "a.twin"), ["norm", "a.twin", "lm_head.weight"], id="one of each group"
+        ),
+        pytest.param(
+            ("l[mn]_*.weight", "*a.twin"), ["norm", "a.twin", "lm_head.weight"], id="sets"
+        ),
+    ],
+)
+def test_the_name_that_is_stored_is_the_first_or_the_one_asked_for(
+    tmp_path: Path, keep: tuple[str, ...], stored: list[str]
+) -> None:
+    path = saved(tmp_path, ENCODER_DECODER)
+    found = planned(path, TO_SAFETENSORS._replace(keep=keep))
+    assert names(found) == [stored]
+    assert set(found.tied) == set(ENCODER_DECODER) - set(stored)
+    assert all(torch.equal(ENCODER_DECODER[a], ENCODER_DECODER[b]) for a, b in found.tied.items())
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        pytest.param({"keep": ("norm",)}, "shared.weight", id="a name that is not tied"),
+        pytest.param({"keep": ("head",)}, "shared.weight", id="no name at all"),
+        pytest.param({"keep": ("lm_head.weight", "typo*")}, r"typo\*", id="one of two"),
+        pytest.param({"keep": ("*.weight",)}, "several of the same bytes", id="a whole group"),
+        pytest.param(
+            {"keep": ("b.twin",), "exclude": ("a.twin",)}, "b.twin", id="its twin is left out"
+        ),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_with_the_names_that_can(
+    tmp_path: Path, options: dict[str, Any], told: str
+) -> None:
+    path = saved(tmp_path, ENCODER_DECODER)
+    with pytest.raises(UsageError, match=told):
+        planned(path, TO_SAFETENSORS._replace(**options))
+
+
+def test_without_ties_there_is_none_to_keep(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no two names are tied"):
+        planned(saved(tmp_path, ABC), TO_SAFETENSORS._replace(keep=("c",)))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_overlaps_are_listed_in_the_order_of_the_file(tmp_path: Path, reverse: bool) -> None:
+    state = sharing.overlapping()
+    names = sorted(state, reverse=reverse)
+    found = planned(saved(tmp_path, {name: state[name] for name in names}), TO_SAFETENSORS)
+    assert found.overlapping == (tuple(names),)
 
 
 def test_a_small_expansion_is_written_out(tmp_path: Path) -> None:
@@ -218,9 +289,10 @@ def test_metadata_comes_in_a_fixed_order(tmp_path: Path) -> None:
     found = planned(saved(tmp_path, {"model": sharing.tied()}), options)
     assert list(found.metadata) == [
         "format",
-        FINGERPRINT,
+        "ckpttool.fingerprint",
         "ckpttool.wrapper",
-        "lm_head.weight",
+        "ckpttool.order",
+        "embed.weight",
         "author",
         "z",
     ]
@@ -231,7 +303,8 @@ def test_metadata_comes_in_a_fixed_order(tmp_path: Path) -> None:
     "pair",
     [
         pytest.param(("format", "np"), id="ours"),
-        pytest.param(("lm_head.weight", "x"), id="a tied name"),
+        pytest.param(("ckpttool.order", "x"), id="ours, and not written here"),
+        pytest.param(("embed.weight", "x"), id="a tied name"),
         pytest.param(("note", "bias"), id="a value that is a tensor"),
     ],
 )

@@ -29,8 +29,8 @@ def test_the_header_is_laid_out_to_the_byte() -> None:
     layout = plan([of_dtype("uint8", (3,), "b"), of_dtype("float32", (2,), "a")], {"format": "pt"})
     header = (
         b'{"__metadata__":{"format":"pt"},'
-        b'"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},'
-        b'"b":{"dtype":"U8","shape":[3],"data_offsets":[8,11]}}'
+        b'"b":{"dtype":"U8","shape":[3],"data_offsets":[8,11]},'
+        b'"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
     )
     length = -(-(len(header) + 8) // 64) * 64 - 8
     assert layout.head == struct.pack("<Q", length) + header.ljust(length)
@@ -74,11 +74,27 @@ def test_every_tensor_is_aligned_to_its_elements() -> None:
     assert len(layout.head) % 64 == 0
 
 
-def test_the_order_of_the_pieces_means_nothing(tmp_path: Path) -> None:
-    one, other = tmp_path / "one", tmp_path / "other"
-    put(one, plan(mixed(), METADATA), workers=1)
-    put(other, plan(mixed()[::-1], METADATA), workers=5)
-    assert one.read_bytes() == other.read_bytes()
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_header_keeps_the_order_of_the_pieces(tmp_path: Path, turned: bool) -> None:
+    pieces = mixed()[::-1] if turned else mixed()
+    put(tmp_path / "m", plan(pieces, METADATA))
+    with open_checkpoint(str(tmp_path / "m")) as checkpoint:
+        assert list(checkpoint.tensors) == [piece.name for piece in pieces]
+
+
+def test_bytes_of_one_width_lie_in_the_order_of_the_pieces() -> None:
+    layout = plan([of_dtype(dtype, name=name) for name, dtype in WIDTHS.items()], {})
+    assert [slot.piece.name for slot in layout.slots] == ["z", "b", "y", "a", "x"]
+
+
+WIDTHS = {"y": "int16", "z": "float32", "a": "bfloat16", "x": "uint8", "b": "int32"}
+
+
+@pytest.mark.parametrize("workers", [1, 5])
+def test_any_number_of_workers_writes_the_same_file(tmp_path: Path, workers: int) -> None:
+    put(tmp_path / "one", plan(mixed(), METADATA), workers=2)
+    put(tmp_path / "other", plan(mixed(), METADATA), workers=workers)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 
 def test_without_metadata_there_is_none() -> None:
