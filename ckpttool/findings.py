@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from functools import lru_cache
-from typing import Iterable, NamedTuple
+from typing import Iterable, NamedTuple, Sequence
 
 from ckpttool.errors import CkpttoolError, MalformedError
 from ckpttool.names import summarise
@@ -33,7 +33,10 @@ class Finding(NamedTuple):
         severity: the rule's own unless an option changes it.
         tensors: every tensor that it is about, by name.
         expected, found: the two sides, as text.
-        fix: what to do about this one, where that is more than the rule's own fix.
+        fix: what to do about this one, where that is more than the rule's own fix; empty where
+            nothing is known to help.
+        follows: codes of rules that say it already: where a finding of one of them counts, and
+            weighs as much, this one is not told in addition.
     """
 
     rule: Rule
@@ -43,6 +46,7 @@ class Finding(NamedTuple):
     expected: str | None = None
     found: str | None = None
     fix: str | None = None
+    follows: tuple[str, ...] = ()
 
     @property
     def tensor(self) -> str | None:
@@ -70,6 +74,7 @@ def finding(
     expected: object = None,
     found: object = None,
     fix: str | None = None,
+    follows: tuple[str, ...] = (),
 ) -> Finding:
     """Return a finding of ``rule``, with the rule's severity unless another is given."""
     return Finding(
@@ -80,6 +85,7 @@ def finding(
         None if expected is None else str(expected),
         None if found is None else str(found),
         fix,
+        follows,
     )
 
 
@@ -94,6 +100,20 @@ def finding_from(error: CkpttoolError) -> Finding:
         expected=error.expected,
         found=error.found,
         fix=error.fix,
+    )
+
+
+def causes_only(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return the findings without those that follow from another one of them."""
+    weights: dict[str, int] = {}
+    for found in findings:
+        weights[found.rule.code] = max(
+            found.severity.weight, weights.get(found.rule.code, found.severity.weight)
+        )
+    return tuple(
+        found
+        for found in findings
+        if not any(weights.get(code, -9) >= found.severity.weight for code in found.follows)
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date
 from typing import NamedTuple, Sequence
 
-from ckpttool.findings import verdict_of
+from ckpttool.findings import causes_only, verdict_of
 from ckpttool.results import FileReport, Report
 from ckpttool.rules import FAMILIES, RULES, Rule, Severity
 from ckpttool.waivers import Settled, Waiver, findings_on, settle
@@ -104,6 +104,6 @@ def _shown(left_out: Sequence[Rule]) -> str:
 def _judged(file: FileReport, settled: Settled, policy: Policy) -> FileReport:
     return file._replace(
         verdict=verdict_of(settled.open, policy.fail_on),
-        findings=settled.open,
+        findings=causes_only(settled.open),
         waived=settled.waived,
     )

@@ -52,6 +52,11 @@ class TensorValues(NamedTuple):
     nan: int
     infinite: int
 
+    @property
+    def varied(self) -> bool:
+        """Whether two finite elements differ, as far as that is known."""
+        return self.minimum is not None and self.minimum != self.maximum
+
 
 class BadChecksum(NamedTuple):
     """A stored CRC-32 that the bytes do not have."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.limits import Limits
@@ -59,3 +60,38 @@ class Examined(NamedTuple):
         """The tensors by canonical name, those that are only recorded included."""
         tensors = self.canonical.tensors
         return {**tensors, **{name: tensors[kept] for name, kept in self.recorded.items()}}
+
+    def outside(self) -> frozenset[str]:
+        """Return the names whose role nobody knows: the model has no place for them.
+
+        A buffer, a mask, a layer that begins at zero or a second copy may lie there on purpose.
+        A block beyond the model's depth is made as the others are.
+        """
+        unexpected = frozenset(self.coverage.unexpected)
+        roles = {_role(name) for name in self.canonical.tensors if name not in unexpected}
+        return frozenset(
+            name for name in unexpected if _role(name) is None or _role(name) not in roles
+        )
+
+
+_BLOCK = re.compile(r"^(blocks|decoder_blocks)\.(\d+)\.(.+)$", re.DOTALL)
+
+
+def block_of(name: str) -> tuple[str, int, str] | None:
+    """Return side, number and the name within the block; ``None`` for what is in no block."""
+    found = _BLOCK.match(name)
+    return None if found is None else (found.group(1), int(found.group(2)), found.group(3))
+
+
+def _role(name: str) -> tuple[str, str] | None:
+    place = block_of(name)
+    return None if place is None else (place[0], place[2])
+
+
+def is_matrix(info: TensorInfo) -> bool:
+    """Whether a tensor has two and more axes that are longer than 1.
+
+    Others are vectors or single numbers in whatever shape: a class token (1, 1, D), the
+    magnitudes of a weight normalisation (D, 1, 1), a scale (1, 1).
+    """
+    return sum(length > 1 for length in info.shape) >= 2

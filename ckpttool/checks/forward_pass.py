@@ -49,7 +49,18 @@ def _not_finite(examined: Examined) -> Iterator[Finding]:
         names.append("loss")
     for name in names:
         message = f"the forward pass gives NaN or infinity in {name}"
-        yield finding(rules.FORWARD_NOT_FINITE, message)
+        yield finding(rules.FORWARD_NOT_FINITE, message, follows=_spoilt(examined))
+
+
+def _spoilt(examined: Examined) -> tuple[str, ...]:
+    """Return the rules that say it already, where a weight of the model is not finite itself."""
+    outside = examined.outside()
+    ours = [one for name, one in examined.values.tensors.items() if name not in outside]
+    codes = {
+        rules.NAN: any(one.nan for one in ours),
+        rules.INFINITE: any(one.infinite for one in ours),
+    }
+    return tuple(rule.code for rule, found in codes.items() if found)
 
 
 def _blind(examined: Examined) -> Iterator[Finding]:
@@ -63,5 +74,14 @@ def _blind(examined: Examined) -> Iterator[Finding]:
             "two different images give the same features",
             expected=f"a difference above {_BLIND:g} of their deviation, {features.std:.3g}",
             found=f"{forward.difference:.3g}",
+            follows=_cut(examined),
             fix="The patches' way into the model is cut: look at patch_embed and the blocks.",
         )
+
+
+def _cut(examined: Examined) -> tuple[str, ...]:
+    """Return the rule that says why no pixel gets into the model, where all weights are alike."""
+    values = examined.values.tensors.get("patch_embed.proj.weight")
+    if values is None or values.varied:
+        return ()
+    return (rules.ALL_ZERO.code if values.minimum == 0 else rules.CONSTANT.code,)

@@ -7,6 +7,7 @@ from itertools import chain, product
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from ckpttool import rules
+from ckpttool.checks.examined import block_of, is_matrix
 from ckpttool.findings import Finding, finding
 from ckpttool.text import count
 
@@ -15,16 +16,16 @@ if TYPE_CHECKING:
     from ckpttool.tensors import TensorBytes
 
 _LAYERNORM = re.compile(r"(?:^|\.)(?:norm\d*|decoder_norm|fc_norm)\.(weight|bias)$")
-_BLOCK = re.compile(r"^(blocks|decoder_blocks)\.(\d+)\.(.+)$", re.DOTALL)
+# What tells more of a table than that it is another one.
+_SPOILT = (rules.NAN.code, rules.INFINITE.code, rules.ALL_ZERO.code, rules.CONSTANT.code)
 
 
 def check_layernorms(examined: Examined) -> Iterator[Finding]:
     """LayerNorms that are all exactly 1 and 0: no step of training leaves them so."""
     if layernorms_are_initial(examined):
-        number = sum(map(is_layernorm, examined.canonical.tensors))
         yield finding(
             rules.LAYERNORM_INITIAL,
-            f"all {count(number, 'LayerNorm tensor')} are exactly 1 and 0: "
+            f"all {count(len(layernorms(examined)), 'LayerNorm tensor')} are exactly 1 and 0: "
             "these weights look untrained",
         )
 
@@ -34,9 +35,19 @@ def is_layernorm(name: str) -> bool:
     return _LAYERNORM.search(name) is not None
 
 
+def layernorms(examined: Examined) -> frozenset[str]:
+    """Return the LayerNorms of the model, and that of a classifier made from it.
+
+    In another model the same names may be those of a BatchNorm.
+    """
+    if examined.coverage.unrelated:
+        return frozenset()
+    return frozenset(filter(is_layernorm, examined.canonical.tensors))
+
+
 def layernorms_are_initial(examined: Examined) -> bool:
     """Whether there are LayerNorms and all have weights of 1 and biases of 0 everywhere."""
-    present = [name for name in examined.canonical.tensors if is_layernorm(name)]
+    present = layernorms(examined)
     return bool(present) and all(_is_initial(examined, name) for name in present)
 
 
@@ -86,17 +97,13 @@ def _alike(blocks: dict[int, frozenset[tuple[str, str]]]) -> list[list[int]]:
     return [numbers for numbers in groups.values() if len(numbers) > 1]
 
 
-def block_of(name: str) -> tuple[str, int, str] | None:
-    """Return side, number and the name within the block; ``None`` for what is in no block."""
-    found = _BLOCK.match(name)
-    return None if found is None else (found.group(1), int(found.group(2)), found.group(3))
-
-
 def _blocks(examined: Examined, side: str) -> dict[int, frozenset[tuple[str, str]]]:
     """Return the (name in the block, digest) pairs of every block that was read wholly.
 
-    Blocks without a weight of two axes are left out: gains and biases alone may well agree.
+    Blocks without a weight of the model that has several values are left out: gains and biases
+    alone may well agree, and where all weights are NaN, or zero, that is what is to be told.
     """
+    outside = examined.outside()
     digests: dict[int, set[tuple[str, str]]] = {}
     with_weights = set()
     unread = set()
@@ -109,7 +116,7 @@ def _blocks(examined: Examined, side: str) -> dict[int, frozenset[tuple[str, str
             unread.add(number)
             continue
         digests.setdefault(number, set()).add((rest, examined.values.tensors[name].digest))
-        if len(info.shape) >= 2:
+        if name not in outside and is_matrix(info) and examined.values.tensors[name].varied:
             with_weights.add(number)
     return {number: frozenset(digests[number]) for number in sorted(with_weights - unread)}
 
@@ -139,6 +146,7 @@ def check_position_tables(examined: Examined) -> Iterator[Finding]:
                 "the table differs from the recomputed sin-cos table by up to "
                 f"{table.error:.3g}, at token {table.token}, feature {table.feature}",
                 tensors=[name],
+                follows=_SPOILT,
                 expected=f"at most {table.tolerance:.3g}",
                 found=f"{table.error:.3g}",
                 fix="Tables that were interpolated, trained or permuted give other features.",

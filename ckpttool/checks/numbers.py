@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable, Iterator
 
 from ckpttool import rules
-from ckpttool.checks.meaning import is_layernorm, layernorms_are_initial
+from ckpttool.checks.examined import is_matrix
+from ckpttool.checks.meaning import is_layernorm, layernorms, layernorms_are_initial
 from ckpttool.findings import Finding, finding
 from ckpttool.readings import AMPLIFICATION_FACTOR, AMPLIFICATION_SLACK, AMPLIFIED
+from ckpttool.rules import Severity
 from ckpttool.text import count, size
 
 if TYPE_CHECKING:
@@ -22,28 +24,68 @@ _ONE_BY_ONE = 8
 
 def check_not_finite(examined: Examined) -> Iterator[Finding]:
     """NaN and infinity, with how many and the share of the elements."""
+    masks = [name for name in examined.outside() if _is_a_mask(examined, name)]
     yield from _counted(examined, rules.NAN, "NaN", lambda values: values.nan)
-    yield from _counted(examined, rules.INFINITE, "infinity", lambda values: values.infinite)
+    yield from _counted(
+        examined, rules.INFINITE, "infinity", lambda values: values.infinite, frozenset(masks)
+    )
+    if masks:
+        yield finding(
+            rules.INFINITE,
+            f"{count(len(masks), 'tensor')} that the model has no place for "
+            f"{'holds' if len(masks) == 1 else 'hold'} infinity and one number, as masks do",
+            severity=Severity.NOTE,
+            tensors=[name for name in examined.canonical.tensors if name in set(masks)],
+        )
+
+
+def _is_a_mask(examined: Examined, name: str) -> bool:
+    values = examined.values.tensors.get(name)
+    return (
+        values is not None
+        and values.infinite > 0
+        and values.nan == 0
+        and values.minimum is not None
+        and values.minimum == values.maximum
+    )
 
 
 def check_constant_weights(examined: Examined) -> Iterator[Finding]:
-    """Weights of two and more axes that are zero, or one other value, everywhere."""
-    weights = [name for name, info in _floats(examined) if len(info.shape) >= 2]
-    constant = [name for name in weights if _is_constant(examined, name)]
-    zero = [name for name in constant if examined.values.tensors[name].minimum == 0]
-    fix = "Nothing was learnt or loaded here: look at how the checkpoint was made."
-    if zero:
-        yield finding(
-            rules.ALL_ZERO,
-            f"{count(len(zero), 'weight')} zero everywhere",
-            tensors=zero,
-            fix=fix,
-        )
-    for name in constant:
-        value = examined.values.tensors[name].minimum
-        if value != 0:
-            message = f"every element is {value:.6g}"
-            yield finding(rules.CONSTANT, message, tensors=[name], fix=fix)
+    """Weights of the model that are zero, or one other value, everywhere.
+
+    Vectors may well be, however many axes they are stored with. Of what the model has no place
+    for nobody knows what it is meant to be: together it is a note.
+    """
+    outside = examined.outside()
+    constant = [
+        name for name, info in _floats(examined) if is_matrix(info) and _is_constant(examined, name)
+    ]
+    zero, other = (
+        [name for name in constant if (examined.values.tensors[name].minimum == 0) is wanted]
+        for wanted in (True, False)
+    )
+    ours = [name for name in zero if name not in outside]
+    if ours:
+        message = f"{count(len(ours), 'weight')} zero everywhere"
+        yield finding(rules.ALL_ZERO, message, tensors=ours)
+    by_value: dict[object, list[str]] = {}
+    for name in other:
+        if name not in outside:
+            by_value.setdefault(examined.values.tensors[name].minimum, []).append(name)
+    for value, names in by_value.items():
+        yield finding(rules.CONSTANT, f"every element is {value:.6g}", tensors=names)
+    for rule, names, what in (
+        (rules.ALL_ZERO, zero, "zero everywhere"),
+        (rules.CONSTANT, other, "of one value each"),
+    ):
+        theirs = [name for name in names if name in outside]
+        if theirs:
+            yield finding(
+                rule,
+                f"{count(len(theirs), 'tensor')} that the model has no place for {what}",
+                severity=Severity.NOTE,
+                tensors=theirs,
+            )
 
 
 def check_constant_vectors(examined: Examined) -> Iterator[Finding]:
@@ -51,20 +93,27 @@ def check_constant_vectors(examined: Examined) -> Iterator[Finding]:
 
     LayerNorms are left out where all of them are initial, for that is a finding of its own.
     """
-    left_out = layernorms_are_initial(examined)
+    left_out = layernorms(examined) if layernorms_are_initial(examined) else ()
     found = [
         name
         for name, info in _floats(examined)
-        if len(info.shape) == 1
-        and _is_constant(examined, name)
-        and not (left_out and is_layernorm(name))
+        if not is_matrix(info) and _is_constant(examined, name) and name not in left_out
     ]
     if found:
+        initial = all(_is_as_initialised(examined, name) for name in found)
         yield finding(
             rules.CONSTANT_VECTOR,
-            f"{count(len(found), 'vector')} with a single value: as initialised, not as trained",
+            f"{count(len(found), 'vector')} with a single value"
+            + (": as initialised, not as trained" if initial else ""),
             tensors=found,
         )
+
+
+def _is_as_initialised(examined: Examined, name: str) -> bool:
+    """Whether the model begins with this value: biases with 0, the gains of LayerNorms with 1."""
+    value = examined.values.tensors[name].minimum
+    begins = 0 if name.endswith(".bias") else 1 if is_layernorm(name) else None
+    return value == begins and name not in examined.outside()
 
 
 def check_everything_was_read(examined: Examined) -> Iterator[Finding]:
@@ -108,9 +157,14 @@ def check_checksums(examined: Examined) -> Iterator[Finding]:
 
 
 def _counted(
-    examined: Examined, rule: Rule, what: str, number: Callable[[TensorValues], int]
+    examined: Examined,
+    rule: Rule,
+    what: str,
+    number: Callable[[TensorValues], int],
+    besides: frozenset[str] = frozenset(),
 ) -> Iterator[Finding]:
-    found = {name: number(values) for name, values in examined.values.tensors.items()}
+    tensors = examined.values.tensors
+    found = {name: number(values) for name, values in tensors.items() if name not in besides}
     names = [name for name, bad in found.items() if bad]
     elements = {name: _numbers_in(examined.canonical.tensors[name]) for name in names}
     for name in names[:_ONE_BY_ONE]:

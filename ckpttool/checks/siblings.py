@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from math import exp, log
 from statistics import median
-from typing import TYPE_CHECKING, Iterator, Mapping
+from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
 from ckpttool import rules
-from ckpttool.checks.meaning import block_of, originals
+from ckpttool.checks.examined import block_of, is_matrix
+from ckpttool.checks.meaning import originals
 from ckpttool.findings import Finding, finding
-from ckpttool.text import count
+from ckpttool.rules import Severity
+from ckpttool.text import count, size
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
@@ -41,8 +43,8 @@ def check_magnitudes(examined: Examined) -> Iterator[Finding]:
     for names in _roles(examined).values():
         scale = {name: log(_rms(examined, name)) for name in names}
         usual = median(scale.values())
-        vectors = len(examined.canonical.tensors[names[0]].shape) < 2
-        narrowest = _NARROWEST_OF_VECTORS if vectors else _NARROWEST
+        weights = is_matrix(examined.canonical.tensors[names[0]])
+        narrowest = _NARROWEST if weights else _NARROWEST_OF_VECTORS
         spread = max(_NORMAL * median(abs(x - usual) for x in scale.values()), narrowest)
         far += [
             (abs(x - usual) / spread, name, exp(usual))
@@ -65,11 +67,15 @@ def check_magnitudes(examined: Examined) -> Iterator[Finding]:
 
 
 def _roles(examined: Examined) -> Mapping[tuple[str, str], list[str]]:
-    """Return the tensors of each role that enough blocks have, by side and name in the block."""
+    """Return the tensors of each role that enough blocks have, by side and name in the block.
+
+    Of the model's only: others may be meant to differ, as scales that begin smaller with depth.
+    """
     roles: dict[tuple[str, str], list[str]] = {}
+    outside = examined.outside()
     for name, values in examined.values.tensors.items():
         place = block_of(name)
-        if place is not None and values.rms:
+        if place is not None and values.rms and name not in outside:
             roles.setdefault((place[0], place[2]), []).append(name)
     return {role: names for role, names in roles.items() if len(names) >= _FEWEST}
 
@@ -84,23 +90,56 @@ def _factor(ratio: float) -> str:
 
 
 def check_copies(examined: Examined) -> Iterator[Finding]:
-    """Tensors of the same bytes under names that share no storage."""
-    passed_over = {*_TABLES, *originals(examined)}
+    """Weights of the same bytes under names that share no storage.
+
+    Where the model has its own weight under each of the names, one was copied over another.
+    Others may be equal on purpose, an average of the weights say, or tied by copying: together
+    they are a note. Vectors that the model has no place for are not even that: frequencies,
+    statistics and gains of many layers often are the same.
+    """
+    passed_over, outside = {*_TABLES, *originals(examined)}, examined.outside()
     by_digest: dict[tuple[str, int], list[str]] = {}
     for name, values in examined.values.tensors.items():
         info = examined.canonical.tensors[name]
-        varied = values.minimum is not None and values.minimum != values.maximum
         # of blocks that are alike only the first is looked at: that they are is told elsewhere
-        if info.dtype.kind == "float" and varied and name not in passed_over:
+        if info.dtype.kind == "float" and values.varied and name not in passed_over:
             by_digest.setdefault((values.digest, info.nbytes), []).append(name)
-    for names in by_digest.values():
-        places = {examined.canonical.tensors[name].extents for name in names}
-        if len(places) > 1:
+    copied = [names for names in by_digest.values() if _are_apart(examined, names)]
+    on_purpose: list[list[str]] = []
+    for names in copied:
+        ours = [name for name in names if name not in outside]
+        if _are_apart(examined, ours):
             yield finding(
                 rules.DUPLICATE_CONTENT,
                 f"{len(names)} tensors hold the same {count(_bytes(examined, names[0]), 'byte')}",
                 tensors=names,
             )
+        elif is_matrix(examined.canonical.tensors[names[0]]):
+            on_purpose.append(names)
+    if on_purpose:
+        yield finding(
+            rules.DUPLICATE_CONTENT,
+            _told_of(examined, on_purpose),
+            severity=Severity.NOTE,
+            tensors=[name for names in on_purpose for name in names],
+        )
+
+
+def _are_apart(examined: Examined, names: Sequence[str]) -> bool:
+    return len({examined.canonical.tensors[name].extents for name in names}) > 1
+
+
+def _told_of(examined: Examined, copied: Sequence[Sequence[str]]) -> str:
+    tensors = sum(map(len, copied))
+    spare = sum(
+        (len({examined.canonical.tensors[name].extents for name in names}) - 1)
+        * _bytes(examined, names[0])
+        for names in copied
+    )
+    return (
+        f"{tensors:,} tensors hold the content of {len(copied):,}: {size(spare)} stand in the file "
+        "more than once, on purpose if they are averages or tied weights"
+    )
 
 
 def _bytes(examined: Examined, name: str) -> int:

@@ -37,4 +37,4 @@ def fix_of(finding: Finding) -> str | None:
     """Return what to do about a finding; a note asks for nothing unless it says so itself."""
     if finding.fix is None and finding.severity is Severity.NOTE:
         return None
-    return finding.advice
+    return finding.advice or None

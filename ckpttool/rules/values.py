@@ -6,6 +6,12 @@ from ckpttool.rules.base import Family, Rule, Severity
 
 FAMILY = Family("NUM", "the numbers")
 
+_ROLES = (
+    "An error for the model's own weights, those of blocks beyond its depth included. Of what the "
+    "model has no place for nobody knows what it is meant to be: all of it together is a note. A "
+    "weight has two and more axes that are longer than 1."
+)
+
 NAN = Rule(
     "NUM001",
     "nan",
@@ -19,27 +25,34 @@ INFINITE = Rule(
     Severity.ERROR,
     "A tensor holds infinity.",
     "Go back to a checkpoint before the overflow, or save in a type with a wider range.",
+    "Of a tensor that the model has no place for, infinity and one number are a note: masks of "
+    "attention are made so.",
 )
 ALL_ZERO = Rule(
     "NUM003",
     "all-zero",
     Severity.ERROR,
-    "A weight of two and more axes is zero everywhere.",
+    "A weight is zero everywhere.",
     "Look at how the checkpoint was made: nothing was learnt or loaded here.",
+    f"{_ROLES} A mask, a layer that begins at zero (LoRA's B, a zero convolution, the modulation "
+    "of adaLN) or a buffer may well be zero there.",
 )
 CONSTANT = Rule(
     "NUM004",
     "constant",
     Severity.ERROR,
-    "A weight of two and more axes has one value everywhere.",
+    "A weight has one value everywhere.",
     "Look at how the checkpoint was made: nothing was learnt or loaded here.",
+    _ROLES,
 )
 CONSTANT_VECTOR = Rule(
     "NUM005",
     "constant-vector",
     Severity.NOTE,
-    "Biases or gains have a single value, as initialised and not as trained.",
+    "Biases, gains or other vectors have a single value.",
     "Look at whether these were trained, if they were meant to be.",
+    "A vector has one axis that is longer than 1, in whatever shape it is stored: a class token "
+    "(1, 1, D) and the magnitudes of a weight normalisation (D, 1, 1) are vectors.",
 )
 VALUES_NOT_READ = Rule(
     "NUM006",
@@ -70,5 +83,8 @@ DUPLICATE_CONTENT = Rule(
     "Tensors of different names hold the same bytes, in storages of their own.",
     "Look at how the checkpoint was made: one was copied over another, or should be tied to it.",
     "Left out are tensors of one value, the position tables, names that share one storage (tied "
-    "weights), and whole blocks that are alike, which MOD002 tells of.",
+    "weights), and whole blocks that are alike, which MOD002 tells of. A warning where the model "
+    "has a weight of its own under two of the names. Other copies may be meant (averages of the "
+    "weights, teacher and student, weights that are tied by copying): they are one note, and "
+    "vectors among them are left out.",
 )

@@ -8,7 +8,7 @@ import numpy as np
 
 from ckpttool.checks.examined import Examined
 from ckpttool.layouts import Canonical
-from ckpttool.results import Coverage, ForwardSummary, OutputSummary
+from ckpttool.results import Coverage, ForwardSummary, GroupCoverage, OutputSummary
 from ckpttool.tensors import DTYPES, Checkpoint, Checksum, TensorInfo
 from ckpttool.values import start_values
 from mae.config import MAEConfig
@@ -63,6 +63,7 @@ def examined(
     *,
     forward: ForwardSummary | None = None,
     checksums: Iterable[Checksum] = (),
+    coverage: Coverage | None = None,
 ) -> Examined:
     """Examine arrays (or tensors as they are) as verify does, without a file and a model."""
     infos = {
@@ -78,11 +79,17 @@ def examined(
         checkpoint=checkpoint,
         canonical=Canonical("facebook", "", infos, {}, (), ()),
         config=TINY,
-        coverage=Coverage("tiny", {}, ()),
+        coverage=coverage or covering(()),
         values=values,
         forward=forward or ForwardSummary("not-run", "not asked for"),
         require="encoder",
     )
+
+
+def covering(unexpected: Iterable[str]) -> Coverage:
+    """Return the coverage of a file in which only some names are not the model's."""
+    whole = GroupCoverage(1, 1, (), (), 1, 1)
+    return Coverage("tiny", {"encoder": whole, "decoder": whole}, tuple(unexpected))
 
 
 def as_bfloat16(array: NDArray[Any], name: str) -> TensorInfo:
@@ -109,3 +116,32 @@ def sane_forward() -> ForwardSummary:
         difference=0.5,
         loss=1.0,
     )
+
+
+def honest_buffers() -> Arrays:
+    """What files hold on purpose beside weights, and what looks like a weight that was lost."""
+    causal = np.triu(np.full((4, 4), -np.inf), 1)
+    mel = np.linspace(0, 1, 24).reshape(4, 6)
+    return {
+        name: np.asarray(array, np.float32)
+        for name, array in {
+            "blocks.0.attn.scale": np.full((1, 1, 1, 1), 0.125),
+            "blocks.0.attn.bias_mask": np.zeros((1, 1, 4, 4)),
+            "blocks.0.attn.causal": causal,
+            "blocks.1.attn.causal": causal,
+            "conv.weight_g": np.ones((8, 1, 1)),
+            "bn1.running_var": np.ones(8),
+            "bn2.running_var": np.ones(8),
+            "bn1.bias": np.arange(8) / 10,
+            "bn2.bias": np.arange(8) / 10,
+            "blocks.0.lora_B.weight": np.zeros((8, 2)),
+            "blocks.0.adaLN_modulation.weight": np.zeros((6, 8)),
+            "zero_conv.weight": np.zeros((8, 8, 1, 1)),
+            "blocks.0.gamma_1": np.full(8, 0.1),
+            "blocks.0.rotary.inv_freq": 1.0 / np.arange(1, 5),
+            "blocks.1.rotary.inv_freq": 1.0 / np.arange(1, 5),
+            "mel.filterbank": mel,
+            "teacher.mel.filterbank": mel,
+            "anchors": np.full((3, 2), 32.0),
+        }.items()
+    }

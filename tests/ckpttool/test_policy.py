@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ckpttool import rules
-from ckpttool.findings import Verdict, finding
+from ckpttool.findings import Finding, Verdict, finding
 from ckpttool.policy import Policy, judge
 from ckpttool.results import FileReport, ForwardSummary, Report
 from ckpttool.rules import Rule, Severity
@@ -137,3 +137,35 @@ def test_a_file_that_could_not_be_read_is_neither_waived_nor_ignored() -> None:
 def test_files_keep_their_order_around_one_that_could_not_be_read() -> None:
     files = (file_with(path="a"), unreadable("b"), file_with(path="c"))
     assert [file.path for file in judged(Policy(), *files).files] == ["a", "b", "c"]
+
+
+# --- one cause, one finding --------------------------------------------------------------
+
+
+def consequence() -> Finding:
+    """An error that follows from NaN."""
+    return finding(rules.FORWARD_NOT_FINITE, "NaN in features", follows=("NUM001",))
+
+
+@pytest.mark.parametrize(
+    ("policy", "codes"),
+    [
+        pytest.param(Policy(), ["NUM001"], id="told by its cause"),
+        pytest.param(Policy(ignore=("NUM001",)), ["MOD005"], id="the cause does not count"),
+        pytest.param(Policy(waivers=(waiver(),)), ["MOD005"], id="the cause is waived"),
+        pytest.param(Policy(waivers=(waiver("MOD005"),)), ["NUM001"], id="it is waived itself"),
+    ],
+)
+def test_what_follows_from_a_finding_is_not_told_beside_it(
+    policy: Policy, codes: list[str]
+) -> None:
+    report = judged(policy, file_with(nan(), consequence()))
+    (file,) = report.files
+    assert [one.rule.code for one in file.findings] == codes
+    assert (report.exit_code, report.findings) == (1, ())
+
+
+def test_a_note_hides_no_error_that_follows_from_it() -> None:
+    note = nan()._replace(severity=Severity.NOTE)
+    (file,) = judged(Policy(), file_with(note, consequence())).files
+    assert [one.rule.code for one in file.findings] == ["NUM001", "MOD005"]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from ckpttool import rules
 from ckpttool.checks.forward_pass import check_forward
 from ckpttool.forward import not_run
 from ckpttool.results import ForwardSummary
-from tests.builders.examined import examined, sane_forward
+from tests.builders.examined import covering, examined, sane_forward
 
 SANE = sane_forward()
 FEATURES = SANE.outputs["features"]
@@ -55,3 +57,28 @@ def test_one_defect_is_one_finding(forward: ForwardSummary, code: str) -> None:
 @pytest.mark.parametrize("difference", [1e-4, None], ids=["small", "not compared"])
 def test_features_that_differ_a_little_stay_quiet(difference: float | None) -> None:
     assert codes(SANE._replace(difference=difference)) == []
+
+
+NAN, ONES = np.full((2, 2), np.nan, "f4"), np.ones((2, 2), "f4")
+PATCHES = "patch_embed.proj.weight"
+SPOILT = SANE._replace(outputs={"features": FEATURES._replace(finite=False), "pred": PRED})
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "forward", "follows"),
+    [
+        pytest.param("w", NAN, SPOILT, ("NUM001",), id="NaN"),
+        pytest.param("w", -np.inf * ONES, SPOILT, ("NUM002",), id="infinity"),
+        pytest.param("outside", NAN, SPOILT, (), id="NaN where the model does not look"),
+        pytest.param("w", 3e38 * ONES, SPOILT, (), id="large numbers"),
+        pytest.param(PATCHES, 0 * ONES, SANE._replace(difference=0.0), ("NUM003",), id="zero"),
+        pytest.param(PATCHES, ONES, SANE._replace(difference=0.0), ("NUM004",), id="constant"),
+        pytest.param("w", 0 * ONES, SANE._replace(difference=0.0), (), id="zero elsewhere"),
+    ],
+)
+def test_what_the_weights_say_already_is_known(
+    name: str, array: Any, forward: ForwardSummary, follows: tuple[str, ...]
+) -> None:
+    arrays = {name: array, "other": np.arange(4.0)}
+    (found,) = check_forward(examined(arrays, forward=forward, coverage=covering(["outside"])))
+    assert found.follows == follows

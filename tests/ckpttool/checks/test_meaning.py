@@ -7,6 +7,7 @@ import pytest
 
 from ckpttool import rules
 from ckpttool.checks import meaning
+from ckpttool.results import Coverage, GroupCoverage
 from tests.builders import examined as built
 from tests.builders.tensors import from_array
 
@@ -211,3 +212,29 @@ def test_a_table_whose_bytes_were_not_kept_is_not_judged() -> None:
     examined = built.examined(built.trained())
     changed = examined._replace(values=examined.values._replace(kept={}))
     assert meaning.pos_embed_errors(changed) == {}
+
+
+# --- what follows from something else ------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [float("nan"), 0.0])
+def test_blocks_without_a_value_are_not_called_copies(value: float) -> None:
+    arrays = built.trained()
+    for name, array in arrays.items():
+        if name.startswith("blocks."):
+            array[:] = value
+    assert not [found for found in findings(arrays) if found.rule is rules.IDENTICAL_BLOCKS]
+
+
+def test_a_table_of_nan_follows_from_the_nan() -> None:
+    arrays = built.trained()
+    arrays["pos_embed"][0, 0, 0] = float("nan")
+    (found,) = findings(arrays)
+    assert (found.rule, rules.NAN.code in found.follows) == (rules.POS_EMBED, True)
+
+
+def test_norms_of_another_model_are_not_called_layernorms() -> None:
+    arrays = {"norm1.weight": np.ones(4, "f4"), "norm1.bias": np.zeros(4, "f4")}
+    nothing = GroupCoverage(1, 0, ("cls_token",), (), 1, 0)
+    another = Coverage("tiny", {"encoder": nothing}, tuple(arrays))
+    assert list(meaning.check_layernorms(built.examined(arrays, coverage=another))) == []

@@ -7,6 +7,7 @@ import pytest
 
 from ckpttool import rules
 from ckpttool.checks import numbers
+from ckpttool.rules import Severity
 from ckpttool.tensors import Checksum
 from tests.builders import examined as built
 from tests.builders.tensors import endless_views, from_array, in_memory
@@ -158,3 +159,81 @@ def test_a_wrong_checksum_is_an_error(crc32: int, number: int) -> None:
     found = findings(built.examined({"a": info}, checksums=[checksum]))
     assert [one.rule for one in found] == [rules.CHECKSUM] * number
     assert [(one.expected, one.found) for one in found] == [("ed82cd12", "ed82cd11")] * number
+
+
+# --- what the model has no place for ----------------------------------------------------
+
+
+def beside_the_model(**more: Any) -> list[Finding]:
+    """The findings about sound weights with honest buffers, and others, beside them."""
+    beside = {**built.honest_buffers(), **more}
+    arrays = {**built.trained(), **beside}
+    return findings(built.examined(arrays, coverage=built.covering(beside)))
+
+
+def test_of_buffers_and_of_layers_that_begin_at_zero_nothing_but_notes_are_said() -> None:
+    found = {one.rule: one for one in beside_the_model()}
+    assert {one.severity for one in found.values()} == {Severity.NOTE}
+    assert set(found) == {rules.ALL_ZERO, rules.CONSTANT, rules.CONSTANT_VECTOR, rules.INFINITE}
+    assert found[rules.ALL_ZERO].tensors == (
+        "blocks.0.attn.bias_mask",
+        "blocks.0.lora_B.weight",
+        "blocks.0.adaLN_modulation.weight",
+        "zero_conv.weight",
+    )
+    assert found[rules.CONSTANT].tensors == ("anchors",)
+    assert found[rules.INFINITE].tensors == ("blocks.0.attn.causal", "blocks.1.attn.causal")
+    assert "initialised" not in found[rules.CONSTANT_VECTOR].message
+
+
+def test_a_weight_of_the_model_is_an_error_beside_them() -> None:
+    arrays = {**built.trained(), **built.honest_buffers()}
+    arrays[FC1][:] = 0
+    found = findings(built.examined(arrays, coverage=built.covering(built.honest_buffers())))
+    errors = [one for one in found if one.severity is Severity.ERROR]
+    assert [(one.rule, one.tensors) for one in errors] == [(rules.ALL_ZERO, (FC1,))]
+
+
+def test_a_block_beyond_the_models_depth_is_made_of_weights() -> None:
+    deeper = "blocks.7.mlp.fc1.weight"
+    (zero,) = [
+        one
+        for one in beside_the_model(**{deeper: np.zeros((8, 8), np.float32)})
+        if one.severity is Severity.ERROR
+    ]
+    assert (zero.rule, zero.tensors) == (rules.ALL_ZERO, (deeper,))
+
+
+@pytest.mark.parametrize(
+    ("array", "rule"),
+    [
+        pytest.param(np.array([[0, -np.inf], [np.nan, 0]]), rules.NAN, id="NaN in a mask"),
+        pytest.param(np.array([[0, -np.inf], [1, 0]]), rules.INFINITE, id="two numbers"),
+        pytest.param(np.full((2, 2), -np.inf), rules.INFINITE, id="infinity alone"),
+    ],
+)
+def test_what_is_no_mask_stays_an_error(array: Any, rule: rules.Rule) -> None:
+    found = beside_the_model(x=array.astype("f4"))
+    assert rule in {one.rule for one in found if one.severity is Severity.ERROR}
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 8), (8, 1, 1), (1, 8)])
+def test_a_vector_is_one_in_whatever_shape(shape: tuple[int, ...]) -> None:
+    (found,) = changed(lambda arrays: arrays.update(token=np.zeros(shape, np.float32)))
+    assert (found.rule, found.severity) == (rules.CONSTANT_VECTOR, Severity.NOTE)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "initial"),
+    [
+        ("blocks.1.mlp.fc1.bias", 0, True),
+        ("blocks.1.norm1.weight", 1, True),
+        ("blocks.1.norm1.weight", 0, False),
+        ("blocks.1.mlp.fc1.bias", 0.5, False),
+    ],
+)
+def test_only_the_value_that_the_model_begins_with_is_called_initial(
+    name: str, value: float, initial: bool
+) -> None:
+    (found,) = changed(put(name, ..., value))
+    assert ("as initialised" in found.message) is initial

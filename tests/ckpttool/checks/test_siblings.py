@@ -8,6 +8,7 @@ import pytest
 from ckpttool import rules
 from ckpttool.checks.siblings import check_copies, check_magnitudes
 from ckpttool.limits import Limits
+from ckpttool.rules import Severity
 from tests.builders import examined as built
 from tests.builders.tensors import from_array
 
@@ -145,3 +146,32 @@ def test_tied_weights_are_no_copies() -> None:
 def test_integers_may_well_be_the_same() -> None:
     index = np.arange(9).reshape(3, 3)
     assert list(check_copies(built.examined({"a": index, "b": index.copy()}))) == []
+
+
+def test_copies_that_may_be_meant_are_one_note() -> None:
+    beside = built.honest_buffers()
+    beside["ema.blocks.0.mlp.fc1.weight"] = built.trained()["blocks.0.mlp.fc1.weight"]
+    arrays = {**built.trained(), **beside}
+    (found,) = check_copies(built.examined(arrays, coverage=built.covering(beside)))
+    assert (found.rule, found.severity) == (rules.DUPLICATE_CONTENT, Severity.NOTE)
+    assert found.tensor == (
+        "blocks.0.mlp.fc1.weight, ema.blocks.0.mlp.fc1.weight, mel.filterbank, "
+        "teacher.mel.filterbank"
+    )
+    assert found.message.startswith("4 tensors hold the content of 2: 352 B stand in the file")
+
+
+def test_two_weights_of_the_model_that_are_one_are_a_warning_whatever_lies_beside() -> None:
+    name = "blocks.0.mlp.fc1.weight"
+    arrays = built.trained()
+    arrays["blocks.2.mlp.fc1.weight"] = arrays[name]
+    arrays["ema"] = arrays[name]
+    (found,) = check_copies(built.examined(arrays, coverage=built.covering(["ema"])))
+    assert (found.severity, len(found.tensors)) == (Severity.WARNING, 3)
+
+
+def test_scales_beside_the_model_may_differ_with_depth() -> None:
+    scales = {f"blocks.{n}.gamma": np.full(8, 1e-6 if n == 7 else 0.1, "f4") for n in range(8)}
+    arrays = {**blocks(8), **scales}
+    assert list(check_magnitudes(built.examined(arrays, coverage=built.covering(scales)))) == []
+    assert list(check_magnitudes(built.examined(arrays))) != []
