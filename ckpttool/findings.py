@@ -111,7 +111,7 @@ def causes_only(findings: Sequence[Finding]) -> tuple[Finding, ...]:
             found.severity.weight, weights.get(found.rule.code, found.severity.weight)
         )
     return tuple(
-        found
+        found._replace(follows=())  # of no more use, and no part of a report
         for found in findings
         if not any(weights.get(code, -9) >= found.severity.weight for code in found.follows)
     )

@@ -105,5 +105,7 @@ def _judged(file: FileReport, settled: Settled, policy: Policy) -> FileReport:
     return file._replace(
         verdict=verdict_of(settled.open, policy.fail_on),
         findings=causes_only(settled.open),
-        waived=settled.waived,
+        waived=tuple(
+            one._replace(finding=one.finding._replace(follows=())) for one in settled.waived
+        ),
     )
