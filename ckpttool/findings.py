@@ -8,7 +8,7 @@ from typing import Iterable, NamedTuple, Sequence
 
 from ckpttool.errors import CkpttoolError, MalformedError
 from ckpttool.names import summarise
-from ckpttool.rules import Rule, Severity
+from ckpttool.rules import LIMIT, Rule, Severity
 
 
 class Verdict(Enum):
@@ -126,10 +126,13 @@ def verdict_of(findings: Iterable[Finding], fail_on: Severity = Severity.ERROR) 
 def verdict_from(error: CkpttoolError, before: Iterable[Finding] = ()) -> Verdict:
     """Return what an error says of the file: FAIL if it is malformed, else CANNOT TELL.
 
+    What is beyond a limit of this tool may be sound for all that is known.
+
     Args:
         error: what stopped the reading.
         before: what was found until then; a file with an error among that fails, whatever else
             it is or is not.
     """
     failed = any(found.severity is Severity.ERROR for found in before)
-    return Verdict.FAIL if failed or isinstance(error, MalformedError) else Verdict.CANNOT_TELL
+    malformed = isinstance(error, MalformedError) and error.rule is not LIMIT
+    return Verdict.FAIL if failed or malformed else Verdict.CANNOT_TELL

@@ -148,6 +148,29 @@ class FileSource:
         )
 
 
+class Part:
+    """A run of bytes of another source, a file within a file say. It closes nothing."""
+
+    def __init__(self, source: ByteSource, offset: int, size: int) -> None:
+        self.name = source.name
+        self.size = size
+        self._source = source
+        self._offset = offset
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill ``buffer`` from ``offset``; raises UnreadableError if that reaches outside."""
+        if not 0 <= offset <= offset + len(buffer) <= self.size:
+            raise UnreadableError("the bytes end early", rules.UNREADABLE, offset=offset)
+        self._source.read_into(self._offset + offset, buffer)
+
+    def check_unchanged(self) -> None:
+        """Raise UnreadableError if the bytes are no longer those that were opened."""
+        self._source.check_unchanged()
+
+    def close(self) -> None:
+        """Nothing: the source belongs to who opened it."""
+
+
 class MemorySource:
     """Bytes in memory, a file within another say."""
 

@@ -22,7 +22,7 @@ def check_checksums(examined: Examined) -> Iterator[Finding]:
     if checkpoint.format == "torch-zip" and holds_bytes and not checkpoint.checksums:
         yield finding(
             rules.NO_CHECKSUMS,
-            "the archive was written without checksums, so damaged bytes would not be noticed",
+            "the archive was written without checksums, so changed bytes would not be noticed",
             fix="Save it again with torch.serialization.set_crc32_options(True), the default.",
         )
 

@@ -152,7 +152,6 @@ def check_checksums(examined: Examined) -> Iterator[Finding]:
             f"the bytes of {bad.member} do not match their stored CRC-32",
             expected=f"{bad.expected:08x}",
             found=f"{bad.found:08x}",
-            fix="The file is damaged: copy or download it again.",
         )
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError, told_with
+from ckpttool.errors import CkpttoolError, MalformedError, told_with
 from ckpttool.formats import safetensors, sharded, torch_legacy, torch_tar, torch_zip
+from ckpttool.formats.foreign import signatures
 from ckpttool.sources import FileSource, read
 
 if TYPE_CHECKING:
     from ckpttool.tensors import Checkpoint
 
-#: Bytes from the start of the file that decide the format; the tar magic ends at 263.
-HEAD = 512
+HEAD = signatures.HEAD
 
 
 class Format(Protocol):
@@ -30,12 +30,16 @@ class Format(Protocol):
         """Catalogue the file. ``wrapper`` is the dotted key asked for, ``None`` to choose."""
 
 
-#: Asked in this order. The legacy stream comes last: it has the weakest signature.
-FORMATS: tuple[Format, ...] = (torch_zip, torch_tar, sharded, safetensors, torch_legacy)
-
-
-# What git leaves where it was not asked to fetch large files.
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+#: Asked in this order. The legacy stream comes last: it has the weakest signature. ``signatures``
+#: are those of files that are no checkpoints.
+FORMATS: tuple[Format, ...] = (
+    torch_zip,
+    torch_tar,
+    sharded,
+    safetensors,
+    signatures,
+    torch_legacy,
+)
 
 
 def open_checkpoint(path: str, wrapper: str | None = None) -> Checkpoint:
@@ -84,20 +88,7 @@ def _format_of(source: FileSource, head: bytes) -> Format:
     for candidate in FORMATS:
         if candidate.matches(head):
             return candidate
-    if head.startswith(_LFS_POINTER):
-        raise UnsupportedError(
-            "a pointer of Git LFS stands in the place of the file",
-            rules.UNKNOWN_FORMAT,
-            fix="Fetch the file itself: git lfs pull, or lfs: true at the checkout of a CI job.",
-        )
     # Nothing matched. The name only chooses which error explains it best.
-    if source.name.endswith(".safetensors"):
+    if source.name.endswith(".safetensors") and not signatures.is_text(head):
         return safetensors
-    if torch_legacy.may_be(head):
-        return torch_legacy
-    raise UnsupportedError(
-        "the content is of no known checkpoint format",
-        rules.UNKNOWN_FORMAT,
-        found=f"first bytes {head[:8]!r}",
-        fix="Name a .pth written by torch.save, a .safetensors file or a shard index.",
-    )
+    return torch_legacy if torch_legacy.may_be(head) else signatures

@@ -56,7 +56,7 @@ def read_archive(source: ByteSource) -> Archive:
 
     Raises:
         MalformedError: the archive can be read in two ways, is not stored, has names that
-            are not safe, or is larger than any checkpoint's.
+            are not safe, or is beyond the limits.
         UnsupportedError: a TorchScript program.
         UnreadableError: the file changed meanwhile.
     """
@@ -88,7 +88,7 @@ def read_member(source: ByteSource, member: Member, limit: int) -> bytes:
     """
     if member.size > limit:
         raise MalformedError(
-            "the member is larger than any real checkpoint's",
+            "the member is larger than what is read of one",
             rules.LIMIT,
             member=member.name,
             expected=f"at most {limit:,} bytes",
@@ -103,7 +103,6 @@ def read_member(source: ByteSource, member: Member, limit: int) -> bytes:
             member=member.name,
             expected=f"{member.crc32:08x}",
             found=f"{crc:08x}",
-            fix="The file is damaged: download or copy it again.",
         )
     return data
 
@@ -112,7 +111,7 @@ def _check_collisions(members: dict[str, Member]) -> None:
     """Refuse names that a file system or a reader that ignores case would take for one."""
     if sum(len(name) for name in members if not name.isascii()) > MAX_WIDE_NAMES:
         raise MalformedError(
-            "the names are longer than any real checkpoint's",
+            "the names are longer than what is kept of them",
             rules.LIMIT,
             expected=f"at most {MAX_WIDE_NAMES:,} characters in names that are not ASCII",
         )

@@ -61,12 +61,12 @@ def pairs_of(node: Node) -> list[tuple[Node, Node]] | None:
     """Return the pairs of a dictionary of any of the three kinds, ``None`` for anything else.
 
     Raises:
-        MalformedError: it has more entries than any real one.
+        MalformedError: it has more entries than are kept.
     """
     entries = count_of(node)
     if entries is not None and entries > MAX_ENTRIES:
         raise MalformedError(
-            "a dictionary has more entries than any real one",
+            "a dictionary has more entries than are kept",
             rules.LIMIT,
             expected=f"at most {MAX_ENTRIES:,}",
             found=f"{entries:,}",

@@ -41,26 +41,49 @@ def judge_loose_pickles(source: ByteSource, watch: Watch) -> None:
             break
 
 
+def first_pickle(source: ByteSource) -> tuple[int, bytes] | None:
+    """Return where the content begins that a file of torch.save has first, and its bytes."""
+    for _, begin in _pickles(source):
+        return begin, read(source, begin, min(LARGEST, source.size - begin))
+    return None
+
+
+def names_in(source: ByteSource) -> list[str]:
+    """Return the names of all members that can be found, each once, in whatever state it is."""
+    return list(dict.fromkeys(name for name, _ in _members(source)))
+
+
 def _pickles(source: ByteSource) -> Iterator[tuple[str, int]]:
     """Yield the name of each pickle, and where its content begins; each place once."""
     places: dict[int, str] = {}
+    for name, place in _members(source):
+        if name.lower().endswith(_SUFFIX) and place is not None:
+            places.setdefault(place, name)
+    # the one that torch reads before any other
+    for place in sorted(places, key=lambda place: (not _is_content(places[place]), place)):
+        if place < source.size:
+            yield places[place], place
+
+
+def _members(source: ByteSource) -> Iterator[tuple[str, int | None]]:
+    """Yield the name of each member, and where its content begins, by either of its headers."""
     for start in {0, max(source.size - SEARCHED, 0)}:
         window = read(source, start, min(SEARCHED, source.size - start))
         for place in _found(window, _LOCAL, _LOCAL_HEADER):
             length, extra = _LOCAL_HEADER.unpack_from(window, place)[1:]
             name = _name(window, place + _LOCAL_HEADER.size, length)
-            if name.lower().endswith(_SUFFIX):
-                places.setdefault(start + place + _LOCAL_HEADER.size + length + extra, name)
+            yield name, start + place + _LOCAL_HEADER.size + length + extra
         for place in _found(window, _CENTRAL, _CENTRAL_HEADER):
             length, header = _CENTRAL_HEADER.unpack_from(window, place)[1:]
             name = _name(window, place + _CENTRAL_HEADER.size, length)
-            if name.lower().endswith(_SUFFIX) and header + _LOCAL_HEADER.size <= source.size:
-                local = _LOCAL_HEADER.unpack(read(source, header, _LOCAL_HEADER.size))
-                places.setdefault(header + _LOCAL_HEADER.size + sum(local[1:]), name)
-    # the one that torch reads before any other
-    for place in sorted(places, key=lambda place: (not _is_content(places[place]), place)):
-        if place < source.size:
-            yield places[place], place
+            yield name, _content_place(source, header) if name.lower().endswith(_SUFFIX) else None
+
+
+def _content_place(source: ByteSource, header: int) -> int | None:
+    if header + _LOCAL_HEADER.size > source.size:
+        return None
+    local = _LOCAL_HEADER.unpack(read(source, header, _LOCAL_HEADER.size))
+    return header + _LOCAL_HEADER.size + int(sum(local[1:]))
 
 
 def _is_content(name: str) -> bool:

@@ -163,7 +163,7 @@ def _unwrap(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]]:
             node = Call(args[0], args[2])
         else:
             return function, args
-    raise MalformedError("a tensor is wrapped more often than any real one", rules.LIMIT)
+    raise MalformedError("a tensor is wrapped too often", rules.LIMIT)
 
 
 def _refuse_state(function: tuple[str, str] | None, args: tuple[Node, ...]) -> None:
@@ -179,7 +179,7 @@ def _refuse_state(function: tuple[str, str] | None, args: tuple[Node, ...]) -> N
                 raise _geometry("a tensor's state is no dictionary of attributes")
             names = attributes.flat[: 2 * MAX_ATTRIBUTES : 2] if attributes else ()
             if attributes and len(attributes.flat) > 2 * MAX_ATTRIBUTES:
-                raise MalformedError("a tensor has more attributes than any real one", rules.LIMIT)
+                raise MalformedError("a tensor has too many attributes", rules.LIMIT)
             if not all(type(name) is str and name not in _ACTING for name in names):
                 raise _geometry("a tensor's state replaces its data")
 

@@ -73,7 +73,7 @@ def read_header(source: ByteSource) -> Header:
     """Return the catalogue of one safetensors file.
 
     Raises:
-        MalformedError: the header breaks the format, is larger than any real one's, or the
+        MalformedError: the header breaks the format, is beyond the limits, or the
             ranges of the tensors do not tile the rest of the file.
         UnsupportedError: an element type that is not known.
         UnreadableError: the file changed meanwhile.
@@ -92,7 +92,7 @@ def read_header(source: ByteSource) -> Header:
             )
         if len(tensors) == MAX_TENSORS:
             raise MalformedError(
-                "more tensors than any real checkpoint has",
+                "more tensors than are catalogued",
                 rules.LIMIT,
                 expected=f"at most {MAX_TENSORS:,}",
             )
@@ -104,7 +104,11 @@ def read_header(source: ByteSource) -> Header:
 def _header_length(source: ByteSource) -> int:
     if source.size < _LENGTH + 2:
         raise MalformedError(
-            "too short for a safetensors file", rules.TRUNCATED, offset=source.size
+            "the file ends before its header does",
+            rules.TRUNCATED,
+            offset=source.size,
+            expected=f"{_LENGTH + 2} bytes or more",
+            found=f"{source.size:,}",
         )
     length = int.from_bytes(read_bytes(source, 0, _LENGTH), "little")
     if length < 2 or length > FORMAT_LIMIT:
@@ -120,8 +124,8 @@ def _header_length(source: ByteSource) -> int:
             "the file ends before its header does",
             rules.TRUNCATED,
             offset=source.size,
-            expected=f"{length:,} bytes of header",
-            found=f"{source.size - _LENGTH:,}",
+            expected=f"{_LENGTH + length:,} bytes or more",
+            found=f"{source.size:,}",
         )
     if length > MAX_HEADER:
         raise _too_long(length, MAX_HEADER)
@@ -130,7 +134,7 @@ def _header_length(source: ByteSource) -> int:
 
 def _too_long(length: int, most: int) -> MalformedError:
     return MalformedError(
-        "the header is larger than any real one",
+        "the header is larger than what is read of one",
         rules.LIMIT,
         offset=0,
         expected=f"at most {most:,} bytes",
@@ -191,7 +195,6 @@ def _check_tiling(source: ByteSource, tensors: dict[str, TensorInfo], start: int
             offset=source.size,
             expected=f"{cursor:,} bytes",
             found=f"{source.size:,}",
-            fix="The file was cut short: download or copy it again.",
         )
     if cursor < source.size:
         raise MalformedError(

@@ -47,7 +47,7 @@ def read_index(source: FileSource) -> Index:
 
     Raises:
         MalformedError: not strict JSON, a repeated key, a field of the wrong type, a name
-            that is not a plain file name, or more of anything than real indexes have.
+            that is not a plain file name, or more of anything than is read.
         UnsupportedError: JSON, but not an index of safetensors files.
     """
     document = strict_json(source)
@@ -86,7 +86,7 @@ def _check_files(weight_map: dict[str, object]) -> None:
         )
     if len(files) > MAX_SHARDS or len(weight_map) > MAX_TENSORS:
         raise MalformedError(
-            "the index lists more than any real checkpoint has",
+            "the index lists more than is read of one",
             rules.LIMIT,
             expected=f"at most {MAX_SHARDS:,} files and {MAX_TENSORS:,} tensors",
             found=f"{len(files):,} files and {len(weight_map):,} tensors",
@@ -123,7 +123,7 @@ def strict_json(source: FileSource) -> object:
     """Parse the file as JSON that every reader takes for the same, within bounded memory.
 
     Raises:
-        MalformedError: it is not strict JSON, or larger than any real index is.
+        MalformedError: it is not strict JSON, or beyond the limits.
     """
     if source.size > MAX_INDEX:
         raise _too_long(source.size, MAX_INDEX)
@@ -131,7 +131,7 @@ def strict_json(source: FileSource) -> object:
     if source.size > MAX_WIDE_INDEX and (b"\\u" in data or not data.isascii()):
         raise _too_long(source.size, MAX_WIDE_INDEX)
     if sum(data.count(mark) for mark in (b",", b":", b"[", b"{")) > MAX_VALUES:
-        raise MalformedError("more values than any real file of its kind", rules.LIMIT)
+        raise MalformedError("more values than are read of one file", rules.LIMIT)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -145,6 +145,13 @@ def strict_json(source: FileSource) -> object:
         )
     except json.JSONDecodeError as error:
         offset = len(text[: error.pos].encode(errors="replace"))
+        if not text[error.pos :].strip() or "Unterminated string" in error.msg:
+            raise MalformedError(
+                "the file ends before its JSON does",
+                rules.TRUNCATED,
+                offset=source.size,
+                found=f"{source.size:,} bytes",
+            ) from error
         raise _bad(f"not valid JSON: {error.msg}", offset=offset) from error
     except RecursionError as error:
         raise MalformedError("nested too deeply", rules.LIMIT) from error
@@ -152,7 +159,7 @@ def strict_json(source: FileSource) -> object:
 
 def _too_long(size: int, most: int) -> MalformedError:
     return MalformedError(
-        "larger than any real file of its kind",
+        "larger than what is read of such a file",
         rules.LIMIT,
         expected=f"at most {most:,} bytes",
         found=f"{size:,}",

@@ -87,7 +87,7 @@ def _open_all(folder: Folder, files: list[str]) -> dict[str, Shard]:
         size += header.size
         if tensors > MAX_TENSORS or size > MAX_HEADER:
             raise MalformedError(
-                "the shards hold more tensors than any real checkpoint",
+                "the shards hold more tensors than are catalogued",
                 rules.LIMIT,
                 expected=f"at most {MAX_TENSORS:,} in headers of {MAX_HEADER:,} bytes",
             )
@@ -149,7 +149,6 @@ def _disagreement(offenders: list[str]) -> MalformedError:
     return MalformedError(
         f"the index and its shards disagree: {'; '.join(offenders[:SHOWN])}{more}",
         rules.SHARD_INDEX,
-        fix="Download the missing or changed files again, or write the index anew.",
     )
 
 

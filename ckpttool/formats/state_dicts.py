@@ -195,7 +195,7 @@ def _catalogue(
 
 def _too_many(found: int, most: int) -> MalformedError:
     return MalformedError(
-        "more tensors than any real checkpoint has",
+        "more tensors than are catalogued",
         rules.LIMIT,
         expected=f"at most {most:,}",
         found=f"{found:,}",

@@ -74,7 +74,7 @@ def read_members(source: ByteSource) -> dict[str, TarMember]:
         name, kind, size = _parse(header, position)
         begin = position + BLOCK
         if begin + size > source.size:
-            raise _broken("the archive ends before the member does", position, rules.TRUNCATED)
+            raise _cut("the archive ends before the member does", begin + size, source)
         if kind == b"x":
             _check_extended(source, begin, size)
         else:
@@ -103,7 +103,7 @@ def find_members(source: ByteSource) -> dict[str, TarMember]:
 
 def _block(source: ByteSource, position: int) -> bytes:
     if position + BLOCK > source.size:
-        raise _broken("the archive ends without an end mark", position, rules.TRUNCATED)
+        raise _cut("the archive ends without an end mark", position + BLOCK, source)
     return read(source, position, BLOCK)
 
 
@@ -169,6 +169,16 @@ def _check_end(source: ByteSource, position: int) -> None:
     rest = source.size - position
     if rest > 1_000_000 or any(read(source, position, rest)):
         raise _broken("bytes follow the end of the archive", position)
+
+
+def _cut(message: str, end: int, source: ByteSource) -> MalformedError:
+    return MalformedError(
+        message,
+        rules.TRUNCATED,
+        offset=source.size,
+        expected=f"{end:,} bytes or more",
+        found=f"{source.size:,}",
+    )
 
 
 def _broken(message: str, position: int, rule: rules.Rule = rules.TAR_STRUCTURE) -> MalformedError:

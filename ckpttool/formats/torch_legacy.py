@@ -12,8 +12,10 @@ from contextlib import suppress
 from typing import Callable, NamedTuple, Sequence
 
 from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.errors import CkpttoolError, MalformedError
 from ckpttool.formats import pickles, state_dicts, tar
+from ckpttool.formats.foreign import signatures
+from ckpttool.formats.foreign.pickled import joblib_file, other_pickle
 from ckpttool.formats.nodes import Node, PersistentId
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.safety.watch import Watch
@@ -35,8 +37,9 @@ FORMAT = "torch-legacy"
 #: The first pickle and the second one, as torch/serialization.py writes them.
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001
-#: Bytes of all pickles together that are held in memory.
-MAX_PICKLES = 48_000_000
+#: Bytes of all pickles together that are held in memory: a budget, of a file that has as many.
+#: Those of torch.save are small; ``pickle.dump`` puts the arrays into them.
+MAX_PICKLES = 512_000_000
 
 _FIRST_WINDOW = 1_000_000
 _COUNT = 8
@@ -150,13 +153,28 @@ class _Stream:
         while True:
             try:
                 pickle = self._watch.parse(self._data, self.position, persistent=persistent)
-            except pickles.TruncatedPickleError:
-                if len(self._data) == min(self._source.size, MAX_PICKLES):
-                    raise
-                self._widen(8 * len(self._data))
+            except pickles.TruncatedPickleError as error:
+                self._check_whole(error)
+                self._widen(max(8 * len(self._data), error.needed))
             else:
                 self.position = pickle.end
                 return pickle
+
+    def _check_whole(self, error: pickles.TruncatedPickleError) -> None:
+        """Raise ``error`` unless more of the file may be read and would help."""
+        if error.needed > self._source.size:
+            error.message = "the file ends in the middle of a pickle"
+            error.expected = f"{error.needed:,} bytes or more"
+            error.found = f"{self._source.size:,}"
+            raise error
+        if error.needed > MAX_PICKLES:
+            raise MalformedError(
+                "the pickle is longer than what is read of it",
+                rules.LIMIT,
+                expected=f"at most {MAX_PICKLES:,} bytes",
+                found=f"{error.needed:,} and more",
+                fix="Save the weights with torch.save, which keeps them beside the pickle.",
+            ) from error
 
     def read_rest(self) -> None:
         """Read the pickles that follow, as far as there are any."""
@@ -177,21 +195,12 @@ def _first_pickle(stream: _Stream, source: FileSource, watch: Watch) -> Pickle:
         if error.rule is rules.LIMIT:
             raise
         if _JOBLIB in watch.broke_after:
-            raise UnsupportedError(
-                "the file was written by joblib, which puts arrays between a pickle's operations",
-                rules.UNSUPPORTED,
-                offset=error.offset,
-                fix="Save the weights with torch.save or as safetensors.",
-            ) from error
+            raise joblib_file(error.offset) from error
         if read_bytes(source, 0, 1) == b"\x80":
             raise
         watch.unsigned = True
         # without a signature, what is no pickle was perhaps never meant to be one
-        raise UnsupportedError(
-            "the content is of no known checkpoint format",
-            rules.UNKNOWN_FORMAT,
-            fix="Name a .pth written by torch.save, a .safetensors file or a shard index.",
-        ) from error
+        raise signatures.unknown(source) from error
 
 
 def _check_magic(first: Pickle, stream: _Stream) -> None:
@@ -199,13 +208,7 @@ def _check_magic(first: Pickle, stream: _Stream) -> None:
     if type(first.root) is int and first.root == MAGIC_NUMBER:
         return
     stream.read_rest()  # what they would do is told, though nothing else is read of them
-    raise UnsupportedError(
-        "the file is a pickle, but torch.save did not write it",
-        rules.UNSUPPORTED,
-        expected="the magic number of torch.save",
-        found=state_dicts.describe(first.root)[0],
-        fix="Save the weights with torch.save or as safetensors.",
-    )
+    raise other_pickle(first)
 
 
 def _check_no_tar(source: FileSource) -> None:
@@ -288,7 +291,7 @@ class _Storages:
         begin = offset + _COUNT
         itemsize = declared.width
         if begin > self._source.size:
-            raise self._truncated(key, offset)
+            raise self._truncated(key, offset, begin)
         count = int.from_bytes(read_bytes(self._source, offset, _COUNT), "little", signed=True)
         if count != declared.numel:
             raise MalformedError(
@@ -299,17 +302,18 @@ class _Storages:
                 found=f"{count:,}",
             )
         if begin + count * itemsize > self._source.size:
-            raise self._truncated(key, offset)
+            raise self._truncated(key, offset, begin + count * itemsize)
         extent = Extent(self._source, begin, count * itemsize)
         self._found[key] = Storage(key, declared.dtype, extent)
         return begin + count * itemsize
 
-    def _truncated(self, key: str, offset: int) -> MalformedError:
+    def _truncated(self, key: str, offset: int, end: int) -> MalformedError:
         return MalformedError(
             f"the file ends before storage {key} does",
             rules.TRUNCATED,
             offset=offset,
-            found=f"{self._source.size:,} bytes in all",
+            expected=f"{end:,} bytes or more",
+            found=f"{self._source.size:,}",
         )
 
     def __call__(self, node: PersistentId) -> Storage:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from ckpttool import rules
 from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.formats import state_dicts, tar
+from ckpttool.formats.foreign.archives import other_tar
 from ckpttool.formats.nodes import Call, Global, Node, PersistentId
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.rebuild import MAX_DIMENSIONS, REBUILD_V2
@@ -41,6 +42,7 @@ MAX_COUNT = 20_000
 #: Views of storages, which are one pickle together.
 MAX_VIEWS = 200_000
 
+_OURS = {"storages", "tensors", "pickle"}
 _WINDOW = 4096  # bytes that the pickle of one key, place and class may take
 _VIEWS_WINDOW = 8_000_000
 
@@ -75,8 +77,11 @@ def _look_at_members(source: FileSource, watch: Watch) -> None:
 
 
 def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
+    loose = tar.find_members(source)
+    if loose and loose.keys().isdisjoint(_OURS) and len(loose) < tar.MAX_MEMBERS:
+        raise other_tar(loose)
     members = tar.read_members(source)
-    if not {"storages", "tensors", "pickle"} <= members.keys():
+    if not members.keys() >= _OURS:
         raise UnsupportedError(
             "the tar archive is not one that torch wrote",
             rules.UNSUPPORTED,
@@ -125,7 +130,7 @@ class _Stream:
         """Step over ``length`` bytes and return where they lie."""
         begin = self.position
         if not 0 <= length <= self._end - begin:
-            raise self.broken("the member ends before what it announces", rules.TRUNCATED)
+            raise self.broken("the member ends before what it announces")
         self.position += length
         return Extent(self.source, begin, length)
 

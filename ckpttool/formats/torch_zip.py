@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from ckpttool import rules
-from ckpttool.errors import MalformedError, UnsupportedError
-from ckpttool.formats import state_dicts
+from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.formats import pickles, state_dicts
 from ckpttool.formats.archive import Archive, Member, read_archive, read_member
-from ckpttool.formats.loose_pickles import judge_loose_pickles
+from ckpttool.formats.foreign.archives import other_zip
+from ckpttool.formats.loose_pickles import first_pickle, judge_loose_pickles
 from ckpttool.formats.nodes import PersistentId
 from ckpttool.formats.safety.watch import Watch
-from ckpttool.formats.storages import Storage, storage_class, storage_id
+from ckpttool.formats.storages import Storage, storage_class, storage_id, storage_width
 from ckpttool.sources import FileSource
 from ckpttool.tensors import Checkpoint, Checksum, DType, Extent
 
@@ -33,10 +36,36 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
     with Watch() as watch:
         try:
             return _read(source, wrapper, watch)
-        except MalformedError:
-            if not watch.saw_a_pickle:  # it was refused before its pickle was read
-                judge_loose_pickles(source, watch)
-            raise
+        except MalformedError as error:
+            if watch.saw_a_pickle:
+                raise
+            # it was refused before its pickle was read
+            judge_loose_pickles(source, watch)
+            other = other_zip(source, error)
+            if other is None:
+                _say_how_much_is_missing(source, error)
+                raise
+            # nothing loads the pickles in it together with the file
+            watch.attacks_only = True
+            raise other from error
+
+
+def _say_how_much_is_missing(source: FileSource, error: MalformedError) -> None:
+    """Of a file that was cut, tell how long it is at the least by what its pickle refers to."""
+    first = first_pickle(source) if error.rule is rules.TRUNCATED else None
+    if first is None:
+        return
+    begin, data = first
+    with suppress(CkpttoolError):
+        pickle = pickles.parse(data)
+        sizes: dict[str, int] = {}
+        for value in pickle.ids:
+            class_node, key, count, _ = storage_id(PersistentId(value), 5)
+            sizes[key] = count * storage_width(class_node)[1]
+        least = begin + pickle.end + sum(sizes.values())
+        if least > source.size:
+            error.expected = f"more than {least:,} bytes by the tensors in it"
+            error.found = f"{source.size:,}"
 
 
 def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:

@@ -27,7 +27,8 @@ _LOCATOR = struct.Struct("<4sIQI")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 _END_MARK, _LOCATOR_MARK, _END64_MARK = b"PK\x05\x06", b"PK\x06\x07", b"PK\x06\x06"
 _TAIL = _END64.size + _LOCATOR.size + _END.size
-_LONGEST_COMMENT = 0xFFFF
+# How far from the end an end record is looked for: beyond the longest comment.
+_SEARCHED = 1_048_576
 
 
 class Directory(NamedTuple):
@@ -46,7 +47,13 @@ def find_directory(source: ByteSource) -> Directory:
             concatenated archive, disagrees with its zip64 twin, or claims too much.
     """
     if source.size < _END.size:
-        raise MalformedError("too short for a zip archive", rules.TRUNCATED, offset=source.size)
+        raise MalformedError(
+            "the file ends before the zip archive that it begins does",
+            rules.TRUNCATED,
+            offset=source.size,
+            expected=f"{_END.size} bytes or more",
+            found=f"{source.size:,}",
+        )
     tail = read(source, max(0, source.size - _TAIL), min(_TAIL, source.size))
     end = len(tail) - _END.size
     mark, disk, start_disk, here, total, size, offset, comment = _END.unpack_from(tail, end)
@@ -63,23 +70,59 @@ def find_directory(source: ByteSource) -> Directory:
     return directory
 
 
+def start_of(source: ByteSource) -> int:
+    """Return where the last archive of the file begins by its own count; 0 if that is unclear.
+
+    That is not the file's start where archives stand in a row, or something before the archive.
+    """
+    tail = read(source, max(0, source.size - _TAIL), min(_TAIL, source.size))
+    end = len(tail) - _END.size
+    if end < 0 or tail[end : end + 4] != _END_MARK:
+        return 0
+    *_, size, offset, _ = _END.unpack_from(tail, end)
+    stop = source.size - _END.size
+    if len(tail) == _TAIL and tail[:4] == _END64_MARK:
+        *_, size, offset = _END64.unpack_from(tail)
+        stop = source.size - _TAIL
+    return max(0, stop - int(size) - int(offset))
+
+
 def _no_end_record(source: ByteSource) -> MalformedError:
-    start = max(0, source.size - _END.size - _LONGEST_COMMENT)
-    found = read(source, start, source.size - start).rfind(_END_MARK)
-    if found < 0 or start + found + _END.size > source.size:
+    found = _earlier_end(source)
+    if found is None:
         return MalformedError(
-            "the zip directory at the end of the file is missing",
+            "the file ends before its zip directory, the last part of an archive, does",
             rules.TRUNCATED,
             offset=source.size,
-            fix="The file was cut short: download or copy it again.",
+            expected="an end record (PK 05 06) in the last megabyte",
+            found=f"{source.size:,} bytes without one",
         )
     return MalformedError(
         "bytes follow the zip archive's end record, and readers differ in what they make of them",
         rules.ZIP_DISAGREES,
-        offset=start + found + _END.size,
+        offset=found,
         expected="the end of the file",
-        found=f"{source.size - start - found - _END.size:,} more bytes",
+        found=f"{source.size - found:,} more bytes",
     )
+
+
+def _earlier_end(source: ByteSource) -> int | None:
+    """Return where an archive that begins with the file ends before the file does.
+
+    One that lies in it, a checkpoint among other files say, has an end record too.
+    """
+    start = max(0, source.size - _SEARCHED)
+    window = read(source, start, source.size - start)
+    place = window.rfind(_END_MARK)
+    while place >= 0:
+        if place + _END.size <= len(window):
+            *_, size, offset, comment = _END.unpack_from(window, place)
+            if offset + size in (start + place, start + place - _END64.size - _LOCATOR.size):
+                return start + place + _END.size
+            if 0xFFFFFFFF in (size, offset) or comment:
+                return start + place + _END.size
+        place = window.rfind(_END_MARK, 0, place)
+    return None
 
 
 def _zip64(source: ByteSource, tail: bytes, short: Directory) -> Directory:
@@ -126,7 +169,7 @@ def _check(directory: Directory, stop: int) -> None:
         )
     if directory.members > MAX_MEMBERS or directory.size > MAX_DIRECTORY:
         raise MalformedError(
-            "the zip directory is larger than any real checkpoint's",
+            "the zip directory is larger than what is read of one",
             rules.LIMIT,
             offset=directory.offset,
             expected=f"at most {counted(MAX_MEMBERS, 'member')} in {sized(MAX_DIRECTORY)}",

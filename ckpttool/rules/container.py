@@ -38,15 +38,17 @@ LIMIT = Rule(
     "FIL005",
     "limit-exceeded",
     Severity.ERROR,
-    "The file asks for more than any real checkpoint needs, or than this machine has.",
-    "Do not trust the file unless you know who wrote it; save it anew with fewer parts.",
+    "The file asks for more memory or time than ckpttool spends on one.",
+    "Save it anew in fewer or smaller parts; nothing else is known of it.",
+    "Limits are budgets of memory and time, so that no file, whatever it says of itself, keeps a "
+    "machine busy. Honest files can be beyond them; nothing is said about such a file.",
 )
 TRUNCATED = Rule(
     "FIL006",
     "truncated",
     Severity.ERROR,
     "The file ends before its content does.",
-    "Download or copy the file again: it was cut short.",
+    "Fetch or copy the file again: it is shorter than it says.",
 )
 UNWRITABLE = Rule(
     "FIL007",
@@ -60,7 +62,7 @@ ZIP_STRUCTURE = Rule(
     "zip-structure",
     Severity.ERROR,
     "The zip directory is malformed.",
-    "Download the file again, or save it anew with torch.save.",
+    "Save it anew with torch.save, and ask where the file comes from.",
 )
 ZIP_DISAGREES = Rule(
     "FIL102",
@@ -95,42 +97,42 @@ PICKLE = Rule(
     "pickle-malformed",
     Severity.ERROR,
     "The pickle stream breaks the format.",
-    "Download the file again, or save it anew with torch.save.",
+    "Save it anew with torch.save, and ask where the file comes from.",
 )
 LEGACY_STREAM = Rule(
     "FIL202",
     "legacy-stream",
     Severity.ERROR,
     "The legacy torch stream is malformed.",
-    "Download the file again, or save it anew with torch.save.",
+    "Save it anew with torch.save, and ask where the file comes from.",
 )
 TAR_STRUCTURE = Rule(
     "FIL203",
     "tar-structure",
     Severity.ERROR,
     "The tar container is malformed.",
-    "Download the file again, or save it anew with torch.save.",
+    "Save it anew with torch.save, and ask where the file comes from.",
 )
 SAFETENSORS_HEADER = Rule(
     "FIL301",
     "safetensors-header",
     Severity.ERROR,
     "The safetensors header is malformed.",
-    "Download the file again, or write it anew with the safetensors library.",
+    "Write it anew with the safetensors library, from the checkpoint it was made of.",
 )
 SAFETENSORS_LAYOUT = Rule(
     "FIL302",
     "safetensors-layout",
     Severity.ERROR,
     "The byte ranges of the tensors do not fit their shapes, or do not tile the file.",
-    "Download the file again, or write it anew with the safetensors library.",
+    "Write it anew with the safetensors library, from the checkpoint it was made of.",
 )
 SHARD_INDEX = Rule(
     "FIL401",
     "shard-index",
     Severity.ERROR,
     "The index is malformed, or it and its shards disagree.",
-    "Download the missing or changed files again, or write the index anew.",
+    "Put index and shards of one export together, or write the index anew.",
 )
 RECEIPT = Rule(
     "FIL501",

@@ -11,7 +11,7 @@ STORAGE_SIZE = Rule(
     "storage-size",
     Severity.ERROR,
     "A storage's bytes are not what it declares.",
-    "Download the file again, or save it anew with torch.save.",
+    "Save it anew with torch.save, and ask where the file comes from.",
 )
 GEOMETRY = Rule(
     "INT002",
@@ -25,14 +25,14 @@ MISSING_STORAGE = Rule(
     "missing-storage",
     Severity.ERROR,
     "A tensor's storage is not in the file.",
-    "Download the file again, or save it anew with torch.save.",
+    "Save it anew with torch.save, and ask where the file comes from.",
 )
 CHECKSUM = Rule(
     "INT004",
     "checksum",
     Severity.ERROR,
     "Bytes do not match their stored checksum.",
-    "Download or copy the file again: it is damaged.",
+    "Fetch or copy the file again: its bytes changed after they were summed.",
 )
 AMPLIFICATION = Rule(
     "INT005",
@@ -52,7 +52,7 @@ NO_CHECKSUMS = Rule(
     "INT007",
     "no-checksums",
     Severity.NOTE,
-    "The archive was written without checksums, so damaged bytes would not be noticed.",
+    "The archive was written without checksums, so changed bytes would not be noticed.",
     "Save it anew with torch.serialization.set_crc32_options(True), the default.",
 )
 DUPLICATE_KEY = Rule(

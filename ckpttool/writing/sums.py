@@ -56,7 +56,6 @@ def compare(
                 member=member,
                 expected=f"{crc32:08x}",
                 found=f"{found[extent]:08x}",
-                fix="The file is damaged: download or copy it again.",
             )
 
 

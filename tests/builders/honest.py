@@ -908,8 +908,30 @@ def _forward_hooked(module: torch.nn.Module) -> object:
     return module
 
 
+def _distributed() -> Any:
+    """What the .metadata of a folder of torch.distributed.checkpoint holds."""
+    from torch.distributed.checkpoint import filesystem, metadata
+
+    chunk = metadata.ChunkStorageMetadata(torch.Size([0]), torch.Size([2]))
+    properties = metadata.TensorProperties.create_from_tensor(torch.ones(2))
+    tensor = metadata.TensorStorageMetadata(properties, torch.Size([2]), [chunk])
+    index = metadata.MetadataIndex("w", torch.Size([0]), 0)
+    told = metadata.Metadata({"w": tensor, "step": metadata.BytesStorageMetadata()})
+    told.storage_data = {index: filesystem._StorageInfo("__0_0.distcp", 0, 99)}
+    told.storage_meta = metadata.StorageMeta(checkpoint_id=pathlib.PurePath("runs"), save_id="1")
+    return told
+
+
 _TORCH = (
     _all("torch", NOTHING, _TENSORS)
+    + _all(
+        "torch",
+        NOTHING,
+        _only(
+            TORCH >= (2, 3) and torch.distributed.is_available(),
+            lambda: {"metadata-of-distributed": _distributed},
+        ),
+    )
     + _all("torch", NOTHING, _TORCH_VALUES)
     + _all("torch", NOTHING, _STATES)
     + _all("torch", NOTHING, {"memory-formats": lambda: torch.channels_last}, (4, 5))

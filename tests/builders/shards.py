@@ -149,7 +149,7 @@ DEFECTS: Dict[str, Tuple[Callable[[Path], Path], str, str]] = {
     "configuration-file": (_index_of('{"model_type": "vit_mae"}'), "FIL002", "weight_map"),
     "torch-shards": (_index_of('{"weight_map": {"a": "x.bin"}}'), "FIL003", "torch"),
     "not-json": (_index_of("{]"), "FIL401", "JSON"),
-    "cut-off": (_index_of('{"weight_map": {"a": "x'), "FIL401", "JSON"),
+    "cut-off": (_index_of('{"weight_map": {"a": "x'), "FIL006", "JSON"),
     "two-documents": (_index_of("{} {}"), "FIL401", "JSON"),
     "byte-order-mark": (_index_of('\ufeff{"weight_map": {}}'), "FIL401", "JSON"),
     "not-utf8": (_index_of('{"\udcff": 1}'), "FIL401", "UTF-8"),

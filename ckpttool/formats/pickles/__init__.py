@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Callable, NamedTuple
 
+from ckpttool import rules
 from ckpttool.errors import MalformedError
 from ckpttool.formats.nodes import Call, Node, PersistentId
 from ckpttool.formats.pickles.machine import HIGHEST_PROTOCOL, MAX_OPERATIONS, Machine
@@ -66,6 +67,8 @@ def parse(
         machine.run()
     except MalformedError as error:
         error.member = member
+        if member is not None and isinstance(error, TruncatedPickleError):
+            error.rule = rules.PICKLE  # the member is whole, as the container says
         at = machine.operation if error.offset is None else error.offset
         error.offset = base + at
         if broken is not None:

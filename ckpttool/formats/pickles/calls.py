@@ -67,7 +67,7 @@ class Calls(Stack):
         if node is None:
             if len(module) + len(name) > LONGEST_NAME:
                 raise MalformedError(
-                    "a global's name is longer than any real one",
+                    "a global's name is too long",
                     rules.LIMIT,
                     expected=f"at most {LONGEST_NAME:,} characters",
                     found=f"{len(module) + len(name):,}",

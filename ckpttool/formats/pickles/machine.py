@@ -45,10 +45,10 @@ class Machine(Scalars, Containers, Calls):
         except _Stop:
             pass
         except struct.error:
-            raise truncated() from None
+            raise truncated(len(self.data) + 1) from None
         except IndexError:
             if self.position >= len(self.data):
-                raise truncated() from None
+                raise truncated(len(self.data) + 1) from None
             raise malformed("an operation takes more from the stack than there is") from None
 
     def _loop(self) -> None:
@@ -63,7 +63,7 @@ class Machine(Scalars, Containers, Calls):
             if self.position >= self.frame_end:
                 self._leave_frame()
         raise MalformedError(
-            "the pickle has more operations than any real checkpoint",
+            "the pickle has more operations than are interpreted",
             rules.LIMIT,
             expected=f"at most {MAX_OPERATIONS:,}",
         )
@@ -80,7 +80,7 @@ class Machine(Scalars, Containers, Calls):
         if self.frame_end <= len(self.data):
             self._note("a frame begins inside another")
         if length > len(self.data) - self.position:
-            raise truncated()
+            raise truncated(self.position + length)
         self.frame_end = self.position + length
 
     def _leave_frame(self) -> None:

@@ -21,7 +21,13 @@ _U64 = struct.Struct("<Q").unpack_from
 
 
 class TruncatedPickleError(MalformedError):
-    """The bytes end before the pickle does; with more of them it may yet be read."""
+    """The bytes end before the pickle does; with more of them it may yet be read.
+
+    Attributes:
+        needed: bytes that it would take at the least, from the first of the data on.
+    """
+
+    needed = 0
 
 
 class Operands:
@@ -49,7 +55,7 @@ class Operands:
         """Return the next ``length`` bytes; nothing is allocated before it is known they exist."""
         end = self.position + length
         if end > len(self.data):
-            raise truncated()
+            raise truncated(end)
         taken = self.data[self.position : end]
         self.position = end
         return taken
@@ -72,7 +78,7 @@ class Operands:
     def _line(self) -> bytes:
         end = self.data.find(b"\n", self.position)
         if end < 0:
-            raise truncated()
+            raise truncated(len(self.data) + 1)
         line = self.data[self.position : end]
         self.position = end + 1
         self.budget -= len(line)
@@ -119,15 +125,17 @@ def changes_a_name(name: object) -> MalformedError:
 def too_much() -> MalformedError:
     """Return the error for a stream that has spent its budget."""
     return MalformedError(
-        "the pickle describes more objects than any real checkpoint",
+        "the pickle describes more objects than are kept",
         rules.LIMIT,
         expected=f"at most about {MAX_NODE_BYTES:,} bytes of them",
     )
 
 
-def truncated() -> TruncatedPickleError:
-    """Return the error for bytes that end too early."""
-    return TruncatedPickleError("the bytes end in the middle of the pickle", rules.TRUNCATED)
+def truncated(needed: int) -> TruncatedPickleError:
+    """Return the error for bytes of which there should be at least ``needed``."""
+    error = TruncatedPickleError("the bytes end in the middle of the pickle", rules.TRUNCATED)
+    error.needed = needed
+    return error
 
 
 def name_text(line: bytes) -> str:

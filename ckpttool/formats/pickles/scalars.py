@@ -14,6 +14,18 @@ _I32 = struct.Struct("<i").unpack_from
 _F64 = struct.Struct(">d").unpack_from
 
 
+# Arrays in a pickle are single texts or runs of bytes of any size.
+_LARGE = 65_536
+
+
+def _content_cost(size: int, written: int) -> int:
+    """Return what is charged for ``size`` bytes of content that are ``written`` in the file.
+
+    Nothing where they are an array's: it takes no more memory than the file itself.
+    """
+    return 0 if written >= _LARGE and size <= written + 100 else size
+
+
 class Scalars(Stack):
     """Scalars."""
 
@@ -84,7 +96,7 @@ class Scalars(Stack):
         except UnicodeDecodeError:
             raise malformed("text is not UTF-8") from None
         # a character outside Latin-1 makes CPython spend up to four bytes on each
-        self._push(text, COST_TEXT + (len(raw) if text.isascii() else 4 * len(raw)))
+        self._push(text, COST_TEXT + _content_cost(text.__sizeof__(), len(raw)))
 
     def _push_string(self, raw: bytes) -> None:
         """Push a Python 2 ``str``: text where it can be, as torch reads it, bytes otherwise."""
@@ -94,7 +106,7 @@ class Scalars(Stack):
             self._push_bytes(raw)
 
     def _push_bytes(self, raw: bytes) -> None:
-        self._push(raw, COST_TEXT + len(raw))
+        self._push(raw, COST_TEXT + _content_cost(len(raw), len(raw)))
 
     def _op_short_binunicode(self) -> None:
         self._push_text(self._take(self._take_u8()))

@@ -320,6 +320,14 @@ ROWS = {
     "torch.distributed.tensor._dtensor_spec": """
         DTensorSpec TensorMeta () +attributes +fields +state
     """,
+    "torch.distributed.checkpoint.metadata": """
+        Metadata TensorStorageMetadata ChunkStorageMetadata BytesStorageMetadata StorageMeta
+        () +attributes
+        MetadataIndex () +attributes +fields
+        TensorProperties () +state
+        _MEM_FORMAT_ENCODING (int)
+    """,
+    "torch.distributed.checkpoint.filesystem": "_StorageInfo () +attributes",
     "torch.distributed.device_mesh": "DeviceMesh () +attributes +fields",
     "torch._dynamo.decorators": "_DimRange () +state",
     "torch.nested._internal.nested_tensor": """

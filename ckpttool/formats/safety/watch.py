@@ -14,7 +14,7 @@ from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.safety.judge import NAMELESS, Judge
 from ckpttool.formats.safety.nested import NestedReader
 from ckpttool.tensors import Reference
-from ckpttool.uses import NameUse
+from ckpttool.uses import NameUse, Use
 
 # What a program may have for a module and an attribute; words of a text have spaces between.
 _IS_NAME = re.compile(r"[\w.-]+")
@@ -30,12 +30,15 @@ class Watch:
     Attributes:
         unsigned: whether nothing but the attempt to read it says that the file is a pickle at
             all. Of a text that breaks off as one only names count that a program can have.
+        attacks_only: whether the pickles are not the file's own content, so that what code they
+            need is of no account, but attacks are.
     """
 
     def __init__(self) -> None:
         nested = NestedReader()
         self._judge = Judge(lambda one: nested.read(self._judge, one))
         self.unsigned = False
+        self.attacks_only = False
         self._broken: tuple[Pickle, str | None] | None = None
         self._parsed = False
 
@@ -48,6 +51,8 @@ class Watch:
     def uses(self) -> tuple[NameUse, ...]:
         """What the pickles use names for, beyond the construction of data."""
         uses = self._judge.uses()
+        if self.attacks_only:
+            uses = tuple(use for use in uses if use.use is Use.ATTACK)
         if not self.unsigned:
             return uses
         return tuple(use for use in uses if _IS_NAME.fullmatch(use.name) or use.name == NAMELESS)

@@ -25,9 +25,9 @@ def test_a_pointer_of_git_lfs_is_called_one_whatever_it_stands_for(
     assert caught.value.rule is rules.UNKNOWN_FORMAT
 
 
-def test_other_text_is_of_no_known_format(tmp_path: Path) -> None:
+def test_other_text_is_called_text(tmp_path: Path) -> None:
     (tmp_path / "a.pth").write_bytes(b"version 2 of the weights")
-    with pytest.raises(UnsupportedError, match="no known checkpoint format"):
+    with pytest.raises(UnsupportedError, match="a text file"):
         open_checkpoint(str(tmp_path / "a.pth"))
 
 

@@ -244,7 +244,8 @@ FLOODS = {
     "nested lists": b"]" * 3_000_000,
     "marks": b"(" * 3_000_000,
     "integers": b"J\x00\x00\x01\x00" * 4_100_000,
-    "wide text": (b"X" + struct.pack("<I", 30_000_000) + b"\xc3\xa9" * 15_000_000) * 2,
+    "wide text": (b"X" + struct.pack("<I", 21_000_000) + b"x" * 20_999_996 + "\U0001f600".encode())
+    * 2,
     "memo indices": b"N" + b"".join(b"r" + struct.pack("<I", 9 + 2 * i) for i in range(1_700_000)),
 }
 

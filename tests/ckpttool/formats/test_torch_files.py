@@ -84,7 +84,6 @@ BAD_ZIPS: dict[str, tuple[bytes, Rule]] = {
         t.torch_zip(members={"data.pkl": p.pickle(one()) + p.pickle(b"N")}),
         rules.PICKLE,
     ),
-    "no pickle": (t.torch_zip(members={"data.pkl": None}), rules.TORCH_ARCHIVE),
     "no version": (t.torch_zip(members={"version": None}), rules.TORCH_ARCHIVE),
     "version of the future": (t.torch_zip(members={"version": b"99"}), rules.TORCH_ARCHIVE),
     "another version of the future": (
@@ -287,8 +286,11 @@ BAD_TARS: dict[str, tuple[bytes, Rule]] = {
     "no end": (t.torch_tar(end=b""), rules.TRUNCATED),
     "bytes after the end": (t.torch_tar(end=bytes(1024) + b"x"), rules.TAR_STRUCTURE),
     "checksum": (bytes(WRONG_CHECKSUM), rules.CHECKSUM),
-    "storage count -1": (t.torch_tar(storages=t.tar_storages(count=-1)), rules.TRUNCATED),
-    "storage count 2**60": (t.torch_tar(storages=t.tar_storages(count=2**60)), rules.TRUNCATED),
+    "storage count -1": (t.torch_tar(storages=t.tar_storages(count=-1)), rules.TAR_STRUCTURE),
+    "storage count 2**60": (
+        t.torch_tar(storages=t.tar_storages(count=2**60)),
+        rules.TAR_STRUCTURE,
+    ),
     "view outside": (
         t.torch_tar(
             storages=t.tar_storages(b"]" + p.tuple_of(*map(p.integer, (8, 7, 3, 2))) + b"a")
@@ -349,6 +351,7 @@ UNSUPPORTED = {
     "text": b"(this is no pickle)",
     "noise": b"\x01\x02\x03\x04",
     "tar of something else": t.tar_member("readme", b"hello") + bytes(1024),
+    "zip without a pickle": t.torch_zip(members={"data.pkl": None}),
     "zip without tensors": t.torch_zip(b"N"),
     "a single tensor": t.torch_zip(p.tensor()),
     "pickled module": t.torch_zip(p.name("mylib", "Net") + b")\x81" + one() + b"b"),

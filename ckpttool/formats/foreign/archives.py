@@ -1,0 +1,160 @@
+"""Zip and tar archives that torch.save did not write: what they are, by what lies in them.
+
+An archive without a ``data.pkl`` is none that ``torch.load`` could read, so it is no broken
+checkpoint either. Of a tar the same is true without ``storages``, ``tensors`` and ``pickle``.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Iterable
+
+from ckpttool import rules
+from ckpttool.errors import CkpttoolError, UnsupportedError
+from ckpttool.formats import pickles
+from ckpttool.formats.archive import read_archive, read_member
+from ckpttool.formats.foreign.signatures import Kind
+from ckpttool.formats.loose_pickles import names_in
+from ckpttool.formats.nodes import Call, Dict
+from ckpttool.formats.zip_end import start_of
+from ckpttool.sources import Part
+from ckpttool.text import printable
+
+if TYPE_CHECKING:
+    from ckpttool.errors import MalformedError
+    from ckpttool.formats.nodes import Node
+    from ckpttool.sources import ByteSource
+
+#: Bytes of a pickle in a row of archives that is read: each describes one tensor.
+MAX_PICKLE = 1_000_000
+
+_CONTENT = "data.pkl"
+_WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
+_STATE_DICT = "save its state_dict() with torch.save."
+
+#: A name that an archive holds, whole, to what the archive is then.
+_TOLD_BY_NAME: tuple[tuple[str, Kind], ...] = (
+    (
+        r".+/archive_format",
+        Kind(
+            "an archive of torch.export (.pt2), a program with its weights",
+            f"Load it with torch.export.load where you know who wrote it, and {_STATE_DICT}",
+        ),
+    ),
+    (
+        r".+/\.data/extern_modules",
+        Kind(
+            "a package of torch.package, which holds code",
+            f"Load it with torch.package where you know who wrote it, and {_STATE_DICT}",
+        ),
+    ),
+    (
+        r"_stable_baselines3_version",
+        Kind("an agent of Stable-Baselines3", "Unpack it: policy.pth in it is a checkpoint."),
+    ),
+    (
+        r"model\.weights\.h5|.+\.weights\.h5",
+        Kind("a model of Keras", "Load it with Keras and save the arrays as safetensors."),
+    ),
+    (r"\[Content_Types\]\.xml", Kind("an Office document", "Name the checkpoint of the weights.")),
+    (
+        r".+\.onnx",
+        Kind("a zip archive with an ONNX model in it", "Name the checkpoint it was made from."),
+    ),
+    (r"META-INF/.+", Kind("a Java archive", "Name the checkpoint of the weights.")),
+    (
+        r".+/\.data/serialization_id|.+/data/\d+",
+        Kind(
+            "a zip archive of torch without data.pkl: what was saved in it is not there",
+            "Save it again: torch.save ends so where it meets an object that cannot be pickled.",
+        ),
+    ),
+)
+_NPZ = Kind(
+    "a row of numpy arrays (.npz)",
+    "Load it with numpy.load and save the arrays as safetensors (safetensors.numpy.save_file).",
+)
+_DCP = Kind(
+    "a part of a torch.distributed.checkpoint (.distcp): a row of archives, one a tensor",
+    "Convert the folder it lies in: python -m torch.distributed.checkpoint.format_utils "
+    "dcp_to_torch FOLDER FILE.",
+)
+
+
+def other_zip(source: ByteSource, error: MalformedError) -> UnsupportedError | None:
+    """Return what a refused zip archive is instead, ``None`` if it may be one of torch.save.
+
+    An archive without its end may be anything, and so is not told apart.
+    """
+    if error.rule is rules.TRUNCATED:
+        return None
+    if _is_distributed(source):
+        return _error(_DCP)
+    names = _names(source)
+    if not names or any(name.lower().endswith(_CONTENT) for name in names):
+        return None
+    return _error(_kind_of(names))
+
+
+def other_tar(names: Iterable[str]) -> UnsupportedError:
+    """Return the error for a tar archive of these files, none of which is torch's."""
+    return _error(_holding("a tar archive", sorted(names)))
+
+
+def _names(source: ByteSource) -> list[str]:
+    """Return all names: of a sound archive its own, not those of archives that lie in it."""
+    try:
+        return list(read_archive(source).members)
+    except CkpttoolError:
+        return names_in(source)
+
+
+def _kind_of(names: list[str]) -> Kind:
+    for pattern, kind in _TOLD_BY_NAME:
+        if any(re.fullmatch(pattern, name, re.DOTALL) for name in names):
+            return kind
+    if all(name.endswith(".npy") for name in names):
+        return _NPZ
+    return _holding("a zip archive", names)
+
+
+def _holding(what: str, names: list[str]) -> Kind:
+    weights = [name for name in names if name.endswith(_WEIGHTS)]
+    if weights:
+        shown = ", ".join(map(printable, weights[:3]))
+        more = f" and {len(weights) - 3:,} more" if len(weights) > 3 else ""
+        return Kind(f"{what} with {shown}{more} in it", "Unpack it, and name the file in it.")
+    shown = ", ".join(map(printable, names[:3]))
+    return Kind(
+        f"{what}, but none of torch.save: it holds {shown or 'nothing'}",
+        "Name the checkpoint of the weights.",
+    )
+
+
+def _is_distributed(source: ByteSource) -> bool:
+    """Whether the file is a row of archives, of which the last holds no state dict.
+
+    Two archives of state dicts behind each other are nothing that an honest writer makes.
+    """
+    start = start_of(source)
+    if not start:
+        return False
+    with suppress(CkpttoolError):
+        part = Part(source, start, source.size - start)
+        for name, member in read_archive(part).members.items():
+            if name.endswith(f"/{_CONTENT}"):
+                root = pickles.parse(read_member(part, member, MAX_PICKLE)).root
+                return _is_leaf(root)
+    return False
+
+
+def _is_leaf(root: Node) -> bool:
+    """Whether it is what a distributed checkpoint saves apart: a tensor, or a plain value."""
+    if isinstance(root, Dict):
+        return not root.flat
+    return not (isinstance(root, Call) and root.mapped)
+
+
+def _error(kind: Kind) -> UnsupportedError:
+    return UnsupportedError(f"the file is {kind.what}", rules.UNSUPPORTED, fix=kind.fix)

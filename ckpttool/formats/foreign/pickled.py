@@ -1,0 +1,71 @@
+"""Pickles that torch.save did not write: what they are, by what they are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckpttool import rules
+from ckpttool.errors import UnsupportedError
+from ckpttool.formats.nodes import Call, Global
+from ckpttool.formats.safety.names import name_of
+
+if TYPE_CHECKING:
+    from ckpttool.formats.nodes import Node
+    from ckpttool.formats.pickles import Pickle
+
+_KNOWN = "Where you know who wrote it, load it with"
+_DISTRIBUTED = "torch.distributed.checkpoint.metadata.Metadata"
+_CONVERT_FOLDER = (
+    "Convert the folder it lies in: python -m torch.distributed.checkpoint.format_utils "
+    "dcp_to_torch FOLDER FILE."
+)
+_NAME_WEIGHTS = "Name the checkpoint of the weights."
+
+
+def other_pickle(pickle: Pickle) -> UnsupportedError:
+    """Return the error for a file whose first pickle is not torch.save's magic number."""
+    what, fix = _kind_of(pickle)
+    return UnsupportedError(f"the file is {what}", rules.UNSUPPORTED, fix=fix)
+
+
+def joblib_file(offset: int | None) -> UnsupportedError:
+    """Return the error for a pickle that breaks off where an array of joblib begins."""
+    return UnsupportedError(
+        "the file was written by joblib, which puts arrays between a pickle's operations",
+        rules.UNSUPPORTED,
+        offset=offset,
+        fix=f"{_KNOWN} joblib.load and save the arrays with safetensors.numpy.save_file.",
+    )
+
+
+def _kind_of(pickle: Pickle) -> tuple[str, str]:
+    name = _class_of(pickle.root)
+    names = {str(reference) for reference in pickle.references}
+    if name == _DISTRIBUTED:
+        return "the .metadata of a torch.distributed.checkpoint", _CONVERT_FOLDER
+    if name is not None:
+        return (
+            f"a pickled object of {name}, written by pickle.dump and not by torch.save",
+            f"{_KNOWN} pickle and save its state_dict() with torch.save.",
+        )
+    if "torch.storage._load_from_bytes" in names:
+        return (
+            "a pickle.dump of tensors, which torch.load does not read",
+            f"{_KNOWN} pickle and save it with torch.save.",
+        )
+    if any(name.startswith("numpy.") for name in names):
+        return (
+            "a pickle.dump of numpy arrays, which torch.load does not read",
+            f"{_KNOWN} pickle and save the arrays with safetensors.numpy.save_file.",
+        )
+    return "a pickle, but torch.save did not write it", _NAME_WEIGHTS
+
+
+def _class_of(root: Node) -> str | None:
+    """Return the class of an object, ``None`` of plain data and of arrays and tensors."""
+    function = root.function if isinstance(root, Call) else None
+    if type(function) is not Global:
+        return None
+    name = name_of(function)
+    plain = name.top in ("collections", "builtins", "numpy") or str(name).startswith("torch._utils")
+    return None if plain else str(name)

@@ -1,0 +1,198 @@
+"""What begins like something else: the table of first bytes, and compressed or plain text.
+
+The bytes are those that each format's own definition gives (and ``file(1)`` goes by).
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import re
+import zlib
+from typing import TYPE_CHECKING, Callable, NamedTuple
+
+from ckpttool import rules
+from ckpttool.errors import UnsupportedError
+from ckpttool.sources import FileSource
+from ckpttool.sources import read as read_bytes
+
+if TYPE_CHECKING:
+    from ckpttool.tensors import Checkpoint
+
+
+class Kind(NamedTuple):
+    """A kind of file: what it is, and what to do with it."""
+
+    what: str
+    fix: str
+
+
+#: Bytes from the start of a file that tell what it is; the magic of a tar ends at 263.
+HEAD = 512
+
+_SHOWN = 60  # bytes of a text that are shown
+
+_FETCH = (
+    "Fetch the file itself: the address that was asked answered with this (on the Hugging Face hub "
+    "it has /resolve/ in it, not /blob/)."
+)
+_LOAD_TF = "Load it in TensorFlow and save the arrays as safetensors (safetensors.numpy.save_file)."
+_SAVE = "and save the arrays as safetensors (safetensors.numpy.save_file)."
+_UNPACK = "Unpack it, and name the checkpoint in it."
+_NAME_WEIGHTS = "Name the checkpoint of the weights."
+_SOURCE = "Name the checkpoint that it was made from"
+
+#: First bytes, as a pattern, to what begins so.
+SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
+    (
+        rb"version https://git-lfs\.github\.com/spec/",
+        Kind(
+            "a pointer of Git LFS, which stands in the place of the file",
+            "Fetch the file itself: git lfs pull, or lfs: true at the checkout of a CI job.",
+        ),
+    ),
+    (rb"\s*<(?i:!doctype html|html|head|body)", Kind("a web page, not a checkpoint", _FETCH)),
+    (rb"\s*<(?:\?xml|Error>)", Kind("an XML document, not a checkpoint", _FETCH)),
+    (rb"\s*\[", Kind("text that begins as a list in JSON does", _NAME_WEIGHTS)),
+    (rb"\x89HDF\r\n\x1a\n", Kind("an HDF5 file", f"Load it with h5py {_SAVE}")),
+    (
+        rb"GGUF",
+        Kind("a GGUF file of llama.cpp", f"{_SOURCE}; the gguf package lists it: gguf-dump."),
+    ),
+    (rb"(?:lmgg|fmgg|tjgg|algg)", Kind("a GGML file of llama.cpp", f"{_SOURCE}.")),
+    (rb"\x93NUMPY", Kind("a numpy array (.npy)", f"Load it with numpy.load {_SAVE}")),
+    (rb"\x1c...TFL3", Kind("a TensorFlow Lite model", f"{_SOURCE}.")),
+    (rb"\x08\x01\x12.", Kind("a SavedModel of TensorFlow", _LOAD_TF)),
+    (
+        rb"\x08[\x03-\x20](?:\x12.[\x20-\x7e]|:)",
+        Kind("an ONNX model", f"{_SOURCE}; onnx.load and onnx.numpy_helper give its arrays."),
+    ),
+    (
+        rb"(?:[\x81-\x8f]|\xde..|\xdf....)(?:[\xa1-\xbf]|\xd9.)[\w./-]",
+        Kind(
+            "a msgpack file, as Flax writes",
+            f"Load it with flax.serialization.msgpack_restore {_SAVE}",
+        ),
+    ),
+    (rb"ftrt", Kind("an engine of TensorRT", f"{_SOURCE}.")),
+    (rb"PK\x05\x06", Kind("an empty zip archive", _NAME_WEIGHTS)),
+    (rb"7z\xbc\xaf\x27\x1c", Kind("a 7z archive", _UNPACK)),
+    (rb"Rar!\x1a\x07", Kind("a RAR archive", _UNPACK)),
+    (rb"\x28\xb5\x2f\xfd", Kind("compressed with zstd", "Decompress it first: unzstd.")),
+    (rb"\x04\x22\x4d\x18", Kind("compressed with LZ4", "Decompress it first: unlz4.")),
+    (rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a", Kind("an image", _NAME_WEIGHTS)),
+    (rb"%PDF-", Kind("a PDF document", _NAME_WEIGHTS)),
+    (rb"ARROW1\0|PAR1", Kind("a table of Arrow or Parquet", _NAME_WEIGHTS)),
+    (rb"SQLite format 3\0", Kind("a database of SQLite", _NAME_WEIGHTS)),
+    (rb"MATLAB 5\.0 MAT-file", Kind("a MAT file", f"Load it with scipy.io.loadmat {_SAVE}")),
+    (rb"\x7fELF|MZ\x90\0", Kind("a program or a shared library", _NAME_WEIGHTS)),
+)
+_SIGNATURES = [(re.compile(pattern, re.DOTALL), kind) for pattern, kind in SIGNATURES]
+
+# TensorFlow's checkpoints: an index with a magic number at its end, and data without any.
+_TF_INDEX_END = bytes.fromhex("57fb808b247547db")
+_TF_DATA = re.compile(r".*\.data-\d{5}-of-\d{5}", re.DOTALL)
+_TF = Kind("a part of a TensorFlow checkpoint", _LOAD_TF)
+_TEXT = Kind("a text file, not a checkpoint", _FETCH)
+
+
+class _Compression(NamedTuple):
+    signature: re.Pattern[bytes]
+    name: str
+    begin: Callable[[bytes], bytes]
+
+
+# The longest beginning of the content that is looked at, so that no bomb is unpacked.
+_BEGIN = 64
+_COMPRESSIONS = (
+    _Compression(
+        re.compile(rb"\x1f\x8b\x08"),
+        "gzip",
+        lambda head: zlib.decompressobj(31).decompress(head, _BEGIN),
+    ),
+    _Compression(
+        re.compile(rb"BZh[1-9]1AY&SY"),
+        "bzip2",
+        lambda head: bz2.BZ2Decompressor().decompress(head, _BEGIN),
+    ),
+    _Compression(
+        re.compile(rb"\xfd7zXZ\0|\x5d\0\0"),
+        "xz or LZMA",
+        lambda head: lzma.LZMADecompressor(memlimit=128_000_000).decompress(head, _BEGIN),
+    ),
+    _Compression(
+        re.compile(rb"\x78[\x01\x5e\x9c\xda]"),
+        "zlib",
+        lambda head: zlib.decompressobj().decompress(head, _BEGIN),
+    ),
+)
+
+
+def kind_of(head: bytes) -> Kind | None:
+    """Return what begins with ``head``; ``None`` if that is not known."""
+    for pattern, kind in _SIGNATURES:
+        if pattern.match(head):
+            return kind
+    for compression in _COMPRESSIONS:
+        if compression.signature.match(head):
+            return _compressed(compression, head)
+    return None
+
+
+def _compressed(compression: _Compression, head: bytes) -> Kind | None:
+    try:
+        begin = compression.begin(head)
+    except (zlib.error, OSError, lzma.LZMAError):
+        return None  # it only looked so
+    if begin.startswith(b"\x80"):
+        return Kind(
+            f"a pickle compressed with {compression.name}, as joblib writes",
+            f"If you know who wrote it, load it with joblib.load {_SAVE}",
+        )
+    return Kind(f"compressed with {compression.name}", "Decompress it, and name the result.")
+
+
+def matches(head: bytes) -> bool:
+    """Whether what begins with ``head`` is of a known other kind."""
+    return kind_of(head) is not None
+
+
+def read(source: FileSource, wrapper: str | None) -> Checkpoint:
+    """Say what the file is; nothing else is read of it, so no part can be asked for.
+
+    Raises:
+        UnsupportedError: always.
+    """
+    del wrapper
+    raise unknown(source)
+
+
+def unknown(source: FileSource) -> UnsupportedError:
+    """Return the error for a file that is no checkpoint: what it is, as far as that is known."""
+    head = read_bytes(source, 0, min(HEAD, source.size))
+    kind = kind_of(head) or _by_end(source) or (_TEXT if is_text(head) else None)
+    if kind is None:
+        return UnsupportedError(
+            "the content is of no known checkpoint format",
+            rules.UNKNOWN_FORMAT,
+            found=f"first bytes {head[:8]!r}",
+            fix="Name a .pth written by torch.save, a .safetensors file or a shard index.",
+        )
+    found = repr(head[:_SHOWN].decode("utf-8", "replace")) if kind is _TEXT else None
+    return UnsupportedError(
+        f"the file is {kind.what}", rules.UNKNOWN_FORMAT, found=found, fix=kind.fix
+    )
+
+
+def is_text(head: bytes) -> bool:
+    """Whether the bytes are text: a message, or settings say."""
+    text = head.decode("utf-8", "ignore")
+    whole = len(text.encode()) > len(head) - 4  # the last character may be cut
+    return whole and all(char.isprintable() or char in "\t\r\n" for char in text)
+
+
+def _by_end(source: FileSource) -> Kind | None:
+    end = len(_TF_INDEX_END)
+    if source.size >= end and read_bytes(source, source.size - end, end) == _TF_INDEX_END:
+        return _TF
+    return _TF if _TF_DATA.fullmatch(source.name) else None  # its bytes have no mark at all
