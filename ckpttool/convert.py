@@ -132,7 +132,8 @@ def _convert(
 
     job = Job(checkpoint, selection, planned, known, options, beside)
     if options.dry_run:
-        return _ended(known._replace(outputs=preview(job)), found, PLANNED)
+        would, further = preview(job)
+        return _ended(would, [*found, *further], PLANNED)
     written, further = write_out(job, progress)
     found += further
     return _ended(written, found, NOT_WRITTEN if _errors(further) else WRITTEN)

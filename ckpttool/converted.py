@@ -73,6 +73,9 @@ class Converted(NamedTuple):
         state: :data:`WRITTEN`, :data:`PLANNED` or :data:`NOT_WRITTEN`.
         destination: the file that was asked for; of shards, what their names derive from.
         outputs: the files, the index last.
+        replaced: those of all files written in whose place another one stood.
+        removed: files of an earlier result that a reader could take for this one, and that went.
+        cleaned: files that a killed run left in the folder and that went.
         wrapper: the dotted key that the tensors were put under; ``None`` for the root.
         fingerprint: of the written tensors; another one than the source's after a cast.
         tied: name that was not stored to the name that it is the same as.
@@ -91,6 +94,9 @@ class Converted(NamedTuple):
     state: str = NOT_WRITTEN
     destination: str | None = None
     outputs: tuple[Written, ...] = ()
+    replaced: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    cleaned: tuple[str, ...] = ()
     wrapper: str | None = None
     fingerprint: str | None = None
     tied: dict[str, str] = {}  # noqa: RUF012 (never changed)
@@ -103,6 +109,11 @@ class Converted(NamedTuple):
     proof: Proof | None = None
     sidecar: str | None = None
     receipt: str | None = None
+
+    @property
+    def result(self) -> str | None:
+        """The file to open: the index of shards, or what was asked for."""
+        return self.outputs[-1].path if self.outputs else self.destination
 
 
 class Conversions(NamedTuple):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Mapping
 
+from ckpttool.cli.output import say
+
 
 def write_files(contents: Mapping[str, bytes], *, sync: bool = False) -> None:
     """Write files, by path.
@@ -42,3 +44,5 @@ def _write(contents: Mapping[str, bytes], sync: bool, publish: bool) -> None:
             write_parts(place.create(path, len(content)).fd, [(0, content)])
         if publish:
             place.publish()
+    for path in place.cleaned:
+        say(f"cleaned up {path}: left by a run that was killed")

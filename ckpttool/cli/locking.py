@@ -145,8 +145,9 @@ def _write(path: str, lockings: list[Locking]) -> None:
     if path == "-":
         emit(lambda stream: _print(text, stream), asked=True)
         return
+    replaced = Path(path).exists()
     write_files({path: text.encode("ascii")}, sync=True)
-    emit(lambda stream: write_locked(path, locked, stream))
+    emit(lambda stream: write_locked(path, locked, replaced, stream))
 
 
 def _print(text: str, stream: TextIO) -> None:

@@ -170,7 +170,7 @@ def _check_folder(file: ReportFile) -> None:
 
 
 def _check_replaceable(path: str) -> None:
-    """Refuse to replace weights or a lock by a report: a slip of the hand, and they are gone."""
+    """Refuse to replace weights, their index or a lock by a report: a slip, and they are gone."""
     from ckpttool.formats import FORMATS, HEAD, sharded
     from ckpttool.locks.parsing import is_lock
 
@@ -181,8 +181,9 @@ def _check_replaceable(path: str) -> None:
                 head = file.read(HEAD)
     # an index is a JSON object, and so are reports
     checkpoint = any(one.matches(head) for one in FORMATS if one is not sharded)
-    if checkpoint or is_lock(head):
-        kind = "checkpoint" if checkpoint else "lock file"
+    index = b'"weight_map"' in head
+    if checkpoint or index or is_lock(head):
+        kind = "checkpoint" if checkpoint else "checkpoint's index" if index else "lock file"
         raise UsageError(
             f"a report cannot be written there: it would replace a {kind}",
             path=path,

@@ -1,20 +1,15 @@
-"""What is written beside the tensors, index, sidecar and receipt, and what goes for them."""
+"""What is written beside the tensors: index, sidecar and receipt."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from typing import TYPE_CHECKING, Mapping, Sequence
 
-from ckpttool import rules
 from ckpttool.conversion.job import index_content
-from ckpttool.conversion.naming import index_path
 from ckpttool.conversion.receipt import receipt
 from ckpttool.filesums import file_sums
-from ckpttool.findings import Finding, finding
 from ckpttool.sources import FileSource
 from ckpttool.writing.copying import write_parts
-from ckpttool.writing.stale import stale_shards
 
 if TYPE_CHECKING:
     from ckpttool.conversion.job import Job
@@ -74,33 +69,3 @@ def _receipt(job: Job, known: Converted, digests: Mapping[str, PieceDigest]) -> 
     placed = {piece.name: (file.path, piece) for file in job.plan.files for piece in file.pieces}
     in_order = [placed[name] for name in job.selection.tensors if name in placed]
     return receipt(known, summed, in_order, digests)
-
-
-def stale_files(job: Job, known: Converted) -> tuple[str, ...]:
-    """Return what an earlier result of the same name left, which readers could take for this one.
-
-    Only where files may be replaced: shards that the old index lists, that index if there is
-    no new one, and a whole file where there are shards now.
-    """
-    path = known.destination
-    if not job.options.force or job.options.to != "safetensors" or path is None:
-        return ()
-    index = index_path(path)
-    written = [one.path for one in known.outputs]
-    shards = stale_shards(index, written)
-    old = [index] if shards and job.plan.shard_index is None else []
-    whole = [path] if path not in written and os.path.lexists(path) else []
-    return (*shards, *old, *whole)
-
-
-def left_behind(stale: Sequence[str]) -> list[Finding]:
-    """Return a finding for what could not be removed, if anything."""
-    if not stale:
-        return []
-    return [
-        finding(
-            rules.STALE,
-            f"files of an earlier result are still there: {', '.join(stale)}",
-            fix="Remove them: a reader may take them for a part of this result.",
-        )
-    ]

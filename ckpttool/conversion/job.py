@@ -76,11 +76,8 @@ def sizes(job: Job, layouts: Sequence[Layout]) -> dict[str, int]:
     Raises:
         UsageError: two of the files are the same.
     """
-    # Shards must not lie beside an older whole file: readers would take that one.
-    sizes = {str(job.known.destination): 0}
-    for written in files(job, layouts):
-        sizes[written.path] = written.size
-    taken = {where(path) for path in sizes}
+    sizes = {written.path: written.size for written in files(job, layouts)}
+    taken = {where(path) for path in (str(job.known.destination), *sizes)}
     for path, content in ((job.options.sidecar, job.sidecar), (job.options.receipt, b"")):
         if path is None:
             continue

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Dict, Iterator, Sequence
 
 from ckpttool import rules
 from ckpttool.conversion.completing import complete_and_prove
-from ckpttool.conversion.documents import add_documents, left_behind, stale_files
+from ckpttool.conversion.documents import add_documents
+from ckpttool.conversion.earlier import left_behind, replaced, stale_files
 from ckpttool.conversion.job import files, layouts_of, sizes
-from ckpttool.converted import Cast, Written
+from ckpttool.converted import Cast
 from ckpttool.errors import OutputError
 from ckpttool.findings import Finding, finding
 from ckpttool.rules import Severity
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     _Digests = Dict[str, PieceDigest]
 
 
-def preview(job: Job) -> tuple[Written, ...]:
-    """Return what would be written, to the byte; nothing is.
+def preview(job: Job) -> tuple[Converted, list[Finding]]:
+    """Return the report with all that would be written, to the byte, and go; nothing does.
 
     Raises:
         MalformedError: the format has no place for a tensor.
@@ -36,8 +37,17 @@ def preview(job: Job) -> tuple[Written, ...]:
     """
     layouts = layouts_of(job)
     with _destination(job) as place:
-        place.check(sizes(job, layouts))
-    return tuple(files(job, layouts))
+        planned = _checked(job, layouts, place)
+        stale = stale_files(job, planned)
+        stays = [path for path in stale if not (job.options.force and place.may_remove(path))]
+    known = job.known._replace(
+        outputs=tuple(files(job, layouts)),
+        replaced=replaced(planned),
+        removed=tuple(path for path in stale if path not in stays),
+        sidecar=None if job.sidecar is None else job.options.sidecar,
+        receipt=job.options.receipt,
+    )
+    return known, left_behind(stays, job.options.force)
 
 
 def write_out(job: Job, progress: Progress | None) -> tuple[Converted, list[Finding]]:
@@ -50,7 +60,7 @@ def write_out(job: Job, progress: Progress | None) -> tuple[Converted, list[Find
     """
     layouts = layouts_of(job)
     with _destination(job) as place:
-        place.check(sizes(job, layouts))
+        planned = _checked(job, layouts, place)
         growing = [
             place.create(file.path, layout.size) for file, layout in zip(job.plan.files, layouts)
         ]
@@ -62,9 +72,24 @@ def write_out(job: Job, progress: Progress | None) -> tuple[Converted, list[Find
             return known, findings
         job = job._replace(known=known)
         known, further = complete_and_prove(job, layouts, growing, digests)
+        stale = stale_files(job, planned)
+        gone = tuple(path for path in stale if job.options.force and place.may_remove(path))
+        known = known._replace(replaced=replaced(planned), removed=gone)
         known = add_documents(job, known, place, growing, digests)
-        findings += further + left_behind(place.publish(stale_files(job, known)))
+        still = place.publish(gone)
+        stays = [path for path in stale if path not in gone or path in still]
+        findings += further + left_behind(stays, job.options.force)
+        gone = tuple(path for path in gone if path not in still)
+        known = known._replace(removed=gone, cleaned=tuple(place.cleaned))
     return known, findings
+
+
+def _checked(job: Job, layouts: Sequence[Layout], place: Destination) -> list[str]:
+    """Look whether everything can be written; return the paths."""
+    planned = sizes(job, layouts)
+    # Shards must not lie beside an older whole file: readers would take that one.
+    place.check({str(job.known.destination): 0, **planned})
+    return list(planned)
 
 
 def _destination(job: Job) -> Destination:

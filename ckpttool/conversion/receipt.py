@@ -53,6 +53,8 @@ def receipt(
             "fingerprint": converted.fingerprint,
             "files": [_summed(out.path, out.size, out.sha256) for out in converted.outputs],
         },
+        "replaced": [Path(path).name for path in converted.replaced],
+        "removed": [Path(path).name for path in converted.removed],
         "tensors": [_tensor(path, piece, digests[piece.name]) for path, piece in placed],
         "tied": converted.tied,
         "restored": converted.restored,

@@ -55,7 +55,8 @@ def _write_one(page: Page, converted: Converted) -> None:
 
 
 def _write_outputs(page: Page, converted: Converted) -> None:
-    label = "would write" if converted.state == PLANNED else "written"
+    planned = converted.state == PLANNED
+    label = "would write" if planned else "written"
     for written in converted.outputs[:_SHOWN]:
         tensors = f", {count(written.tensors, 'tensor')}" if written.tensors else ""
         page.row(label, Text(f"{printable(written.path)}: {size(written.size)}{tensors}"))
@@ -63,7 +64,16 @@ def _write_outputs(page: Page, converted: Converted) -> None:
         page.row(label, Text(f"and {count(len(converted.outputs) - _SHOWN, 'file')} more"))
     for extra, path in (("sidecar", converted.sidecar), ("receipt", converted.receipt)):
         if path is not None:
-            page.row(extra, Text(printable(path)))
+            page.row(label, Text(f"{printable(path)}: the {extra}"))
+    # every one of them: a file that is gone is looked for in vain
+    for path in converted.replaced:
+        text = f"{printable(path)}: another file {'stands' if planned else 'stood'} there"
+        page.row("to replace" if planned else "replaced", Text(text))
+    for path in converted.removed:
+        text = f"{printable(path)}: of an earlier result"
+        page.row("to remove" if planned else "removed", Text(text))
+    for path in converted.cleaned:
+        page.row("cleaned up", Text(f"{printable(path)}: left by a run that was killed"))
     for told, text in _changes(converted):
         page.row(told, Text(text))
 
@@ -107,8 +117,8 @@ def _write_end(page: Page, converted: Converted) -> None:
     sign, word, style = _end(converted)
     text = styled(f"{page.sign(sign)} {word}", style)
     text.append(f" {printable(converted.file.path)}")
-    if converted.destination is not None:
-        text.append(f" -> {printable(converted.destination)}")
+    if converted.result is not None:
+        text.append(f" -> {printable(converted.result)}")
     text.append(f": {counts(converted.file.findings)}")
     page.line(text, 0, 2)
 

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from ckpttool.locks.locked import LockedCheckpoint, LockedForward
 
 
-def write_locked(path: str, checkpoints: Sequence[LockedCheckpoint], stream: TextIO) -> None:
-    """Write a few lines on each checkpoint, and where they are locked."""
+def write_locked(
+    path: str, checkpoints: Sequence[LockedCheckpoint], replaced: bool, stream: TextIO
+) -> None:
+    """Write a few lines on each checkpoint, and where they are locked, and what that replaced."""
     page = Page(stream)
     for locked in checkpoints:
         page.line(Text(printable(locked.name), style="bold"), 0, 2)
@@ -28,6 +30,8 @@ def write_locked(path: str, checkpoints: Sequence[LockedCheckpoint], stream: Tex
         page.blank()
     text = styled(f"{page.sign(GOOD)} LOCKED", "bold green")
     text.append(f" {count(len(checkpoints), 'checkpoint')} in {printable(path)}")
+    if replaced:
+        text.append(", in place of the lock file that stood there")
     page.line(text, 0, 2)
 
 

@@ -101,6 +101,6 @@ STALE = Rule(
     "CVT208",
     "stale-files",
     Severity.WARNING,
-    "Files of an earlier result could not be removed.",
-    "Remove them by hand: readers may take them for a part of the new result.",
+    "Files of an earlier result are still beside the new one.",
+    "Use --force, or remove them by hand: readers may take them for a part of the new result.",
 )

@@ -73,6 +73,8 @@ class Destination:
         self._growing: List[Growing] = []
         self._named: List[_Named] = []
         self._context = contextlib.ExitStack()
+        #: Files that killed runs left and that were removed, or put back under their names.
+        self.cleaned: List[str] = []
 
     def check(self, sizes: Mapping[str, int]) -> None:
         """Look whether files can be written, before any of them is; nothing is changed.
@@ -98,7 +100,8 @@ class Destination:
             OutputError, UsageError: as for :meth:`check`.
         """
         self._check_path(path)
-        clean(folder_of(path))
+        folder = folder_of(path)
+        self.cleaned += [os.path.join(folder, name) for name in clean(folder)]  # noqa: PTH118
         file = create(path, self._run)
         self._growing.append(file)
         try:
@@ -142,6 +145,14 @@ class Destination:
             for path in stale
             if os.path.abspath(path) not in published and not self._remove_stale(path)  # noqa: PTH100
         )
+
+    def may_remove(self, path: str) -> bool:
+        """Whether a file of an earlier result may go: a plain file, and none of the sources."""
+        try:
+            plain = stat.S_ISREG(os.lstat(path).st_mode)
+        except OSError:
+            return True
+        return plain and not self._is_source(path)
 
     def __enter__(self) -> Destination:
         self._context.enter_context(terminable())
@@ -265,11 +276,7 @@ class Destination:
             os.close(file.fd)
 
     def _remove_stale(self, path: str) -> bool:
-        try:
-            plain = stat.S_ISREG(os.lstat(path).st_mode)
-        except OSError:
-            return True
-        if not plain or self._is_source(path):
+        if not self.may_remove(path):
             return False
         remove(path)
         return not os.path.lexists(path)

@@ -11,7 +11,7 @@ import safetensors
 import torch
 
 from ckpttool import open_checkpoint, rules
-from ckpttool.conversion import documents, proving
+from ckpttool.conversion import earlier, proving
 from ckpttool.findings import Finding
 from tests.builders import checkpoints, sharing
 from tests.rule_cases.runs import Case, Run, convert, converted
@@ -79,7 +79,7 @@ def with_an_old_library(folder: Path) -> Iterable[Finding]:
 
 
 def stale(*paths: str) -> Run:
-    return lambda _: documents.left_behind(paths)
+    return lambda _: earlier.left_behind(paths, force=True)
 
 
 def single(value: float) -> checkpoints.Content:

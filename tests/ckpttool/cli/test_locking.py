@@ -68,6 +68,20 @@ def test_its_conversion_passes_against_the_same_lock(
     assert file["locked"]["same"] == file["locked"]["tensors"]
 
 
+def test_an_earlier_lock_is_not_replaced_without_a_word(
+    tmp_path: Path, tiny: str, sound: str
+) -> None:
+    path = str(tmp_path / "ckpttool.lock")
+    last = [
+        run("lock", "--model", tiny, "--no-forward", sound, "-o", path).stdout.split("\n")[-2]
+        for _ in range(2)
+    ]
+    assert [line.partition(path)[2] for line in last] == [
+        "",
+        ", in place of the lock file that stood there",
+    ]
+
+
 def with_a_twin() -> object:
     """The encoder's norm under a second name, as tied weights are."""
     state = built.state()

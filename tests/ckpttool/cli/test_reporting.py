@@ -116,6 +116,7 @@ def test_a_report_is_written_into_a_folder(folder: Path, tiny: str) -> None:
         pytest.param(["json=alias.pth"], "it is read by this run", id="an input, by a link"),
         pytest.param(["json=bad.pth"], "it would replace a checkpoint", id="a checkpoint"),
         pytest.param(["json=a.lock"], "it would replace a lock file", id="a lock file"),
+        pytest.param(["json=a.json"], "it would replace a checkpoint's index", id="an index"),
         pytest.param(["json=ckpttool.toml"], "it is read by this run", id="the configuration"),
         pytest.param(["json=no/x.json"], "its folder does not exist", id="no folder"),
         pytest.param(["json=good.pth/x"], "its folder does not exist", id="a file as folder"),
@@ -133,6 +134,7 @@ def test_a_report_that_cannot_be_is_refused_first(
     message: str,
 ) -> None:
     (folder / "sub").mkdir()
+    (folder / "a.json").write_text('{"metadata": {"total_size": 4}, "weight_map": {"a": "b"}}')
     (folder / "alias.pth").symlink_to("good.pth")
     (folder / "link.json").symlink_to("elsewhere.json")
     (folder / "ckpttool.toml").touch()
