@@ -59,6 +59,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "ckpttool.readings",
         "ckpttool.schema",
         "ckpttool.sharing",
+        "ckpttool.placeholders",
         "ckpttool.surroundings",
         "ckpttool.values",
         "ckpttool.writing",

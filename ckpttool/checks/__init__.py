@@ -30,6 +30,7 @@ CHECKS: Tuple[Check, ...] = (
     safety.check_pickle_names,
     private.check_private_text,
     numbers.check_checksums,
+    container.check_placeholders,
     architecture.check_model,
     architecture.check_encoder,
     architecture.check_decoder,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Iterator
 
 from ckpttool import rules
 from ckpttool.findings import Finding, finding
+from ckpttool.placeholders import message, placeholders, way_out
 from ckpttool.text import count
 
 if TYPE_CHECKING:
@@ -24,6 +25,19 @@ def check_checksums(examined: Examined) -> Iterator[Finding]:
             rules.NO_CHECKSUMS,
             "the archive was written without checksums, so changed bytes would not be noticed",
             fix="Save it again with torch.serialization.set_crc32_options(True), the default.",
+        )
+
+
+def check_placeholders(examined: Examined) -> Iterator[Finding]:
+    """Weights without elements, as ZeRO-3 leaves them where it keeps the real ones elsewhere."""
+    tensors = examined.checkpoint.tensors
+    empty = placeholders(tensors)
+    if empty:
+        yield finding(
+            rules.PLACEHOLDERS,
+            message(empty, tensors),
+            tensors=empty,
+            fix=way_out(examined.checkpoint),
         )
 
 

@@ -11,6 +11,7 @@ from ckpttool.conversion.naming import index_path, shard_paths
 from ckpttool.errors import UsageError
 from ckpttool.findings import Finding, finding
 from ckpttool.fingerprint import PREFIX
+from ckpttool.placeholders import message, placeholders, way_out
 from ckpttool.rules import Severity
 from ckpttool.sharing import FINGERPRINT, FORMAT, ORDER, OWN_KEYS, WRAPPER, find_sharing, order_of
 from ckpttool.tensors import DTYPES
@@ -96,7 +97,7 @@ def plan(
         wrapper,
         tied,
         sharing.overlapping,
-        tuple(_findings(pieces, selection, sharing, tied, options)),
+        (*_emptiness(checkpoint, selection), *_findings(pieces, selection, sharing, tied, options)),
     )
 
 
@@ -177,6 +178,19 @@ def carried_metadata(checkpoint: Checkpoint, selection: Selection) -> dict[str, 
 
 
 # --- findings ----------------------------------------------------------------------------
+
+
+def _emptiness(checkpoint: Checkpoint, selection: Selection) -> Iterator[Finding]:
+    empty = placeholders(selection.tensors)
+    if empty:
+        yield finding(
+            rules.PLACEHOLDERS,
+            message(empty, selection.tensors),
+            tensors=empty,
+            fix=way_out(checkpoint)
+            if placeholders(checkpoint.tensors)
+            else "Take more of the tensors: look at --include and --exclude.",
+        )
 
 
 def _findings(

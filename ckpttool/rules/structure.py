@@ -104,6 +104,13 @@ MIXED_DTYPES = Rule(
     "The floating weights are not all of one type.",
     "Save all weights in one floating type, or say in the model card why not.",
 )
+PLACEHOLDERS = Rule(
+    "STR015",
+    "placeholders",
+    Severity.ERROR,
+    "Weights have no elements: they stand for weights that are elsewhere.",
+    "Gather sharded weights before they are saved, with zero_to_fp32.py for ZeRO-3 say.",
+)
 EXPECTED_MISSING = Rule(
     "STR020",
     "expected-missing",

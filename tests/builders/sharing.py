@@ -62,4 +62,4 @@ def bomb() -> State:
 
 def empty_twins() -> State:
     empty = torch.empty(0, 3)
-    return {"one": empty, "other": empty}
+    return {"one": empty, "other": empty, "whole": torch.ones(1)}

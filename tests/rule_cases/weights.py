@@ -13,7 +13,7 @@ from ckpttool.checks.numbers import check_everything_was_read
 from ckpttool.findings import Finding
 from mae.large import MAEViTLarge
 from tests.builders import checkpoints as built
-from tests.builders import examined, models
+from tests.builders import examined, models, zero3
 from tests.builders.tensors import in_memory
 from tests.rule_cases.runs import SOUND, Case, Run, saved
 
@@ -83,6 +83,7 @@ CASES: Dict[str, Case] = {
     "STR012": Case(saved(built.another_model), saved(built.encoder_block_missing)),
     "STR013": Case(saved(built.query_without_key_and_value), saved(built.another_model)),
     "STR014": Case(saved(built.half_of_the_weights_halved), saved(built.half_precision)),
+    "STR015": Case(saved(zero3.stub), saved(zero3.a_few_empty)),
     "STR020": Case(
         saved(built.encoder_block_missing, expected_missing=("blocks.1.*",)),
         saved(built.encoder_block_missing),

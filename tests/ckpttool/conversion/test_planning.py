@@ -126,7 +126,9 @@ def test_without_a_layout_nothing_is_called_an_encoder(tmp_path: Path) -> None:
             (("flat", "square"),),
             id="another shape is no duplicate",
         ),
-        pytest.param(sharing.empty_twins, ["one", "other"], {}, (), id="nothing is not shared"),
+        pytest.param(
+            sharing.empty_twins, ["one", "other", "whole"], {}, (), id="nothing is not shared"
+        ),
     ],
 )
 def test_who_shares_bytes_is_found(
