@@ -64,7 +64,8 @@ def judge(files: Sequence[FileReport], policy: Policy, today: date) -> Report:
     judged = iter([_judged(file, found, policy) for file, found in zip(readable, settled)])
     # one for a rule that is left out covers nothing here, and is no less needed for that
     counting = [one for one in policy.waivers if policy.counts(RULES[one.code])]
-    on_waivers = findings_on(counting, readable, settled, today)
+    stopped = [file for file in files if file.stopped]
+    on_waivers = findings_on(counting, readable, settled, today, stopped)
     return Report(
         tuple(file if file.stopped else next(judged) for file in files),
         tuple(found for found in on_waivers if policy.counts(found.rule)),

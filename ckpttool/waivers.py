@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import posixpath
 from contextlib import suppress
 from datetime import date
 from fnmatch import fnmatchcase
@@ -11,7 +13,11 @@ from typing import Iterable, Iterator, NamedTuple, Sequence
 
 from ckpttool import rules
 from ckpttool.findings import Finding, finding
+from ckpttool.names import summarise
+from ckpttool.patterns import SHOWN, matches
 from ckpttool.results import FileReport, Waived
+from ckpttool.rules import Severity
+from ckpttool.text import printable
 
 
 class Waiver(NamedTuple):
@@ -21,9 +27,10 @@ class Waiver(NamedTuple):
         place: where it stands, for messages: ``waiver 2 of ckpttool.toml``.
         code: the rule whose findings it covers.
         reason: why they are accepted.
-        tensors: a glob on names in the canonical layout; ``None`` covers any.
-        path: a glob on the file's path, as it was given or from ``folder``, or on its name;
+        tensors: a pattern of names in the canonical layout, see :mod:`ckpttool.patterns`;
             ``None`` covers any.
+        path: a file's path, in any way that the tool prints it, or its name; a glob on one; or
+            a folder that it lies in. ``None`` covers any.
         owner: who answers for it.
         expires: the last day on which it holds.
         fingerprint: of the weights that it was given for; it holds for no others.
@@ -44,7 +51,21 @@ class Waiver(NamedTuple):
         """Whether the file is one that the waiver speaks of, by its path."""
         if self.path is None:
             return True
-        return any(fnmatchcase(shown, self.path) for shown in _spellings(file.path, self.folder))
+        pattern = posixpath.normpath(self.path)
+        if any(_is_path(shown, pattern) for shown in _spellings(file.path, self.folder)):
+            return True
+        return pattern in _ends(file.path, self.folder)
+
+    def is_for_something(self) -> bool:
+        """Whether its path leads to a file or folder that is there, of this run or not."""
+        if self.path is None or self.folder is None or self.path == posixpath.curdir:
+            return True
+        place = os.path.join(glob.escape(self.folder), self.path)  # noqa: PTH118 (a glob)
+        literally = os.path.join(self.folder, self.path)  # noqa: PTH118 (any text)
+        try:
+            return os.path.lexists(literally) or bool(glob.glob(place))  # noqa: PTH207 (any text)
+        except (OSError, ValueError):
+            return False
 
     def is_of_these_weights(self, file: FileReport) -> bool:
         """Whether the file holds the weights that the waiver was given for."""
@@ -61,7 +82,7 @@ class Waiver(NamedTuple):
         names = found.tensors or ("",)
         if self.tensors is None:
             return frozenset(names)
-        return frozenset(name for name in names if name and fnmatchcase(name, self.tensors))
+        return frozenset(name for name in names if name and matches(self.tensors, name))
 
 
 class Settled(NamedTuple):
@@ -81,13 +102,36 @@ class Settled(NamedTuple):
 
 
 def _spellings(path: str, folder: str | None) -> Iterator[str]:
-    """Yield what a waiver may call a file."""
-    yield PurePath(path).as_posix()
+    """Yield what a waiver may call a file: what reports show of it, and its way from a folder."""
+    yield posixpath.normpath(PurePath(path).as_posix())
     yield PurePath(path).name
-    if folder is not None:
-        whole = PurePath(os.path.abspath(path))  # noqa: PTH100 (without .., and links stay)
-        with suppress(ValueError):  # it lies elsewhere
-            yield whole.relative_to(folder).as_posix()
+    if folder is None:
+        return
+    whole = PurePath(os.path.abspath(path))  # noqa: PTH100 (without .., and links stay)
+    yield whole.as_posix()
+    with suppress(OSError, ValueError):  # it lies elsewhere, or the working folder is gone
+        yield whole.relative_to(os.getcwd()).as_posix()  # noqa: PTH109 (text)
+    with suppress(ValueError):
+        inside = whole.relative_to(folder).as_posix()
+        yield inside
+        yield f"./{inside}"  # the folder itself is called "."
+
+
+def _ends(path: str, folder: str | None) -> frozenset[str]:
+    """Return the ends of the path of a file outside of the folder: reports may show one alone."""
+    whole = PurePath(os.path.abspath(path))  # noqa: PTH100 (as above)
+    if folder is None or PurePath(folder) in whole.parents:
+        return frozenset()
+    parts = whole.parts[1:]
+    return frozenset("/".join(parts[start:]) for start in range(len(parts)))
+
+
+def _is_path(path: str, pattern: str) -> bool:
+    """Whether a pattern is a path, a glob on it, or a folder that it lies in."""
+    return any(
+        pattern == text or fnmatchcase(text, pattern) or fnmatchcase(text, f"{pattern}/*")
+        for text in (path, printable(path, SHOWN))
+    )
 
 
 def settle(file: FileReport, waivers: Iterable[Waiver], today: date) -> Settled:
@@ -143,15 +187,20 @@ def _partly(found: Finding, covering: Sequence[Waiver]) -> Finding:
 
 
 def findings_on(
-    waivers: Sequence[Waiver], files: Sequence[FileReport], settled: Sequence[Settled], today: date
+    waivers: Sequence[Waiver],
+    files: Sequence[FileReport],
+    settled: Sequence[Settled],
+    today: date,
+    unread: Sequence[FileReport] = (),
 ) -> tuple[Finding, ...]:
     """Return what is to be said of the waivers themselves, after all files of a run.
 
     Args:
         waivers: all of the policy.
-        files: what was verified; waivers for other paths are left alone.
+        files: what was verified; waivers for other files that are there are left alone.
         settled: what :func:`settle` made of each.
         today: the day to hold against ``expires``.
+        unread: files of the run of which nothing is known but an error.
     """
     used = {waiver for one in settled for waiver in one.used}
     lapsed = {waiver for one in settled for waiver in one.lapsed}
@@ -167,6 +216,15 @@ def findings_on(
         for one in waivers
         if one not in used
         and any(one.is_for(file) and _was_looked_for(one, file) for file in files)
+    ) + tuple(
+        finding(
+            rules.WAIVER_UNUSED,
+            f"{one.place}, for {one.code}, is for no file of this run, nor for one that is there",
+            severity=Severity.NOTE,
+            expected=f"a file that path = {one.path!r} stands for",
+        )
+        for one in waivers
+        if not any(map(one.is_for, (*files, *unread))) and not one.is_for_something()
     )
 
 
@@ -189,5 +247,19 @@ def _finding_on(waiver: Waiver, files: Sequence[FileReport], today: date) -> Fin
             found=", ".join(file.fingerprint or "no fingerprint" for file in theirs[:4]),
         )
     expired = " and has expired" if waiver.has_expired(today) else ""
-    message = f"{waiver.place}, for {waiver.code}, covers no finding{expired}"
-    return finding(rules.WAIVER_UNUSED, message)
+    message = f"{waiver.place}, for {waiver.code}, covers no finding{expired}: "
+    return finding(rules.WAIVER_UNUSED, message + _why(waiver, theirs))
+
+
+def _why(waiver: Waiver, files: Sequence[FileReport]) -> str:
+    """Say which of its conditions nothing met: the code, or the tensors."""
+    found = [one for file in files for one in file.findings if one.rule.code == waiver.code]
+    names = dict.fromkeys(name for one in found for name in one.tensors)
+    if not found:
+        where = "the file" if len(files) == 1 else f"{len(files):,} files"
+        return f"there is no {waiver.code} in {where}" + (
+            "" if waiver.path is None else " of its path"
+        )
+    if not names:
+        return f"{waiver.code} was found and names no tensor, which a waiver with tensors asks for"
+    return f"tensors = {waiver.tensors!r} is none of those found: {summarise(names, 4)}"

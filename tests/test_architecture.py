@@ -30,6 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "ckpttool.limits",
         "ckpttool.locks",
         "ckpttool.names",
+        "ckpttool.patterns",
         "ckpttool.policy",
         "ckpttool.processes",
         "ckpttool.results",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
 from ckpttool import rules
 from ckpttool.coverage import is_matched
 from ckpttool.findings import Finding, finding
 from ckpttool.names import summarise
+from ckpttool.patterns import matches
 from ckpttool.rules import Rule, Severity
 from ckpttool.text import count
 from mae.config import CONFIGS
@@ -90,8 +90,8 @@ def check_expected_missing(examined: Examined) -> Iterator[Finding]:
 
 
 def _not_expected(examined: Examined, missing: Sequence[str]) -> list[str]:
-    globs = examined.expected_missing
-    return [name for name in missing if not any(fnmatchcase(name, glob) for glob in globs)]
+    patterns = examined.expected_missing
+    return [name for name in missing if not any(matches(pattern, name) for pattern in patterns)]
 
 
 def check_unexpected(examined: Examined) -> Iterator[Finding]:

@@ -14,7 +14,8 @@ WAIVER_UNUSED = Rule(
     "Take it out of the configuration, or correct its tensors and path.",
     "Only waivers that are for a file of the run are looked at, and of those only the ones whose "
     "rules the run could find: not one for the forward pass after --no-forward, nor one for the "
-    "lock file without --lock.",
+    "lock file without --lock. The message says what did not match: the code, or the tensors. A "
+    "path that leads to no file of the run, nor to one that is there, is a note.",
 )
 WAIVER_EXPIRED = Rule(
     "CFG002",

@@ -10,12 +10,14 @@ import pytest
 from ckpttool import rules
 from ckpttool.findings import Finding
 from ckpttool.results import FileReport
+from ckpttool.rules import Severity
 from ckpttool.waivers import Settled, Waiver, findings_on, settle
 from tests.builders.policies import (
     FINGERPRINT,
     TODAY,
     file_with,
     nan,
+    unreadable,
     untrained,
     waiver,
 )
@@ -146,3 +148,104 @@ def test_a_waiver_that_is_as_it_should_be_is_not_mentioned(given: Waiver) -> Non
 
 def test_one_file_of_several_suffices() -> None:
     assert told(waiver(), file_with(), file_with(nan(), path="b.pth")) == ()
+
+
+# --- paths and names as the tool prints them -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "./data/weights.pth",
+        "data/weights.pth",
+        "data/../data//weights.pth",
+        "weights.pth",
+        "data",
+        "data/",
+        "./data",
+        "d*",
+        ".",
+        "FOLDER/data/weights.pth",
+        "FOLDER",
+    ],
+)
+@pytest.mark.parametrize("given", ["./data/weights.pth", "FOLDER/data/weights.pth"])
+def test_a_path_may_be_pasted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, given: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    one = waiver(path=path.replace("FOLDER", str(tmp_path)), folder=str(tmp_path))
+    assert one.is_for(file_with(path=given.replace("FOLDER", str(tmp_path))))
+    assert not one.is_for(file_with(path=str(tmp_path.parent / "date" / "other.pth")))
+
+
+@pytest.mark.parametrize("path", ["dat", "data/weight", "eights.pth", "other/data", "/data"])
+def test_a_part_of_a_name_is_no_path(tmp_path: Path, path: str) -> None:
+    one = waiver(path=path, folder=str(tmp_path))
+    assert not one.is_for(file_with(path=str(tmp_path / "data" / "weights.pth")))
+
+
+@pytest.mark.parametrize("path", ["weights.pth", "run/weights.pth"])
+def test_a_file_outside_of_the_folder_is_known_by_the_end_of_its_path(
+    tmp_path: Path, path: str
+) -> None:
+    one = waiver(path=path, folder=str(tmp_path / "project"))
+    assert one.is_for(file_with(path=str(tmp_path / "run" / "weights.pth")))
+    inside = waiver(path="run/weights.pth", folder=str(tmp_path))
+    assert not inside.is_for(file_with(path=str(tmp_path / "a" / "run" / "weights.pth")))
+
+
+def test_a_path_with_characters_that_are_escaped_in_print_may_be_pasted() -> None:
+    assert waiver(path=r"a\x1b[2J.pth").is_for(file_with(path="a\x1b[2J.pth"))
+    assert waiver(path="[a].pth").is_for(file_with(path="[a].pth"))
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        "blocks.{0-1}.norm1.{weight,bias}",
+        "blocks.{0-1}.norm1.weight, blocks.{0-1}.norm1.bias",
+        "blocks.{0-7}.*",
+    ],
+)
+def test_the_short_form_of_names_may_be_pasted(tensors: str) -> None:
+    names = [f"blocks.{n}.norm1.{part}" for n in (0, 1) for part in ("weight", "bias")]
+    assert settled(waiver(tensors=tensors), file=file_with(nan(*names))).open == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        pytest.param(waiver("NUM002"), "there is no NUM002 in the file", id="code"),
+        pytest.param(
+            waiver("NUM002", path="weights.pth"), "in the file of its path", id="code of a path"
+        ),
+        pytest.param(
+            waiver(tensors="blocks.{0-3}.w"),
+            "tensors = 'blocks.{0-3}.w' is none of those found: norm.weight",
+            id="tensors",
+        ),
+    ],
+)
+def test_why_a_waiver_covers_nothing_is_said(given: Waiver, why: str) -> None:
+    (found,) = told(given)
+    assert why in found.message
+
+
+def test_a_waiver_for_tensors_of_a_rule_that_names_none_says_so() -> None:
+    (found,) = told(waiver("MOD001", tensors="*"), file_with(untrained()))
+    assert "names no tensor" in found.message
+
+
+def test_a_path_that_leads_nowhere_is_a_note(tmp_path: Path) -> None:
+    (found,) = told(waiver(path="gone/*.pth", folder=str(tmp_path)))
+    assert (found.rule, found.severity) == (rules.WAIVER_UNUSED, Severity.NOTE)
+    assert "'gone/*.pth'" in str(found.expected)
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "gone" / "a.pth").touch()  # not of this run, but there
+    assert told(waiver(path="gone/*.pth", folder=str(tmp_path))) == ()
+
+
+def test_a_file_that_could_not_be_read_is_of_the_run_all_the_same(tmp_path: Path) -> None:
+    one = waiver(path="gone.pth", folder=str(tmp_path))
+    assert findings_on([one], [], [], TODAY, [unreadable(str(tmp_path / "gone.pth"))]) == ()
