@@ -125,7 +125,11 @@ def _convert(
     if options.sidecar is not None:
         beside, entries = sidecar(checkpoint, entries)
     known = _with_plan(known, checkpoint, planned, selection, entries)
-    found = [*findings_left_behind(checkpoint.uses), *planned.findings]
+    found = [
+        *findings_left_behind(checkpoint.uses),
+        *checkpoint.remarks,
+        *planned.findings,
+    ]
     if _errors(found):
         return _ended(known, found, NOT_WRITTEN)
     from ckpttool.conversion.output import preview, write_out

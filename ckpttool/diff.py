@@ -81,7 +81,7 @@ def _facts(checkpoint: Checkpoint | Receipt) -> FileReport:
             tensors=len(checkpoint.tensors),
             parameters=sum(prod(tensor.shape) for tensor in checkpoint.tensors.values()),
         )
-    findings = tuple(findings_left_behind(checkpoint.uses))
+    findings = (*findings_left_behind(checkpoint.uses), *checkpoint.remarks)
     known = FileReport(checkpoint.path, verdict_of(findings), findings)
     return with_facts(known, checkpoint, canonicalize(checkpoint.tensors).layout)
 

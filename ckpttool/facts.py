@@ -28,7 +28,7 @@ def with_facts(known: FileReport, checkpoint: Checkpoint, layout: str | None) ->
 
 def facts_of(path: str, checkpoint: Checkpoint, trust: tuple[str, ...] = ()) -> FileReport:
     """Return a report of the facts alone: FAIL where loading the file calls unknown code."""
-    findings = tuple(findings_on(checkpoint.uses, trust))
+    findings = (*findings_on(checkpoint.uses, trust), *checkpoint.remarks)
     known = FileReport(path, verdict_of(findings), findings)
     return with_facts(known, checkpoint, canonicalize(checkpoint.tensors).layout)
 

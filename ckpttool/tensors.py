@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckpttool.findings import Finding
 from ckpttool.sources import ByteSource
 from ckpttool.uses import NameUse
 
@@ -189,6 +190,7 @@ class Checkpoint:
         checksums: CRC-32 sums over storages, not yet checked.
         storages: every storage of the file by its key, used or not; none where tensors have none.
         header_size: bytes of the largest header; ``None`` where there is none.
+        remarks: what is odd about the container and keeps nothing of it from being read.
     """
 
     def __init__(
@@ -210,6 +212,7 @@ class Checkpoint:
         checksums: tuple[Checksum, ...] = (),
         storages: dict[str, Extent] | None = None,
         header_size: int | None = None,
+        remarks: tuple[Finding, ...] = (),
     ) -> None:
         self.path = path
         self.format = format
@@ -227,6 +230,7 @@ class Checkpoint:
         self.checksums = checksums
         self.storages = storages or {}
         self.header_size = header_size
+        self.remarks = remarks
 
     @property
     def size(self) -> int:

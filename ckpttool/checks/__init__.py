@@ -28,6 +28,7 @@ Check = Callable[["Examined"], Iterator["Finding"]]
 #: Every check, in the order in which a reader wants to hear of them.
 CHECKS: Tuple[Check, ...] = (
     safety.check_pickle_names,
+    container.check_remarks,
     private.check_private_text,
     numbers.check_checksums,
     container.check_placeholders,

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
+def check_remarks(examined: Examined) -> Iterator[Finding]:
+    """Tell what is odd about the container, as it was met when the file was opened."""
+    yield from examined.checkpoint.remarks
+
+
 def check_checksums(examined: Examined) -> Iterator[Finding]:
     """Note that a zip has no checksums; the other containers cannot have any."""
     checkpoint = examined.checkpoint

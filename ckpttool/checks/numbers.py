@@ -8,6 +8,7 @@ from ckpttool import rules
 from ckpttool.checks.examined import is_matrix
 from ckpttool.checks.meaning import is_layernorm, layernorms, layernorms_are_initial
 from ckpttool.findings import Finding, finding
+from ckpttool.formats.unfilled import is_unfilled
 from ckpttool.readings import AMPLIFICATION_FACTOR, AMPLIFICATION_SLACK, AMPLIFIED
 from ckpttool.rules import Severity
 from ckpttool.text import count, size
@@ -145,8 +146,23 @@ def check_everything_was_read(examined: Examined) -> Iterator[Finding]:
 
 
 def check_checksums(examined: Examined) -> Iterator[Finding]:
-    """Stored CRC-32 sums that the bytes do not have."""
+    """Stored CRC-32 sums that the bytes do not have, and records that never got any bytes."""
+    lengths = {one.member: one.extent.length for one in examined.checkpoint.checksums}
+    unfilled = [
+        bad.member
+        for bad in examined.values.bad_checksums
+        if is_unfilled(bad.expected, bad.found, lengths[bad.member])
+    ]
+    if unfilled:
+        yield finding(
+            rules.NEVER_FILLED,
+            f"{count(len(unfilled), 'record')} never filled: zeros under a stored checksum of 0, "
+            f"{', '.join(unfilled[:_ONE_BY_ONE])}"
+            + (f" and {len(unfilled) - _ONE_BY_ONE:,} more" * (len(unfilled) > _ONE_BY_ONE)),
+        )
     for bad in examined.values.bad_checksums:
+        if bad.member in unfilled:
+            continue
         yield finding(
             rules.CHECKSUM,
             f"the bytes of {bad.member} do not match their stored CRC-32",

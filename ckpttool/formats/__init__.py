@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ckpttool import rules
 from ckpttool.errors import CkpttoolError, MalformedError, told_with
-from ckpttool.formats import safetensors, sharded, torch_legacy, torch_tar, torch_zip
+from ckpttool.formats import names, safetensors, sharded, torch_legacy, torch_tar, torch_zip
 from ckpttool.formats.foreign import signatures
 from ckpttool.sources import FileSource, read
 
@@ -67,6 +67,7 @@ def open_checkpoint(path: str, wrapper: str | None = None) -> Checkpoint:
         with told_with(hidden):
             checkpoint = form.read(source, wrapper)
         checkpoint.uses += hidden
+        checkpoint.remarks += names.remarks_on(path, checkpoint.format)
         return checkpoint
     except CkpttoolError as error:
         source.close()

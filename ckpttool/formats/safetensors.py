@@ -6,11 +6,12 @@ The bytes of the tensors tile the rest of the file: no hole, no overlap, nothing
 from __future__ import annotations
 
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, Sequence
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError, UsageError
-from ckpttool.formats.safetensors_header import MAX_TENSORS, Entry, HeaderReader
+from ckpttool.findings import Finding, finding
+from ckpttool.formats.safetensors_header import BLANKS, MAX_TENSORS, Entry, HeaderReader
 from ckpttool.sources import ByteSource, FileSource
 from ckpttool.sources import read as read_bytes
 from ckpttool.tensors import Checkpoint, Extent, TensorInfo
@@ -32,17 +33,22 @@ _LARGEST = 2**63 - 1
 class Header(NamedTuple):
     """What a header of ``size`` bytes says.
 
-    ``tensors`` are in its order, ``metadata`` holds the strings of ``__metadata__``.
+    ``tensors`` are in its order, ``metadata`` holds the strings of ``__metadata__``, ``oddities``
+    what is spelled otherwise than the format's text foresees.
     """
 
     tensors: dict[str, TensorInfo]
     metadata: dict[str, str]
     size: int
+    oddities: tuple[str, ...] = ()
 
 
 def matches(head: bytes) -> bool:
-    """Whether a header seems to begin after its length; the length itself may be damaged."""
-    return head[_LENGTH : _LENGTH + 1] == b"{"
+    """Whether a header seems to begin after its length; the length itself may be wrong."""
+    if head[_LENGTH : _LENGTH + 1] == b"{":
+        return True
+    # after whitespace it may be any text: the upper bytes of a length that is possible are zero
+    return head[4:_LENGTH] == bytes(4) and head[_LENGTH:].lstrip(BLANKS)[:1] == b"{"
 
 
 def read(source: FileSource, wrapper: str | None) -> Checkpoint:
@@ -56,7 +62,15 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         header.tensors,
         metadata=header.metadata,
         header_size=header.size,
+        remarks=remarks_on(header.oddities),
     )
+
+
+def remarks_on(oddities: Sequence[str]) -> tuple[Finding, ...]:
+    """Return the finding on how headers are spelled; none where that is as foreseen."""
+    if not oddities:
+        return ()
+    return (finding(rules.SAFETENSORS_SPELLING, f"the header has {'; '.join(oddities)}"),)
 
 
 def require_no_wrapper(wrapper: str | None) -> None:
@@ -98,7 +112,7 @@ def read_header(source: ByteSource) -> Header:
             )
         tensors[entry.name] = _located(source, entry, start)
     _check_tiling(source, tensors, start)
-    return Header(tensors, reader.metadata, length)
+    return Header(tensors, reader.metadata, length, tuple(reader.oddities))
 
 
 def _header_length(source: ByteSource) -> int:
@@ -120,6 +134,15 @@ def _header_length(source: ByteSource) -> int:
             found=f"{length:,}",
         )
     if length > source.size - _LENGTH:
+        begin = read_bytes(source, _LENGTH, 1)
+        if begin not in b"{" + BLANKS:
+            raise MalformedError(
+                "no header begins here",
+                rules.SAFETENSORS_HEADER,
+                offset=_LENGTH,
+                expected="{",
+                found=repr(begin),
+            )
         raise MalformedError(
             "the file ends before its header does",
             rules.TRUNCATED,

@@ -35,6 +35,11 @@ MAX_STRINGS = 20_000
 #: Bytes of one name.
 MAX_NAME = 65_536
 
+#: What JSON takes for white space.
+BLANKS = b" \t\n\r"
+
+# How deep what lies under a further key may be nested: as deep as the format's library goes.
+_DEEPEST = 100
 _WS = rb"[ \t\n\r]*"
 _INT = rb"(?:0|[1-9][0-9]{0,18})"
 
@@ -53,8 +58,14 @@ _USUAL = _pattern(
     rb'|"data_offsets" : \[ (INT) , (INT) \]) (?:,(?! \})|(?=\}))){3}\} '
 )
 _BLANKS = re.compile(_WS)
+# Numbers and words of JSON, as they may stand under a further key.
+_PLAIN = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null")
 _NUMBER = re.compile(rb"-?[0-9][-+.0-9eE]{0,39}")
 _WHOLE = re.compile(_INT)
+
+
+# Further keys that are named, and characters of one.
+_SHOWN, _LONGEST = 8, 60
 
 
 class Entry(NamedTuple):
@@ -70,7 +81,8 @@ class Entry(NamedTuple):
 class HeaderReader:
     """Reads ``text``, the header, which begins at ``base`` in the file.
 
-    After :meth:`entries` has run out, ``metadata`` holds the strings of ``__metadata__``.
+    After :meth:`entries` has run out, ``metadata`` holds the strings of ``__metadata__``, and
+    ``oddities`` names what the format's library reads although the format's text does not have it.
     """
 
     def __init__(self, text: bytes, base: int) -> None:
@@ -79,7 +91,9 @@ class HeaderReader:
         self._at = 0
         self._has_metadata = False
         self._unusual = 0
+        self._further: dict[str, None] = {}
         self.metadata: dict[str, str] = {}
+        self.oddities: list[str] = []
 
     def entries(self) -> Iterator[Entry]:
         """Yield the tensors in the order of the header.
@@ -89,9 +103,12 @@ class HeaderReader:
                 caller, who has them all.
             UnsupportedError: an element type that is not known.
         """
-        if not self._text.startswith(b"{"):
-            self._fail("the header does not begin with {", self._text[:4])
-        self._at = 1
+        self._skip_blanks()
+        if self._at:
+            self.oddities.append("white space before it")
+        if self._next() != b"{":
+            self._fail("the header does not begin with {", self._text[self._at : self._at + 4])
+        self._at += 1
         for _ in self._separated(b"}"):
             usual = _USUAL.match(self._text, self._at)
             entry = self._usual(usual) if usual is not None else None
@@ -99,8 +116,13 @@ class HeaderReader:
                 yield entry
             else:
                 yield from self._any_entry()
-        if self._text[self._at :].strip(b" "):
-            self._fail("something other than spaces follows the header's object")
+        rest = self._text[self._at :].strip(b" ")
+        if rest.strip(BLANKS):
+            self._fail("something other than white space follows the header's object")
+        if rest:
+            self.oddities.append("white space other than spaces behind it")
+        if self._further:
+            self.oddities.append("further keys in entries: " + ", ".join(self._further))
 
     def _usual(self, match: re.Match[bytes]) -> Entry | None:
         """Return the tensor of a usual entry; ``None`` if it needs the longer way."""
@@ -130,7 +152,12 @@ class HeaderReader:
         if self._has_metadata:
             self._fail(f"{METADATA} stands twice in the header", rule=rules.DUPLICATE_KEY)
         self._has_metadata = True
-        self._strings()
+        self._skip_blanks()
+        if self._text.startswith(b"null", self._at):
+            self._at += len(b"null")
+            self.oddities.append(f"{METADATA} of null")
+        else:
+            self._strings()
 
     def _strings(self) -> None:
         """Read the object of strings that ``__metadata__`` is."""
@@ -164,12 +191,40 @@ class HeaderReader:
             elif field in ("dtype", "shape", "data_offsets"):
                 self._fail(f"{field} stands twice", rule=rules.DUPLICATE_KEY, tensor=name)
             else:
-                self._fail(f"the format has no field {printable(field)}", tensor=name)
+                self._skip_value(name)
+                if len(self._further) < _SHOWN:
+                    self._further[printable(field)[:_LONGEST]] = None
         if not code or shape is None or offsets is None or len(offsets) != 2:
             self._fail("dtype, shape or a pair of data_offsets is missing", tensor=name)
         if code not in SAFETENSORS_DTYPES:
             raise _unknown_dtype(name, code, self._base + place)
         return Entry(name, SAFETENSORS_DTYPES[code], shape, *offsets)
+
+    def _skip_value(self, tensor: str, depth: int = 0) -> None:
+        """Step over any value of JSON."""
+        self._skip_blanks()
+        mark = self._next()
+        if depth > _DEEPEST:
+            self._fail(
+                "a further key's value is nested too deeply", rule=rules.LIMIT, tensor=tensor
+            )
+        if mark == b'"':
+            self._string("a further key's value", MAX_METADATA, tensor)
+        elif mark == b"[":
+            self._at += 1
+            for _ in self._separated(b"]"):
+                self._skip_value(tensor, depth + 1)
+        elif mark == b"{":
+            self._at += 1
+            for _ in self._separated(b"}"):
+                self._string("a further key", tensor=tensor)
+                self._expect(b":", tensor)
+                self._skip_value(tensor, depth + 1)
+        else:
+            plain = _PLAIN.match(self._text, self._at)
+            if plain is None or not plain.group():
+                self._fail("no value", self._text[self._at : self._at + 16], tensor)
+            self._at = plain.end()
 
     def _numbers(self, tensor: str) -> tuple[int, ...]:
         """Read a list of whole numbers."""

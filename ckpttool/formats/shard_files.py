@@ -29,7 +29,8 @@ class Folder:
     """The folder of an index (or another checkpoint), from which shards are opened.
 
     Attributes:
-        offenders: one line for each file that was not opened.
+        missing: the files that are not there.
+        offenders: one line for each other file that was not opened.
     """
 
     def __init__(self, index: FileSource, opened: ExitStack) -> None:
@@ -40,17 +41,18 @@ class Folder:
         }
         self._seen = {index.identity[:2]: own_name}
         self._opened = opened
+        self.missing: list[str] = []
         self.offenders: list[str] = []
 
     def open(self, file: str) -> FileSource | None:
-        """Open the shard ``file``, a plain name; ``None``, and a line more, if it is refused.
+        """Open the shard ``file``, a plain name; ``None`` if it is missing or refused.
 
         Raises:
             UnreadableError: it is there but cannot be opened.
         """
         path = os.path.join(self._folder, file)  # noqa: PTH118 (keeps the caller's spelling)
         if not os.path.exists(path):  # noqa: PTH110 (a name too long is an error in pathlib)
-            self._refuse(file, "is not there")
+            self.missing.append(file)
             return None
         if os.path.split(os.path.realpath(path))[0] not in self._allowed:
             self._refuse(file, "is a link that leads out of the folder")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import NamedTuple, NoReturn
 
@@ -22,6 +23,7 @@ MAX_VALUES = 1_000_000
 #: Files of one checkpoint; the largest published have a few hundred.
 MAX_SHARDS = 5_000
 
+_PLAIN_NAME = re.compile(r"[\w.-]+")
 _DIGITS = 19
 _SHOWN = 20
 # Only a plain file name: no separator of any system, no drive or stream, no control characters.
@@ -33,12 +35,13 @@ class Index(NamedTuple):
 
     Attributes:
         weight_map: tensor to file name, in the order of the index.
-        total_size: bytes of all tensors, where it is stated.
+        total_size: what it states as the bytes of all tensors, as it is spelled; ``None`` if it
+            states nothing.
         entries: the index's own metadata, for the report.
     """
 
     weight_map: dict[str, str]
-    total_size: int | None
+    total_size: str | None
     entries: tuple[Entry, ...]
 
 
@@ -58,19 +61,19 @@ def read_index(source: FileSource) -> Index:
             fix="Name a checkpoint file or its index.",
         )
     weight_map = document["weight_map"]
-    metadata = document.get("metadata", {})
+    metadata = document.get("metadata")
+    if metadata is None:
+        metadata = {}
     if not isinstance(weight_map, dict) or not isinstance(metadata, dict):
         raise _bad("weight_map or metadata is not an object")
     if not weight_map:
         raise _bad("weight_map is empty")
-    _check_files(weight_map)
-    total = metadata.get("total_size")
-    if total is not None and type(total) is not int:
-        raise _bad("total_size is not a whole number", found=json.dumps(total)[:80])
-    return Index(weight_map, total, tuple(_entries(metadata)))
+    _check_files(weight_map, source.name)
+    stated = json.dumps(metadata["total_size"])[:80] if "total_size" in metadata else None
+    return Index(weight_map, stated, tuple(_entries(metadata)))
 
 
-def _check_files(weight_map: dict[str, object]) -> None:
+def _check_files(weight_map: dict[str, object], path: str) -> None:
     files = set()
     unsafe = []
     for name, file in weight_map.items():
@@ -93,10 +96,21 @@ def _check_files(weight_map: dict[str, object]) -> None:
         )
     if all(file.endswith((".bin", ".pt", ".pth")) for file in files):
         raise UnsupportedError(
-            "the index lists torch files; only safetensors shards are read",
+            "the index lists torch files, and only safetensors shards are read through an index",
             rules.UNSUPPORTED,
-            fix="Convert the shards to safetensors first.",
+            fix=f"Join them, in their folder: {_joining(path)} Then name joined.pth.",
         )
+
+
+def _joining(path: str) -> str:
+    """Return the command that makes one file of torch shards."""
+    name = os.path.split(path)[1]
+    shown = name if _PLAIN_NAME.fullmatch(name) else "INDEX"
+    return (
+        f"python -c \"import json, torch; m = json.load(open('{shown}'))['weight_map']; "
+        "torch.save({k: v for f in sorted(set(m.values())) for k, v in "
+        "torch.load(f, map_location='cpu', weights_only=True).items()}, 'joined.pth')\"."
+    )
 
 
 def _encodable(text: str) -> bool:

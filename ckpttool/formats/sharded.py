@@ -8,11 +8,18 @@ disagreement is listed.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import NamedTuple
+from typing import Iterator, NamedTuple
 
 from ckpttool import rules
 from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
-from ckpttool.formats.safetensors import MAX_HEADER, Header, read_header, require_no_wrapper
+from ckpttool.findings import Finding, finding
+from ckpttool.formats.safetensors import (
+    MAX_HEADER,
+    Header,
+    read_header,
+    remarks_on,
+    require_no_wrapper,
+)
 from ckpttool.formats.safetensors import matches as is_safetensors
 from ckpttool.formats.safetensors_header import MAX_TENSORS
 from ckpttool.formats.shard_files import SHOWN, Folder, uncounted
@@ -20,7 +27,7 @@ from ckpttool.formats.shard_index import Index, read_index
 from ckpttool.sources import FileSource
 from ckpttool.sources import read as read_bytes
 from ckpttool.tensors import Checkpoint, TensorInfo
-from ckpttool.text import printable
+from ckpttool.text import count, printable
 
 FORMAT = "safetensors-sharded"
 
@@ -55,9 +62,9 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         folder = Folder(source, opened)
         shards = _open_all(folder, files)
         offenders = uncounted(files) + folder.offenders + _misplaced(index, shards)
+        if folder.missing:
+            raise _missing(folder.missing, len(files), offenders)
         tensors = _in_order(index, shards)
-        if not offenders:
-            offenders = _wrong_total(index, tensors)
         if offenders:
             raise _disagreement(offenders)
         opened.pop_all()
@@ -69,7 +76,26 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         entries=index.entries,
         metadata=_common_metadata(shards),
         header_size=max(shard.header.size for shard in shards.values()),
+        remarks=tuple(_remarks(index, shards, tensors)),
     )
+
+
+def _remarks(
+    index: Index, shards: dict[str, Shard], tensors: dict[str, TensorInfo]
+) -> Iterator[Finding]:
+    total = sum(info.nbytes for info in tensors.values())
+    if index.total_size != str(total):
+        yield finding(
+            rules.INDEX_TOTAL,
+            "the index states another total_size than its tensors have, or none",
+            expected=f"{total}",
+            found=index.total_size or "nothing",
+        )
+    odd = {file: shard.header.oddities for file, shard in shards.items() if shard.header.oddities}
+    if odd:
+        file, oddities = next(iter(odd.items()))
+        more = f" (and of {len(odd) - 1:,} more)" if len(odd) > 1 else ""
+        yield from remarks_on([*oddities, f"that of {printable(file)}{more}"])
 
 
 def _open_all(folder: Folder, files: list[str]) -> dict[str, Shard]:
@@ -137,11 +163,16 @@ def _in_order(index: Index, shards: dict[str, Shard]) -> dict[str, TensorInfo]:
     }
 
 
-def _wrong_total(index: Index, tensors: dict[str, TensorInfo]) -> list[str]:
-    total = sum(info.nbytes for info in tensors.values())
-    if index.total_size in (None, total):
-        return []
-    return [f"total_size is {index.total_size:,} but the tensors have {total:,} bytes"]
+def _missing(missing: list[str], listed: int, offenders: list[str]) -> MalformedError:
+    """Return the error for shards that are not there, whatever else is wrong behind that."""
+    named = ", ".join(map(printable, missing[:SHOWN]))
+    more = f" and {len(missing) - SHOWN:,} more" if len(missing) > SHOWN else ""
+    beside = f"; besides: {'; '.join(offenders[:SHOWN])}" if offenders else ""
+    return MalformedError(
+        f"{len(missing):,} of {count(listed, 'shard')} not there: {named}{more}{beside}",
+        rules.SHARD_INDEX,
+        fix="Put the missing files beside the index.",
+    )
 
 
 def _disagreement(offenders: list[str]) -> MalformedError:

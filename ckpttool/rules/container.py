@@ -57,6 +57,16 @@ UNWRITABLE = Rule(
     "The file cannot be written.",
     "Name a place in a folder that exists and that you may write to.",
 )
+OTHER_NAME = Rule(
+    "FIL008",
+    "name-of-another-format",
+    Severity.WARNING,
+    "The file's name ends as files of another format do.",
+    "Rename the file to end as its content does.",
+    "Readers that go by the name take the file for what it is not: `torch.load` of torch 2.13 "
+    'reads whatever ends in `.safetensors` as that. `torch.save(x, "a.safetensors")` writes a zip of '
+    "torch all the same. Quiet for names without a known ending.",
+)
 ZIP_STRUCTURE = Rule(
     "FIL101",
     "zip-structure",
@@ -127,12 +137,30 @@ SAFETENSORS_LAYOUT = Rule(
     "The byte ranges of the tensors do not fit their shapes, or do not tile the file.",
     "Write it anew with the safetensors library, from the checkpoint it was made of.",
 )
+SAFETENSORS_SPELLING = Rule(
+    "FIL303",
+    "safetensors-spelling",
+    Severity.NOTE,
+    "The safetensors header is spelled in a way that the format's text does not foresee.",
+    "Write it anew with the safetensors library, if a reader refuses it.",
+    "Whitespace before the header, TAB, CR or LF behind it, `__metadata__` of null, and further "
+    "keys in a tensor's entry. The safetensors library and torch read all of these, and the tensors are "
+    "the same; other readers may not.",
+)
 SHARD_INDEX = Rule(
     "FIL401",
     "shard-index",
     Severity.ERROR,
     "The index is malformed, or it and its shards disagree.",
     "Put index and shards of one export together, or write the index anew.",
+)
+INDEX_TOTAL = Rule(
+    "FIL402",
+    "index-total",
+    Severity.NOTE,
+    "The total_size of the index is not the bytes of its tensors.",
+    "Write the index anew: ckpttool convert INDEX --to safetensors -o NEW --max-shard-size SIZE.",
+    "No reader goes by it. Versions of transformers wrote wrong ones for years, as a float say.",
 )
 RECEIPT = Rule(
     "FIL501",

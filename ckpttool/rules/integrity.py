@@ -62,6 +62,16 @@ DUPLICATE_KEY = Rule(
     "Two entries have the same name.",
     "Write it anew with each name once: readers differ in which of the two counts.",
 )
+NEVER_FILLED = Rule(
+    "INT010",
+    "never-filled",
+    Severity.ERROR,
+    "A storage was laid out in the file and never filled with its bytes.",
+    "Write the file again, without torch.serialization.skip_data, or fill its records.",
+    "`torch.serialization.skip_data` leaves a storage's place in the archive free for somebody who "
+    "writes the bytes later: zeros, under a stored checksum of 0 that zeros do not have. Nothing "
+    "happened to the file afterwards; its weights were never in it.",
+)
 WASTED_BYTES = Rule(
     "INT009",
     "wasted-bytes",

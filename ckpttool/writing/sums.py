@@ -7,6 +7,7 @@ from typing import Iterable, Iterator, Mapping, Sequence
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError
+from ckpttool.formats.unfilled import is_unfilled
 from ckpttool.tensors import Checksum, Extent
 from ckpttool.writing.pieces import Piece, Slot
 
@@ -48,6 +49,13 @@ def compare(
         if extent is not None:
             found[extent] = copied[slot.piece.name]
     for member, extent, crc32 in checksums:
+        if is_unfilled(crc32, found.get(extent, crc32), extent.length):
+            raise MalformedError(
+                "the record was never filled: zeros under a stored checksum of 0",
+                rules.NEVER_FILLED,
+                path=extent.source.name,
+                member=member,
+            )
         if found.get(extent, crc32) != crc32:
             raise MalformedError(
                 "the bytes do not match their checksum",

@@ -72,6 +72,8 @@ def shards(folder: Path, *extra: str) -> Path:
     for name in extra:
         save_file({"x": torch.ones(1)}, folder / name, metadata={"format": "pt"})
     path = folder / "model.safetensors.index.json"
-    path.write_text(json.dumps({"metadata": {}, "weight_map": weight_map}), encoding="utf-8")
+    total = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+    said = {"metadata": {"total_size": total}, "weight_map": weight_map}
+    path.write_text(json.dumps(said), encoding="utf-8")
     (folder / "README.md").write_text(CARD, encoding="utf-8")
     return path

@@ -56,6 +56,25 @@ def _instead(old: bytes, new: bytes) -> Callable[[], bytes]:
     return lambda: file(GOOD.replace(old, new, 1))
 
 
+def _further(value: bytes) -> Callable[[], bytes]:
+    return _instead(b'"shape":[],', b'"shape":[],"strides":%s,' % value)
+
+
+#: What the format's library reads although the format's text does not have it, and a word for it.
+ODDITIES: Dict[str, Tuple[Callable[[], bytes], str]] = {
+    "blank-before-the-object": (_says(b" " + GOOD), "before it"),
+    "lines-before-the-object": (_says(b"\r\n\t" + GOOD), "before it"),
+    "newline-behind-it": (_says(GOOD + b"\n"), "behind it"),
+    "tab-and-return-behind-it": (_says(GOOD + b" \t\r "), "behind it"),
+    "metadata-null": (_instead(b'{"format":"pt"}', b" null "), "of null"),
+    "further-key": (_further(b"[2, 1]"), "strides"),
+    "further-key-of-everything": (
+        _further(b'{"a": [1, -2.5e-3, true, null, "\\u0041", {}], "b": {"c": []}}'),
+        "strides",
+    ),
+    "further-key-twice": (_further(b'1,"strides":2'), "strides"),
+}
+
 #: Defect to the code of the rule that it breaks.
 DEFECTS: Dict[str, Tuple[Callable[[], bytes], str]] = {
     "too-short": (lambda: bytes(9), "FIL006"),
@@ -66,11 +85,9 @@ DEFECTS: Dict[str, Tuple[Callable[[], bytes], str]] = {
     "length-of-64-bits": (lambda: file(length=2**64 - 1), "FIL301"),
     "length-one-short": (lambda: file(length=len(GOOD) - 1), "FIL301"),
     "byte-order-mark": (_says(b"\xef\xbb\xbf" + GOOD), "FIL301"),
-    "blank-before-the-object": (_says(b" " + GOOD), "FIL301"),
     "a-list": (_says(b"[]"), "FIL301"),
     "null": (_says(b"null"), "FIL301"),
     "padded-with-nul": (_says(GOOD + b"\0"), "FIL301"),
-    "padded-with-a-newline": (_says(GOOD + b"\n"), "FIL301"),
     "second-object": (_says(GOOD + b"{}"), "FIL301"),
     "trailing-comma": (_says(GOOD[:-1] + b",}"), "FIL301"),
     "comma-missing": (_instead(b'},"w"', b'} "w"'), "FIL301"),
@@ -87,7 +104,7 @@ DEFECTS: Dict[str, Tuple[Callable[[], bytes], str]] = {
     "raw-control-character": (_instead(b'"b":', b'"\x01":'), "FIL301"),
     "name-without-end": (_says(b'{"' + b"w" * 70_000 + b'":{}}'), "FIL301"),
     "deep-lists": (_says(b'{"w":' + b"[" * 100_000), "FIL301"),
-    "deep-objects": (_says(b'{"w":' * 100_000), "FIL301"),
+    "deep-objects": (_says(b'{"w":' * 100_000), "FIL005"),
     "deep-shape": (_instead(b"[2,2]", b"[" * 100_000), "FIL301"),
     "tensor-twice": (_instead(b'"b":', b'"w":'), "INT008"),
     "tensor-twice-by-an-escape": (_instead(b'"b":', b'"\\u0077":'), "INT008"),
@@ -113,13 +130,23 @@ DEFECTS: Dict[str, Tuple[Callable[[], bytes], str]] = {
     ),
     "metadata-a-number": (_instead(b'"pt"', b"1"), "FIL301"),
     "metadata-nested": (_instead(b'"pt"', b'{"a":"b"}'), "FIL301"),
-    "metadata-null": (_instead(b'{"format":"pt"}', b"null"), "FIL301"),
     "metadata-a-list": (_instead(b'{"format":"pt"}', b"[]"), "FIL301"),
     "tensor-null": (_says(b'{"w":null}'), "FIL301"),
     "tensor-a-list": (_says(b'{"w":[]}'), "FIL301"),
     "tensor-without-fields": (_says(b'{"w":{}}'), "FIL301"),
     "field-missing": (_instead(b'"shape":[],', b""), "FIL301"),
-    "field-unknown": (_instead(b'"shape":[],', b'"shape":[],"strides":[],'), "FIL301"),
+    "field-unknown-of-nothing": (_further(b""), "FIL301"),
+    "field-unknown-of-nan": (_further(b"NaN"), "FIL301"),
+    "field-unknown-of-half-a-list": (_further(b"[1"), "FIL301"),
+    "field-unknown-with-a-leading-zero": (_further(b"01"), "FIL301"),
+    "field-unknown-too-deep": (_further(b"[" * 200 + b"]" * 200), "FIL005"),
+    "other-white-space-before-it": (_says(b"\x0b" + GOOD), "FIL301"),
+    "other-white-space-behind-it": (_says(GOOD + b"\x0c"), "FIL301"),
+    "metadata-null-twice": (
+        _instead(b'{"format":"pt"}', b'null,"__metadata__":null'),
+        "INT008",
+    ),
+    "no-object-that-long": (lambda: file(b"x" * 20, length=999), "FIL301"),
     "dtype-unknown": (_instead(b"BF16", b"F17"), "FIL003"),
     "dtype-in-small-letters": (_instead(b"BF16", b"bf16"), "FIL003"),
     "dtype-empty": (_instead(b"BF16", b""), "FIL301"),

@@ -201,8 +201,17 @@ DEFECTS: Dict[str, Tuple[Callable[[Path], Path], str, str]] = {
     "tensor-not-listed": (_without("c"), "FIL401", "c in"),
     "tensor-in-the-wrong-shard": (_mapped(c=FIRST), "FIL401", "c lies in"),
     "tensor-in-two-shards": (_second_shard(a=3, b=4, c=5), "FIL401", "a lies in"),
-    "total-size-wrong": (_stating({"total_size": 13}), "FIL401", "12 bytes"),
-    "total-size-a-fraction": (_stating({"total_size": 12.0}), "FIL401", "whole number"),
-    "total-size-true": (_stating({"total_size": True}), "FIL401", "whole number"),
-    "total-size-text": (_stating({"total_size": "12"}), "FIL401", "whole number"),
+}
+
+#: What an index may state of its tensors' bytes, which are 12, and be read all the same.
+TOTALS: Dict[str, Callable[[Path], Path]] = {
+    "wrong": _stating({"total_size": 13}),
+    "a-fraction": _stating({"total_size": 12.0}),
+    "true": _stating({"total_size": True}),
+    "text": _stating({"total_size": "12"}),
+    "null": _stating({"total_size": None}),
+    "a-list": _stating({"total_size": []}),
+    "absent": _stating({}),
+    "no-metadata": _index_of(json.dumps({"weight_map": MAP})),
+    "metadata-null": _index_of(json.dumps({"metadata": None, "weight_map": MAP})),
 }

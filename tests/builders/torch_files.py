@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+import zlib
 
 from tests.builders import pickles as p
 
@@ -40,6 +41,14 @@ def torch_zip(
             if data is not None:
                 archive.writestr(zipfile.ZipInfo(f"{top}/{name}"), data)
     return stream.getvalue()
+
+
+def never_filled() -> bytes:
+    """A zip as torch.serialization.skip_data leaves it: zeros under a checksum of 0."""
+    nothing = bytes(len(FOUR_FLOATS))
+    return torch_zip(storages={"0": nothing}).replace(
+        struct.pack("<I", zlib.crc32(nothing)), bytes(4)
+    )
 
 
 def legacy_and_tar() -> bytes:

@@ -121,6 +121,10 @@ CASES: Dict[str, Case] = {
     "FIL004": Case(meddled_with, SOUND),
     "FIL005": zipped("too-many-members"),
     "FIL006": Case(holding(b""), GOOD_ZIP),
+    "FIL008": Case(
+        verified(lambda folder: written(folder, tf.torch_zip(), "a.safetensors")),
+        verified(lambda folder: written(folder, tf.torch_zip(), "a.pth")),
+    ),
     "FIL101": zipped("counts-differ-in-one-record"),
     "FIL102": zipped("appended-bytes"),
     "FIL103": zipped("name-climbs"),
@@ -133,7 +137,9 @@ CASES: Dict[str, Case] = {
     "FIL203": Case(holding(tf.torch_tar(extra=tf.tar_member("x", b"", kind=b"2"))), GOOD_TAR),
     "FIL301": tensors("trailing-comma"),
     "FIL302": tensors("overlap"),
+    "FIL303": Case(holding(st.ODDITIES["newline-behind-it"][0]()), GOOD_SAFETENSORS),
     "FIL401": Case(verified(shards.DEFECTS["shard-missing"][0]), verified(shards.good)),
+    "FIL402": Case(verified(shards.TOTALS["a-fraction"]), verified(shards.good)),
     "FIL501": listed("receipt.json", '{"tool": "ckpttool"}'),
     "FIL502": listed("ckpttool.lock", f"{HEAD}\nlock 2\n"),
     "SEC001": Case(saved(checkpoints.attack_beside), SOUND),
@@ -154,4 +160,5 @@ CASES: Dict[str, Case] = {
     "INT007": Case(lambda _: with_checksums(False), lambda _: with_checksums(True)),
     "INT008": zipped("name-twice"),
     "INT009": Case(saved(checkpoints.view_of_a_large_storage), SOUND),
+    "INT010": Case(holding(tf.never_filled()), GOOD_ZIP),
 }

@@ -13,7 +13,7 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckpttool import rules
+from ckpttool import open_checkpoint, rules
 from ckpttool.errors import CkpttoolError, MalformedError, UsageError
 from ckpttool.formats import safetensors as reader
 from ckpttool.formats import safetensors_header
@@ -82,6 +82,30 @@ def test_another_spelling_of_the_header_reads_the_same(header: bytes) -> None:
     }
 
 
+@pytest.mark.parametrize(("build", "word"), files.ODDITIES.values(), ids=list(files.ODDITIES))
+def test_what_the_library_reads_is_read_with_a_note(
+    tmp_path: Path, build: Callable[[], bytes], word: str
+) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(build())
+    with safetensors.safe_open(str(path), "np") as library:
+        names = library.keys()
+        expected = {name: tuple(library.get_slice(name).get_shape()) for name in names}
+        metadata = library.metadata()
+    with open_checkpoint(str(path)) as checkpoint:
+        assert {name: info.shape for name, info in checkpoint.tensors.items()} == expected
+        assert checkpoint.metadata == (metadata or {})
+        (remark,) = checkpoint.remarks
+    assert (remark.rule, word in remark.message) == (rules.SAFETENSORS_SPELLING, True)
+
+
+def test_what_the_text_of_the_format_has_is_read_without_a_note(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(files.file(files.GOOD + b"  "))
+    with open_checkpoint(str(path)) as checkpoint:
+        assert checkpoint.remarks == ()
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -104,7 +128,7 @@ def test_any_name_that_json_can_hold_is_read_exactly(name: str) -> None:
 
 
 def test_no_tensors_are_an_empty_catalogue() -> None:
-    assert parse(files.file(b"{}", b"")) == ({}, {}, 2)
+    assert parse(files.file(b"{}", b"")) == ({}, {}, 2, ())
 
 
 def test_empty_tensors_may_share_a_place() -> None:

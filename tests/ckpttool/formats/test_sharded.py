@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import re
 import resource
+import shlex
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError, UnreadableError, UsageError
+from ckpttool import open_checkpoint, rules
+from ckpttool.errors import (
+    CkpttoolError,
+    MalformedError,
+    UnreadableError,
+    UnsupportedError,
+    UsageError,
+)
 from ckpttool.formats import shard_index, sharded
 from ckpttool.sources import FileSource, read
 from ckpttool.tensors import Checkpoint, Entry
@@ -97,8 +109,62 @@ def test_every_offender_is_named(tmp_path: Path) -> None:
     path = shards.write(tmp_path, {"a": shards.SECOND, "x": shards.FIRST, "y": "gone.safetensors"})
     with pytest.raises(MalformedError) as caught:
         parse(path)
-    for offender in ("a lies in", "x lies in", "gone.safetensors is not", "b in", "c in"):
+    for offender in (
+        "a lies in",
+        "x lies in",
+        "1 of 3 shards not there: gone.safetensors",
+        "b in",
+        "c in",
+    ):
         assert offender in caught.value.message
+
+
+@pytest.mark.parametrize("build", shards.TOTALS.values(), ids=list(shards.TOTALS))
+def test_another_total_size_is_a_note(tmp_path: Path, build: Callable[[Path], Path]) -> None:
+    with parse(build(tmp_path)) as checkpoint:
+        (remark,) = checkpoint.remarks
+    assert (remark.rule, remark.expected) == (rules.INDEX_TOTAL, "12")
+
+
+def test_the_right_total_size_is_no_note(tmp_path: Path) -> None:
+    with parse(shards.good(tmp_path)) as checkpoint:
+        assert checkpoint.remarks == ()
+
+
+def test_how_the_header_of_a_shard_is_spelled_is_told_of_the_index(tmp_path: Path) -> None:
+    path = shards.good(tmp_path)
+    header = json.dumps({"a": {"dtype": "U8", "shape": [3], "data_offsets": [0, 3]}})
+    (tmp_path / shards.FIRST).write_bytes(files.file(header.encode() + b"\n", bytes(3)))
+    with parse(path) as checkpoint:
+        (remark,) = checkpoint.remarks
+    assert shards.FIRST in remark.message
+
+
+def test_missing_shards_are_one_line(tmp_path: Path) -> None:
+    path = shards.good(tmp_path)
+    for name in (shards.FIRST, shards.SECOND):
+        (tmp_path / name).unlink()
+    with pytest.raises(MalformedError) as caught:
+        parse(path)
+    assert caught.value.message == f"2 of 2 shards not there: {shards.FIRST}, {shards.SECOND}"
+    assert caught.value.fix == "Put the missing files beside the index."
+
+
+def test_the_way_from_torch_shards_to_one_file_works(tmp_path: Path) -> None:
+    """The command that the message shows is run as it stands."""
+    torch.save({"a": torch.ones(2)}, tmp_path / "pytorch_model-00001-of-00002.bin")
+    torch.save({"b": torch.ones(3)}, tmp_path / "pytorch_model-00002-of-00002.bin")
+    names = {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}
+    index = tmp_path / "pytorch_model.bin.index.json"
+    index.write_text(json.dumps({"metadata": {"total_size": 20}, "weight_map": names}))
+    with pytest.raises(UnsupportedError) as caught:
+        open_checkpoint(str(index))
+    assert caught.value.fix is not None
+    command = re.search(r"python (-c \".*\")\.", caught.value.fix)
+    assert command is not None
+    subprocess.run([sys.executable, *shlex.split(command[1])], cwd=tmp_path, check=True)
+    with open_checkpoint(str(tmp_path / "joined.pth")) as joined:
+        assert sorted(joined.tensors) == ["a", "b"]
 
 
 def test_many_offenders_are_counted(tmp_path: Path) -> None:

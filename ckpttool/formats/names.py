@@ -1,0 +1,35 @@
+"""Names that end as another format's files do: readers that go by the name are led astray."""
+
+from __future__ import annotations
+
+import re
+
+from ckpttool import rules
+from ckpttool.findings import Finding, finding
+
+# How the name of a format ends, as far as its reports say: what its files are called.
+_ENDINGS = {
+    "safetensors": (".safetensors",),
+    "torch": (".pth", ".pt", ".bin", ".ckpt", ".th", ".pth.tar"),
+}
+_ENDING = re.compile(r"\.[A-Za-z]+(?:\.tar)?\Z")
+
+
+def remarks_on(path: str, format: str) -> tuple[Finding, ...]:  # noqa: A002 (a report's word)
+    """Return the finding on a name that ends as files of another format than ``format`` do.
+
+    Endings that say nothing are quiet, that of an index of shards among them.
+    """
+    found = _ENDING.search(path)
+    ending = found.group().lower() if found else ""
+    family = format.partition("-")[0]
+    if not any(ending in endings for other, endings in _ENDINGS.items() if other != family):
+        return ()
+    return (
+        finding(
+            rules.OTHER_NAME,
+            f"the name ends in {ending}, but the content is {format}",
+            expected=f"a name that ends in {_ENDINGS[family][0]}",
+            found=ending,
+        ),
+    )
