@@ -64,8 +64,8 @@ OTHER_NAME = Rule(
     "The file's name ends as files of another format do.",
     "Rename the file to end as its content does.",
     "Readers that go by the name take the file for what it is not: `torch.load` of torch 2.13 "
-    'reads whatever ends in `.safetensors` as that. `torch.save(x, "a.safetensors")` writes a zip of '
-    "torch all the same. Quiet for names without a known ending.",
+    'reads whatever ends in `.safetensors` as that. `torch.save(x, "a.safetensors")` writes a '
+    "zip of torch all the same. Quiet for names without a known ending.",
 )
 ZIP_STRUCTURE = Rule(
     "FIL101",
@@ -144,8 +144,8 @@ SAFETENSORS_SPELLING = Rule(
     "The safetensors header is spelled in a way that the format's text does not foresee.",
     "Write it anew with the safetensors library, if a reader refuses it.",
     "Whitespace before the header, TAB, CR or LF behind it, `__metadata__` of null, and further "
-    "keys in a tensor's entry. The safetensors library and torch read all of these, and the tensors are "
-    "the same; other readers may not.",
+    "keys in a tensor's entry. The safetensors library and torch read all of these, and the "
+    "tensors are the same; other readers may not.",
 )
 SHARD_INDEX = Rule(
     "FIL401",
