@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path, PurePath
-from typing import NamedTuple
+from itertools import takewhile
+from pathlib import Path, PurePath, PurePosixPath
+from typing import NamedTuple, Sequence
 
 from ckpttool.results import OutputSummary
 
@@ -101,28 +102,54 @@ class Lock(NamedTuple):
     checkpoints: tuple[LockedCheckpoint, ...]
 
     def of(self, path: str, fingerprint: str | None) -> LockedCheckpoint | None:
-        """Return what is locked of a file: the only one, or by path, weights or name.
+        """Return what is locked of a file: the only one, or by its path, its name, its weights.
 
-        The name counts without its ending, because weights may be packed anew.
+        The name comes before the weights: those of another entry under this name are what a lock
+        is there to notice, wherever the folder lies. A name counts without its ending, because
+        weights may be packed anew, and with as many of its folders as tell it from the others.
         """
         if len(self.checkpoints) == 1:
             return self.checkpoints[0]
-        ways = (
-            lambda one: one.name == name_from(self.path, path),
-            lambda one: one.fingerprint == fingerprint,
-            lambda one: stem(one.name) == stem(path),
+        called = name_from(self.path, path)
+        exact = [one for one in self.checkpoints if one.name == called]
+        alike = exact or _called_alike(self.checkpoints, _whole(path).as_posix())
+        if len(alike) == 1:
+            return alike[0]
+        # two folders that were renamed, say: which of them is meant only the weights can tell
+        return next(
+            (one for one in alike or self.checkpoints if one.fingerprint == fingerprint), None
         )
-        found = (one for way in ways for one in self.checkpoints if way(one))
-        return next(found, None)
+
+
+def _called_alike(checkpoints: Sequence[LockedCheckpoint], path: str) -> list[LockedCheckpoint]:
+    """Return the checkpoints whose names agree with the end of a path in the most parts."""
+    agreeing = [_agreement(one.name, path) for one in checkpoints]
+    most = max(agreeing, default=(0, False))
+    if not most[0]:
+        return []
+    return [one for one, agreement in zip(checkpoints, agreeing) if agreement == most]
+
+
+def _agreement(name: str, path: str) -> tuple[int, bool]:
+    """Return how many parts agree from the end on, and whether the ending does too."""
+    if stem(name) != stem(path):
+        return 0, False
+    ours, theirs = PurePosixPath(name).parts[-2::-1], PurePosixPath(path).parts[-2::-1]
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(ours, theirs))
+    return 1 + sum(1 for _ in same), PurePosixPath(name).name == PurePosixPath(path).name
 
 
 def name_from(lock: str, path: str) -> str:
     """Return how a lock file calls a checkpoint: by its path from there, or its name alone."""
-    whole, beside = (Path(os.path.normpath(Path(one).absolute())) for one in (path, lock))
     try:
-        return whole.relative_to(beside.parent).as_posix()
+        return _whole(path).relative_to(_whole(lock).parent).as_posix()
     except ValueError:
         return PurePath(path).name
+
+
+def _whole(path: str) -> Path:
+    """Return a path from the root; links stay, because their names are what counts here."""
+    return Path(os.path.normpath(Path(path).absolute()))
 
 
 def stem(path: str) -> str:

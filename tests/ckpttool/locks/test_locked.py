@@ -91,6 +91,40 @@ def test_a_checkpoint_that_is_not_locked_is_not_found() -> None:
     assert TWO.of("b.pth", None) is None
 
 
+# --- weights under another name, wherever the folder lies ------------------------------------
+
+SIZES = Lock(
+    "repo/ckpttool.lock",
+    tuple(
+        built.checkpoint(name)._replace(fingerprint=f"ckpt1:{number:064x}")
+        for number, name in enumerate(("base/m.pth", "large/m.pth", "large/m.safetensors", "x.pth"))
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "weights_of", "name"),
+    [
+        pytest.param("/copy/large/m.pth", 0, "large/m.pth", id="a copy of the folder elsewhere"),
+        pytest.param("large/m.pth", 0, "large/m.pth", id="from another working folder"),
+        pytest.param("/copy/x.pth", 1, "x.pth", id="a copy of the file elsewhere"),
+        pytest.param("/copy/x.safetensors", 1, "x.pth", id="a copy that is packed anew"),
+        pytest.param("/copy/base/m.bin", 1, "base/m.pth", id="the same in a folder"),
+        pytest.param("/copy/huge/m.pth", 1, "large/m.pth", id="a renamed folder, by its weights"),
+        pytest.param("/copy/other.pth", 1, "large/m.pth", id="a renamed file, by its weights"),
+    ],
+)
+def test_a_name_counts_before_weights(path: str, weights_of: int, name: str) -> None:
+    found = SIZES.of(path, SIZES.checkpoints[weights_of].fingerprint)
+    assert found is not None
+    assert found.name == name
+
+
+def test_weights_of_another_name_are_not_taken_for_those_of_a_renamed_folder() -> None:
+    """Two entries are called so; the weights are those of a third, which has another name."""
+    assert SIZES.of("/copy/huge/m.pth", SIZES.checkpoints[3].fingerprint) is None
+
+
 def test_the_only_checkpoint_is_meant_by_every_path() -> None:
     assert Lock("x", TWO.checkpoints[:1]).of("whatever.pth", None) == TWO.checkpoints[0]
 
