@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterator
+from collections import Counter
+from typing import TYPE_CHECKING, AbstractSet, Iterator
 
 from ckpttool.checks import CHECKS, locked
 from ckpttool.checks.meaning import pos_embed_errors
 from ckpttool.findings import verdict_of
+from ckpttool.formats.beside import beside_of, tensors_beside
 from ckpttool.results import FileReport, ValuesSummary
 from ckpttool.text import count
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
     from ckpttool.published import Origin
+    from ckpttool.tensors import Checkpoint
     from ckpttool.values import Values
+
+# Places that are named before the rest is counted.
+_MOST_TOLD = 20
 
 
 def conclude(known: FileReport, examined: Examined, published: Origin | None) -> FileReport:
@@ -54,8 +60,33 @@ def _values_summary(values: Values, errors: dict[str, float]) -> ValuesSummary:
     )
 
 
+def tensors_left_aside(checkpoint: Checkpoint) -> Iterator[str]:
+    """Say where else in the file tensors lie, and how many: state dicts, averages, moments."""
+    beside = beside_of(checkpoint)
+    if beside is None:
+        return
+    state_dicts = {wrapper.key for wrapper in checkpoint.wrappers[1:]}
+    keys = state_dicts.union(key for key, _ in beside.items())
+    numbers = Counter(_place_of(info.name, keys) for info in tensors_beside(checkpoint))
+    for key, number in numbers.most_common(_MOST_TOLD):
+        told = count(number, "tensor")
+        yield f"the state dict {key} ({told})" if key in state_dicts else f"{told} in {key}"
+    if len(numbers) > _MOST_TOLD:
+        rest = sum(numbers.values()) - sum(n for _, n in numbers.most_common(_MOST_TOLD))
+        yield f"{count(rest, 'tensor')} in {len(numbers) - _MOST_TOLD:,} other places"
+
+
+def _place_of(name: str, keys: AbstractSet[str]) -> str:
+    """Return the longest key that a tensor lies under: the state dict, not what that lies in."""
+    key = name.partition(" (")[0] if name.endswith(")") else name
+    while key not in keys and "." in key:
+        key = key.rpartition(".")[0]
+    return key
+
+
 def _unchecked(examined: Examined, published: Origin | None) -> Iterator[str]:
     """Say what was not looked at: what was skipped is never printed as clean."""
+    yield from tensors_left_aside(examined.checkpoint)
     if examined.values.skipped:
         yield f"the values of {count(len(examined.values.skipped), 'tensor')}"
     if examined.forward.status != "run":

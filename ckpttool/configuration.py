@@ -38,6 +38,7 @@ class Configuration(NamedTuple):
         require: ``encoder`` or ``full``.
         expected_missing: globs on names that a checkpoint may lack.
         trust: patterns of names whose code is trusted.
+        exclude: globs on files that a search leaves out.
         limits: what the checks tolerate.
         policy: which findings count.
     """
@@ -49,6 +50,7 @@ class Configuration(NamedTuple):
     require: str | None = None
     expected_missing: tuple[str, ...] = ()
     trust: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     limits: Limits = Limits()
     policy: Policy = Policy()
 
@@ -168,6 +170,7 @@ _KEYS: dict[str, settings.Reader] = {
     "require": settings.choice(("encoder", "full")),
     "expected-missing": settings.texts,
     "trust": settings.trusted,
+    "exclude": settings.texts,
     "tolerances": _limits,
     "waivers": _waivers,
     **_POLICY,

@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import date
 from typing import NamedTuple, Sequence
 
-from ckpttool.findings import causes_only, verdict_of
+from ckpttool.findings import Finding, causes_only, verdict_of
+from ckpttool.inventory import Item
 from ckpttool.results import FileReport, Report
 from ckpttool.rules import FAMILIES, RULES, Rule, Severity
 from ckpttool.waivers import Settled, Waiver, findings_on, settle
@@ -48,7 +49,13 @@ def _longest(code: str, beginnings: Sequence[str]) -> int:
     return max(lengths, default=0 if ALL in beginnings else -1)
 
 
-def judge(files: Sequence[FileReport], policy: Policy, today: date) -> Report:
+def judge(
+    files: Sequence[FileReport],
+    policy: Policy,
+    today: date,
+    findings: Sequence[Finding] = (),
+    inventory: Sequence[Item] = (),
+) -> Report:
     """Return the report on a run: what counts of each file's findings, and the verdicts.
 
     A file that could not be read to its end keeps its error and its verdict, whatever the
@@ -58,6 +65,8 @@ def judge(files: Sequence[FileReport], policy: Policy, today: date) -> Report:
         files: as :func:`ckpttool.verify.verify_file` gives them.
         policy: what a release may have.
         today: the day to hold against the waivers' last days.
+        findings: on the run as a whole.
+        inventory: what became of every file of the run.
     """
     readable = [_chosen(file, policy) for file in files if not file.stopped]
     settled = [settle(file, policy.waivers, today) for file in readable]
@@ -68,8 +77,9 @@ def judge(files: Sequence[FileReport], policy: Policy, today: date) -> Report:
     on_waivers = findings_on(counting, readable, settled, today, stopped)
     return Report(
         tuple(file if file.stopped else next(judged) for file in files),
-        tuple(found for found in on_waivers if policy.counts(found.rule)),
+        tuple(found for found in (*findings, *on_waivers) if policy.counts(found.rule)),
         policy.fail_on,
+        inventory=tuple(inventory),
     )
 
 

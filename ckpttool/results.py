@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ckpttool._version import __version__
 from ckpttool.findings import Finding, Verdict, verdict_of
+from ckpttool.inventory import Item
 from ckpttool.rules import Severity
 
 
@@ -312,18 +313,23 @@ class Report(NamedTuple):
         findings: on the run as a whole: waivers that nothing needed, say.
         fail_on: the severity from which on a finding fails a run.
         version: of the ckpttool that found all this; a stored result keeps it.
+        inventory: every file that a folder of the run holds, and what became of it; empty where
+            all that was named are checkpoints.
     """
 
     files: tuple[FileReport, ...]
     findings: tuple[Finding, ...] = ()
     fail_on: Severity = Severity.ERROR
     version: str = __version__
+    inventory: tuple[Item, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
         """The verdict with the highest exit code: what cannot be told weighs most."""
         verdicts = [file.verdict for file in self.files]
-        return worst([*verdicts, verdict_of(self.findings, self.fail_on)] if verdicts else [])
+        if not verdicts and not self.inventory:
+            return worst([])
+        return worst([*verdicts, verdict_of(self.findings, self.fail_on)])
 
     @property
     def exit_code(self) -> int:
@@ -332,9 +338,13 @@ class Report(NamedTuple):
 
 
 class Listings(NamedTuple):
-    """A run of ``inspect``: what every file holds, and the worst that was met."""
+    """A run of ``inspect``: what every file holds, and the worst that was met.
+
+    ``inventory`` is that of :class:`Report`.
+    """
 
     files: tuple[Listing, ...]
+    inventory: tuple[Item, ...] = ()
 
     @property
     def exit_code(self) -> int:

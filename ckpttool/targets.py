@@ -1,26 +1,30 @@
 """Which files a command is about: paths, globs and folders, each checkpoint once.
 
-What is named is taken as it is. What is found, by a glob or in a folder, is sorted, and the
-shards of an index come in through their index alone, for by itself a shard is only a part.
+What is named is taken as it is. In a folder everything is found and known by its content, and what
+is no checkpoint is listed: nothing of it is passed over in silence. The shards of an index come in
+through their index alone, for by itself a shard is only a part.
 """
 
 from __future__ import annotations
 
 import glob
 import os
+import stat
 from contextlib import closing
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, NamedTuple
+from typing import Callable, Iterable, Iterator, NamedTuple, Sequence
 
 from ckpttool.errors import CkpttoolError, UnreadableError, UsageError
+from ckpttool.formats import sharded
+from ckpttool.formats.content import Content, Kind, content_of, is_named_so
 from ckpttool.formats.shard_index import strict_json
+from ckpttool.inventory import Item, Standing, account
 from ckpttool.rules import UNREADABLE
-from ckpttool.sources import FileSource
-
-#: How the names of checkpoints end, in any case of letters: what is looked for in folders.
-SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".index.json")
+from ckpttool.searching import Found, matching, search
+from ckpttool.sources import FileSource, read
 
 _INDEX = ".index.json"
+_CONFIG = "config.json"
 _ANY_DEPTH = "**"
 
 #: Told of every path that is left out, and why.
@@ -35,10 +39,47 @@ class Target(NamedTuple):
         folder: the folder that was named and in which it was found; ``None`` for a file that
             was named itself. Such a folder is taken for a release: what lies in it belongs
             together.
+        error: why it cannot be looked at, where that is known already: a link to nothing say.
+        archive: whether it is an archive of which only opening it tells that it is a checkpoint.
     """
 
     path: str
     folder: str | None = None
+    error: UnreadableError | None = None
+    archive: bool = False
+
+
+class Choice(NamedTuple):
+    """How the files of a run are chosen.
+
+    Attributes:
+        exclude: globs on what is found and not looked at.
+        trust: patterns of names whose code is trusted, for training state.
+        whole: whether a shard that is named stands for the checkpoint that it is a part of.
+        changed: whether the paths are files that changed: then a ``config.json`` stands for the
+            checkpoints beside it, and what is no checkpoint is listed and not held against the run.
+    """
+
+    exclude: tuple[str, ...] = ()
+    trust: tuple[str, ...] = ()
+    whole: bool = False
+    changed: bool = False
+
+
+class Selection(NamedTuple):
+    """What a run is about.
+
+    Attributes:
+        targets: the checkpoints, in the order in which they were named.
+        items: the other files that were come by.
+        folders: those that were searched.
+        unused: patterns of ``exclude`` that matched nothing, where anything was searched.
+    """
+
+    targets: tuple[Target, ...]
+    items: tuple[Item, ...] = ()
+    folders: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
 
 def _unheard(_path: str, _why: str) -> None:
@@ -46,8 +87,11 @@ def _unheard(_path: str, _why: str) -> None:
 
 
 def targets_of(
-    named: Iterable[str], literal: Iterable[str] = (), leave: Leave = _unheard
-) -> tuple[Target, ...]:
+    named: Iterable[str],
+    literal: Iterable[str] = (),
+    leave: Leave = _unheard,
+    choice: Choice = Choice(),  # noqa: B008 (a constant)
+) -> Selection:
     """Return the checkpoints that paths stand for, in the order in which they are named.
 
     Args:
@@ -55,94 +99,273 @@ def targets_of(
             does not and is none stays in, for whoever opens it to say that it is missing.
         literal: further files and folders, and no globs.
         leave: told of what is left out.
+        choice: how they are chosen.
 
     Raises:
         UsageError: a glob or a folder stands for nothing at all.
-        UnreadableError: a folder cannot be listed, so that nobody can say what is in it.
     """
-    found = [target for path in named for target in _some(path, True, leave)]
-    found += [target for path in literal for target in _some(path, False, leave)]
-    return tuple(_once(found, leave))
-
-
-def _once(targets: list[Target], leave: Leave) -> Iterator[Target]:
-    seen: set[str] = set()
-    for target in targets:
-        identity = os.path.normcase(os.path.realpath(target.path))
-        if identity in seen:
-            leave(target.path, "named before")
-        else:
-            seen.add(identity)
-            yield target
-
-
-def _some(path: str, globs: bool, leave: Leave) -> list[Target]:
-    """Return what a path stands for, at least one file: silence would look like a pass."""
-    if Path(path).is_dir():
-        found = _in_folder(path, leave)
-        if not found:
-            raise UsageError(
-                "there is no checkpoint in this folder",
-                path=path,
-                expected=f"names that end in {', '.join(SUFFIXES)}",
-                fix="Name the file itself if it is called otherwise, hidden, or a link.",
-            )
-        return found
-    if not (globs and glob.has_magic(path)) or os.path.lexists(path):
-        return [Target(path)]
-    found = _matching(path, leave)
-    if not found:
-        raise UsageError("no file matches this glob", path=path)
-    return found
-
-
-def _matching(pattern: str, leave: Leave) -> list[Target]:
-    """Files that match as they are, whatever they are called; folders as if they were named."""
-    matched = sorted(glob.glob(pattern, recursive=True), key=_order)  # noqa: PTH207 (absolute too)
-    files = [path for path in matched if not Path(path).is_dir()]
-    found = [Target(path) for path in _whole(files, leave)]
-    # below **, each folder would be searched once more for every folder above it
-    folders = [] if _ANY_DEPTH in pattern else [path for path in matched if Path(path).is_dir()]
-    return found + [target for folder in folders for target in _in_folder(folder, leave)]
-
-
-def _in_folder(folder: str, leave: Leave) -> list[Target]:
-    found = sorted(_search(folder, leave), key=_order)
-    return [Target(path, folder) for path in _whole(found, leave)]
-
-
-def _search(folder: str, leave: Leave) -> Iterator[str]:
-    """Walk down a folder: no hidden folder or file, and no link that leads out of it."""
-    inside = os.path.join(os.path.realpath(folder), "")  # noqa: PTH118 (ends in a separator)
-    for place, folders, files in os.walk(folder, onerror=_unlistable):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if name.startswith(".") or not name.lower().endswith(SUFFIXES):
-                continue
-            path = Path(place, name)
-            if path.is_symlink() and not os.path.realpath(path).startswith(inside):
-                leave(str(path), "a link that leads out of the folder")
-                continue
-            yield str(path)
-
-
-def _unlistable(error: OSError) -> None:
-    raise UnreadableError(
-        f"the folder cannot be listed: {error.strerror}", UNREADABLE, path=error.filename
+    choosing = _Choosing(leave, choice)
+    found = [target for path in named for target in choosing.some(path, globs=True)]
+    found += [target for path in literal for target in choosing.some(path, globs=False)]
+    return Selection(
+        tuple(choosing.once(found)),
+        tuple(choosing.items.values()),
+        tuple(choosing.folders),
+        choosing.unused(),
     )
 
 
-def _whole(paths: list[str], leave: Leave) -> Iterator[str]:
-    """Leave out the shards that an index among the paths lists."""
-    shards: set[Path] = set()
-    for path in paths:
-        if path.lower().endswith(_INDEX):
-            shards.update(_shards_of(path))
-    for path in paths:
-        if Path(path) in shards:
-            leave(path, "a shard, taken through its index")
+class _Choosing:
+    """What was come by so far: items by their paths, folders, patterns that matched."""
+
+    def __init__(self, leave: Leave, choice: Choice) -> None:
+        self._leave = leave
+        self._choice = choice
+        self._used: set[str] = set()
+        self._searched = False
+        self.items: dict[str, Item] = {}
+        self.folders: list[str] = []
+
+    def unused(self) -> tuple[str, ...]:
+        """Return the patterns that matched nothing of what was found."""
+        if not self._searched:
+            return ()
+        return tuple(one for one in self._choice.exclude if one not in self._used)
+
+    def once(self, targets: list[Target]) -> Iterator[Target]:
+        seen: dict[str, str] = {}
+        for target in targets:
+            identity = os.path.normcase(os.path.realpath(target.path))
+            if identity not in seen:
+                seen[identity] = target.path
+                yield target
+            elif target.path != seen[identity]:
+                self._leave(target.path, "named before")
+                self._note(target.path, Standing.SAME, f"the same file as {seen[identity]}")
+
+    def some(self, path: str, globs: bool) -> list[Target]:
+        """Return what a path stands for; silence would look like a pass."""
+        if Path(path).is_dir():
+            found = self._in_folder(path)
+            if not found and not self._choice.changed:
+                raise self._nothing_in(path)
+            return found
+        if not (globs and glob.has_magic(path)) or os.path.lexists(path):
+            return self._file(path)
+        found = self._matching(path)
+        if not found:
+            raise UsageError("no file matches this glob", path=path)
+        return found
+
+    def _nothing_in(self, folder: str) -> UsageError:
+        below = [item for path, item in self.items.items() if Path(folder) in Path(path).parents]
+        return UsageError(
+            "there is no checkpoint in this folder",
+            path=folder,
+            expected="a file that is one by its content",
+            found=account(below) or "nothing at all",
+        )
+
+    # --- files that are named ------------------------------------------------------------------
+
+    def _file(self, path: str) -> list[Target]:
+        index = _index_of(path) if self._choice.whole else None
+        if index is not None:
+            self._leave(path, f"a shard, taken through its index {index}")
+            self._note(path, Standing.PART, f"a shard, looked at through {index}")
+            return [Target(index)]
+        if not self._choice.changed or not os.path.isfile(path):  # noqa: PTH113 (any text)
+            return [Target(path)]
+        beside = self._beside(path) if Path(path).name == _CONFIG else []
+        content = _content(path, self._choice.trust)
+        return [*self._taken(path, content), *beside]
+
+    def _beside(self, path: str) -> list[Target]:
+        """Return the checkpoints that lie beside a file, their shards through the index."""
+        files = [one for one in _siblings(path) if os.path.isfile(one)]  # noqa: PTH113 (any text)
+        kinds = {one: _content(one, self._choice.trust).kind for one in files}
+        ours = [one for one in files if kinds[one] in _LOOKED_AT]
+        parts = _parts(ours)
+        return [
+            Target(one, archive=kinds[one] is Kind.ARCHIVE)
+            for one in ours
+            if Path(one) not in parts
+        ]
+
+    # --- globs and folders ---------------------------------------------------------------------
+
+    def _matching(self, pattern: str) -> list[Target]:
+        """Files that match as they are, whatever they are called; folders as if they were named."""
+        matched = sorted(glob.glob(pattern, recursive=True), key=_order)  # noqa: PTH207 (absolute too)
+        self._searched = True
+        files = [path for path in matched if not Path(path).is_dir() and not self._excludes(path)]
+        found = [Target(path) for path in self._whole(files)]
+        # below **, each folder would be searched once more for every folder above it
+        folders = [] if _ANY_DEPTH in pattern else [path for path in matched if Path(path).is_dir()]
+        return found + [target for folder in folders for target in self._in_folder(folder)]
+
+    def _excludes(self, path: str) -> bool:
+        pattern = matching(self._choice.exclude, path.replace(os.sep, "/"))
+        if pattern is None:
+            return False
+        self._exclude(path, pattern)
+        return True
+
+    def _in_folder(self, folder: str) -> list[Target]:
+        self._searched = True
+        self.folders.append(folder)
+        found = search(folder, self._choice.exclude)
+        targets = [target for one in found for target in self._found(one, folder)]
+        whole = set(self._whole([target.path for target in targets]))
+        return [target for target in targets if target.path in whole]
+
+    def _found(self, one: Found, folder: str) -> list[Target]:
+        """Return the checkpoint that was found, or none, and then list what was."""
+        if one.link is not None:
+            self._leave(one.path, f"not left out: a link out of the folder, to {one.link}")
+        if one.excluded is not None:
+            self._exclude(one.path, one.excluded, one.link)
+        elif one.error is not None:
+            return [Target(one.path.rstrip("/"), folder, _unreachable(one, one.error))]
+        elif one.same is not None:
+            self._leave(one.path, "named before")
+            self._note(one.path, Standing.SAME, f"the same as {one.same}", one.link)
+        elif one.path.endswith("/"):
+            self._note(one.path, Standing.UNSEEN, "folder of a tool", one.link)
         else:
-            yield path
+            return self._look(one, folder)
+        return []
+
+    def _look(self, one: Found, folder: str) -> list[Target]:
+        mode = one.status.st_mode if one.status is not None else 0
+        if not stat.S_ISREG(mode):  # never opened: a FIFO would wait, a device may do anything
+            if is_named_so(one.path):
+                return [Target(one.path, folder)]
+            self._note(one.path, Standing.UNSEEN, f"{_kind_of(mode)}, never opened")
+            return []
+        content = _content(one.path, self._choice.trust)
+        return self._taken(one.path, content, folder, one.link)
+
+    def _taken(
+        self, path: str, content: Content, folder: str | None = None, link: str | None = None
+    ) -> list[Target]:
+        if content.kind in _LOOKED_AT:
+            if link is not None:
+                self._note(path, Standing.CHECKED, content.what, link)
+            return [Target(path, folder, archive=content.kind is Kind.ARCHIVE)]
+        standing = _STANDINGS[content.kind]
+        self._note(path, standing, content.what, link, weighty=content.kind is Kind.WEIGHTY)
+        return []
+
+    def _whole(self, paths: Sequence[str]) -> Iterator[str]:
+        """Leave out the shards that an index among the paths lists."""
+        parts = _parts(paths)
+        for path in paths:
+            index = parts.get(Path(path))
+            if index is None:
+                yield path
+            else:
+                self._leave(path, "a shard, taken through its index")
+                self._note(path, Standing.PART, f"a shard, looked at through {index}")
+        for item in list(self.items.values()):
+            index = parts.get(Path(item.path))
+            if index is not None and item.standing is Standing.EXCLUDED:
+                self._note(item.path, Standing.PART, f"{item.what}, but a shard of {index}")
+
+    def _exclude(self, path: str, pattern: str, link: str | None = None) -> None:
+        self._used.add(pattern)
+        self._leave(path, f"excluded by {pattern}")
+        self._note(path, Standing.EXCLUDED, f"by {pattern}", link)
+
+    def _note(
+        self,
+        path: str,
+        standing: Standing,
+        what: str,
+        link: str | None = None,
+        weighty: bool = False,
+    ) -> None:
+        before = self.items.get(path)
+        self.items[path] = Item(
+            path, standing, what, link or (before.link if before else None), weighty
+        )
+
+
+_LOOKED_AT = (Kind.CHECKPOINT, Kind.ARCHIVE)
+_STANDINGS = {
+    Kind.TRAINING: Standing.TRAINING,
+    Kind.KNOWN: Standing.KNOWN,
+    Kind.WEIGHTY: Standing.UNSEEN,
+    Kind.CODE: Standing.UNSEEN,
+}
+_KINDS = ((stat.S_ISFIFO, "FIFO"), (stat.S_ISSOCK, "socket"))
+
+
+def _kind_of(mode: int) -> str:
+    return next((word for asks, word in _KINDS if asks(mode)), "device")
+
+
+def _content(path: str, trust: tuple[str, ...]) -> Content:
+    """Return what a file is; what cannot be read is opened again, by who tells why."""
+    try:
+        return content_of(path, trust)
+    except CkpttoolError:
+        return Content(Kind.CHECKPOINT, "not readable")
+
+
+def _unreachable(one: Found, error: OSError) -> UnreadableError:
+    if one.path.endswith("/"):
+        message = f"the folder cannot be listed: {error.strerror}"
+        return UnreadableError(message, UNREADABLE, path=one.path)
+    try:
+        leads = f"a link to {os.readlink(one.path)}, which"
+    except OSError:
+        leads = "it"
+    message = f"{leads} cannot be looked at: {error.strerror}"
+    fix = "Put the file there, take the link away, or leave it out with --exclude."
+    return UnreadableError(message, UNREADABLE, path=one.path, fix=fix)
+
+
+# --- shards --------------------------------------------------------------------------------------
+
+
+def _index_of(path: str) -> str | None:
+    """Return the index beside a file that lists it as one of its shards."""
+    if not os.path.isfile(path):  # noqa: PTH113 (any text may be a path here)
+        return None
+    indexes = (one for one in _siblings(path) if one.lower().endswith(_INDEX) and one != path)
+    return next((one for one in indexes if Path(path) in set(_shards_of(one))), None)
+
+
+def _siblings(path: str) -> list[str]:
+    """Return what lies in the folder of a file, in order and in the caller's spelling."""
+    folder = os.path.dirname(path)  # noqa: PTH120 (the caller's spelling)
+    try:
+        names = os.listdir(folder or os.curdir)  # noqa: PTH208 (names)
+    except OSError:
+        return []
+    return [os.path.join(folder, name) for name in sorted(names)]  # noqa: PTH118
+
+
+def _parts(paths: Iterable[str]) -> dict[Path, str]:
+    """Return the shards that indexes among the paths list, each with its index."""
+    parts: dict[Path, str] = {}
+    for path in paths:
+        if _may_be_index(path):
+            for shard in _shards_of(path):
+                parts.setdefault(shard, path)
+    parts_of_themselves = [shard for shard, index in parts.items() if shard == Path(index)]
+    for shard in parts_of_themselves:
+        del parts[shard]
+    return parts
+
+
+def _may_be_index(path: str) -> bool:
+    try:
+        with closing(FileSource(path)) as source:
+            return sharded.matches(read(source, 0, min(source.size, 64)))
+    except CkpttoolError:
+        return False
 
 
 def _shards_of(index: str) -> Iterator[Path]:

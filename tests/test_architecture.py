@@ -27,6 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "ckpttool.converted",
         "ckpttool.errors",
         "ckpttool.findings",
+        "ckpttool.inventory",
         "ckpttool.limits",
         "ckpttool.locks",
         "ckpttool.names",
@@ -47,6 +48,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ckpttool.formats",),
     (
         "ckpttool.targets",
+        "ckpttool.searching",
         "ckpttool.arena",
         "ckpttool.coverage",
         "ckpttool.elements",
@@ -69,6 +71,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ckpttool.checks", "ckpttool.comparison", "ckpttool.conversion", "ckpttool.forward"),
     ("ckpttool.controls",),
     (
+        "ckpttool.accounting",
         "ckpttool.conclusion",
         "ckpttool.convert",
         "ckpttool.diff",
@@ -109,6 +112,7 @@ FOR_REPORTS |= {
     "ckpttool.compared",
     "ckpttool.converted",
     "ckpttool.errors",
+    "ckpttool.inventory",
     "ckpttool.locks",
     "ckpttool.results",
     "ckpttool.rules",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Sequence, TypeVar
 
 import click
 
@@ -13,13 +13,23 @@ from ckpttool.cli.output import tell
 from ckpttool.errors import UsageError
 
 if TYPE_CHECKING:
-    from ckpttool.targets import Target
+    from ckpttool.targets import Choice, Selection
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def batch_options(command: _Command) -> _Command:
-    """Add ``PATH...`` and ``--files-from``; the command gets ``paths`` and ``files_from``."""
+    """Add ``PATH...``, ``--files-from`` and ``--exclude``.
+
+    The command gets ``paths``, ``files_from`` and ``exclude``.
+    """
+    command = click.option(
+        "--exclude",
+        multiple=True,
+        metavar="GLOB",
+        help="Leave out what is found in a folder or by a glob and matches, by its path from the "
+        "folder or by its name: '*.onnx', 'logs/*' (repeatable). The report lists it.",
+    )(command)
     command = click.option(
         "--files-from",
         metavar="FILE",
@@ -30,13 +40,17 @@ def batch_options(command: _Command) -> _Command:
 
 
 def targets(
-    paths: tuple[str, ...], files_from: str | None, configured: str | None = None
-) -> tuple[Target, ...]:
-    """Return the checkpoints that a command line names, at least one.
+    paths: Sequence[str],
+    files_from: str | None,
+    choice: Choice,
+    configured: str | None = None,
+) -> Selection:
+    """Return the checkpoints that a command line names, at least one, and what lies beside them.
 
     Args:
         paths: files, folders and globs.
         files_from: the file with further paths, ``-`` for standard input.
+        choice: how they are chosen.
         configured: the path that is taken where the command line names none.
 
     Raises:
@@ -47,8 +61,8 @@ def targets(
     listed = [] if files_from is None else _listed(files_from)
     if configured is not None and not paths and files_from is None:
         listed = [configured]
-    found = targets_of(paths, listed, _tell_left)
-    if not found:
+    found = targets_of(paths, listed, _tell_left, choice)
+    if not found.targets and not choice.changed:
         raise UsageError(
             "there is nothing to look at: no path was given",
             found=None if files_from is None else f"an empty list in {files_from}",
@@ -58,7 +72,7 @@ def targets(
 
 
 def _tell_left(path: str, why: str) -> None:
-    tell(f"{path}: left out, {why}")
+    tell(f"{path}: {why}" if why.startswith("not ") else f"{path}: left out, {why}")
 
 
 def _listed(files_from: str) -> list[str]:

@@ -34,6 +34,7 @@ from ckpttool.cli.program import EXIT_CODES
 def inspect(
     paths: tuple[str, ...],
     files_from: str | None,
+    exclude: tuple[str, ...],
     wrapper: str | None,
     trust: tuple[str, ...],
     unfold: bool,
@@ -45,16 +46,23 @@ def inspect(
     Very long lists are cut and the rest is counted; --format json lists all.
 
     PATH is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
-    checkpoints.
+    checkpoints; what else lies there is listed as what it is.
     """
+    from ckpttool.accounting import account_for, beforehand
     from ckpttool.configuration import find_configuration
     from ckpttool.inspection import inspect_file
-    from ckpttool.results import Listings
+    from ckpttool.results import Listing, Listings
+    from ckpttool.targets import Choice
 
-    names = trusted(find_configuration(), trust)
-    listings = Listings(
-        tuple(inspect_file(target.path, wrapper, names) for target in targets(paths, files_from))
-    )
+    configured = find_configuration()
+    names = trusted(configured, trust)
+    found = targets(paths, files_from, Choice((*configured.exclude, *exclude), names))
+    listed = []
+    for target in found.targets:
+        known = beforehand(target)
+        listed.append(Listing(known) if known else inspect_file(target.path, wrapper, names))
+    kept, inventory = account_for(found, [listing.file for listing in listed])
+    listings = Listings(tuple(listed[number] for number in kept), inventory)
 
     def write(stream: TextIO) -> None:
         if format_name == "json":

@@ -22,6 +22,7 @@ from ckpttool.errors import UsageError
 
 if TYPE_CHECKING:
     from ckpttool.configuration import Configuration
+    from ckpttool.inventory import Item
     from ckpttool.lock import Locking
     from ckpttool.results import FileReport, Report
     from ckpttool.targets import Target
@@ -45,6 +46,7 @@ DEFAULT_LOCK = "ckpttool.lock"
 def lock(
     paths: tuple[str, ...],
     files_from: str | None,
+    exclude: tuple[str, ...],
     output: str | None,
     configured: Configuration,
     **options: Any,
@@ -56,30 +58,41 @@ def lock(
     carries them. The forward pass is run with defects as well, so that the tolerance of its
     comparison is known to be one that can be exceeded.
     """
-    from ckpttool.lock import lock_file
+    from ckpttool.accounting import account_for, beforehand, findings_on_run
+    from ckpttool.lock import Locking, lock_file
     from ckpttool.policy import judge
+    from ckpttool.targets import Choice
 
     started = time.perf_counter()
     policy, chosen = configured.policy, verify_options(configured, **options)
     path = output or configured.lock or DEFAULT_LOCK
-    found = targets(paths, files_from, configured.checkpoint)
+    choice = Choice((*configured.exclude, *exclude), chosen.trust, whole=True)
+    found = targets(paths, files_from, choice, configured.checkpoint)
     _check_output(path)
-    _check_names(path, found)
+    _check_names(path, found.targets)
     day = today()
 
     def accepted(report: FileReport) -> bool:
         return judge([report], policy, day).exit_code == 0
 
-    lockings = []
-    for target in found:
+    locked = []
+    for target in found.targets:
+        known = beforehand(target)
+        if known is not None:
+            locked.append(Locking(known, None))
+            continue
         with progress_bar(target.path) as bar:
             asked = chosen._replace(release=target.folder)
-            lockings.append(lock_file(target.path, path, asked, accepted, bar))
-    report = judge([one.report for one in lockings], policy, day)
+            locked.append(lock_file(target.path, path, asked, accepted, bar))
+    kept, inventory = account_for(found, [one.report for one in locked])
+    lockings = [locked[number] for number in kept]
+    files = [one.report for one in lockings]
+    on_run = tuple(findings_on_run(found, inventory, files))
+    report = judge(files, policy, day, on_run, inventory)
     if report.exit_code:
         _refuse(report)
     else:
-        _write(path, lockings)
+        _write(path, lockings, inventory)
     conclude(report, time.perf_counter() - started)
     return report.exit_code
 
@@ -129,7 +142,7 @@ def _refuse(report: Report) -> None:
     say("Nothing was locked: what is locked has to pass.")
 
 
-def _write(path: str, lockings: list[Locking]) -> None:
+def _write(path: str, lockings: list[Locking], inventory: Sequence[Item]) -> None:
     """Write the lock file, and say what is in it."""
     from ckpttool.locks.rendering import render
     from ckpttool.reports.lock import write_locked
@@ -147,7 +160,7 @@ def _write(path: str, lockings: list[Locking]) -> None:
         return
     replaced = Path(path).exists()
     write_files({path: text.encode("ascii")}, sync=True)
-    emit(lambda stream: write_locked(path, locked, replaced, stream))
+    emit(lambda stream: write_locked(path, locked, replaced, stream, inventory))
 
 
 def _print(text: str, stream: TextIO) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ckpttool.cli.display import quiet
 from ckpttool.cli.output import say
+from ckpttool.inventory import account
 from ckpttool.rules import Severity
 from ckpttool.text import count, size
 
@@ -28,9 +29,10 @@ def summary_of(report: Report, seconds: float) -> str:
     sizes = [file.size for file in report.files if file.size is not None]
     facts = [size(sum(sizes))] if sizes else []
     facts.append(duration(seconds))
+    beside = account(report.inventory)
     return (
         f"{word_of(report.verdict)} {_findings(report)} in {count(len(report.files), 'file')} "
-        f"({', '.join(facts)}) - exit {report.exit_code}"
+        f"({', '.join(facts)}){'; ' + beside if beside else ''} - exit {report.exit_code}"
     )
 
 

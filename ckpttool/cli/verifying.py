@@ -37,11 +37,19 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="The lock file to compare with; by default that of the configuration. See ckpttool lock.",
 )
+@click.option(
+    "--changed",
+    is_flag=True,
+    help="The paths are files that changed, as a hook of pre-commit gets them: a config.json "
+    "stands for the checkpoints beside it, and what is no checkpoint is only listed.",
+)
 @policy_options
 @display_options
 def verify(
     paths: tuple[str, ...],
     files_from: str | None,
+    exclude: tuple[str, ...],
+    changed: bool,
     format_name: str,
     reports: tuple[str, ...],
     show_waived: bool,
@@ -56,26 +64,33 @@ def verify(
     file covers, and last PASS, FAIL or CANNOT TELL.
 
     PATH is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
-    checkpoints and taken for a release. Each file counts once. Without PATH, the checkpoint of
-    the configuration is taken.
+    checkpoints and taken for a release: every file in it is accounted for, by its content and not
+    its name. A shard stands for its index, where one lies beside it. Each file counts once.
+    Without PATH, the checkpoint of the configuration is taken.
     """
+    from ckpttool.accounting import account_for, beforehand, findings_on_run
     from ckpttool.policy import judge
     from ckpttool.reports.view import TextView
+    from ckpttool.targets import Choice
     from ckpttool.verify import verify_file
 
     started = time.perf_counter()
     lock = lock or configured.lock
     chosen = verify_options(configured, lock=_lock(lock), **options)
     day = today()
-    found = targets(paths, files_from, configured.checkpoint)
-    read = (*(target.path for target in found), files_from, lock, configured.path)
+    choice = Choice((*configured.exclude, *exclude), chosen.trust, whole=True, changed=changed)
+    found = targets(paths, files_from, choice, configured.checkpoint)
+    read = (*(target.path for target in found.targets), files_from, lock, configured.path)
     report_files = planned(reports, filter(None, read))
-    files = []
-    for target in found:
+    reports_on = []
+    for target in found.targets:
         with progress_bar(target.path) as bar:
             asked = chosen._replace(release=target.folder)
-            files.append(verify_file(target.path, asked, bar))
-    report = judge(files, configured.policy, day)
+            reports_on.append(beforehand(target) or verify_file(target.path, asked, bar))
+    kept, inventory = account_for(found, reports_on)
+    files = [reports_on[number] for number in kept]
+    on_run = tuple(findings_on_run(found, inventory, files, chosen.lock))
+    report = judge(files, configured.policy, day, on_run, inventory)
     for file in report.files:
         tell(f"{file.path}: {word_of(file.verdict)}")
     deliver(report, format_name, report_files, TextView(show_waived=show_waived))

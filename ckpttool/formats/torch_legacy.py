@@ -73,6 +73,23 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         return _read(source, wrapper, watch)
 
 
+def pickle_of(source: FileSource, watch: Watch) -> Pickle | None:
+    """Return what a stream of ``torch.save`` or a plain pickle describes.
+
+    ``None`` for a plain pickle that something follows.
+
+    Raises:
+        CkpttoolError: it is no pickle.
+    """
+    stream = _Stream(source, watch)
+    first = stream.pickle()
+    if type(first.root) is int and first.root == MAGIC_NUMBER:
+        stream.pickle()
+        stream.pickle()
+        return stream.pickle()
+    return first if first.end == source.size else None
+
+
 def calls_of(source: FileSource, head: bytes) -> tuple[NameUse, ...]:
     """Return what the file of another format, which starts with ``head``, calls if unpickled.
 

@@ -11,6 +11,7 @@ from ckpttool.formats.archive import Archive, Member, read_archive, read_member
 from ckpttool.formats.foreign.archives import other_zip
 from ckpttool.formats.loose_pickles import first_pickle, judge_loose_pickles
 from ckpttool.formats.nodes import PersistentId
+from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.storages import Storage, storage_class, storage_id, storage_width
 from ckpttool.sources import FileSource
@@ -92,6 +93,17 @@ def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
         storages=_all_storages(source, archive, f"{top}/data/"),
         **state._asdict(),
     )
+
+
+def pickle_of(source: FileSource, watch: Watch) -> Pickle | None:
+    """Return what an archive of ``torch.save`` describes, whether it holds a state dict or not.
+
+    Raises:
+        CkpttoolError: it is none.
+    """
+    archive = read_archive(source)
+    member = archive.members[f"{_top_folder(archive)}/data.pkl"]
+    return watch.parse(read_member(source, member, MAX_PICKLE), member=member.name)
 
 
 class _Storages:

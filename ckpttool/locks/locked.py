@@ -120,6 +120,35 @@ class Lock(NamedTuple):
             (one for one in alike or self.checkpoints if one.fingerprint == fingerprint), None
         )
 
+    def unmatched(
+        self, folders: Sequence[str], files: Sequence[tuple[str, str | None]]
+    ) -> list[LockedCheckpoint]:
+        """Return what is locked of folders and no file of them is.
+
+        Args:
+            folders: that were searched, all of what lies in them.
+            files: the path and the fingerprint of every checkpoint that was found.
+        """
+        matched = {one.name for one in (self.of(*file) for file in files) if one is not None}
+        return [
+            one
+            for one in self.checkpoints
+            if one.name not in matched and self._belongs_to(one, folders)
+        ]
+
+    def _belongs_to(self, one: LockedCheckpoint, folders: Sequence[str]) -> bool:
+        """Whether a checkpoint is to lie in one of some folders.
+
+        Below the lock file it lies where its name says; of a folder that is elsewhere, a copy say,
+        everything that is locked is expected.
+        """
+        home = _whole(self.path).parent
+        wholes = [_whole(folder) for folder in folders]
+        if any(whole != home and home not in whole.parents for whole in wholes):
+            return True
+        place = home / one.name
+        return any(whole == home or whole in place.parents for whole in wholes)
+
 
 def _called_alike(checkpoints: Sequence[LockedCheckpoint], path: str) -> list[LockedCheckpoint]:
     """Return the checkpoints whose names agree with the end of a path in the most parts."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator, TextIO
 
+from ckpttool.inventory import account
 from ckpttool.reports.counts import counts_of
 from ckpttool.reports.details import LONG, details
 from ckpttool.reports.located import Located, located
@@ -35,7 +36,9 @@ def write(report: Report, stream: TextIO) -> None:
         if len(alike) > LIMIT:
             more = count(len(alike) - LIMIT, f"more {severity.value}")
             stream.write(f"+{more}, beyond the {LIMIT} annotations that GitHub shows of a step\n")
-    stream.write(f"ckpttool: {report.verdict.value}, {counts_of(report)}\n")
+    beside = account(report.inventory)
+    told = f"; {beside}" if beside else ""
+    stream.write(f"ckpttool: {report.verdict.value}, {counts_of(report)}{told}\n")
 
 
 def _command(command: str, one: Located) -> str:

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from ckpttool._version import __version__
 from ckpttool.converted import Conversions, Converted
 from ckpttool.findings import Finding
+from ckpttool.inventory import Item
 from ckpttool.results import (
     Coverage,
     FileReport,
@@ -39,6 +40,7 @@ def write(report: Report, stream: TextIO) -> None:
             "fail_on": report.fail_on.value,
             "files": [file_fields(file) for file in report.files],
             "findings": [_finding(finding) for finding in report.findings],
+            "inventory": [_item(item) for item in report.inventory],
         },
         stream,
     )
@@ -51,6 +53,7 @@ def write_listings(listings: Listings, stream: TextIO) -> None:
             **head("inspect"),
             "exit_code": listings.exit_code,
             "files": [_listing(listing) for listing in listings.files],
+            "inventory": [_item(item) for item in listings.inventory],
         },
         stream,
     )
@@ -126,6 +129,10 @@ def file_fields(file: FileReport) -> dict[str, Any]:
         "lock_lines": file.lock_lines,
         "locked": None if file.locked is None else file.locked._asdict(),
     }
+
+
+def _item(item: Item) -> dict[str, Any]:
+    return {**item._asdict(), "standing": item.standing.value}
 
 
 def _waived(waived: Waived) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING, Iterator, List, NamedTuple, Sequence, TextIO
 
 from ckpttool.findings import Verdict
+from ckpttool.inventory import Standing, of
 from ckpttool.reports.concise import RUN, line_of
 from ckpttool.reports.details import LONG, fix_of
 from ckpttool.text import printable
@@ -61,8 +62,9 @@ class _Suite(NamedTuple):
 def write(report: Report, stream: TextIO) -> None:
     """Write the suites of all files, and one of the run where there is something to say of it."""
     suites = [_suite(file, report.fail_on) for file in report.files]
-    if report.findings:
-        suites.append(_Suite(RUN, list(_run_cases(report))))
+    of_run = list(_run_cases(report))
+    if of_run:
+        suites.append(_Suite(RUN, of_run, _run_properties(report)))
     numbers = {
         "tests": sum(len(suite.cases) for suite in suites),
         "failures": sum(suite.number("failure") for suite in suites),
@@ -144,6 +146,15 @@ def _run_cases(report: Report) -> Iterator[_Case]:
     for family in _in_order({found.rule.letters for found in report.findings}):
         findings = [found for found in report.findings if found.rule.letters == family]
         yield _judged(family, findings, report.fail_on)
+    for item in of(report.inventory, Standing.UNSEEN, Standing.EXCLUDED):
+        text = f"{item.path}: {item.what}"
+        yield _Case(f"{item.standing.value}: {text}", "skipped", text)
+
+
+def _run_properties(report: Report) -> dict[str, object]:
+    """Return how many files have which standing."""
+    standings = [item.standing for item in report.inventory]
+    return {f"files {each.value}": standings.count(each) for each in Standing if each in standings}
 
 
 def _waived_line(waived: Waived) -> str:

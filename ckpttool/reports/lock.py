@@ -6,15 +6,22 @@ from typing import TYPE_CHECKING, Iterator, Sequence, TextIO
 
 from rich.text import Text
 
+from ckpttool.inventory import account
+from ckpttool.reports.inventory import write_inventory
 from ckpttool.reports.page import GOOD, Page, styled
 from ckpttool.text import count, printable, size
 
 if TYPE_CHECKING:
+    from ckpttool.inventory import Item
     from ckpttool.locks.locked import LockedCheckpoint, LockedForward
 
 
 def write_locked(
-    path: str, checkpoints: Sequence[LockedCheckpoint], replaced: bool, stream: TextIO
+    path: str,
+    checkpoints: Sequence[LockedCheckpoint],
+    replaced: bool,
+    stream: TextIO,
+    inventory: Sequence[Item] = (),
 ) -> None:
     """Write a few lines on each checkpoint, and where they are locked, and what that replaced."""
     page = Page(stream)
@@ -28,10 +35,15 @@ def write_locked(
         for line in _forward(locked.forward):
             page.row("forward", Text(line))
         page.blank()
+    if inventory:
+        write_inventory(page, inventory)
+        page.blank()
     text = styled(f"{page.sign(GOOD)} LOCKED", "bold green")
+    beside = account(inventory)
     text.append(f" {count(len(checkpoints), 'checkpoint')} in {printable(path)}")
     if replaced:
         text.append(", in place of the lock file that stood there")
+    text.append(f"; {beside}" if beside else "")
     page.line(text, 0, 2)
 
 

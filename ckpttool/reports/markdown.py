@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Iterator, NamedTuple, TextIO
 
 from ckpttool.findings import Verdict
+from ckpttool.inventory import Standing, account, of
 from ckpttool.reports.counts import counts, counts_of
 from ckpttool.reports.details import LONG, details
 from ckpttool.rules import Severity
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 MOST_BYTES = 1_000_000
 #: Of which for the files, what remains being for findings.
 _FOR_FILES = MOST_BYTES // 2
+#: Files that were not looked at, before the rest is counted.
+_MOST_ITEMS = 50
 #: Weight of what is waived: less than any finding.
 _WAIVED = -10
 
@@ -54,9 +57,10 @@ def write(report: Report, stream: TextIO) -> None:
     )
     listed = {block.file for block in files} | {len(report.files)}
     every = list(_blocks(report))
-    room = MOST_BYTES - 1000 - sum(len(block.text) for block in files)
+    room = MOST_BYTES - 1000 - len(_beside(report)) - sum(len(block.text) for block in files)
     kept = _fitting([block for block in every if block.file in listed], room)
     stream.write(_head(report, sorted(listed)))
+    stream.write(_beside(report))
     if report.findings:
         files.append(_Block(len(report.files), 0, "\n### The run as a whole\n\n"))
     for block in files:
@@ -73,6 +77,21 @@ def _head(report: Report, listed: list[int]) -> str:
         "|---|---|---|---|---|---|",
         *(_row(report.files[number]) for number in listed if number < len(report.files)),
     ]
+    return "\n".join(lines) + "\n"
+
+
+def _beside(report: Report) -> str:
+    """Return what there is beside the files, what was not looked at by name."""
+    told = account(report.inventory)
+    if not told:
+        return ""
+    lines = ["", f"Beside them: {_text(told)}.", ""]
+    unseen = of(report.inventory, Standing.UNSEEN, Standing.EXCLUDED)
+    for item in unseen[:_MOST_ITEMS]:
+        word = item.standing.value.replace("-", " ")
+        lines.append(f"- **{word}**: {_code(item.path)}, {_text(item.what)}")
+    if len(unseen) > _MOST_ITEMS:
+        lines.append(f"- and {len(unseen) - _MOST_ITEMS:,} more")
     return "\n".join(lines) + "\n"
 
 

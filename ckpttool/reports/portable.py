@@ -16,6 +16,7 @@ from ckpttool.results import FileReport, Report, Waived
 
 if TYPE_CHECKING:
     from ckpttool.findings import Finding
+    from ckpttool.inventory import Item
 
 _SEPARATOR = re.compile(r"[/\\]") if os.sep == "\\" else re.compile("/")
 
@@ -28,10 +29,12 @@ def portable(report: Report, folder: str) -> Report:
         folder: the working folder, an absolute path.
     """
     given = [path for file in report.files for path in (file.path, file.lock) if path is not None]
+    given += [item.path for item in report.inventory]
     wording = _Wording(_names(given, folder), folder)
     return report._replace(
         files=tuple(_file(file, wording) for file in report.files),
         findings=_findings(report.findings, wording),
+        inventory=tuple(_item(item, wording) for item in report.inventory),
     )
 
 
@@ -85,6 +88,13 @@ def _file(file: FileReport, wording: _Wording) -> FileReport:
         # only these are ever asked for, and a lock file can have very many
         lock_lines={name: line for name, line in sorted(file.lock_lines.items()) if name in named},
     )
+
+
+def _item(item: Item, wording: _Wording) -> Item:
+    link = None if item.link is None else _joined(item.link)
+    ending = "/" if item.path.endswith("/") else ""
+    path = wording.path(item.path) + ending
+    return item._replace(path=path, what=wording.text(item.what), link=link)
 
 
 def _findings(findings: Iterable[Finding], wording: _Wording) -> tuple[Finding, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ckpttool.errors import UsageError
 from ckpttool.findings import Finding, Verdict
+from ckpttool.inventory import Item, Standing
 from ckpttool.reports.fields import Fields, parse
 from ckpttool.reports.json import SCHEMA_VERSION
 from ckpttool.results import (
@@ -26,6 +27,7 @@ from ckpttool.results import (
 from ckpttool.rules import RULES, Rule, Severity
 
 _SEVERITIES = {severity.value: severity for severity in Severity}
+_STANDINGS = {standing.value: standing for standing in Standing}
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}
 
 
@@ -47,6 +49,7 @@ def read_report(text: str, path: str) -> Report:
         _findings(fields, "findings"),
         fields.choice("fail_on", _SEVERITIES),
         fields.text("version"),
+        _inventory(fields),
     )
     if fields.choice("verdict", _VERDICTS) is not report.verdict:
         fields.wrong("verdict", f"{report.verdict.value}, which follows from the files")
@@ -102,6 +105,23 @@ def _file(fields: Fields) -> FileReport:
         lock=fields.maybe("lock", fields.text),
         lock_lines={name: lines.whole(name) for name in lines.names()},
         locked=fields.maybe("locked", lambda name: _locked(fields.inner(name))),
+    )
+
+
+def _inventory(fields: Fields) -> tuple[Item, ...]:
+    """Return the inventory; a result of a version that had none is as readable."""
+    if "inventory" not in fields.names():
+        return ()
+    return tuple(_item(item) for item in fields.inners("inventory"))
+
+
+def _item(fields: Fields) -> Item:
+    return Item(
+        fields.text("path"),
+        fields.choice("standing", _STANDINGS),
+        fields.text("what"),
+        fields.maybe("link", fields.text),
+        fields.truth("weighty"),
     )
 
 

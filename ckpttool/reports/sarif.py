@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from ckpttool._version import HOMEPAGE
 from ckpttool.findings import Verdict
+from ckpttool.inventory import Standing, account, of
 from ckpttool.reports.details import LONG, details
 from ckpttool.reports.json import dump
 from ckpttool.reports.located import Located, located
@@ -100,6 +101,13 @@ def _rule(rule: Rule) -> dict[str, Any]:
 def _invocation(report: Report, cut: int) -> dict[str, Any]:
     """Return how the run ended, and what was not looked at or not told."""
     told = [f"{file.path}: not checked: {text}" for file in report.files for text in file.unchecked]
+    told += [
+        f"{item.path}: {item.standing.value.replace('-', ' ')}: {item.what}"
+        for item in of(report.inventory, Standing.UNSEEN, Standing.EXCLUDED)
+    ]
+    beside = account(report.inventory)
+    if beside:
+        told.append(f"files of the run: {beside}")
     if cut:
         told.append(f"{count(cut, 'result')} of least severity were left out")
     notifications = [{"level": "note", "message": {"text": printable(text, LONG)}} for text in told]

@@ -8,8 +8,10 @@ from typing import TextIO
 from rich.text import Text
 
 from ckpttool.findings import Verdict
+from ckpttool.inventory import account
 from ckpttool.reports.counts import counts
 from ckpttool.reports.findings import verdict_text, write_findings, write_verdict, write_waived
+from ckpttool.reports.inventory import write_inventory
 from ckpttool.reports.page import Page, styled
 from ckpttool.reports.view import TextView
 from ckpttool.results import (
@@ -31,11 +33,14 @@ def write(report: Report, stream: TextIO, view: TextView = TextView()) -> None: 
         if number:
             page.blank()
         _write_file(page, file, view)
+    if report.inventory:
+        page.blank()
+        write_inventory(page, report.inventory)
     if report.findings:
         page.blank()
         page.line(styled("run", "bold"))
         write_findings(page, report.findings)
-    if len(report.files) > 1 or report.findings:
+    if len(report.files) != 1 or report.findings or report.inventory:
         page.blank()
         page.line(verdict_text(page, report.verdict) + Text(f" {_totals(report)}"), 0, 2)
 
@@ -172,5 +177,9 @@ def _totals(report: Report) -> str:
         (verdicts.count(Verdict.CANNOT_TELL), "cannot tell"),
     ]
     told = ", ".join(f"{number} {word}" for number, word in numbers if number)
-    text = f"{count(len(verdicts), 'file')}: {told}"
-    return f"{text}; the run itself: {counts(report.findings)}" if report.findings else text
+    text = f"{count(len(verdicts), 'file')}"
+    text += f": {told}" if told else ""
+    if report.findings:
+        text += f"; the run itself: {counts(report.findings)}"
+    beside = account(report.inventory)
+    return f"{text}; {beside}" if beside else text

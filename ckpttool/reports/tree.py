@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Iterable, NamedTuple, TextIO
 
 from rich.text import Text
 
+from ckpttool.inventory import account
 from ckpttool.reports.branches import Branch, branches
 from ckpttool.reports.findings import write_findings, write_verdict
+from ckpttool.reports.inventory import write_inventory
 from ckpttool.reports.page import DOUBTFUL, Page, styled
 from ckpttool.text import count, printable, size
 
@@ -55,6 +57,13 @@ def write_tree(listings: Listings, stream: TextIO, options: TreeOptions) -> None
             write_findings(page, listing.file.findings)
             page.blank()
             write_verdict(page, listing.file)
+    if listings.inventory:
+        page.blank()
+        write_inventory(page, listings.inventory)
+        page.blank()
+        page.line(
+            Text(f"{count(len(listings.files), 'file')} listed; {account(listings.inventory)}")
+        )
 
 
 def _write_facts(page: Page, listing: Listing) -> None:

@@ -67,6 +67,16 @@ OTHER_NAME = Rule(
     'reads whatever ends in `.safetensors` as that. `torch.save(x, "a.safetensors")` writes a '
     "zip of torch all the same. Quiet for names without a known ending.",
 )
+NOT_LOOKED_AT = Rule(
+    "FIL009",
+    "not-looked-at",
+    Severity.WARNING,
+    "A folder of the run holds files that were not looked at.",
+    "Leave them out with --exclude, or look at them with the tool that they are made for.",
+    "A warning where they could hold weights: files of other formats, archives, and what is of no "
+    "known kind. A note where they are caches and folders of tools, source text, sockets or FIFOs. "
+    "Whatever the verdict is, it does not speak of them.",
+)
 ZIP_STRUCTURE = Rule(
     "FIL101",
     "zip-structure",

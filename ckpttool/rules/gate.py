@@ -25,6 +25,13 @@ WAIVER_EXPIRED = Rule(
     "Mend what it was given for, or give a new one with a new day.",
     "The day is the machine's, or that of SOURCE_DATE_EPOCH where it is set.",
 )
+EXCLUDE_UNUSED = Rule(
+    "CFG004",
+    "exclude-unused",
+    Severity.WARNING,
+    "A pattern of files to leave out matches none.",
+    "Take it out, or correct it: it is held against paths from the folder, and against names.",
+)
 WAIVER_OTHER_WEIGHTS = Rule(
     "CFG003",
     "waiver-other-weights",

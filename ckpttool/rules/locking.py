@@ -79,3 +79,13 @@ LOCK_FORWARD_OPEN = Rule(
     "Run verify without --no-forward, and lock weights for which a control counts.",
     needs=("lock",),
 )
+LOCK_UNMATCHED = Rule(
+    "DIF009",
+    "lock-unmatched",
+    Severity.ERROR,
+    "The lock file has a checkpoint that no file of the folder is.",
+    "Put the file back, or lock the folder again without it.",
+    "Asked where a folder is verified, not for files that are named. Of a folder that lies below "
+    "the lock file's, only what is locked below it counts.",
+    needs=("lock",),
+)

@@ -6,6 +6,7 @@ import io
 
 from ckpttool import rules
 from ckpttool.findings import Finding, Verdict, finding
+from ckpttool.inventory import Item, Standing
 from ckpttool.reports import reporter
 from ckpttool.results import (
     Coverage,
@@ -169,6 +170,16 @@ def newer() -> FileReport:
     return incomplete()._replace(findings=(finding(rule, "something new", tensors=["a.b"]),))
 
 
+def inventory(text: str = "events.out") -> tuple[Item, ...]:
+    """A file of every standing."""
+    return (
+        Item("r/model.pth", Standing.CHECKED, "torch-zip", "../../blobs/ab"),
+        *(Item(f"r/{each.value}", each, text) for each in Standing),
+        Item(f"r/{text}", Standing.UNSEEN, text, text, weighty=True),
+        Item("r/.git/", Standing.UNSEEN, "folder of a tool"),
+    )
+
+
 def report(*files: FileReport) -> Report:
     return Report(files)
 
@@ -198,4 +209,7 @@ SPECIMENS: dict[str, Report] = {
         (hostile(), waived()), (run_finding()._replace(message=HOSTILE),), Severity.NOTE
     ),
     "no file": report(),
+    "a folder": Report((encoder_only(),), inventory=inventory()),
+    "a hostile folder": Report((hostile(), waived()), inventory=inventory(HOSTILE)),
+    "nothing but other files": Report((), inventory=inventory()),
 }

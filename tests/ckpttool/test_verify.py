@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+import torch
 
 from ckpttool import rules
 from ckpttool.errors import UsageError
@@ -148,6 +149,37 @@ def test_without_the_forward_pass_the_report_says_so(verify: Verify) -> None:
     assert report.forward is not None
     assert report.forward.status == "not-run"
     assert any("forward" in left for left in report.unchecked)
+
+
+def test_tensors_that_were_not_looked_at_are_told_by_their_place(verify: Verify) -> None:
+    """Averages that are NaN everywhere, beside sound weights."""
+    state = built.state()
+    averages = {name: torch.full_like(tensor, float("nan")) for name, tensor in state.items()}
+    moments = {number: {"exp_avg": torch.ones(2)} for number in range(7)}
+    content = {
+        "model": state,
+        "model_ema": averages,
+        "swa": {"decay": torch.ones(1), "module": built.state()},
+        "history": [built.state(), {"x": 1}],
+        "optimizer": {"state": moments, "param_groups": [{"params": list(moments)}]},
+        "alone": torch.ones(3),
+        "epoch": 3,
+    }
+    report = verify(lambda: content)
+    assert report.verdict is PASS
+    told = [left for left in report.unchecked if "tensor" in left]
+    assert told == [
+        "the state dict model_ema (50 tensors)",
+        "the state dict swa.module (50 tensors)",
+        "50 tensors in history",
+        "7 tensors in optimizer",
+        "1 tensor in swa",
+        "1 tensor in alone",
+    ]
+
+
+def test_a_file_of_weights_alone_leaves_no_tensor_aside(verify: Verify) -> None:
+    assert not any("tensor" in left for left in verify(built.sound).unchecked)
 
 
 def test_no_more_than_the_position_tables_is_kept_in_memory(

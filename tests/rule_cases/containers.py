@@ -20,9 +20,11 @@ from tests.builders import checkpoints, examined, releases, shards, sharing, zip
 from tests.builders import pickles as p
 from tests.builders import safetensors as st
 from tests.builders import torch_files as tf
-from tests.rule_cases.runs import SOUND, Case, convert, holding, saved, verified, written
+from tests.rule_cases.gate import searched
+from tests.rule_cases.runs import SOUND, Case, Run, convert, holding, saved, verified, written
 
-GOOD_ZIP = holding(tf.torch_zip())
+GOOD = tf.torch_zip()
+GOOD_ZIP = holding(GOOD)
 GOOD_LEGACY = holding(tf.torch_legacy())
 GOOD_TAR = holding(tf.torch_tar())
 GOOD_SAFETENSORS = holding(st.file())
@@ -42,6 +44,17 @@ def zipped(defect: str) -> Case:
 
 def tensors(defect: str) -> Case:
     return Case(holding(st.DEFECTS[defect][0]()), GOOD_SAFETENSORS)
+
+
+def beside(name: str, data: bytes) -> Run:
+    """Search a folder of a checkpoint and one other file."""
+
+    def run(folder: Path) -> Iterable[Finding]:
+        written(folder, GOOD, "model.pth")
+        written(folder, data, name)
+        return searched(folder)
+
+    return run
 
 
 def meddled_with(folder: Path) -> Iterable[Finding]:
@@ -125,6 +138,7 @@ CASES: Dict[str, Case] = {
         verified(lambda folder: written(folder, tf.torch_zip(), "a.safetensors")),
         verified(lambda folder: written(folder, tf.torch_zip(), "a.pth")),
     ),
+    "FIL009": Case(beside("w.gguf", b"GGUF\3\0\0\0"), beside("w.gguf", b"a text")),
     "FIL101": zipped("counts-differ-in-one-record"),
     "FIL102": zipped("appended-bytes"),
     "FIL103": zipped("name-climbs"),

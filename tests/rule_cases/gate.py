@@ -6,8 +6,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Dict, Iterable
 
+from ckpttool.accounting import account_for, findings_on_run
 from ckpttool.findings import Finding
 from ckpttool.policy import Policy, judge
+from ckpttool.targets import Choice, targets_of
 from tests.builders.policies import TODAY, file_with, nan, waiver
 from tests.rule_cases.runs import Case, Run
 
@@ -22,8 +24,27 @@ def waived(*codes: str, **fields: Any) -> Run:
     return run
 
 
+def excluded(pattern: str) -> Run:
+    """Search a folder of two files, of which one is called ``a.onnx``."""
+
+    def run(folder: Path) -> Iterable[Finding]:
+        for name in ("a.onnx", "m.pth"):
+            (folder / name).write_bytes(b"")
+        return searched(folder, Choice((pattern,)))
+
+    return run
+
+
+def searched(folder: Path, choice: Choice = Choice()) -> Iterable[Finding]:  # noqa: B008
+    """Return what is said of the search of a folder as a whole."""
+    found = targets_of([str(folder)], choice=choice)
+    inventory = account_for(found, [file_with() for _ in found.targets]).inventory
+    return findings_on_run(found, inventory, [])
+
+
 CASES: Dict[str, Case] = {
     "CFG001": Case(waived("NUM002"), waived("NUM001")),
     "CFG002": Case(waived(expires=date(2020, 1, 31)), waived(expires=TODAY)),
     "CFG003": Case(waived(fingerprint="ckpt1:" + "00" * 32), waived()),
+    "CFG004": Case(excluded("*.onx"), excluded("*.onnx")),
 }

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterable
 from unittest import mock
 
+from ckpttool.accounting import findings_on_run
 from ckpttool.findings import Finding
 from ckpttool.lock import lock_file
 from ckpttool.locks.locked import Lock, LockedCheckpoint, LockedTensor
+from ckpttool.targets import targets_of
 from ckpttool.verify import VerifyOptions, verify_file
 from mae.config import CONFIGS
-from tests.builders import checkpoints
+from tests.builders import checkpoints, locks
 from tests.builders.models import TINY
+from tests.builders.policies import file_with
 from tests.rule_cases.runs import Case, Run
 
 Change = Callable[[LockedCheckpoint], LockedCheckpoint]
@@ -68,6 +71,19 @@ def no_tolerance(own: LockedCheckpoint) -> LockedCheckpoint:
     return own._replace(forward=own.forward._replace(tolerance=None))
 
 
+def gone(name: str) -> Run:
+    """Verify a folder that has one file, ``a.pth``, against a lock of it and of ``name``."""
+
+    def run(folder: Path) -> Iterable[Finding]:
+        (folder / "a.pth").write_bytes(b"")
+        entries = tuple(locks.checkpoint(one) for one in dict.fromkeys(("a.pth", name)))
+        found = targets_of([str(folder)])
+        files = [file_with()._replace(path=target.path) for target in found.targets]
+        return findings_on_run(found, (), files, Lock(str(folder / "x.lock"), entries))
+
+    return run
+
+
 OWN = locked(unchanged)
 
 CASES: Dict[str, Case] = {
@@ -78,5 +94,6 @@ CASES: Dict[str, Case] = {
     "DIF005": Case(locked(other_patches, forward=True), locked(unchanged, forward=True)),
     "DIF006": Case(locked(lambda own: own._replace(fingerprint=""), name="a.pth"), OWN),
     "DIF007": Case(locked(lambda own: own._replace(schema="huge")), OWN),
+    "DIF009": Case(gone("b.pth"), gone("a.pth")),
     "DIF008": Case(locked(no_tolerance, forward=True), locked(unchanged, forward=True)),
 }

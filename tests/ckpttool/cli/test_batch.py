@@ -114,7 +114,8 @@ def test_where_nothing_is_named_or_matches_it_cannot_tell(
 def test_a_standard_input_that_is_closed_is_no_list(monkeypatch: pytest.MonkeyPatch) -> None:
     from ckpttool.cli.batch import targets
     from ckpttool.errors import UsageError
+    from ckpttool.targets import Choice
 
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(UsageError, match="closed"):
-        targets((), "-")
+        targets((), "-", Choice())

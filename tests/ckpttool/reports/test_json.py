@@ -35,6 +35,7 @@ def test_the_head_says_who_speaks_and_how_it_ended() -> None:
         "exit_code": 1,
         "fail_on": "error",
         "findings": [],
+        "inventory": [],
     }
     assert [file["verdict"] for file in files] == ["pass", "fail"]
 

@@ -1,0 +1,112 @@
+"""What became of every file of a run, and what that means for the run as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
+
+from ckpttool import rules
+from ckpttool.facts import stopped
+from ckpttool.findings import Finding, Verdict, finding
+from ckpttool.inventory import Item, Standing, named, of
+from ckpttool.results import FileReport
+from ckpttool.rules import Severity
+from ckpttool.text import count
+
+if TYPE_CHECKING:
+    from ckpttool.locks.locked import Lock
+    from ckpttool.targets import Selection, Target
+
+# What an archive's reading ends with that is none of a checkpoint.
+_OF_ANOTHER_KIND = {rules.UNKNOWN_FORMAT, rules.UNSUPPORTED}
+
+
+class Account(NamedTuple):
+    """A run: which of its checkpoints stay ones, by their place, and all items of its inventory."""
+
+    kept: tuple[int, ...]
+    inventory: tuple[Item, ...]
+
+
+def beforehand(target: Target) -> FileReport | None:
+    """Return the report on what cannot be looked at, where that is known before it is opened."""
+    if target.error is None:
+        return None
+    return stopped(FileReport(target.path, Verdict.CANNOT_TELL, ()), target.error)
+
+
+def account_for(selection: Selection, reports: Sequence[FileReport]) -> Account:
+    """Put together what was checked with everything else that was come by.
+
+    An archive that proved to hold no checkpoint is listed as what it is, unless there is nothing
+    else that was checked.
+
+    Args:
+        selection: what the run was about.
+        reports: one for each of its targets, in their order.
+    """
+    pairs = list(zip(selection.targets, reports))
+    other = [target.archive and _is_of_another_kind(report) for target, report in pairs]
+    if all(other):
+        other = [False for _ in pairs]
+    items = {item.path: item for item in selection.items}
+    for (target, report), is_other in zip(pairs, other):
+        if is_other:
+            what = report.findings[0].message
+            standing = Standing.UNSEEN
+        elif target.folder is not None or target.path in items:
+            what = report.format or "not readable"
+            standing = Standing.CHECKED
+        else:
+            continue
+        link = items[target.path].link if target.path in items else None
+        items[target.path] = Item(target.path, standing, what, link, weighty=is_other)
+    return Account(
+        tuple(number for number, is_other in enumerate(other) if not is_other),
+        tuple(sorted(items.values(), key=lambda item: Path(item.path).parts)),
+    )
+
+
+def _is_of_another_kind(report: FileReport) -> bool:
+    return (
+        report.verdict is Verdict.CANNOT_TELL
+        and {found.rule for found in report.findings} <= _OF_ANOTHER_KIND
+    )
+
+
+def findings_on_run(
+    selection: Selection,
+    inventory: Sequence[Item],
+    files: Sequence[FileReport],
+    lock: Lock | None = None,
+) -> Iterator[Finding]:
+    """Yield what is to be said of the run as a whole: what it left aside, and what is not there."""
+    yield from _on_unseen(inventory)
+    for pattern in selection.unused:
+        message = f"the pattern {pattern} leaves out nothing of what was found"
+        yield finding(rules.EXCLUDE_UNUSED, message)
+    if lock is not None and selection.folders:
+        matched = [(file.path, file.fingerprint) for file in files]
+        for entry in lock.unmatched(selection.folders, matched):
+            yield finding(
+                rules.LOCK_UNMATCHED,
+                f"{entry.name} is locked, and no file of the folder is it",
+                expected=entry.fingerprint,
+                fix=None,
+            )
+
+
+def _on_unseen(inventory: Sequence[Item]) -> Iterator[Finding]:
+    unseen = of(inventory, Standing.UNSEEN)
+    for severity, weighty, could in (
+        (Severity.WARNING, True, " could hold weights and"),
+        (Severity.NOTE, False, ""),
+    ):
+        ours = [item for item in unseen if item.weighty is weighty]
+        if ours:
+            were = "was" if len(ours) == 1 else "were"
+            yield finding(
+                rules.NOT_LOOKED_AT,
+                f"{count(len(ours), 'file')}{could} {were} not looked at: {named(ours)}",
+                severity=severity,
+            )

@@ -1,0 +1,223 @@
+"""What a file of a folder is, by its content alone: a checkpoint, training state, or neither.
+
+A name proves nothing: an attack may be called ``notes.txt``, and weights ``run.th``. Whoever reads
+pickles does not ask for a signature either, so what can be read as one is judged as one.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing, suppress
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple, Sequence
+
+from ckpttool.errors import CkpttoolError
+from ckpttool.formats import safetensors, sharded, torch_legacy, torch_tar, torch_zip
+from ckpttool.formats.nodes import pair_of
+from ckpttool.formats.rebuild import is_tensor
+from ckpttool.formats.safety.telling import findings_on
+from ckpttool.formats.safety.watch import Watch
+from ckpttool.formats.shard_index import MAX_INDEX
+from ckpttool.formats.state_dicts import describe
+from ckpttool.formats.training_state import CODE, training_state
+from ckpttool.rules import Severity
+from ckpttool.sources import FileSource, read
+
+if TYPE_CHECKING:
+    from ckpttool.formats.pickles import Pickle
+    from ckpttool.uses import NameUse
+
+#: How the names of checkpoints end. One that is called so is looked at whatever it holds: an honest
+#: name on something else is worth a word too.
+SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".index.json")
+#: Bytes from the start of a file that tell what it is.
+HEAD = 4096
+
+
+class Kind(Enum):
+    """What is to be done with a file.
+
+    Attributes:
+        CHECKPOINT: to be looked at as one, or as what could be loaded as one.
+        ARCHIVE: the same; if it proves to be an archive of something else, it is that.
+        TRAINING: training state, of which loading calls nothing unknown.
+        KNOWN: holds neither weights nor anything that loading would call.
+        WEIGHTY: not known well enough to say that it holds no weights.
+        CODE: source text, which is not judged.
+    """
+
+    CHECKPOINT = "checkpoint"
+    ARCHIVE = "archive"
+    TRAINING = "training"
+    KNOWN = "known"
+    WEIGHTY = "weighty"
+    CODE = "code"
+
+
+class Content(NamedTuple):
+    """A kind, and in words what the file is."""
+
+    kind: Kind
+    what: str
+
+
+_CHECKPOINT = Content(Kind.CHECKPOINT, "a checkpoint")
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+# What holds no weights, by its first bytes as each format defines them.
+_HARMLESS = (
+    (
+        rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|BM....\0\0\0\0|II\*\0|MM\0\*",
+        "image",
+    ),
+    (rb"\x00\x00\x01\x00[\x01-\x40]\x00", "image"),
+    (rb"%PDF-", "PDF"),
+    (
+        rb"RIFF....(?:WAVE|AVI )|OggS|fLaC|ID3|\xff[\xfb\xf3\xf2]|....ftyp|\x1aE\xdf\xa3",
+        "sound or film",
+    ),
+    (rb"\x80\x01....%!|\x00\x01\x00\x00\x00[\x01-\x40]|OTTO\x00|wOF[F2]", "font"),
+    (rb".{8}.{4}\x09.{8}\x1a.brain\.Event:", "log of TensorBoard"),
+    (rb"\n.\n.(?:<unk>|<pad>|<s>|</s>|\[PAD\]|\[UNK\])", "tokenizer of SentencePiece"),
+)
+# What may well hold some, in formats that are not read here.
+_FOREIGN = (
+    (rb"GGUF", "GGUF file"),
+    (rb"\x89HDF\r\n\x1a\n", "HDF5 file"),
+    (rb"\x93NUMPY", "numpy array"),
+    (
+        rb"\x1f\x8b\x08|BZh[1-9]|\xfd7zXZ\0|\x28\xb5\x2f\xfd|7z\xbc\xaf\x27\x1c|Rar!\x1a\x07",
+        "compressed data",
+    ),
+    (rb"\x7fELF|MZ\x90\0", "program or library"),
+)
+# Control characters that no text has: all but tabs, line ends, form feeds and escapes.
+_NO_TEXT = re.compile(rb"[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f]")
+# Calls by which numpy and the standard library make arrays.
+_ARRAYS = frozenset({"_reconstruct", "_frombuffer", "_array_reconstructor", "ndarray", "array"})
+
+
+def is_named_so(path: str) -> bool:
+    """Whether a file is called as checkpoints are."""
+    return path.lower().endswith(SUFFIXES)
+
+
+def content_of(path: str, trust: Sequence[str] = ()) -> Content:
+    """Return what a regular file is, reading little more than its beginning.
+
+    Args:
+        path: the file.
+        trust: patterns of names whose code is trusted.
+
+    Raises:
+        UnreadableError: it cannot be opened or read.
+    """
+    with closing(FileSource(path)) as source:
+        if source.size == 0:
+            return _CHECKPOINT if is_named_so(path) else Content(Kind.KNOWN, "empty file")
+        head = read(source, 0, min(HEAD, source.size))
+        return _loadable(source, head, trust) or (
+            _CHECKPOINT if is_named_so(path) else _other(source, head)
+        )
+
+
+def _loadable(source: FileSource, head: bytes, trust: Sequence[str]) -> Content | None:
+    """Return what a file is that torch, safetensors or a reader of pickles would load."""
+    signed = _has_signature(head)
+    if signed or torch_legacy.matches(head) or torch_legacy.may_be(head):
+        pickled = _pickled(source, head)
+        told = None if pickled is None else _of_pickle(source, signed, *pickled, trust)
+        if told is not None:
+            return told
+    if torch_zip.matches(head) or torch_tar.matches(head):
+        return _CHECKPOINT if is_named_so(source.name) else Content(Kind.ARCHIVE, "an archive")
+    if signed or _is_safetensors(head) or _is_index(source, head):
+        return _CHECKPOINT
+    return _CHECKPOINT if torch_legacy.calls_of(source, head) else None
+
+
+def _has_signature(head: bytes) -> bool:
+    """Whether a zip or a pickle begins so, and not a font, which begins nearly as a pickle."""
+    if re.match(rb"\x80\x01....%!", head, re.DOTALL):
+        return False
+    return torch_zip.matches(head) or (head[:1] == b"\x80" and torch_legacy.matches(head))
+
+
+def _is_safetensors(head: bytes) -> bool:
+    # eight letters of a text would be a length of exabytes
+    return safetensors.matches(head) and int.from_bytes(head[:8], "little") < 1 << 48
+
+
+def _is_index(source: FileSource, head: bytes) -> bool:
+    if not sharded.matches(head):
+        return False
+    return source.size <= MAX_INDEX and b'"weight_map"' in read(source, 0, source.size)
+
+
+# --- pickles -----------------------------------------------------------------------------------
+
+
+def _pickled(source: FileSource, head: bytes) -> tuple[Pickle, tuple[NameUse, ...]] | None:
+    """Return what the file's pickle describes and uses names for; ``None`` if it cannot be read.
+
+    Why it cannot is told by whoever opens it as a checkpoint.
+    """
+    reading = torch_zip.pickle_of if torch_zip.matches(head) else torch_legacy.pickle_of
+    watch = Watch()
+    with suppress(CkpttoolError), watch:
+        pickle = reading(source, watch)
+        return None if pickle is None else (pickle, watch.uses)
+    return None
+
+
+def _of_pickle(
+    source: FileSource,
+    signed: bool,
+    pickle: Pickle,
+    uses: tuple[NameUse, ...],
+    trust: Sequence[str],
+) -> Content | None:
+    """Return what a pickle holds: what has neither tensors nor arrays is no checkpoint."""
+    training = training_state(pickle)
+    trusted = (*trust, *CODE) if training else trust
+    if any(one.severity is Severity.ERROR for one in findings_on(uses, trusted)):
+        return _CHECKPOINT
+    if training is not None:
+        return Content(Kind.TRAINING, training)
+    if is_named_so(source.name) or pickle.ids or any(map(_makes_array, pickle.calls)):
+        return _CHECKPOINT
+    if not signed:  # nothing but the attempt says that it is a pickle
+        return None
+    return Content(Kind.KNOWN, f"pickle of {describe(pickle.root)[0]} without a tensor")
+
+
+def _makes_array(call: object) -> bool:
+    pair = pair_of(getattr(call, "function", None))
+    return is_tensor(call) or (pair is not None and pair[1] in _ARRAYS)
+
+
+# --- everything else ---------------------------------------------------------------------------
+
+
+def _other(source: FileSource, head: bytes) -> Content:
+    if head.startswith(_LFS_POINTER):
+        return Content(Kind.WEIGHTY, "pointer of Git LFS in the place of the file")
+    if _is_text(head):
+        if source.name.endswith((".py", ".pyi")):
+            return Content(Kind.CODE, "Python source, not judged")
+        return Content(Kind.KNOWN, "JSON" if sharded.matches(head) else "text")
+    for pattern, what in _HARMLESS:
+        if re.match(pattern, head, re.DOTALL):
+            return Content(Kind.KNOWN, what)
+    for pattern, what in _FOREIGN:
+        if re.match(pattern, head, re.DOTALL):
+            return Content(Kind.WEIGHTY, what)
+    return Content(Kind.WEIGHTY, "binary file of no known kind")
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether a text begins so: UTF-8 or another alphabet that contains ASCII, or UTF-16."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        text = head[: len(head) // 2 * 2].decode("utf-16", "replace")
+        return all(one.isprintable() or one.isspace() for one in text[1:-1])
+    return not _NO_TEXT.search(head)

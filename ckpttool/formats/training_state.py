@@ -1,0 +1,113 @@
+"""The state of a training run that lies beside a model, known by what a pickle holds.
+
+Optimizer moments, schedules, scalers, random number generators and the arguments of a trainer are
+no weights. Each is known by a form that weights do not have, whatever the file is called: an
+optimizer's dictionary has two keys and goes by the numbers of its parameters.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Mapping, Sequence
+
+from ckpttool.formats.dictionaries import pairs_of
+from ckpttool.formats.nodes import Call, Global, Node, PersistentId
+from ckpttool.formats.rebuild import is_tensor
+
+if TYPE_CHECKING:
+    from ckpttool.formats.pickles import Pickle
+
+#: Names that the arguments of a trainer call, as Hugging Face's trainers write them: enumerations
+#: and small classes of those libraries.
+CODE = (
+    "transformers.training_args.*",
+    "transformers.training_args_seq2seq.*",
+    "transformers.trainer_utils.*",
+    "transformers.trainer_pt_utils.*",
+    "transformers.debug_utils.*",
+    "transformers.integrations.deepspeed.*",
+    "accelerate.utils.dataclasses.*",
+    "accelerate.state.*",
+    "trl.trainer.*",
+)
+
+# Bytes of one generator's state: CPUs have 5,056, GPUs 16 or some more.
+_MOST_RANDOM = 8_192
+# Bytes of the pickle, in which numpy's state lies.
+_MOST_PICKLE = 200_000
+_GENERATORS = frozenset(
+    {"python", "numpy", "cpu", "torch", "cuda", "xpu", "npu", "mps", "hpu", "mlu", "musa", "xla"}
+)
+_SCALER = frozenset({"scale", "growth_factor", "backoff_factor", "growth_interval"})
+_SCHEDULE = frozenset({"last_epoch", "_step_count"})
+_ARGUMENTS = ("transformers.", "accelerate.", "trl.")
+
+
+def training_state(pickle: Pickle) -> str | None:
+    """Return what of a training run a pickle holds; ``None`` if it may be anything else."""
+    root = pickle.root
+    if is_tensor(root):
+        return _GENERATOR if _is_random(pickle) else None
+    if not pickle.ids and _is_arguments(root):
+        return f"arguments of a trainer ({root.function})"
+    entries = _entries(root)
+    if _is_optimizer(entries):
+        return "state of an optimizer"
+    if entries and _GENERATORS.issuperset(entries) and _is_random(pickle):
+        return _GENERATOR
+    if pickle.ids:
+        return None
+    if entries.keys() >= _SCALER:
+        return "state of a gradient scaler"
+    return "state of a schedule" if _SCHEDULE & entries.keys() else None
+
+
+_GENERATOR = "state of random number generators"
+
+
+def _entries(node: Node) -> Mapping[str, Node]:
+    """Return a dictionary's entries; none where one of its keys is no text."""
+    pairs = pairs_of(node) or []
+    entries = {key: value for key, value in pairs if type(key) is str}
+    return entries if len(entries) == len(pairs) else {}
+
+
+def _is_optimizer(entries: Mapping[str, Node]) -> bool:
+    """Whether it is the ``state_dict()`` of a ``torch.optim.Optimizer``, and nothing beside it."""
+    groups, state = entries.get("param_groups"), pairs_of(entries.get("state"))
+    if len(entries) != 2 or not isinstance(groups, list) or not groups or state is None:
+        return False
+    numbers: set[int] = set()
+    for group in groups:
+        params = _entries(group).get("params")
+        if not isinstance(params, list) or not all(type(one) is int for one in params):
+            return False
+        numbers.update(params)
+    return all(type(key) is int and key in numbers for key, _ in state)
+
+
+def _is_random(pickle: Pickle) -> bool:
+    """Whether all that it holds is small and of bytes, as generators' states are."""
+    return pickle.end <= _MOST_PICKLE and all(map(_is_small, _storages(pickle.ids)))
+
+
+def _storages(ids: Sequence[Node]) -> list[Node]:
+    return [one.value if type(one) is PersistentId else one for one in ids]
+
+
+def _is_small(value: Node) -> bool:
+    if type(value) is not tuple or len(value) < 5:
+        return False
+    kind, count = value[1], value[4]
+    return (
+        type(kind) is Global
+        and kind.name in ("ByteStorage", "UntypedStorage")
+        and type(count) is int
+        and count <= _MOST_RANDOM
+    )
+
+
+def _is_arguments(root: Node) -> bool:
+    if not isinstance(root, Call) or type(root.function) is not Global:
+        return False
+    name = str(root.function)
+    return name.startswith(_ARGUMENTS) and name.endswith(("TrainingArguments", "Config"))

@@ -1,0 +1,187 @@
+"""Everything that lies in a folder, each file once: hidden folders and links with it.
+
+Nothing is opened here. A link is followed wherever it leads, and where that is outside of the
+folder it is said; a folder is entered once, so that links which lead in a circle end.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Iterator, NamedTuple, Sequence, Tuple
+
+#: Folders of tools, which are told of as a whole and not entered.
+TOOLS = frozenset(
+    {
+        *(".git", ".hg", ".svn", ".bzr", ".tox", ".nox", ".venv"),
+        *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"),
+    }
+)
+
+
+class Found(NamedTuple):
+    """What was found at a path.
+
+    Attributes:
+        path: beginning with the folder as it was named; a folder's ends in ``/``.
+        status: of the file, or of what a link leads to; ``None`` where nobody can say.
+        link: where a link leads that leaves the folder.
+        same: the path under which the same file was found first.
+        excluded: the pattern that leaves it out.
+        error: why it can be neither listed nor followed.
+    """
+
+    path: str
+    status: os.stat_result | None = None
+    link: str | None = None
+    same: str | None = None
+    excluded: str | None = None
+    error: OSError | None = None
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it stands for a whole folder, which was not entered."""
+        return self.path.endswith("/")
+
+
+def search(folder: str, exclude: Sequence[str] = ()) -> list[Found]:
+    """Return all files below a folder, sorted by folders, each one marked that came before.
+
+    A file is taken by its own name before that of a link to it. The exception is the cache of the
+    Hugging Face hub, whose ``snapshots`` are links to ``blobs``: there the links have the names.
+
+    Args:
+        folder: as the caller named it.
+        exclude: globs on the path from the folder, or on a name; what they match is told of and
+            not entered.
+    """
+    everything = sorted(_Walk(folder, exclude).everything(), key=_order)
+    first: dict[_Identity, str] = {}
+    for one in sorted(everything, key=lambda one: one.rank):
+        if one.identity is not None:
+            first.setdefault(one.identity, one.found.path)
+    return [_marked(one, first) for one in everything]
+
+
+def matching(patterns: Sequence[str], below: str) -> str | None:
+    """Return the first glob that matches a path from the folder, or the name at its end."""
+    name = below.rpartition("/")[2]
+    for pattern in patterns:
+        plain = pattern.replace(os.sep, "/").rstrip("/")
+        plain = plain[2:] if plain.startswith("./") else plain
+        if fnmatchcase(below, plain) or fnmatchcase(name, plain):
+            return pattern
+    return None
+
+
+_Identity = Tuple[int, int]
+
+
+class _Seen(NamedTuple):
+    """What was met, its device and inode, and how much its name is worth: 0 is its own."""
+
+    found: Found
+    identity: _Identity | None = None
+    rank: int = 0
+
+
+def _order(one: _Seen) -> tuple[str, ...]:
+    """Sort by folders, not by characters: what lies in one folder stays together."""
+    return Path(one.found.path).parts
+
+
+def _marked(one: _Seen, first: dict[_Identity, str]) -> Found:
+    if one.identity is None or first[one.identity] == one.found.path:
+        return one.found
+    return one.found._replace(same=first[one.identity])
+
+
+class _Place(NamedTuple):
+    """A folder to enter: its path, where a link to it leads, and the rank of its names."""
+
+    path: str
+    link: str | None
+    rank: int
+
+
+_OWN, _LINKED, _BLOB = range(3)
+
+
+class _Walk:
+    """A walk through a folder and whatever its links lead to."""
+
+    def __init__(self, folder: str, exclude: Sequence[str]) -> None:
+        self._folder = folder
+        self._inside = os.path.join(os.path.realpath(folder), "")  # noqa: PTH118 (a separator)
+        self._exclude = exclude
+        self._entered: dict[_Identity, str] = {}
+        self._waiting = deque([_Place(folder, None, _OWN)])
+        # entered last, so that each folder goes by its own name
+        self._links: deque[_Place] = deque()
+
+    def everything(self) -> Iterator[_Seen]:
+        while self._waiting or self._links:
+            yield from self._enter((self._waiting or self._links).popleft())
+
+    def _enter(self, place: _Place) -> Iterator[_Seen]:
+        try:
+            identity = _identity(os.stat(place.path))  # noqa: PTH116 (the caller's spelling)
+            if identity is not None and identity in self._entered:
+                yield _Seen(Found(place.path + "/", same=self._entered[identity] + "/"))
+                return
+            if identity is not None:
+                self._entered[identity] = place.path
+            with os.scandir(place.path) as entries:
+                listed = list(entries)
+        except OSError as error:
+            yield _Seen(Found(place.path + "/", link=place.link, error=error))
+            return
+        is_cache = {"blobs", "snapshots"} <= {entry.name for entry in listed}
+        for entry in listed:
+            rank = _BLOB if is_cache and entry.name == "blobs" else place.rank
+            yield from self._look(entry, place._replace(rank=rank))
+
+    def _look(self, entry: os.DirEntry[str], place: _Place) -> Iterator[_Seen]:
+        is_link = entry.is_symlink()
+        found = Found(
+            entry.path,
+            link=self._leads_out(entry.path) if is_link else place.link,
+            excluded=self._excluded(entry),
+        )
+        rank = max(place.rank, _LINKED) if is_link else place.rank
+        try:
+            status = entry.stat()
+        except OSError as error:  # a link to nothing, to itself, or to where we may not look
+            yield _Seen(found._replace(error=error))
+            return
+        if not stat.S_ISDIR(status.st_mode):
+            yield _Seen(
+                found._replace(status=status), None if found.excluded else _identity(status), rank
+            )
+        elif found.excluded or (entry.name in TOOLS and not is_link):
+            yield _Seen(found._replace(path=entry.path + "/", status=status))
+        else:
+            (self._links if is_link else self._waiting).append(_Place(entry.path, found.link, rank))
+
+    def _excluded(self, entry: os.DirEntry[str]) -> str | None:
+        if not self._exclude:
+            return None
+        below = os.path.relpath(entry.path, self._folder).replace(os.sep, "/")
+        return matching(self._exclude, below)
+
+    def _leads_out(self, path: str) -> str | None:
+        """Return where a link leads, as it says; ``None`` where that is inside of the folder."""
+        if os.path.realpath(path).startswith(self._inside):
+            return None
+        try:
+            return os.readlink(path)
+        except OSError:
+            return "?"
+
+
+def _identity(status: os.stat_result) -> _Identity | None:
+    """Return what is equal for two paths of one file; not every file system says that."""
+    return (status.st_dev, status.st_ino) if status.st_ino else None

@@ -1,0 +1,251 @@
+"""What a file is, by its content: whatever it is called, and whatever it pretends to be."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import pickle
+import random
+import zipfile
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+import pytest
+import torch
+
+from ckpttool.formats.content import Content, Kind, content_of
+from tests.builders import pickles as p
+from tests.builders import safetensors as st
+from tests.builders import torch_files as tf
+
+pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+
+
+def content(folder: Path, data: bytes, name: str = "file", trust: tuple[str, ...] = ()) -> Content:
+    path = folder / name
+    path.write_bytes(data)
+    return content_of(str(path), trust)
+
+
+def saved(folder: Path, what: Any, name: str = "file", *, as_zip: bool = True) -> Content:
+    path = folder / name
+    torch.save(what, path, _use_new_zipfile_serialization=as_zip)
+    return content_of(str(path))
+
+
+# --- checkpoints and what could be loaded as one --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(tf.torch_zip(), id="zip"),
+        pytest.param(tf.torch_legacy(), id="legacy"),
+        pytest.param(st.file(), id="safetensors"),
+        pytest.param(b'{"metadata": {}, "weight_map": {"a": "b"}}', id="index"),
+        pytest.param(tf.torch_legacy()[:-40], id="a legacy stream that is cut short"),
+        pytest.param(pickle.dumps({"w": np.ones(3)}), id="a pickle of arrays"),
+        pytest.param(pickle.dumps({"w": np.ones(3)}, 0), id="a pickle of arrays, as text"),
+        pytest.param(p.pickle(p.text("x"))[:-1], id="a pickle that is cut short"),
+    ],
+)
+@pytest.mark.parametrize("name", ["file", "notes.txt", "x.pth", "config.json"])
+def test_what_could_be_loaded_is_looked_at_whatever_it_is_called(
+    tmp_path: Path, data: bytes, name: str
+) -> None:
+    assert content(tmp_path, data, name).kind is Kind.CHECKPOINT
+
+
+class Attack:
+    def __reduce__(self) -> tuple[Any, ...]:
+        import os
+
+        return os.system, ("true",)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("after", [b"", b"\nand then some words\n"])
+@pytest.mark.parametrize("name", ["notes.txt", "tokenizer.json", "optimizer.pt", "README.md"])
+def test_a_pickle_that_calls_code_is_looked_at(
+    tmp_path: Path, protocol: int, after: bytes, name: str
+) -> None:
+    data = pickle.dumps({"state": {}, "param_groups": [{"params": [Attack()]}]}, protocol)
+    assert content(tmp_path, data + after, name).kind is Kind.CHECKPOINT
+
+
+@pytest.mark.parametrize("as_zip", [True, False])
+def test_training_state_that_calls_code_is_looked_at(tmp_path: Path, as_zip: bool) -> None:
+    hidden = {"last_epoch": 1, "_step_count": Attack()}
+    assert saved(tmp_path, hidden, "scheduler.pt", as_zip=as_zip).kind is Kind.CHECKPOINT
+
+
+def test_two_pickles_one_after_the_other_are_looked_at(tmp_path: Path) -> None:
+    data = pickle.dumps(1) + pickle.dumps(Attack())
+    assert content(tmp_path, data).kind is Kind.CHECKPOINT
+
+
+def test_what_is_called_a_checkpoint_is_one_to_look_at(tmp_path: Path) -> None:
+    for data in (b"", b"a text", b"GGUF\3\0\0\0", b"{}", bytes(range(256))):
+        assert content(tmp_path, data, "x.PTH").kind is Kind.CHECKPOINT
+    assert saved(tmp_path, {"epoch": 3}, "model.pth").kind is Kind.CHECKPOINT
+
+
+# --- training state -----------------------------------------------------------------------------
+
+
+def trained() -> tuple[torch.optim.Optimizer, Any]:
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.ones(2)).sum().backward()
+    optimizer.step()
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
+
+
+SCALER = {
+    "scale": 65536.0,
+    "growth_factor": 2.0,
+    "backoff_factor": 0.5,
+    "growth_interval": 2000,
+    "_growth_tracker": 0,
+}
+STATES: dict[str, Callable[[], Any]] = {
+    "state of an optimizer": lambda: trained()[0].state_dict(),
+    "state of a schedule": lambda: trained()[1].state_dict(),
+    "state of a gradient scaler": lambda: SCALER,
+    "state of random number generators": lambda: {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),
+        "cpu": torch.get_rng_state(),
+        "cuda": [torch.zeros(16, dtype=torch.uint8)],
+    },
+}
+
+
+@pytest.mark.parametrize("as_zip", [True, False])
+@pytest.mark.parametrize("name", ["file", "optimizer.pt", "x.bin"])
+@pytest.mark.parametrize("what", STATES)
+def test_training_state_is_known(tmp_path: Path, what: str, name: str, as_zip: bool) -> None:
+    assert saved(tmp_path, STATES[what](), name, as_zip=as_zip) == Content(Kind.TRAINING, what)
+
+
+def test_one_generator_alone_is_known_too(tmp_path: Path) -> None:
+    assert saved(tmp_path, torch.get_rng_state(), "rng.pth").kind is Kind.TRAINING
+
+
+def arguments(*calls: bytes) -> bytes:
+    """What a trainer of Hugging Face writes of its arguments: an object, and enumerations."""
+    strategy = p.call(p.name("transformers.trainer_utils", "IntervalStrategy"), p.text("no"))
+    fields = [(p.text(str(number)), one) for number, one in enumerate((strategy, *calls))]
+    made = p.new(p.name("transformers.training_args", "TrainingArguments"))
+    return tf.torch_zip(made + p.dict_of(*fields) + b"b")
+
+
+def test_the_arguments_of_a_trainer_are_known(tmp_path: Path) -> None:
+    found = content(tmp_path, arguments(), "training_args.bin")
+    what = "arguments of a trainer (transformers.training_args.TrainingArguments)"
+    assert found == Content(Kind.TRAINING, what)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(p.call(p.name("os", "system"), p.text("true")), id="an attack"),
+        pytest.param(p.call(p.name("mylib", "f"), p.text("true")), id="unknown code"),
+        pytest.param(p.call(p.name("transformers", "f"), p.text("x")), id="another of the library"),
+    ],
+)
+def test_arguments_that_call_more_than_the_library_does_are_looked_at(
+    tmp_path: Path, call: bytes
+) -> None:
+    assert content(tmp_path, arguments(call), "training_args.bin").kind is Kind.CHECKPOINT
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        pytest.param(
+            {"state": {"w": torch.ones(2)}, "param_groups": [{"params": [0]}]}, id="names"
+        ),
+        pytest.param(
+            {"state": {5: {"w": torch.ones(2)}}, "param_groups": [{"params": [0]}]}, id="5"
+        ),
+        pytest.param({"state": {0: torch.ones(2)}, "param_groups": []}, id="no group"),
+        pytest.param(
+            {"state": {}, "param_groups": [{"params": []}], "model": {"w": torch.ones(2)}},
+            id="weights beside",
+        ),
+        pytest.param({"cpu": torch.ones(2)}, id="a generator of floats"),
+        pytest.param({"cpu": torch.zeros(90_000, dtype=torch.uint8)}, id="a generator too large"),
+        pytest.param({"last_epoch": 1, "w": torch.ones(2)}, id="a schedule with weights"),
+        pytest.param({**SCALER, "w": torch.ones(2)}, id="a scaler with weights"),
+        pytest.param(torch.zeros(90_000, dtype=torch.uint8), id="bytes alone"),
+    ],
+)
+def test_weights_do_not_pass_for_training_state(tmp_path: Path, hidden: object) -> None:
+    assert saved(tmp_path, hidden, "optimizer.pt").kind is Kind.CHECKPOINT
+
+
+# --- what holds no weights ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "empty file"),
+        (b"# A model\n\xc3\xa9\n", "text"),
+        ("é".encode("latin-1") + b" text", "text"),
+        ("(c) somebody".encode("utf-16"), "text"),
+        (b"(c) 2024 somebody. Version 1.\nI am a text.", "text"),
+        (b"cimport numpy\nimport os\n", "text"),
+        (b"I0101 10:00:00 started", "text"),
+        (b"config = {}", "text"),
+        (b'{"a": 1}', "JSON"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "image"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF", "image"),
+        (b"%PDF-1.4\n\x00\x01", "PDF"),
+        (b"\x80\x01\x10\x17\0\0%!PS-AdobeFont\0", "font"),
+        (b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02", "tokenizer of SentencePiece"),
+        (
+            b"\x18" + bytes(7) + b"abcd\x09" + bytes(8) + b"\x1a\rbrain.Event:2",
+            "log of TensorBoard",
+        ),
+        (pickle.dumps({"a": 1}), "pickle of dict without a tensor"),
+    ],
+)
+def test_what_holds_no_weights_is_known(tmp_path: Path, data: bytes, what: str) -> None:
+    assert content(tmp_path, data) == Content(Kind.KNOWN, what)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"GGUF\3\0\0\0", id="GGUF"),
+        pytest.param(b"\x89HDF\r\n\x1a\n\0", id="HDF5"),
+        pytest.param(b"\x93NUMPY\1\0", id="numpy"),
+        pytest.param(gzip.compress(b"x"), id="gzip"),
+        pytest.param(bz2.compress(b"x"), id="bzip2"),
+        pytest.param(np.linspace(-1, 1, 2000, dtype="<f4").tobytes(), id="bare floats"),
+        pytest.param(b"version https://git-lfs.github.com/spec/v1\noid sha256:0", id="LFS"),
+        pytest.param(b"\xff\xfe" + np.ones(500, "<f4").tobytes(), id="floats with a text's mark"),
+    ],
+)
+def test_what_could_hold_weights_is_never_called_known(tmp_path: Path, data: bytes) -> None:
+    assert content(tmp_path, data).kind is Kind.WEIGHTY
+
+
+def test_a_zip_archive_is_one_until_it_is_opened(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.docx", "w") as archive:
+        archive.writestr("a.txt", "a")
+    assert content_of(str(tmp_path / "x.docx")).kind is Kind.ARCHIVE
+
+
+def test_source_text_is_not_judged(tmp_path: Path) -> None:
+    assert content(tmp_path, b"import os", "modeling.py").kind is Kind.CODE
+
+
+def test_a_large_text_and_a_large_document_are_known_by_their_beginning(tmp_path: Path) -> None:
+    tokens = {str(number): number for number in range(200_000)}
+    assert content(tmp_path, json.dumps(tokens).encode()).what == "JSON"
+    assert content(tmp_path, b"words\n" * 500_000).what == "text"
