@@ -52,7 +52,7 @@ def account_for(selection: Selection, reports: Sequence[FileReport]) -> Account:
     items = {item.path: item for item in selection.items}
     for (target, report), is_other in zip(pairs, other):
         if is_other:
-            what = report.findings[0].message
+            what = report.findings[0].message.partition("the file is ")[2] or "an archive"
             standing = Standing.UNSEEN
         elif target.folder is not None or target.path in items:
             what = report.format or "not readable"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, AbstractSet, Iterator
 
 from ckpttool.checks import CHECKS, locked
 from ckpttool.checks.meaning import pos_embed_errors
+from ckpttool.errors import MalformedError
 from ckpttool.findings import verdict_of
 from ckpttool.formats.beside import beside_of, tensors_beside
 from ckpttool.results import FileReport, ValuesSummary
@@ -67,7 +68,12 @@ def tensors_left_aside(checkpoint: Checkpoint) -> Iterator[str]:
         return
     state_dicts = {wrapper.key for wrapper in checkpoint.wrappers[1:]}
     keys = state_dicts.union(key for key, _ in beside.items())
-    numbers = Counter(_place_of(info.name, keys) for info in tensors_beside(checkpoint))
+    numbers: Counter[str] = Counter()
+    try:
+        for info in tensors_beside(checkpoint):
+            numbers[_place_of(info.name, keys)] += 1
+    except MalformedError as error:  # of a storage that no tensor of the file needs
+        yield f"what else lies beside the weights ({error.detail()})"
     for key, number in numbers.most_common(_MOST_TOLD):
         told = count(number, "tensor")
         yield f"the state dict {key} ({told})" if key in state_dicts else f"{told} in {key}"

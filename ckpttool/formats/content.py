@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Sequence
 
 from ckpttool.errors import CkpttoolError
 from ckpttool.formats import safetensors, sharded, torch_legacy, torch_tar, torch_zip
+from ckpttool.formats.foreign import signatures
 from ckpttool.formats.nodes import pair_of
 from ckpttool.formats.rebuild import is_tensor
 from ckpttool.formats.safety.telling import findings_on
@@ -62,7 +63,6 @@ class Content(NamedTuple):
 
 
 _CHECKPOINT = Content(Kind.CHECKPOINT, "a checkpoint")
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 # What holds no weights, by its first bytes as each format defines them.
 _HARMLESS = (
@@ -79,17 +79,6 @@ _HARMLESS = (
     (rb"\x80\x01....%!|\x00\x01\x00\x00\x00[\x01-\x40]|OTTO\x00|wOF[F2]", "font"),
     (rb".{8}.{4}\x09.{8}\x1a.brain\.Event:", "log of TensorBoard"),
     (rb"\n.\n.(?:<unk>|<pad>|<s>|</s>|\[PAD\]|\[UNK\])", "tokenizer of SentencePiece"),
-)
-# What may well hold some, in formats that are not read here.
-_FOREIGN = (
-    (rb"GGUF", "GGUF file"),
-    (rb"\x89HDF\r\n\x1a\n", "HDF5 file"),
-    (rb"\x93NUMPY", "numpy array"),
-    (
-        rb"\x1f\x8b\x08|BZh[1-9]|\xfd7zXZ\0|\x28\xb5\x2f\xfd|7z\xbc\xaf\x27\x1c|Rar!\x1a\x07",
-        "compressed data",
-    ),
-    (rb"\x7fELF|MZ\x90\0", "program or library"),
 )
 # Control characters that no text has: all but tabs, line ends, form feeds and escapes.
 _NO_TEXT = re.compile(rb"[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f]")
@@ -200,8 +189,9 @@ def _makes_array(call: object) -> bool:
 
 
 def _other(source: FileSource, head: bytes) -> Content:
-    if head.startswith(_LFS_POINTER):
-        return Content(Kind.WEIGHTY, "pointer of Git LFS in the place of the file")
+    foreign = signatures.kind_of(head[: signatures.HEAD])
+    if foreign is signatures.LFS_POINTER:
+        return Content(Kind.WEIGHTY, foreign.what)
     if _is_text(head):
         if source.name.endswith((".py", ".pyi")):
             return Content(Kind.CODE, "Python source, not judged")
@@ -209,10 +199,10 @@ def _other(source: FileSource, head: bytes) -> Content:
     for pattern, what in _HARMLESS:
         if re.match(pattern, head, re.DOTALL):
             return Content(Kind.KNOWN, what)
-    for pattern, what in _FOREIGN:
-        if re.match(pattern, head, re.DOTALL):
-            return Content(Kind.WEIGHTY, what)
-    return Content(Kind.WEIGHTY, "binary file of no known kind")
+    if foreign is None:
+        return Content(Kind.WEIGHTY, "binary file of no known kind")
+    # loading it calls whatever it says, and that is not seen without unpacking it
+    return _CHECKPOINT if foreign.pickled else Content(Kind.WEIGHTY, foreign.what)
 
 
 def _is_text(head: bytes) -> bool:

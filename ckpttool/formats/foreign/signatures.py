@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 
 class Kind(NamedTuple):
-    """A kind of file: what it is, and what to do with it."""
+    """A kind of file: what it is, what to do with it, and whether a pickle is packed in it."""
 
     what: str
     fix: str
+    pickled: bool = False
 
 
 #: Bytes from the start of a file that tell what it is; the magic of a tar ends at 263.
@@ -42,15 +43,14 @@ _UNPACK = "Unpack it, and name the checkpoint in it."
 _NAME_WEIGHTS = "Name the checkpoint of the weights."
 _SOURCE = "Name the checkpoint that it was made from"
 
+LFS_POINTER = Kind(
+    "a pointer of Git LFS, which stands in the place of the file",
+    "Fetch the file itself: git lfs pull, or lfs: true at the checkout of a CI job.",
+)
+
 #: First bytes, as a pattern, to what begins so.
 SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
-    (
-        rb"version https://git-lfs\.github\.com/spec/",
-        Kind(
-            "a pointer of Git LFS, which stands in the place of the file",
-            "Fetch the file itself: git lfs pull, or lfs: true at the checkout of a CI job.",
-        ),
-    ),
+    (rb"version https://git-lfs\.github\.com/spec/", LFS_POINTER),
     (rb"\s*<(?i:!doctype html|html|head|body)", Kind("a web page, not a checkpoint", _FETCH)),
     (rb"\s*<(?:\?xml|Error>)", Kind("an XML document, not a checkpoint", _FETCH)),
     (rb"\s*\[", Kind("text that begins as a list in JSON does", _NAME_WEIGHTS)),
@@ -148,6 +148,7 @@ def _compressed(compression: _Compression, head: bytes) -> Kind | None:
         return Kind(
             f"a pickle compressed with {compression.name}, as joblib writes",
             f"If you know who wrote it, load it with joblib.load {_SAVE}",
+            pickled=True,
         )
     return Kind(f"compressed with {compression.name}", "Decompress it, and name the result.")
 

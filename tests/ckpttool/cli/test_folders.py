@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any, Callable
 
@@ -137,7 +138,8 @@ def test_the_last_line_counts_everything(release: Path) -> None:
     done = verify("release", "--exclude", "*.onnx")
     beside = (
         "1 other file known, 1 file of training state, 1 path of a file that counts already, "
-        "1 excluded: release/x.onnx (by *.onnx), 1 not looked at: release/w.gguf (GGUF file)"
+        "1 excluded: release/x.onnx (by *.onnx), "
+        "1 not looked at: release/w.gguf (a GGUF file of llama.cpp)"
     )
     assert done.code == 0
     assert f"; {beside} - exit 0" in done.last
@@ -183,6 +185,22 @@ def test_the_configuration_excludes_as_well(release: Path) -> None:
     done = verify("release", "--exclude", "*.onnx")
     assert "2 excluded" in done.last
     assert "CFG004 exclude-unused: the pattern *.zip leaves out nothing" in done.out
+
+
+def test_an_archive_of_something_else_is_no_checkpoint(release: Path) -> None:
+    with zipfile.ZipFile(release / "pages.docx", "w") as archive:
+        archive.writestr("[Content_Types].xml", "<x/>")
+    with zipfile.ZipFile(release / "x.npz", "w") as archive:
+        archive.writestr("a.npy", b"\x93NUMPY")
+    done = report("release")
+    assert done["exit_code"] == 0
+    assert [file["path"] for file in done["files"]] == ["release/model.pth"]
+    kinds = {item["path"]: item["what"] for item in done["inventory"] if item["weighty"]}
+    assert kinds == {
+        "release/pages.docx": "an Office document",
+        "release/x.npz": "a row of numpy arrays (.npz)",
+    }
+    assert report("release/x.npz")["exit_code"] == 2
 
 
 def test_a_folder_of_several_models_is_taken_as_a_whole(release: Path) -> None:

@@ -48,6 +48,7 @@ def saved(folder: Path, what: Any, name: str = "file", *, as_zip: bool = True) -
         pytest.param(tf.torch_legacy()[:-40], id="a legacy stream that is cut short"),
         pytest.param(pickle.dumps({"w": np.ones(3)}), id="a pickle of arrays"),
         pytest.param(pickle.dumps({"w": np.ones(3)}, 0), id="a pickle of arrays, as text"),
+        pytest.param(gzip.compress(pickle.dumps([1])), id="a compressed pickle"),
         pytest.param(p.pickle(p.text("x"))[:-1], id="a pickle that is cut short"),
     ],
 )
