@@ -155,6 +155,7 @@ def _with_plan(
         tied=planned.tied,
         restored=selection.restored,
         overlapping=planned.overlapping,
+        not_cast=planned.not_cast,
         excluded=selection.excluded,
         calls=tuple(use for use in checkpoint.uses if use.use is not Use.NAMED),
         left_out=entries,

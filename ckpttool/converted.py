@@ -85,6 +85,7 @@ class Converted(NamedTuple):
         left_out: what lies beside the tensors.
         calls: what loading the source would have called or needed, and nothing did here.
         casts: the tensors that were cast.
+        not_cast: what quantized weights are made of, and was copied where others were cast.
         proof: ``None`` where nothing was written.
         sidecar, receipt: the files of these, where they were written.
     """
@@ -106,6 +107,7 @@ class Converted(NamedTuple):
     left_out: tuple[LeftOut, ...] = ()
     calls: tuple[NameUse, ...] = ()
     casts: tuple[Cast, ...] = ()
+    not_cast: tuple[str, ...] = ()
     proof: Proof | None = None
     sidecar: str | None = None
     receipt: str | None = None

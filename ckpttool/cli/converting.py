@@ -50,6 +50,13 @@ _EXIT_CODES = (
     help="Cast floating tensors, to nearest even. By default every byte is kept.",
 )
 @click.option(
+    "--dtype-except-quantized",
+    "except_quantized",
+    is_flag=True,
+    help="Cast what is not quantized, and copy quantized weights with their scales bit for bit (a "
+    "file with such weights is refused else).",
+)
+@click.option(
     "--allow-overflow", is_flag=True, help="Let a cast make large numbers infinite (an error else)."
 )
 @click.option(

@@ -24,6 +24,7 @@ class ConvertOptions(NamedTuple):
         output: a file or a folder; ``None`` puts the result beside the source.
         max_shard_size: bytes of tensors a file; ``None`` for one file of any size.
         dtype: one of :data:`CAST_DTYPES`; ``None`` leaves every tensor as it is.
+        except_quantized: leave quantized weights, and what belongs to them, as they are.
         include: patterns of names to take; none takes all.
         exclude: patterns of names to leave out, of those taken.
         encoder_only: leave out the decoder, by the canonical names.
@@ -44,6 +45,7 @@ class ConvertOptions(NamedTuple):
     output: str | None = None
     max_shard_size: int | None = None
     dtype: str | None = None
+    except_quantized: bool = False
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     encoder_only: bool = False
@@ -67,6 +69,11 @@ def check(options: ConvertOptions) -> None:
     if options.dtype is not None and options.dtype not in CAST_DTYPES:
         raise UsageError(
             "no such dtype to cast to", expected=", ".join(CAST_DTYPES), found=options.dtype
+        )
+    if options.except_quantized and options.dtype is None:
+        raise UsageError(
+            "--dtype-except-quantized says what is not cast, and nothing is",
+            fix="Name the dtype for the others with --dtype.",
         )
     if options.workers is not None and options.workers < 1:
         raise UsageError("there must be a worker at least", found=options.workers)

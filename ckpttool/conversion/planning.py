@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Sequence
 
 from ckpttool import rules
+from ckpttool.conversion.casts import not_to_cast, refused, written_dtype
 from ckpttool.conversion.expansion import check_expansion
 from ckpttool.conversion.keeping import tied_to
 from ckpttool.conversion.naming import index_path, shard_paths
@@ -14,7 +15,6 @@ from ckpttool.fingerprint import PREFIX
 from ckpttool.placeholders import message, placeholders, way_out
 from ckpttool.rules import Severity
 from ckpttool.sharing import FINGERPRINT, FORMAT, ORDER, OWN_KEYS, WRAPPER, find_sharing, order_of
-from ckpttool.tensors import DTYPES
 from ckpttool.text import count
 from ckpttool.writing.pieces import Piece
 
@@ -22,14 +22,8 @@ if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.selecting import Selection
     from ckpttool.sharing import Sharing
-    from ckpttool.tensors import Checkpoint, DType, TensorInfo
+    from ckpttool.tensors import Checkpoint, TensorInfo
 
-#: What is cast where that is asked for. Exponents alone and elements narrower than a byte, the
-#: parts of quantized weights, are no numbers by themselves.
-CASTABLE = frozenset(
-    "float64 float32 float16 bfloat16 float8_e4m3fn float8_e5m2 float8_e4m3fnuz "
-    "float8_e5m2fnuz".split()
-)
 #: Stands for a fingerprint that is not known yet, and is as long.
 UNKNOWN = PREFIX + 64 * "0"
 
@@ -52,6 +46,7 @@ class Plan(NamedTuple):
         tied: names that are not stored, to the name that is.
         overlapping: groups of names that share bytes in part.
         findings: what is worth telling; an error means that nothing may be written.
+        not_cast: what quantized weights are made of, where the others are cast.
     """
 
     files: tuple[FilePlan, ...]
@@ -61,6 +56,7 @@ class Plan(NamedTuple):
     tied: dict[str, str]
     overlapping: tuple[tuple[str, ...], ...]
     findings: tuple[Finding, ...]
+    not_cast: tuple[str, ...] = ()
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
@@ -81,8 +77,13 @@ def plan(
     check_expansion(selection.tensors, sharing.covered)
     same = tied_to(sharing, selection, options)
     tied = _not_stored(same, options)
+    kept = not_to_cast(checkpoint, selection, sharing, options)
     pieces = [
-        _piece(info, None if options.to == "safetensors" else same.get(name), options)
+        _piece(
+            info,
+            None if options.to == "safetensors" else same.get(name),
+            None if name in kept else options.dtype,
+        )
         for name, info in selection.tensors.items()
         if name not in tied
     ]
@@ -97,7 +98,14 @@ def plan(
         wrapper,
         tied,
         sharing.overlapping,
-        (*_emptiness(checkpoint, selection), *_findings(pieces, selection, sharing, tied, options)),
+        (
+            *_emptiness(checkpoint, selection),
+            *refused(kept, selection, options),
+            *_findings(pieces, selection, sharing, tied, options),
+        ),
+        tuple(name for name in selection.tensors if name in kept)
+        if options.except_quantized
+        else (),
     )
 
 
@@ -109,14 +117,9 @@ def _not_stored(same: Mapping[str, str], options: ConvertOptions) -> dict[str, s
     return {name: kept for name, kept in sorted(same.items()) if name not in OWN_KEYS}
 
 
-def _piece(info: TensorInfo, alias_of: str | None, options: ConvertOptions) -> Piece:
-    dtype = written_dtype(info.dtype, options.dtype)
+def _piece(info: TensorInfo, alias_of: str | None, dtype_asked: str | None) -> Piece:
+    dtype = written_dtype(info.dtype, dtype_asked)
     return Piece(info.name, dtype, info.shape, info, dtype != info.dtype, alias_of)
-
-
-def written_dtype(dtype: DType, cast_to: str | None) -> DType:
-    """Return the type that elements are written in: only floating numbers are cast."""
-    return dtype if cast_to is None or dtype.name not in CASTABLE else DTYPES[cast_to]
 
 
 def _shards(pieces: Sequence[Piece], most: int | None) -> list[list[Piece]]:

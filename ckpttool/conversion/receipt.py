@@ -63,6 +63,7 @@ def receipt(
         "left_out": [entry._asdict() for entry in converted.left_out],
         "not_called": [{**call._asdict(), "use": call.use.value} for call in converted.calls],
         "casts": [cast._asdict() for cast in converted.casts],
+        "not_cast": converted.not_cast,
         "proof": None if converted.proof is None else converted.proof._asdict(),
     }
     text = json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # Lines of a list, before a count stands for the rest.
 _SHOWN = 40
 
+# Entries that the last line names.
+_NAMED = 4
+
 _IN_SIDECAR = {None: "", "whole": ", kept in the sidecar", "partly": ", partly in the sidecar"}
 
 
@@ -88,6 +91,12 @@ def _changes(converted: Converted) -> Iterable[tuple[str, str]]:
     if converted.casts:
         target = converted.casts[0].target
         yield "cast", f"{count(len(converted.casts), 'tensor')} to {target}"
+    if converted.not_cast and converted.outputs:
+        names = printable(summarise(converted.not_cast))
+        yield (
+            "not cast",
+            f"{count(len(converted.not_cast), 'tensor')} of quantized weights: {names}",
+        )
     if converted.excluded:
         names = printable(summarise(converted.excluded), 400)
         yield "excluded", f"{count(len(converted.excluded), 'tensor')}: {names}"
@@ -120,7 +129,23 @@ def _write_end(page: Page, converted: Converted) -> None:
     if converted.result is not None:
         text.append(f" -> {printable(converted.result)}")
     text.append(f": {counts(converted.file.findings)}")
+    if converted.outputs:
+        text.append("".join(f"; {aside}" for aside in _aside(converted)))
     page.line(text, 0, 2)
+
+
+def _aside(converted: Converted) -> Iterable[str]:
+    """Yield what the result does not have of the source's tensors, or has not as asked."""
+    if converted.excluded:
+        yield f"without {count(len(converted.excluded), 'tensor')} left out by name"
+    beside = [entry for entry in converted.left_out if entry.nbytes]
+    if beside:
+        keys = ", ".join(printable(entry.key) for entry in beside[:_NAMED])
+        more = f" and {len(beside) - _NAMED:,} more" if len(beside) > _NAMED else ""
+        nbytes = size(sum(entry.nbytes for entry in beside))
+        yield f"without {nbytes} of tensors beside the weights ({keys}{more})"
+    if converted.not_cast:
+        yield f"{count(len(converted.not_cast), 'tensor')} of quantized weights not cast"
 
 
 def _end(converted: Converted) -> tuple[str, str, str]:

@@ -209,6 +209,7 @@ def _converted(converted: Converted) -> dict[str, Any]:
         "excluded": converted.excluded,
         "left_out": [entry._asdict() for entry in converted.left_out],
         "casts": [cast._asdict() for cast in converted.casts],
+        "not_cast": converted.not_cast,
         "proof": None if converted.proof is None else converted.proof._asdict(),
         "sidecar": converted.sidecar,
         "receipt": converted.receipt,

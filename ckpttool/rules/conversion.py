@@ -76,6 +76,13 @@ OVERLAPPING = Rule(
     "Bytes that tensors share in part are written several times.",
     "Leave out what the model does not need with --exclude.",
 )
+QUANTIZED = Rule(
+    "CVT209",
+    "cast-of-quantized",
+    Severity.ERROR,
+    "A cast would change quantized weights, or what belongs to them.",
+    "Leave --dtype out, or cast the other tensors alone with --dtype-except-quantized.",
+)
 OVERFLOW = Rule(
     "CVT205",
     "cast-overflow",

@@ -13,7 +13,7 @@ import torch
 from ckpttool import open_checkpoint, rules
 from ckpttool.conversion import earlier, proving
 from ckpttool.findings import Finding
-from tests.builders import checkpoints, sharing
+from tests.builders import checkpoints, quantized, sharing
 from tests.rule_cases.runs import Case, Run, convert, converted
 
 WRITTEN = converted(checkpoints.sound)
@@ -92,6 +92,10 @@ CASES: Dict[str, Case] = {
     rules.UNWRITABLE.code: Case(to("none/out.safetensors"), WRITTEN),
     "CVT101": Case(converted(lambda: {"w": torch.zeros(1, dtype=torch.complex128)}), WRITTEN),
     "CVT102": Case(on_a_disk_that_lies, converted(checkpoints.sound, dtype="bfloat16")),
+    "CVT209": Case(
+        converted(lambda: quantized.nf4()[0], dtype="bfloat16"),
+        converted(lambda: quantized.nf4()[0], dtype="bfloat16", except_quantized=True),
+    ),
     "CVT103": Case(over_another_file, WRITTEN),
     "CVT104": Case(through_a_link, WRITTEN),
     "CVT105": Case(over_its_source, WRITTEN),

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from ckpttool.cli import main
 from tests.builders import checkpoints as built
-from tests.builders import sharing
+from tests.builders import quantized, sharing
 from tests.builders.commands import runner
 
 # torch 2.0 warns of its own use of a class when it saves.
@@ -175,3 +175,46 @@ def test_hostile_names_are_escaped(tmp_path: Path) -> None:
     for text in (result.output, named.output):
         assert "\x1b" not in text
         assert "::error::" not in text
+
+
+# --- what the last line says -------------------------------------------------------------
+
+
+def last_line(path: object, *options: str) -> str:
+    result = run("--to", "safetensors", "--no-sync", "--force", *options, str(path))
+    assert result.exit_code == 0, result.output
+    return result.stdout.rstrip().split("\n")[-1]
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["written", "planned"])
+def test_the_last_line_says_which_tensors_are_not_in_it(
+    tmp_path: Path, dry: tuple[str, ...]
+) -> None:
+    weights = {"a": torch.ones(4), "b": torch.ones(2)}
+    moments = {"state": {0: {"exp_avg": torch.ones(8)}}}
+    content = {"model": weights, "optimizer": moments, "epoch": 3}
+    path = saved(tmp_path, content)
+    told = last_line(path, "--exclude", "b", *dry)
+    assert "; without 1 tensor left out by name; without 32 B of tensors beside" in told
+    assert told.endswith("(optimizer)")
+
+
+def test_the_last_line_says_nothing_where_everything_is_in_it(tmp_path: Path) -> None:
+    path = saved(tmp_path, {"model": {"a": torch.ones(4)}, "epoch": 3})
+    assert last_line(path).endswith("0 errors, 0 warnings, 0 notes")
+
+
+def test_the_last_line_names_other_state_dicts_and_counts_the_rest(tmp_path: Path) -> None:
+    others = {f"ema_{number}": {"a": torch.ones(4)} for number in range(6)}
+    path = saved(tmp_path, {"model": {"a": torch.ones(4)}, **others})
+    told = last_line(path, "--wrapper", "model")
+    assert told.endswith(
+        "96 B of tensors beside the weights (ema_0, ema_1, ema_2, ema_3 and 2 more)"
+    )
+
+
+def test_the_last_line_says_what_was_not_cast(tmp_path: Path) -> None:
+    state, plain = quantized.nf4()
+    path = saved(tmp_path, state)
+    told = last_line(path, "--dtype", "bfloat16", "--dtype-except-quantized")
+    assert told.endswith(f"; {len(state) - len(plain)} tensors of quantized weights not cast")
