@@ -7,7 +7,7 @@ pickles does not ask for a signature either, so what can be read as one is judge
 from __future__ import annotations
 
 import re
-from contextlib import closing, suppress
+from contextlib import closing
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Sequence
 
@@ -23,6 +23,7 @@ from ckpttool.formats.state_dicts import describe
 from ckpttool.formats.training_state import CODE, training_state
 from ckpttool.rules import Severity
 from ckpttool.sources import FileSource, read
+from ckpttool.uses import Use
 
 if TYPE_CHECKING:
     from ckpttool.formats.pickles import Pickle
@@ -62,6 +63,7 @@ class Content(NamedTuple):
     what: str
 
 
+_CALLS = (Use.CALL, Use.ATTACK)
 _CHECKPOINT = Content(Kind.CHECKPOINT, "a checkpoint")
 
 # What holds no weights, by its first bytes as each format defines them.
@@ -113,16 +115,18 @@ def content_of(path: str, trust: Sequence[str] = ()) -> Content:
 def _loadable(source: FileSource, head: bytes, trust: Sequence[str]) -> Content | None:
     """Return what a file is that torch, safetensors or a reader of pickles would load."""
     signed = _has_signature(head)
+    calls = False
     if signed or torch_legacy.matches(head) or torch_legacy.may_be(head):
-        pickled = _pickled(source, head)
-        told = None if pickled is None else _of_pickle(source, signed, *pickled, trust)
+        pickle, uses = _pickled(source, head, signed)
+        told = None if pickle is None else _of_pickle(source, signed, pickle, uses, trust)
         if told is not None:
             return told
+        calls = any(use.use in _CALLS for use in uses)
     if torch_zip.matches(head) or torch_tar.matches(head):
         return _CHECKPOINT if is_named_so(source.name) else Content(Kind.ARCHIVE, "an archive")
-    if signed or _is_safetensors(head) or _is_index(source, head):
+    if signed or calls or _is_safetensors(head) or _is_index(source, head):
         return _CHECKPOINT
-    return _CHECKPOINT if torch_legacy.calls_of(source, head) else None
+    return None
 
 
 def _has_signature(head: bytes) -> bool:
@@ -146,17 +150,26 @@ def _is_index(source: FileSource, head: bytes) -> bool:
 # --- pickles -----------------------------------------------------------------------------------
 
 
-def _pickled(source: FileSource, head: bytes) -> tuple[Pickle, tuple[NameUse, ...]] | None:
-    """Return what the file's pickle describes and uses names for; ``None`` if it cannot be read.
+def _pickled(
+    source: FileSource, head: bytes, signed: bool
+) -> tuple[Pickle | None, tuple[NameUse, ...]]:
+    """Return what the file's pickle describes, and what it uses names for as far as it goes.
 
-    Why it cannot is told by whoever opens it as a checkpoint.
+    Without a pickle where it cannot be read, or others follow; why it cannot is told by whoever
+    opens the file as a checkpoint.
     """
-    reading = torch_zip.pickle_of if torch_zip.matches(head) else torch_legacy.pickle_of
     watch = Watch()
-    with suppress(CkpttoolError), watch:
-        pickle = reading(source, watch)
-        return None if pickle is None else (pickle, watch.uses)
-    return None
+    watch.unsigned = not signed
+    try:
+        with watch:
+            if torch_zip.matches(head):
+                return torch_zip.pickle_of(source, watch), watch.uses
+            pickle = torch_legacy.pickle_of(source, watch)
+    except CkpttoolError:
+        return None, watch.uses
+    # a program may well load the pickles that follow, too
+    uses = watch.uses if pickle is not None else torch_legacy.calls_of(source, head)
+    return pickle, uses
 
 
 def _of_pickle(

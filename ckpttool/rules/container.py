@@ -71,7 +71,7 @@ NOT_LOOKED_AT = Rule(
     "FIL009",
     "not-looked-at",
     Severity.WARNING,
-    "A folder of the run holds files that were not looked at.",
+    "Files of the run were not looked at.",
     "Leave them out with --exclude, or look at them with the tool that they are made for.",
     "A warning where they could hold weights: files of other formats, archives, and what is of no "
     "known kind. A note where they are caches and folders of tools, source text, sockets or FIFOs. "

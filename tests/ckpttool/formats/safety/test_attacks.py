@@ -14,6 +14,7 @@ from ckpttool.diff import DiffOptions, diff_files
 from ckpttool.findings import Finding, Verdict
 from ckpttool.inspection import inspect_file
 from ckpttool.lock import lock_file
+from ckpttool.targets import targets_of
 from ckpttool.verify import VerifyOptions, verify_file
 from tests.builders import torch_files as t
 from tests.builders.attacks import ATTACKS, Attack
@@ -50,6 +51,15 @@ def test_no_attack_passes_verify(attack: Attack, tmp_path: Path) -> None:
     assert report.verdict is Verdict.FAIL
     assert names_it(attack, report.findings)
     assert not list(tmp_path.glob("marker*"))
+
+
+@every_attack
+@pytest.mark.parametrize("name", ["notes.txt", "optimizer.pt"])
+def test_no_attack_is_passed_over_in_a_folder(attack: Attack, name: str, tmp_path: Path) -> None:
+    """Whatever it is called: it is looked at as a checkpoint is, and then named as above."""
+    Path(written(attack, tmp_path)).rename(tmp_path / name)
+    (target,) = targets_of([str(tmp_path)]).targets
+    assert target.path == str(tmp_path / name)
 
 
 @every_attack
