@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NamedTuple, Sequ
 from ckpttool import rules
 from ckpttool.errors import MalformedError
 from ckpttool.formats.nodes import Call, Dict, Global, New, Node, near
-from ckpttool.formats.safety import idioms
+from ckpttool.formats.safety import idioms, programs
 from ckpttool.formats.safety.allowed import Maker, is_value, makers_of
 from ckpttool.formats.safety.kinds import (
     DATA,
@@ -114,6 +114,8 @@ class Judge:
         self._followed: list[tuple[Call, Maker | None]] = []
         self._roots: dict[int, Node] = {}
         self._looks = _LOOKS
+        # for each graph module, whether it is a program and no more
+        self._programs: list[bool] = []
         self._member: str | None = None
         self._depth = 0
         # whether a pickle of the file made anything that is no data, or named an attack
@@ -181,7 +183,27 @@ class Judge:
             self._give(call, OBJECT)
             self._judge_instance(call, function)
         else:
+            if programs.is_graph_module(call):
+                self._programs.append(self._only_computes(call))
             self._told(call, Use.CALL)
+
+    def _only_computes(self, call: Call) -> bool:
+        """Whether a graph module is a program that nobody judged, and not worse than that."""
+        nodes = self._near(call.args)
+        if nodes is None or _is_changed(call) or not programs.only_computes(call):
+            return False
+        made = {node.function for node in nodes if isinstance(node, Call)}
+        return all(
+            self._given(node) not in (FUNCTION, RESULT)
+            if isinstance(node, Call)
+            else type(node) is not Global or node in made or programs.may_be_attribute(node)
+            for node in nodes
+        )
+
+    @property
+    def only_programs(self) -> bool:
+        """Whether there are graph modules, and the source text of all does no more than compute."""
+        return bool(self._programs) and all(self._programs)
 
     def _maker_of(self, function: Global) -> Maker | None:
         try:

@@ -11,6 +11,7 @@ from ckpttool.errors import CkpttoolError, UnsupportedError
 from ckpttool.formats import pickles
 from ckpttool.formats.nodes import Node, PersistentId
 from ckpttool.formats.pickles import Pickle
+from ckpttool.formats.safety import programs
 from ckpttool.formats.safety.judge import NAMELESS, Judge
 from ckpttool.formats.safety.nested import NestedReader
 from ckpttool.tensors import Reference
@@ -18,6 +19,17 @@ from ckpttool.uses import NameUse, Use
 
 # What a program may have for a module and an attribute; words of a text have spaces between.
 _IS_NAME = re.compile(r"[\w.-]+")
+
+
+def _call_a_program(error: UnsupportedError) -> None:
+    """Say of a file without a state dict that it is a program, which was not judged."""
+    error.message = (
+        "the file is a program, a module of torch.fx: loading it runs the source text that it "
+        "carries, which was not judged"
+    )
+    error.fix = "Where you know who wrote it, load it and save its state_dict() with torch.save."
+    error.expected = error.found = None
+    error.uses = tuple(use for use in error.uses if use.name != programs.REDUCE)
 
 
 class Watch:
@@ -123,3 +135,5 @@ class Watch:
             raise problem from error
         if isinstance(error, CkpttoolError):
             error.uses = self.uses
+            if isinstance(error, UnsupportedError) and self._judge.only_programs:
+                _call_a_program(error)
