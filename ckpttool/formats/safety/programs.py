@@ -33,9 +33,7 @@ MAX_SOURCE = 4_000_000
 _DEEPEST, _LONGEST = 40, 200
 
 # What nests one thing in another without a bracket; generated code has none of it.
-_NESTING = frozenset(
-    "\\ async await class elif else for if lambda try while with yield".split()
-)
+_NESTING = frozenset("\\ async await class elif else for if lambda try while with yield".split())
 _TOKENS = re.compile(
     r"#[^\n]*"
     r"|([A-Za-z]{0,2})(?:'{3}(?:[^\\]|\\.)*?'{3}|\"{3}(?:[^\\]|\\.)*?\"{3}"
