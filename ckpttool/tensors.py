@@ -150,11 +150,32 @@ class Wrapper(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """Something beside the state dict: its dotted key, its kind and a short summary."""
+    """Something beside the tensors: its dotted key, its kind and a short summary.
+
+    ``inside`` says that it stands among the tensors of the state dict: it is the model's state.
+    """
 
     key: str
     kind: str
     summary: str
+    inside: bool = False
+
+
+class Outside(NamedTuple):
+    """Tensors that are not in the state dict that was taken, and no optimizer's.
+
+    Attributes:
+        key: the dotted key that they lie under.
+        tensors: how many there are.
+        nbytes: bytes of their storages.
+        is_copy: whether they are the same model again, an average say: by its key, or because all
+            names are those of the state dict that was taken.
+    """
+
+    key: str
+    tensors: int
+    nbytes: int
+    is_copy: bool = False
 
 
 class Reference(NamedTuple):
@@ -186,6 +207,8 @@ class Checkpoint:
         references: names that the pickle refers to; empty where there is no pickle.
         uses: names that are used for more than to construct data, in the order of the file.
         unread: tensors of a kind that is not read (sparse, quantized), with the reason.
+        unread_bytes: bytes of their storages.
+        outside: tensors that are not in the state dict that was taken, by dotted key.
         metadata: the strings that the container carries about itself.
         checksums: CRC-32 sums over storages, not yet checked.
         storages: every storage of the file by its key, used or not; none where tensors have none.
@@ -208,6 +231,8 @@ class Checkpoint:
         references: tuple[Reference, ...] = (),
         uses: tuple[NameUse, ...] = (),
         unread: tuple[tuple[str, str], ...] = (),
+        unread_bytes: int = 0,
+        outside: tuple[Outside, ...] = (),
         metadata: dict[str, str] | None = None,
         checksums: tuple[Checksum, ...] = (),
         storages: dict[str, Extent] | None = None,
@@ -226,6 +251,8 @@ class Checkpoint:
         self.references = references
         self.uses = uses
         self.unread = unread
+        self.unread_bytes = unread_bytes
+        self.outside = outside
         self.metadata = metadata or {}
         self.checksums = checksums
         self.storages = storages or {}

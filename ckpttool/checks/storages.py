@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ckpttool import rules
 from ckpttool.findings import Finding, finding
+from ckpttool.formats.describing import MORE
 from ckpttool.formats.plain import storage_keys
-from ckpttool.formats.state_dicts import MORE
 from ckpttool.text import count, size
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from typing import Any, Iterable, NamedTuple
 
 from ckpttool import rules
 from ckpttool.errors import CkpttoolError, UnsupportedError
+from ckpttool.formats.describing import MORE, describe
 from ckpttool.formats.dictionaries import pairs_of
 from ckpttool.formats.nodes import Call, Dict, Global, New, Node, PersistentId, Set, children
 from ckpttool.formats.rebuild import is_tensor
-from ckpttool.formats.state_dicts import MORE, describe
 from ckpttool.formats.storages import UnsupportedTensorError, storage_class
 
 #: Values of one document: shared parts are written out, and a hostile file shares endlessly.

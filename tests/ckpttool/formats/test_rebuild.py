@@ -208,7 +208,7 @@ def test_a_broken_tensor_beside_the_state_dict_is_refused(
     value: bytes, rule: Rule, opened: Opener
 ) -> None:
     with pytest.raises(MalformedError) as caught:
-        opened(p.dict_of((p.text("state"), p.list_of(value))))
+        opened(p.dict_of((p.text("state"), value), (p.text("param_groups"), b"]")))
     assert caught.value.rule is rule
     assert "beside the state dict" in str(caught.value)
 
@@ -224,7 +224,7 @@ BESIDE = {
 def test_a_tensor_beside_the_state_dict_may_be_anything_that_loads(
     value: bytes, opened: Opener
 ) -> None:
-    with opened(p.list_of(value)) as checkpoint:
+    with opened(p.dict_of((p.text("state"), value), (p.text("param_groups"), b"]"))) as checkpoint:
         assert list(checkpoint.tensors) == ["w"]
 
 

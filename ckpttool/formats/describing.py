@@ -1,0 +1,58 @@
+"""A node in a few words, for a report: its kind and a short summary, never the whole of it."""
+
+from __future__ import annotations
+
+from ckpttool.formats.dictionaries import count_of
+from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, Set, pair_of
+from ckpttool.formats.rebuild import is_tensor
+
+#: What stands for the entries that are only counted.
+MORE = Global("ckpttool", "more")
+#: Characters of a key that is part of a dotted one.
+MAX_KEY = 200
+
+# how protocol 2 writes bytes: _codecs.encode("text", "latin1")
+_BYTES = ("_codecs", "encode")
+
+
+def is_scalar(node: Node) -> bool:
+    """Whether a node is a scalar or text, with nothing below it."""
+    return node is None or isinstance(node, (bool, int, float, str, bytes))
+
+
+def key_text(key: Node) -> str:
+    """Return a key as a report tells of it, whatever it is."""
+    if type(key) is str:
+        return key[:MAX_KEY]
+    kind, summary = describe(key)
+    return summary if is_scalar(key) or kind == "bytes" else f"<{kind}>"
+
+
+def describe(node: Node) -> tuple[str, str]:
+    """Return the kind of a node and a short summary of it, never the whole of it."""
+    if is_scalar(node):
+        return type(node).__name__, repr(node[:80] if isinstance(node, (str, bytes)) else node)
+    if is_tensor(node):
+        return "tensor", ""
+    entries = count_of(node)
+    if entries is not None:
+        return "dict", f"{entries:,} entries"
+    if isinstance(node, (list, tuple)):
+        return type(node).__name__, f"{len(node):,} items"
+    if isinstance(node, Set):
+        return "set", f"{len(node.items):,} items"
+    if isinstance(node, Global):
+        return "name", str(node)
+    if isinstance(node, PersistentId):
+        return "storage", ""
+    return _describe_call(node)
+
+
+def _describe_call(node: Call) -> tuple[str, str]:
+    if pair_of(node.function) == _BYTES and node.args and type(node.args[0]) is str:
+        return "bytes", f"b{node.args[0][:80]!r}"
+    kind = str(node.function) if isinstance(node.function, Global) else "object"
+    state = node.states[0] if node.states else None
+    if isinstance(state, Dict):
+        return kind, f"{len(state.flat) // 2:,} attributes"
+    return kind, ""

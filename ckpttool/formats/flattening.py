@@ -1,0 +1,111 @@
+"""The parts of a state dict by dotted name: what is nested in it is joined with dots."""
+
+from __future__ import annotations
+
+from typing import Iterator, NamedTuple
+
+from ckpttool import rules
+from ckpttool.errors import MalformedError
+from ckpttool.formats.arrays import is_array
+from ckpttool.formats.describing import MAX_KEY
+from ckpttool.formats.holding import Holder, Holders, parts_of
+from ckpttool.formats.nodes import Node
+from ckpttool.formats.rebuild import is_tensor
+
+#: Characters of the names of nested tensors: a long key may be shared by all of them.
+MAX_NAMES = 64_000_000
+# A nested dictionary that several keys lead to is written out for each of them: so often at most.
+_SHARED = 4
+_ALWAYS = 10_000
+
+
+class Part(NamedTuple):
+    """A part of a state dict.
+
+    Attributes:
+        key: the key, where it cannot be written; else the last part of the name.
+        name: the dotted name below the state dict; ``None`` where a key cannot be written.
+        prefix: what stands before the key in the name.
+        node: what it is.
+        is_tensor: whether it is a tensor, or an array of numbers.
+        inside: whether it stands among tensors, as the state of a module does.
+    """
+
+    key: Node
+    name: str | None
+    prefix: str
+    node: Node
+    is_tensor: bool
+    inside: bool
+
+
+def parts(holder: Holder, holders: Holders, apart: frozenset[str]) -> Iterator[Part]:
+    """Yield all parts of a state dict in the order of the file.
+
+    Args:
+        holder: where it lies.
+        holders: all that holds tensors.
+        apart: keys directly in it that are yielded as they are, not looked into.
+
+    Raises:
+        MalformedError: shared dictionaries would be written out far more often than any real
+            checkpoint has them, or two readers would see other keys.
+        UnsupportedError: two keys are the same once they are written.
+    """
+    budget = _Budget()
+    # the holders from the state dict to the one at hand, and what of each is left
+    stack = [(holder, "", parts_of(holder.node))]
+    while stack:
+        at, prefix, rest = stack[-1]
+        top = len(stack) == 1
+        inside = not top or bool(at.tensors or at.arrays)
+        for key, value in rest:
+            text = key if type(key) is str else None
+            # most values by far are tensors with a short key
+            if is_tensor(value) or is_array(value):
+                name = _name(prefix, text)
+                if prefix and name:
+                    budget.spend(name, value)
+                yield Part(key, name, prefix, value, True, inside)
+                continue
+            below = None
+            if text is not None and len(text) <= MAX_KEY and not (top and text in apart):
+                below = holders.of(value)
+            # one that leads back to itself is not gone into again
+            if below is None or below.optimizer or any(below is one for one, _, _ in stack):
+                beside = holders.of(value) is not None
+                yield Part(key, _name(prefix, text), prefix, value, False, inside and not beside)
+                continue
+            budget.spend(prefix + text if text else prefix, value)
+            stack.append((below, f"{prefix}{text}.", parts_of(below.node)))
+            break
+        else:
+            stack.pop()
+
+
+def _name(prefix: str, text: str | None) -> str | None:
+    if text is None or (prefix and len(text) > MAX_KEY):
+        return None
+    return prefix + text
+
+
+class _Budget:
+    """What names of nested parts may come to."""
+
+    def __init__(self) -> None:
+        self._characters = MAX_NAMES
+        self._parts = 0
+        self._distinct: set[int] = set()
+
+    def spend(self, name: str, node: Node) -> None:
+        """Count a nested part, and refuse what no real checkpoint has."""
+        self._characters -= len(name)
+        self._parts += 1
+        self._distinct.add(id(node))
+        shared = self._parts > _ALWAYS + _SHARED * len(self._distinct)
+        if shared or self._characters < 0:
+            raise MalformedError(
+                "nested dictionaries are shared, or named at length, beyond any real checkpoint",
+                rules.LIMIT,
+                expected=f"names of {MAX_NAMES:,} characters together",
+            )

@@ -1,0 +1,254 @@
+"""What in a pickle holds tensors: dictionaries, lists, tuples and objects, and the keys between.
+
+Everything is walked once, whatever refers to it, and no deeper than any real checkpoint nests.
+"""
+
+from __future__ import annotations
+
+from typing import Iterable, Iterator
+
+from ckpttool.formats.arrays import is_array
+from ckpttool.formats.describing import MAX_KEY
+from ckpttool.formats.dictionaries import check_unambiguous, count_of, pairs_of
+from ckpttool.formats.nodes import Call, Dict, Node
+from ckpttool.formats.rebuild import is_tensor
+from ckpttool.formats.training import are_moments, is_optimizer
+
+#: How deep below the root tensors are looked for.
+MAX_DEPTH = 32
+
+# What lies below none of these. A set because `in` is asked of every value of a file.
+_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
+# Items that are looked at before anything is remembered of their container: a file may have a
+# million of them.
+_FEW = 16
+# The attributes of a module of torch: its tensors are no state dict, and need its class.
+_OF_MODULES = frozenset({"_parameters", "_buffers", "_modules"})
+
+
+class Holder:
+    """A dictionary, list, tuple or object that holds tensors, directly or further down.
+
+    Attributes:
+        node: what it is.
+        ordered: whether its values go by numbers: a list, say.
+        is_object: whether its values are the attributes of an object.
+        tensors: how many tensors lie directly in it, under a key that can be written.
+        arrays: how many arrays of numbers.
+        below: (key, holder) of what in it holds tensors, in order.
+        dotted: whether a key of a tensor that lies directly in it has a dot, as the names of a
+            module's parts have.
+        optimizer: whether it is the state of an optimizer, or holds nothing but such.
+        bare: whether no tensor in it goes by a name: a list of tensors, say.
+        dots: whether it, or what lies further down, is ``dotted``.
+        torch: whether it holds a tensor of torch, and not arrays alone.
+        weighs: whether a tensor in it is more than a number; ``None`` until somebody has asked.
+    """
+
+    __slots__ = (
+        "arrays", "bare", "below", "dots", "dotted", "is_object", "node", "optimizer", "ordered",
+        "tensors", "torch", "weighs",
+    )  # fmt: skip
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.ordered = is_ordered(node)
+        foreign = isinstance(node, Call) and count_of(node) is None and node.mapped is None
+        self.is_object = foreign and not self.ordered
+        self.tensors = 0
+        self.arrays = 0
+        self.below: list[tuple[str, Holder]] = []
+        self.dotted = False
+        self.optimizer = False
+        self.bare = self.dots = self.torch = False
+        self.weighs: bool | None = None
+
+    def close(self) -> None:
+        """Sum up what was found, once all is known of what lies below."""
+        below = [holder for _, holder in self.below]
+        if below and not self.tensors and not self.arrays:
+            self.optimizer = all(holder.optimizer for holder in below)
+        self.bare = self.ordered and all(holder.bare for holder in below)
+        self.dots = self.dotted or any(holder.dots for holder in below)
+        self.torch = bool(self.tensors) or any(holder.torch for holder in below)
+
+    @property
+    def holds(self) -> bool:
+        """Whether there is a tensor in it."""
+        return bool(self.tensors or self.arrays or self.below)
+
+
+class Holders:
+    """All holders below a root, each once."""
+
+    def __init__(self, root: Node, *, into_optimizers: bool = False) -> None:
+        self._into_optimizers = into_optimizers
+        self._known: dict[int, Holder] = {}
+        self.root = self._walk(root)
+
+    def of(self, node: Node) -> Holder | None:
+        """Return what is known of a node; ``None`` for what holds no tensor."""
+        found = self._known.get(id(node))
+        return found if found is not None and found.holds else None
+
+    def _walk(self, root: Node) -> Holder | None:
+        """Walk what is below the root, what lies deepest first."""
+        if not is_container(root):
+            return None
+        top = Holder(root)
+        self._known[id(root)] = top
+        # the holders from the root to the one at hand, the keys to them, what is left to look at
+        path: list[tuple[str, Holder, Iterator[tuple[str, Node]]]] = [("", top, self._look(top))]
+        while path:
+            _, holder, rest = path[-1]
+            for key, node in rest:
+                known = self._known.get(id(node))
+                if known is _NOTHING:
+                    continue
+                if known is not None:
+                    # one that is still being walked leads back to itself
+                    if known.holds and all(known is not one for _, one, _ in path):
+                        holder.below.append((key, known))
+                elif len(path) < MAX_DEPTH:
+                    below = self._known[id(node)] = Holder(node)
+                    path.append((key, below, self._look(below)))
+                    break
+            else:
+                key, holder, _ = path.pop()
+                holder.close()
+                if not holder.holds:
+                    self._known[id(holder.node)] = _NOTHING
+                elif path:
+                    path[-1][1].below.append((key, holder))
+        return top if top.holds else None
+
+    def _look(self, holder: Holder) -> Iterator[tuple[str, Node]]:
+        """Count the tensors in a container and return the containers, with their keys."""
+        node = holder.node
+        if holder.ordered:
+            return self._look_at_items(holder, items_of(node))
+        pairs = named_pairs(node)
+        if isinstance(node, Call) and is_module(pairs):
+            return iter(())
+        if not self._into_optimizers and (is_optimizer(pairs) or are_moments(pairs)):
+            holder.optimizer = True
+            holder.tensors = 1  # whatever is in it, it is one thing
+            return iter(())
+        return self._look_at_pairs(holder, pairs)
+
+    def _look_at_items(self, holder: Holder, items: Iterable[Node]) -> Iterator[tuple[str, Node]]:
+        for number, value in enumerate(items):
+            if type(value) in _SCALARS:
+                continue
+            if is_tensor(value):
+                holder.tensors += 1
+            elif is_array(value):
+                holder.arrays += 1
+            elif may_hold(value):
+                yield str(number), value
+
+    def _look_at_pairs(
+        self, holder: Holder, pairs: list[tuple[Node, Node]]
+    ) -> Iterator[tuple[str, Node]]:
+        for key, value in pairs:
+            if type(value) in _SCALARS:
+                continue
+            if is_tensor(value):
+                text = key if type(key) is str else written(key)
+                if text is not None:
+                    holder.tensors += 1
+                    holder.dotted = holder.dotted or "." in text
+            elif is_array(value):
+                text = written(key)
+                if text is not None:
+                    holder.arrays += 1
+                    holder.dotted = holder.dotted or "." in text
+            elif may_hold(value):
+                text = written(key)
+                if text is not None and len(text) <= MAX_KEY:
+                    yield text, value
+
+
+def may_hold(node: Node) -> bool:
+    """Whether a tensor may lie in a node: a container of more than a few scalars."""
+    if type(node) in (list, tuple):
+        return len(node) > _FEW or not _SCALARS.issuperset(map(type, node))
+    if type(node) is Dict:
+        return len(node.flat) > _FEW or not _SCALARS.issuperset(map(type, node.flat))
+    return isinstance(node, Call)
+
+
+def is_container(node: Node) -> bool:
+    """Whether something may lie in a node, under a key or a number."""
+    if isinstance(node, (Dict, list, tuple)):
+        return True
+    return isinstance(node, Call) and not is_tensor(node)
+
+
+def is_ordered(node: Node) -> bool:
+    """Whether what lies in a container goes by numbers."""
+    if isinstance(node, (list, tuple)):
+        return True
+    return isinstance(node, Call) and node.appended is not None and not node.mapped
+
+
+def items_of(node: Node) -> list[Node] | tuple[Node, ...]:
+    """Return what lies in a container whose values go by numbers."""
+    return node if isinstance(node, (list, tuple)) else node.appended or []
+
+
+def named_pairs(node: Node) -> list[tuple[Node, Node]]:
+    """Return the pairs of a dictionary, or of any object that is one or has attributes.
+
+    Raises:
+        MalformedError: two readers would see other pairs.
+    """
+    pairs = pairs_of(node)
+    if pairs is not None:
+        if pairs:
+            check_unambiguous(node, pairs)
+        return pairs
+    inner = node.mapped
+    if inner is None and node.states and isinstance(node.states[0], Dict):
+        inner = node.states[0]
+    return [] if inner is None else list(inner.pairs())
+
+
+def is_module(pairs: list[tuple[Node, Node]]) -> bool:
+    """Whether an object's attributes are those of a module of torch."""
+    return {key for key, _ in pairs if type(key) is str} >= _OF_MODULES
+
+
+def written(key: Node) -> str | None:
+    """Return a key as a part of a name: text as it is, numbers as Python writes them.
+
+    ``None`` for any other: bytes and tuples stand for no text that everybody would agree on.
+    """
+    if type(key) is str:
+        return key
+    if key is None or type(key) in (int, float, bool):
+        return str(key)
+    return None
+
+
+def parts_of(node: Node) -> Iterator[tuple[Node, Node]]:
+    """Yield (key, value) of all that lies directly in a container.
+
+    Keys are as :func:`written` has them; one that cannot be written comes as it is.
+
+    Raises:
+        MalformedError: a key stands twice.
+    """
+    if is_ordered(node):
+        yield from ((str(number), value) for number, value in enumerate(items_of(node)))
+        return
+    for key, value in named_pairs(node):
+        if type(key) is str:
+            yield key, value
+        else:
+            text = written(key)
+            yield (key if text is None else text), value
+
+
+# What is remembered of all that holds nothing: there may be a million of them.
+_NOTHING = Holder(())

@@ -1,0 +1,219 @@
+"""What is not taken: tensors beside the state dict, and files in which there is none."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterable, Iterator, Optional, Tuple
+
+from ckpttool import rules
+from ckpttool.errors import UnsupportedError
+from ckpttool.formats import nodes
+from ckpttool.formats.arrays import is_array
+from ckpttool.formats.choosing import Choice, Unit, is_averaged
+from ckpttool.formats.dictionaries import count_of
+from ckpttool.formats.flattening import parts
+from ckpttool.formats.holding import Holders, is_module, may_hold
+from ckpttool.formats.measuring import is_random_state, stated_shape, storages_of
+from ckpttool.formats.nodes import Call, Global, Node, children, pair_of
+from ckpttool.formats.rebuild import UNSUPPORTED, is_tensor
+from ckpttool.formats.storages import Locate
+from ckpttool.formats.training import are_moments, is_optimizer
+from ckpttool.tensors import Outside
+from ckpttool.text import count
+
+#: Rows that are told at most.
+MAX_ROWS = 1_000
+_FIX = "Save model.state_dict() (or a dictionary that holds it) with torch.save."
+_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
+
+
+#: Name to shape of the tensors of a state dict.
+Shapes = Dict[Optional[str], Optional[Tuple[int, ...]]]
+
+
+class LeftOut:
+    """Counts the tensors outside of what was taken, each once, and their storages."""
+
+    def __init__(self, locate: Locate, taken: Iterable[str | None]) -> None:
+        """``taken`` has the keys of the storages that the state dict shows itself."""
+        self._locate = locate
+        self._storages = set(taken)
+        self._seen: set[int] = set()
+
+    def rows(self, choice: Choice, entries: Iterable[tuple[str, Node]]) -> Iterator[Outside]:
+        """Yield what is left out, in the order of the file: state dicts, then other entries.
+
+        Tensors of an optimizer are not counted, and neither is what the state dict has too.
+
+        Args:
+            choice: the state dict that was taken, and the others.
+            entries: (dotted key, node) of all that lies beside it.
+        """
+        shapes = _shapes(choice.taken, choice.holders) if choice.others else {}
+        for unit in choice.others:
+            yield from self._of_unit(unit, choice.holders, shapes)
+        yield from self.rows_of(entries)
+
+    def rows_of(self, entries: Iterable[tuple[str, Node]]) -> Iterator[Outside]:
+        """Yield a row for each entry in which a tensor lies that was not counted yet."""
+        for key, node in entries:
+            tensors = nbytes = 0
+            for tensor in self._tensors(node):
+                length = self._length(tensor)
+                tensors += length is not None
+                nbytes += length or 0
+            if tensors:
+                yield Outside(key, tensors, nbytes, is_copy=is_averaged(key))
+
+    def _of_unit(self, unit: Unit, holders: Holders, shapes: Shapes) -> Iterator[Outside]:
+        lengths: list[int] = []
+        for part in parts(unit.holder, holders, unit.apart):
+            if part.is_tensor:
+                self._seen.add(id(part.node))
+                length = self._length(part.node)
+                lengths += [] if length is None else [length]
+        if lengths:
+            copy = is_averaged(unit.key) or shapes == _shapes(unit, holders)
+            yield Outside(unit.key, len(lengths), sum(lengths), is_copy=copy)
+
+    def _length(self, tensor: Node) -> int | None:
+        """Return the bytes of a tensor that nobody counted, ``None`` if the state dict has it."""
+        storages = [] if is_array(tensor) else list(storages_of(tensor, self._locate))
+        fresh = {key: nbytes for key, nbytes in storages if key not in self._storages}
+        if storages and not fresh:
+            return None
+        self._storages.update(fresh)
+        return sum(fresh.values())
+
+    def _tensors(self, root: Node) -> Iterator[Node]:
+        waiting = [root]
+        while waiting:
+            node = waiting.pop()
+            if type(node) in _SCALARS or id(node) in self._seen:
+                continue
+            self._seen.add(id(node))
+            if is_tensor(node):
+                if not is_random_state(node):
+                    yield node
+            elif not _is_of_an_optimizer(node):
+                waiting += [child for child in children(node) if is_tensor(child) or may_hold(child)]
+
+
+def _shapes(unit: Unit, holders: Holders) -> Shapes:
+    return {
+        part.name: stated_shape(part.node)
+        for part in parts(unit.holder, holders, unit.apart)
+        if part.is_tensor
+    }
+
+
+def _is_of_an_optimizer(node: Node) -> bool:
+    pairs = _pairs(node)
+    return bool(pairs) and (is_optimizer(pairs) or are_moments(pairs))
+
+
+def _pairs(node: Node) -> list[tuple[Node, Node]]:
+    """Return the pairs of a dictionary, or the attributes of an object."""
+    if isinstance(node, Call):
+        node = node.mapped or (node.states[0] if node.states else None)
+    return list(node.pairs()) if isinstance(node, nodes.Dict) else []
+
+
+# --- no state dict at all ----------------------------------------------------------------
+
+
+def no_state_dict(root: Node, holders: Holders, locate: Locate) -> UnsupportedError:
+    """Return the error for a file in which nothing is a state dict: it says what there is."""
+    if is_tensor(root) or is_array(root):
+        return _error(f"the file holds {_single(root)}, not a state dict")
+    modules = list(_modules(root))
+    if modules:
+        key, name = modules[0]
+        more = f" (and {count(len(modules) - 1, 'more module')})" if len(modules) > 1 else ""
+        where = (
+            f"there is a pickled module under {key!r}" if key else "the file is a pickled module"
+        )
+        return _error(
+            f"{where}, of class {name}{more}: its weights are in no dictionary that can be read "
+            "without that class",
+            "Where the class is installed and the file is trusted, load it and save its "
+            "state_dict() with torch.save.",
+            rules.UNSUPPORTED,
+        )
+    if isinstance(root, Call) and isinstance(root.function, Global) and count_of(root) is None:
+        return _error(
+            f"the file holds a pickled object of {root.function}, not a state dict",
+            rule=rules.UNSUPPORTED,
+        )
+    return _no_names(root, holders, locate)
+
+
+def _no_names(root: Node, holders: Holders, locate: Locate) -> UnsupportedError:
+    top = holders.root
+    if top is not None and top.optimizer:
+        return _error(
+            "the file holds the state of an optimizer and no weights of a model",
+            "Name the file that the model's state dict was saved to.",
+        )
+    if top is not None and top.bare:
+        return _error(
+            f"the file holds a {type(root).__name__} of tensors that have no names",
+            "Take them under their numbers (0, 1, ...) with --wrapper ''.",
+        )
+    empty = _empty(root)
+    if empty is not None:
+        return _error(f"the dictionary under {empty!r} is empty: there is no tensor in the file")
+    counted = LeftOut(locate, ())
+    elsewhere = list(counted.rows_of(_top_entries(root)))
+    if elsewhere:
+        listed = ", ".join(f"{row.key} ({count(row.tensors, 'tensor')})" for row in elsewhere[:10])
+        return _error(
+            f"no dictionary in the file holds tensors by name; there are some in {listed}"
+        )
+    if top is not None:
+        return _error("no dictionary in the file holds tensors by name")
+    return _error("there is no dictionary of tensors in the file: it holds no tensor")
+
+
+def _error(message: str, fix: str = _FIX, rule: rules.Rule = rules.NO_TENSORS) -> UnsupportedError:
+    return UnsupportedError(message, rule, fix=fix)
+
+
+def _single(root: Node) -> str:
+    if is_array(root):
+        return "a single array of numpy"
+    reason = UNSUPPORTED.get(pair_of(root.function) or ("", ""))
+    return f"a single tensor ({reason})" if reason else "a single tensor"
+
+
+def _empty(root: Node) -> str | None:
+    """Return the first key that leads to an empty dictionary: a module without parameters."""
+    for key, value in _top_entries(root):
+        if count_of(value) == 0:
+            return key
+    return None
+
+
+def _top_entries(root: Node) -> Iterator[tuple[str, Node]]:
+    if isinstance(root, (list, tuple)):
+        yield from ((str(number), item) for number, item in enumerate(root))
+    else:
+        yield from ((key, value) for key, value in _pairs(root) if type(key) is str)
+
+
+def _modules(root: Node) -> Iterator[tuple[str, str]]:
+    """Yield (key, class) of the pickled modules near the root, those in another not."""
+    waiting: list[tuple[str, Node, int]] = [("", root, 0)]
+    seen: set[int] = set()
+    while waiting:
+        key, node, depth = waiting.pop()
+        if type(node) in _SCALARS or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, Call) and is_module(_pairs(node)):
+            yield key, str(node.function)
+        elif depth < _DEPTH_OF_MODULES:
+            below = [(f"{key}.{part}" if key else part, one) for part, one in _top_entries(node)]
+            waiting += [(part, one, depth + 1) for part, one in reversed(below)]
+
+
+_DEPTH_OF_MODULES = 3

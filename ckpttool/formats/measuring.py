@@ -1,0 +1,82 @@
+"""How large a tensor is by what its pickle says, before any storage is looked for."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Iterator
+
+from ckpttool.errors import MalformedError
+from ckpttool.formats.arrays import is_array, shape_of
+from ckpttool.formats.nodes import Call, Node, PersistentId, near, pair_of
+from ckpttool.formats.rebuild import MAX_DIMENSIONS, MAX_WRAPPINGS, is_tensor
+from ckpttool.formats.storages import Locate, UnsupportedTensorError, is_natural, storage_width
+
+# Bytes of the state of a generator: on a CPU (and before torch 2), on a GPU (and before 1.10).
+_RANDOM_STATES = frozenset({5056, 5048, 16, 816})
+# Nodes of one tensor that are searched for its storages; a sparse one has two tensors in it.
+_NEAR = 200
+
+
+def stated_shape(node: Node) -> tuple[int, ...] | None:
+    """Return the shape that a tensor or an array says it has, if it says so."""
+    return shape_of(node) if is_array(node) else _shape(node)
+
+
+def elements_of(node: Node) -> int:
+    """Return how many elements a tensor or an array says it has; 2 where it does not say."""
+    shape = stated_shape(node)
+    return 2 if shape is None else prod(shape)
+
+
+def is_number(node: Node) -> bool:
+    """Whether a tensor is a number or the state of a random generator, and no weights."""
+    return elements_of(node) <= 1 or is_random_state(node)
+
+
+def is_random_state(node: Node) -> bool:
+    """Whether a tensor is the state of one of torch's generators: bytes, so and so many."""
+    if is_array(node) or elements_of(node) not in _RANDOM_STATES:
+        return False
+    inner = _innermost(node)
+    storage = inner.args[0] if inner.args else None
+    if not isinstance(storage, PersistentId) or type(storage.value) is not tuple:
+        return False
+    class_node = storage.value[1] if len(storage.value) > 1 else None
+    shape = _shape(node)
+    return pair_of(class_node) == ("torch", "ByteStorage") and shape is not None and len(shape) == 1
+
+
+def storages_of(node: Node, locate: Locate) -> Iterator[tuple[str, int]]:
+    """Yield (key, bytes) of the storages in a tensor, of kinds that are not read too."""
+    for part in near((node,), _NEAR):
+        if isinstance(part, PersistentId):
+            try:
+                storage = locate(part)
+                yield storage.key, storage.extent.length
+            except UnsupportedTensorError:
+                # whoever raised it has seen that the id is of torch's form
+                _, width = storage_width(part.value[1])
+                yield part.value[2], part.value[4] * width
+            except MalformedError:
+                continue
+
+
+def _shape(node: Node) -> tuple[int, ...] | None:
+    args = _innermost(node).args
+    shape = args[2] if len(args) > 2 else None
+    known = type(shape) is tuple and len(shape) <= MAX_DIMENSIONS and all(map(is_natural, shape))
+    return shape if known else None
+
+
+def _innermost(node: Node) -> Call:
+    """Return the call under those that wrap a tensor: a parameter's, a subclass's."""
+    found: Call = node
+    for _ in range(MAX_WRAPPINGS):
+        args = found.args
+        if args and isinstance(args[0], Call) and is_tensor(args[0]):
+            found = args[0]
+        elif len(args) == 4 and type(args[2]) is tuple and pair_of(args[0]) is not None:
+            found = Call(args[0], args[2])
+        else:
+            break
+    return found
