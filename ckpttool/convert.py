@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Sequence
 
 from ckpttool import rules
 from ckpttool.conversion.job import Job
+from ckpttool.conversion.leaving import findings_on_rest
 from ckpttool.conversion.naming import check_distinct, destination
 from ckpttool.conversion.options import ConvertOptions, check
 from ckpttool.conversion.planning import plan
@@ -128,6 +129,7 @@ def _convert(
     found = [
         *findings_left_behind(checkpoint.uses),
         *checkpoint.remarks,
+        *findings_on_rest(checkpoint, options),
         *planned.findings,
     ]
     if _errors(found):

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Iterator
 
+from ckpttool import rules
 from ckpttool.errors import CkpttoolError, UsageError
-from ckpttool.findings import Verdict, finding_from, verdict_from, verdict_of
+from ckpttool.findings import Finding, Verdict, finding, finding_from, verdict_from, verdict_of
 from ckpttool.formats.safety.telling import findings_before, findings_on
 from ckpttool.layouts import canonicalize
 from ckpttool.results import FileReport
+from ckpttool.rules import Severity
+from ckpttool.text import count, size
 
 if TYPE_CHECKING:
-    from ckpttool.tensors import Checkpoint
+    from ckpttool.tensors import Checkpoint, Outside
+
+# What is listed of a long list in one finding.
+_SHOWN = 20
+# Bytes of a number.
+_NUMBER = 16
 
 
 def with_facts(known: FileReport, checkpoint: Checkpoint, layout: str | None) -> FileReport:
@@ -53,3 +61,77 @@ def stopped(known: FileReport, error: CkpttoolError, trust: tuple[str, ...] = ()
         findings=(*before, finding_from(error)),
         unchecked=("everything else, because of this error",),
     )
+
+
+# --- what was not taken ------------------------------------------------------------------
+
+
+def state_dicts_not_taken(checkpoint: Checkpoint, what: str) -> Iterator[Finding]:
+    """Warn that one of several state dicts was taken.
+
+    Args:
+        checkpoint: the file.
+        what: what was not done with the others: ``not looked at``, say.
+    """
+    if len(checkpoint.wrappers) < 2:
+        return
+    taken, *others = checkpoint.wrappers
+    nbytes = {row.key: row.nbytes for row in checkpoint.outside}
+    listed = ", ".join(
+        f"{_quoted(other.key)} ({_amount(other.tensors, nbytes.get(other.key, 0))})"
+        for other in others[:_SHOWN]
+    )
+    more = f" and {len(others) - _SHOWN:,} more" if len(others) > _SHOWN else ""
+    yield finding(
+        rules.WRAPPER_CHOICE,
+        f"the state dict under {_quoted(taken.key)} was taken; {what}: {listed}{more}",
+        fix=f"{way_to_others(checkpoint)}.",
+    )
+
+
+def tensors_not_taken(checkpoint: Checkpoint, what: str) -> Iterator[Finding]:
+    """Warn of tensors that are no optimizer's and lie in no state dict; see above for ``what``."""
+    loose = outside_of_state_dicts(checkpoint)
+    if loose:
+        numbers = all(row.nbytes <= _NUMBER * row.tensors for row in loose)
+        yield finding(
+            rules.OUTSIDE,
+            f"tensors outside of the state dict were {what}: {listed_rows(checkpoint, loose)}",
+            severity=Severity.NOTE if numbers else None,
+        )
+
+
+def outside_of_state_dicts(checkpoint: Checkpoint) -> list[Outside]:
+    """Return the tensors outside of what was taken that no other state dict has."""
+    others = {wrapper.key for wrapper in checkpoint.wrappers[1:]}
+    return [row for row in checkpoint.outside if row.key not in others]
+
+
+def listed_rows(checkpoint: Checkpoint, rows: list[Outside]) -> str:
+    """Return keys, numbers of tensors and bytes, and of a pickled object its class."""
+    plain = {"dict", "list", "tuple", "tensor"}
+    kinds = {entry.key: entry.kind for entry in checkpoint.entries if entry.kind not in plain}
+    listed = ", ".join(
+        f"{_quoted(row.key)} ({_amount(row.tensors, row.nbytes)}"
+        + (f", in an object of {kinds[row.key]})" if row.key in kinds else ")")
+        for row in rows[:_SHOWN]
+    )
+    return listed + (f" and {len(rows) - _SHOWN:,} more" if len(rows) > _SHOWN else "")
+
+
+def way_to_others(checkpoint: Checkpoint) -> str:
+    """Return how to take another of several state dicts, or all of them at once."""
+    taken, *others = (wrapper.key for wrapper in checkpoint.wrappers)
+    way = f"Name another with --wrapper, {others[0] or repr('')} for example"
+    # the root is a state dict itself, or what holds all of them
+    if "" in (taken, *others):
+        return way
+    return f"{way}, or take all of them, their keys before the names, with --wrapper ''"
+
+
+def _amount(tensors: int, nbytes: int) -> str:
+    return f"{count(tensors, 'tensor')}, {size(nbytes)}" if nbytes else count(tensors, "tensor")
+
+
+def _quoted(key: str) -> str:
+    return f"'{key}'" if key else "the root"

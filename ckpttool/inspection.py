@@ -48,7 +48,8 @@ def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listi
             for info in checkpoint.tensors.values()
         ),
         tuple((wrapper.key, wrapper.tensors) for wrapper in checkpoint.wrappers),
-        tuple(EntryRow(*entry[:3]) for entry in checkpoint.entries),
+        checkpoint.outside,
+        tuple(EntryRow(*entry) for entry in checkpoint.entries),
         _references(checkpoint, trust),
         tuple(UseRow(use.use.value, *use[1:], is_trusted(use, trust)) for use in checkpoint.uses),
         checkpoint.unread,

@@ -243,11 +243,15 @@ class TensorRow(NamedTuple):
 
 
 class EntryRow(NamedTuple):
-    """Something beside the tensors: its dotted key, its kind and a short summary."""
+    """Something beside the tensors: its dotted key, its kind and a short summary.
+
+    ``inside`` says that it stands among the tensors of the state dict.
+    """
 
     key: str
     kind: str
     summary: str
+    inside: bool = False
 
 
 #: The kind of a name whose code was said to be trusted.
@@ -288,6 +292,8 @@ class Listing(NamedTuple):
         file: the facts, and what is wrong with the file if it could not be read.
         tensors: in the order of the file, by the names that it uses.
         wrappers: (dotted key, number of tensors) of every state dict, the one listed first.
+        outside: (dotted key, tensors, bytes, whether it is an average) of what is in none of them
+            or was not taken, optimizers left aside.
         entries: what lies beside the tensors.
         references: names that the pickle refers to.
         uses: what it uses them for, beyond the construction of data.
@@ -298,6 +304,7 @@ class Listing(NamedTuple):
     file: FileReport
     tensors: tuple[TensorRow, ...] = ()
     wrappers: tuple[tuple[str, int], ...] = ()
+    outside: tuple[tuple[str, int, int, bool], ...] = ()
     entries: tuple[EntryRow, ...] = ()
     references: tuple[ReferenceRow, ...] = ()
     uses: tuple[UseRow, ...] = ()

@@ -168,14 +168,13 @@ class Outside(NamedTuple):
         key: the dotted key that they lie under.
         tensors: how many there are.
         nbytes: bytes of their storages.
-        is_copy: whether they are the same model again, an average say: by its key, or because all
-            names are those of the state dict that was taken.
+        is_average: whether the key says that they are an average of the weights.
     """
 
     key: str
     tensors: int
     nbytes: int
-    is_copy: bool = False
+    is_average: bool = False
 
 
 class Reference(NamedTuple):

@@ -53,6 +53,7 @@ CHECKS: Tuple[Check, ...] = (
     forward_pass.check_forward,
     locked.check_lock,
     container.check_wrapper_choice,
+    container.check_outside,
     container.check_prefix,
     container.check_names,
     container.check_unread,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterator
 
 from ckpttool import rules
+from ckpttool.facts import state_dicts_not_taken, tensors_not_taken
 from ckpttool.findings import Finding, finding
 from ckpttool.placeholders import message, placeholders, way_out
-from ckpttool.text import count
+from ckpttool.text import count, size
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
@@ -53,25 +54,21 @@ def check_unread(examined: Examined) -> Iterator[Finding]:
         reasons = list(dict.fromkeys(reason for _, reason in unread))
         yield finding(
             rules.UNREAD_ENTRY,
-            f"{count(len(unread), 'tensor')} not read: {', '.join(reasons[:_SHOWN])}",
+            f"{count(len(unread), 'tensor')} not read, {size(examined.checkpoint.unread_bytes)}: "
+            + ", ".join(reasons[:_SHOWN]),
             tensors=[name for name, _ in unread],
             fix="Save it as a plain dense tensor.",
         )
 
 
 def check_wrapper_choice(examined: Examined) -> Iterator[Finding]:
-    """Note which of several state dicts was taken."""
-    if len(examined.checkpoint.wrappers) < 2:
-        return
-    taken, *others = examined.checkpoint.wrappers
-    listed = ", ".join(
-        f"{_key(other.key)} ({count(other.tensors, 'tensor')})" for other in others[:_SHOWN]
-    )
-    yield finding(
-        rules.WRAPPER_CHOICE,
-        f"the state dict under {_key(taken.key)} was taken; not looked at: {listed}",
-        fix=f"Name another with --wrapper, {others[0].key or taken.key} for example.",
-    )
+    """Warn which of several state dicts was taken."""
+    yield from state_dicts_not_taken(examined.checkpoint, "not looked at")
+
+
+def check_outside(examined: Examined) -> Iterator[Finding]:
+    """Warn of tensors that lie in no state dict and are no optimizer's."""
+    yield from tensors_not_taken(examined.checkpoint, "not looked at")
 
 
 def check_prefix(examined: Examined) -> Iterator[Finding]:
@@ -89,7 +86,3 @@ def check_names(examined: Examined) -> Iterator[Finding]:
     """Warn of what kept names from their place in the layout, half a fused tensor say."""
     for problem in examined.canonical.problems[:_SHOWN]:
         yield finding(rules.UNCLEAR_NAMES, problem)
-
-
-def _key(key: str) -> str:
-    return f"'{key}'" if key else "the root"

@@ -15,7 +15,7 @@ from ckpttool.fingerprint import PREFIX
 from ckpttool.placeholders import message, placeholders, way_out
 from ckpttool.rules import Severity
 from ckpttool.sharing import FINGERPRINT, FORMAT, ORDER, OWN_KEYS, WRAPPER, find_sharing, order_of
-from ckpttool.text import count
+from ckpttool.text import count, size
 from ckpttool.writing.pieces import Piece
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def plan(
         (
             *_emptiness(checkpoint, selection),
             *refused(kept, selection, options),
-            *_findings(pieces, selection, sharing, tied, options),
+            *_findings(checkpoint, pieces, selection, sharing, tied, options),
         ),
         tuple(name for name in selection.tensors if name in kept)
         if options.except_quantized
@@ -197,6 +197,7 @@ def _emptiness(checkpoint: Checkpoint, selection: Selection) -> Iterator[Finding
 
 
 def _findings(
+    checkpoint: Checkpoint,
     pieces: Sequence[Piece],
     selection: Selection,
     sharing: Sharing,
@@ -206,9 +207,11 @@ def _findings(
     yield from _unwritable(pieces, options.to)
     if selection.unread:
         reasons = ", ".join(dict.fromkeys(reason for _, reason in selection.unread))
+        whole = len(selection.unread) == len(checkpoint.unread)
+        of_bytes = f", {size(checkpoint.unread_bytes)}" if whole else ""
         yield finding(
             rules.UNREAD_ENTRY,
-            f"{count(len(selection.unread), 'tensor')} cannot be read: {reasons}",
+            f"{count(len(selection.unread), 'tensor')} cannot be read{of_bytes}: {reasons}",
             severity=Severity.ERROR,
             tensors=[name for name, _ in selection.unread],
             fix="Leave it out with --exclude, or save it as a plain dense tensor.",

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple, Sequence
 
 from ckpttool.errors import CkpttoolError
 from ckpttool.formats import safetensors, sharded, torch_legacy, torch_tar, torch_zip
+from ckpttool.formats.describing import describe
 from ckpttool.formats.foreign import signatures
 from ckpttool.formats.nodes import pair_of
 from ckpttool.formats.rebuild import is_tensor
 from ckpttool.formats.safety.telling import findings_on
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.shard_index import MAX_INDEX
-from ckpttool.formats.state_dicts import describe
 from ckpttool.formats.training_state import CODE, training_state
 from ckpttool.rules import Severity
 from ckpttool.sources import FileSource, read

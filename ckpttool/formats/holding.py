@@ -242,7 +242,8 @@ def parts_of(node: Node) -> Iterator[tuple[Node, Node]]:
     if is_ordered(node):
         yield from ((str(number), value) for number, value in enumerate(items_of(node)))
         return
-    for key, value in named_pairs(node):
+    # that no key stands twice was seen when the dictionary was walked
+    for key, value in node.pairs() if type(node) is Dict else named_pairs(node):
         if type(key) is str:
             yield key, value
         else:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, Iterator, Optional, Tuple
+from typing import Iterable, Iterator
 
 from ckpttool import rules
 from ckpttool.errors import UnsupportedError
-from ckpttool.formats import nodes
 from ckpttool.formats.arrays import is_array
 from ckpttool.formats.choosing import Choice, Unit, is_averaged
 from ckpttool.formats.dictionaries import count_of
 from ckpttool.formats.flattening import parts
 from ckpttool.formats.holding import Holders, is_module, may_hold
-from ckpttool.formats.measuring import is_random_state, stated_shape, storages_of
-from ckpttool.formats.nodes import Call, Global, Node, children, pair_of
+from ckpttool.formats.measuring import is_random_state, storages_of
+from ckpttool.formats.nodes import Call, Dict, Global, Node, children, pair_of
 from ckpttool.formats.rebuild import UNSUPPORTED, is_tensor
 from ckpttool.formats.storages import Locate
 from ckpttool.formats.training import are_moments, is_optimizer
@@ -24,10 +23,6 @@ from ckpttool.text import count
 MAX_ROWS = 1_000
 _FIX = "Save model.state_dict() (or a dictionary that holds it) with torch.save."
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})
-
-
-#: Name to shape of the tensors of a state dict.
-Shapes = Dict[Optional[str], Optional[Tuple[int, ...]]]
 
 
 class LeftOut:
@@ -48,9 +43,8 @@ class LeftOut:
             choice: the state dict that was taken, and the others.
             entries: (dotted key, node) of all that lies beside it.
         """
-        shapes = _shapes(choice.taken, choice.holders) if choice.others else {}
         for unit in choice.others:
-            yield from self._of_unit(unit, choice.holders, shapes)
+            yield from self._of_unit(unit, choice.holders)
         yield from self.rows_of(entries)
 
     def rows_of(self, entries: Iterable[tuple[str, Node]]) -> Iterator[Outside]:
@@ -62,9 +56,9 @@ class LeftOut:
                 tensors += length is not None
                 nbytes += length or 0
             if tensors:
-                yield Outside(key, tensors, nbytes, is_copy=is_averaged(key))
+                yield Outside(key, tensors, nbytes, is_averaged(key))
 
-    def _of_unit(self, unit: Unit, holders: Holders, shapes: Shapes) -> Iterator[Outside]:
+    def _of_unit(self, unit: Unit, holders: Holders) -> Iterator[Outside]:
         lengths: list[int] = []
         for part in parts(unit.holder, holders, unit.apart):
             if part.is_tensor:
@@ -72,8 +66,7 @@ class LeftOut:
                 length = self._length(part.node)
                 lengths += [] if length is None else [length]
         if lengths:
-            copy = is_averaged(unit.key) or shapes == _shapes(unit, holders)
-            yield Outside(unit.key, len(lengths), sum(lengths), is_copy=copy)
+            yield Outside(unit.key, len(lengths), sum(lengths), is_averaged(unit.key))
 
     def _length(self, tensor: Node) -> int | None:
         """Return the bytes of a tensor that nobody counted, ``None`` if the state dict has it."""
@@ -95,15 +88,11 @@ class LeftOut:
                 if not is_random_state(node):
                     yield node
             elif not _is_of_an_optimizer(node):
-                waiting += [child for child in children(node) if is_tensor(child) or may_hold(child)]
+                waiting += filter(_is_worth_a_look, children(node))
 
 
-def _shapes(unit: Unit, holders: Holders) -> Shapes:
-    return {
-        part.name: stated_shape(part.node)
-        for part in parts(unit.holder, holders, unit.apart)
-        if part.is_tensor
-    }
+def _is_worth_a_look(node: Node) -> bool:
+    return is_tensor(node) or may_hold(node)
 
 
 def _is_of_an_optimizer(node: Node) -> bool:
@@ -115,7 +104,7 @@ def _pairs(node: Node) -> list[tuple[Node, Node]]:
     """Return the pairs of a dictionary, or the attributes of an object."""
     if isinstance(node, Call):
         node = node.mapped or (node.states[0] if node.states else None)
-    return list(node.pairs()) if isinstance(node, nodes.Dict) else []
+    return list(node.pairs()) if isinstance(node, Dict) else []
 
 
 # --- no state dict at all ----------------------------------------------------------------

@@ -17,14 +17,9 @@ _RANDOM_STATES = frozenset({5056, 5048, 16, 816})
 _NEAR = 200
 
 
-def stated_shape(node: Node) -> tuple[int, ...] | None:
-    """Return the shape that a tensor or an array says it has, if it says so."""
-    return shape_of(node) if is_array(node) else _shape(node)
-
-
 def elements_of(node: Node) -> int:
     """Return how many elements a tensor or an array says it has; 2 where it does not say."""
-    shape = stated_shape(node)
+    shape = shape_of(node) if is_array(node) else _shape(node)
     return 2 if shape is None else prod(shape)
 
 

@@ -17,7 +17,7 @@ from ckpttool.formats.describing import MORE, describe
 from ckpttool.formats.dictionaries import pairs_of
 from ckpttool.formats.nodes import Call, Dict, Global, New, Node, PersistentId, Set, children
 from ckpttool.formats.rebuild import is_tensor
-from ckpttool.formats.storages import UnsupportedTensorError, storage_class
+from ckpttool.formats.storages import storage_width
 
 #: Values of one document: shared parts are written out, and a hostile file shares endlessly.
 MAX_VALUES = 300_000
@@ -163,7 +163,7 @@ def _storage_bytes(node: Node, keys: set[str]) -> int:
         return 0
     keys.add(value[2])
     try:
-        dtype = storage_class(value[1])
-    except (CkpttoolError, UnsupportedTensorError):  # nobody asked to read it
+        _, width = storage_width(value[1])
+    except CkpttoolError:  # nobody asked to read it
         return 0
-    return value[4] * (dtype.itemsize if dtype else 1)
+    return value[4] * width

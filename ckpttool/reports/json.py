@@ -223,6 +223,10 @@ def _listing(listing: Listing) -> dict[str, Any]:
         "wrappers": [{"key": key, "tensors": number} for key, number in listing.wrappers],
         "parameters": listing.file.parameters,
         "tensors": [row._asdict() for row in listing.tensors],
+        "outside": [
+            {"key": key, "tensors": tensors, "nbytes": nbytes, "is_average": is_average}
+            for key, tensors, nbytes, is_average in listing.outside
+        ],
         "entries": [row._asdict() for row in listing.entries],
         "references": [row._asdict() for row in listing.references],
         "uses": [row._asdict() for row in listing.uses],

@@ -138,6 +138,14 @@ def _bytes(branch: Branch) -> str:
 def _write_others(page: Page, listing: Listing) -> None:
     _write_list(
         page,
+        "tensors outside of the state dict",
+        (
+            f"{printable(key) or 'the root'}: {count(tensors, 'tensor')}, {size(nbytes)}"
+            for key, tensors, nbytes, _ in listing.outside
+        ),
+    )
+    _write_list(
+        page,
         "beside the tensors",
         (
             f"{printable(entry.key)}: {printable(entry.kind)} {printable(entry.summary)}".rstrip()

@@ -104,6 +104,23 @@ LIBRARY_BEHIND = Rule(
     "The safetensors library installed cannot read back a type that was written.",
     "Install a newer safetensors, so that the library proves the file too.",
 )
+MODEL_STATE = Rule(
+    "CVT301",
+    "model-state",
+    Severity.WARNING,
+    "Entries of the state dict are no tensors, and are left out.",
+    "Keep them with --sidecar, and put them back where the module needs them.",
+    "What stands among the tensors of a state dict is state of the model: the extra state of a "
+    "module, a version, settings. Neither format has a place for it.",
+)
+MOST_OUTSIDE = Rule(
+    "CVT302",
+    "most-outside",
+    Severity.ERROR,
+    "Most bytes of the file's tensors lie outside of the state dict that would be taken.",
+    "Say with --wrapper which state dict to take.",
+    "Optimizers and averages are not counted. With --wrapper, whatever it names is taken.",
+)
 STALE = Rule(
     "CVT208",
     "stale-files",

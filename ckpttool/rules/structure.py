@@ -58,7 +58,7 @@ DTYPE_KIND = Rule(
 WRAPPER_CHOICE = Rule(
     "STR008",
     "wrapper-choice",
-    Severity.NOTE,
+    Severity.WARNING,
     "The file holds several state dicts, of which one was taken.",
     "Publish one state dict a file, or name another with --wrapper.",
 )
@@ -110,6 +110,16 @@ PLACEHOLDERS = Rule(
     Severity.ERROR,
     "Weights have no elements: they stand for weights that are elsewhere.",
     "Gather sharded weights before they are saved, with zero_to_fp32.py for ZeRO-3 say.",
+)
+OUTSIDE = Rule(
+    "STR016",
+    "tensors-outside",
+    Severity.WARNING,
+    "Tensors that are no optimizer's lie beside the state dicts.",
+    "Look with ckpttool inspect at what they are, and save with the weights what is the model's.",
+    "What an optimizer keeps is known by its structure (state and param_groups, exp_avg and the "
+    "like) and not told of here, nor are the states of random generators. Single numbers, a loss "
+    "say, are a note.",
 )
 EXPECTED_MISSING = Rule(
     "STR020",

@@ -13,7 +13,7 @@ import torch
 from ckpttool import open_checkpoint, rules
 from ckpttool.conversion import earlier, proving
 from ckpttool.findings import Finding
-from tests.builders import checkpoints, quantized, sharing
+from tests.builders import checkpoints, quantized, sharing, state_dicts
 from tests.rule_cases.runs import Case, Run, convert, converted
 
 WRITTEN = converted(checkpoints.sound)
@@ -111,4 +111,6 @@ CASES: Dict[str, Case] = {
         converted(lambda: {"z": torch.ones(2)}),
     ),
     "CVT208": Case(stale("model-00001-of-00002.safetensors"), stale()),
+    "CVT301": Case(converted(state_dicts.module_state), WRITTEN),
+    "CVT302": Case(converted(state_dicts.module_beside), converted(state_dicts.gan)),
 }

@@ -14,6 +14,7 @@ from ckpttool.findings import Finding
 from mae.large import MAEViTLarge
 from tests.builders import checkpoints as built
 from tests.builders import examined, models, zero3
+from tests.builders.state_dicts import optimizer
 from tests.builders.tensors import in_memory
 from tests.rule_cases.runs import SOUND, Case, Run, saved
 
@@ -84,6 +85,10 @@ CASES: Dict[str, Case] = {
     "STR013": Case(saved(built.query_without_key_and_value), saved(built.another_model)),
     "STR014": Case(saved(built.half_of_the_weights_halved), saved(built.half_precision)),
     "STR015": Case(saved(zero3.stub), saved(zero3.a_few_empty)),
+    "STR016": Case(
+        saved(lambda: {"model": built.state(), "center": torch.rand(8)}),
+        saved(lambda: {"model": built.state(), "optimizer": optimizer(4, 8)}),
+    ),
     "STR020": Case(
         saved(built.encoder_block_missing, expected_missing=("blocks.1.*",)),
         saved(built.encoder_block_missing),

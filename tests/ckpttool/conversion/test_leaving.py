@@ -1,0 +1,129 @@
+"""What a conversion leaves in its source is told by name and bytes, or refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+import torch
+
+from ckpttool import rules
+from ckpttool.conversion.options import ConvertOptions
+from ckpttool.convert import convert_file
+from ckpttool.converted import NOT_WRITTEN, WRITTEN, Converted
+from ckpttool.findings import Finding
+from ckpttool.rules import Rule, Severity
+from tests.builders import state_dicts as built
+from tests.builders.checkpoints import saved
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*quantize:UserWarning")
+
+Content = Callable[[], object]
+
+
+def convert(folder: Path, content: Content, **options: Any) -> Converted:
+    chosen = ConvertOptions("safetensors", sync=False, **options)
+    return convert_file(saved(folder, content), str(folder / "out.safetensors"), chosen)
+
+
+def of_rule(converted: Converted, rule: Rule) -> list[Finding]:
+    return [found for found in converted.file.findings if found.rule is rule]
+
+
+def mostly_elsewhere() -> object:
+    return {"first": built.net(4, 8), "second": built.net(4, 7), "third": built.net(4, 7)}
+
+
+def copies_in_a_list() -> object:
+    return {"nets": [built.net(4, 8) for _ in range(3)]}
+
+
+def averages() -> object:
+    return {f"model{name}": built.net(4, 8) for name in ("", "_ema", "_ema2", "_swa")}
+
+
+def optimizers() -> object:
+    return {"model": built.net(4, 8), "a": built.optimizer(8, 16), "b": [built.optimizer(8, 16)]}
+
+
+@pytest.mark.parametrize("content", [mostly_elsewhere, copies_in_a_list, built.module_beside])
+def test_a_choice_that_leaves_most_bytes_behind_is_left_to_the_caller(
+    content: Content, tmp_path: Path
+) -> None:
+    refused = convert(tmp_path, content)
+    (found,) = of_rule(refused, rules.MOST_OUTSIDE)
+    assert refused.state == NOT_WRITTEN
+    assert not (tmp_path / "out.safetensors").exists()
+    wrapper = refused.file.wrapper
+    assert found.fix is not None
+    assert f"--wrapper {wrapper}" in found.fix
+    assert convert(tmp_path, content, wrapper=wrapper).state == WRITTEN
+
+
+@pytest.mark.parametrize("content", [averages, optimizers, built.student_and_teacher])
+def test_averages_and_optimizers_may_be_larger_than_the_weights(
+    content: Content, tmp_path: Path
+) -> None:
+    assert convert(tmp_path, content).state == WRITTEN
+
+
+def test_the_way_out_that_a_refusal_names_takes_everything(tmp_path: Path) -> None:
+    (found,) = of_rule(convert(tmp_path, mostly_elsewhere), rules.MOST_OUTSIDE)
+    assert found.fix is not None
+    assert "--wrapper ''" in found.fix
+    whole = convert(tmp_path, mostly_elsewhere, wrapper="")
+    assert whole.file.tensors == 6
+    assert whole.file.findings == ()
+
+
+def test_other_state_dicts_and_tensors_are_warnings_with_keys_and_bytes(tmp_path: Path) -> None:
+    converted = convert(tmp_path, built.gan)
+    (others,) = of_rule(converted, rules.WRAPPER_CHOICE)
+    assert "'D' (4 tensors, 196 B), 'G_ema' (4 tensors, 304 B)" in others.message
+    (loose,) = of_rule(converted, rules.OUTSIDE)
+    assert loose.message.endswith("'latent_avg' (1 tensor, 64 B)")
+    assert {others.severity, loose.severity} == {Severity.WARNING}
+
+
+def test_of_a_pickled_module_the_class_is_named(tmp_path: Path) -> None:
+    (found,) = of_rule(convert(tmp_path, built.module_beside), rules.OUTSIDE)
+    assert "in an object of torch.nn.modules.linear.Linear" in found.message
+
+
+def test_quantized_tensors_are_refused_with_names_and_bytes(tmp_path: Path) -> None:
+    refused = convert(tmp_path, built.quantized)
+    (found,) = of_rule(refused, rules.UNREAD_ENTRY)
+    assert refused.state == NOT_WRITTEN
+    assert found.message == "1 tensor cannot be read, 4.10 kB: a quantized tensor"
+    assert found.tensors == ("fc._packed_params._packed_params.0",)
+
+
+def test_bytes_of_quantized_tensors_beside_the_state_dict_are_counted(tmp_path: Path) -> None:
+    beside = {"model": built.net(64, 64), "small": built.quantized()}
+    (entry,) = convert(tmp_path, lambda: beside).left_out
+    assert entry.nbytes == 64 * 64 + 4 * 64 + 4
+
+
+def test_state_of_the_model_is_told_apart_from_what_lies_beside_it(tmp_path: Path) -> None:
+    content = {"model": built.module_state(), "epoch": 1}
+    converted = convert(tmp_path, lambda: content)
+    (found,) = of_rule(converted, rules.MODEL_STATE)
+    assert found.message.endswith(
+        "3 entries, model.0._extra_state (dict 1 entries), model.version (str '1.2'), "
+        "model.steps (NoneType None)"
+    )
+    assert "epoch" not in found.message
+    with_sidecar = convert(tmp_path, lambda: content, sidecar=str(tmp_path / "a.json"), force=True)
+    (found,) = of_rule(with_sidecar, rules.MODEL_STATE)
+    assert found.fix == "Put them back from the sidecar where the module needs them."
+
+
+def test_nested_names_come_back_flat_and_equal(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    content: Any = built.nested()
+    convert(tmp_path, lambda: content)
+    read = load_file(str(tmp_path / "out.safetensors"))
+    assert torch.equal(read["enc.l1.b"], content["enc"]["l1"]["b"])
+    assert len(read) == 5
