@@ -11,8 +11,8 @@ from ckpttool.formats.arrays import is_array
 from ckpttool.formats.describing import MAX_KEY
 from ckpttool.formats.dictionaries import check_unambiguous, count_of, pairs_of
 from ckpttool.formats.nodes import Call, Dict, Node
+from ckpttool.formats.optimizers import are_moments, is_optimizer
 from ckpttool.formats.rebuild import is_tensor
-from ckpttool.formats.training import are_moments, is_optimizer
 
 #: How deep below the root tensors are looked for.
 MAX_DEPTH = 32

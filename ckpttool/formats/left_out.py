@@ -13,9 +13,9 @@ from ckpttool.formats.flattening import parts
 from ckpttool.formats.holding import Holders, is_module, may_hold
 from ckpttool.formats.measuring import is_random_state, storages_of
 from ckpttool.formats.nodes import Call, Dict, Global, Node, children, pair_of
+from ckpttool.formats.optimizers import are_moments, is_optimizer
 from ckpttool.formats.rebuild import UNSUPPORTED, is_tensor
 from ckpttool.formats.storages import Locate
-from ckpttool.formats.training import are_moments, is_optimizer
 from ckpttool.tensors import Outside
 from ckpttool.text import count
 

@@ -171,7 +171,7 @@ def test_tensors_that_were_not_looked_at_are_told_by_their_place(verify: Verify)
     assert told == [
         "the state dict model_ema (50 tensors)",
         "the state dict swa.module (50 tensors)",
-        "50 tensors in history",
+        "the state dict history.0 (50 tensors)",
         "7 tensors in optimizer",
         "1 tensor in swa",
         "1 tensor in alone",
