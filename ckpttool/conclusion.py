@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, AbstractSet, Iterator
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ckpttool.tensors import Checkpoint
     from ckpttool.values import Values
 
+# How shards are called; an index is not called so.
+_SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.[a-z]+$", re.IGNORECASE)
 # Places that are named before the rest is counted.
 _MOST_TOLD = 20
 
@@ -93,6 +96,10 @@ def _place_of(name: str, keys: AbstractSet[str]) -> str:
 def _unchecked(examined: Examined, published: Origin | None) -> Iterator[str]:
     """Say what was not looked at: what was skipped is never printed as clean."""
     yield from tensors_left_aside(examined.checkpoint)
+    numbered = _SHARD.search(examined.checkpoint.path)
+    if numbered is not None:
+        number, total = map(int, numbered.groups())
+        yield f"the rest of the checkpoint (by its name this is part {number:,} of {total:,})"
     if examined.values.skipped:
         yield f"the values of {count(len(examined.values.skipped), 'tensor')}"
     if examined.forward.status != "run":

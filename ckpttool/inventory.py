@@ -11,8 +11,8 @@ from typing import Iterable, NamedTuple, Sequence
 
 from ckpttool.text import count, printable
 
-# Files that a line names before it counts the rest.
-_NAMED = 3
+# Kinds that a line tells of, and files of each that it names, before it counts the rest.
+_KINDS, _NAMED = 5, 3
 
 
 class Standing(Enum):
@@ -90,12 +90,28 @@ _COUNTED = {
 }
 
 
-def named(items: Sequence[Item]) -> str:
-    """Return a few items by path and kind, first what could hold weights, and how many more."""
-    first = sorted(items, key=lambda item: not item.weighty)[:_NAMED]
-    shown = [f"{printable(item.path)} ({printable(item.what)})" for item in first]
-    rest = len(items) - len(shown)
-    return "; ".join(shown) + (f"; and {rest:,} more" if rest else "")
+def named(items: Iterable[Item]) -> str:
+    """Return what kinds there are, each with a few paths, first what could hold weights."""
+    alike: dict[tuple[bool, str], list[Item]] = {}
+    for item in items:
+        alike.setdefault((not item.weighty, item.what), []).append(item)
+    # of kinds that weigh the same the rare ones first: a hundred sources must not hide a socket
+    groups = [
+        alike[key] for key in sorted(alike, key=lambda key: (key[0], len(alike[key]), key[1]))
+    ]
+    told = [_group(group) for group in groups[:_KINDS]]
+    rest = sum(map(len, groups[_KINDS:]))
+    return "; ".join([*told, f"{rest:,} of other kinds"] if rest else told)
+
+
+def _group(items: Sequence[Item]) -> str:
+    what = printable(items[0].what)
+    paths = [printable(item.path) for item in items]
+    if len(paths) == 1:
+        return f"{paths[0]} ({what})"
+    rest = len(paths) - _NAMED
+    shown = ", ".join(paths[:_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
+    return f"{len(paths):,} x {what} ({shown})"
 
 
 def kinds(items: Iterable[Item]) -> str:

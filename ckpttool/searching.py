@@ -6,6 +6,7 @@ folder it is said; a folder is entered once, so that links which lead in a circl
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections import deque
@@ -20,6 +21,8 @@ TOOLS = frozenset(
         *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"),
     }
 )
+#: Files that links out of the folder may lead to: one to the root of a machine leads to everything.
+MOST_OUTSIDE = 100_000
 
 
 class Found(NamedTuple):
@@ -121,6 +124,7 @@ class _Walk:
         self._waiting = deque([_Place(folder, None, _OWN)])
         # entered last, so that each folder goes by its own name
         self._links: deque[_Place] = deque()
+        self._outside = 0
 
     def everything(self) -> Iterator[_Seen]:
         while self._waiting or self._links:
@@ -130,24 +134,29 @@ class _Walk:
         try:
             identity = _identity(os.stat(place.path))  # noqa: PTH116 (the caller's spelling)
             if identity is not None and identity in self._entered:
-                yield _Seen(Found(place.path + "/", same=self._entered[identity] + "/"))
+                yield _Seen(Found(_slashed(place.path), same=_slashed(self._entered[identity])))
                 return
             if identity is not None:
                 self._entered[identity] = place.path
+            if place.link is not None and self._outside > MOST_OUTSIDE:
+                raise OSError(errno.E2BIG, f"links lead to more than {MOST_OUTSIDE:,} files")
             with os.scandir(place.path) as entries:
                 listed = list(entries)
         except OSError as error:
-            yield _Seen(Found(place.path + "/", link=place.link, error=error))
+            yield _Seen(Found(_slashed(place.path), link=place.link, error=error))
             return
         is_cache = {"blobs", "snapshots"} <= {entry.name for entry in listed}
+        if place.link is not None:
+            self._outside += len(listed)
         for entry in listed:
             rank = _BLOB if is_cache and entry.name == "blobs" else place.rank
             yield from self._look(entry, place._replace(rank=rank))
 
     def _look(self, entry: os.DirEntry[str], place: _Place) -> Iterator[_Seen]:
         is_link = entry.is_symlink()
+        path = str(Path(entry.path))  # without the ./ of the working folder
         found = Found(
-            entry.path,
+            path,
             link=self._leads_out(entry.path) if is_link else place.link,
             excluded=self._excluded(entry),
         )
@@ -162,9 +171,9 @@ class _Walk:
                 found._replace(status=status), None if found.excluded else _identity(status), rank
             )
         elif found.excluded or (entry.name in TOOLS and not is_link):
-            yield _Seen(found._replace(path=entry.path + "/", status=status))
+            yield _Seen(found._replace(path=path + "/", status=status))
         else:
-            (self._links if is_link else self._waiting).append(_Place(entry.path, found.link, rank))
+            (self._links if is_link else self._waiting).append(_Place(path, found.link, rank))
 
     def _excluded(self, entry: os.DirEntry[str]) -> str | None:
         if not self._exclude:
@@ -180,6 +189,10 @@ class _Walk:
             return os.readlink(path)
         except OSError:
             return "?"
+
+
+def _slashed(path: str) -> str:
+    return str(Path(path)) + "/"
 
 
 def _identity(status: os.stat_result) -> _Identity | None:

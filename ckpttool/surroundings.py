@@ -122,13 +122,14 @@ class _Reader:
 
     def open(self, name: str, most: int | None = None) -> FileSource | None:
         """Open a file of at most so many bytes, ``None`` if that is not possible."""
-        told = len(self._folder.offenders)
+        told, missing = len(self._folder.offenders), len(self._folder.missing)
         try:
             source = self._folder.open(name)
         except CkpttoolError as error:
             self.give_up(name, error)
             return None
         self.unread += self._folder.offenders[told:]
+        self.unread += [f"{printable(one)} is not there" for one in self._folder.missing[missing:]]
         if source is not None and most is not None and source.size > most:
             self.unread.append(
                 f"{printable(name)} is too large: {source.size:,} bytes, at most {most:,} are read"

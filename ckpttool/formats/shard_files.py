@@ -30,7 +30,8 @@ class Folder:
 
     Attributes:
         missing: the files that are not there.
-        offenders: one line for each other file that was not opened.
+        links: those that lead out of the folder and are not followed.
+        offenders: one line for each file that is there and was not opened.
     """
 
     def __init__(self, index: FileSource, opened: ExitStack) -> None:
@@ -42,6 +43,7 @@ class Folder:
         self._seen = {index.identity[:2]: own_name}
         self._opened = opened
         self.missing: list[str] = []
+        self.links: list[str] = []
         self.offenders: list[str] = []
 
     def open(self, file: str) -> FileSource | None:
@@ -55,6 +57,7 @@ class Folder:
             self.missing.append(file)
             return None
         if os.path.split(os.path.realpath(path))[0] not in self._allowed:
+            self.links.append(file)
             self._refuse(file, "is a link that leads out of the folder")
             return None
         source = _open(path)

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from typing import Iterator, NamedTuple
 
 from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.errors import CkpttoolError, MalformedError, UnreadableError, UnsupportedError
 from ckpttool.findings import Finding, finding
 from ckpttool.formats.safetensors import (
     MAX_HEADER,
@@ -64,6 +64,8 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         offenders = uncounted(files) + folder.offenders + _misplaced(index, shards)
         if folder.missing:
             raise _missing(folder.missing, len(files), offenders)
+        if folder.links:
+            raise _not_followed(folder.links)
         tensors = _in_order(index, shards)
         if offenders:
             raise _disagreement(offenders)
@@ -172,6 +174,17 @@ def _missing(missing: list[str], listed: int, offenders: list[str]) -> Malformed
         f"{len(missing):,} of {count(listed, 'shard')} not there: {named}{more}{beside}",
         rules.SHARD_INDEX,
         fix="Put the missing files beside the index.",
+    )
+
+
+def _not_followed(links: list[str]) -> UnreadableError:
+    """Return the error for shards that are links to elsewhere: what they are nobody has seen."""
+    named = ", ".join(map(printable, links[:SHOWN]))
+    more = f" and {len(links) - SHOWN:,} more" if len(links) > SHOWN else ""
+    return UnreadableError(
+        f"shards are links that lead out of the folder, which are not followed: {named}{more}",
+        rules.UNREADABLE,
+        fix="Put the files themselves beside the index, or name the index that lies beside them.",
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Iterable, Sequence
 
 from rich.text import Text
 
-from ckpttool.inventory import Item, Standing, kinds, of
+from ckpttool.inventory import Item, Standing, kinds, named, of
 from ckpttool.reports.page import styled
 from ckpttool.text import printable
 
@@ -38,6 +38,8 @@ def write_inventory(page: Page, inventory: Sequence[Item]) -> None:
             continue
         if standing is Standing.KNOWN:
             page.row(label, Text(kinds(ours)), 2, _HANG)
+        elif len(ours) > _SHOWN:
+            page.row(label, Text(named(ours)), 2, _HANG)
         else:
             _write_lines(page, label, (f"{printable(i.path)}: {printable(i.what)}" for i in ours))
     links = [item for item in inventory if item.link is not None]

@@ -181,8 +181,8 @@ DEFECTS: Dict[str, Tuple[Callable[[Path], Path], str, str]] = {
     "shard-missing": (_shard_missing, "FIL401", SECOND),
     "shard-dangling": (_shard_dangling, "FIL401", "not there"),
     "shard-looping": (_shard_looping, "FIL401", "not there"),
-    "shard-linked-out": (_shard_linked_out, "FIL401", "leads out"),
-    "shard-linked-through-a-folder": (_shard_linked_through_a_folder, "FIL401", "leads out"),
+    "shard-linked-out": (_shard_linked_out, "FIL001", "lead out"),
+    "shard-linked-through-a-folder": (_shard_linked_through_a_folder, "FIL001", "lead out"),
     "shard-twice": (_shard_twice, "FIL401", "same file"),
     "shard-not-listed": (
         _index_of(json.dumps({"weight_map": {"a": FIRST}})),

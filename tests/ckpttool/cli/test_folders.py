@@ -270,3 +270,61 @@ def test_exchanged_weights_are_an_error_wherever_the_folder_lies(
         assert done["exit_code"] == 1
         codes = [{found["code"] for found in file["findings"]} for file in done["files"]]
         assert all("DIF001" in found for found in codes)
+
+
+# --- shards ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sharded(release: Path) -> Path:
+    """The sound checkpoint as two shards and an index, in a folder of its own."""
+    folder = release.parent / "sharded"
+    folder.mkdir()
+    arguments = ("release/model.pth", "--to", "safetensors", "--max-shard-size", "40kB")
+    assert invoke("convert", *arguments, "-o", "sharded/model.safetensors").code == 0
+    return folder
+
+
+FIRST = "sharded/model-00001-of-00002.safetensors"
+SECOND = "sharded/model-00002-of-00002.safetensors"
+
+
+@pytest.mark.parametrize("arguments", [(FIRST,), (FIRST, SECOND), ("--files-from", "list")])
+def test_a_shard_is_verified_through_its_index(sharded: Path, arguments: tuple[str, ...]) -> None:
+    Path("list").write_text(f"{SECOND}\n{FIRST}\n")
+    done = report(*arguments)
+    assert done["exit_code"] == 0
+    (file,) = done["files"]
+    assert (file["path"], file["tensors"]) == ("sharded/model.safetensors.index.json", 50)
+    assert set(standings(done).values()) == {"part"}
+
+
+def test_a_shard_without_its_index_is_verified_as_a_part(sharded: Path) -> None:
+    (sharded / "model.safetensors.index.json").unlink()
+    done = verify(SECOND)
+    assert done.code == 1
+    assert "the rest of the checkpoint (by its name this is part 2 of 2)" in done.out
+
+
+def test_a_shard_that_is_a_link_to_elsewhere_cannot_be_told(sharded: Path) -> None:
+    Path(FIRST).rename("elsewhere")
+    Path(FIRST).symlink_to("../elsewhere")
+    done = verify("sharded")
+    assert done.code == 2
+    assert "links that lead out of the folder, which are not followed" in done.out
+
+
+def test_a_snapshot_of_the_hub_is_a_folder_like_any_other(sharded: Path, tmp_path: Path) -> None:
+    """All files of it are links to blobs, the index and its shards too."""
+    blobs, snapshot = tmp_path / "cache" / "blobs", tmp_path / "cache" / "snapshots" / "1f"
+    for folder in (blobs, snapshot):
+        folder.mkdir(parents=True)
+    for number, path in enumerate(sorted(sharded.iterdir())):
+        path.rename(blobs / f"{number:040x}")
+        (snapshot / path.name).symlink_to(f"../../blobs/{number:040x}")
+    for named in (snapshot, tmp_path / "cache"):
+        done = report(str(named))
+        assert done["exit_code"] == 0
+        (file,) = done["files"]
+        assert Path(file["path"]).name == "model.safetensors.index.json"
+        assert file["tensors"] == 50
