@@ -78,15 +78,15 @@ def findings_on_run(
     selection: Selection,
     inventory: Sequence[Item],
     files: Sequence[FileReport],
-    lock: Lock | None = None,
+    locks: Sequence[Lock] = (),
 ) -> Iterator[Finding]:
     """Yield what is to be said of the run as a whole: what it left aside, and what is not there."""
     yield from _on_unseen(inventory)
     for pattern in selection.unused:
         message = f"the pattern {pattern} leaves out nothing of what was found"
         yield finding(rules.EXCLUDE_UNUSED, message)
-    if lock is not None and selection.folders:
-        matched = [(file.path, file.fingerprint) for file in files]
+    matched = [(file.path, file.fingerprint) for file in files]
+    for lock in locks if selection.folders else ():
         for entry in lock.unmatched(selection.folders, matched):
             yield finding(
                 rules.LOCK_UNMATCHED,

@@ -1,12 +1,17 @@
 """The project's configuration: ``[tool.ckpttool]`` of ``pyproject.toml``, or ``ckpttool.toml``.
 
-The nearest file from the working directory upward counts; a ``pyproject.toml`` without that
-table is passed over. In ``ckpttool.toml`` the same keys stand at the top. What the keys mean
-is in ``docs/policy.md``.
+Of a checkpoint the nearest file from its own folder upward counts, wherever the run starts; a
+``pyproject.toml`` without that table is passed over. The search ends at the root of the repository.
+Where there is none, it ends below the home folder and below a folder that everybody may write to:
+a stray file there must not turn rules off. In ``ckpttool.toml`` the same keys stand at the top.
+What the keys mean is in ``docs/policy.md``.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
+import stat
 import sys
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple
@@ -15,12 +20,16 @@ from ckpttool import settings
 from ckpttool.errors import UsageError
 from ckpttool.limits import Limits
 from ckpttool.policy import Policy
+from ckpttool.results import ConfigurationFile
 from ckpttool.rules import Severity
 from ckpttool.waivers import Waiver
 from mae.config import CONFIGS
 
 #: The files that are looked for in every folder, in this order.
 FILES = ("ckpttool.toml", "pyproject.toml")
+
+# What lies in the root of a repository: of git (a file in a worktree or a submodule), Mercurial.
+_ROOTS = (".git", ".hg")
 
 # Beyond this many bytes a file is not somebody's configuration.
 _MAX_SIZE = 1_000_000
@@ -31,6 +40,7 @@ class Configuration(NamedTuple):
 
     Attributes:
         path: the file that says so; ``None`` where there is none.
+        sha256: of that file's bytes.
         checkpoint: the checkpoint that commands without an argument take. This path and the
             lock's are relative to the working directory where they lie below it.
         lock: the lock file that ``verify`` compares with.
@@ -44,6 +54,7 @@ class Configuration(NamedTuple):
     """
 
     path: str | None = None
+    sha256: str | None = None
     checkpoint: str | None = None
     lock: str | None = None
     model: str | None = None
@@ -54,21 +65,60 @@ class Configuration(NamedTuple):
     limits: Limits = Limits()
     policy: Policy = Policy()
 
+    @property
+    def source(self) -> ConfigurationFile | None:
+        """The file that it was read from, for reports; ``None`` if it is the default."""
+        if self.path is None or self.sha256 is None:
+            return None
+        return ConfigurationFile(_seen_from(_working_folder(), Path(self.path)), self.sha256)
+
 
 def find_configuration(folder: str | None = None) -> Configuration:
     """Return the configuration that holds in a folder, the working directory by default.
+
+    The folder is taken as it is named: where it is a link, not where that leads.
 
     Raises:
         UsageError: the file is not valid TOML, or has a key or a value that does not exist; or
             the working directory was removed.
     """
-    start = _working_folder() if folder is None else Path(folder).absolute()
-    for place in (start, *start.parents):
+    here = _working_folder()
+    start = here if folder is None else Path(os.path.abspath(here / folder))  # noqa: PTH100
+    for place in _searched(start):
         for name in FILES:
-            table = _table(place / name)
-            if table is not None:
-                return _configuration(place / name, table, start)
+            found = _table(place / name)
+            if found is not None:
+                return _configuration(place / name, *found, here)
     return Configuration()
+
+
+def _searched(start: Path) -> tuple[Path, ...]:
+    """Return the folders in which a configuration counts, from ``start`` upward."""
+    chain = (start, *start.parents)
+    for number, place in enumerate(chain):
+        if any(_is_there(place / mark) for mark in _ROOTS):
+            return chain[: number + 1]
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 (text where there is none)
+    end = next(
+        (number for number, place in enumerate(chain) if place == home or _is_everybodys(place)),
+        len(chain) - 1,
+    )
+    return chain[:end]
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a folder that one may not look into
+        return False
+
+
+def _is_everybodys(folder: Path) -> bool:
+    """Whether everybody may put a file there, as into /tmp."""
+    try:
+        return os.name == "posix" and bool(folder.stat().st_mode & stat.S_IWOTH)
+    except OSError:
+        return False
 
 
 def read_configuration(path: str) -> Configuration:
@@ -82,10 +132,10 @@ def read_configuration(path: str) -> Configuration:
         raise UsageError("the configuration is not there", path=path)
     if not Path(path).is_file():
         raise UsageError("the configuration is no regular file", path=path)
-    table = _table(Path(path))
-    if table is None:
+    found = _table(Path(path))
+    if found is None:
         raise UsageError("the configuration has no table tool.ckpttool", path=path)
-    return _configuration(Path(path).absolute(), table, _working_folder())
+    return _configuration(Path(path).absolute(), *found, _working_folder())
 
 
 def _working_folder() -> Path:
@@ -96,25 +146,26 @@ def _working_folder() -> Path:
         raise UsageError(reason, fix="Change into one that is.") from error
 
 
-def _table(path: Path) -> dict[str, Any] | None:
-    """Return our part of a file; ``None`` if there is no such file, or no such part."""
+def _table(path: Path) -> tuple[dict[str, Any], str] | None:
+    """Return our part of a file and the SHA-256 of all of it; ``None`` if there is none."""
     try:
         if not path.is_file():
             return None
         if path.stat().st_size > _MAX_SIZE:
             raise UsageError("the configuration is too large", path=str(path))
-        document = _parse(path.read_bytes(), path)
+        content = path.read_bytes()
     except OSError as error:
         raise UsageError(
             f"the configuration cannot be read: {error.strerror}", path=str(path)
         ) from error
+    document, sha256 = _parse(content, path), hashlib.sha256(content).hexdigest()
     if path.name != "pyproject.toml":
-        return document
+        return document, sha256
     tools = document.get("tool")
     table = tools.get("ckpttool") if isinstance(tools, dict) else None
     if table is not None and not isinstance(table, dict):
         raise UsageError("tool.ckpttool is not a table", path=str(path))
-    return table
+    return None if table is None else (table, sha256)
 
 
 def _parse(content: bytes, path: Path) -> dict[str, Any]:
@@ -177,7 +228,7 @@ _KEYS: dict[str, settings.Reader] = {
 }
 
 
-def _configuration(path: Path, table: Mapping[str, Any], start: Path) -> Configuration:
+def _configuration(path: Path, table: Mapping[str, Any], sha256: str, start: Path) -> Configuration:
     try:
         read = settings.table(dict(table), "", _KEYS)
     except UsageError as error:
@@ -189,12 +240,13 @@ def _configuration(path: Path, table: Mapping[str, Any], start: Path) -> Configu
     if "tolerances" in read:
         read["limits"] = read.pop("tolerances")
     policy = {name: read.pop(name) for name in Policy._fields if name in read}
-    return Configuration(str(path), policy=_policy(path, policy), **read)
+    shown = _seen_from(start, path)
+    return Configuration(str(path), sha256, policy=_policy(path, shown, policy), **read)
 
 
-def _policy(path: Path, read: dict[str, Any]) -> Policy:
+def _policy(path: Path, shown: str, read: dict[str, Any]) -> Policy:
     waivers = tuple(
-        Waiver(f"waiver {number} of {path.name}", **fields, folder=str(path.parent))
+        Waiver(f"waiver {number} of {shown}", **fields, folder=str(path.parent))
         for number, fields in enumerate(read.pop("waivers", ()), 1)
     )
     if "fail_on" in read:

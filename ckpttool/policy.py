@@ -6,13 +6,15 @@ A check says what it sees; whether a release may have it is decided here, after 
 from __future__ import annotations
 
 from datetime import date
-from typing import NamedTuple, Sequence
+from typing import NamedTuple, Sequence, Union
 
 from ckpttool.findings import Finding, causes_only, verdict_of
 from ckpttool.inventory import Item
 from ckpttool.results import FileReport, Report
 from ckpttool.rules import FAMILIES, RULES, Rule, Severity
 from ckpttool.waivers import Settled, Waiver, findings_on, settle
+
+_FAIL_ON = Severity.ERROR
 
 #: Stands for every rule, where a list asks for the beginnings of codes.
 ALL = "ALL"
@@ -33,7 +35,7 @@ class Policy(NamedTuple):
     select: tuple[str, ...] = (ALL,)
     extend_select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
-    fail_on: Severity = Severity.ERROR
+    fail_on: Severity = _FAIL_ON
     waivers: tuple[Waiver, ...] = ()
 
     def counts(self, rule: Rule) -> bool:
@@ -51,7 +53,7 @@ def _longest(code: str, beginnings: Sequence[str]) -> int:
 
 def judge(
     files: Sequence[FileReport],
-    policy: Policy,
+    policy: Union[Policy, Sequence[Policy]],
     today: date,
     findings: Sequence[Finding] = (),
     inventory: Sequence[Item] = (),
@@ -63,11 +65,32 @@ def judge(
 
     Args:
         files: as :func:`ckpttool.verify.verify_file` gives them.
-        policy: what a release may have.
+        policy: what a release may have; one for all, or one a file.
         today: the day to hold against the waivers' last days.
         findings: on the run as a whole.
         inventory: what became of every file of the run.
     """
+    policies = [policy] * len(files) if isinstance(policy, Policy) else list(policy)
+    alike: dict[Policy, list[int]] = {}
+    for number, own in enumerate(policies):
+        alike.setdefault(own, []).append(number)
+    judged = list(files)
+    on_waivers: list[Finding] = []
+    for own, numbers in alike.items():
+        reports, told = _judge_alike([files[number] for number in numbers], own, today)
+        on_waivers += told
+        for number, report in zip(numbers, reports):
+            judged[number] = report._replace(fail_on=own.fail_on)
+    lightest = min((own.fail_on for own in alike), key=lambda one: one.weight, default=_FAIL_ON)
+    # what is said of the run as a whole counts where it does for any of its files
+    on_run = [one for one in findings if any(own.counts(one.rule) for own in alike or [Policy()])]
+    return Report(tuple(judged), (*on_run, *on_waivers), lightest, inventory=tuple(inventory))
+
+
+def _judge_alike(
+    files: Sequence[FileReport], policy: Policy, today: date
+) -> tuple[list[FileReport], list[Finding]]:
+    """Return files as one policy sees them, and what is to be said of its waivers."""
     readable = [_chosen(file, policy) for file in files if not file.stopped]
     settled = [settle(file, policy.waivers, today) for file in readable]
     judged = iter([_judged(file, found, policy) for file, found in zip(readable, settled)])
@@ -75,11 +98,9 @@ def judge(
     counting = [one for one in policy.waivers if policy.counts(RULES[one.code])]
     stopped = [file for file in files if file.stopped]
     on_waivers = findings_on(counting, readable, settled, today, stopped)
-    return Report(
-        tuple(file if file.stopped else next(judged) for file in files),
-        tuple(found for found in (*findings, *on_waivers) if policy.counts(found.rule)),
-        policy.fail_on,
-        inventory=tuple(inventory),
+    return (
+        [file if file.stopped else next(judged) for file in files],
+        [found for found in on_waivers if policy.counts(found.rule)],
     )
 
 

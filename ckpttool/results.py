@@ -184,6 +184,18 @@ class Waived(NamedTuple):
     expires: str | None = None
 
 
+class ConfigurationFile(NamedTuple):
+    """The configuration by which a file was judged.
+
+    Attributes:
+        path: of the file.
+        sha256: of its bytes, in hexadecimal.
+    """
+
+    path: str
+    sha256: str
+
+
 class FileReport(NamedTuple):
     """What is known of one file. ``None`` where the file could not be read so far.
 
@@ -205,6 +217,8 @@ class FileReport(NamedTuple):
         lock: the lock file that the weights were compared with; ``None`` without one.
         lock_lines: tensor to its line in that file, counted from 1.
         locked: what the comparison came to; ``None`` if the lock file does not have the file.
+        configuration: by which it was verified and judged; ``None`` without one.
+        fail_on: the severity from which on a finding fails the file.
     """
 
     path: str
@@ -226,6 +240,8 @@ class FileReport(NamedTuple):
     lock: str | None = None
     lock_lines: dict[str, int] = {}  # noqa: RUF012 (never changed)
     locked: LockSummary | None = None
+    configuration: ConfigurationFile | None = None
+    fail_on: Severity = Severity.ERROR
 
     @property
     def stopped(self) -> bool:
@@ -318,7 +334,7 @@ class Report(NamedTuple):
     Attributes:
         files: in the order in which they were named.
         findings: on the run as a whole: waivers that nothing needed, say.
-        fail_on: the severity from which on a finding fails a run.
+        fail_on: the severity from which on a finding fails a run; the least of all files'.
         version: of the ckpttool that found all this; a stored result keeps it.
         inventory: every file that a folder of the run holds, and what became of it; empty where
             all that was named are checkpoints.

@@ -12,7 +12,7 @@ import os
 import stat
 from contextlib import closing
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, NamedTuple, Sequence
+from typing import Callable, Iterable, Iterator, NamedTuple, Sequence, Union
 
 from ckpttool.errors import CkpttoolError, UnreadableError, UsageError
 from ckpttool.formats import sharded
@@ -74,12 +74,14 @@ class Selection(NamedTuple):
         items: the other files that were come by.
         folders: those that were searched.
         unused: patterns of ``exclude`` that matched nothing, where anything was searched.
+        may_be_empty: whether it is right that there is no checkpoint among what was named.
     """
 
     targets: tuple[Target, ...]
     items: tuple[Item, ...] = ()
     folders: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    may_be_empty: bool = False
 
 
 def _unheard(_path: str, _why: str) -> None:
@@ -90,7 +92,7 @@ def targets_of(
     named: Iterable[str],
     literal: Iterable[str] = (),
     leave: Leave = _unheard,
-    choice: Choice = Choice(),  # noqa: B008 (a constant)
+    choice: Union[Choice, Callable[[str], Choice]] = Choice(),  # noqa: B008 (a constant)
 ) -> Selection:
     """Return the checkpoints that paths stand for, in the order in which they are named.
 
@@ -99,30 +101,34 @@ def targets_of(
             does not and is none stays in, for whoever opens it to say that it is missing.
         literal: further files and folders, and no globs.
         leave: told of what is left out.
-        choice: how they are chosen.
+        choice: how they are chosen; a function gives it for each path that is named.
 
     Raises:
         UsageError: a glob or a folder stands for nothing at all.
     """
     choosing = _Choosing(leave, choice)
-    found = [target for path in named for target in choosing.some(path, globs=True)]
-    found += [target for path in literal for target in choosing.some(path, globs=False)]
+    found = [target for path in named for target in choosing.named(path, globs=True)]
+    found += [target for path in literal for target in choosing.named(path, globs=False)]
     return Selection(
         tuple(choosing.once(found)),
         tuple(choosing.items.values()),
         tuple(choosing.folders),
         choosing.unused(),
+        choosing.may_be_empty,
     )
 
 
 class _Choosing:
     """What was come by so far: items by their paths, folders, patterns that matched."""
 
-    def __init__(self, leave: Leave, choice: Choice) -> None:
+    def __init__(self, leave: Leave, choice: Union[Choice, Callable[[str], Choice]]) -> None:
         self._leave = leave
-        self._choice = choice
+        self._choice_of = choice if callable(choice) else lambda _: choice
+        self._choice = Choice()
+        self._patterns: dict[str, None] = {}
         self._used: set[str] = set()
         self._searched = False
+        self.may_be_empty = False
         self.items: dict[str, Item] = {}
         self.folders: list[str] = []
 
@@ -130,7 +136,7 @@ class _Choosing:
         """Return the patterns that matched nothing of what was found."""
         if not self._searched:
             return ()
-        return tuple(one for one in self._choice.exclude if one not in self._used)
+        return tuple(one for one in self._patterns if one not in self._used)
 
     def once(self, targets: list[Target]) -> Iterator[Target]:
         seen: dict[str, str] = {}
@@ -143,8 +149,11 @@ class _Choosing:
                 self._leave(target.path, "named before")
                 self._note(target.path, Standing.SAME, f"the same file as {seen[identity]}")
 
-    def some(self, path: str, globs: bool) -> list[Target]:
+    def named(self, path: str, globs: bool) -> list[Target]:
         """Return what a path stands for; silence would look like a pass."""
+        self._choice = self._choice_of(path)
+        self._patterns.update(dict.fromkeys(self._choice.exclude))
+        self.may_be_empty |= self._choice.changed
         if Path(path).is_dir():
             found = self._in_folder(path)
             if not found and not self._choice.changed:

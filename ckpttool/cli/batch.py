@@ -42,7 +42,7 @@ def batch_options(command: _Command) -> _Command:
 def targets(
     paths: Sequence[str],
     files_from: str | None,
-    choice: Choice,
+    choice: Choice | Callable[[str], Choice],
     configured: str | None = None,
 ) -> Selection:
     """Return the checkpoints that a command line names, at least one, and what lies beside them.
@@ -50,7 +50,7 @@ def targets(
     Args:
         paths: files, folders and globs.
         files_from: the file with further paths, ``-`` for standard input.
-        choice: how they are chosen.
+        choice: how they are chosen; a function gives it for each path that is named.
         configured: the path that is taken where the command line names none.
 
     Raises:
@@ -62,7 +62,7 @@ def targets(
     if configured is not None and not paths and files_from is None:
         listed = [configured]
     found = targets_of(paths, listed, _tell_left, choice)
-    if not found.targets and not choice.changed:
+    if not found.targets and not found.may_be_empty:
         raise UsageError(
             "there is nothing to look at: no path was given",
             found=None if files_from is None else f"an empty list in {files_from}",

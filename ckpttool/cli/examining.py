@@ -9,7 +9,9 @@ import click
 from mae.config import CONFIGS, DEFAULT
 
 if TYPE_CHECKING:
+    from ckpttool.cli.judging import Configured
     from ckpttool.configuration import Configuration
+    from ckpttool.targets import Choice
     from ckpttool.verify import VerifyOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -97,3 +99,16 @@ def verify_options(
         trust=trusted(configured, trust),
         **options,
     )
+
+
+def choice_from(
+    configured: Configured, exclude: tuple[str, ...], trust: tuple[str, ...], changed: bool = False
+) -> Callable[[str], Choice]:
+    """Return what says how the files of a path are chosen: its configuration and the options."""
+    from ckpttool.targets import Choice
+
+    def choice_of(path: str) -> Choice:
+        own = configured.of_named(path)
+        return Choice((*own.exclude, *exclude), trusted(own, trust), whole=True, changed=changed)
+
+    return choice_of

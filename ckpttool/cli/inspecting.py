@@ -9,6 +9,7 @@ import click
 from ckpttool.cli.batch import batch_options, targets
 from ckpttool.cli.display import display_options
 from ckpttool.cli.examining import trust_option, trusted
+from ckpttool.cli.judging import Configured
 from ckpttool.cli.output import emit
 from ckpttool.cli.program import EXIT_CODES
 
@@ -49,17 +50,21 @@ def inspect(
     checkpoints; what else lies there is listed as what it is.
     """
     from ckpttool.accounting import account_for, beforehand
-    from ckpttool.configuration import find_configuration
     from ckpttool.inspection import inspect_file
     from ckpttool.results import Listing, Listings
     from ckpttool.targets import Choice
 
-    configured = find_configuration()
-    names = trusted(configured, trust)
-    found = targets(paths, files_from, Choice((*configured.exclude, *exclude), names))
+    configured = Configured()
+
+    def choice_of(path: str) -> Choice:
+        own = configured.of_named(path)
+        return Choice((*own.exclude, *exclude), trusted(own, trust))
+
+    found = targets(paths, files_from, choice_of)
     listed = []
     for target in found.targets:
         known = beforehand(target)
+        names = trusted(configured.of(target.path), trust)
         listed.append(Listing(known) if known else inspect_file(target.path, wrapper, names))
     kept, inventory = account_for(found, [listing.file for listing in listed])
     listings = Listings(tuple(listed[number] for number in kept), inventory)

@@ -1,4 +1,4 @@
-"""The options that say which findings count: the configuration, and what the command line adds."""
+"""The options that say which findings count: the configurations, and what the command line adds."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ _OPTIONS = (
     click.option(
         "--config",
         metavar="FILE",
-        help="The configuration. By default the nearest ckpttool.toml, or pyproject.toml with a "
-        "table tool.ckpttool, from the working folder upward.",
+        help="The configuration of all files. By default each file has the nearest ckpttool.toml, "
+        "or pyproject.toml with a table tool.ckpttool, from its own folder up to the root of the "
+        "repository.",
     ),
     click.option(
         "--select",
@@ -38,14 +39,67 @@ _OPTIONS = (
 )
 
 
+class Configured:
+    """The configurations of a run: that of each file, and that of the working folder.
+
+    Of a file the nearest one from its own folder upward counts; for all of them the one that
+    ``--config`` names, or the working folder's where that named the checkpoint.
+
+    Raises:
+        UsageError: from every method, for a configuration that is wrong.
+    """
+
+    def __init__(
+        self,
+        named: str | None = None,
+        by_file: bool = True,
+        change: Callable[[Policy], Policy] | None = None,
+    ) -> None:
+        self._named = named
+        self._by_file = by_file and named is None
+        self._change = change
+        self._known: dict[str, Configuration] = {}
+
+    @property
+    def here(self) -> Configuration:
+        """The one that is named, or else that of the working folder."""
+        return self._read(self._named, os.curdir)
+
+    @property
+    def checkpoint(self) -> str | None:
+        """What is taken without an argument."""
+        return None if self._by_file else self.here.checkpoint
+
+    def of(self, path: str) -> Configuration:
+        """Return the one by which a file is examined and judged."""
+        return self._read(None, os.path.dirname(path)) if self._by_file else self.here  # noqa: PTH120
+
+    def of_named(self, path: str) -> Configuration:
+        """Return the one that says what is left out of a folder or a glob."""
+        folder = path
+        while not os.path.isdir(folder or os.curdir):  # noqa: PTH112 (any text)
+            folder = os.path.dirname(folder.rstrip(os.sep))  # noqa: PTH120
+        return self._read(None, folder) if self._by_file else self.here
+
+    def _read(self, named: str | None, folder: str) -> Configuration:
+        from ckpttool.configuration import find_configuration, read_configuration
+
+        if folder not in self._known:
+            read = find_configuration(folder) if named is None else read_configuration(named)
+            if self._change is not None:
+                read = read._replace(policy=self._change(read.policy))
+            self._known[folder] = read
+        return self._known[folder]
+
+
 def policy_options(command: Callable[..., int]) -> Callable[..., int]:
     """Add the options that decide which findings count, the configuration's among them.
 
-    The command gets them all in one, as ``configured``: the configuration, with what the command
+    The command gets them all in one, as ``configured``: the configurations, with what the command
     line says of the policy in place of what the file says.
 
     Raises:
-        UsageError: a configuration that is wrong, or a code that begins no rule's.
+        UsageError: a code that begins no rule's.
     """
 
     @wraps(command)
@@ -58,9 +112,9 @@ def policy_options(command: Callable[..., int]) -> Callable[..., int]:
         fail_on: str | None,
         **others: Any,
     ) -> int:
-        configured = _configuration_of(config)
-        policy = _policy_of(configured.policy, select, extend_select, ignore, fail_on)
-        return command(configured=configured._replace(policy=policy), **others)
+        change = _change_of(select, extend_select, ignore, fail_on)
+        by_file = bool(others["paths"]) or others["files_from"] is not None
+        return command(configured=Configured(config, by_file, change), **others)
 
     adding: Callable[..., int] = with_configuration
     for option in reversed(_OPTIONS):
@@ -68,27 +122,27 @@ def policy_options(command: Callable[..., int]) -> Callable[..., int]:
     return adding
 
 
-def _configuration_of(config: str | None) -> Configuration:
-    from ckpttool.configuration import find_configuration, read_configuration
-
-    return find_configuration() if config is None else read_configuration(config)
-
-
-def _policy_of(
-    policy: Policy,
+def _change_of(
     select: tuple[str, ...],
     extend_select: tuple[str, ...],
     ignore: tuple[str, ...],
     fail_on: str | None,
-) -> Policy:
+) -> Callable[[Policy], Policy]:
+    """Return what the command line makes of a configuration's policy."""
     from ckpttool.rules import Severity
 
-    return policy._replace(
-        select=_codes("--select", select) or policy.select,
-        extend_select=_codes("--extend-select", extend_select) or policy.extend_select,
-        ignore=_codes("--ignore", ignore) or policy.ignore,
-        fail_on=policy.fail_on if fail_on is None else Severity(fail_on),
-    )
+    selected, more = _codes("--select", select), _codes("--extend-select", extend_select)
+    ignored = _codes("--ignore", ignore)
+
+    def change(policy: Policy) -> Policy:
+        return policy._replace(
+            select=selected or policy.select,
+            extend_select=more or policy.extend_select,
+            ignore=ignored or policy.ignore,
+            fail_on=policy.fail_on if fail_on is None else Severity(fail_on),
+        )
+
+    return change
 
 
 def _codes(option: str, lists: tuple[str, ...]) -> tuple[str, ...]:

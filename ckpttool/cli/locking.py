@@ -11,9 +11,9 @@ import click
 
 from ckpttool.cli.batch import batch_options, targets
 from ckpttool.cli.display import display_options
-from ckpttool.cli.examining import examination_options, verify_options
+from ckpttool.cli.examining import choice_from, examination_options, verify_options
 from ckpttool.cli.files import try_files, write_files
-from ckpttool.cli.judging import policy_options, today
+from ckpttool.cli.judging import Configured, policy_options, today
 from ckpttool.cli.output import emit, say
 from ckpttool.cli.program import EXIT_CODES
 from ckpttool.cli.progress import progress_bar
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ckpttool.configuration import Configuration
     from ckpttool.inventory import Item
     from ckpttool.lock import Locking
+    from ckpttool.policy import Policy
     from ckpttool.results import FileReport, Report
     from ckpttool.targets import Target
 
@@ -48,7 +49,7 @@ def lock(
     files_from: str | None,
     exclude: tuple[str, ...],
     output: str | None,
-    configured: Configuration,
+    configured: Configured,
     **options: Any,
 ) -> int:
     """Write down what checkpoints hold and compute, for verify --lock to compare with.
@@ -61,40 +62,55 @@ def lock(
     from ckpttool.accounting import account_for, beforehand, findings_on_run
     from ckpttool.lock import Locking, lock_file
     from ckpttool.policy import judge
-    from ckpttool.targets import Choice
 
     started = time.perf_counter()
-    policy, chosen = configured.policy, verify_options(configured, **options)
-    path = output or configured.lock or DEFAULT_LOCK
-    choice = Choice((*configured.exclude, *exclude), chosen.trust, whole=True)
+    day = today()
+    choice = choice_from(configured, exclude, options["trust"])
     found = targets(paths, files_from, choice, configured.checkpoint)
+    own = [configured.of(target.path) for target in found.targets]
+    path = output or _configured_lock(own) or DEFAULT_LOCK
     _check_output(path)
     _check_names(path, found.targets)
-    day = today()
-
-    def accepted(report: FileReport) -> bool:
-        return judge([report], policy, day).exit_code == 0
 
     locked = []
-    for target in found.targets:
+    for target, one in zip(found.targets, own):
+        chosen = verify_options(one, **options)._replace(release=target.folder)
+
+        def accepted(report: FileReport, policy: Policy = one.policy) -> bool:
+            return judge([report], policy, day).exit_code == 0
+
         known = beforehand(target)
-        if known is not None:
-            locked.append(Locking(known, None))
-            continue
-        with progress_bar(target.path) as bar:
-            asked = chosen._replace(release=target.folder)
-            locked.append(lock_file(target.path, path, asked, accepted, bar))
+        if known is None:
+            with progress_bar(target.path) as bar:
+                locking = lock_file(target.path, path, chosen, accepted, bar)
+        else:
+            locking = Locking(known, None)
+        verified = locking.report._replace(configuration=one.source)
+        locked.append(locking._replace(report=verified))
     kept, inventory = account_for(found, [one.report for one in locked])
     lockings = [locked[number] for number in kept]
+    policies = [own[number].policy for number in kept]
     files = [one.report for one in lockings]
     on_run = tuple(findings_on_run(found, inventory, files))
-    report = judge(files, policy, day, on_run, inventory)
+    report = judge(files, policies, day, on_run, inventory)
     if report.exit_code:
         _refuse(report)
     else:
         _write(path, lockings, inventory)
     conclude(report, time.perf_counter() - started)
     return report.exit_code
+
+
+def _configured_lock(own: Sequence[Configuration]) -> str | None:
+    """Return the lock file that the files' configurations name."""
+    named = list(dict.fromkeys(one.lock for one in own))
+    if len(named) > 1:
+        raise UsageError(
+            "the files' configurations name different lock files",
+            found=", ".join(name or "none" for name in named),
+            fix="Name the one to write with -o, or lock them one by one.",
+        )
+    return named[0]
 
 
 def _check_output(path: str) -> None:

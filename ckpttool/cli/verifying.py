@@ -9,8 +9,8 @@ import click
 
 from ckpttool.cli.batch import batch_options, targets
 from ckpttool.cli.display import display_options
-from ckpttool.cli.examining import examination_options, verify_options
-from ckpttool.cli.judging import policy_options, today
+from ckpttool.cli.examining import choice_from, examination_options, verify_options
+from ckpttool.cli.judging import Configured, policy_options, today
 from ckpttool.cli.output import tell
 from ckpttool.cli.program import EXIT_CODES
 from ckpttool.cli.progress import progress_bar
@@ -18,7 +18,6 @@ from ckpttool.cli.reporting import deliver, planned, report_options, waived_opti
 from ckpttool.cli.summary import conclude, word_of
 
 if TYPE_CHECKING:
-    from ckpttool.configuration import Configuration
     from ckpttool.locks.locked import Lock
 
 
@@ -54,7 +53,7 @@ def verify(
     reports: tuple[str, ...],
     show_waived: bool,
     lock: str | None,
-    configured: Configuration,
+    configured: Configured,
     **options: Any,
 ) -> int:
     """Check that checkpoints are whole, sound and safe for the model.
@@ -71,26 +70,29 @@ def verify(
     from ckpttool.accounting import account_for, beforehand, findings_on_run
     from ckpttool.policy import judge
     from ckpttool.reports.view import TextView
-    from ckpttool.targets import Choice
     from ckpttool.verify import verify_file
 
     started = time.perf_counter()
-    lock = lock or configured.lock
-    chosen = verify_options(configured, lock=_lock(lock), **options)
     day = today()
-    choice = Choice((*configured.exclude, *exclude), chosen.trust, whole=True, changed=changed)
+    choice = choice_from(configured, exclude, options["trust"], changed)
     found = targets(paths, files_from, choice, configured.checkpoint)
-    read = (*(target.path for target in found.targets), files_from, lock, configured.path)
-    report_files = planned(reports, filter(None, read))
+    own = [configured.of(target.path) for target in found.targets]
+    named = [lock or one.lock for one in own]
+    of_folders = [lock or configured.of_named(folder).lock for folder in found.folders]
+    locks = {path: _lock(path) for path in dict.fromkeys((*named, *of_folders)) if path}
+    inputs = (path for target, one in zip(found.targets, own) for path in (target.path, one.path))
+    report_files = planned(reports, filter(None, (*inputs, files_from, *locks)))
     reports_on = []
-    for target in found.targets:
+    for target, one, its_lock in zip(found.targets, own, named):
+        chosen = verify_options(one, lock=locks[its_lock] if its_lock else None, **options)
         with progress_bar(target.path) as bar:
             asked = chosen._replace(release=target.folder)
-            reports_on.append(beforehand(target) or verify_file(target.path, asked, bar))
+            file = beforehand(target) or verify_file(target.path, asked, bar)
+        reports_on.append(file._replace(configuration=one.source))
     kept, inventory = account_for(found, reports_on)
     files = [reports_on[number] for number in kept]
-    on_run = tuple(findings_on_run(found, inventory, files, chosen.lock))
-    report = judge(files, configured.policy, day, on_run, inventory)
+    on_run = tuple(findings_on_run(found, inventory, files, tuple(locks.values())))
+    report = judge(files, [own[number].policy for number in kept], day, on_run, inventory)
     for file in report.files:
         tell(f"{file.path}: {word_of(file.verdict)}")
     deliver(report, format_name, report_files, TextView(show_waived=show_waived))
@@ -98,9 +100,7 @@ def verify(
     return report.exit_code
 
 
-def _lock(path: str | None) -> Lock | None:
-    if path is None:
-        return None
+def _lock(path: str) -> Lock:
     from ckpttool.locks.parsing import read_lock
 
     return read_lock(path)

@@ -27,7 +27,7 @@ _PROPERTY = {**_DATA, ":": "%3A", ",": "%2C"}
 
 
 def write(report: Report, stream: TextIO) -> None:
-    """Write annotations for what counts, and the verdict as the last line."""
+    """Write annotations for what counts, the verdict, and what it was judged by."""
     found = [one for one in located(report) if one.waived is None]
     for severity, command in _COMMANDS.items():
         alike = [one for one in found if one.finding.severity is severity]
@@ -39,6 +39,8 @@ def write(report: Report, stream: TextIO) -> None:
     beside = account(report.inventory)
     told = f"; {beside}" if beside else ""
     stream.write(f"ckpttool: {report.verdict.value}, {counts_of(report)}{told}\n")
+    for path, sha256 in dict.fromkeys(filter(None, (one.configuration for one in report.files))):
+        stream.write(f"judged by {printable(path, LONG)}, SHA-256 {sha256}\n")
 
 
 def _command(command: str, one: Located) -> str:

@@ -128,6 +128,8 @@ def file_fields(file: FileReport) -> dict[str, Any]:
         "lock": file.lock,
         "lock_lines": file.lock_lines,
         "locked": None if file.locked is None else file.locked._asdict(),
+        "configuration": None if file.configuration is None else file.configuration._asdict(),
+        "fail_on": file.fail_on.value,
     }
 
 

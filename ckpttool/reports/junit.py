@@ -61,7 +61,7 @@ class _Suite(NamedTuple):
 
 def write(report: Report, stream: TextIO) -> None:
     """Write the suites of all files, and one of the run where there is something to say of it."""
-    suites = [_suite(file, report.fail_on) for file in report.files]
+    suites = [_suite(file) for file in report.files]
     of_run = list(_run_cases(report))
     if of_run:
         suites.append(_Suite(RUN, of_run, _run_properties(report)))
@@ -80,8 +80,8 @@ def write(report: Report, stream: TextIO) -> None:
 # --- what the cases are ------------------------------------------------------------------
 
 
-def _suite(file: FileReport, fail_on: Severity) -> _Suite:
-    cases = [_family_case(file, family, fail_on) for family in _families(file)]
+def _suite(file: FileReport) -> _Suite:
+    cases = [_family_case(file, family, file.fail_on) for family in _families(file)]
     # that everything else was not checked is said by the cases of the families
     skipped = () if file.stopped else file.unchecked
     if file.values is not None and not file.values.checksums:
@@ -176,6 +176,8 @@ def _properties(file: FileReport) -> dict[str, object]:
         "parameters": file.parameters,
         "fingerprint": file.fingerprint,
         "lock": file.lock,
+        "configuration": file.configuration and file.configuration.path,
+        "configuration-sha256": file.configuration and file.configuration.sha256,
         "waived": len(file.waived) or None,
     }
     return {name: value for name, value in told.items() if value is not None}

@@ -130,6 +130,9 @@ def _facts(file: FileReport) -> Iterator[str]:
             yield f"{_text(name)}: {'absent' if group.absent else share}"
     if file.lock is not None:
         yield f"lock file: {_code(file.lock)}"
+    if file.configuration is not None:
+        path, sha256 = map(_code, file.configuration)
+        yield f"configuration: {path} (SHA-256 {sha256})"
     if file.unchecked:
         yield f"**not checked**: {', '.join(map(_text, file.unchecked))}"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Iterable
+from typing import TYPE_CHECKING, Iterable, Iterator
 
 from ckpttool.results import FileReport, Report, Waived
 
@@ -28,7 +28,7 @@ def portable(report: Report, folder: str) -> Report:
         report: with paths as the caller gave them.
         folder: the working folder, an absolute path.
     """
-    given = [path for file in report.files for path in (file.path, file.lock) if path is not None]
+    given = [path for file in report.files for path in _paths(file)]
     given += [item.path for item in report.inventory]
     wording = _Wording(_names(given, folder), folder)
     return report._replace(
@@ -36,6 +36,14 @@ def portable(report: Report, folder: str) -> Report:
         findings=_findings(report.findings, wording),
         inventory=tuple(_item(item, wording) for item in report.inventory),
     )
+
+
+def _paths(file: FileReport) -> Iterator[str]:
+    yield file.path
+    if file.lock is not None:
+        yield file.lock
+    if file.configuration is not None:
+        yield file.configuration.path
 
 
 class _Wording:
@@ -85,6 +93,8 @@ def _file(file: FileReport, wording: _Wording) -> FileReport:
         forward=file.forward and file.forward._replace(reason=wording.maybe(file.forward.reason)),
         unchecked=tuple(map(wording.text, file.unchecked)),
         lock=None if file.lock is None else wording.path(file.lock),
+        configuration=file.configuration
+        and file.configuration._replace(path=wording.path(file.configuration.path)),
         # only these are ever asked for, and a lock file can have very many
         lock_lines={name: line for name, line in sorted(file.lock_lines.items()) if name in named},
     )

@@ -13,6 +13,7 @@ from ckpttool.inventory import Item, Standing
 from ckpttool.reports.fields import Fields, parse
 from ckpttool.reports.json import SCHEMA_VERSION
 from ckpttool.results import (
+    ConfigurationFile,
     Coverage,
     FileReport,
     ForwardSummary,
@@ -105,6 +106,8 @@ def _file(fields: Fields) -> FileReport:
         lock=fields.maybe("lock", fields.text),
         lock_lines={name: lines.whole(name) for name in lines.names()},
         locked=fields.maybe("locked", lambda name: _locked(fields.inner(name))),
+        configuration=fields.maybe("configuration", lambda name: _source(fields.inner(name))),
+        fail_on=fields.choice("fail_on", _SEVERITIES),
     )
 
 
@@ -123,6 +126,10 @@ def _item(fields: Fields) -> Item:
         fields.maybe("link", fields.text),
         fields.truth("weighty"),
     )
+
+
+def _source(fields: Fields) -> ConfigurationFile:
+    return ConfigurationFile(fields.text("path"), fields.text("sha256"))
 
 
 def _locked(fields: Fields) -> LockSummary:

@@ -6,7 +6,7 @@ https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Iterable, TextIO
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, TextIO
 from urllib.parse import quote
 
 from ckpttool._version import HOMEPAGE
@@ -19,7 +19,7 @@ from ckpttool.rules import Rule, Severity
 from ckpttool.text import count, printable
 
 if TYPE_CHECKING:
-    from ckpttool.results import Report
+    from ckpttool.results import FileReport, Report
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -99,8 +99,8 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 
 def _invocation(report: Report, cut: int) -> dict[str, Any]:
-    """Return how the run ended, and what was not looked at or not told."""
-    told = [f"{file.path}: not checked: {text}" for file in report.files for text in file.unchecked]
+    """Return how the run ended, what it was judged by, and what was not looked at or not told."""
+    told = [f"{file.path}: {text}" for file in report.files for text in _of_the_run(file)]
     told += [
         f"{item.path}: {item.standing.value.replace('-', ' ')}: {item.what}"
         for item in of(report.inventory, Standing.UNSEEN, Standing.EXCLUDED)
@@ -116,6 +116,13 @@ def _invocation(report: Report, cut: int) -> dict[str, Any]:
         "exitCode": report.exit_code,
         "toolExecutionNotifications": notifications,
     }
+
+
+def _of_the_run(file: FileReport) -> Iterator[str]:
+    if file.configuration is not None:
+        path, sha256 = file.configuration
+        yield f"judged by the configuration {path} (SHA-256 {sha256})"
+    yield from (f"not checked: {text}" for text in file.unchecked)
 
 
 def _result(one: Located, rule_index: int) -> dict[str, Any]:

@@ -47,6 +47,9 @@ def write(report: Report, stream: TextIO, view: TextView = TextView()) -> None: 
 
 def _write_file(page: Page, file: FileReport, view: TextView) -> None:
     page.line(Text(printable(file.path), style="bold"), 0, 2)
+    if file.configuration is not None:
+        path, sha256 = file.configuration
+        page.whole("config", Text(f"{printable(path)} (SHA-256 {sha256})"))
     _write_facts(page, file)
     if file.findings:
         page.blank()

@@ -9,6 +9,7 @@ from ckpttool.findings import Finding, Verdict, finding
 from ckpttool.inventory import Item, Standing
 from ckpttool.reports import reporter
 from ckpttool.results import (
+    ConfigurationFile,
     Coverage,
     FileReport,
     ForwardSummary,
@@ -130,6 +131,8 @@ def locked() -> FileReport:
         lock="weights.lock",
         lock_lines={"cls_token": 12, "norm.bias": 300, "norm.weight": 301, "pos_embed": 302},
         locked=LockSummary("weights.pth", 294, 291, 0.25, 1e-5),
+        configuration=ConfigurationFile("ckpttool.toml", "ab" * 32),
+        fail_on=Severity.WARNING,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from datetime import date
 from pathlib import Path
@@ -18,7 +19,13 @@ PYPROJECT = '[tool.ckpttool]\ncheckpoint = "data/weights.pth"\n'
 
 
 def checkpoint_in(folder: Path) -> str | None:
-    return find_configuration(str(folder)).checkpoint
+    """The checkpoint as a run in the folder names it."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        return find_configuration().checkpoint
+    finally:
+        os.chdir(before)
 
 
 def test_pyproject_names_a_checkpoint_relative_to_itself(tmp_path: Path) -> None:
@@ -129,7 +136,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ("ALL",), ("NUM",), ("MOD001",), Severity.WARNING
     )
     assert first == Waiver(
-        "waiver 1 of ckpttool.toml",
+        f"waiver 1 of {tmp_path / 'ckpttool.toml'}",
         "NUM005",
         "biases are frozen",
         "blocks.*.bias",
@@ -140,7 +147,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         str(tmp_path),
     )
     assert second == Waiver(
-        "waiver 2 of ckpttool.toml",
+        f"waiver 2 of {tmp_path / 'ckpttool.toml'}",
         "NUM001",
         "known",
         expires=date(2027, 2, 1),
@@ -221,3 +228,73 @@ def test_a_configuration_that_is_named_must_be_ours(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[project]\n")
     with pytest.raises(UsageError, match=r"no table tool\.ckpttool"):
         read_configuration(str(tmp_path / "pyproject.toml"))
+
+
+# --- where the search ends ---------------------------------------------------------------
+
+
+def found_from(folder: Path) -> str | None:
+    return find_configuration(str(folder)).path
+
+
+def laid_out(root: Path, *files: str) -> None:
+    for name in files:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('ignore = ["NUM"]\n' if name.endswith(".toml") else "")
+
+
+@pytest.mark.parametrize("mark", [".git/HEAD", ".git", ".hg/requires"])
+def test_a_stray_file_above_the_repository_does_not_count(tmp_path: Path, mark: str) -> None:
+    laid_out(tmp_path, "ckpttool.toml", f"repo/{mark}", "repo/release/weights.pth")
+    assert found_from(tmp_path / "repo" / "release") is None
+    laid_out(tmp_path, "repo/ckpttool.toml")
+    assert found_from(tmp_path / "repo" / "release") == str(tmp_path / "repo" / "ckpttool.toml")
+
+
+def test_a_repository_in_a_repository_has_its_own(tmp_path: Path) -> None:
+    laid_out(tmp_path, ".git/HEAD", "ckpttool.toml", "part/.git", "part/weights.pth")
+    assert found_from(tmp_path / "part") is None
+
+
+def test_without_a_repository_the_search_ends_below_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    laid_out(tmp_path, "ckpttool.toml", "home/ckpttool.toml", "home/work/run/weights.pth")
+    assert found_from(tmp_path / "home" / "work" / "run") is None
+    assert found_from(tmp_path / "home") is None
+    laid_out(tmp_path, "home/work/ckpttool.toml")
+    assert found_from(tmp_path / "home" / "work" / "run") is not None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_what_everybody_may_write_is_nobodys_configuration(tmp_path: Path) -> None:
+    laid_out(tmp_path, "shared/ckpttool.toml", "shared/mine/weights.pth")
+    (tmp_path / "shared").chmod(0o1777)
+    assert found_from(tmp_path / "shared" / "mine") is None
+    assert found_from(tmp_path / "shared") is None
+    laid_out(tmp_path, "shared/.git/HEAD")  # the runner's own choice, in an image say
+    assert found_from(tmp_path / "shared" / "mine") is not None
+
+
+def test_a_link_is_taken_as_it_is_named(tmp_path: Path) -> None:
+    laid_out(tmp_path, "here/ckpttool.toml", "there/weights.pth")
+    (tmp_path / "here" / "link").symlink_to(tmp_path / "there")
+    assert found_from(tmp_path / "here" / "link") is not None
+
+
+def test_the_bytes_of_the_file_are_summed(tmp_path: Path) -> None:
+    text = "# a comment\n" + EVERYTHING
+    assert read(tmp_path, text).sha256 == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_the_source_is_named_from_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laid_out(tmp_path, "a/ckpttool.toml")
+    monkeypatch.chdir(tmp_path)
+    source = find_configuration("a").source
+    assert source is not None
+    assert source.path == str(Path("a/ckpttool.toml"))
+    assert Configuration().source is None

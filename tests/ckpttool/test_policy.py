@@ -169,3 +169,32 @@ def test_a_note_hides_no_error_that_follows_from_it() -> None:
     note = nan()._replace(severity=Severity.NOTE)
     (file,) = judged(Policy(), file_with(note, consequence())).files
     assert [one.rule.code for one in file.findings] == ["NUM001", "MOD005"]
+
+
+# --- several policies in one run --------------------------------------------------------------
+
+
+def test_each_file_is_judged_by_its_own_policy() -> None:
+    strict, lax = Policy(fail_on=Severity.WARNING), Policy(ignore=("NUM",))
+    files = [file_with(nan(), path="a.pth"), file_with(nan(), path="b.pth"), unreadable()]
+    report = judge(files, [strict, lax, lax], TODAY)
+    assert [file.verdict for file in report.files] == [
+        Verdict.FAIL,
+        Verdict.PASS,
+        Verdict.CANNOT_TELL,
+    ]
+    assert [file.fail_on for file in report.files] == [
+        Severity.WARNING,
+        Severity.ERROR,
+        Severity.ERROR,
+    ]
+    assert report.fail_on is Severity.WARNING
+
+
+def test_a_waiver_is_held_against_the_files_of_its_own_configuration() -> None:
+    with_waiver = Policy(waivers=(waiver(),))
+    files = [file_with(nan(), path="a.pth"), file_with(path="b.pth")]
+    assert judge(files, [with_waiver, Policy()], TODAY).files[0].findings == ()
+    swapped = judge(files, [Policy(), with_waiver], TODAY)
+    assert [one.rule for one in swapped.files[0].findings] == [rules.NAN]
+    assert [one.rule for one in swapped.findings] == [rules.WAIVER_UNUSED]

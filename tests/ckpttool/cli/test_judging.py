@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from datetime import date
@@ -124,3 +125,90 @@ def test_a_day_that_is_no_number_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "tomorrow")
     with pytest.raises(UsageError, match="SOURCE_DATE_EPOCH"):
         today()
+
+
+# --- the configuration of each file -----------------------------------------------------------
+
+
+@pytest.fixture
+def two(tmp_path: Path, tiny: str) -> list[str]:
+    """Two projects with the same file; one of them lets what it lacks be missing."""
+    paths = []
+    for name in ("lax", "strict"):
+        folder = tmp_path / name / "weights"
+        folder.mkdir(parents=True)
+        paths.append(built.saved(folder, built.encoder_block_missing))
+    configured(tmp_path / "lax", 'ignore = ["STR001"]')
+    return ["verify", "--model", tiny, "--no-forward", "--format", "json", *paths]
+
+
+def test_each_file_has_the_configuration_that_is_nearest_to_it(
+    tmp_path: Path, two: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for working_folder in (tmp_path, tmp_path / "lax", tmp_path / "strict"):
+        monkeypatch.chdir(working_folder)
+        code, report = run(*two)
+        lax, strict = report["files"]
+        assert (code, lax["verdict"], strict["verdict"]) == (1, "pass", "fail")
+        assert strict["configuration"] is None
+        content = (tmp_path / "lax" / "ckpttool.toml").read_bytes()
+        assert lax["configuration"]["sha256"] == hashlib.sha256(content).hexdigest()
+        assert lax["configuration"]["path"].endswith("ckpttool.toml")
+
+
+def test_one_that_is_named_counts_for_all(tmp_path: Path, two: list[str]) -> None:
+    code, report = run(*two, "--config", str(tmp_path / "lax" / "ckpttool.toml"))
+    assert (code, {file["verdict"] for file in report["files"]}) == (0, {"pass"})
+
+
+def test_a_configuration_that_is_wrong_is_said_before_anything_is_read(
+    tmp_path: Path, two: list[str]
+) -> None:
+    configured(tmp_path / "strict", "ignore = 1")
+    code, told = run(*two)
+    assert code == 2
+    assert "ckpttool.toml: ignore is wrong" in told
+    assert run(*two[:-1])[0] == 0  # not of this file
+
+
+def test_the_checkpoint_without_an_argument_has_the_configuration_that_names_it(
+    tmp_path: Path, two: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"checkpoint = '{two[-1]}'\nexpected-missing = ['blocks.1.*']\n"
+    (tmp_path / "elsewhere").mkdir()
+    configured(tmp_path / "elsewhere", text)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    code, report = run(*two[:-2])
+    assert (code, report["files"][0]["configuration"]["path"]) == (0, "ckpttool.toml")
+
+
+def test_each_file_is_compared_with_the_lock_of_its_configuration(
+    tmp_path: Path, tiny: str
+) -> None:
+    options = ["--model", tiny, "--no-forward"]
+    for name, content in (("a", built.sound), ("b", built.retrained)):
+        (tmp_path / name).mkdir()
+        configured(tmp_path / name, 'lock = "weights.lock"')
+        path = built.saved(tmp_path / name, content)
+        assert runner().invoke(main, ["lock", *options, path]).exit_code == 0
+    both = [str(tmp_path / name / "weights.pth") for name in "ab"]
+    assert run("verify", *options, "--format", "json", *both)[0] == 0
+    built.saved(tmp_path / "b", built.sound)
+    code, report = run("verify", *options, "--format", "json", *both)
+    assert (code, [file["verdict"] for file in report["files"]]) == (1, ["pass", "fail"])
+    assert runner().invoke(main, ["lock", *options, *both]).exit_code == 2  # which of the two?
+
+
+def test_inspect_trusts_what_the_files_own_configuration_does(tmp_path: Path) -> None:
+    configured(tmp_path, 'trust = ["tests.builders.*"]')
+    path = built.saved(tmp_path, built.called_beside)
+    assert runner().invoke(main, ["inspect", path]).exit_code == 0
+    (tmp_path / "ckpttool.toml").unlink()
+    assert runner().invoke(main, ["inspect", path]).exit_code == 1
+
+
+def test_a_stored_result_says_by_what_it_was_judged(tmp_path: Path, two: list[str]) -> None:
+    run(*two, "--report", f"json={tmp_path / 'result.json'}")
+    result = runner().invoke(main, ["report", str(tmp_path / "result.json"), "--to", "json"])
+    files = json.loads(result.stdout)["files"]
+    assert [file["configuration"] is None for file in files] == [False, True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from typing import Any
@@ -286,9 +287,9 @@ def test_junit_counts_what_it_holds() -> None:
             assert suite.get(number) == str(ended.count(end))
 
 
-def test_junit_fails_by_the_severity_that_fails_the_run() -> None:
+def test_junit_fails_by_the_severity_that_fails_the_file() -> None:
     ended = [
-        outcomes(suites_of(Report((built.encoder_only(),), (), fail_on))[0])
+        outcomes(suites_of(Report((built.encoder_only()._replace(fail_on=fail_on),)))[0])
         for fail_on in (Severity.WARNING, Severity.NOTE)
     ]
     ends = [{name[:3]: end for name, end in cases.items()}["STR"] for cases in ended]
@@ -395,3 +396,12 @@ def test_markdown_lists_as_many_files_as_fit_the_failing_ones_first() -> None:
 
 def test_markdown_says_all_where_it_fits() -> None:
     assert "Left out" not in text_of("markdown", built.many(30))
+
+
+@pytest.mark.parametrize("name", ["text", "json", "junit", "sarif", "github", "markdown"])
+def test_the_configuration_that_counted_stands_in_the_report(name: str) -> None:
+    """GitLab's format and the one-line one have findings only, and no place for it."""
+    text = html.unescape(rendered(built.report(built.locked()), name))
+    assert "ckpttool.toml" in text
+    assert "ab" * 32 in text
+    assert "ckpttool.toml" not in rendered(built.report(built.encoder_only()), name)

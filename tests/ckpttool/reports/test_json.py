@@ -62,6 +62,8 @@ def test_a_file_has_the_promised_fields() -> None:
         "lock",
         "lock_lines",
         "locked",
+        "configuration",
+        "fail_on",
     ]
     assert list(file["coverage"]) == ["schema", "groups", "unexpected"]
     assert file["coverage"]["unexpected"] == ["head.weight"]
