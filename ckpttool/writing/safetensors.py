@@ -3,8 +3,8 @@
 The same pieces give the same bytes. The header names the tensors in the order given, which is
 that of the source. Their bytes lie by the width of the elements, the widest first, so that each
 is aligned to its own, and in the order given among those of one width. So a reader that goes by
-the header finds the order of the source, and one that goes by offsets (safetensors does from 0.5
-on) finds it wherever the elements are all as wide.
+the header finds the order of the source, and one that goes by offsets (``load_file`` from 0.6 on)
+finds it wherever the elements are all as wide.
 """
 
 from __future__ import annotations

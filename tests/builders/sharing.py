@@ -18,6 +18,17 @@ def tied() -> State:
     return {"lm_head.weight": weight, "bias": torch.ones(2), "embed.weight": weight}
 
 
+def tied_twice() -> State:
+    """The first names are not the first of the alphabet, and one pair is of a head alone."""
+    weight, bias = torch.ones(3), torch.zeros(2)
+    return {
+        "z.weight": weight,
+        "a.weight": weight,
+        "lm_head.bias": bias,
+        "lm_head.decoder.bias": bias,
+    }
+
+
 def tied_in_places() -> State:
     """Two groups of tied names, at both ends and in between, and one tensor larger than them."""
     shared, twin = torch.arange(6, dtype=torch.float32), torch.arange(4, dtype=torch.int64)

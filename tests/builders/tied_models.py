@@ -50,6 +50,7 @@ _CONFIGS: Dict[str, Dict[str, Any]] = {
     "GPT2Config": {"vocab_size": 64, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64},
     "LlamaConfig": {**_DECODER, "num_key_value_heads": 2},
     "RobertaConfig": {**_DECODER, "pad_token_id": 1},
+    "XLMRobertaConfig": {**_DECODER, "pad_token_id": 1},
     "OPTConfig": {
         "vocab_size": 64,
         "hidden_size": 16,
@@ -80,6 +81,11 @@ TIED_MODELS = {
     "Llama": TiedModel("LlamaConfig", *["LlamaForCausalLM"] * 2),
     "Llama without its head": TiedModel("LlamaConfig", "LlamaForCausalLM", "LlamaModel"),
     "RoBERTa without its head": TiedModel("RobertaConfig", "RobertaForMaskedLM", "RobertaModel"),
+    # Its head comes first in transformers 5. The whole model is not here: transformers 4.49 loses
+    # the bias of this head even from a file of its own.
+    "XLM-R without its head": TiedModel(
+        "XLMRobertaConfig", "XLMRobertaForMaskedLM", "XLMRobertaModel"
+    ),
     "OPT without its head": TiedModel("OPTConfig", "OPTForCausalLM", "OPTModel"),
 }
 

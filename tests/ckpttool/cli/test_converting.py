@@ -149,7 +149,7 @@ def test_json_says_all_that_the_text_does(tmp_path: Path) -> None:
     assert file["outputs"] == [
         {"path": str(out), "size": out.stat().st_size, "tensors": 2, "sha256": None}
     ]
-    assert file["tied"] == {"embed.weight": "lm_head.weight"}
+    assert file["tied"] == {"lm_head.weight": "embed.weight"}
     assert file["left_out"] == [
         {"key": "epoch", "kind": "int", "summary": "3", "nbytes": 0, "sidecar": None}
     ]
