@@ -116,9 +116,10 @@ def _left_out(entry: LeftOut) -> str:
 def _proof(converted: Converted) -> str:
     proof = converted.proof
     assert proof is not None  # noqa: S101 (the caller looked)
+    cast = f" ({len(converted.casts):,} to what the cast made of them)" if converted.casts else ""
     return (
         f"{count(proof.tensors, 'tensor')}, {size(proof.nbytes)}, read back and equal in every "
-        f"byte; names, shapes and dtypes as {' and '.join(proof.readers)} read them"
+        f"byte{cast}; names, shapes and dtypes as {' and '.join(proof.readers)} read them"
     )
 
 

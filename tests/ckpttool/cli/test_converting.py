@@ -218,3 +218,11 @@ def test_the_last_line_says_what_was_not_cast(tmp_path: Path) -> None:
     path = saved(tmp_path, state)
     told = last_line(path, "--dtype", "bfloat16", "--dtype-except-quantized")
     assert told.endswith(f"; {len(state) - len(plain)} tensors of quantized weights not cast")
+
+
+def test_the_proof_says_what_cast_tensors_are_equal_to(tmp_path: Path) -> None:
+    path = saved(tmp_path, {"a": torch.ones(4), "b": torch.arange(3)})
+    whole = run("--to", "safetensors", "--no-sync", str(path)).stdout
+    assert "2 tensors, 40 B, read back and equal in every byte;" in whole
+    cast = run("--to", "pth", "--no-sync", "--dtype", "float16", str(path)).stdout
+    assert "equal in every byte (1 to what the cast made of them);" in cast
