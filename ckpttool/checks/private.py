@@ -20,10 +20,32 @@ MAX_TEXT = 4_096
 # What is named in one finding, and characters of a value that are shown.
 _SHOWN, _LONGEST = 10, 80
 
-# An absolute path of two and more parts, not in a URL or a relative path.
-_START = r"(?:(?<![\w/.~-])|(?<=file://))"
+# An absolute path of two and more parts, not in a relative path or behind a bracket's end.
+_START = r"(?:(?<![\w/.~)\]}-])|(?<=file://))"
 _PATH = re.compile(rf"{_START}/(?:([\w.@+-]+)(?:/[\w.@+ -]+)+|root(?![\w.-]))")
+# What has slashes and is no path: addresses but those of files, and formulas of chemistry.
+_NO_PATH = re.compile(r"(?<![A-Za-z])(?!file:)[A-Za-z][\w+.-]{0,20}://\S*|\bInChI=\S*")
 _DRIVE = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]:(?:\\{1,2}|/(?!/))[\w. -]+(?:[\\/]{1,2}[\w. -]+)+")
+# Nodes of a graph, entries of a file and routes of a server are spelled as paths are. A path of a
+# machine begins with a home, or a folder in which machines keep data; or its key, or how it ends,
+# says what it is.
+_ROOT = re.compile(
+    r"(?:home|Users?|root|Volumes|autofs|afs|beegfs|cephfs?|cluster|dbfs|efs|fsx|gpfs|hdfs|lustre|mnt"
+    r"|media|net|nfs|pfs|raid|scratch|hdd|ssd|nvme|disks?|drives?|volumes?|vol|storage|share[ds]?|srv"
+    r"|data|datasets?|databases?|checkpoints?|ckpts?|experiments?|work|workspaces?|workdir|projects?"
+    r"|proj|groups?|private|kaggle|content|gdrive|cache)\d*",
+)
+_KEY_OF_A_PATH = re.compile(
+    r"(?:.*[_.-])?(?:path|paths|dir|dirs|directory|folder|file|files|filename|root|home|cwd|resume"
+    r"|output|prefix|location|ckpt|checkpoint|executable|interpreter|python|argv)(?:[_.-]?\d+)?"
+    r"|.*(?:path|dir|file|root|folder)",
+    re.IGNORECASE | re.DOTALL,
+)
+_ENDING = re.compile(
+    r"\.(?:pt|pth|ckpt|bin|safetensors|json|ya?ml|toml|cfg|ini|py|ipynb|sh|txt|csv|tsv|log|npy|npz|pkl"
+    r"|h5|hdf5|tar|gz|zip|jpe?g|png|parquet|lmdb|sif|so)\Z",
+    re.IGNORECASE,
+)
 # Folders that every machine has: they tell nothing.
 _PUBLIC = frozenset("bin boot dev etc lib lib64 opt proc run sbin sys tmp usr var".split())
 
@@ -100,8 +122,21 @@ def _found(
 
 
 def _has_path(text: _Text) -> bool:
-    return _DRIVE.search(text.value) is not None or any(
-        match.group(1) not in _PUBLIC for match in _PATH.finditer(text.value)
+    value = _NO_PATH.sub(" ", text.value)
+    return _DRIVE.search(value) is not None or any(
+        _is_of_a_machine(match, text.key) for match in _PATH.finditer(value)
+    )
+
+
+def _is_of_a_machine(path: re.Match[str], key: str) -> bool:
+    top = path.group(1)
+    if top is None:
+        return True  # the home of root
+    name = next((part for part in reversed(key.split(".")) if not part.isdigit()), key)
+    return top not in _PUBLIC and (
+        _ROOT.fullmatch(top) is not None
+        or _KEY_OF_A_PATH.fullmatch(name) is not None
+        or _ENDING.search(path.group().rstrip()) is not None
     )
 
 

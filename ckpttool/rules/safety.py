@@ -39,11 +39,14 @@ NEEDED_CLASS = Rule(
     "SEC003",
     "needed-class",
     Severity.WARNING,
-    "Loading the pickle needs a class that torch.load(weights_only=True) may refuse.",
+    "Loading the pickle needs a class beyond the default allow-list of torch.load.",
     "Publish the state dict alone, or convert it: ckpttool convert PATH --to safetensors.",
     "An instance is made without arguments and given its attributes as a plain dictionary, as "
     "pickled modules, optimizers and configuration objects are. The class must be there when the "
-    "file is loaded, and its own methods then see those attributes.",
+    "file is loaded, and its own methods then see those attributes. "
+    "`torch.load(weights_only=True)` takes by default the names of a list of its own, which is "
+    "that of torch 2.13 here, and refuses others until they are added with "
+    "`torch.serialization.add_safe_globals`.",
 )
 PERSISTENT_ID = Rule(
     "SEC004",
@@ -71,8 +74,10 @@ PRIVATE_PATH = Rule(
     "Looked at are all texts beside the tensors of a pickle (the arguments of the training run, "
     "say) and the strings of a safetensors header. What counts is a home folder (`/home/NAME`, "
     "`/Users/NAME`, `C:\\Users\\NAME`, `/root`) or another absolute path of two and more parts "
-    "(`/checkpoint/...`, `/data/...`), but none of the system's own (`/usr`, `/dev`, `/proc`, "
-    "`/tmp`, ...).",
+    "that begins where machines keep data (`/checkpoint/...`, `/data/...`), stands under a key "
+    "such as `output_dir`, or ends as a file does; but none of the system's own (`/usr`, `/dev`, `/proc`, "
+    "`/tmp`, ...). Addresses (`https://...`), formulas of chemistry (`InChI=...`) and names of "
+    "nodes (`/encoder/layer/MatMul`) are no paths.",
 )
 CREDENTIAL = Rule(
     "SEC007",
@@ -89,7 +94,7 @@ UNCALLED_NAME = Rule(
     "uncalled-name",
     Severity.NOTE,
     "The pickle refers to a name that it never calls.",
-    "Publish the state dict alone: torch.load(weights_only=True) may refuse such names.",
+    "Publish the state dict alone, without what torch.load(weights_only=True) refuses.",
     "An activation function among a module's attributes, say. Loading the file imports the module "
     "of the name.",
 )

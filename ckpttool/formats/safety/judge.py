@@ -37,6 +37,7 @@ from ckpttool.formats.safety.names import (
     runs_commands,
 )
 from ckpttool.formats.safety.spelling import spelled
+from ckpttool.formats.safety.torch_names import DEFAULT_NAMES
 from ckpttool.tensors import Reference
 from ckpttool.uses import NameUse, Use
 
@@ -456,6 +457,7 @@ class Judge:
             self._keep(found._replace(use=Use.ATTACK if is_of_python(name) else Use.CALL))
         elif not (
             name in called
+            or str(name) in DEFAULT_NAMES
             or is_value(name.module, name.attribute)
             or name.attribute in makers_of(name.module)
             or (idioms.is_idiom(name) and not idioms.is_reader(name))

@@ -83,8 +83,9 @@ _SAVE_ANEW = "Save the state dict alone, where the code is known, or ask the fil
 _SAID = {
     rules.KNOWN_ATTACK: "loading it calls what attacks call",
     rules.UNKNOWN_CALL: "loading it calls code that cannot be judged by its name",
-    rules.NEEDED_CLASS: "loading it needs what weights_only of torch.load refuses by default",
-    rules.UNCALLED_NAME: "the pickle refers to names that it never calls",
+    rules.NEEDED_CLASS: "loading it needs classes beyond the default allow-list of torch.load",
+    rules.UNCALLED_NAME: "the pickle refers to names beyond the default allow-list of torch.load "
+    "and never calls them",
     rules.TRUSTED_CODE: "loading it calls or needs code that is trusted",
 }
 

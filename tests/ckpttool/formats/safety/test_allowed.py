@@ -6,11 +6,15 @@ import importlib
 import re
 
 import pytest
+import torch
 
 from ckpttool.formats.safety import kinds
 from ckpttool.formats.safety.allowed import ROW, ROWS, is_value, makers_of
 from ckpttool.formats.safety.idioms import is_idiom
 from ckpttool.formats.safety.names import Name
+from ckpttool.formats.safety.torch_names import DEFAULT_NAMES, TORCH
+from ckpttool.formats.safety.watch import Watch
+from tests.builders import pickles as p
 
 FOLLOWS = {"attributes", "fields", "state", "slots", "partial", "stores", "items", "append", "add"}
 EVERY = [(module, name) for module in ROWS for name in makers_of(module)]
@@ -38,6 +42,27 @@ def test_every_argument_is_of_a_kind_that_there_is(module: str) -> None:
             assert all(argument.kinds <= known for argument in way)
             # only the last argument of a way may be repeated
             assert not any(argument.repeated for argument in way[:-1])
+
+
+def test_the_list_of_the_installed_torch_is_the_one_that_is_named() -> None:
+    """Run ``python -m docs.make_torch_names`` with a newer torch when this fails."""
+    reader = pytest.importorskip("torch._weights_only_unpickler")
+    new = set(reader._get_allowed_globals()) - DEFAULT_NAMES
+    assert new == set(), f"torch {torch.__version__} allows more than {TORCH} did"
+
+
+@pytest.mark.skipif(not str(torch.__version__).startswith(f"{TORCH}."), reason="another torch")
+def test_every_name_of_the_list_is_one_of_that_torch() -> None:
+    reader = importlib.import_module("torch._weights_only_unpickler")
+    assert set(reader._get_allowed_globals()) >= DEFAULT_NAMES
+
+
+@pytest.mark.parametrize("spelled", sorted(DEFAULT_NAMES))
+def test_a_name_that_torch_allows_is_never_told(spelled: str) -> None:
+    module, _, attribute = spelled.rpartition(".")
+    watch = Watch()
+    watch.parse(p.pickle(p.name(module, attribute)))
+    assert watch.uses == ()
 
 
 def test_torch_s_own_list_is_in_the_table() -> None:
