@@ -71,13 +71,13 @@ PRIVATE_PATH = Rule(
     Severity.WARNING,
     "Text in the file holds paths of the machine it was written on.",
     "Save the state dict alone, or take these values out before you publish.",
-    "Looked at are all texts beside the tensors of a pickle (the arguments of the training run, "
-    "say) and the strings of a safetensors header. What counts is a home folder (`/home/NAME`, "
-    "`/Users/NAME`, `C:\\Users\\NAME`, `/root`) or another absolute path of two and more parts "
-    "that begins where machines keep data (`/checkpoint/...`, `/data/...`), stands under a key "
-    "such as `output_dir`, or ends as a file does; but none of the system's own (`/usr`, `/dev`, "
-    "`/proc`, `/tmp`, ...). Addresses (`https://...`), formulas of chemistry (`InChI=...`) and names of "
-    "nodes (`/encoder/layer/MatMul`) are no paths.",
+    "Looked at are all texts beside the tensors of a pickle (the arguments of the training "
+    "run, say) and the strings of a safetensors header. What counts is a home folder "
+    "(`/home/NAME`, `/Users/NAME`, `C:\\Users\\NAME`, `/root`) or another absolute path of two "
+    "and more parts that begins where machines keep data (`/checkpoint/...`, `/data/...`), "
+    "stands under a key such as `output_dir`, or ends as a file does; but none of the "
+    "system's own (`/usr`, `/dev`, `/proc`, `/tmp`, ...). Addresses (`https://...`), formulas "
+    "of chemistry (`InChI=...`) and names of nodes (`/encoder/layer/MatMul`) are no paths.",
 )
 CREDENTIAL = Rule(
     "SEC007",
