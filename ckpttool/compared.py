@@ -147,9 +147,11 @@ class Comparison(NamedTuple):
         left, right: the facts of each file, and what is wrong with it if it could not be read.
         outcome: the verdict.
         tensors: every tensor, in the order of their names.
-        state: what differs beside the tensors.
+        beside: the tensors beside the weights (averages, an optimizer's moments), likewise.
+        state: what else differs beside the weights.
         structure: properties that the two do not share (container, wrapper, layout, ties).
         excluded: tensors and entries that the options left out.
+        aside: what each side holds beside the weights and was not asked for.
         notes: what was not compared, in words.
         tolerance: the tolerances asked for, as options; empty for none.
     """
@@ -158,9 +160,11 @@ class Comparison(NamedTuple):
     right: FileReport
     outcome: Outcome
     tensors: tuple[TensorDiff, ...] = ()
+    beside: tuple[TensorDiff, ...] = ()
     state: tuple[StateDiff, ...] = ()
     structure: tuple[Fact, ...] = ()
     excluded: int = 0
+    aside: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     notes: tuple[str, ...] = ()
     tolerance: str = ""
 
@@ -172,7 +176,16 @@ class Comparison(NamedTuple):
     @property
     def counts(self) -> dict[Kind, int]:
         """How many tensors are in each class, in the order of :class:`Kind`."""
-        counts = dict.fromkeys(Kind, 0)
-        for tensor in self.tensors:
-            counts[tensor.kind] += 1
-        return counts
+        return _counted(self.tensors)
+
+    @property
+    def counts_beside(self) -> dict[Kind, int]:
+        """The same of the tensors beside the weights."""
+        return _counted(self.beside)
+
+
+def _counted(tensors: tuple[TensorDiff, ...]) -> dict[Kind, int]:
+    counts = dict.fromkeys(Kind, 0)
+    for tensor in tensors:
+        counts[tensor.kind] += 1
+    return counts

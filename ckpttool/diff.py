@@ -14,7 +14,7 @@ from ckpttool.comparison.options import DiffOptions
 from ckpttool.comparison.reading import SideError
 from ckpttool.comparison.receipts import Receipt, open_either
 from ckpttool.comparison.run import Run
-from ckpttool.errors import CkpttoolError
+from ckpttool.errors import CkpttoolError, UsageError
 from ckpttool.facts import with_facts
 from ckpttool.findings import Verdict, finding_from, verdict_from, verdict_of
 from ckpttool.formats.safety.telling import findings_left_behind
@@ -34,15 +34,18 @@ def diff_files(
     """Compare two files, or say which of them is in the way.
 
     Raises:
-        UsageError: the options leave nothing to compare, or are no tolerances.
+        UsageError: the options leave nothing to compare, are no tolerances, or name a state
+            dict that is not there.
     """
     options.check()
     reports: list[FileReport] = []
     opened: list[Checkpoint | Receipt] = []
     with ExitStack() as stack:
-        for path in paths:
+        for path, wrapper in zip(paths, options.wrappers):
             try:
-                file = open_either(path)
+                file = open_either(path, wrapper)
+            except UsageError:
+                raise
             except CkpttoolError as error:
                 known = FileReport(path, Verdict.CANNOT_TELL, ())
                 reports.append(_in_trouble(known, error))

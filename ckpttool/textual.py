@@ -1,7 +1,8 @@
 """A checkpoint as lines of text: what git compares where a checkpoint is called text.
 
-The same content gives the same lines, whatever the container, the order in it and the machine:
-sorted by name, with nothing about the file itself.
+The same content gives the same lines, whatever the container, the order in it and the machine, and
+other content gives others: sorted by name, with nothing about the file itself unless something in
+it is not read.
 """
 
 from __future__ import annotations
@@ -9,66 +10,127 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Iterator
 
-from ckpttool.comparison.state import state_of
-from ckpttool.errors import CkpttoolError
+from ckpttool.comparison.beside import contents, entries_of
+from ckpttool.errors import CkpttoolError, UnreadableError
+from ckpttool.filesums import file_sums
 from ckpttool.formats import open_checkpoint
-from ckpttool.sharing import with_tied
+from ckpttool.formats.beside import beside_of
+from ckpttool.formats.foreign.signatures import LFS_POINTER, kind_of
+from ckpttool.sharing import tied_names, with_tied
+from ckpttool.sources import FileSource, read
 from ckpttool.text import count, printable
 
 if TYPE_CHECKING:
+    from ckpttool.comparison.beside import Found
     from ckpttool.tensors import Checkpoint, TensorInfo
     from ckpttool.values import TensorValues
 
 # Characters of a value beside the tensors.
 _VALUE = 200
+# Bytes of a pointer of Git LFS, by its specification.
+_LONGEST_POINTER = 1024
+# What a container says of itself and no content depends on.
+_OF_THE_CONTAINER, _OURS = "format", "ckpttool."
 
 
 def lines_of(path: str) -> list[str]:
     """Return the lines, without their ends.
 
-    A file that cannot be read is one line that says why: git would show nothing at all if the
-    conversion failed.
+    Raises:
+        CkpttoolError: the file cannot be read; no text stands for it, since git keeps texts and
+            compares them.
     """
+    pointer = _pointer(path)
+    if pointer:
+        return pointer
+    with open_checkpoint(path) as checkpoint:
+        lines = list(_lines(checkpoint))
+        checkpoint.check_unchanged()
+        return lines
+
+
+def lines_or_reason(path: str) -> list[str]:
+    """Return the lines, or one that says why there are none."""
     try:
-        with open_checkpoint(path) as checkpoint:
-            lines = list(_lines(checkpoint))
-            checkpoint.check_unchanged()
-            return lines
+        return lines_of(path)
     except CkpttoolError as error:
         code = f" [{error.rule.code}]" if error.rule else ""
         # without the path, which is one of git's temporary files
         return [f"not readable: {error.detail()}{code}"]
 
 
+def _pointer(path: str) -> list[str]:
+    """Return what a pointer of Git LFS says, which names the content that it stands for."""
+    source = FileSource(path)
+    try:
+        head = read(source, 0, min(source.size, _LONGEST_POINTER))
+    except UnreadableError as error:
+        error.path = path
+        raise
+    finally:
+        source.close()
+    if kind_of(head) is not LFS_POINTER or source.size > _LONGEST_POINTER:
+        return []
+    lines = head.decode("utf-8", "backslashreplace").splitlines()
+    return [f"Git LFS pointer: {printable(line)}" for line in lines]
+
+
 def _lines(checkpoint: Checkpoint) -> Iterator[str]:
     from ckpttool.values import start_values
 
+    found = contents(entries_of(beside_of(checkpoint)))
+    # names of their own: a key may be spelled like a weight, and one like another
+    beside = {f"\0{key}\0{number}": info for number, (key, _, info) in enumerate(found.only)}
     # a name that is only recorded is there as it would be in a file that stores it
     tensors = with_tied(checkpoint.tensors, checkpoint.metadata)
-    with start_values(tensors, ()) as run:
-        values = run.result()
+    with start_values({**tensors, **beside}, ()) as run:
+        values = run.result().tensors
     parameters = count(sum(info.numel for info in tensors.values()), "parameter")
     yield f"{count(len(tensors), 'tensor')}, {parameters}"
     for name, info in sorted(tensors.items()):
-        yield _tensor(name, info, values.tensors.get(name))
+        yield _tensor(name, info, values.get(name))
+    yield from _facts(checkpoint)
+    for name, info in sorted(beside.items()):
+        yield f"beside: {_tensor(name.split(chr(0))[1], info, values.get(name))}"
+    yield from _state(found)
+    if checkpoint.unread or found.doubts or len(values) < len(tensors) + len(beside):
+        # what is not read may be anything
+        sums = file_sums([one for one in checkpoint.sources if isinstance(one, FileSource)])
+        yield f"not all of it is read: {', '.join(f'sha256:{digest}' for digest in sums)}"
+
+
+def _facts(checkpoint: Checkpoint) -> Iterator[str]:
+    """Yield what the container says of the weights."""
+    tied = tied_names(checkpoint.tensors, checkpoint.metadata)
     for name, reason in sorted(checkpoint.unread):
-        yield f"{printable(name)} not read: {printable(reason)}"
-    state = state_of(checkpoint)
-    for key, value in sorted(state.values.items()):
-        yield f"{printable(key)}: {_value(value)}"
-    for key in sorted((*state.tensors, *state.too_much)):
-        yield f"{printable(key)}: not read"
+        yield f"{_value(name)} not read: {printable(reason)}"
+    for key, value in sorted(checkpoint.metadata.items()):
+        if key not in tied and key != _OF_THE_CONTAINER and not key.startswith(_OURS):
+            yield f"metadata {_value(key)}: {_value(value)}"
+
+
+def _state(found: Found) -> Iterator[str]:
+    """Yield the values beside the weights."""
+    told: dict[int, str] = {}  # one long value may stand under many keys
+    for key, value, _ in found.state:
+        text = value or ""
+        told[id(text)] = told.get(id(text)) or _value(text)
+        yield f"{_value(key)}: {told[id(text)]}"
+    for key, reason in found.doubts:
+        yield f"{_value(key)}: {reason}"
 
 
 def _value(value: str) -> str:
+    """Return a value or a name in one line that no other has."""
     if len(value) <= _VALUE:
         return printable(value)
     # what the middle says is not shown, but must not be lost
-    return f"{printable(value, _VALUE)} sha256:{sha256(value.encode()).hexdigest()}"
+    digest = sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{printable(value, _VALUE)} sha256:{digest}"
 
 
 def _tensor(name: str, info: TensorInfo, values: TensorValues | None) -> str:
-    line = f"{printable(name)} {info.dtype.name} {list(info.shape)}"
+    line = f"{_value(name)} {info.dtype.name} {list(info.shape)}"
     if values is None:
         return f"{line} not read"
     line += f" sha256:{values.digest}"

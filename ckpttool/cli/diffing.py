@@ -67,6 +67,21 @@ _NOWHERE = ("/dev/null", "nul")
     help="Leave out names like this, 'optimizer*' say. May be repeated.",
 )
 @click.option(
+    "--weights-only",
+    is_flag=True,
+    help="Compare the state dicts alone; what lies beside them is named and left aside.",
+)
+@click.option(
+    "--left-wrapper",
+    metavar="KEY",
+    help="The dotted key of the state dict to take from LEFT; '' is the root.",
+)
+@click.option(
+    "--right-wrapper",
+    metavar="KEY",
+    help="The dotted key of the state dict to take from RIGHT; '' is the root.",
+)
+@click.option(
     "--sort",
     type=click.Choice(["name", "change", "size"]),
     default="change",
@@ -99,6 +114,8 @@ def diff(
     left: str,
     right: str,
     exact: bool,
+    left_wrapper: str | None,
+    right_wrapper: str | None,
     sort: str,
     top: int | None,
     stat: bool,
@@ -108,13 +125,14 @@ def diff(
     """Say what differs between two checkpoints, how much, and where.
 
     Files of any two formats. By default tensors are the same if their bytes are; with a
-    tolerance, if |a - b| <= atol + rtol * max(|a|, |b|) for all of their elements. A receipt of
-    convert or a lock file may stand for either side; then digests are compared.
+    tolerance, if |a - b| <= atol + rtol * max(|a|, |b|) for all of their elements. What lies
+    beside the weights is compared too, and what one side alone has is a difference. A receipt
+    of convert or a lock file may stand for either side; then digests are compared.
     """
     without_blas()
     from ckpttool.diff import DiffOptions, diff_files
 
-    chosen = DiffOptions(**options)
+    chosen = DiffOptions(**options, wrappers=(left_wrapper, right_wrapper))
     if exact and str(chosen):
         raise UsageError("--exact overlooks nothing", found=str(chosen), fix="Choose one of them.")
     with progress_bar(right) as bar:
@@ -185,10 +203,10 @@ def git_diff(arguments: tuple[str, ...]) -> int:
 
 
 def _one_sided(path: str, old: str, new: str) -> int:
-    from ckpttool.textual import lines_of
+    from ckpttool.textual import lines_or_reason
 
     sign, word, file = ("+", "new", new) if old in _NOWHERE else ("-", "deleted", old)
-    lines = lines_of(file)
+    lines = lines_or_reason(file)
 
     def write(stream: TextIO) -> None:
         _line(stream, f"ckpttool: {word} checkpoint {path}")

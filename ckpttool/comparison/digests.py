@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple, Sequence
 
 from ckpttool import rules
-from ckpttool.compared import Comparison, Kind, Outcome, Side, TensorDiff
+from ckpttool.compared import Comparison, Kind, Outcome, Side, StateDiff, TensorDiff
+from ckpttool.comparison.beside import compare, entries_of
 from ckpttool.comparison.options import nothing_left
 from ckpttool.comparison.pairing import Filter, match_names
 from ckpttool.comparison.reading import SideError
 from ckpttool.comparison.receipts import Digest
 from ckpttool.comparison.renamed import partners
-from ckpttool.comparison.run import in_order, outcome_of
+from ckpttool.comparison.run import in_order, only, outcome_of
 from ckpttool.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings import Verdict
+from ckpttool.formats.beside import Beside, beside_of
 from ckpttool.layouts import canonicalize
+from ckpttool.names import summarise
 from ckpttool.sharing import with_tied
 from ckpttool.tensors import Checkpoint
 from ckpttool.values import start_values
@@ -52,16 +55,56 @@ def diff_digests(
     excluded = sum(not chosen.wants(name) for name in {**digests[0], **digests[1]})
     if not tensors and excluded:
         raise nothing_left()
+    beside = _beside(files, options)
     trouble = any(file.verdict is not Verdict.PASS for file in facts)
+    every = [*tensors, *beside.tensors]
     return Comparison(
         facts[0],
         facts[1],
-        Outcome.CANNOT_TELL if trouble else outcome_of(tensors, (), ()),
+        Outcome.CANNOT_TELL if trouble else outcome_of(every, beside.state, beside.unknown),
         tensors,
-        excluded=excluded,
-        notes=("what lies beside the tensors, which a list of digests does not hold",),
+        in_order(beside.tensors),
+        beside.state,
+        excluded=excluded + beside.excluded,
+        aside=beside.aside,
+        notes=beside.notes,
         tolerance=str(options),
     )
+
+
+class _Beside(NamedTuple):
+    """What lies beside the weights of the one that is no list of digests."""
+
+    tensors: tuple[TensorDiff, ...] = ()
+    state: tuple[StateDiff, ...] = ()
+    unknown: tuple[str, ...] = ()
+    aside: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    notes: tuple[str, ...] = ()
+    excluded: int = 0
+
+
+def _beside(
+    files: tuple[Checkpoint | Receipt, Checkpoint | Receipt], options: DiffOptions
+) -> _Beside:
+    """Compare what lies beside the weights with what a list of digests says of that.
+
+    A receipt is of weights alone: that is all that a conversion writes. A lock file says nothing.
+    """
+    entries = [entries_of(_beside_of(file)) for file in files]
+    if options.weights_only:
+        left, right = (tuple(key for key, _ in one.items) for one in entries)
+        return _Beside(aside=(left, right))
+    found = compare(entries[0], entries[1], Filter(options.include, options.exclude).wants)
+    if not any(not isinstance(file, Checkpoint) and file.canonical for file in files):
+        return _Beside(tuple(map(only, found.only)), found.state, excluded=found.excluded)
+    keys = sorted({*(entry.key for entry in found.state), *(key for key, _, _ in found.only)})
+    told = f": {summarise(keys)}" if keys else ""
+    note = f"what lies beside the weights, of which a lock file says nothing{told}"
+    return _Beside(unknown=tuple(keys), notes=(note,), excluded=found.excluded)
+
+
+def _beside_of(file: Checkpoint | Receipt) -> Beside | None:
+    return beside_of(file) if isinstance(file, Checkpoint) else None
 
 
 def _digests(

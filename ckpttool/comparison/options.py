@@ -18,6 +18,8 @@ class DiffOptions(NamedTuple):
         equal_nan: whether one NaN is as good as another.
         include, exclude: patterns of names of tensors and of keys beside them.
         workers: processes or threads; ``None`` for one a processor, at most 6.
+        weights_only: whether what lies beside the weights is left aside.
+        wrappers: dotted keys of the state dicts to take, left and right; ``None`` to choose.
     """
 
     atol: float | None = None
@@ -27,6 +29,8 @@ class DiffOptions(NamedTuple):
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     workers: int | None = None
+    weights_only: bool = False
+    wrappers: tuple[str | None, str | None] = (None, None)
 
     @property
     def tolerant(self) -> bool:

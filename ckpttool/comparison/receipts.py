@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError, UsageError
 from ckpttool.formats import HEAD, open_checkpoint, sharded
 from ckpttool.formats.shard_index import strict_json
 from ckpttool.locks.parsing import is_lock, read_lock
@@ -44,10 +44,15 @@ class Receipt(NamedTuple):
     canonical: bool = False
 
 
-def open_either(path: str) -> Union[Checkpoint, Receipt]:
+def open_either(path: str, wrapper: str | None = None) -> Union[Checkpoint, Receipt]:
     """Open a checkpoint, or read a receipt or a lock file: the content decides.
 
+    Args:
+        path: the file.
+        wrapper: the dotted key of the state dict to take; ``None`` to choose.
+
     Raises:
+        UsageError: there is no state dict under ``wrapper``, or the file has none to choose.
         CkpttoolError: as :func:`ckpttool.formats.open_checkpoint`, and for a bad receipt or
             lock file.
     """
@@ -55,17 +60,24 @@ def open_either(path: str) -> Union[Checkpoint, Receipt]:
     try:
         head = read(source, 0, min(HEAD, source.size))
         if is_lock(head):
+            _refuse_wrapper(wrapper)
             return _of_lock(read_lock(path))
         if sharded.matches(head):
             document = strict_json(source)
             if isinstance(document, dict) and document.get("tool") == "ckpttool":
+                _refuse_wrapper(wrapper)
                 return _receipt(path, document)
     except CkpttoolError as error:
         error.path = error.path or path
         raise
     finally:
         source.close()
-    return open_checkpoint(path)
+    return open_checkpoint(path, wrapper)
+
+
+def _refuse_wrapper(wrapper: str | None) -> None:
+    if wrapper is not None:
+        raise UsageError("a list of digests has no state dict to choose", found=repr(wrapper))
 
 
 def _of_lock(lock: Lock) -> Receipt:

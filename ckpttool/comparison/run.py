@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from ckpttool.compared import Comparison, Kind, Outcome, Side, TensorDiff
+from ckpttool.comparison.beside import Entries, Found, contents, entries_of
+from ckpttool.comparison.beside import compare as compare_beside
 from ckpttool.comparison.general import Tolerance
 from ckpttool.comparison.options import nothing_left
 from ckpttool.comparison.pairing import Filter, Match, Pairing, pair
 from ckpttool.comparison.pieces import Pair
 from ckpttool.comparison.reading import Pass, SideError
-from ckpttool.comparison.state import State, differences, state_of
 from ckpttool.comparison.structure import structure_of
 from ckpttool.comparison.verdicts import Limits, change_of, judge
 from ckpttool.errors import CkpttoolError
 from ckpttool.findings import Verdict
+from ckpttool.formats.beside import beside_of
 from ckpttool.names import in_order as names_in_order
+from ckpttool.names import summarise
 from ckpttool.readings import plan
 from ckpttool.sharing import with_tied
-from ckpttool.text import count
 
 if TYPE_CHECKING:
     from ckpttool.comparison.options import DiffOptions, Progress
@@ -53,23 +55,32 @@ class Run:
         pairing = self._filtered(
             pair(*(with_tied(side.tensors, side.metadata) for side in self._sides)), unread
         )
-        states = self._states()
-        tensors = [*self._pairs(pairing), *self._leftovers(pairing)]
+        found = self._beside()
+        rows = [_row(pairing, match) for match in pairing.matches]
+        rows += [
+            Row(key, False, one, (_alone(key, one.left), _alone(key, one.right)))
+            for key, one in found.pairs
+        ]
+        read = list(self._read(rows))
+        tensors = [*read[: len(pairing.matches)], *self._leftovers(pairing)]
         tensors += self._not_compared(pairing, unread)
-        if not tensors and self._excluded:
+        beside = [*read[len(pairing.matches) :], *map(only, found.only)]
+        if not (tensors or found.compared) and self._excluded:
             raise nothing_left()
         self._check_unchanged()
-        state = tuple(differences(states[0].values, states[1].values))
         trouble = any(file.verdict is not Verdict.PASS for file in (left, right))
+        every = [*tensors, *beside]
         return Comparison(
             left,
             right,
-            Outcome.CANNOT_TELL if trouble else outcome_of(tensors, state, states),
+            Outcome.CANNOT_TELL if trouble else outcome_of(every, found.state, found.doubts),
             in_order(tensors),
-            state,
+            in_order(beside),
+            found.state,
             structure_of(self._sides[0], self._sides[1], pairing.layouts),
             self._excluded,
-            tuple(_notes(states)),
+            self._aside(),
+            tuple(_notes(found)),
             str(self._options),
         )
 
@@ -96,49 +107,56 @@ class Run:
         self._excluded += not wanted
         return wanted
 
-    def _states(self) -> tuple[State, State]:
-        left, right = map(state_of, self._sides)
-        wanted = {key: self._wants_any(key) for key in dict.fromkeys((*left.keys, *right.keys))}
-        return left.only(wanted), right.only(wanted)
+    def _beside(self) -> Found:
+        """Compare what lies beside the weights, tensors by their keys alone."""
+        if self._options.weights_only:
+            return Found()
+        wrappers = [side.wrapper for side in self._sides]
+        entries = [
+            # the wrapper is no difference: what lies in it, goes by the key that it has there
+            entries_of(beside_of(side), side.wrapper if wrappers[0] != wrappers[1] else None)
+            for side in self._sides
+        ]
+        found = _compared(entries, self._filter)
+        self._excluded += found.excluded
+        return found
 
-    def _pairs(self, pairing: Pairing) -> Iterator[TensorDiff]:
+    def _aside(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the keys beside the weights of either side, where they were not asked for."""
+        if not self._options.weights_only:
+            return (), ()
+        left, right = (
+            tuple(key for key, _ in entries_of(beside_of(side)).items) for side in self._sides
+        )
+        return left, right
+
+    def _read(self, rows: Sequence[Row]) -> Iterator[TensorDiff]:
+        """Compare pairs of tensors by their elements, in one pass over both files."""
         options = self._options
         tolerance = Tolerance(options.atol or 0.0, options.rtol or 0.0, options.equal_nan)
         advance = self._progress.advance if self._progress else None
         run = Pass(tolerance if options.tolerant else None, options.workers, advance)
         limits = Limits(options.max_ulp, options.tolerant)
-        found = [Pair(*_tensors(pairing, match)) for match in pairing.matches]
-        refused = self._refused(pairing)
-        readable = [
-            one.left.shape == one.right.shape
-            and one.comparable
-            and (0, one.left.name) not in refused
-            and (1, one.right.name) not in refused
-            for one in found
+        refused = [_refused(row.pair[side] for row in rows) for side in (0, 1)]
+        reasons = [
+            refused[0].get(row.pair.left.view) or refused[1].get(row.pair.right.view)
+            for row in rows
         ]
-        chosen = [one for one, wanted in zip(found, readable) if wanted]
+        chosen = [
+            row.pair for row, reason in zip(rows, reasons) if row.is_readable and reason is None
+        ]
         if self._progress:
             self._progress.start(sum(one.left.nbytes + one.right.nbytes for one in chosen))
         tallies = iter(run.run(chosen))
-        for match, one, read in zip(pairing.matches, found, readable):
-            sides = _side(pairing, 0, match.left), _side(pairing, 1, match.right)
-            if read:
-                yield _judged(match, one, next(tallies), sides, limits)
-            elif one.left.shape != one.right.shape:
-                yield TensorDiff(match.left, Kind.SHAPE, False, *sides)
-            elif not one.comparable:
-                yield TensorDiff(match.left, Kind.DTYPE, False, *sides)
+        for row, reason in zip(rows, reasons):
+            if row.pair.left.shape != row.pair.right.shape:
+                yield TensorDiff(row.name, Kind.SHAPE, False, *row.sides)
+            elif not row.pair.comparable:
+                yield TensorDiff(row.name, Kind.DTYPE, False, *row.sides)
+            elif reason is not None:
+                yield TensorDiff(row.name, Kind.NOT_COMPARED, False, *row.sides, None, reason)
             else:
-                reason = refused.get((0, one.left.name)) or refused[1, one.right.name]
-                yield TensorDiff(match.left, Kind.NOT_COMPARED, False, *sides, None, reason)
-
-    def _refused(self, pairing: Pairing) -> dict[tuple[int, str], str]:
-        """Return (side, name) -> reason of views that a hostile file makes endless."""
-        return {
-            (side, name): reason
-            for side, named in enumerate((pairing.left, pairing.right))
-            for name, reason in plan(named.tensors, (), ()).skipped.items()
-        }
+                yield _judged(row, next(tallies), limits)
 
     def _leftovers(self, pairing: Pairing) -> Iterator[TensorDiff]:
         left = {name: pairing.left.tensors[name] for name in pairing.only_left}
@@ -187,8 +205,55 @@ def in_order(tensors: Iterable[TensorDiff]) -> tuple[TensorDiff, ...]:
     return tuple(sorted(tensors, key=names))
 
 
-def _tensors(pairing: Pairing, match: Match) -> tuple[TensorInfo, TensorInfo]:
-    return pairing.left.tensors[match.left], pairing.right.tensors[match.right]
+class Row(NamedTuple):
+    """A pair of tensors, what to call it, and how each side has it."""
+
+    name: str
+    moved: bool
+    pair: Pair
+    sides: tuple[Side, Side]
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the elements of the two can be compared."""
+        return self.pair.left.shape == self.pair.right.shape and self.pair.comparable
+
+
+def _row(pairing: Pairing, match: Match) -> Row:
+    one = Pair(pairing.left.tensors[match.left], pairing.right.tensors[match.right])
+    sides = _side(pairing, 0, match.left), _side(pairing, 1, match.right)
+    return Row(match.left, match.moved, one, sides)
+
+
+def _alone(key: str, info: TensorInfo) -> Side:
+    return Side((key,), info.dtype.name, info.shape)
+
+
+def only(found: tuple[str, int, TensorInfo]) -> TensorDiff:
+    """Return the class of a tensor that one side alone has: (key, side, tensor)."""
+    key, side, info = found
+    if side == 0:
+        return TensorDiff(key, Kind.ONLY_LEFT, False, _alone(key, info), None)
+    return TensorDiff(key, Kind.ONLY_RIGHT, False, None, _alone(key, info))
+
+
+def _compared(entries: Sequence[Entries], chosen: Filter) -> Found:
+    """Compare what lies beside the weights; an error is of the side that it is found on."""
+    try:
+        return compare_beside(entries[0], entries[1], chosen.wants)
+    except CkpttoolError:
+        for side, one in enumerate(entries):
+            try:
+                contents(one)
+            except CkpttoolError as error:
+                raise SideError(side, error) from error
+        raise
+
+
+def _refused(tensors: Iterable[TensorInfo]) -> dict[object, str]:
+    """Return view -> reason of what a hostile file makes endless."""
+    named = {str(number): info for number, info in enumerate(tensors)}
+    return {named[name].view: reason for name, reason in plan(named, (), ()).skipped.items()}
 
 
 def _side(pairing: Pairing, side: int, name: str) -> Side:
@@ -197,35 +262,30 @@ def _side(pairing: Pairing, side: int, name: str) -> Side:
     return Side(named.origins.get(name, (name,)), info.dtype.name, info.shape)
 
 
-def _judged(
-    match: Match, one: Pair, tally: Tally, sides: tuple[Side, Side], limits: Limits
-) -> TensorDiff:
-    judged = judge(one, tally, limits)
-    change = change_of(tally, one.left.shape, limits)
-    if match.moved and judged.kind is Kind.IDENTICAL:
-        return TensorDiff(match.left, Kind.MOVED, False, *sides)
+def _judged(row: Row, tally: Tally, limits: Limits) -> TensorDiff:
+    judged = judge(row.pair, tally, limits)
+    change = change_of(tally, row.pair.left.shape, limits)
+    if row.moved and judged.kind is Kind.IDENTICAL:
+        return TensorDiff(row.name, Kind.MOVED, False, *row.sides)
     # another name is a difference of its own, whatever the values are
-    same = judged.same and not match.moved
-    return TensorDiff(match.left, judged.kind, same, *sides, change, judged.note)
+    same = judged.same and not row.moved
+    return TensorDiff(row.name, judged.kind, same, *row.sides, change, judged.note)
 
 
 def outcome_of(
-    tensors: Sequence[TensorDiff], state: Sequence[object], states: tuple[State, ...]
+    tensors: Sequence[TensorDiff], state: Sequence[object], doubts: Sequence[object]
 ) -> Outcome:
     """Return what the classes and entries amount to; a known difference outweighs a doubt."""
     differing = {tensor.kind for tensor in tensors if not tensor.same}
     if state or differing - {Kind.NOT_COMPARED}:
         return Outcome.DIFFERENT
-    unknown = differing or any(side.too_much for side in states)
-    return Outcome.CANNOT_TELL if unknown else Outcome.SAME
+    return Outcome.CANNOT_TELL if differing or doubts else Outcome.SAME
 
 
-def _notes(states: tuple[State, ...]) -> Iterator[str]:
+def _notes(found: Found) -> Iterator[str]:
     """Say what was not compared: what was skipped is never printed as clean."""
-    beside = {key for state in states for key in state.tensors}
-    if beside:
-        first = sorted(beside)[0]
-        yield f"{count(len(beside), 'tensor')} beside the weights ({first}, say)"
-    too_much = sorted({key for state in states for key in state.too_much})
-    if too_much:
-        yield f"{', '.join(too_much)}: more than any real checkpoint holds there"
+    reasons: dict[str, list[str]] = {}
+    for key, reason in found.doubts:
+        reasons.setdefault(reason, []).append(key)
+    for reason, keys in reasons.items():
+        yield f"{summarise(keys)}: {reason}"

@@ -1,4 +1,4 @@
-"""What lies beside the tensors: named in the report, and kept as JSON where it is plain data."""
+"""What lies beside the tensors: named in the report, and kept as JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from ckpttool.converted import LeftOut
-from ckpttool.formats.plain import Reader, tensor_bytes
+from ckpttool.formats.beside import beside_of
+from ckpttool.formats.plain import Plain, Reader, tensor_bytes
 
 if TYPE_CHECKING:
     from ckpttool.tensors import Checkpoint
@@ -29,16 +30,30 @@ def sidecar(
 ) -> tuple[bytes, tuple[LeftOut, ...]]:
     """Return the sidecar's content, and the entries with how much of each is in it.
 
+    Entries that the report only counts are in it too.
+
     Raises:
-        UnsupportedError: written out, it would be larger than any real checkpoint's.
+        UnsupportedError: written out, it would be too large.
     """
+    beside = beside_of(checkpoint)
     reader = Reader()
-    kept = []
-    values = []
-    for entry, node in zip(entries, checkpoint.aside):
-        plain = reader.read(node)
-        values.append({"key": entry.key, "value": plain.value})
-        kept.append(entry._replace(sidecar="partly" if plain.left_out else "whole"))
+    read = [(key, reader.read(key, node)) for key, node in beside.items()] if beside else []
+    values = [
+        {"key": key, "value": value}
+        for entry, plain in read
+        for key, value in ((entry, plain.value), *plain.parts)
+    ]
+    held = [_held([plain]) for _, plain in read[: len(entries)]]
+    if len(read) > len(entries) and entries:  # the last one stands for all the others
+        held[-1] = _held([plain for _, plain in read[len(entries) - 1 :]])
     document = {"schema_version": SCHEMA_VERSION, "tool": "ckpttool", "entries": values}
     text = json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False)
-    return text.encode("ascii") + b"\n", tuple(kept) or entries
+    kept = [entry._replace(sidecar=much) for entry, much in zip(entries, held)]
+    return text.encode("ascii") + b"\n", (*kept, *entries[len(kept) :])
+
+
+def _held(parts: list[Plain]) -> str | None:
+    """Return how much of some values is in the sidecar."""
+    if not any(plain.left_out for plain in parts):
+        return "whole"
+    return "partly" if any(plain.kept for plain in parts) else None

@@ -6,6 +6,9 @@ two for each weight, and to keep them all would double what an open file takes.
 
 from __future__ import annotations
 
+import json
+import re
+from hashlib import sha256
 from typing import Callable, Iterable, Iterator, Mapping, NamedTuple, Tuple
 
 from ckpttool.formats.dictionaries import pairs_of
@@ -17,8 +20,13 @@ from ckpttool.tensors import DTYPES, Checkpoint, Extent, TensorInfo
 #: Characters from which on a dotted key grows no further: a nesting of thousands of levels would
 #: make it long at every level.
 LONGEST_KEY = 400
+# What stands before the sum, and how many digits of it.
+_MORE, _DIGITS = "...", 16
 # Characters of a key that is no text.
 _LONGEST_PART = 80
+_LONGEST_TUPLE = 8
+# Text that would be taken for a key of another type.
+_LIKE_A_NUMBER = re.compile(r"-?[0-9.]+(e-?[0-9]+)?|None|True|False|inf|nan|\(.*\)|<.*>|b'.*'")
 
 #: A part of a dotted key, and the node that it leads to.
 Step = Tuple[str, Node]
@@ -113,8 +121,15 @@ def _is_scalar(node: Node) -> bool:
 
 
 def joined(key: str, part: str) -> str:
-    """Return a dotted key, one part longer as long as it is no longer than a line can show."""
-    return f"{key}.{part}" if len(key) + len(part) < LONGEST_KEY else key
+    """Return a dotted key, one part longer.
+
+    Of one that would be longer than :data:`LONGEST_KEY` a sum stands for its end.
+    """
+    if len(key) + len(part) < LONGEST_KEY:
+        return f"{key}.{part}"
+    start, _, end = key.partition(_MORE)
+    digest = sha256(f"{end or start}.{part}".encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{start[: LONGEST_KEY - 100]}{_MORE}{digest[:_DIGITS]}"
 
 
 def steps(node: Node) -> Iterator[Step]:
@@ -168,9 +183,11 @@ def _in_dictionary(pairs: Iterable[tuple[Node, Node]]) -> Iterator[Step]:
 
 
 def key_part(key: Node) -> str:
-    """Return a dictionary's key as a part of a dotted key."""
+    """Return a dictionary's key as a part of a dotted key; text that looks like a number quoted."""
     if type(key) is str:
-        return key
+        return json.dumps(key) if _LIKE_A_NUMBER.fullmatch(key) else key
     if _is_scalar(key):
         return repr(key)[:_LONGEST_PART]
+    if type(key) is tuple and 0 < len(key) <= _LONGEST_TUPLE and all(map(_is_scalar, key)):
+        return f"({', '.join(map(key_part, key))})"
     return f"<{type(key).__name__}>"

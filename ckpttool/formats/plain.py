@@ -1,121 +1,304 @@
 """From inert nodes to plain data that JSON can hold, and how many bytes of tensors lie in one.
 
-Nothing is imported or called. What JSON has no form for gets an object with one key that
-begins with ``$``: ``$pairs`` for a dictionary whose keys are not all text, ``$object`` for an
-instance and its attributes, ``$bytes`` in hexadecimal, ``$set``, ``$float`` for what is not
-finite, ``$name`` for a name, and ``$left_out`` with the kind of what is no plain data at all.
+Nothing is imported or called. What JSON has no form for gets an object whose first key begins with
+``$``; ``docs/convert.md`` lists them all. What is there several times, or in itself, is written
+once, and ``{"$ref": key}`` stands for it elsewhere: so a document grows no larger than the pickle.
+Only tensors and storages are left out.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from typing import Any, Iterable, NamedTuple
+import struct
+from typing import Any, Iterable, NamedTuple, Sequence
 
 from ckpttool import rules
 from ckpttool.errors import CkpttoolError, UnsupportedError
-from ckpttool.formats.describing import MORE, describe
-from ckpttool.formats.dictionaries import pairs_of
-from ckpttool.formats.nodes import Call, Dict, Global, New, Node, PersistentId, Set, children
+from ckpttool.formats.beside import joined, key_part
+from ckpttool.formats.describing import describe
+from ckpttool.formats.nodes import Node, PersistentId, children
 from ckpttool.formats.rebuild import is_tensor
 from ckpttool.formats.storages import storage_width
+from ckpttool.formats.views import (
+    ATOM,
+    DEFAULT,
+    MAPPING,
+    OBJECT,
+    SEQUENCE,
+    SET,
+    Array,
+    Known,
+    Pairs,
+    View,
+    is_scalar,
+    through,
+    view,
+)
 
-#: Values of one document: shared parts are written out, and a hostile file shares endlessly.
-MAX_VALUES = 300_000
-#: How deep values may be nested; deeper ones are left out.
-MAX_DEPTH = 64
-#: Characters and bytes of all strings of one document.
-MAX_TEXT = 8_000_000
+#: Characters of one document, about: a text may be there a million times over.
+MAX_TEXT = 200_000_000
+#: How deep values are nested; deeper ones are written beside, since no reader of JSON goes on for
+#: thousands of levels.
+MAX_DEPTH = 48
+#: Elements of an array that are written as numbers; more of them are written as bytes.
+MOST_NUMBERS = 1_000
 
-_LEFT_OUT = "$left_out"
+_LEFT_OUT, _REF = "$left_out", "$ref"
+# What a value takes in a document besides its text.
+_VALUE = 8
 
 
 class Plain(NamedTuple):
-    """A value as JSON can hold it, and how many parts of it could not be kept."""
+    """A value as JSON can hold it.
+
+    Attributes:
+        value: the value.
+        kept, left_out: how many single values are in it, and how many tensors are not.
+        parts: (key, value) of what lies too deep in it; references in it lead there.
+    """
 
     value: Any
+    kept: int
     left_out: int
+    parts: tuple[tuple[str, Any], ...] = ()
 
 
 class Reader:
-    """Turns nodes into plain data; one for a document, so that the limits hold for all of it."""
+    """Turns nodes into plain data; one for a document, whose parts refer to each other.
 
-    def __init__(self) -> None:
-        self._values = MAX_VALUES
-        self._text = MAX_TEXT
-        self._left_out = 0
+    Args:
+        exact: whether a tuple is told from a list.
+    """
 
-    def read(self, node: Node) -> Plain:
+    def __init__(self, *, exact: bool = False) -> None:
+        self._exact = exact
+        self._room = MAX_TEXT
+        self._kept = self._left_out = self._number = 0
+        self._entry = ""
+        self._keys: dict[int, str] = {}
+        self._deep: list[tuple[str, Node]] = []
+
+    def read(self, key: str, node: Node) -> Plain:
         """Return a node as plain data.
 
-        Raises:
-            UnsupportedError: written out, it would be larger than any real checkpoint's.
-        """
-        self._left_out = 0
-        value = self._value(node, MAX_DEPTH)
-        return Plain(value, self._left_out)
+        Args:
+            key: the dotted key that it stands under in the document.
+            node: the node; it must outlive the reader.
 
-    def _value(self, node: Node, depth: int) -> Any:
-        self._values -= 1
-        if self._values < 0 or self._text < 0:
+        Raises:
+            UnsupportedError: written out, it would be too large.
+        """
+        self._entry = key
+        self._kept = self._left_out = self._number = 0
+        value = self._value(key, node, MAX_DEPTH)
+        parts = []
+        while self._deep:
+            place, part = self._deep.pop()
+            del self._keys[id(part)]
+            parts.append((place, self._value(place, part, MAX_DEPTH)))
+        return Plain(value, self._kept, self._left_out, tuple(parts))
+
+    def _value(self, key: str, node: Node, depth: int) -> Any:
+        if is_scalar(node):
+            return self._atom(node)
+        node = through(node)
+        if is_tensor(node) or type(node) is PersistentId:
+            self._left_out += 1
+            return {_LEFT_OUT: describe(node)[0]}
+        seen = view(node)
+        if seen.form == ATOM:
+            return self._atom(seen.value)
+        if not _is_written_again(seen):
+            if id(node) in self._keys:
+                return {_REF: self._keys[id(node)]}
+            if depth == 0:
+                self._number += 1
+                key = f"{self._entry}.$part{self._number}"
+                self._deep.append((key, node))
+            self._keys[id(node)] = key
+            if depth == 0:
+                return {_REF: key}
+        return _FORMS[seen.form](self, key, seen, depth - 1)
+
+    # --- single values -----------------------------------------------------------------
+
+    def _atom(self, value: Any) -> Any:
+        self._kept += 1
+        plain = self._plain(value)
+        self._take(_length(plain))
+        return plain
+
+    def _take(self, length: int) -> None:
+        self._room -= length + _VALUE
+        if self._room < 0:
             raise UnsupportedError(
                 "what lies beside the tensors is too much to write as JSON",
                 rules.LIMIT,
-                expected=f"at most {MAX_VALUES:,} values and {MAX_TEXT:,} characters",
+                expected=f"at most {MAX_TEXT:,} characters",
                 fix="Leave --sidecar out.",
             )
-        if node is None or type(node) in (bool, int):
-            return node
-        if type(node) is float:
-            return node if math.isfinite(node) else {"$float": repr(node)}
-        if type(node) is str:
-            self._text -= len(node)
-            return node
-        if depth == 0 or is_tensor(node) or node is MORE:
-            return self._leave_out(node)
-        return self._composite(node, depth - 1)
 
-    def _composite(self, node: Node, depth: int) -> Any:
-        if isinstance(node, (list, tuple)):
-            return [self._value(item, depth) for item in node]
-        if isinstance(node, Set):
-            return {"$set": [self._value(item, depth) for item in node.items]}
-        if isinstance(node, bytes):
-            self._text -= 2 * len(node)
-            return {"$bytes": node.hex()}
-        if isinstance(node, Global):
-            return {"$name": str(node)}
-        pairs = pairs_of(node)
-        if pairs is not None:
-            return self._dictionary(pairs, depth)
-        return self._instance(node, depth)
+    def _plain(self, value: Any) -> Any:
+        if type(value) is float:
+            return _float(value)
+        if type(value) is bytes:
+            self._take(2 * len(value))  # asked before the text is made
+            return {"$bytes": value.hex()}
+        if isinstance(value, Known):
+            return {f"${value.kind}": self._plain(value.plain)}
+        if isinstance(value, Array):
+            return self._array(value)
+        return [self._plain(part) for part in value] if type(value) is tuple else value
 
-    def _dictionary(self, pairs: list[tuple[Node, Node]], depth: int) -> Any:
-        keys = [key for key, _ in pairs]
+    def _array(self, array: Array) -> dict[str, Any]:
+        data = _elements(array)
+        if array.shape is None:
+            value = {"$bytes": array.data.hex()} if data is None else data[0]
+            return {"$scalar": array.type.name, "value": value}
+        if data is None:
+            self._take(2 * len(array.data))
+        shape = list(array.shape)
+        kept = {"$bytes": array.data.hex()} if data is None else data
+        return {"$array": array.type.name, "shape": shape, "data": kept}
+
+    # --- what holds other values ---------------------------------------------------------
+
+    def _list(self, key: str, items: Sequence[Node], depth: int) -> list[Any]:
+        self._take(0)
+        if not items:
+            self._kept += 1
+        return [
+            self._value(joined(key, str(number)), item, depth) for number, item in enumerate(items)
+        ]
+
+    def _dictionary(self, key: str, pairs: Pairs, depth: int) -> Any:
+        self._take(0)
+        if not pairs:
+            self._kept += 1
+        names = [name for name, _ in pairs]
         # a key of ours, or one that stands twice, would not come back as it was
-        as_object = all(type(key) is str and not key.startswith("$") for key in keys)
-        if as_object and len(set(keys)) == len(keys):
-            self._text -= sum(map(len, keys))
-            return {key: self._value(value, depth) for key, value in pairs}
+        as_object = all(type(name) is str and not name.startswith("$") for name in names)
+        if as_object and len(set(names)) == len(names):
+            self._take(sum(map(len, names)))
+            return {name: self._value(joined(key, name), node, depth) for name, node in pairs}
         return {
-            "$pairs": [[self._value(key, depth), self._value(value, depth)] for key, value in pairs]
+            "$pairs": [
+                [
+                    self._value(f"{key}.$key", name, depth),
+                    self._value(joined(key, key_part(name)), node, depth),
+                ]
+                for name, node in pairs
+            ]
         }
 
-    def _instance(self, node: Node, depth: int) -> Any:
-        """An object whose only state is a dictionary of attributes, as argparse's results are."""
-        if not isinstance(node, Call) or not isinstance(node.function, Global):
-            return self._leave_out(node)
-        states = node.states or []
-        plain = len(states) == 1 and isinstance(states[0], Dict)
-        if not plain or node.mapped or node.appended or node.args:
-            return self._leave_out(node)
-        if isinstance(node, New) and node.keywords:
-            return self._leave_out(node)
-        attributes = self._dictionary(list(states[0].pairs()), depth)
-        return {"$object": str(node.function), "attributes": attributes}
+    def _sequence(self, key: str, seen: View, depth: int) -> Any:
+        items = self._list(key, seen.items, depth)
+        if seen.kind == "tuple" and self._exact:
+            return {"$tuple": items}
+        if seen.kind == "collections.deque":
+            return {"$deque": items, "maxlen": self._value(key, seen.extra[0][1], depth)}
+        return items
 
-    def _leave_out(self, node: Node) -> Any:
-        self._left_out += 1
-        return {_LEFT_OUT: describe(node)[0]}
+    def _set(self, key: str, seen: View, depth: int) -> Any:
+        # a set has no order, and pickles have that of some run
+        return {f"${seen.kind}": sorted(self._list(key, seen.items, depth), key=_text)}
+
+    def _mapping(self, key: str, seen: View, depth: int) -> Any:
+        content = self._dictionary(key, seen.pairs, depth)
+        if seen.kind == "dict" and not seen.extra:
+            return content
+        told = {f"${seen.kind.rpartition('.')[2].lower()}": content}
+        default = [node for name, node in seen.extra if name == DEFAULT]
+        if default:
+            told["default"] = self._value(f"{key}.{DEFAULT}", default[0], depth)
+        others = [pair for pair in seen.extra if pair[0] != DEFAULT]
+        return {**told, **self._named(key, "attributes", others, depth)}
+
+    def _object(self, key: str, seen: View, depth: int) -> Any:
+        call = seen.call
+        assert call is not None  # noqa: S101 (of an object it is known)
+        name: Any = seen.kind
+        if call.function is not None:
+            name = self._value(f"{key}.$function", call.function, depth)
+        self._take(len(seen.kind))
+        told: dict[str, Any] = {"$object" if call.new else "$call": name}
+        if call.args:
+            told["args"] = self._list(f"{key}.$args", call.args, depth)
+        told.update(self._named(f"{key}.$keywords", "keywords", call.keywords, depth))
+        told.update(self._named(key, "attributes", seen.extra, depth))
+        if call.states:
+            told["states"] = self._list(f"{key}.$state", call.states, depth)
+        told.update(self._named(key, "entries", seen.pairs, depth))
+        if seen.items:
+            told["items"] = self._list(f"{key}.$items", seen.items, depth)
+        return told
+
+    def _named(self, key: str, name: str, pairs: Pairs, depth: int) -> dict[str, Any]:
+        return {name: self._dictionary(key, pairs, depth)} if pairs else {}
+
+
+_FORMS = {
+    SEQUENCE: Reader._sequence,
+    SET: Reader._set,
+    MAPPING: Reader._mapping,
+    OBJECT: Reader._object,
+}
+
+
+def _is_written_again(seen: View) -> bool:
+    """Whether it cannot matter that something is one and the same: a tuple of numbers, say."""
+    unchanging = seen.kind in ("tuple", "frozenset")
+    return unchanging and len(seen.items) < MAX_DEPTH and all(map(is_scalar, seen.items))
+
+
+def _float(value: float) -> Any:
+    if math.isfinite(value):
+        return value
+    bits = struct.pack(">d", value).hex()
+    told = {"$float": repr(value)}
+    return told if value == value or bits == _NAN else {**told, "bits": bits}
+
+
+_NAN = "7ff8000000000000"
+
+
+def _elements(array: Array) -> list[Any] | None:
+    """Return an array's elements as JSON has them; ``None`` for too many, or if it has not."""
+    if array.type.code[0] == "U" and len(array.data) <= MOST_NUMBERS * array.type.itemsize:
+        width = array.type.itemsize
+        parts = [array.data[start : start + width] for start in range(0, len(array.data), width)]
+        try:
+            return [part.decode("utf-32-le").rstrip("\0") for part in parts]
+        except UnicodeDecodeError:
+            return None
+    numbers = array.numbers()
+    if numbers is None or len(array.data) > MOST_NUMBERS * array.type.itemsize:
+        return None
+    found = list(numbers)
+    if any(part != part for parts in found for part in parts) and not _usual_nan(array, found):
+        return None  # JSON has no bits of a NaN
+    if array.type.code[0] == "c":
+        return [[_float(part) for part in parts] for parts in found]
+    return [_float(part) if type(part) is float else part for (part,) in found]
+
+
+def _usual_nan(array: Array, found: list[tuple[float, ...]]) -> bool:
+    """Whether every NaN is the one that comes of writing ``nan``."""
+    return array.packed(found) == array.data
+
+
+def _length(plain: Any) -> int:
+    """Return about how long the text of a single value is."""
+    if isinstance(plain, str):
+        return len(plain)
+    if isinstance(plain, (list, tuple)):
+        return sum(map(_length, plain)) + _VALUE * len(plain)
+    return sum(map(_length, plain.values())) if isinstance(plain, dict) else 0
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def tensor_bytes(nodes: Iterable[Node]) -> list[int]:

@@ -24,7 +24,11 @@ _SHOWN = 40
 # Entries that the last line names.
 _NAMED = 4
 
-_IN_SIDECAR = {None: "", "whole": ", kept in the sidecar", "partly": ", partly in the sidecar"}
+_IN_SIDECAR = {
+    None: ", not kept",
+    "whole": ", kept in the sidecar",
+    "partly": ", partly in the sidecar: its tensors are not",
+}
 
 
 def write_conversions(conversions: Conversions, stream: TextIO) -> None:
@@ -101,16 +105,17 @@ def _changes(converted: Converted) -> Iterable[tuple[str, str]]:
         names = printable(summarise(converted.excluded), 400)
         yield "excluded", f"{count(len(converted.excluded), 'tensor')}: {names}"
     for entry in converted.left_out[:_SHOWN]:
-        yield "left out", _left_out(entry)
+        yield "left out", _left_out(entry, asked=converted.sidecar is not None)
     if len(converted.left_out) > _SHOWN:
         rest = len(converted.left_out) - _SHOWN
         yield "left out", f"and {rest:,} more (--format json lists all)"
 
 
-def _left_out(entry: LeftOut) -> str:
+def _left_out(entry: LeftOut, *, asked: bool) -> str:
     text = f"{printable(entry.key)}: {printable(entry.kind)} {printable(entry.summary)}".rstrip()
     tensors = f", {size(entry.nbytes)} of tensors" if entry.nbytes else ""
-    return text + tensors + _IN_SIDECAR[entry.sidecar]
+    kept = _IN_SIDECAR[entry.sidecar] if asked else ""
+    return text + tensors + kept
 
 
 def _proof(converted: Converted) -> str:

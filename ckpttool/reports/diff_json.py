@@ -24,11 +24,16 @@ def write_comparison_json(comparison: Comparison, stream: TextIO) -> None:
             "left": file_fields(comparison.left),
             "right": file_fields(comparison.right),
             "summary": {kind.value: number for kind, number in comparison.counts.items()},
+            "summary_beside": {
+                kind.value: number for kind, number in comparison.counts_beside.items()
+            },
             "tolerance": comparison.tolerance or None,
             "excluded": comparison.excluded,
+            "left_aside": dict(zip(("left", "right"), comparison.aside)),
             "not_compared": comparison.notes,
             "structure": [fact._asdict() for fact in comparison.structure],
             "tensors": [_tensor(tensor) for tensor in comparison.tensors],
+            "beside": [_tensor(tensor) for tensor in comparison.beside],
             "state": [entry._asdict() for entry in comparison.state],
         },
         stream,

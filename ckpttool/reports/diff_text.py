@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Sequence, TextIO
+from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Sequence, TextIO
 
 from rich.text import Text
 
@@ -72,7 +72,7 @@ def write_comparison(comparison: Comparison, stream: TextIO, view: DiffView) -> 
     if comparison.outcome is not Outcome.SAME:
         for label, file in (("left", comparison.left), ("right", comparison.right)):
             _write_file(page, label, file)
-        if comparison.tensors:
+        if comparison.tensors or comparison.beside or comparison.state:
             _write_body(page, comparison, view)
         page.blank()
     _write_verdict(page, comparison)
@@ -96,21 +96,24 @@ def _write_body(page: Page, comparison: Comparison, view: DiffView) -> None:
     else:
         if any(tensor.kind is not Kind.IDENTICAL for tensor in comparison.tensors):
             write_map(page, comparison.tensors)
-        _write_tensors(page, comparison, view)
+        _write_tensors(page, comparison.tensors, view)
+        _write_tensors(page, comparison.beside, view, " beside the weights")
     _write_state(page, comparison)
 
 
 # --- tensors ---------------------------------------------------------------------------
 
 
-def _write_tensors(page: Page, comparison: Comparison, view: DiffView) -> None:
+def _write_tensors(
+    page: Page, every: Sequence[TensorDiff], view: DiffView, where: str = ""
+) -> None:
     top = TOP if view.top is None else view.top
     for kind in Kind:
-        tensors = [tensor for tensor in comparison.tensors if tensor.kind is kind]
+        tensors = [tensor for tensor in every if tensor.kind is kind]
         if not tensors or kind is Kind.IDENTICAL:
             continue
         page.blank()
-        head = f"{_TITLES[kind]}: {count(len(tensors), 'tensor')}"
+        head = f"{_TITLES[kind]}{where}: {count(len(tensors), 'tensor')}"
         page.line(Text(head, style="bold"), 2)
         if kind in (Kind.ONLY_LEFT, Kind.ONLY_RIGHT):
             page.line(Text(printable(summarise(_names(tensors), top), 4000)), 4, 6)
@@ -187,7 +190,8 @@ def _describe(side: Side) -> str:
 
 
 def _write_stat(page: Page, comparison: Comparison, view: DiffView) -> None:
-    tensors = [tensor for tensor in comparison.tensors if tensor.kind is not Kind.IDENTICAL]
+    every = (*comparison.tensors, *comparison.beside)
+    tensors = [tensor for tensor in every if tensor.kind is not Kind.IDENTICAL]
     tensors.sort(key=_ORDERS[view.sort])
     shown = tensors if view.top is None else tensors[: view.top]
     widest = max((len(printable(tensor.name)) for tensor in shown), default=0)
@@ -210,14 +214,14 @@ def _write_stat(page: Page, comparison: Comparison, view: DiffView) -> None:
         page.line(Text(f"and {len(tensors) - len(shown):,} more (--top shows them)"), 1)
 
 
-# --- beside the tensors, and the end -----------------------------------------------------
+# --- beside the weights, and the end -----------------------------------------------------
 
 
 def _write_state(page: Page, comparison: Comparison) -> None:
     if not comparison.state:
         return
     page.blank()
-    page.line(Text(f"beside the tensors: {_entries(len(comparison.state))}", style="bold"), 2)
+    page.line(Text(f"beside the weights: {_entries(len(comparison.state))}", style="bold"), 2)
     for entry in comparison.state[:_SHOWN_STATE]:
         left, right = _values(entry)
         page.line(Text(f"{printable(entry.key)}: {left} -> {right}"), 4, 8)
@@ -257,9 +261,12 @@ def _summary(comparison: Comparison) -> list[str]:
         if file.verdict is not Verdict.PASS
     ]
     told = [f"the {' and the '.join(bad)} file cannot be trusted or read"] if bad else []
-    counts = [f"{number:,} {_TITLES[kind]}" for kind, number in comparison.counts.items() if number]
-    if counts:
-        told.append(f"{', '.join(counts)} of {count(len(comparison.tensors), 'tensor')}")
+    if comparison.tensors:
+        told.append(_counts(comparison.counts, len(comparison.tensors)))
+    if comparison.beside:
+        told.append(
+            f"beside the weights {_counts(comparison.counts_beside, len(comparison.beside))}"
+        )
     if comparison.tolerance:
         told.append(f"with {comparison.tolerance}")
     if comparison.state:
@@ -269,6 +276,14 @@ def _summary(comparison: Comparison) -> list[str]:
         told.append(printable(", ".join(facts), 400))
     if comparison.excluded:
         told.append(f"{count(comparison.excluded, 'name')} left out")
+    for side, keys in zip(("left", "right"), comparison.aside):
+        if keys:
+            told.append(f"left aside of the {side} file: {printable(summarise(keys), 400)}")
     if comparison.notes:
         told.append(f"not compared: {printable(', '.join(comparison.notes), 400)}")
     return told
+
+
+def _counts(counts: Mapping[Kind, int], total: int) -> str:
+    told = [f"{number:,} {_TITLES[kind]}" for kind, number in counts.items() if number]
+    return f"{', '.join(told)} of {count(total, 'tensor')}"

@@ -18,6 +18,7 @@ from tests.builders.layouts import encoder_names
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
 
+CHANGED = pairs.CASES["other-values"].change
 REVERSED = {Kind.ONLY_LEFT: Kind.ONLY_RIGHT, Kind.ONLY_RIGHT: Kind.ONLY_LEFT}
 
 
@@ -200,11 +201,106 @@ def test_epoch_and_arguments_and_the_optimizer_are_compared(tmp_path: Path) -> N
         ("epoch", "3", "4"),
         ("optimizer.param_groups.0.lr", "0.1", "0.2"),
     )
-    assert found.notes == ("2 tensors beside the weights (optimizer.state.0.exp_avg, say)",)
+    assert [(one.name, one.kind) for one in found.beside] == [
+        ("optimizer.state.0.exp_avg", Kind.IDENTICAL),
+        ("optimizer.state.0.step", Kind.IDENTICAL),
+    ]
     overlooked = compared((left, right), exclude=["epoch", "optimizer*", "args*"])
     assert overlooked.outcome is Outcome.SAME
     # epoch, args.$object, args.lr, args.name, and of the optimizer lr, params and two moments
     assert overlooked.excluded == 8
+
+
+BESIDE = [
+    pytest.param({"model_ema": pairs.state()}, id="an average"),
+    pytest.param({"likelihood": {"noise": torch.ones(1)}}, id="a learned likelihood"),
+    pytest.param({"optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}}}, id="moments"),
+    pytest.param({"mean": torch.ones(2)}, id="a tensor alone"),
+    pytest.param({"parts": [(1, torch.ones(2))]}, id="in a list"),
+    pytest.param({"u": torch.ones(2).untyped_storage()}, id="a storage"),
+    pytest.param({"q": [torch.eye(2).to_sparse()]}, id="a kind that is not read"),
+]
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+def test_tensors_beside_the_weights_that_one_side_lacks_are_a_difference(
+    tmp_path: Path, beside: dict[str, Any]
+) -> None:
+    left = pairs.save(tmp_path, "a.pth", {"model": pairs.state(), **beside})
+    right = pairs.save(tmp_path, "b.pth", {"model": pairs.state()})
+    there, back = compared((left, right)), compared((right, left))
+    assert there.outcome is back.outcome is Outcome.DIFFERENT
+    assert {one.kind for one in there.beside} == {Kind.ONLY_LEFT}
+    assert {one.kind for one in back.beside} == {Kind.ONLY_RIGHT}
+    assert there.counts[Kind.IDENTICAL] == len(there.tensors)
+    assert compared((left, left)).outcome is Outcome.SAME
+    only_weights = compared((left, right), weights_only=True)
+    assert only_weights.outcome is Outcome.SAME
+    assert only_weights.aside == (tuple(beside), ())
+
+
+def test_tensors_beside_the_weights_are_compared_by_their_elements(tmp_path: Path) -> None:
+    left = pairs.save(tmp_path, "a.pth", {"model": pairs.state(), "ema": {"w": torch.zeros(4)}})
+    right = pairs.save(tmp_path, "b.pth", {"model": pairs.state(), "ema": {"w": torch.ones(4)}})
+    found = compared((left, right))
+    (tensor,) = found.beside
+    assert (found.outcome, tensor.name, tensor.kind) == (Outcome.DIFFERENT, "ema.w", Kind.CHANGED)
+    assert tensor.change is not None
+    assert tensor.change.changed == 4
+    assert compared((left, right), atol=1.0).outcome is Outcome.SAME
+    assert compared((left, right), exclude=["ema.*"]).outcome is Outcome.SAME
+    assert len(compared((left, right), include=["ema.*"]).beside) == 1
+
+
+def test_a_file_is_not_the_same_as_its_own_conversion_that_lost_tensors(tmp_path: Path) -> None:
+    from ckpttool.conversion.options import ConvertOptions
+    from ckpttool.convert import convert_file
+
+    left = pairs.save(tmp_path, "a.pth", {"model": pairs.state(), "ema": pairs.state()})
+    right, receipt = (str(tmp_path / name) for name in ("b.safetensors", "receipt.json"))
+    convert_file(left, right, ConvertOptions(to="safetensors", receipt=receipt))
+    for other in (right, receipt):
+        assert compared((left, other)).outcome is Outcome.DIFFERENT
+        assert compared((other, left)).outcome is Outcome.DIFFERENT
+        assert compared((left, other), weights_only=True).outcome is Outcome.SAME
+    assert compared((right, receipt)).outcome is Outcome.SAME
+
+
+def test_the_wrapper_is_chosen_on_either_side(tmp_path: Path) -> None:
+    other = CHANGED(pairs.state())
+    left = pairs.save(tmp_path, "a.pth", {"model": pairs.state(), "ema": other})
+    right = pairs.save(tmp_path, "b.pth", {"net": other})
+    assert compared((left, right), weights_only=True).outcome is Outcome.DIFFERENT
+    found = compared((left, right), weights_only=True, wrappers=("ema", None))
+    assert (found.outcome, found.left.wrapper) == (Outcome.SAME, "ema")
+    turned = compared((right, left), weights_only=True, wrappers=(None, "ema"))
+    assert turned.outcome is Outcome.SAME
+    with pytest.raises(UsageError, match="no state dict under that wrapper"):
+        compared((left, right), wrappers=(None, "ema"))
+
+
+def test_what_lies_in_the_state_dict_itself_goes_by_its_key_there(tmp_path: Path) -> None:
+    left = pairs.save(tmp_path, "a.pth", {"model": {**pairs.state(), "version": 1}})
+    right = pairs.save(tmp_path, "b.pth", {"net": {**pairs.state(), "version": 1}})
+    assert compared((left, right)).outcome is Outcome.SAME
+    changed = pairs.save(tmp_path, "c.pth", {"net": {**pairs.state(), "version": 2}})
+    assert compared((left, changed)).state == (("version", "1", "2"),)
+
+
+def test_entries_beyond_those_that_are_listed_are_compared(tmp_path: Path) -> None:
+    beside = {f"e{number}": number for number in range(1_200)}
+    left = pairs.save(tmp_path, "a.pth", {"model": pairs.state(), **beside})
+    right = pairs.save(tmp_path, "b.pth", {"model": pairs.state(), **beside, "e1199": 0})
+    assert compared((left, right)).state == (("e1199", "1199", "0"),)
+
+
+def test_endless_views_beside_the_weights_are_not_read(tmp_path: Path) -> None:
+    grain = torch.zeros(1)
+    endless = {f"v{number}": [grain.expand(3_000_000 + number)] for number in range(8)}
+    path = pairs.save(tmp_path, "a.pth", {"model": pairs.state(), **endless})
+    found = compared((path, path))
+    assert found.outcome is Outcome.CANNOT_TELL
+    assert found.counts_beside[Kind.NOT_COMPARED] == 8
 
 
 def test_patterns_choose_and_what_they_leave_out_is_counted(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from click.testing import Result
@@ -109,7 +110,7 @@ def test_state_and_structure_are_shown(tmp_path: Path) -> None:
     assert "epoch: 3 -> 4" in output
     assert "extra: absent -> [1]" in output
     assert "2 entries differ beside them" in output
-    assert "not compared: 2 tensors beside the weights" in output
+    assert "beside the weights 2 identical of 2 tensors" in output
 
 
 def test_the_bad_file_is_named(tmp_path: Path) -> None:
@@ -217,11 +218,58 @@ def test_long_values_differ_where_they_are_not_shown(tmp_path: Path) -> None:
     assert max(map(len, texts)) < 400
 
 
-def test_text_of_a_bad_file_says_so(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_has_no_text(tmp_path: Path) -> None:
     (tmp_path / "bad.pth").write_bytes(b"")
     result = run("textconv", str(tmp_path / "bad.pth"))
-    assert result.exit_code == 0
-    assert result.output == "not readable: the file is empty [FIL006]\n"
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "the file is empty [FIL006]" in result.stderr
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n"
+
+
+def test_pointers_of_git_lfs_are_told_by_what_they_point_to(tmp_path: Path) -> None:
+    texts = []
+    for digit, size in (("a", 5), ("b", 5), ("b", 6)):
+        (tmp_path / "p").write_text(POINTER.format(64 * digit, size))
+        result = run("textconv", str(tmp_path / "p"))
+        assert result.exit_code == 0
+        texts.append(result.output)
+    assert len(set(texts)) == 3
+    assert f"Git LFS pointer: oid sha256:{64 * 'b'}" in texts[2]
+    assert "Git LFS pointer: size 6" in texts[2]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param([1, 2], (1, 2), id="list or tuple"),
+        pytest.param({1: 2}, {"1": 2}, id="number or text as key"),
+        pytest.param({(1, 2): 3}, {(1, 3): 3}, id="tuples as keys"),
+        pytest.param(np.arange(2000), np.arange(2000)[::-1].copy(), id="large arrays"),
+        pytest.param({"e": torch.ones(1)}, {"e": torch.zeros(1)}, id="tensors"),
+        pytest.param([torch.eye(2).to_sparse()], [torch.eye(3).to_sparse()], id="sparse"),
+        pytest.param({"k" * 300 + "a": 1}, {"k" * 300 + "b": 1}, id="long keys"),
+        pytest.param({"k" + "x" * 300 + "k": 1}, {"k" + "y" * 300 + "k": 1}, id="their middle"),
+    ],
+)
+def test_other_content_is_other_text(tmp_path: Path, one: Any, other: Any) -> None:
+    paths = [
+        pairs.save(tmp_path, f"{number}.pth", {"model": pairs.state(), "x": value})
+        for number, value in enumerate((one, other))
+    ]
+    texts = [run("textconv", path).output for path in paths]
+    assert texts[0] != texts[1]
+
+
+def test_what_is_not_read_is_told_by_the_sum_of_the_file(tmp_path: Path) -> None:
+    texts = []
+    for size in (2, 3):
+        mask = {"mask": torch.eye(size).to_sparse()}
+        path = pairs.save(tmp_path, "a.pth", {**pairs.state(), **mask})
+        texts.append(run("textconv", path).output.splitlines()[-1])
+    assert texts[0] != texts[1]
+    assert texts[0].startswith("not all of it is read: sha256:")
 
 
 # --- git ----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import torch
 from ckpttool.cli import main
 from ckpttool.compared import Comparison, Kind, Outcome
 from ckpttool.diff import DiffOptions, diff_files
+from ckpttool.errors import UsageError
 from ckpttool.locks.locked import LockedTensor
 from ckpttool.locks.rendering import render
 from tests.builders import locks, pairs
@@ -134,3 +135,35 @@ def test_a_lock_file_of_several_checkpoints_is_in_the_way(tmp_path: Path) -> Non
     assert found.outcome is Outcome.CANNOT_TELL
     assert not found.left.findings
     assert "several checkpoints" in found.right.findings[0].message
+
+
+def test_a_lock_file_does_not_say_what_lies_beside_the_weights(tmp_path: Path) -> None:
+    content = {"model": pairs.state(), "ema": {"w": torch.ones(1)}, "epoch": 3}
+    sides = pairs.save(tmp_path, "a.pth", content), locked(tmp_path, pairs.state())
+    for there in (sides, sides[::-1]):
+        found = compared(*there)
+        assert found.outcome is Outcome.CANNOT_TELL
+        assert found.notes == (
+            "what lies beside the weights, of which a lock file says nothing: ema.w, epoch",
+        )
+    assert compared(*sides, weights_only=True).outcome is Outcome.SAME
+    assert compared(*sides, exclude=["e*"]).outcome is Outcome.SAME
+
+
+def test_a_receipt_is_of_weights_alone(tmp_path: Path) -> None:
+    content = {"model": pairs.state(), "ema": {"w": torch.ones(1)}, "epoch": 3}
+    source, result, receipt = converted(tmp_path, content)
+    for other in (result, receipt):
+        found = compared(source, other)
+        assert found.outcome is Outcome.DIFFERENT
+        assert [(one.name, one.kind) for one in found.beside] == [("ema.w", Kind.ONLY_LEFT)]
+        assert found.state == (("epoch", "3", None),)
+        assert compared(source, other, weights_only=True).outcome is Outcome.SAME
+    assert compared(result, receipt).outcome is Outcome.SAME
+
+
+def test_a_list_of_digests_has_no_state_dict_to_choose(tmp_path: Path) -> None:
+    source, _, receipt = converted(tmp_path, pairs.state())
+    for wrapper in ((None, "model"), (None, "")):
+        with pytest.raises(UsageError, match="no state dict to choose"):
+            compared(source, receipt, wrappers=wrapper)

@@ -1,0 +1,453 @@
+"""What lies beside the weights of two files: compared node by node, each pair of nodes once.
+
+Nodes are compared as what they mean (``formats.views``): mappings without an order, sets as
+multisets, one value however it is spelled. That two nodes were compared is remembered, so parts
+that are shared, or that lie in themselves, cost what they cost once; sharing is no difference.
+Tensors are paired by their dotted keys, for whoever reads their elements.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
+
+from ckpttool.compared import StateDiff
+from ckpttool.comparison.meanings import CannotTellError, Meanings
+from ckpttool.comparison.pieces import Pair
+from ckpttool.formats.beside import Beside, joined, key_part
+from ckpttool.formats.nodes import Node
+from ckpttool.formats.plain import Reader
+from ckpttool.formats.views import (
+    ATOM,
+    MAPPING,
+    OBJECT,
+    SEQUENCE,
+    SET,
+    View,
+    exact,
+    is_scalar,
+    through,
+    view,
+)
+from ckpttool.names import in_order
+from ckpttool.tensors import TensorInfo
+
+#: Parts of nodes that may be met again, beyond three times as many as are met for the first time.
+#: Two cycles of different lengths can be held against each other endlessly, and what is shared is
+#: looked at under each of its keys where names are left out.
+MAX_AGAIN = 200_000
+#: Characters of all values that differ; beyond them the sums of values stand for them.
+MAX_TEXT = 100_000_000
+
+#: Why two objects are not compared.
+OTHER_FORM = "made in ways that may come to the same"
+
+_ENDLESS = "more than can be compared"
+_NOTHING = object()
+# Characters of a value that costs nothing.
+_SHORT = 256
+# Characters of a key that is an object.
+_LONGEST_PART = 200
+# Kinds that need no word: JSON has them.
+_PLAIN_KINDS = frozenset({"list", "dict"})
+
+
+class Found(NamedTuple):
+    """What came of it.
+
+    Attributes:
+        state: what differs that is no tensor, in the order of the keys.
+        pairs: (key, tensors) of what both sides have.
+        only: (key, side, tensor) of what one side has.
+        doubts: (key, reason) of what could not be compared.
+        compared: how many values and tensors were looked at.
+        excluded: how many the names of which were not wanted.
+    """
+
+    state: Tuple[StateDiff, ...] = ()
+    pairs: Tuple[Tuple[str, Pair], ...] = ()
+    only: Tuple[Tuple[str, int, TensorInfo], ...] = ()
+    doubts: Tuple[Tuple[str, str], ...] = ()
+    compared: int = 0
+    excluded: int = 0
+
+
+class Entries(NamedTuple):
+    """What lies beside the weights of one side: (dotted key, node) each, and its tensors."""
+
+    beside: Beside | None
+    items: Sequence[Tuple[str, Node]]
+
+
+def entries_of(beside: Beside | None, inside: str | None = None) -> Entries:
+    """Return the entries of a file; of those in the wrapper ``inside`` without its key."""
+    if beside is None:
+        return Entries(None, ())
+    prefix = f"{inside}." if inside else ""
+    items = [
+        (key[len(prefix) :] if prefix and key.startswith(prefix) else key, node)
+        for key, node in beside.items()
+    ]
+    return Entries(beside, items)
+
+
+def compare(left: Entries, right: Entries, wants: Callable[[str], bool] = lambda _: True) -> Found:
+    """Compare what lies beside the weights of two files.
+
+    Args:
+        left: the entries of one file.
+        right: those of the other; exchanging them exchanges the sides of the result.
+        wants: whether something under a dotted key is to be compared.
+
+    Raises:
+        MalformedError: a tensor is not what it claims to be.
+    """
+    walk = _Walk((left.beside, right.beside), wants)
+    walk.run(left.items, right.items)
+    return walk.found()
+
+
+def contents(entries: Entries) -> Found:
+    """Return all values and tensors of one file: what a comparison with nothing gives."""
+    return compare(entries, Entries(None, ()))
+
+
+# A key and the nodes there of both sides.
+_Task = Tuple[str, Node, Node]
+
+
+class _Walk:
+    """One comparison. A stack takes the place of recursion: values may nest by the thousand."""
+
+    def __init__(
+        self, sides: tuple[Beside | None, Beside | None], wants: Callable[[str], bool]
+    ) -> None:
+        self._sides = sides
+        self._wants = wants
+        self._meanings = Meanings()
+        self._state: Dict[str, List[str | None]] = {}
+        self._pairs: List[Tuple[str, Pair]] = []
+        self._only: List[Tuple[str, int, TensorInfo]] = []
+        self._doubts: Dict[str, str] = {}
+        self._compared = self._excluded = 0
+        self._waiting: List[Any] = []
+        # pairs of nodes that were compared, with nothing left out; and those being compared
+        self._done: Dict[Tuple[int, int], str] = {}
+        self._open: Dict[Tuple[int, int], str] = {}
+        # what was left out so far, so that nobody takes it for compared under another key
+        self._gaps = 0
+        self._met: Tuple[set[int], set[int]] = (set(), set())
+        self._first = self._again_met = 0
+        # long values are compared, and written, once
+        self._equal: Dict[Tuple[int, int], bool] = {}
+        self._texts: Dict[int, str] = {}
+        self._room = MAX_TEXT
+
+    def found(self) -> Found:
+        """Return what came of it."""
+        state = (StateDiff(key, *texts) for key, texts in self._state.items())
+        return Found(
+            tuple(sorted(state, key=lambda entry: in_order(entry.key))),
+            tuple(self._pairs),
+            tuple(self._only),
+            tuple(sorted(self._doubts.items())),
+            self._compared,
+            self._excluded,
+        )
+
+    def run(self, left: Sequence[Tuple[str, Node]], right: Sequence[Tuple[str, Node]]) -> None:
+        self._push(_by_key(left, right))
+        while self._waiting:
+            task = self._waiting.pop()
+            if len(task) == 3:
+                self._compare(*task)
+            else:
+                self._leave(*task)
+
+    def _push(self, tasks: Sequence[_Task]) -> None:
+        self._waiting.extend(reversed(tasks))
+
+    def _leave(self, pair: tuple[int, int], gaps: int) -> None:
+        """End a pair of nodes; it counts as compared if nothing in it was left out."""
+        key = self._open.pop(pair)
+        if gaps == self._gaps:
+            self._done[pair] = key
+
+    def _compare(self, key: str, *nodes: Node) -> None:
+        if all(map(is_scalar, nodes)):
+            self._leaf(key, nodes, self._are_equal(nodes))
+            return
+        left, right = map(through, nodes)
+        if self._tensors(key, left, right):
+            return
+        views = [None if node is _NOTHING else view(node) for node in (left, right)]
+        there = [seen for seen in views if seen is not None]
+        if len({seen.form for seen in there}) == 2:
+            # nothing in one can be what is in the other
+            self._push([(key, left, _NOTHING), (key, _NOTHING, right)])
+        elif not all(map(_is_leaf, there)):
+            if self._enter(key, left, right, views):
+                self._go_into(key, left, right, views)
+        elif len(there) == 1:
+            self._leaf(key, (left, right), same=False)
+        elif there[0].form == SET:
+            self._sets(key, (left, right), there)
+        else:
+            self._leaf(key, (left, right), self._are_equal((left, right), there))
+
+    def _are_equal(self, nodes: Sequence[Node], views: Sequence[View] = ()) -> bool:
+        """Compare two values, long ones once wherever they are referred to."""
+        left, right = nodes
+        pair = id(left), id(right)
+        if pair not in self._equal:
+            held = [_held(seen) for seen in views] if views else [exact(left), exact(right)]
+            same = bool(held[0] == held[1])
+            if _is_short(left) or _is_short(right):
+                return same
+            self._equal[pair] = same
+        return self._equal[pair]
+
+    def _sets(self, key: str, nodes: tuple[Node, Node], views: Sequence[View]) -> None:
+        try:
+            members = [Counter(map(self._meanings.of, seen.items)) for seen in views]
+        except CannotTellError:
+            self._doubt(key)
+            return
+        same = members[0] == members[1] and views[0].kind == views[1].kind
+        rest = [members[0] - members[1], members[1] - members[0]]
+        if not same and all(any(map(self._meanings.is_of_object, side)) for side in rest):
+            self._doubt(key)
+        else:
+            self._leaf(key, nodes, same)
+
+    # --- what was found ----------------------------------------------------------------
+
+    def _is_wanted(self, key: str) -> bool:
+        if self._wants(key):
+            self._compared += 1
+            return True
+        self._excluded += 1
+        self._gaps += 1
+        return False
+
+    def _leaf(self, key: str, nodes: Sequence[Node], same: bool) -> None:
+        if not self._is_wanted(key) or same:
+            return
+        texts = [None if node is _NOTHING else self._text(node) for node in nodes]
+        self._room -= sum(len(text) for text in texts if text is not None)
+        if self._room < 0:
+            texts = [text if text is None or len(text) < _SHORT else _sum(text) for text in texts]
+        self._differ(key, texts)
+
+    def _text(self, node: Node) -> str:
+        if _is_short(node):
+            return _json(node)
+        if id(node) not in self._texts:
+            text = _json(node)
+            self._texts[id(node)] = text if self._room >= 0 else _sum(text)
+        return self._texts[id(node)]
+
+    def _differ(self, key: str, texts: Sequence[str | None]) -> None:
+        known = self._state.setdefault(key, [None, None])
+        for side, text in enumerate(texts):
+            if text is not None:
+                known[side] = text if known[side] is None else f"{known[side]}, {text}"
+
+    def _doubt(self, key: str, reason: str = OTHER_FORM) -> None:
+        if self._is_wanted(key):
+            self._doubts.setdefault(key, reason)
+
+    def _tensors(self, key: str, *nodes: Node) -> bool:
+        """Note tensors; whether there was one on either side."""
+        infos = [
+            side.tensor(key, node) if side is not None and node is not _NOTHING else None
+            for side, node in zip(self._sides, nodes)
+        ]
+        if infos == [None, None]:
+            return False
+        if infos[0] is not None and infos[1] is not None:
+            if self._is_wanted(key):
+                self._pairs.append((key, Pair(infos[0], infos[1])))
+            return True
+        for side, (info, node) in enumerate(zip(infos, nodes)):
+            if info is not None and self._is_wanted(key):
+                self._only.append((key, side, info))
+            elif info is None and node is not _NOTHING:
+                self._push([(key, _NOTHING, node) if side else (key, node, _NOTHING)])
+        return True
+
+    # --- what holds other values ---------------------------------------------------------
+
+    def _enter(self, key: str, left: Node, right: Node, views: Sequence[View | None]) -> bool:
+        """Begin with what is in two nodes of one form, unless that was done or cannot be."""
+        pair = id(left), id(right)
+        if pair in self._done:
+            self._again(key, views, self._done[pair])
+            return False
+        if pair in self._open:
+            # it ends in itself; with names left out, nobody knows yet what will be compared
+            self._gaps += bool(self._excluded)
+            self._again(key, views, self._open[pair])
+            return False
+        if not self._kinds(key, views):
+            return False
+        self._open[pair] = key
+        self._waiting.append((pair, self._gaps))
+        return True
+
+    def _go_into(self, key: str, left: Node, right: Node, views: Sequence[View | None]) -> None:
+        parts = self._parts(key, views)
+        new = [id(node) not in met for node, met in zip((left, right), self._met)]
+        for node, met in zip((left, right), self._met):
+            met.add(id(node))
+        if any(new):
+            self._first += len(parts) + 1
+        else:
+            self._again_met += len(parts) + 1
+        if self._again_met > 3 * self._first + MAX_AGAIN:
+            self._doubts[key] = _ENDLESS
+            self._waiting.clear()
+        else:
+            self._push(parts)
+
+    def _again(self, key: str, views: Sequence[View | None], first: str) -> None:
+        """Of what one side alone has, say what it is the same as."""
+        if None in views and self._is_wanted(key):
+            text = json.dumps({"$ref": first})
+            self._differ(key, [None if seen is None else text for seen in views])
+
+    def _kinds(self, key: str, views: Sequence[View | None]) -> bool:
+        """Compare the names of the types; whether there is any sense in going on."""
+        there = [seen for seen in views if seen is not None]
+        if any(seen.form == OBJECT or seen.kind not in _PLAIN_KINDS for seen in there):
+            labels = {_label(seen) for seen in there}
+            if there[0].form == OBJECT and len(there) == 2 and there[0].kind == there[1].kind:
+                forms = [seen.call.form for seen in there if seen.call is not None]
+                if forms[0] != forms[1]:
+                    self._doubt(key)
+                    return False
+            label = labels.pop() if len(labels) == 1 else "$class"
+            texts = [None if seen is None else json.dumps(seen.kind) for seen in views]
+            if self._is_wanted(f"{key}.{label}") and texts[0] != texts[1]:
+                self._differ(f"{key}.{label}", texts)
+        return True
+
+    def _parts(self, key: str, views: Sequence[View | None]) -> list[_Task]:
+        """Return what lies in two nodes, side by side."""
+        left, right = (_EMPTY if seen is None else seen for seen in views)
+        item = f"{key}.$items" if OBJECT in (left.form, right.form) else key
+        parts = _numbered(item, left.items, right.items)
+        parts += self._matched(key, left.pairs, right.pairs)
+        parts += self._matched(key, left.extra, right.extra)
+        for name in ("args", "states"):
+            sides = [getattr(seen.call, name, ()) for seen in (left, right)]
+            parts += _numbered(f"{key}.${name}", *sides)
+        keywords = [seen.call.keywords if seen.call else () for seen in (left, right)]
+        parts += self._matched(f"{key}.$keywords", *keywords)
+        functions = [
+            _NOTHING if seen.call is None or seen.call.function is None else seen.call.function
+            for seen in (left, right)
+        ]
+        if functions != [_NOTHING, _NOTHING]:
+            parts.append((f"{key}.$function", functions[0], functions[1]))
+        return parts
+
+    def _matched(self, key: str, left: Any, right: Any) -> list[_Task]:
+        """Pair the entries of two mappings by what their keys mean."""
+        sides: List[Dict[Any, Tuple[Node, Node]]] = [{}, {}]
+        for side, pairs in zip(sides, (left, right)):
+            for name, node in pairs:
+                try:
+                    side[self._meanings.of(name)] = name, node
+                except CannotTellError:
+                    self._doubt(joined(key, _part(name)))
+        alone = [
+            [meaning for meaning in one if meaning not in other]
+            for one, other in (sides, sides[::-1])
+        ]
+        if all(any(map(self._meanings.is_of_object, side)) for side in alone):
+            self._doubt(key)
+        tasks = []
+        for meaning in dict.fromkeys((*sides[0], *sides[1])):
+            found = [side.get(meaning, (_NOTHING, _NOTHING)) for side in sides]
+            name = found[0][0] if found[0][0] is not _NOTHING else found[1][0]
+            tasks.append((joined(key, _part(name)), found[0][1], found[1][1]))
+        return sorted(tasks, key=lambda task: task[0])
+
+
+_EMPTY = View("", "")
+
+
+def _label(seen: View) -> str:
+    if seen.call is None:
+        return "$class"
+    return "$object" if seen.call.new else "$call"
+
+
+def _is_leaf(seen: View) -> bool:
+    """Whether it is told in one piece: a value, a set, a list of plain values, what is empty."""
+    if seen.form in (ATOM, SET):
+        return True
+    if seen.form == SEQUENCE and not seen.extra:
+        return all(map(is_scalar, seen.items))
+    return seen.form == MAPPING and not (seen.pairs or seen.extra)
+
+
+def _held(seen: View) -> object:
+    """Return what is equal for the same value, or the same list of plain values."""
+    if seen.form == ATOM:
+        return exact(seen.value)
+    return seen.kind, tuple(map(exact, seen.items))
+
+
+def _is_short(node: Node) -> bool:
+    if isinstance(node, (str, bytes)):
+        return len(node) < _SHORT
+    return is_scalar(node)
+
+
+@lru_cache(maxsize=1024)
+def _sum(text: str) -> str:
+    return json.dumps({"$sha256": sha256(text.encode("utf-8", "surrogatepass")).hexdigest()})
+
+
+def _part(name: Node) -> str:
+    """Return a key as a part of a dotted key that no other key has."""
+    part = key_part(name)
+    if not part.startswith("<") or is_scalar(name):
+        return part
+    text = _json(name)
+    if len(text) > _LONGEST_PART:
+        text = f"{text[:_LONGEST_PART]} sha256:{sha256(text.encode()).hexdigest()}"
+    return text
+
+
+def _json(node: Node) -> str:
+    return json.dumps(Reader(exact=True).read("", node).value, sort_keys=True)
+
+
+def _numbered(key: str, left: Sequence[Node], right: Sequence[Node]) -> list[_Task]:
+    most = max(len(left), len(right))
+    return [
+        (joined(key, str(number)), _at(left, number), _at(right, number)) for number in range(most)
+    ]
+
+
+def _at(items: Sequence[Node], number: int) -> Node:
+    return items[number] if number < len(items) else _NOTHING
+
+
+def _by_key(left: Sequence[Tuple[str, Node]], right: Sequence[Tuple[str, Node]]) -> list[_Task]:
+    """Pair entries by their keys; several may be shown by the same text."""
+    sides: List[Dict[str, List[Node]]] = [{}, {}]
+    for side, items in zip(sides, (left, right)):
+        for key, node in items:
+            side.setdefault(key, []).append(node)
+    return [
+        (key, _at(sides[0].get(key, ()), number), _at(sides[1].get(key, ()), number))
+        for key in sorted({**sides[0], **sides[1]})
+        for number in range(max(len(side.get(key, ())) for side in sides))
+    ]

@@ -1,0 +1,434 @@
+"""What a node means: one value, a sequence, a mapping, a set, or an object of some class.
+
+Picklers spell one value in several ways: by protocol, by release of Python and of numpy. Here
+they become one. Nothing is imported or called; a class that is not known stays what the pickle says
+of it: its name, its arguments, its attributes and items.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Callable, NamedTuple, Sequence, Tuple
+
+from ckpttool.formats.dictionaries import pairs_of
+from ckpttool.formats.nodes import Call, Dict, Global, New, Node, PersistentId, Set, pair_of
+from ckpttool.formats.numpy_values import Array, array_of, bytearray_of, bytes_of
+from ckpttool.formats.safety.names import python3
+
+ATOM, SEQUENCE, MAPPING, SET, OBJECT = "atom", "sequence", "mapping", "set", "object"
+
+#: What stands for the factory of a defaultdict, and for the length of a deque.
+DEFAULT, LONGEST = "$default", "$maxlen"
+
+#: A key and what it leads to; the keys of an object's parts are text.
+Pairs = Sequence[Tuple[Node, Node]]
+
+
+class Known(NamedTuple):
+    """A value of a class that is known: ``plain`` is text, bytes, numbers, or a tuple of them."""
+
+    kind: str
+    plain: Any
+
+
+class View(NamedTuple):
+    """What a node means.
+
+    Attributes:
+        form: one of :data:`ATOM` and so on.
+        kind: the name of the type: ``list``, ``collections.deque``, ``argparse.Namespace``.
+        value: of an atom, itself: a scalar, bytes, a :class:`Known` or an ``Array``.
+        items: of a sequence or a set.
+        pairs: of a mapping; of an object, the entries that were set.
+        extra: what else belongs to it, by name: the attributes of an object.
+        call: of an object, how it is made; ``None`` for all else.
+    """
+
+    form: str
+    kind: str
+    value: Any = None
+    items: Sequence[Node] = ()
+    pairs: Pairs = ()
+    extra: Pairs = ()
+    call: Making | None = None
+
+
+class Making(NamedTuple):
+    """How an object is made.
+
+    Attributes:
+        new: whether by ``__new__`` alone.
+        function: what is called where that is no name.
+        args, keywords: the arguments.
+        states: what the object is given beside attributes.
+    """
+
+    new: bool
+    function: Node
+    args: Sequence[Node]
+    keywords: Pairs
+    states: Sequence[Node]
+
+    @property
+    def form(self) -> tuple[object, ...]:
+        """Two objects that are made in other forms may be the same all the same."""
+        return self.new, len(self.args), bool(self.keywords), len(self.states)
+
+
+def is_scalar(node: Node) -> bool:
+    """Whether a node is a number, text, bytes, a truth value or ``None``."""
+    return node is None or type(node) in (str, int, float, bool, bytes)
+
+
+def exact(value: Any) -> Any:
+    """Return something hashable that is equal for values that are the same, type and bits."""
+    if type(value) is float:
+        return float, struct.pack(">d", value)
+    if type(value) is tuple:
+        return tuple(map(exact, value))
+    if isinstance(value, Known):
+        return Known, value.kind, exact(value.plain)
+    return type(value), value
+
+
+def through(node: Node) -> Node:
+    """Return what OmegaConf's containers and values hold; anything else as it is.
+
+    They are plain dictionaries, lists and values, with types and flags around each.
+    """
+    for _ in range(_MOST_WRAPPINGS):
+        if not isinstance(node, Call) or not _is_config(node.function):
+            break
+        states = node.states or ()
+        if len(states) != 1 or not isinstance(states[0], Dict):
+            break
+        held = [value for key, value in states[0].pairs() if key in ("_content", "_val")]
+        if len(held) != 1:
+            break
+        node = held[0]
+    return node
+
+
+_MOST_WRAPPINGS = 8
+_CONFIGS = ("omegaconf.dictconfig", "omegaconf.listconfig", "omegaconf.nodes")
+
+
+def _is_config(function: Node) -> bool:
+    return type(function) is Global and function.module in _CONFIGS
+
+
+def name_of(node: Global) -> str:
+    """Return a name in its present spelling."""
+    module, name = python3(node.module, node.name)
+    if module.startswith("numpy.core"):
+        module = f"numpy._core{module[len('numpy.core') :]}"
+    return f"{'pathlib' if module == 'pathlib._local' else module}.{name}"
+
+
+def view(node: Node) -> View:
+    """Return what a node means. Tensors are calls like any other."""
+    if is_scalar(node):
+        return View(ATOM, type(node).__name__, node)
+    if isinstance(node, (list, tuple)):
+        return View(SEQUENCE, type(node).__name__, items=node)
+    if isinstance(node, Set):
+        return View(SET, "frozenset" if node.frozen else "set", items=node.items)
+    if isinstance(node, Dict):
+        return View(MAPPING, "dict", pairs=_last(node.pairs()))
+    if isinstance(node, Global):
+        return View(ATOM, "name", Known("name", name_of(node)))
+    if isinstance(node, PersistentId):
+        return View(OBJECT, "storage", call=Making(True, None, (), (), (node.value,)))
+    return _view_of_call(node)
+
+
+def _last(pairs: Any) -> Pairs:
+    """Return pairs of which the last of two with one key counts, as for whoever loads them."""
+    every: list[tuple[Node, Node]] = list(pairs)
+    last = {key: number for number, (key, _) in enumerate(every) if type(key) is str}
+    if len(last) == len(every):
+        return every
+    return [
+        pair
+        for number, pair in enumerate(every)
+        if type(pair[0]) is not str or last[pair[0]] == number
+    ]
+
+
+def _view_of_call(node: Call) -> View:
+    for read in (bytes_of, array_of):
+        value = read(node)
+        if value is not None:
+            return View(ATOM, "bytes" if isinstance(value, bytes) else "array", value)
+    name = name_of(node.function) if type(node.function) is Global else ""
+    changed = bool(node.states or node.mapped or node.appended)
+    if name in _KNOWN and not changed and type(node) is Call:
+        plain = _KNOWN[name](node.args)
+        if plain is not None:
+            return View(ATOM, name, plain)
+    if name in _CONTAINERS and type(node) is Call:
+        found = _CONTAINERS[name](node)
+        if found is not None:
+            return found
+    pairs = pairs_of(node)
+    if pairs is not None:
+        return _dictionary(name, node, pairs)
+    made = _object(name, node)
+    return _uuid(made) or made
+
+
+def _dictionary(name: str, node: Call, pairs: Pairs) -> View:
+    attributes, others = _states(node)
+    if name == "collections.OrderedDict":
+        name = "dict"
+    elif node.args and type(node) is Call:
+        attributes = [*attributes, (DEFAULT, node.args[0])]
+    attributes += [("$state", state) for state in others]
+    return View(MAPPING, name, pairs=_last(pairs), extra=attributes)
+
+
+def _states(node: Call) -> tuple[list[tuple[Node, Node]], list[Node]]:
+    """Return the attributes that an object is given, and the states that are none."""
+    attributes: list[tuple[Node, Node]] = []
+    others: list[Node] = []
+    for state in node.states or ():
+        # slots come as a second dictionary beside the one of attributes
+        parts = state if type(state) is tuple and len(state) == 2 else (state,)
+        if all(part is None or isinstance(part, Dict) for part in parts):
+            attributes += [pair for part in parts if part is not None for pair in part.pairs()]
+        else:
+            others.append(state)
+    return attributes, others
+
+
+def _object(name: str, node: Call) -> View:
+    attributes, others = _states(node)
+    new, args, keywords = type(node) is New, node.args, getattr(node, "keywords", None)
+    function = None if name else node.function
+    if name == "copyreg._reconstructor" and len(args) == 3 and args[2] is None:
+        if type(args[0]) is Global and pair_of(args[1]) in _OBJECT:
+            name, new, args = name_of(args[0]), True, ()
+    elif name == "copyreg.__newobj__" and args and type(args[0]) is Global:
+        name, new, args = name_of(args[0]), True, args[1:]
+    named = _last(keywords.pairs()) if isinstance(keywords, Dict) else ()
+    others = [*others, keywords] if keywords is not None and not named else others
+    return View(
+        OBJECT,
+        name or "object",
+        items=node.appended or (),
+        pairs=_last(node.mapped.pairs()) if node.mapped else (),
+        extra=_last(attributes),
+        call=Making(new, function, args, named, others),
+    )
+
+
+_OBJECT = (("builtins", "object"), ("__builtin__", "object"))
+
+
+# --- classes that are known --------------------------------------------------------------
+
+_Args = Tuple[Node, ...]
+
+
+def _are(args: _Args, *types: type) -> bool:
+    return len(args) == len(types) and all(type(one) is kind for one, kind in zip(args, types))
+
+
+def _complex(args: _Args) -> Known | None:
+    return Known("complex", args) if _are(args, float, float) else None
+
+
+def _range(args: _Args) -> Known | None:
+    return Known("range", args) if _are(args, int, int, int) else None
+
+
+def _slice(args: _Args) -> Known | None:
+    plain = len(args) == 3 and all(one is None or type(one) is int for one in args)
+    return Known("slice", args) if plain else None
+
+
+def _byte_array(args: _Args) -> Known | None:
+    data = b"" if not args else bytearray_of(Call(Global("builtins", "bytearray"), args))
+    return None if data is None else Known("bytearray", data)
+
+
+def _decimal(args: _Args) -> Known | None:
+    return Known("decimal", args[0]) if _are(args, str) else None
+
+
+def _fraction(args: _Args) -> Known | None:
+    if _are(args, str):
+        return Known("fraction", args[0] if "/" in args[0] else f"{args[0]}/1")
+    return Known("fraction", f"{args[0]}/{args[1]}") if _are(args, int, int) else None
+
+
+def _date(args: _Args) -> Known | None:
+    data = bytes_of(args[0]) if len(args) == 1 else None
+    if data is None or len(data) != 4:
+        return None
+    return Known("date", f"{data[0] * 256 + data[1]:04}-{data[2]:02}-{data[3]:02}")
+
+
+def _clock(data: bytes) -> str:
+    fraction = int.from_bytes(data[3:6], "big")
+    return f"{data[0] & 127:02}:{data[1]:02}:{data[2]:02}" + (f".{fraction:06}" if fraction else "")
+
+
+def _time(args: _Args) -> Known | None:
+    data = bytes_of(args[0]) if args else None
+    zone = _zone(args[1:])
+    if data is None or len(data) != 6 or zone is None:
+        return None
+    # the second of two times that are the same, when a clock is set back
+    return Known("time", _clock(data) + zone + (" fold" if data[0] > 127 else ""))
+
+
+def _datetime(args: _Args) -> Known | None:
+    data = bytes_of(args[0]) if args else None
+    zone = _zone(args[1:])
+    if data is None or len(data) != 10 or zone is None:
+        return None
+    day = f"{data[0] * 256 + data[1]:04}-{data[2] & 127:02}-{data[3]:02}"
+    return Known("datetime", f"{day}T{_clock(data[4:])}{zone}{' fold' if data[2] > 127 else ''}")
+
+
+def _zone(args: _Args) -> str | None:
+    """Return a time zone as text, none as nothing; ``None`` for a class that is not known."""
+    if not args or (len(args) == 1 and args[0] is None):
+        return ""
+    zone = args[0]
+    if len(args) != 1 or not isinstance(zone, Call) or type(zone.function) is not Global:
+        return None
+    if name_of(zone.function) != "datetime.timezone" or zone.states:
+        return None
+    known = _timezone(zone.args)
+    return None if known is None else known.plain
+
+
+def _timezone(args: _Args) -> Known | None:
+    offset = args[0] if args else None
+    if not isinstance(offset, Call) or type(offset.function) is not Global:
+        return None
+    if name_of(offset.function) != "datetime.timedelta" or not _are(offset.args, int, int, int):
+        return None
+    if len(args) > 2 or (len(args) == 2 and type(args[1]) is not str):
+        return None
+    days, seconds, micros = offset.args
+    total = days * 86_400 + seconds
+    sign, total = ("-", -total) if total < 0 else ("+", total)
+    text = f"{sign}{total // 3600:02}:{total % 3600 // 60:02}"
+    text += f":{total % 60:02}" if total % 60 or micros else ""
+    text += f".{micros:06}" if micros else ""
+    return Known("timezone", text + (f" {args[1]}" if len(args) == 2 else ""))
+
+
+def _timedelta(args: _Args) -> Known | None:
+    return Known("timedelta", args) if _are(args, int, int, int) else None
+
+
+def _size(args: _Args) -> Known | None:
+    sizes = args[0] if len(args) == 1 else None
+    if not isinstance(sizes, (tuple, list)) or not all(type(size) is int for size in sizes):
+        return None
+    return Known("size", tuple(sizes))
+
+
+def _device(args: _Args) -> Known | None:
+    if _are(args, str, int):
+        return Known("device", f"{args[0]}:{args[1]}")
+    return Known("device", args[0]) if _are(args, str) else None
+
+
+def _path(kind: str) -> Callable[[_Args], Known | None]:
+    separator = "\\" if "Windows" in kind else "/"
+
+    def read(args: _Args) -> Known | None:
+        if not all(type(part) is str for part in args):
+            return None
+        first = [part.rstrip(separator) for part in args[:-1]]
+        return Known(kind, separator.join([*first, *args[-1:]]))
+
+    return read
+
+
+_KNOWN: dict[str, Callable[[_Args], Known | None]] = {
+    "builtins.complex": _complex,
+    "builtins.range": _range,
+    "builtins.slice": _slice,
+    "builtins.bytearray": _byte_array,
+    "decimal.Decimal": _decimal,
+    "fractions.Fraction": _fraction,
+    "datetime.date": _date,
+    "datetime.time": _time,
+    "datetime.datetime": _datetime,
+    "datetime.timezone": _timezone,
+    "datetime.timedelta": _timedelta,
+    "torch.Size": _size,
+    "torch.device": _device,
+    **{
+        f"pathlib.{kind}": _path(kind)
+        for kind in ("PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath")
+    },
+}
+
+
+def _uuid(made: View) -> View | None:
+    number = made.extra[0][1] if len(made.extra) == 1 and made.extra[0][0] == "int" else None
+    plain = made.call is not None and made.call.form == (True, 0, False, 0)
+    if made.kind != "uuid.UUID" or not plain or made.items or made.pairs or type(number) is not int:
+        return None
+    return View(ATOM, made.kind, Known("uuid", f"{number:032x}"))
+
+
+def _set(kind: str) -> Callable[[Call], View | None]:
+    def read(node: Call) -> View | None:
+        content = node.args[0] if len(node.args) == 1 else ()
+        if node.states or node.mapped or not isinstance(content, (list, tuple, Set)):
+            return None
+        items = content.items if isinstance(content, Set) else content
+        return View(SET, kind, items=[*items, *(node.appended or ())])
+
+    return read
+
+
+def _deque(node: Call) -> View | None:
+    content = node.args[0] if node.args else ()
+    longest = node.args[1] if len(node.args) == 2 else None
+    if node.states or node.mapped or not isinstance(content, (list, tuple)) or len(node.args) > 2:
+        return None
+    items = [*content, *(node.appended or ())]
+    return View(SEQUENCE, "collections.deque", items=items, extra=[(LONGEST, longest)])
+
+
+def _counter(node: Call) -> View | None:
+    content = node.args[0] if len(node.args) == 1 else None
+    if node.states or node.mapped or node.appended or not isinstance(content, Dict):
+        return None
+    return View(MAPPING, "collections.Counter", pairs=_last(content.pairs()))
+
+
+_CONTAINERS: dict[str, Callable[[Call], View | None]] = {
+    "builtins.set": _set("set"),
+    "builtins.frozenset": _set("frozenset"),
+    "collections.deque": _deque,
+    "collections.Counter": _counter,
+}
+
+__all__ = [
+    "ATOM",
+    "DEFAULT",
+    "LONGEST",
+    "MAPPING",
+    "OBJECT",
+    "SEQUENCE",
+    "SET",
+    "Array",
+    "Known",
+    "Making",
+    "View",
+    "exact",
+    "is_scalar",
+    "name_of",
+    "through",
+    "view",
+]
