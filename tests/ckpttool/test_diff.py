@@ -296,8 +296,9 @@ def test_entries_beyond_those_that_are_listed_are_compared(tmp_path: Path) -> No
 
 def test_endless_views_beside_the_weights_are_not_read(tmp_path: Path) -> None:
     grain = torch.zeros(1)
-    endless = {f"v{number}": [grain.expand(3_000_000 + number)] for number in range(8)}
-    path = pairs.save(tmp_path, "a.pth", {"model": pairs.state(), **endless})
+    state = {number: {"exp_avg": grain.expand(3_000_000 + number)} for number in range(8)}
+    content = {"model": pairs.state(), "optimizer": {"state": state}}
+    path = pairs.save(tmp_path, "a.pth", content)
     found = compared((path, path))
     assert found.outcome is Outcome.CANNOT_TELL
     assert found.counts_beside[Kind.NOT_COMPARED] == 8
