@@ -95,7 +95,7 @@ def _entry_points() -> list[Callable[[str], object]]:
     from ckpttool.convert import convert_file
     from ckpttool.diff import DiffOptions, diff_files
     from ckpttool.inspection import inspect_file
-    from ckpttool.textual import lines_of
+    from ckpttool.textual import lines_or_reason
     from ckpttool.verify import VerifyOptions, verify_file
 
     dry = ConvertOptions(to="safetensors", dry_run=True)
@@ -104,7 +104,7 @@ def _entry_points() -> list[Callable[[str], object]]:
         lambda path: verify_file(path, VerifyOptions(forward=False, workers=1)),
         lambda path: convert_file(path, f"{path}.safetensors", dry),
         lambda path: diff_files((path, path), DiffOptions(workers=1)),
-        lines_of,
+        lines_or_reason,
     ]
 
 
