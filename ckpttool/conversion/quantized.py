@@ -11,7 +11,7 @@ EETQ, AQLM, QuIP#, EXL2, EXL3, NVIDIA's ModelOpt, and observers of torch.ao.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Collection, Mapping
+from typing import TYPE_CHECKING, Collection, Iterator, Mapping
 
 if TYPE_CHECKING:
     from ckpttool.tensors import TensorInfo
@@ -23,6 +23,8 @@ _CODES = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 
 _PACKED = re.compile(
     r"q_?weight|q_?zeros|g_idx|q_?data|_data|Qidxs|trellis|\w*(_packed|_qweight|_qdata|_blocks)"
 )
+# Those of them that may be floats by their type.
+_BYTES = re.compile(r"W_q|qweight|weight_packed")
 # The last part of the name of a weight, which holds codes if it holds integers.
 _WEIGHT = re.compile(r"(?:\w+_)?weight")
 # The last part of the name of what turns codes into numbers, if there are codes beside it.
@@ -75,6 +77,9 @@ def quantized(tensors: Mapping[str, TensorInfo]) -> frozenset[str]:
 
 def _is_code(name: str, info: TensorInfo, lasts: Mapping[str, list[str]]) -> bool:
     module, last = _split(name)
+    # some are kept as floats of 16 and 32 bits, which are their bytes and no numbers
+    if _BYTES.fullmatch(last) or any(map(_QUANTIZERS.fullmatch, lasts.get(name, ()))):
+        return True
     if info.dtype.kind == "float":
         return info.dtype.bits <= _NARROW
     if info.dtype.name not in _CODES:
@@ -94,11 +99,19 @@ def _is_companion(name: str, codes: bool) -> bool:
     return codes and _COMPANION.fullmatch(last) is not None
 
 
-def _modules(name: str) -> tuple[str, ...]:
-    """Return what a code's companions lie in: its module, or itself where it has parts."""
+def _modules(name: str) -> Iterator[str]:
+    """Yield what a code's companions lie in: its module, itself, and the tensor that it is of.
+
+    A weight that is an object has parts below its name, and parts of parts.
+    """
+    yield name
     module, _ = _split(name)
-    above, last = _split(module)
-    return (module, name, above) if _WEIGHT.fullmatch(last) else (module, name)
+    yield module
+    for _ in range(_DEEPEST):
+        module, last = _split(module)
+        if not (_WEIGHT.fullmatch(last) or _PACKED.fullmatch(last)):
+            return
+        yield module
 
 
 def _is_in(name: str, modules: Collection[str]) -> bool:

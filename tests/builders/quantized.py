@@ -95,6 +95,15 @@ def nf4() -> Quantized:
     )
 
 
+def codes_as_floats() -> Quantized:
+    """Codes in the type that the others have, so that they can be sharded together."""
+    state, plain = nf4()
+    state[f"{_MLP}.weight"] = torch.rand(8, 1).bfloat16()
+    state["model.layers.1.mlp.W_q"] = torch.rand(4, 4)
+    state["model.layers.1.mlp.scale"] = torch.rand(4, 1)
+    return state, plain
+
+
 def llm_int8() -> Quantized:
     return _with_the_rest(
         {
@@ -161,6 +170,18 @@ def quanto() -> Quantized:
     )
 
 
+def quanto_of_4_bits() -> Quantized:
+    """The codes are a packed tensor in a tensor."""
+    return _with_the_rest(
+        {
+            f"{_MLP}.weight._data._data": _codes(2, 4),
+            f"{_MLP}.weight._scale": torch.rand(4, 1),
+            f"{_MLP}.weight._shift": torch.rand(4, 1),
+            f"{_MLP}.bias": torch.rand(4),
+        }
+    )
+
+
 def hqq() -> Quantized:
     return _with_the_rest(
         {
@@ -207,12 +228,14 @@ QUANTIZED: Dict[str, Callable[[], Quantized]] = {
     "nvfp4": nvfp4,
     "MXFP4": mxfp4,
     "nf4": nf4,
+    "codes as floats": codes_as_floats,
     "LLM.int8": llm_int8,
     "GPTQ": gptq,
     "AWQ": awq,
     "compressed-tensors": compressed_tensors,
     "torchao": torchao,
     "quanto": quanto,
+    "quanto of 4 bits": quanto_of_4_bits,
     "HQQ": hqq,
     "AQLM": aqlm,
     "calibrated": calibrated,
