@@ -19,7 +19,7 @@ from ckpttool.formats.nodes import pair_of
 from ckpttool.formats.rebuild import is_tensor
 from ckpttool.formats.safety.telling import findings_on
 from ckpttool.formats.safety.watch import Watch
-from ckpttool.formats.shard_index import MAX_INDEX
+from ckpttool.formats.shard_index import MAX_INDEX, strict_json
 from ckpttool.formats.training_state import CODE, training_state
 from ckpttool.rules import Severity
 from ckpttool.sources import FileSource, read
@@ -74,6 +74,8 @@ _HARMLESS = (
     ),
     (rb"\x00\x00\x01\x00[\x01-\x40]\x00", "image"),
     (rb"%PDF-", "PDF"),
+    (rb"\x00\x00\x00\x01Bud1|\x00\x05\x16\x07", "settings of macOS"),
+    (rb":W&B", "log of Weights & Biases"),
     (
         rb"RIFF....(?:WAVE|AVI )|OggS|fLaC|ID3|\xff[\xfb\xf3\xf2]|....ftyp|\x1aE\xdf\xa3",
         "sound or film",
@@ -82,6 +84,7 @@ _HARMLESS = (
     (rb".{8}.{4}\x09.{8}\x1a.brain\.Event:", "log of TensorBoard"),
     (rb"\n.\n.(?:<unk>|<pad>|<s>|</s>|\[PAD\]|\[UNK\])", "tokenizer of SentencePiece"),
 )
+_BYTECODE = re.compile(rb"..\r\n[\x00-\x03]\x00\x00\x00", re.DOTALL)
 # Control characters that no text has: all but tabs, line ends, form feeds and escapes.
 _NO_TEXT = re.compile(rb"[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f]")
 # Calls by which numpy and the standard library make arrays.
@@ -142,9 +145,15 @@ def _is_safetensors(head: bytes) -> bool:
 
 
 def _is_index(source: FileSource, head: bytes) -> bool:
-    if not sharded.matches(head):
+    if not sharded.matches(head) or source.size > MAX_INDEX:
         return False
-    return source.size <= MAX_INDEX and b'"weight_map"' in read(source, 0, source.size)
+    if b'"weight_map"' not in read(source, 0, source.size):
+        return False
+    try:
+        document = strict_json(source)
+    except CkpttoolError:  # which is told where it is opened
+        return True
+    return isinstance(document, dict) and "weight_map" in document
 
 
 # --- pickles -----------------------------------------------------------------------------------
@@ -212,6 +221,8 @@ def _other(source: FileSource, head: bytes) -> Content:
     for pattern, what in _HARMLESS:
         if re.match(pattern, head, re.DOTALL):
             return Content(Kind.KNOWN, what)
+    if _BYTECODE.match(head):
+        return Content(Kind.CODE, "Python bytecode, not judged")
     if foreign is None:
         return Content(Kind.WEIGHTY, "binary file of no known kind")
     # loading it calls whatever it says, and that is not seen without unpacking it

@@ -7,6 +7,7 @@ optimizer's dictionary has two keys and goes by the numbers of its parameters.
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Mapping, Sequence
 
 from ckpttool.formats.dictionaries import pairs_of
@@ -27,6 +28,7 @@ CODE = (
     "transformers.integrations.deepspeed.*",
     "accelerate.utils.dataclasses.*",
     "accelerate.state.*",
+    "sentence_transformers.training_args.*",
     "trl.trainer.*",
 )
 
@@ -34,12 +36,32 @@ CODE = (
 _MOST_RANDOM = 8_192
 # Bytes of the pickle, in which numpy's state lies.
 _MOST_PICKLE = 200_000
+# How trainers call them: transformers, then accelerate, whose file has a count of steps too.
 _GENERATORS = frozenset(
-    {"python", "numpy", "cpu", "torch", "cuda", "xpu", "npu", "mps", "hpu", "mlu", "musa", "xla"}
+    {
+        *(
+            "python",
+            "numpy",
+            "cpu",
+            "torch",
+            "cuda",
+            "xpu",
+            "npu",
+            "mps",
+            "hpu",
+            "mlu",
+            "musa",
+            "xla",
+        ),
+        *("random_state", "numpy_random_seed", "torch_manual_seed", "xm_seed"),
+        *(
+            f"torch_{one}_manual_seed"
+            for one in ("cuda", "xpu", "npu", "mlu", "musa", "hpu", "sdaa")
+        ),
+    }
 )
 _SCALER = frozenset({"scale", "growth_factor", "backoff_factor", "growth_interval"})
 _SCHEDULE = frozenset({"last_epoch", "_step_count"})
-_ARGUMENTS = ("transformers.", "accelerate.", "trl.")
 
 
 def training_state(pickle: Pickle) -> str | None:
@@ -52,7 +74,8 @@ def training_state(pickle: Pickle) -> str | None:
     entries = _entries(root)
     if _is_optimizer(entries):
         return "state of an optimizer"
-    if entries and _GENERATORS.issuperset(entries) and _is_random(pickle):
+    generators = entries.keys() - {"step"}
+    if generators and generators <= _GENERATORS and _is_random(pickle):
         return _GENERATOR
     if pickle.ids:
         return None
@@ -107,7 +130,8 @@ def _is_small(value: Node) -> bool:
 
 
 def _is_arguments(root: Node) -> bool:
+    """Whether it is an object of a trainer's arguments, of a library or of a project's own."""
     if not isinstance(root, Call) or type(root.function) is not Global:
         return False
     name = str(root.function)
-    return name.startswith(_ARGUMENTS) and name.endswith(("TrainingArguments", "Config"))
+    return name.endswith("TrainingArguments") or fnmatchcase(name, "trl.trainer.*Config")

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import pickle
+import py_compile
 import random
 import zipfile
 from pathlib import Path
@@ -121,6 +122,13 @@ STATES: dict[str, Callable[[], Any]] = {
         "cpu": torch.get_rng_state(),
         "cuda": [torch.zeros(16, dtype=torch.uint8)],
     },
+    "state of random number generators ": lambda: {
+        "step": 7,
+        "random_state": random.getstate(),
+        "numpy_random_seed": np.random.get_state(),
+        "torch_manual_seed": torch.get_rng_state(),
+        "torch_cuda_manual_seed": [],
+    },
 }
 
 
@@ -128,7 +136,8 @@ STATES: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("name", ["file", "optimizer.pt", "x.bin"])
 @pytest.mark.parametrize("what", STATES)
 def test_training_state_is_known(tmp_path: Path, what: str, name: str, as_zip: bool) -> None:
-    assert saved(tmp_path, STATES[what](), name, as_zip=as_zip) == Content(Kind.TRAINING, what)
+    found = saved(tmp_path, STATES[what](), name, as_zip=as_zip)
+    assert found == Content(Kind.TRAINING, what.strip())
 
 
 def test_one_generator_alone_is_known_too(tmp_path: Path) -> None:
@@ -147,6 +156,17 @@ def test_the_arguments_of_a_trainer_are_known(tmp_path: Path) -> None:
     found = content(tmp_path, arguments(), "training_args.bin")
     what = "arguments of a trainer (transformers.training_args.TrainingArguments)"
     assert found == Content(Kind.TRAINING, what)
+
+
+def test_arguments_of_a_class_of_ones_own_are_known_where_only_the_class_is_needed(
+    tmp_path: Path,
+) -> None:
+    made = p.new(p.name("mytrainer.train", "ModelTrainingArguments"))
+    data = tf.torch_zip(made + p.dict_of((p.text("lr"), p.integer(1))) + b"b")
+    what = "arguments of a trainer (mytrainer.train.ModelTrainingArguments)"
+    assert content(tmp_path, data) == Content(Kind.TRAINING, what)
+    called = p.call(p.name("mytrainer.train", "ModelTrainingArguments"), p.integer(1))
+    assert content(tmp_path, tf.torch_zip(called)).kind is Kind.CHECKPOINT
 
 
 @pytest.mark.parametrize(
@@ -205,6 +225,8 @@ def test_weights_do_not_pass_for_training_state(tmp_path: Path, hidden: object) 
         (b'{"a": 1}', "JSON"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "image"),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "image"),
+        (b'{"shards": {"weight_map": 1}}', "JSON"),
+        (b"\0\0\0\1Bud1\0\0", "settings of macOS"),
         (b"%PDF-1.4\n\x00\x01", "PDF"),
         (b"\x80\x01\x10\x17\0\0%!PS-AdobeFont\0", "font"),
         (b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02", "tokenizer of SentencePiece"),
@@ -244,6 +266,9 @@ def test_a_zip_archive_is_one_until_it_is_opened(tmp_path: Path) -> None:
 
 def test_source_text_is_not_judged(tmp_path: Path) -> None:
     assert content(tmp_path, b"import os", "modeling.py").kind is Kind.CODE
+    (tmp_path / "a.py").write_text("x = 1")
+    compiled = Path(str(py_compile.compile(str(tmp_path / "a.py"), str(tmp_path / "a.pyc"))))
+    assert content(tmp_path, compiled.read_bytes()).kind is Kind.CODE
 
 
 def test_a_large_text_and_a_large_document_are_known_by_their_beginning(tmp_path: Path) -> None:
