@@ -78,16 +78,23 @@ def findings_on_run(
     selection: Selection,
     inventory: Sequence[Item],
     files: Sequence[FileReport],
-    locks: Sequence[Lock] = (),
+    locks: Sequence[tuple[Lock, Sequence[str]]] = (),
 ) -> Iterator[Finding]:
-    """Yield what is to be said of the run as a whole: what it left aside, and what is not there."""
+    """Yield what is to be said of the run as a whole: what it left aside, and what is not there.
+
+    Args:
+        selection: what the run was about.
+        inventory: what became of each file.
+        files: the reports on its checkpoints.
+        locks: each lock file, and the folders in which all that is locked must lie.
+    """
     yield from _on_unseen(inventory)
     for pattern in selection.unused:
         message = f"the pattern {pattern} leaves out nothing of what was found"
         yield finding(rules.EXCLUDE_UNUSED, message)
     matched = [(file.path, file.fingerprint) for file in files]
-    for lock in locks if selection.folders else ():
-        for entry in lock.unmatched(selection.folders, matched):
+    for lock, folders in locks:
+        for entry in lock.unmatched(folders, matched):
             yield finding(
                 rules.LOCK_UNMATCHED,
                 f"{entry.name} is locked, and no file of the folder is it",

@@ -145,8 +145,9 @@ class _Choosing:
             if identity not in seen:
                 seen[identity] = target.path
                 yield target
-            elif target.path != seen[identity]:
-                self._leave(target.path, "named before")
+                continue
+            self._leave(target.path, "named before")
+            if target.path != seen[identity]:
                 self._note(target.path, Standing.SAME, f"the same file as {seen[identity]}")
 
     def named(self, path: str, globs: bool) -> list[Target]:

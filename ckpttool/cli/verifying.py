@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Sequence
 
 import click
 
@@ -91,13 +91,20 @@ def verify(
         reports_on.append(file._replace(configuration=one.source))
     kept, inventory = account_for(found, reports_on)
     files = [reports_on[number] for number in kept]
-    on_run = tuple(findings_on_run(found, inventory, files, tuple(locks.values())))
+    ways = [(one, _folders_of(path, found.folders, of_folders)) for path, one in locks.items()]
+    on_run = tuple(findings_on_run(found, inventory, files, ways))
     report = judge(files, [own[number].policy for number in kept], day, on_run, inventory)
     for file in report.files:
         tell(f"{file.path}: {word_of(file.verdict)}")
     deliver(report, format_name, report_files, TextView(show_waived=show_waived))
     conclude(report, time.perf_counter() - started)
     return report.exit_code
+
+
+def _folders_of(lock: str, folders: Sequence[str], locks: Sequence[str | None]) -> list[str]:
+    """Return the folders that go by a lock file; all of them for one of files below them alone."""
+    own = [folder for folder, its in zip(folders, locks) if its == lock]
+    return own or list(folders)
 
 
 def _lock(path: str) -> Lock:

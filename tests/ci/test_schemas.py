@@ -15,6 +15,8 @@ from tests.builders.programs import ROOT
 WORKFLOW, GITLAB = "docs/examples/github-workflow.yml", "docs/examples/gitlab-ci.yml"
 SCHEMAS = {"action.yml": "github-actions", WORKFLOW: "github-workflows", GITLAB: "gitlab-ci"}
 
+# What pre-commit calls files by what they are, as far as used.
+TAGS = ["file", "symlink"]
 # pre-commit publishes no schema of its own: this is its documentation of hooks, as far as used.
 HOOKS = {
     "type": "array",
@@ -31,6 +33,8 @@ HOOKS = {
             "language": {"const": "python"},
             "files": {"type": "string", "format": "regex"},
             "exclude": {"type": "string", "format": "regex"},
+            "types": {"type": "array", "items": {"enum": TAGS}},
+            "types_or": {"type": "array", "items": {"enum": TAGS}},
             "args": {"type": "array", "items": {"type": "string"}},
             "require_serial": {"type": "boolean"},
             "pass_filenames": {"type": "boolean"},

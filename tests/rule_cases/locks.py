@@ -79,7 +79,8 @@ def gone(name: str) -> Run:
         entries = tuple(locks.checkpoint(one) for one in dict.fromkeys(("a.pth", name)))
         found = targets_of([str(folder)])
         files = [file_with()._replace(path=target.path) for target in found.targets]
-        return findings_on_run(found, (), files, [Lock(str(folder / "x.lock"), entries)])
+        lock = Lock(str(folder / "x.lock"), entries)
+        return findings_on_run(found, (), files, [(lock, found.folders)])
 
     return run
 

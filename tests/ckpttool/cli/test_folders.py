@@ -251,6 +251,22 @@ def test_a_folder_beside_what_is_locked_needs_none_of_it(lock: str, release: Pat
     assert verify("other", "--lock", lock).code == 0
 
 
+def test_each_folder_answers_for_its_own_lock(lock: str, release: Path) -> None:
+    (release / "ckpttool.toml").write_text('lock = "../ckpttool.lock"')
+    other = release.parent / "other"
+    shutil.copytree(release, other)
+    (other / "ckpttool.toml").write_text('lock = "own.lock"')
+    (other / "second.pth").unlink()
+    assert (
+        invoke("lock", "--model", "tiny", "--no-forward", "other", "-o", "other/own.lock").code == 0
+    )
+    assert verify("release", "other").code == 0
+    (release / "second.pth").unlink()
+    done = verify("release", "other")
+    assert done.code == 1
+    assert done.out.count("DIF009") == 1
+
+
 def test_an_excluded_file_is_missing_all_the_same(lock: str) -> None:
     assert "DIF009" in verify("release", "--lock", lock, "--exclude", "second*").out
 
