@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
 from ckpttool import rules
+from ckpttool.checks.sizes import known_size
 from ckpttool.coverage import is_matched
 from ckpttool.findings import Finding, finding
+from ckpttool.formats.beside import tensors_beside
+from ckpttool.layouts import canonicalize
 from ckpttool.names import summarise
 from ckpttool.patterns import matches
 from ckpttool.rules import Rule, Severity
 from ckpttool.text import count
-from mae.config import CONFIGS
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
     from ckpttool.results import Mismatch
+    from ckpttool.tensors import TensorInfo
 
 #: ``--require`` for a file that must hold the decoder too.
 FULL = "full"
@@ -35,8 +38,25 @@ def check_model(examined: Examined) -> Iterator[Finding]:
             f"no tensor has a name of {examined.coverage.schema}: this is another model",
             expected=summarise(list(examined.coverage.groups["encoder"].missing)[:4], 4),
             found=summarise(tensors, 4),
-            fix="Name the right model with --model, or the right state dict with --wrapper.",
+            fix=_other_state_dict(examined),
         )
+
+
+def _other_state_dict(examined: Examined) -> str:
+    """Name a state dict beside the one that was taken whose names are the model's."""
+    checkpoint = examined.checkpoint
+    keys = [wrapper.key for wrapper in checkpoint.wrappers[1:]]
+    names: dict[str, dict[str, TensorInfo]] = {key: {} for key in keys}
+    for info in tensors_beside(checkpoint) if keys else ():
+        under = [key for key in keys if key and info.name.startswith(f"{key}.")]
+        if under:
+            key = max(under, key=len)
+            names[key][info.name[len(key) + 1 :]] = info
+    expected = set(examined.coverage.groups["encoder"].missing)
+    for key, tensors in names.items():
+        if tensors and not expected.isdisjoint(canonicalize(tensors).tensors):
+            return f"The state dict under {key} has names of the model: --wrapper {key}."
+    return ""
 
 
 def check_encoder(examined: Examined) -> Iterator[Finding]:
@@ -47,8 +67,25 @@ def check_encoder(examined: Examined) -> Iterator[Finding]:
             rules.MISSING_ENCODER,
             f"{count(len(missing), 'encoder tensor')} missing",
             tensors=missing,
-            fix="Save the whole state_dict(); without them the model computes with random weights.",
+            fix=_of_another_size(examined) or _pooled(examined, missing),
         )
+
+
+def _of_another_size(examined: Examined) -> str | None:
+    name = known_size(examined)
+    return None if name is None else f"The file is of another size of the model: --model {name}."
+
+
+def _pooled(examined: Examined, missing: Sequence[str]) -> str | None:
+    """Say how a classifier is let pass, which has no last norm where it averages the patches."""
+    names = examined.coverage.unexpected
+    if "fc_norm.weight" in names and set(missing) == {"norm.weight", "norm.bias"}:
+        return (
+            "A classifier that averages the patches has fc_norm in place of norm. If that is what "
+            'is published, say expected-missing = ["norm.*"] in the configuration.'
+        )
+    # other spellings or another model: that they were not saved is not what is known
+    return "" if names else None
 
 
 def check_decoder(examined: Examined) -> Iterator[Finding]:
@@ -62,7 +99,10 @@ def check_decoder(examined: Examined) -> Iterator[Finding]:
             rules.DECODER_ABSENT,
             f"decoder absent: {decoder.expected} tensors would stay at random initialisation",
             severity=Severity.ERROR if required else None,
-            fix="Publish the full file, or leave out --require full." if required else None,
+            fix="Publish the file with the decoder, or ask for the encoder alone: "
+            "--require encoder."
+            if required
+            else None,
         )
         return
     missing = _not_expected(examined, decoder.missing)
@@ -71,8 +111,13 @@ def check_decoder(examined: Examined) -> Iterator[Finding]:
             rules.DECODER_PARTIAL,
             f"{len(missing)} of {count(decoder.expected, 'decoder tensor')} missing",
             tensors=missing,
-            fix="Save the whole decoder, or none of it.",
+            fix=_of_another_size(examined) or ("" if _is_another_decoder(examined) else None),
         )
+
+
+def _is_another_decoder(examined: Examined) -> bool:
+    """Whether the decoder is not a part of the model's, but one of its own size."""
+    return any(not found.same_shape for found in examined.coverage.groups["decoder"].mismatched)
 
 
 def check_expected_missing(examined: Examined) -> Iterator[Finding]:
@@ -104,9 +149,13 @@ def check_unexpected(examined: Examined) -> Iterator[Finding]:
         rules.UNEXPECTED,
         f"the model has no place for {count(len(names), 'tensor')}",
         tensors=names,
-        fix="head and fc_norm belong to a fine-tuned classifier; publish the pre-trained file."
-        if classifier
-        else "Leave them out of the file, or name the right model with --model.",
+        fix=_of_another_size(examined)
+        or (
+            "head and fc_norm belong to a fine-tuned classifier. If the pre-trained model is to be "
+            "published, take the file from before the fine-tuning."
+            if classifier
+            else None
+        ),
     )
 
 
@@ -118,18 +167,9 @@ def check_shapes(examined: Examined) -> Iterator[Finding]:
         lambda found: not found.same_shape,
         lambda found: (str(list(found.expected_shape)), str(list(found.found_shape))),
         "has another shape",
-        _right_model(examined),
+        # a shape cannot be repaired: where no size fits, nothing that could be done is known
+        _of_another_size(examined) or "",
     )
-
-
-def _right_model(examined: Examined) -> str | None:
-    """Name the model whose position table the file holds, if that is another of the sizes."""
-    table = examined.canonical.tensors.get("pos_embed")
-    for name, config in CONFIGS.items():
-        shape = (1, config.num_patches + 1, config.embed_dim)
-        if table is not None and table.shape == shape and config != examined.config:
-            return f"Verify it as what it seems to be: --model {name}."
-    return None
 
 
 def check_dtypes(examined: Examined) -> Iterator[Finding]:

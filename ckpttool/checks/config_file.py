@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from ckpttool import rules
+from ckpttool.checks.sizes import known_size, settings
 from ckpttool.findings import Finding, finding
 from ckpttool.formats.leaves import leaves
+from mae.config import CONFIGS
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
+    from mae.config import MAEConfig
 
 #: ViTMAE, as the configs of Hugging Face call it.
 MODEL_TYPE = "vit_mae"
@@ -75,13 +79,23 @@ def _contradictions(examined: Examined, config: dict[str, object]) -> Iterator[F
             f"the config.json beside the weights describes another model: {keys}",
             expected=", ".join(f"{one.key} {_spelled(one.expected)}" for one in wrong),
             found=", ".join(f"{one.key} {_spelled(one.found)}" for one in wrong),
+            fix="In config.json, set "
+            + ", ".join(f"{json.dumps(one.key)}: {json.dumps(one.expected)}" for one in wrong)
+            + ".",
         )
 
 
 def _expected(examined: Examined) -> dict[str, object]:
-    """Return what a config must say, as far as the weights need it."""
-    model = examined.config
-    expected: dict[str, object] = {
+    """Return what a config must say, as far as the weights need it: what their shapes say.
+
+    What no shape shows is taken from the size of the model that the file is of, be it another one
+    than was asked for. Of a size that is not known nothing more is held against the config.
+    """
+    expected = settings(examined)
+    model = _model_of(examined)
+    if model is None:
+        return expected
+    others: dict[str, object] = {
         "hidden_size": model.embed_dim,
         "num_hidden_layers": model.depth,
         "num_attention_heads": model.num_heads,
@@ -93,7 +107,7 @@ def _expected(examined: Examined) -> dict[str, object]:
         "hidden_act": "gelu",
     }
     if not examined.coverage.groups["decoder"].absent:
-        expected.update(
+        others.update(
             {
                 "decoder_hidden_size": model.decoder_embed_dim,
                 "decoder_num_hidden_layers": model.decoder_depth,
@@ -101,7 +115,16 @@ def _expected(examined: Examined) -> dict[str, object]:
                 "decoder_intermediate_size": int(model.decoder_embed_dim * model.mlp_ratio),
             }
         )
-    return expected
+    return {**others, **expected}
+
+
+def _model_of(examined: Examined) -> MAEConfig | None:
+    """Return the size that the file is of: the one that was asked for, or another known one."""
+    groups = examined.coverage.groups.values()
+    if all(found.same_shape for group in groups for found in group.mismatched):
+        return examined.config
+    other = known_size(examined)
+    return None if other is None else CONFIGS[other]
 
 
 def _one_number(value: object) -> object:
@@ -147,6 +170,7 @@ def _norm_pix_loss(examined: Examined, config: dict[str, object]) -> Iterator[Fi
             "the config.json beside the weights has another norm_pix_loss than the training run",
             expected=f"{_spelled(expected)}, by {why}",
             found=_spelled(stated) if "norm_pix_loss" in config else "none, which means false",
+            fix=f'In config.json, set "norm_pix_loss": {_spelled(expected)}.',
         )
 
 

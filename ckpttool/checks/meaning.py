@@ -149,7 +149,6 @@ def check_position_tables(examined: Examined) -> Iterator[Finding]:
                 follows=_SPOILT,
                 expected=f"at most {table.tolerance:.3g}",
                 found=f"{table.error:.3g}",
-                fix="Tables that were interpolated, trained or permuted give other features.",
             )
 
 

@@ -25,14 +25,14 @@ POS_EMBED = Rule(
     "pos-embed",
     Severity.ERROR,
     "The position table is not the 2-D sine-cosine table.",
-    "Save the model's own table: one that was interpolated, trained or permuted is another.",
+    "If the model was trained with the fixed table, save that: a learned one is another model's.",
 )
 FORWARD_SHAPE = Rule(
     "MOD004",
     "forward-shape",
     Severity.ERROR,
     "The forward pass gives an output of another shape.",
-    "Name the right model with --model.",
+    "Look at the code of the model: the weights have the shapes that it asks for.",
     needs=("forward",),
 )
 FORWARD_NOT_FINITE = Rule(

@@ -43,12 +43,13 @@ CONFIG_CONTRADICTS = Rule(
     "config-contradicts",
     Severity.ERROR,
     "The config.json beside the weights describes another model.",
-    "Correct config.json: a model made from it cannot load these weights, or computes otherwise.",
+    "Set in config.json what the shapes of the weights say.",
     f"{_CONFIG} Compared are hidden_size, num_hidden_layers, num_attention_heads, "
     "intermediate_size, patch_size, image_size, num_channels, qkv_bias, hidden_act and, where the "
     "file holds a decoder, decoder_hidden_size, decoder_num_hidden_layers, "
-    "decoder_num_attention_heads and decoder_intermediate_size. A key that is absent is not held "
-    "against it.",
+    "decoder_num_attention_heads and decoder_intermediate_size: with what the shapes of the "
+    "weights say, and where no shape tells (heads, activation), with the known size that the file "
+    "is of, be it another one than was asked for. A key that is absent is not held against it.",
 )
 CONFIG_MODEL_TYPE = Rule(
     "HUB005",
@@ -62,7 +63,7 @@ CONFIG_EPS = Rule(
     "config-layer-norm-eps",
     Severity.WARNING,
     "The config.json beside the weights has another layer_norm_eps than they were trained with.",
-    'Set "layer_norm_eps": 1e-06, as in the code that trained the published weights.',
+    'If the code of the published weights trained these too, set "layer_norm_eps": 1e-06.',
     "Weights cannot show it. The model was trained with 1e-6; the config of "
     "facebook/vit-mae-large on the hub says 1e-12, as do files made from it.",
 )

@@ -11,7 +11,7 @@ MISSING_ENCODER = Rule(
     "missing-encoder",
     Severity.ERROR,
     "Encoder tensors are missing.",
-    "Save the whole state_dict(); without them the model computes with random weights.",
+    "If the model that was saved has them, save its whole state_dict().",
 )
 DECODER_ABSENT = Rule(
     "STR002",
@@ -25,21 +25,21 @@ DECODER_PARTIAL = Rule(
     "decoder-partial",
     Severity.ERROR,
     "Only a part of the decoder is there.",
-    "Save the whole decoder, or none of it.",
+    "If the model that was saved has them, save the whole decoder; or leave it out as a whole.",
 )
 UNEXPECTED = Rule(
     "STR004",
     "unexpected-tensor",
     Severity.WARNING,
     "The model has no place for a tensor.",
-    "Leave it out of the file, or name the right model with --model.",
+    "If nothing needs it, leave it out of the file: ckpttool convert --exclude NAME.",
 )
 SHAPE = Rule(
     "STR005",
     "shape-mismatch",
     Severity.ERROR,
     "A tensor has another shape than the model's.",
-    "Name the right model with --model; a shape cannot be repaired.",
+    "If the file is of another size of the model, name that with --model.",
 )
 DTYPE = Rule(
     "STR006",
@@ -88,7 +88,7 @@ OTHER_MODEL = Rule(
     "other-model",
     Severity.ERROR,
     "No tensor has a name of the model.",
-    "Name the right model with --model, or the right state dict with --wrapper.",
+    "If another state dict of the file is the model's, name it with --wrapper.",
 )
 UNCLEAR_NAMES = Rule(
     "STR013",
@@ -102,7 +102,7 @@ MIXED_DTYPES = Rule(
     "mixed-dtypes",
     Severity.WARNING,
     "The floating weights are not all of one type.",
-    "Save all weights in one floating type, or say in the model card why not.",
+    "If they are not mixed on purpose, save all weights in one floating type.",
 )
 PLACEHOLDERS = Rule(
     "STR015",

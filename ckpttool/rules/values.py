@@ -17,14 +17,14 @@ NAN = Rule(
     "nan",
     Severity.ERROR,
     "A tensor holds NaN.",
-    "Go back to a checkpoint from before the training run diverged.",
+    "If training diverged, go back to before it did; if a cast made them, take a wider type.",
 )
 INFINITE = Rule(
     "NUM002",
     "infinite",
     Severity.ERROR,
     "A tensor holds infinity.",
-    "Go back to a checkpoint before the overflow, or save in a type with a wider range.",
+    "If training diverged, go back to before it did; if a cast made them, take a wider type.",
     "Of a tensor that the model has no place for, infinity and one number are a note: masks of "
     "attention are made so.",
 )

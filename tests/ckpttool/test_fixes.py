@@ -1,0 +1,242 @@
+"""A fix is shown only where it helps: each that names an option or a command is tried out here."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator
+from unittest import mock
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from ckpttool.findings import Finding
+from ckpttool.verify import VerifyOptions, verify_file
+from mae.config import CONFIGS
+from tests.builders import checkpoints, models, releases
+from tests.rule_cases.runs import convert
+
+# torch 2.0 warns of its own use of a class when it saves.
+pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+
+State = Dict[str, torch.Tensor]
+
+SMALL = models.TINY._replace(embed_dim=24, depth=3)
+OTHER_DECODER = models.TINY._replace(decoder_embed_dim=12, decoder_depth=2)
+OTHER_IMAGE = models.TINY._replace(img_size=48)
+GREY = models.TINY._replace(in_chans=1)
+
+
+@pytest.fixture(autouse=True)
+def sizes() -> Iterator[None]:
+    """Two sizes of the model that are known."""
+    with mock.patch.dict(CONFIGS, {"tiny": models.TINY, "small": SMALL}):
+        yield
+
+
+def state(config: Any = models.TINY) -> State:
+    return {name: t.clone() for name, t in models.tiny_model(config=config).state_dict().items()}
+
+
+def found(path: str, **options: Any) -> Dict[str, Finding]:
+    chosen = VerifyOptions(**{"model": "tiny", "forward": False, **options})
+    return {one.rule.code: one for one in verify_file(path, chosen).findings}
+
+
+def options_in(fix: str) -> Dict[str, Any]:
+    """The options that a fix names, as verify takes them."""
+    named: Dict[str, Any] = dict(re.findall(r"--(model|require|wrapper) (\w[\w.]*\w)", fix))
+    missing = re.search(r"expected-missing = (\[.*?\])", fix)
+    return {**named, **({"expected_missing": tuple(json.loads(missing[1]))} if missing else {})}
+
+
+# --- options of verify --------------------------------------------------------------------
+
+
+def with_fc_norm() -> State:
+    weights = models.encoder_of(state())
+    for part in ("weight", "bias"):
+        weights[f"fc_norm.{part}"] = weights.pop(f"norm.{part}")
+        weights[f"head.{part}"] = torch.rand(3, *([16] if part == "weight" else []))
+    return weights
+
+
+def another_beside() -> Any:
+    another = {f"layer{n}.conv.weight": torch.rand(8, 8) for n in range(300)}
+    return {"net": another, "teacher": {"inner": models.encoder_of(state())}}
+
+
+CASES: Dict[str, Any] = {
+    "another size": (lambda: {"model": state(SMALL)}, {}, {"STR004", "STR005"}),
+    "its encoder": (lambda: models.encoder_of(state(SMALL)), {}, {"STR004", "STR005"}),
+    "a smaller size": (lambda: state(), {"model": "small"}, {"STR001", "STR005"}),
+    "a classifier that averages": (with_fc_norm, {}, {"STR001"}),
+    "another state dict": (another_beside, {"wrapper": "net"}, {"STR012"}),
+    "no decoder": (checkpoints.encoder_only, {"require": "full"}, {"STR002"}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_option_that_a_fix_names_helps(tmp_path: Path, name: str) -> None:
+    content, options, codes = CASES[name]
+    path = checkpoints.saved(tmp_path, content)
+    before = found(path, **options)
+    assert codes <= before.keys()
+    for code in codes:
+        named = options_in(before[code].advice)
+        assert named, before[code].advice
+        after = found(path, **{**options, **named})
+        kept = after.get(code)
+        assert kept is None or kept.severity.weight < before[code].severity.weight
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(lambda: state(OTHER_DECODER), id="a decoder of its own size"),
+        pytest.param(lambda: state(OTHER_IMAGE), id="another image size"),
+        pytest.param(lambda: state(GREY), id="grey images"),
+        pytest.param(lambda: state(models.TINY._replace(embed_dim=32)), id="no known width"),
+        pytest.param(checkpoints.encoder_block_missing, id="a block lost"),
+        pytest.param(checkpoints.norm_too_wide, id="a wrong shape"),
+        pytest.param(checkpoints.another_model, id="another model"),
+        pytest.param(checkpoints.classifier_head_added, id="a head"),
+        pytest.param(checkpoints.decoder_cut_in_half, id="half a decoder"),
+        pytest.param(
+            lambda: {**models.encoder_of(state(SMALL)), "norm.weight": torch.rand(5)},
+            id="another size with a wrong shape",
+        ),
+    ],
+)
+def test_no_size_is_advised_that_does_not_fit(
+    tmp_path: Path, content: Callable[[], object]
+) -> None:
+    findings = found(checkpoints.saved(tmp_path, content))
+    assert findings
+    assert not [one.advice for one in findings.values() if "--model" in one.advice]
+
+
+def test_where_nothing_is_known_to_help_nothing_is_advised(tmp_path: Path) -> None:
+    assert found(checkpoints.saved(tmp_path, lambda: state(OTHER_IMAGE)))["STR005"].advice == ""
+    assert found(checkpoints.saved(tmp_path, checkpoints.another_model))["STR012"].advice == ""
+    respelt = {name.replace(".mlp.fc", ".fc"): tensor for name, tensor in state().items()}
+    assert found(checkpoints.saved(tmp_path, lambda: respelt))["STR001"].advice == ""
+
+
+def test_the_root_is_named_as_the_command_line_takes_it(tmp_path: Path) -> None:
+    path = checkpoints.saved(tmp_path, lambda: {**state(), "model": state()})
+    choice = found(path, wrapper="model")["STR008"]
+    assert "--wrapper, '' for example" in choice.advice
+    assert "STR008" in found(path, wrapper="")
+
+
+# --- config.json --------------------------------------------------------------------------
+
+
+def apply(fix: str, folder: Path) -> None:
+    """Do to config.json what a fix says."""
+    settings = json.loads("{" + fix.partition("set ")[2].rstrip(".") + "}")
+    config = folder / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), **settings}))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"hidden_size": 768},
+        {"num_hidden_layers": 12, "num_attention_heads": 12},
+        {"image_size": [32, 64], "qkv_bias": False, "hidden_act": "relu"},
+        {"decoder_hidden_size": 512, "decoder_num_hidden_layers": 8},
+    ],
+)
+def test_what_is_to_be_set_in_the_config_is_said(tmp_path: Path, wrong: Dict[str, Any]) -> None:
+    path = str(releases.release(tmp_path, config=wrong))
+    apply(found(path)["HUB004"].advice, tmp_path)
+    assert "HUB004" not in found(path)
+
+
+def test_the_pixels_that_the_run_had_are_said(tmp_path: Path) -> None:
+    name = "mae_pretrain_vit_base_full.pth"
+    path = str(releases.pickled(tmp_path, checkpoints.sound, name, norm_pix_loss=False))
+    apply(found(path)["HUB007"].advice, tmp_path)
+    assert "HUB007" not in found(path)
+
+
+def small_release(folder: Path, config: Any = None) -> str:
+    right = {
+        "hidden_size": 24,
+        "num_hidden_layers": 3,
+        "intermediate_size": 96,
+        **(config or {}),
+    }
+    return str(releases.release(folder, config=right, weights=state(SMALL)))
+
+
+def test_a_config_that_agrees_with_the_weights_is_not_wrong_because_the_flag_is(
+    tmp_path: Path,
+) -> None:
+    findings = found(small_release(tmp_path))
+    assert "HUB004" not in findings
+    assert "--model small" in findings["STR005"].advice
+
+
+@pytest.mark.parametrize("wrong", [{"hidden_size": 16}, {"num_attention_heads": 3}])
+def test_a_config_is_compared_with_the_weights_whatever_the_flag_says(
+    tmp_path: Path, wrong: Dict[str, Any]
+) -> None:
+    path = small_release(tmp_path, wrong)
+    (code,) = {"HUB004"} & found(path).keys()
+    apply(found(path)[code].advice, tmp_path)
+    assert "HUB004" not in found(path)
+    assert "HUB004" not in found(path, model="small")
+
+
+def test_of_an_unknown_size_only_what_shapes_show_is_held_against_a_config(
+    tmp_path: Path,
+) -> None:
+    config = {"image_size": 48, "num_attention_heads": 7}
+    path = str(releases.release(tmp_path, config=config, weights=state(OTHER_IMAGE)))
+    assert "HUB004" not in found(path)
+
+
+# --- commands and metadata ----------------------------------------------------------------
+
+
+def converted(path: str, **options: Any) -> str:
+    output = Path(path).with_name("out.safetensors")
+    convert(path, output, **options)
+    return str(output)
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "options"),
+    [
+        (checkpoints.training_run, "HUB001", {}),
+        (checkpoints.sound, "SEC005", {}),
+        (checkpoints.called_beside, "SEC002", {}),
+        (checkpoints.object_beside, "SEC003", {}),
+        (checkpoints.view_of_a_large_storage, "INT009", {}),
+        (checkpoints.classifier_head_added, "STR004", {"exclude": ("head.weight",)}),
+    ],
+)
+def test_a_conversion_helps_where_a_fix_says_so(
+    tmp_path: Path, content: checkpoints.Content, code: str, options: Dict[str, Any]
+) -> None:
+    path = checkpoints.saved(tmp_path, content)
+    assert code in found(path)
+    assert code not in found(converted(path, **options))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "advised"), [(None, True), ({"format": "np"}, False), ({"format": "mlx"}, False)]
+)
+def test_the_format_is_advised_where_none_is_stated(
+    tmp_path: Path, metadata: Dict[str, str] | None, advised: bool
+) -> None:
+    path = str(tmp_path / "model.safetensors")
+    save_file(state(), path, metadata=metadata)
+    assert ('"format": "pt"' in found(path)["HUB008"].advice) is advised
+    save_file(state(), path, metadata={"format": "pt"})
+    assert "HUB008" not in found(path)
