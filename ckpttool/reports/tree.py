@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Iterable, NamedTuple, TextIO
 
 from rich.text import Text
 
+from ckpttool.findings import Verdict
 from ckpttool.inventory import account
 from ckpttool.reports.branches import Branch, branches
+from ckpttool.reports.counts import counts
 from ckpttool.reports.findings import write_findings, write_verdict
 from ckpttool.reports.inventory import write_inventory
-from ckpttool.reports.page import DOUBTFUL, Page, styled
+from ckpttool.reports.page import DOUBTFUL, TOLD, Page, styled
 from ckpttool.text import count, printable, size
 
 if TYPE_CHECKING:
-    from ckpttool.results import Listing, Listings
+    from ckpttool.results import FileReport, Listing, Listings
 
 # Longest column of names, in characters; a longer name pushes its own line only.
 _WIDEST = 60
@@ -56,7 +58,7 @@ def write_tree(listings: Listings, stream: TextIO, options: TreeOptions) -> None
             page.blank()
             write_findings(page, listing.file.findings)
             page.blank()
-            write_verdict(page, listing.file)
+            _write_end(page, listing.file)
     if listings.inventory:
         page.blank()
         write_inventory(page, listings.inventory)
@@ -64,6 +66,16 @@ def write_tree(listings: Listings, stream: TextIO, options: TreeOptions) -> None
         page.line(
             Text(f"{count(len(listings.files), 'file')} listed; {account(listings.inventory)}")
         )
+
+
+def _write_end(page: Page, file: FileReport) -> None:
+    """Write the last line on a file; no listing says PASS, for nobody looked at the weights."""
+    if file.verdict is not Verdict.PASS:
+        write_verdict(page, file)
+        return
+    text = styled(f"{page.sign(TOLD)} LISTED", "bold cyan")
+    text.append(f" {printable(file.path)}: {counts(file.findings)}. Only headers were read.")
+    page.line(text, 0, 2)
 
 
 def _write_facts(page: Page, listing: Listing) -> None:

@@ -6,7 +6,8 @@ import io
 
 import pytest
 
-from ckpttool.findings import Verdict
+from ckpttool import rules
+from ckpttool.findings import Verdict, finding
 from ckpttool.reports.tree import TreeOptions, write_tree
 from ckpttool.results import FileReport, Listing, Listings, TensorRow
 
@@ -38,3 +39,19 @@ def test_what_is_whole_has_no_count(fold: bool) -> None:
     text = listed(names, fold=fold)
     assert "more" not in text
     assert ("blocks.{0-23}" in text) is fold
+
+
+@pytest.mark.parametrize(
+    ("verdict", "rule", "word"),
+    [
+        (Verdict.PASS, rules.NEEDED_CLASS, "LISTED x.pth: 0 errors, 1 warning, 0 notes"),
+        (Verdict.FAIL, rules.UNKNOWN_CALL, "FAIL x.pth: 1 error"),
+    ],
+    ids=["listed", "failed"],
+)
+def test_a_listing_never_says_pass(verdict: Verdict, rule: rules.Rule, word: str) -> None:
+    file = FileReport("x.pth", verdict, (finding(rule, "told"),), "torch-zip", 1)
+    stream = io.StringIO()
+    write_tree(Listings((Listing(file),)), stream, TreeOptions())
+    assert word in stream.getvalue()
+    assert "PASS" not in stream.getvalue()
