@@ -328,7 +328,9 @@ def _unreachable(one: Found, error: OSError) -> UnreadableError:
         message = f"the folder cannot be listed: {error.strerror}"
         return UnreadableError(message, UNREADABLE, path=one.path)
     try:
-        leads = f"a link to {os.readlink(one.path)}, which"
+        link = os.readlink(one.path)
+        # reports name no folders of this machine
+        leads = f"a link to {Path(link).name if Path(link).is_absolute() else link}, which"
     except OSError:
         leads = "it"
     message = f"{leads} cannot be looked at: {error.strerror}"

@@ -76,7 +76,15 @@ def _tensors(examined: Examined, locked: LockedCheckpoint) -> Iterator[Finding]:
         yield finding(rules.LOCK_GEOMETRY, message, tensors=names, expected=expected, found=found)
     if changed:
         message = f"{count(len(changed), 'tensor')} with other values than locked"
-        yield finding(rules.LOCK_CONTENT, message, tensors=changed)
+        yield finding(rules.LOCK_CONTENT, message + _of_another(examined, locked), tensors=changed)
+
+
+def _of_another(examined: Examined, locked: LockedCheckpoint) -> str:
+    """Say under which other name the lock file has these weights, if it has."""
+    for one in examined.lock.checkpoints if examined.lock else ():
+        if one is not locked and one.fingerprint == examined.fingerprint:
+            return f": they are those that are locked as {one.name}"
+    return ""
 
 
 def _forward(examined: Examined, locked: LockedForward) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Iterable, Iterator
 
 from ckpttool.results import FileReport, Report, Waived
@@ -55,6 +56,7 @@ class _Wording:
 
     def __init__(self, names: dict[str, str], folder: str) -> None:
         self.names = names
+        self._folder = folder
         old_to_new = {_folder(folder): ""}
         for path, name in names.items():
             whole = _whole(path, folder)
@@ -73,6 +75,12 @@ class _Wording:
     def text(self, text: str) -> str:
         """Return a text with the names of files in place of their paths."""
         return _joined(self._paths.sub(lambda path: self._old_to_new[path.group()], text))
+
+    def leads(self, link: str) -> str:
+        """Return where a link leads: from its own folder as it says, else as files are called."""
+        if not Path(link).is_absolute():
+            return _joined(link)
+        return _joined(next(iter(_names([link], self._folder).values())))
 
     def maybe(self, text: str | None) -> str | None:
         """Return the text, or nothing for nothing."""
@@ -101,7 +109,7 @@ def _file(file: FileReport, wording: _Wording) -> FileReport:
 
 
 def _item(item: Item, wording: _Wording) -> Item:
-    link = None if item.link is None else _joined(item.link)
+    link = None if item.link is None else wording.leads(item.link)
     ending = "/" if item.path.endswith("/") else ""
     path = wording.path(item.path) + ending
     return item._replace(path=path, what=wording.text(item.what), link=link)

@@ -203,6 +203,27 @@ def test_an_archive_of_something_else_is_no_checkpoint(release: Path) -> None:
     assert report("release/x.npz")["exit_code"] == 2
 
 
+def test_reports_name_no_folder_of_this_machine(release: Path, tmp_path: Path) -> None:
+    (tmp_path / "best").write_bytes((release / "model.pth").read_bytes())
+    (release / "best").symlink_to(tmp_path / "best")
+    (release / "gone").symlink_to(tmp_path / "gone")
+    for name in REPORTERS.keys() - {"text", "concise"}:
+        done = verify("release", "--format", name)
+        assert done.code == 2
+        assert str(tmp_path) not in done.out
+    assert report("release")["inventory"][0]["link"] == "best"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no name is bytes there")
+@pytest.mark.parametrize("name", REPORTERS)
+def test_a_name_that_is_no_text_is_named_all_the_same(release: Path, name: str) -> None:
+    Path(os.fsdecode(bytes(release) + b"/\xff\n::error::.gguf")).write_bytes(b"GGUF\3\0\0\0")
+    done = verify("release", "--format", name)
+    assert done.code == 0
+    assert "gguf" in done.out
+    assert "\n::error::" not in done.out
+
+
 def test_a_folder_of_several_models_is_taken_as_a_whole(release: Path) -> None:
     for part in ("unet", "vae", "a/b/c/d/e"):
         (release / part).mkdir(parents=True)
@@ -284,8 +305,14 @@ def test_exchanged_weights_are_an_error_wherever_the_folder_lies(
         monkeypatch.chdir(release.parent / folder)
         done = report(named, "--lock", str(release.parent / lock))
         assert done["exit_code"] == 1
-        codes = [{found["code"] for found in file["findings"]} for file in done["files"]]
-        assert all("DIF001" in found for found in codes)
+        said = [
+            found["message"]
+            for file in done["files"]
+            for found in file["findings"]
+            if found["code"] == "DIF001"
+        ]
+        assert len(said) == 2
+        assert said[0].endswith("they are those that are locked as release/second.pth")
 
 
 # --- shards ------------------------------------------------------------------------------------
