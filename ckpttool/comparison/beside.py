@@ -31,6 +31,7 @@ from ckpttool.formats.views import (
     is_scalar,
     through,
     view,
+    wrapping,
 )
 from ckpttool.names import in_order
 from ckpttool.tensors import TensorInfo
@@ -63,6 +64,8 @@ class Found(NamedTuple):
         pairs: (key, tensors) of what both sides have.
         only: (key, side, tensor) of what one side has.
         doubts: (key, reason) of what could not be compared.
+        passed_over: keys of configurations whose types and flags differ, which nobody loads as
+            values.
         compared: how many values and tensors were looked at.
         excluded: how many the names of which were not wanted.
     """
@@ -71,6 +74,7 @@ class Found(NamedTuple):
     pairs: Tuple[Tuple[str, Pair], ...] = ()
     only: Tuple[Tuple[str, int, TensorInfo], ...] = ()
     doubts: Tuple[Tuple[str, str], ...] = ()
+    passed_over: Tuple[str, ...] = ()
     compared: int = 0
     excluded: int = 0
 
@@ -89,7 +93,7 @@ def entries_of(beside: Beside | None, inside: str | None = None) -> Entries:
     prefix = f"{inside}." if inside else ""
     items = [
         (key[len(prefix) :] if prefix and key.startswith(prefix) else key, node)
-        for key, node in beside.items()
+        for key, node in (*beside.items(), *beside.shells())
     ]
     return Entries(beside, items)
 
@@ -132,6 +136,7 @@ class _Walk:
         self._pairs: List[Tuple[str, Pair]] = []
         self._only: List[Tuple[str, int, TensorInfo]] = []
         self._doubts: Dict[str, str] = {}
+        self._passed_over: set[str] = set()
         self._compared = self._excluded = 0
         self._waiting: List[Any] = []
         # pairs of nodes that were compared, with nothing left out; and those being compared
@@ -154,6 +159,7 @@ class _Walk:
             tuple(self._pairs),
             tuple(self._only),
             tuple(sorted(self._doubts.items())),
+            tuple(sorted(self._passed_over)),
             self._compared,
             self._excluded,
         )
@@ -181,6 +187,8 @@ class _Walk:
             self._leaf(key, nodes, self._are_equal(nodes))
             return
         left, right = map(through, nodes)
+        if (left is not nodes[0] or right is not nodes[1]) and _NOTHING not in nodes:
+            self._wrappings(key, nodes)
         if self._tensors(key, left, right):
             return
         views = [None if node is _NOTHING else view(node) for node in (left, right)]
@@ -197,6 +205,15 @@ class _Walk:
             self._sets(key, (left, right), there)
         else:
             self._leaf(key, (left, right), self._are_equal((left, right), there))
+
+    def _wrappings(self, key: str, nodes: Sequence[Node]) -> None:
+        """Note where types and flags differ that OmegaConf keeps around a value."""
+        try:
+            around = [[self._meanings.of(part) for part in wrapping(node)] for node in nodes]
+        except CannotTellError:
+            around = [[], [0]]
+        if around[0] != around[1] and self._wants(key):
+            self._passed_over.add(key)
 
     def _are_equal(self, nodes: Sequence[Node], views: Sequence[View] = ()) -> bool:
         """Compare two values, long ones once wherever they are referred to."""

@@ -289,3 +289,5 @@ def _notes(found: Found) -> Iterator[str]:
         reasons.setdefault(reason, []).append(key)
     for reason, keys in reasons.items():
         yield f"{summarise(keys)}: {reason}"
+    if found.passed_over:
+        yield f"types and flags of OmegaConf at {summarise(found.passed_over)}"

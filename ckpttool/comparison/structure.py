@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from typing import TYPE_CHECKING, Iterator
 
 from ckpttool.compared import Fact
+from ckpttool.formats.beside import beside_of
+from ckpttool.formats.plain import Reader
 from ckpttool.sharing import ORDER, find_sharing, tied_names, with_tied
 
 if TYPE_CHECKING:
@@ -23,11 +27,22 @@ def structure_of(
         Fact("container", left.format, right.format),
         Fact("wrapper", left.wrapper or _NONE, right.wrapper or _NONE),
         Fact("tied", _tied(left), _tied(right)),
+        Fact("module versions", _versions(left), _versions(right)),
         *_metadata(left, right),
     ]
     if layouts is not None:
         facts.append(Fact("layout", *layouts))
     return tuple(fact for fact in facts if fact.left != fact.right)
+
+
+def _versions(checkpoint: Checkpoint) -> str:
+    """Tell which versions of modules a state dict notes, which loaders may go by."""
+    beside = beside_of(checkpoint)
+    noted = beside.versions() if beside else []
+    if not noted:
+        return _NONE
+    text = json.dumps(Reader(exact=True).read("", noted).value, sort_keys=True)
+    return f"sha256:{sha256(text.encode()).hexdigest()[:16]}"
 
 
 def _tied(checkpoint: Checkpoint) -> str:

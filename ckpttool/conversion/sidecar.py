@@ -43,9 +43,12 @@ def sidecar(
         for entry, plain in read
         for key, value in ((entry, plain.value), *plain.parts)
     ]
+    shells_of = list(beside.shells()) if beside else []
     held = [_held([plain]) for _, plain in read[: len(entries)]]
     if len(read) > len(entries) and entries:  # the last one stands for all the others
         held[-1] = _held([plain for _, plain in read[len(entries) - 1 :]])
+    shells = [(key, reader.read(key, node).value) for key, node in shells_of]
+    values += [{"key": key, "value": value} for key, value in shells]
     document = {"schema_version": SCHEMA_VERSION, "tool": "ckpttool", "entries": values}
     text = json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False)
     kept = [entry._replace(sidecar=much) for entry, much in zip(entries, held)]

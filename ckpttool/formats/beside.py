@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Callable, Iterable, Iterator, Mapping, NamedTuple, Tuple
 
 from ckpttool.formats.dictionaries import pairs_of
-from ckpttool.formats.nodes import Call, Dict, New, Node, PersistentId, Set
+from ckpttool.formats.nodes import Call, Dict, New, Node, PersistentId, Set, pair_of
 from ckpttool.formats.rebuild import is_tensor, rebuild
 from ckpttool.formats.storages import Locate, UnsupportedTensorError
 from ckpttool.tensors import DTYPES, Checkpoint, Extent, TensorInfo
@@ -40,12 +40,37 @@ class Beside(NamedTuple):
         locate: finds the storage of a persistent id.
         big_endian: whether storages hold big-endian elements.
         storages: where every storage lies, by its key; known to :func:`beside_of`.
+        frames: gives (dotted key, node) of the containers on the way to the state dict, and of
+            those that make it up.
     """
 
     items: Callable[[], Iterable[Step]]
     locate: Locate
     big_endian: bool
     storages: Mapping[str, Extent] = {}
+    frames: Callable[[], Iterable[Step]] = tuple
+
+    def shells(self) -> Iterator[Step]:
+        """Yield what the containers around the weights are besides plain dictionaries and lists.
+
+        The class of an object and its arguments are content too, whatever lies in it. The key is
+        that of the container, and ``$self``.
+        """
+        for key, node in self.frames():
+            shell = _shell(node)
+            if shell is not None:
+                yield f"{key}.{_SELF}" if key else _SELF, shell
+
+    def versions(self) -> list[Node]:
+        """Return what the state dicts of modules note of their versions."""
+        return [
+            value
+            for _, node in self.frames()
+            if _is_ordered_dictionary(node)
+            for state in node.states or ()
+            for key, value in (state.pairs() if isinstance(state, Dict) else ())
+            if key == _VERSIONS
+        ]
 
     def tensor(self, name: str, node: Node) -> TensorInfo | None:
         """Return the tensor that a node stands for, or the elements of a storage that stands alone.
@@ -76,6 +101,38 @@ class Beside(NamedTuple):
         count = extent.length // dtype.itemsize
         extents = (extent,) if count else ()
         return TensorInfo(name, dtype, (count,), None, extents, self.big_endian, key)
+
+
+_SELF = "$self"
+# The attribute of torch's state dicts that holds the versions of their modules.
+_VERSIONS = "_metadata"
+
+
+def _is_ordered_dictionary(node: Node) -> bool:
+    return isinstance(node, Call) and pair_of(node.function) == ("collections", "OrderedDict")
+
+
+def _shell(node: Node) -> Call | None:
+    """Return a container without what lies in it; ``None`` if that says nothing."""
+    if not isinstance(node, Call):
+        return None
+    keywords = getattr(node, "keywords", None)
+    shell = (
+        New(node.function, node.args, keywords)
+        if isinstance(node, New)
+        else Call(node.function, node.args)
+    )
+    states = list(node.states or ())
+    if _is_ordered_dictionary(node):
+        shell.args = ()
+        if all(isinstance(one, Dict) and one.flat[::2] == [_VERSIONS] for one in states):
+            return None
+    elif pairs_of(node) is not None:
+        shell.args = node.args[:1]
+    elif node.mapped is None and not node.appended and states and isinstance(states[0], Dict):
+        del states[0]
+    shell.states = states or None
+    return shell
 
 
 def beside_of(checkpoint: Checkpoint) -> Beside | None:

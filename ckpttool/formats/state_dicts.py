@@ -71,7 +71,9 @@ def find(
     catalogue = _Catalogue(locate, big_endian)
     catalogue.take(_parts(choice))
     others = _check_others(pickle, catalogue.nodes, locate, big_endian)
-    beside = Beside(partial(_around, root, choice), locate, big_endian)
+    beside = Beside(
+        partial(_around, root, choice), locate, big_endian, frames=partial(_frames, root, choice)
+    )
     entries = list(_entries(root, choice))
     counted = LeftOut(locate, catalogue.storages())
     return StateDict(
@@ -234,3 +236,27 @@ def _beside(root: Node, choice: Choice) -> Iterator[tuple[str, Node, bool]]:
     for part in _parts(choice):
         if not part.is_tensor or part.name is None:
             yield before + _name(part), part.node, part.inside and not part.is_tensor
+
+
+def _frames(root: Node, choice: Choice) -> Iterator[tuple[str, Node]]:
+    """Yield the containers on the way to the state dict, and those that make it up."""
+    node: Node = root
+    path: tuple[str, ...] = ()
+    for step in choice.taken.path:
+        yield ".".join(path), node
+        found = (value for key, value in parts_of(node) if type(key) is str and key == step)
+        node, path = next(found, None), (*path, step)
+    waiting = [(".".join(path), choice.taken.holder)]
+    seen: set[int] = set()
+    while waiting:
+        key, holder = waiting.pop()
+        if id(holder) in seen:
+            continue
+        apart = choice.taken.apart if not seen else frozenset()
+        seen.add(id(holder))
+        yield key, holder.node
+        waiting += [
+            (f"{key}.{part}" if key else part, below)
+            for part, below in reversed(holder.below)
+            if part not in apart and not below.optimizer
+        ]

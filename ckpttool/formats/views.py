@@ -97,18 +97,35 @@ def through(node: Node) -> Node:
     They are plain dictionaries, lists and values, with types and flags around each.
     """
     for _ in range(_MOST_WRAPPINGS):
-        if not isinstance(node, Call) or not _is_config(node.function):
-            break
-        states = node.states or ()
-        if len(states) != 1 or not isinstance(states[0], Dict):
-            break
-        held = [value for key, value in states[0].pairs() if key in ("_content", "_val")]
+        attributes = _of_config(node)
+        held = [value for key, value in attributes if key in _HELD]
         if len(held) != 1:
             break
         node = held[0]
     return node
 
 
+def wrapping(node: Node) -> list[Node]:
+    """Return what is around the value that :func:`through` gives: types and flags."""
+    return [
+        part
+        for key, value in _of_config(node)
+        if key not in (*_HELD, *_OF_THE_TREE)
+        for part in (key, value)
+    ]
+
+
+def _of_config(node: Node) -> list[tuple[Node, Node]]:
+    """Return the attributes of one of OmegaConf's containers or values, of anything else none."""
+    states = node.states if isinstance(node, Call) and _is_config(node.function) else None
+    if not states or len(states) != 1 or not isinstance(states[0], Dict):
+        return []
+    return list(states[0].pairs())
+
+
+_HELD = ("_content", "_val")
+# Where a part lies, and what was computed of its flags.
+_OF_THE_TREE = ("_parent", "_flags_cache")
 _MOST_WRAPPINGS = 8
 _CONFIGS = ("omegaconf.dictconfig", "omegaconf.listconfig", "omegaconf.nodes")
 
@@ -431,4 +448,5 @@ __all__ = [
     "name_of",
     "through",
     "view",
+    "wrapping",
 ]

@@ -304,6 +304,78 @@ def test_endless_views_beside_the_weights_are_not_read(tmp_path: Path) -> None:
     assert found.counts_beside[Kind.NOT_COMPARED] == 8
 
 
+class Holder:
+    def __init__(self, **attributes: Any) -> None:
+        self.__dict__.update(attributes)
+
+
+class OtherHolder(Holder):
+    pass
+
+
+class Attributes(dict):  # type: ignore[type-arg]
+    pass
+
+
+def attributes(note: int, **content: Any) -> Attributes:
+    held = Attributes(content)
+    held.note = note  # type: ignore[attr-defined]
+    return held
+
+
+WEIGHTS = {"a.w": torch.ones(2), "a.b": torch.ones(2)}
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        pytest.param(Holder(model=WEIGHTS), OtherHolder(model=WEIGHTS), id="class of the root"),
+        pytest.param(
+            {"net": Holder(model=WEIGHTS)}, {"net": OtherHolder(model=WEIGHTS)}, id="on the way"
+        ),
+        pytest.param(Holder(model=WEIGHTS), {"model": WEIGHTS}, id="an object or a dictionary"),
+        pytest.param(attributes(1, model=WEIGHTS), attributes(2, model=WEIGHTS), id="attribute"),
+        pytest.param(
+            {"model": attributes(1, **WEIGHTS)},
+            {"model": attributes(2, **WEIGHTS)},
+            id="attribute of the state dict",
+        ),
+    ],
+)
+def test_what_holds_the_weights_is_content_too(tmp_path: Path, left: Any, right: Any) -> None:
+    paths = tuple(pairs.save(tmp_path, f"{n}.pth", one) for n, one in enumerate((left, right)))
+    there = compared((paths[0], paths[1]))
+    assert there.outcome is compared((paths[1], paths[0])).outcome is Outcome.DIFFERENT
+    assert there.counts[Kind.IDENTICAL] == len(there.tensors)
+    assert all("$self" in entry.key for entry in there.state)
+    for path in paths:
+        assert compared((path, path)).outcome is Outcome.SAME
+
+
+def test_versions_of_modules_are_told_and_no_difference(tmp_path: Path) -> None:
+    state = torch.nn.BatchNorm1d(2).state_dict()
+    left = pairs.save(tmp_path, "a.pth", state)
+    right = pairs.save(tmp_path, "b.pth", dict(state))
+    found = compared((left, right))
+    assert found.outcome is Outcome.SAME
+    assert [fact.name for fact in found.structure] == ["module versions"]
+    assert compared((left, left)).structure == ()
+
+
+def test_flags_of_omegaconf_are_told_and_no_difference(tmp_path: Path) -> None:
+    omegaconf = pytest.importorskip("omegaconf")
+    paths = []
+    for readonly in (True, False):
+        config = omegaconf.OmegaConf.create({"lr": 0.1})
+        omegaconf.OmegaConf.set_readonly(config, readonly)
+        content = {"state_dict": pairs.state(), "hyper_parameters": {"cfg": config}}
+        paths.append(pairs.save(tmp_path, f"{readonly}.ckpt", content))
+    found = compared((paths[0], paths[1]))
+    assert found.outcome is Outcome.SAME
+    assert found.notes == ("types and flags of OmegaConf at hyper_parameters.cfg",)
+    assert compared((paths[0], paths[0])).notes == ()
+
+
 def test_patterns_choose_and_what_they_leave_out_is_counted(tmp_path: Path) -> None:
     case = pairs.CASES["other-values"]
     paths = pairs.written(tmp_path, case.change)
