@@ -145,11 +145,15 @@ def _aside(converted: Converted) -> Iterable[str]:
     if converted.excluded:
         yield f"without {count(len(converted.excluded), 'tensor')} left out by name"
     beside = [entry for entry in converted.left_out if entry.nbytes]
+    uncounted = [entry for entry in converted.left_out if entry.kind == "more"]
+    if uncounted and not beside:
+        yield f"without {uncounted[0].summary} beside the weights that were not looked into"
     if beside:
         keys = ", ".join(printable(entry.key) for entry in beside[:_NAMED])
         more = f" and {len(beside) - _NAMED:,} more" if len(beside) > _NAMED else ""
         nbytes = size(sum(entry.nbytes for entry in beside))
-        yield f"without {nbytes} of tensors beside the weights ({keys}{more})"
+        least = "at least " if uncounted else ""
+        yield f"without {least}{nbytes} of tensors beside the weights ({keys}{more})"
     if converted.not_cast:
         yield f"{count(len(converted.not_cast), 'tensor')} of quantized weights not cast"
 

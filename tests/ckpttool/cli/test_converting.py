@@ -213,6 +213,15 @@ def test_the_last_line_names_other_state_dicts_and_counts_the_rest(tmp_path: Pat
     )
 
 
+def test_the_last_line_counts_no_more_than_was_looked_into(tmp_path: Path) -> None:
+    others = {f"extra.{number}": {"t": torch.ones(1)} for number in range(1001)}
+    path = saved(tmp_path, {"model": {"a": torch.ones(4)}, **others})
+    assert "without at least 4.00 kB of tensors" in last_line(path, "--wrapper", "model")
+    plain = {f"note.{number}": number for number in range(1001)}
+    path = saved(tmp_path, {"model": {"a": torch.ones(4)}, **plain})
+    assert "1 further entries beside the weights that were not looked into" in last_line(path)
+
+
 def test_the_last_line_says_what_was_not_cast(tmp_path: Path) -> None:
     state, plain = quantized.nf4()
     path = saved(tmp_path, state)
