@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Iterator
 
 from ckpttool import rules
@@ -122,7 +123,7 @@ def listed_rows(checkpoint: Checkpoint, rows: list[Outside]) -> str:
 def way_to_others(checkpoint: Checkpoint) -> str:
     """Return how to take another of several state dicts, or all of them at once."""
     taken, *others = (wrapper.key for wrapper in checkpoint.wrappers)
-    way = f"Name another with --wrapper, {others[0] or repr('')} for example"
+    way = f"Name another with --wrapper, {quote(others[0])} for example"
     # the root is a state dict itself, or what holds all of them
     if "" in (taken, *others):
         return way

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Iterator
 
 from ckpttool import rules
@@ -43,7 +44,7 @@ def _most(checkpoint: Checkpoint) -> Iterator[Finding]:
             rules.MOST_OUTSIDE,
             f"{under} has {size(taken)} of tensors, and {size(left)} lie outside of it: "
             f"{listed_rows(checkpoint, rest)}",
-            fix=f"If that is the right one, say so with --wrapper {chosen or repr('')}{way}.",
+            fix=f"If that is the right one, say so with --wrapper {quote(chosen or '')}{way}.",
         )
 
 

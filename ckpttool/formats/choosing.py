@@ -136,7 +136,7 @@ def _is_one(holder: Holder, here: bool, rest: list[tuple[str, Holder]], one_mode
     if holder.dotted:
         return True
     heavy = [one for _, one in rest if _weighs(one)]
-    alone = not (here and _has_weights(holder, direct=True))
+    alone = not here or not (one_model or _has_weights(holder, direct=True))
     if len(heavy) < 2 and alone:  # it only leads to one
         return False
     return one_model or not any(one.dots for one in heavy)
@@ -188,8 +188,10 @@ def choose(holders: Holders, found: list[Unit]) -> Choice:
         return Choice(found[0], holders, ())
     sizes = _sizes(found, holders)
     ranked = sorted(found, key=lambda unit: _rank(unit, sizes[id(unit)]))
-    most = max(sizes.values())
-    taken = next(unit for unit in ranked if sizes[id(unit)] >= most * _SUBSTANTIAL)
+    # a tensor beside a state dict, however large, is not taken for the weights
+    eligible = [unit for unit in ranked if unit.whole and sizes[id(unit)]] or ranked
+    most = max(sizes[id(unit)] for unit in eligible)
+    taken = next(unit for unit in eligible if sizes[id(unit)] >= most * _SUBSTANTIAL)
     return Choice(taken, holders, _others(taken, ranked, sizes))
 
 

@@ -19,9 +19,9 @@ MAX_DEPTH = 32
 
 # What lies below none of these. A set because `in` is asked of every value of a file.
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})
-# Items that are looked at before anything is remembered of their container: a file may have a
-# million of them.
-_FEW = 16
+_PLAIN = frozenset({list, tuple, Dict})
+# Nodes that are looked at before anything is remembered of a container: a file may have a million.
+_FEW = 64
 # The attributes of a module of torch: its tensors are no state dict, and need its class.
 _OF_MODULES = frozenset({"_parameters", "_buffers", "_modules"})
 
@@ -109,7 +109,7 @@ class Holders:
                     # one that is still being walked leads back to itself
                     if known.holds and all(known is not one for _, one, _ in path):
                         holder.below.append((key, known))
-                elif len(path) < MAX_DEPTH:
+                elif len(path) < MAX_DEPTH and may_hold(node):
                     below = self._known[id(node)] = Holder(node)
                     path.append((key, below, self._look(below)))
                     break
@@ -144,7 +144,7 @@ class Holders:
                 holder.tensors += 1
             elif is_array(value):
                 holder.arrays += 1
-            elif may_hold(value):
+            elif is_container(value):
                 yield str(number), value
 
     def _look_at_pairs(
@@ -163,19 +163,28 @@ class Holders:
                 if text is not None:
                     holder.arrays += 1
                     holder.dotted = holder.dotted or "." in text
-            elif may_hold(value):
+            elif is_container(value):
                 text = written(key)
                 if text is not None and len(text) <= MAX_KEY:
                     yield text, value
 
 
 def may_hold(node: Node) -> bool:
-    """Whether a tensor may lie in a node: a container of more than a few scalars."""
-    if type(node) in (list, tuple):
-        return len(node) > _FEW or not _SCALARS.issuperset(map(type, node))
-    if type(node) is Dict:
-        return len(node.flat) > _FEW or not _SCALARS.issuperset(map(type, node.flat))
-    return isinstance(node, Call)
+    """Whether a tensor may lie in a node: ``False`` for scalars and small nests of them."""
+    if type(node) not in _PLAIN:
+        return isinstance(node, Call) or is_container(node)
+    # level by level, and no further than a few nodes: what is larger is walked, and remembered
+    level = [node]
+    left = _FEW
+    while level:
+        items = [one.flat if type(one) is Dict else one for one in level]
+        left -= sum(map(len, items))
+        if left < 0:
+            return True
+        level = [item for one in items for item in one if type(item) not in _SCALARS]
+        if not _PLAIN.issuperset(map(type, level)):
+            return True
+    return False
 
 
 def is_container(node: Node) -> bool:

@@ -12,9 +12,18 @@ from ckpttool.formats.dictionaries import count_of
 from ckpttool.formats.flattening import parts
 from ckpttool.formats.holding import Holders, is_module, may_hold
 from ckpttool.formats.measuring import is_random_state, storages_of
-from ckpttool.formats.nodes import Call, Dict, Global, Node, children, pair_of
+from ckpttool.formats.nodes import (
+    Call,
+    Dict,
+    Global,
+    Node,
+    PersistentId,
+    children,
+    near,
+    pair_of,
+)
 from ckpttool.formats.optimizers import are_moments, is_optimizer
-from ckpttool.formats.rebuild import UNSUPPORTED, is_tensor
+from ckpttool.formats.rebuild import FROM_TYPE, UNSUPPORTED, is_tensor
 from ckpttool.formats.storages import Locate
 from ckpttool.tensors import Outside
 from ckpttool.text import count
@@ -22,6 +31,7 @@ from ckpttool.text import count
 #: Rows that are told at most.
 MAX_ROWS = 1_000
 _FIX = "Save model.state_dict() (or a dictionary that holds it) with torch.save."
+_NEAR = 200  # nodes that are searched for a storage
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 
 
@@ -158,6 +168,8 @@ def _no_names(root: Node, holders: Holders, locate: Locate) -> UnsupportedError:
         return _error(
             f"no dictionary in the file holds tensors by name; there are some in {listed}"
         )
+    if any(isinstance(part, PersistentId) for part in near((root,), _NEAR)):
+        return _error("the file holds storages alone: bytes without a shape, and no tensor")
     if top is not None:
         return _error("no dictionary in the file holds tensors by name")
     return _error("there is no dictionary of tensors in the file: it holds no tensor")
@@ -171,6 +183,8 @@ def _single(root: Node) -> str:
     if is_array(root):
         return "a single array of numpy"
     reason = UNSUPPORTED.get(pair_of(root.function) or ("", ""))
+    if pair_of(root.function) in FROM_TYPE and len(root.args) > 1:
+        reason = f"of class {root.args[1]}"
     return f"a single tensor ({reason})" if reason else "a single tensor"
 
 

@@ -21,7 +21,7 @@ _WITH_STATE = (_UTILS, "_rebuild_parameter_with_state")
 _WRAPPING = frozenset({(_UTILS, "_rebuild_parameter"), _WITH_STATE})
 #: ``f(function, type, args, state)``: a tensor with attributes, rebuilt by ``function(*args)``.
 #: torch 1.7 and 1.8 had the module under another name.
-_FROM_TYPE = frozenset(
+FROM_TYPE = frozenset(
     (module, name)
     for module in ("torch._tensor", "torch.tensor")
     for name in ("_rebuild_from_type", "_rebuild_from_type_v2")
@@ -43,12 +43,12 @@ UNSUPPORTED = {
     (_UTILS, "_rebuild_device_tensor_from_cpu_tensor"): "a tensor of a device without storage",
 }
 #: Calls that make a tensor that can be read.
-REBUILDING = _WRAPPING | _FROM_TYPE | {_V1, REBUILD_V2, _V3}
+REBUILDING = _WRAPPING | FROM_TYPE | {_V1, REBUILD_V2, _V3}
 _TENSOR_CALLS = REBUILDING | frozenset(UNSUPPORTED)
 #: How many arguments torch writes for each.
 _ARGUMENTS = {
     **dict.fromkeys(_WRAPPING, (3,)),
-    **dict.fromkeys(_FROM_TYPE, (4,)),
+    **dict.fromkeys(FROM_TYPE, (4,)),
     _WITH_STATE: (4,),
     _V1: (4,),
     REBUILD_V2: (6, 7),
@@ -159,7 +159,7 @@ def _unwrap(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]]:
         _refuse_state(function, args)
         if function in _WRAPPING:
             node = args[0]
-        elif function in _FROM_TYPE and type(args[2]) is tuple:
+        elif function in FROM_TYPE and type(args[2]) is tuple:
             node = Call(args[0], args[2])
         else:
             return function, args
@@ -171,7 +171,7 @@ def _refuse_state(function: tuple[str, str] | None, args: tuple[Node, ...]) -> N
 
     It is a dictionary of attributes, with one of slots beside it where the class has those.
     """
-    if function != _WITH_STATE and function not in _FROM_TYPE:
+    if function != _WITH_STATE and function not in FROM_TYPE:
         return
     for state in args[3:]:
         for attributes in state if type(state) is tuple and len(state) == 2 else (state,):
