@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
 from ckpttool import rules
-from ckpttool.checks.sizes import known_size
+from ckpttool.checks.sizes import Size, known_size
 from ckpttool.coverage import is_matched
 from ckpttool.findings import Finding, finding
 from ckpttool.formats.beside import tensors_beside
@@ -72,8 +72,13 @@ def check_encoder(examined: Examined) -> Iterator[Finding]:
 
 
 def _of_another_size(examined: Examined) -> str | None:
-    name = known_size(examined)
-    return None if name is None else f"The file is of another size of the model: --model {name}."
+    """Name the size that the file fills: with it, nothing is missing and no shape another."""
+    size = known_size(examined)
+    return _named(size) if size is not None and size.filled else None
+
+
+def _named(size: Size) -> str:
+    return f"The file is of another size of the model: --model {size.name}."
 
 
 def _pooled(examined: Examined, missing: Sequence[str]) -> str | None:
@@ -84,8 +89,9 @@ def _pooled(examined: Examined, missing: Sequence[str]) -> str | None:
             "A classifier that averages the patches has fc_norm in place of norm. If that is what "
             'is published, say expected-missing = ["norm.*"] in the configuration.'
         )
-    # other spellings or another model: that they were not saved is not what is known
-    return "" if names else None
+    # other spellings, another size or model: that they were not saved is not what is known
+    mismatched = examined.coverage.groups["encoder"].mismatched
+    return "" if names or any(not one.same_shape for one in mismatched) else None
 
 
 def check_decoder(examined: Examined) -> Iterator[Finding]:
@@ -144,32 +150,47 @@ def check_unexpected(examined: Examined) -> Iterator[Finding]:
     names = examined.coverage.unexpected
     if not names or examined.coverage.unrelated:
         return
-    classifier = any(name.startswith(_CLASSIFIER) for name in names)
     yield finding(
         rules.UNEXPECTED,
         f"the model has no place for {count(len(names), 'tensor')}",
         tensors=names,
-        fix=_of_another_size(examined)
-        or (
-            "head and fc_norm belong to a fine-tuned classifier. If the pre-trained model is to be "
-            "published, take the file from before the fine-tuning."
-            if classifier
-            else None
-        ),
+        fix=_of_another_size(examined) or _leaving_out(examined),
     )
+
+
+def _leaving_out(examined: Examined) -> str | None:
+    kinds = [kind for kind in _CLASSIFIER if any(map(_begins(kind), examined.coverage.unexpected))]
+    if kinds:
+        named = " and ".join(kind.rstrip(".") for kind in kinds)
+        return (
+            f"{named} belong{'s' if len(kinds) == 1 else ''} to a fine-tuned classifier. If the "
+            "pre-trained model is to be published, take the file from before the fine-tuning."
+        )
+    # they may well be what is missing, under other names
+    return None if examined.coverage.groups["encoder"].complete else ""
+
+
+def _begins(kind: str) -> Callable[[str], bool]:
+    return lambda name: name.startswith(kind)
 
 
 def check_shapes(examined: Examined) -> Iterator[Finding]:
     """Fail on shapes that differ."""
-    yield from _mismatches(
-        examined,
-        rules.SHAPE,
-        lambda found: not found.same_shape,
-        lambda found: (str(list(found.expected_shape)), str(list(found.found_shape))),
-        "has another shape",
-        # a shape cannot be repaired: where no size fits, nothing that could be done is known
-        _of_another_size(examined) or "",
+    found = list(
+        _mismatches(
+            examined,
+            rules.SHAPE,
+            lambda found: not found.same_shape,
+            lambda found: (str(list(found.expected_shape)), str(list(found.found_shape))),
+            "has another shape",
+            # a shape cannot be repaired: where no size fits, nothing that could be done is known
+            "",
+        )
     )
+    size = known_size(examined) if found else None
+    for one in found:
+        explained = size is not None and size.misfits.isdisjoint(one.tensors)
+        yield one._replace(fix=_named(size)) if size is not None and explained else one
 
 
 def check_dtypes(examined: Examined) -> Iterator[Finding]:

@@ -124,7 +124,7 @@ def _model_of(examined: Examined) -> MAEConfig | None:
     if all(found.same_shape for group in groups for found in group.mismatched):
         return examined.config
     other = known_size(examined)
-    return None if other is None else CONFIGS[other]
+    return CONFIGS[other.name] if other is not None and not other.misfits else None
 
 
 def _one_number(value: object) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Iterable, Iterator, NamedTuple
 
 from ckpttool.checks.examined import block_of
 from ckpttool.coverage import cover
@@ -10,33 +10,60 @@ from mae.config import CONFIGS
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
+    from ckpttool.results import Coverage
 
 _PATCHES, _TABLE = "patch_embed.proj.weight", "pos_embed"
 
 
-def known_size(examined: Examined) -> str | None:
-    """Return the other size of the model that the file fills, if there is exactly one.
+class Size(NamedTuple):
+    """A known size of the model, and what a file is to it."""
 
-    Its encoder is whole and every tensor that both have is of the right shape; the decoder is
-    whole or absent. With the name of that size no finding of missing tensors and of shapes stays.
+    name: str
+    coverage: Coverage
+
+    @property
+    def filled(self) -> bool:
+        """Whether the file has the whole encoder of this size, and the whole decoder or none."""
+        encoder, decoder = (self.coverage.groups[side] for side in ("encoder", "decoder"))
+        return encoder.complete and (decoder.complete or decoder.absent)
+
+    @property
+    def misfits(self) -> frozenset[str]:
+        """The names of the tensors that have another shape than in this size."""
+        mismatched = (one for group in self.coverage.groups.values() for one in group.mismatched)
+        return frozenset(one.name for one in mismatched if not one.same_shape)
+
+
+def known_size(examined: Examined) -> Size | None:
+    """Return the other size of the model whose encoder the file's is, if there is exactly one.
+
+    It is as deep, and no tensor of it is of another shape. What is missing of it may be missing
+    all the same, and the decoder may be another one.
     """
-    fitting = list(_fitting(examined))
-    return fitting[0] if len(fitting) == 1 else None
+    found = list(_sizes(examined))
+    return found[0] if len(found) == 1 else None
 
 
-def _fitting(examined: Examined) -> Iterator[str]:
+def _sizes(examined: Examined) -> Iterator[Size]:
     from ckpttool.schema import schema_of  # torch, which has been imported for the model's own
 
     tensors = examined.canonical.tensors
     token = tensors.get("cls_token")
+    depth = _depth(tensors, "blocks")
     for name, config in CONFIGS.items():
         # most are told apart by their width, before their schema is made
         if config == examined.config or token is None or token.shape != (1, 1, config.embed_dim):
             continue
-        coverage = cover(tensors, schema_of(config, name))
-        encoder, decoder = coverage.groups["encoder"], coverage.groups["decoder"]
-        if encoder.complete and (decoder.complete or decoder.absent):
-            yield name
+        size = Size(name, cover(tensors, schema_of(config, name)))
+        encoder = size.coverage.groups["encoder"]
+        if depth == config.depth and all(one.same_shape for one in encoder.mismatched):
+            yield size
+
+
+def _depth(names: Iterable[str], side: str) -> int | None:
+    """Return how many blocks there are; a hole in their numbers is no other depth."""
+    numbers = {place[1] for place in map(block_of, names) if place and place[0] == side}
+    return len(numbers) if numbers and numbers == set(range(len(numbers))) else None
 
 
 def settings(examined: Examined) -> dict[str, object]:
@@ -54,10 +81,9 @@ def settings(examined: Examined) -> dict[str, object]:
         if side is not None:
             found["image_size"] = side * patch
     for side_name, prefix in (("blocks", ""), ("decoder_blocks", "decoder_")):
-        numbers = {place[1] for place in map(block_of, shapes) if place and place[0] == side_name}
-        # a hole in the numbers is a tensor that is missing, not another depth
-        if numbers and numbers == set(range(len(numbers))):
-            found[f"{prefix}num_hidden_layers"] = len(numbers)
+        depth = _depth(shapes, side_name)
+        if depth is not None:
+            found[f"{prefix}num_hidden_layers"] = depth
         hidden = shapes.get(f"{side_name}.0.mlp.fc1.weight", ())
         if len(hidden) == 2:
             found[f"{prefix}intermediate_size"] = hidden[0]

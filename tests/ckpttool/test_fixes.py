@@ -118,6 +118,36 @@ def test_no_size_is_advised_that_does_not_fit(
     assert not [one.advice for one in findings.values() if "--model" in one.advice]
 
 
+def pooled(config: Any) -> State:
+    """The encoder of a classifier that averages the patches."""
+    weights = models.encoder_of(state(config))
+    for part in ("weight", "bias"):
+        weights[f"fc_norm.{part}"] = weights.pop(f"norm.{part}")
+    return weights
+
+
+def test_the_size_of_a_classifier_is_found_by_its_shapes(tmp_path: Path) -> None:
+    path = checkpoints.saved(tmp_path, lambda: pooled(SMALL))
+    assert "--model small" in found(path)["STR005"].advice
+    after = found(path, model="small")
+    assert "STR005" not in after
+    assert "expected-missing" in after["STR001"].advice
+
+
+def test_of_shapes_only_those_that_a_size_explains_name_it(tmp_path: Path) -> None:
+    """The encoder is of a known size, the decoder is not."""
+    own = SMALL._replace(decoder_embed_dim=12, decoder_depth=2)
+    path = checkpoints.saved(tmp_path, lambda: state(own))
+    chosen = VerifyOptions(model="tiny", forward=False)
+    before = [one for one in verify_file(path, chosen).findings if one.rule.code == "STR005"]
+    after = verify_file(path, chosen._replace(model="small")).findings
+    kept = {name for one in after if one.rule.code == "STR005" for name in one.tensors}
+    assert kept
+    assert {bool(one.advice) for one in before} == {True, False}
+    for one in before:
+        assert kept.isdisjoint(one.tensors) is ("--model small" in one.advice)
+
+
 def test_where_nothing_is_known_to_help_nothing_is_advised(tmp_path: Path) -> None:
     assert found(checkpoints.saved(tmp_path, lambda: state(OTHER_IMAGE)))["STR005"].advice == ""
     assert found(checkpoints.saved(tmp_path, checkpoints.another_model))["STR012"].advice == ""
