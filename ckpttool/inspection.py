@@ -11,6 +11,7 @@ from ckpttool.formats import open_checkpoint
 from ckpttool.formats.safety.names import python3
 from ckpttool.formats.safety.telling import is_trusted
 from ckpttool.results import TRUSTED, EntryRow, FileReport, Listing, ReferenceRow, TensorRow, UseRow
+from ckpttool.sharing import find_sharing
 from ckpttool.uses import Use
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listi
         tuple(UseRow(use.use.value, *use[1:], is_trusted(use, trust)) for use in checkpoint.uses),
         checkpoint.unread,
         checkpoint.metadata,
+        find_sharing(checkpoint.tensors).groups,
     )
 
 

@@ -315,6 +315,7 @@ class Listing(NamedTuple):
         uses: what it uses them for, beyond the construction of data.
         unread: (name, reason) of tensors of a kind that is not read.
         metadata: what the container says about itself.
+        tied: groups of names that are one tensor, stored once.
     """
 
     file: FileReport
@@ -326,6 +327,7 @@ class Listing(NamedTuple):
     uses: tuple[UseRow, ...] = ()
     unread: tuple[tuple[str, str], ...] = ()
     metadata: dict[str, str] = {}  # noqa: RUF012 (never changed)
+    tied: tuple[tuple[str, ...], ...] = ()
 
 
 class Report(NamedTuple):

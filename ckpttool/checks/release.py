@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ckpttool import rules
 from ckpttool.findings import Finding, finding
@@ -24,11 +24,13 @@ _SHOWN = 20
 # to the reader of `inspect`.
 _TRAINING = re.compile(
     r"(?:.*_)?(?:optim(?:izer)?s?|opt|(?:lr_?)?schedulers?|param_schedulers?|scaler|amp|epochs?"
-    r"|steps?|iter(?:ation)?s?|args?|hparams|hyper_parameters|cfg|config|callbacks|loops"
+    r"|steps?|iter(?:ation)?s?|callbacks|loops"
     r"|rng|seed|loss(?:es)?|history|message_hub|meta|lightning_version)"
     r"(?:_state(?:s|_dict)?|_states?)?",
     re.IGNORECASE,
 )
+# What a run was started with. Loaders may build the model from it.
+_SETTINGS = re.compile(r"(?:.*_)?(?:args?|hparams|hyper_parameters|cfg|config)", re.IGNORECASE)
 _BEST = re.compile(r"(?:best|train|valid|val|test)_\w+|.*lightning.*|.*rng.*", re.IGNORECASE)
 _SHARD = re.compile(r"(.*)-\d{5}-of-\d{5}\.safetensors", re.DOTALL)
 _INDEX_END = ".safetensors.index.json"
@@ -47,27 +49,36 @@ def check_container(examined: Examined) -> Iterator[Finding]:
 
 
 def check_training_state(examined: Examined) -> Iterator[Finding]:
-    """Warn of what a training run left beside the weights."""
+    """Warn of what a training run left beside the weights: its state, and its settings."""
     checkpoint = examined.checkpoint
-    found = [
-        (entry, node)
-        for entry, node in zip(checkpoint.entries, checkpoint.aside)
-        if _is_training_state(entry)
-    ]
+    beside = list(zip(checkpoint.entries, checkpoint.aside))
+    found = [(entry, node) for entry, node in beside if _is_called(entry, _TRAINING, _BEST)]
+    settings = [(entry, node) for entry, node in beside if _is_called(entry, _SETTINGS)]
     if found:
-        named = ", ".join(entry.key for entry, _ in found[:_SHOWN])
-        more = f" and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
-        nbytes = sum(tensor_bytes(node for _, node in found))
-        tensors = f", {size(nbytes)} of it tensors" if nbytes else ""
         yield finding(
             rules.TRAINING_STATE,
-            f"state of the training run lies beside the weights{tensors}: {named}{more}",
+            f"state of the training run lies beside the weights{_told(found + settings)}",
+        )
+    elif settings:
+        yield finding(
+            rules.TRAINING_STATE,
+            f"settings of the training run lie beside the weights{_told(settings)}",
+            fix="Convert the weights and keep the settings beside them: ckpttool convert PATH --to "
+            "safetensors --sidecar FILE.json.",
         )
 
 
-def _is_training_state(entry: Entry) -> bool:
+def _told(beside: Sequence[tuple[Entry, object]]) -> str:
+    named = ", ".join(entry.key for entry, _ in beside[:_SHOWN])
+    more = f" and {len(beside) - _SHOWN:,} more" if len(beside) > _SHOWN else ""
+    nbytes = sum(tensor_bytes(node for _, node in beside))
+    tensors = f", {size(nbytes)} of it tensors" if nbytes else ""
+    return f"{tensors}: {named}{more}"
+
+
+def _is_called(entry: Entry, *patterns: re.Pattern[str]) -> bool:
     name = entry.key.rpartition(".")[2].replace("-", "_")
-    return any(pattern.fullmatch(name) for pattern in (_TRAINING, _BEST))
+    return any(pattern.fullmatch(name) for pattern in patterns)
 
 
 def check_shards(examined: Examined) -> Iterator[Finding]:

@@ -233,6 +233,7 @@ def _listing(listing: Listing) -> dict[str, Any]:
         "references": [row._asdict() for row in listing.references],
         "uses": [row._asdict() for row in listing.uses],
         "unread": [{"name": name, "reason": reason} for name, reason in listing.unread],
+        "tied": listing.tied,
         "metadata": listing.metadata,
         "findings": [_finding(finding) for finding in listing.file.findings],
     }

@@ -98,6 +98,9 @@ def describe(file: FileReport) -> str:
 def coverage_text(coverage: Coverage) -> Text:
     """Return how much of the model comes from the checkpoint, the sentence that counts most."""
     encoder, decoder = coverage.groups["encoder"], coverage.groups["decoder"]
+    if coverage.unrelated:
+        others = count(len(coverage.unexpected), "tensor")
+        return styled(f"none of the names of {coverage.schema}; {others} of others", "bold red")
     text = Text()
     text.append(_share(encoder, "encoder"), "bold green" if encoder.complete else "bold red")
     text.append(" from the checkpoint; ")

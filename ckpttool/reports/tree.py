@@ -106,7 +106,12 @@ def _totals(listing: Listing) -> str:
         by_type[row.dtype] = by_type.get(row.dtype, 0) + row.nbytes
     types = ", ".join(f"{size(nbytes)} of {dtype}" for dtype, nbytes in by_type.items())
     text = f"{len(listing.tensors):,}, {count(listing.file.parameters or 0, 'parameter')}"
-    return f"{text}, {types}" if types else text
+    text = f"{text}, {types}" if types else text
+    if listing.tied:
+        again = {name for group in listing.tied for name in group[1:]}
+        nbytes = sum(row.nbytes for row in listing.tensors if row.name in again)
+        text += f"; {size(nbytes)} of it under {count(len(again), 'name')} tied to others"
+    return text
 
 
 def _write_tensors(page: Page, listing: Listing, options: TreeOptions) -> None:

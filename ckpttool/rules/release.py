@@ -17,10 +17,12 @@ TRAINING_STATE = Rule(
     "HUB001",
     "training-state",
     Severity.WARNING,
-    "State of the training run lies beside the weights.",
+    "State or settings of the training run lie beside the weights.",
     "Save the state dict alone: ckpttool convert PATH --to safetensors does.",
     "Named are entries such as optimizer, scaler, epoch, args and random states. They make the "
-    "file larger, tell about the machine it was trained on, and often need code to load.",
+    "file larger, tell about the machine it was trained on, and often need code to load. Settings "
+    "(args, config, hyper_parameters) may be what a loader builds the model from: `convert` leaves "
+    "them out, and `--sidecar` keeps them as JSON.",
 )
 UNLISTED_SHARD = Rule(
     "HUB002",

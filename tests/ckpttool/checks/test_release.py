@@ -93,6 +93,15 @@ def test_usual_names_of_a_training_run_are_known(tmp_path: Path, tiny: str, key:
     assert "HUB001" in codes(path, tiny)
 
 
+@pytest.mark.parametrize("key", ["args", "hyper_parameters", "model_args", "config"])
+def test_settings_are_not_called_state_and_may_be_kept(tmp_path: Path, tiny: str, key: str) -> None:
+    path = tmp_path / "w.pth"
+    torch.save({"model": built.state(), key: {"depth": 12}}, path)
+    found = {one.rule.code: one for one in findings(path, tiny)}["HUB001"]
+    assert found.message == f"settings of the training run lie beside the weights: {key}"
+    assert "--sidecar" in found.advice
+
+
 @pytest.mark.parametrize("key", "classes id2label license author version notes model_name".split())
 def test_what_belongs_to_a_release_is_quiet(tmp_path: Path, tiny: str, key: str) -> None:
     path = tmp_path / "w.pth"

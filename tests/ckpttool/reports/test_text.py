@@ -37,6 +37,18 @@ def test_coverage_comes_before_everything_but_the_file() -> None:
     )
 
 
+def test_of_another_model_nothing_would_be_initialised() -> None:
+    file = built.encoder_only()
+    assert file.coverage is not None
+    groups = {
+        name: group._replace(matched=0, covered=0, missing=("x",) * group.expected)
+        for name, group in file.coverage.groups.items()
+    }
+    other = file.coverage._replace(groups=groups, unexpected=("a", "b"))
+    page = lines(file._replace(coverage=other))
+    assert page[2] == f"  coverage     none of the names of {other.schema}; 2 tensors of others"
+
+
 def test_the_verdict_comes_last_with_counts_and_what_was_not_checked() -> None:
     assert lines(built.encoder_only())[-1] == (
         "✓ PASS data/mae_pretrain_vit_large.pth: 0 errors, 0 warnings, 1 note. "

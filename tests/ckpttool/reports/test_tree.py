@@ -55,3 +55,12 @@ def test_a_listing_never_says_pass(verdict: Verdict, rule: rules.Rule, word: str
     write_tree(Listings((Listing(file),)), stream, TreeOptions())
     assert word in stream.getvalue()
     assert "PASS" not in stream.getvalue()
+
+
+def test_a_tied_tensor_is_counted_under_each_name_and_said_to_be_one() -> None:
+    file = FileReport("x.pth", Verdict.PASS, (), "torch-zip", 1, tensors=2, parameters=2)
+    rows = tuple(TensorRow(name, "float32", (1,), 4) for name in ("a", "b"))
+    stream = io.StringIO()
+    write_tree(Listings((Listing(file, rows, tied=(("a", "b"),)),)), stream, TreeOptions())
+    assert "8 B of float32; 4 B of it under 1 name tied to others" in stream.getvalue()
+    assert "tied" not in listed(["a", "b"])
