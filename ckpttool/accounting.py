@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 # What an archive's reading ends with that is none of a checkpoint.
 _OF_ANOTHER_KIND = {rules.UNKNOWN_FORMAT, rules.UNSUPPORTED}
+
+
+_KIND = re.compile(r"^the (?:file|archive) is ")
 
 
 class Account(NamedTuple):
@@ -52,7 +56,7 @@ def account_for(selection: Selection, reports: Sequence[FileReport]) -> Account:
     items = {item.path: item for item in selection.items}
     for (target, report), is_other in zip(pairs, other):
         if is_other:
-            what = report.findings[0].message.partition("the file is ")[2] or "an archive"
+            what = _KIND.sub("", report.findings[0].message)
             standing = Standing.UNSEEN
         elif target.folder is not None or target.path in items:
             what = report.format or "not readable"

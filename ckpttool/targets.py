@@ -127,6 +127,7 @@ class _Choosing:
         self._choice = Choice()
         self._patterns: dict[str, None] = {}
         self._used: set[str] = set()
+        self._callers: set[str] = set()
         self._searched = False
         self.may_be_empty = False
         self.items: dict[str, Item] = {}
@@ -182,8 +183,9 @@ class _Choosing:
         index = _index_of(path) if self._choice.whole else None
         if index is not None:
             self._leave(path, f"a shard, taken through its index {index}")
-            self._note(path, Standing.PART, f"a shard, looked at through {index}")
-            return [Target(index)]
+            self._note(path, Standing.PART, f"a shard of {index}")
+            calls = _content(path, self._choice.trust).calls
+            return [Target(index), *([Target(path)] if calls else [])]
         if not self._choice.changed or not os.path.isfile(path):  # noqa: PTH113 (any text)
             return [Target(path)]
         beside = self._beside(path) if Path(path).name == _CONFIG else []
@@ -251,7 +253,7 @@ class _Choosing:
         if not stat.S_ISREG(mode):  # never opened: a FIFO would wait, a device may do anything
             if is_named_so(one.path):
                 return [Target(one.path, folder)]
-            self._note(one.path, Standing.UNSEEN, f"{_kind_of(mode)}, never opened")
+            self._note(one.path, Standing.UNSEEN, f"{_kind_of(mode)}, never opened", one.link)
             return []
         content = _content(one.path, self._choice.trust)
         return self._taken(one.path, content, folder, one.link)
@@ -259,6 +261,8 @@ class _Choosing:
     def _taken(
         self, path: str, content: Content, folder: str | None = None, link: str | None = None
     ) -> list[Target]:
+        if content.calls:
+            self._callers.add(path)
         if content.kind in _LOOKED_AT:
             if link is not None:
                 self._note(path, Standing.CHECKED, content.what, link)
@@ -272,11 +276,12 @@ class _Choosing:
         parts = _parts(paths)
         for path in paths:
             index = parts.get(Path(path))
-            if index is None:
+            # an index that lists pickles is not read any further, and must not hide what they call
+            if index is None or path in self._callers:
                 yield path
             else:
                 self._leave(path, "a shard, taken through its index")
-                self._note(path, Standing.PART, f"a shard, looked at through {index}")
+                self._note(path, Standing.PART, f"a shard of {index}")
         for item in list(self.items.values()):
             index = parts.get(Path(item.path))
             if index is not None and item.standing is Standing.EXCLUDED:

@@ -11,7 +11,7 @@ from contextlib import closing
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Sequence
 
-from ckpttool.errors import CkpttoolError
+from ckpttool.errors import CkpttoolError, UnsupportedError
 from ckpttool.formats import safetensors, sharded, torch_legacy, torch_tar, torch_zip
 from ckpttool.formats.describing import describe
 from ckpttool.formats.foreign import signatures
@@ -57,14 +57,16 @@ class Kind(Enum):
 
 
 class Content(NamedTuple):
-    """A kind, and in words what the file is."""
+    """A kind, in words what the file is, and whether loading it calls what is not known."""
 
     kind: Kind
     what: str
+    calls: bool = False
 
 
 _CALLS = (Use.CALL, Use.ATTACK)
 _CHECKPOINT = Content(Kind.CHECKPOINT, "a checkpoint")
+_CALLER = _CHECKPOINT._replace(calls=True)
 
 # What holds no weights, by its first bytes as each format defines them.
 _HARMLESS = (
@@ -118,16 +120,19 @@ def content_of(path: str, trust: Sequence[str] = ()) -> Content:
 def _loadable(source: FileSource, head: bytes, trust: Sequence[str]) -> Content | None:
     """Return what a file is that torch, safetensors or a reader of pickles would load."""
     signed = _has_signature(head)
-    calls = False
+    calls = program = False
     if signed or torch_legacy.matches(head) or torch_legacy.may_be(head):
-        pickle, uses = _pickled(source, head, signed)
+        pickle, uses, program = _pickled(source, head, signed)
         told = None if pickle is None else _of_pickle(source, signed, pickle, uses, trust)
         if told is not None:
             return told
         calls = any(use.use in _CALLS for use in uses)
+    if calls:
+        return _CALLER
     if torch_zip.matches(head) or torch_tar.matches(head):
-        return _CHECKPOINT if is_named_so(source.name) else Content(Kind.ARCHIVE, "an archive")
-    if signed or calls or _is_safetensors(head) or _is_index(source, head):
+        known = program or is_named_so(source.name)
+        return _CHECKPOINT if known else Content(Kind.ARCHIVE, "an archive")
+    if signed or _is_safetensors(head) or _is_index(source, head):
         return _CHECKPOINT
     return None
 
@@ -161,8 +166,8 @@ def _is_index(source: FileSource, head: bytes) -> bool:
 
 def _pickled(
     source: FileSource, head: bytes, signed: bool
-) -> tuple[Pickle | None, tuple[NameUse, ...]]:
-    """Return what the file's pickle describes, and what it uses names for as far as it goes.
+) -> tuple[Pickle | None, tuple[NameUse, ...], bool]:
+    """Return what the file's pickle describes, what it uses names for, and if it is a program.
 
     Without a pickle where it cannot be read, or others follow; why it cannot is told by whoever
     opens the file as a checkpoint.
@@ -172,13 +177,13 @@ def _pickled(
     try:
         with watch:
             if torch_zip.matches(head):
-                return torch_zip.pickle_of(source, watch), watch.uses
+                return torch_zip.pickle_of(source, watch), watch.uses, False
             pickle = torch_legacy.pickle_of(source, watch)
-    except CkpttoolError:
-        return None, watch.uses
+    except CkpttoolError as error:  # unsupported is what TorchScript writes
+        return None, watch.uses, isinstance(error, UnsupportedError)
     # a program may well load the pickles that follow, too
     uses = watch.uses if pickle is not None else torch_legacy.calls_of(source, head)
-    return pickle, uses
+    return pickle, uses, False
 
 
 def _of_pickle(
@@ -192,7 +197,7 @@ def _of_pickle(
     training = training_state(pickle)
     trusted = (*trust, *CODE) if training else trust
     if any(one.severity is Severity.ERROR for one in findings_on(uses, trusted)):
-        return _CHECKPOINT
+        return _CALLER
     if training is not None:
         return Content(Kind.TRAINING, training)
     if is_named_so(source.name) or pickle.ids or any(map(_makes_array, pickle.calls)):

@@ -321,9 +321,7 @@ def test_a_shard_that_is_named_stands_for_its_index_where_the_whole_is_meant() -
             "r/m.safetensors.index.json",
             "r/other.safetensors",
         ]
-        assert [item.what for item in found.items] == [
-            "a shard, looked at through r/m.safetensors.index.json"
-        ] * 2
+        assert [item.what for item in found.items] == ["a shard of r/m.safetensors.index.json"] * 2
     assert paths(*named) == named
 
 

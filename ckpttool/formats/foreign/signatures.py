@@ -102,6 +102,8 @@ class _Compression(NamedTuple):
     begin: Callable[[bytes], bytes]
 
 
+# A pickle of protocol 0 that makes a list or a dictionary, or calls something.
+_OLD_PICKLE = re.compile(rb"\((?:[dl]p?\d*\n|c[\w.]+\n)|c[\w.]+\n[\w.]+\n")
 # The longest beginning of the content that is looked at, so that no bomb is unpacked.
 _BEGIN = 64
 _COMPRESSIONS = (
@@ -144,7 +146,7 @@ def _compressed(compression: _Compression, head: bytes) -> Kind | None:
         begin = compression.begin(head)
     except (zlib.error, OSError, lzma.LZMAError):
         return None  # it only looked so
-    if begin.startswith(b"\x80"):
+    if begin.startswith(b"\x80") or _OLD_PICKLE.match(begin):
         return Kind(
             f"a pickle compressed with {compression.name}, as joblib writes",
             f"If you know who wrote it, load it with joblib.load {_SAVE}",

@@ -67,6 +67,13 @@ def attack_in_a_hidden_folder(folder: Path) -> Path:
     return folder / ".cache" / "state"
 
 
+def attack_as_a_shard(folder: Path) -> Path:
+    """Of an index that nobody reads any further, because it lists torch's files."""
+    torch.save({"x": Attack()}, folder / "x-00001-of-00001.bin")
+    (folder / "x.bin.index.json").write_text('{"weight_map": {"x": "x-00001-of-00001.bin"}}')
+    return folder / "x-00001-of-00001.bin"
+
+
 def attack_as_training_state(folder: Path) -> Path:
     torch.save({"state": {}, "param_groups": [{"params": [Attack()]}]}, folder / "optimizer.pt")
     return folder / "optimizer.pt"
@@ -110,6 +117,15 @@ def test_nothing_passes_because_of_its_name_or_place(
     assert done["exit_code"] == 1
     verdicts = {file["path"]: file["verdict"] for file in done["files"]}
     assert verdicts == {"release/model.pth": "pass", bad: "fail"}
+
+
+@pytest.mark.parametrize("named", ["release", "release/x-00001-of-00001.bin"])
+def test_an_index_hides_no_attack(release: Path, named: str) -> None:
+    attack_as_a_shard(release)
+    done = report(named)
+    assert done["exit_code"] == 2  # of the index, which weighs more
+    codes = {found["code"] for file in done["files"] for found in file["findings"]}
+    assert "SEC001" in codes
 
 
 @pytest.mark.parametrize("name", ["gone", "gone.pth"])

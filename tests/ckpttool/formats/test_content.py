@@ -50,6 +50,7 @@ def saved(folder: Path, what: Any, name: str = "file", *, as_zip: bool = True) -
         pytest.param(pickle.dumps({"w": np.ones(3)}), id="a pickle of arrays"),
         pytest.param(pickle.dumps({"w": np.ones(3)}, 0), id="a pickle of arrays, as text"),
         pytest.param(gzip.compress(pickle.dumps([1])), id="a compressed pickle"),
+        pytest.param(gzip.compress(pickle.dumps([1], 0)), id="a compressed pickle, as text"),
         pytest.param(p.pickle(p.text("x"))[:-1], id="a pickle that is cut short"),
     ],
 )
@@ -248,6 +249,7 @@ def test_what_holds_no_weights_is_known(tmp_path: Path, data: bytes, what: str) 
         pytest.param(b"\x89HDF\r\n\x1a\n\0", id="HDF5"),
         pytest.param(b"\x93NUMPY\1\0", id="numpy"),
         pytest.param(gzip.compress(b"x"), id="gzip"),
+        pytest.param(gzip.compress(b"(c) somebody\n"), id="a compressed text"),
         pytest.param(bz2.compress(b"x"), id="bzip2"),
         pytest.param(np.linspace(-1, 1, 2000, dtype="<f4").tobytes(), id="bare floats"),
         pytest.param(b"version https://git-lfs.github.com/spec/v1\noid sha256:0", id="LFS"),
@@ -262,6 +264,11 @@ def test_a_zip_archive_is_one_until_it_is_opened(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.docx", "w") as archive:
         archive.writestr("a.txt", "a")
     assert content_of(str(tmp_path / "x.docx")).kind is Kind.ARCHIVE
+
+
+def test_a_program_is_looked_at_and_no_archive_of_something_else(tmp_path: Path) -> None:
+    program = tf.torch_zip(members={"constants.pkl": b"N.", "code/a.py": b""})
+    assert content(tmp_path, program).kind is Kind.CHECKPOINT
 
 
 def test_source_text_is_not_judged(tmp_path: Path) -> None:
