@@ -75,6 +75,29 @@ SAFETENSORS_DTYPES = {dtype.safetensors: dtype for dtype in _TABLE if dtype.safe
 STORAGE_DTYPES = {dtype.storage: dtype for dtype in _TABLE if dtype.storage}
 
 
+# Two elements in a byte, as torch counts them and as a safetensors header does.
+_PAIRS, _FOUR_BITS = DTYPES["float4_e2m1fn_x2"], DTYPES["float4_e2m1"]
+
+
+def by_elements(dtype: DType, shape: tuple[int, ...]) -> tuple[DType, tuple[int, ...]]:
+    """Return type and shape with elements counted where torch counts pairs of them.
+
+    ``float4_e2m1fn_x2`` of ``[4, 4]`` is ``float4_e2m1`` of ``[4, 8]``: ``save_file`` and
+    ``load_file`` of safetensors take them for each other. One tensor has one type and shape here,
+    whatever carries it.
+    """
+    if dtype is not _PAIRS or not shape:
+        return dtype, shape
+    return _FOUR_BITS, (*shape[:-1], 2 * shape[-1])
+
+
+def by_pairs(dtype: DType, shape: tuple[int, ...]) -> tuple[DType, tuple[int, ...]]:
+    """Return type and shape as torch counts them; those that it cannot hold as they are."""
+    if dtype is not _FOUR_BITS or not shape or shape[-1] % 2:
+        return dtype, shape
+    return _PAIRS, (*shape[:-1], shape[-1] // 2)
+
+
 class Extent(NamedTuple):
     """A run of ``length`` bytes at ``offset`` of ``source`` that nobody has read yet."""
 

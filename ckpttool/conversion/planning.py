@@ -15,6 +15,7 @@ from ckpttool.fingerprint import PREFIX
 from ckpttool.placeholders import message, placeholders, way_out
 from ckpttool.rules import Severity
 from ckpttool.sharing import FINGERPRINT, FORMAT, ORDER, OWN_KEYS, WRAPPER, find_sharing, order_of
+from ckpttool.tensors import by_elements, by_pairs
 from ckpttool.text import count, size
 from ckpttool.writing.pieces import Piece
 
@@ -238,9 +239,13 @@ _SHOWN = 20  # tied names that a finding spells out
 def _unwritable(pieces: Sequence[Piece], to: str) -> Iterator[Finding]:
     """Yield what the destination has no place for."""
     if to == "safetensors":
-        wrong = [piece for piece in pieces if piece.dtype.safetensors is None]
+        wrong = [
+            piece
+            for piece in pieces
+            if by_elements(piece.dtype, tuple(piece.shape))[0].safetensors is None
+        ]
     else:
-        wrong = [piece for piece in pieces if piece.dtype.bits % 8]
+        wrong = [piece for piece in pieces if by_pairs(piece.dtype, tuple(piece.shape))[0].bits % 8]
     if wrong:
         types = ", ".join(dict.fromkeys(piece.dtype.name for piece in wrong))
         yield finding(

@@ -15,10 +15,11 @@ from ckpttool._version import __version__
 from ckpttool.errors import MalformedError, OutputError
 from ckpttool.findings import Finding, finding
 from ckpttool.formats import open_checkpoint
+from ckpttool.tensors import by_elements
 from ckpttool.text import printable
 
 if TYPE_CHECKING:
-    from ckpttool.tensors import TensorInfo
+    from ckpttool.tensors import DType, TensorInfo
     from ckpttool.writing.pieces import Piece, Slot
 
 #: Types that came to the safetensors library late; an older one cannot open files with them.
@@ -60,10 +61,7 @@ def read_again(
         OutputError: a reader refuses the file, or sees something else (``CVT202``).
         UnreadableError: it cannot be read any more.
     """
-    expected = {
-        piece.name: (piece.dtype.safetensors or piece.dtype.name, tuple(piece.shape))
-        for piece in pieces
-    }
+    expected = {piece.name: _told(piece.dtype, tuple(piece.shape)) for piece in pieces}
     try:
         written = opened.enter_context(open_checkpoint(path))
     except MalformedError as error:
@@ -84,7 +82,12 @@ def read_again(
 def _facts(info: TensorInfo) -> tuple[str, tuple[int, ...]]:
     if info.strides is not None or info.big_endian:
         raise _not_proven("it is not row-major and little-endian", tensor=info.name)
-    return info.dtype.safetensors or info.dtype.name, info.shape
+    return _told(info.dtype, info.shape)
+
+
+def _told(dtype: DType, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
+    dtype, shape = by_elements(dtype, shape)
+    return dtype.safetensors or dtype.name, shape
 
 
 def _require_place(info: TensorInfo, place: tuple[int, int]) -> None:

@@ -17,7 +17,7 @@ from ckpttool.formats.nodes import Call, Dict, New, Node, pair_of
 _BEFORE = {("collections", "OrderedDict"): 0, ("collections", "defaultdict"): 1}
 
 #: Entries of one dictionary; the largest, vocabularies, have some 250,000.
-MAX_ENTRIES = 500_000
+MAX_ENTRIES = 2_000_000
 
 # What an attribute of the same name would hide from whoever uses the dictionary.
 _METHODS = frozenset(dir(OrderedDict))

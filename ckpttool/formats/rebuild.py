@@ -12,7 +12,7 @@ from ckpttool import rules
 from ckpttool.errors import MalformedError
 from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, near, pair_of
 from ckpttool.formats.storages import LARGEST, Locate, Storage, UnsupportedTensorError, is_natural
-from ckpttool.tensors import DTYPES, DType, Extent, TensorInfo
+from ckpttool.tensors import DTYPES, DType, Extent, TensorInfo, by_elements
 
 _UTILS = "torch._utils"
 
@@ -223,6 +223,8 @@ def _place(
         )
     row_major = numel == 0 or _is_row_major(shape, strides)
     extents = (Extent(storage.extent.source, start, span * itemsize),) if span else ()
+    if row_major:
+        dtype, shape = by_elements(dtype, shape)
     return TensorInfo(
         name, dtype, shape, None if row_major else strides, extents, big_endian, storage.key
     )

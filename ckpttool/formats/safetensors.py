@@ -20,11 +20,11 @@ FORMAT = "safetensors"
 
 #: Bytes of a header beyond which the format's own library refuses.
 FORMAT_LIMIT = 100_000_000
-#: Bytes of a header that is read here; the hub reads 25 million, 100,000 tensors take twelve.
-MAX_HEADER = 40_000_000
+#: Bytes of a header that is read here: all that the library reads, which is 900,000 tensors.
+MAX_HEADER = FORMAT_LIMIT
 #: The same for a header that is not plain ASCII: one wide character in a string makes four
-#: bytes of every other, and memory is to stay under 256 MB.
-MAX_WIDE_HEADER = 8_000_000
+#: bytes of every other.
+MAX_WIDE_HEADER = 25_000_000
 
 _LENGTH = 8
 _LARGEST = 2**63 - 1

@@ -14,14 +14,14 @@ from ckpttool.sources import FileSource, read
 from ckpttool.tensors import Entry
 from ckpttool.text import printable
 
-#: Bytes of an index; 100,000 tensors take about ten million.
-MAX_INDEX = 20_000_000
+#: Bytes of an index; a million tensors take about 110 million.
+MAX_INDEX = 200_000_000
 #: The same for an index that is not plain ASCII, whose text takes four times the memory.
-MAX_WIDE_INDEX = 4_000_000
-#: JSON values and keys of an index. Beyond, a parsed one could fill the memory.
-MAX_VALUES = 1_000_000
-#: Files of one checkpoint; the largest published have a few hundred.
-MAX_SHARDS = 5_000
+MAX_WIDE_INDEX = 40_000_000
+#: JSON values and keys of an index, two for each tensor. Each may take a hundred bytes.
+MAX_VALUES = 3_000_000
+#: Files of one checkpoint, each of which is opened.
+MAX_SHARDS = 20_000
 
 _PLAIN_NAME = re.compile(r"[\w.-]+")
 _DIGITS = 19

@@ -14,7 +14,6 @@ from ckpttool import rules
 from ckpttool.errors import CkpttoolError, MalformedError, UnreadableError, UnsupportedError
 from ckpttool.findings import Finding, finding
 from ckpttool.formats.safetensors import (
-    MAX_HEADER,
     Header,
     read_header,
     remarks_on,
@@ -33,6 +32,9 @@ FORMAT = "safetensors-sharded"
 
 #: Shards that stay open; the others are opened for each read, and fewer than these are common.
 MAX_OPEN = 100
+
+#: Bytes of the headers of all shards.
+MAX_HEADERS = 400_000_000
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -113,11 +115,11 @@ def _open_all(folder: Folder, files: list[str]) -> dict[str, Shard]:
         shards[file] = Shard(source, header)
         tensors += len(header.tensors)
         size += header.size
-        if tensors > MAX_TENSORS or size > MAX_HEADER:
+        if tensors > MAX_TENSORS or size > MAX_HEADERS:
             raise MalformedError(
                 "the shards hold more tensors than are catalogued",
                 rules.LIMIT,
-                expected=f"at most {MAX_TENSORS:,} in headers of {MAX_HEADER:,} bytes",
+                expected=f"at most {MAX_TENSORS:,} in headers of {MAX_HEADERS:,} bytes",
             )
     return shards
 

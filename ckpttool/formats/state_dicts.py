@@ -25,7 +25,7 @@ from ckpttool.tensors import Entry, Outside, TensorInfo, Wrapper
 
 #: Tensors of a state dict, as in the other formats, and of a whole file: an optimizer keeps
 #: two or three for each.
-MAX_TENSORS, MAX_ALL_TENSORS = 150_000, 600_000
+MAX_TENSORS, MAX_ALL_TENSORS = 1_500_000, 5_000_000
 #: Entries, and state dicts, that are listed at most; beyond them a count stands.
 MAX_ENTRIES = 1_000
 

@@ -19,8 +19,8 @@ from ckpttool.tensors import Checkpoint, Checksum, DType, Extent
 
 FORMAT = "torch-zip"
 
-#: Bytes of a pickle that is read whole. 100,000 tensors take ten million.
-MAX_PICKLE = 48_000_000
+#: Bytes of a pickle that is read whole. A million tensors take 170 million.
+MAX_PICKLE = 512_000_000
 #: File format versions that torch reads: kMin and kMaxSupportedFileFormatVersion.
 VERSIONS = range(1, 11)
 

@@ -17,10 +17,10 @@ from ckpttool.sources import ByteSource, read
 from ckpttool.text import count as counted
 from ckpttool.text import size as sized
 
-#: Members of one archive. A checkpoint of 100,000 tensors has 100,007.
-MAX_MEMBERS = 150_000
-#: Bytes of the directory, which is read whole; 100,000 tensors take about eight million.
-MAX_DIRECTORY = 32_000_000
+#: Members of one archive: as many as tensors, and a few more.
+MAX_MEMBERS = 1_600_000
+#: Bytes of the directory, which is read whole; a million tensors take about 80 million.
+MAX_DIRECTORY = 256_000_000
 
 _END = struct.Struct("<4s4HIIH")
 _LOCATOR = struct.Struct("<4sIQI")

@@ -29,7 +29,7 @@ _PADDING = 0x4246  # "FB": torch aligns a member's bytes with it
 
 #: Bytes of unusual extra areas that are read; even in a file of many gigabytes torch's have
 #: about a hundred each.
-MAX_EXTRA = 16_000_000
+MAX_EXTRA = 128_000_000
 
 # Small members are passed by reading on, large ones by jumping: a window grows while the
 # next header lies within _NEAR of its end, which costs less than another call.

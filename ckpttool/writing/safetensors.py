@@ -24,6 +24,7 @@ from ckpttool.formats.safetensors_header import (
     MAX_TENSORS,
     METADATA,
 )
+from ckpttool.tensors import by_elements
 from ckpttool.writing.pieces import ALIGNMENT, Layout, Piece, Slot
 
 _LENGTH = struct.Struct("<Q")
@@ -58,7 +59,8 @@ def _check(piece: Piece) -> None:
         raise _cannot_hold("this name is that of the metadata", piece)
     if len(_text(piece.name, piece).encode()) > MAX_NAME:
         raise _cannot_hold("the name is too long", piece)
-    if piece.dtype.safetensors is None:
+    dtype, _ = by_elements(piece.dtype, tuple(piece.shape))
+    if dtype.safetensors is None:
         raise _cannot_hold(f"safetensors has no elements of {piece.dtype.name}", piece)
     if len(piece.shape) > MAX_DIMENSIONS:
         raise _cannot_hold("it has too many dimensions", piece, found=str(len(piece.shape)))
@@ -86,9 +88,10 @@ def _head(pieces: Sequence[Piece], slots: Sequence[Slot], metadata: Mapping[str,
     header: dict[str, object] = {METADATA: dict(metadata)} if metadata else {}
     places = {slot.piece.name: (slot.offset, slot.offset + slot.length) for slot in slots}
     for piece in pieces:
+        dtype, shape = by_elements(piece.dtype, tuple(piece.shape))
         header[piece.name] = {
-            "dtype": piece.dtype.safetensors,
-            "shape": piece.shape,
+            "dtype": dtype.safetensors,
+            "shape": shape,
             "data_offsets": places[piece.name],
         }
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from math import prod
 from typing import Mapping, NamedTuple, Sequence
 
 from ckpttool import rules
@@ -17,7 +18,7 @@ from ckpttool.errors import MalformedError
 from ckpttool.formats.safetensors_header import MAX_TENSORS
 from ckpttool.formats.torch_zip import MAX_PICKLE
 from ckpttool.formats.zip_end import MAX_DIRECTORY, MAX_MEMBERS
-from ckpttool.tensors import DType
+from ckpttool.tensors import DType, by_pairs
 from ckpttool.writing.pickle_stream import StateDictPickle
 from ckpttool.writing.pieces import ALIGNMENT, Layout, Member, Piece, Slot
 
@@ -99,9 +100,10 @@ def finish(layout: Layout, crcs: Mapping[str, int]) -> list[tuple[int, bytes]]:
 def _pickle(pieces: Sequence[Piece], keys: Mapping[str, str], wrapper: str | None) -> bytes:
     stream = StateDictPickle(wrapper)
     for piece in pieces:
-        _check(piece.dtype, piece)
+        dtype, shape = by_pairs(piece.dtype, tuple(piece.shape))
+        _check(dtype, piece)
         key = keys[piece.alias_of or piece.name]
-        stream.add(piece.name, piece.dtype, piece.shape, key, piece.info.numel)
+        stream.add(piece.name, dtype, shape, key, prod(shape))
     pickle = stream.finish()
     if len(pickle) > MAX_PICKLE:
         raise _cannot_hold("the pickle would be larger than a reader takes")

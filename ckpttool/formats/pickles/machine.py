@@ -13,8 +13,9 @@ from ckpttool.formats.pickles.containers import Containers
 from ckpttool.formats.pickles.operands import malformed, too_much, truncated
 from ckpttool.formats.pickles.scalars import Scalars
 
-#: Operations in one pickle. 100,000 tensors take 3 million.
-MAX_OPERATIONS = 8_000_000
+#: Operations in one pickle, a microsecond each. A million tensors take 30 million; a pickle has no
+#: more operations than bytes, so a small one is over soon.
+MAX_OPERATIONS = 50_000_000
 #: The newest protocol of Python 3.8 and later.
 HIGHEST_PROTOCOL = 5
 

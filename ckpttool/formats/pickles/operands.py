@@ -8,8 +8,9 @@ import struct
 from ckpttool import rules
 from ckpttool.errors import MalformedError
 
-#: Bytes that the nodes of one pickle may take, by estimate. 100,000 tensors take 100 million.
-MAX_NODE_BYTES = 160_000_000
+#: Bytes that the nodes of one pickle may take, by estimate: so many in any case, and for each byte
+#: of the pickle so many more. Pickles of torch.save take ten to fifteen for each.
+MAX_NODE_BYTES, NODE_BYTES_EACH = 100_000_000, 16
 #: Bytes of an integer. Sizes and offsets have eight, states of random generators sixteen; seeds
 #: and keys that somebody keeps beside the weights some hundreds.
 MAX_INTEGER_BYTES = 1_024
@@ -48,7 +49,7 @@ class Operands:
         self.start = start
         self.position = start
         self.operation = start
-        self.budget = MAX_NODE_BYTES
+        self.budget = MAX_NODE_BYTES + NODE_BYTES_EACH * (len(data) - start)
         self.flaw: MalformedError | None = None
 
     def _take(self, length: int) -> bytes:
@@ -127,7 +128,8 @@ def too_much() -> MalformedError:
     return MalformedError(
         "the pickle describes more objects than are kept",
         rules.LIMIT,
-        expected=f"at most about {MAX_NODE_BYTES:,} bytes of them",
+        expected=f"at most about {MAX_NODE_BYTES:,} bytes of them, and {NODE_BYTES_EACH} for each "
+        "byte of the pickle",
     )
 
 

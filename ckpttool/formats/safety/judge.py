@@ -464,15 +464,21 @@ class Judge:
         ):
             self._keep(found)
 
-    def _malformed(self, call: Call, message: str) -> None:
+    def keep_problem(self, problem: MalformedError) -> None:
+        """Keep what is told once everything was read; the first counts."""
         if self.problem is None:
-            self.problem = MalformedError(
+            self.problem = problem
+
+    def _malformed(self, call: Call, message: str) -> None:
+        self.keep_problem(
+            MalformedError(
                 message,
                 rules.PICKLE,
                 member=self._member,
                 offset=call.offset if call.offset >= 0 else None,
                 found=spelled(call),
             )
+        )
 
 
 def _is_changed(call: Call) -> bool:

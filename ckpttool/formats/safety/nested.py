@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckpttool.errors import CkpttoolError
+from ckpttool import rules
+from ckpttool.errors import CkpttoolError, MalformedError
 from ckpttool.formats import pickles
 from ckpttool.formats.archive import read_archive, read_member
 from ckpttool.sources import MemorySource
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 #: How deep bytes are looked into, and how many of one file, each time they are handed over.
 MAX_DEPTH = 4
-MAX_BYTES = 256_000_000
+MAX_BYTES = 1_000_000_000
 
 # The pickles of a legacy stream: magic number, protocol, system, content, keys.
 _LEGACY_PICKLES = 5
@@ -33,6 +34,10 @@ class NestedReader:
     def read(self, judge: Judge, nested: Nested) -> bool:
         """Judge the pickles in some bytes; whether all of them could be read."""
         self._left -= len(nested.data)
+        if nested.torch and self._left < 0:
+            # honest files hold as many tensors; other readers of bytes none has
+            judge.keep_problem(_too_much(nested.place))
+            return True
         if nested.depth > MAX_DEPTH or self._left < 0:
             return False
         key = nested.torch, nested.data
@@ -55,6 +60,15 @@ class NestedReader:
                 judge.read(pickle, nested.place, nested.depth)
             return False
         return True
+
+
+def _too_much(place: str) -> MalformedError:
+    return MalformedError(
+        "the bytes of pickles in the pickle are more than are looked into",
+        rules.LIMIT,
+        member=place,
+        expected=f"at most {MAX_BYTES:,} bytes of them together",
+    )
 
 
 def _pickled(nested: Nested) -> list[bytes]:

@@ -8,6 +8,7 @@ import pytest
 
 from ckpttool import open_checkpoint, rules
 from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.formats.pickles import machine
 from ckpttool.uses import Use
 from tests.builders import safetensors
 from tests.builders.attacks import ATTACKS, POLYGLOT, Attack
@@ -58,8 +59,11 @@ def test_what_a_reader_of_pickles_would_call_is_told_of_other_formats(
     assert told & set(attack.names)
 
 
-def test_a_pickle_beyond_the_limits_is_not_of_an_unknown_format(tmp_path: Path) -> None:
-    (tmp_path / "a.pth").write_bytes(b"]0" * 4_000_100 + b".")
+def test_a_pickle_beyond_the_limits_is_not_of_an_unknown_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "MAX_OPERATIONS", 1_000)
+    (tmp_path / "a.pth").write_bytes(b"]0" * 1_000 + b".")
     with pytest.raises(MalformedError) as caught:
         open_checkpoint(str(tmp_path / "a.pth"))
     assert caught.value.rule is rules.LIMIT

@@ -196,7 +196,7 @@ def test_a_large_index_must_be_plain_ascii(
     assert caught.value.rule == rules.LIMIT
 
 
-@pytest.mark.parametrize(("name", "most"), [("MAX_TENSORS", 2), ("MAX_HEADER", 200)])
+@pytest.mark.parametrize(("name", "most"), [("MAX_TENSORS", 2), ("MAX_HEADERS", 200)])
 def test_shards_that_are_too_much_together_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, most: int
 ) -> None:

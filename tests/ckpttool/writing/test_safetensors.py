@@ -127,7 +127,7 @@ DEFECTS: dict[str, Piece] = {
     "half of a surrogate pair": of_dtype("uint8", name="a\ud800"),
     "a name without end": of_dtype("uint8", name="n" * (limits.MAX_NAME + 1)),
     "complex128": of_dtype("complex128"),
-    "packed 4-bit floats of torch": of_dtype("float4_e2m1fn_x2"),
+    "packed 4-bit floats of no dimensions": of_dtype("float4_e2m1fn_x2", ()),
     "too many dimensions": of_dtype("uint8", (1,) * (limits.MAX_DIMENSIONS + 1)),
     "elements that fill no bytes": of_dtype("float4_e2m1", (3,)),
 }

@@ -7,6 +7,8 @@ import struct
 import pytest
 import torch
 
+from ckpttool import rules
+from ckpttool.errors import MalformedError
 from ckpttool.formats.safety import nested
 from ckpttool.formats.safety.watch import Watch
 from tests.builders import pickles as p
@@ -112,3 +114,13 @@ def test_bytes_that_are_handed_over_often_are_read_once_and_not_without_end(
     counts = {use.name: use.times for use in watch.uses}
     assert counts["os.system"] == 1
     assert counts["pickle.loads"] == 10
+
+
+def test_more_bytes_of_tensors_than_are_looked_into_are_no_call_of_unknown_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = pickle.dumps([torch.ones(9)] * 2)
+    monkeypatch.setattr(nested, "MAX_BYTES", 10)
+    with pytest.raises(MalformedError) as caught, Watch() as watch:
+        watch.parse(data)
+    assert (caught.value.rule, caught.value.uses) == (rules.LIMIT, ())
