@@ -69,7 +69,8 @@ _EXIT_CODES = (
 @click.option(
     "--wrapper",
     metavar="KEY",
-    help="The state dict to take, model_ema say ('' is the root). By default the content decides.",
+    help="The state dict to take: a dotted key, model_ema or state_dict.0 say ('' is the root). By "
+    "default the content decides.",
 )
 @click.option(
     "--metadata",

@@ -32,8 +32,8 @@ _OPTIONS = (
     click.option(
         "--wrapper",
         metavar="KEY",
-        help="The state dict to take, model_ema say ('' is the root). By default the content "
-        "decides.",
+        help="The state dict to take: a dotted key, model_ema or state_dict.0 say ('' is the "
+        "root). By default the content decides.",
     ),
     click.option("--no-forward", is_flag=True, help="Do not run the model."),
     click.option(

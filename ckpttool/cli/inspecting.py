@@ -19,7 +19,8 @@ from ckpttool.cli.program import EXIT_CODES
 @click.option(
     "--wrapper",
     metavar="KEY",
-    help="The state dict to list, model_ema say ('' is the root). By default the content decides.",
+    help="The state dict to list: a dotted key, model_ema or state_dict.0 say ('' is the root). By "
+    "default the content decides.",
 )
 @trust_option
 @click.option("--all", "unfold", is_flag=True, help="List blocks that are alike one by one.")

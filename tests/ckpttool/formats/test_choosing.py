@@ -10,13 +10,22 @@ import torch
 
 from ckpttool import open_checkpoint
 from ckpttool.errors import MalformedError, UnsupportedError, UsageError
-from ckpttool.formats.holding import MAX_DEPTH
+from ckpttool.formats.holding import MAX_DEPTH, may_hold
+from ckpttool.formats.nodes import Call, Global
 from tests.builders import pickles as p
 from tests.builders import state_dicts as built
 from tests.builders import torch_files as t
 from tests.builders.checkpoints import saved
+from tests.ckpttool.formats.test_plain import dict_node
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*quantize:UserWarning")
+
+
+class Record:
+    """An object whose attribute is a tensor."""
+
+    def __init__(self, value: torch.Tensor) -> None:
+        self.value = value
 
 
 class Taken(NamedTuple):
@@ -213,6 +222,39 @@ def test_shared_dictionaries_do_not_multiply_without_end(tmp_path: Path) -> None
         open_checkpoint(str(tmp_path / "a.pth"))
 
 
+BESIDE_A_LARGE_TENSOR: dict[str, dict[str, object]] = {
+    "features": {"model": built.net(4, 8), "features": torch.rand(500)},
+    "a queue": {"state_dict": built.net(4, 8), "queue": torch.rand(500), "amp": None},
+    "a list of them": {"net": built.layer(4, 8), "replay": [torch.rand(500), torch.rand(500)]},
+}
+
+
+@pytest.mark.parametrize(
+    "content", BESIDE_A_LARGE_TENSOR.values(), ids=BESIDE_A_LARGE_TENSOR.keys()
+)
+def test_a_tensor_beside_a_state_dict_is_not_taken_for_it_however_large(
+    content: dict[str, object], tmp_path: Path
+) -> None:
+    with open_checkpoint(saved(tmp_path, lambda: content)) as checkpoint:
+        assert checkpoint.wrapper == next(iter(content))
+        assert len(checkpoint.tensors) == 2
+        assert [row.nbytes >= 2000 for row in checkpoint.outside] == [True]
+
+
+def test_a_number_beside_nested_tensors_of_one_model_goes_with_them(tmp_path: Path) -> None:
+    content = {"model": {"layer": built.layer(2, 2), "scale": torch.tensor(2.0)}}
+    with open_checkpoint(saved(tmp_path, lambda: content)) as checkpoint:
+        assert list(checkpoint.tensors) == ["layer.weight", "layer.bias", "scale"]
+
+
+def test_what_is_remembered_of_small_nests_is_nothing() -> None:
+    assert not may_hold([[], [1, dict_node()], (None, "x")])
+    assert not may_hold(dict_node(("k", [1.5])))
+    assert may_hold([[[Call(Global("torch._utils", "_rebuild_tensor_v2"), ())]]])
+    assert may_hold([[[0] * 100]])
+    assert not may_hold("text")
+
+
 NONE = {
     "a pickled module": (
         {"model": torch.nn.Linear(2, 2), "epoch": 1},
@@ -230,6 +272,11 @@ NONE = {
     "a wrapped optimizer": (
         {"optimizer_state_dict": {"zero_stage": 3, "fp32_flat_groups": [torch.ones(9)]}},
         "the state of an optimizer and no weights",
+    ),
+    "storages": ({"w": torch.ones(2).untyped_storage()}, "the file holds storages alone"),
+    "tensors without a name": (
+        {"records": [Record(torch.ones(2))]},
+        r"no dictionary in the file holds tensors by name; there are some in records \(1 tensor\)",
     ),
     "scalars": ({"epoch": 1}, "there is no dictionary of tensors in the file: it holds no tensor"),
 }
