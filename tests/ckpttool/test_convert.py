@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
+import pathlib
 from pathlib import Path
 from typing import Any, Callable
 
+import numpy as np
 import pytest
 import safetensors
 import torch
@@ -527,6 +530,48 @@ def test_the_sidecar_keeps_what_is_plain(tmp_path: Path) -> None:
         {"key": "optimizer", "value": {"state": state, "param_groups": [{"lr": 0.1}]}},
         {"key": "epoch", "value": 7},
     ]
+
+
+def test_the_sidecar_says_how_much_of_each_entry_it_holds(tmp_path: Path) -> None:
+    sidecar = tmp_path / "beside.json"
+    shared = [1, 2]
+    content = {
+        "state_dict": {"w.a": torch.ones(4), "w.b": torch.ones(4)},
+        "moments": {"of": [torch.zeros(2)]},
+        "optimizer": {"state": {0: torch.zeros(2)}, "param_groups": [{"betas": (0.9, 0.99)}]},
+        "rng": np.arange(3),
+        "run": argparse.Namespace(folder=pathlib.PurePosixPath("/a"), of=shared),
+        "again": shared,
+        "nothing": {},
+    }
+    options = TO_SAFETENSORS._replace(sidecar=str(sidecar))
+    converted = proven(saved(tmp_path, content), tmp_path / "out.safetensors", options)
+    assert [(entry.key, entry.sidecar) for entry in converted.left_out] == [
+        ("moments", None),
+        ("optimizer", "partly"),
+        ("rng", "whole"),
+        ("run", "whole"),
+        ("again", "whole"),
+        ("nothing", "whole"),
+    ]
+    values = {one["key"]: one["value"] for one in json.loads(sidecar.read_text())["entries"]}
+    assert values["moments"] == {"of": [{"$left_out": "tensor"}]}
+    assert values["rng"] == {"$array": "int64", "shape": [3], "data": [0, 1, 2]}
+    assert values["run"] == {
+        "$object": "argparse.Namespace",
+        "attributes": {"folder": {"$PurePosixPath": "/a"}, "of": [1, 2]},
+    }
+    assert values["again"] == {"$ref": "run.of"}
+
+
+def test_the_sidecar_holds_entries_that_the_report_only_counts(tmp_path: Path) -> None:
+    sidecar = tmp_path / "beside.json"
+    content = {"model": {"w": torch.ones(4)}, **{f"e{number}": number for number in range(1_100)}}
+    options = TO_SAFETENSORS._replace(sidecar=str(sidecar))
+    converted = proven(saved(tmp_path, content), tmp_path / "out.safetensors", options)
+    assert converted.left_out[-1][:3] == ("...", "more", "100 further entries")
+    assert converted.left_out[-1].sidecar == "whole"
+    assert len(json.loads(sidecar.read_text())["entries"]) == 1_100
 
 
 def test_metadata_that_a_pth_cannot_hold_is_named(tmp_path: Path) -> None:

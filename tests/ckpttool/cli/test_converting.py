@@ -235,3 +235,19 @@ def test_the_proof_says_what_cast_tensors_are_equal_to(tmp_path: Path) -> None:
     assert "2 tensors, 40 B, read back and equal in every byte;" in whole
     cast = run("--to", "pth", "--no-sync", "--dtype", "float16", str(path)).stdout
     assert "equal in every byte (1 to what the cast made of them);" in cast
+
+
+def test_an_entry_that_is_nothing_but_tensors_is_not_kept(tmp_path: Path) -> None:
+    content = {
+        "state_dict": {"w.a": torch.ones(4), "w.b": torch.ones(4)},
+        "moments": {"of": [torch.zeros(2)]},
+        "optimizer": {"state": {0: torch.zeros(2)}, "param_groups": [{"lr": 0.1}]},
+        "epoch": 3,
+    }
+    torch.save(content, tmp_path / "a.pth")
+    given = [str(tmp_path / "a.pth"), "--to", "safetensors"]
+    output = run(*given, "--sidecar", str(tmp_path / "s.json")).output
+    assert "moments: dict 1 entries, 8 B of tensors, not kept\n" in output
+    assert "8 B of tensors, partly in the sidecar: its tensors are not\n" in output
+    assert "epoch: int 3, kept in the sidecar\n" in output
+    assert "sidecar" not in run(*given, "--force").output
