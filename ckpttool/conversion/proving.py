@@ -70,7 +70,7 @@ def read_again(
     _compare(expected, {name: _facts(info) for name, info in written.tensors.items()}, ours)
     places = {slot.piece.name: (slot.offset, slot.length) for slot in slots}
     for piece in pieces:
-        _require_place(written.tensors[piece.name], places[piece.alias_of or piece.name])
+        _require_place(written.tensors[piece.name], places[piece.stored_as])
     findings: tuple[Finding, ...] = ()
     readers: tuple[str, ...] = (ours,)
     if to == "safetensors":

@@ -36,6 +36,11 @@ class Piece(NamedTuple):
         return self.info.numel * self.dtype.bits // 8
 
     @property
+    def stored_as(self) -> str:
+        """The name of the piece that its bytes are stored for: its own, or that of the other."""
+        return self.name if self.alias_of is None else self.alias_of
+
+    @property
     def is_copy(self) -> bool:
         """Whether its bytes are written just as they lie in the source."""
         return self.info.strides is None and not self.info.big_endian and not self.cast

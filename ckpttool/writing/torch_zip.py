@@ -102,7 +102,7 @@ def _pickle(pieces: Sequence[Piece], keys: Mapping[str, str], wrapper: str | Non
     for piece in pieces:
         dtype, shape = by_pairs(piece.dtype, tuple(piece.shape))
         _check(dtype, piece)
-        key = keys[piece.alias_of or piece.name]
+        key = keys[piece.stored_as]
         stream.add(piece.name, dtype, shape, key, prod(shape))
     pickle = stream.finish()
     if len(pickle) > MAX_PICKLE:

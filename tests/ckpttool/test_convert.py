@@ -221,6 +221,19 @@ def test_the_order_of_the_names_comes_back(
     assert all(torch.equal(loaded[name], tensor) for name, tensor in state.items())
 
 
+@pytest.mark.parametrize("names", [("", "a"), ("a", ""), ("ü", "é"), ("ckpttool.order", "a")])
+def test_any_names_can_be_tied(tmp_path: Path, names: tuple[str, str]) -> None:
+    weight = torch.ones(3)
+    state = {names[0]: weight, "x": torch.zeros(1), names[1]: weight}
+    proven(saved(tmp_path, state), tmp_path / "there.safetensors")
+    proven(tmp_path / "there.safetensors", tmp_path / "back.pth", TO_PTH)
+    proven(saved(tmp_path, state), tmp_path / "again.pth", TO_PTH)
+    for path in (tmp_path / "back.pth", tmp_path / "again.pth"):
+        loaded = torch.load(path, weights_only=True)
+        assert list(loaded) == list(state)
+        assert all(torch.equal(loaded[name], tensor) for name, tensor in state.items())
+
+
 def test_a_library_that_goes_by_offsets_finds_the_order_too(tmp_path: Path) -> None:
     names = ["z", "a", "m", "b"]
     source = saved(tmp_path, {name: torch.ones(2) for name in names})
