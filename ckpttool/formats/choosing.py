@@ -14,7 +14,7 @@ from typing import Iterator, NamedTuple
 
 from ckpttool.errors import UsageError
 from ckpttool.formats.arrays import is_array
-from ckpttool.formats.flattening import parts
+from ckpttool.formats.flattening import parts, same_written
 from ckpttool.formats.holding import Holder, Holders, is_container, parts_of
 from ckpttool.formats.measuring import elements_of, is_number
 from ckpttool.formats.nodes import Node
@@ -92,6 +92,11 @@ def _divide(
     path: tuple[str, ...], holder: Holder, *, torch: bool
 ) -> tuple[Unit | None, list[tuple[str, Holder]]]:
     """Return the state dict that a container is, if it is one, and what to look into further."""
+    written: set[str] = set()
+    for key, _ in holder.below:
+        if key in written:
+            raise same_written(".".join((*path, key)))
+        written.add(key)
     if holder.ordered or holder.is_object:
         return None, holder.below
     one_model = bool(path) and _ONE_MODEL.fullmatch(path[-1]) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Iterator, NamedTuple
 
 from ckpttool import rules
-from ckpttool.errors import MalformedError
+from ckpttool.errors import MalformedError, UnsupportedError
 from ckpttool.formats.arrays import is_array
 from ckpttool.formats.describing import MAX_KEY
 from ckpttool.formats.holding import Holder, Holders, parts_of
@@ -76,7 +76,7 @@ def parts(holder: Holder, holders: Holders, apart: frozenset[str]) -> Iterator[P
                 beside = holders.of(value) is not None
                 yield Part(key, _name(prefix, text), prefix, value, False, inside and not beside)
                 continue
-            budget.spend(prefix + text if text else prefix, value)
+            budget.enter(f"{prefix}{text}", value)
             stack.append((below, f"{prefix}{text}.", parts_of(below.node)))
             break
         else:
@@ -89,6 +89,16 @@ def _name(prefix: str, text: str | None) -> str | None:
     return prefix + text
 
 
+def same_written(name: str) -> UnsupportedError:
+    """Return the error for two parts that have one name: under 0 and "0", say."""
+    return UnsupportedError(
+        "two parts of a file have the same name once keys are written as text and joined with dots",
+        rules.UNSUPPORTED,
+        found=repr(name),
+        fix="Save it anew with keys that differ as text.",
+    )
+
+
 class _Budget:
     """What names of nested parts may come to."""
 
@@ -96,6 +106,14 @@ class _Budget:
         self._characters = MAX_NAMES
         self._parts = 0
         self._distinct: set[int] = set()
+        self._entered: set[str] = set()
+
+    def enter(self, name: str, node: Node) -> None:
+        """Count a nested dictionary, and refuse a second one under the same name."""
+        self.spend(name, node)
+        if name in self._entered:
+            raise same_written(name)
+        self._entered.add(name)
 
     def spend(self, name: str, node: Node) -> None:
         """Count a nested part, and refuse what no real checkpoint has."""

@@ -138,7 +138,7 @@ class _Catalogue:
                 self.nodes.add(id(node))
                 node = node.args[0] if node.args else None  # of a parameter, its tensor
             if part.name is None:
-                self._note(_name(part), "its key is not text", part.node)
+                self._note(_name(part), "its key cannot be part of a name", part.node)
             else:
                 self._add(part.name, part.node)
 

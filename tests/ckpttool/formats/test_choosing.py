@@ -176,11 +176,13 @@ def test_a_key_that_leads_to_no_tensor_is_a_usage_error_that_names_the_others(
         {0: torch.ones(1), "0": torch.zeros(1)},
         {"model": {"a.b": torch.ones(1), "a": {"b": torch.ones(1)}}},
         {"a": {1: torch.ones(1), "1": torch.ones(1)}, "b": {"c": torch.ones(1)}},
+        {0: built.net(4, 8), "0": built.net(4, 8)},
+        {"model": {0: {"v": torch.ones(1)}, "0": {"w": torch.ones(1)}}},
     ],
-    ids=["a number and its text", "a dotted key and a nested one", "nested"],
+    ids=["a number and its text", "a dotted key and a nested one", "nested", "two", "two inside"],
 )
-def test_two_tensors_of_one_written_name_are_refused(content: object, tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedError, match="two tensors have the same name"):
+def test_two_parts_of_one_written_name_are_refused(content: object, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="have the same name once keys are written"):
         open_checkpoint(saved(tmp_path, lambda: content))
 
 
