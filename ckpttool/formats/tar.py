@@ -101,6 +101,17 @@ def find_members(source: ByteSource) -> dict[str, TarMember]:
     return members
 
 
+def check_whole(source: ByteSource) -> None:
+    """Raise MalformedError if the file ends before its last member, or the mark after it, does."""
+    position = 0
+    for _ in range(MAX_MEMBERS):
+        header = _block(source, position)
+        digits = header[124:136].strip(b" \0")
+        if not any(header) or not has_checksum(header) or not set(digits) <= set(b"01234567"):
+            return
+        position += BLOCK + -(-int(digits or b"0", 8) // BLOCK) * BLOCK
+
+
 def _block(source: ByteSource, position: int) -> bytes:
     if position + BLOCK > source.size:
         raise _cut("the archive ends without an end mark", position + BLOCK, source)

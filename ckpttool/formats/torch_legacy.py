@@ -41,6 +41,9 @@ PROTOCOL_VERSION = 1001
 #: Those of torch.save are small; ``pickle.dump`` puts the arrays into them.
 MAX_PICKLES = 512_000_000
 
+#: The same of a file of another format, whose bytes may be a pickle too.
+MOST_BESIDE = 48_000_000
+
 _FIRST_WINDOW = 1_000_000
 _COUNT = 8
 
@@ -101,7 +104,7 @@ def calls_of(source: FileSource, head: bytes) -> tuple[NameUse, ...]:
     watch = Watch()
     watch.unsigned = True
     with suppress(CkpttoolError), watch:
-        _Stream(source, watch).read_rest()
+        _Stream(source, watch, MOST_BESIDE).read_rest()
     # what loads the file by its own format calls nothing of it: say where it lies
     return tuple(
         use._replace(member="the file read as a pickle")
@@ -155,9 +158,10 @@ def _check_names_nothing(what: str, pickle: Pickle) -> None:
 class _Stream:
     """Pickles one after the other, from a window on the file that grows as they need it."""
 
-    def __init__(self, source: FileSource, watch: Watch) -> None:
+    def __init__(self, source: FileSource, watch: Watch, most: int | None = None) -> None:
         self._source = source
         self._watch = watch
+        self._most = MAX_PICKLES if most is None else most
         self._data = b""
         self.position = 0
         self._widen(_FIRST_WINDOW)
@@ -184,11 +188,11 @@ class _Stream:
             error.expected = f"{error.needed:,} bytes or more"
             error.found = f"{self._source.size:,}"
             raise error
-        if error.needed > MAX_PICKLES:
+        if error.needed > self._most:
             raise MalformedError(
                 "the pickle is longer than what is read of it",
                 rules.LIMIT,
-                expected=f"at most {MAX_PICKLES:,} bytes",
+                expected=f"at most {self._most:,} bytes",
                 found=f"{error.needed:,} and more",
                 fix="Save the weights with torch.save, which keeps them beside the pickle.",
             ) from error
@@ -202,7 +206,7 @@ class _Stream:
                 self.pickle()
 
     def _widen(self, length: int) -> None:
-        self._data = read_bytes(self._source, 0, min(length, self._source.size, MAX_PICKLES))
+        self._data = read_bytes(self._source, 0, min(length, self._source.size, self._most))
 
 
 def _first_pickle(stream: _Stream, source: FileSource, watch: Watch) -> Pickle:

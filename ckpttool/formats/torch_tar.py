@@ -79,6 +79,7 @@ def _look_at_members(source: FileSource, watch: Watch) -> None:
 def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
     loose = tar.find_members(source)
     if loose and loose.keys().isdisjoint(_OURS) and len(loose) < tar.MAX_MEMBERS:
+        tar.check_whole(source)
         raise other_tar(loose)
     members = tar.read_members(source)
     if not members.keys() >= _OURS:

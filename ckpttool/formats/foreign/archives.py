@@ -99,7 +99,8 @@ def other_zip(source: ByteSource, error: MalformedError) -> UnsupportedError | N
 
 def other_tar(names: Iterable[str]) -> UnsupportedError:
     """Return the error for a tar archive of these files, none of which is torch's."""
-    return _error(_holding("a tar archive", sorted(names)))
+    plain = [name for name in sorted(names) if "PaxHeader" not in name]
+    return _error(_holding("a tar archive", plain))
 
 
 def _names(source: ByteSource) -> list[str]:

@@ -6,6 +6,7 @@ The bytes are those that each format's own definition gives (and ``file(1)`` goe
 from __future__ import annotations
 
 import bz2
+import codecs
 import lzma
 import re
 import zlib
@@ -189,9 +190,11 @@ def unknown(source: FileSource) -> UnsupportedError:
 
 def is_text(head: bytes) -> bool:
     """Whether the bytes are text: a message, or settings say."""
-    text = head.decode("utf-8", "ignore")
-    whole = len(text.encode()) > len(head) - 4  # the last character may be cut
-    return whole and all(char.isprintable() or char in "\t\r\n" for char in text)
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # the last one may be cut
+    except UnicodeDecodeError:
+        return False
+    return bool(text) and all(char.isprintable() or char in "\t\r\n" for char in text)
 
 
 def _by_end(source: FileSource) -> Kind | None:

@@ -59,9 +59,10 @@ def test_noise_stays_unknown(tmp_path: Path) -> None:
 
 
 def test_text_that_is_cut_inside_a_character_is_text() -> None:
-    assert is_text("\u20ac".encode()[:2])
+    assert is_text("one \u20ac".encode()[:-1])
     assert not is_text(b"\0text")
     assert not is_text(b"\xff" * 20)
+    assert not is_text(b"\x80")
 
 
 def verdict_on(path: Path, data: bytes) -> Verdict:
