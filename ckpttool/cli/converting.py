@@ -42,7 +42,8 @@ _EXIT_CODES = (
 @click.option(
     "--max-shard-size",
     metavar="SIZE",
-    help="Split into shards of at most so much, with an index: 5GB, say (decimal units).",
+    help="Split into shards of at most so much, with an index: 5GB, say (decimal units). A tensor "
+    "that is larger is a shard by itself.",
 )
 @click.option(
     "--dtype",

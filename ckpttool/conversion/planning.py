@@ -231,6 +231,16 @@ def _findings(
             tensors=tied,
             fix="--keep NAME stores another of the names, --keep-aliases all of them.",
         )
+    most = options.max_shard_size
+    large = [piece for piece in pieces if most is not None and piece.nbytes > most]
+    if large:
+        yield finding(
+            rules.LARGE_SHARD,
+            f"{count(len(large), 'tensor')} larger than --max-shard-size, each in a shard alone",
+            tensors=[piece.name for piece in large],
+            expected=f"at most {size(most or 0)}",
+            found=f"up to {size(max(piece.nbytes for piece in large))}",
+        )
 
 
 _SHOWN = 20  # tied names that a finding spells out

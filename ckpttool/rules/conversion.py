@@ -128,3 +128,11 @@ STALE = Rule(
     "Files of an earlier result are still beside the new one.",
     "Use --force, or remove them by hand: readers may take them for a part of the new result.",
 )
+LARGE_SHARD = Rule(
+    "CVT210",
+    "large-shard",
+    Severity.NOTE,
+    "A shard is larger than was asked for, since one tensor is.",
+    "Ask for larger shards if the rest is to be as large.",
+    "A tensor is never cut: one that is larger than --max-shard-size gets a shard of its own.",
+)

@@ -110,6 +110,10 @@ CASES: Dict[str, Case] = {
         with_an_old_library,
         converted(lambda: {"z": torch.ones(2)}),
     ),
+    "CVT210": Case(
+        converted(checkpoints.sound, max_shard_size=8),
+        converted(checkpoints.sound, max_shard_size=1_000_000),
+    ),
     "CVT208": Case(stale("model-00001-of-00002.safetensors"), stale()),
     "CVT301": Case(converted(state_dicts.module_state), WRITTEN),
     "CVT302": Case(converted(state_dicts.module_beside), converted(state_dicts.gan)),
