@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from ckpttool.converted import Conversions
 
 _EXIT_CODES = (
-    "Exit codes: 0 written and proven, 1 refused because of the checkpoint's content, 2 usage or "
-    "I/O (in both cases nothing is written), 3 internal error, 130 interrupted. Of several "
-    "files, the highest counts."
+    "Exit codes: 0 written and proven, 1 refused because of the checkpoint's content, 2 usage, "
+    "I/O, a broken package or a limit (in both cases nothing is written), 3 internal error, "
+    "130 interrupted. Of several files, the highest counts."
 )
 
 

@@ -18,7 +18,8 @@ from ckpttool.errors import CkpttoolError, UsageError
 
 #: Below the help of every command.
 EXIT_CODES = (
-    "Exit codes: 0 passes, 1 fails, 2 cannot tell (or wrong usage), 3 internal error, "
+    "Exit codes: 0 passes, 1 fails by the content of a file, 2 cannot tell (wrong usage, "
+    "unreadable, unsupported, a broken package, a limit of the system), 3 internal error, "
     "130 interrupted. Of several files, the highest counts."
 )
 CANNOT_TELL, INTERNAL, INTERRUPTED = 2, 3, 130

@@ -297,3 +297,17 @@ def test_sample_replaces_nothing_unasked(tmp_path: Path, tiny: str) -> None:
     assert run("sample", "--model", tiny, str(path)).exit_code == 2
     assert path.read_text() == "mine"
     assert run("sample", "--model", tiny, "--force", str(path)).exit_code == 0
+
+
+def test_help_and_documents_tell_the_same_of_exit_codes() -> None:
+    """1 is said of a file's content alone; a broken package and a full system are 2 everywhere."""
+    root = Path(__file__).parents[3]
+    for page in ("README.md", "docs/architecture.md", "docs/gate.md", "docs/convert.md"):
+        rows = [line for line in (root / page).read_text().splitlines() if line.startswith("| ")]
+        codes = {line.split(" | ")[0].strip("| ").split(" ")[0]: line for line in rows}
+        assert "package" in codes["2"], page
+        assert "limit" in codes["2"], page
+        assert "bug" in codes["3"], page
+        assert "package" not in codes["1"], page
+    told = " ".join(run("verify", "--help").stdout.split())
+    assert "2 cannot tell (wrong usage, unreadable, unsupported, a broken package, a limit" in told
