@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SHOWN = 20  # offenders that are named; the others are counted
 
+_NAMED = 3  # shards of a series that are named of those that no index lists
 _NUMBERED = re.compile(r"(.*-)(\d{5})(-of-(\d{5})\.safetensors)", re.DOTALL)
 
 
@@ -89,8 +90,14 @@ def uncounted(files: list[str]) -> list[str]:
         strange = sorted(number for number in numbers if not 1 <= number <= total)
         lines += [f"{printable(f'{prefix}{n:05d}{suffix}')} counts itself wrong" for n in strange]
         absent = (number for number in range(1, total + 1) if number not in numbers)
-        named = [number for number, _ in zip(absent, range(SHOWN))]
-        lines += [f"{printable(f'{prefix}{n:05d}{suffix}')} is not listed" for n in named]
+        named = [f"{prefix}{number:05d}{suffix}" for number, _ in zip(absent, range(_NAMED))]
+        number = total - len(numbers) + len(strange)
+        if number == 1:
+            lines.append(f"{printable(named[0])} is not listed")
+        elif number:
+            more = f" and {number - _NAMED:,} more" if number > _NAMED else ""
+            shown = ", ".join(map(printable, named))
+            lines.append(f"{number:,} shards that the names count are not listed: {shown}{more}")
     return lines
 
 

@@ -150,6 +150,16 @@ def test_missing_shards_are_one_line(tmp_path: Path) -> None:
     assert caught.value.fix == "Put the missing files beside the index."
 
 
+def test_shards_that_only_the_names_count_are_one_line(tmp_path: Path) -> None:
+    shards.good(tmp_path)
+    (tmp_path / shards.FIRST).rename(tmp_path / "model-00001-of-00030.safetensors")
+    path = shards.write(tmp_path, {"a": "model-00001-of-00030.safetensors"})
+    with pytest.raises(MalformedError) as caught:
+        parse(path)
+    assert "29 shards that the names count are not listed" in caught.value.message
+    assert caught.value.message.count(".safetensors") == 3
+
+
 def test_the_way_from_torch_shards_to_one_file_works(tmp_path: Path) -> None:
     """The command that the message shows is run as it stands."""
     torch.save({"a": torch.ones(2)}, tmp_path / "pytorch_model-00001-of-00002.bin")
