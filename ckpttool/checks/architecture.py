@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FULL = "full"
 
 # Names of a classifier that was fine-tuned from the encoder.
-_CLASSIFIER = ("head.", "fc_norm.")
+_CLASSIFIER = ("head.", "fc_norm.", "classifier.")
 
 
 def check_model(examined: Examined) -> Iterator[Finding]:
@@ -154,8 +154,14 @@ def check_unexpected(examined: Examined) -> Iterator[Finding]:
         rules.UNEXPECTED,
         f"the model has no place for {count(len(names), 'tensor')}",
         tensors=names,
-        fix=_of_another_size(examined) or _leaving_out(examined),
+        fix=_with_a_place(examined) or _leaving_out(examined),
     )
+
+
+def _with_a_place(examined: Examined) -> str | None:
+    """Name the size that has a place for every tensor: blocks beyond the model's depth, say."""
+    size = known_size(examined)
+    return _named(size) if size is not None and not size.coverage.unexpected else None
 
 
 def _leaving_out(examined: Examined) -> str | None:

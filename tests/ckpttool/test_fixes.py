@@ -134,6 +134,14 @@ def test_the_size_of_a_classifier_is_found_by_its_shapes(tmp_path: Path) -> None
     assert "expected-missing" in after["STR001"].advice
 
 
+def test_no_size_is_advised_for_a_tensor_that_it_has_no_place_for(tmp_path: Path) -> None:
+    head = {"head.weight": torch.rand(3, 16), "head.bias": torch.rand(3)}
+    path = checkpoints.saved(tmp_path, lambda: {**state(SMALL), **head})
+    findings = found(path)
+    assert options_in(findings["STR005"].advice)
+    assert "--model" not in findings["STR004"].advice
+
+
 def test_of_shapes_only_those_that_a_size_explains_name_it(tmp_path: Path) -> None:
     """The encoder is of a known size, the decoder is not."""
     own = SMALL._replace(decoder_embed_dim=12, decoder_depth=2)
