@@ -85,7 +85,8 @@ class Converted(NamedTuple):
         left_out: what lies beside the tensors.
         calls: what loading the source would have called or needed, and nothing did here.
         casts: the tensors that were cast.
-        not_cast: what quantized weights are made of, and was copied where others were cast.
+        not_cast: what quantized weights are made of, and what lies beside that: it was copied
+            where others were cast.
         proof: ``None`` where nothing was written.
         sidecar, receipt: the files of these, where they were written.
     """

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Collection, Iterator
+from typing import TYPE_CHECKING, Iterator
 
 from ckpttool import rules
-from ckpttool.conversion.quantized import quantized
+from ckpttool.conversion.quantized import Quantized, quantized
 from ckpttool.findings import Finding, finding
 from ckpttool.tensors import DTYPES
 from ckpttool.text import count
@@ -27,34 +27,39 @@ def written_dtype(dtype: DType, cast_to: str | None) -> DType:
 
 def not_to_cast(
     checkpoint: Checkpoint, selection: Selection, sharing: Sharing, options: ConvertOptions
-) -> frozenset[str]:
+) -> Quantized:
     """Return what quantized weights are made of, where something is to be cast."""
     if options.dtype is None:
-        return frozenset()
+        return Quantized(frozenset(), frozenset())
     # what is left out tells of what is taken, too
-    kept = quantized({**checkpoint.tensors, **selection.tensors})
-    # of one tensor under several names there is one dtype
-    same = {name for group in sharing.groups if kept.intersection(group) for name in group}
-    return frozenset(name for name in selection.tensors if name in kept or name in same)
+    found = quantized({**checkpoint.tensors, **selection.tensors})
+    parts = _with_same(found.parts, sharing)
+    beside = _with_same(found.beside, sharing) - parts
+    taken = frozenset(selection.tensors)
+    return Quantized(parts & taken, beside & taken)
 
 
-def refused(
-    kept: Collection[str], selection: Selection, options: ConvertOptions
-) -> Iterator[Finding]:
+def _with_same(names: frozenset[str], sharing: Sharing) -> frozenset[str]:
+    """Add the further names of the same tensors: of one tensor there is one dtype."""
+    return names.union(*(group for group in sharing.groups if not names.isdisjoint(group)))
+
+
+def refused(kept: Quantized, selection: Selection, options: ConvertOptions) -> Iterator[Finding]:
     """Refuse to cast a model of which a part means nothing by itself, unless that is known."""
     others = {info.dtype.name for info in selection.tensors.values()} - {options.dtype}
     if (
-        not kept
+        not kept.parts
         or options.except_quantized
         or not any(DTYPES[name].kind == "float" for name in others)
     ):
         return
-    names = [name for name in selection.tensors if name in kept]
+    names = [name for name in selection.tensors if name in kept.parts]
     types = ", ".join(dict.fromkeys(selection.tensors[name].dtype.name for name in names))
+    beside = f" (and {len(kept.beside):,} beside them)" if kept.beside else ""
     yield finding(
         rules.QUANTIZED,
-        f"{count(len(names), 'tensor')} make up quantized weights ({types}), which would be others "
-        f"as {options.dtype}",
+        f"{count(len(names), 'tensor')} {'makes' if len(names) == 1 else 'make'} up quantized "
+        f"weights ({types}), which would be others as {options.dtype}",
         tensors=names,
-        fix="--dtype-except-quantized casts the others and copies these bit for bit.",
+        fix=f"--dtype-except-quantized casts the others and copies these{beside} bit for bit.",
     )

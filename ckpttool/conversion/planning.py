@@ -47,7 +47,8 @@ class Plan(NamedTuple):
         tied: names that are not stored, to the name that is.
         overlapping: groups of names that share bytes in part.
         findings: what is worth telling; an error means that nothing may be written.
-        not_cast: what quantized weights are made of, where the others are cast.
+        not_cast: what quantized weights are made of and what lies beside it, where the others are
+            cast.
     """
 
     files: tuple[FilePlan, ...]
@@ -78,7 +79,8 @@ def plan(
     check_expansion(selection.tensors, sharing.covered)
     same = tied_to(sharing, selection, options)
     tied = _not_stored(same, options)
-    kept = not_to_cast(checkpoint, selection, sharing, options)
+    quantized = not_to_cast(checkpoint, selection, sharing, options)
+    kept = quantized.names
     pieces = [
         _piece(
             info,
@@ -101,7 +103,7 @@ def plan(
         sharing.overlapping,
         (
             *_emptiness(checkpoint, selection),
-            *refused(kept, selection, options),
+            *refused(quantized, selection, options),
             *_findings(checkpoint, pieces, selection, sharing, tied, options),
         ),
         tuple(name for name in selection.tensors if name in kept)

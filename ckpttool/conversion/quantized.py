@@ -11,7 +11,7 @@ EETQ, AQLM, QuIP#, EXL2, EXL3, NVIDIA's ModelOpt, and observers of torch.ao.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Collection, Iterator, Mapping, NamedTuple
 
 if TYPE_CHECKING:
     from ckpttool.tensors import TensorInfo
@@ -29,20 +29,24 @@ _BYTES = re.compile(r"W_q|qweight|weight_packed")
 _WEIGHT = re.compile(r"(?:\w+_)?weight")
 # The last part of the name of what turns codes into numbers, if there are codes beside it.
 _SCALE = re.compile(
-    r"s|zeros?|(?:\w*_|W)?(?:scales?|scale_inv|zero_points?|zp|absmax|min|max)|SCB|codebooks?"
+    r"s|zeros?|(?:\w*_|W)?(?:scales?|scale_inv|zero_points?|zp|absmax|min|max)|SCB|codebooks?|biases"
 )
+# What the name of such a one ends in where it lies beside the module that its codes are in.
+_NAMED_AFTER = re.compile(r"(.+)_(?:scales?|scale_inv|zero_points?|zeros|absmax)")
 # Integers of a model that is not quantized, beside something that is called a scale.
 _PLAIN = re.compile(r"\w*(?:mask|index|indices|ids|bias|positions?)")
 
 # What is a part of a quantizer wherever it stands: nothing else is called so.
 _QUANTIZERS = re.compile(
     r"(?:nested_)?(?:absmax|quant_map)|SCB|\w*_scale_inv|(?:weight|input)_global_scale"
-    r"|weight_scale_2|_amax|_pre_quant_scale"
+    r"|weight_scale_2|_amax|_?pre_quant_scale"
 )
 # What is one in a file that has codes somewhere: the cache of an attention has scales, too.
 _COMPANION = re.compile(
     r"(?:weight|input|output|[qkv]|prob|kv|kv_cache)_scale|scale_(?:weight|input)"
 )
+# Codes that say something of the file and belong to no weight.
+_MARKERS = frozenset({"scaled_fp8"})
 # A module that only quantizes, or watches what is to be quantized.
 _QUANTIZER = re.compile(r"\w*(?:quantizer|fake_quant\w*|observer|activation_post_process\w*)")
 
@@ -51,28 +55,54 @@ _MATRIX = 2  # dimensions, at least, of codes that only what lies beside them te
 _DEEPEST = 16  # modules above a tensor that are looked at
 
 
-def quantized(tensors: Mapping[str, TensorInfo]) -> frozenset[str]:
-    """Return the names of all tensors that quantized weights are made of.
+class Quantized(NamedTuple):
+    """What a cast leaves as it is.
 
-    These are
+    Attributes:
+        parts: names of the tensors that quantized weights are made of.
+        beside: names of further tensors in the modules of those: biases, mostly. What such a
+            one is for its name does not say, so that not casting it is on the safe side.
+    """
+
+    parts: frozenset[str]
+    beside: frozenset[str]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All of them."""
+        return self.parts | self.beside
+
+
+def quantized(tensors: Mapping[str, TensorInfo]) -> Quantized:
+    """Return what quantized weights are made of, and what lies beside that.
+
+    Parts of quantized weights are
 
     - floating numbers of 8 bits and less, and integers that are codes: by a name that only codes
       have, because a weight is an integer, or because a scale lies beside them;
-    - everything in the modules of those, and below them: their companions, whatever they are
-      called, and the biases too, which is on the safe side;
+    - what is called as scales are and lies in their module or is named after it, and everything
+      below a code or a weight that has codes: such a weight is an object, and these its fields;
     - what only quantizers have, by its name.
 
-    A parameter that is merely called ``scale``, in a module without codes, is none of them.
+    A parameter that is merely called ``scale``, in a module without codes, is none of them. What
+    lies in a module below is judged by itself: a norm in a block that has codes, too.
     """
     lasts: dict[str, list[str]] = {}
     for name in tensors:
         module, last = _split(name)
         lasts.setdefault(module, []).append(last)
-    codes = [name for name, info in tensors.items() if _is_code(name, info, lasts)]
-    modules = {module for name in codes for module in _modules(name)}
-    return frozenset(
-        name for name in tensors if _is_in(name, modules) or _is_companion(name, bool(codes))
-    )
+    codes = {name for name, info in tensors.items() if _is_code(name, info, lasts)}
+    owners = {owner for name in codes - _MARKERS for owner in _owners(name)}
+    modules = {_split(owner)[0] for owner in owners}
+    named = owners | modules
+    parts, beside = set(), set()
+    for name in tensors:
+        by_name = _is_companion(name, bool(codes)) or _is_named_after(name, named)
+        if by_name or name in codes or _is_below(name, owners):
+            parts.add(name)
+        elif _split(name)[0] in modules:
+            (parts if _SCALE.fullmatch(_split(name)[1]) else beside).add(name)
+    return Quantized(frozenset(parts), frozenset(beside))
 
 
 def _is_code(name: str, info: TensorInfo, lasts: Mapping[str, list[str]]) -> bool:
@@ -99,33 +129,30 @@ def _is_companion(name: str, codes: bool) -> bool:
     return codes and _COMPANION.fullmatch(last) is not None
 
 
-def _modules(name: str) -> Iterator[str]:
-    """Yield what a code's companions lie in: its module, itself, and the tensor that it is of.
+def _owners(name: str) -> Iterator[str]:
+    """Yield a code, and the tensors that it is a part of.
 
     A weight that is an object has parts below its name, and parts of parts.
     """
-    yield name
-    module, _ = _split(name)
-    yield module
     for _ in range(_DEEPEST):
-        module, last = _split(module)
+        yield name
+        name, _ = _split(name)
+        _, last = _split(name)
         if not (_WEIGHT.fullmatch(last) or _PACKED.fullmatch(last)):
             return
-        yield module
 
 
-def _is_in(name: str, modules: Collection[str]) -> bool:
-    """Whether a tensor lies in one of the modules, or below it; below the root lies everything."""
-    module, _ = _split(name)
-    if module in modules:
-        return True
+def _is_below(name: str, owners: Collection[str]) -> bool:
     for _ in range(_DEEPEST):
-        module, _ = _split(module)
-        if not module:
-            return False
-        if module in modules:
-            return True
+        name, _ = _split(name)
+        if not name or name in owners:
+            return bool(name)
     return False
+
+
+def _is_named_after(name: str, named: Collection[str]) -> bool:
+    found = _NAMED_AFTER.fullmatch(name)
+    return found is not None and found.group(1) in named
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -97,10 +97,7 @@ def _changes(converted: Converted) -> Iterable[tuple[str, str]]:
         yield "cast", f"{count(len(converted.casts), 'tensor')} to {target}"
     if converted.not_cast and converted.outputs:
         names = printable(summarise(converted.not_cast))
-        yield (
-            "not cast",
-            f"{count(len(converted.not_cast), 'tensor')} of quantized weights: {names}",
-        )
+        yield "not cast", f"{_not_cast(converted)}: {names}"
     if converted.excluded:
         names = printable(summarise(converted.excluded), 400)
         yield "excluded", f"{count(len(converted.excluded), 'tensor')}: {names}"
@@ -155,7 +152,11 @@ def _aside(converted: Converted) -> Iterable[str]:
         least = "at least " if uncounted else ""
         yield f"without {least}{nbytes} of tensors beside the weights ({keys}{more})"
     if converted.not_cast:
-        yield f"{count(len(converted.not_cast), 'tensor')} of quantized weights not cast"
+        yield f"{_not_cast(converted)} not cast"
+
+
+def _not_cast(converted: Converted) -> str:
+    return f"{count(len(converted.not_cast), 'tensor')} of quantized weights or beside them"
 
 
 def _end(converted: Converted) -> tuple[str, str, str]:

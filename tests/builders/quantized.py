@@ -202,6 +202,62 @@ def aqlm() -> Quantized:
     )
 
 
+def blocks_with_weights_of_their_own() -> Quantized:
+    """Codes at many levels: norms in a block below them are weights like any other."""
+    state = {
+        "core.block.dw_weight.qweight": _codes(4, 1, 3, dtype=torch.int8),
+        "core.block.dw_weight.scale": torch.rand(4, 1, 1),
+        "core.block.dw_bias": torch.rand(4),
+        "core.block.pw.weight.qweight": _codes(4, 4, dtype=torch.int8),
+        "core.block.pw.weight.scale": torch.rand(4, 1),
+        "core.block.norm1.weight": torch.rand(4),
+        "experts.gate_up_proj": _narrow(2, 4, 4),
+        "experts.gate_up_proj_scale_inv": torch.rand(2, 1, 1),
+        "experts.router.weight": torch.rand(4, 4),
+    }
+    whole, rest = _with_the_rest(state)
+    return whole, ("core.block.norm1.weight", "experts.router.weight", *rest)
+
+
+def marked() -> Quantized:
+    """A marker at the root is no weight: what lies beside it there is none of it."""
+    state, rest = scaled_fp8()
+    return {**state, "pos_embed": torch.rand(1, 4)}, (*rest, "pos_embed")
+
+
+def mlx() -> Quantized:
+    return _with_the_rest(
+        {
+            f"{_MLP}.weight": _codes(4, 4, dtype=torch.int32),
+            f"{_MLP}.scales": torch.rand(4, 1),
+            f"{_MLP}.biases": torch.rand(4, 1),
+        }
+    )
+
+
+def with_scales_before_the_quantization() -> Quantized:
+    return _with_the_rest(
+        {
+            f"{_MLP}.weight": _codes(4, 2),
+            f"{_MLP}.weight_scale": _narrow(4, 1),
+            f"{_MLP}.weight_scale_2": torch.rand(()),
+            f"{_MLP}.pre_quant_scale": torch.rand(4),
+            "model.layers.1.mlp.pre_quant_scale": torch.rand(4),
+        }
+    )
+
+
+def scales_named_after_the_weight() -> Quantized:
+    """A scale lies beside the module that its codes are in."""
+    return _with_the_rest(
+        {
+            "layers.0.fc.weight": _codes(4, 4, dtype=torch.int8),
+            "layers.0.fc_scale": torch.rand(4, 1),
+            "layers.0.fc_zero_point": torch.rand(4, 1),
+        }
+    )
+
+
 def calibrated() -> Quantized:
     """Quantizers beside weights that are whole still: what they measured is no weight."""
     state = {
@@ -238,6 +294,11 @@ QUANTIZED: Dict[str, Callable[[], Quantized]] = {
     "quanto of 4 bits": quanto_of_4_bits,
     "HQQ": hqq,
     "AQLM": aqlm,
+    "MLX": mlx,
+    "AWQ of ModelOpt": with_scales_before_the_quantization,
+    "blocks with weights of their own": blocks_with_weights_of_their_own,
+    "a marker": marked,
+    "scales named after the weight": scales_named_after_the_weight,
     "calibrated": calibrated,
     "companions alone": companions_alone,
 }

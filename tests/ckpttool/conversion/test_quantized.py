@@ -39,6 +39,11 @@ def built(build: Callable[[], Quantized]) -> Quantized:
         pytest.skip("this torch has no such type")
 
 
+def is_beside(name: str) -> bool:
+    """Whether a tensor in the module of a quantized weight is no part of one."""
+    return name.endswith(("bias", "weight_format", "weight_shape"))
+
+
 def convert(source: str, to: str = "safetensors", **options: Any) -> Converted:
     chosen = ConvertOptions(to, sync=False)._replace(**options)
     return convert_file(source, str(Path(source).with_name(f"out.{to}")), chosen)
@@ -67,7 +72,11 @@ def test_a_cast_of_quantized_weights_is_refused_with_their_names(
     assert (refused.state, refused.file.verdict) == ("not-written", Verdict.FAIL)
     (found,) = refused.file.findings
     assert found.rule.code == "CVT209"
-    assert set(found.tensors) == set(state) - set(plain)
+    told = {name for name in set(state) - set(plain) if not is_beside(name)}
+    assert set(found.tensors) == told
+    assert found.message.startswith(f"{len(told)} tensors make up quantized weights (")
+    beside = len(state) - len(plain) - len(told)
+    assert (f"(and {beside} beside them)" in str(found.fix)) == bool(beside)
     assert [path.name for path in tmp_path.iterdir()] == ["in.pth"]
 
 
@@ -142,10 +151,16 @@ def test_what_was_not_cast_is_counted_and_named_everywhere(tmp_path: Path) -> No
     arguments = ["convert", saved(tmp_path, state), "--to", "safetensors", "--no-sync", "--force"]
     arguments += ["--dtype", "bfloat16", "--dtype-except-quantized", "--receipt", str(receipt)]
     text = runner().invoke(main, arguments).stdout
-    assert f"{len(state) - len(plain)} tensors of quantized weights: model.layers.0.mlp" in text
+    assert f"{len(state) - len(plain)} tensors of quantized weights or beside them: model" in text
     told = json.loads(runner().invoke(main, [*arguments, "--format", "json"]).stdout)
     expected = [name for name in state if name not in plain]
     assert told["files"][0]["not_cast"] == expected
     assert json.loads(receipt.read_text())["not_cast"] == expected
     dry = runner().invoke(main, [*arguments, "--dry-run"]).stdout
-    assert f"{len(expected)} tensors of quantized weights" in dry
+    assert f"{len(expected)} tensors of quantized weights or beside them" in dry
+
+
+def test_the_one_part_of_a_quantized_weight_is_one(tmp_path: Path) -> None:
+    state = {"weight_scale_inv": torch.rand(1), "norm.weight": torch.rand(4)}
+    (found,) = convert(saved(tmp_path, state), dtype="bfloat16").file.findings
+    assert found.message.startswith("1 tensor makes up quantized weights")
