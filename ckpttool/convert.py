@@ -129,7 +129,7 @@ def _convert(
     found = [
         *findings_left_behind(checkpoint.uses),
         *checkpoint.remarks,
-        *findings_on_rest(checkpoint, options),
+        *findings_on_rest(checkpoint, entries, options),
         *planned.findings,
     ]
     if _errors(found):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 from ckpttool import rules
 from ckpttool.findings import Finding, finding
 from ckpttool.formats.plain import tensor_bytes
+from ckpttool.formats.training_state import is_called_settings, is_called_training
 from ckpttool.text import count, size
 
 if TYPE_CHECKING:
@@ -20,18 +21,6 @@ HUB_HEADER = 25_000_000
 
 _SHOWN = 20
 
-# Entries beside a state dict by which a training run goes on; what is called otherwise is left
-# to the reader of `inspect`.
-_TRAINING = re.compile(
-    r"(?:.*_)?(?:optim(?:izer)?s?|opt|(?:lr_?)?schedulers?|param_schedulers?|scaler|amp|epochs?"
-    r"|steps?|iter(?:ation)?s?|callbacks|loops"
-    r"|rng|seed|loss(?:es)?|history|message_hub|meta|lightning_version)"
-    r"(?:_state(?:s|_dict)?|_states?)?",
-    re.IGNORECASE,
-)
-# What a run was started with. Loaders may build the model from it.
-_SETTINGS = re.compile(r"(?:.*_)?(?:args?|hparams|hyper_parameters|cfg|config)", re.IGNORECASE)
-_BEST = re.compile(r"(?:best|train|valid|val|test)_\w+|.*lightning.*|.*rng.*", re.IGNORECASE)
 _SHARD = re.compile(r"(.*)-\d{5}-of-\d{5}\.safetensors", re.DOTALL)
 _INDEX_END = ".safetensors.index.json"
 
@@ -52,8 +41,8 @@ def check_training_state(examined: Examined) -> Iterator[Finding]:
     """Warn of what a training run left beside the weights: its state, and its settings."""
     checkpoint = examined.checkpoint
     beside = list(zip(checkpoint.entries, checkpoint.aside))
-    found = [(entry, node) for entry, node in beside if _is_called(entry, _TRAINING, _BEST)]
-    settings = [(entry, node) for entry, node in beside if _is_called(entry, _SETTINGS)]
+    found = [(entry, node) for entry, node in beside if is_called_training(entry.key)]
+    settings = [(entry, node) for entry, node in beside if is_called_settings(entry.key)]
     if found:
         yield finding(
             rules.TRAINING_STATE,
@@ -74,11 +63,6 @@ def _told(beside: Sequence[tuple[Entry, object]]) -> str:
     nbytes = sum(tensor_bytes(node for _, node in beside))
     tensors = f", {size(nbytes)} of it tensors" if nbytes else ""
     return f"{tensors}: {named}{more}"
-
-
-def _is_called(entry: Entry, *patterns: re.Pattern[str]) -> bool:
-    name = entry.key.rpartition(".")[2].replace("-", "_")
-    return any(pattern.fullmatch(name) for pattern in patterns)
 
 
 def check_shards(examined: Examined) -> Iterator[Finding]:

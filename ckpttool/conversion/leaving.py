@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from shlex import quote
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ckpttool import rules
 from ckpttool.facts import listed_rows, state_dicts_not_taken, tensors_not_taken, way_to_others
 from ckpttool.findings import Finding, finding
+from ckpttool.formats.training_state import is_called_training
 from ckpttool.rules import Severity
 from ckpttool.text import size
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
+    from ckpttool.converted import LeftOut
     from ckpttool.tensors import Checkpoint, Entry
 
 # Entries that a finding spells out.
 _SHOWN = 20
+# Kinds of entries in which there is nothing to keep, or that are told of elsewhere.
+_NO_DATA = frozenset({"NoneType", "tensor", "storage", "name"})
+_SCALARS = frozenset({"bool", "int", "float", "str", "bytes"})
+_EMPTY = re.compile(r"0 (?:entries|items|attributes)")
 
 
-def findings_on_rest(checkpoint: Checkpoint, options: ConvertOptions) -> Iterator[Finding]:
-    """Yield what is left out: other state dicts, other tensors, the state of the model."""
+def findings_on_rest(
+    checkpoint: Checkpoint, left_out: Sequence[LeftOut], options: ConvertOptions
+) -> Iterator[Finding]:
+    """Yield what is left out: other state dicts, other tensors, state of the model, other data."""
     if options.wrapper is None:
         yield from _most(checkpoint)
     yield from state_dicts_not_taken(checkpoint, "not converted")
     for found in tensors_not_taken(checkpoint, "not converted"):
         yield found._replace(severity=Severity.WARNING)
     yield from _model_state(checkpoint, options)
+    if not options.sidecar:
+        yield from _data(checkpoint, left_out)
 
 
 def _most(checkpoint: Checkpoint) -> Iterator[Finding]:
@@ -51,16 +62,45 @@ def _most(checkpoint: Checkpoint) -> Iterator[Finding]:
 def _model_state(checkpoint: Checkpoint, options: ConvertOptions) -> Iterator[Finding]:
     inside = [entry for entry in checkpoint.entries if entry.inside]
     if inside:
-        listed = ", ".join(map(_told, inside[:_SHOWN]))
-        more = f" and {len(inside) - _SHOWN:,} more" if len(inside) > _SHOWN else ""
         entries = "1 entry" if len(inside) == 1 else f"{len(inside):,} entries"
         yield finding(
             rules.MODEL_STATE,
-            f"left out of the state dict, because they are no tensors: {entries}, {listed}{more}",
+            f"left out of the state dict, because they are no tensors: {entries}, "
+            f"{_listed(inside)}",
             fix="Put them back from the sidecar where the module needs them."
             if options.sidecar
             else None,
         )
+
+
+def _data(checkpoint: Checkpoint, left_out: Sequence[LeftOut]) -> Iterator[Finding]:
+    """Tell of data beside the weights that may belong to the model: a vocabulary, say.
+
+    What a training run goes on by is expected to go, and tensors are told of elsewhere.
+    """
+    tensors = {entry.key for entry in left_out if entry.nbytes}
+    told = {entry.key for entry in left_out}.difference(tensors)
+    data = [
+        entry
+        for entry in checkpoint.entries
+        if entry.key in told
+        and not entry.inside
+        and not is_called_training(entry.key)
+        and entry.kind not in _NO_DATA
+        and not _EMPTY.match(entry.summary)
+    ]
+    if data:
+        numbers = all(entry.kind in _SCALARS for entry in data)
+        yield finding(
+            rules.DATA_BESIDE,
+            f"left out beside the weights, and the model may need it: {_listed(data)}",
+            severity=Severity.NOTE if numbers else None,
+        )
+
+
+def _listed(entries: Sequence[Entry]) -> str:
+    more = f" and {len(entries) - _SHOWN:,} more" if len(entries) > _SHOWN else ""
+    return ", ".join(map(_told, entries[:_SHOWN])) + more
 
 
 def _told(entry: Entry) -> str:

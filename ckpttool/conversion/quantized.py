@@ -95,7 +95,8 @@ def quantized(tensors: Mapping[str, TensorInfo]) -> Quantized:
     owners = {owner for name in codes - _MARKERS for owner in _owners(name)}
     modules = {_split(owner)[0] for owner in owners}
     named = owners | modules
-    parts, beside = set(), set()
+    parts: set[str] = set()
+    beside: set[str] = set()
     for name in tensors:
         by_name = _is_companion(name, bool(codes)) or _is_named_after(name, named)
         if by_name or name in codes or _is_below(name, owners):

@@ -2,11 +2,13 @@
 
 Optimizer moments, schedules, scalers, random number generators and the arguments of a trainer are
 no weights. Each is known by a form that weights do not have, whatever the file is called: an
-optimizer's dictionary has two keys and goes by the numbers of its parameters.
+optimizer's dictionary has two keys and goes by the numbers of its parameters. Of what lies beside
+weights in one file, the key says what it is for.
 """
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Mapping, Sequence
 
@@ -62,6 +64,33 @@ _GENERATORS = frozenset(
 )
 _SCALER = frozenset({"scale", "growth_factor", "backoff_factor", "growth_interval"})
 _SCHEDULE = frozenset({"last_epoch", "_step_count"})
+
+# Entries beside a state dict by which a training run goes on; what is called otherwise is left
+# to the reader of `inspect`.
+_TRAINING = re.compile(
+    r"(?:.*_)?(?:optim(?:izer)?s?|opt|(?:lr_?)?schedulers?|param_schedulers?|scaler|amp|epochs?"
+    r"|steps?|iter(?:ation)?s?|callbacks|loops"
+    r"|rng|seed|loss(?:es)?|history|message_hub|meta|lightning_version)"
+    r"(?:_state(?:s|_dict)?|_states?)?",
+    re.IGNORECASE,
+)
+# What a run was started with. Loaders may build the model from it.
+_SETTINGS = re.compile(r"(?:.*_)?(?:args?|hparams|hyper_parameters|cfg|config)", re.IGNORECASE)
+_BEST = re.compile(r"(?:best|train|valid|val|test)_\w+|.*lightning.*|.*rng.*", re.IGNORECASE)
+
+
+def is_called_training(key: str) -> bool:
+    """Whether the dotted key of an entry beside weights says that a training run goes on by it."""
+    return any(pattern.fullmatch(_last(key)) for pattern in (_TRAINING, _BEST))
+
+
+def is_called_settings(key: str) -> bool:
+    """Whether the dotted key of an entry beside weights is one of settings of a run."""
+    return _SETTINGS.fullmatch(_last(key)) is not None
+
+
+def _last(key: str) -> str:
+    return key.rpartition(".")[2].replace("-", "_")
 
 
 def training_state(pickle: Pickle) -> str | None:

@@ -121,6 +121,16 @@ MOST_OUTSIDE = Rule(
     "Say with --wrapper which state dict to take.",
     "Optimizers and averages are not counted. With --wrapper, whatever it names is taken.",
 )
+DATA_BESIDE = Rule(
+    "CVT303",
+    "data-beside",
+    Severity.WARNING,
+    "Data beside the weights is left out, and may be needed to use the model.",
+    "Keep it with --sidecar FILE.json.",
+    "A vocabulary, the names of classes, the arguments that a model is built with. What a training "
+    "run goes on by (optimizers, schedules, counts of steps, losses) is not told of. Single "
+    "numbers and texts alone are a note.",
+)
 STALE = Rule(
     "CVT208",
     "stale-files",

@@ -172,3 +172,9 @@ def module_beside() -> object:
 
 def module_state() -> object:
     return {**net(4, 8), "0._extra_state": {"amax": 1.5}, "version": "1.2", "steps": None}
+
+
+def with_a_vocabulary() -> object:
+    """What a recogniser of text needs, between what its training went on by."""
+    letters = {letter: number for number, letter in enumerate("abc")}
+    return {"model": net(4, 8), "optimizer": optimizer(8, 16), "epoch": 3, "vocabulary": letters}

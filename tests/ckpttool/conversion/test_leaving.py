@@ -127,3 +127,30 @@ def test_nested_names_come_back_flat_and_equal(tmp_path: Path) -> None:
     read = load_file(str(tmp_path / "out.safetensors"))
     assert torch.equal(read["enc.l1.b"], content["enc"]["l1"]["b"])
     assert len(read) == 5
+
+
+def test_a_vocabulary_that_is_left_out_is_a_warning_that_names_it(tmp_path: Path) -> None:
+    (found,) = of_rule(convert(tmp_path, built.with_a_vocabulary), rules.DATA_BESIDE)
+    assert found.severity is Severity.WARNING
+    assert found.message.endswith("may need it: vocabulary (dict 3 entries)")
+    assert "--sidecar" in (found.fix or found.rule.fix)
+
+
+def test_a_vocabulary_in_the_sidecar_is_not_left_out(tmp_path: Path) -> None:
+    done = convert(tmp_path, built.with_a_vocabulary, sidecar=str(tmp_path / "beside.json"))
+    assert (done.state, of_rule(done, rules.DATA_BESIDE)) == (WRITTEN, [])
+    assert '"vocabulary"' in (tmp_path / "beside.json").read_text()
+
+
+def test_numbers_alone_beside_the_weights_are_a_note(tmp_path: Path) -> None:
+    content = {"model": built.net(4, 8), "num_classes": 10, "arch": "net", "epoch": 3}
+    (found,) = of_rule(convert(tmp_path, lambda: content), rules.DATA_BESIDE)
+    assert found.severity is Severity.NOTE
+    assert found.message.endswith("may need it: num_classes (int 10), arch (str 'net')")
+
+
+@pytest.mark.parametrize("further", [{}, {"names": [], "args": None}], ids=["none", "empty"])
+def test_nothing_is_said_of_what_a_run_goes_on_by(tmp_path: Path, further: Any) -> None:
+    run = {"epoch": 3, "best_acc": 0.5, "lr_schedulers": [{"last_epoch": 3}], "loss": [0.1, 0.2]}
+    content = {"model": built.net(4, 8), "optimizer": built.optimizer(8, 16), **run, **further}
+    assert of_rule(convert(tmp_path, lambda: content), rules.DATA_BESIDE) == []
