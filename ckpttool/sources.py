@@ -56,7 +56,8 @@ class FileSource:
 
     Raises:
         UnreadableError: the path is missing, not permitted, or no regular file. A FIFO,
-            a device or a socket is refused without waiting for it.
+            a device or a socket is refused without waiting for it. So is a file that says that
+            it is empty and is not.
     """
 
     def __init__(self, path: str) -> None:
@@ -65,6 +66,22 @@ class FileSource:
         self._fd, status = _open(path)
         self.identity = _identity(status)
         self.size = status.st_size
+        if self.size == 0:
+            self._require_no_bytes()
+
+    def _require_no_bytes(self) -> None:
+        """Refuse what says that it is empty and is not: the files of ``/proc`` say so."""
+        try:
+            got = _read_at(self._fd, memoryview(bytearray(1)), 0)
+        except OSError as error:
+            raise _unreadable(self.name, error, 0) from error
+        if got:
+            raise UnreadableError(
+                "cannot be read: its size is 0, and there are bytes in it",
+                rules.UNREADABLE,
+                path=self.name,
+                fix="Copy it to a file whose size the system knows.",
+            )
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill ``buffer`` from ``offset``.

@@ -6,10 +6,11 @@ pickles does not ask for a signature either, so what can be read as one is judge
 
 from __future__ import annotations
 
+import codecs
 import re
 from contextlib import closing
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 
 from ckpttool.errors import CkpttoolError, UnsupportedError
 from ckpttool.formats import safetensors, sharded, torch_legacy, torch_tar, torch_zip
@@ -20,7 +21,7 @@ from ckpttool.formats.rebuild import is_tensor
 from ckpttool.formats.safety.telling import findings_on
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.shard_index import MAX_INDEX, strict_json
-from ckpttool.formats.training_state import CODE, training_state
+from ckpttool.formats.training_state import beyond_arguments, training_state
 from ckpttool.rules import Severity
 from ckpttool.sources import FileSource, read
 from ckpttool.uses import Use
@@ -87,8 +88,11 @@ _HARMLESS = (
     (rb"\n.\n.(?:<unk>|<pad>|<s>|</s>|\[PAD\]|\[UNK\])", "tokenizer of SentencePiece"),
 )
 _BYTECODE = re.compile(rb"..\r\n[\x00-\x03]\x00\x00\x00", re.DOTALL)
-# Control characters that no text has: all but tabs, line ends, form feeds and escapes.
-_NO_TEXT = re.compile(rb"[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f]")
+# All bytes but the control characters that no text has: tabs, line ends, form feeds and escapes
+# are in it.
+_TEXT = bytes({*range(256)} - {*range(8), *range(14, 27), *range(28, 32), 127})
+# Bytes of a text that are read at once.
+_CHUNK = 1 << 20
 # Calls by which numpy and the standard library make arrays.
 _ARRAYS = frozenset({"_reconstruct", "_frombuffer", "_array_reconstructor", "ndarray", "array"})
 
@@ -99,7 +103,7 @@ def is_named_so(path: str) -> bool:
 
 
 def content_of(path: str, trust: Sequence[str] = ()) -> Content:
-    """Return what a regular file is, reading little more than its beginning.
+    """Return what a regular file is; of a text all is read, of the rest not much.
 
     Args:
         path: the file.
@@ -195,8 +199,8 @@ def _of_pickle(
 ) -> Content | None:
     """Return what a pickle holds: what has neither tensors nor arrays is no checkpoint."""
     training = training_state(pickle)
-    trusted = (*trust, *CODE) if training else trust
-    if any(one.severity is Severity.ERROR for one in findings_on(uses, trusted)):
+    judged = uses if training is None else beyond_arguments(uses)
+    if any(one.severity is Severity.ERROR for one in findings_on(judged, trust)):
         return _CALLER
     if training is not None:
         return Content(Kind.TRAINING, training)
@@ -219,7 +223,7 @@ def _other(source: FileSource, head: bytes) -> Content:
     foreign = signatures.kind_of(head[: signatures.HEAD])
     if foreign is signatures.LFS_POINTER:
         return Content(Kind.WEIGHTY, foreign.what)
-    if _is_text(head):
+    if _is_text(source, head):
         if source.name.endswith((".py", ".pyi")):
             return Content(Kind.CODE, "Python source, not judged")
         return Content(Kind.KNOWN, "JSON" if sharded.matches(head) else "text")
@@ -234,9 +238,20 @@ def _other(source: FileSource, head: bytes) -> Content:
     return _CHECKPOINT if foreign.pickled else Content(Kind.WEIGHTY, foreign.what)
 
 
-def _is_text(head: bytes) -> bool:
-    """Whether a text begins so: UTF-8 or another alphabet that contains ASCII, or UTF-16."""
+def _is_text(source: FileSource, head: bytes) -> bool:
+    """Whether all of it is text: UTF-8 or another alphabet that contains ASCII, or UTF-16.
+
+    The beginning alone may be a header of words, behind which numbers follow.
+    """
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        text = head[: len(head) // 2 * 2].decode("utf-16", "replace")
-        return all(one.isprintable() or one.isspace() for one in text[1:-1])
-    return not _NO_TEXT.search(head)
+        codec = "utf-16-le" if head.startswith(b"\xff") else "utf-16-be"
+        decode = codecs.getincrementaldecoder(codec)("replace").decode
+        texts = (decode(chunk)[start:] for start, chunk in _chunks(source))
+        return all(one.isprintable() or one.isspace() for text in texts for one in text)
+    return not any(chunk.translate(None, _TEXT) for _, chunk in _chunks(source))
+
+
+def _chunks(source: FileSource) -> Iterator[tuple[int, bytes]]:
+    """Yield all bytes in a row of parts, the first one marked with a 1."""
+    for offset in range(0, source.size, _CHUNK):
+        yield int(offset == 0), read(source, offset, min(_CHUNK, source.size - offset))

@@ -10,29 +10,25 @@ from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Mapping, Sequence
+from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 
 from ckpttool.formats.dictionaries import pairs_of
 from ckpttool.formats.nodes import Call, Global, Node, PersistentId
 from ckpttool.formats.rebuild import is_tensor
+from ckpttool.uses import Use
 
 if TYPE_CHECKING:
     from ckpttool.formats.pickles import Pickle
+    from ckpttool.uses import NameUse
 
-#: Names that the arguments of a trainer call, as Hugging Face's trainers write them: enumerations
-#: and small classes of those libraries.
-CODE = (
-    "transformers.training_args.*",
-    "transformers.training_args_seq2seq.*",
-    "transformers.trainer_utils.*",
-    "transformers.trainer_pt_utils.*",
-    "transformers.debug_utils.*",
-    "transformers.integrations.deepspeed.*",
-    "accelerate.utils.dataclasses.*",
-    "accelerate.state.*",
-    "sentence_transformers.training_args.*",
-    "trl.trainer.*",
+# Modules whose classes the arguments of Hugging Face's trainers hold: enumerations, small settings.
+_MODULES = (
+    r"transformers\.(?:training_args|training_args_seq2seq|trainer_utils|trainer_pt_utils|debug_utils)"
+    r"|transformers\.integrations\.deepspeed|accelerate\.(?:utils\.dataclasses|state)"
+    r"|sentence_transformers\.training_args|trl\.trainer(?:\.\w+)?"
 )
+# A class and no function, and nothing that is reached through it: Path.unlink deletes files.
+_CODE = re.compile(rf"(?:{_MODULES})\.[A-Z]\w*")
 
 # Bytes of one generator's state: CPUs have 5,056, GPUs 16 or some more.
 _MOST_RANDOM = 8_192
@@ -111,6 +107,11 @@ def training_state(pickle: Pickle) -> str | None:
     if entries.keys() >= _SCALER:
         return "state of a gradient scaler"
     return "state of a schedule" if _SCHEDULE & entries.keys() else None
+
+
+def beyond_arguments(uses: Iterable[NameUse]) -> list[NameUse]:
+    """Return the uses that are none of the classes which the arguments of trainers hold."""
+    return [one for one in uses if one.use is Use.ATTACK or not _CODE.fullmatch(one.name)]
 
 
 _GENERATOR = "state of random number generators"

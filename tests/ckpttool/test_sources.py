@@ -45,6 +45,7 @@ NOT_READABLE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "device": (lambda _: Path("/dev/zero"), "not a regular file but a character device"),
     "socket": (bound, "not a regular file but a socket"),
     "link-to-itself": (looping, "Too many levels"),
+    "made-by-the-system": (lambda _: Path("/proc/self/status"), "its size is 0"),
     "below-a-file": (below_a_file, "Not a directory"),
     "long-name": (lambda folder: folder / ("n" * 300), "File name too long"),
     "nul-in-the-name": (lambda folder: folder / "a\0b", "null"),

@@ -176,6 +176,17 @@ def test_arguments_of_a_class_of_ones_own_are_known_where_only_the_class_is_need
         pytest.param(p.call(p.name("os", "system"), p.text("true")), id="an attack"),
         pytest.param(p.call(p.name("mylib", "f"), p.text("true")), id="unknown code"),
         pytest.param(p.call(p.name("transformers", "f"), p.text("x")), id="another of the library"),
+        pytest.param(
+            p.call(p.name("transformers.trainer_utils", "set_seed"), p.integer(1)), id="a function"
+        ),
+        pytest.param(
+            p.call(p.name("transformers.training_args", "Path.unlink"), p.text("x")),
+            id="what is reached through a class",
+        ),
+        pytest.param(
+            p.call(p.name("transformers.training_args", "io.open"), p.text("x")),
+            id="another library, reached through this one",
+        ),
     ],
 )
 def test_arguments_that_call_more_than_the_library_does_are_looked_at(
@@ -254,6 +265,14 @@ def test_what_holds_no_weights_is_known(tmp_path: Path, data: bytes, what: str) 
         pytest.param(np.linspace(-1, 1, 2000, dtype="<f4").tobytes(), id="bare floats"),
         pytest.param(b"version https://git-lfs.github.com/spec/v1\noid sha256:0", id="LFS"),
         pytest.param(b"\xff\xfe" + np.ones(500, "<f4").tobytes(), id="floats with a text's mark"),
+        pytest.param(
+            b"ply\nformat binary\n" * 500_000 + np.linspace(-1, 1, 99, dtype="<f4").tobytes(),
+            id="floats behind a text",
+        ),
+        pytest.param(
+            "words\n".encode("utf-16") * 99_999 + np.ones(500, "<f4").tobytes(),
+            id="floats behind a text in UTF-16",
+        ),
     ],
 )
 def test_what_could_hold_weights_is_never_called_known(tmp_path: Path, data: bytes) -> None:
@@ -278,7 +297,8 @@ def test_source_text_is_not_judged(tmp_path: Path) -> None:
     assert content(tmp_path, compiled.read_bytes()).kind is Kind.CODE
 
 
-def test_a_large_text_and_a_large_document_are_known_by_their_beginning(tmp_path: Path) -> None:
+def test_a_large_text_and_a_large_document_are_known(tmp_path: Path) -> None:
     tokens = {str(number): number for number in range(200_000)}
     assert content(tmp_path, json.dumps(tokens).encode()).what == "JSON"
     assert content(tmp_path, b"words\n" * 500_000).what == "text"
+    assert content(tmp_path, ("words\n" * 700_000 + "é").encode("utf-16")).what == "text"
