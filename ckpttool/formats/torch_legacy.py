@@ -52,8 +52,6 @@ _COUNT = 8
 _OLD_PICKLE = re.compile(rb"[(\]}]|c[\w.]+\n[\w.]+\n")
 # What else a pickle may begin with: a scalar, text, bytes.
 _FIRST_OPCODES = b"NIJKMLFGSTUVXBC)lcd\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96"
-# Names it before the first array, whose bytes follow as they are.
-_JOBLIB = "joblib.numpy_pickle"
 # Pickles of a file that torch.save did not write; `pickle.dump` may have been called often.
 _MOST_PICKLES = 1_000
 
@@ -170,7 +168,21 @@ class _Stream:
         """Interpret the next pickle; ``persistent`` gives the nodes for its persistent ids.
 
         It may be asked for the same ones again, when the window was too small.
+
+        Raises:
+            MalformedError: it breaks the format, or is too much.
+            UnsupportedError: joblib wrote it.
         """
+        try:
+            return self._pickle(persistent)
+        except MalformedError as error:
+            self._widen(min(self._most, MOST_BESIDE))
+            end = self._watch.parse_joblib(self._data, self.position)
+            if end is None:
+                raise
+            raise joblib_file(end) from error
+
+    def _pickle(self, persistent: Callable[[Node], Node]) -> Pickle:
         while True:
             try:
                 pickle = self._watch.parse(self._data, self.position, persistent=persistent)
@@ -199,7 +211,7 @@ class _Stream:
 
     def read_rest(self) -> None:
         """Read the pickles that follow, as far as there are any."""
-        with suppress(MalformedError):
+        with suppress(CkpttoolError):
             for _ in range(_MOST_PICKLES):
                 if self.position == self._source.size:
                     break
@@ -215,8 +227,6 @@ def _first_pickle(stream: _Stream, source: FileSource, watch: Watch) -> Pickle:
     except MalformedError as error:
         if error.rule is rules.LIMIT:
             raise
-        if _JOBLIB in watch.broke_after:
-            raise joblib_file(error.offset) from error
         if read_bytes(source, 0, 1) == b"\x80":
             raise
         watch.unsigned = True

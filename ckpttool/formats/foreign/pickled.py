@@ -28,12 +28,12 @@ def other_pickle(pickle: Pickle) -> UnsupportedError:
     return UnsupportedError(f"the file is {what}", rules.UNSUPPORTED, fix=fix)
 
 
-def joblib_file(offset: int | None) -> UnsupportedError:
-    """Return the error for a pickle that breaks off where an array of joblib begins."""
+def joblib_file(end: int) -> UnsupportedError:
+    """Return the error for a pickle with arrays of joblib, which was read up to byte ``end``."""
     return UnsupportedError(
-        "the file was written by joblib, which puts arrays between a pickle's operations",
+        "the file was written by joblib, which puts arrays between a pickle's operations; it was "
+        f"not looked at beyond byte {end:,}",
         rules.UNSUPPORTED,
-        offset=offset,
         fix=f"{_KNOWN} joblib.load and save the arrays with safetensors.numpy.save_file.",
     )
 

@@ -14,7 +14,12 @@ from typing import Callable, NamedTuple
 from ckpttool import rules
 from ckpttool.errors import MalformedError
 from ckpttool.formats.nodes import Call, Node, PersistentId
-from ckpttool.formats.pickles.machine import HIGHEST_PROTOCOL, MAX_OPERATIONS, Machine
+from ckpttool.formats.pickles.machine import (
+    HIGHEST_PROTOCOL,
+    MAX_OPERATIONS,
+    JoblibMachine,
+    Machine,
+)
 from ckpttool.formats.pickles.operands import TruncatedPickleError
 from ckpttool.tensors import Reference
 
@@ -30,6 +35,7 @@ class Pickle(NamedTuple):
         end: where it ends.
         calls: every call, in the order in which a reader would make them.
         ids: every persistent id, as the pickle has it, in the order in which a reader asks.
+        array_at: where the first array of joblib's begins, ``None`` if there is none.
     """
 
     root: Node
@@ -37,6 +43,7 @@ class Pickle(NamedTuple):
     end: int
     calls: tuple[Call, ...] = ()
     ids: tuple[Node, ...] = ()
+    array_at: int | None = None
 
 
 def parse(
@@ -47,6 +54,7 @@ def parse(
     base: int = 0,
     persistent: Callable[[Node], Node] = PersistentId,
     broken: Callable[[Pickle], None] | None = None,
+    joblib: bool = False,
 ) -> Pickle:
     """Interpret the pickle at ``data[start:]`` up to its STOP.
 
@@ -57,12 +65,13 @@ def parse(
         base: the offset of ``data[0]`` in that member, for messages and references.
         persistent: gives the node that stands for a persistent id.
         broken: told what was read before the stream broke; its root is ``None``.
+        joblib: whether to read as joblib does, and not as pickle.
 
     Raises:
         TruncatedPickleError: there is no STOP before the end.
         MalformedError: the stream breaks the format or asks for too much.
     """
-    machine = Machine(data, start, base, persistent)
+    machine = (JoblibMachine if joblib else Machine)(data, start, base, persistent)
     try:
         machine.run()
     except MalformedError as error:
@@ -80,4 +89,4 @@ def parse(
 def _read_by(machine: Machine) -> Pickle:
     references = tuple(machine.references.values())
     calls, ids = tuple(machine.calls), tuple(machine.ids)
-    return Pickle(machine.root, references, machine.position, calls, ids)
+    return Pickle(machine.root, references, machine.position, calls, ids, machine.array_at)

@@ -7,13 +7,16 @@ from typing import Callable
 from ckpttool import rules
 from ckpttool.errors import MalformedError
 from ckpttool.formats import dictionaries
-from ckpttool.formats.nodes import Call, Global, New, Node, PersistentId
+from ckpttool.formats.nodes import Call, Global, New, Node, PersistentId, pair_of
 from ckpttool.formats.pickles.operands import changes_a_name, malformed, name_text, too_much
 from ckpttool.formats.pickles.stack import COST_CALL, COST_CONTAINER, Stack
 from ckpttool.tensors import Reference
 
 #: Characters of a name, its module included; those that are written have a hundred.
 LONGEST_NAME = 2_000
+#: What stands for an array in a pickle of joblib: the array follows its BUILD
+#: (``NumpyUnpickler.load_build`` in joblib/numpy_pickle.py).
+JOBLIB_ARRAY = ("joblib.numpy_pickle", "NumpyArrayWrapper")
 
 
 class Calls(Stack):
@@ -26,6 +29,7 @@ class Calls(Stack):
         references: where each was first named.
         calls: every call, in order; what a reader would do, wherever its result goes.
         ids: every persistent id, as the pickle has it.
+        array_at: where the first array of joblib's follows an operation, as bytes of its own.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class Calls(Stack):
         self.references: dict[tuple[str, str], Reference] = {}
         self.calls: list[Call] = []
         self.ids: list[Node] = []
+        self.array_at: int | None = None
         # calls whose results were called: what is done to those afterwards changes no call
         self._called: set[int] = set()
 
@@ -137,6 +142,13 @@ class Calls(Stack):
             target.changed_late = True
         target.states.append(state)
         self.budget -= COST_CONTAINER
+        if pair_of(target.function) == JOBLIB_ARRAY:
+            self._at_array()
+
+    def _at_array(self) -> None:
+        """Note where an array of joblib's begins: plain readers go on with the next opcode."""
+        if self.array_at is None:
+            self.array_at = self.position
 
     def _op_binpersid(self) -> None:
         self._push_persistent(self.stack.pop())

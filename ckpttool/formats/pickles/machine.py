@@ -112,6 +112,30 @@ class Machine(Scalars, Containers, Calls):
         raise malformed("out-of-band buffers are not part of a file")
 
 
+class JoblibMachine(Machine):
+    """Reads as joblib does: an array of objects is a pickle of its own, with its own memo.
+
+    An array of numbers is bytes, at which the reading ends.
+    """
+
+    def _at_array(self) -> None:
+        super()._at_array()
+        if self.position >= self.frame_end:
+            self._leave_frame()
+        array = Machine(self.data, self.position, self.base, self.persistent)
+        array.budget = self.budget
+        try:
+            if self.data[self.position : self.position + 1] != b"\x80":
+                raise malformed("an array of numbers follows")
+            array.run()
+        finally:  # what it calls counts wherever it breaks off
+            self.calls += array.calls
+            self.ids += array.ids
+            for key, reference in array.references.items():
+                self.references.setdefault(key, reference)
+        self.position, self.budget = array.position, array.budget
+
+
 # Opcode byte to the handler's name, as in pickletools.
 _NAMES = {
     b"\x80": "proto", b"\x95": "frame", b".": "stop",

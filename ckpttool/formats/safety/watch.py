@@ -32,6 +32,12 @@ def _call_a_program(error: UnsupportedError) -> None:
     error.uses = tuple(use for use in error.uses if use.name != programs.REDUCE)
 
 
+def _judge() -> Judge:
+    nested = NestedReader()
+    judge = Judge(lambda one: nested.read(judge, one))
+    return judge
+
+
 class Watch:
     """Reads pickles, each of which is judged as soon as it is read.
 
@@ -47,8 +53,9 @@ class Watch:
     """
 
     def __init__(self) -> None:
-        nested = NestedReader()
-        self._judge = Judge(lambda one: nested.read(self._judge, one))
+        self._judge = _judge()
+        # of the bytes behind an array of joblib's, read as if they were operations
+        self._behind_array: Judge | None = None
         self.unsigned = False
         self.attacks_only = False
         self._broken: tuple[Pickle, str | None] | None = None
@@ -63,6 +70,10 @@ class Watch:
     def uses(self) -> tuple[NameUse, ...]:
         """What the pickles use names for, beyond the construction of data."""
         uses = self._judge.uses()
+        if self._behind_array is not None:
+            known = {use.name for use in uses if use.use is Use.ATTACK}
+            further = [use for use in self._behind_array.uses() if use.use is Use.ATTACK]
+            uses = (*uses, *(use for use in further if use.name not in known))
         if self.attacks_only:
             uses = tuple(use for use in uses if use.use is Use.ATTACK)
         if not self.unsigned:
@@ -91,6 +102,26 @@ class Watch:
         self._judge.read(pickle, member)
         return pickle
 
+    def parse_joblib(self, data: bytes, start: int = 0) -> int | None:
+        """Judge a pickle that broke off as joblib reads it; ``None`` if it is not joblib's.
+
+        Whoever loads it with pickle takes what follows the first array for operations that
+        nobody wrote: of those only attacks are told.
+
+        Returns:
+            Up to which byte it could be read.
+        """
+        if self._broken is None or self._broken[0].array_at is None:
+            return None
+        self._behind_array = _judge()
+        self._behind_array.read(*self._broken)
+        self._broken = None
+        found: list[Pickle] = []
+        with suppress(CkpttoolError):
+            found.append(pickles.parse(data, start, broken=found.append, joblib=True))
+        self._judge.read(found[-1], None)
+        return found[-1].end
+
     def look_at(self, data: bytes, member: str | None) -> int:
         """Judge what can be read of a pickle, wherever it breaks off: nothing else is wanted.
 
@@ -106,12 +137,6 @@ class Watch:
     def saw_a_pickle(self) -> bool:
         """Whether a pickle was read, or a part of one."""
         return self._broken is not None or self._parsed
-
-    @property
-    def broke_after(self) -> frozenset[str]:
-        """The modules that a pickle named before it broke off; none if it did not."""
-        pickle = self._broken[0] if self._broken else None
-        return frozenset(name.module for name in pickle.references) if pickle else frozenset()
 
     def _judge_broken(self) -> None:
         if self._broken is not None:
