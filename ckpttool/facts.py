@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Iterator
 from ckpttool import rules
 from ckpttool.errors import CkpttoolError, UsageError
 from ckpttool.findings import Finding, Verdict, finding, finding_from, verdict_from, verdict_of
-from ckpttool.formats.safety.telling import findings_before, findings_on
+from ckpttool.formats.safety.telling import (
+    findings_before,
+    findings_beyond_default,
+    findings_on,
+)
 from ckpttool.layouts import canonicalize
 from ckpttool.results import FileReport
 from ckpttool.rules import Severity
@@ -37,7 +41,11 @@ def with_facts(known: FileReport, checkpoint: Checkpoint, layout: str | None) ->
 
 def facts_of(path: str, checkpoint: Checkpoint, trust: tuple[str, ...] = ()) -> FileReport:
     """Return a report of the facts alone: FAIL where loading the file calls unknown code."""
-    findings = (*findings_on(checkpoint.uses, trust), *checkpoint.remarks)
+    findings = (
+        *findings_on(checkpoint.uses, trust),
+        *findings_beyond_default(checkpoint.references, checkpoint.uses),
+        *checkpoint.remarks,
+    )
     known = FileReport(path, verdict_of(findings), findings)
     return with_facts(known, checkpoint, canonicalize(checkpoint.tensors).layout)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator
 
-from ckpttool.formats.safety.telling import findings_on
+from ckpttool.formats.safety.telling import findings_beyond_default, findings_on
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
@@ -13,4 +13,6 @@ if TYPE_CHECKING:
 
 def check_pickle_names(examined: Examined) -> Iterator[Finding]:
     """Fail on calls that may run code, warn of classes that are needed, note other names."""
-    yield from findings_on(examined.checkpoint.uses, examined.trust)
+    checkpoint = examined.checkpoint
+    yield from findings_on(checkpoint.uses, examined.trust)
+    yield from findings_beyond_default(checkpoint.references, checkpoint.uses)

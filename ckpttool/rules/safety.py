@@ -98,6 +98,20 @@ UNCALLED_NAME = Rule(
     "An activation function among a module's attributes, say. Loading the file imports the module "
     "of the name.",
 )
+BEYOND_DEFAULT = Rule(
+    "SEC010",
+    "beyond-default",
+    Severity.NOTE,
+    "Loading the pickle needs names that are data and that torch.load does not take by default.",
+    "Save plain numbers, text, lists and dictionaries beside the tensors, or ship safetensors.",
+    "An `argparse.Namespace`, a numpy array, a `torch.torch_version.TorchVersion`, say. What they "
+    "make is data, so nothing is wrong with the file; but `torch.load(weights_only=True)`, the "
+    "default since torch 2.6, refuses it until the names are added with "
+    "`torch.serialization.add_safe_globals`. The list is that of torch 2.13; parts of "
+    "torch add names of their own when they are imported, `torch.distributed.tensor` DTensor's "
+    "say, and those of some modules (`os`) cannot be added. Names that are told of by SEC001, "
+    "SEC002, SEC003 or SEC008 are beyond it, too.",
+)
 TRUSTED_CODE = Rule(
     "SEC009",
     "trusted-code",

@@ -164,6 +164,7 @@ CASES: Dict[str, Case] = {
     "SEC006": Case(saved(checkpoints.training_run), saved(checkpoints.namespace_beside)),
     "SEC007": Case(saved(checkpoints.training_run), saved(checkpoints.namespace_beside)),
     "SEC008": Case(saved(checkpoints.function_beside), saved(checkpoints.called_beside)),
+    "SEC010": Case(saved(checkpoints.namespace_beside), SOUND),
     "SEC009": Case(trusting("mylib.rebuild"), trusting("mylib.other")),
     "INT001": Case(holding(tf.torch_zip(storages={"0": bytes(15)})), GOOD_ZIP),
     "INT002": Case(holding(tensor(offset=p.integer(1))), GOOD_ZIP),

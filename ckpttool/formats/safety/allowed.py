@@ -269,7 +269,8 @@ ROWS = {
         __pyx_unpickle_SeedSequence (seed-sequence int tuple/none) +state
         SeedSequence () +attributes
     """,
-    # --- torch: what its weights_only reader allows, and what C++ writes -------------------
+    # --- torch: tensors and what its own objects are made of -------------------------------
+    # torch_names has which of these names torch.load takes by default
     "torch": """
         Size (sequence?)
         device (str int?)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
-from typing import Iterable, Sequence
+from typing import TYPE_CHECKING, Iterable, Sequence
 
 from ckpttool import rules
 from ckpttool.errors import CkpttoolError
 from ckpttool.findings import Finding, finding
+from ckpttool.formats.safety.names import python3
+from ckpttool.formats.safety.torch_names import DEFAULT_NAMES
 from ckpttool.rules import Rule, Severity
 from ckpttool.text import count
 from ckpttool.uses import NameUse, Use
 
+if TYPE_CHECKING:
+    from ckpttool.tensors import Reference
+
 # Names in one finding, and characters of a name; a file may have thousands of each.
 _SHOWN, _LONGEST = 10, 120
+# Names that are each given as an option, and what such a name looks like.
+_MOST_TRUSTED, _TRUSTED = 4, re.compile(r"[A-Za-z_]\w*(?:\.[\w-]+)*\.(?:[\w-]+|\*)")
 
 #: The rule for each use, the gravest first.
 RULES = {
@@ -45,6 +53,29 @@ def findings_on(uses: Iterable[NameUse], trust: Sequence[str] = ()) -> list[Find
     return found
 
 
+def findings_beyond_default(
+    references: Iterable[Reference], uses: Iterable[NameUse]
+) -> list[Finding]:
+    """Return what is to be said of names that are data, and that torch does not take by default.
+
+    Args:
+        references: every name that the pickles refer to.
+        uses: what is told of already.
+    """
+    told = {use.name for use in uses}
+    names = dict.fromkeys(str(python3(one.module, one.name)) for one in references)
+    beyond = [name for name in names if name not in DEFAULT_NAMES and name not in told]
+    if not beyond:
+        return []
+    listed = list(map(_clipped, beyond[:_SHOWN]))
+    if len(beyond) > _SHOWN:
+        listed.append(f"and {count(len(beyond) - _SHOWN, 'more name')}")
+    message = (
+        f"loading it needs names beyond the default allow-list of torch.load: {', '.join(listed)}"
+    )
+    return [finding(rules.BEYOND_DEFAULT, message)]
+
+
 def findings_left_behind(uses: Iterable[NameUse]) -> list[Finding]:
     """Return what is to be said where nothing of the pickle is called or passed on.
 
@@ -52,7 +83,7 @@ def findings_left_behind(uses: Iterable[NameUse]) -> list[Finding]:
     from attacks stays refused, and names that are never called are not worth a word.
     """
     return [
-        one._replace(severity=Severity.WARNING, fix=_LEFT_BEHIND) if one.rule in _LEAVABLE else one
+        one._replace(severity=Severity.WARNING, fix="") if one.rule in _LEAVABLE else one
         for one in findings_on(uses)
         if one.severity is not Severity.NOTE
     ]
@@ -78,7 +109,6 @@ def _finding(rule: Rule, uses: Sequence[NameUse]) -> Finding:
 
 # Rules on code without which the weights can be had.
 _LEAVABLE = (rules.UNKNOWN_CALL, rules.NEEDED_CLASS)
-_LEFT_BEHIND = "Nothing of it is called here, and nothing of it is passed on."
 _SAVE_ANEW = "Save the state dict alone, where the code is known, or ask the file's author for it."
 _SAID = {
     rules.KNOWN_ATTACK: "loading it calls what attacks call",
@@ -121,7 +151,16 @@ def _clipped(text: str) -> str:
 def _fix(rule: Rule, uses: Sequence[NameUse]) -> str | None:
     if rule is not rules.UNKNOWN_CALL:
         return None
-    return (
-        "Convert the weights with ckpttool convert --to safetensors, which calls nothing. If you "
-        f"know the code: --trust '{_clipped(uses[0].name)}'."
-    )
+    convert = "Convert the weights with ckpttool convert --to safetensors, which calls nothing."
+    trusting = _trusting([use.name for use in uses])
+    return f"{convert} If you know the code: {trusting}." if trusting else convert
+
+
+def _trusting(names: Sequence[str]) -> str | None:
+    """Return the options that trust all of some names: each, or of many their packages."""
+    if len(names) > _MOST_TRUSTED:
+        names = [f"{top}.*" for top in dict.fromkeys(name.partition(".")[0] for name in names)]
+    # others hold what a shell or a pattern would read as something else, or are no names
+    if len(names) > _MOST_TRUSTED or not all(map(_TRUSTED.fullmatch, names)):
+        return None
+    return " ".join(f"--trust '{name}'" for name in names)

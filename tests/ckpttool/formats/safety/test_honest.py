@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ckpttool.formats.safety.torch_names import TORCH
 from ckpttool.inspection import inspect_file
 from ckpttool.results import FileReport
 from tests.builders.honest import HONEST, Honest
@@ -21,7 +22,7 @@ NO_CHECKPOINT = "FIL003"
 
 
 def level_of(report: FileReport) -> str:
-    codes = {one.rule.code for one in report.findings} - {NO_CHECKPOINT}
+    codes = {one.rule.code for one in report.findings} - {NO_CHECKPOINT, "SEC010"}
     assert codes <= LEVELS.keys(), report.findings
     return next((LEVELS[code] for code in sorted(LEVELS) if code in codes), "nothing")
 
@@ -59,6 +60,32 @@ def test_a_value_beside_weights_gets_its_level(
                 beside, path, pickle_protocol=protocol, _use_new_zipfile_serialization=zipped
             )
         assert level_of(inspect_file(str(path)).file) == honest.level
+
+
+# Values that torch.save writes, without those whose parts of torch add names on import.
+_SAVED = [one for one in HONEST if 2 in one.protocols and one.what != "jagged-tensor"]
+
+
+@pytest.mark.skipif(not str(torch.__version__).startswith(f"{TORCH}."), reason="another torch")
+@pytest.mark.parametrize("honest", _SAVED, ids=lambda honest: honest.what)
+def test_what_torch_refuses_by_default_is_said(honest: Honest, tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.save({"w": torch.ones(2), "value": made(honest)}, path)
+    said = [one for one in inspect_file(str(path)).file.findings if one.rule.letters == "SEC"]
+    assert bool(said) == _is_refused(path)
+
+
+def _is_refused(path: Path) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.load(path, weights_only=True)
+    except pickle.UnpicklingError as error:
+        # the operations of its reader are a matter of their own
+        return "Unsupported global" in str(error) or "unsupported GLOBAL" in str(error)
+    return False
 
 
 @every_value

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ckpttool import rules
@@ -7,11 +9,14 @@ from ckpttool.errors import UnsupportedError
 from ckpttool.findings import Verdict, verdict_from
 from ckpttool.formats.safety.telling import (
     findings_before,
+    findings_beyond_default,
     findings_left_behind,
     findings_on,
     is_trusted,
 )
 from ckpttool.rules import Severity
+from ckpttool.settings import trusted
+from ckpttool.tensors import Reference
 from ckpttool.uses import NameUse, Use
 
 
@@ -73,6 +78,50 @@ def test_what_is_left_behind_is_a_warning_unless_it_is_an_attack() -> None:
         ("SEC002", "warning"),
         ("SEC003", "warning"),
     ]
+
+
+def test_where_nothing_is_to_be_done_no_fix_is_shown() -> None:
+    attack, *left = findings_left_behind([used(use) for use in Use])
+    assert attack.advice
+    assert [one.advice for one in left] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["mypkg.Net"],
+        ["mypkg.Net", "mypkg.Other", "other_pkg.f"],
+        [f"mypkg.models.C{number}" for number in range(40)],
+        [f"p{number % 3}.f{number}" for number in range(40)],
+        ["__main__.Net.make"],
+    ],
+)
+def test_who_trusts_as_the_fix_says_trusts_all_that_is_called(names: list[str]) -> None:
+    uses = [used(Use.CALL, name) for name in names]
+    (found,) = findings_on(uses)
+    patterns = trusted(re.findall(r"--trust '([^']+)'", found.advice), "--trust")
+    assert [one.rule for one in findings_on(uses, patterns)] == [rules.TRUSTED_CODE]
+
+
+@pytest.mark.parametrize(
+    "names", [["a value that is no name"], ["m.f'; rm x"], [f"p{one}.f" for one in range(9)]]
+)
+def test_what_cannot_be_trusted_in_a_few_words_is_not_advised_to_be(names: list[str]) -> None:
+    (found,) = findings_on([used(Use.CALL, name) for name in names])
+    assert "--trust" not in found.advice
+    assert "ckpttool convert" in found.advice
+
+
+def test_names_of_data_that_torch_does_not_take_by_default_are_told_once() -> None:
+    references = [
+        Reference("torch.torch_version", "TorchVersion", 1),
+        Reference("collections", "OrderedDict", 2),
+        Reference("mypkg.models", "Net", 3),
+    ]
+    (found,) = findings_beyond_default(references, [used(Use.CLASS)])
+    assert found.rule is rules.BEYOND_DEFAULT
+    assert found.message.endswith("torch.load: torch.torch_version.TorchVersion")
+    assert findings_beyond_default(references[1:], [used(Use.CLASS)]) == []
 
 
 @pytest.mark.parametrize(
