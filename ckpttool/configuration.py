@@ -72,6 +72,23 @@ class Configuration(NamedTuple):
             return None
         return ConfigurationFile(_seen_from(_working_folder(), Path(self.path)), self.sha256)
 
+    @property
+    def is_the_callers(self) -> bool:
+        """Whether it holds in the working folder: what lies elsewhere may be anybody's."""
+        if self.path is None:
+            return True
+        here, folder = _working_folder(), Path(self.path).parent
+        return any(_is_the_same(folder, place) for place in (here, *here.parents))
+
+    @property
+    def vouches_for_code(self) -> bool:
+        """Whether it keeps calls of code from counting: by ``trust``, ``ignore`` or a waiver."""
+        return bool(self.trust) or self.policy.hides_calls
+
+    def without_code(self) -> Configuration:
+        """Return it without what it says of code that a checkpoint may call."""
+        return self._replace(trust=(), policy=self.policy.without_code())
+
 
 def find_configuration(folder: str | None = None) -> Configuration:
     """Return the configuration that holds in a folder, the working directory by default.
@@ -110,6 +127,13 @@ def _is_there(path: Path) -> bool:
     try:
         return path.exists()
     except OSError:  # a folder that one may not look into
+        return False
+
+
+def _is_the_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
         return False
 
 

@@ -14,8 +14,6 @@ from ckpttool.results import FileReport, Report
 from ckpttool.rules import FAMILIES, RULES, Rule, Severity
 from ckpttool.waivers import Settled, Waiver, findings_on, settle
 
-_FAIL_ON = Severity.ERROR
-
 #: Stands for every rule, where a list asks for the beginnings of codes.
 ALL = "ALL"
 
@@ -30,19 +28,33 @@ class Policy(NamedTuple):
             equal ones. A rule that stands counts unless ``ignore`` begins its code.
         fail_on: the severity from which on a finding fails a file.
         waivers: findings that somebody answers for.
+        vouches: whether ``ignore`` may leave out rules that stand.
     """
 
     select: tuple[str, ...] = (ALL,)
     extend_select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
-    fail_on: Severity = _FAIL_ON
+    fail_on: Severity = Severity.ERROR
     waivers: tuple[Waiver, ...] = ()
+    vouches: bool = True
 
     def counts(self, rule: Rule) -> bool:
         """Whether findings of the rule are reported."""
         chosen = _longest(rule.code, (*self.select, *self.extend_select))
         ignored = _longest(rule.code, self.ignore)
-        return chosen > ignored or (rule.stands and ignored <= 0)
+        return chosen > ignored or (rule.stands and (ignored <= 0 or not self.vouches))
+
+    def without_code(self) -> Policy:
+        """Return it without what keeps calls of unknown code from counting."""
+        waivers = tuple(one for one in self.waivers if not RULES[one.code].stands)
+        return self._replace(waivers=waivers, vouches=False)
+
+    @property
+    def hides_calls(self) -> bool:
+        """Whether it keeps calls of unknown code from counting."""
+        return self.without_code().waivers != self.waivers or not all(
+            self.counts(rule) for rule in RULES.values() if rule.stands
+        )
 
 
 def _longest(code: str, beginnings: Sequence[str]) -> int:
@@ -57,6 +69,7 @@ def judge(
     today: date,
     findings: Sequence[Finding] = (),
     inventory: Sequence[Item] = (),
+    of_run: Sequence[Policy] = (),
 ) -> Report:
     """Return the report on a run: what counts of each file's findings, and the verdicts.
 
@@ -69,6 +82,7 @@ def judge(
         today: the day to hold against the waivers' last days.
         findings: on the run as a whole.
         inventory: what became of every file of the run.
+        of_run: policies that hold where files lie which are no checkpoints.
     """
     policies = [policy] * len(files) if isinstance(policy, Policy) else list(policy)
     alike: dict[Policy, list[int]] = {}
@@ -81,9 +95,10 @@ def judge(
         on_waivers += told
         for number, report in zip(numbers, reports):
             judged[number] = report._replace(fail_on=own.fail_on)
-    lightest = min((own.fail_on for own in alike), key=lambda one: one.weight, default=_FAIL_ON)
     # what is said of the run as a whole counts where it does for any of its files
-    on_run = [one for one in findings if any(own.counts(one.rule) for own in alike or [Policy()])]
+    every = list(dict.fromkeys((*alike, *of_run))) or [Policy()]
+    lightest = min((own.fail_on for own in every), key=lambda one: one.weight)
+    on_run = [one for one in findings if any(own.counts(one.rule) for own in every)]
     return Report(tuple(judged), (*on_run, *on_waivers), lightest, inventory=tuple(inventory))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import click
 
+from ckpttool.cli.output import say
 from ckpttool.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class Configured:
     """The configurations of a run: that of each file, and that of the working folder.
 
     Of a file the nearest one from its own folder upward counts; for all of them the one that
-    ``--config`` names, or the working folder's where that named the checkpoint.
+    ``--config`` names, or the working folder's where that named the checkpoint. What a file's own
+    says of code counts only where it holds in the working folder too.
 
     Raises:
         UsageError: from every method, for a configuration that is wrong.
@@ -59,6 +61,7 @@ class Configured:
         self._by_file = by_file and named is None
         self._change = change
         self._known: dict[str, Configuration] = {}
+        self._told: set[str | None] = set()
 
     @property
     def here(self) -> Configuration:
@@ -85,11 +88,27 @@ class Configured:
         from ckpttool.configuration import find_configuration, read_configuration
 
         if folder not in self._known:
-            read = find_configuration(folder) if named is None else read_configuration(named)
+            if named is None:
+                read = self._of_a_file(find_configuration(folder))
+            else:
+                read = read_configuration(named)
             if self._change is not None:
                 read = read._replace(policy=self._change(read.policy))
             self._known[folder] = read
         return self._known[folder]
+
+    def _of_a_file(self, found: Configuration) -> Configuration:
+        """Return one as far as it counts: who brings a file must not vouch for what it calls."""
+        if found.is_the_callers or not found.vouches_for_code:
+            return found
+        if found.path not in self._told and found.source is not None:
+            say(
+                f"{found.source.path}: what it says of code (trust, ignore and waivers for SEC001 "
+                "and SEC002) does not count, because it does not hold in the working folder: run "
+                "there, or name it with --config."
+            )
+            self._told.add(found.path)
+        return found.without_code()
 
 
 def policy_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -139,6 +158,7 @@ def _change_of(
             select=selected or policy.select,
             extend_select=more or policy.extend_select,
             ignore=ignored or policy.ignore,
+            vouches=policy.vouches or bool(ignored),
             fail_on=policy.fail_on if fail_on is None else Severity(fail_on),
         )
 

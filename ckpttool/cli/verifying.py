@@ -93,7 +93,10 @@ def verify(
     files = [reports_on[number] for number in kept]
     ways = [(one, _folders_of(path, found.folders, of_folders)) for path, one in locks.items()]
     on_run = tuple(findings_on_run(found, inventory, files, ways))
-    report = judge(files, [own[number].policy for number in kept], day, on_run, inventory)
+    policies = [own[number].policy for number in kept]
+    others = [configured.of_named(folder).policy for folder in found.folders]
+    others += [configured.of(item.path).policy for item in found.items if changed]
+    report = judge(files, policies, day, on_run, inventory, others)
     for file in report.files:
         tell(f"{file.path}: {word_of(file.verdict)}")
     deliver(report, format_name, report_files, TextView(show_waived=show_waived))

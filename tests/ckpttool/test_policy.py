@@ -8,6 +8,7 @@ import pytest
 
 from ckpttool import rules
 from ckpttool.findings import Finding, Verdict, finding
+from ckpttool.inventory import Item, Standing
 from ckpttool.policy import Policy, judge
 from ckpttool.results import FileReport, ForwardSummary, Report
 from ckpttool.rules import Rule, Severity
@@ -189,6 +190,15 @@ def test_each_file_is_judged_by_its_own_policy() -> None:
         Severity.ERROR,
     ]
     assert report.fail_on is Severity.WARNING
+
+
+def test_a_run_without_a_checkpoint_is_judged_by_what_holds_there() -> None:
+    strict, item = Policy(fail_on=Severity.WARNING), Item("a", Standing.UNSEEN, "a GGUF file")
+    left = finding(rules.NOT_LOOKED_AT, "a was not looked at", severity=Severity.WARNING)
+    verdicts = [
+        judge([], [], TODAY, [left], [item], policies).verdict for policies in ((), (strict,))
+    ]
+    assert verdicts == [Verdict.PASS, Verdict.FAIL]
 
 
 def test_a_waiver_is_held_against_the_files_of_its_own_configuration() -> None:

@@ -203,6 +203,19 @@ def test_the_configuration_excludes_as_well(release: Path) -> None:
     assert "CFG004 exclude-unused: the pattern *.zip leaves out nothing" in done.out
 
 
+def test_what_was_not_looked_at_fails_where_the_folder_or_the_change_says_so(release: Path) -> None:
+    (release / "blob").write_bytes(bytes(range(256)))
+    changed = ("--changed", str(release / "blob"))
+    assert verify(str(release)).code == verify(*changed).code == 0
+    (release / "ckpttool.toml").write_text('fail-on = "warning"\nignore = ["HUB"]\n')
+    (release / "lax").mkdir()
+    (release / "model.pth").rename(release / "lax" / "model.pth")
+    (release / "lax" / "ckpttool.toml").write_text("")
+    assert verify(str(release)).code == verify(*changed).code == 1
+    (release / "ckpttool.toml").unlink()
+    assert verify(*changed, "--fail-on", "warning").code == 1
+
+
 def test_an_archive_of_something_else_is_no_checkpoint(release: Path) -> None:
     with zipfile.ZipFile(release / "pages.docx", "w") as archive:
         archive.writestr("[Content_Types].xml", "<x/>")

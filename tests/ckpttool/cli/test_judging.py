@@ -199,9 +199,44 @@ def test_each_file_is_compared_with_the_lock_of_its_configuration(
     assert runner().invoke(main, ["lock", *options, *both]).exit_code == 2  # which of the two?
 
 
-def test_inspect_trusts_what_the_files_own_configuration_does(tmp_path: Path) -> None:
+# --- what comes with a file must not vouch for what the file calls -------------------------------
+
+SAYS_OF_CODE = {
+    "trust": ('trust = ["tests.builders.*"]', built.called_beside),
+    "ignore": ('ignore = ["SEC"]', built.attack_beside),
+    "ignore one": ('ignore = ["SEC001"]', built.attack_beside),
+    "waiver": ('[[waivers]]\ncode = "SEC001"\nreason = "x"', built.attack_beside),
+}
+
+
+@pytest.mark.parametrize("case", SAYS_OF_CODE)
+def test_code_is_vouched_for_by_a_configuration_of_the_working_folder_alone(
+    tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    text, content = SAYS_OF_CODE[case]
+    (tmp_path / "download" / "below").mkdir(parents=True)
+    config = configured(tmp_path / "download", text)
+    path = built.saved(tmp_path / "download", content)
+    command = ["verify", "--model", tiny, "--no-forward"]
+    done = runner().invoke(main, [*command, path])
+    assert done.exit_code == 1
+    assert done.stderr.count("what it says of code") == 1
+    assert runner().invoke(main, [*command, *config, path]).exit_code == 0
+    if case.startswith("ignore"):
+        assert runner().invoke(main, [*command, "--ignore", "SEC", path]).exit_code == 0
+    for working_folder in ("download", "download/below"):
+        monkeypatch.chdir(tmp_path / working_folder)
+        done = runner().invoke(main, [*command, path])
+        assert (done.exit_code, "of code" in done.stderr) == (0, False)
+
+
+def test_inspect_trusts_what_the_configuration_of_the_working_folder_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     configured(tmp_path, 'trust = ["tests.builders.*"]')
     path = built.saved(tmp_path, built.called_beside)
+    assert runner().invoke(main, ["inspect", path]).exit_code == 1
+    monkeypatch.chdir(tmp_path)
     assert runner().invoke(main, ["inspect", path]).exit_code == 0
     (tmp_path / "ckpttool.toml").unlink()
     assert runner().invoke(main, ["inspect", path]).exit_code == 1
