@@ -44,11 +44,6 @@ class Found(NamedTuple):
     excluded: str | None = None
     error: OSError | None = None
 
-    @property
-    def is_folder(self) -> bool:
-        """Whether it stands for a whole folder, which was not entered."""
-        return self.path.endswith("/")
-
 
 def search(folder: str, exclude: Sequence[str] = ()) -> list[Found]:
     """Return all files below a folder, sorted by folders, each one marked that came before.

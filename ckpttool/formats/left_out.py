@@ -28,8 +28,6 @@ from ckpttool.formats.storages import Locate
 from ckpttool.tensors import Outside
 from ckpttool.text import count
 
-#: Rows that are told at most.
-MAX_ROWS = 1_000
 _FIX = "Save model.state_dict() (or a dictionary that holds it) with torch.save."
 _NEAR = 200  # nodes that are searched for a storage
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})

@@ -90,10 +90,6 @@ def _one_nan(tensor: Any) -> Any:
     return spoilt
 
 
-def _halved(tensors: State) -> State:
-    return {name: value.half() for name, value in tensors.items()}
-
-
 class Case(NamedTuple):
     """What to make of the small model on the right side, and the class that comes of it."""
 
