@@ -18,7 +18,7 @@ from ckpttool.compared import StateDiff
 from ckpttool.comparison.meanings import CannotTellError, Meanings
 from ckpttool.comparison.pieces import Pair
 from ckpttool.formats.beside import Beside, joined, key_part
-from ckpttool.formats.nodes import Node
+from ckpttool.formats.nodes import Node, is_scalar
 from ckpttool.formats.plain import Reader
 from ckpttool.formats.views import (
     ATOM,
@@ -28,7 +28,6 @@ from ckpttool.formats.views import (
     SET,
     View,
     exact,
-    is_scalar,
     through,
     view,
     wrapping,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterator
 
-from ckpttool.formats.nodes import Node, PersistentId
+from ckpttool.formats.nodes import Node, PersistentId, is_scalar
 from ckpttool.formats.rebuild import is_tensor
-from ckpttool.formats.views import ATOM, MAPPING, OBJECT, SET, View, exact, is_scalar, through, view
+from ckpttool.formats.views import ATOM, MAPPING, OBJECT, SET, View, exact, through, view
 
 # How deep a key may be nested: tuples of tuples, objects with attributes.
 _DEEPEST = 60

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Callable, Iterable, Iterator, Mapping, NamedTuple, Tuple
 
 from ckpttool.formats.dictionaries import pairs_of
-from ckpttool.formats.nodes import Call, Dict, New, Node, PersistentId, Set, pair_of
+from ckpttool.formats.nodes import Call, Dict, New, Node, PersistentId, Set, is_scalar, pair_of
 from ckpttool.formats.rebuild import is_tensor, rebuild
 from ckpttool.formats.storages import Locate, UnsupportedTensorError
 from ckpttool.tensors import DTYPES, Checkpoint, Extent, TensorInfo
@@ -161,7 +161,7 @@ def tensors_beside(checkpoint: Checkpoint) -> Iterator[TensorInfo]:
         waiting = [(key, root)]
         while waiting:
             name, node = waiting.pop()
-            if _is_scalar(node) or id(node) in seen:
+            if is_scalar(node) or id(node) in seen:
                 continue
             seen.add(id(node))
             info = beside.tensor(name, node)
@@ -171,10 +171,6 @@ def tensors_beside(checkpoint: Checkpoint) -> Iterator[TensorInfo]:
                 continue
             number = names[name] = names.get(name, 0) + 1
             yield info if number == 1 else info._replace(name=f"{name} ({number})")
-
-
-def _is_scalar(node: Node) -> bool:
-    return node is None or isinstance(node, (str, bytes, int, float))
 
 
 def joined(key: str, part: str) -> str:
@@ -235,7 +231,7 @@ def _numbered(items: Iterable[Node]) -> Iterator[Step]:
 def _in_dictionary(pairs: Iterable[tuple[Node, Node]]) -> Iterator[Step]:
     for key, value in pairs:
         yield key_part(key), value
-        if not _is_scalar(key):  # a key may be a tuple that holds anything
+        if not is_scalar(key):  # a key may be a tuple that holds anything
             yield f"$key {key_part(key)}", key
 
 
@@ -243,8 +239,8 @@ def key_part(key: Node) -> str:
     """Return a dictionary's key as a part of a dotted key; text that looks like a number quoted."""
     if type(key) is str:
         return json.dumps(key) if _LIKE_A_NUMBER.fullmatch(key) else key
-    if _is_scalar(key):
+    if is_scalar(key):
         return repr(key)[:_LONGEST_PART]
-    if type(key) is tuple and 0 < len(key) <= _LONGEST_TUPLE and all(map(_is_scalar, key)):
+    if type(key) is tuple and 0 < len(key) <= _LONGEST_TUPLE and all(map(is_scalar, key)):
         return f"({', '.join(map(key_part, key))})"
     return f"<{type(key).__name__}>"

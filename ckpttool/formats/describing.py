@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ckpttool.formats.dictionaries import count_of
-from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, Set, pair_of
+from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, Set, is_scalar, pair_of
 from ckpttool.formats.rebuild import is_tensor
 
 #: What stands for the entries that are only counted.
@@ -13,11 +13,6 @@ MAX_KEY = 200
 
 # how protocol 2 writes bytes: _codecs.encode("text", "latin1")
 _BYTES = ("_codecs", "encode")
-
-
-def is_scalar(node: Node) -> bool:
-    """Whether a node is a scalar or text, with nothing below it."""
-    return node is None or isinstance(node, (bool, int, float, str, bytes))
 
 
 def key_text(key: Node) -> str:

@@ -10,15 +10,13 @@ from typing import Iterable, Iterator
 from ckpttool.formats.arrays import is_array
 from ckpttool.formats.describing import MAX_KEY
 from ckpttool.formats.dictionaries import check_unambiguous, count_of, pairs_of
-from ckpttool.formats.nodes import Call, Dict, Node
+from ckpttool.formats.nodes import SCALARS, Call, Dict, Node
 from ckpttool.formats.optimizers import are_moments, is_optimizer
 from ckpttool.formats.rebuild import is_tensor
 
 #: How deep below the root tensors are looked for.
 MAX_DEPTH = 32
 
-# What lies below none of these. A set because `in` is asked of every value of a file.
-_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 _PLAIN = frozenset({list, tuple, Dict})
 # Nodes that are looked at before anything is remembered of a container: a file may have a million.
 _FEW = 64
@@ -138,7 +136,7 @@ class Holders:
 
     def _look_at_items(self, holder: Holder, items: Iterable[Node]) -> Iterator[tuple[str, Node]]:
         for number, value in enumerate(items):
-            if type(value) in _SCALARS:
+            if type(value) in SCALARS:
                 continue
             if is_tensor(value):
                 holder.tensors += 1
@@ -151,7 +149,7 @@ class Holders:
         self, holder: Holder, pairs: list[tuple[Node, Node]]
     ) -> Iterator[tuple[str, Node]]:
         for key, value in pairs:
-            if type(value) in _SCALARS:
+            if type(value) in SCALARS:
                 continue
             if is_tensor(value):
                 text = key if type(key) is str else written(key)
@@ -181,7 +179,7 @@ def may_hold(node: Node) -> bool:
         left -= sum(map(len, items))
         if left < 0:
             return True
-        level = [item for one in items for item in one if type(item) not in _SCALARS]
+        level = [item for one in items for item in one if type(item) not in SCALARS]
         if not _PLAIN.issuperset(map(type, level)):
             return True
     return False

@@ -19,6 +19,7 @@ from ckpttool.formats.nodes import (
     Node,
     PersistentId,
     children,
+    is_scalar,
     near,
     pair_of,
 )
@@ -30,7 +31,6 @@ from ckpttool.text import count
 
 _FIX = "Save model.state_dict() (or a dictionary that holds it) with torch.save."
 _NEAR = 200  # nodes that are searched for a storage
-_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 
 
 class LeftOut:
@@ -89,7 +89,7 @@ class LeftOut:
         waiting = [root]
         while waiting:
             node = waiting.pop()
-            if type(node) in _SCALARS or id(node) in self._seen:
+            if is_scalar(node) or id(node) in self._seen:
                 continue
             self._seen.add(id(node))
             if is_tensor(node):
@@ -207,7 +207,7 @@ def _modules(root: Node) -> Iterator[tuple[str, str]]:
     seen: set[int] = set()
     while waiting:
         key, node, depth = waiting.pop()
-        if type(node) in _SCALARS or id(node) in seen:
+        if is_scalar(node) or id(node) in seen:
             continue
         seen.add(id(node))
         if isinstance(node, Call) and is_module(_pairs(node)):

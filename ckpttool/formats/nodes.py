@@ -13,6 +13,9 @@ from typing import Any, Iterable, Iterator, List
 #: A scalar, a tuple, a list, or one of the classes below. Untrusted, so checked where used.
 Node = Any
 
+#: Types of nodes with nothing below them. A set, since it is asked of every value of a file.
+SCALARS = frozenset({type(None), bool, int, float, str, bytes})
+
 
 class Global:
     """A name that the pickle refers to, ``module`` and ``name``, never imported."""
@@ -96,6 +99,11 @@ class New(Call):
     def __init__(self, function: Node, args: Node, keywords: Node = None, offset: int = -1) -> None:
         super().__init__(function, args, offset)
         self.keywords = keywords
+
+
+def is_scalar(node: Node) -> bool:
+    """Whether a node is a number, text, bytes, a truth value or ``None``."""
+    return type(node) in SCALARS
 
 
 def pair_of(function: Node) -> tuple[str, str] | None:

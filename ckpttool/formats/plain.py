@@ -17,7 +17,7 @@ from ckpttool import rules
 from ckpttool.errors import CkpttoolError, UnsupportedError
 from ckpttool.formats.beside import joined, key_part
 from ckpttool.formats.describing import describe
-from ckpttool.formats.nodes import Node, PersistentId, children
+from ckpttool.formats.nodes import Node, PersistentId, children, is_scalar
 from ckpttool.formats.rebuild import is_tensor
 from ckpttool.formats.storages import storage_width
 from ckpttool.formats.views import (
@@ -31,7 +31,6 @@ from ckpttool.formats.views import (
     Known,
     Pairs,
     View,
-    is_scalar,
     through,
     view,
 )
@@ -328,7 +327,7 @@ def _unseen(root: Node, seen: set[int]) -> Iterable[Node]:
     while waiting:
         node = waiting.pop()
         # scalars have nothing below them, and are too many to remember
-        if isinstance(node, (str, bytes, int, float, type(None))) or id(node) in seen:
+        if is_scalar(node) or id(node) in seen:
             continue
         seen.add(id(node))
         yield node

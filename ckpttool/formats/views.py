@@ -11,7 +11,17 @@ import struct
 from typing import Any, Callable, NamedTuple, Sequence, Tuple
 
 from ckpttool.formats.dictionaries import pairs_of
-from ckpttool.formats.nodes import Call, Dict, Global, New, Node, PersistentId, Set, pair_of
+from ckpttool.formats.nodes import (
+    Call,
+    Dict,
+    Global,
+    New,
+    Node,
+    PersistentId,
+    Set,
+    is_scalar,
+    pair_of,
+)
 from ckpttool.formats.numpy_values import Array, array_of, bytearray_of, bytes_of
 from ckpttool.formats.safety.names import python3
 
@@ -73,11 +83,6 @@ class Making(NamedTuple):
     def form(self) -> tuple[object, ...]:
         """Two objects that are made in other forms may be the same all the same."""
         return self.new, len(self.args), bool(self.keywords), len(self.states)
-
-
-def is_scalar(node: Node) -> bool:
-    """Whether a node is a number, text, bytes, a truth value or ``None``."""
-    return node is None or type(node) in (str, int, float, bool, bytes)
 
 
 def exact(value: Any) -> Any:
@@ -444,7 +449,6 @@ __all__ = [
     "Making",
     "View",
     "exact",
-    "is_scalar",
     "name_of",
     "through",
     "view",

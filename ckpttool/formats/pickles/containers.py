@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from ckpttool.errors import MalformedError
-from ckpttool.formats.nodes import Call, Dict, Global, Node, Set
+from ckpttool.formats.nodes import SCALARS, Call, Dict, Global, Node, Set
 from ckpttool.formats.pickles.operands import changes_a_name, malformed, too_much
 from ckpttool.formats.pickles.stack import COST_CONTAINER, COST_NUMBER, Stack
 
-_HASHABLE = frozenset({str, int, float, bool, bytes, type(None)})
 _UNHASHABLE = frozenset({list, Dict})
 
 
@@ -111,7 +110,7 @@ class Containers(Stack):
 
     def _check_hashable(self, keys: list[Node]) -> None:
         """Refuse what no dictionary and no set takes. Nothing is hashed to find that out."""
-        waiting = [key for key in keys if type(key) not in _HASHABLE]
+        waiting = [key for key in keys if type(key) not in SCALARS]
         while waiting:
             key = waiting.pop()
             if type(key) in _UNHASHABLE or (type(key) is Set and not key.frozen):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NamedTuple, Sequ
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError
-from ckpttool.formats.nodes import Call, Dict, Global, New, Node, near
+from ckpttool.formats.nodes import SCALARS, Call, Dict, Global, New, Node, near
 from ckpttool.formats.safety import idioms, programs
 from ckpttool.formats.safety.allowed import Maker, is_value, makers_of
 from ckpttool.formats.safety.kinds import (
@@ -60,9 +60,8 @@ _LOOKS = 3_000_000
 _CONTAINER_KINDS = frozenset({"tuple", "list", "dict", "set"})
 # What may be given items, or a state with items in it, after it was made.
 _FILLED_KINDS = frozenset({DATA, "array"})
-_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 # What the parts of torch's persistent ids are.
-_PARTS = _SCALARS | {Global}
+_PARTS = SCALARS | {Global}
 # Attributes that are no attribute of the instance, or replace what it is.
 _ACTING_ATTRIBUTES = frozenset(
     "__array__ __array_interface__ __array_struct__ __class__ __del__ __dict__ __reduce__ "
@@ -377,7 +376,7 @@ class Judge:
         """Whether something that is no data is in a container, or may be for all that is known."""
         if id(container) not in self._holders:
             short = isinstance(container, (tuple, list)) and len(container) < _FEW
-            if short and _SCALARS.issuperset(map(type, container)):
+            if short and SCALARS.issuperset(map(type, container)):
                 return False
             nodes = self._near((container,))
             self._holders[id(container)] = nodes is None or any(
