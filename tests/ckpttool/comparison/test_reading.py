@@ -317,13 +317,13 @@ def test_the_side_that_fails_is_named() -> None:
         assert caught.value.side == place
 
 
+# Without torch, which takes longer to import than all the rest.
 SHARED = """
 import os
+import numpy as np
 from ckpttool.comparison import pieces, reading
 from ckpttool.comparison.pieces import Pair
-from tests.builders import pairs
-from tests.builders.tensors import cut_while_read, in_memory
-from tests.ckpttool.comparison.test_reading import rng
+from tests.builders.tensors import cut_while_read, from_array, in_memory
 
 pieces._TASK, reading._WORTH_FORKING = 1024, 3
 copies, fork = [], os.fork
@@ -352,9 +352,10 @@ def shared(script: str) -> str:
 def test_processes_find_what_one_thread_does(workers: int, elements: int, copies: int) -> None:
     """A piece is of 256 elements; what is equal is shared out as well, where it is enough."""
     script = f"""
-left, right = (rng(seed).normal(size={elements}).astype("f4") for seed in (1, 2))
+left, right = (np.random.default_rng(n).normal(size={elements}).astype("f4") for n in (1, 2))
 right[1000:2000] = left[1000:2000]
-found = [vars(pairs.arrays(left, right, workers=n)) for n in ({workers}, 1)]
+pair = Pair(from_array(left), from_array(right))
+found = [vars(one) for n in ({workers}, 1) for one in reading.Pass(None, n).run([pair])]
 print(found[0] == found[1], len(copies))
 """
     assert shared(script) == f"True {copies}"
