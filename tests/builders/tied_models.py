@@ -51,6 +51,16 @@ _CONFIGS: Dict[str, Dict[str, Any]] = {
     "LlamaConfig": {**_DECODER, "num_key_value_heads": 2},
     "RobertaConfig": {**_DECODER, "pad_token_id": 1},
     "XLMRobertaConfig": {**_DECODER, "pad_token_id": 1},
+    "ElectraConfig": {**_DECODER, "embedding_size": 8},
+    "DebertaV2Config": _DECODER,
+    "MambaConfig": {
+        "vocab_size": 64,
+        "hidden_size": 16,
+        "state_size": 4,
+        "num_hidden_layers": 2,
+        "tie_word_embeddings": True,
+    },
+    "XLNetConfig": {"vocab_size": 64, "d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 32},
     "OPTConfig": {
         "vocab_size": 64,
         "hidden_size": 16,
@@ -86,6 +96,11 @@ TIED_MODELS = {
     "XLM-R without its head": TiedModel(
         "XLMRobertaConfig", "XLMRobertaForMaskedLM", "XLMRobertaModel"
     ),
+    # heads of other names: generator_lm_head, cls.predictions.decoder, lm_loss
+    "ELECTRA": TiedModel("ElectraConfig", *["ElectraForMaskedLM"] * 2),
+    "DeBERTa": TiedModel("DebertaV2Config", *["DebertaV2ForMaskedLM"] * 2),
+    "XLNet": TiedModel("XLNetConfig", *["XLNetLMHeadModel"] * 2),
+    "Mamba without its head": TiedModel("MambaConfig", "MambaForCausalLM", "MambaModel"),
     "OPT without its head": TiedModel("OPTConfig", "OPTForCausalLM", "OPTModel"),
 }
 
