@@ -21,15 +21,16 @@ _CODES = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 
 
 # The last part of a name that only codes have.
 _PACKED = re.compile(
-    r"q_?weight|q_?zeros|g_idx|q_?data|_data|Qidxs|trellis|\w*(_packed|_qweight|_qdata|_blocks)"
+    r"q_?weight|q_?zeros|g_idx|q_?data|_data|trellis|\w*(_packed|_qweight|_qdata|_blocks)"
 )
-# Those of them that may be floats by their type.
-_BYTES = re.compile(r"W_q|qweight|weight_packed")
+# Those of them that may be of any type: floats that are bytes, or 64 bits that are 4 codes.
+_BYTES = re.compile(r"W_q|qweight|weight_packed|Qidxs")
 # The last part of the name of a weight, which holds codes if it holds integers.
 _WEIGHT = re.compile(r"(?:\w+_)?weight")
 # The last part of the name of what turns codes into numbers, if there are codes beside it.
 _SCALE = re.compile(
-    r"s|zeros?|(?:\w*_|W)?(?:scales?|scale_inv|zero_points?|zp|absmax|min|max)|SCB|codebooks?|biases"
+    r"s|zeros?|(?:\w*_|W)?(?:scales?|scale_inv|scaling_factor|zero_points?|zp|absmax|min|max)|SCB"
+    r"|codebooks?|biases"
 )
 # What the name of such a one ends in where it lies beside the module that its codes are in.
 _NAMED_AFTER = re.compile(r"(.+)_(?:scales?|scale_inv|zero_points?|zeros|absmax)")
@@ -43,7 +44,8 @@ _QUANTIZERS = re.compile(
 )
 # What is one in a file that has codes somewhere: the cache of an attention has scales, too.
 _COMPANION = re.compile(
-    r"(?:weight|input|output|[qkv]|prob|kv|kv_cache)_scale|scale_(?:weight|input)"
+    r"(?:weight|input|output|[qkv]|prob|kv|kv_cache)_(?:scale|scaling_factor)"
+    r"|scale_(?:weight|input)"
 )
 # Codes that say something of the file and belong to no weight.
 _MARKERS = frozenset({"scaled_fp8"})

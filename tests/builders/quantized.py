@@ -242,6 +242,7 @@ def with_scales_before_the_quantization() -> Quantized:
             f"{_MLP}.weight_scale": _narrow(4, 1),
             f"{_MLP}.weight_scale_2": torch.rand(()),
             f"{_MLP}.pre_quant_scale": torch.rand(4),
+            f"{_ATTENTION}.kv_cache_scaling_factor": torch.rand(1),
             "model.layers.1.mlp.pre_quant_scale": torch.rand(4),
         }
     )
@@ -254,6 +255,17 @@ def scales_named_after_the_weight() -> Quantized:
             "layers.0.fc.weight": _codes(4, 4, dtype=torch.int8),
             "layers.0.fc_scale": torch.rand(4, 1),
             "layers.0.fc_zero_point": torch.rand(4, 1),
+        }
+    )
+
+
+def quip() -> Quantized:
+    """Four codes in 64 bits, and a vector of signs for each side."""
+    return _with_the_rest(
+        {
+            f"{_MLP}.Qidxs": _codes(4, 4, dtype=torch.int64),
+            f"{_MLP}.Wscale": torch.rand(()),
+            f"{_MLP}.bias": torch.rand(4),
         }
     )
 
@@ -295,6 +307,7 @@ QUANTIZED: Dict[str, Callable[[], Quantized]] = {
     "HQQ": hqq,
     "AQLM": aqlm,
     "MLX": mlx,
+    "QuIP#": quip,
     "AWQ of ModelOpt": with_scales_before_the_quantization,
     "blocks with weights of their own": blocks_with_weights_of_their_own,
     "a marker": marked,
