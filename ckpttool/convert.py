@@ -112,7 +112,7 @@ def _named(found: Finding, source: str, error: CkpttoolError) -> Finding:
 def _stopped(known: Converted, found: Finding, error: CkpttoolError) -> Converted:
     before = findings_left_behind(error.uses)
     file = known.file._replace(verdict=verdict_from(error, before), findings=(*before, found))
-    return known._replace(file=file, state=NOT_WRITTEN)
+    return known._replace(file=file, state=NOT_WRITTEN, cleaned=error.cleaned)
 
 
 def _convert(

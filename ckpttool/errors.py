@@ -32,9 +32,11 @@ class CkpttoolError(Exception):
         fix: what the reader can do about it.
         uses: what the file's pickles would have done, as far as they were read: whatever else
             is wrong with a file, that is told first.
+        cleaned: files of killed runs that were removed before it went wrong.
     """
 
     uses: tuple[NameUse, ...] = ()
+    cleaned: tuple[str, ...] = ()
 
     def __init__(
         self,

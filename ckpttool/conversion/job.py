@@ -82,7 +82,11 @@ def sizes(job: Job, layouts: Sequence[Layout]) -> dict[str, int]:
         if path is None:
             continue
         if where(path) in taken:
-            raise UsageError("two of the files to write have the same name", path=path)
+            raise UsageError(
+                "two of the files to write have the same name",
+                path=path,
+                fix="Name another file with --sidecar or --receipt.",
+            )
         taken.add(where(path))
         sizes[path] = len(content or b"")
     return sizes

@@ -66,7 +66,7 @@ def write_out(job: Job, progress: Progress | None) -> tuple[Converted, list[Find
         ]
         digests = _copy(job, layouts, growing, progress)
         casts = tuple(_casts(job.plan.pieces, digests))
-        known = job.known._replace(casts=casts)
+        known = job.known._replace(casts=casts, cleaned=tuple(place.cleaned))
         findings = list(_losses(casts, job.options))
         if any(one.severity is Severity.ERROR for one in findings):
             return known, findings

@@ -8,6 +8,7 @@ from ckpttool import rules
 from ckpttool.errors import UnsupportedError
 from ckpttool.formats.arrays import is_array
 from ckpttool.formats.choosing import Choice, Unit, is_averaged
+from ckpttool.formats.describing import key_text
 from ckpttool.formats.dictionaries import count_of
 from ckpttool.formats.flattening import parts
 from ckpttool.formats.holding import Holders, is_module, may_hold
@@ -198,7 +199,7 @@ def _top_entries(root: Node) -> Iterator[tuple[str, Node]]:
     if isinstance(root, (list, tuple)):
         yield from ((str(number), item) for number, item in enumerate(root))
     else:
-        yield from ((key, value) for key, value in _pairs(root) if type(key) is str)
+        yield from ((key_text(key), value) for key, value in _pairs(root))
 
 
 def _modules(root: Node) -> Iterator[tuple[str, str]]:

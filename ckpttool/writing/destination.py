@@ -19,7 +19,7 @@ import stat
 from typing import TYPE_CHECKING, Iterable, List, Mapping, NamedTuple
 
 from ckpttool import rules
-from ckpttool.errors import OutputError, UsageError
+from ckpttool.errors import CkpttoolError, OutputError, UsageError
 from ckpttool.sources import ByteSource, FileSource
 from ckpttool.writing.positional import reserve, unwritable
 from ckpttool.writing.room import require_room
@@ -164,6 +164,8 @@ class Destination:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if isinstance(error, CkpttoolError):
+            error.cleaned += tuple(self.cleaned)
         try:
             self._undo()
             self._discard()
@@ -191,7 +193,7 @@ class Destination:
                 "the destination is the source",
                 rules.DESTINATION_SOURCE,
                 path=path,
-                fix="Name another file with -o.",
+                fix="Name another file.",
             )
         if not stat.S_ISREG(status.st_mode):
             raise OutputError(
@@ -200,7 +202,9 @@ class Destination:
                 else "something stands there that is no regular file",
                 rules.DESTINATION_KIND,
                 path=path,
-                fix="Name the file itself, or another one.",
+                fix="Name a plain file: a link is neither followed nor replaced."
+                if stat.S_ISLNK(status.st_mode)
+                else "Name a plain file, or a place where nothing stands.",
             )
         if not self._force:
             raise _exists(path)
@@ -325,5 +329,5 @@ def _exists(path: str) -> OutputError:
         "the destination exists",
         rules.DESTINATION_EXISTS,
         path=path,
-        fix="Use --force to replace it, or name another with -o.",
+        fix="Use --force to replace it, or name another file.",
     )

@@ -69,7 +69,9 @@ def temporary_path(path: str, run: str, kind: str) -> str:
     folder, name = os.path.split(path)
     hidden = f".{name}.ckpttool-{run}.{kind}"
     if len(os.fsencode(hidden)) > _LONGEST_NAME:
-        raise OutputError("the name is too long", rules.UNWRITABLE, path=path)
+        raise OutputError(
+            "the name is too long", rules.UNWRITABLE, path=path, fix="Choose a shorter name."
+        )
     return os.path.join(folder, hidden)  # noqa: PTH118 (keeps the caller's spelling)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 import torch
 
 from ckpttool.cli import main
+from ckpttool.conversion.options import ConvertOptions
+from ckpttool.convert import convert_file
+from ckpttool.findings import Verdict
 from tests.builders.commands import runner
 
 # torch 2.0 warns of its own use of a class when it saves.
@@ -134,6 +137,32 @@ def test_what_a_killed_run_left_is_told_of_when_it_goes(source: Path) -> None:
     left.write_bytes(b"half")
     _, file, _ = convert(source, WHOLE)
     assert (file["cleaned"], left.exists()) == ([str(left)], False)
+
+
+def overflows(source: Path) -> dict[str, Any]:
+    torch.save({"a": torch.full((4,), 1e30)}, source)
+    return {"dtype": "float16"}
+
+
+def damaged(source: Path) -> dict[str, Any]:
+    """A checksum of the source is not that of its bytes, which only copying them tells."""
+    content = bytearray(source.read_bytes())
+    content[content.index(torch.full((4,), 7.0).numpy().tobytes())] ^= 1
+    source.write_bytes(bytes(content))
+    return {}
+
+
+@pytest.mark.parametrize("fails", [overflows, damaged])
+def test_what_a_killed_run_left_is_told_of_where_this_run_fails_too(
+    source: Path, fails: Callable[[Path], dict[str, Any]]
+) -> None:
+    torch.save({"a": torch.full((4,), 7.0)}, source)
+    left = source.with_name(".other.pth.ckpttool-0123456789abcdef.tmp")
+    left.write_bytes(b"half")
+    options = ConvertOptions("safetensors", sync=False)._replace(**fails(source))
+    done = convert_file(str(source), str(source.with_name("out.safetensors")), options)
+    assert (done.state, done.file.verdict) == ("not-written", Verdict.FAIL)
+    assert (done.cleaned, left.exists()) == ((str(left),), False)
 
 
 def test_nothing_is_said_to_be_replaced_where_nothing_was(source: Path) -> None:
