@@ -90,12 +90,16 @@ def finding(
 
 
 def finding_from(error: CkpttoolError) -> Finding:
-    """Return the finding that an error amounts to; the error must name its rule."""
+    """Return the finding that an error amounts to; the error must name its rule.
+
+    It is an error whatever the rule's severity is elsewhere: nothing came of what was asked.
+    """
     if error.rule is None:
         raise ValueError(f"not a finding but a caller's mistake: {error}")
     return finding(
         error.rule,
         error.detail(),
+        severity=Severity.ERROR,
         tensors=() if error.tensor is None else (error.tensor,),
         expected=error.expected,
         found=error.found,

@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, NamedTuple, Sequence, Union
 
-from ckpttool.errors import CkpttoolError, UnreadableError, UsageError
+from ckpttool.errors import CkpttoolError, UnreadableError
 from ckpttool.formats import sharded
 from ckpttool.formats.content import Content, Kind, content_of, is_named_so
 from ckpttool.formats.shard_index import strict_json
@@ -103,8 +103,7 @@ def targets_of(
         leave: told of what is left out.
         choice: how they are chosen; a function gives it for each path that is named.
 
-    Raises:
-        UsageError: a glob or a folder stands for nothing at all.
+    A glob or a folder without one stands for itself, with the error that it is nothing.
     """
     choosing = _Choosing(leave, choice)
     found = [target for path in named for target in choosing.named(path, globs=True)]
@@ -115,6 +114,12 @@ def targets_of(
         tuple(choosing.folders),
         choosing.unused(),
         choosing.may_be_empty,
+    )
+
+
+def _no_checkpoint(message: str, path: str) -> UnreadableError:
+    return UnreadableError(
+        message, UNREADABLE, path=path, fix="Name a checkpoint, or a folder with one in it."
     )
 
 
@@ -159,23 +164,21 @@ class _Choosing:
         if Path(path).is_dir():
             found = self._in_folder(path)
             if not found and not self._choice.changed:
-                raise self._nothing_in(path)
+                return [Target(path, error=self._nothing_in(path))]
             return found
         if not (globs and glob.has_magic(path)) or os.path.lexists(path):
             return self._file(path)
         found = self._matching(path)
         if not found:
-            raise UsageError("no file matches this glob", path=path)
+            return [Target(path, error=_no_checkpoint("no file matches this glob", path))]
         return found
 
-    def _nothing_in(self, folder: str) -> UsageError:
+    def _nothing_in(self, folder: str) -> UnreadableError:
         below = [item for path, item in self.items.items() if Path(folder) in Path(path).parents]
-        return UsageError(
-            "there is no checkpoint in this folder",
-            path=folder,
-            expected="a file that is one by its content",
-            found=account(below) or "nothing at all",
-        )
+        error = _no_checkpoint("there is no checkpoint in this folder", folder)
+        error.expected = "a file that is one by its content"
+        error.found = account(below) or "nothing at all"
+        return error
 
     # --- files that are named ------------------------------------------------------------------
 

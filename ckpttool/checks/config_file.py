@@ -48,6 +48,8 @@ def check_config(examined: Examined) -> Iterator[Finding]:
             f"the config.json beside the weights is no JSON object: {problem}",
         )
         return
+    if examined.coverage.unrelated:
+        return  # what another model needs is not known, and that it is one is an error already
     config = examined.surroundings.config or {}
     kind = config.get("model_type", MODEL_TYPE)
     if kind != MODEL_TYPE:
@@ -63,8 +65,6 @@ def check_config(examined: Examined) -> Iterator[Finding]:
 
 
 def _contradictions(examined: Examined, config: dict[str, object]) -> Iterator[Finding]:
-    if examined.coverage.unrelated:
-        return  # of another model, which is an error of its own
     wrong = [
         setting
         for key, expected in _expected(examined).items()

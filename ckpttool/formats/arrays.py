@@ -76,7 +76,12 @@ class Arrays:
 
 def is_array(node: Node) -> bool:
     """Whether a node is an array of numbers that is read; one of objects or text is none."""
-    return type(node) is Call and pair_of(node.function) in _FORMS and _read(node) is not None
+    return is_of_numpy(node) and _read(node) is not None
+
+
+def is_of_numpy(node: Node) -> bool:
+    """Whether a node is an array at all, whatever its elements are."""
+    return type(node) is Call and pair_of(node.function) in _FORMS
 
 
 def _read(node: Call) -> tuple[DType, bool, tuple[int, ...], bool, Node] | None:

@@ -116,14 +116,14 @@ class _Budget:
         self._entered.add(name)
 
     def spend(self, name: str, node: Node) -> None:
-        """Count a nested part, and refuse what no real checkpoint has."""
+        """Count a nested part, and end where they become too many to list."""
         self._characters -= len(name)
         self._parts += 1
         self._distinct.add(id(node))
         shared = self._parts > _ALWAYS + _SHARED * len(self._distinct)
         if shared or self._characters < 0:
             raise MalformedError(
-                "nested dictionaries are shared, or named at length, beyond any real checkpoint",
+                "nested dictionaries are shared too often, or named at too much length, to be told",
                 rules.LIMIT,
                 expected=f"names of {MAX_NAMES:,} characters together",
             )

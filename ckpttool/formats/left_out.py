@@ -6,7 +6,7 @@ from typing import Iterable, Iterator
 
 from ckpttool import rules
 from ckpttool.errors import UnsupportedError
-from ckpttool.formats.arrays import is_array
+from ckpttool.formats.arrays import is_array, is_of_numpy
 from ckpttool.formats.choosing import Choice, Unit, is_averaged
 from ckpttool.formats.describing import key_text
 from ckpttool.formats.dictionaries import count_of
@@ -31,6 +31,11 @@ from ckpttool.tensors import Outside
 from ckpttool.text import count
 
 _FIX = "Save model.state_dict() (or a dictionary that holds it) with torch.save."
+_SAVE_TENSOR = "Load it, and save it under a name: torch.save({'weight': tensor}, path)."
+_SAVE_ARRAY = (
+    "Where you know who wrote it, load it and save it under a name: "
+    "safetensors.numpy.save_file({'weight': array}, path)."
+)
 _NEAR = 200  # nodes that are searched for a storage
 
 
@@ -121,8 +126,14 @@ def _pairs(node: Node) -> list[tuple[Node, Node]]:
 
 def no_state_dict(root: Node, holders: Holders, locate: Locate) -> UnsupportedError:
     """Return the error for a file in which nothing is a state dict: it says what there is."""
-    if is_tensor(root) or is_array(root):
-        return _error(f"the file holds {_single(root)}, not a state dict")
+    if is_of_numpy(root):
+        what = "a single array of numpy" if is_array(root) else "a numpy array of no numbers"
+        fix = _SAVE_ARRAY if is_array(root) else ""
+        return _error(f"the file holds {what}, not a state dict", fix)
+    if is_tensor(root):
+        kind = _unsupported_kind(root)
+        what = f"a single tensor ({kind})" if kind else "a single tensor"
+        return _error(f"the file holds {what}, not a state dict", "" if kind else _SAVE_TENSOR)
     modules = list(_modules(root))
     if modules:
         key, name = modules[0]
@@ -178,13 +189,12 @@ def _error(message: str, fix: str = _FIX, rule: rules.Rule = rules.NO_TENSORS) -
     return UnsupportedError(message, rule, fix=fix)
 
 
-def _single(root: Node) -> str:
-    if is_array(root):
-        return "a single array of numpy"
+def _unsupported_kind(root: Node) -> str | None:
+    """Return what keeps a tensor from being read, ``None`` if nothing does."""
     reason = UNSUPPORTED.get(pair_of(root.function) or ("", ""))
     if pair_of(root.function) in FROM_TYPE and len(root.args) > 1:
         reason = f"of class {root.args[1]}"
-    return f"a single tensor ({reason})" if reason else "a single tensor"
+    return reason
 
 
 def _empty(root: Node) -> str | None:

@@ -246,6 +246,10 @@ def _entries(number: int) -> str:
     return "1 entry differs" if number == 1 else f"{number:,} entries differ"
 
 
+# What is wrong with a file that is in the way.
+_TROUBLE = {Verdict.FAIL: "has errors", Verdict.CANNOT_TELL: "cannot be read"}
+
+
 def _write_verdict(page: Page, comparison: Comparison) -> None:
     sign, word, style = _VERDICTS[comparison.outcome]
     text = styled(f"{page.sign(sign)} {word}", style)
@@ -255,12 +259,11 @@ def _write_verdict(page: Page, comparison: Comparison) -> None:
 
 
 def _summary(comparison: Comparison) -> list[str]:
-    bad = [
-        side
+    told = [
+        f"the {side} file {_TROUBLE[file.verdict]}"
         for side, file in (("left", comparison.left), ("right", comparison.right))
-        if file.verdict is not Verdict.PASS
+        if file.verdict in _TROUBLE
     ]
-    told = [f"the {' and the '.join(bad)} file cannot be trusted or read"] if bad else []
     if comparison.tensors:
         told.append(_counts(comparison.counts, len(comparison.tensors)))
     if comparison.beside:

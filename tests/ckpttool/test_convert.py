@@ -38,6 +38,17 @@ FILES = sorted(FIXTURES.glob("torch-*/*.pth"))
 TO_SAFETENSORS = ConvertOptions("safetensors", sync=False)
 TO_PTH = ConvertOptions("pth", sync=False)
 
+
+def test_what_stops_a_conversion_is_an_error(tmp_path: Path) -> None:
+    path, output = tmp_path / "a.pth", tmp_path / "a.safetensors"
+    torch.save({"of_another_model": torch.ones(2)}, path)
+    options = TO_SAFETENSORS._replace(encoder_only=True)
+    converted = convert_file(str(path), str(output), options)
+    assert converted.file.verdict is Verdict.CANNOT_TELL
+    assert [one.severity.value for one in converted.file.findings] == ["error"]
+    assert not output.exists()
+
+
 State = sharing.State
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from ckpttool.errors import UsageError
+from ckpttool.errors import UnreadableError
 from ckpttool.formats.content import SUFFIXES
 from ckpttool.inventory import Item, Standing
 from ckpttool.targets import Choice, Selection, Target, targets_of
@@ -107,12 +107,6 @@ def test_a_folder_that_matches_is_searched() -> None:
         Target(str(Path("runs/1/a.pth")), "runs/1"),
         Target(str(Path("runs/2/b.pth")), "runs/2"),
     )
-
-
-def test_a_glob_that_matches_nothing_is_a_mistake() -> None:
-    touched("a.pth")
-    with pytest.raises(UsageError, match=r"\*\.pt: no file matches"):
-        targets_of(["a.pth", "*.pt"])
 
 
 # --- folders ----------------------------------------------------------------------------
@@ -272,10 +266,13 @@ def test_a_folder_may_itself_be_a_link() -> None:
     assert paths("link") == ["link/a.pth"]
 
 
-def test_a_folder_without_a_checkpoint_is_a_mistake() -> None:
-    touched("r/config.json")
-    with pytest.raises(UsageError, match="r: there is no checkpoint in this folder"):
-        targets_of(["r"])
+@pytest.mark.parametrize("path", ["r", "r/*.pth"])
+def test_what_stands_for_no_checkpoint_stands_for_itself_with_an_error(path: str) -> None:
+    touched("r/config.json", "s/a.pth")
+    first, second = targets_of([path, "s"]).targets
+    assert (first.path, second.path) == (path, "s/a.pth")
+    assert isinstance(first.error, UnreadableError)
+    assert second.error is None
 
 
 def test_a_folder_that_cannot_be_listed_hides_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,13 @@ _SIGNATURES = [(re.compile(pattern, re.DOTALL), kind) for pattern, kind in SIGNA
 _TF_INDEX_END = bytes.fromhex("57fb808b247547db")
 _TF_DATA = re.compile(r".*\.data-\d{5}-of-\d{5}", re.DOTALL)
 _TF = Kind("a part of a TensorFlow checkpoint", _LOAD_TF)
-_TEXT = Kind("a text file, not a checkpoint", _FETCH)
+_TEXT = Kind("a text file, not a checkpoint", _NAME_WEIGHTS)
+# What the Hugging Face hub and other servers answer with in the place of a file.
+_ANSWER = re.compile(
+    rb"(?i)\s*(?:entry|file|repository|revision|page|404:?) not found|not found"
+    rb"|access (?:to|denied)|invalid (?:username|credentials)|unauthorized|forbidden"
+    rb"|internal server|too many requests|bad gateway|service unavailable"
+)
 
 
 class _Compression(NamedTuple):
@@ -149,8 +155,8 @@ def _compressed(compression: _Compression, head: bytes) -> Kind | None:
         return None  # it only looked so
     if begin.startswith(b"\x80") or _OLD_PICKLE.match(begin):
         return Kind(
-            f"a pickle compressed with {compression.name}, as joblib writes",
-            f"If you know who wrote it, load it with joblib.load {_SAVE}",
+            f"a pickle compressed with {compression.name}",
+            "Decompress it, and name the result: what it holds is told then.",
             pickled=True,
         )
     return Kind(f"compressed with {compression.name}", "Decompress it, and name the result.")
@@ -183,9 +189,8 @@ def unknown(source: FileSource) -> UnsupportedError:
             fix="Name a .pth written by torch.save, a .safetensors file or a shard index.",
         )
     found = repr(head[:_SHOWN].decode("utf-8", "replace")) if kind is _TEXT else None
-    return UnsupportedError(
-        f"the file is {kind.what}", rules.UNKNOWN_FORMAT, found=found, fix=kind.fix
-    )
+    fix = _FETCH if kind is _TEXT and _ANSWER.match(head) else kind.fix
+    return UnsupportedError(f"the file is {kind.what}", rules.UNKNOWN_FORMAT, found=found, fix=fix)
 
 
 def is_text(head: bytes) -> bool:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from ckpttool.findings import Finding
 from ckpttool.verify import VerifyOptions, verify_file
@@ -68,6 +69,13 @@ def test_what_contradicts_the_weights_is_found(
 ) -> None:
     (one,) = findings(releases.release(tmp_path, config=config), tiny)
     assert (one.rule.code, one.expected, one.found) == (code, expected, found)
+
+
+def test_of_another_model_no_config_is_held_against_it(tmp_path: Path, tiny: str) -> None:
+    config = {"model_type": "bert", "layer_norm_eps": 1e-12, "hidden_size": 3}
+    weights = {"bert.pooler.weight": torch.rand(3, 3)}
+    path = releases.release(tmp_path, weights=weights, config=config)
+    assert not {"HUB004", "HUB005", "HUB006"}.intersection(codes(findings(path, tiny)))
 
 
 @pytest.mark.parametrize("depth", [100, 900, 960, 990, 100_000])

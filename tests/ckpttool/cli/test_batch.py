@@ -97,18 +97,30 @@ def test_verify_takes_the_configured_checkpoint_where_none_is_named(tiny: str) -
         pytest.param([], "no path was given", id="no path"),
         pytest.param(["--files-from", "-"], "an empty list", id="an empty list"),
         pytest.param(["--files-from", "none"], "none: the list of files cannot", id="no list"),
-        pytest.param(["runs/*.bin"], "runs/*.bin: no file matches", id="no match"),
-        pytest.param(["empty"], "empty: there is no checkpoint", id="an empty folder"),
     ],
 )
-def test_where_nothing_is_named_or_matches_it_cannot_tell(
+def test_where_nothing_is_named_it_cannot_tell(
     command: str, arguments: list[str], told: str
 ) -> None:
-    Path("empty").mkdir()
     done = invoke(command, *arguments, stdin=b"\n")
     assert (done.code, done.out) == (2, "")
     assert len(done.err.splitlines()) == 1
     assert told in done.err
+
+
+@pytest.mark.parametrize("command", ["verify", "inspect"])
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [("runs/*.bin", "no file matches"), ("empty", "there is no checkpoint in this folder")],
+)
+def test_where_a_path_stands_for_nothing_the_report_says_so(
+    command: str, path: str, told: str
+) -> None:
+    Path("empty").mkdir()
+    done = invoke(command, "--format", "json", path)
+    (file,) = json.loads(done.out)["files"]
+    assert done.code == 2
+    assert told in file["findings"][0]["message"]
 
 
 def test_a_standard_input_that_is_closed_is_no_list(monkeypatch: pytest.MonkeyPatch) -> None:

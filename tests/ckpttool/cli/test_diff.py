@@ -18,6 +18,7 @@ from click.testing import Result
 from ckpttool.cli import main
 from tests.builders import checkpoints as built
 from tests.builders import pairs
+from tests.builders import pickles as p
 from tests.builders.commands import runner
 
 # torch 2.0 warns of its own use of a class when it saves.
@@ -113,13 +114,21 @@ def test_state_and_structure_are_shown(tmp_path: Path) -> None:
     assert "beside the weights 2 identical of 2 tensors" in output
 
 
-def test_the_bad_file_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "has errors"),
+        (b"GGUF\0", "cannot be read"),
+        (p.pickle(p.call(p.name("os", "system"), p.text("x"))), "has errors"),
+    ],
+)
+def test_the_bad_file_is_named(content: bytes, told: str, tmp_path: Path) -> None:
     good = built.saved(tmp_path, built.sound)
-    (tmp_path / "bad.pth").write_bytes(b"")
+    (tmp_path / "bad.pth").write_bytes(content)
     result = run("diff", good, str(tmp_path / "bad.pth"))
     assert result.exit_code == 2
-    assert "FIL006" in result.output
-    assert "the right file cannot be trusted or read" in result.output
+    assert f"the right file {told}" in result.output
+    assert "the left file" not in result.output
 
 
 @pytest.mark.parametrize(

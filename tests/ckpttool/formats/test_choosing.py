@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable, NamedTuple
 
+import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 
 from ckpttool import open_checkpoint
@@ -287,6 +289,29 @@ NONE = {
     ),
     "scalars": ({"epoch": 1}, "there is no dictionary of tensors in the file: it holds no tensor"),
 }
+
+
+@pytest.mark.parametrize("array", [False, True], ids=["tensor", "array"])
+def test_a_single_tensor_can_be_read_once_it_is_saved_as_the_fix_says(
+    array: bool, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "a.pth")
+    torch.save(np.ones(2) if array else torch.ones(2), path)
+    with pytest.raises(UnsupportedError, match="the file holds a single") as caught:
+        open_checkpoint(path)
+    assert "state_dict()" not in (caught.value.fix or "")
+    names = {"torch": torch, "path": path, "tensor": torch.ones(2), "array": np.ones(2)}
+    names["safetensors"] = safetensors
+    exec((caught.value.fix or "").partition("name: ")[2].rstrip("."), names)  # noqa: S102
+    with open_checkpoint(path) as checkpoint:
+        assert list(checkpoint.tensors) == ["weight"]
+
+
+@pytest.mark.parametrize("value", [np.array([{}]), torch.eye(2).to_sparse()])
+def test_what_no_advice_helps_with_gets_none(value: object, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="not a state dict") as caught:
+        open_checkpoint(saved(tmp_path, lambda: value))
+    assert caught.value.fix == ""
 
 
 @pytest.mark.parametrize(("content", "message"), NONE.values(), ids=NONE.keys())
