@@ -70,10 +70,13 @@ def codes(value: object, key: str) -> Tuple[str, ...]:
 
 
 def code(value: object, key: str) -> str:
-    """Read the whole code of one rule."""
+    """Read the whole code of one rule whose findings are about files."""
     if not isinstance(value, str) or value not in RULES:
         fix = meant(str(value), RULES) or "`ckpttool rules` lists them."
         raise _wrong(key, "the code of a rule", value, fix)
+    if RULES[value].of_run:
+        fix = f"Leave it out with ignore: {value} is about a run as a whole."
+        raise _wrong(key, "the code of a rule on files", value, fix)
     return value
 
 

@@ -353,8 +353,12 @@ def _index_of(path: str) -> str | None:
     """Return the index beside a file that lists it as one of its shards."""
     if not os.path.isfile(path):  # noqa: PTH113 (any text may be a path here)
         return None
-    indexes = (one for one in _siblings(path) if one.lower().endswith(_INDEX) and one != path)
-    return next((one for one in indexes if Path(path) in set(_shards_of(one))), None)
+    for name in dict.fromkeys((path, os.path.realpath(path))):  # a link has its target's too
+        indexes = (one for one in _siblings(name) if one.lower().endswith(_INDEX) and one != name)
+        for one in indexes:
+            if Path(name) in set(_shards_of(one)):
+                return one
+    return None
 
 
 def _siblings(path: str) -> list[str]:

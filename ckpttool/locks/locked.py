@@ -6,7 +6,7 @@ import math
 import os
 from itertools import takewhile
 from pathlib import Path, PurePath, PurePosixPath
-from typing import NamedTuple, Sequence
+from typing import Iterator, NamedTuple, Sequence
 
 from ckpttool.results import OutputSummary
 
@@ -129,25 +129,38 @@ class Lock(NamedTuple):
             folders: that were searched, all of what lies in them.
             files: the path and the fingerprint of every checkpoint that was found.
         """
-        matched = {one.name for one in (self.of(*file) for file in files) if one is not None}
+        home = _whole(self.path).parent
+        wholes = [_whole(folder) for folder in folders]
+        matched = [
+            (path, one) for path, one in ((file[0], self.of(*file)) for file in files) if one
+        ]
+        if all(whole == home or home in whole.parents for whole in wholes):
+            places = [*wholes, *self._copied(wholes, matched)]
+        else:  # a copy of what, its place does not say
+            places = [home]
+        names = {one.name for _, one in matched}
         return [
             one
             for one in self.checkpoints
-            if one.name not in matched and self._belongs_to(one, folders)
+            if one.name not in names
+            and any(place == home or place in (home / one.name).parents for place in places)
         ]
 
-    def _belongs_to(self, one: LockedCheckpoint, folders: Sequence[str]) -> bool:
-        """Whether a checkpoint is to lie in one of some folders.
-
-        Below the lock file it lies where its name says; of a folder that is elsewhere, a copy say,
-        everything that is locked is expected.
-        """
+    def _copied(
+        self, folders: Sequence[Path], matched: Sequence[tuple[str, LockedCheckpoint]]
+    ) -> Iterator[Path]:
+        """Yield the folders whose copies lie in ``folders``: what is locked was found elsewhere."""
         home = _whole(self.path).parent
-        wholes = [_whole(folder) for folder in folders]
-        if any(whole != home and home not in whole.parents for whole in wholes):
-            return True
-        place = home / one.name
-        return any(whole == home or whole in place.parents for whole in wholes)
+        for path, one in matched:
+            found, place = _whole(path), home / one.name
+            if stem(found.name) == stem(place.name) and found.parent == place.parent:
+                continue
+            for folder in folders:
+                if folder in found.parents:
+                    below = found.parent.relative_to(folder).parts[::-1]
+                    pairs = zip(below, place.parent.relative_to(home).parts[::-1])
+                    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+                    yield (place.parent, *place.parent.parents)[same]
 
 
 def _called_alike(checkpoints: Sequence[LockedCheckpoint], path: str) -> list[LockedCheckpoint]:

@@ -99,6 +99,9 @@ def _paragraphs(rule: Rule) -> Iterator[str]:
         "every run:"
     )
     yield _toml(ignoring(rule))
+    if rule.of_run:
+        yield _filled("It is about a run as a whole and no file's, so that no waiver covers it.")
+        return
     yield _filled(
         "To accept what it finds in one file and for a while, with a reason that the reports show "
         "(`tensors`, a glob, narrows it further):"

@@ -40,7 +40,8 @@ def _write_explanation(page: Page, rule: Rule) -> None:
         page.row("more", Text(_CODE.sub(r"\1", rule.more)))
     if family.judged:
         _write_lines(page, "to leave it out of every run", ignoring(rule))
-        _write_lines(page, "to accept it here, for a while", waiving(rule))
+        if not rule.of_run:
+            _write_lines(page, "to accept it here, for a while", waiving(rule))
 
 
 def _write_lines(page: Page, label: str, lines: Sequence[str]) -> None:

@@ -33,6 +33,7 @@ class Rule(NamedTuple):
             ``lock``.
         stands: whether it counts whatever other rules are selected: only who ignores it by its
             code or its family's letters leaves it out, and that is told.
+        of_run: whether its findings are about a run as a whole: no waiver covers them.
     """
 
     code: str
@@ -43,6 +44,7 @@ class Rule(NamedTuple):
     more: str = ""
     needs: tuple[str, ...] = ()
     stands: bool = False
+    of_run: bool = False
 
     @property
     def letters(self) -> str:

@@ -76,6 +76,7 @@ NOT_LOOKED_AT = Rule(
     "A warning where they could hold weights: files of other formats, archives, and what is of no "
     "known kind. A note where they are caches and folders of tools, source text, sockets or FIFOs. "
     "Whatever the verdict is, it does not speak of them.",
+    of_run=True,
 )
 ZIP_STRUCTURE = Rule(
     "FIL101",

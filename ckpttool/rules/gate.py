@@ -16,6 +16,7 @@ WAIVER_UNUSED = Rule(
     "rules the run could find: not one for the forward pass after --no-forward, nor one for the "
     "lock file without --lock. The message says what did not match: the code, or the tensors. A "
     "path that leads to no file of the run, nor to one that is there, is a note.",
+    of_run=True,
 )
 WAIVER_EXPIRED = Rule(
     "CFG002",
@@ -24,6 +25,7 @@ WAIVER_EXPIRED = Rule(
     "A waiver's last day is over, so that what it covered counts again.",
     "Mend what it was given for, or give a new one with a new day.",
     "The day is the machine's, or that of SOURCE_DATE_EPOCH where it is set.",
+    of_run=True,
 )
 EXCLUDE_UNUSED = Rule(
     "CFG004",
@@ -31,6 +33,7 @@ EXCLUDE_UNUSED = Rule(
     Severity.WARNING,
     "A pattern of files to leave out matches none.",
     "Take it out, or correct it: it is held against paths from the folder, and against names.",
+    of_run=True,
 )
 WAIVER_OTHER_WEIGHTS = Rule(
     "CFG003",
@@ -38,4 +41,5 @@ WAIVER_OTHER_WEIGHTS = Rule(
     Severity.WARNING,
     "A waiver was given for other weights than these.",
     "Look at the findings again, then write the new fingerprint into the waiver or take it out.",
+    of_run=True,
 )

@@ -86,6 +86,8 @@ LOCK_UNMATCHED = Rule(
     "The lock file has a checkpoint that no file of the folder is.",
     "Put the file back, or lock the folder again without it.",
     "Asked where a folder is verified, not for files that are named. Of a folder that lies below "
-    "the lock file's, only what is locked below it counts.",
+    "the lock file's, only what is locked below it counts, and what is locked beside something of "
+    "which a copy lies in it.",
     needs=("lock",),
+    of_run=True,
 )

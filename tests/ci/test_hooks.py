@@ -135,12 +135,14 @@ def spoilt(path: Path) -> None:
         "s/model.safetensors.index.json",
         "s/config.json",
         "s/link",
+        "link to a shard",
     ],
 )
 def test_whatever_changes_of_a_sharded_checkpoint_all_of_it_is_verified(
     sharded: Path, changed: str
 ) -> None:
     (sharded / "s" / "link").symlink_to("model.safetensors.index.json")
+    (sharded / "link to a shard").symlink_to("s/model-00001-of-00002.safetensors")
     done = hook(sharded, "ckpttool-verify", changed)
     assert (done.returncode, errors(done), done.stderr) == (0, [], "")
     spoilt(sharded / "s" / "model-00002-of-00002.safetensors")

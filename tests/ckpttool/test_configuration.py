@@ -174,6 +174,9 @@ def test_without_a_file_there_is_a_default_for_everything(tmp_path: Path) -> Non
         pytest.param("[tolerances]\nposition-table = true", "above 0", id="a truth value"),
         pytest.param("[waivers]\n", "[[tool.ckpttool.waivers]]", id="one table for several"),
         pytest.param('[[waivers]]\ncode = "NUM001"', "no reason", id="no reason"),
+        pytest.param(
+            '[[waivers]]\ncode = "FIL009"\nreason = "x"', "run as a whole", id="of no file"
+        ),
         pytest.param('[[waivers]]\nreason = "x"', "no code", id="no code"),
         pytest.param(
             '[[waivers]]\ncode = "NUM"\nreason = "x"', "the code of a rule", id="half a code"

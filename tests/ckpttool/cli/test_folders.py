@@ -294,11 +294,27 @@ def test_it_is_an_error_in_a_copy_of_the_folder_too(lock: str, release: Path) ->
     assert verify(str(copy), "--lock", lock).code == 1
 
 
+def test_it_is_an_error_in_a_copy_beside_the_folder_too(lock: str, release: Path) -> None:
+    copy = release.parent / "copy"
+    shutil.copytree(release, copy)
+    assert verify("copy", "--lock", lock).code == 0
+    (copy / "model.pth").rename(copy / "renamed.pth")
+    assert verify("copy", "--lock", lock).code == 0
+    (copy / "second.pth").unlink()
+    done = verify("copy", "--lock", lock)
+    assert (done.code, done.out.count("DIF009")) == (1, 1)
+
+
 def test_a_folder_beside_what_is_locked_needs_none_of_it(lock: str, release: Path) -> None:
     other = release.parent / "other"
     other.mkdir()
-    shutil.copy(release / "model.pth", other / "model.pth")
+    built.saved(other, built.encoder_only, "third.pth")
+    command = ("lock", "--model", "tiny", "--no-forward", "release", "other", "-o", lock)
+    assert invoke(*command).code == 0
     assert verify("other", "--lock", lock).code == 0
+    assert verify("release", "--lock", lock).code == 0
+    shutil.copytree(other, release.parent / "copy")
+    assert verify("copy", "--lock", lock).code == 0  # nothing of the other folder is in it
 
 
 def test_each_folder_answers_for_its_own_lock(lock: str, release: Path) -> None:
