@@ -53,8 +53,8 @@ def search(folder: str, exclude: Sequence[str] = ()) -> list[Found]:
 
     Args:
         folder: as the caller named it.
-        exclude: globs on the path from the folder, or on a name; what they match is told of and
-            not entered.
+        exclude: globs on the path from the folder, on the same as reports print it, or on a name;
+            what they match is told of and not entered.
     """
     everything = sorted(_Walk(folder, exclude).everything(), key=_order)
     first: dict[_Identity, str] = {}
@@ -174,7 +174,8 @@ class _Walk:
         if not self._exclude:
             return None
         below = os.path.relpath(entry.path, self._folder).replace(os.sep, "/")
-        return matching(self._exclude, below)
+        shown = str(Path(entry.path)).replace(os.sep, "/")  # as reports print it
+        return matching(self._exclude, below) or matching(self._exclude, shown)
 
     def _leads_out(self, path: str) -> str | None:
         """Return where a link leads, as it says; ``None`` where that is inside of the folder."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import posixpath
+import re
 from contextlib import suppress
 from datetime import date
 from fnmatch import fnmatchcase
@@ -18,6 +19,9 @@ from ckpttool.patterns import SHOWN, matches
 from ckpttool.results import FileReport, Waived
 from ckpttool.rules import Severity
 from ckpttool.text import printable
+
+# Where a relative path begins: in this folder, or in one above it.
+_LEADING = re.compile(r"^(?:\.\.?/)+")
 
 
 class Waiver(NamedTuple):
@@ -51,10 +55,12 @@ class Waiver(NamedTuple):
         """Whether the file is one that the waiver speaks of, by its path."""
         if self.path is None:
             return True
-        pattern = posixpath.normpath(self.path)
-        if any(_is_path(shown, pattern) for shown in _spellings(file.path, self.folder)):
-            return True
-        return pattern in _ends(file.path, self.folder)
+        shown = [*_spellings(file.path, self.folder)]
+        ends = _ends(file.path, self.folder)
+        return any(
+            _LEADING.sub("", one) in ends or any(_is_path(path, one) for path in shown)
+            for one in (self.path, self.path.replace("\\", "/"))  # as Windows prints it
+        )
 
     def is_for_something(self) -> bool:
         """Whether its path leads to a file or folder that is there, of this run or not."""
@@ -118,16 +124,22 @@ def _spellings(path: str, folder: str | None) -> Iterator[str]:
 
 
 def _ends(path: str, folder: str | None) -> frozenset[str]:
-    """Return the ends of the path of a file outside of the folder: reports may show one alone."""
+    """Return what reports show of a file in other places than the folder: ends of its path.
+
+    Of a file in the folder, only those that name the folder too.
+    """
     whole = PurePath(os.path.abspath(path))  # noqa: PTH100 (as above)
-    if folder is None or PurePath(folder) in whole.parents:
+    if folder is None:
         return frozenset()
     parts = whole.parts[1:]
-    return frozenset("/".join(parts[start:]) for start in range(len(parts)))
+    inside = PurePath(folder) in whole.parents
+    last = len(PurePath(folder).parts) - 1 if inside else len(parts)
+    return frozenset("/".join(parts[start:]) for start in range(last))
 
 
-def _is_path(path: str, pattern: str) -> bool:
-    """Whether a pattern is a path, a glob on it, or a folder that it lies in."""
+def _is_path(path: str, written: str) -> bool:
+    """Whether what is written is a path, a glob on it, or a folder that it lies in."""
+    pattern = posixpath.normpath(written)
     return any(
         pattern == text or fnmatchcase(text, pattern) or fnmatchcase(text, f"{pattern}/*")
         for text in (path, printable(path, SHOWN))

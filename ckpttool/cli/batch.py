@@ -28,7 +28,8 @@ def batch_options(command: _Command) -> _Command:
         multiple=True,
         metavar="GLOB",
         help="Leave out what is found in a folder or by a glob and matches, by its path from the "
-        "folder or by its name: '*.onnx', 'logs/*' (repeatable). The report lists it.",
+        "folder, as reports print it, or by its name: '*.onnx', 'logs/*' (repeatable). The report "
+        "lists it.",
     )(command)
     command = click.option(
         "--files-from",

@@ -229,7 +229,11 @@ def test_names_with_line_ends_and_of_different_letters_are_different_files() -> 
 
 
 @pytest.mark.parametrize(
-    "pattern", ["b.pth", "*b.pth", "d", "d/", "./d", "d/*", "d/b.pth", "D*/b.pth", "**/b.pth"]
+    "pattern",
+    [
+        *("b.pth", "*b.pth", "d", "d/", "./d", "d/*", "d/b.pth", "D*/b.pth", "**/b.pth"),
+        *("r/d", "r/d/", "./r/d/b.pth", "r/*/b.pth"),
+    ],
 )
 def test_what_is_excluded_is_listed(pattern: str) -> None:
     touched("r/a.pth", "r/d/b.pth")

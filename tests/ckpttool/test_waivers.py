@@ -191,8 +191,21 @@ def test_a_file_outside_of_the_folder_is_known_by_the_end_of_its_path(
 ) -> None:
     one = waiver(path=path, folder=str(tmp_path / "project"))
     assert one.is_for(file_with(path=str(tmp_path / "run" / "weights.pth")))
+    assert not one._replace(path=f"/{path}").is_for(
+        file_with(path=str(tmp_path / "run" / "weights.pth"))
+    )
     inside = waiver(path="run/weights.pth", folder=str(tmp_path))
     assert not inside.is_for(file_with(path=str(tmp_path / "a" / "run" / "weights.pth")))
+
+
+@pytest.mark.parametrize(
+    "path", ["NAME/a/run.pth", "../NAME/a/run.pth", "a\\run.pth", r".\a\run.pth"]
+)
+def test_a_path_as_it_is_printed_elsewhere_is_known(tmp_path: Path, path: str) -> None:
+    one = waiver(path=path.replace("NAME", tmp_path.name), folder=str(tmp_path))
+    assert one.is_for(file_with(path=str(tmp_path / "a" / "run.pth")))
+    assert not one.is_for(file_with(path=str(tmp_path / "b" / "run.pth")))
+    assert not one.is_for(file_with(path=str(tmp_path / "b" / "a" / "run.pth")))
 
 
 def test_a_path_with_characters_that_are_escaped_in_print_may_be_pasted() -> None:

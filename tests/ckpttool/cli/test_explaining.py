@@ -65,6 +65,7 @@ def test_the_json_has_every_field_of_a_rule() -> None:
         "more": "",
         "needs": [],
         "stands": False,
+        "of_run": False,
         "family": "the file and its container",
     }
 
