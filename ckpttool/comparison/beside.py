@@ -51,6 +51,8 @@ _NOTHING = object()
 _SHORT = 256
 # Characters of a key that is an object.
 _LONGEST_PART = 200
+# The calls by which protocols make an array; one of objects or fields is not read further.
+_ARRAYS = frozenset({"numpy._core.multiarray._reconstruct", "numpy._core.numeric._frombuffer"})
 # Kinds that need no word: JSON has them.
 _PLAIN_KINDS = frozenset({"list", "dict"})
 
@@ -340,7 +342,11 @@ class _Walk:
         there = [seen for seen in views if seen is not None]
         if any(seen.form == OBJECT or seen.kind not in _PLAIN_KINDS for seen in there):
             labels = {_label(seen) for seen in there}
-            if there[0].form == OBJECT and len(there) == 2 and there[0].kind == there[1].kind:
+            kinds = {seen.kind for seen in there}
+            if len(kinds) == 2 and _ARRAYS.issuperset(kinds):
+                self._doubt(key)
+                return False
+            if there[0].form == OBJECT and len(there) == 2 and len(kinds) == 1:
                 forms = [seen.call.form for seen in there if seen.call is not None]
                 if forms[0] != forms[1]:
                     self._doubt(key)

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from ckpttool.formats.dictionaries import count_of
-from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, Set, is_scalar, pair_of
+from ckpttool.formats.nodes import (
+    ByteArray,
+    Call,
+    Dict,
+    Global,
+    Node,
+    PersistentId,
+    Set,
+    is_scalar,
+    pair_of,
+)
 from ckpttool.formats.rebuild import is_tensor
 
 #: What stands for the entries that are only counted.
@@ -25,8 +35,9 @@ def key_text(key: Node) -> str:
 
 def describe(node: Node) -> tuple[str, str]:
     """Return the kind of a node and a short summary of it, never the whole of it."""
-    if is_scalar(node):
-        return type(node).__name__, repr(node[:80] if isinstance(node, (str, bytes)) else node)
+    if is_scalar(node) or type(node) is ByteArray:
+        kind = "bytearray" if type(node) is ByteArray else type(node).__name__
+        return kind, repr(node[:80] if isinstance(node, (str, bytes)) else node)
     if is_tensor(node):
         return "tensor", ""
     entries = count_of(node)

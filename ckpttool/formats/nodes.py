@@ -17,6 +17,10 @@ Node = Any
 SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 
 
+class ByteArray(bytes):
+    """What an operation of protocol 5 makes a ``bytearray`` of; older protocols write a call."""
+
+
 class Global:
     """A name that the pickle refers to, ``module`` and ``name``, never imported."""
 

@@ -12,10 +12,27 @@ import struct
 from math import prod
 from typing import Iterable, Iterator, NamedTuple
 
-from ckpttool.formats.nodes import Call, New, Node, pair_of
+from ckpttool.formats.nodes import ByteArray, Call, Node, pair_of
+from ckpttool.formats.storages import is_natural
 
-# One module, before numpy 2 and since.
-_CORES = ("numpy.core.", "numpy._core.")
+_SCALAR, _RECONSTRUCT, _FROM_BUFFER = "scalar", "_reconstruct", "_frombuffer"
+# The functions that make arrays and scalars; the modules before numpy 2 and since.
+_MAKERS = {
+    (f"numpy.{core}.{module}", name): name
+    for core in ("core", "_core")
+    for module, name in (
+        ("multiarray", _SCALAR),
+        ("multiarray", _RECONSTRUCT),
+        ("numeric", _FROM_BUFFER),
+    )
+}
+#: Those that make arrays, as (module, name).
+ARRAY_MAKERS = frozenset(pair for pair, name in _MAKERS.items() if name != _SCALAR)
+
+# How protocols below 3 write bytes, and those below 5 a bytearray.
+_ENCODE, _LATIN1 = ("_codecs", "encode"), ("latin1", "latin-1")
+_BYTES = (("builtins", "bytes"), ("__builtin__", "bytes"))
+_BYTEARRAY = (("builtins", "bytearray"), ("__builtin__", "bytearray"))
 
 #: numpy's code of an element type -> its name and the code of ``struct``.
 _NUMBERS = {
@@ -89,11 +106,25 @@ def bytes_of(node: Node) -> bytes | None:
     if not isinstance(node, Call) or node.states or node.appended or node.mapped:
         return None
     name, args = pair_of(node.function), node.args
-    if name == ("_codecs", "encode") and len(args) == 2 and args[1] in ("latin1", "latin-1"):
+    if name == _ENCODE and len(args) == 2 and args[1] in _LATIN1:
         return _latin1(args[0])
-    if name in (("builtins", "bytes"), ("__builtin__", "bytes")) and not args:
+    if name in _BYTES and not args:
         return b""
     return None
+
+
+def is_bytes(node: Node) -> bool:
+    """Whether a node is bytes or a ``bytearray`` in any spelling, without looking at what is in."""
+    if type(node) in (bytes, ByteArray):
+        return True
+    if not isinstance(node, Call) or _changed(node):
+        return False
+    name, args = pair_of(node.function), node.args
+    if name in _BYTEARRAY and len(args) == 1:
+        return type(args[0]) is bytes or bytes_of(args[0]) is not None
+    if name == _ENCODE and len(args) == 2:
+        return type(args[0]) is str and args[1] in _LATIN1
+    return name in _BYTES and not args
 
 
 def _latin1(text: Node) -> bytes | None:
@@ -103,15 +134,32 @@ def _latin1(text: Node) -> bytes | None:
         return None
 
 
-def array_of(node: Node) -> Array | None:
-    """Return the array or scalar that a call makes, if it is numpy's own with plain elements.
+class Written(NamedTuple):
+    """An array, or with the shape ``None`` a scalar, as a pickle has it.
+
+    Attributes:
+        type: of the elements.
+        shape: sizes.
+        by_columns: whether the first axis runs fastest.
+        data: the node that holds the elements, which may be fewer or more than the shape needs.
+    """
+
+    type: ElementType
+    shape: tuple[int, ...] | None
+    by_columns: bool
+    data: Node
+
+
+def written(node: Node) -> Written | None:
+    """Return how an array or a scalar is written, if it is numpy's own with plain elements.
 
     Arrays of objects and those whose elements have fields are ``None``, like anything else.
     """
-    name = _name(node)
-    if name == "multiarray.scalar" and len(node.args) == 2 and not _changed(node):
-        return _array(node.args[0], None, node.args[1], fortran=False)
-    if name == "multiarray._reconstruct" and len(node.args) == 3:
+    function = pair_of(node.function) if type(node) is Call else None
+    name = None if function is None else _MAKERS.get(function)
+    if name == _SCALAR and len(node.args) == 2 and not _changed(node):
+        return _written(node.args[0], None, node.args[1], by_columns=False)
+    if name == _RECONSTRUCT and len(node.args) == 3:
         states = node.states or []
         if len(states) != 1 or node.mapped or node.appended:
             return None
@@ -119,46 +167,48 @@ def array_of(node: Node) -> Array | None:
             return None  # a subclass means something else by the same
         state = states[0]
         if type(state) is tuple and len(state) == 5 and state[0] == 1:
-            return _array(state[2], state[1], state[4], fortran=state[3])
-    if name == "numeric._frombuffer" and len(node.args) == 4 and not _changed(node):
+            return _written(state[2], state[1], state[4], by_columns=state[3])
+    if name == _FROM_BUFFER and len(node.args) == 4 and not _changed(node):
         elements, dtype, shape, order = node.args
         if order in ("C", "F"):
-            return _array(dtype, shape, elements, fortran=order == "F")
+            return _written(dtype, shape, elements, by_columns=order == "F")
     return None
+
+
+def _written(dtype: Node, shape: Node, elements: Node, *, by_columns: Node) -> Written | None:
+    kind = element_type(dtype)
+    if kind is None or type(by_columns) not in (bool, int):
+        return None
+    sizes = () if shape is None else shape
+    if type(sizes) is not tuple or not all(map(is_natural, sizes)):
+        return None
+    if len(sizes) > _MOST_DIMENSIONS:
+        return None
+    return Written(kind, None if shape is None else sizes, bool(by_columns), elements)
+
+
+def array_of(node: Node) -> Array | None:
+    """Return the array or scalar that a call makes; ``None`` as for :func:`written`."""
+    found = written(node)
+    data = None if found is None else elements_of(found.data)
+    if found is None or data is None:
+        return None
+    kind, sizes = found.type, found.shape or ()
+    if prod(sizes) * kind.itemsize != len(data):
+        return None
+    if kind.big_endian:
+        data = _swapped(data, kind)
+    if found.by_columns:
+        data = _row_major(data, kind.itemsize, sizes)
+    return Array(kind._replace(big_endian=False), found.shape, data)
 
 
 def _changed(node: Call) -> bool:
     return bool(node.states or node.mapped or node.appended)
 
 
-def _name(node: Node) -> str | None:
-    name = pair_of(node.function) if isinstance(node, Call) and type(node) is not New else None
-    if name is None:
-        return None
-    for core in _CORES:
-        if name[0].startswith(core):
-            return f"{name[0][len(core) :]}.{name[1]}"
-    return None
-
-
-def _array(dtype: Node, shape: Node, elements: Node, *, fortran: Node) -> Array | None:
-    kind = element_type(dtype)
-    data = _elements(elements)
-    if kind is None or data is None or type(fortran) not in (bool, int):
-        return None
-    sizes = () if shape is None else shape
-    if type(sizes) is not tuple or not all(type(size) is int and size >= 0 for size in sizes):
-        return None
-    if len(sizes) > _MOST_DIMENSIONS or prod(sizes) * kind.itemsize != len(data):
-        return None
-    if kind.big_endian:
-        data = _swapped(data, kind)
-    if fortran:
-        data = _row_major(data, kind.itemsize, sizes)
-    return Array(kind._replace(big_endian=False), None if shape is None else sizes, data)
-
-
-def _elements(node: Node) -> bytes | None:
+def elements_of(node: Node) -> bytes | None:
+    """Return the bytes of an array's elements."""
     if type(node) is str:
         # a string of Python 2 that happens to be UTF-8 was taken for text
         return node.encode("utf-8", "surrogatepass")
@@ -168,11 +218,11 @@ def _elements(node: Node) -> bytes | None:
 
 def bytearray_of(node: Node) -> bytes | None:
     """Return what a ``bytearray`` holds, ``None`` for anything else."""
+    if type(node) is ByteArray:
+        return bytes(node)
     if not isinstance(node, Call) or _changed(node) or len(node.args) != 1:
         return None
-    name = pair_of(node.function)
-    is_one = name in (("builtins", "bytearray"), ("__builtin__", "bytearray"))
-    return bytes_of(node.args[0]) if is_one else None
+    return bytes_of(node.args[0]) if pair_of(node.function) in _BYTEARRAY else None
 
 
 def element_type(node: Node) -> ElementType | None:

@@ -11,7 +11,9 @@ import struct
 from typing import Any, Callable, NamedTuple, Sequence, Tuple
 
 from ckpttool.formats.dictionaries import pairs_of
+from ckpttool.formats.known_values import KNOWN, Known, name_of
 from ckpttool.formats.nodes import (
+    ByteArray,
     Call,
     Dict,
     Global,
@@ -22,8 +24,7 @@ from ckpttool.formats.nodes import (
     is_scalar,
     pair_of,
 )
-from ckpttool.formats.numpy_values import Array, array_of, bytearray_of, bytes_of
-from ckpttool.formats.safety.names import python3
+from ckpttool.formats.numpy_values import Array, array_of, bytes_of
 
 ATOM, SEQUENCE, MAPPING, SET, OBJECT = "atom", "sequence", "mapping", "set", "object"
 
@@ -32,13 +33,6 @@ DEFAULT, LONGEST = "$default", "$maxlen"
 
 #: A key and what it leads to; the keys of an object's parts are text.
 Pairs = Sequence[Tuple[Node, Node]]
-
-
-class Known(NamedTuple):
-    """A value of a class that is known: ``plain`` is text, bytes, numbers, or a tuple of them."""
-
-    kind: str
-    plain: Any
 
 
 class View(NamedTuple):
@@ -139,18 +133,12 @@ def _is_config(function: Node) -> bool:
     return type(function) is Global and function.module in _CONFIGS
 
 
-def name_of(node: Global) -> str:
-    """Return a name in its present spelling."""
-    module, name = python3(node.module, node.name)
-    if module.startswith("numpy.core"):
-        module = f"numpy._core{module[len('numpy.core') :]}"
-    return f"{'pathlib' if module == 'pathlib._local' else module}.{name}"
-
-
 def view(node: Node) -> View:
     """Return what a node means. Tensors are calls like any other."""
     if is_scalar(node):
         return View(ATOM, type(node).__name__, node)
+    if isinstance(node, ByteArray):
+        return View(ATOM, "builtins.bytearray", Known("bytearray", bytes(node)))
     if isinstance(node, (list, tuple)):
         return View(SEQUENCE, type(node).__name__, items=node)
     if isinstance(node, Set):
@@ -184,8 +172,8 @@ def _view_of_call(node: Call) -> View:
             return View(ATOM, "bytes" if isinstance(value, bytes) else "array", value)
     name = name_of(node.function) if type(node.function) is Global else ""
     changed = bool(node.states or node.mapped or node.appended)
-    if name in _KNOWN and not changed and type(node) is Call:
-        plain = _KNOWN[name](node.args)
+    if name in KNOWN and not changed and type(node) is Call:
+        plain = KNOWN[name](node.args)
         if plain is not None:
             return View(ATOM, name, plain)
     if name in _CONTAINERS and type(node) is Call:
@@ -227,9 +215,16 @@ def _object(name: str, node: Call) -> View:
     attributes, others = _states(node)
     new, args, keywords = type(node) is New, node.args, getattr(node, "keywords", None)
     function = None if name else node.function
-    if name == "copyreg._reconstructor" and len(args) == 3 and args[2] is None:
-        if type(args[0]) is Global and pair_of(args[1]) in _OBJECT:
-            name, new, args = name_of(args[0]), True, ()
+    items: Sequence[Node] = node.appended or ()
+    pairs = list(node.mapped.pairs()) if node.mapped else []
+    if name == "copyreg._reconstructor" and len(args) == 3 and type(args[0]) is Global:
+        # protocols 0 and 1: the class, one that it is made of, and what is in that
+        base, content = pair_of(args[1]), args[2]
+        name, new, args = name_of(args[0]), True, () if base in _OBJECT else args[2:]
+        if isinstance(content, list) and base in _LIST:
+            items, args = [*content, *items], ()
+        elif isinstance(content, Dict) and base in _DICT:
+            pairs, args = [*content.pairs(), *pairs], ()
     elif name == "copyreg.__newobj__" and args and type(args[0]) is Global:
         name, new, args = name_of(args[0]), True, args[1:]
     named = _last(keywords.pairs()) if isinstance(keywords, Dict) else ()
@@ -237,161 +232,16 @@ def _object(name: str, node: Call) -> View:
     return View(
         OBJECT,
         name or "object",
-        items=node.appended or (),
-        pairs=_last(node.mapped.pairs()) if node.mapped else (),
+        items=items,
+        pairs=_last(pairs),
         extra=_last(attributes),
         call=Making(new, function, args, named, others),
     )
 
 
-_OBJECT = (("builtins", "object"), ("__builtin__", "object"))
-
-
-# --- classes that are known --------------------------------------------------------------
-
-_Args = Tuple[Node, ...]
-
-
-def _are(args: _Args, *types: type) -> bool:
-    return len(args) == len(types) and all(type(one) is kind for one, kind in zip(args, types))
-
-
-def _complex(args: _Args) -> Known | None:
-    return Known("complex", args) if _are(args, float, float) else None
-
-
-def _range(args: _Args) -> Known | None:
-    return Known("range", args) if _are(args, int, int, int) else None
-
-
-def _slice(args: _Args) -> Known | None:
-    plain = len(args) == 3 and all(one is None or type(one) is int for one in args)
-    return Known("slice", args) if plain else None
-
-
-def _byte_array(args: _Args) -> Known | None:
-    data = b"" if not args else bytearray_of(Call(Global("builtins", "bytearray"), args))
-    return None if data is None else Known("bytearray", data)
-
-
-def _decimal(args: _Args) -> Known | None:
-    return Known("decimal", args[0]) if _are(args, str) else None
-
-
-def _fraction(args: _Args) -> Known | None:
-    if _are(args, str):
-        return Known("fraction", args[0] if "/" in args[0] else f"{args[0]}/1")
-    return Known("fraction", f"{args[0]}/{args[1]}") if _are(args, int, int) else None
-
-
-def _date(args: _Args) -> Known | None:
-    data = bytes_of(args[0]) if len(args) == 1 else None
-    if data is None or len(data) != 4:
-        return None
-    return Known("date", f"{data[0] * 256 + data[1]:04}-{data[2]:02}-{data[3]:02}")
-
-
-def _clock(data: bytes) -> str:
-    fraction = int.from_bytes(data[3:6], "big")
-    return f"{data[0] & 127:02}:{data[1]:02}:{data[2]:02}" + (f".{fraction:06}" if fraction else "")
-
-
-def _time(args: _Args) -> Known | None:
-    data = bytes_of(args[0]) if args else None
-    zone = _zone(args[1:])
-    if data is None or len(data) != 6 or zone is None:
-        return None
-    # the second of two times that are the same, when a clock is set back
-    return Known("time", _clock(data) + zone + (" fold" if data[0] > 127 else ""))
-
-
-def _datetime(args: _Args) -> Known | None:
-    data = bytes_of(args[0]) if args else None
-    zone = _zone(args[1:])
-    if data is None or len(data) != 10 or zone is None:
-        return None
-    day = f"{data[0] * 256 + data[1]:04}-{data[2] & 127:02}-{data[3]:02}"
-    return Known("datetime", f"{day}T{_clock(data[4:])}{zone}{' fold' if data[2] > 127 else ''}")
-
-
-def _zone(args: _Args) -> str | None:
-    """Return a time zone as text, none as nothing; ``None`` for a class that is not known."""
-    if not args or (len(args) == 1 and args[0] is None):
-        return ""
-    zone = args[0]
-    if len(args) != 1 or not isinstance(zone, Call) or type(zone.function) is not Global:
-        return None
-    if name_of(zone.function) != "datetime.timezone" or zone.states:
-        return None
-    known = _timezone(zone.args)
-    return None if known is None else known.plain
-
-
-def _timezone(args: _Args) -> Known | None:
-    offset = args[0] if args else None
-    if not isinstance(offset, Call) or type(offset.function) is not Global:
-        return None
-    if name_of(offset.function) != "datetime.timedelta" or not _are(offset.args, int, int, int):
-        return None
-    if len(args) > 2 or (len(args) == 2 and type(args[1]) is not str):
-        return None
-    days, seconds, micros = offset.args
-    total = days * 86_400 + seconds
-    sign, total = ("-", -total) if total < 0 else ("+", total)
-    text = f"{sign}{total // 3600:02}:{total % 3600 // 60:02}"
-    text += f":{total % 60:02}" if total % 60 or micros else ""
-    text += f".{micros:06}" if micros else ""
-    return Known("timezone", text + (f" {args[1]}" if len(args) == 2 else ""))
-
-
-def _timedelta(args: _Args) -> Known | None:
-    return Known("timedelta", args) if _are(args, int, int, int) else None
-
-
-def _size(args: _Args) -> Known | None:
-    sizes = args[0] if len(args) == 1 else None
-    if not isinstance(sizes, (tuple, list)) or not all(type(size) is int for size in sizes):
-        return None
-    return Known("size", tuple(sizes))
-
-
-def _device(args: _Args) -> Known | None:
-    if _are(args, str, int):
-        return Known("device", f"{args[0]}:{args[1]}")
-    return Known("device", args[0]) if _are(args, str) else None
-
-
-def _path(kind: str) -> Callable[[_Args], Known | None]:
-    separator = "\\" if "Windows" in kind else "/"
-
-    def read(args: _Args) -> Known | None:
-        if not all(type(part) is str for part in args):
-            return None
-        first = [part.rstrip(separator) for part in args[:-1]]
-        return Known(kind, separator.join([*first, *args[-1:]]))
-
-    return read
-
-
-_KNOWN: dict[str, Callable[[_Args], Known | None]] = {
-    "builtins.complex": _complex,
-    "builtins.range": _range,
-    "builtins.slice": _slice,
-    "builtins.bytearray": _byte_array,
-    "decimal.Decimal": _decimal,
-    "fractions.Fraction": _fraction,
-    "datetime.date": _date,
-    "datetime.time": _time,
-    "datetime.datetime": _datetime,
-    "datetime.timezone": _timezone,
-    "datetime.timedelta": _timedelta,
-    "torch.Size": _size,
-    "torch.device": _device,
-    **{
-        f"pathlib.{kind}": _path(kind)
-        for kind in ("PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath")
-    },
-}
+_OBJECT, _LIST, _DICT = (
+    (("builtins", name), ("__builtin__", name)) for name in ("object", "list", "dict")
+)
 
 
 def _uuid(made: View) -> View | None:

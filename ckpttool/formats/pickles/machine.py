@@ -144,7 +144,7 @@ _NAMES = {
     b"L": "long", b"\x8a": "long1", b"\x8b": "long4", b"F": "float", b"G": "binfloat",
     b"V": "unicode", b"X": "binunicode", b"\x8c": "short_binunicode", b"\x8d": "binunicode8",
     b"S": "string", b"T": "binstring", b"U": "short_binstring",
-    b"B": "binbytes", b"C": "short_binbytes", b"\x8e": "binbytes8", b"\x96": "binbytes8",
+    b"B": "binbytes", b"C": "short_binbytes", b"\x8e": "binbytes8", b"\x96": "bytearray8",
     b"\x97": "buffer", b"\x98": "buffer",
     b"(": "mark", b"0": "pop", b"1": "pop_mark", b"2": "dup",
     b"p": "put", b"q": "binput", b"r": "long_binput", b"\x94": "memoize",

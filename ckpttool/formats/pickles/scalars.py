@@ -6,6 +6,7 @@ import codecs
 import struct
 
 from ckpttool import rules
+from ckpttool.formats.nodes import ByteArray
 from ckpttool.formats.pickles.operands import MAX_INTEGER_BYTES, malformed
 from ckpttool.formats.pickles.stack import COST_NUMBER, COST_TEXT, Stack
 
@@ -149,3 +150,6 @@ class Scalars(Stack):
 
     def _op_binbytes8(self) -> None:
         self._push_bytes(self._take(self._take_u64()))
+
+    def _op_bytearray8(self) -> None:
+        self._push_bytes(ByteArray(self._take(self._take_u64())))

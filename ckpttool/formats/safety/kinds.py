@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Callable, NamedTuple, Sequence
 
-from ckpttool.formats.nodes import Dict, Global, Node, PersistentId, Set
+from ckpttool.formats.nodes import ByteArray, Dict, Global, Node, PersistentId, Set
 
 #: What nobody can know: an instance of a class of somebody's.
 OBJECT = "object"
@@ -52,6 +52,7 @@ KIND_BY_TYPE = {
     float: "float",
     str: "str",
     bytes: "bytes",
+    ByteArray: "bytes",
     tuple: "tuple",
     list: "list",
     Dict: "dict",
