@@ -234,7 +234,7 @@ def element_type(node: Node) -> ElementType | None:
     if len(states) != 1 or type(states[0]) is not tuple or type(code) is not str:
         return None
     state = states[0]
-    plain = 8 <= len(state) <= 9 and state[1] in ("<", ">", "|", "=") and state[2:5] == (None,) * 3
+    plain = 6 <= len(state) <= 9 and state[1] in ("<", ">", "|", "=") and state[2:5] == (None,) * 3
     if not plain or node.mapped or node.appended or not code[1:].isdigit() or len(code) > 10:
         return None
     if code[0] in "Mm" and len(state) == 9:
