@@ -7,7 +7,7 @@ from typing import Callable
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.numpy import save_file
 
 from ckpttool import open_checkpoint
 from ckpttool.conversion.options import ConvertOptions
@@ -77,7 +77,8 @@ def test_verify_says_nothing_of_a_few(
 
 def test_a_safetensors_file_of_placeholders_is_none_the_better(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    save_file(zero3.stub(), str(path))
+    # by way of numpy: old releases take tensors without elements for one that is shared
+    save_file({name: tensor.numpy() for name, tensor in zero3.stub().items()}, str(path))
     found = convert(str(path), "pth")
     assert [one.rule.code for one in found.file.findings] == ["STR015"]
     assert "FSDP" in (found.file.findings[0].fix or "")  # nothing says who sharded it
