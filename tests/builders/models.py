@@ -10,23 +10,12 @@ from ckpttool.tensors import DTYPES, Extent, TensorInfo
 from mae.config import MAEConfig, is_decoder_name
 from mae.large import MAEViTLarge
 from tests.builders.memory import MemorySource
+from tests.builders.sizes import TINY as TINY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
-
-#: 16 patches of 8 x 8 pixels; everything else as small as it can be and still differ.
-TINY = MAEConfig(
-    embed_dim=16,
-    depth=2,
-    num_heads=2,
-    patch_size=8,
-    img_size=32,
-    decoder_embed_dim=8,
-    decoder_depth=1,
-    decoder_num_heads=2,
-)
 
 
 def tiny_model(seed: int = 0, norm_pix_loss: bool = False, config: MAEConfig = TINY) -> MAEViTLarge:

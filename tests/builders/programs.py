@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 _TINY = """
 import sys
 from mae.config import CONFIGS
-from tests.builders.models import TINY
+from tests.builders.sizes import TINY
 CONFIGS["tiny"] = TINY
 sys.argv[0] = "ckpttool"
 from ckpttool.__main__ import run

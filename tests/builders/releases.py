@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.builders import checkpoints
-from tests.builders.models import TINY
+from tests.builders.sizes import TINY
 
 #: What the config.json of a tiny model says, in the words of ViTMAE.
 CONFIG: Dict[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mae.config import CONFIGS
-from tests.builders.models import TINY
+from tests.builders.sizes import TINY
 
 
 @pytest.fixture

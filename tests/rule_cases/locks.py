@@ -14,8 +14,8 @@ from ckpttool.targets import targets_of
 from ckpttool.verify import VerifyOptions, verify_file
 from mae.config import CONFIGS
 from tests.builders import checkpoints, locks
-from tests.builders.models import TINY
 from tests.builders.policies import file_with
+from tests.builders.sizes import TINY
 from tests.rule_cases.runs import Case, Run
 
 Change = Callable[[LockedCheckpoint], LockedCheckpoint]

@@ -12,7 +12,7 @@ from ckpttool.findings import Finding
 from ckpttool.verify import VerifyOptions, verify_file
 from mae.config import CONFIGS
 from tests.builders import checkpoints
-from tests.builders.models import TINY
+from tests.builders.sizes import TINY
 
 Run = Callable[[Path], Iterable[Finding]]
 Build = Callable[[Path], object]

@@ -14,7 +14,7 @@ from ckpttool import rules
 from ckpttool.formats.unfilled import crc32_of_zeros, is_unfilled
 from ckpttool.verify import VerifyOptions, verify_file
 from mae.config import CONFIGS
-from tests.builders.models import TINY
+from tests.builders.sizes import TINY
 from tests.rule_cases.runs import convert
 
 
