@@ -30,6 +30,17 @@ _TRIALS = 32
 _WORTH_TRYING = 64 << 10
 
 
+_FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+# What the system says of a place where no file can be created.
+_PLACE = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS}
+)
+_FIXES = {
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+    errno.EFBIG: "Write to a place where larger files are allowed, or raise the limit (ulimit -f).",
+}
+
+
 def reserve(fd: int, nbytes: int) -> None:
     """Make a new file ``nbytes`` long, with room on the disk for all of them where that is known.
 
@@ -88,13 +99,13 @@ def unwritable(
     error: OSError, what: str = "be written", *, path: str | None = None, offset: int | None = None
 ) -> OutputError:
     """Return the error for what the system said about a destination."""
-    full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+    full = error.errno in _FULL
     return OutputError(
         f"cannot {what}: {error.strerror or error}",
         rules.NO_SPACE if full else rules.UNWRITABLE,
         path=path,
         offset=offset,
-        fix="Make room on the disk, or write to another." if full else None,
+        fix=_fix(error),
     )
 
 
@@ -216,3 +227,10 @@ else:  # Windows has neither: seek and write under one lock
             data = os.read(fd, len(buffer))
         buffer[: len(data)] = data
         return len(data)
+
+
+def _fix(error: OSError) -> str | None:
+    """Return what helps; ``None`` where it is the place, and nothing where that is not known."""
+    if error.errno in _FULL:
+        return "Make room on the disk, or write to another."
+    return None if error.errno in _PLACE else _FIXES.get(error.errno or 0, "")
