@@ -16,7 +16,7 @@ from ckpttool.conversion.options import ConvertOptions, check
 from ckpttool.conversion.planning import plan
 from ckpttool.conversion.selecting import select
 from ckpttool.conversion.sidecar import left_out, sidecar
-from ckpttool.converted import NOT_WRITTEN, PLANNED, WRITTEN, Converted, LeftOut
+from ckpttool.converted import NOT_WRITTEN, PLANNED, WRITTEN, Converted
 from ckpttool.errors import CkpttoolError, UsageError, told_with
 from ckpttool.facts import with_facts
 from ckpttool.findings import Finding, Verdict, finding, finding_from, verdict_from
@@ -32,11 +32,10 @@ if TYPE_CHECKING:
     from ckpttool.conversion.job import Progress
     from ckpttool.conversion.planning import Plan
     from ckpttool.conversion.selecting import Selection
+    from ckpttool.converted import LeftOut
     from ckpttool.tensors import Checkpoint
 
 _ORDER = list(Severity)
-# What an index says of itself, and a new one says anew.
-_COUNTED_ANEW = frozenset({"metadata.total_size", "metadata.total_parameters"})
 
 
 def destinations(paths: Sequence[str], options: ConvertOptions) -> list[str]:
@@ -121,10 +120,11 @@ def _convert(
     assert known.destination is not None  # noqa: S101 (set by convert_file)
     selection = select(checkpoint, options)
     planned = plan(checkpoint, selection, known.destination, options)
-    entries = _left_out(checkpoint, selection, options)
+    lost = _lost_metadata(checkpoint, selection, options)
+    entries = left_out(checkpoint, lost)
     beside = None
     if options.sidecar is not None:
-        beside, entries = sidecar(checkpoint, entries)
+        beside, entries = sidecar(checkpoint, entries, lost)
     known = _with_plan(known, checkpoint, planned, selection, entries)
     found = [
         *findings_left_behind(checkpoint.uses),
@@ -175,18 +175,14 @@ def _errors(found: Sequence[Finding]) -> bool:
     return any(one.severity is Severity.ERROR for one in found)
 
 
-def _left_out(
+def _lost_metadata(
     checkpoint: Checkpoint, selection: Selection, options: ConvertOptions
-) -> tuple[LeftOut, ...]:
-    """Return what lies beside the tensors and has no place in the destination."""
-    entries = [entry for entry in left_out(checkpoint) if entry.key not in _COUNTED_ANEW]
-    if options.to == "pth":
-        lost = {
-            key: value
-            for key, value in checkpoint.metadata.items()
-            if key not in OWN_KEYS and key not in selection.restored
-        }
-        entries += [
-            LeftOut(f"__metadata__.{key}", "str", repr(value), 0) for key, value in lost.items()
-        ]
-    return tuple(entries)
+) -> dict[str, str]:
+    """Return the strings of ``__metadata__`` that the destination has no place for."""
+    if options.to != "pth":
+        return {}
+    return {
+        key: value
+        for key, value in checkpoint.metadata.items()
+        if key not in OWN_KEYS and key not in selection.restored
+    }

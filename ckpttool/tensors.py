@@ -232,6 +232,7 @@ class Checkpoint:
         unread_bytes: bytes of their storages.
         outside: tensors that are not in the state dict that was taken, by dotted key.
         metadata: the strings that the container carries about itself.
+        index_metadata: what an index of shards says of itself, as JSON has it.
         checksums: CRC-32 sums over storages, not yet checked.
         storages: every storage of the file by its key, used or not; none where tensors have none.
         header_size: bytes of the largest header; ``None`` where there is none.
@@ -256,6 +257,7 @@ class Checkpoint:
         unread_bytes: int = 0,
         outside: tuple[Outside, ...] = (),
         metadata: dict[str, str] | None = None,
+        index_metadata: dict[str, object] | None = None,
         checksums: tuple[Checksum, ...] = (),
         storages: dict[str, Extent] | None = None,
         header_size: int | None = None,
@@ -276,6 +278,7 @@ class Checkpoint:
         self.unread_bytes = unread_bytes
         self.outside = outside
         self.metadata = metadata or {}
+        self.index_metadata = index_metadata or {}
         self.checksums = checksums
         self.storages = storages or {}
         self.header_size = header_size

@@ -37,11 +37,13 @@ class Index(NamedTuple):
         weight_map: tensor to file name, in the order of the index.
         total_size: what it states as the bytes of all tensors, as it is spelled; ``None`` if it
             states nothing.
-        entries: the index's own metadata, for the report.
+        metadata: what the index says of itself, as JSON has it.
+        entries: the same for the report.
     """
 
     weight_map: dict[str, str]
     total_size: str | None
+    metadata: dict[str, object]
     entries: tuple[Entry, ...]
 
 
@@ -70,7 +72,7 @@ def read_index(source: FileSource) -> Index:
         raise _bad("weight_map is empty")
     _check_files(weight_map, source.name)
     stated = json.dumps(metadata["total_size"])[:80] if "total_size" in metadata else None
-    return Index(weight_map, stated, tuple(_entries(metadata)))
+    return Index(weight_map, stated, metadata, tuple(_entries(metadata)))
 
 
 def _check_files(weight_map: dict[str, object], path: str) -> None:

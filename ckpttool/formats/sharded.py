@@ -78,6 +78,7 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         (source, *(shard.source for shard in shards.values())),
         tensors,
         entries=index.entries,
+        index_metadata=index.metadata,
         metadata=_common_metadata(shards),
         header_size=max(shard.header.size for shard in shards.values()),
         remarks=tuple(_remarks(index, shards, tensors)),
