@@ -10,7 +10,8 @@ from ckpttool.findings import Verdict
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.safety.names import python3
 from ckpttool.formats.safety.telling import is_trusted
-from ckpttool.results import TRUSTED, EntryRow, FileReport, Listing, ReferenceRow, TensorRow, UseRow
+from ckpttool.listed import TRUSTED, EntryRow, Listing, ReferenceRow, TensorRow, UseRow
+from ckpttool.results import FileReport
 from ckpttool.sharing import find_sharing
 from ckpttool.uses import Use
 

@@ -52,7 +52,7 @@ def inspect(
     """
     from ckpttool.accounting import account_for, beforehand
     from ckpttool.inspection import inspect_file
-    from ckpttool.results import Listing, Listings
+    from ckpttool.listed import Listing, Listings
     from ckpttool.targets import Choice
 
     configured = Configured()

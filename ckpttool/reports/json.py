@@ -15,12 +15,11 @@ from ckpttool._version import __version__
 from ckpttool.converted import Conversions, Converted
 from ckpttool.findings import Finding
 from ckpttool.inventory import Item
+from ckpttool.listed import Listing, Listings
 from ckpttool.results import (
     Coverage,
     FileReport,
     GroupCoverage,
-    Listing,
-    Listings,
     Mismatch,
     Report,
     Waived,

@@ -17,7 +17,8 @@ from ckpttool.reports.page import DOUBTFUL, TOLD, Page, styled
 from ckpttool.text import count, printable, size
 
 if TYPE_CHECKING:
-    from ckpttool.results import FileReport, Listing, Listings
+    from ckpttool.listed import Listing, Listings
+    from ckpttool.results import FileReport
 
 # Longest column of names, in characters; a longer name pushes its own line only.
 _WIDEST = 60

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ckpttool.listed import TensorRow
 from ckpttool.reports.branches import branches
-from ckpttool.results import TensorRow
 
 
 def rows(*names: str, shape: tuple[int, ...] = (2,)) -> list[TensorRow]:

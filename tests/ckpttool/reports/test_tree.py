@@ -8,8 +8,9 @@ import pytest
 
 from ckpttool import rules
 from ckpttool.findings import Verdict, finding
+from ckpttool.listed import Listing, Listings, TensorRow
 from ckpttool.reports.tree import TreeOptions, write_tree
-from ckpttool.results import FileReport, Listing, Listings, TensorRow
+from ckpttool.results import FileReport
 
 
 def listed(names: list[str], *, fold: bool = True) -> str:

@@ -1,0 +1,104 @@
+"""What files hold, as every reporter gets it. Plain values, like those of ``results``."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ckpttool.inventory import Item
+from ckpttool.results import FileReport, worst
+
+
+class TensorRow(NamedTuple):
+    """A tensor in a listing; ``dtype`` is torch's name, ``nbytes`` those of its elements."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+
+
+class EntryRow(NamedTuple):
+    """Something beside the tensors: its dotted key, its kind and a short summary.
+
+    ``inside`` says that it stands among the tensors of the state dict.
+    """
+
+    key: str
+    kind: str
+    summary: str
+    inside: bool = False
+
+
+#: The kind of a name whose code was said to be trusted.
+TRUSTED = "trusted"
+
+
+class ReferenceRow(NamedTuple):
+    """A name that the pickle refers to, and where it does first.
+
+    ``kind`` is ``data`` where the name only constructs data, :data:`TRUSTED`, else the value of
+    a :class:`ckpttool.uses.Use`, the gravest there is.
+    """
+
+    name: str
+    kind: str
+    offset: int
+
+
+class UseRow(NamedTuple):
+    """What a pickle uses a name for beyond data, as :class:`ckpttool.uses.NameUse` has it.
+
+    ``trusted`` says whether the code was said to be trusted.
+    """
+
+    use: str
+    name: str
+    text: str
+    member: str | None
+    offset: int
+    times: int
+    trusted: bool
+
+
+class Listing(NamedTuple):
+    """What a file holds, read off its headers.
+
+    Attributes:
+        file: the facts, and what is wrong with the file if it could not be read.
+        tensors: in the order of the file, by the names that it uses.
+        wrappers: (dotted key, number of tensors) of every state dict, the one listed first.
+        outside: (dotted key, tensors, bytes, whether it is an average) of what is in none of them
+            or was not taken, optimizers left aside.
+        entries: what lies beside the tensors.
+        references: names that the pickle refers to.
+        uses: what it uses them for, beyond the construction of data.
+        unread: (name, reason) of tensors of a kind that is not read.
+        metadata: what the container says about itself.
+        tied: groups of names that are one tensor, stored once.
+    """
+
+    file: FileReport
+    tensors: tuple[TensorRow, ...] = ()
+    wrappers: tuple[tuple[str, int], ...] = ()
+    outside: tuple[tuple[str, int, int, bool], ...] = ()
+    entries: tuple[EntryRow, ...] = ()
+    references: tuple[ReferenceRow, ...] = ()
+    uses: tuple[UseRow, ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
+    metadata: dict[str, str] = {}  # noqa: RUF012 (never changed)
+    tied: tuple[tuple[str, ...], ...] = ()
+
+
+class Listings(NamedTuple):
+    """A run of ``inspect``: what every file holds, and the worst that was met.
+
+    ``inventory`` is that of :class:`Report`.
+    """
+
+    files: tuple[Listing, ...]
+    inventory: tuple[Item, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """The process's exit status for the run."""
+        return worst([listing.file.verdict for listing in self.files]).exit_code
