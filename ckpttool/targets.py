@@ -17,7 +17,7 @@ from typing import Callable, Iterable, Iterator, NamedTuple, Sequence, Union
 from ckpttool.errors import CkpttoolError, UnreadableError
 from ckpttool.formats import sharded
 from ckpttool.formats.content import Content, Kind, content_of, is_named_so
-from ckpttool.formats.shard_index import strict_json
+from ckpttool.formats.shard_index import files_listed
 from ckpttool.inventory import Item, Standing, account
 from ckpttool.rules import UNREADABLE
 from ckpttool.searching import Found, matching, search
@@ -393,16 +393,8 @@ def _may_be_index(path: str) -> bool:
 
 
 def _shards_of(index: str) -> Iterator[Path]:
-    """Yield the files that an index lists; none if it cannot be read, which its report says."""
-    try:
-        with closing(FileSource(index)) as source:
-            document = strict_json(source)
-    except CkpttoolError:
-        return
-    weight_map = document.get("weight_map") if isinstance(document, dict) else None
-    for name in weight_map.values() if isinstance(weight_map, dict) else ():
-        if isinstance(name, str):
-            yield Path(index).parent / name
+    """Yield the files that an index lists."""
+    return (Path(index).parent / name for name in files_listed(index))
 
 
 def _order(path: str) -> tuple[str, ...]:

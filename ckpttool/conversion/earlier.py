@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Iterable, Sequence
+import re
+from typing import TYPE_CHECKING, Collection, Iterable, Sequence
 
 from ckpttool import rules
-from ckpttool.conversion.naming import index_path
+from ckpttool.conversion.naming import INDEX, index_path
+from ckpttool.conversion.options import TARGETS
 from ckpttool.findings import Finding, finding
-from ckpttool.writing.stale import stale_shards
+from ckpttool.formats.shard_index import files_listed
 
 if TYPE_CHECKING:
     from ckpttool.conversion.job import Job
@@ -37,6 +39,26 @@ def stale_files(job: Job, paths: Sequence[str]) -> tuple[str, ...]:
     old = [index] if shards and job.plan.shard_index is None else []
     whole = [path] if path not in paths and os.path.lexists(path) else []
     return (*shards, *old, *whole)
+
+
+def stale_shards(index: str, written: Collection[str]) -> tuple[str, ...]:
+    """Return the shards that the index at ``index`` lists and that were not written anew.
+
+    Only names that this program gives to shards of this result are believed, so that an index
+    cannot make another file be removed. To be asked before the new index takes its place.
+
+    Args:
+        index: ``model.safetensors.index.json``; nothing is stale where there is none.
+        written: the paths of the new result.
+    """
+    folder, name = os.path.split(index)
+    suffix = TARGETS["safetensors"]
+    stem = re.escape(name[: -len(suffix + INDEX)])
+    pattern = re.compile(stem + r"-\d{5}-of-\d{5}" + re.escape(suffix))
+    new = {os.path.abspath(path) for path in written}  # noqa: PTH100 (links have names of their own)
+    listed = {file for file in files_listed(index) if pattern.fullmatch(file)}
+    paths = [os.path.join(folder, file) for file in sorted(listed)]  # noqa: PTH118
+    return tuple(path for path in paths if os.path.abspath(path) not in new)  # noqa: PTH100
 
 
 def left_behind(stale: Sequence[str], force: bool) -> list[Finding]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import closing
 from typing import NamedTuple, NoReturn
 
 from ckpttool import rules
-from ckpttool.errors import MalformedError, UnsupportedError
+from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.formats.safetensors_header import MAX_TENSORS
 from ckpttool.sources import FileSource, read
 from ckpttool.tensors import Entry
@@ -73,6 +74,22 @@ def read_index(source: FileSource) -> Index:
     _check_files(weight_map, source.name)
     stated = json.dumps(metadata["total_size"])[:80] if "total_size" in metadata else None
     return Index(weight_map, stated, metadata, tuple(_entries(metadata)))
+
+
+def files_listed(index: str) -> tuple[str, ...]:
+    """Return the names of files that the index at a path lists, in its order, each once.
+
+    None where it cannot be read as an index; whoever opens it says why. The names are as they
+    stand there: not checked, and not joined with the index's folder.
+    """
+    try:
+        with closing(FileSource(index)) as source:
+            document = strict_json(source)
+    except CkpttoolError:
+        return ()
+    weight_map = document.get("weight_map") if isinstance(document, dict) else None
+    files = weight_map.values() if isinstance(weight_map, dict) else ()
+    return tuple(dict.fromkeys(file for file in files if isinstance(file, str)))
 
 
 def _check_files(weight_map: dict[str, object], path: str) -> None:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ckpttool.writing import stale
-from ckpttool.writing.stale import stale_shards
+from ckpttool.conversion.earlier import stale_shards
+from ckpttool.formats import shard_index
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +70,7 @@ def test_an_index_larger_than_any_real_one_is_not_read(
 ) -> None:
     path = index(tmp_path, {"t": SHARDS[0]})
     size = (tmp_path / "model.safetensors.index.json").stat().st_size
-    monkeypatch.setattr(stale, "_MAX_INDEX", size)
+    monkeypatch.setattr(shard_index, "MAX_INDEX", size)
     assert len(stale_shards(path, [])) == 1
-    monkeypatch.setattr(stale, "_MAX_INDEX", size - 1)
+    monkeypatch.setattr(shard_index, "MAX_INDEX", size - 1)
     assert stale_shards(path, []) == ()
