@@ -10,20 +10,16 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from contextlib import closing
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, NamedTuple, Sequence, Union
 
 from ckpttool.errors import CkpttoolError, UnreadableError
-from ckpttool.formats import sharded
 from ckpttool.formats.content import Content, Kind, content_of, is_named_so
-from ckpttool.formats.shard_index import files_listed
 from ckpttool.inventory import Item, Standing, account
 from ckpttool.rules import UNREADABLE
 from ckpttool.searching import Found, matching, search
-from ckpttool.sources import FileSource, read
+from ckpttool.shards import index_of, parts_of, siblings
 
-_INDEX = ".index.json"
 _CONFIG = "config.json"
 _ANY_DEPTH = "**"
 
@@ -183,7 +179,7 @@ class _Choosing:
     # --- files that are named ------------------------------------------------------------------
 
     def _file(self, path: str) -> list[Target]:
-        index = _index_of(path) if self._choice.whole else None
+        index = index_of(path) if self._choice.whole else None
         if index is not None:
             self._leave(path, f"a shard, taken through its index {index}")
             self._note(path, Standing.PART, f"a shard of {index}")
@@ -197,10 +193,10 @@ class _Choosing:
 
     def _beside(self, path: str) -> list[Target]:
         """Return the checkpoints that lie beside a file, their shards through the index."""
-        files = [one for one in _siblings(path) if os.path.isfile(one)]  # noqa: PTH113 (any text)
+        files = [one for one in siblings(path) if os.path.isfile(one)]  # noqa: PTH113 (any text)
         kinds = {one: _content(one, self._choice.trust).kind for one in files}
         ours = [one for one in files if kinds[one] in _LOOKED_AT]
-        parts = _parts(ours)
+        parts = parts_of(ours)
         return [
             Target(one, archive=kinds[one] is Kind.ARCHIVE)
             for one in ours
@@ -276,7 +272,7 @@ class _Choosing:
 
     def _whole(self, paths: Sequence[str]) -> Iterator[str]:
         """Leave out the shards that an index among the paths lists."""
-        parts = _parts(paths)
+        parts = parts_of(paths)
         for path in paths:
             index = parts.get(Path(path))
             # an index that lists pickles is not read any further, and must not hide what they call
@@ -344,57 +340,6 @@ def _unreachable(one: Found, error: OSError) -> UnreadableError:
     message = f"{leads} cannot be looked at: {error.strerror}"
     fix = "Put the file there, take the link away, or leave it out with --exclude."
     return UnreadableError(message, UNREADABLE, path=one.path, fix=fix)
-
-
-# --- shards --------------------------------------------------------------------------------------
-
-
-def _index_of(path: str) -> str | None:
-    """Return the index beside a file that lists it as one of its shards."""
-    if not os.path.isfile(path):  # noqa: PTH113 (any text may be a path here)
-        return None
-    for name in dict.fromkeys((path, os.path.realpath(path))):  # a link has its target's too
-        indexes = (one for one in _siblings(name) if one.lower().endswith(_INDEX) and one != name)
-        for one in indexes:
-            if Path(name) in set(_shards_of(one)):
-                return one
-    return None
-
-
-def _siblings(path: str) -> list[str]:
-    """Return what lies in the folder of a file, in order and in the caller's spelling."""
-    folder = os.path.dirname(path)  # noqa: PTH120 (the caller's spelling)
-    try:
-        names = os.listdir(folder or os.curdir)  # noqa: PTH208 (names)
-    except OSError:
-        return []
-    return [os.path.join(folder, name) for name in sorted(names)]  # noqa: PTH118
-
-
-def _parts(paths: Iterable[str]) -> dict[Path, str]:
-    """Return the shards that indexes among the paths list, each with its index."""
-    parts: dict[Path, str] = {}
-    for path in paths:
-        if _may_be_index(path):
-            for shard in _shards_of(path):
-                parts.setdefault(shard, path)
-    parts_of_themselves = [shard for shard, index in parts.items() if shard == Path(index)]
-    for shard in parts_of_themselves:
-        del parts[shard]
-    return parts
-
-
-def _may_be_index(path: str) -> bool:
-    try:
-        with closing(FileSource(path)) as source:
-            return sharded.matches(read(source, 0, min(source.size, 64)))
-    except CkpttoolError:
-        return False
-
-
-def _shards_of(index: str) -> Iterator[Path]:
-    """Yield the files that an index lists."""
-    return (Path(index).parent / name for name in files_listed(index))
 
 
 def _order(path: str) -> tuple[str, ...]:

@@ -50,6 +50,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "ckpttool.targets",
         "ckpttool.searching",
+        "ckpttool.shards",
         "ckpttool.arena",
         "ckpttool.coverage",
         "ckpttool.elements",

@@ -21,7 +21,7 @@ from ckpttool.formats.rebuild import is_tensor
 from ckpttool.formats.safety.telling import findings_on
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.shard_index import MAX_INDEX, strict_json
-from ckpttool.formats.training_state import beyond_arguments, training_state
+from ckpttool.formats.training_state import beyond_arguments, holds_numbers, training_state
 from ckpttool.rules import Severity
 from ckpttool.sources import FileSource, read
 from ckpttool.uses import Use
@@ -208,7 +208,10 @@ def _of_pickle(
         return _CHECKPOINT
     if not signed:  # nothing but the attempt says that it is a pickle
         return None
-    return Content(Kind.KNOWN, f"pickle of {describe(pickle.root)[0]} without a tensor")
+    what = f"pickle of {describe(pickle.root)[0]} without a tensor"
+    if holds_numbers(pickle.root):
+        return Content(Kind.WEIGHTY, f"{what}, but with many numbers")
+    return Content(Kind.KNOWN, what)
 
 
 def _makes_array(call: object) -> bool:

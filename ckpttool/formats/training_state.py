@@ -8,12 +8,13 @@ weights in one file, the key says what it is for.
 
 from __future__ import annotations
 
+import math
 import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 
 from ckpttool.formats.dictionaries import pairs_of
-from ckpttool.formats.nodes import Call, Global, Node, PersistentId
+from ckpttool.formats.nodes import Call, Global, Node, PersistentId, near
 from ckpttool.formats.rebuild import is_tensor
 from ckpttool.uses import Use
 
@@ -30,10 +31,14 @@ _MODULES = (
 # A class and no function, and nothing that is reached through it: Path.unlink deletes files.
 _CODE = re.compile(rf"(?:{_MODULES})\.[A-Z]\w*")
 
-# Bytes of one generator's state: CPUs have 5,056, GPUs 16 or some more.
-_MOST_RANDOM = 8_192
+# Bytes of one generator's state, and of all: CPUs have 5,056, GPUs 16 or some more.
+_MOST_RANDOM, _MOST_TOGETHER = 8_192, 65_536
+# Tensors among the settings of a group of parameters, and nodes that are looked at for them.
+_MOST_TENSORS, _MOST_NODES = 8, 10_000
 # Bytes of the pickle, in which numpy's state lies.
 _MOST_PICKLE = 200_000
+# Numbers outside of tensors that a schedule, a vocabulary or arguments may hold.
+_MOST_NUMBERS = 10_000
 # How trainers call them: transformers, then accelerate, whose file has a count of steps too.
 _GENERATORS = frozenset(
     {
@@ -94,7 +99,7 @@ def training_state(pickle: Pickle) -> str | None:
     root = pickle.root
     if is_tensor(root):
         return _GENERATOR if _is_random(pickle) else None
-    if not pickle.ids and _is_arguments(root):
+    if not pickle.ids and _is_arguments(root) and not holds_numbers(root):
         return f"arguments of a trainer ({root.function})"
     entries = _entries(root)
     if _is_optimizer(entries):
@@ -102,7 +107,7 @@ def training_state(pickle: Pickle) -> str | None:
     generators = entries.keys() - {"step"}
     if generators and generators <= _GENERATORS and _is_random(pickle):
         return _GENERATOR
-    if pickle.ids:
+    if pickle.ids or holds_numbers(root):
         return None
     if entries.keys() >= _SCALER:
         return "state of a gradient scaler"
@@ -135,28 +140,50 @@ def _is_optimizer(entries: Mapping[str, Node]) -> bool:
         if not isinstance(params, list) or not all(type(one) is int for one in params):
             return False
         numbers.update(params)
-    return all(type(key) is int and key in numbers for key, _ in state)
+        if any(map(_holds_weights, _entries(group).values())):
+            return False
+    return all(type(key) is int and key in numbers and _is_state_of_one(one) for key, one in state)
+
+
+def _is_state_of_one(node: Node) -> bool:
+    """Whether it is what an optimizer knows of one parameter: names without dots, no model's."""
+    pairs = pairs_of(node)
+    return pairs is not None and all(type(key) is not str or "." not in key for key, _ in pairs)
+
+
+def _holds_weights(node: Node) -> bool:
+    """Whether a setting of a group holds more tensors than a learning rate and two momenta."""
+    return sum(1 for one in near([node], _MOST_NODES) if is_tensor(one)) > _MOST_TENSORS
 
 
 def _is_random(pickle: Pickle) -> bool:
     """Whether all that it holds is small and of bytes, as generators' states are."""
-    return pickle.end <= _MOST_PICKLE and all(map(_is_small, _storages(pickle.ids)))
+    sizes = [_bytes_of(one) for one in _storages(pickle.ids)]
+    small = max(sizes, default=0) <= _MOST_RANDOM and sum(sizes) <= _MOST_TOGETHER
+    return small and pickle.end <= _MOST_PICKLE
+
+
+def holds_numbers(root: Node) -> bool:
+    """Whether there are so many numbers or bytes in it that it could be weights without arrays."""
+    floats = nbytes = 0
+    for one in near([root], _MOST_NUMBERS * 4):
+        floats += type(one) is float
+        nbytes += len(one) if isinstance(one, (bytes, bytearray)) else 0
+    return floats >= _MOST_NUMBERS or nbytes >= _MOST_NUMBERS * 4
 
 
 def _storages(ids: Sequence[Node]) -> list[Node]:
     return [one.value if type(one) is PersistentId else one for one in ids]
 
 
-def _is_small(value: Node) -> bool:
+def _bytes_of(value: Node) -> float:
+    """Return the size of a storage of bytes; infinite if it is of anything else."""
     if type(value) is not tuple or len(value) < 5:
-        return False
+        return math.inf
     kind, count = value[1], value[4]
-    return (
-        type(kind) is Global
-        and kind.name in ("ByteStorage", "UntypedStorage")
-        and type(count) is int
-        and count <= _MOST_RANDOM
-    )
+    if type(kind) is Global and kind.name in ("ByteStorage", "UntypedStorage"):
+        return count if type(count) is int else math.inf
+    return math.inf
 
 
 def _is_arguments(root: Node) -> bool:

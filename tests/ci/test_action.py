@@ -72,11 +72,11 @@ def test_what_cannot_be_told(workspace: Path) -> None:
 
 
 def test_wrong_usage_says_so_in_the_summary(workspace: Path) -> None:
-    run = action(workspace, path="none-*.pth")
+    run = action(workspace, path="good.pth", config="gone.toml")
     assert run.code == 2
     assert run.outputs == {"exit-code": "2", "verdict": "cannot-tell", "sarif-file": ""}
     assert "the log says why" in run.summary
-    assert "none-*.pth: no file matches" in run.log
+    assert "gone.toml: the configuration is not there" in run.log
 
 
 def test_globs_and_folders_are_expanded_by_the_tool(workspace: Path) -> None:
@@ -111,12 +111,19 @@ def test_the_sample_workflow_runs(locked: Path) -> None:
 
 def test_the_inputs_become_arguments(workspace: Path) -> None:
     run, arguments = recorded(
-        workspace, path="a b.pth\n\n*.pth\n", config="c d.toml", lock="e f.lock"
+        workspace,
+        path="a b.pth\n\n*.pth\n",
+        config="c d.toml",
+        lock="e f.lock",
+        exclude="*.onnx\n\nold logs/*",
     )
     assert run.code == 0
     assert arguments[:2] == ["--format", "github"]
     assert [one.partition("=")[0] for one in arguments[3:6:2]] == ["sarif", "markdown"]
-    assert arguments[6:] == ["--config=c d.toml", "--lock=e f.lock", "--", "a b.pth", "*.pth"]
+    assert arguments[6:] == [
+        *("--config=c d.toml", "--lock=e f.lock"),
+        *("--exclude=*.onnx", "--exclude=old logs/*", "--", "a b.pth", "*.pth"),
+    ]
 
 
 def test_no_input_says_nothing(workspace: Path) -> None:
@@ -125,8 +132,9 @@ def test_no_input_says_nothing(workspace: Path) -> None:
 
 
 def test_a_hostile_input_is_an_argument_and_nothing_more(workspace: Path) -> None:
-    _, arguments = recorded(workspace, path=HOSTILE, config=HOSTILE, lock=HOSTILE)
-    assert arguments[6:] == [f"--config={HOSTILE}", f"--lock={HOSTILE}", "--", HOSTILE]
+    _, arguments = recorded(workspace, path=HOSTILE, config=HOSTILE, lock=HOSTILE, exclude=HOSTILE)
+    options = [f"--{name}={HOSTILE}" for name in ("config", "lock", "exclude")]
+    assert arguments[6:] == [*options, "--", HOSTILE]
     assert not list(workspace.parent.rglob("pwned"))
 
 

@@ -206,6 +206,19 @@ def test_arguments_that_call_more_than_the_library_does_are_looked_at(
         ),
         pytest.param({"state": {0: torch.ones(2)}, "param_groups": []}, id="no group"),
         pytest.param(
+            {"state": {0: torch.ones(2)}, "param_groups": [{"params": [0]}]}, id="bare tensors"
+        ),
+        pytest.param(
+            {"state": {0: {"norm.w": torch.ones(2)}}, "param_groups": [{"params": [0]}]},
+            id="a state dict as the state of a parameter",
+        ),
+        pytest.param(
+            {"state": {}, "param_groups": [{"params": [0], "w": [torch.ones(2)] * 9}]},
+            id="weights in a group",
+        ),
+        pytest.param({"cuda": [torch.ones(8192).byte() for _ in range(9)]}, id="many generators"),
+        pytest.param({"last_epoch": 1, "w": [0.5] * 10_000}, id="numbers in a schedule"),
+        pytest.param(
             {"state": {}, "param_groups": [{"params": []}], "model": {"w": torch.ones(2)}},
             id="weights beside",
         ),
@@ -263,6 +276,10 @@ def test_what_holds_no_weights_is_known(tmp_path: Path, data: bytes, what: str) 
         pytest.param(gzip.compress(b"(c) somebody\n"), id="a compressed text"),
         pytest.param(bz2.compress(b"x"), id="bzip2"),
         pytest.param(np.linspace(-1, 1, 2000, dtype="<f4").tobytes(), id="bare floats"),
+        pytest.param(
+            pickle.dumps({"w": [[0.5] * 100] * 3 + [0.5] * 9_999}), id="a pickle of floats"
+        ),
+        pytest.param(pickle.dumps({"w": np.ones(9999).tobytes()}), id="a pickle of bytes"),
         pytest.param(b"version https://git-lfs.github.com/spec/v1\noid sha256:0", id="LFS"),
         pytest.param(b"\xff\xfe" + np.ones(500, "<f4").tobytes(), id="floats with a text's mark"),
         pytest.param(

@@ -1,0 +1,63 @@
+"""Which files the indexes of sharded checkpoints list: a shard by itself is only a part."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from pathlib import Path
+from typing import Iterable, Iterator
+
+from ckpttool.errors import CkpttoolError
+from ckpttool.formats import sharded
+from ckpttool.formats.shard_index import files_listed
+from ckpttool.sources import FileSource, read
+
+_INDEX = ".index.json"
+
+
+def index_of(path: str) -> str | None:
+    """Return the index beside a file that lists it as one of its shards."""
+    if not os.path.isfile(path):  # noqa: PTH113 (any text may be a path here)
+        return None
+    for name in dict.fromkeys((path, os.path.realpath(path))):  # a link has its target's too
+        indexes = (one for one in siblings(name) if one.lower().endswith(_INDEX) and one != name)
+        for one in indexes:
+            if Path(name) in set(_shards_of(one)):
+                return one
+    return None
+
+
+def siblings(path: str) -> list[str]:
+    """Return what lies in the folder of a file, in order and in the caller's spelling."""
+    folder = os.path.dirname(path)  # noqa: PTH120 (the caller's spelling)
+    try:
+        names = os.listdir(folder or os.curdir)  # noqa: PTH208 (names)
+    except OSError:
+        return []
+    return [os.path.join(folder, name) for name in sorted(names)]  # noqa: PTH118
+
+
+def parts_of(paths: Iterable[str]) -> dict[Path, str]:
+    """Return the shards that indexes among the paths list, each with its index."""
+    parts: dict[Path, str] = {}
+    for path in paths:
+        if _may_be_index(path):
+            for shard in _shards_of(path):
+                parts.setdefault(shard, path)
+    parts_of_themselves = [shard for shard, index in parts.items() if shard == Path(index)]
+    for shard in parts_of_themselves:
+        del parts[shard]
+    return parts
+
+
+def _may_be_index(path: str) -> bool:
+    try:
+        with closing(FileSource(path)) as source:
+            return sharded.matches(read(source, 0, min(source.size, 64)))
+    except CkpttoolError:
+        return False
+
+
+def _shards_of(index: str) -> Iterator[Path]:
+    """Yield the files that an index lists."""
+    return (Path(index).parent / name for name in files_listed(index))
