@@ -78,7 +78,10 @@ def _pointer(path: str) -> list[str]:
 def _lines(checkpoint: Checkpoint) -> Iterator[str]:
     from ckpttool.values import start_values
 
-    found = contents(entries_of(beside_of(checkpoint)))
+    beside_it = beside_of(checkpoint)
+    entries = entries_of(beside_it)
+    unread = beside_it.unread if beside_it else ()
+    found = contents(entries._replace(items=[*unread, *entries.items]))
     # names of their own: a key may be spelled like a weight, and one like another
     beside = {f"\0{key}\0{number}": info for number, (key, _, info) in enumerate(found.only)}
     # a name that is only recorded is there as it would be in a file that stores it
@@ -93,7 +96,7 @@ def _lines(checkpoint: Checkpoint) -> Iterator[str]:
     for name, info in sorted(beside.items()):
         yield f"beside: {_tensor(name.split(chr(0))[1], info, values.get(name))}"
     yield from _state(found)
-    if checkpoint.unread or found.doubts or len(values) < len(tensors) + len(beside):
+    if found.doubts or len(values) < len(tensors) + len(beside):
         # what is not read may be anything
         sums = file_sums([one for one in checkpoint.sources if isinstance(one, FileSource)])
         yield f"not all of it is read: {', '.join(f'sha256:{digest}' for digest in sums)}"

@@ -17,9 +17,10 @@ from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 from ckpttool.compared import StateDiff
 from ckpttool.comparison.meanings import CannotTellError, Meanings
 from ckpttool.comparison.pieces import Pair
-from ckpttool.formats.beside import Beside, joined, key_part
-from ckpttool.formats.nodes import Node, is_scalar
+from ckpttool.formats.beside import Beside, joined, key_part, self_of
+from ckpttool.formats.nodes import Call, Node, is_scalar
 from ckpttool.formats.plain import Reader
+from ckpttool.formats.rebuild import dress_of, is_tensor
 from ckpttool.formats.views import (
     ATOM,
     MAPPING,
@@ -44,6 +45,10 @@ MAX_TEXT = 100_000_000
 
 #: Why two objects are not compared.
 OTHER_FORM = "made in ways that may come to the same"
+#: Why keys, and members of sets, are not paired.
+NO_MEANING = "a key, or a member of a set, that is a tensor or nests too deep to be compared"
+#: Why two tensors are not compared.
+OTHER_KIND = "of a kind that is not read on one side"
 
 _ENDLESS = "more than can be compared"
 _NOTHING = object()
@@ -78,6 +83,11 @@ class Found(NamedTuple):
     passed_over: Tuple[str, ...] = ()
     compared: int = 0
     excluded: int = 0
+
+    def with_more(self, other: Found) -> Found:
+        """Return what came of two comparisons."""
+        both: Any = zip(self, other)
+        return Found(*(one + more for one, more in both))
 
 
 class Entries(NamedTuple):
@@ -147,6 +157,8 @@ class _Walk:
         self._gaps = 0
         self._met: Tuple[set[int], set[int]] = (set(), set())
         self._first = self._again_met = 0
+        # nodes that are made here: the others are known by their ids, which no two may share
+        self._kept: List[Node] = []
         # long values are compared, and written, once
         self._equal: Dict[Tuple[int, int], bool] = {}
         self._texts: Dict[int, str] = {}
@@ -232,7 +244,7 @@ class _Walk:
         try:
             members = [Counter(map(self._meanings.of, seen.items)) for seen in views]
         except CannotTellError:
-            self._doubt(key)
+            self._doubt(key, NO_MEANING)
             return
         same = members[0] == members[1] and views[0].kind == views[1].kind
         rest = [members[0] - members[1], members[1] - members[0]]
@@ -286,6 +298,13 @@ class _Walk:
         ]
         if infos == [None, None]:
             return False
+        if any(
+            info is None and node is not _NOTHING and is_tensor(node)
+            for info, node in zip(infos, nodes)
+        ):
+            self._doubt(key, OTHER_KIND)
+            return True
+        self._dresses(key, [info and node for info, node in zip(infos, nodes)])
         if infos[0] is not None and infos[1] is not None:
             if self._is_wanted(key):
                 self._pairs.append((key, Pair(infos[0], infos[1])))
@@ -296,6 +315,14 @@ class _Walk:
             elif info is None and node is not _NOTHING:
                 self._push([(key, _NOTHING, node) if side else (key, node, _NOTHING)])
         return True
+
+    def _dresses(self, key: str, tensors: Sequence[Node]) -> None:
+        """Compare what tensors carry besides elements."""
+        dresses = [dress_of(node) if isinstance(node, Call) else None for node in tensors]
+        if dresses != [None, None]:
+            self._kept += dresses
+            left, right = (_NOTHING if dress is None else dress for dress in dresses)
+            self._push([(self_of(key), left, right)])
 
     # --- what holds other values ---------------------------------------------------------
 
@@ -385,7 +412,7 @@ class _Walk:
                 try:
                     side[self._meanings.of(name)] = name, node
                 except CannotTellError:
-                    self._doubt(joined(key, _part(name)))
+                    self._doubt(joined(key, _part(name)), NO_MEANING)
         alone = [
             [meaning for meaning in one if meaning not in other]
             for one, other in (sides, sides[::-1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from ckpttool.compared import Comparison, Kind, Outcome, Side, TensorDiff
 from ckpttool.comparison.beside import Entries, Found, contents, entries_of
@@ -55,7 +55,8 @@ class Run:
         pairing = self._filtered(
             pair(*(with_tied(side.tensors, side.metadata) for side in self._sides)), unread
         )
-        found = self._beside()
+        found, not_compared = self._unread(pairing, unread)
+        found = found.with_more(self._beside())
         rows = [_row(pairing, match) for match in pairing.matches]
         rows += [
             Row(key, False, one, (_alone(key, one.left), _alone(key, one.right)))
@@ -63,7 +64,7 @@ class Run:
         ]
         read = list(self._read(rows))
         tensors = [*read[: len(pairing.matches)], *self._leftovers(pairing)]
-        tensors += self._not_compared(pairing, unread)
+        tensors += not_compared
         beside = [*read[len(pairing.matches) :], *map(only, found.only)]
         if not (tensors or found.compared) and self._excluded:
             raise nothing_left()
@@ -117,7 +118,7 @@ class Run:
             entries_of(beside_of(side), side.wrapper if wrappers[0] != wrappers[1] else None)
             for side in self._sides
         ]
-        found = _compared(entries, self._filter)
+        found = _compared(entries, self._filter.wants)
         self._excluded += found.excluded
         return found
 
@@ -177,15 +178,37 @@ class Run:
             if name not in taken:
                 yield TensorDiff(name, Kind.ONLY_RIGHT, False, None, _side(pairing, 1, name))
 
-    def _not_compared(self, pairing: Pairing, unread: Mapping[str, str]) -> Iterator[TensorDiff]:
-        """Yield the tensors of a kind that is not read; what they hold is not known."""
+    def _unread(
+        self, pairing: Pairing, unread: Mapping[str, str]
+    ) -> tuple[Found, list[TensorDiff]]:
+        """Compare tensors of kinds that are not read by what the pickles say and their storages.
+
+        Returns:
+            What came of it, and those of which that tells nothing: where the other side has a
+            tensor that is read, or names of another layout.
+        """
+        sides = [beside_of(side) for side in self._sides]
+        nodes = [dict(beside.unread) if beside else {} for beside in sides]
+        chosen, rows = [], []
         for name, reason in unread.items():
-            if self._wants_any(name):
+            if not self._wants_any(name):
+                continue
+            known = any(name in one for one in nodes)
+            named = [named.tensors for named in (pairing.left, pairing.right)]
+            if known and not pairing.layouts and not any(name in one for one in named):
+                chosen.append(name)
+            elif known or self._options.weights_only:
                 left, right = (
-                    _side(pairing, number, name) if name in named.tensors else None
-                    for number, named in enumerate((pairing.left, pairing.right))
+                    _side(pairing, side, name) if name in one else None
+                    for side, one in enumerate(named)
                 )
-                yield TensorDiff(name, Kind.NOT_COMPARED, False, left, right, None, reason)
+                rows.append(TensorDiff(name, Kind.NOT_COMPARED, False, left, right, None, reason))
+            # others have no name, and are compared with what lies beside the weights
+        entries = [
+            Entries(beside, [(name, one[name]) for name in chosen if name in one])
+            for beside, one in zip(sides, nodes)
+        ]
+        return _compared(entries), rows
 
     def _check_unchanged(self) -> None:
         for side, checkpoint in enumerate(self._sides):
@@ -237,10 +260,10 @@ def only(found: tuple[str, int, TensorInfo]) -> TensorDiff:
     return TensorDiff(key, Kind.ONLY_RIGHT, False, None, _alone(key, info))
 
 
-def _compared(entries: Sequence[Entries], chosen: Filter) -> Found:
-    """Compare what lies beside the weights; an error is of the side that it is found on."""
+def _compared(entries: Sequence[Entries], wants: Callable[[str], bool] = lambda _: True) -> Found:
+    """Compare what is no tensor that is read; an error is of the side that it is found on."""
     try:
-        return compare_beside(entries[0], entries[1], chosen.wants)
+        return compare_beside(entries[0], entries[1], wants)
     except CkpttoolError:
         for side, one in enumerate(entries):
             try:

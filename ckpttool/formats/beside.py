@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import re
 from hashlib import sha256
-from typing import Callable, Iterable, Iterator, Mapping, NamedTuple, Tuple
+from typing import Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence, Tuple
 
 from ckpttool.formats.dictionaries import pairs_of
 from ckpttool.formats.nodes import Call, Dict, New, Node, PersistentId, Set, is_scalar, pair_of
-from ckpttool.formats.rebuild import is_tensor, rebuild
+from ckpttool.formats.rebuild import dress_of, is_tensor, rebuild
 from ckpttool.formats.storages import Locate, UnsupportedTensorError
 from ckpttool.tensors import DTYPES, Checkpoint, Extent, TensorInfo
 
@@ -42,6 +42,9 @@ class Beside(NamedTuple):
         storages: where every storage lies, by its key; known to :func:`beside_of`.
         frames: gives (dotted key, node) of the containers on the way to the state dict, and of
             those that make it up.
+        dressed: (dotted key, node) of the tensors of the state dict that carry attributes, or are
+            of a class of their own.
+        unread: (name, node) of those of kinds that are not read.
     """
 
     items: Callable[[], Iterable[Step]]
@@ -49,17 +52,19 @@ class Beside(NamedTuple):
     big_endian: bool
     storages: Mapping[str, Extent] = {}
     frames: Callable[[], Iterable[Step]] = tuple
+    dressed: Sequence[Step] = ()
+    unread: Sequence[Step] = ()
 
     def shells(self) -> Iterator[Step]:
-        """Yield what the containers around the weights are besides plain dictionaries and lists.
+        """Yield what weights and the containers around them are besides elements and plain data.
 
-        The class of an object and its arguments are content too, whatever lies in it. The key is
-        that of the container, and ``$self``.
+        The class of an object and its arguments are content too, whatever lies in it, and so are
+        the attributes of a tensor. The key is that of the container or tensor, and ``$self``.
         """
-        for key, node in self.frames():
-            shell = _shell(node)
+        shells = ((key, _shell(node)) for key, node in self.frames())
+        for key, shell in (*shells, *((key, dress_of(node)) for key, node in self.dressed)):
             if shell is not None:
-                yield f"{key}.{_SELF}" if key else _SELF, shell
+                yield self_of(key), shell
 
     def versions(self) -> list[Node]:
         """Return what the state dicts of modules note of their versions."""
@@ -104,6 +109,13 @@ class Beside(NamedTuple):
 
 
 _SELF = "$self"
+
+
+def self_of(key: str) -> str:
+    """Return the key of what something is, beside what lies in it."""
+    return f"{key}.{_SELF}" if key else _SELF
+
+
 # The attribute of torch's state dicts that holds the versions of their modules.
 _VERSIONS = "_metadata"
 

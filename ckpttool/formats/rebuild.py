@@ -10,7 +10,7 @@ from math import prod
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError
-from ckpttool.formats.nodes import Call, Dict, Global, Node, PersistentId, near, pair_of
+from ckpttool.formats.nodes import Call, Dict, Global, New, Node, PersistentId, near, pair_of
 from ckpttool.formats.storages import LARGEST, Locate, Storage, UnsupportedTensorError, is_natural
 from ckpttool.tensors import DTYPES, DType, Extent, TensorInfo, by_elements
 
@@ -25,6 +25,15 @@ FROM_TYPE = frozenset(
     (module, name)
     for module in ("torch._tensor", "torch.tensor")
     for name in ("_rebuild_from_type", "_rebuild_from_type_v2")
+)
+_TENSOR = Global("torch", "Tensor")
+_PLAIN_CLASSES = frozenset(
+    {
+        ("torch", "Tensor"),
+        ("torch._tensor", "Tensor"),
+        ("torch.nn.parameter", "Parameter"),
+        ("torch.nn.parameter", "Buffer"),
+    }
 )
 #: ``f(storage, offset, shape, strides, requires_grad, hooks)``: a strided tensor.
 REBUILD_V2 = (_UTILS, "_rebuild_tensor_v2")
@@ -87,6 +96,35 @@ def _is_class(function: Node) -> bool:
         and function.module in _CLASS_MODULES
         and function.name.endswith(_CLASSES)
     )
+
+
+def dress_of(node: Call) -> New | None:
+    """Return what a tensor carries besides its elements: attributes, and a class of its own.
+
+    ``None`` for a tensor that torch has made as such; that it is a parameter says nothing.
+    """
+    if pair_of(node.function) == REBUILD_V2:  # nearly all are
+        return None
+    cls, states = _TENSOR, []
+    for _ in range(MAX_WRAPPINGS):
+        function = pair_of(node.function)
+        if function == _WITH_STATE:
+            states += node.args[3:]
+            node = node.args[0]
+        elif function in _WRAPPING:
+            node = node.args[0]
+        elif function in FROM_TYPE:
+            cls = cls if pair_of(node.args[1]) in _PLAIN_CLASSES else node.args[1]
+            states += node.args[3:]
+            node = Call(node.args[0], node.args[2])
+        else:
+            break
+    states = [state for state in states if state is not None and getattr(state, "flat", True)]
+    if cls is _TENSOR and not states:
+        return None
+    dress = New(cls, ())
+    dress.states = states or None
+    return dress
 
 
 def made_by_unknown_call(node: Node) -> str | None:

@@ -19,7 +19,7 @@ from ckpttool.formats.left_out import LeftOut, no_state_dict
 from ckpttool.formats.measuring import storages_of
 from ckpttool.formats.nodes import Call, Node
 from ckpttool.formats.pickles import Pickle
-from ckpttool.formats.rebuild import is_tensor, made_by_unknown_call, rebuild
+from ckpttool.formats.rebuild import dress_of, is_tensor, made_by_unknown_call, rebuild
 from ckpttool.formats.storages import Locate, UnsupportedTensorError
 from ckpttool.tensors import Entry, Outside, TensorInfo, Wrapper
 
@@ -71,8 +71,14 @@ def find(
     catalogue = _Catalogue(locate, big_endian)
     catalogue.take(_parts(choice))
     others = _check_others(pickle, catalogue.nodes, locate, big_endian)
+    before = f"{choice.taken.key}." if choice.taken.key else ""
     beside = Beside(
-        partial(_around, root, choice), locate, big_endian, frames=partial(_frames, root, choice)
+        partial(_around, root, choice),
+        locate,
+        big_endian,
+        frames=partial(_frames, root, choice),
+        dressed=[(f"{before}{name}", node) for name, node in catalogue.dressed],
+        unread=catalogue.unread_nodes,
     )
     entries = list(_entries(root, choice))
     counted = LeftOut(locate, catalogue.storages())
@@ -110,6 +116,8 @@ class _Catalogue:
         self._unread_storages: dict[str, int] = {}
         self.tensors: dict[str, TensorInfo] = {}
         self.unread: list[tuple[str, str]] = []
+        self.unread_nodes: list[tuple[str, Node]] = []
+        self.dressed: list[tuple[str, Node]] = []
         self.nodes: set[int] = set()
         self.count = 0
 
@@ -158,6 +166,10 @@ class _Catalogue:
             )
         except UnsupportedTensorError as reason:
             self._note(name, str(reason), node)
+            self.unread_nodes.append((name, node))
+            return
+        if dress_of(node):
+            self.dressed.append((name, node))
 
     def _note(self, name: str, reason: str, node: Node) -> None:
         self.unread.append((name, reason))

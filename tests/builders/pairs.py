@@ -130,7 +130,7 @@ CASES: Dict[str, Case] = {
     "added": Case(_with("head.weight", lambda _: torch.ones(3)), "only-right", {}, False),
     "renamed": Case(_renamed, "renamed", {}, False),
     "moved": Case(_behind_module, "moved", {}, False),
-    "sparse": Case(_with("mask", lambda _: torch.eye(3).to_sparse()), "not-compared", {}, False),
+    "sparse": Case(_with(_QKV, lambda t: t.to_sparse()), "not-compared", {}, False),
 }
 
 

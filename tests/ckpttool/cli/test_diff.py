@@ -271,11 +271,21 @@ def test_other_content_is_other_text(tmp_path: Path, one: Any, other: Any) -> No
     assert texts[0] != texts[1]
 
 
-def test_what_is_not_read_is_told_by_the_sum_of_the_file(tmp_path: Path) -> None:
+def test_a_kind_that_is_not_read_is_told_by_what_makes_it_up(tmp_path: Path) -> None:
     texts = []
-    for size in (2, 3):
-        mask = {"mask": torch.eye(size).to_sparse()}
-        path = pairs.save(tmp_path, "a.pth", {**pairs.state(), **mask})
+    for number, value in enumerate((1.0, 1.0, 2.0)):
+        mask = {"mask": (torch.eye(3) * value).to_sparse()}
+        path = pairs.save(tmp_path, f"{number}.pth", {**pairs.state(), **mask})
+        texts.append(run("textconv", path).output)
+    assert texts[0] == texts[1] != texts[2]
+    assert "not all of it is read" not in texts[0]
+
+
+def test_what_cannot_be_told_is_told_by_the_sum_of_the_file(tmp_path: Path) -> None:
+    texts = []
+    for value in (1.0, 2.0):
+        keyed = {"model": pairs.state(), "of": {torch.tensor(value): 1}}
+        path = pairs.save(tmp_path, "a.pth", keyed)
         texts.append(run("textconv", path).output.splitlines()[-1])
     assert texts[0] != texts[1]
     assert texts[0].startswith("not all of it is read: sha256:")
