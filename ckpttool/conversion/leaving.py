@@ -23,6 +23,8 @@ _SHOWN = 20
 # Kinds of entries in which there is nothing to keep, or that are told of elsewhere.
 _NO_DATA = frozenset({"NoneType", "tensor", "storage", "name"})
 _SCALARS = frozenset({"bool", "int", "float", "str", "bytes"})
+# Among counts of steps, mmengine keeps the names of the classes there.
+_META = "meta"
 _EMPTY = re.compile(r"0 (?:entries|items|attributes)")
 
 
@@ -85,7 +87,7 @@ def _data(checkpoint: Checkpoint, left_out: Sequence[LeftOut]) -> Iterator[Findi
         for entry in checkpoint.entries
         if entry.key in told
         and not entry.inside
-        and not is_called_training(entry.key)
+        and (entry.key == _META or not is_called_training(entry.key))
         and entry.kind not in _NO_DATA
         and not _EMPTY.match(entry.summary)
     ]

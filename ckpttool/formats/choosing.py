@@ -26,6 +26,8 @@ _SUBSTANTIAL = 0.5
 _RAW = ("model", "state_dict", "module", "net", "network")
 _AVERAGED = ("ema", "teacher", "average", "swa", "shadow")
 _AVERAGED_WORDS = frozenset({*_AVERAGED, "averaged", "avg"})
+# What no key of weights is called. Most optimizers are known by their structure and no state dict.
+_OPTIMIZER = re.compile(r"(?:.*_)?opt(?:im(?:izer)?s?)?(?:_state(?:s|_dict)?)?", re.IGNORECASE)
 # What stands side by side in a file, each a state dict of its own.
 _SIDE_BY_SIDE = frozenset({*_RAW, "model_state_dict", "student", "online", "target"})
 _GENERATOR = re.compile(r"(?:net_?)?(?:g|gen(?:erator)?)(?:_[a-z0-9]+)?", re.IGNORECASE)
@@ -136,6 +138,10 @@ def is_averaged(key: str) -> bool:
     return not _AVERAGED_WORDS.isdisjoint(word.lower() for word in _WORD.findall(key))
 
 
+def _is_called_optimizer(unit: Unit) -> bool:
+    return any(_OPTIMIZER.fullmatch(part) for part in unit.path)
+
+
 def _is_one(holder: Holder, here: bool, rest: list[tuple[str, Holder]], one_model: bool) -> bool:
     """Whether a dictionary and the dictionaries in it are one state dict."""
     if holder.dotted:
@@ -195,6 +201,7 @@ def choose(holders: Holders, found: list[Unit]) -> Choice:
     ranked = sorted(found, key=lambda unit: _rank(unit, sizes[id(unit)]))
     # a tensor beside a state dict, however large, is not taken for the weights
     eligible = [unit for unit in ranked if unit.whole and sizes[id(unit)]] or ranked
+    eligible = [unit for unit in eligible if not _is_called_optimizer(unit)] or eligible
     most = max(sizes[id(unit)] for unit in eligible)
     taken = next(unit for unit in eligible if sizes[id(unit)] >= most * _SUBSTANTIAL)
     return Choice(taken, holders, _others(taken, ranked, sizes))

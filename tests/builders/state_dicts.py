@@ -97,6 +97,12 @@ def averages_beside() -> object:
     return {"epoch": 1, "state_dict": weights, "state_dict_ema": net(4, 8, 4), "arch": "vit"}
 
 
+def optimizer_of_another_structure() -> object:
+    """Moments by names of their own, and more of them than there are weights."""
+    moments = {name: list(net(4, 8, 4).values()) for name in ("m", "v", "r")}
+    return {"net": net(4, 8, 4), "opt_state": moments}
+
+
 def averages_without_names() -> object:
     shadow = list(net(4, 8, 4).values())
     return {"state_dict": net(4, 8, 4), "ema": {"decay": 0.9, "shadow_params": shadow}}

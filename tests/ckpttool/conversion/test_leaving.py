@@ -149,6 +149,12 @@ def test_numbers_alone_beside_the_weights_are_a_note(tmp_path: Path) -> None:
     assert found.message.endswith("may need it: num_classes (int 10), arch (str 'net')")
 
 
+def test_names_of_classes_among_what_a_run_goes_on_by_are_told_of(tmp_path: Path) -> None:
+    content = {"state_dict": built.net(4, 8), "meta": {"epoch": 1, "CLASSES": ("cat", "dog")}}
+    (found,) = of_rule(convert(tmp_path, lambda: content), rules.DATA_BESIDE)
+    assert found.message.endswith("may need it: meta (dict 2 entries)")
+
+
 @pytest.mark.parametrize("further", [{}, {"names": [], "args": None}], ids=["none", "empty"])
 def test_nothing_is_said_of_what_a_run_goes_on_by(tmp_path: Path, further: Any) -> None:
     run = {"epoch": 3, "best_acc": 0.5, "lr_schedulers": [{"last_epoch": 3}], "loss": [0.1, 0.2]}

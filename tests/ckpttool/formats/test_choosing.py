@@ -57,6 +57,7 @@ FILES: dict[Callable[[], object], Taken] = {
     ),
     built.cycle_gan: Taken("G_A", 4, ("G_B", "D_A", "D_B"), ("G_B", "D_A", "D_B")),
     built.averages_beside: Taken("state_dict", 4, ("state_dict_ema",), ("state_dict_ema",)),
+    built.optimizer_of_another_structure: Taken("net", 4, ("opt_state",), ("opt_state",)),
     built.averages_without_names: Taken("state_dict", 4, ("ema",), ("ema",)),
     built.student_and_teacher: Taken(
         "student", 4, ("dino_loss", "teacher"), ("dino_loss", "teacher")
