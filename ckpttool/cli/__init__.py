@@ -11,7 +11,7 @@ from ckpttool.cli.diffing import diff, git_diff, textconv
 from ckpttool.cli.explaining import explain, rules
 from ckpttool.cli.inspecting import inspect
 from ckpttool.cli.locking import lock
-from ckpttool.cli.program import EXIT_CODES, Program
+from ckpttool.cli.program import Program, exit_codes
 from ckpttool.cli.rendering import report
 from ckpttool.cli.sampling import sample
 from ckpttool.cli.verifying import verify
@@ -36,7 +36,7 @@ __all__ = ["main"]
         git_diff,
     ],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog=EXIT_CODES,
+    epilog=exit_codes("passes"),
 )
 @click.version_option(__version__, prog_name="ckpttool", message="%(prog)s %(version)s")
 def main() -> None:

@@ -19,13 +19,13 @@ _PROGRAM = "ckpttool"
 @display_options
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> int:
-    r"""Write the script that makes a shell complete ckpttool's command lines.
+    """Write the script that makes a shell complete ckpttool's command lines.
 
     \b
     bash   eval "$(ckpttool completion bash)"       in ~/.bashrc
     zsh    eval "$(ckpttool completion zsh)"        in ~/.zshrc, after compinit
     fish   ckpttool completion fish | source        in ~/.config/fish/config.fish
-    """
+    """  # noqa: D301 (click wants the character itself)
     known = get_completion_class(shell)
     if known is None:
         raise click.ClickException(f"click knows no completion for {shell}")

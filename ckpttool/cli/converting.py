@@ -84,7 +84,7 @@ _EXIT_CODES = (
     multiple=True,
     metavar="NAME",
     help="Of names that share all their bytes, store this one (a glob too; repeatable). By default "
-    "the first in the order of the file.",
+    "the first in the order of the file, but not a head's where there is another.",
 )
 @click.option(
     "--keep-aliases",
@@ -94,7 +94,7 @@ _EXIT_CODES = (
 @click.option(
     "--sidecar",
     metavar="FILE.json",
-    help="Keep what lies beside the tensors, as far as it is plain data.",
+    help="Keep what lies beside the weights: all of it but tensors.",
 )
 @click.option(
     "--receipt",

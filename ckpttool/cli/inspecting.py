@@ -11,10 +11,10 @@ from ckpttool.cli.display import display_options
 from ckpttool.cli.examining import trust_option, trusted
 from ckpttool.cli.judging import Configured
 from ckpttool.cli.output import emit
-from ckpttool.cli.program import EXIT_CODES
+from ckpttool.cli.program import exit_codes
 
 
-@click.command(epilog=EXIT_CODES)
+@click.command(epilog=exit_codes("listed"))
 @batch_options
 @click.option(
     "--wrapper",

@@ -15,7 +15,7 @@ from ckpttool.cli.examining import choice_from, examination_options, verify_opti
 from ckpttool.cli.files import try_files, write_files
 from ckpttool.cli.judging import Configured, policy_options, today
 from ckpttool.cli.output import emit, say
-from ckpttool.cli.program import EXIT_CODES
+from ckpttool.cli.program import exit_codes
 from ckpttool.cli.progress import progress_bar
 from ckpttool.cli.summary import conclude
 from ckpttool.errors import UsageError
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 DEFAULT_LOCK = "ckpttool.lock"
 
 
-@click.command(epilog=EXIT_CODES)
+@click.command(epilog=exit_codes("locked"))
 @batch_options
 @click.option(
     "-o",

@@ -16,13 +16,16 @@ from ckpttool.cli.output import nobody_reads, say
 from ckpttool.cli.variables import bind, blame, strangers, with_variable
 from ckpttool.errors import CkpttoolError, UsageError
 
-#: Below the help of every command.
-EXIT_CODES = (
-    "Exit codes: 0 passes, 1 fails by the content of a file, 2 cannot tell (wrong usage, "
-    "unreadable, unsupported, a broken package, a limit of the system), 3 internal error, "
-    "130 interrupted. Of several files, the highest counts."
-)
 CANNOT_TELL, INTERNAL, INTERRUPTED = 2, 3, 130
+
+
+def exit_codes(done: str) -> str:
+    """Return what stands below the help of a command that looks at files; 0 is ``done``."""
+    return (
+        f"Exit codes: 0 {done}, 1 fails by the content of a file, 2 cannot tell (wrong usage, "
+        "unreadable, unsupported, a broken package, a limit of the system), 3 internal error, "
+        "130 interrupted. Of several files, the highest counts."
+    )
 
 
 class Program(click.Group):

@@ -8,12 +8,16 @@ import click
 
 from ckpttool.cli.display import display_options
 from ckpttool.cli.output import emit
-from ckpttool.cli.program import EXIT_CODES
 from ckpttool.text import count, printable, size
 from mae.config import CONFIGS, DEFAULT
 
+_EXIT_CODES = (
+    "Exit codes: 0 written, 2 usage, I/O, a broken package or a limit of the system, 3 internal "
+    "error, 130 interrupted."
+)
 
-@click.command(epilog=EXIT_CODES)
+
+@click.command(epilog=_EXIT_CODES)
 @click.argument("path", type=click.Path())
 @click.option(
     "--model",

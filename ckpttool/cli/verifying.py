@@ -12,7 +12,7 @@ from ckpttool.cli.display import display_options
 from ckpttool.cli.examining import choice_from, examination_options, verify_options
 from ckpttool.cli.judging import Configured, policy_options, today
 from ckpttool.cli.output import tell
-from ckpttool.cli.program import EXIT_CODES
+from ckpttool.cli.program import exit_codes
 from ckpttool.cli.progress import progress_bar
 from ckpttool.cli.reporting import deliver, planned, report_options, waived_option
 from ckpttool.cli.summary import conclude, word_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ckpttool.locks.locked import Lock
 
 
-@click.command(epilog=EXIT_CODES)
+@click.command(epilog=exit_codes("passes"))
 @batch_options
 @examination_options
 @click.option(

@@ -45,6 +45,11 @@ def test_help_is_shown(name: str, flag: str) -> None:
     result = run(*[name] * bool(name), flag)
     assert result.exit_code == 0
     assert result.output.startswith("Usage: ")
+    assert "\\b" not in result.output  # what keeps lines apart is read, and not shown
+
+
+def test_lines_of_a_help_that_are_to_be_pasted_stay_apart() -> None:
+    assert '\n  bash   eval "$(ckpttool completion bash)"' in run("completion", "--help").output
 
 
 def test_the_version_is_shown() -> None:
