@@ -35,8 +35,11 @@ def run() -> None:
 def _run() -> int:
     """Return the exit code, whatever happens: Python's own for an error is that of a finding."""
     try:
-        from ckpttool.cli import main  # only now: so are modules
-
+        try:
+            from ckpttool.cli import main  # only now: so are modules
+        except SystemExit as end:  # of a package; its code may be that of a pass
+            _say(f"Error: {breakdown(end)}")
+            return _CANNOT_TELL
         main(prog_name="ckpttool")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else _INTERNAL

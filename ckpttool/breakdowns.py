@@ -60,6 +60,8 @@ def _file_encoding() -> str:
 
 def _reason(error: BaseException) -> str:
     """Return the first line of an error that says something, of a usual length."""
+    if isinstance(error, SystemExit):
+        return "it ends the process that loads it"
     text = str(error)
     original = _ORIGINAL.search(text)  # numpy's, after a page of advice
     lines = [line.strip() for line in (original.group(1) if original else text).splitlines()]

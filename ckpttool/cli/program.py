@@ -88,6 +88,12 @@ class Program(click.Group):
             raise with_variable(error) from error
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
+        except SystemExit as end:
+            # commands return their codes: a package's would be taken for a pass or a finding
+            if isinstance(end.code, int) and end.code not in (0, 1):
+                raise
+            say(f"Error: {breakdown(end) or 'a package ended the process.'}")
+            return CANNOT_TELL
         except Exception as error:  # noqa: BLE001 (a bug: said in one line, not in forty)
             _trace(ctx)
             return _ended(error)

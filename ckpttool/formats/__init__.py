@@ -81,7 +81,8 @@ def open_checkpoint(path: str, wrapper: str | None = None) -> Checkpoint:
 
 def _head(source: FileSource) -> bytes:
     if source.size == 0:
-        raise MalformedError("the file is empty", rules.TRUNCATED)
+        fix = "Fetch, copy or save it again: whatever wrote it did not get to its first byte."
+        raise MalformedError("the file is empty", rules.TRUNCATED, fix=fix)
     return read(source, 0, min(HEAD, source.size))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Optional, Tuple
 
 from ckpttool import rules
 from ckpttool.errors import MalformedError, UnsupportedError
@@ -69,6 +69,10 @@ _WHOLE = re.compile(_INT)
 _SHOWN, _LONGEST = 8, 60
 
 
+# What an entry says of dtype, shape and offsets, as far as it says so.
+_Fields = Tuple[str, Optional[Tuple[int, ...]], Optional[Tuple[int, ...]]]
+
+
 class Entry(NamedTuple):
     """One tensor of the header; ``begin`` and ``end`` count from the first byte of data."""
 
@@ -93,6 +97,7 @@ class HeaderReader:
         self._has_metadata = False
         self._unusual = 0
         self._further: dict[str, None] = {}
+        self._has_lists = False
         self.metadata: dict[str, str] = {}
         self.oddities: list[str] = []
 
@@ -122,6 +127,8 @@ class HeaderReader:
             self._fail("something other than white space follows the header's object")
         if rest:
             self.oddities.append("white space other than spaces behind it")
+        if self._has_lists:
+            self.oddities.append("entries written as lists")
         if self._further:
             self.oddities.append("further keys in entries: " + ", ".join(self._further))
 
@@ -177,8 +184,29 @@ class HeaderReader:
             self.metadata[key] = value
 
     def _tensor(self, name: str) -> Entry:
-        code, shape, offsets = "", None, None
         place = self._at
+        self._skip_blanks()
+        code, shape, offsets = self._list(name) if self._next() == b"[" else self._object(name)
+        if not code or shape is None or offsets is None or len(offsets) != 2:
+            self._fail("dtype, shape or a pair of data_offsets is missing", tensor=name)
+        if code not in SAFETENSORS_DTYPES:
+            raise _unknown_dtype(name, code, self._base + place)
+        return Entry(name, SAFETENSORS_DTYPES[code], shape, *offsets)
+
+    def _list(self, name: str) -> _Fields:
+        """Read dtype, shape and offsets in a list, which the library takes for the object."""
+        self._has_lists = True
+        self._expect(b"[")
+        code = self._string("a dtype", 64, tensor=name)
+        self._expect(b",", name)
+        shape = self._numbers(name)
+        self._expect(b",", name)
+        offsets = self._numbers(name)
+        self._expect(b"]", name)
+        return code, shape, offsets
+
+    def _object(self, name: str) -> _Fields:
+        code, shape, offsets = "", None, None
         self._expect(b"{", name)
         for _ in self._separated(b"}"):
             field = self._string("a tensor's field", tensor=name)
@@ -195,11 +223,7 @@ class HeaderReader:
                 self._skip_value(name)
                 if len(self._further) < _SHOWN:
                     self._further[printable(field)[:_LONGEST]] = None
-        if not code or shape is None or offsets is None or len(offsets) != 2:
-            self._fail("dtype, shape or a pair of data_offsets is missing", tensor=name)
-        if code not in SAFETENSORS_DTYPES:
-            raise _unknown_dtype(name, code, self._base + place)
-        return Entry(name, SAFETENSORS_DTYPES[code], shape, *offsets)
+        return code, shape, offsets
 
     def _skip_value(self, tensor: str, depth: int = 0) -> None:
         """Step over any value of JSON."""

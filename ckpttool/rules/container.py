@@ -154,9 +154,9 @@ SAFETENSORS_SPELLING = Rule(
     Severity.NOTE,
     "The safetensors header is spelled in a way that the format's text does not foresee.",
     "Write it anew with the safetensors library, if a reader refuses it.",
-    "Whitespace before the header, TAB, CR or LF behind it, `__metadata__` of null, and further "
-    "keys in a tensor's entry. The safetensors library and torch read all of these, and the "
-    "tensors are the same; other readers may not.",
+    "Whitespace before the header, TAB, CR or LF behind it, `__metadata__` of null, "
+    "further keys in a tensor's entry, and entries written as lists. The safetensors library and "
+    "torch read all of these, and the tensors are the same; other readers may not.",
 )
 SHARD_INDEX = Rule(
     "FIL401",

@@ -21,6 +21,8 @@ BROKEN = {
     "written by a disk that failed": bytes(200),
     "for another Python": b"def f(:",
     "that ends the process": b"import ctypes; ctypes.CDLL(None).exit(1)",
+    "that exits": b"raise SystemExit(1)",
+    "that exits as if all was well": b"raise SystemExit(0)",
     "that wants memory": b"raise ImportError('lib.so: failed to map segment from shared object')",
 }
 

@@ -67,6 +67,12 @@ ODDITIES: Dict[str, Tuple[Callable[[], bytes], str]] = {
     "newline-behind-it": (_says(GOOD + b"\n"), "behind it"),
     "tab-and-return-behind-it": (_says(GOOD + b" \t\r "), "behind it"),
     "metadata-null": (_instead(b'{"format":"pt"}', b" null "), "of null"),
+    "entry-as-a-list": (
+        _instead(
+            b'{"dtype":"BF16","shape":[],"data_offsets":[16,18]}', b' [ "BF16", [ ], [16, 18] ] '
+        ),
+        "lists",
+    ),
     "further-key": (_further(b"[2, 1]"), "strides"),
     "further-key-of-everything": (
         _further(b'{"a": [1, -2.5e-3, true, null, "\\u0041", {}], "b": {"c": []}}'),

@@ -35,8 +35,8 @@ HEAD = 512
 _SHOWN = 60  # bytes of a text that are shown
 
 _FETCH = (
-    "Fetch the file itself: the address that was asked answered with this (on the Hugging Face hub "
-    "it has /resolve/ in it, not /blob/)."
+    "Where it was downloaded, the address answered with this: fetch the file itself (on the "
+    "Hugging Face hub its address has /resolve/ in it, not /blob/)."
 )
 _LOAD_TF = "Load it in TensorFlow and save the arrays as safetensors (safetensors.numpy.save_file)."
 _SAVE = "and save the arrays as safetensors (safetensors.numpy.save_file)."
@@ -53,7 +53,8 @@ LFS_POINTER = Kind(
 SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
     (rb"version https://git-lfs\.github\.com/spec/", LFS_POINTER),
     (rb"\s*<(?i:!doctype html|html|head|body)", Kind("a web page, not a checkpoint", _FETCH)),
-    (rb"\s*<(?:\?xml|Error>)", Kind("an XML document, not a checkpoint", _FETCH)),
+    (rb"\s*(?:<\?xml[^>]*>\s*)?<Error>", Kind("an XML document, not a checkpoint", _FETCH)),
+    (rb"\s*<\?xml", Kind("an XML document, not a checkpoint", _NAME_WEIGHTS)),
     (rb"\s*\[", Kind("text that begins as a list in JSON does", _NAME_WEIGHTS)),
     (rb"\x89HDF\r\n\x1a\n", Kind("an HDF5 file", f"Load it with h5py {_SAVE}")),
     (

@@ -146,6 +146,8 @@ def test_who_was_started_to_ignore_interrupts_ignores_them(
         ("numpy", "without its extension", ("convert", "--to", "safetensors", "--force")),
         ("numpy", "not there", ("textconv",)),
         ("rich", "not there", ("inspect",)),
+        ("rich", "that exits as if all was well", ("inspect",)),
+        ("click", "that exits", ("inspect",)),
         ("click", "not there", ("rules",)),
         ("click", "half installed", ("explain",)),
         ("safetensors", "without a library", ("convert", "--to", "safetensors", "--force")),
