@@ -210,7 +210,7 @@ class _Choosing:
         matched = sorted(glob.glob(pattern, recursive=True), key=_order)  # noqa: PTH207 (absolute too)
         self._searched = True
         files = [path for path in matched if not Path(path).is_dir() and not self._excludes(path)]
-        found = [Target(path) for path in self._whole(files)]
+        found = [target for path in self._whole(files) for target in self._file(path)]
         # below **, each folder would be searched once more for every folder above it
         folders = [] if _ANY_DEPTH in pattern else [path for path in matched if Path(path).is_dir()]
         return found + [target for folder in folders for target in self._in_folder(folder)]
@@ -238,7 +238,7 @@ class _Choosing:
             self._exclude(one.path, one.excluded, one.link)
         elif one.error is not None:
             return [Target(one.path.rstrip("/"), folder, _unreachable(one, one.error))]
-        elif one.same is not None:
+        elif one.same is not None and not self._is_more_by_name(one.path, one.same):
             self._leave(one.path, "named before")
             self._note(one.path, Standing.SAME, f"the same as {one.same}", one.link)
         elif one.path.endswith("/"):
@@ -246,6 +246,12 @@ class _Choosing:
         else:
             return self._look(one, folder)
         return []
+
+    def _is_more_by_name(self, path: str, same: str) -> bool:
+        """Whether only this name of a file says that it is to be a checkpoint: it counts then."""
+        if not is_named_so(path) or is_named_so(same) or same.endswith("/"):
+            return False
+        return _content(same, self._choice.trust).kind not in _LOOKED_AT
 
     def _look(self, one: Found, folder: str) -> list[Target]:
         mode = one.status.st_mode if one.status is not None else 0

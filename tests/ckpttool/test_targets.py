@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,16 @@ def test_a_file_counts_once_under_its_own_name() -> None:
     }
 
 
+def test_a_name_of_a_checkpoint_counts_whatever_else_the_file_is_called() -> None:
+    touched("r/store/x")
+    Path("r/store/x").write_bytes(bytes(range(256)))
+    os.link("r/store/x", "r/z.pth")
+    Path("r/a.pth").symlink_to("store/x")
+    assert paths("r") == ["r/a.pth", "r/z.pth"]
+    Path("r/store/x").write_bytes(pickle.dumps({"w": b""}, 2)[:-1])
+    assert paths("r") == ["r/store/x"]  # is a checkpoint itself, so that links to it are no others
+
+
 def test_in_a_cache_of_the_hub_links_have_the_names() -> None:
     touched("c/models--x/refs/main", "c/models--x/blobs/aa", "c/models--x/blobs/bb")
     for blob in ("aa", "bb"):
@@ -317,6 +328,7 @@ def test_a_shard_that_is_named_stands_for_its_index_where_the_whole_is_meant() -
     for found in (
         targets_of(named, choice=Choice(whole=True)),
         targets_of((), named, choice=Choice(whole=True)),
+        targets_of(["r/*.safetensors"], choice=Choice(whole=True)),
     ):
         assert [target.path for target in found.targets] == [
             "r/m.safetensors.index.json",
