@@ -43,7 +43,7 @@ def account_for(selection: Selection, reports: Sequence[FileReport]) -> Account:
     """Put together what was checked with everything else that was come by.
 
     An archive that proved to hold no checkpoint is listed as what it is, unless there is nothing
-    else that was checked.
+    else that was checked and there has to be something.
 
     Args:
         selection: what the run was about.
@@ -51,7 +51,7 @@ def account_for(selection: Selection, reports: Sequence[FileReport]) -> Account:
     """
     pairs = list(zip(selection.targets, reports))
     other = [target.archive and _is_of_another_kind(report) for target, report in pairs]
-    if all(other):
+    if all(other) and not selection.may_be_empty:
         other = [False for _ in pairs]
     items = {item.path: item for item in selection.items}
     for (target, report), is_other in zip(pairs, other):

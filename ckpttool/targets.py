@@ -53,7 +53,8 @@ class Choice(NamedTuple):
         trust: patterns of names whose code is trusted, for training state.
         whole: whether a shard that is named stands for the checkpoint that it is a part of.
         changed: whether the paths are files that changed: then a ``config.json`` stands for the
-            checkpoints beside it, and what is no checkpoint is listed and not held against the run.
+            checkpoints beside it, what is no checkpoint is listed and not held against the run,
+            and ``exclude`` counts for them, which nobody chose.
     """
 
     exclude: tuple[str, ...] = ()
@@ -179,6 +180,8 @@ class _Choosing:
     # --- files that are named ------------------------------------------------------------------
 
     def _file(self, path: str) -> list[Target]:
+        if self._choice.changed and self._excludes(path):
+            return []
         index = index_of(path) if self._choice.whole else None
         if index is not None:
             self._leave(path, f"a shard, taken through its index {index}")

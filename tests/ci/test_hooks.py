@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import subprocess
+import zipfile
 from pathlib import Path
 from typing import Any, Iterable
 
@@ -168,6 +169,8 @@ def test_a_commit_of_other_files_passes_without_a_word(workspace: Path) -> None:
     (workspace / "good.pth").unlink()
     (workspace / "bad.pth").unlink()
     (workspace / "a.py").write_text("import os")
-    done = hook(workspace, "ckpttool-verify", "config.json", "a.py")
+    with zipfile.ZipFile(workspace / "a.docx", "w") as archive:
+        archive.writestr("a.txt", "a")
+    done = hook(workspace, "ckpttool-verify", "config.json", "a.py", "a.docx")
     assert done.returncode == 0
     assert done.stderr == ""

@@ -365,6 +365,8 @@ def test_of_files_that_changed_those_that_matter_are_looked_at() -> None:
         return [target.path for target in found.targets]
 
     assert changed("r/README.md", "code.py") == []
+    left = targets_of([], ["r/n.pth"], choice=Choice(("r/*",), whole=True, changed=True))
+    assert (left.targets, left.items) == ((), (Item("r/n.pth", Standing.EXCLUDED, "by r/*"),))
     assert changed("r/n.pth", "r/README.md") == ["r/n.pth"]
     assert changed("r/config.json") == ["r/link.pth", "r/n.pth"]
     assert changed("r/link.pth") == ["r/link.pth"]
