@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ckpttool import rules
 from ckpttool.findings import Finding, finding
+from ckpttool.formats.beside import beside_of
 from ckpttool.formats.describing import MORE
 from ckpttool.formats.plain import storage_keys
 from ckpttool.text import count, size
@@ -70,7 +71,11 @@ def _unreferred(examined: Examined, views: dict[str, list[TensorInfo]]) -> list[
     if checkpoint.unread or any(node is MORE for node in checkpoint.aside):
         return []
     others = [key for key in checkpoint.storages if key not in views]
-    beside = storage_keys(checkpoint.aside) if others else ()
+    if not others:
+        return []
+    around = beside_of(checkpoint)
+    shells = [node for _, node in around.shells()] if around else []
+    beside = storage_keys((*checkpoint.aside, *shells))
     return [key for key in others if key not in beside]
 
 

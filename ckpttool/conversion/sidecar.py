@@ -60,17 +60,16 @@ def sidecar(
     reader = Reader()
     nodes = list(beside.items()) if beside else _of_the_container(checkpoint, lost)
     read = [(key, reader.read(key, node)) for key, node in nodes]
+    held = [_held([plain]) for _, plain in read[: len(entries)]]
+    if len(read) > len(entries) and entries:  # the last one stands for all the others
+        held[-1] = _held([plain for _, plain in read[len(entries) - 1 :]])
+    shells = list(beside.shells()) if beside else []  # held, since the reader knows nodes by id
+    read += [(key, reader.read(key, node)) for key, node in shells]
     values = [
         {"key": key, "value": value}
         for entry, plain in read
         for key, value in ((entry, plain.value), *plain.parts)
     ]
-    held = [_held([plain]) for _, plain in read[: len(entries)]]
-    if len(read) > len(entries) and entries:  # the last one stands for all the others
-        held[-1] = _held([plain for _, plain in read[len(entries) - 1 :]])
-    shells_of = list(beside.shells()) if beside else []
-    shells = [(key, reader.read(key, node).value) for key, node in shells_of]
-    values += [{"key": key, "value": value} for key, value in shells]
     document = {"schema_version": SCHEMA_VERSION, "tool": "ckpttool", "entries": values}
     text = json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False)
     kept = [entry._replace(sidecar=much) for entry, much in zip(entries, held)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from hashlib import sha256
+from itertools import chain
 from typing import Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence, Tuple
 
 from ckpttool.formats.dictionaries import pairs_of
@@ -169,7 +170,8 @@ def tensors_beside(checkpoint: Checkpoint) -> Iterator[TensorInfo]:
         return
     seen: set[int] = set()
     names: dict[str, int] = {}
-    for key, root in beside.items():
+    shells = list(beside.shells())  # held, since nodes are known by their ids
+    for key, root in chain(beside.items(), shells):
         waiting = [(key, root)]
         while waiting:
             name, node = waiting.pop()

@@ -26,7 +26,6 @@ FROM_TYPE = frozenset(
     for module in ("torch._tensor", "torch.tensor")
     for name in ("_rebuild_from_type", "_rebuild_from_type_v2")
 )
-_TENSOR = Global("torch", "Tensor")
 _PLAIN_CLASSES = frozenset(
     {
         ("torch", "Tensor"),
@@ -98,14 +97,15 @@ def _is_class(function: Node) -> bool:
     )
 
 
-def dress_of(node: Call) -> New | None:
-    """Return what a tensor carries besides its elements: attributes, and a class of its own.
+def dress_of(node: Call) -> Node:
+    """Return what a tensor carries besides its elements: attributes, or an object that has them.
 
-    ``None`` for a tensor that torch has made as such; that it is a parameter says nothing.
+    An object is of the tensor's class, where that is none of torch's own. ``None`` for a tensor
+    without either; that it is a parameter says nothing.
     """
     if pair_of(node.function) == REBUILD_V2:  # nearly all are
         return None
-    cls, states = _TENSOR, []
+    cls, states = None, []
     for _ in range(MAX_WRAPPINGS):
         function = pair_of(node.function)
         if function == _WITH_STATE:
@@ -114,14 +114,15 @@ def dress_of(node: Call) -> New | None:
         elif function in _WRAPPING:
             node = node.args[0]
         elif function in FROM_TYPE:
-            cls = cls if pair_of(node.args[1]) in _PLAIN_CLASSES else node.args[1]
+            own = pair_of(node.args[1]) not in _PLAIN_CLASSES
+            cls = node.args[1] if own else cls
             states += node.args[3:]
             node = Call(node.args[0], node.args[2])
         else:
             break
     states = [state for state in states if state is not None and getattr(state, "flat", True)]
-    if cls is _TENSOR and not states:
-        return None
+    if cls is None:
+        return states if len(states) > 1 else states[0] if states else None
     dress = New(cls, ())
     dress.states = states or None
     return dress

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Iterable, Iterator, NamedTuple
 
 from ckpttool import rules
@@ -82,6 +82,7 @@ def find(
     )
     entries = list(_entries(root, choice))
     counted = LeftOut(locate, catalogue.storages())
+    shells = list(beside.shells()) if others else []  # held, since it knows nodes by their ids
     return StateDict(
         catalogue.tensors,
         choice.taken.key or None,
@@ -90,7 +91,9 @@ def find(
         tuple(node for _, node in entries),
         tuple(catalogue.unread),
         catalogue.unread_bytes,
-        tuple(islice(counted.rows(choice, beside.items()), MAX_ENTRIES)) if others else (),
+        tuple(islice(counted.rows(choice, chain(beside.items(), shells)), MAX_ENTRIES))
+        if others
+        else (),
         beside,
     )
 
@@ -168,7 +171,7 @@ class _Catalogue:
             self._note(name, str(reason), node)
             self.unread_nodes.append((name, node))
             return
-        if dress_of(node):
+        if dress_of(node) is not None:
             self.dressed.append((name, node))
 
     def _note(self, name: str, reason: str, node: Node) -> None:

@@ -184,3 +184,10 @@ def saved(folder: Path, content: Content, name: str = "weights.pth") -> str:
     path = folder / name
     torch.save(content(), path)
     return str(path)
+
+
+def with_attributes(tensor: torch.Tensor, **attributes: object) -> torch.Tensor:
+    """Return a tensor with attributes that somebody has set on it."""
+    tensor = tensor.clone() if type(tensor) is torch.Tensor else tensor
+    tensor.__dict__.update(attributes)
+    return tensor

@@ -11,6 +11,7 @@ import torch
 from ckpttool.compared import Comparison, Outcome
 from ckpttool.diff import DiffOptions, diff_files
 from tests.builders import pairs
+from tests.builders.checkpoints import with_attributes
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning"),
@@ -20,11 +21,6 @@ pytestmark = [
 
 def compared(paths: tuple[str, str], **options: Any) -> Comparison:
     return diff_files(paths, DiffOptions(**options))
-
-
-def with_attributes(tensor: torch.Tensor, **attributes: object) -> torch.Tensor:
-    tensor.__dict__.update(attributes)
-    return tensor
 
 
 class Marked(torch.Tensor):

@@ -10,8 +10,8 @@ from ckpttool.checks.storages import check_wasted_bytes
 from ckpttool.findings import Finding
 from ckpttool.formats import open_checkpoint
 from ckpttool.limits import Limits
+from tests.builders import checkpoints, sharing
 from tests.builders import examined as built
-from tests.builders import sharing
 from tests.builders import torch_files as tf
 
 # torch 2.0 warns of its own use of a class when it saves.
@@ -64,6 +64,7 @@ def test_the_bytes_that_no_tensor_shows_are_counted(
         pytest.param(sharing.tied(), id="tied"),
         pytest.param({"model": {"w": BIG}, "optimizer": {"m": BIG * 2}}, id="beside the weights"),
         pytest.param({"w": torch.empty(0, 3)}, id="empty"),
+        pytest.param({"w": checkpoints.with_attributes(BIG, of=BIG * 2)}, id="an attribute"),
     ],
 )
 def test_a_storage_that_is_shown_is_quiet(tmp_path: Path, content: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,11 @@ import pytest
 import torch
 
 from ckpttool import open_checkpoint
+from ckpttool.conversion.sidecar import sidecar as make_sidecar
 from ckpttool.formats.beside import LONGEST_KEY, joined, steps, tensors_beside
 from ckpttool.formats.nodes import Call, Global, New
 from ckpttool.gather import fill
+from tests.builders.checkpoints import with_attributes
 from tests.ckpttool.formats.test_plain import dict_node
 
 if TYPE_CHECKING:
@@ -78,6 +81,35 @@ def test_storages_alone_and_those_of_what_is_not_read_lose_no_byte(tmp_path: Pat
         "x.0.$args.1.0": [0, 1, 0, 1],
         "x.0.$args.1.1": [1.0, 1.0],
     }
+
+
+def test_a_tensor_may_be_the_attribute_of_a_weight(tmp_path: Path) -> None:
+    weight = with_attributes(torch.ones(2), scale=torch.zeros(1), group=3)
+    torch.save({"model": {"w": weight, "b": torch.ones(2)}}, tmp_path / "a.pth")
+    with open_checkpoint(str(tmp_path / "a.pth")) as checkpoint:
+        assert [info.name for info in tensors_beside(checkpoint)] == ["model.w.$self.scale"]
+        assert [row[:3] for row in checkpoint.outside] == [("model.w.$self", 1, 4)]
+        (entry,) = sidecar(checkpoint)["entries"]
+    assert entry == {
+        "key": "model.w.$self",
+        "value": {"scale": {"$left_out": "tensor"}, "group": 3},
+    }
+
+
+def test_what_lies_deep_in_an_attribute_is_in_the_sidecar(tmp_path: Path) -> None:
+    deep: Any = "end"
+    for _ in range(100):
+        deep = [deep]
+    weight = with_attributes(torch.ones(2), of=deep)
+    torch.save({"w": weight, "b": torch.ones(2)}, tmp_path / "a.pth")
+    with open_checkpoint(str(tmp_path / "a.pth")) as checkpoint:
+        entries = sidecar(checkpoint)["entries"]
+    assert len(entries) == 3
+    assert '"end"' in json.dumps(entries)
+
+
+def sidecar(checkpoint: Any) -> Any:
+    return json.loads(make_sidecar(checkpoint, (), {})[0])
 
 
 def test_a_file_without_a_pickle_has_none(tmp_path: Path) -> None:
