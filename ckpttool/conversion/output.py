@@ -138,22 +138,26 @@ def _casts(pieces: Sequence[Piece], digests: _Digests) -> Iterator[Cast]:
 
 _OTHER_CAST = "Cast to bfloat16, which reaches as far as float32, or use --allow-overflow."
 _NO_CAST = "Leave it out with --exclude, or use --allow-overflow."
+_NO_CAST_OF_SMALL = "Leave it out with --exclude if these numbers matter."
 
 
 def _losses(casts: Sequence[Cast], options: ConvertOptions) -> Iterator[Finding]:
     """Yield a finding for each tensor whose numbers became infinite, or zero."""
     for cast in casts:
+        # numbers of float64 may be beyond float32's range, which is that of bfloat16
+        other = cast.target == "float16" and cast.source != "float64"
         if cast.overflow:
             yield finding(
                 rules.OVERFLOW,
                 f"{count(cast.overflow, 'element')} became infinite as {cast.target}",
                 severity=Severity.WARNING if options.allow_overflow else None,
                 tensors=[cast.name],
-                fix=_OTHER_CAST if cast.target == "float16" else _NO_CAST,
+                fix=_OTHER_CAST if other else _NO_CAST,
             )
         if cast.underflow:
             yield finding(
                 rules.UNDERFLOW,
                 f"{count(cast.underflow, 'element')} became zero as {cast.target}",
                 tensors=[cast.name],
+                fix=None if other else _NO_CAST_OF_SMALL,
             )

@@ -498,14 +498,24 @@ def test_what_overflows_is_refused_unless_it_is_allowed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "advice"), [("float16", "Cast to bfloat16"), ("bfloat16", "--exclude")]
+    ("numbers", "dtype", "rule", "advice"),
+    [
+        (torch.tensor([1e30]), "float16", "CVT205", "Cast to bfloat16"),
+        (torch.tensor([1e300], dtype=torch.float64), "float16", "CVT205", "--exclude"),
+        (torch.tensor([1e300], dtype=torch.float64), "bfloat16", "CVT205", "--exclude"),
+        (torch.tensor([1e-30]), "float16", "CVT206", "Cast to bfloat16"),
+        (torch.tensor([1e-300], dtype=torch.float64), "float16", "CVT206", "--exclude"),
+        (torch.tensor([1e-300], dtype=torch.float64), "float32", "CVT206", "--exclude"),
+    ],
 )
-def test_the_advice_on_an_overflow_is_not_what_was_just_done(
-    dtype: str, advice: str, tmp_path: Path
+def test_the_advice_on_what_a_cast_loses_keeps_it(
+    numbers: torch.Tensor, dtype: str, rule: str, advice: str, tmp_path: Path
 ) -> None:
-    source = saved(tmp_path, {"w": torch.tensor([1e300], dtype=torch.float64)})
-    refused = convert(source, tmp_path / "out.safetensors", TO_SAFETENSORS._replace(dtype=dtype))
-    assert advice in str(refused.file.findings[0].fix)
+    source = saved(tmp_path, {"w": numbers})
+    done = convert(source, tmp_path / "out.safetensors", TO_SAFETENSORS._replace(dtype=dtype))
+    (found,) = done.file.findings
+    assert found.rule.code == rule
+    assert advice in (found.fix or found.rule.fix)
 
 
 def test_what_underflows_is_told(tmp_path: Path) -> None:
