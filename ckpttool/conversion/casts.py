@@ -59,7 +59,7 @@ def refused(kept: Quantized, selection: Selection, options: ConvertOptions) -> I
     yield finding(
         rules.QUANTIZED,
         f"{count(len(names), 'tensor')} {'makes' if len(names) == 1 else 'make'} up quantized "
-        f"weights ({types}), which would be others as {options.dtype}",
+        f"weights ({types}), which cannot be cast to {options.dtype}",
         tensors=names,
         fix=f"--dtype-except-quantized casts the others and copies these{beside} bit for bit.",
     )

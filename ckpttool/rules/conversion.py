@@ -80,7 +80,7 @@ QUANTIZED = Rule(
     "CVT209",
     "cast-of-quantized",
     Severity.ERROR,
-    "A cast would change quantized weights, or what belongs to them.",
+    "Quantized weights, and what belongs to them, cannot be cast.",
     "Leave --dtype out, or cast the other tensors alone with --dtype-except-quantized.",
 )
 OVERFLOW = Rule(
