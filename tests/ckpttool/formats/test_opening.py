@@ -1,4 +1,4 @@
-"""What is said of a file that is of no known format."""
+"""Which format a file is taken for: by its content, and what is said where it is of none."""
 
 from __future__ import annotations
 
