@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 
 from ckpttool import rules
@@ -12,6 +11,7 @@ from ckpttool.findings import Finding, Verdict, finding
 from ckpttool.inventory import Item, Standing, named, of
 from ckpttool.results import FileReport
 from ckpttool.rules import Severity
+from ckpttool.searching import by_folders
 from ckpttool.text import count
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def account_for(selection: Selection, reports: Sequence[FileReport]) -> Account:
         items[target.path] = Item(target.path, standing, what, link, weighty=is_other)
     return Account(
         tuple(number for number, is_other in enumerate(other) if not is_other),
-        tuple(sorted(items.values(), key=lambda item: Path(item.path).parts)),
+        tuple(sorted(items.values(), key=lambda item: by_folders(item.path))),
     )
 
 

@@ -56,7 +56,9 @@ def search(folder: str, exclude: Sequence[str] = ()) -> list[Found]:
         exclude: globs on the path from the folder, on the same as reports print it, or on a name;
             what they match is told of and not entered.
     """
-    everything = sorted(_Walk(folder, exclude).everything(), key=_order)
+    everything = sorted(
+        _Walk(folder, exclude).everything(), key=lambda one: by_folders(one.found.path)
+    )
     first: dict[_Identity, str] = {}
     for one in sorted(everything, key=lambda one: one.rank):
         if one.identity is not None:
@@ -86,9 +88,9 @@ class _Seen(NamedTuple):
     rank: int = 0
 
 
-def _order(one: _Seen) -> tuple[str, ...]:
-    """Sort by folders, not by characters: what lies in one folder stays together."""
-    return Path(one.found.path).parts
+def by_folders(path: str) -> tuple[str, ...]:
+    """Return the key to sort a path by: what lies in one folder stays together."""
+    return Path(path).parts
 
 
 def _marked(one: _Seen, first: dict[_Identity, str]) -> Found:

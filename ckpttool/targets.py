@@ -17,7 +17,7 @@ from ckpttool.errors import CkpttoolError, UnreadableError
 from ckpttool.formats.content import Content, Kind, content_of, is_named_so
 from ckpttool.inventory import Item, Standing, account
 from ckpttool.rules import UNREADABLE
-from ckpttool.searching import Found, matching, search
+from ckpttool.searching import Found, by_folders, matching, search
 from ckpttool.shards import index_of, parts_of, siblings
 
 _CONFIG = "config.json"
@@ -210,7 +210,7 @@ class _Choosing:
 
     def _matching(self, pattern: str) -> list[Target]:
         """Files that match as they are, whatever they are called; folders as if they were named."""
-        matched = sorted(glob.glob(pattern, recursive=True), key=_order)  # noqa: PTH207 (absolute too)
+        matched = sorted(glob.glob(pattern, recursive=True), key=by_folders)  # noqa: PTH207 (absolute too)
         self._searched = True
         files = [path for path in matched if not Path(path).is_dir() and not self._excludes(path)]
         found = [target for path in self._whole(files) for target in self._file(path)]
@@ -349,8 +349,3 @@ def _unreachable(one: Found, error: OSError) -> UnreadableError:
     message = f"{leads} cannot be looked at: {error.strerror}"
     fix = "Put the file there, take the link away, or leave it out with --exclude."
     return UnreadableError(message, UNREADABLE, path=one.path, fix=fix)
-
-
-def _order(path: str) -> tuple[str, ...]:
-    """Sort by folders, not by characters: what lies in one folder stays together."""
-    return Path(path).parts

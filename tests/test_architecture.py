@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import struct
 import subprocess
 import sys
@@ -234,6 +235,13 @@ def loaded_by(start: str, imports: list[Import]) -> set[str]:
 
 def test_every_module_has_a_floor() -> None:
     assert [module for module in SOURCES if floor_of(module) is None] == []
+
+
+def test_the_page_names_every_module_that_has_a_floor() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = page[page.index("## Rooms") : page.index("## Floors")]
+    names = [module.rpartition(".")[2] for floor in FLOORS for module in floor]
+    assert [name for name in names if not re.search(rf"\b{name}\b", rooms)] == ["_version"]
 
 
 def test_no_import_runs_upward() -> None:

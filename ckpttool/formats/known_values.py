@@ -172,3 +172,12 @@ KNOWN: dict[str, Callable[[_Args], Known | None]] = {
         for pure in ("", "Pure")
     },
 }
+
+
+def path_text(node: Call) -> str | None:
+    """Return a path of pathlib as one text; ``None`` for anything else."""
+    if type(node.function) is not Global or not node.function.module.startswith("pathlib"):
+        return None
+    reader = KNOWN.get(name_of(node.function))
+    known = None if reader is None else reader(node.args)
+    return None if known is None else str(known.plain)

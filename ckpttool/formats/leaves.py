@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Iterable, Iterator, Tuple, Union
 
 from ckpttool.formats.dictionaries import pairs_of
-from ckpttool.formats.nodes import Call, Dict, Node, children, pair_of
+from ckpttool.formats.known_values import path_text
+from ckpttool.formats.nodes import Call, Dict, Node, children
 from ckpttool.formats.rebuild import is_tensor
 
 Scalar = Union[str, bool, int, float]
 
 # A key grows no further than this: a hostile nesting would make it long at every level.
 _LONGEST_KEY = 200
-
-# The path types of pathlib, by what stands between their parts.
-_PATHS = {"PosixPath": "/", "PurePosixPath": "/", "WindowsPath": "\\", "PureWindowsPath": "\\"}
 
 
 def leaves(key: str, root: Node) -> Iterator[Tuple[str, Scalar]]:
@@ -31,7 +29,7 @@ def leaves(key: str, root: Node) -> Iterator[Tuple[str, Scalar]]:
             yield path, node
         elif id(node) not in seen:
             seen.add(id(node))
-            text = _path_text(node) if isinstance(node, Call) else None
+            text = path_text(node) if isinstance(node, Call) else None
             if text is not None:
                 yield path, text
             else:
@@ -62,12 +60,3 @@ def _pairs(node: Node) -> Iterable[tuple[Node, Node]] | None:
     if pairs is None and node.states and isinstance(node.states[0], Dict):
         return node.states[0].pairs()
     return pairs
-
-
-def _path_text(node: Call) -> str | None:
-    name = pair_of(node.function)
-    if name is None or not name[0].startswith("pathlib") or name[1] not in _PATHS:
-        return None
-    separator = _PATHS[name[1]]
-    parts = [part for part in node.args if type(part) is str]
-    return separator.join(part.rstrip(separator) for part in parts)

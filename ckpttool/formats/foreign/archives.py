@@ -14,7 +14,7 @@ from ckpttool import rules
 from ckpttool.errors import CkpttoolError, UnsupportedError
 from ckpttool.formats import pickles
 from ckpttool.formats.archive import read_archive, read_member
-from ckpttool.formats.foreign.signatures import Kind
+from ckpttool.formats.foreign.signatures import CONVERT_FOLDER, NAME_WEIGHTS, Kind
 from ckpttool.formats.loose_pickles import names_in
 from ckpttool.formats.nodes import Call, Dict
 from ckpttool.formats.zip_end import start_of
@@ -57,12 +57,12 @@ _TOLD_BY_NAME: tuple[tuple[str, Kind], ...] = (
         r"model\.weights\.h5|.+\.weights\.h5",
         Kind("a model of Keras", "Load it with Keras and save the arrays as safetensors."),
     ),
-    (r"\[Content_Types\]\.xml", Kind("an Office document", "Name the checkpoint of the weights.")),
+    (r"\[Content_Types\]\.xml", Kind("an Office document", NAME_WEIGHTS)),
     (
         r".+\.onnx",
         Kind("a zip archive with an ONNX model in it", "Name the checkpoint it was made from."),
     ),
-    (r"META-INF/.+", Kind("a Java archive", "Name the checkpoint of the weights.")),
+    (r"META-INF/.+", Kind("a Java archive", NAME_WEIGHTS)),
     (
         r".+/\.data/serialization_id|.+/data/\d+",
         Kind(
@@ -77,8 +77,7 @@ _NPZ = Kind(
 )
 _DCP = Kind(
     "a part of a torch.distributed.checkpoint (.distcp): a row of archives, one a tensor",
-    "Convert the folder it lies in: python -m torch.distributed.checkpoint.format_utils "
-    "dcp_to_torch FOLDER FILE.",
+    CONVERT_FOLDER,
 )
 
 
@@ -129,7 +128,7 @@ def _holding(what: str, names: list[str]) -> Kind:
     shown = ", ".join(map(printable, names[:3]))
     return Kind(
         f"{what}, but none of torch.save: it holds {shown or 'nothing'}",
-        "Name the checkpoint of the weights.",
+        NAME_WEIGHTS,
     )
 
 

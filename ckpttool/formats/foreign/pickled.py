@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ckpttool import rules
 from ckpttool.errors import UnsupportedError
+from ckpttool.formats.foreign.signatures import CONVERT_FOLDER, NAME_WEIGHTS
 from ckpttool.formats.nodes import Call, Global
 from ckpttool.formats.safety.names import name_of
 
@@ -15,11 +16,6 @@ if TYPE_CHECKING:
 
 _KNOWN = "Where you know who wrote it, load it with"
 _DISTRIBUTED = "torch.distributed.checkpoint.metadata.Metadata"
-_CONVERT_FOLDER = (
-    "Convert the folder it lies in: python -m torch.distributed.checkpoint.format_utils "
-    "dcp_to_torch FOLDER FILE."
-)
-_NAME_WEIGHTS = "Name the checkpoint of the weights."
 
 
 def other_pickle(pickle: Pickle) -> UnsupportedError:
@@ -42,7 +38,7 @@ def _kind_of(pickle: Pickle) -> tuple[str, str]:
     name = _class_of(pickle.root)
     names = {str(reference) for reference in pickle.references}
     if name == _DISTRIBUTED:
-        return "the .metadata of a torch.distributed.checkpoint", _CONVERT_FOLDER
+        return "the .metadata of a torch.distributed.checkpoint", CONVERT_FOLDER
     if name is not None:
         return (
             f"a pickled object of {name}, written by pickle.dump and not by torch.save",
@@ -58,7 +54,7 @@ def _kind_of(pickle: Pickle) -> tuple[str, str]:
             "a pickle.dump of numpy arrays, which torch.load does not read",
             f"{_KNOWN} pickle and save the arrays with safetensors.numpy.save_file.",
         )
-    return "a pickle, but torch.save did not write it", _NAME_WEIGHTS
+    return "a pickle, but torch.save did not write it", NAME_WEIGHTS
 
 
 def _class_of(root: Node) -> str | None:

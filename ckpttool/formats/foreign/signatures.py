@@ -41,7 +41,12 @@ _FETCH = (
 _LOAD_TF = "Load it in TensorFlow and save the arrays as safetensors (safetensors.numpy.save_file)."
 _SAVE = "and save the arrays as safetensors (safetensors.numpy.save_file)."
 _UNPACK = "Unpack it, and name the checkpoint in it."
-_NAME_WEIGHTS = "Name the checkpoint of the weights."
+#: Advice for files that hold no weights, and for parts of a distributed checkpoint.
+NAME_WEIGHTS = "Name the checkpoint of the weights."
+CONVERT_FOLDER = (
+    "Convert the folder it lies in: python -m torch.distributed.checkpoint.format_utils "
+    "dcp_to_torch FOLDER FILE."
+)
 _SOURCE = "Name the checkpoint that it was made from"
 
 LFS_POINTER = Kind(
@@ -54,8 +59,8 @@ SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
     (rb"version https://git-lfs\.github\.com/spec/", LFS_POINTER),
     (rb"\s*<(?i:!doctype html|html|head|body)", Kind("a web page, not a checkpoint", _FETCH)),
     (rb"\s*(?:<\?xml[^>]*>\s*)?<Error>", Kind("an XML document, not a checkpoint", _FETCH)),
-    (rb"\s*<\?xml", Kind("an XML document, not a checkpoint", _NAME_WEIGHTS)),
-    (rb"\s*\[", Kind("text that begins as a list in JSON does", _NAME_WEIGHTS)),
+    (rb"\s*<\?xml", Kind("an XML document, not a checkpoint", NAME_WEIGHTS)),
+    (rb"\s*\[", Kind("text that begins as a list in JSON does", NAME_WEIGHTS)),
     (rb"\x89HDF\r\n\x1a\n", Kind("an HDF5 file", f"Load it with h5py {_SAVE}")),
     (
         rb"GGUF",
@@ -77,17 +82,17 @@ SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
         ),
     ),
     (rb"ftrt", Kind("an engine of TensorRT", f"{_SOURCE}.")),
-    (rb"PK\x05\x06", Kind("an empty zip archive", _NAME_WEIGHTS)),
+    (rb"PK\x05\x06", Kind("an empty zip archive", NAME_WEIGHTS)),
     (rb"7z\xbc\xaf\x27\x1c", Kind("a 7z archive", _UNPACK)),
     (rb"Rar!\x1a\x07", Kind("a RAR archive", _UNPACK)),
     (rb"\x28\xb5\x2f\xfd", Kind("compressed with zstd", "Decompress it first: unzstd.")),
     (rb"\x04\x22\x4d\x18", Kind("compressed with LZ4", "Decompress it first: unlz4.")),
-    (rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a", Kind("an image", _NAME_WEIGHTS)),
-    (rb"%PDF-", Kind("a PDF document", _NAME_WEIGHTS)),
-    (rb"ARROW1\0|PAR1", Kind("a table of Arrow or Parquet", _NAME_WEIGHTS)),
-    (rb"SQLite format 3\0", Kind("a database of SQLite", _NAME_WEIGHTS)),
+    (rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a", Kind("an image", NAME_WEIGHTS)),
+    (rb"%PDF-", Kind("a PDF document", NAME_WEIGHTS)),
+    (rb"ARROW1\0|PAR1", Kind("a table of Arrow or Parquet", NAME_WEIGHTS)),
+    (rb"SQLite format 3\0", Kind("a database of SQLite", NAME_WEIGHTS)),
     (rb"MATLAB 5\.0 MAT-file", Kind("a MAT file", f"Load it with scipy.io.loadmat {_SAVE}")),
-    (rb"\x7fELF|MZ\x90\0", Kind("a program or a shared library", _NAME_WEIGHTS)),
+    (rb"\x7fELF|MZ\x90\0", Kind("a program or a shared library", NAME_WEIGHTS)),
 )
 _SIGNATURES = [(re.compile(pattern, re.DOTALL), kind) for pattern, kind in SIGNATURES]
 
@@ -95,7 +100,7 @@ _SIGNATURES = [(re.compile(pattern, re.DOTALL), kind) for pattern, kind in SIGNA
 _TF_INDEX_END = bytes.fromhex("57fb808b247547db")
 _TF_DATA = re.compile(r".*\.data-\d{5}-of-\d{5}", re.DOTALL)
 _TF = Kind("a part of a TensorFlow checkpoint", _LOAD_TF)
-_TEXT = Kind("a text file, not a checkpoint", _NAME_WEIGHTS)
+_TEXT = Kind("a text file, not a checkpoint", NAME_WEIGHTS)
 # What the Hugging Face hub and other servers answer with in the place of a file.
 _ANSWER = re.compile(
     rb"(?i)\s*(?:entry|file|repository|revision|page|404:?) not found|not found"

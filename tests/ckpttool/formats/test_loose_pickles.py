@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 
 import pytest
@@ -12,18 +11,11 @@ from ckpttool.formats.loose_pickles import judge_loose_pickles
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.sources import MemorySource
 from tests.builders import pickles as p
+from tests.builders.foreign import zipped
 
 
 def attack(name: str = "system") -> bytes:
     return p.pickle(p.call(p.name("os", name), p.text("x")))
-
-
-def archive(members: dict[str, bytes], how: int = zipfile.ZIP_STORED) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", how) as written:
-        for name, content in members.items():
-            written.writestr(name, content)
-    return stream.getvalue()
 
 
 def found_in(data: bytes) -> list[str]:
@@ -32,11 +24,11 @@ def found_in(data: bytes) -> list[str]:
     return [use.name for use in watch.uses]
 
 
-CONTENT = archive({"a/data.pkl": attack()})
+CONTENT = zipped({"a/data.pkl": attack()})
 ARCHIVES = {
     "stored": CONTENT,
-    "deflated": archive({"a/data.pkl": attack()}, zipfile.ZIP_DEFLATED),
-    "in other case": archive({"a/DATA.PKL": attack()}),
+    "deflated": zipped({"a/data.pkl": attack()}, zipfile.ZIP_DEFLATED),
+    "in other case": zipped({"a/DATA.PKL": attack()}),
     "bytes before it": b"x" * 100 + CONTENT,
     "cut in the directory": CONTENT[:-30],
     "cut after the pickle": CONTENT[: CONTENT.index(b"PK\x01\x02")],
@@ -55,7 +47,7 @@ QUIET = {
     "noise": bytes(range(256)) * 10,
     "a header at the end": b"PK\x03\x04",
     "an entry that points outside": b"PK\x01\x02" + b"\xff" * 60,
-    "another member": archive({"a/data.txt": attack()}),
+    "another member": zipped({"a/data.txt": attack()}),
 }
 
 
@@ -67,14 +59,14 @@ def test_where_there_is_none_nothing_is_found(data: bytes) -> None:
 def test_what_torch_reads_is_looked_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loose_pickles, "MOST", 3)
     decoys = {f"a/{number}.pkl": attack("decoy") for number in range(20)}
-    assert "os.system" in found_in(archive({**decoys, "a/data.pkl": attack()}))
+    assert "os.system" in found_in(zipped({**decoys, "a/data.pkl": attack()}))
 
 
 def test_the_start_and_the_end_of_a_large_file_are_searched(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loose_pickles, "SEARCHED", 200)
-    middle = archive({"a/x": bytes(1_000), "a/data.pkl": attack(), "a/y": bytes(1_000)})
+    middle = zipped({"a/x": bytes(1_000), "a/data.pkl": attack(), "a/y": bytes(1_000)})
     assert found_in(middle[: middle.index(b"PK\x01\x02")]) == []
-    last = archive({"a/x": bytes(1_000), "a/data.pkl": attack()})
+    last = zipped({"a/x": bytes(1_000), "a/data.pkl": attack()})
     assert found_in(last[: last.index(b"PK\x01\x02")]) == ["os.system"]
