@@ -129,4 +129,4 @@ def test_what_weights_only_refuses_of_honest_files_is_data(
     else:
         torch.save(value, path)
     codes = {one.rule.code for one in inspect_file(str(path)).file.findings}
-    assert codes <= {"FIL003"}
+    assert codes <= {"FIL003", "SEC010"}
