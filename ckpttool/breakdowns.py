@@ -112,11 +112,21 @@ def _imports(traceback: TracebackType | None) -> Iterator[str]:
 
 
 def _named(error: BaseException) -> Iterator[str]:
+    if isinstance(error, SyntaxError):  # at an import by an extension there is no frame
+        yield _module_at(error.filename or "")
     if isinstance(error, ImportError):
         yield error.name or ""
     lacking = _OF_A_MODULE.match(str(error)) if isinstance(error, AttributeError) else None
     if lacking:
         yield lacking.group(1)
+
+
+def _module_at(path: str) -> str:
+    """Return the top package of a source file, as it is found on the path of modules."""
+    for folder in sys.path:
+        if folder and path.startswith(os.path.join(folder, "")):  # noqa: PTH118 (plain text)
+            return path[len(folder) :].lstrip(os.sep).partition(os.sep)[0].partition(".")[0]
+    return ""
 
 
 def _fix(package: str) -> str:

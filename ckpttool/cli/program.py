@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import traceback
 from contextlib import suppress
@@ -103,7 +105,8 @@ def _ended(error: Exception) -> int:
     """Say what broke, and return the exit code: only what nothing else explains is a bug."""
     if isinstance(error, BrokenPipeError) and nobody_reads():
         return 0  # of --help, say: whoever asked for it has seen enough
-    broken = breakdown(error)
+    broken = _unwritable() if isinstance(error, OSError) else None
+    broken = broken or breakdown(error)
     if broken is not None:
         say(f"Error: {broken}")
         return CANNOT_TELL
@@ -112,6 +115,18 @@ def _ended(error: Exception) -> int:
         "please report it with the command and what it prints with --debug."
     )
     return INTERNAL
+
+
+def _unwritable() -> str | None:
+    """Say why nothing can be written to standard output: it was opened for reading, say."""
+    try:
+        os.write(sys.stdout.fileno(), b"")
+    except OSError as error:
+        if error.errno == errno.EBADF:
+            return f"standard output cannot be written to: {error.strerror}."
+    except (AttributeError, ValueError):  # none at all, or closed
+        pass
+    return None
 
 
 def _trace(ctx: click.Context) -> None:

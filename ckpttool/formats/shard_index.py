@@ -54,9 +54,18 @@ def read_index(source: FileSource) -> Index:
     Raises:
         MalformedError: not strict JSON, a repeated key, a field of the wrong type, a name
             that is not a plain file name, or more of anything than is read.
-        UnsupportedError: JSON, but not an index of safetensors files.
+        UnsupportedError: JSON or another text, but not an index of safetensors files.
     """
-    document = strict_json(source)
+    try:
+        document = strict_json(source)
+    except MalformedError as error:
+        if _may_be_index(source):
+            raise
+        raise UnsupportedError(
+            "text that begins as JSON does, but not an index of shards: it has no weight_map",
+            rules.UNKNOWN_FORMAT,
+            fix="Name a checkpoint file or its index.",
+        ) from error
     if not isinstance(document, dict) or "weight_map" not in document:
         raise UnsupportedError(
             "a JSON file, but not an index of shards: it has no weight_map",
@@ -74,6 +83,13 @@ def read_index(source: FileSource) -> Index:
     _check_files(weight_map, source.name)
     stated = json.dumps(metadata["total_size"])[:80] if "total_size" in metadata else None
     return Index(weight_map, stated, metadata, tuple(_entries(metadata)))
+
+
+def _may_be_index(source: FileSource) -> bool:
+    """Whether a text that is no JSON is meant for an index: lines of a log, say, are not."""
+    if source.name.endswith(".index.json"):
+        return True
+    return b'"weight_map"' in read(source, 0, min(source.size, MAX_INDEX))
 
 
 def files_listed(index: str) -> tuple[str, ...]:

@@ -144,6 +144,7 @@ def test_who_was_started_to_ignore_interrupts_ignores_them(
         ("torch", "half installed", ("lock", "-o", "new.lock")),
         ("numpy", "without its extension", ("diff", "PATH")),
         ("numpy", "without its extension", ("convert", "--to", "safetensors", "--force")),
+        ("numpy", "for another Python", ("convert", "--to", "safetensors", "--force")),
         ("numpy", "not there", ("textconv",)),
         ("rich", "not there", ("inspect",)),
         ("rich", "that exits as if all was well", ("inspect",)),
@@ -166,7 +167,9 @@ def test_a_broken_package_cannot_tell(
 
 
 @pytest.mark.parametrize("command", ["--help", "--version", "verify --help"])
-@pytest.mark.parametrize(("redirection", "code"), [("| true", 0), (">/dev/full", 2)])
+@pytest.mark.parametrize(
+    ("redirection", "code"), [("| true", 0), (">/dev/full", 2), ("1</dev/null", 2)]
+)
 def test_help_that_nobody_can_read_is_no_finding(command: str, redirection: str, code: int) -> None:
     if "/dev/full" in redirection and not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")

@@ -294,6 +294,29 @@ def test_an_object_of_json_is_told_from_a_length_that_looks_like_one(
     assert sharded.matches(head) is answer
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"loss": 1}\n{"loss": 2}\n',
+        b"{% for one in all %}",
+        b"{'python': 1}",
+        b"{ // a comment\n}",
+        b'{"a": 1, "a": 2}',
+        b'{"a": ',
+        b'{"a": NaN}',
+    ],
+)
+def test_text_that_only_begins_as_an_index_does_is_no_malformed_one(
+    text: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "log.bin").write_bytes(text)
+    with pytest.raises(UnsupportedError, match="it has no weight_map"):
+        open_checkpoint(str(tmp_path / "log.bin"))
+    (tmp_path / shards.INDEX).write_bytes(text)
+    with pytest.raises(MalformedError):
+        open_checkpoint(str(tmp_path / shards.INDEX))
+
+
 def test_cut_anywhere_it_is_refused(tmp_path: Path) -> None:
     path = shards.good(tmp_path)
     data = path.read_bytes()
