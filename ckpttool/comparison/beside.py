@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from functools import lru_cache
-from hashlib import sha256
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 from ckpttool.compared import StateDiff
 from ckpttool.comparison.meanings import CannotTellError, Meanings
 from ckpttool.comparison.pieces import Pair
-from ckpttool.formats.beside import Beside, joined, key_part, self_of
+from ckpttool.comparison.texts import Texts, is_short, part_of
+from ckpttool.formats.beside import Beside, joined, self_of
 from ckpttool.formats.nodes import Call, Node, is_scalar
-from ckpttool.formats.plain import Reader
 from ckpttool.formats.rebuild import dress_of, is_tensor
 from ckpttool.formats.views import (
     ATOM,
@@ -40,9 +38,6 @@ from ckpttool.tensors import TensorInfo
 #: Two cycles of different lengths can be held against each other endlessly, and what is shared is
 #: looked at under each of its keys where names are left out.
 MAX_AGAIN = 200_000
-#: Characters of all values that differ; beyond them the sums of values stand for them.
-MAX_TEXT = 100_000_000
-
 #: Why two objects are not compared.
 OTHER_FORM = "made in ways that may come to the same"
 #: Why keys, and members of sets, are not paired.
@@ -52,10 +47,6 @@ OTHER_KIND = "of a kind that is not read on one side"
 
 _ENDLESS = "more than can be compared"
 _NOTHING = object()
-# Characters of a value that costs nothing.
-_SHORT = 256
-# Characters of a key that is an object.
-_LONGEST_PART = 200
 # The calls by which protocols make an array; one of objects or fields is not read further.
 _ARRAYS = frozenset({"numpy._core.multiarray._reconstruct", "numpy._core.numeric._frombuffer"})
 # Kinds that need no word: JSON has them.
@@ -159,10 +150,9 @@ class _Walk:
         self._first = self._again_met = 0
         # nodes that are made here: the others are known by their ids, which no two may share
         self._kept: List[Node] = []
-        # long values are compared, and written, once
+        # long values are compared once, wherever they are referred to
         self._equal: Dict[Tuple[int, int], bool] = {}
-        self._texts: Dict[int, str] = {}
-        self._room = MAX_TEXT
+        self._texts = Texts()
 
     def found(self) -> Found:
         """Return what came of it."""
@@ -235,7 +225,7 @@ class _Walk:
         if pair not in self._equal:
             held = [_held(seen) for seen in views] if views else [exact(left), exact(right)]
             same = bool(held[0] == held[1])
-            if _is_short(left) or _is_short(right):
+            if is_short(left) or is_short(right):
                 return same
             self._equal[pair] = same
         return self._equal[pair]
@@ -266,19 +256,8 @@ class _Walk:
     def _leaf(self, key: str, nodes: Sequence[Node], same: bool) -> None:
         if not self._is_wanted(key) or same:
             return
-        texts = [None if node is _NOTHING else self._text(node) for node in nodes]
-        self._room -= sum(len(text) for text in texts if text is not None)
-        if self._room < 0:
-            texts = [text if text is None or len(text) < _SHORT else _sum(text) for text in texts]
-        self._differ(key, texts)
-
-    def _text(self, node: Node) -> str:
-        if _is_short(node):
-            return _json(node)
-        if id(node) not in self._texts:
-            text = _json(node)
-            self._texts[id(node)] = text if self._room >= 0 else _sum(text)
-        return self._texts[id(node)]
+        there = [None if node is _NOTHING else self._texts.of(node) for node in nodes]
+        self._differ(key, self._texts.fitting(there))
 
     def _differ(self, key: str, texts: Sequence[str | None]) -> None:
         known = self._state.setdefault(key, [None, None])
@@ -412,7 +391,7 @@ class _Walk:
                 try:
                     side[self._meanings.of(name)] = name, node
                 except CannotTellError:
-                    self._doubt(joined(key, _part(name)), NO_MEANING)
+                    self._doubt(joined(key, part_of(name)), NO_MEANING)
         alone = [
             [meaning for meaning in one if meaning not in other]
             for one, other in (sides, sides[::-1])
@@ -423,7 +402,7 @@ class _Walk:
         for meaning in dict.fromkeys((*sides[0], *sides[1])):
             found = [side.get(meaning, (_NOTHING, _NOTHING)) for side in sides]
             name = found[0][0] if found[0][0] is not _NOTHING else found[1][0]
-            tasks.append((joined(key, _part(name)), found[0][1], found[1][1]))
+            tasks.append((joined(key, part_of(name)), found[0][1], found[1][1]))
         return sorted(tasks, key=lambda task: task[0])
 
 
@@ -450,32 +429,6 @@ def _held(seen: View) -> object:
     if seen.form == ATOM:
         return exact(seen.value)
     return seen.kind, tuple(map(exact, seen.items))
-
-
-def _is_short(node: Node) -> bool:
-    if isinstance(node, (str, bytes)):
-        return len(node) < _SHORT
-    return is_scalar(node)
-
-
-@lru_cache(maxsize=1024)
-def _sum(text: str) -> str:
-    return json.dumps({"$sha256": sha256(text.encode("utf-8", "surrogatepass")).hexdigest()})
-
-
-def _part(name: Node) -> str:
-    """Return a key as a part of a dotted key that no other key has."""
-    part = key_part(name)
-    if not part.startswith("<") or is_scalar(name):
-        return part
-    text = _json(name)
-    if len(text) > _LONGEST_PART:
-        text = f"{text[:_LONGEST_PART]} sha256:{sha256(text.encode()).hexdigest()}"
-    return text
-
-
-def _json(node: Node) -> str:
-    return json.dumps(Reader(exact=True).read("", node).value, sort_keys=True)
 
 
 def _numbered(key: str, left: Sequence[Node], right: Sequence[Node]) -> list[_Task]:

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from ckpttool.comparison import beside
+from ckpttool.comparison import beside, texts
 from ckpttool.comparison.beside import Entries, Found, compare, contents
 from ckpttool.formats.nodes import Call, Dict, Global, New
 from ckpttool.formats.pickles import parse
@@ -325,8 +325,8 @@ def test_the_contents_of_one_side_are_all_of_it() -> None:
 def test_long_values_are_told_by_their_sums_when_they_are_too_much(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(beside, "MAX_TEXT", 2_000)
+    monkeypatch.setattr(texts, "MAX_TEXT", 2_000)
     left, right = ([{}, *[letter * 1_000] * 10] for letter in "ab")
-    texts = [entry.left or "" for entry in found({"x": left}, {"x": right}).state]
-    assert sum(map(len, texts)) < 4_000
-    assert texts[-1].startswith('{"$sha256": ')
+    shown = [entry.left or "" for entry in found({"x": left}, {"x": right}).state]
+    assert sum(map(len, shown)) < 4_000
+    assert shown[-1].startswith('{"$sha256": ')
