@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Sequence, Tuple
 
 from ckpttool.compared import StateDiff
 from ckpttool.comparison.meanings import CannotTellError, Meanings
@@ -42,6 +42,8 @@ MAX_AGAIN = 200_000
 OTHER_FORM = "made in ways that may come to the same"
 #: Why keys, and members of sets, are not paired.
 NO_MEANING = "a key, or a member of a set, that is a tensor or nests too deep to be compared"
+#: Why entries are not, of which Python keeps one alone, by the order in the file.
+EQUAL_KEYS = "equal numbers of two types are keys, or members, of which loading keeps one"
 #: Why two tensors are not compared.
 OTHER_KIND = "of a kind that is not read on one side"
 
@@ -231,6 +233,9 @@ class _Walk:
         return self._equal[pair]
 
     def _sets(self, key: str, nodes: tuple[Node, Node], views: Sequence[View]) -> None:
+        if any(_has_equal_numbers(seen.items) for seen in views):
+            self._doubt(key, EQUAL_KEYS)
+            return
         try:
             members = [Counter(map(self._meanings.of, seen.items)) for seen in views]
         except CannotTellError:
@@ -386,6 +391,8 @@ class _Walk:
     def _matched(self, key: str, left: Any, right: Any) -> list[_Task]:
         """Pair the entries of two mappings by what their keys mean."""
         sides: List[Dict[Any, Tuple[Node, Node]]] = [{}, {}]
+        if any(_has_equal_numbers(name for name, _ in pairs) for pairs in (left, right)):
+            self._doubt(key, EQUAL_KEYS)
         for side, pairs in zip(sides, (left, right)):
             for name, node in pairs:
                 try:
@@ -406,6 +413,19 @@ class _Walk:
         return sorted(tasks, key=lambda task: task[0])
 
 
+def _has_equal_numbers(nodes: Iterable[Node]) -> bool:
+    """Whether there are two numbers that are equal and of two types, as 1 and True are."""
+    kinds: Dict[str, type] = {}  # by text: of numbers, a file could choose many that have one hash
+    for node in nodes:
+        if type(node) in _NUMBERS and node == node and abs(node) != _INFINITY:
+            text = str(int(node)) if node == int(node) else repr(node)
+            if kinds.setdefault(text, type(node)) is not type(node):
+                return True
+    return False
+
+
+_NUMBERS = (bool, int, float)
+_INFINITY = float("inf")
 _EMPTY = View("", "")
 
 

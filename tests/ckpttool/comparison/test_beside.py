@@ -20,7 +20,7 @@ import torch
 
 from ckpttool.comparison import beside, texts
 from ckpttool.comparison.beside import Entries, Found, compare, contents
-from ckpttool.formats.nodes import Call, Dict, Global, New
+from ckpttool.formats.nodes import Call, Dict, Global, New, Set
 from ckpttool.formats.pickles import parse
 from tests.ckpttool.formats.test_plain import dict_node
 
@@ -237,6 +237,17 @@ def test_what_may_be_the_same_is_not_compared(left: Any, right: Any) -> None:
     result = found(left, right)
     assert [reason for _, reason in result.doubts] == [beside.OTHER_FORM]
     assert not found(left, left).doubts
+
+
+@pytest.mark.parametrize("keys", [(1, True), (0, False), (2, 2.0), (0.0, 0)], ids=repr)
+def test_of_equal_keys_of_two_types_nobody_knows_which_one_counts(keys: tuple[Any, Any]) -> None:
+    one, other = keys
+    content = [((one, "x"), (other, "y")), ((other, "y"), (one, "x"))]
+    result = found(*(dict_node(*pairs) for pairs in content))
+    assert (result.state, result.doubts) == ((), (("k", beside.EQUAL_KEYS),))
+    sets = [entries(Set([one, other])), entries(Set([other, one]))]
+    assert compare(sets[0], sets[1]).doubts == (("k", beside.EQUAL_KEYS),)
+    assert not found({one: "x", "1": "y"}, {one: "x", "1": "y"}).doubts
 
 
 def test_a_cycle_is_compared_once_and_through_to_its_end() -> None:
