@@ -238,7 +238,7 @@ def _findings(
     if large:
         yield finding(
             rules.LARGE_SHARD,
-            f"{count(len(large), 'tensor')} larger than --max-shard-size, each in a shard alone",
+            f"{count(len(large), 'tensor')} larger than --max-shard-size, each in a file alone",
             tensors=[piece.name for piece in large],
             expected=f"at most {size(most or 0)}",
             found=f"up to {size(max(piece.nbytes for piece in large))}",
