@@ -53,7 +53,7 @@ def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listi
         checkpoint.outside,
         tuple(EntryRow(*entry) for entry in checkpoint.entries),
         _references(checkpoint, trust),
-        tuple(UseRow(use.use.value, *use[1:], is_trusted(use, trust)) for use in checkpoint.uses),
+        tuple(UseRow(use.use.value, *use[1:6], is_trusted(use, trust)) for use in checkpoint.uses),
         checkpoint.unread,
         checkpoint.metadata,
         find_sharing(checkpoint.tensors).groups,

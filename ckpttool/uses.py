@@ -27,6 +27,8 @@ class NameUse(NamedTuple):
         member: the member of the container, ``None`` where there is none.
         offset: of that call, in bytes from the start of the member (or of the file).
         times: how many such calls there are.
+        walked: whether the name is looked up through something that is no class of the module: what
+            the module imports, or a method.
     """
 
     use: Use
@@ -35,3 +37,4 @@ class NameUse(NamedTuple):
     member: str | None
     offset: int
     times: int = 1
+    walked: bool = False

@@ -418,13 +418,15 @@ class Judge:
             attack = self._attack(call, name)
             use, name = (Use.CALL, name) if attack is None else (Use.ATTACK, attack)
         told = str(name) if name else NAMELESS
-        self._keep(NameUse(use, told, text, self._member, call.offset), call)
+        walked = name is not None and name.leaves_classes
+        self._keep(NameUse(use, told, text, self._member, call.offset, walked=walked), call)
 
     def _keep(self, found: NameUse, call: Node = None) -> None:
         key = found.use, found.name
         known = self._uses.get(key)
         if known is not None:
-            self._uses[key] = known._replace(times=known.times + 1)
+            walked = known.walked or found.walked
+            self._uses[key] = known._replace(times=known.times + 1, walked=walked)
         else:
             self._uses[key] = found if found.text else found._replace(text=spelled(call))
 

@@ -44,6 +44,11 @@ class Name(NamedTuple):
         """Whether the attribute is looked up step by step, from the module to what it leads to."""
         return "." in self.attribute
 
+    @property
+    def leaves_classes(self) -> bool:
+        """Whether the walk goes through, or to, something that is not called as classes are."""
+        return self.walks and not all(one[:1].isupper() for one in self.attribute.split("."))
+
 
 # Modules whose functions run commands or code, load code or take the process over. Packages and
 # plain modules of Python's own: a package of somebody's that has the name of the latter, with

@@ -35,8 +35,15 @@ _TRUSTABLE = frozenset({Use.CALL, Use.CLASS})
 
 
 def is_trusted(use: NameUse, trust: Sequence[str]) -> bool:
-    """Whether the name's use is covered by a pattern; one that is known from attacks never is."""
-    return use.use in _TRUSTABLE and any(fnmatchcase(use.name, pattern) for pattern in trust)
+    """Whether the name's use is covered by a pattern; one that is known from attacks never is.
+
+    A wildcard stands for what a package defines, not for what can be reached through it: a module
+    that it imports, or a method of a class.
+    """
+    return use.use in _TRUSTABLE and any(
+        use.name == pattern or (not use.walked and fnmatchcase(use.name, pattern))
+        for pattern in trust
+    )
 
 
 def findings_on(uses: Iterable[NameUse], trust: Sequence[str] = ()) -> list[Finding]:

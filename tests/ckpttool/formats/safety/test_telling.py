@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -14,10 +15,12 @@ from ckpttool.formats.safety.telling import (
     findings_on,
     is_trusted,
 )
+from ckpttool.inspection import inspect_file
 from ckpttool.rules import Severity
 from ckpttool.settings import trusted
 from ckpttool.tensors import Reference
 from ckpttool.uses import NameUse, Use
+from tests.builders import pickles as p
 
 
 def used(use: Use, name: str = "mypkg.models.Net", times: int = 1) -> NameUse:
@@ -139,3 +142,29 @@ def test_a_file_that_is_no_checkpoint_is_judged_by_its_calls(use: Use, verdict: 
 
 
 RULE_OF = {Use.ATTACK: "SEC001", Use.CALL: "SEC002", Use.CLASS: "SEC003"}
+
+
+@pytest.mark.parametrize(
+    ("name", "covered"),
+    [
+        ("Net", True),
+        ("Net.Config", True),
+        ("make", True),
+        ("shutil.rmtree", False),
+        ("Path.unlink", False),
+        ("torch.hub.load", False),
+    ],
+)
+def test_a_wildcard_stands_for_what_a_package_defines(
+    tmp_path: Path, name: str, covered: bool
+) -> None:
+    """And not for what an attack reaches through it, also after a name that reads alike."""
+    call = p.call(p.name("mypkg.utils", name), p.text("x"))
+    *steps, last = name.split(".")
+    alike = p.call(p.name(".".join(("mypkg.utils", *steps)), last), p.text("x"))
+    for body in (call, p.tuple_of(alike, call)):
+        (tmp_path / "a.pkl").write_bytes(p.PROTO4 + body + p.STOP)
+        for pattern, is_covered in (("mypkg.*", covered), (f"mypkg.utils.{name}", True)):
+            found = inspect_file(str(tmp_path / "a.pkl"), trust=(pattern,)).file.findings
+            assert (rules.TRUSTED_CODE in {one.rule for one in found}) is is_covered
+            assert (rules.UNKNOWN_CALL in {one.rule for one in found}) is not is_covered
