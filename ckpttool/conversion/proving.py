@@ -151,10 +151,10 @@ def _compare(
             )
 
 
-def require_equal(what: str, expected: object, found: object, tensor: str | None = None) -> None:
+def require_equal(what: str, expected: object, found: object) -> None:
     """Raise OutputError (``CVT202``) if the written file differs from its source."""
     if expected != found:
-        raise _not_proven(f"{what} differs", tensor=tensor, expected=expected, found=found)
+        raise _not_proven(f"{what} differs", expected=expected, found=found)
 
 
 def _not_proven(

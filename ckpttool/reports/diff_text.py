@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ckpttool.compared import Side, StateDiff
     from ckpttool.results import FileReport
 
-#: Orders in which changed tensors can be listed.
-SORTS = ("change", "name", "size")
 #: Tensors of a class that are listed where nobody says how many.
 TOP = 10
 
@@ -56,7 +54,7 @@ class DiffView(NamedTuple):
     """How to show a comparison.
 
     Attributes:
-        sort: one of :data:`SORTS`.
+        sort: by ``change``, ``name`` or ``size``.
         top: tensors listed of each class; ``None`` for the usual number.
         stat: one line a tensor instead.
     """
