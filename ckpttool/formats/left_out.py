@@ -176,7 +176,8 @@ def _no_names(root: Node, holders: Holders, locate: Locate) -> UnsupportedError:
     if elsewhere:
         listed = ", ".join(f"{row.key} ({count(row.tensors, 'tensor')})" for row in elsewhere[:10])
         return _error(
-            f"no dictionary in the file holds tensors by name; there are some in {listed}"
+            "no dictionary that can be looked into holds tensors by name; "
+            f"there are some in {listed}"
         )
     if any(isinstance(part, PersistentId) for part in near((root,), _NEAR)):
         return _error("the file holds storages alone: bytes without a shape, and no tensor")

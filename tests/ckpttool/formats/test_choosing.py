@@ -281,11 +281,13 @@ NONE = {
     "storages": ({"w": torch.ones(2).untyped_storage()}, "the file holds storages alone"),
     "tensors without a name": (
         {"records": [Record(torch.ones(2))]},
-        r"no dictionary in the file holds tensors by name; there are some in records \(1 tensor\)",
+        r"no dictionary that can be looked into holds tensors by name; "
+        r"there are some in records \(1 tensor\)",
     ),
     "keys that are no text": (
         {b"w": torch.ones(2), ("b", 1): torch.ones(2)},
-        r"no dictionary in the file holds tensors by name; there are some in b'w' \(1 tensor\), "
+        r"no dictionary that can be looked into holds tensors by name; "
+        r"there are some in b'w' \(1 tensor\), "
         r"<tuple> \(1 tensor\)",
     ),
     "scalars": ({"epoch": 1}, "there is no dictionary of tensors in the file: it holds no tensor"),
