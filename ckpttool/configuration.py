@@ -9,7 +9,6 @@ What the keys mean is in ``docs/policy.md``.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import sys
@@ -182,7 +181,9 @@ def _table(path: Path) -> tuple[dict[str, Any], str] | None:
         raise UsageError(
             f"the configuration cannot be read: {error.strerror}", path=str(path)
         ) from error
-    document, sha256 = _parse(content, path), hashlib.sha256(content).hexdigest()
+    from hashlib import sha256 as sum_of  # late: most runs have no configuration
+
+    document, sha256 = _parse(content, path), sum_of(content).hexdigest()
     if path.name != "pyproject.toml":
         return document, sha256
     tools = document.get("tool")

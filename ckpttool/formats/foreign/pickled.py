@@ -42,7 +42,7 @@ def _kind_of(pickle: Pickle) -> tuple[str, str]:
     if name is not None:
         return (
             f"a pickled object of {name}, written by pickle.dump and not by torch.save",
-            f"{_KNOWN} pickle and save its state_dict() with torch.save.",
+            f"{_KNOWN} pickle and save the weights in it with torch.save, as a state dict.",
         )
     if "torch.storage._load_from_bytes" in names:
         return (

@@ -5,9 +5,7 @@ The bytes are those that each format's own definition gives (and ``file(1)`` goe
 
 from __future__ import annotations
 
-import bz2
 import codecs
-import lzma
 import re
 import zlib
 from typing import TYPE_CHECKING, Callable, NamedTuple
@@ -119,6 +117,23 @@ class _Compression(NamedTuple):
 _OLD_PICKLE = re.compile(rb"\((?:[dl]p?\d*\n|c[\w.]+\n)|c[\w.]+\n[\w.]+\n")
 # The longest beginning of the content that is looked at, so that no bomb is unpacked.
 _BEGIN = 64
+
+
+def _bzip2(head: bytes) -> bytes:
+    import bz2  # late, as below: hardly any file is compressed
+
+    return bz2.BZ2Decompressor().decompress(head, _BEGIN)
+
+
+def _xz(head: bytes) -> bytes:
+    import lzma
+
+    try:
+        return lzma.LZMADecompressor(memlimit=128_000_000).decompress(head, _BEGIN)
+    except lzma.LZMAError as error:
+        raise OSError(str(error)) from error
+
+
 _COMPRESSIONS = (
     _Compression(
         re.compile(rb"\x1f\x8b\x08"),
@@ -128,12 +143,12 @@ _COMPRESSIONS = (
     _Compression(
         re.compile(rb"BZh[1-9]1AY&SY"),
         "bzip2",
-        lambda head: bz2.BZ2Decompressor().decompress(head, _BEGIN),
+        _bzip2,
     ),
     _Compression(
         re.compile(rb"\xfd7zXZ\0|\x5d\0\0"),
         "xz or LZMA",
-        lambda head: lzma.LZMADecompressor(memlimit=128_000_000).decompress(head, _BEGIN),
+        _xz,
     ),
     _Compression(
         re.compile(rb"\x78[\x01\x5e\x9c\xda]"),
@@ -157,7 +172,7 @@ def kind_of(head: bytes) -> Kind | None:
 def _compressed(compression: _Compression, head: bytes) -> Kind | None:
     try:
         begin = compression.begin(head)
-    except (zlib.error, OSError, lzma.LZMAError):
+    except (zlib.error, OSError):
         return None  # it only looked so
     if begin.startswith(b"\x80") or _OLD_PICKLE.match(begin):
         return Kind(
