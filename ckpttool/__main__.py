@@ -25,7 +25,12 @@ def run() -> None:
     # and again is a third of the time that a file of 100,000 tensors takes.
     gc.set_threshold(100_000, 20, 50)
     _catch_libraries_that_exit()
-    code = _run()
+    try:
+        code = _run()
+    except BaseException as error:  # noqa: BLE001 (while an error was told: no memory, say)
+        with suppress(OSError):
+            os.write(2, f"Error: the process broke off: {type(error).__name__}.\n".encode())
+        code = _CANNOT_TELL
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):  # closed, or a pipe nobody reads
             stream.flush()

@@ -36,6 +36,8 @@ def breakdown(error: BaseException) -> str | None:
     package, reason = _package(error), _reason(error)
     if isinstance(error, MemoryError):
         return "there is not enough memory."
+    if isinstance(error, SystemError):  # as CPython itself says when memory ends at a bad moment
+        return f"Python or an extension module broke off: {reason}. There may be too little memory."
     if _is_of_memory(error, reason, package):
         return f"there is not enough memory{f' to load {package}' if package else ''}: {reason}."
     if _is_limit(error):

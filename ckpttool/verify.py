@@ -9,6 +9,7 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Protocol
 
 from ckpttool.errors import CkpttoolError, UsageError, told_with
@@ -218,8 +219,20 @@ def _import_torch() -> None:
     back when it shrinks. An import goes up and down all the time; begun at an unlucky depth it
     crosses such a border 12,000 times, which takes 0.2 s. A new stack begins at the bottom.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="ckpttool-import") as pool:
-        pool.submit(import_module, "mae.large.mae_vit_large").result()
+    failed: list[BaseException] = []
+
+    def load() -> None:
+        try:
+            import_module("mae.large.mae_vit_large")
+        except BaseException as error:  # noqa: BLE001 (raised below)
+            failed.append(error)
+
+    # no future: a thread that dies for want of memory sets none, and would be waited for
+    thread = Thread(target=load, name="ckpttool-import")
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
 
 
 def _start_origin(

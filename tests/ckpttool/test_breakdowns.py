@@ -81,6 +81,9 @@ def test_the_first_cause_is_told_of_a_page_of_advice() -> None:
     [
         pytest.param(MemoryError(), "not enough memory", id="memory"),
         pytest.param(
+            SystemError("error return without exception set"), "broke off", id="the interpreter"
+        ),
+        pytest.param(
             OSError(errno.ENOMEM, "Cannot allocate memory"), "not enough memory", id="map"
         ),
         pytest.param(

@@ -184,6 +184,19 @@ def test_a_mistake_that_cannot_be_told_is_none_of_the_files(sound: str) -> None:
     assert shell(f"{SHELL} verify --nope $1 2>/dev/full", sound).returncode == 2
 
 
+def test_what_breaks_off_beyond_all_handling_is_no_finding() -> None:
+    program = "from ckpttool import __main__ as m; m._run = lambda: 1 / 0; m.run()"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == "Error: the process broke off: ZeroDivisionError.\n"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of address space as Linux has them")
 @pytest.mark.parametrize("kilobytes", [45_000, 80_000, 110_000, 160_000, 260_000])
 def test_a_process_without_memory_finds_nothing(sound: str, kilobytes: int) -> None:
