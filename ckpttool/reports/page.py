@@ -6,6 +6,7 @@ is escaped by :func:`ckpttool.text.printable` before it comes here.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING, Literal, TextIO
@@ -30,6 +31,12 @@ _NARROW = 64
 _NARROWEST = 30
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave the exit code to the command: rich would end the process with that of a finding."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 class Page:
     """Writes lines to a stream.
 
@@ -40,7 +47,7 @@ class Page:
     def __init__(self, stream: TextIO, environment: Mapping[str, str] = os.environ) -> None:
         self._stream = stream
         terminal = stream.isatty()
-        self._console = Console(
+        self._console = _Console(
             file=stream,
             highlight=False,
             markup=False,
@@ -94,7 +101,7 @@ class Page:
 
     def _write(self, text: Text) -> None:
         text.rstrip()
-        # captured, because rich itself ends the process when the reader of a pipe has gone
+        # captured, so that the stream is written to here; rich flushes it all the same
         with self._console.capture() as captured:
             self._console.print(text, soft_wrap=True)
         self._stream.write(captured.get())

@@ -83,10 +83,14 @@ def test_a_broken_standard_output(sound: str, redirection: str, code: int, told:
     assert len(done.stderr.splitlines()) == bool(told)
 
 
-def test_a_pipe_that_closes_early_keeps_the_verdict(tmp_path: Path) -> None:
-    path = built.saved(tmp_path, built.attack_beside)
-    done = shell(f"{SHELL} inspect --all $1 | true; echo ${{PIPESTATUS[0]}}", path)
-    assert (done.stdout, done.stderr) == ("1\n", "")
+@pytest.mark.parametrize("reader", ["true", "{ exec 0<&-; sleep 2; }"])
+@pytest.mark.parametrize(("content", "code"), [(built.attack_beside, 1), (built.sound, 0)])
+def test_a_pipe_that_closes_early_keeps_the_verdict(
+    tmp_path: Path, content: Callable[[], object], code: int, reader: str
+) -> None:
+    path = built.saved(tmp_path, content)
+    done = shell(f"{SHELL} inspect --all $1 | {reader}; echo ${{PIPESTATUS[0]}}", path)
+    assert (done.stdout, done.stderr) == (f"{code}\n", "")
 
 
 def test_names_beyond_the_terminals_encoding_are_escaped(tmp_path: Path) -> None:

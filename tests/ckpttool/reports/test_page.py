@@ -57,3 +57,15 @@ def test_a_terminal_is_coloured_unless_that_is_not_wanted(
     environment: dict[str, str], coloured: bool
 ) -> None:
     assert ("\x1b" in shown(Terminal(), environment)) is coloured
+
+
+class Unread(io.StringIO):
+    """A pipe whose reader has gone."""
+
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_who_does_not_read_ends_no_process() -> None:
+    with pytest.raises(BrokenPipeError):  # rich makes it SystemExit(1), the code of a finding
+        Page(Unread()).line(styled("x", "bold"), 0, 0)
