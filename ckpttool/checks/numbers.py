@@ -25,18 +25,16 @@ _ONE_BY_ONE = 8
 
 def check_not_finite(examined: Examined) -> Iterator[Finding]:
     """NaN and infinity, with how many and the share of the elements."""
-    masks = [name for name in examined.outside() if _is_a_mask(examined, name)]
+    masks = frozenset(name for name in examined.outside() if _is_a_mask(examined, name))
     yield from _counted(examined, rules.NAN, "NaN", lambda values: values.nan)
-    yield from _counted(
-        examined, rules.INFINITE, "infinity", lambda values: values.infinite, frozenset(masks)
-    )
+    yield from _counted(examined, rules.INFINITE, "infinity", lambda values: values.infinite, masks)
     if masks:
         yield finding(
             rules.INFINITE,
             f"{count(len(masks), 'tensor')} that the model has no place for "
             f"{'holds' if len(masks) == 1 else 'hold'} infinity and one number, as masks do",
             severity=Severity.NOTE,
-            tensors=[name for name in examined.canonical.tensors if name in set(masks)],
+            tensors=[name for name in examined.canonical.tensors if name in masks],
         )
 
 
@@ -101,7 +99,8 @@ def check_constant_vectors(examined: Examined) -> Iterator[Finding]:
         if not is_matrix(info) and _is_constant(examined, name) and name not in left_out
     ]
     if found:
-        initial = all(_is_as_initialised(examined, name) for name in found)
+        outside = examined.outside()
+        initial = all(name not in outside and _is_as_initialised(examined, name) for name in found)
         yield finding(
             rules.CONSTANT_VECTOR,
             f"{count(len(found), 'vector')} with a single value"
@@ -114,7 +113,7 @@ def _is_as_initialised(examined: Examined, name: str) -> bool:
     """Whether the model begins with this value: biases with 0, the gains of LayerNorms with 1."""
     value = examined.values.tensors[name].minimum
     begins = 0 if name.endswith(".bias") else 1 if is_layernorm(name) else None
-    return value == begins and name not in examined.outside()
+    return value == begins
 
 
 def check_everything_was_read(examined: Examined) -> Iterator[Finding]:
@@ -148,11 +147,12 @@ def check_everything_was_read(examined: Examined) -> Iterator[Finding]:
 def check_checksums(examined: Examined) -> Iterator[Finding]:
     """Stored CRC-32 sums that the bytes do not have, and records that never got any bytes."""
     lengths = {one.member: one.extent.length for one in examined.checkpoint.checksums}
-    unfilled = [
-        bad.member
-        for bad in examined.values.bad_checksums
-        if is_unfilled(bad.expected, bad.found, lengths[bad.member])
-    ]
+    unfilled, others = [], []
+    for bad in examined.values.bad_checksums:
+        if is_unfilled(bad.expected, bad.found, lengths[bad.member]):
+            unfilled.append(bad.member)
+        else:
+            others.append(bad)
     if unfilled:
         yield finding(
             rules.NEVER_FILLED,
@@ -160,9 +160,7 @@ def check_checksums(examined: Examined) -> Iterator[Finding]:
             f"{', '.join(unfilled[:_ONE_BY_ONE])}"
             + (f" and {len(unfilled) - _ONE_BY_ONE:,} more" * (len(unfilled) > _ONE_BY_ONE)),
         )
-    for bad in examined.values.bad_checksums:
-        if bad.member in unfilled:
-            continue
+    for bad in others:
         yield finding(
             rules.CHECKSUM,
             f"the bytes of {bad.member} do not match their stored CRC-32",
