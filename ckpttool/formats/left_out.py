@@ -39,7 +39,7 @@ _SAVE_ARRAY = (
 _NEAR = 200  # nodes that are searched for a storage
 
 
-class LeftOut:
+class OutsideCounter:
     """Counts the tensors outside of what was taken, each once, and their storages."""
 
     def __init__(self, locate: Locate, taken: Iterable[str | None]) -> None:
@@ -171,7 +171,7 @@ def _no_names(root: Node, holders: Holders, locate: Locate) -> UnsupportedError:
     empty = _empty(root)
     if empty is not None:
         return _error(f"the dictionary under {empty!r} is empty: there is no tensor in the file")
-    counted = LeftOut(locate, ())
+    counted = OutsideCounter(locate, ())
     elsewhere = list(counted.rows_of(_top_entries(root)))
     if elsewhere:
         listed = ", ".join(f"{row.key} ({count(row.tensors, 'tensor')})" for row in elsewhere[:10])

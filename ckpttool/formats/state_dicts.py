@@ -15,7 +15,7 @@ from ckpttool.formats.describing import MORE, describe, key_text
 from ckpttool.formats.dictionaries import count_of
 from ckpttool.formats.flattening import Part, parts
 from ckpttool.formats.holding import Holders, parts_of
-from ckpttool.formats.left_out import LeftOut, no_state_dict
+from ckpttool.formats.left_out import OutsideCounter, no_state_dict
 from ckpttool.formats.measuring import storages_of
 from ckpttool.formats.nodes import Call, Node
 from ckpttool.formats.pickles import Pickle
@@ -81,7 +81,7 @@ def find(
         unread=catalogue.unread_nodes,
     )
     entries = list(_entries(root, choice))
-    counted = LeftOut(locate, catalogue.storages())
+    counted = OutsideCounter(locate, catalogue.storages())
     shells = list(beside.shells()) if others else []  # held, since it knows nodes by their ids
     return StateDict(
         catalogue.tensors,
