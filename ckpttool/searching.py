@@ -16,10 +16,7 @@ from typing import Iterator, NamedTuple, Sequence, Tuple
 
 #: Folders of tools, which are told of as a whole and not entered.
 TOOLS = frozenset(
-    {
-        *(".git", ".hg", ".svn", ".bzr", ".tox", ".nox", ".venv"),
-        *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"),
-    }
+    ".git .hg .svn .bzr .tox .nox .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis".split()
 )
 #: Files that links out of the folder may lead to: one to the root of a machine leads to everything.
 MOST_OUTSIDE = 100_000

@@ -41,27 +41,10 @@ _MOST_PICKLE = 200_000
 _MOST_NUMBERS = 10_000
 # How trainers call them: transformers, then accelerate, whose file has a count of steps too.
 _GENERATORS = frozenset(
-    {
-        *(
-            "python",
-            "numpy",
-            "cpu",
-            "torch",
-            "cuda",
-            "xpu",
-            "npu",
-            "mps",
-            "hpu",
-            "mlu",
-            "musa",
-            "xla",
-        ),
-        *("random_state", "numpy_random_seed", "torch_manual_seed", "xm_seed"),
-        *(
-            f"torch_{one}_manual_seed"
-            for one in ("cuda", "xpu", "npu", "mlu", "musa", "hpu", "sdaa")
-        ),
-    }
+    "python numpy cpu torch cuda xpu npu mps hpu mlu musa xla"
+    " random_state numpy_random_seed torch_manual_seed xm_seed"
+    " torch_cuda_manual_seed torch_xpu_manual_seed torch_npu_manual_seed torch_mlu_manual_seed"
+    " torch_musa_manual_seed torch_hpu_manual_seed torch_sdaa_manual_seed".split()
 )
 _SCALER = frozenset({"scale", "growth_factor", "backoff_factor", "growth_interval"})
 _SCHEDULE = frozenset({"last_epoch", "_step_count"})
