@@ -88,20 +88,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     # the package itself is the face of the house: it names what is public, for types
     ("ckpttool", "ckpttool.__main__", "ckpttool.cli"),
 )
-PACKAGES = {
-    "ckpttool.checks",
-    "ckpttool.cli",
-    "ckpttool.comparison",
-    "ckpttool.conversion",
-    "ckpttool.formats",
-    "ckpttool.layouts",
-    "ckpttool.locks",
-    "ckpttool.reports",
-    "ckpttool.rules",
-    "ckpttool.writing",
-}
-PACKAGES |= {"mae.large"}
-
 #: Rooms that may import torch, inside their functions; and the one that lives on it.
 TORCH_LATE = {"ckpttool.forward", "ckpttool.sample", "ckpttool.schema", "ckpttool.streaming"}
 TORCH_ROOM = "mae.large"
@@ -182,9 +168,15 @@ IMPORTS = [
 
 
 def room_of(module: str) -> str:
-    """The entry of FLOORS that a module belongs to: itself, or the package that it is in."""
-    package = ".".join(module.split(".")[:2])
-    return package if package in PACKAGES else module
+    """The entry of FLOORS that a module belongs to: the nearest of itself and its packages.
+
+    The package at the top is no room for what is below it: a loose module needs a floor of its own.
+    """
+    rooms = {room for floor in FLOORS for room in floor}
+    name = module
+    while name.count(".") > 1 and name not in rooms:
+        name = name.rpartition(".")[0]
+    return name if name in rooms else module
 
 
 def floor_of(module: str) -> int | None:
