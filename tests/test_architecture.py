@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from tests.builders.repository import ROOT
+
 if TYPE_CHECKING:
     from typing import Iterator
 
-ROOT = Path(__file__).parents[1]
 
 # From the ground up. A package stands for all of its modules; a module that is not here fails.
 FLOORS: tuple[tuple[str, ...], ...] = (

@@ -12,7 +12,8 @@ from typing import Iterator
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.builders.repository import ROOT
+
 OLDEST = (3, 8)
 
 #: What can be subscripted since Python 3.9 only.

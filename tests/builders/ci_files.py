@@ -10,7 +10,7 @@ from typing import Any, Mapping, NamedTuple
 import yaml
 
 from tests.builders.processes import PATIENCE
-from tests.builders.programs import ROOT
+from tests.builders.repository import ROOT
 
 
 class _Yaml12(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML comes without types

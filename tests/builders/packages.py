@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.builders.processes import PATIENCE
-from tests.builders.programs import ROOT
+from tests.builders.repository import ROOT
 
 #: What the package's ``__init__.py`` holds.
 BROKEN = {

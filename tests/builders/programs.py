@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.builders.processes import PATIENCE
-
-ROOT = Path(__file__).parents[2]
+from tests.builders.repository import ROOT
 
 # The command of this tree, with a model that is small enough for a test known as ``tiny``.
 _TINY = """

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import xmlschema
 
-ROOT = Path(__file__).parents[2]
+from tests.builders.repository import ROOT
+
 OFFICIAL = ROOT / "tests" / "fixtures" / "schemas"
 OWN = ROOT / "docs" / "schema"
 

@@ -10,7 +10,8 @@ import pytest
 
 from tests.builders import checkpoints as built
 from tests.builders.ci_files import ActionRun, loaded, run_action
-from tests.builders.programs import ROOT, installed, program
+from tests.builders.programs import installed, program
+from tests.builders.repository import ROOT
 
 pytestmark = [
     # torch 2.0 warns of its own use of a class when it saves.

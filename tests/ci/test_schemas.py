@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from tests.builders.ci_files import loaded
-from tests.builders.programs import ROOT
+from tests.builders.repository import ROOT
 
 WORKFLOW, GITLAB = "docs/examples/github-workflow.yml", "docs/examples/gitlab-ci.yml"
 SCHEMAS = {"action.yml": "github-actions", WORKFLOW: "github-workflows", GITLAB: "gitlab-ci"}

@@ -14,6 +14,7 @@ from ckpttool.errors import UsageError
 from ckpttool.policy import Policy
 from ckpttool.rules import Severity
 from ckpttool.waivers import Waiver
+from tests.builders.repository import ROOT
 
 PYPROJECT = '[tool.ckpttool]\ncheckpoint = "data/weights.pth"\n'
 
@@ -82,8 +83,7 @@ def test_a_table_that_is_none_is_said(tmp_path: Path) -> None:
 
 
 def test_this_repository_names_the_checkpoint_of_the_demo() -> None:
-    root = Path(__file__).parents[2]
-    assert checkpoint_in(root) == str(Path("data/mae_pretrain_vit_large.pth"))
+    assert checkpoint_in(ROOT) == str(Path("data/mae_pretrain_vit_large.pth"))
 
 
 # --- the policy ------------------------------------------------------------------------------

@@ -29,11 +29,11 @@ from ckpttool.verify import VerifyOptions, verify_file
 from tests.builders import checkpoints, shards, sharing
 from tests.builders import safetensors as st
 from tests.builders import torch_files as tf
+from tests.builders.repository import FIXTURES
 
 # torch 2.0 warns of its own use of a class when it saves and loads.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 FILES = sorted(FIXTURES.glob("torch-*/*.pth"))
 TO_SAFETENSORS = ConvertOptions("safetensors", sync=False)
 TO_PTH = ConvertOptions("pth", sync=False)

@@ -3,11 +3,11 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
-from pathlib import Path
 
 import pytest
 
 from ckpttool.fingerprint import Entry, fingerprint
+from tests.builders.repository import DOCS
 
 DIGEST = hashlib.sha256(b"").hexdigest()
 ENTRIES: list[Entry] = [
@@ -18,7 +18,7 @@ ENTRIES: list[Entry] = [
 
 
 def test_the_worked_example_of_the_specification_holds() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "fingerprint.md").read_text(encoding="utf-8")
+    text = (DOCS / "fingerprint.md").read_text(encoding="utf-8")
     cls_token = hashlib.sha256(bytes.fromhex("803f 00c0")).hexdigest()
     norm = hashlib.sha256(struct.pack("<2f", 1, 2)).hexdigest()
     records = (

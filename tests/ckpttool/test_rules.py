@@ -9,9 +9,10 @@ import pytest
 
 from ckpttool import rules
 from ckpttool.reports.rule_pages import pages
+from tests.builders.repository import DOCS
 from tests.rule_cases import CASES
 
-PAGES = Path(__file__).parents[2] / "docs" / "rules"
+PAGES = DOCS / "rules"
 
 
 @pytest.mark.parametrize("rule", rules.RULES.values(), ids=lambda rule: str(rule.code))

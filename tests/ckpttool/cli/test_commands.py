@@ -14,6 +14,7 @@ from ckpttool._version import __version__
 from ckpttool.cli import main
 from tests.builders import checkpoints as built
 from tests.builders.commands import invoke, runner
+from tests.builders.repository import ROOT
 
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
@@ -306,9 +307,8 @@ def test_sample_replaces_nothing_unasked(tmp_path: Path, tiny: str) -> None:
 
 def test_help_and_documents_tell_the_same_of_exit_codes() -> None:
     """1 is said of a file's content alone; a broken package and a full system are 2 everywhere."""
-    root = Path(__file__).parents[3]
     for page in ("README.md", "docs/architecture.md", "docs/gate.md", "docs/convert.md"):
-        rows = [line for line in (root / page).read_text().splitlines() if line.startswith("| ")]
+        rows = [line for line in (ROOT / page).read_text().splitlines() if line.startswith("| ")]
         codes = {line.split(" | ")[0].strip("| ").split(" ")[0]: line for line in rows}
         assert "package" in codes["2"], page
         assert "limit" in codes["2"], page

@@ -15,6 +15,7 @@ from ckpttool.cli import main
 from tests.builders import checkpoints as built
 from tests.builders import quantized, sharing
 from tests.builders.commands import runner
+from tests.builders.repository import DOCS
 
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
@@ -159,7 +160,7 @@ def test_json_says_all_that_the_text_does(tmp_path: Path) -> None:
 
 
 def test_every_field_of_the_json_report_is_documented(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[3] / "docs" / "json.md").read_text()
+    text = (DOCS / "json.md").read_text()
     section = text.partition("## `convert`")[2].partition("\n## ")[0]
     _, told = report("--to", "pth", built.saved(tmp_path, built.sound))
     fields = set(told["files"][0])

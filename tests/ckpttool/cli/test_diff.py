@@ -20,6 +20,7 @@ from tests.builders import checkpoints as built
 from tests.builders import pairs
 from tests.builders import pickles as p
 from tests.builders.commands import runner
+from tests.builders.repository import ROOT
 
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
@@ -321,7 +322,7 @@ def git(folder: Path, *arguments: str, **settings: str) -> str:
     done = subprocess.run(
         ["git", *options, *arguments],
         cwd=folder,
-        env={**environment, "PYTHONPATH": str(Path(__file__).parents[3])},
+        env={**environment, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=120,

@@ -22,7 +22,7 @@ from ckpttool.comparison import beside, texts
 from ckpttool.comparison.beside import Entries, Found, compare, contents
 from ckpttool.formats.nodes import Call, Dict, Global, New, Set
 from ckpttool.formats.pickles import parse
-from tests.ckpttool.formats.test_plain import dict_node
+from tests.builders.nodes import dict_node
 
 
 def entries(node: Any) -> Entries:

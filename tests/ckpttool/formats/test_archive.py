@@ -22,8 +22,8 @@ from ckpttool.formats.archive import Archive, Member, read_archive, read_member
 from ckpttool.sources import FileSource
 from tests.builders import zips
 from tests.builders.memory import MemorySource
+from tests.builders.repository import FIXTURES
 
-FIXTURES = Path(__file__).parents[2] / "fixtures"
 GENUINE = [
     path for path in sorted(FIXTURES.glob("torch-*/*.pth")) if path.read_bytes()[:2] == b"PK"
 ]

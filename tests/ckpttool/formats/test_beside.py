@@ -16,7 +16,7 @@ from ckpttool.formats.beside import LONGEST_KEY, joined, steps, tensors_beside
 from ckpttool.formats.nodes import Call, Global, New
 from ckpttool.gather import fill
 from tests.builders.checkpoints import with_attributes
-from tests.ckpttool.formats.test_plain import dict_node
+from tests.builders.nodes import dict_node
 
 if TYPE_CHECKING:
     from pathlib import Path

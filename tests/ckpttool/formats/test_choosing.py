@@ -18,7 +18,7 @@ from tests.builders import pickles as p
 from tests.builders import state_dicts as built
 from tests.builders import torch_files as t
 from tests.builders.checkpoints import saved
-from tests.ckpttool.formats.test_plain import dict_node
+from tests.builders.nodes import dict_node
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*quantize:UserWarning")
 

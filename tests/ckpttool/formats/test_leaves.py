@@ -6,7 +6,7 @@ import pytest
 
 from ckpttool.formats.leaves import leaves
 from ckpttool.formats.nodes import Call, Global, Set
-from tests.ckpttool.formats.test_plain import dict_node, namespace, tensor
+from tests.builders.nodes import dict_node, namespace, tensor
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ import pathlib
 import pickle
 import struct
 import uuid
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,30 +19,10 @@ import torch
 
 from ckpttool.errors import UnsupportedError
 from ckpttool.formats import plain
-from ckpttool.formats.nodes import Call, Dict, Global, New, PersistentId, Set
+from ckpttool.formats.nodes import Global, New, PersistentId, Set
 from ckpttool.formats.pickles import parse
 from ckpttool.formats.plain import Plain, Reader, tensor_bytes
-
-
-def dict_node(*pairs: tuple[Any, Any]) -> Dict:
-    node = Dict()
-    node.flat = [part for pair in pairs for part in pair]
-    return node
-
-
-def namespace(**attributes: object) -> Call:
-    node = New(Global("argparse", "Namespace"), ())
-    node.states = [dict_node(*attributes.items())]
-    return node
-
-
-def storage(key: str, count: int, dtype: str = "FloatStorage") -> PersistentId:
-    return PersistentId(("storage", Global("torch", dtype), key, "cpu", count))
-
-
-def tensor(key: str = "0", count: int = 4) -> Call:
-    function = Global("torch._utils", "_rebuild_tensor_v2")
-    return Call(function, (storage(key, count), 0, (count,), (1,), False, None))
+from tests.builders.nodes import dict_node, namespace, storage, tensor
 
 
 @pytest.mark.parametrize(

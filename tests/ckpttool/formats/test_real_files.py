@@ -11,11 +11,11 @@ import pytest
 
 from ckpttool import open_checkpoint
 from ckpttool.gather import chunks
+from tests.builders.repository import FIXTURES
 
 if TYPE_CHECKING:
     from ckpttool.tensors import TensorInfo
 
-FIXTURES = Path(__file__).parents[2] / "fixtures"
 FILES = sorted(FIXTURES.glob("torch-*/*.pth"))
 
 

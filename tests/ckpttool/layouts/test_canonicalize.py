@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +12,7 @@ from ckpttool.layouts.hf_vitmae import HF_VITMAE, HF_VITMAE_V5_SAVED
 from ckpttool.layouts.openmmlab import MMPRETRAIN
 from ckpttool.tensors import DTYPES
 from tests.builders.layouts import catalogue, decoder_names, encoder_names, spelled, tensor
+from tests.builders.repository import FIXTURES
 
 if TYPE_CHECKING:
     from ckpttool.layouts.rules import Layout
@@ -23,9 +23,7 @@ QKV = "blocks.0.attn.qkv.weight"
 PARTS = tuple(
     f"vit.encoder.layer.0.attention.attention.{part}.weight" for part in ("query", "key", "value")
 )
-TRANSFORMERS = json.loads(
-    (Path(__file__).parents[2] / "fixtures" / "transformers-5.23.0" / "names.json").read_text()
-)
+TRANSFORMERS = json.loads((FIXTURES / "transformers-5.23.0" / "names.json").read_text())
 
 
 def hub_file(**replaced: TensorInfo | None) -> dict[str, TensorInfo]:

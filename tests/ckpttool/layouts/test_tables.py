@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -20,10 +19,9 @@ from ckpttool.layouts.hf_vitmae import (
 from ckpttool.layouts.openmmlab import MMPRETRAIN, MMSEG
 from ckpttool.layouts.rules import Dropped, Join, Layout, Rename, generalise
 from tests.builders.layouts import decoder_names, encoder_names, spelled, vit_large_names
+from tests.builders.repository import FIXTURES
 
-TRANSFORMERS = json.loads(
-    (Path(__file__).parents[2] / "fixtures" / "transformers-5.23.0" / "names.json").read_text()
-)
+TRANSFORMERS = json.loads((FIXTURES / "transformers-5.23.0" / "names.json").read_text())
 
 each_layout = pytest.mark.parametrize("layout", LAYOUTS, ids=[one.name for one in LAYOUTS])
 

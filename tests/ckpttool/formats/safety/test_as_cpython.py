@@ -19,6 +19,7 @@ from ckpttool.formats.pickles import Pickle
 from tests.builders import pickles as p
 from tests.builders.attacks import ATTACKS
 from tests.builders.honest import HONEST
+from tests.builders.repository import FIXTURES
 
 
 class Stub:
@@ -149,10 +150,10 @@ def test_the_names_of_hostile_files_are_those_that_cpython_asks_for(attack: Any)
     check(attack.data("marker"))
 
 
-FIXTURES = sorted((Path(__file__).parents[3] / "fixtures").rglob("*.pth"))
+FILES = sorted(FIXTURES.rglob("*.pth"))
 
 
-@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: f"{path.parent.name}/{path.name}")
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_the_names_of_files_of_old_torch_are_those_that_cpython_asks_for(path: Path) -> None:
     data = path.read_bytes()
     read = list(pickles_in(data))

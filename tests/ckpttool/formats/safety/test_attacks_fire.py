@@ -20,10 +20,10 @@ from pathlib import Path
 import pytest
 
 from tests.builders.attacks import ATTACKS, Attack
+from tests.builders.repository import ROOT
 
 # What the table was tried on; other versions move the modules that it names.
 _TRIED = sys.version_info[:2] == (3, 11) and importlib.metadata.version("torch")[:5] == "2.13."
-_ROOT = Path(__file__).parents[4]
 _SECONDS, _AT_ONCE = 10, 4
 #: What many attacks import: once here rather than in each fork.
 _SHARED = "fsspec jinja2 networkx numpy.testing sympy torch._inductor.cpp_builder torch._dynamo"
@@ -42,7 +42,7 @@ def test_names_are_unique() -> None:
 def test_every_attack_fires(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _PROGRAM, str(tmp_path)],
-        cwd=_ROOT,
+        cwd=ROOT,
         stdin=subprocess.DEVNULL,
         check=True,
         timeout=300,

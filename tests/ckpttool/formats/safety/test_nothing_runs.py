@@ -12,8 +12,8 @@ from typing import Any, Callable
 
 from tests.builders import safetensors, torch_files, zips
 from tests.builders.attacks import ATTACKS
+from tests.builders.repository import ROOT
 
-_ROOT = Path(__file__).parents[4]
 _PROGRAM = "from tests.ckpttool.formats.safety.test_nothing_runs import watch_all; watch_all()"
 
 #: Events of the interpreter that a reader of files has no use for.
@@ -29,7 +29,7 @@ def test_nothing_runs_while_hostile_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _PROGRAM, str(tmp_path)],
-        cwd=_ROOT,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
