@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ckpttool._version import __version__
 
 if TYPE_CHECKING:
-    from ckpttool.errors import (
+    from ckpttool.findings.errors import (
         CkpttoolError,
         MalformedError,
         UnreadableError,
@@ -28,11 +28,11 @@ _HOMES = {
     "DType": "ckpttool.tensors",
     "Extent": "ckpttool.tensors",
     "TensorInfo": "ckpttool.tensors",
-    "CkpttoolError": "ckpttool.errors",
-    "MalformedError": "ckpttool.errors",
-    "UnreadableError": "ckpttool.errors",
-    "UnsupportedError": "ckpttool.errors",
-    "UsageError": "ckpttool.errors",
+    "CkpttoolError": "ckpttool.findings.errors",
+    "MalformedError": "ckpttool.findings.errors",
+    "UnreadableError": "ckpttool.findings.errors",
+    "UnsupportedError": "ckpttool.findings.errors",
+    "UsageError": "ckpttool.findings.errors",
 }
 
 __all__ = [

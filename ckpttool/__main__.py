@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import suppress
 
-from ckpttool.breakdowns import breakdown
+from ckpttool.findings.breakdowns import breakdown
 
 _CANNOT_TELL, _INTERNAL, _INTERRUPTED = 2, 3, 130
 

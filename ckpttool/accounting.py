@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 
-from ckpttool import rules
 from ckpttool.facts import stopped
-from ckpttool.findings import Finding, Verdict, finding
-from ckpttool.inventory import Item, Standing, named, of
-from ckpttool.results import FileReport
-from ckpttool.rules import Severity
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, Verdict, finding
+from ckpttool.findings.inventory import Item, Standing, named, of
+from ckpttool.findings.results import FileReport
+from ckpttool.findings.rules import Severity
+from ckpttool.findings.text import count
 from ckpttool.searching import by_folders
-from ckpttool.text import count
 
 if TYPE_CHECKING:
     from ckpttool.locks.locked import Lock

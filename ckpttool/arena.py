@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import mmap
 
-from ckpttool import rules
-from ckpttool.errors import UnreadableError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import UnreadableError
 
 #: Tensors start at multiples of this many bytes, a cache line, as torch's own memory does.
 ALIGNMENT = 64

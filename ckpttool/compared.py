@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple, Union
 
-from ckpttool.results import FileReport
+from ckpttool.findings.results import FileReport
 
 
 class Outcome(Enum):

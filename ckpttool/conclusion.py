@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, AbstractSet, Iterator
 
 from ckpttool.checks import CHECKS, locked
 from ckpttool.checks.meaning import pos_embed_errors
-from ckpttool.errors import MalformedError
-from ckpttool.findings import verdict_of
+from ckpttool.findings.errors import MalformedError
+from ckpttool.findings.finding import verdict_of
+from ckpttool.findings.results import FileReport, ValuesSummary
+from ckpttool.findings.text import count
 from ckpttool.formats.beside import beside_of, tensors_beside
-from ckpttool.results import FileReport, ValuesSummary
-from ckpttool.text import count
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined

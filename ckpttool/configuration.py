@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Mapping, NamedTuple
 
 from ckpttool import settings
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
+from ckpttool.findings.results import ConfigurationFile
+from ckpttool.findings.rules import Severity
 from ckpttool.limits import Limits
 from ckpttool.policy import Policy
-from ckpttool.results import ConfigurationFile
-from ckpttool.rules import Severity
 from ckpttool.waivers import Waiver
 from mae.config import CONFIGS
 

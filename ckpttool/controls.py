@@ -15,7 +15,7 @@ from ckpttool.locks.locked import Control, distance
 from ckpttool.tensors import Extent, TensorInfo
 
 if TYPE_CHECKING:
-    from ckpttool.results import ForwardSummary
+    from ckpttool.findings.results import ForwardSummary
     from mae.config import MAEConfig
 
 Tensors = Dict[str, TensorInfo]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Sequence
 
-from ckpttool import rules
 from ckpttool.conversion.job import Job
 from ckpttool.conversion.leaving import findings_on_rest
 from ckpttool.conversion.naming import check_distinct, destination
@@ -17,16 +16,17 @@ from ckpttool.conversion.planning import plan
 from ckpttool.conversion.selecting import select
 from ckpttool.conversion.sidecar import left_out, sidecar
 from ckpttool.converted import NOT_WRITTEN, PLANNED, WRITTEN, Converted
-from ckpttool.errors import CkpttoolError, UsageError, told_with
 from ckpttool.facts import with_facts
-from ckpttool.findings import Finding, Verdict, finding, finding_from, verdict_from
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, UsageError, told_with
+from ckpttool.findings.finding import Finding, Verdict, finding, finding_from, verdict_from
+from ckpttool.findings.results import FileReport
+from ckpttool.findings.rules import Severity
+from ckpttool.findings.uses import Use
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.safety.telling import findings_left_behind
 from ckpttool.layouts import canonicalize
-from ckpttool.results import FileReport
-from ckpttool.rules import Severity
 from ckpttool.sharing import OWN_KEYS
-from ckpttool.uses import Use
 
 if TYPE_CHECKING:
     from ckpttool.conversion.job import Progress

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ckpttool.results import FileReport, worst
-from ckpttool.uses import NameUse
+from ckpttool.findings.results import FileReport, worst
+from ckpttool.findings.uses import NameUse
 
 #: How a conversion ended: proven and in its place; only planned (a dry run); or not at all.
 WRITTEN, PLANNED, NOT_WRITTEN = "written", "planned", "not-written"

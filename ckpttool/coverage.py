@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Mapping
 
-from ckpttool.results import Coverage, GroupCoverage, Mismatch
+from ckpttool.findings.results import Coverage, GroupCoverage, Mismatch
 from ckpttool.tensors import DTYPES
 
 if TYPE_CHECKING:

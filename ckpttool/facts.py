@@ -5,18 +5,25 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING, Iterator
 
-from ckpttool import rules
-from ckpttool.errors import CkpttoolError, UsageError
-from ckpttool.findings import Finding, Verdict, finding, finding_from, verdict_from, verdict_of
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, UsageError
+from ckpttool.findings.finding import (
+    Finding,
+    Verdict,
+    finding,
+    finding_from,
+    verdict_from,
+    verdict_of,
+)
+from ckpttool.findings.results import FileReport
+from ckpttool.findings.rules import Severity
+from ckpttool.findings.text import count, size
 from ckpttool.formats.safety.telling import (
     findings_before,
     findings_beyond_default,
     findings_on,
 )
 from ckpttool.layouts import canonicalize
-from ckpttool.results import FileReport
-from ckpttool.rules import Severity
-from ckpttool.text import count, size
 
 if TYPE_CHECKING:
     from ckpttool.tensors import Checkpoint, Outside

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Mapping
 
-from ckpttool.errors import UsageError
-from ckpttool.results import ForwardSummary, OutputSummary
+from ckpttool.findings.errors import UsageError
+from ckpttool.findings.results import ForwardSummary, OutputSummary
 
 if TYPE_CHECKING:
     import torch

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
 import numpy as np
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError, UnsupportedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError, UnsupportedError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckpttool.errors import CkpttoolError
 from ckpttool.facts import facts_of, stopped
-from ckpttool.findings import Verdict
+from ckpttool.findings.errors import CkpttoolError
+from ckpttool.findings.finding import Verdict
+from ckpttool.findings.listing import TRUSTED, EntryRow, Listing, ReferenceRow, TensorRow, UseRow
+from ckpttool.findings.results import FileReport
+from ckpttool.findings.uses import Use
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.safety.names import python3
 from ckpttool.formats.safety.telling import is_trusted
-from ckpttool.listed import TRUSTED, EntryRow, Listing, ReferenceRow, TensorRow, UseRow
-from ckpttool.results import FileReport
 from ckpttool.sharing import find_sharing
-from ckpttool.uses import Use
 
 if TYPE_CHECKING:
     from ckpttool.tensors import Checkpoint

@@ -16,7 +16,7 @@ from ckpttool.verify import VerifyOptions, verified
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
-    from ckpttool.results import FileReport
+    from ckpttool.findings.results import FileReport
     from ckpttool.verify import Progress
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Collection, Mapping
 
-from ckpttool.text import count
+from ckpttool.findings.text import count
 
 if TYPE_CHECKING:
     from ckpttool.tensors import Checkpoint, TensorInfo

@@ -8,10 +8,10 @@ from __future__ import annotations
 from datetime import date
 from typing import NamedTuple, Sequence, Union
 
-from ckpttool.findings import Finding, causes_only, verdict_of
-from ckpttool.inventory import Item
-from ckpttool.results import FileReport, Report
-from ckpttool.rules import FAMILIES, RULES, Rule, Severity
+from ckpttool.findings.finding import Finding, causes_only, verdict_of
+from ckpttool.findings.inventory import Item
+from ckpttool.findings.results import FileReport, Report
+from ckpttool.findings.rules import FAMILIES, RULES, Rule, Severity
 from ckpttool.waivers import Settled, Waiver, findings_on, settle
 
 #: Stands for every rule, where a list asks for the beginnings of codes.

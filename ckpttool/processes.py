@@ -17,8 +17,8 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import Any, Callable, Iterator, List, Sequence, TypeVar
 
-from ckpttool import rules
-from ckpttool.errors import UnreadableError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import UnreadableError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

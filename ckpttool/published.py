@@ -11,8 +11,8 @@ import hashlib
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckpttool import rules
-from ckpttool.findings import Finding, finding
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
 
 if TYPE_CHECKING:
     from ckpttool.sources import ByteSource

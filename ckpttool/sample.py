@@ -10,8 +10,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
-from ckpttool import rules
-from ckpttool.errors import OutputError, UsageError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import OutputError, UsageError
 from ckpttool.writing.positional import unwritable
 from ckpttool.writing.signals import terminable
 from ckpttool.writing.temporary import create, new_id, remove

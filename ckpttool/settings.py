@@ -10,10 +10,10 @@ import math
 from datetime import date, datetime
 from typing import Any, Callable, Iterable, Mapping, Tuple
 
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
+from ckpttool.findings.rules import RULES
+from ckpttool.findings.text import meant
 from ckpttool.policy import ALL
-from ckpttool.rules import RULES
-from ckpttool.text import meant
 
 Reader = Callable[[object, str], Any]
 

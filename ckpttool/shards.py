@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Iterable, Iterator
 
-from ckpttool.errors import CkpttoolError
+from ckpttool.findings.errors import CkpttoolError
 from ckpttool.formats import sharded
 from ckpttool.formats.shard_index import files_listed
 from ckpttool.sources import FileSource, read

@@ -10,8 +10,8 @@ import os
 import stat
 from typing import NamedTuple, Protocol
 
-from ckpttool import rules
-from ckpttool.errors import UnreadableError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import UnreadableError
 
 
 class Identity(NamedTuple):

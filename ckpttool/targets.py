@@ -13,10 +13,10 @@ import stat
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, NamedTuple, Sequence, Union
 
-from ckpttool.errors import CkpttoolError, UnreadableError
+from ckpttool.findings.errors import CkpttoolError, UnreadableError
+from ckpttool.findings.inventory import Item, Standing, account
+from ckpttool.findings.rules import UNREADABLE
 from ckpttool.formats.content import Content, Kind, content_of, is_named_so
-from ckpttool.inventory import Item, Standing, account
-from ckpttool.rules import UNREADABLE
 from ckpttool.searching import Found, by_folders, matching, search
 from ckpttool.shards import index_of, parts_of, siblings
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Callable, Collection, List, Mapping, NamedTupl
 import numpy as np
 
 from ckpttool.arena import allocate
-from ckpttool.errors import CkpttoolError
+from ckpttool.findings.errors import CkpttoolError
 from ckpttool.gather import fill, read_range
 from ckpttool.moments import Moments
 from ckpttool.readings import Plan, Reading, group, plan

@@ -12,13 +12,13 @@ from importlib import import_module
 from threading import Thread
 from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Protocol
 
-from ckpttool.errors import CkpttoolError, UsageError, told_with
 from ckpttool.facts import stopped, with_facts
-from ckpttool.findings import Verdict
+from ckpttool.findings.errors import CkpttoolError, UsageError, told_with
+from ckpttool.findings.finding import Verdict
+from ckpttool.findings.results import FileReport
 from ckpttool.formats import open_checkpoint
 from ckpttool.layouts import canonicalize
 from ckpttool.limits import Limits
-from ckpttool.results import FileReport
 from ckpttool.sharing import tied_names, with_tied
 from ckpttool.surroundings import look_around
 from ckpttool.threads import quick_switches
@@ -27,10 +27,10 @@ from mae.config import CONFIGS, DEFAULT
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
     from ckpttool.coverage import Coverage
+    from ckpttool.findings.results import ForwardSummary
     from ckpttool.layouts import Canonical
     from ckpttool.locks.locked import Lock
     from ckpttool.published import Origin
-    from ckpttool.results import ForwardSummary
     from ckpttool.schema import Schema
     from ckpttool.tensors import Checkpoint
     from ckpttool.values import Values

@@ -12,13 +12,13 @@ from fnmatch import fnmatchcase
 from pathlib import PurePath
 from typing import Iterable, Iterator, NamedTuple, Sequence
 
-from ckpttool import rules
-from ckpttool.findings import Finding, finding
-from ckpttool.names import summarise
-from ckpttool.patterns import SHOWN, matches
-from ckpttool.results import FileReport, Waived
-from ckpttool.rules import Severity
-from ckpttool.text import printable
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.names import summarise
+from ckpttool.findings.patterns import SHOWN, matches
+from ckpttool.findings.results import FileReport, Waived
+from ckpttool.findings.rules import Severity
+from ckpttool.findings.text import printable
 
 # Where a relative path begins: in this folder, or in one above it.
 _LEADING = re.compile(r"^(?:\.\.?/)+")
@@ -31,7 +31,7 @@ class Waiver(NamedTuple):
         place: where it stands, for messages: ``waiver 2 of ckpttool.toml``.
         code: the rule whose findings it covers.
         reason: why they are accepted.
-        tensors: a pattern of names in the canonical layout, see :mod:`ckpttool.patterns`;
+        tensors: a pattern of names in the canonical layout, see :mod:`ckpttool.findings.patterns`;
             ``None`` covers any.
         path: a file's path, in any way that the tool prints it, or its name; a glob on one; or
             a folder that it lies in. ``None`` covers any.

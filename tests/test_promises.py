@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ckpttool.compared import Outcome
-from ckpttool.findings import Verdict
+from ckpttool.findings.finding import Verdict
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "promises.md").read_text(encoding="utf-8")

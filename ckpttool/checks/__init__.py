@@ -21,7 +21,7 @@ from ckpttool.checks import (
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
-    from ckpttool.findings import Finding
+    from ckpttool.findings.finding import Finding
 
 Check = Callable[["Examined"], Iterator["Finding"]]
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
-from ckpttool import rules
 from ckpttool.checks.sizes import Size, known_size
 from ckpttool.coverage import is_matched
-from ckpttool.findings import Finding, finding
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.names import summarise
+from ckpttool.findings.patterns import matches
+from ckpttool.findings.rules import Rule, Severity
+from ckpttool.findings.text import count
 from ckpttool.formats.beside import tensors_beside
 from ckpttool.layouts import canonicalize
-from ckpttool.names import summarise
-from ckpttool.patterns import matches
-from ckpttool.rules import Rule, Severity
-from ckpttool.text import count
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
-    from ckpttool.results import Mismatch
+    from ckpttool.findings.results import Mismatch
     from ckpttool.tensors import TensorInfo
 
 #: ``--require`` for a file that must hold the decoder too.

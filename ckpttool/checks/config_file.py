@@ -7,9 +7,9 @@ import os
 import re
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
-from ckpttool import rules
 from ckpttool.checks.sizes import known_size, settings
-from ckpttool.findings import Finding, finding
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
 from ckpttool.formats.leaves import leaves
 from mae.config import CONFIGS
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator
 
-from ckpttool import rules
 from ckpttool.facts import state_dicts_not_taken, tensors_not_taken
-from ckpttool.findings import Finding, finding
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.text import count, size
 from ckpttool.placeholders import message, placeholders, way_out
-from ckpttool.text import count, size
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined

@@ -10,9 +10,9 @@ from ckpttool.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from ckpttool.coverage import Coverage
+    from ckpttool.findings.results import ForwardSummary
     from ckpttool.layouts import Canonical
     from ckpttool.locks.locked import Lock, LockedCheckpoint
-    from ckpttool.results import ForwardSummary
     from ckpttool.tensors import Checkpoint, TensorInfo
     from ckpttool.values import Values
     from mae.config import MAEConfig

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Iterator
 
-from ckpttool import rules
-from ckpttool.findings import Finding, finding
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
 from ckpttool.forward import expected_shapes
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator
 
-from ckpttool import rules
-from ckpttool.findings import Finding, finding
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.results import LockSummary
+from ckpttool.findings.text import count
 from ckpttool.locks.locked import distance
-from ckpttool.results import LockSummary
-from ckpttool.text import count
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined

@@ -6,10 +6,10 @@ import re
 from itertools import chain, product
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
-from ckpttool import rules
 from ckpttool.checks.examined import block_of, is_matrix
-from ckpttool.findings import Finding, finding
-from ckpttool.text import count
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.text import count
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined

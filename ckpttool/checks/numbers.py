@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Iterator
 
-from ckpttool import rules
 from ckpttool.checks.examined import is_matrix
 from ckpttool.checks.meaning import is_layernorm, layernorms, layernorms_are_initial
-from ckpttool.findings import Finding, finding
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.rules import Severity
+from ckpttool.findings.text import count, size
 from ckpttool.formats.unfilled import is_unfilled
 from ckpttool.readings import AMPLIFICATION_FACTOR, AMPLIFICATION_SLACK, AMPLIFIED
-from ckpttool.rules import Severity
-from ckpttool.text import count, size
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
-    from ckpttool.rules import Rule
+    from ckpttool.findings.rules import Rule
     from ckpttool.tensors import TensorInfo
     from ckpttool.values import TensorValues
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple
 
-from ckpttool import rules
-from ckpttool.findings import Finding, finding
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
 from ckpttool.formats.leaves import leaves
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
-    from ckpttool.rules import Rule
+    from ckpttool.findings.rules import Rule
 
 #: Characters of all texts that are searched, and of one of them.
 MAX_SEARCHED = 1_000_000

@@ -6,11 +6,11 @@ import os
 import re
 from typing import TYPE_CHECKING, Iterator, Sequence
 
-from ckpttool import rules
-from ckpttool.findings import Finding, finding
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.text import count, size
 from ckpttool.formats.plain import tensor_bytes
 from ckpttool.formats.training_state import is_called_settings, is_called_training
-from ckpttool.text import count, size
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined

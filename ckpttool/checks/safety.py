@@ -8,7 +8,7 @@ from ckpttool.formats.safety.telling import findings_beyond_default, findings_on
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
-    from ckpttool.findings import Finding
+    from ckpttool.findings.finding import Finding
 
 
 def check_pickle_names(examined: Examined) -> Iterator[Finding]:

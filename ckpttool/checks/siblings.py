@@ -6,12 +6,12 @@ from math import exp, log
 from statistics import median
 from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
-from ckpttool import rules
 from ckpttool.checks.examined import block_of, is_matrix
 from ckpttool.checks.meaning import originals
-from ckpttool.findings import Finding, finding
-from ckpttool.rules import Severity
-from ckpttool.text import count, size
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.rules import Severity
+from ckpttool.findings.text import count, size
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined

@@ -10,7 +10,7 @@ from mae.config import CONFIGS
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
-    from ckpttool.results import Coverage
+    from ckpttool.findings.results import Coverage
 
 _PATCHES, _TABLE = "patch_embed.proj.weight", "pos_embed"
 

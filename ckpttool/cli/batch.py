@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Sequence, TypeVar
 import click
 
 from ckpttool.cli.output import tell
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:
     from ckpttool.targets import Choice, Selection

@@ -10,7 +10,7 @@ import click
 from ckpttool.cli.display import display_options
 from ckpttool.cli.output import emit
 from ckpttool.cli.progress import progress_bar
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
 from ckpttool.threads import without_blas
 
 if TYPE_CHECKING:
@@ -217,6 +217,6 @@ def _one_sided(path: str, old: str, new: str) -> int:
 
 
 def _line(stream: TextIO, line: str) -> None:
-    from ckpttool.text import printable
+    from ckpttool.findings.text import printable
 
     stream.write(f"{printable(line)}\n")

@@ -9,10 +9,10 @@ import click
 
 from ckpttool.cli.display import display_options
 from ckpttool.cli.output import emit
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:
-    from ckpttool.rules import Rule
+    from ckpttool.findings.rules import Rule
 
 _EXIT_CODES = "Exit codes: 0 told, 2 wrong usage, 3 internal error, 130 interrupted."
 
@@ -43,8 +43,8 @@ def explain(codes: tuple[str, ...]) -> int:
 @display_options
 def rules(format_name: str) -> int:
     """List every rule: code, severity, name and meaning."""
+    from ckpttool.findings.rules import RULES
     from ckpttool.reports import rules as report
-    from ckpttool.rules import RULES
 
     writers = {
         "text": report.write_text,
@@ -56,7 +56,7 @@ def rules(format_name: str) -> int:
 
 
 def _rule(text: str) -> Rule:
-    from ckpttool.rules import close_to, named
+    from ckpttool.findings.rules import close_to, named
 
     rule = named(text)
     if rule is not None:

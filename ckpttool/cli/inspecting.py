@@ -51,8 +51,8 @@ def inspect(
     checkpoints; what else lies there is listed as what it is.
     """
     from ckpttool.accounting import account_for, beforehand
+    from ckpttool.findings.listing import Listing, Listings
     from ckpttool.inspection import inspect_file
-    from ckpttool.listed import Listing, Listings
     from ckpttool.targets import Choice
 
     configured = Configured()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable
 import click
 
 from ckpttool.cli.output import say
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:
     from ckpttool.configuration import Configuration
@@ -148,7 +148,7 @@ def _change_of(
     fail_on: str | None,
 ) -> Callable[[Policy], Policy]:
     """Return what the command line makes of a configuration's policy."""
-    from ckpttool.rules import Severity
+    from ckpttool.findings.rules import Severity
 
     selected, more = _codes("--select", select), _codes("--extend-select", extend_select)
     ignored = _codes("--ignore", ignore)

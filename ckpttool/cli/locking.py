@@ -18,14 +18,14 @@ from ckpttool.cli.output import emit, say
 from ckpttool.cli.program import exit_codes
 from ckpttool.cli.progress import progress_bar
 from ckpttool.cli.summary import conclude
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:
     from ckpttool.configuration import Configuration
-    from ckpttool.inventory import Item
+    from ckpttool.findings.inventory import Item
+    from ckpttool.findings.results import FileReport, Report
     from ckpttool.lock import Locking
     from ckpttool.policy import Policy
-    from ckpttool.results import FileReport, Report
     from ckpttool.targets import Target
 
 #: What is written where neither the command line nor the configuration says so.

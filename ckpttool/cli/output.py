@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from ckpttool.cli.display import quiet, verbose
-from ckpttool.text import printable
+from ckpttool.findings.text import printable
 
 _LONGEST = 4000  # characters of a line on standard error
 _NAMED = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)

@@ -12,11 +12,11 @@ from typing import Any, Callable, Sequence
 
 import click
 
-from ckpttool.breakdowns import breakdown
 from ckpttool.cli.display import debugging
 from ckpttool.cli.output import nobody_reads, say
 from ckpttool.cli.variables import bind, blame, strangers, with_variable
-from ckpttool.errors import CkpttoolError, UsageError
+from ckpttool.findings.breakdowns import breakdown
+from ckpttool.findings.errors import CkpttoolError, UsageError
 
 CANNOT_TELL, INTERNAL, INTERRUPTED = 2, 3, 130
 

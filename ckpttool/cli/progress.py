@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Iterator
 from ckpttool.cli.display import quiet, verbose
 from ckpttool.cli.output import say
 from ckpttool.cli.summary import duration
-from ckpttool.text import printable, size
+from ckpttool.findings.text import printable, size
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from ckpttool import rules
 from ckpttool.cli.display import display_options
 from ckpttool.cli.reporting import ReportFile, planned, show, store, waived_option
-from ckpttool.errors import UnreadableError, UsageError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import UnreadableError, UsageError
 from ckpttool.reports import REPORTERS
 
 _EXIT_CODES = (

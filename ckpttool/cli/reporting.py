@@ -12,12 +12,12 @@ import click
 
 from ckpttool.cli.files import try_files, write_files
 from ckpttool.cli.output import emit
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
 from ckpttool.reports import FOR_PEOPLE, REPORTERS, reporter
 
 if TYPE_CHECKING:
+    from ckpttool.findings.results import Report
     from ckpttool.reports.view import TextView
-    from ckpttool.results import Report
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -8,7 +8,7 @@ import click
 
 from ckpttool.cli.display import display_options
 from ckpttool.cli.output import emit
-from ckpttool.text import count, printable, size
+from ckpttool.findings.text import count, printable, size
 from mae.config import CONFIGS, DEFAULT
 
 _EXIT_CODES = (

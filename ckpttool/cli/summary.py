@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from ckpttool.cli.display import quiet
 from ckpttool.cli.output import say
-from ckpttool.inventory import account
-from ckpttool.rules import Severity
-from ckpttool.text import count, size
+from ckpttool.findings.inventory import account
+from ckpttool.findings.rules import Severity
+from ckpttool.findings.text import count, size
 
 if TYPE_CHECKING:
-    from ckpttool.findings import Verdict
-    from ckpttool.results import Report
+    from ckpttool.findings.finding import Verdict
+    from ckpttool.findings.results import Report
 
 
 def conclude(report: Report, seconds: float) -> None:

@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from ckpttool.cli.display import EVERY_COMMANDS
-from ckpttool.text import meant
+from ckpttool.findings.text import meant
 
 #: Before every name.
 PREFIX = "CKPTTOOL_"

@@ -16,6 +16,7 @@ from ckpttool.compared import StateDiff
 from ckpttool.comparison.meanings import CannotTellError, Meanings
 from ckpttool.comparison.pieces import Pair
 from ckpttool.comparison.texts import Texts, is_short, part_of
+from ckpttool.findings.names import in_order
 from ckpttool.formats.beside import Beside, joined, self_of
 from ckpttool.formats.nodes import Call, Node, is_scalar
 from ckpttool.formats.rebuild import dress_of, is_tensor
@@ -31,7 +32,6 @@ from ckpttool.formats.views import (
     view,
     wrapping,
 )
-from ckpttool.names import in_order
 from ckpttool.tensors import TensorInfo
 
 #: Parts of nodes that may be met again, beyond three times as many as are met for the first time.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple, Sequence
 
-from ckpttool import rules
 from ckpttool.compared import Comparison, Kind, Outcome, Side, StateDiff, TensorDiff
 from ckpttool.comparison.beside import compare, entries_of
 from ckpttool.comparison.options import nothing_left
@@ -13,11 +12,12 @@ from ckpttool.comparison.reading import SideError
 from ckpttool.comparison.receipts import Digest
 from ckpttool.comparison.renamed import partners
 from ckpttool.comparison.run import in_order, only, outcome_of
-from ckpttool.errors import CkpttoolError, UnsupportedError
-from ckpttool.findings import Verdict
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, UnsupportedError
+from ckpttool.findings.finding import Verdict
+from ckpttool.findings.names import summarise
 from ckpttool.formats.beside import Beside, beside_of
 from ckpttool.layouts import canonicalize
-from ckpttool.names import summarise
 from ckpttool.sharing import with_tied
 from ckpttool.tensors import Checkpoint
 from ckpttool.values import start_values
@@ -25,7 +25,7 @@ from ckpttool.values import start_values
 if TYPE_CHECKING:
     from ckpttool.comparison.options import DiffOptions
     from ckpttool.comparison.receipts import Receipt
-    from ckpttool.results import FileReport
+    from ckpttool.findings.results import FileReport
 
 #: Why the elements of tensors with other digests are not held against a tolerance.
 NO_ELEMENTS = "there are digests only: no tolerance can be applied"

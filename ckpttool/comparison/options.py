@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import NamedTuple, Protocol, Sequence
 
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
 
 
 class DiffOptions(NamedTuple):

@@ -26,7 +26,7 @@ from ckpttool.arena import keep_freed
 from ckpttool.comparison.blocks import BLOCK, Blocks, norm_of
 from ckpttool.comparison.pieces import Block, all_pieces, equal_pieces, tasks_of, width
 from ckpttool.comparison.tally import Tally
-from ckpttool.errors import CkpttoolError
+from ckpttool.findings.errors import CkpttoolError
 from ckpttool.gather import CHUNK, fill
 from ckpttool.processes import can_fork, in_processes
 from ckpttool.threads import processors, results_of

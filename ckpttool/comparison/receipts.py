@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
-from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError, UsageError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError, UsageError
+from ckpttool.findings.text import is_sha256
 from ckpttool.formats import HEAD, open_checkpoint, sharded
 from ckpttool.formats.shard_index import strict_json
 from ckpttool.locks.parsing import is_lock, read_lock
 from ckpttool.sources import FileSource, read
 from ckpttool.tensors import DTYPES
-from ckpttool.text import is_sha256
 
 if TYPE_CHECKING:
     from ckpttool.locks.locked import Lock

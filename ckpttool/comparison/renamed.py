@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Hashable, Mapping, Sequence
 
 from ckpttool.comparison.reading import SideError
-from ckpttool.errors import CkpttoolError
+from ckpttool.findings.errors import CkpttoolError
 from ckpttool.values import start_values
 
 if TYPE_CHECKING:

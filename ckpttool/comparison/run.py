@@ -14,18 +14,18 @@ from ckpttool.comparison.pieces import Pair
 from ckpttool.comparison.reading import Pass, SideError
 from ckpttool.comparison.structure import structure_of
 from ckpttool.comparison.verdicts import Limits, change_of, judge
-from ckpttool.errors import CkpttoolError
-from ckpttool.findings import Verdict
+from ckpttool.findings.errors import CkpttoolError
+from ckpttool.findings.finding import Verdict
+from ckpttool.findings.names import in_order as names_in_order
+from ckpttool.findings.names import summarise
 from ckpttool.formats.beside import beside_of
-from ckpttool.names import in_order as names_in_order
-from ckpttool.names import summarise
 from ckpttool.readings import plan
 from ckpttool.sharing import with_tied
 
 if TYPE_CHECKING:
     from ckpttool.comparison.options import DiffOptions, Progress
     from ckpttool.comparison.tally import Tally
-    from ckpttool.results import FileReport
+    from ckpttool.findings.results import FileReport
     from ckpttool.tensors import Checkpoint, TensorInfo
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator
 
-from ckpttool import rules
 from ckpttool.conversion.quantized import Quantized, quantized
-from ckpttool.findings import Finding, finding
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.text import count
 from ckpttool.tensors import DTYPES
-from ckpttool.text import count
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions

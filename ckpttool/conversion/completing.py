@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ckpttool.conversion.job import Job
     from ckpttool.conversion.proving import Seen
     from ckpttool.converted import Converted
-    from ckpttool.findings import Finding
+    from ckpttool.findings.finding import Finding
     from ckpttool.writing.copying import PieceDigest
     from ckpttool.writing.pieces import Layout
     from ckpttool.writing.temporary import Growing

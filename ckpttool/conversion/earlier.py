@@ -6,10 +6,10 @@ import os
 import re
 from typing import TYPE_CHECKING, Collection, Iterable, Sequence
 
-from ckpttool import rules
 from ckpttool.conversion.naming import INDEX, index_path
 from ckpttool.conversion.options import TARGETS
-from ckpttool.findings import Finding, finding
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
 from ckpttool.formats.shard_index import files_listed
 
 if TYPE_CHECKING:

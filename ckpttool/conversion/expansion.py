@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Mapping
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError
-from ckpttool.text import count, size
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
+from ckpttool.findings.text import count, size
 
 if TYPE_CHECKING:
     from ckpttool.tensors import TensorInfo

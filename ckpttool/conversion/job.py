@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple, Protocol, Sequence
 
 from ckpttool.conversion.naming import where
 from ckpttool.converted import Written
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
 from ckpttool.writing import safetensors, torch_zip
 
 if TYPE_CHECKING:

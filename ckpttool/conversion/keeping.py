@@ -14,9 +14,9 @@ from fnmatch import fnmatchcase
 from itertools import chain
 from typing import TYPE_CHECKING, Iterable
 
-from ckpttool.errors import UsageError
-from ckpttool.names import summarise
-from ckpttool.text import printable
+from ckpttool.findings.errors import UsageError
+from ckpttool.findings.names import summarise
+from ckpttool.findings.text import printable
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Sequence
 
 from ckpttool.conversion.options import TARGETS
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
 
 #: What is taken off a source's name, the longest first; one of them, once.
 SUFFIXES = (

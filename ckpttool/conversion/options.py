@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
 
 #: What can be written: the name of a target to the suffix of its files.
 TARGETS = {"safetensors": ".safetensors", "pth": ".pth"}

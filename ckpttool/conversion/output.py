@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Dict, Iterator, Sequence
 
-from ckpttool import rules
 from ckpttool.conversion.completing import complete_and_prove
 from ckpttool.conversion.documents import add_documents
 from ckpttool.conversion.earlier import left_behind, replaced, stale_files
 from ckpttool.conversion.job import files, layouts_of, sizes
 from ckpttool.converted import Cast
-from ckpttool.errors import OutputError
-from ckpttool.findings import Finding, finding
-from ckpttool.rules import Severity
-from ckpttool.text import count
+from ckpttool.findings import rules
+from ckpttool.findings.errors import OutputError
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.rules import Severity
+from ckpttool.findings.text import count
 from ckpttool.writing.copying import copy_layout
 from ckpttool.writing.destination import Destination
 

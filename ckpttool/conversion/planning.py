@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Sequence
 
-from ckpttool import rules
 from ckpttool.conversion.casts import not_to_cast, refused, written_dtype
 from ckpttool.conversion.expansion import check_expansion
 from ckpttool.conversion.keeping import tied_to
 from ckpttool.conversion.naming import index_path, shard_paths
-from ckpttool.errors import UsageError
-from ckpttool.findings import Finding, finding
+from ckpttool.findings import rules
+from ckpttool.findings.errors import UsageError
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.rules import Severity
+from ckpttool.findings.text import count, size
 from ckpttool.fingerprint import PREFIX
 from ckpttool.placeholders import message, placeholders, way_out
-from ckpttool.rules import Severity
 from ckpttool.sharing import FINGERPRINT, FORMAT, ORDER, OWN_KEYS, WRAPPER, find_sharing, order_of
 from ckpttool.tensors import by_elements, by_pairs
-from ckpttool.text import count, size
 from ckpttool.writing.pieces import Piece
 
 if TYPE_CHECKING:

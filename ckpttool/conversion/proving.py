@@ -10,13 +10,13 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Mapping, NamedTuple, Sequence
 
-from ckpttool import rules
 from ckpttool._version import __version__
-from ckpttool.errors import MalformedError, OutputError
-from ckpttool.findings import Finding, finding
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError, OutputError
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.text import printable
 from ckpttool.formats import open_checkpoint
 from ckpttool.tensors import by_elements
-from ckpttool.text import printable
 
 if TYPE_CHECKING:
     from ckpttool.tensors import DType, TensorInfo

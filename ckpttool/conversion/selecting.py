@@ -5,8 +5,8 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckpttool import rules
-from ckpttool.errors import UnsupportedError, UsageError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import UnsupportedError, UsageError
 from ckpttool.layouts import canonicalize
 from ckpttool.sharing import tied_names, with_tied
 from mae.config import is_decoder_name

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError, told_with
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError, told_with
 from ckpttool.formats import names, safetensors, sharded, torch_legacy, torch_tar, torch_zip
 from ckpttool.formats.foreign import signatures
 from ckpttool.sources import FileSource, read

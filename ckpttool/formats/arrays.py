@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from math import prod
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.nodes import Call, Node, pair_of
 from ckpttool.formats.numpy_values import ARRAY_MAKERS, elements_of, is_bytes, written
 from ckpttool.sources import ByteSource, MemorySource

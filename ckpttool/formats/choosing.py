@@ -12,7 +12,7 @@ import re
 from collections import deque
 from typing import Iterator, NamedTuple
 
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
 from ckpttool.formats.arrays import is_array
 from ckpttool.formats.flattening import parts, same_written
 from ckpttool.formats.holding import Holder, Holders, is_container, parts_of

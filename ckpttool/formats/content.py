@@ -12,7 +12,9 @@ from contextlib import closing
 from enum import Enum
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 
-from ckpttool.errors import CkpttoolError, UnsupportedError
+from ckpttool.findings.errors import CkpttoolError, UnsupportedError
+from ckpttool.findings.rules import Severity
+from ckpttool.findings.uses import Use
 from ckpttool.formats import safetensors, sharded, torch_legacy, torch_tar, torch_zip
 from ckpttool.formats.describing import describe
 from ckpttool.formats.foreign import signatures
@@ -22,13 +24,11 @@ from ckpttool.formats.safety.telling import findings_on
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.shard_index import MAX_INDEX, strict_json
 from ckpttool.formats.training_state import beyond_arguments, holds_numbers, training_state
-from ckpttool.rules import Severity
 from ckpttool.sources import FileSource, read
-from ckpttool.uses import Use
 
 if TYPE_CHECKING:
+    from ckpttool.findings.uses import NameUse
     from ckpttool.formats.pickles import Pickle
-    from ckpttool.uses import NameUse
 
 #: How the names of checkpoints end. One that is called so is looked at whatever it holds: an honest
 #: name on something else is worth a word too.

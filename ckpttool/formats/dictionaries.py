@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.nodes import Call, Dict, New, Node, pair_of
 
 # Names whose call makes a dictionary, and how many arguments stand before its content.

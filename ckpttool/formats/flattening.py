@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Iterator, NamedTuple
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError, UnsupportedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError, UnsupportedError
 from ckpttool.formats.arrays import is_array
 from ckpttool.formats.describing import MAX_KEY
 from ckpttool.formats.holding import Holder, Holders, parts_of

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Iterable, Iterator
 
-from ckpttool import rules
-from ckpttool.errors import UnsupportedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import UnsupportedError
+from ckpttool.findings.text import count
 from ckpttool.formats.arrays import is_array, is_of_numpy
 from ckpttool.formats.choosing import Choice, Unit, is_averaged
 from ckpttool.formats.describing import key_text
@@ -28,7 +29,6 @@ from ckpttool.formats.optimizers import are_moments, is_optimizer
 from ckpttool.formats.rebuild import FROM_TYPE, UNSUPPORTED, is_tensor
 from ckpttool.formats.storages import Locate
 from ckpttool.tensors import Outside
-from ckpttool.text import count
 
 _FIX = "Save model.state_dict() (or a dictionary that holds it) with torch.save."
 _SAVE_TENSOR = "Load it, and save it under a name: torch.save({'weight': tensor}, path)."

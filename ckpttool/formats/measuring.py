@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Iterator
 
-from ckpttool.errors import MalformedError
+from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.arrays import is_array, shape_of
 from ckpttool.formats.nodes import Call, Node, PersistentId, near, pair_of
 from ckpttool.formats.rebuild import MAX_DIMENSIONS, MAX_WRAPPINGS, is_tensor

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ckpttool import rules
-from ckpttool.findings import Finding, finding
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
 
 # How the name of a format ends, as far as its reports say: what its files are called.
 _ENDINGS = {

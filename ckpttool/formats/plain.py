@@ -13,8 +13,8 @@ import math
 import struct
 from typing import Any, Iterable, NamedTuple, Sequence
 
-from ckpttool import rules
-from ckpttool.errors import CkpttoolError, UnsupportedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.formats.beside import joined, key_part
 from ckpttool.formats.describing import describe
 from ckpttool.formats.nodes import Node, PersistentId, children, is_scalar

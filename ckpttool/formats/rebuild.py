@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from math import prod
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.nodes import Call, Dict, Global, New, Node, PersistentId, near, pair_of
 from ckpttool.formats.storages import LARGEST, Locate, Storage, UnsupportedTensorError, is_natural
 from ckpttool.tensors import DTYPES, DType, Extent, TensorInfo, by_elements

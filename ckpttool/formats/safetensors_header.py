@@ -13,10 +13,10 @@ import json
 import re
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, Optional, Tuple
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError, UnsupportedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError, UnsupportedError
+from ckpttool.findings.text import printable
 from ckpttool.tensors import SAFETENSORS_DTYPES, DType
-from ckpttool.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,9 +13,9 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from ckpttool.errors import UnreadableError
+from ckpttool.findings.errors import UnreadableError
+from ckpttool.findings.text import printable
 from ckpttool.sources import FileSource
-from ckpttool.text import printable
 
 if TYPE_CHECKING:
     from contextlib import ExitStack

@@ -8,12 +8,12 @@ import re
 from contextlib import closing
 from typing import NamedTuple, NoReturn
 
-from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.findings.text import printable
 from ckpttool.formats.safetensors_header import MAX_TENSORS
 from ckpttool.sources import FileSource, read
 from ckpttool.tensors import Entry
-from ckpttool.text import printable
 
 #: Bytes of an index; a million tensors take about 110 million.
 MAX_INDEX = 200_000_000

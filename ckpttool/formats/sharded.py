@@ -10,9 +10,15 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Iterator, NamedTuple
 
-from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError, UnreadableError, UnsupportedError
-from ckpttool.findings import Finding, finding
+from ckpttool.findings import rules
+from ckpttool.findings.errors import (
+    CkpttoolError,
+    MalformedError,
+    UnreadableError,
+    UnsupportedError,
+)
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.text import count, printable
 from ckpttool.formats.safetensors import (
     Header,
     read_header,
@@ -26,7 +32,6 @@ from ckpttool.formats.shard_index import Index, read_index
 from ckpttool.sources import FileSource
 from ckpttool.sources import read as read_bytes
 from ckpttool.tensors import Checkpoint, TensorInfo
-from ckpttool.text import count, printable
 
 FORMAT = "safetensors-sharded"
 

@@ -6,8 +6,8 @@ from functools import partial
 from itertools import chain, islice
 from typing import Iterable, Iterator, NamedTuple
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError, UnsupportedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError, UnsupportedError
 from ckpttool.formats.arrays import Arrays, is_array
 from ckpttool.formats.beside import Beside
 from ckpttool.formats.choosing import Choice, asked_for, choose, units

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
 from ckpttool.sources import ByteSource, read
 
 #: Bytes of a header, and what members are padded to.

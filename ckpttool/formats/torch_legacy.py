@@ -11,8 +11,9 @@ import re
 from contextlib import suppress
 from typing import Callable, NamedTuple, Sequence
 
-from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError
+from ckpttool.findings.uses import NameUse, Use
 from ckpttool.formats import pickles, state_dicts, tar
 from ckpttool.formats.foreign import signatures
 from ckpttool.formats.foreign.pickled import joblib_file, other_pickle
@@ -30,7 +31,6 @@ from ckpttool.formats.storages import (
 from ckpttool.sources import FileSource
 from ckpttool.sources import read as read_bytes
 from ckpttool.tensors import Checkpoint, DType, Extent
-from ckpttool.uses import NameUse, Use
 
 FORMAT = "torch-legacy"
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 import struct
 from contextlib import suppress
 
-from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.formats import state_dicts, tar
 from ckpttool.formats.foreign.archives import other_tar
 from ckpttool.formats.nodes import Call, Global, Node, PersistentId

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.formats import pickles, state_dicts
 from ckpttool.formats.archive import Archive, Member, read_archive, read_member
 from ckpttool.formats.foreign.archives import other_zip

@@ -13,14 +13,14 @@ import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 
+from ckpttool.findings.uses import Use
 from ckpttool.formats.dictionaries import pairs_of
 from ckpttool.formats.nodes import Call, Global, Node, PersistentId, near
 from ckpttool.formats.rebuild import is_tensor
-from ckpttool.uses import Use
 
 if TYPE_CHECKING:
+    from ckpttool.findings.uses import NameUse
     from ckpttool.formats.pickles import Pickle
-    from ckpttool.uses import NameUse
 
 # Modules whose classes the arguments of Hugging Face's trainers hold: enumerations, small settings.
 _MODULES = (

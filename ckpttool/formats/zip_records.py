@@ -10,9 +10,9 @@ import stat
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
-from ckpttool.text import printable
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.findings.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from itertools import takewhile
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Iterator, NamedTuple, Sequence
 
-from ckpttool.results import OutputSummary
+from ckpttool.findings.results import OutputSummary
 
 # Endings that say how weights are packed, not which they are.
 _ENDINGS = (

@@ -7,8 +7,10 @@ import re
 import stat
 from pathlib import Path
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError, UnreadableError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError, UnreadableError
+from ckpttool.findings.results import OutputSummary
+from ckpttool.findings.text import is_sha256
 from ckpttool.locks.locked import (
     Control,
     Lock,
@@ -18,8 +20,6 @@ from ckpttool.locks.locked import (
     LockedTensor,
 )
 from ckpttool.locks.rendering import COUNTS, HEAD, VERSION
-from ckpttool.results import OutputSummary
-from ckpttool.text import is_sha256
 
 # A lock of a million tensors is smaller.
 _MAX_SIZE = 256 << 20

@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Callable, TextIO
 
 if TYPE_CHECKING:
+    from ckpttool.findings.results import Report
     from ckpttool.reports.view import TextView
-    from ckpttool.results import Report
 
 #: The formats of ``verify`` and ``report``: a module of this package with ``write``.
 REPORTERS = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Tuple
 
-from ckpttool.listed import TensorRow
-from ckpttool.names import compress
+from ckpttool.findings.listing import TensorRow
+from ckpttool.findings.names import compress
 
 # A name with more parts than this is hostile; what is beyond stays in one piece.
 _DEEPEST = 24

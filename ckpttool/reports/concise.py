@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
+from ckpttool.findings.text import printable
 from ckpttool.reports.details import LONG
-from ckpttool.text import printable
 
 if TYPE_CHECKING:
-    from ckpttool.findings import Finding
-    from ckpttool.results import Report
+    from ckpttool.findings.finding import Finding
+    from ckpttool.findings.results import Report
 
 #: What stands in the place of a path where the run as a whole is meant.
 RUN = "(run)"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Iterable, TextIO
 from rich.text import Text
 
 from ckpttool.converted import PLANNED, WRITTEN
-from ckpttool.findings import Verdict
-from ckpttool.names import summarise
+from ckpttool.findings.finding import Verdict
+from ckpttool.findings.names import summarise
+from ckpttool.findings.text import count, printable, size
 from ckpttool.reports.counts import counts
 from ckpttool.reports.findings import write_findings
 from ckpttool.reports.page import BAD, DOUBTFUL, GOOD, TOLD, Page, styled
 from ckpttool.reports.text import describe
-from ckpttool.text import count, printable, size
 
 if TYPE_CHECKING:
     from ckpttool.converted import Conversions, Converted, LeftOut

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Sequence
 
-from ckpttool.rules import Severity
-from ckpttool.text import count
+from ckpttool.findings.rules import Severity
+from ckpttool.findings.text import count
 
 if TYPE_CHECKING:
-    from ckpttool.findings import Finding
-    from ckpttool.results import Report
+    from ckpttool.findings.finding import Finding
+    from ckpttool.findings.results import Report
 
 
 def counts(findings: Sequence[Finding], waived: int = 0) -> str:

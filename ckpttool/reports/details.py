@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ckpttool.rules import Severity
-from ckpttool.text import printable
+from ckpttool.findings.rules import Severity
+from ckpttool.findings.text import printable
 
 if TYPE_CHECKING:
-    from ckpttool.findings import Finding
+    from ckpttool.findings.finding import Finding
 
 #: Characters of untrusted text that are shown in one place: whole lists of names, not a flood.
 LONG = 2000

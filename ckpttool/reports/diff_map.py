@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Tuple
 from rich.text import Text
 
 from ckpttool.compared import Kind
+from ckpttool.findings.text import count, printable
 from ckpttool.reports.page import SHADES, styled
-from ckpttool.text import count, printable
 
 if TYPE_CHECKING:
     from ckpttool.compared import TensorDiff

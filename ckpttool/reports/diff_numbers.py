@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ckpttool.text import count
+from ckpttool.findings.text import count
 
 if TYPE_CHECKING:
     from ckpttool.compared import Change, Element, Largest

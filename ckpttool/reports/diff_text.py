@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Sequence, 
 from rich.text import Text
 
 from ckpttool.compared import Comparison, Kind, Outcome, TensorDiff
-from ckpttool.findings import Verdict
-from ckpttool.names import summarise
+from ckpttool.findings.finding import Verdict
+from ckpttool.findings.names import summarise
+from ckpttool.findings.text import count, printable
 from ckpttool.reports.diff_map import sign_of, write_map
 from ckpttool.reports.diff_numbers import lines_of, percent
 from ckpttool.reports.findings import write_findings
 from ckpttool.reports.page import BAD, DOUBTFUL, GOOD, SHADES, Page, styled
 from ckpttool.reports.text import describe
-from ckpttool.text import count, printable
 
 if TYPE_CHECKING:
     from ckpttool.compared import Side, StateDiff
-    from ckpttool.results import FileReport
+    from ckpttool.findings.results import FileReport
 
 #: Tensors of a class that are listed where nobody says how many.
 TOP = 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Callable, Dict, NoReturn, Tuple, Type, TypeVar, Union
 
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
 
 _Kept = TypeVar("_Kept")
 _Kinds = Union[Type[Any], Tuple[Type[Any], ...]]

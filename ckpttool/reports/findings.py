@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Sequence
 
 from rich.text import Text
 
-from ckpttool.findings import Finding, Verdict
+from ckpttool.findings.finding import Finding, Verdict
+from ckpttool.findings.rules import Severity
+from ckpttool.findings.text import printable
 from ckpttool.reports.counts import counts
 from ckpttool.reports.details import LONG, details, fix_of
 from ckpttool.reports.page import BAD, DOUBTFUL, GOOD, TOLD, styled
-from ckpttool.rules import Severity
-from ckpttool.text import printable
 
 if TYPE_CHECKING:
+    from ckpttool.findings.results import FileReport, Waived
     from ckpttool.reports.page import Page
-    from ckpttool.results import FileReport, Waived
 
 #: Sign and colour of each severity; the word stands beside them, so neither is needed.
 _LOOKS = {

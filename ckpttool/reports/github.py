@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator, TextIO
 
-from ckpttool.inventory import account
+from ckpttool.findings.inventory import account
+from ckpttool.findings.rules import Severity
+from ckpttool.findings.text import count, printable
 from ckpttool.reports.counts import counts_of
 from ckpttool.reports.details import LONG, details
 from ckpttool.reports.located import Located, located
-from ckpttool.rules import Severity
-from ckpttool.text import count, printable
 
 if TYPE_CHECKING:
-    from ckpttool.results import Report
+    from ckpttool.findings.results import Report
 
 #: What GitHub shows of each severity in one step.
 LIMIT = 10

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ckpttool.findings.rules import Severity
+from ckpttool.findings.text import printable
 from ckpttool.reports.details import LONG
 from ckpttool.reports.json import dump
 from ckpttool.reports.located import Located, located
-from ckpttool.rules import Severity
-from ckpttool.text import printable
 
 if TYPE_CHECKING:
-    from ckpttool.results import Report
+    from ckpttool.findings.results import Report
 
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.NOTE: "info"}
 

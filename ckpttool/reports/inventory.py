@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Iterable, Sequence
 
 from rich.text import Text
 
-from ckpttool.inventory import Item, Standing, kinds, named, of
+from ckpttool.findings.inventory import Item, Standing, kinds, named, of
+from ckpttool.findings.text import printable
 from ckpttool.reports.page import styled
-from ckpttool.text import printable
 
 if TYPE_CHECKING:
     from ckpttool.reports.page import Page

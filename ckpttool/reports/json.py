@@ -13,10 +13,10 @@ from typing import Any, TextIO
 
 from ckpttool._version import __version__
 from ckpttool.converted import Conversions, Converted
-from ckpttool.findings import Finding
-from ckpttool.inventory import Item
-from ckpttool.listed import Listing, Listings
-from ckpttool.results import (
+from ckpttool.findings.finding import Finding
+from ckpttool.findings.inventory import Item
+from ckpttool.findings.listing import Listing, Listings
+from ckpttool.findings.results import (
     Coverage,
     FileReport,
     GroupCoverage,

@@ -10,16 +10,16 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Iterator, List, NamedTuple, Sequence, TextIO
 
-from ckpttool.findings import Verdict
-from ckpttool.inventory import Standing, of
+from ckpttool.findings.finding import Verdict
+from ckpttool.findings.inventory import Standing, of
+from ckpttool.findings.text import printable
 from ckpttool.reports.concise import RUN, line_of
 from ckpttool.reports.details import LONG, fix_of
-from ckpttool.text import printable
 
 if TYPE_CHECKING:
-    from ckpttool.findings import Finding
-    from ckpttool.results import FileReport, Report, Waived
-    from ckpttool.rules import Severity
+    from ckpttool.findings.finding import Finding
+    from ckpttool.findings.results import FileReport, Report, Waived
+    from ckpttool.findings.rules import Severity
 
 #: Families of rules, by the letters of their codes, in the order of the cases. These words are
 #: part of a case's name, by which CI systems know it from run to run: they are never changed.

@@ -8,8 +8,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 if TYPE_CHECKING:
-    from ckpttool.findings import Finding
-    from ckpttool.results import FileReport, Report, Waived
+    from ckpttool.findings.finding import Finding
+    from ckpttool.findings.results import FileReport, Report, Waived
 
 _NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
 _LENGTH = 32  # hexadecimal digits of an identity: 128 bits

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Iterator, Sequence, TextIO
 
 from rich.text import Text
 
-from ckpttool.inventory import account
+from ckpttool.findings.inventory import account
+from ckpttool.findings.text import count, printable, size
 from ckpttool.reports.inventory import write_inventory
 from ckpttool.reports.page import GOOD, Page, styled
-from ckpttool.text import count, printable, size
 
 if TYPE_CHECKING:
-    from ckpttool.inventory import Item
+    from ckpttool.findings.inventory import Item
     from ckpttool.locks.locked import LockedCheckpoint, LockedForward
 
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Iterator, NamedTuple, TextIO
 
-from ckpttool.findings import Verdict
-from ckpttool.inventory import Standing, account, of
+from ckpttool.findings.finding import Verdict
+from ckpttool.findings.inventory import Standing, account, of
+from ckpttool.findings.rules import Severity
+from ckpttool.findings.text import count, printable, size
 from ckpttool.reports.counts import counts, counts_of
 from ckpttool.reports.details import LONG, details
-from ckpttool.rules import Severity
-from ckpttool.text import count, printable, size
 
 if TYPE_CHECKING:
-    from ckpttool.findings import Finding
-    from ckpttool.results import FileReport, Report, Waived
+    from ckpttool.findings.finding import Finding
+    from ckpttool.findings.results import FileReport, Report, Waived
 
 #: GitHub drops the whole summary of a step when it is larger than 1 MiB; some room is left for
 #: what else the step writes.

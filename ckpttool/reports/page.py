@@ -1,7 +1,7 @@
 """A page of text: wrapped with hanging indents on a terminal, one line a fact in a pipe.
 
 All text is shown as it is: nothing in it is taken for markup, and what could act on a terminal
-is escaped by :func:`ckpttool.text.printable` before it comes here.
+is escaped by :func:`ckpttool.findings.text.printable` before it comes here.
 """
 
 from __future__ import annotations

@@ -13,11 +13,11 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterable, Iterator
 
-from ckpttool.results import FileReport, Report, Waived
+from ckpttool.findings.results import FileReport, Report, Waived
 
 if TYPE_CHECKING:
-    from ckpttool.findings import Finding
-    from ckpttool.inventory import Item
+    from ckpttool.findings.finding import Finding
+    from ckpttool.findings.inventory import Item
 
 _SEPARATOR = re.compile(r"[/\\]") if os.sep == "\\" else re.compile("/")
 

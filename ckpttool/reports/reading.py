@@ -7,12 +7,10 @@ written them.
 
 from __future__ import annotations
 
-from ckpttool.errors import UsageError
-from ckpttool.findings import Finding, Verdict
-from ckpttool.inventory import Item, Standing
-from ckpttool.reports.fields import Fields, parse
-from ckpttool.reports.json import SCHEMA_VERSION
-from ckpttool.results import (
+from ckpttool.findings.errors import UsageError
+from ckpttool.findings.finding import Finding, Verdict
+from ckpttool.findings.inventory import Item, Standing
+from ckpttool.findings.results import (
     ConfigurationFile,
     Coverage,
     FileReport,
@@ -25,7 +23,9 @@ from ckpttool.results import (
     ValuesSummary,
     Waived,
 )
-from ckpttool.rules import RULES, Rule, Severity
+from ckpttool.findings.rules import RULES, Rule, Severity
+from ckpttool.reports.fields import Fields, parse
+from ckpttool.reports.json import SCHEMA_VERSION
 
 _SEVERITIES = {severity.value: severity for severity in Severity}
 _STANDINGS = {standing.value: standing for standing in Standing}

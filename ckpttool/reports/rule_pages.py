@@ -5,12 +5,12 @@ from __future__ import annotations
 import textwrap
 from typing import Iterator, Sequence
 
-from ckpttool.rules import FAMILIES, RULES, Rule
+from ckpttool.findings.rules import FAMILIES, RULES, Rule
 
 #: The page that lists all others.
 INDEX = "README.md"
 
-_MADE = "<!-- Made from ckpttool/rules by `make docs`: change it there. -->"
+_MADE = "<!-- Made from ckpttool/findings/rules by `make docs`: change it there. -->"
 _WIDTH = 98
 _INDEX_INTRO = """\
 # Rules

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Sequence, TextIO
 
 from rich.text import Text
 
+from ckpttool.findings.rules import FAMILIES, Rule
 from ckpttool.reports.findings import severity_text
 from ckpttool.reports.json import dump, head
 from ckpttool.reports.page import Page
 from ckpttool.reports.rule_pages import ignoring, markdown_table, waiving
-from ckpttool.rules import FAMILIES, Rule
 
 if TYPE_CHECKING:
-    from ckpttool.rules import Family
+    from ckpttool.findings.rules import Family
 
 # The names that Markdown sets as code: a terminal shows them without the signs.
 _CODE = re.compile(r"`([^`]*)`")

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Iterable, Iterator, TextIO
 from urllib.parse import quote
 
 from ckpttool._version import HOMEPAGE
-from ckpttool.findings import Verdict
-from ckpttool.inventory import Standing, account, of
+from ckpttool.findings.finding import Verdict
+from ckpttool.findings.inventory import Standing, account, of
+from ckpttool.findings.rules import Rule, Severity
+from ckpttool.findings.text import count, printable
 from ckpttool.reports.details import LONG, details
 from ckpttool.reports.json import dump
 from ckpttool.reports.located import Located, located
-from ckpttool.rules import Rule, Severity
-from ckpttool.text import count, printable
 
 if TYPE_CHECKING:
-    from ckpttool.results import FileReport, Report
+    from ckpttool.findings.results import FileReport, Report
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 

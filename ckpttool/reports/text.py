@@ -7,14 +7,9 @@ from typing import TextIO
 
 from rich.text import Text
 
-from ckpttool.findings import Verdict
-from ckpttool.inventory import account
-from ckpttool.reports.counts import counts
-from ckpttool.reports.findings import verdict_text, write_findings, write_verdict, write_waived
-from ckpttool.reports.inventory import write_inventory
-from ckpttool.reports.page import Page, styled
-from ckpttool.reports.view import TextView
-from ckpttool.results import (
+from ckpttool.findings.finding import Verdict
+from ckpttool.findings.inventory import account
+from ckpttool.findings.results import (
     Coverage,
     FileReport,
     ForwardSummary,
@@ -23,7 +18,12 @@ from ckpttool.results import (
     Report,
     ValuesSummary,
 )
-from ckpttool.text import count, printable, size
+from ckpttool.findings.text import count, printable, size
+from ckpttool.reports.counts import counts
+from ckpttool.reports.findings import verdict_text, write_findings, write_verdict, write_waived
+from ckpttool.reports.inventory import write_inventory
+from ckpttool.reports.page import Page, styled
+from ckpttool.reports.view import TextView
 
 
 def write(report: Report, stream: TextIO, view: TextView = TextView()) -> None:  # noqa: B008 (a constant)

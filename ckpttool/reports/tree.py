@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Iterable, NamedTuple, TextIO
 
 from rich.text import Text
 
-from ckpttool.findings import Verdict
-from ckpttool.inventory import account
+from ckpttool.findings.finding import Verdict
+from ckpttool.findings.inventory import account
+from ckpttool.findings.text import count, printable, size
 from ckpttool.reports.branches import Branch, branches
 from ckpttool.reports.counts import counts
 from ckpttool.reports.findings import write_findings, write_verdict
 from ckpttool.reports.inventory import write_inventory
 from ckpttool.reports.page import DOUBTFUL, TOLD, Page, styled
-from ckpttool.text import count, printable, size
 
 if TYPE_CHECKING:
-    from ckpttool.listed import Listing, Listings
-    from ckpttool.results import FileReport
+    from ckpttool.findings.listing import Listing, Listings
+    from ckpttool.findings.results import FileReport
 
 # Longest column of names, in characters; a longer name pushes its own line only.
 _WIDEST = 60

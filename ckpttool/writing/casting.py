@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckpttool import rules
 from ckpttool.elements import numbers
-from ckpttool.errors import UnsupportedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

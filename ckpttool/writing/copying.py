@@ -14,8 +14,8 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Event
 from typing import Callable, Deque, Iterable, Iterator, NamedTuple, Sequence, Set
 
-from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError, OutputError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError, OutputError
 from ckpttool.tensors import Checksum, Extent
 from ckpttool.threads import processors, quick_switches
 from ckpttool.writing import sums

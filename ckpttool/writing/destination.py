@@ -18,8 +18,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, Iterable, List, Mapping, NamedTuple
 
-from ckpttool import rules
-from ckpttool.errors import CkpttoolError, OutputError, UsageError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, OutputError, UsageError
 from ckpttool.sources import ByteSource, FileSource
 from ckpttool.writing.positional import reserve, unwritable
 from ckpttool.writing.room import require_room

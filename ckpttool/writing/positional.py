@@ -9,8 +9,8 @@ from threading import Lock
 from time import perf_counter
 from typing import Callable, List
 
-from ckpttool import rules
-from ckpttool.errors import OutputError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import OutputError
 from ckpttool.sources import FileSource
 from ckpttool.tensors import Extent
 

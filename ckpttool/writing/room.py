@@ -9,9 +9,9 @@ import os
 import stat
 from typing import Mapping
 
-from ckpttool import rules
-from ckpttool.errors import OutputError
-from ckpttool.text import size as sized
+from ckpttool.findings import rules
+from ckpttool.findings.errors import OutputError
+from ckpttool.findings.text import size as sized
 from ckpttool.writing.positional import unwritable
 from ckpttool.writing.temporary import folder_of
 

@@ -13,8 +13,8 @@ import json
 import struct
 from typing import Mapping, Sequence
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.safetensors import MAX_HEADER, MAX_WIDE_HEADER
 from ckpttool.formats.safetensors_header import (
     MAX_DIMENSIONS,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Iterable, Iterator, Mapping, Sequence
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.unfilled import is_unfilled
 from ckpttool.tensors import Checksum, Extent
 from ckpttool.writing.pieces import Piece, Slot

@@ -13,8 +13,8 @@ import re
 import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckpttool import rules
-from ckpttool.errors import OutputError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import OutputError
 from ckpttool.writing.positional import unwritable
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import zlib
 from math import prod
 from typing import Mapping, NamedTuple, Sequence
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.safetensors_header import MAX_TENSORS
 from ckpttool.formats.torch_zip import MAX_PICKLE
 from ckpttool.formats.zip_end import MAX_DIRECTORY, MAX_MEMBERS

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Callable, Dict
 import numpy as np
 
 from ckpttool.checks.examined import Examined
+from ckpttool.findings.results import Coverage, ForwardSummary, GroupCoverage, OutputSummary
 from ckpttool.layouts import Canonical
-from ckpttool.results import Coverage, ForwardSummary, GroupCoverage, OutputSummary
 from ckpttool.tensors import DTYPES, Checkpoint, Checksum, TensorInfo
 from ckpttool.values import start_values
 from mae.config import MAEConfig

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ckpttool.findings.results import OutputSummary
 from ckpttool.locks.locked import (
     Control,
     LockedCheckpoint,
@@ -11,7 +12,6 @@ from ckpttool.locks.locked import (
     LockedForward,
     LockedTensor,
 )
-from ckpttool.results import OutputSummary
 
 FINGERPRINT = "ckpt1:" + "ab" * 32
 

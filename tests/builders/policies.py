@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from ckpttool import rules
-from ckpttool.findings import Finding, Verdict, finding
-from ckpttool.results import Coverage, FileReport
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, Verdict, finding
+from ckpttool.findings.results import Coverage, FileReport
 from ckpttool.waivers import Waiver
 
 TODAY = date(2026, 11, 25)

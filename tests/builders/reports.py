@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 
-from ckpttool import rules
-from ckpttool.findings import Finding, Verdict, finding
-from ckpttool.inventory import Item, Standing
-from ckpttool.reports import reporter
-from ckpttool.results import (
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, Verdict, finding
+from ckpttool.findings.inventory import Item, Standing
+from ckpttool.findings.results import (
     ConfigurationFile,
     Coverage,
     FileReport,
@@ -21,7 +20,8 @@ from ckpttool.results import (
     ValuesSummary,
     Waived,
 )
-from ckpttool.rules import Rule, Severity
+from ckpttool.findings.rules import Rule, Severity
+from ckpttool.reports import reporter
 
 #: Clears the screen, ends the line, annotates a CI log and turns the line's direction.
 HOSTILE = "\x1b[2J\n::error::pwned ##[error]\u202e"

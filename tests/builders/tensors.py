@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckpttool.errors import UnreadableError
+from ckpttool.findings.errors import UnreadableError
 from ckpttool.tensors import DTYPES, Extent, TensorInfo
 from tests.builders.memory import MemorySource
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from ckpttool.configuration import Configuration, find_configuration, read_configuration
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
+from ckpttool.findings.rules import Severity
 from ckpttool.policy import Policy
-from ckpttool.rules import Severity
 from ckpttool.waivers import Waiver
 from tests.builders.repository import ROOT
 

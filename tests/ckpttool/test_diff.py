@@ -11,7 +11,7 @@ import torch
 
 from ckpttool.compared import Comparison, Kind, Outcome, TensorDiff
 from ckpttool.diff import DiffOptions, diff_files
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
 from tests.builders import pairs
 from tests.builders.layouts import encoder_names
 

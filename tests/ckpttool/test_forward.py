@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from ckpttool import forward, streaming
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
+from ckpttool.findings.results import ForwardSummary
 from ckpttool.forward import expected_shapes, not_run, run_forward
-from ckpttool.results import ForwardSummary
 from ckpttool.streaming import stream
 from ckpttool.tensors import DTYPES, TensorInfo
 from mae.large import MAEViTLarge

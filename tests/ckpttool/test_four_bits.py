@@ -14,7 +14,7 @@ from ckpttool.compared import Outcome
 from ckpttool.conversion.options import ConvertOptions
 from ckpttool.convert import convert_file
 from ckpttool.diff import DiffOptions, diff_files
-from ckpttool.findings import Verdict
+from ckpttool.findings.finding import Verdict
 from ckpttool.tensors import DTYPES, by_elements, by_pairs
 
 PAIRS, FOUR_BITS = DTYPES["float4_e2m1fn_x2"], DTYPES["float4_e2m1"]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ckpttool import gather
-from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.gather import chunks, fill
 from ckpttool.tensors import DTYPES
 from tests.builders.tensors import FencedSource, from_array, in_memory, in_parts, too_short

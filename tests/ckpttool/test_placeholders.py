@@ -13,7 +13,7 @@ from ckpttool import open_checkpoint
 from ckpttool.conversion.options import ConvertOptions
 from ckpttool.convert import convert_file
 from ckpttool.converted import Converted
-from ckpttool.findings import Verdict
+from ckpttool.findings.finding import Verdict
 from ckpttool.placeholders import placeholders
 from ckpttool.verify import VerifyOptions, verify_file
 from tests.builders import zero3

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from ckpttool import rules
-from ckpttool.findings import Finding, Verdict, finding
-from ckpttool.inventory import Item, Standing
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, Verdict, finding
+from ckpttool.findings.inventory import Item, Standing
+from ckpttool.findings.results import FileReport, ForwardSummary, Report
+from ckpttool.findings.rules import Rule, Severity
 from ckpttool.policy import Policy, judge
-from ckpttool.results import FileReport, ForwardSummary, Report
-from ckpttool.rules import Rule, Severity
 from tests.builders.policies import TODAY, file_with, nan, unreadable, untrained, waiver
 
 

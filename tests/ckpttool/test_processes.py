@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="copies are made
 
 START = """
 import os, signal, sys, threading, time
-from ckpttool.errors import MalformedError, UnreadableError
+from ckpttool.findings.errors import MalformedError, UnreadableError
 from ckpttool.processes import can_fork, in_processes
 here = os.getpid()
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background ignores it

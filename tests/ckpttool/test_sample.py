@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import pytest
 import torch
 
-from ckpttool.errors import OutputError, UsageError
+from ckpttool.findings.errors import OutputError, UsageError
 from ckpttool.sample import SampleWritten, write_sample
 from mae.config import CONFIGS, is_decoder_name
 from mae.large import MAEViTLarge

@@ -7,8 +7,8 @@ from typing import Callable
 
 import pytest
 
-from ckpttool import rules
-from ckpttool.errors import UnreadableError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import UnreadableError
 from ckpttool.sources import FileSource, read
 
 

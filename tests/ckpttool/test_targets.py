@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from ckpttool.errors import UnreadableError
+from ckpttool.findings.errors import UnreadableError
+from ckpttool.findings.inventory import Item, Standing
 from ckpttool.formats.content import SUFFIXES
-from ckpttool.inventory import Item, Standing
 from ckpttool.targets import Choice, Selection, Target, targets_of
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from ckpttool import readings, rules, values
-from ckpttool.errors import CkpttoolError, UnreadableError
+from ckpttool import readings, values
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, UnreadableError
 from ckpttool.readings import AMPLIFIED
 from ckpttool.tensors import DTYPES, Checksum, Extent, TensorInfo
 from ckpttool.values import BadChecksum, TensorValues, start_values

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ckpttool import rules
-from ckpttool.findings import Finding
-from ckpttool.results import FileReport
-from ckpttool.rules import Severity
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding
+from ckpttool.findings.results import FileReport
+from ckpttool.findings.rules import Severity
 from ckpttool.waivers import Settled, Waiver, findings_on, settle
 from tests.builders.policies import (
     FINGERPRINT,

@@ -10,7 +10,7 @@ from unittest import mock
 from ckpttool import open_checkpoint
 from ckpttool.checks.container import check_checksums
 from ckpttool.diff import DiffOptions, diff_files
-from ckpttool.findings import Finding
+from ckpttool.findings.finding import Finding
 from ckpttool.inspection import inspect_file
 from ckpttool.locks.rendering import HEAD
 from ckpttool.published import PUBLISHED

@@ -10,9 +10,10 @@ from unittest import mock
 import safetensors
 import torch
 
-from ckpttool import open_checkpoint, rules
+from ckpttool import open_checkpoint
 from ckpttool.conversion import earlier, proving
-from ckpttool.findings import Finding
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding
 from tests.builders import checkpoints, quantized, sharing, state_dicts
 from tests.rule_cases.runs import Case, Run, convert, converted
 

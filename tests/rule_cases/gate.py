@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable
 
 from ckpttool.accounting import account_for, findings_on_run
-from ckpttool.findings import Finding
+from ckpttool.findings.finding import Finding
 from ckpttool.policy import Policy, judge
 from ckpttool.targets import Choice, targets_of
 from tests.builders.policies import TODAY, file_with, nan, waiver

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, Iterable
 from unittest import mock
 
 from ckpttool.accounting import findings_on_run
-from ckpttool.findings import Finding
+from ckpttool.findings.finding import Finding
 from ckpttool.lock import lock_file
 from ckpttool.locks.locked import Lock, LockedCheckpoint, LockedTensor
 from ckpttool.targets import targets_of

@@ -8,7 +8,7 @@ from unittest import mock
 
 from ckpttool.conversion.options import ConvertOptions
 from ckpttool.convert import convert_file, destinations
-from ckpttool.findings import Finding
+from ckpttool.findings.finding import Finding
 from ckpttool.verify import VerifyOptions, verify_file
 from mae.config import CONFIGS
 from tests.builders import checkpoints

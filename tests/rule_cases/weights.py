@@ -10,7 +10,7 @@ import torch
 
 from ckpttool.checks.forward_pass import check_forward
 from ckpttool.checks.numbers import check_everything_was_read
-from ckpttool.findings import Finding
+from ckpttool.findings.finding import Finding
 from mae.large import MAEViTLarge
 from tests.builders import checkpoints as built
 from tests.builders import examined, models, zero3

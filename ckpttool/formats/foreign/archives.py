@@ -10,8 +10,9 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Iterable
 
-from ckpttool import rules
-from ckpttool.errors import CkpttoolError, UnsupportedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, UnsupportedError
+from ckpttool.findings.text import printable
 from ckpttool.formats import pickles
 from ckpttool.formats.archive import read_archive, read_member
 from ckpttool.formats.foreign.signatures import CONVERT_FOLDER, NAME_WEIGHTS, Kind
@@ -19,10 +20,9 @@ from ckpttool.formats.loose_pickles import names_in
 from ckpttool.formats.nodes import Call, Dict
 from ckpttool.formats.zip_end import start_of
 from ckpttool.sources import Part
-from ckpttool.text import printable
 
 if TYPE_CHECKING:
-    from ckpttool.errors import MalformedError
+    from ckpttool.findings.errors import MalformedError
     from ckpttool.formats.nodes import Node
     from ckpttool.sources import ByteSource
 

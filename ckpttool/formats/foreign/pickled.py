@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckpttool import rules
-from ckpttool.errors import UnsupportedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import UnsupportedError
 from ckpttool.formats.foreign.signatures import CONVERT_FOLDER, NAME_WEIGHTS
 from ckpttool.formats.nodes import Call, Global
 from ckpttool.formats.safety.names import name_of

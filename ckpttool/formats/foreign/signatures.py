@@ -10,8 +10,8 @@ import re
 import zlib
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
-from ckpttool import rules
-from ckpttool.errors import UnsupportedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import UnsupportedError
 from ckpttool.sources import FileSource
 from ckpttool.sources import read as read_bytes
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Callable, NamedTuple
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.nodes import Call, Node, PersistentId
 from ckpttool.formats.pickles.machine import (
     HIGHEST_PROTOCOL,

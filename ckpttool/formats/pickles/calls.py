@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Callable
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
 from ckpttool.formats import dictionaries
 from ckpttool.formats.nodes import Call, Global, New, Node, PersistentId, pair_of
 from ckpttool.formats.pickles.operands import changes_a_name, malformed, name_text, too_much

@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from typing import Callable
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.nodes import Node
 from ckpttool.formats.pickles.calls import Calls
 from ckpttool.formats.pickles.containers import Containers

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import struct
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
 
 #: Bytes that the nodes of one pickle may take, by estimate: so many in any case, and for each byte
 #: of the pickle so many more. Pickles of torch.save take ten to fifteen for each.

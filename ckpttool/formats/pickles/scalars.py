@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import struct
 
-from ckpttool import rules
+from ckpttool.findings import rules
 from ckpttool.formats.nodes import ByteArray
 from ckpttool.formats.pickles.operands import MAX_INTEGER_BYTES, malformed
 from ckpttool.formats.pickles.stack import COST_NUMBER, COST_TEXT, Stack

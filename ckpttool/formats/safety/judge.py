@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NamedTuple, Sequence
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
+from ckpttool.findings.uses import NameUse, Use
 from ckpttool.formats.nodes import SCALARS, Call, Dict, Global, New, Node, near
 from ckpttool.formats.safety import idioms, programs
 from ckpttool.formats.safety.allowed import Maker, is_value, makers_of
@@ -39,7 +40,6 @@ from ckpttool.formats.safety.names import (
 from ckpttool.formats.safety.spelling import spelled
 from ckpttool.formats.safety.torch_names import DEFAULT_NAMES
 from ckpttool.tensors import Reference
-from ckpttool.uses import NameUse, Use
 
 if TYPE_CHECKING:
     from ckpttool.formats.pickles import Pickle

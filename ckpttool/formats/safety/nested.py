@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.formats import pickles
 from ckpttool.formats.archive import read_archive, read_member
 from ckpttool.sources import MemorySource

@@ -6,14 +6,14 @@ import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Iterable, Sequence
 
-from ckpttool import rules
-from ckpttool.errors import CkpttoolError
-from ckpttool.findings import Finding, finding
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.rules import Rule, Severity
+from ckpttool.findings.text import count
+from ckpttool.findings.uses import NameUse, Use
 from ckpttool.formats.safety.names import python3
 from ckpttool.formats.safety.torch_names import DEFAULT_NAMES
-from ckpttool.rules import Rule, Severity
-from ckpttool.text import count
-from ckpttool.uses import NameUse, Use
 
 if TYPE_CHECKING:
     from ckpttool.tensors import Reference

@@ -7,7 +7,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Callable
 
-from ckpttool.errors import CkpttoolError, UnsupportedError
+from ckpttool.findings.errors import CkpttoolError, UnsupportedError
+from ckpttool.findings.uses import NameUse, Use
 from ckpttool.formats import pickles
 from ckpttool.formats.nodes import Node, PersistentId
 from ckpttool.formats.pickles import Pickle
@@ -15,7 +16,6 @@ from ckpttool.formats.safety import programs
 from ckpttool.formats.safety.judge import NAMELESS, Judge
 from ckpttool.formats.safety.nested import NestedReader
 from ckpttool.tensors import Reference
-from ckpttool.uses import NameUse, Use
 
 # What a program may have for a module and an attribute; words of a text have spaces between.
 _IS_NAME = re.compile(r"[\w.-]+")

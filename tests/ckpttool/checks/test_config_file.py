@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from ckpttool.findings import Finding
+from ckpttool.findings.finding import Finding
 from ckpttool.verify import VerifyOptions, verify_file
 from tests.builders import checkpoints, releases
 

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ckpttool import rules
 from ckpttool.checks.forward_pass import check_forward
+from ckpttool.findings import rules
+from ckpttool.findings.results import ForwardSummary
 from ckpttool.forward import not_run
-from ckpttool.results import ForwardSummary
 from tests.builders.examined import covering, examined, sane_forward
 
 SANE = sane_forward()

@@ -7,9 +7,10 @@ from typing import Any, Callable
 
 import pytest
 
-from ckpttool import rules
 from ckpttool.checks.examined import Examined
 from ckpttool.checks.locked import check_lock, summary
+from ckpttool.findings import rules
+from ckpttool.findings.results import Coverage, ForwardSummary
 from ckpttool.locks.locked import (
     Lock,
     LockedCheckpoint,
@@ -18,7 +19,6 @@ from ckpttool.locks.locked import (
     LockedTensor,
     distance,
 )
-from ckpttool.results import Coverage, ForwardSummary
 from tests.builders import examined as built
 from tests.builders import locks
 

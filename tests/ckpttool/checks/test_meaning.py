@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ckpttool import rules
 from ckpttool.checks import meaning
-from ckpttool.results import Coverage, GroupCoverage
+from ckpttool.findings import rules
+from ckpttool.findings.results import Coverage, GroupCoverage
 from tests.builders import examined as built
 from tests.builders.tensors import from_array
 
 if TYPE_CHECKING:
     from typing import Callable
 
-    from ckpttool.findings import Finding
+    from ckpttool.findings.finding import Finding
     from ckpttool.tensors import TensorInfo
     from tests.builders.examined import Arrays
 

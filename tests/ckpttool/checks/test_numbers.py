@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ckpttool import rules
 from ckpttool.checks import numbers
-from ckpttool.rules import Severity
+from ckpttool.findings import rules
+from ckpttool.findings.rules import Severity
 from ckpttool.tensors import Checksum
 from tests.builders import examined as built
 from tests.builders.tensors import endless_views, from_array, in_memory
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Callable
 
     from ckpttool.checks.examined import Examined
-    from ckpttool.findings import Finding
+    from ckpttool.findings.finding import Finding
     from tests.builders.examined import Arrays
 
 CHECKS = (

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from ckpttool import rules
 from ckpttool.checks import private
 from ckpttool.checks.private import check_private_text
-from ckpttool.findings import Finding
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding
 from ckpttool.formats import open_checkpoint
 from tests.builders import examined as built
 

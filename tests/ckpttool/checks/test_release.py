@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ckpttool.findings import Finding
+from ckpttool.findings.finding import Finding
 from ckpttool.verify import VerifyOptions, verify_file
 from tests.builders import checkpoints as built
 from tests.builders import releases

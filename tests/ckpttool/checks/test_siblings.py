@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from ckpttool import rules
 from ckpttool.checks.siblings import check_copies, check_magnitudes
+from ckpttool.findings import rules
+from ckpttool.findings.rules import Severity
 from ckpttool.limits import Limits
-from ckpttool.rules import Severity
 from tests.builders import examined as built
 from tests.builders.tensors import from_array
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ckpttool.checks.storages import check_wasted_bytes
-from ckpttool.findings import Finding
+from ckpttool.findings.finding import Finding
 from ckpttool.formats import open_checkpoint
 from ckpttool.limits import Limits
 from tests.builders import checkpoints, sharing

@@ -10,8 +10,8 @@ import pytest
 from click.testing import Result
 
 from ckpttool.cli import main
+from ckpttool.findings.rules import RULES
 from ckpttool.reports.rules import write_explanations, write_text
-from ckpttool.rules import RULES
 from tests.builders.commands import runner
 from tests.builders.reports import Terminal
 

@@ -13,7 +13,7 @@ import pytest
 
 from ckpttool.cli import main
 from ckpttool.cli.judging import today
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
 from tests.builders import checkpoints as built
 from tests.builders.commands import runner
 

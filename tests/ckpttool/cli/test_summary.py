@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ckpttool import rules
 from ckpttool.cli.summary import duration, summary_of
-from ckpttool.findings import finding
-from ckpttool.results import Report, Waived
+from ckpttool.findings import rules
+from ckpttool.findings.finding import finding
+from ckpttool.findings.results import Report, Waived
 from tests.builders import checkpoints as built
 from tests.builders import reports
 from tests.builders.commands import invoke

@@ -13,7 +13,7 @@ import torch
 from ckpttool.cli import main
 from ckpttool.compared import Comparison, Kind, Outcome
 from ckpttool.diff import DiffOptions, diff_files
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
 from ckpttool.locks.locked import LockedTensor
 from ckpttool.locks.rendering import render
 from tests.builders import locks, pairs

@@ -12,7 +12,7 @@ import torch
 from ckpttool.cli import main
 from ckpttool.conversion.options import ConvertOptions
 from ckpttool.convert import convert_file
-from ckpttool.findings import Verdict
+from ckpttool.findings.finding import Verdict
 from tests.builders.commands import runner
 
 # torch 2.0 warns of its own use of a class when it saves.

@@ -8,12 +8,12 @@ from typing import Any, Callable
 import pytest
 import torch
 
-from ckpttool import rules
 from ckpttool.conversion.options import ConvertOptions
 from ckpttool.convert import convert_file
 from ckpttool.converted import NOT_WRITTEN, WRITTEN, Converted
-from ckpttool.findings import Finding
-from ckpttool.rules import Rule, Severity
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding
+from ckpttool.findings.rules import Rule, Severity
 from tests.builders import state_dicts as built
 from tests.builders.checkpoints import saved
 

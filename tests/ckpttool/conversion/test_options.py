@@ -9,7 +9,7 @@ import pytest
 from ckpttool.conversion.naming import destination, index_path, shard_paths, stem_of
 from ckpttool.conversion.options import ConvertOptions, check, parse_size
 from ckpttool.convert import destinations
-from ckpttool.errors import UsageError
+from ckpttool.findings.errors import UsageError
 
 SAFETENSORS = ConvertOptions("safetensors")
 

@@ -13,7 +13,7 @@ from ckpttool import open_checkpoint
 from ckpttool.conversion.options import ConvertOptions
 from ckpttool.conversion.planning import Plan, plan
 from ckpttool.conversion.selecting import Selection, select
-from ckpttool.errors import MalformedError, UnsupportedError, UsageError
+from ckpttool.findings.errors import MalformedError, UnsupportedError, UsageError
 from tests.builders import checkpoints, sharing
 
 # torch 2.0 warns of its own use of a class when it saves.

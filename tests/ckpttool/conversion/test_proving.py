@@ -14,7 +14,7 @@ from ckpttool.conversion import completing
 from ckpttool.conversion.options import ConvertOptions
 from ckpttool.conversion.proving import Seen, read_again, require_equal
 from ckpttool.convert import convert_file
-from ckpttool.errors import OutputError
+from ckpttool.findings.errors import OutputError
 from ckpttool.writing import safetensors, torch_zip
 from tests.builders import torch_files as tf
 from tests.builders.pieces import of_dtype, piece, put

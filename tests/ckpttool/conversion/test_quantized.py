@@ -14,8 +14,8 @@ from ckpttool.cli import main
 from ckpttool.conversion.options import ConvertOptions, check
 from ckpttool.convert import convert_file
 from ckpttool.converted import Converted
-from ckpttool.errors import UsageError
-from ckpttool.findings import Verdict
+from ckpttool.findings.errors import UsageError
+from ckpttool.findings.finding import Verdict
 from ckpttool.gather import chunks
 from tests.builders.commands import runner
 from tests.builders.quantized import PLAIN, QUANTIZED, Quantized, State

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.formats import archive, zip_headers
 from ckpttool.formats.archive import Archive, Member, read_archive, read_member
 from ckpttool.sources import FileSource

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ckpttool import open_checkpoint
-from ckpttool.errors import MalformedError
+from ckpttool.findings.errors import MalformedError
 from ckpttool.gather import fill
 from ckpttool.tensors import TensorInfo
 from tests.builders import pickles as p

@@ -11,7 +11,7 @@ import safetensors.numpy
 import torch
 
 from ckpttool import open_checkpoint
-from ckpttool.errors import MalformedError, UnsupportedError, UsageError
+from ckpttool.findings.errors import MalformedError, UnsupportedError, UsageError
 from ckpttool.formats.holding import MAX_DEPTH, may_hold
 from ckpttool.formats.nodes import Call, Global
 from tests.builders import pickles as p

@@ -8,11 +8,11 @@ from typing import Callable
 import pytest
 import torch
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
+from ckpttool.findings.rules import Rule
 from ckpttool.formats import dictionaries, open_checkpoint, pickles
 from ckpttool.formats.dictionaries import count_of, pairs_of
-from ckpttool.rules import Rule
 from ckpttool.tensors import Checkpoint
 from tests.builders import pickles as p
 from tests.builders import torch_files as t

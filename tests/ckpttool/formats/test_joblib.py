@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ckpttool import open_checkpoint
-from ckpttool.errors import UnsupportedError
-from ckpttool.uses import Use
+from ckpttool.findings.errors import UnsupportedError
+from ckpttool.findings.uses import Use
 from tests.builders import pickles as p
 
 _WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ckpttool import open_checkpoint, rules
+from ckpttool import open_checkpoint
+from ckpttool.findings import rules
 from tests.builders import safetensors, shards, torch_files
 
 ZIP, SAFETENSORS = torch_files.torch_zip(), safetensors.file()

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ckpttool import open_checkpoint, rules
-from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool import open_checkpoint
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.findings.uses import Use
 from ckpttool.formats.pickles import machine
-from ckpttool.uses import Use
 from tests.builders import safetensors
 from tests.builders.attacks import ATTACKS, POLYGLOT, Attack
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.formats import pickles
 from ckpttool.formats.nodes import Call, Dict, Global, PersistentId, Set
 from ckpttool.formats.pickles import machine, operands

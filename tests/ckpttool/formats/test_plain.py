@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from ckpttool.errors import UnsupportedError
+from ckpttool.findings.errors import UnsupportedError
 from ckpttool.formats import plain
 from ckpttool.formats.nodes import Global, New, PersistentId, Set
 from ckpttool.formats.pickles import parse

@@ -7,12 +7,13 @@ from typing import Any, Callable
 
 import pytest
 
-from ckpttool import open_checkpoint, rules
-from ckpttool.errors import MalformedError
+from ckpttool import open_checkpoint
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
+from ckpttool.findings.rules import Rule
+from ckpttool.findings.uses import Use
 from ckpttool.formats import state_dicts
-from ckpttool.rules import Rule
 from ckpttool.tensors import Checkpoint
-from ckpttool.uses import Use
 from tests.builders import pickles as p
 from tests.builders import torch_files as t
 

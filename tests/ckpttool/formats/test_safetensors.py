@@ -13,8 +13,9 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckpttool import open_checkpoint, rules
-from ckpttool.errors import CkpttoolError, MalformedError, UsageError
+from ckpttool import open_checkpoint
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError, UsageError
 from ckpttool.formats import safetensors as reader
 from ckpttool.formats import safetensors_header
 from ckpttool.sources import FileSource, read

@@ -17,8 +17,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckpttool import open_checkpoint, rules
-from ckpttool.errors import (
+from ckpttool import open_checkpoint
+from ckpttool.findings import rules
+from ckpttool.findings.errors import (
     CkpttoolError,
     MalformedError,
     UnreadableError,

@@ -11,10 +11,11 @@ from typing import Any, Callable
 import pytest
 import torch
 
-from ckpttool import open_checkpoint, rules
-from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError, UsageError
+from ckpttool import open_checkpoint
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError, UsageError
+from ckpttool.findings.rules import Rule
 from ckpttool.formats.holding import MAX_DEPTH
-from ckpttool.rules import Rule
 from ckpttool.sources import read
 from ckpttool.tensors import Checkpoint
 from tests.builders import pickles as p

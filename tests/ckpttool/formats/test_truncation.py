@@ -10,8 +10,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from ckpttool import open_checkpoint, rules
-from ckpttool.errors import CkpttoolError, MalformedError
+from ckpttool import open_checkpoint
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError
 from tests.builders import shards, torch_files
 
 STATE = {"model": {f"w{number}": torch.ones(20, 20) for number in range(4)}}

@@ -10,7 +10,7 @@ from unittest import mock
 import pytest
 import torch
 
-from ckpttool import rules
+from ckpttool.findings import rules
 from ckpttool.formats.unfilled import crc32_of_zeros, is_unfilled
 from ckpttool.verify import VerifyOptions, verify_file
 from mae.config import CONFIGS

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ckpttool.findings.results import OutputSummary
 from ckpttool.locks.locked import Lock, distance, name_from, stem
-from ckpttool.results import OutputSummary
 from tests.builders import locks as built
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ckpttool.errors import MalformedError, UnreadableError
+from ckpttool.findings.errors import MalformedError, UnreadableError
 from ckpttool.locks.parsing import parse, read_lock
 from ckpttool.locks.rendering import render
 from tests.builders import locks as built

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ckpttool.listed import TensorRow
+from ckpttool.findings.listing import TensorRow
 from ckpttool.reports.branches import branches
 
 

@@ -10,11 +10,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from ckpttool import rules
-from ckpttool.findings import finding
+from ckpttool.findings import rules
+from ckpttool.findings.finding import finding
+from ckpttool.findings.results import FileReport, Report
+from ckpttool.findings.rules import Severity
 from ckpttool.reports import github, markdown, sarif
-from ckpttool.results import FileReport, Report
-from ckpttool.rules import Severity
 from tests.builders import reports as built
 from tests.builders.reports import rendered
 

@@ -8,11 +8,11 @@ from typing import Iterator
 import pytest
 
 from ckpttool.compared import Change, Comparison, Kind, Largest, Outcome, Side, TensorDiff
-from ckpttool.findings import Verdict
+from ckpttool.findings.finding import Verdict
+from ckpttool.findings.results import FileReport
 from ckpttool.reports.diff_map import sign_of
 from ckpttool.reports.diff_numbers import lines_of, percent
 from ckpttool.reports.diff_text import DiffView, write_comparison
-from ckpttool.results import FileReport
 from tests.builders.layouts import decoder_names, encoder_names
 from tests.builders.reports import Terminal
 

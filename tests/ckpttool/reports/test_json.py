@@ -6,10 +6,10 @@ import io
 import json
 from typing import Any
 
-from ckpttool import rules
 from ckpttool._version import __version__
+from ckpttool.findings import rules
+from ckpttool.findings.results import FileReport
 from ckpttool.reports.json import write
-from ckpttool.results import FileReport
 from tests.builders import reports as built
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ckpttool import rules
-from ckpttool.findings import finding
+from ckpttool.findings import rules
+from ckpttool.findings.finding import finding
+from ckpttool.findings.results import FileReport
 from ckpttool.reports.located import located
-from ckpttool.results import FileReport
 from tests.builders import reports as built
 
 

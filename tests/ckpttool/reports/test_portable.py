@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from ckpttool import rules
-from ckpttool.findings import finding
+from ckpttool.findings import rules
+from ckpttool.findings.finding import finding
 from ckpttool.reports import REPORTERS
 from ckpttool.reports.portable import portable
 from tests.builders import reports as built

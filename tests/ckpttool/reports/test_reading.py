@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckpttool import rules
-from ckpttool.errors import UsageError
-from ckpttool.findings import Verdict, finding
+from ckpttool.findings import rules
+from ckpttool.findings.errors import UsageError
+from ckpttool.findings.finding import Verdict, finding
+from ckpttool.findings.results import FileReport, Report, Waived
 from ckpttool.reports import REPORTERS
 from ckpttool.reports.portable import portable
 from ckpttool.reports.reading import read_report
-from ckpttool.results import FileReport, Report, Waived
 from tests.builders import reports as built
 from tests.builders.reports import rendered
 

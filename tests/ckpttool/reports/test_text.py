@@ -6,10 +6,10 @@ import io
 
 import pytest
 
-from ckpttool import rules
+from ckpttool.findings import rules
+from ckpttool.findings.results import FileReport
 from ckpttool.reports.text import write
 from ckpttool.reports.view import TextView
-from ckpttool.results import FileReport
 from tests.builders import reports as built
 
 

@@ -6,11 +6,11 @@ import io
 
 import pytest
 
-from ckpttool import rules
-from ckpttool.findings import Verdict, finding
-from ckpttool.listed import Listing, Listings, TensorRow
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Verdict, finding
+from ckpttool.findings.listing import Listing, Listings, TensorRow
+from ckpttool.findings.results import FileReport
 from ckpttool.reports.tree import TreeOptions, write_tree
-from ckpttool.results import FileReport
 
 
 def listed(names: list[str], *, fold: bool = True) -> str:

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ckpttool.elements import numbers
-from ckpttool.errors import UnsupportedError
+from ckpttool.findings.errors import UnsupportedError
 from ckpttool.tensors import DTYPES
 from ckpttool.writing.casting import Losses, cast
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List
 import numpy as np
 import pytest
 
-from ckpttool.errors import CkpttoolError, MalformedError, OutputError, UnreadableError
+from ckpttool.findings.errors import CkpttoolError, MalformedError, OutputError, UnreadableError
 from ckpttool.formats import open_checkpoint
 from ckpttool.tensors import DTYPES, Checksum, Extent
 from ckpttool.writing import copying, positional, safetensors, torch_zip

@@ -12,7 +12,7 @@ from typing import Any, Callable, Iterator, List
 
 import pytest
 
-from ckpttool.errors import CkpttoolError, OutputError, UsageError
+from ckpttool.findings.errors import CkpttoolError, OutputError, UsageError
 from ckpttool.sources import FileSource
 from ckpttool.writing.destination import Destination
 from ckpttool.writing.positional import write_at
@@ -454,7 +454,7 @@ def test_a_name_that_is_taken_meanwhile_is_not_overwritten(
 
 WRITER = """
 import os, sys, time
-from ckpttool.errors import OutputError
+from ckpttool.findings.errors import OutputError
 from ckpttool.writing.destination import Destination
 from ckpttool.writing.positional import write_at
 
@@ -627,7 +627,7 @@ def test_files_of_other_names_are_never_leftovers(tmp_path: Path, name: str) -> 
 FULL = """
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-from ckpttool.errors import OutputError
+from ckpttool.findings.errors import OutputError
 from ckpttool.writing.destination import Destination
 from ckpttool.writing.positional import write_at
 try:

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from ckpttool.findings import finding_from
+from ckpttool.findings.finding import finding_from
 from ckpttool.writing.positional import unwritable
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ckpttool.errors import OutputError
+from ckpttool.findings.errors import OutputError
 from ckpttool.writing import room
 from ckpttool.writing.room import require_room
 

@@ -9,7 +9,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from ckpttool.errors import MalformedError
+from ckpttool.findings.errors import MalformedError
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats import safetensors_header as limits
 from ckpttool.tensors import DTYPES

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from ckpttool.errors import MalformedError
+from ckpttool.findings.errors import MalformedError
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.archive import read_archive
 from ckpttool.sources import ByteSource

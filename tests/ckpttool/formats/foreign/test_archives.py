@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ckpttool import open_checkpoint, rules
-from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
-from ckpttool.uses import Use
+from ckpttool import open_checkpoint
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.findings.uses import Use
 from tests.builders import foreign, torch_files, zips
 from tests.builders import pickles as p
 

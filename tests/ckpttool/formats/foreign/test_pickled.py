@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from ckpttool import open_checkpoint, rules
-from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
-from ckpttool.findings import Verdict
+from ckpttool import open_checkpoint
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.findings.finding import Verdict
 from ckpttool.formats import torch_legacy
 from ckpttool.inspection import inspect_file
 from tests.builders import foreign

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ckpttool import open_checkpoint
-from ckpttool.errors import UnsupportedError
-from ckpttool.findings import Verdict
+from ckpttool.findings.errors import UnsupportedError
+from ckpttool.findings.finding import Verdict
 from ckpttool.formats.foreign.signatures import is_text, kind_of
 from ckpttool.inspection import inspect_file
 from tests.builders import foreign

@@ -13,7 +13,7 @@ from typing import Any, Callable, Iterator
 import pytest
 import torch
 
-from ckpttool.errors import CkpttoolError
+from ckpttool.findings.errors import CkpttoolError
 from ckpttool.formats import pickles
 from ckpttool.formats.pickles import Pickle
 from tests.builders import pickles as p

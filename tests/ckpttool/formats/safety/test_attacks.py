@@ -11,7 +11,7 @@ from ckpttool.cli import main
 from ckpttool.conversion.options import ConvertOptions
 from ckpttool.convert import convert_file
 from ckpttool.diff import DiffOptions, diff_files
-from ckpttool.findings import Finding, Verdict
+from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.inspection import inspect_file
 from ckpttool.lock import lock_file
 from ckpttool.targets import targets_of

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from ckpttool.findings.results import FileReport
 from ckpttool.formats.safety.torch_names import TORCH
 from ckpttool.inspection import inspect_file
-from ckpttool.results import FileReport
 from tests.builders.honest import HONEST, Honest
 
 #: The gravest code of a file to the level of the table.

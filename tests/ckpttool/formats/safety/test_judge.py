@@ -6,11 +6,11 @@ from typing import Callable
 
 import pytest
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
+from ckpttool.findings.uses import NameUse, Use
 from ckpttool.formats.safety import judge
 from ckpttool.formats.safety.watch import Watch
-from ckpttool.uses import NameUse, Use
 from tests.builders import pickles as p
 
 BUILD, EMPTY = b"b", b"}"

@@ -7,8 +7,8 @@ import struct
 import pytest
 import torch
 
-from ckpttool import rules
-from ckpttool.errors import MalformedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.safety import nested
 from ckpttool.formats.safety.watch import Watch
 from tests.builders import pickles as p

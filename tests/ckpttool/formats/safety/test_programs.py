@@ -11,10 +11,10 @@ import torch
 from torch.nn import functional
 
 from ckpttool import open_checkpoint
-from ckpttool.errors import CkpttoolError, UnsupportedError
-from ckpttool.findings import Verdict
+from ckpttool.findings.errors import CkpttoolError, UnsupportedError
+from ckpttool.findings.finding import Verdict
+from ckpttool.findings.uses import Use
 from ckpttool.inspection import inspect_file
-from ckpttool.uses import Use
 from tests.builders import pickles as p
 from tests.builders import torch_files
 

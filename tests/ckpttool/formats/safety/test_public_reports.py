@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from ckpttool.findings import Verdict
+from ckpttool.findings.finding import Verdict
 from ckpttool.inspection import inspect_file
 from tests.builders import pickles as p
 

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from ckpttool import rules
-from ckpttool.errors import UnsupportedError
-from ckpttool.findings import Verdict, verdict_from
+from ckpttool.findings import rules
+from ckpttool.findings.errors import UnsupportedError
+from ckpttool.findings.finding import Verdict, verdict_from
+from ckpttool.findings.rules import Severity
+from ckpttool.findings.uses import NameUse, Use
 from ckpttool.formats.safety.telling import (
     findings_before,
     findings_beyond_default,
@@ -16,10 +18,8 @@ from ckpttool.formats.safety.telling import (
     is_trusted,
 )
 from ckpttool.inspection import inspect_file
-from ckpttool.rules import Severity
 from ckpttool.settings import trusted
 from ckpttool.tensors import Reference
-from ckpttool.uses import NameUse, Use
 from tests.builders import pickles as p
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from ckpttool import rules
-from ckpttool.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.formats import pickles
 from ckpttool.formats.safety.watch import Watch
 from tests.builders import pickles as p

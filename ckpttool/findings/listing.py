@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ckpttool.inventory import Item
-from ckpttool.results import FileReport, worst
+from ckpttool.findings.inventory import Item
+from ckpttool.findings.results import FileReport, worst
 
 
 class TensorRow(NamedTuple):
@@ -37,7 +37,7 @@ class ReferenceRow(NamedTuple):
     """A name that the pickle refers to, and where it does first.
 
     ``kind`` is ``data`` where the name only constructs data, :data:`TRUSTED`, else the value of
-    a :class:`ckpttool.uses.Use`, the gravest there is.
+    a :class:`ckpttool.findings.uses.Use`, the gravest there is.
     """
 
     name: str
@@ -46,7 +46,7 @@ class ReferenceRow(NamedTuple):
 
 
 class UseRow(NamedTuple):
-    """What a pickle uses a name for beyond data, as :class:`ckpttool.uses.NameUse` has it.
+    """What a pickle uses a name for beyond data, as :class:`ckpttool.findings.uses.NameUse` has it.
 
     ``trusted`` says whether the code was said to be trusted.
     """

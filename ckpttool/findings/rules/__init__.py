@@ -6,7 +6,7 @@ holds one family; a new one is a module, a line among the imports and one in ``_
 
 from __future__ import annotations
 
-from ckpttool.rules import (
+from ckpttool.findings.rules import (
     container,
     conversion,
     gate,
@@ -18,19 +18,19 @@ from ckpttool.rules import (
     structure,
     values,
 )
-from ckpttool.rules.base import Family as Family
-from ckpttool.rules.base import Rule as Rule
-from ckpttool.rules.base import Severity as Severity
-from ckpttool.rules.container import *  # noqa: F403 (the table is its families')
-from ckpttool.rules.conversion import *  # noqa: F403
-from ckpttool.rules.gate import *  # noqa: F403
-from ckpttool.rules.integrity import *  # noqa: F403
-from ckpttool.rules.locking import *  # noqa: F403
-from ckpttool.rules.meaning import *  # noqa: F403
-from ckpttool.rules.release import *  # noqa: F403
-from ckpttool.rules.safety import *  # noqa: F403
-from ckpttool.rules.structure import *  # noqa: F403
-from ckpttool.rules.values import *  # noqa: F403
+from ckpttool.findings.rules.base import Family as Family
+from ckpttool.findings.rules.base import Rule as Rule
+from ckpttool.findings.rules.base import Severity as Severity
+from ckpttool.findings.rules.container import *  # noqa: F403 (the table is its families')
+from ckpttool.findings.rules.conversion import *  # noqa: F403
+from ckpttool.findings.rules.gate import *  # noqa: F403
+from ckpttool.findings.rules.integrity import *  # noqa: F403
+from ckpttool.findings.rules.locking import *  # noqa: F403
+from ckpttool.findings.rules.meaning import *  # noqa: F403
+from ckpttool.findings.rules.release import *  # noqa: F403
+from ckpttool.findings.rules.safety import *  # noqa: F403
+from ckpttool.findings.rules.structure import *  # noqa: F403
+from ckpttool.findings.rules.values import *  # noqa: F403
 
 _MODULES = (
     container,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckpttool.rules.base import Family, Rule, Severity
+from ckpttool.findings.rules.base import Family, Rule, Severity
 
 FAMILY = Family("DIF", "what differs from the lock file")
 

@@ -1,6 +1,6 @@
 r"""Names of tensors as people write them: globs, and whatever the tool itself prints.
 
-What stands in a report can be pasted: the short form of :mod:`ckpttool.names`
+What stands in a report can be pasted: the short form of :mod:`ckpttool.findings.names`
 (``blocks.{0-11}.norm1.{weight,bias}``, several of them with commas between), a name with the
 escapes that make it printable, and a name that has characters of a glob in it.
 """
@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import List, NamedTuple, Tuple
 
-from ckpttool.text import printable
+from ckpttool.findings.text import printable
 
 #: Characters of a name that reports show; see ``reports.details``.
 SHOWN = 2000

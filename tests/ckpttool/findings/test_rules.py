@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ckpttool import rules
+from ckpttool.findings import rules
 from ckpttool.reports.rule_pages import pages
 from tests.builders.repository import DOCS
 from tests.rule_cases import CASES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckpttool.inventory import Item, Standing, account, kinds, named
+from ckpttool.findings.inventory import Item, Standing, account, kinds, named
 
 KNOWN, UNSEEN = Standing.KNOWN, Standing.UNSEEN
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ckpttool._version import __version__
-from ckpttool.findings import Finding, Verdict, verdict_of
-from ckpttool.inventory import Item
-from ckpttool.rules import Severity
+from ckpttool.findings.finding import Finding, Verdict, verdict_of
+from ckpttool.findings.inventory import Item
+from ckpttool.findings.rules import Severity
 
 
 class Mismatch(NamedTuple):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckpttool.names import compress, expand
+from ckpttool.findings.names import compress, expand
 
 
 def block_names(numbers: list[int], leaves: list[str]) -> list[str]:

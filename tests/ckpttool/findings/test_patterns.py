@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckpttool.names import compress, summarise
-from ckpttool.patterns import matches
-from ckpttool.text import printable
+from ckpttool.findings.names import compress, summarise
+from ckpttool.findings.patterns import matches
+from ckpttool.findings.text import printable
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from collections import Counter
 from enum import Enum
 from typing import Iterable, NamedTuple, Sequence
 
-from ckpttool.text import count, printable
+from ckpttool.findings.text import count, printable
 
 # Kinds that a line tells of, and files of each that it names, before it counts the rest.
 _KINDS, _NAMED = 5, 3

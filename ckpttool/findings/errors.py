@@ -11,11 +11,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Iterator
 
-from ckpttool.text import printable
+from ckpttool.findings.text import printable
 
 if TYPE_CHECKING:
-    from ckpttool.rules import Rule
-    from ckpttool.uses import NameUse
+    from ckpttool.findings.rules import Rule
+    from ckpttool.findings.uses import NameUse
 
 
 class CkpttoolError(Exception):

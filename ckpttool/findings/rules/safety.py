@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckpttool.rules.base import Family, Rule, Severity
+from ckpttool.findings.rules.base import Family, Rule, Severity
 
 FAMILY = Family("SEC", "what a file could do to its reader, and tells about its writer", stops=True)
 

@@ -6,9 +6,9 @@ from enum import Enum
 from functools import lru_cache
 from typing import Iterable, NamedTuple, Sequence
 
-from ckpttool.errors import CkpttoolError, MalformedError
-from ckpttool.names import summarise
-from ckpttool.rules import LIMIT, Rule, Severity
+from ckpttool.findings.errors import CkpttoolError, MalformedError
+from ckpttool.findings.names import summarise
+from ckpttool.findings.rules import LIMIT, Rule, Severity
 
 
 class Verdict(Enum):
@@ -50,7 +50,7 @@ class Finding(NamedTuple):
 
     @property
     def tensor(self) -> str | None:
-        """The tensors in the short form of :mod:`ckpttool.names`; ``None`` if it is about none."""
+        """The tensors, shortened by :mod:`ckpttool.findings.names`; ``None`` if there are none."""
         return _short(self.tensors) if self.tensors else None
 
     @property

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from ckpttool.text import is_sha256
+from ckpttool.findings.text import is_sha256
 
 DIGEST = hashlib.sha256(b"weights").hexdigest()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ckpttool.breakdowns import breakdown
+from ckpttool.findings.breakdowns import breakdown
 from tests.builders import packages
 
 
@@ -125,8 +125,12 @@ def test_what_the_system_refuses_is_said(error: Exception, words: str) -> None:
     [
         pytest.param(RuntimeError("two lines"), id="any"),
         pytest.param(AttributeError("'NoneType' object has no attribute 'x'"), id="of an object"),
-        pytest.param(AttributeError("module 'ckpttool.text' has no attribute 'x'"), id="of ours"),
-        pytest.param(ImportError("cannot import name 'x'", name="ckpttool.text"), id="our module"),
+        pytest.param(
+            AttributeError("module 'ckpttool.findings.text' has no attribute 'x'"), id="of ours"
+        ),
+        pytest.param(
+            ImportError("cannot import name 'x'", name="ckpttool.findings.text"), id="our module"
+        ),
         pytest.param(OSError(errno.EBADF, "Bad file descriptor"), id="a descriptor that is none"),
         pytest.param(OSError("of no number"), id="an error of no system"),
         pytest.param(KeyError("memory"), id="a key"),
