@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
+from ckpttool.files.sources import FileSource
 from ckpttool.locks.locked import (
     LockedCheckpoint,
     LockedFile,
@@ -11,7 +12,6 @@ from ckpttool.locks.locked import (
     LockedTensor,
     name_from,
 )
-from ckpttool.sources import FileSource
 from ckpttool.verify import VerifyOptions, verified
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def lock_file(
 def _locked(
     examined: Examined, fingerprint: str, lock: str, progress: Progress | None
 ) -> LockedCheckpoint:
-    from ckpttool.filesums import file_sums
+    from ckpttool.files.sums import file_sums
 
     checkpoint, tensors = examined.checkpoint, examined.named
     forward = None if examined.forward.status != "run" else _forward(examined, progress)

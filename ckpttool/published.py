@@ -15,7 +15,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 
 if TYPE_CHECKING:
-    from ckpttool.sources import ByteSource
+    from ckpttool.files.sources import ByteSource
 
 #: File name to the first digits of the MD5 sum.
 PUBLISHED = {

@@ -12,7 +12,7 @@ from ckpttool.arena import aligned, allocate
 from ckpttool.tensors import Checksum, Extent, TensorInfo
 
 if TYPE_CHECKING:
-    from ckpttool.sources import ByteSource
+    from ckpttool.files.sources import ByteSource
 
 #: All distinct views together may hold this many times the bytes of the file they cover ...
 AMPLIFICATION_FACTOR = 4

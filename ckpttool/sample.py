@@ -10,11 +10,11 @@ import os
 import stat
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
+from ckpttool.files.positional import unwritable
+from ckpttool.files.signals import terminable
+from ckpttool.files.temporary import create, new_id, remove
 from ckpttool.findings import rules
 from ckpttool.findings.errors import OutputError, UsageError
-from ckpttool.writing.positional import unwritable
-from ckpttool.writing.signals import terminable
-from ckpttool.writing.temporary import create, new_id, remove
 from mae.config import CONFIGS, is_decoder_name
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Iterable, Iterator
 
+from ckpttool.files.sources import FileSource, read
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.formats import sharded
 from ckpttool.formats.shard_index import files_listed
-from ckpttool.sources import FileSource, read
 
 _INDEX = ".index.json"
 

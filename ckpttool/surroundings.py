@@ -13,11 +13,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckpttool.files.folder import Folder
+from ckpttool.files.sources import FileSource, read
 from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.findings.text import printable
-from ckpttool.formats.shard_files import Folder
 from ckpttool.formats.shard_index import strict_json
-from ckpttool.sources import FileSource, read
 
 if TYPE_CHECKING:
     from ckpttool.tensors import Checkpoint

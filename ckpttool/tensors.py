@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckpttool.files.sources import ByteSource
 from ckpttool.findings.finding import Finding
 from ckpttool.findings.uses import NameUse
-from ckpttool.sources import ByteSource
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -11,14 +11,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Iterator
 
 from ckpttool.comparison.beside import contents, entries_of
-from ckpttool.filesums import file_sums
+from ckpttool.files.sources import FileSource, read
+from ckpttool.files.sums import file_sums
 from ckpttool.findings.errors import CkpttoolError, UnreadableError
 from ckpttool.findings.text import count, printable
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.beside import beside_of
 from ckpttool.formats.foreign.signatures import LFS_POINTER, kind_of
 from ckpttool.sharing import tied_names, with_tied
-from ckpttool.sources import FileSource, read
 
 if TYPE_CHECKING:
     from ckpttool.comparison.beside import Found

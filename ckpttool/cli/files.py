@@ -35,8 +35,8 @@ def try_files(*paths: str) -> None:
 
 def _write(contents: Mapping[str, bytes], sync: bool, publish: bool) -> None:
     """Write files under temporary names; give them their own, or take them away."""
-    from ckpttool.writing.copying import write_parts
-    from ckpttool.writing.destination import Destination
+    from ckpttool.files.destination import Destination
+    from ckpttool.files.positional import write_parts
 
     with Destination(force=True, sync=sync) as place:
         place.check({path: len(content) for path, content in contents.items()})

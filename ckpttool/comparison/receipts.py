@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
+from ckpttool.files.sources import FileSource, read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError, UsageError
 from ckpttool.findings.text import is_sha256
 from ckpttool.formats import HEAD, open_checkpoint, sharded
 from ckpttool.formats.shard_index import strict_json
 from ckpttool.locks.parsing import is_lock, read_lock
-from ckpttool.sources import FileSource, read
 from ckpttool.tensors import DTYPES
 
 if TYPE_CHECKING:

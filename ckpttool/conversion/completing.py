@@ -9,18 +9,18 @@ from ckpttool.conversion.identity import Joined, fingerprint_of
 from ckpttool.conversion.job import files, layout_of
 from ckpttool.conversion.proving import read_again, require_equal
 from ckpttool.converted import Proof
+from ckpttool.files.positional import write_parts
 from ckpttool.sharing import FINGERPRINT, with_tied
 from ckpttool.writing import torch_zip
-from ckpttool.writing.copying import write_parts
 
 if TYPE_CHECKING:
     from ckpttool.conversion.job import Job
     from ckpttool.conversion.proving import Seen
     from ckpttool.converted import Converted
+    from ckpttool.files.temporary import Growing
     from ckpttool.findings.finding import Finding
     from ckpttool.writing.copying import PieceDigest
     from ckpttool.writing.pieces import Layout
-    from ckpttool.writing.temporary import Growing
 
 
 def complete_and_prove(

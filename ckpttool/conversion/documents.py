@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Mapping, Sequence
 
 from ckpttool.conversion.job import index_content
 from ckpttool.conversion.receipt import receipt
-from ckpttool.filesums import file_sums
-from ckpttool.sources import FileSource
-from ckpttool.writing.copying import write_parts
+from ckpttool.files.positional import write_parts
+from ckpttool.files.sources import FileSource
+from ckpttool.files.sums import file_sums
 
 if TYPE_CHECKING:
     from ckpttool.conversion.job import Job
     from ckpttool.converted import Converted, Written
+    from ckpttool.files.destination import Destination
+    from ckpttool.files.temporary import Growing
     from ckpttool.writing.copying import PieceDigest
-    from ckpttool.writing.destination import Destination
-    from ckpttool.writing.temporary import Growing
 
 
 def add_documents(

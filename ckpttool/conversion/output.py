@@ -9,21 +9,21 @@ from ckpttool.conversion.documents import add_documents
 from ckpttool.conversion.earlier import left_behind, replaced, stale_files
 from ckpttool.conversion.job import files, layouts_of, sizes
 from ckpttool.converted import Cast
+from ckpttool.files.destination import Destination
 from ckpttool.findings import rules
 from ckpttool.findings.errors import OutputError
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count
 from ckpttool.writing.copying import copy_layout
-from ckpttool.writing.destination import Destination
 
 if TYPE_CHECKING:
     from ckpttool.conversion.job import Job, Progress
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.converted import Converted
+    from ckpttool.files.temporary import Growing
     from ckpttool.writing.copying import PieceDigest
     from ckpttool.writing.pieces import Layout, Piece
-    from ckpttool.writing.temporary import Growing
 
     _Digests = Dict[str, PieceDigest]
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from math import prod
 
+from ckpttool.files.sources import ByteSource, MemorySource
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.nodes import Call, Node, pair_of
 from ckpttool.formats.numpy_values import ARRAY_MAKERS, elements_of, is_bytes, written
-from ckpttool.sources import ByteSource, MemorySource
 from ckpttool.tensors import DTYPES, Extent, TensorInfo
 
 # By numpy's code of a type: its kind and the bytes of an element.

@@ -12,6 +12,7 @@ from contextlib import closing
 from enum import Enum
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 
+from ckpttool.files.sources import FileSource, read
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.uses import Use
@@ -24,7 +25,6 @@ from ckpttool.formats.safety.telling import findings_on
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.shard_index import MAX_INDEX, strict_json
 from ckpttool.formats.training_state import beyond_arguments, holds_numbers, training_state
-from ckpttool.sources import FileSource, read
 
 if TYPE_CHECKING:
     from ckpttool.findings.uses import NameUse

@@ -13,7 +13,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Iterator
 
-from ckpttool.sources import ByteSource, read
+from ckpttool.files.sources import ByteSource, read
 
 if TYPE_CHECKING:
     from ckpttool.formats.safety.watch import Watch

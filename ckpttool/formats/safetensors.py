@@ -8,12 +8,12 @@ from __future__ import annotations
 from math import prod
 from typing import NamedTuple, Sequence
 
+from ckpttool.files.sources import ByteSource, FileSource
+from ckpttool.files.sources import read as read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UsageError
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.formats.safetensors_header import BLANKS, MAX_TENSORS, Entry, HeaderReader
-from ckpttool.sources import ByteSource, FileSource
-from ckpttool.sources import read as read_bytes
 from ckpttool.tensors import Checkpoint, Extent, TensorInfo
 
 FORMAT = "safetensors"

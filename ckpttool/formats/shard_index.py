@@ -8,11 +8,11 @@ import re
 from contextlib import closing
 from typing import NamedTuple, NoReturn
 
+from ckpttool.files.sources import FileSource, read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.findings.text import printable
 from ckpttool.formats.safetensors_header import MAX_TENSORS
-from ckpttool.sources import FileSource, read
 from ckpttool.tensors import Entry
 
 #: Bytes of an index; a million tensors take about 110 million.

@@ -10,6 +10,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Iterator, NamedTuple
 
+from ckpttool.files.folder import SHOWN, Folder, uncounted
+from ckpttool.files.sources import FileSource
+from ckpttool.files.sources import read as read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import (
     CkpttoolError,
@@ -27,10 +30,7 @@ from ckpttool.formats.safetensors import (
 )
 from ckpttool.formats.safetensors import matches as is_safetensors
 from ckpttool.formats.safetensors_header import MAX_TENSORS
-from ckpttool.formats.shard_files import SHOWN, Folder, uncounted
 from ckpttool.formats.shard_index import Index, read_index
-from ckpttool.sources import FileSource
-from ckpttool.sources import read as read_bytes
 from ckpttool.tensors import Checkpoint, TensorInfo
 
 FORMAT = "safetensors-sharded"

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ckpttool.files.sources import ByteSource, read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
-from ckpttool.sources import ByteSource, read
 
 #: Bytes of a header, and what members are padded to.
 BLOCK = 512

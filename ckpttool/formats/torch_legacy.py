@@ -11,6 +11,8 @@ import re
 from contextlib import suppress
 from typing import Callable, NamedTuple, Sequence
 
+from ckpttool.files.sources import FileSource
+from ckpttool.files.sources import read as read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.findings.uses import NameUse, Use
@@ -28,8 +30,6 @@ from ckpttool.formats.storages import (
     storage_id,
     storage_width,
 )
-from ckpttool.sources import FileSource
-from ckpttool.sources import read as read_bytes
 from ckpttool.tensors import Checkpoint, DType, Extent
 
 FORMAT = "torch-legacy"

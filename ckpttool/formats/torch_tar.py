@@ -13,6 +13,8 @@ from __future__ import annotations
 import struct
 from contextlib import suppress
 
+from ckpttool.files.sources import FileSource
+from ckpttool.files.sources import read as read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.formats import state_dicts, tar
@@ -29,8 +31,6 @@ from ckpttool.formats.storages import (
     storage_class,
 )
 from ckpttool.formats.tar import TarMember
-from ckpttool.sources import FileSource
-from ckpttool.sources import read as read_bytes
 from ckpttool.tensors import Checkpoint, Extent
 
 FORMAT = "torch-tar"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from ckpttool.files.sources import FileSource
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.formats import pickles, state_dicts
@@ -14,7 +15,6 @@ from ckpttool.formats.nodes import PersistentId
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.storages import Storage, storage_class, storage_id, storage_width
-from ckpttool.sources import FileSource
 from ckpttool.tensors import Checkpoint, Checksum, DType, Extent
 
 FORMAT = "torch-zip"

@@ -11,11 +11,11 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
+from ckpttool.files.sources import ByteSource, read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.text import count as counted
 from ckpttool.findings.text import size as sized
-from ckpttool.sources import ByteSource, read
 
 #: Members of one archive: as many as tensors, and a few more.
 MAX_MEMBERS = 1_600_000

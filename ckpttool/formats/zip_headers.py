@@ -10,11 +10,11 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from ckpttool.files.sources import ByteSource, read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.text import printable
 from ckpttool.formats.zip_records import SATURATED, zip64_field
-from ckpttool.sources import ByteSource, read
 
 if TYPE_CHECKING:
     from ckpttool.formats.zip_records import Record

@@ -12,16 +12,17 @@ import os
 from collections import deque
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Event
-from typing import Callable, Deque, Iterable, Iterator, NamedTuple, Sequence, Set
+from typing import Callable, Deque, Iterator, NamedTuple, Sequence, Set
 
+from ckpttool.files.positional import not_as_written, read_back, write_at
 from ckpttool.findings import rules
-from ckpttool.findings.errors import CkpttoolError, MalformedError, OutputError
+from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.tensors import Checksum, Extent
 from ckpttool.threads import processors, quick_switches
 from ckpttool.writing import sums
 from ckpttool.writing.crc32 import Crc32Maker
-from ckpttool.writing.pieces import Layout, Piece, Slot
-from ckpttool.writing.positional import Writer, read_back, write_at
+from ckpttool.writing.pieces import Layout, Slot
+from ckpttool.writing.system_copy import Writer
 
 # Bytes that are worked on at once; the source's and what was written fit into a core's cache.
 # Pieces that are copied end where the destination's offset is a multiple of it: whole pages, and
@@ -94,16 +95,6 @@ def copy_layout(
     found = {name: digest.crc32 for name, digest in digests.items()}
     sums.compare(layout.slots, checksums, found, job.sums)
     return digests
-
-
-def write_parts(fd: int, parts: Iterable[tuple[int, bytes]]) -> None:
-    """Write the bytes around the tensors and prove them; raises what :func:`copy_layout` does."""
-    for offset, data in parts:
-        write_at(fd, memoryview(data), offset)
-        written = bytearray(len(data))
-        read_back(fd, memoryview(written), offset)
-        if written != data:
-            raise _not_as_written(None, offset)
 
 
 class _Stopped(Exception):  # noqa: N818 (not an error: the way out of a cancelled task)
@@ -218,7 +209,7 @@ class _Job:
         if not buffers.same(length):
             if part is not None:  # the system may have copied what was written there meanwhile
                 part.source.check_unchanged()
-            raise _not_as_written(slot.piece, place)
+            raise not_as_written(place, slot.piece.name)
 
     # --- made contiguous, little-endian, or cast ------------------------------------------
 
@@ -313,13 +304,3 @@ def _require_apart(slots: Sequence[Slot]) -> None:
         if offset < end or length != piece.nbytes:
             raise ValueError(f"the slot of {piece.name!r} is not its own")
         end = offset + length
-
-
-def _not_as_written(piece: Piece | None, offset: int) -> OutputError:
-    return OutputError(
-        "what was read back is not what was written",
-        rules.NOT_AS_WRITTEN,
-        tensor=piece.name if piece else None,
-        offset=offset,
-        fix="A failing disk or failing memory can do this.",
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckpttool.sources import FileSource
+from ckpttool.files.sources import FileSource
 from ckpttool.tensors import DTYPES, Extent, TensorInfo
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckpttool.sources import FileSource
+from ckpttool.files import positional
+from ckpttool.files.sources import FileSource
 from ckpttool.tensors import DTYPES, Extent, TensorInfo
 from ckpttool.writing import copying, torch_zip
 from ckpttool.writing.pieces import Piece
@@ -88,7 +89,7 @@ def put(path: Path, layout: Layout, *, workers: int | None = None) -> dict[str, 
         digests = copying.copy_layout(layout, fd, workers=workers)
         crcs = {name: digest.crc32 for name, digest in digests.items()}
         parts = torch_zip.finish(layout, crcs) if layout.members else [(0, layout.head)]
-        copying.write_parts(fd, parts)
+        positional.write_parts(fd, parts)
     finally:
         os.close(fd)
     return digests

@@ -28,7 +28,7 @@ def measured(state: State) -> Sensitivity:
 
 
 def read(info: TensorInfo) -> bytes:
-    from ckpttool.sources import read as read_bytes
+    from ckpttool.files.sources import read as read_bytes
 
     return b"".join(read_bytes(one.source, one.offset, one.length) for one in info.extents)
 

@@ -11,12 +11,12 @@ from typing import Any, Callable
 import pytest
 import torch
 
+from ckpttool.files.sources import FileSource
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.findings.results import FileReport
 from ckpttool.published import PUBLISHED
-from ckpttool.sources import FileSource
 from ckpttool.values import Values, ValuesRun, start_values
 from ckpttool.verify import VerifyOptions, verify_file
 from mae.config import CONFIGS

@@ -10,6 +10,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Iterable
 
+from ckpttool.files.sources import Part
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings.text import printable
@@ -19,12 +20,11 @@ from ckpttool.formats.foreign.signatures import CONVERT_FOLDER, NAME_WEIGHTS, Ki
 from ckpttool.formats.loose_pickles import names_in
 from ckpttool.formats.nodes import Call, Dict
 from ckpttool.formats.zip_end import start_of
-from ckpttool.sources import Part
 
 if TYPE_CHECKING:
+    from ckpttool.files.sources import ByteSource
     from ckpttool.findings.errors import MalformedError
     from ckpttool.formats.nodes import Node
-    from ckpttool.sources import ByteSource
 
 #: Bytes of a pickle in a row of archives that is read: each describes one tensor.
 MAX_PICKLE = 1_000_000

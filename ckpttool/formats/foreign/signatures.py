@@ -10,10 +10,10 @@ import re
 import zlib
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
+from ckpttool.files.sources import FileSource
+from ckpttool.files.sources import read as read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError
-from ckpttool.sources import FileSource
-from ckpttool.sources import read as read_bytes
 
 if TYPE_CHECKING:
     from ckpttool.tensors import Checkpoint

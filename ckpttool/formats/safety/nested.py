@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ckpttool.files.sources import MemorySource
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.formats import pickles
 from ckpttool.formats.archive import read_archive, read_member
-from ckpttool.sources import MemorySource
 
 if TYPE_CHECKING:
     from ckpttool.formats.safety.judge import Judge, Nested

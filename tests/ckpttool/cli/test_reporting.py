@@ -153,7 +153,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused_first(
     def denied(path: str, *_: object) -> int:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
-    monkeypatch.setattr("ckpttool.writing.temporary.os.open", denied)
+    monkeypatch.setattr("ckpttool.files.temporary.os.open", denied)
     monkeypatch.setattr("ckpttool.verify.verify_file", no_verify)
     result = verify(tiny, "good.pth", "--report", "json=x.json")
     assert (result.exit_code, "x.json: cannot be created: Permission denied" in result.stderr) == (

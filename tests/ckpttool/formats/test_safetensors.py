@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ckpttool import open_checkpoint
+from ckpttool.files.sources import FileSource, read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UsageError
 from ckpttool.formats import safetensors as reader
 from ckpttool.formats import safetensors_header
-from ckpttool.sources import FileSource, read
 from ckpttool.tensors import SAFETENSORS_DTYPES
 from tests.builders import safetensors as files
 from tests.builders.memory import MemorySource

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ckpttool import open_checkpoint
+from ckpttool.files.sources import FileSource, read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import (
     CkpttoolError,
@@ -27,7 +28,6 @@ from ckpttool.findings.errors import (
     UsageError,
 )
 from ckpttool.formats import shard_index, sharded
-from ckpttool.sources import FileSource, read
 from ckpttool.tensors import Checkpoint, Entry
 from tests.builders import safetensors as files
 from tests.builders import shards

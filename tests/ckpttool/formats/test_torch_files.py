@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from ckpttool import open_checkpoint
+from ckpttool.files.sources import read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError, UsageError
 from ckpttool.findings.rules import Rule
 from ckpttool.formats.holding import MAX_DEPTH
-from ckpttool.sources import read
 from ckpttool.tensors import Checkpoint
 from tests.builders import pickles as p
 from tests.builders import torch_files as t

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List
 import numpy as np
 import pytest
 
+from ckpttool.files.positional import write_parts
 from ckpttool.findings.errors import CkpttoolError, MalformedError, OutputError, UnreadableError
 from ckpttool.formats import open_checkpoint
 from ckpttool.tensors import DTYPES, Checksum, Extent
-from ckpttool.writing import copying, positional, safetensors, torch_zip
-from ckpttool.writing.copying import copy_layout, write_parts
+from ckpttool.writing import copying, safetensors, system_copy, torch_zip
+from ckpttool.writing.copying import copy_layout
 from ckpttool.writing.crc32 import Crc32Maker, ZlibCrc32
 from ckpttool.writing.folding import FoldedCrc32
 from ckpttool.writing.pieces import Layout, Slot
@@ -172,8 +173,8 @@ def test_whatever_way_the_system_has_is_used(
             return real(*arguments)
 
         monkeypatch.setattr(os, name, way)
-    monkeypatch.setattr(positional, "_TRIALS", 0)
-    monkeypatch.setattr(positional.Writer, "_is_system_faster", lambda _: True)
+    monkeypatch.setattr(system_copy, "_TRIALS", 0)
+    monkeypatch.setattr(system_copy.Writer, "_is_system_faster", lambda _: True)
     layout = planned(in_file(tmp_path / "source", LARGE))
     copy_layout(layout, target, workers=1)
     assert content(target, layout) == {name: array.tobytes() for name, array in LARGE.items()}
@@ -244,8 +245,8 @@ def test_the_system_copies_where_it_is_twice_as_fast(
 
     monkeypatch.setattr(os, "copy_file_range", by_system)
     monkeypatch.setattr(os, "pwrite", by_us)
-    monkeypatch.setattr(positional, "perf_counter", lambda: clock["now"])
-    monkeypatch.setattr(positional, "_TRIALS", 4)
+    monkeypatch.setattr(system_copy, "perf_counter", lambda: clock["now"])
+    monkeypatch.setattr(system_copy, "_TRIALS", 4)
     # fourteen pieces of 64 KiB, of which four are trials, and what is left at both ends
     array = np.arange(15 << 16, dtype=np.uint32).astype(np.uint8)
     layout = planned(in_file(tmp_path / "source", {"w": array}))
@@ -555,7 +556,7 @@ def test_a_broken_source_ends_the_threads_that_copy_from_good_ones(
 
 SPARSE = """
 import os, resource, sys
-from ckpttool.sources import FileSource
+from ckpttool.files.sources import FileSource
 from ckpttool.tensors import DTYPES, Extent, TensorInfo
 from ckpttool.writing import copying, safetensors
 from ckpttool.writing.pieces import Piece

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from ckpttool.files.sources import ByteSource
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.archive import read_archive
-from ckpttool.sources import ByteSource
 from ckpttool.tensors import DTYPES, DType, TensorInfo, by_elements
 from ckpttool.values import start_values
 from ckpttool.writing.torch_zip import finish, plan

@@ -7,9 +7,9 @@ from typing import Callable
 
 import pytest
 
+from ckpttool.files.sources import FileSource, read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnreadableError
-from ckpttool.sources import FileSource, read
 
 
 def file(folder: Path, content: bytes = b"0123456789") -> Path:

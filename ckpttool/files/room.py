@@ -9,11 +9,11 @@ import os
 import stat
 from typing import Mapping
 
+from ckpttool.files.positional import unwritable
+from ckpttool.files.temporary import folder_of
 from ckpttool.findings import rules
 from ckpttool.findings.errors import OutputError
 from ckpttool.findings.text import size as sized
-from ckpttool.writing.positional import unwritable
-from ckpttool.writing.temporary import folder_of
 
 #: Bytes of room to leave on the disk.
 SLACK = 16 << 20

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
+from ckpttool.files.positional import unwritable
 from ckpttool.findings.finding import finding_from
-from ckpttool.writing.positional import unwritable
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,11 @@ import os
 import stat
 from typing import TYPE_CHECKING, Iterable, List, Mapping, NamedTuple
 
-from ckpttool.findings import rules
-from ckpttool.findings.errors import CkpttoolError, OutputError, UsageError
-from ckpttool.sources import ByteSource, FileSource
-from ckpttool.writing.positional import reserve, unwritable
-from ckpttool.writing.room import require_room
-from ckpttool.writing.signals import terminable
-from ckpttool.writing.temporary import (
+from ckpttool.files.positional import reserve, unwritable
+from ckpttool.files.room import require_room
+from ckpttool.files.signals import terminable
+from ckpttool.files.sources import ByteSource, FileSource
+from ckpttool.files.temporary import (
     Growing,
     clean,
     create,
@@ -33,6 +31,8 @@ from ckpttool.writing.temporary import (
     remove,
     temporary_path,
 )
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from types import TracebackType

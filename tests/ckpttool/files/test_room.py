@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ckpttool.files import room
+from ckpttool.files.room import require_room
 from ckpttool.findings.errors import OutputError
-from ckpttool.writing import room
-from ckpttool.writing.room import require_room
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Iterable
 
 if TYPE_CHECKING:
-    from ckpttool.sources import FileSource
+    from ckpttool.files.sources import FileSource
 
 _BUFFER = 4 << 20
 _HASHERS = 4  # files summed at a time; each has a buffer of its own

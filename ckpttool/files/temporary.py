@@ -13,9 +13,9 @@ import re
 import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
+from ckpttool.files.positional import unwritable
 from ckpttool.findings import rules
 from ckpttool.findings.errors import OutputError
-from ckpttool.writing.positional import unwritable
 
 if TYPE_CHECKING:
     from types import ModuleType

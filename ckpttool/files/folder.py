@@ -13,9 +13,9 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from ckpttool.files.sources import FileSource
 from ckpttool.findings.errors import UnreadableError
 from ckpttool.findings.text import printable
-from ckpttool.sources import FileSource
 
 if TYPE_CHECKING:
     from contextlib import ExitStack

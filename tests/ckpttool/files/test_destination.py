@@ -12,11 +12,11 @@ from typing import Any, Callable, Iterator, List
 
 import pytest
 
+from ckpttool.files.destination import Destination
+from ckpttool.files.positional import write_at
+from ckpttool.files.sources import FileSource
+from ckpttool.files.temporary import clean, temporary_path
 from ckpttool.findings.errors import CkpttoolError, OutputError, UsageError
-from ckpttool.sources import FileSource
-from ckpttool.writing.destination import Destination
-from ckpttool.writing.positional import write_at
-from ckpttool.writing.temporary import clean, temporary_path
 from tests.builders.processes import PATIENCE, started
 
 NEW, OLD = b"new content", b"old"
@@ -455,8 +455,8 @@ def test_a_name_that_is_taken_meanwhile_is_not_overwritten(
 WRITER = """
 import os, sys, time
 from ckpttool.findings.errors import OutputError
-from ckpttool.writing.destination import Destination
-from ckpttool.writing.positional import write_at
+from ckpttool.files.destination import Destination
+from ckpttool.files.positional import write_at
 
 path, content, force = sys.argv[1], sys.argv[2].encode(), sys.argv[3] == "force"
 try:
@@ -553,7 +553,7 @@ def test_a_signal_that_somebody_decided_to_ignore_stays_ignored() -> None:
 
 KILLED = """
 import os, sys
-from ckpttool.writing.destination import Destination
+from ckpttool.files.destination import Destination
 
 calls = [int(sys.argv[2])]
 def dying(real):
@@ -628,8 +628,8 @@ FULL = """
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 from ckpttool.findings.errors import OutputError
-from ckpttool.writing.destination import Destination
-from ckpttool.writing.positional import write_at
+from ckpttool.files.destination import Destination
+from ckpttool.files.positional import write_at
 try:
     with Destination(force=True) as destination:
         file = destination.create(sys.argv[1], int(sys.argv[2]))

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, List
 
 import pytest
 
-from ckpttool.writing import temporary
-from ckpttool.writing.temporary import clean, create, new_id, temporary_path
+from ckpttool.files import temporary
+from ckpttool.files.temporary import clean, create, new_id, temporary_path
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,1 @@
+"""Bytes by position, folders, and files that appear whole."""
