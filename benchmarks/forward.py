@@ -18,10 +18,11 @@ import torch
 from safetensors.torch import save_file
 
 from benchmarks.measure import Row, table
-from ckpttool import gather, open_checkpoint
+from ckpttool import open_checkpoint
 from ckpttool.forward import multiply_through_onednn
 from ckpttool.layouts import canonicalize
-from ckpttool.tensors import TensorInfo
+from ckpttool.tensors import gather
+from ckpttool.tensors.catalogue import TensorInfo
 from mae.large import mae_vit_large_patch16
 
 

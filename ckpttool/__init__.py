@@ -20,14 +20,14 @@ if TYPE_CHECKING:
         UsageError,
     )
     from ckpttool.formats import open_checkpoint
-    from ckpttool.tensors import Checkpoint, DType, Extent, TensorInfo
+    from ckpttool.tensors.catalogue import Checkpoint, DType, Extent, TensorInfo
 
 _HOMES = {
     "open_checkpoint": "ckpttool.formats",
-    "Checkpoint": "ckpttool.tensors",
-    "DType": "ckpttool.tensors",
-    "Extent": "ckpttool.tensors",
-    "TensorInfo": "ckpttool.tensors",
+    "Checkpoint": "ckpttool.tensors.catalogue",
+    "DType": "ckpttool.tensors.catalogue",
+    "Extent": "ckpttool.tensors.catalogue",
+    "TensorInfo": "ckpttool.tensors.catalogue",
     "CkpttoolError": "ckpttool.findings.errors",
     "MalformedError": "ckpttool.findings.errors",
     "UnreadableError": "ckpttool.findings.errors",

@@ -17,8 +17,8 @@ from ckpttool.formats.beside import beside_of, tensors_beside
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
     from ckpttool.published import Origin
-    from ckpttool.tensors import Checkpoint
-    from ckpttool.values import Values
+    from ckpttool.tensors.catalogue import Checkpoint
+    from ckpttool.tensors.values import Values
 
 # How shards are called; an index is not called so.
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.[a-z]+$", re.IGNORECASE)

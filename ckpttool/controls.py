@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Callable, Dict, Iterator, Mapping, NamedTuple,
 
 from ckpttool.forward import run_forward
 from ckpttool.locks.locked import Control, distance
-from ckpttool.tensors import Extent, TensorInfo
+from ckpttool.tensors.catalogue import Extent, TensorInfo
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import ForwardSummary

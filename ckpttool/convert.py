@@ -26,14 +26,14 @@ from ckpttool.findings.uses import Use
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.safety.telling import findings_left_behind
 from ckpttool.layouts import canonicalize
-from ckpttool.sharing import OWN_KEYS
+from ckpttool.tensors.sharing import OWN_KEYS
 
 if TYPE_CHECKING:
     from ckpttool.conversion.job import Progress
     from ckpttool.conversion.planning import Plan
     from ckpttool.conversion.selecting import Selection
     from ckpttool.converted import LeftOut
-    from ckpttool.tensors import Checkpoint
+    from ckpttool.tensors.catalogue import Checkpoint
 
 _ORDER = list(Severity)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Mapping
 
 from ckpttool.findings.results import Coverage, GroupCoverage, Mismatch
-from ckpttool.tensors import DTYPES
+from ckpttool.tensors.catalogue import DTYPES
 
 if TYPE_CHECKING:
     from ckpttool.schema import Schema, SchemaEntry
-    from ckpttool.tensors import TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
 
 __all__ = ["Coverage", "GroupCoverage", "Mismatch", "cover", "is_matched"]
 

@@ -20,7 +20,7 @@ from ckpttool.findings.finding import Verdict, finding_from, verdict_from, verdi
 from ckpttool.findings.results import FileReport
 from ckpttool.formats.safety.telling import findings_left_behind
 from ckpttool.layouts import canonicalize
-from ckpttool.tensors import Checkpoint
+from ckpttool.tensors.catalogue import Checkpoint
 
 if TYPE_CHECKING:
     from ckpttool.comparison.options import Progress

@@ -26,7 +26,7 @@ from ckpttool.formats.safety.telling import (
 from ckpttool.layouts import canonicalize
 
 if TYPE_CHECKING:
-    from ckpttool.tensors import Checkpoint, Outside
+    from ckpttool.tensors.catalogue import Checkpoint, Outside
 
 # What is listed of a long list in one finding.
 _SHOWN = 20

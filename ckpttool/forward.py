@@ -15,7 +15,7 @@ from ckpttool.findings.results import ForwardSummary, OutputSummary
 if TYPE_CHECKING:
     import torch
 
-    from ckpttool.tensors import TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
     from mae.config import MAEConfig
     from mae.large import MAEViTLarge
 

@@ -13,10 +13,10 @@ from ckpttool.findings.uses import Use
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.safety.names import python3
 from ckpttool.formats.safety.telling import is_trusted
-from ckpttool.sharing import find_sharing
+from ckpttool.tensors.sharing import find_sharing
 
 if TYPE_CHECKING:
-    from ckpttool.tensors import Checkpoint
+    from ckpttool.tensors.catalogue import Checkpoint
 
 
 def inspect_file(path: str, wrapper: str | None = None, trust: tuple[str, ...] = ()) -> Listing:

@@ -14,15 +14,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Mapping
 
-from ckpttool import gather
-from ckpttool.arena import aligned, allocate
+from ckpttool.tensors import gather
+from ckpttool.tensors.memory import aligned, allocate
 from mae.config import is_decoder_name
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from ckpttool.tensors import DType, TensorInfo
+    from ckpttool.tensors.catalogue import DType, TensorInfo
     from mae.large import MAEViTLarge
 
 

@@ -20,7 +20,7 @@ from ckpttool.findings.text import printable
 from ckpttool.formats.shard_index import strict_json
 
 if TYPE_CHECKING:
-    from ckpttool.tensors import Checkpoint
+    from ckpttool.tensors.catalogue import Checkpoint
 
 #: Files by which Hugging Face's libraries know a folder that holds a model.
 RELEASE_FILES = ("config.json", "model.safetensors", "model.safetensors.index.json")

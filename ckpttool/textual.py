@@ -18,12 +18,12 @@ from ckpttool.findings.text import count, printable
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.beside import beside_of
 from ckpttool.formats.foreign.signatures import LFS_POINTER, kind_of
-from ckpttool.sharing import tied_names, with_tied
+from ckpttool.tensors.sharing import tied_names, with_tied
 
 if TYPE_CHECKING:
     from ckpttool.comparison.beside import Found
-    from ckpttool.tensors import Checkpoint, TensorInfo
-    from ckpttool.values import TensorValues
+    from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
+    from ckpttool.tensors.values import TensorValues
 
 # Characters of a value beside the tensors.
 _VALUE = 200
@@ -76,7 +76,7 @@ def _pointer(path: str) -> list[str]:
 
 
 def _lines(checkpoint: Checkpoint) -> Iterator[str]:
-    from ckpttool.values import start_values
+    from ckpttool.tensors.values import start_values
 
     beside_it = beside_of(checkpoint)
     entries = entries_of(beside_it)

@@ -19,9 +19,9 @@ from ckpttool.findings.results import FileReport
 from ckpttool.formats import open_checkpoint
 from ckpttool.layouts import canonicalize
 from ckpttool.limits import Limits
-from ckpttool.sharing import tied_names, with_tied
 from ckpttool.surroundings import look_around
-from ckpttool.threads import quick_switches
+from ckpttool.tensors.sharing import tied_names, with_tied
+from ckpttool.tensors.workers import quick_switches
 from mae.config import CONFIGS, DEFAULT
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from ckpttool.locks.locked import Lock
     from ckpttool.published import Origin
     from ckpttool.schema import Schema
-    from ckpttool.tensors import Checkpoint
-    from ckpttool.values import Values
+    from ckpttool.tensors.catalogue import Checkpoint
+    from ckpttool.tensors.values import Values
 
 #: Tables whose bytes the checks compare, and so are kept in memory.
 POSITION_TABLES = ("pos_embed", "decoder_pos_embed")
@@ -136,7 +136,9 @@ def _examine(
     progress: Progress | None,
 ) -> tuple[Examined, Origin | None]:
     """Read and compute everything that the checks want to know."""
-    from ckpttool.values import start_values  # numpy; nothing heavier before the pass has begun
+    from ckpttool.tensors.values import (
+        start_values,  # numpy; nothing heavier before the pass has begun
+    )
 
     with quick_switches(), ThreadPoolExecutor(1) as pool, start_values(
         canonical.tensors,
@@ -200,7 +202,7 @@ def _fingerprint(
     checkpoint: Checkpoint, canonical: Canonical, values: Values, recorded: Mapping[str, str]
 ) -> str | None:
     """Return the fingerprint of all tensors, none if one of them could not be read."""
-    from ckpttool.fingerprint import fingerprint
+    from ckpttool.tensors.fingerprint import fingerprint
 
     if values.skipped or checkpoint.unread or not canonical.tensors:
         return None

@@ -18,7 +18,7 @@ from ckpttool.layouts import canonicalize
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
     from ckpttool.findings.results import Mismatch
-    from ckpttool.tensors import TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
 
 #: ``--require`` for a file that must hold the decoder too.
 FULL = "full"

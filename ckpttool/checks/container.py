@@ -8,7 +8,7 @@ from ckpttool.facts import state_dicts_not_taken, tensors_not_taken
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count, size
-from ckpttool.placeholders import message, placeholders, way_out
+from ckpttool.tensors.placeholders import message, placeholders, way_out
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined

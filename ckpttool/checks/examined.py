@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from ckpttool.findings.results import ForwardSummary
     from ckpttool.layouts import Canonical
     from ckpttool.locks.locked import Lock, LockedCheckpoint
-    from ckpttool.tensors import Checkpoint, TensorInfo
-    from ckpttool.values import Values
+    from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
+    from ckpttool.tensors.values import Values
     from mae.config import MAEConfig
 
 

@@ -13,7 +13,7 @@ from ckpttool.locks.locked import distance
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
     from ckpttool.locks.locked import LockedCheckpoint, LockedForward, LockedTensor
-    from ckpttool.tensors import TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
 
 
 def check_lock(examined: Examined) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from ckpttool.findings.text import count
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
-    from ckpttool.tensors import TensorBytes
+    from ckpttool.tensors.catalogue import TensorBytes
 
 _LAYERNORM = re.compile(r"(?:^|\.)(?:norm\d*|decoder_norm|fc_norm)\.(weight|bias)$")
 # What tells more of a table than that it is another one.
@@ -182,7 +182,7 @@ def _table_error(
     # Late, so that only who compares tables pays for numpy.
     import numpy as np
 
-    from ckpttool.elements import MANTISSA_BITS, numbers
+    from ckpttool.tensors.numbers import MANTISSA_BITS, numbers
     from mae.large.pos_embed import get_2d_sincos_pos_embed
 
     stored = numbers(kept.dtype, kept.data)

@@ -11,13 +11,13 @@ from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size
 from ckpttool.formats.unfilled import is_unfilled
-from ckpttool.readings import AMPLIFICATION_FACTOR, AMPLIFICATION_SLACK, AMPLIFIED
+from ckpttool.tensors.views import AMPLIFICATION_FACTOR, AMPLIFICATION_SLACK, AMPLIFIED
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
     from ckpttool.findings.rules import Rule
-    from ckpttool.tensors import TensorInfo
-    from ckpttool.values import TensorValues
+    from ckpttool.tensors.catalogue import TensorInfo
+    from ckpttool.tensors.values import TensorValues
 
 # Findings of one rule that are told tensor by tensor; the others share one.
 _ONE_BY_ONE = 8

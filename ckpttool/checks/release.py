@@ -14,7 +14,7 @@ from ckpttool.formats.training_state import is_called_settings, is_called_traini
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
-    from ckpttool.tensors import Entry
+    from ckpttool.tensors.catalogue import Entry
 
 #: Bytes of a safetensors header that the Hugging Face hub reads.
 HUB_HEADER = 25_000_000

@@ -13,7 +13,7 @@ from ckpttool.formats.plain import storage_keys
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
-    from ckpttool.tensors import Extent, TensorInfo
+    from ckpttool.tensors.catalogue import Extent, TensorInfo
 
 
 def check_wasted_bytes(examined: Examined) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from ckpttool.cli.display import display_options
 from ckpttool.cli.output import emit
 from ckpttool.cli.progress import progress_bar
 from ckpttool.findings.errors import UsageError
-from ckpttool.threads import without_blas
+from ckpttool.tensors.workers import without_blas
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions

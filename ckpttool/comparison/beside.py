@@ -32,7 +32,7 @@ from ckpttool.formats.views import (
     view,
     wrapping,
 )
-from ckpttool.tensors import TensorInfo
+from ckpttool.tensors.catalogue import TensorInfo
 
 #: Parts of nodes that may be met again, beyond three times as many as are met for the first time.
 #: Two cycles of different lengths can be held against each other endlessly, and what is shared is

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ckpttool.tensors import DType
+    from ckpttool.tensors.catalogue import DType
 
 
 class _Grid(NamedTuple):

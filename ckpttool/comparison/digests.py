@@ -18,9 +18,9 @@ from ckpttool.findings.finding import Verdict
 from ckpttool.findings.names import summarise
 from ckpttool.formats.beside import Beside, beside_of
 from ckpttool.layouts import canonicalize
-from ckpttool.sharing import with_tied
-from ckpttool.tensors import Checkpoint
-from ckpttool.values import start_values
+from ckpttool.tensors.catalogue import Checkpoint
+from ckpttool.tensors.sharing import with_tied
+from ckpttool.tensors.values import start_values
 
 if TYPE_CHECKING:
     from ckpttool.comparison.options import DiffOptions

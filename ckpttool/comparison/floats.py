@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckpttool.arena import allocate
 from ckpttool.comparison.casts import rounds
 from ckpttool.comparison.outside import Outside
 from ckpttool.comparison.places import most_ulps
 from ckpttool.comparison.products import dot, dots
 from ckpttool.comparison.search import Search
-from ckpttool.elements import numbers
+from ckpttool.tensors.memory import allocate
+from ckpttool.tensors.numbers import numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ckpttool.comparison.general import Tolerance
     from ckpttool.comparison.pieces import Block
     from ckpttool.comparison.tally import Tally
-    from ckpttool.tensors import DType
+    from ckpttool.tensors.catalogue import DType
 
 #: Pairs in a block. Each of two inputs and two scratches is 2 MiB: smaller blocks would suit an
 #: L2 cache, but then as much time goes into calling numpy as into computing.

@@ -14,14 +14,14 @@ from ckpttool.comparison.casts import rounds
 from ckpttool.comparison.places import most_ulps
 from ckpttool.comparison.products import dot, norm
 from ckpttool.comparison.tally import Number, Peak, larger_peak
-from ckpttool.elements import numbers
+from ckpttool.tensors.numbers import numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckpttool.comparison.pieces import Block
     from ckpttool.comparison.tally import Tally
-    from ckpttool.tensors import DType
+    from ckpttool.tensors.catalogue import DType
 
 #: Pairs in a block: the dozen copies in float64 fit into the caches.
 BLOCK = 1 << 16
@@ -75,7 +75,7 @@ def add_block(
 
     Args:
         tally: what to add to.
-        block: the pairs; :func:`ckpttool.elements.numbers` must know both types.
+        block: the pairs; :func:`ckpttool.tensors.numbers.numbers` must know both types.
         differs: which pairs differ in their bits; ``None`` for two types, whose values count.
         tolerance: what to count the pairs outside of; ``None`` to count none.
     """

@@ -9,7 +9,7 @@ from ckpttool.layouts import canonicalize
 from ckpttool.layouts.recognise import PREFIXES, strip
 
 if TYPE_CHECKING:
-    from ckpttool.tensors import TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
 
 
 class Named(NamedTuple):

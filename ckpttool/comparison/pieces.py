@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 
-from ckpttool.elements import numbers
+from ckpttool.tensors.numbers import numbers
 
 if TYPE_CHECKING:
     from ckpttool.comparison.tally import Tally
-    from ckpttool.tensors import DType, TensorInfo
+    from ckpttool.tensors.catalogue import DType, TensorInfo
 
 # Bytes of one side that make up a task: enough to hide what one costs, few enough to share a big
 # tensor.

@@ -22,19 +22,19 @@ from typing import (
 
 import numpy as np
 
-from ckpttool.arena import keep_freed
 from ckpttool.comparison.blocks import BLOCK, Blocks, norm_of
 from ckpttool.comparison.pieces import Block, all_pieces, equal_pieces, tasks_of, width
 from ckpttool.comparison.tally import Tally
 from ckpttool.findings.errors import CkpttoolError
-from ckpttool.gather import CHUNK, fill
-from ckpttool.processes import can_fork, in_processes
-from ckpttool.threads import processors, results_of
+from ckpttool.tensors.gather import CHUNK, fill
+from ckpttool.tensors.memory import keep_freed
+from ckpttool.tensors.processes import can_fork, in_processes
+from ckpttool.tensors.workers import processors, results_of
 
 if TYPE_CHECKING:
     from ckpttool.comparison.general import Tolerance
     from ckpttool.comparison.pieces import Pair, Piece
-    from ckpttool.tensors import TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
 
 # Workers where nobody says how many: more wait for the memory bus, and each has 14 MB of its own.
 _MAX_WORKERS = 6

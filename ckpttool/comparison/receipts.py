@@ -11,11 +11,11 @@ from ckpttool.findings.text import is_sha256
 from ckpttool.formats import HEAD, open_checkpoint, sharded
 from ckpttool.formats.shard_index import strict_json
 from ckpttool.locks.parsing import is_lock, read_lock
-from ckpttool.tensors import DTYPES
+from ckpttool.tensors.catalogue import DTYPES
 
 if TYPE_CHECKING:
     from ckpttool.locks.locked import Lock
-    from ckpttool.tensors import Checkpoint
+    from ckpttool.tensors.catalogue import Checkpoint
 
 
 class Digest(NamedTuple):

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Hashable, Mapping, Sequence
 
 from ckpttool.comparison.reading import SideError
 from ckpttool.findings.errors import CkpttoolError
-from ckpttool.values import start_values
+from ckpttool.tensors.values import start_values
 
 if TYPE_CHECKING:
-    from ckpttool.tensors import TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
 
 
 def renamed(

@@ -19,14 +19,14 @@ from ckpttool.findings.finding import Verdict
 from ckpttool.findings.names import in_order as names_in_order
 from ckpttool.findings.names import summarise
 from ckpttool.formats.beside import beside_of
-from ckpttool.readings import plan
-from ckpttool.sharing import with_tied
+from ckpttool.tensors.sharing import with_tied
+from ckpttool.tensors.views import plan
 
 if TYPE_CHECKING:
     from ckpttool.comparison.options import DiffOptions, Progress
     from ckpttool.comparison.tally import Tally
     from ckpttool.findings.results import FileReport
-    from ckpttool.tensors import Checkpoint, TensorInfo
+    from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
 
 
 class Run:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Iterator
 from ckpttool.compared import Fact
 from ckpttool.formats.beside import beside_of
 from ckpttool.formats.plain import Reader
-from ckpttool.sharing import ORDER, find_sharing, tied_names, with_tied
+from ckpttool.tensors.sharing import ORDER, find_sharing, tied_names, with_tied
 
 if TYPE_CHECKING:
-    from ckpttool.tensors import Checkpoint
+    from ckpttool.tensors.catalogue import Checkpoint
 
 _NONE = "none"
 # Names of tied tensors that are listed, before a count stands for the rest.

@@ -8,13 +8,13 @@ from ckpttool.conversion.quantized import Quantized, quantized
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count
-from ckpttool.tensors import DTYPES
+from ckpttool.tensors.catalogue import DTYPES
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.selecting import Selection
-    from ckpttool.sharing import Sharing
-    from ckpttool.tensors import Checkpoint, DType
+    from ckpttool.tensors.catalogue import Checkpoint, DType
+    from ckpttool.tensors.sharing import Sharing
 
 #: What is cast where that is asked for: numbers by themselves, which narrower ones are not.
 CASTABLE = frozenset(("float64", "float32", "float16", "bfloat16"))

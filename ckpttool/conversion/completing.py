@@ -10,7 +10,7 @@ from ckpttool.conversion.job import files, layout_of
 from ckpttool.conversion.proving import read_again, require_equal
 from ckpttool.converted import Proof
 from ckpttool.files.positional import write_parts
-from ckpttool.sharing import FINGERPRINT, with_tied
+from ckpttool.tensors.sharing import FINGERPRINT, with_tied
 from ckpttool.writing import torch_zip
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Dict, Mapping, Tuple
 
-from ckpttool.fingerprint import fingerprint
 from ckpttool.layouts import canonicalize
+from ckpttool.tensors.fingerprint import fingerprint
 
 if TYPE_CHECKING:
-    from ckpttool.tensors import TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
 
 _BUFFER = 1 << 20
 
@@ -44,7 +44,7 @@ def fingerprint_of(
 
 
 def _digest(info: TensorInfo) -> str:
-    from ckpttool.gather import chunks  # numpy
+    from ckpttool.tensors.gather import chunks  # numpy
 
     sha = hashlib.sha256()
     for piece in chunks(info, memoryview(bytearray(_BUFFER))):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ckpttool.conversion.planning import FilePlan, Plan
     from ckpttool.conversion.selecting import Selection
     from ckpttool.converted import Converted
-    from ckpttool.tensors import Checkpoint
+    from ckpttool.tensors.catalogue import Checkpoint
     from ckpttool.writing.pieces import Layout
 
 

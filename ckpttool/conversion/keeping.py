@@ -21,7 +21,7 @@ from ckpttool.findings.text import printable
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.selecting import Selection
-    from ckpttool.sharing import Sharing
+    from ckpttool.tensors.sharing import Sharing
 
 
 # A module that makes a prediction of what the body of a model computes.

@@ -16,7 +16,7 @@ from ckpttool.formats.training_state import is_called_training
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.converted import LeftOut
-    from ckpttool.tensors import Checkpoint, Entry
+    from ckpttool.tensors.catalogue import Checkpoint, Entry
 
 # Entries that a finding spells out.
 _SHOWN = 20

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Sequence
 
 from ckpttool.conversion.casts import not_to_cast, refused, written_dtype
-from ckpttool.conversion.expansion import check_expansion
 from ckpttool.conversion.keeping import tied_to
 from ckpttool.conversion.naming import index_path, shard_paths
 from ckpttool.findings import rules
@@ -13,17 +12,26 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size
-from ckpttool.fingerprint import PREFIX
-from ckpttool.placeholders import message, placeholders, way_out
-from ckpttool.sharing import FINGERPRINT, FORMAT, ORDER, OWN_KEYS, WRAPPER, find_sharing, order_of
-from ckpttool.tensors import by_elements, by_pairs
+from ckpttool.tensors.catalogue import by_elements, by_pairs
+from ckpttool.tensors.expansion import check_expansion
+from ckpttool.tensors.fingerprint import PREFIX
+from ckpttool.tensors.placeholders import message, placeholders, way_out
+from ckpttool.tensors.sharing import (
+    FINGERPRINT,
+    FORMAT,
+    ORDER,
+    OWN_KEYS,
+    WRAPPER,
+    find_sharing,
+    order_of,
+)
 from ckpttool.writing.pieces import Piece
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.selecting import Selection
-    from ckpttool.sharing import Sharing
-    from ckpttool.tensors import Checkpoint, TensorInfo
+    from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
+    from ckpttool.tensors.sharing import Sharing
 
 #: Stands for a fingerprint that is not known yet, and is as long.
 UNKNOWN = PREFIX + 64 * "0"

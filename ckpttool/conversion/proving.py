@@ -16,10 +16,10 @@ from ckpttool.findings.errors import MalformedError, OutputError
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import printable
 from ckpttool.formats import open_checkpoint
-from ckpttool.tensors import by_elements
+from ckpttool.tensors.catalogue import by_elements
 
 if TYPE_CHECKING:
-    from ckpttool.tensors import DType, TensorInfo
+    from ckpttool.tensors.catalogue import DType, TensorInfo
     from ckpttool.writing.pieces import Piece, Slot
 
 #: Types that came to the safetensors library late; an older one cannot open files with them.

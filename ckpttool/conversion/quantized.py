@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING, Collection, Iterator, Mapping, NamedTuple
 
 if TYPE_CHECKING:
-    from ckpttool.tensors import TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
 
 # Integers of such widths hold codes, alone or packed; 64 bits are an index or a count.
 _CODES = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32))

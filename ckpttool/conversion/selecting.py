@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError, UsageError
 from ckpttool.layouts import canonicalize
-from ckpttool.sharing import tied_names, with_tied
+from ckpttool.tensors.sharing import tied_names, with_tied
 from mae.config import is_decoder_name
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
-    from ckpttool.tensors import Checkpoint, TensorInfo
+    from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
 
 
 class Selection(NamedTuple):

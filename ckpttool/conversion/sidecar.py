@@ -12,7 +12,7 @@ from ckpttool.formats.plain import Plain, Reader, tensor_bytes
 
 if TYPE_CHECKING:
     from ckpttool.formats.nodes import Node
-    from ckpttool.tensors import Checkpoint
+    from ckpttool.tensors.catalogue import Checkpoint
 
 #: What the strings of a safetensors header are called in a report, and in a sidecar.
 METADATA = "__metadata__"

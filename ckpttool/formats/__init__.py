@@ -15,7 +15,7 @@ from ckpttool.formats import names, safetensors, sharded, torch_legacy, torch_ta
 from ckpttool.formats.foreign import signatures
 
 if TYPE_CHECKING:
-    from ckpttool.tensors import Checkpoint
+    from ckpttool.tensors.catalogue import Checkpoint
 
 HEAD = signatures.HEAD
 

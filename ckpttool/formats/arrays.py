@@ -14,7 +14,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.nodes import Call, Node, pair_of
 from ckpttool.formats.numpy_values import ARRAY_MAKERS, elements_of, is_bytes, written
-from ckpttool.tensors import DTYPES, Extent, TensorInfo
+from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
 
 # By numpy's code of a type: its kind and the bytes of an element.
 _KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex"}

@@ -16,7 +16,7 @@ from ckpttool.formats.dictionaries import pairs_of
 from ckpttool.formats.nodes import Call, Dict, New, Node, PersistentId, Set, is_scalar, pair_of
 from ckpttool.formats.rebuild import dress_of, is_tensor, rebuild
 from ckpttool.formats.storages import Locate, UnsupportedTensorError
-from ckpttool.tensors import DTYPES, Checkpoint, Extent, TensorInfo
+from ckpttool.tensors.catalogue import DTYPES, Checkpoint, Extent, TensorInfo
 
 #: Characters from which on a dotted key grows no further: a nesting of thousands of levels would
 #: make it long at every level.

@@ -28,7 +28,7 @@ from ckpttool.formats.nodes import (
 from ckpttool.formats.optimizers import are_moments, is_optimizer
 from ckpttool.formats.rebuild import FROM_TYPE, UNSUPPORTED, is_tensor
 from ckpttool.formats.storages import Locate
-from ckpttool.tensors import Outside
+from ckpttool.tensors.catalogue import Outside
 
 _FIX = "Save model.state_dict() (or a dictionary that holds it) with torch.save."
 _SAVE_TENSOR = "Load it, and save it under a name: torch.save({'weight': tensor}, path)."

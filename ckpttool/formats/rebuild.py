@@ -12,7 +12,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.nodes import Call, Dict, Global, New, Node, PersistentId, near, pair_of
 from ckpttool.formats.storages import LARGEST, Locate, Storage, UnsupportedTensorError, is_natural
-from ckpttool.tensors import DTYPES, DType, Extent, TensorInfo, by_elements
+from ckpttool.tensors.catalogue import DTYPES, DType, Extent, TensorInfo, by_elements
 
 _UTILS = "torch._utils"
 

@@ -14,7 +14,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UsageError
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.formats.safetensors_header import BLANKS, MAX_TENSORS, Entry, HeaderReader
-from ckpttool.tensors import Checkpoint, Extent, TensorInfo
+from ckpttool.tensors.catalogue import Checkpoint, Extent, TensorInfo
 
 FORMAT = "safetensors"
 

@@ -13,7 +13,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.findings.text import printable
 from ckpttool.formats.safetensors_header import MAX_TENSORS
-from ckpttool.tensors import Entry
+from ckpttool.tensors.catalogue import Entry
 
 #: Bytes of an index; a million tensors take about 110 million.
 MAX_INDEX = 200_000_000

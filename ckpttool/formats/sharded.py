@@ -31,7 +31,7 @@ from ckpttool.formats.safetensors import (
 from ckpttool.formats.safetensors import matches as is_safetensors
 from ckpttool.formats.safetensors_header import MAX_TENSORS
 from ckpttool.formats.shard_index import Index, read_index
-from ckpttool.tensors import Checkpoint, TensorInfo
+from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
 
 FORMAT = "safetensors-sharded"
 

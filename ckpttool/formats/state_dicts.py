@@ -21,7 +21,7 @@ from ckpttool.formats.nodes import Call, Node
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.rebuild import dress_of, is_tensor, made_by_unknown_call, rebuild
 from ckpttool.formats.storages import Locate, UnsupportedTensorError
-from ckpttool.tensors import Entry, Outside, TensorInfo, Wrapper
+from ckpttool.tensors.catalogue import Entry, Outside, TensorInfo, Wrapper
 
 #: Tensors of a state dict, as in the other formats, and of a whole file: an optimizer keeps
 #: two or three for each.

@@ -30,7 +30,7 @@ from ckpttool.formats.storages import (
     storage_id,
     storage_width,
 )
-from ckpttool.tensors import Checkpoint, DType, Extent
+from ckpttool.tensors.catalogue import Checkpoint, DType, Extent
 
 FORMAT = "torch-legacy"
 

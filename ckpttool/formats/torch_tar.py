@@ -31,7 +31,7 @@ from ckpttool.formats.storages import (
     storage_class,
 )
 from ckpttool.formats.tar import TarMember
-from ckpttool.tensors import Checkpoint, Extent
+from ckpttool.tensors.catalogue import Checkpoint, Extent
 
 FORMAT = "torch-tar"
 

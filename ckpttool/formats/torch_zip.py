@@ -15,7 +15,7 @@ from ckpttool.formats.nodes import PersistentId
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.storages import Storage, storage_class, storage_id, storage_width
-from ckpttool.tensors import Checkpoint, Checksum, DType, Extent
+from ckpttool.tensors.catalogue import Checkpoint, Checksum, DType, Extent
 
 FORMAT = "torch-zip"
 

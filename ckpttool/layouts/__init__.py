@@ -21,7 +21,7 @@ from ckpttool.layouts.joining import join, why_apart
 from ckpttool.layouts.openmmlab import MMPRETRAIN, MMSEG
 from ckpttool.layouts.recognise import recognise, strip
 from ckpttool.layouts.rules import NUMBER
-from ckpttool.tensors import TensorInfo
+from ckpttool.tensors.catalogue import TensorInfo
 
 if TYPE_CHECKING:
     from typing import Iterator, Mapping, Optional, Tuple

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckpttool.tensors import TensorInfo
+from ckpttool.tensors.catalogue import TensorInfo
 
 if TYPE_CHECKING:
     from typing import Sequence

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ckpttool.elements import numbers
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError
+from ckpttool.tensors.numbers import numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ckpttool.tensors import DType
+    from ckpttool.tensors.catalogue import DType
 
 #: What elements can be cast to.
 TARGETS = {"float64": "<f8", "float32": "<f4", "float16": "<f2", "bfloat16": "<u2"}

@@ -17,8 +17,8 @@ from typing import Callable, Deque, Iterator, NamedTuple, Sequence, Set
 from ckpttool.files.positional import not_as_written, read_back, write_at
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
-from ckpttool.tensors import Checksum, Extent
-from ckpttool.threads import processors, quick_switches
+from ckpttool.tensors.catalogue import Checksum, Extent
+from ckpttool.tensors.workers import processors, quick_switches
 from ckpttool.writing import sums
 from ckpttool.writing.crc32 import Crc32Maker
 from ckpttool.writing.pieces import Layout, Slot
@@ -215,7 +215,7 @@ class _Job:
 
     def _convert(self, slot: Slot, buffers: _Buffers) -> PieceDigest:
         """Write bytes that must be gathered, swapped or cast first, in bounded chunks."""
-        from ckpttool.gather import fill  # numpy, which nothing else here needs
+        from ckpttool.tensors.gather import fill  # numpy, which nothing else here needs
         from ckpttool.writing.casting import cast
 
         info, dtype = slot.piece.info, slot.piece.dtype

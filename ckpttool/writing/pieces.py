@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from ckpttool.tensors import DType, TensorInfo
+    from ckpttool.tensors.catalogue import DType, TensorInfo
 
 #: Data begins at multiples of this many bytes, as torch aligns it.
 ALIGNMENT = 64

@@ -24,7 +24,7 @@ from ckpttool.formats.safetensors_header import (
     MAX_TENSORS,
     METADATA,
 )
-from ckpttool.tensors import by_elements
+from ckpttool.tensors.catalogue import by_elements
 from ckpttool.writing.pieces import ALIGNMENT, Layout, Piece, Slot
 
 _LENGTH = struct.Struct("<Q")

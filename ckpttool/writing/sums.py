@@ -8,7 +8,7 @@ from typing import Iterable, Iterator, Mapping, Sequence
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.unfilled import is_unfilled
-from ckpttool.tensors import Checksum, Extent
+from ckpttool.tensors.catalogue import Checksum, Extent
 from ckpttool.writing.pieces import Piece, Slot
 
 

@@ -9,7 +9,7 @@ from typing import Callable, List
 
 from ckpttool.files.positional import NOT_THIS_WAY, write_at
 from ckpttool.files.sources import FileSource
-from ckpttool.tensors import Extent
+from ckpttool.tensors.catalogue import Extent
 
 # (source, destination, length, offset in the source, offset in the destination) -> bytes copied
 _Way = Callable[[int, int, int, int, int], int]

@@ -18,7 +18,7 @@ from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.safetensors_header import MAX_TENSORS
 from ckpttool.formats.torch_zip import MAX_PICKLE
 from ckpttool.formats.zip_end import MAX_DIRECTORY, MAX_MEMBERS
-from ckpttool.tensors import DType, by_pairs
+from ckpttool.tensors.catalogue import DType, by_pairs
 from ckpttool.writing.pickle_stream import StateDictPickle
 from ckpttool.writing.pieces import ALIGNMENT, Layout, Member, Piece, Slot
 

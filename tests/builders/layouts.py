@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckpttool.files.sources import FileSource
-from ckpttool.tensors import DTYPES, Extent, TensorInfo
+from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
 
 if TYPE_CHECKING:
     from typing import Iterable

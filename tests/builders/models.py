@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ckpttool.tensors import DTYPES, Extent, TensorInfo
+from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
 from mae.config import MAEConfig, is_decoder_name
 from mae.large import MAEViTLarge
 from tests.builders.memory import MemorySource

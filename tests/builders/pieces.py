@@ -9,7 +9,7 @@ import numpy as np
 
 from ckpttool.files import positional
 from ckpttool.files.sources import FileSource
-from ckpttool.tensors import DTYPES, Extent, TensorInfo
+from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
 from ckpttool.writing import copying, torch_zip
 from ckpttool.writing.pieces import Piece
 from tests.builders.tensors import from_array, in_memory

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckpttool.findings.errors import UnreadableError
-from ckpttool.tensors import DTYPES, Extent, TensorInfo
+from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
 from tests.builders.memory import MemorySource
 
 if TYPE_CHECKING:

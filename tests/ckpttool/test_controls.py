@@ -13,7 +13,7 @@ from ckpttool import controls
 from ckpttool.controls import Sensitivity, measure, passes, rearranged
 from ckpttool.forward import run_forward
 from ckpttool.locks.locked import distance
-from ckpttool.tensors import TensorInfo
+from ckpttool.tensors.catalogue import TensorInfo
 from tests.builders import models
 
 State = Dict[str, Tensor]

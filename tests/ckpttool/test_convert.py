@@ -23,7 +23,7 @@ from ckpttool.conversion.options import ConvertOptions
 from ckpttool.convert import convert_file, destinations
 from ckpttool.converted import Converted
 from ckpttool.findings.finding import Verdict
-from ckpttool.gather import chunks
+from ckpttool.tensors.gather import chunks
 from ckpttool.textual import lines_of
 from ckpttool.verify import VerifyOptions, verify_file
 from tests.builders import checkpoints, shards, sharing

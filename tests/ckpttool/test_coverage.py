@@ -6,7 +6,7 @@ import pytest
 
 from ckpttool.coverage import cover, is_matched
 from ckpttool.schema import Schema, SchemaEntry
-from ckpttool.tensors import DTYPES, TensorInfo
+from ckpttool.tensors.catalogue import DTYPES, TensorInfo
 
 SCHEMA = Schema(
     "two",

@@ -18,7 +18,7 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import ForwardSummary
 from ckpttool.forward import expected_shapes, not_run, run_forward
 from ckpttool.streaming import stream
-from ckpttool.tensors import DTYPES, TensorInfo
+from ckpttool.tensors.catalogue import DTYPES, TensorInfo
 from mae.large import MAEViTLarge
 from tests.builders import models
 

@@ -17,7 +17,7 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.findings.results import FileReport
 from ckpttool.published import PUBLISHED
-from ckpttool.values import Values, ValuesRun, start_values
+from ckpttool.tensors.values import Values, ValuesRun, start_values
 from ckpttool.verify import VerifyOptions, verify_file
 from mae.config import CONFIGS
 from tests.builders import checkpoints as built
@@ -191,7 +191,7 @@ def test_no_more_than_the_position_tables_is_kept_in_memory(
         kept.extend(keep)
         return start_values(*positional, keep=keep, **named)
 
-    monkeypatch.setattr("ckpttool.values.start_values", noted)
+    monkeypatch.setattr("ckpttool.tensors.values.start_values", noted)
     report = verify(built.sound)
     assert report.forward is not None
     assert report.forward.status == "run"

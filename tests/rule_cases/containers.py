@@ -14,7 +14,7 @@ from ckpttool.findings.finding import Finding
 from ckpttool.inspection import inspect_file
 from ckpttool.locks.rendering import HEAD
 from ckpttool.published import PUBLISHED
-from ckpttool.tensors import Checkpoint, Checksum
+from ckpttool.tensors.catalogue import Checkpoint, Checksum
 from ckpttool.verify import VerifyOptions, verify_file
 from tests.builders import checkpoints, examined, releases, shards, sharing, zips
 from tests.builders import pickles as p

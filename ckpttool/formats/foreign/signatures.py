@@ -16,7 +16,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from ckpttool.tensors import Checkpoint
+    from ckpttool.tensors.catalogue import Checkpoint
 
 
 class Kind(NamedTuple):

@@ -21,7 +21,7 @@ from ckpttool.formats.pickles.machine import (
     Machine,
 )
 from ckpttool.formats.pickles.operands import TruncatedPickleError
-from ckpttool.tensors import Reference
+from ckpttool.tensors.catalogue import Reference
 
 __all__ = ["HIGHEST_PROTOCOL", "MAX_OPERATIONS", "Pickle", "TruncatedPickleError", "parse"]
 

@@ -10,7 +10,7 @@ from ckpttool.formats import dictionaries
 from ckpttool.formats.nodes import Call, Global, New, Node, PersistentId, pair_of
 from ckpttool.formats.pickles.operands import changes_a_name, malformed, name_text, too_much
 from ckpttool.formats.pickles.stack import COST_CALL, COST_CONTAINER, Stack
-from ckpttool.tensors import Reference
+from ckpttool.tensors.catalogue import Reference
 
 #: Characters of a name, its module included; those that are written have a hundred.
 LONGEST_NAME = 2_000

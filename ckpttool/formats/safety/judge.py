@@ -39,7 +39,7 @@ from ckpttool.formats.safety.names import (
 )
 from ckpttool.formats.safety.spelling import spelled
 from ckpttool.formats.safety.torch_names import DEFAULT_NAMES
-from ckpttool.tensors import Reference
+from ckpttool.tensors.catalogue import Reference
 
 if TYPE_CHECKING:
     from ckpttool.formats.pickles import Pickle

@@ -16,7 +16,7 @@ from ckpttool.formats.safety.names import python3
 from ckpttool.formats.safety.torch_names import DEFAULT_NAMES
 
 if TYPE_CHECKING:
-    from ckpttool.tensors import Reference
+    from ckpttool.tensors.catalogue import Reference
 
 # Names in one finding, and characters of a name; a file may have thousands of each.
 _SHOWN, _LONGEST = 10, 120

@@ -15,7 +15,7 @@ from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.safety import programs
 from ckpttool.formats.safety.judge import NAMELESS, Judge
 from ckpttool.formats.safety.nested import NestedReader
-from ckpttool.tensors import Reference
+from ckpttool.tensors.catalogue import Reference
 
 # What a program may have for a module and an attribute; words of a text have spaces between.
 _IS_NAME = re.compile(r"[\w.-]+")

@@ -6,7 +6,7 @@ import pytest
 
 from ckpttool.checks.container import check_checksums, check_names, check_wrapper_choice
 from ckpttool.checks.examined import Examined
-from ckpttool.tensors import Checkpoint, Checksum, Wrapper
+from ckpttool.tensors.catalogue import Checkpoint, Checksum, Wrapper
 from tests.builders.examined import examined, trained
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Callable
 
     from ckpttool.findings.finding import Finding
-    from ckpttool.tensors import TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
     from tests.builders.examined import Arrays
 
 CHECKS = (

@@ -8,7 +8,7 @@ import pytest
 from ckpttool.checks import numbers
 from ckpttool.findings import rules
 from ckpttool.findings.rules import Severity
-from ckpttool.tensors import Checksum
+from ckpttool.tensors.catalogue import Checksum
 from tests.builders import examined as built
 from tests.builders.tensors import endless_views, from_array, in_memory
 

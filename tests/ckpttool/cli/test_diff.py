@@ -184,7 +184,7 @@ def test_nothing_starts_threads_that_keep_the_process_from_being_copied(
     script = """
 import sys
 from ckpttool.cli import main
-from ckpttool.processes import can_fork
+from ckpttool.tensors.processes import can_fork
 print(main(sys.argv[1:], standalone_mode=False) in (0, 1), "numpy" in sys.modules, can_fork())
 """
     done = subprocess.run(

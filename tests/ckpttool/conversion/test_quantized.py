@@ -16,7 +16,7 @@ from ckpttool.convert import convert_file
 from ckpttool.converted import Converted
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Verdict
-from ckpttool.gather import chunks
+from ckpttool.tensors.gather import chunks
 from tests.builders.commands import runner
 from tests.builders.quantized import PLAIN, QUANTIZED, Quantized, State
 

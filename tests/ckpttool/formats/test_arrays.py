@@ -11,8 +11,8 @@ import torch
 
 from ckpttool import open_checkpoint
 from ckpttool.findings.errors import MalformedError
-from ckpttool.gather import fill
-from ckpttool.tensors import TensorInfo
+from ckpttool.tensors.catalogue import TensorInfo
+from ckpttool.tensors.gather import fill
 from tests.builders import pickles as p
 from tests.builders import torch_files as t
 

@@ -14,14 +14,14 @@ from ckpttool import open_checkpoint
 from ckpttool.conversion.sidecar import sidecar as make_sidecar
 from ckpttool.formats.beside import LONGEST_KEY, joined, steps, tensors_beside
 from ckpttool.formats.nodes import Call, Global, New
-from ckpttool.gather import fill
+from ckpttool.tensors.gather import fill
 from tests.builders.checkpoints import with_attributes
 from tests.builders.nodes import dict_node
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ckpttool.tensors import TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning"),

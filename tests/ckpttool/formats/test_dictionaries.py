@@ -13,7 +13,7 @@ from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.rules import Rule
 from ckpttool.formats import dictionaries, open_checkpoint, pickles
 from ckpttool.formats.dictionaries import count_of, pairs_of
-from ckpttool.tensors import Checkpoint
+from ckpttool.tensors.catalogue import Checkpoint
 from tests.builders import pickles as p
 from tests.builders import torch_files as t
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from ckpttool import open_checkpoint
-from ckpttool.gather import chunks
+from ckpttool.tensors.gather import chunks
 from tests.builders.repository import FIXTURES
 
 if TYPE_CHECKING:
-    from ckpttool.tensors import TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
 
 FILES = sorted(FIXTURES.glob("torch-*/*.pth"))
 

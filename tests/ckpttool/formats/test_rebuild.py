@@ -13,7 +13,7 @@ from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.rules import Rule
 from ckpttool.findings.uses import Use
 from ckpttool.formats import state_dicts
-from ckpttool.tensors import Checkpoint
+from ckpttool.tensors.catalogue import Checkpoint
 from tests.builders import pickles as p
 from tests.builders import torch_files as t
 

@@ -28,7 +28,7 @@ from ckpttool.findings.errors import (
     UsageError,
 )
 from ckpttool.formats import shard_index, sharded
-from ckpttool.tensors import Checkpoint, Entry
+from ckpttool.tensors.catalogue import Checkpoint, Entry
 from tests.builders import safetensors as files
 from tests.builders import shards
 

@@ -17,7 +17,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError, UsageError
 from ckpttool.findings.rules import Rule
 from ckpttool.formats.holding import MAX_DEPTH
-from ckpttool.tensors import Checkpoint
+from ckpttool.tensors.catalogue import Checkpoint
 from tests.builders import pickles as p
 from tests.builders import torch_files as t
 

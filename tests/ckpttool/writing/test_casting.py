@@ -11,9 +11,9 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ckpttool.elements import numbers
 from ckpttool.findings.errors import UnsupportedError
-from ckpttool.tensors import DTYPES
+from ckpttool.tensors.catalogue import DTYPES
+from ckpttool.tensors.numbers import numbers
 from ckpttool.writing.casting import Losses, cast
 
 FLOATS = ["float64", "float32", "float16", "bfloat16"]

@@ -15,7 +15,7 @@ import pytest
 from ckpttool.files.positional import write_parts
 from ckpttool.findings.errors import CkpttoolError, MalformedError, OutputError, UnreadableError
 from ckpttool.formats import open_checkpoint
-from ckpttool.tensors import DTYPES, Checksum, Extent
+from ckpttool.tensors.catalogue import DTYPES, Checksum, Extent
 from ckpttool.writing import copying, safetensors, system_copy, torch_zip
 from ckpttool.writing.copying import copy_layout
 from ckpttool.writing.crc32 import Crc32Maker, ZlibCrc32
@@ -557,7 +557,7 @@ def test_a_broken_source_ends_the_threads_that_copy_from_good_ones(
 SPARSE = """
 import os, resource, sys
 from ckpttool.files.sources import FileSource
-from ckpttool.tensors import DTYPES, Extent, TensorInfo
+from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
 from ckpttool.writing import copying, safetensors
 from ckpttool.writing.pieces import Piece
 

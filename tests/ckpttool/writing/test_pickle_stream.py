@@ -4,7 +4,7 @@ import pickletools
 
 import pytest
 
-from ckpttool.tensors import DTYPES
+from ckpttool.tensors.catalogue import DTYPES
 from ckpttool.writing.pickle_stream import StateDictPickle
 
 FLOAT = DTYPES["float32"]

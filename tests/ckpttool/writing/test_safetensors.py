@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats import safetensors_header as limits
-from ckpttool.tensors import DTYPES
+from ckpttool.tensors.catalogue import DTYPES
 from ckpttool.writing import safetensors
 from ckpttool.writing.safetensors import plan
 from tests.builders.pieces import MIXED_TURNED, mixed, of_dtype, put

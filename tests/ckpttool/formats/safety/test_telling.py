@@ -19,7 +19,7 @@ from ckpttool.formats.safety.telling import (
 )
 from ckpttool.inspection import inspect_file
 from ckpttool.settings import trusted
-from ckpttool.tensors import Reference
+from ckpttool.tensors.catalogue import Reference
 from tests.builders import pickles as p
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Collection, Mapping
 from ckpttool.findings.text import count
 
 if TYPE_CHECKING:
-    from ckpttool.tensors import Checkpoint, TensorInfo
+    from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
 
 #: What DeepSpeed keeps beside the weights.
 _DEEPSPEED = frozenset(("ds_config", "ds_version", "param_shapes", "zero_stage"))

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from ckpttool.fingerprint import Entry, fingerprint
+from ckpttool.tensors.fingerprint import Entry, fingerprint
 from tests.builders.repository import DOCS
 
 DIGEST = hashlib.sha256(b"").hexdigest()

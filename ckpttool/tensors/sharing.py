@@ -10,7 +10,7 @@ import json
 from itertools import islice
 from typing import Any, Collection, Iterator, Mapping, NamedTuple
 
-from ckpttool.tensors import TensorInfo
+from ckpttool.tensors.catalogue import TensorInfo
 
 #: Keys of ``__metadata__`` that are this program's own, so no names of tied tensors: what the
 #: tensors are, what they are called, what they lay under, and where the tied ones stood.

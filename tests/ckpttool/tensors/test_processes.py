@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ckpttool.processes import can_fork
+from ckpttool.tensors.processes import can_fork
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="copies are made
 START = """
 import os, signal, sys, threading, time
 from ckpttool.findings.errors import MalformedError, UnreadableError
-from ckpttool.processes import can_fork, in_processes
+from ckpttool.tensors.processes import can_fork, in_processes
 here = os.getpid()
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background ignores it
 

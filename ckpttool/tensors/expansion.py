@@ -9,7 +9,7 @@ from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.text import count, size
 
 if TYPE_CHECKING:
-    from ckpttool.tensors import TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
 
 #: Written out, tensors may hold this many times the bytes of the file that they cover ...
 EXPANSION_FACTOR = 4

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from ckpttool import readings, values
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnreadableError
-from ckpttool.readings import AMPLIFIED
-from ckpttool.tensors import DTYPES, Checksum, Extent, TensorInfo
-from ckpttool.values import BadChecksum, TensorValues, start_values
+from ckpttool.tensors import values
+from ckpttool.tensors import views as readings
+from ckpttool.tensors.catalogue import DTYPES, Checksum, Extent, TensorInfo
+from ckpttool.tensors.values import BadChecksum, TensorValues, start_values
+from ckpttool.tensors.views import AMPLIFIED
 from tests.builders import tensors as built
 
 if TYPE_CHECKING:
     from typing import Collection, Mapping, Sequence
 
-    from ckpttool.values import Values
+    from ckpttool.tensors.values import Values
 
 
 def values_of(

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ckpttool import threads
+from ckpttool.tensors import workers as threads
 
 
 def test_there_is_a_thread_for_each_processor_that_may_be_used(

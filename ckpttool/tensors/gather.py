@@ -18,7 +18,7 @@ from ckpttool.findings.errors import MalformedError, UnsupportedError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ckpttool.tensors import Extent, TensorInfo
+    from ckpttool.tensors.catalogue import Extent, TensorInfo
 
 #: Bytes that are worked on at once: few enough for the caches, enough to make calls rare.
 CHUNK = 4 << 20

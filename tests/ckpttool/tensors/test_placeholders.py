@@ -14,7 +14,7 @@ from ckpttool.conversion.options import ConvertOptions
 from ckpttool.convert import convert_file
 from ckpttool.converted import Converted
 from ckpttool.findings.finding import Verdict
-from ckpttool.placeholders import placeholders
+from ckpttool.tensors.placeholders import placeholders
 from ckpttool.verify import VerifyOptions, verify_file
 from tests.builders import zero3
 

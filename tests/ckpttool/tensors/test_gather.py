@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckpttool import gather
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
-from ckpttool.gather import chunks, fill
-from ckpttool.tensors import DTYPES
+from ckpttool.tensors import gather
+from ckpttool.tensors.catalogue import DTYPES
+from ckpttool.tensors.gather import chunks, fill
 from tests.builders.tensors import FencedSource, from_array, in_memory, in_parts, too_short
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ckpttool.tensors import TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
 
 
 def contiguous(info: TensorInfo, chunk: int = 48) -> bytes:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Collection, Mapping, NamedTuple, Sequence
 
-from ckpttool.arena import aligned, allocate
-from ckpttool.tensors import Checksum, Extent, TensorInfo
+from ckpttool.tensors.catalogue import Checksum, Extent, TensorInfo
+from ckpttool.tensors.memory import aligned, allocate
 
 if TYPE_CHECKING:
     from ckpttool.files.sources import ByteSource

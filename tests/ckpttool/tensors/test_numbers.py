@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ckpttool.elements import float8_table, numbers
-from ckpttool.tensors import DTYPES
+from ckpttool.tensors.catalogue import DTYPES
+from ckpttool.tensors.numbers import float8_table, numbers
 
 torch: Any = pytest.importorskip("torch")
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from ckpttool import moments
-from ckpttool.moments import Moments
-from ckpttool.tensors import DTYPES
+from ckpttool.tensors import statistics as moments
+from ckpttool.tensors.catalogue import DTYPES
+from ckpttool.tensors.statistics import Moments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Callable, Collection, List, Mapping, NamedTupl
 
 import numpy as np
 
-from ckpttool.arena import allocate
 from ckpttool.findings.errors import CkpttoolError
-from ckpttool.gather import fill, read_range
-from ckpttool.moments import Moments
-from ckpttool.readings import Plan, Reading, group, plan
-from ckpttool.tensors import Checksum, Extent, TensorBytes, TensorInfo
-from ckpttool.threads import processors, results_of
+from ckpttool.tensors.catalogue import Checksum, Extent, TensorBytes, TensorInfo
+from ckpttool.tensors.gather import fill, read_range
+from ckpttool.tensors.memory import allocate
+from ckpttool.tensors.statistics import Moments
+from ckpttool.tensors.views import Plan, Reading, group, plan
+from ckpttool.tensors.workers import processors, results_of
 
 if TYPE_CHECKING:
     from types import TracebackType
