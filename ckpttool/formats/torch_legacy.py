@@ -16,7 +16,8 @@ from ckpttool.files.sources import read as read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.findings.uses import NameUse, Use
-from ckpttool.formats import pickles, state_dicts, tar
+from ckpttool.formats import pickles, state_dicts
+from ckpttool.formats.archives import tar
 from ckpttool.formats.foreign import signatures
 from ckpttool.formats.foreign.pickled import joblib_file, other_pickle
 from ckpttool.formats.nodes import Node, PersistentId

@@ -17,7 +17,9 @@ from ckpttool.files.sources import FileSource
 from ckpttool.files.sources import read as read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
-from ckpttool.formats import state_dicts, tar
+from ckpttool.formats import state_dicts
+from ckpttool.formats.archives import tar
+from ckpttool.formats.archives.tar import TarMember
 from ckpttool.formats.foreign.archives import other_tar
 from ckpttool.formats.nodes import Call, Global, Node, PersistentId
 from ckpttool.formats.pickles import Pickle
@@ -30,7 +32,6 @@ from ckpttool.formats.storages import (
     part_of,
     storage_class,
 )
-from ckpttool.formats.tar import TarMember
 from ckpttool.tensors.catalogue import Checkpoint, Extent
 
 FORMAT = "torch-tar"

@@ -8,7 +8,7 @@ from ckpttool.files.sources import FileSource
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.formats import pickles, state_dicts
-from ckpttool.formats.archive import Archive, Member, read_archive, read_member
+from ckpttool.formats.archives.archive import Archive, Member, read_archive, read_member
 from ckpttool.formats.foreign.archives import other_zip
 from ckpttool.formats.loose_pickles import first_pickle, judge_loose_pickles
 from ckpttool.formats.nodes import PersistentId

@@ -15,11 +15,11 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings.text import printable
 from ckpttool.formats import pickles
-from ckpttool.formats.archive import read_archive, read_member
+from ckpttool.formats.archives.archive import read_archive, read_member
+from ckpttool.formats.archives.zip_end import start_of
 from ckpttool.formats.foreign.signatures import CONVERT_FOLDER, NAME_WEIGHTS, Kind
 from ckpttool.formats.loose_pickles import names_in
 from ckpttool.formats.nodes import Call, Dict
-from ckpttool.formats.zip_end import start_of
 
 if TYPE_CHECKING:
     from ckpttool.files.sources import ByteSource

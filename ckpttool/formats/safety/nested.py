@@ -11,7 +11,7 @@ from ckpttool.files.sources import MemorySource
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.formats import pickles
-from ckpttool.formats.archive import read_archive, read_member
+from ckpttool.formats.archives.archive import read_archive, read_member
 
 if TYPE_CHECKING:
     from ckpttool.formats.safety.judge import Judge, Nested

@@ -13,7 +13,7 @@ import torch
 from ckpttool.files.sources import ByteSource
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats import open_checkpoint
-from ckpttool.formats.archive import read_archive
+from ckpttool.formats.archives.archive import read_archive
 from ckpttool.tensors.catalogue import DTYPES, DType, TensorInfo, by_elements
 from ckpttool.tensors.values import start_values
 from ckpttool.writing.torch_zip import finish, plan

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from ckpttool.files.sources import FileSource
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
-from ckpttool.formats import archive, zip_headers
-from ckpttool.formats.archive import Archive, Member, read_archive, read_member
+from ckpttool.formats.archives import archive, zip_headers
+from ckpttool.formats.archives.archive import Archive, Member, read_archive, read_member
 from tests.builders import zips
 from tests.builders.memory import MemorySource
 from tests.builders.repository import FIXTURES

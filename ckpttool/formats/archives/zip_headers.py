@@ -14,10 +14,10 @@ from ckpttool.files.sources import ByteSource, read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.text import printable
-from ckpttool.formats.zip_records import SATURATED, zip64_field
+from ckpttool.formats.archives.zip_records import SATURATED, zip64_field
 
 if TYPE_CHECKING:
-    from ckpttool.formats.zip_records import Record
+    from ckpttool.formats.archives.zip_records import Record
 
 # mark, needed, flags and method, time, checksum and sizes, two lengths
 _LOCAL = struct.Struct("<4sxx4s4x12sHH")

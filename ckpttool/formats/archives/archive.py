@@ -15,9 +15,9 @@ from ckpttool.files.sources import ByteSource, read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.text import printable
-from ckpttool.formats.zip_end import find_directory
-from ckpttool.formats.zip_headers import LocalHeaders
-from ckpttool.formats.zip_records import records
+from ckpttool.formats.archives.zip_end import find_directory
+from ckpttool.formats.archives.zip_headers import LocalHeaders
+from ckpttool.formats.archives.zip_records import records
 
 #: Characters of all names that are not plain ASCII, which cost more to hold and to compare.
 MAX_WIDE_NAMES = 4_000_000

@@ -17,7 +17,7 @@ from ckpttool.findings.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ckpttool.formats.zip_end import Directory
+    from ckpttool.formats.archives.zip_end import Directory
 
 #: Stands in a 32-bit field whose value is in the zip64 extra field instead.
 SATURATED = 0xFFFFFFFF
