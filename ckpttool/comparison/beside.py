@@ -18,7 +18,7 @@ from ckpttool.comparison.pieces import Pair
 from ckpttool.comparison.texts import Texts, is_short, part_of
 from ckpttool.findings.names import in_order
 from ckpttool.formats.beside import Beside, joined, self_of
-from ckpttool.formats.nodes import Call, Node, is_scalar
+from ckpttool.formats.pickles.nodes import Call, Node, is_scalar
 from ckpttool.formats.rebuild import dress_of, is_tensor
 from ckpttool.formats.views import (
     ATOM,

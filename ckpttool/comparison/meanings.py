@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterator
 
-from ckpttool.formats.nodes import Node, PersistentId, is_scalar
+from ckpttool.formats.pickles.nodes import Node, PersistentId, is_scalar
 from ckpttool.formats.rebuild import is_tensor
 from ckpttool.formats.views import ATOM, MAPPING, OBJECT, SET, View, exact, through, view
 

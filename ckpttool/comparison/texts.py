@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Dict, List, Sequence
 
 from ckpttool.formats.beside import key_part
-from ckpttool.formats.nodes import Node, is_scalar
+from ckpttool.formats.pickles.nodes import Node, is_scalar
 from ckpttool.formats.plain import Reader
 
 #: Characters of all values that differ; beyond them the sums of values stand for them.

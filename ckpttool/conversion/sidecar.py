@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Mapping
 
 from ckpttool.converted import LeftOut
 from ckpttool.formats.beside import beside_of
-from ckpttool.formats.nodes import Dict
+from ckpttool.formats.pickles.nodes import Dict
 from ckpttool.formats.plain import Plain, Reader, tensor_bytes
 
 if TYPE_CHECKING:
-    from ckpttool.formats.nodes import Node
+    from ckpttool.formats.pickles.nodes import Node
     from ckpttool.tensors.catalogue import Checkpoint
 
 #: What the strings of a safetensors header are called in a report, and in a sidecar.

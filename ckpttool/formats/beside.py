@@ -12,8 +12,17 @@ from hashlib import sha256
 from itertools import chain
 from typing import Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence, Tuple
 
-from ckpttool.formats.dictionaries import pairs_of
-from ckpttool.formats.nodes import Call, Dict, New, Node, PersistentId, Set, is_scalar, pair_of
+from ckpttool.formats.pickles.dictionaries import pairs_of
+from ckpttool.formats.pickles.nodes import (
+    Call,
+    Dict,
+    New,
+    Node,
+    PersistentId,
+    Set,
+    is_scalar,
+    pair_of,
+)
 from ckpttool.formats.rebuild import dress_of, is_tensor, rebuild
 from ckpttool.formats.storages import Locate, UnsupportedTensorError
 from ckpttool.tensors.catalogue import DTYPES, Checkpoint, Extent, TensorInfo

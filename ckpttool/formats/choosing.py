@@ -17,7 +17,7 @@ from ckpttool.formats.arrays import is_array
 from ckpttool.formats.flattening import parts, same_written
 from ckpttool.formats.holding import Holder, Holders, is_container, parts_of
 from ckpttool.formats.measuring import elements_of, is_number
-from ckpttool.formats.nodes import Node
+from ckpttool.formats.pickles.nodes import Node
 from ckpttool.formats.rebuild import is_tensor
 
 # A state dict with fewer than this share of the largest one's elements is not the model.

@@ -19,7 +19,7 @@ from ckpttool.findings.uses import Use
 from ckpttool.formats import safetensors, sharded, torch_legacy, torch_tar, torch_zip
 from ckpttool.formats.describing import describe
 from ckpttool.formats.foreign import signatures
-from ckpttool.formats.nodes import pair_of
+from ckpttool.formats.pickles.nodes import pair_of
 from ckpttool.formats.rebuild import is_tensor
 from ckpttool.formats.safety.telling import findings_on
 from ckpttool.formats.safety.watch import Watch

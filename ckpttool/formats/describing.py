@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ckpttool.formats.dictionaries import count_of
-from ckpttool.formats.nodes import (
+from ckpttool.formats.pickles.dictionaries import count_of
+from ckpttool.formats.pickles.nodes import (
     ByteArray,
     Call,
     Dict,

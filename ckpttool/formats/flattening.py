@@ -9,7 +9,7 @@ from ckpttool.findings.errors import MalformedError, UnsupportedError
 from ckpttool.formats.arrays import is_array
 from ckpttool.formats.describing import MAX_KEY
 from ckpttool.formats.holding import Holder, Holders, parts_of
-from ckpttool.formats.nodes import Node
+from ckpttool.formats.pickles.nodes import Node
 from ckpttool.formats.rebuild import is_tensor
 
 #: Characters of the names of nested tensors: a long key may be shared by all of them.

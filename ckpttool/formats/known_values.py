@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any, Callable, NamedTuple, Tuple
 
-from ckpttool.formats.nodes import Call, Global, Node
 from ckpttool.formats.numpy_values import bytearray_of, bytes_of
+from ckpttool.formats.pickles.nodes import Call, Global, Node
 from ckpttool.formats.safety.names import python3
 
 

@@ -10,11 +10,12 @@ from ckpttool.findings.text import count
 from ckpttool.formats.arrays import is_array, is_of_numpy
 from ckpttool.formats.choosing import Choice, Unit, is_averaged
 from ckpttool.formats.describing import key_text
-from ckpttool.formats.dictionaries import count_of
 from ckpttool.formats.flattening import parts
 from ckpttool.formats.holding import Holders, is_module, may_hold
 from ckpttool.formats.measuring import is_random_state, storages_of
-from ckpttool.formats.nodes import (
+from ckpttool.formats.optimizers import are_moments, is_optimizer
+from ckpttool.formats.pickles.dictionaries import count_of
+from ckpttool.formats.pickles.nodes import (
     Call,
     Dict,
     Global,
@@ -25,7 +26,6 @@ from ckpttool.formats.nodes import (
     near,
     pair_of,
 )
-from ckpttool.formats.optimizers import are_moments, is_optimizer
 from ckpttool.formats.rebuild import FROM_TYPE, UNSUPPORTED, is_tensor
 from ckpttool.formats.storages import Locate
 from ckpttool.tensors.catalogue import Outside

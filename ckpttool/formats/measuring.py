@@ -7,7 +7,7 @@ from typing import Iterator
 
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.arrays import is_array, shape_of
-from ckpttool.formats.nodes import Call, Node, PersistentId, near, pair_of
+from ckpttool.formats.pickles.nodes import Call, Node, PersistentId, near, pair_of
 from ckpttool.formats.rebuild import MAX_DIMENSIONS, MAX_WRAPPINGS, is_tensor
 from ckpttool.formats.storages import Locate, UnsupportedTensorError, is_natural, storage_width
 

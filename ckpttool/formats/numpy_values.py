@@ -12,7 +12,7 @@ import struct
 from math import prod
 from typing import Iterable, Iterator, NamedTuple
 
-from ckpttool.formats.nodes import ByteArray, Call, Node, pair_of
+from ckpttool.formats.pickles.nodes import ByteArray, Call, Node, pair_of
 from ckpttool.formats.storages import is_natural
 
 _SCALAR, _RECONSTRUCT, _FROM_BUFFER = "scalar", "_reconstruct", "_frombuffer"

@@ -6,7 +6,7 @@ one (DeepSpeed, apex, Megatron) keeps flat copies of the weights under names of 
 
 from __future__ import annotations
 
-from ckpttool.formats.nodes import Node
+from ckpttool.formats.pickles.nodes import Node
 
 _GROUPS = "param_groups"
 # Flat copies of the weights, as wrappers of an optimizer keep them.

@@ -17,7 +17,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.formats.beside import joined, key_part
 from ckpttool.formats.describing import describe
-from ckpttool.formats.nodes import Node, PersistentId, children, is_scalar
+from ckpttool.formats.pickles.nodes import Node, PersistentId, children, is_scalar
 from ckpttool.formats.rebuild import is_tensor
 from ckpttool.formats.storages import storage_width
 from ckpttool.formats.views import (

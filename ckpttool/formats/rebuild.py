@@ -10,7 +10,16 @@ from math import prod
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
-from ckpttool.formats.nodes import Call, Dict, Global, New, Node, PersistentId, near, pair_of
+from ckpttool.formats.pickles.nodes import (
+    Call,
+    Dict,
+    Global,
+    New,
+    Node,
+    PersistentId,
+    near,
+    pair_of,
+)
 from ckpttool.formats.storages import LARGEST, Locate, Storage, UnsupportedTensorError, is_natural
 from ckpttool.tensors.catalogue import DTYPES, DType, Extent, TensorInfo, by_elements
 

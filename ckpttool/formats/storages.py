@@ -6,7 +6,7 @@ from typing import Callable, NamedTuple
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
-from ckpttool.formats.nodes import Global, Node, PersistentId, pair_of
+from ckpttool.formats.pickles.nodes import Global, Node, PersistentId, pair_of
 from ckpttool.tensors.catalogue import STORAGE_DTYPES, DType, Extent
 
 # Quantized storages whose elements take other than one byte.

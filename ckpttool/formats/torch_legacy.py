@@ -20,8 +20,8 @@ from ckpttool.formats import pickles, state_dicts
 from ckpttool.formats.archives import tar
 from ckpttool.formats.foreign import signatures
 from ckpttool.formats.foreign.pickled import joblib_file, other_pickle
-from ckpttool.formats.nodes import Node, PersistentId
 from ckpttool.formats.pickles import Pickle
+from ckpttool.formats.pickles.nodes import Node, PersistentId
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.storages import (
     Storage,

@@ -21,8 +21,8 @@ from ckpttool.formats import state_dicts
 from ckpttool.formats.archives import tar
 from ckpttool.formats.archives.tar import TarMember
 from ckpttool.formats.foreign.archives import other_tar
-from ckpttool.formats.nodes import Call, Global, Node, PersistentId
 from ckpttool.formats.pickles import Pickle
+from ckpttool.formats.pickles.nodes import Call, Global, Node, PersistentId
 from ckpttool.formats.rebuild import MAX_DIMENSIONS, REBUILD_V2
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.storages import (

@@ -11,8 +11,8 @@ from ckpttool.formats import pickles, state_dicts
 from ckpttool.formats.archives.archive import Archive, Member, read_archive, read_member
 from ckpttool.formats.foreign.archives import other_zip
 from ckpttool.formats.loose_pickles import first_pickle, judge_loose_pickles
-from ckpttool.formats.nodes import PersistentId
 from ckpttool.formats.pickles import Pickle
+from ckpttool.formats.pickles.nodes import PersistentId
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.storages import Storage, storage_class, storage_id, storage_width
 from ckpttool.tensors.catalogue import Checkpoint, Checksum, DType, Extent

@@ -10,9 +10,10 @@ from __future__ import annotations
 import struct
 from typing import Any, Callable, NamedTuple, Sequence, Tuple
 
-from ckpttool.formats.dictionaries import pairs_of
 from ckpttool.formats.known_values import KNOWN, Known, name_of
-from ckpttool.formats.nodes import (
+from ckpttool.formats.numpy_values import Array, array_of, bytes_of
+from ckpttool.formats.pickles.dictionaries import pairs_of
+from ckpttool.formats.pickles.nodes import (
     ByteArray,
     Call,
     Dict,
@@ -24,7 +25,6 @@ from ckpttool.formats.nodes import (
     is_scalar,
     pair_of,
 )
-from ckpttool.formats.numpy_values import Array, array_of, bytes_of
 
 ATOM, SEQUENCE, MAPPING, SET, OBJECT = "atom", "sequence", "mapping", "set", "object"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckpttool.formats.nodes import Call, Dict, Global, New, PersistentId
+from ckpttool.formats.pickles.nodes import Call, Dict, Global, New, PersistentId
 
 
 def dict_node(*pairs: tuple[Any, Any]) -> Dict:

@@ -19,12 +19,12 @@ from ckpttool.formats.archives.archive import read_archive, read_member
 from ckpttool.formats.archives.zip_end import start_of
 from ckpttool.formats.foreign.signatures import CONVERT_FOLDER, NAME_WEIGHTS, Kind
 from ckpttool.formats.loose_pickles import names_in
-from ckpttool.formats.nodes import Call, Dict
+from ckpttool.formats.pickles.nodes import Call, Dict
 
 if TYPE_CHECKING:
     from ckpttool.files.sources import ByteSource
     from ckpttool.findings.errors import MalformedError
-    from ckpttool.formats.nodes import Node
+    from ckpttool.formats.pickles.nodes import Node
 
 #: Bytes of a pickle in a row of archives that is read: each describes one tensor.
 MAX_PICKLE = 1_000_000

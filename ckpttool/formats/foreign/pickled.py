@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError
 from ckpttool.formats.foreign.signatures import CONVERT_FOLDER, NAME_WEIGHTS
-from ckpttool.formats.nodes import Call, Global
+from ckpttool.formats.pickles.nodes import Call, Global
 from ckpttool.formats.safety.names import name_of
 
 if TYPE_CHECKING:
-    from ckpttool.formats.nodes import Node
     from ckpttool.formats.pickles import Pickle
+    from ckpttool.formats.pickles.nodes import Node
 
 _KNOWN = "Where you know who wrote it, load it with"
 _DISTRIBUTED = "torch.distributed.checkpoint.metadata.Metadata"

@@ -13,13 +13,13 @@ from typing import Callable, NamedTuple
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
-from ckpttool.formats.nodes import Call, Node, PersistentId
 from ckpttool.formats.pickles.machine import (
     HIGHEST_PROTOCOL,
     MAX_OPERATIONS,
     JoblibMachine,
     Machine,
 )
+from ckpttool.formats.pickles.nodes import Call, Node, PersistentId
 from ckpttool.formats.pickles.operands import TruncatedPickleError
 from ckpttool.tensors.catalogue import Reference
 

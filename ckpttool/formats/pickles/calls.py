@@ -6,8 +6,8 @@ from typing import Callable
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
-from ckpttool.formats import dictionaries
-from ckpttool.formats.nodes import Call, Global, New, Node, PersistentId, pair_of
+from ckpttool.formats.pickles import dictionaries
+from ckpttool.formats.pickles.nodes import Call, Global, New, Node, PersistentId, pair_of
 from ckpttool.formats.pickles.operands import changes_a_name, malformed, name_text, too_much
 from ckpttool.formats.pickles.stack import COST_CALL, COST_CONTAINER, Stack
 from ckpttool.tensors.catalogue import Reference

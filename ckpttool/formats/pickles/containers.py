@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ckpttool.findings.errors import MalformedError
-from ckpttool.formats.nodes import SCALARS, Call, Dict, Global, Node, Set
+from ckpttool.formats.pickles.nodes import SCALARS, Call, Dict, Global, Node, Set
 from ckpttool.formats.pickles.operands import changes_a_name, malformed, too_much
 from ckpttool.formats.pickles.stack import COST_CONTAINER, COST_NUMBER, Stack
 

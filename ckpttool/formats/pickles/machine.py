@@ -7,9 +7,9 @@ from typing import Callable
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
-from ckpttool.formats.nodes import Node
 from ckpttool.formats.pickles.calls import Calls
 from ckpttool.formats.pickles.containers import Containers
+from ckpttool.formats.pickles.nodes import Node
 from ckpttool.formats.pickles.operands import malformed, too_much, truncated
 from ckpttool.formats.pickles.scalars import Scalars
 

@@ -6,7 +6,7 @@ import codecs
 import struct
 
 from ckpttool.findings import rules
-from ckpttool.formats.nodes import ByteArray
+from ckpttool.formats.pickles.nodes import ByteArray
 from ckpttool.formats.pickles.operands import MAX_INTEGER_BYTES, malformed
 from ckpttool.formats.pickles.stack import COST_NUMBER, COST_TEXT, Stack
 

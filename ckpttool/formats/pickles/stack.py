@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from ckpttool.formats.nodes import Node
+from ckpttool.formats.pickles.nodes import Node
 from ckpttool.formats.pickles.operands import Operands, malformed
 
 _U32 = struct.Struct("<I").unpack_from

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Callable, NamedTuple
 
-from ckpttool.formats.nodes import Call, Dict, Global, New, Node
+from ckpttool.formats.pickles.nodes import Call, Dict, Global, New, Node
 from ckpttool.formats.safety.kinds import DATA, FUNCTION
 from ckpttool.formats.safety.names import Name, name_of
 

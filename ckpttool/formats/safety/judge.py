@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NamedTuple, Sequ
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.uses import NameUse, Use
-from ckpttool.formats.nodes import SCALARS, Call, Dict, Global, New, Node, near
+from ckpttool.formats.pickles.nodes import SCALARS, Call, Dict, Global, New, Node, near
 from ckpttool.formats.safety import idioms, programs
 from ckpttool.formats.safety.allowed import Maker, is_value, makers_of
 from ckpttool.formats.safety.kinds import (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Callable, NamedTuple, Sequence
 
-from ckpttool.formats.nodes import ByteArray, Dict, Global, Node, PersistentId, Set
+from ckpttool.formats.pickles.nodes import ByteArray, Dict, Global, Node, PersistentId, Set
 
 #: What nobody can know: an instance of a class of somebody's.
 OBJECT = "object"

@@ -10,7 +10,7 @@ from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from functools import lru_cache
 from typing import NamedTuple
 
-from ckpttool.formats.nodes import Global
+from ckpttool.formats.pickles.nodes import Global
 from ckpttool.formats.safety.standard_library import (
     ACTING,
     ACTING_MODULES,

@@ -12,12 +12,12 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from ckpttool.formats.nodes import Dict, Global
+from ckpttool.formats.pickles.nodes import Dict, Global
 from ckpttool.formats.safety.allowed import is_value, makers_of
 from ckpttool.formats.safety.names import Name, is_known_attack, name_of
 
 if TYPE_CHECKING:
-    from ckpttool.formats.nodes import Call, Node
+    from ckpttool.formats.pickles.nodes import Call, Node
 
 #: What loading such a module calls.
 REDUCE = "torch.fx.graph_module.reduce_graph_module"

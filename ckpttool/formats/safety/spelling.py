@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Iterable, Iterator
 
-from ckpttool.formats.nodes import Call, Dict, Global, New, Node, PersistentId, Set
+from ckpttool.formats.pickles.nodes import Call, Dict, Global, New, Node, PersistentId, Set
 
 #: Characters of a call in a message; a file may have a million of them in one argument.
 LONGEST = 160

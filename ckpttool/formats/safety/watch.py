@@ -10,8 +10,8 @@ from typing import Callable
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings.uses import NameUse, Use
 from ckpttool.formats import pickles
-from ckpttool.formats.nodes import Node, PersistentId
 from ckpttool.formats.pickles import Pickle
+from ckpttool.formats.pickles.nodes import Node, PersistentId
 from ckpttool.formats.safety import programs
 from ckpttool.formats.safety.judge import NAMELESS, Judge
 from ckpttool.formats.safety.nested import NestedReader

@@ -20,8 +20,8 @@ import torch
 
 from ckpttool.comparison import beside, texts
 from ckpttool.comparison.beside import Entries, Found, compare, contents
-from ckpttool.formats.nodes import Call, Dict, Global, New, Set
 from ckpttool.formats.pickles import parse
+from ckpttool.formats.pickles.nodes import Call, Dict, Global, New, Set
 from tests.builders.nodes import dict_node
 
 

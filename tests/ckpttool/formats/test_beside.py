@@ -13,7 +13,7 @@ import torch
 from ckpttool import open_checkpoint
 from ckpttool.conversion.sidecar import sidecar as make_sidecar
 from ckpttool.formats.beside import LONGEST_KEY, joined, steps, tensors_beside
-from ckpttool.formats.nodes import Call, Global, New
+from ckpttool.formats.pickles.nodes import Call, Global, New
 from ckpttool.tensors.gather import fill
 from tests.builders.checkpoints import with_attributes
 from tests.builders.nodes import dict_node

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ckpttool.formats.leaves import leaves
-from ckpttool.formats.nodes import Call, Global, Set
+from ckpttool.formats.pickles.nodes import Call, Global, Set
 from tests.builders.nodes import dict_node, namespace, tensor
 
 

@@ -19,8 +19,8 @@ import torch
 
 from ckpttool.findings.errors import UnsupportedError
 from ckpttool.formats import plain
-from ckpttool.formats.nodes import Global, New, PersistentId, Set
 from ckpttool.formats.pickles import parse
+from ckpttool.formats.pickles.nodes import Global, New, PersistentId, Set
 from ckpttool.formats.plain import Plain, Reader, tensor_bytes
 from tests.builders.nodes import dict_node, namespace, storage, tensor
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ckpttool.formats.nodes import Call, Dict, Global, PersistentId, Set
+from ckpttool.formats.pickles.nodes import Call, Dict, Global, PersistentId, Set
 from ckpttool.formats.safety.kinds import fits, kind_of, signatures
 
 VALUES: dict[str, Any] = {

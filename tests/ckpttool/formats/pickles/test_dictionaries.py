@@ -11,8 +11,9 @@ import torch
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.rules import Rule
-from ckpttool.formats import dictionaries, open_checkpoint, pickles
-from ckpttool.formats.dictionaries import count_of, pairs_of
+from ckpttool.formats import open_checkpoint, pickles
+from ckpttool.formats.pickles import dictionaries
+from ckpttool.formats.pickles.dictionaries import count_of, pairs_of
 from ckpttool.tensors.catalogue import Checkpoint
 from tests.builders import pickles as p
 from tests.builders import torch_files as t

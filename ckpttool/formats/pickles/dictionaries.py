@@ -11,7 +11,7 @@ from collections import OrderedDict
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
-from ckpttool.formats.nodes import Call, Dict, New, Node, pair_of
+from ckpttool.formats.pickles.nodes import Call, Dict, New, Node, pair_of
 
 # Names whose call makes a dictionary, and how many arguments stand before its content.
 _BEFORE = {("collections", "OrderedDict"): 0, ("collections", "defaultdict"): 1}
