@@ -9,8 +9,8 @@ from typing import Iterable, Iterator
 
 from ckpttool.files.sources import FileSource, read
 from ckpttool.findings.errors import CkpttoolError
-from ckpttool.formats import sharded
-from ckpttool.formats.shard_index import files_listed
+from ckpttool.formats.safetensors import sharded
+from ckpttool.formats.safetensors.index import files_listed
 
 _INDEX = ".index.json"
 

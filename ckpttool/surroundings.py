@@ -17,7 +17,7 @@ from ckpttool.files.folder import Folder
 from ckpttool.files.sources import FileSource, read
 from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.findings.text import printable
-from ckpttool.formats.shard_index import strict_json
+from ckpttool.formats.safetensors.index import strict_json
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint

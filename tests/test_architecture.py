@@ -283,7 +283,7 @@ def test_the_walker_tells_when_an_import_happens() -> None:
 
 
 def test_an_upward_import_is_found() -> None:
-    step = Import("ckpttool.formats.safetensors", "ckpttool.verify", "call")
+    step = Import("ckpttool.formats.safetensors.whole", "ckpttool.verify", "call")
     assert upward([step, Import("ckpttool.cli", "ckpttool.findings.text", "load")]) == [step]
 
 

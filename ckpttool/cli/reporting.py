@@ -171,7 +171,8 @@ def _check_folder(file: ReportFile) -> None:
 
 def _check_replaceable(path: str) -> None:
     """Refuse to replace weights, their index or a lock by a report: a slip, and they are gone."""
-    from ckpttool.formats import FORMATS, HEAD, sharded
+    from ckpttool.formats import FORMATS, HEAD
+    from ckpttool.formats.safetensors import sharded
     from ckpttool.locks.parsing import is_lock
 
     head = b""

@@ -8,8 +8,9 @@ from ckpttool.files.sources import FileSource, read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError, UsageError
 from ckpttool.findings.text import is_sha256
-from ckpttool.formats import HEAD, open_checkpoint, sharded
-from ckpttool.formats.shard_index import strict_json
+from ckpttool.formats import HEAD, open_checkpoint
+from ckpttool.formats.safetensors import sharded
+from ckpttool.formats.safetensors.index import strict_json
 from ckpttool.locks.parsing import is_lock, read_lock
 from ckpttool.tensors.catalogue import DTYPES
 

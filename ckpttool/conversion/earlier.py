@@ -10,7 +10,7 @@ from ckpttool.conversion.naming import INDEX, index_path
 from ckpttool.conversion.options import TARGETS
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
-from ckpttool.formats.shard_index import files_listed
+from ckpttool.formats.safetensors.index import files_listed
 
 if TYPE_CHECKING:
     from ckpttool.conversion.job import Job

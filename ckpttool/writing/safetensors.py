@@ -15,8 +15,7 @@ from typing import Mapping, Sequence
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
-from ckpttool.formats.safetensors import MAX_HEADER, MAX_WIDE_HEADER
-from ckpttool.formats.safetensors_header import (
+from ckpttool.formats.safetensors.header import (
     MAX_DIMENSIONS,
     MAX_METADATA,
     MAX_NAME,
@@ -24,6 +23,7 @@ from ckpttool.formats.safetensors_header import (
     MAX_TENSORS,
     METADATA,
 )
+from ckpttool.formats.safetensors.whole import MAX_HEADER, MAX_WIDE_HEADER
 from ckpttool.tensors.catalogue import by_elements
 from ckpttool.writing.pieces import ALIGNMENT, Layout, Piece, Slot
 

@@ -16,7 +16,7 @@ from typing import Mapping, NamedTuple, Sequence
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.archives.zip_end import MAX_DIRECTORY, MAX_MEMBERS
-from ckpttool.formats.safetensors_header import MAX_TENSORS
+from ckpttool.formats.safetensors.header import MAX_TENSORS
 from ckpttool.formats.torch_zip import MAX_PICKLE
 from ckpttool.tensors.catalogue import DType, by_pairs
 from ckpttool.writing.pickle_stream import StateDictPickle

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ckpttool.conversion.earlier import stale_shards
-from ckpttool.formats import shard_index
+from ckpttool.formats.safetensors import index as shard_index
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats import open_checkpoint
-from ckpttool.formats import safetensors_header as limits
+from ckpttool.formats.safetensors import header as limits
 from ckpttool.tensors.catalogue import DTYPES
 from ckpttool.writing import safetensors
 from ckpttool.writing.safetensors import plan

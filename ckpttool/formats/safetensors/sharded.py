@@ -22,15 +22,15 @@ from ckpttool.findings.errors import (
 )
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count, printable
-from ckpttool.formats.safetensors import (
+from ckpttool.formats.safetensors.header import MAX_TENSORS
+from ckpttool.formats.safetensors.index import Index, read_index
+from ckpttool.formats.safetensors.whole import (
     Header,
     read_header,
     remarks_on,
     require_no_wrapper,
 )
-from ckpttool.formats.safetensors import matches as is_safetensors
-from ckpttool.formats.safetensors_header import MAX_TENSORS
-from ckpttool.formats.shard_index import Index, read_index
+from ckpttool.formats.safetensors.whole import matches as is_safetensors
 from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
 
 FORMAT = "safetensors-sharded"

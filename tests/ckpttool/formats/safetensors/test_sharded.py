@@ -27,7 +27,8 @@ from ckpttool.findings.errors import (
     UnsupportedError,
     UsageError,
 )
-from ckpttool.formats import shard_index, sharded
+from ckpttool.formats.safetensors import index as shard_index
+from ckpttool.formats.safetensors import sharded
 from ckpttool.tensors.catalogue import Checkpoint, Entry
 from tests.builders import safetensors as files
 from tests.builders import shards

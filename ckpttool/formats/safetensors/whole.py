@@ -13,7 +13,7 @@ from ckpttool.files.sources import read as read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UsageError
 from ckpttool.findings.finding import Finding, finding
-from ckpttool.formats.safetensors_header import BLANKS, MAX_TENSORS, Entry, HeaderReader
+from ckpttool.formats.safetensors.header import BLANKS, MAX_TENSORS, Entry, HeaderReader
 from ckpttool.tensors.catalogue import Checkpoint, Extent, TensorInfo
 
 FORMAT = "safetensors"

@@ -12,7 +12,7 @@ from ckpttool.files.sources import FileSource, read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.findings.text import printable
-from ckpttool.formats.safetensors_header import MAX_TENSORS
+from ckpttool.formats.safetensors.header import MAX_TENSORS
 from ckpttool.tensors.catalogue import Entry
 
 #: Bytes of an index; a million tensors take about 110 million.

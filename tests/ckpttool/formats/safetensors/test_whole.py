@@ -17,8 +17,8 @@ from ckpttool import open_checkpoint
 from ckpttool.files.sources import FileSource, read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UsageError
-from ckpttool.formats import safetensors as reader
-from ckpttool.formats import safetensors_header
+from ckpttool.formats.safetensors import header as safetensors_header
+from ckpttool.formats.safetensors import whole as reader
 from ckpttool.tensors.catalogue import SAFETENSORS_DTYPES
 from tests.builders import safetensors as files
 from tests.builders.memory import MemorySource

@@ -1,0 +1,1 @@
+"""Safetensors files and the indexes of their shards."""
