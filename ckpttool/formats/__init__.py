@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 from ckpttool.files.sources import FileSource, read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, told_with
-from ckpttool.formats import names, torch_legacy, torch_tar, torch_zip
+from ckpttool.formats import names
 from ckpttool.formats.foreign import signatures
 from ckpttool.formats.safetensors import sharded
 from ckpttool.formats.safetensors import whole as safetensors
+from ckpttool.formats.torch import legacy as torch_legacy
+from ckpttool.formats.torch import tar as torch_tar
+from ckpttool.formats.torch import zip as torch_zip
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint

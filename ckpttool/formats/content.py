@@ -16,7 +16,6 @@ from ckpttool.files.sources import FileSource, read
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.uses import Use
-from ckpttool.formats import torch_legacy, torch_tar, torch_zip
 from ckpttool.formats.describing import describe
 from ckpttool.formats.foreign import signatures
 from ckpttool.formats.pickles.nodes import pair_of
@@ -26,6 +25,9 @@ from ckpttool.formats.safetensors import whole as safetensors
 from ckpttool.formats.safetensors.index import MAX_INDEX, strict_json
 from ckpttool.formats.safety.telling import findings_on
 from ckpttool.formats.safety.watch import Watch
+from ckpttool.formats.torch import legacy as torch_legacy
+from ckpttool.formats.torch import tar as torch_tar
+from ckpttool.formats.torch import zip as torch_zip
 from ckpttool.formats.training_state import beyond_arguments, holds_numbers, training_state
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.archives.zip_end import MAX_DIRECTORY, MAX_MEMBERS
 from ckpttool.formats.safetensors.header import MAX_TENSORS
-from ckpttool.formats.torch_zip import MAX_PICKLE
+from ckpttool.formats.torch.zip import MAX_PICKLE
 from ckpttool.tensors.catalogue import DType, by_pairs
 from ckpttool.writing.pickle_stream import StateDictPickle
 from ckpttool.writing.pieces import ALIGNMENT, Layout, Member, Piece, Slot

@@ -14,7 +14,7 @@ from ckpttool import open_checkpoint
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.findings.finding import Verdict
-from ckpttool.formats import torch_legacy
+from ckpttool.formats.torch import legacy as torch_legacy
 from ckpttool.inspection import inspect_file
 from tests.builders import foreign
 

@@ -1,0 +1,1 @@
+"""The containers of ``torch.save``: zip, legacy and tar."""
