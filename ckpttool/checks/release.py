@@ -10,7 +10,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count, size
 from ckpttool.formats.plain import tensor_bytes
-from ckpttool.formats.training_state import is_called_settings, is_called_training
+from ckpttool.formats.state_dicts.training_state import is_called_settings, is_called_training
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined

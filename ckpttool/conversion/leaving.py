@@ -11,7 +11,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import size
-from ckpttool.formats.training_state import is_called_training
+from ckpttool.formats.state_dicts.training_state import is_called_training
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions

@@ -25,10 +25,14 @@ from ckpttool.formats.safetensors import whole as safetensors
 from ckpttool.formats.safetensors.index import MAX_INDEX, strict_json
 from ckpttool.formats.safety.telling import findings_on
 from ckpttool.formats.safety.watch import Watch
+from ckpttool.formats.state_dicts.training_state import (
+    beyond_arguments,
+    holds_numbers,
+    training_state,
+)
 from ckpttool.formats.torch import legacy as torch_legacy
 from ckpttool.formats.torch import tar as torch_tar
 from ckpttool.formats.torch import zip as torch_zip
-from ckpttool.formats.training_state import beyond_arguments, holds_numbers, training_state
 
 if TYPE_CHECKING:
     from ckpttool.findings.uses import NameUse

@@ -16,13 +16,14 @@ from ckpttool.files.sources import read as read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.findings.uses import NameUse, Use
-from ckpttool.formats import pickles, state_dicts
+from ckpttool.formats import pickles
 from ckpttool.formats.archives import tar
 from ckpttool.formats.foreign import signatures
 from ckpttool.formats.foreign.pickled import joblib_file, other_pickle
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.pickles.nodes import Node, PersistentId
 from ckpttool.formats.safety.watch import Watch
+from ckpttool.formats.state_dicts import catalogued as state_dicts
 from ckpttool.formats.storages import (
     Storage,
     class_of,

@@ -17,7 +17,6 @@ from ckpttool.files.sources import FileSource
 from ckpttool.files.sources import read as read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
-from ckpttool.formats import state_dicts
 from ckpttool.formats.archives import tar
 from ckpttool.formats.archives.tar import TarMember
 from ckpttool.formats.foreign.archives import other_tar
@@ -25,6 +24,7 @@ from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.pickles.nodes import Call, Global, Node, PersistentId
 from ckpttool.formats.rebuild import MAX_DIMENSIONS, REBUILD_V2
 from ckpttool.formats.safety.watch import Watch
+from ckpttool.formats.state_dicts import catalogued as state_dicts
 from ckpttool.formats.storages import (
     Storage,
     UnsupportedTensorError,

@@ -7,13 +7,14 @@ from contextlib import suppress
 from ckpttool.files.sources import FileSource
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
-from ckpttool.formats import pickles, state_dicts
+from ckpttool.formats import pickles
 from ckpttool.formats.archives.archive import Archive, Member, read_archive, read_member
 from ckpttool.formats.foreign.archives import other_zip
 from ckpttool.formats.loose_pickles import first_pickle, judge_loose_pickles
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.pickles.nodes import PersistentId
 from ckpttool.formats.safety.watch import Watch
+from ckpttool.formats.state_dicts import catalogued as state_dicts
 from ckpttool.formats.storages import Storage, storage_class, storage_id, storage_width
 from ckpttool.tensors.catalogue import Checkpoint, Checksum, DType, Extent
 

@@ -12,7 +12,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.rules import Rule
 from ckpttool.findings.uses import Use
-from ckpttool.formats import state_dicts
+from ckpttool.formats.state_dicts import catalogued as state_dicts
 from ckpttool.tensors.catalogue import Checkpoint
 from tests.builders import pickles as p
 from tests.builders import torch_files as t

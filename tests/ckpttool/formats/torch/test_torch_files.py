@@ -16,7 +16,7 @@ from ckpttool.files.sources import read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError, UsageError
 from ckpttool.findings.rules import Rule
-from ckpttool.formats.holding import MAX_DEPTH
+from ckpttool.formats.state_dicts.holding import MAX_DEPTH
 from ckpttool.tensors.catalogue import Checkpoint
 from tests.builders import pickles as p
 from tests.builders import torch_files as t

@@ -10,16 +10,16 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UnsupportedError
 from ckpttool.formats.arrays import Arrays, is_array
 from ckpttool.formats.beside import Beside
-from ckpttool.formats.choosing import Choice, asked_for, choose, units
 from ckpttool.formats.describing import MORE, describe, key_text
-from ckpttool.formats.flattening import Part, parts
-from ckpttool.formats.holding import Holders, parts_of
-from ckpttool.formats.left_out import OutsideCounter, no_state_dict
-from ckpttool.formats.measuring import storages_of
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.pickles.dictionaries import count_of
 from ckpttool.formats.pickles.nodes import Call, Node
 from ckpttool.formats.rebuild import dress_of, is_tensor, made_by_unknown_call, rebuild
+from ckpttool.formats.state_dicts.choosing import Choice, asked_for, choose, units
+from ckpttool.formats.state_dicts.flattening import Part, parts
+from ckpttool.formats.state_dicts.holding import Holders, parts_of
+from ckpttool.formats.state_dicts.left_out import OutsideCounter, no_state_dict
+from ckpttool.formats.state_dicts.measuring import storages_of
 from ckpttool.formats.storages import Locate, UnsupportedTensorError
 from ckpttool.tensors.catalogue import Entry, Outside, TensorInfo, Wrapper
 

@@ -14,11 +14,11 @@ from typing import Iterator, NamedTuple
 
 from ckpttool.findings.errors import UsageError
 from ckpttool.formats.arrays import is_array
-from ckpttool.formats.flattening import parts, same_written
-from ckpttool.formats.holding import Holder, Holders, is_container, parts_of
-from ckpttool.formats.measuring import elements_of, is_number
 from ckpttool.formats.pickles.nodes import Node
 from ckpttool.formats.rebuild import is_tensor
+from ckpttool.formats.state_dicts.flattening import parts, same_written
+from ckpttool.formats.state_dicts.holding import Holder, Holders, is_container, parts_of
+from ckpttool.formats.state_dicts.measuring import elements_of, is_number
 
 # A state dict with fewer than this share of the largest one's elements is not the model.
 _SUBSTANTIAL = 0.5

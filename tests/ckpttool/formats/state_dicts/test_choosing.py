@@ -12,8 +12,8 @@ import torch
 
 from ckpttool import open_checkpoint
 from ckpttool.findings.errors import MalformedError, UnsupportedError, UsageError
-from ckpttool.formats.holding import MAX_DEPTH, may_hold
 from ckpttool.formats.pickles.nodes import Call, Global
+from ckpttool.formats.state_dicts.holding import MAX_DEPTH, may_hold
 from tests.builders import pickles as p
 from tests.builders import state_dicts as built
 from tests.builders import torch_files as t

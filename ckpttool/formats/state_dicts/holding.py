@@ -9,10 +9,10 @@ from typing import Iterable, Iterator
 
 from ckpttool.formats.arrays import is_array
 from ckpttool.formats.describing import MAX_KEY
-from ckpttool.formats.optimizers import are_moments, is_optimizer
 from ckpttool.formats.pickles.dictionaries import check_unambiguous, count_of, pairs_of
 from ckpttool.formats.pickles.nodes import SCALARS, Call, Dict, Node
 from ckpttool.formats.rebuild import is_tensor
+from ckpttool.formats.state_dicts.optimizers import are_moments, is_optimizer
 
 #: How deep below the root tensors are looked for.
 MAX_DEPTH = 32
