@@ -12,7 +12,7 @@ from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.finding import verdict_of
 from ckpttool.findings.results import FileReport, ValuesSummary
 from ckpttool.findings.text import count
-from ckpttool.formats.beside import beside_of, tensors_beside
+from ckpttool.formats.objects.beside import beside_of, tensors_beside
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined

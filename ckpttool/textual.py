@@ -16,8 +16,8 @@ from ckpttool.files.sums import file_sums
 from ckpttool.findings.errors import CkpttoolError, UnreadableError
 from ckpttool.findings.text import count, printable
 from ckpttool.formats import open_checkpoint
-from ckpttool.formats.beside import beside_of
 from ckpttool.formats.foreign.signatures import LFS_POINTER, kind_of
+from ckpttool.formats.objects.beside import beside_of
 from ckpttool.tensors.sharing import tied_names, with_tied
 
 if TYPE_CHECKING:

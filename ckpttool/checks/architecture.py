@@ -12,7 +12,7 @@ from ckpttool.findings.names import summarise
 from ckpttool.findings.patterns import matches
 from ckpttool.findings.rules import Rule, Severity
 from ckpttool.findings.text import count
-from ckpttool.formats.beside import tensors_beside
+from ckpttool.formats.objects.beside import tensors_beside
 from ckpttool.layouts import canonicalize
 
 if TYPE_CHECKING:

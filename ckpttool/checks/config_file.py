@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple
 from ckpttool.checks.sizes import known_size, settings
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
-from ckpttool.formats.leaves import leaves
+from ckpttool.formats.objects.leaves import leaves
 from mae.config import CONFIGS
 
 if TYPE_CHECKING:

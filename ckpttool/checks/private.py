@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
-from ckpttool.formats.leaves import leaves
+from ckpttool.formats.objects.leaves import leaves
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined

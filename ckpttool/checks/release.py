@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count, size
-from ckpttool.formats.plain import tensor_bytes
+from ckpttool.formats.objects.plain import tensor_bytes
 from ckpttool.formats.state_dicts.training_state import is_called_settings, is_called_training
 
 if TYPE_CHECKING:

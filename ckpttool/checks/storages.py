@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count, size
-from ckpttool.formats.beside import beside_of
-from ckpttool.formats.describing import MORE
-from ckpttool.formats.plain import storage_keys
+from ckpttool.formats.objects.beside import beside_of
+from ckpttool.formats.objects.describing import MORE
+from ckpttool.formats.objects.plain import storage_keys
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined

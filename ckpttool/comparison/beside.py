@@ -17,10 +17,9 @@ from ckpttool.comparison.meanings import CannotTellError, Meanings
 from ckpttool.comparison.pieces import Pair
 from ckpttool.comparison.texts import Texts, is_short, part_of
 from ckpttool.findings.names import in_order
-from ckpttool.formats.beside import Beside, joined, self_of
-from ckpttool.formats.pickles.nodes import Call, Node, is_scalar
-from ckpttool.formats.rebuild import dress_of, is_tensor
-from ckpttool.formats.views import (
+from ckpttool.formats.objects.beside import Beside, joined, self_of
+from ckpttool.formats.objects.rebuild import dress_of, is_tensor
+from ckpttool.formats.objects.views import (
     ATOM,
     MAPPING,
     OBJECT,
@@ -32,6 +31,7 @@ from ckpttool.formats.views import (
     view,
     wrapping,
 )
+from ckpttool.formats.pickles.nodes import Call, Node, is_scalar
 from ckpttool.tensors.catalogue import TensorInfo
 
 #: Parts of nodes that may be met again, beyond three times as many as are met for the first time.

@@ -16,7 +16,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.names import summarise
-from ckpttool.formats.beside import Beside, beside_of
+from ckpttool.formats.objects.beside import Beside, beside_of
 from ckpttool.layouts import canonicalize
 from ckpttool.tensors.catalogue import Checkpoint
 from ckpttool.tensors.sharing import with_tied

@@ -18,7 +18,7 @@ from ckpttool.findings.errors import CkpttoolError
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.names import in_order as names_in_order
 from ckpttool.findings.names import summarise
-from ckpttool.formats.beside import beside_of
+from ckpttool.formats.objects.beside import beside_of
 from ckpttool.tensors.sharing import with_tied
 from ckpttool.tensors.views import plan
 

@@ -7,9 +7,9 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Dict, List, Sequence
 
-from ckpttool.formats.beside import key_part
+from ckpttool.formats.objects.beside import key_part
+from ckpttool.formats.objects.plain import Reader
 from ckpttool.formats.pickles.nodes import Node, is_scalar
-from ckpttool.formats.plain import Reader
 
 #: Characters of all values that differ; beyond them the sums of values stand for them.
 MAX_TEXT = 100_000_000

@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any, Mapping
 
 from ckpttool.converted import LeftOut
-from ckpttool.formats.beside import beside_of
+from ckpttool.formats.objects.beside import beside_of
+from ckpttool.formats.objects.plain import Plain, Reader, tensor_bytes
 from ckpttool.formats.pickles.nodes import Dict
-from ckpttool.formats.plain import Plain, Reader, tensor_bytes
 
 if TYPE_CHECKING:
     from ckpttool.formats.pickles.nodes import Node

@@ -16,10 +16,10 @@ from ckpttool.files.sources import FileSource, read
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.uses import Use
-from ckpttool.formats.describing import describe
 from ckpttool.formats.foreign import signatures
+from ckpttool.formats.objects.describing import describe
+from ckpttool.formats.objects.rebuild import is_tensor
 from ckpttool.formats.pickles.nodes import pair_of
-from ckpttool.formats.rebuild import is_tensor
 from ckpttool.formats.safetensors import sharded
 from ckpttool.formats.safetensors import whole as safetensors
 from ckpttool.formats.safetensors.index import MAX_INDEX, strict_json

@@ -8,19 +8,19 @@ from typing import Iterable, Iterator, NamedTuple
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UnsupportedError
-from ckpttool.formats.arrays import Arrays, is_array
-from ckpttool.formats.beside import Beside
-from ckpttool.formats.describing import MORE, describe, key_text
+from ckpttool.formats.objects.arrays import Arrays, is_array
+from ckpttool.formats.objects.beside import Beside
+from ckpttool.formats.objects.describing import MORE, describe, key_text
+from ckpttool.formats.objects.rebuild import dress_of, is_tensor, made_by_unknown_call, rebuild
+from ckpttool.formats.objects.storages import Locate, UnsupportedTensorError
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.pickles.dictionaries import count_of
 from ckpttool.formats.pickles.nodes import Call, Node
-from ckpttool.formats.rebuild import dress_of, is_tensor, made_by_unknown_call, rebuild
 from ckpttool.formats.state_dicts.choosing import Choice, asked_for, choose, units
 from ckpttool.formats.state_dicts.flattening import Part, parts
 from ckpttool.formats.state_dicts.holding import Holders, parts_of
 from ckpttool.formats.state_dicts.left_out import OutsideCounter, no_state_dict
 from ckpttool.formats.state_dicts.measuring import storages_of
-from ckpttool.formats.storages import Locate, UnsupportedTensorError
 from ckpttool.tensors.catalogue import Entry, Outside, TensorInfo, Wrapper
 
 #: Tensors of a state dict, as in the other formats, and of a whole file: an optimizer keeps

@@ -13,9 +13,9 @@ from collections import deque
 from typing import Iterator, NamedTuple
 
 from ckpttool.findings.errors import UsageError
-from ckpttool.formats.arrays import is_array
+from ckpttool.formats.objects.arrays import is_array
+from ckpttool.formats.objects.rebuild import is_tensor
 from ckpttool.formats.pickles.nodes import Node
-from ckpttool.formats.rebuild import is_tensor
 from ckpttool.formats.state_dicts.flattening import parts, same_written
 from ckpttool.formats.state_dicts.holding import Holder, Holders, is_container, parts_of
 from ckpttool.formats.state_dicts.measuring import elements_of, is_number

@@ -6,10 +6,10 @@ from typing import Iterator, NamedTuple
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UnsupportedError
-from ckpttool.formats.arrays import is_array
-from ckpttool.formats.describing import MAX_KEY
+from ckpttool.formats.objects.arrays import is_array
+from ckpttool.formats.objects.describing import MAX_KEY
+from ckpttool.formats.objects.rebuild import is_tensor
 from ckpttool.formats.pickles.nodes import Node
-from ckpttool.formats.rebuild import is_tensor
 from ckpttool.formats.state_dicts.holding import Holder, Holders, parts_of
 
 #: Characters of the names of nested tensors: a long key may be shared by all of them.

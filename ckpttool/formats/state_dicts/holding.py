@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Iterable, Iterator
 
-from ckpttool.formats.arrays import is_array
-from ckpttool.formats.describing import MAX_KEY
+from ckpttool.formats.objects.arrays import is_array
+from ckpttool.formats.objects.describing import MAX_KEY
+from ckpttool.formats.objects.rebuild import is_tensor
 from ckpttool.formats.pickles.dictionaries import check_unambiguous, count_of, pairs_of
 from ckpttool.formats.pickles.nodes import SCALARS, Call, Dict, Node
-from ckpttool.formats.rebuild import is_tensor
 from ckpttool.formats.state_dicts.optimizers import are_moments, is_optimizer
 
 #: How deep below the root tensors are looked for.

@@ -7,8 +7,10 @@ from typing import Iterable, Iterator
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError
 from ckpttool.findings.text import count
-from ckpttool.formats.arrays import is_array, is_of_numpy
-from ckpttool.formats.describing import key_text
+from ckpttool.formats.objects.arrays import is_array, is_of_numpy
+from ckpttool.formats.objects.describing import key_text
+from ckpttool.formats.objects.rebuild import FROM_TYPE, UNSUPPORTED, is_tensor
+from ckpttool.formats.objects.storages import Locate
 from ckpttool.formats.pickles.dictionaries import count_of
 from ckpttool.formats.pickles.nodes import (
     Call,
@@ -21,13 +23,11 @@ from ckpttool.formats.pickles.nodes import (
     near,
     pair_of,
 )
-from ckpttool.formats.rebuild import FROM_TYPE, UNSUPPORTED, is_tensor
 from ckpttool.formats.state_dicts.choosing import Choice, Unit, is_averaged
 from ckpttool.formats.state_dicts.flattening import parts
 from ckpttool.formats.state_dicts.holding import Holders, is_module, may_hold
 from ckpttool.formats.state_dicts.measuring import is_random_state, storages_of
 from ckpttool.formats.state_dicts.optimizers import are_moments, is_optimizer
-from ckpttool.formats.storages import Locate
 from ckpttool.tensors.catalogue import Outside
 
 _FIX = "Save model.state_dict() (or a dictionary that holds it) with torch.save."

@@ -6,10 +6,15 @@ from math import prod
 from typing import Iterator
 
 from ckpttool.findings.errors import MalformedError
-from ckpttool.formats.arrays import is_array, shape_of
+from ckpttool.formats.objects.arrays import is_array, shape_of
+from ckpttool.formats.objects.rebuild import MAX_DIMENSIONS, MAX_WRAPPINGS, is_tensor
+from ckpttool.formats.objects.storages import (
+    Locate,
+    UnsupportedTensorError,
+    is_natural,
+    storage_width,
+)
 from ckpttool.formats.pickles.nodes import Call, Node, PersistentId, near, pair_of
-from ckpttool.formats.rebuild import MAX_DIMENSIONS, MAX_WRAPPINGS, is_tensor
-from ckpttool.formats.storages import Locate, UnsupportedTensorError, is_natural, storage_width
 
 # Bytes of the state of a generator: on a CPU (and before torch 2), on a GPU (and before 1.10).
 _RANDOM_STATES = frozenset({5056, 5048, 16, 816})

@@ -14,9 +14,9 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 
 from ckpttool.findings.uses import Use
+from ckpttool.formats.objects.rebuild import is_tensor
 from ckpttool.formats.pickles.dictionaries import pairs_of
 from ckpttool.formats.pickles.nodes import Call, Global, Node, PersistentId, near
-from ckpttool.formats.rebuild import is_tensor
 
 if TYPE_CHECKING:
     from ckpttool.findings.uses import NameUse

@@ -20,11 +20,7 @@ from ckpttool.formats import pickles
 from ckpttool.formats.archives import tar
 from ckpttool.formats.foreign import signatures
 from ckpttool.formats.foreign.pickled import joblib_file, other_pickle
-from ckpttool.formats.pickles import Pickle
-from ckpttool.formats.pickles.nodes import Node, PersistentId
-from ckpttool.formats.safety.watch import Watch
-from ckpttool.formats.state_dicts import catalogued as state_dicts
-from ckpttool.formats.storages import (
+from ckpttool.formats.objects.storages import (
     Storage,
     class_of,
     part_of,
@@ -32,6 +28,10 @@ from ckpttool.formats.storages import (
     storage_id,
     storage_width,
 )
+from ckpttool.formats.pickles import Pickle
+from ckpttool.formats.pickles.nodes import Node, PersistentId
+from ckpttool.formats.safety.watch import Watch
+from ckpttool.formats.state_dicts import catalogued as state_dicts
 from ckpttool.tensors.catalogue import Checkpoint, DType, Extent
 
 FORMAT = "torch-legacy"

@@ -20,18 +20,18 @@ from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedE
 from ckpttool.formats.archives import tar
 from ckpttool.formats.archives.tar import TarMember
 from ckpttool.formats.foreign.archives import other_tar
-from ckpttool.formats.pickles import Pickle
-from ckpttool.formats.pickles.nodes import Call, Global, Node, PersistentId
-from ckpttool.formats.rebuild import MAX_DIMENSIONS, REBUILD_V2
-from ckpttool.formats.safety.watch import Watch
-from ckpttool.formats.state_dicts import catalogued as state_dicts
-from ckpttool.formats.storages import (
+from ckpttool.formats.objects.rebuild import MAX_DIMENSIONS, REBUILD_V2
+from ckpttool.formats.objects.storages import (
     Storage,
     UnsupportedTensorError,
     class_of,
     part_of,
     storage_class,
 )
+from ckpttool.formats.pickles import Pickle
+from ckpttool.formats.pickles.nodes import Call, Global, Node, PersistentId
+from ckpttool.formats.safety.watch import Watch
+from ckpttool.formats.state_dicts import catalogued as state_dicts
 from ckpttool.tensors.catalogue import Checkpoint, Extent
 
 FORMAT = "torch-tar"

@@ -11,11 +11,11 @@ from ckpttool.formats import pickles
 from ckpttool.formats.archives.archive import Archive, Member, read_archive, read_member
 from ckpttool.formats.foreign.archives import other_zip
 from ckpttool.formats.loose_pickles import first_pickle, judge_loose_pickles
+from ckpttool.formats.objects.storages import Storage, storage_class, storage_id, storage_width
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.pickles.nodes import PersistentId
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.state_dicts import catalogued as state_dicts
-from ckpttool.formats.storages import Storage, storage_class, storage_id, storage_width
 from ckpttool.tensors.catalogue import Checkpoint, Checksum, DType, Extent
 
 FORMAT = "torch-zip"

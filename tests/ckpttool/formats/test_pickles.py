@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.formats import pickles
+from ckpttool.formats.objects.plain import tensor_bytes
 from ckpttool.formats.pickles import machine, operands
 from ckpttool.formats.pickles.nodes import Call, Dict, Global, PersistentId, Set
-from ckpttool.formats.plain import tensor_bytes
 from tests.builders import pickles as p
 
 

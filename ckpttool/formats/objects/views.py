@@ -10,8 +10,8 @@ from __future__ import annotations
 import struct
 from typing import Any, Callable, NamedTuple, Sequence, Tuple
 
-from ckpttool.formats.known_values import KNOWN, Known, name_of
-from ckpttool.formats.numpy_values import Array, array_of, bytes_of
+from ckpttool.formats.objects.known_values import KNOWN, Known, name_of
+from ckpttool.formats.objects.numpy_values import Array, array_of, bytes_of
 from ckpttool.formats.pickles.dictionaries import pairs_of
 from ckpttool.formats.pickles.nodes import (
     ByteArray,

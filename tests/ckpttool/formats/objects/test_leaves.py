@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ckpttool.formats.leaves import leaves
+from ckpttool.formats.objects.leaves import leaves
 from ckpttool.formats.pickles.nodes import Call, Global, Set
 from tests.builders.nodes import dict_node, namespace, tensor
 

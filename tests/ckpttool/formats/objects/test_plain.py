@@ -18,10 +18,10 @@ import pytest
 import torch
 
 from ckpttool.findings.errors import UnsupportedError
-from ckpttool.formats import plain
+from ckpttool.formats.objects import plain
+from ckpttool.formats.objects.plain import Plain, Reader, tensor_bytes
 from ckpttool.formats.pickles import parse
 from ckpttool.formats.pickles.nodes import Global, New, PersistentId, Set
-from ckpttool.formats.plain import Plain, Reader, tensor_bytes
 from tests.builders.nodes import dict_node, namespace, storage, tensor
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ckpttool.formats.objects.rebuild import is_tensor
 from ckpttool.formats.pickles.dictionaries import count_of
 from ckpttool.formats.pickles.nodes import (
     ByteArray,
@@ -14,7 +15,6 @@ from ckpttool.formats.pickles.nodes import (
     is_scalar,
     pair_of,
 )
-from ckpttool.formats.rebuild import is_tensor
 
 #: What stands for the entries that are only counted.
 MORE = Global("ckpttool", "more")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Iterable, Iterator, Tuple, Union
 
-from ckpttool.formats.known_values import path_text
+from ckpttool.formats.objects.known_values import path_text
+from ckpttool.formats.objects.rebuild import is_tensor
 from ckpttool.formats.pickles.dictionaries import pairs_of
 from ckpttool.formats.pickles.nodes import Call, Dict, Node, children
-from ckpttool.formats.rebuild import is_tensor
 
 Scalar = Union[str, bool, int, float]
 

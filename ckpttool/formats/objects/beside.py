@@ -12,6 +12,8 @@ from hashlib import sha256
 from itertools import chain
 from typing import Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence, Tuple
 
+from ckpttool.formats.objects.rebuild import dress_of, is_tensor, rebuild
+from ckpttool.formats.objects.storages import Locate, UnsupportedTensorError
 from ckpttool.formats.pickles.dictionaries import pairs_of
 from ckpttool.formats.pickles.nodes import (
     Call,
@@ -23,8 +25,6 @@ from ckpttool.formats.pickles.nodes import (
     is_scalar,
     pair_of,
 )
-from ckpttool.formats.rebuild import dress_of, is_tensor, rebuild
-from ckpttool.formats.storages import Locate, UnsupportedTensorError
 from ckpttool.tensors.catalogue import DTYPES, Checkpoint, Extent, TensorInfo
 
 #: Characters from which on a dotted key grows no further: a nesting of thousands of levels would

@@ -10,6 +10,13 @@ from math import prod
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
+from ckpttool.formats.objects.storages import (
+    LARGEST,
+    Locate,
+    Storage,
+    UnsupportedTensorError,
+    is_natural,
+)
 from ckpttool.formats.pickles.nodes import (
     Call,
     Dict,
@@ -20,7 +27,6 @@ from ckpttool.formats.pickles.nodes import (
     near,
     pair_of,
 )
-from ckpttool.formats.storages import LARGEST, Locate, Storage, UnsupportedTensorError, is_natural
 from ckpttool.tensors.catalogue import DTYPES, DType, Extent, TensorInfo, by_elements
 
 _UTILS = "torch._utils"

@@ -15,12 +15,11 @@ from typing import Any, Iterable, NamedTuple, Sequence
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
-from ckpttool.formats.beside import joined, key_part
-from ckpttool.formats.describing import describe
-from ckpttool.formats.pickles.nodes import Node, PersistentId, children, is_scalar
-from ckpttool.formats.rebuild import is_tensor
-from ckpttool.formats.storages import storage_width
-from ckpttool.formats.views import (
+from ckpttool.formats.objects.beside import joined, key_part
+from ckpttool.formats.objects.describing import describe
+from ckpttool.formats.objects.rebuild import is_tensor
+from ckpttool.formats.objects.storages import storage_width
+from ckpttool.formats.objects.views import (
     ATOM,
     DEFAULT,
     MAPPING,
@@ -34,6 +33,7 @@ from ckpttool.formats.views import (
     through,
     view,
 )
+from ckpttool.formats.pickles.nodes import Node, PersistentId, children, is_scalar
 
 #: Characters of one document, about: a text may be there a million times over.
 MAX_TEXT = 200_000_000

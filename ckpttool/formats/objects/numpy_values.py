@@ -12,8 +12,8 @@ import struct
 from math import prod
 from typing import Iterable, Iterator, NamedTuple
 
+from ckpttool.formats.objects.storages import is_natural
 from ckpttool.formats.pickles.nodes import ByteArray, Call, Node, pair_of
-from ckpttool.formats.storages import is_natural
 
 _SCALAR, _RECONSTRUCT, _FROM_BUFFER = "scalar", "_reconstruct", "_frombuffer"
 # The functions that make arrays and scalars; the modules before numpy 2 and since.

@@ -12,7 +12,7 @@ from math import prod
 from ckpttool.files.sources import ByteSource, MemorySource
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
-from ckpttool.formats.numpy_values import ARRAY_MAKERS, elements_of, is_bytes, written
+from ckpttool.formats.objects.numpy_values import ARRAY_MAKERS, elements_of, is_bytes, written
 from ckpttool.formats.pickles.nodes import Call, Node, pair_of
 from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any, Callable, NamedTuple, Tuple
 
-from ckpttool.formats.numpy_values import bytearray_of, bytes_of
+from ckpttool.formats.objects.numpy_values import bytearray_of, bytes_of
 from ckpttool.formats.pickles.nodes import Call, Global, Node
 from ckpttool.formats.safety.names import python3
 

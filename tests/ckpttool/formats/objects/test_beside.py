@@ -12,7 +12,7 @@ import torch
 
 from ckpttool import open_checkpoint
 from ckpttool.conversion.sidecar import sidecar as make_sidecar
-from ckpttool.formats.beside import LONGEST_KEY, joined, steps, tensors_beside
+from ckpttool.formats.objects.beside import LONGEST_KEY, joined, steps, tensors_beside
 from ckpttool.formats.pickles.nodes import Call, Global, New
 from ckpttool.tensors.gather import fill
 from tests.builders.checkpoints import with_attributes

@@ -1,0 +1,1 @@
+"""What a pickled object stands for: plain values, arrays, tensors."""
