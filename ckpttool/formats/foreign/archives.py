@@ -17,8 +17,8 @@ from ckpttool.findings.text import printable
 from ckpttool.formats import pickles
 from ckpttool.formats.archives.archive import read_archive, read_member
 from ckpttool.formats.archives.zip_end import start_of
+from ckpttool.formats.foreign.loose_pickles import names_in
 from ckpttool.formats.foreign.signatures import CONVERT_FOLDER, NAME_WEIGHTS, Kind
-from ckpttool.formats.loose_pickles import names_in
 from ckpttool.formats.pickles.nodes import Call, Dict
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import zipfile
 import pytest
 
 from ckpttool.files.sources import MemorySource
-from ckpttool.formats import loose_pickles
-from ckpttool.formats.loose_pickles import judge_loose_pickles
+from ckpttool.formats.foreign import loose_pickles
+from ckpttool.formats.foreign.loose_pickles import judge_loose_pickles
 from ckpttool.formats.safety.watch import Watch
 from tests.builders import pickles as p
 from tests.builders.foreign import zipped
