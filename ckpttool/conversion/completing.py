@@ -10,8 +10,8 @@ from ckpttool.conversion.job import files, layout_of
 from ckpttool.conversion.proving import read_again, require_equal
 from ckpttool.converted import Proof
 from ckpttool.files.positional import write_parts
+from ckpttool.formats.writing import torch_zip
 from ckpttool.tensors.sharing import FINGERPRINT, with_tied
-from ckpttool.writing import torch_zip
 
 if TYPE_CHECKING:
     from ckpttool.conversion.job import Job
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ckpttool.converted import Converted
     from ckpttool.files.temporary import Growing
     from ckpttool.findings.finding import Finding
-    from ckpttool.writing.copying import PieceDigest
-    from ckpttool.writing.pieces import Layout
+    from ckpttool.formats.writing.copying import PieceDigest
+    from ckpttool.formats.writing.pieces import Layout
 
 
 def complete_and_prove(

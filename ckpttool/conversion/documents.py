@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ckpttool.converted import Converted, Written
     from ckpttool.files.destination import Destination
     from ckpttool.files.temporary import Growing
-    from ckpttool.writing.copying import PieceDigest
+    from ckpttool.formats.writing.copying import PieceDigest
 
 
 def add_documents(

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple, Protocol, Sequence
 from ckpttool.conversion.naming import where
 from ckpttool.converted import Written
 from ckpttool.findings.errors import UsageError
-from ckpttool.writing import safetensors, torch_zip
+from ckpttool.formats.writing import safetensors, torch_zip
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.planning import FilePlan, Plan
     from ckpttool.conversion.selecting import Selection
     from ckpttool.converted import Converted
+    from ckpttool.formats.writing.pieces import Layout
     from ckpttool.tensors.catalogue import Checkpoint
-    from ckpttool.writing.pieces import Layout
 
 
 class Progress(Protocol):

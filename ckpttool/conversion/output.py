@@ -15,15 +15,15 @@ from ckpttool.findings.errors import OutputError
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count
-from ckpttool.writing.copying import copy_layout
+from ckpttool.formats.writing.copying import copy_layout
 
 if TYPE_CHECKING:
     from ckpttool.conversion.job import Job, Progress
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.converted import Converted
     from ckpttool.files.temporary import Growing
-    from ckpttool.writing.copying import PieceDigest
-    from ckpttool.writing.pieces import Layout, Piece
+    from ckpttool.formats.writing.copying import PieceDigest
+    from ckpttool.formats.writing.pieces import Layout, Piece
 
     _Digests = Dict[str, PieceDigest]
 

@@ -12,6 +12,7 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size
+from ckpttool.formats.writing.pieces import Piece
 from ckpttool.tensors.catalogue import by_elements, by_pairs
 from ckpttool.tensors.expansion import check_expansion
 from ckpttool.tensors.fingerprint import PREFIX
@@ -25,7 +26,6 @@ from ckpttool.tensors.sharing import (
     find_sharing,
     order_of,
 )
-from ckpttool.writing.pieces import Piece
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions

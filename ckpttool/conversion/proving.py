@@ -19,8 +19,8 @@ from ckpttool.formats import open_checkpoint
 from ckpttool.tensors.catalogue import by_elements
 
 if TYPE_CHECKING:
+    from ckpttool.formats.writing.pieces import Piece, Slot
     from ckpttool.tensors.catalogue import DType, TensorInfo
-    from ckpttool.writing.pieces import Piece, Slot
 
 #: Types that came to the safetensors library late; an older one cannot open files with them.
 LATE_DTYPES = frozenset(

@@ -14,8 +14,8 @@ from ckpttool._version import __version__
 
 if TYPE_CHECKING:
     from ckpttool.converted import Converted
-    from ckpttool.writing.copying import PieceDigest
-    from ckpttool.writing.pieces import Piece
+    from ckpttool.formats.writing.copying import PieceDigest
+    from ckpttool.formats.writing.pieces import Piece
 
 #: Raised when a field goes or changes its meaning; new fields may come at any time.
 SCHEMA_VERSION = 1

@@ -9,9 +9,9 @@ import numpy as np
 
 from ckpttool.files import positional
 from ckpttool.files.sources import FileSource
+from ckpttool.formats.writing import copying, torch_zip
+from ckpttool.formats.writing.pieces import Piece
 from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
-from ckpttool.writing import copying, torch_zip
-from ckpttool.writing.pieces import Piece
 from tests.builders.tensors import from_array, in_memory
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ckpttool.writing.copying import PieceDigest
-    from ckpttool.writing.pieces import Layout
+    from ckpttool.formats.writing.copying import PieceDigest
+    from ckpttool.formats.writing.pieces import Layout
 
 
 def piece(info: TensorInfo, dtype: str | None = None, alias_of: str | None = None) -> Piece:

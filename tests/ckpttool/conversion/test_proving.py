@@ -15,7 +15,7 @@ from ckpttool.conversion.options import ConvertOptions
 from ckpttool.conversion.proving import Seen, read_again, require_equal
 from ckpttool.convert import convert_file
 from ckpttool.findings.errors import OutputError
-from ckpttool.writing import safetensors, torch_zip
+from ckpttool.formats.writing import safetensors, torch_zip
 from tests.builders import torch_files as tf
 from tests.builders.pieces import of_dtype, piece, put
 from tests.builders.tensors import from_array
@@ -23,7 +23,7 @@ from tests.builders.tensors import from_array
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ckpttool.writing.pieces import Layout, Piece
+    from ckpttool.formats.writing.pieces import Layout, Piece
 
 
 def pieces() -> List[Piece]:

@@ -6,9 +6,9 @@ import zlib
 
 import pytest
 
-from ckpttool.writing import crc32
-from ckpttool.writing.crc32 import Crc32Maker, ZlibCrc32
-from ckpttool.writing.folding import FoldedCrc32
+from ckpttool.formats.writing import crc32
+from ckpttool.formats.writing.crc32 import Crc32Maker, ZlibCrc32
+from ckpttool.formats.writing.folding import FoldedCrc32
 
 MANY, LONG, SHORT = crc32._WORTH_LOADING, crc32._WORTH_FOLDING, crc32._WORTH_FOLDING - 1
 
@@ -54,7 +54,7 @@ def test_zlib_ng_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_numpy_is_loaded_only_where_it_pays(nbytes: int, loaded: str) -> None:
     script = (
         "import sys, zlib; vars(zlib).pop('ZLIBNG_VERSION', None)\n"
-        "from ckpttool.writing.crc32 import Crc32Maker\n"
+        "from ckpttool.formats.writing.crc32 import Crc32Maker\n"
         f"Crc32Maker().load({nbytes}); print('numpy' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

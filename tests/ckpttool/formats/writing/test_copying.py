@@ -15,12 +15,12 @@ import pytest
 from ckpttool.files.positional import write_parts
 from ckpttool.findings.errors import CkpttoolError, MalformedError, OutputError, UnreadableError
 from ckpttool.formats import open_checkpoint
+from ckpttool.formats.writing import copying, safetensors, system_copy, torch_zip
+from ckpttool.formats.writing.copying import copy_layout
+from ckpttool.formats.writing.crc32 import Crc32Maker, ZlibCrc32
+from ckpttool.formats.writing.folding import FoldedCrc32
+from ckpttool.formats.writing.pieces import Layout, Slot
 from ckpttool.tensors.catalogue import DTYPES, Checksum, Extent
-from ckpttool.writing import copying, safetensors, system_copy, torch_zip
-from ckpttool.writing.copying import copy_layout
-from ckpttool.writing.crc32 import Crc32Maker, ZlibCrc32
-from ckpttool.writing.folding import FoldedCrc32
-from ckpttool.writing.pieces import Layout, Slot
 from tests.builders.pieces import in_file, mixed, of_dtype, piece, put
 from tests.builders.tensors import (
     changed_while_read,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ckpttool.writing.pieces import Piece
+    from ckpttool.formats.writing.pieces import Piece
 
 LARGE: Dict[str, NDArray[Any]] = {
     "large": np.arange(400_001, dtype=np.uint16),  # several chunks, the last one odd
@@ -558,8 +558,9 @@ SPARSE = """
 import os, resource, sys
 from ckpttool.files.sources import FileSource
 from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
-from ckpttool.writing import copying, safetensors
-from ckpttool.writing.pieces import Piece
+from ckpttool.formats.writing import copying
+from ckpttool.formats.writing import safetensors
+from ckpttool.formats.writing.pieces import Piece
 
 source = FileSource(sys.argv[1])
 half = source.size // 2

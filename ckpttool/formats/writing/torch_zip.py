@@ -18,9 +18,9 @@ from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.archives.zip_end import MAX_DIRECTORY, MAX_MEMBERS
 from ckpttool.formats.safetensors.header import MAX_TENSORS
 from ckpttool.formats.torch.zip import MAX_PICKLE
+from ckpttool.formats.writing.pickle_stream import StateDictPickle
+from ckpttool.formats.writing.pieces import ALIGNMENT, Layout, Member, Piece, Slot
 from ckpttool.tensors.catalogue import DType, by_pairs
-from ckpttool.writing.pickle_stream import StateDictPickle
-from ckpttool.writing.pieces import ALIGNMENT, Layout, Member, Piece, Slot
 
 TOP = "archive"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckpttool.writing.folding import _FAR, _NEAR, _STEP, FoldedCrc32
+from ckpttool.formats.writing.folding import _FAR, _NEAR, _STEP, FoldedCrc32
 
 #: x^32 + x^26 + ... + 1 of ISO 3309, the highest term included.
 POLYNOMIAL = 0x104C11DB7

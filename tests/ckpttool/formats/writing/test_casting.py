@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ckpttool.findings.errors import UnsupportedError
+from ckpttool.formats.writing.casting import Losses, cast
 from ckpttool.tensors.catalogue import DTYPES
 from ckpttool.tensors.numbers import numbers
-from ckpttool.writing.casting import Losses, cast
 
 FLOATS = ["float64", "float32", "float16", "bfloat16"]
 CODES = {"float64": "<u8", "float32": "<u4", "float16": "<u2", "bfloat16": "<u2"}

@@ -12,15 +12,15 @@ from safetensors.numpy import load_file
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.safetensors import header as limits
+from ckpttool.formats.writing import safetensors
+from ckpttool.formats.writing.safetensors import plan
 from ckpttool.tensors.catalogue import DTYPES
-from ckpttool.writing import safetensors
-from ckpttool.writing.safetensors import plan
 from tests.builders.pieces import MIXED_TURNED, mixed, of_dtype, put
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ckpttool.writing.pieces import Piece
+    from ckpttool.formats.writing.pieces import Piece
 
 METADATA = {"format": "pt", "zebra": "1", "apple": "2"}
 

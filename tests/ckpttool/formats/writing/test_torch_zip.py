@@ -14,9 +14,9 @@ from ckpttool.files.sources import ByteSource
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.archives.archive import read_archive
+from ckpttool.formats.writing.torch_zip import finish, plan
 from ckpttool.tensors.catalogue import DTYPES, DType, TensorInfo, by_elements
 from ckpttool.tensors.values import start_values
-from ckpttool.writing.torch_zip import finish, plan
 from tests.builders.pieces import MIXED_TURNED, mixed, of_dtype, piece, put
 from tests.builders.tensors import from_array, in_memory
 

@@ -24,8 +24,8 @@ from ckpttool.formats.safetensors.header import (
     METADATA,
 )
 from ckpttool.formats.safetensors.whole import MAX_HEADER, MAX_WIDE_HEADER
+from ckpttool.formats.writing.pieces import ALIGNMENT, Layout, Piece, Slot
 from ckpttool.tensors.catalogue import by_elements
-from ckpttool.writing.pieces import ALIGNMENT, Layout, Piece, Slot
 
 _LENGTH = struct.Struct("<Q")
 

@@ -17,12 +17,12 @@ from typing import Callable, Deque, Iterator, NamedTuple, Sequence, Set
 from ckpttool.files.positional import not_as_written, read_back, write_at
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
+from ckpttool.formats.writing import sums
+from ckpttool.formats.writing.crc32 import Crc32Maker
+from ckpttool.formats.writing.pieces import Layout, Slot
+from ckpttool.formats.writing.system_copy import Writer
 from ckpttool.tensors.catalogue import Checksum, Extent
 from ckpttool.tensors.workers import processors, quick_switches
-from ckpttool.writing import sums
-from ckpttool.writing.crc32 import Crc32Maker
-from ckpttool.writing.pieces import Layout, Slot
-from ckpttool.writing.system_copy import Writer
 
 # Bytes that are worked on at once; the source's and what was written fit into a core's cache.
 # Pieces that are copied end where the destination's offset is a multiple of it: whole pages, and
@@ -215,8 +215,8 @@ class _Job:
 
     def _convert(self, slot: Slot, buffers: _Buffers) -> PieceDigest:
         """Write bytes that must be gathered, swapped or cast first, in bounded chunks."""
+        from ckpttool.formats.writing.casting import cast
         from ckpttool.tensors.gather import fill  # numpy, which nothing else here needs
-        from ckpttool.writing.casting import cast
 
         info, dtype = slot.piece.info, slot.piece.dtype
         sha, source_sha = hashlib.sha256(), hashlib.sha256()

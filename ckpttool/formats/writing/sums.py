@@ -8,8 +8,8 @@ from typing import Iterable, Iterator, Mapping, Sequence
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.unfilled import is_unfilled
+from ckpttool.formats.writing.pieces import Piece, Slot
 from ckpttool.tensors.catalogue import Checksum, Extent
-from ckpttool.writing.pieces import Piece, Slot
 
 
 def apart(slots: Sequence[Slot], checksums: Sequence[Checksum]) -> list[Extent]:

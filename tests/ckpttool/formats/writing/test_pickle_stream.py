@@ -4,8 +4,8 @@ import pickletools
 
 import pytest
 
+from ckpttool.formats.writing.pickle_stream import StateDictPickle
 from ckpttool.tensors.catalogue import DTYPES
-from ckpttool.writing.pickle_stream import StateDictPickle
 
 FLOAT = DTYPES["float32"]
 

@@ -6,7 +6,7 @@ import zlib
 from typing import TYPE_CHECKING, Callable, Union
 
 if TYPE_CHECKING:
-    from ckpttool.writing.folding import FoldedCrc32
+    from ckpttool.formats.writing.folding import FoldedCrc32
 
     RunningCrc32 = Union["ZlibCrc32", FoldedCrc32]
 
@@ -37,7 +37,7 @@ class Crc32Maker:
         """Load what is quickest for so many bytes in all."""
         # zlib-ng uses what the processor has for it, and nothing is quicker
         if nbytes >= _WORTH_LOADING and not hasattr(zlib, "ZLIBNG_VERSION"):
-            from ckpttool.writing.folding import FoldedCrc32
+            from ckpttool.formats.writing.folding import FoldedCrc32
 
             self._folded = FoldedCrc32
 

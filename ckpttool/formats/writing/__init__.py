@@ -1,0 +1,1 @@
+"""Containers laid out and filled."""
