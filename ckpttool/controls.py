@@ -10,8 +10,8 @@ from __future__ import annotations
 from math import isfinite, sqrt
 from typing import TYPE_CHECKING, Callable, Dict, Iterator, Mapping, NamedTuple, Sequence, Tuple
 
-from ckpttool.forward import run_forward
 from ckpttool.locks.locked import Control, distance
+from ckpttool.models.forward import run_forward
 from ckpttool.tensors.catalogue import Extent, TensorInfo
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def measure(
         passed: told after every pass; there are as many as :func:`passes` says.
 
     Raises:
-        UsageError, UnreadableError: as :func:`ckpttool.forward.run_forward`.
+        UsageError, UnreadableError: as :func:`ckpttool.models.forward.run_forward`.
     """
 
     def far(config: MAEConfig, tensors: Mapping[str, TensorInfo], dtype: str) -> float:

@@ -25,7 +25,7 @@ from ckpttool.findings.rules import Severity
 from ckpttool.findings.uses import Use
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.safety.telling import findings_left_behind
-from ckpttool.layouts import canonicalize
+from ckpttool.models.layouts import canonicalize
 from ckpttool.tensors.sharing import OWN_KEYS
 
 if TYPE_CHECKING:

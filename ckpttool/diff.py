@@ -19,7 +19,7 @@ from ckpttool.findings.errors import CkpttoolError, UsageError
 from ckpttool.findings.finding import Verdict, finding_from, verdict_from, verdict_of
 from ckpttool.findings.results import FileReport
 from ckpttool.formats.safety.telling import findings_left_behind
-from ckpttool.layouts import canonicalize
+from ckpttool.models.layouts import canonicalize
 from ckpttool.tensors.catalogue import Checkpoint
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from ckpttool.formats.safety.telling import (
     findings_beyond_default,
     findings_on,
 )
-from ckpttool.layouts import canonicalize
+from ckpttool.models.layouts import canonicalize
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint, Outside

@@ -17,8 +17,8 @@ from ckpttool.findings.errors import CkpttoolError, UsageError, told_with
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
 from ckpttool.formats import open_checkpoint
-from ckpttool.layouts import canonicalize
 from ckpttool.limits import Limits
+from ckpttool.models.layouts import canonicalize
 from ckpttool.surroundings import look_around
 from ckpttool.tensors.sharing import tied_names, with_tied
 from ckpttool.tensors.workers import quick_switches
@@ -26,12 +26,12 @@ from mae.config import CONFIGS, DEFAULT
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
-    from ckpttool.coverage import Coverage
     from ckpttool.findings.results import ForwardSummary
-    from ckpttool.layouts import Canonical
     from ckpttool.locks.locked import Lock
+    from ckpttool.models.coverage import Coverage
+    from ckpttool.models.layouts import Canonical
+    from ckpttool.models.schema import Schema
     from ckpttool.published import Origin
-    from ckpttool.schema import Schema
     from ckpttool.tensors.catalogue import Checkpoint
     from ckpttool.tensors.values import Values
 
@@ -248,8 +248,8 @@ def _start_origin(
 
 
 def _compare(canonical: Canonical, options: VerifyOptions) -> tuple[Schema, Coverage]:
-    from ckpttool.coverage import cover
-    from ckpttool.schema import schema_of  # torch, while the bytes are being read
+    from ckpttool.models.coverage import cover
+    from ckpttool.models.schema import schema_of  # torch, while the bytes are being read
 
     schema = schema_of(CONFIGS[options.model], options.model)
     return schema, cover(canonical.tensors, schema)
@@ -263,7 +263,7 @@ def _forward(
     options: VerifyOptions,
 ) -> ForwardSummary:
     """Run as much of the model as the file fills: an absent decoder is never made up."""
-    from ckpttool.forward import not_run, run_forward
+    from ckpttool.models.forward import not_run, run_forward
 
     if not options.forward:
         return not_run("--no-forward")

@@ -39,20 +39,17 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ckpttool.tensors",),
     ("mae.large",),
     ("ckpttool.formats",),
+    ("ckpttool.models",),
     (
-        "ckpttool.coverage",
         "ckpttool.facts",
-        "ckpttool.layouts",
         "ckpttool.published",
-        "ckpttool.schema",
         "ckpttool.searching",
         "ckpttool.shards",
         "ckpttool.surroundings",
         "ckpttool.targets",
         "ckpttool.writing",
     ),
-    ("ckpttool.streaming",),
-    ("ckpttool.checks", "ckpttool.comparison", "ckpttool.conversion", "ckpttool.forward"),
+    ("ckpttool.checks", "ckpttool.comparison", "ckpttool.conversion"),
     ("ckpttool.controls",),
     (
         "ckpttool.accounting",
@@ -60,7 +57,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "ckpttool.convert",
         "ckpttool.diff",
         "ckpttool.inspection",
-        "ckpttool.sample",
         "ckpttool.textual",
         "ckpttool.verify",
     ),
@@ -70,7 +66,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ckpttool", "ckpttool.__main__", "ckpttool.cli"),
 )
 #: Rooms that may import torch, inside their functions; and the one that lives on it.
-TORCH_LATE = {"ckpttool.forward", "ckpttool.sample", "ckpttool.schema", "ckpttool.streaming"}
+TORCH_LATE = {
+    "ckpttool.models.forward",
+    "ckpttool.models.sample",
+    "ckpttool.models.schema",
+    "ckpttool.models.streaming",
+}
 TORCH_ROOM = "mae.large"
 
 #: What a command loads before it knows whether it needs more.

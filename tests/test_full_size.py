@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ckpttool import open_checkpoint
-from ckpttool.sample import write_sample
+from ckpttool.models.sample import write_sample
 from mae.config import DEFAULT
 
 pytestmark = pytest.mark.full_size

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
 from ckpttool.checks.sizes import Size, known_size
-from ckpttool.coverage import is_matched
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.names import summarise
@@ -13,7 +12,8 @@ from ckpttool.findings.patterns import matches
 from ckpttool.findings.rules import Rule, Severity
 from ckpttool.findings.text import count
 from ckpttool.formats.objects.beside import tensors_beside
-from ckpttool.layouts import canonicalize
+from ckpttool.models.coverage import is_matched
+from ckpttool.models.layouts import canonicalize
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined

@@ -9,10 +9,10 @@ from ckpttool.limits import Limits
 from ckpttool.surroundings import Surroundings
 
 if TYPE_CHECKING:
-    from ckpttool.coverage import Coverage
     from ckpttool.findings.results import ForwardSummary
-    from ckpttool.layouts import Canonical
     from ckpttool.locks.locked import Lock, LockedCheckpoint
+    from ckpttool.models.coverage import Coverage
+    from ckpttool.models.layouts import Canonical
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
     from ckpttool.tensors.values import Values
     from mae.config import MAEConfig

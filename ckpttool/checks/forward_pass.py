@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Iterator
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
-from ckpttool.forward import expected_shapes
+from ckpttool.models.forward import expected_shapes
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined

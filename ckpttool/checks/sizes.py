@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterable, Iterator, NamedTuple
 
 from ckpttool.checks.examined import block_of
-from ckpttool.coverage import cover
+from ckpttool.models.coverage import cover
 from mae.config import CONFIGS
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def known_size(examined: Examined) -> Size | None:
 
 
 def _sizes(examined: Examined) -> Iterator[Size]:
-    from ckpttool.schema import schema_of  # torch, which has been imported for the model's own
+    from ckpttool.models.schema import (
+        schema_of,  # torch, which has been imported for the model's own
+    )
 
     tensors = examined.canonical.tensors
     token = tensors.get("cls_token")

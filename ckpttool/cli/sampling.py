@@ -38,7 +38,7 @@ def sample(path: str, model: str, full: bool, seed: int, force: bool) -> int:
     Names, shapes and dtypes are those of the published files, the numbers come from the model's
     own initialisation. It serves to try the tool without a download, and nothing else.
     """
-    from ckpttool.sample import write_sample
+    from ckpttool.models.sample import write_sample
 
     written = write_sample(path, model, full=full, seed=seed, force=force)
 

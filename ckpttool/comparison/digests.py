@@ -17,7 +17,7 @@ from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.names import summarise
 from ckpttool.formats.objects.beside import Beside, beside_of
-from ckpttool.layouts import canonicalize
+from ckpttool.models.layouts import canonicalize
 from ckpttool.tensors.catalogue import Checkpoint
 from ckpttool.tensors.sharing import with_tied
 from ckpttool.tensors.values import start_values

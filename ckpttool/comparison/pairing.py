@@ -5,8 +5,8 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Collection, Mapping, NamedTuple, Sequence
 
-from ckpttool.layouts import canonicalize
-from ckpttool.layouts.recognise import PREFIXES, strip
+from ckpttool.models.layouts import canonicalize
+from ckpttool.models.layouts.recognise import PREFIXES, strip
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import TensorInfo

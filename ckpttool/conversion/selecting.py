@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError, UsageError
-from ckpttool.layouts import canonicalize
+from ckpttool.models.layouts import canonicalize
 from ckpttool.tensors.sharing import tied_names, with_tied
 from mae.config import is_decoder_name
 

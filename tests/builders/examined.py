@@ -8,7 +8,7 @@ import numpy as np
 
 from ckpttool.checks.examined import Examined
 from ckpttool.findings.results import Coverage, ForwardSummary, GroupCoverage, OutputSummary
-from ckpttool.layouts import Canonical
+from ckpttool.models.layouts import Canonical
 from ckpttool.tensors.catalogue import DTYPES, Checkpoint, Checksum, TensorInfo
 from ckpttool.tensors.values import start_values
 from mae.config import MAEConfig

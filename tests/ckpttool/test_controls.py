@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ckpttool import controls
 from ckpttool.controls import Sensitivity, measure, passes, rearranged
-from ckpttool.forward import run_forward
 from ckpttool.locks.locked import distance
+from ckpttool.models.forward import run_forward
 from ckpttool.tensors.catalogue import TensorInfo
 from tests.builders import models
 

@@ -138,7 +138,7 @@ def test_two_layouts_are_compared_by_canonical_names(tmp_path: Path) -> None:
     ours = {
         name: torch.rand(shape.get(name.split(".", 2)[-1], (2, 2))) for name in encoder_names(1)
     }
-    from ckpttool.layouts.hf_vitmae import HF_VITMAE
+    from ckpttool.models.layouts.hf_vitmae import HF_VITMAE
 
     theirs: dict[str, Any] = {}
     for name, tensor in ours.items():

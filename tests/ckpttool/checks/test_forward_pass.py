@@ -8,7 +8,7 @@ import pytest
 from ckpttool.checks.forward_pass import check_forward
 from ckpttool.findings import rules
 from ckpttool.findings.results import ForwardSummary
-from ckpttool.forward import not_run
+from ckpttool.models.forward import not_run
 from tests.builders.examined import covering, examined, sane_forward
 
 SANE = sane_forward()

@@ -8,7 +8,7 @@ from ckpttool.findings.results import Coverage, GroupCoverage, Mismatch
 from ckpttool.tensors.catalogue import DTYPES
 
 if TYPE_CHECKING:
-    from ckpttool.schema import Schema, SchemaEntry
+    from ckpttool.models.schema import Schema, SchemaEntry
     from ckpttool.tensors.catalogue import TensorInfo
 
 __all__ = ["Coverage", "GroupCoverage", "Mismatch", "cover", "is_matched"]

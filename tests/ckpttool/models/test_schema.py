@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckpttool.schema import GROUPS, SchemaEntry, schema_of
+from ckpttool.models.schema import GROUPS, SchemaEntry, schema_of
 from mae.config import CONFIGS, DEFAULT
 from tests.builders.layouts import vit_large_names
 

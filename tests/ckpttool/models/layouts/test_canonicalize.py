@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ckpttool.layouts import LAYOUTS, canonicalize
-from ckpttool.layouts.hf_vitmae import HF_VITMAE, HF_VITMAE_V5_SAVED
-from ckpttool.layouts.openmmlab import MMPRETRAIN
+from ckpttool.models.layouts import LAYOUTS, canonicalize
+from ckpttool.models.layouts.hf_vitmae import HF_VITMAE, HF_VITMAE_V5_SAVED
+from ckpttool.models.layouts.openmmlab import MMPRETRAIN
 from ckpttool.tensors.catalogue import DTYPES
 from tests.builders.layouts import catalogue, decoder_names, encoder_names, spelled, tensor
 from tests.builders.repository import FIXTURES
 
 if TYPE_CHECKING:
-    from ckpttool.layouts.rules import Layout
+    from ckpttool.models.layouts.rules import Layout
     from ckpttool.tensors.catalogue import TensorInfo
 
 TINY = [*encoder_names(2), *decoder_names(1)]

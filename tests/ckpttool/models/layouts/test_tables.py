@@ -7,17 +7,17 @@ from collections import Counter
 
 import pytest
 
-from ckpttool.layouts import LAYOUTS
-from ckpttool.layouts.facebook import FACEBOOK
-from ckpttool.layouts.hf_vitmae import (
+from ckpttool.models.layouts import LAYOUTS
+from ckpttool.models.layouts.facebook import FACEBOOK
+from ckpttool.models.layouts.hf_vitmae import (
     HF_VITMAE,
     HF_VITMAE_MODEL,
     HF_VITMAE_MODEL_V5,
     HF_VITMAE_V5,
     HF_VITMAE_V5_SAVED,
 )
-from ckpttool.layouts.openmmlab import MMPRETRAIN, MMSEG
-from ckpttool.layouts.rules import Dropped, Join, Layout, Rename, generalise
+from ckpttool.models.layouts.openmmlab import MMPRETRAIN, MMSEG
+from ckpttool.models.layouts.rules import Dropped, Join, Layout, Rename, generalise
 from tests.builders.layouts import decoder_names, encoder_names, spelled, vit_large_names
 from tests.builders.repository import FIXTURES
 

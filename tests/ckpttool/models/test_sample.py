@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ckpttool.findings.errors import OutputError, UsageError
-from ckpttool.sample import SampleWritten, write_sample
+from ckpttool.models.sample import SampleWritten, write_sample
 from mae.config import CONFIGS, is_decoder_name
 from mae.large import MAEViTLarge
 from tests.builders import models

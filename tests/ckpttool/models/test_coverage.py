@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ckpttool.coverage import cover, is_matched
-from ckpttool.schema import Schema, SchemaEntry
+from ckpttool.models.coverage import cover, is_matched
+from ckpttool.models.schema import Schema, SchemaEntry
 from ckpttool.tensors.catalogue import DTYPES, TensorInfo
 
 SCHEMA = Schema(

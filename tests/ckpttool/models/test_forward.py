@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from ckpttool import forward, streaming
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import ForwardSummary
-from ckpttool.forward import expected_shapes, not_run, run_forward
-from ckpttool.streaming import stream
+from ckpttool.models import forward, streaming
+from ckpttool.models.forward import expected_shapes, not_run, run_forward
+from ckpttool.models.streaming import stream
 from ckpttool.tensors.catalogue import DTYPES, TensorInfo
 from mae.large import MAEViTLarge
 from tests.builders import models
@@ -300,5 +300,5 @@ def test_a_device_that_cannot_compute_is_the_callers_mistake(device: str) -> Non
 
 
 def test_the_room_is_entered_without_torch() -> None:
-    code = "import sys; sys.modules['torch'] = None; import ckpttool.forward, ckpttool.sample"
+    code = "import sys; sys.modules['torch'] = None; from ckpttool.models import forward, sample"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -61,7 +61,7 @@ def run_forward(
     """
     import torch
 
-    from ckpttool.streaming import stream
+    from ckpttool.models.streaming import stream
     from mae.large import MAEViTLarge
 
     _require_device(device)

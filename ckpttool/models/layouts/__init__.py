@@ -1,6 +1,6 @@
 """Naming conventions, each one table of renames and joins, and the way to the canonical names.
 
-A convention is a :class:`~ckpttool.layouts.rules.Layout` in a file of its own and a place in
+A convention is a :class:`~ckpttool.models.layouts.rules.Layout` in a file of its own and a place in
 :data:`LAYOUTS`. It must be total and reversible: whatever the canonical names of a full model
 are, it says what they become and finds its way back.
 """
@@ -9,25 +9,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckpttool.layouts.facebook import FACEBOOK
-from ckpttool.layouts.hf_vitmae import (
+from ckpttool.models.layouts.facebook import FACEBOOK
+from ckpttool.models.layouts.hf_vitmae import (
     HF_VITMAE,
     HF_VITMAE_MODEL,
     HF_VITMAE_MODEL_V5,
     HF_VITMAE_V5,
     HF_VITMAE_V5_SAVED,
 )
-from ckpttool.layouts.joining import join, why_apart
-from ckpttool.layouts.openmmlab import MMPRETRAIN, MMSEG
-from ckpttool.layouts.recognise import recognise, strip
-from ckpttool.layouts.rules import NUMBER
+from ckpttool.models.layouts.joining import join, why_apart
+from ckpttool.models.layouts.openmmlab import MMPRETRAIN, MMSEG
+from ckpttool.models.layouts.recognise import recognise, strip
+from ckpttool.models.layouts.rules import NUMBER
 from ckpttool.tensors.catalogue import TensorInfo
 
 if TYPE_CHECKING:
     from typing import Iterator, Mapping, Optional, Tuple
 
-    from ckpttool.layouts.recognise import Recognised
-    from ckpttool.layouts.rules import Claim, Layout
+    from ckpttool.models.layouts.recognise import Recognised
+    from ckpttool.models.layouts.rules import Claim, Layout
 
     _Row = Tuple[str, str, Optional[Claim]]
 
@@ -71,7 +71,8 @@ def canonicalize(tensors: Mapping[str, TensorInfo]) -> Canonical:
     """Return ``tensors`` under the names of the canonical layout; nothing is left out.
 
     The convention and the prefix are those that claim most names; see
-    :func:`~ckpttool.layouts.recognise.recognise`. Names of an unknown model stay as they are.
+    :func:`~ckpttool.models.layouts.recognise.recognise`. Names of an unknown model stay as they
+    are.
     """
     found, problems = recognise(list(tensors), LAYOUTS)
     if found is None:

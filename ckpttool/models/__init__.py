@@ -1,0 +1,1 @@
+"""What a model expects, and what it computes."""
