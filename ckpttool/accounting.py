@@ -15,7 +15,6 @@ from ckpttool.findings.text import count
 from ckpttool.searching import by_folders
 
 if TYPE_CHECKING:
-    from ckpttool.locks.locked import Lock
     from ckpttool.targets import Selection, Target
 
 # What an archive's reading ends with that is none of a checkpoint.
@@ -81,30 +80,17 @@ def _is_of_another_kind(report: FileReport) -> bool:
 def findings_on_run(
     selection: Selection,
     inventory: Sequence[Item],
-    files: Sequence[FileReport],
-    locks: Sequence[tuple[Lock, Sequence[str]]] = (),
 ) -> Iterator[Finding]:
-    """Yield what is to be said of the run as a whole: what it left aside, and what is not there.
+    """Yield what is to be said of the run as a whole: what it left aside.
 
     Args:
         selection: what the run was about.
         inventory: what became of each file.
-        files: the reports on its checkpoints.
-        locks: each lock file, and the folders in which all that is locked must lie.
     """
     yield from _on_unseen(inventory)
     for pattern in selection.unused:
         message = f"the pattern {pattern} leaves out nothing of what was found"
         yield finding(rules.EXCLUDE_UNUSED, message)
-    matched = [(file.path, file.fingerprint) for file in files]
-    for lock, folders in locks:
-        for entry in lock.unmatched(folders, matched):
-            yield finding(
-                rules.LOCK_UNMATCHED,
-                f"{entry.name} is locked, and no file of the folder is it",
-                expected=entry.fingerprint,
-                fix=None,
-            )
 
 
 def _on_unseen(inventory: Sequence[Item]) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
@@ -12,7 +12,8 @@ from ckpttool.locks.locked import distance
 
 if TYPE_CHECKING:
     from ckpttool.checks.examined import Examined
-    from ckpttool.locks.locked import LockedCheckpoint, LockedForward, LockedTensor
+    from ckpttool.findings.results import FileReport
+    from ckpttool.locks.locked import Lock, LockedCheckpoint, LockedForward, LockedTensor
     from ckpttool.tensors.catalogue import TensorInfo
 
 
@@ -34,6 +35,26 @@ def check_lock(examined: Examined) -> Iterator[Finding]:
     yield from _tensors(examined, locked)
     if locked.forward is not None:
         yield from _forward(examined, locked.forward)
+
+
+def check_all_found(
+    files: Sequence[FileReport], locks: Sequence[tuple[Lock, Sequence[str]]]
+) -> Iterator[Finding]:
+    """Yield what is locked and not there, in a run over whole folders.
+
+    Args:
+        files: the reports on the checkpoints of the run.
+        locks: each lock file, and the folders in which all that is locked must lie.
+    """
+    matched = [(file.path, file.fingerprint) for file in files]
+    for lock, folders in locks:
+        for entry in lock.unmatched(folders, matched):
+            yield finding(
+                rules.LOCK_UNMATCHED,
+                f"{entry.name} is locked, and no file of the folder is it",
+                expected=entry.fingerprint,
+                fix=None,
+            )
 
 
 def _schema(examined: Examined, locked: LockedCheckpoint) -> Iterator[Finding]:

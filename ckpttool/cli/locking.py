@@ -91,7 +91,7 @@ def lock(
     lockings = [locked[number] for number in kept]
     policies = [own[number].policy for number in kept]
     files = [one.report for one in lockings]
-    on_run = tuple(findings_on_run(found, inventory, files))
+    on_run = tuple(findings_on_run(found, inventory))
     others = [configured.of_named(folder).policy for folder in found.folders]
     report = judge(files, policies, day, on_run, inventory, others)
     if report.exit_code:

@@ -68,6 +68,7 @@ def verify(
     Without PATH, the checkpoint of the configuration is taken.
     """
     from ckpttool.accounting import account_for, beforehand, findings_on_run
+    from ckpttool.checks.locked import check_all_found
     from ckpttool.policy import judge
     from ckpttool.reports.view import TextView
     from ckpttool.verify import verify_file
@@ -92,7 +93,7 @@ def verify(
     kept, inventory = account_for(found, reports_on)
     files = [reports_on[number] for number in kept]
     ways = [(one, _folders_of(path, found.folders, of_folders)) for path, one in locks.items()]
-    on_run = tuple(findings_on_run(found, inventory, files, ways))
+    on_run = (*findings_on_run(found, inventory), *check_all_found(files, ways))
     policies = [own[number].policy for number in kept]
     others = [configured.of_named(folder).policy for folder in found.folders]
     others += [configured.of(item.path).policy for item in found.items if changed]

@@ -39,7 +39,7 @@ def searched(folder: Path, choice: Choice = Choice()) -> Iterable[Finding]:  # n
     """Return what is said of the search of a folder as a whole."""
     found = targets_of([str(folder)], choice=choice)
     inventory = account_for(found, [file_with() for _ in found.targets]).inventory
-    return findings_on_run(found, inventory, [])
+    return findings_on_run(found, inventory)
 
 
 CASES: Dict[str, Case] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterable
 from unittest import mock
 
-from ckpttool.accounting import findings_on_run
+from ckpttool.checks.locked import check_all_found
 from ckpttool.findings.finding import Finding
 from ckpttool.lock import lock_file
 from ckpttool.locks.locked import Lock, LockedCheckpoint, LockedTensor
@@ -80,7 +80,7 @@ def gone(name: str) -> Run:
         found = targets_of([str(folder)])
         files = [file_with()._replace(path=target.path) for target in found.targets]
         lock = Lock(str(folder / "x.lock"), entries)
-        return findings_on_run(found, (), files, [(lock, found.folders)])
+        return check_all_found(files, [(lock, found.folders)])
 
     return run
 
