@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 
-from ckpttool.facts import stopped
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, Verdict, finding
 from ckpttool.findings.inventory import Item, Standing, named, of
 from ckpttool.findings.results import FileReport
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count
+from ckpttool.inspection import stopped
 from ckpttool.searching import by_folders
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from ckpttool.conversion.planning import plan
 from ckpttool.conversion.selecting import select
 from ckpttool.conversion.sidecar import left_out, sidecar
 from ckpttool.converted import NOT_WRITTEN, PLANNED, WRITTEN, Converted
-from ckpttool.facts import with_facts
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UsageError, told_with
 from ckpttool.findings.finding import Finding, Verdict, finding, finding_from, verdict_from
@@ -25,6 +24,7 @@ from ckpttool.findings.rules import Severity
 from ckpttool.findings.uses import Use
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.safety.telling import findings_left_behind
+from ckpttool.inspection import with_facts
 from ckpttool.models.layouts import canonicalize
 from ckpttool.tensors.sharing import OWN_KEYS
 

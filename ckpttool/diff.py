@@ -14,11 +14,11 @@ from ckpttool.comparison.options import DiffOptions
 from ckpttool.comparison.reading import SideError
 from ckpttool.comparison.receipts import Receipt, open_either
 from ckpttool.comparison.run import Run
-from ckpttool.facts import with_facts
 from ckpttool.findings.errors import CkpttoolError, UsageError
 from ckpttool.findings.finding import Verdict, finding_from, verdict_from, verdict_of
 from ckpttool.findings.results import FileReport
 from ckpttool.formats.safety.telling import findings_left_behind
+from ckpttool.inspection import with_facts
 from ckpttool.models.layouts import canonicalize
 from ckpttool.tensors.catalogue import Checkpoint
 

@@ -1,22 +1,46 @@
-"""Listing what a file holds: headers and the pickle only, no tensor's bytes, no numpy."""
+"""What a header says: the facts that every command begins with, and the listing of ``inspect``.
+
+Headers and the pickle alone are read, no tensor's bytes, and numpy is not loaded.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from shlex import quote
+from typing import TYPE_CHECKING, Iterator
 
-from ckpttool.facts import facts_of, stopped
-from ckpttool.findings.errors import CkpttoolError
-from ckpttool.findings.finding import Verdict
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, UsageError
+from ckpttool.findings.finding import (
+    Finding,
+    Verdict,
+    finding,
+    finding_from,
+    verdict_from,
+    verdict_of,
+)
 from ckpttool.findings.listing import TRUSTED, EntryRow, Listing, ReferenceRow, TensorRow, UseRow
 from ckpttool.findings.results import FileReport
+from ckpttool.findings.rules import Severity
+from ckpttool.findings.text import count, size
 from ckpttool.findings.uses import Use
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.safety.names import python3
-from ckpttool.formats.safety.telling import is_trusted
+from ckpttool.formats.safety.telling import (
+    findings_before,
+    findings_beyond_default,
+    findings_on,
+    is_trusted,
+)
+from ckpttool.models.layouts import canonicalize
 from ckpttool.tensors.sharing import find_sharing
 
 if TYPE_CHECKING:
-    from ckpttool.tensors.catalogue import Checkpoint
+    from ckpttool.tensors.catalogue import Checkpoint, Outside
+
+# What is listed of a long list in one finding.
+_SHOWN = 20
+# Bytes of a number.
+_NUMBER = 16
 
 
 def inspect_file(path: str, wrapper: str | None = None, trust: tuple[str, ...] = ()) -> Listing:
@@ -71,3 +95,125 @@ def _references(checkpoint: Checkpoint, trust: tuple[str, ...]) -> tuple[Referen
         ReferenceRow(str(one), kinds.get(str(python3(one.module, one.name)), "data"), one.offset)
         for one in checkpoint.references
     )
+
+
+# --- the facts of a report ---------------------------------------------------------------
+
+
+def with_facts(known: FileReport, checkpoint: Checkpoint, layout: str | None) -> FileReport:
+    """Return ``known`` with the container's facts and the naming convention."""
+    return known._replace(
+        format=checkpoint.format,
+        size=checkpoint.size,
+        wrapper=checkpoint.wrapper,
+        layout=layout,
+        tensors=len(checkpoint.tensors),
+        parameters=checkpoint.parameters,
+    )
+
+
+def facts_of(path: str, checkpoint: Checkpoint, trust: tuple[str, ...] = ()) -> FileReport:
+    """Return a report of the facts alone: FAIL where loading the file calls unknown code."""
+    findings = (
+        *findings_on(checkpoint.uses, trust),
+        *findings_beyond_default(checkpoint.references, checkpoint.uses),
+        *checkpoint.remarks,
+    )
+    known = FileReport(path, verdict_of(findings), findings)
+    return with_facts(known, checkpoint, canonicalize(checkpoint.tensors).layout)
+
+
+def stopped(known: FileReport, error: CkpttoolError, trust: tuple[str, ...] = ()) -> FileReport:
+    """Return what is known of a file whose reading was stopped, its calls first.
+
+    A caller's mistake, a wrapper that is not there say, does not hide that a file calls unknown
+    code.
+
+    Raises:
+        UsageError: the error, if it is a caller's mistake and the file calls nothing.
+    """
+    before = findings_before(error, trust)
+    if isinstance(error, UsageError):
+        if verdict_of(before) is Verdict.PASS:
+            raise error
+        unchecked = f"everything else: {error.detail()}"
+        return known._replace(verdict=Verdict.FAIL, findings=before, unchecked=(unchecked,))
+    return known._replace(
+        verdict=verdict_from(error, before),
+        findings=(*before, finding_from(error)),
+        unchecked=("everything else, because of this error",),
+    )
+
+
+# --- what was not taken ------------------------------------------------------------------
+
+
+def state_dicts_not_taken(checkpoint: Checkpoint, what: str) -> Iterator[Finding]:
+    """Warn that one of several state dicts was taken.
+
+    Args:
+        checkpoint: the file.
+        what: what was not done with the others: ``not looked at``, say.
+    """
+    if len(checkpoint.wrappers) < 2:
+        return
+    taken, *others = checkpoint.wrappers
+    nbytes = {row.key: row.nbytes for row in checkpoint.outside}
+    listed = ", ".join(
+        f"{_quoted(other.key)} ({_amount(other.tensors, nbytes.get(other.key, 0))})"
+        for other in others[:_SHOWN]
+    )
+    more = f" and {len(others) - _SHOWN:,} more" if len(others) > _SHOWN else ""
+    yield finding(
+        rules.WRAPPER_CHOICE,
+        f"the state dict under {_quoted(taken.key)} was taken; {what}: {listed}{more}",
+        fix=f"{way_to_others(checkpoint)}.",
+    )
+
+
+def tensors_not_taken(checkpoint: Checkpoint, what: str) -> Iterator[Finding]:
+    """Warn of tensors that are no optimizer's and lie in no state dict; see above for ``what``."""
+    loose = outside_of_state_dicts(checkpoint)
+    if loose:
+        numbers = all(row.nbytes <= _NUMBER * row.tensors for row in loose)
+        yield finding(
+            rules.OUTSIDE,
+            f"tensors outside of the state dict were {what}: {listed_rows(checkpoint, loose)}",
+            severity=Severity.NOTE if numbers else None,
+        )
+
+
+def outside_of_state_dicts(checkpoint: Checkpoint) -> list[Outside]:
+    """Return the tensors outside of what was taken that no other state dict has."""
+    others = {wrapper.key for wrapper in checkpoint.wrappers[1:]}
+    return [row for row in checkpoint.outside if row.key not in others]
+
+
+def listed_rows(checkpoint: Checkpoint, rows: list[Outside]) -> str:
+    """Return keys, numbers of tensors and bytes, and of a pickled object its class."""
+    plain = {"dict", "list", "tuple", "tensor"}
+    kinds = {entry.key: entry.kind for entry in checkpoint.entries if entry.kind not in plain}
+    listed = ", ".join(
+        f"{_quoted(row.key)} ({_amount(row.tensors, row.nbytes)}"
+        + (f", in an object of {kinds[row.key]})" if row.key in kinds else ")")
+        for row in rows[:_SHOWN]
+    )
+    return listed + (f" and {len(rows) - _SHOWN:,} more" if len(rows) > _SHOWN else "")
+
+
+def way_to_others(checkpoint: Checkpoint) -> str:
+    """Return how to take another of several state dicts, or all of them at once."""
+    taken, *others = (wrapper.key for wrapper in checkpoint.wrappers)
+    way = f"Name another with --wrapper, {quote(others[0])} for example"
+    # the root is a state dict itself, or what holds all of them
+    if "" in (taken, *others):
+        return way
+    return f"{way}, or take all of them, their keys before the names, with --wrapper ''"
+
+
+def _amount(tensors: int, nbytes: int) -> str:
+    return f"{count(tensors, 'tensor')}, {size(nbytes)}" if nbytes else count(tensors, "tensor")
+
+
+def _quoted(key: str) -> str:
+    return f"'{key}'" if key else "the root"

@@ -12,11 +12,11 @@ from importlib import import_module
 from threading import Thread
 from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Protocol
 
-from ckpttool.facts import stopped, with_facts
 from ckpttool.findings.errors import CkpttoolError, UsageError, told_with
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
 from ckpttool.formats import open_checkpoint
+from ckpttool.inspection import stopped, with_facts
 from ckpttool.limits import Limits
 from ckpttool.models.layouts import canonicalize
 from ckpttool.surroundings import look_around

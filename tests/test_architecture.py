@@ -40,8 +40,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("mae.large",),
     ("ckpttool.formats",),
     ("ckpttool.models",),
+    ("ckpttool.inspection",),
     (
-        "ckpttool.facts",
         "ckpttool.published",
         "ckpttool.searching",
         "ckpttool.shards",
@@ -56,7 +56,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "ckpttool.conclusion",
         "ckpttool.convert",
         "ckpttool.diff",
-        "ckpttool.inspection",
         "ckpttool.textual",
         "ckpttool.verify",
     ),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator
 
-from ckpttool.facts import state_dicts_not_taken, tensors_not_taken
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count, size
+from ckpttool.inspection import state_dicts_not_taken, tensors_not_taken
 from ckpttool.tensors.placeholders import message, placeholders, way_out
 
 if TYPE_CHECKING:

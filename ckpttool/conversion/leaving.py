@@ -6,12 +6,12 @@ import re
 from shlex import quote
 from typing import TYPE_CHECKING, Iterator, Sequence
 
-from ckpttool.facts import listed_rows, state_dicts_not_taken, tensors_not_taken, way_to_others
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import size
 from ckpttool.formats.state_dicts.training_state import is_called_training
+from ckpttool.inspection import listed_rows, state_dicts_not_taken, tensors_not_taken, way_to_others
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
