@@ -13,7 +13,7 @@ from ckpttool.cli.output import tell
 from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:
-    from ckpttool.targets import Choice, Selection
+    from ckpttool.inputs.paths import Choice, Selection
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -57,7 +57,7 @@ def targets(
     Raises:
         UsageError: there is none.
     """
-    from ckpttool.targets import targets_of
+    from ckpttool.inputs.paths import targets_of
 
     listed = [] if files_from is None else _listed(files_from)
     if configured is not None and not paths and files_from is None:

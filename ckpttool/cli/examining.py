@@ -11,7 +11,7 @@ from mae.config import CONFIGS, DEFAULT
 if TYPE_CHECKING:
     from ckpttool.cli.judging import Configured
     from ckpttool.configuration import Configuration
-    from ckpttool.targets import Choice
+    from ckpttool.inputs.paths import Choice
     from ckpttool.verify import VerifyOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -105,7 +105,7 @@ def choice_from(
     configured: Configured, exclude: tuple[str, ...], trust: tuple[str, ...], changed: bool = False
 ) -> Callable[[str], Choice]:
     """Return what says how the files of a path are chosen: its configuration and the options."""
-    from ckpttool.targets import Choice
+    from ckpttool.inputs.paths import Choice
 
     def choice_of(path: str) -> Choice:
         own = configured.of_named(path)

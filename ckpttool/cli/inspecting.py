@@ -50,10 +50,10 @@ def inspect(
     PATH is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
     checkpoints; what else lies there is listed as what it is.
     """
-    from ckpttool.accounting import account_for, beforehand
     from ckpttool.findings.listing import Listing, Listings
+    from ckpttool.inputs.accounting import account_for, beforehand
+    from ckpttool.inputs.paths import Choice
     from ckpttool.inspection import inspect_file
-    from ckpttool.targets import Choice
 
     configured = Configured()
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from ckpttool.configuration import Configuration
     from ckpttool.findings.inventory import Item
     from ckpttool.findings.results import FileReport, Report
+    from ckpttool.inputs.paths import Target
     from ckpttool.lock import Locking
     from ckpttool.policy import Policy
-    from ckpttool.targets import Target
 
 #: What is written where neither the command line nor the configuration says so.
 DEFAULT_LOCK = "ckpttool.lock"
@@ -59,7 +59,7 @@ def lock(
     carries them. The forward pass is run with defects as well, so that the tolerance of its
     comparison is known to be one that can be exceeded.
     """
-    from ckpttool.accounting import account_for, beforehand, findings_on_run
+    from ckpttool.inputs.accounting import account_for, beforehand, findings_on_run
     from ckpttool.lock import Locking, lock_file
     from ckpttool.policy import judge
 

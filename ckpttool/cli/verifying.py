@@ -67,8 +67,8 @@ def verify(
     its name. A shard stands for its index, where one lies beside it. Each file counts once.
     Without PATH, the checkpoint of the configuration is taken.
     """
-    from ckpttool.accounting import account_for, beforehand, findings_on_run
     from ckpttool.checks.locked import check_all_found
+    from ckpttool.inputs.accounting import account_for, beforehand, findings_on_run
     from ckpttool.policy import judge
     from ckpttool.reports.view import TextView
     from ckpttool.verify import verify_file

@@ -6,10 +6,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Dict, Iterable
 
-from ckpttool.accounting import account_for, findings_on_run
 from ckpttool.findings.finding import Finding
+from ckpttool.inputs.accounting import account_for, findings_on_run
+from ckpttool.inputs.paths import Choice, targets_of
 from ckpttool.policy import Policy, judge
-from ckpttool.targets import Choice, targets_of
 from tests.builders.policies import TODAY, file_with, nan, waiver
 from tests.rule_cases.runs import Case, Run
 

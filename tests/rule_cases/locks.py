@@ -8,9 +8,9 @@ from unittest import mock
 
 from ckpttool.checks.locked import check_all_found
 from ckpttool.findings.finding import Finding
+from ckpttool.inputs.paths import targets_of
 from ckpttool.lock import lock_file
 from ckpttool.locks.locked import Lock, LockedCheckpoint, LockedTensor
-from ckpttool.targets import targets_of
 from ckpttool.verify import VerifyOptions, verify_file
 from mae.config import CONFIGS
 from tests.builders import checkpoints, locks

@@ -16,9 +16,9 @@ from typing import Callable, Iterable, Iterator, NamedTuple, Sequence, Union
 from ckpttool.findings.errors import CkpttoolError, UnreadableError
 from ckpttool.findings.inventory import Item, Standing, account
 from ckpttool.findings.rules import UNREADABLE
-from ckpttool.formats.content import Content, Kind, content_of, is_named_so
-from ckpttool.searching import Found, by_folders, matching, search
-from ckpttool.shards import index_of, parts_of, siblings
+from ckpttool.inputs.content import Content, Kind, content_of, is_named_so
+from ckpttool.inputs.folders import Found, by_folders, matching, search
+from ckpttool.inputs.shards import index_of, parts_of, siblings
 
 _CONFIG = "config.json"
 _ANY_DEPTH = "**"

@@ -13,8 +13,8 @@ import torch
 
 from ckpttool.findings.errors import UnreadableError
 from ckpttool.findings.inventory import Item, Standing
-from ckpttool.formats.content import SUFFIXES
-from ckpttool.targets import Choice, Selection, Target, targets_of
+from ckpttool.inputs.content import SUFFIXES
+from ckpttool.inputs.paths import Choice, Selection, Target, targets_of
 
 
 @pytest.fixture(autouse=True)

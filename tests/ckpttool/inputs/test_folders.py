@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ckpttool import searching
-from ckpttool.searching import TOOLS, matching, search
+from ckpttool.inputs import folders as searching
+from ckpttool.inputs.folders import TOOLS, matching, search
 
 
 @pytest.fixture(autouse=True)

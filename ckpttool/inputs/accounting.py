@@ -11,11 +11,11 @@ from ckpttool.findings.inventory import Item, Standing, named, of
 from ckpttool.findings.results import FileReport
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count
+from ckpttool.inputs.folders import by_folders
 from ckpttool.inspection import stopped
-from ckpttool.searching import by_folders
 
 if TYPE_CHECKING:
-    from ckpttool.targets import Selection, Target
+    from ckpttool.inputs.paths import Selection, Target
 
 # What an archive's reading ends with that is none of a checkpoint.
 _OF_ANOTHER_KIND = {rules.UNKNOWN_FORMAT, rules.UNSUPPORTED}
