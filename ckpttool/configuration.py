@@ -19,9 +19,9 @@ from ckpttool import settings
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import ConfigurationFile
 from ckpttool.findings.rules import Severity
-from ckpttool.limits import Limits
-from ckpttool.policy import Policy
-from ckpttool.waivers import Waiver
+from ckpttool.verification.limits import Limits
+from ckpttool.verification.policy import Policy
+from ckpttool.verification.waivers import Waiver
 from mae.config import CONFIGS
 
 #: The files that are looked for in every folder, in this order.

@@ -13,7 +13,7 @@ from typing import Any, Callable, Iterable, Mapping, Tuple
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.rules import RULES
 from ckpttool.findings.text import meant
-from ckpttool.policy import ALL
+from ckpttool.verification.policy import ALL
 
 Reader = Callable[[object, str], Any]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ckpttool.cli.judging import Configured
     from ckpttool.configuration import Configuration
     from ckpttool.inputs.paths import Choice
-    from ckpttool.verify import VerifyOptions
+    from ckpttool.verification.run import VerifyOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -88,7 +88,7 @@ def verify_options(
     **options: Any,
 ) -> VerifyOptions:
     """Return what to verify: the command line counts, then the configuration, then the default."""
-    from ckpttool.verify import VerifyOptions
+    from ckpttool.verification.run import VerifyOptions
 
     return VerifyOptions(
         model=model or configured.model or DEFAULT,

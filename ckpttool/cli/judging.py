@@ -14,7 +14,7 @@ from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:
     from ckpttool.configuration import Configuration
-    from ckpttool.policy import Policy
+    from ckpttool.verification.policy import Policy
 
 _OPTIONS = (
     click.option(

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from ckpttool.findings.inventory import Item
     from ckpttool.findings.results import FileReport, Report
     from ckpttool.inputs.paths import Target
-    from ckpttool.lock import Locking
-    from ckpttool.policy import Policy
+    from ckpttool.verification.locking import Locking
+    from ckpttool.verification.policy import Policy
 
 #: What is written where neither the command line nor the configuration says so.
 DEFAULT_LOCK = "ckpttool.lock"
@@ -60,8 +60,8 @@ def lock(
     comparison is known to be one that can be exceeded.
     """
     from ckpttool.inputs.accounting import account_for, beforehand, findings_on_run
-    from ckpttool.lock import Locking, lock_file
-    from ckpttool.policy import judge
+    from ckpttool.verification.locking import Locking, lock_file
+    from ckpttool.verification.policy import judge
 
     started = time.perf_counter()
     day = today()
@@ -127,7 +127,7 @@ def _check_output(path: str) -> None:
 
 
 def _is_lock(place: Path) -> bool:
-    from ckpttool.locks.parsing import is_lock
+    from ckpttool.verification.lock.reading import is_lock
 
     try:
         with place.open("rb") as file:
@@ -138,7 +138,7 @@ def _is_lock(place: Path) -> bool:
 
 def _check_names(lock: str, found: Sequence[Target]) -> None:
     """Refuse checkpoints that the lock file would call the same: one would hide the other."""
-    from ckpttool.locks.locked import name_from
+    from ckpttool.verification.lock.content import name_from
 
     paths: dict[str, str] = {}
     for target in found:
@@ -161,8 +161,8 @@ def _refuse(report: Report) -> None:
 
 def _write(path: str, lockings: list[Locking], inventory: Sequence[Item]) -> None:
     """Write the lock file, and say what is in it."""
-    from ckpttool.locks.rendering import render
     from ckpttool.reports.lock import write_locked
+    from ckpttool.verification.lock.writing import render
 
     locked = []
     for one in lockings:

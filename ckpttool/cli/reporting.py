@@ -173,7 +173,7 @@ def _check_replaceable(path: str) -> None:
     """Refuse to replace weights, their index or a lock by a report: a slip, and they are gone."""
     from ckpttool.formats import FORMATS, HEAD
     from ckpttool.formats.safetensors import sharded
-    from ckpttool.locks.parsing import is_lock
+    from ckpttool.verification.lock.reading import is_lock
 
     head = b""
     with suppress(OSError, ValueError):  # trying to write will say what is wrong

@@ -18,7 +18,7 @@ from ckpttool.cli.reporting import deliver, planned, report_options, waived_opti
 from ckpttool.cli.summary import conclude, word_of
 
 if TYPE_CHECKING:
-    from ckpttool.locks.locked import Lock
+    from ckpttool.verification.lock.content import Lock
 
 
 @click.command(epilog=exit_codes("passes"))
@@ -67,11 +67,11 @@ def verify(
     its name. A shard stands for its index, where one lies beside it. Each file counts once.
     Without PATH, the checkpoint of the configuration is taken.
     """
-    from ckpttool.checks.locked import check_all_found
     from ckpttool.inputs.accounting import account_for, beforehand, findings_on_run
-    from ckpttool.policy import judge
     from ckpttool.reports.view import TextView
-    from ckpttool.verify import verify_file
+    from ckpttool.verification.checks.locked import check_all_found
+    from ckpttool.verification.policy import judge
+    from ckpttool.verification.run import verify_file
 
     started = time.perf_counter()
     day = today()
@@ -112,6 +112,6 @@ def _folders_of(lock: str, folders: Sequence[str], locks: Sequence[str | None]) 
 
 
 def _lock(path: str) -> Lock:
-    from ckpttool.locks.parsing import read_lock
+    from ckpttool.verification.lock.reading import read_lock
 
     return read_lock(path)

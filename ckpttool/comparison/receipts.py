@@ -11,12 +11,12 @@ from ckpttool.findings.text import is_sha256
 from ckpttool.formats import HEAD, open_checkpoint
 from ckpttool.formats.safetensors import sharded
 from ckpttool.formats.safetensors.index import strict_json
-from ckpttool.locks.parsing import is_lock, read_lock
 from ckpttool.tensors.catalogue import DTYPES
+from ckpttool.verification.lock.reading import is_lock, read_lock
 
 if TYPE_CHECKING:
-    from ckpttool.locks.locked import Lock
     from ckpttool.tensors.catalogue import Checkpoint
+    from ckpttool.verification.lock.content import Lock
 
 
 class Digest(NamedTuple):

@@ -13,7 +13,7 @@ from ckpttool.reports.page import GOOD, Page, styled
 
 if TYPE_CHECKING:
     from ckpttool.findings.inventory import Item
-    from ckpttool.locks.locked import LockedCheckpoint, LockedForward
+    from ckpttool.verification.lock.content import LockedCheckpoint, LockedForward
 
 
 def write_locked(

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Callable, Dict
 
 import numpy as np
 
-from ckpttool.checks.examined import Examined
 from ckpttool.findings.results import Coverage, ForwardSummary, GroupCoverage, OutputSummary
 from ckpttool.models.layouts import Canonical
 from ckpttool.tensors.catalogue import DTYPES, Checkpoint, Checksum, TensorInfo
 from ckpttool.tensors.values import start_values
+from ckpttool.verification.examined import Examined
 from mae.config import MAEConfig
 from mae.large.pos_embed import get_2d_sincos_pos_embed
 from tests.builders import tensors as built

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ckpttool.findings.results import OutputSummary
-from ckpttool.locks.locked import (
+from ckpttool.verification.lock.content import (
     Control,
     LockedCheckpoint,
     LockedFile,

@@ -8,7 +8,7 @@ from typing import Any
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, Verdict, finding
 from ckpttool.findings.results import Coverage, FileReport
-from ckpttool.waivers import Waiver
+from ckpttool.verification.waivers import Waiver
 
 TODAY = date(2026, 11, 25)
 FINGERPRINT = "ckpt1:" + "ab" * 32

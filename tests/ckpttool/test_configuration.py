@@ -12,8 +12,8 @@ import pytest
 from ckpttool.configuration import Configuration, find_configuration, read_configuration
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.rules import Severity
-from ckpttool.policy import Policy
-from ckpttool.waivers import Waiver
+from ckpttool.verification.policy import Policy
+from ckpttool.verification.waivers import Waiver
 from tests.builders.repository import ROOT
 
 PYPROJECT = '[tool.ckpttool]\ncheckpoint = "data/weights.pth"\n'

@@ -25,7 +25,7 @@ from ckpttool.converted import Converted
 from ckpttool.findings.finding import Verdict
 from ckpttool.tensors.gather import chunks
 from ckpttool.textual import lines_of
-from ckpttool.verify import VerifyOptions, verify_file
+from ckpttool.verification.run import VerifyOptions, verify_file
 from tests.builders import checkpoints, shards, sharing
 from tests.builders import safetensors as st
 from tests.builders import torch_files as tf

@@ -8,14 +8,14 @@ from typing import Callable, Dict, Iterable
 from unittest import mock
 
 from ckpttool import open_checkpoint
-from ckpttool.checks.container import check_checksums
 from ckpttool.diff import DiffOptions, diff_files
 from ckpttool.findings.finding import Finding
 from ckpttool.inspection import inspect_file
-from ckpttool.locks.rendering import HEAD
-from ckpttool.published import PUBLISHED
 from ckpttool.tensors.catalogue import Checkpoint, Checksum
-from ckpttool.verify import VerifyOptions, verify_file
+from ckpttool.verification.checks.container import check_checksums
+from ckpttool.verification.lock.writing import HEAD
+from ckpttool.verification.published import PUBLISHED
+from ckpttool.verification.run import VerifyOptions, verify_file
 from tests.builders import checkpoints, examined, releases, shards, sharing, zips
 from tests.builders import pickles as p
 from tests.builders import safetensors as st

@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterable
 from ckpttool.findings.finding import Finding
 from ckpttool.inputs.accounting import account_for, findings_on_run
 from ckpttool.inputs.paths import Choice, targets_of
-from ckpttool.policy import Policy, judge
+from ckpttool.verification.policy import Policy, judge
 from tests.builders.policies import TODAY, file_with, nan, waiver
 from tests.rule_cases.runs import Case, Run
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterable
 from unittest import mock
 
-from ckpttool.checks.locked import check_all_found
 from ckpttool.findings.finding import Finding
 from ckpttool.inputs.paths import targets_of
-from ckpttool.lock import lock_file
-from ckpttool.locks.locked import Lock, LockedCheckpoint, LockedTensor
-from ckpttool.verify import VerifyOptions, verify_file
+from ckpttool.verification.checks.locked import check_all_found
+from ckpttool.verification.lock.content import Lock, LockedCheckpoint, LockedTensor
+from ckpttool.verification.locking import lock_file
+from ckpttool.verification.run import VerifyOptions, verify_file
 from mae.config import CONFIGS
 from tests.builders import checkpoints, locks
 from tests.builders.policies import file_with

@@ -9,7 +9,7 @@ from unittest import mock
 from ckpttool.conversion.options import ConvertOptions
 from ckpttool.convert import convert_file, destinations
 from ckpttool.findings.finding import Finding
-from ckpttool.verify import VerifyOptions, verify_file
+from ckpttool.verification.run import VerifyOptions, verify_file
 from mae.config import CONFIGS
 from tests.builders import checkpoints
 from tests.builders.sizes import TINY

@@ -8,9 +8,9 @@ from typing import Any, Callable, Dict, Iterable
 import numpy as np
 import torch
 
-from ckpttool.checks.forward_pass import check_forward
-from ckpttool.checks.numbers import check_everything_was_read
 from ckpttool.findings.finding import Finding
+from ckpttool.verification.checks.forward_pass import check_forward
+from ckpttool.verification.checks.numbers import check_everything_was_read
 from mae.large import MAEViTLarge
 from tests.builders import checkpoints as built
 from tests.builders import examined, models, zero3

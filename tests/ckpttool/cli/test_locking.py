@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 from ckpttool.cli import main
-from ckpttool.locks.parsing import read_lock
+from ckpttool.verification.lock.reading import read_lock
 from tests.builders import checkpoints as built
 from tests.builders.commands import runner
 from tests.builders.models import with_a_nan
@@ -182,7 +182,7 @@ def test_a_lock_that_cannot_be_written_is_refused_first(
     (tmp_path / "copy").mkdir()
     (tmp_path / "link.lock").symlink_to("elsewhere.lock")
     copy = built.saved(tmp_path / "copy", built.sound)
-    monkeypatch.setattr("ckpttool.lock.lock_file", no_reading)
+    monkeypatch.setattr("ckpttool.verification.locking.lock_file", no_reading)
     before = sorted(tmp_path.rglob("*"))
     result = run("lock", sound, copy, "-o", str(tmp_path / output))
     assert result.exit_code == 2

@@ -14,8 +14,8 @@ from ckpttool.cli import main
 from ckpttool.compared import Comparison, Kind, Outcome
 from ckpttool.diff import DiffOptions, diff_files
 from ckpttool.findings.errors import UsageError
-from ckpttool.locks.locked import LockedTensor
-from ckpttool.locks.rendering import render
+from ckpttool.verification.lock.content import LockedTensor
+from ckpttool.verification.lock.writing import render
 from tests.builders import locks, pairs
 from tests.builders.commands import runner
 

@@ -15,7 +15,7 @@ from ckpttool.convert import convert_file
 from ckpttool.converted import Converted
 from ckpttool.findings.finding import Verdict
 from ckpttool.tensors.placeholders import placeholders
-from ckpttool.verify import VerifyOptions, verify_file
+from ckpttool.verification.run import VerifyOptions, verify_file
 from tests.builders import zero3
 
 # torch 2.0 warns of its own use of a class when it saves.

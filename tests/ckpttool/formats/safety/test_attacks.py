@@ -14,8 +14,8 @@ from ckpttool.diff import DiffOptions, diff_files
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.inputs.paths import targets_of
 from ckpttool.inspection import inspect_file
-from ckpttool.lock import lock_file
-from ckpttool.verify import VerifyOptions, verify_file
+from ckpttool.verification.locking import lock_file
+from ckpttool.verification.run import VerifyOptions, verify_file
 from tests.builders import torch_files as t
 from tests.builders.attacks import ATTACKS, Attack
 

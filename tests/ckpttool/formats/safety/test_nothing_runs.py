@@ -100,7 +100,7 @@ def _entry_points() -> list[Callable[[str], object]]:
     from ckpttool.diff import DiffOptions, diff_files
     from ckpttool.inspection import inspect_file
     from ckpttool.textual import lines_or_reason
-    from ckpttool.verify import VerifyOptions, verify_file
+    from ckpttool.verification.run import VerifyOptions, verify_file
 
     dry = ConvertOptions(to="safetensors", dry_run=True)
     return [

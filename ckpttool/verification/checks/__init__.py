@@ -1,0 +1,70 @@
+"""Checks: each a short generator of findings over what was examined, in one visible tuple."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, Iterator, Tuple
+
+from ckpttool.verification.checks import (
+    architecture,
+    config_file,
+    container,
+    forward_pass,
+    locked,
+    meaning,
+    numbers,
+    private,
+    release,
+    safety,
+    siblings,
+    storages,
+)
+
+if TYPE_CHECKING:
+    from ckpttool.findings.finding import Finding
+    from ckpttool.verification.examined import Examined
+
+Check = Callable[["Examined"], Iterator["Finding"]]
+
+#: Every check, in the order in which a reader wants to hear of them.
+CHECKS: Tuple[Check, ...] = (
+    safety.check_pickle_names,
+    container.check_remarks,
+    private.check_private_text,
+    numbers.check_checksums,
+    container.check_placeholders,
+    architecture.check_model,
+    architecture.check_encoder,
+    architecture.check_decoder,
+    architecture.check_expected_missing,
+    architecture.check_shapes,
+    architecture.check_dtypes,
+    architecture.check_mixed_dtypes,
+    architecture.check_dtype_kinds,
+    architecture.check_unexpected,
+    numbers.check_not_finite,
+    numbers.check_constant_weights,
+    numbers.check_constant_vectors,
+    numbers.check_everything_was_read,
+    siblings.check_magnitudes,
+    siblings.check_copies,
+    meaning.check_layernorms,
+    meaning.check_identical_blocks,
+    meaning.check_position_tables,
+    forward_pass.check_forward,
+    locked.check_lock,
+    container.check_wrapper_choice,
+    container.check_outside,
+    container.check_prefix,
+    container.check_names,
+    container.check_unread,
+    container.check_checksums,
+    storages.check_wasted_bytes,
+    config_file.check_config,
+    release.check_training_state,
+    release.check_shards,
+    release.check_format_metadata,
+    release.check_header_size,
+    release.check_release_folder,
+    release.check_container,
+    release.check_surroundings,
+)

@@ -1,0 +1,270 @@
+"""Checks on names, shapes and dtypes against the model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, Iterator, Sequence
+
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.names import summarise
+from ckpttool.findings.patterns import matches
+from ckpttool.findings.rules import Rule, Severity
+from ckpttool.findings.text import count
+from ckpttool.formats.objects.beside import tensors_beside
+from ckpttool.models.coverage import is_matched
+from ckpttool.models.layouts import canonicalize
+from ckpttool.verification.checks.sizes import Size, known_size
+
+if TYPE_CHECKING:
+    from ckpttool.findings.results import Mismatch
+    from ckpttool.tensors.catalogue import TensorInfo
+    from ckpttool.verification.examined import Examined
+
+#: ``--require`` for a file that must hold the decoder too.
+FULL = "full"
+
+# Names of a classifier that was fine-tuned from the encoder.
+_CLASSIFIER = ("head.", "fc_norm.", "classifier.")
+
+
+def check_model(examined: Examined) -> Iterator[Finding]:
+    """Tell a checkpoint that has nothing in common with the model from an incomplete one."""
+    tensors = examined.canonical.tensors
+    if not tensors:
+        yield finding(rules.NO_TENSORS, "there is no tensor in the checkpoint")
+    elif examined.coverage.unrelated:
+        yield finding(
+            rules.OTHER_MODEL,
+            f"no tensor has a name of {examined.coverage.schema}: this is another model",
+            expected=summarise(list(examined.coverage.groups["encoder"].missing)[:4], 4),
+            found=summarise(tensors, 4),
+            fix=_other_state_dict(examined),
+        )
+
+
+def _other_state_dict(examined: Examined) -> str:
+    """Name a state dict beside the one that was taken whose names are the model's."""
+    checkpoint = examined.checkpoint
+    keys = [wrapper.key for wrapper in checkpoint.wrappers[1:]]
+    names: dict[str, dict[str, TensorInfo]] = {key: {} for key in keys}
+    for info in tensors_beside(checkpoint) if keys else ():
+        under = [key for key in keys if key and info.name.startswith(f"{key}.")]
+        if under:
+            key = max(under, key=len)
+            names[key][info.name[len(key) + 1 :]] = info
+    expected = set(examined.coverage.groups["encoder"].missing)
+    for key, tensors in names.items():
+        if tensors and not expected.isdisjoint(canonicalize(tensors).tensors):
+            return f"The state dict under {key} has names of the model: --wrapper {key}."
+    return ""
+
+
+def check_encoder(examined: Examined) -> Iterator[Finding]:
+    """Fail on missing encoder tensors."""
+    missing = _not_expected(examined, examined.coverage.groups["encoder"].missing)
+    if missing and not examined.coverage.unrelated:
+        yield finding(
+            rules.MISSING_ENCODER,
+            f"{count(len(missing), 'encoder tensor')} missing",
+            tensors=missing,
+            fix=_of_another_size(examined) or _pooled(examined, missing),
+        )
+
+
+def _of_another_size(examined: Examined) -> str | None:
+    """Name the size that the file fills: with it, nothing is missing and no shape another."""
+    size = known_size(examined)
+    return _named(size) if size is not None and size.filled else None
+
+
+def _named(size: Size) -> str:
+    return f"The file is of another size of the model: --model {size.name}."
+
+
+def _pooled(examined: Examined, missing: Sequence[str]) -> str | None:
+    """Say how a classifier is let pass, which has no last norm where it averages the patches."""
+    names = examined.coverage.unexpected
+    if "fc_norm.weight" in names and set(missing) == {"norm.weight", "norm.bias"}:
+        return (
+            "A classifier that averages the patches has fc_norm in place of norm. If that is what "
+            'is published, say expected-missing = ["norm.*"] in the configuration.'
+        )
+    # other spellings, another size or model: that they were not saved is not what is known
+    mismatched = examined.coverage.groups["encoder"].mismatched
+    return "" if names or any(not one.same_shape for one in mismatched) else None
+
+
+def check_decoder(examined: Examined) -> Iterator[Finding]:
+    """Note a decoder that is absent (an error if it is required), fail on a part of one."""
+    decoder = examined.coverage.groups["decoder"]
+    if not decoder.missing or examined.coverage.unrelated:
+        return
+    if decoder.absent:
+        required = examined.require == FULL
+        yield finding(
+            rules.DECODER_ABSENT,
+            f"decoder absent: {decoder.expected} tensors would stay at random initialisation",
+            severity=Severity.ERROR if required else None,
+            fix="Publish the file with the decoder, or ask for the encoder alone: "
+            "--require encoder."
+            if required
+            else None,
+        )
+        return
+    missing = _not_expected(examined, decoder.missing)
+    if missing:
+        yield finding(
+            rules.DECODER_PARTIAL,
+            f"{len(missing)} of {count(decoder.expected, 'decoder tensor')} missing",
+            tensors=missing,
+            fix=_of_another_size(examined) or ("" if _is_another_decoder(examined) else None),
+        )
+
+
+def _is_another_decoder(examined: Examined) -> bool:
+    """Whether the decoder is not a part of the model's, but one of its own size."""
+    return any(not found.same_shape for found in examined.coverage.groups["decoder"].mismatched)
+
+
+def check_expected_missing(examined: Examined) -> Iterator[Finding]:
+    """Note what is missing with the configuration's leave, so that it is not forgotten."""
+    missing = [name for group in examined.coverage.groups.values() for name in group.missing]
+    if examined.coverage.unrelated or not examined.expected_missing:
+        return
+    unexpected = set(_not_expected(examined, missing))
+    if len(missing) > len(unexpected):
+        yield finding(
+            rules.EXPECTED_MISSING,
+            f"{count(len(missing) - len(unexpected), 'tensor')} missing, as the configuration says",
+            tensors=[name for name in missing if name not in unexpected],
+        )
+
+
+def _not_expected(examined: Examined, missing: Sequence[str]) -> list[str]:
+    patterns = examined.expected_missing
+    return [name for name in missing if not any(matches(pattern, name) for pattern in patterns)]
+
+
+def check_unexpected(examined: Examined) -> Iterator[Finding]:
+    """Warn of tensors that the model has no place for."""
+    names = examined.coverage.unexpected
+    if not names or examined.coverage.unrelated:
+        return
+    yield finding(
+        rules.UNEXPECTED,
+        f"the model has no place for {count(len(names), 'tensor')}",
+        tensors=names,
+        fix=_with_a_place(examined) or _leaving_out(examined),
+    )
+
+
+def _with_a_place(examined: Examined) -> str | None:
+    """Name the size that has a place for every tensor: blocks beyond the model's depth, say."""
+    size = known_size(examined)
+    return _named(size) if size is not None and not size.coverage.unexpected else None
+
+
+def _leaving_out(examined: Examined) -> str | None:
+    kinds = [kind for kind in _CLASSIFIER if any(map(_begins(kind), examined.coverage.unexpected))]
+    if kinds:
+        named = " and ".join(kind.rstrip(".") for kind in kinds)
+        return (
+            f"{named} belong{'s' if len(kinds) == 1 else ''} to a fine-tuned classifier. If the "
+            "pre-trained model is to be published, take the file from before the fine-tuning."
+        )
+    # they may well be what is missing, under other names
+    return None if examined.coverage.groups["encoder"].complete else ""
+
+
+def _begins(kind: str) -> Callable[[str], bool]:
+    return lambda name: name.startswith(kind)
+
+
+def check_shapes(examined: Examined) -> Iterator[Finding]:
+    """Fail on shapes that differ."""
+    found = list(
+        _mismatches(
+            examined,
+            rules.SHAPE,
+            lambda found: not found.same_shape,
+            lambda found: (str(list(found.expected_shape)), str(list(found.found_shape))),
+            "has another shape",
+            # a shape cannot be repaired: where no size fits, nothing that could be done is known
+            "",
+        )
+    )
+    size = known_size(examined) if found else None
+    for one in found:
+        explained = size is not None and size.misfits.isdisjoint(one.tensors)
+        yield one._replace(fix=_named(size)) if size is not None and explained else one
+
+
+def check_dtypes(examined: Examined) -> Iterator[Finding]:
+    """Warn of weights of another floating width: the model loads them, with other rounding."""
+    yield from _mismatches(
+        examined,
+        rules.DTYPE,
+        lambda found: found.expected_dtype != found.found_dtype and is_matched(found),
+        lambda found: (found.expected_dtype, found.found_dtype),
+        "has another floating type",
+        "Save in float32 if the file is to equal the published precision.",
+    )
+
+
+def check_mixed_dtypes(examined: Examined) -> Iterator[Finding]:
+    """Warn of floating weights that are not all of one type, whatever the model's is."""
+    by_type: dict[str, list[str]] = {}
+    for name, info in examined.canonical.tensors.items():
+        if info.dtype.kind == "float":
+            by_type.setdefault(info.dtype.name, []).append(name)
+    if len(by_type) > 1:
+        usual, *others = sorted(by_type, key=lambda dtype: -len(by_type[dtype]))
+        told = ", ".join(f"{dtype} ({len(by_type[dtype]):,})" for dtype in (usual, *others))
+        yield finding(
+            rules.MIXED_DTYPES,
+            f"the floating weights are of {len(by_type)} types: {told}",
+            tensors=[name for dtype in others for name in by_type[dtype]],
+            expected=usual,
+            found=", ".join(others),
+        )
+
+
+def check_dtype_kinds(examined: Examined) -> Iterator[Finding]:
+    """Fail on weights that are not floating point numbers at all."""
+    yield from _mismatches(
+        examined,
+        rules.DTYPE_KIND,
+        lambda found: found.same_shape and not is_matched(found),
+        lambda found: (found.expected_dtype, found.found_dtype),
+        "is of no floating type",
+        "Save the weights as floating point numbers.",
+    )
+
+
+def _mismatches(
+    examined: Examined,
+    rule: Rule,
+    wanted: Callable[[Mismatch], bool],
+    sides: Callable[[Mismatch], tuple[str, str]],
+    message: str,
+    fix: str | None,
+) -> Iterator[Finding]:
+    """One finding for all tensors that differ in the same way."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for group in examined.coverage.groups.values():
+        for found in filter(wanted, group.mismatched):
+            alike.setdefault(sides(found), []).append(found.name)
+    for (expected, found_there), names in alike.items():
+        yield finding(
+            rule,
+            _with_number(names, message),
+            tensors=names,
+            expected=expected,
+            found=found_there,
+            fix=fix,
+        )
+
+
+def _with_number(names: Sequence[str], message: str) -> str:
+    plural = message.replace("has ", "have ").replace("is ", "are ")
+    return f"a tensor {message}" if len(names) == 1 else f"{len(names):,} tensors {plural}"

@@ -1,0 +1,185 @@
+"""Checks on the config.json beside the weights: would a model made from it be theirs?"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Iterator, NamedTuple
+
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.formats.objects.leaves import leaves
+from ckpttool.verification.checks.sizes import known_size, settings
+from mae.config import CONFIGS
+
+if TYPE_CHECKING:
+    from ckpttool.verification.examined import Examined
+    from mae.config import MAEConfig
+
+#: ViTMAE, as the configs of Hugging Face call it.
+MODEL_TYPE = "vit_mae"
+
+# These were trained on normalised pixels; see the README of the published files.
+_NORMALISED = re.compile(r"mae_pretrain_vit_(?:base|large|huge)_full(?:\..*)?", re.DOTALL)
+
+# Characters of a value that are shown.
+_LONGEST = 80
+
+
+class _Setting(NamedTuple):
+    key: str
+    expected: object
+    found: object
+
+    @property
+    def differs(self) -> bool:
+        """Whether they are not the same; ``True`` is not 1, but 1.0 is."""
+        kinds = isinstance(self.found, bool) == isinstance(self.expected, bool)
+        return not kinds or self.found != self.expected
+
+
+def check_config(examined: Examined) -> Iterator[Finding]:
+    """A config.json that cannot be read, or that describes another model."""
+    problem = examined.surroundings.config_problem
+    if problem is not None:
+        yield finding(
+            rules.CONFIG_MALFORMED,
+            f"the config.json beside the weights is no JSON object: {problem}",
+        )
+        return
+    if examined.coverage.unrelated:
+        return  # what another model needs is not known, and that it is one is an error already
+    config = examined.surroundings.config or {}
+    kind = config.get("model_type", MODEL_TYPE)
+    if kind != MODEL_TYPE:
+        yield finding(
+            rules.CONFIG_MODEL_TYPE,
+            "the config.json beside the weights names another kind of model",
+            expected=MODEL_TYPE,
+            found=_spelled(kind),
+        )
+    yield from _contradictions(examined, config)
+    yield from _eps(examined, config)
+    yield from _norm_pix_loss(examined, config)
+
+
+def _contradictions(examined: Examined, config: dict[str, object]) -> Iterator[Finding]:
+    wrong = [
+        setting
+        for key, expected in _expected(examined).items()
+        if key in config
+        for setting in [_Setting(key, expected, _one_number(config[key]))]
+        if setting.differs
+    ]
+    if wrong:
+        keys = ", ".join(setting.key for setting in wrong)
+        yield finding(
+            rules.CONFIG_CONTRADICTS,
+            f"the config.json beside the weights describes another model: {keys}",
+            expected=", ".join(f"{one.key} {_spelled(one.expected)}" for one in wrong),
+            found=", ".join(f"{one.key} {_spelled(one.found)}" for one in wrong),
+            fix="In config.json, set "
+            + ", ".join(f"{json.dumps(one.key)}: {json.dumps(one.expected)}" for one in wrong)
+            + ".",
+        )
+
+
+def _expected(examined: Examined) -> dict[str, object]:
+    """Return what a config must say, as far as the weights need it: what their shapes say.
+
+    What no shape shows is taken from the size of the model that the file is of, be it another one
+    than was asked for. Of a size that is not known nothing more is held against the config.
+    """
+    expected = settings(examined)
+    model = _model_of(examined)
+    if model is None:
+        return expected
+    others: dict[str, object] = {
+        "hidden_size": model.embed_dim,
+        "num_hidden_layers": model.depth,
+        "num_attention_heads": model.num_heads,
+        "intermediate_size": int(model.embed_dim * model.mlp_ratio),
+        "patch_size": model.patch_size,
+        "image_size": model.img_size,
+        "num_channels": model.in_chans,
+        "qkv_bias": True,
+        "hidden_act": "gelu",
+    }
+    if not examined.coverage.groups["decoder"].absent:
+        others.update(
+            {
+                "decoder_hidden_size": model.decoder_embed_dim,
+                "decoder_num_hidden_layers": model.decoder_depth,
+                "decoder_num_attention_heads": model.decoder_num_heads,
+                "decoder_intermediate_size": int(model.decoder_embed_dim * model.mlp_ratio),
+            }
+        )
+    return {**others, **expected}
+
+
+def _model_of(examined: Examined) -> MAEConfig | None:
+    """Return the size that the file is of: the one that was asked for, or another known one."""
+    groups = examined.coverage.groups.values()
+    if all(found.same_shape for group in groups for found in group.mismatched):
+        return examined.config
+    other = known_size(examined)
+    return CONFIGS[other.name] if other is not None and not other.misfits else None
+
+
+def _one_number(value: object) -> object:
+    """Return the one number of a pair of equal ones: a size may be given for both sides."""
+    pair = _pair(value)
+    return pair[0] if pair and pair[0] == pair[1] else value
+
+
+def _pair(value: object) -> list[object] | None:
+    """Return a pair of plain values; nothing nested, which may be too deep to write."""
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    return None if any(isinstance(one, (list, dict)) for one in value) else value
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, (list, dict)) and _pair(value) is None:
+        return "a list" if isinstance(value, list) else "an object"
+    return str(value).lower() if isinstance(value, bool) else str(value)[:_LONGEST]
+
+
+def _eps(examined: Examined, config: dict[str, object]) -> Iterator[Finding]:
+    stated, expected = config.get("layer_norm_eps", ...), examined.config.layer_norm_eps
+    if stated is not ... and _Setting("", expected, stated).differs:
+        yield finding(
+            rules.CONFIG_EPS,
+            "the config.json beside the weights has another layer_norm_eps than the original code",
+            expected=f"{expected:g}",
+            found=_spelled(stated),
+        )
+
+
+def _norm_pix_loss(examined: Examined, config: dict[str, object]) -> Iterator[Finding]:
+    known = _trained_with(examined) if config else None
+    # a config that leaves it out means false, which is the model's default
+    stated = config.get("norm_pix_loss", False)
+    if known is None or config.get("model_type", MODEL_TYPE) != MODEL_TYPE:
+        return
+    expected, why = known
+    if stated is not expected:
+        yield finding(
+            rules.CONFIG_NORM_PIX,
+            "the config.json beside the weights has another norm_pix_loss than the training run",
+            expected=f"{_spelled(expected)}, by {why}",
+            found=_spelled(stated) if "norm_pix_loss" in config else "none, which means false",
+            fix=f'In config.json, set "norm_pix_loss": {_spelled(expected)}.',
+        )
+
+
+def _trained_with(examined: Examined) -> tuple[bool, str] | None:
+    """Return the norm_pix_loss of the training run, if anything tells, and what does."""
+    checkpoint = examined.checkpoint
+    for entry, node in zip(checkpoint.entries, checkpoint.aside):
+        for key, value in leaves(entry.key, node):
+            if key.rpartition(".")[2] == "norm_pix_loss" and isinstance(value, bool):
+                return value, f"{key} in the file"
+    name = os.path.split(checkpoint.path)[1]
+    return (True, f"the published name {name}") if _NORMALISED.fullmatch(name) else None

@@ -1,0 +1,88 @@
+"""Checks on the container and on how its content was found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterator
+
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.text import count, size
+from ckpttool.inspection import state_dicts_not_taken, tensors_not_taken
+from ckpttool.tensors.placeholders import message, placeholders, way_out
+
+if TYPE_CHECKING:
+    from ckpttool.verification.examined import Examined
+
+# What is listed of a long list in one finding.
+_SHOWN = 20
+
+
+def check_remarks(examined: Examined) -> Iterator[Finding]:
+    """Tell what is odd about the container, as it was met when the file was opened."""
+    yield from examined.checkpoint.remarks
+
+
+def check_checksums(examined: Examined) -> Iterator[Finding]:
+    """Note that a zip has no checksums; the other containers cannot have any."""
+    checkpoint = examined.checkpoint
+    holds_bytes = any(info.nbytes for info in checkpoint.tensors.values())
+    if checkpoint.format == "torch-zip" and holds_bytes and not checkpoint.checksums:
+        yield finding(
+            rules.NO_CHECKSUMS,
+            "the archive was written without checksums, so changed bytes would not be noticed",
+            fix="Save it again with torch.serialization.set_crc32_options(True), the default.",
+        )
+
+
+def check_placeholders(examined: Examined) -> Iterator[Finding]:
+    """Weights without elements, as ZeRO-3 leaves them where it keeps the real ones elsewhere."""
+    tensors = examined.checkpoint.tensors
+    empty = placeholders(tensors)
+    if empty:
+        yield finding(
+            rules.PLACEHOLDERS,
+            message(empty, tensors),
+            tensors=empty,
+            fix=way_out(examined.checkpoint),
+        )
+
+
+def check_unread(examined: Examined) -> Iterator[Finding]:
+    """Warn of tensors of a kind that is not read: they were left out of everything else."""
+    unread = examined.checkpoint.unread
+    if unread:
+        reasons = list(dict.fromkeys(reason for _, reason in unread))
+        yield finding(
+            rules.UNREAD_ENTRY,
+            f"{count(len(unread), 'tensor')} not read, {size(examined.checkpoint.unread_bytes)}: "
+            + ", ".join(reasons[:_SHOWN]),
+            tensors=[name for name, _ in unread],
+            fix="Save it as a plain dense tensor.",
+        )
+
+
+def check_wrapper_choice(examined: Examined) -> Iterator[Finding]:
+    """Warn which of several state dicts was taken."""
+    yield from state_dicts_not_taken(examined.checkpoint, "not looked at")
+
+
+def check_outside(examined: Examined) -> Iterator[Finding]:
+    """Warn of tensors that lie in no state dict and are no optimizer's."""
+    yield from tensors_not_taken(examined.checkpoint, "not looked at")
+
+
+def check_prefix(examined: Examined) -> Iterator[Finding]:
+    """Note the prefix that names carry; a plain load_state_dict would miss every one of them."""
+    prefix = examined.canonical.prefix
+    if prefix:
+        yield finding(
+            rules.NAME_PREFIX,
+            f"names carry the prefix {prefix}, which was set aside",
+            fix="Save the inner module's state_dict(), so that the names load as they are.",
+        )
+
+
+def check_names(examined: Examined) -> Iterator[Finding]:
+    """Warn of what kept names from their place in the layout, half a fused tensor say."""
+    for problem in examined.canonical.problems[:_SHOWN]:
+        yield finding(rules.UNCLEAR_NAMES, problem)

@@ -1,0 +1,197 @@
+"""Checks on what the weights mean to the model: untrained, repeated, or a wrong table."""
+
+from __future__ import annotations
+
+import re
+from itertools import chain, product
+from typing import TYPE_CHECKING, Iterator, NamedTuple
+
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.text import count
+from ckpttool.verification.examined import block_of, is_matrix
+
+if TYPE_CHECKING:
+    from ckpttool.tensors.catalogue import TensorBytes
+    from ckpttool.verification.examined import Examined
+
+_LAYERNORM = re.compile(r"(?:^|\.)(?:norm\d*|decoder_norm|fc_norm)\.(weight|bias)$")
+# What tells more of a table than that it is another one.
+_SPOILT = (rules.NAN.code, rules.INFINITE.code, rules.ALL_ZERO.code, rules.CONSTANT.code)
+
+
+def check_layernorms(examined: Examined) -> Iterator[Finding]:
+    """LayerNorms that are all exactly 1 and 0: no step of training leaves them so."""
+    if layernorms_are_initial(examined):
+        yield finding(
+            rules.LAYERNORM_INITIAL,
+            f"all {count(len(layernorms(examined)), 'LayerNorm tensor')} are exactly 1 and 0: "
+            "these weights look untrained",
+        )
+
+
+def is_layernorm(name: str) -> bool:
+    """Whether a canonical name is a LayerNorm's gain or bias."""
+    return _LAYERNORM.search(name) is not None
+
+
+def layernorms(examined: Examined) -> frozenset[str]:
+    """Return the LayerNorms of the model, and that of a classifier made from it.
+
+    In another model the same names may be those of a BatchNorm.
+    """
+    if examined.coverage.unrelated:
+        return frozenset()
+    return frozenset(filter(is_layernorm, examined.canonical.tensors))
+
+
+def layernorms_are_initial(examined: Examined) -> bool:
+    """Whether there are LayerNorms and all have weights of 1 and biases of 0 everywhere."""
+    present = layernorms(examined)
+    return bool(present) and all(_is_initial(examined, name) for name in present)
+
+
+def _is_initial(examined: Examined, name: str) -> bool:
+    values = examined.values.tensors.get(name)
+    if values is None or values.nan or values.infinite:
+        return False
+    initial = 1 if name.endswith(".weight") else 0
+    return values.minimum == values.maximum == initial
+
+
+def check_identical_blocks(examined: Examined) -> Iterator[Finding]:
+    """Blocks whose tensors are the same, byte by byte: one was copied over another."""
+    for side, what in (("blocks", "encoder"), ("decoder_blocks", "decoder")):
+        blocks = _blocks(examined, side)
+        same = _alike(blocks)
+        if same:
+            told = "; ".join(" = ".join(map(str, numbers)) for numbers in same)
+            repeated = {
+                f"{side}.{number}.{name}"
+                for number in chain.from_iterable(same)
+                for name, _ in blocks[number]
+            }
+            yield finding(
+                rules.IDENTICAL_BLOCKS,
+                f"blocks of the {what} hold the same weights: {told}",
+                tensors=[name for name in examined.canonical.tensors if name in repeated],
+                fix="Look at how the checkpoint was written; every block learns its own weights.",
+            )
+
+
+def originals(examined: Examined) -> dict[str, str]:
+    """Return, for the tensors of blocks that are alike, those of the first such block."""
+    found = {}
+    for side in ("blocks", "decoder_blocks"):
+        blocks = _blocks(examined, side)
+        for first, *others in _alike(blocks):
+            for other, (name, _) in product(others, blocks[first]):
+                found[f"{side}.{other}.{name}"] = f"{side}.{first}.{name}"
+    return found
+
+
+def _alike(blocks: dict[int, frozenset[tuple[str, str]]]) -> list[list[int]]:
+    groups: dict[frozenset[tuple[str, str]], list[int]] = {}
+    for number, content in sorted(blocks.items()):
+        groups.setdefault(content, []).append(number)
+    return [numbers for numbers in groups.values() if len(numbers) > 1]
+
+
+def _blocks(examined: Examined, side: str) -> dict[int, frozenset[tuple[str, str]]]:
+    """Return the (name in the block, digest) pairs of every block that was read wholly.
+
+    Blocks without a weight of the model that has several values are left out: gains and biases
+    alone may well agree, and where all weights are NaN, or zero, that is what is to be told.
+    """
+    outside = examined.outside()
+    digests: dict[int, set[tuple[str, str]]] = {}
+    with_weights = set()
+    unread = set()
+    for name, info in examined.canonical.tensors.items():
+        place = block_of(name)
+        if place is None or place[0] != side:
+            continue
+        _, number, rest = place
+        if name not in examined.values.tensors:
+            unread.add(number)
+            continue
+        digests.setdefault(number, set()).add((rest, examined.values.tensors[name].digest))
+        if name not in outside and is_matrix(info) and examined.values.tensors[name].varied:
+            with_weights.add(number)
+    return {number: frozenset(digests[number]) for number in sorted(with_weights - unread)}
+
+
+# --- the position tables -------------------------------------------------------------
+
+
+class TableError(NamedTuple):
+    """How far a stored position table is from the computed one.
+
+    ``error`` is the largest absolute difference (infinite if an element is not finite), at row
+    ``token`` and column ``feature``; ``tolerance`` is what its dtype allows.
+    """
+
+    error: float
+    token: int
+    feature: int
+    tolerance: float
+
+
+def check_position_tables(examined: Examined) -> Iterator[Finding]:
+    """Position tables that are not the 2-D sine-cosine table they are meant to be."""
+    for name, table in position_tables(examined).items():
+        if not table.error <= table.tolerance:
+            yield finding(
+                rules.POS_EMBED,
+                "the table differs from the recomputed sin-cos table by up to "
+                f"{table.error:.3g}, at token {table.token}, feature {table.feature}",
+                tensors=[name],
+                follows=_SPOILT,
+                expected=f"at most {table.tolerance:.3g}",
+                found=f"{table.error:.3g}",
+            )
+
+
+def pos_embed_errors(examined: Examined) -> dict[str, float]:
+    """Return the largest absolute error of each position table, fine ones included."""
+    return {name: table.error for name, table in position_tables(examined).items()}
+
+
+def position_tables(examined: Examined) -> dict[str, TableError]:
+    """Compare the position tables that were kept and have the model's shape.
+
+    Another shape is a finding of the schema's; without the bytes nothing can be said.
+    """
+    config = examined.config
+    widths = {"pos_embed": config.embed_dim, "decoder_pos_embed": config.decoder_embed_dim}
+    errors = {}
+    for name, width in widths.items():
+        shape = (1, config.num_patches + 1, width)
+        stored = examined.values.kept.get(name)
+        if stored is None or stored.shape != shape or stored.dtype.kind != "float":
+            continue
+        error = _table_error(stored, width, config.grid_size, examined.limits.position_table)
+        if error is not None:
+            errors[name] = error
+    return errors
+
+
+def _table_error(
+    kept: TensorBytes, width: int, grid_size: int, tolerance: float
+) -> TableError | None:
+    # Late, so that only who compares tables pays for numpy.
+    import numpy as np
+
+    from ckpttool.tensors.numbers import MANTISSA_BITS, numbers
+    from mae.large.pos_embed import get_2d_sincos_pos_embed
+
+    stored = numbers(kept.dtype, kept.data)
+    if stored is None or kept.dtype.name not in MANTISSA_BITS:
+        return None
+    table = get_2d_sincos_pos_embed(width, grid_size, cls_token=True)
+    difference = np.abs(stored.reshape(table.shape).astype(np.float64) - table)
+    difference[~np.isfinite(difference)] = np.inf
+    token, feature = divmod(int(difference.argmax()), width)
+    half_a_step = 2.0 ** -(MANTISSA_BITS[kept.dtype.name] + 1)
+    allowed = max(tolerance, half_a_step)
+    return TableError(float(difference[token, feature]), token, feature, allowed)

@@ -1,0 +1,163 @@
+"""Checks on text that tells about the machine, or opens the accounts, of who wrote the file."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple
+
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.formats.objects.leaves import leaves
+
+if TYPE_CHECKING:
+    from ckpttool.findings.rules import Rule
+    from ckpttool.verification.examined import Examined
+
+#: Characters of all texts that are searched, and of one of them.
+MAX_SEARCHED = 1_000_000
+MAX_TEXT = 4_096
+
+# What is named in one finding, and characters of a value that are shown.
+_SHOWN, _LONGEST = 10, 80
+
+# An absolute path of two and more parts, not in a relative path or behind a bracket's end.
+_START = r"(?:(?<![\w/.~)\]}-])|(?<=file://))"
+_PATH = re.compile(rf"{_START}/(?:([\w.@+-]+)(?:/[\w.@+ -]+)+|root(?![\w.-]))")
+# What has slashes and is no path: addresses but those of files, and formulas of chemistry.
+_NO_PATH = re.compile(r"(?<![A-Za-z])(?!file:)[A-Za-z][\w+.-]{0,20}://\S*|\bInChI=\S*")
+_DRIVE = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]:(?:\\{1,2}|/(?!/))[\w. -]+(?:[\\/]{1,2}[\w. -]+)+")
+# Nodes of a graph, entries of a file and routes of a server are spelled as paths are. A path of a
+# machine begins with a home, or a folder in which machines keep data; or its key, or how it ends,
+# says what it is.
+_ROOT = re.compile(
+    r"(?:home|Users?|root|Volumes|autofs|afs|beegfs|cephfs?|cluster|dbfs|efs|fsx|gpfs|hdfs|lustre|mnt"
+    r"|media|net|nfs|pfs|raid|scratch|hdd|ssd|nvme|disks?|drives?|volumes?|vol|storage|share[ds]?|srv"
+    r"|data|datasets?|databases?|checkpoints?|ckpts?|experiments?|work|workspaces?|workdir|projects?"
+    r"|proj|groups?|private|kaggle|content|gdrive|cache)\d*",
+)
+_KEY_OF_A_PATH = re.compile(
+    r"(?:.*[_.-])?(?:path|paths|dir|dirs|directory|folder|file|files|filename|root|home|cwd|resume"
+    r"|output|prefix|location|ckpt|checkpoint|executable|interpreter|python|argv)(?:[_.-]?\d+)?"
+    r"|.*(?:path|dir|file|root|folder)",
+    re.IGNORECASE | re.DOTALL,
+)
+_ENDING = re.compile(
+    r"\.(?:pt|pth|ckpt|bin|safetensors|json|ya?ml|toml|cfg|ini|py|ipynb|sh|txt|csv|tsv|log|npy|npz|pkl"
+    r"|h5|hdf5|tar|gz|zip|jpe?g|png|parquet|lmdb|sif|so)\Z",
+    re.IGNORECASE,
+)
+# Folders that every machine has: they tell nothing.
+_PUBLIC = frozenset("bin boot dev etc lib lib64 opt proc run sbin sys tmp usr var".split())
+
+_SECRETS = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@]{0,100}:[^\s/@]{1,200}@"  # a URL with a password
+    r"|\bhf_[A-Za-z0-9]{20,}"
+    r"|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}"
+    r"|\bglpat-[\w-]{20,}"
+    r"|\bAKIA[0-9A-Z]{16}\b"
+    r"|\bAIza[\w-]{35}"
+    r"|\bxox[abeoprs]-[\w-]{10,}"
+    r"|\bsk-[\w-]{20,}"
+    r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----"
+)
+_SECRET_KEY = re.compile(
+    r"(?:.*_)?(?:api_?key|secret|secret_key|access_key|passwd|password"
+    r"|(?:access|api|auth|bearer|gh|github|gitlab|hf|hub|wandb)_token)",
+    re.IGNORECASE | re.DOTALL,
+)
+_SHORTEST_SECRET = 8
+
+
+class _Text(NamedTuple):
+    key: str
+    value: str
+
+
+def check_private_text(examined: Examined) -> Iterator[Finding]:
+    """Paths and credentials in what lies beside the weights, each with its key."""
+    texts, all_of_them = _texts(examined)
+    yield from _found(rules.CREDENTIAL, texts, _is_secret, "looks like a credential", _masked)
+    yield from _found(rules.PRIVATE_PATH, texts, _has_path, "holds a path of a machine", _shortened)
+    if not all_of_them:
+        yield finding(
+            rules.PRIVATE_PATH,
+            f"of the texts beside the weights only the first {MAX_SEARCHED:,} characters were "
+            "searched for paths and credentials",
+            severity=rules.Severity.NOTE,
+        )
+
+
+def _texts(examined: Examined) -> tuple[list[_Text], bool]:
+    """Return the texts beside the weights, each once, and whether these are all."""
+    texts: dict[_Text, None] = {}
+    left = MAX_SEARCHED
+    for key, value in _scalars(examined):
+        if isinstance(value, str) and value:
+            left -= len(key) + min(len(value), MAX_TEXT)
+            if left < 0:
+                return list(texts), False
+            texts[_Text(key, value[:MAX_TEXT])] = None
+    return list(texts), True
+
+
+def _scalars(examined: Examined) -> Iterator[tuple[str, object]]:
+    checkpoint = examined.checkpoint
+    yield from checkpoint.metadata.items()
+    for entry, node in zip(checkpoint.entries, checkpoint.aside):
+        yield from leaves(entry.key, node)
+
+
+def _found(
+    rule: Rule,
+    texts: list[_Text],
+    is_one: Callable[[_Text], bool],
+    what: str,
+    shown: Callable[[str], str],
+) -> Iterator[Finding]:
+    hits = [text for text in texts if is_one(text)]
+    if hits:
+        named = ", ".join(f"{text.key} = {shown(text.value)}" for text in hits[:_SHOWN])
+        more = f" and {len(hits) - _SHOWN:,} more" if len(hits) > _SHOWN else ""
+        yield finding(rule, f"text beside the weights {what}: {named}{more}")
+
+
+def _has_path(text: _Text) -> bool:
+    value = _NO_PATH.sub(" ", text.value)
+    return _DRIVE.search(value) is not None or any(
+        _is_of_a_machine(match, text.key) for match in _PATH.finditer(value)
+    )
+
+
+def _is_of_a_machine(path: re.Match[str], key: str) -> bool:
+    top = path.group(1)
+    if top is None:
+        return True  # the home of root
+    name = next((part for part in reversed(key.split(".")) if not part.isdigit()), key)
+    return top not in _PUBLIC and (
+        _ROOT.fullmatch(top) is not None
+        or _KEY_OF_A_PATH.fullmatch(name) is not None
+        or _ENDING.search(path.group().rstrip()) is not None
+    )
+
+
+def _is_secret(text: _Text) -> bool:
+    name = text.key.rpartition(".")[2]
+    word = text.value.strip()
+    telling = len(word) >= _SHORTEST_SECRET and not any(map(str.isspace, word))
+    return _SECRETS.search(text.value) is not None or (
+        telling and _SECRET_KEY.fullmatch(name) is not None
+    )
+
+
+def _shortened(value: str) -> str:
+    return repr(value) if len(value) <= _LONGEST else f"{value[:_LONGEST]!r}..."
+
+
+def _masked(value: str) -> str:
+    """Return enough to find it by: a report is read by more people than may know a secret."""
+    found = _SECRETS.search(value)
+    secret = found.group() if found else value
+    scheme, separator, _ = secret.partition("://")
+    if separator:
+        return f"a password in a URL that begins with {scheme}://"
+    return f"{secret[:4]!r}... ({len(secret):,} characters)"

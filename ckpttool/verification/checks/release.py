@@ -1,0 +1,132 @@
+"""Checks on what a release should have, and should not: beside the weights and in their file."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Iterator, Sequence
+
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.text import count, size
+from ckpttool.formats.objects.plain import tensor_bytes
+from ckpttool.formats.state_dicts.training_state import is_called_settings, is_called_training
+
+if TYPE_CHECKING:
+    from ckpttool.tensors.catalogue import Entry
+    from ckpttool.verification.examined import Examined
+
+#: Bytes of a safetensors header that the Hugging Face hub reads.
+HUB_HEADER = 25_000_000
+
+_SHOWN = 20
+
+_SHARD = re.compile(r"(.*)-\d{5}-of-\d{5}\.safetensors", re.DOTALL)
+_INDEX_END = ".safetensors.index.json"
+
+
+def check_container(examined: Examined) -> Iterator[Finding]:
+    """Note weights that are shipped as a pickle alone."""
+    names = examined.surroundings.names
+    pickled = examined.checkpoint.format.startswith("torch-")
+    if pickled and not any(name.endswith(".safetensors") for name in names):
+        yield finding(
+            rules.PICKLE_FORMAT,
+            f"the weights are shipped as a pickle ({examined.checkpoint.format}); safetensors "
+            "cannot run code",
+        )
+
+
+def check_training_state(examined: Examined) -> Iterator[Finding]:
+    """Warn of what a training run left beside the weights: its state, and its settings."""
+    checkpoint = examined.checkpoint
+    beside = list(zip(checkpoint.entries, checkpoint.aside))
+    found = [(entry, node) for entry, node in beside if is_called_training(entry.key)]
+    settings = [(entry, node) for entry, node in beside if is_called_settings(entry.key)]
+    if found:
+        yield finding(
+            rules.TRAINING_STATE,
+            f"state of the training run lies beside the weights{_told(found + settings)}",
+        )
+    elif settings:
+        yield finding(
+            rules.TRAINING_STATE,
+            f"settings of the training run lie beside the weights{_told(settings)}",
+            fix="Convert the weights and keep the settings beside them: ckpttool convert PATH --to "
+            "safetensors --sidecar FILE.json.",
+        )
+
+
+def _told(beside: Sequence[tuple[Entry, object]]) -> str:
+    named = ", ".join(entry.key for entry, _ in beside[:_SHOWN])
+    more = f" and {len(beside) - _SHOWN:,} more" if len(beside) > _SHOWN else ""
+    nbytes = sum(tensor_bytes(node for _, node in beside))
+    tensors = f", {size(nbytes)} of it tensors" if nbytes else ""
+    return f"{tensors}: {named}{more}"
+
+
+def check_shards(examined: Examined) -> Iterator[Finding]:
+    """Warn of weights beside an index that it does not list: one of an earlier export, say."""
+    checkpoint = examined.checkpoint
+    if checkpoint.format != "safetensors-sharded":
+        return
+    index, *listed = (os.path.split(source.name)[1] for source in checkpoint.sources)
+    stem = index[: -len(_INDEX_END)] if index.endswith(_INDEX_END) else "model"
+    strays = [
+        name for name in examined.surroundings.names if name not in listed and _is_of(stem, name)
+    ]
+    if strays:
+        yield finding(
+            rules.UNLISTED_SHARD,
+            f"{count(len(strays), 'file')} beside the index that it does not list: "
+            + ", ".join(strays[:_SHOWN])
+            + (f" and {len(strays) - _SHOWN:,} more" if len(strays) > _SHOWN else ""),
+        )
+
+
+def _is_of(stem: str, name: str) -> bool:
+    numbered = _SHARD.fullmatch(name)
+    return name == f"{stem}.safetensors" or (numbered is not None and numbered.group(1) == stem)
+
+
+def check_format_metadata(examined: Examined) -> Iterator[Finding]:
+    """Warn of safetensors files that do not say for which framework they were written."""
+    checkpoint = examined.checkpoint
+    stated = checkpoint.metadata.get("format")
+    if checkpoint.format.startswith("safetensors") and stated != "pt":
+        yield finding(
+            rules.NO_FORMAT,
+            "the safetensors metadata does not say that the tensors are torch's",
+            expected="format: pt",
+            found="no format" if stated is None else f"format: {stated}",
+            # of another framework's file it is no mistake
+            fix=None if stated is None else "",
+        )
+
+
+def check_header_size(examined: Examined) -> Iterator[Finding]:
+    """Warn of a header that the hub does not read."""
+    nbytes = examined.checkpoint.header_size or 0
+    if nbytes > HUB_HEADER:
+        yield finding(
+            rules.HEADER_SIZE,
+            "the safetensors header is larger than the hub reads",
+            expected=f"at most {HUB_HEADER:,} bytes",
+            found=f"{nbytes:,}",
+        )
+
+
+def check_release_folder(examined: Examined) -> Iterator[Finding]:
+    """Warn of a release folder without a licence or a model card."""
+    around = examined.surroundings
+    if around.is_release and not around.licence:
+        yield finding(rules.NO_LICENCE, "the release folder has no licence")
+    if around.is_release and not around.card:
+        message = "the release folder has no model card, or an empty one"
+        yield finding(rules.NO_MODEL_CARD, message)
+
+
+def check_surroundings(examined: Examined) -> Iterator[Finding]:
+    """Note what lies beside the checkpoint and could not be read."""
+    for line in examined.surroundings.unread:
+        yield finding(rules.BESIDE_NOT_READ, f"beside the checkpoint: {line}")

@@ -1,0 +1,18 @@
+"""Checks on the names that a pickle refers to. Nothing was imported or called to find them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterator
+
+from ckpttool.formats.safety.telling import findings_beyond_default, findings_on
+
+if TYPE_CHECKING:
+    from ckpttool.findings.finding import Finding
+    from ckpttool.verification.examined import Examined
+
+
+def check_pickle_names(examined: Examined) -> Iterator[Finding]:
+    """Fail on calls that may run code, warn of classes that are needed, note other names."""
+    checkpoint = examined.checkpoint
+    yield from findings_on(checkpoint.uses, examined.trust)
+    yield from findings_beyond_default(checkpoint.references, checkpoint.uses)

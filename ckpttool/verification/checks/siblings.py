@@ -1,0 +1,146 @@
+"""Checks on a tensor among its like: the same role in other blocks, the same content elsewhere."""
+
+from __future__ import annotations
+
+from math import exp, log
+from statistics import median
+from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
+
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.rules import Severity
+from ckpttool.findings.text import count, size
+from ckpttool.verification.checks.meaning import originals
+from ckpttool.verification.examined import block_of, is_matrix
+
+if TYPE_CHECKING:
+    from ckpttool.verification.examined import Examined
+
+# Fewer blocks than this have no spread that could be told from chance.
+_FEWEST = 5
+# Makes the median absolute deviation of normally distributed numbers their deviation.
+_NORMAL = 1.4826
+# No narrower spread is believed: that of an untrained model is next to nothing. Biases and gains
+# differ more from block to block than weights do: in two trained BERT encoders of 6 and 8 layers
+# by a factor of 5.7 at most, the weights by 1.5. With these numbers no score there is above 3.5.
+_NARROWEST, _NARROWEST_OF_VECTORS = 0.15, 0.5
+# Findings that are told one by one.
+_SHOWN = 8
+
+_TABLES = ("pos_embed", "decoder_pos_embed")
+
+
+def check_magnitudes(examined: Examined) -> Iterator[Finding]:
+    """Tensors whose magnitude is far from that of their role in the other blocks.
+
+    With x the logarithm of the root mean square, m its median over the blocks and MAD the
+    median of ``|x - m|``, a tensor is far off where ``|x - m| / max(1.4826 MAD, 0.15)`` is above
+    ``Limits.magnitude``; for biases and gains 0.5 stands for 0.15. That is the modified z-score
+    of Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993; they advise 3.5 for numbers
+    that should be alike.
+    """
+    far = []
+    for names in _roles(examined).values():
+        scale = {name: log(_rms(examined, name)) for name in names}
+        usual = median(scale.values())
+        weights = is_matrix(examined.canonical.tensors[names[0]])
+        narrowest = _NARROWEST if weights else _NARROWEST_OF_VECTORS
+        spread = max(_NORMAL * median(abs(x - usual) for x in scale.values()), narrowest)
+        far += [
+            (abs(x - usual) / spread, name, exp(usual))
+            for name, x in scale.items()
+            if abs(x - usual) / spread > examined.limits.magnitude
+        ]
+    for score, name, usual in sorted(far, key=lambda one: -one[0])[:_SHOWN]:
+        yield finding(
+            rules.MAGNITUDE,
+            f"{_factor(_rms(examined, name) / usual)} in the other blocks "
+            f"({score:.0f} robust deviations)",
+            tensors=[name],
+            expected=f"a root mean square about {usual:.3g}",
+            found=f"{_rms(examined, name):.3g}",
+        )
+    rest = [name for _, name, _ in sorted(far, key=lambda one: -one[0])[_SHOWN:]]
+    if rest:
+        message = f"{count(len(rest), 'tensor')} more of an unusual magnitude"
+        yield finding(rules.MAGNITUDE, message, tensors=rest)
+
+
+def _roles(examined: Examined) -> Mapping[tuple[str, str], list[str]]:
+    """Return the tensors of each role that enough blocks have, by side and name in the block.
+
+    Of the model's only: others may be meant to differ, as scales that begin smaller with depth.
+    """
+    roles: dict[tuple[str, str], list[str]] = {}
+    outside = examined.outside()
+    for name, values in examined.values.tensors.items():
+        place = block_of(name)
+        if place is not None and values.rms and name not in outside:
+            roles.setdefault((place[0], place[2]), []).append(name)
+    return {role: names for role, names in roles.items() if len(names) >= _FEWEST}
+
+
+def _rms(examined: Examined, name: str) -> float:
+    return examined.values.tensors[name].rms or 0.0
+
+
+def _factor(ratio: float) -> str:
+    times = f"{ratio:.3g} times" if ratio > 1 else f"1/{1 / ratio:.3g} of"
+    return f"{times} what is usual"
+
+
+def check_copies(examined: Examined) -> Iterator[Finding]:
+    """Weights of the same bytes under names that share no storage.
+
+    Where the model has its own weight under each of the names, one was copied over another.
+    Others may be equal on purpose, an average of the weights say, or tied by copying: together
+    they are a note. Vectors that the model has no place for are not even that: frequencies,
+    statistics and gains of many layers often are the same.
+    """
+    passed_over, outside = {*_TABLES, *originals(examined)}, examined.outside()
+    by_digest: dict[tuple[str, int], list[str]] = {}
+    for name, values in examined.values.tensors.items():
+        info = examined.canonical.tensors[name]
+        # of blocks that are alike only the first is looked at: that they are is told elsewhere
+        if info.dtype.kind == "float" and values.varied and name not in passed_over:
+            by_digest.setdefault((values.digest, info.nbytes), []).append(name)
+    copied = [names for names in by_digest.values() if _are_apart(examined, names)]
+    on_purpose: list[list[str]] = []
+    for names in copied:
+        ours = [name for name in names if name not in outside]
+        if _are_apart(examined, ours):
+            yield finding(
+                rules.DUPLICATE_CONTENT,
+                f"{len(names)} tensors hold the same {count(_bytes(examined, names[0]), 'byte')}",
+                tensors=names,
+            )
+        elif is_matrix(examined.canonical.tensors[names[0]]):
+            on_purpose.append(names)
+    if on_purpose:
+        yield finding(
+            rules.DUPLICATE_CONTENT,
+            _told_of(examined, on_purpose),
+            severity=Severity.NOTE,
+            tensors=[name for names in on_purpose for name in names],
+        )
+
+
+def _are_apart(examined: Examined, names: Sequence[str]) -> bool:
+    return len({examined.canonical.tensors[name].extents for name in names}) > 1
+
+
+def _told_of(examined: Examined, copied: Sequence[Sequence[str]]) -> str:
+    tensors = sum(map(len, copied))
+    spare = sum(
+        (len({examined.canonical.tensors[name].extents for name in names}) - 1)
+        * _bytes(examined, names[0])
+        for names in copied
+    )
+    return (
+        f"{tensors:,} tensors hold the content of {len(copied):,}: {size(spare)} stand in the file "
+        "more than once, on purpose if they are averages or tied weights"
+    )
+
+
+def _bytes(examined: Examined, name: str) -> int:
+    return examined.canonical.tensors[name].nbytes

@@ -1,0 +1,83 @@
+"""Checks on the storages of a torch file: bytes that everybody downloads and no tensor shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterator, Sequence
+
+from ckpttool.findings import rules
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.text import count, size
+from ckpttool.formats.objects.beside import beside_of
+from ckpttool.formats.objects.describing import MORE
+from ckpttool.formats.objects.plain import storage_keys
+
+if TYPE_CHECKING:
+    from ckpttool.tensors.catalogue import Extent, TensorInfo
+    from ckpttool.verification.examined import Examined
+
+
+def check_wasted_bytes(examined: Examined) -> Iterator[Finding]:
+    """Storages that tensors show a part of, or that nothing refers to."""
+    checkpoint = examined.checkpoint
+    views: dict[str, list[TensorInfo]] = {}
+    for info in checkpoint.tensors.values():
+        if info.storage in checkpoint.storages:
+            views.setdefault(info.storage, []).append(info)
+    hidden = {key: checkpoint.storages[key].length - _shown(infos) for key, infos in views.items()}
+    lost = {key: checkpoint.storages[key].length for key in _unreferred(examined, views)}
+    most = examined.limits.wasted_share * sum(info.nbytes for info in checkpoint.tensors.values())
+    if sum(hidden.values()) > most:
+        wasteful = [key for key, nbytes in hidden.items() if nbytes]
+        yield _of_views(examined, sum(hidden.values()), [views[key] for key in wasteful])
+    if sum(lost.values()) > most:
+        yield finding(
+            rules.WASTED_BYTES,
+            f"{_exactly(sum(lost.values()))} lie in {count(len(lost), 'storage')} that nothing in "
+            "the pickle refers to",
+            fix="Load the state dict and save it anew, alone.",
+        )
+
+
+def _of_views(examined: Examined, wasted: int, views: Sequence[Sequence[TensorInfo]]) -> Finding:
+    infos = [info for one in views for info in one]
+    stored = sum(examined.checkpoint.storages[one[0].storage or ""].length for one in views)
+    shown = sum(map(_shown, views))
+    return finding(
+        rules.WASTED_BYTES,
+        f"{_exactly(wasted)} of {count(len(views), 'storage')} belong to no tensor: "
+        f"{count(len(infos), 'tensor')} show {size(shown)} of {size(stored)}",
+        tensors=[info.name for info in infos],
+    )
+
+
+def _shown(infos: Sequence[TensorInfo]) -> int:
+    """Return how many bytes of their storage the tensors show at most.
+
+    From the first element of a strided tensor to its last there may be others, so no more
+    counts than the elements of all views come to.
+    """
+    spans: set[Extent] = {extent for info in infos for extent in info.extents}
+    covered = end = 0
+    for _, offset, length in sorted(spans, key=lambda extent: extent.offset):
+        covered += max(0, offset + length - max(offset, end))
+        end = max(end, offset + length)
+    distinct = {info.view: info.nbytes for info in infos}
+    return min(covered, sum(distinct.values()))
+
+
+def _unreferred(examined: Examined, views: dict[str, list[TensorInfo]]) -> list[str]:
+    checkpoint = examined.checkpoint
+    # tensors that are not read have storages too, and of a long list the end is not known
+    if checkpoint.unread or any(node is MORE for node in checkpoint.aside):
+        return []
+    others = [key for key in checkpoint.storages if key not in views]
+    if not others:
+        return []
+    around = beside_of(checkpoint)
+    shells = [node for _, node in around.shells()] if around else []
+    beside = storage_keys((*checkpoint.aside, *shells))
+    return [key for key in others if key not in beside]
+
+
+def _exactly(nbytes: int) -> str:
+    return f"{count(nbytes, 'byte')} ({size(nbytes)})"

@@ -1,0 +1,110 @@
+"""From everything that was examined to one file's report: findings, summaries, the verdict."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, AbstractSet, Iterator
+
+from ckpttool.findings.errors import MalformedError
+from ckpttool.findings.finding import verdict_of
+from ckpttool.findings.results import FileReport, ValuesSummary
+from ckpttool.findings.text import count
+from ckpttool.formats.objects.beside import beside_of, tensors_beside
+from ckpttool.verification.checks import CHECKS, locked
+from ckpttool.verification.checks.meaning import pos_embed_errors
+
+if TYPE_CHECKING:
+    from ckpttool.tensors.catalogue import Checkpoint
+    from ckpttool.tensors.values import Values
+    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.published import Origin
+
+# How shards are called; an index is not called so.
+_SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.[a-z]+$", re.IGNORECASE)
+# Places that are named before the rest is counted.
+_MOST_TOLD = 20
+
+
+def conclude(known: FileReport, examined: Examined, published: Origin | None) -> FileReport:
+    """Return ``known`` with the findings of all checks, the summaries and the verdict.
+
+    Args:
+        known: the facts of the container.
+        examined: what the checks look at.
+        published: whether it is the published file; ``None`` if that was not asked.
+    """
+    found = [finding for check in CHECKS for finding in check(examined)]
+    found += published.findings if published else ()
+    findings = tuple(sorted(found, key=lambda finding: -finding.severity.weight))
+    return known._replace(
+        verdict=verdict_of(findings),
+        findings=findings,
+        fingerprint=examined.fingerprint,
+        coverage=examined.coverage,
+        values=_values_summary(examined.values, pos_embed_errors(examined)),
+        forward=examined.forward,
+        published=published.name if published else None,
+        unchecked=tuple(_unchecked(examined, published)),
+        lock=examined.lock.path if examined.lock else None,
+        lock_lines=examined.locked.lines if examined.locked else {},
+        locked=locked.summary(examined),
+    )
+
+
+def _values_summary(values: Values, errors: dict[str, float]) -> ValuesSummary:
+    return ValuesSummary(
+        len(values.tensors),
+        len(values.skipped),
+        sum(1 for tensor in values.tensors.values() if tensor.nan),
+        sum(1 for tensor in values.tensors.values() if tensor.infinite),
+        values.checksums_checked,
+        len(values.bad_checksums),
+        errors,
+    )
+
+
+def tensors_left_aside(checkpoint: Checkpoint) -> Iterator[str]:
+    """Say where else in the file tensors lie, and how many: state dicts, averages, moments."""
+    beside = beside_of(checkpoint)
+    if beside is None:
+        return
+    state_dicts = {wrapper.key for wrapper in checkpoint.wrappers[1:]}
+    keys = state_dicts.union(key for key, _ in beside.items())
+    numbers: Counter[str] = Counter()
+    try:
+        for info in tensors_beside(checkpoint):
+            numbers[_place_of(info.name, keys)] += 1
+    except MalformedError as error:  # of a storage that no tensor of the file needs
+        yield f"what else lies beside the weights ({error.detail()})"
+    for key, number in numbers.most_common(_MOST_TOLD):
+        told = count(number, "tensor")
+        yield f"the state dict {key} ({told})" if key in state_dicts else f"{told} in {key}"
+    if len(numbers) > _MOST_TOLD:
+        rest = sum(numbers.values()) - sum(n for _, n in numbers.most_common(_MOST_TOLD))
+        yield f"{count(rest, 'tensor')} in {len(numbers) - _MOST_TOLD:,} other places"
+
+
+def _place_of(name: str, keys: AbstractSet[str]) -> str:
+    """Return the longest key that a tensor lies under: the state dict, not what that lies in."""
+    key = name.partition(" (")[0] if name.endswith(")") else name
+    while key not in keys and "." in key:
+        key = key.rpartition(".")[0]
+    return key
+
+
+def _unchecked(examined: Examined, published: Origin | None) -> Iterator[str]:
+    """Say what was not looked at: what was skipped is never printed as clean."""
+    yield from tensors_left_aside(examined.checkpoint)
+    numbered = _SHARD.search(examined.checkpoint.path)
+    if numbered is not None:
+        number, total = map(int, numbered.groups())
+        yield f"the rest of the checkpoint (by its name this is part {number:,} of {total:,})"
+    if examined.values.skipped:
+        yield f"the values of {count(len(examined.values.skipped), 'tensor')}"
+    if examined.forward.status != "run":
+        yield f"the forward pass ({examined.forward.reason})"
+    elif examined.forward.scope == "encoder" and not examined.coverage.groups["decoder"].absent:
+        yield "the decoder's forward pass (the decoder is not complete)"
+    if published is None:
+        yield "where the file comes from (--published)"

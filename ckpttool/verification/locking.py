@@ -1,0 +1,111 @@
+"""Locking: what a release holds and what it computes, written down for the next verification."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, NamedTuple
+
+from ckpttool.files.sources import FileSource
+from ckpttool.verification.lock.content import (
+    LockedCheckpoint,
+    LockedFile,
+    LockedForward,
+    LockedTensor,
+    name_from,
+)
+from ckpttool.verification.run import VerifyOptions, verified
+
+if TYPE_CHECKING:
+    from ckpttool.findings.results import FileReport
+    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.run import Progress
+
+
+class Locking(NamedTuple):
+    """One checkpoint on its way into a lock file.
+
+    Attributes:
+        report: its verification; what a policy makes of it decides whether it may be locked.
+        locked: what to write; ``None`` if it could not be read to its end, a tensor of it is of
+            a kind that is not read, or it was not accepted.
+    """
+
+    report: FileReport
+    locked: LockedCheckpoint | None
+
+
+def lock_file(
+    path: str,
+    lock: str,
+    options: VerifyOptions,
+    accepted: Callable[[FileReport], bool],
+    progress: Progress | None = None,
+) -> Locking:
+    """Verify one checkpoint, and if it is accepted find out what a lock file says of it.
+
+    Args:
+        path: the checkpoint.
+        lock: the lock file's path, which the checkpoint is named relative to.
+        options: as for verification; a lock in them is not looked at.
+        accepted: told the report; whether it may be locked.
+        progress: told how far the reading is.
+
+    Raises:
+        UsageError: as :func:`ckpttool.verification.run.verify_file`.
+        UnreadableError: the file changed after it was verified.
+    """
+    with verified(path, options._replace(lock=None), progress) as (report, examined):
+        if examined is None or examined.fingerprint is None or not accepted(report):
+            return Locking(report, None)
+        return Locking(report, _locked(examined, examined.fingerprint, lock, progress))
+
+
+def _locked(
+    examined: Examined, fingerprint: str, lock: str, progress: Progress | None
+) -> LockedCheckpoint:
+    from ckpttool.files.sums import file_sums
+
+    checkpoint, tensors = examined.checkpoint, examined.named
+    forward = None if examined.forward.status != "run" else _forward(examined, progress)
+    sources = [source for source in checkpoint.sources if isinstance(source, FileSource)]
+    digests = examined.values.tensors
+    locked = LockedCheckpoint(
+        name_from(lock, checkpoint.path),
+        fingerprint,
+        examined.coverage.schema,
+        tuple(
+            LockedFile(name_from(lock, source.name), source.size, sha256)
+            for source, sha256 in zip(sources, file_sums(sources))
+        ),
+        forward,
+        {
+            name: LockedTensor(
+                info.dtype.name, info.shape, digests[examined.recorded.get(name, name)].digest
+            )
+            for name, info in sorted(tensors.items())
+        },
+    )
+    checkpoint.check_unchanged()
+    return locked
+
+
+def _forward(examined: Examined, progress: Progress | None) -> LockedForward:
+    from ckpttool.verification.controls import measure, passes
+
+    config, tensors = examined.config, examined.canonical.tensors
+    if progress:
+        progress.start(passes(config, tensors) * examined.checkpoint.size)
+
+    def passed() -> None:
+        if progress:
+            progress.advance(examined.checkpoint.size)
+
+    right = examined.forward
+    found = measure(config, tensors, right, passed)
+    return LockedForward(
+        right.scope or "encoder",
+        right.kept,
+        right.outputs,
+        found.rounding,
+        found.tolerance,
+        found.controls,
+    )

@@ -1,0 +1,158 @@
+"""The policy of a release: which rules count, from which severity on, and what is waived.
+
+A check says what it sees; whether a release may have it is decided here, after all of them.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import NamedTuple, Sequence, Union
+
+from ckpttool.findings.finding import Finding, causes_only, verdict_of
+from ckpttool.findings.inventory import Item
+from ckpttool.findings.results import FileReport, Report
+from ckpttool.findings.rules import FAMILIES, RULES, Rule, Severity
+from ckpttool.verification.waivers import Settled, Waiver, findings_on, settle
+
+#: Stands for every rule, where a list asks for the beginnings of codes.
+ALL = "ALL"
+
+
+class Policy(NamedTuple):
+    """What a release may have.
+
+    Attributes:
+        select: beginnings of the codes that count (``NUM``, ``MOD003``), or ``ALL``.
+        extend_select: more of them.
+        ignore: beginnings of codes that do not. The longer beginning wins, ``ignore`` of two
+            equal ones. A rule that stands counts unless ``ignore`` begins its code.
+        fail_on: the severity from which on a finding fails a file.
+        waivers: findings that somebody answers for.
+        vouches: whether ``ignore`` may leave out rules that stand.
+    """
+
+    select: tuple[str, ...] = (ALL,)
+    extend_select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    fail_on: Severity = Severity.ERROR
+    waivers: tuple[Waiver, ...] = ()
+    vouches: bool = True
+
+    def counts(self, rule: Rule) -> bool:
+        """Whether findings of the rule are reported."""
+        chosen = _longest(rule.code, (*self.select, *self.extend_select))
+        ignored = _longest(rule.code, self.ignore)
+        return chosen > ignored or (rule.stands and (ignored <= 0 or not self.vouches))
+
+    def without_code(self) -> Policy:
+        """Return it without what keeps calls of unknown code from counting."""
+        waivers = tuple(one for one in self.waivers if not RULES[one.code].stands)
+        return self._replace(waivers=waivers, vouches=False)
+
+    @property
+    def hides_calls(self) -> bool:
+        """Whether it keeps calls of unknown code from counting."""
+        return self.without_code().waivers != self.waivers or not all(
+            self.counts(rule) for rule in RULES.values() if rule.stands
+        )
+
+
+def _longest(code: str, beginnings: Sequence[str]) -> int:
+    """Return the length of the longest beginning of the code, 0 for ``ALL``, -1 for none."""
+    lengths = [len(one) for one in beginnings if code.startswith(one)]
+    return max(lengths, default=0 if ALL in beginnings else -1)
+
+
+def judge(
+    files: Sequence[FileReport],
+    policy: Union[Policy, Sequence[Policy]],
+    today: date,
+    findings: Sequence[Finding] = (),
+    inventory: Sequence[Item] = (),
+    of_run: Sequence[Policy] = (),
+) -> Report:
+    """Return the report on a run: what counts of each file's findings, and the verdicts.
+
+    A file that could not be read to its end keeps its error and its verdict, whatever the
+    policy says: nothing else is known of it.
+
+    Args:
+        files: as :func:`ckpttool.verification.run.verify_file` gives them.
+        policy: what a release may have; one for all, or one a file.
+        today: the day to hold against the waivers' last days.
+        findings: on the run as a whole.
+        inventory: what became of every file of the run.
+        of_run: policies that hold where files lie which are no checkpoints.
+    """
+    policies = [policy] * len(files) if isinstance(policy, Policy) else list(policy)
+    alike: dict[Policy, list[int]] = {}
+    for number, own in enumerate(policies):
+        alike.setdefault(own, []).append(number)
+    judged = list(files)
+    on_waivers: list[Finding] = []
+    for own, numbers in alike.items():
+        reports, told = _judge_alike([files[number] for number in numbers], own, today)
+        on_waivers += told
+        for number, report in zip(numbers, reports):
+            judged[number] = report._replace(fail_on=own.fail_on)
+    # what is said of the run as a whole counts where it does for any of its files
+    every = list(dict.fromkeys((*alike, *of_run))) or [Policy()]
+    lightest = min((own.fail_on for own in every), key=lambda one: one.weight)
+    on_run = [one for one in findings if any(own.counts(one.rule) for own in every)]
+    return Report(tuple(judged), (*on_run, *on_waivers), lightest, inventory=tuple(inventory))
+
+
+def _judge_alike(
+    files: Sequence[FileReport], policy: Policy, today: date
+) -> tuple[list[FileReport], list[Finding]]:
+    """Return files as one policy sees them, and what is to be said of its waivers."""
+    readable = [_chosen(file, policy) for file in files if not file.stopped]
+    settled = [settle(file, policy.waivers, today) for file in readable]
+    judged = iter([_judged(file, found, policy) for file, found in zip(readable, settled)])
+    # one for a rule that is left out covers nothing here, and is no less needed for that
+    counting = [one for one in policy.waivers if policy.counts(RULES[one.code])]
+    stopped = [file for file in files if file.stopped]
+    on_waivers = findings_on(counting, readable, settled, today, stopped)
+    return (
+        [file if file.stopped else next(judged) for file in files],
+        [found for found in on_waivers if policy.counts(found.rule)],
+    )
+
+
+def _chosen(file: FileReport, policy: Policy) -> FileReport:
+    left_out = [rule for rule in RULES.values() if not policy.counts(rule)]
+    if not left_out:
+        return file
+    ignored = [
+        f"{found.rule.code}, which the policy ignores: {found.message}"
+        for found in file.findings
+        if found.rule.stands and not policy.counts(found.rule)
+    ]
+    return file._replace(
+        findings=tuple(found for found in file.findings if policy.counts(found.rule)),
+        unchecked=(
+            *file.unchecked,
+            *ignored,
+            f"rules that the policy leaves out ({_shown(left_out)})",
+        ),
+    )
+
+
+def _shown(left_out: Sequence[Rule]) -> str:
+    """Return the codes in order, whole families by their letters alone."""
+    shown: list[str] = []
+    for letters in FAMILIES:
+        family = [rule.code for rule in RULES.values() if rule.letters == letters]
+        ours = [rule.code for rule in left_out if rule.letters == letters]
+        shown += [letters] if ours == family else ours
+    return ", ".join(shown)
+
+
+def _judged(file: FileReport, settled: Settled, policy: Policy) -> FileReport:
+    return file._replace(
+        verdict=verdict_of(settled.open, policy.fail_on),
+        findings=causes_only(settled.open),
+        waived=tuple(
+            one._replace(finding=one.finding._replace(follows=())) for one in settled.waived
+        ),
+    )

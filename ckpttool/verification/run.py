@@ -1,0 +1,278 @@
+"""Verifying one file: open, read in the background, compare with the model, check, sum up.
+
+Reading the bytes and importing torch take about as long as each other, so they happen at the
+same time. Nothing here prints or exits.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from threading import Thread
+from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Protocol
+
+from ckpttool.findings.errors import CkpttoolError, UsageError, told_with
+from ckpttool.findings.finding import Verdict
+from ckpttool.findings.results import FileReport
+from ckpttool.formats import open_checkpoint
+from ckpttool.inspection import stopped, with_facts
+from ckpttool.models.layouts import canonicalize
+from ckpttool.tensors.sharing import tied_names, with_tied
+from ckpttool.tensors.workers import quick_switches
+from ckpttool.verification.limits import Limits
+from ckpttool.verification.surroundings import look_around
+from mae.config import CONFIGS, DEFAULT
+
+if TYPE_CHECKING:
+    from ckpttool.findings.results import ForwardSummary
+    from ckpttool.models.coverage import Coverage
+    from ckpttool.models.layouts import Canonical
+    from ckpttool.models.schema import Schema
+    from ckpttool.tensors.catalogue import Checkpoint
+    from ckpttool.tensors.values import Values
+    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.lock.content import Lock
+    from ckpttool.verification.published import Origin
+
+#: Tables whose bytes the checks compare, and so are kept in memory.
+POSITION_TABLES = ("pos_embed", "decoder_pos_embed")
+
+
+class VerifyOptions(NamedTuple):
+    """What to verify, and how.
+
+    Attributes:
+        model: a key of ``mae.config.CONFIGS``.
+        require: ``encoder`` or ``full``: what the file must hold.
+        forward: whether to run the model.
+        device: where to run it, as torch names it.
+        published: whether to compare the file with the published one of its name.
+        wrapper: the dotted key of the state dict to take; ``None`` to choose.
+        workers: threads that read; ``None`` for one a processor.
+        release: the folder that was named and in which the file was found, if one was.
+        expected_missing: globs on names that the file may lack.
+        limits: what the checks tolerate.
+        lock: the lock file to compare with.
+        trust: patterns of names whose code is trusted, ``mypackage.*`` say.
+    """
+
+    model: str = DEFAULT
+    require: str = "encoder"
+    forward: bool = True
+    device: str = "cpu"
+    published: bool = False
+    wrapper: str | None = None
+    workers: int | None = None
+    release: str | None = None
+    expected_missing: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    lock: Lock | None = None
+    trust: tuple[str, ...] = ()
+
+
+class Progress(Protocol):
+    """Told how far the reading is; the calls of ``advance`` come from several threads."""
+
+    def start(self, total: int) -> None:
+        """Reading begins; ``total`` is in bytes."""
+
+    def advance(self, nbytes: int) -> None:
+        """So many bytes more were read."""
+
+
+def verify_file(path: str, options: VerifyOptions, progress: Progress | None = None) -> FileReport:
+    """Verify one checkpoint and report on it, whatever is wrong with the file.
+
+    Args:
+        path: the file.
+        options: what to verify.
+        progress: told how far the reading is.
+
+    Raises:
+        UsageError: the model, the wrapper or the device does not exist.
+    """
+    with verified(path, options, progress) as (report, _):
+        return report
+
+
+@contextmanager
+def verified(
+    path: str, options: VerifyOptions, progress: Progress | None = None
+) -> Iterator[tuple[FileReport, Examined | None]]:
+    """Verify one checkpoint and keep it open for who wants to know more of it.
+
+    Yields:
+        The report, and what it was concluded from; ``None`` if the file could not be read to
+        its end. Arguments and errors are those of :func:`verify_file`.
+    """
+    if options.model not in CONFIGS:
+        raise UsageError("no such model", expected=", ".join(CONFIGS), found=options.model)
+    known = FileReport(path, Verdict.CANNOT_TELL, ())
+    examined: Examined | None = None
+    with ExitStack() as stack:
+        try:
+            checkpoint = stack.enter_context(open_checkpoint(path, options.wrapper))
+            canonical = canonicalize(checkpoint.tensors)
+            known = with_facts(known, checkpoint, canonical.layout)
+            with told_with(checkpoint.uses):
+                examined, origin = _examine(checkpoint, canonical, options, progress)
+            known = _concluded(known, examined, origin)
+        except CkpttoolError as error:
+            known, examined = stopped(known, error, options.trust), None
+        yield known, examined
+
+
+def _concluded(known: FileReport, examined: Examined, origin: Origin | None) -> FileReport:
+    from ckpttool.verification.conclusion import conclude
+
+    return conclude(known, examined, origin)
+
+
+def _examine(
+    checkpoint: Checkpoint,
+    canonical: Canonical,
+    options: VerifyOptions,
+    progress: Progress | None,
+) -> tuple[Examined, Origin | None]:
+    """Read and compute everything that the checks want to know."""
+    from ckpttool.tensors.values import (
+        start_values,  # numpy; nothing heavier before the pass has begun
+    )
+
+    with quick_switches(), ThreadPoolExecutor(1) as pool, start_values(
+        canonical.tensors,
+        checkpoint.checksums,
+        keep=POSITION_TABLES,
+        workers=options.workers,
+        progress=progress.advance if progress else None,
+    ) as run:
+        if progress:
+            progress.start(run.total)
+        origin = _start_origin(pool, checkpoint, options)
+        _import_torch()
+        schema, coverage = _compare(canonical, options)
+        values = run.result()
+        forward = _forward(canonical, schema, coverage, values, options)
+        surroundings = look_around(checkpoint, options.release)
+        published = origin.result() if origin else None
+        checkpoint.check_unchanged()
+    from ckpttool.verification.examined import Examined
+
+    recorded = _recorded(checkpoint, canonical)
+    weights = _fingerprint(checkpoint, canonical, values, recorded)
+    examined = Examined(
+        checkpoint=checkpoint,
+        canonical=canonical,
+        config=CONFIGS[options.model],
+        coverage=coverage,
+        values=values,
+        forward=forward,
+        require=options.require,
+        expected_missing=options.expected_missing,
+        surroundings=surroundings,
+        limits=options.limits,
+        recorded=recorded,
+        fingerprint=weights,
+        lock=options.lock,
+        locked=options.lock.of(checkpoint.path, weights) if options.lock else None,
+        trust=options.trust,
+    )
+    return examined, published
+
+
+def _recorded(checkpoint: Checkpoint, canonical: Canonical) -> dict[str, str]:
+    """Return the names that the file only records as tied, to those that they are the same as.
+
+    They are a part of what the weights are, in any container. They are no part of what a loader
+    finds, so the model's schema is not held to be filled by them.
+    """
+    if not tied_names(checkpoint.tensors, checkpoint.metadata):
+        return {}
+    every = canonicalize(with_tied(checkpoint.tensors, checkpoint.metadata)).tensors
+    stored = {info.view: name for name, info in canonical.tensors.items()}
+    return {
+        name: stored[info.view]
+        for name, info in every.items()
+        if name not in canonical.tensors and info.view in stored
+    }
+
+
+def _fingerprint(
+    checkpoint: Checkpoint, canonical: Canonical, values: Values, recorded: Mapping[str, str]
+) -> str | None:
+    """Return the fingerprint of all tensors, none if one of them could not be read."""
+    from ckpttool.tensors.fingerprint import fingerprint
+
+    if values.skipped or checkpoint.unread or not canonical.tensors:
+        return None
+    names = {**{name: name for name in canonical.tensors}, **recorded}
+    return fingerprint(
+        (name, info.dtype.name, info.shape, values.tensors[stored].digest)
+        for name, stored in names.items()
+        for info in (canonical.tensors[stored],)
+    )
+
+
+def _import_torch() -> None:
+    """Import the model, and torch with it, on a thread of its own.
+
+    CPython 3.11 maps memory whenever its stack of frames grows by another 16 KiB, and gives it
+    back when it shrinks. An import goes up and down all the time; begun at an unlucky depth it
+    crosses such a border 12,000 times, which takes 0.2 s. A new stack begins at the bottom.
+    """
+    failed: list[BaseException] = []
+
+    def load() -> None:
+        try:
+            import_module("mae.large.mae_vit_large")
+        except BaseException as error:  # noqa: BLE001 (raised below)
+            failed.append(error)
+
+    # no future: a thread that dies for want of memory sets none, and would be waited for
+    thread = Thread(target=load, name="ckpttool-import")
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+
+
+def _start_origin(
+    pool: ThreadPoolExecutor, checkpoint: Checkpoint, options: VerifyOptions
+) -> Future[Origin] | None:
+    if not options.published:
+        return None
+    from ckpttool.verification.published import origin_of
+
+    return pool.submit(origin_of, checkpoint.sources[0])
+
+
+def _compare(canonical: Canonical, options: VerifyOptions) -> tuple[Schema, Coverage]:
+    from ckpttool.models.coverage import cover
+    from ckpttool.models.schema import schema_of  # torch, while the bytes are being read
+
+    schema = schema_of(CONFIGS[options.model], options.model)
+    return schema, cover(canonical.tensors, schema)
+
+
+def _forward(
+    canonical: Canonical,
+    schema: Schema,
+    coverage: Coverage,
+    values: Values,
+    options: VerifyOptions,
+) -> ForwardSummary:
+    """Run as much of the model as the file fills: an absent decoder is never made up."""
+    from ckpttool.models.forward import not_run, run_forward
+
+    if not options.forward:
+        return not_run("--no-forward")
+    if not coverage.groups["encoder"].complete:
+        return not_run("the encoder is not complete")
+    full = coverage.groups["decoder"].complete
+    groups = ("encoder", "decoder") if full else ("encoder",)
+    names = [entry.name for entry in schema.entries.values() if entry.group in groups]
+    if any(name in values.skipped for name in names):
+        return not_run("a tensor of the model was not read")
+    tensors = canonical.tensors
+    return run_forward(CONFIGS[options.model], tensors, full=full, device=options.device)

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from ckpttool.findings import rules
+from ckpttool.findings.results import Coverage, GroupCoverage
+from ckpttool.verification.checks import meaning
+from tests.builders import examined as built
+from tests.builders.tensors import from_array
+
+if TYPE_CHECKING:
+    from typing import Callable
+
+    from ckpttool.findings.finding import Finding
+    from ckpttool.tensors.catalogue import TensorInfo
+    from tests.builders.examined import Arrays
+
+CHECKS = (
+    meaning.check_layernorms,
+    meaning.check_identical_blocks,
+    meaning.check_position_tables,
+)
+
+
+def findings(tensors: Any) -> list[Finding]:
+    examined = built.examined(tensors)
+    return [found for check in CHECKS for found in check(examined)]
+
+
+def copy_block(arrays: Arrays, source: str, target: str) -> None:
+    for name in [name for name in arrays if name.startswith(f"{source}.")]:
+        arrays[target + name[len(source) :]] = arrays[name].copy()
+
+
+def test_trained_weights_have_no_finding() -> None:
+    assert findings(built.trained()) == []
+
+
+# --- LayerNorms ----------------------------------------------------------------------------
+
+
+def test_layernorms_at_1_and_0_look_untrained() -> None:
+    (found,) = findings(built.untrained())
+    assert found.rule is rules.LAYERNORM_INITIAL
+    assert "all 12 LayerNorm tensors" in found.message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("blocks.2.norm1.weight", 1.001),
+        ("decoder_norm.bias", 1e-30),
+        ("blocks.0.norm1.bias", float("nan")),
+    ],
+)
+def test_one_element_of_one_layernorm_shows_training(name: str, value: float) -> None:
+    arrays = built.untrained()
+    arrays[name][0] = value
+    assert findings(arrays) == []
+
+
+def test_a_layernorm_that_was_not_read_proves_nothing() -> None:
+    examined = built.examined(built.untrained())
+    tensors = {
+        name: found
+        for name, found in examined.values.tensors.items()
+        if name != "decoder_norm.bias"
+    }
+    changed = examined._replace(values=examined.values._replace(tensors=tensors))
+    assert list(meaning.check_layernorms(changed)) == []
+
+
+def test_weights_without_layernorms_are_not_judged() -> None:
+    assert findings({"head.weight": np.ones((2, 2), np.float32)}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("norm.weight", True),
+        ("blocks.10.norm2.bias", True),
+        ("decoder_norm.weight", True),
+        ("fc_norm.bias", True),
+        ("batchnorm.weight", False),
+        ("norm.running_mean", False),
+        ("blocks.0.mlp.fc1.bias", False),
+    ],
+)
+def test_layernorms_are_known_by_their_names(name: str, wanted: bool) -> None:
+    assert meaning.is_layernorm(name) is wanted
+
+
+# --- blocks --------------------------------------------------------------------------------
+
+
+def test_a_block_that_was_copied_is_named() -> None:
+    arrays = built.trained()
+    copy_block(arrays, "blocks.0", "blocks.2")
+    (found,) = findings(arrays)
+    assert found.rule is rules.IDENTICAL_BLOCKS
+    assert set(found.tensors) == {
+        name for name in arrays if name.startswith(("blocks.0.", "blocks.2."))
+    }
+    assert found.message == "blocks of the encoder hold the same weights: 0 = 2"
+
+
+def test_both_sides_have_a_finding_of_their_own() -> None:
+    arrays = built.trained()
+    copy_block(arrays, "blocks.0", "blocks.1")
+    copy_block(arrays, "blocks.0", "blocks.2")
+    copy_block(arrays, "decoder_blocks.0", "decoder_blocks.1")
+    assert [found.tensor for found in findings(arrays)] == [
+        "blocks.{0-2}.norm1.{weight,bias}, blocks.{0-2}.mlp.fc1.{weight,bias}",
+        "decoder_blocks.{0-1}.norm1.{weight,bias}, decoder_blocks.{0-1}.mlp.fc1.{weight,bias}",
+    ]
+
+
+def differs_by_one_bit(arrays: Arrays) -> None:
+    arrays["blocks.1.mlp.fc1.weight"].view(np.uint32)[0, 0] ^= 1
+
+
+def has_one_tensor_more(arrays: Arrays) -> None:
+    arrays["blocks.1.extra"] = np.arange(3.0)
+
+
+def has_vectors_only(arrays: Arrays) -> None:
+    for number in (0, 1):
+        del arrays[f"blocks.{number}.mlp.fc1.weight"]
+
+
+@pytest.mark.parametrize("change", [differs_by_one_bit, has_one_tensor_more, has_vectors_only])
+def test_blocks_that_are_not_quite_the_same_stay_quiet(change: Callable[[Arrays], None]) -> None:
+    arrays = built.trained()
+    copy_block(arrays, "blocks.0", "blocks.1")
+    change(arrays)
+    assert findings(arrays) == []
+
+
+def test_a_block_that_was_not_read_wholly_is_not_compared() -> None:
+    arrays = built.trained()
+    copy_block(arrays, "blocks.0", "blocks.1")
+    examined = built.examined(arrays)
+    tensors = {
+        name: found for name, found in examined.values.tensors.items() if "fc1.bias" not in name
+    }
+    changed = examined._replace(values=examined.values._replace(tensors=tensors))
+    assert list(meaning.check_identical_blocks(changed)) == []
+
+
+# --- position tables -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [0.5, float("nan"), float("inf")])
+def test_a_changed_table_is_found_with_its_place(value: float) -> None:
+    arrays = built.trained()
+    arrays["decoder_pos_embed"][0, 3, 1] += value
+    (found,) = findings(arrays)
+    assert (found.rule, found.tensor) == (rules.POS_EMBED, "decoder_pos_embed")
+    assert "token 3, feature 1" in found.message
+    assert found.found == ("0.5" if value == 0.5 else "inf")
+
+
+def test_a_table_with_its_halves_swapped_is_found() -> None:
+    arrays = built.trained()
+    arrays["pos_embed"] = np.roll(arrays["pos_embed"], 4, axis=-1)
+    assert [found.tensor for found in findings(arrays)] == ["pos_embed"]
+
+
+def rounded(table: Any, dtype: str) -> TensorInfo:
+    if dtype == "bfloat16":
+        return built.as_bfloat16(table, "pos_embed")
+    return from_array(table.astype(dtype), "pos_embed")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [("float64", 1e-6), ("float32", 1e-6), ("float16", 2.0**-11), ("bfloat16", 2.0**-8)],
+)
+def test_rounding_to_the_dtype_is_allowed_and_no_more(dtype: str, tolerance: float) -> None:
+    table = built.trained()["pos_embed"]
+    exact = built.examined({"pos_embed": rounded(table, dtype)})
+    assert list(meaning.check_position_tables(exact)) == []
+    assert meaning.position_tables(exact)["pos_embed"].tolerance == tolerance
+    table[0, 0, 0] = 3 * tolerance  # the row of the class token is zero
+    assert [found.rule for found in findings({"pos_embed": rounded(table, dtype)})] == [
+        rules.POS_EMBED
+    ]
+
+
+def test_the_error_of_a_right_table_is_known_too() -> None:
+    errors = meaning.pos_embed_errors(built.examined(built.trained()))
+    assert list(errors) == ["pos_embed", "decoder_pos_embed"]
+    assert all(0 < error < 1e-6 for error in errors.values())
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pytest.param(np.ones((1, 10, 8), np.float32), id="another grid"),
+        pytest.param(np.ones((1, 5, 8), np.int64), id="integers"),
+        pytest.param(np.ones((5, 8), np.float32), id="without the first axis"),
+    ],
+)
+def test_a_table_of_another_shape_or_kind_is_left_to_other_checks(table: Any) -> None:
+    assert findings({"pos_embed": table}) == []
+
+
+def test_a_table_whose_bytes_were_not_kept_is_not_judged() -> None:
+    examined = built.examined(built.trained())
+    changed = examined._replace(values=examined.values._replace(kept={}))
+    assert meaning.pos_embed_errors(changed) == {}
+
+
+# --- what follows from something else ------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [float("nan"), 0.0])
+def test_blocks_without_a_value_are_not_called_copies(value: float) -> None:
+    arrays = built.trained()
+    for name, array in arrays.items():
+        if name.startswith("blocks."):
+            array[:] = value
+    assert not [found for found in findings(arrays) if found.rule is rules.IDENTICAL_BLOCKS]
+
+
+def test_a_table_of_nan_follows_from_the_nan() -> None:
+    arrays = built.trained()
+    arrays["pos_embed"][0, 0, 0] = float("nan")
+    (found,) = findings(arrays)
+    assert (found.rule, rules.NAN.code in found.follows) == (rules.POS_EMBED, True)
+
+
+def test_norms_of_another_model_are_not_called_layernorms() -> None:
+    arrays = {"norm1.weight": np.ones(4, "f4"), "norm1.bias": np.zeros(4, "f4")}
+    nothing = GroupCoverage(1, 0, ("cls_token",), (), 1, 0)
+    another = Coverage("tiny", {"encoder": nothing}, tuple(arrays))
+    assert list(meaning.check_layernorms(built.examined(arrays, coverage=another))) == []

@@ -1,0 +1,82 @@
+"""A lock file is sorted text, one tensor a line, and is read back as it was written."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ckpttool.verification.lock.reading import is_lock, parse
+from ckpttool.verification.lock.writing import render
+from tests.builders import locks as built
+
+
+def test_the_text_is_what_is_documented() -> None:
+    assert render([built.checkpoint()]).split("\n") == [
+        "# ckpttool lock file; `ckpttool lock` writes it. Commit it beside the code.",
+        "lock 1",
+        "",
+        "checkpoint weights.pth",
+        f"fingerprint {built.FINGERPRINT}",
+        "schema tiny",
+        f"file weights.pth 1234 {'cd' * 32}",
+        "forward encoder",
+        "kept 0 3 5 9",
+        "output features [2,5,16] 0.25 1 -3 3",
+        "projection features 0.5 -1.5",
+        "rounding 1e-06",
+        "tolerance 0.001",
+        "control swap-blocks 1 counts",
+        "control layernorm-eps-1e-12 2e-06 does-not-count",
+        "tensors 2",
+        f"tensor norm.weight float32 [2,3] {'ef' * 32}",
+        f"tensor scale float32 [] {'ef' * 32}",
+        "",
+    ]
+
+
+def test_what_is_written_is_read_back() -> None:
+    first, second = built.checkpoint("a.pth"), built.checkpoint("b.pth", "x")
+    lock = parse(render([second, first]), "ckpttool.lock")
+    assert lock.path == "ckpttool.lock"
+    assert [one._replace(lines={}) for one in lock.checkpoints] == [first, second]
+
+
+def test_a_tensor_is_found_again_on_its_line() -> None:
+    text = render([built.checkpoint()])
+    (locked,) = parse(text, "x").checkpoints
+    for name, line in locked.lines.items():
+        assert text.split("\n")[line - 1].startswith(f"tensor {name} ")
+
+
+def test_without_a_forward_pass_nothing_is_said_of_one() -> None:
+    alone = built.checkpoint()._replace(forward=None)
+    assert "forward" not in render([alone])
+    assert parse(render([alone]), "x").checkpoints[0].forward is None
+
+
+def test_a_tolerance_that_there_is_not_is_read_back_as_none() -> None:
+    blind = built.checkpoint()._replace(forward=built.forward(None))
+    assert parse(render([blind]), "x").checkpoints[0].forward == built.forward(None)
+
+
+@given(st.text(min_size=1, max_size=12))
+@example('a"b')
+@example('a"')
+@example("#")
+@example("\\")
+def test_any_name_survives_and_the_text_is_ascii(name: str) -> None:
+    text = render([built.checkpoint(name, name)])
+    (locked,) = parse(text, "x").checkpoints
+    assert (locked.name, list(locked.tensors)) == (name, [name])
+    assert text.isascii()
+    assert text.count("\n") == render([built.checkpoint("a", "a")]).count("\n")
+
+
+@pytest.mark.parametrize(
+    ("head", "whether"),
+    [(b"# ckpttool lock file; `ckpttool lock` writes it. Commit it beside", False), (b"{}", False)],
+)
+def test_what_is_no_lock_file_is_not_taken_for_one(head: bytes, whether: bool) -> None:
+    assert is_lock(head) is whether
+    assert is_lock(render([built.checkpoint()]).encode())

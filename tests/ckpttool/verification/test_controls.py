@@ -1,0 +1,159 @@
+"""The controls are models that are wrong, and the tolerance lies between them and rounding."""
+
+from __future__ import annotations
+
+import math
+from typing import Dict
+
+import pytest
+import torch
+from torch import Tensor
+
+from ckpttool.models.forward import run_forward
+from ckpttool.tensors.catalogue import TensorInfo
+from ckpttool.verification import controls
+from ckpttool.verification.controls import Sensitivity, measure, passes, rearranged
+from ckpttool.verification.lock.content import distance
+from tests.builders import models
+
+State = Dict[str, Tensor]
+
+NAMES = ["swap-blocks", "transpose-positions", "swap-query-key", "layernorm-eps-1e-12"]
+
+
+def measured(state: State) -> Sensitivity:
+    infos = models.in_memory(state)
+    right = run_forward(models.TINY, infos, full=False)
+    return measure(models.TINY, infos, right)
+
+
+def read(info: TensorInfo) -> bytes:
+    from ckpttool.files.sources import read as read_bytes
+
+    return b"".join(read_bytes(one.source, one.offset, one.length) for one in info.extents)
+
+
+def test_every_control_is_run_and_the_tolerance_is_between() -> None:
+    found = measured(models.tiny_model().state_dict())
+    assert [one.name for one in found.controls] == NAMES
+    counted = [one.distance for one in found.controls if one.counts]
+    assert found.tolerance is not None
+    assert found.rounding * 4 <= found.tolerance <= min(counted) / 4
+    assert found.tolerance == pytest.approx(math.sqrt(found.rounding * min(counted)))
+
+
+def test_each_control_is_the_defect_that_it_is_called_after() -> None:
+    """What the controls do with extents, done again with tensors."""
+    state = models.tiny_model().state_dict()
+    right = run_forward(models.TINY, models.in_memory(state), full=False)
+    for name, wrong in (
+        ("swap-blocks", swapped_blocks(state)),
+        ("transpose-positions", transposed_positions(state)),
+        ("swap-query-key", swapped_query_and_key(state)),
+    ):
+        other = run_forward(models.TINY, models.in_memory(wrong), full=False)
+        (control,) = (one for one in measured(state).controls if one.name == name)
+        assert control.distance == pytest.approx(distance(right.outputs, other.outputs), rel=1e-4)
+        assert control.counts
+
+
+def swapped_blocks(state: State) -> State:
+    def other(name: str) -> str:
+        first, second = "blocks.0.", "blocks.1."
+        if name.startswith(first):
+            return second + name[len(first) :]
+        return first + name[len(second) :] if name.startswith(second) else name
+
+    return {name: state[other(name)] for name in state}
+
+
+def transposed_positions(state: State) -> State:
+    table = state["pos_embed"]
+    grid = table[:, 1:].reshape(1, 4, 4, -1).transpose(1, 2).reshape(1, 16, -1)
+    return {**state, "pos_embed": torch.cat([table[:, :1], grid], 1)}
+
+
+def swapped_query_and_key(state: State) -> State:
+    changed = {**state}
+    for name in state:
+        if name.startswith("blocks.") and ".attn.qkv." in name:
+            query, key, value = state[name].chunk(3)
+            changed[name] = torch.cat([key, query, value])
+    return changed
+
+
+def test_a_control_that_does_not_move_the_output_never_counts() -> None:
+    state = {**models.tiny_model().state_dict()}
+    state["pos_embed"] = torch.zeros_like(state["pos_embed"])
+    (still,) = (one for one in measured(state).controls if one.name == "transpose-positions")
+    assert (still.distance, still.counts) == (0.0, False)
+
+
+def test_where_no_control_counts_there_is_no_tolerance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controls, "MARGIN", math.inf)
+    found = measured(models.tiny_model().state_dict())
+    assert found.tolerance is None
+    assert not any(one.counts for one in found.controls)
+
+
+def between(monkeypatch: pytest.MonkeyPatch, *distances: float) -> Sensitivity:
+    """What is concluded if rounding and then each control move the outputs so far."""
+    moved = iter(distances)
+    monkeypatch.setattr(controls, "distance", lambda *_: next(moved))
+    return measured(models.tiny_model().state_dict())
+
+
+def test_only_controls_that_count_decide_on_the_tolerance(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = between(monkeypatch, 1e-6, 16e-6, 15.9e-6, 1.0, 0.5)
+    assert [one.counts for one in found.controls] == [True, False, True, True]
+    assert found.tolerance == pytest.approx(4e-6)
+
+
+def test_rounding_is_never_less_than_float32_can_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = between(monkeypatch, 0.0, 1.0, 1.0, 1.0, 1.0)
+    assert found.rounding == 2.0**-23
+
+
+def test_outputs_that_are_not_finite_leave_a_tolerance_that_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = between(monkeypatch, 1e-6, math.inf, math.inf, math.inf, math.inf)
+    assert found.tolerance == pytest.approx(16e-6)
+
+
+def test_controls_run_the_decoder_where_the_right_model_did() -> None:
+    infos = models.in_memory(models.tiny_model().state_dict())
+    right = run_forward(models.TINY, infos, full=True)
+    found = measure(models.TINY, infos, right)
+    assert all(math.isfinite(one.distance) for one in found.controls)
+
+
+def test_a_single_block_has_none_to_be_swapped_with() -> None:
+    infos = models.in_memory(models.tiny_model().state_dict())
+    assert passes(models.TINY._replace(depth=1), infos) == 4
+
+
+def test_it_says_how_many_passes_it_takes() -> None:
+    infos = models.in_memory(models.tiny_model().state_dict())
+    right = run_forward(models.TINY, infos, full=False)
+    done: list[None] = []
+    measure(models.TINY, infos, right, lambda: done.append(None))
+    assert len(done) == passes(models.TINY, infos) == 5
+
+
+def test_a_strided_tensor_allows_fewer_controls() -> None:
+    infos = models.in_memory(models.tiny_model().state_dict())
+    fused = infos["blocks.0.attn.qkv.weight"]
+    infos["blocks.0.attn.qkv.weight"] = fused._replace(strides=(1, 48))
+    assert passes(models.TINY, infos) == 4
+
+
+def test_parts_are_taken_across_extents_in_the_order_asked_for() -> None:
+    (info,) = models.in_memory({"x": torch.arange(12, dtype=torch.uint8)}).values()
+    whole = info.extents[0]
+    halves = (whole._replace(length=5), whole._replace(offset=5, length=7))
+    moved = rearranged(info._replace(extents=halves), [(4, 8), (0, 4), (8, 12)])
+    assert list(read(moved)) == [4, 5, 6, 7, 0, 1, 2, 3, 8, 9, 10, 11]
+    assert [one.length for one in moved.extents] == [1, 3, 4, 4]
+    whole_halves = rearranged(info._replace(extents=halves), [(5, 12), (0, 5)])
+    assert whole_halves.extents == (halves[1], halves[0])
