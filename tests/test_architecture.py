@@ -21,14 +21,7 @@ if TYPE_CHECKING:
 
 # From the ground up. A package stands for all of its modules; a module that is not here fails.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    (
-        "ckpttool._version",
-        "ckpttool.compared",
-        "ckpttool.converted",
-        "ckpttool.findings",
-        "mae",
-        "mae.config",
-    ),
+    ("ckpttool._version", "ckpttool.compared", "ckpttool.findings", "mae", "mae.config"),
     ("ckpttool.files",),
     ("ckpttool.tensors",),
     ("mae.large",),
@@ -36,10 +29,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ckpttool.models",),
     ("ckpttool.inspection",),
     ("ckpttool.inputs",),
-    ("ckpttool.verification",),
+    ("ckpttool.conversion", "ckpttool.verification"),
     ("ckpttool.writing",),
-    ("ckpttool.comparison", "ckpttool.conversion"),
-    ("ckpttool.convert", "ckpttool.diff", "ckpttool.textual"),
+    ("ckpttool.comparison",),
+    ("ckpttool.diff", "ckpttool.textual"),
     ("ckpttool.reports",),
     # the package itself is the face of the house: it names what is public, for types
     (
@@ -66,7 +59,7 @@ LIGHT = ("ckpttool", "ckpttool.__main__", "ckpttool.cli", "ckpttool.formats", "c
 FOR_REPORTS = (
     "ckpttool._version",
     "ckpttool.compared",
-    "ckpttool.converted",
+    "ckpttool.conversion.result",
     "ckpttool.findings",
     "ckpttool.verification.lock",
     "ckpttool.reports",

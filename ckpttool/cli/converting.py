@@ -15,7 +15,7 @@ from ckpttool.tensors.workers import without_blas
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
-    from ckpttool.converted import Conversions
+    from ckpttool.conversion.result import Conversions
 
 _EXIT_CODES = (
     "Exit codes: 0 written and proven, 1 refused because of the checkpoint's content, 2 usage, "
@@ -127,8 +127,8 @@ def convert(paths: tuple[str, ...], format_name: str, **options: Any) -> int:
     the checkpoint of the configuration is taken ([tool.ckpttool] in pyproject.toml).
     """
     without_blas()
-    from ckpttool.convert import convert_file, destinations
-    from ckpttool.converted import Conversions
+    from ckpttool.conversion.convert import convert_file, destinations
+    from ckpttool.conversion.result import Conversions
 
     chosen = _options(**options)
     sources = paths or _configured()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Mapping, Sequence
 from ckpttool.conversion.identity import Joined, fingerprint_of
 from ckpttool.conversion.job import files, layout_of
 from ckpttool.conversion.proving import read_again, require_equal
-from ckpttool.converted import Proof
+from ckpttool.conversion.result import Proof
 from ckpttool.files.positional import write_parts
 from ckpttool.formats.writing import torch_zip
 from ckpttool.tensors.sharing import FINGERPRINT, with_tied
@@ -16,7 +16,7 @@ from ckpttool.tensors.sharing import FINGERPRINT, with_tied
 if TYPE_CHECKING:
     from ckpttool.conversion.job import Job
     from ckpttool.conversion.proving import Seen
-    from ckpttool.converted import Converted
+    from ckpttool.conversion.result import Converted
     from ckpttool.files.temporary import Growing
     from ckpttool.findings.finding import Finding
     from ckpttool.formats.writing.copying import PieceDigest

@@ -13,7 +13,7 @@ from ckpttool.files.sums import file_sums
 
 if TYPE_CHECKING:
     from ckpttool.conversion.job import Job
-    from ckpttool.converted import Converted, Written
+    from ckpttool.conversion.result import Converted, Written
     from ckpttool.files.destination import Destination
     from ckpttool.files.temporary import Growing
     from ckpttool.formats.writing.copying import PieceDigest

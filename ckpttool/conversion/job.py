@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Protocol, Sequence
 
 from ckpttool.conversion.naming import where
-from ckpttool.converted import Written
+from ckpttool.conversion.result import Written
 from ckpttool.findings.errors import UsageError
 from ckpttool.formats.writing import safetensors, torch_zip
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.planning import FilePlan, Plan
+    from ckpttool.conversion.result import Converted
     from ckpttool.conversion.selecting import Selection
-    from ckpttool.converted import Converted
     from ckpttool.formats.writing.pieces import Layout
     from ckpttool.tensors.catalogue import Checkpoint
 

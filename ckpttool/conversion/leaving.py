@@ -15,7 +15,7 @@ from ckpttool.inspection import listed_rows, state_dicts_not_taken, tensors_not_
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
-    from ckpttool.converted import LeftOut
+    from ckpttool.conversion.result import LeftOut
     from ckpttool.tensors.catalogue import Checkpoint, Entry
 
 # Entries that a finding spells out.

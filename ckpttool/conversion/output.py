@@ -8,7 +8,7 @@ from ckpttool.conversion.completing import complete_and_prove
 from ckpttool.conversion.documents import add_documents
 from ckpttool.conversion.earlier import left_behind, replaced, stale_files
 from ckpttool.conversion.job import files, layouts_of, sizes
-from ckpttool.converted import Cast
+from ckpttool.conversion.result import Cast
 from ckpttool.files.destination import Destination
 from ckpttool.findings import rules
 from ckpttool.findings.errors import OutputError
@@ -20,7 +20,7 @@ from ckpttool.formats.writing.copying import copy_layout
 if TYPE_CHECKING:
     from ckpttool.conversion.job import Job, Progress
     from ckpttool.conversion.options import ConvertOptions
-    from ckpttool.converted import Converted
+    from ckpttool.conversion.result import Converted
     from ckpttool.files.temporary import Growing
     from ckpttool.formats.writing.copying import PieceDigest
     from ckpttool.formats.writing.pieces import Layout, Piece

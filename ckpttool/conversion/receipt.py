@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Mapping, Sequence
 from ckpttool._version import __version__
 
 if TYPE_CHECKING:
-    from ckpttool.converted import Converted
+    from ckpttool.conversion.result import Converted
     from ckpttool.formats.writing.copying import PieceDigest
     from ckpttool.formats.writing.pieces import Piece
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Mapping
 
-from ckpttool.converted import LeftOut
+from ckpttool.conversion.result import LeftOut
 from ckpttool.formats.objects.beside import beside_of
 from ckpttool.formats.objects.plain import Plain, Reader, tensor_bytes
 from ckpttool.formats.pickles.nodes import Dict

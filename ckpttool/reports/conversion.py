@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Iterable, TextIO
 
 from rich.text import Text
 
-from ckpttool.converted import PLANNED, WRITTEN
+from ckpttool.conversion.result import PLANNED, WRITTEN
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.names import summarise
 from ckpttool.findings.text import count, printable, size
@@ -16,7 +16,7 @@ from ckpttool.reports.page import BAD, DOUBTFUL, GOOD, TOLD, Page, styled
 from ckpttool.reports.text import describe
 
 if TYPE_CHECKING:
-    from ckpttool.converted import Conversions, Converted, LeftOut
+    from ckpttool.conversion.result import Conversions, Converted, LeftOut
 
 # Lines of a list, before a count stands for the rest.
 _SHOWN = 40

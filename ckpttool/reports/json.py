@@ -12,7 +12,7 @@ import math
 from typing import Any, TextIO
 
 from ckpttool._version import __version__
-from ckpttool.converted import Conversions, Converted
+from ckpttool.conversion.result import Conversions, Converted
 from ckpttool.findings.finding import Finding
 from ckpttool.findings.inventory import Item
 from ckpttool.findings.listing import Listing, Listings

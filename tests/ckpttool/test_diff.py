@@ -253,8 +253,8 @@ def test_tensors_beside_the_weights_are_compared_by_their_elements(tmp_path: Pat
 
 
 def test_a_file_is_not_the_same_as_its_own_conversion_that_lost_tensors(tmp_path: Path) -> None:
+    from ckpttool.conversion.convert import convert_file
     from ckpttool.conversion.options import ConvertOptions
-    from ckpttool.convert import convert_file
 
     left = pairs.save(tmp_path, "a.pth", {"model": pairs.state(), "ema": pairs.state()})
     right, receipt = (str(tmp_path / name) for name in ("b.safetensors", "receipt.json"))

@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from ckpttool import open_checkpoint
 from ckpttool.compared import Outcome
+from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions
-from ckpttool.convert import convert_file
 from ckpttool.diff import DiffOptions, diff_files
 from ckpttool.findings.finding import Verdict
 from ckpttool.tensors.catalogue import DTYPES, by_elements, by_pairs

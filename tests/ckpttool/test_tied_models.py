@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions
-from ckpttool.convert import convert_file
 from tests.builders import tied_models
 from tests.builders.tied_models import TIED_MODELS, TiedModel
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Callable, Iterable, NamedTuple
 from unittest import mock
 
+from ckpttool.conversion.convert import convert_file, destinations
 from ckpttool.conversion.options import ConvertOptions
-from ckpttool.convert import convert_file, destinations
 from ckpttool.findings.finding import Finding
 from ckpttool.verification.run import VerifyOptions, verify_file
 from mae.config import CONFIGS

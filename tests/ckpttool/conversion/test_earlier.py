@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from ckpttool.cli import main
+from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions
-from ckpttool.convert import convert_file
 from ckpttool.findings.finding import Verdict
 from tests.builders.commands import runner
 

@@ -8,9 +8,9 @@ from typing import Any, Callable
 import pytest
 import torch
 
+from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions
-from ckpttool.convert import convert_file
-from ckpttool.converted import NOT_WRITTEN, WRITTEN, Converted
+from ckpttool.conversion.result import NOT_WRITTEN, WRITTEN, Converted
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding
 from ckpttool.findings.rules import Rule, Severity

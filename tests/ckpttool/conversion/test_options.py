@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from ckpttool.conversion.convert import destinations
 from ckpttool.conversion.naming import destination, index_path, shard_paths, stem_of
 from ckpttool.conversion.options import ConvertOptions, check, parse_size
-from ckpttool.convert import destinations
 from ckpttool.findings.errors import UsageError
 
 SAFETENSORS = ConvertOptions("safetensors")

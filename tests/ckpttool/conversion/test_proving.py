@@ -11,9 +11,9 @@ import safetensors as library
 import torch
 
 from ckpttool.conversion import completing
+from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions
 from ckpttool.conversion.proving import Seen, read_again, require_equal
-from ckpttool.convert import convert_file
 from ckpttool.findings.errors import OutputError
 from ckpttool.formats.writing import safetensors, torch_zip
 from tests.builders import torch_files as tf

@@ -11,9 +11,9 @@ import torch
 
 from ckpttool import open_checkpoint
 from ckpttool.cli import main
+from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions, check
-from ckpttool.convert import convert_file
-from ckpttool.converted import Converted
+from ckpttool.conversion.result import Converted
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Verdict
 from ckpttool.tensors.gather import chunks

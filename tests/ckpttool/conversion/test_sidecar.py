@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions
-from ckpttool.convert import convert_file
-from ckpttool.converted import Converted
+from ckpttool.conversion.result import Converted
 
 
 def convert(source: Path, to: str) -> tuple[Converted, dict[str, Any]]:

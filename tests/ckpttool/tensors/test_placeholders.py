@@ -10,9 +10,9 @@ import torch
 from safetensors.numpy import save_file
 
 from ckpttool import open_checkpoint
+from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions
-from ckpttool.convert import convert_file
-from ckpttool.converted import Converted
+from ckpttool.conversion.result import Converted
 from ckpttool.findings.finding import Verdict
 from ckpttool.tensors.placeholders import placeholders
 from ckpttool.verification.run import VerifyOptions, verify_file

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from ckpttool.cli import main
+from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions
-from ckpttool.convert import convert_file
 from ckpttool.diff import DiffOptions, diff_files
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.inputs.paths import targets_of

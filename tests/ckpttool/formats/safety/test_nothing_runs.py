@@ -95,8 +95,8 @@ def _is_forbidden(event: str, args: tuple[Any, ...]) -> bool:
 
 
 def _entry_points() -> list[Callable[[str], object]]:
+    from ckpttool.conversion.convert import convert_file
     from ckpttool.conversion.options import ConvertOptions
-    from ckpttool.convert import convert_file
     from ckpttool.diff import DiffOptions, diff_files
     from ckpttool.inspection import inspect_file
     from ckpttool.textual import lines_or_reason

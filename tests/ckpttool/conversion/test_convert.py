@@ -19,9 +19,9 @@ from safetensors.torch import load_file, save_file
 
 from ckpttool import open_checkpoint
 from ckpttool.conversion import proving
+from ckpttool.conversion.convert import convert_file, destinations
 from ckpttool.conversion.options import ConvertOptions
-from ckpttool.convert import convert_file, destinations
-from ckpttool.converted import Converted
+from ckpttool.conversion.result import Converted
 from ckpttool.findings.finding import Verdict
 from ckpttool.tensors.gather import chunks
 from ckpttool.textual import lines_of

@@ -13,9 +13,9 @@ from ckpttool.conversion.leaving import findings_on_rest
 from ckpttool.conversion.naming import check_distinct, destination
 from ckpttool.conversion.options import ConvertOptions, check
 from ckpttool.conversion.planning import plan
+from ckpttool.conversion.result import NOT_WRITTEN, PLANNED, WRITTEN, Converted
 from ckpttool.conversion.selecting import select
 from ckpttool.conversion.sidecar import left_out, sidecar
-from ckpttool.converted import NOT_WRITTEN, PLANNED, WRITTEN, Converted
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UsageError, told_with
 from ckpttool.findings.finding import Finding, Verdict, finding, finding_from, verdict_from
@@ -31,8 +31,8 @@ from ckpttool.tensors.sharing import OWN_KEYS
 if TYPE_CHECKING:
     from ckpttool.conversion.job import Progress
     from ckpttool.conversion.planning import Plan
+    from ckpttool.conversion.result import LeftOut
     from ckpttool.conversion.selecting import Selection
-    from ckpttool.converted import LeftOut
     from ckpttool.tensors.catalogue import Checkpoint
 
 _ORDER = list(Severity)
