@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # From the ground up. A package stands for all of its modules; a module that is not here fails.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("ckpttool._version", "ckpttool.compared", "ckpttool.findings", "mae", "mae.config"),
+    ("ckpttool._version", "ckpttool.findings", "mae", "mae.config"),
     ("ckpttool.files",),
     ("ckpttool.tensors",),
     ("mae.large",),
@@ -30,9 +30,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ckpttool.inspection",),
     ("ckpttool.inputs",),
     ("ckpttool.conversion", "ckpttool.verification"),
-    ("ckpttool.writing",),
     ("ckpttool.comparison",),
-    ("ckpttool.diff", "ckpttool.textual"),
+    ("ckpttool.writing",),
     ("ckpttool.reports",),
     # the package itself is the face of the house: it names what is public, for types
     (
@@ -58,7 +57,7 @@ LIGHT = ("ckpttool", "ckpttool.__main__", "ckpttool.cli", "ckpttool.formats", "c
 #: All that a reporter may know of the house: modules, and packages with all that is in them.
 FOR_REPORTS = (
     "ckpttool._version",
-    "ckpttool.compared",
+    "ckpttool.comparison.result",
     "ckpttool.conversion.result",
     "ckpttool.findings",
     "ckpttool.verification.lock",

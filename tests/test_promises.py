@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ckpttool.compared import Outcome
+from ckpttool.comparison.result import Outcome
 from ckpttool.findings.finding import Verdict
 
 TESTS = Path(__file__).parent

@@ -14,7 +14,7 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.tensors.workers import without_blas
 
 if TYPE_CHECKING:
-    from ckpttool.compared import Comparison
+    from ckpttool.comparison.result import Comparison
 
 #: Below the help of these commands: their exit codes are those of diff, not of verify.
 DIFF_EXIT_CODES = (
@@ -130,7 +130,7 @@ def diff(
     of convert or a lock file may stand for either side; then digests are compared.
     """
     without_blas()
-    from ckpttool.diff import DiffOptions, diff_files
+    from ckpttool.comparison.diff import DiffOptions, diff_files
 
     chosen = DiffOptions(**options, wrappers=(left_wrapper, right_wrapper))
     if exact and str(chosen):
@@ -161,7 +161,7 @@ def textconv(path: str) -> int:
     One line a tensor: name, dtype, shape, digest, and the smallest, largest and root mean
     square value. Configure it with: git config diff.ckpttool.textconv "ckpttool textconv"
     """
-    from ckpttool.textual import lines_of
+    from ckpttool.comparison.textconv import lines_of
 
     lines = lines_of(path)
 
@@ -181,7 +181,7 @@ def git_diff(arguments: tuple[str, ...]) -> int:
     Configure it with: git config diff.ckpttool.command "ckpttool git-diff"
     """
     without_blas()
-    from ckpttool.diff import DiffOptions, diff_files
+    from ckpttool.comparison.diff import DiffOptions, diff_files
 
     if len(arguments) == 1:
         emit(lambda stream: _line(stream, f"ckpttool: {arguments[0]} is not merged"), asked=True)
@@ -203,7 +203,7 @@ def git_diff(arguments: tuple[str, ...]) -> int:
 
 
 def _one_sided(path: str, old: str, new: str) -> int:
-    from ckpttool.textual import lines_or_reason
+    from ckpttool.comparison.textconv import lines_or_reason
 
     sign, word, file = ("+", "new", new) if old in _NOWHERE else ("-", "deleted", old)
     lines = lines_or_reason(file)

@@ -12,9 +12,9 @@ import json
 from collections import Counter
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Sequence, Tuple
 
-from ckpttool.compared import StateDiff
 from ckpttool.comparison.meanings import CannotTellError, Meanings
-from ckpttool.comparison.pieces import Pair
+from ckpttool.comparison.numbers.pieces import Pair
+from ckpttool.comparison.result import StateDiff
 from ckpttool.comparison.texts import Texts, is_short, part_of
 from ckpttool.findings.names import in_order
 from ckpttool.formats.objects.beside import Beside, joined, self_of

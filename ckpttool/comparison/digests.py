@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple, Sequence
 
-from ckpttool.compared import Comparison, Kind, Outcome, Side, StateDiff, TensorDiff
 from ckpttool.comparison.beside import compare, entries_of
+from ckpttool.comparison.numbers.reading import SideError
+from ckpttool.comparison.opening import Digest
 from ckpttool.comparison.options import nothing_left
 from ckpttool.comparison.pairing import Filter, match_names
-from ckpttool.comparison.reading import SideError
-from ckpttool.comparison.receipts import Digest
 from ckpttool.comparison.renamed import partners
+from ckpttool.comparison.result import Comparison, Kind, Outcome, Side, StateDiff, TensorDiff
 from ckpttool.comparison.run import in_order, only, outcome_of
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
@@ -23,8 +23,8 @@ from ckpttool.tensors.sharing import with_tied
 from ckpttool.tensors.values import start_values
 
 if TYPE_CHECKING:
+    from ckpttool.comparison.opening import Receipt
     from ckpttool.comparison.options import DiffOptions
-    from ckpttool.comparison.receipts import Receipt
     from ckpttool.findings.results import FileReport
 
 #: Why the elements of tensors with other digests are not held against a tolerance.

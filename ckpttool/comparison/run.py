@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
-from ckpttool.compared import Comparison, Kind, Outcome, Side, TensorDiff
 from ckpttool.comparison.beside import Entries, Found, contents, entries_of
 from ckpttool.comparison.beside import compare as compare_beside
-from ckpttool.comparison.general import Tolerance
+from ckpttool.comparison.numbers.general import Tolerance
+from ckpttool.comparison.numbers.pieces import Pair
+from ckpttool.comparison.numbers.reading import Pass, SideError
 from ckpttool.comparison.options import nothing_left
 from ckpttool.comparison.pairing import Filter, Match, Pairing, pair
-from ckpttool.comparison.pieces import Pair
-from ckpttool.comparison.reading import Pass, SideError
+from ckpttool.comparison.result import Comparison, Kind, Outcome, Side, TensorDiff
 from ckpttool.comparison.structure import structure_of
 from ckpttool.comparison.verdicts import Limits, change_of, judge
 from ckpttool.findings.errors import CkpttoolError
@@ -23,8 +23,8 @@ from ckpttool.tensors.sharing import with_tied
 from ckpttool.tensors.views import plan
 
 if TYPE_CHECKING:
+    from ckpttool.comparison.numbers.tally import Tally
     from ckpttool.comparison.options import DiffOptions, Progress
-    from ckpttool.comparison.tally import Tally
     from ckpttool.findings.results import FileReport
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
 

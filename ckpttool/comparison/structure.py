@@ -6,7 +6,7 @@ import json
 from hashlib import sha256
 from typing import TYPE_CHECKING, Iterator
 
-from ckpttool.compared import Fact
+from ckpttool.comparison.result import Fact
 from ckpttool.formats.objects.beside import beside_of
 from ckpttool.formats.objects.plain import Reader
 from ckpttool.tensors.sharing import ORDER, find_sharing, tied_names, with_tied

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Sequence
 
-from ckpttool.compared import Change, Kind, Largest
+from ckpttool.comparison.result import Change, Kind, Largest
 
 if TYPE_CHECKING:
-    from ckpttool.comparison.pieces import Pair
-    from ckpttool.comparison.tally import Peak, Tally
+    from ckpttool.comparison.numbers.pieces import Pair
+    from ckpttool.comparison.numbers.tally import Peak, Tally
 
 
 class Limits(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from ckpttool.reports.json import dump, file_fields, head
 
 if TYPE_CHECKING:
-    from ckpttool.compared import Change, Comparison, Largest, Side, TensorDiff
+    from ckpttool.comparison.result import Change, Comparison, Largest, Side, TensorDiff
 
 
 # What is said of the elements of a tensor that is the same.

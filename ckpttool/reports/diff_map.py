@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Tuple
 
 from rich.text import Text
 
-from ckpttool.compared import Kind
+from ckpttool.comparison.result import Kind
 from ckpttool.findings.text import count, printable
 from ckpttool.reports.page import SHADES, styled
 
 if TYPE_CHECKING:
-    from ckpttool.compared import TensorDiff
+    from ckpttool.comparison.result import TensorDiff
     from ckpttool.reports.page import Page
 
 # What is drawn at most; beyond it a count stands.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ckpttool.findings.text import count
 
 if TYPE_CHECKING:
-    from ckpttool.compared import Change, Element, Largest
+    from ckpttool.comparison.result import Change, Element, Largest
 
 
 # Significant digits of values: usually, then what tells float32 apart, then float64.

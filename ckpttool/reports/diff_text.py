@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Sequence, 
 
 from rich.text import Text
 
-from ckpttool.compared import Comparison, Kind, Outcome, TensorDiff
+from ckpttool.comparison.result import Comparison, Kind, Outcome, TensorDiff
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.names import summarise
 from ckpttool.findings.text import count, printable
@@ -17,7 +17,7 @@ from ckpttool.reports.page import BAD, DOUBTFUL, GOOD, SHADES, Page, styled
 from ckpttool.reports.text import describe
 
 if TYPE_CHECKING:
-    from ckpttool.compared import Side, StateDiff
+    from ckpttool.comparison.result import Side, StateDiff
     from ckpttool.findings.results import FileReport
 
 #: Tensors of a class that are listed where nobody says how many.

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple, Sequence, Tup
 import numpy as np
 import torch
 
-from ckpttool.comparison.pieces import Pair
-from ckpttool.comparison.reading import Pass
+from ckpttool.comparison.numbers.pieces import Pair
+from ckpttool.comparison.numbers.reading import Pass
 from tests.builders.tensors import in_memory
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ckpttool.comparison.general import Tolerance
-    from ckpttool.comparison.tally import Tally
+    from ckpttool.comparison.numbers.general import Tolerance
+    from ckpttool.comparison.numbers.tally import Tally
 
 State = Dict[str, Any]
 Content = Dict[str, Any]

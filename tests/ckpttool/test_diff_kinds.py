@@ -8,8 +8,8 @@ from typing import Any, Callable
 import pytest
 import torch
 
-from ckpttool.compared import Comparison, Outcome
-from ckpttool.diff import DiffOptions, diff_files
+from ckpttool.comparison.diff import DiffOptions, diff_files
+from ckpttool.comparison.result import Comparison, Outcome
 from tests.builders import pairs
 from tests.builders.checkpoints import with_attributes
 

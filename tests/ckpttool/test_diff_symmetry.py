@@ -12,7 +12,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckpttool.diff import DiffOptions, diff_files
+from ckpttool.comparison.diff import DiffOptions, diff_files
 from ckpttool.reports.diff_json import write_comparison_json
 from tests.builders import pairs
 

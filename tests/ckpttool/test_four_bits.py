@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ckpttool import open_checkpoint
-from ckpttool.compared import Outcome
+from ckpttool.comparison.diff import DiffOptions, diff_files
+from ckpttool.comparison.result import Outcome
 from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions
-from ckpttool.diff import DiffOptions, diff_files
 from ckpttool.findings.finding import Verdict
 from ckpttool.tensors.catalogue import DTYPES, by_elements, by_pairs
 

@@ -8,7 +8,7 @@ from typing import Callable, Dict, Iterable
 from unittest import mock
 
 from ckpttool import open_checkpoint
-from ckpttool.diff import DiffOptions, diff_files
+from ckpttool.comparison.diff import DiffOptions, diff_files
 from ckpttool.findings.finding import Finding
 from ckpttool.inspection import inspect_file
 from ckpttool.tensors.catalogue import Checkpoint, Checksum

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ckpttool.comparison import blocks
+from ckpttool.comparison.numbers import blocks
 
 
 @pytest.fixture(autouse=True)

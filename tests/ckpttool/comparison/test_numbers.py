@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckpttool.comparison import blocks, floats, keys, pieces, reading, search
+from ckpttool.comparison.numbers import blocks, floats, keys, pieces, reading, search
 from tests.builders import pairs
 
 if TYPE_CHECKING:

@@ -18,13 +18,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from ckpttool import open_checkpoint
+from ckpttool.comparison.textconv import lines_of
 from ckpttool.conversion import proving
 from ckpttool.conversion.convert import convert_file, destinations
 from ckpttool.conversion.options import ConvertOptions
 from ckpttool.conversion.result import Converted
 from ckpttool.findings.finding import Verdict
 from ckpttool.tensors.gather import chunks
-from ckpttool.textual import lines_of
 from ckpttool.verification.run import VerifyOptions, verify_file
 from tests.builders import checkpoints, shards, sharing
 from tests.builders import safetensors as st

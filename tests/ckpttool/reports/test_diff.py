@@ -7,7 +7,7 @@ from typing import Iterator
 
 import pytest
 
-from ckpttool.compared import Change, Comparison, Kind, Largest, Outcome, Side, TensorDiff
+from ckpttool.comparison.result import Change, Comparison, Kind, Largest, Outcome, Side, TensorDiff
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
 from ckpttool.reports.diff_map import sign_of

@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from ckpttool.cli import main
+from ckpttool.comparison.diff import DiffOptions, diff_files
 from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions
-from ckpttool.diff import DiffOptions, diff_files
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.inputs.paths import targets_of
 from ckpttool.inspection import inspect_file

@@ -95,11 +95,11 @@ def _is_forbidden(event: str, args: tuple[Any, ...]) -> bool:
 
 
 def _entry_points() -> list[Callable[[str], object]]:
+    from ckpttool.comparison.diff import DiffOptions, diff_files
+    from ckpttool.comparison.textconv import lines_or_reason
     from ckpttool.conversion.convert import convert_file
     from ckpttool.conversion.options import ConvertOptions
-    from ckpttool.diff import DiffOptions, diff_files
     from ckpttool.inspection import inspect_file
-    from ckpttool.textual import lines_or_reason
     from ckpttool.verification.run import VerifyOptions, verify_file
 
     dry = ConvertOptions(to="safetensors", dry_run=True)

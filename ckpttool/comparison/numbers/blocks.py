@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Iterable
 
 import numpy as np
 
-from ckpttool.comparison import floats, general
-from ckpttool.comparison.pieces import Block, has_numbers
-from ckpttool.comparison.places import bits_of
-from ckpttool.comparison.tally import Tally
+from ckpttool.comparison.numbers import floats, general
+from ckpttool.comparison.numbers.pieces import Block, has_numbers
+from ckpttool.comparison.numbers.tally import Tally
+from ckpttool.comparison.numbers.ulps import bits_of
 from ckpttool.tensors.memory import allocate
 from ckpttool.tensors.statistics import Moments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ckpttool.comparison.general import Tolerance
+    from ckpttool.comparison.numbers.general import Tolerance
     from ckpttool.tensors.catalogue import DType
 
 #: Bytes of one side that are read and compared at once.

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from ckpttool.cli import main
-from ckpttool.compared import Comparison, Kind, Outcome
-from ckpttool.diff import DiffOptions, diff_files
+from ckpttool.comparison.diff import DiffOptions, diff_files
+from ckpttool.comparison.result import Comparison, Kind, Outcome
 from ckpttool.findings.errors import UsageError
 from ckpttool.verification.lock.content import LockedTensor
 from ckpttool.verification.lock.writing import render

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 
 import numpy as np
 
-from ckpttool.comparison.casts import rounds
-from ckpttool.comparison.places import most_ulps
-from ckpttool.comparison.products import dot, norm
-from ckpttool.comparison.tally import Number, Peak, larger_peak
+from ckpttool.comparison.numbers.casts import rounds
+from ckpttool.comparison.numbers.products import dot, norm
+from ckpttool.comparison.numbers.tally import Number, Peak, larger_peak
+from ckpttool.comparison.numbers.ulps import most_ulps
 from ckpttool.tensors.numbers import numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ckpttool.comparison.pieces import Block
-    from ckpttool.comparison.tally import Tally
+    from ckpttool.comparison.numbers.pieces import Block
+    from ckpttool.comparison.numbers.tally import Tally
     from ckpttool.tensors.catalogue import DType
 
 #: Pairs in a block: the dozen copies in float64 fit into the caches.

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from ckpttool.compared import Comparison, Kind, Outcome, TensorDiff
-from ckpttool.diff import DiffOptions, diff_files
+from ckpttool.comparison.diff import DiffOptions, diff_files
+from ckpttool.comparison.result import Comparison, Kind, Outcome, TensorDiff
 from ckpttool.findings.errors import UsageError
 from tests.builders import pairs
 from tests.builders.layouts import encoder_names

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckpttool.comparison import blocks, floats, outside, reading, search
-from ckpttool.comparison.general import Tolerance
+from ckpttool.comparison.numbers import blocks, floats, outside, reading, search
+from ckpttool.comparison.numbers.general import Tolerance
 from tests.builders import pairs
 
 if TYPE_CHECKING:

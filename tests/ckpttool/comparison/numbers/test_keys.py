@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckpttool.comparison import keys
-from ckpttool.comparison.keys import Keys
+from ckpttool.comparison.numbers import keys
+from ckpttool.comparison.numbers.keys import Keys
 
 QUICK = settings(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -22,9 +22,9 @@ from typing import (
 
 import numpy as np
 
-from ckpttool.comparison.blocks import BLOCK, Blocks, norm_of
-from ckpttool.comparison.pieces import Block, all_pieces, equal_pieces, tasks_of, width
-from ckpttool.comparison.tally import Tally
+from ckpttool.comparison.numbers.blocks import BLOCK, Blocks, norm_of
+from ckpttool.comparison.numbers.pieces import Block, all_pieces, equal_pieces, tasks_of, width
+from ckpttool.comparison.numbers.tally import Tally
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.tensors.gather import CHUNK, fill
 from ckpttool.tensors.memory import keep_freed
@@ -32,8 +32,8 @@ from ckpttool.tensors.processes import can_fork, in_processes
 from ckpttool.tensors.workers import processors, results_of
 
 if TYPE_CHECKING:
-    from ckpttool.comparison.general import Tolerance
-    from ckpttool.comparison.pieces import Pair, Piece
+    from ckpttool.comparison.numbers.general import Tolerance
+    from ckpttool.comparison.numbers.pieces import Pair, Piece
     from ckpttool.tensors.catalogue import TensorInfo
 
 # Workers where nobody says how many: more wait for the memory bus, and each has 14 MB of its own.

@@ -2,7 +2,7 @@
 
 Narrower types are widened, which is exact. Where a block is not ordinary (something in it is not
 finite, or squares would overflow or vanish) it says so and changes nothing;
-:mod:`ckpttool.comparison.general` takes it then.
+:mod:`ckpttool.comparison.numbers.general` takes it then.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckpttool.comparison.casts import rounds
-from ckpttool.comparison.outside import Outside
-from ckpttool.comparison.places import most_ulps
-from ckpttool.comparison.products import dot, dots
-from ckpttool.comparison.search import Search
+from ckpttool.comparison.numbers.casts import rounds
+from ckpttool.comparison.numbers.outside import Outside
+from ckpttool.comparison.numbers.products import dot, dots
+from ckpttool.comparison.numbers.search import Search
+from ckpttool.comparison.numbers.ulps import most_ulps
 from ckpttool.tensors.memory import allocate
 from ckpttool.tensors.numbers import numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ckpttool.comparison.general import Tolerance
-    from ckpttool.comparison.pieces import Block
-    from ckpttool.comparison.tally import Tally
+    from ckpttool.comparison.numbers.general import Tolerance
+    from ckpttool.comparison.numbers.pieces import Block
+    from ckpttool.comparison.numbers.tally import Tally
     from ckpttool.tensors.catalogue import DType
 
 #: Pairs in a block. Each of two inputs and two scratches is 2 MiB: smaller blocks would suit an

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 from ckpttool.tensors.numbers import numbers
 
 if TYPE_CHECKING:
-    from ckpttool.comparison.tally import Tally
+    from ckpttool.comparison.numbers.tally import Tally
     from ckpttool.tensors.catalogue import DType, TensorInfo
 
 # Bytes of one side that make up a task: enough to hide what one costs, few enough to share a big

@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from math import prod
 from typing import TYPE_CHECKING
 
-from ckpttool.compared import Comparison, Outcome
+from ckpttool.comparison.numbers.reading import SideError
+from ckpttool.comparison.opening import Receipt, open_either
 from ckpttool.comparison.options import DiffOptions
-from ckpttool.comparison.reading import SideError
-from ckpttool.comparison.receipts import Receipt, open_either
+from ckpttool.comparison.result import Comparison, Outcome
 from ckpttool.comparison.run import Run
 from ckpttool.findings.errors import CkpttoolError, UsageError
 from ckpttool.findings.finding import Verdict, finding_from, verdict_from, verdict_of

@@ -2,7 +2,7 @@
 
 Differences and what is allowed are known in float32 to a few parts in ``2 ** 24``. Pairs that are
 clearly on one side are only counted; those in between are computed again in float64, by the
-rule of :class:`ckpttool.comparison.general.Tolerance`.
+rule of :class:`ckpttool.comparison.numbers.general.Tolerance`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ckpttool.comparison.general import Tolerance
+    from ckpttool.comparison.numbers.general import Tolerance
 
 # More than what float32 makes of a difference, a product and a sum is wrong by.
 _SLACK = 2.0**-20

@@ -30,14 +30,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckpttool.comparison.keys import Keys
-from ckpttool.comparison.places import places_of
-from ckpttool.comparison.tally import Peak, larger_peak
+from ckpttool.comparison.numbers.keys import Keys
+from ckpttool.comparison.numbers.tally import Peak, larger_peak
+from ckpttool.comparison.numbers.ulps import places_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ckpttool.comparison.tally import Tally
+    from ckpttool.comparison.numbers.tally import Tally
 
 # Pairs that are computed to have something to exceed.
 _SAMPLE = 1024

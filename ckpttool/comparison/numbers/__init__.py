@@ -1,0 +1,1 @@
+"""The arithmetic of two tensors, block by block."""
