@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ckpttool.reports.rule_pages import pages
+from ckpttool.reports.machine.rule_pages import pages
 
 FOLDER = Path(__file__).parent / "rules"
 

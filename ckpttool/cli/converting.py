@@ -150,9 +150,9 @@ class _Reporter:
 
     def __call__(self, stream: TextIO) -> None:
         if self._format_name == "json":
-            from ckpttool.reports.json import write_conversions
+            from ckpttool.reports.machine.json import write_conversions
         else:
-            from ckpttool.reports.conversion import write_conversions
+            from ckpttool.reports.terminal.conversion import write_conversions
         write_conversions(self._conversions, stream)
 
 

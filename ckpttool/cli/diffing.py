@@ -143,11 +143,11 @@ def diff(
 
 def _write(comparison: Comparison, format_name: str, stream: TextIO, **view: Any) -> None:
     if format_name == "json":
-        from ckpttool.reports.diff_json import write_comparison_json
+        from ckpttool.reports.machine.diff_json import write_comparison_json
 
         write_comparison_json(comparison, stream)
     else:
-        from ckpttool.reports.diff_text import DiffView, write_comparison
+        from ckpttool.reports.terminal.diff_text import DiffView, write_comparison
 
         write_comparison(comparison, stream, DiffView(**view))
 

@@ -25,7 +25,7 @@ def explain(codes: tuple[str, ...]) -> int:
 
     CODE is a rule's code, NUM001 say, or its short name.
     """
-    from ckpttool.reports.rules import write_explanations
+    from ckpttool.reports.terminal.rules import write_explanations
 
     emit(partial(write_explanations, [_rule(code) for code in codes]), asked=True)
     return 0
@@ -44,7 +44,7 @@ def explain(codes: tuple[str, ...]) -> int:
 def rules(format_name: str) -> int:
     """List every rule: code, severity, name and meaning."""
     from ckpttool.findings.rules import RULES
-    from ckpttool.reports import rules as report
+    from ckpttool.reports.terminal import rules as report
 
     writers = {
         "text": report.write_text,

@@ -72,11 +72,11 @@ def inspect(
 
     def write(stream: TextIO) -> None:
         if format_name == "json":
-            from ckpttool.reports.json import write_listings
+            from ckpttool.reports.machine.json import write_listings
 
             write_listings(listings, stream)
         else:
-            from ckpttool.reports.tree import TreeOptions, write_tree
+            from ckpttool.reports.terminal.tree import TreeOptions, write_tree
 
             write_tree(listings, stream, TreeOptions(fold=not unfold))
 

@@ -161,7 +161,7 @@ def _refuse(report: Report) -> None:
 
 def _write(path: str, lockings: list[Locking], inventory: Sequence[Item]) -> None:
     """Write the lock file, and say what is in it."""
-    from ckpttool.reports.lock import write_locked
+    from ckpttool.reports.terminal.lock import write_locked
     from ckpttool.verification.lock.writing import render
 
     locked = []

@@ -44,8 +44,8 @@ def report(
     RESULT.json is what verify --report json=FILE wrote; - is standard input. What comes out is,
     byte for byte, what verify --report would have written in that format.
     """
-    from ckpttool.reports.reading import read_report
-    from ckpttool.reports.view import TextView
+    from ckpttool.reports.machine.reading import read_report
+    from ckpttool.reports.terminal.view import TextView
 
     files: tuple[ReportFile, ...] = ()
     if output is not None:

@@ -17,7 +17,7 @@ from ckpttool.reports import FOR_PEOPLE, REPORTERS, reporter
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import Report
-    from ckpttool.reports.view import TextView
+    from ckpttool.reports.terminal.view import TextView
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -110,7 +110,7 @@ def deliver(
     Who looks at a terminal sees the paths that they typed; what is kept, or read by a machine,
     is the same whatever folder the checkpoints lie in.
     """
-    from ckpttool.reports.portable import portable
+    from ckpttool.reports.machine.portable import portable
 
     kept = portable(report, _working_folder())
     show(report if format_name in FOR_PEOPLE else kept, format_name, view)

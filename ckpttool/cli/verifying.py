@@ -68,7 +68,7 @@ def verify(
     Without PATH, the checkpoint of the configuration is taken.
     """
     from ckpttool.inputs.accounting import account_for, beforehand, findings_on_run
-    from ckpttool.reports.view import TextView
+    from ckpttool.reports.terminal.view import TextView
     from ckpttool.verification.checks.locked import check_all_found
     from ckpttool.verification.policy import judge
     from ckpttool.verification.run import verify_file

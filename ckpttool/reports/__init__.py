@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Callable, TextIO
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import Report
-    from ckpttool.reports.view import TextView
+    from ckpttool.reports.terminal.view import TextView
 
 #: The formats of ``verify`` and ``report``: a module of this package with ``write``.
 REPORTERS = {
-    "text": "text",
-    "concise": "concise",
-    "json": "json",
-    "junit": "junit",
-    "sarif": "sarif",
-    "github": "github",
-    "gitlab": "gitlab",
-    "markdown": "markdown",
+    "text": "terminal.text",
+    "concise": "machine.concise",
+    "json": "machine.json",
+    "junit": "machine.junit",
+    "sarif": "machine.sarif",
+    "github": "machine.github",
+    "gitlab": "machine.gitlab",
+    "markdown": "machine.markdown",
 }
 #: Those that a person reads at a terminal, with the paths that they typed.
 FOR_PEOPLE = ("text", "concise")

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ckpttool.comparison.diff import DiffOptions, diff_files
-from ckpttool.reports.diff_json import write_comparison_json
+from ckpttool.reports.machine.diff_json import write_comparison_json
 from tests.builders import pairs
 
 # torch 2.0 warns of its own use of a class when it saves.

@@ -11,7 +11,7 @@ from click.testing import Result
 
 from ckpttool.cli import main
 from ckpttool.findings.rules import RULES
-from ckpttool.reports.rules import write_explanations, write_text
+from ckpttool.reports.terminal.rules import write_explanations, write_text
 from tests.builders.commands import runner
 from tests.builders.reports import Terminal
 

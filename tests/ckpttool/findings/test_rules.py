@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ckpttool.findings import rules
-from ckpttool.reports.rule_pages import pages
+from ckpttool.reports.machine.rule_pages import pages
 from tests.builders.repository import DOCS
 from tests.rule_cases import CASES
 

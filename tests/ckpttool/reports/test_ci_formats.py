@@ -14,7 +14,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.finding import finding
 from ckpttool.findings.results import FileReport, Report
 from ckpttool.findings.rules import Severity
-from ckpttool.reports import github, markdown, sarif
+from ckpttool.reports.machine import github, markdown, sarif
 from tests.builders import reports as built
 from tests.builders.reports import rendered
 

@@ -10,9 +10,9 @@ import pytest
 from ckpttool.comparison.result import Change, Comparison, Kind, Largest, Outcome, Side, TensorDiff
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
-from ckpttool.reports.diff_map import sign_of
-from ckpttool.reports.diff_numbers import lines_of, percent
-from ckpttool.reports.diff_text import DiffView, write_comparison
+from ckpttool.reports.terminal.diff_map import sign_of
+from ckpttool.reports.terminal.diff_numbers import lines_of, percent
+from ckpttool.reports.terminal.diff_text import DiffView, write_comparison
 from tests.builders.layouts import decoder_names, encoder_names
 from tests.builders.reports import Terminal
 

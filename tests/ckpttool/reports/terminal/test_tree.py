@@ -10,7 +10,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.finding import Verdict, finding
 from ckpttool.findings.listing import Listing, Listings, TensorRow
 from ckpttool.findings.results import FileReport
-from ckpttool.reports.tree import TreeOptions, write_tree
+from ckpttool.reports.terminal.tree import TreeOptions, write_tree
 
 
 def listed(names: list[str], *, fold: bool = True) -> str:

@@ -7,7 +7,7 @@ from typing import Mapping
 
 import pytest
 
-from ckpttool.reports.page import Page, styled
+from ckpttool.reports.terminal.page import Page, styled
 from tests.builders.reports import Terminal
 
 

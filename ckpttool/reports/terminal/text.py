@@ -19,11 +19,16 @@ from ckpttool.findings.results import (
     ValuesSummary,
 )
 from ckpttool.findings.text import count, printable, size
-from ckpttool.reports.counts import counts
-from ckpttool.reports.findings import verdict_text, write_findings, write_verdict, write_waived
-from ckpttool.reports.inventory import write_inventory
-from ckpttool.reports.page import Page, styled
-from ckpttool.reports.view import TextView
+from ckpttool.reports.terminal.counts import counts
+from ckpttool.reports.terminal.findings import (
+    verdict_text,
+    write_findings,
+    write_verdict,
+    write_waived,
+)
+from ckpttool.reports.terminal.inventory import write_inventory
+from ckpttool.reports.terminal.page import Page, styled
+from ckpttool.reports.terminal.view import TextView
 
 
 def write(report: Report, stream: TextIO, view: TextView = TextView()) -> None:  # noqa: B008 (a constant)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ckpttool.reports.json import dump, file_fields, head
+from ckpttool.reports.machine.json import dump, file_fields, head
 
 if TYPE_CHECKING:
     from ckpttool.comparison.result import Change, Comparison, Largest, Side, TensorDiff

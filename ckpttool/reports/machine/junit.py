@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Iterator, List, NamedTuple, Sequence, TextIO
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.inventory import Standing, of
 from ckpttool.findings.text import printable
-from ckpttool.reports.concise import RUN, line_of
 from ckpttool.reports.details import LONG, fix_of
+from ckpttool.reports.machine.concise import RUN, line_of
 
 if TYPE_CHECKING:
     from ckpttool.findings.finding import Finding

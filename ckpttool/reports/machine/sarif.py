@@ -15,8 +15,8 @@ from ckpttool.findings.inventory import Standing, account, of
 from ckpttool.findings.rules import Rule, Severity
 from ckpttool.findings.text import count, printable
 from ckpttool.reports.details import LONG, details
-from ckpttool.reports.json import dump
-from ckpttool.reports.located import Located, located
+from ckpttool.reports.machine.json import dump
+from ckpttool.reports.machine.located import Located, located
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import FileReport, Report

@@ -10,11 +10,11 @@ from ckpttool.comparison.result import Comparison, Kind, Outcome, TensorDiff
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.names import summarise
 from ckpttool.findings.text import count, printable
-from ckpttool.reports.diff_map import sign_of, write_map
-from ckpttool.reports.diff_numbers import lines_of, percent
-from ckpttool.reports.findings import write_findings
-from ckpttool.reports.page import BAD, DOUBTFUL, GOOD, SHADES, Page, styled
-from ckpttool.reports.text import describe
+from ckpttool.reports.terminal.diff_map import sign_of, write_map
+from ckpttool.reports.terminal.diff_numbers import lines_of, percent
+from ckpttool.reports.terminal.findings import write_findings
+from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, SHADES, Page, styled
+from ckpttool.reports.terminal.text import describe
 
 if TYPE_CHECKING:
     from ckpttool.comparison.result import Side, StateDiff

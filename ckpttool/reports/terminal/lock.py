@@ -8,8 +8,8 @@ from rich.text import Text
 
 from ckpttool.findings.inventory import account
 from ckpttool.findings.text import count, printable, size
-from ckpttool.reports.inventory import write_inventory
-from ckpttool.reports.page import GOOD, Page, styled
+from ckpttool.reports.terminal.inventory import write_inventory
+from ckpttool.reports.terminal.page import GOOD, Page, styled
 
 if TYPE_CHECKING:
     from ckpttool.findings.inventory import Item

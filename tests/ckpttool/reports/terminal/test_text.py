@@ -8,8 +8,8 @@ import pytest
 
 from ckpttool.findings import rules
 from ckpttool.findings.results import FileReport
-from ckpttool.reports.text import write
-from ckpttool.reports.view import TextView
+from ckpttool.reports.terminal.text import write
+from ckpttool.reports.terminal.view import TextView
 from tests.builders import reports as built
 
 

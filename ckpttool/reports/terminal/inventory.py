@@ -8,10 +8,10 @@ from rich.text import Text
 
 from ckpttool.findings.inventory import Item, Standing, kinds, named, of
 from ckpttool.findings.text import printable
-from ckpttool.reports.page import styled
+from ckpttool.reports.terminal.page import styled
 
 if TYPE_CHECKING:
-    from ckpttool.reports.page import Page
+    from ckpttool.reports.terminal.page import Page
 
 # Columns before the text of a line.
 _HANG = 18

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Sequence, TextIO
 from rich.text import Text
 
 from ckpttool.findings.rules import FAMILIES, Rule
-from ckpttool.reports.findings import severity_text
-from ckpttool.reports.json import dump, head
-from ckpttool.reports.page import Page
-from ckpttool.reports.rule_pages import ignoring, markdown_table, waiving
+from ckpttool.reports.machine.json import dump, head
+from ckpttool.reports.machine.rule_pages import ignoring, markdown_table, waiving
+from ckpttool.reports.terminal.findings import severity_text
+from ckpttool.reports.terminal.page import Page
 
 if TYPE_CHECKING:
     from ckpttool.findings.rules import Family

@@ -24,8 +24,8 @@ from ckpttool.findings.results import (
     Waived,
 )
 from ckpttool.findings.rules import RULES, Rule, Severity
-from ckpttool.reports.fields import Fields, parse
-from ckpttool.reports.json import SCHEMA_VERSION
+from ckpttool.reports.machine.fields import Fields, parse
+from ckpttool.reports.machine.json import SCHEMA_VERSION
 
 _SEVERITIES = {severity.value: severity for severity in Severity}
 _STANDINGS = {standing.value: standing for standing in Standing}

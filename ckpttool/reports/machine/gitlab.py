@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import printable
 from ckpttool.reports.details import LONG
-from ckpttool.reports.json import dump
-from ckpttool.reports.located import Located, located
+from ckpttool.reports.machine.json import dump
+from ckpttool.reports.machine.located import Located, located
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import Report

@@ -9,7 +9,7 @@ from typing import Any
 from ckpttool._version import __version__
 from ckpttool.findings import rules
 from ckpttool.findings.results import FileReport
-from ckpttool.reports.json import write
+from ckpttool.reports.machine.json import write
 from tests.builders import reports as built
 
 

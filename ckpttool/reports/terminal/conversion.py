@@ -10,10 +10,10 @@ from ckpttool.conversion.result import PLANNED, WRITTEN
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.names import summarise
 from ckpttool.findings.text import count, printable, size
-from ckpttool.reports.counts import counts
-from ckpttool.reports.findings import write_findings
-from ckpttool.reports.page import BAD, DOUBTFUL, GOOD, TOLD, Page, styled
-from ckpttool.reports.text import describe
+from ckpttool.reports.terminal.counts import counts
+from ckpttool.reports.terminal.findings import write_findings
+from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, TOLD, Page, styled
+from ckpttool.reports.terminal.text import describe
 
 if TYPE_CHECKING:
     from ckpttool.conversion.result import Conversions, Converted, LeftOut

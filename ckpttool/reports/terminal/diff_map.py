@@ -9,11 +9,11 @@ from rich.text import Text
 
 from ckpttool.comparison.result import Kind
 from ckpttool.findings.text import count, printable
-from ckpttool.reports.page import SHADES, styled
+from ckpttool.reports.terminal.page import SHADES, styled
 
 if TYPE_CHECKING:
     from ckpttool.comparison.result import TensorDiff
-    from ckpttool.reports.page import Page
+    from ckpttool.reports.terminal.page import Page
 
 # What is drawn at most; beyond it a count stands.
 _MOST_GROUPS = 8

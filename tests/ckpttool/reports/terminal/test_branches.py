@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ckpttool.findings.listing import TensorRow
-from ckpttool.reports.branches import branches
+from ckpttool.reports.terminal.branches import branches
 
 
 def rows(*names: str, shape: tuple[int, ...] = (2,)) -> list[TensorRow]:

@@ -10,13 +10,13 @@ from rich.text import Text
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import printable
-from ckpttool.reports.counts import counts
 from ckpttool.reports.details import LONG, details, fix_of
-from ckpttool.reports.page import BAD, DOUBTFUL, GOOD, TOLD, styled
+from ckpttool.reports.terminal.counts import counts
+from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, TOLD, styled
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import FileReport, Waived
-    from ckpttool.reports.page import Page
+    from ckpttool.reports.terminal.page import Page
 
 #: Sign and colour of each severity; the word stands beside them, so neither is needed.
 _LOOKS = {

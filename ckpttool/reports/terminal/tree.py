@@ -10,11 +10,11 @@ from rich.text import Text
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.inventory import account
 from ckpttool.findings.text import count, printable, size
-from ckpttool.reports.branches import Branch, branches
-from ckpttool.reports.counts import counts
-from ckpttool.reports.findings import write_findings, write_verdict
-from ckpttool.reports.inventory import write_inventory
-from ckpttool.reports.page import DOUBTFUL, TOLD, Page, styled
+from ckpttool.reports.terminal.branches import Branch, branches
+from ckpttool.reports.terminal.counts import counts
+from ckpttool.reports.terminal.findings import write_findings, write_verdict
+from ckpttool.reports.terminal.inventory import write_inventory
+from ckpttool.reports.terminal.page import DOUBTFUL, TOLD, Page, styled
 
 if TYPE_CHECKING:
     from ckpttool.findings.listing import Listing, Listings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ckpttool.findings import rules
 from ckpttool.findings.finding import finding
 from ckpttool.findings.results import FileReport
-from ckpttool.reports.located import located
+from ckpttool.reports.machine.located import located
 from tests.builders import reports as built
 
 
