@@ -34,13 +34,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ckpttool.writing",),
     ("ckpttool.reports",),
     # the package itself is the face of the house: it names what is public, for types
-    (
-        "ckpttool",
-        "ckpttool.__main__",
-        "ckpttool.cli",
-        "ckpttool.configuration",
-        "ckpttool.settings",
-    ),
+    ("ckpttool", "ckpttool.__main__", "ckpttool.cli"),
 )
 #: Rooms that may import torch, inside their functions; and the one that lives on it.
 TORCH_LATE = {

@@ -5,16 +5,16 @@ from __future__ import annotations
 import click
 
 from ckpttool._version import __version__
-from ckpttool.cli.completing import completion
-from ckpttool.cli.converting import convert
-from ckpttool.cli.diffing import diff, git_diff, textconv
-from ckpttool.cli.explaining import explain, rules
-from ckpttool.cli.inspecting import inspect
-from ckpttool.cli.locking import lock
+from ckpttool.cli.commands.completion import completion
+from ckpttool.cli.commands.convert import convert
+from ckpttool.cli.commands.diff import diff, git_diff, textconv
+from ckpttool.cli.commands.explain import explain, rules
+from ckpttool.cli.commands.inspect import inspect
+from ckpttool.cli.commands.lock import lock
+from ckpttool.cli.commands.report import report
+from ckpttool.cli.commands.sample import sample
+from ckpttool.cli.commands.verify import verify
 from ckpttool.cli.program import Program, exit_codes
-from ckpttool.cli.rendering import report
-from ckpttool.cli.sampling import sample
-from ckpttool.cli.verifying import verify
 
 __all__ = ["main"]
 

@@ -9,8 +9,8 @@ import click
 from mae.config import CONFIGS, DEFAULT
 
 if TYPE_CHECKING:
-    from ckpttool.cli.judging import Configured
-    from ckpttool.configuration import Configuration
+    from ckpttool.cli.configuration import Configuration
+    from ckpttool.cli.options import Configured
     from ckpttool.inputs.paths import Choice
     from ckpttool.verification.run import VerifyOptions
 
@@ -66,7 +66,7 @@ def trusted(configured: Configuration, names: tuple[str, ...]) -> tuple[str, ...
     Raises:
         UsageError: one does not begin with a package.
     """
-    from ckpttool.settings import trusted as read
+    from ckpttool.cli.settings import trusted as read
 
     return (*configured.trust, *read(list(names), "--trust"))
 

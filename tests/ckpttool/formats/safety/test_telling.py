@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ckpttool.cli.settings import trusted
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError
 from ckpttool.findings.finding import Verdict, verdict_from
@@ -18,7 +19,6 @@ from ckpttool.formats.safety.telling import (
     is_trusted,
 )
 from ckpttool.inspection import inspect_file
-from ckpttool.settings import trusted
 from ckpttool.tensors.catalogue import Reference
 from tests.builders import pickles as p
 

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple
 
-from ckpttool import settings
+from ckpttool.cli import settings
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import ConfigurationFile
 from ckpttool.findings.rules import Severity

@@ -9,7 +9,7 @@ import click
 from ckpttool.cli.batch import batch_options, targets
 from ckpttool.cli.display import display_options
 from ckpttool.cli.examining import trust_option, trusted
-from ckpttool.cli.judging import Configured
+from ckpttool.cli.options import Configured
 from ckpttool.cli.output import emit
 from ckpttool.cli.program import exit_codes
 

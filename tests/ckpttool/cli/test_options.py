@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ckpttool.cli import main
-from ckpttool.cli.judging import today
+from ckpttool.cli.options import today
 from ckpttool.findings.errors import UsageError
 from tests.builders import checkpoints as built
 from tests.builders.commands import runner

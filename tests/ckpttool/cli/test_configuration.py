@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ckpttool.configuration import Configuration, find_configuration, read_configuration
+from ckpttool.cli.configuration import Configuration, find_configuration, read_configuration
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.rules import Severity
 from ckpttool.verification.policy import Policy

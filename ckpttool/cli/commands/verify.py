@@ -10,7 +10,7 @@ import click
 from ckpttool.cli.batch import batch_options, targets
 from ckpttool.cli.display import display_options
 from ckpttool.cli.examining import choice_from, examination_options, verify_options
-from ckpttool.cli.judging import Configured, policy_options, today
+from ckpttool.cli.options import Configured, policy_options, today
 from ckpttool.cli.output import tell
 from ckpttool.cli.program import exit_codes
 from ckpttool.cli.progress import progress_bar

@@ -182,7 +182,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _configured() -> tuple[str, ...]:
-    from ckpttool.configuration import FILES, find_configuration
+    from ckpttool.cli.configuration import FILES, find_configuration
 
     found = find_configuration()
     if found.checkpoint is None:

@@ -13,7 +13,7 @@ from ckpttool.cli.output import say
 from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:
-    from ckpttool.configuration import Configuration
+    from ckpttool.cli.configuration import Configuration
     from ckpttool.verification.policy import Policy
 
 _OPTIONS = (
@@ -85,7 +85,7 @@ class Configured:
         return self._read(None, folder) if self._by_file else self.here
 
     def _read(self, named: str | None, folder: str) -> Configuration:
-        from ckpttool.configuration import find_configuration, read_configuration
+        from ckpttool.cli.configuration import find_configuration, read_configuration
 
         if folder not in self._known:
             if named is None:
@@ -166,7 +166,7 @@ def _change_of(
 
 
 def _codes(option: str, lists: tuple[str, ...]) -> tuple[str, ...]:
-    from ckpttool.settings import codes
+    from ckpttool.cli.settings import codes
 
     words = [word.strip() for text in lists for word in text.split(",") if word.strip()]
     return codes(words, option)

@@ -13,7 +13,7 @@ from ckpttool.cli.batch import batch_options, targets
 from ckpttool.cli.display import display_options
 from ckpttool.cli.examining import choice_from, examination_options, verify_options
 from ckpttool.cli.files import try_files, write_files
-from ckpttool.cli.judging import Configured, policy_options, today
+from ckpttool.cli.options import Configured, policy_options, today
 from ckpttool.cli.output import emit, say
 from ckpttool.cli.program import exit_codes
 from ckpttool.cli.progress import progress_bar
@@ -21,7 +21,7 @@ from ckpttool.cli.summary import conclude
 from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:
-    from ckpttool.configuration import Configuration
+    from ckpttool.cli.configuration import Configuration
     from ckpttool.findings.inventory import Item
     from ckpttool.findings.results import FileReport, Report
     from ckpttool.inputs.paths import Target
