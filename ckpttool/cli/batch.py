@@ -13,7 +13,7 @@ from ckpttool.cli.output import tell
 from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:
-    from ckpttool.inputs.paths import Choice, Selection
+    from ckpttool.inputs.paths import Inputs, SearchOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -43,9 +43,9 @@ def batch_options(command: _Command) -> _Command:
 def targets(
     paths: Sequence[str],
     files_from: str | None,
-    choice: Choice | Callable[[str], Choice],
+    choice: SearchOptions | Callable[[str], SearchOptions],
     configured: str | None = None,
-) -> Selection:
+) -> Inputs:
     """Return the checkpoints that a command line names, at least one, and what lies beside them.
 
     Args:

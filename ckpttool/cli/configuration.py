@@ -19,7 +19,7 @@ from ckpttool.cli import settings
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import ConfigurationFile
 from ckpttool.findings.rules import Severity
-from ckpttool.verification.limits import Limits
+from ckpttool.verification.limits import Thresholds
 from ckpttool.verification.policy import Policy
 from ckpttool.verification.waivers import Waiver
 from mae.config import CONFIGS
@@ -61,7 +61,7 @@ class Configuration(NamedTuple):
     expected_missing: tuple[str, ...] = ()
     trust: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    limits: Limits = Limits()
+    limits: Thresholds = Thresholds()
     policy: Policy = Policy()
 
     @property
@@ -222,12 +222,12 @@ _WAIVER: dict[str, settings.Reader] = {
     "fingerprint": settings.text,
 }
 _LIMITS: dict[str, settings.Reader] = {
-    name.replace("_", "-"): settings.positive for name in Limits._fields
+    name.replace("_", "-"): settings.positive for name in Thresholds._fields
 }
 
 
-def _limits(value: object, key: str) -> Limits:
-    return Limits(**settings.table(value, key, _LIMITS))
+def _limits(value: object, key: str) -> Thresholds:
+    return Thresholds(**settings.table(value, key, _LIMITS))
 
 
 def _waivers(value: object, key: str) -> tuple[dict[str, Any], ...]:

@@ -11,7 +11,7 @@ from mae.config import CONFIGS, DEFAULT
 if TYPE_CHECKING:
     from ckpttool.cli.configuration import Configuration
     from ckpttool.cli.options import Configured
-    from ckpttool.inputs.paths import Choice
+    from ckpttool.inputs.paths import SearchOptions
     from ckpttool.verification.run import VerifyOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -103,12 +103,14 @@ def verify_options(
 
 def choice_from(
     configured: Configured, exclude: tuple[str, ...], trust: tuple[str, ...], changed: bool = False
-) -> Callable[[str], Choice]:
+) -> Callable[[str], SearchOptions]:
     """Return what says how the files of a path are chosen: its configuration and the options."""
-    from ckpttool.inputs.paths import Choice
+    from ckpttool.inputs.paths import SearchOptions
 
-    def choice_of(path: str) -> Choice:
+    def choice_of(path: str) -> SearchOptions:
         own = configured.of_named(path)
-        return Choice((*own.exclude, *exclude), trusted(own, trust), whole=True, changed=changed)
+        return SearchOptions(
+            (*own.exclude, *exclude), trusted(own, trust), whole=True, changed=changed
+        )
 
     return choice_of

@@ -55,7 +55,7 @@ _ARRAYS = frozenset({"numpy._core.multiarray._reconstruct", "numpy._core.numeric
 _PLAIN_KINDS = frozenset({"list", "dict"})
 
 
-class Found(NamedTuple):
+class BesideResult(NamedTuple):
     """What came of it.
 
     Attributes:
@@ -77,10 +77,10 @@ class Found(NamedTuple):
     compared: int = 0
     excluded: int = 0
 
-    def with_more(self, other: Found) -> Found:
+    def with_more(self, other: BesideResult) -> BesideResult:
         """Return what came of two comparisons."""
         both: Any = zip(self, other)
-        return Found(*(one + more for one, more in both))
+        return BesideResult(*(one + more for one, more in both))
 
 
 class Entries(NamedTuple):
@@ -102,7 +102,9 @@ def entries_of(beside: Beside | None, inside: str | None = None) -> Entries:
     return Entries(beside, items)
 
 
-def compare(left: Entries, right: Entries, wants: Callable[[str], bool] = lambda _: True) -> Found:
+def compare(
+    left: Entries, right: Entries, wants: Callable[[str], bool] = lambda _: True
+) -> BesideResult:
     """Compare what lies beside the weights of two files.
 
     Args:
@@ -118,7 +120,7 @@ def compare(left: Entries, right: Entries, wants: Callable[[str], bool] = lambda
     return walk.found()
 
 
-def contents(entries: Entries) -> Found:
+def contents(entries: Entries) -> BesideResult:
     """Return all values and tensors of one file: what a comparison with nothing gives."""
     return compare(entries, Entries(None, ()))
 
@@ -156,10 +158,10 @@ class _Walk:
         self._equal: Dict[Tuple[int, int], bool] = {}
         self._texts = Texts()
 
-    def found(self) -> Found:
+    def found(self) -> BesideResult:
         """Return what came of it."""
         state = (StateDiff(key, *texts) for key, texts in self._state.items())
-        return Found(
+        return BesideResult(
             tuple(sorted(state, key=lambda entry: in_order(entry.key))),
             tuple(self._pairs),
             tuple(self._only),

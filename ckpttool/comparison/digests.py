@@ -10,7 +10,7 @@ from ckpttool.comparison.opening import Digest
 from ckpttool.comparison.options import nothing_left
 from ckpttool.comparison.pairing import Filter, match_names
 from ckpttool.comparison.renamed import partners
-from ckpttool.comparison.result import Comparison, Kind, Outcome, Side, StateDiff, TensorDiff
+from ckpttool.comparison.result import Comparison, DiffKind, Outcome, Side, StateDiff, TensorDiff
 from ckpttool.comparison.run import in_order, only, outcome_of
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
@@ -147,10 +147,10 @@ def _compare(
     for name, other, moved in matches:
         one, two = sides[0][name], sides[1][other]
         kind = _kind(one, two, tolerant)
-        if kind is Kind.IDENTICAL and moved:
-            kind = Kind.MOVED
-        note = NO_ELEMENTS if kind is Kind.NOT_COMPARED else None
-        same = kind is Kind.IDENTICAL
+        if kind is DiffKind.IDENTICAL and moved:
+            kind = DiffKind.MOVED
+        note = NO_ELEMENTS if kind is DiffKind.NOT_COMPARED else None
+        same = kind is DiffKind.IDENTICAL
         yield TensorDiff(name, kind, same, _side(name, one), _side(other, two), None, note)
     groups: list[dict[Any, list[str]]] = [{}, {}]
     for group, names, side in zip(groups, only, sides):
@@ -160,21 +160,21 @@ def _compare(
     for name in only[0]:
         target = renamed.get(name)
         there = None if target is None else _side(target, sides[1][target])
-        kind = Kind.ONLY_LEFT if there is None else Kind.RENAMED
+        kind = DiffKind.ONLY_LEFT if there is None else DiffKind.RENAMED
         yield TensorDiff(name, kind, False, _side(name, sides[0][name]), there)
     for name in only[1]:
         if name not in renamed.values():
-            yield TensorDiff(name, Kind.ONLY_RIGHT, False, None, _side(name, sides[1][name]))
+            yield TensorDiff(name, DiffKind.ONLY_RIGHT, False, None, _side(name, sides[1][name]))
 
 
-def _kind(one: Digest, other: Digest, tolerant: bool) -> Kind:
+def _kind(one: Digest, other: Digest, tolerant: bool) -> DiffKind:
     if one == other:
-        return Kind.IDENTICAL
+        return DiffKind.IDENTICAL
     if one.shape != other.shape:
-        return Kind.SHAPE
+        return DiffKind.SHAPE
     if tolerant:
-        return Kind.NOT_COMPARED
-    return Kind.CHANGED if one.dtype == other.dtype else Kind.DTYPE
+        return DiffKind.NOT_COMPARED
+    return DiffKind.CHANGED if one.dtype == other.dtype else DiffKind.DTYPE
 
 
 def _side(name: str, digest: Digest) -> Side:

@@ -21,7 +21,7 @@ class Outcome(Enum):
         return list(Outcome).index(self)
 
 
-class Kind(Enum):
+class DiffKind(Enum):
     """What a tensor's comparison came to; the value is the class in reports.
 
     In the order in which reports list them: what weighs most first.
@@ -113,7 +113,7 @@ class TensorDiff(NamedTuple):
     """
 
     name: str
-    kind: Kind
+    kind: DiffKind
     same: bool
     left: Side | None
     right: Side | None
@@ -174,18 +174,18 @@ class Comparison(NamedTuple):
         return self.outcome.exit_code
 
     @property
-    def counts(self) -> dict[Kind, int]:
-        """How many tensors are in each class, in the order of :class:`Kind`."""
+    def counts(self) -> dict[DiffKind, int]:
+        """How many tensors are in each class, in the order of :class:`DiffKind`."""
         return _counted(self.tensors)
 
     @property
-    def counts_beside(self) -> dict[Kind, int]:
+    def counts_beside(self) -> dict[DiffKind, int]:
         """The same of the tensors beside the weights."""
         return _counted(self.beside)
 
 
-def _counted(tensors: tuple[TensorDiff, ...]) -> dict[Kind, int]:
-    counts = dict.fromkeys(Kind, 0)
+def _counted(tensors: tuple[TensorDiff, ...]) -> dict[DiffKind, int]:
+    counts = dict.fromkeys(DiffKind, 0)
     for tensor in tensors:
         counts[tensor.kind] += 1
     return counts

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
-from ckpttool.comparison.beside import Entries, Found, contents, entries_of
+from ckpttool.comparison.beside import BesideResult, Entries, contents, entries_of
 from ckpttool.comparison.beside import compare as compare_beside
 from ckpttool.comparison.numbers.general import Tolerance
 from ckpttool.comparison.numbers.pieces import Pair
 from ckpttool.comparison.numbers.reading import Pass, SideError
 from ckpttool.comparison.options import nothing_left
 from ckpttool.comparison.pairing import Filter, Match, Pairing, pair
-from ckpttool.comparison.result import Comparison, Kind, Outcome, Side, TensorDiff
+from ckpttool.comparison.result import Comparison, DiffKind, Outcome, Side, TensorDiff
 from ckpttool.comparison.structure import structure_of
-from ckpttool.comparison.verdicts import Limits, change_of, judge
+from ckpttool.comparison.verdicts import Allowed, change_of, judge
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.names import in_order as names_in_order
@@ -108,10 +108,10 @@ class Run:
         self._excluded += not wanted
         return wanted
 
-    def _beside(self) -> Found:
+    def _beside(self) -> BesideResult:
         """Compare what lies beside the weights, tensors by their keys alone."""
         if self._options.weights_only:
-            return Found()
+            return BesideResult()
         wrappers = [side.wrapper for side in self._sides]
         entries = [
             # the wrapper is no difference: what lies in it, goes by the key that it has there
@@ -137,7 +137,7 @@ class Run:
         tolerance = Tolerance(options.atol or 0.0, options.rtol or 0.0, options.equal_nan)
         advance = self._progress.advance if self._progress else None
         run = Pass(tolerance if options.tolerant else None, options.workers, advance)
-        limits = Limits(options.max_ulp, options.tolerant)
+        limits = Allowed(options.max_ulp, options.tolerant)
         refused = [_refused(row.pair[side] for row in rows) for side in (0, 1)]
         reasons = [
             refused[0].get(row.pair.left.view) or refused[1].get(row.pair.right.view)
@@ -151,11 +151,11 @@ class Run:
         tallies = iter(run.run(chosen))
         for row, reason in zip(rows, reasons):
             if row.pair.left.shape != row.pair.right.shape:
-                yield TensorDiff(row.name, Kind.SHAPE, False, *row.sides)
+                yield TensorDiff(row.name, DiffKind.SHAPE, False, *row.sides)
             elif not row.pair.comparable:
-                yield TensorDiff(row.name, Kind.DTYPE, False, *row.sides)
+                yield TensorDiff(row.name, DiffKind.DTYPE, False, *row.sides)
             elif reason is not None:
-                yield TensorDiff(row.name, Kind.NOT_COMPARED, False, *row.sides, None, reason)
+                yield TensorDiff(row.name, DiffKind.NOT_COMPARED, False, *row.sides, None, reason)
             else:
                 yield _judged(row, next(tallies), limits)
 
@@ -171,16 +171,16 @@ class Run:
             one, other = _side(pairing, 0, name), None
             if name in partners:
                 other = _side(pairing, 1, partners[name])
-            kind = Kind.RENAMED if other else Kind.ONLY_LEFT
+            kind = DiffKind.RENAMED if other else DiffKind.ONLY_LEFT
             yield TensorDiff(name, kind, False, one, other)
         taken = set(partners.values())
         for name in right:
             if name not in taken:
-                yield TensorDiff(name, Kind.ONLY_RIGHT, False, None, _side(pairing, 1, name))
+                yield TensorDiff(name, DiffKind.ONLY_RIGHT, False, None, _side(pairing, 1, name))
 
     def _unread(
         self, pairing: Pairing, unread: Mapping[str, str]
-    ) -> tuple[Found, list[TensorDiff]]:
+    ) -> tuple[BesideResult, list[TensorDiff]]:
         """Compare tensors of kinds that are not read by what the pickles say and their storages.
 
         Returns:
@@ -202,7 +202,9 @@ class Run:
                     _side(pairing, side, name) if name in one else None
                     for side, one in enumerate(named)
                 )
-                rows.append(TensorDiff(name, Kind.NOT_COMPARED, False, left, right, None, reason))
+                rows.append(
+                    TensorDiff(name, DiffKind.NOT_COMPARED, False, left, right, None, reason)
+                )
             # others have no name, and are compared with what lies beside the weights
         entries = [
             Entries(beside, [(name, one[name]) for name in chosen if name in one])
@@ -256,11 +258,13 @@ def only(found: tuple[str, int, TensorInfo]) -> TensorDiff:
     """Return the class of a tensor that one side alone has: (key, side, tensor)."""
     key, side, info = found
     if side == 0:
-        return TensorDiff(key, Kind.ONLY_LEFT, False, _alone(key, info), None)
-    return TensorDiff(key, Kind.ONLY_RIGHT, False, None, _alone(key, info))
+        return TensorDiff(key, DiffKind.ONLY_LEFT, False, _alone(key, info), None)
+    return TensorDiff(key, DiffKind.ONLY_RIGHT, False, None, _alone(key, info))
 
 
-def _compared(entries: Sequence[Entries], wants: Callable[[str], bool] = lambda _: True) -> Found:
+def _compared(
+    entries: Sequence[Entries], wants: Callable[[str], bool] = lambda _: True
+) -> BesideResult:
     """Compare what is no tensor that is read; an error is of the side that it is found on."""
     try:
         return compare_beside(entries[0], entries[1], wants)
@@ -285,11 +289,11 @@ def _side(pairing: Pairing, side: int, name: str) -> Side:
     return Side(named.origins.get(name, (name,)), info.dtype.name, info.shape)
 
 
-def _judged(row: Row, tally: Tally, limits: Limits) -> TensorDiff:
+def _judged(row: Row, tally: Tally, limits: Allowed) -> TensorDiff:
     judged = judge(row.pair, tally, limits)
     change = change_of(tally, row.pair.left.shape, limits)
-    if row.moved and judged.kind is Kind.IDENTICAL:
-        return TensorDiff(row.name, Kind.MOVED, False, *row.sides)
+    if row.moved and judged.kind is DiffKind.IDENTICAL:
+        return TensorDiff(row.name, DiffKind.MOVED, False, *row.sides)
     # another name is a difference of its own, whatever the values are
     same = judged.same and not row.moved
     return TensorDiff(row.name, judged.kind, same, *row.sides, change, judged.note)
@@ -300,12 +304,12 @@ def outcome_of(
 ) -> Outcome:
     """Return what the classes and entries amount to; a known difference outweighs a doubt."""
     differing = {tensor.kind for tensor in tensors if not tensor.same}
-    if state or differing - {Kind.NOT_COMPARED}:
+    if state or differing - {DiffKind.NOT_COMPARED}:
         return Outcome.DIFFERENT
     return Outcome.CANNOT_TELL if differing or doubts else Outcome.SAME
 
 
-def _notes(found: Found) -> Iterator[str]:
+def _notes(found: BesideResult) -> Iterator[str]:
     """Say what was not compared: what was skipped is never printed as clean."""
     reasons: dict[str, list[str]] = {}
     for key, reason in found.doubts:

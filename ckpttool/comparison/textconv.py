@@ -21,7 +21,7 @@ from ckpttool.formats.objects.beside import beside_of
 from ckpttool.tensors.sharing import tied_names, with_tied
 
 if TYPE_CHECKING:
-    from ckpttool.comparison.beside import Found
+    from ckpttool.comparison.beside import BesideResult
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
     from ckpttool.tensors.values import TensorValues
 
@@ -112,7 +112,7 @@ def _facts(checkpoint: Checkpoint) -> Iterator[str]:
             yield f"metadata {_value(key)}: {_value(value)}"
 
 
-def _state(found: Found) -> Iterator[str]:
+def _state(found: BesideResult) -> Iterator[str]:
     """Yield the values beside the weights."""
     told: dict[int, str] = {}  # one long value may stand under many keys
     for key, value, _ in found.state:

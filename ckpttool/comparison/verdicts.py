@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Sequence
 
-from ckpttool.comparison.result import Change, Kind, Largest
+from ckpttool.comparison.result import Change, DiffKind, Largest
 
 if TYPE_CHECKING:
     from ckpttool.comparison.numbers.pieces import Pair
     from ckpttool.comparison.numbers.tally import Peak, Tally
 
 
-class Limits(NamedTuple):
+class Allowed(NamedTuple):
     """What still counts as the same; ``None`` where nothing was allowed.
 
     Attributes:
@@ -26,25 +26,25 @@ class Limits(NamedTuple):
 class Judged(NamedTuple):
     """A pair's class, whether it counts as the same, and what to say about it."""
 
-    kind: Kind
+    kind: DiffKind
     same: bool
     note: str | None = None
 
 
-def judge(pair: Pair, tally: Tally, limits: Limits) -> Judged:
+def judge(pair: Pair, tally: Tally, limits: Allowed) -> Judged:
     """Return the class of a pair of one shape."""
     within = limits.tolerated and not (tally.outside or tally.unlike)
     if pair.left.dtype != pair.right.dtype:
         cast = _cast(pair, tally)
         if cast is not None:
-            return Judged(Kind.CAST, within, cast)
-        return Judged(Kind.WITHIN_TOLERANCE if within else Kind.DTYPE, within)
+            return Judged(DiffKind.CAST, within, cast)
+        return Judged(DiffKind.WITHIN_TOLERANCE if within else DiffKind.DTYPE, within)
     if tally.identical:
-        return Judged(Kind.IDENTICAL, True)
+        return Judged(DiffKind.IDENTICAL, True)
     near = None not in (limits.max_ulp, tally.max_ulp) and not tally.unlike
     if near and (tally.max_ulp or 0) <= (limits.max_ulp or 0):
-        return Judged(Kind.WITHIN_ULP, True)
-    return Judged(Kind.WITHIN_TOLERANCE if within else Kind.CHANGED, within)
+        return Judged(DiffKind.WITHIN_ULP, True)
+    return Judged(DiffKind.WITHIN_TOLERANCE if within else DiffKind.CHANGED, within)
 
 
 def _cast(pair: Pair, tally: Tally) -> str | None:
@@ -67,7 +67,7 @@ def _cast(pair: Pair, tally: Tally) -> str | None:
     return f"rounding: the {target.name} is the {source.name} rounded to nearest"
 
 
-def change_of(tally: Tally, shape: Sequence[int], limits: Limits) -> Change | None:
+def change_of(tally: Tally, shape: Sequence[int], limits: Allowed) -> Change | None:
     """Return the numbers; ``None`` if no element differs."""
     if not (tally.changed or tally.outside):
         return None

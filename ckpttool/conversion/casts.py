@@ -12,7 +12,7 @@ from ckpttool.tensors.catalogue import DTYPES
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
-    from ckpttool.conversion.selecting import Selection
+    from ckpttool.conversion.selecting import TensorSelection
     from ckpttool.tensors.catalogue import Checkpoint, DType
     from ckpttool.tensors.sharing import Sharing
 
@@ -26,7 +26,7 @@ def written_dtype(dtype: DType, cast_to: str | None) -> DType:
 
 
 def not_to_cast(
-    checkpoint: Checkpoint, selection: Selection, sharing: Sharing, options: ConvertOptions
+    checkpoint: Checkpoint, selection: TensorSelection, sharing: Sharing, options: ConvertOptions
 ) -> Quantized:
     """Return what quantized weights are made of, where something is to be cast."""
     if options.dtype is None:
@@ -44,7 +44,9 @@ def _with_same(names: frozenset[str], sharing: Sharing) -> frozenset[str]:
     return names.union(*(group for group in sharing.groups if not names.isdisjoint(group)))
 
 
-def refused(kept: Quantized, selection: Selection, options: ConvertOptions) -> Iterator[Finding]:
+def refused(
+    kept: Quantized, selection: TensorSelection, options: ConvertOptions
+) -> Iterator[Finding]:
     """Refuse to cast a model of which a part means nothing by itself, unless that is known."""
     others = {info.dtype.name for info in selection.tensors.values()} - {options.dtype}
     if (

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from ckpttool.files.temporary import Growing
     from ckpttool.findings.finding import Finding
     from ckpttool.formats.writing.copying import PieceDigest
-    from ckpttool.formats.writing.pieces import Layout
+    from ckpttool.formats.writing.pieces import FileLayout
 
 
 def complete_and_prove(
     job: Job,
-    layouts: Sequence[Layout],
+    layouts: Sequence[FileLayout],
     growing: Sequence[Growing],
     digests: Mapping[str, PieceDigest],
 ) -> tuple[Converted, list[Finding]]:
@@ -73,7 +73,7 @@ def complete_and_prove(
 def _complete(
     job: Job,
     metadata: dict[str, str],
-    layouts: Sequence[Layout],
+    layouts: Sequence[FileLayout],
     growing: Sequence[Growing],
     digests: Mapping[str, PieceDigest],
 ) -> None:

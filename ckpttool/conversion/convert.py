@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ckpttool.conversion.job import Progress
     from ckpttool.conversion.planning import Plan
     from ckpttool.conversion.result import LeftOut
-    from ckpttool.conversion.selecting import Selection
+    from ckpttool.conversion.selecting import TensorSelection
     from ckpttool.tensors.catalogue import Checkpoint
 
 _ORDER = list(Severity)
@@ -149,7 +149,7 @@ def _with_plan(
     known: Converted,
     checkpoint: Checkpoint,
     planned: Plan,
-    selection: Selection,
+    selection: TensorSelection,
     entries: tuple[LeftOut, ...],
 ) -> Converted:
     return known._replace(
@@ -176,7 +176,7 @@ def _errors(found: Sequence[Finding]) -> bool:
 
 
 def _lost_metadata(
-    checkpoint: Checkpoint, selection: Selection, options: ConvertOptions
+    checkpoint: Checkpoint, selection: TensorSelection, options: ConvertOptions
 ) -> dict[str, str]:
     """Return the strings of ``__metadata__`` that the destination has no place for."""
     if options.to != "pth":

@@ -13,7 +13,7 @@ from ckpttool.files.sums import file_sums
 
 if TYPE_CHECKING:
     from ckpttool.conversion.job import Job
-    from ckpttool.conversion.result import Converted, Written
+    from ckpttool.conversion.result import Converted, WrittenFile
     from ckpttool.files.destination import Destination
     from ckpttool.files.temporary import Growing
     from ckpttool.formats.writing.copying import PieceDigest
@@ -49,7 +49,7 @@ def _document(place: Destination, path: str, content: bytes) -> None:
     write_parts(place.create(path, len(content)).fd, [(0, content)])
 
 
-def _summed(known: Converted, growing: Sequence[Growing], index: bytes) -> tuple[Written, ...]:
+def _summed(known: Converted, growing: Sequence[Growing], index: bytes) -> tuple[WrittenFile, ...]:
     """Return the files with the sums of their whole content."""
     opened = [FileSource(grown.temporary) for grown in growing]
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Protocol, Sequence
 
 from ckpttool.conversion.naming import where
-from ckpttool.conversion.result import Written
+from ckpttool.conversion.result import WrittenFile
 from ckpttool.findings.errors import UsageError
 from ckpttool.formats.writing import safetensors, torch_zip
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.planning import FilePlan, Plan
     from ckpttool.conversion.result import Converted
-    from ckpttool.conversion.selecting import Selection
-    from ckpttool.formats.writing.pieces import Layout
+    from ckpttool.conversion.selecting import TensorSelection
+    from ckpttool.formats.writing.pieces import FileLayout
     from ckpttool.tensors.catalogue import Checkpoint
 
 
@@ -43,34 +43,34 @@ class Job(NamedTuple):
     """
 
     checkpoint: Checkpoint
-    selection: Selection
+    selection: TensorSelection
     plan: Plan
     known: Converted
     options: ConvertOptions
     sidecar: bytes | None = None
 
 
-def layouts_of(job: Job) -> list[Layout]:
+def layouts_of(job: Job) -> list[FileLayout]:
     """Return the layout of every file, with a fingerprint that is not known yet."""
     return [layout_of(job, file, job.plan.metadata) for file in job.plan.files]
 
 
-def layout_of(job: Job, file: FilePlan, metadata: dict[str, str]) -> Layout:
+def layout_of(job: Job, file: FilePlan, metadata: dict[str, str]) -> FileLayout:
     """Return the layout of one file; another fingerprint in its metadata moves nothing."""
     if job.options.to == "safetensors":
         return safetensors.plan(file.pieces, metadata)
     return torch_zip.plan(file.pieces, job.plan.wrapper)
 
 
-def files(job: Job, layouts: Sequence[Layout]) -> Iterator[Written]:
+def files(job: Job, layouts: Sequence[FileLayout]) -> Iterator[WrittenFile]:
     """Yield the files as the report tells of them, the index last."""
     for file, layout in zip(job.plan.files, layouts):
-        yield Written(file.path, layout.size, len(file.pieces))
+        yield WrittenFile(file.path, layout.size, len(file.pieces))
     if job.plan.shard_index is not None:
-        yield Written(job.plan.shard_index, len(index_content(job)), 0)
+        yield WrittenFile(job.plan.shard_index, len(index_content(job)), 0)
 
 
-def sizes(job: Job, layouts: Sequence[Layout]) -> dict[str, int]:
+def sizes(job: Job, layouts: Sequence[FileLayout]) -> dict[str, int]:
     """Return path to bytes of all that will be written; those of a receipt are not known yet.
 
     Raises:

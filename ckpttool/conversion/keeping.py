@@ -20,7 +20,7 @@ from ckpttool.findings.text import printable
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
-    from ckpttool.conversion.selecting import Selection
+    from ckpttool.conversion.selecting import TensorSelection
     from ckpttool.tensors.sharing import Sharing
 
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 _HEAD = re.compile(r"(?:\w+_)?head")
 
 
-def tied_to(sharing: Sharing, selection: Selection, options: ConvertOptions) -> dict[str, str]:
+def tied_to(
+    sharing: Sharing, selection: TensorSelection, options: ConvertOptions
+) -> dict[str, str]:
     """Return name to the name that it is stored under, for all but one name of each group.
 
     That one is the name that was asked for; else the one that the source stores, if it stores

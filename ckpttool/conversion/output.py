@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ckpttool.conversion.result import Converted
     from ckpttool.files.temporary import Growing
     from ckpttool.formats.writing.copying import PieceDigest
-    from ckpttool.formats.writing.pieces import Layout, Piece
+    from ckpttool.formats.writing.pieces import FileLayout, PlannedTensor
 
     _Digests = Dict[str, PieceDigest]
 
@@ -84,7 +84,7 @@ def write_out(job: Job, progress: Progress | None) -> tuple[Converted, list[Find
     return known, findings
 
 
-def _checked(job: Job, layouts: Sequence[Layout], place: Destination) -> list[str]:
+def _checked(job: Job, layouts: Sequence[FileLayout], place: Destination) -> list[str]:
     """Look whether everything can be written; return the paths."""
     planned = sizes(job, layouts)
     # Shards must not lie beside an older whole file: readers would take that one.
@@ -101,7 +101,7 @@ def _destination(job: Job) -> Destination:
 
 
 def _copy(
-    job: Job, layouts: Sequence[Layout], growing: Sequence[Growing], progress: Progress | None
+    job: Job, layouts: Sequence[FileLayout], growing: Sequence[Growing], progress: Progress | None
 ) -> _Digests:
     """Copy all tensors; return what was read and written of each, aliases included."""
     if progress:
@@ -128,7 +128,7 @@ def _copy(
     return digests
 
 
-def _casts(pieces: Sequence[Piece], digests: _Digests) -> Iterator[Cast]:
+def _casts(pieces: Sequence[PlannedTensor], digests: _Digests) -> Iterator[Cast]:
     for piece in pieces:
         if piece.cast:
             found = digests[piece.name]

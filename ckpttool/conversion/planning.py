@@ -12,7 +12,7 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size
-from ckpttool.formats.writing.pieces import Piece
+from ckpttool.formats.writing.pieces import PlannedTensor
 from ckpttool.tensors.catalogue import by_elements, by_pairs
 from ckpttool.tensors.expansion import check_expansion
 from ckpttool.tensors.fingerprint import PREFIX
@@ -29,7 +29,7 @@ from ckpttool.tensors.sharing import (
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
-    from ckpttool.conversion.selecting import Selection
+    from ckpttool.conversion.selecting import TensorSelection
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
     from ckpttool.tensors.sharing import Sharing
 
@@ -41,7 +41,7 @@ class FilePlan(NamedTuple):
     """A file to write: its final path and the tensors in it."""
 
     path: str
-    pieces: tuple[Piece, ...]
+    pieces: tuple[PlannedTensor, ...]
 
 
 class Plan(NamedTuple):
@@ -69,13 +69,13 @@ class Plan(NamedTuple):
     not_cast: tuple[str, ...] = ()
 
     @property
-    def pieces(self) -> tuple[Piece, ...]:
+    def pieces(self) -> tuple[PlannedTensor, ...]:
         """The tensors of all files, in order."""
         return tuple(piece for file in self.files for piece in file.pieces)
 
 
 def plan(
-    checkpoint: Checkpoint, selection: Selection, destination: str, options: ConvertOptions
+    checkpoint: Checkpoint, selection: TensorSelection, destination: str, options: ConvertOptions
 ) -> Plan:
     """Decide what to write.
 
@@ -128,17 +128,17 @@ def _not_stored(same: Mapping[str, str], options: ConvertOptions) -> dict[str, s
     return {name: kept for name, kept in sorted(same.items()) if name not in OWN_KEYS}
 
 
-def _piece(info: TensorInfo, alias_of: str | None, dtype_asked: str | None) -> Piece:
+def _piece(info: TensorInfo, alias_of: str | None, dtype_asked: str | None) -> PlannedTensor:
     dtype = written_dtype(info.dtype, dtype_asked)
-    return Piece(info.name, dtype, info.shape, info, dtype != info.dtype, alias_of)
+    return PlannedTensor(info.name, dtype, info.shape, info, dtype != info.dtype, alias_of)
 
 
-def _shards(pieces: Sequence[Piece], most: int | None) -> list[list[Piece]]:
+def _shards(pieces: Sequence[PlannedTensor], most: int | None) -> list[list[PlannedTensor]]:
     """Fill shards greedily in order; a tensor larger than the limit gets one of its own."""
     if most is None:
         return [list(pieces)]
-    shards: list[list[Piece]] = []
-    current: list[Piece] = []
+    shards: list[list[PlannedTensor]] = []
+    current: list[PlannedTensor] = []
     size = 0
     for piece in pieces:
         length = piece.nbytes
@@ -158,7 +158,7 @@ def _shards(pieces: Sequence[Piece], most: int | None) -> list[list[Piece]]:
 
 def _metadata(
     checkpoint: Checkpoint,
-    selection: Selection,
+    selection: TensorSelection,
     tied: Mapping[str, str],
     wrapper: str | None,
     options: ConvertOptions,
@@ -182,7 +182,7 @@ def _metadata(
     return {**own, **dict(sorted(tied.items())), **dict(sorted(carried.items()))}
 
 
-def carried_metadata(checkpoint: Checkpoint, selection: Selection) -> dict[str, str]:
+def carried_metadata(checkpoint: Checkpoint, selection: TensorSelection) -> dict[str, str]:
     """Return what the source says of itself, apart from what we say anew."""
     return {
         key: value
@@ -194,7 +194,7 @@ def carried_metadata(checkpoint: Checkpoint, selection: Selection) -> dict[str, 
 # --- findings ----------------------------------------------------------------------------
 
 
-def _emptiness(checkpoint: Checkpoint, selection: Selection) -> Iterator[Finding]:
+def _emptiness(checkpoint: Checkpoint, selection: TensorSelection) -> Iterator[Finding]:
     empty = placeholders(selection.tensors)
     if empty:
         yield finding(
@@ -209,8 +209,8 @@ def _emptiness(checkpoint: Checkpoint, selection: Selection) -> Iterator[Finding
 
 def _findings(
     checkpoint: Checkpoint,
-    pieces: Sequence[Piece],
-    selection: Selection,
+    pieces: Sequence[PlannedTensor],
+    selection: TensorSelection,
     sharing: Sharing,
     tied: Mapping[str, str],
     options: ConvertOptions,
@@ -256,7 +256,7 @@ def _findings(
 _SHOWN = 20  # tied names that a finding spells out
 
 
-def _unwritable(pieces: Sequence[Piece], to: str) -> Iterator[Finding]:
+def _unwritable(pieces: Sequence[PlannedTensor], to: str) -> Iterator[Finding]:
     """Yield what the destination has no place for."""
     if to == "safetensors":
         wrong = [

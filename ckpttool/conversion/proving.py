@@ -19,7 +19,7 @@ from ckpttool.formats import open_checkpoint
 from ckpttool.tensors.catalogue import by_elements
 
 if TYPE_CHECKING:
-    from ckpttool.formats.writing.pieces import Piece, Slot
+    from ckpttool.formats.writing.pieces import PlannedTensor, Slot
     from ckpttool.tensors.catalogue import DType, TensorInfo
 
 #: Types that came to the safetensors library late; an older one cannot open files with them.
@@ -46,7 +46,7 @@ class Seen(NamedTuple):
 
 
 def read_again(
-    path: str, pieces: Sequence[Piece], slots: Sequence[Slot], to: str, opened: ExitStack
+    path: str, pieces: Sequence[PlannedTensor], slots: Sequence[Slot], to: str, opened: ExitStack
 ) -> Seen:
     """Open a written file with every reader there is and hold it to what was to be written.
 
@@ -103,7 +103,7 @@ def _require_place(info: TensorInfo, place: tuple[int, int]) -> None:
 
 
 def _library(
-    path: str, pieces: Sequence[Piece], expected: Mapping[str, tuple[str, tuple[int, ...]]]
+    path: str, pieces: Sequence[PlannedTensor], expected: Mapping[str, tuple[str, tuple[int, ...]]]
 ) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
     """Open the file with the safetensors library, which reads its header only."""
     from safetensors import SafetensorError, __version__, safe_open

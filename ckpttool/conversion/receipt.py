@@ -15,7 +15,7 @@ from ckpttool._version import __version__
 if TYPE_CHECKING:
     from ckpttool.conversion.result import Converted
     from ckpttool.formats.writing.copying import PieceDigest
-    from ckpttool.formats.writing.pieces import Piece
+    from ckpttool.formats.writing.pieces import PlannedTensor
 
 #: Raised when a field goes or changes its meaning; new fields may come at any time.
 SCHEMA_VERSION = 1
@@ -24,7 +24,7 @@ SCHEMA_VERSION = 1
 def receipt(
     converted: Converted,
     sources: Sequence[tuple[str, int, str]],
-    placed: Sequence[tuple[str, Piece]],
+    placed: Sequence[tuple[str, PlannedTensor]],
     digests: Mapping[str, PieceDigest],
 ) -> bytes:
     """Return the receipt's content.
@@ -74,7 +74,7 @@ def _summed(path: str, size: int, sha256: str | None) -> dict[str, Any]:
     return {"name": Path(path).name, "size": size, "sha256": sha256}
 
 
-def _tensor(path: str, piece: Piece, digest: PieceDigest) -> dict[str, Any]:
+def _tensor(path: str, piece: PlannedTensor, digest: PieceDigest) -> dict[str, Any]:
     return {
         "name": piece.name,
         "file": Path(path).name,

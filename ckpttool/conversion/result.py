@@ -11,7 +11,7 @@ from ckpttool.findings.uses import NameUse
 WRITTEN, PLANNED, NOT_WRITTEN = "written", "planned", "not-written"
 
 
-class Written(NamedTuple):
+class WrittenFile(NamedTuple):
     """A file that was written, or would be; ``sha256`` is of the whole file, where asked for."""
 
     path: str
@@ -95,7 +95,7 @@ class Converted(NamedTuple):
     to: str
     state: str = NOT_WRITTEN
     destination: str | None = None
-    outputs: tuple[Written, ...] = ()
+    outputs: tuple[WrittenFile, ...] = ()
     replaced: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     cleaned: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
 
 
-class Selection(NamedTuple):
+class TensorSelection(NamedTuple):
     """The tensors to convert.
 
     Attributes:
@@ -33,7 +33,7 @@ class Selection(NamedTuple):
     restored: dict[str, str]
 
 
-def select(checkpoint: Checkpoint, options: ConvertOptions) -> Selection:
+def select(checkpoint: Checkpoint, options: ConvertOptions) -> TensorSelection:
     """Choose the tensors that the options ask for.
 
     Raises:
@@ -51,7 +51,7 @@ def select(checkpoint: Checkpoint, options: ConvertOptions) -> Selection:
     if not wanted:
         raise UsageError("no tensor is left to convert", fix="Look at --include and --exclude.")
     chosen = frozenset(wanted)
-    return Selection(
+    return TensorSelection(
         {name: info for name, info in every.items() if name in chosen},
         tuple(name for name in names if name not in chosen),
         tuple(row for row in checkpoint.unread if row[0] in chosen),

@@ -15,7 +15,7 @@ from ckpttool.inputs.folders import by_folders
 from ckpttool.inspection import stopped
 
 if TYPE_CHECKING:
-    from ckpttool.inputs.paths import Selection, Target
+    from ckpttool.inputs.paths import Input, Inputs
 
 # What an archive's reading ends with that is none of a checkpoint.
 _OF_ANOTHER_KIND = {rules.UNKNOWN_FORMAT, rules.UNSUPPORTED}
@@ -31,14 +31,14 @@ class Account(NamedTuple):
     inventory: tuple[Item, ...]
 
 
-def beforehand(target: Target) -> FileReport | None:
+def beforehand(target: Input) -> FileReport | None:
     """Return the report on what cannot be looked at, where that is known before it is opened."""
     if target.error is None:
         return None
     return stopped(FileReport(target.path, Verdict.CANNOT_TELL, ()), target.error)
 
 
-def account_for(selection: Selection, reports: Sequence[FileReport]) -> Account:
+def account_for(selection: Inputs, reports: Sequence[FileReport]) -> Account:
     """Put together what was checked with everything else that was come by.
 
     An archive that proved to hold no checkpoint is listed as what it is, unless there is nothing
@@ -78,7 +78,7 @@ def _is_of_another_kind(report: FileReport) -> bool:
 
 
 def findings_on_run(
-    selection: Selection,
+    selection: Inputs,
     inventory: Sequence[Item],
 ) -> Iterator[Finding]:
     """Yield what is to be said of the run as a whole: what it left aside.

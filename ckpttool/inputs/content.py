@@ -45,7 +45,7 @@ SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".index.json")
 HEAD = 4096
 
 
-class Kind(Enum):
+class FileKind(Enum):
     """What is to be done with a file.
 
     Attributes:
@@ -68,13 +68,13 @@ class Kind(Enum):
 class Content(NamedTuple):
     """A kind, in words what the file is, and whether loading it calls what is not known."""
 
-    kind: Kind
+    kind: FileKind
     what: str
     calls: bool = False
 
 
 _CALLS = (Use.CALL, Use.ATTACK)
-_CHECKPOINT = Content(Kind.CHECKPOINT, "a checkpoint")
+_CHECKPOINT = Content(FileKind.CHECKPOINT, "a checkpoint")
 _CALLER = _CHECKPOINT._replace(calls=True)
 
 # What holds no weights, by its first bytes as each format defines them.
@@ -122,7 +122,7 @@ def content_of(path: str, trust: Sequence[str] = ()) -> Content:
     """
     with closing(FileSource(path)) as source:
         if source.size == 0:
-            return _CHECKPOINT if is_named_so(path) else Content(Kind.KNOWN, "empty file")
+            return _CHECKPOINT if is_named_so(path) else Content(FileKind.KNOWN, "empty file")
         head = read(source, 0, min(HEAD, source.size))
         return _loadable(source, head, trust) or (
             _CHECKPOINT if is_named_so(path) else _other(source, head)
@@ -143,7 +143,7 @@ def _loadable(source: FileSource, head: bytes, trust: Sequence[str]) -> Content 
         return _CALLER
     if torch_zip.matches(head) or torch_tar.matches(head):
         known = program or is_named_so(source.name)
-        return _CHECKPOINT if known else Content(Kind.ARCHIVE, "an archive")
+        return _CHECKPOINT if known else Content(FileKind.ARCHIVE, "an archive")
     if signed or _is_safetensors(head) or _is_index(source, head):
         return _CHECKPOINT
     return None
@@ -211,15 +211,15 @@ def _of_pickle(
     if any(one.severity is Severity.ERROR for one in findings_on(judged, trust)):
         return _CALLER
     if training is not None:
-        return Content(Kind.TRAINING, training)
+        return Content(FileKind.TRAINING, training)
     if is_named_so(source.name) or pickle.ids or any(map(_makes_array, pickle.calls)):
         return _CHECKPOINT
     if not signed:  # nothing but the attempt says that it is a pickle
         return None
     what = f"pickle of {describe(pickle.root)[0]} without a tensor"
     if holds_numbers(pickle.root):
-        return Content(Kind.WEIGHTY, f"{what}, but with many numbers")
-    return Content(Kind.KNOWN, what)
+        return Content(FileKind.WEIGHTY, f"{what}, but with many numbers")
+    return Content(FileKind.KNOWN, what)
 
 
 def _makes_array(call: object) -> bool:
@@ -233,20 +233,20 @@ def _makes_array(call: object) -> bool:
 def _other(source: FileSource, head: bytes) -> Content:
     foreign = signatures.kind_of(head[: signatures.HEAD])
     if foreign is signatures.LFS_POINTER:
-        return Content(Kind.WEIGHTY, foreign.what)
+        return Content(FileKind.WEIGHTY, foreign.what)
     if _is_text(source, head):
         if source.name.endswith((".py", ".pyi")):
-            return Content(Kind.CODE, "Python source, not judged")
-        return Content(Kind.KNOWN, "JSON" if sharded.matches(head) else "text")
+            return Content(FileKind.CODE, "Python source, not judged")
+        return Content(FileKind.KNOWN, "JSON" if sharded.matches(head) else "text")
     for pattern, what in _HARMLESS:
         if re.match(pattern, head, re.DOTALL):
-            return Content(Kind.KNOWN, what)
+            return Content(FileKind.KNOWN, what)
     if _BYTECODE.match(head):
-        return Content(Kind.CODE, "Python bytecode, not judged")
+        return Content(FileKind.CODE, "Python bytecode, not judged")
     if foreign is None:
-        return Content(Kind.WEIGHTY, "binary file of no known kind")
+        return Content(FileKind.WEIGHTY, "binary file of no known kind")
     # loading it calls whatever it says, and that is not seen without unpacking it
-    return _CHECKPOINT if foreign.pickled else Content(Kind.WEIGHTY, foreign.what)
+    return _CHECKPOINT if foreign.pickled else Content(FileKind.WEIGHTY, foreign.what)
 
 
 def _is_text(source: FileSource, head: bytes) -> bool:

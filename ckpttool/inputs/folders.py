@@ -22,7 +22,7 @@ TOOLS = frozenset(
 MOST_OUTSIDE = 100_000
 
 
-class Found(NamedTuple):
+class FoundFile(NamedTuple):
     """What was found at a path.
 
     Attributes:
@@ -42,7 +42,7 @@ class Found(NamedTuple):
     error: OSError | None = None
 
 
-def search(folder: str, exclude: Sequence[str] = ()) -> list[Found]:
+def search(folder: str, exclude: Sequence[str] = ()) -> list[FoundFile]:
     """Return all files below a folder, sorted by folders, each one marked that came before.
 
     A file is taken by its own name before that of a link to it. The exception is the cache of the
@@ -80,7 +80,7 @@ _Identity = Tuple[int, int]
 class _Seen(NamedTuple):
     """What was met, its device and inode, and how much its name is worth: 0 is its own."""
 
-    found: Found
+    found: FoundFile
     identity: _Identity | None = None
     rank: int = 0
 
@@ -90,7 +90,7 @@ def by_folders(path: str) -> tuple[str, ...]:
     return Path(path).parts
 
 
-def _marked(one: _Seen, first: dict[_Identity, str]) -> Found:
+def _marked(one: _Seen, first: dict[_Identity, str]) -> FoundFile:
     if one.identity is None or first[one.identity] == one.found.path:
         return one.found
     return one.found._replace(same=first[one.identity])
@@ -128,7 +128,7 @@ class _Walk:
         try:
             identity = _identity(os.stat(place.path))  # noqa: PTH116 (the caller's spelling)
             if identity is not None and identity in self._entered:
-                yield _Seen(Found(_slashed(place.path), same=_slashed(self._entered[identity])))
+                yield _Seen(FoundFile(_slashed(place.path), same=_slashed(self._entered[identity])))
                 return
             if identity is not None:
                 self._entered[identity] = place.path
@@ -137,7 +137,7 @@ class _Walk:
             with os.scandir(place.path) as entries:
                 listed = list(entries)
         except OSError as error:
-            yield _Seen(Found(_slashed(place.path), link=place.link, error=error))
+            yield _Seen(FoundFile(_slashed(place.path), link=place.link, error=error))
             return
         is_cache = {"blobs", "snapshots"} <= {entry.name for entry in listed}
         if place.link is not None:
@@ -149,7 +149,7 @@ class _Walk:
     def _look(self, entry: os.DirEntry[str], place: _Place) -> Iterator[_Seen]:
         is_link = entry.is_symlink()
         path = str(Path(entry.path))  # without the ./ of the working folder
-        found = Found(
+        found = FoundFile(
             path,
             link=self._leads_out(entry.path) if is_link else place.link,
             excluded=self._excluded(entry),

@@ -16,8 +16,8 @@ from typing import Callable, Iterable, Iterator, NamedTuple, Sequence, Union
 from ckpttool.findings.errors import CkpttoolError, UnreadableError
 from ckpttool.findings.inventory import Item, Standing, account
 from ckpttool.findings.rules import UNREADABLE
-from ckpttool.inputs.content import Content, Kind, content_of, is_named_so
-from ckpttool.inputs.folders import Found, by_folders, matching, search
+from ckpttool.inputs.content import Content, FileKind, content_of, is_named_so
+from ckpttool.inputs.folders import FoundFile, by_folders, matching, search
 from ckpttool.inputs.shards import index_of, parts_of, siblings
 
 _CONFIG = "config.json"
@@ -27,7 +27,7 @@ _ANY_DEPTH = "**"
 Leave = Callable[[str, str], None]
 
 
-class Target(NamedTuple):
+class Input(NamedTuple):
     """A checkpoint to look at.
 
     Attributes:
@@ -45,7 +45,7 @@ class Target(NamedTuple):
     archive: bool = False
 
 
-class Choice(NamedTuple):
+class SearchOptions(NamedTuple):
     """How the files of a run are chosen.
 
     Attributes:
@@ -63,7 +63,7 @@ class Choice(NamedTuple):
     changed: bool = False
 
 
-class Selection(NamedTuple):
+class Inputs(NamedTuple):
     """What a run is about.
 
     Attributes:
@@ -74,7 +74,7 @@ class Selection(NamedTuple):
         may_be_empty: whether it is right that there is no checkpoint among what was named.
     """
 
-    targets: tuple[Target, ...]
+    targets: tuple[Input, ...]
     items: tuple[Item, ...] = ()
     folders: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
@@ -89,8 +89,8 @@ def targets_of(
     named: Iterable[str],
     literal: Iterable[str] = (),
     leave: Leave = _unheard,
-    choice: Union[Choice, Callable[[str], Choice]] = Choice(),  # noqa: B008 (a constant)
-) -> Selection:
+    choice: Union[SearchOptions, Callable[[str], SearchOptions]] = SearchOptions(),  # noqa: B008 (a constant)
+) -> Inputs:
     """Return the checkpoints that paths stand for, in the order in which they are named.
 
     Args:
@@ -105,7 +105,7 @@ def targets_of(
     choosing = _Choosing(leave, choice)
     found = [target for path in named for target in choosing.named(path, globs=True)]
     found += [target for path in literal for target in choosing.named(path, globs=False)]
-    return Selection(
+    return Inputs(
         tuple(choosing.once(found)),
         tuple(choosing.items.values()),
         tuple(choosing.folders),
@@ -123,10 +123,12 @@ def _no_checkpoint(message: str, path: str) -> UnreadableError:
 class _Choosing:
     """What was come by so far: items by their paths, folders, patterns that matched."""
 
-    def __init__(self, leave: Leave, choice: Union[Choice, Callable[[str], Choice]]) -> None:
+    def __init__(
+        self, leave: Leave, choice: Union[SearchOptions, Callable[[str], SearchOptions]]
+    ) -> None:
         self._leave = leave
         self._choice_of = choice if callable(choice) else lambda _: choice
-        self._choice = Choice()
+        self._choice = SearchOptions()
         self._patterns: dict[str, None] = {}
         self._used: set[str] = set()
         self._callers: set[str] = set()
@@ -141,7 +143,7 @@ class _Choosing:
             return ()
         return tuple(one for one in self._patterns if one not in self._used)
 
-    def once(self, targets: list[Target]) -> Iterator[Target]:
+    def once(self, targets: list[Input]) -> Iterator[Input]:
         seen: dict[str, str] = {}
         for target in targets:
             identity = os.path.normcase(os.path.realpath(target.path))
@@ -153,7 +155,7 @@ class _Choosing:
             if target.path != seen[identity]:
                 self._note(target.path, Standing.SAME, f"the same file as {seen[identity]}")
 
-    def named(self, path: str, globs: bool) -> list[Target]:
+    def named(self, path: str, globs: bool) -> list[Input]:
         """Return what a path stands for; silence would look like a pass."""
         self._choice = self._choice_of(path)
         self._patterns.update(dict.fromkeys(self._choice.exclude))
@@ -161,13 +163,13 @@ class _Choosing:
         if Path(path).is_dir():
             found = self._in_folder(path)
             if not found and not self._choice.changed:
-                return [Target(path, error=self._nothing_in(path))]
+                return [Input(path, error=self._nothing_in(path))]
             return found
         if not (globs and glob.has_magic(path)) or os.path.lexists(path):
             return self._file(path)
         found = self._matching(path)
         if not found:
-            return [Target(path, error=_no_checkpoint("no file matches this glob", path))]
+            return [Input(path, error=_no_checkpoint("no file matches this glob", path))]
         return found
 
     def _nothing_in(self, folder: str) -> UnreadableError:
@@ -179,7 +181,7 @@ class _Choosing:
 
     # --- files that are named ------------------------------------------------------------------
 
-    def _file(self, path: str) -> list[Target]:
+    def _file(self, path: str) -> list[Input]:
         if self._choice.changed and self._excludes(path):
             return []
         index = index_of(path) if self._choice.whole else None
@@ -187,28 +189,28 @@ class _Choosing:
             self._leave(path, f"a shard, taken through its index {index}")
             self._note(path, Standing.PART, f"a shard of {index}")
             calls = _content(path, self._choice.trust).calls
-            return [Target(index), *([Target(path)] if calls else [])]
+            return [Input(index), *([Input(path)] if calls else [])]
         if not self._choice.changed or not os.path.isfile(path):  # noqa: PTH113 (any text)
-            return [Target(path)]
+            return [Input(path)]
         beside = self._beside(path) if Path(path).name == _CONFIG else []
         content = _content(path, self._choice.trust)
         return [*self._taken(path, content), *beside]
 
-    def _beside(self, path: str) -> list[Target]:
+    def _beside(self, path: str) -> list[Input]:
         """Return the checkpoints that lie beside a file, their shards through the index."""
         files = [one for one in siblings(path) if os.path.isfile(one)]  # noqa: PTH113 (any text)
         kinds = {one: _content(one, self._choice.trust).kind for one in files}
         ours = [one for one in files if kinds[one] in _LOOKED_AT]
         parts = parts_of(ours)
         return [
-            Target(one, archive=kinds[one] is Kind.ARCHIVE)
+            Input(one, archive=kinds[one] is FileKind.ARCHIVE)
             for one in ours
             if Path(one) not in parts
         ]
 
     # --- globs and folders ---------------------------------------------------------------------
 
-    def _matching(self, pattern: str) -> list[Target]:
+    def _matching(self, pattern: str) -> list[Input]:
         """Files that match as they are, whatever they are called; folders as if they were named."""
         matched = sorted(glob.glob(pattern, recursive=True), key=by_folders)  # noqa: PTH207 (absolute too)
         self._searched = True
@@ -225,7 +227,7 @@ class _Choosing:
         self._exclude(path, pattern)
         return True
 
-    def _in_folder(self, folder: str) -> list[Target]:
+    def _in_folder(self, folder: str) -> list[Input]:
         self._searched = True
         self.folders.append(folder)
         found = search(folder, self._choice.exclude)
@@ -233,14 +235,14 @@ class _Choosing:
         whole = set(self._whole([target.path for target in targets]))
         return [target for target in targets if target.path in whole]
 
-    def _found(self, one: Found, folder: str) -> list[Target]:
+    def _found(self, one: FoundFile, folder: str) -> list[Input]:
         """Return the checkpoint that was found, or none, and then list what was."""
         if one.link is not None:
             self._leave(one.path, f"not left out: a link out of the folder, to {one.link}")
         if one.excluded is not None:
             self._exclude(one.path, one.excluded, one.link)
         elif one.error is not None:
-            return [Target(one.path.rstrip("/"), folder, _unreachable(one, one.error))]
+            return [Input(one.path.rstrip("/"), folder, _unreachable(one, one.error))]
         elif one.same is not None and not self._is_more_by_name(one.path, one.same):
             self._leave(one.path, "named before")
             self._note(one.path, Standing.SAME, f"the same as {one.same}", one.link)
@@ -256,11 +258,11 @@ class _Choosing:
             return False
         return _content(same, self._choice.trust).kind not in _LOOKED_AT
 
-    def _look(self, one: Found, folder: str) -> list[Target]:
+    def _look(self, one: FoundFile, folder: str) -> list[Input]:
         mode = one.status.st_mode if one.status is not None else 0
         if not stat.S_ISREG(mode):  # never opened: a FIFO would wait, a device may do anything
             if is_named_so(one.path):
-                return [Target(one.path, folder)]
+                return [Input(one.path, folder)]
             self._note(one.path, Standing.UNSEEN, f"{_kind_of(mode)}, never opened", one.link)
             return []
         content = _content(one.path, self._choice.trust)
@@ -268,15 +270,15 @@ class _Choosing:
 
     def _taken(
         self, path: str, content: Content, folder: str | None = None, link: str | None = None
-    ) -> list[Target]:
+    ) -> list[Input]:
         if content.calls:
             self._callers.add(path)
         if content.kind in _LOOKED_AT:
             if link is not None:
                 self._note(path, Standing.CHECKED, content.what, link)
-            return [Target(path, folder, archive=content.kind is Kind.ARCHIVE)]
+            return [Input(path, folder, archive=content.kind is FileKind.ARCHIVE)]
         standing = _STANDINGS[content.kind]
-        self._note(path, standing, content.what, link, weighty=content.kind is Kind.WEIGHTY)
+        self._note(path, standing, content.what, link, weighty=content.kind is FileKind.WEIGHTY)
         return []
 
     def _whole(self, paths: Sequence[str]) -> Iterator[str]:
@@ -314,12 +316,12 @@ class _Choosing:
         )
 
 
-_LOOKED_AT = (Kind.CHECKPOINT, Kind.ARCHIVE)
+_LOOKED_AT = (FileKind.CHECKPOINT, FileKind.ARCHIVE)
 _STANDINGS = {
-    Kind.TRAINING: Standing.TRAINING,
-    Kind.KNOWN: Standing.KNOWN,
-    Kind.WEIGHTY: Standing.UNSEEN,
-    Kind.CODE: Standing.UNSEEN,
+    FileKind.TRAINING: Standing.TRAINING,
+    FileKind.KNOWN: Standing.KNOWN,
+    FileKind.WEIGHTY: Standing.UNSEEN,
+    FileKind.CODE: Standing.UNSEEN,
 }
 _KINDS = ((stat.S_ISFIFO, "FIFO"), (stat.S_ISSOCK, "socket"))
 
@@ -333,10 +335,10 @@ def _content(path: str, trust: tuple[str, ...]) -> Content:
     try:
         return content_of(path, trust)
     except CkpttoolError:
-        return Content(Kind.CHECKPOINT, "not readable")
+        return Content(FileKind.CHECKPOINT, "not readable")
 
 
-def _unreachable(one: Found, error: OSError) -> UnreadableError:
+def _unreachable(one: FoundFile, error: OSError) -> UnreadableError:
     if one.path.endswith("/"):
         message = f"the folder cannot be listed: {error.strerror}"
         return UnreadableError(message, UNREADABLE, path=one.path)

@@ -22,7 +22,7 @@ from ckpttool.tensors.catalogue import Checksum, Extent, TensorBytes, TensorInfo
 from ckpttool.tensors.gather import fill, read_range
 from ckpttool.tensors.memory import allocate
 from ckpttool.tensors.statistics import Moments
-from ckpttool.tensors.views import Plan, Reading, group, plan
+from ckpttool.tensors.views import Reading, ReadPlan, group, plan
 from ckpttool.tensors.workers import processors, results_of
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class ValuesRun:
 
     def __init__(
         self,
-        work: Plan,
+        work: ReadPlan,
         tensors: Mapping[str, TensorInfo],
         checksums: Sequence[Checksum],
         workers: int,

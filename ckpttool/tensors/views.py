@@ -42,7 +42,7 @@ class Reading(NamedTuple):
     checksum: int | None
 
 
-class Plan(NamedTuple):
+class ReadPlan(NamedTuple):
     """All that is to be read.
 
     Attributes:
@@ -58,7 +58,7 @@ class Plan(NamedTuple):
 
 def plan(
     tensors: Mapping[str, TensorInfo], checksums: Sequence[Checksum], keep: Collection[str]
-) -> Plan:
+) -> ReadPlan:
     """Decide what to read, and allocate one arena for what is to be kept.
 
     Raises:
@@ -87,7 +87,7 @@ def plan(
         readings.append(Reading(info, tuple(names), targets[index], claimed))
     covered = {reading.checksum for reading in readings}
     alone = tuple(index for index in range(len(checksums)) if index not in covered)
-    return Plan(tuple(readings), alone, skipped)
+    return ReadPlan(tuple(readings), alone, skipped)
 
 
 def _is_whole(info: TensorInfo) -> bool:

@@ -17,7 +17,7 @@ from ckpttool.verification.checks.meaning import pos_embed_errors
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint
     from ckpttool.tensors.values import Values
-    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.examined import Evidence
     from ckpttool.verification.published import Origin
 
 # How shards are called; an index is not called so.
@@ -26,29 +26,29 @@ _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.[a-z]+$", re.IGNORECASE)
 _MOST_TOLD = 20
 
 
-def conclude(known: FileReport, examined: Examined, published: Origin | None) -> FileReport:
+def conclude(known: FileReport, evidence: Evidence, published: Origin | None) -> FileReport:
     """Return ``known`` with the findings of all checks, the summaries and the verdict.
 
     Args:
         known: the facts of the container.
-        examined: what the checks look at.
+        evidence: what the checks look at.
         published: whether it is the published file; ``None`` if that was not asked.
     """
-    found = [finding for check in CHECKS for finding in check(examined)]
+    found = [finding for check in CHECKS for finding in check(evidence)]
     found += published.findings if published else ()
     findings = tuple(sorted(found, key=lambda finding: -finding.severity.weight))
     return known._replace(
         verdict=verdict_of(findings),
         findings=findings,
-        fingerprint=examined.fingerprint,
-        coverage=examined.coverage,
-        values=_values_summary(examined.values, pos_embed_errors(examined)),
-        forward=examined.forward,
+        fingerprint=evidence.fingerprint,
+        coverage=evidence.coverage,
+        values=_values_summary(evidence.values, pos_embed_errors(evidence)),
+        forward=evidence.forward,
         published=published.name if published else None,
-        unchecked=tuple(_unchecked(examined, published)),
-        lock=examined.lock.path if examined.lock else None,
-        lock_lines=examined.locked.lines if examined.locked else {},
-        locked=locked.summary(examined),
+        unchecked=tuple(_unchecked(evidence, published)),
+        lock=evidence.lock.path if evidence.lock else None,
+        lock_lines=evidence.locked.lines if evidence.locked else {},
+        locked=locked.summary(evidence),
     )
 
 
@@ -93,18 +93,18 @@ def _place_of(name: str, keys: AbstractSet[str]) -> str:
     return key
 
 
-def _unchecked(examined: Examined, published: Origin | None) -> Iterator[str]:
+def _unchecked(evidence: Evidence, published: Origin | None) -> Iterator[str]:
     """Say what was not looked at: what was skipped is never printed as clean."""
-    yield from tensors_left_aside(examined.checkpoint)
-    numbered = _SHARD.search(examined.checkpoint.path)
+    yield from tensors_left_aside(evidence.checkpoint)
+    numbered = _SHARD.search(evidence.checkpoint.path)
     if numbered is not None:
         number, total = map(int, numbered.groups())
         yield f"the rest of the checkpoint (by its name this is part {number:,} of {total:,})"
-    if examined.values.skipped:
-        yield f"the values of {count(len(examined.values.skipped), 'tensor')}"
-    if examined.forward.status != "run":
-        yield f"the forward pass ({examined.forward.reason})"
-    elif examined.forward.scope == "encoder" and not examined.coverage.groups["decoder"].absent:
+    if evidence.values.skipped:
+        yield f"the values of {count(len(evidence.values.skipped), 'tensor')}"
+    if evidence.forward.status != "run":
+        yield f"the forward pass ({evidence.forward.reason})"
+    elif evidence.forward.scope == "encoder" and not evidence.coverage.groups["decoder"].absent:
         yield "the decoder's forward pass (the decoder is not complete)"
     if published is None:
         yield "where the file comes from (--published)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckpttool.verification.limits import Limits
+from ckpttool.verification.limits import Thresholds
 from ckpttool.verification.surroundings import Surroundings
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mae.config import MAEConfig
 
 
-class Examined(NamedTuple):
+class Evidence(NamedTuple):
     """One checkpoint and what was learnt of it.
 
     Attributes:
@@ -48,7 +48,7 @@ class Examined(NamedTuple):
     require: str
     expected_missing: tuple[str, ...] = ()
     surroundings: Surroundings = Surroundings()
-    limits: Limits = Limits()
+    limits: Thresholds = Thresholds()
     recorded: dict[str, str] = {}  # noqa: RUF012 (never changed)
     fingerprint: str | None = None
     lock: Lock | None = None

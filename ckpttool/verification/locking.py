@@ -16,7 +16,7 @@ from ckpttool.verification.run import VerifyOptions, verified
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import FileReport
-    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.examined import Evidence
     from ckpttool.verification.run import Progress
 
 
@@ -53,25 +53,25 @@ def lock_file(
         UsageError: as :func:`ckpttool.verification.run.verify_file`.
         UnreadableError: the file changed after it was verified.
     """
-    with verified(path, options._replace(lock=None), progress) as (report, examined):
-        if examined is None or examined.fingerprint is None or not accepted(report):
+    with verified(path, options._replace(lock=None), progress) as (report, evidence):
+        if evidence is None or evidence.fingerprint is None or not accepted(report):
             return Locking(report, None)
-        return Locking(report, _locked(examined, examined.fingerprint, lock, progress))
+        return Locking(report, _locked(evidence, evidence.fingerprint, lock, progress))
 
 
 def _locked(
-    examined: Examined, fingerprint: str, lock: str, progress: Progress | None
+    evidence: Evidence, fingerprint: str, lock: str, progress: Progress | None
 ) -> LockedCheckpoint:
     from ckpttool.files.sums import file_sums
 
-    checkpoint, tensors = examined.checkpoint, examined.named
-    forward = None if examined.forward.status != "run" else _forward(examined, progress)
+    checkpoint, tensors = evidence.checkpoint, evidence.named
+    forward = None if evidence.forward.status != "run" else _forward(evidence, progress)
     sources = [source for source in checkpoint.sources if isinstance(source, FileSource)]
-    digests = examined.values.tensors
+    digests = evidence.values.tensors
     locked = LockedCheckpoint(
         name_from(lock, checkpoint.path),
         fingerprint,
-        examined.coverage.schema,
+        evidence.coverage.schema,
         tuple(
             LockedFile(name_from(lock, source.name), source.size, sha256)
             for source, sha256 in zip(sources, file_sums(sources))
@@ -79,7 +79,7 @@ def _locked(
         forward,
         {
             name: LockedTensor(
-                info.dtype.name, info.shape, digests[examined.recorded.get(name, name)].digest
+                info.dtype.name, info.shape, digests[evidence.recorded.get(name, name)].digest
             )
             for name, info in sorted(tensors.items())
         },
@@ -88,18 +88,18 @@ def _locked(
     return locked
 
 
-def _forward(examined: Examined, progress: Progress | None) -> LockedForward:
+def _forward(evidence: Evidence, progress: Progress | None) -> LockedForward:
     from ckpttool.verification.controls import measure, passes
 
-    config, tensors = examined.config, examined.canonical.tensors
+    config, tensors = evidence.config, evidence.canonical.tensors
     if progress:
-        progress.start(passes(config, tensors) * examined.checkpoint.size)
+        progress.start(passes(config, tensors) * evidence.checkpoint.size)
 
     def passed() -> None:
         if progress:
-            progress.advance(examined.checkpoint.size)
+            progress.advance(evidence.checkpoint.size)
 
-    right = examined.forward
+    right = evidence.forward
     found = measure(config, tensors, right, passed)
     return LockedForward(
         right.scope or "encoder",

@@ -20,7 +20,7 @@ from ckpttool.inspection import stopped, with_facts
 from ckpttool.models.layouts import canonicalize
 from ckpttool.tensors.sharing import tied_names, with_tied
 from ckpttool.tensors.workers import quick_switches
-from ckpttool.verification.limits import Limits
+from ckpttool.verification.limits import Thresholds
 from ckpttool.verification.surroundings import look_around
 from mae.config import CONFIGS, DEFAULT
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ckpttool.models.schema import Schema
     from ckpttool.tensors.catalogue import Checkpoint
     from ckpttool.tensors.values import Values
-    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.examined import Evidence
     from ckpttool.verification.lock.content import Lock
     from ckpttool.verification.published import Origin
 
@@ -66,7 +66,7 @@ class VerifyOptions(NamedTuple):
     workers: int | None = None
     release: str | None = None
     expected_missing: tuple[str, ...] = ()
-    limits: Limits = Limits()
+    limits: Thresholds = Thresholds()
     lock: Lock | None = None
     trust: tuple[str, ...] = ()
 
@@ -99,7 +99,7 @@ def verify_file(path: str, options: VerifyOptions, progress: Progress | None = N
 @contextmanager
 def verified(
     path: str, options: VerifyOptions, progress: Progress | None = None
-) -> Iterator[tuple[FileReport, Examined | None]]:
+) -> Iterator[tuple[FileReport, Evidence | None]]:
     """Verify one checkpoint and keep it open for who wants to know more of it.
 
     Yields:
@@ -109,24 +109,24 @@ def verified(
     if options.model not in CONFIGS:
         raise UsageError("no such model", expected=", ".join(CONFIGS), found=options.model)
     known = FileReport(path, Verdict.CANNOT_TELL, ())
-    examined: Examined | None = None
+    evidence: Evidence | None = None
     with ExitStack() as stack:
         try:
             checkpoint = stack.enter_context(open_checkpoint(path, options.wrapper))
             canonical = canonicalize(checkpoint.tensors)
             known = with_facts(known, checkpoint, canonical.layout)
             with told_with(checkpoint.uses):
-                examined, origin = _examine(checkpoint, canonical, options, progress)
-            known = _concluded(known, examined, origin)
+                evidence, origin = _examine(checkpoint, canonical, options, progress)
+            known = _concluded(known, evidence, origin)
         except CkpttoolError as error:
-            known, examined = stopped(known, error, options.trust), None
-        yield known, examined
+            known, evidence = stopped(known, error, options.trust), None
+        yield known, evidence
 
 
-def _concluded(known: FileReport, examined: Examined, origin: Origin | None) -> FileReport:
+def _concluded(known: FileReport, evidence: Evidence, origin: Origin | None) -> FileReport:
     from ckpttool.verification.conclusion import conclude
 
-    return conclude(known, examined, origin)
+    return conclude(known, evidence, origin)
 
 
 def _examine(
@@ -134,7 +134,7 @@ def _examine(
     canonical: Canonical,
     options: VerifyOptions,
     progress: Progress | None,
-) -> tuple[Examined, Origin | None]:
+) -> tuple[Evidence, Origin | None]:
     """Read and compute everything that the checks want to know."""
     from ckpttool.tensors.values import (
         start_values,  # numpy; nothing heavier before the pass has begun
@@ -157,11 +157,11 @@ def _examine(
         surroundings = look_around(checkpoint, options.release)
         published = origin.result() if origin else None
         checkpoint.check_unchanged()
-    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.examined import Evidence
 
     recorded = _recorded(checkpoint, canonical)
     weights = _fingerprint(checkpoint, canonical, values, recorded)
-    examined = Examined(
+    evidence = Evidence(
         checkpoint=checkpoint,
         canonical=canonical,
         config=CONFIGS[options.model],
@@ -178,7 +178,7 @@ def _examine(
         locked=options.lock.of(checkpoint.path, weights) if options.lock else None,
         trust=options.trust,
     )
-    return examined, published
+    return evidence, published
 
 
 def _recorded(checkpoint: Checkpoint, canonical: Canonical) -> dict[str, str]:

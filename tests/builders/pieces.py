@@ -10,7 +10,7 @@ import numpy as np
 from ckpttool.files import positional
 from ckpttool.files.sources import FileSource
 from ckpttool.formats.writing import copying, torch_zip
-from ckpttool.formats.writing.pieces import Piece
+from ckpttool.formats.writing.pieces import PlannedTensor
 from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
 from tests.builders.tensors import from_array, in_memory
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckpttool.formats.writing.copying import PieceDigest
-    from ckpttool.formats.writing.pieces import Layout
+    from ckpttool.formats.writing.pieces import FileLayout
 
 
-def piece(info: TensorInfo, dtype: str | None = None, alias_of: str | None = None) -> Piece:
+def piece(info: TensorInfo, dtype: str | None = None, alias_of: str | None = None) -> PlannedTensor:
     """A piece to be written as it is, or cast to ``dtype``."""
     target = info.dtype if dtype is None else DTYPES[dtype]
-    return Piece(info.name, target, info.shape, info, target != info.dtype, alias_of)
+    return PlannedTensor(info.name, target, info.shape, info, target != info.dtype, alias_of)
 
 
-def of_dtype(dtype: str, shape: Sequence[int] = (2, 3), name: str = "weight") -> Piece:
+def of_dtype(dtype: str, shape: Sequence[int] = (2, 3), name: str = "weight") -> PlannedTensor:
     """A piece whose bytes count up from zero."""
     nbytes = int(np.prod(shape)) * DTYPES[dtype].bits // 8
     return piece(in_memory(bytes(range(nbytes)), dtype, shape, name=name))
 
 
-def mixed() -> list[Piece]:
+def mixed() -> list[PlannedTensor]:
     """Pieces of many kinds: widths, an empty one, a scalar, a transposed and a big-endian one."""
     numbers = np.arange(6, dtype=np.float32).reshape(2, 3)
     transposed = from_array(numbers)._replace(name="turned", shape=(3, 2), strides=(1, 3))
@@ -57,7 +57,7 @@ def mixed() -> list[Piece]:
 MIXED_TURNED: NDArray[Any] = np.arange(6, dtype=np.float32).reshape(2, 3).T
 
 
-def in_file(path: Path, arrays: Mapping[str, NDArray[Any]], gap: int = 3) -> list[Piece]:
+def in_file(path: Path, arrays: Mapping[str, NDArray[Any]], gap: int = 3) -> list[PlannedTensor]:
     """Write arrays to a file, ``gap`` bytes apart, and return pieces of them."""
     source_bytes = b""
     places = {}
@@ -81,7 +81,7 @@ def in_file(path: Path, arrays: Mapping[str, NDArray[Any]], gap: int = 3) -> lis
     ]
 
 
-def put(path: Path, layout: Layout, *, workers: int | None = None) -> dict[str, PieceDigest]:
+def put(path: Path, layout: FileLayout, *, workers: int | None = None) -> dict[str, PieceDigest]:
     """Write a whole file of either format, and close it."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:

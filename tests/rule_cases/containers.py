@@ -16,7 +16,7 @@ from ckpttool.verification.checks.container import check_checksums
 from ckpttool.verification.lock.writing import HEAD
 from ckpttool.verification.published import PUBLISHED
 from ckpttool.verification.run import VerifyOptions, verify_file
-from tests.builders import checkpoints, examined, releases, shards, sharing, zips
+from tests.builders import checkpoints, evidence, releases, shards, sharing, zips
 from tests.builders import pickles as p
 from tests.builders import safetensors as st
 from tests.builders import torch_files as tf
@@ -115,7 +115,7 @@ def published(folder: Path) -> Iterable[Finding]:
 
 
 def with_checksums(given: bool) -> Iterable[Finding]:
-    whole = examined.examined(examined.trained())
+    whole = evidence.evidence(evidence.trained())
     infos = whole.checkpoint.tensors
     extent = next(iter(infos.values())).extents[0]
     sums = (Checksum("data/0", extent, 0),) if given else ()

@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterable
 
 from ckpttool.findings.finding import Finding
 from ckpttool.inputs.accounting import account_for, findings_on_run
-from ckpttool.inputs.paths import Choice, targets_of
+from ckpttool.inputs.paths import SearchOptions, targets_of
 from ckpttool.verification.policy import Policy, judge
 from tests.builders.policies import TODAY, file_with, nan, waiver
 from tests.rule_cases.runs import Case, Run
@@ -30,12 +30,12 @@ def excluded(pattern: str) -> Run:
     def run(folder: Path) -> Iterable[Finding]:
         for name in ("a.onnx", "m.pth"):
             (folder / name).write_bytes(b"")
-        return searched(folder, Choice((pattern,)))
+        return searched(folder, SearchOptions((pattern,)))
 
     return run
 
 
-def searched(folder: Path, choice: Choice = Choice()) -> Iterable[Finding]:  # noqa: B008
+def searched(folder: Path, choice: SearchOptions = SearchOptions()) -> Iterable[Finding]:  # noqa: B008
     """Return what is said of the search of a folder as a whole."""
     found = targets_of([str(folder)], choice=choice)
     inventory = account_for(found, [file_with() for _ in found.targets]).inventory

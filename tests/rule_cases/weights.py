@@ -13,7 +13,7 @@ from ckpttool.verification.checks.forward_pass import check_forward
 from ckpttool.verification.checks.numbers import check_everything_was_read
 from mae.large import MAEViTLarge
 from tests.builders import checkpoints as built
-from tests.builders import examined, models, zero3
+from tests.builders import evidence, models, zero3
 from tests.builders.state_dicts import optimizer
 from tests.builders.tensors import in_memory
 from tests.rule_cases.runs import SOUND, Case, Run, saved
@@ -53,8 +53,8 @@ def computes(**changes: Any) -> Run:
     """Check a sound forward pass with some fields changed."""
 
     def run(_: Path) -> Iterable[Finding]:
-        forward = examined.sane_forward()._replace(**changes)
-        return check_forward(examined.examined({"a": np.arange(4.0)}, forward=forward))
+        forward = evidence.sane_forward()._replace(**changes)
+        return check_forward(evidence.evidence({"a": np.arange(4.0)}, forward=forward))
 
     return run
 
@@ -62,7 +62,7 @@ def computes(**changes: Any) -> Run:
 def of_type(dtype: str, data: bytes) -> Run:
     def run(_: Path) -> Iterable[Finding]:
         info = in_memory(data, dtype, (6,))
-        return check_everything_was_read(examined.examined({"w": info}))
+        return check_everything_was_read(evidence.evidence({"w": info}))
 
     return run
 

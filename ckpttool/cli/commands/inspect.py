@@ -52,14 +52,14 @@ def inspect(
     """
     from ckpttool.findings.listing import Listing, Listings
     from ckpttool.inputs.accounting import account_for, beforehand
-    from ckpttool.inputs.paths import Choice
+    from ckpttool.inputs.paths import SearchOptions
     from ckpttool.inspection import inspect_file
 
     configured = Configured()
 
-    def choice_of(path: str) -> Choice:
+    def choice_of(path: str) -> SearchOptions:
         own = configured.of_named(path)
-        return Choice((*own.exclude, *exclude), trusted(own, trust))
+        return SearchOptions((*own.exclude, *exclude), trusted(own, trust))
 
     found = targets(paths, files_from, choice_of)
     listed = []

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ckpttool.cli.configuration import Configuration
     from ckpttool.findings.inventory import Item
     from ckpttool.findings.results import FileReport, Report
-    from ckpttool.inputs.paths import Target
+    from ckpttool.inputs.paths import Input
     from ckpttool.verification.locking import Locking
     from ckpttool.verification.policy import Policy
 
@@ -136,7 +136,7 @@ def _is_lock(place: Path) -> bool:
         return False
 
 
-def _check_names(lock: str, found: Sequence[Target]) -> None:
+def _check_names(lock: str, found: Sequence[Input]) -> None:
     """Refuse checkpoints that the lock file would call the same: one would hide the other."""
     from ckpttool.verification.lock.content import name_from
 

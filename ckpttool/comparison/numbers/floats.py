@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckpttool.comparison.numbers.casts import rounds
-from ckpttool.comparison.numbers.outside import Outside
+from ckpttool.comparison.numbers.outside import OutsideCounter
 from ckpttool.comparison.numbers.products import dot, dots
 from ckpttool.comparison.numbers.search import Search
 from ckpttool.comparison.numbers.ulps import most_ulps
@@ -69,7 +69,7 @@ class FloatBlocks:
         self._rows = np.frombuffer(rows, np.float32).reshape(3, BLOCK)
         self._sides = rows[4 * BLOCK : 8 * BLOCK], rows[8 * BLOCK :]
         scratch = np.empty((2, BLOCK), np.float32)
-        self._outside = Outside(scratch, np.empty(BLOCK, np.bool_))
+        self._outside = OutsideCounter(scratch, np.empty(BLOCK, np.bool_))
         self._search = Search(scratch)
 
     def memory(self, side: int) -> memoryview:

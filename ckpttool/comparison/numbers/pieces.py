@@ -34,7 +34,7 @@ class Pair(NamedTuple):
         return self.left.dtype == self.right.dtype or all(map(has_numbers, self.dtypes))
 
 
-class Piece(NamedTuple):
+class Stretch(NamedTuple):
     """``length`` elements of a pair from ``first`` on; ``number`` is the pair's."""
 
     number: int
@@ -70,13 +70,13 @@ class Block(NamedTuple):
             yield Block(self.dtypes, raw, self.first + start)
 
 
-def all_pieces(pairs: Sequence[Pair]) -> Iterator[Piece]:
+def all_pieces(pairs: Sequence[Pair]) -> Iterator[Stretch]:
     """Cut whole pairs."""
     for number, pair in enumerate(pairs):
         yield from _cut(number, pair, 0, units(pair.left))
 
 
-def equal_pieces(pairs: Sequence[Pair], tallies: Sequence[Tally]) -> Iterator[Piece]:
+def equal_pieces(pairs: Sequence[Pair], tallies: Sequence[Tally]) -> Iterator[Stretch]:
     """Cut what was equal in pairs that are not equal as a whole."""
     for number, (pair, tally) in enumerate(zip(pairs, tallies)):
         if tally.changed and has_numbers(pair.left.dtype):
@@ -84,15 +84,15 @@ def equal_pieces(pairs: Sequence[Pair], tallies: Sequence[Tally]) -> Iterator[Pi
                 yield from _cut(number, pair, first, count)
 
 
-def _cut(number: int, pair: Pair, first: int, count: int) -> Iterator[Piece]:
+def _cut(number: int, pair: Pair, first: int, count: int) -> Iterator[Stretch]:
     step = _TASK // max(map(width, pair.dtypes))
     for start in range(first, first + count, step):
-        yield Piece(number, pair, start, min(step, first + count - start))
+        yield Stretch(number, pair, start, min(step, first + count - start))
 
 
-def tasks_of(pieces: Iterator[Piece]) -> list[list[Piece]]:
+def tasks_of(pieces: Iterator[Stretch]) -> list[list[Stretch]]:
     """Put small pieces together, so that tasks take about as long as each other."""
-    tasks: list[list[Piece]] = []
+    tasks: list[list[Stretch]] = []
     room = 0
     for piece in pieces:
         nbytes = piece.length * width(piece.pair.left.dtype)

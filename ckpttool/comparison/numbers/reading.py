@@ -33,7 +33,7 @@ from ckpttool.tensors.workers import processors, results_of
 
 if TYPE_CHECKING:
     from ckpttool.comparison.numbers.general import Tolerance
-    from ckpttool.comparison.numbers.pieces import Pair, Piece
+    from ckpttool.comparison.numbers.pieces import Pair, Stretch
     from ckpttool.tensors.catalogue import TensorInfo
 
 # Workers where nobody says how many: more wait for the memory bus, and each has 14 MB of its own.
@@ -97,7 +97,7 @@ class Pass(NamedTuple):
         return tallies
 
     def _all(
-        self, reader: _Reader, call: Callable[[Any], Any], tasks: Sequence[Sequence[Piece]]
+        self, reader: _Reader, call: Callable[[Any], Any], tasks: Sequence[Sequence[Stretch]]
     ) -> list[Any]:
         """Return the results in order; an error, or an interruption, ends all work."""
         count = min(self.workers or min(processors(), _MAX_WORKERS), len(tasks))
@@ -135,7 +135,7 @@ class _Reader:
         self._options = options
         self._own = local()
 
-    def compare(self, pieces: Sequence[Piece]) -> list[tuple[int, Tally]]:
+    def compare(self, pieces: Sequence[Stretch]) -> list[tuple[int, Tally]]:
         """Compare some pieces; (index of the pair, tally) each."""
         blocks = self._blocks()
         results = []
@@ -147,7 +147,7 @@ class _Reader:
                 results.append((piece.number, tally))
         return results
 
-    def measure(self, pieces: Sequence[Piece]) -> _Measured:
+    def measure(self, pieces: Sequence[Stretch]) -> _Measured:
         """Return (index of the pair, finite elements, norm) of pieces that are equal."""
         results = []
         with np.errstate(all="ignore"):
@@ -156,7 +156,7 @@ class _Reader:
                 results.append((piece.number, *norm_of(piece.pair.left.dtype, equal)))
         return results
 
-    def _read(self, piece: Piece) -> Iterator[Block]:
+    def _read(self, piece: Stretch) -> Iterator[Block]:
         """Yield the blocks of a piece, in order; the memory of each is that of the next."""
         blocks = self._blocks()
         sides = piece.pair

@@ -18,7 +18,7 @@ from ckpttool.formats import pickles
 from ckpttool.formats.archives.archive import read_archive, read_member
 from ckpttool.formats.archives.zip_end import start_of
 from ckpttool.formats.foreign.loose_pickles import names_in
-from ckpttool.formats.foreign.signatures import CONVERT_FOLDER, NAME_WEIGHTS, Kind
+from ckpttool.formats.foreign.signatures import CONVERT_FOLDER, NAME_WEIGHTS, ForeignKind
 from ckpttool.formats.pickles.nodes import Call, Dict
 
 if TYPE_CHECKING:
@@ -34,48 +34,52 @@ _WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 _STATE_DICT = "save its state_dict() with torch.save."
 
 #: A name that an archive holds, whole, to what the archive is then.
-_TOLD_BY_NAME: tuple[tuple[str, Kind], ...] = (
+_TOLD_BY_NAME: tuple[tuple[str, ForeignKind], ...] = (
     (
         r".+/archive_format",
-        Kind(
+        ForeignKind(
             "an archive of torch.export (.pt2), a program with its weights",
             f"Load it with torch.export.load where you know who wrote it, and {_STATE_DICT}",
         ),
     ),
     (
         r".+/\.data/extern_modules",
-        Kind(
+        ForeignKind(
             "a package of torch.package, which holds code",
             f"Load it with torch.package where you know who wrote it, and {_STATE_DICT}",
         ),
     ),
     (
         r"_stable_baselines3_version",
-        Kind("an agent of Stable-Baselines3", "Unpack it: policy.pth in it is a checkpoint."),
+        ForeignKind(
+            "an agent of Stable-Baselines3", "Unpack it: policy.pth in it is a checkpoint."
+        ),
     ),
     (
         r"model\.weights\.h5|.+\.weights\.h5",
-        Kind("a model of Keras", "Load it with Keras and save the arrays as safetensors."),
+        ForeignKind("a model of Keras", "Load it with Keras and save the arrays as safetensors."),
     ),
-    (r"\[Content_Types\]\.xml", Kind("an Office document", NAME_WEIGHTS)),
+    (r"\[Content_Types\]\.xml", ForeignKind("an Office document", NAME_WEIGHTS)),
     (
         r".+\.onnx",
-        Kind("a zip archive with an ONNX model in it", "Name the checkpoint it was made from."),
+        ForeignKind(
+            "a zip archive with an ONNX model in it", "Name the checkpoint it was made from."
+        ),
     ),
-    (r"META-INF/.+", Kind("a Java archive", NAME_WEIGHTS)),
+    (r"META-INF/.+", ForeignKind("a Java archive", NAME_WEIGHTS)),
     (
         r".+/\.data/serialization_id|.+/data/\d+",
-        Kind(
+        ForeignKind(
             "a zip archive of torch without data.pkl: what was saved in it is not there",
             "Save it again: torch.save ends so where it meets an object that cannot be pickled.",
         ),
     ),
 )
-_NPZ = Kind(
+_NPZ = ForeignKind(
     "a row of numpy arrays (.npz)",
     "Load it with numpy.load and save the arrays as safetensors (safetensors.numpy.save_file).",
 )
-_DCP = Kind(
+_DCP = ForeignKind(
     "a part of a torch.distributed.checkpoint (.distcp): a row of archives, one a tensor",
     CONVERT_FOLDER,
 )
@@ -110,7 +114,7 @@ def _names(source: ByteSource) -> list[str]:
         return names_in(source)
 
 
-def _kind_of(names: list[str]) -> Kind:
+def _kind_of(names: list[str]) -> ForeignKind:
     for pattern, kind in _TOLD_BY_NAME:
         if any(re.fullmatch(pattern, name, re.DOTALL) for name in names):
             return kind
@@ -119,14 +123,16 @@ def _kind_of(names: list[str]) -> Kind:
     return _holding("a zip archive", names)
 
 
-def _holding(what: str, names: list[str]) -> Kind:
+def _holding(what: str, names: list[str]) -> ForeignKind:
     weights = [name for name in names if name.endswith(_WEIGHTS)]
     if weights:
         shown = ", ".join(map(printable, weights[:3]))
         more = f" and {len(weights) - 3:,} more" if len(weights) > 3 else ""
-        return Kind(f"{what} with {shown}{more} in it", "Unpack it, and name the file in it.")
+        return ForeignKind(
+            f"{what} with {shown}{more} in it", "Unpack it, and name the file in it."
+        )
     shown = ", ".join(map(printable, names[:3]))
-    return Kind(
+    return ForeignKind(
         f"{what}, but none of torch.save: it holds {shown or 'nothing'}",
         NAME_WEIGHTS,
     )
@@ -156,5 +162,5 @@ def _is_leaf(root: Node) -> bool:
     return not (isinstance(root, Call) and root.mapped)
 
 
-def _error(kind: Kind) -> UnsupportedError:
+def _error(kind: ForeignKind) -> UnsupportedError:
     return UnsupportedError(f"the file is {kind.what}", rules.UNSUPPORTED, fix=kind.fix)

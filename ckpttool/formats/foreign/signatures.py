@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint
 
 
-class Kind(NamedTuple):
+class ForeignKind(NamedTuple):
     """A kind of file: what it is, what to do with it, and whether a pickle is packed in it."""
 
     what: str
@@ -47,58 +47,65 @@ CONVERT_FOLDER = (
 )
 _SOURCE = "Name the checkpoint that it was made from"
 
-LFS_POINTER = Kind(
+LFS_POINTER = ForeignKind(
     "a pointer of Git LFS, which stands in the place of the file",
     "Fetch the file itself: git lfs pull, or lfs: true at the checkout of a CI job.",
 )
 
 #: First bytes, as a pattern, to what begins so.
-SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
+SIGNATURES: tuple[tuple[bytes, ForeignKind], ...] = (
     (rb"version https://git-lfs\.github\.com/spec/", LFS_POINTER),
-    (rb"\s*<(?i:!doctype html|html|head|body)", Kind("a web page, not a checkpoint", _FETCH)),
-    (rb"\s*(?:<\?xml[^>]*>\s*)?<Error>", Kind("an XML document, not a checkpoint", _FETCH)),
-    (rb"\s*<\?xml", Kind("an XML document, not a checkpoint", NAME_WEIGHTS)),
-    (rb"\s*\[", Kind("text that begins as a list in JSON does", NAME_WEIGHTS)),
-    (rb"\x89HDF\r\n\x1a\n", Kind("an HDF5 file", f"Load it with h5py {_SAVE}")),
+    (
+        rb"\s*<(?i:!doctype html|html|head|body)",
+        ForeignKind("a web page, not a checkpoint", _FETCH),
+    ),
+    (rb"\s*(?:<\?xml[^>]*>\s*)?<Error>", ForeignKind("an XML document, not a checkpoint", _FETCH)),
+    (rb"\s*<\?xml", ForeignKind("an XML document, not a checkpoint", NAME_WEIGHTS)),
+    (rb"\s*\[", ForeignKind("text that begins as a list in JSON does", NAME_WEIGHTS)),
+    (rb"\x89HDF\r\n\x1a\n", ForeignKind("an HDF5 file", f"Load it with h5py {_SAVE}")),
     (
         rb"GGUF",
-        Kind("a GGUF file of llama.cpp", f"{_SOURCE}; the gguf package lists it: gguf-dump."),
+        ForeignKind(
+            "a GGUF file of llama.cpp", f"{_SOURCE}; the gguf package lists it: gguf-dump."
+        ),
     ),
-    (rb"(?:lmgg|fmgg|tjgg|algg)", Kind("a GGML file of llama.cpp", f"{_SOURCE}.")),
-    (rb"\x93NUMPY", Kind("a numpy array (.npy)", f"Load it with numpy.load {_SAVE}")),
-    (rb"\x1c...TFL3", Kind("a TensorFlow Lite model", f"{_SOURCE}.")),
-    (rb"\x08\x01\x12.", Kind("a SavedModel of TensorFlow", _LOAD_TF)),
+    (rb"(?:lmgg|fmgg|tjgg|algg)", ForeignKind("a GGML file of llama.cpp", f"{_SOURCE}.")),
+    (rb"\x93NUMPY", ForeignKind("a numpy array (.npy)", f"Load it with numpy.load {_SAVE}")),
+    (rb"\x1c...TFL3", ForeignKind("a TensorFlow Lite model", f"{_SOURCE}.")),
+    (rb"\x08\x01\x12.", ForeignKind("a SavedModel of TensorFlow", _LOAD_TF)),
     (
         rb"\x08[\x03-\x20](?:\x12.[\x20-\x7e]|:)",
-        Kind("an ONNX model", f"{_SOURCE}; onnx.load and onnx.numpy_helper give its arrays."),
+        ForeignKind(
+            "an ONNX model", f"{_SOURCE}; onnx.load and onnx.numpy_helper give its arrays."
+        ),
     ),
     (
         rb"(?:[\x81-\x8f]|\xde..|\xdf....)(?:[\xa1-\xbf]|\xd9.)[\w./-]",
-        Kind(
+        ForeignKind(
             "a msgpack file, as Flax writes",
             f"Load it with flax.serialization.msgpack_restore {_SAVE}",
         ),
     ),
-    (rb"ftrt", Kind("an engine of TensorRT", f"{_SOURCE}.")),
-    (rb"PK\x05\x06", Kind("an empty zip archive", NAME_WEIGHTS)),
-    (rb"7z\xbc\xaf\x27\x1c", Kind("a 7z archive", _UNPACK)),
-    (rb"Rar!\x1a\x07", Kind("a RAR archive", _UNPACK)),
-    (rb"\x28\xb5\x2f\xfd", Kind("compressed with zstd", "Decompress it first: unzstd.")),
-    (rb"\x04\x22\x4d\x18", Kind("compressed with LZ4", "Decompress it first: unlz4.")),
-    (rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a", Kind("an image", NAME_WEIGHTS)),
-    (rb"%PDF-", Kind("a PDF document", NAME_WEIGHTS)),
-    (rb"ARROW1\0|PAR1", Kind("a table of Arrow or Parquet", NAME_WEIGHTS)),
-    (rb"SQLite format 3\0", Kind("a database of SQLite", NAME_WEIGHTS)),
-    (rb"MATLAB 5\.0 MAT-file", Kind("a MAT file", f"Load it with scipy.io.loadmat {_SAVE}")),
-    (rb"\x7fELF|MZ\x90\0", Kind("a program or a shared library", NAME_WEIGHTS)),
+    (rb"ftrt", ForeignKind("an engine of TensorRT", f"{_SOURCE}.")),
+    (rb"PK\x05\x06", ForeignKind("an empty zip archive", NAME_WEIGHTS)),
+    (rb"7z\xbc\xaf\x27\x1c", ForeignKind("a 7z archive", _UNPACK)),
+    (rb"Rar!\x1a\x07", ForeignKind("a RAR archive", _UNPACK)),
+    (rb"\x28\xb5\x2f\xfd", ForeignKind("compressed with zstd", "Decompress it first: unzstd.")),
+    (rb"\x04\x22\x4d\x18", ForeignKind("compressed with LZ4", "Decompress it first: unlz4.")),
+    (rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a", ForeignKind("an image", NAME_WEIGHTS)),
+    (rb"%PDF-", ForeignKind("a PDF document", NAME_WEIGHTS)),
+    (rb"ARROW1\0|PAR1", ForeignKind("a table of Arrow or Parquet", NAME_WEIGHTS)),
+    (rb"SQLite format 3\0", ForeignKind("a database of SQLite", NAME_WEIGHTS)),
+    (rb"MATLAB 5\.0 MAT-file", ForeignKind("a MAT file", f"Load it with scipy.io.loadmat {_SAVE}")),
+    (rb"\x7fELF|MZ\x90\0", ForeignKind("a program or a shared library", NAME_WEIGHTS)),
 )
 _SIGNATURES = [(re.compile(pattern, re.DOTALL), kind) for pattern, kind in SIGNATURES]
 
 # TensorFlow's checkpoints: an index with a magic number at its end, and data without any.
 _TF_INDEX_END = bytes.fromhex("57fb808b247547db")
 _TF_DATA = re.compile(r".*\.data-\d{5}-of-\d{5}", re.DOTALL)
-_TF = Kind("a part of a TensorFlow checkpoint", _LOAD_TF)
-_TEXT = Kind("a text file, not a checkpoint", NAME_WEIGHTS)
+_TF = ForeignKind("a part of a TensorFlow checkpoint", _LOAD_TF)
+_TEXT = ForeignKind("a text file, not a checkpoint", NAME_WEIGHTS)
 # What the Hugging Face hub and other servers answer with in the place of a file.
 _ANSWER = re.compile(
     rb"(?i)\s*(?:entry|file|repository|revision|page|404:?) not found|not found"
@@ -158,7 +165,7 @@ _COMPRESSIONS = (
 )
 
 
-def kind_of(head: bytes) -> Kind | None:
+def kind_of(head: bytes) -> ForeignKind | None:
     """Return what begins with ``head``; ``None`` if that is not known."""
     for pattern, kind in _SIGNATURES:
         if pattern.match(head):
@@ -169,18 +176,18 @@ def kind_of(head: bytes) -> Kind | None:
     return None
 
 
-def _compressed(compression: _Compression, head: bytes) -> Kind | None:
+def _compressed(compression: _Compression, head: bytes) -> ForeignKind | None:
     try:
         begin = compression.begin(head)
     except (zlib.error, OSError):
         return None  # it only looked so
     if begin.startswith(b"\x80") or _OLD_PICKLE.match(begin):
-        return Kind(
+        return ForeignKind(
             f"a pickle compressed with {compression.name}",
             "Decompress it, and name the result: what it holds is told then.",
             pickled=True,
         )
-    return Kind(f"compressed with {compression.name}", "Decompress it, and name the result.")
+    return ForeignKind(f"compressed with {compression.name}", "Decompress it, and name the result.")
 
 
 def matches(head: bytes) -> bool:
@@ -223,7 +230,7 @@ def is_text(head: bytes) -> bool:
     return bool(text) and all(char.isprintable() or char in "\t\r\n" for char in text)
 
 
-def _by_end(source: FileSource) -> Kind | None:
+def _by_end(source: FileSource) -> ForeignKind | None:
     end = len(_TF_INDEX_END)
     if source.size >= end and read_bytes(source, source.size - end, end) == _TF_INDEX_END:
         return _TF

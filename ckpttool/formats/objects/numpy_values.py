@@ -134,7 +134,7 @@ def _latin1(text: Node) -> bytes | None:
         return None
 
 
-class Written(NamedTuple):
+class PickledArray(NamedTuple):
     """An array, or with the shape ``None`` a scalar, as a pickle has it.
 
     Attributes:
@@ -150,7 +150,7 @@ class Written(NamedTuple):
     data: Node
 
 
-def written(node: Node) -> Written | None:
+def written(node: Node) -> PickledArray | None:
     """Return how an array or a scalar is written, if it is numpy's own with plain elements.
 
     Arrays of objects and those whose elements have fields are ``None``, like anything else.
@@ -175,7 +175,7 @@ def written(node: Node) -> Written | None:
     return None
 
 
-def _written(dtype: Node, shape: Node, elements: Node, *, by_columns: Node) -> Written | None:
+def _written(dtype: Node, shape: Node, elements: Node, *, by_columns: Node) -> PickledArray | None:
     kind = element_type(dtype)
     if kind is None or type(by_columns) not in (bool, int):
         return None
@@ -184,7 +184,7 @@ def _written(dtype: Node, shape: Node, elements: Node, *, by_columns: Node) -> W
         return None
     if len(sizes) > _MOST_DIMENSIONS:
         return None
-    return Written(kind, None if shape is None else sizes, bool(by_columns), elements)
+    return PickledArray(kind, None if shape is None else sizes, bool(by_columns), elements)
 
 
 def array_of(node: Node) -> Array | None:

@@ -73,7 +73,7 @@ _SHOWN, _LONGEST = 8, 60
 _Fields = Tuple[str, Optional[Tuple[int, ...]], Optional[Tuple[int, ...]]]
 
 
-class Entry(NamedTuple):
+class HeaderEntry(NamedTuple):
     """One tensor of the header; ``begin`` and ``end`` count from the first byte of data."""
 
     name: str
@@ -101,7 +101,7 @@ class HeaderReader:
         self.metadata: dict[str, str] = {}
         self.oddities: list[str] = []
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[HeaderEntry]:
         """Yield the tensors in the order of the header.
 
         Raises:
@@ -132,7 +132,7 @@ class HeaderReader:
         if self._further:
             self.oddities.append("further keys in entries: " + ", ".join(self._further))
 
-    def _usual(self, match: re.Match[bytes]) -> Entry | None:
+    def _usual(self, match: re.Match[bytes]) -> HeaderEntry | None:
         """Return the tensor of a usual entry; ``None`` if it needs the longer way."""
         raw, code, sizes, begin, end = match.groups()
         if code is None or sizes is None or begin is None:
@@ -146,9 +146,9 @@ class HeaderReader:
             return None
         self._at = match.end()
         shape = tuple(map(int, sizes.split(b","))) if sizes else ()
-        return Entry(name, dtype, shape, int(begin), int(end))
+        return HeaderEntry(name, dtype, shape, int(begin), int(end))
 
-    def _any_entry(self) -> Iterator[Entry]:
+    def _any_entry(self) -> Iterator[HeaderEntry]:
         name = self._string("a tensor's name")
         self._expect(b":")
         if name != METADATA:
@@ -183,7 +183,7 @@ class HeaderReader:
                 self._fail(f"too many strings in {METADATA}", rule=rules.LIMIT)
             self.metadata[key] = value
 
-    def _tensor(self, name: str) -> Entry:
+    def _tensor(self, name: str) -> HeaderEntry:
         place = self._at
         self._skip_blanks()
         code, shape, offsets = self._list(name) if self._next() == b"[" else self._object(name)
@@ -191,7 +191,7 @@ class HeaderReader:
             self._fail("dtype, shape or a pair of data_offsets is missing", tensor=name)
         if code not in SAFETENSORS_DTYPES:
             raise _unknown_dtype(name, code, self._base + place)
-        return Entry(name, SAFETENSORS_DTYPES[code], shape, *offsets)
+        return HeaderEntry(name, SAFETENSORS_DTYPES[code], shape, *offsets)
 
     def _list(self, name: str) -> _Fields:
         """Read dtype, shape and offsets in a list, which the library takes for the object."""

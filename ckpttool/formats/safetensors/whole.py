@@ -13,7 +13,7 @@ from ckpttool.files.sources import read as read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UsageError
 from ckpttool.findings.finding import Finding, finding
-from ckpttool.formats.safetensors.header import BLANKS, MAX_TENSORS, Entry, HeaderReader
+from ckpttool.formats.safetensors.header import BLANKS, MAX_TENSORS, HeaderEntry, HeaderReader
 from ckpttool.tensors.catalogue import Checkpoint, Extent, TensorInfo
 
 FORMAT = "safetensors"
@@ -165,7 +165,7 @@ def _too_long(length: int, most: int) -> MalformedError:
     )
 
 
-def _located(source: ByteSource, entry: Entry, start: int) -> TensorInfo:
+def _located(source: ByteSource, entry: HeaderEntry, start: int) -> TensorInfo:
     """Return the tensor of ``entry``, its range checked against its shape."""
     name, dtype, shape, begin, end = entry
     elements = prod(shape)
@@ -181,7 +181,7 @@ def _located(source: ByteSource, entry: Entry, start: int) -> TensorInfo:
 
 
 def _bad_range(
-    message: str, entry: Entry, start: int, expected: int | None = None
+    message: str, entry: HeaderEntry, start: int, expected: int | None = None
 ) -> MalformedError:
     return MalformedError(
         message,

@@ -17,7 +17,7 @@ from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.pickles.dictionaries import count_of
 from ckpttool.formats.pickles.nodes import Call, Node
 from ckpttool.formats.state_dicts.choosing import Choice, asked_for, choose, units
-from ckpttool.formats.state_dicts.flattening import Part, parts
+from ckpttool.formats.state_dicts.flattening import KeyPart, parts
 from ckpttool.formats.state_dicts.holding import Holders, parts_of
 from ckpttool.formats.state_dicts.left_out import OutsideCounter, no_state_dict
 from ckpttool.formats.state_dicts.measuring import storages_of
@@ -98,7 +98,7 @@ def find(
     )
 
 
-def _parts(choice: Choice) -> Iterator[Part]:
+def _parts(choice: Choice) -> Iterator[KeyPart]:
     return parts(choice.taken.holder, choice.holders, choice.taken.apart)
 
 
@@ -133,7 +133,7 @@ class _Catalogue:
         """Return the keys of all storages that were met."""
         return {*(info.storage for info in self.tensors.values()), *self._unread_storages}
 
-    def take(self, found: Iterable[Part]) -> None:
+    def take(self, found: Iterable[KeyPart]) -> None:
         """Catalogue the tensors among the parts of a state dict."""
         for part in found:
             if not part.is_tensor:
@@ -179,7 +179,7 @@ class _Catalogue:
         self._unread_storages.update(storages_of(node, self._locate))
 
 
-def _name(part: Part) -> str:
+def _name(part: KeyPart) -> str:
     return part.prefix + key_text(part.key)
 
 

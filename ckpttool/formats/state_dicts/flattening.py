@@ -19,7 +19,7 @@ _SHARED = 4
 _ALWAYS = 10_000
 
 
-class Part(NamedTuple):
+class KeyPart(NamedTuple):
     """A part of a state dict.
 
     Attributes:
@@ -39,7 +39,7 @@ class Part(NamedTuple):
     inside: bool
 
 
-def parts(holder: Holder, holders: Holders, apart: frozenset[str]) -> Iterator[Part]:
+def parts(holder: Holder, holders: Holders, apart: frozenset[str]) -> Iterator[KeyPart]:
     """Yield all parts of a state dict in the order of the file.
 
     Args:
@@ -66,7 +66,7 @@ def parts(holder: Holder, holders: Holders, apart: frozenset[str]) -> Iterator[P
                 name = _name(prefix, text)
                 if prefix and name:
                     budget.spend(name, value)
-                yield Part(key, name, prefix, value, True, inside)
+                yield KeyPart(key, name, prefix, value, True, inside)
                 continue
             below = None
             if text is not None and len(text) <= MAX_KEY and not (top and text in apart):
@@ -74,7 +74,7 @@ def parts(holder: Holder, holders: Holders, apart: frozenset[str]) -> Iterator[P
             # one that leads back to itself is not gone into again
             if below is None or below.optimizer or any(below is one for one, _, _ in stack):
                 beside = holders.of(value) is not None
-                yield Part(key, _name(prefix, text), prefix, value, False, inside and not beside)
+                yield KeyPart(key, _name(prefix, text), prefix, value, False, inside and not beside)
                 continue
             budget.enter(f"{prefix}{text}", value)
             stack.append((below, f"{prefix}{text}.", parts_of(below.node)))

@@ -19,7 +19,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.formats.writing import sums
 from ckpttool.formats.writing.crc32 import Crc32Maker
-from ckpttool.formats.writing.pieces import Layout, Slot
+from ckpttool.formats.writing.pieces import FileLayout, Slot
 from ckpttool.formats.writing.system_copy import Writer
 from ckpttool.tensors.catalogue import Checksum, Extent
 from ckpttool.tensors.workers import processors, quick_switches
@@ -51,7 +51,7 @@ class PieceDigest(NamedTuple):
 
 
 def copy_layout(
-    layout: Layout,
+    layout: FileLayout,
     fd: int,
     *,
     workers: int | None = None,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 ALIGNMENT = 64
 
 
-class Piece(NamedTuple):
+class PlannedTensor(NamedTuple):
     """A tensor to write.
 
     Attributes:
@@ -51,10 +51,10 @@ class Slot(NamedTuple):
 
     offset: int
     length: int
-    piece: Piece
+    piece: PlannedTensor
 
 
-class Member(NamedTuple):
+class PlannedMember(NamedTuple):
     """A member of a zip archive, whose header waits for the checksum of its bytes.
 
     Attributes:
@@ -74,7 +74,7 @@ class Member(NamedTuple):
     content: bytes = b""
 
 
-class Layout(NamedTuple):
+class FileLayout(NamedTuple):
     """A file before it is written.
 
     Attributes:
@@ -87,4 +87,4 @@ class Layout(NamedTuple):
     head: bytes
     slots: tuple[Slot, ...]
     size: int
-    members: tuple[Member, ...] = ()
+    members: tuple[PlannedMember, ...] = ()

@@ -24,13 +24,13 @@ from ckpttool.formats.safetensors.header import (
     METADATA,
 )
 from ckpttool.formats.safetensors.whole import MAX_HEADER, MAX_WIDE_HEADER
-from ckpttool.formats.writing.pieces import ALIGNMENT, Layout, Piece, Slot
+from ckpttool.formats.writing.pieces import ALIGNMENT, FileLayout, PlannedTensor, Slot
 from ckpttool.tensors.catalogue import by_elements
 
 _LENGTH = struct.Struct("<Q")
 
 
-def plan(pieces: Sequence[Piece], metadata: Mapping[str, str]) -> Layout:
+def plan(pieces: Sequence[PlannedTensor], metadata: Mapping[str, str]) -> FileLayout:
     """Return where everything goes; nothing is written yet.
 
     Args:
@@ -51,10 +51,10 @@ def plan(pieces: Sequence[Piece], metadata: Mapping[str, str]) -> Layout:
         offset += piece.nbytes
     head = _head(pieces, slots, metadata)
     placed = tuple(slot._replace(offset=slot.offset + len(head)) for slot in slots)
-    return Layout(head, placed, len(head) + offset)
+    return FileLayout(head, placed, len(head) + offset)
 
 
-def _check(piece: Piece) -> None:
+def _check(piece: PlannedTensor) -> None:
     if piece.name == METADATA:
         raise _cannot_hold("this name is that of the metadata", piece)
     if len(_text(piece.name, piece).encode()) > MAX_NAME:
@@ -74,7 +74,7 @@ def _check_metadata(metadata: Mapping[str, str]) -> None:
         raise _cannot_hold("there is more metadata than a reader takes", found=f"{size:,} bytes")
 
 
-def _text(text: str, piece: Piece | None = None) -> str:
+def _text(text: str, piece: PlannedTensor | None = None) -> str:
     """Return ``text``, which UTF-8 can hold: no half of a surrogate pair."""
     try:
         text.encode()
@@ -83,7 +83,9 @@ def _text(text: str, piece: Piece | None = None) -> str:
     return text
 
 
-def _head(pieces: Sequence[Piece], slots: Sequence[Slot], metadata: Mapping[str, str]) -> bytes:
+def _head(
+    pieces: Sequence[PlannedTensor], slots: Sequence[Slot], metadata: Mapping[str, str]
+) -> bytes:
     """Return length and header, padded so that the tensors begin aligned."""
     header: dict[str, object] = {METADATA: dict(metadata)} if metadata else {}
     places = {slot.piece.name: (slot.offset, slot.offset + slot.length) for slot in slots}
@@ -106,7 +108,7 @@ def _head(pieces: Sequence[Piece], slots: Sequence[Slot], metadata: Mapping[str,
 
 
 def _cannot_hold(
-    message: str, piece: Piece | None = None, *, found: str | None = None
+    message: str, piece: PlannedTensor | None = None, *, found: str | None = None
 ) -> MalformedError:
     return MalformedError(
         message,

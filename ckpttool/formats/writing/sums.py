@@ -8,7 +8,7 @@ from typing import Iterable, Iterator, Mapping, Sequence
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.unfilled import is_unfilled
-from ckpttool.formats.writing.pieces import Piece, Slot
+from ckpttool.formats.writing.pieces import PlannedTensor, Slot
 from ckpttool.tensors.catalogue import Checksum, Extent
 
 
@@ -72,7 +72,7 @@ def extents(slots: Iterable[Slot]) -> Iterator[Extent]:
     return (extent for slot in slots for extent in slot.piece.info.extents if extent.length)
 
 
-def _copied_extent(piece: Piece) -> Extent | None:
+def _copied_extent(piece: PlannedTensor) -> Extent | None:
     """Return the extent that the piece is a plain copy of, if it is one."""
     extents = piece.info.extents
     return extents[0] if piece.is_copy and len(extents) == 1 else None

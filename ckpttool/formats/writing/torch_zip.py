@@ -19,7 +19,13 @@ from ckpttool.formats.archives.zip_end import MAX_DIRECTORY, MAX_MEMBERS
 from ckpttool.formats.safetensors.header import MAX_TENSORS
 from ckpttool.formats.torch.zip import MAX_PICKLE
 from ckpttool.formats.writing.pickle_stream import StateDictPickle
-from ckpttool.formats.writing.pieces import ALIGNMENT, Layout, Member, Piece, Slot
+from ckpttool.formats.writing.pieces import (
+    ALIGNMENT,
+    FileLayout,
+    PlannedMember,
+    PlannedTensor,
+    Slot,
+)
 from ckpttool.tensors.catalogue import DType, by_pairs
 
 TOP = "archive"
@@ -42,11 +48,11 @@ _EPOCH = 0x0021  # 1 January 1980, the first day that a zip can name
 class _Written(NamedTuple):
     """A member and the checksum of its bytes."""
 
-    member: Member
+    member: PlannedMember
     crc32: int
 
 
-def plan(pieces: Sequence[Piece], wrapper: str | None = None) -> Layout:
+def plan(pieces: Sequence[PlannedTensor], wrapper: str | None = None) -> FileLayout:
     """Return where everything goes; nothing is written yet.
 
     Args:
@@ -77,10 +83,10 @@ def plan(pieces: Sequence[Piece], wrapper: str | None = None) -> Layout:
     directory = _directory(known, end)
     if len(directory) > MAX_DIRECTORY:
         raise _cannot_hold("the archive's directory would be larger than a reader takes")
-    return Layout(b"", tuple(slots), end + len(directory), tuple(members))
+    return FileLayout(b"", tuple(slots), end + len(directory), tuple(members))
 
 
-def finish(layout: Layout, crcs: Mapping[str, int]) -> list[tuple[int, bytes]]:
+def finish(layout: FileLayout, crcs: Mapping[str, int]) -> list[tuple[int, bytes]]:
     """Return all bytes around the tensors as (offset, bytes).
 
     Args:
@@ -97,7 +103,7 @@ def finish(layout: Layout, crcs: Mapping[str, int]) -> list[tuple[int, bytes]]:
     return [*parts, (end, _directory(written, end))]
 
 
-def _pickle(pieces: Sequence[Piece], keys: Mapping[str, str], wrapper: str | None) -> bytes:
+def _pickle(pieces: Sequence[PlannedTensor], keys: Mapping[str, str], wrapper: str | None) -> bytes:
     stream = StateDictPickle(wrapper)
     for piece in pieces:
         dtype, shape = by_pairs(piece.dtype, tuple(piece.shape))
@@ -110,17 +116,21 @@ def _pickle(pieces: Sequence[Piece], keys: Mapping[str, str], wrapper: str | Non
     return pickle
 
 
-def _check(dtype: DType, piece: Piece) -> None:
+def _check(dtype: DType, piece: PlannedTensor) -> None:
     # torch has no name for what is known from safetensors headers alone
     if dtype.bits % 8:
         raise _cannot_hold(f"torch has no elements of {dtype.name}", piece)
 
 
-def _member(name: str, offset: int, size: int, piece: str | None, content: bytes = b"") -> Member:
+def _member(
+    name: str, offset: int, size: int, piece: str | None, content: bytes = b""
+) -> PlannedMember:
     """Return a member whose local header stands at ``offset``, its bytes aligned behind it."""
     header = _LOCAL.size + len(name) + len(_sizes(size))
     padding = -(offset + header + _FIELD.size) % ALIGNMENT
-    return Member(name, offset, offset + header + _FIELD.size + padding, size, piece, content)
+    return PlannedMember(
+        name, offset, offset + header + _FIELD.size + padding, size, piece, content
+    )
 
 
 def _sizes(size: int) -> bytes:
@@ -181,7 +191,7 @@ def _directory(written: Sequence[_Written], offset: int) -> bytes:
 
 
 def _cannot_hold(
-    message: str, piece: Piece | None = None, *, found: str | None = None
+    message: str, piece: PlannedTensor | None = None, *, found: str | None = None
 ) -> MalformedError:
     return MalformedError(
         message,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Tuple
 
 from rich.text import Text
 
-from ckpttool.comparison.result import Kind
+from ckpttool.comparison.result import DiffKind
 from ckpttool.findings.text import count, printable
 from ckpttool.reports.terminal.page import SHADES, styled
 
@@ -66,17 +66,17 @@ _RIGHT = Sign(">", "red", "only right", 13)
 _ODD = Sign("!", "bold red", "NaN or infinity on one side only", 14)
 
 _SIGNS = {
-    Kind.IDENTICAL: IDENTICAL,
-    Kind.WITHIN_ULP: _TOLERATED,
-    Kind.WITHIN_TOLERANCE: _TOLERATED,
-    Kind.CAST: _CAST,
-    Kind.MOVED: _MOVED,
-    Kind.RENAMED: _RENAMED,
-    Kind.NOT_COMPARED: _UNKNOWN,
-    Kind.DTYPE: _DTYPE,
-    Kind.SHAPE: _SHAPE,
-    Kind.ONLY_LEFT: _LEFT,
-    Kind.ONLY_RIGHT: _RIGHT,
+    DiffKind.IDENTICAL: IDENTICAL,
+    DiffKind.WITHIN_ULP: _TOLERATED,
+    DiffKind.WITHIN_TOLERANCE: _TOLERATED,
+    DiffKind.CAST: _CAST,
+    DiffKind.MOVED: _MOVED,
+    DiffKind.RENAMED: _RENAMED,
+    DiffKind.NOT_COMPARED: _UNKNOWN,
+    DiffKind.DTYPE: _DTYPE,
+    DiffKind.SHAPE: _SHAPE,
+    DiffKind.ONLY_LEFT: _LEFT,
+    DiffKind.ONLY_RIGHT: _RIGHT,
 }
 
 
@@ -85,7 +85,7 @@ def sign_of(tensor: TensorDiff) -> Sign:
     change = tensor.change
     if change is not None and change.odd:
         return _ODD
-    if tensor.kind is not Kind.CHANGED:
+    if tensor.kind is not DiffKind.CHANGED:
         return _SIGNS[tensor.kind]
     share = change.relative_rms if change is not None else None
     if share is None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Sequence, 
 
 from rich.text import Text
 
-from ckpttool.comparison.result import Comparison, Kind, Outcome, TensorDiff
+from ckpttool.comparison.result import Comparison, DiffKind, Outcome, TensorDiff
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.names import summarise
 from ckpttool.findings.text import count, printable
@@ -35,18 +35,18 @@ _VERDICTS = {
     Outcome.CANNOT_TELL: (DOUBTFUL, "CANNOT TELL", "bold yellow"),
 }
 _TITLES = {
-    Kind.CHANGED: "changed",
-    Kind.SHAPE: "shape differs",
-    Kind.DTYPE: "dtype differs",
-    Kind.ONLY_LEFT: "only in the left file",
-    Kind.ONLY_RIGHT: "only in the right file",
-    Kind.NOT_COMPARED: "not compared",
-    Kind.RENAMED: "renamed",
-    Kind.MOVED: "moved into or out of a wrapper",
-    Kind.CAST: "equal after a cast",
-    Kind.WITHIN_TOLERANCE: "within the tolerance",
-    Kind.WITHIN_ULP: "within the ULPs allowed",
-    Kind.IDENTICAL: "identical",
+    DiffKind.CHANGED: "changed",
+    DiffKind.SHAPE: "shape differs",
+    DiffKind.DTYPE: "dtype differs",
+    DiffKind.ONLY_LEFT: "only in the left file",
+    DiffKind.ONLY_RIGHT: "only in the right file",
+    DiffKind.NOT_COMPARED: "not compared",
+    DiffKind.RENAMED: "renamed",
+    DiffKind.MOVED: "moved into or out of a wrapper",
+    DiffKind.CAST: "equal after a cast",
+    DiffKind.WITHIN_TOLERANCE: "within the tolerance",
+    DiffKind.WITHIN_ULP: "within the ULPs allowed",
+    DiffKind.IDENTICAL: "identical",
 }
 
 
@@ -92,7 +92,7 @@ def _write_body(page: Page, comparison: Comparison, view: DiffView) -> None:
     if view.stat:
         _write_stat(page, comparison, view)
     else:
-        if any(tensor.kind is not Kind.IDENTICAL for tensor in comparison.tensors):
+        if any(tensor.kind is not DiffKind.IDENTICAL for tensor in comparison.tensors):
             write_map(page, comparison.tensors)
         _write_tensors(page, comparison.tensors, view)
         _write_tensors(page, comparison.beside, view, " beside the weights")
@@ -106,14 +106,14 @@ def _write_tensors(
     page: Page, every: Sequence[TensorDiff], view: DiffView, where: str = ""
 ) -> None:
     top = TOP if view.top is None else view.top
-    for kind in Kind:
+    for kind in DiffKind:
         tensors = [tensor for tensor in every if tensor.kind is kind]
-        if not tensors or kind is Kind.IDENTICAL:
+        if not tensors or kind is DiffKind.IDENTICAL:
             continue
         page.blank()
         head = f"{_TITLES[kind]}{where}: {count(len(tensors), 'tensor')}"
         page.line(Text(head, style="bold"), 2)
-        if kind in (Kind.ONLY_LEFT, Kind.ONLY_RIGHT):
+        if kind in (DiffKind.ONLY_LEFT, DiffKind.ONLY_RIGHT):
             page.line(Text(printable(summarise(_names(tensors), top), 4000)), 4, 6)
             continue
         tensors.sort(key=_ORDERS[view.sort])
@@ -189,7 +189,7 @@ def _describe(side: Side) -> str:
 
 def _write_stat(page: Page, comparison: Comparison, view: DiffView) -> None:
     every = (*comparison.tensors, *comparison.beside)
-    tensors = [tensor for tensor in every if tensor.kind is not Kind.IDENTICAL]
+    tensors = [tensor for tensor in every if tensor.kind is not DiffKind.IDENTICAL]
     tensors.sort(key=_ORDERS[view.sort])
     shown = tensors if view.top is None else tensors[: view.top]
     widest = max((len(printable(tensor.name)) for tensor in shown), default=0)
@@ -285,6 +285,6 @@ def _summary(comparison: Comparison) -> list[str]:
     return told
 
 
-def _counts(counts: Mapping[Kind, int], total: int) -> str:
+def _counts(counts: Mapping[DiffKind, int], total: int) -> str:
     told = [f"{number:,} {_TITLES[kind]}" for kind, number in counts.items() if number]
     return f"{', '.join(told)} of {count(total, 'tensor')}"

@@ -21,9 +21,9 @@ from ckpttool.verification.checks import (
 
 if TYPE_CHECKING:
     from ckpttool.findings.finding import Finding
-    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.examined import Evidence
 
-Check = Callable[["Examined"], Iterator["Finding"]]
+Check = Callable[["Evidence"], Iterator["Finding"]]
 
 #: Every check, in the order in which a reader wants to hear of them.
 CHECKS: Tuple[Check, ...] = (

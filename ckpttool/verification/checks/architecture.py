@@ -18,7 +18,7 @@ from ckpttool.verification.checks.sizes import Size, known_size
 if TYPE_CHECKING:
     from ckpttool.findings.results import Mismatch
     from ckpttool.tensors.catalogue import TensorInfo
-    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.examined import Evidence
 
 #: ``--require`` for a file that must hold the decoder too.
 FULL = "full"
@@ -27,24 +27,24 @@ FULL = "full"
 _CLASSIFIER = ("head.", "fc_norm.", "classifier.")
 
 
-def check_model(examined: Examined) -> Iterator[Finding]:
+def check_model(evidence: Evidence) -> Iterator[Finding]:
     """Tell a checkpoint that has nothing in common with the model from an incomplete one."""
-    tensors = examined.canonical.tensors
+    tensors = evidence.canonical.tensors
     if not tensors:
         yield finding(rules.NO_TENSORS, "there is no tensor in the checkpoint")
-    elif examined.coverage.unrelated:
+    elif evidence.coverage.unrelated:
         yield finding(
             rules.OTHER_MODEL,
-            f"no tensor has a name of {examined.coverage.schema}: this is another model",
-            expected=summarise(list(examined.coverage.groups["encoder"].missing)[:4], 4),
+            f"no tensor has a name of {evidence.coverage.schema}: this is another model",
+            expected=summarise(list(evidence.coverage.groups["encoder"].missing)[:4], 4),
             found=summarise(tensors, 4),
-            fix=_other_state_dict(examined),
+            fix=_other_state_dict(evidence),
         )
 
 
-def _other_state_dict(examined: Examined) -> str:
+def _other_state_dict(evidence: Evidence) -> str:
     """Name a state dict beside the one that was taken whose names are the model's."""
-    checkpoint = examined.checkpoint
+    checkpoint = evidence.checkpoint
     keys = [wrapper.key for wrapper in checkpoint.wrappers[1:]]
     names: dict[str, dict[str, TensorInfo]] = {key: {} for key in keys}
     for info in tensors_beside(checkpoint) if keys else ():
@@ -52,28 +52,28 @@ def _other_state_dict(examined: Examined) -> str:
         if under:
             key = max(under, key=len)
             names[key][info.name[len(key) + 1 :]] = info
-    expected = set(examined.coverage.groups["encoder"].missing)
+    expected = set(evidence.coverage.groups["encoder"].missing)
     for key, tensors in names.items():
         if tensors and not expected.isdisjoint(canonicalize(tensors).tensors):
             return f"The state dict under {key} has names of the model: --wrapper {key}."
     return ""
 
 
-def check_encoder(examined: Examined) -> Iterator[Finding]:
+def check_encoder(evidence: Evidence) -> Iterator[Finding]:
     """Fail on missing encoder tensors."""
-    missing = _not_expected(examined, examined.coverage.groups["encoder"].missing)
-    if missing and not examined.coverage.unrelated:
+    missing = _not_expected(evidence, evidence.coverage.groups["encoder"].missing)
+    if missing and not evidence.coverage.unrelated:
         yield finding(
             rules.MISSING_ENCODER,
             f"{count(len(missing), 'encoder tensor')} missing",
             tensors=missing,
-            fix=_of_another_size(examined) or _pooled(examined, missing),
+            fix=_of_another_size(evidence) or _pooled(evidence, missing),
         )
 
 
-def _of_another_size(examined: Examined) -> str | None:
+def _of_another_size(evidence: Evidence) -> str | None:
     """Name the size that the file fills: with it, nothing is missing and no shape another."""
-    size = known_size(examined)
+    size = known_size(evidence)
     return _named(size) if size is not None and size.filled else None
 
 
@@ -81,26 +81,26 @@ def _named(size: Size) -> str:
     return f"The file is of another size of the model: --model {size.name}."
 
 
-def _pooled(examined: Examined, missing: Sequence[str]) -> str | None:
+def _pooled(evidence: Evidence, missing: Sequence[str]) -> str | None:
     """Say how a classifier is let pass, which has no last norm where it averages the patches."""
-    names = examined.coverage.unexpected
+    names = evidence.coverage.unexpected
     if "fc_norm.weight" in names and set(missing) == {"norm.weight", "norm.bias"}:
         return (
             "A classifier that averages the patches has fc_norm in place of norm. If that is what "
             'is published, say expected-missing = ["norm.*"] in the configuration.'
         )
     # other spellings, another size or model: that they were not saved is not what is known
-    mismatched = examined.coverage.groups["encoder"].mismatched
+    mismatched = evidence.coverage.groups["encoder"].mismatched
     return "" if names or any(not one.same_shape for one in mismatched) else None
 
 
-def check_decoder(examined: Examined) -> Iterator[Finding]:
+def check_decoder(evidence: Evidence) -> Iterator[Finding]:
     """Note a decoder that is absent (an error if it is required), fail on a part of one."""
-    decoder = examined.coverage.groups["decoder"]
-    if not decoder.missing or examined.coverage.unrelated:
+    decoder = evidence.coverage.groups["decoder"]
+    if not decoder.missing or evidence.coverage.unrelated:
         return
     if decoder.absent:
-        required = examined.require == FULL
+        required = evidence.require == FULL
         yield finding(
             rules.DECODER_ABSENT,
             f"decoder absent: {decoder.expected} tensors would stay at random initialisation",
@@ -111,27 +111,27 @@ def check_decoder(examined: Examined) -> Iterator[Finding]:
             else None,
         )
         return
-    missing = _not_expected(examined, decoder.missing)
+    missing = _not_expected(evidence, decoder.missing)
     if missing:
         yield finding(
             rules.DECODER_PARTIAL,
             f"{len(missing)} of {count(decoder.expected, 'decoder tensor')} missing",
             tensors=missing,
-            fix=_of_another_size(examined) or ("" if _is_another_decoder(examined) else None),
+            fix=_of_another_size(evidence) or ("" if _is_another_decoder(evidence) else None),
         )
 
 
-def _is_another_decoder(examined: Examined) -> bool:
+def _is_another_decoder(evidence: Evidence) -> bool:
     """Whether the decoder is not a part of the model's, but one of its own size."""
-    return any(not found.same_shape for found in examined.coverage.groups["decoder"].mismatched)
+    return any(not found.same_shape for found in evidence.coverage.groups["decoder"].mismatched)
 
 
-def check_expected_missing(examined: Examined) -> Iterator[Finding]:
+def check_expected_missing(evidence: Evidence) -> Iterator[Finding]:
     """Note what is missing with the configuration's leave, so that it is not forgotten."""
-    missing = [name for group in examined.coverage.groups.values() for name in group.missing]
-    if examined.coverage.unrelated or not examined.expected_missing:
+    missing = [name for group in evidence.coverage.groups.values() for name in group.missing]
+    if evidence.coverage.unrelated or not evidence.expected_missing:
         return
-    unexpected = set(_not_expected(examined, missing))
+    unexpected = set(_not_expected(evidence, missing))
     if len(missing) > len(unexpected):
         yield finding(
             rules.EXPECTED_MISSING,
@@ -140,32 +140,32 @@ def check_expected_missing(examined: Examined) -> Iterator[Finding]:
         )
 
 
-def _not_expected(examined: Examined, missing: Sequence[str]) -> list[str]:
-    patterns = examined.expected_missing
+def _not_expected(evidence: Evidence, missing: Sequence[str]) -> list[str]:
+    patterns = evidence.expected_missing
     return [name for name in missing if not any(matches(pattern, name) for pattern in patterns)]
 
 
-def check_unexpected(examined: Examined) -> Iterator[Finding]:
+def check_unexpected(evidence: Evidence) -> Iterator[Finding]:
     """Warn of tensors that the model has no place for."""
-    names = examined.coverage.unexpected
-    if not names or examined.coverage.unrelated:
+    names = evidence.coverage.unexpected
+    if not names or evidence.coverage.unrelated:
         return
     yield finding(
         rules.UNEXPECTED,
         f"the model has no place for {count(len(names), 'tensor')}",
         tensors=names,
-        fix=_with_a_place(examined) or _leaving_out(examined),
+        fix=_with_a_place(evidence) or _leaving_out(evidence),
     )
 
 
-def _with_a_place(examined: Examined) -> str | None:
+def _with_a_place(evidence: Evidence) -> str | None:
     """Name the size that has a place for every tensor: blocks beyond the model's depth, say."""
-    size = known_size(examined)
+    size = known_size(evidence)
     return _named(size) if size is not None and not size.coverage.unexpected else None
 
 
-def _leaving_out(examined: Examined) -> str | None:
-    kinds = [kind for kind in _CLASSIFIER if any(map(_begins(kind), examined.coverage.unexpected))]
+def _leaving_out(evidence: Evidence) -> str | None:
+    kinds = [kind for kind in _CLASSIFIER if any(map(_begins(kind), evidence.coverage.unexpected))]
     if kinds:
         named = " and ".join(kind.rstrip(".") for kind in kinds)
         return (
@@ -173,18 +173,18 @@ def _leaving_out(examined: Examined) -> str | None:
             "pre-trained model is to be published, take the file from before the fine-tuning."
         )
     # they may well be what is missing, under other names
-    return None if examined.coverage.groups["encoder"].complete else ""
+    return None if evidence.coverage.groups["encoder"].complete else ""
 
 
 def _begins(kind: str) -> Callable[[str], bool]:
     return lambda name: name.startswith(kind)
 
 
-def check_shapes(examined: Examined) -> Iterator[Finding]:
+def check_shapes(evidence: Evidence) -> Iterator[Finding]:
     """Fail on shapes that differ."""
     found = list(
         _mismatches(
-            examined,
+            evidence,
             rules.SHAPE,
             lambda found: not found.same_shape,
             lambda found: (str(list(found.expected_shape)), str(list(found.found_shape))),
@@ -193,16 +193,16 @@ def check_shapes(examined: Examined) -> Iterator[Finding]:
             "",
         )
     )
-    size = known_size(examined) if found else None
+    size = known_size(evidence) if found else None
     for one in found:
         explained = size is not None and size.misfits.isdisjoint(one.tensors)
         yield one._replace(fix=_named(size)) if size is not None and explained else one
 
 
-def check_dtypes(examined: Examined) -> Iterator[Finding]:
+def check_dtypes(evidence: Evidence) -> Iterator[Finding]:
     """Warn of weights of another floating width: the model loads them, with other rounding."""
     yield from _mismatches(
-        examined,
+        evidence,
         rules.DTYPE,
         lambda found: found.expected_dtype != found.found_dtype and is_matched(found),
         lambda found: (found.expected_dtype, found.found_dtype),
@@ -211,10 +211,10 @@ def check_dtypes(examined: Examined) -> Iterator[Finding]:
     )
 
 
-def check_mixed_dtypes(examined: Examined) -> Iterator[Finding]:
+def check_mixed_dtypes(evidence: Evidence) -> Iterator[Finding]:
     """Warn of floating weights that are not all of one type, whatever the model's is."""
     by_type: dict[str, list[str]] = {}
-    for name, info in examined.canonical.tensors.items():
+    for name, info in evidence.canonical.tensors.items():
         if info.dtype.kind == "float":
             by_type.setdefault(info.dtype.name, []).append(name)
     if len(by_type) > 1:
@@ -229,10 +229,10 @@ def check_mixed_dtypes(examined: Examined) -> Iterator[Finding]:
         )
 
 
-def check_dtype_kinds(examined: Examined) -> Iterator[Finding]:
+def check_dtype_kinds(evidence: Evidence) -> Iterator[Finding]:
     """Fail on weights that are not floating point numbers at all."""
     yield from _mismatches(
-        examined,
+        evidence,
         rules.DTYPE_KIND,
         lambda found: found.same_shape and not is_matched(found),
         lambda found: (found.expected_dtype, found.found_dtype),
@@ -242,7 +242,7 @@ def check_dtype_kinds(examined: Examined) -> Iterator[Finding]:
 
 
 def _mismatches(
-    examined: Examined,
+    evidence: Evidence,
     rule: Rule,
     wanted: Callable[[Mismatch], bool],
     sides: Callable[[Mismatch], tuple[str, str]],
@@ -251,7 +251,7 @@ def _mismatches(
 ) -> Iterator[Finding]:
     """One finding for all tensors that differ in the same way."""
     alike: dict[tuple[str, str], list[str]] = {}
-    for group in examined.coverage.groups.values():
+    for group in evidence.coverage.groups.values():
         for found in filter(wanted, group.mismatched):
             alike.setdefault(sides(found), []).append(found.name)
     for (expected, found_there), names in alike.items():

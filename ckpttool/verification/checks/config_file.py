@@ -14,7 +14,7 @@ from ckpttool.verification.checks.sizes import known_size, settings
 from mae.config import CONFIGS
 
 if TYPE_CHECKING:
-    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.examined import Evidence
     from mae.config import MAEConfig
 
 #: ViTMAE, as the configs of Hugging Face call it.
@@ -39,18 +39,18 @@ class _Setting(NamedTuple):
         return not kinds or self.found != self.expected
 
 
-def check_config(examined: Examined) -> Iterator[Finding]:
+def check_config(evidence: Evidence) -> Iterator[Finding]:
     """A config.json that cannot be read, or that describes another model."""
-    problem = examined.surroundings.config_problem
+    problem = evidence.surroundings.config_problem
     if problem is not None:
         yield finding(
             rules.CONFIG_MALFORMED,
             f"the config.json beside the weights is no JSON object: {problem}",
         )
         return
-    if examined.coverage.unrelated:
+    if evidence.coverage.unrelated:
         return  # what another model needs is not known, and that it is one is an error already
-    config = examined.surroundings.config or {}
+    config = evidence.surroundings.config or {}
     kind = config.get("model_type", MODEL_TYPE)
     if kind != MODEL_TYPE:
         yield finding(
@@ -59,15 +59,15 @@ def check_config(examined: Examined) -> Iterator[Finding]:
             expected=MODEL_TYPE,
             found=_spelled(kind),
         )
-    yield from _contradictions(examined, config)
-    yield from _eps(examined, config)
-    yield from _norm_pix_loss(examined, config)
+    yield from _contradictions(evidence, config)
+    yield from _eps(evidence, config)
+    yield from _norm_pix_loss(evidence, config)
 
 
-def _contradictions(examined: Examined, config: dict[str, object]) -> Iterator[Finding]:
+def _contradictions(evidence: Evidence, config: dict[str, object]) -> Iterator[Finding]:
     wrong = [
         setting
-        for key, expected in _expected(examined).items()
+        for key, expected in _expected(evidence).items()
         if key in config
         for setting in [_Setting(key, expected, _one_number(config[key]))]
         if setting.differs
@@ -85,14 +85,14 @@ def _contradictions(examined: Examined, config: dict[str, object]) -> Iterator[F
         )
 
 
-def _expected(examined: Examined) -> dict[str, object]:
+def _expected(evidence: Evidence) -> dict[str, object]:
     """Return what a config must say, as far as the weights need it: what their shapes say.
 
     What no shape shows is taken from the size of the model that the file is of, be it another one
     than was asked for. Of a size that is not known nothing more is held against the config.
     """
-    expected = settings(examined)
-    model = _model_of(examined)
+    expected = settings(evidence)
+    model = _model_of(evidence)
     if model is None:
         return expected
     others: dict[str, object] = {
@@ -106,7 +106,7 @@ def _expected(examined: Examined) -> dict[str, object]:
         "qkv_bias": True,
         "hidden_act": "gelu",
     }
-    if not examined.coverage.groups["decoder"].absent:
+    if not evidence.coverage.groups["decoder"].absent:
         others.update(
             {
                 "decoder_hidden_size": model.decoder_embed_dim,
@@ -118,12 +118,12 @@ def _expected(examined: Examined) -> dict[str, object]:
     return {**others, **expected}
 
 
-def _model_of(examined: Examined) -> MAEConfig | None:
+def _model_of(evidence: Evidence) -> MAEConfig | None:
     """Return the size that the file is of: the one that was asked for, or another known one."""
-    groups = examined.coverage.groups.values()
+    groups = evidence.coverage.groups.values()
     if all(found.same_shape for group in groups for found in group.mismatched):
-        return examined.config
-    other = known_size(examined)
+        return evidence.config
+    other = known_size(evidence)
     return CONFIGS[other.name] if other is not None and not other.misfits else None
 
 
@@ -146,8 +146,8 @@ def _spelled(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)[:_LONGEST]
 
 
-def _eps(examined: Examined, config: dict[str, object]) -> Iterator[Finding]:
-    stated, expected = config.get("layer_norm_eps", ...), examined.config.layer_norm_eps
+def _eps(evidence: Evidence, config: dict[str, object]) -> Iterator[Finding]:
+    stated, expected = config.get("layer_norm_eps", ...), evidence.config.layer_norm_eps
     if stated is not ... and _Setting("", expected, stated).differs:
         yield finding(
             rules.CONFIG_EPS,
@@ -157,8 +157,8 @@ def _eps(examined: Examined, config: dict[str, object]) -> Iterator[Finding]:
         )
 
 
-def _norm_pix_loss(examined: Examined, config: dict[str, object]) -> Iterator[Finding]:
-    known = _trained_with(examined) if config else None
+def _norm_pix_loss(evidence: Evidence, config: dict[str, object]) -> Iterator[Finding]:
+    known = _trained_with(evidence) if config else None
     # a config that leaves it out means false, which is the model's default
     stated = config.get("norm_pix_loss", False)
     if known is None or config.get("model_type", MODEL_TYPE) != MODEL_TYPE:
@@ -174,9 +174,9 @@ def _norm_pix_loss(examined: Examined, config: dict[str, object]) -> Iterator[Fi
         )
 
 
-def _trained_with(examined: Examined) -> tuple[bool, str] | None:
+def _trained_with(evidence: Evidence) -> tuple[bool, str] | None:
     """Return the norm_pix_loss of the training run, if anything tells, and what does."""
-    checkpoint = examined.checkpoint
+    checkpoint = evidence.checkpoint
     for entry, node in zip(checkpoint.entries, checkpoint.aside):
         for key, value in leaves(entry.key, node):
             if key.rpartition(".")[2] == "norm_pix_loss" and isinstance(value, bool):

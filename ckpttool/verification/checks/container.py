@@ -11,20 +11,20 @@ from ckpttool.inspection import state_dicts_not_taken, tensors_not_taken
 from ckpttool.tensors.placeholders import message, placeholders, way_out
 
 if TYPE_CHECKING:
-    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.examined import Evidence
 
 # What is listed of a long list in one finding.
 _SHOWN = 20
 
 
-def check_remarks(examined: Examined) -> Iterator[Finding]:
+def check_remarks(evidence: Evidence) -> Iterator[Finding]:
     """Tell what is odd about the container, as it was met when the file was opened."""
-    yield from examined.checkpoint.remarks
+    yield from evidence.checkpoint.remarks
 
 
-def check_checksums(examined: Examined) -> Iterator[Finding]:
+def check_checksums(evidence: Evidence) -> Iterator[Finding]:
     """Note that a zip has no checksums; the other containers cannot have any."""
-    checkpoint = examined.checkpoint
+    checkpoint = evidence.checkpoint
     holds_bytes = any(info.nbytes for info in checkpoint.tensors.values())
     if checkpoint.format == "torch-zip" and holds_bytes and not checkpoint.checksums:
         yield finding(
@@ -34,46 +34,46 @@ def check_checksums(examined: Examined) -> Iterator[Finding]:
         )
 
 
-def check_placeholders(examined: Examined) -> Iterator[Finding]:
+def check_placeholders(evidence: Evidence) -> Iterator[Finding]:
     """Weights without elements, as ZeRO-3 leaves them where it keeps the real ones elsewhere."""
-    tensors = examined.checkpoint.tensors
+    tensors = evidence.checkpoint.tensors
     empty = placeholders(tensors)
     if empty:
         yield finding(
             rules.PLACEHOLDERS,
             message(empty, tensors),
             tensors=empty,
-            fix=way_out(examined.checkpoint),
+            fix=way_out(evidence.checkpoint),
         )
 
 
-def check_unread(examined: Examined) -> Iterator[Finding]:
+def check_unread(evidence: Evidence) -> Iterator[Finding]:
     """Warn of tensors of a kind that is not read: they were left out of everything else."""
-    unread = examined.checkpoint.unread
+    unread = evidence.checkpoint.unread
     if unread:
         reasons = list(dict.fromkeys(reason for _, reason in unread))
         yield finding(
             rules.UNREAD_ENTRY,
-            f"{count(len(unread), 'tensor')} not read, {size(examined.checkpoint.unread_bytes)}: "
+            f"{count(len(unread), 'tensor')} not read, {size(evidence.checkpoint.unread_bytes)}: "
             + ", ".join(reasons[:_SHOWN]),
             tensors=[name for name, _ in unread],
             fix="Save it as a plain dense tensor.",
         )
 
 
-def check_wrapper_choice(examined: Examined) -> Iterator[Finding]:
+def check_wrapper_choice(evidence: Evidence) -> Iterator[Finding]:
     """Warn which of several state dicts was taken."""
-    yield from state_dicts_not_taken(examined.checkpoint, "not looked at")
+    yield from state_dicts_not_taken(evidence.checkpoint, "not looked at")
 
 
-def check_outside(examined: Examined) -> Iterator[Finding]:
+def check_outside(evidence: Evidence) -> Iterator[Finding]:
     """Warn of tensors that lie in no state dict and are no optimizer's."""
-    yield from tensors_not_taken(examined.checkpoint, "not looked at")
+    yield from tensors_not_taken(evidence.checkpoint, "not looked at")
 
 
-def check_prefix(examined: Examined) -> Iterator[Finding]:
+def check_prefix(evidence: Evidence) -> Iterator[Finding]:
     """Note the prefix that names carry; a plain load_state_dict would miss every one of them."""
-    prefix = examined.canonical.prefix
+    prefix = evidence.canonical.prefix
     if prefix:
         yield finding(
             rules.NAME_PREFIX,
@@ -82,7 +82,7 @@ def check_prefix(examined: Examined) -> Iterator[Finding]:
         )
 
 
-def check_names(examined: Examined) -> Iterator[Finding]:
+def check_names(evidence: Evidence) -> Iterator[Finding]:
     """Warn of what kept names from their place in the layout, half a fused tensor say."""
-    for problem in examined.canonical.problems[:_SHOWN]:
+    for problem in evidence.canonical.problems[:_SHOWN]:
         yield finding(rules.UNCLEAR_NAMES, problem)

@@ -10,31 +10,31 @@ from ckpttool.findings.finding import Finding, finding
 from ckpttool.models.forward import expected_shapes
 
 if TYPE_CHECKING:
-    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.examined import Evidence
 
 # Features of two images that differ by less than this part of their deviation differ by
 # rounding only: float32 sums over some thousand products are good to about 1e-6.
 _BLIND = 1e-5
 
 
-def check_forward(examined: Examined) -> Iterator[Finding]:
+def check_forward(evidence: Evidence) -> Iterator[Finding]:
     """The outputs' shapes, whether they are finite, and whether the input matters."""
-    if examined.forward.status != "run":
+    if evidence.forward.status != "run":
         yield finding(
             rules.FORWARD_NOT_RUN,
-            f"the forward pass was not run: {examined.forward.reason or 'no reason given'}",
+            f"the forward pass was not run: {evidence.forward.reason or 'no reason given'}",
         )
         return
-    yield from _shapes(examined)
-    yield from _not_finite(examined)
-    yield from _blind(examined)
+    yield from _shapes(evidence)
+    yield from _not_finite(evidence)
+    yield from _blind(evidence)
 
 
-def _shapes(examined: Examined) -> Iterator[Finding]:
-    forward = examined.forward
+def _shapes(evidence: Evidence) -> Iterator[Finding]:
+    forward = evidence.forward
     names = ("features", "pred") if forward.scope == "full" else ("features",)
     for name in names:
-        expected = expected_shapes(examined.config)[name]
+        expected = expected_shapes(evidence.config)[name]
         output = forward.outputs.get(name)
         found = "nothing" if output is None else str(output.shape)
         if found != str(expected):
@@ -42,20 +42,20 @@ def _shapes(examined: Examined) -> Iterator[Finding]:
             yield finding(rules.FORWARD_SHAPE, message, expected=expected, found=found)
 
 
-def _not_finite(examined: Examined) -> Iterator[Finding]:
-    forward = examined.forward
+def _not_finite(evidence: Evidence) -> Iterator[Finding]:
+    forward = evidence.forward
     names = [name for name, output in forward.outputs.items() if not output.finite]
     if forward.loss is not None and not math.isfinite(forward.loss):
         names.append("loss")
     for name in names:
         message = f"the forward pass gives NaN or infinity in {name}"
-        yield finding(rules.FORWARD_NOT_FINITE, message, follows=_spoilt(examined))
+        yield finding(rules.FORWARD_NOT_FINITE, message, follows=_spoilt(evidence))
 
 
-def _spoilt(examined: Examined) -> tuple[str, ...]:
+def _spoilt(evidence: Evidence) -> tuple[str, ...]:
     """Return the rules that say it already, where a weight of the model is not finite itself."""
-    outside = examined.outside()
-    ours = [one for name, one in examined.values.tensors.items() if name not in outside]
+    outside = evidence.outside()
+    ours = [one for name, one in evidence.values.tensors.items() if name not in outside]
     codes = {
         rules.NAN: any(one.nan for one in ours),
         rules.INFINITE: any(one.infinite for one in ours),
@@ -63,8 +63,8 @@ def _spoilt(examined: Examined) -> tuple[str, ...]:
     return tuple(rule.code for rule, found in codes.items() if found)
 
 
-def _blind(examined: Examined) -> Iterator[Finding]:
-    forward = examined.forward
+def _blind(evidence: Evidence) -> Iterator[Finding]:
+    forward = evidence.forward
     features = forward.outputs.get("features")
     if forward.difference is None or features is None or not features.finite:
         return
@@ -74,14 +74,14 @@ def _blind(examined: Examined) -> Iterator[Finding]:
             "two different images give the same features",
             expected=f"a difference above {_BLIND:g} of their deviation, {features.std:.3g}",
             found=f"{forward.difference:.3g}",
-            follows=_cut(examined),
+            follows=_cut(evidence),
             fix="The patches' way into the model is cut: look at patch_embed and the blocks.",
         )
 
 
-def _cut(examined: Examined) -> tuple[str, ...]:
+def _cut(evidence: Evidence) -> tuple[str, ...]:
     """Return the rule that says why no pixel gets into the model, where all weights are alike."""
-    values = examined.values.tensors.get("patch_embed.proj.weight")
+    values = evidence.values.tensors.get("patch_embed.proj.weight")
     if values is None or values.varied:
         return ()
     return (rules.ALL_ZERO.code if values.minimum == 0 else rules.CONSTANT.code,)

@@ -13,7 +13,7 @@ from ckpttool.verification.lock.content import distance
 if TYPE_CHECKING:
     from ckpttool.findings.results import FileReport
     from ckpttool.tensors.catalogue import TensorInfo
-    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.examined import Evidence
     from ckpttool.verification.lock.content import (
         Lock,
         LockedCheckpoint,
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     )
 
 
-def check_lock(examined: Examined) -> Iterator[Finding]:
+def check_lock(evidence: Evidence) -> Iterator[Finding]:
     """Compare everything with what is locked of the checkpoint."""
-    if examined.lock is None:
+    if evidence.lock is None:
         return
-    locked = examined.locked
+    locked = evidence.locked
     if locked is None:
         yield finding(
             rules.LOCK_ENTRY,
-            f"the lock file {examined.lock.path} says nothing of this checkpoint",
-            expected=", ".join(one.name for one in examined.lock.checkpoints[:8]),
-            found=examined.checkpoint.path,
+            f"the lock file {evidence.lock.path} says nothing of this checkpoint",
+            expected=", ".join(one.name for one in evidence.lock.checkpoints[:8]),
+            found=evidence.checkpoint.path,
         )
         return
-    yield from _schema(examined, locked)
-    yield from _names(examined, locked)
-    yield from _tensors(examined, locked)
+    yield from _schema(evidence, locked)
+    yield from _names(evidence, locked)
+    yield from _tensors(evidence, locked)
     if locked.forward is not None:
-        yield from _forward(examined, locked.forward)
+        yield from _forward(evidence, locked.forward)
 
 
 def check_all_found(
@@ -62,15 +62,15 @@ def check_all_found(
             )
 
 
-def _schema(examined: Examined, locked: LockedCheckpoint) -> Iterator[Finding]:
-    expected, found = locked.schema, examined.coverage.schema
+def _schema(evidence: Evidence, locked: LockedCheckpoint) -> Iterator[Finding]:
+    expected, found = locked.schema, evidence.coverage.schema
     if expected != found:
         message = "the weights were locked as those of another model"
         yield finding(rules.LOCK_SCHEMA, message, expected=expected, found=found)
 
 
-def _names(examined: Examined, locked: LockedCheckpoint) -> Iterator[Finding]:
-    there = examined.named
+def _names(evidence: Evidence, locked: LockedCheckpoint) -> Iterator[Finding]:
+    there = evidence.named
     gone = [name for name in locked.tensors if name not in there]
     added = [name for name in there if name not in locked.tensors]
     if gone:
@@ -81,8 +81,8 @@ def _names(examined: Examined, locked: LockedCheckpoint) -> Iterator[Finding]:
         yield finding(rules.LOCK_ADDED, message, tensors=added)
 
 
-def _tensors(examined: Examined, locked: LockedCheckpoint) -> Iterator[Finding]:
-    there = examined.named
+def _tensors(evidence: Evidence, locked: LockedCheckpoint) -> Iterator[Finding]:
+    there = evidence.named
     others: dict[tuple[str, str], list[str]] = {}
     changed = []
     for name, tensor in locked.tensors.items():
@@ -95,39 +95,39 @@ def _tensors(examined: Examined, locked: LockedCheckpoint) -> Iterator[Finding]:
                 f"{info.dtype.name} {list(info.shape)}",
             )
             others.setdefault(sides, []).append(name)
-        elif not _is_same(examined, name, info, tensor):
+        elif not _is_same(evidence, name, info, tensor):
             changed.append(name)
     for (expected, found), names in others.items():
         message = f"{count(len(names), 'tensor')} of another dtype or shape than locked"
         yield finding(rules.LOCK_GEOMETRY, message, tensors=names, expected=expected, found=found)
     if changed:
         message = f"{count(len(changed), 'tensor')} with other values than locked"
-        yield finding(rules.LOCK_CONTENT, message + _of_another(examined, locked), tensors=changed)
+        yield finding(rules.LOCK_CONTENT, message + _of_another(evidence, locked), tensors=changed)
 
 
-def _of_another(examined: Examined, locked: LockedCheckpoint) -> str:
+def _of_another(evidence: Evidence, locked: LockedCheckpoint) -> str:
     """Say under which other name the lock file has these weights, if it has."""
-    for one in examined.lock.checkpoints if examined.lock else ():
-        if one is not locked and one.fingerprint == examined.fingerprint:
+    for one in evidence.lock.checkpoints if evidence.lock else ():
+        if one is not locked and one.fingerprint == evidence.fingerprint:
             return f": they are those that are locked as {one.name}"
     return ""
 
 
-def _forward(examined: Examined, locked: LockedForward) -> Iterator[Finding]:
-    reason = _why_not_compared(examined, locked)
+def _forward(evidence: Evidence, locked: LockedForward) -> Iterator[Finding]:
+    reason = _why_not_compared(evidence, locked)
     if reason is not None:
         message = f"what the model computes was not compared with the lock: {reason}"
         yield finding(rules.LOCK_FORWARD_OPEN, message)
         return
-    if examined.forward.kept != locked.kept:
+    if evidence.forward.kept != locked.kept:
         yield finding(
             rules.LOCK_FORWARD,
             "the fixed masking noise keeps other patches than when the weights were locked",
             expected=" ".join(map(str, locked.kept)),
-            found=" ".join(map(str, examined.forward.kept)),
+            found=" ".join(map(str, evidence.forward.kept)),
         )
         return
-    far, most = _distance(examined, locked)
+    far, most = _distance(evidence, locked)
     if not far <= most:
         yield finding(
             rules.LOCK_FORWARD,
@@ -137,42 +137,42 @@ def _forward(examined: Examined, locked: LockedForward) -> Iterator[Finding]:
         )
 
 
-def _distance(examined: Examined, locked: LockedForward) -> tuple[float, float]:
+def _distance(evidence: Evidence, locked: LockedForward) -> tuple[float, float]:
     """Return how far the outputs are from the locked ones, and how far they may be."""
     assert locked.tolerance is not None  # noqa: S101 (a reason not to compare)
-    now = {name: examined.forward.outputs[name] for name in locked.outputs}
+    now = {name: evidence.forward.outputs[name] for name in locked.outputs}
     return distance(locked.outputs, now), locked.tolerance
 
 
-def _why_not_compared(examined: Examined, locked: LockedForward) -> str | None:
+def _why_not_compared(evidence: Evidence, locked: LockedForward) -> str | None:
     if locked.tolerance is None:
         return "no control moved the outputs when they were locked"
-    if examined.forward.status != "run":
-        return f"the forward pass was not run ({examined.forward.reason})"
-    if not set(locked.outputs) <= set(examined.forward.outputs):
+    if evidence.forward.status != "run":
+        return f"the forward pass was not run ({evidence.forward.reason})"
+    if not set(locked.outputs) <= set(evidence.forward.outputs):
         return "the decoder was not run"
     return None
 
 
-def summary(examined: Examined) -> LockSummary | None:
+def summary(evidence: Evidence) -> LockSummary | None:
     """Return what the comparison came to; ``None`` if nothing is locked of the checkpoint."""
-    locked = examined.locked
+    locked = evidence.locked
     if locked is None:
         return None
-    there = examined.named
+    there = evidence.named
     same = sum(
         1
         for name, tensor in locked.tensors.items()
-        if name in there and _is_same(examined, name, there[name], tensor)
+        if name in there and _is_same(evidence, name, there[name], tensor)
     )
     far: tuple[float, float] | tuple[None, None] = (None, None)
-    if locked.forward is not None and _why_not_compared(examined, locked.forward) is None:
-        far = _distance(examined, locked.forward)
+    if locked.forward is not None and _why_not_compared(evidence, locked.forward) is None:
+        far = _distance(evidence, locked.forward)
     return LockSummary(locked.name, len(locked.tensors), same, *far)
 
 
-def _is_same(examined: Examined, name: str, info: TensorInfo, tensor: LockedTensor) -> bool:
-    values = examined.values.tensors.get(examined.recorded.get(name, name))
+def _is_same(evidence: Evidence, name: str, info: TensorInfo, tensor: LockedTensor) -> bool:
+    values = evidence.values.tensors.get(evidence.recorded.get(name, name))
     return (
         (info.dtype.name, info.shape) == (tensor.dtype, tensor.shape)
         and values is not None

@@ -13,19 +13,19 @@ from ckpttool.verification.examined import block_of, is_matrix
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import TensorBytes
-    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.examined import Evidence
 
 _LAYERNORM = re.compile(r"(?:^|\.)(?:norm\d*|decoder_norm|fc_norm)\.(weight|bias)$")
 # What tells more of a table than that it is another one.
 _SPOILT = (rules.NAN.code, rules.INFINITE.code, rules.ALL_ZERO.code, rules.CONSTANT.code)
 
 
-def check_layernorms(examined: Examined) -> Iterator[Finding]:
+def check_layernorms(evidence: Evidence) -> Iterator[Finding]:
     """LayerNorms that are all exactly 1 and 0: no step of training leaves them so."""
-    if layernorms_are_initial(examined):
+    if layernorms_are_initial(evidence):
         yield finding(
             rules.LAYERNORM_INITIAL,
-            f"all {count(len(layernorms(examined)), 'LayerNorm tensor')} are exactly 1 and 0: "
+            f"all {count(len(layernorms(evidence)), 'LayerNorm tensor')} are exactly 1 and 0: "
             "these weights look untrained",
         )
 
@@ -35,34 +35,34 @@ def is_layernorm(name: str) -> bool:
     return _LAYERNORM.search(name) is not None
 
 
-def layernorms(examined: Examined) -> frozenset[str]:
+def layernorms(evidence: Evidence) -> frozenset[str]:
     """Return the LayerNorms of the model, and that of a classifier made from it.
 
     In another model the same names may be those of a BatchNorm.
     """
-    if examined.coverage.unrelated:
+    if evidence.coverage.unrelated:
         return frozenset()
-    return frozenset(filter(is_layernorm, examined.canonical.tensors))
+    return frozenset(filter(is_layernorm, evidence.canonical.tensors))
 
 
-def layernorms_are_initial(examined: Examined) -> bool:
+def layernorms_are_initial(evidence: Evidence) -> bool:
     """Whether there are LayerNorms and all have weights of 1 and biases of 0 everywhere."""
-    present = layernorms(examined)
-    return bool(present) and all(_is_initial(examined, name) for name in present)
+    present = layernorms(evidence)
+    return bool(present) and all(_is_initial(evidence, name) for name in present)
 
 
-def _is_initial(examined: Examined, name: str) -> bool:
-    values = examined.values.tensors.get(name)
+def _is_initial(evidence: Evidence, name: str) -> bool:
+    values = evidence.values.tensors.get(name)
     if values is None or values.nan or values.infinite:
         return False
     initial = 1 if name.endswith(".weight") else 0
     return values.minimum == values.maximum == initial
 
 
-def check_identical_blocks(examined: Examined) -> Iterator[Finding]:
+def check_identical_blocks(evidence: Evidence) -> Iterator[Finding]:
     """Blocks whose tensors are the same, byte by byte: one was copied over another."""
     for side, what in (("blocks", "encoder"), ("decoder_blocks", "decoder")):
-        blocks = _blocks(examined, side)
+        blocks = _blocks(evidence, side)
         same = _alike(blocks)
         if same:
             told = "; ".join(" = ".join(map(str, numbers)) for numbers in same)
@@ -74,16 +74,16 @@ def check_identical_blocks(examined: Examined) -> Iterator[Finding]:
             yield finding(
                 rules.IDENTICAL_BLOCKS,
                 f"blocks of the {what} hold the same weights: {told}",
-                tensors=[name for name in examined.canonical.tensors if name in repeated],
+                tensors=[name for name in evidence.canonical.tensors if name in repeated],
                 fix="Look at how the checkpoint was written; every block learns its own weights.",
             )
 
 
-def originals(examined: Examined) -> dict[str, str]:
+def originals(evidence: Evidence) -> dict[str, str]:
     """Return, for the tensors of blocks that are alike, those of the first such block."""
     found = {}
     for side in ("blocks", "decoder_blocks"):
-        blocks = _blocks(examined, side)
+        blocks = _blocks(evidence, side)
         for first, *others in _alike(blocks):
             for other, (name, _) in product(others, blocks[first]):
                 found[f"{side}.{other}.{name}"] = f"{side}.{first}.{name}"
@@ -97,26 +97,26 @@ def _alike(blocks: dict[int, frozenset[tuple[str, str]]]) -> list[list[int]]:
     return [numbers for numbers in groups.values() if len(numbers) > 1]
 
 
-def _blocks(examined: Examined, side: str) -> dict[int, frozenset[tuple[str, str]]]:
+def _blocks(evidence: Evidence, side: str) -> dict[int, frozenset[tuple[str, str]]]:
     """Return the (name in the block, digest) pairs of every block that was read wholly.
 
     Blocks without a weight of the model that has several values are left out: gains and biases
     alone may well agree, and where all weights are NaN, or zero, that is what is to be told.
     """
-    outside = examined.outside()
+    outside = evidence.outside()
     digests: dict[int, set[tuple[str, str]]] = {}
     with_weights = set()
     unread = set()
-    for name, info in examined.canonical.tensors.items():
+    for name, info in evidence.canonical.tensors.items():
         place = block_of(name)
         if place is None or place[0] != side:
             continue
         _, number, rest = place
-        if name not in examined.values.tensors:
+        if name not in evidence.values.tensors:
             unread.add(number)
             continue
-        digests.setdefault(number, set()).add((rest, examined.values.tensors[name].digest))
-        if name not in outside and is_matrix(info) and examined.values.tensors[name].varied:
+        digests.setdefault(number, set()).add((rest, evidence.values.tensors[name].digest))
+        if name not in outside and is_matrix(info) and evidence.values.tensors[name].varied:
             with_weights.add(number)
     return {number: frozenset(digests[number]) for number in sorted(with_weights - unread)}
 
@@ -137,9 +137,9 @@ class TableError(NamedTuple):
     tolerance: float
 
 
-def check_position_tables(examined: Examined) -> Iterator[Finding]:
+def check_position_tables(evidence: Evidence) -> Iterator[Finding]:
     """Position tables that are not the 2-D sine-cosine table they are meant to be."""
-    for name, table in position_tables(examined).items():
+    for name, table in position_tables(evidence).items():
         if not table.error <= table.tolerance:
             yield finding(
                 rules.POS_EMBED,
@@ -152,25 +152,25 @@ def check_position_tables(examined: Examined) -> Iterator[Finding]:
             )
 
 
-def pos_embed_errors(examined: Examined) -> dict[str, float]:
+def pos_embed_errors(evidence: Evidence) -> dict[str, float]:
     """Return the largest absolute error of each position table, fine ones included."""
-    return {name: table.error for name, table in position_tables(examined).items()}
+    return {name: table.error for name, table in position_tables(evidence).items()}
 
 
-def position_tables(examined: Examined) -> dict[str, TableError]:
+def position_tables(evidence: Evidence) -> dict[str, TableError]:
     """Compare the position tables that were kept and have the model's shape.
 
     Another shape is a finding of the schema's; without the bytes nothing can be said.
     """
-    config = examined.config
+    config = evidence.config
     widths = {"pos_embed": config.embed_dim, "decoder_pos_embed": config.decoder_embed_dim}
     errors = {}
     for name, width in widths.items():
         shape = (1, config.num_patches + 1, width)
-        stored = examined.values.kept.get(name)
+        stored = evidence.values.kept.get(name)
         if stored is None or stored.shape != shape or stored.dtype.kind != "float":
             continue
-        error = _table_error(stored, width, config.grid_size, examined.limits.position_table)
+        error = _table_error(stored, width, config.grid_size, evidence.limits.position_table)
         if error is not None:
             errors[name] = error
     return errors

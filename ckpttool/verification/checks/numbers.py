@@ -17,29 +17,29 @@ if TYPE_CHECKING:
     from ckpttool.findings.rules import Rule
     from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.tensors.values import TensorValues
-    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.examined import Evidence
 
 # Findings of one rule that are told tensor by tensor; the others share one.
 _ONE_BY_ONE = 8
 
 
-def check_not_finite(examined: Examined) -> Iterator[Finding]:
+def check_not_finite(evidence: Evidence) -> Iterator[Finding]:
     """NaN and infinity, with how many and the share of the elements."""
-    masks = frozenset(name for name in examined.outside() if _is_a_mask(examined, name))
-    yield from _counted(examined, rules.NAN, "NaN", lambda values: values.nan)
-    yield from _counted(examined, rules.INFINITE, "infinity", lambda values: values.infinite, masks)
+    masks = frozenset(name for name in evidence.outside() if _is_a_mask(evidence, name))
+    yield from _counted(evidence, rules.NAN, "NaN", lambda values: values.nan)
+    yield from _counted(evidence, rules.INFINITE, "infinity", lambda values: values.infinite, masks)
     if masks:
         yield finding(
             rules.INFINITE,
             f"{count(len(masks), 'tensor')} that the model has no place for "
             f"{'holds' if len(masks) == 1 else 'hold'} infinity and one number, as masks do",
             severity=Severity.NOTE,
-            tensors=[name for name in examined.canonical.tensors if name in masks],
+            tensors=[name for name in evidence.canonical.tensors if name in masks],
         )
 
 
-def _is_a_mask(examined: Examined, name: str) -> bool:
-    values = examined.values.tensors.get(name)
+def _is_a_mask(evidence: Evidence, name: str) -> bool:
+    values = evidence.values.tensors.get(name)
     return (
         values is not None
         and values.infinite > 0
@@ -49,18 +49,18 @@ def _is_a_mask(examined: Examined, name: str) -> bool:
     )
 
 
-def check_constant_weights(examined: Examined) -> Iterator[Finding]:
+def check_constant_weights(evidence: Evidence) -> Iterator[Finding]:
     """Weights of the model that are zero, or one other value, everywhere.
 
     Vectors may well be, however many axes they are stored with. Of what the model has no place
     for nobody knows what it is meant to be: together it is a note.
     """
-    outside = examined.outside()
+    outside = evidence.outside()
     constant = [
-        name for name, info in _floats(examined) if is_matrix(info) and _is_constant(examined, name)
+        name for name, info in _floats(evidence) if is_matrix(info) and _is_constant(evidence, name)
     ]
     zero, other = (
-        [name for name in constant if (examined.values.tensors[name].minimum == 0) is wanted]
+        [name for name in constant if (evidence.values.tensors[name].minimum == 0) is wanted]
         for wanted in (True, False)
     )
     ours = [name for name in zero if name not in outside]
@@ -70,7 +70,7 @@ def check_constant_weights(examined: Examined) -> Iterator[Finding]:
     by_value: dict[object, list[str]] = {}
     for name in other:
         if name not in outside:
-            by_value.setdefault(examined.values.tensors[name].minimum, []).append(name)
+            by_value.setdefault(evidence.values.tensors[name].minimum, []).append(name)
     for value, names in by_value.items():
         yield finding(rules.CONSTANT, f"every element is {value:.6g}", tensors=names)
     for rule, names, what in (
@@ -87,20 +87,20 @@ def check_constant_weights(examined: Examined) -> Iterator[Finding]:
             )
 
 
-def check_constant_vectors(examined: Examined) -> Iterator[Finding]:
+def check_constant_vectors(evidence: Evidence) -> Iterator[Finding]:
     """Biases and gains of a single value, in one note.
 
     LayerNorms are left out where all of them are initial, for that is a finding of its own.
     """
-    left_out = layernorms(examined) if layernorms_are_initial(examined) else ()
+    left_out = layernorms(evidence) if layernorms_are_initial(evidence) else ()
     found = [
         name
-        for name, info in _floats(examined)
-        if not is_matrix(info) and _is_constant(examined, name) and name not in left_out
+        for name, info in _floats(evidence)
+        if not is_matrix(info) and _is_constant(evidence, name) and name not in left_out
     ]
     if found:
-        outside = examined.outside()
-        initial = all(name not in outside and _is_as_initialised(examined, name) for name in found)
+        outside = evidence.outside()
+        initial = all(name not in outside and _is_as_initialised(evidence, name) for name in found)
         yield finding(
             rules.CONSTANT_VECTOR,
             f"{count(len(found), 'vector')} with a single value"
@@ -109,19 +109,19 @@ def check_constant_vectors(examined: Examined) -> Iterator[Finding]:
         )
 
 
-def _is_as_initialised(examined: Examined, name: str) -> bool:
+def _is_as_initialised(evidence: Evidence, name: str) -> bool:
     """Whether the model begins with this value: biases with 0, the gains of LayerNorms with 1."""
-    value = examined.values.tensors[name].minimum
+    value = evidence.values.tensors[name].minimum
     begins = 0 if name.endswith(".bias") else 1 if is_layernorm(name) else None
     return value == begins
 
 
-def check_everything_was_read(examined: Examined) -> Iterator[Finding]:
+def check_everything_was_read(evidence: Evidence) -> Iterator[Finding]:
     """Tensors whose values nobody looked at, by reason."""
     by_reason: dict[str, list[str]] = {}
     amplified = []
-    for name, info in examined.canonical.tensors.items():
-        reason = _why_not_examined(examined, name, info)
+    for name, info in evidence.canonical.tensors.items():
+        reason = _why_not_examined(evidence, name, info)
         if reason == AMPLIFIED:
             amplified.append(name)
         elif reason is not None:
@@ -133,7 +133,7 @@ def check_everything_was_read(examined: Examined) -> Iterator[Finding]:
             tensors=amplified,
             expected=f"at most {AMPLIFICATION_FACTOR} times the bytes in the file and "
             f"{size(AMPLIFICATION_SLACK)}",
-            found=size(sum(examined.canonical.tensors[name].nbytes for name in amplified)),
+            found=size(sum(evidence.canonical.tensors[name].nbytes for name in amplified)),
             fix="Save contiguous copies: tensor.contiguous().clone().",
         )
     for reason, names in by_reason.items():
@@ -144,11 +144,11 @@ def check_everything_was_read(examined: Examined) -> Iterator[Finding]:
         )
 
 
-def check_checksums(examined: Examined) -> Iterator[Finding]:
+def check_checksums(evidence: Evidence) -> Iterator[Finding]:
     """Stored CRC-32 sums that the bytes do not have, and records that never got any bytes."""
-    lengths = {one.member: one.extent.length for one in examined.checkpoint.checksums}
+    lengths = {one.member: one.extent.length for one in evidence.checkpoint.checksums}
     unfilled, others = [], []
-    for bad in examined.values.bad_checksums:
+    for bad in evidence.values.bad_checksums:
         if is_unfilled(bad.expected, bad.found, lengths[bad.member]):
             unfilled.append(bad.member)
         else:
@@ -170,16 +170,16 @@ def check_checksums(examined: Examined) -> Iterator[Finding]:
 
 
 def _counted(
-    examined: Examined,
+    evidence: Evidence,
     rule: Rule,
     what: str,
     number: Callable[[TensorValues], int],
     besides: frozenset[str] = frozenset(),
 ) -> Iterator[Finding]:
-    tensors = examined.values.tensors
+    tensors = evidence.values.tensors
     found = {name: number(values) for name, values in tensors.items() if name not in besides}
     names = [name for name, bad in found.items() if bad]
-    elements = {name: _numbers_in(examined.canonical.tensors[name]) for name in names}
+    elements = {name: _numbers_in(evidence.canonical.tensors[name]) for name in names}
     for name in names[:_ONE_BY_ONE]:
         yield finding(rule, _share(found[name], elements[name], what), tensors=[name])
     rest = names[_ONE_BY_ONE:]
@@ -197,27 +197,27 @@ def _share(bad: int, elements: int, what: str) -> str:
     return f"{bad:,} of {count(elements, 'number')} ({100 * bad / elements:.3g} %): {what}"
 
 
-def _floats(examined: Examined) -> Iterator[tuple[str, TensorInfo]]:
+def _floats(evidence: Evidence) -> Iterator[tuple[str, TensorInfo]]:
     """Yield the floating tensors that were read; a constant table of integers is nothing odd."""
-    for name, info in examined.canonical.tensors.items():
-        if info.dtype.kind == "float" and name in examined.values.tensors:
+    for name, info in evidence.canonical.tensors.items():
+        if info.dtype.kind == "float" and name in evidence.values.tensors:
             yield name, info
 
 
-def _is_constant(examined: Examined, name: str) -> bool:
-    values = examined.values.tensors[name]
+def _is_constant(evidence: Evidence, name: str) -> bool:
+    values = evidence.values.tensors[name]
     return (
-        examined.canonical.tensors[name].numel > 1
+        evidence.canonical.tensors[name].numel > 1
         and values.minimum is not None
         and values.minimum == values.maximum
         and values.nan == values.infinite == 0
     )
 
 
-def _why_not_examined(examined: Examined, name: str, info: TensorInfo) -> str | None:
-    values = examined.values.tensors.get(name)
+def _why_not_examined(evidence: Evidence, name: str, info: TensorInfo) -> str | None:
+    values = evidence.values.tensors.get(name)
     if values is None:
-        return examined.values.skipped.get(name, "they were not read")
+        return evidence.values.skipped.get(name, "they were not read")
     seen = values.minimum is not None or values.nan or values.infinite or info.numel == 0
     if seen or info.dtype.kind == "complex":
         return None

@@ -11,7 +11,7 @@ from ckpttool.formats.objects.leaves import leaves
 
 if TYPE_CHECKING:
     from ckpttool.findings.rules import Rule
-    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.examined import Evidence
 
 #: Characters of all texts that are searched, and of one of them.
 MAX_SEARCHED = 1_000_000
@@ -73,9 +73,9 @@ class _Text(NamedTuple):
     value: str
 
 
-def check_private_text(examined: Examined) -> Iterator[Finding]:
+def check_private_text(evidence: Evidence) -> Iterator[Finding]:
     """Paths and credentials in what lies beside the weights, each with its key."""
-    texts, all_of_them = _texts(examined)
+    texts, all_of_them = _texts(evidence)
     yield from _found(rules.CREDENTIAL, texts, _is_secret, "looks like a credential", _masked)
     yield from _found(rules.PRIVATE_PATH, texts, _has_path, "holds a path of a machine", _shortened)
     if not all_of_them:
@@ -87,11 +87,11 @@ def check_private_text(examined: Examined) -> Iterator[Finding]:
         )
 
 
-def _texts(examined: Examined) -> tuple[list[_Text], bool]:
+def _texts(evidence: Evidence) -> tuple[list[_Text], bool]:
     """Return the texts beside the weights, each once, and whether these are all."""
     texts: dict[_Text, None] = {}
     left = MAX_SEARCHED
-    for key, value in _scalars(examined):
+    for key, value in _scalars(evidence):
         if isinstance(value, str) and value:
             left -= len(key) + min(len(value), MAX_TEXT)
             if left < 0:
@@ -100,8 +100,8 @@ def _texts(examined: Examined) -> tuple[list[_Text], bool]:
     return list(texts), True
 
 
-def _scalars(examined: Examined) -> Iterator[tuple[str, object]]:
-    checkpoint = examined.checkpoint
+def _scalars(evidence: Evidence) -> Iterator[tuple[str, object]]:
+    checkpoint = evidence.checkpoint
     yield from checkpoint.metadata.items()
     for entry, node in zip(checkpoint.entries, checkpoint.aside):
         yield from leaves(entry.key, node)

@@ -14,7 +14,7 @@ from ckpttool.formats.state_dicts.training_state import is_called_settings, is_c
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Entry
-    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.examined import Evidence
 
 #: Bytes of a safetensors header that the Hugging Face hub reads.
 HUB_HEADER = 25_000_000
@@ -25,21 +25,21 @@ _SHARD = re.compile(r"(.*)-\d{5}-of-\d{5}\.safetensors", re.DOTALL)
 _INDEX_END = ".safetensors.index.json"
 
 
-def check_container(examined: Examined) -> Iterator[Finding]:
+def check_container(evidence: Evidence) -> Iterator[Finding]:
     """Note weights that are shipped as a pickle alone."""
-    names = examined.surroundings.names
-    pickled = examined.checkpoint.format.startswith("torch-")
+    names = evidence.surroundings.names
+    pickled = evidence.checkpoint.format.startswith("torch-")
     if pickled and not any(name.endswith(".safetensors") for name in names):
         yield finding(
             rules.PICKLE_FORMAT,
-            f"the weights are shipped as a pickle ({examined.checkpoint.format}); safetensors "
+            f"the weights are shipped as a pickle ({evidence.checkpoint.format}); safetensors "
             "cannot run code",
         )
 
 
-def check_training_state(examined: Examined) -> Iterator[Finding]:
+def check_training_state(evidence: Evidence) -> Iterator[Finding]:
     """Warn of what a training run left beside the weights: its state, and its settings."""
-    checkpoint = examined.checkpoint
+    checkpoint = evidence.checkpoint
     beside = list(zip(checkpoint.entries, checkpoint.aside))
     found = [(entry, node) for entry, node in beside if is_called_training(entry.key)]
     settings = [(entry, node) for entry, node in beside if is_called_settings(entry.key)]
@@ -65,15 +65,15 @@ def _told(beside: Sequence[tuple[Entry, object]]) -> str:
     return f"{tensors}: {named}{more}"
 
 
-def check_shards(examined: Examined) -> Iterator[Finding]:
+def check_shards(evidence: Evidence) -> Iterator[Finding]:
     """Warn of weights beside an index that it does not list: one of an earlier export, say."""
-    checkpoint = examined.checkpoint
+    checkpoint = evidence.checkpoint
     if checkpoint.format != "safetensors-sharded":
         return
     index, *listed = (os.path.split(source.name)[1] for source in checkpoint.sources)
     stem = index[: -len(_INDEX_END)] if index.endswith(_INDEX_END) else "model"
     strays = [
-        name for name in examined.surroundings.names if name not in listed and _is_of(stem, name)
+        name for name in evidence.surroundings.names if name not in listed and _is_of(stem, name)
     ]
     if strays:
         yield finding(
@@ -89,9 +89,9 @@ def _is_of(stem: str, name: str) -> bool:
     return name == f"{stem}.safetensors" or (numbered is not None and numbered.group(1) == stem)
 
 
-def check_format_metadata(examined: Examined) -> Iterator[Finding]:
+def check_format_metadata(evidence: Evidence) -> Iterator[Finding]:
     """Warn of safetensors files that do not say for which framework they were written."""
-    checkpoint = examined.checkpoint
+    checkpoint = evidence.checkpoint
     stated = checkpoint.metadata.get("format")
     if checkpoint.format.startswith("safetensors") and stated != "pt":
         yield finding(
@@ -104,9 +104,9 @@ def check_format_metadata(examined: Examined) -> Iterator[Finding]:
         )
 
 
-def check_header_size(examined: Examined) -> Iterator[Finding]:
+def check_header_size(evidence: Evidence) -> Iterator[Finding]:
     """Warn of a header that the hub does not read."""
-    nbytes = examined.checkpoint.header_size or 0
+    nbytes = evidence.checkpoint.header_size or 0
     if nbytes > HUB_HEADER:
         yield finding(
             rules.HEADER_SIZE,
@@ -116,9 +116,9 @@ def check_header_size(examined: Examined) -> Iterator[Finding]:
         )
 
 
-def check_release_folder(examined: Examined) -> Iterator[Finding]:
+def check_release_folder(evidence: Evidence) -> Iterator[Finding]:
     """Warn of a release folder without a licence or a model card."""
-    around = examined.surroundings
+    around = evidence.surroundings
     if around.is_release and not around.licence:
         yield finding(rules.NO_LICENCE, "the release folder has no licence")
     if around.is_release and not around.card:
@@ -126,7 +126,7 @@ def check_release_folder(examined: Examined) -> Iterator[Finding]:
         yield finding(rules.NO_MODEL_CARD, message)
 
 
-def check_surroundings(examined: Examined) -> Iterator[Finding]:
+def check_surroundings(evidence: Evidence) -> Iterator[Finding]:
     """Note what lies beside the checkpoint and could not be read."""
-    for line in examined.surroundings.unread:
+    for line in evidence.surroundings.unread:
         yield finding(rules.BESIDE_NOT_READ, f"beside the checkpoint: {line}")

@@ -8,11 +8,11 @@ from ckpttool.formats.safety.telling import findings_beyond_default, findings_on
 
 if TYPE_CHECKING:
     from ckpttool.findings.finding import Finding
-    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.examined import Evidence
 
 
-def check_pickle_names(examined: Examined) -> Iterator[Finding]:
+def check_pickle_names(evidence: Evidence) -> Iterator[Finding]:
     """Fail on calls that may run code, warn of classes that are needed, note other names."""
-    checkpoint = examined.checkpoint
-    yield from findings_on(checkpoint.uses, examined.trust)
+    checkpoint = evidence.checkpoint
+    yield from findings_on(checkpoint.uses, evidence.trust)
     yield from findings_beyond_default(checkpoint.references, checkpoint.uses)

@@ -14,7 +14,7 @@ from ckpttool.verification.checks.meaning import originals
 from ckpttool.verification.examined import block_of, is_matrix
 
 if TYPE_CHECKING:
-    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.examined import Evidence
 
 # Fewer blocks than this have no spread that could be told from chance.
 _FEWEST = 5
@@ -30,7 +30,7 @@ _SHOWN = 8
 _TABLES = ("pos_embed", "decoder_pos_embed")
 
 
-def check_magnitudes(examined: Examined) -> Iterator[Finding]:
+def check_magnitudes(evidence: Evidence) -> Iterator[Finding]:
     """Tensors whose magnitude is far from that of their role in the other blocks.
 
     With x the logarithm of the root mean square, m its median over the blocks and MAD the
@@ -40,25 +40,25 @@ def check_magnitudes(examined: Examined) -> Iterator[Finding]:
     that should be alike.
     """
     far = []
-    for names in _roles(examined).values():
-        scale = {name: log(_rms(examined, name)) for name in names}
+    for names in _roles(evidence).values():
+        scale = {name: log(_rms(evidence, name)) for name in names}
         usual = median(scale.values())
-        weights = is_matrix(examined.canonical.tensors[names[0]])
+        weights = is_matrix(evidence.canonical.tensors[names[0]])
         narrowest = _NARROWEST if weights else _NARROWEST_OF_VECTORS
         spread = max(_NORMAL * median(abs(x - usual) for x in scale.values()), narrowest)
         far += [
             (abs(x - usual) / spread, name, exp(usual))
             for name, x in scale.items()
-            if abs(x - usual) / spread > examined.limits.magnitude
+            if abs(x - usual) / spread > evidence.limits.magnitude
         ]
     for score, name, usual in sorted(far, key=lambda one: -one[0])[:_SHOWN]:
         yield finding(
             rules.MAGNITUDE,
-            f"{_factor(_rms(examined, name) / usual)} in the other blocks "
+            f"{_factor(_rms(evidence, name) / usual)} in the other blocks "
             f"({score:.0f} robust deviations)",
             tensors=[name],
             expected=f"a root mean square about {usual:.3g}",
-            found=f"{_rms(examined, name):.3g}",
+            found=f"{_rms(evidence, name):.3g}",
         )
     rest = [name for _, name, _ in sorted(far, key=lambda one: -one[0])[_SHOWN:]]
     if rest:
@@ -66,22 +66,22 @@ def check_magnitudes(examined: Examined) -> Iterator[Finding]:
         yield finding(rules.MAGNITUDE, message, tensors=rest)
 
 
-def _roles(examined: Examined) -> Mapping[tuple[str, str], list[str]]:
+def _roles(evidence: Evidence) -> Mapping[tuple[str, str], list[str]]:
     """Return the tensors of each role that enough blocks have, by side and name in the block.
 
     Of the model's only: others may be meant to differ, as scales that begin smaller with depth.
     """
     roles: dict[tuple[str, str], list[str]] = {}
-    outside = examined.outside()
-    for name, values in examined.values.tensors.items():
+    outside = evidence.outside()
+    for name, values in evidence.values.tensors.items():
         place = block_of(name)
         if place is not None and values.rms and name not in outside:
             roles.setdefault((place[0], place[2]), []).append(name)
     return {role: names for role, names in roles.items() if len(names) >= _FEWEST}
 
 
-def _rms(examined: Examined, name: str) -> float:
-    return examined.values.tensors[name].rms or 0.0
+def _rms(evidence: Evidence, name: str) -> float:
+    return evidence.values.tensors[name].rms or 0.0
 
 
 def _factor(ratio: float) -> str:
@@ -89,7 +89,7 @@ def _factor(ratio: float) -> str:
     return f"{times} what is usual"
 
 
-def check_copies(examined: Examined) -> Iterator[Finding]:
+def check_copies(evidence: Evidence) -> Iterator[Finding]:
     """Weights of the same bytes under names that share no storage.
 
     Where the model has its own weight under each of the names, one was copied over another.
@@ -97,43 +97,43 @@ def check_copies(examined: Examined) -> Iterator[Finding]:
     they are a note. Vectors that the model has no place for are not even that: frequencies,
     statistics and gains of many layers often are the same.
     """
-    passed_over, outside = {*_TABLES, *originals(examined)}, examined.outside()
+    passed_over, outside = {*_TABLES, *originals(evidence)}, evidence.outside()
     by_digest: dict[tuple[str, int], list[str]] = {}
-    for name, values in examined.values.tensors.items():
-        info = examined.canonical.tensors[name]
+    for name, values in evidence.values.tensors.items():
+        info = evidence.canonical.tensors[name]
         # of blocks that are alike only the first is looked at: that they are is told elsewhere
         if info.dtype.kind == "float" and values.varied and name not in passed_over:
             by_digest.setdefault((values.digest, info.nbytes), []).append(name)
-    copied = [names for names in by_digest.values() if _are_apart(examined, names)]
+    copied = [names for names in by_digest.values() if _are_apart(evidence, names)]
     on_purpose: list[list[str]] = []
     for names in copied:
         ours = [name for name in names if name not in outside]
-        if _are_apart(examined, ours):
+        if _are_apart(evidence, ours):
             yield finding(
                 rules.DUPLICATE_CONTENT,
-                f"{len(names)} tensors hold the same {count(_bytes(examined, names[0]), 'byte')}",
+                f"{len(names)} tensors hold the same {count(_bytes(evidence, names[0]), 'byte')}",
                 tensors=names,
             )
-        elif is_matrix(examined.canonical.tensors[names[0]]):
+        elif is_matrix(evidence.canonical.tensors[names[0]]):
             on_purpose.append(names)
     if on_purpose:
         yield finding(
             rules.DUPLICATE_CONTENT,
-            _told_of(examined, on_purpose),
+            _told_of(evidence, on_purpose),
             severity=Severity.NOTE,
             tensors=[name for names in on_purpose for name in names],
         )
 
 
-def _are_apart(examined: Examined, names: Sequence[str]) -> bool:
-    return len({examined.canonical.tensors[name].extents for name in names}) > 1
+def _are_apart(evidence: Evidence, names: Sequence[str]) -> bool:
+    return len({evidence.canonical.tensors[name].extents for name in names}) > 1
 
 
-def _told_of(examined: Examined, copied: Sequence[Sequence[str]]) -> str:
+def _told_of(evidence: Evidence, copied: Sequence[Sequence[str]]) -> str:
     tensors = sum(map(len, copied))
     spare = sum(
-        (len({examined.canonical.tensors[name].extents for name in names}) - 1)
-        * _bytes(examined, names[0])
+        (len({evidence.canonical.tensors[name].extents for name in names}) - 1)
+        * _bytes(evidence, names[0])
         for names in copied
     )
     return (
@@ -142,5 +142,5 @@ def _told_of(examined: Examined, copied: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _bytes(examined: Examined, name: str) -> int:
-    return examined.canonical.tensors[name].nbytes
+def _bytes(evidence: Evidence, name: str) -> int:
+    return evidence.canonical.tensors[name].nbytes

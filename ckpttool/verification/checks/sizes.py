@@ -10,7 +10,7 @@ from mae.config import CONFIGS
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import Coverage
-    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.examined import Evidence
 
 _PATCHES, _TABLE = "patch_embed.proj.weight", "pos_embed"
 
@@ -34,27 +34,27 @@ class Size(NamedTuple):
         return frozenset(one.name for one in mismatched if not one.same_shape)
 
 
-def known_size(examined: Examined) -> Size | None:
+def known_size(evidence: Evidence) -> Size | None:
     """Return the other size of the model whose encoder the file's is, if there is exactly one.
 
     It is as deep, and no tensor of it is of another shape. What is missing of it may be missing
     all the same, and the decoder may be another one.
     """
-    found = list(_sizes(examined))
+    found = list(_sizes(evidence))
     return found[0] if len(found) == 1 else None
 
 
-def _sizes(examined: Examined) -> Iterator[Size]:
+def _sizes(evidence: Evidence) -> Iterator[Size]:
     from ckpttool.models.schema import (
         schema_of,  # torch, which has been imported for the model's own
     )
 
-    tensors = examined.canonical.tensors
+    tensors = evidence.canonical.tensors
     token = tensors.get("cls_token")
     depth = _depth(tensors, "blocks")
     for name, config in CONFIGS.items():
         # most are told apart by their width, before their schema is made
-        if config == examined.config or token is None or token.shape != (1, 1, config.embed_dim):
+        if config == evidence.config or token is None or token.shape != (1, 1, config.embed_dim):
             continue
         size = Size(name, cover(tensors, schema_of(config, name)))
         encoder = size.coverage.groups["encoder"]
@@ -68,13 +68,13 @@ def _depth(names: Iterable[str], side: str) -> int | None:
     return len(numbers) if numbers and numbers == set(range(len(numbers))) else None
 
 
-def settings(examined: Examined) -> dict[str, object]:
+def settings(evidence: Evidence) -> dict[str, object]:
     """Return what the shapes say of the settings in a config.json, by their names there.
 
     What takes a tensor that is not there is left out, and so is what no shape shows: the number of
     heads, the activation.
     """
-    shapes = {name: info.shape for name, info in examined.canonical.tensors.items()}
+    shapes = {name: info.shape for name, info in evidence.canonical.tensors.items()}
     found: dict[str, object] = {}
     if len(shapes.get(_PATCHES, ())) == 4:
         width, channels, patch, _ = shapes[_PATCHES]

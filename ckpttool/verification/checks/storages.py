@@ -13,22 +13,22 @@ from ckpttool.formats.objects.plain import storage_keys
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Extent, TensorInfo
-    from ckpttool.verification.examined import Examined
+    from ckpttool.verification.examined import Evidence
 
 
-def check_wasted_bytes(examined: Examined) -> Iterator[Finding]:
+def check_wasted_bytes(evidence: Evidence) -> Iterator[Finding]:
     """Storages that tensors show a part of, or that nothing refers to."""
-    checkpoint = examined.checkpoint
+    checkpoint = evidence.checkpoint
     views: dict[str, list[TensorInfo]] = {}
     for info in checkpoint.tensors.values():
         if info.storage in checkpoint.storages:
             views.setdefault(info.storage, []).append(info)
     hidden = {key: checkpoint.storages[key].length - _shown(infos) for key, infos in views.items()}
-    lost = {key: checkpoint.storages[key].length for key in _unreferred(examined, views)}
-    most = examined.limits.wasted_share * sum(info.nbytes for info in checkpoint.tensors.values())
+    lost = {key: checkpoint.storages[key].length for key in _unreferred(evidence, views)}
+    most = evidence.limits.wasted_share * sum(info.nbytes for info in checkpoint.tensors.values())
     if sum(hidden.values()) > most:
         wasteful = [key for key, nbytes in hidden.items() if nbytes]
-        yield _of_views(examined, sum(hidden.values()), [views[key] for key in wasteful])
+        yield _of_views(evidence, sum(hidden.values()), [views[key] for key in wasteful])
     if sum(lost.values()) > most:
         yield finding(
             rules.WASTED_BYTES,
@@ -38,9 +38,9 @@ def check_wasted_bytes(examined: Examined) -> Iterator[Finding]:
         )
 
 
-def _of_views(examined: Examined, wasted: int, views: Sequence[Sequence[TensorInfo]]) -> Finding:
+def _of_views(evidence: Evidence, wasted: int, views: Sequence[Sequence[TensorInfo]]) -> Finding:
     infos = [info for one in views for info in one]
-    stored = sum(examined.checkpoint.storages[one[0].storage or ""].length for one in views)
+    stored = sum(evidence.checkpoint.storages[one[0].storage or ""].length for one in views)
     shown = sum(map(_shown, views))
     return finding(
         rules.WASTED_BYTES,
@@ -65,8 +65,8 @@ def _shown(infos: Sequence[TensorInfo]) -> int:
     return min(covered, sum(distinct.values()))
 
 
-def _unreferred(examined: Examined, views: dict[str, list[TensorInfo]]) -> list[str]:
-    checkpoint = examined.checkpoint
+def _unreferred(evidence: Evidence, views: dict[str, list[TensorInfo]]) -> list[str]:
+    checkpoint = evidence.checkpoint
     # tensors that are not read have storages too, and of a long list the end is not known
     if checkpoint.unread or any(node is MORE for node in checkpoint.aside):
         return []

@@ -126,8 +126,8 @@ def test_where_a_path_stands_for_nothing_the_report_says_so(
 def test_a_standard_input_that_is_closed_is_no_list(monkeypatch: pytest.MonkeyPatch) -> None:
     from ckpttool.cli.batch import targets
     from ckpttool.findings.errors import UsageError
-    from ckpttool.inputs.paths import Choice
+    from ckpttool.inputs.paths import SearchOptions
 
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(UsageError, match="closed"):
-        targets((), "-", Choice())
+        targets((), "-", SearchOptions())

@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from ckpttool.comparison import beside, texts
-from ckpttool.comparison.beside import Entries, Found, compare, contents
+from ckpttool.comparison.beside import BesideResult, Entries, compare, contents
 from ckpttool.formats.pickles import parse
 from ckpttool.formats.pickles.nodes import Call, Dict, Global, New, Set
 from tests.builders.nodes import dict_node
@@ -29,7 +29,7 @@ def entries(node: Any) -> Entries:
     return Entries(None, [("k", node)])
 
 
-def found(left: Any, right: Any, **options: Any) -> Found:
+def found(left: Any, right: Any, **options: Any) -> BesideResult:
     """Compare two values, or nodes."""
     nodes = [value if _is_node(value) else node_of(value) for value in (left, right)]
     there, back = (compare(entries(a), entries(b), **options) for a, b in (nodes, nodes[::-1]))

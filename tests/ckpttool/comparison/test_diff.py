@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ckpttool.comparison.diff import DiffOptions, diff_files
-from ckpttool.comparison.result import Comparison, Kind, Outcome, TensorDiff
+from ckpttool.comparison.result import Comparison, DiffKind, Outcome, TensorDiff
 from ckpttool.findings.errors import UsageError
 from tests.builders import pairs
 from tests.builders.layouts import encoder_names
@@ -19,7 +19,7 @@ from tests.builders.layouts import encoder_names
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
 
 CHANGED = pairs.CASES["other-values"].change
-REVERSED = {Kind.ONLY_LEFT: Kind.ONLY_RIGHT, Kind.ONLY_RIGHT: Kind.ONLY_LEFT}
+REVERSED = {DiffKind.ONLY_LEFT: DiffKind.ONLY_RIGHT, DiffKind.ONLY_RIGHT: DiffKind.ONLY_LEFT}
 
 
 def compared(paths: tuple[str, str], **options: Any) -> Comparison:
@@ -28,7 +28,7 @@ def compared(paths: tuple[str, str], **options: Any) -> Comparison:
 
 def odd_one(comparison: Comparison) -> TensorDiff:
     """The one tensor that is of another class than most."""
-    ordered = sorted(comparison.tensors, key=lambda tensor: tensor.kind is Kind.IDENTICAL)
+    ordered = sorted(comparison.tensors, key=lambda tensor: tensor.kind is DiffKind.IDENTICAL)
     return ordered[0]
 
 
@@ -42,7 +42,7 @@ def test_each_difference_has_its_class_from_both_sides(tmp_path: Path, case: pai
     if case.kind == "not-compared":
         expected = Outcome.CANNOT_TELL
     assert there.outcome is back.outcome is expected
-    assert there.counts[Kind.IDENTICAL] == back.counts[Kind.IDENTICAL]
+    assert there.counts[DiffKind.IDENTICAL] == back.counts[DiffKind.IDENTICAL]
 
 
 def swapped(tensor: TensorDiff) -> TensorDiff:
@@ -96,7 +96,7 @@ def test_what_one_side_cannot_read_is_not_only_on_the_other(tmp_path: Path) -> N
         found = compared(sides)
         assert found.outcome is Outcome.CANNOT_TELL
         (mask,) = [tensor for tensor in found.tensors if tensor.name == "mask"]
-        assert mask.kind is Kind.NOT_COMPARED
+        assert mask.kind is DiffKind.NOT_COMPARED
         assert [side is not None for side in (mask.left, mask.right)] == [known == 0, known == 1]
 
 
@@ -121,7 +121,7 @@ def test_zeros_of_another_sign_are_no_large_change(tmp_path: Path) -> None:
     )
     tensor = odd_one(compared((left, right)))
     assert tensor.change is not None
-    assert (tensor.kind, tensor.change.changed) == (Kind.CHANGED, 4)
+    assert (tensor.kind, tensor.change.changed) == (DiffKind.CHANGED, 4)
     assert tensor.change.relative_rms == tensor.change.rms == 0
 
 
@@ -130,7 +130,11 @@ def test_what_is_renamed_is_paired_one_to_one(tmp_path: Path) -> None:
     left = pairs.save(tmp_path, "a.pth", {**same, "k": torch.zeros(1)})
     right = pairs.save(tmp_path, "b.pth", {"x": torch.ones(3), "k": torch.zeros(1)})
     counts = compared((left, right)).counts
-    assert (counts[Kind.RENAMED], counts[Kind.ONLY_LEFT], counts[Kind.ONLY_RIGHT]) == (1, 1, 0)
+    assert (counts[DiffKind.RENAMED], counts[DiffKind.ONLY_LEFT], counts[DiffKind.ONLY_RIGHT]) == (
+        1,
+        1,
+        0,
+    )
 
 
 def test_two_layouts_are_compared_by_canonical_names(tmp_path: Path) -> None:
@@ -195,15 +199,15 @@ def test_epoch_and_arguments_and_the_optimizer_are_compared(tmp_path: Path) -> N
     right = pairs.save(tmp_path, "b.pth", pairs.training(epoch=4, lr=0.2))
     found = compared((left, right))
     assert found.outcome is Outcome.DIFFERENT
-    assert found.counts[Kind.IDENTICAL] == len(found.tensors)
+    assert found.counts[DiffKind.IDENTICAL] == len(found.tensors)
     assert found.state == (
         ("args.lr", "0.1", "0.2"),
         ("epoch", "3", "4"),
         ("optimizer.param_groups.0.lr", "0.1", "0.2"),
     )
     assert [(one.name, one.kind) for one in found.beside] == [
-        ("optimizer.state.0.exp_avg", Kind.IDENTICAL),
-        ("optimizer.state.0.step", Kind.IDENTICAL),
+        ("optimizer.state.0.exp_avg", DiffKind.IDENTICAL),
+        ("optimizer.state.0.step", DiffKind.IDENTICAL),
     ]
     overlooked = compared((left, right), exclude=["epoch", "optimizer*", "args*"])
     assert overlooked.outcome is Outcome.SAME
@@ -230,9 +234,9 @@ def test_tensors_beside_the_weights_that_one_side_lacks_are_a_difference(
     right = pairs.save(tmp_path, "b.pth", {"model": pairs.state()})
     there, back = compared((left, right)), compared((right, left))
     assert there.outcome is back.outcome is Outcome.DIFFERENT
-    assert {one.kind for one in there.beside} == {Kind.ONLY_LEFT}
-    assert {one.kind for one in back.beside} == {Kind.ONLY_RIGHT}
-    assert there.counts[Kind.IDENTICAL] == len(there.tensors)
+    assert {one.kind for one in there.beside} == {DiffKind.ONLY_LEFT}
+    assert {one.kind for one in back.beside} == {DiffKind.ONLY_RIGHT}
+    assert there.counts[DiffKind.IDENTICAL] == len(there.tensors)
     assert compared((left, left)).outcome is Outcome.SAME
     only_weights = compared((left, right), weights_only=True)
     assert only_weights.outcome is Outcome.SAME
@@ -244,7 +248,11 @@ def test_tensors_beside_the_weights_are_compared_by_their_elements(tmp_path: Pat
     right = pairs.save(tmp_path, "b.pth", {"model": pairs.state(), "ema": {"w": torch.ones(4)}})
     found = compared((left, right))
     (tensor,) = found.beside
-    assert (found.outcome, tensor.name, tensor.kind) == (Outcome.DIFFERENT, "ema.w", Kind.CHANGED)
+    assert (found.outcome, tensor.name, tensor.kind) == (
+        Outcome.DIFFERENT,
+        "ema.w",
+        DiffKind.CHANGED,
+    )
     assert tensor.change is not None
     assert tensor.change.changed == 4
     assert compared((left, right), atol=1.0).outcome is Outcome.SAME
@@ -301,7 +309,7 @@ def test_endless_views_beside_the_weights_are_not_read(tmp_path: Path) -> None:
     path = pairs.save(tmp_path, "a.pth", content)
     found = compared((path, path))
     assert found.outcome is Outcome.CANNOT_TELL
-    assert found.counts_beside[Kind.NOT_COMPARED] == 8
+    assert found.counts_beside[DiffKind.NOT_COMPARED] == 8
 
 
 class Holder:
@@ -346,7 +354,7 @@ def test_what_holds_the_weights_is_content_too(tmp_path: Path, left: Any, right:
     paths = tuple(pairs.save(tmp_path, f"{n}.pth", one) for n, one in enumerate((left, right)))
     there = compared((paths[0], paths[1]))
     assert there.outcome is compared((paths[1], paths[0])).outcome is Outcome.DIFFERENT
-    assert there.counts[Kind.IDENTICAL] == len(there.tensors)
+    assert there.counts[DiffKind.IDENTICAL] == len(there.tensors)
     assert all("$self" in entry.key for entry in there.state)
     for path in paths:
         assert compared((path, path)).outcome is Outcome.SAME
@@ -446,4 +454,4 @@ def test_endless_views_are_not_read(tmp_path: Path) -> None:
     path = pairs.save(tmp_path, "a.pth", endless)
     found = compared((path, path))
     assert found.outcome is Outcome.CANNOT_TELL
-    assert found.counts[Kind.NOT_COMPARED] == 8
+    assert found.counts[DiffKind.NOT_COMPARED] == 8

@@ -12,7 +12,7 @@ import torch
 
 from ckpttool.cli import main
 from ckpttool.comparison.diff import DiffOptions, diff_files
-from ckpttool.comparison.result import Comparison, Kind, Outcome
+from ckpttool.comparison.result import Comparison, DiffKind, Outcome
 from ckpttool.findings.errors import UsageError
 from ckpttool.verification.lock.content import LockedTensor
 from ckpttool.verification.lock.writing import render
@@ -63,7 +63,7 @@ def test_a_tolerance_cannot_be_applied_to_digests(tmp_path: Path) -> None:
     other = pairs.save(tmp_path, "other.pth", pairs.CASES["a-little"].change(pairs.state()))
     found = compared(receipt, other, atol=1.0)
     assert found.outcome is Outcome.CANNOT_TELL
-    assert found.counts[Kind.NOT_COMPARED] == 1
+    assert found.counts[DiffKind.NOT_COMPARED] == 1
 
 
 def entry(**changes: object) -> dict[str, object]:
@@ -156,7 +156,7 @@ def test_a_receipt_is_of_weights_alone(tmp_path: Path) -> None:
     for other in (result, receipt):
         found = compared(source, other)
         assert found.outcome is Outcome.DIFFERENT
-        assert [(one.name, one.kind) for one in found.beside] == [("ema.w", Kind.ONLY_LEFT)]
+        assert [(one.name, one.kind) for one in found.beside] == [("ema.w", DiffKind.ONLY_LEFT)]
         assert found.state == (("epoch", "3", None),)
         assert compared(source, other, weights_only=True).outcome is Outcome.SAME
     assert compared(result, receipt).outcome is Outcome.SAME

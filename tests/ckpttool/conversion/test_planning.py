@@ -12,7 +12,7 @@ import torch
 from ckpttool import open_checkpoint
 from ckpttool.conversion.options import ConvertOptions
 from ckpttool.conversion.planning import Plan, plan
-from ckpttool.conversion.selecting import Selection, select
+from ckpttool.conversion.selecting import TensorSelection, select
 from ckpttool.findings.errors import MalformedError, UnsupportedError, UsageError
 from tests.builders import checkpoints, sharing
 
@@ -28,7 +28,7 @@ def saved(folder: Path, content: object) -> str:
     return str(path)
 
 
-def selected(path: str, options: ConvertOptions) -> Selection:
+def selected(path: str, options: ConvertOptions) -> TensorSelection:
     with closing(open_checkpoint(path)) as checkpoint:
         return select(checkpoint, options)
 

@@ -23,10 +23,10 @@ from tests.builders.tensors import from_array
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ckpttool.formats.writing.pieces import Layout, Piece
+    from ckpttool.formats.writing.pieces import FileLayout, PlannedTensor
 
 
-def pieces() -> List[Piece]:
+def pieces() -> List[PlannedTensor]:
     """Two of one shape, which could be taken for each other, and one without bytes."""
     return [
         piece(from_array(np.full(4, 1, np.float32), "one")),
@@ -35,7 +35,7 @@ def pieces() -> List[Piece]:
     ]
 
 
-def written(folder: Path, to: str) -> Layout:
+def written(folder: Path, to: str) -> FileLayout:
     layout = (
         safetensors.plan(pieces(), {"format": "pt"})
         if to == "safetensors"
@@ -45,7 +45,7 @@ def written(folder: Path, to: str) -> Layout:
     return layout
 
 
-def look(path: Path, expected: List[Piece], layout: Layout, to: str) -> Seen:
+def look(path: Path, expected: List[PlannedTensor], layout: FileLayout, to: str) -> Seen:
     with ExitStack() as opened:
         return read_again(str(path), expected, layout.slots, to, opened)
 
@@ -70,7 +70,9 @@ def test_what_was_written_is_found(tmp_path: Path, to: str) -> None:
         pytest.param([*pieces()[1:], of_dtype("int32", (4,), "one")], id="another type"),
     ],
 )
-def test_other_tensors_are_found_out(tmp_path: Path, expected: List[Piece], to: str) -> None:
+def test_other_tensors_are_found_out(
+    tmp_path: Path, expected: List[PlannedTensor], to: str
+) -> None:
     layout = written(tmp_path, to)
     with pytest.raises(OutputError, match="CVT202"):
         look(tmp_path / "m", expected, layout, to)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from ckpttool.inputs.content import Content, Kind, content_of
+from ckpttool.inputs.content import Content, FileKind, content_of
 from tests.builders import pickles as p
 from tests.builders import safetensors as st
 from tests.builders import torch_files as tf
@@ -58,7 +58,7 @@ def saved(folder: Path, what: Any, name: str = "file", *, as_zip: bool = True) -
 def test_what_could_be_loaded_is_looked_at_whatever_it_is_called(
     tmp_path: Path, data: bytes, name: str
 ) -> None:
-    assert content(tmp_path, data, name).kind is Kind.CHECKPOINT
+    assert content(tmp_path, data, name).kind is FileKind.CHECKPOINT
 
 
 class Attack:
@@ -75,24 +75,24 @@ def test_a_pickle_that_calls_code_is_looked_at(
     tmp_path: Path, protocol: int, after: bytes, name: str
 ) -> None:
     data = pickle.dumps({"state": {}, "param_groups": [{"params": [Attack()]}]}, protocol)
-    assert content(tmp_path, data + after, name).kind is Kind.CHECKPOINT
+    assert content(tmp_path, data + after, name).kind is FileKind.CHECKPOINT
 
 
 @pytest.mark.parametrize("as_zip", [True, False])
 def test_training_state_that_calls_code_is_looked_at(tmp_path: Path, as_zip: bool) -> None:
     hidden = {"last_epoch": 1, "_step_count": Attack()}
-    assert saved(tmp_path, hidden, "scheduler.pt", as_zip=as_zip).kind is Kind.CHECKPOINT
+    assert saved(tmp_path, hidden, "scheduler.pt", as_zip=as_zip).kind is FileKind.CHECKPOINT
 
 
 def test_two_pickles_one_after_the_other_are_looked_at(tmp_path: Path) -> None:
     data = pickle.dumps(1) + pickle.dumps(Attack())
-    assert content(tmp_path, data).kind is Kind.CHECKPOINT
+    assert content(tmp_path, data).kind is FileKind.CHECKPOINT
 
 
 def test_what_is_called_a_checkpoint_is_one_to_look_at(tmp_path: Path) -> None:
     for data in (b"", b"a text", b"GGUF\3\0\0\0", b"{}", bytes(range(256))):
-        assert content(tmp_path, data, "x.PTH").kind is Kind.CHECKPOINT
-    assert saved(tmp_path, {"epoch": 3}, "model.pth").kind is Kind.CHECKPOINT
+        assert content(tmp_path, data, "x.PTH").kind is FileKind.CHECKPOINT
+    assert saved(tmp_path, {"epoch": 3}, "model.pth").kind is FileKind.CHECKPOINT
 
 
 # --- training state -----------------------------------------------------------------------------
@@ -138,11 +138,11 @@ STATES: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("what", STATES)
 def test_training_state_is_known(tmp_path: Path, what: str, name: str, as_zip: bool) -> None:
     found = saved(tmp_path, STATES[what](), name, as_zip=as_zip)
-    assert found == Content(Kind.TRAINING, what.strip())
+    assert found == Content(FileKind.TRAINING, what.strip())
 
 
 def test_one_generator_alone_is_known_too(tmp_path: Path) -> None:
-    assert saved(tmp_path, torch.get_rng_state(), "rng.pth").kind is Kind.TRAINING
+    assert saved(tmp_path, torch.get_rng_state(), "rng.pth").kind is FileKind.TRAINING
 
 
 def arguments(*calls: bytes) -> bytes:
@@ -156,7 +156,7 @@ def arguments(*calls: bytes) -> bytes:
 def test_the_arguments_of_a_trainer_are_known(tmp_path: Path) -> None:
     found = content(tmp_path, arguments(), "training_args.bin")
     what = "arguments of a trainer (transformers.training_args.TrainingArguments)"
-    assert found == Content(Kind.TRAINING, what)
+    assert found == Content(FileKind.TRAINING, what)
 
 
 def test_arguments_of_a_class_of_ones_own_are_known_where_only_the_class_is_needed(
@@ -165,9 +165,9 @@ def test_arguments_of_a_class_of_ones_own_are_known_where_only_the_class_is_need
     made = p.new(p.name("mytrainer.train", "ModelTrainingArguments"))
     data = tf.torch_zip(made + p.dict_of((p.text("lr"), p.integer(1))) + b"b")
     what = "arguments of a trainer (mytrainer.train.ModelTrainingArguments)"
-    assert content(tmp_path, data) == Content(Kind.TRAINING, what)
+    assert content(tmp_path, data) == Content(FileKind.TRAINING, what)
     called = p.call(p.name("mytrainer.train", "ModelTrainingArguments"), p.integer(1))
-    assert content(tmp_path, tf.torch_zip(called)).kind is Kind.CHECKPOINT
+    assert content(tmp_path, tf.torch_zip(called)).kind is FileKind.CHECKPOINT
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_arguments_of_a_class_of_ones_own_are_known_where_only_the_class_is_need
 def test_arguments_that_call_more_than_the_library_does_are_looked_at(
     tmp_path: Path, call: bytes
 ) -> None:
-    assert content(tmp_path, arguments(call), "training_args.bin").kind is Kind.CHECKPOINT
+    assert content(tmp_path, arguments(call), "training_args.bin").kind is FileKind.CHECKPOINT
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_arguments_that_call_more_than_the_library_does_are_looked_at(
     ],
 )
 def test_weights_do_not_pass_for_training_state(tmp_path: Path, hidden: object) -> None:
-    assert saved(tmp_path, hidden, "optimizer.pt").kind is Kind.CHECKPOINT
+    assert saved(tmp_path, hidden, "optimizer.pt").kind is FileKind.CHECKPOINT
 
 
 # --- what holds no weights ----------------------------------------------------------------------
@@ -263,7 +263,7 @@ def test_weights_do_not_pass_for_training_state(tmp_path: Path, hidden: object) 
     ],
 )
 def test_what_holds_no_weights_is_known(tmp_path: Path, data: bytes, what: str) -> None:
-    assert content(tmp_path, data) == Content(Kind.KNOWN, what)
+    assert content(tmp_path, data) == Content(FileKind.KNOWN, what)
 
 
 @pytest.mark.parametrize(
@@ -293,25 +293,25 @@ def test_what_holds_no_weights_is_known(tmp_path: Path, data: bytes, what: str) 
     ],
 )
 def test_what_could_hold_weights_is_never_called_known(tmp_path: Path, data: bytes) -> None:
-    assert content(tmp_path, data).kind is Kind.WEIGHTY
+    assert content(tmp_path, data).kind is FileKind.WEIGHTY
 
 
 def test_a_zip_archive_is_one_until_it_is_opened(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.docx", "w") as archive:
         archive.writestr("a.txt", "a")
-    assert content_of(str(tmp_path / "x.docx")).kind is Kind.ARCHIVE
+    assert content_of(str(tmp_path / "x.docx")).kind is FileKind.ARCHIVE
 
 
 def test_a_program_is_looked_at_and_no_archive_of_something_else(tmp_path: Path) -> None:
     program = tf.torch_zip(members={"constants.pkl": b"N.", "code/a.py": b""})
-    assert content(tmp_path, program).kind is Kind.CHECKPOINT
+    assert content(tmp_path, program).kind is FileKind.CHECKPOINT
 
 
 def test_source_text_is_not_judged(tmp_path: Path) -> None:
-    assert content(tmp_path, b"import os", "modeling.py").kind is Kind.CODE
+    assert content(tmp_path, b"import os", "modeling.py").kind is FileKind.CODE
     (tmp_path / "a.py").write_text("x = 1")
     compiled = Path(str(py_compile.compile(str(tmp_path / "a.py"), str(tmp_path / "a.pyc"))))
-    assert content(tmp_path, compiled.read_bytes()).kind is Kind.CODE
+    assert content(tmp_path, compiled.read_bytes()).kind is FileKind.CODE
 
 
 def test_a_large_text_and_a_large_document_are_known(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from ckpttool.findings.errors import UnreadableError
 from ckpttool.findings.inventory import Item, Standing
 from ckpttool.inputs.content import SUFFIXES
-from ckpttool.inputs.paths import Choice, Selection, Target, targets_of
+from ckpttool.inputs.paths import Input, Inputs, SearchOptions, targets_of
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def paths(*named: str) -> list[str]:
 
 def items_of(*named: str, **choice: Any) -> dict[str, tuple[Standing, str]]:
     """Path to standing and kind of what is no checkpoint of its own."""
-    selection = targets_of(named, choice=Choice(**choice))
+    selection = targets_of(named, choice=SearchOptions(**choice))
     return {item.path: (item.standing, item.what) for item in selection.items}
 
 
@@ -75,7 +75,7 @@ def test_a_file_named_like_a_glob_is_that_file() -> None:
 def test_what_is_literal_is_no_glob() -> None:
     touched("a.pth")
     found = targets_of([], ["*.pth", "a.pth"])
-    assert found == Selection((Target("*.pth"), Target("a.pth")))
+    assert found == Inputs((Input("*.pth"), Input("a.pth")))
 
 
 # --- globs ------------------------------------------------------------------------------
@@ -105,8 +105,8 @@ def test_an_absolute_glob_is_one_too(here: Path) -> None:
 def test_a_folder_that_matches_is_searched() -> None:
     touched("runs/1/a.pth", "runs/1/notes.txt", "runs/2/b.pth")
     assert targets_of(["runs/*"]).targets == (
-        Target(str(Path("runs/1/a.pth")), "runs/1"),
-        Target(str(Path("runs/2/b.pth")), "runs/2"),
+        Input(str(Path("runs/1/a.pth")), "runs/1"),
+        Input(str(Path("runs/2/b.pth")), "runs/2"),
     )
 
 
@@ -248,7 +248,7 @@ def test_names_with_line_ends_and_of_different_letters_are_different_files() -> 
 )
 def test_what_is_excluded_is_listed(pattern: str) -> None:
     touched("r/a.pth", "r/d/b.pth")
-    found = targets_of(["r"], choice=Choice((pattern,)))
+    found = targets_of(["r"], choice=SearchOptions((pattern,)))
     if pattern == "D*/b.pth":
         assert found.unused == (pattern,)
         assert len(found.targets) == 2
@@ -262,9 +262,13 @@ def test_what_is_excluded_is_listed(pattern: str) -> None:
 
 def test_a_glob_excludes_too_and_a_name_does_not() -> None:
     touched("a.pth", "b.pth")
-    assert [t.path for t in targets_of(["*.pth"], choice=Choice(("b*",))).targets] == ["a.pth"]
-    assert [t.path for t in targets_of(["b.pth"], choice=Choice(("b*",))).targets] == ["b.pth"]
-    assert targets_of(["b.pth"], choice=Choice(("x*",))).unused == ()
+    assert [t.path for t in targets_of(["*.pth"], choice=SearchOptions(("b*",))).targets] == [
+        "a.pth"
+    ]
+    assert [t.path for t in targets_of(["b.pth"], choice=SearchOptions(("b*",))).targets] == [
+        "b.pth"
+    ]
+    assert targets_of(["b.pth"], choice=SearchOptions(("x*",))).unused == ()
 
 
 def test_an_excluded_shard_is_still_a_part_of_its_index() -> None:
@@ -326,9 +330,9 @@ def test_a_shard_that_is_named_stands_for_its_index_where_the_whole_is_meant() -
     touched("r/m-1.safetensors", "r/m-2.safetensors", "r/other.safetensors")
     named = ["r/m-1.safetensors", "r/other.safetensors", "r/m-2.safetensors"]
     for found in (
-        targets_of(named, choice=Choice(whole=True)),
-        targets_of((), named, choice=Choice(whole=True)),
-        targets_of(["r/*.safetensors"], choice=Choice(whole=True)),
+        targets_of(named, choice=SearchOptions(whole=True)),
+        targets_of((), named, choice=SearchOptions(whole=True)),
+        targets_of(["r/*.safetensors"], choice=SearchOptions(whole=True)),
     ):
         assert [target.path for target in found.targets] == [
             "r/m.safetensors.index.json",
@@ -341,7 +345,9 @@ def test_a_shard_that_is_named_stands_for_its_index_where_the_whole_is_meant() -
 def test_a_shard_without_an_index_is_looked_at_as_it_is() -> None:
     touched("r/m-00001-of-00002.safetensors")
     named = ["r/m-00001-of-00002.safetensors"]
-    assert [one.path for one in targets_of(named, choice=Choice(whole=True)).targets] == named
+    assert [
+        one.path for one in targets_of(named, choice=SearchOptions(whole=True)).targets
+    ] == named
 
 
 def test_two_indexes_may_share_shards_and_one_may_be_hidden() -> None:
@@ -361,11 +367,11 @@ def test_of_files_that_changed_those_that_matter_are_looked_at() -> None:
     Path("r/link.pth").symlink_to("m.pth")
 
     def changed(*named: str) -> list[str]:
-        found = targets_of([], named, choice=Choice(whole=True, changed=True))
+        found = targets_of([], named, choice=SearchOptions(whole=True, changed=True))
         return [target.path for target in found.targets]
 
     assert changed("r/README.md", "code.py") == []
-    left = targets_of([], ["r/n.pth"], choice=Choice(("r/*",), whole=True, changed=True))
+    left = targets_of([], ["r/n.pth"], choice=SearchOptions(("r/*",), whole=True, changed=True))
     assert (left.targets, left.items) == ((), (Item("r/n.pth", Standing.EXCLUDED, "by r/*"),))
     assert changed("r/n.pth", "r/README.md") == ["r/n.pth"]
     assert changed("r/config.json") == ["r/link.pth", "r/n.pth"]

@@ -7,7 +7,15 @@ from typing import Iterator
 
 import pytest
 
-from ckpttool.comparison.result import Change, Comparison, Kind, Largest, Outcome, Side, TensorDiff
+from ckpttool.comparison.result import (
+    Change,
+    Comparison,
+    DiffKind,
+    Largest,
+    Outcome,
+    Side,
+    TensorDiff,
+)
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
 from ckpttool.reports.terminal.diff_map import sign_of
@@ -33,9 +41,9 @@ def model(moved: dict[str, float]) -> Comparison:
     names = [*encoder_names(24), *decoder_names(8)]
     return comparison(
         *(
-            TensorDiff(name, Kind.CHANGED, False, SIDE, SIDE, change(moved[name]))
+            TensorDiff(name, DiffKind.CHANGED, False, SIDE, SIDE, change(moved[name]))
             if name in moved
-            else TensorDiff(name, Kind.IDENTICAL, True, SIDE, SIDE)
+            else TensorDiff(name, DiffKind.IDENTICAL, True, SIDE, SIDE)
             for name in names
         )
     )
@@ -108,14 +116,14 @@ def test_signs_are_ascii_where_nothing_else_can_be_written() -> None:
 def test_what_is_not_drawn_is_counted() -> None:
     many = [f"layers.{n}.part{p}.weight" for n in range(450) for p in range(20)]
     many += [f"stack{n}.0.a.weight" for n in range(9)] + [f"other{n}" for n in range(30)]
-    tensors = (TensorDiff(name, Kind.CHANGED, False, SIDE, SIDE, change()) for name in many)
+    tensors = (TensorDiff(name, DiffKind.CHANGED, False, SIDE, SIDE, change()) for name in many)
     text = written(comparison(*tensors))
     for told in ("and 4 roles more", "and 50 blocks more", "and 3 stacks more"):
         assert told in text
     assert "and 9,029 more (--top shows them)" in text
 
 
-KINDS = [kind for kind in Kind if kind is not Kind.CHANGED]
+KINDS = [kind for kind in DiffKind if kind is not DiffKind.CHANGED]
 
 
 def test_every_class_has_a_sign_of_its_own_weight() -> None:
@@ -123,11 +131,11 @@ def test_every_class_has_a_sign_of_its_own_weight() -> None:
     # two kinds of tolerance share one
     assert len(set(signs)) == len(KINDS) - 1
     shades = [
-        sign_of(TensorDiff("x", Kind.CHANGED, False, SIDE, SIDE, change(share)))
+        sign_of(TensorDiff("x", DiffKind.CHANGED, False, SIDE, SIDE, change(share)))
         for share in (1e-4, 5e-3, 5e-2, 5e-1)
     ]
     assert "".join(shade.character for shade in shades) == "░▒▓█"
-    odd = sign_of(TensorDiff("x", Kind.CHANGED, False, SIDE, SIDE, change(1e-9, odd=1)))
+    odd = sign_of(TensorDiff("x", DiffKind.CHANGED, False, SIDE, SIDE, change(1e-9, odd=1)))
     assert odd.weight > max(sign.weight for sign in (*signs, *shades))
 
 

@@ -12,7 +12,7 @@ from ckpttool.formats import open_checkpoint
 from ckpttool.verification import surroundings
 from ckpttool.verification.surroundings import Surroundings, look_around
 from tests.builders import releases
-from tests.builders.examined import examined, trained
+from tests.builders.evidence import evidence, trained
 
 
 def beside(path: Path) -> Surroundings:
@@ -48,7 +48,7 @@ def test_a_folder_that_is_named_is_a_release(
 
 
 def test_a_checkpoint_of_no_file_has_nothing_beside_it() -> None:
-    assert look_around(examined(trained()).checkpoint) == Surroundings()
+    assert look_around(evidence(trained()).checkpoint) == Surroundings()
 
 
 def test_a_file_of_the_working_folder_is_found_without_a_path(

@@ -19,7 +19,7 @@ from ckpttool.formats.writing import copying, safetensors, system_copy, torch_zi
 from ckpttool.formats.writing.copying import copy_layout
 from ckpttool.formats.writing.crc32 import Crc32Maker, ZlibCrc32
 from ckpttool.formats.writing.folding import FoldedCrc32
-from ckpttool.formats.writing.pieces import Layout, Slot
+from ckpttool.formats.writing.pieces import FileLayout, Slot
 from ckpttool.tensors.catalogue import DTYPES, Checksum, Extent
 from tests.builders.pieces import in_file, mixed, of_dtype, piece, put
 from tests.builders.tensors import (
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ckpttool.formats.writing.pieces import Piece
+    from ckpttool.formats.writing.pieces import PlannedTensor
 
 LARGE: Dict[str, NDArray[Any]] = {
     "large": np.arange(400_001, dtype=np.uint16),  # several chunks, the last one odd
@@ -53,11 +53,11 @@ def target(tmp_path: Path) -> Any:
     os.close(fd)
 
 
-def planned(pieces: List[Piece]) -> Layout:
+def planned(pieces: List[PlannedTensor]) -> FileLayout:
     return safetensors.plan(pieces, {"format": "pt"})
 
 
-def content(fd: int, layout: Layout) -> Dict[str, bytes]:
+def content(fd: int, layout: FileLayout) -> Dict[str, bytes]:
     """What stands in the slots."""
     return {slot.piece.name: os.pread(fd, slot.length, slot.offset) for slot in layout.slots}
 
@@ -357,13 +357,13 @@ def test_bytes_around_the_tensors_are_proven_too(
 def test_slots_that_overlap_are_a_mistake(target: int) -> None:
     first, other = of_dtype("uint8", (4,), "a"), of_dtype("uint8", (4,), "b")
     with pytest.raises(ValueError, match="not its own"):
-        copy_layout(Layout(b"", (Slot(0, 4, first), Slot(3, 4, other)), 7), target)
+        copy_layout(FileLayout(b"", (Slot(0, 4, first), Slot(3, 4, other)), 7), target)
 
 
 @pytest.mark.parametrize("length", [3, 5])
 def test_a_slot_of_another_length_is_a_mistake(target: int, length: int) -> None:
     with pytest.raises(ValueError, match="not its own"):
-        copy_layout(Layout(b"", (Slot(0, length, of_dtype("uint8", (4,))),), 5), target)
+        copy_layout(FileLayout(b"", (Slot(0, length, of_dtype("uint8", (4,))),), 5), target)
 
 
 def test_less_than_one_worker_is_a_mistake(target: int) -> None:
@@ -413,7 +413,7 @@ def test_a_source_that_changes_meanwhile_is_noticed(tmp_path: Path, target: int)
         copy_layout(planned(pieces), target, on_bytes=change)
 
 
-def summed(one: Piece, change: int = 0) -> Checksum:
+def summed(one: PlannedTensor, change: int = 0) -> Checksum:
     """The stored sum over the whole extent of a piece, right or wrong."""
     extent = one.info.extents[0]
     data = bytearray(extent.length)
@@ -560,7 +560,7 @@ from ckpttool.files.sources import FileSource
 from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
 from ckpttool.formats.writing import copying
 from ckpttool.formats.writing import safetensors
-from ckpttool.formats.writing.pieces import Piece
+from ckpttool.formats.writing.pieces import PlannedTensor
 
 source = FileSource(sys.argv[1])
 half = source.size // 2
@@ -568,7 +568,7 @@ pieces = []
 for name, offset in (("a", 0), ("b", half)):
     extent = Extent(source, offset, half)
     info = TensorInfo(name, DTYPES["float32"], (half // 4,), None, (extent,))
-    pieces.append(Piece(name, info.dtype, info.shape, info))
+    pieces.append(PlannedTensor(name, info.dtype, info.shape, info))
 layout = safetensors.plan(pieces, {})
 fd = os.open(sys.argv[2], os.O_RDWR | os.O_CREAT)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

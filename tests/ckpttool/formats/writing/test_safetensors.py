@@ -20,7 +20,7 @@ from tests.builders.pieces import MIXED_TURNED, mixed, of_dtype, put
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ckpttool.formats.writing.pieces import Piece
+    from ckpttool.formats.writing.pieces import PlannedTensor
 
 METADATA = {"format": "pt", "zebra": "1", "apple": "2"}
 
@@ -122,7 +122,7 @@ def test_every_dtype_with_a_code_is_read_back(tmp_path: Path, code: str) -> None
         assert checkpoint.tensors["weight"].dtype.name == code
 
 
-DEFECTS: dict[str, Piece] = {
+DEFECTS: dict[str, PlannedTensor] = {
     "the name of the metadata": of_dtype("uint8", name="__metadata__"),
     "half of a surrogate pair": of_dtype("uint8", name="a\ud800"),
     "a name without end": of_dtype("uint8", name="n" * (limits.MAX_NAME + 1)),

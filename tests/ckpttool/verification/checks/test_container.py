@@ -10,18 +10,18 @@ from ckpttool.verification.checks.container import (
     check_names,
     check_wrapper_choice,
 )
-from ckpttool.verification.examined import Examined
-from tests.builders.examined import examined, trained
+from ckpttool.verification.examined import Evidence
+from tests.builders.evidence import evidence, trained
 
 
-def of_format(name: str, *, checksums: tuple[Checksum, ...] = ()) -> Examined:
-    whole = examined(trained())
+def of_format(name: str, *, checksums: tuple[Checksum, ...] = ()) -> Evidence:
+    whole = evidence(trained())
     tensors = whole.checkpoint.tensors
     return whole._replace(checkpoint=Checkpoint("memory", name, (), tensors, checksums=checksums))
 
 
-def with_a_checksum() -> Examined:
-    extent = next(iter(examined(trained()).checkpoint.tensors.values())).extents[0]
+def with_a_checksum() -> Evidence:
+    extent = next(iter(evidence(trained()).checkpoint.tensors.values())).extents[0]
     return of_format("torch-zip", checksums=(Checksum("data/0", extent, 0),))
 
 
@@ -33,7 +33,7 @@ def with_a_checksum() -> Examined:
         pytest.param(of_format("safetensors"), [], id="a container that knows none"),
     ],
 )
-def test_an_archive_without_checksums_is_noted(given: Examined, expected: list[str]) -> None:
+def test_an_archive_without_checksums_is_noted(given: Evidence, expected: list[str]) -> None:
     assert [found.rule.code for found in check_checksums(given)] == expected
 
 

@@ -9,7 +9,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.results import ForwardSummary
 from ckpttool.models.forward import not_run
 from ckpttool.verification.checks.forward_pass import check_forward
-from tests.builders.examined import covering, examined, sane_forward
+from tests.builders.evidence import covering, evidence, sane_forward
 
 SANE = sane_forward()
 FEATURES = SANE.outputs["features"]
@@ -17,7 +17,7 @@ PRED = SANE.outputs["pred"]
 
 
 def codes(forward: ForwardSummary) -> list[str]:
-    looked_at = examined({"a": np.arange(4.0)}, forward=forward)
+    looked_at = evidence({"a": np.arange(4.0)}, forward=forward)
     return [found.rule.code for found in check_forward(looked_at)]
 
 
@@ -26,7 +26,7 @@ def test_a_sane_pass_has_no_finding() -> None:
 
 
 def test_a_pass_that_was_not_run_is_told_with_its_reason() -> None:
-    (found,) = check_forward(examined({"a": np.arange(4.0)}, forward=not_run("asked not to")))
+    (found,) = check_forward(evidence({"a": np.arange(4.0)}, forward=not_run("asked not to")))
     assert found.rule is rules.FORWARD_NOT_RUN
     assert "asked not to" in found.message
 
@@ -80,5 +80,5 @@ def test_what_the_weights_say_already_is_known(
     name: str, array: Any, forward: ForwardSummary, follows: tuple[str, ...]
 ) -> None:
     arrays = {name: array, "other": np.arange(4.0)}
-    (found,) = check_forward(examined(arrays, forward=forward, coverage=covering(["outside"])))
+    (found,) = check_forward(evidence(arrays, forward=forward, coverage=covering(["outside"])))
     assert found.follows == follows

@@ -10,7 +10,7 @@ import pytest
 from ckpttool.findings import rules
 from ckpttool.findings.results import Coverage, ForwardSummary
 from ckpttool.verification.checks.locked import check_lock, summary
-from ckpttool.verification.examined import Examined
+from ckpttool.verification.examined import Evidence
 from ckpttool.verification.lock.content import (
     Lock,
     LockedCheckpoint,
@@ -19,7 +19,7 @@ from ckpttool.verification.lock.content import (
     LockedTensor,
     distance,
 )
-from tests.builders import examined as built
+from tests.builders import evidence as built
 from tests.builders import locks
 
 Change = Callable[[LockedCheckpoint], LockedCheckpoint]
@@ -29,14 +29,14 @@ FORWARD = ForwardSummary(
 )
 
 
-def looked_at(**fields: Any) -> Examined:
+def looked_at(**fields: Any) -> Evidence:
     """A sound model after its examination, as the lock below has it."""
-    whole = built.examined(built.trained(), forward=FORWARD)
+    whole = built.evidence(built.trained(), forward=FORWARD)
     return whole._replace(coverage=Coverage("tiny", {}, ()), **fields)
 
 
-def locked_of(examined: Examined) -> LockedCheckpoint:
-    digests = examined.values.tensors
+def locked_of(evidence: Evidence) -> LockedCheckpoint:
+    digests = evidence.values.tensors
     return LockedCheckpoint(
         "memory",
         locks.FINGERPRINT,
@@ -45,12 +45,12 @@ def locked_of(examined: Examined) -> LockedCheckpoint:
         locks.forward(),
         {
             name: LockedTensor(info.dtype.name, info.shape, digests[name].digest)
-            for name, info in examined.canonical.tensors.items()
+            for name, info in evidence.canonical.tensors.items()
         },
     )
 
 
-def against(change: Change, **fields: Any) -> Examined:
+def against(change: Change, **fields: Any) -> Evidence:
     """The sound model, and a lock that was changed."""
     whole = looked_at(**fields)
     locked = change(locked_of(whole))
@@ -100,11 +100,11 @@ def _forward(**fields: Any) -> Change:
 
 
 def test_what_is_as_it_was_locked_has_no_finding() -> None:
-    examined = against(unchanged)
-    assert list(check_lock(examined)) == []
-    told = summary(examined)
+    evidence = against(unchanged)
+    assert list(check_lock(evidence)) == []
+    told = summary(evidence)
     assert told is not None
-    assert (told.tensors, told.same) == (len(examined.canonical.tensors),) * 2
+    assert (told.tensors, told.same) == (len(evidence.canonical.tensors),) * 2
     assert (told.distance, told.tolerance) == (0.0, 0.001)
 
 
@@ -177,18 +177,18 @@ def test_values_that_were_not_read_are_not_taken_for_the_same() -> None:
     [(other_content, -2), (one_more, 0), (one_less, -1), (another_dtype, -1), (another_shape, -1)],
 )
 def test_the_summary_counts_what_is_the_same(change: Change, same: int) -> None:
-    examined = against(change)
-    told = summary(examined)
+    evidence = against(change)
+    told = summary(evidence)
     assert told is not None
-    assert told.same == len(examined.canonical.tensors) + same
+    assert told.same == len(evidence.canonical.tensors) + same
 
 
 def test_outputs_that_were_not_computed_are_said_to_be_open() -> None:
-    examined = against(unchanged, forward=ForwardSummary("not-run", "--no-forward"))
-    (found,) = check_lock(examined)
+    evidence = against(unchanged, forward=ForwardSummary("not-run", "--no-forward"))
+    (found,) = check_lock(evidence)
     assert found.rule is rules.LOCK_FORWARD_OPEN
     assert "--no-forward" in found.message
-    told = summary(examined)
+    told = summary(evidence)
     assert told is not None
     assert told.distance is None
 
@@ -199,6 +199,6 @@ def test_without_a_lock_there_is_nothing_to_say() -> None:
 
 
 def test_a_lock_that_does_not_have_the_checkpoint_is_said() -> None:
-    examined = looked_at(lock=Lock("ckpttool.lock", (locks.checkpoint("a"),)))
-    (found,) = check_lock(examined)
+    evidence = looked_at(lock=Lock("ckpttool.lock", (locks.checkpoint("a"),)))
+    (found,) = check_lock(evidence)
     assert (found.rule, found.expected, found.found) == (rules.LOCK_ENTRY, "a", "memory")

@@ -8,7 +8,7 @@ import pytest
 from ckpttool.findings import rules
 from ckpttool.findings.results import Coverage, GroupCoverage
 from ckpttool.verification.checks import meaning
-from tests.builders import examined as built
+from tests.builders import evidence as built
 from tests.builders.tensors import from_array
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ckpttool.findings.finding import Finding
     from ckpttool.tensors.catalogue import TensorInfo
-    from tests.builders.examined import Arrays
+    from tests.builders.evidence import Arrays
 
 CHECKS = (
     meaning.check_layernorms,
@@ -26,8 +26,8 @@ CHECKS = (
 
 
 def findings(tensors: Any) -> list[Finding]:
-    examined = built.examined(tensors)
-    return [found for check in CHECKS for found in check(examined)]
+    evidence = built.evidence(tensors)
+    return [found for check in CHECKS for found in check(evidence)]
 
 
 def copy_block(arrays: Arrays, source: str, target: str) -> None:
@@ -63,13 +63,13 @@ def test_one_element_of_one_layernorm_shows_training(name: str, value: float) ->
 
 
 def test_a_layernorm_that_was_not_read_proves_nothing() -> None:
-    examined = built.examined(built.untrained())
+    evidence = built.evidence(built.untrained())
     tensors = {
         name: found
-        for name, found in examined.values.tensors.items()
+        for name, found in evidence.values.tensors.items()
         if name != "decoder_norm.bias"
     }
-    changed = examined._replace(values=examined.values._replace(tensors=tensors))
+    changed = evidence._replace(values=evidence.values._replace(tensors=tensors))
     assert list(meaning.check_layernorms(changed)) == []
 
 
@@ -142,11 +142,11 @@ def test_blocks_that_are_not_quite_the_same_stay_quiet(change: Callable[[Arrays]
 def test_a_block_that_was_not_read_wholly_is_not_compared() -> None:
     arrays = built.trained()
     copy_block(arrays, "blocks.0", "blocks.1")
-    examined = built.examined(arrays)
+    evidence = built.evidence(arrays)
     tensors = {
-        name: found for name, found in examined.values.tensors.items() if "fc1.bias" not in name
+        name: found for name, found in evidence.values.tensors.items() if "fc1.bias" not in name
     }
-    changed = examined._replace(values=examined.values._replace(tensors=tensors))
+    changed = evidence._replace(values=evidence.values._replace(tensors=tensors))
     assert list(meaning.check_identical_blocks(changed)) == []
 
 
@@ -181,7 +181,7 @@ def rounded(table: Any, dtype: str) -> TensorInfo:
 )
 def test_rounding_to_the_dtype_is_allowed_and_no_more(dtype: str, tolerance: float) -> None:
     table = built.trained()["pos_embed"]
-    exact = built.examined({"pos_embed": rounded(table, dtype)})
+    exact = built.evidence({"pos_embed": rounded(table, dtype)})
     assert list(meaning.check_position_tables(exact)) == []
     assert meaning.position_tables(exact)["pos_embed"].tolerance == tolerance
     table[0, 0, 0] = 3 * tolerance  # the row of the class token is zero
@@ -191,7 +191,7 @@ def test_rounding_to_the_dtype_is_allowed_and_no_more(dtype: str, tolerance: flo
 
 
 def test_the_error_of_a_right_table_is_known_too() -> None:
-    errors = meaning.pos_embed_errors(built.examined(built.trained()))
+    errors = meaning.pos_embed_errors(built.evidence(built.trained()))
     assert list(errors) == ["pos_embed", "decoder_pos_embed"]
     assert all(0 < error < 1e-6 for error in errors.values())
 
@@ -209,8 +209,8 @@ def test_a_table_of_another_shape_or_kind_is_left_to_other_checks(table: Any) ->
 
 
 def test_a_table_whose_bytes_were_not_kept_is_not_judged() -> None:
-    examined = built.examined(built.trained())
-    changed = examined._replace(values=examined.values._replace(kept={}))
+    evidence = built.evidence(built.trained())
+    changed = evidence._replace(values=evidence.values._replace(kept={}))
     assert meaning.pos_embed_errors(changed) == {}
 
 
@@ -237,4 +237,4 @@ def test_norms_of_another_model_are_not_called_layernorms() -> None:
     arrays = {"norm1.weight": np.ones(4, "f4"), "norm1.bias": np.zeros(4, "f4")}
     nothing = GroupCoverage(1, 0, ("cls_token",), (), 1, 0)
     another = Coverage("tiny", {"encoder": nothing}, tuple(arrays))
-    assert list(meaning.check_layernorms(built.examined(arrays, coverage=another))) == []
+    assert list(meaning.check_layernorms(built.evidence(arrays, coverage=another))) == []

@@ -9,15 +9,15 @@ from ckpttool.findings import rules
 from ckpttool.findings.rules import Severity
 from ckpttool.tensors.catalogue import Checksum
 from ckpttool.verification.checks import numbers
-from tests.builders import examined as built
+from tests.builders import evidence as built
 from tests.builders.tensors import endless_views, from_array, in_memory
 
 if TYPE_CHECKING:
     from typing import Callable
 
     from ckpttool.findings.finding import Finding
-    from ckpttool.verification.examined import Examined
-    from tests.builders.examined import Arrays
+    from ckpttool.verification.examined import Evidence
+    from tests.builders.evidence import Arrays
 
 CHECKS = (
     numbers.check_not_finite,
@@ -28,15 +28,15 @@ CHECKS = (
 )
 
 
-def findings(examined: Examined) -> list[Finding]:
-    return [found for check in CHECKS for found in check(examined)]
+def findings(evidence: Evidence) -> list[Finding]:
+    return [found for check in CHECKS for found in check(evidence)]
 
 
 def changed(change: Callable[[Arrays], object]) -> list[Finding]:
     """The findings about sound weights after one change."""
     arrays = built.trained()
     change(arrays)
-    return findings(built.examined(arrays))
+    return findings(built.evidence(arrays))
 
 
 def put(name: str, index: Any, value: float) -> Callable[[Arrays], object]:
@@ -47,7 +47,7 @@ def put(name: str, index: Any, value: float) -> Callable[[Arrays], object]:
 
 
 def test_trained_weights_have_no_finding() -> None:
-    assert findings(built.examined(built.trained())) == []
+    assert findings(built.evidence(built.trained())) == []
 
 
 FC1 = "blocks.1.mlp.fc1.weight"
@@ -106,7 +106,7 @@ def test_count_and_share_are_told() -> None:
 
 def test_many_tensors_with_nan_end_in_one_finding() -> None:
     arrays = {f"blocks.{n}.w": np.full((2, 2), np.nan, np.float32) for n in range(30)}
-    found = findings(built.examined(arrays))
+    found = findings(built.evidence(arrays))
     assert [one.rule for one in found] == [rules.NAN] * 9
     assert (found[-1].tensor, found[-1].message) == (
         "blocks.{8-29}.w",
@@ -116,19 +116,19 @@ def test_many_tensors_with_nan_end_in_one_finding() -> None:
 
 def test_zero_weights_share_a_finding() -> None:
     arrays = {f"blocks.{n}.w": np.zeros((2, 2), np.float32) for n in range(3)}
-    (found,) = findings(built.examined(arrays))
+    (found,) = findings(built.evidence(arrays))
     assert (found.tensor, found.message) == ("blocks.{0-2}.w", "3 weights zero everywhere")
 
 
 def test_initial_layernorms_are_not_told_twice() -> None:
-    (found,) = findings(built.examined(built.untrained()))
+    (found,) = findings(built.evidence(built.untrained()))
     assert found.rule is rules.CONSTANT_VECTOR
     assert found.tensor == "blocks.{0-2}.mlp.fc1.bias, decoder_blocks.{0-1}.mlp.fc1.bias"
 
 
 def test_views_that_expand_too_far_are_an_error() -> None:
     tensors = {**endless_views(20, 1 << 20), "honest": from_array(np.arange(4.0), "honest")}
-    (found,) = findings(built.examined(tensors))
+    (found,) = findings(built.evidence(tensors))
     assert (found.rule, found.tensor) == (
         rules.AMPLIFICATION,
         "view0, view1, view2, view3, "
@@ -137,7 +137,7 @@ def test_views_that_expand_too_far_are_an_error() -> None:
 
 
 def test_a_type_without_statistics_is_said_to_be_unexamined() -> None:
-    (found,) = findings(built.examined({"w": in_memory(b"abc", "float4_e2m1", (6,))}))
+    (found,) = findings(built.evidence({"w": in_memory(b"abc", "float4_e2m1", (6,))}))
     assert (found.rule, found.tensor) == (rules.VALUES_NOT_READ, "w")
 
 
@@ -145,7 +145,7 @@ def test_a_type_without_statistics_is_said_to_be_unexamined() -> None:
 def test_a_tensor_without_values_is_said_to_be_unexamined(
     skipped: dict[str, str], reason: str
 ) -> None:
-    sound = built.examined({"a": np.arange(4.0)})
+    sound = built.evidence({"a": np.arange(4.0)})
     values = sound.values._replace(tensors={}, skipped=skipped)
     (found,) = findings(sound._replace(values=values))
     assert found.rule is rules.VALUES_NOT_READ
@@ -156,7 +156,7 @@ def test_a_tensor_without_values_is_said_to_be_unexamined(
 def test_a_wrong_checksum_is_an_error(crc32: int, number: int) -> None:
     info = in_memory(b"abcd", "uint8", (4,))  # the CRC-32 of "abcd" is ed82cd11
     checksum = Checksum("archive/data/0", info.extents[0], crc32)
-    found = findings(built.examined({"a": info}, checksums=[checksum]))
+    found = findings(built.evidence({"a": info}, checksums=[checksum]))
     assert [one.rule for one in found] == [rules.CHECKSUM] * number
     assert [(one.expected, one.found) for one in found] == [("ed82cd12", "ed82cd11")] * number
 
@@ -168,7 +168,7 @@ def beside_the_model(**more: Any) -> list[Finding]:
     """The findings about sound weights with honest buffers, and others, beside them."""
     beside = {**built.honest_buffers(), **more}
     arrays = {**built.trained(), **beside}
-    return findings(built.examined(arrays, coverage=built.covering(beside)))
+    return findings(built.evidence(arrays, coverage=built.covering(beside)))
 
 
 def test_of_buffers_and_of_layers_that_begin_at_zero_nothing_but_notes_are_said() -> None:
@@ -189,7 +189,7 @@ def test_of_buffers_and_of_layers_that_begin_at_zero_nothing_but_notes_are_said(
 def test_a_weight_of_the_model_is_an_error_beside_them() -> None:
     arrays = {**built.trained(), **built.honest_buffers()}
     arrays[FC1][:] = 0
-    found = findings(built.examined(arrays, coverage=built.covering(built.honest_buffers())))
+    found = findings(built.evidence(arrays, coverage=built.covering(built.honest_buffers())))
     errors = [one for one in found if one.severity is Severity.ERROR]
     assert [(one.rule, one.tensors) for one in errors] == [(rules.ALL_ZERO, (FC1,))]
 

@@ -12,7 +12,7 @@ from ckpttool.findings.finding import Finding
 from ckpttool.formats import open_checkpoint
 from ckpttool.verification.checks import private
 from ckpttool.verification.checks.private import check_private_text
-from tests.builders import examined as built
+from tests.builders import evidence as built
 
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
@@ -23,8 +23,8 @@ def findings(folder: Path, value: object, key: str = "args") -> list[Finding]:
     path = folder / "w.pth"
     torch.save({"model": {"w": torch.ones(2)}, key: value}, path)
     with open_checkpoint(str(path)) as checkpoint:
-        examined = built.examined(built.trained())._replace(checkpoint=checkpoint)
-        return list(check_private_text(examined))
+        evidence = built.evidence(built.trained())._replace(checkpoint=checkpoint)
+        return list(check_private_text(evidence))
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,9 @@ def test_every_key_is_named_with_its_value_up_to_a_number(tmp_path: Path) -> Non
 
 
 def test_the_strings_of_a_safetensors_header_are_searched() -> None:
-    examined = built.examined(built.trained())
-    examined.checkpoint.metadata["source"] = "/home/alice/w.pth"
-    (found,) = check_private_text(examined)
+    evidence = built.evidence(built.trained())
+    evidence.checkpoint.metadata["source"] = "/home/alice/w.pth"
+    (found,) = check_private_text(evidence)
     assert "source = '/home/alice/w.pth'" in found.message
 
 

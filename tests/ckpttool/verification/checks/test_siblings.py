@@ -8,14 +8,14 @@ import pytest
 from ckpttool.findings import rules
 from ckpttool.findings.rules import Severity
 from ckpttool.verification.checks.siblings import check_copies, check_magnitudes
-from ckpttool.verification.limits import Limits
-from tests.builders import examined as built
+from ckpttool.verification.limits import Thresholds
+from tests.builders import evidence as built
 from tests.builders.tensors import from_array
 
 if TYPE_CHECKING:
     from typing import Callable
 
-    from tests.builders.examined import Arrays
+    from tests.builders.evidence import Arrays
 
 ROLE = "blocks.{}.mlp.fc1.weight"
 
@@ -34,7 +34,7 @@ def blocks(number: int, **factors: float) -> Arrays:
 
 @pytest.mark.parametrize("factor", [10.0, 0.1, 1e6])
 def test_a_block_far_from_the_others_is_found(factor: float) -> None:
-    (found,) = check_magnitudes(built.examined(blocks(8, b3=factor)))
+    (found,) = check_magnitudes(built.evidence(blocks(8, b3=factor)))
     assert (found.rule, found.tensors) == (rules.MAGNITUDE, (ROLE.format(3),))
     assert found.expected == "a root mean square about 0.1"
 
@@ -47,7 +47,7 @@ def test_a_block_far_from_the_others_is_found(factor: float) -> None:
     ],
 )
 def test_the_factor_is_told(factor: float, message: str) -> None:
-    (found,) = check_magnitudes(built.examined(blocks(8, b3=factor)))
+    (found,) = check_magnitudes(built.evidence(blocks(8, b3=factor)))
     assert found.message == message
 
 
@@ -67,26 +67,26 @@ def test_the_factor_is_told(factor: float, message: str) -> None:
     ],
 )
 def test_a_usual_magnitude_is_quiet(arrays: Arrays) -> None:
-    assert list(check_magnitudes(built.examined(arrays))) == []
+    assert list(check_magnitudes(built.evidence(arrays))) == []
 
 
 def test_a_bias_must_be_further_off_than_a_weight() -> None:
     biases = {name: array[0] for name, array in blocks(8, b3=1000).items()}
-    assert [found.tensors for found in check_magnitudes(built.examined(biases))] == [
+    assert [found.tensors for found in check_magnitudes(built.evidence(biases))] == [
         (ROLE.format(3),)
     ]
 
 
 def test_the_limit_is_the_policys() -> None:
-    examined = built.examined(blocks(8, b3=3))._replace(limits=Limits(magnitude=3.5))
-    assert [found.tensors for found in check_magnitudes(examined)] == [(ROLE.format(3),)]
+    evidence = built.evidence(blocks(8, b3=3))._replace(limits=Thresholds(magnitude=3.5))
+    assert [found.tensors for found in check_magnitudes(evidence)] == [(ROLE.format(3),)]
 
 
 def test_many_are_told_in_one_line() -> None:
     arrays = {
         f"{name}.{part}": array for name, array in blocks(8, b3=100).items() for part in range(10)
     }
-    *_, last = check_magnitudes(built.examined(arrays))
+    *_, last = check_magnitudes(built.evidence(arrays))
     assert len(last.tensors) == 2
 
 
@@ -118,7 +118,7 @@ def test_a_copy_is_found() -> None:
     arrays = built.trained()
     names = ("blocks.0.mlp.fc1.weight", "blocks.2.mlp.fc1.weight")
     copied(*names)(arrays)
-    (found,) = check_copies(built.examined(arrays))
+    (found,) = check_copies(built.evidence(arrays))
     assert (found.rule, found.tensors) == (rules.DUPLICATE_CONTENT, names)
     assert found.message == "2 tensors hold the same 256 bytes"
 
@@ -127,7 +127,7 @@ def test_a_copy_within_a_block_that_stands_twice_is_told_once() -> None:
     arrays = built.trained()
     arrays["blocks.0.extra"] = arrays["blocks.0.mlp.fc1.weight"]
     whole_block(arrays)
-    (found,) = check_copies(built.examined(arrays))
+    (found,) = check_copies(built.evidence(arrays))
     assert sorted(found.tensors) == ["blocks.0.extra", "blocks.0.mlp.fc1.weight"]
 
 
@@ -135,24 +135,24 @@ def test_a_copy_within_a_block_that_stands_twice_is_told_once() -> None:
 def test_what_is_no_copy_or_told_elsewhere_is_quiet(change: Callable[[Arrays], None]) -> None:
     arrays = built.trained()
     change(arrays)
-    assert list(check_copies(built.examined(arrays))) == []
+    assert list(check_copies(built.evidence(arrays))) == []
 
 
 def test_tied_weights_are_no_copies() -> None:
     tied = from_array(np.arange(6, dtype="f4").reshape(2, 3))
-    assert list(check_copies(built.examined({"embed": tied, "head": tied}))) == []
+    assert list(check_copies(built.evidence({"embed": tied, "head": tied}))) == []
 
 
 def test_integers_may_well_be_the_same() -> None:
     index = np.arange(9).reshape(3, 3)
-    assert list(check_copies(built.examined({"a": index, "b": index.copy()}))) == []
+    assert list(check_copies(built.evidence({"a": index, "b": index.copy()}))) == []
 
 
 def test_copies_that_may_be_meant_are_one_note() -> None:
     beside = built.honest_buffers()
     beside["ema.blocks.0.mlp.fc1.weight"] = built.trained()["blocks.0.mlp.fc1.weight"]
     arrays = {**built.trained(), **beside}
-    (found,) = check_copies(built.examined(arrays, coverage=built.covering(beside)))
+    (found,) = check_copies(built.evidence(arrays, coverage=built.covering(beside)))
     assert (found.rule, found.severity) == (rules.DUPLICATE_CONTENT, Severity.NOTE)
     assert found.tensor == (
         "blocks.0.mlp.fc1.weight, ema.blocks.0.mlp.fc1.weight, mel.filterbank, "
@@ -166,12 +166,12 @@ def test_two_weights_of_the_model_that_are_one_are_a_warning_whatever_lies_besid
     arrays = built.trained()
     arrays["blocks.2.mlp.fc1.weight"] = arrays[name]
     arrays["ema"] = arrays[name]
-    (found,) = check_copies(built.examined(arrays, coverage=built.covering(["ema"])))
+    (found,) = check_copies(built.evidence(arrays, coverage=built.covering(["ema"])))
     assert (found.severity, len(found.tensors)) == (Severity.WARNING, 3)
 
 
 def test_scales_beside_the_model_may_differ_with_depth() -> None:
     scales = {f"blocks.{n}.gamma": np.full(8, 1e-6 if n == 7 else 0.1, "f4") for n in range(8)}
     arrays = {**blocks(8), **scales}
-    assert list(check_magnitudes(built.examined(arrays, coverage=built.covering(scales)))) == []
-    assert list(check_magnitudes(built.examined(arrays))) != []
+    assert list(check_magnitudes(built.evidence(arrays, coverage=built.covering(scales)))) == []
+    assert list(check_magnitudes(built.evidence(arrays))) != []

@@ -9,9 +9,9 @@ import torch
 from ckpttool.findings.finding import Finding
 from ckpttool.formats import open_checkpoint
 from ckpttool.verification.checks.storages import check_wasted_bytes
-from ckpttool.verification.limits import Limits
+from ckpttool.verification.limits import Thresholds
 from tests.builders import checkpoints, sharing
-from tests.builders import examined as built
+from tests.builders import evidence as built
 from tests.builders import torch_files as tf
 
 # torch 2.0 warns of its own use of a class when it saves.
@@ -20,10 +20,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserW
 
 def on_file(path: Path, **limits: float) -> list[Finding]:
     with open_checkpoint(str(path)) as checkpoint:
-        examined = built.examined(built.trained())._replace(
-            checkpoint=checkpoint, limits=Limits(**limits)
+        evidence = built.evidence(built.trained())._replace(
+            checkpoint=checkpoint, limits=Thresholds(**limits)
         )
-        return list(check_wasted_bytes(examined))
+        return list(check_wasted_bytes(evidence))
 
 
 def findings(folder: Path, content: object, zipped: bool = True) -> list[Finding]:

@@ -10,7 +10,7 @@ from ckpttool.findings.results import Coverage, ForwardSummary, GroupCoverage, O
 from ckpttool.models.layouts import Canonical
 from ckpttool.tensors.catalogue import DTYPES, Checkpoint, Checksum, TensorInfo
 from ckpttool.tensors.values import start_values
-from ckpttool.verification.examined import Examined
+from ckpttool.verification.examined import Evidence
 from mae.config import MAEConfig
 from mae.large.pos_embed import get_2d_sincos_pos_embed
 from tests.builders import tensors as built
@@ -58,13 +58,13 @@ def untrained() -> Arrays:
     return arrays
 
 
-def examined(
+def evidence(
     tensors: Arrays | Mapping[str, TensorInfo],
     *,
     forward: ForwardSummary | None = None,
     checksums: Iterable[Checksum] = (),
     coverage: Coverage | None = None,
-) -> Examined:
+) -> Evidence:
     """Examine arrays (or tensors as they are) as verify does, without a file and a model."""
     infos = {
         name: given if isinstance(given, TensorInfo) else built.from_array(given, name)
@@ -75,7 +75,7 @@ def examined(
         infos, checkpoint.checksums, keep=("pos_embed", "decoder_pos_embed"), workers=1
     ) as run:
         values = run.result()
-    return Examined(
+    return Evidence(
         checkpoint=checkpoint,
         canonical=Canonical("facebook", "", infos, {}, (), ()),
         config=TINY,
