@@ -24,7 +24,7 @@ from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size
 from ckpttool.findings.uses import Use
 from ckpttool.formats import open_checkpoint
-from ckpttool.formats.safety.names import python3
+from ckpttool.formats.safety.known_names import python3
 from ckpttool.formats.safety.telling import (
     findings_before,
     findings_beyond_default,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Sequence, TypeVar
 
 import click
 
-from ckpttool.cli.output import tell
+from ckpttool.cli.console import tell
 from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple
 
-from ckpttool.cli import settings
+from ckpttool.cli import configuration_keys
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import ConfigurationFile
 from ckpttool.findings.rules import Severity
@@ -206,47 +206,47 @@ def _parse(content: bytes, path: Path) -> dict[str, Any]:
 
 # --- the keys ----------------------------------------------------------------------------
 
-_POLICY: dict[str, settings.Reader] = {
-    "select": settings.codes,
-    "extend-select": settings.codes,
-    "ignore": settings.codes,
-    "fail-on": settings.choice(severity.value for severity in Severity),
+_POLICY: dict[str, configuration_keys.Reader] = {
+    "select": configuration_keys.codes,
+    "extend-select": configuration_keys.codes,
+    "ignore": configuration_keys.codes,
+    "fail-on": configuration_keys.choice(severity.value for severity in Severity),
 }
-_WAIVER: dict[str, settings.Reader] = {
-    "code": settings.code,
-    "tensors": settings.text,
-    "path": settings.text,
-    "reason": settings.text,
-    "owner": settings.text,
-    "expires": settings.day,
-    "fingerprint": settings.text,
+_WAIVER: dict[str, configuration_keys.Reader] = {
+    "code": configuration_keys.code,
+    "tensors": configuration_keys.text,
+    "path": configuration_keys.text,
+    "reason": configuration_keys.text,
+    "owner": configuration_keys.text,
+    "expires": configuration_keys.day,
+    "fingerprint": configuration_keys.text,
 }
-_LIMITS: dict[str, settings.Reader] = {
-    name.replace("_", "-"): settings.positive for name in Thresholds._fields
+_LIMITS: dict[str, configuration_keys.Reader] = {
+    name.replace("_", "-"): configuration_keys.positive for name in Thresholds._fields
 }
 
 
 def _limits(value: object, key: str) -> Thresholds:
-    return Thresholds(**settings.table(value, key, _LIMITS))
+    return Thresholds(**configuration_keys.table(value, key, _LIMITS))
 
 
 def _waivers(value: object, key: str) -> tuple[dict[str, Any], ...]:
     if not isinstance(value, list):
         raise UsageError(f"{key} is not a list of tables", fix="Write [[tool.ckpttool.waivers]].")
     return tuple(
-        settings.table(item, f"waiver {number}", _WAIVER, ("code", "reason"))
+        configuration_keys.table(item, f"waiver {number}", _WAIVER, ("code", "reason"))
         for number, item in enumerate(value, 1)
     )
 
 
-_KEYS: dict[str, settings.Reader] = {
-    "checkpoint": settings.text,
-    "lock": settings.text,
-    "model": settings.choice(CONFIGS),
-    "require": settings.choice(("encoder", "full")),
-    "expected-missing": settings.texts,
-    "trust": settings.trusted,
-    "exclude": settings.texts,
+_KEYS: dict[str, configuration_keys.Reader] = {
+    "checkpoint": configuration_keys.text,
+    "lock": configuration_keys.text,
+    "model": configuration_keys.choice(CONFIGS),
+    "require": configuration_keys.choice(("encoder", "full")),
+    "expected-missing": configuration_keys.texts,
+    "trust": configuration_keys.trusted,
+    "exclude": configuration_keys.texts,
     "tolerances": _limits,
     "waivers": _waivers,
     **_POLICY,
@@ -255,7 +255,7 @@ _KEYS: dict[str, settings.Reader] = {
 
 def _configuration(path: Path, table: Mapping[str, Any], sha256: str, start: Path) -> Configuration:
     try:
-        read = settings.table(dict(table), "", _KEYS)
+        read = configuration_keys.table(dict(table), "", _KEYS)
     except UsageError as error:
         error.path = str(path)
         raise

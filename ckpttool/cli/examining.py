@@ -66,7 +66,7 @@ def trusted(configured: Configuration, names: tuple[str, ...]) -> tuple[str, ...
     Raises:
         UsageError: one does not begin with a package.
     """
-    from ckpttool.cli.settings import trusted as read
+    from ckpttool.cli.configuration_keys import trusted as read
 
     return (*configured.trust, *read(list(names), "--trust"))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Mapping
 
-from ckpttool.cli.output import say
+from ckpttool.cli.console import say
 
 
 def write_files(contents: Mapping[str, bytes], *, sync: bool = False) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import click
 
-from ckpttool.cli.output import say
+from ckpttool.cli.console import say
 from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _change_of(
 
 
 def _codes(option: str, lists: tuple[str, ...]) -> tuple[str, ...]:
-    from ckpttool.cli.settings import codes
+    from ckpttool.cli.configuration_keys import codes
 
     words = [word.strip() for text in lists for word in text.split(",") if word.strip()]
     return codes(words, option)

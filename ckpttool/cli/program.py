@@ -12,8 +12,8 @@ from typing import Any, Callable, Sequence
 
 import click
 
+from ckpttool.cli.console import nobody_reads, say
 from ckpttool.cli.display import debugging
-from ckpttool.cli.output import nobody_reads, say
 from ckpttool.cli.variables import bind, blame, strangers, with_variable
 from ckpttool.findings.breakdowns import breakdown
 from ckpttool.findings.errors import CkpttoolError, UsageError

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, NamedTuple, TypeVar
 
 import click
 
+from ckpttool.cli.console import emit
 from ckpttool.cli.files import try_files, write_files
-from ckpttool.cli.output import emit
 from ckpttool.findings.errors import UsageError
 from ckpttool.reports import FOR_PEOPLE, REPORTERS, reporter
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ckpttool.cli.console import say
 from ckpttool.cli.display import quiet
-from ckpttool.cli.output import say
 from ckpttool.findings.inventory import account
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size

@@ -13,7 +13,7 @@ from collections import Counter
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Sequence, Tuple
 
 from ckpttool.comparison.meanings import CannotTellError, Meanings
-from ckpttool.comparison.numbers.pieces import Pair
+from ckpttool.comparison.numbers.stretches import Pair
 from ckpttool.comparison.result import StateDiff
 from ckpttool.comparison.texts import Texts, is_short, part_of
 from ckpttool.findings.names import in_order

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from math import prod
 from typing import TYPE_CHECKING
 
-from ckpttool.comparison.numbers.reading import SideError
+from ckpttool.comparison.numbers.compare import SideError
 from ckpttool.comparison.opening import Receipt, open_either
 from ckpttool.comparison.options import DiffOptions
 from ckpttool.comparison.result import Comparison, Outcome

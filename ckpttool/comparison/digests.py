@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple, Sequence
 
 from ckpttool.comparison.beside import compare, entries_of
-from ckpttool.comparison.numbers.reading import SideError
+from ckpttool.comparison.numbers.compare import SideError
 from ckpttool.comparison.opening import Digest
 from ckpttool.comparison.options import nothing_left
 from ckpttool.comparison.pairing import Filter, match_names

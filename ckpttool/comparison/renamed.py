@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Hashable, Mapping, Sequence
 
-from ckpttool.comparison.numbers.reading import SideError
+from ckpttool.comparison.numbers.compare import SideError
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.tensors.values import start_values
 

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Na
 
 from ckpttool.comparison.beside import BesideResult, Entries, contents, entries_of
 from ckpttool.comparison.beside import compare as compare_beside
+from ckpttool.comparison.containers import structure_of
+from ckpttool.comparison.numbers.compare import Pass, SideError
 from ckpttool.comparison.numbers.general import Tolerance
-from ckpttool.comparison.numbers.pieces import Pair
-from ckpttool.comparison.numbers.reading import Pass, SideError
+from ckpttool.comparison.numbers.stretches import Pair
 from ckpttool.comparison.options import nothing_left
 from ckpttool.comparison.pairing import Filter, Match, Pairing, pair
 from ckpttool.comparison.result import Comparison, DiffKind, Outcome, Side, TensorDiff
-from ckpttool.comparison.structure import structure_of
 from ckpttool.comparison.verdicts import Allowed, change_of, judge
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.names import in_order as names_in_order
 from ckpttool.findings.names import summarise
 from ckpttool.formats.objects.beside import beside_of
+from ckpttool.tensors.read_plan import plan
 from ckpttool.tensors.sharing import with_tied
-from ckpttool.tensors.views import plan
 
 if TYPE_CHECKING:
     from ckpttool.comparison.numbers.tally import Tally

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Sequence
 from ckpttool.comparison.result import Change, DiffKind, Largest
 
 if TYPE_CHECKING:
-    from ckpttool.comparison.numbers.pieces import Pair
+    from ckpttool.comparison.numbers.stretches import Pair
     from ckpttool.comparison.numbers.tally import Peak, Tally
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ckpttool.files.temporary import Growing
     from ckpttool.findings.finding import Finding
     from ckpttool.formats.writing.copying import PieceDigest
-    from ckpttool.formats.writing.pieces import FileLayout
+    from ckpttool.formats.writing.file_layout import FileLayout
 
 
 def complete_and_prove(

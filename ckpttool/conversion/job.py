@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ckpttool.conversion.planning import FilePlan, Plan
     from ckpttool.conversion.result import Converted
     from ckpttool.conversion.selecting import TensorSelection
-    from ckpttool.formats.writing.pieces import FileLayout
+    from ckpttool.formats.writing.file_layout import FileLayout
     from ckpttool.tensors.catalogue import Checkpoint
 
 

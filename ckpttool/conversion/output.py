@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ckpttool.conversion.result import Converted
     from ckpttool.files.temporary import Growing
     from ckpttool.formats.writing.copying import PieceDigest
-    from ckpttool.formats.writing.pieces import FileLayout, PlannedTensor
+    from ckpttool.formats.writing.file_layout import FileLayout, PlannedTensor
 
     _Digests = Dict[str, PieceDigest]
 

@@ -12,7 +12,7 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size
-from ckpttool.formats.writing.pieces import PlannedTensor
+from ckpttool.formats.writing.file_layout import PlannedTensor
 from ckpttool.tensors.catalogue import by_elements, by_pairs
 from ckpttool.tensors.expansion import check_expansion
 from ckpttool.tensors.fingerprint import PREFIX

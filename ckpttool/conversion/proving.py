@@ -19,7 +19,7 @@ from ckpttool.formats import open_checkpoint
 from ckpttool.tensors.catalogue import by_elements
 
 if TYPE_CHECKING:
-    from ckpttool.formats.writing.pieces import PlannedTensor, Slot
+    from ckpttool.formats.writing.file_layout import PlannedTensor, Slot
     from ckpttool.tensors.catalogue import DType, TensorInfo
 
 #: Types that came to the safetensors library late; an older one cannot open files with them.

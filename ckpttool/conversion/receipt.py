@@ -15,7 +15,7 @@ from ckpttool._version import __version__
 if TYPE_CHECKING:
     from ckpttool.conversion.result import Converted
     from ckpttool.formats.writing.copying import PieceDigest
-    from ckpttool.formats.writing.pieces import PlannedTensor
+    from ckpttool.formats.writing.file_layout import PlannedTensor
 
 #: Raised when a field goes or changes its meaning; new fields may come at any time.
 SCHEMA_VERSION = 1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from ckpttool.files.sources import FileSource, read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, told_with
-from ckpttool.formats import names
+from ckpttool.formats import extensions
 from ckpttool.formats.foreign import signatures
 from ckpttool.formats.safetensors import sharded
 from ckpttool.formats.safetensors import whole as safetensors
@@ -72,7 +72,7 @@ def open_checkpoint(path: str, wrapper: str | None = None) -> Checkpoint:
         with told_with(hidden):
             checkpoint = form.read(source, wrapper)
         checkpoint.uses += hidden
-        checkpoint.remarks += names.remarks_on(path, checkpoint.format)
+        checkpoint.remarks += extensions.remarks_on(path, checkpoint.format)
         return checkpoint
     except CkpttoolError as error:
         source.close()

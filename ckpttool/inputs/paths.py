@@ -16,8 +16,8 @@ from typing import Callable, Iterable, Iterator, NamedTuple, Sequence, Union
 from ckpttool.findings.errors import CkpttoolError, UnreadableError
 from ckpttool.findings.inventory import Item, Standing, account
 from ckpttool.findings.rules import UNREADABLE
-from ckpttool.inputs.content import Content, FileKind, content_of, is_named_so
 from ckpttool.inputs.folders import FoundFile, by_folders, matching, search
+from ckpttool.inputs.kinds import Content, FileKind, content_of, is_named_so
 from ckpttool.inputs.shards import index_of, parts_of, siblings
 
 _CONFIG = "config.json"

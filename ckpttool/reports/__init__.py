@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: The formats of ``verify`` and ``report``: a module of this package with ``write``.
 REPORTERS = {
-    "text": "terminal.text",
+    "text": "terminal.report",
     "concise": "machine.concise",
     "json": "machine.json",
     "junit": "machine.junit",

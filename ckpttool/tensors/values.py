@@ -21,8 +21,8 @@ from ckpttool.findings.errors import CkpttoolError
 from ckpttool.tensors.catalogue import Checksum, Extent, TensorBytes, TensorInfo
 from ckpttool.tensors.gather import fill, read_range
 from ckpttool.tensors.memory import allocate
+from ckpttool.tensors.read_plan import Reading, ReadPlan, group, plan
 from ckpttool.tensors.statistics import Moments
-from ckpttool.tensors.views import Reading, ReadPlan, group, plan
 from ckpttool.tensors.workers import processors, results_of
 
 if TYPE_CHECKING:

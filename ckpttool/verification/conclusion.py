@@ -17,7 +17,7 @@ from ckpttool.verification.checks.meaning import pos_embed_errors
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint
     from ckpttool.tensors.values import Values
-    from ckpttool.verification.examined import Evidence
+    from ckpttool.verification.evidence import Evidence
     from ckpttool.verification.published import Origin
 
 # How shards are called; an index is not called so.

@@ -16,7 +16,7 @@ from ckpttool.verification.run import VerifyOptions, verified
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import FileReport
-    from ckpttool.verification.examined import Evidence
+    from ckpttool.verification.evidence import Evidence
     from ckpttool.verification.run import Progress
 
 

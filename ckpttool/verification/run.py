@@ -21,7 +21,7 @@ from ckpttool.models.layouts import canonicalize
 from ckpttool.tensors.sharing import tied_names, with_tied
 from ckpttool.tensors.workers import quick_switches
 from ckpttool.verification.limits import Thresholds
-from ckpttool.verification.surroundings import look_around
+from ckpttool.verification.release_files import look_around
 from mae.config import CONFIGS, DEFAULT
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ckpttool.models.schema import Schema
     from ckpttool.tensors.catalogue import Checkpoint
     from ckpttool.tensors.values import Values
-    from ckpttool.verification.examined import Evidence
+    from ckpttool.verification.evidence import Evidence
     from ckpttool.verification.lock.content import Lock
     from ckpttool.verification.published import Origin
 
@@ -157,7 +157,7 @@ def _examine(
         surroundings = look_around(checkpoint, options.release)
         published = origin.result() if origin else None
         checkpoint.check_unchanged()
-    from ckpttool.verification.examined import Evidence
+    from ckpttool.verification.evidence import Evidence
 
     recorded = _recorded(checkpoint, canonical)
     weights = _fingerprint(checkpoint, canonical, values, recorded)

@@ -10,7 +10,7 @@ from ckpttool.findings.results import Coverage, ForwardSummary, GroupCoverage, O
 from ckpttool.models.layouts import Canonical
 from ckpttool.tensors.catalogue import DTYPES, Checkpoint, Checksum, TensorInfo
 from ckpttool.tensors.values import start_values
-from ckpttool.verification.examined import Evidence
+from ckpttool.verification.evidence import Evidence
 from mae.config import MAEConfig
 from mae.large.pos_embed import get_2d_sincos_pos_embed
 from tests.builders import tensors as built

@@ -10,7 +10,7 @@ from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
 if TYPE_CHECKING:
     from typing import Iterable
 
-    from ckpttool.models.layouts.rules import Layout
+    from ckpttool.models.layouts.renames import Layout
 
 _BLOCK = ("norm1", "attn.qkv", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2")
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple, Sequence, Tup
 import numpy as np
 import torch
 
-from ckpttool.comparison.numbers.pieces import Pair
-from ckpttool.comparison.numbers.reading import Pass
+from ckpttool.comparison.numbers.compare import Pass
+from ckpttool.comparison.numbers.stretches import Pair
 from tests.builders.tensors import in_memory
 
 if TYPE_CHECKING:

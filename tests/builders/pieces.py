@@ -10,7 +10,7 @@ import numpy as np
 from ckpttool.files import positional
 from ckpttool.files.sources import FileSource
 from ckpttool.formats.writing import copying, torch_zip
-from ckpttool.formats.writing.pieces import PlannedTensor
+from ckpttool.formats.writing.file_layout import PlannedTensor
 from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
 from tests.builders.tensors import from_array, in_memory
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckpttool.formats.writing.copying import PieceDigest
-    from ckpttool.formats.writing.pieces import FileLayout
+    from ckpttool.formats.writing.file_layout import FileLayout
 
 
 def piece(info: TensorInfo, dtype: str | None = None, alias_of: str | None = None) -> PlannedTensor:

@@ -10,7 +10,7 @@ import torch
 
 from ckpttool.findings.finding import Finding
 from ckpttool.verification.checks.forward_pass import check_forward
-from ckpttool.verification.checks.numbers import check_everything_was_read
+from ckpttool.verification.checks.values import check_everything_was_read
 from mae.large import MAEViTLarge
 from tests.builders import checkpoints as built
 from tests.builders import evidence, models, zero3

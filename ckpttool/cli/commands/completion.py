@@ -7,8 +7,8 @@ from typing import TextIO
 import click
 from click.shell_completion import ShellComplete, get_completion_class
 
+from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
-from ckpttool.cli.output import emit
 
 _EXIT_CODES = "Exit codes: 0 written, 2 wrong usage, 3 internal error, 130 interrupted."
 _PROGRAM = "ckpttool"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
-from ckpttool.cli.output import emit
 from ckpttool.cli.progress import progress_bar
 from ckpttool.findings.errors import UsageError
 from ckpttool.tensors.workers import without_blas

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
-from ckpttool.cli.output import emit
 from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:

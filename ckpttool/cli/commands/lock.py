@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Sequence, TextIO
 import click
 
 from ckpttool.cli.batch import batch_options, targets
+from ckpttool.cli.console import emit, say
 from ckpttool.cli.display import display_options
 from ckpttool.cli.examining import choice_from, examination_options, verify_options
 from ckpttool.cli.files import try_files, write_files
 from ckpttool.cli.options import Configured, policy_options, today
-from ckpttool.cli.output import emit, say
 from ckpttool.cli.program import exit_codes
 from ckpttool.cli.progress import progress_bar
 from ckpttool.cli.summary import conclude

@@ -44,7 +44,7 @@ def report(
     RESULT.json is what verify --report json=FILE wrote; - is standard input. What comes out is,
     byte for byte, what verify --report would have written in that format.
     """
-    from ckpttool.reports.machine.reading import read_report
+    from ckpttool.reports.machine.stored import read_report
     from ckpttool.reports.terminal.view import TextView
 
     files: tuple[ReportFile, ...] = ()

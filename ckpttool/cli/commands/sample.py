@@ -6,8 +6,8 @@ from typing import TextIO
 
 import click
 
+from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
-from ckpttool.cli.output import emit
 from ckpttool.findings.text import count, printable, size
 from mae.config import CONFIGS, DEFAULT
 

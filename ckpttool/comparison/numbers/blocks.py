@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Iterable
 import numpy as np
 
 from ckpttool.comparison.numbers import floats, general
-from ckpttool.comparison.numbers.pieces import Block, has_numbers
+from ckpttool.comparison.numbers.stretches import Block, has_numbers
 from ckpttool.comparison.numbers.tally import Tally
 from ckpttool.comparison.numbers.ulps import bits_of
 from ckpttool.tensors.memory import allocate

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckpttool.comparison.numbers.casts import rounds
 from ckpttool.comparison.numbers.outside import OutsideCounter
 from ckpttool.comparison.numbers.products import dot, dots
+from ckpttool.comparison.numbers.roundings import rounds
 from ckpttool.comparison.numbers.search import Search
 from ckpttool.comparison.numbers.ulps import most_ulps
 from ckpttool.tensors.memory import allocate
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckpttool.comparison.numbers.general import Tolerance
-    from ckpttool.comparison.numbers.pieces import Block
+    from ckpttool.comparison.numbers.stretches import Block
     from ckpttool.comparison.numbers.tally import Tally
     from ckpttool.tensors.catalogue import DType
 

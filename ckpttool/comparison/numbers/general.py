@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 
 import numpy as np
 
-from ckpttool.comparison.numbers.casts import rounds
 from ckpttool.comparison.numbers.products import dot, norm
+from ckpttool.comparison.numbers.roundings import rounds
 from ckpttool.comparison.numbers.tally import Number, Peak, larger_peak
 from ckpttool.comparison.numbers.ulps import most_ulps
 from ckpttool.tensors.numbers import numbers
@@ -19,7 +19,7 @@ from ckpttool.tensors.numbers import numbers
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ckpttool.comparison.numbers.pieces import Block
+    from ckpttool.comparison.numbers.stretches import Block
     from ckpttool.comparison.numbers.tally import Tally
     from ckpttool.tensors.catalogue import DType
 

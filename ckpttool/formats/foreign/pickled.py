@@ -8,7 +8,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError
 from ckpttool.formats.foreign.signatures import CONVERT_FOLDER, NAME_WEIGHTS
 from ckpttool.formats.pickles.nodes import Call, Global
-from ckpttool.formats.safety.names import name_of
+from ckpttool.formats.safety.known_names import name_of
 
 if TYPE_CHECKING:
     from ckpttool.formats.pickles import Pickle

@@ -11,7 +11,7 @@ from typing import Any, Callable, NamedTuple, Tuple
 
 from ckpttool.formats.objects.numpy_values import bytearray_of, bytes_of
 from ckpttool.formats.pickles.nodes import Call, Global, Node
-from ckpttool.formats.safety.names import python3
+from ckpttool.formats.safety.known_names import python3
 
 
 class Known(NamedTuple):

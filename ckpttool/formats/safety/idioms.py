@@ -12,7 +12,7 @@ from typing import Callable, NamedTuple
 
 from ckpttool.formats.pickles.nodes import Call, Dict, Global, New, Node
 from ckpttool.formats.safety.kinds import DATA, FUNCTION
-from ckpttool.formats.safety.names import Name, name_of
+from ckpttool.formats.safety.known_names import Name, name_of
 
 
 class Idiom(NamedTuple):

@@ -27,7 +27,7 @@ from ckpttool.formats.safety.kinds import (
     fits,
     kind_of,
 )
-from ckpttool.formats.safety.names import (
+from ckpttool.formats.safety.known_names import (
     Name,
     acts_on_import,
     is_known_attack,

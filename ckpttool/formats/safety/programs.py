@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ckpttool.formats.pickles.nodes import Dict, Global
 from ckpttool.formats.safety.allowed import is_value, makers_of
-from ckpttool.formats.safety.names import Name, is_known_attack, name_of
+from ckpttool.formats.safety.known_names import Name, is_known_attack, name_of
 
 if TYPE_CHECKING:
     from ckpttool.formats.pickles.nodes import Call, Node

@@ -12,7 +12,7 @@ from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Rule, Severity
 from ckpttool.findings.text import count
 from ckpttool.findings.uses import NameUse, Use
-from ckpttool.formats.safety.names import python3
+from ckpttool.formats.safety.known_names import python3
 from ckpttool.formats.safety.torch_names import DEFAULT_NAMES
 
 if TYPE_CHECKING:

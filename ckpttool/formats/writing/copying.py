@@ -17,9 +17,9 @@ from typing import Callable, Deque, Iterator, NamedTuple, Sequence, Set
 from ckpttool.files.positional import not_as_written, read_back, write_at
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
-from ckpttool.formats.writing import sums
+from ckpttool.formats.writing import stored_sums
 from ckpttool.formats.writing.crc32 import Crc32Maker
-from ckpttool.formats.writing.pieces import FileLayout, Slot
+from ckpttool.formats.writing.file_layout import FileLayout, Slot
 from ckpttool.formats.writing.system_copy import Writer
 from ckpttool.tensors.catalogue import Checksum, Extent
 from ckpttool.tensors.workers import processors, quick_switches
@@ -84,16 +84,18 @@ def copy_layout(
         raise ValueError(f"workers must be at least 1, not {workers}")
     _require_apart(layout.slots)
     summed = {slot.piece.name for slot in layout.slots} if layout.members else set()
-    summed |= sums.on_the_way(layout.slots, checksums)
+    summed |= stored_sums.on_the_way(layout.slots, checksums)
     job = _Job(fd, summed, on_bytes or _nothing, write_early)
-    tasks = _largest_first(layout.slots, sums.apart(layout.slots, checksums))
+    tasks = _largest_first(layout.slots, stored_sums.apart(layout.slots, checksums))
     count = max(1, min(workers or processors(), len(tasks)))
     job.run(tasks, count)
-    for source in {id(one.source): one.source for one in sums.extents(layout.slots)}.values():
+    for source in {
+        id(one.source): one.source for one in stored_sums.extents(layout.slots)
+    }.values():
         source.check_unchanged()
     digests = {slot.piece.name: job.digests[slot.piece.name] for slot in layout.slots}
     found = {name: digest.crc32 for name, digest in digests.items()}
-    sums.compare(layout.slots, checksums, found, job.sums)
+    stored_sums.compare(layout.slots, checksums, found, job.sums)
     return digests
 
 

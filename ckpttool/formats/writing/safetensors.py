@@ -24,7 +24,7 @@ from ckpttool.formats.safetensors.header import (
     METADATA,
 )
 from ckpttool.formats.safetensors.whole import MAX_HEADER, MAX_WIDE_HEADER
-from ckpttool.formats.writing.pieces import ALIGNMENT, FileLayout, PlannedTensor, Slot
+from ckpttool.formats.writing.file_layout import ALIGNMENT, FileLayout, PlannedTensor, Slot
 from ckpttool.tensors.catalogue import by_elements
 
 _LENGTH = struct.Struct("<Q")

@@ -18,14 +18,14 @@ from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.archives.zip_end import MAX_DIRECTORY, MAX_MEMBERS
 from ckpttool.formats.safetensors.header import MAX_TENSORS
 from ckpttool.formats.torch.zip import MAX_PICKLE
-from ckpttool.formats.writing.pickle_stream import StateDictPickle
-from ckpttool.formats.writing.pieces import (
+from ckpttool.formats.writing.file_layout import (
     ALIGNMENT,
     FileLayout,
     PlannedMember,
     PlannedTensor,
     Slot,
 )
+from ckpttool.formats.writing.pickle_stream import StateDictPickle
 from ckpttool.tensors.catalogue import DType, by_pairs
 
 TOP = "archive"

@@ -1,8 +1,8 @@
 """Naming conventions, each one table of renames and joins, and the way to the canonical names.
 
-A convention is a :class:`~ckpttool.models.layouts.rules.Layout` in a file of its own and a place in
-:data:`LAYOUTS`. It must be total and reversible: whatever the canonical names of a full model
-are, it says what they become and finds its way back.
+A convention is a :class:`~ckpttool.models.layouts.renames.Layout` in a file of its own and a
+place in :data:`LAYOUTS`. It must be total and reversible: whatever the canonical names of a full
+model are, it says what they become and finds its way back.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ckpttool.models.layouts.hf_vitmae import (
 from ckpttool.models.layouts.joining import join, why_apart
 from ckpttool.models.layouts.openmmlab import MMPRETRAIN, MMSEG
 from ckpttool.models.layouts.recognise import recognise, strip
-from ckpttool.models.layouts.rules import NUMBER
+from ckpttool.models.layouts.renames import NUMBER
 from ckpttool.tensors.catalogue import TensorInfo
 
 if TYPE_CHECKING:
     from typing import Iterator, Mapping, Optional, Tuple
 
     from ckpttool.models.layouts.recognise import Recognised
-    from ckpttool.models.layouts.rules import Claim, Layout
+    from ckpttool.models.layouts.renames import Claim, Layout
 
     _Row = Tuple[str, str, Optional[Claim]]
 

@@ -6,7 +6,7 @@ encoder names and no decoder, so they need no table of their own.
 
 from __future__ import annotations
 
-from ckpttool.models.layouts.rules import Dropped, Layout, Rename, module, under
+from ckpttool.models.layouts.renames import Dropped, Layout, Rename, module, under
 
 #: Both sides of one transformer block; the encoder's and the decoder's are alike.
 BLOCK = (

@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckpttool.models.layouts.facebook import WITHOUT_DECODER
-from ckpttool.models.layouts.rules import Layout, Rename, joined, module, under
+from ckpttool.models.layouts.renames import Layout, Rename, joined, module, under
 
 if TYPE_CHECKING:
-    from ckpttool.models.layouts.rules import NameRule
+    from ckpttool.models.layouts.renames import NameRule
 
 _ATTENTION = "attention.attention"
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckpttool.models.layouts.facebook import WITHOUT_DECODER
-from ckpttool.models.layouts.rules import Layout, Rename, module, under
+from ckpttool.models.layouts.renames import Layout, Rename, module, under
 
 if TYPE_CHECKING:
-    from ckpttool.models.layouts.rules import NameRule
+    from ckpttool.models.layouts.renames import NameRule
 
 _NORMS_AND_MLP = (
     *module("norm1", "ln1"),

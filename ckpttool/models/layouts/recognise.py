@@ -6,12 +6,12 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckpttool.models.layouts.rules import generalise
+from ckpttool.models.layouts.renames import generalise
 
 if TYPE_CHECKING:
     from typing import Iterable, Iterator, Mapping, Sequence
 
-    from ckpttool.models.layouts.rules import Claim, Layout
+    from ckpttool.models.layouts.renames import Claim, Layout
 
 #: What wrappers put before a model's names: DataParallel, torch.compile, Lightning, mm*.
 PREFIXES = ("module.", "_orig_mod.", "model.", "encoder.", "backbone.")

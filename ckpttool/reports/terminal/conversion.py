@@ -13,7 +13,7 @@ from ckpttool.findings.text import count, printable, size
 from ckpttool.reports.terminal.counts import counts
 from ckpttool.reports.terminal.findings import write_findings
 from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, TOLD, Page, styled
-from ckpttool.reports.terminal.text import describe
+from ckpttool.reports.terminal.report import describe
 
 if TYPE_CHECKING:
     from ckpttool.conversion.result import Conversions, Converted, LeftOut

@@ -14,7 +14,7 @@ from ckpttool.reports.terminal.diff_map import sign_of, write_map
 from ckpttool.reports.terminal.diff_numbers import lines_of, percent
 from ckpttool.reports.terminal.findings import write_findings
 from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, SHADES, Page, styled
-from ckpttool.reports.terminal.text import describe
+from ckpttool.reports.terminal.report import describe
 
 if TYPE_CHECKING:
     from ckpttool.comparison.result import Side, StateDiff

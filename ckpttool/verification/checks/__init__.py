@@ -11,17 +11,17 @@ from ckpttool.verification.checks import (
     forward_pass,
     locked,
     meaning,
-    numbers,
     private,
     release,
     safety,
     siblings,
     storages,
+    values,
 )
 
 if TYPE_CHECKING:
     from ckpttool.findings.finding import Finding
-    from ckpttool.verification.examined import Evidence
+    from ckpttool.verification.evidence import Evidence
 
 Check = Callable[["Evidence"], Iterator["Finding"]]
 
@@ -30,7 +30,7 @@ CHECKS: Tuple[Check, ...] = (
     safety.check_pickle_names,
     container.check_remarks,
     private.check_private_text,
-    numbers.check_checksums,
+    values.check_checksums,
     container.check_placeholders,
     architecture.check_model,
     architecture.check_encoder,
@@ -41,10 +41,10 @@ CHECKS: Tuple[Check, ...] = (
     architecture.check_mixed_dtypes,
     architecture.check_dtype_kinds,
     architecture.check_unexpected,
-    numbers.check_not_finite,
-    numbers.check_constant_weights,
-    numbers.check_constant_vectors,
-    numbers.check_everything_was_read,
+    values.check_not_finite,
+    values.check_constant_weights,
+    values.check_constant_vectors,
+    values.check_everything_was_read,
     siblings.check_magnitudes,
     siblings.check_copies,
     meaning.check_layernorms,

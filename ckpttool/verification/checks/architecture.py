@@ -18,7 +18,7 @@ from ckpttool.verification.checks.sizes import Size, known_size
 if TYPE_CHECKING:
     from ckpttool.findings.results import Mismatch
     from ckpttool.tensors.catalogue import TensorInfo
-    from ckpttool.verification.examined import Evidence
+    from ckpttool.verification.evidence import Evidence
 
 #: ``--require`` for a file that must hold the decoder too.
 FULL = "full"

@@ -14,7 +14,7 @@ from ckpttool.verification.checks.sizes import known_size, settings
 from mae.config import CONFIGS
 
 if TYPE_CHECKING:
-    from ckpttool.verification.examined import Evidence
+    from ckpttool.verification.evidence import Evidence
     from mae.config import MAEConfig
 
 #: ViTMAE, as the configs of Hugging Face call it.

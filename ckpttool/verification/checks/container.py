@@ -11,7 +11,7 @@ from ckpttool.inspection import state_dicts_not_taken, tensors_not_taken
 from ckpttool.tensors.placeholders import message, placeholders, way_out
 
 if TYPE_CHECKING:
-    from ckpttool.verification.examined import Evidence
+    from ckpttool.verification.evidence import Evidence
 
 # What is listed of a long list in one finding.
 _SHOWN = 20

@@ -10,7 +10,7 @@ from ckpttool.findings.finding import Finding, finding
 from ckpttool.models.forward import expected_shapes
 
 if TYPE_CHECKING:
-    from ckpttool.verification.examined import Evidence
+    from ckpttool.verification.evidence import Evidence
 
 # Features of two images that differ by less than this part of their deviation differ by
 # rounding only: float32 sums over some thousand products are good to about 1e-6.

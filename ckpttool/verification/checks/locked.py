@@ -13,7 +13,7 @@ from ckpttool.verification.lock.content import distance
 if TYPE_CHECKING:
     from ckpttool.findings.results import FileReport
     from ckpttool.tensors.catalogue import TensorInfo
-    from ckpttool.verification.examined import Evidence
+    from ckpttool.verification.evidence import Evidence
     from ckpttool.verification.lock.content import (
         Lock,
         LockedCheckpoint,

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count
-from ckpttool.verification.examined import block_of, is_matrix
+from ckpttool.verification.evidence import block_of, is_matrix
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import TensorBytes
-    from ckpttool.verification.examined import Evidence
+    from ckpttool.verification.evidence import Evidence
 
 _LAYERNORM = re.compile(r"(?:^|\.)(?:norm\d*|decoder_norm|fc_norm)\.(weight|bias)$")
 # What tells more of a table than that it is another one.

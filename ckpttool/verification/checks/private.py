@@ -11,7 +11,7 @@ from ckpttool.formats.objects.leaves import leaves
 
 if TYPE_CHECKING:
     from ckpttool.findings.rules import Rule
-    from ckpttool.verification.examined import Evidence
+    from ckpttool.verification.evidence import Evidence
 
 #: Characters of all texts that are searched, and of one of them.
 MAX_SEARCHED = 1_000_000

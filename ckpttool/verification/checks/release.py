@@ -14,7 +14,7 @@ from ckpttool.formats.state_dicts.training_state import is_called_settings, is_c
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Entry
-    from ckpttool.verification.examined import Evidence
+    from ckpttool.verification.evidence import Evidence
 
 #: Bytes of a safetensors header that the Hugging Face hub reads.
 HUB_HEADER = 25_000_000

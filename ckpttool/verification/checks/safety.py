@@ -8,7 +8,7 @@ from ckpttool.formats.safety.telling import findings_beyond_default, findings_on
 
 if TYPE_CHECKING:
     from ckpttool.findings.finding import Finding
-    from ckpttool.verification.examined import Evidence
+    from ckpttool.verification.evidence import Evidence
 
 
 def check_pickle_names(evidence: Evidence) -> Iterator[Finding]:

@@ -11,10 +11,10 @@ from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size
 from ckpttool.verification.checks.meaning import originals
-from ckpttool.verification.examined import block_of, is_matrix
+from ckpttool.verification.evidence import block_of, is_matrix
 
 if TYPE_CHECKING:
-    from ckpttool.verification.examined import Evidence
+    from ckpttool.verification.evidence import Evidence
 
 # Fewer blocks than this have no spread that could be told from chance.
 _FEWEST = 5

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterable, Iterator, NamedTuple
 
 from ckpttool.models.coverage import cover
-from ckpttool.verification.examined import block_of
+from ckpttool.verification.evidence import block_of
 from mae.config import CONFIGS
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import Coverage
-    from ckpttool.verification.examined import Evidence
+    from ckpttool.verification.evidence import Evidence
 
 _PATCHES, _TABLE = "patch_embed.proj.weight", "pos_embed"
 

@@ -13,7 +13,7 @@ from ckpttool.formats.objects.plain import storage_keys
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Extent, TensorInfo
-    from ckpttool.verification.examined import Evidence
+    from ckpttool.verification.evidence import Evidence
 
 
 def check_wasted_bytes(evidence: Evidence) -> Iterator[Finding]:

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckpttool.comparison.numbers import blocks, floats, keys, pieces, reading, search
+from ckpttool.comparison.numbers import blocks, floats, keys, search
+from ckpttool.comparison.numbers import compare as reading
+from ckpttool.comparison.numbers import stretches as pieces
 from tests.builders import pairs
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from tests.builders.tensors import from_array
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ckpttool.formats.writing.pieces import FileLayout, PlannedTensor
+    from ckpttool.formats.writing.file_layout import FileLayout, PlannedTensor
 
 
 def pieces() -> List[PlannedTensor]:

@@ -13,7 +13,7 @@ import torch
 
 from ckpttool.findings.errors import UnreadableError
 from ckpttool.findings.inventory import Item, Standing
-from ckpttool.inputs.content import SUFFIXES
+from ckpttool.inputs.kinds import SUFFIXES
 from ckpttool.inputs.paths import Input, Inputs, SearchOptions, targets_of
 
 

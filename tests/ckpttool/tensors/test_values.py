@@ -11,11 +11,11 @@ import pytest
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnreadableError
+from ckpttool.tensors import read_plan as readings
 from ckpttool.tensors import values
-from ckpttool.tensors import views as readings
 from ckpttool.tensors.catalogue import DTYPES, Checksum, Extent, TensorInfo
+from ckpttool.tensors.read_plan import AMPLIFIED
 from ckpttool.tensors.values import BadChecksum, TensorValues, start_values
-from ckpttool.tensors.views import AMPLIFIED
 from tests.builders import tensors as built
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckpttool.comparison.numbers import blocks, floats, outside, reading, search
+from ckpttool.comparison.numbers import blocks, floats, outside, search
+from ckpttool.comparison.numbers import compare as reading
 from ckpttool.comparison.numbers.general import Tolerance
 from tests.builders import pairs
 

@@ -11,7 +11,7 @@ import torch
 from ckpttool.formats.safety import kinds
 from ckpttool.formats.safety.allowed import ROW, ROWS, is_value, makers_of
 from ckpttool.formats.safety.idioms import is_idiom
-from ckpttool.formats.safety.names import Name
+from ckpttool.formats.safety.known_names import Name
 from ckpttool.formats.safety.torch_names import DEFAULT_NAMES, TORCH
 from ckpttool.formats.safety.watch import Watch
 from tests.builders import pickles as p

@@ -14,7 +14,7 @@ from typing import Iterator
 import pytest
 
 from ckpttool.formats.safety.allowed import makers_of
-from ckpttool.formats.safety.names import Name, makes_code_run
+from ckpttool.formats.safety.known_names import Name, makes_code_run
 from ckpttool.formats.safety.standard_library import MODULES
 
 # Not imported: they open windows, act at once, or are tests.

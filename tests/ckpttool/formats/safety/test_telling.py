@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ckpttool.cli.settings import trusted
+from ckpttool.cli.configuration_keys import trusted
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError
 from ckpttool.findings.finding import Verdict, verdict_from

@@ -18,8 +18,8 @@ from ckpttool.formats import open_checkpoint
 from ckpttool.formats.writing import copying, safetensors, system_copy, torch_zip
 from ckpttool.formats.writing.copying import copy_layout
 from ckpttool.formats.writing.crc32 import Crc32Maker, ZlibCrc32
+from ckpttool.formats.writing.file_layout import FileLayout, Slot
 from ckpttool.formats.writing.folding import FoldedCrc32
-from ckpttool.formats.writing.pieces import FileLayout, Slot
 from ckpttool.tensors.catalogue import DTYPES, Checksum, Extent
 from tests.builders.pieces import in_file, mixed, of_dtype, piece, put
 from tests.builders.tensors import (
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ckpttool.formats.writing.pieces import PlannedTensor
+    from ckpttool.formats.writing.file_layout import PlannedTensor
 
 LARGE: Dict[str, NDArray[Any]] = {
     "large": np.arange(400_001, dtype=np.uint16),  # several chunks, the last one odd
@@ -560,7 +560,7 @@ from ckpttool.files.sources import FileSource
 from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
 from ckpttool.formats.writing import copying
 from ckpttool.formats.writing import safetensors
-from ckpttool.formats.writing.pieces import PlannedTensor
+from ckpttool.formats.writing.file_layout import PlannedTensor
 
 source = FileSource(sys.argv[1])
 half = source.size // 2

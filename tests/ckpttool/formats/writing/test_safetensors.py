@@ -20,7 +20,7 @@ from tests.builders.pieces import MIXED_TURNED, mixed, of_dtype, put
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ckpttool.formats.writing.pieces import PlannedTensor
+    from ckpttool.formats.writing.file_layout import PlannedTensor
 
 METADATA = {"format": "pt", "zebra": "1", "apple": "2"}
 

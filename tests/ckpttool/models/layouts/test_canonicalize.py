@@ -15,7 +15,7 @@ from tests.builders.layouts import catalogue, decoder_names, encoder_names, spel
 from tests.builders.repository import FIXTURES
 
 if TYPE_CHECKING:
-    from ckpttool.models.layouts.rules import Layout
+    from ckpttool.models.layouts.renames import Layout
     from ckpttool.tensors.catalogue import TensorInfo
 
 TINY = [*encoder_names(2), *decoder_names(1)]

@@ -17,7 +17,7 @@ from ckpttool.models.layouts.hf_vitmae import (
     HF_VITMAE_V5_SAVED,
 )
 from ckpttool.models.layouts.openmmlab import MMPRETRAIN, MMSEG
-from ckpttool.models.layouts.rules import Dropped, Join, Layout, Rename, generalise
+from ckpttool.models.layouts.renames import Dropped, Join, Layout, Rename, generalise
 from tests.builders.layouts import decoder_names, encoder_names, spelled, vit_large_names
 from tests.builders.repository import FIXTURES
 

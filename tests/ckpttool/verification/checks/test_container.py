@@ -10,7 +10,7 @@ from ckpttool.verification.checks.container import (
     check_names,
     check_wrapper_choice,
 )
-from ckpttool.verification.examined import Evidence
+from ckpttool.verification.evidence import Evidence
 from tests.builders.evidence import evidence, trained
 
 

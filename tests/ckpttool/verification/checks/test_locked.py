@@ -10,7 +10,7 @@ import pytest
 from ckpttool.findings import rules
 from ckpttool.findings.results import Coverage, ForwardSummary
 from ckpttool.verification.checks.locked import check_lock, summary
-from ckpttool.verification.examined import Evidence
+from ckpttool.verification.evidence import Evidence
 from ckpttool.verification.lock.content import (
     Lock,
     LockedCheckpoint,

@@ -15,7 +15,7 @@ from ckpttool.findings.finding import Verdict, finding
 from ckpttool.findings.results import FileReport, Report, Waived
 from ckpttool.reports import REPORTERS
 from ckpttool.reports.machine.portable import portable
-from ckpttool.reports.machine.reading import read_report
+from ckpttool.reports.machine.stored import read_report
 from tests.builders import reports as built
 from tests.builders.reports import rendered
 

@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckpttool.comparison.numbers import blocks, floats, general, pieces, reading, search
+from ckpttool.comparison.numbers import blocks, floats, general, search
+from ckpttool.comparison.numbers import compare as reading
+from ckpttool.comparison.numbers import stretches as pieces
+from ckpttool.comparison.numbers.compare import Pass, SideError
 from ckpttool.comparison.numbers.general import Tolerance
-from ckpttool.comparison.numbers.pieces import Pair
-from ckpttool.comparison.numbers.reading import Pass, SideError
+from ckpttool.comparison.numbers.stretches import Pair
 from ckpttool.comparison.numbers.tally import Tally
 from tests.builders import pairs
 from tests.builders.tensors import cut_while_read, in_memory
@@ -321,9 +323,9 @@ def test_the_side_that_fails_is_named() -> None:
 SHARED = """
 import os
 import numpy as np
-from ckpttool.comparison.numbers import pieces
-from ckpttool.comparison.numbers import reading
-from ckpttool.comparison.numbers.pieces import Pair
+from ckpttool.comparison.numbers import stretches as pieces
+from ckpttool.comparison.numbers import compare as reading
+from ckpttool.comparison.numbers.stretches import Pair
 from tests.builders.tensors import cut_while_read, from_array, in_memory
 
 pieces._TASK, reading._WORTH_FORKING = 1024, 3

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ckpttool.formats.safety.names import is_known_attack, python3, runs_commands
+from ckpttool.formats.safety.known_names import is_known_attack, python3, runs_commands
 
 ATTACKS = [
     ("os", "system"),

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from ckpttool.comparison.numbers import pieces
-from ckpttool.comparison.numbers.pieces import Pair, all_pieces, tasks_of
+from ckpttool.comparison.numbers import stretches as pieces
+from ckpttool.comparison.numbers.stretches import Pair, all_pieces, tasks_of
 from tests.builders.tensors import in_memory
 
 

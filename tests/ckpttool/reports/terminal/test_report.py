@@ -8,7 +8,7 @@ import pytest
 
 from ckpttool.findings import rules
 from ckpttool.findings.results import FileReport
-from ckpttool.reports.terminal.text import write
+from ckpttool.reports.terminal.report import write
 from ckpttool.reports.terminal.view import TextView
 from tests.builders import reports as built
 

@@ -8,7 +8,7 @@ from typing import Iterable, Iterator, Mapping, Sequence
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.unfilled import is_unfilled
-from ckpttool.formats.writing.pieces import PlannedTensor, Slot
+from ckpttool.formats.writing.file_layout import PlannedTensor, Slot
 from ckpttool.tensors.catalogue import Checksum, Extent
 
 

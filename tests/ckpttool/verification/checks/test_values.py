@@ -8,7 +8,7 @@ import pytest
 from ckpttool.findings import rules
 from ckpttool.findings.rules import Severity
 from ckpttool.tensors.catalogue import Checksum
-from ckpttool.verification.checks import numbers
+from ckpttool.verification.checks import values as numbers
 from tests.builders import evidence as built
 from tests.builders.tensors import endless_views, from_array, in_memory
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Callable
 
     from ckpttool.findings.finding import Finding
-    from ckpttool.verification.examined import Evidence
+    from ckpttool.verification.evidence import Evidence
     from tests.builders.evidence import Arrays
 
 CHECKS = (

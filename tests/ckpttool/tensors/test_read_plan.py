@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckpttool.tensors.views import group
+from ckpttool.tensors.read_plan import group
 
 
 def test_a_hundred_thousand_small_readings_are_a_few_tasks() -> None:

@@ -23,7 +23,7 @@ from typing import (
 import numpy as np
 
 from ckpttool.comparison.numbers.blocks import BLOCK, Blocks, norm_of
-from ckpttool.comparison.numbers.pieces import Block, all_pieces, equal_pieces, tasks_of, width
+from ckpttool.comparison.numbers.stretches import Block, all_pieces, equal_pieces, tasks_of, width
 from ckpttool.comparison.numbers.tally import Tally
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.tensors.gather import CHUNK, fill
@@ -33,7 +33,7 @@ from ckpttool.tensors.workers import processors, results_of
 
 if TYPE_CHECKING:
     from ckpttool.comparison.numbers.general import Tolerance
-    from ckpttool.comparison.numbers.pieces import Pair, Stretch
+    from ckpttool.comparison.numbers.stretches import Pair, Stretch
     from ckpttool.tensors.catalogue import TensorInfo
 
 # Workers where nobody says how many: more wait for the memory bus, and each has 14 MB of its own.

@@ -9,15 +9,15 @@ from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size
 from ckpttool.formats.unfilled import is_unfilled
-from ckpttool.tensors.views import AMPLIFICATION_FACTOR, AMPLIFICATION_SLACK, AMPLIFIED
+from ckpttool.tensors.read_plan import AMPLIFICATION_FACTOR, AMPLIFICATION_SLACK, AMPLIFIED
 from ckpttool.verification.checks.meaning import is_layernorm, layernorms, layernorms_are_initial
-from ckpttool.verification.examined import is_matrix
+from ckpttool.verification.evidence import is_matrix
 
 if TYPE_CHECKING:
     from ckpttool.findings.rules import Rule
     from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.tensors.values import TensorValues
-    from ckpttool.verification.examined import Evidence
+    from ckpttool.verification.evidence import Evidence
 
 # Findings of one rule that are told tensor by tensor; the others share one.
 _ONE_BY_ONE = 8

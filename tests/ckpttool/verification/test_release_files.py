@@ -9,8 +9,8 @@ from typing import Callable
 import pytest
 
 from ckpttool.formats import open_checkpoint
-from ckpttool.verification import surroundings
-from ckpttool.verification.surroundings import Surroundings, look_around
+from ckpttool.verification import release_files as surroundings
+from ckpttool.verification.release_files import Surroundings, look_around
 from tests.builders import releases
 from tests.builders.evidence import evidence, trained
 

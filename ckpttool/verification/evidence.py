@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.verification.limits import Thresholds
-from ckpttool.verification.surroundings import Surroundings
+from ckpttool.verification.release_files import Surroundings
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import ForwardSummary
