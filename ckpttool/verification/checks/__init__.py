@@ -15,8 +15,8 @@ from ckpttool.verification.checks import (
     release,
     safety,
     siblings,
-    storages,
     values,
+    wasted_bytes,
 )
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ CHECKS: Tuple[Check, ...] = (
     container.check_names,
     container.check_unread,
     container.check_checksums,
-    storages.check_wasted_bytes,
+    wasted_bytes.check_wasted_bytes,
     config_file.check_config,
     release.check_training_state,
     release.check_shards,

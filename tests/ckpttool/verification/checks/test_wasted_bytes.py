@@ -8,7 +8,7 @@ import torch
 
 from ckpttool.findings.finding import Finding
 from ckpttool.formats import open_checkpoint
-from ckpttool.verification.checks.storages import check_wasted_bytes
+from ckpttool.verification.checks.wasted_bytes import check_wasted_bytes
 from ckpttool.verification.limits import Thresholds
 from tests.builders import checkpoints, sharing
 from tests.builders import evidence as built
