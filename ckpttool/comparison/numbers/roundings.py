@@ -29,7 +29,7 @@ class _Grid(NamedTuple):
 
 
 _INF, _NAN = float("inf"), float("nan")
-# IEEE 754-2008; bfloat16 is the upper half of a float32; the 8-bit types as in elements.py.
+# IEEE 754-2008; bfloat16 is the upper half of a float32; the 8-bit types as in tensors/numbers.py.
 _GRIDS = {
     "float32": _Grid(23, -126, (2 - 2.0**-23) * 2.0**127, _INF),
     "float16": _Grid(10, -14, 65504.0, _INF),
