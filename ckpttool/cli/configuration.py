@@ -19,7 +19,7 @@ from ckpttool.cli import configuration_keys
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import ConfigurationFile
 from ckpttool.findings.rules import Severity
-from ckpttool.verification.limits import Thresholds
+from ckpttool.verification.options import Thresholds
 from ckpttool.verification.policy import Policy
 from ckpttool.verification.waivers import Waiver
 from mae.config import CONFIGS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import Callable, TextIO
+from typing import Callable, Iterable, TextIO
 
 import click
 from click.core import ParameterSource
@@ -58,6 +58,12 @@ def tell(line: str) -> None:
     """Say with ``--verbose`` what is being done."""
     if verbose():
         say(line)
+
+
+def say_cleaned(paths: Iterable[str]) -> None:
+    """Say which files went that a killed run had left: nothing is removed in silence."""
+    for path in paths:
+        say(f"cleaned up {path}: left by a run that was killed")
 
 
 def nobody_reads() -> bool:

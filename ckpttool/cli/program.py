@@ -12,9 +12,9 @@ from typing import Any, Callable, Sequence
 
 import click
 
-from ckpttool.cli.console import nobody_reads, say
+from ckpttool.cli.console import nobody_reads, say, say_cleaned
 from ckpttool.cli.display import debugging
-from ckpttool.cli.variables import bind, blame, strangers, with_variable
+from ckpttool.cli.environment import bind, blame, strangers, with_variable
 from ckpttool.findings.breakdowns import breakdown
 from ckpttool.findings.errors import CkpttoolError, UsageError
 
@@ -84,6 +84,7 @@ class Program(click.Group):
             return super().invoke(ctx)
         except CkpttoolError as error:
             _trace(ctx)
+            say_cleaned(error.cleaned)
             say(f"Error: {error}{blame(error.found) if isinstance(error, UsageError) else ''}")
             return CANNOT_TELL
         except click.BadParameter as error:

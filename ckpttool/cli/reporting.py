@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, NamedTuple, TypeVar
 
 import click
 
-from ckpttool.cli.console import emit
-from ckpttool.cli.files import try_files, write_files
+from ckpttool.cli.console import emit, say_cleaned
 from ckpttool.findings.errors import UsageError
 from ckpttool.reports import FOR_PEOPLE, REPORTERS, reporter
 
@@ -80,7 +79,9 @@ def planned(reports: Iterable[str], inputs: Iterable[str] = ()) -> tuple[ReportF
         _check_folder(file)
         _check_replaceable(file.path)
     if files:
-        try_files(*(file.path for file in files))
+        from ckpttool.files.publishing import try_files
+
+        say_cleaned(try_files(*(file.path for file in files)))
     return files
 
 
@@ -99,7 +100,9 @@ def store(report: Report, files: Iterable[ReportFile], view: TextView | None = N
     """
     contents = {file.path: _rendered(report, file.format, view) for file in files}
     if contents:
-        write_files(contents)
+        from ckpttool.files.publishing import write_files
+
+        say_cleaned(write_files(contents))
 
 
 def deliver(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckpttool.verification.limits import Thresholds
+from ckpttool.verification.options import Thresholds
 from ckpttool.verification.release_files import Surroundings
 
 if TYPE_CHECKING:

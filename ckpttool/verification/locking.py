@@ -12,7 +12,8 @@ from ckpttool.verification.lock.content import (
     LockedTensor,
     name_from,
 )
-from ckpttool.verification.run import VerifyOptions, verified
+from ckpttool.verification.options import VerifyOptions
+from ckpttool.verification.run import verified
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import FileReport

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from threading import Thread
-from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Iterator, Mapping, Protocol
 
 from ckpttool.findings.errors import CkpttoolError, UsageError, told_with
 from ckpttool.findings.finding import Verdict
@@ -20,9 +20,9 @@ from ckpttool.inspection import stopped, with_facts
 from ckpttool.models.layouts import canonicalize
 from ckpttool.tensors.sharing import tied_names, with_tied
 from ckpttool.tensors.workers import quick_switches
-from ckpttool.verification.limits import Thresholds
+from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.release_files import look_around
-from mae.config import CONFIGS, DEFAULT
+from mae.config import CONFIGS
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import ForwardSummary
@@ -32,43 +32,10 @@ if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint
     from ckpttool.tensors.values import Values
     from ckpttool.verification.evidence import Evidence
-    from ckpttool.verification.lock.content import Lock
     from ckpttool.verification.published import Origin
 
 #: Tables whose bytes the checks compare, and so are kept in memory.
 POSITION_TABLES = ("pos_embed", "decoder_pos_embed")
-
-
-class VerifyOptions(NamedTuple):
-    """What to verify, and how.
-
-    Attributes:
-        model: a key of ``mae.config.CONFIGS``.
-        require: ``encoder`` or ``full``: what the file must hold.
-        forward: whether to run the model.
-        device: where to run it, as torch names it.
-        published: whether to compare the file with the published one of its name.
-        wrapper: the dotted key of the state dict to take; ``None`` to choose.
-        workers: threads that read; ``None`` for one a processor.
-        release: the folder that was named and in which the file was found, if one was.
-        expected_missing: globs on names that the file may lack.
-        limits: what the checks tolerate.
-        lock: the lock file to compare with.
-        trust: patterns of names whose code is trusted, ``mypackage.*`` say.
-    """
-
-    model: str = DEFAULT
-    require: str = "encoder"
-    forward: bool = True
-    device: str = "cpu"
-    published: bool = False
-    wrapper: str | None = None
-    workers: int | None = None
-    release: str | None = None
-    expected_missing: tuple[str, ...] = ()
-    limits: Thresholds = Thresholds()
-    lock: Lock | None = None
-    trust: tuple[str, ...] = ()
 
 
 class Progress(Protocol):

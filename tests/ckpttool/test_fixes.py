@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import save_file
 
 from ckpttool.findings.finding import Finding
-from ckpttool.verification.run import VerifyOptions, verify_file
+from ckpttool.verification.options import VerifyOptions
+from ckpttool.verification.run import verify_file
 from mae.config import CONFIGS
 from tests.builders import checkpoints, models, releases
 from tests.rule_cases.runs import convert

@@ -14,8 +14,9 @@ from ckpttool.inspection import inspect_file
 from ckpttool.tensors.catalogue import Checkpoint, Checksum
 from ckpttool.verification.checks.container import check_checksums
 from ckpttool.verification.lock.writing import HEAD
+from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.published import PUBLISHED
-from ckpttool.verification.run import VerifyOptions, verify_file
+from ckpttool.verification.run import verify_file
 from tests.builders import checkpoints, evidence, releases, shards, sharing, zips
 from tests.builders import pickles as p
 from tests.builders import safetensors as st

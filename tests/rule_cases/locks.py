@@ -11,7 +11,8 @@ from ckpttool.inputs.paths import targets_of
 from ckpttool.verification.checks.locked import check_all_found
 from ckpttool.verification.lock.content import Lock, LockedCheckpoint, LockedTensor
 from ckpttool.verification.locking import lock_file
-from ckpttool.verification.run import VerifyOptions, verify_file
+from ckpttool.verification.options import VerifyOptions
+from ckpttool.verification.run import verify_file
 from mae.config import CONFIGS
 from tests.builders import checkpoints, locks
 from tests.builders.policies import file_with

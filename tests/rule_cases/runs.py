@@ -9,7 +9,8 @@ from unittest import mock
 from ckpttool.conversion.convert import convert_file, destinations
 from ckpttool.conversion.options import ConvertOptions
 from ckpttool.findings.finding import Finding
-from ckpttool.verification.run import VerifyOptions, verify_file
+from ckpttool.verification.options import VerifyOptions
+from ckpttool.verification.run import verify_file
 from mae.config import CONFIGS
 from tests.builders import checkpoints
 from tests.builders.sizes import TINY

@@ -9,8 +9,7 @@ import click
 from ckpttool.cli.batch import batch_options, targets
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
-from ckpttool.cli.examining import trust_option, trusted
-from ckpttool.cli.options import Configured
+from ckpttool.cli.options import Configured, trust_option, trusted
 from ckpttool.cli.program import exit_codes
 
 

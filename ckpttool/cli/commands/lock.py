@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, Any, Sequence, TextIO
 import click
 
 from ckpttool.cli.batch import batch_options, targets
-from ckpttool.cli.console import emit, say
+from ckpttool.cli.console import emit, say, say_cleaned
 from ckpttool.cli.display import display_options
-from ckpttool.cli.examining import choice_from, examination_options, verify_options
-from ckpttool.cli.files import try_files, write_files
-from ckpttool.cli.options import Configured, policy_options, today
+from ckpttool.cli.options import (
+    Configured,
+    choice_from,
+    examination_options,
+    policy_options,
+    today,
+    verify_options,
+)
 from ckpttool.cli.program import exit_codes
 from ckpttool.cli.progress import progress_bar
 from ckpttool.cli.summary import conclude
@@ -116,6 +121,8 @@ def _configured_lock(own: Sequence[Configuration]) -> str | None:
 
 def _check_output(path: str) -> None:
     """Refuse what cannot be written or is no lock file, before any weight is read."""
+    from ckpttool.files.publishing import try_files
+
     if path == "-":
         return
     place = Path(path)
@@ -123,7 +130,7 @@ def _check_output(path: str) -> None:
         raise UsageError(
             "what stands there is no lock file", path=path, fix="Name another file with -o."
         )
-    try_files(path)
+    say_cleaned(try_files(path))
 
 
 def _is_lock(place: Path) -> bool:
@@ -161,6 +168,7 @@ def _refuse(report: Report) -> None:
 
 def _write(path: str, lockings: list[Locking], inventory: Sequence[Item]) -> None:
     """Write the lock file, and say what is in it."""
+    from ckpttool.files.publishing import write_files
     from ckpttool.reports.terminal.lock import write_locked
     from ckpttool.verification.lock.writing import render
 
@@ -176,7 +184,7 @@ def _write(path: str, lockings: list[Locking], inventory: Sequence[Item]) -> Non
         emit(lambda stream: _print(text, stream), asked=True)
         return
     replaced = Path(path).exists()
-    write_files({path: text.encode("ascii")}, sync=True)
+    say_cleaned(write_files({path: text.encode("ascii")}, sync=True))
     emit(lambda stream: write_locked(path, locked, replaced, stream, inventory))
 
 

@@ -10,8 +10,14 @@ import click
 from ckpttool.cli.batch import batch_options, targets
 from ckpttool.cli.console import tell
 from ckpttool.cli.display import display_options
-from ckpttool.cli.examining import choice_from, examination_options, verify_options
-from ckpttool.cli.options import Configured, policy_options, today
+from ckpttool.cli.options import (
+    Configured,
+    choice_from,
+    examination_options,
+    policy_options,
+    today,
+    verify_options,
+)
 from ckpttool.cli.program import exit_codes
 from ckpttool.cli.progress import progress_bar
 from ckpttool.cli.reporting import deliver, planned, report_options, waived_option

@@ -25,7 +25,8 @@ from ckpttool.conversion.options import ConvertOptions
 from ckpttool.conversion.result import Converted
 from ckpttool.findings.finding import Verdict
 from ckpttool.tensors.gather import chunks
-from ckpttool.verification.run import VerifyOptions, verify_file
+from ckpttool.verification.options import VerifyOptions
+from ckpttool.verification.run import verify_file
 from tests.builders import checkpoints, shards, sharing
 from tests.builders import safetensors as st
 from tests.builders import torch_files as tf

@@ -12,7 +12,8 @@ import torch
 
 from ckpttool.findings import rules
 from ckpttool.formats.unfilled import crc32_of_zeros, is_unfilled
-from ckpttool.verification.run import VerifyOptions, verify_file
+from ckpttool.verification.options import VerifyOptions
+from ckpttool.verification.run import verify_file
 from mae.config import CONFIGS
 from tests.builders.sizes import TINY
 from tests.rule_cases.runs import convert

@@ -15,7 +15,8 @@ from ckpttool.conversion.options import ConvertOptions
 from ckpttool.conversion.result import Converted
 from ckpttool.findings.finding import Verdict
 from ckpttool.tensors.placeholders import placeholders
-from ckpttool.verification.run import VerifyOptions, verify_file
+from ckpttool.verification.options import VerifyOptions
+from ckpttool.verification.run import verify_file
 from tests.builders import zero3
 
 # torch 2.0 warns of its own use of a class when it saves.

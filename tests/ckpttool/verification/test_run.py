@@ -17,8 +17,9 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.findings.results import FileReport
 from ckpttool.tensors.values import Values, ValuesRun, start_values
+from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.published import PUBLISHED
-from ckpttool.verification.run import VerifyOptions, verify_file
+from ckpttool.verification.run import verify_file
 from mae.config import CONFIGS
 from tests.builders import checkpoints as built
 
@@ -367,7 +368,8 @@ class Noted:
             print(threading.current_thread().name)
 
 sys.meta_path.insert(0, Noted())
-from ckpttool.verification.run import VerifyOptions, verify_file
+from ckpttool.verification.options import VerifyOptions
+from ckpttool.verification.run import verify_file
 verify_file(sys.argv[1], VerifyOptions(forward=False))
 """
 

@@ -15,7 +15,8 @@ from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.inputs.paths import targets_of
 from ckpttool.inspection import inspect_file
 from ckpttool.verification.locking import lock_file
-from ckpttool.verification.run import VerifyOptions, verify_file
+from ckpttool.verification.options import VerifyOptions
+from ckpttool.verification.run import verify_file
 from tests.builders import torch_files as t
 from tests.builders.attacks import ATTACKS, Attack
 

@@ -100,7 +100,8 @@ def _entry_points() -> list[Callable[[str], object]]:
     from ckpttool.conversion.convert import convert_file
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.inspection import inspect_file
-    from ckpttool.verification.run import VerifyOptions, verify_file
+    from ckpttool.verification.options import VerifyOptions
+    from ckpttool.verification.run import verify_file
 
     dry = ConvertOptions(to="safetensors", dry_run=True)
     return [

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from ckpttool.findings.finding import Finding
-from ckpttool.verification.run import VerifyOptions, verify_file
+from ckpttool.verification.options import VerifyOptions
+from ckpttool.verification.run import verify_file
 from tests.builders import checkpoints, releases
 
 # torch 2.0 warns of its own use of a class when it saves.

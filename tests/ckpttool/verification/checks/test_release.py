@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from ckpttool.findings.finding import Finding
-from ckpttool.verification.run import VerifyOptions, verify_file
+from ckpttool.verification.options import VerifyOptions
+from ckpttool.verification.run import verify_file
 from tests.builders import checkpoints as built
 from tests.builders import releases
 

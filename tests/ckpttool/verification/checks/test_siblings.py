@@ -8,7 +8,7 @@ import pytest
 from ckpttool.findings import rules
 from ckpttool.findings.rules import Severity
 from ckpttool.verification.checks.siblings import check_copies, check_magnitudes
-from ckpttool.verification.limits import Thresholds
+from ckpttool.verification.options import Thresholds
 from tests.builders import evidence as built
 from tests.builders.tensors import from_array
 

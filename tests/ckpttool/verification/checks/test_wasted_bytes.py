@@ -9,7 +9,7 @@ import torch
 from ckpttool.findings.finding import Finding
 from ckpttool.formats import open_checkpoint
 from ckpttool.verification.checks.wasted_bytes import check_wasted_bytes
-from ckpttool.verification.limits import Thresholds
+from ckpttool.verification.options import Thresholds
 from tests.builders import checkpoints, sharing
 from tests.builders import evidence as built
 from tests.builders import torch_files as tf

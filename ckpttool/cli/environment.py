@@ -1,4 +1,4 @@
-"""Options from the environment: ``CKPTTOOL_VERIFY_FORMAT`` is ``--format`` of ``verify``.
+"""Options from environment variables: ``CKPTTOOL_VERIFY_FORMAT`` is ``--format`` of ``verify``.
 
 What every command has may be set for all of them: ``CKPTTOOL_COLOR``. What is typed counts more
 than a variable, and a variable of one command more than one of all.

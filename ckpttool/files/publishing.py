@@ -1,4 +1,4 @@
-"""Files that a command writes beside its report: all of them whole, or none.
+"""Files that are written beside a result: all of them whole, or none.
 
 Whatever stood there is replaced only when everything is written. So what takes minutes can try
 its files first: a folder that is not there is then said before, not after.
@@ -8,41 +8,41 @@ from __future__ import annotations
 
 from typing import Mapping
 
-from ckpttool.cli.console import say
+from ckpttool.files.destination import Destination
+from ckpttool.files.positional import write_parts
 
 
-def write_files(contents: Mapping[str, bytes], *, sync: bool = False) -> None:
+def write_files(contents: Mapping[str, bytes], *, sync: bool = False) -> tuple[str, ...]:
     """Write files, by path.
 
     Args:
         contents: what belongs into each.
         sync: whether they must be on the disk before they get their names.
 
+    Returns:
+        What was cleaned up: files beside them that a killed run left.
+
     Raises:
         OutputError: one cannot be written; what stood there before is untouched.
     """
-    _write(contents, sync, publish=True)
+    return _write(contents, sync, publish=True)
 
 
-def try_files(*paths: str) -> None:
+def try_files(*paths: str) -> tuple[str, ...]:
     """Do everything that :func:`write_files` does, but leave no file behind.
 
     Raises:
         OutputError: one cannot be written.
     """
-    _write(dict.fromkeys(paths, b""), sync=False, publish=False)
+    return _write(dict.fromkeys(paths, b""), sync=False, publish=False)
 
 
-def _write(contents: Mapping[str, bytes], sync: bool, publish: bool) -> None:
+def _write(contents: Mapping[str, bytes], sync: bool, publish: bool) -> tuple[str, ...]:
     """Write files under temporary names; give them their own, or take them away."""
-    from ckpttool.files.destination import Destination
-    from ckpttool.files.positional import write_parts
-
     with Destination(force=True, sync=sync) as place:
         place.check({path: len(content) for path, content in contents.items()})
         for path, content in contents.items():
             write_parts(place.create(path, len(content)).fd, [(0, content)])
         if publish:
             place.publish()
-    for path in place.cleaned:
-        say(f"cleaned up {path}: left by a run that was killed")
+    return tuple(place.cleaned)

@@ -1,0 +1,58 @@
+"""What to verify and how, and the thresholds of the checks that a project may set for itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from mae.config import DEFAULT
+
+if TYPE_CHECKING:
+    from ckpttool.verification.lock.content import Lock
+
+
+class Thresholds(NamedTuple):
+    """Thresholds of checks on numbers.
+
+    Attributes:
+        position_table: largest absolute error of a position table. It is computed in float64
+            and stored in float32: a rounding of 6e-8, and what another sine differs by.
+        magnitude: how many robust deviations a tensor's magnitude may be from the median of
+            its role over the blocks; see ``ckpttool.verification.checks.siblings``.
+        wasted_share: the part of the tensors' bytes that storages may hold beside them.
+    """
+
+    position_table: float = 1e-6
+    magnitude: float = 10.0
+    wasted_share: float = 0.01
+
+
+class VerifyOptions(NamedTuple):
+    """What to verify, and how.
+
+    Attributes:
+        model: a key of ``mae.config.CONFIGS``.
+        require: ``encoder`` or ``full``: what the file must hold.
+        forward: whether to run the model.
+        device: where to run it, as torch names it.
+        published: whether to compare the file with the published one of its name.
+        wrapper: the dotted key of the state dict to take; ``None`` to choose.
+        workers: threads that read; ``None`` for one a processor.
+        release: the folder that was named and in which the file was found, if one was.
+        expected_missing: globs on names that the file may lack.
+        limits: what the checks tolerate.
+        lock: the lock file to compare with.
+        trust: patterns of names whose code is trusted, ``mypackage.*`` say.
+    """
+
+    model: str = DEFAULT
+    require: str = "encoder"
+    forward: bool = True
+    device: str = "cpu"
+    published: bool = False
+    wrapper: str | None = None
+    workers: int | None = None
+    release: str | None = None
+    expected_missing: tuple[str, ...] = ()
+    limits: Thresholds = Thresholds()
+    lock: Lock | None = None
+    trust: tuple[str, ...] = ()
