@@ -20,12 +20,13 @@ if TYPE_CHECKING:
         UsageError,
     )
     from ckpttool.formats import open_checkpoint
-    from ckpttool.tensors.catalogue import Checkpoint, DType, Extent, TensorInfo
+    from ckpttool.tensors.catalogue import Checkpoint, Extent, TensorInfo
+    from ckpttool.tensors.dtypes import DType
 
 _HOMES = {
     "open_checkpoint": "ckpttool.formats",
     "Checkpoint": "ckpttool.tensors.catalogue",
-    "DType": "ckpttool.tensors.catalogue",
+    "DType": "ckpttool.tensors.dtypes",
     "Extent": "ckpttool.tensors.catalogue",
     "TensorInfo": "ckpttool.tensors.catalogue",
     "CkpttoolError": "ckpttool.findings.errors",

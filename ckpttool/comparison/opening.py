@@ -11,7 +11,7 @@ from ckpttool.findings.text import is_sha256
 from ckpttool.formats import HEAD, open_checkpoint
 from ckpttool.formats.safetensors import sharded
 from ckpttool.formats.safetensors.index import strict_json
-from ckpttool.tensors.catalogue import DTYPES
+from ckpttool.tensors.dtypes import DTYPES
 from ckpttool.verification.lock.reading import is_lock, read_lock
 
 if TYPE_CHECKING:

@@ -8,12 +8,13 @@ from ckpttool.conversion.quantized import Quantized, quantized
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count
-from ckpttool.tensors.catalogue import DTYPES
+from ckpttool.tensors.dtypes import DTYPES
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.selecting import TensorSelection
-    from ckpttool.tensors.catalogue import Checkpoint, DType
+    from ckpttool.tensors.catalogue import Checkpoint
+    from ckpttool.tensors.dtypes import DType
     from ckpttool.tensors.sharing import Sharing
 
 #: What is cast where that is asked for: numbers by themselves, which narrower ones are not.

@@ -13,7 +13,7 @@ from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size
 from ckpttool.formats.writing.file_layout import PlannedTensor
-from ckpttool.tensors.catalogue import by_elements, by_pairs
+from ckpttool.tensors.dtypes import by_elements, by_pairs
 from ckpttool.tensors.expansion import check_expansion
 from ckpttool.tensors.fingerprint import PREFIX
 from ckpttool.tensors.placeholders import message, placeholders, way_out

@@ -16,11 +16,12 @@ from ckpttool.findings.errors import MalformedError, OutputError
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import printable
 from ckpttool.formats import open_checkpoint
-from ckpttool.tensors.catalogue import by_elements
+from ckpttool.tensors.dtypes import by_elements
 
 if TYPE_CHECKING:
     from ckpttool.formats.writing.file_layout import PlannedTensor, Slot
-    from ckpttool.tensors.catalogue import DType, TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
+    from ckpttool.tensors.dtypes import DType
 
 #: Types that came to the safetensors library late; an older one cannot open files with them.
 LATE_DTYPES = frozenset(

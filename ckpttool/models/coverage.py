@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Mapping
 
 from ckpttool.findings.results import Coverage, GroupCoverage, Mismatch
-from ckpttool.tensors.catalogue import DTYPES
+from ckpttool.tensors.dtypes import DTYPES
 
 if TYPE_CHECKING:
     from ckpttool.models.schema import Schema, SchemaEntry

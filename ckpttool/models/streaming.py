@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from ckpttool.tensors.catalogue import DType, TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
+    from ckpttool.tensors.dtypes import DType
     from mae.large import MAEViTLarge
 
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 from typing import Iterable, Sequence, Tuple
 
-from ckpttool.tensors.catalogue import DTYPES, by_elements
+from ckpttool.tensors.dtypes import DTYPES, by_elements
 
 #: What a fingerprint starts with; another specification will get another number.
 PREFIX = "ckpt1:"

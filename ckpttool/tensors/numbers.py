@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ckpttool.tensors.catalogue import DType
+    from ckpttool.tensors.dtypes import DType
 
 # The types that numpy reads as they are. A complex number is its two parts.
 _NATIVE = {

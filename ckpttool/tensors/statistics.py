@@ -12,7 +12,7 @@ from ckpttool.tensors.numbers import numbers
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ckpttool.tensors.catalogue import DType
+    from ckpttool.tensors.dtypes import DType
 
 # Raw bytes at once of a type that is copied into a wider one, so that the copy stays small.
 _WIDENED_AT_ONCE = 1 << 20

@@ -8,7 +8,8 @@ import numpy as np
 
 from ckpttool.findings.results import Coverage, ForwardSummary, GroupCoverage, OutputSummary
 from ckpttool.models.layouts import Canonical
-from ckpttool.tensors.catalogue import DTYPES, Checkpoint, Checksum, TensorInfo
+from ckpttool.tensors.catalogue import Checkpoint, Checksum, TensorInfo
+from ckpttool.tensors.dtypes import DTYPES
 from ckpttool.tensors.values import start_values
 from ckpttool.verification.evidence import Evidence
 from mae.config import MAEConfig

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckpttool.files.sources import FileSource
-from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
+from ckpttool.tensors.catalogue import Extent, TensorInfo
+from ckpttool.tensors.dtypes import DTYPES
 
 if TYPE_CHECKING:
     from typing import Iterable

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
+from ckpttool.tensors.catalogue import Extent, TensorInfo
+from ckpttool.tensors.dtypes import DTYPES
 from mae.config import MAEConfig, is_decoder_name
 from mae.large import MAEViTLarge
 from tests.builders.memory import MemorySource

@@ -11,7 +11,8 @@ from ckpttool.files import positional
 from ckpttool.files.sources import FileSource
 from ckpttool.formats.writing import copying, torch_zip
 from ckpttool.formats.writing.file_layout import PlannedTensor
-from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
+from ckpttool.tensors.catalogue import Extent, TensorInfo
+from ckpttool.tensors.dtypes import DTYPES
 from tests.builders.tensors import from_array, in_memory
 
 if TYPE_CHECKING:

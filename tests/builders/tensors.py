@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckpttool.findings.errors import UnreadableError
-from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
+from ckpttool.tensors.catalogue import Extent, TensorInfo
+from ckpttool.tensors.dtypes import DTYPES
 from tests.builders.memory import MemorySource
 
 if TYPE_CHECKING:

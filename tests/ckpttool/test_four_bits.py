@@ -15,7 +15,7 @@ from ckpttool.comparison.result import Outcome
 from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions
 from ckpttool.findings.finding import Verdict
-from ckpttool.tensors.catalogue import DTYPES, by_elements, by_pairs
+from ckpttool.tensors.dtypes import DTYPES, by_elements, by_pairs
 
 PAIRS, FOUR_BITS = DTYPES["float4_e2m1fn_x2"], DTYPES["float4_e2m1"]
 TORCH_TYPE: Any = getattr(torch, "float4_e2m1fn_x2", None)

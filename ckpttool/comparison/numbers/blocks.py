@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckpttool.comparison.numbers.general import Tolerance
-    from ckpttool.tensors.catalogue import DType
+    from ckpttool.tensors.dtypes import DType
 
 #: Bytes of one side that are read and compared at once.
 BLOCK = 4 * floats.BLOCK

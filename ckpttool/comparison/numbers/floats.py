@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ckpttool.comparison.numbers.general import Tolerance
     from ckpttool.comparison.numbers.stretches import Block
     from ckpttool.comparison.numbers.tally import Tally
-    from ckpttool.tensors.catalogue import DType
+    from ckpttool.tensors.dtypes import DType
 
 #: Pairs in a block. Each of two inputs and two scratches is 2 MiB: smaller blocks would suit an
 #: L2 cache, but then as much time goes into calling numpy as into computing.

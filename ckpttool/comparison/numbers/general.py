@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ckpttool.comparison.numbers.stretches import Block
     from ckpttool.comparison.numbers.tally import Tally
-    from ckpttool.tensors.catalogue import DType
+    from ckpttool.tensors.dtypes import DType
 
 #: Pairs in a block: the dozen copies in float64 fit into the caches.
 BLOCK = 1 << 16

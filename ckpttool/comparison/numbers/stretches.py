@@ -8,7 +8,8 @@ from ckpttool.tensors.numbers import numbers
 
 if TYPE_CHECKING:
     from ckpttool.comparison.numbers.tally import Tally
-    from ckpttool.tensors.catalogue import DType, TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
+    from ckpttool.tensors.dtypes import DType
 
 # Bytes of one side that make up a task: enough to hide what one costs, few enough to share a big
 # tensor.

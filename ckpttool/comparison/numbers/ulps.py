@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ckpttool.tensors.catalogue import DType
+    from ckpttool.tensors.dtypes import DType
 
 # A bare exponent: no sign bit.
 _UNSIGNED = "float8_e8m0fnu"

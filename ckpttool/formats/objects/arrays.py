@@ -14,7 +14,8 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.objects.numpy_values import ARRAY_MAKERS, elements_of, is_bytes, written
 from ckpttool.formats.pickles.nodes import Call, Node, pair_of
-from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
+from ckpttool.tensors.catalogue import Extent, TensorInfo
+from ckpttool.tensors.dtypes import DTYPES
 
 # By numpy's code of a type: its kind and the bytes of an element.
 _KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex"}

@@ -25,7 +25,8 @@ from ckpttool.formats.pickles.nodes import (
     is_scalar,
     pair_of,
 )
-from ckpttool.tensors.catalogue import DTYPES, Checkpoint, Extent, TensorInfo
+from ckpttool.tensors.catalogue import Checkpoint, Extent, TensorInfo
+from ckpttool.tensors.dtypes import DTYPES
 
 #: Characters from which on a dotted key grows no further: a nesting of thousands of levels would
 #: make it long at every level.

@@ -27,7 +27,8 @@ from ckpttool.formats.pickles.nodes import (
     near,
     pair_of,
 )
-from ckpttool.tensors.catalogue import DTYPES, DType, Extent, TensorInfo, by_elements
+from ckpttool.tensors.catalogue import Extent, TensorInfo
+from ckpttool.tensors.dtypes import DTYPES, DType, by_elements
 
 _UTILS = "torch._utils"
 

@@ -7,7 +7,8 @@ from typing import Callable, NamedTuple
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.pickles.nodes import Global, Node, PersistentId, pair_of
-from ckpttool.tensors.catalogue import STORAGE_DTYPES, DType, Extent
+from ckpttool.tensors.catalogue import Extent
+from ckpttool.tensors.dtypes import STORAGE_DTYPES, DType
 
 # Quantized storages whose elements take other than one byte.
 _QUANTIZED = {"QInt32Storage": 4}

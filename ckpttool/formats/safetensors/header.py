@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, Optional, Tuple
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UnsupportedError
 from ckpttool.findings.text import printable
-from ckpttool.tensors.catalogue import SAFETENSORS_DTYPES, DType
+from ckpttool.tensors.dtypes import SAFETENSORS_DTYPES, DType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

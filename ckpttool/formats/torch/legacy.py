@@ -32,7 +32,8 @@ from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.pickles.nodes import Node, PersistentId
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.state_dicts import catalogued as state_dicts
-from ckpttool.tensors.catalogue import Checkpoint, DType, Extent
+from ckpttool.tensors.catalogue import Checkpoint, Extent
+from ckpttool.tensors.dtypes import DType
 
 FORMAT = "torch-legacy"
 

@@ -19,7 +19,7 @@ from ckpttool.tensors.numbers import numbers
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ckpttool.tensors.catalogue import DType
+    from ckpttool.tensors.dtypes import DType
 
 #: What elements can be cast to.
 TARGETS = {"float64": "<f8", "float32": "<f4", "float16": "<f2", "bfloat16": "<u2"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from ckpttool.tensors.catalogue import DType, TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
+    from ckpttool.tensors.dtypes import DType
 
 #: Data begins at multiples of this many bytes, as torch aligns it.
 ALIGNMENT = 64

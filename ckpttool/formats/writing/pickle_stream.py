@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import Sequence
 
-from ckpttool.tensors.catalogue import DType
+from ckpttool.tensors.dtypes import DType
 
 _PROTO, _STOP = b"\x80\x02", b"."
 _MARK, _DICT, _SETITEMS = b"(", b"}", b"u"

@@ -25,7 +25,7 @@ from ckpttool.formats.safetensors.header import (
 )
 from ckpttool.formats.safetensors.whole import MAX_HEADER, MAX_WIDE_HEADER
 from ckpttool.formats.writing.file_layout import ALIGNMENT, FileLayout, PlannedTensor, Slot
-from ckpttool.tensors.catalogue import by_elements
+from ckpttool.tensors.dtypes import by_elements
 
 _LENGTH = struct.Struct("<Q")
 

@@ -26,7 +26,7 @@ from ckpttool.formats.writing.file_layout import (
     Slot,
 )
 from ckpttool.formats.writing.pickle_stream import StateDictPickle
-from ckpttool.tensors.catalogue import DType, by_pairs
+from ckpttool.tensors.dtypes import DType, by_pairs
 
 TOP = "archive"
 

@@ -6,7 +6,8 @@ import pytest
 
 from ckpttool.models.coverage import cover, is_matched
 from ckpttool.models.schema import Schema, SchemaEntry
-from ckpttool.tensors.catalogue import DTYPES, TensorInfo
+from ckpttool.tensors.catalogue import TensorInfo
+from ckpttool.tensors.dtypes import DTYPES
 
 SCHEMA = Schema(
     "two",

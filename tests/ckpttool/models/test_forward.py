@@ -18,7 +18,8 @@ from ckpttool.findings.results import ForwardSummary
 from ckpttool.models import forward, streaming
 from ckpttool.models.forward import expected_shapes, not_run, run_forward
 from ckpttool.models.streaming import stream
-from ckpttool.tensors.catalogue import DTYPES, TensorInfo
+from ckpttool.tensors.catalogue import TensorInfo
+from ckpttool.tensors.dtypes import DTYPES
 from mae.large import MAEViTLarge
 from tests.builders import models
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.tensors import gather
-from ckpttool.tensors.catalogue import DTYPES
+from ckpttool.tensors.dtypes import DTYPES
 from ckpttool.tensors.gather import chunks, fill
 from tests.builders.tensors import FencedSource, from_array, in_memory, in_parts, too_short
 

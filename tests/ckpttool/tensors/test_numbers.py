@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ckpttool.tensors.catalogue import DTYPES
+from ckpttool.tensors.dtypes import DTYPES
 from ckpttool.tensors.numbers import float8_table, numbers
 
 torch: Any = pytest.importorskip("torch")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ckpttool.tensors import statistics as moments
-from ckpttool.tensors.catalogue import DTYPES
+from ckpttool.tensors.dtypes import DTYPES
 from ckpttool.tensors.statistics import Moments
 
 if TYPE_CHECKING:

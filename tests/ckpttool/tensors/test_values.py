@@ -13,7 +13,8 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnreadableError
 from ckpttool.tensors import read_plan as readings
 from ckpttool.tensors import values
-from ckpttool.tensors.catalogue import DTYPES, Checksum, Extent, TensorInfo
+from ckpttool.tensors.catalogue import Checksum, Extent, TensorInfo
+from ckpttool.tensors.dtypes import DTYPES
 from ckpttool.tensors.read_plan import AMPLIFIED
 from ckpttool.tensors.values import BadChecksum, TensorValues, start_values
 from tests.builders import tensors as built

@@ -19,7 +19,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UsageError
 from ckpttool.formats.safetensors import header as safetensors_header
 from ckpttool.formats.safetensors import whole as reader
-from ckpttool.tensors.catalogue import SAFETENSORS_DTYPES
+from ckpttool.tensors.dtypes import SAFETENSORS_DTYPES
 from tests.builders import safetensors as files
 from tests.builders.memory import MemorySource
 

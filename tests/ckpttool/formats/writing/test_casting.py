@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ckpttool.findings.errors import UnsupportedError
 from ckpttool.formats.writing.casting import Losses, cast
-from ckpttool.tensors.catalogue import DTYPES
+from ckpttool.tensors.dtypes import DTYPES
 from ckpttool.tensors.numbers import numbers
 
 FLOATS = ["float64", "float32", "float16", "bfloat16"]

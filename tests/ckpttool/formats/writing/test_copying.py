@@ -20,7 +20,8 @@ from ckpttool.formats.writing.copying import copy_layout
 from ckpttool.formats.writing.crc32 import Crc32Maker, ZlibCrc32
 from ckpttool.formats.writing.file_layout import FileLayout, Slot
 from ckpttool.formats.writing.folding import FoldedCrc32
-from ckpttool.tensors.catalogue import DTYPES, Checksum, Extent
+from ckpttool.tensors.catalogue import Checksum, Extent
+from ckpttool.tensors.dtypes import DTYPES
 from tests.builders.pieces import in_file, mixed, of_dtype, piece, put
 from tests.builders.tensors import (
     changed_while_read,
@@ -557,7 +558,8 @@ def test_a_broken_source_ends_the_threads_that_copy_from_good_ones(
 SPARSE = """
 import os, resource, sys
 from ckpttool.files.sources import FileSource
-from ckpttool.tensors.catalogue import DTYPES, Extent, TensorInfo
+from ckpttool.tensors.catalogue import Extent, TensorInfo
+from ckpttool.tensors.dtypes import DTYPES
 from ckpttool.formats.writing import copying
 from ckpttool.formats.writing import safetensors
 from ckpttool.formats.writing.file_layout import PlannedTensor

@@ -5,7 +5,7 @@ import pickletools
 import pytest
 
 from ckpttool.formats.writing.pickle_stream import StateDictPickle
-from ckpttool.tensors.catalogue import DTYPES
+from ckpttool.tensors.dtypes import DTYPES
 
 FLOAT = DTYPES["float32"]
 

@@ -14,7 +14,7 @@ from ckpttool.formats import open_checkpoint
 from ckpttool.formats.safetensors import header as limits
 from ckpttool.formats.writing import safetensors
 from ckpttool.formats.writing.safetensors import plan
-from ckpttool.tensors.catalogue import DTYPES
+from ckpttool.tensors.dtypes import DTYPES
 from tests.builders.pieces import MIXED_TURNED, mixed, of_dtype, put
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from ckpttool.findings.errors import MalformedError
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.archives.archive import read_archive
 from ckpttool.formats.writing.torch_zip import finish, plan
-from ckpttool.tensors.catalogue import DTYPES, DType, TensorInfo, by_elements
+from ckpttool.tensors.catalogue import TensorInfo
+from ckpttool.tensors.dtypes import DTYPES, DType, by_elements
 from ckpttool.tensors.values import start_values
 from tests.builders.pieces import MIXED_TURNED, mixed, of_dtype, piece, put
 from tests.builders.tensors import from_array, in_memory

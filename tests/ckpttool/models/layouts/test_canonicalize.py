@@ -10,7 +10,7 @@ import pytest
 from ckpttool.models.layouts import LAYOUTS, canonicalize
 from ckpttool.models.layouts.hf_vitmae import HF_VITMAE, HF_VITMAE_V5_SAVED
 from ckpttool.models.layouts.openmmlab import MMPRETRAIN
-from ckpttool.tensors.catalogue import DTYPES
+from ckpttool.tensors.dtypes import DTYPES
 from tests.builders.layouts import catalogue, decoder_names, encoder_names, spelled, tensor
 from tests.builders.repository import FIXTURES
 
