@@ -25,7 +25,7 @@ from ckpttool.tensors.catalogue import Checkpoint
 if TYPE_CHECKING:
     from ckpttool.comparison.options import Progress
 
-__all__ = ["DiffOptions", "diff", "diff_files"]
+__all__ = ["DiffOptions", "diff_files"]
 
 
 def diff_files(
@@ -55,14 +55,15 @@ def diff_files(
         if len(opened) < len(paths):
             return Comparison(reports[0], reports[1], Outcome.CANNOT_TELL)
         left, right = opened
-        if isinstance(left, Checkpoint) and isinstance(right, Checkpoint):
-            return _diff(left, right, reports, options, progress)
-        from ckpttool.comparison.digests import diff_digests
-
         try:
+            if isinstance(left, Checkpoint) and isinstance(right, Checkpoint):
+                return Run((left, right), options, progress).compare(*reports)
+            from ckpttool.comparison.digests import diff_digests
+
             return diff_digests((left, right), reports, options)
         except SideError as failed:
-            return _stopped(reports, failed)
+            reports[failed.side] = _in_trouble(reports[failed.side], failed.error)
+            return Comparison(reports[0], reports[1], Outcome.CANNOT_TELL)
 
 
 def _in_trouble(report: FileReport, error: CkpttoolError) -> FileReport:
@@ -87,39 +88,3 @@ def _facts(checkpoint: Checkpoint | Receipt) -> FileReport:
     findings = (*findings_left_behind(checkpoint.uses), *checkpoint.remarks)
     known = FileReport(checkpoint.path, verdict_of(findings), findings)
     return with_facts(known, checkpoint, canonicalize(checkpoint.tensors).layout)
-
-
-def diff(
-    left: Checkpoint, right: Checkpoint, options: DiffOptions, progress: Progress | None = None
-) -> Comparison:
-    """Compare two open checkpoints.
-
-    Args:
-        left: one side.
-        right: the other; exchanging them exchanges the sides of the result and nothing else.
-        options: what to compare.
-        progress: told how far the reading is.
-
-    Raises:
-        UsageError: the options leave nothing to compare, or are no tolerances.
-    """
-    options.check()
-    return _diff(left, right, [_facts(left), _facts(right)], options, progress)
-
-
-def _diff(
-    left: Checkpoint,
-    right: Checkpoint,
-    facts: list[FileReport],
-    options: DiffOptions,
-    progress: Progress | None,
-) -> Comparison:
-    try:
-        return Run((left, right), options, progress).compare(facts[0], facts[1])
-    except SideError as failed:
-        return _stopped(facts, failed)
-
-
-def _stopped(facts: list[FileReport], failed: SideError) -> Comparison:
-    facts[failed.side] = _in_trouble(facts[failed.side], failed.error)
-    return Comparison(facts[0], facts[1], Outcome.CANNOT_TELL)

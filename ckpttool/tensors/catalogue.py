@@ -65,8 +65,7 @@ class TensorInfo(NamedTuple):
 class TensorBytes(NamedTuple):
     """A tensor whose elements are in memory: row-major, contiguous, little-endian.
 
-    ``data`` holds exactly the bytes of ``shape`` elements of ``dtype`` and is writable where
-    torch is to share it, because torch warns about memory that it could not write to.
+    ``data`` holds exactly the bytes of ``shape`` elements of ``dtype``.
     """
 
     dtype: DType

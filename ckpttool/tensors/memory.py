@@ -1,4 +1,4 @@
-"""Memory for tensors that are read once and then shared: with the checks, then with torch."""
+"""Memory in large pieces: to read into, to compute in, and for the weights of a model's block."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import mmap
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnreadableError
 
-#: Tensors start at multiples of this many bytes, a cache line, as torch's own memory does.
+#: Several tensors in one piece start at multiples of this many bytes: a cache line, as in torch.
 ALIGNMENT = 64
 
 

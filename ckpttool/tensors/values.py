@@ -1,9 +1,9 @@
 """The bytes' one pass: every tensor is read once, over a pool of threads, in chunks.
 
-Statistics, SHA-256 digests, stored checksums and the bytes that torch is to share all come of
-that pass. It starts in the background, so that the caller can import torch meanwhile; numpy,
-hashlib and zlib work without the interpreter's lock. Results are merged in the order of the
-tensors: one thread and many give the same values.
+Statistics, SHA-256 digests, stored checksums and the bytes of tensors that a check looks at as
+a whole all come from that pass. It starts in the background, so that the caller can import torch
+meanwhile; numpy, hashlib and zlib work without the interpreter's lock. Results are merged in the
+order of the tensors: one thread and many give the same values.
 """
 
 from __future__ import annotations

@@ -96,12 +96,6 @@ class Layout:
             for part, pattern in enumerate(rule.others):
                 self.claims[pattern] = Claim(rule.canonical, part, len(rule.others))
 
-    def claim(self, name: str) -> Claim | None:
-        """Return what ``name`` of this convention stands for, ``None`` if no rule claims it."""
-        pattern, number = generalise(name)
-        claim = self.claims.get(pattern)
-        return claim and claim._replace(canonical=claim.canonical.replace(NUMBER, number))
-
     def names_of(self, canonical: str) -> tuple[str, ...] | None:
         """Return this convention's names for a canonical one, in the order of the parts.
 
