@@ -113,9 +113,9 @@ def deliver(
     Who looks at a terminal sees the paths that they typed; what is kept, or read by a machine,
     is the same whatever folder the checkpoints lie in.
     """
-    from ckpttool.reports.machine.portable import portable
+    from ckpttool.findings.portable import portable
 
-    kept = portable(report, _working_folder())
+    kept = portable(report)
     show(report if format_name in FOR_PEOPLE else kept, format_name, view)
     store(kept, files, view)
 
@@ -202,10 +202,3 @@ def _rendered(report: Report, name: str, view: TextView | None) -> bytes:
     stream = io.StringIO()
     reporter(name, view)(report, stream)
     return stream.getvalue().encode("utf-8", "backslashreplace")
-
-
-def _working_folder() -> str:
-    try:
-        return os.getcwd()  # noqa: PTH109 (text)
-    except OSError:  # somebody removed it: then nothing lies below it
-        return os.path.join(os.sep, "\0")  # noqa: PTH118

@@ -42,8 +42,7 @@ def word_of(verdict: Verdict) -> str:
 
 
 def _findings(report: Report) -> str:
-    findings = [found for file in report.files for found in file.findings]
-    severities = [found.severity for found in (*findings, *report.findings)]
+    severities = [found.severity for found in report.findings]
     told = [count(severities.count(each), each.value) for each in Severity]
     if not severities.count(Severity.NOTE):
         del told[list(Severity).index(Severity.NOTE)]

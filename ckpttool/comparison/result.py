@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple, Union
+from typing import Any, NamedTuple, Union
 
+from ckpttool.findings.finding import Finding
+from ckpttool.findings.json_fields import document, file_fields
 from ckpttool.findings.results import FileReport
 
 
@@ -183,9 +185,76 @@ class Comparison(NamedTuple):
         """The same of the tensors beside the weights."""
         return _counted(self.beside)
 
+    @property
+    def verdict(self) -> Outcome:
+        """The outcome, under the name that it has in every result."""
+        return self.outcome
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong with either file, or odd about it, those on the left one first."""
+        return (*self.left.findings, *self.right.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``diff --format json`` writes; ``docs/diff.md`` defines the fields."""
+        fields = {
+            "verdict": self.outcome.value,
+            "exit_code": self.exit_code,
+            "left": file_fields(self.left),
+            "right": file_fields(self.right),
+            "summary": {kind.value: number for kind, number in self.counts.items()},
+            "summary_beside": {kind.value: number for kind, number in self.counts_beside.items()},
+            "tolerance": self.tolerance or None,
+            "excluded": self.excluded,
+            "left_aside": dict(zip(("left", "right"), self.aside)),
+            "not_compared": self.notes,
+            "structure": [fact._asdict() for fact in self.structure],
+            "tensors": [_tensor(tensor) for tensor in self.tensors],
+            "beside": [_tensor(tensor) for tensor in self.beside],
+            "state": [entry._asdict() for entry in self.state],
+        }
+        return document("diff", fields)
+
 
 def _counted(tensors: tuple[TensorDiff, ...]) -> dict[DiffKind, int]:
     counts = dict.fromkeys(DiffKind, 0)
     for tensor in tensors:
         counts[tensor.kind] += 1
     return counts
+
+
+# What is said of the elements of a tensor that is the same.
+_NOTHING = {"changed": 0}
+
+
+def _tensor(tensor: TensorDiff) -> dict[str, Any]:
+    return {
+        "name": tensor.name,
+        "class": tensor.kind.value,
+        "same": tensor.same,
+        "left": _side(tensor.left),
+        "right": _side(tensor.right),
+        "note": tensor.note,
+        **(_change(tensor.change) if tensor.change else _NOTHING if tensor.same else {}),
+    }
+
+
+def _side(side: Side | None) -> dict[str, Any] | None:
+    return None if side is None else side._asdict()
+
+
+def _change(change: Change) -> dict[str, Any]:
+    fields = change._asdict()
+    for name in ("max_abs", "max_rel"):
+        largest: Largest | None = fields[name]
+        fields[name] = None if largest is None else largest.value
+        fields[f"{name}_at"] = None if largest is None else _place(largest)
+    return fields
+
+
+def _place(largest: Largest) -> dict[str, Any]:
+    return {"index": largest.at, "left": _number(largest.left), "right": _number(largest.right)}
+
+
+def _number(value: Element) -> float | str:
+    return str(value) if isinstance(value, complex) else value

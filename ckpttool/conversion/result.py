@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from ckpttool.findings.finding import Finding, Verdict
+from ckpttool.findings.json_fields import document, facts, finding_fields
 from ckpttool.findings.results import FileReport, worst
 from ckpttool.findings.uses import NameUse
 
@@ -118,6 +120,55 @@ class Converted(NamedTuple):
         """The file to open: the index of shards, or what was asked for."""
         return self.outputs[-1].path if self.outputs else self.destination
 
+    @property
+    def verdict(self) -> Verdict:
+        """PASS where it is written and proven, or planned; FAIL where the content forbids it."""
+        return self.file.verdict
+
+    @property
+    def exit_code(self) -> int:
+        """The exit status of ``convert`` for this file."""
+        return self.verdict.exit_code
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What stood in its way, and what is not as it was in the source."""
+        return self.file.findings
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``convert --format json`` writes; ``docs/json.md`` defines the fields."""
+        return Conversions((self,)).to_dict()
+
+    def fields(self) -> dict[str, Any]:
+        """Return what is said of this file in :meth:`to_dict`."""
+        return {
+            **facts(self.file),
+            "state": self.state,
+            "verdict": self.verdict.value,
+            "to": self.to,
+            "destination": self.destination,
+            "outputs": [written._asdict() for written in self.outputs],
+            "replaced": self.replaced,
+            "removed": self.removed,
+            "cleaned": self.cleaned,
+            "tensors": self.file.tensors,
+            "parameters": self.file.parameters,
+            "source_fingerprint": self.file.fingerprint,
+            "fingerprint": self.fingerprint,
+            "written_wrapper": self.wrapper,
+            "tied": self.tied,
+            "restored": self.restored,
+            "overlapping": self.overlapping,
+            "excluded": self.excluded,
+            "left_out": [entry._asdict() for entry in self.left_out],
+            "casts": [cast._asdict() for cast in self.casts],
+            "not_cast": self.not_cast,
+            "proof": None if self.proof is None else self.proof._asdict(),
+            "sidecar": self.sidecar,
+            "receipt": self.receipt,
+            "findings": [finding_fields(finding) for finding in self.findings],
+        }
+
 
 class Conversions(NamedTuple):
     """A run of ``convert``: what every file came to, and the worst that was met."""
@@ -128,3 +179,8 @@ class Conversions(NamedTuple):
     def exit_code(self) -> int:
         """The process's exit status for the run."""
         return worst([converted.file.verdict for converted in self.files]).exit_code
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``convert --format json`` writes; ``docs/json.md`` defines the fields."""
+        files = [converted.fields() for converted in self.files]
+        return document("convert", {"exit_code": self.exit_code, "files": files})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.findings.inventory import Item
+from ckpttool.findings.json_fields import document, facts, finding_fields, item_fields
 from ckpttool.findings.results import FileReport, worst
 
 
@@ -88,6 +90,45 @@ class Listing(NamedTuple):
     metadata: dict[str, str] = {}  # noqa: RUF012 (never changed)
     tied: tuple[tuple[str, ...], ...] = ()
 
+    @property
+    def verdict(self) -> Verdict:
+        """PASS where the file could be read, which says nothing about the weights in it."""
+        return self.file.verdict
+
+    @property
+    def exit_code(self) -> int:
+        """The exit status of ``inspect`` for this file."""
+        return self.verdict.exit_code
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong with the file, or odd about it."""
+        return self.file.findings
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``inspect --format json`` writes; ``docs/json.md`` defines the fields."""
+        return Listings((self,)).to_dict()
+
+    def fields(self) -> dict[str, Any]:
+        """Return what is said of this file in :meth:`to_dict`."""
+        return {
+            **facts(self.file),
+            "wrappers": [{"key": key, "tensors": number} for key, number in self.wrappers],
+            "parameters": self.file.parameters,
+            "tensors": [row._asdict() for row in self.tensors],
+            "outside": [
+                {"key": key, "tensors": tensors, "nbytes": nbytes, "is_average": is_average}
+                for key, tensors, nbytes, is_average in self.outside
+            ],
+            "entries": [row._asdict() for row in self.entries],
+            "references": [row._asdict() for row in self.references],
+            "uses": [row._asdict() for row in self.uses],
+            "unread": [{"name": name, "reason": reason} for name, reason in self.unread],
+            "tied": self.tied,
+            "metadata": self.metadata,
+            "findings": [finding_fields(finding) for finding in self.file.findings],
+        }
+
 
 class Listings(NamedTuple):
     """A run of ``inspect``: what every file holds, and the worst that was met.
@@ -102,3 +143,12 @@ class Listings(NamedTuple):
     def exit_code(self) -> int:
         """The process's exit status for the run."""
         return worst([listing.file.verdict for listing in self.files]).exit_code
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``inspect --format json`` writes; ``docs/json.md`` defines the fields."""
+        fields = {
+            "exit_code": self.exit_code,
+            "files": [listing.fields() for listing in self.files],
+            "inventory": [item_fields(item) for item in self.inventory],
+        }
+        return document("inspect", fields)

@@ -6,11 +6,12 @@ numpy nor torch.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ckpttool._version import __version__
 from ckpttool.findings.finding import Finding, Verdict, verdict_of
 from ckpttool.findings.inventory import Item
+from ckpttool.findings.json_fields import report_document
 from ckpttool.findings.rules import Severity
 
 
@@ -254,7 +255,7 @@ class Report(NamedTuple):
 
     Attributes:
         files: in the order in which they were named.
-        findings: on the run as a whole: waivers that nothing needed, say.
+        of_run: findings on the run as a whole: waivers that nothing needed, say.
         fail_on: the severity from which on a finding fails a run; the least of all files'.
         version: of the ckpttool that found all this; a stored result keeps it.
         inventory: every file that a folder of the run holds, and what became of it; empty where
@@ -262,7 +263,7 @@ class Report(NamedTuple):
     """
 
     files: tuple[FileReport, ...]
-    findings: tuple[Finding, ...] = ()
+    of_run: tuple[Finding, ...] = ()
     fail_on: Severity = Severity.ERROR
     version: str = __version__
     inventory: tuple[Item, ...] = ()
@@ -273,12 +274,23 @@ class Report(NamedTuple):
         verdicts = [file.verdict for file in self.files]
         if not verdicts and not self.inventory:
             return worst([])
-        return worst([*verdicts, verdict_of(self.findings, self.fail_on)])
+        return worst([*verdicts, verdict_of(self.of_run, self.fail_on)])
 
     @property
     def exit_code(self) -> int:
         """The process's exit status for the run."""
         return self.verdict.exit_code
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Those on every file, in order, and then those on the run as a whole."""
+        return (*(found for file in self.files for found in file.findings), *self.of_run)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``verify --format json`` writes; ``docs/json.md`` defines the fields."""
+        from ckpttool.findings.portable import portable  # which knows this class
+
+        return report_document(portable(self))
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:

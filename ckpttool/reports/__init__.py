@@ -1,18 +1,26 @@
 """Reporters: what a person or a machine reads of a run, in one visible table.
 
-A reporter is a function ``write(report, stream)`` and a line in :data:`REPORTERS`. It is named
-by module and function, because importing one reporter should not cost what the others need.
+A reporter is a module with ``write(result, stream)`` and a line in :data:`FORMATS`. It is named,
+not imported, because one reporter should not cost what the others need.
 """
 
 from __future__ import annotations
 
+import io
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Callable, TextIO
+from typing import TYPE_CHECKING, Any, Callable, TextIO, Union
+
+from ckpttool.findings.arguments import check_choice
 
 if TYPE_CHECKING:
+    from ckpttool.comparison.result import Comparison
+    from ckpttool.conversion.result import Conversions, Converted
+    from ckpttool.findings.listing import Listing, Listings
     from ckpttool.findings.results import Report
-    from ckpttool.reports.terminal.view import TextView
+    from ckpttool.verification.lock.content import Lock
+
+    Result = Union[Report, Listing, Listings, Converted, Conversions, Comparison, Lock]
 
 #: The formats of ``verify`` and ``report``: a module of this package with ``write``.
 REPORTERS = {
@@ -25,17 +33,56 @@ REPORTERS = {
     "gitlab": "machine.gitlab",
     "markdown": "machine.markdown",
 }
-#: Those that a person reads at a terminal, with the paths that they typed.
+#: The formats of every kind of result, by the name of its class.
+FORMATS = {
+    "Report": REPORTERS,
+    "Listings": {"text": "terminal.tree", "json": "machine.json"},
+    "Conversions": {"text": "terminal.conversion", "json": "machine.json"},
+    "Comparison": {"text": "terminal.diff_text", "json": "machine.json"},
+    "Lock": {"text": "terminal.lock"},
+}
+#: Those of ``verify`` that a person reads at a terminal, with the paths that they typed.
 FOR_PEOPLE = ("text", "concise")
 
 
-def reporter(name: str, view: TextView | None = None) -> Callable[[Report, TextIO], None]:
-    """Return the reporter of a format; ``KeyError`` for one that is not in the table.
+def reporter(name: str, view: object = None, kind: str = "Report") -> Callable[[Any, TextIO], None]:
+    """Return what writes a kind of result in a format.
 
     Args:
-        name: the format.
+        name: the format; ``KeyError`` for one that is not in the table.
         view: how a person wants it; for ``text``, which alone leaves a choice.
+        kind: a key of :data:`FORMATS`.
     """
-    module = import_module(f"ckpttool.reports.{REPORTERS[name]}")
-    write: Callable[[Report, TextIO], None] = module.write
+    module = import_module(f"ckpttool.reports.{FORMATS[kind][name]}")
+    write: Callable[[Any, TextIO], None] = module.write
     return write if view is None or name != "text" else partial(module.write, view=view)
+
+
+def render(result: Result, format: str = "text") -> str:  # noqa: A002 (as --format)
+    """Return a result as the command line would write it to a file.
+
+    Args:
+        result: what ``verify``, ``inspect``, ``diff``, ``convert`` or ``lock`` returned.
+        format: ``text``; ``json``, but for a lock; for a report of ``verify`` also ``concise``,
+            ``junit``, ``sarif``, ``github``, ``gitlab`` and ``markdown``.
+
+    Raises:
+        UsageError: there is no such format for such a result, or it is no result.
+    """
+    from ckpttool.conversion.result import Conversions, Converted
+    from ckpttool.findings.listing import Listing, Listings
+    from ckpttool.findings.portable import portable
+    from ckpttool.findings.results import Report
+
+    if isinstance(result, Listing):
+        result = Listings((result,))
+    elif isinstance(result, Converted):
+        result = Conversions((result,))
+    elif isinstance(result, Report) and format not in FOR_PEOPLE:
+        result = portable(result)
+    kind = type(result).__name__
+    check_choice(kind, FORMATS, "kind of result to render")
+    check_choice(format, FORMATS[kind], f"format for a {kind}")
+    stream = io.StringIO()
+    reporter(format, kind=kind)(result, stream)
+    return stream.getvalue()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TextIO
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,11 +12,11 @@ from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
 from ckpttool.cli.progress import progress_bar
 from ckpttool.findings.errors import UsageError
+from ckpttool.reports import reporter
 from ckpttool.tensors.workers import without_blas
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
-    from ckpttool.conversion.result import Conversions
 
 _EXIT_CODES = (
     "Exit codes: 0 written and proven, 1 refused because of the checkpoint's content, 2 usage, "
@@ -137,23 +138,8 @@ def convert(paths: tuple[str, ...], format_name: str, **options: Any) -> int:
         with progress_bar(path) as bar:
             files.append(convert_file(path, destination, chosen, bar))
     conversions = Conversions(tuple(files))
-    emit(_Reporter(conversions, format_name))
+    emit(partial(reporter(format_name, kind="Conversions"), conversions))
     return conversions.exit_code
-
-
-class _Reporter:
-    """Writes the report in the form that was asked for."""
-
-    def __init__(self, conversions: Conversions, format_name: str) -> None:
-        self._conversions = conversions
-        self._format_name = format_name
-
-    def __call__(self, stream: TextIO) -> None:
-        if self._format_name == "json":
-            from ckpttool.reports.machine.json import write_conversions
-        else:
-            from ckpttool.reports.terminal.conversion import write_conversions
-        write_conversions(self._conversions, stream)
 
 
 def _options(

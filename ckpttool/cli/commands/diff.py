@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import click
 
@@ -11,10 +11,9 @@ from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
 from ckpttool.cli.progress import progress_bar
 from ckpttool.findings.errors import UsageError
+from ckpttool.reports import reporter
+from ckpttool.reports.terminal.view import DiffView
 from ckpttool.tensors.workers import without_blas
-
-if TYPE_CHECKING:
-    from ckpttool.comparison.result import Comparison
 
 #: Below the help of these commands: their exit codes are those of diff, not of verify.
 DIFF_EXIT_CODES = (
@@ -137,19 +136,8 @@ def diff(
         raise UsageError("--exact overlooks nothing", found=str(chosen), fix="Choose one of them.")
     with progress_bar(right) as bar:
         comparison = diff_files((left, right), chosen, bar)
-    emit(partial(_write, comparison, format_name, sort=sort, top=top, stat=stat))
+    emit(partial(reporter(format_name, DiffView(sort, top, stat), "Comparison"), comparison))
     return comparison.exit_code
-
-
-def _write(comparison: Comparison, format_name: str, stream: TextIO, **view: Any) -> None:
-    if format_name == "json":
-        from ckpttool.reports.machine.diff_json import write_comparison_json
-
-        write_comparison_json(comparison, stream)
-    else:
-        from ckpttool.reports.terminal.diff_text import DiffView, write_comparison
-
-        write_comparison(comparison, stream, DiffView(**view))
 
 
 @click.command(epilog=GIT_EXIT_CODES)
@@ -197,7 +185,7 @@ def git_diff(arguments: tuple[str, ...]) -> int:
         left=comparison.left._replace(path=f"a/{path}"),
         right=comparison.right._replace(path=f"b/{target}"),
     )
-    emit(partial(_write, comparison, "text"), asked=True)
+    emit(partial(reporter("text", kind="Comparison"), comparison), asked=True)
     # git takes any other code for a driver that died, and shows no further file
     return 0
 

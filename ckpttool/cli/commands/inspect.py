@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TextIO
+from functools import partial
 
 import click
 
@@ -11,6 +11,8 @@ from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
 from ckpttool.cli.options import Configured, trust_option, trusted
 from ckpttool.cli.program import exit_codes
+from ckpttool.reports import reporter
+from ckpttool.reports.terminal.view import TreeView
 
 
 @click.command(epilog=exit_codes("listed"))
@@ -68,16 +70,5 @@ def inspect(
         listed.append(Listing(known) if known else inspect_file(target.path, wrapper, names))
     kept, inventory = account_for(found, [listing.file for listing in listed])
     listings = Listings(tuple(listed[number] for number in kept), inventory)
-
-    def write(stream: TextIO) -> None:
-        if format_name == "json":
-            from ckpttool.reports.machine.json import write_listings
-
-            write_listings(listings, stream)
-        else:
-            from ckpttool.reports.terminal.tree import TreeOptions, write_tree
-
-            write_tree(listings, stream, TreeOptions(fold=not unfold))
-
-    emit(write)
+    emit(partial(reporter(format_name, TreeView(fold=not unfold), "Listings"), listings))
     return listings.exit_code

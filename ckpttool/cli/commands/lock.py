@@ -27,7 +27,6 @@ from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:
     from ckpttool.cli.configuration import Configuration
-    from ckpttool.findings.inventory import Item
     from ckpttool.findings.results import FileReport, Report
     from ckpttool.inputs.paths import Input
     from ckpttool.verification.locking import Locking
@@ -102,7 +101,7 @@ def lock(
     if report.exit_code:
         _refuse(report)
     else:
-        _write(path, lockings, inventory)
+        _write(path, lockings, report)
     conclude(report, time.perf_counter() - started)
     return report.exit_code
 
@@ -166,10 +165,11 @@ def _refuse(report: Report) -> None:
     say("Nothing was locked: what is locked has to pass.")
 
 
-def _write(path: str, lockings: list[Locking], inventory: Sequence[Item]) -> None:
+def _write(path: str, lockings: list[Locking], report: Report) -> None:
     """Write the lock file, and say what is in it."""
     from ckpttool.files.publishing import write_files
-    from ckpttool.reports.terminal.lock import write_locked
+    from ckpttool.reports import reporter
+    from ckpttool.verification.lock.content import Lock
     from ckpttool.verification.lock.writing import render
 
     locked = []
@@ -185,7 +185,7 @@ def _write(path: str, lockings: list[Locking], inventory: Sequence[Item]) -> Non
         return
     replaced = Path(path).exists()
     say_cleaned(write_files({path: text.encode("ascii")}, sync=True))
-    emit(lambda stream: write_locked(path, locked, replaced, stream, inventory))
+    emit(partial(reporter("text", kind="Lock"), Lock(path, tuple(locked), report, replaced)))
 
 
 def _print(text: str, stream: TextIO) -> None:

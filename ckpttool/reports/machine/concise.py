@@ -20,7 +20,7 @@ def write(report: Report, stream: TextIO) -> None:
     for file in report.files:
         for finding in file.findings:
             stream.write(line_of(finding, file.path) + "\n")
-    for finding in report.findings:
+    for finding in report.of_run:
         stream.write(line_of(finding, RUN) + "\n")
 
 

@@ -143,8 +143,8 @@ def _not_looked_at(file: FileReport, family: str) -> str | None:
 
 
 def _run_cases(report: Report) -> Iterator[_Case]:
-    for family in _in_order({found.rule.letters for found in report.findings}):
-        findings = [found for found in report.findings if found.rule.letters == family]
+    for family in _in_order({found.rule.letters for found in report.of_run}):
+        findings = [found for found in report.of_run if found.rule.letters == family]
         yield _judged(family, findings, report.fail_on)
     for item in of(report.inventory, Standing.UNSEEN, Standing.EXCLUDED):
         text = f"{item.path}: {item.what}"

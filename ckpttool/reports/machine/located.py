@@ -67,7 +67,7 @@ def _all(report: Report) -> Iterator[Located]:
         for waived in file.waived:
             yield Located(waived.finding, file, waived, _shown_in(file))
     anywhere = _shown_in(report.files[0]) if report.files else None
-    for finding in report.findings:
+    for finding in report.of_run:
         yield Located(finding, None, None, anywhere)
 
 

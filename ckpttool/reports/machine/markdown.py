@@ -61,7 +61,7 @@ def write(report: Report, stream: TextIO) -> None:
     kept = _fitting([block for block in every if block.file in listed], room)
     stream.write(_head(report, sorted(listed)))
     stream.write(_beside(report))
-    if report.findings:
+    if report.of_run:
         files.append(_Block(len(report.files), 0, "\n### The run as a whole\n\n"))
     for block in files:
         section = block.text.partition("\n")[2]
@@ -143,7 +143,7 @@ def _blocks(report: Report) -> Iterator[_Block]:
             yield _Block(number, finding.severity.weight, _block(finding))
         for waived in file.waived:
             yield _Block(number, _WAIVED, _waived(waived))
-    for finding in report.findings:
+    for finding in report.of_run:
         yield _Block(len(report.files), finding.severity.weight, _block(finding))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.findings.inventory import Item, Standing
+from ckpttool.findings.json_fields import SCHEMA_VERSION
 from ckpttool.findings.results import (
     ConfigurationFile,
     Coverage,
@@ -25,7 +26,6 @@ from ckpttool.findings.results import (
 )
 from ckpttool.findings.rules import RULES, Rule, Severity
 from ckpttool.reports.machine.fields import Fields, parse
-from ckpttool.reports.machine.json import SCHEMA_VERSION
 
 _SEVERITIES = {severity.value: severity for severity in Severity}
 _STANDINGS = {standing.value: standing for standing in Standing}

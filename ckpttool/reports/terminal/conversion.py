@@ -31,7 +31,7 @@ _IN_SIDECAR = {
 }
 
 
-def write_conversions(conversions: Conversions, stream: TextIO) -> None:
+def write(conversions: Conversions, stream: TextIO) -> None:
     """Write the report on a run of ``convert``."""
     page = Page(stream)
     for number, converted in enumerate(conversions.files):

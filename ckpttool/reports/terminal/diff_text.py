@@ -15,6 +15,7 @@ from ckpttool.reports.terminal.diff_numbers import lines_of, percent
 from ckpttool.reports.terminal.findings import write_findings
 from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, SHADES, Page, styled
 from ckpttool.reports.terminal.report import describe
+from ckpttool.reports.terminal.view import DiffView
 
 if TYPE_CHECKING:
     from ckpttool.comparison.result import Side, StateDiff
@@ -50,21 +51,7 @@ _TITLES = {
 }
 
 
-class DiffView(NamedTuple):
-    """How to show a comparison.
-
-    Attributes:
-        sort: by ``change``, ``name`` or ``size``.
-        top: tensors listed of each class; ``None`` for the usual number.
-        stat: one line a tensor instead.
-    """
-
-    sort: str = "change"
-    top: int | None = None
-    stat: bool = False
-
-
-def write_comparison(comparison: Comparison, stream: TextIO, view: DiffView) -> None:
+def write(comparison: Comparison, stream: TextIO, view: DiffView = DiffView()) -> None:  # noqa: B008 (a constant)
     """Write the report; one line where there is nothing to tell."""
     page = Page(stream)
     if comparison.outcome is not Outcome.SAME:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterator, Sequence, TextIO
+from typing import TYPE_CHECKING, Iterator, TextIO
 
 from rich.text import Text
 
@@ -12,20 +12,14 @@ from ckpttool.reports.terminal.inventory import write_inventory
 from ckpttool.reports.terminal.page import GOOD, Page, styled
 
 if TYPE_CHECKING:
-    from ckpttool.findings.inventory import Item
-    from ckpttool.verification.lock.content import LockedCheckpoint, LockedForward
+    from ckpttool.verification.lock.content import Lock, LockedForward
 
 
-def write_locked(
-    path: str,
-    checkpoints: Sequence[LockedCheckpoint],
-    replaced: bool,
-    stream: TextIO,
-    inventory: Sequence[Item] = (),
-) -> None:
+def write(lock: Lock, stream: TextIO) -> None:
     """Write a few lines on each checkpoint, and where they are locked, and what that replaced."""
     page = Page(stream)
-    for locked in checkpoints:
+    inventory = lock.report.inventory if lock.report else ()
+    for locked in lock.checkpoints:
         page.line(Text(printable(locked.name), style="bold"), 0, 2)
         files = count(len(locked.files), "file")
         nbytes = size(sum(file.size for file in locked.files))
@@ -40,8 +34,8 @@ def write_locked(
         page.blank()
     text = styled(f"{page.sign(GOOD)} LOCKED", "bold green")
     beside = account(inventory)
-    text.append(f" {count(len(checkpoints), 'checkpoint')} in {printable(path)}")
-    if replaced:
+    text.append(f" {count(len(lock.checkpoints), 'checkpoint')} in {printable(lock.path)}")
+    if lock.replaced:
         text.append(", in place of the lock file that stood there")
     text.append(f"; {beside}" if beside else "")
     page.line(text, 0, 2)

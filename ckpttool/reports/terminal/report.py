@@ -41,11 +41,11 @@ def write(report: Report, stream: TextIO, view: TextView = TextView()) -> None: 
     if report.inventory:
         page.blank()
         write_inventory(page, report.inventory)
-    if report.findings:
+    if report.of_run:
         page.blank()
         page.line(styled("run", "bold"))
-        write_findings(page, report.findings)
-    if len(report.files) != 1 or report.findings or report.inventory:
+        write_findings(page, report.of_run)
+    if len(report.files) != 1 or report.of_run or report.inventory:
         page.blank()
         page.line(verdict_text(page, report.verdict) + Text(f" {_totals(report)}"), 0, 2)
 
@@ -190,7 +190,7 @@ def _totals(report: Report) -> str:
     told = ", ".join(f"{number} {word}" for number, word in numbers if number)
     text = f"{count(len(verdicts), 'file')}"
     text += f": {told}" if told else ""
-    if report.findings:
-        text += f"; the run itself: {counts(report.findings)}"
+    if report.of_run:
+        text += f"; the run itself: {counts(report.of_run)}"
     beside = account(report.inventory)
     return f"{text}; {beside}" if beside else text

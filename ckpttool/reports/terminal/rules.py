@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Sequence, TextIO
 
 from rich.text import Text
 
+from ckpttool.findings.json_fields import document
 from ckpttool.findings.rules import FAMILIES, Rule
-from ckpttool.reports.machine.json import dump, head
+from ckpttool.reports.machine.json import dump
 from ckpttool.reports.machine.rule_pages import ignoring, markdown_table, waiving
 from ckpttool.reports.terminal.findings import severity_text
 from ckpttool.reports.terminal.page import Page
@@ -76,8 +77,7 @@ def _by_family(rules: Sequence[Rule]) -> list[tuple[Family, list[Rule]]]:
 
 def write_json(rules: Sequence[Rule], stream: TextIO) -> None:
     """Write the rules as JSON; see ``docs/json.md``."""
-    fields = [_fields(rule) for rule in rules]
-    dump({**head("rules"), "rules": fields}, stream)
+    dump(document("rules", {"rules": [_fields(rule) for rule in rules]}), stream)
 
 
 def _fields(rule: Rule) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Iterable, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Iterable, TextIO
 
 from rich.text import Text
 
@@ -15,6 +15,7 @@ from ckpttool.reports.terminal.counts import counts
 from ckpttool.reports.terminal.findings import write_findings, write_verdict
 from ckpttool.reports.terminal.inventory import write_inventory
 from ckpttool.reports.terminal.page import DOUBTFUL, TOLD, Page, styled
+from ckpttool.reports.terminal.view import TreeView
 
 if TYPE_CHECKING:
     from ckpttool.findings.listing import Listing, Listings
@@ -38,13 +39,7 @@ _KINDS = {
 _MOST = 2_000
 
 
-class TreeOptions(NamedTuple):
-    """How to show the tensors: ``fold`` puts blocks that are alike into one line."""
-
-    fold: bool = True
-
-
-def write_tree(listings: Listings, stream: TextIO, options: TreeOptions) -> None:
+def write(listings: Listings, stream: TextIO, view: TreeView = TreeView()) -> None:  # noqa: B008 (a constant)
     """Write what every file holds."""
     page = Page(stream)
     for number, listing in enumerate(listings.files):
@@ -53,7 +48,7 @@ def write_tree(listings: Listings, stream: TextIO, options: TreeOptions) -> None
         page.line(Text(printable(listing.file.path), style="bold"), 0, 2)
         if listing.file.format is not None:
             _write_facts(page, listing)
-            _write_tensors(page, listing, options)
+            _write_tensors(page, listing, view)
             _write_others(page, listing)
         if listing.file.findings:
             page.blank()
@@ -115,8 +110,8 @@ def _totals(listing: Listing) -> str:
     return text
 
 
-def _write_tensors(page: Page, listing: Listing, options: TreeOptions) -> None:
-    lines = list(islice(branches(listing.tensors, fold=options.fold), _MOST))
+def _write_tensors(page: Page, listing: Listing, view: TreeView) -> None:
+    lines = list(islice(branches(listing.tensors, fold=view.fold), _MOST))
     if not lines:
         return
     page.blank()

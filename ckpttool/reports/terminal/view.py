@@ -13,3 +13,23 @@ class TextView(NamedTuple):
     """
 
     show_waived: bool = False
+
+
+class TreeView(NamedTuple):
+    """How to show the tensors: ``fold`` puts blocks that are alike into one line."""
+
+    fold: bool = True
+
+
+class DiffView(NamedTuple):
+    """How to show a comparison.
+
+    Attributes:
+        sort: by ``change``, ``name`` or ``size``.
+        top: tensors listed of each class; ``None`` for the usual number.
+        stat: one line a tensor instead.
+    """
+
+    sort: str = "change"
+    top: int | None = None
+    stat: bool = False

@@ -8,7 +8,7 @@ from itertools import takewhile
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Iterator, NamedTuple, Sequence
 
-from ckpttool.findings.results import OutputSummary
+from ckpttool.findings.results import OutputSummary, Report
 
 # Endings that say how weights are packed, not which they are.
 _ENDINGS = (
@@ -96,10 +96,21 @@ class LockedCheckpoint(NamedTuple):
 
 
 class Lock(NamedTuple):
-    """A lock file: its path, and the checkpoints in it."""
+    """A lock file.
+
+    Attributes:
+        path: of the file.
+        checkpoints: what is locked; none where the verification before it failed.
+        report: that verification; ``None`` for a lock file that was read.
+        replaced: whether another lock file stood there.
+        cleaned: files that a killed run left in the folder and that went.
+    """
 
     path: str
     checkpoints: tuple[LockedCheckpoint, ...]
+    report: Report | None = None
+    replaced: bool = False
+    cleaned: tuple[str, ...] = ()
 
     def of(self, path: str, fingerprint: str | None) -> LockedCheckpoint | None:
         """Return what is locked of a file: the only one, or by its path, its name, its weights.

@@ -11,7 +11,7 @@ import pytest
 import xmlschema
 
 from ckpttool.cli import main
-from ckpttool.reports.machine.portable import portable
+from ckpttool.findings.portable import portable
 from tests.builders import checkpoints, schemas
 from tests.builders import reports as built
 from tests.builders.commands import runner

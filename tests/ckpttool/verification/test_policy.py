@@ -90,15 +90,15 @@ def test_an_unused_waiver_fails_a_run_that_fails_on_warnings() -> None:
     policy = Policy(fail_on=Severity.WARNING, waivers=(waiver(),))
     report = judged(policy, file_with())
     assert [file.verdict for file in report.files] == [Verdict.PASS]
-    assert (report.verdict, report.findings[0].rule) == (Verdict.FAIL, rules.WAIVER_UNUSED)
+    assert (report.verdict, report.of_run[0].rule) == (Verdict.FAIL, rules.WAIVER_UNUSED)
 
 
 def test_findings_on_waivers_can_be_ignored_as_any_other() -> None:
-    assert judged(Policy(ignore=("CFG",), waivers=(waiver(),)), file_with()).findings == ()
+    assert judged(Policy(ignore=("CFG",), waivers=(waiver(),)), file_with()).of_run == ()
 
 
 def test_a_waiver_for_a_rule_that_is_left_out_is_not_called_unused() -> None:
-    assert judged(Policy(ignore=("NUM",), waivers=(waiver(),)), file_with()).findings == ()
+    assert judged(Policy(ignore=("NUM",), waivers=(waiver(),)), file_with()).of_run == ()
 
 
 FORWARD_RUN, FORWARD_NOT_RUN = ForwardSummary("run"), ForwardSummary("not-run", "--no-forward")
@@ -119,13 +119,13 @@ def test_a_waiver_is_unused_only_where_the_run_looked_for_what_it_covers(
     code: str, facts: dict[str, Any], told: list[rules.Rule]
 ) -> None:
     report = judged(Policy(waivers=(waiver(code),)), file_with()._replace(**facts))
-    assert [found.rule for found in report.findings] == told
+    assert [found.rule for found in report.of_run] == told
 
 
 def test_a_waiver_is_unused_if_one_file_of_several_was_looked_at_for_it() -> None:
     files = (file_with(), file_with()._replace(forward=FORWARD_RUN))
     report = judged(Policy(waivers=(waiver("MOD006"),)), *files)
-    assert [found.rule for found in report.findings] == [rules.WAIVER_UNUSED]
+    assert [found.rule for found in report.of_run] == [rules.WAIVER_UNUSED]
 
 
 def test_a_file_that_could_not_be_read_is_neither_waived_nor_ignored() -> None:
@@ -163,7 +163,7 @@ def test_what_follows_from_a_finding_is_not_told_beside_it(
     report = judged(policy, file_with(nan(), consequence()))
     (file,) = report.files
     assert [one.rule.code for one in file.findings] == codes
-    assert (report.exit_code, report.findings) == (1, ())
+    assert (report.exit_code, report.of_run) == (1, ())
 
 
 def test_a_note_hides_no_error_that_follows_from_it() -> None:
@@ -207,4 +207,4 @@ def test_a_waiver_is_held_against_the_files_of_its_own_configuration() -> None:
     assert judge(files, [with_waiver, Policy()], TODAY).files[0].findings == ()
     swapped = judge(files, [Policy(), with_waiver], TODAY)
     assert [one.rule for one in swapped.files[0].findings] == [rules.NAN]
-    assert [one.rule for one in swapped.findings] == [rules.WAIVER_UNUSED]
+    assert [one.rule for one in swapped.of_run] == [rules.WAIVER_UNUSED]

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Verdict, finding
+from ckpttool.findings.portable import portable
 from ckpttool.findings.results import FileReport, Report, Waived
 from ckpttool.reports import REPORTERS
-from ckpttool.reports.machine.portable import portable
 from ckpttool.reports.machine.stored import read_report
 from tests.builders import reports as built
 from tests.builders.reports import rendered

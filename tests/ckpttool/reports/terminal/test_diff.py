@@ -20,7 +20,8 @@ from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
 from ckpttool.reports.terminal.diff_map import sign_of
 from ckpttool.reports.terminal.diff_numbers import lines_of, percent
-from ckpttool.reports.terminal.diff_text import DiffView, write_comparison
+from ckpttool.reports.terminal.diff_text import write
+from ckpttool.reports.terminal.view import DiffView
 from tests.builders.layouts import decoder_names, encoder_names
 from tests.builders.reports import Terminal
 
@@ -53,7 +54,7 @@ def written(
     result: Comparison, view: DiffView | None = None, stream: io.StringIO | None = None
 ) -> str:
     stream = stream or io.StringIO()
-    write_comparison(result, stream, view or DiffView())
+    write(result, stream, view or DiffView())
     return stream.getvalue()
 
 
@@ -108,7 +109,7 @@ def test_the_report_fits_the_terminal(
 def test_signs_are_ascii_where_nothing_else_can_be_written() -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
-    write_comparison(model(MOVED), stream, DiffView())
+    write(model(MOVED), stream, DiffView())
     stream.flush()
     assert b"##" in raw.getvalue()
 

@@ -10,14 +10,15 @@ from ckpttool.findings import rules
 from ckpttool.findings.finding import Verdict, finding
 from ckpttool.findings.listing import Listing, Listings, TensorRow
 from ckpttool.findings.results import FileReport
-from ckpttool.reports.terminal.tree import TreeOptions, write_tree
+from ckpttool.reports.terminal.tree import write
+from ckpttool.reports.terminal.view import TreeView
 
 
 def listed(names: list[str], *, fold: bool = True) -> str:
     file = FileReport("x.pth", Verdict.PASS, (), "torch-zip", 1, tensors=len(names), parameters=1)
     rows = tuple(TensorRow(name, "float32", (1,), 4) for name in names)
     stream = io.StringIO()
-    write_tree(Listings((Listing(file, rows),)), stream, TreeOptions(fold=fold))
+    write(Listings((Listing(file, rows),)), stream, TreeView(fold=fold))
     return stream.getvalue()
 
 
@@ -53,7 +54,7 @@ def test_what_is_whole_has_no_count(fold: bool) -> None:
 def test_a_listing_never_says_pass(verdict: Verdict, rule: rules.Rule, word: str) -> None:
     file = FileReport("x.pth", verdict, (finding(rule, "told"),), "torch-zip", 1)
     stream = io.StringIO()
-    write_tree(Listings((Listing(file),)), stream, TreeOptions())
+    write(Listings((Listing(file),)), stream, TreeView())
     assert word in stream.getvalue()
     assert "PASS" not in stream.getvalue()
 
@@ -62,6 +63,6 @@ def test_a_tied_tensor_is_counted_under_each_name_and_said_to_be_one() -> None:
     file = FileReport("x.pth", Verdict.PASS, (), "torch-zip", 1, tensors=2, parameters=2)
     rows = tuple(TensorRow(name, "float32", (1,), 4) for name in ("a", "b"))
     stream = io.StringIO()
-    write_tree(Listings((Listing(file, rows, tied=(("a", "b"),)),)), stream, TreeOptions())
+    write(Listings((Listing(file, rows, tied=(("a", "b"),)),)), stream, TreeView())
     assert "8 B of float32; 4 B of it under 1 name tied to others" in stream.getvalue()
     assert "tied" not in listed(["a", "b"])

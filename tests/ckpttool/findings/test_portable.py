@@ -8,8 +8,8 @@ import pytest
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import finding
+from ckpttool.findings.portable import portable
 from ckpttool.reports import REPORTERS
-from ckpttool.reports.machine.portable import portable
 from tests.builders import reports as built
 
 pytestmark = pytest.mark.skipif(os.sep != "/", reason="paths as POSIX writes them")

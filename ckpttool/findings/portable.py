@@ -22,21 +22,29 @@ if TYPE_CHECKING:
 _SEPARATOR = re.compile(r"[/\\]") if os.sep == "\\" else re.compile("/")
 
 
-def portable(report: Report, folder: str) -> Report:
+def portable(report: Report, folder: str | None = None) -> Report:
     """Return the report with nothing in it that depends on where the files lie.
 
     Args:
         report: with paths as the caller gave them.
-        folder: the working folder, an absolute path.
+        folder: the absolute path that they count from; ``None`` for the working folder.
     """
+    folder = _working_folder() if folder is None else folder
     given = [path for file in report.files for path in _paths(file)]
     given += [item.path for item in report.inventory]
     wording = _Wording(_names(given, folder), folder)
     return report._replace(
         files=tuple(_file(file, wording) for file in report.files),
-        findings=_findings(report.findings, wording),
+        of_run=_findings(report.of_run, wording),
         inventory=tuple(_item(item, wording) for item in report.inventory),
     )
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109 (text)
+    except OSError:  # somebody removed it: then nothing lies below it
+        return os.path.join(os.sep, "\0")  # noqa: PTH118
 
 
 def _paths(file: FileReport) -> Iterator[str]:

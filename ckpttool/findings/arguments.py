@@ -1,0 +1,89 @@
+"""What callers pass in, checked in one place: every mistake of theirs is a :class:`UsageError`."""
+
+from __future__ import annotations
+
+import os
+from typing import Collection, Iterable, Sequence, Union
+
+from ckpttool.findings.errors import UsageError
+
+#: A path as functions of the API take it.
+AnyPath = Union[str, "os.PathLike[str]"]
+
+
+def path_of(path: AnyPath, what: str = "the path") -> str:
+    """Return a path as text, the one form that it has from here on."""
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(text, str):
+        raise UsageError(
+            f"{what} is not text",
+            expected="str or os.PathLike",
+            found=type(text).__name__,
+            fix="os.fsdecode makes text of bytes." if isinstance(text, bytes) else None,
+        )
+    if not text:
+        raise UsageError(f"{what} is empty", fix="Name a file.")
+    return text
+
+
+def paths_of(paths: Union[AnyPath, Iterable[AnyPath]]) -> tuple[str, ...]:
+    """Return one path or several as text."""
+    if isinstance(paths, (str, bytes, os.PathLike)) or not isinstance(paths, Iterable):
+        return (path_of(paths),)
+    return tuple(map(path_of, paths))
+
+
+def texts_of(texts: Union[str, Iterable[str]], what: str) -> tuple[str, ...]:
+    """Return one text or several, patterns say, as a tuple."""
+    if isinstance(texts, str):
+        return (texts,)
+    try:
+        found = tuple(texts)
+    except TypeError:
+        raise _wrong(what, "texts", texts) from None
+    for text in found:
+        check_text(text, what)
+    return found
+
+
+def check_text(text: object, what: str) -> None:
+    """Refuse what is no text; ``None`` stands for nothing and is fine."""
+    if text is not None and not isinstance(text, str):
+        raise _wrong(what, "text", text)
+
+
+def check_choice(value: object, choices: Collection[str], what: str) -> None:
+    """Refuse what is none of the choices."""
+    if not isinstance(value, str) or value not in choices:
+        raise UsageError(f"no such {what}", expected=", ".join(choices), found=str(value))
+
+
+def check_number(value: object, least: float, what: str, *, whole: bool = False) -> None:
+    """Refuse what is no finite number of at least ``least``; ``None`` is fine."""
+    kinds = int if whole else (int, float)
+    if value is None:
+        return
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, kinds)
+        # NaN is not at least anything
+        or not least <= value < float("inf")
+    ):
+        expected = f"a {'whole' if whole else 'finite'} number of at least {least}"
+        raise _wrong(what, expected, value)
+
+
+def check_workers(workers: object) -> None:
+    """Refuse a number of workers with which nothing would be done."""
+    check_number(workers, 1, "workers", whole=True)
+
+
+def check_flags(flags: Sequence[tuple[str, object]]) -> None:
+    """Refuse what is neither ``True`` nor ``False``: a text would count as true."""
+    for what, value in flags:
+        if not isinstance(value, bool):
+            raise _wrong(what, "True or False", value)
+
+
+def _wrong(what: str, expected: str, found: object) -> UsageError:
+    return UsageError(f"{what} cannot be that", expected=expected, found=repr(found))

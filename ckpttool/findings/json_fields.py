@@ -1,0 +1,154 @@
+"""Results as the plain values that JSON has; the fields are documented in ``docs/json.md``.
+
+What ``to_dict`` returns and what the JSON reports write are both made here.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Mapping
+
+from ckpttool._version import __version__
+
+if TYPE_CHECKING:
+    from ckpttool.findings.finding import Finding
+    from ckpttool.findings.inventory import Item
+    from ckpttool.findings.results import (
+        Coverage,
+        FileReport,
+        GroupCoverage,
+        Mismatch,
+        Report,
+        Waived,
+    )
+
+#: Raised when a field goes or changes its meaning; new fields may come at any time.
+SCHEMA_VERSION = 1
+
+
+def document(
+    command: str, fields: Mapping[str, object], version: str = __version__
+) -> dict[str, Any]:
+    """Return a command's result in plain values, below the fields that every result begins with."""
+    head = {
+        "schema_version": SCHEMA_VERSION,
+        "tool": "ckpttool",
+        "version": version,
+        "command": command,
+    }
+    return {**head, **_plain(fields)}
+
+
+def _plain(value: Any) -> Any:
+    """Return the value with tuples as lists and numbers that JSON lacks as strings."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def report_document(report: Report) -> dict[str, Any]:
+    """Return the result of ``verify``, with the paths as the report has them."""
+    fields = {
+        "verdict": report.verdict.value,
+        "exit_code": report.exit_code,
+        "fail_on": report.fail_on.value,
+        "files": [file_fields(file) for file in report.files],
+        "findings": [finding_fields(finding) for finding in report.of_run],
+        "inventory": [item_fields(item) for item in report.inventory],
+    }
+    return document("verify", fields, report.version)
+
+
+def facts(file: FileReport) -> dict[str, Any]:
+    """Return what is said of every file, by every command."""
+    return {
+        "path": file.path,
+        "format": file.format,
+        "size": file.size,
+        "wrapper": file.wrapper,
+        "layout": file.layout,
+    }
+
+
+def file_fields(file: FileReport) -> dict[str, Any]:
+    """Return what a report says of one file."""
+    return {
+        **facts(file),
+        "verdict": file.verdict.value,
+        "tensors": file.tensors,
+        "parameters": file.parameters,
+        "fingerprint": file.fingerprint,
+        "coverage": None if file.coverage is None else _coverage(file.coverage),
+        "values": None if file.values is None else file.values._asdict(),
+        "forward": None if file.forward is None else _forward(file),
+        "published": file.published,
+        "unchecked": file.unchecked,
+        "findings": [finding_fields(finding) for finding in file.findings],
+        "waived": [_waived(waived) for waived in file.waived],
+        "lock": file.lock,
+        "lock_lines": file.lock_lines,
+        "locked": None if file.locked is None else file.locked._asdict(),
+        "configuration": None if file.configuration is None else file.configuration._asdict(),
+        "fail_on": file.fail_on.value,
+    }
+
+
+def item_fields(item: Item) -> dict[str, Any]:
+    """Return what is said of a file of the inventory."""
+    return {**item._asdict(), "standing": item.standing.value}
+
+
+def _waived(waived: Waived) -> dict[str, Any]:
+    return {**waived._asdict(), "finding": finding_fields(waived.finding)}
+
+
+def _coverage(coverage: Coverage) -> dict[str, Any]:
+    return {
+        "schema": coverage.schema,
+        "groups": {name: _group(group) for name, group in coverage.groups.items()},
+        "unexpected": coverage.unexpected,
+    }
+
+
+def _group(group: GroupCoverage) -> dict[str, Any]:
+    return {
+        "expected": group.expected,
+        "matched": group.matched,
+        "missing": group.missing,
+        "mismatched": [_mismatch(mismatch) for mismatch in group.mismatched],
+        "parameters": group.parameters,
+        "covered": group.covered,
+    }
+
+
+def _mismatch(mismatch: Mismatch) -> dict[str, Any]:
+    return {
+        "name": mismatch.name,
+        "expected": {"dtype": mismatch.expected_dtype, "shape": mismatch.expected_shape},
+        "found": {"dtype": mismatch.found_dtype, "shape": mismatch.found_shape},
+    }
+
+
+def _forward(file: FileReport) -> dict[str, Any]:
+    assert file.forward is not None  # noqa: S101 (the caller looked)
+    outputs = {name: output._asdict() for name, output in file.forward.outputs.items()}
+    return {**file.forward._asdict(), "outputs": outputs}
+
+
+def finding_fields(finding: Finding) -> dict[str, Any]:
+    """Return what is said of a finding."""
+    return {
+        "code": finding.rule.code,
+        "rule": finding.rule.name,
+        "severity": finding.severity.value,
+        "message": finding.message,
+        "tensor": finding.tensor,
+        "tensors": finding.tensors,
+        "expected": finding.expected,
+        "found": finding.found,
+        "fix": finding.advice,
+    }
