@@ -11,7 +11,7 @@ import stat
 from typing import NamedTuple, Protocol
 
 from ckpttool.findings import rules
-from ckpttool.findings.errors import UnreadableError
+from ckpttool.findings.errors import UnreadableError, UsageError
 
 
 class Identity(NamedTuple):
@@ -96,6 +96,7 @@ class FileSource:
             finally:
                 os.close(fd)
             return
+        self._check_open()
         self._read_from(self._fd, offset, buffer)
 
     def _read_from(self, fd: int, offset: int, buffer: memoryview) -> None:
@@ -138,8 +139,18 @@ class FileSource:
         """Raise UnreadableError if size or time of change differ from when it was opened."""
         if self._rests:
             os.close(self._open_again())
-        elif _identity(os.fstat(self._fd)) != self.identity:
+            return
+        self._check_open()
+        if _identity(os.fstat(self._fd)) != self.identity:
             raise self._changed(None)
+
+    def _check_open(self) -> None:
+        if self._fd < 0:
+            raise UsageError(
+                "the file is closed: nothing more can be read from it",
+                path=self.name,
+                fix="Read while the checkpoint is open, inside of its with block.",
+            )
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""

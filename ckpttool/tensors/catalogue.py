@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple
 
 from ckpttool.files.sources import ByteSource
 from ckpttool.findings.finding import Finding
+from ckpttool.findings.text import count, printable, size
 from ckpttool.findings.uses import NameUse
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from numpy.typing import NDArray
+    from torch import Tensor
+
     from ckpttool.tensors.dtypes import DType
+
+# A name that is not there: how many are compared with it (a million would take minutes), and told.
+_COMPARED, _NEAR = 10_000, 3
+# Tensors shown in a notebook.
+_ROWS = 20
 
 
 class Extent(NamedTuple):
@@ -60,6 +70,40 @@ class TensorInfo(NamedTuple):
     def view(self) -> tuple[object, ...]:
         """All that says which bytes it stands for and what they mean: the same for tied tensors."""
         return self.dtype, self.shape, self.strides, self.extents, self.big_endian
+
+    def numpy(self, *, view: bool = False) -> NDArray[Any]:
+        """Read the elements and return them as an array that cannot be written to.
+
+        bfloat16 and the 8-bit floats, which numpy does not have, come as float32, which holds
+        each of their values exactly. All other types come as what they are.
+
+        Args:
+            view: return the bits of the elements instead, as unsigned integers of their width;
+                of types without such integers (complex128, those below a byte) the bytes, in
+                one dimension.
+
+        Raises:
+            CkpttoolError: the file is closed, was changed or cannot be read, there is not
+                enough memory, or numpy has nothing for the type (a 4-bit float).
+        """
+        from ckpttool.tensors.in_memory import to_numpy  # numpy
+
+        return to_numpy(self, view)
+
+    def torch(self) -> Tensor:
+        """Read the elements and return them as a tensor of the very type, in its own memory.
+
+        4-bit floats come in pairs, as torch has them.
+
+        Raises:
+            CkpttoolError: as for :meth:`numpy`; the installed torch may lack the type.
+        """
+        from ckpttool.tensors.in_memory import to_torch  # torch
+
+        return to_torch(self)
+
+    def __repr__(self) -> str:
+        return f"TensorInfo({self.name!r}, {self.dtype.name}, {list(self.shape)})"
 
 
 class TensorBytes(NamedTuple):
@@ -127,8 +171,13 @@ class Reference(NamedTuple):
         return f"{self.module}.{self.name}"
 
 
-class Checkpoint:
+class Checkpoint(Mapping[str, TensorInfo]):
     """An opened checkpoint: names to tensors, in file order, and the container's facts.
+
+    It is a mapping, and a context that closes the files at its end:
+
+        with open_checkpoint("model.pth") as checkpoint:
+            weight = checkpoint["blocks.0.norm1.weight"].numpy()
 
     Attributes:
         path: as the caller named it.
@@ -220,6 +269,28 @@ class Checkpoint:
         for source in self.sources:
             source.close()
 
+    def __getitem__(self, name: str) -> TensorInfo:
+        if name in self.tensors:
+            return self.tensors[name]
+        from difflib import get_close_matches  # late: for this error only
+
+        near = get_close_matches(str(name), islice(self.tensors, _COMPARED), _NEAR)
+        told = f"; there is {' or '.join(map(repr, near))}" if near else ""
+        raise KeyError(f"no tensor is called {name!r}{told}")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.tensors
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+    # one that is open is itself, whatever another one holds
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
     def __enter__(self) -> Checkpoint:
         return self
 
@@ -233,3 +304,27 @@ class Checkpoint:
 
     def __repr__(self) -> str:
         return f"Checkpoint({self.path!r}, {self.format!r}, {len(self.tensors)} tensors)"
+
+    def _repr_html_(self) -> str:
+        """Return the first tensors as a table, for notebooks."""
+        rows = [
+            (info.name, info.dtype.name, " x ".join(map(str, info.shape)), size(info.nbytes))
+            for info in islice(self.tensors.values(), _ROWS)
+        ]
+        cells = ["".join(f"<td>{_html(text)}</td>" for text in row) for row in rows]
+        more = len(self) - len(rows)
+        return (
+            f"<p><b>{_html(self.path)}</b>: {_html(self.format)}, {count(len(self), 'tensor')}, "
+            f"{count(self.parameters, 'parameter')}</p><table>"
+            "<tr><th>tensor</th><th>type</th><th>shape</th><th>size</th></tr>"
+            + "".join(f"<tr>{row}</tr>" for row in cells)
+            + "</table>"
+            + (f"<p>and {count(more, 'more tensor')}</p>" if more else "")
+        )
+
+
+def _html(text: str) -> str:
+    """Return a text as it stands in HTML: a name may hold anything."""
+    from html import escape
+
+    return escape(printable(text))

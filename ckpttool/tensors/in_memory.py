@@ -1,0 +1,89 @@
+"""One tensor in memory, as numpy or torch has it: what ``numpy()`` and ``torch()`` of it return."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, UnsupportedError
+from ckpttool.tensors.dtypes import by_pairs
+from ckpttool.tensors.expansion import check_expansion
+from ckpttool.tensors.gather import fill
+from ckpttool.tensors.memory import allocate
+from ckpttool.tensors.numbers import numbers
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+    from ckpttool.tensors.catalogue import TensorInfo
+
+# The floats that numpy has itself; of the other kinds it has all.
+_FLOATS = ("float64", "float32", "float16")
+
+
+def to_numpy(info: TensorInfo, view: bool) -> NDArray[Any]:
+    """Return a tensor's elements; see :meth:`ckpttool.tensors.catalogue.TensorInfo.numpy`."""
+    raw = _read(info)
+    array = _bits(info, raw) if view else _elements(info, raw)
+    array.flags.writeable = False
+    return array
+
+
+def _elements(info: TensorInfo, raw: memoryview) -> NDArray[Any]:
+    dtype = info.dtype
+    if dtype.kind != "float" or dtype.name in _FLOATS:
+        # by the name, which is torch's and numpy's; the bytes are little-endian on any machine
+        native: NDArray[Any] = np.frombuffer(raw, np.dtype(dtype.name).newbyteorder("<"))
+        return native.reshape(info.shape)
+    widened = numbers(dtype, raw)
+    if widened is None:
+        raise UnsupportedError(
+            f"numpy has no type for elements of {dtype.name}",
+            rules.UNSUPPORTED,
+            tensor=info.name,
+            fix="numpy(view=True) gives their bytes.",
+        )
+    return widened.reshape(info.shape)
+
+
+def _bits(info: TensorInfo, raw: memoryview) -> NDArray[Any]:
+    if info.dtype.bits not in (8, 16, 32, 64):
+        return np.frombuffer(raw, np.uint8)
+    return np.frombuffer(raw, f"<u{info.dtype.itemsize}").reshape(info.shape)
+
+
+def to_torch(info: TensorInfo) -> torch.Tensor:
+    """Return a tensor's elements; see :meth:`ckpttool.tensors.catalogue.TensorInfo.torch`."""
+    import torch
+
+    dtype, shape = by_pairs(info.dtype, info.shape)
+    own = getattr(torch, dtype.name, None)
+    if not isinstance(own, torch.dtype):
+        raise UnsupportedError(
+            f"this torch ({torch.__version__}) has no type {dtype.name}",
+            rules.UNSUPPORTED,
+            tensor=info.name,
+            fix="numpy(view=True) gives the bytes.",
+        )
+    if not info.nbytes:  # frombuffer refuses no bytes at all
+        return torch.empty(shape, dtype=own)
+    raw = _read(info)
+    if sys.byteorder == "big":
+        np.frombuffer(raw, f"u{dtype.itemsize}").byteswap(inplace=True)
+    return torch.frombuffer(raw, dtype=own).reshape(shape)
+
+
+def _read(info: TensorInfo) -> memoryview:
+    """Return the tensor's contiguous little-endian bytes in fresh memory."""
+    try:
+        check_expansion({info.name: info}, sum(extent.length for extent in info.extents))
+        raw = allocate(info.nbytes)
+        fill(info, 0, raw)
+    except CkpttoolError as error:
+        error.tensor = error.tensor or info.name
+        raise
+    return raw
