@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from ckpttool.files.sources import FileSource, read
+from ckpttool.files.strict_json import MAX_JSON, begins_object, strict_json
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError, UsageError
 from ckpttool.findings.text import is_sha256
 from ckpttool.formats import HEAD, open_checkpoint
-from ckpttool.formats.safetensors import sharded
-from ckpttool.formats.safetensors.index import strict_json
 from ckpttool.tensors.dtypes import DTYPES
 from ckpttool.verification.lock.reading import is_lock, read_lock
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint
     from ckpttool.verification.lock.content import Lock
+
+# A broken receipt is known by this, and a shard index by not having it.
+_TOOL = b'"ckpttool"'
 
 
 class Digest(NamedTuple):
@@ -63,8 +65,8 @@ def open_either(path: str, wrapper: str | None = None) -> Union[Checkpoint, Rece
         if is_lock(head):
             _refuse_wrapper(wrapper)
             return _of_lock(read_lock(path))
-        if sharded.matches(head):
-            document = strict_json(source)
+        if begins_object(head) and _TOOL in read(source, 0, min(MAX_JSON, source.size)):
+            document = strict_json(source, rules.RECEIPT)
             if isinstance(document, dict) and document.get("tool") == "ckpttool":
                 _refuse_wrapper(wrapper)
                 return _receipt(path, document)

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 
 from ckpttool.files.sources import FileSource, read
+from ckpttool.files.strict_json import begins_object
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.uses import Use
@@ -20,9 +21,8 @@ from ckpttool.formats.foreign import signatures
 from ckpttool.formats.objects.describing import describe
 from ckpttool.formats.objects.rebuild import is_tensor
 from ckpttool.formats.pickles.nodes import pair_of
-from ckpttool.formats.safetensors import sharded
 from ckpttool.formats.safetensors import whole as safetensors
-from ckpttool.formats.safetensors.index import MAX_INDEX, strict_json
+from ckpttool.formats.safetensors.index import is_index
 from ckpttool.formats.safety.telling import findings_on
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.state_dicts.training_state import (
@@ -144,7 +144,7 @@ def _loadable(source: FileSource, head: bytes, trust: Sequence[str]) -> Content 
     if torch_zip.matches(head) or torch_tar.matches(head):
         known = program or is_named_so(source.name)
         return _CHECKPOINT if known else Content(FileKind.ARCHIVE, "an archive")
-    if signed or _is_safetensors(head) or _is_index(source, head):
+    if signed or _is_safetensors(head) or is_index(source, head):
         return _CHECKPOINT
     return None
 
@@ -159,18 +159,6 @@ def _has_signature(head: bytes) -> bool:
 def _is_safetensors(head: bytes) -> bool:
     # eight letters of a text would be a length of exabytes
     return safetensors.matches(head) and int.from_bytes(head[:8], "little") < 1 << 48
-
-
-def _is_index(source: FileSource, head: bytes) -> bool:
-    if not sharded.matches(head) or source.size > MAX_INDEX:
-        return False
-    if b'"weight_map"' not in read(source, 0, source.size):
-        return False
-    try:
-        document = strict_json(source)
-    except CkpttoolError:  # which is told where it is opened
-        return True
-    return isinstance(document, dict) and "weight_map" in document
 
 
 # --- pickles -----------------------------------------------------------------------------------
@@ -237,7 +225,7 @@ def _other(source: FileSource, head: bytes) -> Content:
     if _is_text(source, head):
         if source.name.endswith((".py", ".pyi")):
             return Content(FileKind.CODE, "Python source, not judged")
-        return Content(FileKind.KNOWN, "JSON" if sharded.matches(head) else "text")
+        return Content(FileKind.KNOWN, "JSON" if begins_object(head) else "text")
     for pattern, what in _HARMLESS:
         if re.match(pattern, head, re.DOTALL):
             return Content(FileKind.KNOWN, what)

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
 from pathlib import Path
 from typing import Iterable, Iterator
 
-from ckpttool.files.sources import FileSource, read
-from ckpttool.findings.errors import CkpttoolError
-from ckpttool.formats.safetensors import sharded
 from ckpttool.formats.safetensors.index import files_listed
 
 _INDEX = ".index.json"
@@ -41,21 +37,12 @@ def parts_of(paths: Iterable[str]) -> dict[Path, str]:
     """Return the shards that indexes among the paths list, each with its index."""
     parts: dict[Path, str] = {}
     for path in paths:
-        if _may_be_index(path):
-            for shard in _shards_of(path):
-                parts.setdefault(shard, path)
+        for shard in _shards_of(path):
+            parts.setdefault(shard, path)
     parts_of_themselves = [shard for shard, index in parts.items() if shard == Path(index)]
     for shard in parts_of_themselves:
         del parts[shard]
     return parts
-
-
-def _may_be_index(path: str) -> bool:
-    try:
-        with closing(FileSource(path)) as source:
-            return sharded.matches(read(source, 0, min(source.size, 64)))
-    except CkpttoolError:
-        return False
 
 
 def _shards_of(index: str) -> Iterator[Path]:

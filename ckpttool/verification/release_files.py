@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.files.folder import Folder
 from ckpttool.files.sources import FileSource, read
+from ckpttool.files.strict_json import strict_json
+from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.findings.text import printable
-from ckpttool.formats.safetensors.index import strict_json
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint
@@ -147,7 +148,7 @@ def _config(reader: _Reader) -> tuple[dict[str, object] | None, str | None]:
     if source is None:
         return None, None
     try:
-        document = strict_json(source)
+        document = strict_json(source, rules.CONFIG_MALFORMED)
     except MalformedError as error:
         return None, error.detail()
     except CkpttoolError as error:

@@ -6,27 +6,22 @@ import json
 import os
 import re
 from contextlib import closing
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from ckpttool.files.sources import FileSource, read
+from ckpttool.files.strict_json import MAX_JSON, begins_object, strict_json
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.findings.text import printable
 from ckpttool.formats.safetensors.header import MAX_TENSORS
 from ckpttool.tensors.catalogue import Entry
 
-#: Bytes of an index; a million tensors take about 110 million.
-MAX_INDEX = 200_000_000
-#: The same for an index that is not plain ASCII, whose text takes four times the memory.
-MAX_WIDE_INDEX = 40_000_000
-#: JSON values and keys of an index, two for each tensor. Each may take a hundred bytes.
-MAX_VALUES = 3_000_000
 #: Files of one checkpoint, each of which is opened.
 MAX_SHARDS = 20_000
 
 _PLAIN_NAME = re.compile(r"[\w.-]+")
-_DIGITS = 19
 _SHOWN = 20
+_HEAD = 64  # bytes by which JSON is known
 # Only a plain file name: no separator of any system, no drive or stream, no control characters.
 _UNSAFE_FILE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\:]|^\.{0,2}$")
 
@@ -57,21 +52,13 @@ def read_index(source: FileSource) -> Index:
         UnsupportedError: JSON or another text, but not an index of safetensors files.
     """
     try:
-        document = strict_json(source)
+        document = _document(source)
     except MalformedError as error:
-        if _may_be_index(source):
+        if source.name.endswith(".index.json") or _mentions_weight_map(source):
             raise
-        raise UnsupportedError(
-            "text that begins as JSON does, but not an index of shards: it has no weight_map",
-            rules.UNKNOWN_FORMAT,
-            fix="Name a checkpoint file or its index.",
-        ) from error
-    if not isinstance(document, dict) or "weight_map" not in document:
-        raise UnsupportedError(
-            "a JSON file, but not an index of shards: it has no weight_map",
-            rules.UNKNOWN_FORMAT,
-            fix="Name a checkpoint file or its index.",
-        )
+        raise _no_index("text that begins as JSON does") from error
+    if document is None:
+        raise _no_index("a JSON file")
     weight_map = document["weight_map"]
     metadata = document.get("metadata")
     if metadata is None:
@@ -85,27 +72,50 @@ def read_index(source: FileSource) -> Index:
     return Index(weight_map, stated, metadata, tuple(_entries(metadata)))
 
 
-def _may_be_index(source: FileSource) -> bool:
-    """Whether a text that is no JSON is meant for an index: lines of a log, say, are not."""
-    if source.name.endswith(".index.json"):
+def is_index(source: FileSource, head: bytes) -> bool:
+    """Whether a file that starts with ``head`` is an index, or a broken one."""
+    if source.size > MAX_JSON or not begins_object(head) or not _mentions_weight_map(source):
+        return False
+    try:
+        return _document(source) is not None
+    except CkpttoolError:  # which is told where it is opened
         return True
-    return b'"weight_map"' in read(source, 0, min(source.size, MAX_INDEX))
 
 
-def files_listed(index: str) -> tuple[str, ...]:
+def files_listed(path: str) -> tuple[str, ...]:
     """Return the names of files that the index at a path lists, in its order, each once.
 
     None where it cannot be read as an index; whoever opens it says why. The names are as they
     stand there: not checked, and not joined with the index's folder.
     """
     try:
-        with closing(FileSource(index)) as source:
-            document = strict_json(source)
+        with closing(FileSource(path)) as source:
+            if not begins_object(read(source, 0, min(source.size, _HEAD))):
+                return ()
+            document = _document(source)
     except CkpttoolError:
         return ()
-    weight_map = document.get("weight_map") if isinstance(document, dict) else None
+    weight_map = document and document["weight_map"]
     files = weight_map.values() if isinstance(weight_map, dict) else ()
     return tuple(dict.fromkeys(file for file in files if isinstance(file, str)))
+
+
+def _document(source: FileSource) -> dict[str, object] | None:
+    """Return the whole index, ``None`` for JSON that is none."""
+    document = strict_json(source, rules.SHARD_INDEX)
+    return document if isinstance(document, dict) and "weight_map" in document else None
+
+
+def _mentions_weight_map(source: FileSource) -> bool:
+    return b'"weight_map"' in read(source, 0, min(source.size, MAX_JSON))
+
+
+def _no_index(what: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"{what}, but not an index of shards: it has no weight_map",
+        rules.UNKNOWN_FORMAT,
+        fix="Name a checkpoint file or its index.",
+    )
 
 
 def _check_files(weight_map: dict[str, object], path: str) -> None:
@@ -168,81 +178,5 @@ def _entries(metadata: dict[str, object]) -> list[Entry]:
     ]
 
 
-def strict_json(source: FileSource) -> object:
-    """Parse the file as JSON that every reader takes for the same, within bounded memory.
-
-    Raises:
-        MalformedError: it is not strict JSON, or beyond the limits.
-    """
-    if source.size > MAX_INDEX:
-        raise _too_long(source.size, MAX_INDEX)
-    data = read(source, 0, source.size)
-    if source.size > MAX_WIDE_INDEX and (b"\\u" in data or not data.isascii()):
-        raise _too_long(source.size, MAX_WIDE_INDEX)
-    if sum(data.count(mark) for mark in (b",", b":", b"[", b"{")) > MAX_VALUES:
-        raise MalformedError("more values than are read of one file", rules.LIMIT)
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        raise _bad("not UTF-8", offset=error.start) from error
-    try:
-        return json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_constant=_no_constant,
-            parse_int=_bounded_int,
-        )
-    except json.JSONDecodeError as error:
-        offset = len(text[: error.pos].encode(errors="replace"))
-        if not text[error.pos :].strip() or "Unterminated string" in error.msg:
-            raise MalformedError(
-                "the file ends before its JSON does",
-                rules.TRUNCATED,
-                offset=source.size,
-                found=f"{source.size:,} bytes",
-            ) from error
-        raise _bad(f"not valid JSON: {error.msg}", offset=offset) from error
-    except RecursionError as error:
-        raise MalformedError("nested too deeply", rules.LIMIT) from error
-
-
-def _too_long(size: int, most: int) -> MalformedError:
-    return MalformedError(
-        "larger than what is read of such a file",
-        rules.LIMIT,
-        expected=f"at most {most:,} bytes",
-        found=f"{size:,}",
-    )
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    unique = dict(pairs)
-    if len(unique) != len(pairs):
-        seen: set[str] = set()
-        twice = [key for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
-        more = f" and {len(twice) - _SHOWN:,} more" if len(twice) > _SHOWN else ""
-        raise MalformedError(
-            f"keys stand twice in one object: {', '.join(map(printable, twice[:_SHOWN]))}{more}",
-            rules.DUPLICATE_KEY,
-        )
-    return unique
-
-
-def _no_constant(word: str) -> NoReturn:
-    raise _bad(f"{word} is not JSON")
-
-
-def _bounded_int(digits: str) -> int:
-    if len(digits) > _DIGITS:
-        raise _bad("a number of more than 64 bits", found=f"{len(digits)} digits")
-    return int(digits)
-
-
-def _bad(
-    message: str,
-    *,
-    offset: int | None = None,
-    tensor: str | None = None,
-    found: object = None,
-) -> MalformedError:
-    return MalformedError(message, rules.SHARD_INDEX, offset=offset, tensor=tensor, found=found)
+def _bad(message: str, tensor: str | None = None) -> MalformedError:
+    return MalformedError(message, rules.SHARD_INDEX, tensor=tensor)

@@ -13,6 +13,7 @@ from typing import Iterator, NamedTuple
 from ckpttool.files.folder import SHOWN, Folder, uncounted
 from ckpttool.files.sources import FileSource
 from ckpttool.files.sources import read as read_bytes
+from ckpttool.files.strict_json import begins_object
 from ckpttool.findings import rules
 from ckpttool.findings.errors import (
     CkpttoolError,
@@ -41,8 +42,6 @@ MAX_OPEN = 100
 #: Bytes of the headers of all shards.
 MAX_HEADERS = 400_000_000
 
-_BOM = b"\xef\xbb\xbf"
-
 
 class Shard(NamedTuple):
     """One file of the checkpoint, open, and what its header says."""
@@ -52,9 +51,8 @@ class Shard(NamedTuple):
 
 
 def matches(head: bytes) -> bool:
-    """Whether a JSON object begins here, and not a length that happens to begin with ``{``."""
-    text = head[len(_BOM) :] if head.startswith(_BOM) else head
-    return text.lstrip(b" \t\r\n").startswith(b"{") and b"\0" not in head[:8]
+    """Whether the file is JSON; that it is an index is known when it is read."""
+    return begins_object(head)
 
 
 def read(source: FileSource, wrapper: str | None) -> Checkpoint:

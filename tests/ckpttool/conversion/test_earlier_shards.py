@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ckpttool.conversion.earlier import stale_shards
-from ckpttool.formats.safetensors import index as shard_index
+from ckpttool.files import strict_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +70,7 @@ def test_an_index_larger_than_any_real_one_is_not_read(
 ) -> None:
     path = index(tmp_path, {"t": SHARDS[0]})
     size = (tmp_path / "model.safetensors.index.json").stat().st_size
-    monkeypatch.setattr(shard_index, "MAX_INDEX", size)
+    monkeypatch.setattr(strict_json, "MAX_JSON", size)
     assert len(stale_shards(path, [])) == 1
-    monkeypatch.setattr(shard_index, "MAX_INDEX", size - 1)
+    monkeypatch.setattr(strict_json, "MAX_JSON", size - 1)
     assert stale_shards(path, []) == ()
