@@ -6,8 +6,9 @@ import os
 import re
 from typing import TYPE_CHECKING, Collection, Iterable, Sequence
 
-from ckpttool.conversion.naming import INDEX, index_path
+from ckpttool.conversion.naming import index_path
 from ckpttool.conversion.options import TARGETS
+from ckpttool.files.suffixes import INDEX
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.formats.safetensors.index import files_listed

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Sequence
 
 from ckpttool.conversion.options import TARGETS
+from ckpttool.files.suffixes import INDEX, stem_of
 from ckpttool.findings.errors import UsageError
 
-#: What is taken off a source's name, the longest first; one of them, once.
-SUFFIXES = (
-    ".safetensors.index.json",
-    ".safetensors",
-    ".pth.tar",
-    ".pth",
-    ".ckpt",
-    ".bin",
-    ".pt",
-)
 #: What is put before the suffix where the result would have the name of its source.
 CLEAN = ".clean"
-INDEX = ".index.json"
 
 
 def destination(source: str, output: str | None, to: str) -> str:
@@ -63,15 +52,6 @@ def _beside(source: str, folder: str, to: str) -> str:
     if _same(path, source) or _same(path + INDEX, source):
         path = os.path.join(folder, stem + CLEAN + TARGETS[to])  # noqa: PTH118
     return path
-
-
-def stem_of(source: str) -> str:
-    """Return the file's name without a suffix that says what is in it."""
-    name = Path(source).name
-    for suffix in SUFFIXES:
-        if name.lower().endswith(suffix) and len(name) > len(suffix):
-            return name[: -len(suffix)]
-    return name
 
 
 def _same(one: str, other: str) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
+from ckpttool.files.suffixes import SAFETENSORS, TORCH
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 
 # How the name of a format ends, as far as its reports say: what its files are called.
 _ENDINGS = {
-    "safetensors": (".safetensors",),
-    "torch": (".pth", ".pt", ".bin", ".ckpt", ".th", ".pth.tar"),
+    "safetensors": SAFETENSORS,
+    "torch": (*TORCH, ".th"),  # which other programs use, too: by itself it says nothing
 }
 _ENDING = re.compile(r"\.[A-Za-z]+(?:\.tar)?\Z")
 

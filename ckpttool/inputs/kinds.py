@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 
 from ckpttool.files.sources import FileSource, read
 from ckpttool.files.strict_json import begins_object
+from ckpttool.files.suffixes import is_called_checkpoint
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.uses import Use
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     from ckpttool.findings.uses import NameUse
     from ckpttool.formats.pickles import Pickle
 
-#: How the names of checkpoints end. One that is called so is looked at whatever it holds: an honest
-#: name on something else is worth a word too.
-SUFFIXES = (".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".index.json")
 #: Bytes from the start of a file that tell what it is.
 HEAD = 4096
 
@@ -105,11 +103,6 @@ _CHUNK = 1 << 20
 _ARRAYS = frozenset({"_reconstruct", "_frombuffer", "_array_reconstructor", "ndarray", "array"})
 
 
-def is_named_so(path: str) -> bool:
-    """Whether a file is called as checkpoints are."""
-    return path.lower().endswith(SUFFIXES)
-
-
 def content_of(path: str, trust: Sequence[str] = ()) -> Content:
     """Return what a regular file is; of a text all is read, of the rest not much.
 
@@ -121,12 +114,13 @@ def content_of(path: str, trust: Sequence[str] = ()) -> Content:
         UnreadableError: it cannot be opened or read.
     """
     with closing(FileSource(path)) as source:
+        # one that is called a checkpoint is looked at whatever it holds: an honest name on
+        # something else is worth a word too
+        named = _CHECKPOINT if is_called_checkpoint(path) else None
         if source.size == 0:
-            return _CHECKPOINT if is_named_so(path) else Content(FileKind.KNOWN, "empty file")
+            return named or Content(FileKind.KNOWN, "empty file")
         head = read(source, 0, min(HEAD, source.size))
-        return _loadable(source, head, trust) or (
-            _CHECKPOINT if is_named_so(path) else _other(source, head)
-        )
+        return _loadable(source, head, trust) or named or _other(source, head)
 
 
 def _loadable(source: FileSource, head: bytes, trust: Sequence[str]) -> Content | None:
@@ -142,7 +136,7 @@ def _loadable(source: FileSource, head: bytes, trust: Sequence[str]) -> Content 
     if calls:
         return _CALLER
     if torch_zip.matches(head) or torch_tar.matches(head):
-        known = program or is_named_so(source.name)
+        known = program or is_called_checkpoint(source.name)
         return _CHECKPOINT if known else Content(FileKind.ARCHIVE, "an archive")
     if signed or _is_safetensors(head) or is_index(source, head):
         return _CHECKPOINT
@@ -200,7 +194,7 @@ def _of_pickle(
         return _CALLER
     if training is not None:
         return Content(FileKind.TRAINING, training)
-    if is_named_so(source.name) or pickle.ids or any(map(_makes_array, pickle.calls)):
+    if is_called_checkpoint(source.name) or pickle.ids or any(map(_makes_array, pickle.calls)):
         return _CHECKPOINT
     if not signed:  # nothing but the attempt says that it is a pickle
         return None

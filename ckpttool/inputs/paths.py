@@ -13,11 +13,12 @@ import stat
 from pathlib import Path
 from typing import Callable, Iterable, Iterator, NamedTuple, Sequence, Union
 
+from ckpttool.files.suffixes import is_called_checkpoint
 from ckpttool.findings.errors import CkpttoolError, UnreadableError
 from ckpttool.findings.inventory import Item, Standing, account
 from ckpttool.findings.rules import UNREADABLE
 from ckpttool.inputs.folders import FoundFile, by_folders, matching, search
-from ckpttool.inputs.kinds import Content, FileKind, content_of, is_named_so
+from ckpttool.inputs.kinds import Content, FileKind, content_of
 from ckpttool.inputs.shards import index_of, parts_of, siblings
 
 _CONFIG = "config.json"
@@ -254,14 +255,14 @@ class _Choosing:
 
     def _is_more_by_name(self, path: str, same: str) -> bool:
         """Whether only this name of a file says that it is to be a checkpoint: it counts then."""
-        if not is_named_so(path) or is_named_so(same) or same.endswith("/"):
+        if not is_called_checkpoint(path) or is_called_checkpoint(same) or same.endswith("/"):
             return False
         return _content(same, self._choice.trust).kind not in _LOOKED_AT
 
     def _look(self, one: FoundFile, folder: str) -> list[Input]:
         mode = one.status.st_mode if one.status is not None else 0
         if not stat.S_ISREG(mode):  # never opened: a FIFO would wait, a device may do anything
-            if is_named_so(one.path):
+            if is_called_checkpoint(one.path):
                 return [Input(one.path, folder)]
             self._note(one.path, Standing.UNSEEN, f"{_kind_of(mode)}, never opened", one.link)
             return []

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Iterable
 
 from ckpttool.files.sources import Part
+from ckpttool.files.suffixes import SUFFIXES
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings.text import printable
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 MAX_PICKLE = 1_000_000
 
 _CONTENT = "data.pkl"
-_WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 _STATE_DICT = "save its state_dict() with torch.save."
 
 #: A name that an archive holds, whole, to what the archive is then.
@@ -124,7 +124,7 @@ def _kind_of(names: list[str]) -> ForeignKind:
 
 
 def _holding(what: str, names: list[str]) -> ForeignKind:
-    weights = [name for name in names if name.endswith(_WEIGHTS)]
+    weights = [name for name in names if name.endswith(SUFFIXES)]
     if weights:
         shown = ", ".join(map(printable, weights[:3]))
         more = f" and {len(weights) - 3:,} more" if len(weights) > 3 else ""

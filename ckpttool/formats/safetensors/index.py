@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ckpttool.files.sources import FileSource, read
 from ckpttool.files.strict_json import MAX_JSON, begins_object, strict_json
+from ckpttool.files.suffixes import INDEX, TORCH
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.findings.text import printable
@@ -54,7 +55,7 @@ def read_index(source: FileSource) -> Index:
     try:
         document = _document(source)
     except MalformedError as error:
-        if source.name.endswith(".index.json") or _mentions_weight_map(source):
+        if source.name.endswith(INDEX) or _mentions_weight_map(source):
             raise
         raise _no_index("text that begins as JSON does") from error
     if document is None:
@@ -139,7 +140,7 @@ def _check_files(weight_map: dict[str, object], path: str) -> None:
             expected=f"at most {MAX_SHARDS:,} files and {MAX_TENSORS:,} tensors",
             found=f"{len(files):,} files and {len(weight_map):,} tensors",
         )
-    if all(file.endswith((".bin", ".pt", ".pth")) for file in files):
+    if all(file.endswith(TORCH) for file in files):
         raise UnsupportedError(
             "the index lists torch files, and only safetensors shards are read through an index",
             rules.UNSUPPORTED,

@@ -8,18 +8,8 @@ from itertools import takewhile
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Iterator, NamedTuple, Sequence
 
+from ckpttool.files.suffixes import stem_of
 from ckpttool.findings.results import OutputSummary, Report
-
-# Endings that say how weights are packed, not which they are.
-_ENDINGS = (
-    ".safetensors.index.json",
-    ".bin.index.json",
-    ".safetensors",
-    ".pth",
-    ".pt",
-    ".bin",
-    ".ckpt",
-)
 
 
 class LockedTensor(NamedTuple):
@@ -164,7 +154,7 @@ class Lock(NamedTuple):
         home = _whole(self.path).parent
         for path, one in matched:
             found, place = _whole(path), home / one.name
-            if stem(found.name) == stem(place.name) and found.parent == place.parent:
+            if stem_of(found.name) == stem_of(place.name) and found.parent == place.parent:
                 continue
             for folder in folders:
                 if folder in found.parents:
@@ -185,7 +175,7 @@ def _called_alike(checkpoints: Sequence[LockedCheckpoint], path: str) -> list[Lo
 
 def _agreement(name: str, path: str) -> tuple[int, bool]:
     """Return how many parts agree from the end on, and whether the ending does too."""
-    if stem(name) != stem(path):
+    if stem_of(name) != stem_of(path):
         return 0, False
     ours, theirs = PurePosixPath(name).parts[-2::-1], PurePosixPath(path).parts[-2::-1]
     same = takewhile(lambda pair: pair[0] == pair[1], zip(ours, theirs))
@@ -203,12 +193,6 @@ def name_from(lock: str, path: str) -> str:
 def _whole(path: str) -> Path:
     """Return a path from the root; links stay, because their names are what counts here."""
     return Path(os.path.normpath(Path(path).absolute()))
-
-
-def stem(path: str) -> str:
-    """Return a file's name without what says how it is packed."""
-    name = PurePath(path).name
-    return next((name[: -len(end)] for end in _ENDINGS if name.endswith(end)), name)
 
 
 def distance(one: dict[str, OutputSummary], other: dict[str, OutputSummary]) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ckpttool.conversion.convert import destinations
-from ckpttool.conversion.naming import destination, index_path, shard_paths, stem_of
+from ckpttool.conversion.naming import destination, index_path, shard_paths
 from ckpttool.conversion.options import ConvertOptions, check, parse_size
 from ckpttool.findings.errors import UsageError
 
@@ -51,22 +51,6 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 def test_options_that_do_not_go_together_are_refused(options: ConvertOptions, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         check(options)
-
-
-@pytest.mark.parametrize(
-    ("source", "stem"),
-    [
-        ("a/model.pth", "model"),
-        ("model.safetensors.index.json", "model"),
-        ("model.PT", "model"),
-        ("checkpoint-99.pth.tar", "checkpoint-99"),
-        ("weights", "weights"),
-        ("v1.2", "v1.2"),
-        (".pth", ".pth"),
-    ],
-)
-def test_the_stem_is_what_the_container_does_not_say(source: str, stem: str) -> None:
-    assert stem_of(source) == stem
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
+from ckpttool.files.suffixes import INDEX, SUFFIXES
 from ckpttool.findings.errors import UnreadableError
 from ckpttool.findings.inventory import Item, Standing
-from ckpttool.inputs.kinds import SUFFIXES
 from ckpttool.inputs.paths import Input, Inputs, SearchOptions, targets_of
 
 
@@ -114,11 +114,12 @@ def test_a_folder_that_matches_is_searched() -> None:
 
 
 def test_what_is_called_a_checkpoint_is_looked_at_whatever_it_holds() -> None:
-    touched(*(f"r/x{suffix}" for suffix in SUFFIXES), "r/UP.PTH", "r/config.json", "r/pth", "a.pth")
+    suffixes = (*SUFFIXES, INDEX)
+    touched(*(f"r/x{suffix}" for suffix in suffixes), "r/UP.PTH", "r/config.json", "r/pth", "a.pth")
     found = targets_of(["r"])
     assert {target.folder for target in found.targets} == {"r"}
     assert [Path(target.path).name for target in found.targets] == sorted(
-        ["UP.PTH", *(f"x{suffix}" for suffix in SUFFIXES)]
+        ["UP.PTH", *(f"x{suffix}" for suffix in suffixes)]
     )
     assert [item.path for item in found.items] == ["r/config.json", "r/pth"]
     assert {item.standing for item in found.items} == {Standing.KNOWN}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ckpttool.findings.results import OutputSummary
-from ckpttool.verification.lock.content import Lock, distance, name_from, stem
+from ckpttool.verification.lock.content import Lock, distance, name_from
 from tests.builders import locks as built
 
 
@@ -87,6 +87,12 @@ def test_a_checkpoint_is_found(path: str, fingerprint: str | None, name: str) ->
     assert found.name == name
 
 
+@pytest.mark.parametrize("name", ["m.pth.tar", "M.PTH", "m.safetensors", "m.bin.index.json"])
+def test_however_it_is_packed_it_is_the_same_checkpoint(name: str) -> None:
+    lock = Lock("ckpttool.lock", (built.checkpoint(name), built.checkpoint("other.pth")))
+    assert lock.of(name[0] + ".ckpt", None) is lock.checkpoints[0]
+
+
 def test_a_checkpoint_that_is_not_locked_is_not_found() -> None:
     assert TWO.of("b.pth", None) is None
 
@@ -135,11 +141,3 @@ def test_a_name_is_relative_to_the_lock_file_or_has_no_folder(tmp_path: Path) ->
     assert name_from(lock, str(tmp_path.parent / "a.pth")) == "a.pth"
     assert name_from(lock, str(tmp_path / ".." / "a.pth")) == "a.pth"
     assert name_from(lock, str(tmp_path / "x" / ".." / "data" / "a.pth")) == "data/a.pth"
-
-
-@pytest.mark.parametrize(
-    ("path", "name"),
-    [("x/a.pth", "a"), ("model.safetensors.index.json", "model"), ("a.b.bin", "a.b"), ("a", "a")],
-)
-def test_an_ending_says_how_weights_are_packed(path: str, name: str) -> None:
-    assert stem(path) == name

@@ -1,0 +1,34 @@
+"""One list says how checkpoints are called, and what is left of a name without its suffix."""
+
+from __future__ import annotations
+
+import pytest
+
+from ckpttool.files.suffixes import INDEX, SUFFIXES, is_called_checkpoint, stem_of
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, *(suffix + INDEX for suffix in SUFFIXES)])
+def test_what_is_called_a_checkpoint_has_its_suffix_taken_off(suffix: str) -> None:
+    assert is_called_checkpoint(f"a/x{suffix}")
+    assert is_called_checkpoint(f"a/x{suffix.upper()}")
+    assert stem_of(f"a/x{suffix}") == stem_of(f"x{suffix.upper()}") == "x"
+
+
+@pytest.mark.parametrize("name", ["x", "x.tar", "x.th", "x.pkl", "x.json", "pth", "x.pth.1"])
+def test_no_other_name_says_so(name: str) -> None:
+    assert not is_called_checkpoint(name)
+    assert stem_of(name) == name
+
+
+@pytest.mark.parametrize(
+    ("path", "stem"),
+    [
+        ("a/model.pth", "model"),
+        ("checkpoint-99.pth.tar", "checkpoint-99"),
+        ("a.b.bin", "a.b"),
+        ("v1.2", "v1.2"),
+        (".pth", ".pth"),
+    ],
+)
+def test_one_suffix_is_taken_off_once(path: str, stem: str) -> None:
+    assert stem_of(path) == stem
