@@ -14,7 +14,6 @@ from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size
 from ckpttool.formats.writing.file_layout import PlannedTensor
 from ckpttool.tensors.dtypes import by_elements, by_pairs
-from ckpttool.tensors.expansion import check_expansion
 from ckpttool.tensors.fingerprint import PREFIX
 from ckpttool.tensors.placeholders import message, placeholders, way_out
 from ckpttool.tensors.sharing import (
@@ -23,6 +22,7 @@ from ckpttool.tensors.sharing import (
     ORDER,
     OWN_KEYS,
     WRAPPER,
+    check_expansion,
     find_sharing,
     order_of,
 )

@@ -10,10 +10,10 @@ import numpy as np
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.tensors.dtypes import by_pairs
-from ckpttool.tensors.expansion import check_expansion
 from ckpttool.tensors.gather import fill
 from ckpttool.tensors.memory import allocate
 from ckpttool.tensors.numbers import numbers
+from ckpttool.tensors.sharing import check_expansion
 
 if TYPE_CHECKING:
     import torch

@@ -6,21 +6,11 @@ the same are read each on its own; a hostile file can make those endless, so the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Collection, Mapping, NamedTuple, Sequence
+from typing import Any, Collection, Mapping, NamedTuple, Sequence
 
-from ckpttool.tensors.catalogue import Checksum, Extent, TensorInfo
+from ckpttool.tensors.catalogue import Checksum, TensorInfo
 from ckpttool.tensors.memory import aligned, allocate
-
-if TYPE_CHECKING:
-    from ckpttool.files.sources import ByteSource
-
-#: All distinct views together may hold this many times the bytes of the file they cover ...
-AMPLIFICATION_FACTOR = 4
-#: ... and this many bytes more: small stride-0 views are common and harmless.
-AMPLIFICATION_SLACK = 64 << 20
-
-#: Why a view was not read; the check on amplification knows it by this.
-AMPLIFIED = "its views expand to far more bytes than the file has for them"
+from ckpttool.tensors.sharing import AMPLIFIED, amplified
 
 # Bytes of small tensors that make up one task: enough to hide what a task costs.
 _GROUP = 8 << 20
@@ -68,7 +58,7 @@ def plan(
     for name, info in tensors.items():
         views.setdefault(info.view, []).append(name)
     distinct = [tensors[names[0]] for names in views.values()]
-    refused = _amplified(distinct)
+    refused = amplified(distinct)
     kept = frozenset(keep)
     to_keep = [
         index not in refused and not kept.isdisjoint(names)
@@ -104,68 +94,6 @@ def _targets(views: Sequence[TensorInfo], to_keep: Sequence[bool]) -> list[memor
         targets.append(arena[offset : offset + info.nbytes] if kept else None)
         offset += aligned(info.nbytes) if kept else 0
     return targets
-
-
-# --- the cap on amplification ----------------------------------------------------------
-
-
-def _amplified(views: Sequence[TensorInfo]) -> frozenset[int]:
-    """Return the indices of the views that must not be read, none within the cap.
-
-    Beyond the cap they are those of every region that expands more than the factor allows,
-    so what remains holds at most the factor times the bytes it covers.
-    """
-    if sum(info.nbytes for info in views) <= AMPLIFICATION_SLACK:
-        return frozenset()
-    region_of = _regions([extent for info in views for extent in info.extents])
-    logical = dict.fromkeys(region_of.values(), 0)
-    for info in views:
-        for extent, nbytes in _shares(info):
-            logical[region_of[extent]] += nbytes
-    covered = sum(region.length for region in logical)
-    if sum(logical.values()) <= AMPLIFICATION_FACTOR * covered + AMPLIFICATION_SLACK:
-        return frozenset()
-    too_much = {
-        region
-        for region, nbytes in logical.items()
-        if nbytes > AMPLIFICATION_FACTOR * region.length
-    }
-    return frozenset(
-        index
-        for index, info in enumerate(views)
-        if any(region_of[extent] in too_much for extent in info.extents)
-    )
-
-
-def _shares(info: TensorInfo) -> list[tuple[Extent, int]]:
-    """Return how many bytes of the contiguous form come from each extent."""
-    if info.strides is None:
-        return [(extent, extent.length) for extent in info.extents]
-    return [(info.extents[0], info.nbytes)] if info.extents else []
-
-
-def _regions(extents: Sequence[Extent]) -> dict[Extent, Extent]:
-    """Return, for every extent, the run of bytes that it and those overlapping it make up."""
-    ordered = sorted(set(extents), key=lambda extent: (id(extent.source), extent[1:]))
-    region_of: dict[Extent, Extent] = {}
-    members: list[Extent] = []
-    end = 0
-    for extent in ordered:
-        if members and (extent.source is not members[0].source or extent.offset >= end):
-            _close_region(members, end, region_of)
-            members = []
-        end = max(end, extent.offset + extent.length) if members else sum(extent[1:])
-        members.append(extent)
-    if members:
-        _close_region(members, end, region_of)
-    return region_of
-
-
-def _close_region(members: Sequence[Extent], end: int, region_of: dict[Extent, Extent]) -> None:
-    source: ByteSource = members[0].source
-    region = Extent(source, members[0].offset, end - members[0].offset)
-    for extent in members:
-        region_of[extent] = region
 
 
 def group(sizes: Sequence[int]) -> list[tuple[int, ...]]:

@@ -1,22 +1,33 @@
 """Tensors that share bytes: exact duplicates, views that overlap in part, and recorded ties.
 
 A file of torch keeps such names as views of one storage. Where a format has no views, exact
-duplicates can be stored once and recorded in the metadata; everything else is written out in full.
+duplicates can be stored once and recorded in the metadata; everything else is written out in full,
+up to a cap: a hostile file makes endless views of a few bytes.
 """
 
 from __future__ import annotations
 
 import json
 from itertools import islice
-from typing import Any, Collection, Iterator, Mapping, NamedTuple
+from typing import Any, Collection, Iterable, Mapping, NamedTuple, Sequence
 
-from ckpttool.tensors.catalogue import TensorInfo
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
+from ckpttool.findings.text import count, size
+from ckpttool.tensors.catalogue import Extent, TensorInfo
 
 #: Keys of ``__metadata__`` that are this program's own, so no names of tied tensors: what the
 #: tensors are, what they are called, what they lay under, and where the tied ones stood.
 FORMAT, FINGERPRINT = "format", "ckpttool.fingerprint"
 WRAPPER, ORDER = "ckpttool.wrapper", "ckpttool.order"
 OWN_KEYS = (FORMAT, FINGERPRINT, WRAPPER, ORDER)
+
+#: All distinct views together may hold this many times the bytes of the file they cover ...
+AMPLIFICATION_FACTOR = 4
+#: ... and this many bytes more: small stride-0 views are common and harmless.
+AMPLIFICATION_SLACK = 64 << 20
+#: Why a view was not read; the check on amplification knows it by this.
+AMPLIFIED = "its views expand to far more bytes than the file has for them"
 
 _DIGITS = 10  # of a place: more than there can be tensors
 
@@ -43,17 +54,17 @@ def find_sharing(tensors: Mapping[str, TensorInfo]) -> Sharing:
     for name, info in tensors.items():
         if info.nbytes:
             views.setdefault(info.view, []).append(name)
-    covered = 0
-    overlapping = []
-    for names, nbytes in _regions(tensors, [names[0] for names in views.values()]):
-        covered += nbytes
-        if len(names) > 1:
-            overlapping.append(names)
+    lying = [(names[0], extent) for names in views.values() for extent in tensors[names[0]].extents]
+    region_of = regions(extent for _, extent in lying)
+    members: dict[Extent, dict[str, None]] = {}
+    for name, extent in lying:
+        members.setdefault(region_of[extent], {})[name] = None
+    overlapping = [tuple(names) for names in members.values() if len(names) > 1]
     order = {name: place for place, name in enumerate(tensors)}
     return Sharing(
         tuple(tuple(names) for names in views.values() if len(names) > 1),
         tuple(sorted(overlapping, key=lambda names: order[names[0]])),
-        covered,
+        sum(region.length for region in members),
     )
 
 
@@ -118,24 +129,89 @@ def _place(digits: str) -> int:
 # --- bytes in common ---------------------------------------------------------------------
 
 
-def _regions(
-    tensors: Mapping[str, TensorInfo], names: list[str]
-) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Yield every run of bytes that overlapping extents make up: the names in it, its length."""
-    extents = sorted(
-        (id(extent.source), extent.offset, extent.length, place)
-        for place, name in enumerate(names)
-        for extent in tensors[name].extents
-    )
-    members: list[int] = []
-    source = begin = end = -1
-    for where, offset, length, place in extents:
-        if members and (where != source or offset >= end):
-            yield tuple(names[member] for member in sorted(set(members))), end - begin
+def regions(extents: Iterable[Extent]) -> dict[Extent, Extent]:
+    """Return, for every extent, the run of bytes that it and those overlapping it make up."""
+    ordered = sorted(set(extents), key=lambda extent: (id(extent.source), extent[1:]))
+    region_of: dict[Extent, Extent] = {}
+    members: list[Extent] = []
+    end = 0
+    for extent in ordered:
+        if members and (extent.source is not members[0].source or extent.offset >= end):
+            _close_region(members, end, region_of)
             members = []
-        if not members:
-            source, begin, end = where, offset, offset
-        members.append(place)
-        end = max(end, offset + length)
+        end = max(end, extent.offset + extent.length) if members else sum(extent[1:])
+        members.append(extent)
     if members:
-        yield tuple(names[member] for member in sorted(set(members))), end - begin
+        _close_region(members, end, region_of)
+    return region_of
+
+
+def _close_region(members: Sequence[Extent], end: int, region_of: dict[Extent, Extent]) -> None:
+    region = Extent(members[0].source, members[0].offset, end - members[0].offset)
+    region_of.update(dict.fromkeys(members, region))
+
+
+def covered(extents: Iterable[Extent]) -> int:
+    """Return how many bytes the extents lie in, each counted once."""
+    return sum(region.length for region in set(regions(extents).values()))
+
+
+# --- the cap on amplification ------------------------------------------------------------
+
+
+def amplified(views: Sequence[TensorInfo]) -> frozenset[int]:
+    """Return the indices of the views that must not be read, none within the cap.
+
+    Beyond the cap they are those of every region that expands more than the factor allows,
+    so what remains holds at most the factor times the bytes it covers.
+    """
+    if sum(info.nbytes for info in views) <= AMPLIFICATION_SLACK:
+        return frozenset()
+    region_of = regions(extent for info in views for extent in info.extents)
+    logical = dict.fromkeys(region_of.values(), 0)
+    for info in views:
+        for extent, nbytes in _shares(info):
+            logical[region_of[extent]] += nbytes
+    if sum(logical.values()) <= _most(sum(region.length for region in logical)):
+        return frozenset()
+    too_much = {
+        region
+        for region, nbytes in logical.items()
+        if nbytes > AMPLIFICATION_FACTOR * region.length
+    }
+    return frozenset(
+        index
+        for index, info in enumerate(views)
+        if any(region_of[extent] in too_much for extent in info.extents)
+    )
+
+
+def check_expansion(tensors: Mapping[str, TensorInfo], covered: int) -> None:
+    """Refuse tensors that would fill the disk with repetitions of a few bytes.
+
+    Raises:
+        MalformedError: written out, they have far more bytes than the file has for them.
+    """
+    written = sum(info.nbytes for info in tensors.values())
+    if written <= _most(covered):
+        return
+    widest = max(tensors.values(), key=lambda info: info.nbytes)
+    raise MalformedError(
+        f"written out, {count(len(tensors), 'tensor')} would expand far beyond the file",
+        rules.AMPLIFICATION,
+        tensor=widest.name,
+        expected=f"at most {size(_most(covered))} for the {size(covered)} that they cover",
+        found=size(written),
+        fix="Leave the expanded tensors out with --exclude.",
+    )
+
+
+def _most(covered: int) -> int:
+    return AMPLIFICATION_FACTOR * covered + AMPLIFICATION_SLACK
+
+
+def _shares(info: TensorInfo) -> list[tuple[Extent, int]]:
+    """Return how many bytes of the contiguous form come from each extent."""
+    if info.strides is None:
+        return [(extent, extent.length) for extent in info.extents]
+    return [(info.extents[0], info.nbytes)] if info.extents else []

@@ -9,7 +9,7 @@ from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size
 from ckpttool.formats.unfilled import is_unfilled
-from ckpttool.tensors.read_plan import AMPLIFICATION_FACTOR, AMPLIFICATION_SLACK, AMPLIFIED
+from ckpttool.tensors.sharing import AMPLIFICATION_FACTOR, AMPLIFICATION_SLACK, AMPLIFIED
 from ckpttool.verification.checks.meaning import is_layernorm, layernorms, layernorms_are_initial
 from ckpttool.verification.evidence import is_matrix
 

@@ -10,9 +10,10 @@ from ckpttool.findings.text import count, size
 from ckpttool.formats.objects.beside import beside_of
 from ckpttool.formats.objects.describing import MORE
 from ckpttool.formats.objects.plain import storage_keys
+from ckpttool.tensors.sharing import covered
 
 if TYPE_CHECKING:
-    from ckpttool.tensors.catalogue import Extent, TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.verification.evidence import Evidence
 
 
@@ -56,13 +57,9 @@ def _shown(infos: Sequence[TensorInfo]) -> int:
     From the first element of a strided tensor to its last there may be others, so no more
     counts than the elements of all views come to.
     """
-    spans: set[Extent] = {extent for info in infos for extent in info.extents}
-    covered = end = 0
-    for _, offset, length in sorted(spans, key=lambda extent: extent.offset):
-        covered += max(0, offset + length - max(offset, end))
-        end = max(end, offset + length)
     distinct = {info.view: info.nbytes for info in infos}
-    return min(covered, sum(distinct.values()))
+    spans = (extent for info in infos for extent in info.extents)
+    return min(covered(spans), sum(distinct.values()))
 
 
 def _unreferred(evidence: Evidence, views: dict[str, list[TensorInfo]]) -> list[str]:

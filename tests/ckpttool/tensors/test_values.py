@@ -11,11 +11,10 @@ import pytest
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnreadableError
-from ckpttool.tensors import read_plan as readings
-from ckpttool.tensors import values
+from ckpttool.tensors import read_plan, sharing, values
 from ckpttool.tensors.catalogue import Checksum, Extent, TensorInfo
 from ckpttool.tensors.dtypes import DTYPES
-from ckpttool.tensors.read_plan import AMPLIFIED
+from ckpttool.tensors.sharing import AMPLIFIED
 from ckpttool.tensors.values import BadChecksum, TensorValues, start_values
 from tests.builders import tensors as built
 
@@ -93,7 +92,7 @@ def test_workers_and_chunks_change_nothing(
     workers: int, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(values, "CHUNK", chunk)
-    monkeypatch.setattr(readings, "_GROUP", 64)
+    monkeypatch.setattr(read_plan, "_GROUP", 64)
     tensors = zoo()
     found = values_of(tensors, keep=tensors, workers=workers)
     assert list(found.tensors) == list(tensors)
@@ -235,7 +234,7 @@ def test_the_cap_is_on_all_views_together(
         )
         for start in range(0, 20, 2)
     }
-    monkeypatch.setattr(readings, "AMPLIFICATION_SLACK", slack)
+    monkeypatch.setattr(sharing, "AMPLIFICATION_SLACK", slack)
     assert set(values_of(windows).skipped) == (set(windows) if refused else set())
 
 
