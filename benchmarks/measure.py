@@ -47,38 +47,6 @@ def once(command: Sequence[str], status: int = 0) -> tuple[float, float]:
     return seconds, usage.ru_maxrss / scale
 
 
-def together(command: Sequence[str]) -> float:
-    """Run a command; return the most MB that it and its children held at once (Linux).
-
-    Shared memory is divided among those that share it (``Pss`` of proc_pid_smaps(5)), and what
-    is there for less than a hundredth of a second may be missed.
-    """
-    most = 0
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        while process.poll() is None:
-            most = max(most, sum(map(_pss, _family(process.pid))))
-            time.sleep(0.01)
-    return most / 1e3
-
-
-def _family(process: int) -> list[int]:
-    """Return a process and its children, as far as they are there."""
-    try:
-        children = Path(f"/proc/{process}/task/{process}/children").read_text()
-    except OSError:
-        return []
-    return [process, *(one for child in children.split() for one in _family(int(child)))]
-
-
-def _pss(process: int) -> int:
-    """Return the kB of a process, 0 when it is gone."""
-    try:
-        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-
-
 def side_by_side(
     commands: dict[str, Sequence[str]],
     repeats: int,

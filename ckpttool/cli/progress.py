@@ -20,7 +20,7 @@ _SHOWN = 32
 
 
 class Bar:
-    """A bar that threads may advance; see ``ckpttool.verification.run.Progress``."""
+    """A bar that threads may advance; see ``ckpttool.tensors.workers.Progress``."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress = progress

@@ -23,7 +23,7 @@ from ckpttool.models.layouts import canonicalize
 from ckpttool.tensors.catalogue import Checkpoint
 
 if TYPE_CHECKING:
-    from ckpttool.comparison.options import Progress
+    from ckpttool.tensors.workers import Progress
 
 __all__ = ["DiffOptions", "diff_files"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import NamedTuple, Protocol, Sequence
+from typing import NamedTuple, Sequence
 
 from ckpttool.findings.errors import UsageError
 
@@ -17,7 +17,7 @@ class DiffOptions(NamedTuple):
         max_ulp: numbers of the type that may lie between the two, less one.
         equal_nan: whether one NaN is as good as another.
         include, exclude: patterns of names of tensors and of keys beside them.
-        workers: processes or threads; ``None`` for one a processor, at most 6.
+        workers: threads; ``None`` for one a processor, at most 6.
         weights_only: whether what lies beside the weights is left aside.
         wrappers: dotted keys of the state dicts to take, left and right; ``None`` to choose.
     """
@@ -56,16 +56,6 @@ class DiffOptions(NamedTuple):
         said = [("--atol", self.atol), ("--rtol", self.rtol), ("--max-ulp", self.max_ulp)]
         words = [f"{option} {value}" for option, value in said if value is not None]
         return " ".join([*words, *["--equal-nan"] * self.equal_nan])
-
-
-class Progress(Protocol):
-    """Told how far the reading is; the calls of ``advance`` come from several threads."""
-
-    def start(self, total: int) -> None:
-        """Reading begins; ``total`` is in bytes."""
-
-    def advance(self, nbytes: int) -> None:
-        """So many bytes more were read."""
 
 
 def nothing_left() -> UsageError:

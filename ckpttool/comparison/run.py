@@ -24,9 +24,10 @@ from ckpttool.tensors.sharing import with_tied
 
 if TYPE_CHECKING:
     from ckpttool.comparison.numbers.tally import Tally
-    from ckpttool.comparison.options import DiffOptions, Progress
+    from ckpttool.comparison.options import DiffOptions
     from ckpttool.findings.results import FileReport
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
+    from ckpttool.tensors.workers import Progress
 
 
 class Run:

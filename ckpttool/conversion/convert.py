@@ -29,11 +29,11 @@ from ckpttool.models.layouts import canonicalize
 from ckpttool.tensors.sharing import OWN_KEYS
 
 if TYPE_CHECKING:
-    from ckpttool.conversion.job import Progress
     from ckpttool.conversion.planning import Plan
     from ckpttool.conversion.result import LeftOut
     from ckpttool.conversion.selecting import TensorSelection
     from ckpttool.tensors.catalogue import Checkpoint
+    from ckpttool.tensors.workers import Progress
 
 _ORDER = list(Severity)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator, NamedTuple, Protocol, Sequence
+from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 
 from ckpttool.conversion.naming import where
 from ckpttool.conversion.result import WrittenFile
@@ -18,16 +18,6 @@ if TYPE_CHECKING:
     from ckpttool.conversion.selecting import TensorSelection
     from ckpttool.formats.writing.file_layout import FileLayout
     from ckpttool.tensors.catalogue import Checkpoint
-
-
-class Progress(Protocol):
-    """Told how far the copying is; the calls of ``advance`` come from several threads."""
-
-    def start(self, total: int) -> None:
-        """Copying begins; ``total`` is in bytes."""
-
-    def advance(self, nbytes: int) -> None:
-        """So many bytes more were copied and proven."""
 
 
 class Job(NamedTuple):

@@ -18,12 +18,13 @@ from ckpttool.findings.text import count
 from ckpttool.formats.writing.copying import copy_layout
 
 if TYPE_CHECKING:
-    from ckpttool.conversion.job import Job, Progress
+    from ckpttool.conversion.job import Job
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.result import Converted
     from ckpttool.files.temporary import Growing
     from ckpttool.formats.writing.copying import PieceDigest
     from ckpttool.formats.writing.file_layout import FileLayout, PlannedTensor
+    from ckpttool.tensors.workers import Progress
 
     _Digests = Dict[str, PieceDigest]
 

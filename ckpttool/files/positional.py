@@ -10,8 +10,8 @@ from typing import Iterable
 from ckpttool.findings import rules
 from ckpttool.findings.errors import OutputError
 
-#: What says that this way of doing it will not do for these files, now or later.
-NOT_THIS_WAY = frozenset(
+# What says that room cannot be set aside on this file system, now or later.
+_NOT_THIS_WAY = frozenset(
     getattr(errno, name, -1)
     for name in ("EXDEV", "ENOSYS", "EINVAL", "EOPNOTSUPP", "ENOTSUP", "EPERM", "EBADF", "ETXTBSY")
 )
@@ -43,7 +43,7 @@ def reserve(fd: int, nbytes: int) -> None:
             try:
                 os.posix_fallocate(fd, 0, nbytes)
             except OSError as error:
-                if error.errno not in NOT_THIS_WAY:
+                if error.errno not in _NOT_THIS_WAY:
                     raise
         os.ftruncate(fd, nbytes)
     except OSError as error:

@@ -10,10 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from threading import Event, local
-from typing import TYPE_CHECKING, Callable, Collection, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    Collection,
+    List,
+    Mapping,
+    NamedTuple,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import numpy as np
 
@@ -23,9 +30,10 @@ from ckpttool.tensors.gather import fill, read_range
 from ckpttool.tensors.memory import allocate
 from ckpttool.tensors.read_plan import Reading, ReadPlan, group, plan
 from ckpttool.tensors.statistics import Moments
-from ckpttool.tensors.workers import processors, results_of
+from ckpttool.tensors.workers import Work, Worker
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
     from types import TracebackType
 
 # Bytes worked on at once. Every step on a chunk ends with waiting for the interpreter's lock,
@@ -84,6 +92,8 @@ class Values(NamedTuple):
     skipped: dict[str, str]
 
 
+# What is read: a view, or bytes with a stored sum that no view covers; each with its index.
+_Item = Tuple[int, Union[Reading, Extent]]
 # What a task gives back: values by index of the reading, sums by index of the checksum.
 _Result = Tuple[List[Tuple[int, TensorValues]], List[Tuple[int, int]]]
 
@@ -94,6 +104,7 @@ def start_values(
     *,
     keep: Collection[str] = (),
     workers: int | None = None,
+    executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ValuesRun:
     """Start to read every tensor once, in background threads, and return at once.
@@ -103,17 +114,30 @@ def start_values(
         checksums: stored sums to compare; those over a whole tensor cost no second reading.
         keep: names whose contiguous little-endian bytes stay in memory.
         workers: threads; ``None`` for one a processor, at most 16.
+        executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
         progress: told how many bytes more have been read, from any of the threads.
 
     Raises:
         UnreadableError: there is not enough memory for ``keep``.
-        ValueError: fewer than one worker.
+        UsageError: fewer than one worker, or an executor of other processes.
     """
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be at least 1, not {workers}")
-    return ValuesRun(
-        plan(tensors, checksums, keep), tensors, checksums, workers or processors(), progress
+    read_plan = plan(tensors, checksums, keep)
+    items: list[_Item] = [
+        *enumerate(read_plan.readings),
+        *((index, checksums[index].extent) for index in read_plan.checksums),
+    ]
+    sizes = [item.length if isinstance(item, Extent) else item.info.nbytes for _, item in items]
+    # The largest first: the small ones then fill what time is left on each thread.
+    groups = sorted(group(sizes), key=lambda indices: -sum(sizes[index] for index in indices))
+    work = Work(
+        _examine_all,
+        [[items[index] for index in indices] for indices in groups],
+        lambda: allocate(CHUNK),
+        workers=workers,
+        executor=executor,
+        progress=progress,
     )
+    return ValuesRun(read_plan, tensors, checksums, work, sum(sizes))
 
 
 class ValuesRun:
@@ -125,23 +149,18 @@ class ValuesRun:
 
     def __init__(
         self,
-        work: ReadPlan,
+        read_plan: ReadPlan,
         tensors: Mapping[str, TensorInfo],
         checksums: Sequence[Checksum],
-        workers: int,
-        progress: Callable[[int], None] | None,
+        work: Work[list[_Item], memoryview, _Result],
+        total: int,
     ) -> None:
-        self._plan = work
+        self.total = total
+        self._plan = read_plan
         self._tensors = tensors
         self._checksums = checksums
+        self._work = work
         self._result: Values | None = None
-        self._reader = _Reader(progress)
-        tasks = self._tasks()
-        self.total = sum(nbytes for nbytes, _ in tasks)
-        # The largest first: the small ones then fill what time is left on each thread.
-        tasks.sort(key=lambda task: -task[0])
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="ckpttool-values")
-        self._futures: list[Future[_Result]] = [self._pool.submit(call) for _, call in tasks]
 
     def result(self) -> Values:
         """Wait for the pass to end and return what it found; a second call gives the same.
@@ -150,24 +169,15 @@ class ValuesRun:
             CkpttoolError: bytes could not be read, or a file changed meanwhile. The remaining
                 work is cancelled then, as by any exception that interrupts the waiting.
         """
-        if self._result is not None:
-            return self._result
-        try:
-            results = results_of(self._futures)
+        if self._result is None:
+            results = self._work.results()
             self._check_unchanged()
             self._result = self._merged(results)
-        except BaseException:
-            self.cancel()
-            raise
-        self._pool.shutdown()
         return self._result
 
     def cancel(self) -> None:
         """Stop reading and wait for the threads, which end after the chunk they are at."""
-        self._reader.stopped.set()
-        for future in self._futures:
-            future.cancel()
-        self._pool.shutdown()
+        self._work.cancel()
 
     def __enter__(self) -> ValuesRun:
         return self
@@ -179,22 +189,6 @@ class ValuesRun:
         traceback: TracebackType | None,
     ) -> None:
         self.cancel()
-
-    def _tasks(self) -> list[tuple[int, Callable[[], _Result]]]:
-        """Return (bytes to read, call) a task."""
-        tasks: list[tuple[int, Callable[[], _Result]]] = []
-        readings = self._plan.readings
-        sizes = [reading.info.nbytes for reading in readings]
-        for indices in group(sizes):
-            chosen = [(index, readings[index]) for index in indices]
-            size = sum(sizes[index] for index in indices)
-            tasks.append((size, partial(self._reader.examine, chosen)))
-        alone = [(index, self._checksums[index].extent) for index in self._plan.checksums]
-        sizes = [extent.length for _, extent in alone]
-        for indices in group(sizes):
-            size = sum(sizes[index] for index in indices)
-            tasks.append((size, partial(self._reader.sums, [alone[index] for index in indices])))
-        return tasks
 
     def _check_unchanged(self) -> None:
         extents = [extent for info in self._tensors.values() for extent in info.extents]
@@ -222,84 +216,59 @@ class ValuesRun:
         return Values(ordered, kept, bad, len(self._checksums), dict(self._plan.skipped))
 
 
-class _Stopped(Exception):  # noqa: N818 (not an error: the way out of a cancelled task)
-    """The pass was cancelled while the task ran."""
+def _examine_all(items: Sequence[_Item], worker: Worker[memoryview]) -> _Result:
+    """Read some things and return their values, and the sums that fell off on the way."""
+    values: list[tuple[int, TensorValues]] = []
+    sums: list[tuple[int, int]] = []
+    with np.errstate(all="ignore"):  # NaN is what we look for, not worth a warning
+        for index, item in items:
+            if isinstance(item, Extent):
+                sums.append((index, _sum(item, worker)))
+                continue
+            try:
+                found, crc32 = _examine(item, worker)
+            except CkpttoolError as error:
+                error.tensor = error.tensor or item.names[0]
+                raise
+            values.append((index, found))
+            if item.checksum is not None:
+                sums.append((item.checksum, crc32))
+    return values, sums
 
 
-class _Reader:
-    """The tasks themselves. One a pass, shared by its threads."""
-
-    def __init__(self, progress: Callable[[int], None] | None) -> None:
-        self.stopped = Event()
-        self._progress = progress
-        self._own = local()
-
-    def examine(self, readings: Sequence[tuple[int, Reading]]) -> _Result:
-        """Read some tensors and return their values, and the sums that fell off on the way."""
-        values: list[tuple[int, TensorValues]] = []
-        sums: list[tuple[int, int]] = []
-        with np.errstate(all="ignore"):  # NaN is what we look for, not worth a warning
-            for index, reading in readings:
-                try:
-                    found, crc32 = self._examine(reading)
-                except CkpttoolError as error:
-                    error.tensor = error.tensor or reading.names[0]
-                    raise
-                values.append((index, found))
-                if reading.checksum is not None:
-                    sums.append((reading.checksum, crc32))
-        return values, sums
-
-    def _examine(self, reading: Reading) -> tuple[TensorValues, int]:
-        info = reading.info
-        digest = hashlib.sha256()
-        moments = Moments(info.dtype)
-        crc32 = 0
-        # Few calls a chunk: each waits for the interpreter's lock, which the main thread
-        # holds while it imports torch.
-        for start in range(0, info.nbytes, CHUNK):
-            length = min(CHUNK, info.nbytes - start)
-            if reading.target is None:
-                chunk = self._buffer()[:length]
-            else:
-                chunk = reading.target[start : start + length]
-            self._check_stopped()
-            fill(info, start, chunk)
-            digest.update(chunk)
-            if reading.checksum is not None:
-                crc32 = zlib.crc32(chunk, crc32)
-            moments.add(chunk)
-            self._tell(length)
-        return _values(digest.hexdigest(), moments, info), crc32
-
-    def sums(self, extents: Sequence[tuple[int, Extent]]) -> _Result:
-        """Return the CRC-32 sums of extents that no tensor covers exactly."""
-        return [], [(index, self._sum(extent)) for index, extent in extents]
-
-    def _sum(self, extent: Extent) -> int:
-        crc32 = 0
-        for start in range(0, extent.length, CHUNK):
-            self._check_stopped()
-            chunk = self._buffer()[: min(CHUNK, extent.length - start)]
-            read_range((extent,), start, chunk)
+def _examine(reading: Reading, worker: Worker[memoryview]) -> tuple[TensorValues, int]:
+    info = reading.info
+    digest = hashlib.sha256()
+    moments = Moments(info.dtype)
+    crc32 = 0
+    # Few calls a chunk: each waits for the interpreter's lock, which the main thread
+    # holds while it imports torch.
+    for start in range(0, info.nbytes, CHUNK):
+        worker.check()
+        length = min(CHUNK, info.nbytes - start)
+        if reading.target is None:
+            chunk = worker.memory[:length]
+        else:
+            chunk = reading.target[start : start + length]
+        fill(info, start, chunk)
+        digest.update(chunk)
+        if reading.checksum is not None:
             crc32 = zlib.crc32(chunk, crc32)
-            self._tell(len(chunk))
-        return crc32
+        moments.add(chunk)
+        worker.advance(length)
+    return _values(digest.hexdigest(), moments, info), crc32
 
-    def _buffer(self) -> memoryview:
-        """Return this thread's own chunk of memory, the same every time."""
-        buffer: memoryview | None = getattr(self._own, "buffer", None)
-        if buffer is None:
-            buffer = self._own.buffer = allocate(CHUNK)
-        return buffer
 
-    def _check_stopped(self) -> None:
-        if self.stopped.is_set():
-            raise _Stopped
-
-    def _tell(self, nbytes: int) -> None:
-        if self._progress is not None:
-            self._progress(nbytes)
+def _sum(extent: Extent, worker: Worker[memoryview]) -> int:
+    """Return the CRC-32 sum of an extent that no tensor covers exactly."""
+    crc32 = 0
+    for start in range(0, extent.length, CHUNK):
+        worker.check()
+        chunk = worker.memory[: min(CHUNK, extent.length - start)]
+        read_range((extent,), start, chunk)
+        crc32 = zlib.crc32(chunk, crc32)
+        worker.advance(len(chunk))
+    return crc32
 
 
 def _values(digest: str, moments: Moments, info: TensorInfo) -> TensorValues:

@@ -1,19 +1,189 @@
-"""How many threads there are, and how they share one interpreter."""
+"""Threads that share the work on one pass: how many, what each has, and how they end.
+
+Whatever goes over all bytes of a file runs here: the values of verify, the numbers of diff, the
+copying of convert. Reading, hashing and numpy give the interpreter's lock away, so threads do.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Iterator, List, Sequence, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Generic, Iterator, Protocol, Sequence, TypeVar
+
+from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    from concurrent.futures import Executor, Future
 
+Task = TypeVar("Task")
+Memory = TypeVar("Memory")
 Result = TypeVar("Result")
 
 # More than this wait for the memory bus and the disk.
 _MOST = 16
+
+# Executors whose tasks run elsewhere, by name: to import them takes longer than most commands.
+_ELSEWHERE = frozenset({"ProcessPoolExecutor", "InterpreterPoolExecutor"})
+
+
+class Progress(Protocol):
+    """Told how far a pass is; the calls of ``advance`` come from several threads."""
+
+    def start(self, total: int) -> None:
+        """The pass begins; ``total`` is in bytes."""
+
+    def advance(self, nbytes: int) -> None:
+        """So many bytes more are done."""
+
+
+class Worker(Generic[Memory]):
+    """What a task is given besides itself.
+
+    Attributes:
+        memory: scratch memory that no other thread touches, the same from task to task.
+    """
+
+    def __init__(self, work: Work[Any, Memory, Any], memory: Memory) -> None:
+        self.memory = memory
+        self._work = work
+
+    def check(self) -> None:
+        """Leave the task if the work has ended; to be called before each chunk."""
+        if self._work.ended:
+            raise _Stopped
+
+    def advance(self, nbytes: int) -> None:
+        """Tell that so many bytes more are done."""
+        if self._work.progress is not None:
+            self._work.progress(nbytes)
+
+
+class Work(Generic[Task, Memory, Result]):
+    """One call for each task, under way on several threads from the moment it is made.
+
+    Each thread takes the next task when it is done with one, and the results are in the order of
+    the tasks: they do not depend on how many threads there are. The first error ends the work, and
+    of several the one of the earliest task is told.
+
+    Args:
+        call: does a task; told the task and what its thread works with.
+        tasks: what to do, begun in this order.
+        memory: makes a thread's scratch memory, before its first task.
+        workers: how many tasks are done at once; ``None`` for one a processor, at most 16.
+        executor: where they run, one that runs calls in this process and has a thread to spare;
+            it is left running. ``None`` for threads of our own.
+        progress: told how many bytes more are done, from any of the threads.
+
+    Attributes:
+        ended: whether no result is wanted any more: something failed, or it was cancelled.
+
+    Raises:
+        UsageError: fewer than one worker, or an executor of other processes.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[Task, Worker[Memory]], Result],
+        tasks: Sequence[Task],
+        memory: Callable[[], Memory],
+        *,
+        workers: int | None = None,
+        executor: Executor | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        if workers is not None and workers < 1:
+            raise UsageError("the number of workers must be at least 1", found=workers)
+        if executor is not None and _ELSEWHERE & {kind.__name__ for kind in type(executor).__mro__}:
+            raise UsageError(
+                "the executor runs its calls in other processes or interpreters",
+                expected="one that runs them in this process",
+                found=type(executor).__name__,
+                fix="Pass a ThreadPoolExecutor.",
+            )
+        self.progress = progress
+        self.ended = False
+        self._call = call
+        self._memory = memory
+        self._tasks = tasks
+        self._waiting = deque(range(len(tasks)))
+        self._results: dict[int, Result] = {}
+        self._errors: dict[int, BaseException] = {}
+        self._futures: list[Future[None]] = []
+        self._pool: Executor | None = None
+        count = min(workers or processors(), len(tasks))
+        if executor is None and count:
+            from concurrent.futures import ThreadPoolExecutor  # late: 3 ms of every start
+
+            executor = self._pool = ThreadPoolExecutor(count, thread_name_prefix="ckpttool")
+        try:
+            while executor is not None and len(self._futures) < count:
+                self._futures.append(executor.submit(self._share))
+        except BaseException:
+            self.cancel()
+            raise
+
+    def results(self) -> list[Result]:
+        """Wait for the end, and return the results in the order of the tasks.
+
+        Raises:
+            BaseException: what a task raised, or what interrupted the waiting.
+        """
+        if self._futures:
+            from concurrent.futures import FIRST_COMPLETED, wait
+
+            try:
+                # a thread is done when there is nothing left to begin, for the others neither
+                wait(self._futures, return_when=FIRST_COMPLETED)
+                self._close()
+            except BaseException:
+                self.cancel()
+                raise
+        if self._errors:
+            raise self._errors[min(self._errors)]
+        if len(self._results) < len(self._tasks):
+            raise UsageError("the executor was shut down before the work was done")
+        return [self._results[number] for number in range(len(self._tasks))]
+
+    def cancel(self) -> None:
+        """End the work, and wait for the threads, which leave their tasks at the next chunk."""
+        self._end()
+        self._close()
+
+    def _close(self) -> None:
+        from concurrent.futures import wait
+
+        # what a busy executor has not begun is not waited for
+        wait([future for future in self._futures if not future.cancel()])
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def _share(self) -> None:
+        """Do one task after the other, until there is none to begin."""
+        worker: Worker[Memory] | None = None
+        while True:
+            try:
+                number = self._waiting.popleft()
+            except IndexError:
+                return
+            try:
+                worker = worker or Worker(self, self._memory())
+                self._results[number] = self._call(self._tasks[number], worker)
+            except _Stopped:
+                return
+            except BaseException as error:  # noqa: BLE001 (raised where the results are awaited)
+                self._errors[number] = error
+                self._end()
+                return
+
+    def _end(self) -> None:
+        self.ended = True
+        self._waiting.clear()
+
+
+class _Stopped(Exception):  # noqa: N818 (not an error: the way out of a task)
+    """The work has ended while the task ran."""
 
 
 def processors() -> int:
@@ -21,20 +191,6 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return min(len(os.sched_getaffinity(0)), _MOST)
     return min(os.cpu_count() or 1, _MOST)
-
-
-def results_of(futures: Sequence[Future[Result]]) -> List[Result]:
-    """Wait for all, and return what they give, in order.
-
-    What one of them raises is raised as soon as it is known; the others are left to the caller.
-    """
-    from concurrent.futures import FIRST_EXCEPTION, wait  # late: 3 ms of every start
-
-    wait(futures, return_when=FIRST_EXCEPTION)
-    for future in futures:
-        if future.done():
-            future.result()
-    return [future.result() for future in futures]
 
 
 @contextmanager

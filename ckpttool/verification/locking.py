@@ -17,8 +17,8 @@ from ckpttool.verification.run import verified
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import FileReport
+    from ckpttool.tensors.workers import Progress
     from ckpttool.verification.evidence import Evidence
-    from ckpttool.verification.run import Progress
 
 
 class Locking(NamedTuple):

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from threading import Thread
-from typing import TYPE_CHECKING, Iterator, Mapping, Protocol
+from typing import TYPE_CHECKING, Iterator, Mapping
 
 from ckpttool.findings.errors import CkpttoolError, UsageError, told_with
 from ckpttool.findings.finding import Verdict
@@ -31,21 +31,12 @@ if TYPE_CHECKING:
     from ckpttool.models.schema import Schema
     from ckpttool.tensors.catalogue import Checkpoint
     from ckpttool.tensors.values import Values
+    from ckpttool.tensors.workers import Progress
     from ckpttool.verification.evidence import Evidence
     from ckpttool.verification.published import Origin
 
 #: Tables whose bytes the checks compare, and so are kept in memory.
 POSITION_TABLES = ("pos_embed", "decoder_pos_embed")
-
-
-class Progress(Protocol):
-    """Told how far the reading is; the calls of ``advance`` come from several threads."""
-
-    def start(self, total: int) -> None:
-        """Reading begins; ``total`` is in bytes."""
-
-    def advance(self, nbytes: int) -> None:
-        """So many bytes more were read."""
 
 
 def verify_file(path: str, options: VerifyOptions, progress: Progress | None = None) -> FileReport:

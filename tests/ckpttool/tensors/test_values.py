@@ -17,6 +17,7 @@ from ckpttool.tensors.dtypes import DTYPES
 from ckpttool.tensors.sharing import AMPLIFIED
 from ckpttool.tensors.values import BadChecksum, TensorValues, start_values
 from tests.builders import tensors as built
+from tests.builders.executors import EXECUTORS, executor
 
 if TYPE_CHECKING:
     from typing import Collection, Mapping, Sequence
@@ -106,6 +107,15 @@ def test_workers_and_chunks_change_nothing(
     assert [(v.digest, v.minimum, v.maximum, v.nan) for v in found.tensors.values()] == [
         (v.digest, v.minimum, v.maximum, v.nan) for v in plain.tensors.values()
     ]
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_an_executor_of_the_caller_changes_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read_plan, "_GROUP", 64)
+    with executor(name) as given, start_values(zoo(), (), executor=given) as run:
+        assert run.result() == values_of(zoo(), workers=1)
 
 
 def test_what_is_kept_is_aligned_writable_and_only_what_was_asked_for() -> None:
@@ -277,8 +287,7 @@ def test_a_cancelled_pass_reads_no_further() -> None:
     infos = [built.from_array(np.zeros(8, np.uint8), f"tensor{n}") for n in range(5)]
     run = start_values(built.catalogue(infos), (), workers=1, progress=wait_in_the_first_chunk)
     assert started.wait(10)
-    run._reader.stopped.set()
-    go_on.set()
+    threading.Timer(0.1, go_on.set).start()
     run.cancel()
     sources = [info.extents[0].source for info in infos]
     assert sum(source.read_bytes for source in sources) == 8  # type: ignore[attr-defined]

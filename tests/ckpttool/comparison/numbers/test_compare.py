@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -21,7 +18,8 @@ from ckpttool.comparison.numbers.general import Tolerance
 from ckpttool.comparison.numbers.stretches import Pair
 from ckpttool.comparison.numbers.tally import Tally
 from tests.builders import pairs
-from tests.builders.tensors import cut_while_read, in_memory
+from tests.builders.executors import EXECUTORS, executor
+from tests.builders.tensors import cut_while_read, from_array, in_memory
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -319,76 +317,28 @@ def test_the_side_that_fails_is_named() -> None:
         assert caught.value.side == place
 
 
-# Without torch, which takes longer to import than all the rest.
-SHARED = """
-import os
-import numpy as np
-from ckpttool.comparison.numbers import stretches as pieces
-from ckpttool.comparison.numbers import compare as reading
-from ckpttool.comparison.numbers.stretches import Pair
-from tests.builders.tensors import cut_while_read, from_array, in_memory
-
-pieces._TASK, reading._WORTH_FORKING = 1024, 3
-copies, fork = [], os.fork
-
-def counted():
-    copies.append(fork())
-    return copies[-1]
-
-os.fork = counted
-"""
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_an_executor_of_the_caller_changes_nothing(small_blocks: None, name: str) -> None:
+    left, right = (rng(seed).normal(size=3000).astype("f4") for seed in (1, 2))
+    right[1000:2000] = left[1000:2000]
+    pair = Pair(from_array(left), from_array(right))
+    with executor(name) as given:
+        (found,) = Pass(executor=given).run([pair])
+    assert vars(found) == vars(pairs.arrays(left, right))
 
 
-def shared(script: str) -> str:
-    """What a script says that compares in processes, which takes one without threads."""
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "error", "-c", SHARED + script]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
-@pytest.mark.parametrize(
-    ("workers", "elements", "copies"), [(3, 5000, 4), (1, 5000, 0), (3, 600, 2), (3, 500, 0)]
-)
-def test_processes_find_what_one_thread_does(workers: int, elements: int, copies: int) -> None:
-    """A piece is of 256 elements; what is equal is shared out as well, where it is enough."""
-    script = f"""
-left, right = (np.random.default_rng(n).normal(size={elements}).astype("f4") for n in (1, 2))
-right[1000:2000] = left[1000:2000]
-pair = Pair(from_array(left), from_array(right))
-found = [vars(one) for n in ({workers}, 1) for one in reading.Pass(None, n).run([pair])]
-print(found[0] == found[1], len(copies))
-"""
-    assert shared(script) == f"True {copies}"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
-def test_who_wants_to_know_how_far_it_is_hears_of_every_byte() -> None:
-    script = """
-zeros = in_memory(bytes(20_000), "uint8", (20_000,))
-read = []
-reading.Pass(None, 3, read.append).run([Pair(zeros, zeros)])
-print(sum(read), len(copies))
-"""
-    assert shared(script) == "40000 0"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux only")
+@pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("place", range(3))
-def test_the_side_that_fails_is_named_by_any_process(place: int) -> None:
-    script = f"""
-whole, cut = in_memory(bytes(1024), "uint8", (1024,)), cut_while_read()
-cut = cut._replace(shape=(1024,), extents=(cut.extents[0]._replace(length=1024),))
-sides = [Pair(whole, whole._replace(name=str(n))) for n in range(3)]
-sides[{place}] = Pair(whole, cut)
-try:
-    reading.Pass(workers=3)._run(sides)
-except reading.SideError as failed:
-    print(failed.side, failed.error.tensor, type(failed.error).__name__, len(copies))
-"""
-    assert shared(script) == "1 weight UnreadableError 2"
+def test_the_side_that_fails_is_named_by_any_thread(
+    small_blocks: None, place: int, workers: int
+) -> None:
+    whole, cut = in_memory(bytes(1024), "uint8", (1024,)), cut_while_read()
+    cut = cut._replace(shape=(1024,), extents=(cut.extents[0]._replace(length=1024),))
+    sides = [Pair(whole, whole._replace(name=str(number))) for number in range(3)]
+    sides[place] = Pair(whole, cut)
+    with pytest.raises(SideError) as caught:
+        Pass(workers=workers)._run(sides)
+    assert (caught.value.side, caught.value.error.tensor) == (1, "weight")
 
 
 # --- symmetry ----------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import concurrent.futures
 import errno
 import hashlib
 import os
@@ -15,13 +16,13 @@ import pytest
 from ckpttool.files.positional import write_parts
 from ckpttool.findings.errors import CkpttoolError, MalformedError, OutputError, UnreadableError
 from ckpttool.formats import open_checkpoint
-from ckpttool.formats.writing import copying, safetensors, system_copy, torch_zip
+from ckpttool.formats.writing import copying, safetensors, torch_zip
 from ckpttool.formats.writing.copying import copy_layout
-from ckpttool.formats.writing.crc32 import Crc32Maker, ZlibCrc32
 from ckpttool.formats.writing.file_layout import FileLayout, Slot
-from ckpttool.formats.writing.folding import FoldedCrc32
 from ckpttool.tensors.catalogue import Checksum, Extent
 from ckpttool.tensors.dtypes import DTYPES
+from ckpttool.tensors.workers import Work
+from tests.builders.executors import EXECUTORS, executor
 from tests.builders.pieces import in_file, mixed, of_dtype, piece, put
 from tests.builders.tensors import (
     changed_while_read,
@@ -73,6 +74,15 @@ def test_every_byte_is_copied_and_hashed(tmp_path: Path, target: int, workers: i
     }
     assert list(digests) == [slot.piece.name for slot in layout.slots]
     assert all(digest.source_sha256 == digest.sha256 for digest in digests.values())
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_an_executor_of_the_caller_changes_nothing(target: int, name: str) -> None:
+    layout = torch_zip.plan(mixed(), None)
+    alone = copy_layout(layout, target, workers=1), content(target, layout)
+    os.ftruncate(target, 0)
+    with executor(name) as given:
+        assert (copy_layout(layout, target, executor=given), content(target, layout)) == alone
 
 
 def test_strided_and_swapped_tensors_are_written_row_by_row(target: int) -> None:
@@ -154,106 +164,15 @@ def test_the_disk_is_asked_to_start_on_each_tensor_of_a_file_that_is_synced(
     assert sorted(asked) == (sorted(wanted) if early else [])
 
 
-# --- the ways of copying ------------------------------------------------------------------
-
-_WAYS = [name for name in ("copy_file_range", "sendfile") if hasattr(os, name)]
-
-
-@pytest.mark.parametrize("works", [*_WAYS, "neither"])
-def test_whatever_way_the_system_has_is_used(
-    tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch, works: str
-) -> None:
-    used = []
-    for name in _WAYS:
-        real: Callable[..., int] = getattr(os, name)
-
-        def way(*arguments: int, name: str = name, real: Callable[..., int] = real) -> int:
-            used.append(name)
-            if name != works:
-                raise OSError(errno.EXDEV, "not between these")
-            return real(*arguments)
-
-        monkeypatch.setattr(os, name, way)
-    monkeypatch.setattr(system_copy, "_TRIALS", 0)
-    monkeypatch.setattr(system_copy.Writer, "_is_system_faster", lambda _: True)
-    layout = planned(in_file(tmp_path / "source", LARGE))
-    copy_layout(layout, target, workers=1)
-    assert content(target, layout) == {name: array.tobytes() for name, array in LARGE.items()}
-    failed = _WAYS[: _WAYS.index(works)] if works in _WAYS else _WAYS
-    assert [used.count(name) for name in failed] == [1] * len(failed)
-    assert works == "neither" or used.count(works) > 1
-
-
-@pytest.mark.parametrize("error", ["EXDEV", "ENOSYS", "EINVAL", "EOPNOTSUPP", "EIO", "EINTR"])
-def test_any_trouble_of_the_system_leads_to_reading_and_writing(
-    tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch, error: str
-) -> None:
-    def fails(*arguments: int) -> int:
-        raise OSError(getattr(errno, error), error)
-
-    for name in _WAYS:
-        monkeypatch.setattr(os, name, fails)
-    layout = planned(in_file(tmp_path / "source", LARGE))
-    copy_layout(layout, target)
-    assert content(target, layout)["large"] == LARGE["large"].tobytes()
-
-
-def test_a_system_that_copies_nothing_leads_to_reading_and_writing(
+def test_short_reads_and_writes_go_on_where_they_stopped(
     tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in _WAYS:
-        monkeypatch.setattr(os, name, lambda *_: 0)
-    layout = planned(in_file(tmp_path / "source", LARGE))
-    copy_layout(layout, target)
-    assert content(target, layout)["large"] == LARGE["large"].tobytes()
-
-
-def test_short_copies_go_on_where_they_stopped(
-    tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copy, write, read = os.copy_file_range, os.pwrite, os.preadv
-    monkeypatch.setattr(
-        os, "copy_file_range", lambda s, d, n, o, t: copy(s, d, min(n, 70_001), o, t)
-    )
+    write, read = os.pwrite, os.preadv
     monkeypatch.setattr(os, "pwrite", lambda f, data, at: write(f, data[:50_001], at))
     monkeypatch.setattr(os, "preadv", lambda f, views, at: read(f, [views[0][:60_001]], at))
     layout = planned(in_file(tmp_path / "source", LARGE))
     copy_layout(layout, target)
     assert content(target, layout)["large"] == LARGE["large"].tobytes()
-
-
-@pytest.mark.parametrize(
-    ("system", "copies"),
-    # seconds of each trial, and how often the system copies in the end
-    [([9.0, 9.0], 2), ([1.1, 1.1], 2), ([0.9, 9.0], 12), ([9.0, 0.9], 12)],
-    ids=["slower", "not twice as fast", "faster", "faster, but disturbed once"],
-)
-def test_the_system_copies_where_it_is_twice_as_fast(
-    tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch, system: List[float], copies: int
-) -> None:
-    monkeypatch.setattr(copying, "_CHUNK", 64 << 10)
-    clock = {"now": 0.0}
-    write, takes, copied = os.pwrite, iter(system), []
-
-    def by_system(source: int, to: int, length: int, offset: int, at: int) -> int:
-        copied.append(at)
-        clock["now"] += next(takes, 1.0)
-        return write(to, os.pread(source, length, offset), at)
-
-    def by_us(fd: int, data: memoryview, offset: int) -> int:
-        clock["now"] += 2
-        return write(fd, data, offset)
-
-    monkeypatch.setattr(os, "copy_file_range", by_system)
-    monkeypatch.setattr(os, "pwrite", by_us)
-    monkeypatch.setattr(system_copy, "perf_counter", lambda: clock["now"])
-    monkeypatch.setattr(system_copy, "_TRIALS", 4)
-    # fourteen pieces of 64 KiB, of which four are trials, and what is left at both ends
-    array = np.arange(15 << 16, dtype=np.uint32).astype(np.uint8)
-    layout = planned(in_file(tmp_path / "source", {"w": array}))
-    copy_layout(layout, target, workers=1)
-    assert len(copied) == copies
-    assert content(target, layout)["w"] == array.tobytes()
 
 
 def test_what_is_written_ends_at_whole_pages_of_the_destination(
@@ -266,8 +185,6 @@ def test_what_is_written_ends_at_whole_pages_of_the_destination(
         return write(fd, data, offset)
 
     monkeypatch.setattr(os, "pwrite", notes)
-    monkeypatch.setattr(os, "copy_file_range", _moves_nothing, raising=False)
-    monkeypatch.setattr(os, "sendfile", _moves_nothing, raising=False)
     layout = planned(in_file(tmp_path / "source", LARGE))
     copy_layout(layout, target, workers=1)
     ends = {slot.offset + slot.length for slot in layout.slots}
@@ -275,10 +192,6 @@ def test_what_is_written_ends_at_whole_pages_of_the_destination(
     assert inside
     assert all(end % copying._CHUNK == 0 for end in inside)
     assert all(end - start <= copying._CHUNK for start, end in written)
-
-
-def _moves_nothing(*arguments: int) -> int:
-    raise OSError(errno.ENOSYS, "no such call")
 
 
 # --- the proof ----------------------------------------------------------------------------
@@ -314,34 +227,6 @@ def test_no_byte_of_a_short_last_piece_goes_unproven(
     monkeypatch.setattr(os, "pwrite", flips)
     with pytest.raises(OutputError, match="CVT102"):
         copy_layout(planned([of_dtype("uint8", (200,))]), target)
-
-
-def test_a_system_that_copies_wrongly_is_found_out(
-    tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "copy_file_range", lambda *said: said[2])  # and did nothing
-    layout = planned(in_file(tmp_path / "source", LARGE))
-    os.ftruncate(target, layout.size)
-    with pytest.raises(OutputError, match="CVT102"):
-        copy_layout(layout, target)
-
-
-def test_a_source_that_changes_between_reading_and_copying_is_no_bad_disk(
-    tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The system copies what stands in the file by then, which is not what was read."""
-    copy = os.copy_file_range
-
-    def changes_first(source: int, to: int, length: int, offset: int, at: int) -> int:
-        with (tmp_path / "source").open("r+b") as file:
-            file.write(bytes(100))
-        os.utime(tmp_path / "source", (1, 1))
-        return copy(source, to, length, offset, at)
-
-    monkeypatch.setattr(os, "copy_file_range", changes_first)
-    layout = planned(in_file(tmp_path / "source", {"w": np.ones(copying._CHUNK, np.uint8)}))
-    with pytest.raises(UnreadableError, match="changed"):
-        copy_layout(layout, target)
 
 
 def test_bytes_around_the_tensors_are_proven_too(
@@ -422,14 +307,10 @@ def summed(one: PlannedTensor, change: int = 0) -> Checksum:
     return Checksum(f"archive/data/{one.name}", extent, zlib.crc32(data) ^ change)
 
 
-@pytest.mark.parametrize("by", [ZlibCrc32, FoldedCrc32])
 @pytest.mark.parametrize(
     "kind", ["plain", "turned", "swapped", "cast", "part"], ids=lambda kind: f"{kind} tensor"
 )
-def test_a_stored_sum_is_compared_however_the_tensor_is_read(
-    target: int, monkeypatch: pytest.MonkeyPatch, kind: str, by: Any
-) -> None:
-    monkeypatch.setattr(Crc32Maker, "begin", lambda *_: by())
+def test_a_stored_sum_is_compared_however_the_tensor_is_read(target: int, kind: str) -> None:
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
     whole = piece(from_array(array))
     one = {
@@ -447,21 +328,6 @@ def test_a_stored_sum_is_compared_however_the_tensor_is_read(
     with pytest.raises(MalformedError, match="INT004") as caught:
         copy_layout(planned([one]), target, checksums=[summed(whole, 1)])
     assert caught.value.member == "archive/data/weight"
-
-
-def test_how_much_there_is_to_sum_is_known_before(
-    target: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: List[int] = []
-    monkeypatch.setattr(Crc32Maker, "load", lambda _, nbytes: told.append(nbytes))
-    whole, other = of_dtype("float32", (6,), "whole"), of_dtype("float32", (5,), "other")
-    part = whole.info.extents[0]._replace(length=4)
-    cut = piece(whole.info._replace(name="cut", shape=(1,), extents=(part,)))
-    copy_layout(planned([whole, other]), target, checksums=[summed(whole)])
-    copy_layout(planned([cut, other]), target, checksums=[summed(whole)])
-    copy_layout(planned([whole, other]), target)
-    copy_layout(torch_zip.plan([whole, other], None), target)
-    assert told == [24, 24, 0, 44]
 
 
 def test_sums_over_bytes_that_nobody_reads_are_left_alone(target: int) -> None:
@@ -484,8 +350,7 @@ def test_a_write_that_fails_says_where(
     def fails(*arguments: Any) -> int:
         raise OSError(error, os.strerror(error))
 
-    for name in ("pwrite", *_WAYS):
-        monkeypatch.setattr(os, name, fails)
+    monkeypatch.setattr(os, "pwrite", fails)
     with pytest.raises(OutputError) as caught:
         copy_layout(planned(in_file(tmp_path / "source", LARGE)), target)
     assert caught.value.rule is not None
@@ -525,18 +390,26 @@ class WaitsUntilStopped:
 
 
 def waits_until_stopped(monkeypatch: pytest.MonkeyPatch) -> WaitsUntilStopped:
-    stopped = Event()
-    monkeypatch.setattr(copying, "Event", lambda: stopped)
+    stopped, end = Event(), Work._end
+
+    def ends(work: Work[Any, Any, Any]) -> None:
+        end(work)
+        stopped.set()
+
+    monkeypatch.setattr(Work, "_end", ends)
     return WaitsUntilStopped(stopped)
 
 
 def test_an_interruption_ends_the_threads(
     tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    wait = concurrent.futures.wait
+
     def interrupted(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(concurrent.futures, "wait", wait)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(copying, "wait", interrupted)
+    monkeypatch.setattr(concurrent.futures, "wait", interrupted)
     told = waits_until_stopped(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         copy_layout(planned(in_file(tmp_path / "s", MANY)), target, workers=2, on_bytes=told)
