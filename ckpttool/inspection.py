@@ -138,6 +138,16 @@ def stopped(known: FileReport, error: CkpttoolError, trust: tuple[str, ...] = ()
             raise error
         unchecked = f"everything else: {error.detail()}"
         return known._replace(verdict=Verdict.FAIL, findings=before, unchecked=(unchecked,))
+    return with_error(known, error, trust)
+
+
+def with_error(known: FileReport, error: CkpttoolError, trust: tuple[str, ...] = ()) -> FileReport:
+    """Return what is known of a file whose reading was stopped, with the error as a finding.
+
+    A caller's mistake is a finding too: of several files, one must not keep the others' results
+    from being told.
+    """
+    before = findings_before(error, trust)
     return known._replace(
         verdict=verdict_from(error, before),
         findings=(*before, finding_from(error)),

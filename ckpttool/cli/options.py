@@ -264,16 +264,19 @@ def verify_options(
 
 
 def choice_from(
-    configured: Configured, exclude: tuple[str, ...], trust: tuple[str, ...], changed: bool = False
+    configured: Configured,
+    exclude: tuple[str, ...] = (),
+    trust: tuple[str, ...] = (),
+    *,
+    whole: bool = True,
+    changed: bool = False,
 ) -> Callable[[str], SearchOptions]:
     """Return what says how the files of a path are chosen: its configuration and the options."""
     from ckpttool.inputs.paths import SearchOptions
 
     def choice_of(path: str) -> SearchOptions:
         own = configured.of_named(path)
-        return SearchOptions(
-            (*own.exclude, *exclude), trusted(own, trust), whole=True, changed=changed
-        )
+        return SearchOptions((*own.exclude, *exclude), trusted(own, trust), whole, changed)
 
     return choice_of
 

@@ -16,9 +16,8 @@ from ckpttool.conversion.planning import plan
 from ckpttool.conversion.result import NOT_WRITTEN, PLANNED, WRITTEN, Converted
 from ckpttool.conversion.selecting import select
 from ckpttool.conversion.sidecar import left_out, sidecar
-from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UsageError, told_with
-from ckpttool.findings.finding import Finding, Verdict, finding, finding_from, verdict_from
+from ckpttool.findings.finding import Finding, Verdict, finding_from, verdict_from
 from ckpttool.findings.results import FileReport
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.uses import Use
@@ -94,9 +93,6 @@ def convert_file(
             known = known._replace(file=with_facts(known.file, checkpoint, layout))
             with told_with(checkpoint.uses):
                 return _convert(checkpoint, known, options, progress)
-    except UsageError as error:
-        told = finding(rules.NOT_POSSIBLE, error.detail(), fix=error.fix)
-        return _stopped(known, _named(told, path, error), error)
     except CkpttoolError as error:
         return _stopped(known, _named(finding_from(error), path, error), error)
 

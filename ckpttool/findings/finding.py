@@ -6,9 +6,9 @@ from enum import Enum
 from functools import lru_cache
 from typing import Iterable, NamedTuple, Sequence
 
-from ckpttool.findings.errors import CkpttoolError, MalformedError
+from ckpttool.findings.errors import CkpttoolError, MalformedError, UsageError
 from ckpttool.findings.names import summarise
-from ckpttool.findings.rules import LIMIT, Rule, Severity
+from ckpttool.findings.rules import LIMIT, NOT_POSSIBLE, Rule, Severity
 
 
 class Verdict(Enum):
@@ -90,12 +90,14 @@ def finding(
 
 
 def finding_from(error: CkpttoolError) -> Finding:
-    """Return the finding that an error amounts to; the error must name its rule.
+    """Return the finding that an error amounts to; the error must name its rule or be usage.
 
     It is an error whatever the rule's severity is elsewhere: nothing came of what was asked.
     """
+    if isinstance(error, UsageError):
+        return finding(NOT_POSSIBLE, error.detail(), fix=error.fix)
     if error.rule is None:
-        raise ValueError(f"not a finding but a caller's mistake: {error}")
+        raise ValueError(f"an error without a rule is no finding: {error}")
     return finding(
         error.rule,
         error.detail(),

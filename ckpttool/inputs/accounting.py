@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple, Sequence, TypeVar
 
 from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, UsageError
 from ckpttool.findings.finding import Finding, Verdict, finding
 from ckpttool.findings.inventory import Item, Standing, named, of
 from ckpttool.findings.results import FileReport
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count
 from ckpttool.inputs.folders import by_folders
-from ckpttool.inspection import stopped
+from ckpttool.inspection import with_error
 
 if TYPE_CHECKING:
     from ckpttool.inputs.paths import Input, Inputs
+
+_Result = TypeVar("_Result")
 
 # What an archive's reading ends with that is none of a checkpoint.
 _OF_ANOTHER_KIND = {rules.UNKNOWN_FORMAT, rules.UNSUPPORTED}
@@ -31,11 +34,40 @@ class Account(NamedTuple):
     inventory: tuple[Item, ...]
 
 
-def beforehand(target: Input) -> FileReport | None:
-    """Return the report on what cannot be looked at, where that is known before it is opened."""
-    if target.error is None:
-        return None
-    return stopped(FileReport(target.path, Verdict.CANNOT_TELL, ()), target.error)
+def examined(
+    found: Inputs,
+    examine: Callable[[Input], _Result],
+    result_of: Callable[[FileReport], _Result],
+    trust_of: Callable[[Input], tuple[str, ...]] = lambda _: (),
+) -> list[_Result]:
+    """Examine all checkpoints of a run; an error of one of several is a result like any other.
+
+    Args:
+        found: what the run is about.
+        examine: examines one checkpoint; not called for what is known to be unreachable.
+        result_of: makes a result of a report that says why there is none.
+        trust_of: patterns of names whose code is trusted, for a checkpoint.
+
+    Returns:
+        One result for each target, in their order.
+
+    Raises:
+        CkpttoolError: what ``examine`` raises if there is one checkpoint alone.
+        UsageError: one that is not about a file (no such model or device), so about them all.
+    """
+    results = []
+    for target in found.targets:
+        try:
+            if target.error is not None:
+                raise target.error
+            results.append(examine(target))
+        except CkpttoolError as error:
+            alone = len(found.targets) == 1 and target.error is None
+            if alone or (isinstance(error, UsageError) and error.path != target.path):
+                raise
+            nothing = FileReport(target.path, Verdict.CANNOT_TELL, ())
+            results.append(result_of(with_error(nothing, error, trust_of(target))))
+    return results
 
 
 def account_for(selection: Inputs, reports: Sequence[FileReport]) -> Account:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
 from ckpttool.files.sources import FileSource
+from ckpttool.findings.errors import UsageError
 from ckpttool.verification.lock.content import (
     LockedCheckpoint,
     LockedFile,
@@ -26,12 +27,11 @@ class Locking(NamedTuple):
 
     Attributes:
         report: its verification; what a policy makes of it decides whether it may be locked.
-        locked: what to write; ``None`` if it could not be read to its end, a tensor of it is of
-            a kind that is not read, or it was not accepted.
+        locked: what to write; ``None`` if it could not be read to its end or was not accepted.
     """
 
     report: FileReport
-    locked: LockedCheckpoint | None
+    locked: LockedCheckpoint | None = None
 
 
 def lock_file(
@@ -51,12 +51,15 @@ def lock_file(
         progress: told how far the reading is.
 
     Raises:
-        UsageError: as :func:`ckpttool.verification.run.verify_file`.
+        UsageError: as :func:`ckpttool.verification.run.verify_file`; also if it was accepted and
+            has a tensor of a kind that is not read.
         UnreadableError: the file changed after it was verified.
     """
     with verified(path, options._replace(lock=None), progress) as (report, evidence):
-        if evidence is None or evidence.fingerprint is None or not accepted(report):
-            return Locking(report, None)
+        if evidence is None or not accepted(report):
+            return Locking(report)
+        if evidence.fingerprint is None:
+            raise UsageError("not every tensor was read, so that it cannot be locked", path=path)
         return Locking(report, _locked(evidence, evidence.fingerprint, lock, progress))
 
 

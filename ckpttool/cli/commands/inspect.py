@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from ckpttool.cli.batch import batch_options, targets
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
-from ckpttool.cli.options import Configured, trust_option, trusted
+from ckpttool.cli.options import Configured, choice_from, trust_option, trusted
 from ckpttool.cli.program import exit_codes
 from ckpttool.reports import reporter
 from ckpttool.reports.terminal.view import TreeView
+
+if TYPE_CHECKING:
+    from ckpttool.inputs.paths import Input
 
 
 @click.command(epilog=exit_codes("listed"))
@@ -49,25 +53,24 @@ def inspect(
     Very long lists are cut and the rest is counted; --format json lists all.
 
     PATH is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
-    checkpoints; what else lies there is listed as what it is.
+    checkpoints; what else lies there is listed as what it is. Without PATH, the checkpoint of the
+    configuration is taken.
     """
     from ckpttool.findings.listing import Listing, Listings
-    from ckpttool.inputs.accounting import account_for, beforehand
-    from ckpttool.inputs.paths import SearchOptions
+    from ckpttool.inputs.accounting import account_for, examined
     from ckpttool.inspection import inspect_file
 
-    configured = Configured()
+    configured = Configured(by_file=bool(paths) or files_from is not None)
+    choice = choice_from(configured, exclude, trust, whole=False)
+    found = targets(paths, files_from, choice, configured.checkpoint)
 
-    def choice_of(path: str) -> SearchOptions:
-        own = configured.of_named(path)
-        return SearchOptions((*own.exclude, *exclude), trusted(own, trust))
+    def trust_of(target: Input) -> tuple[str, ...]:
+        return trusted(configured.of(target.path), trust)
 
-    found = targets(paths, files_from, choice_of)
-    listed = []
-    for target in found.targets:
-        known = beforehand(target)
-        names = trusted(configured.of(target.path), trust)
-        listed.append(Listing(known) if known else inspect_file(target.path, wrapper, names))
+    def examine(target: Input) -> Listing:
+        return inspect_file(target.path, wrapper, trust_of(target))
+
+    listed = examined(found, examine, Listing, trust_of)
     kept, inventory = account_for(found, [listing.file for listing in listed])
     listings = Listings(tuple(listed[number] for number in kept), inventory)
     emit(partial(reporter(format_name, TreeView(fold=not unfold), "Listings"), listings))

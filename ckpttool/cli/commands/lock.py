@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from ckpttool.findings.results import FileReport, Report
     from ckpttool.inputs.paths import Input
     from ckpttool.verification.locking import Locking
-    from ckpttool.verification.policy import Policy
 
 #: What is written where neither the command line nor the configuration says so.
 DEFAULT_LOCK = "ckpttool.lock"
@@ -63,7 +62,7 @@ def lock(
     carries them. The forward pass is run with defects as well, so that the tolerance of its
     comparison is known to be one that can be exceeded.
     """
-    from ckpttool.inputs.accounting import account_for, beforehand, findings_on_run
+    from ckpttool.inputs.accounting import account_for, examined, findings_on_run
     from ckpttool.verification.locking import Locking, lock_file
     from ckpttool.verification.policy import judge
 
@@ -76,21 +75,24 @@ def lock(
     _check_output(path)
     _check_names(path, found.targets)
 
-    locked = []
-    for target, one in zip(found.targets, own):
-        chosen = verify_options(one, **options)._replace(release=target.folder)
+    configuration_of = dict(zip(found.targets, own))
+    asked = {
+        target: verify_options(one, release=target.folder, **options)
+        for target, one in configuration_of.items()
+    }
 
-        def accepted(report: FileReport, policy: Policy = one.policy) -> bool:
-            return judge([report], policy, day).exit_code == 0
+    def examine(target: Input) -> Locking:
+        def accepted(report: FileReport) -> bool:
+            return judge([report], configuration_of[target].policy, day).exit_code == 0
 
-        known = beforehand(target)
-        if known is None:
-            with progress_bar(target.path) as bar:
-                locking = lock_file(target.path, path, chosen, accepted, bar)
-        else:
-            locking = Locking(known, None)
-        verified = locking.report._replace(configuration=one.source)
-        locked.append(locking._replace(report=verified))
+        with progress_bar(target.path) as bar:
+            return lock_file(target.path, path, asked[target], accepted, bar)
+
+    results = examined(found, examine, Locking, lambda one: asked[one].trust)
+    locked = [
+        one._replace(report=one.report._replace(configuration=its.source))
+        for one, its in zip(results, own)
+    ]
     kept, inventory = account_for(found, [one.report for one in locked])
     lockings = [locked[number] for number in kept]
     policies = [own[number].policy for number in kept]
@@ -172,13 +174,8 @@ def _write(path: str, lockings: list[Locking], report: Report) -> None:
     from ckpttool.verification.lock.content import Lock
     from ckpttool.verification.lock.writing import render
 
-    locked = []
-    for one in lockings:
-        if one.locked is None:
-            raise UsageError(
-                "not every tensor was read, so that it cannot be locked", path=one.report.path
-            )
-        locked.append(one.locked)
+    # each of them passed, and what passes and cannot be locked is an error of lock_file
+    locked = [one.locked for one in lockings if one.locked is not None]
     text = render(locked)
     if path == "-":
         emit(lambda stream: _print(text, stream), asked=True)

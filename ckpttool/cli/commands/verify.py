@@ -24,6 +24,8 @@ from ckpttool.cli.reporting import deliver, planned, report_options, waived_opti
 from ckpttool.cli.summary import conclude, word_of
 
 if TYPE_CHECKING:
+    from ckpttool.findings.results import FileReport
+    from ckpttool.inputs.paths import Input
     from ckpttool.verification.lock.content import Lock
 
 
@@ -73,7 +75,7 @@ def verify(
     its name. A shard stands for its index, where one lies beside it. Each file counts once.
     Without PATH, the checkpoint of the configuration is taken.
     """
-    from ckpttool.inputs.accounting import account_for, beforehand, findings_on_run
+    from ckpttool.inputs.accounting import account_for, examined, findings_on_run
     from ckpttool.reports.terminal.view import TextView
     from ckpttool.verification.checks.locked import check_all_found
     from ckpttool.verification.policy import judge
@@ -81,7 +83,7 @@ def verify(
 
     started = time.perf_counter()
     day = today()
-    choice = choice_from(configured, exclude, options["trust"], changed)
+    choice = choice_from(configured, exclude, options["trust"], changed=changed)
     found = targets(paths, files_from, choice, configured.checkpoint)
     own = [configured.of(target.path) for target in found.targets]
     named = [lock or one.lock for one in own]
@@ -89,13 +91,19 @@ def verify(
     locks = {path: _lock(path) for path in dict.fromkeys((*named, *of_folders)) if path}
     inputs = (path for target, one in zip(found.targets, own) for path in (target.path, one.path))
     report_files = planned(reports, filter(None, (*inputs, files_from, *locks)))
-    reports_on = []
-    for target, one, its_lock in zip(found.targets, own, named):
-        chosen = verify_options(one, lock=locks[its_lock] if its_lock else None, **options)
+    asked = {
+        target: verify_options(
+            one, lock=locks[its_lock] if its_lock else None, release=target.folder, **options
+        )
+        for target, one, its_lock in zip(found.targets, own, named)
+    }
+
+    def examine(target: Input) -> FileReport:
         with progress_bar(target.path) as bar:
-            asked = chosen._replace(release=target.folder)
-            file = beforehand(target) or verify_file(target.path, asked, bar)
-        reports_on.append(file._replace(configuration=one.source))
+            return verify_file(target.path, asked[target], bar)
+
+    results = examined(found, examine, lambda report: report, lambda one: asked[one].trust)
+    reports_on = [file._replace(configuration=one.source) for file, one in zip(results, own)]
     kept, inventory = account_for(found, reports_on)
     files = [reports_on[number] for number in kept]
     ways = [(one, _folders_of(path, found.folders, of_folders)) for path, one in locks.items()]

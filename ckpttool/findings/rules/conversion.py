@@ -54,6 +54,8 @@ NOT_POSSIBLE = Rule(
     Severity.ERROR,
     "What was asked for cannot be done with this checkpoint.",
     "Change the options that the message names.",
+    "`verify`, `inspect` and `lock` report it too, where one of several files lacks what an option "
+    "asks for, the state dict of `--wrapper` say. With one file alone it is an error message.",
 )
 NOT_PROVEN = Rule(
     "CVT202",
