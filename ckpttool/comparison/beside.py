@@ -67,6 +67,8 @@ class BesideResult(NamedTuple):
             values.
         compared: how many values and tensors were looked at.
         excluded: how many the names of which were not wanted.
+        unseen: keys below which not every name was looked at: what is there was seen under
+            another key, or could not be compared.
     """
 
     state: Tuple[StateDiff, ...] = ()
@@ -76,6 +78,7 @@ class BesideResult(NamedTuple):
     passed_over: Tuple[str, ...] = ()
     compared: int = 0
     excluded: int = 0
+    unseen: Tuple[str, ...] = ()
 
     def with_more(self, other: BesideResult) -> BesideResult:
         """Return what came of two comparisons."""
@@ -142,6 +145,7 @@ class _Walk:
         self._pairs: List[Tuple[str, Pair]] = []
         self._only: List[Tuple[str, int, TensorInfo]] = []
         self._doubts: Dict[str, str] = {}
+        self._unseen: set[str] = set()
         self._passed_over: set[str] = set()
         self._compared = self._excluded = 0
         self._waiting: List[Any] = []
@@ -169,6 +173,7 @@ class _Walk:
             tuple(sorted(self._passed_over)),
             self._compared,
             self._excluded,
+            tuple(sorted(self._unseen)),
         )
 
     def run(self, left: Sequence[Tuple[str, Node]], right: Sequence[Tuple[str, Node]]) -> None:
@@ -273,6 +278,7 @@ class _Walk:
                 known[side] = text if known[side] is None else f"{known[side]}, {text}"
 
     def _doubt(self, key: str, reason: str = OTHER_FORM) -> None:
+        self._unseen.add(key)
         if self._is_wanted(key):
             self._doubts.setdefault(key, reason)
 
@@ -340,12 +346,14 @@ class _Walk:
             self._again_met += len(parts) + 1
         if self._again_met > 3 * self._first + MAX_AGAIN:
             self._doubts[key] = _ENDLESS
+            self._unseen.update(task[0] for task in (*self._waiting, (key,)) if len(task) != 2)
             self._waiting.clear()
         else:
             self._push(parts)
 
     def _again(self, key: str, views: Sequence[View | None], first: str) -> None:
         """Of what one side alone has, say what it is the same as."""
+        self._unseen.add(key)
         if None in views and self._is_wanted(key):
             text = json.dumps({"$ref": first})
             self._differ(key, [None if seen is None else text for seen in views])

@@ -8,13 +8,14 @@ from ckpttool.comparison.beside import compare, entries_of
 from ckpttool.comparison.numbers.compare import SideError
 from ckpttool.comparison.opening import Digest
 from ckpttool.comparison.options import nothing_left
-from ckpttool.comparison.pairing import Filter, match_names
+from ckpttool.comparison.pairing import match_names
 from ckpttool.comparison.renamed import partners
 from ckpttool.comparison.result import Comparison, DiffKind, Outcome, Side, StateDiff, TensorDiff
 from ckpttool.comparison.run import in_order, only, outcome_of
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings.finding import Verdict
+from ckpttool.findings.name_filter import NameFilter
 from ckpttool.findings.names import summarise
 from ckpttool.formats.objects.beside import Beside, beside_of
 from ckpttool.models.layouts import canonicalize
@@ -40,7 +41,7 @@ def diff_digests(
 
     Raises:
         SideError: a file could not be read.
-        UsageError: the options leave nothing to compare.
+        UsageError: the options leave nothing to compare, or a pattern matches nothing.
     """
     digests: list[dict[str, Digest]] = []
     canonical = any(not isinstance(file, Checkpoint) and file.canonical for file in files)
@@ -49,13 +50,13 @@ def diff_digests(
             digests.append(_digests(file, options, canonical))
         except CkpttoolError as error:
             raise SideError(side, error) from error
-    chosen = Filter(options.include, options.exclude)
+    chosen = NameFilter(options.include, options.exclude)
     tolerant = options.tolerant or options.max_ulp is not None
     tensors = in_order(_compare(digests[0], digests[1], chosen, tolerant=tolerant))
     excluded = sum(not chosen.wants(name) for name in {**digests[0], **digests[1]})
+    beside = _beside(files, options, chosen)
     if not tensors and excluded:
         raise nothing_left()
-    beside = _beside(files, options)
     trouble = any(file.verdict is not Verdict.PASS for file in facts)
     every = [*tensors, *beside.tensors]
     return Comparison(
@@ -84,7 +85,9 @@ class _Beside(NamedTuple):
 
 
 def _beside(
-    files: tuple[Checkpoint | Receipt, Checkpoint | Receipt], options: DiffOptions
+    files: tuple[Checkpoint | Receipt, Checkpoint | Receipt],
+    options: DiffOptions,
+    chosen: NameFilter,
 ) -> _Beside:
     """Compare what lies beside the weights with what a list of digests says of that.
 
@@ -93,8 +96,10 @@ def _beside(
     entries = [entries_of(_beside_of(file)) for file in files]
     if options.weights_only:
         left, right = (tuple(key for key, _ in one.items) for one in entries)
+        chosen.check("tensor or entry", (*left, *right), (*left, *right))
         return _Beside(aside=(left, right))
-    found = compare(entries[0], entries[1], Filter(options.include, options.exclude).wants)
+    found = compare(entries[0], entries[1], chosen.wants)
+    chosen.check("tensor or entry", below=found.unseen)
     if not any(not isinstance(file, Checkpoint) and file.canonical for file in files):
         return _Beside(tuple(map(only, found.only)), found.state, excluded=found.excluded)
     keys = sorted({*(entry.key for entry in found.state), *(key for key, _, _ in found.only)})
@@ -133,7 +138,7 @@ def _digests(
 
 
 def _compare(
-    left: Mapping[str, Digest], right: Mapping[str, Digest], wanted: Filter, *, tolerant: bool
+    left: Mapping[str, Digest], right: Mapping[str, Digest], wanted: NameFilter, *, tolerant: bool
 ) -> Iterator[TensorDiff]:
     """Yield every tensor's class; names that the filter does not want are left out before.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Collection, Mapping, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Collection, Mapping, NamedTuple
 
 from ckpttool.models.layouts import canonicalize
 from ckpttool.models.layouts.recognise import PREFIXES, strip
@@ -118,21 +117,3 @@ def _matched(
         for names, seen in zip((left, right), taken)
     )
     return tuple(matches), only_left, only_right
-
-
-class Filter(NamedTuple):
-    """Which names are compared: what ``include`` matches (all without it), less ``exclude``.
-
-    Patterns are those of a shell; ``*`` runs over dots.
-    """
-
-    include: Sequence[str] = ()
-    exclude: Sequence[str] = ()
-
-    def wants(self, *names: str) -> bool:
-        """Whether something that goes by these names is compared."""
-        return (not self.include or _any(names, self.include)) and not _any(names, self.exclude)
-
-
-def _any(names: Sequence[str], patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)

@@ -11,11 +11,12 @@ from ckpttool.comparison.numbers.compare import Pass, SideError
 from ckpttool.comparison.numbers.general import Tolerance
 from ckpttool.comparison.numbers.stretches import Pair
 from ckpttool.comparison.options import nothing_left
-from ckpttool.comparison.pairing import Filter, Match, Pairing, pair
+from ckpttool.comparison.pairing import Match, Pairing, pair
 from ckpttool.comparison.result import Comparison, DiffKind, Outcome, Side, TensorDiff
 from ckpttool.comparison.verdicts import Allowed, change_of, judge
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.findings.finding import Verdict
+from ckpttool.findings.name_filter import NameFilter
 from ckpttool.findings.names import in_order as names_in_order
 from ckpttool.findings.names import summarise
 from ckpttool.formats.objects.beside import beside_of
@@ -42,7 +43,7 @@ class Run:
         self._sides = sides
         self._options = options
         self._progress = progress
-        self._filter = Filter(options.include, options.exclude)
+        self._filter = NameFilter(options.include, options.exclude)
         self._excluded = 0
 
     def compare(self, left: FileReport, right: FileReport) -> Comparison:
@@ -50,7 +51,7 @@ class Run:
 
         Raises:
             SideError: a file could not be read, or changed meanwhile.
-            UsageError: the options leave nothing to compare.
+            UsageError: the options leave nothing to compare, or a pattern matches nothing.
         """
         unread = dict(row for side in self._sides for row in reversed(side.unread))
         pairing = self._filtered(
@@ -58,6 +59,9 @@ class Run:
         )
         found, not_compared = self._unread(pairing, unread)
         found = found.with_more(self._beside())
+        aside = self._aside()
+        keys = [key for side in aside for key in side]
+        self._filter.check("tensor or entry", keys, (*keys, *found.unseen))
         rows = [_row(pairing, match) for match in pairing.matches]
         rows += [
             Row(key, False, one, (_alone(key, one.left), _alone(key, one.right)))
@@ -81,7 +85,7 @@ class Run:
             found.state,
             structure_of(self._sides[0], self._sides[1], pairing.layouts),
             self._excluded,
-            self._aside(),
+            aside,
             tuple(_notes(found)),
             str(self._options),
         )

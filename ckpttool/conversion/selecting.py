@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError, UsageError
+from ckpttool.findings.name_filter import NameFilter
 from ckpttool.models.layouts import canonicalize
 from ckpttool.tensors.sharing import tied_names, with_tied
 from mae.config import is_decoder_name
@@ -43,9 +43,11 @@ def select(checkpoint: Checkpoint, options: ConvertOptions) -> TensorSelection:
     restored = tied_names(checkpoint.tensors, checkpoint.metadata)
     every = with_tied(checkpoint.tensors, checkpoint.metadata)
     names = [*every, *(name for name, _ in checkpoint.unread)]
-    _check_patterns(names, options)
+    asked = NameFilter(options.include, options.exclude)
+    wanted = [name for name in names if asked.wants(name)]
+    asked.check("tensor")
     decoder = _decoder(every) if options.encoder_only else frozenset()
-    wanted = [name for name in names if _is_wanted(name, options) and name not in decoder]
+    wanted = [name for name in wanted if name not in decoder]
     if not names:
         raise UsageError("there is no tensor in the checkpoint")
     if not wanted:
@@ -57,22 +59,6 @@ def select(checkpoint: Checkpoint, options: ConvertOptions) -> TensorSelection:
         tuple(row for row in checkpoint.unread if row[0] in chosen),
         {name: kept for name, kept in restored.items() if name in chosen},
     )
-
-
-def _is_wanted(name: str, options: ConvertOptions) -> bool:
-    included = not options.include or any(fnmatchcase(name, glob) for glob in options.include)
-    return included and not any(fnmatchcase(name, glob) for glob in options.exclude)
-
-
-def _check_patterns(names: list[str], options: ConvertOptions) -> None:
-    """A pattern that matches nothing is a slip, and would go unnoticed in the result."""
-    for option, globs in (("--include", options.include), ("--exclude", options.exclude)):
-        for glob in globs:
-            if not any(fnmatchcase(name, glob) for name in names):
-                raise UsageError(
-                    f"no tensor has a name like {glob} ({option})",
-                    fix="List the names with: ckpttool inspect --all",
-                )
 
 
 def _decoder(tensors: dict[str, TensorInfo]) -> frozenset[str]:

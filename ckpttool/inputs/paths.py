@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Callable, Iterable, Iterator, NamedTuple, Sequence, Union
 
 from ckpttool.files.suffixes import is_called_checkpoint
-from ckpttool.findings.errors import CkpttoolError, UnreadableError
+from ckpttool.findings.errors import CkpttoolError, UnreadableError, UsageError
 from ckpttool.findings.inventory import Item, Standing, account
 from ckpttool.findings.rules import UNREADABLE
 from ckpttool.inputs.folders import FoundFile, by_folders, matching, search
@@ -23,6 +23,8 @@ from ckpttool.inputs.shards import index_of, parts_of, siblings
 
 _CONFIG = "config.json"
 _ANY_DEPTH = "**"
+# Files that a message names.
+_SHOWN = 3
 
 #: Told of every path that is left out, and why.
 Leave = Callable[[str, str], None]
@@ -115,6 +117,34 @@ def targets_of(
     )
 
 
+def one_file(path: str) -> str:
+    """Return the one file that a path stands for: itself, or what its glob matches.
+
+    Raises:
+        UsageError: it is a glob and matches no file, or more than one.
+    """
+    if not _is_glob(path):
+        return path
+    found = [one for one in _matched(path) if not Path(one).is_dir()]
+    if len(found) != 1:
+        more = ", ..." if len(found) > _SHOWN else ""
+        raise UsageError(
+            "a glob has to match one file here",
+            path=path,
+            found=f"{len(found):,}: {', '.join(found[:_SHOWN])}{more}" if found else "none",
+            fix="Name the file.",
+        )
+    return found[0]
+
+
+def _is_glob(path: str) -> bool:
+    return glob.has_magic(path) and not os.path.lexists(path)
+
+
+def _matched(pattern: str) -> list[str]:
+    return sorted(glob.glob(pattern, recursive=True), key=by_folders)  # noqa: PTH207 (absolute too)
+
+
 def _no_checkpoint(message: str, path: str) -> UnreadableError:
     return UnreadableError(
         message, UNREADABLE, path=path, fix="Name a checkpoint, or a folder with one in it."
@@ -166,7 +196,7 @@ class _Choosing:
             if not found and not self._choice.changed:
                 return [Input(path, error=self._nothing_in(path))]
             return found
-        if not (globs and glob.has_magic(path)) or os.path.lexists(path):
+        if not (globs and _is_glob(path)):
             return self._file(path)
         found = self._matching(path)
         if not found:
@@ -213,7 +243,7 @@ class _Choosing:
 
     def _matching(self, pattern: str) -> list[Input]:
         """Files that match as they are, whatever they are called; folders as if they were named."""
-        matched = sorted(glob.glob(pattern, recursive=True), key=by_folders)  # noqa: PTH207 (absolute too)
+        matched = _matched(pattern)
         self._searched = True
         files = [path for path in matched if not Path(path).is_dir() and not self._excludes(path)]
         found = [target for path in self._whole(files) for target in self._file(path)]

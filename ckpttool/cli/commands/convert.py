@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ckpttool.cli.console import emit
+from ckpttool.cli.batch import targets
+from ckpttool.cli.console import emit, say
 from ckpttool.cli.display import display_options
+from ckpttool.cli.options import Configured, choice_from
 from ckpttool.cli.progress import progress_bar
 from ckpttool.findings.errors import UsageError
 from ckpttool.reports import reporter
@@ -17,6 +19,8 @@ from ckpttool.tensors.workers import without_blas
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
+    from ckpttool.conversion.result import Converted
+    from ckpttool.inputs.paths import Input
 
 _EXIT_CODES = (
     "Exit codes: 0 written and proven, 1 refused because of the checkpoint's content, 2 usage, "
@@ -124,20 +128,33 @@ def convert(paths: tuple[str, ...], format_name: str, **options: Any) -> int:
     """Copy checkpoints into another container, and prove that nothing changed.
 
     Bytes are copied as they are, nothing is loaded and nothing executed. The new file is read
-    back, compared with its source tensor by tensor, and only then gets its name. Without SRC,
-    the checkpoint of the configuration is taken ([tool.ckpttool] in pyproject.toml).
+    back, compared with its source tensor by tensor, and only then gets its name.
+
+    SRC is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
+    checkpoints. Without SRC, the checkpoint of the configuration is taken.
     """
     without_blas()
     from ckpttool.conversion.convert import convert_file, destinations
-    from ckpttool.conversion.result import Conversions
+    from ckpttool.conversion.result import Conversions, Converted
+    from ckpttool.findings.inventory import Standing
+    from ckpttool.inputs.accounting import account_for, examined
 
     chosen = _options(**options)
-    sources = paths or _configured()
-    files = []
-    for path, destination in zip(sources, destinations(sources, chosen)):
-        with progress_bar(path) as bar:
-            files.append(convert_file(path, destination, chosen, bar))
-    conversions = Conversions(tuple(files))
+    configured = Configured(by_file=bool(paths))
+    found = targets(paths, None, choice_from(configured, whole=False), configured.checkpoint)
+    sources = [target.path for target in found.targets if target.error is None]
+    destination_of = dict(zip(sources, destinations(sources, chosen)))
+
+    def examine(target: Input) -> Converted:
+        with progress_bar(target.path) as bar:
+            return convert_file(target.path, destination_of[target.path], chosen, bar)
+
+    files = examined(found, examine, lambda report: Converted(report, chosen.to))
+    kept, inventory = account_for(found, [one.file for one in files])
+    for item in inventory:  # the report has converted files alone
+        if item.weighty or item.standing is Standing.SAME:
+            say(f"{item.path}: not converted: {item.what}")
+    conversions = Conversions(tuple(files[number] for number in kept))
     emit(partial(reporter(format_name, kind="Conversions"), conversions))
     return conversions.exit_code
 
@@ -165,17 +182,3 @@ def _pair(text: str) -> tuple[str, str]:
         text.encode()  # safetensors holds text only, and half a surrogate pair is none
         return key, value
     raise UsageError("the metadata is not valid text", found=text)
-
-
-def _configured() -> tuple[str, ...]:
-    from ckpttool.cli.configuration import FILES, find_configuration
-
-    found = find_configuration()
-    if found.checkpoint is None:
-        where = found.path or " or ".join(reversed(FILES))
-        raise UsageError(
-            "there is nothing to convert: no SRC, and no checkpoint is configured",
-            found=f"no tool.ckpttool.checkpoint in {where}",
-            fix="Name a file, or set checkpoint under [tool.ckpttool].",
-        )
-    return (found.checkpoint,)

@@ -63,7 +63,8 @@ _NOWHERE = ("/dev/null", "nul")
     "--exclude",
     multiple=True,
     metavar="GLOB",
-    help="Leave out names like this, 'optimizer*' say. May be repeated.",
+    help="Leave out names like this, 'optimizer*' say; one that matches nothing is refused, here "
+    "and with --include. May be repeated.",
 )
 @click.option(
     "--weights-only",
@@ -126,11 +127,14 @@ def diff(
     Files of any two formats. By default tensors are the same if their bytes are; with a
     tolerance, if |a - b| <= atol + rtol * max(|a|, |b|) for all of their elements. What lies
     beside the weights is compared too, and what one side alone has is a difference. A receipt
-    of convert or a lock file may stand for either side; then digests are compared.
+    of convert or a lock file may stand for either side; then digests are compared. A glob in
+    quotes has to match one file.
     """
     without_blas()
     from ckpttool.comparison.diff import DiffOptions, diff_files
+    from ckpttool.inputs.paths import one_file
 
+    left, right = one_file(left), one_file(right)
     chosen = DiffOptions(**options, wrappers=(left_wrapper, right_wrapper))
     if exact and str(chosen):
         raise UsageError("--exact overlooks nothing", found=str(chosen), fix="Choose one of them.")

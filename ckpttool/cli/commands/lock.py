@@ -61,6 +61,9 @@ def lock(
     line, sorted: a text to commit beside the code. The weights are locked, not the file that
     carries them. The forward pass is run with defects as well, so that the tolerance of its
     comparison is known to be one that can be exceeded.
+
+    PATH is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
+    checkpoints. Without PATH, the checkpoint of the configuration is taken.
     """
     from ckpttool.inputs.accounting import account_for, examined, findings_on_run
     from ckpttool.verification.locking import Locking, lock_file

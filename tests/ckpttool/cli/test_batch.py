@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save_file
 
 from tests.builders import checkpoints as built
 from tests.builders.commands import Done, invoke
@@ -90,7 +91,7 @@ def test_verify_takes_the_configured_checkpoint_where_none_is_named(tiny: str) -
     assert invoke(*arguments, "--files-from", "-", stdin=b"").code == 2
 
 
-@pytest.mark.parametrize("command", ["verify", "inspect"])
+@pytest.mark.parametrize("command", ["verify", "inspect", "lock"])
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -121,6 +122,97 @@ def test_where_a_path_stands_for_nothing_the_report_says_so(
     (file,) = json.loads(done.out)["files"]
     assert done.code == 2
     assert told in file["findings"][0]["message"]
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify --model={} --no-forward"])
+def test_without_a_path_the_configured_checkpoint_is_taken(command: str, tiny: str) -> None:
+    Path("ckpttool.toml").write_text('checkpoint = "runs/a.pth"')
+    done = invoke(*command.format(tiny).split(), "--format", "json")
+    assert listed(done) == ["runs/a.pth"]
+
+
+def test_lock_takes_the_configured_checkpoint_too(tiny: str) -> None:
+    Path("ckpttool.toml").write_text('checkpoint = "runs/a.pth"')
+    done = invoke("lock", "--model", tiny, "--no-forward", "-o", "-")
+    assert done.code == 0
+    assert "runs/a.pth" in done.out
+
+
+# --- an option that one of the files cannot do ------------------------------------------------
+
+
+OPTIONS = ("--wrapper", "model_ema")
+
+
+@pytest.fixture
+def mixed() -> Path:
+    """Checkpoints in a folder ``mixed``, of which one alone has the wrapper model_ema."""
+    folder = Path("mixed")
+    folder.mkdir()
+    built.saved(folder, built.averaged_weights_beside, "averaged.pth")
+    built.saved(folder, built.sound, "sound.pth")
+    save_file(built.state(), str(folder / "plain.safetensors"))
+    return folder
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify --model={} --no-forward"])
+@pytest.mark.parametrize("lacking", ["sound.pth", "plain.safetensors"])
+@pytest.mark.parametrize("first", [True, False])
+def test_what_one_of_several_files_lacks_does_not_hide_the_others(
+    mixed: Path, command: str, lacking: str, first: bool, tiny: str
+) -> None:
+    paths = [str(mixed / lacking), str(mixed / "averaged.pth")][:: 1 if first else -1]
+    done = invoke(*command.format(tiny).split(), "--format", "json", *OPTIONS, *paths)
+    files = {Path(file["path"]).name: file for file in json.loads(done.out)["files"]}
+    assert done.code == 2
+    assert [found["code"] for found in files[lacking]["findings"]] == ["CVT201"]
+    assert "wrapper" in files[lacking]["findings"][0]["message"]
+    assert "CVT201" not in {found["code"] for found in files["averaged.pth"]["findings"]}
+    assert files["averaged.pth"]["wrapper"] == "model_ema"
+
+
+def test_of_a_folder_each_file_is_told_by_itself(mixed: Path) -> None:
+    done = inspect(*OPTIONS, str(mixed))
+    listed_ones = [file["wrapper"] for file in json.loads(done.out)["files"]]
+    assert (done.code, listed_ones) == (2, ["model_ema", None, None])
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify --no-forward", "lock --no-forward"])
+@pytest.mark.parametrize("lacking", ["sound.pth", "plain.safetensors"])
+def test_one_file_that_lacks_it_is_an_error_message(
+    mixed: Path, command: str, lacking: str
+) -> None:
+    done = invoke(*command.split(), *OPTIONS, str(mixed / lacking))
+    assert (done.code, done.out) == (2, "")
+    (line,) = done.err.splitlines()
+    assert line.startswith(f"Error: {mixed / lacking}: ")
+    assert "wrapper" in line
+
+
+def test_where_one_file_lacks_it_nothing_is_locked_and_the_report_says_why(
+    mixed: Path, tiny: str
+) -> None:
+    paths = [str(mixed / name) for name in ("averaged.pth", "sound.pth")]
+    done = invoke("lock", "--model", tiny, "--no-forward", *OPTIONS, *paths)
+    assert done.code == 2
+    assert "CVT201" in done.out
+    assert "averaged.pth" in done.out
+    assert not Path("ckpttool.lock").exists()
+
+
+def test_what_is_wrong_for_all_files_ends_the_run() -> None:
+    done = invoke("verify", "--model", "no_such_model", "--no-forward", "runs/a.pth", "runs/b.pth")
+    assert (done.code, done.out) == (2, "")
+    assert "no such model" in done.err
+
+
+def test_a_wrapper_that_one_file_lacks_does_not_hide_that_it_attacks(mixed: Path) -> None:
+    built.saved(mixed, built.attack_beside, "attack.pth")
+    done = inspect("--wrapper", "nothing", str(mixed / "attack.pth"), str(mixed / "sound.pth"))
+    codes = [[one["code"] for one in file["findings"]] for file in json.loads(done.out)["files"]]
+    assert "SEC001" in codes[0]
+    assert codes[1] == ["CVT201"]
+    assert done.code == 2
 
 
 def test_a_standard_input_that_is_closed_is_no_list(monkeypatch: pytest.MonkeyPatch) -> None:

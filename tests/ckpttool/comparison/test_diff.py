@@ -391,7 +391,47 @@ def test_patterns_choose_and_what_they_leave_out_is_counted(tmp_path: Path) -> N
     found = compared(paths, include=["blocks.1.*"], exclude=["*.norm1.*"])
     assert (len(found.tensors), found.excluded) == (2, 6)
     with pytest.raises(UsageError, match="no tensor is left"):
-        compared(paths, include=["nothing"])
+        compared(paths, exclude=["*"])
+
+
+@pytest.mark.parametrize("option", ["include", "exclude"])
+@pytest.mark.parametrize("weights_only", [False, True])
+def test_a_pattern_that_matches_nothing_is_refused(
+    tmp_path: Path, option: str, weights_only: bool
+) -> None:
+    content = {"model": pairs.state(), "optimizer": {"state": {"step": 1}}}
+    paths = (pairs.save(tmp_path, "a.pth", content), pairs.save(tmp_path, "b.pth", content))
+    for given in (["pos_embed", "optimizr*"], ["optimizr*", "pos_embed"]):
+        with pytest.raises(UsageError, match=rf"like optimizr\* \(--{option}\).*optimizer"):
+            compared(paths, **{option: given}, weights_only=weights_only)
+
+
+@pytest.mark.parametrize("option", ["include", "exclude"])
+def test_a_pattern_may_match_in_one_file_alone(tmp_path: Path, option: str) -> None:
+    content = {"model": pairs.state(), "epoch": 1}
+    paths = pairs.save(tmp_path, "a.pth", content), pairs.save(tmp_path, "b.pth", content["model"])
+    for sides in (paths, paths[::-1]):
+        compared(sides, **{option: ["pos_embed", "epoch"]})
+
+
+@pytest.mark.parametrize("pattern", ["optimizer*", "optimizer.state.step"])
+def test_a_pattern_for_what_is_left_aside_is_no_slip(tmp_path: Path, pattern: str) -> None:
+    content = {"model": pairs.state(), "optimizer": {"state": {"step": 1}}}
+    paths = (pairs.save(tmp_path, "a.pth", content), pairs.save(tmp_path, "b.pth", content))
+    found = compared(paths, exclude=[pattern], weights_only=True)
+    assert found.outcome is Outcome.SAME
+
+
+@pytest.mark.parametrize("pattern", ["second*", "second.inner.epoch", "*.inner.epoch"])
+def test_a_pattern_for_what_is_there_under_another_key_too_is_no_slip(
+    tmp_path: Path, pattern: str
+) -> None:
+    shared = {"inner": {"epoch": 1, "loss": [1, {"a": 2}]}}
+    content = {"model": pairs.state(), "first": shared, "second": shared}
+    paths = (pairs.save(tmp_path, "a.pth", content), pairs.save(tmp_path, "b.pth", content))
+    assert compared(paths, exclude=[pattern]).outcome is Outcome.SAME
+    with pytest.raises(UsageError, match="third"):
+        compared(paths, exclude=["third*"])
 
 
 # --- trouble ------------------------------------------------------------------------------

@@ -150,6 +150,21 @@ def test_a_lock_file_does_not_say_what_lies_beside_the_weights(tmp_path: Path) -
     assert compared(*sides, exclude=["e*"]).outcome is Outcome.SAME
 
 
+@pytest.mark.parametrize("options", [{}, {"weights_only": True}], ids=["all", "weights only"])
+@pytest.mark.parametrize("option", ["include", "exclude"])
+def test_a_pattern_that_no_digest_has_is_refused(
+    tmp_path: Path, option: str, options: dict[str, bool]
+) -> None:
+    content = {"model": pairs.state(), "epoch": 3}
+    sides = pairs.save(tmp_path, "a.pth", content), locked(tmp_path, pairs.state())
+    slip: dict[str, Any] = {option: ["pos_embd"], **options}
+    right: dict[str, Any] = {option: ["pos_embed", "epoch"], **options}
+    with pytest.raises(UsageError, match="pos_embd"):
+        diff_files(sides, DiffOptions(**slip))
+    found = diff_files(sides, DiffOptions(**right))
+    assert found.excluded
+
+
 def test_a_receipt_is_of_weights_alone(tmp_path: Path) -> None:
     content = {"model": pairs.state(), "ema": {"w": torch.ones(1)}, "epoch": 3}
     source, result, receipt = converted(tmp_path, content)

@@ -133,7 +133,67 @@ def test_without_a_source_and_a_configuration_it_is_wrong_usage(
     monkeypatch.chdir(tmp_path)
     result = run("--to", "safetensors")
     assert result.exit_code == 2
-    assert "nothing to convert" in result.stderr
+    assert "nothing to look at: no path was given" in result.stderr
+
+
+# --- globs and folders -------------------------------------------------------------------
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two checkpoints and a text in the folder ``runs``."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    for name in ("b.pth", "a.pth"):
+        saved(folder, {"w": torch.ones(1)}, name)
+    (folder / "log.txt").write_text("epoch 1")
+    return folder
+
+
+@pytest.mark.parametrize("path", ["runs/*.pth", "**/[ab].pth", "runs"])
+def test_a_glob_or_a_folder_stands_for_its_checkpoints(runs: Path, path: str) -> None:
+    code, told = report("--to", "safetensors", path)
+    assert code == 0
+    assert [Path(file["path"]).as_posix() for file in told["files"]] == ["runs/a.pth", "runs/b.pth"]
+    assert {one.name for one in runs.glob("*.safetensors")} == {"a.safetensors", "b.safetensors"}
+
+
+def test_what_a_glob_matches_goes_to_one_folder(runs: Path, tmp_path: Path) -> None:
+    result = run("--to", "safetensors", "-o", "one.safetensors", "runs/*.pth")
+    assert result.exit_code == 2
+    assert "several files need a folder" in result.stderr
+    (tmp_path / "out").mkdir()
+    assert run("--to", "safetensors", "-o", "out", "runs/*.pth").exit_code == 0
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_a_glob_that_matches_nothing_is_reported_beside_what_is_converted(runs: Path) -> None:
+    code, told = report("--to", "safetensors", "runs/*.bin", "runs/a.pth")
+    assert code == 2
+    assert [file["state"] for file in told["files"]] == ["not-written", "written"]
+    assert "no file matches" in told["files"][0]["findings"][0]["message"]
+    assert (runs / "a.safetensors").exists()
+
+
+def test_a_file_that_is_called_like_a_glob_is_that_file(runs: Path) -> None:
+    (runs / "a.pth").rename(runs / "[ab].pth")
+    code, told = report("--to", "safetensors", "runs/[ab].pth")
+    assert (code, len(told["files"])) == (0, 1)
+    assert (runs / "[ab].safetensors").exists()
+
+
+def test_the_configuration_leaves_files_of_a_glob_out(runs: Path) -> None:
+    Path("ckpttool.toml").write_text('exclude = ["b.*"]')
+    _, told = report("--to", "safetensors", "runs/*.pth")
+    assert [Path(file["path"]).name for file in told["files"]] == ["a.pth"]
+
+
+def test_a_second_name_of_a_file_is_said_not_to_be_converted(runs: Path) -> None:
+    (runs / "link.pth").symlink_to(runs / "a.pth")
+    result = run("--to", "safetensors", "runs/a.pth", "runs/link.pth")
+    assert result.exit_code == 0
+    assert "runs/link.pth: not converted: the same file as runs/a.pth" in result.stderr
 
 
 # --- JSON --------------------------------------------------------------------------------

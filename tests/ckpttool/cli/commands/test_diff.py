@@ -381,3 +381,44 @@ def test_git_diff_of_what_is_not_merged(tmp_path: Path) -> None:
     result = run("git-diff", "w.pth")
     assert (result.exit_code, result.output) == (0, "ckpttool: w.pth is not merged\n")
     assert run("git-diff", "a", "b").exit_code == 2
+
+
+# --- globs ---------------------------------------------------------------------------------
+
+
+def test_a_glob_stands_for_the_one_file_that_it_matches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pairs.save(tmp_path, "left.pth", pairs.state())
+    pairs.save(tmp_path, "right.pth", pairs.state())
+    (tmp_path / "left folder").mkdir()
+    result = run("diff", "left*", "ri[a-z]ht.pth")
+    assert result.exit_code == 0
+    assert "SAME left.pth | right.pth" in result.output
+
+
+@pytest.mark.parametrize(
+    ("glob", "found"), [("*.pth", "found 2: left.pth, right.pth"), ("*.bin", "found none")]
+)
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_glob_that_matches_another_number_of_files_is_wrong_usage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, glob: str, found: str, side: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("left.pth", "right.pth"):
+        pairs.save(tmp_path, name, pairs.state())
+    paths = ["left.pth", "right.pth"]
+    paths[side] = glob
+    result = run("diff", *paths)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"Error: {glob}: a glob has to match one file here ({found})" in result.stderr
+
+
+def test_a_file_that_is_called_like_a_glob_is_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("[ab].pth", "a.pth", "b.pth"):
+        pairs.save(tmp_path, name, pairs.state())
+    assert "SAME [ab].pth | b.pth" in run("diff", "[ab].pth", "b.pth").output
