@@ -21,7 +21,7 @@ from ckpttool.findings.finding import (
 from ckpttool.findings.listing import TRUSTED, EntryRow, Listing, ReferenceRow, TensorRow, UseRow
 from ckpttool.findings.results import FileReport
 from ckpttool.findings.rules import Severity
-from ckpttool.findings.text import count, size
+from ckpttool.findings.text import count, size, some_of
 from ckpttool.findings.uses import Use
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.safety.known_names import python3
@@ -169,14 +169,13 @@ def state_dicts_not_taken(checkpoint: Checkpoint, what: str) -> Iterator[Finding
         return
     taken, *others = checkpoint.wrappers
     nbytes = {row.key: row.nbytes for row in checkpoint.outside}
-    listed = ", ".join(
+    listed = [
         f"{_quoted(other.key)} ({_amount(other.tensors, nbytes.get(other.key, 0))})"
-        for other in others[:_SHOWN]
-    )
-    more = f" and {len(others) - _SHOWN:,} more" if len(others) > _SHOWN else ""
+        for other in others
+    ]
     yield finding(
         rules.WRAPPER_CHOICE,
-        f"the state dict under {_quoted(taken.key)} was taken; {what}: {listed}{more}",
+        f"the state dict under {_quoted(taken.key)} was taken; {what}: {some_of(listed, _SHOWN)}",
         fix=f"{way_to_others(checkpoint)}.",
     )
 
@@ -203,12 +202,12 @@ def listed_rows(checkpoint: Checkpoint, rows: list[Outside]) -> str:
     """Return keys, numbers of tensors and bytes, and of a pickled object its class."""
     plain = {"dict", "list", "tuple", "tensor"}
     kinds = {entry.key: entry.kind for entry in checkpoint.entries if entry.kind not in plain}
-    listed = ", ".join(
+    listed = [
         f"{_quoted(row.key)} ({_amount(row.tensors, row.nbytes)}"
         + (f", in an object of {kinds[row.key]})" if row.key in kinds else ")")
-        for row in rows[:_SHOWN]
-    )
-    return listed + (f" and {len(rows) - _SHOWN:,} more" if len(rows) > _SHOWN else "")
+        for row in rows
+    ]
+    return some_of(listed, _SHOWN)
 
 
 def way_to_others(checkpoint: Checkpoint) -> str:

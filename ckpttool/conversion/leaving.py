@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
-from ckpttool.findings.text import size
+from ckpttool.findings.text import size, some_of
 from ckpttool.formats.state_dicts.training_state import is_called_training
 from ckpttool.inspection import listed_rows, state_dicts_not_taken, tensors_not_taken, way_to_others
 
@@ -67,8 +67,7 @@ def _model_state(checkpoint: Checkpoint, options: ConvertOptions) -> Iterator[Fi
         entries = "1 entry" if len(inside) == 1 else f"{len(inside):,} entries"
         yield finding(
             rules.MODEL_STATE,
-            f"left out of the state dict, because they are no tensors: {entries}, "
-            f"{_listed(inside)}",
+            f"left out of the state dict, because they are no tensors: {entries}, {_told(inside)}",
             fix="Put them back from the sidecar where the module needs them."
             if options.sidecar
             else None,
@@ -95,15 +94,11 @@ def _data(checkpoint: Checkpoint, left_out: Sequence[LeftOut]) -> Iterator[Findi
         numbers = all(entry.kind in _SCALARS for entry in data)
         yield finding(
             rules.DATA_BESIDE,
-            f"left out beside the weights, and the model may need it: {_listed(data)}",
+            "left out beside the weights, and the model may need it: " + _told(data),
             severity=Severity.NOTE if numbers else None,
         )
 
 
-def _listed(entries: Sequence[Entry]) -> str:
-    more = f" and {len(entries) - _SHOWN:,} more" if len(entries) > _SHOWN else ""
-    return ", ".join(map(_told, entries[:_SHOWN])) + more
-
-
-def _told(entry: Entry) -> str:
-    return f"{entry.key} ({entry.kind} {entry.summary})".replace(" )", ")")
+def _told(entries: Sequence[Entry]) -> str:
+    words = [f"{entry.key} ({entry.kind} {entry.summary})" for entry in entries]
+    return some_of([text.replace(" )", ")") for text in words], _SHOWN)

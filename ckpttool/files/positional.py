@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from threading import Lock
 from typing import Iterable
 
+from ckpttool.files.sources import SEEK_LOCK, read_some
 from ckpttool.findings import rules
 from ckpttool.findings.errors import OutputError
 
@@ -15,8 +15,6 @@ _NOT_THIS_WAY = frozenset(
     getattr(errno, name, -1)
     for name in ("EXDEV", "ENOSYS", "EINVAL", "EOPNOTSUPP", "ENOTSUP", "EPERM", "EBADF", "ETXTBSY")
 )
-
-_seek_lock = Lock()
 
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 # What the system says of a place where no file can be created.
@@ -73,7 +71,7 @@ def read_back(fd: int, buffer: memoryview, offset: int) -> None:
     done = 0
     try:
         while done < len(buffer):
-            got = _read_some(fd, buffer[done:], offset + done)
+            got = read_some(fd, buffer[done:], offset + done)
             if got == 0:
                 raise OutputError(
                     "what was written is not there", rules.NOT_AS_WRITTEN, offset=offset + done
@@ -122,27 +120,17 @@ def unwritable(
     )
 
 
-if hasattr(os, "pwrite") and hasattr(os, "preadv"):
+if hasattr(os, "pwrite"):
 
     def _write_some(fd: int, data: memoryview, offset: int) -> int:
         return os.pwrite(fd, data, offset)
 
-    def _read_some(fd: int, buffer: memoryview, offset: int) -> int:
-        return os.preadv(fd, [buffer], offset)
-
-else:  # Windows has neither: seek and write under one lock
+else:
 
     def _write_some(fd: int, data: memoryview, offset: int) -> int:
-        with _seek_lock:
+        with SEEK_LOCK:
             os.lseek(fd, offset, os.SEEK_SET)
             return os.write(fd, data)
-
-    def _read_some(fd: int, buffer: memoryview, offset: int) -> int:
-        with _seek_lock:
-            os.lseek(fd, offset, os.SEEK_SET)
-            data = os.read(fd, len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
 
 
 def _fix(error: OSError) -> str | None:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import os
 import stat
+from threading import Lock
 from typing import NamedTuple, Protocol
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnreadableError, UsageError
+
+#: Held by who seeks and then reads or writes, where the system cannot do both at once (Windows).
+SEEK_LOCK = Lock()
 
 
 class Identity(NamedTuple):
@@ -72,7 +76,7 @@ class FileSource:
     def _require_no_bytes(self) -> None:
         """Refuse what says that it is empty and is not: the files of ``/proc`` say so."""
         try:
-            got = _read_at(self._fd, memoryview(bytearray(1)), 0)
+            got = read_some(self._fd, memoryview(bytearray(1)), 0)
         except OSError as error:
             raise _unreadable(self.name, error, 0) from error
         if got:
@@ -103,7 +107,7 @@ class FileSource:
         done = 0
         while done < len(buffer):
             try:
-                got = _read_at(fd, buffer[done:], offset + done)
+                got = read_some(fd, buffer[done:], offset + done)
             except OSError as error:
                 raise _unreadable(self.name, error, offset + done) from error
             if got == 0:
@@ -272,23 +276,23 @@ def _unreadable(path: str, error: Exception, offset: int | None = None) -> Unrea
 
 if hasattr(os, "preadv"):
 
-    def _read_at(fd: int, buffer: memoryview, offset: int) -> int:
+    def read_some(fd: int, buffer: memoryview, offset: int) -> int:
+        """Read into the buffer from a position on, and return how many bytes came: 0 at the end."""
         return os.preadv(fd, [buffer], offset)
 
 elif hasattr(os, "pread"):
 
-    def _read_at(fd: int, buffer: memoryview, offset: int) -> int:
+    def read_some(fd: int, buffer: memoryview, offset: int) -> int:
+        """Read as above, with a copy."""
         data = os.pread(fd, len(buffer), offset)
         buffer[: len(data)] = data
         return len(data)
 
-else:  # Windows has no positional read: seek and read under one lock
-    from threading import Lock
+else:
 
-    _seek_lock = Lock()
-
-    def _read_at(fd: int, buffer: memoryview, offset: int) -> int:
-        with _seek_lock:
+    def read_some(fd: int, buffer: memoryview, offset: int) -> int:
+        """Read as above, one thread at a time."""
+        with SEEK_LOCK:
             os.lseek(fd, offset, os.SEEK_SET)
             data = os.read(fd, len(buffer))
         buffer[: len(data)] = data

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from ckpttool.files.sources import FileSource, read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
-from ckpttool.findings.text import printable
+from ckpttool.findings.text import printable, some_of
 
 if TYPE_CHECKING:
     from ckpttool.findings.rules import Rule
@@ -91,11 +91,9 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     unique = dict(pairs)
     if len(unique) != len(pairs):
         seen: set[str] = set()
-        twice = [key for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
-        more = f" and {len(twice) - _SHOWN:,} more" if len(twice) > _SHOWN else ""
+        twice = [printable(key) for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
         raise MalformedError(
-            f"keys stand twice in one object: {', '.join(map(printable, twice[:_SHOWN]))}{more}",
-            rules.DUPLICATE_KEY,
+            f"keys stand twice in one object: {some_of(twice, _SHOWN)}", rules.DUPLICATE_KEY
         )
     return unique
 

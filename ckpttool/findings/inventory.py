@@ -9,7 +9,7 @@ from collections import Counter
 from enum import Enum
 from typing import Iterable, NamedTuple, Sequence
 
-from ckpttool.findings.text import count, printable
+from ckpttool.findings.text import count, printable, some_of
 
 # Kinds that a line tells of, and files of each that it names, before it counts the rest.
 _KINDS, _NAMED = 5, 3
@@ -109,9 +109,7 @@ def _group(items: Sequence[Item]) -> str:
     paths = [printable(item.path) for item in items]
     if len(paths) == 1:
         return f"{paths[0]} ({what})"
-    rest = len(paths) - _NAMED
-    shown = ", ".join(paths[:_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
-    return f"{len(paths):,} x {what} ({shown})"
+    return f"{len(paths):,} x {what} ({some_of(paths, _NAMED)})"
 
 
 def kinds(items: Iterable[Item]) -> str:

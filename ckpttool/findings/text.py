@@ -8,7 +8,7 @@ become an annotation in a CI log.
 from __future__ import annotations
 
 import unicodedata
-from typing import Iterable
+from typing import Iterable, Sequence
 
 # Cc control, Cf format (bidi marks, zero-width), Cs surrogate, Zl and Zp line separators.
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -51,6 +51,12 @@ def is_sha256(text: str) -> bool:
 def count(number: int, noun: str) -> str:
     """Return ``number`` and ``noun`` in agreement: ``1 tensor``, ``2,000 tensors``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def some_of(texts: Sequence[str], most: int) -> str:
+    """Return the first ``most`` of some texts with commas between, and how many more there are."""
+    more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
 
 
 def meant(word: str, known: Iterable[str]) -> str | None:

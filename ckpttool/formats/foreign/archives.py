@@ -14,7 +14,7 @@ from ckpttool.files.sources import Part
 from ckpttool.files.suffixes import SUFFIXES
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
-from ckpttool.findings.text import printable
+from ckpttool.findings.text import printable, some_of
 from ckpttool.formats import pickles
 from ckpttool.formats.archives.archive import read_archive, read_member
 from ckpttool.formats.archives.zip_end import start_of
@@ -126,11 +126,8 @@ def _kind_of(names: list[str]) -> ForeignKind:
 def _holding(what: str, names: list[str]) -> ForeignKind:
     weights = [name for name in names if name.endswith(SUFFIXES)]
     if weights:
-        shown = ", ".join(map(printable, weights[:3]))
-        more = f" and {len(weights) - 3:,} more" if len(weights) > 3 else ""
-        return ForeignKind(
-            f"{what} with {shown}{more} in it", "Unpack it, and name the file in it."
-        )
+        shown = some_of([printable(name) for name in weights], 3)
+        return ForeignKind(f"{what} with {shown} in it", "Unpack it, and name the file in it.")
     shown = ", ".join(map(printable, names[:3]))
     return ForeignKind(
         f"{what}, but none of torch.save: it holds {shown or 'nothing'}",

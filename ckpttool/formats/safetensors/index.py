@@ -13,7 +13,7 @@ from ckpttool.files.strict_json import MAX_JSON, begins_object, strict_json
 from ckpttool.files.suffixes import INDEX, TORCH
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
-from ckpttool.findings.text import printable
+from ckpttool.findings.text import printable, some_of
 from ckpttool.formats.safetensors.header import MAX_TENSORS
 from ckpttool.tensors.catalogue import Entry
 
@@ -129,10 +129,7 @@ def _check_files(weight_map: dict[str, object], path: str) -> None:
             unsafe.append(printable(file))
         files.add(file)
     if unsafe:
-        more = f" and {len(unsafe) - _SHOWN:,} more" if len(unsafe) > _SHOWN else ""
-        raise _bad(
-            f"not the plain name of a file beside the index: {', '.join(unsafe[:_SHOWN])}{more}"
-        )
+        raise _bad(f"not the plain name of a file beside the index: {some_of(unsafe, _SHOWN)}")
     if len(files) > MAX_SHARDS or len(weight_map) > MAX_TENSORS:
         raise MalformedError(
             "the index lists more than is read of one",

@@ -22,7 +22,7 @@ from ckpttool.findings.errors import (
     UnsupportedError,
 )
 from ckpttool.findings.finding import Finding, finding
-from ckpttool.findings.text import count, printable
+from ckpttool.findings.text import count, printable, some_of
 from ckpttool.formats.safetensors.header import MAX_TENSORS
 from ckpttool.formats.safetensors.index import Index, read_index
 from ckpttool.formats.safetensors.whole import (
@@ -173,11 +173,10 @@ def _in_order(index: Index, shards: dict[str, Shard]) -> dict[str, TensorInfo]:
 
 def _missing(missing: list[str], listed: int, offenders: list[str]) -> MalformedError:
     """Return the error for shards that are not there, whatever else is wrong behind that."""
-    named = ", ".join(map(printable, missing[:SHOWN]))
-    more = f" and {len(missing) - SHOWN:,} more" if len(missing) > SHOWN else ""
+    named = some_of([printable(name) for name in missing], SHOWN)
     beside = f"; besides: {'; '.join(offenders[:SHOWN])}" if offenders else ""
     return MalformedError(
-        f"{len(missing):,} of {count(listed, 'shard')} not there: {named}{more}{beside}",
+        f"{len(missing):,} of {count(listed, 'shard')} not there: {named}{beside}",
         rules.SHARD_INDEX,
         fix="Put the missing files beside the index.",
     )
@@ -185,10 +184,9 @@ def _missing(missing: list[str], listed: int, offenders: list[str]) -> Malformed
 
 def _not_followed(links: list[str]) -> UnreadableError:
     """Return the error for shards that are links to elsewhere: what they are nobody has seen."""
-    named = ", ".join(map(printable, links[:SHOWN]))
-    more = f" and {len(links) - SHOWN:,} more" if len(links) > SHOWN else ""
+    named = some_of([printable(link) for link in links], SHOWN)
     return UnreadableError(
-        f"shards are links that lead out of the folder, which are not followed: {named}{more}",
+        f"shards are links that lead out of the folder, which are not followed: {named}",
         rules.UNREADABLE,
         fix="Put the files themselves beside the index, or name the index that lies beside them.",
     )

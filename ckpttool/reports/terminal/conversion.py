@@ -9,7 +9,7 @@ from rich.text import Text
 from ckpttool.conversion.result import PLANNED, WRITTEN
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.names import summarise
-from ckpttool.findings.text import count, printable, size
+from ckpttool.findings.text import count, printable, size, some_of
 from ckpttool.reports.terminal.counts import counts
 from ckpttool.reports.terminal.findings import write_findings
 from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, TOLD, Page, styled
@@ -146,11 +146,10 @@ def _aside(converted: Converted) -> Iterable[str]:
     if uncounted and not beside:
         yield f"without {uncounted[0].summary} beside the weights that were not looked into"
     if beside:
-        keys = ", ".join(printable(entry.key) for entry in beside[:_NAMED])
-        more = f" and {len(beside) - _NAMED:,} more" if len(beside) > _NAMED else ""
+        keys = some_of([printable(entry.key) for entry in beside], _NAMED)
         nbytes = size(sum(entry.nbytes for entry in beside))
         least = "at least " if uncounted else ""
-        yield f"without {least}{nbytes} of tensors beside the weights ({keys}{more})"
+        yield f"without {least}{nbytes} of tensors beside the weights ({keys})"
     if converted.not_cast:
         yield f"{_not_cast(converted)} not cast"
 

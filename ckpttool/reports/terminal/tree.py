@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.inventory import account
-from ckpttool.findings.text import count, printable, size
+from ckpttool.findings.text import count, printable, size, some_of
 from ckpttool.reports.terminal.branches import Branch, branches
 from ckpttool.reports.terminal.counts import counts
 from ckpttool.reports.terminal.findings import write_findings, write_verdict
@@ -81,10 +81,8 @@ def _write_facts(page: Page, listing: Listing) -> None:
         (taken, _), *others = listing.wrappers
         text = _key(taken)
         if others:
-            shown = others[:_SHOWN]
-            also = ", ".join(f"{_key(key)} ({count(number, 'tensor')})" for key, number in shown)
-            also += f" and {len(others) - _SHOWN:,} more" if len(others) > _SHOWN else ""
-            text += f"; not listed: {also} (choose with --wrapper)"
+            also = [f"{_key(key)} ({count(number, 'tensor')})" for key, number in others]
+            text += f"; not listed: {some_of(also, _SHOWN)} (choose with --wrapper)"
         page.row("wrapper", Text(text))
     page.row("layout", Text(file.layout or "not recognised"))
     page.row("tensors", Text(_totals(listing)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.text import some_of
 from ckpttool.formats.objects.leaves import leaves
 
 if TYPE_CHECKING:
@@ -116,9 +117,8 @@ def _found(
 ) -> Iterator[Finding]:
     hits = [text for text in texts if is_one(text)]
     if hits:
-        named = ", ".join(f"{text.key} = {shown(text.value)}" for text in hits[:_SHOWN])
-        more = f" and {len(hits) - _SHOWN:,} more" if len(hits) > _SHOWN else ""
-        yield finding(rule, f"text beside the weights {what}: {named}{more}")
+        named = some_of([f"{text.key} = {shown(text.value)}" for text in hits], _SHOWN)
+        yield finding(rule, f"text beside the weights {what}: {named}")
 
 
 def _has_path(text: _Text) -> bool:

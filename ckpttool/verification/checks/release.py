@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
-from ckpttool.findings.text import count, size
+from ckpttool.findings.text import count, size, some_of
 from ckpttool.formats.objects.plain import tensor_bytes
 from ckpttool.formats.state_dicts.training_state import is_called_settings, is_called_training
 
@@ -58,11 +58,10 @@ def check_training_state(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _told(beside: Sequence[tuple[Entry, object]]) -> str:
-    named = ", ".join(entry.key for entry, _ in beside[:_SHOWN])
-    more = f" and {len(beside) - _SHOWN:,} more" if len(beside) > _SHOWN else ""
+    named = some_of([entry.key for entry, _ in beside], _SHOWN)
     nbytes = sum(tensor_bytes(node for _, node in beside))
     tensors = f", {size(nbytes)} of it tensors" if nbytes else ""
-    return f"{tensors}: {named}{more}"
+    return f"{tensors}: {named}"
 
 
 def check_shards(evidence: Evidence) -> Iterator[Finding]:
@@ -79,8 +78,7 @@ def check_shards(evidence: Evidence) -> Iterator[Finding]:
         yield finding(
             rules.UNLISTED_SHARD,
             f"{count(len(strays), 'file')} beside the index that it does not list: "
-            + ", ".join(strays[:_SHOWN])
-            + (f" and {len(strays) - _SHOWN:,} more" if len(strays) > _SHOWN else ""),
+            + some_of(strays, _SHOWN),
         )
 
 

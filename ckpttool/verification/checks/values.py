@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Callable, Iterator
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
-from ckpttool.findings.text import count, size
+from ckpttool.findings.text import count, size, some_of
 from ckpttool.formats.unfilled import is_unfilled
 from ckpttool.tensors.sharing import AMPLIFICATION_FACTOR, AMPLIFICATION_SLACK, AMPLIFIED
 from ckpttool.verification.checks.meaning import is_layernorm, layernorms, layernorms_are_initial
@@ -157,8 +157,7 @@ def check_checksums(evidence: Evidence) -> Iterator[Finding]:
         yield finding(
             rules.NEVER_FILLED,
             f"{count(len(unfilled), 'record')} never filled: zeros under a stored checksum of 0, "
-            f"{', '.join(unfilled[:_ONE_BY_ONE])}"
-            + (f" and {len(unfilled) - _ONE_BY_ONE:,} more" * (len(unfilled) > _ONE_BY_ONE)),
+            f"{some_of(unfilled, _ONE_BY_ONE)}",
         )
     for bad in others:
         yield finding(

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from ckpttool.findings.text import is_sha256
+from ckpttool.findings.text import is_sha256, some_of
 
 DIGEST = hashlib.sha256(b"weights").hexdigest()
 
@@ -29,3 +29,11 @@ def test_a_sha256_is_what_hashlib_writes() -> None:
 )
 def test_nothing_else_is_a_sha256(text: str) -> None:
     assert not is_sha256(text)
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [(0, ""), (1, "0"), (2, "0, 1"), (3, "0, 1 and 1 more"), (2002, "0, 1 and 2,000 more")],
+)
+def test_of_many_texts_some_are_shown_and_the_rest_is_counted(number: int, shown: str) -> None:
+    assert some_of(list(map(str, range(number))), 2) == shown
