@@ -6,9 +6,10 @@ Headers and the pickle alone are read, no tensor's bytes, and numpy is not loade
 from __future__ import annotations
 
 from shlex import quote
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Iterable, Iterator, Union
 
 from ckpttool.findings import rules
+from ckpttool.findings.arguments import AnyPath, path_of, trusted_of
 from ckpttool.findings.errors import CkpttoolError, UsageError
 from ckpttool.findings.finding import (
     Finding,
@@ -43,23 +44,26 @@ _SHOWN = 20
 _NUMBER = 16
 
 
-def inspect_file(path: str, wrapper: str | None = None, trust: tuple[str, ...] = ()) -> Listing:
+def inspect(
+    path: AnyPath, *, wrapper: str | None = None, trust: Union[str, Iterable[str]] = ()
+) -> Listing:
     """List what a checkpoint holds, or say what is wrong with it.
 
     Args:
         path: the file.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
-        trust: patterns of names whose code is trusted.
+        trust: patterns of names whose code is trusted, ``mypackage.*`` say.
 
     Returns:
         The listing. Its verdict is PASS where the file could be read, which says nothing about
         the weights; FAIL where it is malformed or loading it calls code that is not known.
 
     Raises:
-        UsageError: there is no state dict under ``wrapper``.
+        UsageError: there is no state dict under ``wrapper``, or an argument is none that there is.
     """
+    path, trust = path_of(path), trusted_of(trust, "trust")
     try:
-        with open_checkpoint(path, wrapper) as checkpoint:
+        with open_checkpoint(path, wrapper=wrapper) as checkpoint:
             return _listing(path, checkpoint, trust)
     except CkpttoolError as error:
         known = FileReport(path, Verdict.CANNOT_TELL, ())

@@ -10,6 +10,7 @@ import math
 from datetime import date, datetime
 from typing import Any, Callable, Iterable, Mapping, Tuple
 
+from ckpttool.findings.arguments import trusted_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.rules import RULES
 from ckpttool.findings.text import meant
@@ -34,17 +35,7 @@ def texts(value: object, key: str) -> Tuple[str, ...]:
 
 def trusted(value: object, key: str) -> Tuple[str, ...]:
     """Read a list of names of code, each below a package; they may have wildcards there."""
-    names = texts(value, key)
-    for name in names:
-        if not _begins_with_a_package(name):
-            raise _wrong(key, "names below a package, mypackage.* say", name)
-    return names
-
-
-def _begins_with_a_package(pattern: str) -> bool:
-    """Whether a pattern of names begins with a package: without one it would trust anything."""
-    package, _, rest = pattern.partition(".")
-    return package.isidentifier() and bool(rest)
+    return trusted_of(texts(value, key), key)
 
 
 def choice(options: Iterable[str]) -> Reader:

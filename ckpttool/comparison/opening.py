@@ -9,7 +9,7 @@ from ckpttool.files.strict_json import MAX_JSON, begins_object, strict_json
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError, UsageError
 from ckpttool.findings.text import is_sha256
-from ckpttool.formats import HEAD, open_checkpoint
+from ckpttool.formats import HEAD, open_source
 from ckpttool.tensors.dtypes import DTYPES
 from ckpttool.verification.lock.reading import is_lock, read_lock
 
@@ -61,21 +61,30 @@ def open_either(path: str, wrapper: str | None = None) -> Union[Checkpoint, Rece
     """
     source = FileSource(path)
     try:
-        head = read(source, 0, min(HEAD, source.size))
-        if is_lock(head):
-            _refuse_wrapper(wrapper)
-            return _of_lock(read_lock(path))
-        if begins_object(head) and _TOOL in read(source, 0, min(MAX_JSON, source.size)):
-            document = strict_json(source, rules.RECEIPT)
-            if isinstance(document, dict) and document.get("tool") == "ckpttool":
-                _refuse_wrapper(wrapper)
-                return _receipt(path, document)
-    except CkpttoolError as error:
-        error.path = error.path or path
-        raise
-    finally:
+        digests = _digests_in(source, wrapper)
+    except BaseException as error:
         source.close()
-    return open_checkpoint(path, wrapper)
+        if isinstance(error, CkpttoolError):
+            error.path = error.path or path
+        raise
+    if digests is None:
+        return open_source(source, wrapper)
+    source.close()
+    return digests
+
+
+def _digests_in(source: FileSource, wrapper: str | None) -> Receipt | None:
+    """Return what a receipt or a lock file says; ``None`` for any other file."""
+    head = read(source, 0, min(HEAD, source.size))
+    if is_lock(head):
+        _refuse_wrapper(wrapper)
+        return _of_lock(read_lock(source.name))
+    if begins_object(head) and _TOOL in read(source, 0, min(MAX_JSON, source.size)):
+        document = strict_json(source, rules.RECEIPT)
+        if isinstance(document, dict) and document.get("tool") == "ckpttool":
+            _refuse_wrapper(wrapper)
+            return _receipt(source.name, document)
+    return None
 
 
 def _refuse_wrapper(wrapper: str | None) -> None:

@@ -88,7 +88,7 @@ def convert_file(
     """
     known = Converted(FileReport(path, Verdict.CANNOT_TELL, ()), options.to, destination=output)
     try:
-        with open_checkpoint(path, options.wrapper) as checkpoint:
+        with open_checkpoint(path, wrapper=options.wrapper) as checkpoint:
             layout = canonicalize(checkpoint.tensors).layout
             known = known._replace(file=with_facts(known.file, checkpoint, layout))
             with told_with(checkpoint.uses):

@@ -46,6 +46,17 @@ def texts_of(texts: Union[str, Iterable[str]], what: str) -> tuple[str, ...]:
     return found
 
 
+def trusted_of(names: Union[str, Iterable[str]], what: str) -> tuple[str, ...]:
+    """Return names of trusted code, each below a package; they may have wildcards there."""
+    found = texts_of(names, what)
+    for name in found:
+        package, _, rest = name.partition(".")
+        # without a package it would trust anything
+        if not (package.isidentifier() and rest):
+            raise _wrong(what, "names below a package, mypackage.* say", name)
+    return found
+
+
 def check_text(text: object, what: str) -> None:
     """Refuse what is no text; ``None`` stands for nothing and is fine."""
     if text is not None and not isinstance(text, str):
@@ -86,4 +97,4 @@ def check_flags(flags: Sequence[tuple[str, object]]) -> None:
 
 
 def _wrong(what: str, expected: str, found: object) -> UsageError:
-    return UsageError(f"{what} cannot be that", expected=expected, found=repr(found))
+    return UsageError(f"{what} is wrong", expected=expected, found=repr(found))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ckpttool.files.sources import FileSource, read
 from ckpttool.findings import rules
+from ckpttool.findings.arguments import AnyPath, check_text, path_of
 from ckpttool.findings.errors import CkpttoolError, MalformedError, told_with
 from ckpttool.formats import extensions
 from ckpttool.formats.foreign import signatures
@@ -47,7 +48,7 @@ FORMATS: tuple[Format, ...] = (
 )
 
 
-def open_checkpoint(path: str, wrapper: str | None = None) -> Checkpoint:
+def open_checkpoint(path: AnyPath, *, wrapper: str | None = None) -> Checkpoint:
     """Open a checkpoint of any known container without executing anything in it.
 
     Only headers and the pickle are read; the tensors' bytes stay where they are. Use the
@@ -62,9 +63,15 @@ def open_checkpoint(path: str, wrapper: str | None = None) -> Checkpoint:
         MalformedError: the file breaks its format or is not safe to read.
         UnreadableError: missing, not a regular file, not permitted, or changed meanwhile.
         UnsupportedError: of a kind that is not known or not supported.
-        UsageError: there is no state dict under ``wrapper``.
+        UsageError: there is no state dict under ``wrapper``, or the path is no path.
     """
-    source = FileSource(path)
+    check_text(wrapper, "wrapper")
+    return open_source(FileSource(path_of(path)), wrapper)
+
+
+def open_source(source: FileSource, wrapper: str | None) -> Checkpoint:
+    """Do what :func:`open_checkpoint` does with a file that is open; an error closes it."""
+    path = source.name
     try:
         head = _head(source)
         form = _format_of(source, head)

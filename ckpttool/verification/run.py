@@ -70,7 +70,7 @@ def verified(
     evidence: Evidence | None = None
     with ExitStack() as stack:
         try:
-            checkpoint = stack.enter_context(open_checkpoint(path, options.wrapper))
+            checkpoint = stack.enter_context(open_checkpoint(path, wrapper=options.wrapper))
             canonical = canonicalize(checkpoint.tensors)
             known = with_facts(known, checkpoint, canonical.layout)
             with told_with(checkpoint.uses):

@@ -10,7 +10,7 @@ from unittest import mock
 from ckpttool import open_checkpoint
 from ckpttool.comparison.diff import DiffOptions, diff_files
 from ckpttool.findings.finding import Finding
-from ckpttool.inspection import inspect_file
+from ckpttool.inspection import inspect
 from ckpttool.tensors.catalogue import Checkpoint, Checksum
 from ckpttool.verification.checks.container import check_checksums
 from ckpttool.verification.lock.writing import HEAD
@@ -77,7 +77,7 @@ def trusting(name: str) -> Callable[[Path], Iterable[Finding]]:
 
     def run(folder: Path) -> Iterable[Finding]:
         path = written(folder, UNKNOWN_CALL, "a.pth")
-        return inspect_file(str(path), trust=(name,)).file.findings
+        return inspect(str(path), trust=(name,)).file.findings
 
     return run
 

@@ -56,9 +56,9 @@ def inspect(
     checkpoints; what else lies there is listed as what it is. Without PATH, the checkpoint of the
     configuration is taken.
     """
+    from ckpttool import inspection
     from ckpttool.findings.listing import Listing, Listings
     from ckpttool.inputs.accounting import account_for, examined
-    from ckpttool.inspection import inspect_file
 
     configured = Configured(by_file=bool(paths) or files_from is not None)
     choice = choice_from(configured, exclude, trust, whole=False)
@@ -68,7 +68,7 @@ def inspect(
         return trusted(configured.of(target.path), trust)
 
     def examine(target: Input) -> Listing:
-        return inspect_file(target.path, wrapper, trust_of(target))
+        return inspection.inspect(target.path, wrapper=wrapper, trust=trust_of(target))
 
     listed = examined(found, examine, Listing, trust_of)
     kept, inventory = account_for(found, [listing.file for listing in listed])

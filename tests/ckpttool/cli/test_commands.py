@@ -127,20 +127,20 @@ def test_a_mistake_is_told_in_one_line(tmp_path: Path) -> None:
 # --- what should not happen -----------------------------------------------------------
 
 
-def broken(*_: object) -> None:
+def broken(*_: object, **__: object) -> None:
     raise RuntimeError("two\nlines \x1b[2J")
 
 
-def interrupted(*_: object) -> None:
+def interrupted(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
-def exhausted(*_: object) -> None:
+def exhausted(*_: object, **__: object) -> None:
     raise MemoryError
 
 
 def test_a_bug_is_one_line_and_3(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckpttool.inspection.inspect_file", broken)
+    monkeypatch.setattr("ckpttool.inspection.inspect", broken)
     result = run("inspect", "x")
     assert result.exit_code == 3
     (line,) = result.stderr.splitlines()
@@ -159,10 +159,10 @@ def test_a_bug_is_one_line_and_3(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_limit_of_the_system_is_no_bug(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def refused(*_: object) -> None:
+    def refused(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("ckpttool.inspection.inspect_file", refused)
+    monkeypatch.setattr("ckpttool.inspection.inspect", refused)
     result = run("inspect", "x")
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
@@ -170,30 +170,30 @@ def test_a_limit_of_the_system_is_no_bug(monkeypatch: pytest.MonkeyPatch, error:
 
 
 def test_an_error_of_the_disk_is_no_bug_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    def failed(*_: object) -> None:
+    def failed(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "broken")
 
-    monkeypatch.setattr("ckpttool.inspection.inspect_file", failed)
+    monkeypatch.setattr("ckpttool.inspection.inspect", failed)
     result = run("inspect", "x")
     assert (result.exit_code, result.stderr) == (2, "Error: broken.\n")
 
 
 def test_debug_shows_where_a_bug_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckpttool.inspection.inspect_file", broken)
+    monkeypatch.setattr("ckpttool.inspection.inspect", broken)
     result = run("inspect", "--debug", "x")
     assert result.exit_code == 3
     assert "Traceback" in result.stderr
 
 
 def test_an_interruption_is_130_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckpttool.inspection.inspect_file", interrupted)
+    monkeypatch.setattr("ckpttool.inspection.inspect", interrupted)
     result = run("inspect", "x")
     assert result.exit_code == 130
     assert result.stderr.split() == ["Interrupted."]
 
 
 def test_too_little_memory_cannot_tell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckpttool.inspection.inspect_file", exhausted)
+    monkeypatch.setattr("ckpttool.inspection.inspect", exhausted)
     assert run("inspect", "x").exit_code == 2
 
 

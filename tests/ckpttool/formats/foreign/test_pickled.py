@@ -15,7 +15,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.findings.finding import Verdict
 from ckpttool.formats.torch import legacy as torch_legacy
-from ckpttool.inspection import inspect_file
+from ckpttool.inspection import inspect
 from tests.builders import foreign
 
 PROTOCOLS = range(6)
@@ -29,7 +29,7 @@ def refused(folder: Path, data: bytes) -> CkpttoolError:
 
 
 def verdict_on(path: Path) -> Verdict:
-    return inspect_file(str(path)).file.verdict
+    return inspect(str(path)).file.verdict
 
 
 def tensors() -> Any:

@@ -10,7 +10,7 @@ from ckpttool import open_checkpoint
 from ckpttool.findings.errors import UnsupportedError
 from ckpttool.findings.finding import Verdict
 from ckpttool.formats.foreign.signatures import is_text, kind_of
-from ckpttool.inspection import inspect_file
+from ckpttool.inspection import inspect
 from tests.builders import foreign
 from tests.builders import pickles as p
 
@@ -87,7 +87,7 @@ def test_text_that_is_cut_inside_a_character_is_text() -> None:
 
 def verdict_on(path: Path, data: bytes) -> Verdict:
     path.write_bytes(data)
-    return inspect_file(str(path)).file.verdict
+    return inspect(str(path)).file.verdict
 
 
 def test_a_name_for_the_file_hides_no_attack(tmp_path: Path) -> None:

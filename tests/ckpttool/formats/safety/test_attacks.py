@@ -13,7 +13,7 @@ from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.inputs.paths import targets_of
-from ckpttool.inspection import inspect_file
+from ckpttool.inspection import inspect
 from ckpttool.verification.locking import lock_file
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.run import verify_file
@@ -39,7 +39,7 @@ def names_it(attack: Attack, findings: tuple[Finding, ...]) -> bool:
 
 @every_attack
 def test_no_attack_passes_inspect(attack: Attack, tmp_path: Path) -> None:
-    file = inspect_file(written(attack, tmp_path)).file
+    file = inspect(written(attack, tmp_path)).file
     assert file.verdict is Verdict.FAIL
     assert {one.rule.code for one in file.findings} & {"SEC001", "SEC002"}
     assert names_it(attack, file.findings)

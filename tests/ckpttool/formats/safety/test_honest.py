@@ -12,7 +12,7 @@ import torch
 
 from ckpttool.findings.results import FileReport
 from ckpttool.formats.safety.torch_names import TORCH
-from ckpttool.inspection import inspect_file
+from ckpttool.inspection import inspect
 from tests.builders.honest import HONEST, Honest
 
 #: The gravest code of a file to the level of the table.
@@ -59,7 +59,7 @@ def test_a_value_beside_weights_gets_its_level(
             torch.save(
                 beside, path, pickle_protocol=protocol, _use_new_zipfile_serialization=zipped
             )
-        assert level_of(inspect_file(str(path)).file) == honest.level
+        assert level_of(inspect(str(path)).file) == honest.level
 
 
 # Values that torch.save writes, without those whose parts of torch add names on import.
@@ -73,7 +73,7 @@ def test_what_torch_refuses_by_default_is_said(honest: Honest, tmp_path: Path) -
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.save({"w": torch.ones(2), "value": made(honest)}, path)
-    said = [one for one in inspect_file(str(path)).file.findings if one.rule.letters == "SEC"]
+    said = [one for one in inspect(str(path)).file.findings if one.rule.letters == "SEC"]
     assert bool(said) == _is_refused(path)
 
 
@@ -98,7 +98,7 @@ def test_a_value_in_a_plain_pickle_gets_its_level(
         pickle.Pickler(stream, protocol).dump(made(honest))
     path = tmp_path / "a.pkl"
     path.write_bytes(stream.getvalue())
-    assert level_of(inspect_file(str(path)).file) == honest.level
+    assert level_of(inspect(str(path)).file) == honest.level
 
 
 def test_the_table_has_all_levels() -> None:

@@ -99,13 +99,13 @@ def _entry_points() -> list[Callable[[str], object]]:
     from ckpttool.comparison.textconv import lines_or_reason
     from ckpttool.conversion.convert import convert_file
     from ckpttool.conversion.options import ConvertOptions
-    from ckpttool.inspection import inspect_file
+    from ckpttool.inspection import inspect
     from ckpttool.verification.options import VerifyOptions
     from ckpttool.verification.run import verify_file
 
     dry = ConvertOptions(to="safetensors", dry_run=True)
     return [
-        inspect_file,
+        inspect,
         lambda path: verify_file(path, VerifyOptions(forward=False, workers=1)),
         lambda path: convert_file(path, f"{path}.safetensors", dry),
         lambda path: diff_files((path, path), DiffOptions(workers=1)),

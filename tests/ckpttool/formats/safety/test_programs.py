@@ -14,7 +14,7 @@ from ckpttool import open_checkpoint
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.uses import Use
-from ckpttool.inspection import inspect_file
+from ckpttool.inspection import inspect
 from tests.builders import pickles as p
 from tests.builders import torch_files
 
@@ -64,7 +64,7 @@ def test_a_graph_module_is_a_program_and_no_attack(
     with pytest.raises(UnsupportedError, match=r"a program, a module of torch\.fx") as caught:
         open_checkpoint(str(path))
     assert not any(use.use in (Use.CALL, Use.ATTACK) for use in caught.value.uses)
-    assert inspect_file(str(path)).file.verdict is Verdict.CANNOT_TELL
+    assert inspect(str(path)).file.verdict is Verdict.CANNOT_TELL
 
 
 def graph_module(code: str, imports: str = IMPORTS, *more: tuple[bytes, bytes]) -> bytes:
@@ -77,7 +77,7 @@ def opened(folder: Path, body: bytes) -> tuple[CkpttoolError, Verdict]:
     (folder / "a.pth").write_bytes(torch_files.torch_zip(body))
     with pytest.raises(CkpttoolError) as caught:
         open_checkpoint(str(folder / "a.pth"))
-    return caught.value, inspect_file(str(folder / "a.pth")).file.verdict
+    return caught.value, inspect(str(folder / "a.pth")).file.verdict
 
 
 def test_the_least_of_programs_is_one(tmp_path: Path) -> None:
@@ -177,4 +177,4 @@ def test_beside_a_state_dict_it_stays_unknown_code(tmp_path: Path) -> None:
     with open_checkpoint(str(tmp_path / "a.pth")) as checkpoint:
         assert list(checkpoint.tensors) == ["w"]
         assert [use.use for use in checkpoint.uses] == [Use.CALL]
-    assert inspect_file(str(tmp_path / "a.pth")).file.verdict is Verdict.FAIL
+    assert inspect(str(tmp_path / "a.pth")).file.verdict is Verdict.FAIL

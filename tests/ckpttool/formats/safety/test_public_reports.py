@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ckpttool.findings.finding import Verdict
-from ckpttool.inspection import inspect_file
+from ckpttool.inspection import inspect
 from tests.builders import pickles as p
 
 GETATTR = p.name("builtins", "getattr")
@@ -98,7 +98,7 @@ PASSED_BY_SCANNERS = {
 def test_what_scanners_passed_fails(report: Report, tmp_path: Path) -> None:
     path = tmp_path / "a.pkl"
     path.write_bytes(p.PROTO4 + report.body + p.STOP)
-    file = inspect_file(str(path)).file
+    file = inspect(str(path)).file
     assert file.verdict is Verdict.FAIL
     errors = [one for one in file.findings if one.severity.value == "error"]
     assert any(report.name in one.message for one in errors)
@@ -128,5 +128,5 @@ def test_what_weights_only_refuses_of_honest_files_is_data(
         path.write_bytes(stream.getvalue())
     else:
         torch.save(value, path)
-    codes = {one.rule.code for one in inspect_file(str(path)).file.findings}
+    codes = {one.rule.code for one in inspect(str(path)).file.findings}
     assert codes <= {"FIL003", "SEC010"}

@@ -18,7 +18,7 @@ from ckpttool.formats.safety.telling import (
     findings_on,
     is_trusted,
 )
-from ckpttool.inspection import inspect_file
+from ckpttool.inspection import inspect
 from ckpttool.tensors.catalogue import Reference
 from tests.builders import pickles as p
 
@@ -165,6 +165,6 @@ def test_a_wildcard_stands_for_what_a_package_defines(
     for body in (call, p.tuple_of(alike, call)):
         (tmp_path / "a.pkl").write_bytes(p.PROTO4 + body + p.STOP)
         for pattern, is_covered in (("mypkg.*", covered), (f"mypkg.utils.{name}", True)):
-            found = inspect_file(str(tmp_path / "a.pkl"), trust=(pattern,)).file.findings
+            found = inspect(str(tmp_path / "a.pkl"), trust=(pattern,)).file.findings
             assert (rules.TRUSTED_CODE in {one.rule for one in found}) is is_covered
             assert (rules.UNKNOWN_CALL in {one.rule for one in found}) is not is_covered

@@ -138,7 +138,7 @@ def test_whatever_holds_tensors_can_be_asked_for_by_its_keys(
     wrapper: str, given: tuple[Callable[[], object], int], tmp_path: Path
 ) -> None:
     content, tensors = given
-    with open_checkpoint(saved(tmp_path, content), wrapper) as checkpoint:
+    with open_checkpoint(saved(tmp_path, content), wrapper=wrapper) as checkpoint:
         assert (checkpoint.wrapper or "") == wrapper
         assert len(checkpoint.tensors) == tensors
 
@@ -146,14 +146,14 @@ def test_whatever_holds_tensors_can_be_asked_for_by_its_keys(
 def test_all_state_dicts_are_told_apart_by_their_keys_where_all_are_asked_for(
     tmp_path: Path,
 ) -> None:
-    with open_checkpoint(saved(tmp_path, built.gan_below_keys), "nets") as checkpoint:
+    with open_checkpoint(saved(tmp_path, built.gan_below_keys), wrapper="nets") as checkpoint:
         assert "D.state_dict.0.weight" in checkpoint.tensors
         assert [entry.key for entry in checkpoint.entries] == ["step"]
 
 
 def test_averages_at_the_root_stay_apart_also_when_the_root_is_asked_for(tmp_path: Path) -> None:
     content = {**built.net(4, 8), "ema": built.net(4, 8)}
-    with open_checkpoint(saved(tmp_path, lambda: content), "") as checkpoint:
+    with open_checkpoint(saved(tmp_path, lambda: content), wrapper="") as checkpoint:
         assert list(checkpoint.tensors) == ["0.weight", "0.bias"]
         assert [wrapper.key for wrapper in checkpoint.wrappers] == ["", "ema"]
 
@@ -162,7 +162,7 @@ def test_a_list_of_tensors_can_be_taken_by_number(tmp_path: Path) -> None:
     path = saved(tmp_path, lambda: [torch.rand(2), torch.rand(3)])
     with pytest.raises(UnsupportedError, match="a list of tensors that have no names"):
         open_checkpoint(path)
-    with open_checkpoint(path, "") as checkpoint:
+    with open_checkpoint(path, wrapper="") as checkpoint:
         assert list(checkpoint.tensors) == ["0", "1"]
 
 
@@ -170,7 +170,7 @@ def test_a_key_that_leads_to_no_tensor_is_a_usage_error_that_names_the_others(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(UsageError, match="'G', 'D', 'G_ema'"):
-        open_checkpoint(saved(tmp_path, built.gan), "optim")
+        open_checkpoint(saved(tmp_path, built.gan), wrapper="optim")
 
 
 @pytest.mark.parametrize(

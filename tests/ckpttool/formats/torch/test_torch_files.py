@@ -31,7 +31,7 @@ def opened(tmp_path: Path) -> Opener:
     def write_and_open(data: bytes, wrapper: str | None = None) -> Checkpoint:
         path = tmp_path / "a.pth"
         path.write_bytes(data)
-        return open_checkpoint(str(path), wrapper)
+        return open_checkpoint(path, wrapper=wrapper)
 
     return write_and_open
 
@@ -43,7 +43,7 @@ def saved(tmp_path: Path) -> Opener:
     def save_and_open(value: object, wrapper: str | None = None, **how: Any) -> Checkpoint:
         path = tmp_path / "a.pth"
         torch.save(value, path, **how)
-        return open_checkpoint(str(path), wrapper)
+        return open_checkpoint(path, wrapper=wrapper)
 
     return save_and_open
 
