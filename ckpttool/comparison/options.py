@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from math import isfinite
-from typing import NamedTuple, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Sequence
 
+from ckpttool.findings.arguments import check_flags, check_number, check_text, check_workers
 from ckpttool.findings.errors import UsageError
 
 
@@ -38,19 +38,18 @@ class DiffOptions(NamedTuple):
         return self.atol is not None or self.rtol is not None or self.equal_nan
 
     def check(self) -> None:
-        """Refuse tolerances of which any difference, or none, would be within.
+        """Refuse what cannot be meant: a tolerance that any difference is within, or none.
 
         Raises:
-            UsageError: a tolerance is not a number, is infinite or negative.
+            UsageError: a tolerance is no finite number, or negative; or anything is of a wrong type.
         """
-        said = [("--atol", self.atol), ("--rtol", self.rtol), ("--max-ulp", self.max_ulp)]
-        for option, value in said:
-            if value is not None and not (isfinite(value) and value >= 0):
-                raise UsageError(
-                    f"{option} is no tolerance",
-                    expected="a finite number of at least 0",
-                    found=str(value),
-                )
+        check_number(self.atol, 0, "--atol")
+        check_number(self.rtol, 0, "--rtol")
+        check_number(self.max_ulp, 0, "--max-ulp", whole=True)
+        check_workers(self.workers)
+        check_flags({"--equal-nan": self.equal_nan, "--weights-only": self.weights_only})
+        for what, wrapper in zip(("--left-wrapper", "--right-wrapper"), self.wrappers):
+            check_text(wrapper, what)
 
     def __str__(self) -> str:
         said = [("--atol", self.atol), ("--rtol", self.rtol), ("--max-ulp", self.max_ulp)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Collection, Iterable, Sequence, Union
+from typing import Collection, Iterable, Mapping, Union
 
 from ckpttool.findings.errors import UsageError
 
@@ -86,12 +86,12 @@ def check_number(value: object, least: float, what: str, *, whole: bool = False)
 
 def check_workers(workers: object) -> None:
     """Refuse a number of workers with which nothing would be done."""
-    check_number(workers, 1, "workers", whole=True)
+    check_number(workers, 1, "--workers", whole=True)
 
 
-def check_flags(flags: Sequence[tuple[str, object]]) -> None:
-    """Refuse what is neither ``True`` nor ``False``: a text would count as true."""
-    for what, value in flags:
+def check_flags(flags: Mapping[str, object]) -> None:
+    """Refuse what is neither ``True`` nor ``False``, by its name: a text would count as true."""
+    for what, value in flags.items():
         if not isinstance(value, bool):
             raise _wrong(what, "True or False", value)
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from mae.config import DEFAULT
+from ckpttool.findings.arguments import (
+    check_choice,
+    check_flags,
+    check_number,
+    check_text,
+    check_workers,
+)
+from mae.config import CONFIGS, DEFAULT
 
 if TYPE_CHECKING:
     from ckpttool.verification.lock.content import Lock
@@ -56,3 +63,18 @@ class VerifyOptions(NamedTuple):
     limits: Thresholds = Thresholds()
     lock: Lock | None = None
     trust: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Refuse what there is not.
+
+        Raises:
+            UsageError: there is no such model or requirement, or anything is of a wrong type.
+        """
+        check_choice(self.model, CONFIGS, "model")
+        check_choice(self.require, ("encoder", "full"), "requirement")
+        check_flags({"forward": self.forward, "published": self.published})
+        for what, text in (("--device", self.device), ("--wrapper", self.wrapper)):
+            check_text(text, what)
+        check_workers(self.workers)
+        for name, limit in zip(Thresholds._fields, self.limits):
+            check_number(limit, 0, name)
