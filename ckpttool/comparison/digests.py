@@ -120,7 +120,7 @@ def _digests(
     tensors = with_tied(file.tensors, file.metadata)
     if canonical:
         tensors = canonicalize(tensors).tensors
-    with start_values(tensors, (), workers=options.workers) as run:
+    with start_values(tensors, (), workers=options.workers, executor=options.executor) as run:
         values = run.result()
     file.check_unchanged()
     unread = [*values.skipped, *(name for name, _ in file.unread)]

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Sequence
 
-from ckpttool.findings.arguments import check_flags, check_number, check_text, check_workers
+from ckpttool.findings.arguments import (
+    check_executor,
+    check_flags,
+    check_number,
+    check_text,
+    check_workers,
+)
 from ckpttool.findings.errors import UsageError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 class DiffOptions(NamedTuple):
@@ -18,6 +27,7 @@ class DiffOptions(NamedTuple):
         equal_nan: whether one NaN is as good as another.
         include, exclude: patterns of names of tensors and of keys beside them.
         workers: threads; ``None`` for one a processor, at most 6.
+        executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
         weights_only: whether what lies beside the weights is left aside.
         wrappers: dotted keys of the state dicts to take, left and right; ``None`` to choose.
     """
@@ -29,6 +39,7 @@ class DiffOptions(NamedTuple):
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     workers: int | None = None
+    executor: Executor | None = None
     weights_only: bool = False
     wrappers: tuple[str | None, str | None] = (None, None)
 
@@ -41,12 +52,13 @@ class DiffOptions(NamedTuple):
         """Refuse what cannot be meant: a tolerance that any difference is within, or none.
 
         Raises:
-            UsageError: a tolerance is no finite number, or negative; or anything is of a wrong type.
+            UsageError: a tolerance is no finite number of at least 0, or a type is wrong.
         """
         check_number(self.atol, 0, "--atol")
         check_number(self.rtol, 0, "--rtol")
         check_number(self.max_ulp, 0, "--max-ulp", whole=True)
         check_workers(self.workers)
+        check_executor(self.executor)
         check_flags({"--equal-nan": self.equal_nan, "--weights-only": self.weights_only})
         for what, wrapper in zip(("--left-wrapper", "--right-wrapper"), self.wrappers):
             check_text(wrapper, what)

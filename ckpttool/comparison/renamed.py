@@ -9,11 +9,12 @@ from ckpttool.findings.errors import CkpttoolError
 from ckpttool.tensors.values import start_values
 
 if TYPE_CHECKING:
+    from ckpttool.comparison.options import DiffOptions
     from ckpttool.tensors.catalogue import TensorInfo
 
 
 def renamed(
-    left: Mapping[str, TensorInfo], right: Mapping[str, TensorInfo], workers: int | None
+    left: Mapping[str, TensorInfo], right: Mapping[str, TensorInfo], options: DiffOptions
 ) -> dict[str, str]:
     """Return left name -> right name of tensors with the same type, shape and elements.
 
@@ -30,7 +31,7 @@ def renamed(
     groups: list[dict[Hashable, list[str]]] = []
     for number, side in enumerate((left, right)):
         chosen = {name: info for name, info in side.items() if _kind(info) in shared}
-        groups.append(_by_content(number, chosen, workers))
+        groups.append(_by_content(number, chosen, options))
     return partners(groups[0], groups[1])
 
 
@@ -50,10 +51,10 @@ def _kind(info: TensorInfo) -> tuple[str, tuple[int, ...]]:
 
 
 def _by_content(
-    side: int, tensors: Mapping[str, TensorInfo], workers: int | None
+    side: int, tensors: Mapping[str, TensorInfo], options: DiffOptions
 ) -> dict[Hashable, list[str]]:
     try:
-        with start_values(tensors, (), workers=workers) as run:
+        with start_values(tensors, (), workers=options.workers, executor=options.executor) as run:
             values = run.result().tensors
     except CkpttoolError as error:
         raise SideError(side, error) from error

@@ -141,7 +141,9 @@ class Run:
         options = self._options
         tolerance = Tolerance(options.atol or 0.0, options.rtol or 0.0, options.equal_nan)
         advance = self._progress.advance if self._progress else None
-        run = Pass(tolerance if options.tolerant else None, options.workers, advance)
+        run = Pass(
+            tolerance if options.tolerant else None, options.workers, advance, options.executor
+        )
         limits = Allowed(options.max_ulp, options.tolerant)
         refused = [_refused(row.pair[side] for row in rows) for side in (0, 1)]
         reasons = [
@@ -171,7 +173,7 @@ class Run:
         if left and right:
             from ckpttool.comparison.renamed import renamed  # digests, which nothing else needs
 
-            partners = renamed(left, right, self._options.workers)
+            partners = renamed(left, right, self._options)
         for name in left:
             one, other = _side(pairing, 0, name), None
             if name in partners:

@@ -89,6 +89,25 @@ def check_workers(workers: object) -> None:
     check_number(workers, 1, "--workers", whole=True)
 
 
+# Executors whose tasks run elsewhere, by name: to import them takes longer than most commands.
+_ELSEWHERE = frozenset({"ProcessPoolExecutor", "InterpreterPoolExecutor"})
+
+
+def check_executor(executor: object) -> None:
+    """Refuse what runs no calls, or runs them in other processes, where no file of ours is open."""
+    if executor is None:
+        return
+    if not callable(getattr(executor, "submit", None)):
+        raise _wrong("executor", "a concurrent.futures.Executor", executor)
+    if _ELSEWHERE & {kind.__name__ for kind in type(executor).__mro__}:
+        raise UsageError(
+            "the executor runs its calls in other processes or interpreters",
+            expected="one that runs them in this process",
+            found=type(executor).__name__,
+            fix="Pass a ThreadPoolExecutor.",
+        )
+
+
 def check_flags(flags: Mapping[str, object]) -> None:
     """Refuse what is neither ``True`` nor ``False``, by its name: a text would count as true."""
     for what, value in flags.items():

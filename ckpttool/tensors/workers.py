@@ -12,6 +12,7 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Generic, Iterator, Protocol, Sequence, TypeVar
 
+from ckpttool.findings.arguments import check_executor, check_workers
 from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ Result = TypeVar("Result")
 
 # More than this wait for the memory bus and the disk.
 _MOST = 16
-
-# Executors whose tasks run elsewhere, by name: to import them takes longer than most commands.
-_ELSEWHERE = frozenset({"ProcessPoolExecutor", "InterpreterPoolExecutor"})
 
 
 class Progress(Protocol):
@@ -93,15 +91,8 @@ class Work(Generic[Task, Memory, Result]):
         executor: Executor | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> None:
-        if workers is not None and workers < 1:
-            raise UsageError("the number of workers must be at least 1", found=workers)
-        if executor is not None and _ELSEWHERE & {kind.__name__ for kind in type(executor).__mro__}:
-            raise UsageError(
-                "the executor runs its calls in other processes or interpreters",
-                expected="one that runs them in this process",
-                found=type(executor).__name__,
-                fix="Pass a ThreadPoolExecutor.",
-            )
+        check_workers(workers)
+        check_executor(executor)
         self.progress = progress
         self.ended = False
         self._call = call

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.findings.arguments import (
     check_choice,
+    check_executor,
     check_flags,
     check_number,
     check_text,
@@ -14,6 +15,8 @@ from ckpttool.findings.arguments import (
 from mae.config import CONFIGS, DEFAULT
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from ckpttool.verification.lock.content import Lock
 
 
@@ -44,6 +47,7 @@ class VerifyOptions(NamedTuple):
         published: whether to compare the file with the published one of its name.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
         workers: threads that read; ``None`` for one a processor.
+        executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
         release: the folder that was named and in which the file was found, if one was.
         expected_missing: globs on names that the file may lack.
         limits: what the checks tolerate.
@@ -58,6 +62,7 @@ class VerifyOptions(NamedTuple):
     published: bool = False
     wrapper: str | None = None
     workers: int | None = None
+    executor: Executor | None = None
     release: str | None = None
     expected_missing: tuple[str, ...] = ()
     limits: Thresholds = Thresholds()
@@ -68,7 +73,7 @@ class VerifyOptions(NamedTuple):
         """Refuse what there is not.
 
         Raises:
-            UsageError: there is no such model or requirement, or anything is of a wrong type.
+            UsageError: there is no such model or requirement, or a type is wrong.
         """
         check_choice(self.model, CONFIGS, "model")
         check_choice(self.require, ("encoder", "full"), "requirement")
@@ -76,5 +81,6 @@ class VerifyOptions(NamedTuple):
         for what, text in (("--device", self.device), ("--wrapper", self.wrapper)):
             check_text(text, what)
         check_workers(self.workers)
+        check_executor(self.executor)
         for name, limit in zip(Thresholds._fields, self.limits):
             check_number(limit, 0, name)

@@ -103,6 +103,7 @@ def _examine(
         checkpoint.checksums,
         keep=POSITION_TABLES,
         workers=options.workers,
+        executor=options.executor,
         progress=progress.advance if progress else None,
     ) as run:
         if progress:
