@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from click.testing import Result
 
 from ckpttool.cli import main
@@ -231,3 +232,21 @@ def test_diff_takes_a_lock_in_place_of_a_checkpoint(tmp_path: Path, lock: str, s
     result = run("diff", lock, changed)
     assert result.exit_code == 1
     assert "norm.bias" in result.stdout
+
+
+def sparse_beside() -> object:
+    return {**built.state(), "extra": torch.ones(2, 2).to_sparse()}
+
+
+def test_a_tensor_that_is_not_read_cannot_be_locked(tmp_path: Path, tiny: str, sound: str) -> None:
+    path = built.saved(tmp_path, sparse_beside, "sparse.pth")
+    output = str(tmp_path / "ckpttool.lock")
+    options = ("lock", "--model", tiny, "--no-forward", "-o", output)
+    alone = run(*options, path)
+    assert (alone.exit_code, alone.stdout) == (2, "")
+    assert "not every tensor was read" in alone.stderr
+    beside = run(*options, path, sound)
+    assert beside.exit_code == 2
+    assert f"CANNOT TELL {path}" in beside.stdout
+    assert f"PASS {sound}" in beside.stdout
+    assert not Path(output).exists()
