@@ -69,6 +69,22 @@ def test_its_conversion_passes_against_the_same_lock(
     assert file["locked"]["same"] == file["locked"]["tensors"]
 
 
+def test_a_pth_tar_is_found_in_a_folder_locked_and_known_when_it_is_packed_anew(
+    tmp_path: Path, tiny: str
+) -> None:
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    built.saved(folder, built.sound, "last.pth.tar")
+    built.saved(folder, built.retrained, "other.pth")
+    path = str(folder / "ckpttool.lock")
+    assert run("lock", "--model", tiny, "--no-forward", str(folder), "-o", path).exit_code == 0
+    assert [one.name for one in read_lock(path).checkpoints] == ["last.pth.tar", "other.pth"]
+    # the entry is found by the name alone: the weights are others
+    renamed = built.saved(folder, other_norm, "last.pth")
+    code, file = verified(tiny, path, "--no-forward", renamed)
+    assert (code, file["locked"]["name"]) == (1, "last.pth.tar")
+
+
 def test_an_earlier_lock_is_not_replaced_without_a_word(
     tmp_path: Path, tiny: str, sound: str
 ) -> None:
