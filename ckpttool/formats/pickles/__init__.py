@@ -1,10 +1,10 @@
 """A pickle interpreter that builds inert nodes: it imports nothing and calls nothing.
 
-It knows every opcode of protocols 0 to 5, as ``pickletools`` documents them, and keeps a
-budget of operations and memory, so that no stream, whatever it says, runs long or grows large.
+It knows every opcode of protocols 0 to 5, as ``pickletools`` documents them, and limits
+operations and memory, so that no stream runs long or grows large.
 
-``machine`` runs over the opcodes; ``scalars``, ``containers`` and ``calls`` are what they do,
-on the ``stack``, with the ``operands`` that stand behind them.
+``machine`` dispatches the opcodes; ``scalars``, ``containers`` and ``calls`` implement them on
+the ``stack``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ckpttool.formats.pickles.machine import (
     Machine,
 )
 from ckpttool.formats.pickles.nodes import Call, Node, PersistentId
-from ckpttool.formats.pickles.operands import TruncatedPickleError
+from ckpttool.formats.pickles.stack import TruncatedPickleError
 from ckpttool.tensors.catalogue import Reference
 
 __all__ = ["HIGHEST_PROTOCOL", "MAX_OPERATIONS", "Pickle", "TruncatedPickleError", "parse"]
@@ -34,8 +34,8 @@ class Pickle(NamedTuple):
         references: the names it refers to.
         end: where it ends.
         calls: every call, in the order in which a reader would make them.
-        ids: every persistent id, as the pickle has it, in the order in which a reader asks.
-        array_at: where the first array of joblib's begins, ``None`` if there is none.
+        ids: every persistent id, unresolved, in the order of the stream.
+        array_at: where the first joblib array begins, ``None`` if the pickle has none.
     """
 
     root: Node
@@ -63,9 +63,9 @@ def parse(
         start: where the pickle begins.
         member: the member of the container, for messages.
         base: the offset of ``data[0]`` in that member, for messages and references.
-        persistent: gives the node that stands for a persistent id.
-        broken: told what was read before the stream broke; its root is ``None``.
-        joblib: whether to read as joblib does, and not as pickle.
+        persistent: makes the node for a persistent id.
+        broken: called with what was read before the stream broke; its root is ``None``.
+        joblib: whether to read as joblib does instead of as pickle.
 
     Raises:
         TruncatedPickleError: there is no STOP before the end.
@@ -77,9 +77,11 @@ def parse(
     except MalformedError as error:
         error.member = member
         if member is not None and isinstance(error, TruncatedPickleError):
-            error.rule = rules.PICKLE  # the member is whole, as the container says
+            # the container gave the whole member: its pickle is wrong, the file is not cut short
+            error.rule = rules.PICKLE
         at = machine.operation if error.offset is None else error.offset
         error.offset = base + at
+        # an unpickler runs each call at once: those before the break would have been made
         if broken is not None:
             broken(_read_by(machine))
         raise

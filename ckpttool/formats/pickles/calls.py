@@ -1,4 +1,4 @@
-"""The operations that name code and call it: noted as nodes, never imported, never called."""
+"""The operations that name code and call it: kept as nodes, never imported, never called."""
 
 from __future__ import annotations
 
@@ -8,11 +8,19 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.pickles import dictionaries
 from ckpttool.formats.pickles.nodes import Call, Global, New, Node, PersistentId, pair_of
-from ckpttool.formats.pickles.operands import changes_a_name, malformed, name_text, too_much
-from ckpttool.formats.pickles.stack import COST_CALL, COST_CONTAINER, Stack
+from ckpttool.formats.pickles.stack import (
+    COST_CALL,
+    COST_CONTAINER,
+    Stack,
+    changes_a_name,
+    malformed,
+    name_text,
+    too_much,
+)
 from ckpttool.tensors.catalogue import Reference
 
-#: Characters of a name, its module included; those that are written have a hundred.
+#: Characters of a name, its module included; real ones have about a hundred. Names are printed,
+#: and walked step by step, so a megabyte of dots would cost time as well as room.
 LONGEST_NAME = 2_000
 #: What stands for an array in a pickle of joblib: the array follows its BUILD
 #: (``NumpyUnpickler.load_build`` in joblib/numpy_pickle.py).
@@ -24,12 +32,12 @@ class Calls(Stack):
 
     Attributes:
         base: the offset of ``data[0]`` in its member, for references.
-        persistent: gives the node that stands for a persistent id.
+        persistent: makes the node for a persistent id.
         globals: a node for each name, by module and name.
-        references: where each was first named.
-        calls: every call, in order; what a reader would do, wherever its result goes.
-        ids: every persistent id, as the pickle has it.
-        array_at: where the first array of joblib's follows an operation, as bytes of its own.
+        references: where each name first occurs.
+        calls: every call, in order, those too whose result is popped.
+        ids: every persistent id, unresolved.
+        array_at: where the raw bytes of the first joblib array begin.
     """
 
     def __init__(
@@ -43,7 +51,7 @@ class Calls(Stack):
         self.calls: list[Call] = []
         self.ids: list[Node] = []
         self.array_at: int | None = None
-        # calls whose results were called: what is done to those afterwards changes no call
+        # calls whose results were called in turn: a state given to them afterwards is too late
         self._called: set[int] = set()
 
     def _op_global(self) -> None:
@@ -57,6 +65,7 @@ class Calls(Stack):
         self._push_global(module, name)
 
     def _push_global(self, module: str, name: str) -> None:
+        # no Python name has them, and who reads a name up to a NUL or line break sees another one
         if not (module and name and module.isprintable() and name.isprintable()):
             raise malformed(
                 "a global's name is empty or has control characters", found=f"{module}.{name}"
@@ -105,10 +114,10 @@ class Calls(Stack):
 
     def _push_call(self, function: Node, args: Node) -> None:
         named = type(function) is Global
-        if not named or type(args) is not tuple:
+        if not named or type(args) is not tuple:  # asked first: a checkpoint has a million calls
             _check_call(function, args)
         if not named:
-            # what is kept of it here, and by who judges it
+            # charged twice, since the judge keeps an entry for each too
             self._called.add(id(function))
             self.budget -= 2 * COST_CALL
         call = Call(function, args, self.base + self.operation)
@@ -118,7 +127,7 @@ class Calls(Stack):
             return
         if args and named and function.module == "collections":
             self.budget -= COST_CONTAINER * dictionaries.size_of_content(args)
-            if self.budget < 0:  # asked before the copy is made
+            if self.budget < 0:  # before the copy: a million calls may share one long list
                 raise too_much()
             call.args = dictionaries.settled(function, args)
         self._push(call, COST_CALL)
@@ -132,7 +141,7 @@ class Calls(Stack):
     def _op_build(self) -> None:
         state = self.stack.pop()
         target = self.stack[-1]
-        if isinstance(target, Global):
+        if isinstance(target, Global):  # {"__code__": ...} for a function that is called next
             raise changes_a_name(target)
         if not isinstance(target, Call):
             raise malformed("state is given to something that no call made")
@@ -146,7 +155,7 @@ class Calls(Stack):
             self._at_array()
 
     def _at_array(self) -> None:
-        """Note where an array of joblib's begins: plain readers go on with the next opcode."""
+        """Note where a joblib array begins; ``pickle.load`` would go on with the next opcode."""
         if self.array_at is None:
             self.array_at = self.position
 
@@ -162,7 +171,7 @@ class Calls(Stack):
 
 
 def _is_attribute(function: Node, args: Node) -> bool:
-    """Whether a call only names what lies in a class, an enumeration say.
+    """Whether a call only names an attribute of a class, a member of an enumeration say.
 
     Protocols below 4 write ``getattr(Outer, "Inner")`` where later ones name ``Outer.Inner``.
     """

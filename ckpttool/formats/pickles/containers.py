@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.pickles.nodes import SCALARS, Call, Dict, Global, Node, Set
-from ckpttool.formats.pickles.operands import changes_a_name, malformed, too_much
-from ckpttool.formats.pickles.stack import COST_CONTAINER, COST_NUMBER, Stack
+from ckpttool.formats.pickles.stack import (
+    COST_CONTAINER,
+    COST_NUMBER,
+    Stack,
+    changes_a_name,
+    malformed,
+    too_much,
+)
 
 _UNHASHABLE = frozenset({list, Dict})
 
 
 class Containers(Stack):
-    """Containers. Nothing is hashed: a dictionary is a list of pairs, a set a list."""
+    """Containers. Nothing is hashed: the hash of a tuple of tuples of tuples may never end."""
 
     def _op_empty_tuple(self) -> None:
-        self.stack.append(())
+        self.stack.append(())  # CPython has only one empty tuple: it costs nothing
 
-    # shapes, strides and arguments: a tuple takes the place of its first item
+    # Every shape, stride and argument list is one of these three: the tuple replaces its first
+    # item on the stack, which saves a push.
+
     def _op_tuple1(self) -> None:
         self.stack[-1] = (self.stack[-1],)
         self.budget -= COST_CONTAINER + 8
@@ -51,6 +59,7 @@ class Containers(Stack):
     def _append(self, items: list[Node]) -> None:
         target = self.stack[-1]
         if isinstance(target, Call):
+            # a reader would call the object's append or extend: kept beside the call for the judge
             target = _appended(target)
         elif not isinstance(target, list):
             raise _refused(target, "items are appended to something that is no list")
@@ -98,7 +107,7 @@ class Containers(Stack):
         if isinstance(target, Call):
             _appended(target).extend(items)
         elif isinstance(target, Set) and not target.frozen:
-            target.items.extend(items)
+            target.items.extend(items)  # equal items are kept twice: comparing needs hashes
         else:
             raise _refused(target, "items are added to something that is no set")
         self.budget -= 8 * len(items)
@@ -109,7 +118,8 @@ class Containers(Stack):
         self._push(Set(items, frozen=True), 2 * COST_CONTAINER + 8 * len(items))
 
     def _check_hashable(self, keys: list[Node]) -> None:
-        """Refuse what no dictionary and no set takes. Nothing is hashed to find that out."""
+        """Refuse keys that Python cannot hash, from their types alone."""
+        # without recursion: tuples may be nested deeper than Python's own stack
         waiting = [key for key in keys if type(key) not in SCALARS]
         while waiting:
             key = waiting.pop()
@@ -124,7 +134,8 @@ class Containers(Stack):
 
 
 def _appended(call: Call) -> list[Node]:
-    """Return what items go to that are put into a call's result."""
+    """Return the list for items that are put into a call's result."""
+    # a state may have replaced the method by which these items are added
     call.changed_late = call.changed_late or call.states is not None
     if call.appended is None:
         call.appended = []

@@ -1,8 +1,8 @@
 """Dictionaries as a pickle describes them: plain, ordered, and with a default.
 
-The real ones look at their arguments when they are called, let the last of two equal keys
-count and have methods that an attribute can hide. So arguments are settled at the call, and
-what two readers could see differently is refused.
+The real ones copy their arguments when they are called, keep the last of two equal keys, and
+have methods that an attribute can hide. So arguments are copied at the call, and a dictionary
+that two readers could see differently is refused.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.pickles.nodes import Call, Dict, New, Node, pair_of
 
-# Names whose call makes a dictionary, and how many arguments stand before its content.
+# Names whose call makes a dictionary, and how many arguments precede its content: a defaultdict's
+# first is the factory.
 _BEFORE = {("collections", "OrderedDict"): 0, ("collections", "defaultdict"): 1}
 
 #: Entries of one dictionary; the largest, vocabularies, have some 250,000.
 MAX_ENTRIES = 2_000_000
 
-# What an attribute of the same name would hide from whoever uses the dictionary.
+# BUILD sets attributes of an OrderedDict: one named ``items`` would answer in place of the method.
 _METHODS = frozenset(dir(OrderedDict))
 
 
 def settled(function: Node, args: tuple[Node, ...]) -> tuple[Node, ...]:
-    """Return a call's arguments; a dictionary's content as it is now, whatever changes later.
+    """Return a call's arguments, with a copy of a dictionary's content as it is now.
 
     Python 2 wrote ``OrderedDict([[key, value], ...])`` instead of setting items.
 
@@ -35,6 +36,7 @@ def settled(function: Node, args: tuple[Node, ...]) -> tuple[Node, ...]:
     if before is None or len(args) <= before:
         return args
     content = args[before]
+    # a list on the stack can be appended to after the call, which the real dictionary never sees
     pairs = content.pairs() if isinstance(content, Dict) else content
     if len(args) > before + 1 or not isinstance(content, (list, tuple, Dict)):
         raise _not_of_pairs()
@@ -42,7 +44,7 @@ def settled(function: Node, args: tuple[Node, ...]) -> tuple[Node, ...]:
 
 
 def size_of_content(args: tuple[Node, ...]) -> int:
-    """Return how many pairs :func:`settled` would go through at most."""
+    """Return how many pairs :func:`settled` would copy at most."""
     contents = (part.flat if isinstance(part, Dict) else part for part in args)
     return max((len(part) for part in contents if isinstance(part, (list, tuple))), default=0)
 
@@ -101,7 +103,7 @@ def check_unambiguous(node: Node, pairs: list[tuple[Node, Node]]) -> None:
         node: the dictionary.
         pairs: what :func:`pairs_of` gives for it.
     """
-    # only text: a million numbers can be found that have one hash
+    # only text, whose hash is randomised: a million numbers with one hash are easily found
     seen: set[str] = set()
     for key, _ in pairs:
         if type(key) is str and key in seen:
@@ -116,4 +118,5 @@ def check_unambiguous(node: Node, pairs: list[tuple[Node, Node]]) -> None:
 
 
 def _hides(name: Node) -> bool:
+    # an attribute's name is text: no pickler writes another key here
     return type(name) is not str or name in _METHODS

@@ -1,4 +1,4 @@
-"""The machine itself: which operation an opcode is, one after the other up to STOP."""
+"""The machine itself: it dispatches one opcode after the other up to STOP."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.pickles.calls import Calls
 from ckpttool.formats.pickles.containers import Containers
 from ckpttool.formats.pickles.nodes import Node
-from ckpttool.formats.pickles.operands import malformed, too_much, truncated
 from ckpttool.formats.pickles.scalars import Scalars
+from ckpttool.formats.pickles.stack import malformed, too_much, truncated
 
 #: Operations in one pickle, a microsecond each. A million tensors take 30 million; a pickle has no
 #: more operations than bytes, so a small one is over soon.
@@ -28,7 +28,7 @@ class Machine(Scalars, Containers, Calls):
     """The stack machine.
 
     Attributes:
-        frame_end: where the frame ends; beyond the bytes where there is none.
+        frame_end: where the current frame ends; beyond the bytes outside of frames.
         root: what the pickle describes, once it was run.
     """
 
@@ -45,6 +45,7 @@ class Machine(Scalars, Containers, Calls):
             self._loop()
         except _Stop:
             pass
+        # for speed, handlers leave bounds to the checks that Python makes anyway
         except struct.error:
             raise truncated(len(self.data) + 1) from None
         except IndexError:
@@ -71,10 +72,13 @@ class Machine(Scalars, Containers, Calls):
 
     def _op_proto(self) -> None:
         version = self._take_u8()
+        # every unpickler accepts it, no pickler writes it
         if self.operation != self.start:
             self._note("the protocol is stated in mid-stream")
         if version > HIGHEST_PROTOCOL:
             raise malformed(f"pickle protocol {version} is not known")
+
+    # The unpickler in C ignores where frames end, pickle.py refuses breaches: readers disagree.
 
     def _op_frame(self) -> None:
         length = self._take_u64()
@@ -90,6 +94,7 @@ class Machine(Scalars, Containers, Calls):
         self.frame_end = len(self.data) + 1
 
     def _op_stop(self) -> None:
+        # Python ignores what is left below the result, so a payload can be left there
         if self.marked or len(self.stack) != 1:
             raise malformed(
                 "the pickle stops with other than one object on the stack",
@@ -106,16 +111,18 @@ class Machine(Scalars, Containers, Calls):
         raise malformed(f"opcode 0x{self.data[self.operation]:02x} does not exist")
 
     def _op_ext(self) -> None:
+        # the codes are looked up in copyreg's registry, which each program fills for itself
         raise malformed("extension codes stand for names that only the writer knows")
 
     def _op_buffer(self) -> None:
+        # PEP 574: the reader is given the buffers as an argument beside the stream
         raise malformed("out-of-band buffers are not part of a file")
 
 
 class JoblibMachine(Machine):
     """Reads as joblib does: an array of objects is a pickle of its own, with its own memo.
 
-    An array of numbers is bytes, at which the reading ends.
+    An array of numbers is raw bytes, at which the reading ends.
     """
 
     def _at_array(self) -> None:
@@ -123,8 +130,9 @@ class JoblibMachine(Machine):
         if self.position >= self.frame_end:
             self._leave_frame()
         array = Machine(self.data, self.position, self.base, self.persistent)
-        array.budget = self.budget
+        array.budget = self.budget  # one limit for the file, however many arrays it has
         try:
+            # joblib writes arrays of objects with protocol 2, which begins so
             if self.data[self.position : self.position + 1] != b"\x80":
                 raise malformed("an array of numbers follows")
             array.run()

@@ -1,8 +1,8 @@
-"""Inert nodes: what a pickle describes, as data that can do nothing.
+"""Inert nodes: what a pickle describes, as data without behaviour.
 
 Scalars, tuples and lists are Python's own. Everything that a real unpickler would import,
-call or hash is one of the classes below, and none of them has behaviour of its own: no
-``__hash__`` over content, no ``__reduce__``, no attribute taken from the file.
+call or hash is one of the classes below: no ``__hash__`` over content, no ``__reduce__``, no
+attribute named by the file.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import Any, Iterable, Iterator, List
 #: A scalar, a tuple, a list, or one of the classes below. Untrusted, so checked where used.
 Node = Any
 
-#: Types of nodes with nothing below them. A set, since it is asked of every value of a file.
+#: Types of nodes without children. A set, since every value of a file is looked up in it.
 SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 
 
+# Apart from bytes, since a mutable array is compared and named as another type than bytes.
 class ByteArray(bytes):
-    """What an operation of protocol 5 makes a ``bytearray`` of; older protocols write a call."""
+    """The content of a ``bytearray`` of protocol 5; older protocols write a call instead."""
 
 
 class Global:
@@ -29,6 +30,7 @@ class Global:
     def __init__(self, module: str, name: str) -> None:
         self.module = module
         self.name = name
+        # made once: it is compared for every call and every dictionary of a file
         self.pair = module, name
 
     def __str__(self) -> str:
@@ -41,6 +43,7 @@ class Dict:
     __slots__ = ("flat",)
 
     def __init__(self) -> None:
+        # not a list of pairs: a tuple for each of a million entries takes 56 bytes more
         self.flat: List[Node] = []
 
     def pairs(self) -> Iterator[tuple[Node, Node]]:
@@ -68,19 +71,19 @@ class PersistentId:
 
 
 class Call:
-    """A call that was described and not made: REDUCE, OBJ, INST.
+    """A call that the pickle describes and nobody made: REDUCE, OBJ, INST.
 
     Attributes:
         function: what is called.
         args: the arguments, a tuple.
-        offset: where, in bytes from the start of the pickle's member; -1 for a call that stands
-            in no pickle.
+        offset: where, in bytes from the start of the pickle's member; -1 for a call that was
+            derived from others and is in no pickle.
         mapped: what SETITEMS put into the result.
-        appended: what APPENDS put into it, and ADDITEMS.
+        appended: what APPENDS and ADDITEMS put into it.
         states: what BUILD gave it.
         changed_late: whether items came after a state, or a state after the result was called.
-            No pickler writes them in that order; a reader would look the method that takes the
-            items up in what the state has put there, and has made the call without that state.
+            No pickler writes them in that order. The state may replace the method that takes
+            the items, and a call of the result is made before the state that is judged with it.
     """
 
     __slots__ = ("appended", "args", "changed_late", "function", "mapped", "offset", "states")
@@ -96,7 +99,7 @@ class Call:
 
 
 class New(Call):
-    """An object made by ``__new__`` alone: NEWOBJ, NEWOBJ_EX. Its arguments initialise nothing."""
+    """An object made by ``__new__`` alone, without ``__init__``: NEWOBJ, NEWOBJ_EX."""
 
     __slots__ = ("keywords",)
 
@@ -137,7 +140,7 @@ def children(node: Node) -> Iterator[Node]:
 def near(roots: Iterable[Node], limit: int) -> Iterator[Node]:
     """Iterate over some of the nodes below ``roots``, the nearest first.
 
-    The bounds keep a million entries that share one large argument from being walked each.
+    Breadth first and bounded, since a million entries may share one large argument.
     """
     waiting = list(islice(roots, limit))
     for place in range(limit):

@@ -7,28 +7,33 @@ import struct
 
 from ckpttool.findings import rules
 from ckpttool.formats.pickles.nodes import ByteArray
-from ckpttool.formats.pickles.operands import MAX_INTEGER_BYTES, malformed
-from ckpttool.formats.pickles.stack import COST_NUMBER, COST_TEXT, Stack
+from ckpttool.formats.pickles.stack import (
+    COST_NUMBER,
+    COST_TEXT,
+    MAX_INTEGER_BYTES,
+    Stack,
+    malformed,
+)
 
 _U16 = struct.Struct("<H").unpack_from
 _I32 = struct.Struct("<i").unpack_from
 _F64 = struct.Struct(">d").unpack_from
 
 
-# Arrays in a pickle are single texts or runs of bytes of any size.
+# From this size on, a text or a run of bytes is taken for an array's content.
 _LARGE = 65_536
 
 
 def _content_cost(size: int, written: int) -> int:
-    """Return what is charged for ``size`` bytes of content that are ``written`` in the file.
-
-    Nothing where they are an array's: it takes no more memory than the file itself.
-    """
+    """Return the cost of ``size`` bytes in memory that are ``written`` bytes in the file."""
+    # numpy arrays are pickled as one run of bytes, of gigabytes perhaps: no more than the file has
     return 0 if written >= _LARGE and size <= written + 100 else size
 
 
 class Scalars(Stack):
     """Scalars."""
+
+    # Three objects that exist already: their places on the stack are within NODE_BYTES_EACH.
 
     def _op_none(self) -> None:
         self.stack.append(None)
@@ -57,12 +62,13 @@ class Scalars(Stack):
         self._push_long(self._take_u8())
 
     def _op_long4(self) -> None:
+        # signed in pickletools; a negative length, read unsigned, is longer than any pickle
         self._push_long(self._take_u32())
 
     def _push_long(self, length: int) -> None:
         data = self._take(length)
         if length > MAX_INTEGER_BYTES:
-            # well formed, but longer than what is kept here
+            # well formed, so what comes after it is still read and judged
             self._note(f"an integer of {length:,} bytes", rules.LIMIT)
             data = b""
         self._push(int.from_bytes(data, "little", signed=True), COST_NUMBER)
@@ -80,7 +86,7 @@ class Scalars(Stack):
 
     def _op_float(self) -> None:
         try:
-            self._push(float(self._number_line()), COST_NUMBER)
+            self._push(float(self._number_line()), COST_NUMBER)  # takes nan and inf, as repr writes
         except ValueError:
             raise malformed("a float is not written as a number") from None
 
@@ -93,6 +99,7 @@ class Scalars(Stack):
 
     def _push_text(self, raw: bytes) -> None:
         try:
+            # as picklers write: a lone surrogate, in an undecodable file name say, is honest text
             text = str(raw, "utf-8", "surrogatepass")
         except UnicodeDecodeError:
             raise malformed("text is not UTF-8") from None
@@ -100,7 +107,8 @@ class Scalars(Stack):
         self._push(text, COST_TEXT + _content_cost(text.__sizeof__(), len(raw)))
 
     def _push_string(self, raw: bytes) -> None:
-        """Push a Python 2 ``str``: text where it can be, as torch reads it, bytes otherwise."""
+        """Push a Python 2 ``str``, which held text and bytes alike."""
+        # torch.load decodes it as UTF-8; arrays pickled by Python 2 have their bytes in one
         try:
             self._push(raw.decode("utf-8"), COST_TEXT + 4 * len(raw))
         except UnicodeDecodeError:
@@ -121,6 +129,7 @@ class Scalars(Stack):
     def _op_unicode(self) -> None:
         line = self._line()
         try:
+            # what protocol 0 writes: a newline would end the line, so it is escaped
             text = str(line, "raw-unicode-escape")
         except UnicodeDecodeError:
             raise malformed("text has a broken escape") from None
@@ -131,6 +140,7 @@ class Scalars(Stack):
         if len(line) < 2 or line[:1] not in b"'\"" or line[-1:] != line[:1]:
             raise malformed("a string has no quotes")
         try:
+            # undocumented, but what pickle itself calls for this opcode
             raw = codecs.escape_decode(line[1:-1])[0]
         except ValueError:
             raise malformed("a string has a broken escape") from None

@@ -12,7 +12,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.formats import pickles
 from ckpttool.formats.objects.plain import tensor_bytes
-from ckpttool.formats.pickles import machine, operands
+from ckpttool.formats.pickles import machine, stack
 from ckpttool.formats.pickles.nodes import Call, Dict, Global, PersistentId, Set
 from tests.builders import pickles as p
 
@@ -248,7 +248,7 @@ FLOODS = {
 
 @pytest.mark.parametrize("data", FLOODS.values(), ids=FLOODS.keys())
 def test_a_flood_meets_a_limit(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operands, "MAX_NODE_BYTES", operands.MAX_NODE_BYTES // 20)
+    monkeypatch.setattr(stack, "MAX_NODE_BYTES", stack.MAX_NODE_BYTES // 20)
     with pytest.raises(MalformedError) as caught:
         pickles.parse(data + p.STOP)
     assert caught.value.rule is rules.LIMIT
