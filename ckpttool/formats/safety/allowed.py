@@ -1,26 +1,25 @@
-"""The constructors of data: what a pickle may call without a word, and with which arguments.
+"""The constructors of data: what a pickle may call without a finding, and with which arguments.
 
-The table is the whole of what is known to be harmless; everything else is judged by what it
-could run. Names are exact: a module, and an attribute of it as it is spelled here. What a row
-says of arguments is explained at :func:`ckpttool.formats.safety.kinds.signatures`; an instance
-may also be made without arguments (``NEWOBJ``), whatever the row says.
+The table is all that is known to be harmless. Names are exact: a module, and an attribute of it
+as it is spelled here. :func:`ckpttool.formats.safety.kinds.signatures` explains the arguments; an
+instance may also be made without arguments (``NEWOBJ``), whatever the row says.
 
-What may follow the call stands behind it:
+Behind the arguments is what may be done to the result:
 
 ``+attributes``
-    a dictionary of attributes (BUILD);
+    BUILD with a dictionary of attributes;
 ``+fields``
-    beside it, of a class whose methods call what lies in them: nothing there can be called;
+    with ``+attributes``: the class's methods call attributes, so none of them may be a function;
 ``+state``
-    a state of another form, which the class's own ``__setstate__`` takes; only data in it;
+    BUILD with another state, which the class's own ``__setstate__`` takes; only data in it;
 ``+slots``
-    ``(None, {...})``: attributes of a class with ``__slots__``;
+    BUILD with ``(None, {...})``, the attributes of a class with ``__slots__``;
 ``+partial``
     the state of a partial, whatever its function and arguments are;
 ``+stores``
-    whatever is in that state is only stored;
+    with ``+state``: the class only stores what the state holds, so it may hold anything;
 ``+items``, ``+append``, ``+add``
-    items (SETITEMS, APPENDS, ADDITEMS).
+    SETITEMS, APPENDS, ADDITEMS.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from typing import Iterable, Iterator, Sequence
 
 from ckpttool.formats.safety.kinds import DATA, Signature, signatures
 
+# Those of every release from 3.8 on. Their constructors only store the arguments.
 _EXCEPTIONS = """
     ArithmeticError AssertionError AttributeError BaseException BlockingIOError BrokenPipeError
     BufferError BytesWarning ChildProcessError ConnectionAbortedError ConnectionError
@@ -44,6 +44,7 @@ _EXCEPTIONS = """
     SystemExit TimeoutError TypeError UnboundLocalError UnicodeError UnicodeWarning UserWarning
     ValueError Warning ZeroDivisionError
 """
+# What follows is spelled under two modules each, by different releases of Python and numpy.
 _PATHS = "PurePath PurePosixPath PureWindowsPath Path PosixPath WindowsPath (str/data*)"
 _OPERATOR = """
     attrgetter (str*) -> function
@@ -61,6 +62,7 @@ _NUMPY_CORE = """
     _reconstruct (array-type tuple text) -> array +state +stores
 """
 _NUMPY_FROM_BUFFER = "_frombuffer (bytes/data data tuple text data?) -> array"
+# Named tuples that torch's functions return: torch.max gives values and indices.
 _RETURN_TYPES = """
     _attr _fake_quantize_per_tensor_affine_cachemask_tensor_qparams
     _fused_moving_avg_obs_fq_helper _linalg_det _linalg_det_out _linalg_eigh _linalg_eigh_out
@@ -84,7 +86,7 @@ _OMEGACONF_NODES = """
     StringNode ValueNode () +attributes
 """
 
-#: Module to rows: names, what they take, what they give (data, if nothing is said), what follows.
+#: Module to rows: names, arguments, the kind of the result (data by default), what may follow.
 ROWS = {
     # --- Python -------------------------------------------------------------------------
     "builtins": f"""
@@ -156,7 +158,8 @@ ROWS = {
     "functools": "partial (name/function/object x*) -> function +partial",
     "operator": _OPERATOR,
     "_operator": _OPERATOR,
-    # Iterators that call nothing of their own when they are made; what they run over is data.
+    # Making one calls nothing, but iterating over it may: its result is a function where it holds
+    # anything that is no plain data.
     "itertools": """
         count (number? number?)
         repeat (x int?) +state
@@ -178,6 +181,7 @@ ROWS = {
         ZoneInfo (str)
         ZoneInfo._unpickle (str bool/int)
     """,
+    # results of system calls: named tuples in C, which copy their items
     "os": "stat_result statvfs_result terminal_size (sequence dict?)",
     "posix": "sched_param times_result uname_result waitid_result (sequence/int dict?)",
     "pwd": "struct_passwd (sequence dict?)",
@@ -194,7 +198,7 @@ ROWS = {
         DefragResult DefragResultBytes ParseResult ParseResultBytes SplitResult
         SplitResultBytes (text*)
     """,
-    # --- enumerations: the value gives the member ----------------------------------------
+    # --- enumerations: called with a value they return a member that exists --------------
     "ast": "_Precedence (int)",
     "asyncio.constants": "_SendfileMode (int)",
     "asyncio.locks": "_BarrierState (str)",
@@ -209,7 +213,7 @@ ROWS = {
         Parameter (str data) +attributes
         Signature (sequence?) +attributes
     """,
-    # Errors that honest files keep beside the weights, of how a run ended.
+    # Errors that honest files keep beside the weights, to say how a run ended.
     "asyncio.exceptions": "CancelledError InvalidStateError TimeoutError (x*) +attributes",
     "concurrent.futures._base": "CancelledError TimeoutError (x*) +attributes",
     "json.decoder": "JSONDecodeError (str str int) +attributes",
@@ -270,7 +274,7 @@ ROWS = {
         SeedSequence () +attributes
     """,
     # --- torch: tensors and what its own objects are made of -------------------------------
-    # torch_names has which of these names torch.load takes by default
+    # More than torch.load takes by default (see torch_names): it also refuses harmless names.
     "torch": """
         Size (sequence?)
         device (str int?)
@@ -353,7 +357,8 @@ ROWS = {
     "dateutil.tz.tz": "tzlocal tzutc () +attributes",
 }
 
-#: Types that honest pickles name as values, of an array or a default say, and never call.
+#: Types and constants that honest pickles name as values and never call: an array's type, a
+#: default. A call of one is unknown code like any other.
 VALUES = {
     "builtins": "NoneType Ellipsis NotImplemented ellipsis function type memoryview",
     "types": "NoneType EllipsisType NotImplementedType FunctionType MethodType ModuleType",
@@ -421,9 +426,8 @@ class Maker:
 
     Attributes:
         ways: the ways in which it may be called.
-        gives: the kind of what it gives.
-        follows: what may follow the call: ``attributes``, ``fields``, ``state``, ``slots``,
-            ``partial``, ``stores``, ``items``, ``append``, ``add``.
+        gives: the kind of its result.
+        follows: what may follow the call, as the module's docstring lists it.
     """
 
     __slots__ = ("follows", "gives", "ways")
@@ -438,9 +442,10 @@ class Maker:
 ROW = re.compile(r"([^()]+)\(([^()]*)\)(?:\s*->\s*(\w+))?((?:\s+\+\w+)*)")
 
 
+# Read by module when it is first asked for: most files need three or four modules of a hundred.
 @lru_cache(maxsize=None)
 def makers_of(module: str) -> dict[str, Maker]:
-    """Return the constructors of a module by name; none of one that has no rows."""
+    """Return the constructors of a module by name; empty for a module without rows."""
     return {
         name: Maker(signatures(taken), gives or DATA, follows.split())
         for names, taken, gives, follows in _rows(ROWS.get(module, ""))
@@ -453,19 +458,20 @@ def _rows(text: str) -> Iterator[tuple[str, str, str, str]]:
         yield names, taken, gives, follows.replace("+", "")
 
 
-# torch's memory formats, which pickle looks for in whatever module has torch imported.
+# Their __reduce__ gives "torch.channels_last" and no module, so pickle writes the first module in
+# sys.modules in which that can be looked up: any that has imported torch.
 _MEMORY_FORMATS = frozenset(
     f"torch.{name}"
     for name in "contiguous_format preserve_format channels_last channels_last_3d".split()
 )
 
 
-# Members of enumerations stand there as constants, and older Pythons name them so.
+# Some releases of Python pickle a member of their enumerations as the module's constant.
 _OF_CONSTANTS = frozenset({"errno", "signal", "socket", "ssl"})
 
 
 def is_value(module: str, name: str) -> bool:
-    """Whether it is a type or a constant that honest pickles name as a value."""
+    """Whether a name is a type or a constant that honest pickles name as a value."""
     if name in _MEMORY_FORMATS or (module == "typing" and name[:1].isupper() and "." not in name):
         return True
     constant = module in _OF_CONSTANTS and name.isupper() and "." not in name

@@ -1,9 +1,8 @@
-"""Ways in which honest picklers spell something that is not a plain call of a constructor.
+"""Calls by which honest picklers express something other than a constructor with its arguments.
 
-``getattr`` walks to an attribute, ``copyreg._reconstructor`` makes an instance, and so does a
-``functools.partial`` of ``__new__`` that is called; torch's rebuild functions call others, and
-some calls hand bytes to a reader of pickles. Each is told apart here by its form, and what it
-stands for is judged.
+``getattr`` looks an attribute up, ``copyreg._reconstructor`` and a called ``functools.partial`` of
+``__new__`` make an instance, torch's rebuild functions call others, and some calls hand bytes to a
+reader of pickles. Each is recognised here by its exact form, and what it stands for is judged.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ class Idiom(NamedTuple):
 
     Attributes:
         unknown: it has the name of an idiom, but none of its forms.
-        gives: the kind of what it gives.
-        makes: calls that are made in its place; the last gives the result.
-        walked: the name that it walks to.
-        data: bytes that a reader of pickles is given.
+        gives: the kind of its result.
+        makes: the calls that it stands for; the last one gives the result.
+        walked: the name that it looks up.
+        data: bytes that it hands to a reader of pickles.
         torch: whether that reader is torch's.
-        told: whether the call is told besides, since no pickler spells it so.
+        unusual: whether the call itself is reported, since no pickler writes it.
         needs: the kind that the last of ``makes`` must give; any, if it is empty.
-        consumed: a value whose items, or whose text, a base class asks for.
+        consumed: a value that a base class iterates over or converts to text.
     """
 
     unknown: bool = False
@@ -36,34 +35,35 @@ class Idiom(NamedTuple):
     walked: Global | None = None
     data: bytes | None = None
     torch: bool = False
-    told: bool = False
+    unusual: bool = False
     needs: str = ""
     consumed: Node = None
 
 
 _UNKNOWN, _DATA = Idiom(unknown=True), Idiom()
-#: Bytes that are spelled as text.
+#: Bytes that are written as text.
 BYTES = Idiom(gives="bytes")
 
-# Bases that copyreg._reconstructor makes and initialises a part of.
+# Bases of which copyreg._reconstructor calls __new__ and __init__ itself, with the state.
 _BASES = frozenset(
     f"builtins.{name}"
     for name in "object dict list tuple set frozenset int float complex str bytes bytearray".split()
 )
-# What protocols 0 to 2 write bytes with. Other codecs do more than to spell bytes.
+# Codecs by which protocols 0 to 2 write bytes. Others do more than encode text, and Python finds
+# them by importing a module of the name that it is given.
 _CODECS = frozenset({"latin1", "latin-1", "iso-8859-1", "ascii", "utf-8", "utf8"})
 _ENCODE = Name("_codecs", "encode")
 _PARTIAL = Name("functools", "partial")
 _DTYPE = Name("numpy", "dtype")
 _OBJECTS = frozenset({"O", "O4", "O8"})
-# Keywords of pickle.loads; its bytes are no keyword, those of torch's reader are.
+# Keywords of pickle.loads. It takes its bytes by position only, torch's reader by keyword too.
 _HOW_TO_READ = frozenset({"encoding", "errors", "fix_imports"})
 _METHODCALLER = Name("operator", "methodcaller")
 _NEW = "__new__"
 
 
 def meaning(call: Call) -> Idiom | None:
-    """Return what a call stands for, ``None`` if it is not spelled in such a way."""
+    """Return what a call stands for, ``None`` if it is no idiom."""
     function = call.function
     if isinstance(function, Call):
         return _called_partial(call, function)
@@ -71,19 +71,20 @@ def meaning(call: Call) -> Idiom | None:
         return None
     name = name_of(function)
     if name.walks and is_reader(name):
-        # no pickler writes it so, but what the bytes hold is told all the same
-        return _IDIOMS[name.unwalked](call)._replace(told=True)
+        # ("torch", "storage._load_from_bytes"): no pickler writes it, and its bytes count too
+        return _IDIOMS[name.unwalked](call)._replace(unusual=True)
     read = _IDIOMS.get(name)
     return None if read is None else read(call)
 
 
 def is_idiom(name: Name) -> bool:
-    """Whether calls of the name are such a way of spelling."""
+    """Whether calls of the name are idioms."""
     return name in _IDIOMS
 
 
 def is_of_objects(state: Node) -> bool:
-    """Whether a state is that of an array of objects: of other types items are converted."""
+    """Whether a state is that of a numpy array of objects."""
+    # (version, shape, dtype, is_fortran, content), as ndarray.__reduce__ gives it
     dtype = state[2] if type(state) is tuple and len(state) == 5 else None
     if not isinstance(dtype, Call) or type(dtype.function) is not Global or not dtype.args:
         return False
@@ -92,7 +93,7 @@ def is_of_objects(state: Node) -> bool:
 
 
 def is_reader(name: Name) -> bool:
-    """Whether the name is one that reads a pickle in bytes, by whatever walk."""
+    """Whether the name reads a pickle in bytes, also where it is reached step by step."""
     return name in _READERS or name.unwalked in _READERS
 
 
@@ -113,7 +114,7 @@ def is_partial(state: Node) -> bool:
 
 
 def is_reader_with_bytes(state: tuple[Node, ...]) -> bool:
-    """Whether the state of a partial has a reader of pickles, and what may be its bytes."""
+    """Whether the state of a partial has a reader of pickles and an argument that may be bytes."""
     function, args, keywords, _ = state
     if type(function) is not Global or not is_reader(name_of(function)):
         return False
@@ -122,7 +123,7 @@ def is_reader_with_bytes(state: tuple[Node, ...]) -> bool:
 
 
 def is_slots(state: Node) -> bool:
-    """Whether a state is that of a class with slots: no attributes, and slots by name."""
+    """Whether a state is that of a class with slots: ``(None, {slot: value})``."""
     return (
         type(state) is tuple
         and len(state) == 2
@@ -135,7 +136,7 @@ def is_slots(state: Node) -> bool:
 def root_of(function: Node, known: dict[int, Node]) -> Global | None:
     """Return the name that a function comes from, through partials and bound methods.
 
-    ``known`` is kept from one call of a pickle to the next: a chain of a million is walked once.
+    ``known`` caches the roots within a pickle, so that a chain of a million is walked once.
     """
     walked = []
     while isinstance(function, Call) and id(function) not in known:
@@ -149,7 +150,7 @@ def root_of(function: Node, known: dict[int, Node]) -> Global | None:
 
 
 def bytes_of(node: Node) -> bytes | None:
-    """Return the bytes that a node spells, also as protocols below 3 do; ``None`` for others."""
+    """Return the bytes of a node, also as protocols below 3 write them; ``None`` for others."""
     if isinstance(node, bytes):
         return node
     if not isinstance(node, Call) or type(node.function) is not Global:
@@ -171,13 +172,14 @@ def _getattr(call: Call) -> Idiom:
         return _UNKNOWN
     whole, attribute = call.args[:2]
     if type(whole) is not Global:
-        return Idiom(gives=FUNCTION)
-    if not attribute.isidentifier():
+        return Idiom(gives=FUNCTION)  # of an instance: a bound method, judged where it is called
+    if not attribute.isidentifier():  # a dot would make the walk go on
         return _UNKNOWN
     return Idiom(gives=FUNCTION, walked=Global(whole.module, f"{whole.name}.{attribute}"))
 
 
 def _type(call: Call) -> Idiom:
+    # with three arguments it makes a class, whose metaclass and bases run code
     return _DATA if len(call.args) == 1 else _UNKNOWN
 
 
@@ -202,7 +204,7 @@ def _reconstructor(call: Call) -> Idiom:
     return _made(call, cls)._replace(consumed=None if same else state)
 
 
-# Values from which these bases take items as they are.
+# Types whose items these bases copy without calling anything of the value's class.
 _TYPES_OF = {"dict": (Dict,), "list": (list, tuple), "tuple": (list, tuple)}
 
 
@@ -219,11 +221,12 @@ def _newobj_ex(call: Call) -> Idiom:
 
 
 def _made(call: Call, cls: Global, args: Node = (), keywords: Node = None) -> Idiom:
-    """An instance in place of the call; what was done to the result was done to it."""
+    """Return the idiom of a call that makes an instance of ``cls``."""
     return Idiom(makes=(_with_changes(New(cls, args, keywords, call.offset), call),))
 
 
 def _with_changes(made: Call, call: Call) -> Call:
+    # the state and items that the pickle gives to the result are the instance's
     made.states, made.mapped, made.appended = call.states, call.mapped, call.appended
     made.changed_late = call.changed_late
     return made
@@ -243,6 +246,8 @@ def _called_partial(call: Call, partial: Call) -> Idiom | None:
     if type(state) is not tuple or len(state) != 4 or type(state[1]) is not tuple:
         return None
     function, args, keywords, attributes = state
+    # with keywords it is pickled as partial(methodcaller, name, **keywords)(*args), and only
+    # stores them; any other function with arguments in both places is no pickler's
     methodcaller = type(function) is Global and name_of(function) == _METHODCALLER
     if type(function) is not Global or attributes is not None or (call.args and not methodcaller):
         return None
@@ -251,6 +256,7 @@ def _called_partial(call: Call, partial: Call) -> Idiom | None:
         plain = methodcaller or not (isinstance(keywords, Dict) and keywords.flat)
         return Idiom(makes=(_with_changes(told, call),)) if plain else None
     cls = args[0] if args else None
+    # __new__ of another class than the one it makes is what no pickler writes
     owner = str(name_of(Global(function.module, function.name[: -len(_NEW) - 1])))
     if type(cls) is not Global or owner not in _BASES | {str(name_of(cls))}:
         return None
@@ -258,7 +264,7 @@ def _called_partial(call: Call, partial: Call) -> Idiom | None:
 
 
 def _reduce(call: Call) -> Idiom:
-    """``functools.reduce(operator.or_, (int, str))``: the type ``int | str``."""
+    """``functools.reduce(operator.or_, (int, str))``: how copyreg pickles ``int | str``."""
     if len(call.args) != 2 or type(call.args[0]) is not Global or type(call.args[1]) is not tuple:
         return _UNKNOWN
     function, types = call.args
@@ -280,7 +286,7 @@ _SUBSCRIBED = frozenset({"typing", "collections.abc", "collections"})
 
 
 def _getitem(call: Call) -> Idiom:
-    """``operator.getitem(typing.List, int)``: the alias ``List[int]``."""
+    """``operator.getitem(typing.List, int)``: how typing pickles ``List[int]``."""
     if len(call.args) != 2 or type(call.args[0]) is not Global:
         return _UNKNOWN
     name = name_of(call.args[0])
@@ -295,13 +301,14 @@ def _from_type(call: Call) -> Idiom:
     function, cls, args, state = call.args
     if type(function) is not Global or type(cls) is not Global:
         return _UNKNOWN
+    # two calls: torch rebuilds the tensor, makes it one of cls and gives that the attributes
     made = New(cls, (), None, call.offset)
     made.states = [_attributes_of(state)]
     return Idiom(makes=(made, Call(function, args, call.offset)), needs="tensor")
 
 
 def _attributes_of(state: Node) -> Node:
-    """Return all that torch sets of a tensor's state: attributes, and slots beside them."""
+    """Return what torch's _set_obj_state sets of a state: attributes, and slots beside them."""
     both = state if type(state) is tuple and len(state) == 2 else (state,)
     if not all(part is None or type(part) is Dict for part in both):
         return state
@@ -311,7 +318,7 @@ def _attributes_of(state: Node) -> Node:
 
 
 def _parameter_with_state(call: Call) -> Idiom:
-    """``_rebuild_parameter_with_state(tensor, bool, hooks, state)`` sets attributes of it."""
+    """``_rebuild_parameter_with_state(tensor, bool, hooks, state)`` sets attributes as well."""
     if len(call.args) != 4 or call.states:
         return _UNKNOWN
     made = New(_PARAMETER, (), None, call.offset)
@@ -342,7 +349,8 @@ def _loads(torch: bool) -> Callable[[Call], Idiom]:
 
 
 def _ufunc(call: Call) -> Idiom:
-    """``numpy.core._ufunc_reconstruct("numpy", "sin")`` names a function of numpy's or scipy's."""
+    """``numpy.core._ufunc_reconstruct("numpy", "sin")`` names a function of numpy or scipy."""
+    # it imports the module that it is given: of other packages that may run anything
     texts = len(call.args) == 2 and all(type(part) is str for part in call.args)
     if not texts or call.args[0].partition(".")[0] not in ("numpy", "scipy"):
         return _UNKNOWN
@@ -375,5 +383,5 @@ _IDIOMS: dict[Name, Callable[[Call], Idiom]] = {
     Name("numpy.core", "_ufunc_reconstruct"): _ufunc,
     Name("numpy._core", "_ufunc_reconstruct"): _ufunc,
 }
-# Functions whose result is another way to say their first argument.
+# Functions whose result calls their first argument, or a method of it.
 _WRAPPING = frozenset({_PARTIAL, Name("builtins", "getattr")})

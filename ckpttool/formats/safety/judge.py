@@ -1,9 +1,9 @@
-"""What a pickle would do to its reader: every call judged by what it could run.
+"""What loading a pickle would run: every call judged by what it could do.
 
-A call of a constructor on the list of ``allowed`` ones, with arguments of the kinds that it
-takes, is data. An instance of an unknown class that is made without arguments and given its
-attributes as a plain dictionary needs that class: it is told. Whatever else is called may run
-code. Nothing is imported, looked up or called to find that out.
+A call of a constructor in ``allowed``, with arguments of the kinds that it takes, is data. An
+instance of an unknown class that is made without arguments and given its attributes as a plain
+dictionary needs that class, which is reported. Every other call may run code. Nothing is imported,
+looked up or called to find that out.
 """
 
 from __future__ import annotations
@@ -48,32 +48,34 @@ _NOTHING: frozenset[str] = frozenset()
 # Kinds of values whose code, or whose attributes' code, a call may run.
 _NO_DATA = frozenset({OBJECT, RESULT, RECORD, FUNCTION})
 _HOLDING = _NO_DATA | {HOLDER}
+# And names: a constructor that is given a class may make an instance of it.
 _FOREIGN = _HOLDING | {"name"}
-# Values of a container or a state that are looked at; of a larger one it is not known.
+# Values below a container or a state that are looked at; a larger one counts as not judged.
 _LARGEST = 100_000
-# Items that are as fast to look at as it is to look up whether they were.
+# Up to so many items a new look is as fast as a look into the cache of earlier ones.
 _FEW = 100
 # How deep calls that stand for others may be nested; torch's are one deep.
 _DEEPEST = 8
-# Values that are looked at so, of a whole file; the second million takes a third of a second.
+# Values looked at in a whole file, since a file may share one large value among a million others;
+# a million takes a third of a second.
 _LOOKS = 3_000_000
 _CONTAINER_KINDS = frozenset({"tuple", "list", "dict", "set"})
 # What may be given items, or a state with items in it, after it was made.
 _FILLED_KINDS = frozenset({DATA, "array"})
-# What the parts of torch's persistent ids are.
+# The parts of torch's persistent ids: ("storage", class, key, location, length).
 _PARTS = SCALARS | {Global}
-# Attributes that are no attribute of the instance, or replace what it is.
+# Attributes that Python or numpy look up by themselves, and then call or put in the class's place.
 _ACTING_ATTRIBUTES = frozenset(
     "__array__ __array_interface__ __array_struct__ __class__ __del__ __dict__ __reduce__ "
     "__setstate__".split()
 )
-# Attributes of an exception that look like those.
+# Data of an exception, spelled like the hooks that _is_hook refuses.
 _OF_EXCEPTIONS = frozenset(
     "__cause__ __context__ __notes__ __suppress_context__ __traceback__".split()
 )
 
 
-#: What stands in the place of a name where something else is called.
+#: The name in a report where the result of another call is called.
 NAMELESS = "a value that is no name"
 
 
@@ -98,42 +100,49 @@ class Judge:
 
     Attributes:
         references: every name that the pickles refer to, in order.
-        problem: what no reader would take, the first that was met.
+        problem: the first call that no reader would accept.
     """
 
     def __init__(self, nested: Callable[[Nested], bool]) -> None:
-        """Make a judge; ``nested`` reads what lies in bytes, with this judge, if it can."""
+        """Make a judge; ``nested`` has it judge pickles in bytes, and returns whether it could."""
         self._nested = nested
         self.references: list[Reference] = []
         self.problem: MalformedError | None = None
         self._uses: dict[tuple[Use, str], NameUse] = {}
         self._makers: dict[Node, Maker | None] = {}
+        # constructors with kinds of arguments that were found to fit: most calls repeat them
         self._fitting: set[tuple[Maker, tuple[str, ...]]] = set()
+        # keyed by identity: nodes have no hash over their content, and equal ones are not the same
         self._gives: dict[int, str] = {}
         self._holders: dict[int, bool] = {}
-        self._followed: list[tuple[Call, Maker | None]] = []
         self._roots: dict[int, Node] = {}
-        self._looks = _LOOKS
+        self._followed: list[tuple[Call, Maker | None]] = []
+        self._looks_left = _LOOKS
         # for each graph module, whether it is a program and no more
         self._programs: list[bool] = []
         self._member: str | None = None
         self._depth = 0
-        # whether a pickle of the file made anything that is no data, or named an attack
+        # Whether a pickle of the file made anything that is no data, or named an attack. While
+        # neither happened no container needs to be searched: nearly all files end so.
         self._foreign = False
         self._attacks = False
 
     def uses(self) -> tuple[NameUse, ...]:
         """Return what was found so far, in order."""
+        # of a name that is called it says nothing new that it is also referred to
         graver = {use.name for use in self._uses.values() if use.use is not Use.NAMED}
         return tuple(
             use for use in self._uses.values() if use.use is not Use.NAMED or use.name not in graver
         )
 
     def read(self, pickle: Pickle, member: str | None, depth: int = 0) -> None:
-        """Judge all that a pickle would do, whatever becomes of the results."""
+        """Judge every call of a pickle, and the names and persistent ids in it.
+
+        Re-entrant: pickles in bytes are read while the pickle around them is judged.
+        """
         outer = self._gives, self._holders, self._followed, self._roots
         self._gives, self._holders, self._followed, self._roots = {}, {}, [], {}
-        place, self._member, self._depth = (self._member, self._depth), member, depth
+        outer_place, self._member, self._depth = (self._member, self._depth), member, depth
         self.references += pickle.references
         called: set[Name] = set()
         self._attacks = self._attacks or any(
@@ -146,6 +155,7 @@ class Judge:
                 self._gives[id(call)] = maker.gives
             else:
                 self._judge(call, called)
+        # last, since a state may hold calls that come after the one it is given to
         for call, maker in self._followed:
             self._judge_following(call, maker)
         if self._foreign:
@@ -153,15 +163,15 @@ class Judge:
                 self._judge_id(value)
         for reference in pickle.references:
             self._refer(reference, called)
-        # kinds are kept by identities, which the nodes of another pickle may have again
+        # identities are those of living nodes: another pickle's may have the same numbers
         self._gives, self._holders, self._followed, self._roots = outer
-        self._member, self._depth = place
+        self._member, self._depth = outer_place
 
     # --- one call --------------------------------------------------------------------------
 
     def _is_plain(self, call: Call, maker: Maker) -> bool:
-        """Whether a call of a constructor is one that was seen before, and nothing follows it."""
-        if _is_changed(call) or maker.gives == FUNCTION:
+        """Whether a constructor was called like this before, and nothing is done to the result."""
+        if _is_changed(call) or maker.gives == FUNCTION:  # a partial may be handed to a caller
             return False
         return type(call) is Call and (maker, self._kinds(call.args)) in self._fitting
 
@@ -177,7 +187,7 @@ class Judge:
         if idiom is idioms.BYTES and not _is_changed(call):
             self._gives[id(call)] = idiom.gives  # old protocols write every scalar so
         elif idiom is not None:
-            self._gives[id(call)] = OBJECT  # until it is known what it stands for
+            self._gives[id(call)] = OBJECT  # in case its own state refers to it
             self._judge_idiom(call, idiom, called, depth)
         elif isinstance(call, New) and type(function) is Global:
             self._give(call, OBJECT)
@@ -185,13 +195,14 @@ class Judge:
         else:
             if programs.is_graph_module(call):
                 self._programs.append(self._only_computes(call))
-            self._told(call, Use.CALL)
+            self._report(call, Use.CALL)
 
     def _only_computes(self, call: Call) -> bool:
-        """Whether a graph module is a program that nobody judged, and not worse than that."""
+        """Whether a graph module is a program that was not judged, and nothing worse."""
         nodes = self._near(call.args)
         if nodes is None or _is_changed(call) or not programs.only_computes(call):
             return False
+        # its source can reach every attribute: none may be a function that does more than compute
         made = {node.function for node in nodes if isinstance(node, Call)}
         return all(
             self._given(node) not in (FUNCTION, RESULT)
@@ -216,6 +227,7 @@ class Judge:
     def _judge_maker(self, call: Call, function: Global, maker: Maker) -> None:
         """Judge a call of a constructor of data."""
         self._give(call, maker.gives)
+        # __new__ without arguments runs nothing, whatever the row says that the class takes
         if not (type(call) is New and not call.args and not idioms.keywords_of(call)):
             kinds = self._kinds(call.args)
             if not fits(maker.ways, kinds) or idioms.keywords_of(call):
@@ -231,44 +243,47 @@ class Judge:
             self._follow(call, maker)
 
     def _judge_handed(self, call: Call) -> None:
-        """Judge a reader of pickles that a partial is made of with its bytes, as if it was called.
+        """Judge a partial of a reader of pickles and its bytes as if it was called.
 
-        Without them it is a function like any other: what calls it is judged.
+        Without bytes it is a function like any other: a call of it is judged when there is one.
         """
         function, args = call.args[0] if call.args else None, call.args[1:]
         if args and type(function) is Global and idioms.is_reader(name_of(function)):
             self._judge(Call(function, args, call.offset), set())
-            self._told(call, Use.CALL, name_of(function))
+            self._report(call, Use.CALL, name_of(function))
 
     def _judge_id(self, value: Node) -> None:
-        """Judge a persistent id: its parts are compared, and put into text."""
+        """Judge a persistent id: torch compares its parts and formats them in messages."""
         parts = value if type(value) is tuple else (value,)
         odd = [one for one in parts if type(one) not in _PARTS and self.kind(one) in _HOLDING]
         for node in self._near(odd) or odd:
             if isinstance(node, Call):
-                self._told(node, Use.CALL, text="a persistent id")
+                self._report(node, Use.CALL, text="a persistent id")
                 return
 
     def _misfit(self, call: Call, function: Global, kinds: Sequence[str]) -> None:
-        """Tell of arguments whose code a constructor may run, or that no reader would take."""
+        """Report arguments whose code a constructor may run, or that no reader would accept."""
         self._give(call, OBJECT)
         if idioms.keywords_of(call) or not _FOREIGN.isdisjoint(kinds):
-            if RESULT not in kinds:
-                self._told(call, Use.CALL)
+            if RESULT not in kinds:  # a reported call and its consequences are one finding
+                self._report(call, Use.CALL)
         else:
+            # plain data of the wrong kind, with which loading fails in every reader
             self._malformed(call, f"{name_of(function)} takes no such arguments")
 
     def _follow(self, call: Call, maker: Maker | None) -> None:
-        """Judge what is done to a result once all calls are: those in a state come after it."""
+        """Remember a result that is changed, to judge the changes once all calls are judged."""
         self._followed.append((call, maker))
         if maker is None or not call.states:
             return
+        # before the other calls are judged, so that they know: a method may call an attribute
         tensor = maker.gives == "tensor" and any(type(state) is Dict for state in call.states)
         if tensor or "attributes" in maker.follows:
             self._give(call, RECORD)
 
     def _judge_following(self, call: Call, maker: Maker | None) -> None:
-        """Judge what is done to a result: state, then items, is what no pickler writes."""
+        """Judge what is done to a result."""
+        # state before items, and two states, are what no pickler writes
         follows = maker.follows if maker else _NOTHING
         wrong = (
             call.changed_late
@@ -277,7 +292,7 @@ class Judge:
             or len(call.states or ()) > 1
         )
         if wrong or not all(self._takes_state(state, maker) for state in call.states or ()):
-            self._told(call, Use.CALL)
+            self._report(call, Use.CALL)
 
     def _takes_state(self, state: Node, maker: Maker | None) -> bool:
         follows = maker.follows if maker else _NOTHING
@@ -294,11 +309,12 @@ class Judge:
             return idioms.is_partial(state) and not idioms.is_reader_with_bytes(state)
         if type(state) is Dict and _ACTING_ATTRIBUTES.intersection(_texts(state)):
             return False
+        # an array of objects stores its items; of another dtype numpy converts them, which calls
         stores = "stores" in follows and idioms.is_of_objects(state)
         return "state" in follows and (stores or self.kind(state) not in _FOREIGN)
 
     def _are_fields(self, state: Dict) -> bool:
-        """Whether nothing in some attributes can be called: the class's own methods may do so."""
+        """Whether nothing in some attributes can be called, since the class's methods may do so."""
         nodes = self._near((state,)) if self._foreign else ()
         return nodes is not None and not any(
             isinstance(node, Call) and self._given(node) in (FUNCTION, RESULT) for node in nodes
@@ -311,14 +327,14 @@ class Judge:
         plain = not (made.args or idioms.keywords_of(made) or made.changed_late)
         plain = plain and len(states) <= 1 and all(map(is_attributes, states))
         if plain and not (makes_code_run(name) or self._may_be_given_an_attack(states)):
-            self._told(made, Use.CLASS, name)
+            self._report(made, Use.CLASS, name)
         else:
-            self._told(made, Use.CALL, name)
+            self._report(made, Use.CALL, name)
 
     def _judge_idiom(self, call: Call, idiom: idioms.Idiom, called: set[Name], depth: int) -> None:
-        """Judge a call by what it stands for: a walk, an instance, another call, bytes to read."""
+        """Judge a call by its meaning: a walk, an instance, another call, bytes to read."""
         if idiom.unknown or depth > _DEEPEST:
-            self._told(call, Use.CALL)
+            self._report(call, Use.CALL)
             return
         self._give(call, idiom.gives)
         acting = False
@@ -329,7 +345,7 @@ class Judge:
         kind = self._gives[id(call)]
         unfit = bool(idiom.needs) and kind not in (idiom.needs, OBJECT, RESULT)
         if idiom.needs == kind and acting:
-            self._give(call, RECORD)  # of which a method may be looked up
+            self._give(call, RECORD)  # one of its attributes may take a method's place
         if not idiom.makes and idiom.gives == DATA and idiom.data is None:
             self._give(call, _kept(DATA, self._kinds(call.args)))
         if idiom.walked is not None:
@@ -337,18 +353,18 @@ class Judge:
         if idiom.data is not None:
             unfit = not self._nested(self._nest(call, idiom)) or unfit
             if self._foreign and idiom.gives == DATA:
-                self._give(call, FUNCTION)  # what the bytes gave may be anything that they hold
-        if unfit or idiom.told or self.kind(idiom.consumed) in _HOLDING:
-            self._told(call, Use.CALL)
+                self._give(call, FUNCTION)  # the result may be anything that the bytes hold
+        if unfit or idiom.unusual or self.kind(idiom.consumed) in _HOLDING:
+            self._report(call, Use.CALL)
         if _is_changed(call) and not idiom.makes:
             self._follow(call, None)
 
     def _walk(self, call: Call, name: Name) -> None:
-        """Judge a name that a call leads to, as if it was referred to."""
+        """Judge a name that a call looks up as if the pickle named it."""
         if acts_on_import(name):
-            self._told(call, Use.CALL, name)
+            self._report(call, Use.CALL, name)
         elif is_known_attack(name):
-            self._told(call, Use.NAMED, name)
+            self._report(call, Use.NAMED, name)
 
     def _nest(self, call: Call, idiom: idioms.Idiom) -> Nested:
         place = f"{self._member}, in" if self._member else "in"
@@ -358,7 +374,7 @@ class Judge:
     def _kinds(self, args: tuple[Node, ...]) -> tuple[str, ...]:
         if self._foreign:
             return tuple([self.kind(argument) for argument in args])
-        # asked here what kind() would ask, since there are as many calls as scalars and tensors
+        # kind() written out: this runs once for each tensor and each numpy scalar of a file
         by_type, given = KIND_BY_TYPE.get, self._gives.get
         return tuple([by_type(type(one)) or given(id(one)) or self.kind(one) for one in args])
 
@@ -373,7 +389,7 @@ class Judge:
         return HOLDER if filled and self._holds_foreign(node) else kind
 
     def _holds_foreign(self, container: Node) -> bool:
-        """Whether something that is no data is in a container, or may be for all that is known."""
+        """Whether a container holds something that is no data, or is too large to say."""
         if id(container) not in self._holders:
             short = isinstance(container, (tuple, list)) and len(container) < _FEW
             if short and SCALARS.issuperset(map(type, container)):
@@ -386,29 +402,26 @@ class Judge:
         return self._holders[id(container)]
 
     def _near(self, roots: Iterable[Node]) -> list[Node] | None:
-        """Return the nodes below some values, ``None`` if they are too many to look at.
-
-        A file may share one large value among a million others: there is an end to it.
-        """
-        nodes = list(near(roots, _LARGEST)) if self._looks > 0 else []
-        self._looks -= len(nodes)
+        """Return the nodes below some values, ``None`` if they are too many to look at."""
+        nodes = list(near(roots, _LARGEST)) if self._looks_left > 0 else []
+        self._looks_left -= len(nodes)
         return nodes if 0 < len(nodes) < _LARGEST else None
 
     def _give(self, call: Call, kind: str) -> None:
         self._gives[id(call)] = kind
         if kind in _NO_DATA:
             self._foreign = True
-            self._holders.clear()  # one that was looked at may hold this
+            self._holders.clear()  # a container that was looked at may hold this result
 
     def _given(self, node: Node) -> str:
         return self._gives.get(id(node), OBJECT)
 
     # --- what is found ---------------------------------------------------------------------
 
-    def _told(self, call: Call, use: Use, name: Name | None = None, text: str = "") -> None:
-        """Keep what a call would do, under the name that it does it with.
+    def _report(self, call: Call, use: Use, name: Name | None = None, text: str = "") -> None:
+        """Record a call under ``name``, by default the name that its function comes from.
 
-        ``text`` is what does it, where that is not the call itself.
+        ``text`` says what runs the code, if it is not the call itself.
         """
         if name is None:
             root = idioms.root_of(call.function, self._roots)
@@ -417,13 +430,14 @@ class Judge:
             self._give(call, RESULT)
             attack = self._attack(call, name)
             use, name = (Use.CALL, name) if attack is None else (Use.ATTACK, attack)
-        told = str(name) if name else NAMELESS
+        shown = str(name) if name else NAMELESS
         walked = name is not None and name.leaves_classes
-        self._keep(NameUse(use, told, text, self._member, call.offset, walked=walked), call)
+        self._keep(NameUse(use, shown, text, self._member, call.offset, walked=walked), call)
 
     def _keep(self, found: NameUse, call: Node = None) -> None:
         key = found.use, found.name
         known = self._uses.get(key)
+        # counted, not listed: a file may call one name a million times
         if known is not None:
             walked = known.walked or found.walked
             self._uses[key] = known._replace(times=known.times + 1, walked=walked)
@@ -431,7 +445,7 @@ class Judge:
             self._uses[key] = found if found.text else found._replace(text=spelled(call))
 
     def _attack(self, call: Call, name: Name | None) -> Name | None:
-        """Return the name by which a call is known from attacks: its own, or one given to it."""
+        """Return the known attack that a call is: its own name, or one among its arguments."""
         if name is not None and is_known_attack(name):
             return name
         return self._near_attack((call.function, call.args, *(call.states or ())))
@@ -439,10 +453,11 @@ class Judge:
     def _may_be_given_an_attack(self, states: Sequence[Node]) -> bool:
         if not (self._attacks and states):
             return False
+        # a state too large to search counts as one: an attack would only have to be padded
         return self._near_attack(states) is not None or self._near(states) is None
 
     def _near_attack(self, roots: Iterable[Node]) -> Name | None:
-        """Return a name that runs commands and is somewhere in some values."""
+        """Return the first name below some values that runs commands."""
         for node in (self._near(roots) or ()) if self._attacks else ():
             if type(node) is Global and self._maker_of(node) is None:
                 name = name_of(node)
@@ -451,7 +466,7 @@ class Judge:
         return None
 
     def _refer(self, reference: Reference, called: set[Name]) -> None:
-        """Judge a name that is only referred to: a note, unless its module acts on import."""
+        """Judge a name that occurs in the pickle: a note, unless its module acts on import."""
         name = python3(reference.module, reference.name)
         found = NameUse(Use.NAMED, str(name), str(name), self._member, reference.offset)
         if acts_on_import(name):
@@ -466,7 +481,7 @@ class Judge:
             self._keep(found)
 
     def keep_problem(self, problem: MalformedError) -> None:
-        """Keep what is told once everything was read; the first counts."""
+        """Keep an error to raise once everything was read; the first counts."""
         if self.problem is None:
             self.problem = problem
 
@@ -483,12 +498,12 @@ class Judge:
 
 
 def _is_changed(call: Call) -> bool:
-    """Whether something is done to what a call gave."""
+    """Whether the result of a call is given a state or items."""
     return bool(call.states or call.appended or call.mapped)
 
 
 def _kept(gives: str, kinds: Iterable[str]) -> str:
-    """Return the kind of what was made of such arguments: data that holds others is no data."""
+    """Return the kind of data made of such arguments: a holder, if they are no data."""
     return HOLDER if gives == DATA and not _HOLDING.isdisjoint(kinds) else gives
 
 

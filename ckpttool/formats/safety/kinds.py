@@ -1,7 +1,7 @@
-"""What kinds of values a call is given, as far as a pickle tells, and which a constructor takes.
+"""The kinds of values that a call is given, and which of them a constructor takes.
 
-A constructor of data is harmless for data. Given an instance of somebody's class it may iterate,
-hash or convert it, and so run that class's code: which kinds it takes is part of what is allowed.
+A constructor of data is harmless for data. Given an instance of an unknown class it may iterate,
+hash or convert it, and so run that class's code: the kinds it takes are part of what is allowed.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from typing import Callable, NamedTuple, Sequence
 
 from ckpttool.formats.pickles.nodes import ByteArray, Dict, Global, Node, PersistentId, Set
 
-#: What nobody can know: an instance of a class of somebody's.
+#: An instance of a class that is not on the list.
 OBJECT = "object"
-#: What a call gave that is told of already.
+#: The result of a call that is reported already: what is done with it is not reported again.
 RESULT = "result"
 #: Something that can be called, or that calls when it is iterated over: a bound method, a partial.
 FUNCTION = "function"
-#: A container with something in it that is no data: who looks at its items may run code.
+#: A container with something in it that is no data: iterating over it may run code.
 HOLDER = "holder"
 #: A value of a class on the list, a date say.
 DATA = "data"
 #: One with attributes that the pickle gave it: a method may look one up, and call it.
 RECORD = "record"
 
-#: Names that stand among a constructor's arguments and that it makes an instance of, or calls:
-#: only these may stand there. The kind of such an argument, as rows spell it, to the names.
+#: Kinds of arguments that a constructor instantiates or calls, to the names that may stand there.
+#: One class has several names here, since numpy moved modules: ``numpy._core`` is numpy 2's.
 NAMED = {
     "array-type": """
         numpy.ndarray numpy.matrix numpy.matrixlib.defmatrix.matrix numpy.recarray
@@ -44,7 +44,7 @@ NAMED = {
 }
 _KIND_OF_NAME = {name: kind for kind, names in NAMED.items() for name in names.split()}
 
-#: Of every value but names and calls.
+#: The kind of every value but names and calls.
 KIND_BY_TYPE = {
     type(None): "none",
     bool: "bool",
@@ -60,10 +60,11 @@ KIND_BY_TYPE = {
     PersistentId: "storage",
 }
 _NUMBER = frozenset({"bool", "int", "float"})
+# What runs no code of the file's, whatever is asked of it.
 _PLAIN = frozenset(KIND_BY_TYPE.values()) | {DATA, "array", "tensor"}
 _NAMES = frozenset({"name", *NAMED})
 _GROUPS = {
-    "number": _NUMBER | {DATA},
+    "number": _NUMBER | {DATA},  # DATA, since numpy's scalars and Decimal are numbers too
     "text": frozenset({"str", "bytes"}),
     "sequence": frozenset({"tuple", "list"}),
     "pairs": frozenset({"tuple", "list", "dict"}),
@@ -75,14 +76,14 @@ _GROUPS = {
 
 
 def kind_of(node: Node, given: Callable[[Node], str]) -> str:
-    """Return the kind of a value; ``given`` says what a call gives."""
+    """Return the kind of a value; ``given`` returns the kind of a call's result."""
     if type(node) is Global:
         return _KIND_OF_NAME.get(str(node), "name")
     return KIND_BY_TYPE.get(type(node)) or given(node)
 
 
 class Argument(NamedTuple):
-    """What may stand in one place of the arguments."""
+    """What one argument may be."""
 
     kinds: frozenset[str]
     optional: bool
@@ -124,6 +125,7 @@ def _has_room(way: Signature, number: int) -> bool:
 
 
 def _spread(way: Signature, number: int) -> list[frozenset[str]]:
-    """Return the kinds for each of so many arguments; only the last one of a way is repeated."""
+    """Return the kinds allowed for each of ``number`` arguments."""
+    # as in Python, only the last argument of a signature is repeated
     taken = [argument.kinds for argument in way]
     return taken + taken[-1:] * (number - len(way))

@@ -1,7 +1,7 @@
-"""What a name is: spelled as Python 3 has it, and whether it is known from attacks.
+"""Names as Python 3 spells them, and which of them are known from attacks.
 
-A name is only ever compared. That none is on a list of bad ones says nothing: who may be called
-is what ``allowed`` says, and this list makes the words graver.
+Names are only compared. What may be called is decided by ``allowed``: a name that is missing here
+is not harmless, these lists only turn an unknown call (SEC002) into a known attack (SEC001).
 """
 
 from __future__ import annotations
@@ -46,13 +46,12 @@ class Name(NamedTuple):
 
     @property
     def leaves_classes(self) -> bool:
-        """Whether the walk goes through, or to, something that is not called as classes are."""
+        """Whether a step of the walk is no class by its name: a module, a function, a method."""
         return self.walks and not all(one[:1].isupper() for one in self.attribute.split("."))
 
 
-# Modules whose functions run commands or code, load code or take the process over. Packages and
-# plain modules of Python's own: a package of somebody's that has the name of the latter, with
-# modules below it, is not meant.
+# Modules whose functions run commands or code, load code or take the process over. Apart from
+# packages, since a user's package may have such a name, and modules below it: Python's have none.
 _MODULES = frozenset(
     """
     os posix nt subprocess posixsubprocess winapi pty sys shutil imp runpy zipimport codeop pdb
@@ -63,12 +62,13 @@ _MODULES = frozenset(
 _PACKAGES = frozenset(
     "cffi ctypes distutils ensurepip idlelib importlib lib2to3 pip setuptools venv xmlrpc".split()
 )
-# What honest files hold of them: errors that were caught, and what a command came to.
+# Ends of their names that honest files have: errors that were caught, the result of a command.
 _INNOCENT = (
     *("Error", "Exception", "Expired", "Warning"),
     *("CompletedProcess", "gaierror", "herror", "timeout"),
 )
-#: Single functions of modules that honest files use too.
+#: Single functions of modules that honest files use too. Many come from public reports on attacks
+#: that scanners let pass (test_public_reports): functions of numpy and torch that end in eval.
 _FUNCTIONS = {
     "builtins": """
         eval exec execfile compile open file __import__ __build_class__ globals locals vars
@@ -151,12 +151,12 @@ _FUNCTIONS = {
 _KNOWN = frozenset(
     f"{module}.{name}" for module, names in _FUNCTIONS.items() for name in names.split()
 )
-# Steps of the longest of them.
+# Steps of the longest of them: so many beginnings of a name are looked up.
 _LONGEST = max(name.count(".") for name in _KNOWN)
 
-# Packages that lie beside torch wherever it is installed: what an attack finds there it finds
-# on every machine. Classes of those above run code with the attributes that they are given, as
-# was found by reading them; parts of torch and numpy below hold such classes too.
+# Packages that are installed with torch, so that an attack finds them on every machine. Their
+# classes run code with the attributes that they are given, as reading them showed; so do classes
+# in the parts of torch and numpy below.
 _BESIDE_TORCH = frozenset(
     "_distutils_hack click filelock fsspec jinja2 markupsafe pip pkg_resources rich setuptools "
     "sympy wheel".split()
@@ -170,7 +170,7 @@ _ACTING_PARTS = (
     "torch.testing torch.utils._config_module torch.utils._filelock torch.utils.cpp_extension "
     "torch.utils.data.datapipes"
 ).split()
-# Classes of these packages by name, since their modules show each other's.
+# Classes of these packages by name alone, since their modules import each other's.
 _ACTING_NAMES = frozenset(
     "CUDAGraph DataSource DLLWrapper EdgeDataView GdsFile InEdgeDataView InMultiEdgeDataView "
     "MultiEdgeDataView NCCLRegisteredBuffer NpzFile OptimizedModule OutEdgeDataView "
@@ -178,13 +178,14 @@ _ACTING_NAMES = frozenset(
     "_AsyncCheckpointProcess _DataPipeSerializationWrapper _IterDataPipeSerializationWrapper "
     "_MapDataPipeSerializationWrapper _MultiProcessingDataLoaderIter".split()
 )
-# Packages in which classes of the standard library are met under their own names.
+# Packages whose modules import classes of the standard library, which a pickle can name there.
 _EVERYWHERE = MODULES | {"functorch", "networkx", "numpy", "torch", "torchgen"}
 
 
 @lru_cache(maxsize=1_024)
 def python3(module: str, attribute: str) -> Name:
     """Return a name as Python 3 spells it: ``__builtin__`` is ``builtins``, as in unpickling."""
+    # single names before modules, as find_class does
     module, attribute = NAME_MAPPING.get((module, attribute), (module, attribute))
     return Name(IMPORT_MAPPING.get(module, module), attribute)
 
@@ -195,7 +196,7 @@ def name_of(node: Global) -> Name:
 
 
 def is_known_attack(name: Name) -> bool:
-    """Whether a call of the name is known from attacks, by whatever way it is reached."""
+    """Whether a call of the name is known from attacks, also where it is reached step by step."""
     top, *below = str(name).split(".")
     bare = top.lstrip("_")  # _io is io, and _posixsubprocess is no better than subprocess
     if bare in _PACKAGES or (bare in _MODULES and name.module == top):
@@ -209,9 +210,9 @@ def is_known_attack(name: Name) -> bool:
 
 
 def runs_commands(name: Name) -> bool:
-    """Whether the name runs commands or text, so that even to hand it to others is an attack's.
+    """Whether the name runs commands or text, so that even passing it on is an attack.
 
-    Other names that attacks call, ``torch.load`` say, honest objects keep as what they load with.
+    Other names that attacks call are passed on by honest objects too: ``torch.load`` as a loader.
     """
     text = name.module == "builtins" and name.attribute in _RUN_TEXT
     return text or (name.top.lstrip("_") in _RUN_COMMANDS and is_known_attack(name))
@@ -222,7 +223,7 @@ _RUN_COMMANDS = frozenset({"imp", "importlib", "nt", "os", "posix", "pty", "runp
 
 
 def _leads_astray(part: str, name: Name) -> bool:
-    """Whether a step goes from an innocent module on to another one, or below the surface.
+    """Whether a step leads from a harmless module to another one, or into Python's internals.
 
     ``("torch", "serialization.os.system")``, ``("random", "_os.mkdir")``,
     ``("torch._utils", "_rebuild_tensor.__builtins__.get")``.
@@ -232,7 +233,7 @@ def _leads_astray(part: str, name: Name) -> bool:
         return True
     if not name.walks:
         return False
-    if name.top not in _EVERYWHERE:  # a class of somebody's may well have a method called open
+    if name.top not in _EVERYWHERE:  # a user's class may well have a method called open
         return part in _UNDER
     inside = part.startswith("__") and part.endswith("__") and part != "__new__"
     return inside or bare in _MODULES or bare in _PACKAGES or f"builtins.{part}" in _KNOWN
@@ -241,17 +242,17 @@ def _leads_astray(part: str, name: Name) -> bool:
 # What leads from any function or class to all of Python.
 _UNDER = frozenset("__builtins__ __globals__ __subclasses__ __code__ eval exec".split())
 _ACTING_PREFIXES = tuple(f"{part}." for part in _ACTING_PARTS)
-# Modules that other modules import, and whose name nothing honest in them has.
+# Modules that nearly every module imports: an attribute of such a name is the module itself.
 _NEVER_HONEST = frozenset({"os", "posix", "nt", "sys", "subprocess", "importlib", "builtins"})
 
 
 def is_of_python(name: Name) -> bool:
-    """Whether it is the standard library's, whatever it is called there."""
+    """Whether the name belongs to the standard library."""
     return name.top in MODULES
 
 
 def makes_code_run(name: Name) -> bool:
-    """Whether an instance runs code of its own, of the standard library's and torch's classes."""
+    """Whether instances of a class of the standard library's or torch's run code by themselves."""
     if name.top in ACTING_MODULES or name.top in _BESIDE_TORCH:
         return True
     if name.top not in _EVERYWHERE:
@@ -259,6 +260,7 @@ def makes_code_run(name: Name) -> bool:
     *outer, last = name.attribute.split(".")
     if last in ACTING or last in _ACTING_NAMES or not all(map(_is_like_a_class, outer)):
         return True
+    # an instance of a module that runs commands is no better than its functions
     whole = name.top in _PACKAGES or (name.top in _MODULES and name.module == name.top)
     if whole and not name.attribute.endswith(_INNOCENT):
         return True
@@ -271,5 +273,5 @@ def _is_like_a_class(part: str) -> bool:
 
 
 def acts_on_import(name: Name) -> bool:
-    """Whether naming it runs something already, because its module does when it is imported."""
+    """Whether naming it is enough to run something, when its module is imported."""
     return name.module in ACTING_ON_IMPORT or name.module.endswith(".__main__")

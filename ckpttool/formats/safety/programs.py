@@ -1,9 +1,9 @@
-"""Modules of torch.fx, whose pickles carry the source text that loading them runs.
+"""Modules of torch.fx, whose pickles carry source text that loading them runs.
 
 ``torch.save`` of a graph module writes a call of ``reduce_graph_module`` with the text of its
 ``forward`` and of the imports before it. Loading executes both, and calls ``forward`` once to trace
-it. The text is parsed here, and never compiled or run: what does no more than to compute with torch
-is a program that nobody judged, everything else is a call of unknown code like any other.
+it. The text is parsed here, never compiled or run. If it only computes with torch, the file is a
+program that was not judged (exit 2); otherwise the call is unknown code like any other.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from ckpttool.formats.safety.known_names import Name, is_known_attack, name_of
 if TYPE_CHECKING:
     from ckpttool.formats.pickles.nodes import Call, Node
 
-#: What loading such a module calls.
+#: The function that loading such a module calls.
 REDUCE = "torch.fx.graph_module.reduce_graph_module"
-# What traces the module again: classes of torch's own, of which each is made without arguments.
+# Classes of torch's own that trace the module again. The pickle names one, and loading makes a
+# subclass of it, an instance of that without arguments, and calls its trace.
 _TRACERS = frozenset(
     "torch.fx._symbolic_trace.Tracer torch.fx.experimental.proxy_tensor.PythonKeyTracer "
     "torch.fx.experimental.proxy_tensor._ModuleStackTracer".split()
 )
 #: Characters of a source text that is parsed; a model of thousands of operations has a million.
 MAX_SOURCE = 4_000_000
-# Python's own parser may run out of stack: how deep brackets may be nested, and how many words one
-# expression between them may have.
+# Python's parser may overflow the C stack and kill the process, which no except clause catches. So
+# the depth of brackets and the words of an expression between them are limited before it runs.
 _DEEPEST, _LONGEST = 40, 200
 
-# What nests one thing in another without a bracket; generated code has none of it.
+# Words that nest without a bracket, and would escape that limit; generated code has none of them.
 _NESTING = frozenset("\\ async await class elif else for if lambda try while with yield".split())
 _TOKENS = re.compile(
     r"#[^\n]*"
@@ -42,7 +43,7 @@ _TOKENS = re.compile(
     re.DOTALL,
 )
 
-# What generated code consists of. Nothing of it makes a function, a class or a loop of its own.
+# What generated code consists of: no lambda, class, loop, comprehension or f-string is in it.
 _NODES = (
     ast.Module, ast.Import, ast.ImportFrom, ast.alias, ast.FunctionDef, ast.arguments, ast.arg,
     ast.Return, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Delete, ast.Expr, ast.Pass,
@@ -50,11 +51,11 @@ _NODES = (
     ast.Tuple, ast.List, ast.Dict, ast.Constant, ast.UnaryOp, ast.BinOp, ast.BoolOp, ast.Compare,
     ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
 )  # fmt: skip
-# Nodes of Python 3.8 that later versions do without.
+# Nodes of Python 3.8 that later versions do not make.
 _OLD_NODES = frozenset({"Index", "ExtSlice"})
 
 _BUILTINS = frozenset("bool dict float getattr int len list max min slice tuple type".split())
-# Those that generated code names beside calling them, for annotations and indices.
+# Builtins that generated code also names without calling them, in annotations and indices.
 _VALUES = frozenset("Ellipsis bool dict float int list tuple".split())
 _MATH = frozenset("ceil e floor inf nan pi pow sqrt trunc".split())
 _OPERATORS = frozenset(
@@ -84,7 +85,7 @@ def is_graph_module(call: Call) -> bool:
 def only_computes(call: Call) -> bool:
     """Whether the source text of a graph module does no more than to compute with torch.
 
-    ``False`` of everything about which that is not clear.
+    ``False`` in every case of doubt.
     """
     parts = _parts(call.args)
     if parts is None:
@@ -92,18 +93,19 @@ def only_computes(call: Call) -> bool:
     body, imports = parts
     entries = {key: value for key, value in body.pairs() if type(key) is str}
     if len(entries) != len(body.flat) // 2:
-        return False  # a key twice: what it was when the call was made is not known
+        return False  # a key twice: which text is run depends on when the call reads it
+    # older releases wrote "code"; reduce_graph_module reads both, in this order
     code = entries.get("_code") or entries.get("code")
     tracer = entries.get("_tracer_cls")
     usual = tracer is None or str(tracer) in _TRACERS
     if type(code) is not str or not usual or len(imports) + len(code) > MAX_SOURCE:
         return False
-    # loading puts them together just so: what begins in one may end in the other
+    # joined as loading joins them: a string that begins in one may end in the other
     return _is_plain(imports + code)
 
 
 def may_be_attribute(node: Global) -> bool:
-    """Whether a name may lie in a graph module, where its source can reach and call it."""
+    """Whether a name may be an attribute of a graph module, which its source can call."""
     name = name_of(node)
     return (
         str(name) in _TRACERS
@@ -131,17 +133,18 @@ def _is_plain(source: str) -> bool:
 
 
 def _can_be_parsed(source: str) -> bool:
-    """Whether no expression is so long or so deep that Python's parser might break."""
-    words = [0]  # of the expression that goes on, for each bracket that is open
+    """Whether no expression is so long or so deep that Python's parser might crash."""
+    words = [0]  # in the current expression of each open bracket
     for match in _TOKENS.finditer(source):
         word = match.group()
+        # a prefix with an f in it: expressions in the string are parsed too
         if (match.group(1) or "").strip("bBrRuU") or word in _NESTING:
             return False
         if word in "([{":
             words.append(0)
         elif word in ")]}" and len(words) > 1:
             words.pop()
-            words[-1] += 1  # what is called or indexed once more is nested once more
+            words[-1] += 1  # x()()() nests each call in the next one, with no open bracket
         elif word in ",:;" or (word == "\n" and len(words) == 1):
             words[-1] = 0
         elif not word.isspace():
@@ -169,7 +172,7 @@ class _Names:
                     self._imported[top] = top
             return True
         if isinstance(statement, ast.ImportFrom):
-            if statement.module == "builtins":  # under their own names they are what they are
+            if statement.module == "builtins":  # renamed, eval could pass for a harmless one
                 return all(one.asname in (None, one.name) for one in statement.names)
             for one in statement.names:
                 self._imported[one.asname or one.name] = f"{statement.module}.{one.name}"
@@ -179,13 +182,13 @@ class _Names:
         return isinstance(statement, (ast.Assign, ast.Pass))
 
     def are_plain(self, tree: ast.Module) -> bool:
-        """Whether everything in the tree is of a kind that computes."""
+        """Whether every node of the tree only computes."""
         nodes = list(ast.walk(tree))
         self._own = {
             node.id for node in nodes if isinstance(node, ast.Name) and _is_bound(node)
         } | {node.arg for node in nodes if isinstance(node, ast.arg)}
         if self._own & (self._imported.keys() | _BUILTINS | _VALUES):
-            return False  # a name of two meanings
+            return False  # a name with two meanings: which one counts depends on the order
         inner = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
         called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
         top = {id(node) for node in tree.body}
@@ -214,15 +217,15 @@ class _Names:
         return True
 
     def _is_plain_call(self, call: ast.Call) -> bool:
-        """Whether what is called is a function by its name, or a method; ``getattr`` by a text."""
+        """Whether a function or a method is called by its name; of ``getattr`` the text counts."""
         function = call.func
         if isinstance(function, ast.Name) and function.id == "getattr":
             name = call.args[1] if len(call.args) == 2 and not call.keywords else None
             text = name.value if isinstance(name, ast.Constant) else None
             return isinstance(text, str) and not _is_dunder(text) and text not in _ACTING
-        if isinstance(function, ast.Name) and function.id == "type":
+        if isinstance(function, ast.Name) and function.id == "type":  # type(x) gives x's class
             return len(call.args) == 1 and isinstance(call.args[0], ast.Constant)
-        # a submodule by an odd name: getattr(self, "0")(x)
+        # a call of a call is a submodule with a number for a name: getattr(self, "0")(x)
         return isinstance(function, (ast.Name, ast.Attribute, ast.Call))
 
     def _path(self, node: ast.expr) -> list[str] | None:
@@ -265,7 +268,7 @@ def _is_dunder(name: str) -> bool:
 
 
 def is_leading_astray(step: str) -> bool:
-    """Whether an attribute is a module that leads to all of Python, whatever it is looked up in."""
+    """Whether an attribute is named like a module through which all of Python can be reached."""
     return step.lstrip("_") in _MODULES
 
 

@@ -1,4 +1,4 @@
-"""A call as it would read in Python: for people, cut short, and never evaluated."""
+"""A call written as Python source, cut short: for messages only, never evaluated."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from ckpttool.formats.pickles.nodes import Call, Dict, Global, New, Node, Persis
 
 #: Characters of a call in a message; a file may have a million of them in one argument.
 LONGEST = 160
-# How deep arguments are written out, and how many values of one container.
+# How deep arguments are written out, and how many values of one container: 8 ** 3 values at most
+# are looked at for 160 characters, however large the arguments are.
 _DEEPEST, _MOST = 3, 8
 
 
 def spelled(call: Node) -> str:
-    """Return the call as Python would have it, at most :data:`LONGEST` characters.
+    """Return the call as Python source, at most :data:`LONGEST` characters.
 
-    What a reader does with the result follows: the states that it is given.
+    The states that BUILD gives to the result follow it.
     """
     states = (call.states or ()) if isinstance(call, Call) else ()
     given = (f".__setstate__({_spelled(state, _DEEPEST)})" for state in states[:_MOST])
@@ -31,6 +32,7 @@ def _spelled(node: Node, depth: int) -> str:
     if node is None or isinstance(node, (bool, int, float)):
         return repr(node)
     if isinstance(node, (str, bytes)):
+        # cut before repr, which would escape a whole megabyte
         return repr(node if len(node) <= LONGEST else node[:LONGEST])
     if depth == 0:
         return "..."

@@ -1,12 +1,12 @@
-"""What is in Python's standard library: facts that were read off releases 3.8 to 3.14.
+"""Facts on Python's standard library, collected from releases 3.8 to 3.14.
 
-A test walks the library of the Python that runs it and fails on a class that belongs here and is
-not listed, so that the lists stay complete.
+A test walks the library of the Python that runs it and fails on a class that is missing here.
 """
 
 from __future__ import annotations
 
-#: Top-level modules, private ones and those that were removed meanwhile too.
+#: Top-level modules, private and since removed ones included. sys.stdlib_module_names has only
+#: those of the running Python, but the file may be loaded by another.
 MODULES = frozenset(
     """
     __future__ __phello__ _abc _aix_support _android_support _ast _ast_unparse _asyncio _bisect
@@ -50,7 +50,7 @@ MODULES = frozenset(
 
 #: Names of classes whose instances run code when they get attributes or are thrown away:
 #: those with ``__setstate__``, ``__del__``, ``__getattr__``, ``__getattribute__`` or a
-#: ``__new__`` of their own. By name alone, since one module shows classes of another.
+#: ``__new__`` of their own. Without modules, since a module that imports a class has it too.
 ACTING = frozenset(
     """
     ABCMeta Aifc_write Annotated Any Au_read Au_write BZ2File BaseEventLoop BaseHeader
@@ -95,12 +95,13 @@ ACTING = frozenset(
     """.split()
 )
 
-#: Packages all of whose classes count as such.
+#: Packages all of whose classes count as such: most own a file, a process or memory, which they
+#: release when they are thrown away.
 ACTING_MODULES = frozenset(
     "_ctypes _testcapi asyncio ctypes encodings multiprocessing tempfile tkinter turtle "
     "unittest".split()
 )
 
-#: Modules that act when they are imported, which naming something of them does already.
-#: ``__main__`` of a package is another: most run at once.
+#: Modules that act when they are imported, which happens as soon as a pickle names them: ``this``
+#: prints, ``antigravity`` opens a browser. Most packages' ``__main__`` acts too.
 ACTING_ON_IMPORT = frozenset({"antigravity", "idlelib.idle", "test.autotest", "this"})

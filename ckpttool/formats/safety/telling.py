@@ -1,4 +1,4 @@
-"""From what pickles use names for to findings, and to what of it is trusted."""
+"""Findings on the names that pickles use, and which of those the user trusts."""
 
 from __future__ import annotations
 
@@ -20,26 +20,28 @@ if TYPE_CHECKING:
 
 # Names in one finding, and characters of a name; a file may have thousands of each.
 _SHOWN, _LONGEST = 10, 120
-# Names that are each given as an option, and what such a name looks like.
+# How many names a fix suggests as --trust options, and the form of those that are safe to paste
+# into a shell: a name comes from the file.
 _MOST_TRUSTED, _TRUSTED = 4, re.compile(r"[A-Za-z_]\w*(?:\.[\w-]+)*\.(?:[\w-]+|\*)")
 
-#: The rule for each use, the gravest first.
+#: The rule for each use, the gravest first: findings come in this order.
 RULES = {
     Use.ATTACK: rules.KNOWN_ATTACK,
     Use.CALL: rules.UNKNOWN_CALL,
     Use.CLASS: rules.NEEDED_CLASS,
     Use.NAMED: rules.UNCALLED_NAME,
 }
-# Uses that somebody who knows the code may trust.
+# Uses that a user who knows the code may trust: a known attack is none.
 _TRUSTABLE = frozenset({Use.CALL, Use.CLASS})
 
 
 def is_trusted(use: NameUse, trust: Sequence[str]) -> bool:
-    """Whether the name's use is covered by a pattern; one that is known from attacks never is.
+    """Whether a pattern covers the use of a name; a known attack is never covered.
 
     A wildcard stands for what a package defines, not for what can be reached through it: a module
     that it imports, or a method of a class.
     """
+    # fnmatchcase: fnmatch ignores case on Windows, Python's names do not
     return use.use in _TRUSTABLE and any(
         use.name == pattern or (not use.walked and fnmatchcase(use.name, pattern))
         for pattern in trust
@@ -47,7 +49,7 @@ def is_trusted(use: NameUse, trust: Sequence[str]) -> bool:
 
 
 def findings_on(uses: Iterable[NameUse], trust: Sequence[str] = ()) -> list[Finding]:
-    """Return what is to be said of the names that pickles use, the gravest first."""
+    """Return the findings on the names that pickles use, the gravest first."""
     told = list(uses)
     trusted = [use for use in told if is_trusted(use, trust)]
     found = []
@@ -63,11 +65,11 @@ def findings_on(uses: Iterable[NameUse], trust: Sequence[str] = ()) -> list[Find
 def findings_beyond_default(
     references: Iterable[Reference], uses: Iterable[NameUse]
 ) -> list[Finding]:
-    """Return what is to be said of names that are data, and that torch does not take by default.
+    """Return the note on names that are data, but that torch.load does not take by default.
 
     Args:
         references: every name that the pickles refer to.
-        uses: what is told of already.
+        uses: uses of names that other findings report.
     """
     told = {use.name for use in uses}
     names = dict.fromkeys(str(python3(one.module, one.name)) for one in references)
@@ -84,10 +86,10 @@ def findings_beyond_default(
 
 
 def findings_left_behind(uses: Iterable[NameUse]) -> list[Finding]:
-    """Return what is to be said where nothing of the pickle is called or passed on.
+    """Return the findings for a command that takes the weights and leaves the pickle behind.
 
-    Unknown code is a warning there: the weights are taken out without it. A file that is known
-    from attacks stays refused, and names that are never called are not worth a word.
+    Unknown code is a warning there: the weights are taken out without it. A known attack stays an
+    error, and names that are never called are left out.
     """
     return [
         one._replace(severity=Severity.WARNING, fix="") if one.rule in _LEAVABLE else one
@@ -97,10 +99,8 @@ def findings_left_behind(uses: Iterable[NameUse]) -> list[Finding]:
 
 
 def findings_before(error: CkpttoolError, trust: Sequence[str] = ()) -> tuple[Finding, ...]:
-    """Return what pickles would have done that were read before an error.
-
-    What to do about it is only what helps with a file that cannot be read any further.
-    """
+    """Return the findings on pickles that were read before an error."""
+    # converting and trusting do not help with a file that cannot be read any further
     return tuple(
         one._replace(fix=_SAVE_ANEW) if one.rule in _LEAVABLE else one
         for one in findings_on(error.uses, trust)
@@ -114,7 +114,7 @@ def _finding(rule: Rule, uses: Sequence[NameUse]) -> Finding:
     return finding(rule, f"{_SAID[rule]}: {'; '.join(listed)}", fix=_fix(rule, uses))
 
 
-# Rules on code without which the weights can be had.
+# Rules on code that the weights do not need: convert leaves it behind.
 _LEAVABLE = (rules.UNKNOWN_CALL, rules.NEEDED_CLASS)
 _SAVE_ANEW = "Save the state dict alone, where the code is known, or ask the file's author for it."
 _SAID = {
@@ -129,6 +129,7 @@ _SAID = {
 
 def _call(use: NameUse) -> str:
     more = f", {use.times:,} such calls" if use.times > 1 else ""
+    # a walk or an argument does it under another name than the call's text begins with
     named = "" if use.text.startswith(use.name[:_LONGEST]) else f"{_clipped(use.name)} by "
     return f"{named}{use.text} ({_place(use)}{more})"
 
@@ -164,10 +165,10 @@ def _fix(rule: Rule, uses: Sequence[NameUse]) -> str | None:
 
 
 def _trusting(names: Sequence[str]) -> str | None:
-    """Return the options that trust all of some names: each, or of many their packages."""
+    """Return the options that trust all of some names: each, or the packages of many."""
     if len(names) > _MOST_TRUSTED:
         names = [f"{top}.*" for top in dict.fromkeys(name.partition(".")[0] for name in names)]
-    # others hold what a shell or a pattern would read as something else, or are no names
+    # no option at all rather than some of them: the command would fail again
     if len(names) > _MOST_TRUSTED or not all(map(_TRUSTED.fullmatch, names)):
         return None
     return " ".join(f"--trust '{name}'" for name in names)

@@ -1,4 +1,4 @@
-"""Reading the pickles of one file, and keeping note of what each would do to its reader."""
+"""Reading the pickles of one file while judging what each would run."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from ckpttool.formats.safety.judge import NAMELESS, Judge
 from ckpttool.formats.safety.nested import NestedReader
 from ckpttool.tensors.catalogue import Reference
 
-# What a program may have for a module and an attribute; words of a text have spaces between.
+# What a module with an attribute looks like. A text that happens to parse as opcodes gives names
+# with spaces in them.
 _IS_NAME = re.compile(r"[\w.-]+")
 
 
 def _call_a_program(error: UnsupportedError) -> None:
-    """Say of a file without a state dict that it is a program, which was not judged."""
+    """Make the error for a file without a state dict say that it is a program, not judged."""
     error.message = (
         "the file is a program, a module of torch.fx: loading it runs the source text that it "
         "carries, which was not judged"
@@ -39,22 +40,22 @@ def _judge() -> Judge:
 
 
 class Watch:
-    """Reads pickles, each of which is judged as soon as it is read.
+    """Reads pickles and judges each as soon as it is read.
 
-    Used in a ``with`` block around the reading of a file: an error that leaves the block knows
-    what the pickles would have done up to there, the one that broke off included. Where nothing
-    graver leaves it, a call of a constructor with what it never takes is a MalformedError.
+    Used in a ``with`` block around the reading of a file: an error that leaves the block carries
+    what the pickles use names for up to there, a broken pickle included. Without a graver error,
+    a call of a constructor with arguments that it never takes raises MalformedError at the end.
 
     Attributes:
-        unsigned: whether nothing but the attempt to read it says that the file is a pickle at
-            all. Of a text that breaks off as one only names count that a program can have.
-        attacks_only: whether the pickles are not the file's own content, so that what code they
-            need is of no account, but attacks are.
+        unsigned: whether the file has no signature of a pickle, only bytes that parse as one. It
+            may be text, so of what it names only what looks like a Python name counts.
+        attacks_only: whether the pickles are not the file's own content, a safetensors file that
+            parses as one say: attacks count, needed code does not.
     """
 
     def __init__(self) -> None:
         self._judge = _judge()
-        # of the bytes behind an array of joblib's, read as if they were operations
+        # judges the bytes after a joblib array as opcodes, which is how pickle.load reads them
         self._behind_array: Judge | None = None
         self.unsigned = False
         self.attacks_only = False
@@ -105,11 +106,11 @@ class Watch:
     def parse_joblib(self, data: bytes, start: int = 0) -> int | None:
         """Judge a pickle that broke off as joblib reads it; ``None`` if it is not joblib's.
 
-        Whoever loads it with pickle takes what follows the first array for operations that
-        nobody wrote: of those only attacks are told.
+        ``pickle.load`` would take the bytes after the first array for opcodes that nobody wrote:
+        of those only attacks are reported.
 
         Returns:
-            Up to which byte it could be read.
+            The offset up to which it could be read.
         """
         if self._broken is None or self._broken[0].array_at is None:
             return None
@@ -117,15 +118,16 @@ class Watch:
         self._behind_array.read(*self._broken)
         self._broken = None
         found: list[Pickle] = []
+        # it nearly always breaks off, at the first array of numbers
         with suppress(CkpttoolError):
             found.append(pickles.parse(data, start, broken=found.append, joblib=True))
         self._judge.read(found[-1], None)
         return found[-1].end
 
     def look_at(self, data: bytes, member: str | None) -> int:
-        """Judge what can be read of a pickle, wherever it breaks off: nothing else is wanted.
+        """Judge as much of a pickle as can be read, for its calls alone.
 
-        Returns the bytes that it took.
+        Returns the number of bytes read.
         """
         with suppress(CkpttoolError):
             return self.parse(data, member=member).end
@@ -155,6 +157,7 @@ class Watch:
     ) -> None:
         self._judge_broken()
         problem = self._judge.problem
+        # malformed (exit 1) outranks unsupported (exit 2); every other error is as grave itself
         if problem is not None and (error is None or isinstance(error, UnsupportedError)):
             problem.uses = self.uses
             raise problem from error
