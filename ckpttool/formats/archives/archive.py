@@ -1,8 +1,8 @@
-"""Strict reading of a zip archive: every file is refused that two readers would see differently.
+"""Strict reading of a zip archive: a file that two readers would see differently is refused.
 
-Torch, Python's ``zipfile``, unpackers and scanners disagree about duplicate, case-colliding,
-prepended, appended and mislabelled members. An archive that this module accepts has one
-reading: the directory, the local headers and the bytes between them tell the same.
+torch, Python's ``zipfile``, unpackers and scanners disagree about duplicate, case-colliding,
+prepended, appended and mislabelled members. In an archive that this module accepts the
+directory, the local headers and the bytes between them agree.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from ckpttool.formats.archives.zip_end import find_directory
 from ckpttool.formats.archives.zip_headers import LocalHeaders
 from ckpttool.formats.archives.zip_records import records
 
-#: Characters of all names that are not plain ASCII, which cost more to hold and to compare.
+#: Characters of all names that are not plain ASCII: folding their case takes several copies of
+#: four bytes a character, and torch's own names are ASCII.
 MAX_WIDE_NAMES = 4_000_000
 
 
@@ -31,7 +32,7 @@ class Member(NamedTuple):
         offset: of its first byte, in the file.
         size: in bytes.
         crc32: as stored; 0 in an archive without checksums.
-        has_crc: whether ``crc32`` means something.
+        has_crc: whether ``crc32`` was computed.
     """
 
     name: str
@@ -68,23 +69,25 @@ def read_archive(source: ByteSource) -> Archive:
     for record in records(data, directory):
         name = record.name
         offset = headers.pass_member(record)
+        # zipfile takes the last of two, other readers the first
         if name in members:
             raise _twice(name, name)
         members[name] = Member(name, offset, record.size, record.crc32)
         summed = summed or record.crc32 != 0
     headers.finish()
     _check_collisions(members)
+    # torch.serialization.set_crc32_options(False) writes 0 for every member: no checksum to check
     if not summed:
         members = {name: member._replace(has_crc=False) for name, member in members.items()}
     return Archive(members, summed)
 
 
 def read_member(source: ByteSource, member: Member, limit: int) -> bytes:
-    """Return the bytes of a member, their checksum proven.
+    """Return the bytes of a member, once their checksum matches.
 
     Raises:
-        MalformedError: there are more than ``limit`` bytes, which is asked before reading,
-            or they do not match the checksum.
+        MalformedError: there are more than ``limit`` bytes (nothing is read then), or they do
+            not match the checksum.
     """
     if member.size > limit:
         raise MalformedError(
@@ -115,7 +118,8 @@ def _check_collisions(members: dict[str, Member]) -> None:
             rules.LIMIT,
             expected=f"at most {MAX_WIDE_NAMES:,} characters in names that are not ASCII",
         )
-    # Hashes, not the folded names: those could be many times the size of the directory.
+    # Hashes, not the folded names: those could be many times the size of the directory. By chance
+    # two of 64 bits collide in one of 30 million archives with a million members.
     if len({hash(_folded(name)) for name in members}) == len(members):
         return
     seen: dict[int, str] = {}
@@ -128,6 +132,7 @@ def _check_collisions(members: dict[str, Member]) -> None:
 def _folded(name: str) -> str:
     if name.isascii():
         return name.lower()
+    # as in Unicode's canonical caseless matching: macOS takes both forms of an accent for one
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 

@@ -1,7 +1,7 @@
-"""Strict reading of a tar archive: plain files at the top, nothing that two readers see otherwise.
+"""Strict reading of a tar archive: plain files at the top, in one way for every reader.
 
 The header is POSIX ustar (or GNU's variant of it), as in IEEE 1003.1 "pax". Extended headers
-are allowed where they only tell a time or an owner, as Python writes for every file.
+are allowed if they only hold times and owners, as Python writes for every file.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ MAX_MEMBERS = 64
 #: Bytes of an extended header.
 MAX_EXTENDED = 64_000
 
+# Any other key can replace the next member's path, size or link.
 _HARMLESS_KEYS = frozenset({"mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "comment"})
 _RECORD = re.compile(rb"(\d{1,6}) ([^=\n]{1,200})=")
 _KINDS = {
@@ -30,7 +31,7 @@ _KINDS = {
 
 
 class TarMember(NamedTuple):
-    """A plain file in the archive: where its bytes lie."""
+    """A plain file in the archive: the offset and the number of its bytes."""
 
     offset: int
     size: int
@@ -42,13 +43,14 @@ def matches(head: bytes) -> bool:
 
 
 def has_checksum(block: bytes) -> bool:
-    """Whether a reader that asks for no magic, as tarfile does, would take this for a header."""
+    """Whether a reader that checks no magic, as tarfile, would accept this as a header."""
     if len(block) < BLOCK:
         return False
     field = block[148:156]
     others = block[:148] + b" " * 8 + block[156:]
     # old writers summed signed bytes
     sums = (sum(others), sum(byte - 256 * (byte > 127) for byte in others))
+    # GNU's base-256 numbers, positive and negative, which tarfile reads in every field
     if field[0] in (0o200, 0o377):
         return int.from_bytes(field[1:], "big") - (256**7 if field[0] == 0o377 else 0) in sums
     try:
@@ -84,7 +86,10 @@ def read_members(source: ByteSource) -> dict[str, TarMember]:
 
 
 def find_members(source: ByteSource) -> dict[str, TarMember]:
-    """Return the files that a reader without these rules may find, by name; the first of each."""
+    """Return the files that a lenient reader may find, by name; the first of each name.
+
+    For judging the pickles of an archive that :func:`read_members` refuses.
+    """
     members: dict[str, TarMember] = {}
     position = 0
     for _ in range(MAX_MEMBERS):
@@ -102,7 +107,7 @@ def find_members(source: ByteSource) -> dict[str, TarMember]:
 
 
 def check_whole(source: ByteSource) -> None:
-    """Raise MalformedError if the file ends before its last member, or the mark after it, does."""
+    """Raise MalformedError if the file ends before its last member or its end mark does."""
     position = 0
     for _ in range(MAX_MEMBERS):
         header = _block(source, position)
@@ -119,7 +124,7 @@ def _block(source: ByteSource, position: int) -> bytes:
 
 
 def _parse(header: bytes, position: int) -> tuple[str, bytes, int]:
-    """Return name, kind and size, once the header's checksum has been seen to hold."""
+    """Return name, kind and size of a header whose checksum matches."""
     if header[257:262] != b"ustar":
         raise _broken("the header is not ustar", position)
     stated = _octal(header[148:156], position)
@@ -133,6 +138,7 @@ def _parse(header: bytes, position: int) -> tuple[str, bytes, int]:
             expected=stated,
             found=actual,
         )
+    # GNU's magic is "ustar " and has times where POSIX has the front part of a long name
     prefix = b"" if header[257:263] == b"ustar " else header[345:500].rstrip(b"\0")
     raw = header[:100].rstrip(b"\0")
     if prefix or b"\0" in raw:
@@ -142,6 +148,7 @@ def _parse(header: bytes, position: int) -> tuple[str, bytes, int]:
 
 def _octal(field: bytes, position: int) -> int:
     digits = field.strip(b" \0")
+    # int() would take "0o17", "1_7" and other digits; tar readers differ in what they take
     if not digits or not all(byte in b"01234567" for byte in digits):
         raise _broken("a number in the header is not octal", position)
     return int(digits, 8)
@@ -150,11 +157,12 @@ def _octal(field: bytes, position: int) -> int:
 def _add(
     members: dict[str, TarMember], name: str, kind: bytes, member: TarMember, position: int
 ) -> None:
+    # a NUL is the plain file of tar before POSIX
     if kind not in (b"0", b"\0"):
         raise _broken(f"{name!r} is {_KINDS.get(kind, 'of an unknown kind')}", position)
     if not name or "/" in name or "\\" in name or not name.isprintable():
         raise _broken("a member's name is no plain name", position)
-    if name in members:
+    if name in members:  # tarfile takes the last of two
         raise _broken(f"{name!r} stands twice", position)
     members[name] = member
 
@@ -176,7 +184,8 @@ def _check_extended(source: ByteSource, begin: int, size: int) -> None:
 
 
 def _check_end(source: ByteSource, position: int) -> None:
-    """After the first zero block there is only padding, whatever its length."""
+    """Raise MalformedError unless only zeros follow the first zero block."""
+    # writers pad to records of 10,240 bytes or more; another archive there would be found by some
     rest = source.size - position
     if rest > 1_000_000 or any(read(source, position, rest)):
         raise _broken("bytes follow the end of the archive", position)

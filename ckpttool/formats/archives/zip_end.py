@@ -1,9 +1,9 @@
-"""The end of a zip archive: where its directory lies, read so that no two readers differ.
+"""The end of a zip archive: where its directory lies.
 
 Readers find the end record by searching backwards, and differ in how far, in what they do
-with a comment and in which of the two directories they believe. So here the record must be
-the file's last bytes, and everything that it says must hold. Field names and layouts are
-those of PKWARE's APPNOTE.TXT, 4.3.14 to 4.3.16.
+with a comment and in which of the two end records they believe. So here the record must be
+the file's last bytes, and all of its fields must hold. Field names and layouts are those of
+PKWARE's APPNOTE.TXT, 4.3.14 to 4.3.16.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.text import count as counted
 from ckpttool.findings.text import size as sized
 
-#: Members of one archive: as many as tensors, and a few more.
+#: Members of one archive: one for each of a million tensors, and room for more.
 MAX_MEMBERS = 1_600_000
 #: Bytes of the directory, which is read whole; a million tensors take about 80 million.
 MAX_DIRECTORY = 256_000_000
@@ -27,12 +27,13 @@ _LOCATOR = struct.Struct("<4sIQI")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 _END_MARK, _LOCATOR_MARK, _END64_MARK = b"PK\x05\x06", b"PK\x06\x07", b"PK\x06\x06"
 _TAIL = _END64.size + _LOCATOR.size + _END.size
-# How far from the end an end record is looked for: beyond the longest comment.
+# How far from the end an end record is searched to explain why the file is refused. zipfile
+# searches the 65,535 bytes of the longest comment; appended data may be longer.
 _SEARCHED = 1_048_576
 
 
 class Directory(NamedTuple):
-    """The central directory: where it begins, its bytes, and how many members it lists."""
+    """The central directory: its offset and size in bytes, and how many members it lists."""
 
     offset: int
     size: int
@@ -40,7 +41,7 @@ class Directory(NamedTuple):
 
 
 def find_directory(source: ByteSource) -> Directory:
-    """Return the place of the central directory.
+    """Return where the central directory lies.
 
     Raises:
         MalformedError: the end record is not the file's end, belongs to a spanned or a
@@ -57,6 +58,7 @@ def find_directory(source: ByteSource) -> Directory:
     tail = read(source, max(0, source.size - _TAIL), min(_TAIL, source.size))
     end = len(tail) - _END.size
     mark, disk, start_disk, here, total, size, offset, comment = _END.unpack_from(tail, end)
+    # a comment may itself contain an end record, and readers differ in which one they find first
     if mark != _END_MARK or comment:
         raise _no_end_record(source)
     if disk or start_disk or here != total:
@@ -71,15 +73,16 @@ def find_directory(source: ByteSource) -> Directory:
 
 
 def start_of(source: ByteSource) -> int:
-    """Return where the last archive of the file begins by its own count; 0 if that is unclear.
+    """Return where the last archive of the file begins by its own offsets; 0 if that is unclear.
 
-    That is not the file's start where archives stand in a row, or something before the archive.
+    It is not the file's start if archives are concatenated or other bytes precede the archive.
     """
     tail = read(source, max(0, source.size - _TAIL), min(_TAIL, source.size))
     end = len(tail) - _END.size
     if end < 0 or tail[end : end + 4] != _END_MARK:
         return 0
     *_, size, offset, _ = _END.unpack_from(tail, end)
+    # offsets count from the archive's start: what the directory's place exceeds them by precedes it
     stop = source.size - _END.size
     if len(tail) == _TAIL and tail[:4] == _END64_MARK:
         *_, size, offset = _END64.unpack_from(tail)
@@ -107,10 +110,8 @@ def _no_end_record(source: ByteSource) -> MalformedError:
 
 
 def _earlier_end(source: ByteSource) -> int | None:
-    """Return where an archive that begins with the file ends before the file does.
-
-    One that lies in it, a checkpoint among other files say, has an end record too.
-    """
+    """Return where an archive that begins with the file ends before the file does."""
+    # an archive stored as a member has an end record too, whose offsets do not fit the file's
     start = max(0, source.size - _SEARCHED)
     window = read(source, start, source.size - start)
     place = window.rfind(_END_MARK)
@@ -119,6 +120,7 @@ def _earlier_end(source: ByteSource) -> int | None:
             *_, size, offset, comment = _END.unpack_from(window, place)
             if offset + size in (start + place, start + place - _END64.size - _LOCATOR.size):
                 return start + place + _END.size
+            # nothing to compare: the zip64 record has the real values, or a comment follows
             if 0xFFFFFFFF in (size, offset) or comment:
                 return start + place + _END.size
         place = window.rfind(_END_MARK, 0, place)
@@ -126,7 +128,7 @@ def _earlier_end(source: ByteSource) -> int | None:
 
 
 def _zip64(source: ByteSource, tail: bytes, short: Directory) -> Directory:
-    """Read the zip64 twin, which must lie directly before its locator, and agree."""
+    """Read the zip64 end record, which must lie directly before its locator, and agree."""
     record = source.size - _TAIL
     _, disk, place, disks = _LOCATOR.unpack_from(tail, len(tail) - _END.size - _LOCATOR.size)
     if disk or disks != 1:
@@ -134,11 +136,13 @@ def _zip64(source: ByteSource, tail: bytes, short: Directory) -> Directory:
     if record < 0 or place != record:
         raise _bad("the zip64 locator does not point at the record before it", record, place)
     mark, length, _, _, disk, start_disk, here, total, size, offset = _END64.unpack_from(tail)
+    # the length leaves out mark and length; a longer record has an extensible data sector
     if mark != _END64_MARK or length != _END64.size - 12:
         raise _bad("the zip64 end record is malformed", record)
     if disk or start_disk or here != total:
         raise _bad("the archive is one of several volumes", record)
     long = Directory(offset, size, total)
+    # both may have the real values, and a reader may believe either
     for ours, theirs, most in zip(short, long, (0xFFFFFFFF, 0xFFFFFFFF, 0xFFFF)):
         if ours not in (theirs, most):
             raise MalformedError(
@@ -158,6 +162,7 @@ def _not_saturated(short: Directory, source: ByteSource) -> Directory:
 
 
 def _check(directory: Directory, stop: int) -> None:
+    # zipfile shifts all offsets by such a gap, others do not: they would read different members
     if directory.offset + directory.size != stop:
         raise MalformedError(
             "the zip directory does not end where its end record begins: something stands"

@@ -1,8 +1,8 @@
-"""The local headers of a zip archive, held against the directory one after the other.
+"""The local headers of a zip archive, compared with the directory one after the other.
 
-A reader of a stream believes the local headers, others the directory. They are one story
-only if every header, its member's bytes and the descriptor after them follow each other
-without a gap, in the directory's order, from the first byte to the directory.
+Streaming readers believe the local headers, others the directory. Both see the same only if every
+header, its member's bytes and the descriptor after them follow each other without a gap, in the
+directory's order, from the first byte to the directory.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _SUMS = struct.Struct("<III")
 _FIELD = struct.Struct("<HH")
 _MARK, _DESCRIPTOR_MARK = b"PK\x03\x04", b"PK\x07\x08"
 _ZEROS = bytes(12)
-_PADDING = 0x4246  # "FB": torch aligns a member's bytes with it
+_PADDING = 0x4246  # "FB": torch aligns a member's bytes with it, to 64 bytes by default
 
-#: Bytes of unusual extra areas that are read; even in a file of many gigabytes torch's have
-#: about a hundred each.
+#: Bytes of unusual extra areas that are read in one archive; in a file beyond 4 GiB torch's have
+#: about a hundred each, for zip64.
 MAX_EXTRA = 128_000_000
 
-# Small members are passed by reading on, large ones by jumping: a window grows while the
-# next header lies within _NEAR of its end, which costs less than another call.
+# Small members are passed by reading on, large ones by seeking: the window grows while the next
+# header lies within _NEAR of its end, since reading so many bytes costs less than another call.
 _NEAR = 16_384
 _FIRST_WINDOW, _LAST_WINDOW = 4_096, 1_048_576
 
@@ -53,8 +53,8 @@ class LocalHeaders:
         """Return where the bytes of the next member begin, which must be ``record``'s.
 
         Raises:
-            MalformedError: another header stands there, they overlap or leave a gap, or the
-                header or the descriptor tells something else than the directory.
+            MalformedError: another header is there, members overlap or leave a gap, or the
+                header or the descriptor disagrees with the directory.
         """
         cursor = self._cursor
         if record.offset != cursor:
@@ -74,11 +74,12 @@ class LocalHeaders:
         if not _sums_agree(sums, zip64, record):
             raise self._disagree(record, "local header", cursor)
         data: int = self._base + extra + x
-        self._cursor = self._after(record, data, long=bool(zip64))
+        self._cursor = self._end_of(record, data, long=bool(zip64))
         return data
 
     def finish(self) -> None:
-        """Raise MalformedError unless the directory follows the last member at once."""
+        """Raise MalformedError unless the directory directly follows the last member."""
+        # a gap can hold another archive, which a reader that searches for headers would find
         if self._cursor != self._limit:
             raise MalformedError(
                 "bytes lie between the last member and the zip directory",
@@ -90,7 +91,7 @@ class LocalHeaders:
     def _zip64(self, record: Record, extra: int, length: int) -> bytes:
         kind, size = _FIELD.unpack_from(self._window, extra)
         if kind == _PADDING and size + 4 == length:
-            return b""  # nearly every member: passed without looking at the padding
+            return b""  # nearly every member: only padding
         place = self._base + extra
         if place + length > self._limit:
             raise self._overlap(record)
@@ -106,10 +107,12 @@ class LocalHeaders:
             raise self._disagree(record, "local header", place)
         return found
 
-    def _after(self, record: Record, data: int, *, long: bool) -> int:
-        """Return where the member ends that begins at ``data``, its descriptor included."""
+    def _end_of(self, record: Record, data: int, *, long: bool) -> int:
+        """Return where the member whose bytes begin at ``data`` ends, its descriptor included."""
         end = data + record.size
         if record.described:
+            # sizes have eight bytes where the local header has a zip64 field (APPNOTE 4.3.9.2);
+            # the mark is optional in the standard, but torch and zipfile always write it
             if long:
                 expected = struct.pack("<IQQ", record.crc32, record.size, record.size)
             else:
@@ -132,7 +135,7 @@ class LocalHeaders:
         """Put the file's bytes from ``place`` into the window, ``least`` of them or more."""
         distance = place - self._base - len(self._window)
         self._step = min(self._step * 4, _LAST_WINDOW) if distance < _NEAR else _FIRST_WINDOW
-        # What lies behind the directory's start is no header: a match there is no match.
+        # Reading on into the directory does no harm: no header is looked for beyond its start.
         length = min(max(self._step, least), self._source.size - place)
         if length < least or place + least > self._limit + 4:
             raise MalformedError(
@@ -178,7 +181,8 @@ def _sizes_agree(zip64: bytes, record: Record) -> bool:
 
 
 def _sums_agree(sums: bytes, zip64: bytes, record: Record) -> bool:
-    """Whether a local header's checksum and sizes are the member's, or still to come."""
+    """Whether a local header's checksum and sizes are the member's, or zero before a descriptor."""
+    # the usual cases as whole bytes; torch writes zeros and a descriptor
     if sums == record.sums or (record.described and sums == _ZEROS):
         return not (sums[4:] == b"\xff" * 8 and len(zip64) < 16)
     crc, packed, size = _SUMS.unpack(sums)

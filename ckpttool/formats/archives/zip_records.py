@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ckpttool.formats.archives.zip_end import Directory
 
-#: Stands in a 32-bit field whose value is in the zip64 extra field instead.
+#: The value of a 32-bit field whose real value is in the zip64 extra field (APPNOTE 4.5.3).
 SATURATED = 0xFFFFFFFF
 ZIP64 = 0x0001
 
@@ -30,23 +30,25 @@ _MARK = b"PK\x01\x02"
 _FIELD = struct.Struct("<HH")
 
 _UTF8_BIT = 0x0800
-# Stored, and no flag but those two: not encrypted, patched, masked or compressed.
+# Stored, and no flags but "a data descriptor follows" and "the name is UTF-8": not encrypted,
+# patched, masked or compressed. Compared as bytes, before anything is unpacked.
 _PLAIN = frozenset(struct.pack("<HH", flags, 0) for flags in (0, 0x0008, 0x0800, 0x0808))
 _DEFLATED = 8
 
 # Extra fields that change nothing for any reader: torch's padding, zipalign's, and times
-# and owners. Not among them is 0x7075, a second name that some readers prefer.
+# and owners. 0x7075 is left out: it holds a second name, which Info-ZIP prefers.
 _HARMLESS = frozenset({0x4246, 0xD935, 0x5455, 0x7875})
 
-# Control characters, backslashes, drives, and parts that are empty, "." or ".."; an empty
-# part is also what the name of a directory ends with.
+# Control characters, backslashes, drives, and parts that are empty, "." or "..": an unpacker
+# would write outside of its folder. The name of a directory ends with an empty part.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\]|^[A-Za-z]:|(?:^|/)\.{0,2}(?:/|$)")
 
-# None of these can be in a name that the pattern above would find; asking for them first
-# is many times as fast, and answers for all but a few of a genuine archive's names.
+# A printable ASCII name without any of these needs no search by the pattern above, which is many
+# times as slow: nearly every name of a genuine archive.
 _SUSPECT = ("\\", "//", "/.", ":")
 
-# Genuine members have at most three extra fields.
+# Genuine members have at most three extra fields; 65,535 bytes have room for 16,000 empty ones,
+# for each of a million members.
 _MAX_FIELDS = 8
 
 _DOS_DIRECTORY_OR_VOLUME = 0x18
@@ -54,7 +56,7 @@ _NEWEST = 63  # APPNOTE 6.3, the newest version that zipfile agrees to read
 
 
 class Record(NamedTuple):
-    """A member as the directory tells it.
+    """A member as the directory describes it.
 
     Attributes:
         name, raw_name: decoded, and as in the file.
@@ -105,8 +107,9 @@ def records(data: bytes, directory: Directory) -> Iterator[Record]:
         zip64 = zip64_field(data, extra, x, name, base) if x else b""
         if zip64 or SATURATED in (packed, size, offset):
             packed, size, offset = _widened(zip64, (packed, size, offset), name, base + position)
-        if packed != size:
+        if packed != size:  # a stored member has one size: readers differ in which they use
             raise _disagrees(name, "is stored but has two sizes", base + position, packed, size)
+        # kept raw: comparing twelve bytes with the local header is faster than three numbers
         sums = data[position + 16 : position + 28]
         yield Record(name, raw, flags, bool(flags[0] & 8), sums, crc, size, offset, zip64)
         position = after
@@ -115,7 +118,7 @@ def records(data: bytes, directory: Directory) -> Iterator[Record]:
 
 
 def zip64_field(data: bytes, start: int, length: int, name: str, base: int) -> bytes:
-    """Return what the zip64 field of an extra area holds, ``b""`` where there is none.
+    """Return the content of the zip64 field of an extra area, ``b""`` without one.
 
     ``data[start : start + length]`` is the area; ``base`` is where ``data`` begins in the file.
     """
@@ -129,7 +132,7 @@ def zip64_field(data: bytes, start: int, length: int, name: str, base: int) -> b
         position += 4
         if position + size > end:
             raise _bad_extra(name, base + position)
-        if kind == ZIP64 and not found and size:
+        if kind == ZIP64 and not found and size:  # readers differ in which of two they take
             found = data[position : position + size]
         elif kind not in _HARMLESS:
             raise _disagrees(
@@ -150,6 +153,7 @@ def _decoded(raw: bytes, flags: bytes, offset: int) -> str:
         raise _bad_name(repr(raw), "is not UTF-8", offset) from error
     if not _is_plain(name) and _UNSAFE.search(name):
         raise _bad_name(name, "is not a plain relative path of a file", offset)
+    # without the flag zipfile reads code page 437, others UTF-8: two different names
     if not flags[1] & (_UTF8_BIT >> 8) and not name.isascii():
         raise _bad_name(name, "is in an encoding that is not stated", offset)
     return name
@@ -168,7 +172,7 @@ def _is_plain(name: str) -> bool:
 def _not_stored(name: str, flags: bytes, offset: int) -> CkpttoolError:
     bits, method = _FIELD.unpack(flags)
     if method == _DEFLATED and name.split("/")[1:2] == ["code"]:
-        # torch.jit deflates its code, so that is told apart before the method is refused.
+        # torch.jit deflates its code: named as what it is before the method is refused
         return UnsupportedError(
             "the archive is a TorchScript program, not a checkpoint",
             rules.UNSUPPORTED,
@@ -197,7 +201,8 @@ def _check_kind(name: str, disk: int, attributes: int, version: int, offset: int
 def _widened(
     zip64: bytes, fields: tuple[int, int, int], name: str, offset: int
 ) -> tuple[int, int, int]:
-    """Put the 64-bit values in the place of the saturated ones; both must match exactly."""
+    """Replace the saturated fields by the 64-bit values of the zip64 field."""
+    # it has the saturated fields only, in this order (APPNOTE 4.5.3)
     packed, size, header = fields
     saturated = [value == SATURATED for value in (size, packed, header)]
     if len(zip64) != 8 * sum(saturated):

@@ -1,7 +1,7 @@
-"""Zip and tar archives that torch.save did not write: what they are, by what lies in them.
+"""Zip and tar archives that torch.save did not write: what they are, by their members.
 
-An archive without a ``data.pkl`` is none that ``torch.load`` could read, so it is no broken
-checkpoint either. Of a tar the same is true without ``storages``, ``tensors`` and ``pickle``.
+``torch.load`` reads no zip archive without a ``data.pkl`` and no tar without ``storages``,
+``tensors`` and ``pickle``: such a file is not a broken checkpoint but another kind of file.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ if TYPE_CHECKING:
     from ckpttool.findings.errors import MalformedError
     from ckpttool.formats.pickles.nodes import Node
 
-#: Bytes of a pickle in a row of archives that is read: each describes one tensor.
+#: Bytes of a pickle that is read of a .distcp file: each describes one tensor.
 MAX_PICKLE = 1_000_000
 
 _CONTENT = "data.pkl"
 _STATE_DICT = "save its state_dict() with torch.save."
 
-#: A name that an archive holds, whole, to what the archive is then.
-_TOLD_BY_NAME: tuple[tuple[str, ForeignKind], ...] = (
+#: A pattern for a whole member name, to what an archive with such a member is. The first that
+#: matches counts: other archives of torch have members of the last row too.
+_BY_MEMBER: tuple[tuple[str, ForeignKind], ...] = (
     (
         r".+/archive_format",
         ForeignKind(
@@ -86,10 +87,8 @@ _DCP = ForeignKind(
 
 
 def other_zip(source: ByteSource, error: MalformedError) -> UnsupportedError | None:
-    """Return what a refused zip archive is instead, ``None`` if it may be one of torch.save.
-
-    An archive without its end may be anything, and so is not told apart.
-    """
+    """Return what a refused zip archive is instead, ``None`` if it may be one of torch.save."""
+    # its data.pkl may have been in the part that is missing
     if error.rule is rules.TRUNCATED:
         return None
     if _is_distributed(source):
@@ -102,20 +101,21 @@ def other_zip(source: ByteSource, error: MalformedError) -> UnsupportedError | N
 
 def other_tar(names: Iterable[str]) -> UnsupportedError:
     """Return the error for a tar archive of these files, none of which is torch's."""
+    # extended headers, which find_members lists as members
     plain = [name for name in sorted(names) if "PaxHeader" not in name]
     return _error(_holding("a tar archive", plain))
 
 
 def _names(source: ByteSource) -> list[str]:
-    """Return all names: of a sound archive its own, not those of archives that lie in it."""
+    """Return the names of all members."""
     try:
         return list(read_archive(source).members)
     except CkpttoolError:
-        return names_in(source)
+        return names_in(source)  # with those of archives that are stored in it
 
 
 def _kind_of(names: list[str]) -> ForeignKind:
-    for pattern, kind in _TOLD_BY_NAME:
+    for pattern, kind in _BY_MEMBER:
         if any(re.fullmatch(pattern, name, re.DOTALL) for name in names):
             return kind
     if all(name.endswith(".npy") for name in names):
@@ -136,10 +136,8 @@ def _holding(what: str, names: list[str]) -> ForeignKind:
 
 
 def _is_distributed(source: ByteSource) -> bool:
-    """Whether the file is a row of archives, of which the last holds no state dict.
-
-    Two archives of state dicts behind each other are nothing that an honest writer makes.
-    """
+    """Whether the file is a row of archives, the last of which holds no state dict."""
+    # two archives of state dicts in a row are no honest file: readers see one or the other
     start = start_of(source)
     if not start:
         return False
@@ -153,7 +151,7 @@ def _is_distributed(source: ByteSource) -> bool:
 
 
 def _is_leaf(root: Node) -> bool:
-    """Whether it is what a distributed checkpoint saves apart: a tensor, or a plain value."""
+    """Whether it is one entry of a distributed checkpoint: a tensor, or a plain value."""
     if isinstance(root, Dict):
         return not root.flat
     return not (isinstance(root, Call) and root.mapped)

@@ -1,8 +1,8 @@
-"""The pickles of an archive that is refused: read all the same for what they would do.
+"""The pickles of an archive that is refused, found in order to judge what they call.
 
 torch reads archives that the strict reader refuses, deflated ones and those with wrong checksums
-say. That such a file is refused must not hide the code that it calls; nothing else is taken from
-it. Pickles are looked for by the headers of their members, local and in the directory.
+say, so the refusal must not hide code that would run. Pickles are searched by the headers of
+their members, local ones and those of the directory, since either may be missing or wrong.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from ckpttool.files.sources import ByteSource, read
 if TYPE_CHECKING:
     from ckpttool.formats.safety.watch import Watch
 
-#: Bytes at the start of the file and at its end that are searched.
+#: Bytes that are searched at the start of the file and at its end, where the directory lies.
 SEARCHED = 64_000_000
-#: Pickles that are looked at, bytes of one, and bytes that are interpreted of all together.
+#: Pickles that are judged, bytes that are read of one, and bytes that are interpreted of all: at
+#: about a microsecond a byte, so that a hostile archive takes seconds at most.
 MOST, LARGEST, READ = 64, 48_000_000, 12_000_000
 
 _LOCAL, _LOCAL_HEADER = b"PK\x03\x04", struct.Struct("<4s22xHH")
@@ -29,44 +30,45 @@ _SUFFIX = ".pkl"
 
 
 def judge_loose_pickles(source: ByteSource, watch: Watch) -> None:
-    """Let ``watch`` see every pickle that can be found in a broken archive."""
+    """Have ``watch`` judge every pickle that can be found in a broken archive."""
     left = READ
     for name, begin in islice(_pickles(source), MOST):
         data = read(source, begin, min(LARGEST, source.size - begin))
-        # stored as it is, or deflated: what the headers say of that may be wrong too
+        # stored or deflated: the headers may lie about the method too
         left -= watch.look_at(data, name)
         inflated = _inflated(data)
+        # inflating is charged as well, at a sixteenth of interpreting
         left -= len(inflated) // 16 + watch.look_at(inflated, name)
         if left < 0:
             break
 
 
 def first_pickle(source: ByteSource) -> tuple[int, bytes] | None:
-    """Return where the content begins that a file of torch.save has first, and its bytes."""
+    """Return the offset and the bytes of the pickle that torch.load would read first."""
     for _, begin in _pickles(source):
         return begin, read(source, begin, min(LARGEST, source.size - begin))
     return None
 
 
 def names_in(source: ByteSource) -> list[str]:
-    """Return the names of all members that can be found, each once, in whatever state it is."""
+    """Return the names of all members that can be found, each once."""
     return list(dict.fromkeys(name for name, _ in _members(source)))
 
 
 def _pickles(source: ByteSource) -> Iterator[tuple[str, int]]:
-    """Yield the name of each pickle, and where its content begins; each place once."""
+    """Yield the name of each pickle and the offset of its content; each offset once."""
     places: dict[int, str] = {}
     for name, place in _members(source):
         if name.lower().endswith(_SUFFIX) and place is not None:
             places.setdefault(place, name)
-    # the one that torch reads before any other
+    # data.pkl first: it is what torch.load reads, and the limits may leave out the rest
     for place in sorted(places, key=lambda place: (not _is_content(places[place]), place)):
         if place < source.size:
             yield places[place], place
 
 
 def _members(source: ByteSource) -> Iterator[tuple[str, int | None]]:
-    """Yield the name of each member, and where its content begins, by either of its headers."""
+    """Yield the name of each member and the offset of its content, by either of its headers."""
     for start in {0, max(source.size - SEARCHED, 0)}:
         window = read(source, start, min(SEARCHED, source.size - start))
         for place in _found(window, _LOCAL, _LOCAL_HEADER):
@@ -102,6 +104,7 @@ def _name(window: bytes, begin: int, length: int) -> str:
 
 
 def _inflated(data: bytes) -> bytes:
+    # nearly all bytes are no deflate stream, which zlib finds within a few of them
     with suppress(zlib.error):
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, LARGEST)
     return b""

@@ -1,4 +1,4 @@
-"""Pickles that torch.save did not write: what they are, by what they are made of."""
+"""Pickles that torch.save did not write: what they are, by what they describe."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def joblib_file(end: int) -> UnsupportedError:
 
 def _kind_of(pickle: Pickle) -> tuple[str, str]:
     name = _class_of(pickle.root)
+    # everything below the root, for containers of tensors and of arrays
     names = {str(reference) for reference in pickle.references}
     if name == _DISTRIBUTED:
         return "the .metadata of a torch.distributed.checkpoint", CONVERT_FOLDER
@@ -58,7 +59,7 @@ def _kind_of(pickle: Pickle) -> tuple[str, str]:
 
 
 def _class_of(root: Node) -> str | None:
-    """Return the class of an object, ``None`` of plain data and of arrays and tensors."""
+    """Return the class of an object, ``None`` for plain data, arrays and tensors."""
     function = root.function if isinstance(root, Call) else None
     if type(function) is not Global:
         return None

@@ -1,6 +1,6 @@
-"""What begins like something else: the table of first bytes, and compressed or plain text.
+"""Files of other kinds by their first bytes, compressed pickles and plain text.
 
-The bytes are those that each format's own definition gives (and ``file(1)`` goes by).
+The bytes are those of each format's own definition, which ``file(1)`` goes by too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ForeignKind(NamedTuple):
-    """A kind of file: what it is, what to do with it, and whether a pickle is packed in it."""
+    """A kind of file: what it is, what to do with it, and whether it is a compressed pickle."""
 
     what: str
     fix: str
@@ -52,7 +52,8 @@ LFS_POINTER = ForeignKind(
     "Fetch the file itself: git lfs pull, or lfs: true at the checkout of a CI job.",
 )
 
-#: First bytes, as a pattern, to what begins so.
+#: Patterns for the first bytes, to the kind of file. The order counts where one pattern includes
+#: another: an XML error of a bucket is fetched anew, other XML is not.
 SIGNATURES: tuple[tuple[bytes, ForeignKind], ...] = (
     (rb"version https://git-lfs\.github\.com/spec/", LFS_POINTER),
     (
@@ -74,12 +75,14 @@ SIGNATURES: tuple[tuple[bytes, ForeignKind], ...] = (
     (rb"\x1c...TFL3", ForeignKind("a TensorFlow Lite model", f"{_SOURCE}.")),
     (rb"\x08\x01\x12.", ForeignKind("a SavedModel of TensorFlow", _LOAD_TF)),
     (
+        # protobuf without a magic: field 1, ir_version, then the producer's name or the graph
         rb"\x08[\x03-\x20](?:\x12.[\x20-\x7e]|:)",
         ForeignKind(
             "an ONNX model", f"{_SOURCE}; onnx.load and onnx.numpy_helper give its arrays."
         ),
     ),
     (
+        # a map whose first key is text
         rb"(?:[\x81-\x8f]|\xde..|\xdf....)(?:[\xa1-\xbf]|\xd9.)[\w./-]",
         ForeignKind(
             "a msgpack file, as Flax writes",
@@ -106,7 +109,7 @@ _TF_INDEX_END = bytes.fromhex("57fb808b247547db")
 _TF_DATA = re.compile(r".*\.data-\d{5}-of-\d{5}", re.DOTALL)
 _TF = ForeignKind("a part of a TensorFlow checkpoint", _LOAD_TF)
 _TEXT = ForeignKind("a text file, not a checkpoint", NAME_WEIGHTS)
-# What the Hugging Face hub and other servers answer with in the place of a file.
+# What the Hugging Face hub and other servers answer in place of a file, saved under its name.
 _ANSWER = re.compile(
     rb"(?i)\s*(?:entry|file|repository|revision|page|404:?) not found|not found"
     rb"|access (?:to|denied)|invalid (?:username|credentials)|unauthorized|forbidden"
@@ -122,7 +125,7 @@ class _Compression(NamedTuple):
 
 # A pickle of protocol 0 that makes a list or a dictionary, or calls something.
 _OLD_PICKLE = re.compile(rb"\((?:[dl]p?\d*\n|c[\w.]+\n)|c[\w.]+\n[\w.]+\n")
-# The longest beginning of the content that is looked at, so that no bomb is unpacked.
+# Bytes that are decompressed: enough to see a pickle, and nothing for a decompression bomb.
 _BEGIN = 64
 
 
@@ -136,6 +139,7 @@ def _xz(head: bytes) -> bytes:
     import lzma
 
     try:
+        # the header may ask for a dictionary of 4 GB, which is allocated before anything is read
         return lzma.LZMADecompressor(memlimit=128_000_000).decompress(head, _BEGIN)
     except lzma.LZMAError as error:
         raise OSError(str(error)) from error
@@ -166,7 +170,7 @@ _COMPRESSIONS = (
 
 
 def kind_of(head: bytes) -> ForeignKind | None:
-    """Return what begins with ``head``; ``None`` if that is not known."""
+    """Return the kind of a file that begins with ``head``; ``None`` if it is not known."""
     for pattern, kind in _SIGNATURES:
         if pattern.match(head):
             return kind
@@ -180,7 +184,7 @@ def _compressed(compression: _Compression, head: bytes) -> ForeignKind | None:
     try:
         begin = compression.begin(head)
     except (zlib.error, OSError):
-        return None  # it only looked so
+        return None  # two or three bytes of signature match other files too
     if begin.startswith(b"\x80") or _OLD_PICKLE.match(begin):
         return ForeignKind(
             f"a pickle compressed with {compression.name}",
@@ -191,22 +195,22 @@ def _compressed(compression: _Compression, head: bytes) -> ForeignKind | None:
 
 
 def matches(head: bytes) -> bool:
-    """Whether what begins with ``head`` is of a known other kind."""
+    """Whether a file that begins with ``head`` is of a known other kind."""
     return kind_of(head) is not None
 
 
 def read(source: FileSource, wrapper: str | None) -> Checkpoint:
-    """Say what the file is; nothing else is read of it, so no part can be asked for.
+    """Say what the file is.
 
     Raises:
         UnsupportedError: always.
     """
-    del wrapper
+    del wrapper  # of a format's interface: these files have no state dicts to choose from
     raise unknown(source)
 
 
 def unknown(source: FileSource) -> UnsupportedError:
-    """Return the error for a file that is no checkpoint: what it is, as far as that is known."""
+    """Return the error for a file that is no checkpoint, with its kind if that is known."""
     head = read_bytes(source, 0, min(HEAD, source.size))
     kind = kind_of(head) or _by_end(source) or (_TEXT if is_text(head) else None)
     if kind is None:
@@ -222,9 +226,10 @@ def unknown(source: FileSource) -> UnsupportedError:
 
 
 def is_text(head: bytes) -> bool:
-    """Whether the bytes are text: a message, or settings say."""
+    """Whether the bytes are text, an error message or a configuration say."""
     try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # the last one may be cut
+        # incremental, since the last character may be cut in the middle
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         return False
     return bool(text) and all(char.isprintable() or char in "\t\r\n" for char in text)
