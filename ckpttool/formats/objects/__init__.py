@@ -1,1 +1,1 @@
-"""What a pickled object stands for: plain values, arrays, tensors."""
+"""What pickled objects mean: plain values, arrays and tensors, read without making them."""

@@ -1,8 +1,8 @@
-"""Arrays of numpy as a pickle describes them: to tensors, where they hold numbers.
+"""numpy's arrays of numbers in a pickle as tensors.
 
 The forms are those of ``numpy.ndarray.__reduce__`` (a ``_reconstruct`` that is given a state)
-and, from protocol 5 on, of ``__reduce_ex__`` (``_frombuffer``). The bytes stand in the pickle
-itself: they are kept in memory, which it was read into anyway, and a pickle is read up to a limit.
+and, from protocol 5 on, of ``__reduce_ex__`` (``_frombuffer``). The bytes are in the pickle
+itself, which was read into memory anyway, up to its limit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ckpttool.formats.pickles.nodes import Call, Node, pair_of
 from ckpttool.tensors.catalogue import Extent, TensorInfo
 from ckpttool.tensors.dtypes import DTYPES
 
-# By numpy's code of a type: its kind and the bytes of an element.
+# numpy's codes are a letter and the bytes of an element: ``f4``, but ``float32``.
 _KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex"}
 _DTYPES = {
     f"{code}{dtype.bits // 8}": dtype
@@ -32,10 +32,11 @@ class Arrays:
     """Makes tensors of arrays; bytes that several of them share are kept once."""
 
     def __init__(self) -> None:
+        # with the node itself, so that its id stays its own
         self._sources: dict[int, tuple[Node, ByteSource]] = {}
 
     def tensor(self, name: str, node: Node) -> TensorInfo:
-        """Return the tensor that an array is; the caller asked :func:`is_array`.
+        """Return an array, for which :func:`is_array` holds, as a tensor.
 
         Raises:
             MalformedError: the bytes are not as many as the shape has elements.
@@ -66,21 +67,20 @@ class Arrays:
 
 
 def is_array(node: Node) -> bool:
-    """Whether a node is an array of numbers that is read; one of objects or text is none."""
-    if type(node) is not Call:  # asked of every value of a file
+    """Whether a node is an array of numbers; arrays of objects or text are not read."""
+    if type(node) is not Call:  # for speed: this is called with every value of a file
         return False
     found = written(node)
     return (
         found is not None
         and found.shape is not None
         and found.type.code in _DTYPES
-        and type(found.data) is not str
         and is_bytes(found.data)
     )
 
 
 def is_of_numpy(node: Node) -> bool:
-    """Whether a node is an array at all, whatever its elements are."""
+    """Whether a node is a numpy array of any type."""
     return type(node) is Call and pair_of(node.function) in ARRAY_MAKERS
 
 
@@ -94,9 +94,9 @@ def _bytes(node: Node) -> bytes:
 
 
 def _by_columns(shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Return the strides, in elements, of an array whose first axis runs fastest."""
+    """Return the strides, in elements, of an array in Fortran order; ``None`` for row-major."""
     if sum(length > 1 for length in shape) < 2:
-        return None
+        return None  # both orders are the same
     strides = []
     step = 1
     for length in shape:
@@ -106,6 +106,6 @@ def _by_columns(shape: tuple[int, ...]) -> tuple[int, ...] | None:
 
 
 def shape_of(node: Node) -> tuple[int, ...]:
-    """Return the shape of an array; the caller asked :func:`is_array`."""
+    """Return the shape of an array for which :func:`is_array` holds."""
     found = written(node)
     return () if found is None else found.shape or ()

@@ -1,7 +1,7 @@
-"""What lies beside the state dict: every node under its dotted key, and every tensor in it.
+"""The content of a file beside its state dict: nodes under dotted keys, and tensors in them.
 
-The nodes are kept as they were read. Tensors are placed only for whoever asks: an optimizer has
-two for each weight, and to keep them all would double what an open file takes.
+Nodes are kept as they were read. Tensors are located only when somebody asks for them: an
+optimizer has two for each weight, so that keeping all would double the memory of an open file.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ from ckpttool.formats.pickles.nodes import (
 from ckpttool.tensors.catalogue import Checkpoint, Extent, TensorInfo
 from ckpttool.tensors.dtypes import DTYPES
 
-#: Characters from which on a dotted key grows no further: a nesting of thousands of levels would
-#: make it long at every level.
+#: The longest dotted key: at a nesting of thousands of levels, a key at each that grows would take
+#: memory that is quadratic in the depth.
 LONGEST_KEY = 400
-# What stands before the sum, and how many digits of it.
+# A longer key ends in a checksum of its rest: the mark before it, and its hexadecimal digits. A
+# key that was only cut would no longer be unique, and two files are compared by their keys.
 _MORE, _DIGITS = "...", 16
 # Characters of a key that is no text.
 _LONGEST_PART = 80
 _LONGEST_TUPLE = 8
-# Text that would be taken for a key of another type.
+# Text that looks like a key of another type, which is written without quotes.
 _LIKE_A_NUMBER = re.compile(r"-?[0-9.]+(e-?[0-9]+)?|None|True|False|inf|nan|\(.*\)|<.*>|b'.*'")
 
 #: A part of a dotted key, and the node that it leads to.
@@ -44,18 +45,18 @@ Step = Tuple[str, Node]
 
 
 class Beside(NamedTuple):
-    """What lies beside the state dict.
+    """The content of a file beside its state dict.
 
     Attributes:
-        items: gives (dotted key, node) of every entry, in the order of the file, each time anew.
+        items: iterates over (dotted key, node) of every entry, in the order of the file.
         locate: finds the storage of a persistent id.
         big_endian: whether storages hold big-endian elements.
-        storages: where every storage lies, by its key; known to :func:`beside_of`.
-        frames: gives (dotted key, node) of the containers on the way to the state dict, and of
+        storages: the extent of every storage, by its key; filled in by :func:`beside_of`.
+        frames: iterates over (dotted key, node) of the containers around the state dict, and of
             those that make it up.
-        dressed: (dotted key, node) of the tensors of the state dict that carry attributes, or are
-            of a class of their own.
-        unread: (name, node) of those of kinds that are not read.
+        dressed: (dotted key, node) of the tensors of the state dict that have attributes, or a
+            class of their own.
+        unread: (name, node) of the tensors of the state dict that are of a kind that is not read.
     """
 
     items: Callable[[], Iterable[Step]]
@@ -67,10 +68,10 @@ class Beside(NamedTuple):
     unread: Sequence[Step] = ()
 
     def shells(self) -> Iterator[Step]:
-        """Yield what weights and the containers around them are besides elements and plain data.
+        """Yield what weights and their containers have besides elements and entries.
 
-        The class of an object and its arguments are content too, whatever lies in it, and so are
-        the attributes of a tensor. The key is that of the container or tensor, and ``$self``.
+        That is the class of an object, its arguments, and the attributes of a tensor: two files
+        that differ in them differ. The key is that of the container or tensor, and ``$self``.
         """
         shells = ((key, _shell(node)) for key, node in self.frames())
         for key, shell in (*shells, *((key, dress_of(node)) for key, node in self.dressed)):
@@ -78,7 +79,7 @@ class Beside(NamedTuple):
                 yield self_of(key), shell
 
     def versions(self) -> list[Node]:
-        """Return what the state dicts of modules note of their versions."""
+        """Return the ``_metadata`` of the state dicts: the versions of their modules."""
         return [
             value
             for _, node in self.frames()
@@ -89,14 +90,14 @@ class Beside(NamedTuple):
         ]
 
     def tensor(self, name: str, node: Node) -> TensorInfo | None:
-        """Return the tensor that a node stands for, or the elements of a storage that stands alone.
+        """Return the tensor that a node describes, or a bare storage as a tensor.
 
         ``None`` for any other node, and for a tensor of a kind that is not read (sparse,
-        quantized); the storages in such a one can be asked for by themselves.
+        quantized); its storages are nodes below it.
 
         Raises:
-            MalformedError: the tensor is not what it claims to be. Those that a call of the pickle
-                makes were seen when the file was opened.
+            MalformedError: the tensor's geometry or storage is wrong. Not for tensors of calls in
+                the pickle, which were checked when the file was opened.
         """
         try:
             if type(node) is PersistentId:
@@ -110,10 +111,10 @@ class Beside(NamedTuple):
     def _storage(self, name: str, node: PersistentId) -> TensorInfo:
         try:
             key, dtype, extent = self.locate(node)
-        except UnsupportedTensorError:  # of a quantized tensor: its bytes are known all the same
+        except UnsupportedTensorError:  # of a quantized tensor: its bytes can be compared anyway
             key, dtype = str(node.value[2]), None
             extent = self.storages[key]
-        dtype = dtype or DTYPES["uint8"]
+        dtype = dtype or DTYPES["uint8"]  # an untyped storage is bytes
         count = extent.length // dtype.itemsize
         extents = (extent,) if count else ()
         return TensorInfo(name, dtype, (count,), None, extents, self.big_endian, key)
@@ -123,7 +124,7 @@ _SELF = "$self"
 
 
 def self_of(key: str) -> str:
-    """Return the key of what something is, beside what lies in it."""
+    """Return the key for the class and arguments of what is under ``key``."""
     return f"{key}.{_SELF}" if key else _SELF
 
 
@@ -136,7 +137,7 @@ def _is_ordered_dictionary(node: Node) -> bool:
 
 
 def _shell(node: Node) -> Call | None:
-    """Return a container without what lies in it; ``None`` if that says nothing."""
+    """Return a container without its content; ``None`` for a plain one, which has only content."""
     if not isinstance(node, Call):
         return None
     keywords = getattr(node, "keywords", None)
@@ -147,19 +148,20 @@ def _shell(node: Node) -> Call | None:
     )
     states = list(node.states or ())
     if _is_ordered_dictionary(node):
-        shell.args = ()
+        shell.args = ()  # Python 2 writes the content there
+        # the versions of modules are compared by themselves
         if all(isinstance(one, Dict) and one.flat[::2] == [_VERSIONS] for one in states):
             return None
     elif pairs_of(node) is not None:
-        shell.args = node.args[:1]
+        shell.args = node.args[:1]  # the factory of a defaultdict
     elif node.mapped is None and not node.appended and states and isinstance(states[0], Dict):
-        del states[0]
+        del states[0]  # an object without entries has its attributes for content
     shell.states = states or None
     return shell
 
 
 def beside_of(checkpoint: Checkpoint) -> Beside | None:
-    """Return what lies beside the state dict; ``None`` where the container has no place for it."""
+    """Return the content beside the state dict; ``None`` for a format that holds tensors only."""
     beside = checkpoint.beside
     if not isinstance(beside, Beside):
         return None
@@ -169,8 +171,8 @@ def beside_of(checkpoint: Checkpoint) -> Beside | None:
 def tensors_beside(checkpoint: Checkpoint) -> Iterator[TensorInfo]:
     """Yield every tensor beside the state dict, under its dotted key, once.
 
-    A storage that stands alone, or in a tensor of a kind that is not read, is one too, so that no
-    bytes are passed over. Names are unique.
+    Storages outside of tensors, or in tensors of a kind that is not read, are included, so that no
+    bytes are left out of a comparison. Names are unique.
 
     Raises:
         MalformedError: see :meth:`Beside.tensor`.
@@ -180,7 +182,7 @@ def tensors_beside(checkpoint: Checkpoint) -> Iterator[TensorInfo]:
         return
     seen: set[int] = set()
     names: dict[str, int] = {}
-    shells = list(beside.shells())  # held, since nodes are known by their ids
+    shells = list(beside.shells())  # kept alive, since ``seen`` has their ids
     for key, root in chain(beside.items(), shells):
         waiting = [(key, root)]
         while waiting:
@@ -198,23 +200,20 @@ def tensors_beside(checkpoint: Checkpoint) -> Iterator[TensorInfo]:
 
 
 def joined(key: str, part: str) -> str:
-    """Return a dotted key, one part longer.
-
-    Of one that would be longer than :data:`LONGEST_KEY` a sum stands for its end.
-    """
+    """Return a dotted key, one part longer; beyond :data:`LONGEST_KEY` it ends in a checksum."""
     if len(key) + len(part) < LONGEST_KEY:
         return f"{key}.{part}"
+    # the checksum is of the one before and the new part, so that every level adds to it
     start, _, end = key.partition(_MORE)
     digest = sha256(f"{end or start}.{part}".encode("utf-8", "surrogatepass")).hexdigest()
     return f"{start[: LONGEST_KEY - 100]}{_MORE}{digest[:_DIGITS]}"
 
 
 def steps(node: Node) -> Iterator[Step]:
-    """Yield what lies directly in a node, each with the part of a dotted key that leads to it.
+    """Yield the nodes directly below a node, each with the part of a dotted key that leads to it.
 
-    Entries and attributes go by their names, items by their numbers; what else makes up an object
-    goes by ``$args``, ``$keywords``, ``$state`` and ``$items``. Scalars, names and storages have
-    nothing in them.
+    Entries and attributes go by their names, items by their numbers, the other parts of an object
+    by ``$args``, ``$keywords``, ``$state`` and ``$items``.
     """
     if isinstance(node, (list, tuple)):
         yield from _numbered(node)
@@ -255,12 +254,13 @@ def _numbered(items: Iterable[Node]) -> Iterator[Step]:
 def _in_dictionary(pairs: Iterable[tuple[Node, Node]]) -> Iterator[Step]:
     for key, value in pairs:
         yield key_part(key), value
-        if not is_scalar(key):  # a key may be a tuple that holds anything
+        if not is_scalar(key):  # a tuple, which may hold a tensor
             yield f"$key {key_part(key)}", key
 
 
 def key_part(key: Node) -> str:
-    """Return a dictionary's key as a part of a dotted key; text that looks like a number quoted."""
+    """Return a dictionary's key as a part of a dotted key."""
+    # quoted, so that the entries under 0 and "0" of an optimizer get two keys
     if type(key) is str:
         return json.dumps(key) if _LIKE_A_NUMBER.fullmatch(key) else key
     if is_scalar(key):

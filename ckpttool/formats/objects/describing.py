@@ -1,4 +1,4 @@
-"""A node in a few words, for a report: its kind and a short summary, never the whole of it."""
+"""A node in a few words, for a report: its kind and a short summary."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ckpttool.formats.pickles.nodes import (
     pair_of,
 )
 
-#: What stands for the entries that are only counted.
+#: The node in a report for entries that are only counted.
 MORE = Global("ckpttool", "more")
 #: Characters of a key that is part of a dotted one.
 MAX_KEY = 200
@@ -26,7 +26,7 @@ _BYTES = ("_codecs", "encode")
 
 
 def key_text(key: Node) -> str:
-    """Return a key as a report tells of it, whatever it is."""
+    """Return any key as the text that a report shows."""
     if type(key) is str:
         return key[:MAX_KEY]
     kind, summary = describe(key)
@@ -34,7 +34,8 @@ def key_text(key: Node) -> str:
 
 
 def describe(node: Node) -> tuple[str, str]:
-    """Return the kind of a node and a short summary of it, never the whole of it."""
+    """Return the kind of a node and a short summary of it."""
+    # never its content: a file may hold a text of gigabytes, or a list that contains itself
     if is_scalar(node) or type(node) is ByteArray:
         kind = "bytearray" if type(node) is ByteArray else type(node).__name__
         return kind, repr(node[:80] if isinstance(node, (str, bytes)) else node)

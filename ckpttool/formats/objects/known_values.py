@@ -1,7 +1,7 @@
-"""Single values of classes of Python's library and of torch, from the arguments that a pickle has.
+"""Single values of known classes of Python and torch, from the arguments in a pickle.
 
-Nothing is imported or called for a file: a path is joined as text, a date is read from its bytes.
-The source of each form is the class's own ``__reduce__``.
+No class is called: a date is read from its bytes, a path is joined as text. The source of each
+form is the class's own ``__reduce__``.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ class Known(NamedTuple):
 
 
 def name_of(node: Global) -> str:
-    """Return a name in its present spelling."""
+    """Return a name as the newest releases of Python and numpy spell it."""
     module, name = python3(node.module, node.name)
+    # numpy 2 renamed numpy.core, and Python 3.13 writes pathlib._local
     if module.startswith("numpy.core"):
         module = f"numpy._core{module[len('numpy.core') :]}"
     return f"{'pathlib' if module == 'pathlib._local' else module}.{name}"
@@ -33,6 +34,7 @@ _Args = Tuple[Node, ...]
 
 
 def _are(args: _Args, *types: type) -> bool:
+    # exact types: True is no number here, and a node is never a subclass of int or str
     return len(args) == len(types) and all(type(one) is kind for one, kind in zip(args, types))
 
 
@@ -59,12 +61,15 @@ def _decimal(args: _Args) -> Known | None:
 
 
 def _fraction(args: _Args) -> Known | None:
+    # older releases of Python write its text, newer ones numerator and denominator
     if _are(args, str):
         return Known("fraction", args[0] if "/" in args[0] else f"{args[0]}/1")
     return Known("fraction", f"{args[0]}/{args[1]}") if _are(args, int, int) else None
 
 
 def _date(args: _Args) -> Known | None:
+    # year in two bytes, month, day; a time is hour, minute, second, microseconds in three bytes;
+    # the highest bit of hour or month is the fold
     data = bytes_of(args[0]) if len(args) == 1 else None
     if data is None or len(data) != 4:
         return None
@@ -81,7 +86,7 @@ def _time(args: _Args) -> Known | None:
     zone = _zone(args[1:])
     if data is None or len(data) != 6 or zone is None:
         return None
-    # the second of two times that are the same, when a clock is set back
+    # fold: the second of two equal times, when a clock is set back
     return Known("time", _clock(data) + zone + (" fold" if data[0] > 127 else ""))
 
 
@@ -95,7 +100,7 @@ def _datetime(args: _Args) -> Known | None:
 
 
 def _zone(args: _Args) -> str | None:
-    """Return a time zone as text, none as nothing; ``None`` for a class that is not known."""
+    """Return a time zone as text, ``""`` without one; ``None`` for a class that is not known."""
     if not args or (len(args) == 1 and args[0] is None):
         return ""
     zone = args[0]
@@ -145,13 +150,13 @@ def _path(kind: type[PurePath], name: str) -> Callable[[_Args], Known | None]:
     def read(args: _Args) -> Known | None:
         if not all(type(part) is str for part in args):
             return None
-        # releases write its parts, or what it was made of; to join them asks no file system
+        # the parts, or the text it was made of: pure paths join them without the file system
         return Known(name, str(kind(*args)))
 
     return read
 
 
-#: Class -> what reads the value from the arguments; ``None`` for others than its picklers write.
+#: Class -> the function that reads its arguments; ``None`` for arguments that no pickler writes.
 KNOWN: dict[str, Callable[[_Args], Known | None]] = {
     "builtins.complex": _complex,
     "builtins.range": _range,

@@ -16,7 +16,7 @@ from ckpttool.formats.objects.storages import is_natural
 from ckpttool.formats.pickles.nodes import ByteArray, Call, Node, pair_of
 
 _SCALAR, _RECONSTRUCT, _FROM_BUFFER = "scalar", "_reconstruct", "_frombuffer"
-# The functions that make arrays and scalars; the modules before numpy 2 and since.
+# The functions that make arrays and scalars; numpy 2 renamed ``core`` to ``_core``.
 _MAKERS = {
     (f"numpy.{core}.{module}", name): name
     for core in ("core", "_core")
@@ -29,7 +29,7 @@ _MAKERS = {
 #: Those that make arrays, as (module, name).
 ARRAY_MAKERS = frozenset(pair for pair, name in _MAKERS.items() if name != _SCALAR)
 
-# How protocols below 3 write bytes, and those below 5 a bytearray.
+# How protocols below 3 write bytes, and protocols below 5 a bytearray.
 _ENCODE, _LATIN1 = ("_codecs", "encode"), ("latin1", "latin-1")
 _BYTES = (("builtins", "bytes"), ("__builtin__", "bytes"))
 _BYTEARRAY = (("builtins", "bytearray"), ("__builtin__", "bytearray"))
@@ -51,9 +51,10 @@ _NUMBERS = {
     "c8": ("complex64", "ff"),
     "c16": ("complex128", "dd"),
 }
-# Kinds of elements without a unit and without fields: bytes for each of what their code counts.
+# Kinds of elements without a unit and without fields: the bytes that a code's number counts. ``U``
+# counts characters, which numpy keeps as UTF-32.
 _WIDTHS = {**dict.fromkeys("biufcSV", 1), "U": 4}
-_MOST_DIMENSIONS = 64
+_MOST_DIMENSIONS = 64  # NPY_MAXDIMS of numpy 2; 32 before
 
 
 class ElementType(NamedTuple):
@@ -71,7 +72,7 @@ class ElementType(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Numpy's name where it has one: ``float32``."""
+        """Numpy's name if it has one, ``float32`` say, else the code."""
         return _NUMBERS[self.code][0] if self.code in _NUMBERS else self.code
 
 
@@ -85,13 +86,13 @@ class Array(NamedTuple):
     def numbers(self) -> Iterator[tuple[float, ...]] | None:
         """Iterate over the elements, complex ones in two parts; ``None`` if they are no numbers.
 
-        Dates and durations are the integers that they are kept as.
+        Dates and durations are integers, as numpy keeps them.
         """
         form = self._form()
         return None if form is None else struct.iter_unpack(f"<{form}", self.data)
 
     def packed(self, numbers: Iterable[tuple[float, ...]]) -> bytes:
-        """Return the bytes of numbers as this array has them."""
+        """Return numbers as bytes of this array's type."""
         return b"".join(struct.pack(f"<{self._form()}", *parts) for parts in numbers)
 
     def _form(self) -> str | None:
@@ -100,7 +101,7 @@ class Array(NamedTuple):
 
 
 def bytes_of(node: Node) -> bytes | None:
-    """Return bytes in any of the ways in which protocols spell them."""
+    """Return the bytes of a node, in whichever way a protocol writes them; ``None`` for others."""
     if type(node) is bytes:
         return node
     if not isinstance(node, Call) or node.states or node.appended or node.mapped:
@@ -114,7 +115,7 @@ def bytes_of(node: Node) -> bytes | None:
 
 
 def is_bytes(node: Node) -> bool:
-    """Whether a node is bytes or a ``bytearray`` in any spelling, without looking at what is in."""
+    """Whether a node is bytes or a ``bytearray``, without decoding it."""
     if type(node) in (bytes, ByteArray):
         return True
     if not isinstance(node, Call) or _changed(node):
@@ -140,8 +141,8 @@ class PickledArray(NamedTuple):
     Attributes:
         type: of the elements.
         shape: sizes.
-        by_columns: whether the first axis runs fastest.
-        data: the node that holds the elements, which may be fewer or more than the shape needs.
+        by_columns: whether the elements are in Fortran order.
+        data: the node with the elements; their number is not checked against the shape.
     """
 
     type: ElementType
@@ -151,9 +152,9 @@ class PickledArray(NamedTuple):
 
 
 def written(node: Node) -> PickledArray | None:
-    """Return how an array or a scalar is written, if it is numpy's own with plain elements.
+    """Return the parts of an array or scalar of numpy's own class with plain elements.
 
-    Arrays of objects and those whose elements have fields are ``None``, like anything else.
+    ``None`` for anything else, arrays of objects and of records included.
     """
     function = pair_of(node.function) if type(node) is Call else None
     name = None if function is None else _MAKERS.get(function)
@@ -164,8 +165,9 @@ def written(node: Node) -> PickledArray | None:
         if len(states) != 1 or node.mapped or node.appended:
             return None
         if pair_of(node.args[0]) != ("numpy", "ndarray"):
-            return None  # a subclass means something else by the same
+            return None  # a subclass may read its state in another way
         state = states[0]
+        # version 1; numpy itself refuses others
         if type(state) is tuple and len(state) == 5 and state[0] == 1:
             return _written(state[2], state[1], state[4], by_columns=state[3])
     if name == _FROM_BUFFER and len(node.args) == 4 and not _changed(node):
@@ -180,15 +182,15 @@ def _written(dtype: Node, shape: Node, elements: Node, *, by_columns: Node) -> P
     if kind is None or type(by_columns) not in (bool, int):
         return None
     sizes = () if shape is None else shape
-    if type(sizes) is not tuple or not all(map(is_natural, sizes)):
+    if type(sizes) is not tuple or len(sizes) > _MOST_DIMENSIONS:
         return None
-    if len(sizes) > _MOST_DIMENSIONS:
+    if not all(map(is_natural, sizes)):
         return None
     return PickledArray(kind, None if shape is None else sizes, bool(by_columns), elements)
 
 
 def array_of(node: Node) -> Array | None:
-    """Return the array or scalar that a call makes; ``None`` as for :func:`written`."""
+    """Return an array or scalar with its elements; ``None`` as for :func:`written`."""
     found = written(node)
     data = None if found is None else elements_of(found.data)
     if found is None or data is None:
@@ -210,14 +212,14 @@ def _changed(node: Call) -> bool:
 def elements_of(node: Node) -> bytes | None:
     """Return the bytes of an array's elements."""
     if type(node) is str:
-        # a string of Python 2 that happens to be UTF-8 was taken for text
+        # a string of Python 2 that happened to be valid UTF-8, and so was decoded as text
         return node.encode("utf-8", "surrogatepass")
     data = bytes_of(node)
     return bytearray_of(node) if data is None else data
 
 
 def bytearray_of(node: Node) -> bytes | None:
-    """Return what a ``bytearray`` holds, ``None`` for anything else."""
+    """Return the content of a ``bytearray``, ``None`` for anything else."""
     if type(node) is ByteArray:
         return bytes(node)
     if not isinstance(node, Call) or _changed(node) or len(node.args) != 1:
@@ -226,7 +228,7 @@ def bytearray_of(node: Node) -> bytes | None:
 
 
 def element_type(node: Node) -> ElementType | None:
-    """Return what a call of ``numpy.dtype`` describes; ``None`` for objects and for fields."""
+    """Return the type that a ``numpy.dtype`` call describes; ``None`` for objects and records."""
     if not isinstance(node, Call) or pair_of(node.function) != ("numpy", "dtype"):
         return None
     states = node.states or []
@@ -234,6 +236,8 @@ def element_type(node: Node) -> ElementType | None:
     if len(states) != 1 or type(states[0]) is not tuple or type(code) is not str:
         return None
     state = states[0]
+    # (version, byte order, subarray, names, fields, size, alignment, flags, metadata); the last two
+    # came later, and metadata is written for dates only
     plain = 6 <= len(state) <= 9 and state[1] in ("<", ">", "|", "=") and state[2:5] == (None,) * 3
     if not plain or node.mapped or node.appended or not code[1:].isdigit() or len(code) > 10:
         return None
@@ -246,6 +250,7 @@ def element_type(node: Node) -> ElementType | None:
 
 
 def _time_type(code: str, state: tuple[Node, ...]) -> ElementType | None:
+    # metadata: ({}, (unit, multiple, divisor, events)); numpy always writes 1 for the last two
     unit = state[8][1] if type(state[8]) is tuple and len(state[8]) == 2 else None
     if type(unit) is not tuple or len(unit) < 2 or type(unit[1]) is not int:
         return None
@@ -257,9 +262,10 @@ def _time_type(code: str, state: tuple[Node, ...]) -> ElementType | None:
 
 
 def _swapped(data: bytes, kind: ElementType) -> bytes:
-    """Return the elements with their bytes the other way round; strings of bytes have no order."""
+    """Return the elements with their bytes in the other order."""
     if kind.code[0] in "SVb":
-        return data
+        return data  # runs of single bytes
+    # complex numbers are two floats, text is characters of four bytes
     width = {"U": 4, "c": kind.itemsize // 2}.get(kind.code[0], kind.itemsize)
     turned = bytearray(len(data))
     for place in range(width):
@@ -268,11 +274,12 @@ def _swapped(data: bytes, kind: ElementType) -> bytes:
 
 
 def _row_major(data: bytes, itemsize: int, shape: tuple[int, ...]) -> bytes:
-    """Return elements that lie column by column row by row."""
+    """Return the elements of an array in Fortran order row by row."""
     sizes = [size for size in shape if size != 1]
     if len(sizes) < 2 or not data:
         return data
-    # an element is moved as so many planes of bytes, each by one slice a row
+    # Without numpy: for each row, one slice with a step moves the first byte of all its elements,
+    # one the second byte, and so on.
     rows, columns = sizes[0], len(data) // itemsize // sizes[0]
     turned = bytearray(len(data))
     step = columns * itemsize

@@ -1,8 +1,8 @@
-"""From inert nodes to plain data that JSON can hold, and how many bytes of tensors lie in one.
+"""From inert nodes to plain data that JSON can hold, and the bytes of tensors below a node.
 
-Nothing is imported or called. What JSON has no form for gets an object whose first key begins with
-``$``; ``docs/convert.md`` lists them all. What is there several times, or in itself, is written
-once, and ``{"$ref": key}`` stands for it elsewhere: so a document grows no larger than the pickle.
+Nothing is imported or called. A value that JSON has no form for becomes an object whose first key
+begins with ``$``; ``docs/convert.md`` lists them all. A value that is shared, or contains itself,
+is written once, and ``{"$ref": key}`` elsewhere, so that a document is no larger than the pickle.
 Only tensors and storages are left out.
 """
 
@@ -35,16 +35,16 @@ from ckpttool.formats.objects.views import (
 )
 from ckpttool.formats.pickles.nodes import Node, PersistentId, children, is_scalar
 
-#: Characters of one document, about: a text may be there a million times over.
+#: Characters of one document, about: texts are not shared, so that one may occur a million times.
 MAX_TEXT = 200_000_000
-#: How deep values are nested; deeper ones are written beside, since no reader of JSON goes on for
-#: thousands of levels.
+#: How deep values are nested; deeper ones become parts of their own, since readers of JSON recurse
+#: and overflow at a few hundred or thousand levels.
 MAX_DEPTH = 48
-#: Elements of an array that are written as numbers; more of them are written as bytes.
+#: Elements of an array that are written as numbers; a larger one is written as bytes, in less room.
 MOST_NUMBERS = 1_000
 
 _LEFT_OUT, _REF = "$left_out", "$ref"
-# What a value takes in a document besides its text.
+# Characters that a value takes besides its text: quotes, comma, line break, indentation.
 _VALUE = 8
 
 
@@ -53,8 +53,8 @@ class Plain(NamedTuple):
 
     Attributes:
         value: the value.
-        kept, left_out: how many single values are in it, and how many tensors are not.
-        parts: (key, value) of what lies too deep in it; references in it lead there.
+        kept, left_out: how many single values it has, and how many tensors are left out.
+        parts: (key, value) of what is nested too deep; references lead there.
     """
 
     value: Any
@@ -67,7 +67,7 @@ class Reader:
     """Turns nodes into plain data; one for a document, whose parts refer to each other.
 
     Args:
-        exact: whether a tuple is told from a list.
+        exact: whether tuples are marked, to tell them from lists.
     """
 
     def __init__(self, *, exact: bool = False) -> None:
@@ -94,7 +94,7 @@ class Reader:
         parts = []
         while self._deep:
             place, part = self._deep.pop()
-            del self._keys[id(part)]
+            del self._keys[id(part)]  # or it would become a reference to itself
             parts.append((place, self._value(place, part, MAX_DEPTH)))
         return Plain(value, self._kept, self._left_out, tuple(parts))
 
@@ -142,7 +142,7 @@ class Reader:
         if type(value) is float:
             return _float(value)
         if type(value) is bytes:
-            self._take(2 * len(value))  # asked before the text is made
+            self._take(2 * len(value))  # before the text is made
             return {"$bytes": value.hex()}
         if isinstance(value, Known):
             return {f"${value.kind}": self._plain(value.plain)}
@@ -176,7 +176,7 @@ class Reader:
         if not pairs:
             self._kept += 1
         names = [name for name, _ in pairs]
-        # a key of ours, or one that stands twice, would not come back as it was
+        # a key that begins as ours do, or occurs twice, could not be read back from an object
         as_object = all(type(name) is str and not name.startswith("$") for name in names)
         if as_object and len(set(names)) == len(names):
             self._take(sum(map(len, names)))
@@ -200,7 +200,7 @@ class Reader:
         return items
 
     def _set(self, key: str, seen: View, depth: int) -> Any:
-        # a set has no order, and pickles have that of some run
+        # pickled in the order of hashes, which differs from run to run: sorted to be comparable
         return {f"${seen.kind}": sorted(self._list(key, seen.items, depth), key=_text)}
 
     def _mapping(self, key: str, seen: View, depth: int) -> Any:
@@ -246,7 +246,8 @@ _FORMS = {
 
 
 def _is_written_again(seen: View) -> bool:
-    """Whether it cannot matter that something is one and the same: a tuple of numbers, say."""
+    """Whether a value is written each time it occurs instead of as a reference."""
+    # identity makes no difference to a tuple of scalars, and CPython shares some of them by chance
     unchanging = seen.kind in ("tuple", "frozenset")
     return unchanging and len(seen.items) < MAX_DEPTH and all(map(is_scalar, seen.items))
 
@@ -254,6 +255,7 @@ def _is_written_again(seen: View) -> bool:
 def _float(value: float) -> Any:
     if math.isfinite(value):
         return value
+    # JSON has no infinity and no NaN; a NaN with a payload keeps its bits
     bits = struct.pack(">d", value).hex()
     told = {"$float": repr(value)}
     return told if value == value or bits == _NAN else {**told, "bits": bits}
@@ -263,7 +265,7 @@ _NAN = "7ff8000000000000"
 
 
 def _elements(array: Array) -> list[Any] | None:
-    """Return an array's elements as JSON has them; ``None`` for too many, or if it has not."""
+    """Return an array's elements as JSON values; ``None`` if they are too many or have no form."""
     if array.type.code[0] == "U" and len(array.data) <= MOST_NUMBERS * array.type.itemsize:
         width = array.type.itemsize
         parts = [array.data[start : start + width] for start in range(0, len(array.data), width)]
@@ -283,12 +285,12 @@ def _elements(array: Array) -> list[Any] | None:
 
 
 def _usual_nan(array: Array, found: list[tuple[float, ...]]) -> bool:
-    """Whether every NaN is the one that comes of writing ``nan``."""
+    """Whether every NaN has the bits that parsing ``nan`` gives."""
     return array.packed(found) == array.data
 
 
 def _length(plain: Any) -> int:
-    """Return about how long the text of a single value is."""
+    """Return about how many characters a single value takes."""
     if isinstance(plain, str):
         return len(plain)
     if isinstance(plain, (list, tuple)):
@@ -301,22 +303,19 @@ def _text(value: Any) -> str:
 
 
 def tensor_bytes(nodes: Iterable[Node]) -> list[int]:
-    """Return the bytes of all storages below each node; one that is shared counts for the first.
-
-    Every node is looked at once, whatever refers to it.
-    """
+    """Return the bytes of all storages below each node; a shared one counts for the first node."""
     seen: set[int] = set()
     keys: set[str] = set()
     return [sum(_storage_bytes(part, keys) for part in _unseen(node, seen)) for node in nodes]
 
 
 def storage_keys(nodes: Iterable[Node]) -> set[str]:
-    """Return the keys of all storages that are referred to below the nodes."""
+    """Return the keys of all storages below the nodes."""
     seen: set[int] = set()
     keys = set()
     for part in (part for node in nodes for part in _unseen(node, seen)):
         if isinstance(part, PersistentId):
-            # torch's tar files have the bare key, the others a tuple with it
+            # a bare key in torch's tar files, a tuple with the key in the others
             value = part.value
             keys.add(str(value[2] if isinstance(value, tuple) and len(value) > 2 else value))
     return keys
@@ -336,6 +335,7 @@ def _unseen(root: Node, seen: set[int]) -> Iterable[Node]:
 
 def _storage_bytes(node: Node, keys: set[str]) -> int:
     """Return the bytes of a storage that was not counted so far, 0 for anything else."""
+    # checked again: this runs for storages that no tensor refers to, which nobody checked
     if not isinstance(node, PersistentId) or type(node.value) is not tuple:
         return 0
     value = node.value

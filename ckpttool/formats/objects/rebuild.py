@@ -33,7 +33,7 @@ from ckpttool.tensors.dtypes import DTYPES, DType, by_elements
 _UTILS = "torch._utils"
 
 _WITH_STATE = (_UTILS, "_rebuild_parameter_with_state")
-#: Calls that wrap a tensor given as their first argument.
+#: Calls that wrap the tensor that is their first argument.
 _WRAPPING = frozenset({(_UTILS, "_rebuild_parameter"), _WITH_STATE})
 #: ``f(function, type, args, state)``: a tensor with attributes, rebuilt by ``function(*args)``.
 #: torch 1.7 and 1.8 had the module under another name.
@@ -42,6 +42,7 @@ FROM_TYPE = frozenset(
     for module in ("torch._tensor", "torch.tensor")
     for name in ("_rebuild_from_type", "_rebuild_from_type_v2")
 )
+# Classes that say nothing about a tensor: torch makes any of them for the same weight.
 _PLAIN_CLASSES = frozenset(
     {
         ("torch", "Tensor"),
@@ -50,7 +51,8 @@ _PLAIN_CLASSES = frozenset(
         ("torch.nn.parameter", "Buffer"),
     }
 )
-#: ``f(storage, offset, shape, strides, requires_grad, hooks)``: a strided tensor.
+#: ``f(storage, offset, shape, strides, requires_grad, hooks, metadata)``: a strided tensor. v1 ends
+#: with the strides; v3, for dtypes without a storage class, has the dtype before the metadata.
 REBUILD_V2 = (_UTILS, "_rebuild_tensor_v2")
 _V1, _V3 = (_UTILS, "_rebuild_tensor"), (_UTILS, "_rebuild_tensor_v3")
 
@@ -69,7 +71,7 @@ UNSUPPORTED = {
 #: Calls that make a tensor that can be read.
 REBUILDING = _WRAPPING | FROM_TYPE | {_V1, REBUILD_V2, _V3}
 _TENSOR_CALLS = REBUILDING | frozenset(UNSUPPORTED)
-#: How many arguments torch writes for each.
+#: How many arguments torch writes for each; the metadata at the end came later and may be missing.
 _ARGUMENTS = {
     **dict.fromkeys(_WRAPPING, (3,)),
     **dict.fromkeys(FROM_TYPE, (4,)),
@@ -84,17 +86,19 @@ _CLASS_MODULES = frozenset(
 )
 _CLASSES = ("Tensor", "Parameter", "Buffer")
 
-#: Attributes that put other values into a tensor when they are set.
+#: Attributes whose setters replace the values of a tensor, or what it is.
 _ACTING = frozenset({"data", "real", "imag", "__class__", "__dict__"})
 
-# What torch has beside the table of dtypes: complex32, bits8, quint4x2, int4 ...
+# Types that torch has and numpy has not: complex32, bits8, quint4x2, int4 ... Unsupported, while
+# any other name is malformed.
 _OTHER_DTYPE = re.compile(r"(complex|bits|q?u?int|b?float)[0-9][0-9a-z_]{0,20}")
 
-#: Dimensions of a tensor; torch computes with no more.
+#: Dimensions of a tensor; torch's operations refuse more.
 MAX_DIMENSIONS = 64
 #: Attributes of a tensor, and calls around one: a subclass in a parameter has two.
 MAX_ATTRIBUTES, MAX_WRAPPINGS = 1_000, 8
 
+# Nodes of a call's arguments that are searched for a storage: torch's have it at the top.
 _NEAR = 100
 
 
@@ -114,10 +118,9 @@ def _is_class(function: Node) -> bool:
 
 
 def dress_of(node: Call) -> Node:
-    """Return what a tensor carries besides its elements: attributes, or an object that has them.
+    """Return a tensor's attributes, within an object of its class if that is a subclass.
 
-    An object is of the tensor's class, where that is none of torch's own. ``None`` for a tensor
-    without either; that it is a parameter says nothing.
+    ``None`` for a tensor without either. Whether it is a parameter makes no difference.
     """
     if pair_of(node.function) == REBUILD_V2:  # nearly all are
         return None
@@ -145,7 +148,7 @@ def dress_of(node: Call) -> Node:
 
 
 def made_by_unknown_call(node: Node) -> str | None:
-    """Say that something is made of storages by a call that is not torch's, if it is."""
+    """Return words for an object that an unknown call makes of storages, ``None`` for others."""
     if not isinstance(node, Call) or is_tensor(node) or type(node.function) is not Global:
         return None
     holds = any(isinstance(part, PersistentId) for part in near((node.args,), _NEAR))
@@ -183,18 +186,19 @@ def _rebuild(name: str, node: Node, locate: Locate, big_endian: bool) -> TensorI
             raise _geometry("a tensor's metadata is no dictionary")
         if metadata and metadata.flat:
             raise UnsupportedTensorError("a lazily negated or conjugated tensor")
+    # v3's storage is untyped, so that the dtype is in the call; in others it is in the storage
     dtype = _dtype(args[6]) if function == _V3 else None
     storage = locate(args[0])
     dtype = dtype or storage.dtype or DTYPES["uint8"]
     if big_endian and function == _V3 and dtype.itemsize > 1:
-        # torch turns elements round as wide as those of the storage, whatever the tensor's are
+        # torch swaps bytes in the width of the storage's type, whatever the tensor's is
         raise UnsupportedTensorError("a tensor whose byte order torch itself does not turn")
     offset, shape, strides = _geometry_of(args)
     return _place(name, dtype, shape, strides, offset, storage, big_endian)
 
 
 def _unwrap(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]]:
-    """Return the innermost rebuild call under wrapping ones, as (name, arguments)."""
+    """Return the innermost rebuild call inside wrapping calls, as (name, arguments)."""
     for _ in range(MAX_WRAPPINGS):
         if not is_tensor(node):
             if isinstance(node, Call) and isinstance(node.function, Global):
@@ -203,7 +207,7 @@ def _unwrap(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]]:
         if _is_class(node.function):
             raise UnsupportedTensorError("a tensor made by its class")
         if node.states or node.mapped or node.appended:
-            # torch would act on it: BUILD on a tensor is Tensor.set_, an item overwrites values
+            # BUILD calls the tensor's __setstate__, which sets its storage; an item sets values
             raise _geometry("a rebuilt tensor is changed after its call")
         function, args = pair_of(node.function), node.args
         assert function is not None  # noqa: S101 (is_tensor looked)
@@ -246,7 +250,7 @@ def _geometry_of(args: tuple[Node, ...]) -> tuple[int, tuple[int, ...], tuple[in
             "the storage offset is not an integer from 0 up", found=type(offset).__name__
         )
     for what, numbers in (("shape", shape), ("strides", strides)):
-        # asked first: a million tensors may share one long tuple
+        # before the items are checked: a million tensors may share one long tuple
         if type(numbers) is tuple and len(numbers) > MAX_DIMENSIONS:
             raise MalformedError("a tensor has more dimensions than torch can have", rules.LIMIT)
         if type(numbers) is not tuple or not all(is_natural(number) for number in numbers):
@@ -265,8 +269,8 @@ def _place(
     storage: Storage,
     big_endian: bool,
 ) -> TensorInfo:
-    """Lay the tensor into its storage: the extent from its first element to its last."""
-    itemsize = dtype.itemsize
+    """Return the tensor with its extent in the storage, from its first element to its last."""
+    itemsize = dtype.itemsize  # offset and strides are in elements
     start = storage.extent.offset + offset * itemsize
     numel = _product(shape)
     span = 0 if numel == 0 else 1 + sum((n - 1) * s for n, s in zip(shape, strides))
@@ -278,7 +282,7 @@ def _place(
         )
     row_major = numel == 0 or _is_row_major(shape, strides)
     extents = (Extent(storage.extent.source, start, span * itemsize),) if span else ()
-    if row_major:
+    if row_major:  # two 4-bit elements in a byte: split only where bytes follow each other
         dtype, shape = by_elements(dtype, shape)
     return TensorInfo(
         name, dtype, shape, None if row_major else strides, extents, big_endian, storage.key
@@ -297,14 +301,14 @@ def _without_zeros(shape: tuple[int, ...]) -> int:
     for length in shape:
         product *= length or 1
         if product > LARGEST:
-            break
+            break  # before the integers grow: there may be 64 factors of 64 bits
     return product
 
 
 def _is_row_major(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     step = 1
     for length, stride in zip(reversed(shape), reversed(strides)):
-        if length != 1 and stride != step:
+        if length != 1 and stride != step:  # the stride of a single element is never used
             return False
         step *= length
     return True

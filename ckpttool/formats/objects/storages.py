@@ -1,4 +1,4 @@
-"""Storages as a pickle refers to them: torch's persistent ids, taken apart without trust."""
+"""Storages as a pickle refers to them: torch's persistent ids, each part of them checked."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ckpttool.formats.pickles.nodes import Global, Node, PersistentId, pair_of
 from ckpttool.tensors.catalogue import Extent
 from ckpttool.tensors.dtypes import STORAGE_DTYPES, DType
 
-# Quantized storages whose elements take other than one byte.
+# Quantized storages whose elements do not take one byte.
 _QUANTIZED = {"QInt32Storage": 4}
 
-#: The largest size, stride or offset.
+#: The largest size, stride or offset: torch's are signed 64-bit integers.
 LARGEST = 2**63 - 1
 
 
@@ -22,22 +22,20 @@ class UnsupportedTensorError(Exception):
 
 
 class Storage(NamedTuple):
-    """A storage as a tensor refers to it.
-
-    ``dtype`` is ``None`` for an untyped one; ``extent`` is where its bytes lie.
-    """
+    """A storage as a tensor refers to it: ``dtype`` is ``None`` for an untyped one."""
 
     key: str
     dtype: DType | None
     extent: Extent
 
 
-#: Finds a storage from what the persistent id says; raises MalformedError if it is not so.
+#: Finds the storage of a persistent id; raises MalformedError if the id does not match it.
 Locate = Callable[[PersistentId], Storage]
 
 
 def is_natural(value: Node) -> bool:
-    """Whether a node is an integer from 0 up that 64 bits hold; ``True`` is none."""
+    """Whether a node is a non-negative integer that fits a signed 64-bit one."""
+    # the exact type, since True is an int to Python, and torch refuses it as a size
     return type(value) is int and 0 <= value <= LARGEST
 
 
@@ -51,7 +49,7 @@ def storage_class(node: Node) -> DType | None:
     name = pair_of(node)
     if name in {("torch.storage", "UntypedStorage"), ("torch", "UntypedStorage")}:
         return None
-    # Storage classes of devices live in modules of their own: torch.cuda, torch.xpu ...
+    # Storage classes of devices are in modules of their own, torch.cuda.FloatStorage say.
     if name and (name[0] == "torch" or name[0] in {"torch.cuda", "torch.storage"}):
         if name[1] in STORAGE_DTYPES:
             return STORAGE_DTYPES[name[1]]
@@ -68,7 +66,7 @@ def storage_class(node: Node) -> DType | None:
 def storage_width(node: Node) -> tuple[DType | None, int]:
     """Return the element type of a storage class, and the bytes of an element.
 
-    The type is ``None`` for what is not read, a quantized storage say: its bytes are stepped over.
+    The type is ``None`` for untyped and quantized storages, whose bytes are skipped over.
 
     Raises:
         MalformedError: the class is none of torch's.
@@ -82,7 +80,7 @@ def storage_width(node: Node) -> tuple[DType | None, int]:
 
 
 def storage_id(node: PersistentId, length: int) -> tuple[Node, str, int, tuple[Node, ...]]:
-    """Take torch's persistent id ``("storage", class, key, location, count, ...)`` apart.
+    """Unpack torch's persistent id ``("storage", class, key, location, count, ...)``.
 
     Returns:
         The class node, the key, the count, and whatever follows the count.
@@ -91,6 +89,7 @@ def storage_id(node: PersistentId, length: int) -> tuple[Node, str, int, tuple[N
         MalformedError: it is of any other form, or not of ``length`` parts.
     """
     value = node.value
+    # the location ("cuda:0") makes no difference to the bytes; Python 2 wrote it as bytes
     if (
         type(value) is tuple
         and len(value) == length
@@ -111,8 +110,10 @@ def storage_id(node: PersistentId, length: int) -> tuple[Node, str, int, tuple[N
 def class_of(value: tuple[Node, ...]) -> Global:
     """Return the class in the persistent id ``(class, file, source text)`` of a module.
 
+    Before the zip container torch saved modules so, to warn when a class's source had changed.
+
     Raises:
-        MalformedError: it is something else, which torch would put in the id's place.
+        MalformedError: it is something else, which torch would return in place of a class.
     """
     if len(value) == 3 and type(value[0]) is Global:
         return value[0]

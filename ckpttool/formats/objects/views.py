@@ -1,8 +1,8 @@
-"""What a node means: one value, a sequence, a mapping, a set, or an object of some class.
+"""The value of a node: an atom, a sequence, a mapping, a set, or an object of some class.
 
-Picklers spell one value in several ways: by protocol, by release of Python and of numpy. Here
-they become one. Nothing is imported or called; a class that is not known stays what the pickle says
-of it: its name, its arguments, its attributes and items.
+Picklers write one value in several ways, by protocol and by release of Python and numpy: here
+they become the same value. Nothing is imported or called; an object of an unknown class is its
+name, arguments, attributes and items.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from ckpttool.formats.pickles.nodes import (
 
 ATOM, SEQUENCE, MAPPING, SET, OBJECT = "atom", "sequence", "mapping", "set", "object"
 
-#: What stands for the factory of a defaultdict, and for the length of a deque.
+#: Keys for the factory of a defaultdict, and for the length of a deque: no attribute has a ``$``.
 DEFAULT, LONGEST = "$default", "$maxlen"
 
-#: A key and what it leads to; the keys of an object's parts are text.
+#: Pairs of a key and a node; the keys of an object's parts are text.
 Pairs = Sequence[Tuple[Node, Node]]
 
 
 class View(NamedTuple):
-    """What a node means.
+    """The value of a node.
 
     Attributes:
         form: one of :data:`ATOM` and so on.
         kind: the name of the type: ``list``, ``collections.deque``, ``argparse.Namespace``.
-        value: of an atom, itself: a scalar, bytes, a :class:`Known` or an ``Array``.
+        value: of an atom: a scalar, bytes, a :class:`Known` or an ``Array``.
         items: of a sequence or a set.
         pairs: of a mapping; of an object, the entries that were set.
-        extra: what else belongs to it, by name: the attributes of an object.
-        call: of an object, how it is made; ``None`` for all else.
+        extra: further parts by name: attributes, the factory of a defaultdict.
+        call: of an object, how it is made; ``None`` for all other forms.
     """
 
     form: str
@@ -62,9 +62,9 @@ class Making(NamedTuple):
 
     Attributes:
         new: whether by ``__new__`` alone.
-        function: what is called where that is no name.
+        function: the function that is called, if it has no name.
         args, keywords: the arguments.
-        states: what the object is given beside attributes.
+        states: the states it is given that are no attributes.
     """
 
     new: bool
@@ -75,12 +75,13 @@ class Making(NamedTuple):
 
     @property
     def form(self) -> tuple[object, ...]:
-        """Two objects that are made in other forms may be the same all the same."""
+        """The form of the call. Objects made in different forms may still be equal."""
         return self.new, len(self.args), bool(self.keywords), len(self.states)
 
 
 def exact(value: Any) -> Any:
-    """Return something hashable that is equal for values that are the same, type and bits."""
+    """Return a hashable that is equal exactly for values of the same type and bits."""
+    # to Python 1 == 1.0 == True, 0.0 == -0.0, and nan is not equal to itself
     if type(value) is float:
         return float, struct.pack(">d", value)
     if type(value) is tuple:
@@ -91,9 +92,9 @@ def exact(value: Any) -> Any:
 
 
 def through(node: Node) -> Node:
-    """Return what OmegaConf's containers and values hold; anything else as it is.
+    """Return the content of one of OmegaConf's containers or values; other nodes as they are.
 
-    They are plain dictionaries, lists and values, with types and flags around each.
+    OmegaConf wraps plain dictionaries, lists and values in objects with types and flags.
     """
     for _ in range(_MOST_WRAPPINGS):
         attributes = _of_config(node)
@@ -105,7 +106,7 @@ def through(node: Node) -> Node:
 
 
 def wrapping(node: Node) -> list[Node]:
-    """Return what is around the value that :func:`through` gives: types and flags."""
+    """Return the types and flags around the value that :func:`through` returns."""
     return [
         part
         for key, value in _of_config(node)
@@ -115,7 +116,7 @@ def wrapping(node: Node) -> list[Node]:
 
 
 def _of_config(node: Node) -> list[tuple[Node, Node]]:
-    """Return the attributes of one of OmegaConf's containers or values, of anything else none."""
+    """Return the attributes of one of OmegaConf's containers or values; none of other nodes."""
     states = node.states if isinstance(node, Call) and _is_config(node.function) else None
     if not states or len(states) != 1 or not isinstance(states[0], Dict):
         return []
@@ -123,7 +124,7 @@ def _of_config(node: Node) -> list[tuple[Node, Node]]:
 
 
 _HELD = ("_content", "_val")
-# Where a part lies, and what was computed of its flags.
+# The container above, which would lead back to the whole tree, and a cache.
 _OF_THE_TREE = ("_parent", "_flags_cache")
 _MOST_WRAPPINGS = 8
 _CONFIGS = ("omegaconf.dictconfig", "omegaconf.listconfig", "omegaconf.nodes")
@@ -134,7 +135,7 @@ def _is_config(function: Node) -> bool:
 
 
 def view(node: Node) -> View:
-    """Return what a node means. Tensors are calls like any other."""
+    """Return the value of a node. Tensors are calls like any other."""
     if is_scalar(node):
         return View(ATOM, type(node).__name__, node)
     if isinstance(node, ByteArray):
@@ -153,7 +154,7 @@ def view(node: Node) -> View:
 
 
 def _last(pairs: Any) -> Pairs:
-    """Return pairs of which the last of two with one key counts, as for whoever loads them."""
+    """Return pairs without those that a later one with the same key replaces when loaded."""
     every: list[tuple[Node, Node]] = list(pairs)
     last = {key: number for number, (key, _) in enumerate(every) if type(key) is str}
     if len(last) == len(every):
@@ -190,7 +191,7 @@ def _view_of_call(node: Call) -> View:
 def _dictionary(name: str, node: Call, pairs: Pairs) -> View:
     attributes, others = _states(node)
     if name == "collections.OrderedDict":
-        name = "dict"
+        name = "dict"  # since 3.7 both keep their order, and torch made state dicts of either
     elif node.args and type(node) is Call:
         attributes = [*attributes, (DEFAULT, node.args[0])]
     attributes += [("$state", state) for state in others]
@@ -198,7 +199,7 @@ def _dictionary(name: str, node: Call, pairs: Pairs) -> View:
 
 
 def _states(node: Call) -> tuple[list[tuple[Node, Node]], list[Node]]:
-    """Return the attributes that an object is given, and the states that are none."""
+    """Return the attributes that an object is given, and its other states."""
     attributes: list[tuple[Node, Node]] = []
     others: list[Node] = []
     for state in node.states or ():
@@ -218,7 +219,7 @@ def _object(name: str, node: Call) -> View:
     items: Sequence[Node] = node.appended or ()
     pairs = list(node.mapped.pairs()) if node.mapped else []
     if name == "copyreg._reconstructor" and len(args) == 3 and type(args[0]) is Global:
-        # protocols 0 and 1: the class, one that it is made of, and what is in that
+        # protocols 0 and 1: (class, its built-in base, the content of that base)
         base, content = pair_of(args[1]), args[2]
         name, new, args = name_of(args[0]), True, () if base in _OBJECT else args[2:]
         if isinstance(content, list) and base in _LIST:
