@@ -26,12 +26,12 @@ from ckpttool.tensors.catalogue import Entry, Outside, TensorInfo, Wrapper
 #: Tensors of a state dict, as in the other formats, and of a whole file: an optimizer keeps
 #: two or three for each.
 MAX_TENSORS, MAX_ALL_TENSORS = 1_500_000, 5_000_000
-#: Entries, and state dicts, that are listed at most; beyond them a count stands.
+#: Entries, and state dicts, that are listed; further ones are only counted.
 MAX_ENTRIES = 1_000
 
 
 class StateDict(NamedTuple):
-    """The state dict that was taken and what lies around it: fields of ``Checkpoint``."""
+    """The state dict that was taken and the content around it: fields of ``Checkpoint``."""
 
     tensors: dict[str, TensorInfo]
     wrapper: str | None
@@ -58,10 +58,10 @@ def find(
     Raises:
         UsageError: there is no state dict under ``wrapper``.
         UnsupportedError: there is none anywhere, a pickled module say.
-        MalformedError: a tensor is not what it claims, or a key stands twice.
+        MalformedError: a tensor's geometry or storage is wrong, or a key occurs twice.
     """
     root = pickle.root
-    if not wrapper and count_of(root) == 0:  # of a module without parameters
+    if not wrapper and count_of(root) == 0:  # the state dict of a module without parameters
         return StateDict({}, None, (Wrapper("", 0),))
     holders = Holders(root)
     found = list(units(holders))
@@ -82,7 +82,8 @@ def find(
     )
     entries = list(_entries(root, choice))
     counted = OutsideCounter(locate, catalogue.storages())
-    shells = list(beside.shells()) if others else []  # held, since it knows nodes by their ids
+    # skipped for most files, which have one state dict; kept alive for the ids of their nodes
+    shells = list(beside.shells()) if others else []
     return StateDict(
         catalogue.tensors,
         choice.taken.key or None,
@@ -130,7 +131,7 @@ class _Catalogue:
         return sum(self._unread_storages.values())
 
     def storages(self) -> set[str | None]:
-        """Return the keys of all storages that were met."""
+        """Return the keys of all storages of the state dict."""
         return {*(info.storage for info in self.tensors.values()), *self._unread_storages}
 
     def take(self, found: Iterable[KeyPart]) -> None:
@@ -145,9 +146,10 @@ class _Catalogue:
             if self.count > MAX_TENSORS:
                 raise _too_many(self.count, MAX_TENSORS)
             node = part.node
+            # a parameter is a call around the call of its tensor: both are checked by rebuild
             while type(node) is Call and id(node) not in self.nodes:
                 self.nodes.add(id(node))
-                node = node.args[0] if node.args else None  # of a parameter, its tensor
+                node = node.args[0] if node.args else None
             if part.name is None:
                 self._note(_name(part), "its key cannot be part of a name", part.node)
             else:
@@ -193,11 +195,8 @@ def _too_many(found: int, most: int) -> MalformedError:
 
 
 def _check_others(pickle: Pickle, known: set[int], locate: Locate, big_endian: bool) -> bool:
-    """Hold every other tensor to the same rules: torch loads a file whole or not at all.
-
-    Returns:
-        Whether there may be any.
-    """
+    """Check every other tensor of the file by the same rules; return whether there may be any."""
+    # torch loads a file whole or not at all, so a malformed optimizer is a malformed file
     calls = [call for call in pickle.calls if is_tensor(call)]
     if len(calls) > MAX_ALL_TENSORS:
         raise _too_many(len(calls), MAX_ALL_TENSORS)
@@ -212,12 +211,12 @@ def _check_others(pickle: Pickle, known: set[int], locate: Locate, big_endian: b
             error.tensor = None
             error.message += ", in a tensor beside the state dict"
             raise
-    # those of a tar archive are no calls of its pickle
+    # tensors of a tar archive are no calls of its pickle
     return len(calls) != len(known) or not known.issuperset(map(id, calls))
 
 
 def _entries(root: Node, choice: Choice) -> Iterator[tuple[Entry, Node]]:
-    """Yield what lies beside the tensors as the report tells of it, and as it is."""
+    """Yield the entries beside the tensors, each as a report shows it and as a node."""
     listed = 0
     for key, value, inside in _beside(root, choice):
         listed += 1
@@ -228,14 +227,14 @@ def _entries(root: Node, choice: Choice) -> Iterator[tuple[Entry, Node]]:
 
 
 def _around(root: Node, choice: Choice) -> Iterator[tuple[str, Node]]:
-    """Yield all that lies beside the tensors, by dotted key."""
+    """Yield the nodes beside the tensors, by dotted key."""
     return ((key, value) for key, value, _ in _beside(root, choice))
 
 
 def _beside(root: Node, choice: Choice) -> Iterator[tuple[str, Node, bool]]:
-    """Yield all that is no tensor of the state dict, and whether it stands among them.
+    """Yield every node that is no tensor of the state dict, and whether it is among those.
 
-    It lies at every level of the path, and in the state dict itself.
+    They are at every level of the path to the state dict, and in it.
     """
     node: Node = root
     path: tuple[str, ...] = ()
@@ -254,7 +253,7 @@ def _beside(root: Node, choice: Choice) -> Iterator[tuple[str, Node, bool]]:
 
 
 def _frames(root: Node, choice: Choice) -> Iterator[tuple[str, Node]]:
-    """Yield the containers on the way to the state dict, and those that make it up."""
+    """Yield the containers on the path to the state dict, and those that make it up."""
     node: Node = root
     path: tuple[str, ...] = ()
     for step in choice.taken.path:

@@ -1,9 +1,9 @@
 """Which of the dictionaries in a file are state dicts, and which of them is taken.
 
-A state dict is a dictionary that holds tensors. Dictionaries that are nested are one state dict
-where their keys are parts of names (no dot in them) or where they lie under a key that names a
-model; dictionaries with dotted names, as ``module.state_dict()`` gives, are one each. Averages,
-optimizers and what else usually lies side by side are always apart.
+A state dict is a dictionary that holds tensors. Nested dictionaries are one state dict if their
+keys are parts of names (without dots), or if they are under a key that names a model. Dictionaries
+with dotted names, as ``module.state_dict()`` gives, are one each. Averages, optimizers and models
+that usually lie side by side are always separate.
 """
 
 from __future__ import annotations
@@ -20,21 +20,23 @@ from ckpttool.formats.state_dicts.flattening import parts, same_written
 from ckpttool.formats.state_dicts.holding import Holder, Holders, is_container, parts_of
 from ckpttool.formats.state_dicts.measuring import elements_of, is_number
 
-# A state dict with fewer than this share of the largest one's elements is not the model.
+# A state dict with fewer than this share of the largest one's elements is not the model, even if
+# its key says so: a small part of it, or another network.
 _SUBSTANTIAL = 0.5
-# Where several are as large: the raw weights before anything else, averages last.
+# Among several of that size: raw weights before anything else, averages last.
 _RAW = ("model", "state_dict", "module", "net", "network")
 _AVERAGED = ("ema", "teacher", "average", "swa", "shadow")
 _AVERAGED_WORDS = frozenset({*_AVERAGED, "averaged", "avg"})
-# What no key of weights is called. Most optimizers are known by their structure and no state dict.
+# Keys that weights never have, for optimizers whose structure is not known.
 _OPTIMIZER = re.compile(r"(?:.*_)?opt(?:im(?:izer)?s?)?(?:_state(?:s|_dict)?)?", re.IGNORECASE)
-# What stands side by side in a file, each a state dict of its own.
+# Keys of models that lie side by side in a file, each a state dict of its own.
 _SIDE_BY_SIDE = frozenset({*_RAW, "model_state_dict", "student", "online", "target"})
+# The two networks of a GAN: netG, gen, D, disc_a ...
 _GENERATOR = re.compile(r"(?:net_?)?(?:g|gen(?:erator)?)(?:_[a-z0-9]+)?", re.IGNORECASE)
 _DISCRIMINATOR = re.compile(
     r"(?:net_?)?(?:d|disc?|critic|discriminator)(?:_[a-z0-9]+)?", re.IGNORECASE
 )
-# Keys that name one model, whatever lies nested below.
+# Keys that name one model, however its weights are nested: Flax writes trees of dictionaries.
 _ONE_MODEL = re.compile(
     r"(?:.*_)?(?:model|state_dict|module|net|network|params?|parameters|weights?|variables)"
     r"(?:_(?:state_dict|state|ema|avg))?",
@@ -42,8 +44,9 @@ _ONE_MODEL = re.compile(
 )
 # Of those, the ones that may be nested in another of them: {"model": {"state_dict": ...}}.
 _INNER = frozenset({"model", "state_dict", "module", "model_state_dict"})
+# The words of model_ema, modelEMA and EMAModel.
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-# State dicts that are told of; a hostile file may hold a million.
+# State dicts that are listed; a hostile file may have a million.
 _MOST = 10_000
 
 
@@ -54,7 +57,7 @@ class Unit(NamedTuple):
         path: the keys that lead to it.
         holder: the container at the end of that path.
         apart: keys directly in it whose values are no part of it.
-        whole: ``False`` for tensors that lie between state dicts.
+        whole: ``False`` for loose tensors beside state dicts.
     """
 
     path: tuple[str, ...]
@@ -69,7 +72,7 @@ class Unit(NamedTuple):
 
 
 def units(holders: Holders) -> Iterator[Unit]:
-    """Yield every state dict below the root, those that lie deepest last."""
+    """Yield every state dict below the root, the deepest ones last."""
     if holders.root is None:
         return
     waiting: deque[tuple[tuple[str, ...], Holder]] = deque([((), holders.root)])
@@ -84,7 +87,7 @@ def units(holders: Holders) -> Iterator[Unit]:
         if unit is not None:
             yield unit
         for key, below_it in further:
-            # one that two keys lead to is one state dict, under the first
+            # a dictionary under two keys is one state dict, under the first of them
             if id(below_it) not in seen:
                 seen.add(id(below_it))
                 waiting.append(((*path, key), below_it))
@@ -93,25 +96,25 @@ def units(holders: Holders) -> Iterator[Unit]:
 def _divide(
     path: tuple[str, ...], holder: Holder, *, torch: bool
 ) -> tuple[Unit | None, list[tuple[str, Holder]]]:
-    """Return the state dict that a container is, if it is one, and what to look into further."""
+    """Return the state dict that a container is, if it is one, and containers to search further."""
     written: set[str] = set()
     for key, _ in holder.below:
         if key in written:
             raise same_written(".".join((*path, key)))
         written.add(key)
-    if holder.ordered or holder.is_object:
+    if holder.ordered or holder.is_object:  # a state dict is a dictionary
         return None, holder.below
     one_model = bool(path) and _ONE_MODEL.fullmatch(path[-1]) is not None
     apart, rest, wraps = [], [], False
     for key, below_it in holder.below:
         if below_it.bare:
-            continue  # tensors without names are those of the dictionary itself
+            continue  # a list of tensors: its numbers become parts of the dictionary's names
         if below_it.optimizer or is_averaged(key):
             apart.append((key, below_it))
         elif _stands_apart(key, one_model):
             apart.append((key, below_it))
             wraps = True
-        # arrays beside tensors, and objects, are records of a run more often than weights
+        # objects, and arrays beside tensors, are more often logs of a run than weights
         elif (below_it.is_object or torch > below_it.torch) and not (one_model or holder.dotted):
             apart.append((key, below_it))
         else:
@@ -127,6 +130,7 @@ def _divide(
 
 def _stands_apart(key: str, one_model: bool) -> bool:
     """Whether a key names one of several state dicts that lie side by side."""
+    # within one model, "target" or "generator" is the name of a part
     if one_model:
         return key.lower() in _INNER
     sides = (_GENERATOR, _DISCRIMINATOR)
@@ -148,7 +152,7 @@ def _is_one(holder: Holder, here: bool, rest: list[tuple[str, Holder]], one_mode
         return True
     heavy = [one for _, one in rest if _weighs(one)]
     alone = not here or not (one_model or _has_weights(holder, direct=True))
-    if len(heavy) < 2 and alone:  # it only leads to one
+    if len(heavy) < 2 and alone:  # only a wrapper around one
         return False
     return one_model or not any(one.dots for one in heavy)
 
@@ -160,7 +164,8 @@ def _weighs(holder: Holder) -> bool:
 
 
 def _has_weights(holder: Holder, *, direct: bool = False) -> bool:
-    """Whether a tensor in it has more than one element: a count or a loss has one."""
+    """Whether a tensor in it has more than one element, which a count or a loss has not."""
+    # without recursion, and each container once: they may be shared or contain themselves
     waiting, seen = [holder], {id(holder)}
     while waiting:
         one = waiting.pop()
@@ -184,8 +189,8 @@ class Choice(NamedTuple):
 
     Attributes:
         taken: the one taken.
-        holders: what it was found with.
-        others: other state dicts, the likeliest first.
+        holders: the containers it was found among.
+        others: the other state dicts, the likeliest first.
     """
 
     taken: Unit
@@ -194,12 +199,12 @@ class Choice(NamedTuple):
 
 
 def choose(holders: Holders, found: list[Unit]) -> Choice:
-    """Take the likeliest of the state dicts; there is at least one."""
-    if len(found) == 1:
+    """Take the likeliest of the state dicts, of which there is at least one."""
+    if len(found) == 1:  # without the sizes, for which every tensor is looked at
         return Choice(found[0], holders, ())
     sizes = _sizes(found, holders)
     ranked = sorted(found, key=lambda unit: _rank(unit, sizes[id(unit)]))
-    # a tensor beside a state dict, however large, is not taken for the weights
+    # loose tensors are no candidates however large they are: statistics of a data set, say
     eligible = [unit for unit in ranked if unit.whole and sizes[id(unit)]] or ranked
     eligible = [unit for unit in eligible if not _is_called_optimizer(unit)] or eligible
     most = max(sizes[id(unit)] for unit in eligible)
@@ -208,7 +213,7 @@ def choose(holders: Holders, found: list[Unit]) -> Choice:
 
 
 def asked_for(root: Node, holders: Holders, found: list[Unit], wrapper: str) -> Choice:
-    """Take what lies under a dotted key, whatever it is.
+    """Take the tensors under a dotted key, whatever else is there.
 
     Raises:
         UsageError: there is no tensor under the key.
@@ -216,11 +221,12 @@ def asked_for(root: Node, holders: Holders, found: list[Unit], wrapper: str) -> 
     sizes = _sizes(found, holders)
     ranked = sorted(found, key=lambda unit: _rank(unit, sizes[id(unit)]))
     for unit in ranked:
-        # with averages and optimizers set apart; of anything else, all that is there is asked for
+        # as found, without the averages and optimizers in it; other containers are taken whole
         if unit.key == wrapper and unit.whole:
             return Choice(unit, holders, _others(unit, ranked, sizes))
     for path, node in _resolved(root, wrapper):
         below = Holders(node)
+        # only whoever asks for an optimizer gets its moments as tensors
         if below.root is not None and below.root.optimizer:
             below = Holders(node, into_optimizers=True)
         if below.root is not None:
@@ -237,7 +243,7 @@ def asked_for(root: Node, holders: Holders, found: list[Unit], wrapper: str) -> 
 
 
 def _others(taken: Unit, ranked: list[Unit], sizes: dict[int, int]) -> tuple[Unit, ...]:
-    """Return the state dicts beside the one taken; numbers and records of a run are none."""
+    """Return the state dicts beside the one taken; single numbers and arrays are none."""
     return tuple(
         unit
         for unit in ranked
@@ -269,7 +275,7 @@ def _rank(unit: Unit, elements: int) -> tuple[float, int, int, str]:
     elif not unit.whole:
         kind = 3.0
     elif any(word in part.lower() for part in path for word in _AVERAGED):
-        kind = 2.0  # whatever it is called below: ema.module
+        kind = 2.0  # any part of the path: ema.module
     elif any(_DISCRIMINATOR.fullmatch(part) for part in path):
         kind = 1.5
     else:
@@ -278,7 +284,7 @@ def _rank(unit: Unit, elements: int) -> tuple[float, int, int, str]:
 
 
 def _resolved(root: Node, wrapper: str) -> Iterator[tuple[tuple[str, ...], Node]]:
-    """Yield (keys, node) of every way in which a dotted key can be taken; keys may have dots."""
+    """Yield (keys, node) of every reading of a dotted key, since keys may have dots themselves."""
     waiting: list[tuple[tuple[str, ...], Node, str]] = [((), root, wrapper)]
     for _ in range(_MOST):
         if not waiting:

@@ -1,4 +1,4 @@
-"""The parts of a state dict by dotted name: what is nested in it is joined with dots."""
+"""The parts of a state dict by dotted name: nested keys are joined with dots."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from ckpttool.formats.state_dicts.holding import Holder, Holders, parts_of
 
 #: Characters of the names of nested tensors: a long key may be shared by all of them.
 MAX_NAMES = 64_000_000
-# A nested dictionary that several keys lead to is written out for each of them: so often at most.
+# A nested dictionary that several keys refer to is listed under each of them, and so may double at
+# every level. Parts for each distinct one, on the average, beyond a number that costs nothing.
 _SHARED = 4
 _ALWAYS = 10_000
 
@@ -23,12 +24,12 @@ class KeyPart(NamedTuple):
     """A part of a state dict.
 
     Attributes:
-        key: the key, where it cannot be written; else the last part of the name.
-        name: the dotted name below the state dict; ``None`` where a key cannot be written.
-        prefix: what stands before the key in the name.
-        node: what it is.
+        key: the last part of the name; a key that is no text as it is.
+        name: the dotted name below the state dict; ``None`` if a key has no form as text.
+        prefix: the part of the name before the key, with its dot.
+        node: the value.
         is_tensor: whether it is a tensor, or an array of numbers.
-        inside: whether it stands among tensors, as the state of a module does.
+        inside: whether it has tensors beside it, as the extra state of a module does.
     """
 
     key: Node
@@ -43,9 +44,9 @@ def parts(holder: Holder, holders: Holders, apart: frozenset[str]) -> Iterator[K
     """Yield all parts of a state dict in the order of the file.
 
     Args:
-        holder: where it lies.
-        holders: all that holds tensors.
-        apart: keys directly in it that are yielded as they are, not looked into.
+        holder: the container of the state dict.
+        holders: all containers of tensors.
+        apart: keys directly in it that are yielded whole, without their parts.
 
     Raises:
         MalformedError: shared dictionaries would be written out far more often than any real
@@ -61,7 +62,7 @@ def parts(holder: Holder, holders: Holders, apart: frozenset[str]) -> Iterator[K
         inside = not top or bool(at.tensors or at.arrays)
         for key, value in rest:
             text = key if type(key) is str else None
-            # most values by far are tensors with a short key
+            # first, since nearly every value is a tensor
             if is_tensor(value) or is_array(value):
                 name = _name(prefix, text)
                 if prefix and name:
@@ -71,7 +72,7 @@ def parts(holder: Holder, holders: Holders, apart: frozenset[str]) -> Iterator[K
             below = None
             if text is not None and len(text) <= MAX_KEY and not (top and text in apart):
                 below = holders.of(value)
-            # one that leads back to itself is not gone into again
+            # a container that contains itself is listed once
             if below is None or below.optimizer or any(below is one for one, _, _ in stack):
                 beside = holders.of(value) is not None
                 yield KeyPart(key, _name(prefix, text), prefix, value, False, inside and not beside)
@@ -90,7 +91,7 @@ def _name(prefix: str, text: str | None) -> str | None:
 
 
 def same_written(name: str) -> UnsupportedError:
-    """Return the error for two parts that have one name: under 0 and "0", say."""
+    """Return the error for two parts with the same name, under 0 and "0" say."""
     return UnsupportedError(
         "two parts of a file have the same name once keys are written as text and joined with dots",
         rules.UNSUPPORTED,
@@ -100,7 +101,7 @@ def same_written(name: str) -> UnsupportedError:
 
 
 class _Budget:
-    """What names of nested parts may come to."""
+    """Limits the names of nested parts."""
 
     def __init__(self) -> None:
         self._characters = MAX_NAMES
@@ -110,13 +111,14 @@ class _Budget:
 
     def enter(self, name: str, node: Node) -> None:
         """Count a nested dictionary, and refuse a second one under the same name."""
+        # {"a.b": {...}} and {"a": {"b": {...}}} in one state dict would be merged
         self.spend(name, node)
         if name in self._entered:
             raise same_written(name)
         self._entered.add(name)
 
     def spend(self, name: str, node: Node) -> None:
-        """Count a nested part, and end where they become too many to list."""
+        """Count a nested part, and raise MalformedError when they become too many to list."""
         self._characters -= len(name)
         self._parts += 1
         self._distinct.add(id(node))

@@ -1,6 +1,6 @@
-"""What in a pickle holds tensors: dictionaries, lists, tuples and objects, and the keys between.
+"""The containers of tensors in a pickle: dictionaries, lists, tuples and objects, with their keys.
 
-Everything is walked once, whatever refers to it, and no deeper than any real checkpoint nests.
+Each is walked once, however many refer to it, and no deeper than any real checkpoint nests.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from ckpttool.formats.state_dicts.optimizers import are_moments, is_optimizer
 MAX_DEPTH = 32
 
 _PLAIN = frozenset({list, tuple, Dict})
-# Nodes that are looked at before anything is remembered of a container: a file may have a million.
+# Up to so many nodes a container is searched without an entry in the cache, which would take more
+# memory than the container: a file may have a million small ones.
 _FEW = 64
-# The attributes of a module of torch: its tensors are no state dict, and need its class.
+# The attributes of a torch module. Its tensors are no state dict: only its class knows their names.
 _OF_MODULES = frozenset({"_parameters", "_buffers", "_modules"})
 
 
@@ -28,19 +29,18 @@ class Holder:
     """A dictionary, list, tuple or object that holds tensors, directly or further down.
 
     Attributes:
-        node: what it is.
-        ordered: whether its values go by numbers: a list, say.
+        node: the container.
+        ordered: whether its values go by numbers, as a list's.
         is_object: whether its values are the attributes of an object.
-        tensors: how many tensors lie directly in it, under a key that can be written.
-        arrays: how many arrays of numbers.
-        below: (key, holder) of what in it holds tensors, in order.
-        dotted: whether a key of a tensor that lies directly in it has a dot, as the names of a
-            module's parts have.
-        optimizer: whether it is the state of an optimizer, or holds nothing but such.
-        bare: whether no tensor in it goes by a name: a list of tensors, say.
-        dots: whether it, or what lies further down, is ``dotted``.
-        torch: whether it holds a tensor of torch, and not arrays alone.
-        weighs: whether a tensor in it is more than a number; ``None`` until somebody has asked.
+        tensors: how many tensors are directly in it, under a key that has a form as text.
+        arrays: how many arrays of numbers are.
+        below: (key, holder) of the containers of tensors in it, in order.
+        dotted: whether a key of a tensor directly in it has a dot, as in a module's state dict.
+        optimizer: whether it is the state of an optimizer, or only holds such states.
+        bare: whether no tensor in it has a name, as in a list of tensors.
+        dots: whether it, or a container below it, is ``dotted``.
+        torch: whether it holds a torch tensor, and not only arrays.
+        weighs: whether a tensor in it has more than one element; ``None`` until it is needed.
     """
 
     __slots__ = (
@@ -62,7 +62,7 @@ class Holder:
         self.weighs: bool | None = None
 
     def close(self) -> None:
-        """Sum up what was found, once all is known of what lies below."""
+        """Set what depends on the containers below, once those are complete."""
         below = [holder for _, holder in self.below]
         if below and not self.tensors and not self.arrays:
             self.optimizer = all(holder.optimizer for holder in below)
@@ -85,17 +85,17 @@ class Holders:
         self.root = self._walk(root)
 
     def of(self, node: Node) -> Holder | None:
-        """Return what is known of a node; ``None`` for what holds no tensor."""
+        """Return the holder of a node; ``None`` for a node without tensors."""
         found = self._known.get(id(node))
         return found if found is not None and found.holds else None
 
     def _walk(self, root: Node) -> Holder | None:
-        """Walk what is below the root, what lies deepest first."""
+        """Walk the containers below the root, depth first."""
         if not is_container(root):
             return None
         top = Holder(root)
         self._known[id(root)] = top
-        # the holders from the root to the one at hand, the keys to them, what is left to look at
+        # without recursion: the holders from the root down, their keys, and what is left of each
         path: list[tuple[str, Holder, Iterator[tuple[str, Node]]]] = [("", top, self._look(top))]
         while path:
             _, holder, rest = path[-1]
@@ -104,7 +104,7 @@ class Holders:
                 if known is _NOTHING:
                     continue
                 if known is not None:
-                    # one that is still being walked leads back to itself
+                    # a container on the path contains itself
                     if known.holds and all(known is not one for _, one, _ in path):
                         holder.below.append((key, known))
                 elif len(path) < MAX_DEPTH and may_hold(node):
@@ -130,7 +130,7 @@ class Holders:
             return iter(())
         if not self._into_optimizers and (is_optimizer(pairs) or are_moments(pairs)):
             holder.optimizer = True
-            holder.tensors = 1  # whatever is in it, it is one thing
+            holder.tensors = 1  # so that it counts as a holder; its tensors are not counted
             return iter(())
         return self._look_at_pairs(holder, pairs)
 
@@ -168,7 +168,7 @@ class Holders:
 
 
 def may_hold(node: Node) -> bool:
-    """Whether a tensor may lie in a node: ``False`` for scalars and small nests of them."""
+    """Whether a node may hold a tensor: ``False`` for scalars and small containers of them."""
     if type(node) not in _PLAIN:
         return isinstance(node, Call) or is_container(node)
     # level by level, and no further than a few nodes: what is larger is walked, and remembered
@@ -186,21 +186,21 @@ def may_hold(node: Node) -> bool:
 
 
 def is_container(node: Node) -> bool:
-    """Whether something may lie in a node, under a key or a number."""
+    """Whether a node may have others under keys or numbers."""
     if isinstance(node, (Dict, list, tuple)):
         return True
     return isinstance(node, Call) and not is_tensor(node)
 
 
 def is_ordered(node: Node) -> bool:
-    """Whether what lies in a container goes by numbers."""
+    """Whether the values of a container go by numbers."""
     if isinstance(node, (list, tuple)):
         return True
     return isinstance(node, Call) and node.appended is not None and not node.mapped
 
 
 def items_of(node: Node) -> list[Node] | tuple[Node, ...]:
-    """Return what lies in a container whose values go by numbers."""
+    """Return the values of a container that go by numbers."""
     return node if isinstance(node, (list, tuple)) else node.appended or []
 
 
@@ -229,7 +229,7 @@ def is_module(pairs: list[tuple[Node, Node]]) -> bool:
 def written(key: Node) -> str | None:
     """Return a key as a part of a name: text as it is, numbers as Python writes them.
 
-    ``None`` for any other: bytes and tuples stand for no text that everybody would agree on.
+    ``None`` for bytes and tuples, which tools write in different ways.
     """
     if type(key) is str:
         return key
@@ -239,17 +239,17 @@ def written(key: Node) -> str | None:
 
 
 def parts_of(node: Node) -> Iterator[tuple[Node, Node]]:
-    """Yield (key, value) of all that lies directly in a container.
+    """Yield (key, value) of the values directly in a container.
 
-    Keys are as :func:`written` has them; one that cannot be written comes as it is.
+    Keys are as :func:`written` has them; a key without a form as text is yielded as it is.
 
     Raises:
-        MalformedError: a key stands twice.
+        MalformedError: a key occurs twice.
     """
     if is_ordered(node):
         yield from ((str(number), value) for number, value in enumerate(items_of(node)))
         return
-    # that no key stands twice was seen when the dictionary was walked
+    # a plain dictionary was checked for duplicate keys when it was walked
     for key, value in node.pairs() if type(node) is Dict else named_pairs(node):
         if type(key) is str:
             yield key, value
@@ -258,5 +258,5 @@ def parts_of(node: Node) -> Iterator[tuple[Node, Node]]:
             yield (key if text is None else text), value
 
 
-# What is remembered of all that holds nothing: there may be a million of them.
+# The one entry in the cache for every container without tensors: there may be a million.
 _NOTHING = Holder(())

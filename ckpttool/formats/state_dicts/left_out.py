@@ -1,4 +1,4 @@
-"""What is not taken: tensors beside the state dict, and files in which there is none."""
+"""Tensors outside of the state dict that is taken, and files without any state dict."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ class OutsideCounter:
     """Counts the tensors outside of what was taken, each once, and their storages."""
 
     def __init__(self, locate: Locate, taken: Iterable[str | None]) -> None:
-        """``taken`` has the keys of the storages that the state dict shows itself."""
+        """``taken`` has the keys of the storages of the state dict."""
         self._locate = locate
         self._storages = set(taken)
         self._seen: set[int] = set()
 
     def rows(self, choice: Choice, entries: Iterable[tuple[str, Node]]) -> Iterator[Outside]:
-        """Yield what is left out, in the order of the file: state dicts, then other entries.
+        """Yield a row for each state dict that is not taken, then for other entries with tensors.
 
-        Tensors of an optimizer are not counted, and neither is what the state dict has too.
+        Tensors of an optimizer are not counted, nor those that share a storage with the taken ones.
 
         Args:
             choice: the state dict that was taken, and the others.
@@ -83,7 +83,7 @@ class OutsideCounter:
             yield Outside(unit.key, len(lengths), sum(lengths), is_averaged(unit.key))
 
     def _length(self, tensor: Node) -> int | None:
-        """Return the bytes of a tensor that nobody counted, ``None`` if the state dict has it."""
+        """Return the bytes of a tensor not counted so far, ``None`` if its storages were."""
         storages = [] if is_array(tensor) else list(storages_of(tensor, self._locate))
         fresh = {key: nbytes for key, nbytes in storages if key not in self._storages}
         if storages and not fresh:

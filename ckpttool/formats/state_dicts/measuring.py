@@ -1,4 +1,4 @@
-"""How large a tensor is by what its pickle says, before any storage is looked for."""
+"""The size of a tensor according to its pickle, before its storage is located."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _NEAR = 200
 
 
 def elements_of(node: Node) -> int:
-    """Return how many elements a tensor or an array says it has; 2 where it does not say."""
+    """Return how many elements a tensor or an array states."""
+    # an unknown number counts as a tensor of more than one element, but as next to nothing
     shape = shape_of(node) if is_array(node) else _shape(node)
     return 2 if shape is None else prod(shape)
 
@@ -34,7 +35,7 @@ def is_number(node: Node) -> bool:
 
 
 def is_random_state(node: Node) -> bool:
-    """Whether a tensor is the state of one of torch's generators: bytes, so and so many."""
+    """Whether a tensor is the state of one of torch's generators: a known number of bytes."""
     if is_array(node) or elements_of(node) not in _RANDOM_STATES:
         return False
     inner = _innermost(node)
@@ -47,14 +48,14 @@ def is_random_state(node: Node) -> bool:
 
 
 def storages_of(node: Node, locate: Locate) -> Iterator[tuple[str, int]]:
-    """Yield (key, bytes) of the storages in a tensor, of kinds that are not read too."""
+    """Yield (key, bytes) of the storages of a tensor, also of a kind that is not read."""
     for part in near((node,), _NEAR):
         if isinstance(part, PersistentId):
             try:
                 storage = locate(part)
                 yield storage.key, storage.extent.length
             except UnsupportedTensorError:
-                # whoever raised it has seen that the id is of torch's form
+                # raised for the class in the id, once the id's form was checked
                 _, width = storage_width(part.value[1])
                 yield part.value[2], part.value[4] * width
             except MalformedError:
@@ -69,7 +70,7 @@ def _shape(node: Node) -> tuple[int, ...] | None:
 
 
 def _innermost(node: Node) -> Call:
-    """Return the call under those that wrap a tensor: a parameter's, a subclass's."""
+    """Return the innermost call that makes a tensor, inside a parameter's or a subclass's."""
     found: Call = node
     for _ in range(MAX_WRAPPINGS):
         args = found.args

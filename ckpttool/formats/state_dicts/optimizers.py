@@ -1,7 +1,7 @@
-"""Optimizers' state, known by its structure: it lies beside weights and is no part of a model.
+"""Optimizers' state, recognised by its structure: it is no part of a model.
 
-``torch.optim.Optimizer.state_dict()`` is ``{"state": {...}, "param_groups": [...]}``; what wraps
-one (DeepSpeed, apex, Megatron) keeps flat copies of the weights under names of its own.
+``torch.optim.Optimizer.state_dict()`` is ``{"state": {...}, "param_groups": [...]}``; wrappers of
+optimizers (DeepSpeed, apex, Megatron) keep flat copies of the weights under keys of their own.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 from ckpttool.formats.pickles.nodes import Node
 
 _GROUPS = "param_groups"
-# Flat copies of the weights, as wrappers of an optimizer keep them.
+# Keys of those copies. As large as the model, they would be taken for it.
 _FLAT = frozenset(
     "fp32_flat_groups single_partition_of_fp32_groups base_optimizer_state fp32_groups_flat "
     "fp32_from_fp16_params fp32_from_fp16".split()
 )
-# What torch's optimizers, and those that follow them, keep for each parameter.
+# Keys of the state for each parameter, of torch's optimizers and of Adafactor, CAME, 8-bit Adam.
 _MOMENTS = frozenset(
     "exp_avg exp_avg_sq max_exp_avg_sq exp_inf exp_avg_sq_row exp_avg_sq_col exp_avg_res "
     "exp_avg_diff exp_avg_slow exp_grad_norm momentum_buffer square_avg grad_avg acc_delta sum "
     "state1 state2 qmap1 qmap2 absmax1 absmax2 max1 max2 new_max1 new_max2".split()
 )
-# Beside those: words that are too common to tell by.
+# Further keys, which a model may have as well: they count only beside one of the others.
 _WITH_MOMENTS = _MOMENTS | {"step", "lr", "RMS", "previous_grad", "previous_update_grad"}
 
 
@@ -33,7 +33,7 @@ def is_optimizer(pairs: list[tuple[Node, Node]]) -> bool:
 
 
 def are_moments(pairs: list[tuple[Node, Node]]) -> bool:
-    """Whether a dictionary holds what an optimizer keeps for one parameter, and nothing else."""
+    """Whether a dictionary is an optimizer's state of one parameter, and nothing else."""
     if len(pairs) > len(_WITH_MOMENTS) or not all(type(key) is str for key, _ in pairs):
         return False
     names = {key for key, _ in pairs}

@@ -1,9 +1,9 @@
-"""The state of a training run that lies beside a model, known by what a pickle holds.
+"""Recognising the state of a training run, which lies in files or entries beside the weights.
 
 Optimizer moments, schedules, scalers, random number generators and the arguments of a trainer are
-no weights. Each is known by a form that weights do not have, whatever the file is called: an
-optimizer's dictionary has two keys and goes by the numbers of its parameters. Of what lies beside
-weights in one file, the key says what it is for.
+no weights. A file of them is recognised by a structure that weights do not have, whatever its
+name: an optimizer's dictionary has two keys, and its state goes by the numbers of parameters. An
+entry beside the weights in one file is recognised by its key.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ _MODULES = (
     r"|transformers\.integrations\.deepspeed|accelerate\.(?:utils\.dataclasses|state)"
     r"|sentence_transformers\.training_args|trl\.trainer(?:\.\w+)?"
 )
-# A class and no function, and nothing that is reached through it: Path.unlink deletes files.
+# A class and no function, nor a method of a class: Path.unlink deletes files.
 _CODE = re.compile(rf"(?:{_MODULES})\.[A-Z]\w*")
 
+# The limits below keep weights from passing as something else by their keys alone.
 # Bytes of one generator's state, and of all: CPUs have 5,056, GPUs 16 or some more.
 _MOST_RANDOM, _MOST_TOGETHER = 8_192, 65_536
-# Tensors among the settings of a group of parameters, and nodes that are looked at for them.
+# Tensors among the settings of a group of parameters, and nodes that are searched for them.
 _MOST_TENSORS, _MOST_NODES = 8, 10_000
-# Bytes of the pickle, in which numpy's state lies.
+# Bytes of the pickle, in which numpy's and Python's states are, of a few kilobytes each.
 _MOST_PICKLE = 200_000
 # Numbers outside of tensors that a schedule, a vocabulary or arguments may hold.
 _MOST_NUMBERS = 10_000
-# How trainers call them: transformers, then accelerate, whose file has a count of steps too.
+# Keys of generators' states: of transformers, then of accelerate, whose file has a ``step`` too.
 _GENERATORS = frozenset(
     "python numpy cpu torch cuda xpu npu mps hpu mlu musa xla"
     " random_state numpy_random_seed torch_manual_seed xm_seed"
@@ -49,8 +50,8 @@ _GENERATORS = frozenset(
 _SCALER = frozenset({"scale", "growth_factor", "backoff_factor", "growth_interval"})
 _SCHEDULE = frozenset({"last_epoch", "_step_count"})
 
-# Entries beside a state dict by which a training run goes on; what is called otherwise is left
-# to the reader of `inspect`.
+# Keys of entries beside a state dict that only training needs; other entries are not judged, but
+# listed by `inspect`.
 _TRAINING = re.compile(
     r"(?:.*_)?(?:optim(?:izer)?s?|opt|(?:lr_?)?schedulers?|param_schedulers?|scaler|amp|epochs?"
     r"|steps?|iter(?:ation)?s?|callbacks|loops"
@@ -58,18 +59,18 @@ _TRAINING = re.compile(
     r"(?:_state(?:s|_dict)?|_states?)?",
     re.IGNORECASE,
 )
-# What a run was started with. Loaders may build the model from it.
+# Settings of a run, apart from its state: a loader may build the model from them.
 _SETTINGS = re.compile(r"(?:.*_)?(?:args?|hparams|hyper_parameters|cfg|config)", re.IGNORECASE)
 _BEST = re.compile(r"(?:best|train|valid|val|test)_\w+|.*lightning.*|.*rng.*", re.IGNORECASE)
 
 
 def is_called_training(key: str) -> bool:
-    """Whether the dotted key of an entry beside weights says that a training run goes on by it."""
+    """Whether the dotted key of an entry beside weights names the state of a training run."""
     return any(pattern.fullmatch(_last(key)) for pattern in (_TRAINING, _BEST))
 
 
 def is_called_settings(key: str) -> bool:
-    """Whether the dotted key of an entry beside weights is one of settings of a run."""
+    """Whether the dotted key of an entry beside weights names the settings of a run."""
     return _SETTINGS.fullmatch(_last(key)) is not None
 
 
@@ -78,9 +79,9 @@ def _last(key: str) -> str:
 
 
 def training_state(pickle: Pickle) -> str | None:
-    """Return what of a training run a pickle holds; ``None`` if it may be anything else."""
+    """Return which part of a training run a pickle is; ``None`` if it may be anything else."""
     root = pickle.root
-    if is_tensor(root):
+    if is_tensor(root):  # torch.save(torch.get_rng_state(), path)
         return _GENERATOR if _is_random(pickle) else None
     if not pickle.ids and _is_arguments(root) and not holds_numbers(root):
         return f"arguments of a trainer ({root.function})"
@@ -91,14 +92,14 @@ def training_state(pickle: Pickle) -> str | None:
     if generators and generators <= _GENERATORS and _is_random(pickle):
         return _GENERATOR
     if pickle.ids or holds_numbers(root):
-        return None
+        return None  # schedules and scalers hold no tensors, and few numbers
     if entries.keys() >= _SCALER:
         return "state of a gradient scaler"
     return "state of a schedule" if _SCHEDULE & entries.keys() else None
 
 
 def beyond_arguments(uses: Iterable[NameUse]) -> list[NameUse]:
-    """Return the uses that are none of the classes which the arguments of trainers hold."""
+    """Return the uses of names other than the classes in the arguments of known trainers."""
     return [one for one in uses if one.use is Use.ATTACK or not _CODE.fullmatch(one.name)]
 
 
@@ -106,20 +107,21 @@ _GENERATOR = "state of random number generators"
 
 
 def _entries(node: Node) -> Mapping[str, Node]:
-    """Return a dictionary's entries; none where one of its keys is no text."""
+    """Return a dictionary's entries; none if a key is no text, or occurs twice."""
     pairs = pairs_of(node) or []
     entries = {key: value for key, value in pairs if type(key) is str}
     return entries if len(entries) == len(pairs) else {}
 
 
 def _is_optimizer(entries: Mapping[str, Node]) -> bool:
-    """Whether it is the ``state_dict()`` of a ``torch.optim.Optimizer``, and nothing beside it."""
+    """Whether it is the ``state_dict()`` of a ``torch.optim.Optimizer``, and nothing else."""
     groups, state = entries.get("param_groups"), pairs_of(entries.get("state"))
     if len(entries) != 2 or not isinstance(groups, list) or not groups or state is None:
         return False
     numbers: set[int] = set()
     for group in groups:
         params = _entries(group).get("params")
+        # numbers of parameters: a group that holds the tensors themselves may be the weights
         if not isinstance(params, list) or not all(type(one) is int for one in params):
             return False
         numbers.update(params)
@@ -129,7 +131,7 @@ def _is_optimizer(entries: Mapping[str, Node]) -> bool:
 
 
 def _is_state_of_one(node: Node) -> bool:
-    """Whether it is what an optimizer knows of one parameter: names without dots, no model's."""
+    """Whether it is an optimizer's state of one parameter: keys without the dots of a model's."""
     pairs = pairs_of(node)
     return pairs is not None and all(type(key) is not str or "." not in key for key, _ in pairs)
 
@@ -140,14 +142,14 @@ def _holds_weights(node: Node) -> bool:
 
 
 def _is_random(pickle: Pickle) -> bool:
-    """Whether all that it holds is small and of bytes, as generators' states are."""
+    """Whether it only holds small storages of bytes, as generators' states are."""
     sizes = [_bytes_of(one) for one in _storages(pickle.ids)]
     small = max(sizes, default=0) <= _MOST_RANDOM and sum(sizes) <= _MOST_TOGETHER
     return small and pickle.end <= _MOST_PICKLE
 
 
 def holds_numbers(root: Node) -> bool:
-    """Whether there are so many numbers or bytes in it that it could be weights without arrays."""
+    """Whether it has so many numbers or bytes that it could be weights written without arrays."""
     floats = nbytes = 0
     for one in near([root], _MOST_NUMBERS * 4):
         floats += type(one) is float
@@ -170,7 +172,7 @@ def _bytes_of(value: Node) -> float:
 
 
 def _is_arguments(root: Node) -> bool:
-    """Whether it is an object of a trainer's arguments, of a library or of a project's own."""
+    """Whether it is an object of a trainer's arguments, of a known library or another."""
     if not isinstance(root, Call) or type(root.function) is not Global:
         return False
     name = str(root.function)
