@@ -1,8 +1,8 @@
-"""The stream of torch.save before 1.6 (and later on request).
+"""The stream of torch.save before 1.6, and later with ``_use_new_zipfile_serialization=False``.
 
-Five pickles (magic number, protocol number, facts of the system, the object, the list of
-storage keys), then each storage in that order: its element count as a little-endian 64-bit
-integer and its bytes. Bytes are little-endian whatever the system was.
+Five pickles (magic number, protocol number, facts on the system, the object, the list of
+storage keys), then each storage in the order of that list: its element count as a little-endian
+64-bit integer and its bytes, which are little-endian whatever the system was.
 """
 
 from __future__ import annotations
@@ -40,22 +40,23 @@ FORMAT = "torch-legacy"
 #: The first pickle and the second one, as torch/serialization.py writes them.
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 PROTOCOL_VERSION = 1001
-#: Bytes of all pickles together that are held in memory: a budget, of a file that has as many.
-#: Those of torch.save are small; ``pickle.dump`` puts the arrays into them.
+#: Bytes of all pickles together, which are held in memory. torch.save keeps tensors beside them;
+#: ``pickle.dump`` writes arrays into them.
 MAX_PICKLES = 512_000_000
 
-#: The same of a file of another format, whose bytes may be a pickle too.
+#: The same for a file of another format whose bytes happen to be a pickle too.
 MOST_BESIDE = 48_000_000
 
+# Bytes that are read at first: the pickles of most models, without the tensors behind them.
 _FIRST_WINDOW = 1_000_000
 _COUNT = 8
 
-# Protocols 0 and 1 have no signature. These are the ways in which one of them begins that
-# does more than state a scalar: a mark, an empty container, or a name.
+# Protocols 0 and 1 have no signature. A pickle of theirs that is more than a scalar begins with a
+# mark, an empty container, or a name.
 _OLD_PICKLE = re.compile(rb"[(\]}]|c[\w.]+\n[\w.]+\n")
-# What else a pickle may begin with: a scalar, text, bytes.
+# The other first opcodes, of a scalar, text or bytes: letters that begin many text files too.
 _FIRST_OPCODES = b"NIJKMLFGSTUVXBC)lcd\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96"
-# Pickles of a file that torch.save did not write; `pickle.dump` may have been called often.
+# Pickles of a file that torch.save did not write: pickle.dump may be called often on one file.
 _MOST_PICKLES = 1_000
 
 
@@ -63,11 +64,12 @@ def matches(head: bytes) -> bool:
     """Whether the file begins as a pickle does."""
     if head[:1] == b"\x80":
         return len(head) > 1 and head[1] <= pickles.HIGHEST_PROTOCOL
+    # the magic number as protocol 0 writes it, for torch.save(..., pickle_protocol=0)
     return head.startswith(b"L119547037146038801333356L\n") or bool(_OLD_PICKLE.match(head))
 
 
 def may_be(head: bytes) -> bool:
-    """Whether the file may be a pickle all the same: only reading it can tell."""
+    """Whether the file may be a pickle without a signature, as only reading it can tell."""
     return head[0] in _FIRST_OPCODES
 
 
@@ -78,9 +80,9 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
 
 
 def pickle_of(source: FileSource, watch: Watch) -> Pickle | None:
-    """Return what a stream of ``torch.save`` or a plain pickle describes.
+    """Return the content of a stream of ``torch.save``, or of a plain pickle.
 
-    ``None`` for a plain pickle that something follows.
+    ``None`` for a plain pickle that other bytes follow.
 
     Raises:
         CkpttoolError: it is no pickle.
@@ -95,10 +97,9 @@ def pickle_of(source: FileSource, watch: Watch) -> Pickle | None:
 
 
 def calls_of(source: FileSource, head: bytes) -> tuple[NameUse, ...]:
-    """Return what the file of another format, which starts with ``head``, calls if unpickled.
+    """Return what a file of another format, which starts with ``head``, calls if unpickled.
 
-    A reader of pickles does not ask what else a file is, and ``torch.load`` takes for a pickle
-    what it does not know.
+    ``pickle.load`` reads any file, and ``torch.load`` unpickles every format that it does not know.
     """
     if not (matches(head) or may_be(head)):
         return ()
@@ -106,7 +107,7 @@ def calls_of(source: FileSource, head: bytes) -> tuple[NameUse, ...]:
     watch.unsigned = True
     with suppress(CkpttoolError), watch:
         _Stream(source, watch, MOST_BESIDE).read_rest()
-    # what loads the file by its own format calls nothing of it: say where it lies
+    # named as a member, since a reader of the file's own format calls nothing
     return tuple(
         use._replace(member="the file read as a pickle")
         for use in watch.uses
@@ -146,7 +147,8 @@ def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
 
 
 def _check_names_nothing(what: str, pickle: Pickle) -> None:
-    """Refuse a name where torch writes plain data, whatever the name."""
+    """Refuse any name where torch writes plain data."""
+    # torch.load(weights_only=False) unpickles these four without restrictions
     for reference in pickle.references:
         raise _malformed(
             f"the pickle of the {what} refers to a name",
@@ -168,9 +170,9 @@ class _Stream:
         self._widen(_FIRST_WINDOW)
 
     def pickle(self, persistent: Callable[[Node], Node] = PersistentId) -> Pickle:
-        """Interpret the next pickle; ``persistent`` gives the nodes for its persistent ids.
+        """Interpret the next pickle; ``persistent`` makes the nodes for its persistent ids.
 
-        It may be asked for the same ones again, when the window was too small.
+        If the window was too small, it is called again with the same ids.
 
         Raises:
             MalformedError: it breaks the format, or is too much.
@@ -191,13 +193,14 @@ class _Stream:
                 pickle = self._watch.parse(self._data, self.position, persistent=persistent)
             except pickles.TruncatedPickleError as error:
                 self._check_whole(error)
+                # from the start again: by factors of 8 that adds a seventh to the whole time
                 self._widen(max(8 * len(self._data), error.needed))
             else:
                 self.position = pickle.end
                 return pickle
 
     def _check_whole(self, error: pickles.TruncatedPickleError) -> None:
-        """Raise ``error`` unless more of the file may be read and would help."""
+        """Raise ``error`` unless the file has more bytes, and the limit allows to read them."""
         if error.needed > self._source.size:
             error.message = "the file ends in the middle of a pickle"
             error.expected = f"{error.needed:,} bytes or more"
@@ -213,7 +216,7 @@ class _Stream:
             ) from error
 
     def read_rest(self) -> None:
-        """Read the pickles that follow, as far as there are any."""
+        """Read further pickles up to the first error, for what they call."""
         with suppress(CkpttoolError):
             for _ in range(_MOST_PICKLES):
                 if self.position == self._source.size:
@@ -233,35 +236,35 @@ def _first_pickle(stream: _Stream, source: FileSource, watch: Watch) -> Pickle:
         if read_bytes(source, 0, 1) == b"\x80":
             raise
         watch.unsigned = True
-        # without a signature, what is no pickle was perhaps never meant to be one
+        # without a signature, bytes that are no pickle may be any other kind of file
         raise signatures.unknown(source) from error
 
 
 def _check_magic(first: Pickle, stream: _Stream) -> None:
-    """A number made by a call is not torch's, even if the call would give the right one."""
+    """Refuse a stream whose first pickle is not the plain magic number."""
+    # int("...") would give the same number, but torch never writes a call here
     if type(first.root) is int and first.root == MAGIC_NUMBER:
         return
-    stream.read_rest()  # what they would do is told, though nothing else is read of them
+    stream.read_rest()  # so that what they call is reported with the error
     raise other_pickle(first)
 
 
 def _check_no_tar(source: FileSource) -> None:
-    """Refuse a stream that is a tar archive too: torch asks for that first."""
+    """Refuse a stream that is a tar archive too."""
+    # torch.load tries tarfile before it unpickles
     if tar.has_checksum(read_bytes(source, 0, min(tar.BLOCK, source.size))):
         raise _malformed("the stream can be read as a tar archive too, and torch would", offset=0)
 
 
 class _PersistentIds:
-    """Gives the nodes for persistent ids, and keeps those of storages.
-
-    ``found`` has every one that a reader would come by, whatever it does with it afterwards.
-    """
+    """Makes the nodes for persistent ids, and keeps those of storages in ``found``."""
 
     def __init__(self) -> None:
+        # those that are popped too: torch reads a storage for every id
         self.found: list[PersistentId] = []
 
     def __call__(self, value: Node) -> Node:
-        """Return the node for an id: the class itself for the source text of a class."""
+        """Return the node for an id: for a module's class and source text, the class."""
         if type(value) is tuple and value and value[0] == "module":
             return class_of(value[1:])
         node = PersistentId(value)
@@ -272,7 +275,7 @@ class _PersistentIds:
 def _keys(root: Node) -> list[str]:
     if type(root) is not list or not all(type(key) is str for key in root):
         raise _malformed("the list of storage keys is not a list of text")
-    if len(set(root)) != len(root):
+    if len(set(root)) != len(root):  # torch would read the second one's bytes over the first's
         raise _malformed("a storage key is listed twice")
     return root
 
@@ -283,7 +286,8 @@ class _Declared(NamedTuple):
     numel: int
 
     def agrees(self, other: _Declared) -> bool:
-        """Whether one storage may be both; one without elements has no type of its own."""
+        """Whether one storage may be declared in both ways."""
+        # honest files have empty storages of two types under one key
         return self == other or self.numel == other.numel == 0
 
 
@@ -296,7 +300,7 @@ class _Storages:
         self._found: dict[str, Storage] = {}
 
     def take_inventory(self, ids: Sequence[PersistentId], keys: list[str]) -> None:
-        """Match the listed keys with those that the object refers to, and lay out the bytes."""
+        """Check the listed keys against those in the object, and locate each storage."""
         declared = _declarations(ids)
         strangers = set(keys) ^ set(declared)
         if strangers:
@@ -317,11 +321,11 @@ class _Storages:
             )
 
     def extents(self) -> dict[str, Extent]:
-        """Return where each storage lies, by key."""
+        """Return the extent of each storage, by key."""
         return {key: storage.extent for key, storage in self._found.items()}
 
     def _place(self, key: str, declared: _Declared, offset: int) -> int:
-        """Note where a storage lies and return the offset after it."""
+        """Keep the extent of a storage and return the offset after it."""
         begin = offset + _COUNT
         itemsize = declared.width
         if begin > self._source.size:
@@ -359,15 +363,13 @@ class _Storages:
 
 
 def _view(storage: Storage, view: Node) -> Storage:
-    """Return the part of a storage that ``(view key, offset, count)`` names, in elements.
-
-    That it is of this form was seen when the storages were listed.
-    """
+    """Return the part of a storage that ``(view key, offset, count)`` names, in elements."""
+    # its form was checked with the declarations
     return part_of(storage, view[1], view[2])
 
 
 def _declarations(ids: Sequence[PersistentId]) -> dict[str, _Declared]:
-    """Every storage that the object refers to, each declared in one way only."""
+    """Return what the object declares of every storage, which must agree for each."""
     declared: dict[str, _Declared] = {}
     views: dict[str, tuple[str, int, int]] = {}
     for node in ids:
@@ -383,13 +385,14 @@ def _declarations(ids: Sequence[PersistentId]) -> dict[str, _Declared]:
         if view is not None:
             _note_view(views, view, key)
     mixed = views.keys() & declared.keys()
-    if mixed:
+    if mixed:  # torch keeps both in one dictionary by their keys
         raise _malformed(f"storage {min(mixed)!r} is a view of another too")
     return declared
 
 
 def _note_view(views: dict[str, tuple[str, int, int]], view: Node, key: str) -> None:
-    """Refuse a view that is told in two ways: torch makes it once and goes by its key."""
+    """Refuse a view that is declared in two ways."""
+    # torch makes it for the first declaration and takes it by its key for the others
     kinds = list(map(type, view)) if type(view) is tuple and len(view) == 3 else []
     if kinds != [str, int, int] or min(view[1:]) < 0:
         raise MalformedError("a storage's view is not of torch's form", rules.PERSISTENT_ID)

@@ -38,13 +38,14 @@ FORMAT = "torch-tar"
 
 #: Bytes of `pickle`, which is read whole.
 MAX_PICKLE = 48_000_000
-#: Storages or tensors of one file, each of which is a pickle of its own; models had hundreds.
+#: Storages or tensors of one file, each of which has a pickle of its own; models of that time had
+#: hundreds.
 MAX_COUNT = 20_000
 #: Views of storages, which are one pickle together.
 MAX_VIEWS = 200_000
 
 _OURS = {"storages", "tensors", "pickle"}
-_WINDOW = 4096  # bytes that the pickle of one key, place and class may take
+_WINDOW = 4096  # bytes of the pickle of one key, location and class
 _VIEWS_WINDOW = 8_000_000
 
 
@@ -59,13 +60,13 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         try:
             return _read(source, wrapper, watch)
         except CkpttoolError:
-            # what is refused here torch may take as far as it gets
+            # torch may read on where this reader refuses, and would run the calls
             _look_at_members(source, watch)
             raise
 
 
 def _look_at_members(source: FileSource, watch: Watch) -> None:
-    """Let ``watch`` see the pickles in the order in which torch reads them."""
+    """Have ``watch`` judge the pickles in the order in which torch reads them."""
     members = tar.find_members(source)
     if "storages" in members:
         with suppress(CkpttoolError):
@@ -79,6 +80,7 @@ def _look_at_members(source: FileSource, watch: Watch) -> None:
 
 def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
     loose = tar.find_members(source)
+    # another tar is told by its names before the strict reader refuses it for its folders or links
     if loose and loose.keys().isdisjoint(_OURS) and len(loose) < tar.MAX_MEMBERS:
         tar.check_whole(source)
         raise other_tar(loose)
@@ -106,7 +108,7 @@ def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
 
 
 class _Stream:
-    """A member that is read from its start: pickles, numbers and runs of bytes."""
+    """A member of the archive, read in sequence: pickles, numbers and runs of bytes."""
 
     def __init__(self, source: FileSource, member: TarMember, name: str, watch: Watch) -> None:
         self.source = source
@@ -129,8 +131,9 @@ class _Stream:
         return struct.unpack(f"<{count}q", read_bytes(self.source, extent.offset, extent.length))
 
     def skip(self, length: int) -> Extent:
-        """Step over ``length`` bytes and return where they lie."""
+        """Skip ``length`` bytes and return their extent."""
         begin = self.position
+        # a count from the file may be negative, and would move the position backwards
         if not 0 <= length <= self._end - begin:
             raise self.broken("the member ends before what it announces")
         self.position += length
@@ -144,19 +147,19 @@ class _Stream:
         return count
 
     def broken(self, message: str, rule: rules.Rule = rules.TAR_STRUCTURE) -> MalformedError:
-        """Return the error for what lies here."""
+        """Return the error for a record at this position."""
         return MalformedError(message, rule, member=self.name, offset=self.position - self._begin)
 
     def check_end(self) -> None:
-        """Refuse bytes that nothing announced."""
+        """Refuse bytes after the last record."""
         if self.position != self._end:
             raise self.broken("bytes follow the last record")
 
 
 class _Storages:
-    """The storages by key; a view is a storage that lies in another.
+    """The storages by key; a view is a part of another storage.
 
-    ``extents`` says where each that is no view lies.
+    ``extents`` has those that are no views.
     """
 
     def __init__(self, stream: _Stream) -> None:
@@ -180,20 +183,20 @@ class _Storages:
         self._found[key] = storage
 
     def get(self, stream: _Stream, key: int) -> Storage:
-        """Return a storage that must have been announced."""
+        """Return a storage, which must have been declared before."""
         if key not in self._found:
             raise stream.broken(f"storage {key} is not there", rules.MISSING_STORAGE)
         return self._found[key]
 
     def locate(self, node: PersistentId) -> Storage:
-        """Return the storage of a tensor; its key was seen when the tensor was read."""
+        """Return the storage of a tensor."""
         if not _is_key(node.value) or node.value not in self._found:
             raise MalformedError("a storage's id is no key", rules.PERSISTENT_ID)
         return self._found[node.value]
 
 
 class _Tensors:
-    """The tensors by key, each as the rebuild call that torch would write today."""
+    """The tensors by key, each as the rebuild call that later formats have in the pickle."""
 
     def __init__(self, stream: _Stream, storages: _Storages) -> None:
         self._found: dict[int, Call] = {}
@@ -208,7 +211,8 @@ class _Tensors:
     def __call__(self, value: Node) -> Node:
         """Return the node for a persistent id of the object's pickle."""
         if type(value) is tuple:
-            return class_of(value)  # the source text of a class
+            return class_of(value)  # a module's class, with its source text
+        # torch looks tensors up under int(id), so that "7" and 7 are one
         text = str(value) if type(value) in (int, str) else ""
         key = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
         if key not in self._found:
@@ -236,7 +240,7 @@ def _storage(stream: _Stream) -> tuple[int, Storage]:
 
 def _rebuild_call(stream: _Stream, storage_key: int) -> Call:
     (dimensions,) = stream.numbers(1)
-    # early writers filled only four of the eight bytes
+    # torch reads four of the eight bytes, since early writers filled no more
     dimensions &= 0xFFFFFFFF
     if dimensions > MAX_DIMENSIONS:
         raise stream.broken(f"a tensor with {dimensions:,} dimensions")

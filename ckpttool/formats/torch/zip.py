@@ -21,7 +21,7 @@ from ckpttool.tensors.dtypes import DType
 
 FORMAT = "torch-zip"
 
-#: Bytes of a pickle that is read whole. A million tensors take 170 million.
+#: Bytes of data.pkl, which is read whole; that of a million tensors has 170 million.
 MAX_PICKLE = 512_000_000
 #: File format versions that torch reads: kMin and kMaxSupportedFileFormatVersion.
 VERSIONS = range(1, 11)
@@ -30,7 +30,8 @@ _SMALL = 64  # bytes of `version` and `byteorder`, which have at most six
 
 
 def matches(head: bytes) -> bool:
-    """Whether the file begins with a zip's local header, as torch asks too."""
+    """Whether the file begins with a zip's local header."""
+    # as in torch.load; zipfile looks for the end, so any file may be a zip to it
     return head.startswith(b"PK\x03\x04")
 
 
@@ -42,19 +43,20 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         except MalformedError as error:
             if watch.saw_a_pickle:
                 raise
-            # it was refused before its pickle was read
+            # the archive was refused, but other readers may find a pickle in it and run its calls
             judge_loose_pickles(source, watch)
             other = other_zip(source, error)
             if other is None:
                 _say_how_much_is_missing(source, error)
                 raise
-            # nothing loads the pickles in it together with the file
+            # a reader of that kind of file does not load these pickles
             watch.attacks_only = True
             raise other from error
 
 
 def _say_how_much_is_missing(source: FileSource, error: MalformedError) -> None:
-    """Of a file that was cut, tell how long it is at the least by what its pickle refers to."""
+    """Add to the error of a truncated file the least size that its tensors need."""
+    # data.pkl is the first member, so it survives, and it declares the size of every storage
     first = first_pickle(source) if error.rule is rules.TRUNCATED else None
     if first is None:
         return
@@ -79,7 +81,7 @@ def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
     member = archive.members[f"{top}/data.pkl"]
     data = read_member(source, member, MAX_PICKLE)
     pickle = watch.parse(data, member=member.name)
-    if pickle.end != len(data):
+    if pickle.end != len(data):  # pickle.load ignores them, a scanner may not
         raise MalformedError(
             "something follows the pickle", rules.PICKLE, member=member.name, offset=pickle.end
         )
@@ -98,7 +100,7 @@ def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
 
 
 def pickle_of(source: FileSource, watch: Watch) -> Pickle | None:
-    """Return what an archive of ``torch.save`` describes, whether it holds a state dict or not.
+    """Return the pickle of an archive of ``torch.save``, with a state dict in it or not.
 
     Raises:
         CkpttoolError: it is none.
@@ -109,7 +111,7 @@ def pickle_of(source: FileSource, watch: Watch) -> Pickle | None:
 
 
 class _Storages:
-    """Finds ``<top>/data/<key>`` and holds every reference to one key to the same facts."""
+    """Finds ``<top>/data/<key>``, and checks that all references to one key agree."""
 
     def __init__(self, source: FileSource, archive: Archive, top: str) -> None:
         self._source = source
@@ -125,6 +127,7 @@ class _Storages:
             storage = self._find(key, dtype, count)
             self._known[key] = (dtype, count, storage)
             return storage
+        # honest files have empty storages of two types under one key
         if known[:2] != (dtype, count) and (known[1] or count):
             raise MalformedError(
                 f"storage {key} is declared in two ways",
@@ -142,6 +145,7 @@ class _Storages:
                 "the storage is not in the archive", rules.MISSING_STORAGE, member=name
             )
         nbytes = count * (dtype.itemsize if dtype else 1)
+        # torch.load(mmap=True) does not check it, and reads beyond a record that is too short
         if nbytes != member.size:
             raise MalformedError(
                 "the storage's record has another size than its elements",
@@ -160,6 +164,7 @@ def _declared(dtype: DType | None, count: int) -> str:
 def _top_folder(archive: Archive) -> str:
     tops = {name.partition("/")[0] for name in archive.members}
     pickled = [top for top in sorted(tops) if f"{top}/data.pkl" in archive.members]
+    # torch takes the folder of the archive's first record; another reader may take another one
     if len(pickled) != 1 or len(tops) != 1:
         raise MalformedError(
             "the archive is not laid out as torch.save does",
@@ -168,7 +173,7 @@ def _top_folder(archive: Archive) -> str:
             found=f"{len(tops)} top entries, {len(pickled)} of them with data.pkl",
         )
     top = pickled[0]
-    if f"{top}/constants.pkl" in archive.members:  # what torch goes by
+    if f"{top}/constants.pkl" in archive.members:  # torch.load's own test for TorchScript
         raise UnsupportedError(
             "the archive is a TorchScript program, not a checkpoint",
             rules.UNSUPPORTED,
@@ -180,7 +185,7 @@ def _top_folder(archive: Archive) -> str:
 def _check_version(source: FileSource, archive: Archive, top: str) -> None:
     names = [f"{top}/version"]
     if f"{top}/.data/version" in archive.members:
-        names.append(f"{top}/.data/version")  # torch goes by this one where it is there
+        names.append(f"{top}/.data/version")  # the one that torch reads, if there is one
     for name in names:
         text = _small_member(source, archive, name)
         digits = text.strip() if text is not None else b""
@@ -195,6 +200,7 @@ def _check_version(source: FileSource, archive: Archive, top: str) -> None:
 
 
 def _is_big_endian(source: FileSource, archive: Archive, top: str) -> bool:
+    # older releases do not write it, and torch takes their files for little-endian
     text = _small_member(source, archive, f"{top}/byteorder")
     if text not in (None, b"little", b"big"):
         raise MalformedError(
