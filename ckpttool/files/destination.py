@@ -1,13 +1,13 @@
-"""The safety of a destination: what stood there is intact, or the new files are, all together.
+"""Writing files so that after any failure either the old files are intact or all new ones are.
 
-Files grow under temporary names beside their final ones. When all are whole and proven, they
-are synced and get their names, in the order in which they were created; what they replace
-keeps a second name until the last one is in place, so that any failure can be undone. Only
-after that are the remains of an earlier result removed.
+Files are written under temporary names beside their final ones. When all are complete and
+proven, they are synced and renamed, in the order in which they were created; the files that they
+replace keep a second name until the last rename, so that any failure can be undone. The remains
+of an earlier result are removed after that.
 
 A symbolic link as destination is refused: replacing it would leave its target as it was, and
-following it would write in a folder that nobody named. A hard link is replaced like any file;
-its other names keep the old content.
+following it would write in a folder that the user did not name. A hard link is replaced like any
+file; its other names keep the old content.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ from ckpttool.findings.errors import CkpttoolError, OutputError, UsageError
 if TYPE_CHECKING:
     from types import TracebackType
 
-# What a file system says that has no hard links.
+# Errors of file systems without hard links (FAT, some network ones), or with no more of them.
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV})
 
 
 class _Named(NamedTuple):
-    """A file that got its name, and the other name of what stood there before."""
+    """A file that was renamed, and the second name of the file that it replaced."""
 
     file: Growing
     old: str | None
 
 
 class Destination:
-    """Files that appear together. Use it in a ``with`` block, which removes what was not published.
+    """Files that appear together. Use it in a ``with`` block, which removes unpublished ones.
 
-    While it is open, SIGTERM and SIGHUP end the program by way of the block's end, as Ctrl-C does.
+    While it is open, SIGTERM and SIGHUP leave the block by an exception, as Ctrl-C does.
 
     Args:
-        sources: what is converted; no file may replace one of them.
+        sources: the files that are converted, which must not be replaced.
         force: whether existing files may be replaced.
         sync: whether the bytes must be on the disk before the files get their names.
     """
@@ -77,7 +77,7 @@ class Destination:
         self.cleaned: List[str] = []
 
     def check(self, sizes: Mapping[str, int]) -> None:
-        """Look whether files can be written, before any of them is; nothing is changed.
+        """Check that files can be written, without changing anything.
 
         Args:
             sizes: path to bytes, of all files that will be created.
@@ -94,7 +94,7 @@ class Destination:
     def create(self, path: str, nbytes: int) -> Growing:
         """Create the file that will be ``path``, of ``nbytes`` zeros.
 
-        What killed runs left in its folder is removed first.
+        Leftovers of killed runs in its folder are removed first: they may take the room needed.
 
         Raises:
             OutputError, UsageError: as for :meth:`check`.
@@ -112,11 +112,11 @@ class Destination:
         return file
 
     def publish(self, stale: Iterable[str] = ()) -> tuple[str, ...]:
-        """Give all files their names, in the order of their creation, or none of them.
+        """Rename all files to their final names, in the order of their creation, or none.
 
         Args:
-            stale: files of an earlier result to remove when that is done. What is a source,
-                or is no plain file, stays.
+            stale: files of an earlier result to remove afterwards, except sources and files that
+                are no plain ones.
 
         Returns:
             Those of ``stale`` that are still there.
@@ -126,10 +126,12 @@ class Destination:
                 as it was before.
         """
         try:
+            # all bytes before the first name: after a crash no name may lead to an empty file
             for file in self._growing:
                 self._sync_file(file)
             for file in self._growing:
                 self._name(file)
+            # a rename is on the disk once its folder is
             self._sync_folders()
         except BaseException:
             self._undo()
@@ -147,7 +149,7 @@ class Destination:
         )
 
     def may_remove(self, path: str) -> bool:
-        """Whether a file of an earlier result may go: a plain file, and none of the sources."""
+        """Whether a file of an earlier result may be removed: a plain file, and no source."""
         try:
             plain = stat.S_ISREG(os.lstat(path).st_mode)
         except OSError:
@@ -164,6 +166,7 @@ class Destination:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # the result that would have listed them is lost
         if isinstance(error, CkpttoolError):
             error.cleaned += tuple(self.cleaned)
         try:
@@ -182,7 +185,7 @@ class Destination:
             )
         temporary_path(path, self._run, "tmp")
         try:
-            status = os.lstat(path)
+            status = os.lstat(path)  # of a link itself, which may lead to nothing
         except FileNotFoundError:
             return
         except (OSError, ValueError) as error:
@@ -243,7 +246,8 @@ class Destination:
     def _name(self, file: Growing) -> None:
         try:
             if self._force:
-                # Recorded first: what is not done yet, undoing it passes over.
+                # Recorded before it is done: a signal may come between, and _undo skips what is
+                # not there.
                 old = temporary_path(file.path, self._run, "old")
                 self._named.append(_Named(file, old))
                 _keep(file.path, old)
@@ -259,15 +263,15 @@ class Destination:
     # --- after -----------------------------------------------------------------------------
 
     def _undo(self) -> None:
-        """Take back every name that was given, the last one first."""
+        """Undo every rename, the last one first."""
         while self._named:
             file, old = self._named.pop()
             if old is not None and os.path.lexists(old):
                 try:
                     os.replace(old, file.path)  # noqa: PTH105
                 except OSError:
-                    continue  # the new file stands there then, whole and proven
-                remove(old)  # of two names of one file, replacing one by the other keeps both
+                    continue  # the new file is there then, complete and proven
+                remove(old)  # rename keeps both where two names are of one file
             elif _is_file(file.path, file.fd):
                 remove(file.path)
 
@@ -275,9 +279,10 @@ class Destination:
         """Close the files and remove their temporary names."""
         while self._growing:
             file = self._growing.pop()
+            # not if the name was taken by another file meanwhile
             if _is_file(file.temporary, file.fd):
                 remove(file.temporary)
-            os.close(file.fd)
+            os.close(file.fd)  # last, since it releases the lock
 
     def _remove_stale(self, path: str) -> bool:
         if not self.may_remove(path):
@@ -287,9 +292,9 @@ class Destination:
 
 
 def _keep(path: str, old: str) -> None:
-    """Give what stands at ``path`` a second name, if anything stands there."""
+    """Give the file at ``path`` a second name, if there is one."""
     try:
-        os.link(path, old)
+        os.link(path, old)  # unlike a rename, without a moment in which nothing is at path
     except FileNotFoundError:
         return
     except OSError as error:
@@ -299,8 +304,9 @@ def _keep(path: str, old: str) -> None:
 
 
 def _claim(file: Growing) -> None:
-    """Give a file its name unless it is taken: of two that try at once, one fails."""
+    """Give a file its name unless it is taken: of two runs that try at once, one fails."""
     try:
+        # rename would replace the other's file; link fails where the name exists
         os.link(file.temporary, file.path)
     except OSError as error:
         if error.errno not in _NO_LINKS:
@@ -309,6 +315,7 @@ def _claim(file: Growing) -> None:
 
 
 def _claim_without_links(file: Growing) -> None:
+    # the name is taken by an empty file first, which fails where it exists
     os.close(os.open(file.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     try:
         os.replace(file.temporary, file.path)  # noqa: PTH105

@@ -1,9 +1,9 @@
 """Opening files beside a checkpoint by name, and no other file of this machine.
 
-They are the shards of an index, and what every release has: its config.json, its model card. They
-must lie beside the checkpoint, or beside the file that it is a link to: the hub's cache keeps them
-all as links into one folder of blobs. A link to anywhere else is refused, because a checkpoint that
-came from elsewhere must not choose among the files here.
+These are the shards of an index, the config.json and the model card of a release. They must be in
+the folder of the checkpoint, or of the file that it is a link to: the hub's cache keeps all of
+them as links into one folder of blobs. A link to anywhere else is refused, since a downloaded
+checkpoint must not choose which files of this machine are read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SHOWN = 20  # offenders that are named; the others are counted
 
-_NAMED = 3  # shards of a series that are named of those that no index lists
+_NAMED = 3  # missing shards of a series that are named
 _NUMBERED = re.compile(r"(.*-)(\d{5})(-of-(\d{5})\.safetensors)", re.DOTALL)
 
 
@@ -30,9 +30,9 @@ class Folder:
     """The folder of an index (or another checkpoint), from which shards are opened.
 
     Attributes:
-        missing: the files that are not there.
-        links: those that lead out of the folder and are not followed.
-        offenders: one line for each file that is there and was not opened.
+        missing: the files that do not exist.
+        links: links out of the folder, which are not followed.
+        offenders: one line for each file that exists and was not opened.
     """
 
     def __init__(self, index: FileSource, opened: ExitStack) -> None:
@@ -51,7 +51,7 @@ class Folder:
         """Open the shard ``file``, a plain name; ``None`` if it is missing or refused.
 
         Raises:
-            UnreadableError: it is there but cannot be opened.
+            UnreadableError: it exists but cannot be opened.
         """
         path = os.path.join(self._folder, file)  # noqa: PTH118 (keeps the caller's spelling)
         if not os.path.exists(path):  # noqa: PTH110 (a name too long is an error in pathlib)
@@ -65,6 +65,7 @@ class Folder:
         self._opened.callback(source.close)
         identity = source.identity[:2]
         other = self._seen.get(identity)
+        # by device and inode: a second name would count its tensors twice
         if other is not None:
             self._refuse(file, f"is the same file as {printable(other)}")
             return None
@@ -76,7 +77,7 @@ class Folder:
 
 
 def uncounted(files: list[str]) -> list[str]:
-    """Return a line for each shard that the others' names count but the index does not list.
+    """Return a line for each shard that must exist by the names of others but is not listed.
 
     ``model-00001-of-00003.safetensors`` says that there are three.
     """
@@ -89,6 +90,7 @@ def uncounted(files: list[str]) -> list[str]:
         total = int(suffix[len("-of-") : -len(".safetensors")])
         strange = sorted(number for number in numbers if not 1 <= number <= total)
         lines += [f"{printable(f'{prefix}{n:05d}{suffix}')} counts itself wrong" for n in strange]
+        # a generator: the names of a hostile index may count up to 99,999
         absent = (number for number in range(1, total + 1) if number not in numbers)
         named = [f"{prefix}{number:05d}{suffix}" for number, _ in zip(absent, range(_NAMED))]
         number = total - len(numbers) + len(strange)

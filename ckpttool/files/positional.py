@@ -10,14 +10,14 @@ from ckpttool.files.sources import SEEK_LOCK, read_some
 from ckpttool.findings import rules
 from ckpttool.findings.errors import OutputError
 
-# What says that room cannot be set aside on this file system, now or later.
+# Errors by which posix_fallocate says that this file system cannot allocate blocks in advance.
 _NOT_THIS_WAY = frozenset(
     getattr(errno, name, -1)
     for name in ("EXDEV", "ENOSYS", "EINVAL", "EOPNOTSUPP", "ENOTSUP", "EPERM", "EBADF", "ETXTBSY")
 )
 
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
-# What the system says of a place where no file can be created.
+# Errors about the place, for which the rule's own advice fits: name another one.
 _PLACE = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS}
 )
@@ -28,13 +28,12 @@ _FIXES = {
 
 
 def reserve(fd: int, nbytes: int) -> None:
-    """Make a new file ``nbytes`` long, with room on the disk for all of them where that is known.
+    """Make a new file ``nbytes`` long, of zeros, with its blocks allocated where that is possible.
 
-    A disk that is full then says so before anything is copied, and writing into room that was
-    set aside costs less. The bytes are zeros until they are written.
+    A full disk is noticed before anything is copied, and writing into allocated blocks is faster.
 
     Raises:
-        OutputError: no room, a limit on the size of files, or whatever else the system says.
+        OutputError: no room, a limit on the size of files, or another error of the system.
     """
     try:
         if nbytes and hasattr(os, "posix_fallocate"):
@@ -43,6 +42,7 @@ def reserve(fd: int, nbytes: int) -> None:
             except OSError as error:
                 if error.errno not in _NOT_THIS_WAY:
                     raise
+        # sets the size where nothing was allocated; posix_fallocate refuses a length of 0
         os.ftruncate(fd, nbytes)
     except OSError as error:
         raise unwritable(error) from error
@@ -52,10 +52,11 @@ def write_at(fd: int, data: memoryview, offset: int) -> None:
     """Write all of ``data`` at ``offset``.
 
     Raises:
-        OutputError: no room, an I/O error, or whatever else the system says.
+        OutputError: no room, an I/O error, or another error of the system.
     """
     done = 0
     try:
+        # one call may write less: Linux stops at 2 GiB, and a disk that is nearly full earlier
         while done < len(data):
             done += _write_some(fd, data[done:], offset + done)
     except OSError as error:
@@ -63,7 +64,7 @@ def write_at(fd: int, data: memoryview, offset: int) -> None:
 
 
 def read_back(fd: int, buffer: memoryview, offset: int) -> None:
-    """Fill ``buffer`` with what was written at ``offset``.
+    """Fill ``buffer`` with the bytes of the file from ``offset``.
 
     Raises:
         OutputError: it cannot be read, or the file is shorter.
@@ -82,10 +83,10 @@ def read_back(fd: int, buffer: memoryview, offset: int) -> None:
 
 
 def write_parts(fd: int, parts: Iterable[tuple[int, bytes]]) -> None:
-    """Write bytes at their offsets, and prove each by reading it back.
+    """Write bytes at their offsets, and compare each with what is read back.
 
     Raises:
-        OutputError: as for :func:`write_at`, or what was read back is something else.
+        OutputError: as for :func:`write_at`, or other bytes are read back.
     """
     for offset, data in parts:
         write_at(fd, memoryview(data), offset)
@@ -96,7 +97,7 @@ def write_parts(fd: int, parts: Iterable[tuple[int, bytes]]) -> None:
 
 
 def not_as_written(offset: int, tensor: str | None = None) -> OutputError:
-    """Return the error for bytes at ``offset`` that are not those that were written there."""
+    """Return the error for bytes at ``offset`` that differ from those written there."""
     return OutputError(
         "what was read back is not what was written",
         rules.NOT_AS_WRITTEN,
@@ -109,7 +110,7 @@ def not_as_written(offset: int, tensor: str | None = None) -> OutputError:
 def unwritable(
     error: OSError, what: str = "be written", *, path: str | None = None, offset: int | None = None
 ) -> OutputError:
-    """Return the error for what the system said about a destination."""
+    """Return the error for an error of the system about a destination."""
     full = error.errno in _FULL
     return OutputError(
         f"cannot {what}: {error.strerror or error}",
@@ -134,7 +135,7 @@ else:
 
 
 def _fix(error: OSError) -> str | None:
-    """Return what helps; ``None`` where it is the place, and nothing where that is not known."""
+    """Return the advice: ``None`` for that of the rule, empty if none is known."""
     if error.errno in _FULL:
         return "Make room on the disk, or write to another."
     return None if error.errno in _PLACE else _FIXES.get(error.errno or 0, "")

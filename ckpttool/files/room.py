@@ -1,6 +1,6 @@
-"""Whether the disks have room for what is to be written, asked before any of it is.
+"""Checking, before anything is written, that the disks have room for all of it.
 
-Files are counted by the disk that their folders are on: two folders of one disk share its room.
+Sizes are added up by device: two folders of one disk share its room.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import OutputError
 from ckpttool.findings.text import size as sized
 
-#: Bytes of room to leave on the disk.
+#: Bytes of room to leave on the disk, for the file system's own blocks and for other programs.
 SLACK = 16 << 20
 
 
@@ -45,14 +45,15 @@ def _device(folder: str) -> int:
 
 
 def _check(folder: str, nbytes: int) -> None:
-    if not hasattr(os, "statvfs"):
+    if not hasattr(os, "statvfs"):  # Windows: writing will fail if there is no room
         return
     try:
         status = os.statvfs(folder)
     except OSError:
-        return  # nothing is known; writing will tell
+        return  # unknown: writing will fail if there is no room
+    # f_bavail leaves out the blocks that are reserved for root, as f_bfree does not
     room = status.f_bavail * status.f_frsize
-    # some network and overlay file systems tell nothing, which reads as no blocks at all
+    # some network and overlay file systems report no blocks at all
     if status.f_blocks and room < nbytes + SLACK:
         raise OutputError(
             "there is not enough room on the disk",

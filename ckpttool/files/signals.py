@@ -1,4 +1,4 @@
-"""Ending by way of the blocks that clean up, also when the program is asked to stop."""
+"""Running the blocks that clean up also when the process is asked to stop."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-# What asks a program to stop: the system, and a terminal that is closed (not on Windows).
+# Sent by the system, and by a terminal that is closed (not on Windows). SIGINT raises
+# KeyboardInterrupt in Python anyway.
 _STOPS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into SystemExit, where nobody has decided otherwise (nohup, say)."""
+    """Turn SIGTERM and SIGHUP into SystemExit, unless something else handles or ignores them."""
+    # only the main thread may set handlers; under nohup SIGHUP is ignored, and stays so
     ours = threading.current_thread() is threading.main_thread()
     taken = [number for number in _STOPS if ours and signal.getsignal(number) is signal.SIG_DFL]
     for number in taken:
@@ -30,4 +32,4 @@ def terminable() -> Iterator[None]:
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
-    raise SystemExit(128 + number)
+    raise SystemExit(128 + number)  # the status that a shell reports for a process so ended

@@ -1,7 +1,7 @@
-"""Byte sources: where a checkpoint's bytes lie, read by position and never mapped.
+"""Byte sources: files and parts of files, read by position and never mapped.
 
-A mapped file that is truncated by somebody else kills the process with SIGBUS; a positional
-read only comes back short, and that is an error with a place.
+A mapped file that another process truncates kills this one with SIGBUS; a positional read only
+returns fewer bytes, which is an error with an offset.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ class ByteSource(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call the source in messages; for a file, its path."""
+        """The name in messages; for a file, its path."""
 
     @property
     def size(self) -> int:
         """Size in bytes, fixed when the source was opened."""
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
-        """Fill ``buffer`` with the bytes from ``offset``; raises UnreadableError if it can't."""
+        """Fill ``buffer`` with the bytes from ``offset``; raises UnreadableError if it cannot."""
 
     def check_unchanged(self) -> None:
         """Raise UnreadableError if the bytes are no longer those that were opened."""
 
     def close(self) -> None:
-        """Release what the source holds; reading afterwards is an error."""
+        """Release the source; reading afterwards is an error."""
 
 
 def read(source: ByteSource, offset: int, length: int) -> bytes:
@@ -60,8 +60,8 @@ class FileSource:
 
     Raises:
         UnreadableError: the path is missing, not permitted, or no regular file. A FIFO,
-            a device or a socket is refused without waiting for it. So is a file that says that
-            it is empty and is not.
+            a device or a socket is refused without waiting for it. So is a file whose size is 0
+            but that has bytes.
     """
 
     def __init__(self, path: str) -> None:
@@ -74,7 +74,7 @@ class FileSource:
             self._require_no_bytes()
 
     def _require_no_bytes(self) -> None:
-        """Refuse what says that it is empty and is not: the files of ``/proc`` say so."""
+        """Refuse files like those of ``/proc``, whose size is 0 but which have bytes."""
         try:
             got = read_some(self._fd, memoryview(bytearray(1)), 0)
         except OSError as error:
@@ -115,10 +115,10 @@ class FileSource:
             done += got
 
     def rest(self) -> None:
-        """Give the descriptor back; from now on each read opens the file for itself.
+        """Close the descriptor; from now on each read opens the file for itself.
 
-        For a checkpoint of more files than a process may have open. A file that was put in the
-        place of this one is noticed like any other change.
+        For a checkpoint of more files than a process may have open. A file that replaced this one
+        is noticed like any other change.
         """
         if self._fd >= 0:
             self._rests = True
@@ -133,10 +133,7 @@ class FileSource:
         return fd
 
     def fileno(self) -> int:
-        """Return the descriptor, for copying without a detour through this process.
-
-        It is -1, with which no such copy is made, while the source rests.
-        """
+        """Return the descriptor, for copying within the system; -1 while the source rests."""
         return self._fd
 
     def check_unchanged(self) -> None:
@@ -200,7 +197,7 @@ class Part:
         self._source.check_unchanged()
 
     def close(self) -> None:
-        """Nothing: the source belongs to who opened it."""
+        """Nothing: the source belongs to whoever opened it."""
 
 
 class MemorySource:
@@ -226,11 +223,11 @@ class MemorySource:
 
 
 def _open(path: str) -> tuple[int, os.stat_result]:
-    # O_NONBLOCK: opening a FIFO that nobody writes would hang. It means nothing to files.
+    # O_NONBLOCK: opening a FIFO that nobody writes to would hang. It has no effect on files.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        # The kind is asked before opening, because opening some devices acts on them,
-        # and again after, because what the name stands for may have been swapped.
+        # Checked before opening, because opening some devices acts on them (a tape rewinds), and
+        # again on the descriptor, because the path may lead to another file by then.
         _require_regular(os.stat(path), path)  # noqa: PTH116 (one call, no Path needed)
         fd = os.open(path, flags | getattr(os, "O_CLOEXEC", 0))
     except (OSError, ValueError) as error:
@@ -245,6 +242,7 @@ def _open(path: str) -> tuple[int, os.stat_result]:
 
 
 def _identity(status: os.stat_result) -> Identity:
+    # mtime, not ctime: a new hard link or mode changes ctime, but not the content
     return Identity(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 

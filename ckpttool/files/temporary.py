@@ -1,8 +1,9 @@
-"""Temporary names beside a destination, and what a killed run left under them.
+"""Temporary files beside a destination, and cleaning up those of killed runs.
 
-``.NAME.ckpttool-ID.tmp`` is a file that grows, ``.NAME.ckpttool-ID.old`` another name for what
-stood at NAME; one run has one ID. A run holds a lock on every file that it grows, which goes
-when it ends, however it ends. So a growing file that nobody has locked is a leftover.
+``.NAME.ckpttool-ID.tmp`` is a file that is being written, ``.NAME.ckpttool-ID.old`` a second name
+for the file that was at NAME; one run has one ID. A run holds a lock on each file that it writes,
+which the system releases when the process ends in any way. So a file of that name that is not
+locked was left by a killed run.
 """
 
 from __future__ import annotations
@@ -23,15 +24,16 @@ if TYPE_CHECKING:
 _locks: ModuleType | None
 try:
     import fcntl
-except ImportError:  # Windows: nothing can be told about leftovers, so they are left alone
+except ImportError:  # Windows: leftovers cannot be told from files of a running process
     _locks = None
 else:
     _locks = fcntl
 
 _NAME = re.compile(r"\.(?P<name>.+)\.ckpttool-(?P<id>[0-9a-f]{16})\.(?P<kind>tmp|old)", re.DOTALL)
-_LONGEST_NAME = 255  # bytes; of every file system in use
-_TRIES = 100
+_LONGEST_NAME = 255  # bytes; the limit of every common file system
+_TRIES = 100  # each needs another run that cleans up in the same instant
 
+# No links, which somebody else may have put there, and no waiting for a FIFO of that name.
 _READ_WRITE = (
     os.O_RDWR
     | getattr(os, "O_NOFOLLOW", 0)
@@ -45,8 +47,8 @@ class Growing(NamedTuple):
     """A file that is being written.
 
     Attributes:
-        path: what it will be called.
-        temporary: what it is called until then, in the same folder.
+        path: its final name.
+        temporary: its name until then, in the same folder.
         fd: open for reading and writing.
     """
 
@@ -56,7 +58,8 @@ class Growing(NamedTuple):
 
 
 def new_id() -> str:
-    """Return what tells one run's files from another's."""
+    """Return a random ID for the files of one run."""
+    # random, not the process's number: containers that share a folder have the same numbers
     return secrets.token_hex(8)
 
 
@@ -64,8 +67,9 @@ def temporary_path(path: str, run: str, kind: str) -> str:
     """Return the name beside ``path`` of a file of this run; ``kind`` is ``tmp`` or ``old``.
 
     Raises:
-        OutputError: it would be longer than names can be.
+        OutputError: it would be too long for a file system.
     """
+    # in the same folder, since a rename is atomic only within one file system
     folder, name = os.path.split(path)
     hidden = f".{name}.ckpttool-{run}.{kind}"
     if len(os.fsencode(hidden)) > _LONGEST_NAME:
@@ -89,10 +93,11 @@ def create(path: str, run: str) -> Growing:
     temporary = temporary_path(path, run, "tmp")
     for _ in range(_TRIES):
         try:
+            # 0o666: the umask decides, as for any file that the user creates
             fd = os.open(temporary, _READ_WRITE | os.O_CREAT | os.O_EXCL, 0o666)
         except (OSError, ValueError) as error:
             raise _not_created(error, path) from error
-        # Between creating and locking it looks like a leftover, and may have been taken for one.
+        # Until it is locked it looks like a leftover, and another run may have removed it.
         if lock(fd) and _is_still(fd, temporary):
             return Growing(path, temporary, fd)
         os.close(fd)
@@ -101,37 +106,39 @@ def create(path: str, run: str) -> Growing:
 
 
 def lock(fd: int) -> bool:
-    """Lock an open file for as long as it stays open; whether nobody else had."""
+    """Lock an open file until it is closed; return ``False`` if another process has the lock."""
     if _locks is None:
         return True
     try:
         _locks.flock(fd, _locks.LOCK_EX | _locks.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without locks: leftovers there cannot be told either
+    except OSError:  # a file system without locks, where nothing is cleaned up either
         return True
     return True
 
 
 def clean(folder: str) -> list[str]:
-    """Remove what killed runs left in ``folder``; return the names that are gone.
+    """Remove the files that killed runs left in ``folder``; return their names.
 
-    A set of files that was only half in place is put back as it was before that run.
+    If a run was killed while it renamed a set of files, the old set is restored.
     """
     if _locks is None:
         return []
     try:
         names = sorted(name for name in os.listdir(folder) if _NAME.fullmatch(name))  # noqa: PTH208 (no Path needed)
     except OSError:
-        return []  # creating a file there will say what is wrong
+        return []  # creating a file there will raise the error
     growing = [name for name in names if name.endswith(".tmp")]
-    # Their locks are held until they are gone, so that no new run can take one for its own.
+    # Locks are held until the files are removed, so that two runs that clean up do not interfere.
     dead = {name: fd for name in growing for fd in _lock_of_dead(os.path.join(folder, name))}  # noqa: PTH118
     try:
         unfinished = {_id(name) for name in dead}
         alive = {_id(name) for name in growing if name not in dead}
         gone = []
         for name in names:
+            # With a temporary file left, its run had not renamed all of them: restore. Without
+            # one, the set was complete and only the old names remained to be removed.
             if name.endswith(".old") and _id(name) in unfinished - alive:
                 gone += _put_back(folder, name)
             elif name in dead or (name.endswith(".old") and _id(name) not in alive):
@@ -143,13 +150,13 @@ def clean(folder: str) -> list[str]:
 
 
 def remove(path: str) -> None:
-    """Remove a file if it is there; a file that cannot be removed stays a leftover."""
+    """Remove a file if it exists; one that cannot be removed stays a leftover."""
     with contextlib.suppress(OSError):
         os.unlink(path)  # noqa: PTH108
 
 
 def _lock_of_dead(path: str) -> list[int]:
-    """Open and lock a growing file that belongs to no run any more; nothing for another."""
+    """Return the descriptor of a killed run's file, opened and locked; none for a running one's."""
     assert _locks is not None  # noqa: S101 (the caller looked)
     try:
         fd = os.open(path, _READ_WRITE)
@@ -170,7 +177,8 @@ def _put_back(folder: str, name: str) -> list[str]:
         os.replace(os.path.join(folder, name), os.path.join(folder, match["name"]))  # noqa: PTH105, PTH118
     except OSError:
         return []
-    remove(os.path.join(folder, name))  # noqa: PTH118 (two names of one file: replacing kept both)
+    # rename does nothing, and keeps both, where two names are of one file already
+    remove(os.path.join(folder, name))  # noqa: PTH118
     return [name]
 
 
