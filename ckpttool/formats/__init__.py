@@ -1,6 +1,6 @@
 """Opening a checkpoint: the content decides the format, never the extension.
 
-A format is a module with ``matches(head) -> bool``, told the first :data:`HEAD` bytes, and
+A format is a module with ``matches(head) -> bool``, given the first :data:`HEAD` bytes, and
 ``read(source, wrapper) -> Checkpoint``, and a line in :data:`FORMATS`.
 """
 
@@ -36,8 +36,9 @@ class Format(Protocol):
         """Catalogue the file. ``wrapper`` is the dotted key asked for, ``None`` to choose."""
 
 
-#: Asked in this order. The legacy stream comes last: it has the weakest signature. ``signatures``
-#: are those of files that are no checkpoints.
+#: Tried in this order. An index may have a brace where a safetensors header begins, so that
+#: ``sharded`` comes first of the two. ``signatures`` are those of files that are no checkpoints.
+#: The legacy stream comes last, since it has the weakest signature.
 FORMATS: tuple[Format, ...] = (
     torch_zip,
     torch_tar,
@@ -75,6 +76,7 @@ def open_source(source: FileSource, wrapper: str | None) -> Checkpoint:
     try:
         head = _head(source)
         form = _format_of(source, head)
+        # the file may be a pickle as well, and its calls count whichever format is read
         hidden = () if form is torch_legacy else torch_legacy.calls_of(source, head)
         with told_with(hidden):
             checkpoint = form.read(source, wrapper)
@@ -86,7 +88,7 @@ def open_source(source: FileSource, wrapper: str | None) -> Checkpoint:
         if error.path is None:
             error.path = path
         raise
-    except BaseException:
+    except BaseException:  # Ctrl-C as well
         source.close()
         raise
 
@@ -102,7 +104,7 @@ def _format_of(source: FileSource, head: bytes) -> Format:
     for candidate in FORMATS:
         if candidate.matches(head):
             return candidate
-    # Nothing matched. The name only chooses which error explains it best.
+    # Nothing matched, so the file is refused. The name only chooses which error explains it best.
     if source.name.endswith(".safetensors") and not signatures.is_text(head):
         return safetensors
     return torch_legacy if torch_legacy.may_be(head) else signatures

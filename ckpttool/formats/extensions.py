@@ -1,4 +1,4 @@
-"""Names that end as another format's files do: readers that go by the name are led astray."""
+"""File names with the extension of another format, which mislead readers that go by the name."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ENDING = re.compile(r"\.[A-Za-z]+(?:\.tar)?\Z")
 
 
 def remarks_on(path: str, format: str) -> tuple[Finding, ...]:  # noqa: A002 (a report's word)
-    """Return the finding on a name that ends as files of another format than ``format`` do.
+    """Return the finding on a name with the extension of another format than ``format``.
 
-    Endings that say nothing are quiet, that of an index of shards among them.
+    None for unknown extensions, ``.json`` of a shard index among them.
     """
     found = _ENDING.search(path)
     ending = found.group().lower() if found else ""

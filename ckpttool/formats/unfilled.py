@@ -1,18 +1,18 @@
-"""Records of a zip that were laid out and never filled, as skip_data of torch leaves them.
+"""Records of a zip that were never filled, as ``torch.serialization.skip_data`` leaves them.
 
-They are zeros, as long as they should be, under a stored CRC-32 of 0, which zeros do not have.
-Nothing happened to such a file after it was written: its weights were never there.
+They are zeros of the right length with a stored CRC-32 of 0, which is not that of zeros. Such a
+file is not damaged: its weights were never written.
 """
 
 from __future__ import annotations
 
 from typing import List
 
-# Of CRC-32, bit-reversed, as zlib has it.
+# Of CRC-32, bit-reversed, as in zlib.
 _POLYNOMIAL = 0xEDB88320
 _ONES = 0xFFFFFFFF
 
-# A linear map on 32 bits: what it makes of each.
+# A linear map on 32 bits: the image of each bit.
 _Map = List[int]
 
 
@@ -20,16 +20,18 @@ def is_unfilled(stored: int, found: int, length: int) -> bool:
     """Whether a record is zeros that never got a checksum.
 
     Args:
-        stored: the CRC-32 that the archive states.
-        found: that of the ``length`` bytes that are there.
+        stored: the CRC-32 in the archive.
+        found: that of the record's bytes.
         length: of the record, in bytes.
     """
+    # by checksums alone, since the bytes were read already and are not kept
     return length > 0 and stored == 0 and found == crc32_of_zeros(length)
 
 
 def crc32_of_zeros(length: int) -> int:
     """Return ``zlib.crc32(bytes(length))`` in as many steps as the length has bits."""
-    # one zero bit shifts the register; a byte is that eight times
+    # A zero bit acts on the register as a linear map, so n bytes are its 8n-th power, which
+    # repeated squaring gives.
     step: _Map = [_POLYNOMIAL, *(1 << bit for bit in range(31))]
     for _ in range(3):
         step = [_applied(step, image) for image in step]

@@ -1,9 +1,9 @@
-"""Reading the JSON header of a safetensors file, with a place for everything wrong in it.
+"""Reading the JSON header of a safetensors file, with an offset for every error in it.
 
-A general JSON parser builds up to twenty times the header's size before anybody can look at
-it, takes the last of two equal keys and cannot say where a mistake is. The grammar of this
+A general JSON parser allocates up to twenty times the header's size before anything can be
+checked, takes the last of two equal keys and does not say where an error is. The grammar of this
 header is small: one object of tensors, each with three fields, and one of strings. So it is
-read straight from the bytes, entry by entry. The format is that of
+read directly from the bytes, entry by entry. The format is that of
 https://github.com/huggingface/safetensors (README, "Format").
 """
 
@@ -28,7 +28,7 @@ METADATA = "__metadata__"
 MAX_TENSORS = 1_500_000
 #: Tensors in an unusual spelling (further keys, many escapes), which take ten times as long.
 MAX_UNUSUAL = 150_000
-#: Dimensions of one tensor.
+#: Dimensions of one tensor: three times as many as any layer has.
 MAX_DIMENSIONS = 16
 #: Bytes of all strings in ``__metadata__``, and their number; they are kept in memory.
 MAX_METADATA = 8_000_000
@@ -36,10 +36,10 @@ MAX_STRINGS = 20_000
 #: Bytes of one name.
 MAX_NAME = 65_536
 
-#: What JSON takes for white space.
+#: White space of JSON.
 BLANKS = b" \t\n\r"
 
-# How deep what lies under a further key may be nested: as deep as the format's library goes.
+# How deep the value of a further key may be nested: as in the format's library.
 _DEEPEST = 100
 _WS = rb"[ \t\n\r]*"
 _INT = rb"(?:0|[1-9][0-9]{0,18})"
@@ -50,8 +50,9 @@ def _pattern(text: bytes) -> re.Pattern[bytes]:
     return re.compile(text.replace(b" ", _WS).replace(b"INT", _INT))
 
 
-# An entry as nearly every writer spells it, with its fields in any order. What does not match
-# is read field by field below, which also finds out what is wrong with it.
+# An entry as nearly every writer spells it, with its fields in any order: one match is ten times
+# as fast as reading it field by field, which is done for other entries and finds their errors.
+# Repetitions are bounded so that no text makes the expression backtrack for long.
 _USUAL = _pattern(
     rb' "([^"\\\x00-\x1f]{0,1024}(?:\\.[^"\\\x00-\x1f]{0,1024}){0,16})" : \{'
     rb'(?: (?:"dtype" : "([A-Z0-9_]{1,16})"'
@@ -59,7 +60,7 @@ _USUAL = _pattern(
     rb'|"data_offsets" : \[ (INT) , (INT) \]) (?:,(?! \})|(?=\}))){3}\} '
 )
 _BLANKS = re.compile(_WS)
-# Numbers and words of JSON, as they may stand under a further key.
+# Numbers and words of JSON, as values of further keys.
 _PLAIN = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|true|false|null")
 _NUMBER = re.compile(rb"-?[0-9][-+.0-9eE]{0,39}")
 _WHOLE = re.compile(_INT)
@@ -69,7 +70,7 @@ _WHOLE = re.compile(_INT)
 _SHOWN, _LONGEST = 8, 60
 
 
-# What an entry says of dtype, shape and offsets, as far as it says so.
+# The dtype, shape and offsets of an entry, as far as it has them.
 _Fields = Tuple[str, Optional[Tuple[int, ...]], Optional[Tuple[int, ...]]]
 
 
@@ -87,7 +88,7 @@ class HeaderReader:
     """Reads ``text``, the header, which begins at ``base`` in the file.
 
     After :meth:`entries` has run out, ``metadata`` holds the strings of ``__metadata__``, and
-    ``oddities`` names what the format's library reads although the format's text does not have it.
+    ``oddities`` names deviations from the format's text that its library accepts.
     """
 
     def __init__(self, text: bytes, base: int) -> None:
@@ -122,6 +123,7 @@ class HeaderReader:
                 yield entry
             else:
                 yield from self._any_entry()
+        # spaces are the padding that the format foresees, to align the tensors
         rest = self._text[self._at :].strip(b" ")
         if rest.strip(BLANKS):
             self._fail("something other than white space follows the header's object")
@@ -133,10 +135,10 @@ class HeaderReader:
             self.oddities.append("further keys in entries: " + ", ".join(self._further))
 
     def _usual(self, match: re.Match[bytes]) -> HeaderEntry | None:
-        """Return the tensor of a usual entry; ``None`` if it needs the longer way."""
+        """Return the tensor of a usual entry; ``None`` if it must be read field by field."""
         raw, code, sizes, begin, end = match.groups()
         if code is None or sizes is None or begin is None:
-            return None  # one field twice, another missing
+            return None  # the expression takes any three fields: one twice, another missing
         try:
             name = raw.decode() if b"\\" not in raw else _unescaped(b'"%s"' % raw)
         except ValueError:
@@ -168,7 +170,7 @@ class HeaderReader:
             self._strings()
 
     def _strings(self) -> None:
-        """Read the object of strings that ``__metadata__`` is."""
+        """Read ``__metadata__``, an object of strings."""
         room = MAX_METADATA
         self._expect(b"{")
         for _ in self._separated(b"}"):
@@ -194,7 +196,8 @@ class HeaderReader:
         return HeaderEntry(name, SAFETENSORS_DTYPES[code], shape, *offsets)
 
     def _list(self, name: str) -> _Fields:
-        """Read dtype, shape and offsets in a list, which the library takes for the object."""
+        """Read an entry that is a list of dtype, shape and offsets."""
+        # serde, by which the library reads JSON, accepts a list in place of a struct
         self._has_lists = True
         self._expect(b"[")
         code = self._string("a dtype", 64, tensor=name)
@@ -226,7 +229,7 @@ class HeaderReader:
         return code, shape, offsets
 
     def _skip_value(self, tensor: str, depth: int = 0) -> None:
-        """Step over any value of JSON."""
+        """Skip any value of JSON."""
         self._skip_blanks()
         mark = self._next()
         if depth > _DEEPEST:
@@ -268,7 +271,7 @@ class HeaderReader:
         return tuple(numbers)
 
     def _separated(self, close: bytes) -> Iterator[None]:
-        """Yield before each item of an object or a list, and step over what ends it."""
+        """Yield before each item of an object or a list; skip commas and the closing bracket."""
         self._skip_blanks()
         if self._next() == close:
             self._at += 1
@@ -282,7 +285,7 @@ class HeaderReader:
             self._expect(b",")
 
     def _string(self, what: str, most: int = MAX_NAME, tensor: str | None = None) -> str:
-        """Read a string of at most ``most`` bytes; JSON's own reader undoes the escapes."""
+        """Read a string of at most ``most`` bytes."""
         self._skip_blanks()
         if self._next() != b'"':
             self._fail(f"{what} is not a string", self._text[self._at : self._at + 16], tensor)
@@ -335,14 +338,14 @@ class HeaderReader:
 
 
 def _unescaped(quoted: bytes) -> str:
-    """Return what a JSON string means; a ValueError says why it means nothing."""
+    """Return the value of a JSON string; raises ValueError if it has none."""
     text = str(json.loads(quoted.decode()))
-    text.encode()  # half of a surrogate pair can be spelled, but is no text
+    text.encode()  # half of a surrogate pair can be escaped, but is no text
     return text
 
 
 def _escaped(text: bytes, start: int, end: int) -> bool:
-    """Whether an odd number of backslashes stands before ``text[end]``, back to ``start``."""
+    """Whether an odd number of backslashes precedes ``text[end]``, back to ``start``."""
     first = end
     while first > start and text[first - 1] == 0x5C:
         first -= 1

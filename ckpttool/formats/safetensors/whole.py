@@ -1,6 +1,6 @@
 """The safetensors container: eight bytes of length, a JSON header, and the tensors' bytes.
 
-The bytes of the tensors tile the rest of the file: no hole, no overlap, nothing behind.
+The ranges of the tensors cover the rest of the file without holes or overlaps.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ckpttool.tensors.catalogue import Checkpoint, Extent, TensorInfo
 
 FORMAT = "safetensors"
 
-#: Bytes of a header beyond which the format's own library refuses.
+#: Bytes of the largest header that the format's own library reads (``MAX_HEADER_SIZE``).
 FORMAT_LIMIT = 100_000_000
-#: Bytes of a header that is read here: all that the library reads, which is 900,000 tensors.
+#: Bytes of the largest header that is read here: the same, about 900,000 tensors.
 MAX_HEADER = FORMAT_LIMIT
-#: The same for a header that is not plain ASCII: one wide character in a string makes four
-#: bytes of every other.
+#: The same for a header that is not plain ASCII: CPython keeps a string with one wide character
+#: in four bytes for each.
 MAX_WIDE_HEADER = 25_000_000
 
 _LENGTH = 8
@@ -31,10 +31,10 @@ _LARGEST = 2**63 - 1
 
 
 class Header(NamedTuple):
-    """What a header of ``size`` bytes says.
+    """The content of a header of ``size`` bytes.
 
     ``tensors`` are in its order, ``metadata`` holds the strings of ``__metadata__``, ``oddities``
-    what is spelled otherwise than the format's text foresees.
+    names deviations from the format's text that its library accepts.
     """
 
     tensors: dict[str, TensorInfo]
@@ -44,10 +44,12 @@ class Header(NamedTuple):
 
 
 def matches(head: bytes) -> bool:
-    """Whether a header seems to begin after its length; the length itself may be wrong."""
+    """Whether a header seems to begin after its length."""
+    # whatever the length: a wrong one is reported as such, not as an unknown format
     if head[_LENGTH : _LENGTH + 1] == b"{":
         return True
-    # after whitespace it may be any text: the upper bytes of a length that is possible are zero
+    # With whitespace before the brace it may be any text. A possible length is below 4 GiB, so
+    # that its upper bytes are zero, which text has not.
     return head[4:_LENGTH] == bytes(4) and head[_LENGTH:].lstrip(BLANKS)[:1] == b"{"
 
 
@@ -67,7 +69,7 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
 
 
 def remarks_on(oddities: Sequence[str]) -> tuple[Finding, ...]:
-    """Return the finding on how headers are spelled; none where that is as foreseen."""
+    """Return the finding on oddities of headers, if there are any."""
     if not oddities:
         return ()
     return (finding(rules.SAFETENSORS_SPELLING, f"the header has {'; '.join(oddities)}"),)
@@ -95,12 +97,13 @@ def read_header(source: ByteSource) -> Header:
     length = _header_length(source)
     start = _LENGTH + length
     text = read_bytes(source, _LENGTH, length)
+    # an escape makes a wide character too
     if length > MAX_WIDE_HEADER and (b"\\u" in text or not text.isascii()):
         raise _too_long(length, MAX_WIDE_HEADER)
     reader = HeaderReader(text, _LENGTH)
     tensors: dict[str, TensorInfo] = {}
     for entry in reader.entries():
-        if entry.name in tensors:
+        if entry.name in tensors:  # the library takes the last of two
             raise MalformedError(
                 "the name stands twice in the header", rules.DUPLICATE_KEY, tensor=entry.name
             )
@@ -134,6 +137,7 @@ def _header_length(source: ByteSource) -> int:
             found=f"{length:,}",
         )
     if length > source.size - _LENGTH:
+        # not "truncated" where no header begins: advice to fetch it again would not help
         begin = read_bytes(source, _LENGTH, 1)
         if begin not in b"{" + BLANKS:
             raise MalformedError(
@@ -169,11 +173,11 @@ def _located(source: ByteSource, entry: HeaderEntry, start: int) -> TensorInfo:
     """Return the tensor of ``entry``, its range checked against its shape."""
     name, dtype, shape, begin, end = entry
     elements = prod(shape)
-    # a zero does not excuse the other sizes from fitting into 64 bits
+    # the library checks each multiplication for overflow, so that a zero may come too late
     if (elements or prod(filter(None, shape))) > _LARGEST:
         raise _bad_range("the shape overflows 64 bits", entry, start)
     bits = elements * dtype.bits
-    if bits % 8:
+    if bits % 8:  # types of 4 and 6 bits; the library refuses it as well
         raise _bad_range(f"{elements:,} elements of {dtype.bits} bits fill no bytes", entry, start)
     if end - begin != bits // 8:
         raise _bad_range("the range does not hold the shape's elements", entry, start, bits // 8)
@@ -194,7 +198,8 @@ def _bad_range(
 
 
 def _check_tiling(source: ByteSource, tensors: dict[str, TensorInfo], start: int) -> None:
-    """Refuse holes and overlaps between the tensors, and anything behind the last one."""
+    """Refuse holes and overlaps between the tensors, and bytes after the last one."""
+    # the format forbids them, since they could hide another file (README, "Format")
     cursor = start
     for offset, length, name in sorted(
         (info.extents[0].offset, info.extents[0].length, name) for name, info in tensors.items()
