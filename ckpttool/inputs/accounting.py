@@ -1,4 +1,4 @@
-"""What became of every file of a run, and what that means for the run as a whole."""
+"""Accounting for every file of a run: which were checked, and findings on those that were not."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 
-# What an archive's reading ends with that is none of a checkpoint.
+# The rules of errors for an archive that is no checkpoint.
 _OF_ANOTHER_KIND = {rules.UNKNOWN_FORMAT, rules.UNSUPPORTED}
 
-
+# The beginning of such an error's message, before the words for the kind of file.
 _KIND = re.compile(r"^the (?:file|archive) is ")
 
 
 class Account(NamedTuple):
-    """A run: which of its checkpoints stay ones, by their place, and all items of its inventory."""
+    """A run: the indexes of its targets that are checkpoints, and its whole inventory."""
 
     kept: tuple[int, ...]
     inventory: tuple[Item, ...]
@@ -71,17 +71,17 @@ def examined(
 
 
 def account_for(selection: Inputs, reports: Sequence[FileReport]) -> Account:
-    """Put together what was checked with everything else that was come by.
+    """Combine the files that were checked with the others that were found.
 
-    An archive that proved to hold no checkpoint is listed as what it is, unless there is nothing
-    else that was checked and there has to be something.
+    An archive that proved to be no checkpoint moves to the inventory.
 
     Args:
-        selection: what the run was about.
+        selection: the files of the run.
         reports: one for each of its targets, in their order.
     """
     pairs = list(zip(selection.targets, reports))
     other = [target.archive and _is_of_another_kind(report) for target, report in pairs]
+    # with no checkpoint left the run must not pass: the archives stay, with their errors
     if all(other) and not selection.may_be_empty:
         other = [False for _ in pairs]
     items = {item.path: item for item in selection.items}
@@ -113,11 +113,11 @@ def findings_on_run(
     selection: Inputs,
     inventory: Sequence[Item],
 ) -> Iterator[Finding]:
-    """Yield what is to be said of the run as a whole: what it left aside.
+    """Yield the findings on the run as a whole: files not looked at, patterns without effect.
 
     Args:
-        selection: what the run was about.
-        inventory: what became of each file.
+        selection: the files of the run.
+        inventory: the standing of each file.
     """
     yield from _on_unseen(inventory)
     for pattern in selection.unused:

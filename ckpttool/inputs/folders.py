@@ -1,7 +1,7 @@
-"""Everything that lies in a folder, each file once: hidden folders and links with it.
+"""Every file below a folder, once: those in hidden folders and behind links too.
 
-Nothing is opened here. A link is followed wherever it leads, and where that is outside of the
-folder it is said; a folder is entered once, so that links which lead in a circle end.
+Nothing is opened here. Links are followed wherever they lead, and marked if they leave the folder.
+A folder is entered once, so that links in a circle come to an end.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Iterator, NamedTuple, Sequence, Tuple
 
-#: Folders of tools, which are told of as a whole and not entered.
+#: Folders of tools, which are listed as a whole and not entered: they hold no release.
 TOOLS = frozenset(
     ".git .hg .svn .bzr .tox .nox .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis".split()
 )
-#: Files that links out of the folder may lead to: one to the root of a machine leads to everything.
+#: Files that links out of the folder may lead to: a link to ``/`` leads to the whole machine.
 MOST_OUTSIDE = 100_000
 
 
 class FoundFile(NamedTuple):
-    """What was found at a path.
+    """A path below the folder.
 
     Attributes:
         path: beginning with the folder as it was named; a folder's ends in ``/``.
-        status: of the file, or of what a link leads to; ``None`` where nobody can say.
-        link: where a link leads that leaves the folder.
+        status: of the file, or of a link's target; ``None`` if it is not known.
+        link: the target of a link that leaves the folder.
         same: the path under which the same file was found first.
-        excluded: the pattern that leaves it out.
-        error: why it can be neither listed nor followed.
+        excluded: the pattern that excludes it.
+        error: why it cannot be listed or followed.
     """
 
     path: str
@@ -43,15 +43,15 @@ class FoundFile(NamedTuple):
 
 
 def search(folder: str, exclude: Sequence[str] = ()) -> list[FoundFile]:
-    """Return all files below a folder, sorted by folders, each one marked that came before.
+    """Return all files below a folder, sorted by folders; a second path of a file says so.
 
-    A file is taken by its own name before that of a link to it. The exception is the cache of the
+    A file goes by its own name rather than by a link to it. The exception is the cache of the
     Hugging Face hub, whose ``snapshots`` are links to ``blobs``: there the links have the names.
 
     Args:
         folder: as the caller named it.
-        exclude: globs on the path from the folder, on the same as reports print it, or on a name;
-            what they match is told of and not entered.
+        exclude: globs for paths from the folder, for paths as reports print them, or for names.
+            A folder that one matches is listed and not entered.
     """
     everything = sorted(
         _Walk(folder, exclude).everything(), key=lambda one: by_folders(one.found.path)
@@ -67,6 +67,7 @@ def matching(patterns: Sequence[str], below: str) -> str | None:
     """Return the first glob that matches a path from the folder, or the name at its end."""
     name = below.rpartition("/")[2]
     for pattern in patterns:
+        # as people write folders, "./logs/" say
         plain = pattern.replace(os.sep, "/").rstrip("/")
         plain = plain[2:] if plain.startswith("./") else plain
         if fnmatchcase(below, plain) or fnmatchcase(name, plain):
@@ -78,7 +79,7 @@ _Identity = Tuple[int, int]
 
 
 class _Seen(NamedTuple):
-    """What was met, its device and inode, and how much its name is worth: 0 is its own."""
+    """A found file, its device and inode, and the rank of its name: 0 is its own."""
 
     found: FoundFile
     identity: _Identity | None = None
@@ -86,7 +87,8 @@ class _Seen(NamedTuple):
 
 
 def by_folders(path: str) -> tuple[str, ...]:
-    """Return the key to sort a path by: what lies in one folder stays together."""
+    """Return a key to sort paths by, which keeps the files of one folder together."""
+    # as text "a-b/x" would come between "a" and "a/x"
     return Path(path).parts
 
 
@@ -108,7 +110,7 @@ _OWN, _LINKED, _BLOB = range(3)
 
 
 class _Walk:
-    """A walk through a folder and whatever its links lead to."""
+    """A walk through a folder and the targets of its links."""
 
     def __init__(self, folder: str, exclude: Sequence[str]) -> None:
         self._folder = folder
@@ -116,7 +118,7 @@ class _Walk:
         self._exclude = exclude
         self._entered: dict[_Identity, str] = {}
         self._waiting = deque([_Place(folder, None, _OWN)])
-        # entered last, so that each folder goes by its own name
+        # entered last, so that each folder goes by its own path and not by a link's
         self._links: deque[_Place] = deque()
         self._outside = 0
 
@@ -139,6 +141,7 @@ class _Walk:
         except OSError as error:
             yield _Seen(FoundFile(_slashed(place.path), link=place.link, error=error))
             return
+        # the layout of huggingface_hub's cache
         is_cache = {"blobs", "snapshots"} <= {entry.name for entry in listed}
         if place.link is not None:
             self._outside += len(listed)
@@ -177,7 +180,7 @@ class _Walk:
         return matching(self._exclude, below) or matching(self._exclude, shown)
 
     def _leads_out(self, path: str) -> str | None:
-        """Return where a link leads, as it says; ``None`` where that is inside of the folder."""
+        """Return a link's target, as it is written; ``None`` if it is inside of the folder."""
         if os.path.realpath(path).startswith(self._inside):
             return None
         try:
@@ -191,5 +194,5 @@ def _slashed(path: str) -> str:
 
 
 def _identity(status: os.stat_result) -> _Identity | None:
-    """Return what is equal for two paths of one file; not every file system says that."""
+    """Return a value that is equal for two paths of one file; ``None`` if it has no inode."""
     return (status.st_dev, status.st_ino) if status.st_ino else None

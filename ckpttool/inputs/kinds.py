@@ -1,7 +1,7 @@
-"""What a file of a folder is, by its content alone: a checkpoint, training state, or neither.
+"""The kind of a file in a folder, by its content: a checkpoint, training state, or neither.
 
-A name proves nothing: an attack may be called ``notes.txt``, and weights ``run.th``. Whoever reads
-pickles does not ask for a signature either, so what can be read as one is judged as one.
+A name proves nothing: an attack may be called ``notes.txt``, and weights ``run.th``. Readers of
+pickles check no signature either, so any file that can be read as a pickle is judged as one.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ class FileKind(Enum):
     """What is to be done with a file.
 
     Attributes:
-        CHECKPOINT: to be looked at as one, or as what could be loaded as one.
-        ARCHIVE: the same; if it proves to be an archive of something else, it is that.
-        TRAINING: training state, of which loading calls nothing unknown.
-        KNOWN: holds neither weights nor anything that loading would call.
-        WEIGHTY: not known well enough to say that it holds no weights.
+        CHECKPOINT: look at it as a checkpoint, which it is or could be loaded as.
+        ARCHIVE: the same, unless it proves to be an archive of another kind.
+        TRAINING: training state; loading it calls nothing unknown.
+        KNOWN: a kind that holds no weights and that calls nothing when it is loaded.
+        WEIGHTY: an unknown or foreign kind, which may hold weights.
         CODE: source text, which is not judged.
     """
 
@@ -64,7 +64,7 @@ class FileKind(Enum):
 
 
 class Content(NamedTuple):
-    """A kind, in words what the file is, and whether loading it calls what is not known."""
+    """The kind of a file, a description, and whether loading it calls unknown code."""
 
     kind: FileKind
     what: str
@@ -75,7 +75,7 @@ _CALLS = (Use.CALL, Use.ATTACK)
 _CHECKPOINT = Content(FileKind.CHECKPOINT, "a checkpoint")
 _CALLER = _CHECKPOINT._replace(calls=True)
 
-# What holds no weights, by its first bytes as each format defines them.
+# Kinds of files without weights, by the first bytes as each format defines them.
 _HARMLESS = (
     (
         rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|BM....\0\0\0\0|II\*\0|MM\0\*",
@@ -94,17 +94,17 @@ _HARMLESS = (
     (rb"\n.\n.(?:<unk>|<pad>|<s>|</s>|\[PAD\]|\[UNK\])", "tokenizer of SentencePiece"),
 )
 _BYTECODE = re.compile(rb"..\r\n[\x00-\x03]\x00\x00\x00", re.DOTALL)
-# All bytes but the control characters that no text has: tabs, line ends, form feeds and escapes
-# are in it.
+# All bytes but the control characters that no text has. Tabs, line ends, form feeds and escapes
+# (of coloured logs) are in it.
 _TEXT = bytes({*range(256)} - {*range(8), *range(14, 27), *range(28, 32), 127})
-# Bytes of a text that are read at once.
+# Bytes that are read at once to see whether a file is text.
 _CHUNK = 1 << 20
 # Calls by which numpy and the standard library make arrays.
 _ARRAYS = frozenset({"_reconstruct", "_frombuffer", "_array_reconstructor", "ndarray", "array"})
 
 
 def content_of(path: str, trust: Sequence[str] = ()) -> Content:
-    """Return what a regular file is; of a text all is read, of the rest not much.
+    """Return the kind of a regular file; only text files are read to their end.
 
     Args:
         path: the file.
@@ -124,7 +124,7 @@ def content_of(path: str, trust: Sequence[str] = ()) -> Content:
 
 
 def _loadable(source: FileSource, head: bytes, trust: Sequence[str]) -> Content | None:
-    """Return what a file is that torch, safetensors or a reader of pickles would load."""
+    """Return the kind of a file that torch, safetensors or a reader of pickles would load."""
     signed = _has_signature(head)
     calls = program = False
     if signed or torch_legacy.matches(head) or torch_legacy.may_be(head):
@@ -144,14 +144,15 @@ def _loadable(source: FileSource, head: bytes, trust: Sequence[str]) -> Content 
 
 
 def _has_signature(head: bytes) -> bool:
-    """Whether a zip or a pickle begins so, and not a font, which begins nearly as a pickle."""
+    """Whether the file begins as a zip or as a pickle."""
+    # a PostScript font (PFB) begins with the two bytes of a pickle of protocol 1
     if re.match(rb"\x80\x01....%!", head, re.DOTALL):
         return False
     return torch_zip.matches(head) or (head[:1] == b"\x80" and torch_legacy.matches(head))
 
 
 def _is_safetensors(head: bytes) -> bool:
-    # eight letters of a text would be a length of exabytes
+    # in a text file the eight bytes are letters, which would be a length of exabytes
     return safetensors.matches(head) and int.from_bytes(head[:8], "little") < 1 << 48
 
 
@@ -161,10 +162,9 @@ def _is_safetensors(head: bytes) -> bool:
 def _pickled(
     source: FileSource, head: bytes, signed: bool
 ) -> tuple[Pickle | None, tuple[NameUse, ...], bool]:
-    """Return what the file's pickle describes, what it uses names for, and if it is a program.
+    """Return the file's pickle, the names that it uses, and whether it is a program.
 
-    Without a pickle where it cannot be read, or others follow; why it cannot is told by whoever
-    opens the file as a checkpoint.
+    ``None`` for the pickle if it cannot be read, or if other bytes follow it.
     """
     watch = Watch()
     watch.unsigned = not signed
@@ -173,9 +173,10 @@ def _pickled(
             if torch_zip.matches(head):
                 return torch_zip.pickle_of(source, watch), watch.uses, False
             pickle = torch_legacy.pickle_of(source, watch)
-    except CkpttoolError as error:  # unsupported is what TorchScript writes
+    # dropped here: opening the file as a checkpoint reports it. TorchScript is "unsupported".
+    except CkpttoolError as error:
         return None, watch.uses, isinstance(error, UnsupportedError)
-    # a program may well load the pickles that follow, too
+    # whoever loads the first pickle may go on with those that follow
     uses = watch.uses if pickle is not None else torch_legacy.calls_of(source, head)
     return pickle, uses, False
 
@@ -187,7 +188,7 @@ def _of_pickle(
     uses: tuple[NameUse, ...],
     trust: Sequence[str],
 ) -> Content | None:
-    """Return what a pickle holds: what has neither tensors nor arrays is no checkpoint."""
+    """Return the kind of a file by its pickle; ``None`` if it may not be a pickle at all."""
     training = training_state(pickle)
     judged = uses if training is None else beyond_arguments(uses)
     if any(one.severity is Severity.ERROR for one in findings_on(judged, trust)):
@@ -196,7 +197,7 @@ def _of_pickle(
         return Content(FileKind.TRAINING, training)
     if is_called_checkpoint(source.name) or pickle.ids or any(map(_makes_array, pickle.calls)):
         return _CHECKPOINT
-    if not signed:  # nothing but the attempt says that it is a pickle
+    if not signed:  # text that happens to parse as a pickle of scalars
         return None
     what = f"pickle of {describe(pickle.root)[0]} without a tensor"
     if holds_numbers(pickle.root):
@@ -227,15 +228,13 @@ def _other(source: FileSource, head: bytes) -> Content:
         return Content(FileKind.CODE, "Python bytecode, not judged")
     if foreign is None:
         return Content(FileKind.WEIGHTY, "binary file of no known kind")
-    # loading it calls whatever it says, and that is not seen without unpacking it
+    # a compressed pickle: joblib and others load it as it is, and its calls are not judged
     return _CHECKPOINT if foreign.pickled else Content(FileKind.WEIGHTY, foreign.what)
 
 
 def _is_text(source: FileSource, head: bytes) -> bool:
-    """Whether all of it is text: UTF-8 or another alphabet that contains ASCII, or UTF-16.
-
-    The beginning alone may be a header of words, behind which numbers follow.
-    """
+    """Whether all of it is text: UTF-8, another encoding that extends ASCII, or UTF-16."""
+    # to its end, since weights may follow a header of words
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         codec = "utf-16-le" if head.startswith(b"\xff") else "utf-16-be"
         decode = codecs.getincrementaldecoder(codec)("replace").decode
@@ -245,6 +244,6 @@ def _is_text(source: FileSource, head: bytes) -> bool:
 
 
 def _chunks(source: FileSource) -> Iterator[tuple[int, bytes]]:
-    """Yield all bytes in a row of parts, the first one marked with a 1."""
+    """Yield the file in chunks, each with the number of a byte-order mark's characters in it."""
     for offset in range(0, source.size, _CHUNK):
         yield int(offset == 0), read(source, offset, min(_CHUNK, source.size - offset))

@@ -1,8 +1,8 @@
-"""Which files a command is about: paths, globs and folders, each checkpoint once.
+"""The files that a command works on, from paths, globs and folders: each checkpoint once.
 
-What is named is taken as it is. In a folder everything is found and known by its content, and what
-is no checkpoint is listed: nothing of it is passed over in silence. The shards of an index come in
-through their index alone, for by itself a shard is only a part.
+A file that is named is always taken. In a folder every file is found and classified by its
+content, and files that are no checkpoints are listed in the inventory, so that a pass never hides
+them. Shards are taken through their index, since a shard alone is only a part.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ANY_DEPTH = "**"
 # Files that a message names.
 _SHOWN = 3
 
-#: Told of every path that is left out, and why.
+#: Called with every path that is left out, and the reason.
 Leave = Callable[[str, str], None]
 
 
@@ -35,11 +35,10 @@ class Input(NamedTuple):
 
     Attributes:
         path: the file, in the caller's spelling as far as there is one.
-        folder: the folder that was named and in which it was found; ``None`` for a file that
-            was named itself. Such a folder is taken for a release: what lies in it belongs
-            together.
-        error: why it cannot be looked at, where that is known already: a link to nothing say.
-        archive: whether it is an archive of which only opening it tells that it is a checkpoint.
+        folder: the named folder in which it was found, which is taken for a release; ``None``
+            for a file that was named itself.
+        error: the error, if it is known already that it cannot be read: a broken link, say.
+        archive: whether it is an archive that may prove to be no checkpoint once it is opened.
     """
 
     path: str
@@ -52,12 +51,12 @@ class SearchOptions(NamedTuple):
     """How the files of a run are chosen.
 
     Attributes:
-        exclude: globs on what is found and not looked at.
+        exclude: globs of found files that are not looked at.
         trust: patterns of names whose code is trusted, for training state.
-        whole: whether a shard that is named stands for the checkpoint that it is a part of.
-        changed: whether the paths are files that changed: then a ``config.json`` stands for the
-            checkpoints beside it, what is no checkpoint is listed and not held against the run,
-            and ``exclude`` counts for them, which nobody chose.
+        whole: whether a shard that is named stands for its whole checkpoint.
+        changed: whether the paths are changed files, of a commit say, which nobody chose one by
+            one: a ``config.json`` stands for the checkpoints beside it, files that are no
+            checkpoints are only listed, and ``exclude`` applies to the paths themselves.
     """
 
     exclude: tuple[str, ...] = ()
@@ -67,14 +66,14 @@ class SearchOptions(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """What a run is about.
+    """The files of a run.
 
     Attributes:
         targets: the checkpoints, in the order in which they were named.
-        items: the other files that were come by.
-        folders: those that were searched.
-        unused: patterns of ``exclude`` that matched nothing, where anything was searched.
-        may_be_empty: whether it is right that there is no checkpoint among what was named.
+        items: the other files that were found.
+        folders: the folders that were searched.
+        unused: patterns of ``exclude`` that matched nothing, if anything was searched.
+        may_be_empty: whether a run without a checkpoint is no error.
     """
 
     targets: tuple[Input, ...]
@@ -85,7 +84,7 @@ class Inputs(NamedTuple):
 
 
 def _unheard(_path: str, _why: str) -> None:
-    """Tell nobody."""
+    """Ignore a path that is left out."""
 
 
 def targets_of(
@@ -97,13 +96,13 @@ def targets_of(
     """Return the checkpoints that paths stand for, in the order in which they are named.
 
     Args:
-        named: files, folders and globs. A path that exists is never taken for a glob; one that
-            does not and is none stays in, for whoever opens it to say that it is missing.
-        literal: further files and folders, and no globs.
-        leave: told of what is left out.
-        choice: how they are chosen; a function gives it for each path that is named.
+        named: files, folders and globs. A path that exists is never taken for a glob. A path that
+            does not exist stays a target, so that opening it reports that it is missing.
+        literal: further files and folders, which are never taken for globs.
+        leave: called with every path that is left out.
+        choice: how they are chosen; a function returns it for each path that is named.
 
-    A glob or a folder without one stands for itself, with the error that it is nothing.
+    A glob or a folder without a checkpoint becomes a target with an error.
     """
     choosing = _Choosing(leave, choice)
     found = [target for path in named for target in choosing.named(path, globs=True)]
@@ -152,7 +151,7 @@ def _no_checkpoint(message: str, path: str) -> UnreadableError:
 
 
 class _Choosing:
-    """What was come by so far: items by their paths, folders, patterns that matched."""
+    """The state of the search: items by their paths, folders, patterns that matched."""
 
     def __init__(
         self, leave: Leave, choice: Union[SearchOptions, Callable[[str], SearchOptions]]
@@ -169,14 +168,15 @@ class _Choosing:
         self.folders: list[str] = []
 
     def unused(self) -> tuple[str, ...]:
-        """Return the patterns that matched nothing of what was found."""
-        if not self._searched:
+        """Return the patterns that matched no file."""
+        if not self._searched:  # patterns of the configuration do not apply to named files
             return ()
         return tuple(one for one in self._patterns if one not in self._used)
 
     def once(self, targets: list[Input]) -> Iterator[Input]:
         seen: dict[str, str] = {}
         for target in targets:
+            # links and, on Windows, upper and lower case lead to the same file
             identity = os.path.normcase(os.path.realpath(target.path))
             if identity not in seen:
                 seen[identity] = target.path
@@ -187,7 +187,7 @@ class _Choosing:
                 self._note(target.path, Standing.SAME, f"the same file as {seen[identity]}")
 
     def named(self, path: str, globs: bool) -> list[Input]:
-        """Return what a path stands for; silence would look like a pass."""
+        """Return the targets of a path; one with an error where none would look like a pass."""
         self._choice = self._choice_of(path)
         self._patterns.update(dict.fromkeys(self._choice.exclude))
         self.may_be_empty |= self._choice.changed
@@ -219,6 +219,7 @@ class _Choosing:
         if index is not None:
             self._leave(path, f"a shard, taken through its index {index}")
             self._note(path, Standing.PART, f"a shard of {index}")
+            # an index of pickles is not read any further, and must not hide what this one calls
             calls = _content(path, self._choice.trust).calls
             return [Input(index), *([Input(path)] if calls else [])]
         if not self._choice.changed or not os.path.isfile(path):  # noqa: PTH113 (any text)
@@ -228,7 +229,7 @@ class _Choosing:
         return [*self._taken(path, content), *beside]
 
     def _beside(self, path: str) -> list[Input]:
-        """Return the checkpoints that lie beside a file, their shards through the index."""
+        """Return the checkpoints in the folder of a file, shards through their index."""
         files = [one for one in siblings(path) if os.path.isfile(one)]  # noqa: PTH113 (any text)
         kinds = {one: _content(one, self._choice.trust).kind for one in files}
         ours = [one for one in files if kinds[one] in _LOOKED_AT]
@@ -242,12 +243,12 @@ class _Choosing:
     # --- globs and folders ---------------------------------------------------------------------
 
     def _matching(self, pattern: str) -> list[Input]:
-        """Files that match as they are, whatever they are called; folders as if they were named."""
+        """Return the targets of a glob: matching files, and folders as if they were named."""
         matched = _matched(pattern)
         self._searched = True
         files = [path for path in matched if not Path(path).is_dir() and not self._excludes(path)]
         found = [target for path in self._whole(files) for target in self._file(path)]
-        # below **, each folder would be searched once more for every folder above it
+        # ** matches every folder below, each of which would be searched again and again
         folders = [] if _ANY_DEPTH in pattern else [path for path in matched if Path(path).is_dir()]
         return found + [target for folder in folders for target in self._in_folder(folder)]
 
@@ -267,7 +268,7 @@ class _Choosing:
         return [target for target in targets if target.path in whole]
 
     def _found(self, one: FoundFile, folder: str) -> list[Input]:
-        """Return the checkpoint that was found, or none, and then list what was."""
+        """Return the target of a found file, or list the file in the inventory."""
         if one.link is not None:
             self._leave(one.path, f"not left out: a link out of the folder, to {one.link}")
         if one.excluded is not None:
@@ -284,14 +285,15 @@ class _Choosing:
         return []
 
     def _is_more_by_name(self, path: str, same: str) -> bool:
-        """Whether only this name of a file says that it is to be a checkpoint: it counts then."""
+        """Whether only this one of a file's names has the suffix of a checkpoint."""
+        # such a file is looked at whatever its content, so this name must not be the one dropped
         if not is_called_checkpoint(path) or is_called_checkpoint(same) or same.endswith("/"):
             return False
         return _content(same, self._choice.trust).kind not in _LOOKED_AT
 
     def _look(self, one: FoundFile, folder: str) -> list[Input]:
         mode = one.status.st_mode if one.status is not None else 0
-        if not stat.S_ISREG(mode):  # never opened: a FIFO would wait, a device may do anything
+        if not stat.S_ISREG(mode):  # never opened: a FIFO would hang, opening a device acts on it
             if is_called_checkpoint(one.path):
                 return [Input(one.path, folder)]
             self._note(one.path, Standing.UNSEEN, f"{_kind_of(mode)}, never opened", one.link)
@@ -317,7 +319,7 @@ class _Choosing:
         parts = parts_of(paths)
         for path in paths:
             index = parts.get(Path(path))
-            # an index that lists pickles is not read any further, and must not hide what they call
+            # as in _file: an index of pickles must not hide what they call
             if index is None or path in self._callers:
                 yield path
             else:
@@ -362,10 +364,10 @@ def _kind_of(mode: int) -> str:
 
 
 def _content(path: str, trust: tuple[str, ...]) -> Content:
-    """Return what a file is; what cannot be read is opened again, by who tells why."""
+    """Return the kind of a file."""
     try:
         return content_of(path, trust)
-    except CkpttoolError:
+    except CkpttoolError:  # a target, so that opening it again reports the error
         return Content(FileKind.CHECKPOINT, "not readable")
 
 
@@ -375,7 +377,7 @@ def _unreachable(one: FoundFile, error: OSError) -> UnreadableError:
         return UnreadableError(message, UNREADABLE, path=one.path)
     try:
         link = os.readlink(one.path)
-        # reports name no folders of this machine
+        # reports are published, and name no folders of this machine
         leads = f"a link to {Path(link).name if Path(link).is_absolute() else link}, which"
     except OSError:
         leads = "it"

@@ -1,4 +1,4 @@
-"""Which files the indexes of sharded checkpoints list: a shard by itself is only a part."""
+"""The files that the indexes of sharded checkpoints list: a shard alone is only a part."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def index_of(path: str) -> str | None:
 
 
 def siblings(path: str) -> list[str]:
-    """Return what lies in the folder of a file, in order and in the caller's spelling."""
+    """Return the paths in the folder of a file, sorted and in the caller's spelling."""
     folder = os.path.dirname(path)  # noqa: PTH120 (the caller's spelling)
     try:
         names = os.listdir(folder or os.curdir)  # noqa: PTH208 (names)
@@ -38,6 +38,7 @@ def parts_of(paths: Iterable[str]) -> dict[Path, str]:
     for path in paths:
         for shard in _shards_of(path):
             parts.setdefault(shard, path)
+    # an index that lists itself would hide itself
     parts_of_themselves = [shard for shard, index in parts.items() if shard == Path(index)]
     for shard in parts_of_themselves:
         del parts[shard]
