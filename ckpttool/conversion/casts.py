@@ -17,13 +17,10 @@ if TYPE_CHECKING:
     from ckpttool.tensors.dtypes import DType
     from ckpttool.tensors.sharing import Sharing
 
-#: What is cast where that is asked for: numbers by themselves, which narrower ones are not.
-CASTABLE = frozenset(("float64", "float32", "float16", "bfloat16"))
-
 
 def written_dtype(dtype: DType, cast_to: str | None) -> DType:
     """Return the type that elements are written in: only floating numbers are cast."""
-    return dtype if cast_to is None or dtype.name not in CASTABLE else DTYPES[cast_to]
+    return dtype if cast_to is None or not dtype.castable else DTYPES[cast_to]
 
 
 def not_to_cast(

@@ -6,11 +6,16 @@ import re
 from typing import NamedTuple
 
 from ckpttool.findings.errors import UsageError
+from ckpttool.tensors.dtypes import DTYPES
 
 #: What can be written: the name of a target to the suffix of its files.
 TARGETS = {"safetensors": ".safetensors", "pth": ".pth"}
-#: What tensors can be cast to.
-CAST_DTYPES = ("float16", "bfloat16", "float32")
+#: What tensors can be cast to, narrow ones first. Nobody has weights that gain by float64.
+CAST_DTYPES = tuple(
+    dtype.name
+    for dtype in sorted(DTYPES.values(), key=lambda dtype: dtype.bits)
+    if dtype.castable and dtype.bits <= 32
+)
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)\s*([KMGT]?)B?", re.IGNORECASE)

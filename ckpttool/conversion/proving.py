@@ -23,12 +23,6 @@ if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.tensors.dtypes import DType
 
-#: Types that came to the safetensors library late; an older one cannot open files with them.
-LATE_DTYPES = frozenset(
-    "float8_e4m3fnuz float8_e5m2fnuz float8_e8m0fnu float6_e2m3 float6_e3m2 float4_e2m1 complex64 "
-    "float8_e4m3fn float8_e5m2 uint16 uint32 uint64".split()
-)
-
 
 class Seen(NamedTuple):
     """What the readers made of a written file.
@@ -121,7 +115,7 @@ def _library(
                 told = part.get_dtype() if hasattr(part, "get_dtype") else None
                 found[name] = (told or expected.get(name, ("",))[0], shape)
     except (SafetensorError, OSError, ValueError) as error:
-        late = sorted({piece.dtype.name for piece in pieces} & LATE_DTYPES)
+        late = sorted({piece.dtype.name for piece in pieces if piece.dtype.late})
         if not late:
             raise _not_proven(f"{reader} refuses it: {error}") from error
         return (), (

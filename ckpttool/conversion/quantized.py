@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Collection, Iterator, Mapping, NamedTuple
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import TensorInfo
 
-# Integers of such widths hold codes, alone or packed; 64 bits are an index or a count.
-_CODES = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32))
+# Bits of the integers that hold codes, alone or packed, at most; 64 are an index or a count.
+_WIDEST_CODE = 32
 
 # The last part of a name that only codes have.
 _PACKED = re.compile(
@@ -115,7 +115,7 @@ def _is_code(name: str, info: TensorInfo, lasts: Mapping[str, list[str]]) -> boo
         return True
     if info.dtype.kind == "float":
         return info.dtype.bits <= _NARROW
-    if info.dtype.name not in _CODES:
+    if info.dtype.kind not in ("int", "uint") or info.dtype.bits > _WIDEST_CODE:
         return False
     if _PACKED.fullmatch(last) or _WEIGHT.fullmatch(last):
         return True

@@ -90,7 +90,7 @@ def read_range(extents: Sequence[Extent], start: int, out: memoryview) -> None:
 
 def swap(info: TensorInfo, out: memoryview) -> None:
     """Reverse the bytes of every element in place; of each half for a complex number."""
-    width = info.dtype.bits // (16 if info.dtype.kind == "complex" else 8)
+    width = info.dtype.part_bits // 8
     if width > 1:
         np.frombuffer(out, f"u{width}").byteswap(inplace=True)
 

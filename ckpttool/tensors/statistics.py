@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 # Raw bytes at once of a type that is copied into a wider one, so that the copy stays small.
 _WIDENED_AT_ONCE = 1 << 20
 
-# The types that are computed with where they lie.
-_DIRECT = frozenset({"float64", "float32", "complex128", "complex64"})
-
 # float32 products are summed in rows of this many, the rows in float64: exact to 7 digits.
 _ROW = 1024
 
@@ -38,7 +35,7 @@ class Moments:
 
     def __init__(self, dtype: DType) -> None:
         self._dtype = dtype
-        self._integers = dtype.kind in ("int", "uint", "bool")
+        self._integers = dtype.integral
         self._finite = 0
         self._norm = 0.0
         self.minimum: float | None = None
@@ -55,7 +52,8 @@ class Moments:
 
     def add(self, raw: memoryview) -> None:
         """Take in the little-endian bytes of some elements. The order of calls matters little."""
-        step = len(raw) if self._dtype.name in _DIRECT else _WIDENED_AT_ONCE
+        direct = not self._integers and self._dtype.part_bits >= 32
+        step = len(raw) if direct else _WIDENED_AT_ONCE
         for start in range(0, len(raw), max(step, 1)):
             block = numbers(self._dtype, raw[start : start + step])
             if block is not None:

@@ -13,6 +13,7 @@ from ckpttool.cli.console import emit, say
 from ckpttool.cli.display import display_options
 from ckpttool.cli.options import Configured, choice_from
 from ckpttool.cli.progress import progress_bar
+from ckpttool.conversion.options import CAST_DTYPES
 from ckpttool.findings.errors import UsageError
 from ckpttool.reports import reporter
 from ckpttool.tensors.workers import without_blas
@@ -52,7 +53,7 @@ _EXIT_CODES = (
 )
 @click.option(
     "--dtype",
-    type=click.Choice(["float16", "bfloat16", "float32"]),
+    type=click.Choice(CAST_DTYPES),
     help="Cast floating tensors, to nearest even. By default every byte is kept.",
 )
 @click.option(

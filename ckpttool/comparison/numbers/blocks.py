@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Iterable
 import numpy as np
 
 from ckpttool.comparison.numbers import floats, general
-from ckpttool.comparison.numbers.stretches import Block, has_numbers
+from ckpttool.comparison.numbers.stretches import Block
 from ckpttool.comparison.numbers.tally import Tally
 from ckpttool.comparison.numbers.ulps import bits_of
 from ckpttool.tensors.memory import allocate
@@ -58,7 +58,7 @@ class Blocks:
             if not differs.any():
                 tally.add_equal(block.first, len(differs))
                 return
-        if has_numbers(dtype):
+        if dtype.has_numbers:
             self._add_unequal(tally, block, differs)
             return
         if differs is None:

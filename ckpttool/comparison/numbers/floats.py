@@ -34,16 +34,6 @@ BLOCK = 1 << 19
 
 # The same where a side is widened: that takes further memory, which each thread has for itself.
 _WIDENED_BLOCK = BLOCK >> 2
-# The types whose every number is a float32.
-_FLOATS = (
-    "float32",
-    "bfloat16",
-    "float16",
-    "float8_e4m3fn",
-    "float8_e5m2",
-    "float8_e4m3fnuz",
-    "float8_e5m2fnuz",
-)
 # Sums of squares below this may have lost numbers whose square is no float32.
 _LOW = 1e-25
 # What sums of float32 squares may be too small by, and more.
@@ -52,7 +42,7 @@ _ROUNDED = 1.001
 
 def is_native(dtypes: tuple[DType, DType]) -> bool:
     """Whether both sides are float32, which are compared where they lie."""
-    return all(dtype.name == "float32" for dtype in dtypes)
+    return all(dtype.numpy == "f4" for dtype in dtypes)
 
 
 def room(dtypes: tuple[DType, DType]) -> int:
@@ -92,7 +82,7 @@ class FloatBlocks:
             types other than floats of at most 32 bits.
         """
         dtypes = block.dtypes
-        if not all(dtype.name in _FLOATS for dtype in dtypes):
+        if not all(map(_fits_float32, dtypes)):
             return False
         rows = self._rows[:, : block.length]
         for dtype, data, row in zip(dtypes, block.raw, rows[1:]):
@@ -115,6 +105,11 @@ class FloatBlocks:
         if not (cast or native):
             tally.add_ulp(most_ulps(dtypes[0], block.raw, None) or 0)
         return True
+
+
+def _fits_float32(dtype: DType) -> bool:
+    """Whether it is a float with a sign whose every number is a float32."""
+    return dtype.encoding is not None and dtype.bits <= 32 and dtype.signed
 
 
 def _put(dtype: DType, data: memoryview, row: NDArray[np.float32]) -> None:

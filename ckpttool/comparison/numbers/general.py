@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 #: Pairs in a block: the dozen copies in float64 fit into the caches.
 BLOCK = 1 << 16
 
-#: Kinds of element types that are compared as integers.
-INTEGERS = ("int", "uint", "bool")
 # Below this, a float64 stands for one integer only.
 _EXACT = 1 << 53
 
@@ -86,7 +84,7 @@ def add_block(
     tally.changed += int(np.count_nonzero(pairs.differs))
     if differs is None:
         _add_casts(tally, block.dtypes, pairs)
-    elif block.dtypes[0].kind not in INTEGERS:
+    elif not block.dtypes[0].integral:
         ulps = most_ulps(block.dtypes[0], block.raw, pairs.finite)
         if ulps is not None:
             tally.add_ulp(ulps)
@@ -98,7 +96,7 @@ def add_block(
 def _numbers(block: Block, differs: NDArray[Any] | None) -> _Numbers:
     sides = [_native(dtype, data) for dtype, data in zip(block.dtypes, block.raw)]
     integers = None
-    if all(dtype.kind in INTEGERS for dtype in block.dtypes):
+    if all(dtype.integral for dtype in block.dtypes):
         integers = _in_one_type(sides[0], sides[1])
     left, right = _wide(sides)
     if differs is None:
@@ -111,7 +109,7 @@ def _native(dtype: DType, raw: memoryview) -> NDArray[Any]:
     found = numbers(dtype, raw)
     assert found is not None  # noqa: S101 (the caller looked)
     if dtype.kind == "complex":  # two parts
-        return found.view(np.complex64 if dtype.bits == 64 else np.complex128)
+        return found.view(f"<{dtype.numpy}")
     return found
 
 
@@ -157,7 +155,7 @@ def _add_casts(tally: Tally, dtypes: tuple[DType, DType], pairs: _Numbers) -> No
 
 def _is_exact(dtypes: tuple[DType, DType], pairs: _Numbers) -> bool:
     """Whether equal float64 values speak for the numbers: large int64 are not float64."""
-    if pairs.integers is not None or not any(dtype.kind in INTEGERS for dtype in dtypes):
+    if pairs.integers is not None or not any(dtype.integral for dtype in dtypes):
         return True
     return bool((np.abs(pairs.left) < _EXACT).all())
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 
-from ckpttool.tensors.numbers import numbers
-
 if TYPE_CHECKING:
     from ckpttool.comparison.numbers.tally import Tally
     from ckpttool.tensors.catalogue import TensorInfo
@@ -32,7 +30,9 @@ class Pair(NamedTuple):
     @property
     def comparable(self) -> bool:
         """Whether their elements can be compared: as bytes of one type, or as numbers."""
-        return self.left.dtype == self.right.dtype or all(map(has_numbers, self.dtypes))
+        return self.left.dtype == self.right.dtype or all(
+            dtype.has_numbers for dtype in self.dtypes
+        )
 
 
 class Stretch(NamedTuple):
@@ -80,7 +80,7 @@ def all_pieces(pairs: Sequence[Pair]) -> Iterator[Stretch]:
 def equal_pieces(pairs: Sequence[Pair], tallies: Sequence[Tally]) -> Iterator[Stretch]:
     """Cut what was equal in pairs that are not equal as a whole."""
     for number, (pair, tally) in enumerate(zip(pairs, tallies)):
-        if tally.changed and has_numbers(pair.left.dtype):
+        if tally.changed and pair.left.dtype.has_numbers:
             for first, count in tally.equal:
                 yield from _cut(number, pair, first, count)
 
@@ -113,8 +113,3 @@ def units(info: TensorInfo) -> int:
 def width(dtype: DType) -> int:
     """Return the bytes of a thing that is compared."""
     return 1 if dtype.bits % 8 else dtype.itemsize
-
-
-def has_numbers(dtype: DType) -> bool:
-    """Whether elements of this type can be read as numbers."""
-    return numbers(dtype, memoryview(b"")) is not None

@@ -11,14 +11,10 @@ if TYPE_CHECKING:
 
     from ckpttool.tensors.dtypes import DType
 
-# A bare exponent: no sign bit.
-_UNSIGNED = "float8_e8m0fnu"
-
 
 def bits_of(dtype: DType, raw: memoryview) -> NDArray[Any]:
     """Return the bits of real elements, or of the parts of complex ones, as unsigned integers."""
-    width = dtype.itemsize // (2 if dtype.kind == "complex" else 1)
-    return np.frombuffer(raw, f"<u{width}")
+    return np.frombuffer(raw, f"<u{dtype.part_bits // 8}")
 
 
 def most_ulps(
@@ -30,7 +26,7 @@ def most_ulps(
     without one that counts the result is ``None``.
     """
     left, right = (bits_of(dtype, data) for data in raw)
-    found = distances(left, right, signed=dtype.name != _UNSIGNED)
+    found = distances(left, right, signed=dtype.signed)
     if finite is not None:
         found = found[np.repeat(finite, len(found) // len(finite))]
     return int(found.max()) if len(found) else None

@@ -15,17 +15,7 @@ from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.objects.numpy_values import ARRAY_MAKERS, elements_of, is_bytes, written
 from ckpttool.formats.pickles.nodes import Call, Node, pair_of
 from ckpttool.tensors.catalogue import Extent, TensorInfo
-from ckpttool.tensors.dtypes import DTYPES
-
-# numpy's codes are a letter and the bytes of an element: ``f4``, but ``float32``.
-_KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex"}
-_DTYPES = {
-    f"{code}{dtype.bits // 8}": dtype
-    for code, kind in _KINDS.items()
-    for name, dtype in DTYPES.items()
-    if name.rstrip("0123456789") == kind
-}
-_DTYPES["b1"] = DTYPES["bool"]
+from ckpttool.tensors.dtypes import NUMPY_DTYPES
 
 
 class Arrays:
@@ -43,7 +33,7 @@ class Arrays:
         """
         found = written(node)
         assert found is not None  # noqa: S101 (the caller looked)
-        dtype, shape = _DTYPES[found.type.code], found.shape or ()
+        dtype, shape = NUMPY_DTYPES[found.type.code], found.shape or ()
         numel = prod(shape)
         source = self._source(found.data)
         if source.size != numel * dtype.itemsize:
@@ -74,7 +64,7 @@ def is_array(node: Node) -> bool:
     return (
         found is not None
         and found.shape is not None
-        and found.type.code in _DTYPES
+        and found.type.code in NUMPY_DTYPES
         and is_bytes(found.data)
     )
 

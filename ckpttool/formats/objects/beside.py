@@ -26,7 +26,7 @@ from ckpttool.formats.pickles.nodes import (
     pair_of,
 )
 from ckpttool.tensors.catalogue import Checkpoint, Extent, TensorInfo
-from ckpttool.tensors.dtypes import DTYPES
+from ckpttool.tensors.dtypes import BYTE
 
 #: The longest dotted key: at a nesting of thousands of levels, a key at each that grows would take
 #: memory that is quadratic in the depth.
@@ -114,7 +114,7 @@ class Beside(NamedTuple):
         except UnsupportedTensorError:  # of a quantized tensor: its bytes can be compared anyway
             key, dtype = str(node.value[2]), None
             extent = self.storages[key]
-        dtype = dtype or DTYPES["uint8"]  # an untyped storage is bytes
+        dtype = dtype or BYTE
         count = extent.length // dtype.itemsize
         extents = (extent,) if count else ()
         return TensorInfo(name, dtype, (count,), None, extents, self.big_endian, key)

@@ -14,6 +14,7 @@ from typing import Iterable, Iterator, NamedTuple
 
 from ckpttool.formats.objects.storages import is_natural
 from ckpttool.formats.pickles.nodes import ByteArray, Call, Node, pair_of
+from ckpttool.tensors.dtypes import NUMPY_DTYPES
 
 _SCALAR, _RECONSTRUCT, _FROM_BUFFER = "scalar", "_reconstruct", "_frombuffer"
 # The functions that make arrays and scalars; numpy 2 renamed ``core`` to ``_core``.
@@ -34,23 +35,6 @@ _ENCODE, _LATIN1 = ("_codecs", "encode"), ("latin1", "latin-1")
 _BYTES = (("builtins", "bytes"), ("__builtin__", "bytes"))
 _BYTEARRAY = (("builtins", "bytearray"), ("__builtin__", "bytearray"))
 
-#: numpy's code of an element type -> its name and the code of ``struct``.
-_NUMBERS = {
-    "b1": ("bool", "?"),
-    "i1": ("int8", "b"),
-    "i2": ("int16", "h"),
-    "i4": ("int32", "i"),
-    "i8": ("int64", "q"),
-    "u1": ("uint8", "B"),
-    "u2": ("uint16", "H"),
-    "u4": ("uint32", "I"),
-    "u8": ("uint64", "Q"),
-    "f2": ("float16", "e"),
-    "f4": ("float32", "f"),
-    "f8": ("float64", "d"),
-    "c8": ("complex64", "ff"),
-    "c16": ("complex128", "dd"),
-}
 # Kinds of elements without a unit and without fields: the bytes that a code's number counts. ``U``
 # counts characters, which numpy keeps as UTF-32.
 _WIDTHS = {**dict.fromkeys("biufcSV", 1), "U": 4}
@@ -73,7 +57,7 @@ class ElementType(NamedTuple):
     @property
     def name(self) -> str:
         """Numpy's name if it has one, ``float32`` say, else the code."""
-        return _NUMBERS[self.code][0] if self.code in _NUMBERS else self.code
+        return NUMPY_DTYPES[self.code].name if self.code in NUMPY_DTYPES else self.code
 
 
 class Array(NamedTuple):
@@ -97,7 +81,9 @@ class Array(NamedTuple):
 
     def _form(self) -> str | None:
         code = self.type.code
-        return "q" if code[0] in "Mm" else _NUMBERS[code][1] if code in _NUMBERS else None
+        if code[0] in "Mm":
+            return "q"
+        return NUMPY_DTYPES[code].struct if code in NUMPY_DTYPES else None
 
 
 def bytes_of(node: Node) -> bytes | None:

@@ -28,7 +28,7 @@ from ckpttool.formats.pickles.nodes import (
     pair_of,
 )
 from ckpttool.tensors.catalogue import Extent, TensorInfo
-from ckpttool.tensors.dtypes import DTYPES, DType, by_elements
+from ckpttool.tensors.dtypes import BYTE, DTYPES, DType, by_elements
 
 _UTILS = "torch._utils"
 
@@ -189,7 +189,7 @@ def _rebuild(name: str, node: Node, locate: Locate, big_endian: bool) -> TensorI
     # v3's storage is untyped, so that the dtype is in the call; in others it is in the storage
     dtype = _dtype(args[6]) if function == _V3 else None
     storage = locate(args[0])
-    dtype = dtype or storage.dtype or DTYPES["uint8"]
+    dtype = dtype or storage.dtype or BYTE
     if big_endian and function == _V3 and dtype.itemsize > 1:
         # torch swaps bytes in the width of the storage's type, whatever the tensor's is
         raise UnsupportedTensorError("a tensor whose byte order torch itself does not turn")

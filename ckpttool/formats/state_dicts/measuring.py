@@ -15,6 +15,7 @@ from ckpttool.formats.objects.storages import (
     storage_width,
 )
 from ckpttool.formats.pickles.nodes import Call, Node, PersistentId, near, pair_of
+from ckpttool.tensors.dtypes import BYTE
 
 # Bytes of the state of a generator: on a CPU (and before torch 2), on a GPU (and before 1.10).
 _RANDOM_STATES = frozenset({5056, 5048, 16, 816})
@@ -44,7 +45,7 @@ def is_random_state(node: Node) -> bool:
         return False
     class_node = storage.value[1] if len(storage.value) > 1 else None
     shape = _shape(node)
-    return pair_of(class_node) == ("torch", "ByteStorage") and shape is not None and len(shape) == 1
+    return pair_of(class_node) == ("torch", BYTE.storage) and shape is not None and len(shape) == 1
 
 
 def storages_of(node: Node, locate: Locate) -> Iterator[tuple[str, int]]:

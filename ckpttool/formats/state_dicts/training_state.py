@@ -17,6 +17,7 @@ from ckpttool.findings.uses import Use
 from ckpttool.formats.objects.rebuild import is_tensor
 from ckpttool.formats.pickles.dictionaries import pairs_of
 from ckpttool.formats.pickles.nodes import Call, Global, Node, PersistentId, near
+from ckpttool.tensors.dtypes import BYTE
 
 if TYPE_CHECKING:
     from ckpttool.findings.uses import NameUse
@@ -166,7 +167,7 @@ def _bytes_of(value: Node) -> float:
     if type(value) is not tuple or len(value) < 5:
         return math.inf
     kind, count = value[1], value[4]
-    if type(kind) is Global and kind.name in ("ByteStorage", "UntypedStorage"):
+    if type(kind) is Global and kind.name in (BYTE.storage, "UntypedStorage"):
         return count if type(count) is int else math.inf
     return math.inf
 

@@ -182,16 +182,17 @@ def _table_error(
     # Late, so that only who compares tables pays for numpy.
     import numpy as np
 
-    from ckpttool.tensors.numbers import MANTISSA_BITS, numbers
+    from ckpttool.tensors.numbers import numbers
     from mae.large.pos_embed import get_2d_sincos_pos_embed
 
     stored = numbers(kept.dtype, kept.data)
-    if stored is None or kept.dtype.name not in MANTISSA_BITS:
+    grid = kept.dtype.encoding
+    if stored is None or grid is None or not kept.dtype.signed:
         return None
     table = get_2d_sincos_pos_embed(width, grid_size, cls_token=True)
     difference = np.abs(stored.reshape(table.shape).astype(np.float64) - table)
     difference[~np.isfinite(difference)] = np.inf
     token, feature = divmod(int(difference.argmax()), width)
-    half_a_step = 2.0 ** -(MANTISSA_BITS[kept.dtype.name] + 1)
+    half_a_step = 2.0 ** -(grid.mantissa + 1)
     allowed = max(tolerance, half_a_step)
     return TableError(float(difference[token, feature]), token, feature, allowed)

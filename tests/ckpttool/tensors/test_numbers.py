@@ -34,7 +34,7 @@ def test_every_8_bit_float_is_what_torch_says(dtype: str) -> None:
     if not hasattr(torch, dtype):
         pytest.skip("this torch does not know the type")
     patterns = torch.arange(256, dtype=torch.uint8).view(getattr(torch, dtype))
-    assert bits_of(float8_table(dtype)) == bits_of(patterns.float().numpy())
+    assert bits_of(float8_table(DTYPES[dtype])) == bits_of(patterns.float().numpy())
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_every_8_bit_float_is_what_torch_says(dtype: str) -> None:
     ],
 )
 def test_8_bit_floats_follow_their_definitions(dtype: str, bits: int, value: float) -> None:
-    np.testing.assert_equal(float(float8_table(dtype)[bits]), value)
+    np.testing.assert_equal(float(float8_table(DTYPES[dtype])[bits]), value)
 
 
 @pytest.mark.parametrize("dtype", ["float4_e2m1", "float6_e2m3", "float4_e2m1fn_x2"])
