@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from ckpttool.tensors.catalogue import TensorInfo
 
-# The floats that numpy has itself; of the other kinds it has all.
-_FLOATS = ("float64", "float32", "float16")
-
 
 def to_numpy(info: TensorInfo, view: bool) -> NDArray[Any]:
     """Return a tensor's elements; see :meth:`ckpttool.tensors.catalogue.TensorInfo.numpy`."""
@@ -35,9 +32,8 @@ def to_numpy(info: TensorInfo, view: bool) -> NDArray[Any]:
 
 def _elements(info: TensorInfo, raw: memoryview) -> NDArray[Any]:
     dtype = info.dtype
-    if dtype.kind != "float" or dtype.name in _FLOATS:
-        # by the name, which is torch's and numpy's; the bytes are little-endian on any machine
-        native: NDArray[Any] = np.frombuffer(raw, np.dtype(dtype.name).newbyteorder("<"))
+    if dtype.numpy is not None:  # the bytes are little-endian on any machine
+        native: NDArray[Any] = np.frombuffer(raw, f"<{dtype.numpy}")
         return native.reshape(info.shape)
     widened = numbers(dtype, raw)
     if widened is None:
