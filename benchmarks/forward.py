@@ -19,8 +19,8 @@ from safetensors.torch import save_file
 
 from benchmarks.measure import Row, table
 from ckpttool import open_checkpoint
+from ckpttool.models.canonical import canonicalize
 from ckpttool.models.forward import multiply_through_onednn
-from ckpttool.models.layouts import canonicalize
 from ckpttool.tensors import gather
 from ckpttool.tensors.catalogue import TensorInfo
 from mae.large import mae_vit_large_patch16

@@ -32,7 +32,7 @@ from ckpttool.formats.safety.telling import (
     findings_on,
     is_trusted,
 )
-from ckpttool.models.layouts import canonicalize
+from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.sharing import find_sharing
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ from ckpttool.cli import configuration_keys
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import ConfigurationFile
 from ckpttool.findings.rules import Severity
+from ckpttool.models.families import models
 from ckpttool.verification.options import Thresholds
 from ckpttool.verification.policy import Policy
 from ckpttool.verification.waivers import Waiver
-from mae.config import CONFIGS
 
 #: The files that are looked for in every folder, in this order.
 FILES = ("ckpttool.toml", "pyproject.toml")
@@ -43,7 +43,7 @@ class Configuration(NamedTuple):
         checkpoint: the checkpoint that commands without an argument take. This path and the
             lock's are relative to the working directory where they lie below it.
         lock: the lock file that ``verify`` compares with.
-        model: a key of ``mae.config.CONFIGS``.
+        model: one of :func:`ckpttool.models.families.models`.
         require: ``encoder`` or ``full``.
         expected_missing: globs on names that a checkpoint may lack.
         trust: patterns of names whose code is trusted.
@@ -242,7 +242,7 @@ def _waivers(value: object, key: str) -> tuple[dict[str, Any], ...]:
 _KEYS: dict[str, configuration_keys.Reader] = {
     "checkpoint": configuration_keys.text,
     "lock": configuration_keys.text,
-    "model": configuration_keys.choice(CONFIGS),
+    "model": configuration_keys.choice(models()),
     "require": configuration_keys.choice(("encoder", "full")),
     "expected-missing": configuration_keys.texts,
     "trust": configuration_keys.trusted,

@@ -11,7 +11,7 @@ import click
 
 from ckpttool.cli.console import say
 from ckpttool.findings.errors import UsageError
-from mae.config import CONFIGS, DEFAULT
+from ckpttool.models.families import DEFAULT_MODEL, models
 
 if TYPE_CHECKING:
     from ckpttool.cli.configuration import Configuration
@@ -25,8 +25,8 @@ _EXAMINATION = (
     click.option(
         "--model",
         metavar="NAME",
-        help=f"The model that the checkpoint is for: {', '.join(CONFIGS)}; by default what the "
-        f"configuration says, or {DEFAULT}.",
+        help=f"The model that the checkpoint is for: {', '.join(models())}; by default what the "
+        f"configuration says, or {DEFAULT_MODEL}.",
     ),
     click.option(
         "--require",
@@ -253,7 +253,7 @@ def verify_options(
     from ckpttool.verification.options import VerifyOptions
 
     return VerifyOptions(
-        model=model or configured.model or DEFAULT,
+        model=model or configured.model or DEFAULT_MODEL,
         require=require or configured.require or "encoder",
         forward=not no_forward,
         expected_missing=configured.expected_missing,

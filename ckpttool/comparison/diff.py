@@ -19,7 +19,7 @@ from ckpttool.findings.finding import Verdict, finding_from, verdict_from, verdi
 from ckpttool.findings.results import FileReport
 from ckpttool.formats.safety.telling import findings_left_behind
 from ckpttool.inspection import with_facts
-from ckpttool.models.layouts import canonicalize
+from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.catalogue import Checkpoint
 
 if TYPE_CHECKING:

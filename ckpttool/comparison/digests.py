@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple, Sequence
 
 from ckpttool.comparison.beside import compare, entries_of
+from ckpttool.comparison.mapping import map_of
 from ckpttool.comparison.numbers.compare import SideError
 from ckpttool.comparison.opening import Digest
 from ckpttool.comparison.options import nothing_left
@@ -18,7 +19,7 @@ from ckpttool.findings.finding import Verdict
 from ckpttool.findings.name_filter import NameFilter
 from ckpttool.findings.names import summarise
 from ckpttool.formats.objects.beside import Beside, beside_of
-from ckpttool.models.layouts import canonicalize
+from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.catalogue import Checkpoint
 from ckpttool.tensors.sharing import with_tied
 from ckpttool.tensors.values import start_values
@@ -70,6 +71,7 @@ def diff_digests(
         aside=beside.aside,
         notes=beside.notes,
         tolerance=str(options),
+        map=map_of(tensors, options.family),
     )
 
 

@@ -12,9 +12,12 @@ from ckpttool.findings.arguments import (
     check_workers,
 )
 from ckpttool.findings.errors import UsageError
+from ckpttool.models.families import FAMILIES
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from ckpttool.models.family import Family
 
 
 class DiffOptions(NamedTuple):
@@ -30,6 +33,7 @@ class DiffOptions(NamedTuple):
         executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
         weights_only: whether what lies beside the weights is left aside.
         wrappers: dotted keys of the state dicts to take, left and right; ``None`` to choose.
+        family: the models by whose names the map is drawn.
     """
 
     atol: float | None = None
@@ -42,6 +46,7 @@ class DiffOptions(NamedTuple):
     executor: Executor | None = None
     weights_only: bool = False
     wrappers: tuple[str | None, str | None] = (None, None)
+    family: Family = FAMILIES[0]
 
     @property
     def tolerant(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Collection, Mapping, NamedTuple
 
-from ckpttool.models.layouts import canonicalize
+from ckpttool.models.canonical import canonicalize
 from ckpttool.models.layouts.recognise import PREFIXES, strip
 
 if TYPE_CHECKING:

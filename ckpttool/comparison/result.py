@@ -142,6 +142,32 @@ class Fact(NamedTuple):
     right: str
 
 
+class Place(NamedTuple):
+    """Where the map shows a tensor.
+
+    Attributes:
+        group: the part of the model, or the stack of blocks where the model is not known.
+        row: what the tensor is in its block; its module, where it is in none.
+        block: the number of its block; ``None`` where it is in none.
+    """
+
+    group: str
+    row: str
+    block: int | None
+
+
+class ModelMap(NamedTuple):
+    """What a map of the tensors is drawn by: roles by blocks.
+
+    Attributes:
+        rows: the rows that are known, in the order in which a block computes.
+        places: where each tensor stands, in the order of the tensors.
+    """
+
+    rows: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
+
+
 class Comparison(NamedTuple):
     """A run of ``diff``.
 
@@ -156,6 +182,7 @@ class Comparison(NamedTuple):
         aside: what each side holds beside the weights and was not asked for.
         notes: what was not compared, in words.
         tolerance: the tolerances asked for, as options; empty for none.
+        map: what the map of ``tensors`` is drawn by.
     """
 
     left: FileReport
@@ -169,6 +196,7 @@ class Comparison(NamedTuple):
     aside: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     notes: tuple[str, ...] = ()
     tolerance: str = ""
+    map: ModelMap = ModelMap()
 
     @property
     def exit_code(self) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Na
 from ckpttool.comparison.beside import BesideResult, Entries, contents, entries_of
 from ckpttool.comparison.beside import compare as compare_beside
 from ckpttool.comparison.containers import structure_of
+from ckpttool.comparison.mapping import map_of
 from ckpttool.comparison.numbers.compare import Pass, SideError
 from ckpttool.comparison.numbers.general import Tolerance
 from ckpttool.comparison.numbers.stretches import Pair
@@ -68,8 +69,8 @@ class Run:
             for key, one in found.pairs
         ]
         read = list(self._read(rows))
-        tensors = [*read[: len(pairing.matches)], *self._leftovers(pairing)]
-        tensors += not_compared
+        weights = [*read[: len(pairing.matches)], *self._leftovers(pairing), *not_compared]
+        tensors = in_order(weights)
         beside = [*read[len(pairing.matches) :], *map(only, found.only)]
         if not (tensors or found.compared) and self._excluded:
             raise nothing_left()
@@ -80,7 +81,7 @@ class Run:
             left,
             right,
             Outcome.CANNOT_TELL if trouble else outcome_of(every, found.state, found.doubts),
-            in_order(tensors),
+            tensors,
             in_order(beside),
             found.state,
             structure_of(self._sides[0], self._sides[1], pairing.layouts),
@@ -88,6 +89,7 @@ class Run:
             aside,
             tuple(_notes(found)),
             str(self._options),
+            map_of(tensors, self._options.family),
         )
 
     def _filtered(self, pairing: Pairing, unread: Mapping[str, str]) -> Pairing:

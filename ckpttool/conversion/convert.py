@@ -24,7 +24,7 @@ from ckpttool.findings.uses import Use
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.safety.telling import findings_left_behind
 from ckpttool.inspection import with_facts
-from ckpttool.models.layouts import canonicalize
+from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.sharing import OWN_KEYS
 
 if TYPE_CHECKING:

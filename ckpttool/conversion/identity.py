@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Dict, Mapping, Tuple
 
-from ckpttool.models.layouts import canonicalize
+from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.fingerprint import fingerprint
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError, UsageError
 from ckpttool.findings.name_filter import NameFilter
-from ckpttool.models.layouts import canonicalize
+from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.sharing import tied_names, with_tied
-from mae.config import is_decoder_name
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
@@ -46,8 +45,8 @@ def select(checkpoint: Checkpoint, options: ConvertOptions) -> TensorSelection:
     asked = NameFilter(options.include, options.exclude)
     wanted = [name for name in names if asked.wants(name)]
     asked.check("tensor")
-    decoder = _decoder(every) if options.encoder_only else frozenset()
-    wanted = [name for name in wanted if name not in decoder]
+    aside = _beside_the_core(every) if options.encoder_only else frozenset()
+    wanted = [name for name in wanted if name not in aside]
     if not names:
         raise UsageError("there is no tensor in the checkpoint")
     if not wanted:
@@ -61,9 +60,10 @@ def select(checkpoint: Checkpoint, options: ConvertOptions) -> TensorSelection:
     )
 
 
-def _decoder(tensors: dict[str, TensorInfo]) -> frozenset[str]:
+def _beside_the_core(tensors: dict[str, TensorInfo]) -> frozenset[str]:
     canonical = canonicalize(tensors)
-    if canonical.layout is None:
+    family = canonical.family
+    if family is None:
         raise UnsupportedError(
             "the names follow no known layout, so nothing tells the encoder from the decoder",
             rules.UNCLEAR_NAMES,
@@ -72,6 +72,6 @@ def _decoder(tensors: dict[str, TensorInfo]) -> frozenset[str]:
     return frozenset(
         origin
         for name, origins in canonical.origins.items()
-        if is_decoder_name(name)
+        if family.group_of(name) != family.core
         for origin in origins
     )

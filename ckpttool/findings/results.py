@@ -31,7 +31,7 @@ class Mismatch(NamedTuple):
 
 
 class GroupCoverage(NamedTuple):
-    """One side of the model, encoder or decoder, against the checkpoint.
+    """One part of the model (encoder, decoder) against the checkpoint.
 
     Attributes:
         expected: tensors that the model has.
@@ -51,12 +51,12 @@ class GroupCoverage(NamedTuple):
 
     @property
     def complete(self) -> bool:
-        """Whether the checkpoint fills this side wholly."""
+        """Whether the checkpoint fills this part wholly."""
         return self.matched == self.expected
 
     @property
     def absent(self) -> bool:
-        """Whether no tensor of this side is in the checkpoint, of whatever shape."""
+        """Whether no tensor of this part is in the checkpoint, of whatever shape."""
         return self.expected > 0 and len(self.missing) == self.expected
 
 
@@ -65,13 +65,24 @@ class Coverage(NamedTuple):
 
     Attributes:
         schema: what the model is called.
-        groups: ``encoder`` and ``decoder``.
+        groups: the parts of the model, by name. The first is the core, which every file must
+            hold; there is at least this one.
         unexpected: names that the model has no place for, in the checkpoint's order.
     """
 
     schema: str
     groups: dict[str, GroupCoverage]
     unexpected: tuple[str, ...]
+
+    @property
+    def core(self) -> GroupCoverage:
+        """The part that every file must hold."""
+        return next(iter(self.groups.values()))
+
+    @property
+    def others(self) -> dict[str, GroupCoverage]:
+        """The parts without which a file may be published, by name."""
+        return dict(list(self.groups.items())[1:])
 
     @property
     def unrelated(self) -> bool:

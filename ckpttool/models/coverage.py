@@ -16,9 +16,9 @@ __all__ = ["Coverage", "GroupCoverage", "Mismatch", "cover", "is_matched"]
 
 def cover(tensors: Mapping[str, TensorInfo], schema: Schema) -> Coverage:
     """Return how much of ``schema`` the tensors (by canonical name) cover."""
-    groups: dict[str, list[SchemaEntry]] = {"encoder": [], "decoder": []}
+    groups: dict[str, list[SchemaEntry]] = {name: [] for name in schema.groups}
     for entry in schema.entries.values():
-        groups.setdefault(entry.group, []).append(entry)
+        groups[entry.group].append(entry)
     return Coverage(
         schema.name,
         {name: _cover_group(tensors, entries) for name, entries in groups.items()},

@@ -15,10 +15,12 @@ from ckpttool.files.signals import terminable
 from ckpttool.files.temporary import create, new_id, remove
 from ckpttool.findings import rules
 from ckpttool.findings.errors import OutputError, UsageError
-from mae.config import CONFIGS, is_decoder_name
+from ckpttool.models.families import models
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from ckpttool.models.family import Family
 
 
 class SampleWritten(NamedTuple):
@@ -43,7 +45,7 @@ def write_sample(
 
     Args:
         path: the file to write, in a folder that exists.
-        config_name: a size of :data:`mae.config.CONFIGS`.
+        config_name: one of :func:`~ckpttool.models.families.models`.
         full: write the decoder as well.
         seed: of the initialisation; the same seed gives the same encoder with and without
             decoder, on the same version of torch.
@@ -53,15 +55,16 @@ def write_sample(
         UsageError: an unknown size, a seed that torch does not take, or a path that exists.
         OutputError: the file cannot be written; no part of it stays behind.
     """
-    if config_name not in CONFIGS:
-        raise UsageError(f"there is no size {config_name}", fix=f"Choose {', '.join(CONFIGS)}.")
+    family = models().get(config_name)
+    if family is None:
+        raise UsageError(f"there is no size {config_name}", fix=f"Choose {', '.join(models())}.")
     if not -(2**63) <= seed < 2**63:
         raise UsageError("the seed must fit in 64 bits", found=seed)
     _require_free(path, force)
     import torch  # noqa: F401 (where it is broken, that is not said of the path)
 
     try:
-        weights = _untrained(config_name, full, seed)
+        weights = _untrained(family, config_name, full, seed)
         size = _save({"model": weights}, path)
     except (OSError, RuntimeError) as error:  # torch.save turns a failed write into the latter
         raise _unwritable(path, error) from error
@@ -69,15 +72,13 @@ def write_sample(
     return SampleWritten(path, size, len(weights), parameters, config_name, full, seed)
 
 
-def _untrained(config_name: str, full: bool, seed: int) -> dict[str, Tensor]:
+def _untrained(family: Family, config_name: str, full: bool, seed: int) -> dict[str, Tensor]:
     import torch
 
-    from mae.large import MAEViTLarge
-
-    model = MAEViTLarge(CONFIGS[config_name], device="meta").to_empty(device="cpu")
+    model = family.load()(family.sizes[config_name], device="meta").to_empty(device="cpu")
     model.initialise_weights(torch.Generator().manual_seed(seed))
     state = model.state_dict()
-    return {name: state[name] for name in state if full or not is_decoder_name(name)}
+    return {name: state[name] for name in state if full or family.group_of(name) == family.core}
 
 
 def _save(checkpoint: dict[str, dict[str, Tensor]], path: str) -> int:

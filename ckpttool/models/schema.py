@@ -1,4 +1,4 @@
-"""What a model expects of a checkpoint: names, shapes and dtypes, by encoder and decoder."""
+"""What a model expects of a checkpoint: names, shapes and dtypes, by group."""
 
 from __future__ import annotations
 
@@ -6,17 +6,12 @@ from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
-from mae.config import is_decoder_name
-
 if TYPE_CHECKING:
-    from mae.config import MAEConfig
-
-#: The two sides of a masked autoencoder, in the order of every report.
-GROUPS = ("encoder", "decoder")
+    from ckpttool.models.family import Family, ModelConfig
 
 
 class SchemaEntry(NamedTuple):
-    """One tensor expected: ``dtype`` by torch's name, ``group`` one of :data:`GROUPS`."""
+    """One tensor expected: ``dtype`` by torch's name, ``group`` one of its family's."""
 
     name: str
     shape: tuple[int, ...]
@@ -30,40 +25,38 @@ class SchemaEntry(NamedTuple):
 
 
 class Schema(NamedTuple):
-    """Every tensor that a model holds, in the model's order, and what to call the model."""
+    """Every tensor that a model holds, in the model's order.
+
+    Attributes:
+        name: what to call the model.
+        groups: in the order of every report, the one that must be there first.
+        entries: by name.
+    """
 
     name: str
+    groups: tuple[str, ...]
     entries: dict[str, SchemaEntry]
-
-    def group(self, name: str) -> dict[str, SchemaEntry]:
-        """Return the entries of one group, in order; empty for an unknown one."""
-        return {key: entry for key, entry in self.entries.items() if entry.group == name}
-
-    def parameters(self, group: str) -> int:
-        """Return the number of elements of one group."""
-        return sum(entry.numel for entry in self.group(group).values())
 
 
 @lru_cache(maxsize=16)
-def schema_of(config: MAEConfig, name: str) -> Schema:
+def schema_of(family: Family, config: ModelConfig, name: str) -> Schema:
     """Return what the model of ``config`` expects, read off the model itself.
 
     The model is built on the meta device, so nothing is allocated or initialised. The result
     is shared between calls and not to be changed. Imports torch.
 
     Args:
+        family: whose model it is.
         config: the sizes of the model.
         name: what reports call it (``mae_vit_large_patch16``).
     """
-    from mae.large import MAEViTLarge
-
     entries = {
         key: SchemaEntry(
             key,
             tuple(tensor.shape),
             str(tensor.dtype).rpartition(".")[2],
-            "decoder" if is_decoder_name(key) else "encoder",
+            family.group_of(key),
         )
-        for key, tensor in MAEViTLarge(config, device="meta").state_dict().items()
+        for key, tensor in family.load()(config, device="meta").state_dict().items()
     }
-    return Schema(name, entries)
+    return Schema(name, family.groups, entries)

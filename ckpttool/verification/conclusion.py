@@ -12,6 +12,7 @@ from ckpttool.findings.results import FileReport, ValuesSummary
 from ckpttool.findings.text import count
 from ckpttool.formats.objects.beside import beside_of, tensors_beside
 from ckpttool.verification.checks import CHECKS, locked
+from ckpttool.verification.checks.architecture import FULL
 from ckpttool.verification.checks.meaning import pos_embed_errors
 
 if TYPE_CHECKING:
@@ -104,7 +105,9 @@ def _unchecked(evidence: Evidence, published: Origin | None) -> Iterator[str]:
         yield f"the values of {count(len(evidence.values.skipped), 'tensor')}"
     if evidence.forward.status != "run":
         yield f"the forward pass ({evidence.forward.reason})"
-    elif evidence.forward.scope == "encoder" and not evidence.coverage.groups["decoder"].absent:
-        yield "the decoder's forward pass (the decoder is not complete)"
+    elif evidence.forward.scope != FULL:
+        for name, group in evidence.coverage.others.items():
+            if not group.absent:
+                yield f"the {name}'s forward pass (the {name} is not complete)"
     if published is None:
         yield "where the file comes from (--published)"

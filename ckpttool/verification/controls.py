@@ -16,7 +16,7 @@ from ckpttool.verification.lock.content import Control, distance
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import ForwardSummary
-    from mae.config import MAEConfig
+    from ckpttool.models.family import Family, ModelConfig
 
 Tensors = Dict[str, TensorInfo]
 
@@ -44,7 +44,8 @@ class Sensitivity(NamedTuple):
 
 
 def measure(
-    config: MAEConfig,
+    family: Family,
+    config: ModelConfig,
     tensors: Mapping[str, TensorInfo],
     right: ForwardSummary,
     passed: Callable[[], None] = lambda: None,
@@ -52,6 +53,7 @@ def measure(
     """Run the controls against the outputs of the right model.
 
     Args:
+        family: whose names the tensors have.
         config: the sizes of the model.
         tensors: by canonical name.
         right: its forward pass, as it was run; the others run alike.
@@ -61,7 +63,7 @@ def measure(
         UsageError, UnreadableError: as :func:`ckpttool.models.forward.run_forward`.
     """
 
-    def far(config: MAEConfig, tensors: Mapping[str, TensorInfo], dtype: str) -> float:
+    def far(config: ModelConfig, tensors: Mapping[str, TensorInfo], dtype: str) -> float:
         wrong = run_forward(
             config, tensors, full=right.scope == "full", device=right.device or "cpu", dtype=dtype
         )
@@ -70,7 +72,7 @@ def measure(
 
     rounding = max(far(config, tensors, "float64"), _LEAST_ROUNDING)
     controls = []
-    for name, other, changed in _controls(config, dict(tensors)):
+    for name, other, changed in _controls(family, config, dict(tensors)):
         moved = far(other, changed, "float32")
         controls.append(Control(name, moved, moved >= MARGIN * rounding))
     nearest = min((one.distance for one in controls if one.counts), default=None)
@@ -81,59 +83,65 @@ def measure(
     return Sensitivity(rounding, tolerance, tuple(controls))
 
 
-def passes(config: MAEConfig, tensors: Mapping[str, TensorInfo]) -> int:
+def passes(family: Family, config: ModelConfig, tensors: Mapping[str, TensorInfo]) -> int:
     """Return how many forward passes :func:`measure` takes."""
-    return 1 + sum(1 for _ in _controls(config, dict(tensors)))
+    return 1 + sum(1 for _ in _controls(family, config, dict(tensors)))
 
 
 def _controls(
-    config: MAEConfig, tensors: Tensors
-) -> Iterator[Tuple[str, MAEConfig, Mapping[str, TensorInfo]]]:
+    family: Family, config: ModelConfig, tensors: Tensors
+) -> Iterator[Tuple[str, ModelConfig, Mapping[str, TensorInfo]]]:
     """Yield (name, sizes, tensors) of every control that these tensors allow."""
     if config.depth > 1:
-        yield "swap-blocks", config, _with_swapped_blocks(config, tensors)
+        yield "swap-blocks", config, _with_swapped_blocks(family, config, tensors)
     for name, change in (
         ("transpose-positions", _with_transposed_positions),
         ("swap-query-key", _with_swapped_query_and_key),
     ):
-        changed = change(config, tensors)
+        changed = change(family, config, tensors)
         if changed is not None:
             yield name, config, changed
     yield "layernorm-eps-1e-12", config._replace(layer_norm_eps=1e-12), tensors
 
 
-def _with_swapped_blocks(config: MAEConfig, tensors: Tensors) -> Tensors:
-    """Swap the two blocks in the middle of the encoder: neighbours differ least."""
+def _with_swapped_blocks(family: Family, config: ModelConfig, tensors: Tensors) -> Tensors:
+    """Swap the two blocks in the middle of the core: neighbours differ least."""
     second = config.depth // 2
     first = second - 1
     swapped = {}
     for name in tensors:
         other = name
         for one, two in ((first, second), (second, first)):
-            if name.startswith(f"blocks.{one}."):
-                other = f"blocks.{two}." + name[len(f"blocks.{one}.") :]
+            before = f"{family.core_stack}.{one}."
+            if name.startswith(before):
+                other = f"{family.core_stack}.{two}.{name[len(before) :]}"
         swapped[name] = tensors[other]
     return swapped
 
 
-def _with_transposed_positions(config: MAEConfig, tensors: Tensors) -> Tensors | None:
+def _with_transposed_positions(
+    family: Family, config: ModelConfig, tensors: Tensors
+) -> Tensors | None:
     """Swap the axes of the position table's grid, as another order of ``meshgrid`` does."""
-    table = tensors["pos_embed"]
+    name = next(iter(family.tables))
+    table = tensors[name]
     if table.strides is not None or table.nbytes % (config.num_patches + 1):
         return None
     row = table.nbytes // (config.num_patches + 1)
     grid = range(config.grid_size)
     order = [0, *(1 + column * config.grid_size + line for line in grid for column in grid)]
     ranges = [(place * row, (place + 1) * row) for place in order]
-    return {**tensors, "pos_embed": rearranged(table, ranges)}
+    return {**tensors, name: rearranged(table, ranges)}
 
 
-def _with_swapped_query_and_key(config: MAEConfig, tensors: Tensors) -> Tensors | None:
-    """Swap the rows of query and key in all blocks of the encoder."""
+def _with_swapped_query_and_key(
+    family: Family, config: ModelConfig, tensors: Tensors
+) -> Tensors | None:
+    """Swap the rows of query and key in all blocks of the core."""
     changed = dict(tensors)
     for number in range(config.depth):
         for leaf in ("weight", "bias"):
-            name = f"blocks.{number}.attn.qkv.{leaf}"
+            name = f"{family.core_stack}.{number}.{family.fused}.{leaf}"
             fused = tensors[name]
             if fused.strides is not None or fused.nbytes % 3:
                 return None

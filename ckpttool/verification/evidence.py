@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.verification.options import Thresholds
@@ -10,12 +9,12 @@ from ckpttool.verification.release_files import Surroundings
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import ForwardSummary
+    from ckpttool.models.canonical import Canonical
     from ckpttool.models.coverage import Coverage
-    from ckpttool.models.layouts import Canonical
+    from ckpttool.models.family import Family, ModelConfig
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
     from ckpttool.tensors.values import Values
     from ckpttool.verification.lock.content import Lock, LockedCheckpoint
-    from mae.config import MAEConfig
 
 
 class Evidence(NamedTuple):
@@ -24,7 +23,8 @@ class Evidence(NamedTuple):
     Attributes:
         checkpoint: the catalogue of the file.
         canonical: its tensors under the names of the canonical layout.
-        config: the model that it is compared with.
+        family: the models among which it is looked at.
+        config: the one of them that it is compared with.
         coverage: the names, shapes and dtypes against the model's schema.
         values: statistics and digests by canonical name.
         forward: the forward pass, or why it was not run.
@@ -41,7 +41,8 @@ class Evidence(NamedTuple):
 
     checkpoint: Checkpoint
     canonical: Canonical
-    config: MAEConfig
+    family: Family
+    config: ModelConfig
     coverage: Coverage
     values: Values
     forward: ForwardSummary
@@ -68,24 +69,11 @@ class Evidence(NamedTuple):
         A block beyond the model's depth is made as the others are.
         """
         unexpected = frozenset(self.coverage.unexpected)
-        roles = {_role(name) for name in self.canonical.tensors if name not in unexpected}
+        role_of = self.family.role_of
+        roles = {role_of(name) for name in self.canonical.tensors if name not in unexpected}
         return frozenset(
-            name for name in unexpected if _role(name) is None or _role(name) not in roles
+            name for name in unexpected if role_of(name) is None or role_of(name) not in roles
         )
-
-
-_BLOCK = re.compile(r"^(blocks|decoder_blocks)\.(\d+)\.(.+)$", re.DOTALL)
-
-
-def block_of(name: str) -> tuple[str, int, str] | None:
-    """Return side, number and the name within the block; ``None`` for what is in no block."""
-    found = _BLOCK.match(name)
-    return None if found is None else (found.group(1), int(found.group(2)), found.group(3))
-
-
-def _role(name: str) -> tuple[str, str] | None:
-    place = block_of(name)
-    return None if place is None else (place[0], place[2])
 
 
 def is_matrix(info: TensorInfo) -> bool:

@@ -97,16 +97,16 @@ def _forward(evidence: Evidence, progress: Progress | None) -> LockedForward:
 
     config, tensors = evidence.config, evidence.canonical.tensors
     if progress:
-        progress.start(passes(config, tensors) * evidence.checkpoint.size)
+        progress.start(passes(evidence.family, config, tensors) * evidence.checkpoint.size)
 
     def passed() -> None:
         if progress:
             progress.advance(evidence.checkpoint.size)
 
     right = evidence.forward
-    found = measure(config, tensors, right, passed)
+    found = measure(evidence.family, config, tensors, right, passed)
     return LockedForward(
-        right.scope or "encoder",
+        right.scope or evidence.family.core,
         right.kept,
         right.outputs,
         found.rounding,

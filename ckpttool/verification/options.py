@@ -12,7 +12,7 @@ from ckpttool.findings.arguments import (
     check_text,
     check_workers,
 )
-from mae.config import CONFIGS, DEFAULT
+from ckpttool.models.families import DEFAULT_MODEL, models
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -40,7 +40,7 @@ class VerifyOptions(NamedTuple):
     """What to verify, and how.
 
     Attributes:
-        model: a key of ``mae.config.CONFIGS``.
+        model: one of :func:`ckpttool.models.families.models`.
         require: ``encoder`` or ``full``: what the file must hold.
         forward: whether to run the model.
         device: where to run it, as torch names it.
@@ -55,7 +55,7 @@ class VerifyOptions(NamedTuple):
         trust: patterns of names whose code is trusted, ``mypackage.*`` say.
     """
 
-    model: str = DEFAULT
+    model: str = DEFAULT_MODEL
     require: str = "encoder"
     forward: bool = True
     device: str = "cpu"
@@ -75,7 +75,7 @@ class VerifyOptions(NamedTuple):
         Raises:
             UsageError: there is no such model or requirement, or a type is wrong.
         """
-        check_choice(self.model, CONFIGS, "model")
+        check_choice(self.model, models(), "model")
         check_choice(self.require, ("encoder", "full"), "requirement")
         check_flags({"forward": self.forward, "published": self.published})
         for what, text in (("--device", self.device), ("--wrapper", self.wrapper)):

@@ -1,9 +1,4 @@
-"""The files that the authors published, by name, and whether a file is the one of its name.
-
-The prefixes are those that the authors print beside the links in the README of
-https://github.com/facebookresearch/mae; six hexadecimal digits are what is known, so equality
-is as certain as 24 bits make it.
-"""
+"""Whether a file is the one that the authors published under its name."""
 
 from __future__ import annotations
 
@@ -16,16 +11,7 @@ from ckpttool.findings.finding import Finding, finding
 
 if TYPE_CHECKING:
     from ckpttool.files.sources import ByteSource
-
-#: File name to the first digits of the MD5 sum.
-PUBLISHED = {
-    "mae_pretrain_vit_base.pth": "8cad7c",
-    "mae_pretrain_vit_large.pth": "b8b06e",
-    "mae_pretrain_vit_huge.pth": "9bdbb0",
-    "mae_finetuned_vit_base.pth": "1b25e9",
-    "mae_finetuned_vit_large.pth": "51f550",
-    "mae_finetuned_vit_huge.pth": "2541f2",
-}
+    from ckpttool.models.family import Family
 
 _CHUNK = 1 << 20
 
@@ -37,7 +23,7 @@ class Origin(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-def origin_of(source: ByteSource) -> Origin:
+def origin_of(source: ByteSource, family: Family) -> Origin:
     """Compare the MD5 sum of a file with the one published for its name.
 
     MD5 is what was published. It notices accidents, not an author who wants two files alike.
@@ -46,12 +32,12 @@ def origin_of(source: ByteSource) -> Origin:
         UnreadableError: the file cannot be read, or ended early.
     """
     name = PurePath(source.name).name
-    prefix = PUBLISHED.get(name)
+    prefix = family.published.get(name)
     if prefix is None:
         unknown = finding(
             rules.PUBLISHED,
             "nothing is published under this file name",
-            expected=", ".join(PUBLISHED),
+            expected=", ".join(family.published),
             found=name,
             fix="Give the file its published name, or leave out --published.",
         )
@@ -64,7 +50,7 @@ def origin_of(source: ByteSource) -> Origin:
         f"the file is not the published {name}: its MD5 sum differs",
         expected=f"{prefix}...",
         found=digest,
-        fix="Download it again from https://dl.fbaipublicfiles.com/mae/.",
+        fix=f"Download it again from {family.published_at}.",
     )
     return Origin(None, (differs,))
 

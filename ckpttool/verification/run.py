@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from importlib import import_module
 from threading import Thread
 from typing import TYPE_CHECKING, Iterator, Mapping
 
@@ -17,26 +16,24 @@ from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
 from ckpttool.formats import open_checkpoint
 from ckpttool.inspection import stopped, with_facts
-from ckpttool.models.layouts import canonicalize
+from ckpttool.models.canonical import canonicalize
+from ckpttool.models.families import models
 from ckpttool.tensors.sharing import tied_names, with_tied
 from ckpttool.tensors.workers import quick_switches
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.release_files import look_around
-from mae.config import CONFIGS
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import ForwardSummary
+    from ckpttool.models.canonical import Canonical
     from ckpttool.models.coverage import Coverage
-    from ckpttool.models.layouts import Canonical
+    from ckpttool.models.family import Family
     from ckpttool.models.schema import Schema
     from ckpttool.tensors.catalogue import Checkpoint
     from ckpttool.tensors.values import Values
     from ckpttool.tensors.workers import Progress
     from ckpttool.verification.evidence import Evidence
     from ckpttool.verification.published import Origin
-
-#: Tables whose bytes the checks compare, and so are kept in memory.
-POSITION_TABLES = ("pos_embed", "decoder_pos_embed")
 
 
 def verify_file(path: str, options: VerifyOptions, progress: Progress | None = None) -> FileReport:
@@ -64,8 +61,8 @@ def verified(
         The report, and what it was concluded from; ``None`` if the file could not be read to
         its end. Arguments and errors are those of :func:`verify_file`.
     """
-    if options.model not in CONFIGS:
-        raise UsageError("no such model", expected=", ".join(CONFIGS), found=options.model)
+    if options.model not in models():
+        raise UsageError("no such model", expected=", ".join(models()), found=options.model)
     known = FileReport(path, Verdict.CANNOT_TELL, ())
     evidence: Evidence | None = None
     with ExitStack() as stack:
@@ -98,21 +95,22 @@ def _examine(
         start_values,  # numpy; nothing heavier before the pass has begun
     )
 
+    family = models()[options.model]
     with quick_switches(), ThreadPoolExecutor(1) as pool, start_values(
         canonical.tensors,
         checkpoint.checksums,
-        keep=POSITION_TABLES,
+        keep=tuple(family.tables),  # the checks compare them byte by byte
         workers=options.workers,
         executor=options.executor,
         progress=progress.advance if progress else None,
     ) as run:
         if progress:
             progress.start(run.total)
-        origin = _start_origin(pool, checkpoint, options)
-        _import_torch()
-        schema, coverage = _compare(canonical, options)
+        origin = _start_origin(pool, checkpoint, family, options)
+        _import_model(family)
+        schema, coverage = _compare(canonical, family, options)
         values = run.result()
-        forward = _forward(canonical, schema, coverage, values, options)
+        forward = _forward(canonical, family, schema, coverage, values, options)
         surroundings = look_around(checkpoint, options.release)
         published = origin.result() if origin else None
         checkpoint.check_unchanged()
@@ -123,7 +121,8 @@ def _examine(
     evidence = Evidence(
         checkpoint=checkpoint,
         canonical=canonical,
-        config=CONFIGS[options.model],
+        family=family,
+        config=family.sizes[options.model],
         coverage=coverage,
         values=values,
         forward=forward,
@@ -173,7 +172,7 @@ def _fingerprint(
     )
 
 
-def _import_torch() -> None:
+def _import_model(family: Family) -> None:
     """Import the model, and torch with it, on a thread of its own.
 
     CPython 3.11 maps memory whenever its stack of frames grows by another 16 KiB, and gives it
@@ -184,7 +183,7 @@ def _import_torch() -> None:
 
     def load() -> None:
         try:
-            import_module("mae.large.mae_vit_large")
+            family.load()
         except BaseException as error:  # noqa: BLE001 (raised below)
             failed.append(error)
 
@@ -197,41 +196,44 @@ def _import_torch() -> None:
 
 
 def _start_origin(
-    pool: ThreadPoolExecutor, checkpoint: Checkpoint, options: VerifyOptions
+    pool: ThreadPoolExecutor, checkpoint: Checkpoint, family: Family, options: VerifyOptions
 ) -> Future[Origin] | None:
     if not options.published:
         return None
     from ckpttool.verification.published import origin_of
 
-    return pool.submit(origin_of, checkpoint.sources[0])
+    return pool.submit(origin_of, checkpoint.sources[0], family)
 
 
-def _compare(canonical: Canonical, options: VerifyOptions) -> tuple[Schema, Coverage]:
+def _compare(
+    canonical: Canonical, family: Family, options: VerifyOptions
+) -> tuple[Schema, Coverage]:
     from ckpttool.models.coverage import cover
     from ckpttool.models.schema import schema_of  # torch, while the bytes are being read
 
-    schema = schema_of(CONFIGS[options.model], options.model)
+    schema = schema_of(family, family.sizes[options.model], options.model)
     return schema, cover(canonical.tensors, schema)
 
 
 def _forward(
     canonical: Canonical,
+    family: Family,
     schema: Schema,
     coverage: Coverage,
     values: Values,
     options: VerifyOptions,
 ) -> ForwardSummary:
-    """Run as much of the model as the file fills: an absent decoder is never made up."""
+    """Run as much of the model as the file fills: a group that is absent is never made up."""
     from ckpttool.models.forward import not_run, run_forward
 
     if not options.forward:
         return not_run("--no-forward")
-    if not coverage.groups["encoder"].complete:
-        return not_run("the encoder is not complete")
-    full = coverage.groups["decoder"].complete
-    groups = ("encoder", "decoder") if full else ("encoder",)
+    if not coverage.core.complete:
+        return not_run(f"the {family.core} is not complete")
+    full = all(group.complete for group in coverage.others.values())
+    groups = family.groups if full else (family.core,)
     names = [entry.name for entry in schema.entries.values() if entry.group in groups]
     if any(name in values.skipped for name in names):
         return not_run("a tensor of the model was not read")
     tensors = canonical.tensors
-    return run_forward(CONFIGS[options.model], tensors, full=full, device=options.device)
+    return run_forward(family.sizes[options.model], tensors, full=full, device=options.device)

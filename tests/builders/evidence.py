@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Callable, Dict
 import numpy as np
 
 from ckpttool.findings.results import Coverage, ForwardSummary, GroupCoverage, OutputSummary
-from ckpttool.models.layouts import Canonical
+from ckpttool.models.canonical import Canonical
+from ckpttool.models.families.mae import MAE
 from ckpttool.tensors.catalogue import Checkpoint, Checksum, TensorInfo
 from ckpttool.tensors.dtypes import DTYPES
 from ckpttool.tensors.values import start_values
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from typing import Iterable, Mapping
 
     from numpy.typing import NDArray
+
+    from ckpttool.models.family import Family
 
 Arrays = Dict[str, "NDArray[Any]"]
 Change = Callable[[Arrays], None]
@@ -65,6 +68,7 @@ def evidence(
     forward: ForwardSummary | None = None,
     checksums: Iterable[Checksum] = (),
     coverage: Coverage | None = None,
+    family: Family = MAE,
 ) -> Evidence:
     """Examine arrays (or tensors as they are) as verify does, without a file and a model."""
     infos = {
@@ -72,18 +76,17 @@ def evidence(
         for name, given in tensors.items()
     }
     checkpoint = Checkpoint("memory", "torch-zip", (), infos, checksums=tuple(checksums))
-    with start_values(
-        infos, checkpoint.checksums, keep=("pos_embed", "decoder_pos_embed"), workers=1
-    ) as run:
+    with start_values(infos, checkpoint.checksums, keep=tuple(family.tables), workers=1) as run:
         values = run.result()
     return Evidence(
         checkpoint=checkpoint,
         canonical=Canonical("facebook", "", infos, {}, (), ()),
+        family=family,
         config=TINY,
         coverage=coverage or covering(()),
         values=values,
         forward=forward or ForwardSummary("not-run", "not asked for"),
-        require="encoder",
+        require=family.core,
     )
 
 

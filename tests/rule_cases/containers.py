@@ -11,11 +11,11 @@ from ckpttool import open_checkpoint
 from ckpttool.comparison.diff import DiffOptions, diff_files
 from ckpttool.findings.finding import Finding
 from ckpttool.inspection import inspect
+from ckpttool.models.families.mae import MAE
 from ckpttool.tensors.catalogue import Checkpoint, Checksum
 from ckpttool.verification.checks.container import check_checksums
 from ckpttool.verification.lock.writing import HEAD
 from ckpttool.verification.options import VerifyOptions
-from ckpttool.verification.published import PUBLISHED
 from ckpttool.verification.run import verify_file
 from tests.builders import checkpoints, evidence, releases, shards, sharing, zips
 from tests.builders import pickles as p
@@ -111,7 +111,7 @@ def one_bit_flipped(folder: Path) -> str:
 
 def published(folder: Path) -> Iterable[Finding]:
     """Verify a file whose digest is the published one."""
-    with mock.patch.dict(PUBLISHED, {"weights.pth": ""}):
+    with mock.patch.dict(MAE.published, {"weights.pth": ""}):
         return saved(checkpoints.sound, published=True)(folder)
 
 

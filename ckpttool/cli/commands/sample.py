@@ -9,7 +9,7 @@ import click
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
 from ckpttool.findings.text import count, printable, size
-from mae.config import CONFIGS, DEFAULT
+from ckpttool.models.families import DEFAULT_MODEL, models
 
 _EXIT_CODES = (
     "Exit codes: 0 written, 2 usage, I/O, a broken package or a limit of the system, 3 internal "
@@ -21,10 +21,10 @@ _EXIT_CODES = (
 @click.argument("path", type=click.Path())
 @click.option(
     "--model",
-    default=DEFAULT,
+    default=DEFAULT_MODEL,
     show_default=True,
     metavar="NAME",
-    help=f"The size of the model: {', '.join(CONFIGS)}.",
+    help=f"The size of the model: {', '.join(models())}.",
 )
 @click.option("--full", is_flag=True, help="Write the decoder as well.")
 @click.option(

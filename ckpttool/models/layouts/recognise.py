@@ -11,14 +11,11 @@ from ckpttool.models.layouts.renames import generalise
 if TYPE_CHECKING:
     from typing import Iterable, Iterator, Mapping, Sequence
 
+    from ckpttool.models.family import Family
     from ckpttool.models.layouts.renames import Claim, Layout
 
 #: What wrappers put before a model's names: DataParallel, torch.compile, Lightning, mm*.
 PREFIXES = ("module.", "_orig_mod.", "model.", "encoder.", "backbone.")
-
-#: Canonical names that give a layout away, wherever its prefix ends. One of them is enough: a
-#: file may lack tensors, and a decoder alone is still recognised.
-ANCHORS = ("patch_embed.proj.weight", "blocks.0.norm1.weight", "decoder_embed.weight")
 
 # One name in this many must be claimed, or the anchor was a coincidence: a Swin has a
 # patch_embed.proj as well, and then nothing else of a layout.
@@ -33,6 +30,7 @@ _CHAIN = "(?:" + "|".join(map(re.escape, PREFIXES)) + ")*"
 class Candidate(NamedTuple):
     """A layout and the prefix behind which its names may stand; ``""`` for none."""
 
+    family: Family
     layout: Layout
     prefix: str
 
@@ -41,6 +39,7 @@ class Recognised(NamedTuple):
     """The convention that a checkpoint's names follow.
 
     Attributes:
+        family: the models whose convention it is.
         layout: the convention.
         prefix: what stands before its names, ``""`` for nothing.
         rows: each name with its pattern and block number, in order.
@@ -48,6 +47,7 @@ class Recognised(NamedTuple):
             A file of 100,000 tensors has a few dozen patterns.
     """
 
+    family: Family
     layout: Layout
     prefix: str
     rows: Sequence[tuple[str, str, str]]
@@ -55,14 +55,14 @@ class Recognised(NamedTuple):
 
 
 def recognise(
-    names: Sequence[str], layouts: Sequence[Layout]
+    names: Sequence[str], families: Sequence[Family]
 ) -> tuple[Recognised | None, tuple[str, ...]]:
     """Return the layout and prefix that claim most ``names``, and what spoke against others.
 
-    On a tie the layout that stands first in ``layouts`` wins, then the shorter prefix. A prefix
+    On a tie the layout that stands first in its family wins, then the shorter prefix. A prefix
     whose removal would give two tensors one name is never taken.
     """
-    candidates = _candidates(names, layouts)
+    candidates = _candidates(names, families)
     if not candidates:
         return None, ()
     rows = [(name, *generalise(name)) for name in names]
@@ -91,22 +91,23 @@ def strip(name: str, prefix: str) -> str:
     return name[len(prefix) :] if name.startswith(prefix) else name
 
 
-def _candidates(names: Sequence[str], layouts: Sequence[Layout]) -> list[Candidate]:
+def _candidates(names: Sequence[str], families: Sequence[Family]) -> list[Candidate]:
     """Return the layouts and prefixes that an anchor among ``names`` speaks for, best first."""
     spellings = [
-        (layout, name)
-        for layout in layouts
-        for anchor in ANCHORS
+        (family, layout, name)
+        for family in families
+        for layout in family.layouts
+        for anchor in family.anchors
         for name in layout.names_of(anchor) or ()
     ]
-    endings = tuple({name for _, name in spellings})
+    endings = tuple({name for *_, name in spellings})
     behind = re.compile(f"({_CHAIN})({'|'.join(map(re.escape, endings))})")
     # endswith is one quick call a name and leaves next to nothing for the expression
     hits = {match.groups() for match in map(behind.fullmatch, _ending(names, endings)) if match}
     prefixes = sorted({prefix for prefix, _ in hits}, key=lambda prefix: (len(prefix), prefix))
     found = dict.fromkeys(
-        Candidate(layout, prefix)
-        for layout, name in spellings
+        Candidate(family, layout, prefix)
+        for family, layout, name in spellings
         for prefix in prefixes
         if (prefix, name) in hits
     )

@@ -181,8 +181,8 @@ def _waived(fields: Fields) -> Waived:
 
 def _coverage(fields: Fields) -> Coverage:
     groups = fields.inner("groups")
-    for side in ("encoder", "decoder"):
-        groups.inner(side)  # every reporter shows both
+    if not groups.names():  # every reporter shows the first
+        fields.wrong("groups", "at least one group")
     return Coverage(
         fields.text("schema"),
         {name: _group(groups.inner(name)) for name in groups.names()},

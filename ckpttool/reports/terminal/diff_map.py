@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Dict, Iterator, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Dict, List, NamedTuple, Sequence, Tuple
 
 from rich.text import Text
 
@@ -12,7 +11,7 @@ from ckpttool.findings.text import count, printable
 from ckpttool.reports.terminal.page import SHADES, styled
 
 if TYPE_CHECKING:
-    from ckpttool.comparison.result import TensorDiff
+    from ckpttool.comparison.result import Comparison, TensorDiff
     from ckpttool.reports.terminal.page import Page
 
 # What is drawn at most; beyond it a count stands.
@@ -22,20 +21,6 @@ _MOST_BLOCKS = 400
 _MOST_OTHERS = 24
 # Columns of a role's name.
 _LONGEST_ROLE = 16
-
-_BLOCK = re.compile(r"(.+?)\.(0|[1-9][0-9]{0,5})\.(.+)")
-_LEAF = re.compile(r"[._](weight|bias)")
-_SIDES = {"blocks": "encoder", "decoder_blocks": "decoder"}
-# A block's modules by what they do, in the spellings of all layouts.
-_ROLES = {
-    "norms": "norm1 norm2 ln1 ln2 layernorm_before layernorm_after",
-    "qkv": "attn.qkv attention.attention.query attention.attention.key attention.attention.value "
-    "attention.q_proj attention.k_proj attention.v_proj attn.attn.in_proj",
-    "proj": "attn.proj attention.output.dense attention.o_proj attn.attn.out_proj",
-    "fc1": "mlp.fc1 intermediate.dense ffn.layers.0.0",
-    "fc2": "mlp.fc2 output.dense ffn.layers.1",
-}
-_ROLE_OF = {module: role for role, modules in _ROLES.items() for module in modules.split()}
 
 
 class Sign(NamedTuple):
@@ -106,14 +91,14 @@ class _Group:
         return sorted({block for row in self.cells.values() for block in row})
 
 
-def write_map(page: Page, tensors: tuple[TensorDiff, ...]) -> None:
+def write_map(page: Page, comparison: Comparison) -> None:
     """Draw all tensors; a cell shows what weighs most of those in it."""
-    groups = _groups(tensors)
+    groups = _groups(comparison)
     used: Dict[Sign, None] = {}
     for title, group in list(groups.items())[:_MOST_GROUPS]:
         page.blank()
         page.line(Text(printable(title), style="bold"), 2)
-        _write_group(page, group)
+        _write_group(page, group, comparison.map.rows)
         used.update((sign, None) for row in group.cells.values() for sign in row.values())
         used.update((sign, None) for sign in group.others.values())
     if len(groups) > _MOST_GROUPS:
@@ -136,42 +121,27 @@ def _write_row(page: Page, items: List[Tuple[Sign, str]], indent: int) -> None:
         page.line(line, indent, indent + 2)
 
 
-def _groups(tensors: tuple[TensorDiff, ...]) -> Dict[str, _Group]:
+def _groups(comparison: Comparison) -> Dict[str, _Group]:
     groups: Dict[str, _Group] = {}
-    ours = any(name.startswith(("blocks.0.", "decoder_blocks.0.")) for name in _names(tensors))
-    for tensor in tensors:
+    for tensor, place in zip(comparison.tensors, comparison.map.places):
         sign = sign_of(tensor)
-        match = _BLOCK.fullmatch(tensor.name)
-        if match is not None:
-            stem, number, rest = match.groups()
-            module = _LEAF.sub("", rest)
-            group = groups.setdefault(_SIDES.get(stem, stem), _Group())
-            row = group.cells.setdefault(_ROLE_OF.get(module, module), {})
-            row[int(number)] = _heavier(row.get(int(number)), sign)
+        group = groups.setdefault(place.group, _Group())
+        if place.block is None:
+            group.others[place.row] = _heavier(group.others.get(place.row), sign)
         else:
-            title = _side(tensor.name) if ours else "outside of blocks"
-            others = groups.setdefault(title, _Group()).others
-            module = _LEAF.sub("", tensor.name)
-            others[module] = _heavier(others.get(module), sign)
+            row = group.cells.setdefault(place.row, {})
+            row[place.block] = _heavier(row.get(place.block), sign)
     return groups
-
-
-def _names(tensors: tuple[TensorDiff, ...]) -> Iterator[str]:
-    return (tensor.name for tensor in tensors)
-
-
-def _side(name: str) -> str:
-    return "decoder" if name.startswith(("decoder_", "mask_token")) else "encoder"
 
 
 def _heavier(first: Sign | None, second: Sign) -> Sign:
     return second if first is None or second.weight > first.weight else first
 
 
-def _write_group(page: Page, group: _Group) -> None:
+def _write_group(page: Page, group: _Group, first: Sequence[str]) -> None:
     # in the order in which a block computes, then by name
-    known = [(role, group.cells[role]) for role in _ROLES if role in group.cells]
-    rows = [*known, *(row for row in group.cells.items() if row[0] not in _ROLES)][:_MOST_ROLES]
+    known = [(role, group.cells[role]) for role in first if role in group.cells]
+    rows = [*known, *(row for row in group.cells.items() if row[0] not in first)][:_MOST_ROLES]
     blocks = group.blocks[:_MOST_BLOCKS]
     labels = max([len(_label(role)) for role, _ in rows] + [len("blocks")])
     room = (page.width or 80) - 4 - labels - 2

@@ -80,7 +80,7 @@ def _write_body(page: Page, comparison: Comparison, view: DiffView) -> None:
         _write_stat(page, comparison, view)
     else:
         if any(tensor.kind is not DiffKind.IDENTICAL for tensor in comparison.tensors):
-            write_map(page, comparison.tensors)
+            write_map(page, comparison)
         _write_tensors(page, comparison.tensors, view)
         _write_tensors(page, comparison.beside, view, " beside the weights")
     _write_state(page, comparison)

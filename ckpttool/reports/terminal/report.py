@@ -102,25 +102,23 @@ def describe(file: FileReport) -> str:
 
 def coverage_text(coverage: Coverage) -> Text:
     """Return how much of the model comes from the checkpoint, the sentence that counts most."""
-    encoder, decoder = coverage.groups["encoder"], coverage.groups["decoder"]
     if coverage.unrelated:
         others = count(len(coverage.unexpected), "tensor")
         return styled(f"none of the names of {coverage.schema}; {others} of others", "bold red")
-    text = Text()
-    text.append(_share(encoder, "encoder"), "bold green" if encoder.complete else "bold red")
-    text.append(" from the checkpoint; ")
-    if decoder.absent:
-        text.append(
-            f"decoder absent: {decoder.expected} tensors would stay at random initialisation"
-        )
-    else:
-        text.append(_share(decoder, "decoder"), "bold green" if decoder.complete else "bold red")
+    text = _share(next(iter(coverage.groups)), coverage.core).append(" from the checkpoint")
+    for name, group in coverage.others.items():
+        text.append("; ")
+        if group.absent:
+            random = f"{group.expected} tensors would stay at random initialisation"
+            text.append(f"{name} absent: {random}")
+        else:
+            text.append_text(_share(name, group))
     if coverage.unexpected:
         text.append(f"; {count(len(coverage.unexpected), 'tensor')} unexpected")
     return text
 
 
-def _share(group: GroupCoverage, side: str) -> str:
+def _share(name: str, group: GroupCoverage) -> Text:
     # Rounded down: 100.00 % is said of the whole only.
     percent = math.floor(10_000 * group.covered / max(group.parameters, 1)) / 100
     covered, whole = millions(group.covered, unit=""), millions(group.parameters, unit="")
@@ -130,7 +128,8 @@ def _share(group: GroupCoverage, side: str) -> str:
         told = f"{group.covered:,} of {group.parameters:,}"
     else:
         told = f"{covered} of {whole}"
-    return f"{group.matched}/{group.expected} {side} tensors, {told} parameters, {percent:.2f} %"
+    told = f"{group.matched}/{group.expected} {name} tensors, {told} parameters, {percent:.2f} %"
+    return Text().append(told, "bold green" if group.complete else "bold red")
 
 
 def millions(parameters: int, unit: str = " parameters") -> str:

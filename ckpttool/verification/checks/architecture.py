@@ -11,20 +11,17 @@ from ckpttool.findings.patterns import matches
 from ckpttool.findings.rules import Rule, Severity
 from ckpttool.findings.text import count
 from ckpttool.formats.objects.beside import tensors_beside
+from ckpttool.models.canonical import canonicalize
 from ckpttool.models.coverage import is_matched
-from ckpttool.models.layouts import canonicalize
 from ckpttool.verification.checks.sizes import Size, known_size
 
 if TYPE_CHECKING:
-    from ckpttool.findings.results import Mismatch
+    from ckpttool.findings.results import GroupCoverage, Mismatch
     from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.verification.evidence import Evidence
 
-#: ``--require`` for a file that must hold the decoder too.
+#: ``--require`` for a file that must hold all groups of the model, and the scope of such a pass.
 FULL = "full"
-
-# Names of a classifier that was fine-tuned from the encoder.
-_CLASSIFIER = ("head.", "fc_norm.", "classifier.")
 
 
 def check_model(evidence: Evidence) -> Iterator[Finding]:
@@ -36,7 +33,7 @@ def check_model(evidence: Evidence) -> Iterator[Finding]:
         yield finding(
             rules.OTHER_MODEL,
             f"no tensor has a name of {evidence.coverage.schema}: this is another model",
-            expected=summarise(list(evidence.coverage.groups["encoder"].missing)[:4], 4),
+            expected=summarise(list(evidence.coverage.core.missing)[:4], 4),
             found=summarise(tensors, 4),
             fix=_other_state_dict(evidence),
         )
@@ -52,20 +49,20 @@ def _other_state_dict(evidence: Evidence) -> str:
         if under:
             key = max(under, key=len)
             names[key][info.name[len(key) + 1 :]] = info
-    expected = set(evidence.coverage.groups["encoder"].missing)
+    expected = set(evidence.coverage.core.missing)
     for key, tensors in names.items():
         if tensors and not expected.isdisjoint(canonicalize(tensors).tensors):
             return f"The state dict under {key} has names of the model: --wrapper {key}."
     return ""
 
 
-def check_encoder(evidence: Evidence) -> Iterator[Finding]:
-    """Fail on missing encoder tensors."""
-    missing = _not_expected(evidence, evidence.coverage.groups["encoder"].missing)
+def check_core(evidence: Evidence) -> Iterator[Finding]:
+    """Fail on missing tensors of the group that every file must hold."""
+    missing = _not_expected(evidence, evidence.coverage.core.missing)
     if missing and not evidence.coverage.unrelated:
         yield finding(
             rules.MISSING_ENCODER,
-            f"{count(len(missing), 'encoder tensor')} missing",
+            f"{count(len(missing), f'{evidence.family.core} tensor')} missing",
             tensors=missing,
             fix=_of_another_size(evidence) or _pooled(evidence, missing),
         )
@@ -84,46 +81,50 @@ def _named(size: Size) -> str:
 def _pooled(evidence: Evidence, missing: Sequence[str]) -> str | None:
     """Say how a classifier is let pass, which has no last norm where it averages the patches."""
     names = evidence.coverage.unexpected
-    if "fc_norm.weight" in names and set(missing) == {"norm.weight", "norm.bias"}:
+    theirs, ours = evidence.family.pooled
+    if f"{theirs}.weight" in names and set(missing) == {f"{ours}.weight", f"{ours}.bias"}:
         return (
-            "A classifier that averages the patches has fc_norm in place of norm. If that is what "
-            'is published, say expected-missing = ["norm.*"] in the configuration.'
+            f"A classifier that averages the patches has {theirs} in place of {ours}. If that is "
+            f'what is published, say expected-missing = ["{ours}.*"] in the configuration.'
         )
     # other spellings, another size or model: that they were not saved is not what is known
-    mismatched = evidence.coverage.groups["encoder"].mismatched
+    mismatched = evidence.coverage.core.mismatched
     return "" if names or any(not one.same_shape for one in mismatched) else None
 
 
-def check_decoder(evidence: Evidence) -> Iterator[Finding]:
+def check_others(evidence: Evidence) -> Iterator[Finding]:
     """Note a decoder that is absent (an error if it is required), fail on a part of one."""
-    decoder = evidence.coverage.groups["decoder"]
-    if not decoder.missing or evidence.coverage.unrelated:
-        return
-    if decoder.absent:
+    for name, group in evidence.coverage.others.items():
+        if group.missing and not evidence.coverage.unrelated:
+            yield from _incomplete(evidence, name, group)
+
+
+def _incomplete(evidence: Evidence, name: str, group: GroupCoverage) -> Iterator[Finding]:
+    if group.absent:
         required = evidence.require == FULL
         yield finding(
             rules.DECODER_ABSENT,
-            f"decoder absent: {decoder.expected} tensors would stay at random initialisation",
+            f"{name} absent: {group.expected} tensors would stay at random initialisation",
             severity=Severity.ERROR if required else None,
-            fix="Publish the file with the decoder, or ask for the encoder alone: "
-            "--require encoder."
+            fix=f"Publish the file with the {name}, or ask for the {evidence.family.core} alone: "
+            f"--require {evidence.family.core}."
             if required
             else None,
         )
         return
-    missing = _not_expected(evidence, decoder.missing)
+    missing = _not_expected(evidence, group.missing)
     if missing:
         yield finding(
             rules.DECODER_PARTIAL,
-            f"{len(missing)} of {count(decoder.expected, 'decoder tensor')} missing",
+            f"{len(missing)} of {count(group.expected, f'{name} tensor')} missing",
             tensors=missing,
-            fix=_of_another_size(evidence) or ("" if _is_another_decoder(evidence) else None),
+            fix=_of_another_size(evidence) or ("" if _has_its_own_size(group) else None),
         )
 
 
-def _is_another_decoder(evidence: Evidence) -> bool:
-    """Whether the decoder is not a part of the model's, but one of its own size."""
-    return any(not found.same_shape for found in evidence.coverage.groups["decoder"].mismatched)
+def _has_its_own_size(group: GroupCoverage) -> bool:
+    """Whether what is there is no part of the model's group, but one of another size."""
+    return any(not found.same_shape for found in group.mismatched)
 
 
 def check_expected_missing(evidence: Evidence) -> Iterator[Finding]:
@@ -165,7 +166,8 @@ def _with_a_place(evidence: Evidence) -> str | None:
 
 
 def _leaving_out(evidence: Evidence) -> str | None:
-    kinds = [kind for kind in _CLASSIFIER if any(map(_begins(kind), evidence.coverage.unexpected))]
+    names = evidence.coverage.unexpected
+    kinds = [kind for kind in evidence.family.classifier if any(map(_begins(kind), names))]
     if kinds:
         named = " and ".join(kind.rstrip(".") for kind in kinds)
         return (
@@ -173,7 +175,7 @@ def _leaving_out(evidence: Evidence) -> str | None:
             "pre-trained model is to be published, take the file from before the fine-tuning."
         )
     # they may well be what is missing, under other names
-    return None if evidence.coverage.groups["encoder"].complete else ""
+    return None if evidence.coverage.core.complete else ""
 
 
 def _begins(kind: str) -> Callable[[str], bool]:

@@ -10,18 +10,11 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.formats.objects.leaves import leaves
-from ckpttool.verification.checks.sizes import known_size, settings
-from mae.config import CONFIGS
+from ckpttool.verification.checks.sizes import known_size
 
 if TYPE_CHECKING:
+    from ckpttool.models.family import ModelConfig
     from ckpttool.verification.evidence import Evidence
-    from mae.config import MAEConfig
-
-#: ViTMAE, as the configs of Hugging Face call it.
-MODEL_TYPE = "vit_mae"
-
-# These were trained on normalised pixels; see the README of the published files.
-_NORMALISED = re.compile(r"mae_pretrain_vit_(?:base|large|huge)_full(?:\..*)?", re.DOTALL)
 
 # Characters of a value that are shown.
 _LONGEST = 80
@@ -51,12 +44,13 @@ def check_config(evidence: Evidence) -> Iterator[Finding]:
     if evidence.coverage.unrelated:
         return  # what another model needs is not known, and that it is one is an error already
     config = evidence.surroundings.config or {}
-    kind = config.get("model_type", MODEL_TYPE)
-    if kind != MODEL_TYPE:
+    model_type = evidence.family.config_file.model_type
+    kind = config.get("model_type", model_type)
+    if kind != model_type:
         yield finding(
             rules.CONFIG_MODEL_TYPE,
             "the config.json beside the weights names another kind of model",
-            expected=MODEL_TYPE,
+            expected=model_type,
             found=_spelled(kind),
         )
     yield from _contradictions(evidence, config)
@@ -91,40 +85,23 @@ def _expected(evidence: Evidence) -> dict[str, object]:
     What no shape shows is taken from the size of the model that the file is of, be it another one
     than was asked for. Of a size that is not known nothing more is held against the config.
     """
-    expected = settings(evidence)
+    shapes = {name: info.shape for name, info in evidence.canonical.tensors.items()}
+    settings = evidence.family.config_file
+    expected = settings.of_shapes(shapes)
     model = _model_of(evidence)
     if model is None:
         return expected
-    others: dict[str, object] = {
-        "hidden_size": model.embed_dim,
-        "num_hidden_layers": model.depth,
-        "num_attention_heads": model.num_heads,
-        "intermediate_size": int(model.embed_dim * model.mlp_ratio),
-        "patch_size": model.patch_size,
-        "image_size": model.img_size,
-        "num_channels": model.in_chans,
-        "qkv_bias": True,
-        "hidden_act": "gelu",
-    }
-    if not evidence.coverage.groups["decoder"].absent:
-        others.update(
-            {
-                "decoder_hidden_size": model.decoder_embed_dim,
-                "decoder_num_hidden_layers": model.decoder_depth,
-                "decoder_num_attention_heads": model.decoder_num_heads,
-                "decoder_intermediate_size": int(model.decoder_embed_dim * model.mlp_ratio),
-            }
-        )
-    return {**others, **expected}
+    full = not all(group.absent for group in evidence.coverage.others.values())
+    return {**settings.of_size(model, full), **expected}
 
 
-def _model_of(evidence: Evidence) -> MAEConfig | None:
+def _model_of(evidence: Evidence) -> ModelConfig | None:
     """Return the size that the file is of: the one that was asked for, or another known one."""
     groups = evidence.coverage.groups.values()
     if all(found.same_shape for group in groups for found in group.mismatched):
         return evidence.config
     other = known_size(evidence)
-    return CONFIGS[other.name] if other is not None and not other.misfits else None
+    return evidence.family.sizes[other.name] if other is not None and not other.misfits else None
 
 
 def _one_number(value: object) -> object:
@@ -161,7 +138,8 @@ def _norm_pix_loss(evidence: Evidence, config: dict[str, object]) -> Iterator[Fi
     known = _trained_with(evidence) if config else None
     # a config that leaves it out means false, which is the model's default
     stated = config.get("norm_pix_loss", False)
-    if known is None or config.get("model_type", MODEL_TYPE) != MODEL_TYPE:
+    model_type = evidence.family.config_file.model_type
+    if known is None or config.get("model_type", model_type) != model_type:
         return
     expected, why = known
     if stated is not expected:
@@ -182,4 +160,5 @@ def _trained_with(evidence: Evidence) -> tuple[bool, str] | None:
             if key.rpartition(".")[2] == "norm_pix_loss" and isinstance(value, bool):
                 return value, f"{key} in the file"
     name = os.path.split(checkpoint.path)[1]
-    return (True, f"the published name {name}") if _NORMALISED.fullmatch(name) else None
+    normalised = re.fullmatch(evidence.family.config_file.normalised, name, re.DOTALL)
+    return (True, f"the published name {name}") if normalised else None

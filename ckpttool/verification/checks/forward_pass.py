@@ -75,13 +75,14 @@ def _blind(evidence: Evidence) -> Iterator[Finding]:
             expected=f"a difference above {_BLIND:g} of their deviation, {features.std:.3g}",
             found=f"{forward.difference:.3g}",
             follows=_cut(evidence),
-            fix="The patches' way into the model is cut: look at patch_embed and the blocks.",
+            fix="The patches' way into the model is cut: look at "
+            f"{evidence.family.patches.partition('.')[0]} and the blocks.",
         )
 
 
 def _cut(evidence: Evidence) -> tuple[str, ...]:
     """Return the rule that says why no pixel gets into the model, where all weights are alike."""
-    values = evidence.values.tensors.get("patch_embed.proj.weight")
+    values = evidence.values.tensors.get(evidence.family.patches)
     if values is None or values.varied:
         return ()
     return (rules.ALL_ZERO.code if values.minimum == 0 else rules.CONSTANT.code,)

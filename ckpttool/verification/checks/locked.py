@@ -150,7 +150,7 @@ def _why_not_compared(evidence: Evidence, locked: LockedForward) -> str | None:
     if evidence.forward.status != "run":
         return f"the forward pass was not run ({evidence.forward.reason})"
     if not set(locked.outputs) <= set(evidence.forward.outputs):
-        return "the decoder was not run"
+        return f"the {evidence.family.groups[-1]} was not run"
     return None
 
 

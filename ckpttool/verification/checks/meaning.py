@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from itertools import chain, product
-from typing import TYPE_CHECKING, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Any, Iterator, NamedTuple
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count
-from ckpttool.verification.evidence import block_of, is_matrix
+from ckpttool.verification.evidence import is_matrix
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ckpttool.tensors.catalogue import TensorBytes
     from ckpttool.verification.evidence import Evidence
 
-_LAYERNORM = re.compile(r"(?:^|\.)(?:norm\d*|decoder_norm|fc_norm)\.(weight|bias)$")
 # What tells more of a table than that it is another one.
 _SPOILT = (rules.NAN.code, rules.INFINITE.code, rules.ALL_ZERO.code, rules.CONSTANT.code)
 
@@ -30,11 +30,6 @@ def check_layernorms(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-def is_layernorm(name: str) -> bool:
-    """Whether a canonical name is a LayerNorm's gain or bias."""
-    return _LAYERNORM.search(name) is not None
-
-
 def layernorms(evidence: Evidence) -> frozenset[str]:
     """Return the LayerNorms of the model, and that of a classifier made from it.
 
@@ -42,7 +37,7 @@ def layernorms(evidence: Evidence) -> frozenset[str]:
     """
     if evidence.coverage.unrelated:
         return frozenset()
-    return frozenset(filter(is_layernorm, evidence.canonical.tensors))
+    return frozenset(filter(evidence.family.is_layernorm, evidence.canonical.tensors))
 
 
 def layernorms_are_initial(evidence: Evidence) -> bool:
@@ -61,19 +56,19 @@ def _is_initial(evidence: Evidence, name: str) -> bool:
 
 def check_identical_blocks(evidence: Evidence) -> Iterator[Finding]:
     """Blocks whose tensors are the same, byte by byte: one was copied over another."""
-    for side, what in (("blocks", "encoder"), ("decoder_blocks", "decoder")):
-        blocks = _blocks(evidence, side)
+    for stack, group in evidence.family.stacks.items():
+        blocks = _blocks(evidence, stack)
         same = _alike(blocks)
         if same:
             told = "; ".join(" = ".join(map(str, numbers)) for numbers in same)
             repeated = {
-                f"{side}.{number}.{name}"
+                f"{stack}.{number}.{name}"
                 for number in chain.from_iterable(same)
                 for name, _ in blocks[number]
             }
             yield finding(
                 rules.IDENTICAL_BLOCKS,
-                f"blocks of the {what} hold the same weights: {told}",
+                f"blocks of the {group} hold the same weights: {told}",
                 tensors=[name for name in evidence.canonical.tensors if name in repeated],
                 fix="Look at how the checkpoint was written; every block learns its own weights.",
             )
@@ -82,11 +77,11 @@ def check_identical_blocks(evidence: Evidence) -> Iterator[Finding]:
 def originals(evidence: Evidence) -> dict[str, str]:
     """Return, for the tensors of blocks that are alike, those of the first such block."""
     found = {}
-    for side in ("blocks", "decoder_blocks"):
-        blocks = _blocks(evidence, side)
+    for stack in evidence.family.stacks:
+        blocks = _blocks(evidence, stack)
         for first, *others in _alike(blocks):
             for other, (name, _) in product(others, blocks[first]):
-                found[f"{side}.{other}.{name}"] = f"{side}.{first}.{name}"
+                found[f"{stack}.{other}.{name}"] = f"{stack}.{first}.{name}"
     return found
 
 
@@ -97,7 +92,7 @@ def _alike(blocks: dict[int, frozenset[tuple[str, str]]]) -> list[list[int]]:
     return [numbers for numbers in groups.values() if len(numbers) > 1]
 
 
-def _blocks(evidence: Evidence, side: str) -> dict[int, frozenset[tuple[str, str]]]:
+def _blocks(evidence: Evidence, stack: str) -> dict[int, frozenset[tuple[str, str]]]:
     """Return the (name in the block, digest) pairs of every block that was read wholly.
 
     Blocks without a weight of the model that has several values are left out: gains and biases
@@ -108,8 +103,8 @@ def _blocks(evidence: Evidence, side: str) -> dict[int, frozenset[tuple[str, str
     with_weights = set()
     unread = set()
     for name, info in evidence.canonical.tensors.items():
-        place = block_of(name)
-        if place is None or place[0] != side:
+        place = evidence.family.block_of(name)
+        if place is None or place.stack != stack:
             continue
         _, number, rest = place
         if name not in evidence.values.tensors:
@@ -162,37 +157,33 @@ def position_tables(evidence: Evidence) -> dict[str, TableError]:
 
     Another shape is a finding of the schema's; without the bytes nothing can be said.
     """
-    config = evidence.config
-    widths = {"pos_embed": config.embed_dim, "decoder_pos_embed": config.decoder_embed_dim}
     errors = {}
-    for name, width in widths.items():
-        shape = (1, config.num_patches + 1, width)
+    for name, computed in evidence.family.tables.items():
         stored = evidence.values.kept.get(name)
-        if stored is None or stored.shape != shape or stored.dtype.kind != "float":
+        if stored is None or stored.dtype.kind != "float":
             continue
-        error = _table_error(stored, width, config.grid_size, evidence.limits.position_table)
+        table = computed(evidence.config)
+        if stored.shape != (1, *table.shape):
+            continue
+        error = _table_error(stored, table, evidence.limits.position_table)
         if error is not None:
             errors[name] = error
     return errors
 
 
-def _table_error(
-    kept: TensorBytes, width: int, grid_size: int, tolerance: float
-) -> TableError | None:
+def _table_error(kept: TensorBytes, table: NDArray[Any], tolerance: float) -> TableError | None:
     # Late, so that only who compares tables pays for numpy.
     import numpy as np
 
     from ckpttool.tensors.numbers import numbers
-    from mae.large.pos_embed import get_2d_sincos_pos_embed
 
     stored = numbers(kept.dtype, kept.data)
     grid = kept.dtype.encoding
     if stored is None or grid is None or not kept.dtype.signed:
         return None
-    table = get_2d_sincos_pos_embed(width, grid_size, cls_token=True)
     difference = np.abs(stored.reshape(table.shape).astype(np.float64) - table)
     difference[~np.isfinite(difference)] = np.inf
-    token, feature = divmod(int(difference.argmax()), width)
+    token, feature = divmod(int(difference.argmax()), table.shape[1])
     half_a_step = 2.0 ** -(grid.mantissa + 1)
     allowed = max(tolerance, half_a_step)
     return TableError(float(difference[token, feature]), token, feature, allowed)

@@ -11,7 +11,7 @@ from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size
 from ckpttool.verification.checks.meaning import originals
-from ckpttool.verification.evidence import block_of, is_matrix
+from ckpttool.verification.evidence import is_matrix
 
 if TYPE_CHECKING:
     from ckpttool.verification.evidence import Evidence
@@ -26,8 +26,6 @@ _NORMAL = 1.4826
 _NARROWEST, _NARROWEST_OF_VECTORS = 0.15, 0.5
 # Findings that are told one by one.
 _SHOWN = 8
-
-_TABLES = ("pos_embed", "decoder_pos_embed")
 
 
 def check_magnitudes(evidence: Evidence) -> Iterator[Finding]:
@@ -67,16 +65,16 @@ def check_magnitudes(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _roles(evidence: Evidence) -> Mapping[tuple[str, str], list[str]]:
-    """Return the tensors of each role that enough blocks have, by side and name in the block.
+    """Return the tensors of each role that enough blocks have, by stack and name in the block.
 
     Of the model's only: others may be meant to differ, as scales that begin smaller with depth.
     """
     roles: dict[tuple[str, str], list[str]] = {}
     outside = evidence.outside()
     for name, values in evidence.values.tensors.items():
-        place = block_of(name)
-        if place is not None and values.rms and name not in outside:
-            roles.setdefault((place[0], place[2]), []).append(name)
+        role = evidence.family.role_of(name)
+        if role is not None and values.rms and name not in outside:
+            roles.setdefault(role, []).append(name)
     return {role: names for role, names in roles.items() if len(names) >= _FEWEST}
 
 
@@ -97,7 +95,7 @@ def check_copies(evidence: Evidence) -> Iterator[Finding]:
     they are a note. Vectors that the model has no place for are not even that: frequencies,
     statistics and gains of many layers often are the same.
     """
-    passed_over, outside = {*_TABLES, *originals(evidence)}, evidence.outside()
+    passed_over, outside = {*evidence.family.tables, *originals(evidence)}, evidence.outside()
     by_digest: dict[tuple[str, int], list[str]] = {}
     for name, values in evidence.values.tensors.items():
         info = evidence.canonical.tensors[name]

@@ -10,7 +10,7 @@ from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size, some_of
 from ckpttool.formats.unfilled import is_unfilled
 from ckpttool.tensors.sharing import AMPLIFICATION_FACTOR, AMPLIFICATION_SLACK, AMPLIFIED
-from ckpttool.verification.checks.meaning import is_layernorm, layernorms, layernorms_are_initial
+from ckpttool.verification.checks.meaning import layernorms, layernorms_are_initial
 from ckpttool.verification.evidence import is_matrix
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def check_constant_vectors(evidence: Evidence) -> Iterator[Finding]:
 def _is_as_initialised(evidence: Evidence, name: str) -> bool:
     """Whether the model begins with this value: biases with 0, the gains of LayerNorms with 1."""
     value = evidence.values.tensors[name].minimum
-    begins = 0 if name.endswith(".bias") else 1 if is_layernorm(name) else None
+    begins = 0 if name.endswith(".bias") else 1 if evidence.family.is_layernorm(name) else None
     return value == begins
 
 

@@ -11,6 +11,7 @@ from ckpttool.tensors.dtypes import DTYPES
 
 SCHEMA = Schema(
     "two",
+    ("encoder", "decoder"),
     {
         "norm.weight": SchemaEntry("norm.weight", (4,), "float32", "encoder"),
         "norm.bias": SchemaEntry("norm.bias", (4,), "float32", "encoder"),

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ckpttool.models.families.mae import MAE
 from ckpttool.models.forward import run_forward
 from ckpttool.tensors.catalogue import TensorInfo
 from ckpttool.verification import controls
@@ -24,7 +25,7 @@ NAMES = ["swap-blocks", "transpose-positions", "swap-query-key", "layernorm-eps-
 def measured(state: State) -> Sensitivity:
     infos = models.in_memory(state)
     right = run_forward(models.TINY, infos, full=False)
-    return measure(models.TINY, infos, right)
+    return measure(MAE, models.TINY, infos, right)
 
 
 def read(info: TensorInfo) -> bytes:
@@ -124,28 +125,28 @@ def test_outputs_that_are_not_finite_leave_a_tolerance_that_is(
 def test_controls_run_the_decoder_where_the_right_model_did() -> None:
     infos = models.in_memory(models.tiny_model().state_dict())
     right = run_forward(models.TINY, infos, full=True)
-    found = measure(models.TINY, infos, right)
+    found = measure(MAE, models.TINY, infos, right)
     assert all(math.isfinite(one.distance) for one in found.controls)
 
 
 def test_a_single_block_has_none_to_be_swapped_with() -> None:
     infos = models.in_memory(models.tiny_model().state_dict())
-    assert passes(models.TINY._replace(depth=1), infos) == 4
+    assert passes(MAE, models.TINY._replace(depth=1), infos) == 4
 
 
 def test_it_says_how_many_passes_it_takes() -> None:
     infos = models.in_memory(models.tiny_model().state_dict())
     right = run_forward(models.TINY, infos, full=False)
     done: list[None] = []
-    measure(models.TINY, infos, right, lambda: done.append(None))
-    assert len(done) == passes(models.TINY, infos) == 5
+    measure(MAE, models.TINY, infos, right, lambda: done.append(None))
+    assert len(done) == passes(MAE, models.TINY, infos) == 5
 
 
 def test_a_strided_tensor_allows_fewer_controls() -> None:
     infos = models.in_memory(models.tiny_model().state_dict())
     fused = infos["blocks.0.attn.qkv.weight"]
     infos["blocks.0.attn.qkv.weight"] = fused._replace(strides=(1, 48))
-    assert passes(models.TINY, infos) == 4
+    assert passes(MAE, models.TINY, infos) == 4
 
 
 def test_parts_are_taken_across_extents_in_the_order_asked_for() -> None:

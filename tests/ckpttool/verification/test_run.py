@@ -16,9 +16,9 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.findings.results import FileReport
+from ckpttool.models.families.mae import MAE
 from ckpttool.tensors.values import Values, ValuesRun, start_values
 from ckpttool.verification.options import VerifyOptions
-from ckpttool.verification.published import PUBLISHED
 from ckpttool.verification.run import verify_file
 from mae.config import CONFIGS
 from tests.builders import checkpoints as built
@@ -327,7 +327,7 @@ def test_a_file_of_a_published_name_with_other_bytes_is_an_error(tmp_path: Path,
 def test_the_published_file_is_recognised(
     tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(PUBLISHED, LARGE, "")  # the prefix that every sum has
+    monkeypatch.setitem(MAE.published, LARGE, "")  # the prefix that every sum has
     report = published(tmp_path, LARGE, tiny)
     assert report.published == LARGE
     assert not any("--published" in left for left in report.unchecked)
@@ -369,6 +369,7 @@ class Noted:
 
 sys.meta_path.insert(0, Noted())
 from ckpttool.verification.options import VerifyOptions
+from ckpttool.models.families.mae import MAE
 from ckpttool.verification.run import verify_file
 verify_file(sys.argv[1], VerifyOptions(forward=False))
 """

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ckpttool.models.layouts import LAYOUTS, canonicalize
+from ckpttool.models.canonical import canonicalize
+from ckpttool.models.families.mae import MAE
 from ckpttool.models.layouts.hf_vitmae import HF_VITMAE, HF_VITMAE_V5_SAVED
 from ckpttool.models.layouts.openmmlab import MMPRETRAIN
 from ckpttool.tensors.dtypes import DTYPES
@@ -37,7 +38,7 @@ def hub_file(**replaced: TensorInfo | None) -> dict[str, TensorInfo]:
     return tensors
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=[one.name for one in LAYOUTS])
+@pytest.mark.parametrize("layout", MAE.layouts, ids=[one.name for one in MAE.layouts])
 def test_every_layout_is_recognised_and_undone(layout: Layout) -> None:
     wanted = [name for name in TINY if layout.names_of(name)]
     found = canonicalize(catalogue(spelled(layout, TINY)))
@@ -96,7 +97,7 @@ def test_origins_are_the_checkpoints_own_names() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.module.", "module.model.backbone."])
-@pytest.mark.parametrize("layout", LAYOUTS, ids=[one.name for one in LAYOUTS])
+@pytest.mark.parametrize("layout", MAE.layouts, ids=[one.name for one in MAE.layouts])
 def test_a_chain_of_prefixes_is_set_aside(layout: Layout, prefix: str) -> None:
     names = spelled(layout, TINY)
     found = canonicalize(catalogue(prefix + name for name in names))

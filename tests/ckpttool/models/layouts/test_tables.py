@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from ckpttool.models.layouts import LAYOUTS
+from ckpttool.models.families.mae import MAE
 from ckpttool.models.layouts.facebook import FACEBOOK
 from ckpttool.models.layouts.hf_vitmae import (
     HF_VITMAE,
@@ -23,7 +23,7 @@ from tests.builders.repository import FIXTURES
 
 TRANSFORMERS = json.loads((FIXTURES / "transformers-5.23.0" / "names.json").read_text())
 
-each_layout = pytest.mark.parametrize("layout", LAYOUTS, ids=[one.name for one in LAYOUTS])
+each_layout = pytest.mark.parametrize("layout", MAE.layouts, ids=[one.name for one in MAE.layouts])
 
 
 def test_the_full_vit_large_has_398_names() -> None:

@@ -7,6 +7,7 @@ from typing import Iterator
 
 import pytest
 
+from ckpttool.comparison.mapping import map_of
 from ckpttool.comparison.result import (
     Change,
     Comparison,
@@ -18,6 +19,7 @@ from ckpttool.comparison.result import (
 )
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
+from ckpttool.models.families.mae import MAE
 from ckpttool.reports.terminal.diff_map import sign_of
 from ckpttool.reports.terminal.diff_numbers import lines_of, percent
 from ckpttool.reports.terminal.diff_text import write
@@ -34,7 +36,8 @@ def change(relative: float | None = 0.01, odd: int = 0) -> Change:
 
 
 def comparison(*tensors: TensorDiff) -> Comparison:
-    return Comparison(FILE, FILE._replace(path="b.pth"), Outcome.DIFFERENT, tensors)
+    other = FILE._replace(path="b.pth")
+    return Comparison(FILE, other, Outcome.DIFFERENT, tensors, map=map_of(tensors, MAE))
 
 
 def model(moved: dict[str, float]) -> Comparison:

@@ -7,6 +7,7 @@ import pytest
 
 from ckpttool.findings import rules
 from ckpttool.findings.results import Coverage, GroupCoverage
+from ckpttool.models.families.mae import MAE
 from ckpttool.verification.checks import meaning
 from tests.builders import evidence as built
 from tests.builders.tensors import from_array
@@ -90,7 +91,7 @@ def test_weights_without_layernorms_are_not_judged() -> None:
     ],
 )
 def test_layernorms_are_known_by_their_names(name: str, wanted: bool) -> None:
-    assert meaning.is_layernorm(name) is wanted
+    assert MAE.is_layernorm(name) is wanted
 
 
 # --- blocks --------------------------------------------------------------------------------

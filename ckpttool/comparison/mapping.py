@@ -1,0 +1,58 @@
+"""Where the map of a model shows each tensor, in the words of the model's family."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Sequence
+
+from ckpttool.comparison.result import ModelMap, Place
+
+if TYPE_CHECKING:
+    from ckpttool.comparison.result import TensorDiff
+    from ckpttool.models.family import Family
+
+# A name of any model: its first number is that of a block. Longer ones are none.
+_NUMBERED = re.compile(r"(.+?)\.(0|[1-9][0-9]{0,5})\.(.+)")
+# What tells a module's weight from its bias: both are in one cell.
+_LEAF = re.compile(r"[._](weight|bias)")
+
+
+def map_of(tensors: Sequence[TensorDiff], family: Family) -> ModelMap:
+    """Return what the map of the tensors is drawn by, whatever model they are of.
+
+    Blocks of another model stand under the name of their stack, and what is in no block in one
+    group: only the family says to which part of a model it belongs.
+    """
+    first = tuple(f"{stack}.0." for stack in family.stacks)
+    ours = any(tensor.name.startswith(first) for tensor in tensors)
+    places = tuple(_place(tensor.name, family, ours) for tensor in tensors)
+    return ModelMap(tuple(family.rows), places)
+
+
+def _place(name: str, family: Family, ours: bool) -> Place:
+    match = _NUMBERED.fullmatch(name)
+    if match is None:
+        return Place(family.group_of(name) if ours else "outside of blocks", _module(name), None)
+    stack, number, rest = match.groups()
+    module = _module(rest)
+    return Place(family.stacks.get(stack, stack), _rows_of(family).get(module, module), int(number))
+
+
+def _module(name: str) -> str:
+    return _LEAF.sub("", name)
+
+
+@lru_cache(maxsize=16)
+def _rows_of(family: Family) -> dict[str, str]:
+    """Return the row of every module of a block, in the spellings of all layouts."""
+    spelled = (
+        (name, row)
+        for row, modules in family.rows.items()
+        for module in modules
+        for stack in family.stacks
+        for layout in family.layouts
+        for name in layout.names_of(f"{stack}.0.{module}.weight") or ()
+    )
+    found = ((_NUMBERED.fullmatch(name), row) for name, row in spelled)
+    return {_module(match[3]): row for match, row in found if match}

@@ -1,0 +1,85 @@
+"""Masked autoencoders (arXiv:2111.06377), by the names of the published files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ckpttool.models.families.vit_mae_config import VIT_MAE_CONFIG
+from ckpttool.models.family import Family
+from mae.config import CONFIGS, DEFAULT, is_decoder_name
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ckpttool.models.family import ModelConfig
+    from ckpttool.models.layouts.renames import Layout
+
+
+def _load() -> type[Any]:
+    from mae.large import MAEViTLarge
+
+    return MAEViTLarge
+
+
+def _load_layouts() -> tuple[Layout, ...]:
+    from ckpttool.models.layouts import facebook, hf_vitmae, openmmlab
+
+    return (
+        facebook.FACEBOOK,
+        hf_vitmae.HF_VITMAE,
+        hf_vitmae.HF_VITMAE_V5_SAVED,
+        hf_vitmae.HF_VITMAE_V5,
+        hf_vitmae.HF_VITMAE_MODEL,
+        hf_vitmae.HF_VITMAE_MODEL_V5,
+        openmmlab.MMPRETRAIN,
+        openmmlab.MMSEG,
+    )
+
+
+def _table(width: int, config: ModelConfig) -> NDArray[Any]:
+    # late: only who compares tables pays for numpy
+    from mae.large.pos_embed import get_2d_sincos_pos_embed
+
+    return get_2d_sincos_pos_embed(width, config.grid_size, cls_token=True)
+
+
+MAE = Family(
+    name="mae",
+    sizes=CONFIGS,
+    default=DEFAULT,
+    load=_load,
+    groups=("encoder", "decoder"),
+    group_of=lambda name: "decoder" if is_decoder_name(name) else "encoder",
+    stacks={"blocks": "encoder", "decoder_blocks": "decoder"},
+    rows={
+        "norms": ("norm1", "norm2"),
+        "qkv": ("attn.qkv",),
+        "proj": ("attn.proj",),
+        "fc1": ("mlp.fc1",),
+        "fc2": ("mlp.fc2",),
+    },
+    load_layouts=_load_layouts,
+    anchors=("patch_embed.proj.weight", "blocks.0.norm1.weight", "decoder_embed.weight"),
+    class_token="cls_token",  # noqa: S106 (no password)
+    patches="patch_embed.proj.weight",
+    fused="attn.qkv",
+    tables={
+        "pos_embed": lambda config: _table(config.embed_dim, config),
+        "decoder_pos_embed": lambda config: _table(config.decoder_embed_dim, config),
+    },
+    layernorms=r"(?:^|\.)(?:norm\d*|decoder_norm|fc_norm)\.(weight|bias)$",
+    classifier=("head.", "fc_norm.", "classifier."),
+    pooled=("fc_norm", "norm"),
+    config_file=VIT_MAE_CONFIG,
+    # beside the links in the README of https://github.com/facebookresearch/mae; six hexadecimal
+    # digits are what is known, so equality is as certain as 24 bits make it
+    published={
+        "mae_pretrain_vit_base.pth": "8cad7c",
+        "mae_pretrain_vit_large.pth": "b8b06e",
+        "mae_pretrain_vit_huge.pth": "9bdbb0",
+        "mae_finetuned_vit_base.pth": "1b25e9",
+        "mae_finetuned_vit_large.pth": "51f550",
+        "mae_finetuned_vit_huge.pth": "2541f2",
+    },
+    published_at="https://dl.fbaipublicfiles.com/mae/",
+)
