@@ -1,0 +1,244 @@
+"""A family's names are spelled in models/ alone: another family comes out in its own words."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from ckpttool.comparison.mapping import map_of
+from ckpttool.comparison.result import Comparison, DiffKind, Outcome, Side, TensorDiff
+from ckpttool.conversion.options import ConvertOptions
+from ckpttool.conversion.selecting import select
+from ckpttool.findings.finding import Verdict
+from ckpttool.findings.results import FileReport
+from ckpttool.models.canonical import canonicalize
+from ckpttool.models.coverage import cover
+from ckpttool.models.families import FAMILIES, models
+from ckpttool.models.families.mae import MAE
+from ckpttool.models.schema import schema_of
+from ckpttool.reports.terminal import diff_text
+from ckpttool.reports.terminal.report import coverage_text
+from ckpttool.tensors.catalogue import Checkpoint
+from ckpttool.verification.checks import architecture, meaning, siblings
+from tests.builders import evidence as built
+from tests.builders.families import NAMES, TOY
+from tests.builders.repository import ROOT
+from tests.builders.sizes import TINY
+from tests.builders.tensors import from_array
+
+if TYPE_CHECKING:
+    from typing import Iterator
+
+    from ckpttool.findings.results import Coverage
+    from ckpttool.models.family import Family
+    from tests.builders.evidence import Arrays
+
+# --- nothing above models/ spells a name ---------------------------------------------------
+
+#: How the names of masked autoencoders begin, their parts, and what files of them are called.
+SPELLED = re.compile(
+    r"^blocks\.|blocks\.[{\d]|decoder_|pos_embed|patch_embed|cls_token|mask_token|qkv|attn\.|mlp\."
+    r"|\bnorm[12]?\.|fc_norm|mae_|vit-?mae|\b(?:encoder|decoder)\b"
+)
+#: Texts that spell them all the same, by the module, and why they may.
+ALLOWED = {
+    "ckpttool.cli.commands.convert": "--encoder-only is what the option is called",
+    "ckpttool.cli.commands.sample": "--full, in words: the stand-ins are of masked autoencoders",
+    "ckpttool.cli.configuration": "require = 'encoder' is a word of the configuration",
+    "ckpttool.cli.options": "--require encoder is a word of the command line",
+    "ckpttool.conversion.quantized": "[qkv] are three letters in an expression",
+    "ckpttool.conversion.selecting": "what --encoder-only cannot do, in the words of the option",
+    "ckpttool.formats.safety.allowed": "json.decoder is a module of Python",
+    "ckpttool.reports.machine.stored": "pos_embed_errors is a field of the documented JSON",
+    "ckpttool.verification.options": "require is a word of the command line",
+}
+#: The pages that explain a rule give examples, and names of rules last.
+RULES = "ckpttool.findings.rules."
+
+
+def above_models() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted((ROOT / "ckpttool").rglob("*.py")):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        if not module.startswith("ckpttool.models."):
+            yield module, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def texts_in(tree: ast.Module) -> Iterator[str]:
+    """All texts that a program works with; a text that stands alone is a docstring."""
+    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in alone:
+            yield node.value
+
+
+def spelling() -> set[str]:
+    return {
+        module
+        for module, tree in above_models()
+        if not module.startswith(RULES) and any(map(SPELLED.search, texts_in(tree)))
+    }
+
+
+def test_no_module_above_spells_a_name_but_for_a_reason() -> None:
+    assert spelling() == set(ALLOWED)
+
+
+def test_a_name_that_is_spelled_would_be_found() -> None:
+    tree = ast.parse('def f(n):\n    """Of blocks.0.norm1."""\n    return f"blocks.{n}.x", "a"')
+    assert sorted(texts_in(tree)) == [".x", "a", "blocks."]
+    names = ["blocks.", "any.blocks.0.x", "norm.bias", "cls_token", "decoder_pred.bias", "encoder"]
+    assert all(SPELLED.search(text) for text in names)
+    assert not any(SPELLED.search(text) for text in ("two blocks. Then", "norm_change", "decode"))
+
+
+def test_no_module_above_imports_the_model() -> None:
+    imported = [
+        (module, node.module)
+        for module, tree in above_models()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "mae"
+    ]
+    assert imported == []
+
+
+# --- the known family ----------------------------------------------------------------------
+
+
+def test_every_model_has_one_family() -> None:
+    assert len(models()) == sum(len(family.sizes) for family in FAMILIES)
+    assert all(family.default in family.sizes for family in FAMILIES)
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, TOY], ids=lambda family: str(family.name))
+def test_a_family_agrees_with_itself(family: Family) -> None:
+    assert family.core_stack == next(iter(family.stacks))
+    assert family.stacks[family.core_stack] == family.core
+    assert set(family.stacks.values()) <= set(family.groups)
+    canonical = family.layouts[0]
+    names = [*family.anchors, family.patches]
+    names += [f"{family.core_stack}.0.{family.fused}.weight", *family.tables]
+    assert [name for name in names if canonical.names_of(name) is None] == []
+
+
+@pytest.mark.parametrize(
+    ("row", "modules"),
+    [
+        ("norms", "norm1 norm2 ln1 ln2 layernorm_before layernorm_after"),
+        (
+            "qkv",
+            "attn.qkv attention.attention.query attention.attention.key "
+            "attention.attention.value attention.q_proj attention.k_proj attention.v_proj "
+            "attn.attn.in_proj",
+        ),
+        ("proj", "attn.proj attention.output.dense attention.o_proj attn.attn.out_proj"),
+        ("fc1", "mlp.fc1 intermediate.dense ffn.layers.0.0"),
+        ("fc2", "mlp.fc2 output.dense ffn.layers.1"),
+    ],
+)
+def test_the_map_knows_a_role_in_all_spellings(row: str, modules: str) -> None:
+    for module in modules.split():
+        (place,) = map_of((same(f"any.7.{module}.bias"),), MAE).places
+        assert place == ("any", row, 7)
+
+
+def same(name: str) -> TensorDiff:
+    side = Side((name,), "float32", (2,))
+    return TensorDiff(name, DiffKind.IDENTICAL, True, side, side)
+
+
+# --- another one ---------------------------------------------------------------------------
+
+
+def toys(*names: str) -> Coverage:
+    """The coverage of a file with these names, all of the right shape."""
+    shape = (TINY.embed_dim, TINY.embed_dim)
+    infos = {name: from_array(np.zeros(shape, "f4"), name) for name in names}
+    return cover(infos, schema_of(TOY, TINY, "toy_tiny"))
+
+
+def test_the_schema_is_sorted_into_the_groups_of_the_family() -> None:
+    schema = schema_of(TOY, TINY, "toy_tiny")
+    assert schema.groups == ("body", "head")
+    found = [entry.group for entry in schema.entries.values()]
+    assert found == ["body", "body", "body", "head", "head"]
+
+
+def test_what_is_missing_is_told_in_the_words_of_the_family() -> None:
+    evidence = built.evidence({}, coverage=toys("lens.weight"), family=TOY)
+    (core,) = architecture.check_core(evidence)
+    assert (core.message, core.tensors) == ("2 body tensors missing", NAMES[1:3])
+    (other,) = architecture.check_others(evidence)
+    assert other.message == "head absent: 2 tensors would stay at random initialisation"
+    (required,) = architecture.check_others(evidence._replace(require="full"))
+    assert required.fix == (
+        "Publish the file with the head, or ask for the body alone: --require body."
+    )
+    (part,) = architecture.check_others(evidence._replace(coverage=toys(*NAMES[:4])))
+    assert part.message == "1 of 2 head tensors missing"
+
+
+def test_the_coverage_is_told_in_the_words_of_the_family() -> None:
+    assert coverage_text(toys(*NAMES[:3])).plain == (
+        "3/3 body tensors, 768 parameters, 100.00 % from the checkpoint; "
+        "head absent: 2 tensors would stay at random initialisation"
+    )
+
+
+def stack(name: str, number: int) -> Arrays:
+    random = np.random.default_rng(0)
+    return {
+        f"{name}.{block}.mix.weight": random.normal(size=(4, 4)).astype("f4")
+        for block in range(number)
+    }
+
+
+def test_a_role_is_the_same_name_in_other_blocks_of_the_stack() -> None:
+    arrays = stack("layers", 8)
+    arrays["layers.3.mix.weight"] *= 1e6
+    (found,) = siblings.check_magnitudes(built.evidence(arrays, family=TOY))
+    assert found.tensors == ("layers.3.mix.weight",)
+    # of another family these are no blocks
+    assert list(siblings.check_magnitudes(built.evidence(arrays, family=MAE))) == []
+
+
+def test_equal_blocks_are_those_of_a_group() -> None:
+    arrays = stack("layers", 3)
+    arrays["layers.2.mix.weight"] = arrays["layers.0.mix.weight"]
+    (found,) = meaning.check_identical_blocks(built.evidence(arrays, family=TOY))
+    assert found.message == "blocks of the body hold the same weights: 0 = 2"
+    assert list(meaning.check_identical_blocks(built.evidence(arrays, family=MAE))) == []
+
+
+def test_the_map_is_drawn_in_the_words_of_the_family() -> None:
+    tensors = tuple(map(same, (*NAMES, "layers.0.calm.bias", "layers.0.other.bias")))
+    changed = (tensors[0]._replace(kind=DiffKind.SHAPE, same=False), *tensors[1:])
+    file = FileReport("a.pth", Verdict.PASS, ())
+    stream = io.StringIO()
+    drawn = Comparison(file, file, Outcome.DIFFERENT, changed, map=map_of(changed, TOY))
+    diff_text.write(drawn, stream)
+    lines = [" ".join(line.split()) for line in stream.getvalue().splitlines()]
+    start, end = lines.index("body"), lines.index(". identical s another shape")
+    assert lines[start : end - 1] == [
+        *("body", "blocks 0", "norms .", "mixing . .", "other .", "s lens"),
+        *("", "head", "blocks 0", "mixing .", ". out"),
+    ]
+
+
+def test_a_file_is_known_by_the_anchors_of_the_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ckpttool.models.canonical.FAMILIES", (MAE, TOY))
+    array = np.zeros((2, 2), "f4")
+    infos = {
+        name: from_array(array, name)
+        for name in ("module.glass.weight", "module.floor.0.m.ix.weight", "module.roof.0.m.ix.bias")
+    }
+    found = canonicalize(infos)
+    assert (found.family, found.layout, found.prefix) == (TOY, "toys", "module.")
+    assert list(found.tensors) == ["lens.weight", "layers.0.mix.weight", "head.0.mix.bias"]
+    options = ConvertOptions("safetensors", encoder_only=True)
+    core = select(Checkpoint("memory", "torch-zip", (), infos), options)
+    assert core.excluded == ("module.roof.0.m.ix.bias",)
