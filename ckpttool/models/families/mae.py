@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def _load() -> type[Any]:
-    from mae.large import MAEViTLarge
+    # not from mae.large: a torch that lacks an attribute would be taken for a bug of that module's
+    from mae.large.mae_vit_large import MAEViTLarge
 
     return MAEViTLarge
 
