@@ -1,4 +1,4 @@
-"""What callers pass in, checked in one place: every mistake of theirs is a :class:`UsageError`."""
+"""Checks of callers' arguments: every mistake is a :class:`UsageError`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ AnyPath = Union[str, "os.PathLike[str]"]
 
 
 def path_of(path: AnyPath, what: str = "the path") -> str:
-    """Return a path as text, the one form that it has from here on."""
+    """Return a path as text, the only form that is used inside."""
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(text, str):
         raise UsageError(
@@ -21,13 +21,14 @@ def path_of(path: AnyPath, what: str = "the path") -> str:
             found=type(text).__name__,
             fix="os.fsdecode makes text of bytes." if isinstance(text, bytes) else None,
         )
-    if not text:
+    if not text:  # os.fspath("") and Path("") differ: the latter is the working folder
         raise UsageError(f"{what} is empty", fix="Name a file.")
     return text
 
 
 def paths_of(paths: Union[AnyPath, Iterable[AnyPath]]) -> tuple[str, ...]:
     """Return one path or several as text."""
+    # text and bytes are iterable, but are one path; path_of refuses what is none
     if isinstance(paths, (str, bytes, os.PathLike)) or not isinstance(paths, Iterable):
         return (path_of(paths),)
     return tuple(map(path_of, paths))
@@ -58,24 +59,24 @@ def trusted_of(names: Union[str, Iterable[str]], what: str) -> tuple[str, ...]:
 
 
 def check_text(text: object, what: str) -> None:
-    """Refuse what is no text; ``None`` stands for nothing and is fine."""
+    """Refuse a value that is no text; ``None`` is fine."""
     if text is not None and not isinstance(text, str):
         raise _wrong(what, "text", text)
 
 
 def check_choice(value: object, choices: Collection[str], what: str) -> None:
-    """Refuse what is none of the choices."""
+    """Refuse a value that is none of the choices."""
     if not isinstance(value, str) or value not in choices:
         raise UsageError(f"no such {what}", expected=", ".join(choices), found=str(value))
 
 
 def check_number(value: object, least: float, what: str, *, whole: bool = False) -> None:
-    """Refuse what is no finite number of at least ``least``; ``None`` is fine."""
+    """Refuse a value that is no finite number of at least ``least``; ``None`` is fine."""
     kinds = int if whole else (int, float)
     if value is None:
         return
     if (
-        isinstance(value, bool)
+        isinstance(value, bool)  # an int to Python
         or not isinstance(value, kinds)
         # NaN is not at least anything
         or not least <= value < float("inf")
@@ -85,7 +86,7 @@ def check_number(value: object, least: float, what: str, *, whole: bool = False)
 
 
 def check_workers(workers: object) -> None:
-    """Refuse a number of workers with which nothing would be done."""
+    """Refuse a number of workers below 1."""
     check_number(workers, 1, "--workers", whole=True)
 
 
@@ -94,7 +95,8 @@ _ELSEWHERE = frozenset({"ProcessPoolExecutor", "InterpreterPoolExecutor"})
 
 
 def check_executor(executor: object) -> None:
-    """Refuse what runs no calls, or runs them in other processes, where no file of ours is open."""
+    """Refuse a value that is no executor, or one that runs calls in other processes."""
+    # tasks refer to open files and share buffers, which other processes do not have
     if executor is None:
         return
     if not callable(getattr(executor, "submit", None)):
@@ -109,7 +111,8 @@ def check_executor(executor: object) -> None:
 
 
 def check_flags(flags: Mapping[str, object]) -> None:
-    """Refuse what is neither ``True`` nor ``False``, by its name: a text would count as true."""
+    """Refuse a flag that is neither ``True`` nor ``False``."""
+    # "no" would count as true
     for what, value in flags.items():
         if not isinstance(value, bool):
             raise _wrong(what, "True or False", value)

@@ -1,7 +1,8 @@
-"""Errors that are neither a file's nor ckpttool's: a package that is broken, a system at its end.
+"""Errors of the environment: broken packages, and limits of the system.
 
-None of them says anything about a checkpoint, so that they end a run with "cannot tell"; what is
-none of them is a bug. Imports nothing but Python itself: click may be what is broken.
+They say nothing about a checkpoint, so they end a run with "cannot tell" (exit 2); every other
+unexpected error is a bug (exit 3). This module imports nothing but Python's own modules, since
+click may be what is broken.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _OURS = ("ckpttool", "mae", "__main__")
-_LONGEST = 300  # characters of somebody else's message
+_LONGEST = 300  # characters of a foreign message; some have pages
 
-# What the system, the dynamic loader and torch say when memory or address space is used up.
+# Messages of the system, the dynamic loader and torch when memory or address space is used up.
+# They come as ImportError, OSError or RuntimeError, with nothing but the text to tell.
 _NO_MEMORY = re.compile(
     r"failed to map segment|can(?:not|'t) allocate memory|not enough memory"
     r"|unable to allocate|out of memory|std::bad_alloc",
@@ -27,16 +29,17 @@ _NO_MEMORY = re.compile(
 _ORIGINAL = re.compile(r"original error was:\s*(.+)", re.IGNORECASE)
 _OF_A_MODULE = re.compile(r"(?:partially initialized )?module '([^']+)' has no attribute")
 _FULL = (errno.EMFILE, errno.ENFILE, errno.EAGAIN)
-# These mean that the program passed nonsense to the system.
+# These mean that the program passed wrong arguments to the system: a bug, not an environment.
 _A_BUG = (errno.EBADF, errno.EFAULT, errno.EINVAL, errno.ENOTTY)
 
 
 def breakdown(error: BaseException) -> str | None:
-    """Return what broke and what to do about it, in one line; ``None`` for a bug of our own."""
+    """Return what failed and what to do about it, in one line; ``None`` for a bug of ckpttool."""
     package, reason = _package(error), _reason(error)
+    # memory first: it makes imports fail in many ways, and a new installation would not help
     if isinstance(error, MemoryError):
         return "there is not enough memory."
-    if isinstance(error, SystemError):  # as CPython itself says when memory ends at a bad moment
+    if isinstance(error, SystemError):  # CPython raises it if an allocation fails in bad places
         return f"Python or an extension module broke off: {reason}. There may be too little memory."
     if _is_of_memory(error, reason, package):
         return f"there is not enough memory{f' to load {package}' if package else ''}: {reason}."
@@ -47,6 +50,7 @@ def breakdown(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno is not None and error.errno not in _A_BUG:
         names = [os.fsdecode(name) for name in (error.filename,) if isinstance(name, (str, bytes))]
         return ": ".join([*(name[:_LONGEST] for name in names), error.strerror or reason]) + "."
+    # a path given to a function of os, under LC_ALL=C say
     if isinstance(error, UnicodeEncodeError) and error.encoding == _file_encoding():
         name = str(error.object)[:_LONGEST]
         return (
@@ -61,8 +65,8 @@ def _file_encoding() -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the first line of an error that says something, of a usual length."""
-    if isinstance(error, SystemExit):
+    """Return the first line of an error's message that is not empty, shortened."""
+    if isinstance(error, SystemExit):  # raised while a package is imported
         return "it ends the process that loads it"
     text = str(error)
     original = _ORIGINAL.search(text)  # numpy's, after a page of advice
@@ -74,7 +78,7 @@ def _reason(error: BaseException) -> str:
 def _is_of_memory(error: BaseException, reason: str, package: str | None) -> bool:
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return True
-    # anybody else's error may speak of memory
+    # a ValueError of ckpttool's own, say, may mention memory for other reasons
     ours_to_judge = package is not None or isinstance(error, (RuntimeError, OSError))
     return ours_to_judge and _NO_MEMORY.search(f"{reason} {error}") is not None
 
@@ -87,7 +91,7 @@ def _is_limit(error: BaseException) -> bool:
 
 
 def _package(error: BaseException) -> str | None:
-    """Return the package at whose import it failed, or that lacks what every version has."""
+    """Return the package whose import failed, or that lacks an attribute of every version."""
     for name in (*_imports(error.__traceback__), *_named(error)):
         top = name.partition(".")[0]
         if top and top not in _OURS:
@@ -96,10 +100,10 @@ def _package(error: BaseException) -> str | None:
 
 
 def _imports(traceback: TracebackType | None) -> Iterator[str]:
-    """Yield the modules that were being imported where the error came by.
+    """Yield the modules that were being imported in the frames of a traceback.
 
-    By the import instruction: the source of a module may be what is broken, and extensions have
-    none. And by the frame of a module's own code: an extension imports without an instruction.
+    By the import instruction, since a broken module may have no frame and an extension never has.
+    And by the frame of a module's own code, since an extension imports without an instruction.
     """
     import dis  # late: for errors only
 
@@ -114,7 +118,7 @@ def _imports(traceback: TracebackType | None) -> Iterator[str]:
 
 
 def _named(error: BaseException) -> Iterator[str]:
-    if isinstance(error, SyntaxError):  # at an import by an extension there is no frame
+    if isinstance(error, SyntaxError):  # imported by an extension, it has no frame at all
         yield _module_at(error.filename or "")
     if isinstance(error, ImportError):
         yield error.name or ""
@@ -124,7 +128,7 @@ def _named(error: BaseException) -> Iterator[str]:
 
 
 def _module_at(path: str) -> str:
-    """Return the top package of a source file, as it is found on the path of modules."""
+    """Return the top package of a source file, according to ``sys.path``."""
     for folder in sys.path:
         if folder and path.startswith(os.path.join(folder, "")):  # noqa: PTH118 (plain text)
             return path[len(folder) :].lstrip(os.sep).partition(os.sep)[0].partition(".")[0]
@@ -132,6 +136,7 @@ def _module_at(path: str) -> str:
 
 
 def _fix(package: str) -> str:
+    # pip cannot install a module of Python itself, which a build without its library lacks
     if package in getattr(sys, "stdlib_module_names", ()):  # of Python 3.10
         return "It is a part of Python: use an interpreter that was built with it."
     return f"Install it again: python -m pip install --force-reinstall {package}."

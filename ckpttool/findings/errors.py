@@ -1,9 +1,9 @@
-"""The errors that ckpttool raises: data about what is wrong, put into words at the edge.
+"""The errors that ckpttool raises: data about what is wrong, formatted by whoever reports them.
 
-Four things are kept apart: a file that breaks its format (:class:`MalformedError`), a file
-about which nothing can be said (:class:`UnreadableError`, :class:`UnsupportedError`), one that
-cannot be written (:class:`OutputError`) and a caller's mistake (:class:`UsageError`, a
-``ValueError``). Findings are values, not errors.
+There are four kinds: a file that breaks its format (:class:`MalformedError`), a file that cannot
+be judged (:class:`UnreadableError`, :class:`UnsupportedError`), one that cannot be written
+(:class:`OutputError`) and a caller's mistake (:class:`UsageError`, a ``ValueError``). Findings are
+values, not errors.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class CkpttoolError(Exception):
-    """Root of all errors raised on purpose.
+    """Base of all errors raised on purpose.
 
     Attributes:
         message: what is wrong, in one line, without the place.
@@ -28,12 +28,14 @@ class CkpttoolError(Exception):
         member: the member of the container (``archive/data.pkl``) that the offset counts in.
         tensor: the tensor concerned.
         offset: where, in bytes from the start of ``member`` (or of the file without one).
-        expected, found: the two sides of a broken comparison.
-        fix: what the reader can do about it.
-        uses: what the file's pickles would have done, as far as they were read: whatever else
-            is wrong with a file, that is told first.
-        cleaned: files of killed runs that were removed before it went wrong.
+        expected, found: the two sides of a failed comparison.
+        fix: what the user can do about it.
+        uses: what the file's pickles use names for, as far as they were read. It is reported
+            before the error: a broken file must not hide code that loading would run.
+        cleaned: files of killed runs that were removed before the error.
     """
+
+    # on the class, so that most errors, which have none, need no argument for them
 
     uses: tuple[NameUse, ...] = ()
     cleaned: tuple[str, ...] = ()
@@ -92,7 +94,7 @@ class CkpttoolError(Exception):
 
 @contextmanager
 def told_with(uses: tuple[NameUse, ...]) -> Iterator[None]:
-    """Let every error that leaves the block know what the file's pickles would have done."""
+    """Add what the file's pickles use names for to every error that leaves the block."""
     try:
         yield
     except CkpttoolError as error:
@@ -101,20 +103,21 @@ def told_with(uses: tuple[NameUse, ...]) -> Iterator[None]:
 
 
 class MalformedError(CkpttoolError):
-    """The file breaks the rules of its format, or is not safe to read: a failure."""
+    """The file breaks the rules of its format, or is not safe to read: exit 1."""
 
 
 class UnreadableError(CkpttoolError):
-    """The file is missing, cannot be opened, or changed while it was read: cannot tell."""
+    """The file is missing, cannot be opened, or changed while it was read: exit 2."""
 
 
 class UnsupportedError(CkpttoolError):
-    """The file is of an unknown or unsupported kind: cannot tell."""
+    """The file is of an unknown or unsupported kind: exit 2."""
 
 
 class OutputError(CkpttoolError):
-    """The destination cannot be written, or not safely: what stood there is untouched."""
+    """The destination cannot be written, or not safely; an existing file there is unchanged."""
 
 
+# A ValueError too, so that users of the API need not import this module to catch it.
 class UsageError(CkpttoolError, ValueError):
     """The caller asked for something that does not exist, a wrapper key say."""

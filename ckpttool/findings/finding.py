@@ -1,4 +1,4 @@
-"""Findings and the report: what every check yields and every reporter gets. Plain values."""
+"""Findings, which every check yields and every reporter gets, and verdicts. Plain values."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Verdict(Enum):
     @property
     def exit_code(self) -> int:
         """The process's exit status for this outcome: 0, 1, 2."""
+        # by the order of definition
         return list(Verdict).index(self)
 
 
@@ -28,15 +29,14 @@ class Finding(NamedTuple):
     """One thing found, as data.
 
     Attributes:
-        rule: what was broken.
+        rule: the rule that was broken.
         message: one line of raw text; a reporter escapes what it prints.
         severity: the rule's own unless an option changes it.
-        tensors: every tensor that it is about, by name.
+        tensors: the names of all tensors that it is about.
         expected, found: the two sides, as text.
-        fix: what to do about this one, where that is more than the rule's own fix; empty where
-            nothing is known to help.
-        follows: codes of rules that say it already: where a finding of one of them counts, and
-            weighs as much, this one is not told in addition.
+        fix: what to do about it; ``None`` for the rule's own advice, empty if there is none.
+        follows: codes of rules that may be its cause: if there is a finding of one of them that
+            is at least as grave, this one is not reported.
     """
 
     rule: Rule
@@ -55,11 +55,11 @@ class Finding(NamedTuple):
 
     @property
     def advice(self) -> str:
-        """What to do about it: its own fix, else the rule's, never both."""
+        """What to do about it: its own fix, else the rule's."""
         return self.rule.fix if self.fix is None else self.fix
 
 
-# every report asks for it, and of 100,000 names it takes a tenth of a second
+# every report needs it several times, and for 100,000 names it takes a tenth of a second
 @lru_cache(maxsize=256)
 def _short(tensors: tuple[str, ...]) -> str:
     return summarise(tensors)
@@ -90,11 +90,11 @@ def finding(
 
 
 def finding_from(error: CkpttoolError) -> Finding:
-    """Return the finding that an error amounts to; the error must name its rule or be usage.
+    """Return the finding for an error, which must have a rule or be a UsageError.
 
-    It is an error whatever the rule's severity is elsewhere: nothing came of what was asked.
+    Its severity is ERROR whatever the rule's is: what the user asked for was not done.
     """
-    if isinstance(error, UsageError):
+    if isinstance(error, UsageError):  # that does not fit one file of several, a --wrapper say
         return finding(NOT_POSSIBLE, error.detail(), fix=error.fix)
     if error.rule is None:
         raise ValueError(f"an error without a rule is no finding: {error}")
@@ -111,34 +111,33 @@ def finding_from(error: CkpttoolError) -> Finding:
 
 def causes_only(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Return the findings without those that follow from another one of them."""
+    # a warning must not hide an error that follows from it, so severities are compared
     weights: dict[str, int] = {}
     for found in findings:
         weights[found.rule.code] = max(
             found.severity.weight, weights.get(found.rule.code, found.severity.weight)
         )
     return tuple(
-        found._replace(follows=())  # of no more use, and no part of a report
+        found._replace(follows=())  # no part of a report, and so equal when one is read back
         for found in findings
         if not any(weights.get(code, -9) >= found.severity.weight for code in found.follows)
     )
 
 
 def verdict_of(findings: Iterable[Finding], fail_on: Severity = Severity.ERROR) -> Verdict:
-    """Return FAIL if a finding weighs as much as ``fail_on`` or more, else PASS."""
+    """Return FAIL if a finding is at least as grave as ``fail_on``, else PASS."""
     failed = any(found.severity.weight >= fail_on.weight for found in findings)
     return Verdict.FAIL if failed else Verdict.PASS
 
 
 def verdict_from(error: CkpttoolError, before: Iterable[Finding] = ()) -> Verdict:
-    """Return what an error says of the file: FAIL if it is malformed, else CANNOT TELL.
-
-    What is beyond a limit of this tool may be sound for all that is known.
+    """Return the verdict for an error: FAIL if the file is malformed, else CANNOT TELL.
 
     Args:
-        error: what stopped the reading.
-        before: what was found until then; a file with an error among that fails, whatever else
-            it is or is not.
+        error: the error that ended the reading.
+        before: the findings until then; with an error among them, the file fails.
     """
     failed = any(found.severity is Severity.ERROR for found in before)
+    # a file beyond a limit of this tool may be sound
     malformed = isinstance(error, MalformedError) and error.rule is not LIMIT
     return Verdict.FAIL if failed or malformed else Verdict.CANNOT_TELL

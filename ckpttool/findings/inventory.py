@@ -1,6 +1,7 @@
-"""What a run made of each file that it came by: no file of a folder is passed over in silence.
+"""The standing of every file that a run found, as plain values for every report.
 
-Plain values, for every report. A verdict speaks of what was checked; this says what else there is.
+A verdict is about the files that were checked. The inventory lists the others, so that a pass of a
+folder never hides a file that nobody looked at.
 """
 
 from __future__ import annotations
@@ -11,22 +12,21 @@ from typing import Iterable, NamedTuple, Sequence
 
 from ckpttool.findings.text import count, printable, some_of
 
-# Kinds that a line tells of, and files of each that it names, before it counts the rest.
+# Kinds in one line, and files of each kind that are named; the rest is counted.
 _KINDS, _NAMED = 5, 3
 
 
 class Standing(Enum):
-    """What became of a file; the value is the word in reports.
+    """How the run treated a file; the value is the word in reports.
 
     Attributes:
-        CHECKED: a checkpoint, on which there is a report of its own.
-        PART: a file of such a checkpoint, a shard say, looked at with it.
+        CHECKED: a checkpoint with a report of its own.
+        PART: a part of a checkpoint, a shard say, checked with it.
         SAME: a link to, or another path of, a file that counts already.
-        KNOWN: seen by its content to hold neither weights nor anything that loading would call.
-        TRAINING: the state of a training run; judged for what loading it calls, and not held
-            against the model.
-        EXCLUDED: left out because somebody said so.
-        UNSEEN: not looked at, so that nothing is said of it.
+        KNOWN: by its content a kind without weights, which calls nothing when it is loaded.
+        TRAINING: the state of a training run: its calls are judged, its tensors are not.
+        EXCLUDED: left out by a pattern.
+        UNSEEN: not looked at, so that it may be anything.
     """
 
     CHECKED = "checked"
@@ -43,10 +43,10 @@ class Item(NamedTuple):
 
     Attributes:
         path: where it was found; a folder's ends in ``/``.
-        standing: what became of it.
-        what: what it is, in words: ``JSON``, ``a GGUF file``, ``excluded by *.onnx``.
-        link: where the link leads that leaves the folder; ``None`` where it stays inside.
-        weighty: of what was not looked at: whether it could hold weights.
+        standing: how the run treated it.
+        what: a description: ``JSON``, ``a GGUF file``, ``excluded by *.onnx``.
+        link: the target of a link out of the folder, else ``None``.
+        weighty: whether a file that was not looked at could hold weights.
     """
 
     path: str
@@ -62,10 +62,10 @@ def of(items: Iterable[Item], *standings: Standing) -> list[Item]:
 
 
 def account(items: Sequence[Item]) -> str:
-    """Return what there is beside what was checked, in one line; nothing where nothing is.
+    """Return one line on the files that were not checked; an empty one without any.
 
-    ``5 other files known, 1 training state, 1 not looked at: events.out (a log)``: what was not
-    looked at comes last and by name.
+    ``5 other files known, 1 training state, 1 not looked at: events.out (a log)``: files that were
+    not looked at come last and by name, since they are the ones to act on.
     """
     told = []
     for standing, (noun, after) in _COUNTED.items():
@@ -82,6 +82,7 @@ def account(items: Sequence[Item]) -> str:
     return ", ".join(told)
 
 
+# Standings that are only counted, in this order; the others are named.
 _COUNTED = {
     Standing.KNOWN: ("other file", "known"),
     Standing.TRAINING: ("file", "of training state"),
@@ -91,11 +92,11 @@ _COUNTED = {
 
 
 def named(items: Iterable[Item]) -> str:
-    """Return what kinds there are, each with a few paths, first what could hold weights."""
+    """Return the kinds of items, each with a few paths, those that could hold weights first."""
     alike: dict[tuple[bool, str], list[Item]] = {}
     for item in items:
         alike.setdefault((not item.weighty, item.what), []).append(item)
-    # of kinds that weigh the same the rare ones first: a hundred sources must not hide a socket
+    # then rare kinds first: a hundred source files must not hide a socket
     groups = [
         alike[key] for key in sorted(alike, key=lambda key: (key[0], len(alike[key]), key[1]))
     ]
@@ -113,7 +114,7 @@ def _group(items: Sequence[Item]) -> str:
 
 
 def kinds(items: Iterable[Item]) -> str:
-    """Return how many there are of each kind, the most first: ``3 JSON, 2 text``."""
+    """Return the number of items of each kind, the most first: ``3 JSON, 2 text``."""
     numbers = Counter(item.what for item in items)
     told = sorted(numbers.items(), key=lambda pair: (-pair[1], pair[0]))
     return ", ".join(f"{number:,} {printable(what)}" for what, number in told)

@@ -1,6 +1,6 @@
-"""Results as the plain values that JSON has; the fields are documented in ``docs/json.md``.
+"""Results as values that JSON has; ``docs/json.md`` documents the fields.
 
-What ``to_dict`` returns and what the JSON reports write are both made here.
+Both ``to_dict`` and the JSON reports use these functions.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SCHEMA_VERSION = 1
 def document(
     command: str, fields: Mapping[str, object], version: str = __version__
 ) -> dict[str, Any]:
-    """Return a command's result in plain values, below the fields that every result begins with."""
+    """Return a command's result in plain values, after the fields that every result has."""
     head = {
         "schema_version": SCHEMA_VERSION,
         "tool": "ckpttool",
@@ -40,11 +40,12 @@ def document(
 
 
 def _plain(value: Any) -> Any:
-    """Return the value with tuples as lists and numbers that JSON lacks as strings."""
+    """Return the value with tuples as lists, and NaN and infinities, which JSON lacks, as text."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
+    # json.dumps would write NaN, which is no JSON: parsers other than Python's refuse it
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value
@@ -64,7 +65,7 @@ def report_document(report: Report) -> dict[str, Any]:
 
 
 def facts(file: FileReport) -> dict[str, Any]:
-    """Return what is said of every file, by every command."""
+    """Return the fields that every command has for a file."""
     return {
         "path": file.path,
         "format": file.format,
@@ -75,7 +76,7 @@ def facts(file: FileReport) -> dict[str, Any]:
 
 
 def file_fields(file: FileReport) -> dict[str, Any]:
-    """Return what a report says of one file."""
+    """Return the fields of one file in a report."""
     return {
         **facts(file),
         "verdict": file.verdict.value,
@@ -98,7 +99,7 @@ def file_fields(file: FileReport) -> dict[str, Any]:
 
 
 def item_fields(item: Item) -> dict[str, Any]:
-    """Return what is said of a file of the inventory."""
+    """Return the fields of a file in the inventory."""
     return {**item._asdict(), "standing": item.standing.value}
 
 
@@ -126,6 +127,7 @@ def _group(group: GroupCoverage) -> dict[str, Any]:
 
 
 def _mismatch(mismatch: Mismatch) -> dict[str, Any]:
+    # nested, so that both sides have the same fields, whatever is added to them
     return {
         "name": mismatch.name,
         "expected": {"dtype": mismatch.expected_dtype, "shape": mismatch.expected_shape},
@@ -140,7 +142,7 @@ def _forward(file: FileReport) -> dict[str, Any]:
 
 
 def finding_fields(finding: Finding) -> dict[str, Any]:
-    """Return what is said of a finding."""
+    """Return the fields of a finding."""
     return {
         "code": finding.rule.code,
         "rule": finding.rule.name,

@@ -1,4 +1,4 @@
-"""What files hold, as every reporter gets it. Plain values, like those of ``results``."""
+"""The contents of files, as every reporter gets them: plain values, like those of ``results``."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class TensorRow(NamedTuple):
 
 
 class EntryRow(NamedTuple):
-    """Something beside the tensors: its dotted key, its kind and a short summary.
+    """An entry beside the tensors: its dotted key, its kind and a short summary.
 
-    ``inside`` says that it stands among the tensors of the state dict.
+    ``inside`` says that it is among the tensors of the state dict.
     """
 
     key: str
@@ -31,15 +31,15 @@ class EntryRow(NamedTuple):
     inside: bool = False
 
 
-#: The kind of a name whose code was said to be trusted.
+#: The kind of a name whose code the user trusts.
 TRUSTED = "trusted"
 
 
 class ReferenceRow(NamedTuple):
-    """A name that the pickle refers to, and where it does first.
+    """A name that the pickle refers to, and the offset where it first occurs.
 
-    ``kind`` is ``data`` where the name only constructs data, :data:`TRUSTED`, else the value of
-    a :class:`ckpttool.findings.uses.Use`, the gravest there is.
+    ``kind`` is ``data`` if the name only constructs data, :data:`TRUSTED`, or the value of the
+    gravest :class:`ckpttool.findings.uses.Use` of it.
     """
 
     name: str
@@ -48,10 +48,7 @@ class ReferenceRow(NamedTuple):
 
 
 class UseRow(NamedTuple):
-    """What a pickle uses a name for beyond data, as :class:`ckpttool.findings.uses.NameUse` has it.
-
-    ``trusted`` says whether the code was said to be trusted.
-    """
+    """A :class:`ckpttool.findings.uses.NameUse`, with whether the user trusts the code."""
 
     use: str
     name: str
@@ -63,19 +60,19 @@ class UseRow(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What a file holds, read off its headers.
+    """The content of a file according to its headers.
 
     Attributes:
-        file: the facts, and what is wrong with the file if it could not be read.
+        file: the facts, and the findings if the file could not be read.
         tensors: in the order of the file, by the names that it uses.
         wrappers: (dotted key, number of tensors) of every state dict, the one listed first.
-        outside: (dotted key, tensors, bytes, whether it is an average) of what is in none of them
-            or was not taken, optimizers left aside.
-        entries: what lies beside the tensors.
+        outside: (dotted key, tensors, bytes, whether it is an average) of tensors outside of the
+            state dict that was taken, without those of optimizers.
+        entries: the entries beside the tensors.
         references: names that the pickle refers to.
-        uses: what it uses them for, beyond the construction of data.
+        uses: its uses of names beyond the construction of data.
         unread: (name, reason) of tensors of a kind that is not read.
-        metadata: what the container says about itself.
+        metadata: the strings of a safetensors header.
         tied: groups of names that are one tensor, stored once.
     """
 
@@ -92,7 +89,7 @@ class Listing(NamedTuple):
 
     @property
     def verdict(self) -> Verdict:
-        """PASS where the file could be read, which says nothing about the weights in it."""
+        """PASS if the file could be read, which says nothing about the weights in it."""
         return self.file.verdict
 
     @property
@@ -131,10 +128,7 @@ class Listing(NamedTuple):
 
 
 class Listings(NamedTuple):
-    """A run of ``inspect``: what every file holds, and the worst that was met.
-
-    ``inventory`` is that of :class:`Report`.
-    """
+    """A run of ``inspect``: the content of every file. ``inventory`` is that of :class:`Report`."""
 
     files: tuple[Listing, ...]
     inventory: tuple[Item, ...] = ()

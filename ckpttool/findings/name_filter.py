@@ -1,4 +1,4 @@
-"""``--include`` and ``--exclude``: which names count, and patterns that match none of them."""
+"""``--include`` and ``--exclude``: choosing names, and refusing patterns that match none."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Collection, Iterable
 
 from ckpttool.findings.errors import UsageError
 
-# Names that a pattern is compared with for a tip.
+# Names that a pattern is compared with for a tip: get_close_matches takes a second for so many.
 _COMPARED = 5000
 _WILDCARD = re.compile(r"[*?\[]")
 _WILDCARDS_AT_END = re.compile(r"\.?[*?]+$")
 
 
 class NameFilter:
-    """Which names count: those that ``include`` matches (all without it), less ``exclude``.
+    """The names that ``include`` matches (all without it), without those of ``exclude``.
 
-    Patterns are those of a shell; ``*`` runs over dots. It notes which patterns matched, so that
-    :meth:`check` can refuse those that did not: a pattern that matches nothing is a slip, and
-    would go unnoticed in the result.
+    Patterns are those of a shell, with ``*`` matching dots too. Those that matched are recorded,
+    so that :meth:`check` can refuse the others: a pattern that matches nothing is a mistake that
+    the result would not show.
     """
 
     def __init__(self, include: Collection[str] = (), exclude: Collection[str] = ()) -> None:
@@ -29,19 +29,19 @@ class NameFilter:
         self._names: dict[str, None] = {}
 
     def wants(self, *names: str) -> bool:
-        """Whether something that goes by any of these names counts."""
+        """Whether something with any of these names is chosen."""
         self._note(names)
         include, exclude = self._options.values()
         return (not include or _any(names, include)) and not _any(names, exclude)
 
     def check(self, what: str, known: Iterable[str] = (), below: Collection[str] = ()) -> None:
-        """Refuse patterns that matched nothing of what :meth:`wants` was asked for.
+        """Refuse patterns that matched none of the names :meth:`wants` was called with.
 
         Args:
-            what: what has names, for the message: ``tensor``.
-            known: further names that there are.
-            below: keys that hold names which nobody was asked for; a pattern that may match one
-                of those is not refused.
+            what: the noun for the message: ``tensor``.
+            known: further names that exist.
+            below: keys of containers whose names are not known; a pattern that may match one of
+                those names is not refused.
 
         Raises:
             UsageError: a pattern matched nothing.
@@ -72,7 +72,7 @@ def _any(names: Iterable[str], patterns: Iterable[str]) -> bool:
 def _may_be_below(pattern: str, keys: Iterable[str]) -> bool:
     """Whether a pattern may match a name below one of the keys, as far as its wildcards tell."""
     literal = _WILDCARD.split(pattern)[0]
-    # with a wildcard, what stands before it may end anywhere; without one it is the whole name
+    # before a wildcard the key may be cut anywhere; a pattern without one is a whole name
     return any(
         literal.startswith(f"{key}.") or (literal != pattern and f"{key}.".startswith(literal))
         for key in keys
@@ -80,12 +80,13 @@ def _may_be_below(pattern: str, keys: Iterable[str]) -> bool:
 
 
 def _tip(pattern: str, names: Iterable[str]) -> str | None:
-    """Return a question after the nearest name, or what the nearest ones begin with."""
+    """Return the question whether the closest name was meant, or the closest beginning of names."""
     from difflib import get_close_matches  # late: for errors only
 
     meant: dict[str, str] = {}
     for name in islice(names, _COMPARED):
         parts = name.split(".")
+        # beginnings too: for "block.*" the tip is "blocks.*", not one of its hundred names
         for end in range(1, len(parts)):
             start = ".".join(parts[:end])
             meant.setdefault(start, f"{start}.*")

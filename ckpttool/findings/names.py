@@ -1,8 +1,8 @@
-r"""Many tensor names in a short form that hides no hole, and back again.
+r"""Many tensor names in a short form that can be expanded again without loss.
 
-``blocks.{0-6,8-23}.norm1.{weight,bias}`` stands for exactly the names that it spells: every
-number and every last part in the braces, each with each. The backslash makes the next character
-of an odd name (one that has braces, say) stand for itself.
+``blocks.{0-6,8-23}.norm1.{weight,bias}`` stands for every combination of the alternatives in its
+braces, and no other name, so that a missing block shows as a gap. A backslash escapes the next
+character of a name that has braces or backslashes itself.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import re
 from itertools import product
 from typing import Callable, Dict, Iterable, Iterator, List, Tuple, Union
 
-# The parts of a name between dots; several alternatives where names were put together.
+# The parts of a name between dots; several alternatives where names were merged.
 _Part = Union[str, Tuple[str, ...]]
 _Pattern = Tuple[_Part, ...]
 
-# Up to 15 digits and without a leading zero: a number that is spelled in one way only.
+# Up to 15 digits and without a leading zero: expanding a range gives back the same text.
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,14}")
 _RANGE = re.compile(r"([0-9]+)-([0-9]+)")
 # Characters that have a meaning in the short form; a name with one of them stays alone.
@@ -25,12 +25,12 @@ _TOKEN = re.compile(r"\\(.)|\{([^{}]*)\}|([^\\{}]+)", re.DOTALL)
 
 
 def compress(names: Iterable[str]) -> List[str]:
-    """Return ``names`` in the short form, each group where its first name stood.
+    """Return ``names`` in the short form, each group at the place of its first name.
 
-    Numbers between dots are put together first, so that a hole shows in its range, then the last
-    parts. The same names in the same order give the same result, and :func:`expand` gives
-    back exactly the names that went in, each once.
+    The same names in the same order give the same result, and :func:`expand` returns exactly the
+    names that went in, each once.
     """
+    # numbers first, so that a gap shows in their range; the last parts would hide it in theirs
     patterns: List[_Pattern] = [_split(name) for name in dict.fromkeys(names)]
     longest = max(map(len, patterns), default=0)
     for position in reversed(range(longest)):
@@ -59,14 +59,15 @@ def summarise(names: Iterable[str], most: int = 12) -> str:
 
 
 def _split(name: str) -> _Pattern:
-    # each position costs a pass over all names: what has more parts than any model stays whole
+    # each position costs a pass over all names: one with more parts than in any model stays whole
     if name.count(".") >= 24 or _SPECIAL.search(name):
         return (_Literal(name),)
     return tuple(name.split("."))
 
 
+# A type of its own, so that its braces are not taken for alternatives when it is written.
 class _Literal(str):
-    """A name with characters of the short form in it: written escaped, and alone."""
+    """A name with characters of the short form in it: written escaped, and never merged."""
 
     __slots__ = ()
 
@@ -74,7 +75,7 @@ class _Literal(str):
 def _merge(
     patterns: List[_Pattern], position: int, may_merge: Callable[[_Pattern, int], bool]
 ) -> List[_Pattern]:
-    """Put together what differs at ``position`` alone; a union of such products is a product."""
+    """Merge the patterns that differ only at ``position``: their union is a product again."""
     merged: Dict[object, List[str]] = {}
     for pattern in patterns:
         if position < len(pattern) and may_merge(pattern, position):
@@ -123,7 +124,7 @@ def _spell(part: _Part) -> str:
 
 def _runs(numbers: List[int]) -> Iterator[str]:
     start = previous = numbers[0]
-    for number in [*numbers[1:], -1]:
+    for number in [*numbers[1:], -1]:  # -1 follows no number, and so ends the last run
         if number != previous + 1:
             yield str(start) if start == previous else f"{start}-{previous}"
             start = number
@@ -150,4 +151,5 @@ _DIGITS = re.compile(r"([0-9]+)")
 def in_order(name: str) -> Tuple[Tuple[int, str], ...]:
     """Return a key to sort names by, in which ``blocks.9`` comes before ``blocks.10``."""
     parts = _DIGITS.split(name)  # text and digits in turn
+    # longer digits are larger numbers: no conversion, which would lose leading zeros
     return tuple((len(part) * (place % 2), part) for place, part in enumerate(parts))

@@ -1,8 +1,8 @@
-r"""Names of tensors as people write them: globs, and whatever the tool itself prints.
+r"""Patterns for names of tensors: globs, and every form in which the tool itself prints names.
 
-What stands in a report can be pasted: the short form of :mod:`ckpttool.findings.names`
-(``blocks.{0-11}.norm1.{weight,bias}``, several of them with commas between), a name with the
-escapes that make it printable, and a name that has characters of a glob in it.
+A name can be pasted from a report: in the short form of :mod:`ckpttool.findings.names`
+(``blocks.{0-11}.norm1.{weight,bias}``, several of them separated by commas), with the escapes
+that make it printable, or with characters in it that have a meaning in globs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from ckpttool.findings.text import printable
 #: Characters of a name that reports show; see ``reports.details``.
 SHOWN = 2000
 
-# A character that stands for itself, alternatives in braces; in globs a set and a wildcard too.
+# An escaped character, alternatives in braces; in globs a set and a wildcard too. Read by one
+# expression, since fnmatch has no braces and no escapes.
 _SHORT = r"\\(?P<escaped>[{}\\])|\{(?P<alternatives>[^{}]*)\}"
 _GLOB = r"\[(?P<negated>!?)(?P<set>\]?[^\]]*)\]|(?P<wildcard>[*?])"
 _TOKENS = {
@@ -29,7 +30,8 @@ _Spans = Tuple[Tuple[int, int], ...]
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether a name is one of those that a pattern stands for."""
+    """Whether a pattern matches a name."""
+    # as it is or as reports print it, since a pattern may be pasted from either
     shown = printable(name, SHOWN)
     if pattern in (name, shown):
         return True
@@ -37,7 +39,7 @@ def matches(pattern: str, name: str) -> bool:
 
 
 class _Pattern(NamedTuple):
-    """A regular expression, and what its numbered groups may be: numbers in these spans."""
+    """A regular expression, and the spans of numbers that its groups may have."""
 
     expression: re.Pattern[str]
     spans: Tuple[_Spans, ...]
@@ -53,11 +55,12 @@ class _Pattern(NamedTuple):
 @lru_cache(maxsize=1024)
 def _read(pattern: str) -> Tuple[_Pattern, ...]:
     groups = [group for group in pattern.split(", ") if group]
+    # each twice: as a glob, and literally, for a name such as "layer[0]"
     return tuple(_compiled(group, globs) for group in groups for globs in (True, False))
 
 
 def _compiled(group: str, globs: bool) -> _Pattern:
-    """Return one group of names, with its wildcards as such or standing for themselves."""
+    """Return the pattern of one group of names; without ``globs``, wildcards match themselves."""
     parts: List[str] = []
     spans: List[_Spans] = []
     for token in _TOKENS[globs].finditer(group):
@@ -67,6 +70,7 @@ def _compiled(group: str, globs: bool) -> _Pattern:
             numbers, words = _alternatives(token["alternatives"])
             choices = [_spelled(word, globs) for word in words]
             if numbers:
+                # compared as numbers: written out, {0-99999999} would be a huge expression
                 spans.append(numbers)
                 choices.insert(0, r"(0|[1-9][0-9]{0,14})")
             parts.append(f"(?:{'|'.join(choices)})")
@@ -80,10 +84,11 @@ def _compiled(group: str, globs: bool) -> _Pattern:
 
 
 def _alternatives(text: str) -> Tuple[_Spans, List[str]]:
-    """Return the numbers that stand in braces as spans, and the words."""
+    """Return the numbers in braces as spans, and the words."""
     numbers, words = [], []
     for part in text.split(","):
         found = _NUMBERS.fullmatch(part)
+        # 07 is a word: as a number it would match 7
         if found is None or (part.startswith("0") and len(part) > 1 and "-" not in part):
             words.append(part)
         else:
@@ -102,8 +107,8 @@ def _spelled(word: str, globs: bool) -> str:
 
 
 def _set(characters: str) -> str:
-    """Return the inside of a set: ranges as they are, everything else standing for itself."""
+    """Return the inside of a set as a regular expression: ranges, all else escaped."""
     ends = re.findall(r"(.)-(.)", characters, re.DOTALL)
     if "--" in characters or any(first > last for first, last in ends):
-        return re.escape(characters)  # no range, or one that goes backwards
+        return re.escape(characters)  # a range that goes backwards is an error in re
     return re.sub(r"([\\\[\]^&~|])", r"\\\1", characters)

@@ -1,8 +1,8 @@
-"""Paths as reports that are kept show them: the same on every machine.
+"""Paths in stored reports, which are the same on every machine.
 
-A file below the working folder is called by its path from there, with forward slashes; one
-outside of it by its name alone (with as many of its folders as tell it from another one of the
-run). Where a message has a path in it, the same is done there.
+A file below the working folder has its path from there, with forward slashes. A file outside of it
+has its name alone, with as many of its folders as distinguish it from others of the run. Paths in
+messages are replaced in the same way.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _SEPARATOR = re.compile(r"[/\\]") if os.sep == "\\" else re.compile("/")
 
 
 def portable(report: Report, folder: str | None = None) -> Report:
-    """Return the report with nothing in it that depends on where the files lie.
+    """Return the report without anything that depends on the location of the files.
 
     Args:
         report: with paths as the caller gave them.
-        folder: the absolute path that they count from; ``None`` for the working folder.
+        folder: the absolute path that they are relative to; ``None`` for the working folder.
     """
     folder = _working_folder() if folder is None else folder
     given = [path for file in report.files for path in _paths(file)]
@@ -43,7 +43,7 @@ def portable(report: Report, folder: str | None = None) -> Report:
 def _working_folder() -> str:
     try:
         return os.getcwd()  # noqa: PTH109 (text)
-    except OSError:  # somebody removed it: then nothing lies below it
+    except OSError:  # it was removed: a path that no file can be below
         return os.path.join(os.sep, "\0")  # noqa: PTH118
 
 
@@ -56,10 +56,9 @@ def _paths(file: FileReport) -> Iterator[str]:
 
 
 class _Wording:
-    """Rewrites texts: paths become names, pairs of halves of a character become one.
+    """Rewrites texts: paths become names, and pairs of surrogates become one character.
 
-    The second is what a JSON parser does too; without it a stored result would come back as
-    another one than it was.
+    A JSON parser joins such pairs too, so that a stored result would differ when it is read back.
     """
 
     def __init__(self, names: dict[str, str], folder: str) -> None:
@@ -69,6 +68,7 @@ class _Wording:
         for path, name in names.items():
             whole = _whole(path, folder)
             old_to_new.update({path: name, whole: name})
+            # messages may name other files of the same folder
             if not _is_below(whole, folder):
                 old_to_new[_folder(os.path.dirname(whole))] = ""  # noqa: PTH120 (text)
         self._old_to_new = {old: new for old, new in old_to_new.items() if _is_path(old)}
@@ -85,13 +85,13 @@ class _Wording:
         return _joined(self._paths.sub(lambda path: self._old_to_new[path.group()], text))
 
     def leads(self, link: str) -> str:
-        """Return where a link leads: from its own folder as it says, else as files are called."""
+        """Return a link's target: a relative one as it is, an absolute one as files are named."""
         if not Path(link).is_absolute():
             return _joined(link)
         return _joined(next(iter(_names([link], self._folder).values())))
 
     def maybe(self, text: str | None) -> str | None:
-        """Return the text, or nothing for nothing."""
+        """Return the text rewritten, and ``None`` as it is."""
         return None if text is None else self.text(text)
 
 
@@ -111,7 +111,7 @@ def _file(file: FileReport, wording: _Wording) -> FileReport:
         lock=None if file.lock is None else wording.path(file.lock),
         configuration=file.configuration
         and file.configuration._replace(path=wording.path(file.configuration.path)),
-        # only these are ever asked for, and a lock file can have very many
+        # only these are used, and a lock file may have a line for each of 100,000 tensors
         lock_lines={name: line for name, line in sorted(file.lock_lines.items()) if name in named},
     )
 
@@ -130,7 +130,7 @@ def _findings(findings: Iterable[Finding], wording: _Wording) -> tuple[Finding, 
             tensors=tuple(map(_joined, found.tensors)),
             expected=wording.maybe(found.expected),
             found=wording.maybe(found.found),
-            # what the rule says anyway is not its own, and is not when it is read back either
+            # as when it is read back: a stored result has the advice without its origin
             fix=None if found.fix == found.rule.fix else wording.maybe(found.fix),
         )
         for found in findings
@@ -146,7 +146,7 @@ def _waived(waived: Waived, wording: _Wording) -> Waived:
 
 
 def _names(paths: Iterable[str], folder: str) -> dict[str, str]:
-    """Return what each path is called; two different files are never called the same."""
+    """Return the name of each path; two different files never have the same."""
     whole = {path: _whole(path, folder) for path in paths}
     names = {
         one: _slashed(os.path.relpath(one, folder))
@@ -158,7 +158,7 @@ def _names(paths: Iterable[str], folder: str) -> dict[str, str]:
 
 
 def _tails(paths: set[str], taken: Iterable[str]) -> dict[str, str]:
-    """Return the ends of paths, each just long enough to be its own."""
+    """Return the ends of paths, each just long enough to be unique."""
     parts = {path: [part for part in _SEPARATOR.split(path) if part] for path in paths}
     tails: dict[str, str] = {}
     length = 1
@@ -173,6 +173,7 @@ def _tails(paths: set[str], taken: Iterable[str]) -> dict[str, str]:
 
 
 def _whole(path: str, folder: str) -> str:
+    # not realpath: a stored report may be made where the files no longer exist
     return os.path.normpath(os.path.join(folder, path))  # noqa: PTH118 (text: links stay)
 
 
@@ -181,7 +182,7 @@ def _is_below(whole: str, folder: str) -> bool:
 
 
 def _is_path(text: str) -> bool:
-    """Whether a text in a message is a path for sure: a mere name may be a word of the sentence."""
+    """Whether a text can be replaced in messages: a name without a slash may be a plain word."""
     return len(text) > 1 and _SEPARATOR.search(text) is not None
 
 

@@ -1,7 +1,7 @@
-"""The results that every reporter gets: one report of a run, one result a file. Plain values.
+"""The results that every reporter gets: a report of the run, with a result for each file.
 
-They refer to nothing that is open or heavy, so that they outlive the file and need neither
-numpy nor torch.
+Plain values without references to open files, numpy or torch: they outlive the file, can be
+pickled by a worker, and load fast in commands that only render them.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class Mismatch(NamedTuple):
 
 
 class GroupCoverage(NamedTuple):
-    """One part of the model (encoder, decoder) against the checkpoint.
+    """One part of the model (encoder, decoder) compared with the checkpoint.
 
     Attributes:
-        expected: tensors that the model has.
-        matched: those that the checkpoint can fill; another floating width does not hinder.
-        missing: names that the checkpoint has not, in the model's order.
+        expected: tensors of the model.
+        matched: those that the checkpoint can fill, if need be from another floating type.
+        missing: names that the checkpoint lacks, in the model's order.
         mismatched: every tensor whose shape or dtype differs, in the model's order.
-        parameters: elements that the model has.
+        parameters: elements of the model.
         covered: elements of the matched tensors.
     """
 
@@ -51,7 +51,7 @@ class GroupCoverage(NamedTuple):
 
     @property
     def complete(self) -> bool:
-        """Whether the checkpoint fills this part wholly."""
+        """Whether the checkpoint fills this part completely."""
         return self.matched == self.expected
 
     @property
@@ -64,7 +64,7 @@ class Coverage(NamedTuple):
     """How much of a model a checkpoint holds.
 
     Attributes:
-        schema: what the model is called.
+        schema: the name of the model.
         groups: the parts of the model, by name. The first is the core, which every file must
             hold; there is at least this one.
         unexpected: names that the model has no place for, in the checkpoint's order.
@@ -108,11 +108,12 @@ class OutputSummary(NamedTuple):
     min: float
     max: float
     finite: bool
+    # statistics alone would miss a permutation of the elements
     projection: tuple[float, ...] = ()
 
 
 class ForwardSummary(NamedTuple):
-    """What a forward pass gave, or why it was not run.
+    """The outputs of a forward pass, or why it was not run.
 
     Attributes:
         status: ``run`` or ``not-run``.
@@ -141,10 +142,10 @@ class ForwardSummary(NamedTuple):
 
 
 class ValuesSummary(NamedTuple):
-    """What the pass over the bytes came to.
+    """The counts of the pass over the bytes.
 
     Attributes:
-        examined: tensors whose elements were all looked at.
+        examined: tensors whose elements were all examined.
         skipped: tensors that were not read.
         nan, infinite: tensors that hold such elements.
         checksums: stored checksums compared with the bytes.
@@ -162,15 +163,15 @@ class ValuesSummary(NamedTuple):
 
 
 class LockSummary(NamedTuple):
-    """What the comparison with a lock file came to.
+    """The result of the comparison with a lock file.
 
     Attributes:
-        name: what the lock file calls the checkpoint.
-        tensors: how many it has.
-        same: those that the checkpoint holds with the same dtype, shape and bytes.
+        name: the checkpoint's name in the lock file.
+        tensors: how many it has there.
+        same: those that the checkpoint has with the same dtype, shape and bytes.
         distance: how far the outputs are from the locked ones, in parts of their root mean
             square; ``None`` if they were not compared.
-        tolerance: how far they may be.
+        tolerance: the distance allowed.
     """
 
     name: str
@@ -181,12 +182,12 @@ class LockSummary(NamedTuple):
 
 
 class Waived(NamedTuple):
-    """A finding that somebody answers for, so that it does not count.
+    """A finding that a waiver covers, so that it does not count.
 
     Attributes:
         finding: as it would have been reported.
         reason: why it is accepted, in the words of the waiver.
-        owner: who answers for it.
+        owner: who is responsible for it.
         expires: the last day on which it is accepted, ``2027-01-31`` say.
     """
 
@@ -197,7 +198,7 @@ class Waived(NamedTuple):
 
 
 class ConfigurationFile(NamedTuple):
-    """The configuration by which a file was judged.
+    """The configuration that a file was judged by.
 
     Attributes:
         path: of the file.
@@ -209,7 +210,7 @@ class ConfigurationFile(NamedTuple):
 
 
 class FileReport(NamedTuple):
-    """What is known of one file. ``None`` where the file could not be read so far.
+    """The result for one file. Fields are ``None`` if it could not be read far enough.
 
     Attributes:
         path: as the caller named it.
@@ -224,13 +225,13 @@ class FileReport(NamedTuple):
         fingerprint: of the weights, whatever the container; ``None`` if bytes were skipped.
         coverage, values, forward: see there.
         published: the name of the published file that this one equals, byte for byte; ``None``
-            if that was not asked for, or is not so.
-        unchecked: what was not looked at, in words.
+            if it was not compared, or differs.
+        unchecked: descriptions of what was not checked.
         lock: the lock file that the weights were compared with; ``None`` without one.
         lock_lines: tensor to its line in that file, counted from 1.
-        locked: what the comparison came to; ``None`` if the lock file does not have the file.
-        configuration: by which it was verified and judged; ``None`` without one.
-        fail_on: the severity from which on a finding fails the file.
+        locked: the result of that comparison; ``None`` if the lock file has no entry for the file.
+        configuration: that it was verified and judged by; ``None`` without one.
+        fail_on: the least severity that fails the file.
     """
 
     path: str
@@ -257,7 +258,8 @@ class FileReport(NamedTuple):
 
     @property
     def stopped(self) -> bool:
-        """Whether the file could not be read to its end: nothing more is known than the error."""
+        """Whether the file could not be read: nothing more is known than the error."""
+        # every check of a file that was read begins with its coverage
         return self.coverage is None
 
 
@@ -266,11 +268,11 @@ class Report(NamedTuple):
 
     Attributes:
         files: in the order in which they were named.
-        of_run: findings on the run as a whole: waivers that nothing needed, say.
-        fail_on: the severity from which on a finding fails a run; the least of all files'.
-        version: of the ckpttool that found all this; a stored result keeps it.
-        inventory: every file that a folder of the run holds, and what became of it; empty where
-            all that was named are checkpoints.
+        of_run: findings on the run as a whole: unused waivers, say.
+        fail_on: the least severity that fails the run; the least of all files'.
+        version: that of ckpttool; a stored result keeps that of the run.
+        inventory: every file in the folders of the run, with its standing; empty if only
+            checkpoints were named.
     """
 
     files: tuple[FileReport, ...]
@@ -281,8 +283,9 @@ class Report(NamedTuple):
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict with the highest exit code: what cannot be told weighs most."""
+        """The verdict with the highest exit code, so that CANNOT TELL comes before FAIL."""
         verdicts = [file.verdict for file in self.files]
+        # a run of nothing has checked nothing; with an inventory, its files were at least seen
         if not verdicts and not self.inventory:
             return worst([])
         return worst([*verdicts, verdict_of(self.of_run, self.fail_on)])
@@ -294,16 +297,16 @@ class Report(NamedTuple):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Those on every file, in order, and then those on the run as a whole."""
+        """The findings on every file, in order, then those on the run as a whole."""
         return (*(found for file in self.files for found in file.findings), *self.of_run)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what ``verify --format json`` writes; ``docs/json.md`` defines the fields."""
-        from ckpttool.findings.portable import portable  # which knows this class
+        from ckpttool.findings.portable import portable  # late: it imports this module
 
         return report_document(portable(self))
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:
-    """Return the verdict that weighs most, CANNOT TELL where there is none at all."""
+    """Return the verdict with the highest exit code; CANNOT TELL if there is none at all."""
     return max(verdicts, key=lambda verdict: verdict.exit_code, default=Verdict.CANNOT_TELL)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import unicodedata
 from typing import Iterable, Sequence
 
-# Cc control, Cf format (bidi marks, zero-width), Cs surrogate, Zl and Zp line separators.
+# Cc control, Cf format (bidi marks, zero-width), Cs surrogate, Co private use and Cn unassigned
+# (which terminals show in their own ways), Zl and Zp line separators.
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 _HEXADECIMAL = frozenset("0123456789abcdef")
@@ -24,12 +25,13 @@ def printable(text: str, limit: int = MAX_SHOWN) -> str:
 
     Control and format characters become ``\xNN`` or ``\uNNNN``; a backslash stays as it is,
     so ordinary names are unchanged. Workflow commands (``::error::``, ``##[error]``) are
-    broken up. Longer than ``limit`` characters, the middle is replaced by a count.
+    broken up. In a text longer than ``limit`` characters the middle is replaced by a count.
     """
+    # cut first: the text may have a gigabyte, and escaping makes six characters of one
     if len(text) > limit:
         kept = limit // 2
         text = f"{text[:kept]}...({len(text) - 2 * kept} characters)...{text[-kept:]}"
-    if not (text.isascii() and text.isprintable()):
+    if not (text.isascii() and text.isprintable()):  # nearly every name is left alone
         text = "".join(_escape(character) for character in text)
     return text.replace("::", r"\x3a\x3a").replace("##[", r"\x23\x23[")
 
@@ -45,6 +47,7 @@ def _escape(character: str) -> str:
 
 def is_sha256(text: str) -> bool:
     """Whether it is a SHA-256 in hexadecimal, as ckpttool writes it everywhere."""
+    # lower case only: sums are compared as text
     return len(text) == 64 and _HEXADECIMAL.issuperset(text)
 
 
@@ -54,14 +57,14 @@ def count(number: int, noun: str) -> str:
 
 
 def some_of(texts: Sequence[str], most: int) -> str:
-    """Return the first ``most`` of some texts with commas between, and how many more there are."""
+    """Return the first ``most`` texts separated by commas, and the number of the others."""
     more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
     return ", ".join(texts[:most]) + more
 
 
 def meant(word: str, known: Iterable[str]) -> str | None:
-    """Return a question after the known word that is nearest, if one is near."""
-    from difflib import get_close_matches  # late: most runs have nothing to ask
+    """Return the question whether the closest known word was meant, if one is close."""
+    from difflib import get_close_matches  # late: only for misspelled words
 
     close = get_close_matches(word, list(known), 1)
     return f"Did you mean {close[0]}?" if close else None
@@ -74,6 +77,6 @@ def size(nbytes: int) -> str:
     value = float(nbytes)
     for unit in ("kB", "MB", "GB", "TB", "PB"):
         value /= 1000
-        if value < 999.5 or unit == "PB":
+        if value < 999.5 or unit == "PB":  # 999.5 and more would be printed as 1000
             break
     return f"{value:.2f} {unit}" if value < 10 else f"{value:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""What pickles use names for, beyond the construction of data. Plain values."""
+"""The uses of names in pickles beyond the construction of data. Plain values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Use(Enum):
-    """What a pickle does with a name, from nothing to the worst; the value stands in reports."""
+    """What a pickle does with a name, from nothing to the worst; the value is used in reports."""
 
     NAMED = "named"
     CLASS = "class"
@@ -19,16 +19,16 @@ class NameUse(NamedTuple):
     """A name that a pickle uses for more than to construct data.
 
     Attributes:
-        use: for what: ``NAMED`` and never called; ``CLASS``, of which an instance is made
-            without arguments and given attributes; ``CALL``, anything else that may run code;
-            ``ATTACK``, a call that is known from attacks.
+        use: ``NAMED``, never called; ``CLASS``, instantiated without arguments and given
+            attributes; ``CALL``, anything else that may run code; ``ATTACK``, a call that is
+            known from attacks.
         name: ``module.name``.
-        text: the first such call as it would read in Python.
-        member: the member of the container, ``None`` where there is none.
+        text: the first such call as Python source.
+        member: the member of the container, ``None`` without one.
         offset: of that call, in bytes from the start of the member (or of the file).
         times: how many such calls there are.
-        walked: whether the name is looked up through something that is no class of the module: what
-            the module imports, or a method.
+        walked: whether the name is looked up through an imported module or as a method, so that a
+            wildcard of ``trust`` for the module does not cover it.
     """
 
     use: Use

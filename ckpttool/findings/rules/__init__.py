@@ -1,7 +1,7 @@
 """The table of rules: everything that ckpttool can find wrong, by stable code.
 
 A code is three letters and three digits and is never used again for something else. One module
-holds one family; a new one is a module, a line among the imports and one in ``_MODULES``.
+holds one family; a new family is a module, a line among the imports and one in ``_MODULES``.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ _MODULES = (
 #: Every family by its letters, in the order in which a reader meets them.
 FAMILIES: dict[str, Family] = {module.FAMILY.letters: module.FAMILY for module in _MODULES}
 
+# Found by type, so that a rule is one definition and cannot be forgotten in a list.
 #: Every rule by its code: the families in their order, the rules of each by number.
 RULES: dict[str, Rule] = {
     rule.code: rule
@@ -63,10 +64,11 @@ def named(text: str) -> Rule | None:
 
 
 def close_to(text: str) -> list[str]:
-    """Return codes and names that somebody who wrote ``text`` may have meant, the closest first."""
+    """Return codes and names that ``text`` may be a misspelling of, the closest first."""
     from difflib import get_close_matches  # late: every command loads the rules, few ask
 
     known = [*RULES, *(rule.name for rule in RULES.values())]
+    # a stricter cutoff for codes: those of one family share half of their characters
     close = get_close_matches(text.upper(), known, 3, 0.75)
     close += get_close_matches(text.lower(), known, 3)
     return list(dict.fromkeys(close))[:3]

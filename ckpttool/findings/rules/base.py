@@ -1,4 +1,4 @@
-"""What a rule is, and how much a finding of it weighs."""
+"""Rules, their families, and the severity of their findings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Severity(Enum):
-    """How much a finding weighs: an error fails the run, the others are told."""
+    """How much a finding weighs: by default an error fails the run, the others do not."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -15,7 +15,7 @@ class Severity(Enum):
 
     @property
     def weight(self) -> int:
-        """A number to compare by: the heavier, the higher."""
+        """A number to compare by, higher for graver severities."""
         return -list(Severity).index(self)
 
 
@@ -25,14 +25,13 @@ class Rule(NamedTuple):
     Attributes:
         code: three letters and three digits, never used again for something else.
         name: the short name in kebab case.
-        severity: the weight of its findings unless an option or the finding says otherwise.
-        meaning: what is so when it is found, in one line.
-        fix: what to do about it, in one line; a finding that knows better says its own.
-        more: what a reader of its page should know besides, how it is measured say.
-        needs: what a run must have done to find it: run the ``forward`` pass, compare with a
-            ``lock``.
-        stands: whether it counts whatever other rules are selected: only who ignores it by its
-            code or its family's letters leaves it out, and that is told.
+        severity: that of its findings unless an option or the finding says otherwise.
+        meaning: what is wrong when it is found, in one line.
+        fix: what to do about it, in one line; a finding may have a more specific one.
+        more: further text for its page: how it is measured, what is exempt.
+        needs: what a run must do to find it: run the ``forward`` pass, compare with a ``lock``.
+        stands: whether it counts even if only other rules are selected. Only ``ignore`` with its
+            code or its family's letters leaves it out, and the report says so.
         of_run: whether its findings are about a run as a whole: no waiver covers them.
     """
 
@@ -56,10 +55,10 @@ class Family(NamedTuple):
     """Rules of one kind.
 
     Attributes:
-        letters: what their codes begin with.
-        title: what they are about.
-        judged: whether a policy may leave them out: what ``convert`` refuses, it may not.
-        stops: whether its errors end the reading of a file, so that nothing more is known of it.
+        letters: the first three letters of their codes.
+        title: their subject.
+        judged: whether a policy may leave them out, which it may not for refusals of ``convert``.
+        stops: whether its errors end the reading of a file.
     """
 
     letters: str

@@ -6,6 +6,11 @@ from ckpttool.findings.rules.base import Family, Rule, Severity
 
 FAMILY = Family("FIL", "the file and its container", stops=True)
 
+# FIL0xx: any file; 1xx zip; 2xx pickle, legacy stream, tar; 3xx safetensors; 4xx index; 5xx files
+# of ckpttool's own. Where a breach of a format is none that writers make by accident, the advice is
+# also to ask where the file comes from.
+
+# Errors, since nothing was checked; but the verdict on the file is "cannot tell", exit 2.
 UNREADABLE = Rule(
     "FIL001",
     "unreadable",
@@ -34,6 +39,7 @@ CHANGED = Rule(
     "The file changed while it was being read.",
     "Run again when nothing writes to the file.",
 )
+# Not "malformed": larger limits would perhaps read the file, so it is exit 2 as well.
 LIMIT = Rule(
     "FIL005",
     "limit-exceeded",
@@ -61,11 +67,11 @@ OTHER_NAME = Rule(
     "FIL008",
     "name-of-another-format",
     Severity.WARNING,
-    "The file's name ends as files of another format do.",
+    "The file's name ends like those of another format.",
     "Rename the file to end as its content does.",
-    "Readers that go by the name take the file for what it is not: `torch.load` of torch 2.13 "
-    'reads whatever ends in `.safetensors` as that. `torch.save(x, "a.safetensors")` writes a '
-    "zip of torch all the same. Quiet for names without a known ending.",
+    "Readers that go by the name read the file as another format: `torch.load` of torch 2.13 "
+    "reads every file that ends in `.safetensors` as one, but `torch.save(x, "
+    '"a.safetensors")` writes a zip. Not reported for names without a known ending.',
 )
 NOT_LOOKED_AT = Rule(
     "FIL009",
@@ -148,11 +154,12 @@ SAFETENSORS_LAYOUT = Rule(
     "The byte ranges of the tensors do not fit their shapes, or do not tile the file.",
     "Write it anew with the safetensors library, from the checkpoint it was made of.",
 )
+# A note: the format's library accepts all of these on purpose, and the tensors are the same.
 SAFETENSORS_SPELLING = Rule(
     "FIL303",
     "safetensors-spelling",
     Severity.NOTE,
-    "The safetensors header is spelled in a way that the format's text does not foresee.",
+    "The safetensors header is spelled in a way that the format's text does not allow.",
     "Write it anew with the safetensors library, if a reader refuses it.",
     "Whitespace before the header, TAB, CR or LF behind it, `__metadata__` of null, "
     "further keys in a tensor's entry, and entries written as lists. The safetensors library and "
@@ -165,6 +172,7 @@ SHARD_INDEX = Rule(
     "The index is malformed, or it and its shards disagree.",
     "Put index and shards of one export together, or write the index anew.",
 )
+# A note, while every other disagreement of an index is an error: no reader uses the number.
 INDEX_TOTAL = Rule(
     "FIL402",
     "index-total",

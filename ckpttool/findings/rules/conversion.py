@@ -6,6 +6,9 @@ from ckpttool.findings.rules.base import Family, Rule, Severity
 
 FAMILY = Family("CVT", "what a conversion changes, or cannot do", judged=False)
 
+# CVT1xx: formats and destinations; 2xx: casts, names and the proof; 3xx: data that is left out.
+# Errors write nothing; warnings are about data that the new file no longer has.
+
 CANNOT_HOLD = Rule(
     "CVT101",
     "cannot-hold",
@@ -24,7 +27,7 @@ DESTINATION_EXISTS = Rule(
     "CVT103",
     "destination-exists",
     Severity.ERROR,
-    "Something stands at the destination already.",
+    "There is a file at the destination already.",
     "Name another destination with -o, or replace it with --force.",
 )
 DESTINATION_KIND = Rule(
@@ -68,9 +71,10 @@ TIED = Rule(
     "CVT203",
     "tied-tensors",
     Severity.NOTE,
-    "Names of the same bytes are stored once.",
+    "Tensors that share all their bytes are stored once, under one of their names.",
     "Store another of them with --keep NAME, or all of them with --keep-aliases.",
 )
+# A warning: the values are right, but tensors that shared memory no longer do.
 OVERLAPPING = Rule(
     "CVT204",
     "overlapping-tensors",
@@ -85,6 +89,8 @@ QUANTIZED = Rule(
     "Quantized weights, and what belongs to them, cannot be cast.",
     "Leave --dtype out, or cast the other tensors alone with --dtype-except-quantized.",
 )
+# An error, while underflow is a warning: one infinity spreads to all outputs, which a small weight
+# that becomes zero hardly changes.
 OVERFLOW = Rule(
     "CVT205",
     "cast-overflow",
@@ -99,6 +105,7 @@ UNDERFLOW = Rule(
     "A cast made small numbers zero.",
     "Cast to bfloat16, which has float32's range, if these numbers matter.",
 )
+# A warning: ckpttool's own reader proved the file, only the second proof is missing.
 LIBRARY_BEHIND = Rule(
     "CVT207",
     "library-behind",
@@ -112,14 +119,15 @@ MODEL_STATE = Rule(
     Severity.WARNING,
     "Entries of the state dict are no tensors, and are left out.",
     "Keep them with --sidecar, and put them back where the module needs them.",
-    "What stands among the tensors of a state dict is state of the model: the extra state of a "
-    "module, a version, settings. Neither format has a place for it.",
+    "Entries among the tensors of a state dict are state of the model: the extra state of a "
+    "module, a version, settings. Neither format has a place for them.",
 )
+# An error, unlike WRAPPER_CHOICE of verify: a conversion would lose most of the file.
 MOST_OUTSIDE = Rule(
     "CVT302",
     "most-outside",
     Severity.ERROR,
-    "Most bytes of the file's tensors lie outside of the state dict that would be taken.",
+    "Most bytes of the file's tensors are outside of the state dict that would be taken.",
     "Say with --wrapper which state dict to take.",
     "Optimizers and averages are not counted. With --wrapper, whatever it names is taken.",
 )
@@ -129,8 +137,8 @@ DATA_BESIDE = Rule(
     Severity.WARNING,
     "Data beside the weights is left out, and may be needed to use the model.",
     "Keep it with --sidecar FILE.json.",
-    "A vocabulary, the names of classes, the arguments that a model is built with. What a training "
-    "run goes on by (optimizers, schedules, counts of steps, losses) is not told of. Single "
+    "A vocabulary, the names of classes, the arguments that a model is built with. State that only "
+    "training needs (optimizers, schedules, counts of steps, losses) is not reported. Single "
     "numbers and texts alone are a note.",
 )
 STALE = Rule(

@@ -6,6 +6,7 @@ from ckpttool.findings.rules.base import Family, Rule, Severity
 
 FAMILY = Family("CFG", "the policy of the gate itself")
 
+# All are of the run: a waiver must not cover the findings that waivers themselves cause.
 WAIVER_UNUSED = Rule(
     "CFG001",
     "waiver-unused",
@@ -15,14 +16,14 @@ WAIVER_UNUSED = Rule(
     "Only waivers that are for a file of the run are looked at, and of those only the ones whose "
     "rules the run could find: not one for the forward pass after --no-forward, nor one for the "
     "lock file without --lock. The message says what did not match: the code, or the tensors. A "
-    "path that leads to no file of the run, nor to one that is there, is a note.",
+    "path of a file that does not exist, in the run or elsewhere, is a note.",
     of_run=True,
 )
 WAIVER_EXPIRED = Rule(
     "CFG002",
     "waiver-expired",
     Severity.WARNING,
-    "A waiver's last day is over, so that what it covered counts again.",
+    "A waiver has expired, so that the findings it covered count again.",
     "Mend what it was given for, or give a new one with a new day.",
     "The day is the machine's, or that of SOURCE_DATE_EPOCH where it is set.",
     of_run=True,

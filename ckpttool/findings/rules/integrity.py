@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ckpttool.findings.rules.base import Family, Rule, Severity
 
+# Errors: the bytes themselves are wrong, whatever the model is.
 FAMILY = Family("INT", "bytes against what is said of them", stops=True)
 
 STORAGE_SIZE = Rule(
@@ -48,6 +49,7 @@ PUBLISHED = Rule(
     "The file is not the published one of its name, or nothing is published under it.",
     "Download it again from https://dl.fbaipublicfiles.com/mae/, or leave out --published.",
 )
+# A note: torch leaves them out only where its user turned them off.
 NO_CHECKSUMS = Rule(
     "INT007",
     "no-checksums",
@@ -62,25 +64,27 @@ DUPLICATE_KEY = Rule(
     "Two entries have the same name.",
     "Write it anew with each name once: readers differ in which of the two counts.",
 )
+# Apart from CHECKSUM: fetching the file again would give the same zeros.
 NEVER_FILLED = Rule(
     "INT010",
     "never-filled",
     Severity.ERROR,
     "A storage was laid out in the file and never filled with its bytes.",
     "Write the file again, without torch.serialization.skip_data, or fill its records.",
-    "`torch.serialization.skip_data` leaves a storage's place in the archive free for somebody who "
-    "writes the bytes later: zeros, under a stored checksum of 0 that zeros do not have. Nothing "
-    "happened to the file afterwards; its weights were never in it.",
+    "`torch.serialization.skip_data` reserves room for a storage, for a program that writes the "
+    "bytes later. Until then it has zeros and a stored checksum of 0, which is not that of zeros. "
+    "Such a file is not damaged: its weights were never written.",
 )
+# A warning: the weights are right, but the file may publish data that nobody meant to.
 WASTED_BYTES = Rule(
     "INT009",
     "wasted-bytes",
     Severity.WARNING,
-    "The file carries bytes of storages that no tensor of it shows.",
+    "The file has bytes of storages that none of its tensors covers.",
     "Save copies of the views: {name: tensor.clone() for name, tensor in state.items()}.",
-    "torch.save writes the whole storage of a view, however small the view is. What it does not "
-    "show stays in the file: bytes that everybody downloads, and perhaps data that nobody meant to "
-    "publish. Counted are the bytes of storages that tensors of the state dict lie in and do not "
-    "cover, and storages that nothing in the pickle refers to. Quiet below one percent of the "
-    "state dict (`tolerances.wasted-share`).",
+    "torch.save writes the whole storage of a view, however small the view is. The rest of the "
+    "storage stays in the file: bytes that everybody downloads, and perhaps data that nobody meant "
+    "to publish. Counted are bytes that the tensors of the state dict do not cover in their own "
+    "storages, and storages that nothing in the pickle refers to. Not reported below one percent "
+    "of the state dict (`tolerances.wasted-share`).",
 )

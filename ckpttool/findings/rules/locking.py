@@ -8,6 +8,7 @@ FAMILY = Family("DIF", "what differs from the lock file")
 
 _MEANT = "If the change is meant, review it with ckpttool diff and write the lock anew."
 
+# Errors without exception: whoever locks weights wants to hear of every change.
 LOCK_CONTENT = Rule(
     "DIF001",
     "lock-content",
@@ -15,7 +16,7 @@ LOCK_CONTENT = Rule(
     "Tensors hold other values than the lock file says.",
     _MEANT,
     "Compared is the SHA-256 of each tensor's contiguous little-endian bytes, by its name in the "
-    "canonical layout: another container or another spelling of the names changes nothing.",
+    "canonical layout: another container or another layout of the names makes no difference.",
     needs=("lock",),
 )
 LOCK_GONE = Rule(
@@ -57,10 +58,10 @@ LOCK_ENTRY = Rule(
     "DIF006",
     "lock-entry",
     Severity.ERROR,
-    "The lock file says nothing of the checkpoint.",
+    "The lock file has no entry for the checkpoint.",
     "Lock it together with the others: ckpttool lock PATH... -o FILE.",
     "A checkpoint is found in a lock file by its path, its weights or its name without ending; "
-    "where the file locks one checkpoint only, it is meant for every one.",
+    "a file that locks only one checkpoint is compared with every one.",
     needs=("lock",),
 )
 LOCK_SCHEMA = Rule(
@@ -71,6 +72,7 @@ LOCK_SCHEMA = Rule(
     "Name that model with --model, or lock the weights again.",
     needs=("lock",),
 )
+# A note: --no-forward is the user's choice, and the tensors were compared.
 LOCK_FORWARD_OPEN = Rule(
     "DIF008",
     "lock-forward-open",
@@ -83,11 +85,11 @@ LOCK_UNMATCHED = Rule(
     "DIF009",
     "lock-unmatched",
     Severity.ERROR,
-    "The lock file has a checkpoint that no file of the folder is.",
+    "The lock file has a checkpoint that is not in the folder.",
     "Put the file back, or lock the folder again without it.",
-    "Asked where a folder is verified, not for files that are named. Of a folder that lies below "
-    "the lock file's, only what is locked below it counts, and what is locked beside something of "
-    "which a copy lies in it.",
+    "Reported if a folder is verified, not for files that are named. For a folder below that of "
+    "the lock file, only checkpoints that are locked below it count, and those that are locked in "
+    "one folder with a checkpoint of which it has a copy.",
     needs=("lock",),
     of_run=True,
 )

@@ -6,6 +6,7 @@ from ckpttool.findings.rules.base import Family, Rule, Severity
 
 FAMILY = Family("MOD", "what the weights mean to the model")
 
+# A note: a model published before training is rare, but it is no mistake.
 LAYERNORM_INITIAL = Rule(
     "MOD001",
     "layernorm-initial",
@@ -51,6 +52,7 @@ FORWARD_BLIND = Rule(
     "Look at patch_embed and the blocks: the way of the pixels into the model is cut.",
     needs=("forward",),
 )
+# A note: without torch, or with --no-forward, everything else was still checked.
 FORWARD_NOT_RUN = Rule(
     "MOD007",
     "forward-not-run",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ckpttool.findings.rules.base import Family, Rule, Severity
 
+# Warnings for the most part: the weights are right, but people or libraries will stumble over the
+# release. An error is only what makes from_pretrained build another model.
 FAMILY = Family("HUB", "release conventions, and what lies beside the weights")
 
 _RELEASE_FOLDER = (
@@ -17,7 +19,7 @@ TRAINING_STATE = Rule(
     "HUB001",
     "training-state",
     Severity.WARNING,
-    "State or settings of the training run lie beside the weights.",
+    "There are state or settings of the training run beside the weights.",
     "Save the state dict alone: ckpttool convert PATH --to safetensors does.",
     "Named are entries such as optimizer, scaler, epoch, args and random states. They make the "
     "file larger, tell about the machine it was trained on, and often need code to load. Settings "
@@ -28,7 +30,7 @@ UNLISTED_SHARD = Rule(
     "HUB002",
     "unlisted-shard",
     Severity.WARNING,
-    "Weights lie beside the index that it does not list.",
+    "There are weights beside the index that it does not list.",
     "Remove files of an earlier export, or write the index anew.",
     "Named are files that are numbered as shards are, and a model.safetensors, which many readers "
     "take instead of the index.",
@@ -50,8 +52,9 @@ CONFIG_CONTRADICTS = Rule(
     "intermediate_size, patch_size, image_size, num_channels, qkv_bias, hidden_act and, where the "
     "file holds a decoder, decoder_hidden_size, decoder_num_hidden_layers, "
     "decoder_num_attention_heads and decoder_intermediate_size: with what the shapes of the "
-    "weights say, and where no shape tells (heads, activation), with the known size that the file "
-    "is of, be it another one than was asked for. A key that is absent is not held against it.",
+    "weights say, and where shapes say nothing (heads, activation), with the known size of the "
+    "model that the weights have, even if another one was asked for. An absent key is no "
+    "contradiction.",
 )
 CONFIG_MODEL_TYPE = Rule(
     "HUB005",
@@ -60,6 +63,8 @@ CONFIG_MODEL_TYPE = Rule(
     "The config.json beside the weights names another kind of model.",
     'Set "model_type": "vit_mae", unless the weights are meant for that other model.',
 )
+# Warnings, while CONFIG_CONTRADICTS is an error: no weight shows these settings, so what they were
+# trained with is only inferred.
 CONFIG_EPS = Rule(
     "HUB006",
     "config-layer-norm-eps",
@@ -112,6 +117,7 @@ NO_MODEL_CARD = Rule(
     "Add a README.md that says what the weights are, how they were made, and what they are for.",
     _RELEASE_FOLDER,
 )
+# A note: the file is not the checkpoint, and may have nothing to do with it.
 BESIDE_NOT_READ = Rule(
     "HUB012",
     "beside-not-read",

@@ -1,4 +1,4 @@
-"""SEC: what a file could do to its reader, and what it tells about its writer."""
+"""SEC: code that a file can run when it is loaded, and private data that it contains."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from ckpttool.findings.rules.base import Family, Rule, Severity
 
 FAMILY = Family("SEC", "what a file could do to its reader, and tells about its writer", stops=True)
 
+# The first two stand: --select of other rules must not turn a file that runs code into a pass.
 KNOWN_ATTACK = Rule(
     "SEC001",
     "known-attack",
     Severity.ERROR,
     "Loading the pickle calls code that is known from attacks.",
     "Do not load the file with torch.load or pickle; ask its author about it.",
-    "Whatever the file's weights are: who unpickles it runs what the message shows, a command or "
-    "a program text say. ckpttool reads pickles without calling anything. `trust` does not cover "
-    "these names, and `convert` and `diff` refuse the file.",
+    "Unpickling the file runs what the message shows, a command or source text say, whatever its "
+    "weights are. ckpttool reads pickles without calling anything. `trust` does not cover these "
+    "names, and `convert` and `diff` refuse the file.",
     stands=True,
 )
 UNKNOWN_CALL = Rule(
@@ -35,6 +36,7 @@ UNKNOWN_CALL = Rule(
     "`convert` and `diff` call nothing and pass nothing of it on: there it is a warning.",
     stands=True,
 )
+# A warning: honest files need classes, and making one without arguments runs little of them.
 NEEDED_CLASS = Rule(
     "SEC003",
     "needed-class",
@@ -55,16 +57,18 @@ PERSISTENT_ID = Rule(
     "The pickle refers to a storage in a form that torch does not write.",
     "Save it anew with torch.save, and ask where the file comes from.",
 )
+# A note: every .pth is one, and nothing is known against it.
 PICKLE_FORMAT = Rule(
     "SEC005",
     "pickle-format",
     Severity.NOTE,
     "The weights are shipped as a pickle, which can run code when it is loaded.",
     "Ship a safetensors file instead: ckpttool convert PATH --to safetensors.",
-    "Quiet where a .safetensors file lies beside the pickle. The reader of this tool executes "
-    "nothing; `torch.load` of other people does unless it is told `weights_only=True`, and before "
-    "torch 2.6 even then (CVE-2025-32434).",
+    "Not reported if there is a .safetensors file beside the pickle. ckpttool runs nothing when it "
+    "reads a pickle; `torch.load` does unless it is given `weights_only=True`, and before torch "
+    "2.6 even then (CVE-2025-32434).",
 )
+# Warnings, not errors: what looks like a path or a token may be none, and loading it harms nobody.
 PRIVATE_PATH = Rule(
     "SEC006",
     "private-path",
@@ -98,6 +102,7 @@ UNCALLED_NAME = Rule(
     "An activation function among a module's attributes, say. Loading the file imports the module "
     "of the name.",
 )
+# Apart from SEC003 and SEC008, since data is harmless: the note says why torch.load refuses it.
 BEYOND_DEFAULT = Rule(
     "SEC010",
     "beyond-default",
@@ -109,9 +114,10 @@ BEYOND_DEFAULT = Rule(
     "default since torch 2.6, refuses it until the names are added with "
     "`torch.serialization.add_safe_globals`. The list is that of torch 2.13; parts of "
     "torch add names of their own when they are imported, `torch.distributed.tensor` DTensor's "
-    "say, and those of some modules (`os`) cannot be added. Names that are told of by SEC001, "
-    "SEC002, SEC003 or SEC008 are beyond it, too.",
+    "say, and those of some modules (`os`) cannot be added. Names that SEC001, SEC002, SEC003 or "
+    "SEC008 reports are beyond it, too.",
 )
+# Reported, so that a pass shows that somebody answers for code which nobody judged.
 TRUSTED_CODE = Rule(
     "SEC009",
     "trusted-code",

@@ -1,4 +1,4 @@
-"""STR: names, shapes and dtypes against the schema."""
+"""STR: names, shapes and dtypes against the model."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ MISSING_ENCODER = Rule(
     "Encoder tensors are missing.",
     "If the model that was saved has them, save its whole state_dict().",
 )
+# A note, while a partial decoder is an error: files are published without it on purpose.
 DECODER_ABSENT = Rule(
     "STR002",
     "decoder-absent",
@@ -27,6 +28,7 @@ DECODER_PARTIAL = Rule(
     "Only a part of the decoder is there.",
     "If the model that was saved has them, save the whole decoder; or leave it out as a whole.",
 )
+# A warning: load_state_dict(strict=False) leaves it out, and the model is complete without it.
 UNEXPECTED = Rule(
     "STR004",
     "unexpected-tensor",
@@ -41,6 +43,8 @@ SHAPE = Rule(
     "A tensor has another shape than the model's.",
     "If the file is of another size of the model, name that with --model.",
 )
+# A warning: load_state_dict casts to the model's type. STR007 is an error, since no training gives
+# integers.
 DTYPE = Rule(
     "STR006",
     "dtype-mismatch",
@@ -55,6 +59,7 @@ DTYPE_KIND = Rule(
     "A weight is not of a floating type.",
     "Save the weights as floating point numbers.",
 )
+# A warning, since the choice may be wrong and every other result is about the one taken.
 WRAPPER_CHOICE = Rule(
     "STR008",
     "wrapper-choice",
@@ -62,6 +67,7 @@ WRAPPER_CHOICE = Rule(
     "The file holds several state dicts, of which one was taken.",
     "Publish one state dict a file, or name another with --wrapper.",
 )
+# A note: DataParallel and torch.compile add prefixes, and loaders remove the usual ones.
 NAME_PREFIX = Rule(
     "STR009",
     "name-prefix",
@@ -104,6 +110,7 @@ MIXED_DTYPES = Rule(
     "The floating weights are not all of one type.",
     "If they are not mixed on purpose, save all weights in one floating type.",
 )
+# Apart from SHAPE, since the advice is another: the weights exist, in other files.
 PLACEHOLDERS = Rule(
     "STR015",
     "placeholders",
@@ -115,12 +122,13 @@ OUTSIDE = Rule(
     "STR016",
     "tensors-outside",
     Severity.WARNING,
-    "Tensors that are no optimizer's lie beside the state dicts.",
+    "There are tensors beside the state dicts that are no optimizer's.",
     "Look with ckpttool inspect at what they are, and save with the weights what is the model's.",
-    "What an optimizer keeps is known by its structure (state and param_groups, exp_avg and the "
-    "like) and not told of here, nor are the states of random generators. Single numbers, a loss "
+    "The state of an optimizer is recognised by its structure (state and param_groups, exp_avg and "
+    "the like) and not reported here, nor are states of random generators. Single numbers, a loss "
     "say, are a note.",
 )
+# Reported although it is allowed, so that a pattern that is no longer needed is seen.
 EXPECTED_MISSING = Rule(
     "STR020",
     "expected-missing",

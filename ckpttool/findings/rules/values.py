@@ -7,11 +7,13 @@ from ckpttool.findings.rules.base import Family, Rule, Severity
 FAMILY = Family("NUM", "the numbers")
 
 _ROLES = (
-    "An error for the model's own weights, those of blocks beyond its depth included. Of what the "
-    "model has no place for nobody knows what it is meant to be: all of it together is a note. A "
-    "weight has two and more axes that are longer than 1."
+    "An error for the model's own weights, those of blocks beyond its depth included. For tensors "
+    "that the model has no place for the meaning is unknown: all of them together are a note. A "
+    "weight has two or more axes that are longer than 1."
 )
 
+# Errors where no training run that worked gives such a weight; warnings and notes where an honest
+# model may.
 NAN = Rule(
     "NUM001",
     "nan",
@@ -25,8 +27,8 @@ INFINITE = Rule(
     Severity.ERROR,
     "A tensor holds infinity.",
     "If training diverged, go back to before it did; if a cast made them, take a wider type.",
-    "Of a tensor that the model has no place for, infinity and one number are a note: masks of "
-    "attention are made so.",
+    "A tensor that the model has no place for and that holds only infinity and one other number is "
+    "a note: attention masks look like that.",
 )
 ALL_ZERO = Rule(
     "NUM003",
@@ -45,6 +47,7 @@ CONSTANT = Rule(
     "Look at how the checkpoint was made: nothing was learnt or loaded here.",
     _ROLES,
 )
+# A note: LayerNorm begins with ones and zeros, and short runs leave some as they are.
 CONSTANT_VECTOR = Rule(
     "NUM005",
     "constant-vector",
@@ -54,6 +57,7 @@ CONSTANT_VECTOR = Rule(
     "A vector has one axis that is longer than 1, in whatever shape it is stored: a class token "
     "(1, 1, D) and the magnitudes of a weight normalisation (D, 1, 1) are vectors.",
 )
+# A warning, so that a pass without the values is seen: a NaN in them would go unnoticed.
 VALUES_NOT_READ = Rule(
     "NUM006",
     "values-not-read",
@@ -61,6 +65,7 @@ VALUES_NOT_READ = Rule(
     "The values of a tensor were not examined.",
     "Save the tensor as a plain dense one of a common type, so that it can be looked at.",
 )
+# A warning: a threshold, however chosen, is no proof.
 MAGNITUDE = Rule(
     "NUM007",
     "magnitude",
@@ -83,8 +88,8 @@ DUPLICATE_CONTENT = Rule(
     "Tensors of different names hold the same bytes, in storages of their own.",
     "Look at how the checkpoint was made: one was copied over another, or should be tied to it.",
     "Left out are tensors of one value, the position tables, names that share one storage (tied "
-    "weights), and whole blocks that are alike, which MOD002 tells of. A warning where the model "
-    "has a weight of its own under two of the names. Other copies may be meant (averages of the "
-    "weights, teacher and student, weights that are tied by copying): they are one note, and "
-    "vectors among them are left out.",
+    "weights), and whole blocks that are alike, which MOD002 reports. A warning if the model has "
+    "two different weights of these names. Other copies may be intended (averages of the weights, "
+    "teacher and student, weights that are tied by copying): they are one note, and vectors among "
+    "them are left out.",
 )
