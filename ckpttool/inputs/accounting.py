@@ -43,10 +43,10 @@ def examined(
     """Examine all checkpoints of a run; an error of one of several is a result like any other.
 
     Args:
-        found: what the run is about.
-        examine: examines one checkpoint; not called for what is known to be unreachable.
-        result_of: makes a result of a report that says why there is none.
-        trust_of: patterns of names whose code is trusted, for a checkpoint.
+        found: the files of the run.
+        examine: examines one checkpoint; not called for a target with an error.
+        result_of: makes a result of the report on an error.
+        trust_of: returns the patterns of names whose code is trusted for a checkpoint.
 
     Returns:
         One result for each target, in their order.
@@ -62,6 +62,7 @@ def examined(
                 raise target.error
             results.append(examine(target))
         except CkpttoolError as error:
+            # of one file the error is the whole answer; of several, the others are still examined
             alone = len(found.targets) == 1 and target.error is None
             if alone or (isinstance(error, UsageError) and error.path != target.path):
                 raise

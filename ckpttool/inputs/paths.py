@@ -117,7 +117,7 @@ def targets_of(
 
 
 def one_file(path: str) -> str:
-    """Return the one file that a path stands for: itself, or what its glob matches.
+    """Return the one file of a path: itself, or the file that it matches as a glob.
 
     Raises:
         UsageError: it is a glob and matches no file, or more than one.
@@ -137,6 +137,7 @@ def one_file(path: str) -> str:
 
 
 def _is_glob(path: str) -> bool:
+    # a file whose name has brackets in it is named, not matched
     return glob.has_magic(path) and not os.path.lexists(path)
 
 

@@ -1,4 +1,4 @@
-"""The index file by itself: strict JSON, and names that can only mean files beside it."""
+"""The index of a sharded checkpoint: strict JSON, with plain names of files beside it."""
 
 from __future__ import annotations
 
@@ -22,19 +22,18 @@ MAX_SHARDS = 20_000
 
 _PLAIN_NAME = re.compile(r"[\w.-]+")
 _SHOWN = 20
-_HEAD = 64  # bytes by which JSON is known
+_HEAD = 64  # bytes that show whether a file begins as JSON
 # Only a plain file name: no separator of any system, no drive or stream, no control characters.
 _UNSAFE_FILE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\:]|^\.{0,2}$")
 
 
 class Index(NamedTuple):
-    """What an index says.
+    """The content of an index.
 
     Attributes:
         weight_map: tensor to file name, in the order of the index.
-        total_size: what it states as the bytes of all tensors, as it is spelled; ``None`` if it
-            states nothing.
-        metadata: what the index says of itself, as JSON has it.
+        total_size: the stated bytes of all tensors, as JSON text; ``None`` if not stated.
+        metadata: its ``metadata`` object.
         entries: the same for the report.
     """
 
@@ -45,7 +44,7 @@ class Index(NamedTuple):
 
 
 def read_index(source: FileSource) -> Index:
-    """Return what the index says, before any shard is looked at.
+    """Read the index, without its shards.
 
     Raises:
         MalformedError: not strict JSON, a repeated key, a field of the wrong type, a name
@@ -55,6 +54,7 @@ def read_index(source: FileSource) -> Index:
     try:
         document = _document(source)
     except MalformedError as error:
+        # a text that begins with a brace is no broken index, unless name or content says so
         if source.name.endswith(INDEX) or _mentions_weight_map(source):
             raise
         raise _no_index("text that begins as JSON does") from error
@@ -79,15 +79,15 @@ def is_index(source: FileSource, head: bytes) -> bool:
         return False
     try:
         return _document(source) is not None
-    except CkpttoolError:  # which is told where it is opened
+    except CkpttoolError:  # opening it as a checkpoint reports the error
         return True
 
 
 def files_listed(path: str) -> tuple[str, ...]:
     """Return the names of files that the index at a path lists, in its order, each once.
 
-    None where it cannot be read as an index; whoever opens it says why. The names are as they
-    stand there: not checked, and not joined with the index's folder.
+    Empty if it cannot be read as an index, which opening it reports. The names are not checked,
+    and not joined with the index's folder.
     """
     try:
         with closing(FileSource(path)) as source:
@@ -108,6 +108,7 @@ def _document(source: FileSource) -> dict[str, object] | None:
 
 
 def _mentions_weight_map(source: FileSource) -> bool:
+    # far faster than parsing, and most JSON files of a folder are no indexes
     return b'"weight_map"' in read(source, 0, min(source.size, MAX_JSON))
 
 

@@ -1,4 +1,4 @@
-"""A safetensors checkpoint in several files, and the index that says which tensor lies where.
+"""A safetensors checkpoint in several files, with an index of which file each tensor is in.
 
 The index is ``{"metadata": {...}, "weight_map": {tensor: file}}``, as the Hugging Face hub
 writes it. It and its shards are one checkpoint only if they agree in every name, so every
@@ -36,7 +36,8 @@ from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
 
 FORMAT = "safetensors-sharded"
 
-#: Shards that stay open; the others are opened for each read, and fewer than these are common.
+#: Shards that stay open; others are opened for each read. A process may have 256 files open on
+#: macOS by default, and few checkpoints have as many shards as this.
 MAX_OPEN = 100
 
 #: Bytes of the headers of all shards.
@@ -51,7 +52,7 @@ class Shard(NamedTuple):
 
 
 def matches(head: bytes) -> bool:
-    """Whether the file is JSON; that it is an index is known when it is read."""
+    """Whether the file begins as JSON; only reading it shows whether it is an index."""
     return begins_object(head)
 
 
@@ -67,6 +68,7 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         folder = Folder(source, opened)
         shards = _open_all(folder, files)
         offenders = uncounted(files) + folder.offenders + _misplaced(index, shards)
+        # missing files first: the disagreements that they cause are no use by themselves
         if folder.missing:
             raise _missing(folder.missing, len(files), offenders)
         if folder.links:
@@ -74,7 +76,7 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         tensors = _in_order(index, shards)
         if offenders:
             raise _disagreement(offenders)
-        opened.pop_all()
+        opened.pop_all()  # from here on the checkpoint closes the shards
     return Checkpoint(
         source.name,
         FORMAT,
@@ -172,7 +174,7 @@ def _in_order(index: Index, shards: dict[str, Shard]) -> dict[str, TensorInfo]:
 
 
 def _missing(missing: list[str], listed: int, offenders: list[str]) -> MalformedError:
-    """Return the error for shards that are not there, whatever else is wrong behind that."""
+    """Return the error for missing shards, with whatever else is wrong."""
     named = some_of([printable(name) for name in missing], SHOWN)
     beside = f"; besides: {'; '.join(offenders[:SHOWN])}" if offenders else ""
     return MalformedError(
@@ -183,7 +185,8 @@ def _missing(missing: list[str], listed: int, offenders: list[str]) -> Malformed
 
 
 def _not_followed(links: list[str]) -> UnreadableError:
-    """Return the error for shards that are links to elsewhere: what they are nobody has seen."""
+    """Return the error for shards that are links out of the folder."""
+    # "cannot tell", not "malformed": the files behind the links were not looked at
     named = some_of([printable(link) for link in links], SHOWN)
     return UnreadableError(
         f"shards are links that lead out of the folder, which are not followed: {named}",
@@ -203,7 +206,7 @@ def _disagreement(offenders: list[str]) -> MalformedError:
 def _common_metadata(
     shards: dict[str, Shard],
 ) -> dict[str, str]:
-    """Return what all shards say of themselves."""
+    """Return the metadata that all shards have in common."""
     every = [shard.header.metadata for shard in shards.values()]
     return {
         key: value
