@@ -43,8 +43,9 @@ def debugging(ctx: click.Context) -> bool:
 
 def _volume() -> str | None:
     ctx = click.get_current_context(silent=True)
+    name: str | None
     name, _ = ctx.meta.get(_VOLUME, (None, False)) if ctx else (None, False)
-    return str(name)
+    return name
 
 
 def _remember_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:

@@ -10,10 +10,11 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from ckpttool.comparison.numbers.compare import SideError
-from ckpttool.comparison.opening import Receipt, open_either
+from ckpttool.comparison.opening import open_either
 from ckpttool.comparison.options import DiffOptions
 from ckpttool.comparison.result import Comparison, Outcome
 from ckpttool.comparison.run import Run
+from ckpttool.conversion.receipt import Receipt
 from ckpttool.findings.errors import CkpttoolError, UsageError
 from ckpttool.findings.finding import Verdict, finding_from, verdict_from, verdict_of
 from ckpttool.findings.results import FileReport

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple, Sequence
 from ckpttool.comparison.beside import compare, entries_of
 from ckpttool.comparison.mapping import map_of
 from ckpttool.comparison.numbers.compare import SideError
-from ckpttool.comparison.opening import Digest
 from ckpttool.comparison.options import nothing_left
 from ckpttool.comparison.pairing import match_names
 from ckpttool.comparison.renamed import partners
 from ckpttool.comparison.result import Comparison, DiffKind, Outcome, Side, StateDiff, TensorDiff
 from ckpttool.comparison.run import in_order, only, outcome_of
+from ckpttool.conversion.receipt import Digest
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings.finding import Verdict
@@ -25,8 +25,8 @@ from ckpttool.tensors.sharing import with_tied
 from ckpttool.tensors.values import start_values
 
 if TYPE_CHECKING:
-    from ckpttool.comparison.opening import Receipt
     from ckpttool.comparison.options import DiffOptions
+    from ckpttool.conversion.receipt import Receipt
     from ckpttool.findings.results import FileReport
 
 #: Why the elements of tensors with other digests are not held against a tolerance.

@@ -1,4 +1,4 @@
-"""Converting one file: open, choose, plan, write under a temporary name, prove, rename.
+"""Converting one file: select, plan, write under a temporary name, prove, give it its name.
 
 Nothing here prints or exits, and nothing is left behind where anything went wrong.
 """
@@ -8,30 +8,39 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Sequence
 
-from ckpttool.conversion.job import Job
+from ckpttool.conversion.documents import left_out
+from ckpttool.conversion.earlier import Earlier, find_earlier, left_behind
 from ckpttool.conversion.leaving import findings_on_rest
 from ckpttool.conversion.naming import check_distinct, destination
 from ckpttool.conversion.options import ConvertOptions, check
+from ckpttool.conversion.output import (
+    Job,
+    complete_and_prove,
+    copy,
+    lay_out,
+    look_for_room,
+    summed,
+    written_files,
+)
 from ckpttool.conversion.planning import plan
+from ckpttool.conversion.receipt import write_receipt
 from ckpttool.conversion.result import NOT_WRITTEN, PLANNED, WRITTEN, Converted
 from ckpttool.conversion.selecting import select
-from ckpttool.conversion.sidecar import left_out, sidecar
+from ckpttool.files.destination import Destination
+from ckpttool.files.positional import write_parts
 from ckpttool.findings.errors import CkpttoolError, UsageError, told_with
 from ckpttool.findings.finding import Finding, Verdict, finding_from, verdict_from
 from ckpttool.findings.results import FileReport
 from ckpttool.findings.rules import Severity
-from ckpttool.findings.uses import Use
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.safety.telling import findings_left_behind
 from ckpttool.inspection import with_facts
 from ckpttool.models.canonical import canonicalize
-from ckpttool.tensors.sharing import OWN_KEYS
+from ckpttool.tensors.sharing import with_tied
 
 if TYPE_CHECKING:
-    from ckpttool.conversion.planning import Plan
-    from ckpttool.conversion.result import LeftOut
-    from ckpttool.conversion.selecting import TensorSelection
-    from ckpttool.tensors.catalogue import Checkpoint
+    from ckpttool.conversion.output import Copied, Proven
+    from ckpttool.conversion.result import WrittenFile
     from ckpttool.tensors.workers import Progress
 
 _ORDER = list(Severity)
@@ -86,99 +95,108 @@ def convert_file(
         planned), FAIL where the content of the checkpoint forbids it, CANNOT TELL where
         something else did. In the last two cases nothing was written.
     """
-    known = Converted(FileReport(path, Verdict.CANNOT_TELL, ()), options.to, destination=output)
+    facts = FileReport(path, Verdict.CANNOT_TELL, ())
     try:
         with open_checkpoint(path, wrapper=options.wrapper) as checkpoint:
-            layout = canonicalize(checkpoint.tensors).layout
-            known = known._replace(file=with_facts(known.file, checkpoint, layout))
+            canonical = canonicalize(with_tied(checkpoint.tensors, checkpoint.metadata))
+            facts = with_facts(facts, checkpoint, canonical.layout)
             with told_with(checkpoint.uses):
-                return _convert(checkpoint, known, options, progress)
+                selection = select(checkpoint, canonical, options)
+                planned = plan(checkpoint, selection, output, options)
+                entries, sidecar = left_out(checkpoint, selection, options)
+                return _convert(
+                    Job(checkpoint, facts, output, options, selection, planned, entries, sidecar),
+                    progress,
+                )
     except CkpttoolError as error:
-        return _stopped(known, _named(finding_from(error), path, error), error)
+        told = finding_from(error)
+        # another file than the source: the destination, or a shard
+        if error.path not in (None, path):
+            told = told._replace(message=f"{error.path}: {told.message}")
+        before = findings_left_behind(error.uses)
+        facts = facts._replace(verdict=verdict_from(error, before), findings=(*before, told))
+        return Converted(facts, options.to, destination=output, cleaned=error.cleaned)
 
 
-def _named(found: Finding, source: str, error: CkpttoolError) -> Finding:
-    """Say which file it is about where that is not the source: the destination, or a shard."""
-    if error.path in (None, source):
-        return found
-    return found._replace(message=f"{error.path}: {found.message}")
-
-
-def _stopped(known: Converted, found: Finding, error: CkpttoolError) -> Converted:
-    before = findings_left_behind(error.uses)
-    file = known.file._replace(verdict=verdict_from(error, before), findings=(*before, found))
-    return known._replace(file=file, state=NOT_WRITTEN, cleaned=error.cleaned)
-
-
-def _convert(
-    checkpoint: Checkpoint, known: Converted, options: ConvertOptions, progress: Progress | None
-) -> Converted:
-    assert known.destination is not None  # noqa: S101 (set by convert_file)
-    selection = select(checkpoint, options)
-    planned = plan(checkpoint, selection, known.destination, options)
-    lost = _lost_metadata(checkpoint, selection, options)
-    entries = left_out(checkpoint, lost)
-    beside = None
-    if options.sidecar is not None:
-        beside, entries = sidecar(checkpoint, entries, lost)
-    known = _with_plan(known, checkpoint, planned, selection, entries)
+def _convert(job: Job, progress: Progress | None) -> Converted:
+    """Write what is planned, unless something speaks against it."""
     found = [
-        *findings_left_behind(checkpoint.uses),
-        *checkpoint.remarks,
-        *findings_on_rest(checkpoint, entries, options),
-        *planned.findings,
+        *findings_left_behind(job.checkpoint.uses),
+        *job.checkpoint.remarks,
+        *findings_on_rest(job.checkpoint, job.left_out, job.options),
+        *job.plan.findings,
     ]
     if _errors(found):
-        return _ended(known, found, NOT_WRITTEN)
-    from ckpttool.conversion.output import preview, write_out
+        return _converted(job, NOT_WRITTEN, found)
+    options, sources = job.options, job.checkpoint.sources
+    files, index = lay_out(job)
+    outputs = written_files(job, files, index)
+    with Destination(sources=sources, force=options.force, sync=options.sync) as place:
+        earlier = find_earlier(job, look_for_room(job, outputs, place), place)
+        if options.dry_run:
+            found += left_behind(earlier, options.force)
+            return _converted(job, PLANNED, found, outputs, earlier)
+        copied = copy(job, files, place, progress)
+        found += copied.findings
+        if _errors(found):
+            return _converted(job, NOT_WRITTEN, found, copied=copied, cleaned=place.cleaned)
+        proven = complete_and_prove(job, files, copied)
+        documents = [(options.sidecar, job.sidecar)]
+        if options.receipt is not None:
+            outputs = summed(outputs, copied.files, index)
+            receipt = write_receipt(job, outputs, earlier, copied, proven)
+            documents.append((options.receipt, receipt))
+        # the last file to get its name: the index is what makes shards visible
+        documents.append((job.plan.shard_index, index))
+        for path, content in documents:
+            if path is not None and content is not None:
+                write_parts(place.create(path, len(content)).fd, [(0, content)])
+        still = place.publish(earlier.removed)
+        removed = tuple(path for path in earlier.removed if path not in still)
+        earlier = earlier._replace(removed=removed)
+        found += [*proven.findings, *left_behind(earlier, options.force)]
+        return _converted(job, WRITTEN, found, outputs, earlier, copied, proven, place.cleaned)
 
-    job = Job(checkpoint, selection, planned, known, options, beside)
-    if options.dry_run:
-        would, further = preview(job)
-        return _ended(would, [*found, *further], PLANNED)
-    written, further = write_out(job, progress)
-    found += further
-    return _ended(written, found, NOT_WRITTEN if _errors(further) else WRITTEN)
 
-
-def _with_plan(
-    known: Converted,
-    checkpoint: Checkpoint,
-    planned: Plan,
-    selection: TensorSelection,
-    entries: tuple[LeftOut, ...],
+def _converted(
+    job: Job,
+    state: str,
+    found: Sequence[Finding],
+    outputs: tuple[WrittenFile, ...] = (),
+    earlier: Earlier = Earlier(),  # noqa: B008 (never changed)
+    copied: Copied | None = None,
+    proven: Proven | None = None,
+    cleaned: Sequence[str] = (),
 ) -> Converted:
-    return known._replace(
-        wrapper=planned.wrapper if known.to == "pth" else None,
-        tied=planned.tied,
-        restored=selection.restored,
-        overlapping=planned.overlapping,
-        not_cast=planned.not_cast,
-        excluded=selection.excluded,
-        calls=tuple(use for use in checkpoint.uses if use.use is not Use.NAMED),
-        left_out=entries,
+    """Return the report, its findings the worst first, and the verdict that they amount to."""
+    return Converted(
+        job.facts._replace(
+            verdict=Verdict.FAIL if _errors(found) else Verdict.PASS,
+            findings=tuple(sorted(found, key=lambda one: _ORDER.index(one.severity))),
+            fingerprint=proven.source_fingerprint if proven else None,
+        ),
+        job.options.to,
+        state,
+        job.destination,
+        outputs,
+        replaced=earlier.replaced,
+        removed=earlier.removed,
+        cleaned=tuple(cleaned),
+        wrapper=job.plan.wrapper,
+        fingerprint=proven.fingerprint if proven else None,
+        tied=job.plan.tied,
+        restored=job.selection.restored,
+        overlapping=job.plan.overlapping,
+        excluded=job.selection.excluded,
+        left_out=job.left_out,
+        calls=job.calls,
+        casts=copied.casts if copied else (),
+        not_cast=job.plan.not_cast,
+        proof=proven.proof if proven else None,
+        sidecar=None if state == NOT_WRITTEN else job.options.sidecar,
+        receipt=None if state == NOT_WRITTEN else job.options.receipt,
     )
-
-
-def _ended(known: Converted, found: Sequence[Finding], state: str) -> Converted:
-    """Return ``known`` with its findings, the worst first, and the verdict they amount to."""
-    findings = tuple(sorted(found, key=lambda one: _ORDER.index(one.severity)))
-    verdict = Verdict.FAIL if _errors(findings) else Verdict.PASS
-    return known._replace(file=known.file._replace(verdict=verdict, findings=findings), state=state)
 
 
 def _errors(found: Sequence[Finding]) -> bool:
     return any(one.severity is Severity.ERROR for one in found)
-
-
-def _lost_metadata(
-    checkpoint: Checkpoint, selection: TensorSelection, options: ConvertOptions
-) -> dict[str, str]:
-    """Return the strings of ``__metadata__`` that the destination has no place for."""
-    if options.to != "pth":
-        return {}
-    return {
-        key: value
-        for key, value in checkpoint.metadata.items()
-        if key not in OWN_KEYS and key not in selection.restored
-    }

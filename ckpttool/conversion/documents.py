@@ -1,71 +1,135 @@
-"""What is written beside the tensors: index, sidecar and receipt."""
+"""What is written beside the tensors: the index of shards, and a sidecar for all the rest."""
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING, Mapping, Sequence
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Mapping
 
-from ckpttool.conversion.job import index_content
-from ckpttool.conversion.receipt import receipt
-from ckpttool.files.positional import write_parts
-from ckpttool.files.sources import FileSource
-from ckpttool.files.sums import file_sums
+from ckpttool.conversion.result import LeftOut
+from ckpttool.formats.objects.beside import beside_of
+from ckpttool.formats.objects.plain import Plain, Reader, tensor_bytes
+from ckpttool.formats.pickles.nodes import Dict
+from ckpttool.formats.writing import TARGETS
+from ckpttool.tensors.sharing import OWN_KEYS
 
 if TYPE_CHECKING:
-    from ckpttool.conversion.job import Job
-    from ckpttool.conversion.result import Converted, WrittenFile
-    from ckpttool.files.destination import Destination
-    from ckpttool.files.temporary import Growing
-    from ckpttool.formats.writing.copying import PieceDigest
+    from ckpttool.conversion.options import ConvertOptions
+    from ckpttool.conversion.planning import Plan
+    from ckpttool.conversion.selecting import TensorSelection
+    from ckpttool.formats.pickles.nodes import Node
+    from ckpttool.tensors.catalogue import Checkpoint
+
+#: What the strings of a safetensors header are called in a report, and in a sidecar.
+METADATA = "__metadata__"
+# What an index says of itself, and a new one says anew.
+_COUNTED_ANEW = frozenset({"metadata.total_size", "metadata.total_parameters"})
+
+#: Raised when a field goes or changes its meaning.
+SCHEMA_VERSION = 1
 
 
-def add_documents(
-    job: Job,
-    known: Converted,
-    place: Destination,
-    growing: Sequence[Growing],
-    digests: Mapping[str, PieceDigest],
-) -> Converted:
-    """Write sidecar, receipt and index, in this order: the index is what makes shards visible.
+def index_content(plan: Plan, selection: TensorSelection) -> bytes:
+    """Return the index of the shards, as the Hugging Face hub reads it, in the source's order."""
+    places = {piece.name: Path(file.path).name for file in plan.files for piece in file.pieces}
+    document = {
+        "metadata": {
+            "total_size": sum(piece.nbytes for piece in plan.pieces),
+            "total_parameters": sum(piece.info.numel for piece in plan.pieces),
+        },
+        # a tensor larger than the limit lies in a shard before those that it follows
+        "weight_map": {name: places[name] for name in selection.tensors if name in places},
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def left_out(
+    checkpoint: Checkpoint, selection: TensorSelection, options: ConvertOptions
+) -> tuple[tuple[LeftOut, ...], bytes | None]:
+    """Return what lies beside the tensors, and the content of the sidecar if one is asked for.
 
     Raises:
-        OutputError: one of them cannot be written.
-        UnreadableError: the files cannot be summed for the receipt.
+        UnsupportedError: written out, the sidecar would be too large.
     """
-    options = job.options
-    index = index_content(job) if job.plan.shard_index is not None else b""
-    if options.sidecar is not None and job.sidecar is not None:
-        _document(place, options.sidecar, job.sidecar)
-        known = known._replace(sidecar=options.sidecar)
-    if options.receipt is not None:
-        known = known._replace(receipt=options.receipt, outputs=_summed(known, growing, index))
-        _document(place, options.receipt, _receipt(job, known, digests))
-    if job.plan.shard_index is not None:
-        _document(place, job.plan.shard_index, index)
-    return known
+    lost = {} if TARGETS[options.to].HOLDS_METADATA else _lost_metadata(checkpoint, selection)
+    sizes = tensor_bytes(checkpoint.aside) or [0] * len(checkpoint.entries)
+    entries = (
+        *(
+            LeftOut(entry.key, entry.kind, entry.summary, nbytes)
+            for entry, nbytes in zip(checkpoint.entries, sizes)
+            if entry.key not in _COUNTED_ANEW or checkpoint.aside
+        ),
+        *(LeftOut(f"{METADATA}.{key}", "str", repr(value), 0) for key, value in lost.items()),
+    )
+    return (entries, None) if options.sidecar is None else sidecar(checkpoint, entries, lost)
 
 
-def _document(place: Destination, path: str, content: bytes) -> None:
-    write_parts(place.create(path, len(content)).fd, [(0, content)])
+def _lost_metadata(checkpoint: Checkpoint, selection: TensorSelection) -> dict[str, str]:
+    """Return the strings of ``__metadata__`` that are neither written anew nor tied names."""
+    return {
+        key: value
+        for key, value in checkpoint.metadata.items()
+        if key not in OWN_KEYS and key not in selection.restored
+    }
 
 
-def _summed(known: Converted, growing: Sequence[Growing], index: bytes) -> tuple[WrittenFile, ...]:
-    """Return the files with the sums of their whole content."""
-    opened = [FileSource(grown.temporary) for grown in growing]
-    try:
-        sums = file_sums(opened)
-    finally:
-        for source in opened:
-            source.close()
-    sums += [hashlib.sha256(index).hexdigest()] if index else []
-    return tuple(one._replace(sha256=sha256) for one, sha256 in zip(known.outputs, sums))
+def sidecar(
+    checkpoint: Checkpoint, entries: tuple[LeftOut, ...], lost: Mapping[str, str]
+) -> tuple[tuple[LeftOut, ...], bytes]:
+    """Return the entries with how much of each is in the sidecar, and its content.
 
-
-def _receipt(job: Job, known: Converted, digests: Mapping[str, PieceDigest]) -> bytes:
-    sources = [one for one in job.checkpoint.sources if isinstance(one, FileSource)]
-    summed = [
-        (source.name, source.size, sha256) for source, sha256 in zip(sources, file_sums(sources))
+    Entries that the report only counts are in it too.
+    """
+    beside = beside_of(checkpoint)
+    reader = Reader()
+    nodes = list(beside.items()) if beside else _of_the_container(checkpoint, lost)
+    read = [(key, reader.read(key, node)) for key, node in nodes]
+    held = [_held([plain]) for _, plain in read[: len(entries)]]
+    if len(read) > len(entries) and entries:  # the last one stands for all the others
+        held[-1] = _held([plain for _, plain in read[len(entries) - 1 :]])
+    shells = list(beside.shells()) if beside else []  # held, since the reader knows nodes by id
+    read += [(key, reader.read(key, node)) for key, node in shells]
+    values = [
+        {"key": key, "value": value}
+        for entry, plain in read
+        for key, value in ((entry, plain.value), *plain.parts)
     ]
-    placed = {piece.name: (file.path, piece) for file in job.plan.files for piece in file.pieces}
-    in_order = [placed[name] for name in job.selection.tensors if name in placed]
-    return receipt(known, summed, in_order, digests)
+    document = {"schema_version": SCHEMA_VERSION, "tool": "ckpttool", "entries": values}
+    text = json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False)
+    kept = [entry._replace(sidecar=much) for entry, much in zip(entries, held)]
+    return (*kept, *entries[len(kept) :]), text.encode("ascii") + b"\n"
+
+
+def _of_the_container(checkpoint: Checkpoint, lost: Mapping[str, str]) -> list[tuple[str, Node]]:
+    """Return what a container that is no pickle says of itself, in the order of the entries."""
+    index = {f"metadata.{key}": value for key, value in checkpoint.index_metadata.items()}
+    return [
+        *((key, _node(value)) for key, value in index.items() if key not in _COUNTED_ANEW),
+        *((f"{METADATA}.{key}", value) for key, value in lost.items()),
+    ]
+
+
+def _node(value: Any) -> Node:
+    """Return a value of JSON as the node of a pickle would be, however deep it nests."""
+    if not isinstance(value, (dict, list)):
+        return value
+    root: list[Any] = [value]
+    waiting = [root]
+    while waiting:
+        into = waiting.pop()
+        for place, one in enumerate(into):
+            if isinstance(one, list):
+                into[place] = fresh = list(one)
+                waiting.append(fresh)
+            elif isinstance(one, dict):
+                into[place] = node = Dict()
+                node.flat = [part for pair in one.items() for part in pair]
+                waiting.append(node.flat)
+    return root[0]
+
+
+def _held(parts: list[Plain]) -> str | None:
+    """Return how much of some values is in the sidecar."""
+    if not any(plain.left_out for plain in parts):
+        return "whole"
+    return "partly" if any(plain.kept for plain in parts) else None

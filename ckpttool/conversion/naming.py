@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Sequence
 
-from ckpttool.conversion.options import TARGETS
 from ckpttool.files.suffixes import INDEX, stem_of
 from ckpttool.findings.errors import UsageError
+from ckpttool.formats.writing import TARGETS
 
 #: What is put before the suffix where the result would have the name of its source.
 CLEAN = ".clean"
@@ -36,21 +36,21 @@ def destination(source: str, output: str | None, to: str) -> str:
         return _beside(source, output, to)
     if output.endswith(("/", os.sep)):
         raise UsageError("there is no such folder", path=output, fix="Make it first (mkdir).")
-    other = next(target for target in TARGETS if target != to)
-    if output.lower().endswith(TARGETS[other]):
-        raise UsageError(
-            f"the name of the destination says {other}, but it would hold {to}",
-            path=output,
-            fix=f"Name it {TARGETS[to]}, or convert --to {other}.",
-        )
+    for other, target in TARGETS.items():
+        if other != to and output.lower().endswith(target.SUFFIX):
+            raise UsageError(
+                f"the name of the destination says {other}, but it would hold {to}",
+                path=output,
+                fix=f"Name it {TARGETS[to].SUFFIX}, or convert --to {other}.",
+            )
     return output
 
 
 def _beside(source: str, folder: str, to: str) -> str:
-    stem = stem_of(source)
-    path = os.path.join(folder, stem + TARGETS[to])  # noqa: PTH118
+    stem, suffix = stem_of(source), TARGETS[to].SUFFIX
+    path = os.path.join(folder, stem + suffix)  # noqa: PTH118
     if _same(path, source) or _same(path + INDEX, source):
-        path = os.path.join(folder, stem + CLEAN + TARGETS[to])  # noqa: PTH118
+        path = os.path.join(folder, stem + CLEAN + suffix)  # noqa: PTH118
     return path
 
 
@@ -58,16 +58,14 @@ def _same(one: str, other: str) -> bool:
     return os.path.abspath(one) == os.path.abspath(other)  # noqa: PTH100 (a link has a name of its own)
 
 
-def shard_paths(path: str, number: int) -> list[str]:
+def shard_paths(path: str, number: int, suffix: str) -> list[str]:
     """Return the files of ``number`` shards: ``model-00001-of-00002.safetensors`` and so on."""
-    suffix = TARGETS["safetensors"]
     stem = path[: -len(suffix)] if path.endswith(suffix) else path
     return [f"{stem}-{shard:05d}-of-{number:05d}{suffix}" for shard in range(1, number + 1)]
 
 
-def index_path(path: str) -> str:
+def index_path(path: str, suffix: str) -> str:
     """Return the index beside the shards: ``model.safetensors.index.json``."""
-    suffix = TARGETS["safetensors"]
     return (path if path.endswith(suffix) else path + suffix) + INDEX
 
 

@@ -6,10 +6,9 @@ import re
 from typing import NamedTuple
 
 from ckpttool.findings.errors import UsageError
+from ckpttool.formats.writing import TARGETS
 from ckpttool.tensors.dtypes import DTYPES
 
-#: What can be written: the name of a target to the suffix of its files.
-TARGETS = {"safetensors": ".safetensors", "pth": ".pth"}
 #: What tensors can be cast to, narrow ones first. Nobody has weights that gain by float64.
 CAST_DTYPES = tuple(
     dtype.name
@@ -87,18 +86,20 @@ def check(options: ConvertOptions) -> None:
             "--keep and --keep-aliases contradict each other: one of the names, or all of them",
             fix="Leave one of the two out.",
         )
-    if options.to == "safetensors":
-        return
-    for what, given in (
-        ("--max-shard-size", options.max_shard_size),
-        ("--metadata", options.metadata),
-        ("--keep", options.keep),
-        ("--keep-aliases", options.keep_aliases),
+    in_shards = [name for name, target in TARGETS.items() if target.IN_SHARDS]
+    with_metadata = [name for name, target in TARGETS.items() if target.HOLDS_METADATA]
+    # where there are views, there is nothing to choose between
+    recording_ties = [name for name in with_metadata if not TARGETS[name].HOLDS_VIEWS]
+    for what, given, able in (
+        ("--max-shard-size", options.max_shard_size, in_shards),
+        ("--metadata", options.metadata, with_metadata),
+        ("--keep", options.keep, recording_ties),
+        ("--keep-aliases", options.keep_aliases, recording_ties),
     ):
-        if given:
+        if given and options.to not in able:
             raise UsageError(
-                f"{what} is for safetensors only",
-                fix="Leave it out, or convert with --to safetensors.",
+                f"{what} is for {' and '.join(able)} only",
+                fix=f"Leave it out, or convert with --to {' or '.join(able)}.",
             )
 
 

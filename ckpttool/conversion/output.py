@@ -1,119 +1,169 @@
-"""From a plan to files that have been proven: check, copy, complete, prove, publish together."""
+"""The steps from a plan to files that are proven: lay out, look for room, copy, complete, prove."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Dict, Iterator, Sequence
+import hashlib
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 
-from ckpttool.conversion.completing import complete_and_prove
-from ckpttool.conversion.documents import add_documents
-from ckpttool.conversion.earlier import left_behind, replaced, stale_files
-from ckpttool.conversion.job import files, layouts_of, sizes
-from ckpttool.conversion.result import Cast
-from ckpttool.files.destination import Destination
+from ckpttool.conversion.documents import index_content
+from ckpttool.conversion.naming import where
+from ckpttool.conversion.proving import Joined, fingerprint_of, read_again, require_equal
+from ckpttool.conversion.result import Cast, Proof, WrittenFile
+from ckpttool.files.positional import write_parts
+from ckpttool.files.sources import FileSource
+from ckpttool.files.sums import file_sums
 from ckpttool.findings import rules
-from ckpttool.findings.errors import OutputError
+from ckpttool.findings.errors import OutputError, UsageError
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count
+from ckpttool.findings.uses import NameUse, Use
+from ckpttool.formats.writing import TARGETS
 from ckpttool.formats.writing.copying import copy_layout
+from ckpttool.models.canonical import canonicalize
+from ckpttool.tensors.sharing import FINGERPRINT, spread, with_tied
 
 if TYPE_CHECKING:
-    from ckpttool.conversion.job import Job
     from ckpttool.conversion.options import ConvertOptions
-    from ckpttool.conversion.result import Converted
+    from ckpttool.conversion.planning import Plan
+    from ckpttool.conversion.result import LeftOut
+    from ckpttool.conversion.selecting import TensorSelection
+    from ckpttool.files.destination import Destination
     from ckpttool.files.temporary import Growing
+    from ckpttool.findings.results import FileReport
+    from ckpttool.formats.writing import Target
     from ckpttool.formats.writing.copying import PieceDigest
     from ckpttool.formats.writing.file_layout import FileLayout, PlannedTensor
+    from ckpttool.tensors.catalogue import Checkpoint
     from ckpttool.tensors.workers import Progress
 
-    _Digests = Dict[str, PieceDigest]
+
+class Job(NamedTuple):
+    """A conversion, decided before any byte is written; ``sidecar`` is the content of one."""
+
+    checkpoint: Checkpoint
+    facts: FileReport
+    destination: str
+    options: ConvertOptions
+    selection: TensorSelection
+    plan: Plan
+    left_out: tuple[LeftOut, ...]
+    sidecar: bytes | None
+
+    @property
+    def target(self) -> Target:
+        """The container to write."""
+        return TARGETS[self.options.to]
+
+    @property
+    def calls(self) -> tuple[NameUse, ...]:
+        """What loading the source would call or need, and nothing does here."""
+        return tuple(use for use in self.checkpoint.uses if use.use is not Use.NAMED)
 
 
-def preview(job: Job) -> tuple[Converted, list[Finding]]:
-    """Return the report with all that would be written, to the byte, and go; nothing does.
+class OutputFile(NamedTuple):
+    """A file of tensors, laid out to the byte."""
+
+    path: str
+    pieces: tuple[PlannedTensor, ...]
+    layout: FileLayout
+
+
+class Copied(NamedTuple):
+    """The files with the tensors in their places, and zeros around them still.
+
+    ``digests`` are by name, aliases and tied names included. An error among the findings, numbers
+    that became infinite, means that nothing may come of the files.
+    """
+
+    files: list[Growing]
+    digests: dict[str, PieceDigest]
+    casts: tuple[Cast, ...]
+    findings: tuple[Finding, ...]
+
+
+class Proven(NamedTuple):
+    """What the files were found to hold; ``fingerprint`` is that of the tensors as written."""
+
+    source_fingerprint: str
+    fingerprint: str
+    proof: Proof
+    findings: tuple[Finding, ...]
+
+
+# --- laying out --------------------------------------------------------------------------
+
+
+def lay_out(job: Job) -> tuple[list[OutputFile], bytes]:
+    """Return the files, with a fingerprint that is not known yet, and the index of shards.
 
     Raises:
         MalformedError: the format has no place for a tensor.
-        OutputError: the destination is taken, or there is not enough room.
     """
-    layouts = layouts_of(job)
-    with _destination(job) as place:
-        planned = _checked(job, layouts, place)
-        stale = stale_files(job, planned)
-        stays = [path for path in stale if not (job.options.force and place.may_remove(path))]
-    known = job.known._replace(
-        outputs=tuple(files(job, layouts)),
-        replaced=replaced(planned),
-        removed=tuple(path for path in stale if path not in stays),
-        sidecar=None if job.sidecar is None else job.options.sidecar,
-        receipt=job.options.receipt,
-    )
-    return known, left_behind(stays, job.options.force)
+    plan = job.plan
+    files = [
+        OutputFile(path, pieces, job.target.plan(pieces, plan.metadata, plan.wrapper))
+        for path, pieces in plan.files
+    ]
+    return files, index_content(plan, job.selection) if plan.shard_index is not None else b""
 
 
-def write_out(job: Job, progress: Progress | None) -> tuple[Converted, list[Finding]]:
-    """Write, prove and publish; return the report and what there is to tell.
+def written_files(job: Job, files: Sequence[OutputFile], index: bytes) -> tuple[WrittenFile, ...]:
+    """Return the files as the report tells of them, the index last."""
+    written = [WrittenFile(file.path, file.layout.size, len(file.pieces)) for file in files]
+    if job.plan.shard_index is not None:
+        written.append(WrittenFile(job.plan.shard_index, len(index), 0))
+    return tuple(written)
 
-    If one of the findings is an error, nothing was published.
+
+def look_for_room(job: Job, outputs: Sequence[WrittenFile], place: Destination) -> list[str]:
+    """Look whether everything can be written; return the paths.
 
     Raises:
-        CkpttoolError: anything else went wrong; nothing was published then either.
+        UsageError: two of the files are the same.
+        OutputError: the destination is taken, or there is not enough room.
     """
-    layouts = layouts_of(job)
-    with _destination(job) as place:
-        planned = _checked(job, layouts, place)
-        growing = [
-            place.create(file.path, layout.size) for file, layout in zip(job.plan.files, layouts)
-        ]
-        digests = _copy(job, layouts, growing, progress)
-        casts = tuple(_casts(job.plan.pieces, digests))
-        known = job.known._replace(casts=casts, cleaned=tuple(place.cleaned))
-        findings = list(_losses(casts, job.options))
-        if any(one.severity is Severity.ERROR for one in findings):
-            return known, findings
-        job = job._replace(known=known)
-        known, further = complete_and_prove(job, layouts, growing, digests)
-        stale = stale_files(job, planned)
-        gone = tuple(path for path in stale if job.options.force and place.may_remove(path))
-        known = known._replace(replaced=replaced(planned), removed=gone)
-        known = add_documents(job, known, place, growing, digests)
-        still = place.publish(gone)
-        stays = [path for path in stale if path not in gone or path in still]
-        findings += further + left_behind(stays, job.options.force)
-        gone = tuple(path for path in gone if path not in still)
-        known = known._replace(removed=gone, cleaned=tuple(place.cleaned))
-    return known, findings
-
-
-def _checked(job: Job, layouts: Sequence[FileLayout], place: Destination) -> list[str]:
-    """Look whether everything can be written; return the paths."""
-    planned = sizes(job, layouts)
+    sizes = {written.path: written.size for written in outputs}
+    taken = {where(path) for path in (job.destination, *sizes)}
+    # the size of a receipt is not known yet
+    for path, content in ((job.options.sidecar, job.sidecar), (job.options.receipt, b"")):
+        if path is None:
+            continue
+        if where(path) in taken:
+            raise UsageError(
+                "two of the files to write have the same name",
+                path=path,
+                fix="Name another file with --sidecar or --receipt.",
+            )
+        taken.add(where(path))
+        sizes[path] = len(content or b"")
     # Shards must not lie beside an older whole file: readers would take that one.
-    place.check({str(job.known.destination): 0, **planned})
-    return list(planned)
-
-
-def _destination(job: Job) -> Destination:
-    options = job.options
-    return Destination(sources=job.checkpoint.sources, force=options.force, sync=options.sync)
+    place.check({job.destination: 0, **sizes})
+    return list(sizes)
 
 
 # --- copying -----------------------------------------------------------------------------
 
 
-def _copy(
-    job: Job, layouts: Sequence[FileLayout], growing: Sequence[Growing], progress: Progress | None
-) -> _Digests:
-    """Copy all tensors; return what was read and written of each, aliases included."""
+def copy(
+    job: Job, files: Sequence[OutputFile], place: Destination, progress: Progress | None
+) -> Copied:
+    """Create the files and copy all tensors into them.
+
+    Raises:
+        CkpttoolError: the source cannot be read, or the destination cannot be written.
+    """
+    growing = [place.create(file.path, file.layout.size) for file in files]
     if progress:
-        progress.start(sum(slot.length for layout in layouts for slot in layout.slots))
-    digests: _Digests = {}
-    for layout, file in zip(layouts, growing):
+        progress.start(sum(slot.length for file in files for slot in file.layout.slots))
+    stored: dict[str, PieceDigest] = {}
+    for file, grown in zip(files, growing):
         try:
-            digests.update(
+            stored.update(
                 copy_layout(
-                    layout,
-                    file.fd,
+                    file.layout,
+                    grown.fd,
                     workers=job.options.workers,
                     on_bytes=progress.advance if progress else None,
                     checksums=job.checkpoint.checksums,
@@ -123,13 +173,14 @@ def _copy(
         except OutputError as error:
             error.path = error.path or file.path
             raise
-    for piece in job.plan.pieces:
-        if piece.alias_of is not None:
-            digests[piece.name] = digests[piece.alias_of]
-    return digests
+    pieces = job.plan.pieces
+    views = {piece.name: piece.stored_as for piece in pieces if piece.alias_of is not None}
+    digests = spread(stored, {**views, **job.plan.tied})
+    casts = tuple(_casts(pieces, digests))
+    return Copied(growing, digests, casts, tuple(_losses(casts, job.options)))
 
 
-def _casts(pieces: Sequence[PlannedTensor], digests: _Digests) -> Iterator[Cast]:
+def _casts(pieces: Sequence[PlannedTensor], digests: dict[str, PieceDigest]) -> Iterator[Cast]:
     for piece in pieces:
         if piece.cast:
             found = digests[piece.name]
@@ -162,3 +213,58 @@ def _losses(casts: Sequence[Cast], options: ConvertOptions) -> Iterator[Finding]
                 tensors=[cast.name],
                 fix=None if other else _NO_CAST_OF_SMALL,
             )
+
+
+# --- completing and proving --------------------------------------------------------------
+
+
+def complete_and_prove(job: Job, files: Sequence[OutputFile], copied: Copied) -> Proven:
+    """Write what stands around the tensors and hold the files to their source.
+
+    Raises:
+        OutputError: the files cannot be written or read, or a reader sees something else in
+            them than was to be written (``CVT202``).
+    """
+    target, metadata = job.target, {**job.plan.metadata}
+    joined: Joined = {}
+    source = {name: one.source_sha256 for name, one in copied.digests.items()}
+    fingerprint = fingerprint_of(job.selection.canonical, source, joined)
+    if FINGERPRINT in metadata:
+        metadata[FINGERPRINT] = fingerprint
+    crcs = {name: one.crc32 for name, one in copied.digests.items()}
+    for (_, pieces, layout), grown in zip(files, copied.files):
+        write_parts(grown.fd, target.finish(layout, pieces, metadata, crcs))
+    with ExitStack() as opened:
+        seen = [
+            read_again(grown.temporary, pieces, layout.slots, target, opened)
+            for (_, pieces, layout), grown in zip(files, copied.files)
+        ]
+        tensors = {name: info for one in seen for name, info in one.tensors.items()}
+        written = {name: one.sha256 for name, one in copied.digests.items()}
+        found = fingerprint_of(canonicalize(with_tied(tensors, metadata)), written, joined)
+    for one in seen:
+        require_equal("the metadata", metadata, one.metadata)
+    # a cast makes other weights of them, and these have a fingerprint of their own
+    if not copied.casts:
+        require_equal("the content fingerprint", fingerprint, found)
+    slots = [slot for file in files for slot in file.layout.slots]
+    proof = Proof(len(slots), sum(slot.length for slot in slots), seen[0].readers)
+    findings = dict.fromkeys(told for one in seen for told in one.findings)
+    return Proven(fingerprint, found, proof, tuple(findings))
+
+
+def summed(
+    outputs: Sequence[WrittenFile], files: Sequence[Growing], index: bytes
+) -> tuple[WrittenFile, ...]:
+    """Return the files with the SHA-256 of their whole content.
+
+    Raises:
+        UnreadableError: a file cannot be read again.
+    """
+    with ExitStack() as opened:
+        sums = file_sums(
+            [opened.enter_context(closing(FileSource(grown.temporary))) for grown in files]
+        )
+    if index:
+        sums.append(hashlib.sha256(index).hexdigest())
+    return tuple(one._replace(sha256=sha256) for one, sha256 in zip(outputs, sums))

@@ -12,8 +12,8 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size
+from ckpttool.formats.writing import TARGETS
 from ckpttool.formats.writing.file_layout import PlannedTensor
-from ckpttool.tensors.dtypes import by_elements, by_pairs
 from ckpttool.tensors.fingerprint import PREFIX
 from ckpttool.tensors.placeholders import message, placeholders, way_out
 from ckpttool.tensors.sharing import (
@@ -30,6 +30,7 @@ from ckpttool.tensors.sharing import (
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.selecting import TensorSelection
+    from ckpttool.formats.writing import Target
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
     from ckpttool.tensors.sharing import Sharing
 
@@ -50,8 +51,9 @@ class Plan(NamedTuple):
     Attributes:
         files: at least one; several are shards.
         shard_index: the path of the shards' index; ``None`` for one file.
-        metadata: for ``__metadata__``, in order; the fingerprint is still :data:`UNKNOWN`.
-        wrapper: the dotted key to put the tensors under; ``None`` for the root.
+        metadata: in order, if the target holds any; the fingerprint is still :data:`UNKNOWN`.
+        wrapper: the dotted key to put the tensors under; ``None`` for the root, and where the
+            target has none.
         tied: names that are not stored, to the name that is.
         overlapping: groups of names that share bytes in part.
         findings: what is worth telling; an error means that nothing may be written.
@@ -83,30 +85,33 @@ def plan(
         MalformedError: written out, the tensors would expand far beyond the file.
         UsageError: a string for ``__metadata__`` would be taken for something else.
     """
+    target = TARGETS[options.to]
     sharing = find_sharing(selection.tensors)
     check_expansion(selection.tensors, sharing.covered)
     same = tied_to(sharing, selection, options)
-    tied = _not_stored(same, options)
+    tied = {} if options.keep_aliases else _not_stored(same, target)
     quantized = not_to_cast(checkpoint, selection, sharing, options)
     kept = quantized.names
     pieces = [
         _piece(
             info,
-            None if options.to == "safetensors" else same.get(name),
+            same.get(name) if target.HOLDS_VIEWS else None,
             None if name in kept else options.dtype,
         )
         for name, info in selection.tensors.items()
         if name not in tied
     ]
     wrapper = checkpoint.wrapper or checkpoint.metadata.get(WRAPPER) or None
-    metadata = _metadata(checkpoint, selection, tied, wrapper, options)
     groups = _shards(pieces, options.max_shard_size)
-    paths = [destination] if len(groups) == 1 else shard_paths(destination, len(groups))
+    paths, index = [destination], None
+    if len(groups) > 1:
+        paths = shard_paths(destination, len(groups), target.SUFFIX)
+        index = index_path(destination, target.SUFFIX)
     return Plan(
         tuple(FilePlan(path, tuple(group)) for path, group in zip(paths, groups)),
-        None if len(groups) == 1 else index_path(destination),
-        metadata,
-        wrapper,
+        index,
+        _metadata(checkpoint, selection, tied, wrapper, options) if target.HOLDS_METADATA else {},
+        wrapper if target.HOLDS_WRAPPER else None,
         tied,
         sharing.overlapping,
         (
@@ -120,9 +125,9 @@ def plan(
     )
 
 
-def _not_stored(same: Mapping[str, str], options: ConvertOptions) -> dict[str, str]:
-    """Return the exact duplicates that a safetensors file only records."""
-    if options.to != "safetensors" or options.keep_aliases:
+def _not_stored(same: Mapping[str, str], target: Target) -> dict[str, str]:
+    """Return the exact duplicates that a file without views only records."""
+    if target.HOLDS_VIEWS or not target.HOLDS_METADATA:
         return {}
     # a name that means something else among the metadata cannot be recorded there
     return {name: kept for name, kept in sorted(same.items()) if name not in OWN_KEYS}
@@ -164,8 +169,6 @@ def _metadata(
     options: ConvertOptions,
 ) -> dict[str, str]:
     """Return the strings of ``__metadata__`` in their order; the fingerprint comes later."""
-    if options.to != "safetensors":
-        return {}
     own = {FORMAT: "pt", FINGERPRINT: UNKNOWN}
     if wrapper is not None:
         own[WRAPPER] = wrapper
@@ -178,17 +181,14 @@ def _metadata(
                 f"the metadata {key}={value} would be taken for something else",
                 fix="Choose another key or value: dropped=kept is how tied names are recorded.",
             )
-    carried = {**carried_metadata(checkpoint, selection), **users}
-    return {**own, **dict(sorted(tied.items())), **dict(sorted(carried.items()))}
-
-
-def carried_metadata(checkpoint: Checkpoint, selection: TensorSelection) -> dict[str, str]:
-    """Return what the source says of itself, apart from what we say anew."""
-    return {
+    # what the source says of itself, apart from what is said anew
+    carried = {
         key: value
         for key, value in checkpoint.metadata.items()
         if key not in OWN_KEYS and key not in selection.tensors and value not in checkpoint.tensors
     }
+    further = {**carried, **users}
+    return {**own, **dict(sorted(tied.items())), **dict(sorted(further.items()))}
 
 
 # --- findings ----------------------------------------------------------------------------
@@ -258,14 +258,8 @@ _SHOWN = 20  # tied names that a finding spells out
 
 def _unwritable(pieces: Sequence[PlannedTensor], to: str) -> Iterator[Finding]:
     """Yield what the destination has no place for."""
-    if to == "safetensors":
-        wrong = [
-            piece
-            for piece in pieces
-            if by_elements(piece.dtype, tuple(piece.shape))[0].safetensors is None
-        ]
-    else:
-        wrong = [piece for piece in pieces if by_pairs(piece.dtype, tuple(piece.shape))[0].bits % 8]
+    target = TARGETS[to]
+    wrong = [piece for piece in pieces if not target.holds(piece.dtype, tuple(piece.shape))]
     if wrong:
         types = ", ".join(dict.fromkeys(piece.dtype.name for piece in wrong))
         yield finding(
@@ -274,10 +268,10 @@ def _unwritable(pieces: Sequence[PlannedTensor], to: str) -> Iterator[Finding]:
             tensors=[piece.name for piece in wrong],
             fix="Leave them out with --exclude.",
         )
-    if to == "safetensors" and any(piece.name == "__metadata__" for piece in pieces):
+    for name in (piece.name for piece in pieces if piece.name in target.RESERVED):
         yield finding(
             rules.CANNOT_HOLD,
-            "safetensors has no tensor of this name: it is that of the metadata",
-            tensors=["__metadata__"],
-            fix="Leave it out with --exclude __metadata__.",
+            f"{to} has no tensor of this name: {target.RESERVED[name]}",
+            tensors=[name],
+            fix=f"Leave it out with --exclude {name}.",
         )

@@ -1,14 +1,15 @@
-"""The proof: what was written is opened again by two readers and compared with the source.
+"""The proof: what was written is opened again and compared with the source.
 
-The strict reader and the safetensors library must both find every tensor under its name, with
-its shape and type, and the strict reader just where its bytes were put. That these bytes are
-those of the source is shown where they are copied, piece by piece.
+The strict reader and, if there is one, another program's must both find every tensor under its
+name, with its shape and type, and the strict reader just where its bytes were put. That
+these bytes are those of the source is shown where they are copied, piece by piece.
 """
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Mapping, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Dict, Mapping, NamedTuple, Sequence, Tuple
 
 from ckpttool._version import __version__
 from ckpttool.findings import rules
@@ -17,11 +18,21 @@ from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import printable
 from ckpttool.formats import open_checkpoint
 from ckpttool.tensors.dtypes import by_elements
+from ckpttool.tensors.fingerprint import fingerprint
 
 if TYPE_CHECKING:
+    from ckpttool.formats.writing import Target
     from ckpttool.formats.writing.file_layout import PlannedTensor, Slot
+    from ckpttool.models.canonical import Canonical
     from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.tensors.dtypes import DType
+
+_BUFFER = 1 << 20
+
+#: Digest of a joined tensor by the digests of its parts, in order.
+Joined = Dict[Tuple[str, ...], str]
+# The name of a type, as safetensors has it if it has one, and a shape.
+_Told = Tuple[str, Tuple[int, ...]]
 
 
 class Seen(NamedTuple):
@@ -41,7 +52,11 @@ class Seen(NamedTuple):
 
 
 def read_again(
-    path: str, pieces: Sequence[PlannedTensor], slots: Sequence[Slot], to: str, opened: ExitStack
+    path: str,
+    pieces: Sequence[PlannedTensor],
+    slots: Sequence[Slot],
+    target: Target,
+    opened: ExitStack,
 ) -> Seen:
     """Open a written file with every reader there is and hold it to what was to be written.
 
@@ -49,7 +64,7 @@ def read_again(
         path: the file, still under its temporary name.
         pieces: the tensors that it must hold, and no others.
         slots: where their bytes were put; an alias has those of the other.
-        to: a key of ``TARGETS``.
+        target: the container.
         opened: closes the file in the end; the tensors can be read until then.
 
     Raises:
@@ -66,21 +81,17 @@ def read_again(
     places = {slot.piece.name: (slot.offset, slot.length) for slot in slots}
     for piece in pieces:
         _require_place(written.tensors[piece.name], places[piece.stored_as])
-    findings: tuple[Finding, ...] = ()
-    readers: tuple[str, ...] = (ours,)
-    if to == "safetensors":
-        library, findings = _library(path, pieces, expected)
-        readers += library
-    return Seen(written.tensors, written.metadata, readers, findings)
+    library, findings = _read_with_library(target, path, pieces, expected)
+    return Seen(written.tensors, written.metadata, (ours, *library), findings)
 
 
-def _facts(info: TensorInfo) -> tuple[str, tuple[int, ...]]:
+def _facts(info: TensorInfo) -> _Told:
     if info.strides is not None or info.big_endian:
         raise _not_proven("it is not row-major and little-endian", tensor=info.name)
     return _told(info.dtype, info.shape)
 
 
-def _told(dtype: DType, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
+def _told(dtype: DType, shape: tuple[int, ...]) -> _Told:
     dtype, shape = by_elements(dtype, shape)
     return dtype.safetensors or dtype.name, shape
 
@@ -97,45 +108,35 @@ def _require_place(info: TensorInfo, place: tuple[int, int]) -> None:
         )
 
 
-def _library(
-    path: str, pieces: Sequence[PlannedTensor], expected: Mapping[str, tuple[str, tuple[int, ...]]]
+def _read_with_library(
+    target: Target, path: str, pieces: Sequence[PlannedTensor], expected: Mapping[str, _Told]
 ) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
-    """Open the file with the safetensors library, which reads its header only."""
-    from safetensors import SafetensorError, __version__, safe_open
-
-    reader = f"safetensors {__version__}"
-    found = {}
-    try:
-        # numpy, because another framework would be imported for it
-        with safe_open(path, framework="np") as file:
-            for name in file.keys():  # noqa: SIM118 (older libraries cannot be iterated)
-                part = file.get_slice(name)
-                shape = tuple(part.get_shape())
-                # older libraries do not tell; the strict reader has compared the type
-                told = part.get_dtype() if hasattr(part, "get_dtype") else None
-                found[name] = (told or expected.get(name, ("",))[0], shape)
-    except (SafetensorError, OSError, ValueError) as error:
-        late = sorted({piece.dtype.name for piece in pieces if piece.dtype.late})
-        if not late:
-            raise _not_proven(f"{reader} refuses it: {error}") from error
-        return (), (
-            finding(
-                rules.LIBRARY_BEHIND,
-                f"{reader} cannot open a file with {', '.join(late)}, so the proof rests on the "
-                "strict reader alone",
-                found=printable(str(error)),
-                fix="Update safetensors and convert again to have both.",
-            ),
-        )
-    _compare(expected, found, reader)
-    return (reader,), ()
+    """Hold the file to another reader, if the target has one; return its name and what is odd."""
+    reading = target.read_with_library(path, pieces)
+    if reading is None:
+        return (), ()
+    if reading.refusal is None:
+        # older libraries do not tell the type; the strict reader has compared it
+        found = {
+            name: (dtype or expected.get(name, ("",))[0], shape)
+            for name, (dtype, shape) in reading.tensors.items()
+        }
+        _compare(expected, found, reading.reader)
+        return (reading.reader,), ()
+    if not reading.unknown:
+        raise _not_proven(f"{reading.reader} refuses it: {reading.refusal}")
+    return (), (
+        finding(
+            rules.LIBRARY_BEHIND,
+            f"{reading.reader} cannot open a file with {', '.join(reading.unknown)}, so the proof "
+            "rests on the strict reader alone",
+            found=printable(reading.refusal),
+            fix=f"Update {reading.reader.split()[0]} and convert again to have both.",
+        ),
+    )
 
 
-def _compare(
-    expected: Mapping[str, tuple[str, tuple[int, ...]]],
-    found: Mapping[str, tuple[str, tuple[int, ...]]],
-    reader: str,
-) -> None:
+def _compare(expected: Mapping[str, _Told], found: Mapping[str, _Told], reader: str) -> None:
     for name in sorted(set(expected) | set(found)):
         if expected.get(name) != found.get(name):
             raise _not_proven(
@@ -144,6 +145,38 @@ def _compare(
                 expected=expected.get(name),
                 found=found.get(name),
             )
+
+
+def fingerprint_of(canonical: Canonical, digests: Mapping[str, str], joined: Joined) -> str:
+    """Return the content fingerprint, as ``verify`` would.
+
+    Args:
+        canonical: the tensors.
+        digests: SHA-256 of the row-major elements by the names of the file.
+        joined: what is known of tensors that a layout joins (query, key and value); the
+            digests of those that are not known yet are added. Equal parts make equal wholes,
+            so what was read of the source serves its copy as well.
+
+    Raises:
+        UnreadableError: a joined tensor cannot be read.
+    """
+    entries = []
+    for name, info in canonical.tensors.items():
+        parts = tuple(digests[origin] for origin in canonical.origins[name])
+        if len(parts) > 1 and parts not in joined:
+            joined[parts] = _digest(info)
+        digest = parts[0] if len(parts) == 1 else joined[parts]
+        entries.append((name, info.dtype.name, info.shape, digest))
+    return fingerprint(entries)
+
+
+def _digest(info: TensorInfo) -> str:
+    from ckpttool.tensors.gather import chunks  # numpy
+
+    sha = hashlib.sha256()
+    for piece in chunks(info, memoryview(bytearray(_BUFFER))):
+        sha.update(piece)
+    return sha.hexdigest()
 
 
 def require_equal(what: str, expected: object, found: object) -> None:

@@ -8,63 +8,73 @@ from __future__ import annotations
 import json
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 
 from ckpttool._version import __version__
+from ckpttool.files.sources import FileSource
+from ckpttool.files.sums import file_sums
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError, UnsupportedError
+from ckpttool.findings.text import is_sha256
+from ckpttool.tensors.dtypes import DTYPES
+from ckpttool.tensors.sharing import spread
 
 if TYPE_CHECKING:
-    from ckpttool.conversion.result import Converted
+    from ckpttool.conversion.earlier import Earlier
+    from ckpttool.conversion.output import Copied, Job, Proven
+    from ckpttool.conversion.result import WrittenFile
     from ckpttool.formats.writing.copying import PieceDigest
     from ckpttool.formats.writing.file_layout import PlannedTensor
 
 #: Raised when a field goes or changes its meaning; new fields may come at any time.
 SCHEMA_VERSION = 1
 
+# --- writing -----------------------------------------------------------------------------
 
-def receipt(
-    converted: Converted,
-    sources: Sequence[tuple[str, int, str]],
-    placed: Sequence[tuple[str, PlannedTensor]],
-    digests: Mapping[str, PieceDigest],
+
+def write_receipt(
+    job: Job, outputs: Sequence[WrittenFile], earlier: Earlier, copied: Copied, proven: Proven
 ) -> bytes:
-    """Return the receipt's content.
-
-    Args:
-        converted: what the conversion came to.
-        sources: (path, size, SHA-256) of every file of the source.
-        placed: every stored tensor with the path of the file that it is in, in order.
-        digests: by name.
-    """
-    file = converted.file
+    """Return the content of the receipt; ``outputs`` are with the sums of their content."""
+    facts, selection, plan = job.facts, job.selection, job.plan
+    sources = [one for one in job.checkpoint.sources if isinstance(one, FileSource)]
+    placed = {piece.name: (file.path, piece) for file in plan.files for piece in file.pieces}
     document = {
         "schema_version": SCHEMA_VERSION,
         "tool": "ckpttool",
         "versions": _versions(),
         "source": {
-            "format": file.format,
-            "wrapper": file.wrapper,
-            "layout": file.layout,
-            "fingerprint": file.fingerprint,
-            "files": [_summed(*source) for source in sources],
+            "format": facts.format,
+            "wrapper": facts.wrapper,
+            "layout": facts.layout,
+            "fingerprint": proven.source_fingerprint,
+            "files": [
+                _summed(source.name, source.size, sha256)
+                for source, sha256 in zip(sources, file_sums(sources))
+            ],
         },
         "result": {
-            "format": converted.to,
-            "wrapper": converted.wrapper,
-            "fingerprint": converted.fingerprint,
-            "files": [_summed(out.path, out.size, out.sha256) for out in converted.outputs],
+            "format": job.options.to,
+            "wrapper": plan.wrapper,
+            "fingerprint": proven.fingerprint,
+            "files": [_summed(out.path, out.size, out.sha256) for out in outputs],
         },
-        "replaced": [Path(path).name for path in converted.replaced],
-        "removed": [Path(path).name for path in converted.removed],
-        "tensors": [_tensor(path, piece, digests[piece.name]) for path, piece in placed],
-        "tied": converted.tied,
-        "restored": converted.restored,
-        "overlapping": converted.overlapping,
-        "excluded": converted.excluded,
-        "left_out": [entry._asdict() for entry in converted.left_out],
-        "not_called": [{**call._asdict(), "use": call.use.value} for call in converted.calls],
-        "casts": [cast._asdict() for cast in converted.casts],
-        "not_cast": converted.not_cast,
-        "proof": None if converted.proof is None else converted.proof._asdict(),
+        "replaced": [Path(path).name for path in earlier.replaced],
+        "removed": [Path(path).name for path in earlier.removed],
+        "tensors": [
+            _tensor(*placed[name], copied.digests[name])
+            for name in selection.tensors
+            if name in placed
+        ],
+        "tied": plan.tied,
+        "restored": selection.restored,
+        "overlapping": plan.overlapping,
+        "excluded": selection.excluded,
+        "left_out": [entry._asdict() for entry in job.left_out],
+        "not_called": [{**call._asdict(), "use": call.use.value} for call in job.calls],
+        "casts": [cast._asdict() for cast in copied.casts],
+        "not_cast": plan.not_cast,
+        "proof": proven.proof._asdict(),
     }
     text = json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False)
     return text.encode("ascii") + b"\n"
@@ -93,3 +103,88 @@ def _versions() -> dict[str, str]:
     except ImportError:  # named in the proof, where it was wanted
         return versions
     return {**versions, "safetensors": safetensors.__version__}
+
+
+# --- reading -----------------------------------------------------------------------------
+
+
+class Digest(NamedTuple):
+    """A tensor as a receipt knows it: torch's name of the dtype, shape, SHA-256 in hexadecimal."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    sha256: str
+
+
+class Receipt(NamedTuple):
+    """What a receipt says of the result of a conversion, or a lock file of what is locked.
+
+    Attributes:
+        path: its own, as the caller named it.
+        size: bytes of the files that it is of, 0 if it does not say.
+        wrapper: the dotted key of the state dict; ``None`` at the root.
+        tensors: by name, in order; tied names included.
+        canonical: whether the names are those of the canonical layout, whatever the file's are.
+    """
+
+    path: str
+    size: int
+    wrapper: str | None
+    tensors: dict[str, Digest]
+    canonical: bool = False
+
+
+def read_receipt(path: str, document: dict[str, Any]) -> Receipt:
+    """Return what the JSON at ``path`` says, if it is a receipt.
+
+    Raises:
+        MalformedError: it is not as this program writes receipts.
+        UnsupportedError: it is of another schema version.
+    """
+    version = document.get("schema_version")
+    if type(version) is not int:
+        raise _bad("the schema_version is missing, or no integer")
+    if version != SCHEMA_VERSION:
+        raise UnsupportedError(
+            "the receipt is of a schema version that this ckpttool does not know",
+            rules.UNSUPPORTED,
+            expected=f"schema_version {SCHEMA_VERSION}",
+            found=f"schema_version {version}",
+            fix="Use the ckpttool that wrote it, or convert again with this one.",
+        )
+    listed, tied = document.get("tensors"), document.get("tied", {})
+    result = document.get("result", {})
+    if not isinstance(listed, list) or not isinstance(tied, dict) or not isinstance(result, dict):
+        raise _bad("tensors, tied or result is missing, or of another type")
+    tensors: dict[str, Digest] = {}
+    for entry in listed:
+        name, digest = _entry(entry)
+        if name in tensors:
+            raise MalformedError("a tensor is listed twice", rules.DUPLICATE_KEY, tensor=name)
+        tensors[name] = digest
+    for name, kept in tied.items():
+        if name in tensors or not isinstance(kept, str) or kept not in tensors:
+            raise _bad("a tied name stands for no tensor", tensor=name)
+    wrapper = result.get("wrapper")
+    files = result["files"] if isinstance(result.get("files"), list) else []
+    sizes = [file.get("size") for file in files if isinstance(file, dict)]
+    size = sum(number for number in sizes if type(number) is int)
+    return Receipt(path, size, wrapper if isinstance(wrapper, str) else None, spread(tensors, tied))
+
+
+def _entry(entry: object) -> tuple[str, Digest]:
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        raise _bad("a tensor has no name")
+    name, dtype, shape = entry["name"], entry.get("dtype"), entry.get("shape")
+    digest = entry.get("sha256")
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise _bad("no such dtype", tensor=name)
+    if not isinstance(shape, list) or any(type(n) is not int or n < 0 for n in shape):
+        raise _bad("the shape is not a list of sizes", tensor=name)
+    if not isinstance(digest, str) or not is_sha256(digest):
+        raise _bad("the digest is not a SHA-256 in hexadecimal", tensor=name)
+    return name, Digest(dtype, tuple(shape), digest)
+
+
+def _bad(message: str, tensor: str | None = None) -> MalformedError:
+    return MalformedError(message, rules.RECEIPT, tensor=tensor)

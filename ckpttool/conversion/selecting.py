@@ -12,6 +12,7 @@ from ckpttool.tensors.sharing import tied_names, with_tied
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
+    from ckpttool.models.canonical import Canonical
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
 
 
@@ -24,16 +25,25 @@ class TensorSelection(NamedTuple):
         excluded: names that were asked to be left out, in order.
         unread: (name, reason) of tensors of a kind that is not read and that nobody excluded.
         restored: names that the file only records, to the name that it stores them under.
+        canonical: the tensors under the names of the canonical layout.
     """
 
     tensors: dict[str, TensorInfo]
     excluded: tuple[str, ...]
     unread: tuple[tuple[str, str], ...]
     restored: dict[str, str]
+    canonical: Canonical
 
 
-def select(checkpoint: Checkpoint, options: ConvertOptions) -> TensorSelection:
+def select(
+    checkpoint: Checkpoint, canonical: Canonical, options: ConvertOptions
+) -> TensorSelection:
     """Choose the tensors that the options ask for.
+
+    Args:
+        checkpoint: the source.
+        canonical: all of its tensors, those included that it only records as tied.
+        options: which to take.
 
     Raises:
         UsageError: no tensor is left, or a pattern matches no name.
@@ -45,23 +55,25 @@ def select(checkpoint: Checkpoint, options: ConvertOptions) -> TensorSelection:
     asked = NameFilter(options.include, options.exclude)
     wanted = [name for name in names if asked.wants(name)]
     asked.check("tensor")
-    aside = _beside_the_core(every) if options.encoder_only else frozenset()
+    aside = _beside_the_core(canonical) if options.encoder_only else frozenset()
     wanted = [name for name in wanted if name not in aside]
     if not names:
         raise UsageError("there is no tensor in the checkpoint")
     if not wanted:
         raise UsageError("no tensor is left to convert", fix="Look at --include and --exclude.")
     chosen = frozenset(wanted)
+    tensors = {name: info for name, info in every.items() if name in chosen}
     return TensorSelection(
-        {name: info for name, info in every.items() if name in chosen},
+        tensors,
         tuple(name for name in names if name not in chosen),
         tuple(row for row in checkpoint.unread if row[0] in chosen),
         {name: kept for name, kept in restored.items() if name in chosen},
+        # a part of them may follow no layout any more, and is known by its own names then
+        canonical if len(tensors) == len(every) else canonicalize(tensors),
     )
 
 
-def _beside_the_core(tensors: dict[str, TensorInfo]) -> frozenset[str]:
-    canonical = canonicalize(tensors)
+def _beside_the_core(canonical: Canonical) -> frozenset[str]:
     family = canonical.family
     if family is None:
         raise UnsupportedError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from itertools import islice
-from typing import Any, Collection, Iterable, Mapping, NamedTuple, Sequence
+from typing import Any, Collection, Iterable, Mapping, NamedTuple, Sequence, TypeVar
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
@@ -30,6 +30,8 @@ AMPLIFICATION_SLACK = 64 << 20
 AMPLIFIED = "its views expand to far more bytes than the file has for them"
 
 _DIGITS = 10  # of a place: more than there can be tensors
+
+_Value = TypeVar("_Value")
 
 
 class Sharing(NamedTuple):
@@ -99,6 +101,11 @@ def with_tied(
         every[name] = tensors[tied[name]]._replace(name=name)
     every.update(stored)
     return every
+
+
+def spread(values: Mapping[str, _Value], tied: Mapping[str, str]) -> dict[str, _Value]:
+    """Return the values by name and, for each tied name, that of the name that it stands for."""
+    return {**values, **{name: values[kept] for name, kept in tied.items()}}
 
 
 def order_of(tied: Collection[str], names: Collection[str]) -> str:

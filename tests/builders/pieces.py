@@ -89,7 +89,7 @@ def put(path: Path, layout: FileLayout, *, workers: int | None = None) -> dict[s
         os.ftruncate(fd, layout.size)
         digests = copying.copy_layout(layout, fd, workers=workers)
         crcs = {name: digest.crc32 for name, digest in digests.items()}
-        parts = torch_zip.finish(layout, crcs) if layout.members else [(0, layout.head)]
+        parts = torch_zip.finish(layout, [], {}, crcs) if layout.members else [(0, layout.head)]
         positional.write_parts(fd, parts)
     finally:
         os.close(fd)

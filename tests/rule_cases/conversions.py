@@ -80,7 +80,7 @@ def with_an_old_library(folder: Path) -> Iterable[Finding]:
 
 
 def stale(*paths: str) -> Run:
-    return lambda _: earlier.left_behind(paths, force=True)
+    return lambda _: earlier.left_behind(earlier.Earlier((), paths), force=True)
 
 
 def single(value: float) -> checkpoints.Content:

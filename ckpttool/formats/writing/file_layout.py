@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Mapping, NamedTuple, Sequence
+
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import TensorInfo
@@ -89,3 +92,26 @@ class FileLayout(NamedTuple):
     slots: tuple[Slot, ...]
     size: int
     members: tuple[PlannedMember, ...] = ()
+
+
+class LibraryReading(NamedTuple):
+    """What another program makes of a written file.
+
+    Attributes:
+        reader: its name and version.
+        tensors: name to dtype (``None`` if it does not tell) and shape.
+        refusal: what it says if it cannot open the file.
+        unknown: dtypes in the file that an older version of it does not know.
+    """
+
+    reader: str
+    tensors: Mapping[str, tuple[str | None, tuple[int, ...]]]
+    refusal: str | None = None
+    unknown: Sequence[str] = ()
+
+
+def cannot_hold(
+    message: str, tensor: str | None = None, *, found: str | None = None, fix: str | None = None
+) -> MalformedError:
+    """Return the error for what a format, or a reader of it, has no place for (``CVT101``)."""
+    return MalformedError(message, rules.CANNOT_HOLD, tensor=tensor, found=found, fix=fix)

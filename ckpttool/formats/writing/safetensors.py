@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Mapping, Sequence
+from typing import TYPE_CHECKING, Mapping, Sequence
 
-from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.safetensors.header import (
     MAX_DIMENSIONS,
@@ -24,13 +23,34 @@ from ckpttool.formats.safetensors.header import (
     METADATA,
 )
 from ckpttool.formats.safetensors.whole import MAX_HEADER, MAX_WIDE_HEADER
-from ckpttool.formats.writing.file_layout import ALIGNMENT, FileLayout, PlannedTensor, Slot
+from ckpttool.formats.writing.file_layout import (
+    ALIGNMENT,
+    FileLayout,
+    LibraryReading,
+    PlannedTensor,
+    Slot,
+    cannot_hold,
+)
 from ckpttool.tensors.dtypes import by_elements
+
+if TYPE_CHECKING:
+    from ckpttool.tensors.dtypes import DType
+
+SUFFIX = ".safetensors"
+HOLDS_VIEWS, HOLDS_METADATA, HOLDS_WRAPPER, IN_SHARDS = False, True, False, True
+RESERVED: Mapping[str, str] = {METADATA: "it is that of the metadata"}
 
 _LENGTH = struct.Struct("<Q")
 
 
-def plan(pieces: Sequence[PlannedTensor], metadata: Mapping[str, str]) -> FileLayout:
+def holds(dtype: DType, shape: tuple[int, ...]) -> bool:
+    """Whether the format has a name for the type."""
+    return by_elements(dtype, shape)[0].safetensors is not None
+
+
+def plan(
+    pieces: Sequence[PlannedTensor], metadata: Mapping[str, str], _wrapper: str | None = None
+) -> FileLayout:
     """Return where everything goes; nothing is written yet.
 
     Args:
@@ -54,13 +74,41 @@ def plan(pieces: Sequence[PlannedTensor], metadata: Mapping[str, str]) -> FileLa
     return FileLayout(head, placed, len(head) + offset)
 
 
+def finish(
+    _layout: FileLayout,
+    pieces: Sequence[PlannedTensor],
+    metadata: Mapping[str, str],
+    _crcs: Mapping[str, int],
+) -> list[tuple[int, bytes]]:
+    """Return the header with metadata that are known by now, as long as those planned with."""
+    return [(0, plan(pieces, metadata).head)]
+
+
+def read_with_library(path: str, pieces: Sequence[PlannedTensor]) -> LibraryReading:
+    """Open the file with the safetensors library, which reads its header only."""
+    from safetensors import SafetensorError, __version__, safe_open
+
+    reader = f"safetensors {__version__}"
+    found: dict[str, tuple[str | None, tuple[int, ...]]] = {}
+    try:
+        # numpy, because another framework would be imported for it
+        with safe_open(path, framework="np") as file:
+            for name in file.keys():  # noqa: SIM118 (older libraries cannot be iterated)
+                part = file.get_slice(name)
+                dtype = part.get_dtype() if hasattr(part, "get_dtype") else None
+                found[name] = dtype, tuple(part.get_shape())
+    except (SafetensorError, OSError, ValueError) as error:
+        late = sorted({piece.dtype.name for piece in pieces if piece.dtype.late})
+        return LibraryReading(reader, {}, str(error), late)
+    return LibraryReading(reader, found)
+
+
 def _check(piece: PlannedTensor) -> None:
     if piece.name == METADATA:
         raise _cannot_hold("this name is that of the metadata", piece)
     if len(_text(piece.name, piece).encode()) > MAX_NAME:
         raise _cannot_hold("the name is too long", piece)
-    dtype, _ = by_elements(piece.dtype, tuple(piece.shape))
-    if dtype.safetensors is None:
+    if not holds(piece.dtype, tuple(piece.shape)):
         raise _cannot_hold(f"safetensors has no elements of {piece.dtype.name}", piece)
     if len(piece.shape) > MAX_DIMENSIONS:
         raise _cannot_hold("it has too many dimensions", piece, found=str(len(piece.shape)))
@@ -107,13 +155,11 @@ def _head(
     return _LENGTH.pack(len(text)) + text
 
 
+_WAY_OUT = "Leave it out with --exclude, or convert to another format."
+
+
 def _cannot_hold(
     message: str, piece: PlannedTensor | None = None, *, found: str | None = None
 ) -> MalformedError:
-    return MalformedError(
-        message,
-        rules.CANNOT_HOLD,
-        tensor=piece.name if piece else None,
-        found=found,
-        fix="Leave it out with --exclude, or convert to another format." if piece else None,
-    )
+    tensor, fix = (piece.name, _WAY_OUT) if piece else (None, None)
+    return cannot_hold(message, tensor, found=found, fix=fix)

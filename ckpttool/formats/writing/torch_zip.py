@@ -11,10 +11,8 @@ from __future__ import annotations
 import struct
 import zlib
 from math import prod
-from typing import Mapping, NamedTuple, Sequence
+from typing import Mapping, Sequence
 
-from ckpttool.findings import rules
-from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.archives.zip_end import MAX_DIRECTORY, MAX_MEMBERS
 from ckpttool.formats.safetensors.header import MAX_TENSORS
 from ckpttool.formats.torch.zip import MAX_PICKLE
@@ -24,9 +22,14 @@ from ckpttool.formats.writing.file_layout import (
     PlannedMember,
     PlannedTensor,
     Slot,
+    cannot_hold,
 )
 from ckpttool.formats.writing.pickle_stream import StateDictPickle
 from ckpttool.tensors.dtypes import DType, by_pairs
+
+SUFFIX = ".pth"
+HOLDS_VIEWS, HOLDS_METADATA, HOLDS_WRAPPER, IN_SHARDS = True, False, True, False
+RESERVED: Mapping[str, str] = {}
 
 TOP = "archive"
 
@@ -45,14 +48,16 @@ _PLAIN_VERSION, _ZIP64_VERSION = 20, 45
 _EPOCH = 0x0021  # 1 January 1980, the first day that a zip can name
 
 
-class _Written(NamedTuple):
-    """A member and the checksum of its bytes."""
-
-    member: PlannedMember
-    crc32: int
+def holds(dtype: DType, shape: tuple[int, ...]) -> bool:
+    """Whether torch has a name for the type: not for what is known from safetensors alone."""
+    return by_pairs(dtype, shape)[0].bits % 8 == 0
 
 
-def plan(pieces: Sequence[PlannedTensor], wrapper: str | None = None) -> FileLayout:
+def plan(
+    pieces: Sequence[PlannedTensor],
+    _metadata: Mapping[str, str] | None = None,
+    wrapper: str | None = None,
+) -> FileLayout:
     """Return where everything goes; nothing is written yet.
 
     Args:
@@ -78,48 +83,50 @@ def plan(pieces: Sequence[PlannedTensor], wrapper: str | None = None) -> FileLay
         slots.append(Slot(members[-1].data, piece.nbytes, piece))
         end = members[-1].data + piece.nbytes
     if len(pieces) > MAX_TENSORS or len(members) > MAX_MEMBERS:
-        raise _cannot_hold("more tensors than a reader takes", found=f"{len(pieces):,}")
-    known = [_Written(member, 0) for member in members]
-    directory = _directory(known, end)
-    if len(directory) > MAX_DIRECTORY:
-        raise _cannot_hold("the archive's directory would be larger than a reader takes")
-    return FileLayout(b"", tuple(slots), end + len(directory), tuple(members))
+        raise cannot_hold("more tensors than a reader takes", found=f"{len(pieces):,}")
+    directory = len(_directory([(member, 0) for member in members], end))
+    if directory > MAX_DIRECTORY:
+        raise cannot_hold("the archive's directory would be larger than a reader takes")
+    return FileLayout(b"", tuple(slots), end + directory, tuple(members))
 
 
-def finish(layout: FileLayout, crcs: Mapping[str, int]) -> list[tuple[int, bytes]]:
-    """Return all bytes around the tensors as (offset, bytes).
-
-    Args:
-        layout: of :func:`plan`.
-        crcs: CRC-32 of the written bytes by the name of the piece.
-    """
+def finish(
+    layout: FileLayout,
+    _pieces: Sequence[PlannedTensor],
+    _metadata: Mapping[str, str],
+    crcs: Mapping[str, int],
+) -> list[tuple[int, bytes]]:
+    """Return the members' headers, now that their checksums are known, and the directory."""
     written = [
-        _Written(member, zlib.crc32(member.content) if member.piece is None else crcs[member.piece])
+        (member, zlib.crc32(member.content) if member.piece is None else crcs[member.piece])
         for member in layout.members
     ]
-    parts = [(one.member.offset, _local(one) + one.member.content) for one in written]
+    parts = [(one.offset, _local(one, crc32) + one.content) for one, crc32 in written]
     last = layout.members[-1]
     end = last.data + last.size
     return [*parts, (end, _directory(written, end))]
+
+
+def read_with_library(path: str, pieces: Sequence[PlannedTensor]) -> None:
+    """Ask nobody: torch would have to be loaded, and would read every byte again."""
 
 
 def _pickle(pieces: Sequence[PlannedTensor], keys: Mapping[str, str], wrapper: str | None) -> bytes:
     stream = StateDictPickle(wrapper)
     for piece in pieces:
         dtype, shape = by_pairs(piece.dtype, tuple(piece.shape))
-        _check(dtype, piece)
+        if not holds(piece.dtype, tuple(piece.shape)):
+            raise cannot_hold(
+                f"torch has no elements of {dtype.name}",
+                piece.name,
+                fix="Leave it out with --exclude.",
+            )
         key = keys[piece.stored_as]
         stream.add(piece.name, dtype, shape, key, prod(shape))
     pickle = stream.finish()
     if len(pickle) > MAX_PICKLE:
-        raise _cannot_hold("the pickle would be larger than a reader takes")
+        raise cannot_hold("the pickle would be larger than a reader takes")
     return pickle
-
-
-def _check(dtype: DType, piece: PlannedTensor) -> None:
-    # torch has no name for what is known from safetensors headers alone
-    if dtype.bits % 8:
-        raise _cannot_hold(f"torch has no elements of {dtype.name}", piece)
 
 
 def _member(
@@ -140,8 +147,7 @@ def _sizes(size: int) -> bytes:
     return _FIELD.pack(_ZIP64, 16) + struct.pack("<QQ", size, size)
 
 
-def _local(written: _Written) -> bytes:
-    member, crc32 = written
+def _local(member: PlannedMember, crc32: int) -> bytes:
     name = member.name.encode("ascii")
     extra = _sizes(member.size)
     size = min(member.size, _SATURATED)
@@ -158,8 +164,7 @@ def _local(written: _Written) -> bytes:
     )
 
 
-def _central(written: _Written) -> bytes:
-    member, crc32 = written
+def _central(member: PlannedMember, crc32: int) -> bytes:
     name = member.name.encode("ascii")
     size, offset = min(member.size, _SATURATED), min(member.offset, _SATURATED)
     long = [member.size] * 2 if size == _SATURATED else []
@@ -177,9 +182,9 @@ def _central(written: _Written) -> bytes:
     )
 
 
-def _directory(written: Sequence[_Written], offset: int) -> bytes:
+def _directory(written: Sequence[tuple[PlannedMember, int]], offset: int) -> bytes:
     """Return the central directory at ``offset`` and the end records behind it."""
-    records = b"".join(_central(one) for one in written)
+    records = b"".join(_central(member, crc32) for member, crc32 in written)
     count, size = len(written), len(records)
     short = (min(count, _SATURATED_COUNT), min(size, _SATURATED), min(offset, _SATURATED))
     end = _END.pack(b"PK\x05\x06", 0, 0, short[0], *short, 0)
@@ -188,15 +193,3 @@ def _directory(written: Sequence[_Written], offset: int) -> bytes:
     versions = (_ZIP64_VERSION, _ZIP64_VERSION)
     long = _END64.pack(b"PK\x06\x06", _END64.size - 12, *versions, 0, 0, count, count, size, offset)
     return records + long + _LOCATOR.pack(b"PK\x06\x07", 0, offset + size, 1) + end
-
-
-def _cannot_hold(
-    message: str, piece: PlannedTensor | None = None, *, found: str | None = None
-) -> MalformedError:
-    return MalformedError(
-        message,
-        rules.CANNOT_HOLD,
-        tensor=piece.name if piece else None,
-        found=found,
-        fix="Leave it out with --exclude." if piece else None,
-    )

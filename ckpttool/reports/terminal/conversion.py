@@ -87,7 +87,7 @@ def _write_outputs(page: Page, converted: Converted) -> None:
 
 def _changes(converted: Converted) -> Iterable[tuple[str, str]]:
     """Yield (label, text) for all that is not as it was: nothing is dropped in silence."""
-    if converted.to == "pth" and converted.outputs and converted.wrapper is not None:
+    if converted.outputs and converted.wrapper is not None:
         yield "wrapper", f"the tensors lie under {printable(converted.wrapper)}, as they did"
     if converted.restored:
         names = printable(summarise(converted.restored))
@@ -171,5 +171,8 @@ def _end(converted: Converted) -> tuple[str, str, str]:
 
 def _totals(conversions: Conversions) -> str:
     states = [converted.state for converted in conversions.files]
-    done = states.count(WRITTEN)
-    return f"{count(len(states), 'file')}: {done} converted, {len(states) - done} not"
+    planned = states.count(PLANNED)  # all of a run are a dry run, or none is
+    done, word = (
+        (planned, "would be converted") if planned else (states.count(WRITTEN), "converted")
+    )
+    return f"{count(len(states), 'file')}: {done} {word}, {len(states) - done} not"

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from ckpttool.cli import main
-from ckpttool.cli.display import EVERY_COMMANDS
+from ckpttool.cli.display import EVERY_COMMANDS, _volume
 from tests.builders import checkpoints as built
 from tests.builders.commands import invoke
 
@@ -52,6 +52,10 @@ def test_quiet_says_one_line_of_a_failure(bad: str, tiny: str) -> None:
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("FAIL ")
     assert len(done.err.splitlines()) == 1
+
+
+def test_where_no_command_runs_nobody_said_how_much() -> None:
+    assert _volume() is None
 
 
 def test_quiet_writes_a_format_that_is_named(good: str) -> None:

@@ -17,7 +17,7 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.verification.lock.content import LockedTensor
 from ckpttool.verification.lock.writing import render
 from tests.builders import locks, pairs
-from tests.builders.commands import runner
+from tests.builders.commands import invoke, runner
 
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
@@ -72,6 +72,7 @@ def entry(**changes: object) -> dict[str, object]:
 
 BAD: dict[str, tuple[dict[str, object], str]] = {
     "no tensors": ({}, "FIL501"),
+    "no schema version": ({"schema_version": None, "tensors": [entry()]}, "FIL501"),
     "tensors no list": ({"tensors": {}}, "FIL501"),
     "no name": ({"tensors": [entry(name=1)]}, "FIL501"),
     "no such dtype": ({"tensors": [entry(dtype="float31")]}, "FIL501"),
@@ -86,11 +87,29 @@ BAD: dict[str, tuple[dict[str, object], str]] = {
 @pytest.mark.parametrize(("content", "code"), BAD.values(), ids=BAD.keys())
 def test_a_bad_receipt_is_malformed(tmp_path: Path, content: dict[str, object], code: str) -> None:
     path = tmp_path / "receipt.json"
-    path.write_text(json.dumps({"tool": "ckpttool", **content}))
+    path.write_text(json.dumps({"tool": "ckpttool", "schema_version": 1, **content}))
     good = pairs.save(tmp_path, "a.pth", pairs.state())
     found = compared(good, str(path))
     assert found.outcome is Outcome.CANNOT_TELL
     assert [finding.rule.code for finding in found.right.findings] == [code]
+
+
+def test_a_receipt_of_an_unknown_schema_version_is_said_to_be_one(tmp_path: Path) -> None:
+    _, _, path = converted(tmp_path, pairs.state())
+    receipt = Path(path)
+    document = json.loads(receipt.read_text())
+    receipt.write_text(json.dumps({**document, "schema_version": 2}))
+    result = invoke("diff", pairs.save(tmp_path, "other.pth", pairs.state()), path)
+    assert result.code == 2
+    assert "schema version that this ckpttool does not know" in result.out
+    assert "(expected schema_version 1, found schema_version 2)" in result.out
+
+
+def test_a_receipt_that_lists_no_files_has_no_size(tmp_path: Path) -> None:
+    path = tmp_path / "receipt.json"
+    content = {"tool": "ckpttool", "schema_version": 1, "tensors": [], "result": {"files": 5}}
+    path.write_text(json.dumps(content))
+    assert compared(str(path), str(path)).left.size == 0
 
 
 def test_json_that_is_no_receipt_is_read_as_an_index(tmp_path: Path) -> None:

@@ -19,11 +19,14 @@ from safetensors.torch import load_file, save_file
 
 from ckpttool import open_checkpoint
 from ckpttool.comparison.textconv import lines_of
-from ckpttool.conversion import proving
+from ckpttool.conversion import convert as convert_module
+from ckpttool.conversion import output as output_module
+from ckpttool.conversion import proving, selecting
 from ckpttool.conversion.convert import convert_file, destinations
 from ckpttool.conversion.options import ConvertOptions
 from ckpttool.conversion.result import Converted
 from ckpttool.findings.finding import Verdict
+from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.gather import chunks
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.run import verify_file
@@ -856,3 +859,34 @@ def test_a_shard_that_is_missing_is_refused(tmp_path: Path) -> None:
     refused = convert(index, tmp_path / "out.pth", TO_PTH)
     assert (codes(refused), refused.file.verdict) == (["FIL401"], Verdict.FAIL)
     assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "recognised"),
+    [
+        pytest.param(TO_PTH, 2, id="all of it, and what was written"),
+        pytest.param(TO_PTH._replace(encoder_only=True), 3, id="a part of it, too"),
+    ],
+)
+def test_a_source_is_opened_once_and_its_names_are_recognised_once(
+    options: ConvertOptions, recognised: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = checkpoints.saved(tmp_path, checkpoints.sound)
+    opened: list[str] = []
+    names: list[int] = []
+
+    def opening(path: str, **options: Any) -> Any:
+        opened.append(path)
+        return open_checkpoint(path, **options)
+
+    def recognising(tensors: Any) -> Any:
+        names.append(len(tensors))
+        return canonicalize(tensors)
+
+    for module in (convert_module, proving):
+        monkeypatch.setattr(module, "open_checkpoint", opening)
+    for module in (convert_module, selecting, output_module):
+        monkeypatch.setattr(module, "canonicalize", recognising)
+    convert(source, tmp_path / "out.pth", options)
+    assert [path for path in opened if path == source] == [source]
+    assert (len(opened), len(names)) == (2, recognised)

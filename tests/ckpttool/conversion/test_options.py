@@ -92,12 +92,12 @@ def test_a_batch_may_hold_what_becomes_another_name() -> None:
 
 
 def test_shards_are_numbered_as_the_hub_does() -> None:
-    assert shard_paths("x/model.safetensors", 2) == [
+    assert shard_paths("x/model.safetensors", 2, ".safetensors") == [
         "x/model-00001-of-00002.safetensors",
         "x/model-00002-of-00002.safetensors",
     ]
-    assert index_path("x/model.safetensors") == "x/model.safetensors.index.json"
-    assert index_path("x/weights") == "x/weights.safetensors.index.json"
+    assert index_path("x/model.safetensors", ".safetensors") == "x/model.safetensors.index.json"
+    assert index_path("x/weights", ".safetensors") == "x/weights.safetensors.index.json"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from ckpttool.conversion.options import ConvertOptions
 from ckpttool.conversion.planning import Plan, plan
 from ckpttool.conversion.selecting import TensorSelection, select
 from ckpttool.findings.errors import MalformedError, UnsupportedError, UsageError
+from ckpttool.models.canonical import canonicalize
 from tests.builders import checkpoints, sharing
 
 # torch 2.0 warns of its own use of a class when it saves.
@@ -30,12 +31,13 @@ def saved(folder: Path, content: object) -> str:
 
 def selected(path: str, options: ConvertOptions) -> TensorSelection:
     with closing(open_checkpoint(path)) as checkpoint:
-        return select(checkpoint, options)
+        return select(checkpoint, canonicalize(checkpoint.tensors), options)
 
 
 def planned(path: str, options: ConvertOptions) -> Plan:
     with closing(open_checkpoint(path)) as checkpoint:
-        return plan(checkpoint, select(checkpoint, options), "out/model.safetensors", options)
+        selection = select(checkpoint, canonicalize(checkpoint.tensors), options)
+        return plan(checkpoint, selection, "out/model.safetensors", options)
 
 
 def names(found: Plan) -> list[list[str]]:

@@ -10,12 +10,12 @@ import pytest
 import safetensors as library
 import torch
 
-from ckpttool.conversion import completing
+from ckpttool.conversion import output
 from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions
 from ckpttool.conversion.proving import Seen, read_again, require_equal
 from ckpttool.findings.errors import OutputError
-from ckpttool.formats.writing import safetensors, torch_zip
+from ckpttool.formats.writing import TARGETS, safetensors, torch_zip
 from tests.builders import torch_files as tf
 from tests.builders.pieces import of_dtype, piece, put
 from tests.builders.tensors import from_array
@@ -36,18 +36,14 @@ def pieces() -> List[PlannedTensor]:
 
 
 def written(folder: Path, to: str) -> FileLayout:
-    layout = (
-        safetensors.plan(pieces(), {"format": "pt"})
-        if to == "safetensors"
-        else torch_zip.plan(pieces())
-    )
+    layout = TARGETS[to].plan(pieces(), {"format": "pt"}, None)
     put(folder / "m", layout)
     return layout
 
 
 def look(path: Path, expected: List[PlannedTensor], layout: FileLayout, to: str) -> Seen:
     with ExitStack() as opened:
-        return read_again(str(path), expected, layout.slots, to, opened)
+        return read_again(str(path), expected, layout.slots, TARGETS[to], opened)
 
 
 @pytest.mark.parametrize("to", ["safetensors", "pth"])
@@ -190,7 +186,7 @@ def test_what_the_readers_make_of_the_whole_is_compared_too(
             "the content fingerprint": seen._replace(tensors={**seen.tensors, "one": narrow}),
         }[what]
 
-    monkeypatch.setattr(completing, "read_again", another)
+    monkeypatch.setattr(output, "read_again", another)
     source, out = str(tmp_path / "in.safetensors"), str(tmp_path / "out.safetensors")
     converted = convert_file(source, out, ConvertOptions("safetensors", sync=False))
     (found,) = converted.file.findings

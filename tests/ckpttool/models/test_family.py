@@ -240,5 +240,5 @@ def test_a_file_is_known_by_the_anchors_of_the_family(monkeypatch: pytest.Monkey
     assert (found.family, found.layout, found.prefix) == (TOY, "toys", "module.")
     assert list(found.tensors) == ["lens.weight", "layers.0.mix.weight", "head.0.mix.bias"]
     options = ConvertOptions("safetensors", encoder_only=True)
-    core = select(Checkpoint("memory", "torch-zip", (), infos), options)
+    core = select(Checkpoint("memory", "torch-zip", (), infos), found, options)
     assert core.excluded == ("module.roof.0.m.ix.bias",)

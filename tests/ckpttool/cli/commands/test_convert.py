@@ -314,3 +314,19 @@ def test_an_entry_that_is_nothing_but_tensors_is_not_kept(tmp_path: Path) -> Non
     assert "8 B of tensors, partly in the sidecar: its tensors are not\n" in output
     assert "epoch: int 3, kept in the sidecar\n" in output
     assert "sidecar" not in run(*given, "--force").output
+
+
+@pytest.mark.parametrize(
+    ("dry", "told"),
+    [
+        pytest.param((), "2 files: 1 converted, 1 not", id="written"),
+        pytest.param(("--dry-run",), "2 files: 1 would be converted, 1 not", id="planned"),
+    ],
+)
+def test_the_last_line_on_several_counts_them(
+    tmp_path: Path, dry: tuple[str, ...], told: str
+) -> None:
+    good = saved(tmp_path, {"w": torch.zeros(1)}, "good.pth")
+    bad = saved(tmp_path, {"w": torch.zeros(1, dtype=torch.complex128)}, "bad.pth")
+    result = run("--to", "safetensors", *dry, str(good), str(bad))
+    assert result.output.splitlines()[-1] == told

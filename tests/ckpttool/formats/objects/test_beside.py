@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ckpttool import open_checkpoint
-from ckpttool.conversion.sidecar import sidecar as make_sidecar
+from ckpttool.conversion.documents import sidecar as make_sidecar
 from ckpttool.formats.objects.beside import LONGEST_KEY, joined, steps, tensors_beside
 from ckpttool.formats.pickles.nodes import Call, Global, New
 from ckpttool.tensors.gather import fill
@@ -109,7 +109,7 @@ def test_what_lies_deep_in_an_attribute_is_in_the_sidecar(tmp_path: Path) -> Non
 
 
 def sidecar(checkpoint: Any) -> Any:
-    return json.loads(make_sidecar(checkpoint, (), {})[0])
+    return json.loads(make_sidecar(checkpoint, (), {})[1])
 
 
 def test_a_file_without_a_pickle_has_none(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_torch_maps_what_was_written(tmp_path: Path) -> None:
 
 def test_the_strict_reader_finds_every_sum_right(tmp_path: Path) -> None:
     path = tmp_path / "m.pth"
-    put(path, plan(mixed(), "model"))
+    put(path, plan(mixed(), wrapper="model"))
     with open_checkpoint(str(path)) as checkpoint:
         assert checkpoint.wrapper == "model"
         assert checkpoint.entries == ()
@@ -94,7 +94,7 @@ def test_the_bytes_of_every_storage_are_aligned() -> None:
 @pytest.mark.parametrize("wrapper", [None, "model", "a.b"])
 def test_the_state_dict_lies_under_its_wrapper(tmp_path: Path, wrapper: str | None) -> None:
     path = tmp_path / "m.pth"
-    put(path, plan([of_dtype("uint8", (2,))], wrapper))
+    put(path, plan([of_dtype("uint8", (2,))], wrapper=wrapper))
     state = loaded(path)
     for key in wrapper.split(".") if wrapper else ():
         assert list(state) == [key]
@@ -130,8 +130,8 @@ def test_every_dtype_of_torch_is_read_back(tmp_path: Path, dtype: DType) -> None
 
 def test_the_same_pieces_give_the_same_bytes(tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other.pth"
-    put(one, plan(mixed(), "model"), workers=1)
-    put(other, plan(mixed(), "model"), workers=4)
+    put(one, plan(mixed(), wrapper="model"), workers=1)
+    put(other, plan(mixed(), wrapper="model"), workers=4)
     assert one.read_bytes() == other.read_bytes()
 
 
@@ -197,7 +197,7 @@ def huge(sizes: Mapping[str, int]) -> list[TensorInfo]:
 def test_large_archives_are_read_strictly(sizes: dict[str, int]) -> None:
     layout = plan([piece(info) for info in huge(sizes)])
     crcs = dict.fromkeys(sizes, 0x01020304)
-    source: ByteSource = SparseSource(layout.size, finish(layout, crcs))
+    source: ByteSource = SparseSource(layout.size, finish(layout, [], {}, crcs))
     members = read_archive(source).members
     assert [members[f"archive/data/{n}"].size for n in range(len(sizes))] == list(sizes.values())
     assert [members[f"archive/data/{n}"].offset for n in range(len(sizes))] == [
@@ -211,7 +211,7 @@ def test_zipfile_reads_a_large_sparse_archive(tmp_path: Path) -> None:
     layout = plan([piece(info) for info in huge({"a": 2**32 + 5, "b": 3})])
     with path.open("wb") as file:
         file.truncate(layout.size)
-        for offset, data in finish(layout, {"a": 0, "b": zlib.crc32(bytes(3))}):
+        for offset, data in finish(layout, [], {}, {"a": 0, "b": zlib.crc32(bytes(3))}):
             file.seek(offset)
             file.write(data)
     with zipfile.ZipFile(path) as archive:
@@ -225,7 +225,9 @@ def test_zipfile_reads_a_large_sparse_archive(tmp_path: Path) -> None:
 def test_many_members_need_the_long_end_record() -> None:
     names = {f"t{index}": 1 for index in range(0xFFFF)}
     layout = plan([piece(info) for info in huge(names)])
-    source: ByteSource = SparseSource(layout.size, finish(layout, dict.fromkeys(names, 0))[-1:])
+    source: ByteSource = SparseSource(
+        layout.size, finish(layout, [], {}, dict.fromkeys(names, 0))[-1:]
+    )
     tail = bytearray(98)
     source.read_into(layout.size - 98, memoryview(tail))
     assert tail[:4] == b"PK\x06\x06"
