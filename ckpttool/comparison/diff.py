@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Iterable, Union
 
 from ckpttool.comparison.numbers.compare import SideError
 from ckpttool.comparison.opening import open_either
@@ -15,6 +15,7 @@ from ckpttool.comparison.options import DiffOptions
 from ckpttool.comparison.result import Comparison, Outcome
 from ckpttool.comparison.run import Run
 from ckpttool.conversion.receipt import Receipt
+from ckpttool.findings.arguments import path_of, texts_of
 from ckpttool.findings.errors import CkpttoolError, UsageError
 from ckpttool.findings.finding import Verdict, finding_from, verdict_from, verdict_of
 from ckpttool.findings.results import FileReport
@@ -24,9 +25,69 @@ from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.catalogue import Checkpoint
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from ckpttool.findings.arguments import AnyPath
+    from ckpttool.models.layouts import Canonical
     from ckpttool.tensors.workers import Progress
 
-__all__ = ["DiffOptions", "diff_files"]
+__all__ = ["DiffOptions", "diff", "diff_files"]
+
+
+def diff(
+    left: AnyPath,
+    right: AnyPath,
+    *,
+    atol: float | None = None,
+    rtol: float | None = None,
+    max_ulp: int | None = None,
+    equal_nan: bool = False,
+    include: Union[str, Iterable[str]] = (),
+    exclude: Union[str, Iterable[str]] = (),
+    weights_only: bool = False,
+    left_wrapper: str | None = None,
+    right_wrapper: str | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Compare two checkpoints, or say which of them is in the way.
+
+    Without a tolerance, tensors are the same if their bytes are; see ``docs/diff.md``.
+
+    Args:
+        left: a checkpoint of any format, a receipt of ``convert`` or a lock file.
+        right: the other one; exchanging them exchanges the sides of the result and nothing else.
+        atol: overlook absolute differences up to this one.
+        rtol: overlook differences up to this part of the larger number; adds to ``atol``.
+        max_ulp: overlook tensors whose elements are at most so many numbers of their type apart.
+        equal_nan: take one NaN for another.
+        include: patterns of names to compare; all of them without any.
+        exclude: patterns of names to leave out.
+        weights_only: leave aside what lies beside the state dicts.
+        left_wrapper: the dotted key of the left state dict; ``None`` to choose, ``""`` the root.
+        right_wrapper: the same of the right one.
+        workers: threads; ``None`` for one a processor, at most 6.
+        executor: where they come from, in place of threads of our own.
+        progress: told how far the reading is.
+
+    Raises:
+        UsageError: an argument is none that there is, the patterns leave nothing to compare, or
+            there is no state dict under a wrapper.
+    """
+    options = DiffOptions(
+        atol=atol,
+        rtol=rtol,
+        max_ulp=max_ulp,
+        equal_nan=equal_nan,
+        include=texts_of(include, "--include"),
+        exclude=texts_of(exclude, "--exclude"),
+        workers=workers,
+        executor=executor,
+        weights_only=weights_only,
+        wrappers=(left_wrapper, right_wrapper),
+    )
+    return diff_files((path_of(left), path_of(right)), options, progress)
 
 
 def diff_files(
@@ -41,6 +102,7 @@ def diff_files(
     options.check()
     reports: list[FileReport] = []
     opened: list[Checkpoint | Receipt] = []
+    canonical: list[Canonical] = []
     with ExitStack() as stack:
         for path, wrapper in zip(paths, options.wrappers):
             try:
@@ -51,17 +113,22 @@ def diff_files(
                 known = FileReport(path, Verdict.CANNOT_TELL, ())
                 reports.append(_in_trouble(known, error))
                 continue
-            reports.append(_facts(file))
-            opened.append(stack.enter_context(file) if isinstance(file, Checkpoint) else file)
+            opened.append(file)
+            if isinstance(file, Checkpoint):
+                stack.enter_context(file)
+                canonical.append(canonicalize(file.tensors))
+                reports.append(_facts(file, canonical[-1].layout))
+            else:
+                reports.append(_facts_of(file))
         if len(opened) < len(paths):
             return Comparison(reports[0], reports[1], Outcome.CANNOT_TELL)
         left, right = opened
         try:
             if isinstance(left, Checkpoint) and isinstance(right, Checkpoint):
-                return Run((left, right), options, progress).compare(*reports)
+                return Run((left, right), canonical, options, progress).compare(*reports)
             from ckpttool.comparison.digests import diff_digests
 
-            return diff_digests((left, right), reports, options)
+            return diff_digests((left, right), reports, canonical, options)
         except SideError as failed:
             reports[failed.side] = _in_trouble(reports[failed.side], failed.error)
             return Comparison(reports[0], reports[1], Outcome.CANNOT_TELL)
@@ -74,18 +141,20 @@ def _in_trouble(report: FileReport, error: CkpttoolError) -> FileReport:
     )
 
 
-def _facts(checkpoint: Checkpoint | Receipt) -> FileReport:
-    if not isinstance(checkpoint, Checkpoint):
-        return FileReport(
-            checkpoint.path,
-            Verdict.PASS,
-            (),
-            format="receipt",
-            size=checkpoint.size,
-            wrapper=checkpoint.wrapper,
-            tensors=len(checkpoint.tensors),
-            parameters=sum(prod(tensor.shape) for tensor in checkpoint.tensors.values()),
-        )
+def _facts_of(receipt: Receipt) -> FileReport:
+    return FileReport(
+        receipt.path,
+        Verdict.PASS,
+        (),
+        format="receipt",
+        size=receipt.size,
+        wrapper=receipt.wrapper,
+        tensors=len(receipt.tensors),
+        parameters=sum(prod(tensor.shape) for tensor in receipt.tensors.values()),
+    )
+
+
+def _facts(checkpoint: Checkpoint, layout: str | None) -> FileReport:
     findings = (*findings_left_behind(checkpoint.uses), *checkpoint.remarks)
     known = FileReport(checkpoint.path, verdict_of(findings), findings)
-    return with_facts(known, checkpoint, canonicalize(checkpoint.tensors).layout)
+    return with_facts(known, checkpoint, layout)

@@ -8,7 +8,7 @@ from ckpttool.comparison.beside import compare, entries_of
 from ckpttool.comparison.mapping import map_of
 from ckpttool.comparison.numbers.compare import SideError
 from ckpttool.comparison.options import nothing_left
-from ckpttool.comparison.pairing import match_names
+from ckpttool.comparison.pairing import match_names, with_names_tied
 from ckpttool.comparison.renamed import partners
 from ckpttool.comparison.result import Comparison, DiffKind, Outcome, Side, StateDiff, TensorDiff
 from ckpttool.comparison.run import in_order, only, outcome_of
@@ -19,15 +19,14 @@ from ckpttool.findings.finding import Verdict
 from ckpttool.findings.name_filter import NameFilter
 from ckpttool.findings.names import summarise
 from ckpttool.formats.objects.beside import Beside, beside_of
-from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.catalogue import Checkpoint
-from ckpttool.tensors.sharing import with_tied
 from ckpttool.tensors.values import start_values
 
 if TYPE_CHECKING:
     from ckpttool.comparison.options import DiffOptions
     from ckpttool.conversion.receipt import Receipt
     from ckpttool.findings.results import FileReport
+    from ckpttool.models.layouts import Canonical
 
 #: Why the elements of tensors with other digests are not held against a tolerance.
 NO_ELEMENTS = "there are digests only: no tolerance can be applied"
@@ -36,6 +35,7 @@ NO_ELEMENTS = "there are digests only: no tolerance can be applied"
 def diff_digests(
     files: tuple[Checkpoint | Receipt, Checkpoint | Receipt],
     facts: Sequence[FileReport],
+    canonical: Sequence[Canonical],
     options: DiffOptions,
 ) -> Comparison:
     """Compare where a receipt stands in for a file: by name, dtype, shape and digest.
@@ -45,10 +45,15 @@ def diff_digests(
         UsageError: the options leave nothing to compare, or a pattern matches nothing.
     """
     digests: list[dict[str, Digest]] = []
-    canonical = any(not isinstance(file, Checkpoint) and file.canonical for file in files)
+    by_canonical = any(not isinstance(file, Checkpoint) and file.canonical for file in files)
+    checkpoints = iter(canonical)
     for side, file in enumerate(files):
         try:
-            digests.append(_digests(file, options, canonical))
+            digests.append(
+                _digests(file, next(checkpoints), options, by_canonical)
+                if isinstance(file, Checkpoint)
+                else file.tensors
+            )
         except CkpttoolError as error:
             raise SideError(side, error) from error
     chosen = NameFilter(options.include, options.exclude)
@@ -115,13 +120,10 @@ def _beside_of(file: Checkpoint | Receipt) -> Beside | None:
 
 
 def _digests(
-    file: Checkpoint | Receipt, options: DiffOptions, canonical: bool
+    file: Checkpoint, canonical: Canonical, options: DiffOptions, by_canonical: bool
 ) -> dict[str, Digest]:
-    if not isinstance(file, Checkpoint):
-        return file.tensors
-    tensors = with_tied(file.tensors, file.metadata)
-    if canonical:
-        tensors = canonicalize(tensors).tensors
+    names = with_names_tied(file, canonical)
+    tensors = names.canonical.tensors if by_canonical else names.tensors
     with start_values(tensors, (), workers=options.workers, executor=options.executor) as run:
         values = run.result()
     file.check_unchanged()

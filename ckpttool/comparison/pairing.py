@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Collection, Mapping, NamedTuple
 
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.layouts.recognise import PREFIXES, strip
+from ckpttool.tensors.sharing import with_tied
 
 if TYPE_CHECKING:
-    from ckpttool.tensors.catalogue import TensorInfo
+    from ckpttool.models.layouts import Canonical
+    from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
 
 
 class Named(NamedTuple):
@@ -44,15 +46,35 @@ class Pairing(NamedTuple):
     layouts: tuple[str, str] | None
 
 
-def pair(left: Mapping[str, TensorInfo], right: Mapping[str, TensorInfo]) -> Pairing:
+class Names(NamedTuple):
+    """A file's tensors by its own names, with those that it only records, and by canonical ones."""
+
+    tensors: Mapping[str, TensorInfo]
+    canonical: Canonical
+
+
+def with_names_tied(checkpoint: Checkpoint, canonical: Canonical) -> Names:
+    """Return a file's tensors with the names that it only records as tied.
+
+    Args:
+        checkpoint: the file.
+        canonical: its own tensors under canonical names.
+    """
+    every = with_tied(checkpoint.tensors, checkpoint.metadata)
+    added = len(every) > len(checkpoint.tensors)
+    return Names(every, canonicalize(every) if added else canonical)
+
+
+def pair(one: Names, other: Names) -> Pairing:
     """Pair the tensors of two files.
 
     Where both files follow a known convention and not the same one, both are brought to the
     canonical names, fused tensors included; the bytes stay where they are. Where only a prefix
     (``module.``) differs, the names without it make the pairs.
     """
+    left, right = one.tensors, other.tensors
     if left.keys() != right.keys():
-        canonical = canonicalize(left), canonicalize(right)
+        canonical = one.canonical, other.canonical
         layouts = canonical[0].layout, canonical[1].layout
         if layouts[0] is not None and layouts[1] is not None and layouts[0] != layouts[1]:
             sides = [Named(side.tensors, side.origins) for side in canonical]

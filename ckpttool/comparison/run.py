@@ -12,7 +12,7 @@ from ckpttool.comparison.numbers.compare import Pass, SideError
 from ckpttool.comparison.numbers.general import Tolerance
 from ckpttool.comparison.numbers.stretches import Pair
 from ckpttool.comparison.options import nothing_left
-from ckpttool.comparison.pairing import Match, Pairing, pair
+from ckpttool.comparison.pairing import Match, Pairing, pair, with_names_tied
 from ckpttool.comparison.result import Comparison, DiffKind, Outcome, Side, TensorDiff
 from ckpttool.comparison.verdicts import Allowed, change_of, judge
 from ckpttool.findings.errors import CkpttoolError
@@ -22,12 +22,12 @@ from ckpttool.findings.names import in_order as names_in_order
 from ckpttool.findings.names import summarise
 from ckpttool.formats.objects.beside import beside_of
 from ckpttool.tensors.read_plan import plan
-from ckpttool.tensors.sharing import with_tied
 
 if TYPE_CHECKING:
     from ckpttool.comparison.numbers.tally import Tally
     from ckpttool.comparison.options import DiffOptions
     from ckpttool.findings.results import FileReport
+    from ckpttool.models.layouts import Canonical
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
     from ckpttool.tensors.workers import Progress
 
@@ -38,10 +38,12 @@ class Run:
     def __init__(
         self,
         sides: tuple[Checkpoint, Checkpoint],
+        canonical: Sequence[Canonical],
         options: DiffOptions,
         progress: Progress | None,
     ) -> None:
         self._sides = sides
+        self._canonical = canonical
         self._options = options
         self._progress = progress
         self._filter = NameFilter(options.include, options.exclude)
@@ -56,7 +58,7 @@ class Run:
         """
         unread = dict(row for side in self._sides for row in reversed(side.unread))
         pairing = self._filtered(
-            pair(*(with_tied(side.tensors, side.metadata) for side in self._sides)), unread
+            pair(*(with_names_tied(*side) for side in zip(self._sides, self._canonical))), unread
         )
         found, not_compared = self._unread(pairing, unread)
         found = found.with_more(self._beside())
