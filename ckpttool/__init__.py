@@ -1,7 +1,7 @@
-"""ckpttool: verify, inspect and convert model checkpoints before you publish them.
+"""ckpttool: verify, inspect, compare and convert model checkpoints before you publish them.
 
-The public names are imported when they are first used, so that ``import ckpttool`` is quick
-and the light commands never load numpy or torch.
+``docs/python.md`` has examples. The public names are imported when they are first used, so that
+``import ckpttool`` is quick and the light commands never load numpy or torch.
 """
 
 from __future__ import annotations
@@ -12,42 +12,106 @@ from typing import TYPE_CHECKING
 from ckpttool._version import __version__
 
 if TYPE_CHECKING:
+    from ckpttool.comparison.diff import diff
+    from ckpttool.comparison.result import Comparison, Outcome
+    from ckpttool.conversion.convert import convert
+    from ckpttool.conversion.result import Conversion
     from ckpttool.findings.errors import (
         CkpttoolError,
         MalformedError,
+        OutputError,
         UnreadableError,
         UnsupportedError,
         UsageError,
     )
+    from ckpttool.findings.finding import Finding, Verdict
+    from ckpttool.findings.listing import Listing
+    from ckpttool.findings.results import FileReport, Report
+    from ckpttool.findings.rules import Severity
     from ckpttool.formats import open_checkpoint
+    from ckpttool.inspection import inspect
+    from ckpttool.reports import render
     from ckpttool.tensors.catalogue import Checkpoint, Extent, TensorInfo
     from ckpttool.tensors.dtypes import DType
+    from ckpttool.verification.lock.content import Lock
+    from ckpttool.verification.lock.reading import read_lock
+    from ckpttool.verification.locking import lock
+    from ckpttool.verification.options import Thresholds
+    from ckpttool.verification.policy import Policy
+    from ckpttool.verification.run import fingerprint
+    from ckpttool.verification.verify import verify
+    from ckpttool.verification.waivers import Waiver
 
+# No module here may be called like one of these: importing it would put it in the name's place.
 _HOMES = {
-    "open_checkpoint": "ckpttool.formats",
-    "Checkpoint": "ckpttool.tensors.catalogue",
-    "DType": "ckpttool.tensors.dtypes",
-    "Extent": "ckpttool.tensors.catalogue",
-    "TensorInfo": "ckpttool.tensors.catalogue",
-    "CkpttoolError": "ckpttool.findings.errors",
-    "MalformedError": "ckpttool.findings.errors",
-    "UnreadableError": "ckpttool.findings.errors",
-    "UnsupportedError": "ckpttool.findings.errors",
-    "UsageError": "ckpttool.findings.errors",
+    "open_checkpoint": "formats",
+    "inspect": "inspection",
+    "verify": "verification.verify",
+    "diff": "comparison.diff",
+    "convert": "conversion.convert",
+    "lock": "verification.locking",
+    "read_lock": "verification.lock.reading",
+    "fingerprint": "verification.run",
+    "render": "reports",
+    "Checkpoint": "tensors.catalogue",
+    "TensorInfo": "tensors.catalogue",
+    "Extent": "tensors.catalogue",
+    "DType": "tensors.dtypes",
+    "Listing": "findings.listing",
+    "Report": "findings.results",
+    "FileReport": "findings.results",
+    "Finding": "findings.finding",
+    "Verdict": "findings.finding",
+    "Severity": "findings.rules",
+    "Comparison": "comparison.result",
+    "Outcome": "comparison.result",
+    "Conversion": "conversion.result",
+    "Lock": "verification.lock.content",
+    "Policy": "verification.policy",
+    "Waiver": "verification.waivers",
+    "Thresholds": "verification.options",
+    "CkpttoolError": "findings.errors",
+    "MalformedError": "findings.errors",
+    "OutputError": "findings.errors",
+    "UnreadableError": "findings.errors",
+    "UnsupportedError": "findings.errors",
+    "UsageError": "findings.errors",
 }
 
 __all__ = [
+    "open_checkpoint",
+    "inspect",
+    "verify",
+    "diff",
+    "convert",
+    "lock",
+    "read_lock",
+    "fingerprint",
+    "render",
     "Checkpoint",
-    "CkpttoolError",
-    "DType",
-    "Extent",
-    "MalformedError",
     "TensorInfo",
+    "Extent",
+    "DType",
+    "Listing",
+    "Report",
+    "FileReport",
+    "Finding",
+    "Verdict",
+    "Severity",
+    "Comparison",
+    "Outcome",
+    "Conversion",
+    "Lock",
+    "Policy",
+    "Waiver",
+    "Thresholds",
+    "CkpttoolError",
+    "MalformedError",
+    "OutputError",
     "UnreadableError",
     "UnsupportedError",
     "UsageError",
     "__version__",
-    "open_checkpoint",
 ]
 
 
@@ -55,6 +119,11 @@ def __getattr__(name: str) -> object:
     """Import a public name from its room on first use (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(_HOMES[name]), name)
+    value: object = getattr(import_module(f"ckpttool.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    """List the public names before they are used, too."""
+    return sorted({*globals(), *__all__})

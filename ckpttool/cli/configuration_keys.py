@@ -14,7 +14,7 @@ from ckpttool.findings.arguments import trusted_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.rules import RULES
 from ckpttool.findings.text import meant
-from ckpttool.verification.policy import ALL
+from ckpttool.verification.policy import check_codes
 
 Reader = Callable[[object, str], Any]
 
@@ -53,10 +53,7 @@ def choice(options: Iterable[str]) -> Reader:
 def codes(value: object, key: str) -> Tuple[str, ...]:
     """Read a list of rule codes, or of what some begin with; ``ALL`` is every rule."""
     chosen = texts(value, key)
-    for code in chosen:
-        if code != ALL and not any(known.startswith(code) for known in RULES):
-            fix = meant(code, RULES) or "`ckpttool rules` lists them."
-            raise _wrong(key, "codes of rules, or what they begin with", code, fix)
+    check_codes(chosen, key)
     return chosen
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ckpttool.findings.arguments import AnyPath
-    from ckpttool.models.layouts import Canonical
+    from ckpttool.models.canonical import Canonical
     from ckpttool.tensors.workers import Progress
 
 __all__ = ["DiffOptions", "diff", "diff_files"]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ckpttool.comparison.options import DiffOptions
     from ckpttool.conversion.receipt import Receipt
     from ckpttool.findings.results import FileReport
-    from ckpttool.models.layouts import Canonical
+    from ckpttool.models.canonical import Canonical
 
 #: Why the elements of tensors with other digests are not held against a tolerance.
 NO_ELEMENTS = "there are digests only: no tolerance can be applied"

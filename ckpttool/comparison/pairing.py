@@ -9,7 +9,7 @@ from ckpttool.models.layouts.recognise import PREFIXES, strip
 from ckpttool.tensors.sharing import with_tied
 
 if TYPE_CHECKING:
-    from ckpttool.models.layouts import Canonical
+    from ckpttool.models.canonical import Canonical
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
 
 

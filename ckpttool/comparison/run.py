@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ckpttool.comparison.numbers.tally import Tally
     from ckpttool.comparison.options import DiffOptions
     from ckpttool.findings.results import FileReport
-    from ckpttool.models.layouts import Canonical
+    from ckpttool.models.canonical import Canonical
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
     from ckpttool.tensors.workers import Progress
 

@@ -6,13 +6,13 @@ Nothing here prints or exits, and nothing is left behind where anything went wro
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING, Iterable, Mapping, Sequence, Union
 
 from ckpttool.conversion.documents import left_out
 from ckpttool.conversion.earlier import Earlier, find_earlier, left_behind
 from ckpttool.conversion.leaving import findings_on_rest
 from ckpttool.conversion.naming import check_distinct, destination
-from ckpttool.conversion.options import ConvertOptions, check
+from ckpttool.conversion.options import ConvertOptions, check, parse_size
 from ckpttool.conversion.output import (
     Job,
     complete_and_prove,
@@ -28,6 +28,7 @@ from ckpttool.conversion.result import NOT_WRITTEN, PLANNED, WRITTEN, Converted
 from ckpttool.conversion.selecting import select
 from ckpttool.files.destination import Destination
 from ckpttool.files.positional import write_parts
+from ckpttool.findings.arguments import AnyPath, check_type, path_of, texts_of
 from ckpttool.findings.errors import CkpttoolError, UsageError, told_with
 from ckpttool.findings.finding import Finding, Verdict, finding_from, verdict_from
 from ckpttool.findings.results import FileReport
@@ -39,11 +40,101 @@ from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.sharing import with_tied
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from ckpttool.conversion.output import Copied, Proven
     from ckpttool.conversion.result import WrittenFile
     from ckpttool.tensors.workers import Progress
 
 _ORDER = list(Severity)
+
+
+def convert(
+    source: AnyPath,
+    destination: AnyPath | None = None,
+    *,
+    to: str,
+    max_shard_size: Union[int, str, None] = None,
+    dtype: str | None = None,
+    except_quantized: bool = False,
+    allow_overflow: bool = False,
+    include: Union[str, Iterable[str]] = (),
+    exclude: Union[str, Iterable[str]] = (),
+    encoder_only: bool = False,
+    wrapper: str | None = None,
+    metadata: Mapping[str, str] = {},
+    keep: Union[str, Iterable[str]] = (),
+    keep_aliases: bool = False,
+    sidecar: AnyPath | None = None,
+    receipt: AnyPath | None = None,
+    force: bool = False,
+    sync: bool = True,
+    dry_run: bool = False,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Converted:
+    """Copy a checkpoint into another container, and prove that nothing changed.
+
+    Args:
+        source: the checkpoint.
+        destination: the file to write, or a folder for it; ``None`` writes beside the source.
+        to: what to write: ``safetensors``, or ``pth`` as ``torch.save`` writes it.
+        max_shard_size: bytes of tensors in a file, or a text like ``5GB``; ``None`` for one file.
+        dtype: cast floating tensors to ``float16``, ``bfloat16`` or ``float32``.
+        except_quantized: cast what is not quantized, and copy quantized weights bit for bit.
+        allow_overflow: let a cast make numbers infinite.
+        include: patterns of names to take; all of them without any.
+        exclude: patterns of names to leave out.
+        encoder_only: leave out the decoder.
+        wrapper: the dotted key of the state dict to take; ``None`` to choose.
+        metadata: further strings for ``__metadata__``.
+        keep: patterns of names to store, of those that share all their bytes.
+        keep_aliases: write names that share all their bytes out one by one.
+        sidecar: a JSON file for what lies beside the tensors.
+        receipt: a JSON file for SHA-256 sums and what was changed.
+        force: replace what stands at the destination.
+        sync: wait until the bytes are on the disk before the file gets its name.
+        dry_run: say what would be written, and write nothing.
+        workers: threads that copy; ``None`` for one a processor.
+        executor: where they come from, in place of threads of our own.
+        progress: told how far the copying is.
+
+    Returns:
+        What it came to: ``state`` is ``written`` (and proven), ``planned`` or ``not-written``.
+        What stood in the way, of the file or the options with this file, is in ``findings``.
+
+    Raises:
+        UsageError: an argument is none that there is, or some do not go together.
+    """
+    if isinstance(max_shard_size, str):
+        max_shard_size = parse_size(max_shard_size)
+    check_type(metadata, Mapping, "--metadata")
+    options = ConvertOptions(
+        to=to,
+        output=None if destination is None else path_of(destination, "the destination"),
+        max_shard_size=max_shard_size,
+        dtype=dtype,
+        except_quantized=except_quantized,
+        include=texts_of(include, "--include"),
+        exclude=texts_of(exclude, "--exclude"),
+        encoder_only=encoder_only,
+        wrapper=wrapper,
+        metadata=tuple(metadata.items()),
+        keep=texts_of(keep, "--keep"),
+        keep_aliases=keep_aliases,
+        allow_overflow=allow_overflow,
+        force=force,
+        sync=sync,
+        dry_run=dry_run,
+        sidecar=None if sidecar is None else path_of(sidecar, "the sidecar"),
+        receipt=None if receipt is None else path_of(receipt, "the receipt"),
+        workers=workers,
+        executor=executor,
+    )
+    path = path_of(source)
+    (output,) = destinations([path], options)
+    return convert_file(path, output, options, progress)
 
 
 def destinations(paths: Sequence[str], options: ConvertOptions) -> list[str]:

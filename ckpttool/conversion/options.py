@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from ckpttool.findings.arguments import (
+    check_choice,
+    check_executor,
+    check_flags,
+    check_number,
+    check_text,
+    check_workers,
+)
 from ckpttool.findings.errors import UsageError
 from ckpttool.formats.writing import TARGETS
 from ckpttool.tensors.dtypes import DTYPES
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 #: What tensors can be cast to, narrow ones first. Nobody has weights that gain by float64.
 CAST_DTYPES = tuple(
@@ -43,6 +54,7 @@ class ConvertOptions(NamedTuple):
         sidecar: a JSON file for what lies beside the tensors; ``None`` to leave it out.
         receipt: a JSON file for sums, digests and what was changed; ``None`` for none.
         workers: threads; ``None`` for one a processor.
+        executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
     """
 
     to: str
@@ -64,23 +76,20 @@ class ConvertOptions(NamedTuple):
     sidecar: str | None = None
     receipt: str | None = None
     workers: int | None = None
+    executor: Executor | None = None
 
 
 def check(options: ConvertOptions) -> None:
     """Raise UsageError for options that do not exist or do not go together."""
-    if options.to not in TARGETS:
-        raise UsageError("no such target", expected=", ".join(TARGETS), found=options.to)
-    if options.dtype is not None and options.dtype not in CAST_DTYPES:
-        raise UsageError(
-            "no such dtype to cast to", expected=", ".join(CAST_DTYPES), found=options.dtype
-        )
+    _check_types(options)
+    check_choice(options.to, TARGETS, "target")
+    if options.dtype is not None:
+        check_choice(options.dtype, CAST_DTYPES, "dtype to cast to")
     if options.except_quantized and options.dtype is None:
         raise UsageError(
             "--dtype-except-quantized says what is not cast, and nothing is",
             fix="Name the dtype for the others with --dtype.",
         )
-    if options.workers is not None and options.workers < 1:
-        raise UsageError("there must be a worker at least", found=options.workers)
     if options.keep and options.keep_aliases:
         raise UsageError(
             "--keep and --keep-aliases contradict each other: one of the names, or all of them",
@@ -101,6 +110,23 @@ def check(options: ConvertOptions) -> None:
                 f"{what} is for {' and '.join(able)} only",
                 fix=f"Leave it out, or convert with --to {' or '.join(able)}.",
             )
+
+
+def _check_types(options: ConvertOptions) -> None:
+    check_number(options.max_shard_size, 1, "--max-shard-size", whole=True)
+    check_workers(options.workers)
+    check_executor(options.executor)
+    check_text(options.wrapper, "--wrapper")
+    flags = "except_quantized encoder_only keep_aliases allow_overflow force sync dry_run".split()
+    check_flags({flag: getattr(options, flag) for flag in flags})
+    for key, value in options.metadata:
+        for text in (key, value):
+            check_text(text, "--metadata")
+            try:
+                text.encode()
+            except UnicodeEncodeError:  # safetensors holds text, and half a surrogate pair is none
+                reason = "the metadata is not valid text"
+                raise UsageError(reason, found=f"{key}={value}") from None
 
 
 def parse_size(text: str) -> int:

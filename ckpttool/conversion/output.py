@@ -165,6 +165,7 @@ def copy(
                     file.layout,
                     grown.fd,
                     workers=job.options.workers,
+                    executor=job.options.executor,
                     on_bytes=progress.advance if progress else None,
                     checksums=job.checkpoint.checksums,
                     write_early=job.options.sync,

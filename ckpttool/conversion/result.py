@@ -170,6 +170,10 @@ class Converted(NamedTuple):
         }
 
 
+#: What :func:`ckpttool.convert` returns.
+Conversion = Converted
+
+
 class Conversions(NamedTuple):
     """A run of ``convert``: what every file came to, and the worst that was met."""
 

@@ -43,7 +43,8 @@ def texts_of(texts: Union[str, Iterable[str]], what: str) -> tuple[str, ...]:
     except TypeError:
         raise _wrong(what, "texts", texts) from None
     for text in found:
-        check_text(text, what)
+        if not isinstance(text, str):
+            raise _wrong(what, "texts", text)
     return found
 
 
@@ -108,6 +109,12 @@ def check_executor(executor: object) -> None:
             found=type(executor).__name__,
             fix="Pass a ThreadPoolExecutor.",
         )
+
+
+def check_type(value: object, kind: type, what: str) -> None:
+    """Refuse what is of another class."""
+    if not isinstance(value, kind):
+        raise _wrong(what, f"a {kind.__name__}", value)
 
 
 def check_flags(flags: Mapping[str, object]) -> None:

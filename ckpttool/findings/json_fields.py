@@ -36,15 +36,17 @@ def document(
         "version": version,
         "command": command,
     }
-    return {**head, **_plain(fields)}
+    return {**head, **plain(fields)}
 
 
-def _plain(value: Any) -> Any:
-    """Return the value with tuples as lists, and NaN and infinities, which JSON lacks, as text."""
+def plain(value: Any) -> Any:
+    """Return the value with tuples as lists, or by their names, and odd numbers as text."""
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     # json.dumps would write NaN, which is no JSON: parsers other than Python's refuse it
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

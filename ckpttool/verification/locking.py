@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, NamedTuple
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Iterable, NamedTuple, Sequence, Union
 
+from ckpttool.files.publishing import try_files, write_files
 from ckpttool.files.sources import FileSource
+from ckpttool.findings.arguments import path_of, texts_of, trusted_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.verification.lock.content import (
+    Lock,
     LockedCheckpoint,
     LockedFile,
     LockedForward,
     LockedTensor,
     name_from,
 )
-from ckpttool.verification.options import VerifyOptions
+from ckpttool.verification.lock.reading import is_lock
+from ckpttool.verification.options import Thresholds, VerifyOptions
+from ckpttool.verification.policy import Policy, judge
 from ckpttool.verification.run import verified
+from ckpttool.verification.verify import Terms, inputs_of, report_on, same_for_all
+from mae.config import DEFAULT
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from ckpttool.findings.arguments import AnyPath
     from ckpttool.findings.results import FileReport
+    from ckpttool.inputs.paths import Input
     from ckpttool.tensors.workers import Progress
     from ckpttool.verification.evidence import Evidence
+    from ckpttool.verification.verify import AnyPaths, AnyProgress, TermsOf
+
+#: The path of a lock that is in no file: what it holds is named from the working folder.
+UNWRITTEN = "-"
 
 
 class Locking(NamedTuple):
@@ -32,6 +49,134 @@ class Locking(NamedTuple):
 
     report: FileReport
     locked: LockedCheckpoint | None = None
+
+
+def lock(
+    paths: AnyPaths,
+    destination: AnyPath | None = None,
+    *,
+    model: str = DEFAULT,
+    require: str = "encoder",
+    forward: bool = True,
+    device: str = "cpu",
+    wrapper: str | None = None,
+    expected_missing: Union[str, Iterable[str]] = (),
+    limits: Thresholds = Thresholds(),  # noqa: B008 (a constant)
+    trust: Union[str, Iterable[str]] = (),
+    exclude: Union[str, Iterable[str]] = (),
+    policy: Policy = Policy(),  # noqa: B008 (a constant)
+    today: date | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: AnyProgress | None = None,
+    terms: TermsOf | None = None,
+) -> Lock:
+    """Write down what checkpoints hold and compute, for ``verify(lock=...)`` to compare with.
+
+    Each of them is verified first; if one fails, nothing is written.
+
+    Args:
+        paths: files, folders and globs.
+        destination: the lock file, from whose folder the checkpoints are named. It is replaced
+            if it is one. ``None`` writes nothing, and names them from the working folder.
+        model: the model that they are for, a key of ``mae.config.CONFIGS``.
+        require: ``encoder`` or ``full``: what a file must hold.
+        forward: whether to run the model; without, outputs will not be compared.
+        device: where to run it, as torch names it.
+        wrapper: the dotted key of the state dict to take; ``None`` to choose.
+        expected_missing: patterns of names that a file may lack.
+        limits: what the checks tolerate.
+        trust: patterns of names whose code is trusted, ``mypackage.*`` say.
+        exclude: patterns of files to leave out of folders.
+        policy: which findings count, and from which severity on they fail a file.
+        today: the day to hold waivers against; ``None`` for the day it is.
+        workers: threads that read; ``None`` for one a processor.
+        executor: where they come from, in place of threads of our own.
+        progress: told how far each file is; or a function that makes such a thing of a path.
+        terms: gives each path options and a policy of its own, in place of all those above.
+
+    Returns:
+        What is locked, nothing if ``exit_code`` is not 0, and the report of the verification.
+
+    Raises:
+        UsageError: an argument is none that there is, what stands at the destination is no lock
+            file, two checkpoints would have one name in it, or as for :func:`verify`.
+        OutputError: the lock file cannot be written.
+        UnreadableError: there is one file alone, and it changed after it was verified.
+    """
+    if terms is None:
+        options = VerifyOptions(
+            model=model,
+            require=require,
+            forward=forward,
+            device=device,
+            wrapper=wrapper,
+            workers=workers,
+            executor=executor,
+            expected_missing=texts_of(expected_missing, "expected_missing"),
+            limits=limits,
+            trust=trusted_of(trust, "trust"),
+        )
+        terms = same_for_all(Terms(options, policy))
+    found = inputs_of(paths, exclude, trust)
+    path = None if destination is None else path_of(destination, "the destination")
+    cleaned = () if path is None else _tried(path)
+    name = path or UNWRITTEN
+    _check_names(name, found.targets)
+    day, policies = today or date.today(), terms
+    locked: dict[str, LockedCheckpoint] = {}
+
+    def examine(path: str, options: VerifyOptions, progress: Progress | None) -> FileReport:
+        def accepted(report: FileReport) -> bool:
+            return judge([report], policies(path).policy, day).exit_code == 0
+
+        report, content = lock_file(path, name, options, accepted, progress)
+        if content is not None:
+            locked[path] = content
+        return report
+
+    report = report_on(found, terms, examine, day, progress)
+    if report.exit_code:
+        return Lock(name, (), report, cleaned=cleaned)
+    # each of them passed, and what passes and cannot be locked is an error of lock_file
+    done = Lock(name, tuple(locked[file.path] for file in report.files), report)
+    if path is None:
+        return done
+    replaced = Path(path).exists()
+    cleaned += write_files({path: done.text.encode("ascii")}, sync=True)
+    return done._replace(replaced=replaced, cleaned=cleaned)
+
+
+def _tried(path: str) -> tuple[str, ...]:
+    """Refuse what cannot be written or is no lock file, before any weight is read."""
+    place = Path(path)
+    if place.exists() and not (place.is_file() and _is_lock(place)):
+        raise UsageError(
+            "what stands there is no lock file", path=path, fix="Name another file with -o."
+        )
+    return try_files(path)
+
+
+def _is_lock(place: Path) -> bool:
+    try:
+        with place.open("rb") as file:
+            return is_lock(file.read(200))
+    except OSError:
+        return False
+
+
+def _check_names(lock: str, found: Sequence[Input]) -> None:
+    """Refuse checkpoints that the lock file would call the same: one would hide the other."""
+    paths: dict[str, str] = {}
+    for target in found:
+        name = name_from(lock, target.path)
+        if name in paths:
+            raise UsageError(
+                f"the lock file would call it {name}, as it does {paths[name]}",
+                path=target.path,
+                fix="Put the lock file into a folder that both lie in, or lock them one by one.",
+            )
+        paths[name] = target.path
 
 
 def lock_file(

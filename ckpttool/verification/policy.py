@@ -8,10 +8,13 @@ from __future__ import annotations
 from datetime import date
 from typing import NamedTuple, Sequence, Union
 
+from ckpttool.findings.arguments import check_type
+from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Finding, causes_only, verdict_of
 from ckpttool.findings.inventory import Item
 from ckpttool.findings.results import FileReport, Report
 from ckpttool.findings.rules import FAMILIES, RULES, Rule, Severity
+from ckpttool.findings.text import meant
 from ckpttool.verification.waivers import Settled, Waiver, findings_on, settle
 
 #: Stands for every rule, where a list asks for the beginnings of codes.
@@ -44,6 +47,16 @@ class Policy(NamedTuple):
         ignored = _longest(rule.code, self.ignore)
         return chosen > ignored or (rule.stands and (ignored <= 0 or not self.vouches))
 
+    def check(self) -> None:
+        """Refuse what counts for nothing.
+
+        Raises:
+            UsageError: a code begins no rule's, or ``fail_on`` is no severity.
+        """
+        for what in ("select", "extend_select", "ignore"):
+            check_codes(getattr(self, what), what)
+        check_type(self.fail_on, Severity, "fail_on")
+
     def without_code(self) -> Policy:
         """Return it without what keeps calls of unknown code from counting."""
         waivers = tuple(one for one in self.waivers if not RULES[one.code].stands)
@@ -55,6 +68,24 @@ class Policy(NamedTuple):
         return self.without_code().waivers != self.waivers or not all(
             self.counts(rule) for rule in RULES.values() if rule.stands
         )
+
+
+def check_codes(codes: Sequence[str], what: str) -> None:
+    """Refuse what is no list of rule codes, or of what some begin with; ``ALL`` is every rule.
+
+    Raises:
+        UsageError: it is none; the message names the code and one that may be meant.
+    """
+    for code in (codes,) if isinstance(codes, str) else codes:
+        if isinstance(codes, str) or (
+            code != ALL and not any(known.startswith(code) for known in RULES)
+        ):
+            raise UsageError(
+                f"{what} is wrong",
+                expected="codes of rules, or what they begin with",
+                found=repr(code),
+                fix=meant(code, RULES) or "`ckpttool rules` lists them.",
+            )
 
 
 def _longest(code: str, beginnings: Sequence[str]) -> int:

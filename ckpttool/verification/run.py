@@ -11,7 +11,9 @@ from contextlib import ExitStack, contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING, Iterator, Mapping
 
-from ckpttool.findings.errors import CkpttoolError, UsageError, told_with
+from ckpttool.findings import rules
+from ckpttool.findings.arguments import check_executor, check_workers
+from ckpttool.findings.errors import CkpttoolError, UnsupportedError, UsageError, told_with
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
 from ckpttool.formats import open_checkpoint
@@ -24,6 +26,9 @@ from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.release_files import look_around
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from ckpttool.findings.arguments import AnyPath
     from ckpttool.findings.results import ForwardSummary
     from ckpttool.models.canonical import Canonical
     from ckpttool.models.coverage import Coverage
@@ -34,6 +39,48 @@ if TYPE_CHECKING:
     from ckpttool.tensors.workers import Progress
     from ckpttool.verification.evidence import Evidence
     from ckpttool.verification.published import Origin
+
+
+def fingerprint(
+    path: AnyPath,
+    *,
+    wrapper: str | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
+) -> str:
+    """Return the content fingerprint of a checkpoint's weights, whatever container carries them.
+
+    ``docs/fingerprint.md`` says how it is made; it is the one that ``verify`` reports.
+
+    Args:
+        path: the file.
+        wrapper: the dotted key of the state dict to take; ``None`` to choose.
+        workers: threads that read; ``None`` for one a processor.
+        executor: where they come from, in place of threads of our own.
+
+    Raises:
+        UsageError: an argument is none that there is, or there is no state dict under ``wrapper``.
+        CkpttoolError: the file cannot be read, or a tensor of it is of a kind that is not read.
+    """
+    check_workers(workers)
+    check_executor(executor)
+    from ckpttool.tensors.values import start_values  # numpy
+
+    with open_checkpoint(path, wrapper=wrapper) as checkpoint:
+        canonical = canonicalize(checkpoint.tensors)
+        with start_values(canonical.tensors, (), workers=workers, executor=executor) as run:
+            values = run.result()
+        checkpoint.check_unchanged()
+        found = _fingerprint(checkpoint, canonical, values, _recorded(checkpoint, canonical))
+        if found is None:
+            unread = [*values.skipped, *(name for name, _ in checkpoint.unread)]
+            raise UnsupportedError(
+                "a tensor is not read" if unread else "there is no tensor in it",
+                rules.UNSUPPORTED,
+                path=checkpoint.path,
+                tensor=unread[0] if unread else None,
+            )
+        return found
 
 
 def verify_file(path: str, options: VerifyOptions, progress: Progress | None = None) -> FileReport:
@@ -160,12 +207,12 @@ def _fingerprint(
     checkpoint: Checkpoint, canonical: Canonical, values: Values, recorded: Mapping[str, str]
 ) -> str | None:
     """Return the fingerprint of all tensors, none if one of them could not be read."""
-    from ckpttool.tensors.fingerprint import fingerprint
+    from ckpttool.tensors.fingerprint import fingerprint as of_entries
 
     if values.skipped or checkpoint.unread or not canonical.tensors:
         return None
     names = {**{name: name for name in canonical.tensors}, **recorded}
-    return fingerprint(
+    return of_entries(
         (name, info.dtype.name, info.shape, values.tensors[stored].digest)
         for name, stored in names.items()
         for info in (canonical.tensors[stored],)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ from ckpttool.reports import reporter
 from ckpttool.tensors.workers import without_blas
 
 if TYPE_CHECKING:
-    from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.result import Converted
     from ckpttool.inputs.paths import Input
 
@@ -125,7 +123,15 @@ _EXIT_CODES = (
     help="Threads that copy. By default one a processor.",
 )
 @display_options
-def convert(paths: tuple[str, ...], format_name: str, **options: Any) -> int:
+def convert(
+    paths: tuple[str, ...],
+    to: str,
+    output: str | None,
+    metadata: tuple[str, ...],
+    no_sync: bool,
+    format_name: str,
+    **options: Any,
+) -> int:
     """Copy checkpoints into another container, and prove that nothing changed.
 
     Bytes are copied as they are, nothing is loaded and nothing executed. The new file is read
@@ -135,22 +141,24 @@ def convert(paths: tuple[str, ...], format_name: str, **options: Any) -> int:
     checkpoints. Without SRC, the checkpoint of the configuration is taken.
     """
     without_blas()
-    from ckpttool.conversion.convert import convert_file, destinations
+    from ckpttool.conversion import convert as converting
+    from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.result import Conversions, Converted
     from ckpttool.findings.inventory import Standing
     from ckpttool.inputs.accounting import account_for, examined
 
-    chosen = _options(**options)
+    asked = {"metadata": dict(map(_pair, metadata)), "sync": not no_sync, **options}
+    chosen = ConvertOptions(to, output, sidecar=options["sidecar"], receipt=options["receipt"])
     configured = Configured(by_file=bool(paths))
     found = targets(paths, None, choice_from(configured, whole=False), configured.checkpoint)
     sources = [target.path for target in found.targets if target.error is None]
-    destination_of = dict(zip(sources, destinations(sources, chosen)))
+    converting.destinations(sources, chosen)  # one that would replace another is told first
 
     def examine(target: Input) -> Converted:
         with progress_bar(target.path) as bar:
-            return convert_file(target.path, destination_of[target.path], chosen, bar)
+            return converting.convert(target.path, output, to=to, progress=bar, **asked)
 
-    files = examined(found, examine, lambda report: Converted(report, chosen.to))
+    files = examined(found, examine, lambda report: Converted(report, to))
     kept, inventory = account_for(found, [one.file for one in files])
     for item in inventory:  # the report has converted files alone
         if item.weighty or item.standing is Standing.SAME:
@@ -160,26 +168,8 @@ def convert(paths: tuple[str, ...], format_name: str, **options: Any) -> int:
     return conversions.exit_code
 
 
-def _options(
-    metadata: tuple[str, ...], max_shard_size: str | None, no_sync: bool, **options: Any
-) -> ConvertOptions:
-    from ckpttool.conversion.options import ConvertOptions, check, parse_size
-
-    chosen = ConvertOptions(
-        metadata=tuple(_pair(text) for text in metadata),
-        max_shard_size=None if max_shard_size is None else parse_size(max_shard_size),
-        sync=not no_sync,
-        **options,
-    )
-    check(chosen)
-    return chosen
-
-
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not key or not equals:
         raise UsageError("not of the form KEY=VALUE", found=text)
-    with suppress(UnicodeEncodeError):
-        text.encode()  # safetensors holds text only, and half a surrogate pair is none
-        return key, value
-    raise UsageError("the metadata is not valid text", found=text)
+    return key, value

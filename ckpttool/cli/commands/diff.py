@@ -114,8 +114,6 @@ def diff(
     left: str,
     right: str,
     exact: bool,
-    left_wrapper: str | None,
-    right_wrapper: str | None,
     sort: str,
     top: int | None,
     stat: bool,
@@ -131,15 +129,17 @@ def diff(
     quotes has to match one file.
     """
     without_blas()
-    from ckpttool.comparison.diff import DiffOptions, diff_files
+    from ckpttool.comparison import diff as comparing
+    from ckpttool.comparison.options import DiffOptions
     from ckpttool.inputs.paths import one_file
 
     left, right = one_file(left), one_file(right)
-    chosen = DiffOptions(**options, wrappers=(left_wrapper, right_wrapper))
-    if exact and str(chosen):
-        raise UsageError("--exact overlooks nothing", found=str(chosen), fix="Choose one of them.")
+    given = ("atol", "rtol", "max_ulp", "equal_nan")
+    overlooked = str(DiffOptions(*(options[name] for name in given)))
+    if exact and overlooked:
+        raise UsageError("--exact overlooks nothing", found=overlooked, fix="Choose one of them.")
     with progress_bar(right) as bar:
-        comparison = diff_files((left, right), chosen, bar)
+        comparison = comparing.diff(left, right, progress=bar, **options)
     emit(partial(reporter(format_name, DiffView(sort, top, stat), "Comparison"), comparison))
     return comparison.exit_code
 
@@ -173,7 +173,7 @@ def git_diff(arguments: tuple[str, ...]) -> int:
     Configure it with: git config diff.ckpttool.command "ckpttool git-diff"
     """
     without_blas()
-    from ckpttool.comparison.diff import DiffOptions, diff_files
+    from ckpttool.comparison import diff as comparing
 
     if len(arguments) == 1:
         emit(lambda stream: _line(stream, f"ckpttool: {arguments[0]} is not merged"), asked=True)
@@ -183,7 +183,7 @@ def git_diff(arguments: tuple[str, ...]) -> int:
     path, old, new = arguments[0], arguments[1], arguments[4]
     if old in _NOWHERE or new in _NOWHERE:
         return _one_sided(path, old, new)
-    comparison = diff_files((old, new), DiffOptions())
+    comparison = comparing.diff(old, new)
     target = arguments[7] if len(arguments) == 9 else path
     comparison = comparison._replace(
         left=comparison.left._replace(path=f"a/{path}"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Sequence, TextIO
 
 import click
@@ -24,12 +23,11 @@ from ckpttool.cli.program import exit_codes
 from ckpttool.cli.progress import progress_bar
 from ckpttool.cli.summary import conclude
 from ckpttool.findings.errors import UsageError
+from ckpttool.reports import reporter
 
 if TYPE_CHECKING:
     from ckpttool.cli.configuration import Configuration
-    from ckpttool.findings.results import FileReport, Report
-    from ckpttool.inputs.paths import Input
-    from ckpttool.verification.locking import Locking
+    from ckpttool.verification.lock.content import Lock
 
 #: What is written where neither the command line nor the configuration says so.
 DEFAULT_LOCK = "ckpttool.lock"
@@ -65,50 +63,48 @@ def lock(
     PATH is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
     checkpoints. Without PATH, the checkpoint of the configuration is taken.
     """
-    from ckpttool.inputs.accounting import account_for, examined, findings_on_run
-    from ckpttool.verification.locking import Locking, lock_file
-    from ckpttool.verification.policy import judge
+    from ckpttool.verification import locking
+    from ckpttool.verification.verify import Terms
 
     started = time.perf_counter()
-    day = today()
     choice = choice_from(configured, exclude, options["trust"])
     found = targets(paths, files_from, choice, configured.checkpoint)
     own = [configured.of(target.path) for target in found.targets]
     path = output or _configured_lock(own) or DEFAULT_LOCK
-    _check_output(path)
-    _check_names(path, found.targets)
 
-    configuration_of = dict(zip(found.targets, own))
-    asked = {
-        target: verify_options(one, release=target.folder, **options)
-        for target, one in configuration_of.items()
-    }
+    def terms(path: str) -> Terms:
+        own = configured.of_named(path)
+        return Terms(verify_options(own, **options), own.policy, own.source)
 
-    def examine(target: Input) -> Locking:
-        def accepted(report: FileReport) -> bool:
-            return judge([report], configuration_of[target].policy, day).exit_code == 0
+    locked = locking.lock(
+        found,
+        None if path == locking.UNWRITTEN else path,
+        today=today(),
+        progress=progress_bar,
+        terms=terms,
+    )
+    say_cleaned(locked.cleaned)
+    _write(locked)
+    if locked.report is not None:
+        conclude(locked.report, time.perf_counter() - started)
+    return locked.exit_code
 
-        with progress_bar(target.path) as bar:
-            return lock_file(target.path, path, asked[target], accepted, bar)
 
-    results = examined(found, examine, Locking, lambda one: asked[one].trust)
-    locked = [
-        one._replace(report=one.report._replace(configuration=its.source))
-        for one, its in zip(results, own)
-    ]
-    kept, inventory = account_for(found, [one.report for one in locked])
-    lockings = [locked[number] for number in kept]
-    policies = [own[number].policy for number in kept]
-    files = [one.report for one in lockings]
-    on_run = tuple(findings_on_run(found, inventory))
-    others = [configured.of_named(folder).policy for folder in found.folders]
-    report = judge(files, policies, day, on_run, inventory, others)
-    if report.exit_code:
-        _refuse(report)
+def _write(locked: Lock) -> None:
+    """Say what is in the lock file, or why there is none; or write it where it was asked for."""
+    from ckpttool.verification.locking import UNWRITTEN
+
+    if locked.exit_code:
+        emit(partial(reporter("text"), locked.report))
+        say("Nothing was locked: what is locked has to pass.")
+    elif locked.path == UNWRITTEN:
+        emit(lambda stream: _print(locked.text, stream), asked=True)
     else:
-        _write(path, lockings, report)
-    conclude(report, time.perf_counter() - started)
-    return report.exit_code
+        emit(partial(reporter("text", kind="Lock"), locked))
+
+
+def _print(text: str, stream: TextIO) -> None:
+    stream.write(text)
 
 
 def _configured_lock(own: Sequence[Configuration]) -> str | None:
@@ -121,72 +117,3 @@ def _configured_lock(own: Sequence[Configuration]) -> str | None:
             fix="Name the one to write with -o, or lock them one by one.",
         )
     return named[0]
-
-
-def _check_output(path: str) -> None:
-    """Refuse what cannot be written or is no lock file, before any weight is read."""
-    from ckpttool.files.publishing import try_files
-
-    if path == "-":
-        return
-    place = Path(path)
-    if place.exists() and not (place.is_file() and _is_lock(place)):
-        raise UsageError(
-            "what stands there is no lock file", path=path, fix="Name another file with -o."
-        )
-    say_cleaned(try_files(path))
-
-
-def _is_lock(place: Path) -> bool:
-    from ckpttool.verification.lock.reading import is_lock
-
-    try:
-        with place.open("rb") as file:
-            return is_lock(file.read(200))
-    except OSError:
-        return False
-
-
-def _check_names(lock: str, found: Sequence[Input]) -> None:
-    """Refuse checkpoints that the lock file would call the same: one would hide the other."""
-    from ckpttool.verification.lock.content import name_from
-
-    paths: dict[str, str] = {}
-    for target in found:
-        name = name_from(lock, target.path)
-        if name in paths:
-            raise UsageError(
-                f"the lock file would call it {name}, as it does {paths[name]}",
-                path=target.path,
-                fix="Put the lock file into a folder that both lie in, or lock them one by one.",
-            )
-        paths[name] = target.path
-
-
-def _refuse(report: Report) -> None:
-    from ckpttool.reports import reporter
-
-    emit(partial(reporter("text"), report))
-    say("Nothing was locked: what is locked has to pass.")
-
-
-def _write(path: str, lockings: list[Locking], report: Report) -> None:
-    """Write the lock file, and say what is in it."""
-    from ckpttool.files.publishing import write_files
-    from ckpttool.reports import reporter
-    from ckpttool.verification.lock.content import Lock
-    from ckpttool.verification.lock.writing import render
-
-    # each of them passed, and what passes and cannot be locked is an error of lock_file
-    locked = [one.locked for one in lockings if one.locked is not None]
-    text = render(locked)
-    if path == "-":
-        emit(lambda stream: _print(text, stream), asked=True)
-        return
-    replaced = Path(path).exists()
-    say_cleaned(write_files({path: text.encode("ascii")}, sync=True))
-    emit(partial(reporter("text", kind="Lock"), Lock(path, tuple(locked), report, replaced)))
-
-
-def _print(text: str, stream: TextIO) -> None:
-    stream.write(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,9 +24,8 @@ from ckpttool.cli.reporting import deliver, planned, report_options, waived_opti
 from ckpttool.cli.summary import conclude, word_of
 
 if TYPE_CHECKING:
-    from ckpttool.findings.results import FileReport
-    from ckpttool.inputs.paths import Input
     from ckpttool.verification.lock.content import Lock
+    from ckpttool.verification.verify import Terms
 
 
 @click.command(epilog=exit_codes("passes"))
@@ -75,57 +74,31 @@ def verify(
     its name. A shard stands for its index, where one lies beside it. Each file counts once.
     Without PATH, the checkpoint of the configuration is taken.
     """
-    from ckpttool.inputs.accounting import account_for, examined, findings_on_run
     from ckpttool.reports.terminal.view import TextView
-    from ckpttool.verification.checks.locked import check_all_found
-    from ckpttool.verification.policy import judge
-    from ckpttool.verification.run import verify_file
+    from ckpttool.verification import verify as verification
+    from ckpttool.verification.lock.reading import read_lock
 
     started = time.perf_counter()
-    day = today()
     choice = choice_from(configured, exclude, options["trust"], changed=changed)
     found = targets(paths, files_from, choice, configured.checkpoint)
-    own = [configured.of(target.path) for target in found.targets]
-    named = [lock or one.lock for one in own]
-    of_folders = [lock or configured.of_named(folder).lock for folder in found.folders]
-    locks = {path: _lock(path) for path in dict.fromkeys((*named, *of_folders)) if path}
-    inputs = (path for target, one in zip(found.targets, own) for path in (target.path, one.path))
-    report_files = planned(reports, filter(None, (*inputs, files_from, *locks)))
-    asked = {
-        target: verify_options(
-            one, lock=locks[its_lock] if its_lock else None, release=target.folder, **options
-        )
-        for target, one, its_lock in zip(found.targets, own, named)
-    }
+    locks: dict[str, Lock] = {}
 
-    def examine(target: Input) -> FileReport:
-        with progress_bar(target.path) as bar:
-            return verify_file(target.path, asked[target], bar)
+    def terms(path: str) -> Terms:
+        own = configured.of_named(path)
+        its_lock = lock or own.lock
+        if its_lock and its_lock not in locks:
+            locks[its_lock] = read_lock(its_lock)
+        chosen = verify_options(own, lock=locks.get(its_lock or ""), **options)
+        return verification.Terms(chosen, own.policy, own.source)
 
-    results = examined(found, examine, lambda report: report, lambda one: asked[one].trust)
-    reports_on = [file._replace(configuration=one.source) for file, one in zip(results, own)]
-    kept, inventory = account_for(found, reports_on)
-    files = [reports_on[number] for number in kept]
-    ways = [(one, _folders_of(path, found.folders, of_folders)) for path, one in locks.items()]
-    on_run = (*findings_on_run(found, inventory), *check_all_found(files, ways))
-    policies = [own[number].policy for number in kept]
-    others = [configured.of_named(folder).policy for folder in found.folders]
-    others += [configured.of(item.path).policy for item in found.items if changed]
-    report = judge(files, policies, day, on_run, inventory, others)
+    named = [target.path for target in found.targets]
+    for path in (*named, *found.folders):
+        terms(path)  # a configuration or a lock that is wrong is told before anything is read
+    read = [*named, *(configured.of_named(path).path for path in named), files_from, *locks]
+    report_files = planned(reports, filter(None, read))
+    report = verification.verify(found, today=today(), progress=progress_bar, terms=terms)
     for file in report.files:
         tell(f"{file.path}: {word_of(file.verdict)}")
     deliver(report, format_name, report_files, TextView(show_waived=show_waived))
     conclude(report, time.perf_counter() - started)
     return report.exit_code
-
-
-def _folders_of(lock: str, folders: Sequence[str], locks: Sequence[str | None]) -> list[str]:
-    """Return the folders that go by a lock file; all of them for one of files below them alone."""
-    own = [folder for folder, its in zip(folders, locks) if its == lock]
-    return own or list(folders)
-
-
-def _lock(path: str) -> Lock:
-    from ckpttool.verification.lock.reading import read_lock
-
-    return read_lock(path)

@@ -6,9 +6,11 @@ import math
 import os
 from itertools import takewhile
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Iterator, NamedTuple, Sequence
+from typing import Any, Iterator, NamedTuple, Sequence
 
 from ckpttool.files.suffixes import stem_of
+from ckpttool.findings.finding import Finding, Verdict
+from ckpttool.findings.json_fields import plain
 from ckpttool.findings.results import OutputSummary, Report
 
 
@@ -101,6 +103,33 @@ class Lock(NamedTuple):
     report: Report | None = None
     replaced: bool = False
     cleaned: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """That of the verification before it; a lock file that could be read passes."""
+        return self.report.verdict if self.report else Verdict.PASS
+
+    @property
+    def exit_code(self) -> int:
+        """The exit status of ``lock``."""
+        return self.verdict.exit_code
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Those of the verification before it."""
+        return self.report.findings if self.report else ()
+
+    @property
+    def text(self) -> str:
+        """The content of the lock file; the same weights give the same text."""
+        from ckpttool.verification.lock.writing import render  # which knows this class
+
+        return render(self.checkpoints)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it in plain values, the report as :meth:`Report.to_dict` has it."""
+        fields: dict[str, Any] = plain(self._replace(report=None))
+        return {**fields, "report": self.report.to_dict() if self.report else None}
 
     def of(self, path: str, fingerprint: str | None) -> LockedCheckpoint | None:
         """Return what is locked of a file: the only one, or by its path, its name, its weights.

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from ckpttool.findings import rules
+from ckpttool.findings.arguments import AnyPath, path_of
 from ckpttool.findings.errors import MalformedError, UnreadableError
 from ckpttool.findings.results import OutputSummary
 from ckpttool.findings.text import is_sha256
@@ -32,13 +33,15 @@ def is_lock(head: bytes) -> bool:
     return head.startswith(HEAD.encode("ascii"))
 
 
-def read_lock(path: str) -> Lock:
+def read_lock(path: AnyPath) -> Lock:
     """Read a lock file.
 
     Raises:
+        UsageError: the path is no path.
         UnreadableError: it is not there, or cannot be read.
         MalformedError: it is not what :func:`render` writes; the message names the line.
     """
+    path = path_of(path)
     try:
         text = _content(path).decode("ascii")
     except OSError as error:

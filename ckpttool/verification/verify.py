@@ -1,0 +1,230 @@
+"""Verifying whatever a caller names: find the files, verify each, account for all, and judge.
+
+Nothing here prints or exits.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from datetime import date
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    ContextManager,
+    Iterable,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Union,
+)
+
+from ckpttool.findings.arguments import AnyPath, check_type, paths_of, texts_of, trusted_of
+from ckpttool.findings.errors import UsageError
+from ckpttool.findings.results import ConfigurationFile, FileReport, Report
+from ckpttool.inputs.accounting import account_for, examined, findings_on_run
+from ckpttool.inputs.paths import Input, Inputs, SearchOptions, targets_of
+from ckpttool.tensors.workers import Progress
+from ckpttool.verification.checks.locked import check_all_found
+from ckpttool.verification.lock.content import Lock
+from ckpttool.verification.lock.reading import read_lock
+from ckpttool.verification.options import Thresholds, VerifyOptions
+from ckpttool.verification.policy import Policy, judge
+from ckpttool.verification.run import verify_file
+from mae.config import DEFAULT
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+
+class Terms(NamedTuple):
+    """How a file is verified, and what counts of what is found.
+
+    Attributes:
+        options: what to verify, and how.
+        policy: what a release may have.
+        configuration: the file that says so, for the report.
+    """
+
+    options: VerifyOptions = VerifyOptions()
+    policy: Policy = Policy()
+    configuration: ConfigurationFile | None = None
+
+
+#: The terms of each file of a run, and of each folder that was searched, by its path.
+TermsOf = Callable[[str], Terms]
+#: Told how far each file is; or what makes that, of a file's path, for as long as it takes.
+AnyProgress = Union[Progress, Callable[[str], ContextManager[Optional[Progress]]]]
+#: One path or several, or what was found of them.
+AnyPaths = Union[AnyPath, Iterable[AnyPath], Inputs]
+
+
+def verify(
+    paths: AnyPaths,
+    *,
+    model: str = DEFAULT,
+    require: str = "encoder",
+    forward: bool = True,
+    device: str = "cpu",
+    published: bool = False,
+    wrapper: str | None = None,
+    expected_missing: Union[str, Iterable[str]] = (),
+    limits: Thresholds = Thresholds(),  # noqa: B008 (a constant)
+    trust: Union[str, Iterable[str]] = (),
+    exclude: Union[str, Iterable[str]] = (),
+    lock: Union[AnyPath, Lock, None] = None,
+    policy: Policy = Policy(),  # noqa: B008 (a constant)
+    today: date | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: AnyProgress | None = None,
+    terms: TermsOf | None = None,
+) -> Report:
+    """Check that checkpoints are whole, sound and safe for the model.
+
+    No configuration is read: what the command line takes from ``[tool.ckpttool]`` is passed here.
+
+    Args:
+        paths: files, folders and globs; a folder is searched, and every file in it accounted for.
+        model: the model that they are for, a key of ``mae.config.CONFIGS``.
+        require: ``encoder`` or ``full``: what a file must hold.
+        forward: whether to run the model.
+        device: where to run it, as torch names it.
+        published: whether to compare each file with the published one of its name.
+        wrapper: the dotted key of the state dict to take; ``None`` to choose.
+        expected_missing: patterns of names that a file may lack.
+        limits: what the checks tolerate.
+        trust: patterns of names whose code is trusted, ``mypackage.*`` say.
+        exclude: patterns of files to leave out of folders.
+        lock: the lock file to compare with, or its path.
+        policy: which findings count, and from which severity on they fail a file.
+        today: the day to hold waivers against; ``None`` for the day it is.
+        workers: threads that read; ``None`` for one a processor.
+        executor: where they come from, in place of threads of our own.
+        progress: told how far each file is; or a function that makes such a thing of a path.
+        terms: gives each path options and a policy of its own, in place of all those above.
+
+    Returns:
+        The report. What is wrong with a file is a finding in it.
+
+    Raises:
+        UsageError: an argument is none that there is; or there is one file alone, and no state
+            dict in it under ``wrapper``.
+        CkpttoolError: the lock file cannot be read.
+    """
+    if terms is None:
+        own = Terms(
+            VerifyOptions(
+                model=model,
+                require=require,
+                forward=forward,
+                device=device,
+                published=published,
+                wrapper=wrapper,
+                workers=workers,
+                executor=executor,
+                expected_missing=texts_of(expected_missing, "expected_missing"),
+                limits=limits,
+                lock=lock if lock is None or isinstance(lock, Lock) else read_lock(lock),
+                trust=trusted_of(trust, "trust"),
+            ),
+            policy,
+        )
+        terms = same_for_all(own)
+    found = inputs_of(paths, exclude, trust)
+    return report_on(found, terms, verify_file, today or date.today(), progress)
+
+
+def same_for_all(terms: Terms) -> TermsOf:
+    """Return the terms for any path, once they are checked.
+
+    Raises:
+        UsageError: there is no such option, or no such rule as the policy names.
+    """
+    terms.options.check()
+    check_type(terms.policy, Policy, "policy")
+    terms.policy.check()
+    return lambda _: terms
+
+
+def inputs_of(
+    paths: AnyPaths, exclude: Union[str, Iterable[str]], trust: Union[str, Iterable[str]]
+) -> Inputs:
+    """Return the checkpoints that paths stand for, at least one.
+
+    Raises:
+        UsageError: there is none, or a path is no path.
+    """
+    if isinstance(paths, Inputs):
+        return paths
+    chosen = SearchOptions(texts_of(exclude, "exclude"), trusted_of(trust, "trust"), whole=True)
+    found = targets_of(paths_of(paths), choice=chosen)
+    if not found.targets:
+        raise UsageError("there is nothing to look at: no path was given", fix="Name a file.")
+    return found
+
+
+def report_on(
+    found: Inputs,
+    terms: TermsOf,
+    examine: Callable[[str, VerifyOptions, Optional[Progress]], FileReport],
+    today: date,
+    progress: AnyProgress | None,
+) -> Report:
+    """Examine every checkpoint of a run, account for all of its files, and judge by the policies.
+
+    Args:
+        found: what the run is about.
+        terms: how each is examined and judged.
+        examine: reports on one file.
+        today: the day to hold against the waivers' last days.
+        progress: told how far each file is.
+    """
+    own = {target: terms(target.path) for target in found.targets}
+    of_folders = [terms(folder) for folder in found.folders]
+
+    def look(target: Input) -> FileReport:
+        options = own[target].options._replace(release=target.folder)
+        with _shown(progress, target.path) as bar:
+            return examine(target.path, options, bar)
+
+    reports = examined(found, look, lambda report: report, lambda one: own[one].options.trust)
+    files = [
+        report._replace(configuration=one.configuration)
+        for report, one in zip(reports, own.values())
+    ]
+    kept, inventory = account_for(found, files)
+    files = [files[number] for number in kept]
+    policies = [list(own.values())[number].policy for number in kept]
+    others = [one.policy for one in of_folders]
+    # files that changed are judged where they lie, checkpoints or not
+    others += [terms(item.path).policy for item in found.items if found.may_be_empty]
+    on_run = (
+        *findings_on_run(found, inventory),
+        *check_all_found(files, _locks(found, [*own.values(), *of_folders], of_folders)),
+    )
+    return judge(files, policies, today, on_run, inventory, others)
+
+
+def _locks(
+    found: Inputs, every: Sequence[Terms], of_folders: Sequence[Terms]
+) -> list[tuple[Lock, list[str]]]:
+    """Return each lock file with the folders that go by it; all of them for one of files alone."""
+    locks = {one.options.lock.path: one.options.lock for one in every if one.options.lock}
+    return [
+        (
+            lock,
+            [
+                folder
+                for folder, one in zip(found.folders, of_folders)
+                if one.options.lock and one.options.lock.path == path
+            ]
+            or list(found.folders),
+        )
+        for path, lock in locks.items()
+    ]
+
+
+def _shown(progress: AnyProgress | None, path: str) -> ContextManager[Optional[Progress]]:
+    if progress is None or not callable(progress):
+        return nullcontext(progress)
+    return progress(path)
