@@ -112,26 +112,27 @@ def _read_with_library(
     target: Target, path: str, pieces: Sequence[PlannedTensor], expected: Mapping[str, _Told]
 ) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
     """Hold the file to another reader, if the target has one; return its name and what is odd."""
-    reading = target.read_with_library(path, pieces)
+    reading = target.read_with_library(path)
     if reading is None:
         return (), ()
-    if reading.refusal is None:
+    reader, tensors, refusal = reading
+    if refusal is None:
         # older libraries do not tell the type; the strict reader has compared it
-        found = {
-            name: (dtype or expected.get(name, ("",))[0], shape)
-            for name, (dtype, shape) in reading.tensors.items()
+        told = {
+            name: (one[0] or expected.get(name, ("",))[0], one[1]) for name, one in tensors.items()
         }
-        _compare(expected, found, reading.reader)
-        return (reading.reader,), ()
-    if not reading.unknown:
-        raise _not_proven(f"{reading.reader} refuses it: {reading.refusal}")
+        _compare(expected, told, reader)
+        return (reader,), ()
+    late = sorted({piece.dtype.name for piece in pieces if piece.dtype.late})
+    if not late:
+        raise _not_proven(f"{reader} refuses it: {refusal}")
     return (), (
         finding(
             rules.LIBRARY_BEHIND,
-            f"{reading.reader} cannot open a file with {', '.join(reading.unknown)}, so the proof "
-            "rests on the strict reader alone",
-            found=printable(reading.refusal),
-            fix=f"Update {reading.reader.split()[0]} and convert again to have both.",
+            f"{reader} cannot open a file with {', '.join(late)}, so the proof rests on the "
+            "strict reader alone",
+            found=printable(refusal),
+            fix=f"Update {reader.split()[0]} and convert again to have both.",
         ),
     )
 

@@ -5,13 +5,17 @@ A target is a module with what :class:`Target` lists, and a line in :data:`TARGE
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Mapping, Protocol, Sequence
+from typing import TYPE_CHECKING, Mapping, Optional, Protocol, Sequence, Tuple
 
 from ckpttool.formats.writing import safetensors, torch_zip
 
 if TYPE_CHECKING:
-    from ckpttool.formats.writing.file_layout import FileLayout, LibraryReading, PlannedTensor
+    from ckpttool.formats.writing.file_layout import FileLayout, PlannedTensor
     from ckpttool.tensors.dtypes import DType
+
+#: The name and version of another reader, name to dtype (if it tells) and shape, and what it says
+#: if it refuses the file.
+LibraryReading = Tuple[str, Mapping[str, Tuple[Optional[str], Tuple[int, ...]]], Optional[str]]
 
 
 class Target(Protocol):
@@ -52,9 +56,7 @@ class Target(Protocol):
         are CRC-32 of the written bytes by name, where the layout has ``members``.
         """
 
-    def read_with_library(
-        self, path: str, pieces: Sequence[PlannedTensor], /
-    ) -> LibraryReading | None:
+    def read_with_library(self, path: str, /) -> LibraryReading | None:
         """Open a written file with another program than this; ``None`` where there is none."""
 
 

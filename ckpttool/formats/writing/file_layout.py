@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Mapping, NamedTuple, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
@@ -92,22 +92,6 @@ class FileLayout(NamedTuple):
     slots: tuple[Slot, ...]
     size: int
     members: tuple[PlannedMember, ...] = ()
-
-
-class LibraryReading(NamedTuple):
-    """What another program makes of a written file.
-
-    Attributes:
-        reader: its name and version.
-        tensors: name to dtype (``None`` if it does not tell) and shape.
-        refusal: what it says if it cannot open the file.
-        unknown: dtypes in the file that an older version of it does not know.
-    """
-
-    reader: str
-    tensors: Mapping[str, tuple[str | None, tuple[int, ...]]]
-    refusal: str | None = None
-    unknown: Sequence[str] = ()
 
 
 def cannot_hold(

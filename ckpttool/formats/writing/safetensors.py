@@ -26,7 +26,6 @@ from ckpttool.formats.safetensors.whole import MAX_HEADER, MAX_WIDE_HEADER
 from ckpttool.formats.writing.file_layout import (
     ALIGNMENT,
     FileLayout,
-    LibraryReading,
     PlannedTensor,
     Slot,
     cannot_hold,
@@ -84,7 +83,9 @@ def finish(
     return [(0, plan(pieces, metadata).head)]
 
 
-def read_with_library(path: str, pieces: Sequence[PlannedTensor]) -> LibraryReading:
+def read_with_library(
+    path: str,
+) -> tuple[str, dict[str, tuple[str | None, tuple[int, ...]]], str | None]:
     """Open the file with the safetensors library, which reads its header only."""
     from safetensors import SafetensorError, __version__, safe_open
 
@@ -98,9 +99,8 @@ def read_with_library(path: str, pieces: Sequence[PlannedTensor]) -> LibraryRead
                 dtype = part.get_dtype() if hasattr(part, "get_dtype") else None
                 found[name] = dtype, tuple(part.get_shape())
     except (SafetensorError, OSError, ValueError) as error:
-        late = sorted({piece.dtype.name for piece in pieces if piece.dtype.late})
-        return LibraryReading(reader, {}, str(error), late)
-    return LibraryReading(reader, found)
+        return reader, {}, str(error)
+    return reader, found, None
 
 
 def _check(piece: PlannedTensor) -> None:

@@ -107,7 +107,7 @@ def finish(
     return [*parts, (end, _directory(written, end))]
 
 
-def read_with_library(path: str, pieces: Sequence[PlannedTensor]) -> None:
+def read_with_library(_path: str) -> None:
     """Ask nobody: torch would have to be loaded, and would read every byte again."""
 
 

@@ -63,7 +63,7 @@ class Raw:
     ) -> list[tuple[int, bytes]]:
         return [(0, layout.head)]
 
-    def read_with_library(self, _path: str, _pieces: Sequence[PlannedTensor], /) -> None:
+    def read_with_library(self, _path: str, /) -> None:
         """There is no other reader."""
 
     # --- and the reader, which the proof needs ---------------------------------------------
