@@ -200,14 +200,14 @@ class Destination:
             )
         if not stat.S_ISREG(status.st_mode):
             raise OutputError(
-                "a symbolic link stands there"
+                "the destination is a symbolic link"
                 if stat.S_ISLNK(status.st_mode)
-                else "something stands there that is no regular file",
+                else "the destination is no regular file",
                 rules.DESTINATION_KIND,
                 path=path,
                 fix="Name a plain file: a link is neither followed nor replaced."
                 if stat.S_ISLNK(status.st_mode)
-                else "Name a plain file, or a place where nothing stands.",
+                else "Name a plain file, or a path that does not exist.",
             )
         if not self._force:
             raise _exists(path)

@@ -75,7 +75,9 @@ def read_back(fd: int, buffer: memoryview, offset: int) -> None:
             got = read_some(fd, buffer[done:], offset + done)
             if got == 0:
                 raise OutputError(
-                    "what was written is not there", rules.NOT_AS_WRITTEN, offset=offset + done
+                    "written bytes are missing",
+                    rules.NOT_AS_WRITTEN,
+                    offset=offset + done,
                 )
             done += got
     except OSError as error:
@@ -99,7 +101,7 @@ def write_parts(fd: int, parts: Iterable[tuple[int, bytes]]) -> None:
 def not_as_written(offset: int, tensor: str | None = None) -> OutputError:
     """Return the error for bytes at ``offset`` that differ from those written there."""
     return OutputError(
-        "what was read back is not what was written",
+        "the bytes read back differ from those written",
         rules.NOT_AS_WRITTEN,
         tensor=tensor,
         offset=offset,

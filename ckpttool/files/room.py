@@ -40,7 +40,7 @@ def _device(folder: str) -> int:
     except OSError as error:
         raise unwritable(error, path=folder) from error
     if not stat.S_ISDIR(status.st_mode):
-        raise OutputError("it is no folder", rules.UNWRITABLE, path=folder)
+        raise OutputError("not a folder", rules.UNWRITABLE, path=folder)
     return status.st_dev
 
 

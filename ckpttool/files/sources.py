@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnreadableError, UsageError
 
-#: Held by who seeks and then reads or writes, where the system cannot do both at once (Windows).
+#: Held while seeking and then reading or writing, where one call cannot do both (Windows).
 SEEK_LOCK = Lock()
 
 
@@ -81,7 +81,7 @@ class FileSource:
             raise _unreadable(self.name, error, 0) from error
         if got:
             raise UnreadableError(
-                "cannot be read: its size is 0, and there are bytes in it",
+                "cannot be read: its size is 0, but it has bytes",
                 rules.UNREADABLE,
                 path=self.name,
                 fix="Copy it to a file whose size the system knows.",

@@ -33,7 +33,7 @@ def begins_object(head: bytes) -> bool:
 
 
 def strict_json(source: FileSource, rule: Rule) -> object:
-    """Return what the file holds.
+    """Return the document in a file.
 
     Args:
         source: the file.

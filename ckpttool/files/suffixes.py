@@ -1,4 +1,4 @@
-"""How files of checkpoints are called: what a suffix says, and what a name is without it."""
+"""The suffixes of checkpoint files, and names without them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def is_called_checkpoint(path: str) -> bool:
 
 
 def stem_of(path: str) -> str:
-    """Return a file's name without the suffix that says how its weights are packed."""
+    """Return a file's name without the suffix of its container."""
     name = PurePath(path).name
     for ending in _ENDINGS:
         if name.lower().endswith(ending) and len(name) > len(ending):

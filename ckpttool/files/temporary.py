@@ -33,7 +33,7 @@ _NAME = re.compile(r"\.(?P<name>.+)\.ckpttool-(?P<id>[0-9a-f]{16})\.(?P<kind>tmp
 _LONGEST_NAME = 255  # bytes; the limit of every common file system
 _TRIES = 100  # each needs another run that cleans up in the same instant
 
-# No links, which somebody else may have put there, and no waiting for a FIFO of that name.
+# Links are not followed, since another user may have made one, and opening a FIFO does not wait.
 _READ_WRITE = (
     os.O_RDWR
     | getattr(os, "O_NOFOLLOW", 0)
@@ -80,7 +80,7 @@ def temporary_path(path: str, run: str, kind: str) -> str:
 
 
 def folder_of(path: str) -> str:
-    """Return the folder that ``path`` lies in, in the caller's spelling."""
+    """Return the folder of ``path``, in the caller's spelling."""
     return os.path.dirname(path) or os.curdir  # noqa: PTH120
 
 
@@ -102,7 +102,7 @@ def create(path: str, run: str) -> Growing:
             return Growing(path, temporary, fd)
         os.close(fd)
         remove(temporary)
-    raise OutputError("another run keeps taking the file away", rules.UNWRITABLE, path=path)
+    raise OutputError("another run keeps removing the file", rules.UNWRITABLE, path=path)
 
 
 def lock(fd: int) -> bool:

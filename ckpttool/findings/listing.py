@@ -107,7 +107,7 @@ class Listing(NamedTuple):
         return Listings((self,)).to_dict()
 
     def fields(self) -> dict[str, Any]:
-        """Return what is said of this file in :meth:`to_dict`."""
+        """Return the fields of this file in :meth:`to_dict`."""
         return {
             **facts(self.file),
             "wrappers": [{"key": key, "tensors": number} for key, number in self.wrappers],

@@ -41,7 +41,7 @@ def compress(names: Iterable[str]) -> List[str]:
 
 
 def expand(groups: Iterable[str]) -> List[str]:
-    """Return the names that the short forms stand for; the inverse of :func:`compress`."""
+    """Return the names of the short forms: the inverse of :func:`compress`."""
     names: List[str] = []
     for group in groups:
         pieces = [_alternatives(match) for match in _TOKEN.finditer(group)]

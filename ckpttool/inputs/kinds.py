@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ckpttool.findings.uses import NameUse
     from ckpttool.formats.pickles import Pickle
 
-#: Bytes from the start of a file that tell what it is.
+#: Bytes from the start of a file that show its kind.
 HEAD = 4096
 
 
@@ -114,8 +114,7 @@ def content_of(path: str, trust: Sequence[str] = ()) -> Content:
         UnreadableError: it cannot be opened or read.
     """
     with closing(FileSource(path)) as source:
-        # one that is called a checkpoint is looked at whatever it holds: an honest name on
-        # something else is worth a word too
+        # a file with the name of a checkpoint is a target whatever its content: users would load it
         named = _CHECKPOINT if is_called_checkpoint(path) else None
         if source.size == 0:
             return named or Content(FileKind.KNOWN, "empty file")

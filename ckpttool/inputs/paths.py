@@ -93,7 +93,7 @@ def targets_of(
     leave: Leave = _unheard,
     choice: Union[SearchOptions, Callable[[str], SearchOptions]] = SearchOptions(),  # noqa: B008 (a constant)
 ) -> Inputs:
-    """Return the checkpoints that paths stand for, in the order in which they are named.
+    """Return the checkpoints of paths, in the order in which they are named.
 
     Args:
         named: files, folders and globs. A path that exists is never taken for a glob. A path that

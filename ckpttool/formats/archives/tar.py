@@ -63,7 +63,7 @@ def read_members(source: ByteSource) -> dict[str, TarMember]:
     """Return the files of the archive by name.
 
     Raises:
-        MalformedError: a header is broken, a name stands twice, a member is a link or a
+        MalformedError: a header is broken, a name occurs twice, a member is a link or a
             device, or the archive does not end as one does.
     """
     members: dict[str, TarMember] = {}
@@ -142,7 +142,7 @@ def _parse(header: bytes, position: int) -> tuple[str, bytes, int]:
     prefix = b"" if header[257:263] == b"ustar " else header[345:500].rstrip(b"\0")
     raw = header[:100].rstrip(b"\0")
     if prefix or b"\0" in raw:
-        raise _broken("the name is no plain name", position)
+        raise _broken("the name is not a plain file name", position)
     return raw.decode("ascii", "replace"), header[156:157], _octal(header[124:136], position)
 
 
@@ -161,9 +161,9 @@ def _add(
     if kind not in (b"0", b"\0"):
         raise _broken(f"{name!r} is {_KINDS.get(kind, 'of an unknown kind')}", position)
     if not name or "/" in name or "\\" in name or not name.isprintable():
-        raise _broken("a member's name is no plain name", position)
+        raise _broken("a member's name is not a plain file name", position)
     if name in members:  # tarfile takes the last of two
-        raise _broken(f"{name!r} stands twice", position)
+        raise _broken(f"{name!r} occurs twice", position)
     members[name] = member
 
 

@@ -82,7 +82,7 @@ def start_of(source: ByteSource) -> int:
     if end < 0 or tail[end : end + 4] != _END_MARK:
         return 0
     *_, size, offset, _ = _END.unpack_from(tail, end)
-    # offsets count from the archive's start: what the directory's place exceeds them by precedes it
+    # offsets count from the archive's start, so the difference to the real offset precedes it
     stop = source.size - _END.size
     if len(tail) == _TAIL and tail[:4] == _END64_MARK:
         *_, size, offset = _END64.unpack_from(tail)
@@ -174,7 +174,7 @@ def _check(directory: Directory, stop: int) -> None:
         )
     if directory.members > MAX_MEMBERS or directory.size > MAX_DIRECTORY:
         raise MalformedError(
-            "the zip directory is larger than what is read of one",
+            "the zip directory is larger than is read",
             rules.LIMIT,
             offset=directory.offset,
             expected=f"at most {counted(MAX_MEMBERS, 'member')} in {sized(MAX_DIRECTORY)}",

@@ -62,7 +62,8 @@ def _pickles(source: ByteSource) -> Iterator[tuple[str, int]]:
         if name.lower().endswith(_SUFFIX) and place is not None:
             places.setdefault(place, name)
     # data.pkl first: it is what torch.load reads, and the limits may leave out the rest
-    for place in sorted(places, key=lambda place: (not _is_content(places[place]), place)):
+    first = {place for place, name in places.items() if name.lower().endswith("data.pkl")}
+    for place in sorted(places, key=lambda place: (place not in first, place)):
         if place < source.size:
             yield places[place], place
 
@@ -86,10 +87,6 @@ def _content_place(source: ByteSource, header: int) -> int | None:
         return None
     local = _LOCAL_HEADER.unpack(read(source, header, _LOCAL_HEADER.size))
     return header + _LOCAL_HEADER.size + int(sum(local[1:]))
-
-
-def _is_content(name: str) -> bool:
-    return name.lower().endswith("data.pkl")
 
 
 def _found(window: bytes, mark: bytes, header: struct.Struct) -> Iterator[int]:

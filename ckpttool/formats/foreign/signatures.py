@@ -188,7 +188,7 @@ def _compressed(compression: _Compression, head: bytes) -> ForeignKind | None:
     if begin.startswith(b"\x80") or _OLD_PICKLE.match(begin):
         return ForeignKind(
             f"a pickle compressed with {compression.name}",
-            "Decompress it, and name the result: what it holds is told then.",
+            "Decompress it, and name the result, whose content is judged then.",
             pickled=True,
         )
     return ForeignKind(f"compressed with {compression.name}", "Decompress it, and name the result.")

@@ -78,7 +78,7 @@ def _bytes(node: Node) -> bytes:
     data = elements_of(node)
     if data is None:
         raise MalformedError(
-            "text that stands for bytes has characters that are none", rules.PICKLE
+            "the bytes of an array are text with characters beyond one byte", rules.PICKLE
         )
     return data
 

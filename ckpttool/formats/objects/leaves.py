@@ -1,4 +1,4 @@
-"""The scalars in what lies beside the tensors, each with the dotted key that it stands under."""
+"""The scalars beside the tensors of a file, each under its dotted key."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _LONGEST_KEY = 200
 
 
 def leaves(key: str, root: Node) -> Iterator[Tuple[str, Scalar]]:
-    """Yield (dotted key, scalar) for all that is in a node, in order; a shared part comes once.
+    """Yield (dotted key, scalar) for every scalar below a node, in order; shared parts once.
 
-    A path of pathlib is one text. Of a dictionary whose keys are no plain words, the keys are
-    yielded too. Tensors are passed over.
+    A pathlib path is one text. Keys of dictionaries that are no identifiers are yielded too, since
+    they may be data. Tensors are skipped.
     """
     waiting: list[tuple[str, Node]] = [(key, root)]
     seen: set[int] = set()
@@ -51,7 +51,7 @@ def _below(path: str, node: Node) -> Iterator[tuple[str, Node]]:
 
 
 def _pairs(node: Node) -> Iterable[tuple[Node, Node]] | None:
-    """Return what is in a dictionary, or the attributes of an object such as a Namespace."""
+    """Return the pairs of a dictionary, or the attributes of an object such as a Namespace."""
     if isinstance(node, Dict):
         return node.pairs()
     if not isinstance(node, Call):

@@ -82,7 +82,7 @@ class Reader:
         """Return a node as plain data.
 
         Args:
-            key: the dotted key that it stands under in the document.
+            key: its dotted key in the document.
             node: the node; it must outlive the reader.
 
         Raises:
@@ -132,7 +132,7 @@ class Reader:
         self._room -= length + _VALUE
         if self._room < 0:
             raise UnsupportedError(
-                "what lies beside the tensors is too much to write as JSON",
+                "the entries beside the tensors are too large to write as JSON",
                 rules.LIMIT,
                 expected=f"at most {MAX_TEXT:,} characters",
                 fix="Leave --sidecar out.",
@@ -277,16 +277,12 @@ def _elements(array: Array) -> list[Any] | None:
     if numbers is None or len(array.data) > MOST_NUMBERS * array.type.itemsize:
         return None
     found = list(numbers)
-    if any(part != part for parts in found for part in parts) and not _usual_nan(array, found):
-        return None  # JSON has no bits of a NaN
+    # JSON has no place for the bits of a NaN: only those that parsing "nan" gives are written
+    if any(part != part for parts in found for part in parts) and array.packed(found) != array.data:
+        return None
     if array.type.code[0] == "c":
         return [[_float(part) for part in parts] for parts in found]
     return [_float(part) if type(part) is float else part for (part,) in found]
-
-
-def _usual_nan(array: Array, found: list[tuple[float, ...]]) -> bool:
-    """Whether every NaN has the bits that parsing ``nan`` gives."""
-    return array.packed(found) == array.data
 
 
 def _length(plain: Any) -> int:
@@ -335,7 +331,7 @@ def _unseen(root: Node, seen: set[int]) -> Iterable[Node]:
 
 def _storage_bytes(node: Node, keys: set[str]) -> int:
     """Return the bytes of a storage that was not counted so far, 0 for anything else."""
-    # checked again: this runs for storages that no tensor refers to, which nobody checked
+    # checked again, since storages that no tensor refers to were not checked before
     if not isinstance(node, PersistentId) or type(node.value) is not tuple:
         return 0
     value = node.value
@@ -346,6 +342,6 @@ def _storage_bytes(node: Node, keys: set[str]) -> int:
     keys.add(value[2])
     try:
         _, width = storage_width(value[1])
-    except CkpttoolError:  # nobody asked to read it
+    except CkpttoolError:  # of an unknown class, which matters only to whoever reads it
         return 0
     return value[4] * width

@@ -86,7 +86,7 @@ _CLASS_MODULES = frozenset(
 )
 _CLASSES = ("Tensor", "Parameter", "Buffer")
 
-#: Attributes whose setters replace the values of a tensor, or what it is.
+#: Attributes whose setters replace the values of a tensor, or its class.
 _ACTING = frozenset({"data", "real", "imag", "__class__", "__dict__"})
 
 # Types that torch has and numpy has not: complex32, bits8, quint4x2, int4 ... Unsupported, while
@@ -290,7 +290,7 @@ def _place(
 
 
 def _product(shape: tuple[int, ...]) -> int:
-    # torch multiplies all sizes first, so a zero elsewhere does not excuse an overflow
+    # torch multiplies the sizes in order, so that a later zero does not prevent an overflow
     if any(shape) and _without_zeros(shape) > LARGEST:
         raise _geometry("the number of elements does not fit 64 bits")
     return prod(shape)

@@ -117,7 +117,8 @@ def wrapping(node: Node) -> list[Node]:
 
 def _of_config(node: Node) -> list[tuple[Node, Node]]:
     """Return the attributes of one of OmegaConf's containers or values; none of other nodes."""
-    states = node.states if isinstance(node, Call) and _is_config(node.function) else None
+    function = node.function if isinstance(node, Call) else None
+    states = node.states if type(function) is Global and function.module in _CONFIGS else None
     if not states or len(states) != 1 or not isinstance(states[0], Dict):
         return []
     return list(states[0].pairs())
@@ -128,10 +129,6 @@ _HELD = ("_content", "_val")
 _OF_THE_TREE = ("_parent", "_flags_cache")
 _MOST_WRAPPINGS = 8
 _CONFIGS = ("omegaconf.dictconfig", "omegaconf.listconfig", "omegaconf.nodes")
-
-
-def _is_config(function: Node) -> bool:
-    return type(function) is Global and function.module in _CONFIGS
 
 
 def view(node: Node) -> View:

@@ -22,7 +22,7 @@ from ckpttool.tensors.catalogue import Reference
 #: Characters of a name, its module included; real ones have about a hundred. Names are printed,
 #: and walked step by step, so a megabyte of dots would cost time as well as room.
 LONGEST_NAME = 2_000
-#: What stands for an array in a pickle of joblib: the array follows its BUILD
+#: The class in place of an array in a pickle of joblib: the array follows its BUILD
 #: (``NumpyUnpickler.load_build`` in joblib/numpy_pickle.py).
 JOBLIB_ARRAY = ("joblib.numpy_pickle", "NumpyArrayWrapper")
 
@@ -65,7 +65,7 @@ class Calls(Stack):
         self._push_global(module, name)
 
     def _push_global(self, module: str, name: str) -> None:
-        # no Python name has them, and who reads a name up to a NUL or line break sees another one
+        # no Python name has them, and a tool that reads up to a NUL or line break sees another one
         if not (module and name and module.isprintable() and name.isprintable()):
             raise malformed(
                 "a global's name is empty or has control characters", found=f"{module}.{name}"
@@ -144,7 +144,7 @@ class Calls(Stack):
         if isinstance(target, Global):  # {"__code__": ...} for a function that is called next
             raise changes_a_name(target)
         if not isinstance(target, Call):
-            raise malformed("state is given to something that no call made")
+            raise malformed("BUILD sets the state of a value that is not the result of a call")
         if target.states is None:
             target.states = []
         if id(target) in self._called:
@@ -188,6 +188,6 @@ def _is_attribute(function: Node, args: Node) -> bool:
 
 def _check_call(function: Node, args: Node) -> None:
     if not isinstance(function, (Global, PersistentId, Call)):
-        raise malformed("something that is no name is called")
+        raise malformed("a value that is no function is called")
     if type(args) is not tuple:
         raise malformed("a call's arguments are no tuple")

@@ -68,7 +68,7 @@ def pairs_of(node: Node) -> list[tuple[Node, Node]] | None:
     entries = count_of(node)
     if entries is not None and entries > MAX_ENTRIES:
         raise MalformedError(
-            "a dictionary has more entries than are kept",
+            "a dictionary has more entries than are read",
             rules.LIMIT,
             expected=f"at most {MAX_ENTRIES:,}",
             found=f"{entries:,}",
@@ -97,7 +97,7 @@ def count_of(node: Node) -> int | None:
 
 
 def check_unambiguous(node: Node, pairs: list[tuple[Node, Node]]) -> None:
-    """Raise MalformedError if readers would differ in what the dictionary holds.
+    """Raise MalformedError if readers would differ in the content of a dictionary.
 
     Args:
         node: the dictionary.

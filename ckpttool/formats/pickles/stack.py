@@ -36,7 +36,7 @@ class TruncatedPickleError(MalformedError):
 
 
 class Stack:
-    """How far a pickle has been read, and what was built so far.
+    """The state of reading a pickle: the position in its bytes, the stack and the memo.
 
     Attributes:
         data: the bytes.
@@ -47,7 +47,7 @@ class Stack:
         flaw: the first breach of the format that other readers ignore. They would run what
             comes after it, so that is read and judged too before the pickle is refused.
         stack: the nodes; the last is on top.
-        marked: the stacks that lie under each MARK.
+        marked: the stack below each open MARK.
         memo: memo entries numbered without a gap, as picklers do.
         sparse_memo: the others.
     """
@@ -241,7 +241,7 @@ def changes_a_name(name: object) -> MalformedError:
 def too_much() -> MalformedError:
     """Return the error for a stream whose nodes take more memory than is allowed."""
     return MalformedError(
-        "the pickle describes more objects than are kept",
+        "the pickle describes more objects than are read",
         rules.LIMIT,
         expected=f"at most about {MAX_NODE_BYTES:,} bytes of them, and {NODE_BYTES_EACH} for each "
         "byte of the pickle",

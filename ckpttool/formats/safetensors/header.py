@@ -160,7 +160,7 @@ class HeaderReader:
             yield self._tensor(name)
             return
         if self._has_metadata:
-            self._fail(f"{METADATA} stands twice in the header", rule=rules.DUPLICATE_KEY)
+            self._fail(f"{METADATA} occurs twice in the header", rule=rules.DUPLICATE_KEY)
         self._has_metadata = True
         self._skip_blanks()
         if self._text.startswith(b"null", self._at):
@@ -180,7 +180,7 @@ class HeaderReader:
             value = self._string(f"a value of {METADATA}", room)
             room -= self._at - start
             if key in self.metadata:
-                self._fail(f"{printable(key)} stands twice in {METADATA}", rule=rules.DUPLICATE_KEY)
+                self._fail(f"{printable(key)} occurs twice in {METADATA}", rule=rules.DUPLICATE_KEY)
             if len(self.metadata) == MAX_STRINGS:
                 self._fail(f"too many strings in {METADATA}", rule=rules.LIMIT)
             self.metadata[key] = value
@@ -221,7 +221,7 @@ class HeaderReader:
             elif field == "data_offsets" and offsets is None:
                 offsets = self._numbers(name)
             elif field in ("dtype", "shape", "data_offsets"):
-                self._fail(f"{field} stands twice", rule=rules.DUPLICATE_KEY, tensor=name)
+                self._fail(f"{field} occurs twice", rule=rules.DUPLICATE_KEY, tensor=name)
             else:
                 self._skip_value(name)
                 if len(self._further) < _SHOWN:

@@ -105,7 +105,7 @@ def read_header(source: ByteSource) -> Header:
     for entry in reader.entries():
         if entry.name in tensors:  # the library takes the last of two
             raise MalformedError(
-                "the name stands twice in the header", rules.DUPLICATE_KEY, tensor=entry.name
+                "the name occurs twice in the header", rules.DUPLICATE_KEY, tensor=entry.name
             )
         if len(tensors) == MAX_TENSORS:
             raise MalformedError(
@@ -161,7 +161,7 @@ def _header_length(source: ByteSource) -> int:
 
 def _too_long(length: int, most: int) -> MalformedError:
     return MalformedError(
-        "the header is larger than what is read of one",
+        "the header is larger than is read",
         rules.LIMIT,
         offset=0,
         expected=f"at most {most:,} bytes",

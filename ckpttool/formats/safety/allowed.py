@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Iterable, Iterator, Sequence
+from typing import Iterable, Sequence
 
 from ckpttool.formats.safety.kinds import DATA, Signature, signatures
 
@@ -158,8 +158,7 @@ ROWS = {
     "functools": "partial (name/function/object x*) -> function +partial",
     "operator": _OPERATOR,
     "_operator": _OPERATOR,
-    # Making one calls nothing, but iterating over it may: its result is a function where it holds
-    # anything that is no plain data.
+    # Making one calls nothing, but iterating over it may call functions: so it counts as one.
     "itertools": """
         count (number? number?)
         repeat (x int?) +state
@@ -447,15 +446,10 @@ ROW = re.compile(r"([^()]+)\(([^()]*)\)(?:\s*->\s*(\w+))?((?:\s+\+\w+)*)")
 def makers_of(module: str) -> dict[str, Maker]:
     """Return the constructors of a module by name; empty for a module without rows."""
     return {
-        name: Maker(signatures(taken), gives or DATA, follows.split())
-        for names, taken, gives, follows in _rows(ROWS.get(module, ""))
+        name: Maker(signatures(taken), gives or DATA, follows.replace("+", "").split())
+        for names, taken, gives, follows in ROW.findall(ROWS.get(module, ""))
         for name in names.split()
     }
-
-
-def _rows(text: str) -> Iterator[tuple[str, str, str, str]]:
-    for names, taken, gives, follows in ROW.findall(text):
-        yield names, taken, gives, follows.replace("+", "")
 
 
 # Their __reduce__ gives "torch.channels_last" and no module, so pickle writes the first module in

@@ -8,7 +8,7 @@ looked up or called to find that out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Iterable, Iterator, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Callable, Iterable, NamedTuple, Sequence
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
@@ -129,7 +129,7 @@ class Judge:
 
     def uses(self) -> tuple[NameUse, ...]:
         """Return what was found so far, in order."""
-        # of a name that is called it says nothing new that it is also referred to
+        # a name that is called is necessarily referred to, which is no second finding
         graver = {use.name for use in self._uses.values() if use.use is not Use.NAMED}
         return tuple(
             use for use in self._uses.values() if use.use is not Use.NAMED or use.name not in graver
@@ -307,7 +307,9 @@ class Judge:
             return self.kind(state) not in _HOLDING
         if "partial" in follows:
             return idioms.is_partial(state) and not idioms.is_reader_with_bytes(state)
-        if type(state) is Dict and _ACTING_ATTRIBUTES.intersection(_texts(state)):
+        if type(state) is Dict and any(
+            type(key) is str and key in _ACTING_ATTRIBUTES for key in state.flat[::2]
+        ):
             return False
         # an array of objects stores its items; of another dtype numpy converts them, which calls
         stores = "stores" in follows and idioms.is_of_objects(state)
@@ -505,10 +507,6 @@ def _is_changed(call: Call) -> bool:
 def _kept(gives: str, kinds: Iterable[str]) -> str:
     """Return the kind of data made of such arguments: a holder, if they are no data."""
     return HOLDER if gives == DATA and not _HOLDING.isdisjoint(kinds) else gives
-
-
-def _texts(state: Dict) -> Iterator[str]:
-    return (key for key in state.flat[::2] if type(key) is str)
 
 
 def _is_hook(key: str) -> bool:

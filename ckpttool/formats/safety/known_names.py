@@ -41,7 +41,7 @@ class Name(NamedTuple):
 
     @property
     def walks(self) -> bool:
-        """Whether the attribute is looked up step by step, from the module to what it leads to."""
+        """Whether the attribute has several steps, each looked up in the result of the last."""
         return "." in self.attribute
 
     @property
@@ -191,7 +191,7 @@ def python3(module: str, attribute: str) -> Name:
 
 
 def name_of(node: Global) -> Name:
-    """Return the name that a node stands for."""
+    """Return the name of a node as Python 3 spells it."""
     return python3(node.module, node.name)
 
 
@@ -201,7 +201,7 @@ def is_known_attack(name: Name) -> bool:
     bare = top.lstrip("_")  # _io is io, and _posixsubprocess is no better than subprocess
     if bare in _PACKAGES or (bare in _MODULES and name.module == top):
         return not name.attribute.endswith(_INNOCENT)
-    # what lies below a known name is no better: threading.Thread.run
+    # an attribute of a known name is no better: threading.Thread.run
     for end in range(1, min(len(below), _LONGEST) + 1):
         path = ".".join(below[:end])
         if f"{top}.{path}" in _KNOWN or f"{bare}.{path}" in _KNOWN:

@@ -17,7 +17,7 @@ from ckpttool.formats.safety.allowed import is_value, makers_of
 from ckpttool.formats.safety.known_names import Name, is_known_attack, name_of
 
 if TYPE_CHECKING:
-    from ckpttool.formats.pickles.nodes import Call, Node
+    from ckpttool.formats.pickles.nodes import Call
 
 #: The function that loading such a module calls.
 REDUCE = "torch.fx.graph_module.reduce_graph_module"
@@ -87,10 +87,10 @@ def only_computes(call: Call) -> bool:
 
     ``False`` in every case of doubt.
     """
-    parts = _parts(call.args)
-    if parts is None:
+    args = call.args
+    if len(args) != 2 or type(args[0]) is not Dict or type(args[1]) is not str:
         return False
-    body, imports = parts
+    body, imports = args
     entries = {key: value for key, value in body.pairs() if type(key) is str}
     if len(entries) != len(body.flat) // 2:
         return False  # a key twice: which text is run depends on when the call reads it
@@ -113,12 +113,6 @@ def may_be_attribute(node: Global) -> bool:
         or name.attribute in makers_of(name.module)
         or (not name.walks and _computes([*name.module.split("."), name.attribute], called=True))
     )
-
-
-def _parts(args: Node) -> tuple[Dict, str] | None:
-    if type(args) is tuple and len(args) == 2 and type(args[0]) is Dict and type(args[1]) is str:
-        return args[0], args[1]
-    return None
 
 
 def _is_plain(source: str) -> bool:
@@ -155,14 +149,14 @@ def _can_be_parsed(source: str) -> bool:
 
 
 class _Names:
-    """The names of a source text: what they stand for, and whether all uses of them compute."""
+    """The names of a source text: their meaning, and whether all uses of them only compute."""
 
     def __init__(self) -> None:
         self._imported: dict[str, str] = {}
         self._own: set[str] = set()
 
     def takes(self, statement: ast.stmt) -> bool:
-        """Whether a statement may stand at the top; what it imports is kept."""
+        """Whether a statement is allowed at the top level; the names it imports are kept."""
         if isinstance(statement, ast.Import):
             for one in statement.names:
                 if one.asname:

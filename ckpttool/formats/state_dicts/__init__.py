@@ -1,1 +1,1 @@
-"""Which dictionary of a pickle is the state dict, its tensors, and what is left out."""
+"""Finding the state dict in a pickle, its tensors, and what is beside it."""

@@ -1,4 +1,4 @@
-"""Finding the state dict in what a pickle describes, by content and not by its first key."""
+"""Cataloguing the state dict of a pickle, which is found by its content and not by a fixed key."""
 
 from __future__ import annotations
 

@@ -142,10 +142,6 @@ def is_averaged(key: str) -> bool:
     return not _AVERAGED_WORDS.isdisjoint(word.lower() for word in _WORD.findall(key))
 
 
-def _is_called_optimizer(unit: Unit) -> bool:
-    return any(_OPTIMIZER.fullmatch(part) for part in unit.path)
-
-
 def _is_one(holder: Holder, here: bool, rest: list[tuple[str, Holder]], one_model: bool) -> bool:
     """Whether a dictionary and the dictionaries in it are one state dict."""
     if holder.dotted:
@@ -206,7 +202,7 @@ def choose(holders: Holders, found: list[Unit]) -> Choice:
     ranked = sorted(found, key=lambda unit: _rank(unit, sizes[id(unit)]))
     # loose tensors are no candidates however large they are: statistics of a data set, say
     eligible = [unit for unit in ranked if unit.whole and sizes[id(unit)]] or ranked
-    eligible = [unit for unit in eligible if not _is_called_optimizer(unit)] or eligible
+    eligible = [one for one in eligible if not any(map(_OPTIMIZER.fullmatch, one.path))] or eligible
     most = max(sizes[id(unit)] for unit in eligible)
     taken = next(unit for unit in eligible if sizes[id(unit)] >= most * _SUBSTANTIAL)
     return Choice(taken, holders, _others(taken, ranked, sizes))

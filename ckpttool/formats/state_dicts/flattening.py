@@ -125,7 +125,7 @@ class _Budget:
         shared = self._parts > _ALWAYS + _SHARED * len(self._distinct)
         if shared or self._characters < 0:
             raise MalformedError(
-                "nested dictionaries are shared too often, or named at too much length, to be told",
+                "nested dictionaries are shared too often, or have too long names, to be listed",
                 rules.LIMIT,
                 expected=f"names of {MAX_NAMES:,} characters together",
             )

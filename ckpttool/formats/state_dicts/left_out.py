@@ -40,7 +40,7 @@ _NEAR = 200  # nodes that are searched for a storage
 
 
 class OutsideCounter:
-    """Counts the tensors outside of what was taken, each once, and their storages."""
+    """Counts the tensors outside of the state dict that was taken, each once."""
 
     def __init__(self, locate: Locate, taken: Iterable[str | None]) -> None:
         """``taken`` has the keys of the storages of the state dict."""
@@ -55,14 +55,14 @@ class OutsideCounter:
 
         Args:
             choice: the state dict that was taken, and the others.
-            entries: (dotted key, node) of all that lies beside it.
+            entries: (dotted key, node) of the entries beside it.
         """
         for unit in choice.others:
             yield from self._of_unit(unit, choice.holders)
         yield from self.rows_of(entries)
 
     def rows_of(self, entries: Iterable[tuple[str, Node]]) -> Iterator[Outside]:
-        """Yield a row for each entry in which a tensor lies that was not counted yet."""
+        """Yield a row for each entry with a tensor that was not counted yet."""
         for key, node in entries:
             tensors = nbytes = 0
             for tensor in self._tensors(node):
@@ -125,7 +125,7 @@ def _pairs(node: Node) -> list[tuple[Node, Node]]:
 
 
 def no_state_dict(root: Node, holders: Holders, locate: Locate) -> UnsupportedError:
-    """Return the error for a file in which nothing is a state dict: it says what there is."""
+    """Return the error for a file without a state dict, which names its content instead."""
     if is_of_numpy(root):
         what = "a single array of numpy" if is_array(root) else "a numpy array of no numbers"
         fix = _SAVE_ARRAY if is_array(root) else ""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Iterable, Mapping
 
 from ckpttool.findings.uses import Use
 from ckpttool.formats.objects.rebuild import is_tensor
@@ -144,7 +144,7 @@ def _holds_weights(node: Node) -> bool:
 
 def _is_random(pickle: Pickle) -> bool:
     """Whether it only holds small storages of bytes, as generators' states are."""
-    sizes = [_bytes_of(one) for one in _storages(pickle.ids)]
+    sizes = [_bytes_of(one.value if type(one) is PersistentId else one) for one in pickle.ids]
     small = max(sizes, default=0) <= _MOST_RANDOM and sum(sizes) <= _MOST_TOGETHER
     return small and pickle.end <= _MOST_PICKLE
 
@@ -156,10 +156,6 @@ def holds_numbers(root: Node) -> bool:
         floats += type(one) is float
         nbytes += len(one) if isinstance(one, (bytes, bytearray)) else 0
     return floats >= _MOST_NUMBERS or nbytes >= _MOST_NUMBERS * 4
-
-
-def _storages(ids: Sequence[Node]) -> list[Node]:
-    return [one.value if type(one) is PersistentId else one for one in ids]
 
 
 def _bytes_of(value: Node) -> float:

@@ -357,15 +357,8 @@ class _Storages:
     def __call__(self, node: PersistentId) -> Storage:
         class_node, key, _, (view,) = storage_id(node, 6)
         storage = self._found[key]._replace(dtype=storage_class(class_node))
-        if view is None:
-            return storage
-        return _view(storage, view)
-
-
-def _view(storage: Storage, view: Node) -> Storage:
-    """Return the part of a storage that ``(view key, offset, count)`` names, in elements."""
-    # its form was checked with the declarations
-    return part_of(storage, view[1], view[2])
+        # (view key, offset, count) in elements, a form that was checked with the declarations
+        return storage if view is None else part_of(storage, view[1], view[2])
 
 
 def _declarations(ids: Sequence[PersistentId]) -> dict[str, _Declared]:

@@ -80,7 +80,7 @@ def _look_at_members(source: FileSource, watch: Watch) -> None:
 
 def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
     loose = tar.find_members(source)
-    # another tar is told by its names before the strict reader refuses it for its folders or links
+    # first, since the strict reader would refuse another kind of tar for its folders or links
     if loose and loose.keys().isdisjoint(_OURS) and len(loose) < tar.MAX_MEMBERS:
         tar.check_whole(source)
         raise other_tar(loose)
@@ -135,7 +135,7 @@ class _Stream:
         begin = self.position
         # a count from the file may be negative, and would move the position backwards
         if not 0 <= length <= self._end - begin:
-            raise self.broken("the member ends before what it announces")
+            raise self.broken("the member ends in the middle of a record")
         self.position += length
         return Extent(self.source, begin, length)
 
@@ -143,7 +143,7 @@ class _Stream:
         """Interpret a pickled count."""
         count = self.pickle()
         if type(count) is not int or not 0 <= count <= MAX_COUNT:
-            raise self.broken("the count is no integer that a real file has")
+            raise self.broken(f"the count is not an integer from 0 to {MAX_COUNT:,}")
         return count
 
     def broken(self, message: str, rule: rules.Rule = rules.TAR_STRUCTURE) -> MalformedError:
@@ -179,7 +179,7 @@ class _Storages:
 
     def _add(self, stream: _Stream, key: int, storage: Storage) -> None:
         if key in self._found:
-            raise stream.broken(f"storage {key} stands twice")
+            raise stream.broken(f"storage {key} occurs twice")
         self._found[key] = storage
 
     def get(self, stream: _Stream, key: int) -> Storage:
@@ -191,7 +191,7 @@ class _Storages:
     def locate(self, node: PersistentId) -> Storage:
         """Return the storage of a tensor."""
         if not _is_key(node.value) or node.value not in self._found:
-            raise MalformedError("a storage's id is no key", rules.PERSISTENT_ID)
+            raise MalformedError("the id of a storage is not a known key", rules.PERSISTENT_ID)
         return self._found[node.value]
 
 
@@ -204,7 +204,7 @@ class _Tensors:
             key, storage_key = _integers(stream, _first_two(stream, stream.pickle()), 2)
             storages.get(stream, storage_key)
             if key in self._found:
-                raise stream.broken(f"tensor {key} stands twice")
+                raise stream.broken(f"tensor {key} occurs twice")
             self._found[key] = _rebuild_call(stream, storage_key)
         stream.check_end()
 
@@ -225,10 +225,10 @@ class _Tensors:
 def _storage(stream: _Stream) -> tuple[int, Storage]:
     described = stream.pickle()
     if type(described) is not tuple or len(described) != 3 or not _is_key(described[0]):
-        raise stream.broken("a storage is not announced as torch does")
+        raise stream.broken("the description of a storage is not of torch's form")
     key, place, class_node = described
     if type(place) is not str:
-        raise stream.broken("the place of a storage is no text")
+        raise stream.broken("the location of a storage is not text")
     try:
         dtype = storage_class(class_node)
     except UnsupportedTensorError as reason:
@@ -252,7 +252,7 @@ def _rebuild_call(stream: _Stream, storage_key: int) -> Call:
 
 def _first_two(stream: _Stream, described: Node) -> Node:
     if type(described) is not tuple or len(described) != 3:
-        raise stream.broken("a tensor is not announced as torch does")
+        raise stream.broken("the description of a tensor is not of torch's form")
     return described[:2]
 
 

@@ -121,7 +121,7 @@ def test_a_report_is_written_into_a_folder(folder: Path, tiny: str) -> None:
         pytest.param(["json=no/x.json"], "its folder does not exist", id="no folder"),
         pytest.param(["json=good.pth/x"], "its folder does not exist", id="a file as folder"),
         pytest.param(["json=sub"], "no regular file", id="a folder"),
-        pytest.param(["json=link.json"], "a symbolic link stands there", id="a link"),
+        pytest.param(["json=link.json"], "the destination is a symbolic link", id="a link"),
         pytest.param([f"json={'x' * 300}"], "too long", id="a long name"),
         pytest.param(["json=a\0b"], "cannot", id="a name with NUL"),
     ],

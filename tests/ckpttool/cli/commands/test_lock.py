@@ -188,7 +188,7 @@ def no_reading(*_: object) -> None:
     [
         pytest.param("no/ckpttool.lock", "no: cannot be written", id="no folder"),
         pytest.param(".", "no lock file", id="a folder"),
-        pytest.param("link.lock", "a symbolic link stands there", id="a link"),
+        pytest.param("link.lock", "the destination is a symbolic link", id="a link"),
         pytest.param("both/ckpttool.lock", "would call it weights.pth", id="two of one name"),
     ],
 )
