@@ -257,7 +257,7 @@ _SAFETENSORS = """
 """.split()
 _ATTACKS = """
     direct-os-system path-torch-os-system closer-io-iobase allowed-parameter-data legacy-magic
-    tar-pickle form-inst nested-loads broken-truncated zip-deflated polyglot-safetensors
+    tar-pickle form-inst nested-loads broken-truncated zip-wrong-crc polyglot-safetensors
 """.split()
 
 _WAIVERS = """
