@@ -20,7 +20,7 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import ConfigurationFile
 from ckpttool.findings.rules import Severity
 from ckpttool.models.families import models
-from ckpttool.verification.options import Thresholds
+from ckpttool.verification.options import REQUIREMENTS, Thresholds
 from ckpttool.verification.policy import Policy
 from ckpttool.verification.waivers import Waiver
 
@@ -243,7 +243,7 @@ _KEYS: dict[str, configuration_keys.Reader] = {
     "checkpoint": configuration_keys.text,
     "lock": configuration_keys.text,
     "model": configuration_keys.choice(models()),
-    "require": configuration_keys.choice(("encoder", "full")),
+    "require": configuration_keys.choice(REQUIREMENTS),
     "expected-missing": configuration_keys.texts,
     "trust": configuration_keys.trusted,
     "exclude": configuration_keys.texts,

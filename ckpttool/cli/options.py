@@ -12,11 +12,11 @@ import click
 from ckpttool.cli.console import say
 from ckpttool.findings.errors import UsageError
 from ckpttool.models.families import DEFAULT_MODEL, models
+from ckpttool.verification.options import CORE, REQUIREMENTS, VerifyOptions
 
 if TYPE_CHECKING:
     from ckpttool.cli.configuration import Configuration
     from ckpttool.inputs.paths import SearchOptions
-    from ckpttool.verification.options import VerifyOptions
     from ckpttool.verification.policy import Policy
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -30,7 +30,7 @@ _EXAMINATION = (
     ),
     click.option(
         "--require",
-        type=click.Choice(["encoder", "full"]),
+        type=click.Choice(REQUIREMENTS),
         help="What the file must hold, encoder by default; with full, an absent decoder is an "
         "error.",
     ),
@@ -250,11 +250,9 @@ def verify_options(
     **options: Any,
 ) -> VerifyOptions:
     """Return what to verify: the command line counts, then the configuration, then the default."""
-    from ckpttool.verification.options import VerifyOptions
-
     return VerifyOptions(
         model=model or configured.model or DEFAULT_MODEL,
-        require=require or configured.require or "encoder",
+        require=require or configured.require or CORE,
         forward=not no_forward,
         expected_missing=configured.expected_missing,
         limits=configured.limits,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Callable, Dict, Iterator, Mapping, NamedTuple,
 from ckpttool.models.forward import run_forward
 from ckpttool.tensors.catalogue import Extent, TensorInfo
 from ckpttool.verification.lock.content import Control, distance
+from ckpttool.verification.options import FULL
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import ForwardSummary
@@ -65,7 +66,7 @@ def measure(
 
     def far(config: ModelConfig, tensors: Mapping[str, TensorInfo], dtype: str) -> float:
         wrong = run_forward(
-            config, tensors, full=right.scope == "full", device=right.device or "cpu", dtype=dtype
+            config, tensors, full=right.scope == FULL, device=right.device or "cpu", dtype=dtype
         )
         passed()
         return distance(right.outputs, wrong.outputs)

@@ -10,6 +10,7 @@ from ckpttool.files.publishing import try_files, write_files
 from ckpttool.files.sources import FileSource
 from ckpttool.findings.arguments import path_of, texts_of, trusted_of
 from ckpttool.findings.errors import UsageError
+from ckpttool.models.families import DEFAULT_MODEL
 from ckpttool.verification.lock.content import (
     Lock,
     LockedCheckpoint,
@@ -19,11 +20,10 @@ from ckpttool.verification.lock.content import (
     name_from,
 )
 from ckpttool.verification.lock.reading import is_lock
-from ckpttool.verification.options import Thresholds, VerifyOptions
+from ckpttool.verification.options import CORE, Thresholds, VerifyOptions
 from ckpttool.verification.policy import Policy, judge
 from ckpttool.verification.run import verified
 from ckpttool.verification.verify import Terms, inputs_of, report_on, same_for_all
-from mae.config import DEFAULT
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -55,8 +55,8 @@ def lock(
     paths: AnyPaths,
     destination: AnyPath | None = None,
     *,
-    model: str = DEFAULT,
-    require: str = "encoder",
+    model: str = DEFAULT_MODEL,
+    require: str = CORE,
     forward: bool = True,
     device: str = "cpu",
     wrapper: str | None = None,
@@ -79,7 +79,7 @@ def lock(
         paths: files, folders and globs.
         destination: the lock file, from whose folder the checkpoints are named. It is replaced
             if it is one. ``None`` writes nothing, and names them from the working folder.
-        model: the model that they are for, a key of ``mae.config.CONFIGS``.
+        model: the model that they are for, one of ``ckpttool.models.families.models()``.
         require: ``encoder`` or ``full``: what a file must hold.
         forward: whether to run the model; without, outputs will not be compared.
         device: where to run it, as torch names it.

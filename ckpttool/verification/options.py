@@ -12,12 +12,16 @@ from ckpttool.findings.arguments import (
     check_text,
     check_workers,
 )
-from ckpttool.models.families import DEFAULT_MODEL, models
+from ckpttool.models.families import DEFAULT_MODEL, FAMILIES, models
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ckpttool.verification.lock.content import Lock
+
+
+#: What a file must hold, or was run of it: the part that no file may lack, or the whole model.
+CORE, FULL = REQUIREMENTS = (FAMILIES[0].core, "full")
 
 
 class Thresholds(NamedTuple):
@@ -56,7 +60,7 @@ class VerifyOptions(NamedTuple):
     """
 
     model: str = DEFAULT_MODEL
-    require: str = "encoder"
+    require: str = CORE
     forward: bool = True
     device: str = "cpu"
     published: bool = False
@@ -76,7 +80,7 @@ class VerifyOptions(NamedTuple):
             UsageError: there is no such model or requirement, or a type is wrong.
         """
         check_choice(self.model, models(), "model")
-        check_choice(self.require, ("encoder", "full"), "requirement")
+        check_choice(self.require, REQUIREMENTS, "requirement")
         check_flags({"forward": self.forward, "published": self.published})
         for what, text in (("--device", self.device), ("--wrapper", self.wrapper)):
             check_text(text, what)

@@ -23,14 +23,14 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import ConfigurationFile, FileReport, Report
 from ckpttool.inputs.accounting import account_for, examined, findings_on_run
 from ckpttool.inputs.paths import Input, Inputs, SearchOptions, targets_of
+from ckpttool.models.families import DEFAULT_MODEL
 from ckpttool.tensors.workers import Progress
 from ckpttool.verification.checks.locked import check_all_found
 from ckpttool.verification.lock.content import Lock
 from ckpttool.verification.lock.reading import read_lock
-from ckpttool.verification.options import Thresholds, VerifyOptions
+from ckpttool.verification.options import CORE, Thresholds, VerifyOptions
 from ckpttool.verification.policy import Policy, judge
 from ckpttool.verification.run import verify_file
-from mae.config import DEFAULT
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -61,8 +61,8 @@ AnyPaths = Union[AnyPath, Iterable[AnyPath], Inputs]
 def verify(
     paths: AnyPaths,
     *,
-    model: str = DEFAULT,
-    require: str = "encoder",
+    model: str = DEFAULT_MODEL,
+    require: str = CORE,
     forward: bool = True,
     device: str = "cpu",
     published: bool = False,
@@ -85,7 +85,7 @@ def verify(
 
     Args:
         paths: files, folders and globs; a folder is searched, and every file in it accounted for.
-        model: the model that they are for, a key of ``mae.config.CONFIGS``.
+        model: the model that they are for, one of ``ckpttool.models.families.models()``.
         require: ``encoder`` or ``full``: what a file must hold.
         forward: whether to run the model.
         device: where to run it, as torch names it.

@@ -14,14 +14,12 @@ from ckpttool.formats.objects.beside import tensors_beside
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.coverage import is_matched
 from ckpttool.verification.checks.sizes import Size, known_size
+from ckpttool.verification.options import FULL
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import GroupCoverage, Mismatch
     from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.verification.evidence import Evidence
-
-#: ``--require`` for a file that must hold all groups of the model, and the scope of such a pass.
-FULL = "full"
 
 
 def check_model(evidence: Evidence) -> Iterator[Finding]:

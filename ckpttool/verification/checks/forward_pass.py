@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Iterator
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.models.forward import expected_shapes
+from ckpttool.verification.options import FULL
 
 if TYPE_CHECKING:
     from ckpttool.verification.evidence import Evidence
@@ -32,7 +33,7 @@ def check_forward(evidence: Evidence) -> Iterator[Finding]:
 
 def _shapes(evidence: Evidence) -> Iterator[Finding]:
     forward = evidence.forward
-    names = ("features", "pred") if forward.scope == "full" else ("features",)
+    names = ("features", "pred") if forward.scope == FULL else ("features",)
     for name in names:
         expected = expected_shapes(evidence.config)[name]
         output = forward.outputs.get(name)

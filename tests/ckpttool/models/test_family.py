@@ -49,13 +49,11 @@ SPELLED = re.compile(
 ALLOWED = {
     "ckpttool.cli.commands.convert": "--encoder-only is what the option is called",
     "ckpttool.cli.commands.sample": "--full, in words: the stand-ins are of masked autoencoders",
-    "ckpttool.cli.configuration": "require = 'encoder' is a word of the configuration",
-    "ckpttool.cli.options": "--require encoder is a word of the command line",
+    "ckpttool.cli.options": "the help of --require, in the words of its choices",
     "ckpttool.conversion.quantized": "[qkv] are three letters in an expression",
     "ckpttool.conversion.selecting": "what --encoder-only cannot do, in the words of the option",
     "ckpttool.formats.safety.allowed": "json.decoder is a module of Python",
     "ckpttool.reports.machine.stored": "pos_embed_errors is a field of the documented JSON",
-    "ckpttool.verification.options": "require is a word of the command line",
 }
 #: The pages that explain a rule give examples, and names of rules last.
 RULES = "ckpttool.findings.rules."
