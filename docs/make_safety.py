@@ -60,7 +60,7 @@ def _attacks() -> Iterator[str]:
 
 
 def _honest() -> Iterator[str]:
-    yield "| kind | what is said | values |"
+    yield "| kind | what is reported | values |"
     yield "|---|---|---|"
     for kind in dict.fromkeys(honest.kind for honest in HONEST):
         for level, said in _SAID.items():
