@@ -9,7 +9,7 @@ from typing import Collection, Iterable
 
 from ckpttool.findings.errors import UsageError
 
-# Names that a pattern is compared with for a tip: get_close_matches takes a second for so many.
+# Names that a pattern is compared with for a tip, which takes up to a second for so many.
 _COMPARED = 5000
 _WILDCARD = re.compile(r"[*?\[]")
 _WILDCARDS_AT_END = re.compile(r"\.?[*?]+$")

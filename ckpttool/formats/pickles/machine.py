@@ -94,7 +94,7 @@ class Machine(Scalars, Containers, Calls):
         self.frame_end = len(self.data) + 1
 
     def _op_stop(self) -> None:
-        # Python ignores what is left below the result, so a payload can be left there
+        # Python ignores objects that are left below the result, but no pickler leaves any
         if self.marked or len(self.stack) != 1:
             raise malformed(
                 "the pickle stops with other than one object on the stack",

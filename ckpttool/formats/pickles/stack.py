@@ -10,7 +10,7 @@ from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.pickles.nodes import Node
 
 #: Bytes that the nodes of one pickle may take, by estimate: a fixed part and a part for each byte
-#: of the pickle, where torch.save needs ten to fifteen. The whole reader stays below 256 MB.
+#: of the pickle, where torch.save needs ten to fifteen. So a small file never takes much memory.
 MAX_NODE_BYTES, NODE_BYTES_EACH = 100_000_000, 16
 #: Bytes of an integer. Sizes and offsets have eight, states of random generators sixteen; seeds
 #: and keys that somebody keeps beside the weights some hundreds.
