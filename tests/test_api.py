@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import json
+import os
 import pkgutil
 import subprocess
 import sys
@@ -179,11 +180,13 @@ WRONG: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
             "trust": ["*", [3], 3],
             "expected_missing": [3, [None]],
             "policy": ["strict", Policy(ignore=("XYZ",)), Policy(ignore=cast("Any", "NUM"))],
-            "limits": [ckpttool.Thresholds(magnitude=float("nan"))],
+            "limits": [ckpttool.Thresholds(magnitude=float("nan")), (1e-6, 10, 0.01)],
             "lock": [3, b"x", ""],
             "exclude": [3],
             "workers": [0, -3, 1.5, "4", True],
             "executor": ["threads"],
+            "progress": [3],
+            "today": ["2026-01-01"],
         },
     ),
     (
@@ -198,6 +201,7 @@ WRONG: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
             "left_wrapper": [0],
             "workers": [0, -3],
             "executor": [3],
+            "progress": [print],
         },
     ),
     (
@@ -206,7 +210,7 @@ WRONG: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
             "to": ["onnx", None, 3, ["pth"]],
             "dtype": ["int8", 16],
             "max_shard_size": [0, -1, 1.5, "much", True],
-            "destination": ["", b"x", 3, "-", "x.pth"],
+            "destination": ["", b"x", 3, "-", "x.pth", "a\0b"],
             "force": ["yes"],
             "dry_run": [None],
             "metadata": [3, {"a": 1}, {3: "a"}, {"a": "\ud800"}],
@@ -215,6 +219,7 @@ WRONG: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
             "receipt": [b"x"],
             "workers": [0],
             "executor": [3],
+            "progress": ["bar"],
             "except_quantized": [True],
         },
     ),
@@ -226,7 +231,7 @@ MISTAKES: dict[str, Callable[[], Any]] = {
     for value in values
 }
 for name in ("open_checkpoint", "inspect", "verify", "fingerprint", "read_lock", "lock"):
-    for path in ("", b"model.pth", 3, None):
+    for path in ("", b"model.pth", 3, None, "a\0b", *(["\ud800"] if os.name == "posix" else [])):
         MISTAKES[f"{name} of {path!r}"] = partial(getattr(ckpttool, name), path)
 MISTAKES.update(
     {

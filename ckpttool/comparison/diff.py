@@ -15,7 +15,7 @@ from ckpttool.comparison.options import DiffOptions
 from ckpttool.comparison.result import Comparison, Outcome
 from ckpttool.comparison.run import Run
 from ckpttool.conversion.receipt import Receipt
-from ckpttool.findings.arguments import path_of, texts_of
+from ckpttool.findings.arguments import check_progress, path_of, texts_of
 from ckpttool.findings.errors import CkpttoolError, UsageError
 from ckpttool.findings.finding import Verdict, finding_from, verdict_from, verdict_of
 from ckpttool.findings.results import FileReport
@@ -87,6 +87,7 @@ def diff(
         weights_only=weights_only,
         wrappers=(left_wrapper, right_wrapper),
     )
+    check_progress(progress)
     return diff_files((path_of(left), path_of(right)), options, progress)
 
 

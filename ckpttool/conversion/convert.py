@@ -28,7 +28,7 @@ from ckpttool.conversion.result import NOT_WRITTEN, PLANNED, WRITTEN, Converted
 from ckpttool.conversion.selecting import select
 from ckpttool.files.destination import Destination
 from ckpttool.files.positional import write_parts
-from ckpttool.findings.arguments import AnyPath, check_type, path_of, texts_of
+from ckpttool.findings.arguments import AnyPath, check_progress, check_type, path_of, texts_of
 from ckpttool.findings.errors import CkpttoolError, UsageError, told_with
 from ckpttool.findings.finding import Finding, Verdict, finding_from, verdict_from
 from ckpttool.findings.results import FileReport
@@ -110,6 +110,7 @@ def convert(
     if isinstance(max_shard_size, str):
         max_shard_size = parse_size(max_shard_size)
     check_type(metadata, Mapping, "--metadata")
+    check_progress(progress)
     options = ConvertOptions(
         to=to,
         output=None if destination is None else path_of(destination, "the destination"),

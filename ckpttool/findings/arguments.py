@@ -23,7 +23,12 @@ def path_of(path: AnyPath, what: str = "the path") -> str:
         )
     if not text:  # os.fspath("") and Path("") differ: the latter is the working folder
         raise UsageError(f"{what} is empty", fix="Name a file.")
-    return text
+    try:
+        if b"\0" not in os.fsencode(text):
+            return text
+    except UnicodeEncodeError:  # half of a surrogate pair that stands for no byte
+        pass
+    raise UsageError(f"{what} is none that a file can have", found=repr(text))
 
 
 def paths_of(paths: Union[AnyPath, Iterable[AnyPath]]) -> tuple[str, ...]:
@@ -109,6 +114,18 @@ def check_executor(executor: object) -> None:
             found=type(executor).__name__,
             fix="Pass a ThreadPoolExecutor.",
         )
+
+
+def check_progress(progress: object, *, of_paths: bool = False) -> None:
+    """Refuse what cannot be told how far a pass is.
+
+    Args:
+        progress: has ``start`` and ``advance``; ``None`` is fine.
+        of_paths: whether it may also be a function, of a file's path.
+    """
+    told = all(callable(getattr(progress, name, None)) for name in ("start", "advance"))
+    if progress is not None and not told and not (of_paths and callable(progress)):
+        raise _wrong("progress", "an object with start(total) and advance(nbytes)", progress)
 
 
 def check_type(value: object, kind: type, what: str) -> None:

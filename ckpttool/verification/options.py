@@ -10,6 +10,7 @@ from ckpttool.findings.arguments import (
     check_flags,
     check_number,
     check_text,
+    check_type,
     check_workers,
 )
 from ckpttool.models.families import DEFAULT_MODEL, FAMILIES, models
@@ -86,5 +87,6 @@ class VerifyOptions(NamedTuple):
             check_text(text, what)
         check_workers(self.workers)
         check_executor(self.executor)
+        check_type(self.limits, Thresholds, "limits")
         for name, limit in zip(Thresholds._fields, self.limits):
             check_number(limit, 0, name)

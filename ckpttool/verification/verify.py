@@ -18,7 +18,14 @@ from typing import (
     Union,
 )
 
-from ckpttool.findings.arguments import AnyPath, check_type, paths_of, texts_of, trusted_of
+from ckpttool.findings.arguments import (
+    AnyPath,
+    check_progress,
+    check_type,
+    paths_of,
+    texts_of,
+    trusted_of,
+)
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import ConfigurationFile, FileReport, Report
 from ckpttool.inputs.accounting import account_for, examined, findings_on_run
@@ -179,6 +186,8 @@ def report_on(
         today: the day to hold against the waivers' last days.
         progress: told how far each file is.
     """
+    check_type(today, date, "today")
+    check_progress(progress, of_paths=True)
     own = {target: terms(target.path) for target in found.targets}
     of_folders = [terms(folder) for folder in found.folders]
 

@@ -495,3 +495,31 @@ def test_endless_views_are_not_read(tmp_path: Path) -> None:
     found = compared((path, path))
     assert found.outcome is Outcome.CANNOT_TELL
     assert found.counts[DiffKind.NOT_COMPARED] == 8
+
+
+def test_each_side_is_opened_and_put_under_canonical_names_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ckpttool.comparison import diff as comparing
+    from ckpttool.comparison import pairing
+    from ckpttool.files import sources
+    from ckpttool.models.canonical import canonicalize
+
+    left, right = pairs.written(tmp_path, CHANGED)
+    opened: list[str] = []
+    named: list[int] = []
+    real_open = sources._open
+
+    def count_open(path: str) -> Any:
+        opened.append(path)
+        return real_open(path)
+
+    def count_name(tensors: Any) -> Any:
+        named.append(len(tensors))
+        return canonicalize(tensors)
+
+    monkeypatch.setattr(sources, "_open", count_open)
+    monkeypatch.setattr(comparing, "canonicalize", count_name)
+    monkeypatch.setattr(pairing, "canonicalize", count_name)
+    compared((left, right))
+    assert (opened, len(named)) == ([left, right], 2)
