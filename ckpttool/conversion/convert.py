@@ -24,7 +24,7 @@ from ckpttool.conversion.output import (
 )
 from ckpttool.conversion.planning import plan
 from ckpttool.conversion.receipt import write_receipt
-from ckpttool.conversion.result import NOT_WRITTEN, PLANNED, WRITTEN, Converted
+from ckpttool.conversion.result import NOT_WRITTEN, PLANNED, WRITTEN, Conversion
 from ckpttool.conversion.selecting import select
 from ckpttool.files.destination import Destination
 from ckpttool.files.positional import write_parts
@@ -73,7 +73,7 @@ def convert(
     workers: int | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
-) -> Converted:
+) -> Conversion:
     """Copy a checkpoint into another container, and prove that nothing changed.
 
     Args:
@@ -173,7 +173,7 @@ def _check_batch(options: ConvertOptions) -> None:
 
 def convert_file(
     path: str, output: str, options: ConvertOptions, progress: Progress | None = None
-) -> Converted:
+) -> Conversion:
     """Convert one checkpoint and report on it, whatever is wrong with the file.
 
     Args:
@@ -207,10 +207,10 @@ def convert_file(
             told = told._replace(message=f"{error.path}: {told.message}")
         before = findings_left_behind(error.uses)
         facts = facts._replace(verdict=verdict_from(error, before), findings=(*before, told))
-        return Converted(facts, options.to, destination=output, cleaned=error.cleaned)
+        return Conversion(facts, options.to, destination=output, cleaned=error.cleaned)
 
 
-def _convert(job: Job, progress: Progress | None) -> Converted:
+def _convert(job: Job, progress: Progress | None) -> Conversion:
     """Write what is planned, unless something speaks against it."""
     found = [
         *findings_left_behind(job.checkpoint.uses),
@@ -259,9 +259,9 @@ def _converted(
     copied: Copied | None = None,
     proven: Proven | None = None,
     cleaned: Sequence[str] = (),
-) -> Converted:
+) -> Conversion:
     """Return the report, its findings the worst first, and the verdict that they amount to."""
-    return Converted(
+    return Conversion(
         job.facts._replace(
             verdict=Verdict.FAIL if _errors(found) else Verdict.PASS,
             findings=tuple(sorted(found, key=lambda one: _ORDER.index(one.severity))),

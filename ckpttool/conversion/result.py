@@ -65,8 +65,8 @@ class Proof(NamedTuple):
     readers: tuple[str, ...]
 
 
-class Converted(NamedTuple):
-    """One conversion.
+class Conversion(NamedTuple):
+    """One conversion: what it came to.
 
     Attributes:
         file: the source: its facts, the verdict, and all findings. Its fingerprint is that of
@@ -170,14 +170,10 @@ class Converted(NamedTuple):
         }
 
 
-#: What :func:`ckpttool.convert` returns.
-Conversion = Converted
-
-
 class Conversions(NamedTuple):
     """A run of ``convert``: what every file came to, and the worst that was met."""
 
-    files: tuple[Converted, ...]
+    files: tuple[Conversion, ...]
 
     @property
     def exit_code(self) -> int:

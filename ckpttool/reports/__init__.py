@@ -15,12 +15,12 @@ from ckpttool.findings.arguments import check_choice
 
 if TYPE_CHECKING:
     from ckpttool.comparison.result import Comparison
-    from ckpttool.conversion.result import Conversions, Converted
+    from ckpttool.conversion.result import Conversion, Conversions
     from ckpttool.findings.listing import Listing, Listings
     from ckpttool.findings.results import Report
     from ckpttool.verification.lock.content import Lock
 
-    Result = Union[Report, Listing, Listings, Converted, Conversions, Comparison, Lock]
+    Result = Union[Report, Listing, Listings, Conversion, Conversions, Comparison, Lock]
 
 #: The formats of ``verify`` and ``report``: a module of this package with ``write``.
 REPORTERS = {
@@ -69,14 +69,14 @@ def render(result: Result, format: str = "text") -> str:  # noqa: A002 (as --for
     Raises:
         UsageError: there is no such format for such a result, or it is no result.
     """
-    from ckpttool.conversion.result import Conversions, Converted
+    from ckpttool.conversion.result import Conversion, Conversions
     from ckpttool.findings.listing import Listing, Listings
     from ckpttool.findings.portable import portable
     from ckpttool.findings.results import Report
 
     if isinstance(result, Listing):
         result = Listings((result,))
-    elif isinstance(result, Converted):
+    elif isinstance(result, Conversion):
         result = Conversions((result,))
     elif isinstance(result, Report) and format not in FOR_PEOPLE:
         result = portable(result)

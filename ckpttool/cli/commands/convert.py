@@ -18,7 +18,7 @@ from ckpttool.reports import reporter
 from ckpttool.tensors.workers import without_blas
 
 if TYPE_CHECKING:
-    from ckpttool.conversion.result import Converted
+    from ckpttool.conversion.result import Conversion
     from ckpttool.inputs.paths import Input
 
 _EXIT_CODES = (
@@ -143,7 +143,7 @@ def convert(
     without_blas()
     from ckpttool.conversion import convert as converting
     from ckpttool.conversion.options import ConvertOptions
-    from ckpttool.conversion.result import Conversions, Converted
+    from ckpttool.conversion.result import Conversion, Conversions
     from ckpttool.findings.inventory import Standing
     from ckpttool.inputs.accounting import account_for, examined
 
@@ -154,11 +154,11 @@ def convert(
     sources = [target.path for target in found.targets if target.error is None]
     converting.destinations(sources, chosen)  # one that would replace another is told first
 
-    def examine(target: Input) -> Converted:
+    def examine(target: Input) -> Conversion:
         with progress_bar(target.path) as bar:
             return converting.convert(target.path, output, to=to, progress=bar, **asked)
 
-    files = examined(found, examine, lambda report: Converted(report, to))
+    files = examined(found, examine, lambda report: Conversion(report, to))
     kept, inventory = account_for(found, [one.file for one in files])
     for item in inventory:  # the report has converted files alone
         if item.weighty or item.standing is Standing.SAME:

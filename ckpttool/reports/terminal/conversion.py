@@ -16,7 +16,7 @@ from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, TOLD, Page, styl
 from ckpttool.reports.terminal.report import describe
 
 if TYPE_CHECKING:
-    from ckpttool.conversion.result import Conversions, Converted, LeftOut
+    from ckpttool.conversion.result import Conversion, Conversions, LeftOut
 
 # Lines of a list, before a count stands for the rest.
 _SHOWN = 40
@@ -43,7 +43,7 @@ def write(conversions: Conversions, stream: TextIO) -> None:
         page.line(Text(_totals(conversions)), 0, 2)
 
 
-def _write_one(page: Page, converted: Converted) -> None:
+def _write_one(page: Page, converted: Conversion) -> None:
     page.line(Text(printable(converted.file.path), style="bold"), 0, 2)
     if converted.file.format is not None:
         page.row("file", Text(describe(converted.file)))
@@ -61,7 +61,7 @@ def _write_one(page: Page, converted: Converted) -> None:
     _write_end(page, converted)
 
 
-def _write_outputs(page: Page, converted: Converted) -> None:
+def _write_outputs(page: Page, converted: Conversion) -> None:
     planned = converted.state == PLANNED
     label = "would write" if planned else "written"
     for written in converted.outputs[:_SHOWN]:
@@ -85,7 +85,7 @@ def _write_outputs(page: Page, converted: Converted) -> None:
         page.row(told, Text(text))
 
 
-def _changes(converted: Converted) -> Iterable[tuple[str, str]]:
+def _changes(converted: Conversion) -> Iterable[tuple[str, str]]:
     """Yield (label, text) for all that is not as it was: nothing is dropped in silence."""
     if converted.outputs and converted.wrapper is not None:
         yield "wrapper", f"the tensors lie under {printable(converted.wrapper)}, as they did"
@@ -115,7 +115,7 @@ def _left_out(entry: LeftOut, *, asked: bool) -> str:
     return text + tensors + kept
 
 
-def _proof(converted: Converted) -> str:
+def _proof(converted: Conversion) -> str:
     proof = converted.proof
     assert proof is not None  # noqa: S101 (the caller looked)
     cast = f" ({len(converted.casts):,} to what the cast made of them)" if converted.casts else ""
@@ -125,7 +125,7 @@ def _proof(converted: Converted) -> str:
     )
 
 
-def _write_end(page: Page, converted: Converted) -> None:
+def _write_end(page: Page, converted: Conversion) -> None:
     sign, word, style = _end(converted)
     text = styled(f"{page.sign(sign)} {word}", style)
     text.append(f" {printable(converted.file.path)}")
@@ -137,7 +137,7 @@ def _write_end(page: Page, converted: Converted) -> None:
     page.line(text, 0, 2)
 
 
-def _aside(converted: Converted) -> Iterable[str]:
+def _aside(converted: Conversion) -> Iterable[str]:
     """Yield what the result does not have of the source's tensors, or has not as asked."""
     if converted.excluded:
         yield f"without {count(len(converted.excluded), 'tensor')} left out by name"
@@ -154,11 +154,11 @@ def _aside(converted: Converted) -> Iterable[str]:
         yield f"{_not_cast(converted)} not cast"
 
 
-def _not_cast(converted: Converted) -> str:
+def _not_cast(converted: Conversion) -> str:
     return f"{count(len(converted.not_cast), 'tensor')} of quantized weights or beside them"
 
 
-def _end(converted: Converted) -> tuple[str, str, str]:
+def _end(converted: Conversion) -> tuple[str, str, str]:
     """Return the sign, the words and the colour of the last line on a conversion."""
     if converted.state == WRITTEN:
         return GOOD, "WRITTEN AND PROVEN", "bold green"

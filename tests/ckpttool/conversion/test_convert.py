@@ -24,7 +24,7 @@ from ckpttool.conversion import output as output_module
 from ckpttool.conversion import proving, selecting
 from ckpttool.conversion.convert import convert_file, destinations
 from ckpttool.conversion.options import ConvertOptions
-from ckpttool.conversion.result import Converted
+from ckpttool.conversion.result import Conversion
 from ckpttool.findings.finding import Verdict
 from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.gather import chunks
@@ -56,13 +56,13 @@ def test_what_stops_a_conversion_is_an_error(tmp_path: Path) -> None:
 State = sharing.State
 
 
-def convert(source: object, output: Path, options: ConvertOptions = TO_SAFETENSORS) -> Converted:
+def convert(source: object, output: Path, options: ConvertOptions = TO_SAFETENSORS) -> Conversion:
     chosen = options._replace(output=str(output))
     (destination,) = destinations([str(source)], chosen)
     return convert_file(str(source), destination, chosen)
 
 
-def proven(source: object, output: Path, options: ConvertOptions = TO_SAFETENSORS) -> Converted:
+def proven(source: object, output: Path, options: ConvertOptions = TO_SAFETENSORS) -> Conversion:
     converted = convert(source, output, options)
     assert (converted.state, converted.file.verdict) == ("written", Verdict.PASS), converted
     return converted
@@ -74,7 +74,7 @@ def saved(folder: Path, content: object, name: str = "weights.pth") -> Path:
     return path
 
 
-def codes(converted: Converted) -> list[str]:
+def codes(converted: Conversion) -> list[str]:
     return [finding.rule.code for finding in converted.file.findings]
 
 

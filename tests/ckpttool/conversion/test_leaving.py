@@ -10,7 +10,7 @@ import torch
 
 from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions
-from ckpttool.conversion.result import NOT_WRITTEN, WRITTEN, Converted
+from ckpttool.conversion.result import NOT_WRITTEN, WRITTEN, Conversion
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding
 from ckpttool.findings.rules import Rule, Severity
@@ -22,12 +22,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*quantize:UserWarning")
 Content = Callable[[], object]
 
 
-def convert(folder: Path, content: Content, **options: Any) -> Converted:
+def convert(folder: Path, content: Content, **options: Any) -> Conversion:
     chosen = ConvertOptions("safetensors", sync=False, **options)
     return convert_file(saved(folder, content), str(folder / "out.safetensors"), chosen)
 
 
-def of_rule(converted: Converted, rule: Rule) -> list[Finding]:
+def of_rule(converted: Conversion, rule: Rule) -> list[Finding]:
     return [found for found in converted.file.findings if found.rule is rule]
 
 

@@ -13,7 +13,7 @@ from ckpttool import open_checkpoint
 from ckpttool.cli import main
 from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions, check
-from ckpttool.conversion.result import Converted
+from ckpttool.conversion.result import Conversion
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Verdict
 from ckpttool.tensors.gather import chunks
@@ -44,7 +44,7 @@ def is_beside(name: str) -> bool:
     return name.endswith(("bias", "weight_format", "weight_shape"))
 
 
-def convert(source: str, to: str = "safetensors", **options: Any) -> Converted:
+def convert(source: str, to: str = "safetensors", **options: Any) -> Conversion:
     chosen = ConvertOptions(to, sync=False)._replace(**options)
     return convert_file(source, str(Path(source).with_name(f"out.{to}")), chosen)
 

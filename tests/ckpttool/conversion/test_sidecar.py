@@ -12,10 +12,10 @@ from safetensors.torch import save_file
 
 from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions
-from ckpttool.conversion.result import Converted
+from ckpttool.conversion.result import Conversion
 
 
-def convert(source: Path, to: str) -> tuple[Converted, dict[str, Any]]:
+def convert(source: Path, to: str) -> tuple[Conversion, dict[str, Any]]:
     sidecar = source.with_name("beside.json")
     options = ConvertOptions(to, sync=False, sidecar=str(sidecar))
     done = convert_file(str(source), str(source.with_name(f"out.{to}")), options)

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from ckpttool import open_checkpoint
 from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions
-from ckpttool.conversion.result import Converted
+from ckpttool.conversion.result import Conversion
 from ckpttool.findings.finding import Verdict
 from ckpttool.tensors.placeholders import placeholders
 from ckpttool.verification.options import VerifyOptions
@@ -29,7 +29,7 @@ def saved(folder: Path, content: object) -> str:
     return str(path)
 
 
-def convert(path: str, to: str, **options: object) -> Converted:
+def convert(path: str, to: str, **options: object) -> Conversion:
     chosen = ConvertOptions(to, sync=False)._replace(**options)  # type: ignore[arg-type]
     return convert_file(path, str(Path(path).with_name(f"out.{to}")), chosen)
 
