@@ -29,7 +29,7 @@ from ckpttool.conversion.selecting import select
 from ckpttool.files.destination import Destination
 from ckpttool.files.positional import write_parts
 from ckpttool.findings.arguments import AnyPath, check_progress, check_type, path_of, texts_of
-from ckpttool.findings.errors import CkpttoolError, UsageError, told_with
+from ckpttool.findings.errors import CkpttoolError, UsageError, adding_uses
 from ckpttool.findings.finding import Finding, Verdict, finding_from, verdict_from
 from ckpttool.findings.results import FileReport
 from ckpttool.findings.rules import Severity
@@ -192,7 +192,7 @@ def convert_file(
         with open_checkpoint(path, wrapper=options.wrapper) as checkpoint:
             canonical = canonicalize(with_tied(checkpoint.tensors, checkpoint.metadata))
             facts = with_facts(facts, checkpoint, canonical.layout)
-            with told_with(checkpoint.uses):
+            with adding_uses(checkpoint.uses):
                 selection = select(checkpoint, canonical, options)
                 planned = plan(checkpoint, selection, output, options)
                 entries, sidecar = left_out(checkpoint, selection, options)

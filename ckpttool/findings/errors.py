@@ -93,7 +93,7 @@ class CkpttoolError(Exception):
 
 
 @contextmanager
-def told_with(uses: tuple[NameUse, ...]) -> Iterator[None]:
+def adding_uses(uses: tuple[NameUse, ...]) -> Iterator[None]:
     """Add what the file's pickles use names for to every error that leaves the block."""
     try:
         yield

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from ckpttool.files.sources import FileSource, read
 from ckpttool.findings import rules
 from ckpttool.findings.arguments import AnyPath, check_text, path_of
-from ckpttool.findings.errors import CkpttoolError, MalformedError, told_with
+from ckpttool.findings.errors import CkpttoolError, MalformedError, adding_uses
 from ckpttool.formats import extensions
 from ckpttool.formats.foreign import signatures
 from ckpttool.formats.safetensors import sharded
@@ -78,7 +78,7 @@ def open_source(source: FileSource, wrapper: str | None) -> Checkpoint:
         form = _format_of(source, head)
         # the file may be a pickle as well, and its calls count whichever format is read
         hidden = () if form is torch_legacy else torch_legacy.calls_of(source, head)
-        with told_with(hidden):
+        with adding_uses(hidden):
             checkpoint = form.read(source, wrapper)
         checkpoint.uses += hidden
         checkpoint.remarks += extensions.remarks_on(path, checkpoint.format)

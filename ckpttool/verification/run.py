@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Iterator, Mapping
 
 from ckpttool.findings import rules
 from ckpttool.findings.arguments import check_executor, check_workers
-from ckpttool.findings.errors import CkpttoolError, UnsupportedError, UsageError, told_with
+from ckpttool.findings.errors import CkpttoolError, UnsupportedError, UsageError, adding_uses
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
 from ckpttool.formats import open_checkpoint
@@ -117,7 +117,7 @@ def verified(
             checkpoint = stack.enter_context(open_checkpoint(path, wrapper=options.wrapper))
             canonical = canonicalize(checkpoint.tensors)
             known = with_facts(known, checkpoint, canonical.layout)
-            with told_with(checkpoint.uses):
+            with adding_uses(checkpoint.uses):
                 evidence, origin = _examine(checkpoint, canonical, options, progress)
             known = _concluded(known, evidence, origin)
         except CkpttoolError as error:

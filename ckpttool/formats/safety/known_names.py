@@ -206,7 +206,7 @@ def is_known_attack(name: Name) -> bool:
         path = ".".join(below[:end])
         if f"{top}.{path}" in _KNOWN or f"{bare}.{path}" in _KNOWN:
             return True
-    return any(_leads_astray(part, name) for part in name.attribute.split("."))
+    return any(_leaves_the_module(part, name) for part in name.attribute.split("."))
 
 
 def runs_commands(name: Name) -> bool:
@@ -222,7 +222,7 @@ _RUN_TEXT = frozenset({"__import__", "eval", "exec", "execfile"})
 _RUN_COMMANDS = frozenset({"imp", "importlib", "nt", "os", "posix", "pty", "runpy", "subprocess"})
 
 
-def _leads_astray(part: str, name: Name) -> bool:
+def _leaves_the_module(part: str, name: Name) -> bool:
     """Whether a step leads from a harmless module to another one, or into Python's internals.
 
     ``("torch", "serialization.os.system")``, ``("random", "_os.mkdir")``,

@@ -198,7 +198,7 @@ class _Names:
         if isinstance(node, ast.Call):
             return self._is_plain_call(node)
         if isinstance(node, ast.Attribute):
-            if _is_dunder(node.attr) or node.attr in _ACTING or is_leading_astray(node.attr):
+            if _is_dunder(node.attr) or node.attr in _ACTING or _reaches_all_of_python(node.attr):
                 return False
             path = self._path(node)
             return path is None or id(node) in inner or _computes(path, id(node) in called)
@@ -261,7 +261,7 @@ def _is_dunder(name: str) -> bool:
     return name.startswith("__")
 
 
-def is_leading_astray(step: str) -> bool:
+def _reaches_all_of_python(step: str) -> bool:
     """Whether an attribute is named like a module through which all of Python can be reached."""
     return step.lstrip("_") in _MODULES
 
