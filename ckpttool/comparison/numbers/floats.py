@@ -59,8 +59,9 @@ class FloatBlocks:
         self._rows = np.frombuffer(rows, np.float32).reshape(3, BLOCK)
         self._sides = rows[4 * BLOCK : 8 * BLOCK], rows[8 * BLOCK :]
         scratch = np.empty((2, BLOCK), np.float32)
-        self._outside = OutsideCounter(scratch, np.empty(BLOCK, np.bool_))
-        self._search = Search(scratch)
+        flags = np.empty(BLOCK, np.bool_)
+        self._outside = OutsideCounter(scratch, flags)
+        self._search = Search(scratch, flags)
 
     def memory(self, side: int) -> memoryview:
         """Return where float32 of a side are best put: they need not be copied then."""

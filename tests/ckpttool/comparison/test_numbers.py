@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckpttool.comparison.numbers import blocks, floats, keys, search
+from ckpttool.comparison.numbers import blocks, floats, search
 from ckpttool.comparison.numbers import compare as reading
 from ckpttool.comparison.numbers import stretches as pieces
 from tests.builders import pairs
@@ -24,13 +24,11 @@ QUICK = settings(
 TYPES = sorted(pairs.PLAIN)
 
 
-@pytest.fixture
-def small_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Searches that begin with next to nothing, so that they have something to find."""
-    monkeypatch.setattr(search, "_SAMPLE", 1)
-    monkeypatch.setattr(keys, "_PART", 4)
-    monkeypatch.setattr(keys, "_FEW", 1)
-    monkeypatch.setattr(keys, "_STRETCH", 4)
+@pytest.fixture(params=[0, 256], ids=["chosen among", "all computed"])
+def small_blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several blocks and parts even for tiny tensors."""
+    monkeypatch.setattr(search, "_PART", 4)
+    monkeypatch.setattr(search, "_FEW", request.param)
     monkeypatch.setattr(floats, "BLOCK", 16)
     monkeypatch.setattr(floats, "_WIDENED_BLOCK", 16)
     for module in (blocks, reading):
@@ -65,7 +63,7 @@ def check(left: NDArray[Any], right: NDArray[Any], dtype: str) -> None:
 
 @QUICK
 @given(data=st.data(), dtype=st.sampled_from(TYPES))
-def test_any_bits_of_any_type(small_samples: None, data: st.DataObject, dtype: str) -> None:
+def test_any_bits_of_any_type(small_blocks: None, data: st.DataObject, dtype: str) -> None:
     width = pairs.PLAIN[dtype].width
     size = data.draw(st.integers(1, 12)) * width
     left = data.draw(st.binary(min_size=size, max_size=size))
@@ -98,7 +96,7 @@ TURNS: Dict[str, Callable[[Any], Any]] = {
 @given(
     values=st.lists(st.tuples(ORDINARY, st.sampled_from(sorted(TURNS))), min_size=1, max_size=40)
 )
-def test_ordinary_float32(small_samples: None, values: list[tuple[float, str]]) -> None:
+def test_ordinary_float32(small_blocks: None, values: list[tuple[float, str]]) -> None:
     left = np.array([value for value, _ in values], "f4")
     right = np.array([TURNS[turn](one) for one, (_, turn) in zip(left, values)], "f4")
     check(left, right, "float32")
@@ -109,19 +107,22 @@ FURTHEST = [
     pytest.param([2, 100, 50], [2, 30, -1e-44], id="turned, and next to nothing"),
     pytest.param([2, 100, 50], [2, -1e-30, -50], id="turned, where another difference is larger"),
     pytest.param([1, 0, 101, 2e-30], [0.9, -100, 0.5, -1e-30], id="zero, and next to the largest"),
+    pytest.param(
+        [70, 49, 1e-3], [-30, -48.9, -1e-3], id="closer together, on either side of zero alike"
+    ),
     pytest.param([1, 10, 1.1], [-1, 5, -1.1], id="a little further, and apart, than what is known"),
 ]
 
 
 @pytest.mark.parametrize(("left", "right"), FURTHEST)
 def test_what_is_furthest_need_not_differ_most(
-    small_samples: None, left: list[float], right: list[float]
+    small_blocks: None, left: list[float], right: list[float]
 ) -> None:
     check(np.array(left, "f4"), np.array(right, "f4"), "float32")
 
 
 @pytest.mark.parametrize("turned", [False, True], ids=["right", "left"])
-def test_either_side_may_have_what_is_furthest(small_samples: None, turned: bool) -> None:
+def test_either_side_may_have_what_is_furthest(small_blocks: None, turned: bool) -> None:
     """A number so far beyond the other side's that the step to it looks like one of one sign."""
     left, right = np.full(64, 1e-10, "f4"), np.full(64, 1.1e-10, "f4")
     left[-2:], right[-2:] = (1e-10, 1e-30), (3, -1)
@@ -139,9 +140,45 @@ ROUNDED = [
 
 @pytest.mark.parametrize(("left", "right"), ROUNDED)
 def test_the_largest_is_found_where_float32_says_that_another_is(
-    small_samples: None, left: list[float], right: list[float]
+    small_blocks: None, left: list[float], right: list[float]
 ) -> None:
     check(np.array(left, "f4"), np.array(right, "f4"), "float32")
+
+
+TIED = [
+    pytest.param([0.5, 4, 4], [1, 4.5, 4.5], 0, id="exact, in every binade"),
+    pytest.param([3e-9, 1e-9, 2e-9, 4], [1, 1, 1, 5], 3, id="rounded to it from below"),
+    pytest.param([4, -3e-9, -9e-9], [5, 1, 1], 2, id="rounded to it from above, the later"),
+    pytest.param([1, 9, 9, -1], [2, 8, 8, -2], 0, id="exact, and smaller than what is tied"),
+]
+
+
+@pytest.mark.parametrize(("left", "right", "place"), TIED)
+def test_of_differences_that_float32_cannot_tell_apart_the_largest_counts(
+    small_blocks: None, left: list[float], right: list[float], place: int
+) -> None:
+    sides = [np.array(side * 5, "f4") for side in (left, right)]
+    check(sides[0], sides[1], "float32")
+    peak = pairs.arrays(sides[0], sides[1]).max_abs
+    assert peak is not None
+    assert peak.place == place
+
+
+LATER = [
+    pytest.param((1, 0.4), (0.1, 0.02), id="in parts of one sign"),
+    pytest.param((3e-9, 1), (1e-9, 1), id="of what float32 cannot tell apart"),
+    pytest.param((1, 2), (1, 2), id="none, of what is as large"),
+]
+
+
+@pytest.mark.parametrize(("first", "later"), LATER)
+def test_a_later_block_may_have_what_is_larger(
+    small_blocks: None, first: tuple[float, float], later: tuple[float, float]
+) -> None:
+    both = np.array([first] * floats.BLOCK + [later] * floats.BLOCK, "f4").T.copy()
+    check(both[0], both[1], "float32")
+    both[:, 3] = (1e-30, -1e-30)  # in parts, nothing is larger than that
+    check(both[0], both[1], "float32")
 
 
 @pytest.mark.parametrize("noise", [1e-8, 1e-6, 1e-3, 0.1, 3.0])
@@ -167,7 +204,7 @@ def test_a_side_that_is_tiny_keeps_its_direction(tiny: int) -> None:
     assert min(tally.norm_left, tally.norm_right) == pytest.approx(math.sqrt(3000) * 1e-25, rel=0.1)
 
 
-def test_equal_complex_numbers_that_are_half_infinite_have_no_norm(small_samples: None) -> None:
+def test_equal_complex_numbers_that_are_half_infinite_have_no_norm(small_blocks: None) -> None:
     left = np.array([complex(math.inf, 5), complex(3, 4)] * 8 + [1], "c8")
     right = left.copy()
     right[-1] = 2

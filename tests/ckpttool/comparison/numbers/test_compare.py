@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckpttool.comparison.numbers import blocks, floats, general, search
+from ckpttool.comparison.numbers import blocks, floats, general
 from ckpttool.comparison.numbers import compare as reading
 from ckpttool.comparison.numbers import stretches as pieces
 from ckpttool.comparison.numbers.compare import Pass, SideError
@@ -120,7 +120,6 @@ def test_ulps_are_counted(dtype: str, left: float, right: float, ulps: int) -> N
 def test_the_largest_ulp_distance_is_that_of_all_pairs(
     monkeypatch: pytest.MonkeyPatch, small_blocks: None, noise: float
 ) -> None:
-    monkeypatch.setattr(search, "_SAMPLE", 8)
     left = (rng(1).normal(size=2000) * 10.0 ** rng(3).integers(-9, 9, 2000)).astype("f4")
     left[::7] = 0
     right = left + (noise * rng(2).normal(size=2000)).astype("f4") * abs(left)

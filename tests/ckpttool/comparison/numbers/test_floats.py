@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckpttool.comparison.numbers import blocks, floats, outside, search
+from ckpttool.comparison.numbers import blocks, floats, outside
 from ckpttool.comparison.numbers import compare as reading
 from ckpttool.comparison.numbers.general import Tolerance
 from tests.builders import pairs
@@ -76,7 +76,6 @@ TOLERANCES = [None, Tolerance(), Tolerance(0.25), Tolerance(0, 0.5), Tolerance(0
 def test_the_quick_way_is_the_careful_one(
     monkeypatch: pytest.MonkeyPatch, taken: list[bool], dtypes: tuple[str, str]
 ) -> None:
-    monkeypatch.setattr(search, "_SAMPLE", 4)
     sides = [some_bits(dtype, seed) for seed, dtype in enumerate(dtypes)]
     for tolerance in TOLERANCES:
         del taken[:]
