@@ -29,7 +29,7 @@ class DiffOptions(NamedTuple):
         max_ulp: numbers of the type that may lie between the two, less one.
         equal_nan: whether one NaN is as good as another.
         include, exclude: patterns of names of tensors and of keys beside them.
-        workers: threads; ``None`` for one a processor, at most 6.
+        workers: threads; ``None`` for one a processor, at most 6, and one for small tensors.
         executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
         weights_only: whether what lies beside the weights is left aside.
         wrappers: dotted keys of the state dicts to take, left and right; ``None`` to choose.

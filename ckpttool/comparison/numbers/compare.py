@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Workers where nobody says how many: more wait for the memory bus, and each has 14 MB of its own.
 _MAX_WORKERS = 6
+# Bytes of one side of a tensor, in the mean, below which one thread is faster than two.
+_SMALL = 64 << 10
 # What an intermediate result of a block has at most, in bytes.
 _TEMPORARY = 2 << 20
 
@@ -48,7 +50,8 @@ class Pass(NamedTuple):
 
     Attributes:
         tolerance: what to count the pairs of elements outside of; ``None`` to count none.
-        workers: threads; ``None`` for one a processor, at most 6.
+        workers: threads; ``None`` for one a processor, at most 6, and for a single one where the
+            tensors are small.
         progress: told how many bytes more were read, from any of the threads.
         executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
     """
@@ -78,7 +81,10 @@ class Pass(NamedTuple):
         keep_freed(_TEMPORARY)
         for found in self._all(_compare, tasks_of(all_pieces(pairs))):
             for index, tally in found:
-                tallies[index].merge(tally)
+                if tallies[index].elements:
+                    tallies[index].merge(tally)
+                else:
+                    tallies[index] = tally
         # norms are over all elements, so those of a changed tensor's equal parts count
         for measured in self._all(_measure, tasks_of(equal_pieces(pairs, tallies))):
             for index, count, norm in measured:
@@ -91,7 +97,9 @@ class Pass(NamedTuple):
         call: Callable[[List[Stretch], Worker[Blocks]], _Found],
         tasks: Sequence[List[Stretch]],
     ) -> list[_Found]:
-        workers = min(processors(), _MAX_WORKERS) if self.workers is None else self.workers
+        workers = self.workers
+        if workers is None:
+            workers = 1 if _are_small(tasks) else min(processors(), _MAX_WORKERS)
         return Work(
             call,
             tasks,
@@ -100,6 +108,16 @@ class Pass(NamedTuple):
             executor=self.executor,
             progress=self.progress,
         ).results()
+
+
+def _are_small(tasks: Sequence[Sequence[Stretch]]) -> bool:
+    """Whether most tensors are so small that threads would only wait for each other.
+
+    What numpy does with such a tensor takes no longer than to get the interpreter's lock back.
+    """
+    pieces = [piece for task in tasks for piece in task]
+    nbytes = sum(piece.length * width(piece.pair.left.dtype) for piece in pieces)
+    return nbytes < _SMALL * len(pieces)
 
 
 def _compare(pieces: Sequence[Stretch], worker: Worker[Blocks]) -> list[tuple[int, Tally]]:

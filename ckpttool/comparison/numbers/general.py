@@ -6,6 +6,7 @@ them all, or where uint64 meets a negative number, in Python's own.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 
 import numpy as np
@@ -28,6 +29,8 @@ BLOCK = 1 << 16
 
 # Below this, a float64 stands for one integer only.
 _EXACT = 1 << 53
+# No float64 but zero is smaller, none but infinity larger.
+_SMALLEST, _LARGEST = 2.0**-1074, sys.float_info.max
 
 
 class Tolerance(NamedTuple):
@@ -183,7 +186,7 @@ def _add_numbers(tally: Tally, pairs: _Numbers, tolerance: Tolerance | None) -> 
     exact = _differences(pairs)
     difference = exact if exact.dtype == np.float64 else exact.astype(np.float64)
     large = np.maximum(np.abs(pairs.left), np.abs(pairs.right))
-    relative = np.divide(difference, large, out=np.zeros_like(large), where=large > 0)
+    relative = difference / np.maximum(large, _SMALLEST)  # two zeros do not differ
     # the largest of integers as integers: float64 could not tell the last ones apart
     tally.max_abs = _higher(tally.max_abs, pairs, exact)
     tally.max_rel = _higher(tally.max_rel, pairs, relative)
@@ -195,7 +198,7 @@ def _add_numbers(tally: Tally, pairs: _Numbers, tolerance: Tolerance | None) -> 
 
 def _finite(difference: NDArray[Any]) -> NDArray[Any]:
     # the difference of two numbers near the end of float64 may lie beyond it
-    finite: NDArray[Any] = np.minimum(difference, np.finfo(np.float64).max)
+    finite: NDArray[Any] = np.minimum(difference, _LARGEST)
     return finite
 
 

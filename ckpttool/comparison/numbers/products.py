@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 # float32 products are summed in runs of this many, the runs in float64: exact to 7 digits.
 _RUN = 1024
 
-# Between these the squares of float64 neither overflow in a block nor vanish.
-_LOW, _HIGH = 1e-140, 1e140
+# Between these a sum of squares in float64 has lost nothing to overflow and nothing that counts
+# to numbers whose squares vanish.
+_LOW, _HIGH = 1e-280, 1e300
 
 
 def dot(left: NDArray[Any], right: NDArray[Any]) -> float:
@@ -47,8 +48,11 @@ def dots(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
 
 def norm(values: NDArray[Any]) -> float:
     """Return the Euclidean norm of finite float64 numbers, however large or small."""
+    squares = dot(values, values)
+    if _LOW < squares < _HIGH:
+        return sqrt(squares)
     largest = float(np.abs(values).max()) if len(values) else 0.0
-    if largest == 0 or _LOW < largest < _HIGH:
-        return sqrt(dot(values, values))
+    if largest == 0:
+        return 0.0
     scaled = values / largest
     return largest * sqrt(dot(scaled, scaled))

@@ -64,6 +64,9 @@ class Block(NamedTuple):
 
     def parts(self, most: int) -> Iterator[Block]:
         """Cut into blocks of at most so many elements."""
+        if self.length <= most:  # of small tensors, each step beside the computing counts
+            yield self
+            return
         left, right = map(width, self.dtypes)
         for start in range(0, self.length, most):
             end = start + most

@@ -17,6 +17,7 @@ from ckpttool.comparison.numbers.compare import Pass, SideError
 from ckpttool.comparison.numbers.general import Tolerance
 from ckpttool.comparison.numbers.stretches import Pair
 from ckpttool.comparison.numbers.tally import Tally
+from ckpttool.tensors.workers import Work
 from tests.builders import pairs
 from tests.builders.executors import EXECUTORS, executor
 from tests.builders.tensors import cut_while_read, from_array, in_memory
@@ -62,6 +63,27 @@ def test_the_numbers_are_those_of_the_plain_way(
 def test_one_thread_and_many_give_the_same(small_blocks: None) -> None:
     left, right = (rng(seed).normal(size=3000).astype("f4") for seed in (1, 2))
     assert vars(pairs.arrays(left, right)) == vars(pairs.arrays(left, right, workers=4))
+
+
+@pytest.mark.parametrize(
+    ("elements", "workers", "threads"), [(4, None, 1), (64, None, 2), (4, 2, 2)]
+)
+def test_small_tensors_are_compared_by_one_thread_unless_more_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, elements: int, workers: int | None, threads: int
+) -> None:
+    monkeypatch.setattr(pieces, "_TASK", 64)
+    monkeypatch.setattr(reading, "_SMALL", 64)
+    monkeypatch.setattr(reading, "processors", lambda: 2)
+    made: list[int | None] = []
+
+    def noted(*args: Any, **options: Any) -> Work[Any, Any, Any]:
+        made.append(options["workers"])
+        return Work(*args, **options)
+
+    monkeypatch.setattr(reading, "Work", noted)
+    sides = [in_memory(bytes(4 * elements), "float32", (elements,)) for _ in range(2)]
+    Pass(workers=workers).run([Pair(sides[0], sides[1])])
+    assert made[0] == threads
 
 
 def test_equal_parts_count_for_norms_and_are_not_computed_on(small_blocks: None) -> None:
