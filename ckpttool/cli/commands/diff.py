@@ -107,7 +107,7 @@ _NOWHERE = ("/dev/null", "nul")
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Processes, or threads, that compare. By default one a processor, at most 6.",
+    help="Threads that compare. By default one a processor, at most 6; one for small tensors.",
 )
 @display_options
 def diff(
