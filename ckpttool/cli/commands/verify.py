@@ -81,17 +81,18 @@ def verify(
     started = time.perf_counter()
     choice = choice_from(configured, exclude, options["trust"], changed=changed)
     found = targets(paths, files_from, choice, configured.checkpoint)
+    named = [target.path for target in found.targets]
+    compared = {*named, *found.folders}
     locks: dict[str, Lock] = {}
 
     def terms(path: str) -> Terms:
         own = configured.of_named(path)
-        its_lock = lock or own.lock
+        its_lock = (lock or own.lock) if path in compared else None
         if its_lock and its_lock not in locks:
             locks[its_lock] = read_lock(its_lock)
         chosen = verify_options(own, lock=locks.get(its_lock or ""), **options)
         return verification.Terms(chosen, own.policy, own.source)
 
-    named = [target.path for target in found.targets]
     for path in (*named, *found.folders):
         terms(path)  # a configuration or a lock that is wrong is told before anything is read
     read = [*named, *(configured.of_named(path).path for path in named), files_from, *locks]

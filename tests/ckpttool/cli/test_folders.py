@@ -216,6 +216,13 @@ def test_what_was_not_looked_at_fails_where_the_folder_or_the_change_says_so(rel
     assert verify(*changed, "--fail-on", "warning").code == 1
 
 
+def test_a_lock_file_is_not_read_for_what_is_no_checkpoint(release: Path) -> None:
+    (release / "notes.txt").write_text("changed")
+    (release / "ckpttool.toml").write_text('lock = "not-written-yet.lock"\n')
+    assert verify("--changed", str(release / "notes.txt")).code == 0
+    assert verify(str(release)).code == 2
+
+
 def test_an_archive_of_something_else_is_no_checkpoint(release: Path) -> None:
     with zipfile.ZipFile(release / "pages.docx", "w") as archive:
         archive.writestr("[Content_Types].xml", "<x/>")
