@@ -41,7 +41,7 @@ def document(
 
 def plain(value: Any) -> Any:
     """Return the value with tuples as lists, or by their names, and odd numbers as text."""
-    if hasattr(value, "_asdict"):
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
