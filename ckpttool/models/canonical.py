@@ -25,15 +25,15 @@ class Canonical(NamedTuple):
 
     Attributes:
         layout: the name of the convention that was recognised, ``None`` if none was.
-        prefix: what was set aside before the names (``module.``), ``""`` for nothing.
+        prefix: what was cut from the start of names (``module.``), ``""`` for nothing.
         tensors: canonical name -> tensor, in the order of the file; its ``name`` is the canonical
             one, and a joined tensor stands where its part 0 did.
         origins: canonical name -> the checkpoint's own names, several for a joined tensor.
         unclaimed: names (without the prefix) that no rule claims; they are in ``tensors`` too.
             All of them where no convention was recognised.
-        problems: what could not be done, one line of raw text each: a join without all its
-            parts, a prefix that would make two names one. The tensors keep their own names.
-        family: whose names they are, ``None`` if no convention was recognised.
+        problems: what could not be done, a line each, not escaped: a join without all its parts,
+            a prefix whose removal gives two tensors one name. They keep their own names.
+        family: the models with these names, ``None`` if no convention was recognised.
     """
 
     layout: str | None
@@ -48,9 +48,7 @@ class Canonical(NamedTuple):
 def canonicalize(tensors: Mapping[str, TensorInfo]) -> Canonical:
     """Return ``tensors`` under the names of the canonical layout; nothing is left out.
 
-    The convention and the prefix are those that claim most names; see
-    :func:`~ckpttool.models.layouts.recognise.recognise`. Names of an unknown model stay as they
-    are.
+    Names of an unknown model stay as they are.
     """
     found, problems = recognise(list(tensors), FAMILIES)
     if found is None:
@@ -64,7 +62,7 @@ def canonicalize(tensors: Mapping[str, TensorInfo]) -> Canonical:
 
 
 def _rows(found: Recognised) -> Iterator[_Row]:
-    """Yield each name, the one it gets, and the claim that says so if there is one."""
+    """Yield each name with its canonical name and the claim that gives it, if one does."""
     claims, prefix = found.claims, found.prefix
     for name, pattern, number in found.rows:
         claim = claims[pattern]
@@ -75,14 +73,14 @@ def _rows(found: Recognised) -> Iterator[_Row]:
 
 
 def _fill(result: Canonical, tensors: Mapping[str, TensorInfo], rows: list[_Row]) -> Iterator[str]:
-    """Fill ``result`` in file order; yield a line for each tensor that is not put together."""
+    """Fill ``result`` in file order; yield a line for each tensor that cannot be joined."""
     taken = frozenset(result.unclaimed)
     groups = _groups(rows, taken)
     for name, canonical, claim in rows:
         if claim is None or canonical not in groups:
             _add(result, canonical, tensors[name], name)
             continue
-        # part 0 settles the matter for all of them
+        # all parts are handled at the place of the first, which keeps the order of the file
         members = groups[canonical]
         if name != members[0]:
             continue
@@ -97,9 +95,10 @@ def _fill(result: Canonical, tensors: Mapping[str, TensorInfo], rows: list[_Row]
 
 
 def _groups(rows: list[_Row], taken: frozenset[str]) -> dict[str, list[str]]:
-    """Return canonical name -> names of the parts in order, unless it is a plain rename."""
+    """Return canonical name -> names of the parts in order, for all but plain renames."""
     groups: dict[str, list[tuple[int, str]]] = {}
     for name, canonical, claim in rows:
+        # taken: an unclaimed tensor of the file has the canonical name already
         if claim is not None and (claim.parts > 1 or canonical in taken):
             groups.setdefault(canonical, []).append((claim.part, name))
     return {canonical: [name for _, name in sorted(parts)] for canonical, parts in groups.items()}
@@ -114,5 +113,6 @@ def _why_not(canonical: str, members: list[str], wanted: int, taken: frozenset[s
 
 
 def _add(result: Canonical, name: str, info: TensorInfo, *origins: str) -> None:
+    # not _replace, which takes twice as long: a file may have 100,000 tensors
     result.tensors[name] = info if info.name == name else TensorInfo(name, *info[1:])
     result.origins[name] = origins

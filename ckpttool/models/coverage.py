@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from ckpttool.models.schema import Schema, SchemaEntry
     from ckpttool.tensors.catalogue import TensorInfo
 
-__all__ = ["Coverage", "GroupCoverage", "Mismatch", "cover", "is_matched"]
-
 
 def cover(tensors: Mapping[str, TensorInfo], schema: Schema) -> Coverage:
     """Return how much of ``schema`` the tensors (by canonical name) cover."""
@@ -27,7 +25,8 @@ def cover(tensors: Mapping[str, TensorInfo], schema: Schema) -> Coverage:
 
 
 def is_matched(mismatch: Mismatch) -> bool:
-    """Whether the tensor fills its place all the same: the shape is right, the type a float."""
+    """Whether the model can load the tensor all the same: it has the shape and is a float."""
+    # load_state_dict converts to the model's type; what that rounds is a finding of its own
     dtype = DTYPES.get(mismatch.found_dtype)
     return mismatch.same_shape and dtype is not None and dtype.kind == "float"
 
@@ -35,7 +34,7 @@ def is_matched(mismatch: Mismatch) -> bool:
 def _cover_group(tensors: Mapping[str, TensorInfo], entries: list[SchemaEntry]) -> GroupCoverage:
     missing = tuple(entry.name for entry in entries if entry.name not in tensors)
     mismatched = tuple(
-        Mismatch(entry.name, tuple(entry.shape), entry.dtype, tuple(info.shape), info.dtype.name)
+        Mismatch(entry.name, entry.shape, entry.dtype, info.shape, info.dtype.name)
         for entry, info in ((entry, tensors.get(entry.name)) for entry in entries)
         if info is not None and (info.shape, info.dtype.name) != (entry.shape, entry.dtype)
     )

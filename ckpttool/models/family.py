@@ -1,7 +1,7 @@
-"""What a model family is: all that checks, comparisons and reports know of a model by its names.
+"""What a model family is: its sizes, its names, and what each name stands for.
 
-Models of one family differ in their sizes and share their names. What is above this room receives
-a :class:`Family` and spells none of its names, so that a further family is one further value.
+Only this room spells tensor names; the rooms above receive a :class:`Family`, so that a further
+family is one further value.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from ckpttool.models.layouts.renames import Layout
 
-#: The sizes of one model: widths, depths, patches.
+# An alias: the rooms above pass sizes on and need not know of which family.
 ModelConfig = MAEConfig
 
 Shape = Tuple[int, ...]
 
 
 class BlockName(NamedTuple):
-    """A tensor's name, taken apart: the stack of blocks, the block's number, the name in it."""
+    """The parts of a name: ``blocks.0.norm1.weight`` is ``blocks``, 0 and ``norm1.weight``."""
 
     stack: str
     number: int
@@ -33,15 +33,15 @@ class BlockName(NamedTuple):
 
 
 class ConfigFile(NamedTuple):
-    """What the ``config.json`` of a model says, under the keys that it has there.
+    """What must stand in the ``config.json`` of a model.
 
     Attributes:
-        model_type: how it calls the family.
-        of_shapes: the settings that the shapes of a file's tensors (by canonical name) show.
-        of_size: all settings of a model that are checked; the flag says whether the file holds
-            more than the first group.
-        normalised: expression for names of published files whose models were trained on
-            normalised pixels.
+        model_type: its value of this key.
+        of_shapes: canonical name -> shape, to the settings that follow from the shapes.
+        of_size: a model's sizes, and whether the file holds more than the core, to all settings
+            that are checked.
+        normalised: expression for published file names whose models were trained on normalised
+            pixels.
     """
 
     model_type: str
@@ -52,37 +52,33 @@ class ConfigFile(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """Models that share their names. Names are canonical ones unless said otherwise.
+    """Models with the same tensor names in several sizes. Names here are canonical.
 
     Attributes:
-        name: what the family is called.
-        sizes: the models, by the name that ``--model`` takes.
-        default: the one of them that is meant where none is named.
-        load: imports the model's code, torch with it, and returns its class.
-        groups: the parts of a model. The first is what every file must hold; a file may be
-            published without the others.
-        group_of: the group of a tensor.
-        stacks: what the names of blocks begin with (``blocks`` for ``blocks.0.norm1.weight``), to
-            their group. The first is that of the first group.
-        rows: the map of a comparison: the labels of its rows in the order in which a block
-            computes, to the modules of a block that stand there.
+        name: of the family.
+        sizes: ``--model`` name -> sizes.
+        default: the model that is meant where none is named.
+        load: imports the model's code, and torch, and returns its class.
+        groups: the parts of a model, the core first: a file may lack the others, not the core.
+        group_of: tensor name -> group.
+        stacks: first part of the names of blocks (``blocks``) -> group, the core's first.
+        rows: rows of the map of a comparison, in the order in which a block computes: label ->
+            modules of a block.
         load_layouts: imports the naming conventions; see ``layouts``.
-        anchors: names that give a layout away, wherever its prefix ends. One of them is enough: a
-            file may lack tensors, and a decoder alone is still recognised.
-        class_token: the tensor that is as wide as the model, ``(1, 1, width)``.
-        patches: the first weight that the pixels meet.
-        fused: the module of a block in which the rows of query, key and value follow one another.
-        tables: position tables that are computed and not learnt, to what computes one, ``(tokens,
-            width)`` in float64. The first is that of the first group: the class token, then the
-            patches line by line.
-        layernorms: expression for the gains and biases of LayerNorms, those of a classifier
-            that was made of the model included.
-        classifier: what the names of such a classifier's own modules begin with.
-        pooled: the last norm of a classifier that averages the patches, and the one of the
-            model that it has none of.
-        config_file: the ``config.json``.
-        published: files of the authors, to the first digits of their MD5 sum.
-        published_at: where they lie.
+        anchors: names by which a layout and its prefix are recognised; one is enough.
+        class_token: a tensor ``(1, 1, width)``.
+        patches: the weight that is applied to the pixels.
+        fused: the module of a block that holds the rows of query, key and value, in this order.
+        tables: position tables that are computed, not learnt -> the function that computes one,
+            ``(tokens, width)`` in float64. The core's is first: class token, then patches row by
+            row.
+        layernorms: expression for weights and biases of LayerNorms, also of a fine-tuned
+            classifier.
+        classifier: prefixes of the modules that fine-tuning adds.
+        pooled: a module of classifiers that average the patches, and the one it replaces.
+        config_file: of the ``config.json``.
+        published: file name -> the first digits of its MD5 sum.
+        published_at: the address of these files.
     """
 
     name: str
@@ -120,18 +116,18 @@ class Family:
     def layouts(self) -> tuple[Layout, ...]:
         """The naming conventions, the canonical one first.
 
-        Where two claim the same number of names (an encoder alone), the one that stands first is
-        named. Loaded late: all commands name the models in their help, and few read names.
+        Where two claim the same number of names (an encoder alone), the first is reported.
         """
+        # late: every command's help names the models, and few commands read tensor names
         return self.load_layouts()
 
     def block_of(self, name: str) -> BlockName | None:
-        """Return a name taken apart; ``None`` for what is in no block."""
+        """Return the parts of a name; ``None`` for a tensor outside of blocks."""
         found = self._block.match(name)
         return None if found is None else BlockName(found[1], int(found[2]), found[3])
 
     def role_of(self, name: str) -> tuple[str, str] | None:
-        """Return what a tensor is in any block of its stack: stack and name in the block."""
+        """Return the stack and the name in the block, the same for all blocks of the stack."""
         place = self.block_of(name)
         return None if place is None else (place.stack, place.rest)
 
@@ -141,16 +137,13 @@ class Family:
         return re.compile(rf"^({stacks})\.(\d+)\.(.+)$", re.DOTALL)
 
     def is_layernorm(self, name: str) -> bool:
-        """Whether a tensor is a LayerNorm's gain or bias."""
-        return self._layernorm.search(name) is not None
-
-    @cached_property
-    def _layernorm(self) -> re.Pattern[str]:
-        return re.compile(self.layernorms)
+        """Whether a tensor is a LayerNorm's weight or bias."""
+        return re.search(self.layernorms, name) is not None
 
 
 def depth_of(names: Iterable[str], stack: str) -> int | None:
-    """Return how many blocks a stack has; a hole in their numbers is no other depth."""
+    """Return how many blocks a stack has; ``None`` where it has none or numbers are missing."""
     block = re.compile(rf"{re.escape(stack)}\.(\d+)\..", re.DOTALL)
     numbers = {int(found[1]) for found in map(block.match, names) if found}
+    # with a gap, in a shard or a damaged file, the depth is unknown
     return len(numbers) if numbers and numbers == set(range(len(numbers))) else None

@@ -1,7 +1,6 @@
-"""The forward pass: do the checkpoint's tensors, put in the model, compute something sensible?
+"""The forward pass of the model with the checkpoint's tensors, on two fixed images.
 
-The tensors are streamed through a model that was made on the meta device; no weight is
-initialised or copied. What the file does not hold does not run.
+The weights are streamed through a model on the meta device. What the file lacks is not run.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ if TYPE_CHECKING:
     from mae.large import MAEViTLarge
 
 #: Numbers that the elements of one image are projected to.
-DIRECTIONS = 8
+DIRECTIONS = 8  # in lock files, as the prime is: other values would be another format
 _PRIME = 1_000_003
 
 #: Images of the fixed input, and the part of their patches that is hidden.
-IMAGES = 2
-MASK_RATIO = 0.75
+IMAGES = 2  # a model that does not look at its input gives the same for both
+MASK_RATIO = 0.75  # that of the training, so that the decoder gets what it is used to
 
 
 def not_run(reason: str) -> ForwardSummary:
@@ -84,16 +83,15 @@ def run_forward(
 def multiply_through_onednn(model: torch.nn.Module) -> None:
     """Let a model's linear layers use oneDNN on the CPU, for inference in float32 only.
 
-    For float32 torch multiplies through MKL, which is slower on the processors of another
-    maker: a quarter to a third at 50 to 200 tokens of ViT-Large (torch 2.13, AMD EPYC). The
-    sums are the same but for rounding. Does nothing where torch was built without oneDNN, and
-    before torch 2.1, where moving the activations cost more than was won.
+    torch multiplies float32 through MKL, which is slower on AMD's processors: by a quarter to a
+    third at 50 to 200 tokens of ViT-Large (torch 2.13, EPYC). The sums differ by rounding only.
     """
     import torch
     from torch import nn
     from torch.nn import functional
 
     available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    # before torch 2.1 moving the activations costs more than is won
     if torch.__version__ < "2.1" or not available:
         return
 
@@ -109,6 +107,7 @@ def multiply_through_onednn(model: torch.nn.Module) -> None:
 
 def _run(model: MAEViTLarge, full: bool, device: str, dtype: torch.dtype) -> ForwardSummary:
     config = model.config
+    # the noise stays float32: only its order counts, and that must not depend on dtype
     images, noise = _images(config).to(device, dtype), _noise(config).to(device)
     features, mask, ids_restore = model.forward_encoder(images, MASK_RATIO, noise)
     outputs, loss = {"features": _summary(features)}, None
@@ -129,9 +128,9 @@ def _run(model: MAEViTLarge, full: bool, device: str, dtype: torch.dtype) -> For
 
 
 def expected_shapes(config: MAEConfig) -> dict[str, tuple[int, ...]]:
-    """Return what the shapes of the outputs must be, computed from the sizes."""
+    """Return the shapes that the outputs must have, computed from the sizes."""
     patches = config.num_patches
-    kept = int(patches * (1 - MASK_RATIO))
+    kept = int(patches * (1 - MASK_RATIO))  # rounded down, as the original code does
     return {
         "features": (IMAGES, 1 + kept, config.embed_dim),
         "pred": (IMAGES, patches, config.patch_size**2 * config.in_chans),
@@ -148,17 +147,15 @@ def _images(config: MAEConfig) -> torch.Tensor:
     shape = (config.in_chans, config.img_size, config.img_size)
     pixels = torch.arange(config.in_chans * config.img_size**2, dtype=torch.float64)
     waves = torch.stack([(pixels * 0.37).sin(), (pixels * 0.011 + 1.0).cos()])
-    return (waves * 2**0.5).reshape(IMAGES, *shape).to(torch.float32)
+    return (waves * 2**0.5).reshape(IMAGES, *shape).to(torch.float32)  # a sine's deviation is 0.7
 
 
 def _noise(config: MAEConfig) -> torch.Tensor:
-    """Return the masking noise (2, L), the same for both images: multiples of the golden ratio.
-
-    Their fractional parts are all different and spread evenly.
-    """
+    """Return the masking noise (2, L), the same for both images."""
     import torch
 
     patches = torch.arange(config.num_patches, dtype=torch.float64)
+    # fractional parts of multiples of the golden ratio are all different and spread evenly
     return (patches * 0.6180339887498949 % 1.0).to(torch.float32).expand(IMAGES, -1)
 
 
@@ -200,11 +197,12 @@ def projection(values: torch.Tensor) -> tuple[float, ...]:
 
 
 def _require_device(device: str) -> None:
-    """Compute something on the device, the only proof that it is there."""
     import torch
 
     try:
+        # computing is the only proof that a device is there: torch takes "cuda:9" for a name
         torch.ones(1, device=device).item()
+    # "cuda" without CUDA is an AssertionError, other devices and drivers raise the rest
     except (AssertionError, NotImplementedError, RuntimeError) as error:
         raise _bad_device(device, error) from error
 

@@ -1,7 +1,7 @@
-"""Writing a stand-in: a file with the published layout and untrained weights.
+"""Writing a sample: a file with the published layout and untrained weights.
 
-The published weights are not ours to hand out. A stand-in has their names, shapes, dtypes and
-size, from the model's own initialisation, so that everything but training can be tried.
+The published weights are not ours to distribute. A sample has their names, shapes, dtypes and
+size, so that everything but training can be tried.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ def write_sample(
 def _untrained(family: Family, config_name: str, full: bool, seed: int) -> dict[str, Tensor]:
     import torch
 
+    # on the meta device first: a model that is made on the CPU initialises itself, unseeded
     model = family.load()(family.sizes[config_name], device="meta").to_empty(device="cpu")
     model.initialise_weights(torch.Generator().manual_seed(seed))
     state = model.state_dict()
@@ -92,7 +93,7 @@ def _save(checkpoint: dict[str, dict[str, Tensor]], path: str) -> int:
             with os.fdopen(growing.fd, "wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
-                os.fsync(file.fileno())
+                os.fsync(file.fileno())  # before the rename: a crash could leave an empty file
                 size = os.fstat(file.fileno()).st_size
             os.replace(growing.temporary, path)  # noqa: PTH105
         except BaseException:
@@ -117,10 +118,8 @@ def _require_free(path: str, force: bool) -> None:
 
 
 def _unwritable(path: str, error: BaseException) -> BaseException:
-    """Return what went wrong: what the system said, or that the program was asked to stop.
-
-    torch.save reports its own trouble with what a failed write left behind; that lies beneath.
-    """
+    """Return the error of the system, or the request to stop, that ``error`` goes back to."""
+    # torch.save reports that it cannot close the half-written archive; the cause is its context
     beneath = list(_beneath(error))
     for cause in beneath:
         if not isinstance(cause, Exception):  # KeyboardInterrupt, SystemExit

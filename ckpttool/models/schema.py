@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class SchemaEntry(NamedTuple):
-    """One tensor expected: ``dtype`` by torch's name, ``group`` one of its family's."""
+    """A tensor that the model expects; ``dtype`` is torch's name of it (``float32``)."""
 
     name: str
     shape: tuple[int, ...]
@@ -25,38 +25,33 @@ class SchemaEntry(NamedTuple):
 
 
 class Schema(NamedTuple):
-    """Every tensor that a model holds, in the model's order.
-
-    Attributes:
-        name: what to call the model.
-        groups: in the order of every report, the one that must be there first.
-        entries: by name.
-    """
+    """Every tensor that a model holds, by name in the model's order; ``groups``, the core first."""
 
     name: str
     groups: tuple[str, ...]
     entries: dict[str, SchemaEntry]
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=16)  # a run over many files asks for the same few again and again
 def schema_of(family: Family, config: ModelConfig, name: str) -> Schema:
-    """Return what the model of ``config`` expects, read off the model itself.
+    """Return what the model of ``config`` expects. The result is shared: do not change it.
 
-    The model is built on the meta device, so nothing is allocated or initialised. The result
-    is shared between calls and not to be changed. Imports torch.
+    Imports torch.
 
     Args:
         family: whose model it is.
         config: the sizes of the model.
         name: what reports call it (``mae_vit_large_patch16``).
     """
+    # read off the model, so that the two cannot disagree; meta tensors have no memory
+    tensors = family.load()(config, device="meta").state_dict()
     entries = {
         key: SchemaEntry(
             key,
             tuple(tensor.shape),
-            str(tensor.dtype).rpartition(".")[2],
+            str(tensor.dtype).rpartition(".")[2],  # of "torch.float32"
             family.group_of(key),
         )
-        for key, tensor in family.load()(config, device="meta").state_dict().items()
+        for key, tensor in tensors.items()
     }
     return Schema(name, family.groups, entries)

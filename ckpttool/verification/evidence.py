@@ -8,9 +8,8 @@ from ckpttool.verification.options import Thresholds
 from ckpttool.verification.release_files import Surroundings
 
 if TYPE_CHECKING:
-    from ckpttool.findings.results import ForwardSummary
+    from ckpttool.findings.results import Coverage, ForwardSummary
     from ckpttool.models.canonical import Canonical
-    from ckpttool.models.coverage import Coverage
     from ckpttool.models.family import Family, ModelConfig
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
     from ckpttool.tensors.values import Values

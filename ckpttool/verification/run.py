@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ckpttool.findings.arguments import AnyPath
-    from ckpttool.findings.results import ForwardSummary
+    from ckpttool.findings.results import Coverage, ForwardSummary
     from ckpttool.models.canonical import Canonical
-    from ckpttool.models.coverage import Coverage
     from ckpttool.models.family import Family
     from ckpttool.models.schema import Schema
     from ckpttool.tensors.catalogue import Checkpoint

@@ -1,4 +1,4 @@
-"""The model families that are known: each one value in a file of its own, and a place here."""
+"""The model families that are known, each a value in a file of its own."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from ckpttool.models.families.mae import MAE
 if TYPE_CHECKING:
     from ckpttool.models.family import Family
 
-#: The first is meant where nothing tells.
-FAMILIES: tuple[Family, ...] = (MAE,)
+FAMILIES: tuple[Family, ...] = (MAE,)  # the first gives the default model
 
 #: The model that the tool checks against unless told otherwise.
 DEFAULT_MODEL = FAMILIES[0].default
 
 
 def models() -> dict[str, Family]:
-    """Return the name of every model that is known, to its family."""
+    """Return model name -> family, for every model that is known."""
     return {name: family for family in FAMILIES for name in family.sizes}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _load() -> type[Any]:
-    # not from mae.large: a torch that lacks an attribute would be taken for a bug of that module's
+    # not from mae.large: it loads its names late, and an error in torch would look like its own
     from mae.large.mae_vit_large import MAEViTLarge
 
     return MAEViTLarge
@@ -27,6 +27,7 @@ def _load_layouts() -> tuple[Layout, ...]:
 
     return (
         facebook.FACEBOOK,
+        # before V5_SAVED, which spells an encoder alone the same: of equals the first is reported
         hf_vitmae.HF_VITMAE,
         hf_vitmae.HF_VITMAE_V5_SAVED,
         hf_vitmae.HF_VITMAE_V5,
@@ -38,7 +39,7 @@ def _load_layouts() -> tuple[Layout, ...]:
 
 
 def _table(width: int, config: ModelConfig) -> NDArray[Any]:
-    # late: only who compares tables pays for numpy
+    # late: most commands read no values, and do without numpy
     from mae.large.pos_embed import get_2d_sincos_pos_embed
 
     return get_2d_sincos_pos_embed(width, config.grid_size, cls_token=True)
@@ -60,6 +61,7 @@ MAE = Family(
         "fc2": ("mlp.fc2",),
     },
     load_layouts=_load_layouts,
+    # three, because a file may lack tensors; the third is for a decoder alone
     anchors=("patch_embed.proj.weight", "blocks.0.norm1.weight", "decoder_embed.weight"),
     class_token="cls_token",  # noqa: S106 (no password)
     patches="patch_embed.proj.weight",
@@ -69,7 +71,8 @@ MAE = Family(
         "decoder_pos_embed": lambda config: _table(config.decoder_embed_dim, config),
     },
     layernorms=r"(?:^|\.)(?:norm\d*|decoder_norm|fc_norm)\.(weight|bias)$",
-    classifier=("head.", "fc_norm.", "classifier."),
+    classifier=("head.", "fc_norm.", "classifier."),  # the last is Hugging Face's
+    # models_vit.py of the MAE repository deletes norm where it pools globally
     pooled=("fc_norm", "norm"),
     config_file=VIT_MAE_CONFIG,
     # beside the links in the README of https://github.com/facebookresearch/mae; six hexadecimal

@@ -1,4 +1,4 @@
-"""The ``config.json`` of ViTMAE, as Hugging Face has it: its keys, and what they must say."""
+"""The ``config.json`` of Hugging Face's ViTMAE: its keys, and the values they must have."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ if TYPE_CHECKING:
 
 
 def _of_shapes(shapes: Mapping[str, Shape]) -> dict[str, object]:
-    """Return what the shapes say of the settings.
+    """Return the settings that follow from the shapes of the tensors that are there.
 
-    What takes a tensor that is not there is left out, and so is what no shape shows: the number of
-    heads, the activation.
+    The number of heads and the activation do not: heads are slices of one fused weight.
     """
     found: dict[str, object] = {}
     patches = shapes.get("patch_embed.proj.weight", ())
-    if len(patches) == 4:
+    if len(patches) == 4:  # a file may hold any shape under this name
         width, channels, patch, _ = patches
         found.update(hidden_size=width, num_channels=channels, patch_size=patch)
         side = _side(shapes.get("pos_embed", ()))
@@ -41,7 +40,7 @@ def _side(shape: Shape) -> int | None:
     """Return the patches along one side of a square image, by its position table."""
     if len(shape) != 3:
         return None
-    side = round(max(shape[1] - 1, 0) ** 0.5)
+    side = round(max(shape[1] - 1, 0) ** 0.5)  # one row is the class token's
     return side if side * side + 1 == shape[1] else None
 
 
@@ -54,6 +53,7 @@ def _of_size(config: ModelConfig, full: bool) -> dict[str, object]:
         "patch_size": config.patch_size,
         "image_size": config.img_size,
         "num_channels": config.in_chans,
+        # what the original code has, whatever the size
         "qkv_bias": True,
         "hidden_act": "gelu",
     }

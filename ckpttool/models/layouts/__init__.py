@@ -1,6 +1,4 @@
-"""Naming conventions, each one table of renames and joins, and how one is recognised.
+"""Naming conventions, each a table of renames and joins, and how a file's is recognised.
 
-A convention is a :class:`~ckpttool.models.layouts.renames.Layout` in a file of its own and a place
-in the ``layouts`` of its family. It must be total and reversible: whatever the canonical names of a
-full model are, it says what they become and finds its way back.
+A table must be total (it has every canonical name of a full model) and reversible.
 """

@@ -1,14 +1,10 @@
-"""The canonical names: those of the published MAE files.
-
-timm's ``vit_{base,large}_patch16_224.mae`` and ``vit_huge_patch14_224.mae`` have the same
-encoder names and no decoder, so they need no table of their own.
-"""
+"""The canonical names: those of the published MAE files, and of timm's ``*.mae`` models."""
 
 from __future__ import annotations
 
 from ckpttool.models.layouts.renames import Dropped, Layout, Rename, module, under
 
-#: Both sides of one transformer block; the encoder's and the decoder's are alike.
+# The canonical names are their own convention: both sides of every rule are the same.
 BLOCK = (
     *module("norm1"),
     *module("attn.qkv"),

@@ -1,9 +1,8 @@
-"""Hugging Face's ViTMAE, in the three spellings that its files and models carry.
+"""Hugging Face's ViTMAE, in the three spellings that its files and models have.
 
-Read off transformers 5.23: ``state_dict()`` has the names of version 5, ``save_pretrained``
-turns the encoder back into the hub's names and the decoder's blocks into a third form. The hub's
-own files, written by version 4, have ``decoder.decoder_layers``. A bare ``ViTMAEModel`` lacks
-``vit.`` and the decoder.
+The hub's files were written by transformers 4. In transformers 5.23 ``state_dict()`` has new names;
+``save_pretrained`` turns the encoder's back into the hub's, and the decoder's blocks into a third
+form. A bare ``ViTMAEModel`` has no ``vit.`` prefix and no decoder.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from ckpttool.models.layouts.renames import Layout, Rename, joined, module, unde
 if TYPE_CHECKING:
     from ckpttool.models.layouts.renames import NameRule
 
+# Query, key and value are three Linear layers in transformers, and one in the MAE code.
 _ATTENTION = "attention.attention"
 
 #: A block as on disk: version 4's modules.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def why_apart(parts: Sequence[TensorInfo]) -> str | None:
-    """Return why the bytes of ``parts`` do not make a joined tensor; ``None`` if they do."""
+    """Return why ``parts`` cannot be joined; ``None`` if they can."""
     first, others = parts[0], parts[1:]
     if any(part.dtype != first.dtype for part in others):
         return "the parts differ in dtype: " + ", ".join(part.dtype.name for part in parts)
@@ -25,7 +25,7 @@ def why_apart(parts: Sequence[TensorInfo]) -> str | None:
         return "a part is strided: its bytes are not in row-major order"
     if any(part.big_endian != first.big_endian for part in others):
         return "the parts differ in byte order"
-    if first.numel * first.dtype.bits % 8:
+    if first.numel * first.dtype.bits % 8:  # of a 4-bit type, say: padding would lie in between
         return "the parts do not fill whole bytes"
     return None
 

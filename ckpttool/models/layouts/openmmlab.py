@@ -1,8 +1,7 @@
-"""OpenMMLab's ViT, as mmpretrain and as mmseg spell it.
+"""OpenMMLab's ViT, in the names of mmpretrain and of mmseg.
 
-mmpretrain's pre-training files hold the encoder under ``backbone.`` (a prefix, set aside) and
-the decoder under ``neck.``; its attention stays fused. mmseg's ViT wraps torch's own attention,
-which has ``in_proj_weight`` without a module, and knows no decoder.
+mmpretrain's files have the encoder under ``backbone.`` (cut as a prefix) and the decoder under
+``neck.``; mmseg has no decoder.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 _NORMS_AND_MLP = (
     *module("norm1", "ln1"),
     *module("norm2", "ln2"),
-    *module("mlp.fc1", "ffn.layers.0.0"),
+    *module("mlp.fc1", "ffn.layers.0.0"),  # mmcv's FFN puts it into a Sequential with the GELU
     *module("mlp.fc2", "ffn.layers.1"),
 )
 
@@ -26,6 +25,7 @@ _BLOCK_MMPRETRAIN = (*_NORMS_AND_MLP, *module("attn.qkv"), *module("attn.proj"))
 
 _BLOCK_MMSEG = (
     *_NORMS_AND_MLP,
+    # torch's MultiheadAttention, whose fused weight and bias are parameters without a module
     Rename("attn.qkv.weight", "attn.attn.in_proj_weight"),
     Rename("attn.qkv.bias", "attn.attn.in_proj_bias"),
     *module("attn.proj", "attn.attn.out_proj"),

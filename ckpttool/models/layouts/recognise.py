@@ -1,4 +1,4 @@
-"""Which convention a checkpoint's names follow, and behind which prefix: found by content."""
+"""Recognising a checkpoint's naming convention and prefix, by the names alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ckpttool.models.layouts.renames import generalise
 
 if TYPE_CHECKING:
-    from typing import Iterable, Iterator, Mapping, Sequence
+    from typing import Iterable, Mapping, Sequence
 
     from ckpttool.models.family import Family
     from ckpttool.models.layouts.renames import Claim, Layout
@@ -28,7 +28,7 @@ _CHAIN = "(?:" + "|".join(map(re.escape, PREFIXES)) + ")*"
 
 
 class Candidate(NamedTuple):
-    """A layout and the prefix behind which its names may stand; ``""`` for none."""
+    """A layout that the names may follow, after ``prefix`` (``""`` for none)."""
 
     family: Family
     layout: Layout
@@ -36,15 +36,11 @@ class Candidate(NamedTuple):
 
 
 class Recognised(NamedTuple):
-    """The convention that a checkpoint's names follow.
+    """The convention that a checkpoint's names follow: a candidate that was accepted.
 
     Attributes:
-        family: the models whose convention it is.
-        layout: the convention.
-        prefix: what stands before its names, ``""`` for nothing.
         rows: each name with its pattern and block number, in order.
         claims: pattern (prefix included) -> what it stands for, ``None`` if nothing claims it.
-            A file of 100,000 tensors has a few dozen patterns.
     """
 
     family: Family
@@ -57,14 +53,15 @@ class Recognised(NamedTuple):
 def recognise(
     names: Sequence[str], families: Sequence[Family]
 ) -> tuple[Recognised | None, tuple[str, ...]]:
-    """Return the layout and prefix that claim most ``names``, and what spoke against others.
+    """Return the layout and prefix that claim most ``names``, and why others were refused.
 
-    On a tie the layout that stands first in its family wins, then the shorter prefix. A prefix
-    whose removal would give two tensors one name is never taken.
+    On a tie the layout that is first in its family wins, then the shorter prefix. A prefix
+    whose removal would give two tensors one name is refused.
     """
     candidates = _candidates(names, families)
     if not candidates:
         return None, ()
+    # names become patterns first: 100,000 tensors of blocks have a few dozen
     rows = [(name, *generalise(name)) for name in names]
     counts = Counter(pattern for _, pattern, _ in rows)
     claims = {candidate: _claims(candidate, counts) for candidate in candidates}
@@ -92,7 +89,7 @@ def strip(name: str, prefix: str) -> str:
 
 
 def _candidates(names: Sequence[str], families: Sequence[Family]) -> list[Candidate]:
-    """Return the layouts and prefixes that an anchor among ``names`` speaks for, best first."""
+    """Return the layouts and prefixes under which an anchor is among ``names``, best first."""
     spellings = [
         (family, layout, name)
         for family in families
@@ -103,7 +100,8 @@ def _candidates(names: Sequence[str], families: Sequence[Family]) -> list[Candid
     endings = tuple({name for *_, name in spellings})
     behind = re.compile(f"({_CHAIN})({'|'.join(map(re.escape, endings))})")
     # endswith is one quick call a name and leaves next to nothing for the expression
-    hits = {match.groups() for match in map(behind.fullmatch, _ending(names, endings)) if match}
+    ending = (name for name in names if name.endswith(endings))
+    hits = {match.groups() for match in map(behind.fullmatch, ending) if match}
     prefixes = sorted({prefix for prefix, _ in hits}, key=lambda prefix: (len(prefix), prefix))
     found = dict.fromkeys(
         Candidate(family, layout, prefix)
@@ -114,10 +112,6 @@ def _candidates(names: Sequence[str], families: Sequence[Family]) -> list[Candid
     return list(found)[:_MAX_CANDIDATES]
 
 
-def _ending(names: Sequence[str], endings: tuple[str, ...]) -> Iterator[str]:
-    return (name for name in names if name.endswith(endings))
-
-
 def _claims(candidate: Candidate, patterns: Iterable[str]) -> dict[str, Claim | None]:
     # no prefix holds a number, so a pattern is stripped like a name
     claims, prefix = candidate.layout.claims, candidate.prefix
@@ -125,7 +119,7 @@ def _claims(candidate: Candidate, patterns: Iterable[str]) -> dict[str, Claim | 
 
 
 def _collision(names: Sequence[str], prefix: str) -> str | None:
-    outside = [name for name in names if not name.startswith(prefix)]
+    outside = [name for name in names if not name.startswith(prefix)]  # these keep their names
     if not outside:
         return None
     inside = set(names)

@@ -1,7 +1,6 @@
-"""What a naming convention is made of: renames, joins and names that it has no place for.
+"""The rules of a naming convention: renames, joins, and tensors that it has no name for.
 
-Every rule reads both ways, canonical to other and other to canonical. Names are full ones
-(``blocks.{n}.norm1.weight``); ``{n}`` stands for the number of a block and occurs at most once.
+Names are full ones (``blocks.{n}.norm1.weight``); ``{n}`` is a block's number, once at most.
 """
 
 from __future__ import annotations
@@ -33,10 +32,9 @@ class Rename(NamedTuple):
 
 
 class Join(NamedTuple):
-    """One canonical tensor that the other side keeps in equal ``parts``, in order.
+    """One canonical tensor that the other side keeps in equal ``parts``: its rows, in order.
 
-    The parts are rows (axis 0) of the whole. Axis 0 of row-major data is contiguous, so joining
-    them is writing their extents one after the other, and no byte is touched.
+    Axis 0 of row-major data is contiguous, so joining concatenates extents and copies nothing.
     """
 
     canonical: str
@@ -49,7 +47,7 @@ class Join(NamedTuple):
 
 
 class Dropped(NamedTuple):
-    """A canonical tensor that the convention knows and leaves out."""
+    """A canonical tensor that the convention has no name for, so that tables stay total."""
 
     canonical: str
 
@@ -117,7 +115,7 @@ def generalise(name: str) -> tuple[str, str]:
     match = _BLOCK.search(name)
     if match is not None:
         return f"{name[: match.start()]}.{NUMBER}.{name[match.end() :]}", match.group(1)
-    # A file may well spell "{n}" itself: no pattern of a table has two.
+    # A file may spell "{n}" itself. A second one makes it a pattern that is in no table.
     return (name + NUMBER if NUMBER in name else name), ""
 
 
