@@ -1,4 +1,4 @@
-"""The catalogue: extents, tensors, checkpoints. Values only; no byte is read here."""
+"""What an opened checkpoint holds: extents, tensors and facts, without any tensor's bytes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from ckpttool.findings.text import count, printable, size
 from ckpttool.findings.uses import NameUse
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from numpy.typing import NDArray
     from torch import Tensor
 
     from ckpttool.tensors.dtypes import DType
 
-# A name that is not there: how many are compared with it (a million would take minutes), and told.
+# For the error on an unknown name: how many names are compared with it (a million would take
+# minutes), and how many are suggested.
 _COMPARED, _NEAR = 10_000, 3
-# Tensors shown in a notebook.
+# Rows of the table in a notebook: more would make the output longer than a screen.
 _ROWS = 20
 
 
@@ -64,18 +63,21 @@ class TensorInfo(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Bytes of the elements laid out contiguously, whatever the strides are."""
+        # The division comes last: elements narrower than a byte share their bytes.
         return self.numel * self.dtype.bits // 8
 
     @property
     def view(self) -> tuple[object, ...]:
-        """All that says which bytes it stands for and what they mean: the same for tied tensors."""
+        """Which bytes it covers and how they are read; tied tensors have equal views."""
+        # Without the name, by which tied tensors differ, and without the storage, which the
+        # extents imply.
         return self.dtype, self.shape, self.strides, self.extents, self.big_endian
 
     def numpy(self, *, view: bool = False) -> NDArray[Any]:
         """Read the elements and return them as an array that cannot be written to.
 
-        bfloat16 and the 8-bit floats, which numpy does not have, come as float32, which holds
-        each of their values exactly. All other types come as what they are.
+        bfloat16 and the 8-bit floats, which numpy lacks, are returned as float32, which holds
+        each of their values exactly. All other types are returned unchanged.
 
         Args:
             view: return the bits of the elements instead, as unsigned integers of their width;
@@ -86,19 +88,19 @@ class TensorInfo(NamedTuple):
             CkpttoolError: the file is closed, was changed or cannot be read, there is not
                 enough memory, or numpy has nothing for the type (a 4-bit float).
         """
-        from ckpttool.tensors.in_memory import to_numpy  # numpy
+        from ckpttool.tensors.in_memory import to_numpy  # late: headers are read without numpy
 
         return to_numpy(self, view)
 
     def torch(self) -> Tensor:
-        """Read the elements and return them as a tensor of the very type, in its own memory.
+        """Read the elements and return them as a torch tensor of the same type, in new memory.
 
-        4-bit floats come in pairs, as torch has them.
+        4-bit floats come in pairs, as torch packs them.
 
         Raises:
             CkpttoolError: as for :meth:`numpy`; the installed torch may lack the type.
         """
-        from ckpttool.tensors.in_memory import to_torch  # torch
+        from ckpttool.tensors.in_memory import to_torch  # late: it loads numpy
 
         return to_torch(self)
 
@@ -135,7 +137,7 @@ class Wrapper(NamedTuple):
 class Entry(NamedTuple):
     """Something beside the tensors: its dotted key, its kind and a short summary.
 
-    ``inside`` says that it stands among the tensors of the state dict: it is the model's state.
+    ``inside``: it stands among the tensors of the state dict, so it is part of the model's state.
     """
 
     key: str
@@ -145,7 +147,7 @@ class Entry(NamedTuple):
 
 
 class Outside(NamedTuple):
-    """Tensors that are not in the state dict that was taken, and no optimizer's.
+    """Tensors that are neither in the state dict that was taken nor in an optimizer's state.
 
     Attributes:
         key: the dotted key that they lie under.
@@ -161,7 +163,7 @@ class Outside(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """A name that a pickle refers to, ``module.name`` in two parts, and where it does."""
+    """A global that a pickle refers to, and the offset at which it does."""
 
     module: str
     name: str
@@ -172,9 +174,9 @@ class Reference(NamedTuple):
 
 
 class Checkpoint(Mapping[str, TensorInfo]):
-    """An opened checkpoint: names to tensors, in file order, and the container's facts.
+    """An opened checkpoint: a mapping of names to tensors, in file order, and the file's facts.
 
-    It is a mapping, and a context that closes the files at its end:
+    A ``with`` block closes its files:
 
         with open_checkpoint("model.pth") as checkpoint:
             weight = checkpoint["blocks.0.norm1.weight"].numpy()
@@ -189,8 +191,8 @@ class Checkpoint(Mapping[str, TensorInfo]):
         wrappers: every state dict that was found, the one taken first.
         entries: what lies beside the tensors.
         aside: the same as inert nodes, one for each entry; none where there is no pickle.
-        beside: all that lies beside the tensors, tensors included, for ``formats.beside``, which
-            finds them; ``None`` where there is no pickle.
+        beside: everything outside of the state dict, tensors included, from which
+            ``formats.objects.beside`` lists them; ``None`` where there is no pickle.
         references: names that the pickle refers to; empty where there is no pickle.
         uses: names that are used for more than to construct data, in the order of the file.
         unread: tensors of a kind that is not read (sparse, quantized), with the reason.
@@ -201,7 +203,7 @@ class Checkpoint(Mapping[str, TensorInfo]):
         checksums: CRC-32 sums over storages, not yet checked.
         storages: every storage of the file by its key, used or not; none where tensors have none.
         header_size: bytes of the largest header; ``None`` where there is none.
-        remarks: what is odd about the container and keeps nothing of it from being read.
+        remarks: oddities of the container that do not keep it from being read.
     """
 
     def __init__(
@@ -215,7 +217,7 @@ class Checkpoint(Mapping[str, TensorInfo]):
         wrappers: tuple[Wrapper, ...] = (),
         entries: tuple[Entry, ...] = (),
         aside: tuple[object, ...] = (),
-        beside: object = None,
+        beside: object = None,  # a node of formats/objects, which this room must not import
         references: tuple[Reference, ...] = (),
         uses: tuple[NameUse, ...] = (),
         unread: tuple[tuple[str, str], ...] = (),
@@ -275,10 +277,11 @@ class Checkpoint(Mapping[str, TensorInfo]):
         from difflib import get_close_matches  # late: for this error only
 
         near = get_close_matches(str(name), islice(self.tensors, _COMPARED), _NEAR)
-        told = f"; there is {' or '.join(map(repr, near))}" if near else ""
-        raise KeyError(f"no tensor is called {name!r}{told}")
+        hint = f"; there is {' or '.join(map(repr, near))}" if near else ""
+        raise KeyError(f"no tensor is called {name!r}{hint}")
 
     def __contains__(self, name: object) -> bool:
+        # Mapping's own would call __getitem__, which searches for suggestions on every miss.
         return name in self.tensors
 
     def __iter__(self) -> Iterator[str]:
@@ -287,19 +290,15 @@ class Checkpoint(Mapping[str, TensorInfo]):
     def __len__(self) -> int:
         return len(self.tensors)
 
-    # one that is open is itself, whatever another one holds
+    # Compared as the open file that it is: Mapping's comparison by content would make it
+    # unhashable, and equal to another file with the same tensors.
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
     def __enter__(self) -> Checkpoint:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -324,7 +323,7 @@ class Checkpoint(Mapping[str, TensorInfo]):
 
 
 def _html(text: str) -> str:
-    """Return a text as it stands in HTML: a name may hold anything."""
-    from html import escape
+    """Return a text safe for HTML: a name in a file may hold markup or terminal escapes."""
+    from html import escape  # late: for notebooks only
 
     return escape(printable(text))

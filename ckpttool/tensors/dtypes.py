@@ -1,8 +1,8 @@
 """The one table of element types: a new type is a new row.
 
-How bytes become numbers, how numbers are rounded, and what containers call a type: all of it
-follows from these columns, and no other module lists types by name. numpy is not imported here,
-because headers are read without it.
+How bytes become numbers, how numbers are rounded and what containers call a type all follow from
+its columns; no other module lists types by name. Headers are read without numpy, so it is not
+imported here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Float(NamedTuple):
     Attributes:
         exponent: its bits.
         mantissa: explicit bits: the numbers just above 1 are ``2 ** -mantissa`` apart.
-        bias: what the bits of the exponent are too large by.
+        bias: what is subtracted from the stored exponent.
         special: what is not finite: ``ieee`` (the highest exponent holds infinity and NaN), ``fn``
             (only all ones is NaN, no infinity) or ``fnuz`` (-0 is NaN, no infinity).
     """
@@ -38,7 +38,7 @@ class Float(NamedTuple):
 
     @property
     def beyond(self) -> float:
-        """What a number becomes that rounds to more than the largest."""
+        """The result of a cast whose rounded value exceeds the largest."""
         return float("inf" if self.special == "ieee" else "nan")
 
     def number(self, bits: int) -> float:
@@ -60,6 +60,7 @@ class Float(NamedTuple):
 
     @property
     def _last_finite(self) -> int:
+        # The codes at the top that are not finite: a whole exponent, one NaN, or none of them.
         taken = {"ieee": 1 << self.mantissa, "fn": 1, "fnuz": 0}
         return (1 << (self.exponent + self.mantissa)) - 1 - taken[self.special]
 
@@ -71,13 +72,12 @@ class DType(NamedTuple):
         name: torch's.
         bits: the width of one element.
         kind: ``float``, ``int``, ``uint``, ``bool`` or ``complex``.
-        encoding: how its bits make a number; ``None`` for what is no float, and for floats that
-            are known by name and width only.
+        encoding: the layout of a float's bits; ``None`` for other kinds, and for floats that are
+            known by name and width only.
         safetensors: the code in a safetensors header, where there is one.
         storage: the torch storage class, where there is one.
-        struct: what the ``struct`` module calls it. It knows the types that numpy knows.
-        late: whether it came to the safetensors library after the first releases, which cannot
-            open a file with it.
+        struct: its code in the ``struct`` module, which knows the same types as numpy.
+        late: whether the first releases of the safetensors library cannot open a file with it.
     """
 
     name: str
@@ -107,7 +107,7 @@ class DType(NamedTuple):
 
     @property
     def numpy(self) -> str | None:
-        """What numpy calls it, without the byte order: ``f4``. ``None`` if it does not know it."""
+        """Code in numpy without the byte order, such as ``f4``; ``None`` if numpy lacks it."""
         return f"{self.kind[0]}{self.itemsize}" if self.struct else None
 
     @property
@@ -186,11 +186,10 @@ _PAIRS, _FOUR_BITS = DTYPES["float4_e2m1fn_x2"], DTYPES["float4_e2m1"]
 
 
 def by_elements(dtype: DType, shape: tuple[int, ...]) -> tuple[DType, tuple[int, ...]]:
-    """Return type and shape with elements counted where torch counts pairs of them.
+    """Return type and shape in single 4-bit elements, where torch counts pairs of them.
 
-    ``float4_e2m1fn_x2`` of ``[4, 4]`` is ``float4_e2m1`` of ``[4, 8]``: ``save_file`` and
-    ``load_file`` of safetensors take them for each other. One tensor has one type and shape here,
-    whatever carries it.
+    ``float4_e2m1fn_x2`` of ``[4, 4]`` becomes ``float4_e2m1`` of ``[4, 8]``, as in safetensors'
+    ``save_file``, so that a tensor has the same type and shape whatever container it comes from.
     """
     if dtype is not _PAIRS or not shape:
         return dtype, shape
@@ -198,7 +197,8 @@ def by_elements(dtype: DType, shape: tuple[int, ...]) -> tuple[DType, tuple[int,
 
 
 def by_pairs(dtype: DType, shape: tuple[int, ...]) -> tuple[DType, tuple[int, ...]]:
-    """Return type and shape as torch counts them; those that it cannot hold as they are."""
+    """Return type and shape as torch counts them; unchanged where torch cannot hold them."""
+    # Pairs lie along the last axis; an odd one has no form in torch.
     if dtype is not _FOUR_BITS or not shape or shape[-1] % 2:
         return dtype, shape
     return _PAIRS, (*shape[:-1], shape[-1] // 2)

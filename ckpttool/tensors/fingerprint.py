@@ -1,4 +1,4 @@
-"""The content fingerprint: one short name for a set of weights, whatever carries them.
+"""The content fingerprint: one short name for a set of weights, in whatever container.
 
 Specified for other implementations in ``docs/fingerprint.md``. It depends on names (in the
 canonical layout), dtypes, shapes and elements; not on the container, the order of the names,
@@ -21,7 +21,7 @@ Entry = Tuple[str, str, Sequence[int], str]
 
 
 def fingerprint(entries: Iterable[Entry]) -> str:
-    """Return the fingerprint of some tensors: ``ckpt1:`` and 64 hexadecimal digits.
+    """Return the fingerprint of these tensors: ``ckpt1:`` and 64 hexadecimal digits.
 
     Each tensor is one line, ``["name","dtype",[shape],"digest"]`` as JSON without spaces, all
     beyond ASCII escaped, ended by a newline. The lines are sorted by the code points of the
@@ -32,7 +32,7 @@ def fingerprint(entries: Iterable[Entry]) -> str:
             of the row-major little-endian elements, 64 lowercase hexadecimal digits.
 
     Raises:
-        ValueError: a name is there twice.
+        ValueError: two tensors have the same name.
     """
     digest = hashlib.sha256()
     last = None

@@ -1,8 +1,7 @@
-"""The contiguous little-endian bytes of any tensor, from any place on, in bounded memory.
+"""The contiguous little-endian bytes of any tensor, from any offset, in bounded memory.
 
-Everything that looks at a tensor's elements starts here: statistics and digests, a conversion
-and a comparison. A row-major tensor is read straight into the caller's buffer; a strided one
-is gathered from bounded reads, so a transposed matrix costs a scratch of :data:`CHUNK` bytes.
+A row-major tensor is read straight into the caller's buffer; a strided one is gathered from
+bounded reads, so a transposed matrix needs a scratch buffer of :data:`CHUNK` bytes.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ def fill(info: TensorInfo, start: int, out: memoryview) -> None:
         UnreadableError: the source cannot be read or was cut.
         UnsupportedError: a strided view of more axes than numpy can hold.
     """
-    if not len(out):
+    if not len(out):  # a tensor without elements may have no extent to read from
         return
     if info.strides is None:
         read_range(info.extents, start, out)
@@ -113,11 +112,12 @@ def _fill_strided(info: TensorInfo, start: int, out: memoryview) -> None:
 
 
 def _fewest_axes(info: TensorInfo) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return shape and strides without axes of one element, neighbours merged where they can."""
+    """Return shape and strides without axes of one element, with neighbouring axes merged."""
     merged: list[tuple[int, int]] = []
     for length, stride in zip(info.shape, info.strides or ()):
         if length == 1:
             continue
+        # Stepping once along the outer axis is walking all of this one: they are one axis.
         if merged and merged[-1][1] == length * stride:
             merged[-1] = (merged[-1][0] * length, stride)
         else:
@@ -134,7 +134,7 @@ def _boxes(
 ) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
     """Cut ``count`` elements from the ``first`` on, in row-major order, into few boxes.
 
-    Yields (start index, lengths) a box, in order; at most two a axis and one in the middle.
+    Yields (start index, lengths) for each box, in order: at most two an axis, one in the middle.
     """
     if not shape:
         yield (), ()
@@ -169,6 +169,7 @@ def _gather(
         return
     axis = reach.index(widest)
     length = out.shape[axis]
+    # The cost of one read for each index of this axis; what lies between them is not read.
     apart = length * (span - widest * out.itemsize + _READ_COST)
     if span <= min(apart, CHUNK):
         _gather_run(extents, first, strides, out)

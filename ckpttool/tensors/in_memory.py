@@ -1,4 +1,4 @@
-"""One tensor in memory, as numpy or torch has it: what ``numpy()`` and ``torch()`` of it return."""
+"""One tensor as an array of numpy or a tensor of torch: ``TensorInfo.numpy()`` and ``torch()``."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ def to_numpy(info: TensorInfo, view: bool) -> NDArray[Any]:
     """Return a tensor's elements; see :meth:`ckpttool.tensors.catalogue.TensorInfo.numpy`."""
     raw = _read(info)
     array = _bits(info, raw) if view else _elements(info, raw)
+    # Whoever changed a copy would expect the file, or the next call, to show it.
     array.flags.writeable = False
     return array
 
 
 def _elements(info: TensorInfo, raw: memoryview) -> NDArray[Any]:
     dtype = info.dtype
-    if dtype.numpy is not None:  # the bytes are little-endian on any machine
+    if dtype.numpy is not None:  # gathered bytes are little-endian on any machine
         native: NDArray[Any] = np.frombuffer(raw, f"<{dtype.numpy}")
         return native.reshape(info.shape)
     widened = numbers(dtype, raw)
@@ -68,7 +69,7 @@ def to_torch(info: TensorInfo) -> torch.Tensor:
     if not info.nbytes:  # frombuffer refuses no bytes at all
         return torch.empty(shape, dtype=own)
     raw = _read(info)
-    if sys.byteorder == "big":
+    if sys.byteorder == "big":  # torch has native order only
         np.frombuffer(raw, f"u{dtype.itemsize}").byteswap(inplace=True)
     return torch.frombuffer(raw, dtype=own).reshape(shape)
 
@@ -76,6 +77,7 @@ def to_torch(info: TensorInfo) -> torch.Tensor:
 def _read(info: TensorInfo) -> memoryview:
     """Return the tensor's contiguous little-endian bytes in fresh memory."""
     try:
+        # A stride of 0 lets a file of a few bytes ask for all the memory there is.
         check_expansion({info.name: info}, sum(extent.length for extent in info.extents))
         raw = allocate(info.nbytes)
         fill(info, 0, raw)

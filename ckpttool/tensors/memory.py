@@ -1,4 +1,4 @@
-"""Memory in large pieces: to read into, to compute in, and for the weights of a model's block."""
+"""Memory in large pieces: to read into, to compute in, and for the weights of a model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def allocate(nbytes: int) -> memoryview:
         if hasattr(mmap, "MAP_PRIVATE"):
             # Private: shared memory would not be eligible for huge pages.
             flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-            area = mmap.mmap(-1, max(nbytes, 1), flags=flags)
+            area = mmap.mmap(-1, max(nbytes, 1), flags=flags)  # mmap refuses a length of 0
         else:
             area = mmap.mmap(-1, max(nbytes, 1))
     except (OSError, OverflowError) as error:

@@ -1,6 +1,6 @@
-"""Element types as numbers: bytes in, an array that numpy can compute with out.
+"""Bytes of any element type as an array that numpy can compute with.
 
-numpy knows neither bfloat16 nor the 8-bit floats. Every one of them is exactly a float32, so
+numpy knows neither bfloat16 nor the 8-bit floats. float32 holds each of their values exactly, so
 they are widened: bfloat16 by a shift, the 8-bit types through a table of their 256 values.
 """
 
@@ -37,7 +37,8 @@ def numbers(
     if out is None:
         out = np.empty(len(raw) // dtype.itemsize, np.float32)
     if dtype.bits == 8:
-        # every index is in the table; to be told so saves take() a copy of out
+        # Every byte is an index of the table; "clip" spares take() the copy of out that "raise"
+        # makes.
         np.take(float8_table(dtype), np.frombuffer(raw, np.uint8), out=out, mode="clip")
     elif dtype.is_cut_float32:
         np.left_shift(np.frombuffer(raw, "<u2"), 16, out=out.view(np.uint32), dtype=np.uint32)
@@ -72,6 +73,7 @@ def _round_to_odd(values: NDArray[Any]) -> NDArray[np.float32]:
     single: NDArray[np.float32] = values.astype(np.float32)
     back = single.astype(np.float64)
     bits = single.view(np.uint32)
+    # The cast rounded to nearest; one unit less in the bits is the next magnitude toward zero.
     bits -= np.abs(back) > np.abs(values)
     bits |= (back != values) & ~np.isnan(values)
     return single

@@ -1,9 +1,9 @@
-"""Weights without elements that stand for weights elsewhere: what one rank keeps of sharded ones.
+"""Empty tensors that stand for weights on other ranks.
 
-DeepSpeed with ZeRO stage 3 replaces a parameter that it has partitioned by an empty tensor of the
-same name, ``torch.empty(0)``; parameters below a threshold (biases, norms) may stay whole. FSDP
-leaves the same of a parameter of which a rank has no part. A state dict that was saved without
-gathering the weights first is then complete by its names and has nothing in it.
+DeepSpeed with ZeRO stage 3 replaces each partitioned parameter by ``torch.empty(0)`` of the same
+name; parameters below a threshold (biases, norms) may stay whole. FSDP leaves the same for a
+parameter of which a rank has no part. A state dict that was saved without gathering the weights
+first then has every name and no weights.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from ckpttool.findings.text import count
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
 
-#: What DeepSpeed keeps beside the weights.
+#: Keys that DeepSpeed saves beside the weights.
 _DEEPSPEED = frozenset(("ds_config", "ds_version", "param_shapes", "zero_stage"))
 
 
 def placeholders(tensors: Mapping[str, TensorInfo]) -> tuple[str, ...]:
-    """Return the tensors without elements, where they stand for most of the weights.
+    """Return the tensors without elements if they stand for most of the weights, else nothing.
 
-    That is where no tensor has any element; or where more than half of the floating tensors, or
-    of those that are called ``weight``, two at least, have the shape ``[0]``. A few empty tensors
-    among others (a table without rows, a buffer that is not used) are honest.
+    They do if no tensor has any element, or if more than half of the floating tensors, or of
+    those called ``weight``, two at least, have the shape ``[0]``.
     """
     empty = tuple(name for name, info in tensors.items() if not info.numel)
     if empty and len(empty) == len(tensors):
         return empty
+    # A few empty tensors among others are legitimate: a table without rows, an unused buffer.
     floating = [name for name, info in tensors.items() if info.dtype.kind == "float"]
+    # Counted apart: ZeRO leaves small biases and norms whole, which may be half of the names.
     weights = [name for name in floating if name.rpartition(".")[2] == "weight"]
     stubs = {name for name in floating if tensors[name].shape == (0,)}
     return empty if _most(floating, stubs) or _most(weights, stubs) else ()
@@ -37,11 +38,12 @@ def placeholders(tensors: Mapping[str, TensorInfo]) -> tuple[str, ...]:
 
 def _most(names: Collection[str], stubs: Collection[str]) -> bool:
     number = sum(name in stubs for name in names)
+    # One alone proves nothing, and is more than half of a file of one tensor.
     return number > 1 and 2 * number > len(names)
 
 
 def message(empty: Collection[str], tensors: Mapping[str, TensorInfo]) -> str:
-    """Return what is wrong, in a clause."""
+    """Return what is wrong, as a clause for a finding."""
     if len(tensors) == 1:
         return "the one tensor has no elements: there are no weights in it"
     if len(empty) == len(tensors):
@@ -53,7 +55,7 @@ def message(empty: Collection[str], tensors: Mapping[str, TensorInfo]) -> str:
 
 
 def way_out(checkpoint: Checkpoint) -> str:
-    """Return how to get the weights, by what lies beside the placeholders."""
+    """Return how to get the weights: by DeepSpeed's script where its keys lie beside them."""
     if any(entry.key.rpartition(".")[2] in _DEEPSPEED for entry in checkpoint.entries):
         return (
             "Run DeepSpeed's zero_to_fp32.py in the checkpoint's folder and use what it writes, "

@@ -1,7 +1,7 @@
-"""What is to be read, decided before any byte is: every distinct view once, and not too many.
+"""Decides what to read: every distinct view once, up to a cap.
 
-Names that stand for exactly the same view share one reading. Views that overlap without being
-the same are read each on its own; a hostile file can make those endless, so there is a cap.
+Names of exactly the same view share one reading. Views that overlap only in part are each read on
+their own; a hostile file can have any number of those, hence the cap.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ckpttool.tensors.catalogue import Checksum, TensorInfo
 from ckpttool.tensors.memory import aligned, allocate
 from ckpttool.tensors.sharing import AMPLIFIED, amplified
 
-# Bytes of small tensors that make up one task: enough to hide what a task costs.
+# Bytes of small tensors that make up one task: enough to hide the cost of starting a task.
 _GROUP = 8 << 20
 
 
@@ -21,8 +21,8 @@ class Reading(NamedTuple):
 
     Attributes:
         info: the view, under the first of its names.
-        names: every name it goes by.
-        target: where its bytes are to stay; ``None`` to forget them.
+        names: every name of the view.
+        target: where its bytes are kept; ``None`` if they are dropped once read.
         checksum: index of the stored checksum over exactly its bytes, or ``None``.
     """
 
@@ -33,12 +33,12 @@ class Reading(NamedTuple):
 
 
 class ReadPlan(NamedTuple):
-    """All that is to be read.
+    """Everything to read.
 
     Attributes:
         readings: the distinct views, in the order of the tensors.
         checksums: indices of the stored checksums that no reading covers.
-        skipped: name to reason, for what is not to be read.
+        skipped: name to reason, for tensors that are not read.
     """
 
     readings: tuple[Reading, ...]
@@ -65,6 +65,7 @@ def plan(
         for index, names in enumerate(views.values())
     ]
     targets = _targets(distinct, to_keep)
+    # Each stored checksum is computed once, by the first view that reads exactly its bytes.
     unclaimed = {checksum.extent: index for index, checksum in enumerate(checksums)}
     readings: list[Reading] = []
     skipped: dict[str, str] = {}
@@ -81,12 +82,13 @@ def plan(
 
 
 def _is_whole(info: TensorInfo) -> bool:
-    """Whether reading the tensor passes over the bytes of its only extent, as they lie."""
+    """Whether reading the tensor yields the bytes of a single extent unchanged."""
     return len(info.extents) == 1 and info.strides is None and not info.big_endian
 
 
 def _targets(views: Sequence[TensorInfo], to_keep: Sequence[bool]) -> list[memoryview | None]:
-    """Return the part of one fresh arena for each view to keep, ``None`` for the others."""
+    """Return a part of one new arena for each view to keep, ``None`` for the others."""
+    # One arena, because only large pieces of memory come in huge pages.
     arena = allocate(sum(aligned(info.nbytes) for info, kept in zip(views, to_keep) if kept))
     targets: list[memoryview | None] = []
     offset = 0
@@ -102,7 +104,7 @@ def group(sizes: Sequence[int]) -> list[tuple[int, ...]]:
     together: list[int] = []
     size = 0
     for index, nbytes in enumerate(sizes):
-        if nbytes * 2 > _GROUP:
+        if nbytes * 2 > _GROUP:  # so that no group is larger than 1.5 times the limit
             tasks.append((index,))
             continue
         together.append(index)

@@ -1,8 +1,8 @@
 """Tensors that share bytes: exact duplicates, views that overlap in part, and recorded ties.
 
-A file of torch keeps such names as views of one storage. Where a format has no views, exact
-duplicates can be stored once and recorded in the metadata; everything else is written out in full,
-up to a cap: a hostile file makes endless views of a few bytes.
+A torch file keeps such names as views of one storage. In a format without views, exact duplicates
+are stored once and recorded in the metadata; partial overlaps are written out in full, up to a
+cap, because a hostile file can have any number of views of a few bytes.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ AMPLIFICATION_SLACK = 64 << 20
 #: Why a view was not read; the check on amplification knows it by this.
 AMPLIFIED = "its views expand to far more bytes than the file has for them"
 
-_DIGITS = 10  # of a place: more than there can be tensors
+# Digits of a place in ORDER: more than there can be tensors.
+_DIGITS = 10
 
 _Value = TypeVar("_Value")
 
 
 class Sharing(NamedTuple):
-    """Who shares bytes with whom.
+    """Which tensors share bytes.
 
     Attributes:
-        groups: names that are the same in every byte, two at least, each group in the order of
-            the file. Exact duplicates cover the same bytes, so all are as complete.
-        overlapping: groups of names that share bytes without being the same, in order. Of
-            names that are the same only the first is in them.
-        covered: bytes of the files that any of the tensors lie in.
+        groups: names of the same view, two or more each, in the order of the file.
+        overlapping: groups of names whose views share bytes but differ, in the order of the file;
+            of names of the same view only the first.
+        covered: bytes of the files that the tensors lie in, each counted once.
     """
 
     groups: tuple[tuple[str, ...], ...]
@@ -51,10 +51,10 @@ class Sharing(NamedTuple):
 
 
 def find_sharing(tensors: Mapping[str, TensorInfo]) -> Sharing:
-    """Find out which tensors share bytes; empty ones share nothing."""
+    """Find out which tensors share bytes."""
     views: dict[Any, list[str]] = {}
     for name, info in tensors.items():
-        if info.nbytes:
+        if info.nbytes:  # all empty tensors of a shape have equal views, and share nothing
             views.setdefault(info.view, []).append(name)
     lying = [(names[0], extent) for names in views.values() for extent in tensors[names[0]].extents]
     region_of = regions(extent for _, extent in lying)
@@ -74,7 +74,8 @@ def find_sharing(tensors: Mapping[str, TensorInfo]) -> Sharing:
 
 
 def tied_names(tensors: Mapping[str, TensorInfo], metadata: Mapping[str, str]) -> dict[str, str]:
-    """Return the names that ``__metadata__`` records as dropped, to the ones that were kept."""
+    """Return the dropped names that ``__metadata__`` records, each to the name that was kept."""
+    # Any tool may write metadata: an entry is a tie only if exactly one of the two is stored.
     return {
         dropped: kept
         for dropped, kept in metadata.items()
@@ -85,9 +86,9 @@ def tied_names(tensors: Mapping[str, TensorInfo], metadata: Mapping[str, str]) -
 def with_tied(
     tensors: Mapping[str, TensorInfo], metadata: Mapping[str, str]
 ) -> dict[str, TensorInfo]:
-    """Return the tensors and the names that are only recorded, each as a view of the kept one.
+    """Return the tensors and, as views of them, the tied names that are only recorded.
 
-    The names stand where :data:`ORDER` says that they stood, or else at the end.
+    Those stand at the places that :data:`ORDER` gives, or else at the end.
     """
     tied = tied_names(tensors, metadata)
     if not tied:
@@ -104,7 +105,7 @@ def with_tied(
 
 
 def spread(values: Mapping[str, _Value], tied: Mapping[str, str]) -> dict[str, _Value]:
-    """Return the values by name and, for each tied name, that of the name that it stands for."""
+    """Return the values by name and, for each tied name, that of the tensor it is tied to."""
     return {**values, **{name: values[kept] for name, kept in tied.items()}}
 
 
@@ -118,7 +119,7 @@ def order_of(tied: Collection[str], names: Collection[str]) -> str:
 
 
 def _places(metadata: Mapping[str, str]) -> dict[str, int]:
-    """Return what :data:`ORDER` says; what is not of its form says nothing."""
+    """Return the places in :data:`ORDER`; a malformed entry is ignored: only an order is lost."""
     try:
         places = json.loads(metadata.get(ORDER, "{}"), parse_int=_place)
     except (ValueError, RecursionError):
@@ -129,7 +130,7 @@ def _places(metadata: Mapping[str, str]) -> dict[str, int]:
 
 
 def _place(digits: str) -> int:
-    # reading a number of a million digits takes time that grows with their square
+    # int() takes time that grows with the square of the digits, and a file may have a million.
     return int(digits) if len(digits) < _DIGITS else -1
 
 
@@ -138,6 +139,7 @@ def _place(digits: str) -> int:
 
 def regions(extents: Iterable[Extent]) -> dict[Extent, Extent]:
     """Return, for every extent, the run of bytes that it and those overlapping it make up."""
+    # Sources have no order of their own; their identity keeps each file's extents together.
     ordered = sorted(set(extents), key=lambda extent: (id(extent.source), extent[1:]))
     region_of: dict[Extent, Extent] = {}
     members: list[Extent] = []
@@ -167,12 +169,12 @@ def covered(extents: Iterable[Extent]) -> int:
 
 
 def amplified(views: Sequence[TensorInfo]) -> frozenset[int]:
-    """Return the indices of the views that must not be read, none within the cap.
+    """Return the indices of the views that must not be read: none if all are within the cap.
 
-    Beyond the cap they are those of every region that expands more than the factor allows,
-    so what remains holds at most the factor times the bytes it covers.
+    Beyond the cap, every region that expands by more than the factor is refused; what remains is
+    at most the factor times the bytes it covers.
     """
-    if sum(info.nbytes for info in views) <= AMPLIFICATION_SLACK:
+    if sum(info.nbytes for info in views) <= AMPLIFICATION_SLACK:  # spares sorting the extents
         return frozenset()
     region_of = regions(extent for info in views for extent in info.extents)
     logical = dict.fromkeys(region_of.values(), 0)

@@ -1,4 +1,4 @@
-"""Smallest, largest, root mean square and what is not finite, gathered block by block."""
+"""Minimum, maximum, root mean square and counts of NaN and infinity, block by block."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 # Raw bytes at once of a type that is copied into a wider one, so that the copy stays small.
 _WIDENED_AT_ONCE = 1 << 20
 
-# float32 products are summed in rows of this many, the rows in float64: exact to 7 digits.
+# float32 products are summed in rows of this length, the rows in float64: exact to 7 digits.
 _ROW = 1024
 
-# Between these the squares of float32 neither overflow in a row nor vanish.
+# Between these the squares neither overflow in the sum of a row nor vanish.
 _SAFE_FLOAT32 = (1e-15, 1e15)
 _SAFE_FLOAT64 = (1e-140, 1e140)
 
@@ -51,7 +51,7 @@ class Moments:
         return self._norm / sqrt(self._finite)
 
     def add(self, raw: memoryview) -> None:
-        """Take in the little-endian bytes of some elements. The order of calls matters little."""
+        """Add the little-endian bytes of some elements, in any order up to rounding of the rms."""
         direct = not self._integers and self._dtype.part_bits >= 32
         step = len(raw) if direct else _WIDENED_AT_ONCE
         for start in range(0, len(raw), max(step, 1)):
@@ -61,7 +61,7 @@ class Moments:
 
     def _add(self, block: NDArray[Any]) -> None:
         low, high = block.min(), block.max()
-        # NaN wins over every number in both, so two numbers speak for the whole block.
+        # NaN propagates through min and max, so these two tell whether all are finite.
         if not (self._integers or (isfinite(low) and isfinite(high))):
             block = self._set_aside(block)
             if not block.size:
@@ -70,6 +70,7 @@ class Moments:
         kind = int if self._integers else float
         self._widen(kind(low), kind(high))
         self._finite += block.size
+        # hypot, since the square of a float64 norm may overflow
         self._norm = hypot(self._norm, _norm(block, float(max(abs(kind(low)), abs(kind(high))))))
 
     def _set_aside(self, block: NDArray[Any]) -> NDArray[Any]:
@@ -81,7 +82,7 @@ class Moments:
         return finite
 
     def _widen(self, low: float, high: float) -> None:
-        # Adding 0 turns -0.0 into 0.0: which of the two comes first depends on the machine.
+        # Adding 0 turns -0.0 into 0.0: which zero numpy's min returns depends on the machine.
         if self.minimum is None or low < self.minimum:
             self.minimum = low + 0
         if self.maximum is None or high > self.maximum:

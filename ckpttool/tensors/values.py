@@ -1,9 +1,9 @@
-"""The bytes' one pass: every tensor is read once, over a pool of threads, in chunks.
+"""The one pass over a file's bytes: every tensor is read once, in chunks, by several threads.
 
-Statistics, SHA-256 digests, stored checksums and the bytes of tensors that a check looks at as
-a whole all come from that pass. It starts in the background, so that the caller can import torch
-meanwhile; numpy, hashlib and zlib work without the interpreter's lock. Results are merged in the
-order of the tensors: one thread and many give the same values.
+It yields statistics, SHA-256 digests, the stored checksums' results and the bytes of tensors that
+a check needs whole. It runs in the background, so that the caller can import torch meanwhile;
+numpy, hashlib and zlib release the interpreter's lock. Results are merged in the order of the
+tensors, so they do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from ckpttool.tensors.workers import Work, Worker
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
-    from types import TracebackType
 
 # Bytes worked on at once. Every step on a chunk ends with waiting for the interpreter's lock,
 # which the main thread holds while it imports torch: four times gather's chunk, a quarter of
@@ -43,7 +42,7 @@ CHUNK = 16 << 20
 
 
 class TensorValues(NamedTuple):
-    """What one tensor's elements amount to.
+    """Statistics and digest of one tensor.
 
     Attributes:
         digest: SHA-256 of the contiguous little-endian bytes, in hexadecimal.
@@ -62,12 +61,12 @@ class TensorValues(NamedTuple):
 
     @property
     def varied(self) -> bool:
-        """Whether two finite elements differ, as far as that is known."""
+        """Whether two finite elements differ; false where there are no statistics."""
         return self.minimum is not None and self.minimum != self.maximum
 
 
 class BadChecksum(NamedTuple):
-    """A stored CRC-32 that the bytes do not have."""
+    """A stored CRC-32 that does not match the bytes."""
 
     member: str
     expected: int
@@ -75,11 +74,11 @@ class BadChecksum(NamedTuple):
 
 
 class Values(NamedTuple):
-    """What the pass found.
+    """The results of the pass.
 
     Attributes:
         tensors: statistics and digest by name, in the order of the tensors.
-        kept: the bytes of the tensors that were asked to stay, by name.
+        kept: the bytes of the tensors in ``keep``, by name.
         bad_checksums: the stored sums that do not match.
         checksums_checked: how many stored sums were compared.
         skipped: name to reason, for tensors that were not read.
@@ -92,9 +91,9 @@ class Values(NamedTuple):
     skipped: dict[str, str]
 
 
-# What is read: a view, or bytes with a stored sum that no view covers; each with its index.
+# To read: a view, or an extent with a stored sum that no view covers; each with its index.
 _Item = Tuple[int, Union[Reading, Extent]]
-# What a task gives back: values by index of the reading, sums by index of the checksum.
+# The result of a task: values by index of the reading, sums by index of the checksum.
 _Result = Tuple[List[Tuple[int, TensorValues]], List[Tuple[int, int]]]
 
 
@@ -107,12 +106,12 @@ def start_values(
     executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ValuesRun:
-    """Start to read every tensor once, in background threads, and return at once.
+    """Start reading every tensor in background threads, and return immediately.
 
     Args:
         tensors: what to read, by the name to report it under.
-        checksums: stored sums to compare; those over a whole tensor cost no second reading.
-        keep: names whose contiguous little-endian bytes stay in memory.
+        checksums: stored sums to compare; those over a whole tensor need no second reading.
+        keep: names whose contiguous little-endian bytes are kept in memory.
         workers: threads; ``None`` for one a processor, at most 16.
         executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
         progress: told how many bytes more have been read, from any of the threads.
@@ -127,7 +126,7 @@ def start_values(
         *((index, checksums[index].extent) for index in read_plan.checksums),
     ]
     sizes = [item.length if isinstance(item, Extent) else item.info.nbytes for _, item in items]
-    # The largest first: the small ones then fill what time is left on each thread.
+    # The largest first: a large one that begins last would leave the other threads idle.
     groups = sorted(group(sizes), key=lambda indices: -sum(sizes[index] for index in indices))
     work = Work(
         _examine_all,
@@ -171,23 +170,19 @@ class ValuesRun:
         """
         if self._result is None:
             results = self._work.results()
+            # After the reading: a file that changes during it must not pass as a mix of two.
             self._check_unchanged()
             self._result = self._merged(results)
         return self._result
 
     def cancel(self) -> None:
-        """Stop reading and wait for the threads, which end after the chunk they are at."""
+        """Stop reading and wait for the threads, which end after their current chunk."""
         self._work.cancel()
 
     def __enter__(self) -> ValuesRun:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.cancel()
 
     def _check_unchanged(self) -> None:
@@ -217,10 +212,10 @@ class ValuesRun:
 
 
 def _examine_all(items: Sequence[_Item], worker: Worker[memoryview]) -> _Result:
-    """Read some things and return their values, and the sums that fell off on the way."""
+    """Read a task's items and return their values, and the checksums computed on the way."""
     values: list[tuple[int, TensorValues]] = []
     sums: list[tuple[int, int]] = []
-    with np.errstate(all="ignore"):  # NaN is what we look for, not worth a warning
+    with np.errstate(all="ignore"):  # NaN is counted and reported, so numpy need not warn
         for index, item in items:
             if isinstance(item, Extent):
                 sums.append((index, _sum(item, worker)))
@@ -272,7 +267,7 @@ def _sum(extent: Extent, worker: Worker[memoryview]) -> int:
 
 
 def _values(digest: str, moments: Moments, info: TensorInfo) -> TensorValues:
-    if info.dtype.kind == "complex":  # not ordered: only what is not finite means something
+    if info.dtype.kind == "complex":  # not ordered: only the counts mean something
         return TensorValues(digest, None, None, None, moments.nan, moments.infinite)
     return TensorValues(
         digest, moments.minimum, moments.maximum, moments.rms, moments.nan, moments.infinite

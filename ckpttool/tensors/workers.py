@@ -1,7 +1,7 @@
-"""Threads that share the work on one pass: how many, what each has, and how they end.
+"""Threads that share the tasks of one pass over a file's bytes.
 
-Whatever goes over all bytes of a file runs here: the values of verify, the numbers of diff, the
-copying of convert. Reading, hashing and numpy give the interpreter's lock away, so threads do.
+The statistics of verify, the numbers of diff and the copying of convert run here. Reading, hashing
+and numpy release the interpreter's lock, so threads suffice and no bytes go between processes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Task = TypeVar("Task")
 Memory = TypeVar("Memory")
 Result = TypeVar("Result")
 
-# More than this wait for the memory bus and the disk.
+# More threads than this only wait for memory bandwidth and the disk.
 _MOST = 16
 
 
@@ -48,34 +48,34 @@ class Worker(Generic[Memory]):
         self._work = work
 
     def check(self) -> None:
-        """Leave the task if the work has ended; to be called before each chunk."""
+        """Leave the task if the work has ended. Call it before each chunk."""
         if self._work.ended:
             raise _Stopped
 
     def advance(self, nbytes: int) -> None:
-        """Tell that so many bytes more are done."""
+        """Report that so many more bytes are done."""
         if self._work.progress is not None:
             self._work.progress(nbytes)
 
 
 class Work(Generic[Task, Memory, Result]):
-    """One call for each task, under way on several threads from the moment it is made.
+    """One call for each task, on several threads that start at once.
 
-    Each thread takes the next task when it is done with one, and the results are in the order of
-    the tasks: they do not depend on how many threads there are. The first error ends the work, and
-    of several the one of the earliest task is told.
+    Each thread takes the next task when it has finished one. Results are in the order of the
+    tasks, so they do not depend on the number of threads. The first error ends the work; of
+    several errors, that of the earliest task is raised.
 
     Args:
-        call: does a task; told the task and what its thread works with.
-        tasks: what to do, begun in this order.
+        call: does a task; called with it and its thread's :class:`Worker`.
+        tasks: started in this order.
         memory: makes a thread's scratch memory, before its first task.
         workers: how many tasks are done at once; ``None`` for one a processor, at most 16.
-        executor: where they run, one that runs calls in this process and has a thread to spare;
-            it is left running. ``None`` for threads of our own.
-        progress: told how many bytes more are done, from any of the threads.
+        executor: runs them, in this process, and has a thread to spare; it is left running.
+            ``None`` for threads of our own.
+        progress: called with how many more bytes are done, from any of the threads.
 
     Attributes:
-        ended: whether no result is wanted any more: something failed, or it was cancelled.
+        ended: whether the work failed or was cancelled, so that no result is needed any more.
 
     Raises:
         UsageError: fewer than one worker, or an executor of other processes.
@@ -116,16 +116,17 @@ class Work(Generic[Task, Memory, Result]):
             raise
 
     def results(self) -> list[Result]:
-        """Wait for the end, and return the results in the order of the tasks.
+        """Wait for all tasks, and return the results in their order.
 
         Raises:
-            BaseException: what a task raised, or what interrupted the waiting.
+            BaseException: raised by a task, or while waiting.
         """
         if self._futures:
             from concurrent.futures import FIRST_COMPLETED, wait
 
             try:
-                # a thread is done when there is nothing left to begin, for the others neither
+                # The first thread to finish found no task left to start. A busy executor may not
+                # have begun the other calls, which have nothing to do then: _close cancels them.
                 wait(self._futures, return_when=FIRST_COMPLETED)
                 self._close()
             except BaseException:
@@ -138,27 +139,29 @@ class Work(Generic[Task, Memory, Result]):
         return [self._results[number] for number in range(len(self._tasks))]
 
     def cancel(self) -> None:
-        """End the work, and wait for the threads, which leave their tasks at the next chunk."""
+        """End the work and wait for the threads, which leave their tasks at the next chunk."""
         self._end()
         self._close()
 
     def _close(self) -> None:
         from concurrent.futures import wait
 
-        # what a busy executor has not begun is not waited for
+        # Calls that a busy executor has not begun are cancelled, not waited for.
         wait([future for future in self._futures if not future.cancel()])
         if self._pool is not None:
             self._pool.shutdown()
 
     def _share(self) -> None:
-        """Do one task after the other, until there is none to begin."""
+        """Do one task after another until none is left."""
         worker: Worker[Memory] | None = None
         while True:
             try:
+                # Not "while self._waiting": another thread may take the last one in between.
                 number = self._waiting.popleft()
             except IndexError:
                 return
             try:
+                # In the try block, because there may not be enough memory for it.
                 worker = worker or Worker(self, self._memory())
                 self._results[number] = self._call(self._tasks[number], worker)
             except _Stopped:
@@ -178,7 +181,8 @@ class _Stopped(Exception):  # noqa: N818 (not an error: the way out of a task)
 
 
 def processors() -> int:
-    """Return how many threads to work with where nobody says so."""
+    """Return the number of threads to use by default."""
+    # The affinity, because a container or batch system may allow fewer than the machine has.
     if hasattr(os, "sched_getaffinity"):
         return min(len(os.sched_getaffinity(0)), _MOST)
     return min(os.cpu_count() or 1, _MOST)
@@ -186,13 +190,10 @@ def processors() -> int:
 
 @contextmanager
 def quick_switches() -> Iterator[None]:
-    """Let a thread that waits for the interpreter's lock have it within half a millisecond.
-
-    By default it is 5 ms. A thread that imports numpy or torch is busy with Python for long: others
-    that read and hash, and need the lock only in between, would get a turn every 5 ms and spend
-    most of the import waiting.
-    """
+    """Let a thread that waits for the interpreter's lock have it within half a millisecond."""
     before = sys.getswitchinterval()
+    # The default is 5 ms. While one thread imports numpy or torch, which is mostly Python, threads
+    # that read and hash need the lock only briefly and would spend most of the import waiting.
     sys.setswitchinterval(0.0005)
     try:
         yield
@@ -201,9 +202,7 @@ def quick_switches() -> Iterator[None]:
 
 
 def without_blas() -> None:
-    """Have numpy start no threads for linear algebra; to be called before it is loaded.
-
-    They wait by turning, and take the time of those that read and compare. A user's own setting
-    stays.
-    """
+    """Keep numpy from starting threads for linear algebra. Call it before numpy is loaded."""
+    # Idle BLAS threads spin, which takes time from those that read and compare. A user's own
+    # setting stays.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
