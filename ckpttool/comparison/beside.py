@@ -1,9 +1,9 @@
-"""What lies beside the weights of two files: compared node by node, each pair of nodes once.
+"""Compares what lies beside the weights of two files, node by node.
 
-Nodes are compared as what they mean (``formats.views``): mappings without an order, sets as
-multisets, one value however it is spelled. That two nodes were compared is remembered, so parts
-that are shared, or that lie in themselves, cost what they cost once; sharing is no difference.
-Tensors are paired by their dotted keys, for whoever reads their elements.
+Nodes are compared by meaning (``formats.objects.views``): mappings without an order, sets as
+multisets, a value in any of its spellings. Each pair of nodes is compared once, so shared and
+cyclic parts cost no more than others, and sharing is no difference. Tensors are only paired here,
+by their dotted keys; the caller reads their elements.
 """
 
 from __future__ import annotations
@@ -38,36 +38,37 @@ from ckpttool.tensors.catalogue import TensorInfo
 #: Two cycles of different lengths can be held against each other endlessly, and what is shared is
 #: looked at under each of its keys where names are left out.
 MAX_AGAIN = 200_000
-#: Why two objects are not compared.
+#: Why two objects are not compared: a constructor's arguments may mean the same as a state.
 OTHER_FORM = "made in ways that may come to the same"
 #: Why keys, and members of sets, are not paired.
 NO_MEANING = "a key, or a member of a set, that is a tensor or nests too deep to be compared"
-#: Why entries are not, of which Python keeps one alone, by the order in the file.
+#: Why entries under equal keys are not: loading keeps one of them, by the order in the file.
 EQUAL_KEYS = "equal numbers of two types are keys, or members, of which loading keeps one"
 #: Why two tensors are not compared.
 OTHER_KIND = "of a kind that is not read on one side"
 
 _ENDLESS = "more than can be compared"
 _NOTHING = object()
-# The calls by which protocols make an array; one of objects or fields is not read further.
+# The calls by which pickle protocols below 5 and from 5 on make an array: one array may be
+# spelled either way. An array of objects or fields is not read further.
 _ARRAYS = frozenset({"numpy._core.multiarray._reconstruct", "numpy._core.numeric._frombuffer"})
-# Kinds that need no word: JSON has them.
+# Kinds that a report need not name, since their JSON text shows them.
 _PLAIN_KINDS = frozenset({"list", "dict"})
 
 
 class BesideResult(NamedTuple):
-    """What came of it.
+    """The result of a comparison.
 
     Attributes:
-        state: what differs that is no tensor, in the order of the keys.
-        pairs: (key, tensors) of what both sides have.
-        only: (key, side, tensor) of what one side has.
+        state: differing values that are no tensors, in the order of the keys.
+        pairs: (key, tensors) that both sides have.
+        only: (key, side, tensor) that one side has.
         doubts: (key, reason) of what could not be compared.
-        passed_over: keys of configurations whose types and flags differ, which nobody loads as
-            values.
-        compared: how many values and tensors were looked at.
-        excluded: how many the names of which were not wanted.
-        unseen: keys below which not every name was looked at: what is there was seen under
+        passed_over: keys of OmegaConf values whose types and flags differ, which are no values
+            themselves.
+        compared: how many values and tensors were compared.
+        excluded: how many were left out by their names.
+        unseen: keys below which not every name was visited: the nodes there were compared under
             another key, or could not be compared.
     """
 
@@ -81,20 +82,20 @@ class BesideResult(NamedTuple):
     unseen: Tuple[str, ...] = ()
 
     def with_more(self, other: BesideResult) -> BesideResult:
-        """Return what came of two comparisons."""
+        """Return the results of both comparisons as one."""
         both: Any = zip(self, other)
         return BesideResult(*(one + more for one, more in both))
 
 
 class Entries(NamedTuple):
-    """What lies beside the weights of one side: (dotted key, node) each, and its tensors."""
+    """The entries beside the weights of one side, as (dotted key, node), and their source."""
 
     beside: Beside | None
     items: Sequence[Tuple[str, Node]]
 
 
 def entries_of(beside: Beside | None, inside: str | None = None) -> Entries:
-    """Return the entries of a file; of those in the wrapper ``inside`` without its key."""
+    """Return the entries of a file; those in the wrapper ``inside`` by their keys within it."""
     if beside is None:
         return Entries(None, ())
     prefix = f"{inside}." if inside else ""
@@ -113,7 +114,7 @@ def compare(
     Args:
         left: the entries of one file.
         right: those of the other; exchanging them exchanges the sides of the result.
-        wants: whether something under a dotted key is to be compared.
+        wants: whether to compare what is under a dotted key.
 
     Raises:
         MalformedError: a tensor is not what it claims to be.
@@ -124,7 +125,7 @@ def compare(
 
 
 def contents(entries: Entries) -> BesideResult:
-    """Return all values and tensors of one file: what a comparison with nothing gives."""
+    """Return all values and tensors of one file: the result of a comparison with nothing."""
     return compare(entries, Entries(None, ()))
 
 
@@ -149,21 +150,21 @@ class _Walk:
         self._passed_over: set[str] = set()
         self._compared = self._excluded = 0
         self._waiting: List[Any] = []
-        # pairs of nodes that were compared, with nothing left out; and those being compared
+        # By the ids of both nodes: pairs compared with nothing left out, and pairs in progress.
         self._done: Dict[Tuple[int, int], str] = {}
         self._open: Dict[Tuple[int, int], str] = {}
-        # what was left out so far, so that nobody takes it for compared under another key
+        # Counts what was left out: a pair with a gap in it must be visited again under other keys.
         self._gaps = 0
         self._met: Tuple[set[int], set[int]] = (set(), set())
         self._first = self._again_met = 0
-        # nodes that are made here: the others are known by their ids, which no two may share
+        # Keeps nodes that are made here alive: a freed node's id could be given to another.
         self._kept: List[Node] = []
-        # long values are compared once, wherever they are referred to
+        # Long values by the ids of both: a file may refer to one under a million keys.
         self._equal: Dict[Tuple[int, int], bool] = {}
         self._texts = Texts()
 
     def found(self) -> BesideResult:
-        """Return what came of it."""
+        """Return the result."""
         state = (StateDiff(key, *texts) for key, texts in self._state.items())
         return BesideResult(
             tuple(sorted(state, key=lambda entry: in_order(entry.key))),
@@ -186,10 +187,11 @@ class _Walk:
                 self._leave(*task)
 
     def _push(self, tasks: Sequence[_Task]) -> None:
+        # Reversed for the stack, so that keys are visited in the order of the file.
         self._waiting.extend(reversed(tasks))
 
     def _leave(self, pair: tuple[int, int], gaps: int) -> None:
-        """End a pair of nodes; it counts as compared if nothing in it was left out."""
+        """Finish a pair of nodes; it counts as compared if nothing in it was left out."""
         key = self._open.pop(pair)
         if gaps == self._gaps:
             self._done[pair] = key
@@ -206,7 +208,7 @@ class _Walk:
         views = [None if node is _NOTHING else view(node) for node in (left, right)]
         there = [seen for seen in views if seen is not None]
         if len({seen.form for seen in there}) == 2:
-            # nothing in one can be what is in the other
+            # A list and a dict, say: no part of one corresponds to a part of the other.
             self._push([(key, left, _NOTHING), (key, _NOTHING, right)])
         elif not all(map(_is_leaf, there)):
             if self._enter(key, left, right, views):
@@ -223,7 +225,7 @@ class _Walk:
         try:
             around = [[self._meanings.of(part) for part in wrapping(node)] for node in nodes]
         except CannotTellError:
-            around = [[], [0]]
+            around = [[], [0]]  # taken as different, which is only noted
         if around[0] != around[1] and self._wants(key):
             self._passed_over.add(key)
 
@@ -234,6 +236,7 @@ class _Walk:
         if pair not in self._equal:
             held = [_held(seen) for seen in views] if views else [exact(left), exact(right)]
             same = bool(held[0] == held[1])
+            # Not remembered: comparing short values again costs less.
             if is_short(left) or is_short(right):
                 return same
             self._equal[pair] = same
@@ -250,6 +253,7 @@ class _Walk:
             return
         same = members[0] == members[1] and views[0].kind == views[1].kind
         rest = [members[0] - members[1], members[1] - members[0]]
+        # Objects of unknown classes on both sides may be equal, however differently they are made.
         if not same and all(any(map(self._meanings.is_of_object, side)) for side in rest):
             self._doubt(key)
         else:
@@ -283,7 +287,7 @@ class _Walk:
             self._doubts.setdefault(key, reason)
 
     def _tensors(self, key: str, *nodes: Node) -> bool:
-        """Note tensors; whether there was one on either side."""
+        """Note tensors; return whether either side has one."""
         infos = [
             side.tensor(key, node) if side is not None and node is not _NOTHING else None
             for side, node in zip(self._sides, nodes)
@@ -309,7 +313,7 @@ class _Walk:
         return True
 
     def _dresses(self, key: str, tensors: Sequence[Node]) -> None:
-        """Compare what tensors carry besides elements."""
+        """Compare what tensors carry besides elements: attributes, and a subclass's name."""
         dresses = [dress_of(node) if isinstance(node, Call) else None for node in tensors]
         if dresses != [None, None]:
             self._kept += dresses
@@ -319,13 +323,13 @@ class _Walk:
     # --- what holds other values ---------------------------------------------------------
 
     def _enter(self, key: str, left: Node, right: Node, views: Sequence[View | None]) -> bool:
-        """Begin with what is in two nodes of one form, unless that was done or cannot be."""
+        """Start on the parts of two nodes of one form; false if they are done or not comparable."""
         pair = id(left), id(right)
         if pair in self._done:
             self._again(key, views, self._done[pair])
             return False
         if pair in self._open:
-            # it ends in itself; with names left out, nobody knows yet what will be compared
+            # A cycle. With names left out, this key may want what the outer visit leaves out.
             self._gaps += bool(self._excluded)
             self._again(key, views, self._open[pair])
             return False
@@ -352,14 +356,14 @@ class _Walk:
             self._push(parts)
 
     def _again(self, key: str, views: Sequence[View | None], first: str) -> None:
-        """Of what one side alone has, say what it is the same as."""
+        """For a node that only one side has, refer to the key where its content was reported."""
         self._unseen.add(key)
         if None in views and self._is_wanted(key):
             text = json.dumps({"$ref": first})
             self._differ(key, [None if seen is None else text for seen in views])
 
     def _kinds(self, key: str, views: Sequence[View | None]) -> bool:
-        """Compare the names of the types; whether there is any sense in going on."""
+        """Compare the names of the types; return whether the parts can be compared."""
         there = [seen for seen in views if seen is not None]
         if any(seen.form == OBJECT or seen.kind not in _PLAIN_KINDS for seen in there):
             labels = {_label(seen) for seen in there}
@@ -379,7 +383,7 @@ class _Walk:
         return True
 
     def _parts(self, key: str, views: Sequence[View | None]) -> list[_Task]:
-        """Return what lies in two nodes, side by side."""
+        """Return the parts of two nodes in pairs."""
         left, right = (_EMPTY if seen is None else seen for seen in views)
         item = f"{key}.$items" if OBJECT in (left.form, right.form) else key
         parts = _numbered(item, left.items, right.items)
@@ -424,8 +428,9 @@ class _Walk:
 
 
 def _has_equal_numbers(nodes: Iterable[Node]) -> bool:
-    """Whether there are two numbers that are equal and of two types, as 1 and True are."""
-    kinds: Dict[str, type] = {}  # by text: of numbers, a file could choose many that have one hash
+    """Whether two of them are equal numbers of different types, as 1 and True are."""
+    # By text, whose hash is salted: a file could hold a million numbers of the same hash.
+    kinds: Dict[str, type] = {}
     for node in nodes:
         if type(node) in _NUMBERS and node == node and abs(node) != _INFINITY:
             text = str(int(node)) if node == int(node) else repr(node)
@@ -446,7 +451,7 @@ def _label(seen: View) -> str:
 
 
 def _is_leaf(seen: View) -> bool:
-    """Whether it is told in one piece: a value, a set, a list of plain values, what is empty."""
+    """Whether it is reported in one piece: a value, a set, a list of plain values, or empty."""
     if seen.form in (ATOM, SET):
         return True
     if seen.form == SEQUENCE and not seen.extra:
@@ -455,7 +460,7 @@ def _is_leaf(seen: View) -> bool:
 
 
 def _held(seen: View) -> object:
-    """Return what is equal for the same value, or the same list of plain values."""
+    """Return an object that is equal for equal values, or equal lists of plain values."""
     if seen.form == ATOM:
         return exact(seen.value)
     return seen.kind, tuple(map(exact, seen.items))
@@ -473,7 +478,8 @@ def _at(items: Sequence[Node], number: int) -> Node:
 
 
 def _by_key(left: Sequence[Tuple[str, Node]], right: Sequence[Tuple[str, Node]]) -> list[_Task]:
-    """Pair entries by their keys; several may be shown by the same text."""
+    """Pair entries by their keys."""
+    # Lists, because keys that are objects of one class are shown by the same text.
     sides: List[Dict[str, List[Node]]] = [{}, {}]
     for side, items in zip(sides, (left, right)):
         for key, node in items:

@@ -1,4 +1,4 @@
-"""What two files are as a whole: container, wrapper, layout, tied tensors, metadata."""
+"""Compares two files as a whole: container, wrapper, layout, tied tensors, metadata."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHOWN = 8
 def structure_of(
     left: Checkpoint, right: Checkpoint, layouts: tuple[str, str] | None
 ) -> tuple[Fact, ...]:
-    """Return the properties that the two do not share, ``layouts`` if those differ."""
+    """Return the properties that differ; ``layouts`` is ``None`` if those do not."""
     facts = [
         Fact("container", left.format, right.format),
         Fact("wrapper", left.wrapper or _NONE, right.wrapper or _NONE),
@@ -36,7 +36,8 @@ def structure_of(
 
 
 def _versions(checkpoint: Checkpoint) -> str:
-    """Tell which versions of modules a state dict notes, which loaders may go by."""
+    """Return a checksum of the module versions that a state dict carries in ``_metadata``."""
+    # torch passes them to modules, which may load the same weights differently by version.
     beside = beside_of(checkpoint)
     noted = beside.versions() if beside else []
     if not noted:
@@ -46,12 +47,13 @@ def _versions(checkpoint: Checkpoint) -> str:
 
 
 def _tied(checkpoint: Checkpoint) -> str:
-    """Tell who is the same as whom; under which of its names it is stored is nothing of that."""
+    """Return the groups of tied names."""
+    # With recorded ties: which of the names holds the bytes is the container's affair.
     groups = find_sharing(with_tied(checkpoint.tensors, checkpoint.metadata)).groups
-    told = sorted(" = ".join(sorted(group)) for group in groups)
-    if len(told) > _SHOWN:
-        told[_SHOWN:] = [f"and {len(told) - _SHOWN:,} more"]
-    return ", ".join(told) or _NONE
+    ties = sorted(" = ".join(sorted(group)) for group in groups)
+    if len(ties) > _SHOWN:
+        ties[_SHOWN:] = [f"and {len(ties) - _SHOWN:,} more"]
+    return ", ".join(ties) or _NONE
 
 
 def _metadata(left: Checkpoint, right: Checkpoint) -> Iterator[Fact]:
@@ -59,6 +61,7 @@ def _metadata(left: Checkpoint, right: Checkpoint) -> Iterator[Fact]:
         {
             key: value
             for key, value in side.metadata.items()
+            # ties have a fact of their own
             if key not in (*tied_names(side.tensors, side.metadata), ORDER)
         }
         for side in (left, right)

@@ -18,7 +18,7 @@ from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.name_filter import NameFilter
 from ckpttool.findings.names import summarise
-from ckpttool.formats.objects.beside import Beside, beside_of
+from ckpttool.formats.objects.beside import beside_of
 from ckpttool.tensors.catalogue import Checkpoint
 from ckpttool.tensors.values import start_values
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ckpttool.findings.results import FileReport
     from ckpttool.models.canonical import Canonical
 
-#: Why the elements of tensors with other digests are not held against a tolerance.
+#: Why tensors with different digests are not judged by a tolerance.
 NO_ELEMENTS = "there are digests only: no tolerance can be applied"
 
 
@@ -38,13 +38,14 @@ def diff_digests(
     canonical: Sequence[Canonical],
     options: DiffOptions,
 ) -> Comparison:
-    """Compare where a receipt stands in for a file: by name, dtype, shape and digest.
+    """Compare by name, dtype, shape and digest, where a receipt stands in for a file.
 
     Raises:
         SideError: a file could not be read.
         UsageError: the options leave nothing to compare, or a pattern matches nothing.
     """
     digests: list[dict[str, Digest]] = []
+    # A lock file has canonical names only, so the other side must use them as well.
     by_canonical = any(not isinstance(file, Checkpoint) and file.canonical for file in files)
     checkpoints = iter(canonical)
     for side, file in enumerate(files):
@@ -60,7 +61,7 @@ def diff_digests(
     tolerant = options.tolerant or options.max_ulp is not None
     tensors = in_order(_compare(digests[0], digests[1], chosen, tolerant=tolerant))
     excluded = sum(not chosen.wants(name) for name in {**digests[0], **digests[1]})
-    beside = _beside(files, options, chosen)
+    beside = _beside(files, options, chosen, by_canonical)
     if not tensors and excluded:
         raise nothing_left()
     trouble = any(file.verdict is not Verdict.PASS for file in facts)
@@ -81,7 +82,7 @@ def diff_digests(
 
 
 class _Beside(NamedTuple):
-    """What lies beside the weights of the one that is no list of digests."""
+    """The comparison of what lies beside the weights of the side that is a checkpoint."""
 
     tensors: tuple[TensorDiff, ...] = ()
     state: tuple[StateDiff, ...] = ()
@@ -95,28 +96,26 @@ def _beside(
     files: tuple[Checkpoint | Receipt, Checkpoint | Receipt],
     options: DiffOptions,
     chosen: NameFilter,
+    by_canonical: bool,
 ) -> _Beside:
-    """Compare what lies beside the weights with what a list of digests says of that.
-
-    A receipt is of weights alone: that is all that a conversion writes. A lock file says nothing.
-    """
-    entries = [entries_of(_beside_of(file)) for file in files]
+    """Compare what lies beside the weights with a list of digests."""
+    entries = [
+        entries_of(beside_of(file) if isinstance(file, Checkpoint) else None) for file in files
+    ]
     if options.weights_only:
         left, right = (tuple(key for key, _ in one.items) for one in entries)
         chosen.check("tensor or entry", (*left, *right), (*left, *right))
         return _Beside(aside=(left, right))
     found = compare(entries[0], entries[1], chosen.wants)
     chosen.check("tensor or entry", below=found.unseen)
-    if not any(not isinstance(file, Checkpoint) and file.canonical for file in files):
+    # A conversion writes weights alone, so against a receipt every entry is a difference. A lock
+    # file does not record entries, so against it nothing is known of them.
+    if not by_canonical:
         return _Beside(tuple(map(only, found.only)), found.state, excluded=found.excluded)
     keys = sorted({*(entry.key for entry in found.state), *(key for key, _, _ in found.only)})
-    told = f": {summarise(keys)}" if keys else ""
-    note = f"what lies beside the weights, of which a lock file says nothing{told}"
+    listed = f": {summarise(keys)}" if keys else ""
+    note = f"what lies beside the weights, of which a lock file says nothing{listed}"
     return _Beside(unknown=tuple(keys), notes=(note,), excluded=found.excluded)
-
-
-def _beside_of(file: Checkpoint | Receipt) -> Beside | None:
-    return beside_of(file) if isinstance(file, Checkpoint) else None
 
 
 def _digests(
@@ -128,6 +127,7 @@ def _digests(
         values = run.result()
     file.check_unchanged()
     unread = [*values.skipped, *(name for name, _ in file.unread)]
+    # Without this tensor the lists would look as if it were missing from the file.
     if unread:
         raise UnsupportedError(
             "a tensor cannot be read, so that it has no digest",
@@ -144,10 +144,7 @@ def _digests(
 def _compare(
     left: Mapping[str, Digest], right: Mapping[str, Digest], wanted: NameFilter, *, tolerant: bool
 ) -> Iterator[TensorDiff]:
-    """Yield every tensor's class; names that the filter does not want are left out before.
-
-    With a tolerance, nothing can be said of elements that are not the same.
-    """
+    """Yield the class of every tensor that the filter wants."""
     sides = [
         {name: digest for name, digest in side.items() if wanted.wants(name)}
         for side in (left, right)
@@ -181,7 +178,7 @@ def _kind(one: Digest, other: Digest, tolerant: bool) -> DiffKind:
         return DiffKind.IDENTICAL
     if one.shape != other.shape:
         return DiffKind.SHAPE
-    if tolerant:
+    if tolerant:  # the digests differ, but the elements may be within the tolerance
         return DiffKind.NOT_COMPARED
     return DiffKind.CHANGED if one.dtype == other.dtype else DiffKind.DTYPE
 

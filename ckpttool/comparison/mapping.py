@@ -1,4 +1,4 @@
-"""Where the map of a model shows each tensor, in the words of the model's family."""
+"""Places each tensor on the map of a model, in the terms of the model's family."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ if TYPE_CHECKING:
     from ckpttool.comparison.result import TensorDiff
     from ckpttool.models.family import Family
 
-# A name of any model: its first number is that of a block. Longer ones are none.
+# A name of any model: its first number is that of a block. One of more than six digits is an id of
+# something, and blocks by the million would make an endless map.
 _NUMBERED = re.compile(r"(.+?)\.(0|[1-9][0-9]{0,5})\.(.+)")
-# What tells a module's weight from its bias: both are in one cell.
+# The part that tells a module's weight from its bias: both share a cell of the map.
 _LEAF = re.compile(r"[._](weight|bias)")
 
 
 def map_of(tensors: Sequence[TensorDiff], family: Family) -> ModelMap:
-    """Return what the map of the tensors is drawn by, whatever model they are of.
+    """Return the map of the tensors of any model.
 
-    Blocks of another model stand under the name of their stack, and what is in no block in one
-    group: only the family says to which part of a model it belongs.
+    In a model of another family, blocks are grouped by the name of their stack, and tensors in no
+    block form one group.
     """
+    # Known by its first block: other names of the family, such as norm.weight, any model may have.
     first = tuple(f"{stack}.0." for stack in family.stacks)
     ours = any(tensor.name.startswith(first) for tensor in tensors)
     places = tuple(_place(tensor.name, family, ours) for tensor in tensors)
@@ -43,7 +45,7 @@ def _module(name: str) -> str:
     return _LEAF.sub("", name)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=16)  # it is asked for once a tensor
 def _rows_of(family: Family) -> dict[str, str]:
     """Return the row of every module of a block, in the spellings of all layouts."""
     spelled = (

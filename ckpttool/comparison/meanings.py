@@ -1,8 +1,4 @@
-"""A number for what a node means, one for all that mean the same: for keys and members of sets.
-
-What is hashed here is text, the hash of which differs from run to run: of numbers, a file could
-choose a million that have one hash.
-"""
+"""Numbers the meanings of nodes, equal meanings equally: for keys and members of sets."""
 
 from __future__ import annotations
 
@@ -12,16 +8,17 @@ from ckpttool.formats.objects.rebuild import is_tensor
 from ckpttool.formats.objects.views import ATOM, MAPPING, OBJECT, SET, View, exact, through, view
 from ckpttool.formats.pickles.nodes import Node, PersistentId, is_scalar
 
-# How deep a key may be nested: tuples of tuples, objects with attributes.
+# How deep a key may be nested (tuples of tuples, objects with attributes): each level costs four
+# Python calls, and the recursion limit is 1000.
 _DEEPEST = 60
 
 
 class CannotTellError(Exception):
-    """What a node means cannot be told: it holds a tensor, lies in itself, or is too deep."""
+    """The meaning of a node is not known: it holds a tensor, contains itself, or is too deep."""
 
 
 class Meanings:
-    """Gives the numbers; nodes must outlive it."""
+    """Numbers meanings. Nodes are known by id and must outlive it."""
 
     def __init__(self) -> None:
         self._numbers: Dict[str, int] = {}
@@ -29,11 +26,7 @@ class Meanings:
         self._objects: set[int] = set()
 
     def of(self, node: Node, depth: int = _DEEPEST) -> int:
-        """Return the number of what a node means.
-
-        Raises:
-            CannotTellError: see there.
-        """
+        """Return the number of a node's meaning; raises CannotTellError."""
         if is_scalar(node):
             return self._number(exact(node))
         known = self._known.get(id(node))
@@ -42,10 +35,11 @@ class Meanings:
         return known
 
     def is_of_object(self, number: int) -> bool:
-        """Whether it is an object of a class that is not known, or holds one."""
+        """Whether the meaning is an object of an unknown class, or holds one."""
         return number in self._objects
 
     def _number(self, meaning: Any) -> int:
+        # By text, whose hash is salted: a file could hold a million numbers of the same hash.
         return self._numbers.setdefault(repr(meaning), len(self._numbers))
 
     def _of(self, node: Node, depth: int) -> int:
@@ -56,6 +50,7 @@ class Meanings:
         seen = view(node)
         if seen.form == ATOM:
             return self._number(exact(seen.value))
+        # Parts stand in it by their numbers, so that a meaning stays short however large they are.
         parts = tuple(self._parts(seen, depth))
         number = self._number((seen.form, seen.kind, parts))
         if seen.form == OBJECT or any(part in self._objects for part in _flat(parts)):

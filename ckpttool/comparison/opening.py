@@ -1,4 +1,4 @@
-"""A receipt or a lock file in place of a checkpoint: what it says of the tensors."""
+"""Opens a checkpoint, or a receipt or lock file in its place, with the digests of its tensors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint
     from ckpttool.verification.lock.content import Lock
 
-# A broken receipt is known by this, and a shard index by not having it.
+# Recognises a receipt even if its JSON is broken, and tells it from a shard index.
 _TOOL = b'"ckpttool"'
 
 
@@ -35,7 +35,7 @@ def open_either(path: str, wrapper: str | None = None) -> Union[Checkpoint, Rece
     source = FileSource(path)
     try:
         digests = _digests_in(source, wrapper)
-    except BaseException as error:
+    except BaseException as error:  # an interrupt must not leave the file open either
         source.close()
         if isinstance(error, CkpttoolError):
             error.path = error.path or path
@@ -47,11 +47,12 @@ def open_either(path: str, wrapper: str | None = None) -> Union[Checkpoint, Rece
 
 
 def _digests_in(source: FileSource, wrapper: str | None) -> Receipt | None:
-    """Return what a receipt or a lock file says; ``None`` for any other file."""
+    """Return the digests in a receipt or lock file; ``None`` for any other file."""
     head = read(source, 0, min(HEAD, source.size))
     if is_lock(head):
         _refuse_wrapper(wrapper)
         return _of_lock(read_lock(source.name))
+    # Searched before it is parsed: errors in another tool's JSON are for the checkpoint's parser.
     if begins_object(head) and _TOOL in read(source, 0, min(MAX_JSON, source.size)):
         document = strict_json(source, rules.RECEIPT)
         if isinstance(document, dict) and document.get("tool") == "ckpttool":

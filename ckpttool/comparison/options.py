@@ -1,4 +1,4 @@
-"""What ``diff`` is asked for, and what it tells on the way."""
+"""The options of ``diff``."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class DiffOptions(NamedTuple):
 
     Attributes:
         atol, rtol: a pair of elements may differ by ``atol + rtol * max(|a|, |b|)``; one that is
-            not given is 0. ``None`` for both: nothing is overlooked.
-        max_ulp: numbers of the type that may lie between the two, less one.
-        equal_nan: whether one NaN is as good as another.
+            not given is 0. ``None`` for both: no tolerance.
+        max_ulp: how many steps between neighbouring numbers of the type a pair may be apart.
+        equal_nan: whether any two NaN count as equal.
         include, exclude: patterns of names of tensors and of keys beside them.
         workers: threads; ``None`` for one a processor, at most 6, and one for small tensors.
-        executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
-        weights_only: whether what lies beside the weights is left aside.
+        executor: runs them; see :class:`ckpttool.tensors.workers.Work`.
+        weights_only: whether to ignore what lies beside the weights.
         wrappers: dotted keys of the state dicts to take, left and right; ``None`` to choose.
-        family: the models by whose names the map is drawn.
+        family: the models whose names the map uses.
     """
 
     atol: float | None = None
@@ -50,15 +50,17 @@ class DiffOptions(NamedTuple):
 
     @property
     def tolerant(self) -> bool:
-        """Whether values are held against a tolerance."""
+        """Whether values are compared with a tolerance."""
+        # equal_nan is one too: with it, NaN of different bits are equal and bytes do not decide.
         return self.atol is not None or self.rtol is not None or self.equal_nan
 
     def check(self) -> None:
-        """Refuse what cannot be meant: a tolerance that any difference is within, or none.
+        """Check types and ranges.
 
         Raises:
             UsageError: a tolerance is no finite number of at least 0, or a type is wrong.
         """
+        # An infinite tolerance would call any two files the same, NaN none.
         check_number(self.atol, 0, "--atol")
         check_number(self.rtol, 0, "--rtol")
         check_number(self.max_ulp, 0, "--max-ulp", whole=True)
@@ -75,5 +77,5 @@ class DiffOptions(NamedTuple):
 
 
 def nothing_left() -> UsageError:
-    """Return the error of patterns that leave no tensor."""
+    """Return the error for patterns that leave no tensor."""
     return UsageError("no tensor is left to compare", fix="Look at --include and --exclude.")

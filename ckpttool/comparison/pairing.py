@@ -1,4 +1,4 @@
-"""Which tensors of two files are a pair: by name, by canonical name, with a prefix set aside."""
+"""Pairs the tensors of two files: by name, by canonical name, or without a wrapper's prefix."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class Named(NamedTuple):
-    """A file's tensors by the names to compare under, and each one's names in the file."""
+    """A file's tensors by the names they are compared under, and their names in the file."""
 
     tensors: dict[str, TensorInfo]
     origins: dict[str, tuple[str, ...]]
 
 
 class Match(NamedTuple):
-    """Two tensors that are to be compared; ``moved`` if a prefix stands before one name."""
+    """Two tensors to compare; ``moved`` if one name has a prefix that the other lacks."""
 
     left: str
     right: str
@@ -47,19 +47,20 @@ class Pairing(NamedTuple):
 
 
 class Names(NamedTuple):
-    """A file's tensors by its own names, with those that it only records, and by canonical ones."""
+    """A file's tensors by its own names, recorded ties included, and by canonical names."""
 
     tensors: Mapping[str, TensorInfo]
     canonical: Canonical
 
 
 def with_names_tied(checkpoint: Checkpoint, canonical: Canonical) -> Names:
-    """Return a file's tensors with the names that it only records as tied.
+    """Return a file's tensors with the names that its metadata only records as tied.
 
     Args:
         checkpoint: the file.
         canonical: its own tensors under canonical names.
     """
+    # As in a file that stores them: a conversion that drops duplicates must make no difference.
     every = with_tied(checkpoint.tensors, checkpoint.metadata)
     added = len(every) > len(checkpoint.tensors)
     return Names(every, canonicalize(every) if added else canonical)
@@ -68,31 +69,32 @@ def with_names_tied(checkpoint: Checkpoint, canonical: Canonical) -> Names:
 def pair(one: Names, other: Names) -> Pairing:
     """Pair the tensors of two files.
 
-    Where both files follow a known convention and not the same one, both are brought to the
-    canonical names, fused tensors included; the bytes stay where they are. Where only a prefix
-    (``module.``) differs, the names without it make the pairs.
+    If the files follow two different known conventions, both are compared under canonical names,
+    fused tensors included. If only a prefix (``module.``) differs, names are paired without it.
     """
-    left, right = one.tensors, other.tensors
-    if left.keys() != right.keys():
-        canonical = one.canonical, other.canonical
-        layouts = canonical[0].layout, canonical[1].layout
-        if layouts[0] is not None and layouts[1] is not None and layouts[0] != layouts[1]:
-            sides = [Named(side.tensors, side.origins) for side in canonical]
-            return _paired(sides[0], sides[1], {}, (layouts[0], layouts[1]))
-    moved = _without_prefix(left, right)
-    return _paired(Named(dict(left), {}), Named(dict(right), {}), moved, None)
+    mine, theirs = one.canonical, other.canonical
+    # The same names are compared as they are: users know them, and a report should use them.
+    if (
+        one.tensors.keys() == other.tensors.keys()
+        or mine.layout is None
+        or theirs.layout is None
+        or mine.layout == theirs.layout
+    ):
+        left, right = (Named(dict(side.tensors), {}) for side in (one, other))
+        return Pairing(left, right, *match_names(left.tensors, right.tensors), None)
+    left, right = (Named(side.tensors, side.origins) for side in (mine, theirs))
+    matched = _matched(left.tensors, right.tensors, {})
+    return Pairing(left, right, *matched, (mine.layout, theirs.layout))
 
 
 def _without_prefix(left: Collection[str], right: Collection[str]) -> dict[str, str]:
-    """Return left name -> right name of leftovers that differ in what wrappers put before them.
-
-    Only where there is no choice: two names that become one stay apart.
-    """
+    """Return left name -> right name of unmatched names that differ only in a wrapper's prefix."""
     bare: dict[str, tuple[list[str], list[str]]] = {}
     for side, (here, there) in enumerate(((left, right), (right, left))):
         for name in here:
             if name not in there:
                 bare.setdefault(_bare(name), ([], []))[side].append(name)
+    # Only one to one: of two names that become the same, neither is known to be the partner.
     return {
         lefts[0]: rights[0] for lefts, rights in bare.values() if len(lefts) == len(rights) == 1
     }
@@ -100,7 +102,7 @@ def _without_prefix(left: Collection[str], right: Collection[str]) -> dict[str, 
 
 def _bare(name: str) -> str:
     found = True
-    while found:
+    while found:  # wrappers nest in any order: module._orig_mod., _orig_mod.module.
         found = False
         for prefix in PREFIXES:
             if name.startswith(prefix):
@@ -108,20 +110,10 @@ def _bare(name: str) -> str:
     return name
 
 
-def _paired(
-    left: Named,
-    right: Named,
-    moved: Mapping[str, str],
-    layouts: tuple[str, str] | None,
-) -> Pairing:
-    matches, only_left, only_right = _matched(left.tensors, right.tensors, moved)
-    return Pairing(left, right, matches, only_left, only_right, layouts)
-
-
 def match_names(
     left: Collection[str], right: Collection[str]
 ) -> tuple[tuple[Match, ...], tuple[str, ...], tuple[str, ...]]:
-    """Pair names alone: (pairs, only left, only right), prefixes set aside, no layouts."""
+    """Pair names, without prefixes but by no layout: (pairs, only left, only right)."""
     return _matched(left, right, _without_prefix(left, right))
 
 

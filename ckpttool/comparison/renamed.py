@@ -1,4 +1,4 @@
-"""Tensors that are under another name on the other side: found by digest, one to one."""
+"""Finds tensors that have another name on the other side, one to one, by digest."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ def renamed(
 ) -> dict[str, str]:
     """Return left name -> right name of tensors with the same type, shape and elements.
 
-    Only what could have a partner is read. Where several hold the same, they are paired in the
-    order of their names.
-
     Raises:
         SideError: a file could not be read.
     """
+    # Only tensors whose type and shape both sides have can be partners; the others are not read.
+    # Empty tensors have no content to recognise them by.
     kinds = [{_kind(info) for info in side.values() if info.nbytes} for side in (left, right)]
     shared = kinds[0] & kinds[1]
     if not shared:
@@ -38,7 +37,8 @@ def renamed(
 def partners(
     left: Mapping[Hashable, Sequence[str]], right: Mapping[Hashable, Sequence[str]]
 ) -> dict[str, str]:
-    """Return left name -> right name, given the names by what they hold."""
+    """Return left name -> right name, given names by content."""
+    # Equal tensors (biases of zeros) are paired in the order of names, so that runs agree.
     return {
         name: other
         for key, names in left.items()

@@ -1,4 +1,4 @@
-"""What a comparison came to, as every reporter gets it. Plain values, like those of ``results``."""
+"""The result of a comparison, as every reporter gets it: plain values."""
 
 from __future__ import annotations
 
@@ -20,14 +20,12 @@ class Outcome(Enum):
     @property
     def exit_code(self) -> int:
         """The process's exit status for this outcome: 0, 1, 2."""
+        # The same numbers as diff(1) has, so that scripts can treat both alike.
         return list(Outcome).index(self)
 
 
 class DiffKind(Enum):
-    """What a tensor's comparison came to; the value is the class in reports.
-
-    In the order in which reports list them: what weighs most first.
-    """
+    """The class of a tensor; the value is its name in reports, which list them in this order."""
 
     CHANGED = "changed"
     SHAPE = "shape-differs"
@@ -44,7 +42,7 @@ class DiffKind(Enum):
 
 
 class Side(NamedTuple):
-    """A tensor on one side: its names there (several are one joined tensor), dtype and shape."""
+    """A tensor on one side: its names there (several if it is joined from parts), dtype, shape."""
 
     names: tuple[str, ...]
     dtype: str
@@ -77,7 +75,8 @@ class Change(NamedTuple):
         cosine: of the angle between the two as vectors.
         norm_change: of the Euclidean norm, in parts of the larger one; negative if it shrank.
         max_ulp: the largest distance in numbers of the type.
-        nan_left, nan_right: elements that are NaN on that side only; infinite ones likewise.
+        nan_left, nan_right: elements that are NaN on that side only.
+        infinite_left, infinite_right: elements that are infinite on that side only.
     """
 
     elements: int
@@ -105,13 +104,13 @@ class TensorDiff(NamedTuple):
     """One tensor, or a pair of them.
 
     Attributes:
-        name: the common name, a canonical one where two conventions were compared; for what is
-            renamed or moved the left one.
+        name: the common name, a canonical one where two conventions were compared; the left one
+            if it was renamed or moved.
         kind: the class.
         same: whether it counts as the same under the options.
-        left, right: as each file has it; ``None`` where it is not there.
-        change: the numbers; ``None`` for what is identical or was not compared by value.
-        note: what else there is to say, in words.
+        left, right: as each file has it; ``None`` if the file lacks it.
+        change: the numbers; ``None`` if it is identical or was not compared by value.
+        note: an explanation in words.
     """
 
     name: str
@@ -135,7 +134,7 @@ class StateDiff(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """A property of the files as a whole on both sides; told, and no difference by itself."""
+    """A property of both files as a whole; reported, but no difference by itself."""
 
     name: str
     left: str
@@ -146,9 +145,9 @@ class Place(NamedTuple):
     """Where the map shows a tensor.
 
     Attributes:
-        group: the part of the model, or the stack of blocks where the model is not known.
-        row: what the tensor is in its block; its module, where it is in none.
-        block: the number of its block; ``None`` where it is in none.
+        group: the part of the model, or the stack of blocks if the model is not known.
+        row: its role in its block, or its module if it is in no block.
+        block: the number of its block, if it is in one.
     """
 
     group: str
@@ -157,11 +156,11 @@ class Place(NamedTuple):
 
 
 class ModelMap(NamedTuple):
-    """What a map of the tensors is drawn by: roles by blocks.
+    """The map of the tensors that reports draw: roles by blocks.
 
     Attributes:
-        rows: the rows that are known, in the order in which a block computes.
-        places: where each tensor stands, in the order of the tensors.
+        rows: the known rows, in the order in which a block computes.
+        places: the place of each tensor, in the order of the tensors.
     """
 
     rows: tuple[str, ...] = ()
@@ -172,17 +171,17 @@ class Comparison(NamedTuple):
     """A run of ``diff``.
 
     Attributes:
-        left, right: the facts of each file, and what is wrong with it if it could not be read.
+        left, right: the facts of each file, and its findings.
         outcome: the verdict.
         tensors: every tensor, in the order of their names.
         beside: the tensors beside the weights (averages, an optimizer's moments), likewise.
-        state: what else differs beside the weights.
-        structure: properties that the two do not share (container, wrapper, layout, ties).
-        excluded: tensors and entries that the options left out.
-        aside: what each side holds beside the weights and was not asked for.
+        state: differing values beside the weights.
+        structure: properties that differ (container, wrapper, layout, ties).
+        excluded: how many tensors and entries the options left out.
+        aside: keys beside the weights of each side that ``weights_only`` left out.
         notes: what was not compared, in words.
-        tolerance: the tolerances asked for, as options; empty for none.
-        map: what the map of ``tensors`` is drawn by.
+        tolerance: the tolerances as options; empty for none.
+        map: the map of ``tensors``.
     """
 
     left: FileReport
@@ -210,7 +209,7 @@ class Comparison(NamedTuple):
 
     @property
     def counts_beside(self) -> dict[DiffKind, int]:
-        """The same of the tensors beside the weights."""
+        """The same for the tensors beside the weights."""
         return _counted(self.beside)
 
     @property
@@ -220,7 +219,7 @@ class Comparison(NamedTuple):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What is wrong with either file, or odd about it, those on the left one first."""
+        """The findings on both files, those on the left one first."""
         return (*self.left.findings, *self.right.findings)
 
     def to_dict(self) -> dict[str, Any]:
@@ -245,13 +244,14 @@ class Comparison(NamedTuple):
 
 
 def _counted(tensors: tuple[TensorDiff, ...]) -> dict[DiffKind, int]:
+    # Every class, zeros included, so that readers of the JSON need not test for a key.
     counts = dict.fromkeys(DiffKind, 0)
     for tensor in tensors:
         counts[tensor.kind] += 1
     return counts
 
 
-# What is said of the elements of a tensor that is the same.
+# The numbers of an identical tensor: those of a change would all be zero.
 _NOTHING = {"changed": 0}
 
 
@@ -285,4 +285,5 @@ def _place(largest: Largest) -> dict[str, Any]:
 
 
 def _number(value: Element) -> float | str:
+    # JSON has no complex numbers
     return str(value) if isinstance(value, complex) else value

@@ -1,4 +1,4 @@
-"""One comparison of two open checkpoints: pair, read both once, judge, sum up."""
+"""Comparing two open checkpoints: pair the tensors, read both files once, judge each pair."""
 
 from __future__ import annotations
 
@@ -50,12 +50,13 @@ class Run:
         self._excluded = 0
 
     def compare(self, left: FileReport, right: FileReport) -> Comparison:
-        """Compare, and put what was found beside the facts of both files.
+        """Compare the two, and return the result together with the facts of both files.
 
         Raises:
             SideError: a file could not be read, or changed meanwhile.
             UsageError: the options leave nothing to compare, or a pattern matches nothing.
         """
+        # Reversed, so that of several reasons for a name in one file the first stays.
         unread = dict(row for side in self._sides for row in reversed(side.unread))
         pairing = self._filtered(
             pair(*(with_names_tied(*side) for side in zip(self._sides, self._canonical))), unread
@@ -64,16 +65,19 @@ class Run:
         found = found.with_more(self._beside())
         aside = self._aside()
         keys = [key for side in aside for key in side]
+        # Only now does the filter know every name: a pattern may match an entry alone.
         self._filter.check("tensor or entry", keys, (*keys, *found.unseen))
         rows = [_row(pairing, match) for match in pairing.matches]
         rows += [
             Row(key, False, one, (_alone(key, one.left), _alone(key, one.right)))
             for key, one in found.pairs
         ]
+        # The weights and the tensors beside them in one pass: bytes of both are read once.
         read = list(self._read(rows))
         weights = [*read[: len(pairing.matches)], *self._leftovers(pairing), *not_compared]
         tensors = in_order(weights)
         beside = [*read[len(pairing.matches) :], *map(only, found.only)]
+        # Two empty files are the same; patterns that leave nothing are most likely a mistake.
         if not (tensors or found.compared) and self._excluded:
             raise nothing_left()
         self._check_unchanged()
@@ -95,7 +99,7 @@ class Run:
         )
 
     def _filtered(self, pairing: Pairing, unread: Mapping[str, str]) -> Pairing:
-        """Return what is to be compared, without what the other side has as something unread."""
+        """Return the pairing without filtered names and those that are unread on the other side."""
         matches = tuple(m for m in pairing.matches if self._wants(pairing, m.left, m.right))
         left, right = (
             tuple(name for name in names if name not in unread)
@@ -107,6 +111,7 @@ class Run:
 
     def _wants(self, pairing: Pairing, left: str | None, right: str | None) -> bool:
         names = []
+        # Patterns may be written for a file's own names or for the names of the report.
         for named, name in ((pairing.left, left), (pairing.right, right)):
             if name is not None:
                 names += [name, *named.origins.get(name, ())]
@@ -123,7 +128,8 @@ class Run:
             return BesideResult()
         wrappers = [side.wrapper for side in self._sides]
         entries = [
-            # the wrapper is no difference: what lies in it, goes by the key that it has there
+            # Another wrapper is no difference in itself: entries in it are compared by their keys
+            # within it.
             entries_of(beside_of(side), side.wrapper if wrappers[0] != wrappers[1] else None)
             for side in self._sides
         ]
@@ -132,7 +138,7 @@ class Run:
         return found
 
     def _aside(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the keys beside the weights of either side, where they were not asked for."""
+        """Return the keys beside the weights of either side if ``weights_only`` left them out."""
         if not self._options.weights_only:
             return (), ()
         left, right = (
@@ -175,15 +181,13 @@ class Run:
         right = {name: pairing.right.tensors[name] for name in pairing.only_right}
         partners: dict[str, str] = {}
         if left and right:
-            from ckpttool.comparison.renamed import renamed  # digests, which nothing else needs
+            from ckpttool.comparison.renamed import renamed  # late: digests are needed here only
 
             partners = renamed(left, right, self._options)
         for name in left:
-            one, other = _side(pairing, 0, name), None
-            if name in partners:
-                other = _side(pairing, 1, partners[name])
+            other = _side(pairing, 1, partners[name]) if name in partners else None
             kind = DiffKind.RENAMED if other else DiffKind.ONLY_LEFT
-            yield TensorDiff(name, kind, False, one, other)
+            yield TensorDiff(name, kind, False, _side(pairing, 0, name), other)
         taken = set(partners.values())
         for name in right:
             if name not in taken:
@@ -192,10 +196,10 @@ class Run:
     def _unread(
         self, pairing: Pairing, unread: Mapping[str, str]
     ) -> tuple[BesideResult, list[TensorDiff]]:
-        """Compare tensors of kinds that are not read by what the pickles say and their storages.
+        """Compare tensors of kinds that are not read (sparse, quantized) by their pickled parts.
 
         Returns:
-            What came of it, and those of which that tells nothing: where the other side has a
+            The result, and the tensors that this cannot compare: where the other side has a
             tensor that is read, or names of another layout.
         """
         sides = [beside_of(side) for side in self._sides]
@@ -216,7 +220,7 @@ class Run:
                 rows.append(
                     TensorDiff(name, DiffKind.NOT_COMPARED, False, left, right, None, reason)
                 )
-            # others have no name, and are compared with what lies beside the weights
+            # The others have no node in a pickle and are compared beside the weights.
         entries = [
             Entries(beside, [(name, one[name]) for name in chosen if name in one])
             for beside, one in zip(sides, nodes)
@@ -232,7 +236,7 @@ class Run:
 
 
 def in_order(tensors: Iterable[TensorDiff]) -> tuple[TensorDiff, ...]:
-    """Return the tensors by their names, in an order that is the same with the sides exchanged."""
+    """Return the tensors by name, in an order that does not change if the sides are exchanged."""
 
     def names(tensor: TensorDiff) -> Any:
         sides = [side.names[0] for side in (tensor.left, tensor.right) if side]
@@ -242,7 +246,7 @@ def in_order(tensors: Iterable[TensorDiff]) -> tuple[TensorDiff, ...]:
 
 
 class Row(NamedTuple):
-    """A pair of tensors, what to call it, and how each side has it."""
+    """A pair of tensors, its name in the report, and its description on each side."""
 
     name: str
     moved: bool
@@ -266,7 +270,7 @@ def _alone(key: str, info: TensorInfo) -> Side:
 
 
 def only(found: tuple[str, int, TensorInfo]) -> TensorDiff:
-    """Return the class of a tensor that one side alone has: (key, side, tensor)."""
+    """Return the result for a tensor of one side only, given as (key, side, tensor)."""
     key, side, info = found
     if side == 0:
         return TensorDiff(key, DiffKind.ONLY_LEFT, False, _alone(key, info), None)
@@ -276,10 +280,11 @@ def only(found: tuple[str, int, TensorInfo]) -> TensorDiff:
 def _compared(
     entries: Sequence[Entries], wants: Callable[[str], bool] = lambda _: True
 ) -> BesideResult:
-    """Compare what is no tensor that is read; an error is of the side that it is found on."""
+    """Compare entries that are no readable tensors; an error names the side that caused it."""
     try:
         return compare_beside(entries[0], entries[1], wants)
     except CkpttoolError:
+        # The walk over both does not tell on which side it failed; one over each alone does.
         for side, one in enumerate(entries):
             try:
                 contents(one)
@@ -289,7 +294,7 @@ def _compared(
 
 
 def _refused(tensors: Iterable[TensorInfo]) -> dict[object, str]:
-    """Return view -> reason of what a hostile file makes endless."""
+    """Return view -> reason for the views that expand beyond the cap on amplification."""
     named = {str(number): info for number, info in enumerate(tensors)}
     return {named[name].view: reason for name, reason in plan(named, (), ()).skipped.items()}
 
@@ -305,7 +310,7 @@ def _judged(row: Row, tally: Tally, limits: Allowed) -> TensorDiff:
     change = change_of(tally, row.pair.left.shape, limits)
     if row.moved and judged.kind is DiffKind.IDENTICAL:
         return TensorDiff(row.name, DiffKind.MOVED, False, *row.sides)
-    # another name is a difference of its own, whatever the values are
+    # Code that loads the file goes by the names, so a moved tensor never counts as the same.
     same = judged.same and not row.moved
     return TensorDiff(row.name, judged.kind, same, *row.sides, change, judged.note)
 
@@ -313,7 +318,7 @@ def _judged(row: Row, tally: Tally, limits: Allowed) -> TensorDiff:
 def outcome_of(
     tensors: Sequence[TensorDiff], state: Sequence[object], doubts: Sequence[object]
 ) -> Outcome:
-    """Return what the classes and entries amount to; a known difference outweighs a doubt."""
+    """Return the outcome of all classes and entries; a known difference outweighs a doubt."""
     differing = {tensor.kind for tensor in tensors if not tensor.same}
     if state or differing - {DiffKind.NOT_COMPARED}:
         return Outcome.DIFFERENT
@@ -321,7 +326,7 @@ def outcome_of(
 
 
 def _notes(found: BesideResult) -> Iterator[str]:
-    """Say what was not compared: what was skipped is never printed as clean."""
+    """Say what was not compared, so that nothing skipped looks compared."""
     reasons: dict[str, list[str]] = {}
     for key, reason in found.doubts:
         reasons.setdefault(reason, []).append(key)

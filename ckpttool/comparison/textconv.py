@@ -1,8 +1,7 @@
-"""A checkpoint as lines of text: what git compares where a checkpoint is called text.
+"""A checkpoint as lines of text, for git's textconv.
 
-The same content gives the same lines, whatever the container, the order in it and the machine, and
-other content gives others: sorted by name, with nothing about the file itself unless something in
-it is not read.
+Equal content gives equal lines in any container, order and machine, and different content gives
+different lines. They are sorted by name and describe the file itself only if part of it is unread.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
     from ckpttool.tensors.values import TensorValues
 
-# Characters of a value beside the tensors.
+# Characters of a value beside the tensors: git shows each line in full.
 _VALUE = 200
-# Bytes of a pointer of Git LFS, by its specification.
+# Git LFS pointers are smaller than 1024 bytes (its docs/spec.md).
 _LONGEST_POINTER = 1024
-# What a container says of itself and no content depends on.
+# Metadata about the container, which differs between containers of the same content.
 _OF_THE_CONTAINER, _OURS = "format", "ckpttool."
 
 
@@ -37,8 +36,7 @@ def lines_of(path: str) -> list[str]:
     """Return the lines, without their ends.
 
     Raises:
-        CkpttoolError: the file cannot be read; no text stands for it, since git keeps texts and
-            compares them.
+        CkpttoolError: the file cannot be read. It gets no text, because git caches texts.
     """
     pointer = _pointer(path)
     if pointer:
@@ -50,17 +48,17 @@ def lines_of(path: str) -> list[str]:
 
 
 def lines_or_reason(path: str) -> list[str]:
-    """Return the lines, or one that says why there are none."""
+    """Return the lines, or one line with the reason why the file cannot be read."""
     try:
         return lines_of(path)
     except CkpttoolError as error:
         code = f" [{error.rule.code}]" if error.rule else ""
-        # without the path, which is one of git's temporary files
+        # Without the path, which names one of git's temporary files and differs in every run.
         return [f"not readable: {error.detail()}{code}"]
 
 
 def _pointer(path: str) -> list[str]:
-    """Return what a pointer of Git LFS says, which names the content that it stands for."""
+    """Return the lines of a Git LFS pointer, which has the checksum of the content."""
     source = FileSource(path)
     try:
         head = read(source, 0, min(source.size, _LONGEST_POINTER))
@@ -82,9 +80,9 @@ def _lines(checkpoint: Checkpoint) -> Iterator[str]:
     entries = entries_of(beside_it)
     unread = beside_it.unread if beside_it else ()
     found = contents(entries._replace(items=[*unread, *entries.items]))
-    # names of their own: a key may be spelled like a weight, and one like another
+    # With NUL and a number: a key may equal the name of a weight, or be shown like another key.
     beside = {f"\0{key}\0{number}": info for number, (key, _, info) in enumerate(found.only)}
-    # a name that is only recorded is there as it would be in a file that stores it
+    # Recorded ties give the same lines as in a file that stores them.
     tensors = with_tied(checkpoint.tensors, checkpoint.metadata)
     with start_values({**tensors, **beside}, ()) as run:
         values = run.result().tensors
@@ -97,13 +95,13 @@ def _lines(checkpoint: Checkpoint) -> Iterator[str]:
         yield f"beside: {_tensor(name.split(chr(0))[1], info, values.get(name))}"
     yield from _state(found)
     if found.doubts or len(values) < len(tensors) + len(beside):
-        # what is not read may be anything
+        # What is not read may differ unseen; the file's checksum makes the lines differ then.
         sums = file_sums([one for one in checkpoint.sources if isinstance(one, FileSource)])
         yield f"not all of it is read: {', '.join(f'sha256:{digest}' for digest in sums)}"
 
 
 def _facts(checkpoint: Checkpoint) -> Iterator[str]:
-    """Yield what the container says of the weights."""
+    """Yield the unread tensors and the metadata."""
     tied = tied_names(checkpoint.tensors, checkpoint.metadata)
     for name, reason in sorted(checkpoint.unread):
         yield f"{_value(name)} not read: {printable(reason)}"
@@ -114,20 +112,21 @@ def _facts(checkpoint: Checkpoint) -> Iterator[str]:
 
 def _state(found: BesideResult) -> Iterator[str]:
     """Yield the values beside the weights."""
-    told: dict[int, str] = {}  # one long value may stand under many keys
+    # By id: one long value, whose checksum takes time, may stand under many keys.
+    shown: dict[int, str] = {}
     for key, value, _ in found.state:
         text = value or ""
-        told[id(text)] = told.get(id(text)) or _value(text)
-        yield f"{_value(key)}: {told[id(text)]}"
+        shown[id(text)] = shown.get(id(text)) or _value(text)
+        yield f"{_value(key)}: {shown[id(text)]}"
     for key, reason in found.doubts:
         yield f"{_value(key)}: {reason}"
 
 
 def _value(value: str) -> str:
-    """Return a value or a name in one line that no other has."""
+    """Return a value or a name as one line, different for each value."""
     if len(value) <= _VALUE:
         return printable(value)
-    # what the middle says is not shown, but must not be lost
+    # The checksum covers the middle, which is not shown but may be all that differs.
     digest = sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{printable(value, _VALUE)} sha256:{digest}"
 

@@ -1,4 +1,4 @@
-"""Values that differ as the text that a report has, within bounds."""
+"""Differing values as text for a report, within bounds."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from ckpttool.formats.objects.beside import key_part
 from ckpttool.formats.objects.plain import Reader
 from ckpttool.formats.pickles.nodes import Node, is_scalar
 
-#: Characters of all values that differ; beyond them the sums of values stand for them.
+#: Characters of all differing values; beyond that, checksums stand for long ones. A file may refer
+#: to one long value under a million keys.
 MAX_TEXT = 100_000_000
-# Characters of a value that costs nothing.
+# Up to this many characters, comparing and writing a value costs less than remembering it.
 _SHORT = 256
-# Characters of a key that is an object.
+# Characters of a key that is an object: more would fill a line of the report.
 _LONGEST_PART = 200
 
 
 class Texts:
-    """Writes values as JSON, long ones once; nodes must outlive it."""
+    """Writes values as JSON, long ones once. Nodes are known by id and must outlive it."""
 
     def __init__(self) -> None:
         self._known: Dict[int, str] = {}
         self._room = MAX_TEXT
 
     def of(self, node: Node) -> str:
-        """Return a value as text, or once there is no more room, the sum of its text."""
+        """Return a value as text, or the checksum of its text once there is no more room."""
         if is_short(node):
             return _json(node)
         if id(node) not in self._known:
@@ -36,7 +37,7 @@ class Texts:
         return self._known[id(node)]
 
     def fitting(self, texts: Sequence[str | None]) -> List[str | None]:
-        """Return texts as they are while there is room for them, then the sums of long ones."""
+        """Return texts unchanged while there is room, then with checksums for long ones."""
         self._room -= sum(len(text) for text in texts if text is not None)
         if self._room >= 0:
             return list(texts)
@@ -44,7 +45,7 @@ class Texts:
 
 
 def is_short(node: Node) -> bool:
-    """Whether it costs nothing to compare a value, or to write it."""
+    """Whether a value is cheap to compare and to write."""
     if isinstance(node, (str, bytes)):
         return len(node) < _SHORT
     return is_scalar(node)
@@ -53,6 +54,7 @@ def is_short(node: Node) -> bool:
 def part_of(name: Node) -> str:
     """Return a key as a part of a dotted key that no other key has."""
     part = key_part(name)
+    # key_part writes an object as its class in angle brackets, which several keys may share.
     if not part.startswith("<") or is_scalar(name):
         return part
     text = _json(name)

@@ -1,4 +1,4 @@
-"""From what was counted of a pair to its class, and to the numbers that a report shows."""
+"""Turns the tally of a pair into its class and the numbers that a report shows."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class Allowed(NamedTuple):
-    """What still counts as the same; ``None`` where nothing was allowed.
+    """What still counts as the same.
 
     Attributes:
-        max_ulp: distance in numbers of the type.
-        tolerated: whether differences were held against a tolerance.
+        max_ulp: allowed distance in numbers of the type; ``None`` for no such option.
+        tolerated: whether differences were compared with a tolerance.
     """
 
     max_ulp: int | None = None
@@ -35,12 +35,14 @@ def judge(pair: Pair, tally: Tally, limits: Allowed) -> Judged:
     """Return the class of a pair of one shape."""
     within = limits.tolerated and not (tally.outside or tally.unlike)
     if pair.left.dtype != pair.right.dtype:
+        # A cast is named even where a tolerance would do: it says why the two differ.
         cast = _cast(pair, tally)
         if cast is not None:
             return Judged(DiffKind.CAST, within, cast)
         return Judged(DiffKind.WITHIN_TOLERANCE if within else DiffKind.DTYPE, within)
     if tally.identical:
         return Judged(DiffKind.IDENTICAL, True)
+    # NaN and infinity have no place among the numbers, so such a pair is not near.
     near = None not in (limits.max_ulp, tally.max_ulp) and not tally.unlike
     if near and (tally.max_ulp or 0) <= (limits.max_ulp or 0):
         return Judged(DiffKind.WITHIN_ULP, True)
@@ -48,9 +50,10 @@ def judge(pair: Pair, tally: Tally, limits: Allowed) -> Judged:
 
 
 def _cast(pair: Pair, tally: Tally) -> str | None:
-    """Say which cast makes the two equal, the exact one first, then the one that loses more."""
+    """Say which cast makes the two equal: the exact one, or else the one to the narrower type."""
     left, right = pair.left.dtype, pair.right.dtype
     if tally.widened:
+        # The name decides between types of one width, so that the sides can be exchanged.
         wide, narrow = sorted((left, right), key=lambda dtype: (-dtype.bits, dtype.name))
         return f"exact widening: all values of the {wide.name} are those of the {narrow.name}"
     casts = [
@@ -93,6 +96,7 @@ def _largest(peak: Peak | None, shape: Sequence[int]) -> Largest | None:
     if peak is None:
         return None
     index: list[int] = []
+    # Not numpy.unravel_index, which refuses a shape of more than 32 axes.
     rest = peak.place
     for length in reversed(shape):
         rest, place = divmod(rest, length)

@@ -1,4 +1,4 @@
-"""Blocks of bytes of both sides, and which way each goes: equal, quick, or careful."""
+"""Compares blocks of bytes of both sides: as equal bytes, or the quick or the careful way."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from ckpttool.comparison.numbers.general import Tolerance
     from ckpttool.tensors.dtypes import DType
 
-#: Bytes of one side that are read and compared at once.
+#: Bytes of one side that are read and compared at once: a block of float32.
 BLOCK = 4 * floats.BLOCK
-# Pairs from which on the quick way is quicker: below, its many calls cost more than they save.
+# From this many pairs on the quick way pays; below, its many calls cost more than they save.
 _QUICK = 1 << 14
-# Bytes by which blocks show that they may be equal, before all are looked at.
+# Blocks that differ mostly do so in these first bytes, which spares comparing all.
 _PEEK = 64
 
 
 class Blocks:
-    """What a thread compares in and with."""
+    """A thread's means of comparison, with its scratch memory."""
 
     def __init__(self, tolerance: Tolerance | None) -> None:
         self._tolerance = tolerance
@@ -38,7 +38,8 @@ class Blocks:
         self._floats = floats.FloatBlocks()
 
     def buffer(self, side: int, size: int, dtypes: tuple[DType, DType]) -> memoryview:
-        """Return the same memory every time: that where elements of such types are compared."""
+        """Return the memory to read a side into, the same in every call."""
+        # float32 is read to where it is compared, which spares a copy.
         if size == BLOCK and floats.is_native(dtypes):
             return self._floats.memory(side)
         key = side, size
@@ -47,7 +48,7 @@ class Blocks:
         return self._buffers[key]
 
     def add(self, tally: Tally, block: Block) -> None:
-        """Take in a block of at most :data:`BLOCK` bytes a side."""
+        """Compare a block of at most :data:`BLOCK` bytes a side, and add it to the tally."""
         left, right = block.raw
         dtype, differs = block.dtypes[0], None
         if dtype != block.dtypes[1]:
@@ -61,6 +62,7 @@ class Blocks:
         if dtype.has_numbers:
             self._add_unequal(tally, block, differs)
             return
+        # The 4- and 6-bit floats: only bytes that differ can be counted.
         if differs is None:
             differs = self._compare_bits(block)
         tally.elements += len(differs)
@@ -70,18 +72,14 @@ class Blocks:
         for part in block.parts(floats.room(block.dtypes)):
             if part.length >= _QUICK and self._floats.add(tally, part, self._tolerance):
                 continue
+            # Only now, since the quick way has no use for it; once for all parts of the block.
             if block.dtypes[0] == block.dtypes[1] and differs is None:
                 differs = self._compare_bits(block)
-            start = part.first - block.first
-            known = None if differs is None else differs[start : start + part.length]
-            self._add_carefully(tally, part, known)
-
-    def _add_carefully(self, tally: Tally, block: Block, differs: NDArray[np.bool_] | None) -> None:
-        tally.elements += block.length
-        for part in block.parts(general.BLOCK):
-            start = part.first - block.first
-            known = None if differs is None else differs[start : start + part.length]
-            general.add_block(tally, part, known, self._tolerance)
+            tally.elements += part.length
+            for small in part.parts(general.BLOCK):
+                start = small.first - block.first
+                flags = None if differs is None else differs[start : start + small.length]
+                general.add_block(tally, small, flags, self._tolerance)
 
     def _compare_bits(self, block: Block) -> NDArray[np.bool_]:
         """Return which elements differ; of a type below a byte, which bytes do."""
@@ -92,13 +90,13 @@ class Blocks:
             left, right = (bits_of(dtype, data) for data in block.raw)
         differs = self._differs[: len(left)]
         np.not_equal(left, right, out=differs)
-        if dtype.kind == "complex":
+        if dtype.kind == "complex":  # compared by parts, counted by numbers
             return differs[::2] | differs[1::2]
         return differs
 
 
 def norm_of(dtype: DType, blocks: Iterable[memoryview]) -> tuple[int, float]:
-    """Return how many finite numbers there are, and their norm."""
+    """Return the number of finite elements, and their norm."""
     return _complex_norm(dtype, blocks) if dtype.kind == "complex" else _norm(dtype, blocks)
 
 
@@ -112,7 +110,7 @@ def _norm(dtype: DType, blocks: Iterable[memoryview]) -> tuple[int, float]:
 
 
 def _complex_norm(dtype: DType, blocks: Iterable[memoryview]) -> tuple[int, float]:
-    """Return the same of complex numbers, of which both parts have to be finite."""
+    """Return the same for complex numbers, which are finite if both parts are."""
     tally = Tally()
     for raw in blocks:
         for part in Block((dtype, dtype), (raw, raw), 0).parts(general.BLOCK):

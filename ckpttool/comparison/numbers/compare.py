@@ -1,8 +1,8 @@
-"""The one pass over both files: pairs of tensors, in pieces, shared out.
+"""The one pass over both files: pairs of tensors, cut into pieces, on several threads.
 
-Both sides are read into memory that stays in the caches and compared there. Bytes that are
-equal are only noted. What one piece gives does not depend on the others, and pieces are merged
-in order: one worker and many give the same numbers.
+Both sides are read into memory that stays in the caches and compared there; equal bytes are only
+noted. Pieces are independent and merged in order, so the numbers do not depend on the number of
+workers.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from ckpttool.comparison.numbers.stretches import Pair, Stretch
     from ckpttool.tensors.catalogue import TensorInfo
 
-# Workers where nobody says how many: more wait for the memory bus, and each has 14 MB of its own.
+# Workers by default: more would wait for memory bandwidth, and each has 14 MB of its own.
 _MAX_WORKERS = 6
-# Bytes of one side of a tensor, in the mean, below which one thread is faster than two.
+# Mean bytes of one side of a tensor below which one thread is faster than two.
 _SMALL = 64 << 10
-# What an intermediate result of a block has at most, in bytes.
+# The largest intermediate result of a block, in bytes.
 _TEMPORARY = 2 << 20
 
 _Found = TypeVar("_Found")
 
 
 class SideError(Exception):
-    """Something is wrong with one of the two files: ``side`` 0 or 1, and what."""
+    """An error with one of the two files, ``side`` 0 or 1."""
 
     def __init__(self, side: int, error: CkpttoolError) -> None:
         super().__init__(side, error)
@@ -49,11 +49,10 @@ class Pass(NamedTuple):
     """How to compare.
 
     Attributes:
-        tolerance: what to count the pairs of elements outside of; ``None`` to count none.
-        workers: threads; ``None`` for one a processor, at most 6, and for a single one where the
-            tensors are small.
-        progress: told how many bytes more were read, from any of the threads.
-        executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
+        tolerance: pairs of elements outside of it are counted; ``None`` to count none.
+        workers: threads; ``None`` for one a processor, at most 6, and one for small tensors.
+        progress: called with how many more bytes were read, from any of the threads.
+        executor: runs them; see :class:`ckpttool.tensors.workers.Work`.
     """
 
     tolerance: Tolerance | None = None
@@ -62,13 +61,12 @@ class Pass(NamedTuple):
     executor: Executor | None = None
 
     def run(self, pairs: Sequence[Pair]) -> list[Tally]:
-        """Compare pairs, each :attr:`Pair.comparable`, and return what each adds up to.
-
-        Pairs of the same bytes are read once.
+        """Compare pairs, each :attr:`Pair.comparable`, and return the tally of each.
 
         Raises:
             SideError: one of the files could not be read.
         """
+        # Tied tensors make pairs of the same bytes, which are read once.
         distinct: dict[Any, Pair] = {}
         keys = [(pair.left.view, pair.right.view) for pair in pairs]
         for key, pair in zip(keys, pairs):
@@ -85,7 +83,8 @@ class Pass(NamedTuple):
                     tallies[index].merge(tally)
                 else:
                     tallies[index] = tally
-        # norms are over all elements, so those of a changed tensor's equal parts count
+        # Norms are over all elements. The equal parts of a changed tensor are read again for it:
+        # computing on equal bytes in the first pass would slow down every unchanged tensor.
         for measured in self._all(_measure, tasks_of(equal_pieces(pairs, tallies))):
             for index, count, norm in measured:
                 tallies[index].compared += count
@@ -111,19 +110,17 @@ class Pass(NamedTuple):
 
 
 def _are_small(tasks: Sequence[Sequence[Stretch]]) -> bool:
-    """Whether most tensors are so small that threads would only wait for each other.
-
-    What numpy does with such a tensor takes no longer than to get the interpreter's lock back.
-    """
+    """Whether the tensors are so small that threads would only wait for each other."""
+    # numpy is done with such a tensor before the thread gets the interpreter's lock back.
     pieces = [piece for task in tasks for piece in task]
     nbytes = sum(piece.length * width(piece.pair.left.dtype) for piece in pieces)
     return nbytes < _SMALL * len(pieces)
 
 
 def _compare(pieces: Sequence[Stretch], worker: Worker[Blocks]) -> list[tuple[int, Tally]]:
-    """Compare some pieces; (index of the pair, tally) each."""
+    """Compare pieces, and return (index of the pair, tally) for each."""
     results = []
-    with np.errstate(all="ignore"):  # NaN and infinity are results, not worth a warning
+    with np.errstate(all="ignore"):  # NaN and infinity are counted, so numpy need not warn
         for piece in pieces:
             tally = Tally()
             for block in _read(piece, worker):
@@ -143,10 +140,10 @@ def _measure(pieces: Sequence[Stretch], worker: Worker[Blocks]) -> list[tuple[in
 
 
 def _read(piece: Stretch, worker: Worker[Blocks]) -> Iterator[Block]:
-    """Yield the blocks of a piece, in order; the memory of each is that of the next."""
+    """Yield the blocks of a piece, in order; each overwrites the one before."""
     sides = piece.pair
     widths = width(sides.left.dtype), width(sides.right.dtype)
-    # a strided tensor is gathered in larger pieces, or it would be read over and over
+    # Gathering a small part of a strided tensor may read most of it, so it is done in few parts.
     chunk = BLOCK if all(info.strides is None for info in sides) else CHUNK
     step = chunk // max(widths)
     block = min(step, BLOCK // max(widths))

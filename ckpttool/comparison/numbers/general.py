@@ -1,7 +1,7 @@
 """The careful way, for every element type: floats and complex numbers in float64, integers exactly.
 
-Differences of integers are formed without overflow: in unsigned 64-bit arithmetic, which holds
-them all, or where uint64 meets a negative number, in Python's own.
+Differences of integers are formed without overflow: in unsigned 64-bit arithmetic, or in Python's
+own where uint64 meets negative numbers.
 """
 
 from __future__ import annotations
@@ -125,6 +125,7 @@ def _wide(sides: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _in_one_type(left: NDArray[Any], right: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return integers in a type that holds both sides."""
+    # numpy would compare uint64 with int64 as float64, which has too few digits for either.
     kinds = {side.dtype.kind for side in (left, right)}
     if not any(side.dtype == np.uint64 for side in (left, right)):
         common: Any = np.int64

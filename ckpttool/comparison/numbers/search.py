@@ -1,7 +1,7 @@
 """The largest differences in a block of float32: absolute, relative, and in ULPs.
 
-One reduction says how large the largest one is, in float32 or in steps between bits. Only where
-that may exceed what is known is its place looked for, and what is there computed in float64.
+One reduction finds the largest in float32, or in steps between bits. Its place is searched for,
+and the pair computed in float64, only if it may exceed the largest of the blocks before.
 
 The *step* of a pair is the bits of left less the bits of right, modulo ``2 ** 32``, taken as an
 int32 without its sign. The bits of a magnitude are its place among the floats, so the step of two

@@ -1,4 +1,4 @@
-"""What is compared with what, cut into pieces and put together again into tasks of one size."""
+"""Pairs of tensors, cut into pieces and grouped into tasks of about one size."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.tensors.dtypes import DType
 
-# Bytes of one side that make up a task: enough to hide what one costs, few enough to share a big
-# tensor.
+# Bytes of one side that make up a task: enough to hide the cost of a task, few enough to share a
+# big tensor among threads.
 _TASK = 16 << 20
-# Pieces that do so, however small they are: what one costs besides its bytes adds up.
+# The most pieces in a task, because each also costs time that does not depend on its size.
 _MOST_PIECES = 1024
 
 
@@ -29,7 +29,7 @@ class Pair(NamedTuple):
 
     @property
     def comparable(self) -> bool:
-        """Whether their elements can be compared: as bytes of one type, or as numbers."""
+        """Whether their elements can be compared, as bytes of one type or as numbers."""
         return self.left.dtype == self.right.dtype or all(
             dtype.has_numbers for dtype in self.dtypes
         )
@@ -83,6 +83,7 @@ def all_pieces(pairs: Sequence[Pair]) -> Iterator[Stretch]:
 def equal_pieces(pairs: Sequence[Pair], tallies: Sequence[Tally]) -> Iterator[Stretch]:
     """Cut what was equal in pairs that are not equal as a whole."""
     for number, (pair, tally) in enumerate(zip(pairs, tallies)):
+        # An identical pair reports no norms, so its bytes are not read again.
         if tally.changed and pair.left.dtype.has_numbers:
             for first, count in tally.equal:
                 yield from _cut(number, pair, first, count)
@@ -95,7 +96,7 @@ def _cut(number: int, pair: Pair, first: int, count: int) -> Iterator[Stretch]:
 
 
 def tasks_of(pieces: Iterator[Stretch]) -> list[list[Stretch]]:
-    """Put small pieces together, so that tasks take about as long as each other."""
+    """Group small pieces, so that all tasks take about as long."""
     tasks: list[list[Stretch]] = []
     room = 0
     for piece in pieces:
@@ -109,10 +110,11 @@ def tasks_of(pieces: Iterator[Stretch]) -> list[list[Stretch]]:
 
 
 def units(info: TensorInfo) -> int:
-    """Return how many things are compared: elements, or the bytes of elements below a byte."""
+    """Return how many units are compared: elements, or bytes of elements narrower than one."""
     return info.nbytes // width(info.dtype)
 
 
 def width(dtype: DType) -> int:
-    """Return the bytes of a thing that is compared."""
+    """Return the bytes of a unit that is compared."""
+    # Elements below a byte are packed; a byte is the least that can be cut off.
     return 1 if dtype.bits % 8 else dtype.itemsize

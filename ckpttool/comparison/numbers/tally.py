@@ -1,4 +1,4 @@
-"""What a comparison of two tensors adds up to, gathered block by block and merged in order."""
+"""The sums of a comparison of two tensors, gathered block by block and merged in order."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import List, NamedTuple, Tuple, Union
 
 Number = Union[int, float, complex]
 
-# Beyond these a product of two norms is no longer a number that means anything.
+# Outside of these the product of two norms, by which the cosine divides, overflows or vanishes.
 _SAFE_NORM = (1e-150, 1e150)
 
 
 class Peak(NamedTuple):
     """The largest difference of some kind: how large, where, and the two values there.
 
-    ``place`` counts elements in row-major order. Of several as large, the first one counts.
+    ``place`` counts elements in row-major order. Of several equal ones, the first counts.
     """
 
     value: float
@@ -24,27 +24,25 @@ class Peak(NamedTuple):
 
 
 class Tally:
-    """How two tensors of the same shape differ, in the elements looked at so far.
+    """How two tensors of the same shape differ, in the elements compared so far.
 
-    Differences, norms and ULPs are over the pairs of which both numbers are finite; the others
-    are counted. Every field but the values at a peak is the same with the sides exchanged, or
-    is exchanged itself.
+    Differences, norms and ULPs are over the pairs of two finite numbers; the others are counted.
+    Exchanging the sides exchanges left and right fields and changes no others.
 
     Attributes:
-        elements: how many pairs were looked at.
+        elements: how many pairs were compared.
         changed: pairs that differ; in bits, or in value between different types.
-        outside: pairs of finite numbers that differ by more than the tolerance, counted only if
-            there is one.
-        unlike: pairs that differ of which not both are finite.
+        outside: pairs of finite numbers that differ by more than the tolerance, if there is one.
+        unlike: differing pairs with a number that is not finite.
         compared: pairs of finite numbers.
         max_abs, max_rel: see :class:`Peak`; ``None`` where nothing was computed.
-        max_ulp: numbers of the type that lie between, plus one; ``None`` where that has no sense.
+        max_ulp: largest distance in numbers of the type; ``None`` where it is not defined.
         nan_left, nan_right: pairs with NaN on that side only; infinities likewise.
         norm_left, norm_right, norm_difference: Euclidean norms.
         dot: the inner product.
         widened: whether every pair is equal as numbers.
         rounds_left, rounds_right: whether rounding to that side's type makes them equal.
-        equal: runs of equal pairs, (first element, number), which were not computed on.
+        equal: runs of equal pairs, (first element, number), that are missing in the norms.
     """
 
     def __init__(self) -> None:
@@ -72,6 +70,7 @@ class Tally:
     @property
     def relative_rms(self) -> float | None:
         """Norm of the difference in parts of the larger norm; 0 for zeros of any sign."""
+        # The larger of the two, not the left one, so that the sides can be exchanged.
         larger = max(self.norm_left, self.norm_right)
         if self.rms is None or not isfinite(larger):
             return None
@@ -83,18 +82,20 @@ class Tally:
         low, high = _SAFE_NORM
         if not (low < self.norm_left < high and low < self.norm_right < high):
             return None
+        # Rounding may put parallel vectors just above 1.
         return max(-1.0, min(1.0, self.dot / (self.norm_left * self.norm_right)))
 
     @property
     def norm_change(self) -> float | None:
-        """Change of the norm in parts of the larger one: -1 to 1, of opposite sign reversed."""
+        """Change of the norm in parts of the larger one: -1 to 1, negative if it shrank."""
         larger = max(self.norm_left, self.norm_right)
         if not 0 < larger < float("inf"):
             return None
         return (self.norm_right - self.norm_left) / larger
 
     def add_norms(self, left: float, right: float, difference: float, dot: float) -> None:
-        """Take in the norms of some further pairs."""
+        """Add the norms and the inner product of further pairs."""
+        # hypot adds the squares without forming them, which could overflow.
         self.norm_left = hypot(self.norm_left, left)
         self.norm_right = hypot(self.norm_right, right)
         self.norm_difference = hypot(self.norm_difference, difference)
@@ -106,6 +107,7 @@ class Tally:
         self._join(first, count)
 
     def _join(self, first: int, count: int) -> None:
+        # One run where blocks adjoin: an equal tensor of 10 GB would leave thousands.
         if self.equal and sum(self.equal[-1]) == first:
             first, before = self.equal.pop()
             count += before
@@ -117,7 +119,7 @@ class Tally:
             self.max_ulp = distance
 
     def merge(self, later: Tally) -> None:
-        """Take in what was gathered of elements further on."""
+        """Add the tally of elements that follow those of this one."""
         for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(later, name))
         self.max_abs = larger_peak(self.max_abs, later.max_abs)
@@ -145,7 +147,7 @@ _COUNTS = (
 
 
 def larger_peak(first: Peak | None, second: Peak | None) -> Peak | None:
-    """Return the larger of two peaks, of two as large the one at the earlier place."""
+    """Return the larger of two peaks, or the earlier of two equal ones."""
     if first is None or second is None:
         return first or second
     return max(first, second, key=lambda peak: (peak.value, -peak.place))

@@ -20,10 +20,10 @@ def bits_of(dtype: DType, raw: memoryview) -> NDArray[Any]:
 def most_ulps(
     dtype: DType, raw: tuple[memoryview, memoryview], finite: NDArray[Any] | None
 ) -> int | None:
-    """Return the largest distance in ULPs of the pairs, of complex numbers that of their parts.
+    """Return the largest distance in ULPs; for complex numbers, that of their parts.
 
-    +0 and -0 are in the same place. ``finite`` says which pairs count, ``None`` for all;
-    without one that counts the result is ``None``.
+    +0 and -0 have the same place. ``finite`` tells which pairs count, ``None`` for all; the result
+    is ``None`` if none counts.
     """
     left, right = (bits_of(dtype, data) for data in raw)
     found = distances(left, right, signed=dtype.signed)
@@ -35,20 +35,21 @@ def most_ulps(
 def distances(left: NDArray[Any], right: NDArray[Any], *, signed: bool = True) -> NDArray[Any]:
     """Return the distances in ULPs, unsigned, of numbers given by their bits (unsigned)."""
     one, other = (places_of(bits) if signed else bits for bits in (left, right))
-    # modulo 2 ** the width, which is right for a difference that is not negative
+    # As unsigned integers: places of opposite sign may be further apart than a signed one holds,
+    # and the subtraction is right modulo 2 ** width.
     high: NDArray[Any] = np.maximum(one, other).view(left.dtype)
     high -= np.minimum(one, other).view(left.dtype)
     return high
 
 
 def places_of(bits: NDArray[Any]) -> NDArray[Any]:
-    """Return integers as wide that are ordered and spaced as the numbers of the type are.
+    """Return integers of the same width that count the numbers of a signed type in their order.
 
-    ``bits`` are those of numbers with a sign, as unsigned integers of any shape.
+    ``bits`` are those of the numbers as unsigned integers, of any shape.
     """
     width = 8 * bits.itemsize
     signed = bits.view(f"<i{bits.itemsize}")
-    # all ones for a negative number: to turn the bits and take away -1 is to negate
+    # All ones for a negative number: inverting the bits and subtracting -1 negates.
     turn = signed >> signed.dtype.type(width - 1)
     places: NDArray[Any] = signed & signed.dtype.type((1 << (width - 1)) - 1)
     places ^= turn
