@@ -1,4 +1,4 @@
-"""Checks: each a short generator of findings over what was examined, in one visible tuple."""
+"""The checks: each a short generator of findings about one :class:`Evidence`."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 
 Check = Callable[["Evidence"], Iterator["Finding"]]
 
-#: Every check, in the order in which a reader wants to hear of them.
+#: Every check. A report sorts findings by severity, and those of one severity stay in this order.
 CHECKS: Tuple[Check, ...] = (
+    # what to know before anybody loads the file
     safety.check_pickle_names,
     container.check_remarks,
     private.check_private_text,
+    # damaged or missing bytes, which explain what the checks after them find
     values.check_checksums,
     container.check_placeholders,
     architecture.check_model,

@@ -31,33 +31,33 @@ def check_model(evidence: Evidence) -> Iterator[Finding]:
         yield finding(
             rules.OTHER_MODEL,
             f"no tensor has a name of {evidence.coverage.schema}: this is another model",
-            expected=summarise(list(evidence.coverage.core.missing)[:4], 4),
+            expected=summarise(list(evidence.coverage.core.missing)[:4], 4),  # shows the spelling
             found=summarise(tensors, 4),
             fix=_other_state_dict(evidence),
         )
 
 
 def _other_state_dict(evidence: Evidence) -> str:
-    """Name a state dict beside the one that was taken whose names are the model's."""
+    """Name another state dict of the file that has the model's names; ``""`` if none has."""
     checkpoint = evidence.checkpoint
     keys = [wrapper.key for wrapper in checkpoint.wrappers[1:]]
     names: dict[str, dict[str, TensorInfo]] = {key: {} for key in keys}
     for info in tensors_beside(checkpoint) if keys else ():
         under = [key for key in keys if key and info.name.startswith(f"{key}.")]
         if under:
-            key = max(under, key=len)
+            key = max(under, key=len)  # one may lie in another: "model" and "model.ema"
             names[key][info.name[len(key) + 1 :]] = info
     expected = set(evidence.coverage.core.missing)
     for key, tensors in names.items():
         if tensors and not expected.isdisjoint(canonicalize(tensors).tensors):
             return f"The state dict under {key} has names of the model: --wrapper {key}."
-    return ""
+    return ""  # not None: the rule's advice is to name another state dict
 
 
 def check_core(evidence: Evidence) -> Iterator[Finding]:
     """Fail on missing tensors of the group that every file must hold."""
     missing = _not_expected(evidence, evidence.coverage.core.missing)
-    if missing and not evidence.coverage.unrelated:
+    if missing and not evidence.coverage.unrelated:  # another model is one finding, not hundreds
         yield finding(
             rules.MISSING_ENCODER,
             f"{count(len(missing), f'{evidence.family.core} tensor')} missing",
@@ -67,7 +67,7 @@ def check_core(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _of_another_size(evidence: Evidence) -> str | None:
-    """Name the size that the file fills: with it, nothing is missing and no shape another."""
+    """Name the other size of the model that the file fills completely."""
     size = known_size(evidence)
     return _named(size) if size is not None and size.filled else None
 
@@ -77,7 +77,7 @@ def _named(size: Size) -> str:
 
 
 def _pooled(evidence: Evidence, missing: Sequence[str]) -> str | None:
-    """Say how a classifier is let pass, which has no last norm where it averages the patches."""
+    """Say how to accept a classifier that averages the patches, and so has another last norm."""
     names = evidence.coverage.unexpected
     theirs, ours = evidence.family.pooled
     if f"{theirs}.weight" in names and set(missing) == {f"{ours}.weight", f"{ours}.bias"}:
@@ -85,7 +85,8 @@ def _pooled(evidence: Evidence, missing: Sequence[str]) -> str | None:
             f"A classifier that averages the patches has {theirs} in place of {ours}. If that is "
             f'what is published, say expected-missing = ["{ours}.*"] in the configuration.'
         )
-    # other spellings, another size or model: that they were not saved is not what is known
+    # The rule's advice is to save what is missing, but here it may be there in another spelling,
+    # or the file be of another size.
     mismatched = evidence.coverage.core.mismatched
     return "" if names or any(not one.same_shape for one in mismatched) else None
 
@@ -116,17 +117,14 @@ def _incomplete(evidence: Evidence, name: str, group: GroupCoverage) -> Iterator
             rules.DECODER_PARTIAL,
             f"{len(missing)} of {count(group.expected, f'{name} tensor')} missing",
             tensors=missing,
-            fix=_of_another_size(evidence) or ("" if _has_its_own_size(group) else None),
+            # with other shapes it is a decoder of another size, and nothing was forgotten
+            fix=_of_another_size(evidence)
+            or (None if all(found.same_shape for found in group.mismatched) else ""),
         )
 
 
-def _has_its_own_size(group: GroupCoverage) -> bool:
-    """Whether what is there is no part of the model's group, but one of another size."""
-    return any(not found.same_shape for found in group.mismatched)
-
-
 def check_expected_missing(evidence: Evidence) -> Iterator[Finding]:
-    """Note what is missing with the configuration's leave, so that it is not forgotten."""
+    """Note what may be missing by the configuration, so that it is not forgotten."""
     missing = [name for group in evidence.coverage.groups.values() for name in group.missing]
     if evidence.coverage.unrelated or not evidence.expected_missing:
         return
@@ -158,26 +156,24 @@ def check_unexpected(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _with_a_place(evidence: Evidence) -> str | None:
-    """Name the size that has a place for every tensor: blocks beyond the model's depth, say."""
+    """Name the size that knows every tensor, as a deeper one knows more blocks."""
     size = known_size(evidence)
     return _named(size) if size is not None and not size.coverage.unexpected else None
 
 
 def _leaving_out(evidence: Evidence) -> str | None:
     names = evidence.coverage.unexpected
-    kinds = [kind for kind in evidence.family.classifier if any(map(_begins(kind), names))]
+    kinds = [
+        kind for kind in evidence.family.classifier if any(name.startswith(kind) for name in names)
+    ]
     if kinds:
         named = " and ".join(kind.rstrip(".") for kind in kinds)
         return (
             f"{named} belong{'s' if len(kinds) == 1 else ''} to a fine-tuned classifier. If the "
             "pre-trained model is to be published, take the file from before the fine-tuning."
         )
-    # they may well be what is missing, under other names
+    # no advice to remove them: they may be what is missing, under other names
     return None if evidence.coverage.core.complete else ""
-
-
-def _begins(kind: str) -> Callable[[str], bool]:
-    return lambda name: name.startswith(kind)
 
 
 def check_shapes(evidence: Evidence) -> Iterator[Finding]:
@@ -189,8 +185,7 @@ def check_shapes(evidence: Evidence) -> Iterator[Finding]:
             lambda found: not found.same_shape,
             lambda found: (str(list(found.expected_shape)), str(list(found.found_shape))),
             "has another shape",
-            # a shape cannot be repaired: where no size fits, nothing that could be done is known
-            "",
+            "",  # no advice: a shape cannot be repaired, and another size is looked for below
         )
     )
     size = known_size(evidence) if found else None
@@ -200,7 +195,7 @@ def check_shapes(evidence: Evidence) -> Iterator[Finding]:
 
 
 def check_dtypes(evidence: Evidence) -> Iterator[Finding]:
-    """Warn of weights of another floating width: the model loads them, with other rounding."""
+    """Warn of weights of another floating type: the model loads them, with other rounding."""
     yield from _mismatches(
         evidence,
         rules.DTYPE,
@@ -218,6 +213,7 @@ def check_mixed_dtypes(evidence: Evidence) -> Iterator[Finding]:
         if info.dtype.kind == "float":
             by_type.setdefault(info.dtype.name, []).append(name)
     if len(by_type) > 1:
+        # what most tensors have is taken for what was meant
         usual, *others = sorted(by_type, key=lambda dtype: -len(by_type[dtype]))
         told = ", ".join(f"{dtype} ({len(by_type[dtype]):,})" for dtype in (usual, *others))
         yield finding(

@@ -1,4 +1,4 @@
-"""Checks on the config.json beside the weights: would a model made from it be theirs?"""
+"""Checks on the config.json beside the weights: does it describe their model?"""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class _Setting(NamedTuple):
 
     @property
     def differs(self) -> bool:
-        """Whether they are not the same; ``True`` is not 1, but 1.0 is."""
+        """Whether the config says something else."""
+        # True == 1 in Python, but not in JSON; 1.0 is as good as 1
         kinds = isinstance(self.found, bool) == isinstance(self.expected, bool)
         return not kinds or self.found != self.expected
 
@@ -42,10 +43,10 @@ def check_config(evidence: Evidence) -> Iterator[Finding]:
         )
         return
     if evidence.coverage.unrelated:
-        return  # what another model needs is not known, and that it is one is an error already
+        return  # an error already; what a config of another model must say is not known
     config = evidence.surroundings.config or {}
     model_type = evidence.family.config_file.model_type
-    kind = config.get("model_type", model_type)
+    kind = config.get("model_type", model_type)  # an absent key contradicts nothing
     if kind != model_type:
         yield finding(
             rules.CONFIG_MODEL_TYPE,
@@ -80,23 +81,19 @@ def _contradictions(evidence: Evidence, config: dict[str, object]) -> Iterator[F
 
 
 def _expected(evidence: Evidence) -> dict[str, object]:
-    """Return what a config must say, as far as the weights need it: what their shapes say.
-
-    What no shape shows is taken from the size of the model that the file is of, be it another one
-    than was asked for. Of a size that is not known nothing more is held against the config.
-    """
+    """Return what a config must say: what the shapes show, the rest by the size of the file."""
     shapes = {name: info.shape for name, info in evidence.canonical.tensors.items()}
     settings = evidence.family.config_file
     expected = settings.of_shapes(shapes)
     model = _model_of(evidence)
-    if model is None:
+    if model is None:  # a size of the author's own: its heads may be any number
         return expected
     full = not all(group.absent for group in evidence.coverage.others.values())
     return {**settings.of_size(model, full), **expected}
 
 
 def _model_of(evidence: Evidence) -> ModelConfig | None:
-    """Return the size that the file is of: the one that was asked for, or another known one."""
+    """Return the file's size: the one that was asked for, another known one, or ``None``."""
     groups = evidence.coverage.groups.values()
     if all(found.same_shape for group in groups for found in group.mismatched):
         return evidence.config
@@ -105,7 +102,7 @@ def _model_of(evidence: Evidence) -> ModelConfig | None:
 
 
 def _one_number(value: object) -> object:
-    """Return the one number of a pair of equal ones: a size may be given for both sides."""
+    """Return 224 for [224, 224], as transformers lets a config give height and width."""
     pair = _pair(value)
     return pair[0] if pair and pair[0] == pair[1] else value
 
@@ -124,8 +121,9 @@ def _spelled(value: object) -> str:
 
 
 def _eps(evidence: Evidence, config: dict[str, object]) -> Iterator[Finding]:
+    # apart from the other settings, and a warning: the hub's own config differs from the code
     stated, expected = config.get("layer_norm_eps", ...), evidence.config.layer_norm_eps
-    if stated is not ... and _Setting("", expected, stated).differs:
+    if stated is not ... and _Setting("", expected, stated).differs:  # null is a value
         yield finding(
             rules.CONFIG_EPS,
             "the config.json beside the weights has another layer_norm_eps than the original code",
@@ -153,8 +151,9 @@ def _norm_pix_loss(evidence: Evidence, config: dict[str, object]) -> Iterator[Fi
 
 
 def _trained_with(evidence: Evidence) -> tuple[bool, str] | None:
-    """Return the norm_pix_loss of the training run, if anything tells, and what does."""
+    """Return the norm_pix_loss of the training run and where it is known from, if anywhere."""
     checkpoint = evidence.checkpoint
+    # the arguments of the training run, which the MAE code saves beside the weights
     for entry, node in zip(checkpoint.entries, checkpoint.aside):
         for key, value in leaves(entry.key, node):
             if key.rpartition(".")[2] == "norm_pix_loss" and isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Checks on the container and on how its content was found."""
+"""Checks on the container and on how the state dict was found in it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _SHOWN = 20
 
 
 def check_remarks(evidence: Evidence) -> Iterator[Finding]:
-    """Tell what is odd about the container, as it was met when the file was opened."""
+    """Report what was odd about the container when the file was opened."""
     yield from evidence.checkpoint.remarks
 
 
 def check_checksums(evidence: Evidence) -> Iterator[Finding]:
     """Note that a zip has no checksums; the other containers cannot have any."""
     checkpoint = evidence.checkpoint
-    holds_bytes = any(info.nbytes for info in checkpoint.tensors.values())
+    holds_bytes = any(info.nbytes for info in checkpoint.tensors.values())  # or nothing to change
     if checkpoint.format == "torch-zip" and holds_bytes and not checkpoint.checksums:
         yield finding(
             rules.NO_CHECKSUMS,
@@ -83,6 +83,6 @@ def check_prefix(evidence: Evidence) -> Iterator[Finding]:
 
 
 def check_names(evidence: Evidence) -> Iterator[Finding]:
-    """Warn of what kept names from their place in the layout, half a fused tensor say."""
-    for problem in evidence.canonical.problems[:_SHOWN]:
+    """Warn of names that could not be made canonical: a part of a fused tensor, say."""
+    for problem in evidence.canonical.problems[:_SHOWN]:  # one a block would be hundreds
         yield finding(rules.UNCLEAR_NAMES, problem)

@@ -1,4 +1,4 @@
-"""Checks on the forward pass: the right shapes, finite numbers, and images that matter."""
+"""Checks on the forward pass: shapes, finite numbers, and outputs that depend on the input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BLIND = 1e-5
 
 
 def check_forward(evidence: Evidence) -> Iterator[Finding]:
-    """The outputs' shapes, whether they are finite, and whether the input matters."""
+    """Check the outputs' shapes, that they are finite, and that they depend on the input."""
     if evidence.forward.status != "run":
         yield finding(
             rules.FORWARD_NOT_RUN,
@@ -54,8 +54,8 @@ def _not_finite(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _spoilt(evidence: Evidence) -> tuple[str, ...]:
-    """Return the rules that say it already, where a weight of the model is not finite itself."""
-    outside = evidence.outside()
+    """Return the rules that report a weight that is not finite: it is the cause."""
+    outside = evidence.outside()  # not run, so what they hold does not spoil an output
     ours = [one for name, one in evidence.values.tensors.items() if name not in outside]
     codes = {
         rules.NAN: any(one.nan for one in ours),
@@ -68,7 +68,7 @@ def _blind(evidence: Evidence) -> Iterator[Finding]:
     forward = evidence.forward
     features = forward.outputs.get("features")
     if forward.difference is None or features is None or not features.finite:
-        return
+        return  # NaN differs from everything, and is reported above
     if forward.difference <= _BLIND * features.std:
         yield finding(
             rules.FORWARD_BLIND,
@@ -82,7 +82,7 @@ def _blind(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _cut(evidence: Evidence) -> tuple[str, ...]:
-    """Return the rule that says why no pixel gets into the model, where all weights are alike."""
+    """Return the rule that reports a constant patch embedding: no pixel gets through it."""
     values = evidence.values.tensors.get(evidence.family.patches)
     if values is None or values.varied:
         return ()

@@ -1,4 +1,4 @@
-"""Checks against the lock file: nothing that was locked may have changed."""
+"""Checks against the lock file: what was locked must not have changed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def check_lock(evidence: Evidence) -> Iterator[Finding]:
 def check_all_found(
     files: Sequence[FileReport], locks: Sequence[tuple[Lock, Sequence[str]]]
 ) -> Iterator[Finding]:
-    """Yield what is locked and not there, in a run over whole folders.
+    """Yield what is locked and missing, in a run over whole folders.
 
     Args:
         files: the reports on the checkpoints of the run.
@@ -58,7 +58,6 @@ def check_all_found(
                 rules.LOCK_UNMATCHED,
                 f"{entry.name} is locked, and no file of the folder is it",
                 expected=entry.fingerprint,
-                fix=None,
             )
 
 
@@ -119,6 +118,7 @@ def _forward(evidence: Evidence, locked: LockedForward) -> Iterator[Finding]:
         message = f"what the model computes was not compared with the lock: {reason}"
         yield finding(rules.LOCK_FORWARD_OPEN, message)
         return
+    # outputs of other patches differ whatever the weights are, so that is reported alone
     if evidence.forward.kept != locked.kept:
         yield finding(
             rules.LOCK_FORWARD,
@@ -128,7 +128,7 @@ def _forward(evidence: Evidence, locked: LockedForward) -> Iterator[Finding]:
         )
         return
     far, most = _distance(evidence, locked)
-    if not far <= most:
+    if not far <= most:  # NaN is too far as well
         yield finding(
             rules.LOCK_FORWARD,
             "the model computes something else than when the weights were locked",
@@ -172,6 +172,7 @@ def summary(evidence: Evidence) -> LockSummary | None:
 
 
 def _is_same(evidence: Evidence, name: str, info: TensorInfo, tensor: LockedTensor) -> bool:
+    # a tied name that is not stored has the values of the one that is
     values = evidence.values.tensors.get(evidence.recorded.get(name, name))
     return (
         (info.dtype.name, info.shape) == (tensor.dtype, tensor.shape)

@@ -1,4 +1,4 @@
-"""Checks on what the weights mean to the model: untrained, repeated, or a wrong table."""
+"""Checks for weights that are untrained, repeated over blocks, or a wrong position table."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import TensorBytes
     from ckpttool.verification.evidence import Evidence
 
-# What tells more of a table than that it is another one.
+# Findings that say more about a table than that it differs.
 _SPOILT = (rules.NAN.code, rules.INFINITE.code, rules.ALL_ZERO.code, rules.CONSTANT.code)
 
 
 def check_layernorms(evidence: Evidence) -> Iterator[Finding]:
-    """LayerNorms that are all exactly 1 and 0: no step of training leaves them so."""
+    """LayerNorms that are all exactly 1 and 0: a step of training changes them."""
     if layernorms_are_initial(evidence):
         yield finding(
             rules.LAYERNORM_INITIAL,
@@ -31,11 +31,8 @@ def check_layernorms(evidence: Evidence) -> Iterator[Finding]:
 
 
 def layernorms(evidence: Evidence) -> frozenset[str]:
-    """Return the LayerNorms of the model, and that of a classifier made from it.
-
-    In another model the same names may be those of a BatchNorm.
-    """
-    if evidence.coverage.unrelated:
+    """Return the LayerNorms of the model, and that of a classifier made from it."""
+    if evidence.coverage.unrelated:  # in another model a BatchNorm may have these names
         return frozenset()
     return frozenset(filter(evidence.family.is_layernorm, evidence.canonical.tensors))
 
@@ -48,6 +45,7 @@ def layernorms_are_initial(evidence: Evidence) -> bool:
 
 def _is_initial(evidence: Evidence, name: str) -> bool:
     values = evidence.values.tensors.get(name)
+    # minimum and maximum leave out what is not finite
     if values is None or values.nan or values.infinite:
         return False
     initial = 1 if name.endswith(".weight") else 0
@@ -55,7 +53,7 @@ def _is_initial(evidence: Evidence, name: str) -> bool:
 
 
 def check_identical_blocks(evidence: Evidence) -> Iterator[Finding]:
-    """Blocks whose tensors are the same, byte by byte: one was copied over another."""
+    """Blocks whose tensors have the same bytes: one was copied over another."""
     for stack, group in evidence.family.stacks.items():
         blocks = _blocks(evidence, stack)
         same = _alike(blocks)
@@ -75,7 +73,7 @@ def check_identical_blocks(evidence: Evidence) -> Iterator[Finding]:
 
 
 def originals(evidence: Evidence) -> dict[str, str]:
-    """Return, for the tensors of blocks that are alike, those of the first such block."""
+    """Return tensor -> the same one of the first block, for blocks with the same weights."""
     found = {}
     for stack in evidence.family.stacks:
         blocks = _blocks(evidence, stack)
@@ -93,11 +91,7 @@ def _alike(blocks: dict[int, frozenset[tuple[str, str]]]) -> list[list[int]]:
 
 
 def _blocks(evidence: Evidence, stack: str) -> dict[int, frozenset[tuple[str, str]]]:
-    """Return the (name in the block, digest) pairs of every block that was read wholly.
-
-    Blocks without a weight of the model that has several values are left out: gains and biases
-    alone may well agree, and where all weights are NaN, or zero, that is what is to be told.
-    """
+    """Return the (name in the block, digest) pairs of every block that can be compared."""
     outside = evidence.outside()
     digests: dict[int, set[tuple[str, str]]] = {}
     with_weights = set()
@@ -111,6 +105,8 @@ def _blocks(evidence: Evidence, stack: str) -> dict[int, frozenset[tuple[str, st
             unread.add(number)
             continue
         digests.setdefault(number, set()).add((rest, evidence.values.tensors[name].digest))
+        # Only with a matrix of several values: gains and biases alone may agree by chance, and
+        # blocks that are all zero or NaN are reported as that.
         if name not in outside and is_matrix(info) and evidence.values.tensors[name].varied:
             with_weights.add(number)
     return {number: frozenset(digests[number]) for number in sorted(with_weights - unread)}
@@ -120,10 +116,9 @@ def _blocks(evidence: Evidence, stack: str) -> dict[int, frozenset[tuple[str, st
 
 
 class TableError(NamedTuple):
-    """How far a stored position table is from the computed one.
+    """The largest absolute difference from the computed table, where it is, and what is allowed.
 
-    ``error`` is the largest absolute difference (infinite if an element is not finite), at row
-    ``token`` and column ``feature``; ``tolerance`` is what its dtype allows.
+    The error is infinite if an element is not finite.
     """
 
     error: float
@@ -133,7 +128,7 @@ class TableError(NamedTuple):
 
 
 def check_position_tables(evidence: Evidence) -> Iterator[Finding]:
-    """Position tables that are not the 2-D sine-cosine table they are meant to be."""
+    """Position tables that are not the 2-D sine-cosine table."""
     for name, table in position_tables(evidence).items():
         if not table.error <= table.tolerance:
             yield finding(
@@ -148,22 +143,19 @@ def check_position_tables(evidence: Evidence) -> Iterator[Finding]:
 
 
 def pos_embed_errors(evidence: Evidence) -> dict[str, float]:
-    """Return the largest absolute error of each position table, fine ones included."""
+    """Return the largest absolute error of each position table, correct ones included."""
     return {name: table.error for name, table in position_tables(evidence).items()}
 
 
 def position_tables(evidence: Evidence) -> dict[str, TableError]:
-    """Compare the position tables that were kept and have the model's shape.
-
-    Another shape is a finding of the schema's; without the bytes nothing can be said.
-    """
+    """Compare the position tables that were read and have the model's shape."""
     errors = {}
     for name, computed in evidence.family.tables.items():
         stored = evidence.values.kept.get(name)
         if stored is None or stored.dtype.kind != "float":
             continue
         table = computed(evidence.config)
-        if stored.shape != (1, *table.shape):
+        if stored.shape != (1, *table.shape):  # a finding of check_shapes
             continue
         error = _table_error(stored, table, evidence.limits.position_table)
         if error is not None:
@@ -172,18 +164,19 @@ def position_tables(evidence: Evidence) -> dict[str, TableError]:
 
 
 def _table_error(kept: TensorBytes, table: NDArray[Any], tolerance: float) -> TableError | None:
-    # Late, so that only who compares tables pays for numpy.
+    # late: the help of every command imports the checks, and none of it needs numpy
     import numpy as np
 
     from ckpttool.tensors.numbers import numbers
 
     stored = numbers(kept.dtype, kept.data)
-    grid = kept.dtype.encoding
-    if stored is None or grid is None or not kept.dtype.signed:
+    encoding = kept.dtype.encoding
+    # a type without a sign (float8_e8m0fnu) cannot hold a sine
+    if stored is None or encoding is None or not kept.dtype.signed:
         return None
     difference = np.abs(stored.reshape(table.shape).astype(np.float64) - table)
-    difference[~np.isfinite(difference)] = np.inf
+    difference[~np.isfinite(difference)] = np.inf  # NaN is as far off as can be
     token, feature = divmod(int(difference.argmax()), table.shape[1])
-    half_a_step = 2.0 ** -(grid.mantissa + 1)
-    allowed = max(tolerance, half_a_step)
+    # sines are at most 1, where rounding errs by up to half a step of the mantissa
+    allowed = max(tolerance, 2.0 ** -(encoding.mantissa + 1))
     return TableError(float(difference[token, feature]), token, feature, allowed)

@@ -1,4 +1,4 @@
-"""Checks on text that tells about the machine, or opens the accounts, of who wrote the file."""
+"""Checks for paths and credentials of the author in the text beside the weights."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ if TYPE_CHECKING:
     from ckpttool.findings.rules import Rule
     from ckpttool.verification.evidence import Evidence
 
-#: Characters of all texts that are searched, and of one of them.
+#: Characters of all texts that are searched, and of one of them: a hostile file costs no more.
 MAX_SEARCHED = 1_000_000
 MAX_TEXT = 4_096
 
 # What is named in one finding, and characters of a value that are shown.
 _SHOWN, _LONGEST = 10, 80
 
-# An absolute path of two and more parts, not in a relative path or behind a bracket's end.
+# An absolute path of two and more parts. What follows a word, a dot or a closing bracket is a
+# piece of something else: a relative path, a quotient, a template.
 _START = r"(?:(?<![\w/.~)\]}-])|(?<=file://))"
 _PATH = re.compile(rf"{_START}/(?:([\w.@+-]+)(?:/[\w.@+ -]+)+|root(?![\w.-]))")
-# What has slashes and is no path: addresses but those of files, and formulas of chemistry.
+# What has slashes and is no path: URLs but those of files, and formulas of chemistry. Schemes have
+# a bound, so that a long word does not take quadratic time.
 _NO_PATH = re.compile(r"(?<![A-Za-z])(?!file:)[A-Za-z][\w+.-]{0,20}://\S*|\bInChI=\S*")
 _DRIVE = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]:(?:\\{1,2}|/(?!/))[\w. -]+(?:[\\/]{1,2}[\w. -]+)+")
-# Nodes of a graph, entries of a file and routes of a server are spelled as paths are. A path of a
-# machine begins with a home, or a folder in which machines keep data; or its key, or how it ends,
-# says what it is.
+# Nodes of a graph, entries of an archive and routes of a server look like paths. What begins with
+# a folder in which machines keep homes or data is one; else its key or its ending must say so.
 _ROOT = re.compile(
     r"(?:home|Users?|root|Volumes|autofs|afs|beegfs|cephfs?|cluster|dbfs|efs|fsx|gpfs|hdfs|lustre|mnt"
     r"|media|net|nfs|pfs|raid|scratch|hdd|ssd|nvme|disks?|drives?|volumes?|vol|storage|share[ds]?|srv"
@@ -47,18 +48,18 @@ _ENDING = re.compile(
     r"|h5|hdf5|tar|gz|zip|jpe?g|png|parquet|lmdb|sif|so)\Z",
     re.IGNORECASE,
 )
-# Folders that every machine has: they tell nothing.
+# Folders that every machine has, so that a path in them gives nothing away.
 _PUBLIC = frozenset("bin boot dev etc lib lib64 opt proc run sbin sys tmp usr var".split())
 
 _SECRETS = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/:@]{0,100}:[^\s/@]{1,200}@"  # a URL with a password
-    r"|\bhf_[A-Za-z0-9]{20,}"
+    r"|\bhf_[A-Za-z0-9]{20,}"  # Hugging Face
     r"|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}"
-    r"|\bglpat-[\w-]{20,}"
-    r"|\bAKIA[0-9A-Z]{16}\b"
-    r"|\bAIza[\w-]{35}"
-    r"|\bxox[abeoprs]-[\w-]{10,}"
-    r"|\bsk-[\w-]{20,}"
+    r"|\bglpat-[\w-]{20,}"  # GitLab
+    r"|\bAKIA[0-9A-Z]{16}\b"  # AWS, the identifier of a key
+    r"|\bAIza[\w-]{35}"  # Google
+    r"|\bxox[abeoprs]-[\w-]{10,}"  # Slack
+    r"|\bsk-[\w-]{20,}"  # OpenAI and Anthropic
     r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----"
 )
 _SECRET_KEY = re.compile(
@@ -66,7 +67,7 @@ _SECRET_KEY = re.compile(
     r"|(?:access|api|auth|bearer|gh|github|gitlab|hf|hub|wandb)_token)",
     re.IGNORECASE | re.DOTALL,
 )
-_SHORTEST_SECRET = 8
+_SHORTEST_SECRET = 8  # what is shorter is a placeholder: "none", "true", "xxxx"
 
 
 class _Text(NamedTuple):
@@ -76,10 +77,10 @@ class _Text(NamedTuple):
 
 def check_private_text(evidence: Evidence) -> Iterator[Finding]:
     """Paths and credentials in what lies beside the weights, each with its key."""
-    texts, all_of_them = _texts(evidence)
+    texts, complete = _texts(evidence)
     yield from _found(rules.CREDENTIAL, texts, _is_secret, "looks like a credential", _masked)
     yield from _found(rules.PRIVATE_PATH, texts, _has_path, "holds a path of a machine", _shortened)
-    if not all_of_them:
+    if not complete:
         yield finding(
             rules.PRIVATE_PATH,
             f"of the texts beside the weights only the first {MAX_SEARCHED:,} characters were "
@@ -94,7 +95,7 @@ def _texts(evidence: Evidence) -> tuple[list[_Text], bool]:
     left = MAX_SEARCHED
     for key, value in _scalars(evidence):
         if isinstance(value, str) and value:
-            left -= len(key) + min(len(value), MAX_TEXT)
+            left -= len(key) + min(len(value), MAX_TEXT)  # keys are matched as well
             if left < 0:
                 return list(texts), False
             texts[_Text(key, value[:MAX_TEXT])] = None
@@ -132,6 +133,7 @@ def _is_of_a_machine(path: re.Match[str], key: str) -> bool:
     top = path.group(1)
     if top is None:
         return True  # the home of root
+    # the last part that is a name: "argv.3" is an item of a list
     name = next((part for part in reversed(key.split(".")) if not part.isdigit()), key)
     return top not in _PUBLIC and (
         _ROOT.fullmatch(top) is not None
@@ -143,9 +145,10 @@ def _is_of_a_machine(path: re.Match[str], key: str) -> bool:
 def _is_secret(text: _Text) -> bool:
     name = text.key.rpartition(".")[2]
     word = text.value.strip()
-    telling = len(word) >= _SHORTEST_SECRET and not any(map(str.isspace, word))
+    # what a key calls a secret may be a sentence about one
+    secret_like = len(word) >= _SHORTEST_SECRET and not any(map(str.isspace, word))
     return _SECRETS.search(text.value) is not None or (
-        telling and _SECRET_KEY.fullmatch(name) is not None
+        secret_like and _SECRET_KEY.fullmatch(name) is not None
     )
 
 
@@ -154,7 +157,7 @@ def _shortened(value: str) -> str:
 
 
 def _masked(value: str) -> str:
-    """Return enough to find it by: a report is read by more people than may know a secret."""
+    """Return enough to find it by: more people read a report than may know a secret."""
     found = _SECRETS.search(value)
     secret = found.group() if found else value
     scheme, separator, _ = secret.partition("://")

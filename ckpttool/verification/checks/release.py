@@ -1,4 +1,4 @@
-"""Checks on what a release should have, and should not: beside the weights and in their file."""
+"""Checks on the conventions of a release, in the file of the weights and beside it."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def check_container(evidence: Evidence) -> Iterator[Finding]:
     """Note weights that are shipped as a pickle alone."""
     names = evidence.surroundings.names
     pickled = evidence.checkpoint.format.startswith("torch-")
+    # with a safetensors file beside it, nobody has to load the pickle
     if pickled and not any(name.endswith(".safetensors") for name in names):
         yield finding(
             rules.PICKLE_FORMAT,
@@ -38,7 +39,7 @@ def check_container(evidence: Evidence) -> Iterator[Finding]:
 
 
 def check_training_state(evidence: Evidence) -> Iterator[Finding]:
-    """Warn of what a training run left beside the weights: its state, and its settings."""
+    """Warn of state and settings of the training run beside the weights."""
     checkpoint = evidence.checkpoint
     beside = list(zip(checkpoint.entries, checkpoint.aside))
     found = [(entry, node) for entry, node in beside if is_called_training(entry.key)]
@@ -48,7 +49,7 @@ def check_training_state(evidence: Evidence) -> Iterator[Finding]:
             rules.TRAINING_STATE,
             f"state of the training run lies beside the weights{_told(found + settings)}",
         )
-    elif settings:
+    elif settings:  # other advice: a loader may build the model from them
         yield finding(
             rules.TRAINING_STATE,
             f"settings of the training run lie beside the weights{_told(settings)}",
@@ -69,6 +70,7 @@ def check_shards(evidence: Evidence) -> Iterator[Finding]:
     checkpoint = evidence.checkpoint
     if checkpoint.format != "safetensors-sharded":
         return
+    # the index is the first source, its shards follow
     index, *listed = (os.path.split(source.name)[1] for source in checkpoint.sources)
     stem = index[: -len(_INDEX_END)] if index.endswith(_INDEX_END) else "model"
     strays = [
@@ -84,6 +86,7 @@ def check_shards(evidence: Evidence) -> Iterator[Finding]:
 
 def _is_of(stem: str, name: str) -> bool:
     numbered = _SHARD.fullmatch(name)
+    # the single file counts too: many readers take it instead of the index
     return name == f"{stem}.safetensors" or (numbered is not None and numbered.group(1) == stem)
 
 
@@ -91,19 +94,19 @@ def check_format_metadata(evidence: Evidence) -> Iterator[Finding]:
     """Warn of safetensors files that do not say for which framework they were written."""
     checkpoint = evidence.checkpoint
     stated = checkpoint.metadata.get("format")
+    # some versions of transformers refuse a file without "pt"
     if checkpoint.format.startswith("safetensors") and stated != "pt":
         yield finding(
             rules.NO_FORMAT,
             "the safetensors metadata does not say that the tensors are torch's",
             expected="format: pt",
             found="no format" if stated is None else f"format: {stated}",
-            # of another framework's file it is no mistake
-            fix=None if stated is None else "",
+            fix=None if stated is None else "",  # another framework's file may say so rightly
         )
 
 
 def check_header_size(evidence: Evidence) -> Iterator[Finding]:
-    """Warn of a header that the hub does not read."""
+    """Warn of a header that the hub does not read, so that it shows no tensors."""
     nbytes = evidence.checkpoint.header_size or 0
     if nbytes > HUB_HEADER:
         yield finding(

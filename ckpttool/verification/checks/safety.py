@@ -1,4 +1,4 @@
-"""Checks on the names that a pickle refers to. Nothing was imported or called to find them."""
+"""Checks on the names that a pickle refers to; none of them is imported or called."""
 
 from __future__ import annotations
 

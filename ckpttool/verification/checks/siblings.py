@@ -1,4 +1,4 @@
-"""Checks on a tensor among its like: the same role in other blocks, the same content elsewhere."""
+"""Checks on tensors of the same role in other blocks, and on the same content elsewhere."""
 
 from __future__ import annotations
 
@@ -16,29 +16,28 @@ from ckpttool.verification.evidence import is_matrix
 if TYPE_CHECKING:
     from ckpttool.verification.evidence import Evidence
 
-# Fewer blocks than this have no spread that could be told from chance.
+# With fewer blocks the spread is a matter of chance.
 _FEWEST = 5
-# Makes the median absolute deviation of normally distributed numbers their deviation.
+# Makes the median absolute deviation of normally distributed numbers their standard deviation.
 _NORMAL = 1.4826
-# No narrower spread is believed: that of an untrained model is next to nothing. Biases and gains
+# The least spread that is assumed: an untrained model has next to none. Biases and gains
 # differ more from block to block than weights do: in two trained BERT encoders of 6 and 8 layers
 # by a factor of 5.7 at most, the weights by 1.5. With these numbers no score there is above 3.5.
 _NARROWEST, _NARROWEST_OF_VECTORS = 0.15, 0.5
-# Findings that are told one by one.
-_SHOWN = 8
+_SHOWN = 8  # findings that are reported one by one
 
 
 def check_magnitudes(evidence: Evidence) -> Iterator[Finding]:
     """Tensors whose magnitude is far from that of their role in the other blocks.
 
     With x the logarithm of the root mean square, m its median over the blocks and MAD the
-    median of ``|x - m|``, a tensor is far off where ``|x - m| / max(1.4826 MAD, 0.15)`` is above
-    ``Limits.magnitude``; for biases and gains 0.5 stands for 0.15. That is the modified z-score
-    of Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993; they advise 3.5 for numbers
-    that should be alike.
+    median of ``|x - m|``, the score is ``|x - m| / max(1.4826 MAD, 0.15)``; for biases and gains
+    0.5 takes the place of 0.15. This is the modified z-score of Iglewicz and Hoaglin, How to
+    Detect and Handle Outliers, 1993.
     """
     far = []
     for names in _roles(evidence).values():
+        # logarithms, because a tensor that is too small is as wrong as one that is too large
         scale = {name: log(_rms(evidence, name)) for name in names}
         usual = median(scale.values())
         weights = is_matrix(evidence.canonical.tensors[names[0]])
@@ -49,7 +48,8 @@ def check_magnitudes(evidence: Evidence) -> Iterator[Finding]:
             for name, x in scale.items()
             if abs(x - usual) / spread > evidence.limits.magnitude
         ]
-    for score, name, usual in sorted(far, key=lambda one: -one[0])[:_SHOWN]:
+    far.sort(key=lambda one: -one[0])
+    for score, name, usual in far[:_SHOWN]:
         yield finding(
             rules.MAGNITUDE,
             f"{_factor(_rms(evidence, name) / usual)} in the other blocks "
@@ -58,22 +58,20 @@ def check_magnitudes(evidence: Evidence) -> Iterator[Finding]:
             expected=f"a root mean square about {usual:.3g}",
             found=f"{_rms(evidence, name):.3g}",
         )
-    rest = [name for _, name, _ in sorted(far, key=lambda one: -one[0])[_SHOWN:]]
+    rest = [name for _, name, _ in far[_SHOWN:]]
     if rest:
         message = f"{count(len(rest), 'tensor')} more of an unusual magnitude"
         yield finding(rules.MAGNITUDE, message, tensors=rest)
 
 
 def _roles(evidence: Evidence) -> Mapping[tuple[str, str], list[str]]:
-    """Return the tensors of each role that enough blocks have, by stack and name in the block.
-
-    Of the model's only: others may be meant to differ, as scales that begin smaller with depth.
-    """
+    """Return the tensors of each role that enough blocks have, by stack and name in the block."""
     roles: dict[tuple[str, str], list[str]] = {}
+    # these may differ on purpose, as LayerScale that begins smaller in deeper blocks
     outside = evidence.outside()
     for name, values in evidence.values.tensors.items():
         role = evidence.family.role_of(name)
-        if role is not None and values.rms and name not in outside:
+        if role is not None and values.rms and name not in outside:  # zero has no logarithm
             roles.setdefault(role, []).append(name)
     return {role: names for role, names in roles.items() if len(names) >= _FEWEST}
 
@@ -88,18 +86,15 @@ def _factor(ratio: float) -> str:
 
 
 def check_copies(evidence: Evidence) -> Iterator[Finding]:
-    """Weights of the same bytes under names that share no storage.
+    """Weights with the same bytes under names that share no storage.
 
-    Where the model has its own weight under each of the names, one was copied over another.
-    Others may be equal on purpose, an average of the weights say, or tied by copying: together
-    they are a note. Vectors that the model has no place for are not even that: frequencies,
-    statistics and gains of many layers often are the same.
+    Where the model has a weight of its own under two of the names, one was copied over another.
     """
     passed_over, outside = {*evidence.family.tables, *originals(evidence)}, evidence.outside()
     by_digest: dict[tuple[str, int], list[str]] = {}
     for name, values in evidence.values.tensors.items():
         info = evidence.canonical.tensors[name]
-        # of blocks that are alike only the first is looked at: that they are is told elsewhere
+        # identical blocks are a finding of their own; only the first is looked at here
         if info.dtype.kind == "float" and values.varied and name not in passed_over:
             by_digest.setdefault((values.digest, info.nbytes), []).append(name)
     copied = [names for names in by_digest.values() if _are_apart(evidence, names)]
@@ -112,6 +107,8 @@ def check_copies(evidence: Evidence) -> Iterator[Finding]:
                 f"{len(names)} tensors hold the same {count(_bytes(evidence, names[0]), 'byte')}",
                 tensors=names,
             )
+        # a note: averages of weights, or tied weights that were copied. Vectors are not even
+        # that: frequencies, statistics and gains of many layers are often the same.
         elif is_matrix(evidence.canonical.tensors[names[0]]):
             on_purpose.append(names)
     if on_purpose:

@@ -1,4 +1,4 @@
-"""Which of the known sizes of the model a file is of, by its shapes."""
+"""Which known size of the model a file has, by its shapes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Size(NamedTuple):
-    """A known size of the model, and what a file is to it."""
+    """A known size of the model, and how much of it a file covers."""
 
     name: str
     coverage: Coverage
@@ -32,19 +32,17 @@ class Size(NamedTuple):
 
 
 def known_size(evidence: Evidence) -> Size | None:
-    """Return the other size of the model whose core the file's is, if there is exactly one.
+    """Return the other size whose core has the file's depth and shapes, if exactly one has.
 
-    It is as deep, and no tensor of it is of another shape. What is missing of it may be missing
-    all the same, and what is beside the core (a decoder) may be another one.
+    Tensors of it may be missing from the file, and a decoder may be of another size.
     """
     found = list(_sizes(evidence))
-    return found[0] if len(found) == 1 else None
+    return found[0] if len(found) == 1 else None  # of two, naming one would be a guess
 
 
 def _sizes(evidence: Evidence) -> Iterator[Size]:
-    from ckpttool.models.schema import (
-        schema_of,  # torch, which has been imported for the model's own
-    )
+    # late: it needs torch, which by now has been imported for the model's own schema
+    from ckpttool.models.schema import schema_of
 
     tensors, family = evidence.canonical.tensors, evidence.family
     token = tensors.get(family.class_token)

@@ -1,4 +1,4 @@
-"""Checks on the numbers themselves: what no trained weight looks like, and what was not read."""
+"""Checks on the numbers: those that no trained weight has, and those that were not read."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from ckpttool.tensors.values import TensorValues
     from ckpttool.verification.evidence import Evidence
 
-# Findings of one rule that are told tensor by tensor; the others share one.
-_ONE_BY_ONE = 8
+_ONE_BY_ONE = 8  # findings of one rule that are reported tensor by tensor; the others share one
 
 
 def check_not_finite(evidence: Evidence) -> Iterator[Finding]:
@@ -39,6 +38,7 @@ def check_not_finite(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _is_a_mask(evidence: Evidence, name: str) -> bool:
+    # an attention mask that is added: 0 where a token is seen, minus infinity where not
     values = evidence.values.tensors.get(name)
     return (
         values is not None
@@ -50,34 +50,27 @@ def _is_a_mask(evidence: Evidence, name: str) -> bool:
 
 
 def check_constant_weights(evidence: Evidence) -> Iterator[Finding]:
-    """Weights of the model that are zero, or one other value, everywhere.
-
-    Vectors may well be, however many axes they are stored with. Of what the model has no place
-    for nobody knows what it is meant to be: together it is a note.
-    """
+    """Weights of the model that are zero, or one other value, everywhere."""
     outside = evidence.outside()
-    constant = [
-        name for name, info in _floats(evidence) if is_matrix(info) and _is_constant(evidence, name)
-    ]
-    zero, other = (
-        [name for name in constant if (evidence.values.tensors[name].minimum == 0) is wanted]
-        for wanted in (True, False)
-    )
-    ours = [name for name in zero if name not in outside]
-    if ours:
-        message = f"{count(len(ours), 'weight')} zero everywhere"
-        yield finding(rules.ALL_ZERO, message, tensors=ours)
-    by_value: dict[object, list[str]] = {}
-    for name in other:
-        if name not in outside:
-            by_value.setdefault(evidence.values.tensors[name].minimum, []).append(name)
-    for value, names in by_value.items():
-        yield finding(rules.CONSTANT, f"every element is {value:.6g}", tensors=names)
-    for rule, names, what in (
-        (rules.ALL_ZERO, zero, "zero everywhere"),
-        (rules.CONSTANT, other, "of one value each"),
+    ours: dict[float | None, list[str]] = {}
+    others: dict[bool, list[str]] = {True: [], False: []}  # by whether the value is zero
+    for name, info in _floats(evidence):
+        # a vector of one value is nothing unusual, however many axes it is stored with
+        if is_matrix(info) and _is_constant(evidence, name):
+            value = evidence.values.tensors[name].minimum
+            names = others[value == 0] if name in outside else ours.setdefault(value, [])
+            names.append(name)
+    for value, names in sorted(ours.items(), key=lambda one: one[0] != 0):
+        if value == 0:
+            message = f"{count(len(names), 'weight')} zero everywhere"
+            yield finding(rules.ALL_ZERO, message, tensors=names)
+        else:
+            yield finding(rules.CONSTANT, f"every element is {value:.6g}", tensors=names)
+    for rule, theirs, what in (
+        (rules.ALL_ZERO, others[True], "zero everywhere"),
+        (rules.CONSTANT, others[False], "of one value each"),
     ):
-        theirs = [name for name in names if name in outside]
+        # a note: a mask, a buffer or a layer that begins at zero is constant on purpose
         if theirs:
             yield finding(
                 rule,
@@ -88,10 +81,8 @@ def check_constant_weights(evidence: Evidence) -> Iterator[Finding]:
 
 
 def check_constant_vectors(evidence: Evidence) -> Iterator[Finding]:
-    """Biases and gains of a single value, in one note.
-
-    LayerNorms are left out where all of them are initial, for that is a finding of its own.
-    """
+    """Biases and gains of a single value, in one note."""
+    # where all LayerNorms are as initialised, that is a finding of its own
     left_out = layernorms(evidence) if layernorms_are_initial(evidence) else ()
     found = [
         name
@@ -110,14 +101,14 @@ def check_constant_vectors(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _is_as_initialised(evidence: Evidence, name: str) -> bool:
-    """Whether the model begins with this value: biases with 0, the gains of LayerNorms with 1."""
+    """Whether it has the value of the initialisation: 0 in biases, 1 in LayerNorms' weights."""
     value = evidence.values.tensors[name].minimum
     begins = 0 if name.endswith(".bias") else 1 if evidence.family.is_layernorm(name) else None
     return value == begins
 
 
 def check_everything_was_read(evidence: Evidence) -> Iterator[Finding]:
-    """Tensors whose values nobody looked at, by reason."""
+    """Tensors whose values were not looked at, by reason."""
     by_reason: dict[str, list[str]] = {}
     amplified = []
     for name, info in evidence.canonical.tensors.items():
@@ -145,7 +136,7 @@ def check_everything_was_read(evidence: Evidence) -> Iterator[Finding]:
 
 
 def check_checksums(evidence: Evidence) -> Iterator[Finding]:
-    """Stored CRC-32 sums that the bytes do not have, and records that never got any bytes."""
+    """Stored CRC-32 sums that do not match, and records that were never filled."""
     lengths = {one.member: one.extent.length for one in evidence.checkpoint.checksums}
     unfilled, others = [], []
     for bad in evidence.values.bad_checksums:
@@ -189,6 +180,7 @@ def _counted(
 
 
 def _numbers_in(info: TensorInfo) -> int:
+    # NaN is counted in real and imaginary parts separately
     return info.numel * (2 if info.dtype.kind == "complex" else 1)
 
 
@@ -197,7 +189,8 @@ def _share(bad: int, elements: int, what: str) -> str:
 
 
 def _floats(evidence: Evidence) -> Iterator[tuple[str, TensorInfo]]:
-    """Yield the floating tensors that were read; a constant table of integers is nothing odd."""
+    """Yield the floating tensors that were read."""
+    # integers are tables and counters, which are often constant
     for name, info in evidence.canonical.tensors.items():
         if info.dtype.kind == "float" and name in evidence.values.tensors:
             yield name, info
@@ -206,7 +199,7 @@ def _floats(evidence: Evidence) -> Iterator[tuple[str, TensorInfo]]:
 def _is_constant(evidence: Evidence, name: str) -> bool:
     values = evidence.values.tensors[name]
     return (
-        evidence.canonical.tensors[name].numel > 1
+        evidence.canonical.tensors[name].numel > 1  # a single element always is
         and values.minimum is not None
         and values.minimum == values.maximum
         and values.nan == values.infinite == 0
@@ -218,6 +211,6 @@ def _why_not_examined(evidence: Evidence, name: str, info: TensorInfo) -> str | 
     if values is None:
         return evidence.values.skipped.get(name, "they were not read")
     seen = values.minimum is not None or values.nan or values.infinite or info.numel == 0
-    if seen or info.dtype.kind == "complex":
+    if seen or info.dtype.kind == "complex":  # complex numbers have no minimum
         return None
     return f"only a digest is known of {info.dtype.name}"

@@ -1,4 +1,4 @@
-"""Checks on the storages of a torch file: bytes that everybody downloads and no tensor shows."""
+"""Checks for bytes of a torch file's storages that belong to no tensor."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check_wasted_bytes(evidence: Evidence) -> Iterator[Finding]:
-    """Storages that tensors show a part of, or that nothing refers to."""
+    """Storages that tensors cover only in part, or that nothing refers to."""
     checkpoint = evidence.checkpoint
     views: dict[str, list[TensorInfo]] = {}
     for info in checkpoint.tensors.values():
@@ -27,6 +27,7 @@ def check_wasted_bytes(evidence: Evidence) -> Iterator[Finding]:
     hidden = {key: checkpoint.storages[key].length - _shown(infos) for key, infos in views.items()}
     lost = {key: checkpoint.storages[key].length for key in _unreferred(evidence, views)}
     most = evidence.limits.wasted_share * sum(info.nbytes for info in checkpoint.tensors.values())
+    # two findings, because the way out differs: to copy views, or to drop what is not used
     if sum(hidden.values()) > most:
         wasteful = [key for key, nbytes in hidden.items() if nbytes]
         yield _of_views(evidence, sum(hidden.values()), [views[key] for key in wasteful])
@@ -52,19 +53,16 @@ def _of_views(evidence: Evidence, wasted: int, views: Sequence[Sequence[TensorIn
 
 
 def _shown(infos: Sequence[TensorInfo]) -> int:
-    """Return how many bytes of their storage the tensors show at most.
-
-    From the first element of a strided tensor to its last there may be others, so no more
-    counts than the elements of all views come to.
-    """
+    """Return how many bytes of their storage the tensors cover at most."""
     distinct = {info.view: info.nbytes for info in infos}
     spans = (extent for info in infos for extent in info.extents)
+    # the span of a strided tensor has gaps, so the elements' own bytes are a second bound
     return min(covered(spans), sum(distinct.values()))
 
 
 def _unreferred(evidence: Evidence, views: dict[str, list[TensorInfo]]) -> list[str]:
     checkpoint = evidence.checkpoint
-    # tensors that are not read have storages too, and of a long list the end is not known
+    # tensors that are not read have storages too, and so may the cut end of a long list
     if checkpoint.unread or any(node is MORE for node in checkpoint.aside):
         return []
     others = [key for key in checkpoint.storages if key not in views]
