@@ -1,4 +1,4 @@
-"""From everything that was examined to one file's report: findings, summaries, the verdict."""
+"""One file's report from everything that is known of it: findings, summaries, the verdict."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from ckpttool.verification.evidence import Evidence
     from ckpttool.verification.published import Origin
 
-# How shards are called; an index is not called so.
+# As save_pretrained names shards. A checkpoint of this name was opened without its index.
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.[a-z]+$", re.IGNORECASE)
-# Places that are named before the rest is counted.
-_MOST_TOLD = 20
+_MOST_TOLD = 20  # places that are named before the rest is counted
 
 
 def conclude(known: FileReport, evidence: Evidence, published: Origin | None) -> FileReport:
@@ -37,9 +36,10 @@ def conclude(known: FileReport, evidence: Evidence, published: Origin | None) ->
     """
     found = [finding for check in CHECKS for finding in check(evidence)]
     found += published.findings if published else ()
+    # sorted() is stable: within a severity the order of CHECKS stays
     findings = tuple(sorted(found, key=lambda finding: -finding.severity.weight))
     return known._replace(
-        verdict=verdict_of(findings),
+        verdict=verdict_of(findings),  # before any policy, which judge() applies
         findings=findings,
         fingerprint=evidence.fingerprint,
         coverage=evidence.coverage,
@@ -70,13 +70,13 @@ def tensors_left_aside(checkpoint: Checkpoint) -> Iterator[str]:
     beside = beside_of(checkpoint)
     if beside is None:
         return
-    state_dicts = {wrapper.key for wrapper in checkpoint.wrappers[1:]}
+    state_dicts = {wrapper.key for wrapper in checkpoint.wrappers[1:]}  # the first was taken
     keys = state_dicts.union(key for key, _ in beside.items())
     numbers: Counter[str] = Counter()
     try:
         for info in tensors_beside(checkpoint):
             numbers[_place_of(info.name, keys)] += 1
-    except MalformedError as error:  # of a storage that no tensor of the file needs
+    except MalformedError as error:  # of a storage that the weights do not need
         yield f"what else lies beside the weights ({error.detail()})"
     for key, number in numbers.most_common(_MOST_TOLD):
         told = count(number, "tensor")
@@ -88,6 +88,7 @@ def tensors_left_aside(checkpoint: Checkpoint) -> Iterator[str]:
 
 def _place_of(name: str, keys: AbstractSet[str]) -> str:
     """Return the longest key that a tensor lies under: the state dict, not what that lies in."""
+    # a name that occurs again ends in its number: "exp_avg (2)"
     key = name.partition(" (")[0] if name.endswith(")") else name
     while key not in keys and "." in key:
         key = key.rpartition(".")[0]

@@ -1,8 +1,7 @@
-"""Models that are wrong on purpose: the proof that a comparison of outputs can fail.
+"""Models that are wrong on purpose (controls): the proof that a comparison of outputs can fail.
 
-A tolerance that nothing ever exceeds proves nothing. So before one is written down, the weights
-are run with defects that real conversions have had, and with other rounding: the tolerance lies
-between the two, or there is none.
+Before a tolerance is written down, the weights are run with defects that real conversions have
+had, and with other rounding. The tolerance lies between the two, or there is none.
 """
 
 from __future__ import annotations
@@ -21,23 +20,16 @@ if TYPE_CHECKING:
 
 Tensors = Dict[str, TensorInfo]
 
-#: A control counts if it moves the outputs this many times as far as rounding does, so that a
-#: tolerance between the two is four times away from either.
+# A control counts if it moves the outputs this many times as far as rounding does, so that the
+# tolerance, the geometric mean, is at least four times away from either.
 MARGIN = 16
 
-# float32 cannot do better, however lucky the sums.
+# The step of float32 at 1: another machine may be off by that, even if these sums came out exact.
 _LEAST_ROUNDING = 2.0**-23
 
 
 class Sensitivity(NamedTuple):
-    """What outputs of the forward pass can tell.
-
-    Attributes:
-        rounding: the distance between float32 and float64.
-        tolerance: the geometric mean of ``rounding`` and the nearest control that counts;
-            ``None`` if none does.
-        controls: all that could be run.
-    """
+    """How far rounding and the controls move the outputs; fields as in ``LockedForward``."""
 
     rounding: float
     tolerance: float | None
@@ -93,6 +85,8 @@ def _controls(
     family: Family, config: ModelConfig, tensors: Tensors
 ) -> Iterator[Tuple[str, ModelConfig, Mapping[str, TensorInfo]]]:
     """Yield (name, sizes, tensors) of every control that these tensors allow."""
+    # Conversions had these defects: blocks numbered in another order, a grid read by columns, parts
+    # of a fused tensor in another order, and transformers' default of layer_norm_eps.
     if config.depth > 1:
         yield "swap-blocks", config, _with_swapped_blocks(family, config, tensors)
     for name, change in (
@@ -106,8 +100,8 @@ def _controls(
 
 
 def _with_swapped_blocks(family: Family, config: ModelConfig, tensors: Tensors) -> Tensors:
-    """Swap the two blocks in the middle of the core: neighbours differ least."""
-    second = config.depth // 2
+    """Swap the two blocks in the middle of the core."""
+    second = config.depth // 2  # neighbours in the middle differ least: the hardest to notice
     first = second - 1
     swapped = {}
     for name in tensors:
@@ -126,10 +120,12 @@ def _with_transposed_positions(
     """Swap the axes of the position table's grid, as another order of ``meshgrid`` does."""
     name = next(iter(family.tables))
     table = tensors[name]
+    # rows are swapped as ranges of bytes, so they must be contiguous
     if table.strides is not None or table.nbytes % (config.num_patches + 1):
         return None
     row = table.nbytes // (config.num_patches + 1)
     grid = range(config.grid_size)
+    # row 0 is the class token's and stays
     order = [0, *(1 + column * config.grid_size + line for line in grid for column in grid)]
     ranges = [(place * row, (place + 1) * row) for place in order]
     return {**tensors, name: rearranged(table, ranges)}
@@ -160,7 +156,7 @@ def rearranged(info: TensorInfo, ranges: Sequence[Tuple[int, int]]) -> TensorInf
         ranges: (start, stop) in bytes of ``info``, at least as many as ``info`` has in all.
     """
     extents = tuple(piece for start, stop in ranges for piece in _cut(info.extents, start, stop))
-    return info._replace(extents=extents, storage=None)
+    return info._replace(extents=extents, storage=None)  # no longer a view of one storage
 
 
 def _cut(extents: Sequence[Extent], start: int, stop: int) -> Iterator[Extent]:

@@ -1,4 +1,4 @@
-"""What the checks look at: everything known of one checkpoint, as values."""
+"""What the checks get: everything that is known of one checkpoint, as values."""
 
 from __future__ import annotations
 
@@ -17,25 +17,21 @@ if TYPE_CHECKING:
 
 
 class Evidence(NamedTuple):
-    """One checkpoint and what was learnt of it.
+    """One checkpoint and what was learnt of it; options as in :class:`VerifyOptions`.
 
     Attributes:
         checkpoint: the catalogue of the file.
         canonical: its tensors under the names of the canonical layout.
-        family: the models among which it is looked at.
-        config: the one of them that it is compared with.
+        family: of the model that it is compared with.
+        config: the sizes of that model.
         coverage: the names, shapes and dtypes against the model's schema.
         values: statistics and digests by canonical name.
         forward: the forward pass, or why it was not run.
-        require: ``"encoder"`` or ``"full"``: what a release must hold.
         surroundings: what lies beside the file.
-        expected_missing: globs on names that the file may lack.
-        limits: what the checks tolerate.
-        recorded: names that the file only records as tied, to those that it stores.
+        recorded: tied names that are not stored -> the stored names with their weights.
         fingerprint: of the weights; ``None`` if one of them was not read.
         lock: the lock file to compare with, if any.
-        locked: what it says of this checkpoint, if anything.
-        trust: patterns of names whose code is trusted.
+        locked: its entry for this checkpoint, if it has one.
     """
 
     checkpoint: Checkpoint
@@ -57,18 +53,18 @@ class Evidence(NamedTuple):
 
     @property
     def named(self) -> dict[str, TensorInfo]:
-        """The tensors by canonical name, those that are only recorded included."""
+        """The tensors by canonical name, with the tied names that are not stored."""
         tensors = self.canonical.tensors
         return {**tensors, **{name: tensors[kept] for name, kept in self.recorded.items()}}
 
     def outside(self) -> frozenset[str]:
-        """Return the names whose role nobody knows: the model has no place for them.
+        """Return the names that the model has no place for, and of which the role is unknown.
 
         A buffer, a mask, a layer that begins at zero or a second copy may lie there on purpose.
-        A block beyond the model's depth is made as the others are.
         """
         unexpected = frozenset(self.coverage.unexpected)
         role_of = self.family.role_of
+        # a block beyond the model's depth has the roles of the others, and is judged like them
         roles = {role_of(name) for name in self.canonical.tensors if name not in unexpected}
         return frozenset(
             name for name in unexpected if role_of(name) is None or role_of(name) not in roles
@@ -76,9 +72,6 @@ class Evidence(NamedTuple):
 
 
 def is_matrix(info: TensorInfo) -> bool:
-    """Whether a tensor has two and more axes that are longer than 1.
-
-    Others are vectors or single numbers in whatever shape: a class token (1, 1, D), the
-    magnitudes of a weight normalisation (D, 1, 1), a scale (1, 1).
-    """
+    """Whether a tensor has two or more axes that are longer than 1."""
+    # not the number of axes: a class token (1, 1, D) and weight norm's (D, 1, 1) are vectors
     return sum(length > 1 for length in info.shape) >= 2

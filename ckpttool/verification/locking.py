@@ -1,4 +1,4 @@
-"""Locking: what a release holds and what it computes, written down for the next verification."""
+"""``lock()``: writing down what a release holds and computes, for ``verify()`` to compare."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Callable, Iterable, NamedTuple, Sequence, Unio
 
 from ckpttool.files.publishing import try_files, write_files
 from ckpttool.files.sources import FileSource
+from ckpttool.files.sums import file_sums
 from ckpttool.findings.arguments import path_of, texts_of, trusted_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.models.families import DEFAULT_MODEL
+from ckpttool.verification.controls import measure, passes
 from ckpttool.verification.lock.content import (
     Lock,
     LockedCheckpoint,
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from ckpttool.verification.evidence import Evidence
     from ckpttool.verification.verify import AnyPaths, AnyProgress, TermsOf
 
-#: The path of a lock that is in no file: what it holds is named from the working folder.
+#: The path of a lock that is not written: its checkpoints are named from the working folder.
 UNWRITTEN = "-"
 
 
@@ -73,7 +75,7 @@ def lock(
 ) -> Lock:
     """Write down what checkpoints hold and compute, for ``verify(lock=...)`` to compare with.
 
-    Each of them is verified first; if one fails, nothing is written.
+    Each is verified first; if one fails, nothing is written.
 
     Args:
         paths: files, folders and globs.
@@ -89,18 +91,18 @@ def lock(
         trust: patterns of names whose code is trusted, ``mypackage.*`` say.
         exclude: patterns of files to leave out of folders.
         policy: which findings count, and from which severity on they fail a file.
-        today: the day to hold waivers against; ``None`` for the day it is.
+        today: the day for waivers that expire; ``None`` for the current one.
         workers: threads that read; ``None`` for one a processor.
-        executor: where they come from, in place of threads of our own.
-        progress: told how far each file is; or a function that makes such a thing of a path.
-        terms: gives each path options and a policy of its own, in place of all those above.
+        executor: to run them, instead of own threads.
+        progress: is told how far each file is; or a function of a path that returns one.
+        terms: gives each path its own options and policy, instead of those above.
 
     Returns:
         What is locked, nothing if ``exit_code`` is not 0, and the report of the verification.
 
     Raises:
-        UsageError: an argument is none that there is, what stands at the destination is no lock
-            file, two checkpoints would have one name in it, or as for :func:`verify`.
+        UsageError: the destination exists and is no lock file, two checkpoints would have one
+            name in it, or as for :func:`verify`.
         OutputError: the lock file cannot be written.
         UnreadableError: there is one file alone, and it changed after it was verified.
     """
@@ -127,6 +129,7 @@ def lock(
     locked: dict[str, LockedCheckpoint] = {}
 
     def examine(path: str, options: VerifyOptions, progress: Progress | None) -> FileReport:
+        # judged before the controls are run, which are five more forward passes
         def accepted(report: FileReport) -> bool:
             return judge([report], policies(path).policy, day).exit_code == 0
 
@@ -150,6 +153,7 @@ def lock(
 def _tried(path: str) -> tuple[str, ...]:
     """Refuse what cannot be written or is no lock file, before any weight is read."""
     place = Path(path)
+    # -o with a checkpoint's name by mistake must not overwrite it
     if place.exists() and not (place.is_file() and _is_lock(place)):
         raise UsageError(
             "what stands there is no lock file", path=path, fix="Name another file with -o."
@@ -166,7 +170,7 @@ def _is_lock(place: Path) -> bool:
 
 
 def _check_names(lock: str, found: Sequence[Input]) -> None:
-    """Refuse checkpoints that the lock file would call the same: one would hide the other."""
+    """Refuse two checkpoints with one name in the lock file: one would hide the other."""
     paths: dict[str, str] = {}
     for target in found:
         name = name_from(lock, target.path)
@@ -186,14 +190,14 @@ def lock_file(
     accepted: Callable[[FileReport], bool],
     progress: Progress | None = None,
 ) -> Locking:
-    """Verify one checkpoint, and if it is accepted find out what a lock file says of it.
+    """Verify one checkpoint and, if it is accepted, return its entry in a lock file.
 
     Args:
         path: the checkpoint.
         lock: the lock file's path, which the checkpoint is named relative to.
-        options: as for verification; a lock in them is not looked at.
-        accepted: told the report; whether it may be locked.
-        progress: told how far the reading is.
+        options: as for verification; a lock in them is ignored.
+        accepted: whether a checkpoint with this report may be locked.
+        progress: is told how far the reading is.
 
     Raises:
         UsageError: as :func:`ckpttool.verification.run.verify_file`; also if it was accepted and
@@ -211,8 +215,6 @@ def lock_file(
 def _locked(
     evidence: Evidence, fingerprint: str, lock: str, progress: Progress | None
 ) -> LockedCheckpoint:
-    from ckpttool.files.sums import file_sums
-
     checkpoint, tensors = evidence.checkpoint, evidence.named
     forward = None if evidence.forward.status != "run" else _forward(evidence, progress)
     sources = [source for source in checkpoint.sources if isinstance(source, FileSource)]
@@ -238,8 +240,6 @@ def _locked(
 
 
 def _forward(evidence: Evidence, progress: Progress | None) -> LockedForward:
-    from ckpttool.verification.controls import measure, passes
-
     config, tensors = evidence.config, evidence.canonical.tensors
     if progress:
         progress.start(passes(evidence.family, config, tensors) * evidence.checkpoint.size)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ckpttool.verification.lock.content import Lock
 
 
-#: What a file must hold, or was run of it: the part that no file may lack, or the whole model.
+#: What a file must hold, or what was run of it: the core of the model, or all of it.
 CORE, FULL = REQUIREMENTS = (FAMILIES[0].core, "full")
 
 
@@ -29,16 +29,15 @@ class Thresholds(NamedTuple):
     """Thresholds of checks on numbers.
 
     Attributes:
-        position_table: largest absolute error of a position table. It is computed in float64
-            and stored in float32: a rounding of 6e-8, and what another sine differs by.
+        position_table: largest absolute error of a position table.
         magnitude: how many robust deviations a tensor's magnitude may be from the median of
             its role over the blocks; see ``ckpttool.verification.checks.siblings``.
         wasted_share: the part of the tensors' bytes that storages may hold beside them.
     """
 
-    position_table: float = 1e-6
-    magnitude: float = 10.0
-    wasted_share: float = 0.01
+    position_table: float = 1e-6  # rounding to float32 errs by 6e-8, another libm by some more
+    magnitude: float = 10.0  # 3.5 is usual for numbers that should agree; blocks honestly differ
+    wasted_share: float = 0.01  # small leftovers are not worth a new upload
 
 
 class VerifyOptions(NamedTuple):
@@ -75,7 +74,7 @@ class VerifyOptions(NamedTuple):
     trust: tuple[str, ...] = ()
 
     def check(self) -> None:
-        """Refuse what there is not.
+        """Check the values.
 
         Raises:
             UsageError: there is no such model or requirement, or a type is wrong.

@@ -1,6 +1,6 @@
 """The policy of a release: which rules count, from which severity on, and what is waived.
 
-A check says what it sees; whether a release may have it is decided here, after all of them.
+Checks report all that they find; the policy is applied afterwards, here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ckpttool.findings.rules import FAMILIES, RULES, Rule, Severity
 from ckpttool.findings.text import meant
 from ckpttool.verification.waivers import Settled, Waiver, findings_on, settle
 
-#: Stands for every rule, where a list asks for the beginnings of codes.
+#: Selects every rule, in lists of prefixes of codes.
 ALL = "ALL"
 
 
@@ -25,12 +25,12 @@ class Policy(NamedTuple):
     """What a release may have.
 
     Attributes:
-        select: beginnings of the codes that count (``NUM``, ``MOD003``), or ``ALL``.
+        select: prefixes of the codes that count (``NUM``, ``MOD003``), or ``ALL``.
         extend_select: more of them.
-        ignore: beginnings of codes that do not. The longer beginning wins, ``ignore`` of two
-            equal ones. A rule that stands counts unless ``ignore`` begins its code.
+        ignore: prefixes of codes that do not. The longer prefix wins, ``ignore`` of two equal
+            ones. A rule that stands counts unless ``ignore`` has a prefix of its code.
         fail_on: the severity from which on a finding fails a file.
-        waivers: findings that somebody answers for.
+        waivers: findings that are accepted, with a reason.
         vouches: whether ``ignore`` may leave out rules that stand.
     """
 
@@ -45,37 +45,43 @@ class Policy(NamedTuple):
         """Whether findings of the rule are reported."""
         chosen = _longest(rule.code, (*self.select, *self.extend_select))
         ignored = _longest(rule.code, self.ignore)
+        # Calls of unknown code count even where other rules are selected, and under ignore = ALL:
+        # only a prefix of their own codes leaves them out.
         return chosen > ignored or (rule.stands and (ignored <= 0 or not self.vouches))
 
     def check(self) -> None:
-        """Refuse what counts for nothing.
+        """Check the values.
 
         Raises:
-            UsageError: a code begins no rule's, or ``fail_on`` is no severity.
+            UsageError: a code is no prefix of a rule's, or ``fail_on`` is no severity.
         """
         for what in ("select", "extend_select", "ignore"):
             check_codes(getattr(self, what), what)
         check_type(self.fail_on, Severity, "fail_on")
 
     def without_code(self) -> Policy:
-        """Return it without what keeps calls of unknown code from counting."""
+        """Return the policy without what hides calls of unknown code.
+
+        For a configuration that came with the files: it must not vouch for its own pickle.
+        """
         waivers = tuple(one for one in self.waivers if not RULES[one.code].stands)
         return self._replace(waivers=waivers, vouches=False)
 
     @property
     def hides_calls(self) -> bool:
-        """Whether it keeps calls of unknown code from counting."""
+        """Whether it hides calls of unknown code."""
         return self.without_code().waivers != self.waivers or not all(
             self.counts(rule) for rule in RULES.values() if rule.stands
         )
 
 
 def check_codes(codes: Sequence[str], what: str) -> None:
-    """Refuse what is no list of rule codes, or of what some begin with; ``ALL`` is every rule.
+    """Check a list of prefixes of rule codes.
 
     Raises:
         UsageError: it is none; the message names the code and one that may be meant.
     """
+    # a single text is refused whole: its characters would be taken for codes
     for code in (codes,) if isinstance(codes, str) else codes:
         if isinstance(codes, str) or (
             code != ALL and not any(known.startswith(code) for known in RULES)
@@ -88,10 +94,10 @@ def check_codes(codes: Sequence[str], what: str) -> None:
             )
 
 
-def _longest(code: str, beginnings: Sequence[str]) -> int:
-    """Return the length of the longest beginning of the code, 0 for ``ALL``, -1 for none."""
-    lengths = [len(one) for one in beginnings if code.startswith(one)]
-    return max(lengths, default=0 if ALL in beginnings else -1)
+def _longest(code: str, prefixes: Sequence[str]) -> int:
+    """Return the length of the longest prefix of the code, 0 for ``ALL``, -1 for none."""
+    lengths = [len(one) for one in prefixes if code.startswith(one)]
+    return max(lengths, default=0 if ALL in prefixes else -1)
 
 
 def judge(
@@ -104,18 +110,16 @@ def judge(
 ) -> Report:
     """Return the report on a run: what counts of each file's findings, and the verdicts.
 
-    A file that could not be read to its end keeps its error and its verdict, whatever the
-    policy says: nothing else is known of it.
-
     Args:
         files: as :func:`ckpttool.verification.run.verify_file` gives them.
         policy: what a release may have; one for all, or one a file.
         today: the day to hold against the waivers' last days.
         findings: on the run as a whole.
         inventory: what became of every file of the run.
-        of_run: policies that hold where files lie which are no checkpoints.
+        of_run: policies of the folders, and of files that are no checkpoints.
     """
     policies = [policy] * len(files) if isinstance(policy, Policy) else list(policy)
+    # by policy, since a waiver is unused only if no file of the policy needs it
     alike: dict[Policy, list[int]] = {}
     for number, own in enumerate(policies):
         alike.setdefault(own, []).append(number)
@@ -126,7 +130,7 @@ def judge(
         on_waivers += told
         for number, report in zip(numbers, reports):
             judged[number] = report._replace(fail_on=own.fail_on)
-    # what is said of the run as a whole counts where it does for any of its files
+    # a finding on the run as a whole counts if any of its policies says so
     every = list(dict.fromkeys((*alike, *of_run))) or [Policy()]
     lightest = min((own.fail_on for own in every), key=lambda one: one.weight)
     on_run = [one for one in findings if any(own.counts(one.rule) for own in every)]
@@ -136,11 +140,13 @@ def judge(
 def _judge_alike(
     files: Sequence[FileReport], policy: Policy, today: date
 ) -> tuple[list[FileReport], list[Finding]]:
-    """Return files as one policy sees them, and what is to be said of its waivers."""
+    """Return the files under one policy, and findings on its waivers."""
+    # A file that could not be read to its end keeps its error and its verdict, whatever the
+    # policy says: nothing else is known of it.
     readable = [_chosen(file, policy) for file in files if not file.stopped]
     settled = [settle(file, policy.waivers, today) for file in readable]
     judged = iter([_judged(file, found, policy) for file, found in zip(readable, settled)])
-    # one for a rule that is left out covers nothing here, and is no less needed for that
+    # a waiver for a rule that is left out covers nothing in this run, but is not unused
     counting = [one for one in policy.waivers if policy.counts(RULES[one.code])]
     stopped = [file for file in files if file.stopped]
     on_waivers = findings_on(counting, readable, settled, today, stopped)
@@ -154,6 +160,7 @@ def _chosen(file: FileReport, policy: Policy) -> FileReport:
     left_out = [rule for rule in RULES.values() if not policy.counts(rule)]
     if not left_out:
         return file
+    # calls of unknown code are reported even so: they decide whether to load the file
     ignored = [
         f"{found.rule.code}, which the policy ignores: {found.message}"
         for found in file.findings
@@ -182,7 +189,7 @@ def _shown(left_out: Sequence[Rule]) -> str:
 def _judged(file: FileReport, settled: Settled, policy: Policy) -> FileReport:
     return file._replace(
         verdict=verdict_of(settled.open, policy.fail_on),
-        findings=causes_only(settled.open),
+        findings=causes_only(settled.open),  # after waiving, or a waived cause would hide others
         waived=tuple(
             one._replace(finding=one.finding._replace(follows=())) for one in settled.waived
         ),

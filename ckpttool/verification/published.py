@@ -1,4 +1,4 @@
-"""Whether a file is the one that the authors published under its name."""
+"""Comparing a file with the one that the authors published under its name."""
 
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ class Origin(NamedTuple):
 def origin_of(source: ByteSource, family: Family) -> Origin:
     """Compare the MD5 sum of a file with the one published for its name.
 
-    MD5 is what was published. It notices accidents, not an author who wants two files alike.
-
     Raises:
         UnreadableError: the file cannot be read, or ended early.
     """
@@ -42,6 +40,7 @@ def origin_of(source: ByteSource, family: Family) -> Origin:
             fix="Give the file its published name, or leave out --published.",
         )
         return Origin(None, (unknown,))
+    # MD5 is what was published. It shows accidents, not files that were made to have one sum.
     digest = md5(source)
     if digest.startswith(prefix):
         return Origin(name, ())

@@ -1,7 +1,7 @@
 """What lies beside a checkpoint: the names in its folder, its config.json, its model card.
 
-Nothing beside the checkpoint makes a run fail: what cannot be read is told. Only regular files
-in the same folder are read, up to a bound, and no link that leads elsewhere is followed.
+What cannot be read is reported and never fails a run. Only regular files of the folder are read,
+up to a limit, and no link out of it is followed.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ RELEASE_FILES = ("config.json", "model.safetensors", "model.safetensors.index.js
 CONFIG = "config.json"
 CARD = "readme.md"
 
-#: Names of a folder that are looked at, and bytes of a file that are read.
+# Far above honest folders: a folder or a file of a stranger must not keep the run busy.
 MAX_NAMES = 10_000
 MAX_CONFIG = 1_000_000
-MAX_CARD = 65_536
+MAX_CARD = 65_536  # the front matter, which has the licence, stands at the start
 
 _LICENCE_FILE = re.compile(r"(licen[cs]e|copying)([^a-z].*)?", re.IGNORECASE | re.DOTALL)
+# of a model card on the hub: YAML between lines of three dashes, at the very start
 _FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t\r]*$", re.DOTALL | re.MULTILINE)
-# on the same line, or as a list below it
+# on the same line, or as a list below it; by expression, as YAML is not in the standard library
 _LICENCE_FIELD = re.compile(r"^licen[cs]e:[ \t]*(?:[^\s#]|\r?\n[ \t]*-[ \t]*\S)", re.MULTILINE)
 
 
@@ -47,10 +48,10 @@ class Surroundings(NamedTuple):
         names: the files of its folder, itself among them, in order.
         config: what its ``config.json`` says.
         config_problem: why that file is no JSON object; ``None`` if it is one, or not there.
-        card: whether there is a README.md with something in it, readable or not.
-        licence: whether there is a file of a licence, or the model card's front matter has one.
-        unread: what is there and could not be read, in words.
-        named: whether the folder was named as a whole, and so is meant as a release.
+        card: whether there is a README.md that is not empty.
+        licence: whether there is a licence file, or the model card's front matter names one.
+        unread: what could not be read, and why.
+        named: whether the folder itself was given to verify, and so is meant as a release.
     """
 
     names: tuple[str, ...] = ()
@@ -63,20 +64,19 @@ class Surroundings(NamedTuple):
 
     @property
     def is_release(self) -> bool:
-        """Whether the folder was named as one that is published, or is laid out as one."""
+        """Whether the folder was given as one that is published, or is laid out as one."""
         return self.named or any(name in RELEASE_FILES for name in self.names)
 
 
 def look_around(checkpoint: Checkpoint, release: str | None = None) -> Surroundings:
-    """Return what lies beside a checkpoint; nothing where it is no file.
+    """Return what lies beside a checkpoint.
 
     Args:
         checkpoint: the open file.
-        release: the folder that was named and searched for checkpoints; a folder below it
-            is none that was named.
+        release: the folder that was given and searched for checkpoints.
     """
     source = checkpoint.sources[0] if checkpoint.sources else None
-    if not isinstance(source, FileSource):
+    if not isinstance(source, FileSource):  # bytes in memory have no folder
         return Surroundings()
     folder = os.path.dirname(source.name)  # noqa: PTH120 (the caller's spelling)
     names, unread = _names(folder)
@@ -88,9 +88,10 @@ def look_around(checkpoint: Checkpoint, release: str | None = None) -> Surroundi
         names,
         config,
         problem,
-        card is None or bool(card.strip()),
+        card is None or bool(card.strip()),  # one that cannot be read counts: it is there
         any(map(_LICENCE_FILE.fullmatch, names)) or _states_licence(card or ""),
         tuple(reader.unread),
+        # not a folder below the one that was given: that holds a part of the release
         release is not None and Path(release) == Path(folder),
     )
 
@@ -108,21 +109,22 @@ def _names(folder: str) -> tuple[tuple[str, ...], list[str]]:
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
     try:
-        # whatever is no folder: a FIFO called config.json is to be told of, not passed over
+        # whatever is no folder: a FIFO called config.json must be reported, not passed over
         return not entry.is_dir()
     except OSError:
         return True
 
 
 class _Reader:
-    """Reads files of the folder; what cannot be read is put on the list."""
+    """Reads files of the folder and lists those that cannot be read."""
 
     def __init__(self, folder: Folder, unread: list[str]) -> None:
         self._folder = folder
         self.unread = unread
 
     def open(self, name: str, most: int | None = None) -> FileSource | None:
-        """Open a file of at most so many bytes, ``None`` if that is not possible."""
+        """Open a file of at most ``most`` bytes; ``None`` if that is not possible."""
+        # the folder's lists grow with every call; what this one adds is reported
         told, missing = len(self._folder.offenders), len(self._folder.missing)
         try:
             source = self._folder.open(name)
@@ -160,7 +162,7 @@ def _config(reader: _Reader) -> tuple[dict[str, object] | None, str | None]:
 
 
 def _card(reader: _Reader, names: tuple[str, ...]) -> str | None:
-    """Return how the model card begins, ``None`` for one that cannot be read."""
+    """Return the start of the model card, ``""`` if there is none, ``None`` if it is unreadable."""
     name = next((name for name in names if name.lower() == CARD), None)
     if name is None:
         return ""

@@ -1,12 +1,11 @@
 """Verifying one file: open, read in the background, compare with the model, check, sum up.
 
-Reading the bytes and importing torch take about as long as each other, so they happen at the
-same time. Nothing here prints or exits.
+Reading the bytes and importing torch take about the same time, so they run in parallel.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING, Iterator, Mapping
@@ -19,10 +18,17 @@ from ckpttool.findings.results import FileReport
 from ckpttool.formats import open_checkpoint
 from ckpttool.inspection import stopped, with_facts
 from ckpttool.models.canonical import canonicalize
+from ckpttool.models.coverage import cover
 from ckpttool.models.families import models
+from ckpttool.models.forward import not_run, run_forward
+from ckpttool.models.schema import schema_of
+from ckpttool.tensors.fingerprint import fingerprint as fingerprint_of
 from ckpttool.tensors.sharing import tied_names, with_tied
 from ckpttool.tensors.workers import quick_switches
+from ckpttool.verification.conclusion import conclude
+from ckpttool.verification.evidence import Evidence
 from ckpttool.verification.options import VerifyOptions
+from ckpttool.verification.published import origin_of
 from ckpttool.verification.release_files import look_around
 
 if TYPE_CHECKING:
@@ -36,7 +42,6 @@ if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint
     from ckpttool.tensors.values import Values
     from ckpttool.tensors.workers import Progress
-    from ckpttool.verification.evidence import Evidence
     from ckpttool.verification.published import Origin
 
 
@@ -47,23 +52,24 @@ def fingerprint(
     workers: int | None = None,
     executor: Executor | None = None,
 ) -> str:
-    """Return the content fingerprint of a checkpoint's weights, whatever container carries them.
+    """Return the fingerprint of a checkpoint's weights, the same in any container.
 
-    ``docs/fingerprint.md`` says how it is made; it is the one that ``verify`` reports.
+    It is the one that ``verify`` reports; ``docs/fingerprint.md`` defines it.
 
     Args:
         path: the file.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
         workers: threads that read; ``None`` for one a processor.
-        executor: where they come from, in place of threads of our own.
+        executor: to run them, instead of own threads.
 
     Raises:
-        UsageError: an argument is none that there is, or there is no state dict under ``wrapper``.
+        UsageError: an argument has a value that is not allowed, or there is no state dict under
+            ``wrapper``.
         CkpttoolError: the file cannot be read, or a tensor of it is of a kind that is not read.
     """
     check_workers(workers)
     check_executor(executor)
-    from ckpttool.tensors.values import start_values  # numpy
+    from ckpttool.tensors.values import start_values  # late: numpy
 
     with open_checkpoint(path, wrapper=wrapper) as checkpoint:
         canonical = canonicalize(checkpoint.tensors)
@@ -88,7 +94,7 @@ def verify_file(path: str, options: VerifyOptions, progress: Progress | None = N
     Args:
         path: the file.
         options: what to verify.
-        progress: told how far the reading is.
+        progress: is told how far the reading is.
 
     Raises:
         UsageError: the model, the wrapper or the device does not exist.
@@ -101,11 +107,10 @@ def verify_file(path: str, options: VerifyOptions, progress: Progress | None = N
 def verified(
     path: str, options: VerifyOptions, progress: Progress | None = None
 ) -> Iterator[tuple[FileReport, Evidence | None]]:
-    """Verify one checkpoint and keep it open for who wants to know more of it.
+    """Verify one checkpoint and keep it open. Arguments and errors as in :func:`verify_file`.
 
     Yields:
-        The report, and what it was concluded from; ``None`` if the file could not be read to
-        its end. Arguments and errors are those of :func:`verify_file`.
+        The report and its evidence; ``None`` if the file could not be read to its end.
     """
     if options.model not in models():
         raise UsageError("no such model", expected=", ".join(models()), found=options.model)
@@ -118,16 +123,11 @@ def verified(
             known = with_facts(known, checkpoint, canonical.layout)
             with adding_uses(checkpoint.uses):
                 evidence, origin = _examine(checkpoint, canonical, options, progress)
-            known = _concluded(known, evidence, origin)
+            known = conclude(known, evidence, origin)
         except CkpttoolError as error:
+            # known has the facts that were found before the error
             known, evidence = stopped(known, error, options.trust), None
         yield known, evidence
-
-
-def _concluded(known: FileReport, evidence: Evidence, origin: Origin | None) -> FileReport:
-    from ckpttool.verification.conclusion import conclude
-
-    return conclude(known, evidence, origin)
 
 
 def _examine(
@@ -136,12 +136,12 @@ def _examine(
     options: VerifyOptions,
     progress: Progress | None,
 ) -> tuple[Evidence, Origin | None]:
-    """Read and compute everything that the checks want to know."""
-    from ckpttool.tensors.values import (
-        start_values,  # numpy; nothing heavier before the pass has begun
-    )
+    """Read and compute everything that the checks need."""
+    # numpy; whatever else takes time to import comes after the reading has begun
+    from ckpttool.tensors.values import start_values
 
     family = models()[options.model]
+    config = family.sizes[options.model]
     with quick_switches(), ThreadPoolExecutor(1) as pool, start_values(
         canonical.tensors,
         checkpoint.checksums,
@@ -152,23 +152,23 @@ def _examine(
     ) as run:
         if progress:
             progress.start(run.total)
-        origin = _start_origin(pool, checkpoint, family, options)
-        _import_model(family)
-        schema, coverage = _compare(canonical, family, options)
+        first = checkpoint.sources[0]
+        origin = pool.submit(origin_of, first, family) if options.published else None
+        _import_model(family)  # while the bytes are being read
+        schema = schema_of(family, config, options.model)
+        coverage = cover(canonical.tensors, schema)
         values = run.result()
         forward = _forward(canonical, family, schema, coverage, values, options)
         surroundings = look_around(checkpoint, options.release)
         published = origin.result() if origin else None
-        checkpoint.check_unchanged()
-    from ckpttool.verification.evidence import Evidence
-
+        checkpoint.check_unchanged()  # what was read at different times is of one file
     recorded = _recorded(checkpoint, canonical)
     weights = _fingerprint(checkpoint, canonical, values, recorded)
     evidence = Evidence(
         checkpoint=checkpoint,
         canonical=canonical,
         family=family,
-        config=family.sizes[options.model],
+        config=config,
         coverage=coverage,
         values=values,
         forward=forward,
@@ -186,11 +186,9 @@ def _examine(
 
 
 def _recorded(checkpoint: Checkpoint, canonical: Canonical) -> dict[str, str]:
-    """Return the names that the file only records as tied, to those that they are the same as.
-
-    They are a part of what the weights are, in any container. They are no part of what a loader
-    finds, so the model's schema is not held to be filled by them.
-    """
+    """Return tied names that are not stored -> the stored names with their weights."""
+    # In fingerprint and lock file they count, so that all containers have the same. In the
+    # coverage they do not: a loader does not find them.
     if not tied_names(checkpoint.tensors, checkpoint.metadata):
         return {}
     every = canonicalize(with_tied(checkpoint.tensors, checkpoint.metadata)).tensors
@@ -206,12 +204,10 @@ def _fingerprint(
     checkpoint: Checkpoint, canonical: Canonical, values: Values, recorded: Mapping[str, str]
 ) -> str | None:
     """Return the fingerprint of all tensors, none if one of them could not be read."""
-    from ckpttool.tensors.fingerprint import fingerprint as of_entries
-
     if values.skipped or checkpoint.unread or not canonical.tensors:
         return None
     names = {**{name: name for name in canonical.tensors}, **recorded}
-    return of_entries(
+    return fingerprint_of(
         (name, info.dtype.name, info.shape, values.tensors[stored].digest)
         for name, stored in names.items()
         for info in (canonical.tensors[stored],)
@@ -241,26 +237,6 @@ def _import_model(family: Family) -> None:
         raise failed[0]
 
 
-def _start_origin(
-    pool: ThreadPoolExecutor, checkpoint: Checkpoint, family: Family, options: VerifyOptions
-) -> Future[Origin] | None:
-    if not options.published:
-        return None
-    from ckpttool.verification.published import origin_of
-
-    return pool.submit(origin_of, checkpoint.sources[0], family)
-
-
-def _compare(
-    canonical: Canonical, family: Family, options: VerifyOptions
-) -> tuple[Schema, Coverage]:
-    from ckpttool.models.coverage import cover
-    from ckpttool.models.schema import schema_of  # torch, while the bytes are being read
-
-    schema = schema_of(family, family.sizes[options.model], options.model)
-    return schema, cover(canonical.tensors, schema)
-
-
 def _forward(
     canonical: Canonical,
     family: Family,
@@ -269,9 +245,7 @@ def _forward(
     values: Values,
     options: VerifyOptions,
 ) -> ForwardSummary:
-    """Run as much of the model as the file fills: a group that is absent is never made up."""
-    from ckpttool.models.forward import not_run, run_forward
-
+    """Run as much of the model as the file fills; nothing is filled in for an absent group."""
     if not options.forward:
         return not_run("--no-forward")
     if not coverage.core.complete:

@@ -1,7 +1,4 @@
-"""Verifying whatever a caller names: find the files, verify each, account for all, and judge.
-
-Nothing here prints or exits.
-"""
+"""``verify()``: find the files, verify each, account for all, and judge. Never prints or exits."""
 
 from __future__ import annotations
 
@@ -44,13 +41,7 @@ if TYPE_CHECKING:
 
 
 class Terms(NamedTuple):
-    """How a file is verified, and what counts of what is found.
-
-    Attributes:
-        options: what to verify, and how.
-        policy: what a release may have.
-        configuration: the file that says so, for the report.
-    """
+    """How a file is verified and judged; ``configuration`` is the file that says so, if any."""
 
     options: VerifyOptions = VerifyOptions()
     policy: Policy = Policy()
@@ -59,9 +50,9 @@ class Terms(NamedTuple):
 
 #: The terms of each file of a run, and of each folder that was searched, by its path.
 TermsOf = Callable[[str], Terms]
-#: Told how far each file is; or what makes that, of a file's path, for as long as it takes.
+#: A progress of the whole run, or a function that opens one for the path of each file.
 AnyProgress = Union[Progress, Callable[[str], ContextManager[Optional[Progress]]]]
-#: One path or several, or what was found of them.
+#: One path or several, or the files that were found for them.
 AnyPaths = Union[AnyPath, Iterable[AnyPath], Inputs]
 
 
@@ -86,7 +77,7 @@ def verify(
     progress: AnyProgress | None = None,
     terms: TermsOf | None = None,
 ) -> Report:
-    """Check that checkpoints are whole, sound and safe for the model.
+    """Check that checkpoints are complete, undamaged and safe to load, for the model.
 
     No configuration is read: what the command line takes from ``[tool.ckpttool]`` is passed here.
 
@@ -104,18 +95,18 @@ def verify(
         exclude: patterns of files to leave out of folders.
         lock: the lock file to compare with, or its path.
         policy: which findings count, and from which severity on they fail a file.
-        today: the day to hold waivers against; ``None`` for the day it is.
+        today: the day for waivers that expire; ``None`` for the current one.
         workers: threads that read; ``None`` for one a processor.
-        executor: where they come from, in place of threads of our own.
-        progress: told how far each file is; or a function that makes such a thing of a path.
-        terms: gives each path options and a policy of its own, in place of all those above.
+        executor: to run them, instead of own threads.
+        progress: is told how far each file is; or a function of a path that returns one.
+        terms: gives each path its own options and policy, instead of those above.
 
     Returns:
         The report. What is wrong with a file is a finding in it.
 
     Raises:
-        UsageError: an argument is none that there is; or there is one file alone, and no state
-            dict in it under ``wrapper``.
+        UsageError: an argument has a value that is not allowed; or there is one file alone, and
+            no state dict in it under ``wrapper``.
         CkpttoolError: the lock file cannot be read.
     """
     if terms is None:
@@ -142,10 +133,10 @@ def verify(
 
 
 def same_for_all(terms: Terms) -> TermsOf:
-    """Return the terms for any path, once they are checked.
+    """Check the terms and return them for any path.
 
     Raises:
-        UsageError: there is no such option, or no such rule as the policy names.
+        UsageError: an option has a value that is not allowed, or the policy names no rule.
     """
     terms.options.check()
     check_type(terms.policy, Policy, "policy")
@@ -156,12 +147,12 @@ def same_for_all(terms: Terms) -> TermsOf:
 def inputs_of(
     paths: AnyPaths, exclude: Union[str, Iterable[str]], trust: Union[str, Iterable[str]]
 ) -> Inputs:
-    """Return the checkpoints that paths stand for, at least one.
+    """Find the checkpoints of paths, at least one.
 
     Raises:
-        UsageError: there is none, or a path is no path.
+        UsageError: there is none, or a path has the wrong type.
     """
-    if isinstance(paths, Inputs):
+    if isinstance(paths, Inputs):  # the command line has searched them, with its own messages
         return paths
     chosen = SearchOptions(texts_of(exclude, "exclude"), trusted_of(trust, "trust"), whole=True)
     found = targets_of(paths_of(paths), choice=chosen)
@@ -183,11 +174,12 @@ def report_on(
         found: what the run is about.
         terms: how each is examined and judged.
         examine: reports on one file.
-        today: the day to hold against the waivers' last days.
-        progress: told how far each file is.
+        today: the day for waivers that expire.
+        progress: is told how far each file is.
     """
     check_type(today, date, "today")
     check_progress(progress, of_paths=True)
+    # all before the first file is read: a wrong configuration must not stop a run halfway
     own = {target: terms(target.path) for target in found.targets}
     of_folders = [terms(folder) for folder in found.folders]
 
@@ -197,19 +189,18 @@ def report_on(
             return examine(target.path, options, bar)
 
     reports = examined(found, look, lambda report: report, lambda one: own[one].options.trust)
-    files = [
-        report._replace(configuration=one.configuration)
-        for report, one in zip(reports, own.values())
-    ]
+    each = list(own.values())
+    files = [report._replace(configuration=one.configuration) for report, one in zip(reports, each)]
+    # archives that are no checkpoints move to the inventory
     kept, inventory = account_for(found, files)
     files = [files[number] for number in kept]
-    policies = [list(own.values())[number].policy for number in kept]
+    policies = [each[number].policy for number in kept]
     others = [one.policy for one in of_folders]
-    # files that changed are judged where they lie, checkpoints or not
+    # of the files that changed, each one's own configuration counts, for checkpoints or not
     others += [terms(item.path).policy for item in found.items if found.may_be_empty]
     on_run = (
         *findings_on_run(found, inventory),
-        *check_all_found(files, _locks(found, [*own.values(), *of_folders], of_folders)),
+        *check_all_found(files, _locks(found, [*each, *of_folders], of_folders)),
     )
     return judge(files, policies, today, on_run, inventory, others)
 
@@ -217,7 +208,8 @@ def report_on(
 def _locks(
     found: Inputs, every: Sequence[Terms], of_folders: Sequence[Terms]
 ) -> list[tuple[Lock, list[str]]]:
-    """Return each lock file with the folders that go by it; all of them for one of files alone."""
+    """Return each lock file with the folders that use it, or all where none does."""
+    # by path, as every configuration that names a lock file has read it anew
     locks = {one.options.lock.path: one.options.lock for one in every if one.options.lock}
     return [
         (

@@ -1,4 +1,4 @@
-"""Waivers: findings that somebody answers for, for a while, and what is wrong with a waiver."""
+"""Waivers: findings that are accepted for a while, and findings on the waivers themselves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ckpttool.findings.results import FileReport, Waived
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import printable
 
-# Where a relative path begins: in this folder, or in one above it.
+# "./" and "../", which a path that was pasted from a report may begin with.
 _LEADING = re.compile(r"^(?:\.\.?/)+")
 
 
@@ -28,17 +28,17 @@ class Waiver(NamedTuple):
     """An entry of ``[[tool.ckpttool.waivers]]``.
 
     Attributes:
-        place: where it stands, for messages: ``waiver 2 of ckpttool.toml``.
+        place: for messages: ``waiver 2 of ckpttool.toml``.
         code: the rule whose findings it covers.
         reason: why they are accepted.
         tensors: a pattern of names in the canonical layout, see :mod:`ckpttool.findings.patterns`;
             ``None`` covers any.
         path: a file's path, in any way that the tool prints it, or its name; a glob on one; or
             a folder that it lies in. ``None`` covers any.
-        owner: who answers for it.
+        owner: who is responsible for it.
         expires: the last day on which it holds.
         fingerprint: of the weights that it was given for; it holds for no others.
-        folder: where the configuration lies, so that ``path`` means the same from anywhere.
+        folder: of the configuration, so that ``path`` means the same from anywhere.
     """
 
     place: str
@@ -52,7 +52,7 @@ class Waiver(NamedTuple):
     folder: str | None = None
 
     def is_for(self, file: FileReport) -> bool:
-        """Whether the file is one that the waiver speaks of, by its path."""
+        """Whether the waiver is for this file, by its path."""
         if self.path is None:
             return True
         shown = [*_spellings(file.path, self.folder)]
@@ -63,14 +63,15 @@ class Waiver(NamedTuple):
         )
 
     def is_for_something(self) -> bool:
-        """Whether its path leads to a file or folder that is there, of this run or not."""
+        """Whether its path leads to a file or folder that exists, in this run or not."""
         if self.path is None or self.folder is None or self.path == posixpath.curdir:
             return True
+        # a glob, or a file whose name has brackets
         place = os.path.join(glob.escape(self.folder), self.path)  # noqa: PTH118 (a glob)
         literally = os.path.join(self.folder, self.path)  # noqa: PTH118 (any text)
         try:
             return os.path.lexists(literally) or bool(glob.glob(place))  # noqa: PTH207 (any text)
-        except (OSError, ValueError):
+        except (OSError, ValueError):  # too long a name, or a null character
             return False
 
     def is_of_these_weights(self, file: FileReport) -> bool:
@@ -88,17 +89,18 @@ class Waiver(NamedTuple):
         names = found.tensors or ("",)
         if self.tensors is None:
             return frozenset(names)
+        # a finding that names no tensor is about more than the tensors that were accepted
         return frozenset(name for name in names if name and matches(self.tensors, name))
 
 
 class Settled(NamedTuple):
-    """A file's findings, told apart.
+    """A file's findings, sorted by whether they are waived.
 
     Attributes:
         open: those that count.
-        waived: those that do not, with the waivers' words.
+        waived: those that do not, with the waivers' reasons and owners.
         used: waivers that covered something.
-        lapsed: waivers that would have, had they not expired.
+        lapsed: waivers that would have, but have expired.
     """
 
     open: tuple[Finding, ...]
@@ -108,7 +110,7 @@ class Settled(NamedTuple):
 
 
 def _spellings(path: str, folder: str | None) -> Iterator[str]:
-    """Yield what a waiver may call a file: what reports show of it, and its way from a folder."""
+    """Yield the paths by which a waiver may name a file: all that the tool prints of it."""
     yield posixpath.normpath(PurePath(path).as_posix())
     yield PurePath(path).name
     if folder is None:
@@ -124,22 +126,24 @@ def _spellings(path: str, folder: str | None) -> Iterator[str]:
 
 
 def _ends(path: str, folder: str | None) -> frozenset[str]:
-    """Return what reports show of a file in other places than the folder: ends of its path.
+    """Return the ends of a file's path: what reports show of it from folders above.
 
-    Of a file in the folder, only those that name the folder too.
+    Of a file in the configuration's folder, only those that name the folder too.
     """
     whole = PurePath(os.path.abspath(path))  # noqa: PTH100 (as above)
     if folder is None:
         return frozenset()
     parts = whole.parts[1:]
+    # inside, paths are relative to the folder: "b/c.pth" there must not cover "a/b/c.pth" too
     inside = PurePath(folder) in whole.parents
     last = len(PurePath(folder).parts) - 1 if inside else len(parts)
     return frozenset("/".join(parts[start:]) for start in range(last))
 
 
 def _is_path(path: str, written: str) -> bool:
-    """Whether what is written is a path, a glob on it, or a folder that it lies in."""
+    """Whether ``written`` is a path, a glob on it, or a folder that it lies in."""
     pattern = posixpath.normpath(written)
+    # fnmatchcase, as fnmatch ignores case on Windows; printable, as it may be pasted from a report
     return any(
         pattern == text or fnmatchcase(text, pattern) or fnmatchcase(text, f"{pattern}/*")
         for text in (path, printable(path, SHOWN))
@@ -147,7 +151,7 @@ def _is_path(path: str, written: str) -> bool:
 
 
 def settle(file: FileReport, waivers: Iterable[Waiver], today: date) -> Settled:
-    """Tell the findings that waivers cover from those that count.
+    """Separate the findings that waivers cover from those that count.
 
     A finding on several tensors is waived when all of them are covered, by one waiver or by
     several together; otherwise all of it counts.
@@ -179,8 +183,8 @@ def _covered(found: Finding, covering: Sequence[Waiver]) -> frozenset[str]:
 
 
 def _waived(found: Finding, covering: Sequence[Waiver]) -> Waived:
-    """Put the waivers' words together; the first to expire decides how long they all hold."""
-    ends = [one.expires for one in covering if one.expires is not None]
+    """Combine the waivers' reasons and owners."""
+    ends = [one.expires for one in covering if one.expires is not None]  # the first one decides
     owners = dict.fromkeys(one.owner for one in covering if one.owner)
     return Waived(
         found,
@@ -205,14 +209,14 @@ def findings_on(
     today: date,
     unread: Sequence[FileReport] = (),
 ) -> tuple[Finding, ...]:
-    """Return what is to be said of the waivers themselves, after all files of a run.
+    """Return findings on the waivers themselves, after all files of a run.
 
     Args:
         waivers: all of the policy.
-        files: what was verified; waivers for other files that are there are left alone.
-        settled: what :func:`settle` made of each.
-        today: the day to hold against ``expires``.
-        unread: files of the run of which nothing is known but an error.
+        files: what was verified; waivers for other files that exist are left alone.
+        settled: what :func:`settle` returned for each.
+        today: the day to compare ``expires`` with.
+        unread: files of the run that could not be read to their end.
     """
     used = {waiver for one in settled for waiver in one.used}
     lapsed = {waiver for one in settled for waiver in one.lapsed}
@@ -232,7 +236,7 @@ def findings_on(
         finding(
             rules.WAIVER_UNUSED,
             f"{one.place}, for {one.code}, is for no file of this run, nor for one that is there",
-            severity=Severity.NOTE,
+            severity=Severity.NOTE,  # a part of a release may be verified alone
             expected=f"a file that path = {one.path!r} stands for",
         )
         for one in waivers
@@ -241,7 +245,8 @@ def findings_on(
 
 
 def _was_looked_for(waiver: Waiver, file: FileReport) -> bool:
-    """Whether the run did what it takes to find what the waiver covers."""
+    """Whether the run could find what the waiver covers."""
+    # with --no-forward, a waiver for the forward pass is not unused
     done = {
         "forward": file.forward is not None and file.forward.status == "run",
         "lock": file.lock is not None,
@@ -264,7 +269,7 @@ def _finding_on(waiver: Waiver, files: Sequence[FileReport], today: date) -> Fin
 
 
 def _why(waiver: Waiver, files: Sequence[FileReport]) -> str:
-    """Say which of its conditions nothing met: the code, or the tensors."""
+    """Say which condition of the waiver no finding met: the code, or the tensors."""
     found = [one for file in files for one in file.findings if one.rule.code == waiver.code]
     names = dict.fromkeys(name for one in found for name in one.tensors)
     if not found:

@@ -164,7 +164,7 @@ def position_tables(evidence: Evidence) -> dict[str, TableError]:
 
 
 def _table_error(kept: TensorBytes, table: NDArray[Any], tolerance: float) -> TableError | None:
-    # late: the help of every command imports the checks, and none of it needs numpy
+    # late: verify() imports this module for files that turn out to be unreadable, too
     import numpy as np
 
     from ckpttool.tensors.numbers import numbers

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from ckpttool.models.coverage import cover
 from ckpttool.models.family import depth_of
+from ckpttool.models.schema import schema_of
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import Coverage
@@ -41,9 +42,6 @@ def known_size(evidence: Evidence) -> Size | None:
 
 
 def _sizes(evidence: Evidence) -> Iterator[Size]:
-    # late: it needs torch, which by now has been imported for the model's own schema
-    from ckpttool.models.schema import schema_of
-
     tensors, family = evidence.canonical.tensors, evidence.family
     token = tensors.get(family.class_token)
     depth = depth_of(tensors, family.core_stack)

@@ -1,4 +1,4 @@
-"""What a lock file says of a release: which weights it holds, and what they compute."""
+"""The content of a lock file: the weights of a release, and what they compute."""
 
 from __future__ import annotations
 
@@ -45,16 +45,15 @@ class Control(NamedTuple):
 
 
 class LockedForward(NamedTuple):
-    """What the weights compute of the fixed input.
+    """What the model computes with the weights on the fixed input.
 
     Attributes:
         scope: ``encoder`` or ``full``.
         kept: the patches that the fixed masking noise leaves visible.
         outputs: by name.
         rounding: how far float32 is from float64, as :func:`distance`.
-        tolerance: the distance that is accepted; ``None`` where no control counts, so that
-            nothing can be concluded from a comparison.
-        controls: the proof that the tolerance can fail.
+        tolerance: the distance that is accepted; ``None`` where no control counts.
+        controls: the proof that a comparison can fail.
     """
 
     scope: str
@@ -70,9 +69,9 @@ class LockedCheckpoint(NamedTuple):
 
     Attributes:
         name: its path from the lock file's folder, or its file name where it lies elsewhere.
-        fingerprint: of the weights, whatever carries them.
+        fingerprint: of the weights, in any container.
         schema: the model that it was verified against.
-        files: what carried it; other files may carry the same weights.
+        files: that held it; other files may hold the same weights.
         forward: ``None`` where the model was not run.
         tensors: by name in the canonical layout, sorted by code points.
         lines: the line of each tensor in the lock file, from 1; empty before it is written.
@@ -94,8 +93,8 @@ class Lock(NamedTuple):
         path: of the file.
         checkpoints: what is locked; none where the verification before it failed.
         report: that verification; ``None`` for a lock file that was read.
-        replaced: whether another lock file stood there.
-        cleaned: files that a killed run left in the folder and that went.
+        replaced: whether another lock file was replaced.
+        cleaned: files of a killed run that were removed from the folder.
     """
 
     path: str
@@ -106,7 +105,7 @@ class Lock(NamedTuple):
 
     @property
     def verdict(self) -> Verdict:
-        """That of the verification before it; a lock file that could be read passes."""
+        """That of the verification; a lock file that could be read passes."""
         return self.report.verdict if self.report else Verdict.PASS
 
     @property
@@ -116,7 +115,7 @@ class Lock(NamedTuple):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Those of the verification before it."""
+        """Those of the verification."""
         return self.report.findings if self.report else ()
 
     @property
@@ -132,20 +131,20 @@ class Lock(NamedTuple):
         return {**fields, "report": self.report.to_dict() if self.report else None}
 
     def of(self, path: str, fingerprint: str | None) -> LockedCheckpoint | None:
-        """Return what is locked of a file: the only one, or by its path, its name, its weights.
+        """Return the entry for a file: the only one, or by its path, its name, its weights.
 
-        The name comes before the weights: those of another entry under this name are what a lock
-        is there to notice, wherever the folder lies. A name counts without its ending, because
-        weights may be packed anew, and with as many of its folders as tell it from the others.
+        A name counts without its suffix, because weights may be converted, and with as many of
+        its folders as tell it from the others.
         """
         if len(self.checkpoints) == 1:
             return self.checkpoints[0]
+        # names before weights: other weights under this name are what a lock is there to notice
         called = name_from(self.path, path)
         exact = [one for one in self.checkpoints if one.name == called]
         alike = exact or _called_alike(self.checkpoints, _whole(path).as_posix())
         if len(alike) == 1:
             return alike[0]
-        # two folders that were renamed, say: which of them is meant only the weights can tell
+        # two folders that were renamed, say: only the weights tell which of them is meant
         return next(
             (one for one in alike or self.checkpoints if one.fingerprint == fingerprint), None
         )
@@ -153,10 +152,10 @@ class Lock(NamedTuple):
     def unmatched(
         self, folders: Sequence[str], files: Sequence[tuple[str, str | None]]
     ) -> list[LockedCheckpoint]:
-        """Return what is locked of folders and no file of them is.
+        """Return the entries that belong in folders and that no file of them matches.
 
         Args:
-            folders: that were searched, all of what lies in them.
+            folders: that were searched completely.
             files: the path and the fingerprint of every checkpoint that was found.
         """
         home = _whole(self.path).parent
@@ -166,7 +165,7 @@ class Lock(NamedTuple):
         ]
         if all(whole == home or home in whole.parents for whole in wholes):
             places = [*wholes, *self._copied(wholes, matched)]
-        else:  # a copy of what, its place does not say
+        else:  # a folder elsewhere is a copy of the release: all of it is expected there
             places = [home]
         names = {one.name for _, one in matched}
         return [
@@ -179,7 +178,7 @@ class Lock(NamedTuple):
     def _copied(
         self, folders: Sequence[Path], matched: Sequence[tuple[str, LockedCheckpoint]]
     ) -> Iterator[Path]:
-        """Yield the folders whose copies lie in ``folders``: what is locked was found elsewhere."""
+        """Yield the folders of which copies lie in ``folders``, so that all of them is expected."""
         home = _whole(self.path).parent
         for path, one in matched:
             found, place = _whole(path), home / one.name
@@ -187,6 +186,7 @@ class Lock(NamedTuple):
                 continue
             for folder in folders:
                 if folder in found.parents:
+                    # the copy begins where the ends of both paths stop agreeing
                     below = found.parent.relative_to(folder).parts[::-1]
                     pairs = zip(below, place.parent.relative_to(home).parts[::-1])
                     same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
@@ -212,15 +212,15 @@ def _agreement(name: str, path: str) -> tuple[int, bool]:
 
 
 def name_from(lock: str, path: str) -> str:
-    """Return how a lock file calls a checkpoint: by its path from there, or its name alone."""
+    """Return a checkpoint's name in a lock file: its path from there, or its file name."""
     try:
         return _whole(path).relative_to(_whole(lock).parent).as_posix()
-    except ValueError:
+    except ValueError:  # above or elsewhere: such a path would hold on this machine alone
         return PurePath(path).name
 
 
 def _whole(path: str) -> Path:
-    """Return a path from the root; links stay, because their names are what counts here."""
+    """Return an absolute path; links are not followed, because their own names count."""
     return Path(os.path.normpath(Path(path).absolute()))
 
 
@@ -239,8 +239,9 @@ def distance(one: dict[str, OutputSummary], other: dict[str, OutputSummary]) -> 
 
 def _apart(one: OutputSummary, other: OutputSummary) -> float:
     numbers = [(*out[1:5], *out.projection) for out in (one, other)]
-    size = math.hypot(one.mean, one.std)
-    if len(numbers[0]) != len(numbers[1]) or not size > 0:
+    size = math.hypot(one.mean, one.std)  # the root mean square, as std is the population's
+    if len(numbers[0]) != len(numbers[1]) or not size > 0:  # NaN as well
         return math.inf
     differences = [abs(a - b) for a, b in zip(*numbers)]
+    # max() alone would pass over NaN
     return max(differences) / size if all(map(math.isfinite, differences)) else math.inf

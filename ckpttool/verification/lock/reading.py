@@ -1,4 +1,4 @@
-"""Reading a lock file back: strictly, and every complaint names its line."""
+"""Reading a lock file strictly; every error names the line."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from ckpttool.verification.lock.content import (
 )
 from ckpttool.verification.lock.writing import COUNTS, HEAD, VERSION
 
-# A lock of a million tensors is smaller.
-_MAX_SIZE = 256 << 20
+_MAX_SIZE = 256 << 20  # a lock of a million tensors is smaller; a wrong path may be a checkpoint
 
 _FIX = "Take it from version control again, or write a new one with `ckpttool lock`."
 
@@ -55,7 +54,7 @@ def read_lock(path: AnyPath) -> Lock:
 
 def _content(path: str) -> bytes:
     status = Path(path).stat()
-    if not stat.S_ISREG(status.st_mode):  # a FIFO would be waited for without end
+    if not stat.S_ISREG(status.st_mode):  # reading a FIFO would block
         reason = "the lock file cannot be read: it is not a regular file"
         raise UnreadableError(reason, rules.UNREADABLE, path=path)
     if status.st_size > _MAX_SIZE:
@@ -70,14 +69,14 @@ def parse(text: str, path: str) -> Lock:
         MalformedError: it is not what :func:`render` writes; the message names the line.
     """
     reader = _Reader(path)
-    # git may have made two characters of every line's end
+    # git on Windows checks out CRLF. Not splitlines(), which splits at more than line feeds.
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
         if line.strip() and not line.startswith("#"):
             reader.take(number, line)
     return reader.lock()
 
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^ "]+')
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^ "]+')  # a JSON string, or a plain word
 _SHAPE = re.compile(r"\[(|\d+(,\d+)*)\]")
 
 
@@ -135,6 +134,7 @@ class _Reader:
 
     def _tokens(self, line: str) -> list[str]:
         tokens = [match.group() for match in _TOKEN.finditer(line)]
+        # finditer passes over what does not match, such as a string that does not end
         if " ".join(tokens) != line:
             raise self._bad(ValueError("words are not parted by single spaces"))
         try:
@@ -212,13 +212,14 @@ class _Section:
         self._lines[name] = number
 
     def checkpoint(self) -> LockedCheckpoint:
-        """Return the whole, once its last line has been taken."""
+        """Return the checkpoint, after its last line."""
         missing = [
             word for word in ("fingerprint", "schema", "tensors") if word not in self._single
         ]
         if missing:
             raise ValueError(f"{self._name} has no line {missing[0]}")
         fingerprint, schema, number = map(self._word, ("fingerprint", "schema", "tensors"))
+        # the count shows a file that was cut, or a merge that lost lines
         if _whole(number) != len(self._tensors):
             raise ValueError(f"{self._name} has {len(self._tensors)} tensors, not {number}")
         return LockedCheckpoint(
@@ -273,6 +274,6 @@ def _shape(text: str) -> tuple[int, ...]:
 
 
 def _whole(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,18}", text):
+    if not re.fullmatch("[0-9]{1,18}", text):  # int() also takes "+1", "1_0" and other digits
         raise ValueError(f"{text[:40]} is not a whole number")
     return int(text)

@@ -1,4 +1,4 @@
-"""A lock file as text: one tensor a line, sorted, the same text for the same weights."""
+"""Writing a lock file: one tensor a line and sorted, so that its diff shows what changed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from ckpttool.verification.lock.content import LockedCheckpoint, LockedForward
 #: What a lock file begins with.
 HEAD = "# ckpttool lock file; `ckpttool lock` writes it. Commit it beside the code."
 
-#: Another number is another format.
-VERSION = 1
+VERSION = 1  # of the format
 
-#: The words behind a control, by whether it counts.
+#: The last word of a control's line, by whether it counts.
 COUNTS = {True: "counts", False: "does-not-count"}
 
 
@@ -55,10 +54,10 @@ def _forward_lines(forward: LockedForward) -> Iterator[str]:
 
 
 def _numbers(numbers: Sequence[float]) -> str:
-    return " ".join(f"{number:.9g}" for number in numbers)
+    return " ".join(f"{number:.9g}" for number in numbers)  # 9 digits tell any two float32 apart
 
 
-# neither blanks nor quotes: where a name ends must be plain to whoever reads it back
+# ASCII without blanks and quotes, so that the end of a name is clear
 _PLAIN = re.compile("[!#-~]+")
 
 
