@@ -5,39 +5,35 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Sequence, TypeVar
+from typing import TYPE_CHECKING, Callable, Sequence
 
 import click
 
 from ckpttool.cli.console import tell
+from ckpttool.cli.option_kinds import together
 from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:
     from ckpttool.inputs.paths import Inputs, SearchOptions
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def batch_options(command: _Command) -> _Command:
-    """Add ``PATH...``, ``--files-from`` and ``--exclude``.
-
-    The command gets ``paths``, ``files_from`` and ``exclude``.
-    """
-    command = click.option(
+#: ``paths``, ``files_from`` and ``exclude`` of a command that takes checkpoints.
+batch_options = together(
+    click.argument("paths", nargs=-1, type=click.Path(), metavar="[PATH...]"),
+    click.option(
+        "--files-from",
+        metavar="FILE",
+        help="Take further paths from a file, one a line, or '-' for standard input. If there is "
+        "a NUL in it, NULs separate them (find -print0, git -z). No globs.",
+    ),
+    click.option(
         "--exclude",
         multiple=True,
         metavar="GLOB",
         help="Leave out what is found in a folder or by a glob and matches, by its path from the "
         "folder, as reports print it, or by its name: '*.onnx', 'logs/*' (repeatable). The report "
         "lists it.",
-    )(command)
-    command = click.option(
-        "--files-from",
-        metavar="FILE",
-        help="Take further paths from a file, one a line, or '-' for standard input. If there is "
-        "a NUL in it, NULs separate them (find -print0, git -z). No globs.",
-    )(command)
-    return click.argument("paths", nargs=-1, type=click.Path(), metavar="[PATH...]")(command)
+    ),
+)
 
 
 def targets(

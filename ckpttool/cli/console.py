@@ -17,7 +17,7 @@ _LONGEST = 4000  # characters of a line on standard error
 _NAMED = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
-def emit(write: Callable[[TextIO], None], asked: bool = False) -> None:
+def emit(write: Callable[[TextIO], object], asked: bool = False) -> None:
     """Let ``write`` write a report to standard output.
 
     A pipe whose reader has gone is no error: the exit code says the verdict all the same. So is

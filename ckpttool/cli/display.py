@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, TypeVar
+from functools import partial
 
 import click
 from click.core import ParameterSource
+
+from ckpttool.cli.option_kinds import together
 
 #: The options that every command has, by name.
 EVERY_COMMANDS = ("quiet", "verbose", "color", "debug")
@@ -15,15 +17,6 @@ _DEBUG, _VOLUME = "ckpttool.debug", "ckpttool.volume"
 _OPPOSITE = {"quiet": "verbose", "verbose": "quiet"}
 # what --color stands for: the variables that are set, and those that are taken away
 _COLORS = {"always": ("FORCE_COLOR", "NO_COLOR"), "never": ("NO_COLOR", "FORCE_COLOR")}
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def display_options(command: _Command) -> _Command:
-    """Add ``--quiet``, ``--verbose``, ``--color`` and ``--debug``."""
-    for add in (_debug, _color, _verbose, _quiet):
-        command = add(command)
-    return command
 
 
 def quiet() -> bool:
@@ -84,32 +77,33 @@ def _restore(before: dict[str, str | None]) -> None:
             os.environ[name] = value
 
 
-def _option(*names: str, **settings: Any) -> Callable[[_Command], _Command]:
-    return click.option(*names, expose_value=False, is_eager=True, **settings)
+# eager, so that they hold for errors in the other options; no command gets their values
+_option = partial(click.option, expose_value=False, is_eager=True)
 
-
-_quiet = _option(
-    "-q",
-    "--quiet",
-    is_flag=True,
-    callback=_remember_volume,
-    help="Say only what is wrong; no report, unless its --format is named.",
-)
-_verbose = _option(
-    "-v",
-    "--verbose",
-    is_flag=True,
-    callback=_remember_volume,
-    help="Say what is being done, on standard error.",
-)
-_color = _option(
-    "--color",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    callback=_set_colors,
-    help="Whether text is coloured; auto asks NO_COLOR, FORCE_COLOR and the terminal.",
-)
-_debug = _option(
-    "--debug", is_flag=True, callback=_remember_debug, help="Show the traceback of an error."
+display_options = together(
+    _option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        callback=_remember_volume,
+        help="Say only what is wrong; no report, unless its --format is named.",
+    ),
+    _option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        callback=_remember_volume,
+        help="Say what is being done, on standard error.",
+    ),
+    _option(
+        "--color",
+        type=click.Choice(["auto", *_COLORS]),
+        default="auto",
+        show_default=True,
+        callback=_set_colors,
+        help="Whether text is coloured; auto asks NO_COLOR, FORCE_COLOR and the terminal.",
+    ),
+    _option(
+        "--debug", is_flag=True, callback=_remember_debug, help="Show the traceback of an error."
+    ),
 )

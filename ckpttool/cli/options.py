@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from datetime import date, datetime, timezone
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable
 
 import click
 
 from ckpttool.cli.console import say
+from ckpttool.cli.option_kinds import together, workers_option, wrapper_option
 from ckpttool.findings.errors import UsageError
+from ckpttool.findings.rules import Severity
 from ckpttool.models.families import DEFAULT_MODEL, models
 from ckpttool.verification.options import CORE, REQUIREMENTS, VerifyOptions
 
@@ -18,10 +20,18 @@ if TYPE_CHECKING:
     from ckpttool.cli.configuration import Configuration
     from ckpttool.inputs.paths import SearchOptions
     from ckpttool.verification.policy import Policy
+    from ckpttool.verification.verify import Terms
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-_EXAMINATION = (
+trust_option = click.option(
+    "--trust",
+    multiple=True,
+    metavar="NAME",
+    help="Code that the pickle may call, mypackage.models.Net or 'mypackage.*' say; adds to what "
+    "the configuration says (repeatable). See ckpttool explain SEC002.",
+)
+#: The options that :func:`terms_of` takes.
+examination_options = together(
+    # no default, here and below: what is not given is for the configuration to say
     click.option(
         "--model",
         metavar="NAME",
@@ -34,31 +44,15 @@ _EXAMINATION = (
         help="What the file must hold, encoder by default; with full, an absent decoder is an "
         "error.",
     ),
-    click.option(
-        "--wrapper",
-        metavar="KEY",
-        help="The state dict to take: a dotted key, model_ema or state_dict.0 say ('' is the "
-        "root). By default the content decides.",
-    ),
+    wrapper_option,
     click.option("--no-forward", is_flag=True, help="Do not run the model."),
     click.option(
         "--device", default="cpu", show_default=True, help="Where to run the model, cuda:0 say."
     ),
-    click.option(
-        "--workers",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="Threads that read. By default one a processor.",
-    ),
+    workers_option("read"),
+    trust_option,
 )
-_TRUST = click.option(
-    "--trust",
-    multiple=True,
-    metavar="NAME",
-    help="Code that the pickle may call, mypackage.models.Net or 'mypackage.*' say; adds to what "
-    "the configuration says (repeatable). See ckpttool explain SEC002.",
-)
-_POLICY = (
+_policy_options = together(
     click.option(
         "--config",
         metavar="FILE",
@@ -76,7 +70,7 @@ _POLICY = (
     click.option("--ignore", multiple=True, metavar="CODES", help="Rules that do not count."),
     click.option(
         "--fail-on",
-        type=click.Choice(["error", "warning", "note"]),
+        type=click.Choice([severity.value for severity in Severity]),
         help="The severity from which on a finding fails the run; error by default.",
     ),
 )
@@ -173,38 +167,24 @@ def policy_options(command: Callable[..., int]) -> Callable[..., int]:
         fail_on: str | None,
         **others: Any,
     ) -> int:
-        change = _change_of(select, extend_select, ignore, fail_on)
+        # read at once: a code that is wrong is told before any file is looked for
+        selected, more = _codes("--select", select), _codes("--extend-select", extend_select)
+        ignored = _codes("--ignore", ignore)
+
+        def change(policy: Policy) -> Policy:
+            return policy._replace(
+                select=selected or policy.select,
+                extend_select=more or policy.extend_select,
+                ignore=ignored or policy.ignore,
+                # whoever types a code has decided for themselves, calls of code included
+                vouches=policy.vouches or bool(ignored),
+                fail_on=policy.fail_on if fail_on is None else Severity(fail_on),
+            )
+
         by_file = bool(others["paths"]) or others["files_from"] is not None
         return command(configured=Configured(config, by_file, change), **others)
 
-    adding: Callable[..., int] = with_configuration
-    for option in reversed(_POLICY):
-        adding = option(adding)
-    return adding
-
-
-def _change_of(
-    select: tuple[str, ...],
-    extend_select: tuple[str, ...],
-    ignore: tuple[str, ...],
-    fail_on: str | None,
-) -> Callable[[Policy], Policy]:
-    """Return what the command line makes of a configuration's policy."""
-    from ckpttool.findings.rules import Severity
-
-    selected, more = _codes("--select", select), _codes("--extend-select", extend_select)
-    ignored = _codes("--ignore", ignore)
-
-    def change(policy: Policy) -> Policy:
-        return policy._replace(
-            select=selected or policy.select,
-            extend_select=more or policy.extend_select,
-            ignore=ignored or policy.ignore,
-            vouches=policy.vouches or bool(ignored),
-            fail_on=policy.fail_on if fail_on is None else Severity(fail_on),
-        )
-
-    return change
+    return _policy_options(with_configuration)
 
 
 def _codes(option: str, lists: tuple[str, ...]) -> tuple[str, ...]:
@@ -215,11 +195,6 @@ def _codes(option: str, lists: tuple[str, ...]) -> tuple[str, ...]:
 
 
 # --- how checkpoints are examined ----------------------------------------------------------
-
-
-def trust_option(command: _Command) -> _Command:
-    """Add the option whose value :func:`trusted` takes."""
-    return _TRUST(command)
 
 
 def trusted(configured: Configuration, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -233,24 +208,18 @@ def trusted(configured: Configuration, names: tuple[str, ...]) -> tuple[str, ...
     return (*configured.trust, *read(list(names), "--trust"))
 
 
-def examination_options(command: _Command) -> _Command:
-    """Add the options that :func:`verify_options` takes."""
-    command = trust_option(command)
-    for option in reversed(_EXAMINATION):
-        command = option(command)
-    return command
-
-
-def verify_options(
+def terms_of(
     configured: Configuration,
     model: str | None,
     require: str | None,
     no_forward: bool,
     trust: tuple[str, ...],
     **options: Any,
-) -> VerifyOptions:
-    """Return what to verify: the command line counts, then the configuration, then the default."""
-    return VerifyOptions(
+) -> Terms:
+    """Return how to verify a file: the command line counts, then its configuration."""
+    from ckpttool.verification.verify import Terms
+
+    chosen = VerifyOptions(
         model=model or configured.model or DEFAULT_MODEL,
         require=require or configured.require or CORE,
         forward=not no_forward,
@@ -259,6 +228,7 @@ def verify_options(
         trust=trusted(configured, trust),
         **options,
     )
+    return Terms(chosen, configured.policy, configured.source)
 
 
 def choice_from(

@@ -6,11 +6,12 @@ import io
 import os
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Iterable, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Iterable, NamedTuple
 
 import click
 
 from ckpttool.cli.console import emit, say_cleaned
+from ckpttool.cli.option_kinds import format_option, together
 from ckpttool.findings.errors import UsageError
 from ckpttool.reports import FOR_PEOPLE, REPORTERS, reporter
 
@@ -18,40 +19,21 @@ if TYPE_CHECKING:
     from ckpttool.findings.results import Report
     from ckpttool.reports.terminal.view import TextView
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def report_options(command: _Command) -> _Command:
-    """Add ``--format`` (as ``format_name``) and ``--report`` (as ``reports``)."""
-    for option in (
-        click.option(
-            "--report",
-            "reports",
-            multiple=True,
-            metavar="FORMAT=PATH",
-            help="Write a report to a file, too: sarif=ckpttool.sarif, say (repeatable).",
-        ),
-        click.option(
-            "--format",
-            "format_name",
-            type=click.Choice(list(REPORTERS)),
-            default="text",
-            show_default=True,
-            help="How to report on standard output.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def waived_option(command: _Command) -> _Command:
-    """Add ``--show-waived``."""
-    option = click.option(
-        "--show-waived",
-        is_flag=True,
-        help="List waived findings in the text, with reason, owner and last day.",
-    )
-    return option(command)
+report_options = together(
+    format_option(REPORTERS, "How to report on standard output."),
+    click.option(
+        "--report",
+        "reports",
+        multiple=True,
+        metavar="FORMAT=PATH",
+        help="Write a report to a file, too: sarif=ckpttool.sarif, say (repeatable).",
+    ),
+)
+waived_option = click.option(
+    "--show-waived",
+    is_flag=True,
+    help="List waived findings in the text, with reason, owner and last day.",
+)
 
 
 class ReportFile(NamedTuple):

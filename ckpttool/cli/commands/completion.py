@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TextIO
-
 import click
 from click.shell_completion import ShellComplete, get_completion_class
 
@@ -32,9 +30,5 @@ def completion(ctx: click.Context, shell: str) -> int:
     instance = known(ctx.find_root().command, {}, _PROGRAM, f"_{_PROGRAM.upper()}_COMPLETE")
     # not its own source(), which may run the shell to ask for its version
     script = ShellComplete.source(instance)
-
-    def write(stream: TextIO) -> None:
-        stream.write(f"{script.strip()}\n")
-
-    emit(write, asked=True)
+    emit(lambda stream: stream.write(f"{script.strip()}\n"), asked=True)
     return 0

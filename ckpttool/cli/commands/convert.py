@@ -10,11 +10,11 @@ import click
 from ckpttool.cli.batch import targets
 from ckpttool.cli.console import emit, say
 from ckpttool.cli.display import display_options
+from ckpttool.cli.option_kinds import LateChoice, format_option, workers_option, wrapper_option
 from ckpttool.cli.options import Configured, choice_from
 from ckpttool.cli.progress import progress_bar
-from ckpttool.conversion.options import CAST_DTYPES
 from ckpttool.findings.errors import UsageError
-from ckpttool.reports import reporter
+from ckpttool.reports import FORMATS, reporter
 from ckpttool.tensors.workers import without_blas
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _EXIT_CODES = (
 @click.option(
     "--to",
     required=True,
-    type=click.Choice(["safetensors", "pth"]),
+    type=LateChoice("ckpttool.formats.writing", "TARGETS"),
     help="What to write: safetensors, or a .pth as torch.save writes it.",
 )
 @click.option(
@@ -51,7 +51,7 @@ _EXIT_CODES = (
 )
 @click.option(
     "--dtype",
-    type=click.Choice(CAST_DTYPES),
+    type=LateChoice("ckpttool.conversion.options", "CAST_DTYPES"),
     help="Cast floating tensors, to nearest even. By default every byte is kept.",
 )
 @click.option(
@@ -71,12 +71,7 @@ _EXIT_CODES = (
     "--exclude", multiple=True, metavar="GLOB", help="Leave out tensors of such names (repeatable)."
 )
 @click.option("--encoder-only", is_flag=True, help="Leave out the decoder.")
-@click.option(
-    "--wrapper",
-    metavar="KEY",
-    help="The state dict to take: a dotted key, model_ema or state_dict.0 say ('' is the root). By "
-    "default the content decides.",
-)
+@wrapper_option
 @click.option(
     "--metadata",
     multiple=True,
@@ -108,20 +103,8 @@ _EXIT_CODES = (
 @click.option("--force", is_flag=True, help="Replace what stands at the destination.")
 @click.option("--no-sync", is_flag=True, help="Do not wait until the bytes are on the disk.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to report.",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Threads that copy. By default one a processor.",
-)
+@format_option(FORMATS["Conversions"])
+@workers_option("copy")
 @display_options
 def convert(
     paths: tuple[str, ...],

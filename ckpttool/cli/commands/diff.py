@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, TextIO
+from typing import Any, Iterable
 
 import click
 
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
+from ckpttool.cli.option_kinds import format_option, workers_option
 from ckpttool.cli.progress import progress_bar
 from ckpttool.findings.errors import UsageError
-from ckpttool.reports import reporter
+from ckpttool.findings.text import printable
+from ckpttool.reports import FORMATS, reporter
 from ckpttool.reports.terminal.view import DiffView
 from ckpttool.tensors.workers import without_blas
 
@@ -95,20 +97,8 @@ _NOWHERE = ("/dev/null", "nul")
     help="Tensors to list of each class; 10 by default, all with --stat. The rest is counted.",
 )
 @click.option("--stat", is_flag=True, help="One line a tensor.")
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to report.",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Threads that compare. By default one a processor, at most 6; one for small tensors.",
-)
+@format_option(FORMATS["Comparison"])
+@workers_option("compare", "one a processor, at most 6; one for small tensors")
 @display_options
 def diff(
     left: str,
@@ -155,12 +145,7 @@ def textconv(path: str) -> int:
     """
     from ckpttool.comparison.textconv import lines_of
 
-    lines = lines_of(path)
-
-    def write(stream: TextIO) -> None:
-        stream.writelines(f"{line}\n" for line in lines)
-
-    emit(write, asked=True)
+    _write(lines_of(path))
     return 0
 
 
@@ -176,7 +161,7 @@ def git_diff(arguments: tuple[str, ...]) -> int:
     from ckpttool.comparison import diff as comparing
 
     if len(arguments) == 1:
-        emit(lambda stream: _line(stream, f"ckpttool: {arguments[0]} is not merged"), asked=True)
+        _write([_told(f"{arguments[0]} is not merged")])
         return 0
     if len(arguments) not in (7, 9):
         raise UsageError("git gives 1, 7 or 9 arguments", found=len(arguments))
@@ -198,17 +183,14 @@ def _one_sided(path: str, old: str, new: str) -> int:
     from ckpttool.comparison.textconv import lines_or_reason
 
     sign, word, file = ("+", "new", new) if old in _NOWHERE else ("-", "deleted", old)
-    lines = lines_or_reason(file)
-
-    def write(stream: TextIO) -> None:
-        _line(stream, f"ckpttool: {word} checkpoint {path}")
-        stream.writelines(f"{sign}{line}\n" for line in lines)
-
-    emit(write, asked=True)
+    lines = (f"{sign}{line}" for line in lines_or_reason(file))
+    _write([_told(f"{word} checkpoint {path}"), *lines])
     return 0
 
 
-def _line(stream: TextIO, line: str) -> None:
-    from ckpttool.findings.text import printable
+def _told(line: str) -> str:
+    return printable(f"ckpttool: {line}")
 
-    stream.write(f"{printable(line)}\n")
+
+def _write(lines: Iterable[str]) -> None:
+    emit(lambda stream: stream.writelines(f"{line}\n" for line in lines), asked=True)

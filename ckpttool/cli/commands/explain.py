@@ -9,6 +9,7 @@ import click
 
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
+from ckpttool.cli.option_kinds import format_option
 from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,14 +33,7 @@ def explain(codes: tuple[str, ...]) -> int:
 
 
 @click.command(epilog=_EXIT_CODES)
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(["text", "json", "markdown"]),
-    default="text",
-    show_default=True,
-    help="How to list them.",
-)
+@format_option(["text", "json", "markdown"], "How to list them.")
 @display_options
 def rules(format_name: str) -> int:
     """List every rule: code, severity, name and meaning."""

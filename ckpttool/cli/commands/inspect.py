@@ -10,9 +10,10 @@ import click
 from ckpttool.cli.batch import batch_options, targets
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
+from ckpttool.cli.option_kinds import format_option, wrapper_option
 from ckpttool.cli.options import Configured, choice_from, trust_option, trusted
 from ckpttool.cli.program import exit_codes
-from ckpttool.reports import reporter
+from ckpttool.reports import FORMATS, reporter
 from ckpttool.reports.terminal.view import TreeView
 
 if TYPE_CHECKING:
@@ -21,22 +22,10 @@ if TYPE_CHECKING:
 
 @click.command(epilog=exit_codes("listed"))
 @batch_options
-@click.option(
-    "--wrapper",
-    metavar="KEY",
-    help="The state dict to list: a dotted key, model_ema or state_dict.0 say ('' is the root). By "
-    "default the content decides.",
-)
+@wrapper_option
 @trust_option
 @click.option("--all", "unfold", is_flag=True, help="List blocks that are alike one by one.")
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to report.",
-)
+@format_option(FORMATS["Listings"])
 @display_options
 def inspect(
     paths: tuple[str, ...],

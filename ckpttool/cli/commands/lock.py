@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Sequence, TextIO
+from typing import TYPE_CHECKING, Any, Sequence
 
 import click
 
@@ -16,8 +16,8 @@ from ckpttool.cli.options import (
     choice_from,
     examination_options,
     policy_options,
+    terms_of,
     today,
-    verify_options,
 )
 from ckpttool.cli.program import exit_codes
 from ckpttool.cli.progress import progress_bar
@@ -64,7 +64,6 @@ def lock(
     checkpoints. Without PATH, the checkpoint of the configuration is taken.
     """
     from ckpttool.verification import locking
-    from ckpttool.verification.verify import Terms
 
     started = time.perf_counter()
     choice = choice_from(configured, exclude, options["trust"])
@@ -72,16 +71,12 @@ def lock(
     own = [configured.of(target.path) for target in found.targets]
     path = output or _configured_lock(own) or DEFAULT_LOCK
 
-    def terms(path: str) -> Terms:
-        own = configured.of_named(path)
-        return Terms(verify_options(own, **options), own.policy, own.source)
-
     locked = locking.lock(
         found,
         None if path == locking.UNWRITTEN else path,
         today=today(),
         progress=progress_bar,
-        terms=terms,
+        terms=lambda path: terms_of(configured.of_named(path), **options),
     )
     say_cleaned(locked.cleaned)
     _write(locked)
@@ -98,13 +93,9 @@ def _write(locked: Lock) -> None:
         emit(partial(reporter("text"), locked.report))
         say("Nothing was locked: what is locked has to pass.")
     elif locked.path == UNWRITTEN:
-        emit(lambda stream: _print(locked.text, stream), asked=True)
+        emit(lambda stream: stream.write(locked.text), asked=True)
     else:
         emit(partial(reporter("text", kind="Lock"), locked))
-
-
-def _print(text: str, stream: TextIO) -> None:
-    stream.write(text)
 
 
 def _configured_lock(own: Sequence[Configuration]) -> str | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TextIO
-
 import click
 
 from ckpttool.cli.console import emit
@@ -41,15 +39,12 @@ def sample(path: str, model: str, full: bool, seed: int, force: bool) -> int:
     from ckpttool.models.sample import write_sample
 
     written = write_sample(path, model, full=full, seed=seed, force=force)
-
-    def write(stream: TextIO) -> None:
-        stream.write(
-            f"{printable(written.path)}: {size(written.size)}, {count(written.tensors, 'tensor')}, "
-            f"{count(written.parameters, 'parameter')} of {written.config_name}"
-            f"{'' if written.full else ' (encoder only)'}.\n"
-            "These weights are UNTRAINED: a stand-in from the model's own initialisation "
-            f"(seed {written.seed}).\n"
-        )
-
-    emit(write)
+    told = (
+        f"{printable(written.path)}: {size(written.size)}, {count(written.tensors, 'tensor')}, "
+        f"{count(written.parameters, 'parameter')} of {written.config_name}"
+        f"{'' if written.full else ' (encoder only)'}.\n"
+        "These weights are UNTRAINED: a stand-in from the model's own initialisation "
+        f"(seed {written.seed}).\n"
+    )
+    emit(lambda stream: stream.write(told))
     return 0

@@ -15,8 +15,8 @@ from ckpttool.cli.options import (
     choice_from,
     examination_options,
     policy_options,
+    terms_of,
     today,
-    verify_options,
 )
 from ckpttool.cli.program import exit_codes
 from ckpttool.cli.progress import progress_bar
@@ -90,8 +90,7 @@ def verify(
         its_lock = (lock or own.lock) if path in compared else None
         if its_lock and its_lock not in locks:
             locks[its_lock] = read_lock(its_lock)
-        chosen = verify_options(own, lock=locks.get(its_lock or ""), **options)
-        return verification.Terms(chosen, own.policy, own.source)
+        return terms_of(own, lock=locks.get(its_lock or ""), **options)
 
     for path in (*named, *found.folders):
         terms(path)  # a configuration or a lock that is wrong is told before anything is read

@@ -19,6 +19,7 @@ from ckpttool.formats.writing.file_layout import FileLayout, PlannedTensor, Slot
 from ckpttool.tensors.catalogue import Checkpoint, Extent, TensorInfo
 from ckpttool.tensors.dtypes import DTYPES, DType
 from tests.builders import sharing
+from tests.builders.commands import invoke
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -139,9 +140,17 @@ def test_a_name_that_says_another_target_is_refused(tmp_path: Path) -> None:
         destinations(["in.pth"], ConvertOptions("pth", output=str(tmp_path / "x.raw")))
 
 
-def test_the_command_offers_what_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The names are written out in the command, which must not load the formats to tell them."""
-    monkeypatch.delitem(TARGETS, "raw")
-    (offered,) = (option.type for option in command.params if option.name == "to")
-    assert isinstance(offered, click.Choice)
-    assert list(offered.choices) == list(TARGETS)
+def test_the_command_takes_what_is_in_the_table(tmp_path: Path) -> None:
+    torch.save(sharing.tied(), tmp_path / "in.pth")
+    assert invoke("convert", "--to", "raw", str(tmp_path / "in.pth")).code == 0
+    assert (tmp_path / "in.raw").read_bytes().startswith(MAGIC)
+
+
+def test_the_command_names_what_is_in_the_table() -> None:
+    wrong = invoke("convert", "--to", "zip", "in.pth")
+    assert wrong.code == 2
+    assert "'safetensors', 'pth', 'raw'" in wrong.err
+    assert "[safetensors|pth|raw]" in invoke("convert", "--help").out
+    (to,) = (option for option in command.params if option.name == "to")
+    offered = to.shell_complete(click.Context(command), "")
+    assert [item.value for item in offered] == ["safetensors", "pth", "raw"]

@@ -272,9 +272,15 @@ def test_a_tensor_beyond_its_bytes_is_named() -> None:
 
 def test_leaving_the_block_ends_the_threads() -> None:
     before = set(threading.enumerate())
-    with pytest.raises(KeyboardInterrupt), start_values(zoo(), (), workers=3):
-        started = set(threading.enumerate()) - before
-        raise KeyboardInterrupt
+    started = set()
+
+    def interrupted() -> None:
+        with start_values(zoo(), (), workers=3):
+            started.update(set(threading.enumerate()) - before)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert started
     assert not any(thread.is_alive() for thread in started)
 

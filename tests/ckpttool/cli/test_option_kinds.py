@@ -1,0 +1,48 @@
+"""Options that several commands have, and what declaring them does not import."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.builders.repository import ROOT
+from tests.builders.safetensors import file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Runs a command and prints the modules of the table of targets that it imported.
+LOADED = """
+import sys
+from ckpttool.cli import main
+main(sys.argv[1:], standalone_mode=False)
+print(*(name for name in sys.modules if name.startswith("ckpttool.formats.writing")))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "loads"),
+    [
+        pytest.param(["--help"], False, id="the help of the program"),
+        pytest.param(["inspect", "--help"], False, id="the help of another command"),
+        pytest.param(["inspect", "x.safetensors"], False, id="another command"),
+        pytest.param(["convert", "--help"], True, id="the help that lists the table"),
+    ],
+)
+def test_a_table_is_imported_for_its_own_command_only(
+    tmp_path: Path, arguments: list[str], loads: bool
+) -> None:
+    (tmp_path / "x.safetensors").write_bytes(file())
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert bool(done.stdout.splitlines()[-1]) is loads
