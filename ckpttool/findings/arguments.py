@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Collection, Iterable, Mapping, Union
 
 from ckpttool.findings.errors import UsageError
@@ -23,11 +24,9 @@ def path_of(path: AnyPath, what: str = "the path") -> str:
         )
     if not text:  # os.fspath("") and Path("") differ: the latter is the working folder
         raise UsageError(f"{what} is empty", fix="Name a file.")
-    try:
+    with suppress(UnicodeEncodeError):  # half of a surrogate pair that stands for no byte
         if b"\0" not in os.fsencode(text):
             return text
-    except UnicodeEncodeError:  # half of a surrogate pair that stands for no byte
-        pass
     raise UsageError(f"{what} is none that a file can have", found=repr(text))
 
 
@@ -43,10 +42,7 @@ def texts_of(texts: Union[str, Iterable[str]], what: str) -> tuple[str, ...]:
     """Return one text or several, patterns say, as a tuple."""
     if isinstance(texts, str):
         return (texts,)
-    try:
-        found = tuple(texts)
-    except TypeError:
-        raise _wrong(what, "texts", texts) from None
+    found = tuple(texts) if isinstance(texts, Iterable) else (texts,)
     for text in found:
         if not isinstance(text, str):
             raise _wrong(what, "texts", text)
@@ -78,9 +74,9 @@ def check_choice(value: object, choices: Collection[str], what: str) -> None:
 
 def check_number(value: object, least: float, what: str, *, whole: bool = False) -> None:
     """Refuse a value that is no finite number of at least ``least``; ``None`` is fine."""
-    kinds = int if whole else (int, float)
     if value is None:
         return
+    kinds = int if whole else (int, float)
     if (
         isinstance(value, bool)  # an int to Python
         or not isinstance(value, kinds)

@@ -13,14 +13,7 @@ from ckpttool._version import __version__
 if TYPE_CHECKING:
     from ckpttool.findings.finding import Finding
     from ckpttool.findings.inventory import Item
-    from ckpttool.findings.results import (
-        Coverage,
-        FileReport,
-        GroupCoverage,
-        Mismatch,
-        Report,
-        Waived,
-    )
+    from ckpttool.findings.results import Coverage, FileReport, Mismatch, Report
 
 #: Raised when a field goes or changes its meaning; new fields may come at any time.
 SCHEMA_VERSION = 1
@@ -78,7 +71,7 @@ def facts(file: FileReport) -> dict[str, Any]:
 
 
 def file_fields(file: FileReport) -> dict[str, Any]:
-    """Return the fields of one file in a report."""
+    """Return the fields of one file in a report; :func:`document` makes the rest of it plain."""
     return {
         **facts(file),
         "verdict": file.verdict.value,
@@ -86,16 +79,19 @@ def file_fields(file: FileReport) -> dict[str, Any]:
         "parameters": file.parameters,
         "fingerprint": file.fingerprint,
         "coverage": None if file.coverage is None else _coverage(file.coverage),
-        "values": None if file.values is None else file.values._asdict(),
-        "forward": None if file.forward is None else _forward(file),
+        "values": file.values,
+        "forward": file.forward,
         "published": file.published,
         "unchecked": file.unchecked,
         "findings": [finding_fields(finding) for finding in file.findings],
-        "waived": [_waived(waived) for waived in file.waived],
+        "waived": [
+            {**waived._asdict(), "finding": finding_fields(waived.finding)}
+            for waived in file.waived
+        ],
         "lock": file.lock,
         "lock_lines": file.lock_lines,
-        "locked": None if file.locked is None else file.locked._asdict(),
-        "configuration": None if file.configuration is None else file.configuration._asdict(),
+        "locked": file.locked,
+        "configuration": file.configuration,
         "fail_on": file.fail_on.value,
     }
 
@@ -105,27 +101,12 @@ def item_fields(item: Item) -> dict[str, Any]:
     return {**item._asdict(), "standing": item.standing.value}
 
 
-def _waived(waived: Waived) -> dict[str, Any]:
-    return {**waived._asdict(), "finding": finding_fields(waived.finding)}
-
-
 def _coverage(coverage: Coverage) -> dict[str, Any]:
-    return {
-        "schema": coverage.schema,
-        "groups": {name: _group(group) for name, group in coverage.groups.items()},
-        "unexpected": coverage.unexpected,
+    groups = {
+        name: {**group._asdict(), "mismatched": list(map(_mismatch, group.mismatched))}
+        for name, group in coverage.groups.items()
     }
-
-
-def _group(group: GroupCoverage) -> dict[str, Any]:
-    return {
-        "expected": group.expected,
-        "matched": group.matched,
-        "missing": group.missing,
-        "mismatched": [_mismatch(mismatch) for mismatch in group.mismatched],
-        "parameters": group.parameters,
-        "covered": group.covered,
-    }
+    return {**coverage._asdict(), "groups": groups}
 
 
 def _mismatch(mismatch: Mismatch) -> dict[str, Any]:
@@ -135,12 +116,6 @@ def _mismatch(mismatch: Mismatch) -> dict[str, Any]:
         "expected": {"dtype": mismatch.expected_dtype, "shape": mismatch.expected_shape},
         "found": {"dtype": mismatch.found_dtype, "shape": mismatch.found_shape},
     }
-
-
-def _forward(file: FileReport) -> dict[str, Any]:
-    assert file.forward is not None  # noqa: S101 (the caller looked)
-    outputs = {name: output._asdict() for name, output in file.forward.outputs.items()}
-    return {**file.forward._asdict(), "outputs": outputs}
 
 
 def finding_fields(finding: Finding) -> dict[str, Any]:

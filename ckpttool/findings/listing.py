@@ -112,14 +112,14 @@ class Listing(NamedTuple):
             **facts(self.file),
             "wrappers": [{"key": key, "tensors": number} for key, number in self.wrappers],
             "parameters": self.file.parameters,
-            "tensors": [row._asdict() for row in self.tensors],
+            "tensors": self.tensors,
             "outside": [
                 {"key": key, "tensors": tensors, "nbytes": nbytes, "is_average": is_average}
                 for key, tensors, nbytes, is_average in self.outside
             ],
-            "entries": [row._asdict() for row in self.entries],
-            "references": [row._asdict() for row in self.references],
-            "uses": [row._asdict() for row in self.uses],
+            "entries": self.entries,
+            "references": self.references,
+            "uses": self.uses,
             "unread": [{"name": name, "reason": reason} for name, reason in self.unread],
             "tied": self.tied,
             "metadata": self.metadata,

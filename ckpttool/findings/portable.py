@@ -71,7 +71,10 @@ class _Wording:
             # messages may name other files of the same folder
             if not _is_below(whole, folder):
                 old_to_new[_folder(os.path.dirname(whole))] = ""  # noqa: PTH120 (text)
-        self._old_to_new = {old: new for old, new in old_to_new.items() if _is_path(old)}
+        # a name without a slash may be a plain word of a message, and stays
+        self._old_to_new = {
+            old: new for old, new in old_to_new.items() if len(old) > 1 and _SEPARATOR.search(old)
+        }
         longest_first = sorted(map(re.escape, self._old_to_new), key=lambda old: (-len(old), old))
         # not in the middle of another path
         self._paths = re.compile(rf"(?<![\w./\\-])(?:{'|'.join(longest_first) or '(?!)'})")
@@ -149,7 +152,7 @@ def _names(paths: Iterable[str], folder: str) -> dict[str, str]:
     """Return the name of each path; two different files never have the same."""
     whole = {path: _whole(path, folder) for path in paths}
     names = {
-        one: _slashed(os.path.relpath(one, folder))
+        one: os.path.relpath(one, folder).replace(os.sep, "/")
         for one in set(whole.values())
         if _is_below(one, folder)
     }
@@ -181,17 +184,8 @@ def _is_below(whole: str, folder: str) -> bool:
     return whole.startswith(_folder(folder))
 
 
-def _is_path(text: str) -> bool:
-    """Whether a text can be replaced in messages: a name without a slash may be a plain word."""
-    return len(text) > 1 and _SEPARATOR.search(text) is not None
-
-
 def _folder(folder: str) -> str:
     return folder if folder.endswith(os.sep) else folder + os.sep
-
-
-def _slashed(path: str) -> str:
-    return path.replace(os.sep, "/")
 
 
 def _joined(text: str) -> str:

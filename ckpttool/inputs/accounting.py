@@ -110,24 +110,15 @@ def _is_of_another_kind(report: FileReport) -> bool:
     )
 
 
-def findings_on_run(
-    selection: Inputs,
-    inventory: Sequence[Item],
-) -> Iterator[Finding]:
+def findings_on_run(selection: Inputs, inventory: Sequence[Item]) -> Iterator[Finding]:
     """Yield the findings on the run as a whole: files not looked at, patterns without effect.
 
     Args:
         selection: the files of the run.
         inventory: the standing of each file.
     """
-    yield from _on_unseen(inventory)
-    for pattern in selection.unused:
-        message = f"the pattern {pattern} leaves out nothing of what was found"
-        yield finding(rules.EXCLUDE_UNUSED, message)
-
-
-def _on_unseen(inventory: Sequence[Item]) -> Iterator[Finding]:
     unseen = of(inventory, Standing.UNSEEN)
+    # two findings, since only what could hold weights is worth a warning
     for severity, weighty, could in (
         (Severity.WARNING, True, " could hold weights and"),
         (Severity.NOTE, False, ""),
@@ -140,3 +131,6 @@ def _on_unseen(inventory: Sequence[Item]) -> Iterator[Finding]:
                 f"{count(len(ours), 'file')}{could} {were} not looked at: {named(ours)}",
                 severity=severity,
             )
+    for pattern in selection.unused:
+        message = f"the pattern {pattern} leaves out nothing of what was found"
+        yield finding(rules.EXCLUDE_UNUSED, message)

@@ -9,6 +9,7 @@ from typing import (
     Callable,
     ContextManager,
     Iterable,
+    Mapping,
     NamedTuple,
     Optional,
     Sequence,
@@ -110,24 +111,21 @@ def verify(
         CkpttoolError: the lock file cannot be read.
     """
     if terms is None:
-        own = Terms(
-            VerifyOptions(
-                model=model,
-                require=require,
-                forward=forward,
-                device=device,
-                published=published,
-                wrapper=wrapper,
-                workers=workers,
-                executor=executor,
-                expected_missing=texts_of(expected_missing, "expected_missing"),
-                limits=limits,
-                lock=lock if lock is None or isinstance(lock, Lock) else read_lock(lock),
-                trust=trusted_of(trust, "trust"),
-            ),
-            policy,
+        options = VerifyOptions(
+            model=model,
+            require=require,
+            forward=forward,
+            device=device,
+            published=published,
+            wrapper=wrapper,
+            workers=workers,
+            executor=executor,
+            expected_missing=texts_of(expected_missing, "expected_missing"),
+            limits=limits,
+            lock=lock if lock is None or isinstance(lock, Lock) else read_lock(lock),
+            trust=trusted_of(trust, "trust"),
         )
-        terms = same_for_all(own)
+        terms = same_for_all(Terms(options, policy))
     found = inputs_of(paths, exclude, trust)
     return report_on(found, terms, verify_file, today or date.today(), progress)
 
@@ -181,11 +179,12 @@ def report_on(
     check_progress(progress, of_paths=True)
     # all before the first file is read: a wrong configuration must not stop a run halfway
     own = {target: terms(target.path) for target in found.targets}
-    of_folders = [terms(folder) for folder in found.folders]
+    of_folders = {folder: terms(folder) for folder in found.folders}
 
     def look(target: Input) -> FileReport:
         options = own[target].options._replace(release=target.folder)
-        with _shown(progress, target.path) as bar:
+        shown = progress(target.path) if callable(progress) else nullcontext(progress)
+        with shown as bar:
             return examine(target.path, options, bar)
 
     reports = examined(found, look, lambda report: report, lambda one: own[one].options.trust)
@@ -195,37 +194,25 @@ def report_on(
     kept, inventory = account_for(found, files)
     files = [files[number] for number in kept]
     policies = [each[number].policy for number in kept]
-    others = [one.policy for one in of_folders]
+    others = [one.policy for one in of_folders.values()]
     # of the files that changed, each one's own configuration counts, for checkpoints or not
     others += [terms(item.path).policy for item in found.items if found.may_be_empty]
     on_run = (
         *findings_on_run(found, inventory),
-        *check_all_found(files, _locks(found, [*each, *of_folders], of_folders)),
+        *check_all_found(files, _locks(each, of_folders)),
     )
     return judge(files, policies, today, on_run, inventory, others)
 
 
 def _locks(
-    found: Inputs, every: Sequence[Terms], of_folders: Sequence[Terms]
+    of_files: Sequence[Terms], of_folders: Mapping[str, Terms]
 ) -> list[tuple[Lock, list[str]]]:
     """Return each lock file with the folders that use it, or all where none does."""
     # by path, as every configuration that names a lock file has read it anew
+    every = [*of_files, *of_folders.values()]
     locks = {one.options.lock.path: one.options.lock for one in every if one.options.lock}
-    return [
-        (
-            lock,
-            [
-                folder
-                for folder, one in zip(found.folders, of_folders)
-                if one.options.lock and one.options.lock.path == path
-            ]
-            or list(found.folders),
-        )
-        for path, lock in locks.items()
-    ]
-
-
-def _shown(progress: AnyProgress | None, path: str) -> ContextManager[Optional[Progress]]:
-    if progress is None or not callable(progress):
-        return nullcontext(progress)
-    return progress(path)
+    folders: dict[str, list[str]] = {path: [] for path in locks}
+    for folder, one in of_folders.items():
+        if one.options.lock:
+            folders[one.options.lock.path].append(folder)
+    return [(lock, folders[path] or list(of_folders)) for path, lock in locks.items()]
