@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from ckpttool.formats.writing.file_layout import FileLayout, PlannedTensor
     from ckpttool.tensors.dtypes import DType
 
-#: The name and version of another reader, name to dtype (if it tells) and shape, and what it says
-#: if it refuses the file.
+#: The name and version of another reader; name to dtype, if it reports one, and shape; and its
+#: message if it refuses the file.
 LibraryReading = Tuple[str, Mapping[str, Tuple[Optional[str], Tuple[int, ...]]], Optional[str]]
 
 
 class Target(Protocol):
     """A container that can be written, of a format that ``open_checkpoint`` reads."""
 
-    #: What its files are called.
+    #: The suffix of its files.
     SUFFIX: str
     #: Whether several names can stand for the same bytes.
     HOLDS_VIEWS: bool
@@ -40,7 +40,7 @@ class Target(Protocol):
     def plan(
         self, pieces: Sequence[PlannedTensor], metadata: Mapping[str, str], wrapper: str | None, /
     ) -> FileLayout:
-        """Return where everything goes in a file; raise MalformedError if it has no place."""
+        """Return where everything goes in a file, or raise MalformedError (``CVT101``)."""
 
     def finish(
         self,
@@ -57,7 +57,7 @@ class Target(Protocol):
         """
 
     def read_with_library(self, path: str, /) -> LibraryReading | None:
-        """Open a written file with another program than this; ``None`` where there is none."""
+        """Open a written file with another program; ``None`` if there is none."""
 
 
 #: What can be written, by the name that options and reports call it.

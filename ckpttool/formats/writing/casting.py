@@ -1,4 +1,4 @@
-"""Casting floats to floats: to nearest, ties to even, bit for bit, and what it cost is counted."""
+"""Casting floats to floats: to nearest, ties to even, counting the numbers that are lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Losses(NamedTuple):
-    """Finite elements that became infinite, and elements that became zero without being it."""
+    """Finite elements that became infinite, and nonzero elements that became zero."""
 
     overflow: int
     underflow: int
@@ -36,7 +36,7 @@ def cast(source: DType, target: DType, data: memoryview, out: memoryview) -> Los
     values = numbers(source, data) if source.kind == "float" else None
     if values is None or not target.castable:
         raise UnsupportedError(f"{source.name} cannot be cast to {target.name}", rules.UNSUPPORTED)
-    with np.errstate(all="ignore"):  # what overflows is counted, not warned of
+    with np.errstate(all="ignore"):  # overflow is counted, so numpy need not warn
         if target.is_cut_float32:
             written = round_to_bfloat16(values)
             np.frombuffer(out, "<u2")[...] = written.view(np.uint32) >> np.uint32(16)
@@ -44,6 +44,7 @@ def cast(source: DType, target: DType, data: memoryview, out: memoryview) -> Los
             written = np.frombuffer(out, f"<{target.numpy}")
             written[...] = values
         infinite, zero = np.isinf(written), written == 0
+        # Every infinity and zero survives a cast, so the additional ones are losses.
         overflow = np.count_nonzero(infinite) - np.count_nonzero(np.isinf(values))
         underflow = np.count_nonzero(zero) - np.count_nonzero(values == 0)
     return Losses(int(overflow), int(underflow))

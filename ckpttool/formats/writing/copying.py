@@ -1,8 +1,8 @@
-"""Copying tensors to their places and proving each by reading back what was written.
+"""Copying tensors to their places, and proving each by reading back what was written.
 
-Several tensors at a time, the largest first, each in pieces that fit into the caches: a piece
-of the source is read, written, read back, compared and hashed. Memory does not depend on the
-size of anything. Row-major tensors need neither torch nor numpy.
+Threads copy several tensors at a time, each in pieces that fit into the caches: a piece is read,
+written, read back, compared and hashed. Memory does not grow with the tensors. Row-major tensors
+need neither torch nor numpy.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ def copy_layout(
     """Put every tensor into its slot and prove it.
 
     Args:
-        layout: where they go. The bytes around them are not written here.
+        layout: the slots. The bytes around them are not written here.
         fd: the destination, open for reading and writing.
         workers: threads; ``None`` for one a processor, at most 16.
-        executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
-        on_bytes: told how many bytes more were written and proven, from any of the threads.
-        checksums: the source's stored sums; those over bytes that are read are compared.
+        executor: runs them; see :class:`ckpttool.tensors.workers.Work`.
+        on_bytes: called with how many more bytes were proven, from any of the threads.
+        checksums: the source's stored checksums; those over bytes that are read are compared.
         write_early: let the disk start on each tensor at once, for a file that is synced.
 
     Returns:
@@ -76,9 +76,8 @@ def copy_layout(
     Raises:
         MalformedError: the bytes of the source do not match their stored sum.
         UnreadableError: the source cannot be read, or changed meanwhile.
-        UnsupportedError: a cast that there is not.
-        OutputError: the destination cannot be written, or holds something else than was
-            written to it.
+        UnsupportedError: a cast that is not supported.
+        OutputError: the destination cannot be written, or does not hold what was written.
         UsageError: fewer than one worker, or an executor of other processes.
         ValueError: slots that overlap.
     """
@@ -96,7 +95,7 @@ def copy_layout(
             sums[task] = _sum(task, worker)
 
     tasks: list[Slot | Extent] = [*layout.slots, *stored_sums.apart(layout.slots, checksums)]
-    # The largest first: the small ones then fill what time is left on each thread.
+    # The largest first: a large one that begins last would leave the other threads idle.
     tasks.sort(key=lambda task: -task.length)
     Work(do, tasks, _Buffers, workers=workers, executor=executor, progress=on_bytes).results()
     for source in {
@@ -112,14 +111,15 @@ class _Buffers:
     """A thread's memory: one chunk of the source and one of what was written."""
 
     def __init__(self) -> None:
-        # Bytearrays are compared at the speed of memory, views of them element by element.
+        # Bytearrays are compared by memcmp, memoryviews element by element.
         self._source, self._written = bytearray(_BEFORE + _CHUNK), bytearray(_BEFORE + _CHUNK)
         self.source = memoryview(self._source)[_BEFORE:]
         self.written = memoryview(self._written)[_BEFORE:]
 
     def same(self, length: int) -> bool:
         """Whether the first ``length`` bytes of both are the same."""
-        # Slices are copies, and what follows them is mostly still equal since the last comparison.
+        # A slice would be a copy. The bytes behind ``length`` are mostly equal since the comparison
+        # before, so comparing whole buffers is tried first.
         if 2 * length > _CHUNK and self._source == self._written:
             return True
         return self.source[:length].tobytes() == self.written[:length].tobytes()
@@ -142,7 +142,8 @@ class _Copying:
             error.tensor = error.tensor or piece.name
             raise
         if self._write_early and slot.length:
-            # Nobody reads the pages again; asking for them back makes the disk start now.
+            # The pages are not needed any more; dropping them makes the kernel write them now,
+            # instead of all at once in the final fsync.
             os.posix_fadvise(self._fd, slot.offset, slot.length, os.POSIX_FADV_DONTNEED)
         return digest
 
@@ -171,7 +172,8 @@ class _Copying:
         sha, source_sha = hashlib.sha256(), hashlib.sha256()
         crc32, summed = 0, slot.piece.name in self._summed
         overflow = underflow = 0
-        # 16 is the widest element, so that every chunk has whole ones on both sides
+        # 16 bytes is the widest element, so a chunk of this many fits into the buffers of both
+        # sides.
         count = _CHUNK // 16
         raw = memoryview(bytearray(count * info.dtype.itemsize))
         for first in range(0, info.numel, count):
@@ -196,7 +198,7 @@ class _Copying:
         return PieceDigest(digest, crc32, source_digest, overflow, underflow)
 
     def _put(self, slot: Slot, worker: Worker[_Buffers], chunk: memoryview, place: int) -> None:
-        """Write a chunk of the source's memory at ``place``, and compare what can be read there."""
+        """Write a chunk of the source's buffer at ``place``, and compare what is read back."""
         write_at(self._fd, chunk, place)
         read_back(self._fd, worker.memory.written[: len(chunk)], place)
         if not worker.memory.same(len(chunk)):
@@ -216,8 +218,9 @@ def _sum(extent: Extent, worker: Worker[_Buffers]) -> int:
 
 
 def _parts(slot: Slot) -> Iterator[Extent]:
-    """Cut a slot's bytes into pieces, after holding their number to what there must be."""
+    """Cut a slot's bytes into pieces, which end at multiples of the chunk in the destination."""
     extents = slot.piece.info.extents
+    # Fewer bytes would leave a gap of zeros, and more would overwrite the next tensor.
     found = sum(extent.length for extent in extents)
     if found != slot.length:
         raise MalformedError(

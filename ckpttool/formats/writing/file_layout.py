@@ -1,4 +1,4 @@
-"""What a written file consists of: tensors at their places, and the bytes around them."""
+"""The layout of a file to write: tensors at their places, and the bytes around them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PlannedTensor(NamedTuple):
         shape: sizes, outermost first.
         info: where its row-major little-endian bytes come from.
         cast: whether the elements must be converted from ``info.dtype`` to ``dtype``.
-        alias_of: the name of a piece whose bytes these are, in a format that has views.
+        alias_of: the name of the piece that stores the same bytes, in a format that has views.
     """
 
     name: str
@@ -37,11 +37,12 @@ class PlannedTensor(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Bytes as written."""
+        # The division comes last: elements narrower than a byte share their bytes.
         return self.info.numel * self.dtype.bits // 8
 
     @property
     def stored_as(self) -> str:
-        """The name of the piece that its bytes are stored for: its own, or that of the other."""
+        """The name of the piece that stores its bytes: its own, or that of the other."""
         return self.name if self.alias_of is None else self.alias_of
 
     @property
@@ -51,7 +52,7 @@ class PlannedTensor(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """The place of a piece: its first byte in the file, and how many there are."""
+    """The place of a piece in the file, in bytes."""
 
     offset: int
     length: int
@@ -98,4 +99,5 @@ def cannot_hold(
     message: str, tensor: str | None = None, *, found: str | None = None, fix: str | None = None
 ) -> MalformedError:
     """Return the error for what a format, or a reader of it, has no place for (``CVT101``)."""
+    # Found before anything is written, so that no file is ever half of its source.
     return MalformedError(message, rules.CANNOT_HOLD, tensor=tensor, found=found, fix=fix)

@@ -1,7 +1,7 @@
-"""Writing the small pickle of a state dict, opcode by opcode: no class is needed for it.
+"""Writes the pickle of a state dict opcode by opcode, without torch's classes.
 
-Protocol 2, and only opcodes that ``torch.load(weights_only=True)`` has known since 2.0. The
-opcodes are those of Python's ``pickletools``.
+Protocol 2, as ``torch.save`` has it, and only opcodes that ``torch.load(weights_only=True)`` has
+known since 2.0. Python's ``pickletools`` documents them.
 """
 
 from __future__ import annotations
@@ -39,15 +39,16 @@ class StateDictPickle:
     def add(self, name: str, dtype: DType, shape: Sequence[int], key: str, elements: int) -> None:
         """Add a row-major tensor that fills storage ``key`` of so many elements."""
         self._string(name)
+        # Types that came after typed storages name their dtype in v3 and lie in bytes.
         typed = dtype.storage is not None
         self._global("torch._utils", "_rebuild_tensor_v2" if typed else "_rebuild_tensor_v3")
         self._out += _MARK
         self._storage(dtype, key, elements)
-        self._int(0)
+        self._int(0)  # the offset in the storage
         self._ints(shape)
         self._ints(_row_major(shape))
-        self._out += _FALSE
-        self._global("collections", "OrderedDict")  # the hooks, of which there are none
+        self._out += _FALSE  # requires_grad
+        self._global("collections", "OrderedDict")  # backward hooks: an empty dict
         self._out += _EMPTY_TUPLE + _REDUCE
         if not typed:
             self._global("torch", dtype.name)
@@ -64,9 +65,9 @@ class StateDictPickle:
             self._global("torch", dtype.storage)
         else:
             self._global("torch.storage", "UntypedStorage")
-            elements *= dtype.itemsize
+            elements *= dtype.itemsize  # it counts bytes
         self._string(key)
-        self._string("cpu")
+        self._string("cpu")  # a device that every machine has
         self._int(elements)
         self._out += _TUPLE + _PERSISTENT
 
@@ -82,14 +83,16 @@ class StateDictPickle:
     def _int(self, number: int) -> None:
         if number < 1 << 8:
             self._out += b"K" + struct.pack("<B", number)
-        elif number < 1 << 31:
+        elif number < 1 << 31:  # BININT is signed
             self._out += b"J" + struct.pack("<i", number)
         else:
+            # LONG1 is signed too, so there must be a bit more than the number has.
             raw = number.to_bytes(number.bit_length() // 8 + 1, "little")
             self._out += b"\x8a" + struct.pack("<B", len(raw)) + raw
 
     def _string(self, text: str) -> None:
         if not self._recall(text):
+            # pickle writes half a surrogate pair so, and names are copied as they are.
             raw = text.encode("utf-8", "surrogatepass")
             self._out += b"X" + struct.pack("<I", len(raw)) + raw
             self._remember(text)
@@ -100,6 +103,7 @@ class StateDictPickle:
             self._remember((module, name))
 
     def _recall(self, what: object) -> bool:
+        # Without the memo, each tensor would repeat 100 bytes of the same globals.
         place = self._memo.get(what)
         if place is None:
             return False

@@ -1,10 +1,9 @@
 """Laying out a safetensors file: the header, and where each tensor's bytes go.
 
-The same pieces give the same bytes. The header names the tensors in the order given, which is
-that of the source. Their bytes lie by the width of the elements, the widest first, so that each
-is aligned to its own, and in the order given among those of one width. So a reader that goes by
-the header finds the order of the source, and one that goes by offsets (``load_file`` from 0.6 on)
-finds it wherever the elements are all as wide.
+The same pieces give the same bytes. The header lists the tensors in the order of the source. Their
+bytes are sorted by the width of the elements, widest first, so that each tensor is aligned. A
+reader that goes by offsets (``load_file`` from 0.6 on) therefore sees the order of the source only
+among elements of one width.
 """
 
 from __future__ import annotations
@@ -50,20 +49,13 @@ def holds(dtype: DType, shape: tuple[int, ...]) -> bool:
 def plan(
     pieces: Sequence[PlannedTensor], metadata: Mapping[str, str], _wrapper: str | None = None
 ) -> FileLayout:
-    """Return where everything goes; nothing is written yet.
-
-    Args:
-        pieces: of different names, in the order of the source, none of them an alias.
-        metadata: the strings of ``__metadata__``, written in the order given.
-
-    Raises:
-        MalformedError: the format, or a reader of it, has no place for a tensor (``CVT101``).
-    """
+    """Return where everything goes; none of the pieces is an alias."""
     if len(pieces) > MAX_TENSORS:
         raise _cannot_hold("more tensors than a reader takes", found=f"{len(pieces):,}")
     _check_metadata(metadata)
     slots = []
     offset = 0
+    # The sort is stable, so tensors of one width keep the order of the source.
     for piece in sorted(pieces, key=lambda piece: -piece.dtype.bits):
         _check(piece)
         slots.append(Slot(offset, piece.nbytes, piece))
@@ -79,7 +71,8 @@ def finish(
     metadata: Mapping[str, str],
     _crcs: Mapping[str, int],
 ) -> list[tuple[int, bytes]]:
-    """Return the header with metadata that are known by now, as long as those planned with."""
+    """Return the header, now that all metadata are known."""
+    # Planned again: the metadata are as long as before, so no offset has moved.
     return [(0, plan(pieces, metadata).head)]
 
 
@@ -87,12 +80,13 @@ def read_with_library(
     path: str,
 ) -> tuple[str, dict[str, tuple[str | None, tuple[int, ...]]], str | None]:
     """Open the file with the safetensors library, which reads its header only."""
+    # Late: only a conversion that writes the format needs the library.
     from safetensors import SafetensorError, __version__, safe_open
 
     reader = f"safetensors {__version__}"
     found: dict[str, tuple[str | None, tuple[int, ...]]] = {}
     try:
-        # numpy, because another framework would be imported for it
+        # With "pt" the library would import torch.
         with safe_open(path, framework="np") as file:
             for name in file.keys():  # noqa: SIM118 (older libraries cannot be iterated)
                 part = file.get_slice(name)
@@ -104,6 +98,7 @@ def read_with_library(
 
 
 def _check(piece: PlannedTensor) -> None:
+    # The limits of this program's own reader, which must be able to prove the file.
     if piece.name == METADATA:
         raise _cannot_hold("this name is that of the metadata", piece)
     if len(_text(piece.name, piece).encode()) > MAX_NAME:
@@ -118,12 +113,13 @@ def _check(piece: PlannedTensor) -> None:
 
 def _check_metadata(metadata: Mapping[str, str]) -> None:
     size = sum(len(_text(text).encode()) + 2 for item in metadata.items() for text in item)
+    # Half of what the reader takes, since JSON escapes quotes and backslashes with a second byte.
     if size > MAX_METADATA // 2 or len(metadata) > MAX_STRINGS:
         raise _cannot_hold("there is more metadata than a reader takes", found=f"{size:,} bytes")
 
 
 def _text(text: str, piece: PlannedTensor | None = None) -> str:
-    """Return ``text``, which UTF-8 can hold: no half of a surrogate pair."""
+    """Return ``text`` if UTF-8 can hold it: half a surrogate pair, as a pickle may have, cannot."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -146,6 +142,7 @@ def _head(
         }
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-(len(text) + _LENGTH.size) % ALIGNMENT)
+    # The reader takes less where characters may be wide, and an escape makes a wide one too.
     plain = text.isascii() and b"\\u" not in text
     most = MAX_HEADER if plain else MAX_WIDE_HEADER
     if len(text) > most:

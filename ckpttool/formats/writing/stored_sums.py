@@ -1,4 +1,4 @@
-"""The CRC-32 sums that a source carries, compared on the way with the bytes that are copied."""
+"""Compares the CRC-32 checksums that a source stores with the bytes that are copied."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from ckpttool.tensors.catalogue import Checksum, Extent
 
 
 def apart(slots: Sequence[Slot], checksums: Sequence[Checksum]) -> list[Extent]:
-    """Return what must be summed apart: bytes that tensors lie in and that none is a copy of."""
+    """Return the extents that need a reading of their own: in use, but copied whole by no slot."""
+    # A strided or cast tensor, or a part of a storage, does not yield the stored bytes in order.
     copied = {_copied_extent(slot.piece) for slot in slots}
     places = sorted((id(one.source), one.offset) for one in extents(slots))
     return [
@@ -24,7 +25,7 @@ def apart(slots: Sequence[Slot], checksums: Sequence[Checksum]) -> list[Extent]:
 
 
 def on_the_way(slots: Sequence[Slot], checksums: Sequence[Checksum]) -> set[str]:
-    """Return the names of the pieces that are copies of bytes with a stored sum."""
+    """Return the names of the pieces that are copies of bytes with a stored checksum."""
     stored = {checksum.extent for checksum in checksums}
     return {slot.piece.name for slot in slots if _copied_extent(slot.piece) in stored}
 
@@ -35,20 +36,22 @@ def compare(
     copied: Mapping[str, int],
     summed: Mapping[Extent, int],
 ) -> None:
-    """Raise MalformedError for the first sum that the bytes do not have.
+    """Raise MalformedError for the first checksum that does not match.
 
     Args:
         slots: what was copied.
-        checksums: as stored; those of bytes that nobody read are passed over.
+        checksums: as stored.
         copied: CRC-32 by name of the piece.
-        summed: CRC-32 of the extents that :func:`apart` asked for.
+        summed: CRC-32 of the extents from :func:`apart`.
     """
     found = dict(summed)
     for slot in slots:
         extent = _copied_extent(slot.piece)
         if extent is not None:
             found[extent] = copied[slot.piece.name]
+    # The default is the stored one: bytes of excluded tensors were not read and cannot be judged.
     for member, extent, crc32 in checksums:
+        # Told first, since the remedy differs: the file is not damaged but has no weights.
         if is_unfilled(crc32, found.get(extent, crc32), extent.length):
             raise MalformedError(
                 "the record was never filled: zeros under a stored checksum of 0",
@@ -68,12 +71,12 @@ def compare(
 
 
 def extents(slots: Iterable[Slot]) -> Iterator[Extent]:
-    """Iterate over all bytes that the slots are filled from."""
+    """Iterate over all extents that fill the slots."""
     return (extent for slot in slots for extent in slot.piece.info.extents if extent.length)
 
 
 def _copied_extent(piece: PlannedTensor) -> Extent | None:
-    """Return the extent that the piece is a plain copy of, if it is one."""
+    """Return the single extent that the piece is an unchanged copy of, if it is one."""
     extents = piece.info.extents
     return extents[0] if piece.is_copy and len(extents) == 1 else None
 
@@ -81,5 +84,6 @@ def _copied_extent(piece: PlannedTensor) -> Extent | None:
 def _is_touched(extent: Extent, places: Sequence[tuple[int, int]]) -> bool:
     """Whether any of the sorted (source, offset) lies in the extent."""
     source, begin = id(extent.source), extent.offset
+    # Bisection, because a file may have a million storages and as many tensors.
     place = bisect_left(places, (source, begin))
     return place < len(places) and places[place] < (source, begin + extent.length)

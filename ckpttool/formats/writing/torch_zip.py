@@ -1,9 +1,9 @@
-"""Laying out a ``.pth``: the zip archive that ``torch.load(weights_only=True)`` reads, 2.0 on.
+"""Laying out a ``.pth``: the zip archive that ``torch.load(weights_only=True)`` of 2.0 on reads.
 
-Members are stored, and the bytes of each storage begin at a multiple of 64, as torch pads
-them. Checksums are known only when the bytes have been copied, so the headers come last. All
-times are the zip epoch and the top folder is always ``archive``: the same pieces give the same
-bytes. Layouts are those of PKWARE's APPNOTE.TXT, 4.3.
+Members are stored uncompressed, and each storage begins at a multiple of 64 bytes, as torch pads
+them. Checksums are known only after copying, so the headers are written last. All times are the
+zip epoch and the top folder is always ``archive``, so that the same pieces give the same bytes.
+The structures are those of PKWARE's APPNOTE.TXT, section 4.3.
 """
 
 from __future__ import annotations
@@ -42,14 +42,18 @@ _END64 = struct.Struct("<4sQ2H2I4Q")
 _LOCATOR = struct.Struct("<4sIQI")
 _END = struct.Struct("<4s4H2IH")
 _FIELD = struct.Struct("<HH")
+# Extra fields: that of zip64, and "FB", in which torch puts its padding.
 _ZIP64, _PADDING = 0x0001, 0x4246
+# A size or count of all ones says that the number is in a zip64 record.
 _SATURATED, _SATURATED_COUNT = 0xFFFFFFFF, 0xFFFF
+# Versions of the specification that a reader needs: 2.0, and 4.5 for zip64.
 _PLAIN_VERSION, _ZIP64_VERSION = 20, 45
 _EPOCH = 0x0021  # 1 January 1980, the first day that a zip can name
 
 
 def holds(dtype: DType, shape: tuple[int, ...]) -> bool:
-    """Whether torch has a name for the type: not for what is known from safetensors alone."""
+    """Whether torch has a name for the type."""
+    # Only safetensors has elements below a byte; in torch they come in pairs.
     return by_pairs(dtype, shape)[0].bits % 8 == 0
 
 
@@ -58,19 +62,11 @@ def plan(
     _metadata: Mapping[str, str] | None = None,
     wrapper: str | None = None,
 ) -> FileLayout:
-    """Return where everything goes; nothing is written yet.
-
-    Args:
-        pieces: of different names, in the order of the state dict. A piece that is an alias
-            becomes a view of the other's storage, which must be among them.
-        wrapper: the dotted key to put the state dict under; ``None`` for the root.
-
-    Raises:
-        MalformedError: torch, or a reader of it, has no place for a tensor (``CVT101``).
-    """
+    """Return where everything goes; an alias becomes a view of the other piece's storage."""
     stored = [piece for piece in pieces if piece.alias_of is None]
     keys = {piece.name: str(number) for number, piece in enumerate(stored)}
     pickle = _pickle(pieces, keys, wrapper)
+    # What torch.save has beside the storages: bytes as they lie, and its file format version.
     fixed = {"data.pkl": pickle, "byteorder": b"little", "version": b"3\n"}
     members = []
     slots = []
@@ -84,6 +80,7 @@ def plan(
         end = members[-1].data + piece.nbytes
     if len(pieces) > MAX_TENSORS or len(members) > MAX_MEMBERS:
         raise cannot_hold("more tensors than a reader takes", found=f"{len(pieces):,}")
+    # Checksums have a fixed width, so zeros show how long it will be.
     directory = len(_directory([(member, 0) for member in members], end))
     if directory > MAX_DIRECTORY:
         raise cannot_hold("the archive's directory would be larger than a reader takes")
@@ -108,7 +105,7 @@ def finish(
 
 
 def read_with_library(_path: str) -> None:
-    """Ask nobody: torch would have to be loaded, and would read every byte again."""
+    """Return nothing: torch would take seconds to load and read every byte again."""
 
 
 def _pickle(pieces: Sequence[PlannedTensor], keys: Mapping[str, str], wrapper: str | None) -> bytes:
@@ -141,7 +138,8 @@ def _member(
 
 
 def _sizes(size: int) -> bytes:
-    """Return the zip64 field of a local header, which has both sizes or is not there."""
+    """Return the zip64 field of a local header, if one is needed."""
+    # APPNOTE 4.5.3: in a local header the field must have both sizes.
     if size < _SATURATED:
         return b""
     return _FIELD.pack(_ZIP64, 16) + struct.pack("<QQ", size, size)
@@ -167,6 +165,7 @@ def _local(member: PlannedMember, crc32: int) -> bytes:
 def _central(member: PlannedMember, crc32: int) -> bytes:
     name = member.name.encode("ascii")
     size, offset = min(member.size, _SATURATED), min(member.offset, _SATURATED)
+    # Unlike in a local header, the field has the saturated numbers only, in this order.
     long = [member.size] * 2 if size == _SATURATED else []
     long += [member.offset] if offset == _SATURATED else []
     extra = _FIELD.pack(_ZIP64, 8 * len(long)) + struct.pack(f"<{len(long)}Q", *long)
@@ -190,6 +189,7 @@ def _directory(written: Sequence[tuple[PlannedMember, int]], offset: int) -> byt
     end = _END.pack(b"PK\x05\x06", 0, 0, short[0], *short, 0)
     if short[0] < _SATURATED_COUNT and short[2] < _SATURATED:
         return records + end
+    # Its size field leaves out itself and the signature: 12 bytes.
     versions = (_ZIP64_VERSION, _ZIP64_VERSION)
     long = _END64.pack(b"PK\x06\x06", _END64.size - 12, *versions, 0, 0, count, count, size, offset)
     return records + long + _LOCATOR.pack(b"PK\x06\x07", 0, offset + size, 1) + end
