@@ -1,4 +1,4 @@
-"""Which tensors a cast changes, and whether it may."""
+"""Decides which tensors a cast changes, and refuses to cast quantized weights."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 
 
 def written_dtype(dtype: DType, cast_to: str | None) -> DType:
-    """Return the type that elements are written in: only floating numbers are cast."""
+    """Return the type that elements are written in."""
+    # Integers are indices or counts, and narrow floats mean nothing without their scales.
     return dtype if cast_to is None or not dtype.castable else DTYPES[cast_to]
 
 
 def not_to_cast(
     checkpoint: Checkpoint, selection: TensorSelection, sharing: Sharing, options: ConvertOptions
 ) -> Quantized:
-    """Return what quantized weights are made of, where something is to be cast."""
+    """Return the parts of quantized weights among the selected tensors, if any is to be cast."""
     if options.dtype is None:
         return Quantized(frozenset(), frozenset())
-    # what is left out tells of what is taken, too
+    # From all tensors: a scale that is left out still shows that its codes are taken.
     found = quantized({**checkpoint.tensors, **selection.tensors})
     parts = _with_same(found.parts, sharing)
     beside = _with_same(found.beside, sharing) - parts
@@ -38,14 +39,15 @@ def not_to_cast(
 
 
 def _with_same(names: frozenset[str], sharing: Sharing) -> frozenset[str]:
-    """Add the further names of the same tensors: of one tensor there is one dtype."""
+    """Add the other names of tied tensors, which are stored once and have one dtype."""
     return names.union(*(group for group in sharing.groups if not names.isdisjoint(group)))
 
 
 def refused(
     kept: Quantized, selection: TensorSelection, options: ConvertOptions
 ) -> Iterator[Finding]:
-    """Refuse to cast a model of which a part means nothing by itself, unless that is known."""
+    """Refuse to cast a model with quantized weights unless ``except_quantized`` is given."""
+    # Where every float already has the dtype, nothing is cast.
     others = {info.dtype.name for info in selection.tensors.values()} - {options.dtype}
     if (
         not kept.parts

@@ -1,6 +1,6 @@
-"""Converting one file: select, plan, write under a temporary name, prove, give it its name.
+"""Converting one file: select, plan, write under a temporary name, prove, rename.
 
-Nothing here prints or exits, and nothing is left behind where anything went wrong.
+Nothing here prints or exits, and a failed conversion leaves no file behind.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from ckpttool.conversion.result import WrittenFile
     from ckpttool.tensors.workers import Progress
 
+# The worst first, as the enumeration lists them.
 _ORDER = list(Severity)
 
 
@@ -82,30 +83,30 @@ def convert(
         to: what to write: ``safetensors``, or ``pth`` as ``torch.save`` writes it.
         max_shard_size: bytes of tensors in a file, or a text like ``5GB``; ``None`` for one file.
         dtype: cast floating tensors to ``float16``, ``bfloat16`` or ``float32``.
-        except_quantized: cast what is not quantized, and copy quantized weights bit for bit.
+        except_quantized: copy quantized weights bit for bit, and cast the others.
         allow_overflow: let a cast make numbers infinite.
         include: patterns of names to take; all of them without any.
         exclude: patterns of names to leave out.
         encoder_only: leave out the decoder.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
         metadata: further strings for ``__metadata__``.
-        keep: patterns of names to store, of those that share all their bytes.
-        keep_aliases: write names that share all their bytes out one by one.
+        keep: patterns of the names to store tied tensors under.
+        keep_aliases: store tied tensors under each of their names.
         sidecar: a JSON file for what lies beside the tensors.
-        receipt: a JSON file for SHA-256 sums and what was changed.
-        force: replace what stands at the destination.
+        receipt: a JSON file for SHA-256 checksums and changes.
+        force: replace existing files at the destination.
         sync: wait until the bytes are on the disk before the file gets its name.
-        dry_run: say what would be written, and write nothing.
+        dry_run: report what would be written, and write nothing.
         workers: threads that copy; ``None`` for one a processor.
-        executor: where they come from, in place of threads of our own.
+        executor: runs the copying, in place of threads of our own.
         progress: told how far the copying is.
 
     Returns:
-        What it came to: ``state`` is ``written`` (and proven), ``planned`` or ``not-written``.
-        What stood in the way, of the file or the options with this file, is in ``findings``.
+        The result: ``state`` is ``written`` (and proven), ``planned`` or ``not-written``. Problems
+        of the file, or of the options with this file, are in ``findings``.
 
     Raises:
-        UsageError: an argument is none that there is, or some do not go together.
+        UsageError: an argument is not valid, or some contradict each other.
     """
     if isinstance(max_shard_size, str):
         max_shard_size = parse_size(max_shard_size)
@@ -142,9 +143,10 @@ def destinations(paths: Sequence[str], options: ConvertOptions) -> list[str]:
     """Return the file to write for each source.
 
     Raises:
-        UsageError: the options do not go together or not with several sources, a source is
+        UsageError: the options contradict each other or do not suit several sources, a source is
             standard input, two sources would give one file, or one would replace another.
     """
+    # All files of a run are checked before the first is converted.
     check(options)
     for path in paths:
         if path == "-":
@@ -174,7 +176,7 @@ def _check_batch(options: ConvertOptions) -> None:
 def convert_file(
     path: str, output: str, options: ConvertOptions, progress: Progress | None = None
 ) -> Conversion:
-    """Convert one checkpoint and report on it, whatever is wrong with the file.
+    """Convert one checkpoint, with any problem of the file as a finding.
 
     Args:
         path: the checkpoint.
@@ -183,15 +185,16 @@ def convert_file(
         progress: told how far the copying is.
 
     Returns:
-        What it came to. The verdict is PASS where the result is written and proven (or only
-        planned), FAIL where the content of the checkpoint forbids it, CANNOT TELL where
-        something else did. In the last two cases nothing was written.
+        The result. Its verdict is PASS if the files are written and proven (or only planned), FAIL
+        if the content of the checkpoint forbids it, CANNOT TELL if something else did. In the
+        last two cases nothing was written.
     """
     facts = FileReport(path, Verdict.CANNOT_TELL, ())
     try:
         with open_checkpoint(path, wrapper=options.wrapper) as checkpoint:
             canonical = canonicalize(with_tied(checkpoint.tensors, checkpoint.metadata))
             facts = with_facts(facts, checkpoint, canonical.layout)
+            # Code that the file would run is reported even if the conversion fails.
             with adding_uses(checkpoint.uses):
                 selection = select(checkpoint, canonical, options)
                 planned = plan(checkpoint, selection, output, options)
@@ -201,17 +204,17 @@ def convert_file(
                     progress,
                 )
     except CkpttoolError as error:
-        told = finding_from(error)
-        # another file than the source: the destination, or a shard
+        problem = finding_from(error)
+        # The report is about the source, so another file (the destination, a shard) is named.
         if error.path not in (None, path):
-            told = told._replace(message=f"{error.path}: {told.message}")
+            problem = problem._replace(message=f"{error.path}: {problem.message}")
         before = findings_left_behind(error.uses)
-        facts = facts._replace(verdict=verdict_from(error, before), findings=(*before, told))
+        facts = facts._replace(verdict=verdict_from(error, before), findings=(*before, problem))
         return Conversion(facts, options.to, destination=output, cleaned=error.cleaned)
 
 
 def _convert(job: Job, progress: Progress | None) -> Conversion:
-    """Write what is planned, unless something speaks against it."""
+    """Write and prove the planned files, unless there is an error."""
     found = [
         *findings_left_behind(job.checkpoint.uses),
         *job.checkpoint.remarks,
@@ -230,6 +233,7 @@ def _convert(job: Job, progress: Progress | None) -> Conversion:
             return _converted(job, PLANNED, found, outputs, earlier)
         copied = copy(job, files, place, progress)
         found += copied.findings
+        # Only the copying shows whether a cast overflows; leaving the block removes the files.
         if _errors(found):
             return _converted(job, NOT_WRITTEN, found, copied=copied, cleaned=place.cleaned)
         proven = complete_and_prove(job, files, copied)
@@ -238,7 +242,7 @@ def _convert(job: Job, progress: Progress | None) -> Conversion:
             outputs = summed(outputs, copied.files, index)
             receipt = write_receipt(job, outputs, earlier, copied, proven)
             documents.append((options.receipt, receipt))
-        # the last file to get its name: the index is what makes shards visible
+        # Files get their names in this order. Readers find shards by the index, so it is last.
         documents.append((job.plan.shard_index, index))
         for path, content in documents:
             if path is not None and content is not None:
@@ -260,7 +264,7 @@ def _converted(
     proven: Proven | None = None,
     cleaned: Sequence[str] = (),
 ) -> Conversion:
-    """Return the report, its findings the worst first, and the verdict that they amount to."""
+    """Return the result, with findings sorted by severity and the verdict that they give."""
     return Conversion(
         job.facts._replace(
             verdict=Verdict.FAIL if _errors(found) else Verdict.PASS,

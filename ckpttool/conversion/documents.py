@@ -1,4 +1,4 @@
-"""What is written beside the tensors: the index of shards, and a sidecar for all the rest."""
+"""The JSON files beside the tensors: the index of shards, and the sidecar."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: What the strings of a safetensors header are called in a report, and in a sidecar.
 METADATA = "__metadata__"
-# What an index says of itself, and a new one says anew.
+# Metadata of an index that are counted anew for the new index, so they are not lost.
 _COUNTED_ANEW = frozenset({"metadata.total_size", "metadata.total_parameters"})
 
 #: Raised when a field goes or changes its meaning.
@@ -37,7 +37,7 @@ def index_content(plan: Plan, selection: TensorSelection) -> bytes:
             "total_size": sum(piece.nbytes for piece in plan.pieces),
             "total_parameters": sum(piece.info.numel for piece in plan.pieces),
         },
-        # a tensor larger than the limit lies in a shard before those that it follows
+        # Not in the order of the shards: a tensor larger than the limit is in an earlier one.
         "weight_map": {name: places[name] for name in selection.tensors if name in places},
     }
     return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
@@ -46,12 +46,16 @@ def index_content(plan: Plan, selection: TensorSelection) -> bytes:
 def left_out(
     checkpoint: Checkpoint, selection: TensorSelection, options: ConvertOptions
 ) -> tuple[tuple[LeftOut, ...], bytes | None]:
-    """Return what lies beside the tensors, and the content of the sidecar if one is asked for.
+    """Return the entries beside the tensors, and the content of the sidecar if there is to be one.
 
     Raises:
         UnsupportedError: written out, the sidecar would be too large.
     """
-    lost = {} if TARGETS[options.to].HOLDS_METADATA else _lost_metadata(checkpoint, selection)
+    lost: dict[str, str] = {}
+    if not TARGETS[options.to].HOLDS_METADATA:
+        # Without tied names, which a format without metadata stores again, and our own keys.
+        ours = {*OWN_KEYS, *selection.restored}
+        lost = {key: value for key, value in checkpoint.metadata.items() if key not in ours}
     sizes = tensor_bytes(checkpoint.aside) or [0] * len(checkpoint.entries)
     entries = (
         *(
@@ -64,30 +68,20 @@ def left_out(
     return (entries, None) if options.sidecar is None else sidecar(checkpoint, entries, lost)
 
 
-def _lost_metadata(checkpoint: Checkpoint, selection: TensorSelection) -> dict[str, str]:
-    """Return the strings of ``__metadata__`` that are neither written anew nor tied names."""
-    return {
-        key: value
-        for key, value in checkpoint.metadata.items()
-        if key not in OWN_KEYS and key not in selection.restored
-    }
-
-
 def sidecar(
     checkpoint: Checkpoint, entries: tuple[LeftOut, ...], lost: Mapping[str, str]
 ) -> tuple[tuple[LeftOut, ...], bytes]:
-    """Return the entries with how much of each is in the sidecar, and its content.
-
-    Entries that the report only counts are in it too.
-    """
+    """Return the entries with how much of each the sidecar holds, and its content."""
     beside = beside_of(checkpoint)
     reader = Reader()
     nodes = list(beside.items()) if beside else _of_the_container(checkpoint, lost)
     read = [(key, reader.read(key, node)) for key, node in nodes]
     held = [_held([plain]) for _, plain in read[: len(entries)]]
-    if len(read) > len(entries) and entries:  # the last one stands for all the others
+    # A report lists a limited number of entries; the last one stands for all the others.
+    if len(read) > len(entries) and entries:
         held[-1] = _held([plain for _, plain in read[len(entries) - 1 :]])
-    shells = list(beside.shells()) if beside else []  # held, since the reader knows nodes by id
+    # In a list, to keep them alive: the reader knows nodes by id.
+    shells = list(beside.shells()) if beside else []
     read += [(key, reader.read(key, node)) for key, node in shells]
     values = [
         {"key": key, "value": value}
@@ -101,7 +95,7 @@ def sidecar(
 
 
 def _of_the_container(checkpoint: Checkpoint, lost: Mapping[str, str]) -> list[tuple[str, Node]]:
-    """Return what a container that is no pickle says of itself, in the order of the entries."""
+    """Return the metadata of a container without a pickle, in the order of the entries."""
     index = {f"metadata.{key}": value for key, value in checkpoint.index_metadata.items()}
     return [
         *((key, _node(value)) for key, value in index.items() if key not in _COUNTED_ANEW),
@@ -110,7 +104,8 @@ def _of_the_container(checkpoint: Checkpoint, lost: Mapping[str, str]) -> list[t
 
 
 def _node(value: Any) -> Node:
-    """Return a value of JSON as the node of a pickle would be, however deep it nests."""
+    """Return a JSON value as a node of a pickle."""
+    # Without recursion, since the file decides how deep it nests.
     if not isinstance(value, (dict, list)):
         return value
     root: list[Any] = [value]
@@ -129,7 +124,7 @@ def _node(value: Any) -> Node:
 
 
 def _held(parts: list[Plain]) -> str | None:
-    """Return how much of some values is in the sidecar."""
+    """Return how much of these values the sidecar holds: ``whole``, ``partly`` or ``None``."""
     if not any(plain.left_out for plain in parts):
         return "whole"
     return "partly" if any(plain.kept for plain in parts) else None

@@ -1,4 +1,4 @@
-"""What stands at the destination already: files that are replaced, and those that must go."""
+"""Finds files of an earlier result: those that are replaced, and stale ones to remove."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class Earlier(NamedTuple):
-    """What is left of an earlier result.
+    """Files of an earlier result.
 
     Attributes:
-        replaced: files in whose place others come.
-        stale: files that readers could take for the new result, or a part of it.
-        removed: those of them that go.
+        replaced: files that new ones replace.
+        stale: files that readers could take for the new result, or for a part of it.
+        removed: the stale files that are removed.
     """
 
     replaced: tuple[str, ...] = ()
@@ -32,36 +32,37 @@ class Earlier(NamedTuple):
 
 
 def find_earlier(job: Job, paths: Sequence[str], place: Destination) -> Earlier:
-    """Look at what stands where the files are to be written, all of ``paths``.
+    """Look for files of an earlier result; ``paths`` are all files that will be written.
 
-    Readers could take shards that the old index lists for the new result, that index if there is
-    no new one, and a whole file where there are shards now. They go where files may be replaced,
-    and are told of else.
+    Stale are shards that the old index lists, that index if there is no new one, and a whole file
+    beside new shards. They are removed with ``force``, and reported otherwise.
     """
     stale: list[str] = []
     if job.target.IN_SHARDS:
         whole, suffix = job.destination, job.target.SUFFIX
         index = index_path(whole, suffix)
         stale += stale_shards(index, paths, suffix)
+        # An index that lists none of this result's shards belongs to somebody else.
         stale += [index] if stale and job.plan.shard_index is None else []
+        # transformers looks for the whole file first, and would not see the index.
         stale += [whole] if whole not in paths and os.path.lexists(whole) else []
+    # lexists, because a dangling link is replaced as well
     replaced = tuple(path for path in paths if os.path.lexists(path))
     removed = tuple(path for path in stale if job.options.force and place.may_remove(path))
     return Earlier(replaced, tuple(stale), removed)
 
 
 def stale_shards(index: str, written: Collection[str], suffix: str) -> tuple[str, ...]:
-    """Return the shards that the index at ``index`` lists and that were not written anew.
-
-    Only names that this program gives to shards of this result are believed, so that an index
-    cannot make another file be removed. To be asked before the new index takes its place.
+    """Return the shards that an index lists and that are not written anew.
 
     Args:
-        index: ``model.safetensors.index.json``; nothing is stale where there is none.
+        index: ``model.safetensors.index.json``, still the old one; it need not exist.
         written: the paths of the new result.
         suffix: of the shards: ``.safetensors``.
     """
     folder, name = os.path.split(index)
+    # Only names that this program gives to shards of this result: an index from elsewhere must
+    # not decide which files are removed.
     stem = re.escape(name[: -len(suffix + INDEX)])
     pattern = re.compile(stem + r"-\d{5}-of-\d{5}" + re.escape(suffix))
     new = {os.path.abspath(path) for path in written}  # noqa: PTH100 (links have names of their own)
@@ -71,7 +72,7 @@ def stale_shards(index: str, written: Collection[str], suffix: str) -> tuple[str
 
 
 def left_behind(earlier: Earlier, force: bool) -> list[Finding]:
-    """Return a finding for what is still there of an earlier result, if anything."""
+    """Return a finding for stale files that are still there, if any."""
     stays = [path for path in earlier.stale if path not in earlier.removed]
     if not stays:
         return []

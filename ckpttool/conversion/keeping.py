@@ -1,10 +1,9 @@
-"""Under which of its names a tied tensor is stored, where the format stores it once.
+"""Chooses the name under which a tied tensor is stored, in a format that stores it once.
 
-A model is loaded by the names that it looks for. A base class of it has no head, and some models
-with one do not tie an embedding that is missing to it. Nearly all state dicts have the embedding
-first and the head that is tied to it last, so that the order of the file decides, as it did in
-``save_pretrained`` of transformers 4. In some of transformers 5 (XLM-RoBERTa's, CamemBERT's) the
-head comes first, and ``save_pretrained`` goes by what a class says of itself.
+A reader finds a tensor only under the names that its model has. The base class of a model has no
+head, and some models do not restore a missing embedding from the head, so the embedding's name is
+the safe one. In nearly all state dicts it comes first, and ``save_pretrained`` of transformers 4
+goes by that order; in some of transformers 5 (XLM-RoBERTa, CamemBERT) the head comes first.
 """
 
 from __future__ import annotations
@@ -24,21 +23,20 @@ if TYPE_CHECKING:
     from ckpttool.tensors.sharing import Sharing
 
 
-# A module that makes a prediction of what the body of a model computes.
+# A module that makes a prediction from the output of a model's body: lm_head, head.
 _HEAD = re.compile(r"(?:\w+_)?head")
 
 
 def tied_to(
     sharing: Sharing, selection: TensorSelection, options: ConvertOptions
 ) -> dict[str, str]:
-    """Return name to the name that it is stored under, for all but one name of each group.
+    """Return dropped name -> stored name for all but one name of each group of tied tensors.
 
-    That one is the name that was asked for; else the one that the source stores, if it stores
-    one and records the others; else the first in the order of the source, of those that are no
-    head's if there is one.
+    The stored name is the one given with ``--keep``; else the one that the source stores, if it
+    only records the others; else the first in the source that is not in a head, or the first.
 
     Raises:
-        UsageError: what was asked for is no tied name, or two of the same group.
+        UsageError: ``--keep`` names no tied tensor, or two of the same group.
     """
     asked = _asked(sharing, options)
     tied = {}

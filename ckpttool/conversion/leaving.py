@@ -1,4 +1,4 @@
-"""What a conversion leaves in the source: told by name and bytes, and refused where it is most."""
+"""Reports what a conversion leaves behind in the source, and refuses to leave most of it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 # Entries that a finding spells out.
 _SHOWN = 20
-# Kinds of entries in which there is nothing to keep, or that are told of elsewhere.
+# Kinds of entries without data, or that other findings report.
 _NO_DATA = frozenset({"NoneType", "tensor", "storage", "name"})
 _SCALARS = frozenset({"bool", "int", "float", "str", "bytes"})
-# Among counts of steps, mmengine keeps the names of the classes there.
+# A training state by its name, but mmengine keeps the names of the classes in it.
 _META = "meta"
 _EMPTY = re.compile(r"0 (?:entries|items|attributes)")
 
@@ -32,9 +32,10 @@ def findings_on_rest(
     checkpoint: Checkpoint, left_out: Sequence[LeftOut], options: ConvertOptions
 ) -> Iterator[Finding]:
     """Yield what is left out: other state dicts, other tensors, state of the model, other data."""
-    if options.wrapper is None:
+    if options.wrapper is None:  # whoever names a wrapper has chosen
         yield from _most(checkpoint)
     yield from state_dicts_not_taken(checkpoint, "not converted")
+    # Single numbers are a note in verify; here they are lost, which is a warning.
     for found in tensors_not_taken(checkpoint, "not converted"):
         yield found._replace(severity=Severity.WARNING)
     yield from _model_state(checkpoint, options)
@@ -43,10 +44,11 @@ def findings_on_rest(
 
 
 def _most(checkpoint: Checkpoint) -> Iterator[Finding]:
-    """Refuse to choose where most bytes of the tensors would stay behind."""
+    """Refuse to choose a state dict if most bytes of the tensors would stay behind."""
+    # An average is as large as the weights, so it would make every file with one doubtful.
     rest = [row for row in checkpoint.outside if not row.is_average]
     taken = sum(info.nbytes for info in checkpoint.tensors.values()) if rest else 0
-    taken += checkpoint.unread_bytes
+    taken += checkpoint.unread_bytes  # in the right state dict, though they cannot be converted
     left = sum(row.nbytes for row in rest)
     if left > taken:
         chosen = checkpoint.wrapper
@@ -75,22 +77,22 @@ def _model_state(checkpoint: Checkpoint, options: ConvertOptions) -> Iterator[Fi
 
 
 def _data(checkpoint: Checkpoint, left_out: Sequence[LeftOut]) -> Iterator[Finding]:
-    """Tell of data beside the weights that may belong to the model: a vocabulary, say.
-
-    What a training run goes on by is expected to go, and tensors are told of elsewhere.
-    """
+    """Report data beside the weights that the model may need, such as a vocabulary."""
+    # Without tensors, which have a finding of their own, and without the state of the training,
+    # which everybody expects to be left out.
     tensors = {entry.key for entry in left_out if entry.nbytes}
-    told = {entry.key for entry in left_out}.difference(tensors)
+    candidates = {entry.key for entry in left_out}.difference(tensors)
     data = [
         entry
         for entry in checkpoint.entries
-        if entry.key in told
+        if entry.key in candidates
         and not entry.inside
         and (entry.key == _META or not is_called_training(entry.key))
         and entry.kind not in _NO_DATA
         and not _EMPTY.match(entry.summary)
     ]
     if data:
+        # Single numbers and names are mostly settings, which the model's code has as well.
         numbers = all(entry.kind in _SCALARS for entry in data)
         yield finding(
             rules.DATA_BESIDE,
@@ -101,4 +103,5 @@ def _data(checkpoint: Checkpoint, left_out: Sequence[LeftOut]) -> Iterator[Findi
 
 def _told(entries: Sequence[Entry]) -> str:
     words = [f"{entry.key} ({entry.kind} {entry.summary})" for entry in entries]
+    # a summary may be empty
     return some_of([text.replace(" )", ")") for text in words], _SHOWN)

@@ -1,4 +1,4 @@
-"""What the written files are called, derived from the source where nothing else is said."""
+"""Names of the written files, derived from the source unless an output is given."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ckpttool.files.suffixes import INDEX, stem_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.formats.writing import TARGETS
 
-#: What is put before the suffix where the result would have the name of its source.
+#: Put before the suffix if the result would have the name of its source.
 CLEAN = ".clean"
 
 
@@ -22,8 +22,7 @@ def destination(source: str, output: str | None, to: str) -> str:
         to: a key of ``TARGETS``.
 
     Raises:
-        UsageError: the output names standard output, a folder that is not there, or a file
-            of another kind.
+        UsageError: the output is standard output, a missing folder, or a file of another kind.
     """
     if output == "-":
         raise UsageError(
@@ -36,6 +35,7 @@ def destination(source: str, output: str | None, to: str) -> str:
         return _beside(source, output, to)
     if output.endswith(("/", os.sep)):
         raise UsageError("there is no such folder", path=output, fix="Make it first (mkdir).")
+    # Only suffixes of other targets are refused; any other name may mean something to the user.
     for other, target in TARGETS.items():
         if other != to and output.lower().endswith(target.SUFFIX):
             raise UsageError(
@@ -49,13 +49,11 @@ def destination(source: str, output: str | None, to: str) -> str:
 def _beside(source: str, folder: str, to: str) -> str:
     stem, suffix = stem_of(source), TARGETS[to].SUFFIX
     path = os.path.join(folder, stem + suffix)  # noqa: PTH118
-    if _same(path, source) or _same(path + INDEX, source):
+    # The source may be the index of shards, beside which a whole file must not come. abspath,
+    # because a link has a name of its own.
+    if os.path.abspath(source) in map(os.path.abspath, (path, path + INDEX)):  # noqa: PTH100
         path = os.path.join(folder, stem + CLEAN + suffix)  # noqa: PTH118
     return path
-
-
-def _same(one: str, other: str) -> bool:
-    return os.path.abspath(one) == os.path.abspath(other)  # noqa: PTH100 (a link has a name of its own)
 
 
 def shard_paths(path: str, number: int, suffix: str) -> list[str]:
@@ -70,8 +68,9 @@ def index_path(path: str, suffix: str) -> str:
 
 
 def where(path: str) -> str:
-    """Return the one spelling of all that name the same entry of the same folder."""
+    """Return one spelling for all paths to the same entry of the same folder."""
     folder, name = os.path.split(path)
+    # The folder alone is resolved: writing to a link replaces the link, not its target.
     return os.path.join(os.path.realpath(folder), name)  # noqa: PTH118
 
 
@@ -88,6 +87,7 @@ def check_distinct(sources: Sequence[str], results: Sequence[str]) -> None:
         seen.add(where(path))
     for own, path in enumerate(sources):
         others = {where(result) for place, result in enumerate(results) if place != own}
+        # The source may be a link: replacing its target changes what is read.
         if where(path) in others or os.path.realpath(path) in others:
             raise UsageError(
                 "it would be replaced by what another of the files becomes",

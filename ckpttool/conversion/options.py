@@ -1,4 +1,4 @@
-"""What is to be converted, and how: the options, and the words that a size is given in."""
+"""The options of ``convert``, and sizes as text."""
 
 from __future__ import annotations
 
@@ -20,42 +20,21 @@ from ckpttool.tensors.dtypes import DTYPES
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-#: What tensors can be cast to, narrow ones first. Nobody has weights that gain by float64.
+#: What tensors can be cast to, narrow ones first. No weights gain anything as float64.
 CAST_DTYPES = tuple(
     dtype.name
     for dtype in sorted(DTYPES.values(), key=lambda dtype: dtype.bits)
     if dtype.castable and dtype.bits <= 32
 )
 
+# Decimal, as transformers reads max_shard_size.
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+# Up to 15 digits, which a float holds exactly.
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)\s*([KMGT]?)B?", re.IGNORECASE)
 
 
 class ConvertOptions(NamedTuple):
-    """How to convert.
-
-    Attributes:
-        to: a key of :data:`TARGETS`.
-        output: a file or a folder; ``None`` puts the result beside the source.
-        max_shard_size: bytes of tensors a file; ``None`` for one file of any size.
-        dtype: one of :data:`CAST_DTYPES`; ``None`` leaves every tensor as it is.
-        except_quantized: leave quantized weights, and what belongs to them, as they are.
-        include: patterns of names to take; none takes all.
-        exclude: patterns of names to leave out, of those taken.
-        encoder_only: leave out the decoder, by the canonical names.
-        wrapper: the dotted key of the state dict to take; ``None`` to choose.
-        metadata: further strings for ``__metadata__``.
-        keep: patterns of names to store of those that share all their bytes.
-        keep_aliases: write names that share their bytes out one by one.
-        allow_overflow: let a cast make numbers infinite.
-        force: replace what stands at the destination.
-        sync: wait until the bytes are on the disk before the file gets its name.
-        dry_run: say what would be written, and write nothing.
-        sidecar: a JSON file for what lies beside the tensors; ``None`` to leave it out.
-        receipt: a JSON file for sums, digests and what was changed; ``None`` for none.
-        workers: threads; ``None`` for one a processor.
-        executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
-    """
+    """The arguments of :func:`ckpttool.convert`; ``output`` is its ``destination``."""
 
     to: str
     output: str | None = None
@@ -95,9 +74,10 @@ def check(options: ConvertOptions) -> None:
             "--keep and --keep-aliases contradict each other: one of the names, or all of them",
             fix="Leave one of the two out.",
         )
+    # Refused rather than ignored: the user would take the result for what was asked for.
     in_shards = [name for name, target in TARGETS.items() if target.IN_SHARDS]
     with_metadata = [name for name, target in TARGETS.items() if target.HOLDS_METADATA]
-    # where there are views, there is nothing to choose between
+    # In a format with views, every name is kept, and there is nothing to choose.
     recording_ties = [name for name in with_metadata if not TARGETS[name].HOLDS_VIEWS]
     for what, given, able in (
         ("--max-shard-size", options.max_shard_size, in_shards),
@@ -124,7 +104,7 @@ def _check_types(options: ConvertOptions) -> None:
             check_text(text, "--metadata")
             try:
                 text.encode()
-            except UnicodeEncodeError:  # safetensors holds text, and half a surrogate pair is none
+            except UnicodeEncodeError:  # half a surrogate pair, which UTF-8 cannot hold
                 reason = "the metadata is not valid text"
                 raise UsageError(reason, found=f"{key}={value}") from None
 
@@ -133,7 +113,7 @@ def parse_size(text: str) -> int:
     """Return the bytes that ``5GB``, ``500 MB`` or ``1000`` stand for, in decimal units.
 
     Raises:
-        UsageError: it is not such a size, or none.
+        UsageError: it is not such a size, or it is 0.
     """
     found = _SIZE.fullmatch(text.strip())
     nbytes = int(float(found.group(1)) * _UNITS[found.group(2).upper()]) if found else 0

@@ -1,4 +1,4 @@
-"""The steps from a plan to files that are proven: lay out, look for room, copy, complete, prove."""
+"""The steps from a plan to proven files: lay out, look for room, copy, complete, prove."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class Job(NamedTuple):
-    """A conversion, decided before any byte is written; ``sidecar`` is the content of one."""
+    """A conversion, decided before any byte is written; ``sidecar`` is its content."""
 
     checkpoint: Checkpoint
     facts: FileReport
@@ -58,7 +58,7 @@ class Job(NamedTuple):
 
     @property
     def calls(self) -> tuple[NameUse, ...]:
-        """What loading the source would call or need, and nothing does here."""
+        """What loading the source would call or need, and this conversion does not."""
         return tuple(use for use in self.checkpoint.uses if use.use is not Use.NAMED)
 
 
@@ -71,10 +71,10 @@ class OutputFile(NamedTuple):
 
 
 class Copied(NamedTuple):
-    """The files with the tensors in their places, and zeros around them still.
+    """The files with the tensors in their places, and still zeros around them.
 
-    ``digests`` are by name, aliases and tied names included. An error among the findings, numbers
-    that became infinite, means that nothing may come of the files.
+    ``digests`` are by name, aliases and tied names included. With an error among the findings
+    (numbers became infinite), the files must not be kept.
     """
 
     files: list[Growing]
@@ -84,7 +84,7 @@ class Copied(NamedTuple):
 
 
 class Proven(NamedTuple):
-    """What the files were found to hold; ``fingerprint`` is that of the tensors as written."""
+    """The result of the proof; ``fingerprint`` is that of the tensors as written."""
 
     source_fingerprint: str
     fingerprint: str
@@ -96,7 +96,7 @@ class Proven(NamedTuple):
 
 
 def lay_out(job: Job) -> tuple[list[OutputFile], bytes]:
-    """Return the files, with a fingerprint that is not known yet, and the index of shards.
+    """Return the files, with a placeholder for the fingerprint, and the index of shards.
 
     Raises:
         MalformedError: the format has no place for a tensor.
@@ -110,23 +110,25 @@ def lay_out(job: Job) -> tuple[list[OutputFile], bytes]:
 
 
 def written_files(job: Job, files: Sequence[OutputFile], index: bytes) -> tuple[WrittenFile, ...]:
-    """Return the files as the report tells of them, the index last."""
+    """Return the files as a report lists them, the index last."""
     written = [WrittenFile(file.path, file.layout.size, len(file.pieces)) for file in files]
+    # Readers open the index, which is therefore taken as the result.
     if job.plan.shard_index is not None:
         written.append(WrittenFile(job.plan.shard_index, len(index), 0))
     return tuple(written)
 
 
 def look_for_room(job: Job, outputs: Sequence[WrittenFile], place: Destination) -> list[str]:
-    """Look whether everything can be written; return the paths.
+    """Check whether everything can be written; return the paths.
 
     Raises:
         UsageError: two of the files are the same.
-        OutputError: the destination is taken, or there is not enough room.
+        OutputError: the destination exists, or there is not enough room.
     """
     sizes = {written.path: written.size for written in outputs}
+    # Compared as directory entries: one file may be spelled in several ways.
     taken = {where(path) for path in (job.destination, *sizes)}
-    # the size of a receipt is not known yet
+    # The receipt counts as empty: its size is known only after the copying.
     for path, content in ((job.options.sidecar, job.sidecar), (job.options.receipt, b"")):
         if path is None:
             continue
@@ -138,7 +140,7 @@ def look_for_room(job: Job, outputs: Sequence[WrittenFile], place: Destination) 
             )
         taken.add(where(path))
         sizes[path] = len(content or b"")
-    # Shards must not lie beside an older whole file: readers would take that one.
+    # The destination itself is checked for shards too: readers would prefer an old whole file.
     place.check({job.destination: 0, **sizes})
     return list(sizes)
 
@@ -154,6 +156,7 @@ def copy(
     Raises:
         CkpttoolError: the source cannot be read, or the destination cannot be written.
     """
+    # All at once, in full size, so that a full disk is noticed before anything is copied.
     growing = [place.create(file.path, file.layout.size) for file in files]
     if progress:
         progress.start(sum(slot.length for file in files for slot in file.layout.slots))
@@ -171,7 +174,7 @@ def copy(
                     write_early=job.options.sync,
                 )
             )
-        except OutputError as error:
+        except OutputError as error:  # raised where only the descriptor is known
             error.path = error.path or file.path
             raise
     pieces = job.plan.pieces
@@ -197,7 +200,7 @@ _NO_CAST_OF_SMALL = "Leave it out with --exclude if these numbers matter."
 def _losses(casts: Sequence[Cast], options: ConvertOptions) -> Iterator[Finding]:
     """Yield a finding for each tensor whose numbers became infinite, or zero."""
     for cast in casts:
-        # numbers of float64 may be beyond float32's range, which is that of bfloat16
+        # bfloat16 has float32's range, so it helps unless the numbers are float64.
         other = cast.target == "float16" and cast.source != "float64"
         if cast.overflow:
             yield finding(
@@ -220,21 +223,22 @@ def _losses(casts: Sequence[Cast], options: ConvertOptions) -> Iterator[Finding]
 
 
 def complete_and_prove(job: Job, files: Sequence[OutputFile], copied: Copied) -> Proven:
-    """Write what stands around the tensors and hold the files to their source.
+    """Write the bytes around the tensors, and compare the files with their source.
 
     Raises:
-        OutputError: the files cannot be written or read, or a reader sees something else in
+        OutputError: the files cannot be written or read, or a reader sees another content in
             them than was to be written (``CVT202``).
     """
     target, metadata = job.target, {**job.plan.metadata}
     joined: Joined = {}
     source = {name: one.source_sha256 for name, one in copied.digests.items()}
     fingerprint = fingerprint_of(job.selection.canonical, source, joined)
-    if FINGERPRINT in metadata:
+    if FINGERPRINT in metadata:  # as long as the placeholder, so that nothing moves
         metadata[FINGERPRINT] = fingerprint
     crcs = {name: one.crc32 for name, one in copied.digests.items()}
     for (_, pieces, layout), grown in zip(files, copied.files):
         write_parts(grown.fd, target.finish(layout, pieces, metadata, crcs))
+    # All files stay open: a tensor that a layout joins may have its parts in several shards.
     with ExitStack() as opened:
         seen = [
             read_again(grown.temporary, pieces, layout.slots, target, opened)
@@ -245,7 +249,7 @@ def complete_and_prove(job: Job, files: Sequence[OutputFile], copied: Copied) ->
         found = fingerprint_of(canonicalize(with_tied(tensors, metadata)), written, joined)
     for one in seen:
         require_equal("the metadata", metadata, one.metadata)
-    # a cast makes other weights of them, and these have a fingerprint of their own
+    # Cast weights are other weights, with another fingerprint.
     if not copied.casts:
         require_equal("the content fingerprint", fingerprint, found)
     slots = [slot for file in files for slot in file.layout.slots]

@@ -1,4 +1,4 @@
-"""What is to be written, decided before any byte is: names, types, sharing, shards, metadata."""
+"""Decides what to write before any byte is: names, types, sharing, shards, metadata."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
     from ckpttool.tensors.sharing import Sharing
 
-#: Stands for a fingerprint that is not known yet, and is as long.
+#: A placeholder of the same length for a fingerprint that is not known yet.
 UNKNOWN = PREFIX + 64 * "0"
 
 
@@ -52,13 +52,11 @@ class Plan(NamedTuple):
         files: at least one; several are shards.
         shard_index: the path of the shards' index; ``None`` for one file.
         metadata: in order, if the target holds any; the fingerprint is still :data:`UNKNOWN`.
-        wrapper: the dotted key to put the tensors under; ``None`` for the root, and where the
-            target has none.
-        tied: names that are not stored, to the name that is.
+        wrapper: the dotted key to put the tensors under; ``None`` for the root.
+        tied: dropped name -> stored name.
         overlapping: groups of names that share bytes in part.
-        findings: what is worth telling; an error means that nothing may be written.
-        not_cast: what quantized weights are made of and what lies beside it, where the others are
-            cast.
+        findings: notes, warnings and errors; with an error, nothing may be written.
+        not_cast: parts of quantized weights, and tensors beside them, if others are cast.
     """
 
     files: tuple[FilePlan, ...]
@@ -87,6 +85,7 @@ def plan(
     """
     target = TARGETS[options.to]
     sharing = find_sharing(selection.tensors)
+    # First of all: a hostile file could ask for terabytes from a few bytes.
     check_expansion(selection.tensors, sharing.covered)
     same = tied_to(sharing, selection, options)
     tied = {} if options.keep_aliases else _not_stored(same, target)
@@ -101,6 +100,7 @@ def plan(
         for name, info in selection.tensors.items()
         if name not in tied
     ]
+    # A source without wrappers may record the one that its tensors once lay under.
     wrapper = checkpoint.wrapper or checkpoint.metadata.get(WRAPPER) or None
     groups = _shards(pieces, options.max_shard_size)
     paths, index = [destination], None
@@ -129,7 +129,7 @@ def _not_stored(same: Mapping[str, str], target: Target) -> dict[str, str]:
     """Return the exact duplicates that a file without views only records."""
     if target.HOLDS_VIEWS or not target.HOLDS_METADATA:
         return {}
-    # a name that means something else among the metadata cannot be recorded there
+    # A tensor called like one of our own keys is stored twice: that key is taken in the metadata.
     return {name: kept for name, kept in sorted(same.items()) if name not in OWN_KEYS}
 
 
@@ -147,7 +147,7 @@ def _shards(pieces: Sequence[PlannedTensor], most: int | None) -> list[list[Plan
     size = 0
     for piece in pieces:
         length = piece.nbytes
-        if length > most:
+        if length > most:  # the current shard is continued afterwards
             shards.append([piece])
             continue
         if size + length > most:
@@ -155,6 +155,7 @@ def _shards(pieces: Sequence[PlannedTensor], most: int | None) -> list[list[Plan
             current, size = [], 0
         current.append(piece)
         size += length
+    # Without any tensor there is still one file.
     return [*shards, current] if current or not shards else shards
 
 
@@ -169,10 +170,11 @@ def _metadata(
     options: ConvertOptions,
 ) -> dict[str, str]:
     """Return the strings of ``__metadata__`` in their order; the fingerprint comes later."""
+    # transformers refuses a file without "format"; "pt" is how torch's tensors are marked.
     own = {FORMAT: "pt", FINGERPRINT: UNKNOWN}
     if wrapper is not None:
         own[WRAPPER] = wrapper
-    if tied:
+    if tied:  # so that converting back restores the order of the names
         own[ORDER] = order_of(tied, selection.tensors)
     users = dict(options.metadata)
     for key, value in users.items():
@@ -181,7 +183,7 @@ def _metadata(
                 f"the metadata {key}={value} would be taken for something else",
                 fix="Choose another key or value: dropped=kept is how tied names are recorded.",
             )
-    # what the source says of itself, apart from what is said anew
+    # Without the source's ties, which were resolved and are recorded anew.
     carried = {
         key: value
         for key, value in checkpoint.metadata.items()
@@ -201,6 +203,7 @@ def _emptiness(checkpoint: Checkpoint, selection: TensorSelection) -> Iterator[F
             rules.PLACEHOLDERS,
             message(empty, selection.tensors),
             tensors=empty,
+            # With the weights in the file, it is the selection that left them out.
             fix=way_out(checkpoint)
             if placeholders(checkpoint.tensors)
             else "Take more of the tensors: look at --include and --exclude.",
@@ -257,7 +260,7 @@ _SHOWN = 20  # tied names that a finding spells out
 
 
 def _unwritable(pieces: Sequence[PlannedTensor], to: str) -> Iterator[Finding]:
-    """Yield what the destination has no place for."""
+    """Yield errors for tensors that the target cannot hold."""
     target = TARGETS[to]
     wrong = [piece for piece in pieces if not target.holds(piece.dtype, tuple(piece.shape))]
     if wrong:

@@ -1,8 +1,8 @@
-"""The proof: what was written is opened again and compared with the source.
+"""The proof: the written file is opened again and compared with the source.
 
-The strict reader and, if there is one, another program's must both find every tensor under its
-name, with its shape and type, and the strict reader just where its bytes were put. That
-these bytes are those of the source is shown where they are copied, piece by piece.
+The strict reader and, if there is one, another program's must both find every tensor by name,
+shape and type, and the strict reader exactly where its bytes were put. Copying has already proven
+that these bytes are those of the source.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _BUFFER = 1 << 20
 
 #: Digest of a joined tensor by the digests of its parts, in order.
 Joined = Dict[Tuple[str, ...], str]
-# The name of a type, as safetensors has it if it has one, and a shape.
+# A type (safetensors' name for it if there is one, since its library reports that) and a shape.
 _Told = Tuple[str, Tuple[int, ...]]
 
 
 class Seen(NamedTuple):
-    """What the readers made of a written file.
+    """What the readers found in a written file.
 
     Attributes:
         tensors: name to tensor, as the strict reader sees them.
-        metadata: the strings that the file carries about itself.
-        readers: who opened it, with versions.
-        findings: what could not be told.
+        metadata: the strings in the header.
+        readers: the programs that opened it, with versions.
+        findings: a warning if the other program could not.
     """
 
     tensors: dict[str, TensorInfo]
@@ -58,17 +58,17 @@ def read_again(
     target: Target,
     opened: ExitStack,
 ) -> Seen:
-    """Open a written file with every reader there is and hold it to what was to be written.
+    """Open a written file with every reader, and compare what they see with what was planned.
 
     Args:
         path: the file, still under its temporary name.
         pieces: the tensors that it must hold, and no others.
-        slots: where their bytes were put; an alias has those of the other.
+        slots: where their bytes were put; an alias has no slot of its own.
         target: the container.
-        opened: closes the file in the end; the tensors can be read until then.
+        opened: closes the file; the tensors can be read until then.
 
     Raises:
-        OutputError: a reader refuses the file, or sees something else (``CVT202``).
+        OutputError: a reader refuses the file, or sees another content (``CVT202``).
         UnreadableError: it cannot be read any more.
     """
     expected = {piece.name: _told(piece.dtype, tuple(piece.shape)) for piece in pieces}
@@ -86,6 +86,7 @@ def read_again(
 
 
 def _facts(info: TensorInfo) -> _Told:
+    # Other strides or another byte order would give other elements from the proven bytes.
     if info.strides is not None or info.big_endian:
         raise _not_proven("it is not row-major and little-endian", tensor=info.name)
     return _told(info.dtype, info.shape)
@@ -97,7 +98,8 @@ def _told(dtype: DType, shape: tuple[int, ...]) -> _Told:
 
 
 def _require_place(info: TensorInfo, place: tuple[int, int]) -> None:
-    """The bytes at its place are proven; a header that names another one is not."""
+    """Raise unless the header points to the bytes that were proven."""
+    # Where a tensor without bytes lies means nothing.
     found = [(extent.offset, extent.length) for extent in info.extents if extent.length]
     if found != ([place] if info.nbytes else []):
         raise _not_proven(
@@ -111,18 +113,20 @@ def _require_place(info: TensorInfo, place: tuple[int, int]) -> None:
 def _read_with_library(
     target: Target, path: str, pieces: Sequence[PlannedTensor], expected: Mapping[str, _Told]
 ) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
-    """Hold the file to another reader, if the target has one; return its name and what is odd."""
+    """Compare with another reader, if the target has one; return its name and findings."""
     reading = target.read_with_library(path)
     if reading is None:
         return (), ()
     reader, tensors, refusal = reading
     if refusal is None:
-        # older libraries do not tell the type; the strict reader has compared it
-        told = {
-            name: (one[0] or expected.get(name, ("",))[0], one[1]) for name, one in tensors.items()
+        # Older libraries do not report the type, which the strict reader has compared.
+        found = {
+            name: (dtype or expected.get(name, ("",))[0], shape)
+            for name, (dtype, shape) in tensors.items()
         }
-        _compare(expected, told, reader)
+        _compare(expected, found, reader)
         return (reader,), ()
+    # An old library refuses a good file with newer types; any other refusal is a failed proof.
     late = sorted({piece.dtype.name for piece in pieces if piece.dtype.late})
     if not late:
         raise _not_proven(f"{reader} refuses it: {refusal}")
@@ -154,9 +158,9 @@ def fingerprint_of(canonical: Canonical, digests: Mapping[str, str], joined: Joi
     Args:
         canonical: the tensors.
         digests: SHA-256 of the row-major elements by the names of the file.
-        joined: what is known of tensors that a layout joins (query, key and value); the
-            digests of those that are not known yet are added. Equal parts make equal wholes,
-            so what was read of the source serves its copy as well.
+        joined: digests of tensors that a layout joins (query, key and value), by those of their
+            parts; missing ones are computed and added. Equal parts make equal wholes, so those
+            of the source serve its copy as well.
 
     Raises:
         UnreadableError: a joined tensor cannot be read.
@@ -181,7 +185,7 @@ def _digest(info: TensorInfo) -> str:
 
 
 def require_equal(what: str, expected: object, found: object) -> None:
-    """Raise OutputError (``CVT202``) if the written file differs from its source."""
+    """Raise OutputError (``CVT202``) if the two differ."""
     if expected != found:
         raise _not_proven(f"{what} differs", expected=expected, found=found)
 

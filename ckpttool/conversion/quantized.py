@@ -1,11 +1,10 @@
-"""Which tensors make up quantized weights: numbers that mean nothing by themselves, so no cast.
+"""Recognises the tensors that make up quantized weights, which a cast would corrupt.
 
-A quantized weight is a row of codes, and a real number comes of a code by scales, zero points,
-tables or bounds that lie beside it. Cast one of them and the weight is another one. What a tensor
-is for is nowhere written down, but every format says it by the type of the codes, by names, and
-by what lies in one module. Names are those of the files that these write: bitsandbytes (nf4, fp4,
-LLM.int8), GPTQ, AWQ, compressed-tensors, fine-grained and scaled fp8, MXFP4, torchao, quanto, HQQ,
-EETQ, AQLM, QuIP#, EXL2, EXL3, NVIDIA's ModelOpt, and observers of torch.ao.
+A quantized weight is stored as codes, which scales, zero points, tables or bounds beside them turn
+into numbers. No file says what a tensor is for, but the type of the codes, the names and the other
+tensors of a module show it. The names are those in files of bitsandbytes (nf4, fp4, LLM.int8),
+GPTQ, AWQ, compressed-tensors, fine-grained and scaled fp8, MXFP4, torchao, quanto, HQQ, EETQ, AQLM,
+QuIP#, EXL2, EXL3, NVIDIA's ModelOpt, and observers of torch.ao.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Collection, Iterator, Mapping, NamedTuple
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import TensorInfo
 
-# Bits of the integers that hold codes, alone or packed, at most; 64 are an index or a count.
+# The widest integers that hold codes, alone or packed; 64 bits are an index or a count.
 _WIDEST_CODE = 32
 
 # The last part of a name that only codes have.
@@ -27,27 +26,27 @@ _PACKED = re.compile(
 _BYTES = re.compile(r"W_q|qweight|weight_packed|Qidxs")
 # The last part of the name of a weight, which holds codes if it holds integers.
 _WEIGHT = re.compile(r"(?:\w+_)?weight")
-# The last part of the name of what turns codes into numbers, if there are codes beside it.
+# The last part of the name of a tensor that turns codes into numbers, if codes are beside it.
 _SCALE = re.compile(
     r"s|zeros?|(?:\w*_|W)?(?:scales?|scale_inv|scaling_factor|zero_points?|zp|absmax|min|max)|SCB"
     r"|codebooks?|biases"
 )
-# What the name of such a one ends in where it lies beside the module that its codes are in.
+# The same where it lies beside the module of its codes and is named after it.
 _NAMED_AFTER = re.compile(r"(.+)_(?:scales?|scale_inv|zero_points?|zeros|absmax)")
 # Integers of a model that is not quantized, beside something that is called a scale.
 _PLAIN = re.compile(r"\w*(?:mask|index|indices|ids|bias|positions?)")
 
-# What is a part of a quantizer wherever it stands: nothing else is called so.
+# Parts of a quantizer anywhere: nothing else has these names.
 _QUANTIZERS = re.compile(
     r"(?:nested_)?(?:absmax|quant_map)|SCB|\w*_scale_inv|(?:weight|input)_global_scale"
     r"|weight_scale_2|_amax|_?pre_quant_scale"
 )
-# What is one in a file that has codes somewhere: the cache of an attention has scales, too.
+# Parts of one in any file with codes: an attention's cache has scales but no codes of its own.
 _COMPANION = re.compile(
     r"(?:weight|input|output|[qkv]|prob|kv|kv_cache)_(?:scale|scaling_factor)"
     r"|scale_(?:weight|input)"
 )
-# Codes that say something of the file and belong to no weight.
+# Codes that mark the file and belong to no weight.
 _MARKERS = frozenset({"scaled_fp8"})
 # A module that only quantizes, or watches what is to be quantized.
 _QUANTIZER = re.compile(r"\w*(?:quantizer|fake_quant\w*|observer|activation_post_process\w*)")
@@ -58,12 +57,12 @@ _DEEPEST = 16  # modules above a tensor that are looked at
 
 
 class Quantized(NamedTuple):
-    """What a cast leaves as it is.
+    """The tensors that a cast does not change.
 
     Attributes:
-        parts: names of the tensors that quantized weights are made of.
-        beside: names of further tensors in the modules of those: biases, mostly. What such a
-            one is for its name does not say, so that not casting it is on the safe side.
+        parts: names of the tensors that make up quantized weights.
+        beside: names of other tensors in their modules, mostly biases. Their names do not show
+            what they are for, so not casting them is the safe choice.
     """
 
     parts: frozenset[str]
@@ -76,7 +75,7 @@ class Quantized(NamedTuple):
 
 
 def quantized(tensors: Mapping[str, TensorInfo]) -> Quantized:
-    """Return what quantized weights are made of, and what lies beside that.
+    """Return the tensors that make up quantized weights, and those beside them.
 
     Parts of quantized weights are
 
@@ -86,8 +85,8 @@ def quantized(tensors: Mapping[str, TensorInfo]) -> Quantized:
       below a code or a weight that has codes: such a weight is an object, and these its fields;
     - what only quantizers have, by its name.
 
-    A parameter that is merely called ``scale``, in a module without codes, is none of them. What
-    lies in a module below is judged by itself: a norm in a block that has codes, too.
+    A parameter that is merely called ``scale``, in a module without codes, is none of them. A
+    module below one with codes is judged by itself, such as a norm in a block.
     """
     lasts: dict[str, list[str]] = {}
     for name in tensors:
@@ -110,7 +109,7 @@ def quantized(tensors: Mapping[str, TensorInfo]) -> Quantized:
 
 def _is_code(name: str, info: TensorInfo, lasts: Mapping[str, list[str]]) -> bool:
     module, last = _split(name)
-    # some are kept as floats of 16 and 32 bits, which are their bytes and no numbers
+    # Some formats keep codes as the bytes of 16- or 32-bit floats.
     if _BYTES.fullmatch(last) or any(map(_QUANTIZERS.fullmatch, lasts.get(name, ()))):
         return True
     if info.dtype.kind == "float":

@@ -1,6 +1,6 @@
-"""The receipt of a conversion: sums, digests and changes, for a machine; ``docs/receipt.md``.
+"""The receipt of a conversion: checksums and changes as JSON; see ``docs/receipt.md``.
 
-It holds no clock and no folder of this machine, so the same conversion gives the same receipt.
+It has no time and no folder in it, so that the same conversion gives the same receipt.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SCHEMA_VERSION = 1
 def write_receipt(
     job: Job, outputs: Sequence[WrittenFile], earlier: Earlier, copied: Copied, proven: Proven
 ) -> bytes:
-    """Return the content of the receipt; ``outputs`` are with the sums of their content."""
+    """Return the content of the receipt; ``outputs`` have the checksums of their content."""
     facts, selection, plan = job.facts, job.selection, job.plan
     sources = [one for one in job.checkpoint.sources if isinstance(one, FileSource)]
     placed = {piece.name: (file.path, piece) for file in plan.files for piece in file.pieces}
@@ -64,7 +64,7 @@ def write_receipt(
         "tensors": [
             _tensor(*placed[name], copied.digests[name])
             for name in selection.tensors
-            if name in placed
+            if name in placed  # the others are tied to one of these
         ],
         "tied": plan.tied,
         "restored": selection.restored,
@@ -76,6 +76,7 @@ def write_receipt(
         "not_cast": plan.not_cast,
         "proof": proven.proof._asdict(),
     }
+    # ASCII, because a name may hold half a surrogate pair, which UTF-8 cannot.
     text = json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False)
     return text.encode("ascii") + b"\n"
 
@@ -100,7 +101,7 @@ def _versions() -> dict[str, str]:
     versions = {"ckpttool": __version__, "python": platform.python_version()}
     try:
         import safetensors
-    except ImportError:  # named in the proof, where it was wanted
+    except ImportError:  # not needed to write a .pth
         return versions
     return {**versions, "safetensors": safetensors.__version__}
 
@@ -117,14 +118,14 @@ class Digest(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What a receipt says of the result of a conversion, or a lock file of what is locked.
+    """The digests in a receipt (of a conversion's result) or in a lock file.
 
     Attributes:
         path: its own, as the caller named it.
-        size: bytes of the files that it is of, 0 if it does not say.
+        size: bytes of the files that it describes, 0 if unknown.
         wrapper: the dotted key of the state dict; ``None`` at the root.
         tensors: by name, in order; tied names included.
-        canonical: whether the names are those of the canonical layout, whatever the file's are.
+        canonical: whether the names are canonical ones, not those of the file.
     """
 
     path: str
@@ -135,13 +136,14 @@ class Receipt(NamedTuple):
 
 
 def read_receipt(path: str, document: dict[str, Any]) -> Receipt:
-    """Return what the JSON at ``path`` says, if it is a receipt.
+    """Check a receipt's JSON, and return its digests.
 
     Raises:
         MalformedError: it is not as this program writes receipts.
         UnsupportedError: it is of another schema version.
     """
     version = document.get("schema_version")
+    # type(), here and below, because isinstance takes true for an int.
     if type(version) is not int:
         raise _bad("the schema_version is missing, or no integer")
     if version != SCHEMA_VERSION:
@@ -163,8 +165,10 @@ def read_receipt(path: str, document: dict[str, Any]) -> Receipt:
             raise MalformedError("a tensor is listed twice", rules.DUPLICATE_KEY, tensor=name)
         tensors[name] = digest
     for name, kept in tied.items():
+        # One that is listed too would have two digests.
         if name in tensors or not isinstance(kept, str) or kept not in tensors:
             raise _bad("a tied name stands for no tensor", tensor=name)
+    # Only for the report, so a wrong type here is no error.
     wrapper = result.get("wrapper")
     files = result["files"] if isinstance(result.get("files"), list) else []
     sizes = [file.get("size") for file in files if isinstance(file, dict)]

@@ -1,4 +1,4 @@
-"""What conversions came to, as every reporter gets it. Plain values, like those of ``results``."""
+"""The results of conversions, as every reporter gets them: plain values."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ckpttool.findings.json_fields import document, facts, finding_fields
 from ckpttool.findings.results import FileReport, worst
 from ckpttool.findings.uses import NameUse
 
-#: How a conversion ended: proven and in its place; only planned (a dry run); or not at all.
+#: The states of a conversion: proven and in its place; only planned (a dry run); not written.
 WRITTEN, PLANNED, NOT_WRITTEN = "written", "planned", "not-written"
 
 
 class WrittenFile(NamedTuple):
-    """A file that was written, or would be; ``sha256`` is of the whole file, where asked for."""
+    """A file that was written, or would be; ``sha256`` of the whole file if there is a receipt."""
 
     path: str
     size: int
@@ -28,7 +28,7 @@ class LeftOut(NamedTuple):
     Attributes:
         key, kind, summary: as in ``inspect``.
         nbytes: bytes of the tensors in it.
-        sidecar: how much of it is in the sidecar: ``whole``, ``partly``; ``None`` for nothing.
+        sidecar: how much of it the sidecar holds: ``whole``, ``partly`` or ``None``.
     """
 
     key: str
@@ -41,8 +41,8 @@ class LeftOut(NamedTuple):
 class Cast(NamedTuple):
     """A tensor that was cast from ``source`` to ``target``, by torch's names.
 
-    ``overflow`` counts finite elements that became infinite, ``underflow`` those that became
-    zero without having been it.
+    ``overflow`` counts finite elements that became infinite, ``underflow`` nonzero elements that
+    became zero.
     """
 
     name: str
@@ -53,11 +53,11 @@ class Cast(NamedTuple):
 
 
 class Proof(NamedTuple):
-    """What was found equal when the written files were opened again.
+    """The extent of the proof.
 
     Attributes:
-        tensors, nbytes: what was read back and compared.
-        readers: what opened the files: ``ckpttool 0.1.0`` and ``safetensors 0.8.0``, say.
+        tensors, nbytes: how much was read back and compared.
+        readers: the programs that opened the files, ``ckpttool 0.1.0`` for example.
     """
 
     tensors: int
@@ -66,31 +66,30 @@ class Proof(NamedTuple):
 
 
 class Conversion(NamedTuple):
-    """One conversion: what it came to.
+    """The result of one conversion.
 
     Attributes:
-        file: the source: its facts, the verdict, and all findings. Its fingerprint is that of
-            the tensors taken, as the source has them.
+        file: the source: its facts, the verdict and all findings. Its fingerprint is that of
+            the selected tensors, as the source has them.
         to: ``safetensors`` or ``pth``.
         state: :data:`WRITTEN`, :data:`PLANNED` or :data:`NOT_WRITTEN`.
-        destination: the file that was asked for; of shards, what their names derive from.
+        destination: the file that was asked for; the names of shards derive from it.
         outputs: the files, the index last.
-        replaced: those of all files written in whose place another one stood.
-        removed: files of an earlier result that a reader could take for this one, and that went.
-        cleaned: files that a killed run left in the folder and that went.
+        replaced: the written files that replaced older ones.
+        removed: stale files of an earlier result that were removed.
+        cleaned: temporary files of a killed run that were removed.
         wrapper: the dotted key that the tensors were put under; ``None`` for the root.
-        fingerprint: of the written tensors; another one than the source's after a cast.
-        tied: name that was not stored to the name that it is the same as.
-        restored: name that the source only records to the one that it stored.
+        fingerprint: of the written tensors; differs from the source's after a cast.
+        tied: dropped name -> stored name.
+        restored: name that the source only records -> name that it stores.
         overlapping: groups of names that shared bytes in part, now written out in full.
-        excluded: names that were asked to be left out.
-        left_out: what lies beside the tensors.
-        calls: what loading the source would have called or needed, and nothing did here.
+        excluded: names that the options left out.
+        left_out: the entries beside the tensors.
+        calls: what loading the source would have called or needed.
         casts: the tensors that were cast.
-        not_cast: what quantized weights are made of, and what lies beside that: it was copied
-            where others were cast.
-        proof: ``None`` where nothing was written.
-        sidecar, receipt: the files of these, where they were written.
+        not_cast: quantized weights, and tensors beside them, copied while others were cast.
+        proof: ``None`` if nothing was written.
+        sidecar, receipt: the paths of these files if they were written.
     """
 
     file: FileReport
@@ -117,12 +116,12 @@ class Conversion(NamedTuple):
 
     @property
     def result(self) -> str | None:
-        """The file to open: the index of shards, or what was asked for."""
+        """The file to open: the index of shards, or the destination."""
         return self.outputs[-1].path if self.outputs else self.destination
 
     @property
     def verdict(self) -> Verdict:
-        """PASS where it is written and proven, or planned; FAIL where the content forbids it."""
+        """PASS if it is written and proven, or planned; FAIL if the content forbids it."""
         return self.file.verdict
 
     @property
@@ -132,7 +131,7 @@ class Conversion(NamedTuple):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What stood in its way, and what is not as it was in the source."""
+        """The findings on the source and on differences of the result."""
         return self.file.findings
 
     def to_dict(self) -> dict[str, Any]:
@@ -140,7 +139,7 @@ class Conversion(NamedTuple):
         return Conversions((self,)).to_dict()
 
     def fields(self) -> dict[str, Any]:
-        """Return what is said of this file in :meth:`to_dict`."""
+        """Return this file's part of :meth:`to_dict`."""
         return {
             **facts(self.file),
             "state": self.state,
@@ -171,7 +170,7 @@ class Conversion(NamedTuple):
 
 
 class Conversions(NamedTuple):
-    """A run of ``convert``: what every file came to, and the worst that was met."""
+    """The results of a run of ``convert``."""
 
     files: tuple[Conversion, ...]
 

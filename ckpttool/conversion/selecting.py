@@ -1,4 +1,4 @@
-"""Which tensors are converted: names by pattern, the encoder alone, and tied names put back."""
+"""Selects the tensors to convert: by pattern, the encoder alone, with recorded ties restored."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class TensorSelection(NamedTuple):
     """The tensors to convert.
 
     Attributes:
-        tensors: name to tensor, in the order of the file; names that it only records as tied
-            stand where it says that they stood, or else at the end.
-        excluded: names that were asked to be left out, in order.
-        unread: (name, reason) of tensors of a kind that is not read and that nobody excluded.
-        restored: names that the file only records, to the name that it stores them under.
+        tensors: name to tensor, in the order of the file; recorded ties at their recorded
+            places, or else at the end.
+        excluded: names that the options left out, in order.
+        unread: (name, reason) of selected tensors of a kind that is not read.
+        restored: name that the file only records -> name that it stores.
         canonical: the tensors under the names of the canonical layout.
     """
 
@@ -51,6 +51,7 @@ def select(
     """
     restored = tied_names(checkpoint.tensors, checkpoint.metadata)
     every = with_tied(checkpoint.tensors, checkpoint.metadata)
+    # Unread ones too, so that --exclude can leave out what stops a conversion.
     names = [*every, *(name for name, _ in checkpoint.unread)]
     asked = NameFilter(options.include, options.exclude)
     wanted = [name for name in names if asked.wants(name)]
@@ -68,7 +69,7 @@ def select(
         tuple(name for name in names if name not in chosen),
         tuple(row for row in checkpoint.unread if row[0] in chosen),
         {name: kept for name, kept in restored.items() if name in chosen},
-        # a part of them may follow no layout any more, and is known by its own names then
+        # A part of the tensors may follow no layout any more, and then keeps its own names.
         canonical if len(tensors) == len(every) else canonicalize(tensors),
     )
 
@@ -81,6 +82,7 @@ def _beside_the_core(canonical: Canonical) -> frozenset[str]:
             rules.UNCLEAR_NAMES,
             fix="Leave --encoder-only out and choose the names with --include or --exclude.",
         )
+    # By origin, since a canonical tensor may be joined from several of the file.
     return frozenset(
         origin
         for name, origins in canonical.origins.items()
