@@ -1,6 +1,6 @@
-"""What a header says: the facts that every command begins with, and the listing of ``inspect``.
+"""The facts of a file that every command begins with, and the listing of ``inspect``.
 
-Headers and the pickle alone are read, no tensor's bytes, and numpy is not loaded.
+Only headers and the pickle are read, no tensor's bytes, and numpy is not loaded.
 """
 
 from __future__ import annotations
@@ -38,36 +38,35 @@ from ckpttool.tensors.sharing import find_sharing
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint, Outside
 
-# What is listed of a long list in one finding.
+# Items of a long list in one finding: more would hide the other findings.
 _SHOWN = 20
-# Bytes of a number.
+# The most bytes that a single number has (complex128).
 _NUMBER = 16
 
 
 def inspect(
     path: AnyPath, *, wrapper: str | None = None, trust: Union[str, Iterable[str]] = ()
 ) -> Listing:
-    """List what a checkpoint holds, or say what is wrong with it.
+    """List what a checkpoint holds, or report why it cannot be read.
 
     Args:
         path: the file.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
-        trust: patterns of names whose code is trusted, ``mypackage.*`` say.
+        trust: patterns of names whose code is trusted, for example ``mypackage.*``.
 
     Returns:
-        The listing. Its verdict is PASS where the file could be read, which says nothing about
-        the weights; FAIL where it is malformed or loading it calls code that is not known.
+        The listing. Its verdict is PASS if the file could be read, which says nothing about the
+        weights; FAIL if it is malformed or loading it calls unknown code.
 
     Raises:
-        UsageError: there is no state dict under ``wrapper``, or an argument is none that there is.
+        UsageError: there is no state dict under ``wrapper``, or an argument is not valid.
     """
     path, trust = path_of(path), trusted_of(trust, "trust")
     try:
         with open_checkpoint(path, wrapper=wrapper) as checkpoint:
             return _listing(path, checkpoint, trust)
     except CkpttoolError as error:
-        known = FileReport(path, Verdict.CANNOT_TELL, ())
-        return Listing(stopped(known, error, trust))
+        return Listing(stopped(FileReport(path, Verdict.CANNOT_TELL, ()), error, trust))
 
 
 def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listing:
@@ -89,12 +88,14 @@ def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listi
 
 
 def _references(checkpoint: Checkpoint, trust: tuple[str, ...]) -> tuple[ReferenceRow, ...]:
+    # In the order of Use, from harmless to worst: of several uses of a name, the worst is shown.
     kinds = {
         use.name: TRUSTED if is_trusted(use, trust) else use.use.value
         for kind in Use
         for use in checkpoint.uses
         if use.use is kind
     }
+    # Pickles of protocol 2 have Python 2's names for builtins; uses are under Python 3's.
     return tuple(
         ReferenceRow(str(one), kinds.get(str(python3(one.module, one.name)), "data"), one.offset)
         for one in checkpoint.references
@@ -104,9 +105,9 @@ def _references(checkpoint: Checkpoint, trust: tuple[str, ...]) -> tuple[Referen
 # --- the facts of a report ---------------------------------------------------------------
 
 
-def with_facts(known: FileReport, checkpoint: Checkpoint, layout: str | None) -> FileReport:
-    """Return ``known`` with the container's facts and the naming convention."""
-    return known._replace(
+def with_facts(report: FileReport, checkpoint: Checkpoint, layout: str | None) -> FileReport:
+    """Return the report with the container's facts and the naming convention."""
+    return report._replace(
         format=checkpoint.format,
         size=checkpoint.size,
         wrapper=checkpoint.wrapper,
@@ -123,36 +124,31 @@ def facts_of(path: str, checkpoint: Checkpoint, trust: tuple[str, ...] = ()) -> 
         *findings_beyond_default(checkpoint.references, checkpoint.uses),
         *checkpoint.remarks,
     )
-    known = FileReport(path, verdict_of(findings), findings)
-    return with_facts(known, checkpoint, canonicalize(checkpoint.tensors).layout)
+    report = FileReport(path, verdict_of(findings), findings)
+    return with_facts(report, checkpoint, canonicalize(checkpoint.tensors).layout)
 
 
-def stopped(known: FileReport, error: CkpttoolError, trust: tuple[str, ...] = ()) -> FileReport:
-    """Return what is known of a file whose reading was stopped, its calls first.
-
-    A caller's mistake, a wrapper that is not there say, does not hide that a file calls unknown
-    code.
+def stopped(report: FileReport, error: CkpttoolError, trust: tuple[str, ...] = ()) -> FileReport:
+    """Return the report on a file whose reading stopped with an error, its calls first.
 
     Raises:
         UsageError: the error, if it is a caller's mistake and the file calls nothing.
     """
+    # A caller's mistake, such as a missing wrapper, must not hide that the file calls unknown code.
     before = findings_before(error, trust)
     if isinstance(error, UsageError):
         if verdict_of(before) is Verdict.PASS:
             raise error
         unchecked = f"everything else: {error.detail()}"
-        return known._replace(verdict=Verdict.FAIL, findings=before, unchecked=(unchecked,))
-    return with_error(known, error, trust)
+        return report._replace(verdict=Verdict.FAIL, findings=before, unchecked=(unchecked,))
+    return with_error(report, error, trust)
 
 
-def with_error(known: FileReport, error: CkpttoolError, trust: tuple[str, ...] = ()) -> FileReport:
-    """Return what is known of a file whose reading was stopped, with the error as a finding.
-
-    A caller's mistake is a finding too: of several files, one must not keep the others' results
-    from being told.
-    """
+def with_error(report: FileReport, error: CkpttoolError, trust: tuple[str, ...] = ()) -> FileReport:
+    """Return the report on a file whose reading stopped, with any error as a finding."""
+    # A caller's mistake too: in a run over several files, it must not stop the others' results.
     before = findings_before(error, trust)
-    return known._replace(
+    return report._replace(
         verdict=verdict_from(error, before),
         findings=(*before, finding_from(error)),
         unchecked=("everything else, because of this error",),
@@ -167,7 +163,7 @@ def state_dicts_not_taken(checkpoint: Checkpoint, what: str) -> Iterator[Finding
 
     Args:
         checkpoint: the file.
-        what: what was not done with the others: ``not looked at``, say.
+        what: what was not done with the others, for example ``not looked at``.
     """
     if len(checkpoint.wrappers) < 2:
         return
@@ -185,9 +181,10 @@ def state_dicts_not_taken(checkpoint: Checkpoint, what: str) -> Iterator[Finding
 
 
 def tensors_not_taken(checkpoint: Checkpoint, what: str) -> Iterator[Finding]:
-    """Warn of tensors that are no optimizer's and lie in no state dict; see above for ``what``."""
+    """Warn of tensors that are no optimizer's and lie in no state dict; ``what`` as above."""
     loose = outside_of_state_dicts(checkpoint)
     if loose:
+        # Single numbers, such as a step count or a temperature, are no weights.
         numbers = all(row.nbytes <= _NUMBER * row.tensors for row in loose)
         yield finding(
             rules.OUTSIDE,
@@ -198,12 +195,14 @@ def tensors_not_taken(checkpoint: Checkpoint, what: str) -> Iterator[Finding]:
 
 def outside_of_state_dicts(checkpoint: Checkpoint) -> list[Outside]:
     """Return the tensors outside of what was taken that no other state dict has."""
+    # Those of other state dicts are in the finding of state_dicts_not_taken.
     others = {wrapper.key for wrapper in checkpoint.wrappers[1:]}
     return [row for row in checkpoint.outside if row.key not in others]
 
 
 def listed_rows(checkpoint: Checkpoint, rows: list[Outside]) -> str:
-    """Return keys, numbers of tensors and bytes, and of a pickled object its class."""
+    """Return keys, numbers of tensors and bytes, and the class of a pickled object."""
+    # Classes that every pickle has, so naming them would tell nothing.
     plain = {"dict", "list", "tuple", "tensor"}
     kinds = {entry.key: entry.kind for entry in checkpoint.entries if entry.kind not in plain}
     listed = [
@@ -218,7 +217,7 @@ def way_to_others(checkpoint: Checkpoint) -> str:
     """Return how to take another of several state dicts, or all of them at once."""
     taken, *others = (wrapper.key for wrapper in checkpoint.wrappers)
     way = f"Name another with --wrapper, {quote(others[0])} for example"
-    # the root is a state dict itself, or what holds all of them
+    # Where the root is one of them, --wrapper '' means that one and not all.
     if "" in (taken, *others):
         return way
     return f"{way}, or take all of them, their keys before the names, with --wrapper ''"
