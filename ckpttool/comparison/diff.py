@@ -1,7 +1,4 @@
-"""Comparing two files: open both, compare, or say which of them is in the way.
-
-Nothing here prints or exits.
-"""
+"""Comparing two files: open both, and compare them or report why one cannot be read."""
 
 from __future__ import annotations
 
@@ -51,29 +48,29 @@ def diff(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Compare two checkpoints, or say which of them is in the way.
+    """Compare two checkpoints. A file that cannot be read is a finding of the result.
 
     Without a tolerance, tensors are the same if their bytes are; see ``docs/diff.md``.
 
     Args:
         left: a checkpoint of any format, a receipt of ``convert`` or a lock file.
         right: the other one; exchanging them exchanges the sides of the result and nothing else.
-        atol: overlook absolute differences up to this one.
-        rtol: overlook differences up to this part of the larger number; adds to ``atol``.
-        max_ulp: overlook tensors whose elements are at most so many numbers of their type apart.
-        equal_nan: take one NaN for another.
+        atol: tolerate absolute differences up to this one.
+        rtol: tolerate differences up to this part of the larger number; adds to ``atol``.
+        max_ulp: tolerate tensors whose elements are at most so many numbers of their type apart.
+        equal_nan: take any two NaN as equal.
         include: patterns of names to compare; all of them without any.
         exclude: patterns of names to leave out.
-        weights_only: leave aside what lies beside the state dicts.
+        weights_only: ignore what lies beside the state dicts.
         left_wrapper: the dotted key of the left state dict; ``None`` to choose, ``""`` the root.
         right_wrapper: the same of the right one.
-        workers: threads; ``None`` for one a processor, at most 6.
-        executor: where they come from, in place of threads of our own.
+        workers: threads; ``None`` for one a processor, at most 6, and one for small tensors.
+        executor: runs the reading, in place of threads of our own.
         progress: told how far the reading is.
 
     Raises:
-        UsageError: an argument is none that there is, the patterns leave nothing to compare, or
-            there is no state dict under a wrapper.
+        UsageError: an argument is not valid, the patterns leave nothing to compare, or there is
+            no state dict under a wrapper.
     """
     options = DiffOptions(
         atol=atol,
@@ -94,12 +91,7 @@ def diff(
 def diff_files(
     paths: tuple[str, str], options: DiffOptions, progress: Progress | None = None
 ) -> Comparison:
-    """Compare two files, or say which of them is in the way.
-
-    Raises:
-        UsageError: the options leave nothing to compare, are no tolerances, or name a state
-            dict that is not there.
-    """
+    """Compare two files as :func:`diff` does, which see."""
     options.check()
     reports: list[FileReport] = []
     opened: list[Checkpoint | Receipt] = []
@@ -108,11 +100,11 @@ def diff_files(
         for path, wrapper in zip(paths, options.wrappers):
             try:
                 file = open_either(path, wrapper)
-            except UsageError:
+            except UsageError:  # the caller's mistake says nothing about the file
                 raise
             except CkpttoolError as error:
-                known = FileReport(path, Verdict.CANNOT_TELL, ())
-                reports.append(_in_trouble(known, error))
+                # The other file is opened all the same, so that one run reports both.
+                reports.append(_unreadable(FileReport(path, Verdict.CANNOT_TELL, ()), error))
                 continue
             opened.append(file)
             if isinstance(file, Checkpoint):
@@ -120,29 +112,30 @@ def diff_files(
                 canonical.append(canonicalize(file.tensors))
                 reports.append(_facts(file, canonical[-1].layout))
             else:
-                reports.append(_facts_of(file))
+                reports.append(_facts_of_receipt(file))
         if len(opened) < len(paths):
             return Comparison(reports[0], reports[1], Outcome.CANNOT_TELL)
         left, right = opened
         try:
             if isinstance(left, Checkpoint) and isinstance(right, Checkpoint):
                 return Run((left, right), canonical, options, progress).compare(*reports)
-            from ckpttool.comparison.digests import diff_digests
+            from ckpttool.comparison.digests import diff_digests  # late: for receipts only
 
             return diff_digests((left, right), reports, canonical, options)
         except SideError as failed:
-            reports[failed.side] = _in_trouble(reports[failed.side], failed.error)
+            # Nothing of a partial comparison is reported: it could look like a whole one.
+            reports[failed.side] = _unreadable(reports[failed.side], failed.error)
             return Comparison(reports[0], reports[1], Outcome.CANNOT_TELL)
 
 
-def _in_trouble(report: FileReport, error: CkpttoolError) -> FileReport:
+def _unreadable(report: FileReport, error: CkpttoolError) -> FileReport:
     before = (*report.findings, *findings_left_behind(error.uses))
     return report._replace(
         verdict=verdict_from(error, before), findings=(*before, finding_from(error))
     )
 
 
-def _facts_of(receipt: Receipt) -> FileReport:
+def _facts_of_receipt(receipt: Receipt) -> FileReport:
     return FileReport(
         receipt.path,
         Verdict.PASS,
@@ -157,5 +150,5 @@ def _facts_of(receipt: Receipt) -> FileReport:
 
 def _facts(checkpoint: Checkpoint, layout: str | None) -> FileReport:
     findings = (*findings_left_behind(checkpoint.uses), *checkpoint.remarks)
-    known = FileReport(checkpoint.path, verdict_of(findings), findings)
-    return with_facts(known, checkpoint, layout)
+    report = FileReport(checkpoint.path, verdict_of(findings), findings)
+    return with_facts(report, checkpoint, layout)

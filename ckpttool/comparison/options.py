@@ -21,20 +21,7 @@ if TYPE_CHECKING:
 
 
 class DiffOptions(NamedTuple):
-    """What to compare, and what to overlook.
-
-    Attributes:
-        atol, rtol: a pair of elements may differ by ``atol + rtol * max(|a|, |b|)``; one that is
-            not given is 0. ``None`` for both: no tolerance.
-        max_ulp: how many steps between neighbouring numbers of the type a pair may be apart.
-        equal_nan: whether any two NaN count as equal.
-        include, exclude: patterns of names of tensors and of keys beside them.
-        workers: threads; ``None`` for one a processor, at most 6, and one for small tensors.
-        executor: runs them; see :class:`ckpttool.tensors.workers.Work`.
-        weights_only: whether to ignore what lies beside the weights.
-        wrappers: dotted keys of the state dicts to take, left and right; ``None`` to choose.
-        family: the models whose names the map uses.
-    """
+    """The arguments of :func:`ckpttool.diff`, and the family whose names the map uses."""
 
     atol: float | None = None
     rtol: float | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from contextlib import suppress
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnreadableError
@@ -49,13 +50,10 @@ def keep_freed(nbytes: int) -> None:
 
 
 def _ask_for_huge_pages(area: mmap.mmap) -> None:
-    advice = getattr(mmap, "MADV_HUGEPAGE", None)
-    if advice is None:
-        return
-    try:
-        area.madvise(advice)
-    except OSError:  # a kernel built without them: slower, nothing else
-        return
+    advice = getattr(mmap, "MADV_HUGEPAGE", None)  # Linux only
+    if advice is not None:
+        with suppress(OSError):  # a kernel built without them: slower, nothing else
+            area.madvise(advice)
 
 
 def aligned(nbytes: int) -> int:

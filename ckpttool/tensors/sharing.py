@@ -147,17 +147,17 @@ def regions(extents: Iterable[Extent]) -> dict[Extent, Extent]:
     for extent in ordered:
         if members and (extent.source is not members[0].source or extent.offset >= end):
             _close_region(members, end, region_of)
-            members = []
-        end = max(end, extent.offset + extent.length) if members else sum(extent[1:])
+            members, end = [], 0
+        end = max(end, extent.offset + extent.length)
         members.append(extent)
-    if members:
-        _close_region(members, end, region_of)
+    _close_region(members, end, region_of)
     return region_of
 
 
 def _close_region(members: Sequence[Extent], end: int, region_of: dict[Extent, Extent]) -> None:
-    region = Extent(members[0].source, members[0].offset, end - members[0].offset)
-    region_of.update(dict.fromkeys(members, region))
+    if members:
+        region = members[0]._replace(length=end - members[0].offset)
+        region_of.update(dict.fromkeys(members, region))
 
 
 def covered(extents: Iterable[Extent]) -> int:

@@ -120,7 +120,7 @@ class Tally:
 
     def merge(self, later: Tally) -> None:
         """Add the tally of elements that follow those of this one."""
-        for name in _COUNTS:
+        for name in (*_COUNTS, *_COUNTS_OF_SIDES):
             setattr(self, name, getattr(self, name) + getattr(later, name))
         self.max_abs = larger_peak(self.max_abs, later.max_abs)
         self.max_rel = larger_peak(self.max_rel, later.max_rel)
@@ -133,17 +133,8 @@ class Tally:
             self._join(*run)
 
 
-_COUNTS = (
-    "elements",
-    "changed",
-    "outside",
-    "unlike",
-    "compared",
-    "nan_left",
-    "nan_right",
-    "infinite_left",
-    "infinite_right",
-)
+_COUNTS = ("elements", "changed", "outside", "unlike", "compared")
+_COUNTS_OF_SIDES = ("nan_left", "nan_right", "infinite_left", "infinite_right")
 
 
 def larger_peak(first: Peak | None, second: Peak | None) -> Peak | None:
