@@ -120,7 +120,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(import_module(f"ckpttool.{_HOMES[name]}"), name)
-    globals()[name] = value
+    globals()[name] = value  # found there from now on, without this function
     return value
 
 

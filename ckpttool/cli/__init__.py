@@ -35,6 +35,7 @@ __all__ = ["main"]
         textconv,
         git_diff,
     ],
+    # click itself stops at 80 columns, however wide the terminal is
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=exit_codes("passes"),
 )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Sequence
+from typing import TYPE_CHECKING, Sequence
 
 import click
 
-from ckpttool.cli.console import tell
+from ckpttool.cli.console import content_of, tell
 from ckpttool.cli.option_kinds import together
+from ckpttool.cli.options import trusted
 from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:
+    from ckpttool.cli.options import Configured
     from ckpttool.inputs.paths import Inputs, SearchOptions
 
 #: ``paths``, ``files_from`` and ``exclude`` of a command that takes checkpoints.
@@ -37,28 +37,40 @@ batch_options = together(
 
 
 def targets(
+    configured: Configured,
     paths: Sequence[str],
-    files_from: str | None,
-    choice: SearchOptions | Callable[[str], SearchOptions],
-    configured: str | None = None,
+    files_from: str | None = None,
+    exclude: tuple[str, ...] = (),
+    trust: tuple[str, ...] = (),
+    *,
+    whole: bool = True,
+    changed: bool = False,
 ) -> Inputs:
-    """Return the checkpoints that a command line names, at least one, and what lies beside them.
+    """Return the checkpoints that a command line names, at least one, and the files beside them.
 
     Args:
-        paths: files, folders and globs.
+        configured: adds what it excludes and trusts to the options, for each path its own.
+        paths: files, folders and globs; without any, the configured checkpoint is taken.
         files_from: the file with further paths, ``-`` for standard input.
-        choice: how they are chosen; a function gives it for each path that is named.
-        configured: the path that is taken where the command line names none.
+        exclude: as of :class:`ckpttool.inputs.paths.SearchOptions`, like the following.
+        trust: see there.
+        whole: see there.
+        changed: see there.
 
     Raises:
         UsageError: there is none.
     """
-    from ckpttool.inputs.paths import targets_of
+    from ckpttool.inputs.paths import SearchOptions, targets_of
+
+    def options_of(path: str) -> SearchOptions:
+        own = configured.of(path)
+        return SearchOptions((*own.exclude, *exclude), trusted(own, trust), whole, changed)
 
     listed = [] if files_from is None else _listed(files_from)
-    if configured is not None and not paths and files_from is None:
-        listed = [configured]
-    found = targets_of(paths, listed, _tell_left, choice)
+    # not for an empty list of files: whoever made it did not ask for the configured checkpoint
+    if not paths and files_from is None and configured.here.checkpoint is not None:
+        listed = [configured.here.checkpoint]
+    found = targets_of(paths, listed, _tell_left, options_of)
     if not found.targets and not found.may_be_empty:
         raise UsageError(
             "there is nothing to look at: no path was given",
@@ -73,20 +85,16 @@ def _tell_left(path: str, why: str) -> None:
 
 
 def _listed(files_from: str) -> list[str]:
-    """Read the list; paths are bytes to the system, whatever the encoding of the text is."""
+    """Read the list of paths from a file, or from standard input."""
     try:
-        content = _standard_input() if files_from == "-" else Path(files_from).read_bytes()
+        content = content_of(files_from)
     except OSError as error:
         raise UsageError(
             f"the list of files cannot be read: {error.strerror}", path=files_from
         ) from error
+    # decoded path by path, as the system's paths: the list may have bytes that are no UTF-8
     if b"\0" in content:
         return [os.fsdecode(path) for path in content.split(b"\0") if path]
+    # split at line feeds only: splitlines would break names with a form feed apart
     lines = (line.rstrip(b"\r") for line in content.split(b"\n"))
     return [os.fsdecode(line) for line in lines if line.strip()]
-
-
-def _standard_input() -> bytes:
-    if sys.stdin is None:
-        raise UsageError("standard input is closed: there is no list of files to read from it")
-    return sys.stdin.buffer.read()

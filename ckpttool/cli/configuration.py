@@ -1,10 +1,10 @@
 """The project's configuration: ``[tool.ckpttool]`` of ``pyproject.toml``, or ``ckpttool.toml``.
 
-Of a checkpoint the nearest file from its own folder upward counts, wherever the run starts; a
-``pyproject.toml`` without that table is passed over. The search ends at the root of the repository.
-Where there is none, it ends below the home folder and below a folder that everybody may write to:
-a stray file there must not turn rules off. In ``ckpttool.toml`` the same keys stand at the top.
-What the keys mean is in ``docs/policy.md``.
+For a checkpoint the nearest such file counts, searched from its own folder upward, wherever the run
+starts; a ``pyproject.toml`` without that table is skipped. The search ends at the root of the
+repository. Outside of a repository it ends below the home folder and below any folder that anybody
+may write to: a stray file there must not turn rules off. In ``ckpttool.toml`` the same keys are at
+the top level. ``docs/policy.md`` explains the keys.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from ckpttool.verification.options import REQUIREMENTS, Thresholds
 from ckpttool.verification.policy import Policy
 from ckpttool.verification.waivers import Waiver
 
-#: The files that are looked for in every folder, in this order.
+#: The files that are searched for in every folder, the one that is ours alone first.
 FILES = ("ckpttool.toml", "pyproject.toml")
 
-# What lies in the root of a repository: of git (a file in a worktree or a submodule), Mercurial.
+# What marks the root of a repository: git (a file in a worktree or a submodule) and Mercurial.
 _ROOTS = (".git", ".hg")
 
-# Beyond this many bytes a file is not somebody's configuration.
+# A file of more bytes is no configuration: --config may name a checkpoint by mistake.
 _MAX_SIZE = 1_000_000
 
 
@@ -77,7 +77,10 @@ class Configuration(NamedTuple):
         if self.path is None:
             return True
         here, folder = _working_folder(), Path(self.path).parent
-        return any(_is_the_same(folder, place) for place in (here, *here.parents))
+        try:  # not by their names: a link may lead to either of them
+            return any(folder.samefile(place) for place in (here, *here.parents))
+        except OSError:
+            return False
 
     @property
     def vouches_for_code(self) -> bool:
@@ -99,6 +102,7 @@ def find_configuration(folder: str | None = None) -> Configuration:
             the working directory was removed.
     """
     here = _working_folder()
+    # not resolve: a checkpoint that is a link into a cache belongs to the project that links it
     start = here if folder is None else Path(os.path.abspath(here / folder))  # noqa: PTH100
     for place in _searched(start):
         for name in FILES:
@@ -112,8 +116,10 @@ def _searched(start: Path) -> tuple[Path, ...]:
     """Return the folders in which a configuration counts, from ``start`` upward."""
     chain = (start, *start.parents)
     for number, place in enumerate(chain):
-        if any(_is_there(place / mark) for mark in _ROOTS):
+        # os.path, which answers no for a folder that one may not look into
+        if any(os.path.exists(place / mark) for mark in _ROOTS):  # noqa: PTH110
             return chain[: number + 1]
+    # outside of a repository nothing says where the project ends
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 (text where there is none)
     end = next(
         (number for number, place in enumerate(chain) if place == home or _is_everybodys(place)),
@@ -122,23 +128,10 @@ def _searched(start: Path) -> tuple[Path, ...]:
     return chain[:end]
 
 
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a folder that one may not look into
-        return False
-
-
-def _is_the_same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False
-
-
 def _is_everybodys(folder: Path) -> bool:
     """Whether everybody may put a file there, as into /tmp."""
     try:
+        # on Windows the mode says nothing about who may write
         return os.name == "posix" and bool(folder.stat().st_mode & stat.S_IWOTH)
     except OSError:
         return False
@@ -156,7 +149,7 @@ def read_configuration(path: str) -> Configuration:
     if not Path(path).is_file():
         raise UsageError("the configuration is no regular file", path=path)
     found = _table(Path(path))
-    if found is None:
+    if found is None:  # a search skips such a file, but this one was asked for
         raise UsageError("the configuration has no table tool.ckpttool", path=path)
     return _configuration(Path(path).absolute(), *found, _working_folder())
 
@@ -200,6 +193,7 @@ def _parse(content: bytes, path: Path) -> dict[str, Any]:
         import tomli as tomllib
     try:
         return tomllib.loads(content.decode())
+    # a thousand nested brackets end in a RecursionError
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"not valid TOML: {error}", path=str(path)) from error
 
@@ -259,28 +253,26 @@ def _configuration(path: Path, table: Mapping[str, Any], sha256: str, start: Pat
     except UsageError as error:
         error.path = str(path)
         raise
+    # relative to the file that says so, wherever the run starts
     for key in ("checkpoint", "lock"):
         if key in read:
             read[key] = _seen_from(start, path.parent / read[key])
     if "tolerances" in read:
         read["limits"] = read.pop("tolerances")
-    policy = {name: read.pop(name) for name in Policy._fields if name in read}
-    shown = _seen_from(start, path)
-    return Configuration(str(path), sha256, policy=_policy(path, shown, policy), **read)
-
-
-def _policy(path: Path, shown: str, read: dict[str, Any]) -> Policy:
-    waivers = tuple(
-        Waiver(f"waiver {number} of {shown}", **fields, folder=str(path.parent))
-        for number, fields in enumerate(read.pop("waivers", ()), 1)
-    )
     if "fail_on" in read:
         read["fail_on"] = Severity(read["fail_on"])
-    return Policy(waivers=waivers, **read)
+    shown = _seen_from(start, path)
+    read["waivers"] = tuple(
+        # a waiver has no name: messages count it within its file
+        Waiver(f"waiver {number} of {shown}", **fields, folder=str(path.parent))
+        for number, fields in enumerate(read.get("waivers", ()), 1)
+    )
+    policy = Policy(**{name: read.pop(name) for name in Policy._fields if name in read})
+    return Configuration(str(path), sha256, policy=policy, **read)
 
 
 def _seen_from(start: Path, whole: Path) -> str:
-    """Return a path as people write it: shorter is better, and no machine's folders."""
+    """Return a path as people write it: relative to the working folder if it lies below."""
     try:
         return str(whole.relative_to(start))
     except ValueError:

@@ -1,7 +1,7 @@
-"""What a value of the configuration may be: each key has a reader, each reader says what it wants.
+"""The values of the configuration: each key has a reader.
 
 A reader takes the value as TOML gives it and the key's name for messages, and returns what the
-program works with, or raises :class:`UsageError`; the file's path is added by who reads it.
+program works with, or raises :class:`UsageError`. The caller adds the path of the file.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ Reader = Callable[[object, str], Any]
 
 def text(value: object, key: str) -> str:
     """Read a string that is not empty."""
+    # an empty path or pattern is a slip; without the key there is a default
     if not isinstance(value, str) or not value:
         raise _wrong(key, "a string that is not empty", value)
     return value
@@ -28,7 +29,7 @@ def text(value: object, key: str) -> str:
 
 def texts(value: object, key: str) -> Tuple[str, ...]:
     """Read a list of strings."""
-    if not isinstance(value, list):
+    if not isinstance(value, list):  # a string would be taken apart into its characters
         raise _wrong(key, "a list of strings", value)
     return tuple(text(item, key) for item in value)
 
@@ -62,7 +63,7 @@ def code(value: object, key: str) -> str:
     if not isinstance(value, str) or value not in RULES:
         fix = meant(str(value), RULES) or "`ckpttool rules` lists them."
         raise _wrong(key, "the code of a rule", value, fix)
-    if RULES[value].of_run:
+    if RULES[value].of_run:  # a waiver belongs to files, and there is none
         fix = f"Leave it out with ignore: {value} is about a run as a whole."
         raise _wrong(key, "the code of a rule on files", value, fix)
     return value
@@ -70,6 +71,7 @@ def code(value: object, key: str) -> str:
 
 def day(value: object, key: str) -> date:
     """Read a date, as TOML has them or as a string: ``2027-01-31``."""
+    # a datetime is a date to Python, but a waiver holds until the end of its day
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     try:
@@ -80,6 +82,7 @@ def day(value: object, key: str) -> date:
 
 def positive(value: object, key: str) -> float:
     """Read a number above zero."""
+    # True is an int to Python; TOML has inf and nan, which would turn the check off
     right = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not right or not 0 < float(value) < math.inf:  # type: ignore[arg-type]  # a number: right
         raise _wrong(key, "a number above 0", value)
@@ -98,7 +101,7 @@ def table(
         raise _wrong(key, "a table", value)
     prefix = f"{key}." if key else ""
     for name in value:
-        if name not in readers:
+        if name not in readers:  # ignored, a misspelled key would loosen the gate unnoticed
             raise UsageError(
                 f"the configuration has no key {prefix}{name}",
                 expected=", ".join(readers),

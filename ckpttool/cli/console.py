@@ -1,37 +1,37 @@
-"""Writing to the standard streams, which may be pipes that nobody reads, full or closed."""
+"""The standard streams, which may be pipes that nobody reads, full or closed."""
 
 from __future__ import annotations
 
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Callable, Iterable, TextIO
 
 import click
 from click.core import ParameterSource
 
 from ckpttool.cli.display import quiet, verbose
+from ckpttool.findings.errors import UsageError
 from ckpttool.findings.text import printable
 
-_LONGEST = 4000  # characters of a line on standard error
+# Characters of a line on standard error: a name in a hostile pickle may be megabytes long.
+_LONGEST = 4000
 _NAMED = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
 def emit(write: Callable[[TextIO], object], asked: bool = False) -> None:
-    """Let ``write`` write a report to standard output.
-
-    A pipe whose reader has gone is no error: the exit code says the verdict all the same. So is
-    a standard output that the caller closed. With ``--quiet`` nothing is written, but what was
-    asked for by name.
+    """Write a report to standard output; with ``--quiet`` only if it was asked for by name.
 
     Args:
-        write: told the stream.
-        asked: whether the command is there for what is written, not for its exit code.
+        write: called with the stream.
+        asked: whether the text is what the command is for, rather than its exit code.
 
     Raises:
         ClickException: the report could not be written, because a disk is full say.
     """
     stream = sys.stdout
+    # None: the caller closed it, and wants the exit code alone
     if stream is None or (quiet() and not (asked or _format_named())):
         return
     # names may have characters that the terminal's encoding lacks
@@ -40,7 +40,7 @@ def emit(write: Callable[[TextIO], object], asked: bool = False) -> None:
     try:
         write(stream)
         stream.flush()
-    except BrokenPipeError:
+    except BrokenPipeError:  # whoever read it has seen enough; the exit code is the verdict still
         _discard(stream)
     except OSError as error:
         _discard(stream)
@@ -48,8 +48,18 @@ def emit(write: Callable[[TextIO], object], asked: bool = False) -> None:
         raise click.ClickException(f"the report cannot be written: {reason}") from error
 
 
+def content_of(path: str) -> bytes:
+    """Return the bytes of a file, those of standard input for ``-``."""
+    if path != "-":
+        return Path(path).read_bytes()
+    if sys.stdin is None:  # the caller closed it
+        raise UsageError("standard input is closed: there is nothing to read from it")
+    return sys.stdin.buffer.read()
+
+
 def say(line: str) -> None:
     """Write one line to standard error, and never fail because of it."""
+    # one line, whatever a message quotes: logs are searched line by line
     with suppress(OSError, ValueError):
         click.echo(printable(" ".join(line.split("\n")), _LONGEST), err=True)
 
@@ -61,13 +71,13 @@ def tell(line: str) -> None:
 
 
 def say_cleaned(paths: Iterable[str]) -> None:
-    """Say which files went that a killed run had left: nothing is removed in silence."""
+    """Say which temporary files of killed runs were removed: nothing is removed in silence."""
     for path in paths:
         say(f"cleaned up {path}: left by a run that was killed")
 
 
 def nobody_reads() -> bool:
-    """Whether standard output is a pipe whose reader has gone; what is left for it is dropped."""
+    """Whether standard output is a pipe that nobody reads any more; if so, drop what is left."""
     import select  # late: for errors only
 
     try:
@@ -82,12 +92,13 @@ def nobody_reads() -> bool:
 
 
 def _format_named() -> bool:
+    # a default does not count: with --quiet, a --format of one's own asks for the report
     ctx = click.get_current_context(silent=True)
     return ctx is not None and ctx.get_parameter_source("format_name") in _NAMED
 
 
 def _discard(stream: TextIO) -> None:
-    """Send what is still buffered nowhere, or Python would try, and complain, at exit."""
+    """Send what is still buffered to the null device: Python would try again at exit, and fail."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

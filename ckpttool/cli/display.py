@@ -1,4 +1,4 @@
-"""How much is said, and in which colours: the options that every command has."""
+"""How much is written, and in which colours: the options that every command has."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from ckpttool.cli.option_kinds import together
 EVERY_COMMANDS = ("quiet", "verbose", "color", "debug")
 
 _DEBUG, _VOLUME = "ckpttool.debug", "ckpttool.volume"
-_OPPOSITE = {"quiet": "verbose", "verbose": "quiet"}
-# what --color stands for: the variables that are set, and those that are taken away
+# what --color stands for: the variable that is set, and the one that is removed
 _COLORS = {"always": ("FORCE_COLOR", "NO_COLOR"), "never": ("NO_COLOR", "FORCE_COLOR")}
 
 
 def quiet() -> bool:
-    """Whether only what was asked for by name is to be said, and what is wrong."""
+    """Whether to write only errors, and what was asked for by name."""
     return _volume() == "quiet"
 
 
 def verbose() -> bool:
-    """Whether to say what is being done."""
+    """Whether to write what is being done."""
     return _volume() == "verbose"
 
 
@@ -47,34 +46,35 @@ def _remember_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None
 
 
 def _remember_volume(ctx: click.Context, option: click.Parameter, value: bool) -> None:
-    """Keep which of the two it is; what is typed counts more than what a variable says."""
+    """Keep which of the two it is; what is typed overrides a variable."""
     name = str(option.name)
     if not value:
         return
+    # -q -v on one command line is a contradiction; -v where CKPTTOOL_QUIET is set is a choice
     typed = ctx.get_parameter_source(name) is not ParameterSource.ENVIRONMENT
     other, typed_before = ctx.meta.get(_VOLUME, (name, False))
-    if other == _OPPOSITE[name] and typed is typed_before:
+    if other != name and typed is typed_before:
         raise click.UsageError("--quiet and --verbose exclude each other", ctx)
     if typed or not typed_before:
         ctx.meta[_VOLUME] = (name, typed)
 
 
 def _set_colors(ctx: click.Context, _: click.Parameter, value: str) -> None:
-    """Say it in the variables that all that writes goes by, as long as the command runs."""
-    if value not in _COLORS:
+    """Set the variables that rich, and whatever else writes, obeys, while the command runs."""
+    if value not in _COLORS:  # auto: they stay as they are
         return
     on, off = _COLORS[value]
     before = {name: os.environ.get(name) for name in (on, off)}
     os.environ[on] = "1"
     os.environ.pop(off, None)
-    ctx.call_on_close(lambda: _restore(before))
 
+    def restore() -> None:  # tests run many commands in one process
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
-def _restore(before: dict[str, str | None]) -> None:
-    for name, value in before.items():
-        os.environ.pop(name, None)
-        if value is not None:
-            os.environ[name] = value
+    ctx.call_on_close(restore)
 
 
 # eager, so that they hold for errors in the other options; no command gets their values
@@ -103,6 +103,7 @@ display_options = together(
         callback=_set_colors,
         help="Whether text is coloured; auto asks NO_COLOR, FORCE_COLOR and the terminal.",
     ),
+    # off by default: a traceback would bury the one line that says what to do
     _option(
         "--debug", is_flag=True, callback=_remember_debug, help="Show the traceback of an error."
     ),

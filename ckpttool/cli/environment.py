@@ -1,7 +1,7 @@
 """Options from environment variables: ``CKPTTOOL_VERIFY_FORMAT`` is ``--format`` of ``verify``.
 
-What every command has may be set for all of them: ``CKPTTOOL_COLOR``. What is typed counts more
-than a variable, and a variable of one command more than one of all.
+An option that every command has can be set for all of them: ``CKPTTOOL_COLOR``. What is typed
+overrides a variable, and a variable of one command one of all.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def bind(command: click.Command) -> None:
 
 
 def _names(command: click.Command, option: click.Option) -> list[str]:
+    # the long spelling without its first dash: verify-format
     own = _upper(f"{command.name}{max(option.opts, key=len)[1:]}")
     return [own, _upper(str(option.name))] if option.name in EVERY_COMMANDS else [own]
 
@@ -36,7 +37,7 @@ def _upper(words: str) -> str:
 
 
 def strangers(group: click.Group) -> Iterator[str]:
-    """Warn of variables that look like ours and set nothing: a typing error loosens a gate."""
+    """Yield a warning for each variable that looks like ours and sets no option."""
     names = {
         name
         for command in group.commands.values()
@@ -44,6 +45,7 @@ def strangers(group: click.Group) -> Iterator[str]:
         for name in option.envvar or ()
     }
     for name in sorted(os.environ):
+        # a misspelled CKPTTOOL_VERIFY_REQUIRE would let an incomplete release pass
         if name.startswith(PREFIX) and name not in names:
             question = meant(name, names)
             hint = f" {question}" if question else ""
@@ -52,6 +54,7 @@ def strangers(group: click.Group) -> Iterator[str]:
 
 def with_variable(error: click.BadParameter) -> click.BadParameter:
     """Return the error with the name of the variable that the bad value was taken from."""
+    # click names the option alone, which nobody typed: the variable may be set in a file of CI
     option, ctx = error.param, error.ctx
     if option is None or ctx is None or option.name is None:
         return error
@@ -63,7 +66,8 @@ def with_variable(error: click.BadParameter) -> click.BadParameter:
 
 
 def blame(value: object) -> str:
-    """Return a sentence on the variables that hold a value which is found wrong later on."""
+    """Return a sentence that names the variables whose value a later check refused."""
+    # the check knows the value only, so variables that happen to hold the same are named too
     names = [name for name in sorted(os.environ) if name.startswith(PREFIX)]
     held = [name for name in names if value is not None and os.environ[name] == str(value)]
     return f". It is the value of {', '.join(held)}" if held else ""

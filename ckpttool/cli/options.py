@@ -11,6 +11,7 @@ import click
 
 from ckpttool.cli.console import say
 from ckpttool.cli.option_kinds import together, workers_option, wrapper_option
+from ckpttool.findings.arguments import trusted_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.rules import Severity
 from ckpttool.models.families import DEFAULT_MODEL, models
@@ -18,7 +19,6 @@ from ckpttool.verification.options import CORE, REQUIREMENTS, VerifyOptions
 
 if TYPE_CHECKING:
     from ckpttool.cli.configuration import Configuration
-    from ckpttool.inputs.paths import SearchOptions
     from ckpttool.verification.policy import Policy
     from ckpttool.verification.verify import Terms
 
@@ -77,11 +77,10 @@ _policy_options = together(
 
 
 class Configured:
-    """The configurations of a run: that of each file, and that of the working folder.
+    """The configuration of each file of a run.
 
-    Of a file the nearest one from its own folder upward counts; for all of them the one that
-    ``--config`` names, or the working folder's where that named the checkpoint. What a file's own
-    says of code counts only where it holds in the working folder too.
+    It is the nearest one, searched from the file's own folder upward. ``--config`` names one for
+    all files; without paths, the working folder's one names the checkpoint and is the only one.
 
     Raises:
         UsageError: from every method, for a configuration that is wrong.
@@ -96,31 +95,28 @@ class Configured:
         self._named = named
         self._by_file = by_file and named is None
         self._change = change
+        # by folder: one with a thousand checkpoints reads its configuration once
         self._known: dict[str, Configuration] = {}
+        # configurations that the user was warned of, once and not for each file
         self._told: set[str | None] = set()
 
     @property
     def here(self) -> Configuration:
-        """The one that is named, or else that of the working folder."""
+        """The one that is named, or that of the working folder."""
         return self._read(self._named, os.curdir)
 
-    @property
-    def checkpoint(self) -> str | None:
-        """What is taken without an argument."""
-        return None if self._by_file else self.here.checkpoint
-
     def of(self, path: str) -> Configuration:
-        """Return the one by which a file is examined and judged."""
-        return self._read(None, os.path.dirname(path)) if self._by_file else self.here  # noqa: PTH120
-
-    def of_named(self, path: str) -> Configuration:
-        """Return the one that says what is left out of a folder or a glob."""
+        """Return the one for a file, a folder, or what a glob finds."""
+        if not self._by_file:
+            return self.here
         folder = path
+        # a glob, or a file that is missing: from the first folder above it that exists
         while not os.path.isdir(folder or os.curdir):  # noqa: PTH112 (any text)
             folder = os.path.dirname(folder.rstrip(os.sep))  # noqa: PTH120
-        return self._read(None, folder) if self._by_file else self.here
+        return self._read(None, folder)
 
     def _read(self, named: str | None, folder: str) -> Configuration:
+        # late: --help and wrong usage need no reader of configurations
         from ckpttool.cli.configuration import find_configuration, read_configuration
 
         if folder not in self._known:
@@ -134,7 +130,10 @@ class Configured:
         return self._known[folder]
 
     def _of_a_file(self, found: Configuration) -> Configuration:
-        """Return one as far as it counts: who brings a file must not vouch for what it calls."""
+        """Return one without what it says of code, unless it applies in the working folder too.
+
+        A downloaded checkpoint may bring a configuration along that trusts its own code.
+        """
         if found.is_the_callers or not found.vouches_for_code:
             return found
         if found.path not in self._told and found.source is not None:
@@ -148,13 +147,13 @@ class Configured:
 
 
 def policy_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Add the options that decide which findings count, the configuration's among them.
+    """Add the options that decide which findings count, and ``--config``.
 
-    The command gets them all in one, as ``configured``: the configurations, with what the command
-    line says of the policy in place of what the file says.
+    The command gets all of them as ``configured``, a :class:`Configured` whose policies the command
+    line has changed.
 
     Raises:
-        UsageError: a code that begins no rule's.
+        UsageError: no rule has a code that begins like one of those given.
     """
 
     @wraps(command)
@@ -181,6 +180,7 @@ def policy_options(command: Callable[..., int]) -> Callable[..., int]:
                 fail_on=policy.fail_on if fail_on is None else Severity(fail_on),
             )
 
+        # without paths, the working folder's configuration names the checkpoint
         by_file = bool(others["paths"]) or others["files_from"] is not None
         return command(configured=Configured(config, by_file, change), **others)
 
@@ -190,6 +190,7 @@ def policy_options(command: Callable[..., int]) -> Callable[..., int]:
 def _codes(option: str, lists: tuple[str, ...]) -> tuple[str, ...]:
     from ckpttool.cli.configuration_keys import codes
 
+    # both `--ignore NUM,MOD` and `--ignore NUM --ignore MOD`
     words = [word.strip() for text in lists for word in text.split(",") if word.strip()]
     return codes(words, option)
 
@@ -203,9 +204,7 @@ def trusted(configured: Configuration, names: tuple[str, ...]) -> tuple[str, ...
     Raises:
         UsageError: one does not begin with a package.
     """
-    from ckpttool.cli.configuration_keys import trusted as read
-
-    return (*configured.trust, *read(list(names), "--trust"))
+    return (*configured.trust, *trusted_of(names, "--trust"))
 
 
 def terms_of(
@@ -231,30 +230,13 @@ def terms_of(
     return Terms(chosen, configured.policy, configured.source)
 
 
-def choice_from(
-    configured: Configured,
-    exclude: tuple[str, ...] = (),
-    trust: tuple[str, ...] = (),
-    *,
-    whole: bool = True,
-    changed: bool = False,
-) -> Callable[[str], SearchOptions]:
-    """Return what says how the files of a path are chosen: its configuration and the options."""
-    from ckpttool.inputs.paths import SearchOptions
-
-    def choice_of(path: str) -> SearchOptions:
-        own = configured.of_named(path)
-        return SearchOptions((*own.exclude, *exclude), trusted(own, trust), whole, changed)
-
-    return choice_of
-
-
 def today() -> date:
-    """Return the day that waivers are held against: of ``SOURCE_DATE_EPOCH`` if that is set.
+    """Return the day on which waivers may have expired: ``SOURCE_DATE_EPOCH`` if it is set.
 
     Raises:
         UsageError: the variable is not a number of seconds.
     """
+    # reproducible builds set it: the same input must give the same report on any day
     fixed = os.environ.get("SOURCE_DATE_EPOCH")
     if not fixed:
         return date.today()

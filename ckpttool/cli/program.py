@@ -18,11 +18,12 @@ from ckpttool.cli.environment import bind, blame, strangers, with_variable
 from ckpttool.findings.breakdowns import breakdown
 from ckpttool.findings.errors import CkpttoolError, UsageError
 
+# 130 is what shells report for a process that Ctrl-C ended: 128 and the number of SIGINT.
 CANNOT_TELL, INTERNAL, INTERRUPTED = 2, 3, 130
 
 
 def exit_codes(done: str) -> str:
-    """Return what stands below the help of a command that looks at files; 0 is ``done``."""
+    """Return the last lines of the help of a command that looks at files; 0 is ``done``."""
     return (
         f"Exit codes: 0 {done}, 1 fails by the content of a file, 2 cannot tell (wrong usage, "
         "unreadable, unsupported, a broken package, a limit of the system), 3 internal error, "
@@ -31,7 +32,7 @@ def exit_codes(done: str) -> str:
 
 
 class Program(click.Group):
-    """A group of commands that return their exit code and may raise whatever they like."""
+    """A group of commands that return their exit codes; every exception becomes one as well."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -47,6 +48,7 @@ class Program(click.Group):
         **extra: Any,
     ) -> Any:
         """Run a command; in standalone mode, the usual one, exit the process with its code."""
+        # never click's own standalone mode: it exits with 1, a finding's code, when interrupted
         run: Callable[[], Any] = partial(
             super().main, args, prog_name, complete_var, False, **extra
         )
@@ -55,6 +57,7 @@ class Program(click.Group):
         try:
             code = run()
         except click.ClickException as error:
+            # 2 for all of them: click has 1, the code of a finding, for some
             with suppress(OSError, ValueError):  # standard error is full or closed
                 error.show()
             code = CANNOT_TELL
@@ -70,10 +73,10 @@ class Program(click.Group):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
-        """Read the options before the command; --help and --version end here, and may fail."""
+        """Read the options before the command."""
         try:
             return super().make_context(info_name, args, parent, **extra)
-        except OSError as error:
+        except OSError as error:  # click prints --help and --version here
             raise click.exceptions.Exit(_ended(error)) from error
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -84,6 +87,7 @@ class Program(click.Group):
             return super().invoke(ctx)
         except CkpttoolError as error:
             _trace(ctx)
+            # even a run that failed may have removed what a killed one had left
             say_cleaned(error.cleaned)
             say(f"Error: {error}{blame(error.found) if isinstance(error, UsageError) else ''}")
             return CANNOT_TELL
@@ -103,9 +107,10 @@ class Program(click.Group):
 
 
 def _ended(error: Exception) -> int:
-    """Say what broke, and return the exit code: only what nothing else explains is a bug."""
+    """Say what broke, and return the exit code."""
     if isinstance(error, BrokenPipeError) and nobody_reads():
         return 0  # of --help, say: whoever asked for it has seen enough
+    # only what neither the system nor a broken package explains is a bug of this program
     broken = _unwritable() if isinstance(error, OSError) else None
     broken = broken or breakdown(error)
     if broken is not None:
@@ -121,6 +126,7 @@ def _ended(error: Exception) -> int:
 def _unwritable() -> str | None:
     """Say why nothing can be written to standard output: it was opened for reading, say."""
     try:
+        # the error that ended the command does not tell which of its files could not be written
         os.write(sys.stdout.fileno(), b"")
     except OSError as error:
         if error.errno == errno.EBADF:

@@ -1,4 +1,4 @@
-"""How far it is: a bar of bytes on a terminal, or lines with ``--verbose``."""
+"""Progress: a bar of bytes on a terminal, or lines with ``--verbose``."""
 
 from __future__ import annotations
 
@@ -27,16 +27,17 @@ class Bar:
         self._task = task
 
     def start(self, total: int) -> None:
-        """Reading begins; ``total`` is in bytes."""
+        """Begin, with ``total`` bytes to go."""
+        # until now the bar ran without an end: the size is known once the file is opened
         self._progress.update(self._task, total=total)
 
     def advance(self, nbytes: int) -> None:
-        """So many bytes more were read."""
+        """Add bytes that were read."""
         self._progress.advance(self._task, nbytes)
 
 
 class Lines:
-    """Says in lines what a bar would show, for logs."""
+    """Lines for a log, in place of a bar."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -44,14 +45,14 @@ class Lines:
         say(f"{path}: opening")
 
     def start(self, total: int) -> None:
-        """Reading begins; ``total`` is in bytes."""
+        """Begin, with ``total`` bytes to go."""
         say(f"{self._path}: reading {size(total)}")
 
     def advance(self, nbytes: int) -> None:
-        """Nothing: a log has no use for every step."""
+        """Write nothing: a log has no use for every step."""
 
     def finish(self) -> None:
-        """Say that the file is done, and the time it took."""
+        """Write that the file is done, and the time it took."""
         say(f"{self._path}: done ({duration(time.perf_counter() - self._started)})")
 
 
@@ -66,6 +67,7 @@ def progress_bar(path: str) -> Iterator[Bar | Lines | None]:
     if quiet() or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
+    # late: 35 ms that no pipe and no log has to wait for
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
     from rich.table import Column
@@ -80,6 +82,6 @@ def progress_bar(path: str) -> Iterator[Bar | Lines | None]:
         BarColumn(),
         DownloadColumn(table_column=Column(no_wrap=True)),
         console=Console(stderr=True),
-        transient=True,
+        transient=True,  # the report that follows says what was read
     ) as progress:
         yield Bar(progress, progress.add_task(printable(path[-_SHOWN:]), total=None))

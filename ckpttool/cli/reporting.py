@@ -1,4 +1,4 @@
-"""Where the reports of a run go: planned before anything is read, written when all is known."""
+"""The reports of a run: checked before any checkpoint is read, written at the end."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ReportFile(NamedTuple):
 
 
 def planned(reports: Iterable[str], inputs: Iterable[str] = ()) -> tuple[ReportFile, ...]:
-    """Return the files that ``--report`` asks for, if they can be written.
+    """Return the files that ``--report`` asks for, once it is clear that they can be written.
 
     Args:
         reports: texts of the form ``FORMAT=PATH``.
@@ -55,6 +55,7 @@ def planned(reports: Iterable[str], inputs: Iterable[str] = ()) -> tuple[ReportF
             there.
         OutputError: a file cannot be written there.
     """
+    # all of it now: a run of hours must not end in a report that cannot be written
     files = tuple(map(_parsed, reports))
     _check_apart(files, inputs)
     for file in files:
@@ -80,7 +81,13 @@ def store(report: Report, files: Iterable[ReportFile], view: TextView | None = N
     Raises:
         OutputError: one cannot be written; what stood there before is untouched.
     """
-    contents = {file.path: _rendered(report, file.format, view) for file in files}
+    # all are rendered before the first is written: an error must not leave half of them
+    contents = {}
+    for file in files:
+        stream = io.StringIO()
+        reporter(file.format, view)(report, stream)
+        # names may have halves of surrogate pairs, which UTF-8 cannot hold
+        contents[file.path] = stream.getvalue().encode("utf-8", "backslashreplace")
     if contents:
         from ckpttool.files.publishing import write_files
 
@@ -90,13 +97,11 @@ def store(report: Report, files: Iterable[ReportFile], view: TextView | None = N
 def deliver(
     report: Report, format_name: str, files: Iterable[ReportFile], view: TextView | None = None
 ) -> None:
-    """Write the report of a run to standard output, and then to all files.
-
-    Who looks at a terminal sees the paths that they typed; what is kept, or read by a machine,
-    is the same whatever folder the checkpoints lie in.
-    """
+    """Write the report of a run to standard output, and then to all files."""
     from ckpttool.findings.portable import portable
 
+    # a person sees the paths as they typed them; what is stored, or read by a program, must be
+    # the same wherever the checkpoints lie
     kept = portable(report)
     show(report if format_name in FOR_PEOPLE else kept, format_name, view)
     store(kept, files, view)
@@ -111,6 +116,7 @@ def _parsed(text: str) -> ReportFile:
         raise UsageError("--report is not of the form FORMAT=PATH", found=text)
     if name not in REPORTERS:
         raise UsageError("no such report format", expected=", ".join(REPORTERS), found=name)
+    # standard output has one report, that of --format
     if path in ("", "-"):
         raise UsageError(
             "a report needs a file",
@@ -135,11 +141,12 @@ def _check_apart(files: Iterable[ReportFile], inputs: Iterable[str]) -> None:
 
 
 def _place(path: str) -> object:
-    """Return what is equal for two names of one file, links of both kinds included."""
+    """Return a key of the file, equal for its other names and for links of both kinds."""
     try:
         status = os.stat(path)  # noqa: PTH116 (any text may be a path here)
     except (OSError, ValueError):
         return os.path.realpath(path) if "\0" not in path else path
+    # some file systems of Windows number no files
     return (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
 
 
@@ -155,7 +162,7 @@ def _check_folder(file: ReportFile) -> None:
 
 
 def _check_replaceable(path: str) -> None:
-    """Refuse to replace weights, their index or a lock by a report: a slip, and they are gone."""
+    """Refuse to replace weights, their index or a lock: ``json=model.pth`` is quickly typed."""
     from ckpttool.formats import FORMATS, HEAD
     from ckpttool.formats.safetensors import sharded
     from ckpttool.verification.lock.reading import is_lock
@@ -175,12 +182,3 @@ def _check_replaceable(path: str) -> None:
             path=path,
             fix="Name another file, or remove this one first.",
         )
-
-
-# --- after -------------------------------------------------------------------------------
-
-
-def _rendered(report: Report, name: str, view: TextView | None) -> bytes:
-    stream = io.StringIO()
-    reporter(name, view)(report, stream)
-    return stream.getvalue().encode("utf-8", "backslashreplace")

@@ -1,6 +1,6 @@
 """The last line on standard error: the verdict, what it rests on, and the time it took.
 
-The time stands here alone: reports are the same bytes every time.
+Only this line has the time: reports of the same files are the same bytes.
 """
 
 from __future__ import annotations
@@ -37,13 +37,14 @@ def summary_of(report: Report, seconds: float) -> str:
 
 
 def word_of(verdict: Verdict) -> str:
-    """Return a verdict as it is said: ``CANNOT TELL``."""
+    """Return the words for a verdict: ``CANNOT TELL``."""
     return verdict.value.upper().replace("-", " ")
 
 
 def _findings(report: Report) -> str:
     severities = [found.severity for found in report.findings]
     told = [count(severities.count(each), each.value) for each in Severity]
+    # 0 errors and 0 warnings are a result, 0 notes would be noise
     if not severities.count(Severity.NOTE):
         del told[list(Severity).index(Severity.NOTE)]
     waived = sum(len(file.waived) for file in report.files)
@@ -52,7 +53,7 @@ def _findings(report: Report) -> str:
 
 def duration(seconds: float) -> str:
     """Return a time as people say it: ``0.9 s``, ``2 min 5 s``."""
-    if seconds < 59.95:
+    if seconds < 59.95:  # what is rounded to 60.0 s is a minute
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes:,} min {rest} s"

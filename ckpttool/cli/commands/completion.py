@@ -28,7 +28,8 @@ def completion(ctx: click.Context, shell: str) -> int:
     if known is None:
         raise click.ClickException(f"click knows no completion for {shell}")
     instance = known(ctx.find_root().command, {}, _PROGRAM, f"_{_PROGRAM.upper()}_COMPLETE")
-    # not its own source(), which may run the shell to ask for its version
+    # not source() of bash's own class, which runs bash to ask for its version: the script must
+    # not depend on what is installed where it is written
     script = ShellComplete.source(instance)
     emit(lambda stream: stream.write(f"{script.strip()}\n"), asked=True)
     return 0

@@ -11,7 +11,7 @@ from ckpttool.cli.batch import targets
 from ckpttool.cli.console import emit, say
 from ckpttool.cli.display import display_options
 from ckpttool.cli.option_kinds import LateChoice, format_option, workers_option, wrapper_option
-from ckpttool.cli.options import Configured, choice_from
+from ckpttool.cli.options import Configured
 from ckpttool.cli.progress import progress_bar
 from ckpttool.findings.errors import UsageError
 from ckpttool.reports import FORMATS, reporter
@@ -123,7 +123,7 @@ def convert(
     SRC is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
     checkpoints. Without SRC, the checkpoint of the configuration is taken.
     """
-    without_blas()
+    without_blas()  # before numpy is loaded: its threads would only be in the way
     from ckpttool.conversion import convert as converting
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.result import Conversion, Conversions
@@ -131,11 +131,13 @@ def convert(
     from ckpttool.inputs.accounting import account_for, examined
 
     asked = {"metadata": dict(map(_pair, metadata)), "sync": not no_sync, **options}
+    # only what decides the names of the results; convert checks the rest
     chosen = ConvertOptions(to, output, sidecar=options["sidecar"], receipt=options["receipt"])
     configured = Configured(by_file=bool(paths))
-    found = targets(paths, None, choice_from(configured, whole=False), configured.checkpoint)
+    found = targets(configured, paths, whole=False)
     sources = [target.path for target in found.targets if target.error is None]
-    converting.destinations(sources, chosen)  # one that would replace another is told first
+    # told before the first is written: of two results one would replace the other
+    converting.destinations(sources, chosen)
 
     def examine(target: Input) -> Conversion:
         with progress_bar(target.path) as bar:

@@ -125,6 +125,7 @@ def diff(
 
     left, right = one_file(left), one_file(right)
     given = ("atol", "rtol", "max_ulp", "equal_nan")
+    # --exact changes nothing: it is there to be written down, and must not be contradicted
     overlooked = str(DiffOptions(*(options[name] for name in given)))
     if exact and overlooked:
         raise UsageError("--exact overlooks nothing", found=overlooked, fix="Choose one of them.")
@@ -169,7 +170,9 @@ def git_diff(arguments: tuple[str, ...]) -> int:
     if old in _NOWHERE or new in _NOWHERE:
         return _one_sided(path, old, new)
     comparison = comparing.diff(old, new)
+    # nine of a file that was renamed, the eighth being its new name
     target = arguments[7] if len(arguments) == 9 else path
+    # git makes temporary copies, whose names say nothing
     comparison = comparison._replace(
         left=comparison.left._replace(path=f"a/{path}"),
         right=comparison.right._replace(path=f"b/{target}"),
@@ -182,6 +185,7 @@ def git_diff(arguments: tuple[str, ...]) -> int:
 def _one_sided(path: str, old: str, new: str) -> int:
     from ckpttool.comparison.textconv import lines_or_reason
 
+    # the lines of textconv: an added or deleted file as `git diff` shows it
     sign, word, file = ("+", "new", new) if old in _NOWHERE else ("-", "deleted", old)
     lines = (f"{sign}{line}" for line in lines_or_reason(file))
     _write([_told(f"{word} checkpoint {path}"), *lines])

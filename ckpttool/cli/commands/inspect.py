@@ -11,7 +11,7 @@ from ckpttool.cli.batch import batch_options, targets
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
 from ckpttool.cli.option_kinds import format_option, wrapper_option
-from ckpttool.cli.options import Configured, choice_from, trust_option, trusted
+from ckpttool.cli.options import Configured, trust_option, trusted
 from ckpttool.cli.program import exit_codes
 from ckpttool.reports import FORMATS, reporter
 from ckpttool.reports.terminal.view import TreeView
@@ -50,8 +50,8 @@ def inspect(
     from ckpttool.inputs.accounting import account_for, examined
 
     configured = Configured(by_file=bool(paths) or files_from is not None)
-    choice = choice_from(configured, exclude, trust, whole=False)
-    found = targets(paths, files_from, choice, configured.checkpoint)
+    # not whole: a shard that is named is listed by itself
+    found = targets(configured, paths, files_from, exclude, trust, whole=False)
 
     def trust_of(target: Input) -> tuple[str, ...]:
         return trusted(configured.of(target.path), trust)

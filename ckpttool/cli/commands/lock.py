@@ -13,7 +13,6 @@ from ckpttool.cli.console import emit, say, say_cleaned
 from ckpttool.cli.display import display_options
 from ckpttool.cli.options import (
     Configured,
-    choice_from,
     examination_options,
     policy_options,
     terms_of,
@@ -55,10 +54,10 @@ def lock(
 ) -> int:
     """Write down what checkpoints hold and compute, for verify --lock to compare with.
 
-    Each checkpoint is verified first; if one of them fails, nothing is written. One tensor a
-    line, sorted: a text to commit beside the code. The weights are locked, not the file that
-    carries them. The forward pass is run with defects as well, so that the tolerance of its
-    comparison is known to be one that can be exceeded.
+    Each checkpoint is verified first; if one of them fails, nothing is written. The lock file has
+    one line for each tensor, sorted, to commit beside the code. It is about the weights, not about
+    the container. The model is also run with known defects, to make sure that its outputs then
+    differ by more than the tolerance.
 
     PATH is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
     checkpoints. Without PATH, the checkpoint of the configuration is taken.
@@ -66,27 +65,26 @@ def lock(
     from ckpttool.verification import locking
 
     started = time.perf_counter()
-    choice = choice_from(configured, exclude, options["trust"])
-    found = targets(paths, files_from, choice, configured.checkpoint)
+    found = targets(configured, paths, files_from, exclude, options["trust"])
     own = [configured.of(target.path) for target in found.targets]
     path = output or _configured_lock(own) or DEFAULT_LOCK
-
     locked = locking.lock(
         found,
         None if path == locking.UNWRITTEN else path,
         today=today(),
         progress=progress_bar,
-        terms=lambda path: terms_of(configured.of_named(path), **options),
+        terms=lambda path: terms_of(configured.of(path), **options),
     )
     say_cleaned(locked.cleaned)
     _write(locked)
+    # the time is of the verification too, which takes most of it
     if locked.report is not None:
         conclude(locked.report, time.perf_counter() - started)
     return locked.exit_code
 
 
 def _write(locked: Lock) -> None:
-    """Say what is in the lock file, or why there is none; or write it where it was asked for."""
+    """Report what was locked, or why nothing was; with ``-o -`` write the lock itself."""
     from ckpttool.verification.locking import UNWRITTEN
 
     if locked.exit_code:
@@ -100,6 +98,7 @@ def _write(locked: Lock) -> None:
 
 def _configured_lock(own: Sequence[Configuration]) -> str | None:
     """Return the lock file that the files' configurations name."""
+    # `None` counts as well: one file may have a configuration without a lock
     named = list(dict.fromkeys(one.lock for one in own))
     if len(named) > 1:
         raise UsageError(

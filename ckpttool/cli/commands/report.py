@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import click
 
+from ckpttool.cli.console import content_of
 from ckpttool.cli.display import display_options
 from ckpttool.cli.reporting import ReportFile, planned, show, store, waived_option
 from ckpttool.findings import rules
@@ -48,7 +46,7 @@ def report(
     from ckpttool.reports.terminal.view import TextView
 
     files: tuple[ReportFile, ...] = ()
-    if output is not None:
+    if output is not None:  # with all checks of --report
         files = planned([f"{format_name}={output}"], [result])
     stored = read_report(_text_of(result), result)
     view = TextView(show_waived=show_waived)
@@ -61,8 +59,7 @@ def report(
 
 def _text_of(path: str) -> str:
     try:
-        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-        return content.decode("utf-8")
+        return content_of(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise UsageError("not a JSON document: it is not UTF-8", path=path) from error
     except (OSError, ValueError) as error:

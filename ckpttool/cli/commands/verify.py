@@ -12,7 +12,6 @@ from ckpttool.cli.console import tell
 from ckpttool.cli.display import display_options
 from ckpttool.cli.options import (
     Configured,
-    choice_from,
     examination_options,
     policy_options,
     terms_of,
@@ -63,13 +62,13 @@ def verify(
     configured: Configured,
     **options: Any,
 ) -> int:
-    """Check that checkpoints are whole, sound and safe for the model.
+    """Check that checkpoints are complete, undamaged and safe to load, for the model.
 
     Every tensor's name, shape and dtype is compared with the model's, every value is read once,
-    and the model computes with the weights. The report says first how much of the model the
+    and the model is run with the weights. The report says first how much of the model the
     file covers, and last PASS, FAIL or CANNOT TELL.
 
-    PATH is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
+    PATH is a file, a glob in quotes ('runs/**/*.pth'), or a folder. A folder is searched for
     checkpoints and taken for a release: every file in it is accounted for, by its content and not
     its name. A shard stands for its index, where one lies beside it. Each file counts once.
     Without PATH, the checkpoint of the configuration is taken.
@@ -79,22 +78,23 @@ def verify(
     from ckpttool.verification.lock.reading import read_lock
 
     started = time.perf_counter()
-    choice = choice_from(configured, exclude, options["trust"], changed=changed)
-    found = targets(paths, files_from, choice, configured.checkpoint)
+    found = targets(configured, paths, files_from, exclude, options["trust"], changed=changed)
     named = [target.path for target in found.targets]
     compared = {*named, *found.folders}
     locks: dict[str, Lock] = {}
 
     def terms(path: str) -> Terms:
-        own = configured.of_named(path)
+        own = configured.of(path)
+        # other files of a release, which are only accounted for, need no lock
         its_lock = (lock or own.lock) if path in compared else None
-        if its_lock and its_lock not in locks:
+        if its_lock and its_lock not in locks:  # read once, it may have 100,000 lines
             locks[its_lock] = read_lock(its_lock)
         return terms_of(own, lock=locks.get(its_lock or ""), **options)
 
     for path in (*named, *found.folders):
         terms(path)  # a configuration or a lock that is wrong is told before anything is read
-    read = [*named, *(configured.of_named(path).path for path in named), files_from, *locks]
+    # a report must not replace a file that the run reads
+    read = [*named, *(configured.of(path).path for path in named), files_from, *locks]
     report_files = planned(reports, filter(None, read))
     report = verification.verify(found, today=today(), progress=progress_bar, terms=terms)
     for file in report.files:

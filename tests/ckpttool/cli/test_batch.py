@@ -217,9 +217,9 @@ def test_a_wrapper_that_one_file_lacks_does_not_hide_that_it_attacks(mixed: Path
 
 def test_a_standard_input_that_is_closed_is_no_list(monkeypatch: pytest.MonkeyPatch) -> None:
     from ckpttool.cli.batch import targets
+    from ckpttool.cli.options import Configured
     from ckpttool.findings.errors import UsageError
-    from ckpttool.inputs.paths import SearchOptions
 
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(UsageError, match="closed"):
-        targets((), "-", SearchOptions())
+        targets(Configured(), (), "-")

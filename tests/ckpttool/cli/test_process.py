@@ -83,6 +83,13 @@ def test_a_broken_standard_output(sound: str, redirection: str, code: int, told:
     assert len(done.stderr.splitlines()) == bool(told)
 
 
+@pytest.mark.parametrize("command", ["report - --to text", "verify --files-from -"])
+def test_a_closed_standard_input_is_wrong_usage(command: str) -> None:
+    done = shell(f"{SHELL} {command} <&-", "")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: standard input is closed")
+
+
 @pytest.mark.parametrize("reader", ["true", "{ exec 0<&-; sleep 2; }"])
 @pytest.mark.parametrize(("content", "code"), [(built.attack_beside, 1), (built.sound, 0)])
 def test_a_pipe_that_closes_early_keeps_the_verdict(
