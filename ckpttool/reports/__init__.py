@@ -1,7 +1,6 @@
-"""Reporters: what a person or a machine reads of a run, in one visible table.
+"""Reporters: what a person or a machine reads of a result, in one table.
 
-A reporter is a module with ``write(result, stream)`` and a line in :data:`FORMATS`. It is named,
-not imported, because one reporter should not cost what the others need.
+A reporter is a module with ``write(result, stream)`` and a line in :data:`FORMATS`.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 
     Result = Union[Report, Listing, Listings, Conversion, Conversions, Comparison, Lock]
 
-#: The formats of ``verify`` and ``report``: a module of this package with ``write``.
-REPORTERS = {
+#: The formats of ``verify`` and ``report``.
+REPORTERS = {  # names, not modules: JSON must not wait for rich, which the text needs
     "text": "terminal.report",
     "concise": "machine.concise",
     "json": "machine.json",
@@ -41,16 +40,16 @@ FORMATS = {
     "Comparison": {"text": "terminal.diff_text", "json": "machine.json"},
     "Lock": {"text": "terminal.lock"},
 }
-#: Those of ``verify`` that a person reads at a terminal, with the paths that they typed.
+#: Formats of ``verify`` for a terminal, with paths as they were typed; others have portable ones.
 FOR_PEOPLE = ("text", "concise")
 
 
 def reporter(name: str, view: object = None, kind: str = "Report") -> Callable[[Any, TextIO], None]:
-    """Return what writes a kind of result in a format.
+    """Return the function that writes a kind of result in a format.
 
     Args:
         name: the format; ``KeyError`` for one that is not in the table.
-        view: how a person wants it; for ``text``, which alone leaves a choice.
+        view: options of the ``text`` format; the others have none.
         kind: a key of :data:`FORMATS`.
     """
     module = import_module(f"ckpttool.reports.{FORMATS[kind][name]}")
@@ -59,7 +58,7 @@ def reporter(name: str, view: object = None, kind: str = "Report") -> Callable[[
 
 
 def render(result: Result, format: str = "text") -> str:  # noqa: A002 (as --format)
-    """Return a result as the command line would write it to a file.
+    """Return a result as the command line writes it to a file.
 
     Args:
         result: what ``verify``, ``inspect``, ``diff``, ``convert`` or ``lock`` returned.

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from ckpttool.findings.finding import Finding
     from ckpttool.findings.results import Report
 
-#: What stands in the place of a path where the run as a whole is meant.
+#: Takes the place of a path for findings on the run as a whole.
 RUN = "(run)"
 
 
 def write(report: Report, stream: TextIO) -> None:
-    """Write the findings that count, and nothing else: no finding, no line."""
+    """Write a line for each finding that counts, and nothing else."""
     for file in report.files:
         for finding in file.findings:
             stream.write(line_of(finding, file.path) + "\n")
@@ -25,7 +25,7 @@ def write(report: Report, stream: TextIO) -> None:
 
 
 def line_of(finding: Finding, path: str | None = None) -> str:
-    """Return the line of a finding, with the file if it is not clear from where the line stands."""
+    """Return the line of a finding; without ``path`` where the context names the file."""
     place = [printable(text, LONG) for text in (path, finding.tensor) if text is not None]
     said = f"{finding.rule.code} {finding.severity.value} {printable(finding.message, LONG)}"
     return ": ".join([*place, said])

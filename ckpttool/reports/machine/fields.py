@@ -1,4 +1,4 @@
-"""A JSON object whose fields are asked for by name and kind: an error says which one is wrong."""
+"""Reading a JSON object field by field with its type; errors name the field."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ckpttool.findings.errors import UsageError
 _Kept = TypeVar("_Kept")
 _Kinds = Union[Type[Any], Tuple[Type[Any], ...]]
 
-#: Numbers that JSON has no form for, as reports write them.
+# Numbers that JSON cannot express; reports write them as strings.
 _NUMBERS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 _WORDS = {str: "text", int: "a whole number", bool: "true or false", dict: "an object"}
 
@@ -20,7 +20,7 @@ class Fields:
 
     Args:
         content: what should be an object.
-        where: its place, ``files[0].coverage`` say; empty for the document.
+        where: its place (``files[0].coverage``), empty for the document.
         path: the file, for errors.
 
     Raises:
@@ -51,7 +51,7 @@ class Fields:
         return bool(self._get(name, bool, "true or false"))
 
     def number(self, name: str) -> float:
-        """Return a number, be it one that JSON writes as a text."""
+        """Return a number; NaN and infinity are strings in the document."""
         return self._number(self._at(name), self._get(name, (int, float, str), "a number"))
 
     def numbers(self, name: str) -> tuple[float, ...]:
@@ -60,9 +60,11 @@ class Fields:
         return tuple(self._number(f"{self._at(name)}[{at}]", item) for at, item in enumerate(items))
 
     def choice(self, name: str, choices: Dict[str, _Kept]) -> _Kept:
-        """Return what one of several words stands for."""
-        self.text(name)
-        return self._one_of(name, choices)
+        """Return the value of one of several words."""
+        word = self.text(name)
+        if word not in choices:
+            self.wrong(name, " or ".join(choices))
+        return choices[word]
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Return a list of texts."""
@@ -84,11 +86,12 @@ class Fields:
         ]
 
     def maybe(self, name: str, read: Callable[[str], _Kept]) -> _Kept | None:
-        """Return what ``read`` does, or nothing where the field is ``null``."""
+        """Return ``read(name)``, or ``None`` where the field is ``null``."""
+        # the field must be there even so: an absent one is another version's, or a cut file's
         return None if self._get(name, object, "anything") is None else read(name)
 
     def wrong(self, name: str, expected: str) -> NoReturn:
-        """Raise the error for a field that has another content than it should."""
+        """Raise the error for a field with a wrong value."""
         self._wrong(self._at(name), expected, self._content[name])
 
     # ---------------------------------------------------------------------------------------
@@ -97,6 +100,7 @@ class Fields:
         if name not in self._content:
             self._wrong(self._at(name), expected, "nothing")
         value = self._content[name]
+        # bool is a subclass of int: true is no number here
         if not isinstance(value, kinds) or (
             isinstance(value, bool) and kinds not in (bool, object)
         ):
@@ -117,11 +121,6 @@ class Fields:
                 self._wrong(f"{self._at(name)}[{at}]", _WORDS[kind], item)
         return items
 
-    def _one_of(self, name: str, choices: Dict[str, _Kept]) -> _Kept:
-        if self._content[name] not in choices:
-            self._wrong(self._at(name), " or ".join(choices), self._content[name])
-        return choices[self._content[name]]
-
     def _at(self, name: str) -> str:
         return f"{self._where}.{name}" if self._where else name
 
@@ -138,9 +137,11 @@ def parse(text: str, path: str) -> Fields:
     """Return a document's object.
 
     Raises:
-        UsageError: it is no JSON, says a thing twice, or is no object.
+        UsageError: it is no JSON, has a name twice, or is no object.
     """
     try:
+        # The json module takes the last of equal names, and NaN as a word; no report has either,
+        # so the file was made by hand or damaged.
         content = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)

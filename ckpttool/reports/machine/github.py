@@ -1,7 +1,6 @@
 """Annotations of GitHub Actions: workflow commands on standard output.
 
-GitHub takes ten errors, ten warnings and ten notices of a step and drops the others without a
-word, so the worst come first and a line that is no command says how many were left out.
+https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 """
 
 from __future__ import annotations
@@ -18,10 +17,11 @@ from ckpttool.reports.terminal.counts import counts_of
 if TYPE_CHECKING:
     from ckpttool.findings.results import Report
 
-#: What GitHub shows of each severity in one step.
+#: Annotations of each severity that GitHub shows of one step; it drops the others silently.
 LIMIT = 10
 
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
+# The escapes of actions/toolkit; in properties also what separates them.
 _DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = {**_DATA, ":": "%3A", ",": "%2C"}
 
@@ -34,6 +34,7 @@ def write(report: Report, stream: TextIO) -> None:
         for one in alike[:LIMIT]:
             stream.write(_command(command, one) + "\n")
         if len(alike) > LIMIT:
+            # a plain line of the log, which has no limit
             more = count(len(alike) - LIMIT, f"more {severity.value}")
             stream.write(f"+{more}, beyond the {LIMIT} annotations that GitHub shows of a step\n")
     beside = account(report.inventory)
@@ -51,14 +52,15 @@ def _command(command: str, one: Located) -> str:
 def _properties(one: Located) -> Iterator[tuple[str, str]]:
     if one.file is not None:
         yield "file", printable(one.file.lock or one.file.path, LONG)
-        if one.file.lock is not None:
+        if one.file.lock is not None:  # a checkpoint has no lines
             yield "line", str(one.line)
     yield "title", f"{one.finding.rule.code} {one.finding.rule.name}"
 
 
 def _message(one: Located) -> str:
-    """Return what the annotation says, in lines: what, which tensors, what to do."""
+    """Return the text of the annotation: what was found, in which tensors, what to do."""
     lines = [printable(one.finding.message, LONG)]
+    # the annotation is shown in the lock file, so the text names the checkpoint
     if one.file is not None and one.file.lock is not None:
         lines.append(f"file: {printable(one.file.path, LONG)}")
     lines += [f"{label}: {text}" for label, text in details(one.finding).items()]

@@ -1,7 +1,6 @@
-"""GitLab's code quality report, which merge requests show; waived findings are left out.
+"""GitLab's code quality report, which merge requests show.
 
-GitLab compares the fingerprints of two branches, and shows a fingerprint that stands twice only
-once, so each is a finding's identity.
+https://docs.gitlab.com/ci/testing/code_quality/
 """
 
 from __future__ import annotations
@@ -17,11 +16,13 @@ from ckpttool.reports.machine.located import Located, located
 if TYPE_CHECKING:
     from ckpttool.findings.results import Report
 
+# GitLab has five: info, minor, major, critical and blocker.
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.NOTE: "info"}
 
 
 def write(report: Report, stream: TextIO) -> None:
     """Write a list of issues; an empty one where nothing was found."""
+    # the format has no place for a waiver
     found = [one for one in located(report) if one.waived is None]
     dump([_issue(one) for one in found], stream)
 
@@ -35,7 +36,8 @@ def _issue(one: Located) -> dict[str, Any]:
     return {
         "description": printable(text, LONG),
         "check_name": finding.rule.code,
+        # compared between branches; of two that are equal GitLab shows one
         "fingerprint": one.identity,
         "severity": _SEVERITIES[finding.severity],
-        "location": {"path": one.path or ".", "lines": {"begin": one.line}},
+        "location": {"path": one.path or ".", "lines": {"begin": one.line}},  # both are required
     }

@@ -1,8 +1,6 @@
-r"""The report that a machine reads; its fields are documented in ``docs/json.md``.
+"""The JSON report; ``docs/json.md`` has the fields.
 
-Only ASCII is written, numbers are finite or strings (``"NaN"``), and ``::`` and ``##[`` are
-broken up by escapes, so that no line can be a workflow command of a CI system whatever a
-tensor is called. Any JSON parser gives the names back as they were.
+Only ASCII is written, and numbers are finite or strings (``"NaN"``).
 """
 
 from __future__ import annotations
@@ -20,13 +18,15 @@ if TYPE_CHECKING:
 
 
 def write(result: Union[Report, Listings, Conversions, Comparison], stream: TextIO) -> None:
-    """Write the result of a command; that of ``verify`` with the paths as it has them."""
+    """Write the result of a command."""
+    # not Report.to_dict(): it makes paths portable, and on a terminal they stay as typed
     dump(report_document(result) if isinstance(result, Report) else result.to_dict(), stream)
 
 
 def dump(content: Any, stream: TextIO) -> None:
     """Write plain values as JSON."""
     text = json.dumps(content, indent=2, ensure_ascii=True, allow_nan=False)
-    # neither pair occurs outside of strings, where the escape means the same characters
+    # A tensor's name must not make a line of a CI log a workflow command (::error::, ##[error]).
+    # Neither occurs outside of strings, where parsers read the escapes as the same characters.
     text = text.replace("::", r"\u003a\u003a").replace("##[", r"\u0023\u0023[")
     stream.write(text + "\n")

@@ -1,8 +1,6 @@
 """JUnit XML, as CI systems show test results: a suite a file, a case a family of rules.
 
-The cases of a file are the same in every run, so that a CI system can say which one has failed
-since when. A case fails by findings that weigh as much as the policy says; what was not looked
-at is a skipped case, never a passed one.
+A case fails by findings as grave as ``fail_on``; what was not looked at is a skipped case.
 """
 
 from __future__ import annotations
@@ -21,8 +19,8 @@ if TYPE_CHECKING:
     from ckpttool.findings.results import FileReport, Report, Waived
     from ckpttool.findings.rules import Severity
 
-#: Families of rules, by the letters of their codes, in the order of the cases. These words are
-#: part of a case's name, by which CI systems know it from run to run: they are never changed.
+# Families of rules, in the order of the cases. Not the titles of the table of rules: CI systems
+# know a case by its name from run to run, so these words are never changed.
 FAMILIES = {
     "FIL": "container",
     "SEC": "safety",
@@ -35,12 +33,12 @@ FAMILIES = {
     "CFG": "configuration",
     "CVT": "conversion",
 }
-#: Those that are a case of every file; others are where something was found.
+#: Cases of every file, so that a CI system can say since when one fails.
 ALWAYS = ("FIL", "SEC", "INT", "STR", "NUM", "MOD")
 
 
 class _Case(NamedTuple):
-    """A test case; ``outcome`` is the element that says why it did not pass."""
+    """A test case; ``outcome`` is the XML element of one that did not pass."""
 
     name: str
     outcome: str | None = None
@@ -55,12 +53,12 @@ class _Suite(NamedTuple):
     properties: dict[str, object] = {}  # noqa: RUF012 (never changed)
 
     def number(self, outcome: str) -> int:
-        """Return how many cases ended so."""
+        """Return how many cases have this outcome."""
         return sum(1 for case in self.cases if case.outcome == outcome)
 
 
 def write(report: Report, stream: TextIO) -> None:
-    """Write the suites of all files, and one of the run where there is something to say of it."""
+    """Write a suite for each file, and one for the run where it has findings."""
     suites = [_suite(file) for file in report.files]
     of_run = list(_run_cases(report))
     if of_run:
@@ -82,7 +80,7 @@ def write(report: Report, stream: TextIO) -> None:
 
 def _suite(file: FileReport) -> _Suite:
     cases = [_family_case(file, family, file.fail_on) for family in _families(file)]
-    # that everything else was not checked is said by the cases of the families
+    # where the reading stopped, the cases of the families are skipped already
     skipped = () if file.stopped else file.unchecked
     if file.values is not None and not file.values.checksums:
         skipped = (*skipped, "stored checksums (there are none)")
@@ -102,16 +100,13 @@ def _in_order(letters: set[str]) -> list[str]:
     return [*known, *sorted(letters.difference(known))]  # the rest: of a newer version
 
 
-def _name(family: str) -> str:
-    return f"{family} {FAMILIES[family]}" if family in FAMILIES else family
-
-
 def _family_case(file: FileReport, family: str, fail_on: Severity) -> _Case:
     findings = [found for found in file.findings if found.rule.letters == family]
     waived = [one for one in file.waived if one.finding.rule.letters == family]
     case = _judged(family, findings, fail_on)
     case = case._replace(lines=(*case.lines, *map(_waived_line, waived)))
     if case.outcome is not None:
+        # JUnit's failure says that the code is wrong, its error that the test could not run
         cannot_tell = file.verdict is Verdict.CANNOT_TELL
         return case._replace(outcome="error") if cannot_tell else case
     reason = _not_looked_at(file, family)
@@ -119,8 +114,9 @@ def _family_case(file: FileReport, family: str, fail_on: Severity) -> _Case:
 
 
 def _judged(family: str, findings: Sequence[Finding], fail_on: Severity) -> _Case:
-    """Return the case of a family: failed if a finding weighs enough, passed if none does."""
-    case = _Case(_name(family), lines=tuple(map(_line, findings)))
+    """Return the case of a family: failed if a finding is grave enough, else passed."""
+    name = f"{family} {FAMILIES[family]}" if family in FAMILIES else family
+    case = _Case(name, lines=tuple(map(_line, findings)))
     heavy = [found for found in findings if found.severity.weight >= fail_on.weight]
     if not heavy:
         return case
@@ -134,7 +130,7 @@ def _headline(findings: Sequence[Finding]) -> str:
 
 
 def _not_looked_at(file: FileReport, family: str) -> str | None:
-    """Return why nothing can be said about a family, or nothing where something can."""
+    """Return why nothing can be said about a family; ``None`` where something can."""
     if file.stopped:
         return "the file could not be read so far"
     if family == "NUM" and (file.values is None or file.values.skipped):
@@ -199,7 +195,7 @@ def _suite_lines(suite: _Suite) -> Iterator[str]:
         for name, value in suite.properties.items():
             yield f"    <property{_attributes(name=name, value=value)}/>"
         yield "  </properties>"
-    # a class in a package is what viewers make of it, at the last dot: no dots of the name
+    # viewers split this at the last dot into package and class, so the name must have none
     classname = f"ckpttool.{suite.name.replace('.', '_')}"
     for case in suite.cases:
         for line in _case_lines(classname, case):
@@ -219,7 +215,7 @@ def _case_lines(classname: str, case: _Case) -> Iterator[str]:
         yield f"  <{case.outcome}{attributes}>{text}</{case.outcome}>"
     elif case.outcome is not None:
         yield f"  <{case.outcome}{_attributes(message=case.message)}/>"
-    if text and case.outcome not in ("failure", "error"):
+    if text and case.outcome not in ("failure", "error"):  # notes and waived findings
         yield f"  <system-out>{text}</system-out>"
     yield "</testcase>"
 
@@ -229,8 +225,7 @@ def _attributes(**values: object) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return text that XML may hold: it has no form at all for most control characters.
-
-    ASCII, so that the declared encoding is right whatever that of standard output is.
-    """
+    """Return text that XML may hold."""
+    # printable() first, as XML 1.0 forbids control characters even as references. ASCII, so that
+    # the declared encoding is right whatever that of standard output is.
     return escape(printable(text, LONG)).encode("ascii", "xmlcharrefreplace").decode("ascii")

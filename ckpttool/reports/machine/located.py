@@ -1,4 +1,4 @@
-"""Findings as tools that track them want them: each with its place and a lasting identity."""
+"""Findings for tools that track them: each with its place and an identity that lasts."""
 
 from __future__ import annotations
 
@@ -20,14 +20,12 @@ class Located(NamedTuple):
 
     Attributes:
         finding: what was found.
-        file: of which file; ``None`` on the run as a whole.
+        file: the report on its file; ``None`` for a finding on the run as a whole.
         waived: why it does not count, if it does not.
-        identity: 32 hexadecimal digits. It does not change with the order of findings, with
-            other findings, or with the numbers in a message; it does with the file's name, the
-            rule and the tensors.
-        path: the file to show it in: the lock file where there is one, for it can be read. What
-            concerns the run is shown at its first file, because GitHub refuses a whole report
-            for one finding without a place; ``None`` only for a run without files.
+        path: the file to show it in: the lock file where there is one, since it can be displayed.
+            ``None`` only for a run without files.
+        identity: 32 hexadecimal digits that follow from the file's name, the rule and the
+            tensors; other findings, their order and numbers in messages do not matter.
     """
 
     finding: Finding
@@ -54,7 +52,7 @@ def located(report: Report) -> list[Located]:
     for number, one in enumerate(found):
         alike[_key(one)].append(number)
     for key, numbers in alike.items():
-        # several of one key are told apart by what they say, whatever order they came in
+        # several with one key are numbered by their texts, so that their order does not matter
         for count, number in enumerate(sorted(numbers, key=lambda at: _said(found[at].finding))):
             found[number] = found[number]._replace(identity=_digest((*key, str(count))))
     return found
@@ -66,6 +64,7 @@ def _all(report: Report) -> Iterator[Located]:
             yield Located(finding, file, None, _shown_in(file))
         for waived in file.waived:
             yield Located(waived.finding, file, waived, _shown_in(file))
+    # at the first file, because GitHub refuses a report with a result that has no place
     anywhere = _shown_in(report.files[0]) if report.files else None
     for finding in report.of_run:
         yield Located(finding, None, None, anywhere)
@@ -77,7 +76,7 @@ def _shown_in(file: FileReport) -> str:
 
 def _key(one: Located) -> tuple[str, ...]:
     path = "" if one.file is None else one.file.path
-    # numbers come and go with a file's content; what else a message says is the thing itself
+    # without tensors the message says what it is about; its numbers change with the content
     about = sorted(one.finding.tensors) or [_NUMBER.sub("0", one.finding.message)]
     return (path, one.finding.rule.code, *about)
 
@@ -87,6 +86,8 @@ def _said(finding: Finding) -> tuple[str, ...]:
 
 
 def _digest(key: tuple[str, ...]) -> str:
-    parts = [part.encode("utf-8", "surrogatepass") for part in key]
-    framed = b"".join(b"%d:%s" % (len(part), part) for part in parts)
+    parts = [part.encode("utf-8", "surrogatepass") for part in key]  # names that are not Unicode
+    framed = b"".join(
+        b"%d:%s" % (len(part), part) for part in parts
+    )  # ("ab", "c") is not ("a", "bc")
     return hashlib.sha256(framed).hexdigest()[:_LENGTH]

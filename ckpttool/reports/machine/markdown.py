@@ -1,8 +1,6 @@
 """A summary for a CI job, in GitHub's Markdown: verdict, table, findings by file.
 
-Text from files cannot break out of its place: what has a meaning in Markdown or HTML is written
-as a character reference, and what GitHub would make a link, a mention or a picture of stands in
-``<code>``, where it does not look for such. Only ASCII is written.
+Text from files is escaped: it must not become markup, a link or a mention. Only ASCII is written.
 """
 
 from __future__ import annotations
@@ -21,29 +19,27 @@ if TYPE_CHECKING:
     from ckpttool.findings.finding import Finding
     from ckpttool.findings.results import FileReport, Report, Waived
 
-#: GitHub drops the whole summary of a step when it is larger than 1 MiB; some room is left for
-#: what else the step writes.
+#: GitHub drops the summary of a step that is larger than 1 MiB; the step may write other text too.
 MOST_BYTES = 1_000_000
-#: Of which for the files, what remains being for findings.
-_FOR_FILES = MOST_BYTES // 2
-#: Files that were not looked at, before the rest is counted.
-_MOST_ITEMS = 50
-#: Weight of what is waived: less than any finding.
-_WAIVED = -10
+_FOR_FILES = MOST_BYTES // 2  # of these, so that a run over many files has room for findings
+_MOST_ITEMS = 50  # files that were not looked at, before the rest is counted
+_WAIVED = -10  # weight of a waived finding: less than any other
 
 _VERDICTS = {
     Verdict.PASS: "&#x2705; PASS",
     Verdict.FAIL: "&#x274c; FAIL",
     Verdict.CANNOT_TELL: "&#x26a0; CANNOT TELL",
 }
-# All but letters, digits and what means nothing in Markdown in the middle of a line.
+# All but letters, digits and what has no meaning in Markdown in the middle of a line. A list of
+# what is safe, as extensions of Markdown give other characters a meaning.
 _RISKY = re.compile(r"[^A-Za-z0-9 .,;:()/%?'\-]|:(?! )|(?<=www)\.", re.IGNORECASE)
-# @name, #1, :smile:, addresses: GitHub looks for these after Markdown has been read.
+# @name, #1, :smile:, URLs: GitHub looks for these after Markdown, in decoded references too, but
+# not in <code>.
 _LIVELY = re.compile(r"[@#]|:(?! )|www\.|//", re.IGNORECASE)
 
 
 class _Block(NamedTuple):
-    """A piece of text about a file (by its number; one beyond the last is the run)."""
+    """A piece of text about a file, by its number; the run has the number after the last."""
 
     file: int
     weight: int
@@ -51,12 +47,13 @@ class _Block(NamedTuple):
 
 
 def write(report: Report, stream: TextIO) -> None:
-    """Write the summary, without what weighs least where there is too much."""
+    """Write the summary, without the least grave parts where it is too large."""
     files = _fitting(
         [_section(number, file) for number, file in enumerate(report.files)], _FOR_FILES
     )
     listed = {block.file for block in files} | {len(report.files)}
     every = list(_blocks(report))
+    # 1000 for the head of the table and the last line; one character is one byte in ASCII
     room = MOST_BYTES - 1000 - len(_beside(report)) - sum(len(block.text) for block in files)
     kept = _fitting([block for block in every if block.file in listed], room)
     stream.write(_head(report, sorted(listed)))
@@ -64,7 +61,7 @@ def write(report: Report, stream: TextIO) -> None:
     if report.of_run:
         files.append(_Block(len(report.files), 0, "\n### The run as a whole\n\n"))
     for block in files:
-        section = block.text.partition("\n")[2]
+        section = block.text.partition("\n")[2]  # without the row, which _head has written
         stream.write(section + "".join(one.text for one in kept if one.file == block.file))
     stream.write(_left_out(len(report.files) + 1 - len(listed), len(every) - len(kept)))
 
@@ -81,7 +78,7 @@ def _head(report: Report, listed: list[int]) -> str:
 
 
 def _beside(report: Report) -> str:
-    """Return what there is beside the files, what was not looked at by name."""
+    """Return the counts of other files, and the names of those that were not looked at."""
     told = account(report.inventory)
     if not told:
         return ""
@@ -117,7 +114,7 @@ def _cells(file: FileReport) -> Iterator[str]:
 
 
 def _section(number: int, file: FileReport) -> _Block:
-    """Return a file's row in the table and, below it, what its section begins with."""
+    """Return a file's row in the table and the start of its section: both are written or none."""
     facts = "; ".join(_facts(file))
     lines = [_row(file), "", f"### {_code(file.path)}", "", *([facts, ""] if facts else [])]
     return _Block(number, file.verdict.exit_code, "\n".join([*lines, ""]))
@@ -177,7 +174,7 @@ def _fitting(blocks: list[_Block], room: int) -> list[_Block]:
 
 
 def _text(text: str) -> str:
-    """Return text for a paragraph; in ``<code>`` where GitHub would see more than text in it."""
+    """Return text for a paragraph; in ``<code>`` where GitHub would make links in it."""
     return _code(text) if _LIVELY.search(text.replace(": ", " ")) else _escaped(text)
 
 

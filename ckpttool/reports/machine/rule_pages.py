@@ -1,4 +1,4 @@
-"""The pages on the rules in ``docs/rules``: one a rule and an index, made from the table."""
+"""The pages in ``docs/rules``: one for each rule and an index, made from the table of rules."""
 
 from __future__ import annotations
 

@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
-#: Results that code scanning shows of one run; it refuses a file with five times as many.
+# Limits of code scanning: https://docs.github.com/code-security/code-scanning/
+# integrating-with-code-scanning/sarif-support-for-code-scanning
+#: Results that are shown of one run; a file with five times as many is refused.
 MOST_RESULTS = 5000
-#: Locations of one result, all that code scanning takes; the message names every tensor.
+#: Locations of one result; the message names every tensor.
 MOST_LOCATIONS = 10
 
+# GitHub's words for what SARIF calls error, warning and note.
 _PROBLEMS = {
     Severity.ERROR: "error",
     Severity.WARNING: "warning",
@@ -60,7 +63,7 @@ def write(report: Report, stream: TextIO) -> None:
 
 
 def _heaviest(found: list[Located]) -> list[Located]:
-    """Return the results in their order, without the lightest where there are too many."""
+    """Return the results in their order, without the least grave where there are too many."""
     ranked = sorted(range(len(found)), key=lambda at: -found[at].finding.severity.weight)
     return [found[at] for at in sorted(ranked[:MOST_RESULTS])]
 
@@ -81,7 +84,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
     page = {"helpUri": f"{HOMEPAGE}/blob/main/docs/rules/{rule.code}.md"} if HOMEPAGE else {}
     return {
         "id": rule.code,
-        "name": "".join(part.capitalize() for part in rule.name.split("-")),
+        "name": "".join(part.capitalize() for part in rule.name.split("-")),  # SARIF: PascalCase
         "shortDescription": {"text": meaning},
         "fullDescription": {"text": _no_links(whole)},
         **page,
@@ -92,14 +95,14 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "defaultConfiguration": {"level": rule.severity.value},
         "properties": {
             "tags": ["checkpoint", *(["security"] if rule.letters == "SEC" else [])],
-            "precision": "very-high",
+            "precision": "very-high",  # code scanning shows the most precise first
             "problem.severity": _PROBLEMS[rule.severity],
         },
     }
 
 
 def _invocation(report: Report, cut: int) -> dict[str, Any]:
-    """Return how the run ended, what it was judged by, and what was not looked at or not told."""
+    """Return how the run ended, the configurations, and what was not checked or left out."""
     told = [f"{file.path}: {text}" for file in report.files for text in _of_the_run(file)]
     told += [
         f"{item.path}: {item.standing.value.replace('-', ' ')}: {item.what}"
@@ -112,6 +115,7 @@ def _invocation(report: Report, cut: int) -> dict[str, Any]:
         told.append(f"{count(cut, 'result')} of least severity were left out")
     notifications = [{"level": "note", "message": {"text": printable(text, LONG)}} for text in told]
     return {
+        # about the run, not the files: one that found errors has done its work
         "executionSuccessful": report.verdict is not Verdict.CANNOT_TELL,
         "exitCode": report.exit_code,
         "toolExecutionNotifications": notifications,
@@ -133,8 +137,8 @@ def _result(one: Located, rule_index: int) -> dict[str, Any]:
         "level": finding.severity.value,
         "message": {"text": _message(one)},
         "locations": _locations(one),
-        # code scanning looks at the first, which is otherwise made from the line in the lock
-        # file: another one whenever a digest changes
+        # code scanning uses the first. Without it, it hashes the line of the lock file, so that
+        # a changed digest would close an alert and open another.
         "partialFingerprints": {
             "primaryLocationLineHash": f"{one.identity}:1",
             "ckpttool/v1": one.identity,
@@ -152,10 +156,8 @@ def _message(one: Located) -> str:
 
 
 def _no_links(text: str) -> str:
-    """Break up what SARIF takes for an embedded link, ``[text](1)``, or a placeholder, ``{0}``.
-
-    By a space: its own escapes, backslashes and double braces, are shown by many viewers.
-    """
+    """Break up what SARIF takes for an embedded link, ``[text](1)``, or a placeholder, ``{0}``."""
+    # by a space: SARIF's escapes, backslashes and double braces, are shown by many viewers
     return _PLACEHOLDER.sub("{ ", text.replace("](", "] ("))
 
 
@@ -165,6 +167,7 @@ def _locations(one: Located) -> list[dict[str, Any]]:
         return []
     if not one.finding.tensors:
         return [_physical(one.path, one.line)]
+    # those with a line first, as only some are taken
     names = sorted(one.finding.tensors, key=lambda name: one.line_of(name) is None)
     return [
         {
@@ -181,7 +184,7 @@ def _physical(path: str, line: int) -> dict[str, Any]:
 
 
 def _uri(path: str) -> str:
-    # the colon too: in the first part it would end the scheme of another kind of address
+    # the colon too, as what stands before the first one would be a scheme (RFC 3986, 4.2)
     return quote(path, errors="surrogatepass")
 
 
@@ -190,7 +193,7 @@ def _suppression(one: Located) -> dict[str, Any]:
     said = {"owner": one.waived.owner, "expires": one.waived.expires}
     properties = {name: text for name, text in said.items() if text is not None}
     suppression = {
-        "kind": "external",
+        "kind": "external",  # in the configuration, not in the file itself
         "status": "accepted",
         "justification": printable(one.waived.reason, LONG),
     }

@@ -1,8 +1,7 @@
-"""A stored result of ``verify`` read back, so that it can be rendered without the weights.
+"""Reading a stored result of ``verify``, to render it without the weights.
 
-Strict: what is missing or of another kind is an error that names the field. Fields that are not
-known are passed over, and rules that are not known stay readable: a newer ckpttool may have
-written them.
+A field that is missing or has another type is an error. Unknown fields are ignored and unknown
+rules accepted: a newer ckpttool may have written them.
 """
 
 from __future__ import annotations
@@ -33,15 +32,15 @@ _VERDICTS = {verdict.value: verdict for verdict in Verdict}
 
 
 def read_report(text: str, path: str) -> Report:
-    """Return the report that ``reports.json.write`` wrote.
+    """Return the report in a JSON document.
 
     Args:
         text: the document.
-        path: where it comes from, for errors.
+        path: of the document, for errors.
 
     Raises:
-        UsageError: it is none, is of another command or of another schema version, or its
-            verdict is not the one that follows from its files.
+        UsageError: it is no report, is of another command or schema version, or its verdict
+            does not follow from its files.
     """
     fields = parse(text, path)
     _check_kind(fields, path)
@@ -52,6 +51,7 @@ def read_report(text: str, path: str) -> Report:
         fields.text("version"),
         _inventory(fields),
     )
+    # a report computes these, so that an edited document cannot turn a failure into a pass
     if fields.choice("verdict", _VERDICTS) is not report.verdict:
         fields.wrong("verdict", f"{report.verdict.value}, which follows from the files")
     if fields.whole("exit_code") != report.exit_code:
@@ -60,7 +60,8 @@ def read_report(text: str, path: str) -> Report:
 
 
 def _check_kind(fields: Fields, path: str) -> None:
-    """Refuse what is no result of ``verify``, by the name of what it is if it has one."""
+    """Refuse what is no result of ``verify``."""
+    # before any other field is read: the error should say what the file is, not what it lacks
     if "tool" not in fields.names() or fields.text("tool") != "ckpttool":
         raise UsageError(
             "not a result of ckpttool",
@@ -112,8 +113,8 @@ def _file(fields: Fields) -> FileReport:
 
 
 def _inventory(fields: Fields) -> tuple[Item, ...]:
-    """Return the inventory; a result of a version that had none is as readable."""
-    if "inventory" not in fields.names():
+    """Return the inventory."""
+    if "inventory" not in fields.names():  # results of the first versions have none
         return ()
     return tuple(_item(item) for item in fields.inners("inventory"))
 
@@ -157,12 +158,12 @@ def _finding(fields: Fields) -> Finding:
         fields.texts("tensors"),
         fields.maybe("expected", fields.text),
         fields.maybe("found", fields.text),
-        None if advice == rule.fix else advice,
+        None if advice == rule.fix else advice,  # the document has the rule's advice written out
     )
 
 
 def _rule(fields: Fields, severity: Severity, advice: str) -> Rule:
-    """Return the rule of a code; one of a newer version is known by what its finding says."""
+    """Return the rule of a code; one of a newer version is made from what its finding says."""
     code, name = fields.text("code"), fields.text("rule")
     known = RULES.get(code)
     if known is not None and known.name == name:
@@ -181,7 +182,7 @@ def _waived(fields: Fields) -> Waived:
 
 def _coverage(fields: Fields) -> Coverage:
     groups = fields.inner("groups")
-    if not groups.names():  # every reporter shows the first
+    if not groups.names():  # the first is the core, which Coverage takes for granted
         fields.wrong("groups", "at least one group")
     return Coverage(
         fields.text("schema"),

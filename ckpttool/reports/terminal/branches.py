@@ -1,4 +1,4 @@
-"""Tensor names as a tree, with blocks that are alike folded into one and totals everywhere."""
+"""Tensor names as a tree with totals, in which identical blocks are folded into one line."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Tuple
 from ckpttool.findings.listing import TensorRow
 from ckpttool.findings.names import compress
 
-# A name with more parts than this is hostile; what is beyond stays in one piece.
+# A name with more parts is hostile, and a tree as deep could exceed the recursion limit.
 _DEEPEST = 24
 
-# A block's number, spelled as compress() reads one.
+# A block's number, as compress() reads one: folded names must come out as ranges.
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,14}")
 
-# What makes two branches alike; an interned number, so that comparing is cheap.
+# The dtype and shape of a leaf, and the (name, kind) of every branch.
 _Shape = Tuple[object, ...]
 
 
@@ -24,10 +24,10 @@ class Branch(NamedTuple):
     Attributes:
         depth: 0 for the outermost.
         label: a part of the name, ``{0-23}`` for branches that were folded.
-        leaf: the tensor itself (of the first one folded), ``None`` for what has branches.
-        alike: how many were folded into this line, 1 for one of its own.
-        times: for how many of the tree the line stands: where it lies in a branch that was
-            folded of 24, that is 24 times ``alike``.
+        leaf: the tensor itself (of the first one folded), ``None`` for a branch.
+        alike: how many were folded into this line, 1 for none.
+        times: how many branches of the tree the line stands for: inside of a branch that was
+            folded from 24, that is 24 times ``alike``.
         tensors, nbytes: totals of one of them.
     """
 
@@ -41,8 +41,9 @@ class Branch(NamedTuple):
 
 
 class _Node:
-    """A name's part: its tensor, its branches, and once measured, what it amounts to."""
+    """A part of a name: its tensor, its branches and, after ``_measure``, its totals."""
 
+    # less memory, as a file of 100,000 tensors has more nodes than that
     __slots__ = ("branches", "kind", "leaf", "nbytes", "tensors")
 
     def __init__(self) -> None:
@@ -56,7 +57,7 @@ def branches(rows: Iterable[TensorRow], *, fold: bool) -> Iterator[Branch]:
 
     Args:
         rows: the tensors.
-        fold: whether numbered branches that are alike in names, types and shapes become one.
+        fold: whether numbered branches with the same names, types and shapes become one.
     """
     root = _Node()
     for row in rows:
@@ -69,8 +70,8 @@ def branches(rows: Iterable[TensorRow], *, fold: bool) -> Iterator[Branch]:
 
 
 def _measure(node: _Node, kinds: Dict[_Shape, int]) -> None:
-    """Fill in the totals and the kind, which two branches share if they are alike."""
-    leaf = node.leaf
+    """Fill in the totals and the kind, a number that two branches share if they are alike."""
+    leaf = node.leaf  # a name may be a tensor and the start of another's name
     for branch in node.branches.values():
         _measure(branch, kinds)
     node.tensors = (leaf is not None) + sum(b.tensors for b in node.branches.values())
@@ -85,7 +86,7 @@ def _measure(node: _Node, kinds: Dict[_Shape, int]) -> None:
 def _lines(node: _Node, depth: int, fold: bool, times: int) -> Iterator[Branch]:
     for names, branch in _folded(node) if fold else _single(node):
         label, alike = _joined(names), len(names)
-        # One way to go needs no line of its own: patch_embed.proj, blocks.{0-23}
+        # a single branch is put on the same line: patch_embed.proj, blocks.{0-23}
         while alike == 1 and branch.leaf is None:
             below = list(_folded(branch) if fold else _single(branch))
             if len(below) != 1:
@@ -98,7 +99,7 @@ def _lines(node: _Node, depth: int, fold: bool, times: int) -> Iterator[Branch]:
 
 
 def _joined(names: List[str]) -> str:
-    # compress() puts numbers together between dots only, which is where these stand
+    # compress() folds whole parts between dots, and a lone name is such a part
     return names[0] if len(names) == 1 else ", ".join(compress(names))
 
 
@@ -107,9 +108,10 @@ def _single(node: _Node) -> Iterator[Tuple[List[str], _Node]]:
 
 
 def _folded(node: _Node) -> Iterator[Tuple[List[str], _Node]]:
-    """Yield the branches with the names of those alike; only numbered ones are put together."""
+    """Yield the branches, each with the names of those that are folded into it."""
     groups: Dict[object, Tuple[List[str], _Node]] = {}
     for name, branch in node.branches.items():
+        # only numbers: query, key and value are alike too, and a reader wants to see each
         key: object = branch.kind if _NUMBER.fullmatch(name) else name
         groups.setdefault(key, ([], branch))[0].append(name)
     return iter(groups.values())

@@ -1,4 +1,4 @@
-"""What conversions came to, for a person: what was written, what was left out, the proof."""
+"""The result of conversions as text: what was written, what was left out, the proof."""
 
 from __future__ import annotations
 
@@ -18,11 +18,8 @@ from ckpttool.reports.terminal.report import describe
 if TYPE_CHECKING:
     from ckpttool.conversion.result import Conversion, Conversions, LeftOut
 
-# Lines of a list, before a count stands for the rest.
-_SHOWN = 40
-
-# Entries that the last line names.
-_NAMED = 4
+_SHOWN = 40  # lines of a list, before the rest is counted
+_NAMED = 4  # entries that the last line names
 
 _IN_SIDECAR = {
     None: ", not kept",
@@ -72,7 +69,7 @@ def _write_outputs(page: Page, converted: Conversion) -> None:
     for extra, path in (("sidecar", converted.sidecar), ("receipt", converted.receipt)):
         if path is not None:
             page.row(label, Text(f"{printable(path)}: the {extra}"))
-    # every one of them: a file that is gone is looked for in vain
+    # all of them, however many: nobody should have to look for a file that is gone
     for path in converted.replaced:
         text = f"{printable(path)}: another file {'stands' if planned else 'stood'} there"
         page.row("to replace" if planned else "replaced", Text(text))
@@ -86,7 +83,7 @@ def _write_outputs(page: Page, converted: Conversion) -> None:
 
 
 def _changes(converted: Conversion) -> Iterable[tuple[str, str]]:
-    """Yield (label, text) for all that is not as it was: nothing is dropped in silence."""
+    """Yield (label, text) for all that differs from the source: nothing is dropped silently."""
     if converted.outputs and converted.wrapper is not None:
         yield "wrapper", f"the tensors lie under {printable(converted.wrapper)}, as they did"
     if converted.restored:
@@ -138,10 +135,11 @@ def _write_end(page: Page, converted: Conversion) -> None:
 
 
 def _aside(converted: Conversion) -> Iterable[str]:
-    """Yield what the result does not have of the source's tensors, or has not as asked."""
+    """Yield the tensors of the source that the result lacks, or that were not cast as asked."""
     if converted.excluded:
         yield f"without {count(len(converted.excluded), 'tensor')} left out by name"
     beside = [entry for entry in converted.left_out if entry.nbytes]
+    # the cut end of a long list, whose tensors are not known
     uncounted = [entry for entry in converted.left_out if entry.kind == "more"]
     if uncounted and not beside:
         yield f"without {uncounted[0].summary} beside the weights that were not looked into"

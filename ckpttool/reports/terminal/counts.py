@@ -1,4 +1,4 @@
-"""Findings counted, in the same words in every report."""
+"""Counts of findings, in the same words in every report."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def counts(findings: Sequence[Finding], waived: int = 0) -> str:
-    """Return how many errors, warnings and notes there are, and how many are waived, in words."""
-    numbers = [
-        (sum(1 for finding in findings if finding.severity is severity), severity.value)
+    """Return the numbers of errors, warnings, notes and waived findings, in words."""
+    # also those that are 0: "0 errors" is what a reader looks for
+    told = [
+        count(sum(1 for finding in findings if finding.severity is severity), severity.value)
         for severity in Severity
     ]
-    told = [count(number, word) for number, word in numbers]
     return ", ".join([*told, f"{waived:,} waived"] if waived else told)
 
 

@@ -1,4 +1,4 @@
-"""A map of a model: roles by blocks, one sign a cell, in which the eye finds what moved."""
+"""A map of a comparison: roles by blocks, one sign a cell, so that changes show at a glance."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ if TYPE_CHECKING:
     from ckpttool.comparison.result import Comparison, TensorDiff
     from ckpttool.reports.terminal.page import Page
 
-# What is drawn at most; beyond it a count stands.
+# What is drawn at most; the rest is counted. Real models fit, a file of 100,000 stacks does not.
 _MOST_GROUPS = 8
 _MOST_ROLES = 16
 _MOST_BLOCKS = 400
 _MOST_OTHERS = 24
-# Columns of a role's name.
-_LONGEST_ROLE = 16
+_LONGEST_ROLE = 16  # columns of a role's name, so that the blocks of ViT-L fit in 80
 
 
 class Sign(NamedTuple):
-    """What a cell shows: a character, its colour, what it means, and how much it weighs."""
+    """What a cell shows: a character, its colour, what it means, and its weight."""
 
     character: str
     style: str
@@ -32,6 +31,8 @@ class Sign(NamedTuple):
     weight: int
 
 
+# A letter or sign beside the colour, as colours are lost in a pipe and not seen by everybody. The
+# weights: what has the same values first, then changed values, then what cannot be loaded.
 IDENTICAL = Sign(".", "dim", "identical", 0)
 _TOLERATED = Sign("~", "cyan", "within the tolerance", 1)
 _CAST = Sign("c", "cyan", "equal after a cast", 2)
@@ -66,20 +67,20 @@ _SIGNS = {
 
 
 def sign_of(tensor: TensorDiff) -> Sign:
-    """Return the sign of one tensor; the shades tell the RMS change in parts of the RMS."""
+    """Return the sign of one tensor; the shades show the RMS change relative to the RMS."""
     change = tensor.change
-    if change is not None and change.odd:
+    if change is not None and change.odd:  # whatever the kind: no number says how far NaN is
         return _ODD
     if tensor.kind is not DiffKind.CHANGED:
         return _SIGNS[tensor.kind]
     share = change.relative_rms if change is not None else None
-    if share is None:
+    if share is None:  # without a finite norm the change may be of any size
         return _LEVELS[-1][1]
     return next(sign for limit, sign in _LEVELS if share < limit)
 
 
 class _Group:
-    """The blocks of one stack: role -> block -> sign, and what lies outside of blocks."""
+    """A group of tensors: of blocks by role and number, of the others by name."""
 
     def __init__(self) -> None:
         self.cells: Dict[str, Dict[int, Sign]] = {}
@@ -92,9 +93,9 @@ class _Group:
 
 
 def write_map(page: Page, comparison: Comparison) -> None:
-    """Draw all tensors; a cell shows what weighs most of those in it."""
+    """Draw all tensors; a cell with several shows the heaviest sign."""
     groups = _groups(comparison)
-    used: Dict[Sign, None] = {}
+    used: Dict[Sign, None] = {}  # the legend explains these alone
     for title, group in list(groups.items())[:_MOST_GROUPS]:
         page.blank()
         page.line(Text(printable(title), style="bold"), 2)
@@ -109,7 +110,7 @@ def write_map(page: Page, comparison: Comparison) -> None:
 
 
 def _write_row(page: Page, items: List[Tuple[Sign, str]], indent: int) -> None:
-    """Write signs with words beside them, as many in a line as fit."""
+    """Write signs with their words, as many on a line as fit."""
     line = Text()
     for sign, words in items:
         item = styled(page.sign(sign.character), sign.style).append(f" {words}")
@@ -145,7 +146,7 @@ def _write_group(page: Page, group: _Group, first: Sequence[str]) -> None:
     blocks = group.blocks[:_MOST_BLOCKS]
     labels = max([len(_label(role)) for role, _ in rows] + [len("blocks")])
     room = (page.width or 80) - 4 - labels - 2
-    cell = 2 if 2 * len(blocks) <= room else 1
+    cell = 2 if 2 * len(blocks) <= room else 1  # two columns are about as wide as a line is high
     for start in range(0, len(blocks), room // cell):
         part = blocks[start : start + room // cell]
         _write_numbers(page, part, labels, cell)
@@ -171,11 +172,11 @@ def _label(role: str) -> str:
 
 
 def _write_numbers(page: Page, blocks: List[int], labels: int, cell: int) -> None:
-    """Write every fifth number, and those that follow a hole, above the columns."""
+    """Write every fifth number, and those that follow a gap, above the columns."""
     line = ""
     for place, block in enumerate(blocks):
         marked = block % 5 == 0 or place == 0 or blocks[place - 1] != block - 1
-        if marked and len(line) <= place * cell:
+        if marked and len(line) <= place * cell:  # or it would be written over the one before
             line = line.ljust(place * cell) + f"{block} "
     page.line(Text("blocks".ljust(labels + 2) + line.rstrip(), style="dim"), 4)
 

@@ -1,4 +1,4 @@
-"""The numbers of a change in words."""
+"""The numbers of a change as text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ckpttool.comparison.result import Change, Element, Largest
 
 
-# Significant digits of values: usually, then what tells float32 apart, then float64.
+# Significant digits of values: for reading; to tell any two float32 apart; any two float64.
 _DIGITS = (6, 9, 17)
 
 
@@ -23,7 +23,7 @@ def lines_of(change: Change) -> list[str]:
     if change.max_ulp is not None:
         lines[-1] += f"; {change.max_ulp:,} ULP"
     odd = ", ".join(_odd(change))
-    return lines + [odd] * bool(odd)
+    return [*lines, odd] if odd else lines
 
 
 def _extent(change: Change) -> list[str]:
@@ -43,9 +43,10 @@ def _extent(change: Change) -> list[str]:
 
 
 def percent(share: float) -> str:
-    """Return a share in percent; 0 and 100 are said of nothing and of the whole only."""
+    """Return a share in percent; 0 and 100 stand for nothing and all, never for a rounded share."""
     if share in (0.0, 1.0):
         return f"{100 * share:.0f} %"
+    # what .2f would not round to 0.00 or 100.00; a change can be larger than the values
     if 0.00005 <= share < 0.99995 or share > 1.0:
         return f"{100 * share:.3g} %" if share < 0.1 or share > 1.0 else f"{100 * share:.2f} %"
     return "< 0.01 %" if share < 0.5 else "> 99.99 %"
@@ -59,7 +60,7 @@ def _largest(label: str, largest: Largest | None) -> list[str]:
 
 
 def _apart(left: Element, right: Element) -> tuple[str, str]:
-    """Return two values that differ with as many digits as show it."""
+    """Return two values with as many digits as it takes to see that they differ."""
     for digits in _DIGITS:
         told = _number(left, digits), _number(right, digits)
         if told[0] != told[1]:

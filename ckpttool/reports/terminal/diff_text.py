@@ -1,8 +1,9 @@
-"""A comparison as a person reads it: a map, the largest changes, what is beside them, a verdict."""
+"""A comparison as text: a map, the largest changes, what lies beside the weights, a verdict."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Sequence, TextIO
+from math import inf, prod
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence, TextIO
 
 from rich.text import Text
 
@@ -21,14 +22,12 @@ if TYPE_CHECKING:
     from ckpttool.comparison.result import Side, StateDiff
     from ckpttool.findings.results import FileReport
 
-#: Tensors of a class that are listed where nobody says how many.
+#: Tensors of a class that are listed without --top.
 TOP = 10
 
-# Entries beside the tensors that are listed, before a count stands for the rest.
-_SHOWN_STATE = 20
-# Characters of one value.
-_VALUE = 60
-_BAR = 20
+_SHOWN_STATE = 20  # entries beside the tensors, before the rest is counted
+_VALUE = 60  # characters of one value
+_BAR = 20  # columns
 
 _VERDICTS = {
     Outcome.SAME: (GOOD, "SAME", "bold green"),
@@ -52,7 +51,7 @@ _TITLES = {
 
 
 def write(comparison: Comparison, stream: TextIO, view: DiffView = DiffView()) -> None:  # noqa: B008 (a constant)
-    """Write the report; one line where there is nothing to tell."""
+    """Write the report; one line where nothing differs."""
     page = Page(stream)
     if comparison.outcome is not Outcome.SAME:
         for label, file in (("left", comparison.left), ("right", comparison.right)):
@@ -100,8 +99,10 @@ def _write_tensors(
         page.blank()
         head = f"{_TITLES[kind]}{where}: {count(len(tensors), 'tensor')}"
         page.line(Text(head, style="bold"), 2)
+        # a missing decoder is a hundred names: ranges of blocks are shorter than a line each
         if kind in (DiffKind.ONLY_LEFT, DiffKind.ONLY_RIGHT):
-            page.line(Text(printable(summarise(_names(tensors), top), 4000)), 4, 6)
+            names = [tensor.name for tensor in tensors]
+            page.line(Text(printable(summarise(names, top), 4000)), 4, 6)
             continue
         tensors.sort(key=_ORDERS[view.sort])
         for tensor in tensors[:top]:
@@ -110,41 +111,23 @@ def _write_tensors(
             page.line(Text(f"and {len(tensors) - top:,} more (--top shows them)"), 4)
 
 
-def _names(tensors: Sequence[TensorDiff]) -> list[str]:
-    return [tensor.name for tensor in tensors]
-
-
 def _by_change(tensor: TensorDiff) -> tuple[float, ...]:
     if tensor.change is None:
         return (1.0, 0.0, -_elements(tensor))
+    # NaN and infinity first, then tensors without a finite norm
     share = tensor.change.relative_rms
-    return (-tensor.change.odd, -(float("inf") if share is None else share), -_elements(tensor))
-
-
-def _by_size(tensor: TensorDiff) -> int:
-    return -_elements(tensor)
-
-
-def _by_name(tensor: TensorDiff) -> str:
-    return tensor.name
+    return (-tensor.change.odd, -(inf if share is None else share), -_elements(tensor))
 
 
 def _elements(tensor: TensorDiff) -> int:
-    product = 1
-    for length in (tensor.left or tensor.right or _NOTHING).shape:
-        product *= length
-    return product
+    side = tensor.left or tensor.right
+    return prod(side.shape) if side else 0
 
 
-class _Nothing(NamedTuple):
-    shape: tuple[int, ...] = (0,)
-
-
-_NOTHING = _Nothing()
 _ORDERS: dict[str, Callable[[TensorDiff], Any]] = {
     "change": _by_change,
-    "name": _by_name,
-    "size": _by_size,
+    "name": lambda tensor: tensor.name,
+    "size": lambda tensor: -_elements(tensor),
 }
 
 
@@ -216,11 +199,12 @@ def _write_state(page: Page, comparison: Comparison) -> None:
 
 
 def _values(entry: StateDiff) -> tuple[str, str]:
-    """Return both values, shortened, but not to the same."""
+    """Return both values, shortened."""
     left, right = ("absent" if value is None else value for value in (entry.left, entry.right))
     shown = printable(left, _VALUE), printable(right, _VALUE)
     if shown[0] != shown[1]:
         return shown
+    # what differs was cut out, so show the piece around it instead
     differs = (place for place, pair in enumerate(zip(left, right)) if pair[0] != pair[1])
     start = next(differs, 0) - _VALUE // 2
     first, second = (f"...{printable(text[start:][:_VALUE])}..." for text in (left, right))
@@ -231,7 +215,6 @@ def _entries(number: int) -> str:
     return "1 entry differs" if number == 1 else f"{number:,} entries differ"
 
 
-# What is wrong with a file that is in the way.
 _TROUBLE = {Verdict.FAIL: "has errors", Verdict.CANNOT_TELL: "cannot be read"}
 
 
@@ -259,6 +242,7 @@ def _summary(comparison: Comparison) -> list[str]:
         told.append(f"with {comparison.tolerance}")
     if comparison.state:
         told.append(f"{_entries(len(comparison.state))} beside them")
+    # otherwise _write_body has written these
     if comparison.outcome is Outcome.SAME and comparison.structure:
         facts = (f"{fact.name} {fact.left} | {fact.right}" for fact in comparison.structure)
         told.append(printable(", ".join(facts), 400))

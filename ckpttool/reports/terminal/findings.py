@@ -1,4 +1,4 @@
-"""Findings and verdicts as text, the same in every report that a person reads."""
+"""Findings and verdicts as text, the same in every report for people."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ckpttool.findings.results import FileReport, Waived
     from ckpttool.reports.terminal.page import Page
 
-#: Sign and colour of each severity; the word stands beside them, so neither is needed.
+# Sign and colour of each severity. The word is written too, so that a report can do without both.
 _LOOKS = {
     Severity.ERROR: (BAD, "bold red"),
     Severity.WARNING: (DOUBTFUL, "bold yellow"),
@@ -32,10 +32,8 @@ _VERDICTS = {
 
 
 def write_findings(page: Page, findings: Sequence[Finding]) -> None:
-    """Write findings, the worst first, each with where it is and what to do.
-
-    Several of one rule stand under one head, and what to do about them is said once.
-    """
+    """Write findings in their order, each with where it is and what to do."""
+    # several of one rule under one head, so that the same advice is not repeated for each
     for _, alike in groupby(findings, key=lambda found: (found.rule, found.severity, found.fix)):
         group = list(alike)
         if len(group) == 1:
@@ -59,7 +57,9 @@ def _write_several(page: Page, group: list[Finding]) -> None:
         elif finding.tensor:
             parts.append(finding.message)
         page.line(Text(f"{page.sign(TOLD)} {printable(': '.join(parts), LONG)}"), 6, 8)
-    _write_fix(page, group[0])
+    fix = fix_of(group[0])
+    if fix is not None:
+        page.row("fix", Text(printable(fix, LONG)), 6, 16)
 
 
 def _write_head(page: Page, finding: Finding, rest: str, waived: bool = False) -> None:
@@ -75,12 +75,6 @@ def severity_text(page: Page, severity: Severity) -> Text:
     """Return the sign and the word of a severity, all of one width."""
     sign, style = _LOOKS[severity]
     return styled(f"{page.sign(sign)} {severity.value.ljust(len('warning'))}", style)
-
-
-def _write_fix(page: Page, finding: Finding) -> None:
-    fix = fix_of(finding)
-    if fix is not None:
-        page.row("fix", Text(printable(fix, LONG)), 6, 16)
 
 
 def write_verdict(page: Page, file: FileReport) -> None:
@@ -99,7 +93,7 @@ def verdict_text(page: Page, verdict: Verdict) -> Text:
 
 
 def write_waived(page: Page, waived: Sequence[Waived]) -> None:
-    """Write what does not count, and who says so."""
+    """Write the findings that are waived, with reason, owner and last day."""
     for one in waived:
         _write_head(page, one.finding, f": {printable(one.finding.message, LONG)}", waived=True)
         told = {

@@ -1,4 +1,4 @@
-"""What became of every file of a folder, for a person."""
+"""The other files of a folder, as text."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ from ckpttool.reports.terminal.page import styled
 if TYPE_CHECKING:
     from ckpttool.reports.terminal.page import Page
 
-# Columns before the text of a line.
-_HANG = 18
-# Files of one kind that are named before the rest is counted.
-_SHOWN = 20
+_HANG = 18  # columns before the text of a line: the indent, the longest label and a gap
+_SHOWN = 20  # files of one kind that are named before the rest is counted
 
-#: Each standing as people read it, those that are told of in full first.
+#: The label of each standing, in the order of the report.
 LABELS = {
     Standing.KNOWN: "known",
     Standing.TRAINING: "training state",
@@ -30,7 +28,7 @@ LABELS = {
 
 
 def write_inventory(page: Page, inventory: Sequence[Item]) -> None:
-    """Write what there is beside the checkpoints: by kind what is known, by name what is not."""
+    """Write the files beside the checkpoints: known ones by kind, the others by name."""
     page.line(styled("other files", "bold"))
     for standing, label in LABELS.items():
         ours = of(inventory, standing)
@@ -38,7 +36,7 @@ def write_inventory(page: Page, inventory: Sequence[Item]) -> None:
             continue
         if standing is Standing.KNOWN:
             page.row(label, Text(kinds(ours)), 2, _HANG)
-        elif len(ours) > _SHOWN:
+        elif len(ours) > _SHOWN:  # as ranges, for a folder of a thousand shards
             page.row(label, Text(named(ours)), 2, _HANG)
         else:
             _write_lines(page, label, (f"{printable(i.path)}: {printable(i.what)}" for i in ours))

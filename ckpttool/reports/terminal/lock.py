@@ -1,4 +1,4 @@
-"""What was locked, for a person: the weights, and what a comparison of outputs can tell."""
+"""What was locked, as text: the weights, and what a comparison of outputs can detect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write(lock: Lock, stream: TextIO) -> None:
-    """Write a few lines on each checkpoint, and where they are locked, and what that replaced."""
+    """Write a few lines on each checkpoint, and the path of the lock file."""
     page = Page(stream)
     inventory = lock.report.inventory if lock.report else ()
     for locked in lock.checkpoints:

@@ -1,7 +1,6 @@
 """A page of text: wrapped with hanging indents on a terminal, one line a fact in a pipe.
 
-All text is shown as it is: nothing in it is taken for markup, and what could act on a terminal
-is escaped by :func:`ckpttool.findings.text.printable` before it comes here.
+Callers escape untrusted text with :func:`ckpttool.findings.text.printable`.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from rich.text import Text
 if TYPE_CHECKING:
     from typing import Mapping
 
-#: What is right, wrong, and merely told.
+#: Signs for what is right, wrong, information, and in doubt.
 GOOD, BAD, TOLD = "\u2713\u2717\u00b7"
+DOUBTFUL = "!"
 #: Shades, from light to full.
 SHADES = "\u2591\u2592\u2593\u2588"
-#: What a sign is where the encoding has no such character.
+# For encodings without these characters, as consoles of Windows may have.
 _ASCII: dict[str, str] = dict(zip((GOOD, BAD, TOLD, *SHADES), "+x-:oO#"))
-DOUBTFUL = "!"
 
 # Narrower than this, there is no room for a column of labels ...
 _NARROW = 64
@@ -33,7 +32,7 @@ _NARROWEST = 30
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Leave the exit code to the command: rich would end the process with that of a finding."""
+        """Raise the error: rich would exit with 1, which means that a finding was made."""
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
@@ -41,7 +40,7 @@ class Page:
     """Writes lines to a stream.
 
     Attributes:
-        width: columns of the terminal; ``None`` where the stream is none, and lines stay whole.
+        width: columns of the terminal; ``None`` for a file or a pipe, where lines stay whole.
     """
 
     def __init__(self, stream: TextIO, environment: Mapping[str, str] = os.environ) -> None:
@@ -49,10 +48,11 @@ class Page:
         terminal = stream.isatty()
         self._console = _Console(
             file=stream,
+            # text comes from files: "[bold]" and ":smile:" in a name are just that
             highlight=False,
             markup=False,
             emoji=False,
-            force_terminal=terminal,
+            force_terminal=terminal,  # or FORCE_COLOR would make a file a terminal
             color_system=_colors(stream, environment),
         )
         self.width = max(self._console.width, _NARROWEST) if terminal else None
@@ -76,7 +76,7 @@ class Page:
             self._write(Text(" " * indent) + text)
             return
         hang = indent if hang is None else hang
-        # wrapped as if the first line began at the hang, for its head stands there already
+        # rich wraps all lines to one width, so what fills the hang of the first is cut off before
         head = min(max(hang - indent, 0), len(text))
         first, rest = text[:head], text[head:]
         for number, piece in enumerate(rest.wrap(self._console, self.width - hang)):
@@ -85,14 +85,14 @@ class Page:
             self._write(start + piece)
 
     def row(self, label: str, text: Text, indent: int = 2, hang: int = 15) -> None:
-        """Write a fact: a label, and its text in a column of its own."""
+        """Write a fact: a label, and its text in a second column."""
         if self.width is not None and self.width < _NARROW:
             self.line(styled(f"{label}  ", "dim").append(text), indent, indent + 2)
             return
         self.line(styled(label.ljust(hang - indent), "dim").append(text), indent, hang)
 
     def whole(self, label: str, text: Text, indent: int = 2, hang: int = 15) -> None:
-        """Write a fact that is to be copied: never broken, on a line of its own if need be."""
+        """Write a fact that people copy, and so never wrapped: if need be on a line of its own."""
         if self.width is None or hang + len(text) <= self.width:
             self.row(label, text, indent, hang)
             return
@@ -101,21 +101,18 @@ class Page:
 
     def _write(self, text: Text) -> None:
         text.rstrip()
-        # captured, so that the stream is written to here; rich flushes it all the same
+        # captured, so that errors of writing are raised here, not handled by rich
         with self._console.capture() as captured:
             self._console.print(text, soft_wrap=True)
         self._stream.write(captured.get())
 
 
 def _colors(stream: TextIO, environment: Mapping[str, str]) -> Literal["auto", "standard"] | None:
-    """Return the colours a stream gets; bold and dim go with them, for plain is plain.
-
-    ``NO_COLOR`` counts more than ``FORCE_COLOR``, which is for what is looked at: a report in
-    a file has the same bytes with it and without.
-    """
-    if environment.get("NO_COLOR"):
+    """Return the colours a stream gets; without colours there is no bold or dim either."""
+    if environment.get("NO_COLOR"):  # https://no-color.org: any value but an empty one
         return None
     forced = environment.get("FORCE_COLOR", "") not in ("", "0")
+    # standard streams only: a report in a file has the same bytes with it and without
     if forced and stream in (sys.stdout, sys.stderr):
         return "standard"
     return "auto" if stream.isatty() else None

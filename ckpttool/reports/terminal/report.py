@@ -1,4 +1,4 @@
-"""The report that a person reads: what the file covers first, the verdict last."""
+"""The report of ``verify`` as text: what a file covers first, the verdict last."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ def write(report: Report, stream: TextIO, view: TextView = TextView()) -> None: 
         page.blank()
         page.line(styled("run", "bold"))
         write_findings(page, report.of_run)
+    # of one file alone, the line on the file says it all
     if len(report.files) != 1 or report.of_run or report.inventory:
         page.blank()
         page.line(verdict_text(page, report.verdict) + Text(f" {_totals(report)}"), 0, 2)
@@ -101,7 +102,7 @@ def describe(file: FileReport) -> str:
 
 
 def coverage_text(coverage: Coverage) -> Text:
-    """Return how much of the model comes from the checkpoint, the sentence that counts most."""
+    """Return how much of the model comes from the checkpoint."""
     if coverage.unrelated:
         others = count(len(coverage.unexpected), "tensor")
         return styled(f"none of the names of {coverage.schema}; {others} of others", "bold red")
@@ -133,7 +134,7 @@ def _share(name: str, group: GroupCoverage) -> Text:
 
 
 def millions(parameters: int, unit: str = " parameters") -> str:
-    """Return a number of parameters as people say it: ``303.3 M parameters``."""
+    """Return a number of parameters in millions: ``303.3 M parameters``."""
     if parameters < 1_000_000:
         return f"{parameters:,}{unit}"
     return f"{parameters / 1e6:,.1f} M{unit}"

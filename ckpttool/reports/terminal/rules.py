@@ -1,4 +1,4 @@
-"""The table of rules, for a person and for a machine."""
+"""The table of rules as text, JSON and Markdown."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from ckpttool.reports.terminal.page import Page
 if TYPE_CHECKING:
     from ckpttool.findings.rules import Family
 
-# The names that Markdown sets as code: a terminal shows them without the signs.
-_CODE = re.compile(r"`([^`]*)`")
+_CODE = re.compile(r"`([^`]*)`")  # rules are written in Markdown, for the pages in docs/rules
 
 
 def write_explanations(rules: Sequence[Rule], stream: TextIO) -> None:
-    """Write all that is to be said of each rule."""
+    """Write all that the table says about each rule."""
     page = Page(stream)
     for number, rule in enumerate(rules):
         if number:
@@ -39,7 +38,7 @@ def _write_explanation(page: Page, rule: Rule) -> None:
     page.row("fix", Text(rule.fix))
     if rule.more:
         page.row("more", Text(_CODE.sub(r"\1", rule.more)))
-    if family.judged:
+    if family.judged:  # by a policy, which has no say in what stops a conversion
         _write_lines(page, "to leave it out of every run", ignoring(rule))
         if not rule.of_run:
             _write_lines(page, "to accept it here, for a while", waiving(rule))

@@ -1,4 +1,4 @@
-"""What a file holds, for a person: the container, the tensors as a tree, and what else is there."""
+"""What a file holds, as text: the container, the tensors as a tree, and what else is there."""
 
 from __future__ import annotations
 
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from ckpttool.findings.listing import Listing, Listings
     from ckpttool.findings.results import FileReport
 
-# Longest column of names, in characters; a longer name pushes its own line only.
-_WIDEST = 60
-# Lines of a list beside the tensors, before a count stands for the rest.
-_SHOWN = 40
+_WIDEST = 60  # columns of names; a longer name moves only the rest of its own line
+_SHOWN = 40  # lines of a list beside the tensors, before the rest is counted
 
 # What a pickle uses a name for, the gravest first: its mark, its style and words.
 _KINDS = {
@@ -35,8 +33,7 @@ _KINDS = {
     "named": (" ", "yellow", " (never called)"),
     "data": (" ", "", ""),
 }
-# Lines of the tree; a model of a thousand different blocks has fewer.
-_MOST = 2_000
+_MOST = 2_000  # lines of the tree; a model of a thousand different blocks has fewer
 
 
 def write(listings: Listings, stream: TextIO, view: TreeView = TreeView()) -> None:  # noqa: B008 (a constant)
@@ -65,10 +62,11 @@ def write(listings: Listings, stream: TextIO, view: TreeView = TreeView()) -> No
 
 
 def _write_end(page: Page, file: FileReport) -> None:
-    """Write the last line on a file; no listing says PASS, for nobody looked at the weights."""
+    """Write the last line on a file."""
     if file.verdict is not Verdict.PASS:
         write_verdict(page, file)
         return
+    # not PASS, as the weights were not looked at
     text = styled(f"{page.sign(TOLD)} LISTED", "bold cyan")
     text.append(f" {printable(file.path)}: {counts(file.findings)}. Only headers were read.")
     page.line(text, 0, 2)
@@ -113,10 +111,18 @@ def _write_tensors(page: Page, listing: Listing, view: TreeView) -> None:
     if not lines:
         return
     page.blank()
-    cells = [(_label(branch), _kind(branch), _bytes(branch)) for branch in lines]
+    cells = [
+        (
+            "  " * branch.depth + printable(branch.label),
+            _kind(branch),
+            size(branch.alike * branch.nbytes),
+        )
+        for branch in lines
+    ]
     names = min(max(len(label) for label, _, _ in cells), _WIDEST)
     kinds = max(len(kind) for _, kind, _ in cells)
     totals = max(len(nbytes) for _, _, nbytes in cells)
+    # on a narrow terminal the facts go below the name
     beside = page.width is None or 2 + names + 2 + kinds + 2 + totals <= page.width
     for branch, (label, kind, nbytes) in zip(lines, cells):
         style = "" if branch.leaf else "bold"
@@ -130,20 +136,10 @@ def _write_tensors(page: Page, listing: Listing, view: TreeView) -> None:
     _write_rest(page, len(listing.tensors) - shown, "tensor")
 
 
-def _label(branch: Branch) -> str:
-    return "  " * branch.depth + printable(branch.label)
-
-
 def _kind(branch: Branch) -> str:
-    if branch.leaf is None:
-        text = count(branch.tensors, "tensor")
-        return f"{branch.alike:,} x {text}" if branch.alike > 1 else text
-    text = f"{branch.leaf.dtype} {list(branch.leaf.shape)}"
+    leaf = branch.leaf
+    text = f"{leaf.dtype} {list(leaf.shape)}" if leaf else count(branch.tensors, "tensor")
     return f"{branch.alike:,} x {text}" if branch.alike > 1 else text
-
-
-def _bytes(branch: Branch) -> str:
-    return size(branch.alike * branch.nbytes)
 
 
 def _write_others(page: Page, listing: Listing) -> None:
@@ -191,7 +187,7 @@ def _write_list(page: Page, title: str, items: Iterable[str]) -> None:
 
 
 def _write_rest(page: Page, number: int, noun: str = "") -> None:
-    """Say how many are not shown, if any are."""
+    """Write how many are not shown, if any are."""
     if number > 0:
         more = count(number, f"more {noun}") if noun else f"{number:,} more"
         page.line(Text(f"and {more} (--format json lists all)"), 4, 6)

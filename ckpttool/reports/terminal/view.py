@@ -1,4 +1,4 @@
-"""How a person wants to see a report; apart from the text, so that it costs nothing to name."""
+"""Options of the text formats, apart from their code: options are parsed without rich."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ from typing import NamedTuple
 
 
 class TextView(NamedTuple):
-    """How the report is shown to a person.
-
-    Attributes:
-        show_waived: list what is waived, with reason, owner and last day; it is counted anyway.
-    """
+    """How to show a report; ``show_waived`` lists waived findings, which are counted anyway."""
 
     show_waived: bool = False
 
 
 class TreeView(NamedTuple):
-    """How to show the tensors: ``fold`` puts blocks that are alike into one line."""
+    """How to show the tensors; ``fold`` puts identical blocks on one line."""
 
     fold: bool = True
 
