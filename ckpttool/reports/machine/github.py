@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Iterator, TextIO
 from ckpttool.findings.inventory import account
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, printable
-from ckpttool.reports.details import LONG, details
+from ckpttool.reports.details import LONG
 from ckpttool.reports.machine.located import Located, located
 from ckpttool.reports.terminal.counts import counts_of
 
@@ -46,7 +46,10 @@ def write(report: Report, stream: TextIO) -> None:
 
 def _command(command: str, one: Located) -> str:
     properties = ",".join(f"{name}={_escaped(text, _PROPERTY)}" for name, text in _properties(one))
-    return f"::{command} {properties}::{_escaped(_message(one), _DATA)}"
+    lines = [printable(one.finding.message, LONG)]
+    lines += [f"{label}: {text}" for label, text in one.facts.items()]
+    message = "\n".join(lines)
+    return f"::{command} {properties}::{_escaped(message, _DATA)}"
 
 
 def _properties(one: Located) -> Iterator[tuple[str, str]]:
@@ -55,16 +58,6 @@ def _properties(one: Located) -> Iterator[tuple[str, str]]:
         if one.file.lock is not None:  # a checkpoint has no lines
             yield "line", str(one.line)
     yield "title", f"{one.finding.rule.code} {one.finding.rule.name}"
-
-
-def _message(one: Located) -> str:
-    """Return the text of the annotation: what was found, in which tensors, what to do."""
-    lines = [printable(one.finding.message, LONG)]
-    # the annotation is shown in the lock file, so the text names the checkpoint
-    if one.file is not None and one.file.lock is not None:
-        lines.append(f"file: {printable(one.file.path, LONG)}")
-    lines += [f"{label}: {text}" for label, text in details(one.finding).items()]
-    return "\n".join(lines)
 
 
 def _escaped(text: str, table: dict[str, str]) -> str:

@@ -7,6 +7,9 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
+from ckpttool.findings.text import printable
+from ckpttool.reports.details import LONG, details
+
 if TYPE_CHECKING:
     from ckpttool.findings.finding import Finding
     from ckpttool.findings.results import FileReport, Report, Waived
@@ -37,6 +40,13 @@ class Located(NamedTuple):
     def line_of(self, tensor: str) -> int | None:
         """Return the line of a tensor in the lock file, if it has one there."""
         return None if self.file is None else self.file.lock_lines.get(tensor)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The details of the finding, safe to print, and its file if it is shown elsewhere."""
+        if self.file is None or self.file.lock is None:
+            return details(self.finding)
+        return {"file": printable(self.file.path, LONG), **details(self.finding)}
 
     @property
     def line(self) -> int:

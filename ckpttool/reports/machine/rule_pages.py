@@ -19,7 +19,7 @@ Everything that ckpttool can find wrong, by stable code: a code is never used ag
 something else. `ckpttool explain CODE` says the same on the command line, and
 `ckpttool rules --format json` gives the table to a machine.
 
-An error fails the run, warnings and notes are told (`--fail-on` moves the line).
+An error fails the run; warnings and notes do not, unless `--fail-on` says so.
 """
 
 
@@ -93,23 +93,23 @@ def _paragraphs(rule: Rule) -> Iterator[str]:
     if not family.judged:
         yield _filled("It stops `convert`, or tells what it did: no policy leaves it out.")
         return
-    yield "## Where it is meant to be so"
+    yield "## Where this is intended"
     yield _filled(
         "In `ckpttool.toml`, or under the same names in `pyproject.toml`. To leave the rule out of "
         "every run:"
     )
     yield _toml(ignoring(rule))
     if rule.of_run:
-        yield _filled("It is about a run as a whole and no file's, so that no waiver covers it.")
+        yield _filled("It concerns a run as a whole and not a file, so no waiver covers it.")
         return
     yield _filled(
-        "To accept what it finds in one file and for a while, with a reason that the reports show "
+        "To accept its findings in one file for a while, with a reason that the reports show "
         "(`tensors`, a glob, narrows it further):"
     )
     yield _toml(waiving(rule))
     if family.stops and rule.severity.value == "error":
         yield _filled(
-            "Neither helps where this ended the reading of the file: nothing more is known of it."
+            "Neither helps where the reading of the file ended here: nothing more is known of it."
         )
 
 

@@ -14,7 +14,7 @@ from ckpttool.findings.finding import Verdict
 from ckpttool.findings.inventory import Standing, account, of
 from ckpttool.findings.rules import Rule, Severity
 from ckpttool.findings.text import count, printable
-from ckpttool.reports.details import LONG, details
+from ckpttool.reports.details import LONG
 from ckpttool.reports.machine.json import dump
 from ckpttool.reports.machine.located import Located, located
 
@@ -149,9 +149,7 @@ def _result(one: Located, rule_index: int) -> dict[str, Any]:
 
 def _message(one: Located) -> str:
     parts = [printable(one.finding.message, LONG)]
-    if one.file is not None and one.file.lock is not None:
-        parts.append(f"File: {printable(one.file.path, LONG)}")
-    parts += [f"{label.capitalize()}: {text}" for label, text in details(one.finding).items()]
+    parts += [f"{label.capitalize()}: {text}" for label, text in one.facts.items()]
     return _no_links("\n".join(parts))
 
 
