@@ -86,14 +86,14 @@ display_options = together(
         "--quiet",
         is_flag=True,
         callback=_remember_volume,
-        help="Say only what is wrong; no report, unless its --format is named.",
+        help="Write errors only; no report, unless its --format is given.",
     ),
     _option(
         "-v",
         "--verbose",
         is_flag=True,
         callback=_remember_volume,
-        help="Say what is being done, on standard error.",
+        help="Write what is being done to standard error.",
     ),
     _option(
         "--color",

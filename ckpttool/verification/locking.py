@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Iterable, NamedTuple, Sequence, Union
@@ -152,21 +153,17 @@ def lock(
 
 def _tried(path: str) -> tuple[str, ...]:
     """Refuse what cannot be written or is no lock file, before any weight is read."""
-    place = Path(path)
+    head, place = b"", Path(path)
+    with suppress(OSError):  # one that cannot be read is refused as well
+        if place.is_file():
+            with place.open("rb") as file:
+                head = file.read(200)
     # -o with a checkpoint's name by mistake must not overwrite it
-    if place.exists() and not (place.is_file() and _is_lock(place)):
+    if place.exists() and not is_lock(head):
         raise UsageError(
             "what stands there is no lock file", path=path, fix="Name another file with -o."
         )
     return try_files(path)
-
-
-def _is_lock(place: Path) -> bool:
-    try:
-        with place.open("rb") as file:
-            return is_lock(file.read(200))
-    except OSError:
-        return False
 
 
 def _check_names(lock: str, found: Sequence[Input]) -> None:

@@ -40,14 +40,14 @@ _EXIT_CODES = (
     "-o",
     "--output",
     metavar="DST",
-    help="The file to write, or a folder for it. By default it lies beside the source and has its "
+    help="The file to write, or a folder for it. By default it goes beside the source, under its "
     "name with another suffix.",
 )
 @click.option(
     "--max-shard-size",
     metavar="SIZE",
-    help="Split into shards of at most so much, with an index: 5GB, say (decimal units). A tensor "
-    "that is larger is a shard by itself.",
+    help="Split into shards of at most this size, with an index: 5GB for example (decimal units). "
+    "A larger tensor gets a shard of its own.",
 )
 @click.option(
     "--dtype",
@@ -58,17 +58,17 @@ _EXIT_CODES = (
     "--dtype-except-quantized",
     "except_quantized",
     is_flag=True,
-    help="Cast what is not quantized, and copy quantized weights with their scales bit for bit (a "
-    "file with such weights is refused else).",
+    help="Cast what is not quantized, and copy quantized weights with their scales bit for bit. "
+    "Without this option, --dtype refuses a file with such weights.",
 )
 @click.option(
-    "--allow-overflow", is_flag=True, help="Let a cast make large numbers infinite (an error else)."
+    "--allow-overflow", is_flag=True, help="Let a cast turn large numbers infinite (else an error)."
 )
 @click.option(
-    "--include", multiple=True, metavar="GLOB", help="Take only tensors of such names (repeatable)."
+    "--include", multiple=True, metavar="GLOB", help="Take only matching names (repeatable)."
 )
 @click.option(
-    "--exclude", multiple=True, metavar="GLOB", help="Leave out tensors of such names (repeatable)."
+    "--exclude", multiple=True, metavar="GLOB", help="Leave out matching names (repeatable)."
 )
 @click.option("--encoder-only", is_flag=True, help="Leave out the decoder.")
 @wrapper_option
@@ -76,31 +76,31 @@ _EXIT_CODES = (
     "--metadata",
     multiple=True,
     metavar="KEY=VALUE",
-    help="A further string for __metadata__ (repeatable).",
+    help="An additional string for __metadata__ (repeatable).",
 )
 @click.option(
     "--keep",
     multiple=True,
     metavar="NAME",
     help="Of names that share all their bytes, store this one (a glob too; repeatable). By default "
-    "the first in the order of the file, but not a head's where there is another.",
+    "the first in the order of the file, and one of a head only if there is no other.",
 )
 @click.option(
     "--keep-aliases",
     is_flag=True,
-    help="Write names that share all their bytes out one by one, rather than once.",
+    help="Store the bytes again for each name that shares them, rather than once.",
 )
 @click.option(
     "--sidecar",
     metavar="FILE.json",
-    help="Keep what lies beside the weights: all of it but tensors.",
+    help="Write what is stored beside the weights, except tensors, to a file of its own.",
 )
 @click.option(
     "--receipt",
     metavar="FILE.json",
     help="Write SHA-256 sums of all files and tensors, and what was changed.",
 )
-@click.option("--force", is_flag=True, help="Replace what stands at the destination.")
+@click.option("--force", is_flag=True, help="Replace existing files at the destination.")
 @click.option("--no-sync", is_flag=True, help="Do not wait until the bytes are on the disk.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
 @format_option(FORMATS["Conversions"])

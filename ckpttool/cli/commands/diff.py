@@ -54,24 +54,24 @@ _NOWHERE = ("/dev/null", "nul")
     is_flag=True,
     help="Overlook nothing: equal bytes only. The default; not with a tolerance.",
 )
-@click.option("--equal-nan", is_flag=True, help="Take one NaN for another, whatever its bits.")
+@click.option("--equal-nan", is_flag=True, help="Treat all NaNs as equal, whatever their bits.")
 @click.option(
     "--include",
     multiple=True,
     metavar="GLOB",
-    help="Compare only names like this: tensors, and what lies beside them. May be repeated.",
+    help="Compare only matching names: of tensors, and of what is stored beside them (repeatable).",
 )
 @click.option(
     "--exclude",
     multiple=True,
     metavar="GLOB",
-    help="Leave out names like this, 'optimizer*' say; one that matches nothing is refused, here "
-    "and with --include. May be repeated.",
+    help="Leave out matching names, 'optimizer*' for example (repeatable). A pattern that matches "
+    "nothing is an error, here and with --include.",
 )
 @click.option(
     "--weights-only",
     is_flag=True,
-    help="Compare the state dicts alone; what lies beside them is named and left aside.",
+    help="Compare the state dicts only; what is stored beside them is listed, but not compared.",
 )
 @click.option(
     "--left-wrapper",
@@ -110,13 +110,13 @@ def diff(
     format_name: str,
     **options: Any,
 ) -> int:
-    """Say what differs between two checkpoints, how much, and where.
+    """Show what differs between two checkpoints, by how much, and where.
 
-    Files of any two formats. By default tensors are the same if their bytes are; with a
-    tolerance, if |a - b| <= atol + rtol * max(|a|, |b|) for all of their elements. What lies
-    beside the weights is compared too, and what one side alone has is a difference. A receipt
-    of convert or a lock file may stand for either side; then digests are compared. A glob in
-    quotes has to match one file.
+    The files may have different formats. By default tensors are the same if their bytes are; with
+    a tolerance, if |a - b| <= atol + rtol * max(|a|, |b|) for all of their elements. What is
+    stored beside the weights is compared too, and what only one side has is a difference. Either
+    side can be a receipt of convert or a lock file; then digests are compared. A glob in quotes
+    has to match one file.
     """
     without_blas()
     from ckpttool.comparison import diff as comparing

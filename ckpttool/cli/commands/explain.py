@@ -22,7 +22,7 @@ _EXIT_CODES = "Exit codes: 0 told, 2 wrong usage, 3 internal error, 130 interrup
 @click.argument("codes", nargs=-1, required=True, metavar="CODE...")
 @display_options
 def explain(codes: tuple[str, ...]) -> int:
-    """Say what a rule means, what to do about it, and how to leave it out.
+    """Explain what a rule means, what to do about it, and how to ignore it.
 
     CODE is a rule's code, NUM001 say, or its short name.
     """
