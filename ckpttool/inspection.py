@@ -182,7 +182,9 @@ def state_dicts_not_taken(checkpoint: Checkpoint, what: str) -> Iterator[Finding
 
 def tensors_not_taken(checkpoint: Checkpoint, what: str) -> Iterator[Finding]:
     """Warn of tensors that are no optimizer's and lie in no state dict; ``what`` as above."""
-    loose = outside_of_state_dicts(checkpoint)
+    # Those of other state dicts are in the finding of state_dicts_not_taken.
+    others = {wrapper.key for wrapper in checkpoint.wrappers[1:]}
+    loose = [row for row in checkpoint.outside if row.key not in others]
     if loose:
         # Single numbers, such as a step count or a temperature, are no weights.
         numbers = all(row.nbytes <= _NUMBER * row.tensors for row in loose)
@@ -191,13 +193,6 @@ def tensors_not_taken(checkpoint: Checkpoint, what: str) -> Iterator[Finding]:
             f"tensors outside of the state dict were {what}: {listed_rows(checkpoint, loose)}",
             severity=Severity.NOTE if numbers else None,
         )
-
-
-def outside_of_state_dicts(checkpoint: Checkpoint) -> list[Outside]:
-    """Return the tensors outside of what was taken that no other state dict has."""
-    # Those of other state dicts are in the finding of state_dicts_not_taken.
-    others = {wrapper.key for wrapper in checkpoint.wrappers[1:]}
-    return [row for row in checkpoint.outside if row.key not in others]
 
 
 def listed_rows(checkpoint: Checkpoint, rows: list[Outside]) -> str:

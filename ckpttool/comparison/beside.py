@@ -34,9 +34,9 @@ from ckpttool.formats.objects.views import (
 from ckpttool.formats.pickles.nodes import Call, Node, is_scalar
 from ckpttool.tensors.catalogue import TensorInfo
 
-#: Parts of nodes that may be met again, beyond three times as many as are met for the first time.
-#: Two cycles of different lengths can be held against each other endlessly, and what is shared is
-#: looked at under each of its keys where names are left out.
+#: Parts of nodes that may be visited again, beyond three times as many as are visited first.
+#: Comparing two cycles of different lengths never ends, and where names are left out, shared nodes
+#: are visited under each of their keys.
 MAX_AGAIN = 200_000
 #: Why two objects are not compared: a constructor's arguments may mean the same as a state.
 OTHER_FORM = "made in ways that may come to the same"

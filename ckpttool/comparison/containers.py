@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from hashlib import sha256
 from typing import TYPE_CHECKING, Iterator
 
 from ckpttool.comparison.result import Fact
+from ckpttool.comparison.texts import json_of
 from ckpttool.formats.objects.beside import beside_of
-from ckpttool.formats.objects.plain import Reader
 from ckpttool.tensors.sharing import ORDER, find_sharing, tied_names, with_tied
 
 if TYPE_CHECKING:
@@ -40,10 +39,7 @@ def _versions(checkpoint: Checkpoint) -> str:
     # torch passes them to modules, which may load the same weights differently by version.
     beside = beside_of(checkpoint)
     noted = beside.versions() if beside else []
-    if not noted:
-        return _NONE
-    text = json.dumps(Reader(exact=True).read("", noted).value, sort_keys=True)
-    return f"sha256:{sha256(text.encode()).hexdigest()[:16]}"
+    return f"sha256:{sha256(json_of(noted).encode()).hexdigest()[:16]}" if noted else _NONE
 
 
 def _tied(checkpoint: Checkpoint) -> str:

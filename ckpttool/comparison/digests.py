@@ -11,7 +11,7 @@ from ckpttool.comparison.options import nothing_left
 from ckpttool.comparison.pairing import match_names, with_names_tied
 from ckpttool.comparison.renamed import partners
 from ckpttool.comparison.result import Comparison, DiffKind, Outcome, Side, StateDiff, TensorDiff
-from ckpttool.comparison.run import in_order, only, outcome_of
+from ckpttool.comparison.run import in_order, leftovers, only, outcome_of
 from ckpttool.conversion.receipt import Digest
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
@@ -163,14 +163,9 @@ def _compare(
         for name in names:
             group.setdefault(side[name], []).append(name)
     renamed = partners(groups[0], groups[1])
-    for name in only[0]:
-        target = renamed.get(name)
-        there = None if target is None else _side(target, sides[1][target])
-        kind = DiffKind.ONLY_LEFT if there is None else DiffKind.RENAMED
-        yield TensorDiff(name, kind, False, _side(name, sides[0][name]), there)
-    for name in only[1]:
-        if name not in renamed.values():
-            yield TensorDiff(name, DiffKind.ONLY_RIGHT, False, None, _side(name, sides[1][name]))
+    yield from leftovers(
+        only[0], only[1], renamed, lambda side, name: _side(name, sides[side][name])
+    )
 
 
 def _kind(one: Digest, other: Digest, tolerant: bool) -> DiffKind:

@@ -184,14 +184,7 @@ class Run:
             from ckpttool.comparison.renamed import renamed  # late: digests are needed here only
 
             partners = renamed(left, right, self._options)
-        for name in left:
-            other = _side(pairing, 1, partners[name]) if name in partners else None
-            kind = DiffKind.RENAMED if other else DiffKind.ONLY_LEFT
-            yield TensorDiff(name, kind, False, _side(pairing, 0, name), other)
-        taken = set(partners.values())
-        for name in right:
-            if name not in taken:
-                yield TensorDiff(name, DiffKind.ONLY_RIGHT, False, None, _side(pairing, 1, name))
+        return leftovers(left, right, partners, lambda side, name: _side(pairing, side, name))
 
     def _unread(
         self, pairing: Pairing, unread: Mapping[str, str]
@@ -233,6 +226,23 @@ class Run:
                 checkpoint.check_unchanged()
             except CkpttoolError as error:
                 raise SideError(side, error) from error
+
+
+def leftovers(
+    left: Iterable[str],
+    right: Iterable[str],
+    renamed: Mapping[str, str],
+    side_of: Callable[[int, str], Side],
+) -> Iterator[TensorDiff]:
+    """Yield the tensors that have no partner of the same name; ``renamed`` are left -> right."""
+    for name in left:
+        other = side_of(1, renamed[name]) if name in renamed else None
+        kind = DiffKind.RENAMED if other else DiffKind.ONLY_LEFT
+        yield TensorDiff(name, kind, False, side_of(0, name), other)
+    taken = set(renamed.values())
+    for name in right:
+        if name not in taken:
+            yield TensorDiff(name, DiffKind.ONLY_RIGHT, False, None, side_of(1, name))
 
 
 def in_order(tensors: Iterable[TensorDiff]) -> tuple[TensorDiff, ...]:

@@ -30,9 +30,9 @@ class Texts:
     def of(self, node: Node) -> str:
         """Return a value as text, or the checksum of its text once there is no more room."""
         if is_short(node):
-            return _json(node)
+            return json_of(node)
         if id(node) not in self._known:
-            text = _json(node)
+            text = json_of(node)
             self._known[id(node)] = text if self._room >= 0 else _sum(text)
         return self._known[id(node)]
 
@@ -57,7 +57,7 @@ def part_of(name: Node) -> str:
     # key_part writes an object as its class in angle brackets, which several keys may share.
     if not part.startswith("<") or is_scalar(name):
         return part
-    text = _json(name)
+    text = json_of(name)
     if len(text) > _LONGEST_PART:
         text = f"{text[:_LONGEST_PART]} sha256:{sha256(text.encode()).hexdigest()}"
     return text
@@ -68,5 +68,6 @@ def _sum(text: str) -> str:
     return json.dumps({"$sha256": sha256(text.encode("utf-8", "surrogatepass")).hexdigest()})
 
 
-def _json(node: Node) -> str:
+def json_of(node: Node) -> str:
+    """Return a value as JSON that is the same for the same value."""
     return json.dumps(Reader(exact=True).read("", node).value, sort_keys=True)

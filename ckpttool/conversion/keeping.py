@@ -44,7 +44,7 @@ def tied_to(
         wanted = [name for name in group if name in asked]
         if len(wanted) > 1:
             raise UsageError(
-                "--keep names several of the same bytes, and one is stored",
+                "--keep names several of the same bytes, which are stored under one name",
                 found=_listed(wanted),
                 fix="Name one of them, or store all of them with --keep-aliases.",
             )

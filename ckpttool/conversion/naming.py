@@ -90,7 +90,7 @@ def check_distinct(sources: Sequence[str], results: Sequence[str]) -> None:
         # The source may be a link: replacing its target changes what is read.
         if where(path) in others or os.path.realpath(path) in others:
             raise UsageError(
-                "it would be replaced by what another of the files becomes",
+                "it would be replaced by the result of another file",
                 path=path,
                 fix="Convert them one by one, or into another folder with -o.",
             )

@@ -66,12 +66,12 @@ def check(options: ConvertOptions) -> None:
         check_choice(options.dtype, CAST_DTYPES, "dtype to cast to")
     if options.except_quantized and options.dtype is None:
         raise UsageError(
-            "--dtype-except-quantized says what is not cast, and nothing is",
-            fix="Name the dtype for the others with --dtype.",
+            "--dtype-except-quantized needs --dtype: without it nothing is cast",
+            fix="Name the dtype for the other tensors with --dtype.",
         )
     if options.keep and options.keep_aliases:
         raise UsageError(
-            "--keep and --keep-aliases contradict each other: one of the names, or all of them",
+            "--keep and --keep-aliases contradict each other: one stores one name, one all of them",
             fix="Leave one of the two out.",
         )
     # Refused rather than ignored: the user would take the result for what was asked for.

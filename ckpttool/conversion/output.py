@@ -254,7 +254,7 @@ def complete_and_prove(job: Job, files: Sequence[OutputFile], copied: Copied) ->
         require_equal("the content fingerprint", fingerprint, found)
     slots = [slot for file in files for slot in file.layout.slots]
     proof = Proof(len(slots), sum(slot.length for slot in slots), seen[0].readers)
-    findings = dict.fromkeys(told for one in seen for told in one.findings)
+    findings = dict.fromkeys(warning for one in seen for warning in one.findings)
     return Proven(fingerprint, found, proof, tuple(findings))
 
 

@@ -81,9 +81,9 @@ def quantized(tensors: Mapping[str, TensorInfo]) -> Quantized:
 
     - floating numbers of 8 bits and less, and integers that are codes: by a name that only codes
       have, because a weight is an integer, or because a scale lies beside them;
-    - what is called as scales are and lies in their module or is named after it, and everything
+    - tensors with the name of a scale in the module of codes, or named after it, and everything
       below a code or a weight that has codes: such a weight is an object, and these its fields;
-    - what only quantizers have, by its name.
+    - tensors with a name that only quantizers use.
 
     A parameter that is merely called ``scale``, in a module without codes, is none of them. A
     module below one with codes is judged by itself, such as a norm in a block.

@@ -41,8 +41,8 @@ def fingerprint(entries: Iterable[Entry]) -> str:
             raise ValueError(f"two tensors are called {name!r}")
         last = name
         if dtype in DTYPES:  # what torch counts in pairs is the same tensor in elements
-            told, shape = by_elements(DTYPES[dtype], tuple(shape))
-            dtype = told.name
+            counted, shape = by_elements(DTYPES[dtype], tuple(shape))
+            dtype = counted.name
         record = json.dumps([name, dtype, list(shape), elements], separators=(",", ":"))
         digest.update(record.encode("ascii") + b"\n")
     return PREFIX + digest.hexdigest()

@@ -39,13 +39,10 @@ def allocate(nbytes: int) -> memoryview:
 
 
 def keep_freed(nbytes: int) -> None:
-    """Have freed memory kept for the next result as large, instead of given back and cleared.
-
-    numpy takes memory for each intermediate result and frees it. glibc gets what is larger than
-    any that was freed before straight from the kernel, and returns it there: page faults that
-    cost as long as the arithmetic. Freeing one such piece of twice the size raises that mark
-    (mallopt(3), M_MMAP_THRESHOLD); where memory is managed in another way nothing happens.
-    """
+    """Make the allocator keep freed memory of up to this size, instead of returning it."""
+    # numpy allocates and frees each intermediate result. glibc maps and unmaps pieces larger than
+    # any freed before, and their page faults take as long as the arithmetic. Freeing one piece
+    # raises that threshold (mallopt(3), M_MMAP_THRESHOLD); other allocators ignore it.
     bytearray(2 * nbytes)
 
 

@@ -27,8 +27,8 @@ def numbers(
 
     Floats come as float32 or float64, integers in their own width, bools as uint8, complex
     numbers as their parts, real before imaginary. ``None`` for types that have no numbers here
-    (the 4- and 6-bit floats). Native types share memory with ``raw``; what is widened goes into
-    ``out``, if that is given: as many float32.
+    (the 4- and 6-bit floats). Native types share memory with ``raw``; widened ones are written
+    to ``out``, if given, which has as many float32.
     """
     if not dtype.has_numbers:
         return None

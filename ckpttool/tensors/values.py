@@ -114,7 +114,7 @@ def start_values(
         keep: names whose contiguous little-endian bytes are kept in memory.
         workers: threads; ``None`` for one a processor, at most 16.
         executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
-        progress: told how many bytes more have been read, from any of the threads.
+        progress: called with how many more bytes were read, from any of the threads.
 
     Raises:
         UnreadableError: there is not enough memory for ``keep``.

@@ -36,7 +36,7 @@ BLOCK = 1 << 19
 _WIDENED_BLOCK = BLOCK >> 2
 # Sums of squares below this may have lost numbers whose square is no float32.
 _LOW = 1e-25
-# What sums of float32 squares may be too small by, and more.
+# More than the factor by which sums of float32 squares may be too small.
 _ROUNDED = 1.001
 
 
@@ -68,7 +68,7 @@ class FloatBlocks:
         return self._sides[side]
 
     def add(self, tally: Tally, block: Block, tolerance: Tolerance | None) -> bool:
-        """Take a block of pairs, not all of them equal, into ``tally``.
+        """Add a block of pairs, not all of them equal, to ``tally``.
 
         Differences are computed in float32, which says where the largest may be; those are
         computed again in float64. Sums are of float32 products, added up in float64.
@@ -76,11 +76,11 @@ class FloatBlocks:
         Args:
             tally: what to add to.
             block: at most :func:`room` pairs.
-            tolerance: what to count the pairs outside of; ``None`` to count none.
+            tolerance: pairs outside of it are counted; ``None`` to count none.
 
         Returns:
-            Whether it was taken. Numbers that are not finite, huge or tiny are not, nor are
-            types other than floats of at most 32 bits.
+            Whether it was added. Blocks with numbers that are not finite, huge or tiny are not,
+            nor are types other than floats of at most 32 bits.
         """
         dtypes = block.dtypes
         if not all(map(_fits_float32, dtypes)):
@@ -122,9 +122,9 @@ def _put(dtype: DType, data: memoryview, row: NDArray[np.float32]) -> None:
 
 
 def _add_sums(tally: Tally, rows: NDArray[np.float32]) -> float | None:
-    """Add what is summed up; return what no number is larger than, or ``None`` for no sums.
+    """Add the sums of differences, left and right; return a bound on all magnitudes.
 
-    ``rows`` are differences, left and right.
+    ``None``, with nothing added, if the block is not ordinary.
     """
     squares = dots(rows, rows)
     apart, one, other = squares.sum(axis=1, dtype=np.float64).tolist()

@@ -72,13 +72,13 @@ class _Numbers(NamedTuple):
 def add_block(
     tally: Tally, block: Block, differs: NDArray[Any] | None, tolerance: Tolerance | None
 ) -> None:
-    """Take in a block of pairs.
+    """Add a block of pairs.
 
     Args:
         tally: what to add to.
         block: the pairs; :func:`ckpttool.tensors.numbers.numbers` must know both types.
         differs: which pairs differ in their bits; ``None`` for two types, whose values count.
-        tolerance: what to count the pairs outside of; ``None`` to count none.
+        tolerance: pairs outside of it are counted; ``None`` to count none.
     """
     pairs = _numbers(block, differs)
     if tolerance is not None and tolerance.equal_nan:
@@ -218,7 +218,7 @@ def _differences(pairs: _Numbers) -> NDArray[Any]:
 def _higher(best: Peak | None, pairs: _Numbers, values: NDArray[Any]) -> Peak | None:
     index = int(values.argmax())
     if pairs.finite is not None and not pairs.finite[index]:
-        index = int(pairs.finite.argmax())  # a zero in the place of what is not finite
+        index = int(pairs.finite.argmax())  # it was a zero that replaced a NaN or infinity
     value = values[index]
     sides = pairs.integers or (pairs.left, pairs.right)
     left, right = (_number(side[index]) for side in sides)

@@ -1,8 +1,8 @@
-"""How many pairs of float32 lie outside of a tolerance: exactly, and in float64 only where needed.
+"""Counts the pairs of float32 outside of a tolerance, exactly, in float64 only where needed.
 
-Differences and what is allowed are known in float32 to a few parts in ``2 ** 24``. Pairs that are
-clearly on one side are only counted; those in between are computed again in float64, by the
-rule of :class:`ckpttool.comparison.numbers.general.Tolerance`.
+float32 gives differences and limits to a few parts in ``2 ** 24``. Pairs clearly on one side are
+only counted; those in between are computed again in float64, by the rule of
+:class:`ckpttool.comparison.numbers.general.Tolerance`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from ckpttool.comparison.numbers.general import Tolerance
 
-# More than what float32 makes of a difference, a product and a sum is wrong by.
+# More than the relative error of a difference, a product and a sum in float32.
 _SLACK = 2.0**-20
-# The same of numbers so small that float32 has not all of its digits.
+# The absolute error where numbers are so small that float32 has fewer digits.
 _TINY = 2.0**-140
 # Pairs that are computed at once.
 _PART = 1 << 16
@@ -68,7 +68,7 @@ class OutsideCounter:
         flags &= difference > 0  # what does not differ needs no allowance
         places = np.flatnonzero(flags)
         parts = (places[start : start + _PART] for start in range(0, len(places), _PART))
-        return least + sum(_exactly(side_by_side(sides, part), tolerance) for part in parts)
+        return least + sum(_exactly(sides, part, tolerance) for part in parts)
 
     def _bounds(self, sides: tuple[NDArray[Any], NDArray[Any]], tolerance: Tolerance) -> _Bounds:
         absolute, relative = (_around(value) for value in (tolerance.absolute, tolerance.relative))
@@ -83,19 +83,15 @@ class OutsideCounter:
 
 
 def _around(value: float) -> _Bounds:
-    """Return float32 numbers clearly below and above what is not negative."""
+    """Return float32 numbers clearly below and clearly above a number of at least 0."""
     return _Bounds(
         np.float32(value * (1 - _SLACK) - _TINY), np.float32(value * (1 + _SLACK) + _TINY)
     )
 
 
-def side_by_side(
-    sides: tuple[NDArray[Any], NDArray[Any]], places: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the pairs at some places in float64."""
-    return sides[0][places].astype(np.float64), sides[1][places].astype(np.float64)
-
-
-def _exactly(pairs: tuple[NDArray[Any], NDArray[Any]], tolerance: Tolerance) -> int:
-    large = np.maximum(np.abs(pairs[0]), np.abs(pairs[1]))
-    return int(np.count_nonzero(tolerance.excludes(np.abs(pairs[0] - pairs[1]), large)))
+def _exactly(
+    sides: tuple[NDArray[Any], NDArray[Any]], places: NDArray[Any], tolerance: Tolerance
+) -> int:
+    left, right = (side[places].astype(np.float64) for side in sides)
+    large = np.maximum(np.abs(left), np.abs(right))
+    return int(np.count_nonzero(tolerance.excludes(np.abs(left - right), large)))

@@ -28,14 +28,14 @@ def rounds(values: NDArray[Any], wanted: NDArray[Any], dtype: DType) -> bool:
     """
     if dtype.integral:
         return False
-    # Newer releases of torch make the largest number of what is beyond it, infinity included.
+    # Newer releases of torch cast everything beyond the largest number to it, even infinity.
     saturating = dtype.encoding is not None and dtype.encoding.special == "fn"
     ways = (False, True) if saturating else (False,)
     return any(_rounds(values, wanted, dtype, saturated=way) for way in ways)
 
 
 def _rounds(values: NDArray[Any], wanted: NDArray[Any], dtype: DType, *, saturated: bool) -> bool:
-    # what is no cast mostly shows at once
+    # Tensors that are no cast of each other mostly differ in the first elements.
     parts = (slice(_FIRST), slice(_FIRST, None))
     return all(_are(_rounded(values[part], dtype, saturated), wanted[part]) for part in parts)
 

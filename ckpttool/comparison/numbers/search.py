@@ -96,7 +96,7 @@ class Search:
         largest = difference.max(), int(steps.max())
         block = _Block(tally, sides, difference, steps, *largest, first, ulps, scratch, flags)
         opposite = _OPPOSITE - int(np.float32(bound).view(np.uint32))
-        # of the blocks before: in this one, what is as large may come earlier
+        # Of the blocks before: within this one, an equal difference may come earlier.
         known = tally.max_rel.value if tally.max_rel else 0.0
         block.find_absolute()
         if ulps:
@@ -153,7 +153,7 @@ class _Block(NamedTuple):
             self.tally.add_ulp(int(ones.max()))
             others = np.multiply(self.difference, turned, out=self.scratch[0])
             self._look_at(np.array([others.argmax()]))
-        # two numbers that are as far apart as what is known, and the closest that are
+        # The closest two numbers as far apart as the largest distance so far: half and -half.
         half = np.uint32((self.tally.max_ulp or 0) // 2).view(np.float32)
         if self.most > 2 * half:
             chosen = np.greater(self.difference, 2 * half, out=self.flags)
@@ -164,7 +164,7 @@ class _Block(NamedTuple):
     def find_relative(self, opposite: int, known: float) -> None:
         """Find the largest relative difference, where ``known`` is one before this block."""
         if known >= _MOST or (known >= 1 and self.longest < opposite):
-            return  # none can be more; of one sign, none is more than 1
+            return  # none can be larger; with one sign, none is larger than 1
         if known >= _TELLING:
             least = _OPPOSITE - ceil(2.0**24 * (2 - known) / (known - 1)) - 1
             if self.longest >= least:

@@ -195,9 +195,11 @@ def test_only_what_float32_cannot_tell_is_computed_again(
     seen: list[int] = []
     exactly = outside._exactly
 
-    def noted(some: tuple[NDArray[Any], NDArray[Any]], rule: Tolerance) -> int:
-        seen.append(len(some[0]))
-        return exactly(some, rule)
+    def noted(
+        sides: tuple[NDArray[Any], NDArray[Any]], places: NDArray[Any], rule: Tolerance
+    ) -> int:
+        seen.append(len(places))
+        return exactly(sides, places, rule)
 
     monkeypatch.setattr(outside, "_exactly", noted)
     left = np.array([1, 1, 1, 1], "f4")
