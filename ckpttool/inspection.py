@@ -33,7 +33,7 @@ from ckpttool.formats.safety.telling import (
     is_trusted,
 )
 from ckpttool.models.canonical import canonicalize
-from ckpttool.tensors.sharing import find_sharing
+from ckpttool.tensors.sharing import tied_groups
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint, Outside
@@ -83,7 +83,7 @@ def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listi
         tuple(UseRow(use.use.value, *use[1:6], is_trusted(use, trust)) for use in checkpoint.uses),
         checkpoint.unread,
         checkpoint.metadata,
-        find_sharing(checkpoint.tensors).groups,
+        tied_groups(checkpoint.tensors),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Iterator
 from ckpttool.comparison.result import Fact
 from ckpttool.comparison.texts import json_of
 from ckpttool.formats.objects.beside import beside_of
-from ckpttool.tensors.sharing import ORDER, find_sharing, tied_names, with_tied
+from ckpttool.tensors.sharing import ORDER, tied_groups, tied_names, with_tied
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint
@@ -45,7 +45,7 @@ def _versions(checkpoint: Checkpoint) -> str:
 def _tied(checkpoint: Checkpoint) -> str:
     """Return the groups of tied names."""
     # With recorded ties: which of the names holds the bytes is the container's affair.
-    groups = find_sharing(with_tied(checkpoint.tensors, checkpoint.metadata)).groups
+    groups = tied_groups(with_tied(checkpoint.tensors, checkpoint.metadata))
     ties = sorted(" = ".join(sorted(group)) for group in groups)
     if len(ties) > _SHOWN:
         ties[_SHOWN:] = [f"and {len(ties) - _SHOWN:,} more"]

@@ -21,7 +21,7 @@ from ckpttool.findings.name_filter import NameFilter
 from ckpttool.findings.names import in_order as names_in_order
 from ckpttool.findings.names import summarise
 from ckpttool.formats.objects.beside import beside_of
-from ckpttool.tensors.read_plan import plan
+from ckpttool.tensors.sharing import AMPLIFIED, amplified
 
 if TYPE_CHECKING:
     from ckpttool.comparison.numbers.tally import Tally
@@ -305,8 +305,9 @@ def _compared(
 
 def _refused(tensors: Iterable[TensorInfo]) -> dict[object, str]:
     """Return view -> reason for the views that expand beyond the cap on amplification."""
-    named = {str(number): info for number, info in enumerate(tensors)}
-    return {named[name].view: reason for name, reason in plan(named, (), ()).skipped.items()}
+    distinct = {info.view: info for info in tensors}
+    views = list(distinct)
+    return {views[index]: AMPLIFIED for index in amplified(list(distinct.values()))}
 
 
 def _side(pairing: Pairing, side: int, name: str) -> Side:

@@ -52,10 +52,7 @@ class Sharing(NamedTuple):
 
 def find_sharing(tensors: Mapping[str, TensorInfo]) -> Sharing:
     """Find out which tensors share bytes."""
-    views: dict[Any, list[str]] = {}
-    for name, info in tensors.items():
-        if info.nbytes:  # all empty tensors of a shape have equal views, and share nothing
-            views.setdefault(info.view, []).append(name)
+    views = _views(tensors)
     lying = [(names[0], extent) for names in views.values() for extent in tensors[names[0]].extents]
     region_of = regions(extent for _, extent in lying)
     members: dict[Extent, dict[str, None]] = {}
@@ -68,6 +65,20 @@ def find_sharing(tensors: Mapping[str, TensorInfo]) -> Sharing:
         tuple(sorted(overlapping, key=lambda names: order[names[0]])),
         sum(region.length for region in members),
     )
+
+
+def tied_groups(tensors: Mapping[str, TensorInfo]) -> tuple[tuple[str, ...], ...]:
+    """Return :attr:`Sharing.groups` alone, which takes a fifth of the time."""
+    return tuple(tuple(names) for names in _views(tensors).values() if len(names) > 1)
+
+
+def _views(tensors: Mapping[str, TensorInfo]) -> dict[Any, list[str]]:
+    """Return the names of each distinct view."""
+    views: dict[Any, list[str]] = {}
+    for name, info in tensors.items():
+        if info.nbytes:  # all empty tensors of a shape have equal views, and share nothing
+            views.setdefault(info.view, []).append(name)
+    return views
 
 
 # --- ties that a file only records -------------------------------------------------------
