@@ -1,4 +1,4 @@
-"""What every command answered before the modules were put in order is what it answers now."""
+"""What every command answered before the modules were put into rooms is what it answers now."""
 
 from __future__ import annotations
 
