@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import date, datetime, timezone
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 import click
@@ -109,11 +110,9 @@ class Configured:
         """Return the one for a file, a folder, or what a glob finds."""
         if not self._by_file:
             return self.here
-        folder = path
-        # a glob, or a file that is missing: from the first folder above it that exists
-        while not os.path.isdir(folder or os.curdir):  # noqa: PTH112 (any text)
-            folder = os.path.dirname(folder.rstrip(os.sep))  # noqa: PTH120
-        return self._read(None, folder)
+        # of a glob, or a file that is missing: the first folder above it that exists
+        above = (path, *map(str, Path(path).parents))
+        return self._read(None, next(filter(os.path.isdir, above), os.curdir))
 
     def _read(self, named: str | None, folder: str) -> Configuration:
         # late: --help and wrong usage need no reader of configurations
