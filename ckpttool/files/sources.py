@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from threading import Lock
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, NoReturn, Protocol
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnreadableError, UsageError
@@ -163,6 +163,16 @@ class FileSource:
     def __del__(self) -> None:
         if getattr(self, "_fd", -1) >= 0:
             self.close()
+
+    # A copy would close the descriptor a second time, when it may be that of another file.
+    def __copy__(self) -> FileSource:
+        return self
+
+    def __deepcopy__(self, memo: object) -> FileSource:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an open file cannot be pickled: pass its path, and open it there")
 
     def _changed(self, offset: int | None, status: os.stat_result | None = None) -> UnreadableError:
         status = status or os.fstat(self._fd)

@@ -81,6 +81,9 @@ def _read(info: TensorInfo) -> memoryview:
         check_expansion({info.name: info}, sum(extent.length for extent in info.extents))
         raw = allocate(info.nbytes)
         fill(info, 0, raw)
+        # Bytes overwritten in place leave the size as it was: the time of change shows them.
+        for source in {id(extent.source): extent.source for extent in info.extents}.values():
+            source.check_unchanged()
     except CkpttoolError as error:
         error.tensor = error.tensor or info.name
         raise

@@ -10,6 +10,7 @@ import os
 import sys
 from collections import deque
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Callable, Generic, Iterator, Protocol, Sequence, TypeVar
 
 from ckpttool.findings.arguments import check_executor, check_workers
@@ -188,17 +189,32 @@ def processors() -> int:
     return min(os.cpu_count() or 1, _MOST)
 
 
+class _QuickSwitches:
+    """The interval of the process, and how many blocks want it short: they overlap in threads."""
+
+    lock = Lock()
+    blocks = 0
+    before = 0.0
+
+
 @contextmanager
 def quick_switches() -> Iterator[None]:
     """Let a thread that waits for the interpreter's lock have it within half a millisecond."""
-    before = sys.getswitchinterval()
-    # The default is 5 ms. While one thread imports numpy or torch, which is mostly Python, threads
-    # that read and hash need the lock only briefly and would spend most of the import waiting.
-    sys.setswitchinterval(0.0005)
+    with _QuickSwitches.lock:
+        if not _QuickSwitches.blocks:
+            _QuickSwitches.before = sys.getswitchinterval()
+            # The default is 5 ms. While one thread imports numpy or torch, which is mostly Python,
+            # threads that read and hash need the lock only briefly and would spend most of the
+            # import waiting.
+            sys.setswitchinterval(0.0005)
+        _QuickSwitches.blocks += 1
     try:
         yield
     finally:
-        sys.setswitchinterval(before)
+        with _QuickSwitches.lock:
+            _QuickSwitches.blocks -= 1
+            if not _QuickSwitches.blocks:
+                sys.setswitchinterval(_QuickSwitches.before)
 
 
 def without_blas() -> None:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import socket
 from pathlib import Path
 from typing import Callable
 
 import pytest
 
-from ckpttool.files.sources import FileSource, read
+from ckpttool.files.sources import FileSource, Part, read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnreadableError
 
@@ -148,3 +150,22 @@ def test_a_source_that_nobody_closes_gives_its_descriptor_back(tmp_path: Path) -
     del source
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_is_the_source_itself_and_its_file_stays_open(
+    tmp_path: Path, copied: Callable[[FileSource], FileSource]
+) -> None:
+    source = FileSource(str(file(tmp_path)))
+    other = copied(source)
+    assert other is source
+    del other
+    assert read(source, 0, 4) == b"0123"
+    source.close()
+
+
+def test_an_open_file_cannot_be_pickled(tmp_path: Path) -> None:
+    source = FileSource(str(file(tmp_path)))
+    with pytest.raises(TypeError, match="open file cannot be pickled"):
+        pickle.dumps(Part(source, 0, 4))
+    source.close()

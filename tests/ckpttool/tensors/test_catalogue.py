@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Iterator
 
@@ -74,3 +76,25 @@ def test_a_notebook_shows_the_first_tensors_and_nothing_of_a_name_is_markup(
     info = checkpoint["norm.weight"]
     checkpoint.tensors.update({f"more.{number}": info for number in range(30)})
     assert "and 13 more tensors" in checkpoint._repr_html_()
+
+
+def test_names_are_compared_only_for_an_error_that_is_shown(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[str] = []
+    monkeypatch.setattr("difflib.get_close_matches", lambda name, *_: searched.append(name) or [])
+    assert checkpoint.get("norm") is None
+    with pytest.raises(KeyError) as error:
+        checkpoint["norm"]
+    assert searched == []
+    assert str(error.value) == str(pickle.loads(pickle.dumps(error.value)).args[0])
+    assert searched == ["norm"] * 2
+
+
+def test_a_copy_reads_the_file_that_was_opened(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    copied = copy.deepcopy(checkpoint)
+    del copied
+    with open_checkpoint(saved(tmp_path, "other.pth")):  # would get the number that was closed
+        assert checkpoint["blocks.0.norm1.weight"].numpy().tolist() == [1, 1]
+    with pytest.raises(TypeError, match="open file cannot be pickled"):
+        pickle.dumps(checkpoint)

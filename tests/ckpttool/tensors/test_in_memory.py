@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool import open_checkpoint
+from ckpttool.findings.errors import (
+    CkpttoolError,
+    MalformedError,
+    UnreadableError,
+    UnsupportedError,
+)
 from ckpttool.tensors.dtypes import DTYPES
 from tests.builders import tensors
 
@@ -100,3 +109,16 @@ def test_a_few_bytes_are_not_written_out_without_end() -> None:
 def test_an_error_names_the_tensor() -> None:
     with pytest.raises(CkpttoolError, match="tensor weight"):
         tensors.too_short().numpy()
+
+
+@pytest.mark.parametrize("read", [lambda one: one.numpy(), lambda one: one.torch()])
+def test_bytes_that_were_overwritten_in_place_are_an_error(tmp_path: Path, read: Any) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file({"w": torch.zeros(3)}, path)
+    with open_checkpoint(path) as checkpoint:
+        with path.open("r+b") as file:
+            file.seek(-4, os.SEEK_END)
+            file.write(b"\1\1\1\1")
+        os.utime(path, ns=(1, 1))  # whatever the resolution of the clock is
+        with pytest.raises(UnreadableError, match="changed while"):
+            read(checkpoint["w"])

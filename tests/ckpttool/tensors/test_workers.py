@@ -279,3 +279,14 @@ def test_a_number_of_blas_threads_that_the_user_chose_stays(
     monkeypatch.delenv("OPENBLAS_NUM_THREADS")
     threads.without_blas()
     assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
+
+
+def test_switches_are_quick_until_the_last_of_the_blocks_that_overlap() -> None:
+    before = sys.getswitchinterval()
+    first, second = threads.quick_switches(), threads.quick_switches()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert sys.getswitchinterval() < before
+    second.__exit__(None, None, None)
+    assert sys.getswitchinterval() == before
