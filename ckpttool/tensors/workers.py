@@ -71,15 +71,14 @@ class Work(Generic[Task, Memory, Result]):
         tasks: started in this order.
         memory: makes a thread's scratch memory, before its first task.
         workers: how many tasks are done at once; ``None`` for one a processor, at most 16.
-        executor: runs them, in this process, and has a thread to spare; it is left running.
-            ``None`` for threads of our own.
+        executor: runs them, in this process; it is left running. ``None`` for threads of our own.
         progress: called with how many more bytes are done, from any of the threads.
 
     Attributes:
         ended: whether the work failed or was cancelled, so that no result is needed any more.
 
     Raises:
-        UsageError: fewer than one worker, or an executor of other processes.
+        UsageError: fewer than one worker, or an executor of other processes or that was shut down.
     """
 
     def __init__(
@@ -112,8 +111,11 @@ class Work(Generic[Task, Memory, Result]):
         try:
             while executor is not None and len(self._futures) < count:
                 self._futures.append(executor.submit(self._share))
-        except BaseException:
+        except BaseException as error:
             self.cancel()
+            if isinstance(error, RuntimeError) and "shutdown" in str(error):
+                reason = "the executor was shut down and takes no more calls"
+                raise UsageError(reason, fix="Pass one that is still open.") from error
             raise
 
     def results(self) -> list[Result]:
@@ -128,7 +130,8 @@ class Work(Generic[Task, Memory, Result]):
             try:
                 # The first thread to finish found no task left to start. A busy executor may not
                 # have begun the other calls, which have nothing to do then: _close cancels them.
-                wait(self._futures, return_when=FIRST_COMPLETED)
+                if not self._took_a_place():
+                    wait(self._futures, return_when=FIRST_COMPLETED)
                 self._close()
             except BaseException:
                 self.cancel()
@@ -138,6 +141,16 @@ class Work(Generic[Task, Memory, Result]):
         if len(self._results) < len(self._tasks):
             raise UsageError("the executor was shut down before the work was done")
         return [self._results[number] for number in range(len(self._tasks))]
+
+    def _took_a_place(self) -> bool:
+        """Do tasks on this thread if the caller's executor has not begun a call: it may be busy."""
+        # This thread may even be the only one that it has, and would wait for itself.
+        if self._pool is None:
+            for future in self._futures:
+                if not future.cancelled() and future.cancel():
+                    self._share()
+                    return True
+        return False
 
     def cancel(self) -> None:
         """End the work and wait for the threads, which leave their tasks at the next chunk."""

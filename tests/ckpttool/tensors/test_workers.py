@@ -225,8 +225,37 @@ def test_an_executor_that_was_shut_down_meanwhile_gives_no_part_of_the_results()
 def test_an_executor_that_takes_no_calls_leaves_no_thread_waiting() -> None:
     pool = ThreadPoolExecutor(1)
     pool.shutdown()
-    with pytest.raises(RuntimeError, match="after shutdown"):
+    with pytest.raises(UsageError, match="shut down"):
         Work(doubled, range(9), nothing, executor=pool)
+
+
+def test_work_on_the_only_thread_of_its_executor_does_its_tasks_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse_to_wait(futures: List[object], **_: object) -> None:
+        assert not futures, "it would wait for itself"
+
+    def call() -> List[int]:
+        monkeypatch.setattr("concurrent.futures.wait", refuse_to_wait)
+        return Work(doubled, range(9), nothing, executor=pool).results()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(call).result(PATIENCE) == list(range(0, 18, 2))
+
+
+def test_no_more_tasks_than_workers_are_done_at_once_with_the_waiting_thread() -> None:
+    running: List[int] = []
+    most: List[int] = []
+
+    def call(task: int, _: Worker[None]) -> None:
+        running.append(task)
+        most.append(len(running))
+        time.sleep(0.001)
+        running.remove(task)
+
+    with ThreadPoolExecutor(4) as pool:
+        Work(call, range(20), nothing, workers=1, executor=pool).results()
+    assert max(most) == 1
 
 
 class ProcessPoolExecutor(ThreadPoolExecutor):
