@@ -9,6 +9,8 @@ import pkgutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from datetime import datetime
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +21,7 @@ import pytest
 import torch
 
 import ckpttool
-from ckpttool import Policy, UsageError, Verdict
+from ckpttool import Policy, UsageError, Verdict, Waiver
 from ckpttool.cli import main
 from mae.config import CONFIGS, DEFAULT
 from tests.builders import checkpoints, models
@@ -168,6 +170,20 @@ def convert(**options: Any) -> Any:
     return ckpttool.convert("model.pth", **{"to": "safetensors", **options})
 
 
+def lock(**options: Any) -> Any:
+    return ckpttool.lock("model.pth", "api.lock", **options)
+
+
+def policy(**fields: Any) -> Any:
+    return verify(policy=Policy(**fields))
+
+
+def waiver(**fields: Any) -> Any:
+    return policy(waivers=[Waiver(**{"code": "SEC005", "reason": "known", **fields})])
+
+
+CLOSED = ThreadPoolExecutor(1)
+CLOSED.shutdown()
 WRONG: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
     (
         verify,
@@ -179,14 +195,14 @@ WRONG: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
             "device": [0],
             "trust": ["*", [3], 3],
             "expected_missing": [3, [None]],
-            "policy": ["strict", Policy(ignore=("XYZ",)), Policy(ignore=cast("Any", "NUM"))],
+            "policy": ["strict", None],
             "limits": [ckpttool.Thresholds(magnitude=float("nan")), (1e-6, 10, 0.01)],
-            "lock": [3, b"x", ""],
+            "lock": [3, b"x", "", ckpttool.Listing(cast("Any", None))],
             "exclude": [3],
             "workers": [0, -3, 1.5, "4", True],
-            "executor": ["threads"],
-            "progress": [3],
-            "today": ["2026-01-01"],
+            "executor": ["threads", CLOSED],
+            "progress": [3, print, nullcontext],
+            "today": ["2026-01-01", datetime(2026, 1, 1)],
         },
     ),
     (
@@ -200,7 +216,7 @@ WRONG: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
             "include": [3],
             "left_wrapper": [0],
             "workers": [0, -3],
-            "executor": [3],
+            "executor": [3, CLOSED],
             "progress": [print],
         },
     ),
@@ -213,14 +229,48 @@ WRONG: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
             "destination": ["", b"x", 3, "-", "x.pth", "a\0b"],
             "force": ["yes"],
             "dry_run": [None],
-            "metadata": [3, {"a": 1}, {3: "a"}, {"a": "\ud800"}],
+            "metadata": [3, {"a": 1}, {"a": None}, {3: "a"}, {"a": "\ud800"}],
             "keep": [3],
             "sidecar": ["", 3],
             "receipt": [b"x"],
             "workers": [0],
-            "executor": [3],
-            "progress": ["bar"],
+            "executor": [3, CLOSED],
+            "progress": ["bar", print],
             "except_quantized": [True],
+        },
+    ),
+    (
+        lock,
+        {
+            "policy": ["strict"],
+            "progress": [3, print],
+            "today": [datetime(2026, 1, 1)],
+            "executor": [CLOSED],
+        },
+    ),
+    (
+        policy,
+        {
+            "select": [None, 3, (3,), "", "XYZ"],
+            "extend_select": [["XYZ"]],
+            "ignore": [("XYZ",), b"SEC005", (None,)],
+            "fail_on": ["error"],
+            "waivers": [None, 3, (3,), "SEC005", [("SEC005", "known")]],
+            "vouches": ["no", None],
+        },
+    ),
+    (
+        waiver,
+        {
+            "code": ["XYZ", "SEC", None, ["SEC005"], "CFG001"],
+            "reason": [None, 3],
+            "tensors": [["norm.*"], 3],
+            "path": [b"model.pth"],
+            "owner": [3],
+            "expires": ["2020-01-01", datetime(2026, 1, 1)],
+            "fingerprint": [3],
+            "folder": [Path()],
+            "place": [3],
         },
     ),
 ]
@@ -267,6 +317,11 @@ def test_what_is_wrong_with_a_file_is_in_the_result(folder: Path, path: str) -> 
     ):
         assert result.exit_code in (1, 2)
         assert result.findings
+
+
+def test_an_argument_that_is_wrong_is_named(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"^lock is not text .*found Listing"):
+        verify(lock=ckpttool.inspect("model.pth"))
 
 
 # --- names --------------------------------------------------------------------------------

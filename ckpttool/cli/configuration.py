@@ -264,7 +264,7 @@ def _configuration(path: Path, table: Mapping[str, Any], sha256: str, start: Pat
     shown = _seen_from(start, path)
     read["waivers"] = tuple(
         # a waiver has no name: messages count it within its file
-        Waiver(f"waiver {number} of {shown}", **fields, folder=str(path.parent))
+        Waiver(**fields, folder=str(path.parent), place=f"waiver {number} of {shown}")
         for number, fields in enumerate(read.get("waivers", ()), 1)
     )
     policy = Policy(**{name: read.pop(name) for name in Policy._fields if name in read})

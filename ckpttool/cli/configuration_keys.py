@@ -10,11 +10,11 @@ import math
 from datetime import date, datetime
 from typing import Any, Callable, Iterable, Mapping, Tuple
 
-from ckpttool.findings.arguments import trusted_of
+from ckpttool.findings.arguments import trusted_of, wrong
 from ckpttool.findings.errors import UsageError
-from ckpttool.findings.rules import RULES
 from ckpttool.findings.text import meant
-from ckpttool.verification.policy import check_codes
+from ckpttool.verification.policy import codes_of
+from ckpttool.verification.waivers import check_code
 
 Reader = Callable[[object, str], Any]
 
@@ -23,14 +23,14 @@ def text(value: object, key: str) -> str:
     """Read a string that is not empty."""
     # an empty path or pattern is a slip; without the key there is a default
     if not isinstance(value, str) or not value:
-        raise _wrong(key, "a string that is not empty", value)
+        raise wrong(key, "a string that is not empty", value)
     return value
 
 
 def texts(value: object, key: str) -> Tuple[str, ...]:
     """Read a list of strings."""
     if not isinstance(value, list):  # a string would be taken apart into its characters
-        raise _wrong(key, "a list of strings", value)
+        raise wrong(key, "a list of strings", value)
     return tuple(text(item, key) for item in value)
 
 
@@ -45,7 +45,7 @@ def choice(options: Iterable[str]) -> Reader:
 
     def read(value: object, key: str) -> str:
         if not isinstance(value, str) or value not in words:
-            raise _wrong(key, " or ".join(words), value, meant(str(value), words))
+            raise wrong(key, " or ".join(words), value, meant(str(value), words))
         return value
 
     return read
@@ -53,20 +53,13 @@ def choice(options: Iterable[str]) -> Reader:
 
 def codes(value: object, key: str) -> Tuple[str, ...]:
     """Read a list of rule codes, or of what some begin with; ``ALL`` is every rule."""
-    chosen = texts(value, key)
-    check_codes(chosen, key)
-    return chosen
+    return codes_of(texts(value, key), key)
 
 
 def code(value: object, key: str) -> str:
     """Read the whole code of one rule whose findings are about files."""
-    if not isinstance(value, str) or value not in RULES:
-        fix = meant(str(value), RULES) or "`ckpttool rules` lists them."
-        raise _wrong(key, "the code of a rule", value, fix)
-    if RULES[value].of_run:  # a waiver belongs to files, and there is none
-        fix = f"Leave it out with ignore: {value} is about a run as a whole."
-        raise _wrong(key, "the code of a rule on files", value, fix)
-    return value
+    check_code(value, key)
+    return str(value)
 
 
 def day(value: object, key: str) -> date:
@@ -77,7 +70,7 @@ def day(value: object, key: str) -> date:
     try:
         return datetime.strptime(text(value, key), "%Y-%m-%d").date()
     except ValueError as error:
-        raise _wrong(key, "a date, 2027-01-31 say", value) from error
+        raise wrong(key, "a date, 2027-01-31 say", value) from error
 
 
 def positive(value: object, key: str) -> float:
@@ -85,7 +78,7 @@ def positive(value: object, key: str) -> float:
     # True is an int to Python; TOML has inf and nan, which would turn the check off
     right = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not right or not 0 < float(value) < math.inf:  # type: ignore[arg-type]  # a number: right
-        raise _wrong(key, "a number above 0", value)
+        raise wrong(key, "a number above 0", value)
     return float(value)  # type: ignore[arg-type]  # as above
 
 
@@ -98,7 +91,7 @@ def table(
         UsageError: not a table, a key that is unknown or absent, or a value that is wrong.
     """
     if not isinstance(value, dict):
-        raise _wrong(key, "a table", value)
+        raise wrong(key, "a table", value)
     prefix = f"{key}." if key else ""
     for name in value:
         if name not in readers:  # ignored, a misspelled key would loosen the gate unnoticed
@@ -114,7 +107,3 @@ def table(
         name.replace("-", "_"): readers[name](item, f"{prefix}{name}")
         for name, item in value.items()
     }
-
-
-def _wrong(key: str, expected: str, found: object, fix: str | None = None) -> UsageError:
-    return UsageError(f"{key} is wrong", expected=expected, found=repr(found), fix=fix)

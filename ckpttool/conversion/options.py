@@ -11,6 +11,7 @@ from ckpttool.findings.arguments import (
     check_flags,
     check_number,
     check_text,
+    check_type,
     check_workers,
 )
 from ckpttool.findings.errors import UsageError
@@ -101,7 +102,7 @@ def _check_types(options: ConvertOptions) -> None:
     check_flags({flag: getattr(options, flag) for flag in flags})
     for key, value in options.metadata:
         for text in (key, value):
-            check_text(text, "--metadata")
+            check_type(text, str, "metadata")
             try:
                 text.encode()
             except UnicodeEncodeError:  # half a surrogate pair, which UTF-8 cannot hold

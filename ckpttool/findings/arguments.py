@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from datetime import date, datetime
 from typing import Collection, Iterable, Mapping, Union
 
 from ckpttool.findings.errors import UsageError
@@ -45,7 +46,7 @@ def texts_of(texts: Union[str, Iterable[str]], what: str) -> tuple[str, ...]:
     found = tuple(texts) if isinstance(texts, Iterable) else (texts,)
     for text in found:
         if not isinstance(text, str):
-            raise _wrong(what, "texts", text)
+            raise wrong(what, "texts", text)
     return found
 
 
@@ -56,14 +57,14 @@ def trusted_of(names: Union[str, Iterable[str]], what: str) -> tuple[str, ...]:
         package, _, rest = name.partition(".")
         # without a package it would trust anything
         if not (package.isidentifier() and rest):
-            raise _wrong(what, "names below a package, mypackage.* say", name)
+            raise wrong(what, "names below a package, mypackage.* say", name)
     return found
 
 
 def check_text(text: object, what: str) -> None:
     """Refuse a value that is no text; ``None`` is fine."""
     if text is not None and not isinstance(text, str):
-        raise _wrong(what, "text", text)
+        raise wrong(what, "text", text)
 
 
 def check_choice(value: object, choices: Collection[str], what: str) -> None:
@@ -84,7 +85,7 @@ def check_number(value: object, least: float, what: str, *, whole: bool = False)
         or not least <= value < float("inf")
     ):
         expected = f"a {'whole' if whole else 'finite'} number of at least {least}"
-        raise _wrong(what, expected, value)
+        raise wrong(what, expected, value)
 
 
 def check_workers(workers: object) -> None:
@@ -97,12 +98,12 @@ _ELSEWHERE = frozenset({"ProcessPoolExecutor", "InterpreterPoolExecutor"})
 
 
 def check_executor(executor: object) -> None:
-    """Refuse a value that is no executor, or one that runs calls in other processes."""
+    """Refuse what is no executor, was shut down, or runs calls in other processes."""
     # tasks refer to open files and share buffers, which other processes do not have
     if executor is None:
         return
     if not callable(getattr(executor, "submit", None)):
-        raise _wrong("executor", "a concurrent.futures.Executor", executor)
+        raise wrong("executor", "a concurrent.futures.Executor", executor)
     if _ELSEWHERE & {kind.__name__ for kind in type(executor).__mro__}:
         raise UsageError(
             "the executor runs its calls in other processes or interpreters",
@@ -110,24 +111,34 @@ def check_executor(executor: object) -> None:
             found=type(executor).__name__,
             fix="Pass a ThreadPoolExecutor.",
         )
+    try:
+        # only a call tells; later the error would look like one of the file
+        executor.submit(bool).cancel()  # type: ignore[attr-defined]  # it is callable: above
+    except RuntimeError as error:
+        if "shutdown" in str(error):
+            reason = "the executor was shut down and takes no more calls"
+            raise UsageError(reason, fix="Pass one that is still open.") from error
+        raise
 
 
-def check_progress(progress: object, *, of_paths: bool = False) -> None:
-    """Refuse what cannot be told how far a pass is.
-
-    Args:
-        progress: has ``start`` and ``advance``; ``None`` is fine.
-        of_paths: whether it may also be a function, of a file's path.
-    """
+def check_progress(progress: object) -> None:
+    """Refuse what cannot be told how far a pass is; ``None`` is fine."""
     told = all(callable(getattr(progress, name, None)) for name in ("start", "advance"))
-    if progress is not None and not told and not (of_paths and callable(progress)):
-        raise _wrong("progress", "an object with start(total) and advance(nbytes)", progress)
+    if progress is not None and not told:
+        raise wrong("progress", "an object with start(total) and advance(nbytes)", progress)
+
+
+def check_day(day: object, what: str) -> None:
+    """Refuse a value that is no date; ``None`` is fine."""
+    # a datetime is a date to Python, and cannot be compared with one
+    if day is not None and (not isinstance(day, date) or isinstance(day, datetime)):
+        raise wrong(what, "a datetime.date", day)
 
 
 def check_type(value: object, kind: type, what: str) -> None:
     """Refuse what is of another class."""
     if not isinstance(value, kind):
-        raise _wrong(what, f"a {kind.__name__}", value)
+        raise wrong(what, f"a {kind.__name__}", value)
 
 
 def check_flags(flags: Mapping[str, object]) -> None:
@@ -135,8 +146,9 @@ def check_flags(flags: Mapping[str, object]) -> None:
     # "no" would count as true
     for what, value in flags.items():
         if not isinstance(value, bool):
-            raise _wrong(what, "True or False", value)
+            raise wrong(what, "True or False", value)
 
 
-def _wrong(what: str, expected: str, found: object) -> UsageError:
-    return UsageError(f"{what} is wrong", expected=expected, found=repr(found))
+def wrong(what: str, expected: str, found: object, fix: str | None = None) -> UsageError:
+    """Return the error for a value that is not allowed."""
+    return UsageError(f"{what} is wrong", expected=expected, found=repr(found), fix=fix)

@@ -111,11 +111,8 @@ class Work(Generic[Task, Memory, Result]):
         try:
             while executor is not None and len(self._futures) < count:
                 self._futures.append(executor.submit(self._share))
-        except BaseException as error:
+        except BaseException:
             self.cancel()
-            if isinstance(error, RuntimeError) and "shutdown" in str(error):
-                reason = "the executor was shut down and takes no more calls"
-                raise UsageError(reason, fix="Pass one that is still open.") from error
             raise
 
     def results(self) -> list[Result]:

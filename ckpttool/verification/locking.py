@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Callable, Iterable, NamedTuple, Sequence, Unio
 from ckpttool.files.publishing import try_files, write_files
 from ckpttool.files.sources import FileSource
 from ckpttool.files.sums import file_sums
-from ckpttool.findings.arguments import path_of, texts_of, trusted_of
+from ckpttool.findings.arguments import check_day, path_of, texts_of, trusted_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.models.families import DEFAULT_MODEL
 from ckpttool.verification.controls import measure, passes
@@ -26,17 +26,17 @@ from ckpttool.verification.lock.reading import is_lock
 from ckpttool.verification.options import CORE, Thresholds, VerifyOptions
 from ckpttool.verification.policy import Policy, judge
 from ckpttool.verification.run import verified
-from ckpttool.verification.verify import Terms, inputs_of, report_on, same_for_all
+from ckpttool.verification.verify import inputs_of, one_for_all, report_on, same_for_all
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ckpttool.findings.arguments import AnyPath
     from ckpttool.findings.results import FileReport
-    from ckpttool.inputs.paths import Input
+    from ckpttool.inputs.paths import Input, Inputs
     from ckpttool.tensors.workers import Progress
     from ckpttool.verification.evidence import Evidence
-    from ckpttool.verification.verify import AnyPaths, AnyProgress, TermsOf
+    from ckpttool.verification.verify import AnyPaths, ProgressOf, TermsOf
 
 #: The path of a lock that is not written: its checkpoints are named from the working folder.
 UNWRITTEN = "-"
@@ -71,8 +71,7 @@ def lock(
     today: date | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
-    progress: AnyProgress | None = None,
-    terms: TermsOf | None = None,
+    progress: Progress | None = None,
 ) -> Lock:
     """Write down what checkpoints hold and compute, for ``verify(lock=...)`` to compare with.
 
@@ -95,8 +94,7 @@ def lock(
         today: the day for waivers that expire; ``None`` for the current one.
         workers: threads that read; ``None`` for one a processor.
         executor: to run them, instead of own threads.
-        progress: is told how far each file is; or a function of a path that returns one.
-        terms: gives each path its own options and policy, instead of those above.
+        progress: told how far the reading is, from ``start`` on anew for each file.
 
     Returns:
         What is locked, nothing if ``exit_code`` is not 0, and the report of the verification.
@@ -107,39 +105,44 @@ def lock(
         OutputError: the lock file cannot be written.
         UnreadableError: there is one file alone, and it changed after it was verified.
     """
-    if terms is None:
-        options = VerifyOptions(
-            model=model,
-            require=require,
-            forward=forward,
-            device=device,
-            wrapper=wrapper,
-            workers=workers,
-            executor=executor,
-            expected_missing=texts_of(expected_missing, "expected_missing"),
-            limits=limits,
-            trust=trusted_of(trust, "trust"),
-        )
-        terms = same_for_all(Terms(options, policy))
-    found = inputs_of(paths, exclude, trust)
+    options = VerifyOptions(
+        model=model,
+        require=require,
+        forward=forward,
+        device=device,
+        wrapper=wrapper,
+        workers=workers,
+        executor=executor,
+        expected_missing=texts_of(expected_missing, "expected_missing"),
+        limits=limits,
+        trust=trusted_of(trust, "trust"),
+    )
+    terms, shown = same_for_all(options, policy), one_for_all(progress)
+    check_day(today, "today")
     path = None if destination is None else path_of(destination, "the destination")
+    return lock_found(inputs_of(paths, exclude, trust), path, terms, today or date.today(), shown)
+
+
+def lock_found(
+    found: Inputs, path: str | None, terms: TermsOf, today: date, progress: ProgressOf
+) -> Lock:
+    """Lock the files of a run, each with its own options, as :func:`lock` does."""
     cleaned = () if path is None else _tried(path)
     name = path or UNWRITTEN
     _check_names(name, found.targets)
-    day, policies = today or date.today(), terms
     locked: dict[str, LockedCheckpoint] = {}
 
     def examine(path: str, options: VerifyOptions, progress: Progress | None) -> FileReport:
         # judged before the controls are run, which are five more forward passes
         def accepted(report: FileReport) -> bool:
-            return judge([report], policies(path).policy, day).exit_code == 0
+            return judge([report], terms(path).policy, today).exit_code == 0
 
         report, content = lock_file(path, name, options, accepted, progress)
         if content is not None:
             locked[path] = content
         return report
 
-    report = report_on(found, terms, examine, day, progress)
+    report = report_on(found, terms, examine, today, progress)
     if report.exit_code:
         return Lock(name, (), report, cleaned=cleaned)
     # each of them passed, and what passes and cannot be locked is an error of lock_file

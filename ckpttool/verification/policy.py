@@ -6,16 +6,16 @@ Checks report all that they find; the policy is applied afterwards, here.
 from __future__ import annotations
 
 from datetime import date
-from typing import NamedTuple, Sequence, Union
+from typing import Iterable, NamedTuple, Sequence, Union
 
-from ckpttool.findings.arguments import check_type
+from ckpttool.findings.arguments import check_flags, check_type, texts_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Finding, causes_only, verdict_of
 from ckpttool.findings.inventory import Item
 from ckpttool.findings.results import FileReport, Report
 from ckpttool.findings.rules import FAMILIES, RULES, Rule, Severity
 from ckpttool.findings.text import meant
-from ckpttool.verification.waivers import Settled, Waiver, findings_on, settle
+from ckpttool.verification.waivers import Settled, Waiver, check_waiver, findings_on, settle
 
 #: Selects every rule, in lists of prefixes of codes.
 ALL = "ALL"
@@ -49,15 +49,22 @@ class Policy(NamedTuple):
         # only a prefix of their own codes leaves them out.
         return chosen > ignored or (rule.stands and (ignored <= 0 or not self.vouches))
 
-    def check(self) -> None:
-        """Check the values.
+    def check(self) -> Policy:
+        """Check the values and return the policy with tuples: lists and a code alone are fine.
 
         Raises:
-            UsageError: a code is no prefix of a rule's, or ``fail_on`` is no severity.
+            UsageError: a code is no prefix of a rule's, or a value has the wrong type.
         """
-        for what in ("select", "extend_select", "ignore"):
-            check_codes(getattr(self, what), what)
         check_type(self.fail_on, Severity, "fail_on")
+        check_flags({"vouches": self.vouches})
+        given = (self.waivers,) if isinstance(self.waivers, Waiver) else self.waivers
+        check_type(given, Iterable, "waivers")
+        return self._replace(
+            select=codes_of(self.select, "select"),
+            extend_select=codes_of(self.extend_select, "extend_select"),
+            ignore=codes_of(self.ignore, "ignore"),
+            waivers=tuple(check_waiver(one, number) for number, one in enumerate(given, 1)),
+        )
 
     def without_code(self) -> Policy:
         """Return the policy without what hides calls of unknown code.
@@ -75,23 +82,22 @@ class Policy(NamedTuple):
         )
 
 
-def check_codes(codes: Sequence[str], what: str) -> None:
-    """Check a list of prefixes of rule codes.
+def codes_of(codes: Union[str, Iterable[str]], what: str) -> tuple[str, ...]:
+    """Return one prefix of rule codes or several as a tuple.
 
     Raises:
-        UsageError: it is none; the message names the code and one that may be meant.
+        UsageError: no code begins with one; the message names it and a code that may be meant.
     """
-    # a single text is refused whole: its characters would be taken for codes
-    for code in (codes,) if isinstance(codes, str) else codes:
-        if isinstance(codes, str) or (
-            code != ALL and not any(known.startswith(code) for known in RULES)
-        ):
+    found = texts_of(codes, what)
+    for code in found:
+        if code != ALL and not (code and any(known.startswith(code) for known in RULES)):
             raise UsageError(
                 f"{what} is wrong",
                 expected="codes of rules, or what they begin with",
                 found=repr(code),
                 fix=meant(code, RULES) or "`ckpttool rules` lists them.",
             )
+    return found
 
 
 def _longest(code: str, prefixes: Sequence[str]) -> int:

@@ -18,8 +18,10 @@ from typing import (
 
 from ckpttool.findings.arguments import (
     AnyPath,
+    check_day,
     check_progress,
     check_type,
+    path_of,
     paths_of,
     texts_of,
     trusted_of,
@@ -51,10 +53,10 @@ class Terms(NamedTuple):
 
 #: The terms of each file of a run, and of each folder that was searched, by its path.
 TermsOf = Callable[[str], Terms]
-#: A progress of the whole run, or a function that opens one for the path of each file.
-AnyProgress = Union[Progress, Callable[[str], ContextManager[Optional[Progress]]]]
-#: One path or several, or the files that were found for them.
-AnyPaths = Union[AnyPath, Iterable[AnyPath], Inputs]
+#: Opens the progress of each file of a run, by its path.
+ProgressOf = Callable[[str], ContextManager[Optional[Progress]]]
+#: One path or several.
+AnyPaths = Union[AnyPath, Iterable[AnyPath]]
 
 
 def verify(
@@ -75,8 +77,7 @@ def verify(
     today: date | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
-    progress: AnyProgress | None = None,
-    terms: TermsOf | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Check that checkpoints are complete, undamaged and safe to load, for the model.
 
@@ -99,8 +100,7 @@ def verify(
         today: the day for waivers that expire; ``None`` for the current one.
         workers: threads that read; ``None`` for one a processor.
         executor: to run them, instead of own threads.
-        progress: is told how far each file is; or a function of a path that returns one.
-        terms: gives each path its own options and policy, instead of those above.
+        progress: told how far the reading is, from ``start`` on anew for each file.
 
     Returns:
         The report. What is wrong with a file is a finding in it.
@@ -110,36 +110,48 @@ def verify(
             no state dict in it under ``wrapper``.
         CkpttoolError: the lock file cannot be read.
     """
-    if terms is None:
-        options = VerifyOptions(
-            model=model,
-            require=require,
-            forward=forward,
-            device=device,
-            published=published,
-            wrapper=wrapper,
-            workers=workers,
-            executor=executor,
-            expected_missing=texts_of(expected_missing, "expected_missing"),
-            limits=limits,
-            lock=lock if lock is None or isinstance(lock, Lock) else read_lock(lock),
-            trust=trusted_of(trust, "trust"),
-        )
-        terms = same_for_all(Terms(options, policy))
-    found = inputs_of(paths, exclude, trust)
-    return report_on(found, terms, verify_file, today or date.today(), progress)
+    if lock is not None and not isinstance(lock, Lock):
+        lock = read_lock(path_of(lock, "lock"))
+    options = VerifyOptions(
+        model=model,
+        require=require,
+        forward=forward,
+        device=device,
+        published=published,
+        wrapper=wrapper,
+        workers=workers,
+        executor=executor,
+        expected_missing=texts_of(expected_missing, "expected_missing"),
+        limits=limits,
+        lock=lock,
+        trust=trusted_of(trust, "trust"),
+    )
+    terms, shown = same_for_all(options, policy), one_for_all(progress)
+    check_day(today, "today")
+    return verify_found(inputs_of(paths, exclude, trust), terms, today or date.today(), shown)
 
 
-def same_for_all(terms: Terms) -> TermsOf:
+def verify_found(found: Inputs, terms: TermsOf, today: date, progress: ProgressOf) -> Report:
+    """Verify the files of a run, each with its own options, as :func:`verify` does."""
+    return report_on(found, terms, verify_file, today, progress)
+
+
+def same_for_all(options: VerifyOptions, policy: Policy) -> TermsOf:
     """Check the terms and return them for any path.
 
     Raises:
-        UsageError: an option has a value that is not allowed, or the policy names no rule.
+        UsageError: an option or a part of the policy has a value that is not allowed.
     """
-    terms.options.check()
-    check_type(terms.policy, Policy, "policy")
-    terms.policy.check()
+    options.check()
+    check_type(policy, Policy, "policy")
+    terms = Terms(options, policy.check())
     return lambda _: terms
+
+
+def one_for_all(progress: Progress | None) -> ProgressOf:
+    """Check the progress and return it for any path."""
+    check_progress(progress)
+    return lambda _: nullcontext(progress)
 
 
 def inputs_of(
@@ -150,8 +162,6 @@ def inputs_of(
     Raises:
         UsageError: there is none, or a path has the wrong type.
     """
-    if isinstance(paths, Inputs):  # the command line has searched them, with its own messages
-        return paths
     chosen = SearchOptions(texts_of(exclude, "exclude"), trusted_of(trust, "trust"), whole=True)
     found = targets_of(paths_of(paths), choice=chosen)
     if not found.targets:
@@ -164,7 +174,7 @@ def report_on(
     terms: TermsOf,
     examine: Callable[[str, VerifyOptions, Optional[Progress]], FileReport],
     today: date,
-    progress: AnyProgress | None,
+    progress: ProgressOf,
 ) -> Report:
     """Examine every checkpoint of a run, account for all of its files, and judge by the policies.
 
@@ -173,18 +183,15 @@ def report_on(
         terms: how each is examined and judged.
         examine: reports on one file.
         today: the day for waivers that expire.
-        progress: is told how far each file is.
+        progress: opens what is told how far a file is.
     """
-    check_type(today, date, "today")
-    check_progress(progress, of_paths=True)
     # all before the first file is read: a wrong configuration must not stop a run halfway
     own = {target: terms(target.path) for target in found.targets}
     of_folders = {folder: terms(folder) for folder in found.folders}
 
     def look(target: Input) -> FileReport:
         options = own[target].options._replace(release=target.folder)
-        shown = progress(target.path) if callable(progress) else nullcontext(progress)
-        with shown as bar:
+        with progress(target.path) as bar:
             return examine(target.path, options, bar)
 
     reports = examined(found, look, lambda report: report, lambda one: own[one].options.trust)

@@ -13,12 +13,13 @@ from pathlib import PurePath
 from typing import Iterable, Iterator, NamedTuple, Sequence
 
 from ckpttool.findings import rules
+from ckpttool.findings.arguments import check_day, check_text, check_type, wrong
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.names import summarise
 from ckpttool.findings.patterns import SHOWN, matches
 from ckpttool.findings.results import FileReport, Waived
 from ckpttool.findings.rules import Severity
-from ckpttool.findings.text import printable
+from ckpttool.findings.text import meant, printable
 
 # "./" and "../", which a path that was pasted from a report may begin with.
 _LEADING = re.compile(r"^(?:\.\.?/)+")
@@ -28,7 +29,6 @@ class Waiver(NamedTuple):
     """An entry of ``[[tool.ckpttool.waivers]]``.
 
     Attributes:
-        place: for messages: ``waiver 2 of ckpttool.toml``.
         code: the rule whose findings it covers.
         reason: why they are accepted.
         tensors: a pattern of names in the canonical layout, see :mod:`ckpttool.findings.patterns`;
@@ -39,9 +39,9 @@ class Waiver(NamedTuple):
         expires: the last day on which it holds.
         fingerprint: of the weights that it was given for; it holds for no others.
         folder: of the configuration, so that ``path`` means the same from anywhere.
+        place: for messages: ``waiver 2 of ckpttool.toml``.
     """
 
-    place: str
     code: str
     reason: str
     tensors: str | None = None
@@ -50,6 +50,7 @@ class Waiver(NamedTuple):
     expires: date | None = None
     fingerprint: str | None = None
     folder: str | None = None
+    place: str = ""
 
     def is_for(self, file: FileReport) -> bool:
         """Whether the waiver is for this file, by its path."""
@@ -107,6 +108,34 @@ class Settled(NamedTuple):
     waived: tuple[Waived, ...]
     used: frozenset[Waiver]
     lapsed: frozenset[Waiver]
+
+
+def check_waiver(waiver: Waiver, number: int) -> Waiver:
+    """Check a waiver and return it with a place for messages, by its number in the policy.
+
+    Raises:
+        UsageError: it is none, or has a value that is not allowed.
+    """
+    check_type(waiver, Waiver, f"waiver {number}")
+    check_text(waiver.place, "place")
+    waiver = waiver._replace(place=waiver.place or f"waiver {number} of the policy")
+    of_it = f"of {waiver.place}"
+    check_code(waiver.code, f"code {of_it}")
+    check_type(waiver.reason, str, f"reason {of_it}")
+    for what in ("tensors", "path", "owner", "fingerprint", "folder"):
+        check_text(getattr(waiver, what), f"{what} {of_it}")
+    check_day(waiver.expires, f"expires {of_it}")
+    return waiver
+
+
+def check_code(code: object, what: str) -> None:
+    """Refuse what is not the whole code of a rule whose findings are about files."""
+    if not isinstance(code, str) or code not in rules.RULES:
+        fix = meant(str(code), rules.RULES) or "`ckpttool rules` lists them."
+        raise wrong(what, "the code of a rule", code, fix)
+    if rules.RULES[code].of_run:  # a waiver belongs to files, and there is none
+        fix = f"Leave it out with ignore: {code} is about a run as a whole."
+        raise wrong(what, "the code of a rule on files", code, fix)
 
 
 def _spellings(path: str, folder: str | None) -> Iterator[str]:

@@ -43,4 +43,6 @@ def unreadable(path: str = "data/gone.pth") -> FileReport:
 
 def waiver(code: str = "NUM001", **fields: Any) -> Waiver:
     """A waiver for NaN, with a reason."""
-    return Waiver("waiver 1 of ckpttool.toml", code, fields.pop("reason", "known"), **fields)
+    return Waiver(
+        **{"code": code, "reason": "known", "place": "waiver 1 of ckpttool.toml", **fields}
+    )

@@ -68,12 +68,12 @@ def lock(
     found = targets(configured, paths, files_from, exclude, options["trust"])
     own = [configured.of(target.path) for target in found.targets]
     path = output or _configured_lock(own) or DEFAULT_LOCK
-    locked = locking.lock(
+    locked = locking.lock_found(
         found,
         None if path == locking.UNWRITTEN else path,
-        today=today(),
-        progress=progress_bar,
-        terms=lambda path: terms_of(configured.of(path), **options),
+        lambda path: terms_of(configured.of(path), **options),
+        today(),
+        progress_bar,
     )
     say_cleaned(locked.cleaned)
     _write(locked)

@@ -74,8 +74,8 @@ def verify(
     Without PATH, the checkpoint of the configuration is taken.
     """
     from ckpttool.reports.terminal.view import TextView
-    from ckpttool.verification import verify as verification
     from ckpttool.verification.lock.reading import read_lock
+    from ckpttool.verification.verify import verify_found
 
     started = time.perf_counter()
     found = targets(configured, paths, files_from, exclude, options["trust"], changed=changed)
@@ -96,7 +96,7 @@ def verify(
     # a report must not replace a file that the run reads
     read = [*named, *(configured.of(path).path for path in named), files_from, *locks]
     report_files = planned(reports, filter(None, read))
-    report = verification.verify(found, today=today(), progress=progress_bar, terms=terms)
+    report = verify_found(found, terms, today(), progress_bar)
     for file in report.files:
         tell(f"{file.path}: {word_of(file.verdict)}")
     deliver(report, format_name, report_files, TextView(show_waived=show_waived))

@@ -136,7 +136,6 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ("ALL",), ("NUM",), ("MOD001",), Severity.WARNING
     )
     assert first == Waiver(
-        f"waiver 1 of {tmp_path / 'ckpttool.toml'}",
         "NUM005",
         "biases are frozen",
         "blocks.*.bias",
@@ -145,13 +144,14 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         date(2027, 1, 31),
         "ckpt1:00",
         str(tmp_path),
+        f"waiver 1 of {tmp_path / 'ckpttool.toml'}",
     )
     assert second == Waiver(
-        f"waiver 2 of {tmp_path / 'ckpttool.toml'}",
         "NUM001",
         "known",
         expires=date(2027, 2, 1),
         folder=str(tmp_path),
+        place=f"waiver 2 of {tmp_path / 'ckpttool.toml'}",
     )
 
 

@@ -82,7 +82,12 @@ def test_names_are_compared_only_for_an_error_that_is_shown(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searched: list[str] = []
-    monkeypatch.setattr("difflib.get_close_matches", lambda name, *_: [*map(searched.append, [name])][:0])
+
+    def search(name: str, *_: object) -> list[str]:
+        searched.append(name)
+        return []
+
+    monkeypatch.setattr("difflib.get_close_matches", search)
     assert checkpoint.get("norm") is None
     with pytest.raises(KeyError) as error:
         checkpoint["norm"]

@@ -56,6 +56,21 @@ def test_a_rule_does_not_count(policy: Policy, rule: Rule) -> None:
     assert not policy.counts(rule)
 
 
+def test_lists_and_one_thing_alone_are_fine_in_a_policy() -> None:
+    expected = Policy(("NUM", "MOD"), (), ("SEC005",), waivers=(waiver(),))
+    given: Any = Policy(["NUM", "MOD"], [], "SEC005", waivers=waiver())  # type: ignore[arg-type]
+    assert given.check() == expected
+
+
+def test_a_waiver_without_a_place_is_known_by_its_number() -> None:
+    given = Policy(waivers=(waiver(), waiver(place=""), waiver("MOD001", place=""))).check()
+    assert [one.place for one in given.waivers] == [
+        "waiver 1 of ckpttool.toml",
+        "waiver 2 of the policy",
+        "waiver 3 of the policy",
+    ]
+
+
 def test_what_does_not_count_is_gone_and_the_report_says_which_rules() -> None:
     report = judged(Policy(ignore=("NUM", "MOD001")), file_with(nan(), untrained()))
     (file,) = report.files
