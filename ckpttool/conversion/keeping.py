@@ -9,12 +9,12 @@ goes by that order; in some of transformers 5 (XLM-RoBERTa, CamemBERT) the head 
 from __future__ import annotations
 
 import re
-from fnmatch import fnmatchcase
 from itertools import chain
 from typing import TYPE_CHECKING, Iterable
 
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.names import summarise
+from ckpttool.findings.patterns import matches_glob
 from ckpttool.findings.text import printable
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _asked(sharing: Sharing, options: ConvertOptions) -> frozenset[str]:
     names = [name for group in sharing.groups for name in group]
     asked: set[str] = set()
     for pattern in options.keep:
-        found = {name for name in names if name == pattern or fnmatchcase(name, pattern)}
+        found = {name for name in names if matches_glob(pattern, name)}
         if not found:
             raise UsageError(
                 f"no tied tensor has a name like {pattern} (--keep)",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Collection, Iterable
 
 from ckpttool.findings.errors import UsageError
+from ckpttool.findings.patterns import matches_glob
 
 # Names that a pattern is compared with for a tip, which takes up to a second for so many.
 _COMPARED = 5000
@@ -66,7 +66,7 @@ class NameFilter:
 
 
 def _any(names: Iterable[str], patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+    return any(matches_glob(pattern, name) for name in names for pattern in patterns)
 
 
 def _may_be_below(pattern: str, keys: Iterable[str]) -> bool:

@@ -8,6 +8,7 @@ that make it printable, or with characters in it that have a meaning in globs.
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import List, NamedTuple, Tuple
 
@@ -29,8 +30,15 @@ _NUMBERS = re.compile(r"([0-9]+)(?:-([0-9]+))?")
 _Spans = Tuple[Tuple[int, int], ...]
 
 
+def matches_glob(pattern: str, name: str) -> bool:
+    """Whether a name is the one that is written, or a glob matches it."""
+    # As written first, since a name such as "layer[0]" is another glob. Not fnmatch, which ignores
+    # case on Windows.
+    return pattern == name or fnmatchcase(name, pattern)
+
+
 def matches(pattern: str, name: str) -> bool:
-    """Whether a pattern matches a name."""
+    """Whether a pattern matches a name, also in the forms in which reports print it."""
     # as it is or as reports print it, since a pattern may be pasted from either
     shown = printable(name, SHOWN)
     if pattern in (name, shown):

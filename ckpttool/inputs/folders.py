@@ -10,9 +10,10 @@ import errno
 import os
 import stat
 from collections import deque
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Iterator, NamedTuple, Sequence, Tuple
+
+from ckpttool.findings.patterns import matches_glob
 
 #: Folders of tools, which are listed as a whole and not entered: they hold no release.
 TOOLS = frozenset(
@@ -70,7 +71,7 @@ def matching(patterns: Sequence[str], below: str) -> str | None:
         # as people write folders, "./logs/" say
         plain = pattern.replace(os.sep, "/").rstrip("/")
         plain = plain[2:] if plain.startswith("./") else plain
-        if fnmatchcase(below, plain) or fnmatchcase(name, plain):
+        if matches_glob(plain, below) or matches_glob(plain, name):
             return pattern
     return None
 

@@ -8,7 +8,6 @@ import posixpath
 import re
 from contextlib import suppress
 from datetime import date
-from fnmatch import fnmatchcase
 from pathlib import PurePath
 from typing import Iterable, Iterator, NamedTuple, Sequence
 
@@ -16,7 +15,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.arguments import check_day, check_text, check_type, wrong
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.names import summarise
-from ckpttool.findings.patterns import SHOWN, matches
+from ckpttool.findings.patterns import SHOWN, matches, matches_glob
 from ckpttool.findings.results import FileReport, Waived
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import meant, printable
@@ -172,10 +171,9 @@ def _ends(path: str, folder: str | None) -> frozenset[str]:
 def _is_path(path: str, written: str) -> bool:
     """Whether ``written`` is a path, a glob on it, or a folder that it lies in."""
     pattern = posixpath.normpath(written)
-    # fnmatchcase, as fnmatch ignores case on Windows; printable, as it may be pasted from a report
     return any(
-        pattern == text or fnmatchcase(text, pattern) or fnmatchcase(text, f"{pattern}/*")
-        for text in (path, printable(path, SHOWN))
+        matches_glob(pattern, text) or matches_glob(f"{pattern}/*", text)
+        for text in (path, printable(path, SHOWN))  # as it may be pasted from a report
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Iterable, Sequence
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.patterns import matches_glob
 from ckpttool.findings.rules import Rule, Severity
 from ckpttool.findings.text import count
 from ckpttool.findings.uses import NameUse, Use
@@ -41,10 +41,8 @@ def is_trusted(use: NameUse, trust: Sequence[str]) -> bool:
     A wildcard stands for what a package defines, not for what can be reached through it: a module
     that it imports, or a method of a class.
     """
-    # fnmatchcase: fnmatch ignores case on Windows, Python's names do not
     return use.use in _TRUSTABLE and any(
-        use.name == pattern or (not use.walked and fnmatchcase(use.name, pattern))
-        for pattern in trust
+        use.name == pattern if use.walked else matches_glob(pattern, use.name) for pattern in trust
     )
 
 
