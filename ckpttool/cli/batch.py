@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Sequence
 
 import click
 
-from ckpttool.cli.console import content_of, tell
+from ckpttool.cli.console import content_of, say, tell
 from ckpttool.cli.option_kinds import together
 from ckpttool.cli.options import trusted
 from ckpttool.findings.errors import UsageError
@@ -64,7 +64,7 @@ def targets(
 
     def options_of(path: str) -> SearchOptions:
         own = configured.of(path)
-        return SearchOptions((*own.exclude, *exclude), trusted(own, trust), whole, changed)
+        return SearchOptions(exclude, trusted(own, trust), whole, changed, own.exclude)
 
     listed = [] if files_from is None else _listed(files_from)
     # not for an empty list of files: whoever made it did not ask for the configured checkpoint
@@ -78,6 +78,14 @@ def targets(
             fix="Name a file, a folder or a glob, or set checkpoint in the configuration.",
         )
     return found
+
+
+def say_unused(found: Inputs) -> None:
+    """Warn of globs that left out nothing, in a command whose report has no findings on the run."""
+    from ckpttool.inputs.accounting import findings_on_unused
+
+    for one in findings_on_unused(found):
+        say(f"Warning: {one.message}.")
 
 
 def _tell_left(path: str, why: str) -> None:

@@ -131,6 +131,11 @@ def findings_on_run(selection: Inputs, inventory: Sequence[Item]) -> Iterator[Fi
                 f"{count(len(ours), 'file')}{could} {were} not looked at: {named(ours)}",
                 severity=severity,
             )
+    yield from findings_on_unused(selection)
+
+
+def findings_on_unused(selection: Inputs) -> Iterator[Finding]:
+    """Yield a finding on each glob of files to leave out that matched none."""
     for pattern in selection.unused:
         message = f"the pattern {pattern} leaves out nothing of what was found"
         yield finding(rules.EXCLUDE_UNUSED, message)

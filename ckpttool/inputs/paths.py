@@ -51,7 +51,9 @@ class SearchOptions(NamedTuple):
     """How the files of a run are chosen.
 
     Attributes:
-        exclude: globs of found files that are not looked at.
+        exclude: globs of found files that are not looked at; one that matches none is reported.
+        configured: more of them, of the configuration: they need not match where nothing is
+            searched.
         trust: patterns of names whose code is trusted, for training state.
         whole: whether a shard that is named stands for its whole checkpoint.
         changed: whether the paths are changed files, of a commit say, which nobody chose one by
@@ -63,6 +65,12 @@ class SearchOptions(NamedTuple):
     trust: tuple[str, ...] = ()
     whole: bool = False
     changed: bool = False
+    configured: tuple[str, ...] = ()
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """All globs of found files that are not looked at."""
+        return (*self.configured, *self.exclude)
 
 
 class Inputs(NamedTuple):
@@ -72,7 +80,7 @@ class Inputs(NamedTuple):
         targets: the checkpoints, in the order in which they were named.
         items: the other files that were found.
         folders: the folders that were searched.
-        unused: patterns of ``exclude`` that matched nothing, if anything was searched.
+        unused: globs of files to leave out that matched none.
         may_be_empty: whether a run without a checkpoint is no error.
     """
 
@@ -160,7 +168,8 @@ class _Choosing:
         self._leave = leave
         self._choice_of = choice if callable(choice) else lambda _: choice
         self._choice = SearchOptions()
-        self._patterns: dict[str, None] = {}
+        # with whether each was typed
+        self._patterns: dict[str, bool] = {}
         self._used: set[str] = set()
         self._callers: set[str] = set()
         self._searched = False
@@ -170,9 +179,12 @@ class _Choosing:
 
     def unused(self) -> tuple[str, ...]:
         """Return the patterns that matched no file."""
-        if not self._searched:  # patterns of the configuration do not apply to named files
-            return ()
-        return tuple(one for one in self._patterns if one not in self._used)
+        # those of the configuration are for the searches of a project, whether this run has one
+        return tuple(
+            pattern
+            for pattern, typed in self._patterns.items()
+            if pattern not in self._used and (typed or self._searched)
+        )
 
     def once(self, targets: list[Input]) -> Iterator[Input]:
         seen: dict[str, str] = {}
@@ -190,7 +202,9 @@ class _Choosing:
     def named(self, path: str, globs: bool) -> list[Input]:
         """Return the targets of a path; one with an error where none would look like a pass."""
         self._choice = self._choice_of(path)
-        self._patterns.update(dict.fromkeys(self._choice.exclude))
+        # nobody chose the changed files, so that a pattern for them may well match none
+        typed = () if self._choice.changed else self._choice.exclude
+        self._patterns.update((one, one in typed) for one in self._choice.left_out)
         self.may_be_empty |= self._choice.changed
         if Path(path).is_dir():
             found = self._in_folder(path)
@@ -254,7 +268,7 @@ class _Choosing:
         return found + [target for folder in folders for target in self._in_folder(folder)]
 
     def _excludes(self, path: str) -> bool:
-        pattern = matching(self._choice.exclude, path.replace(os.sep, "/"))
+        pattern = matching(self._choice.left_out, path.replace(os.sep, "/"))
         if pattern is None:
             return False
         self._exclude(path, pattern)
@@ -263,7 +277,7 @@ class _Choosing:
     def _in_folder(self, folder: str) -> list[Input]:
         self._searched = True
         self.folders.append(folder)
-        found = search(folder, self._choice.exclude)
+        found = search(folder, self._choice.left_out)
         targets = [target for one in found for target in self._found(one, folder)]
         whole = set(self._whole([target.path for target in targets]))
         return [target for target in targets if target.path in whole]

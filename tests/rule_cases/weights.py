@@ -93,6 +93,10 @@ CASES: Dict[str, Case] = {
         saved(built.encoder_block_missing, expected_missing=("blocks.1.*",)),
         saved(built.encoder_block_missing),
     ),
+    "STR021": Case(
+        saved(built.sound, expected_missing=("block.1.*",)),
+        saved(built.sound, expected_missing=("blocks.1.*",)),
+    ),
     "NUM001": Case(with_one("norm.weight", float("nan")), SOUND),
     "NUM002": Case(with_one("norm.weight", float("inf")), with_one("norm.weight", float("nan"))),
     "NUM003": Case(filled("patch_embed.proj.weight", 0), filled("norm.bias", 0)),

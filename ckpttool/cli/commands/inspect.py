@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckpttool.cli.batch import batch_options, targets
+from ckpttool.cli.batch import batch_options, say_unused, targets
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
 from ckpttool.cli.option_kinds import format_option, wrapper_option
@@ -61,6 +61,7 @@ def inspect(
 
     listed = examined(found, examine, Listing, trust_of)
     kept, inventory = account_for(found, [listing.file for listing in listed])
+    say_unused(found)
     listings = Listings(tuple(listed[number] for number in kept), inventory)
     emit(partial(reporter(format_name, TreeView(fold=not unfold), "Listings"), listings))
     return listings.exit_code

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Sequence
 
 import click
 
-from ckpttool.cli.batch import batch_options, targets
+from ckpttool.cli.batch import batch_options, say_unused, targets
 from ckpttool.cli.console import emit, say, say_cleaned
 from ckpttool.cli.display import display_options
 from ckpttool.cli.options import (
@@ -76,6 +76,8 @@ def lock(
         progress_bar,
     )
     say_cleaned(locked.cleaned)
+    if not locked.exit_code:  # else the report is written, and has them
+        say_unused(found)
     _write(locked)
     # the time is of the verification too, which takes most of it
     if locked.report is not None:

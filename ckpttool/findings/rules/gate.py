@@ -34,6 +34,10 @@ EXCLUDE_UNUSED = Rule(
     Severity.WARNING,
     "A pattern of files to leave out matches none.",
     "Take it out, or correct it: it is held against paths from the folder, and against names.",
+    "A file that is named is looked at all the same, so that a pattern on the command line has "
+    "no effect where only files are named. Patterns of the configuration are for the folders of "
+    "a project, and are reported only where a folder or a glob was searched; with --changed, so "
+    "are those of the command line.",
     of_run=True,
 )
 WAIVER_OTHER_WEIGHTS = Rule(

@@ -136,3 +136,12 @@ EXPECTED_MISSING = Rule(
     "Tensors are missing that the configuration lets be missing.",
     "Take the pattern out of expected-missing when they come back.",
 )
+EXPECTED_UNKNOWN = Rule(
+    "STR021",
+    "expected-missing-unknown",
+    Severity.WARNING,
+    "A pattern of expected-missing stands for no tensor of the model.",
+    "Correct it, or take it out: it is held against the names of the model.",
+    "A pattern for tensors that are all there is not reported: of several files, another may lack "
+    "them.",
+)

@@ -38,6 +38,7 @@ CHECKS: Tuple[Check, ...] = (
     architecture.check_core,
     architecture.check_others,
     architecture.check_expected_missing,
+    architecture.check_expected_names,
     architecture.check_shapes,
     architecture.check_dtypes,
     architecture.check_mixed_dtypes,

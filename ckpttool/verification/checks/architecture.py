@@ -9,7 +9,7 @@ from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.names import summarise
 from ckpttool.findings.patterns import matches
 from ckpttool.findings.rules import Rule, Severity
-from ckpttool.findings.text import count
+from ckpttool.findings.text import count, meant
 from ckpttool.formats.objects.beside import tensors_beside
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.coverage import is_matched
@@ -135,6 +135,22 @@ def check_expected_missing(evidence: Evidence) -> Iterator[Finding]:
             f"{count(len(missing) - len(unexpected), 'tensor')} missing, as the configuration says",
             tensors=[name for name in missing if name not in unexpected],
         )
+
+
+def check_expected_names(evidence: Evidence) -> Iterator[Finding]:
+    """Warn of patterns of names that may be missing, and that the model does not have."""
+    coverage = evidence.coverage
+    if coverage.unrelated or not evidence.expected_missing:
+        return
+    missing = [name for group in coverage.groups.values() for name in group.missing]
+    names = {*missing, *evidence.canonical.tensors}.difference(coverage.unexpected)
+    for pattern in evidence.expected_missing:
+        if not any(matches(pattern, name) for name in names):
+            yield finding(
+                rules.EXPECTED_UNKNOWN,
+                f"{pattern} in expected-missing stands for no tensor of {coverage.schema}",
+                fix=meant(pattern, sorted(names)),
+            )
 
 
 def _not_expected(evidence: Evidence, missing: Sequence[str]) -> list[str]:

@@ -203,6 +203,17 @@ def test_the_configuration_excludes_as_well(release: Path) -> None:
     assert "CFG004 exclude-unused: the pattern *.zip leaves out nothing" in done.out
 
 
+@pytest.mark.parametrize("what", ["release", "release/model.pth"])
+def test_a_pattern_that_leaves_out_nothing_is_a_warning(release: Path, what: str) -> None:
+    said = "the pattern typo* leaves out nothing of what was found"
+    verified = verify(what, "--exclude", "typo*")
+    assert f"CFG004 exclude-unused: {said}" in verified.out
+    assert verified.code == verify(what).code
+    listed = invoke("inspect", what, "--exclude", "typo*")
+    assert (listed.err, listed.code) == (f"Warning: {said}.\n", 0)
+    assert listed.out == invoke("inspect", what).out
+
+
 def test_what_was_not_looked_at_fails_where_the_folder_or_the_change_says_so(release: Path) -> None:
     (release / "blob").write_bytes(bytes(range(256)))
     changed = ("--changed", str(release / "blob"))

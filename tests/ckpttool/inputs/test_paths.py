@@ -269,7 +269,16 @@ def test_a_glob_excludes_too_and_a_name_does_not() -> None:
     assert [t.path for t in targets_of(["b.pth"], choice=SearchOptions(("b*",))).targets] == [
         "b.pth"
     ]
-    assert targets_of(["b.pth"], choice=SearchOptions(("x*",))).unused == ()
+
+
+def test_a_typed_pattern_that_matches_nothing_is_reported_where_nothing_was_searched_too() -> None:
+    touched("b.pth")
+    typed, configured = SearchOptions(("x*",)), SearchOptions(configured=("x*",))
+    assert targets_of(["b.pth"], choice=typed).unused == ("x*",)
+    assert targets_of(["b.pth"], choice=typed._replace(changed=True)).unused == ()
+    assert targets_of(["b.pth"], choice=configured).unused == ()
+    assert targets_of(["*.pth"], choice=configured).unused == ("x*",)
+    assert targets_of(["*.pth"], choice=typed._replace(changed=True)).unused == ("x*",)
 
 
 def test_an_excluded_shard_is_still_a_part_of_its_index() -> None:
