@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from ckpttool.files.sources import FileSource, read
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
-from ckpttool.findings.text import printable, some_of
+from ckpttool.findings.unambiguous_json import RepeatedKeyError, parsed
 
 if TYPE_CHECKING:
     from ckpttool.findings.rules import Rule
@@ -23,7 +23,6 @@ MAX_VALUES = 3_000_000
 
 _BOM = b"\xef\xbb\xbf"
 _DIGITS = 19
-_SHOWN = 20
 
 
 def begins_object(head: bytes) -> bool:
@@ -44,12 +43,9 @@ def strict_json(source: FileSource, rule: Rule) -> object:
     """
     text = _text(source, rule)
     try:
-        return json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_constant=partial(_no_constant, rule),
-            parse_int=partial(_bounded_int, rule),
-        )
+        return parsed(text, partial(_bounded_int, rule))
+    except RepeatedKeyError as error:
+        raise MalformedError(str(error), rules.DUPLICATE_KEY) from error
     except json.JSONDecodeError as error:
         offset = len(text[: error.pos].encode(errors="replace"))
         if not text[error.pos :].strip() or "Unterminated string" in error.msg:
@@ -62,6 +58,8 @@ def strict_json(source: FileSource, rule: Rule) -> object:
         raise MalformedError(f"not valid JSON: {error.msg}", rule, offset=offset) from error
     except RecursionError as error:
         raise MalformedError("nested too deeply", rules.LIMIT) from error
+    except ValueError as error:  # NaN, say
+        raise MalformedError(str(error), rule) from error
 
 
 def _text(source: FileSource, rule: Rule) -> str:
@@ -85,21 +83,6 @@ def _too_long(size: int, most: int) -> MalformedError:
         expected=f"at most {most:,} bytes",
         found=f"{size:,}",
     )
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    unique = dict(pairs)
-    if len(unique) != len(pairs):
-        seen: set[str] = set()
-        twice = [printable(key) for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
-        raise MalformedError(
-            f"keys stand twice in one object: {some_of(twice, _SHOWN)}", rules.DUPLICATE_KEY
-        )
-    return unique
-
-
-def _no_constant(rule: Rule, word: str) -> NoReturn:
-    raise MalformedError(f"{word} is not JSON", rule)
 
 
 def _bounded_int(rule: Rule, digits: str) -> int:

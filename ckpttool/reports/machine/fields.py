@@ -6,6 +6,7 @@ import json
 from typing import Any, Callable, Dict, NoReturn, Tuple, Type, TypeVar, Union
 
 from ckpttool.findings.errors import UsageError
+from ckpttool.findings.unambiguous_json import parsed
 
 _Kept = TypeVar("_Kept")
 _Kinds = Union[Type[Any], Tuple[Type[Any], ...]]
@@ -142,7 +143,7 @@ def parse(text: str, path: str) -> Fields:
     try:
         # The json module takes the last of equal names, and NaN as a word; no report has either,
         # so the file was made by hand or damaged.
-        content = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        content = parsed(text)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise UsageError(
@@ -151,19 +152,6 @@ def parse(text: str, path: str) -> Fields:
             fix="Name a file that ckpttool verify --report json=FILE has written.",
         ) from error
     return Fields(content, "", path)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> Dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the name {twice!r} stands twice in one object")
-    return content
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
 
 
 def _shown(found: object) -> str:

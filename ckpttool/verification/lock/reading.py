@@ -124,7 +124,7 @@ class _Reader:
             return
         closed = self._open.checkpoint()
         if any(one.name == closed.name for one in self._done):
-            raise ValueError(f"the checkpoint {closed.name} stands twice")
+            raise ValueError(f"the checkpoint {closed.name} occurs twice")
         self._done.append(closed)
 
     def _checked_version(self, rest: list[str]) -> int:
@@ -186,12 +186,12 @@ class _Section:
         elif word in _SINGLE and word not in self._single:
             self._single[word] = rest
         else:
-            raise ValueError(f"a line beginning with {word} is unknown, or stands twice")
+            raise ValueError(f"a line beginning with {word} is unknown, or occurs twice")
 
     def _take_output(self, rest: list[str]) -> None:
         name, shape, *numbers = _words(rest, 6)
         if name in self._outputs:
-            raise ValueError(f"the output {name} stands twice")
+            raise ValueError(f"the output {name} occurs twice")
         mean, std, low, high = map(float, numbers)
         self._outputs[name] = OutputSummary(_shape(shape), mean, std, low, high, True)
 
@@ -200,14 +200,14 @@ class _Section:
         if name not in self._outputs:
             raise ValueError(f"the projection of {name} stands before the output")
         if self._outputs[name].projection:
-            raise ValueError(f"the projection of {name} stands twice")
+            raise ValueError(f"the projection of {name} occurs twice")
         projection = tuple(map(float, numbers))
         self._outputs[name] = self._outputs[name]._replace(projection=projection)
 
     def _take_tensor(self, rest: list[str], number: int) -> None:
         name, dtype, shape, sha256 = _words(rest, 4)
         if name in self._tensors:
-            raise ValueError(f"the tensor {name} stands twice")
+            raise ValueError(f"the tensor {name} occurs twice")
         self._tensors[name] = LockedTensor(dtype, _shape(shape), _digest(sha256))
         self._lines[name] = number
 

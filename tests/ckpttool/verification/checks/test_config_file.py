@@ -91,7 +91,7 @@ def test_a_deep_nesting_is_told_of_or_refused(tmp_path: Path, tiny: str, depth: 
     [
         ("{", "ends before its JSON does"),
         ("[1]", "of type list"),
-        ('{"a": 1, "a": 2}', "stand twice"),
+        ('{"a": 1, "a": 2}', "occur twice"),
         ('{"a": NaN}', "NaN"),
     ],
 )

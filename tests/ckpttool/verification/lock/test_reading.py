@@ -23,7 +23,7 @@ OUTPUT, PROJECTION = "output features [2,5,16] 0.25 1 -3 3", "projection feature
         pytest.param("lock 1\n", "", "line 3 of the lock file: the first line", id="no version"),
         pytest.param("lock 1\n", "lock 2\n", "line 2 of the lock file: the lock", id="a newer one"),
         pytest.param(TENSOR, f"<<<<<<< HEAD\n{TENSOR}", "<<<<<<< is unknown", id="a conflict"),
-        pytest.param(TENSOR, f"{TENSOR}\n{TENSOR}", "norm.weight stands twice", id="a line twice"),
+        pytest.param(TENSOR, f"{TENSOR}\n{TENSOR}", "norm.weight occurs twice", id="a line twice"),
         pytest.param(f"{TENSOR}\n", "", "has 1 tensors, not 2", id="a tensor gone"),
         pytest.param("ef" * 32, "ef" * 31, "not a SHA-256", id="a digest cut"),
         pytest.param("[2,3]", "[2,-3]", "[2,-3] is not a shape", id="a negative length"),
@@ -34,14 +34,14 @@ OUTPUT, PROJECTION = "output features [2,5,16] 0.25 1 -3 3", "projection feature
         pytest.param("tensors 2\n", "", "has no line tensors", id="no number of tensors"),
         pytest.param("schema tiny\n", "", "has no line schema", id="no schema"),
         pytest.param("rounding 1e-06\n", "", "none rounding", id="half a forward pass"),
-        pytest.param("schema tiny", "schema tiny\nschema x", "stands twice", id="two schemas"),
+        pytest.param("schema tiny", "schema tiny\nschema x", "occurs twice", id="two schemas"),
         pytest.param("schema tiny", "schema tiny x", "2 words where 1", id="a word too many"),
         pytest.param("checkpoint weights.pth", "checkpoint", "0 words where 1", id="no name"),
         pytest.param("rounding 1e-06", "rounding", "0 words where 1", id="no number behind it"),
         pytest.param("lock 1\n", "lock 1\nlock 1\n", "before the first", id="a version twice"),
-        pytest.param(OUTPUT, f"{OUTPUT}\n{OUTPUT}", "features stands twice", id="two outputs"),
+        pytest.param(OUTPUT, f"{OUTPUT}\n{OUTPUT}", "features occurs twice", id="two outputs"),
         pytest.param(
-            PROJECTION, f"{PROJECTION}\n{PROJECTION}", "features stands twice", id="two projections"
+            PROJECTION, f"{PROJECTION}\n{PROJECTION}", "features occurs twice", id="two projections"
         ),
         pytest.param("does-not-count", "maybe", "neither counts", id="a control in doubt"),
         pytest.param("output features", "output x", "before the output", id="an output gone"),
