@@ -51,7 +51,7 @@ class Finding(NamedTuple):
     @property
     def tensor(self) -> str | None:
         """The tensors, shortened by :mod:`ckpttool.findings.names`; ``None`` if there are none."""
-        return _short(self.tensors) if self.tensors else None
+        return _shortened(self.tensors) if self.tensors else None
 
     @property
     def advice(self) -> str:
@@ -60,9 +60,7 @@ class Finding(NamedTuple):
 
 
 # every report needs it several times, and for 100,000 names it takes a tenth of a second
-@lru_cache(maxsize=256)
-def _short(tensors: tuple[str, ...]) -> str:
-    return summarise(tensors)
+_shortened = lru_cache(maxsize=256)(summarise)
 
 
 def finding(

@@ -22,14 +22,13 @@ if TYPE_CHECKING:
 _SEPARATOR = re.compile(r"[/\\]") if os.sep == "\\" else re.compile("/")
 
 
-def portable(report: Report, folder: str | None = None) -> Report:
+def portable(report: Report) -> Report:
     """Return the report without anything that depends on the location of the files.
 
     Args:
         report: with paths as the caller gave them.
-        folder: the absolute path that they are relative to; ``None`` for the working folder.
     """
-    folder = _working_folder() if folder is None else folder
+    folder = _working_folder()
     given = [path for file in report.files for path in _paths(file)]
     given += [item.path for item in report.inventory]
     wording = _Wording(_names(given, folder), folder)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from unittest import mock
 
+from ckpttool.findings import portable as paths_in_reports
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, Verdict, finding
 from ckpttool.findings.inventory import Item, Standing
@@ -34,6 +36,12 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+def portable_from(report: Report, folder: str = "/work") -> Report:
+    """The report as it is kept where ``folder`` is the working folder."""
+    with mock.patch.object(paths_in_reports, "_working_folder", return_value=folder):
+        return paths_in_reports.portable(report)
 
 
 def encoder_only() -> FileReport:

@@ -8,7 +8,6 @@ import pytest
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import finding
-from ckpttool.findings.portable import portable
 from ckpttool.reports import REPORTERS
 from tests.builders import reports as built
 
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.skipif(os.sep != "/", reason="paths as POSIX writes the
 
 def shown(*paths: str, folder: str = "/work") -> list[str]:
     files = [built.encoder_only()._replace(path=path) for path in paths]
-    return [file.path for file in portable(built.report(*files), folder).files]
+    return [file.path for file in built.portable_from(built.report(*files), folder).files]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +52,7 @@ def test_messages_name_files_as_the_report_does() -> None:
     file = built.encoder_only()._replace(
         path="/home/me/m.pth", findings=(found,), unchecked=(said, "runs/work/x and ../work/x")
     )
-    (after,) = portable(built.report(file), "/work").files
+    (after,) = built.portable_from(built.report(file)).files
     assert after.findings[0].message == "m.pth and shard-1 differ from data/x"
     assert (after.findings[0].found, after.findings[0].fix) == ("m.pth", "Look at data/x.")
     assert after.unchecked == (
@@ -68,16 +67,16 @@ def test_no_format_says_where_files_lie(name: str) -> None:
         file._replace(path=f"/secret/place/{at}.pth", lock="/secret/place/weights.lock")
         for at, file in enumerate((built.encoder_only(), built.incomplete(), built.waived()))
     ]
-    text = built.rendered(portable(built.report(*files), "/work"), name)
+    text = built.rendered(built.portable_from(built.report(*files)), name)
     assert "secret" not in text
     assert "1.pth" in text
 
 
 def test_a_second_time_changes_nothing() -> None:
-    once = portable(built.SPECIMENS["several files"], "/work")
-    assert portable(once, "/elsewhere") == once
+    once = built.portable_from(built.SPECIMENS["several files"])
+    assert built.portable_from(once, "/elsewhere") == once
 
 
 def test_only_lines_that_can_be_asked_for_are_kept() -> None:
-    (file,) = portable(built.report(built.locked()), "/work").files
+    (file,) = built.portable_from(built.report(built.locked())).files
     assert file.lock_lines == {"cls_token": 12, "norm.bias": 300, "norm.weight": 301}

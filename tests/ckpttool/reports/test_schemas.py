@@ -11,7 +11,6 @@ import pytest
 import xmlschema
 
 from ckpttool.cli import main
-from ckpttool.findings.portable import portable
 from tests.builders import checkpoints, schemas
 from tests.builders import reports as built
 from tests.builders.commands import runner
@@ -36,7 +35,7 @@ CHECKS: dict[str, Check] = {
 @pytest.mark.parametrize("name", CHECKS)
 @pytest.mark.parametrize("specimen", built.SPECIMENS)
 def test_every_report_is_valid(specimen: str, name: str) -> None:
-    CHECKS[name](built.rendered(portable(built.SPECIMENS[specimen], "/work"), name))
+    CHECKS[name](built.rendered(built.portable_from(built.SPECIMENS[specimen]), name))
 
 
 def test_what_is_wrong_would_be_noticed() -> None:

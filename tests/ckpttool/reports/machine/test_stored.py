@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Verdict, finding
-from ckpttool.findings.portable import portable
 from ckpttool.findings.results import FileReport, Report, Waived
 from ckpttool.reports import REPORTERS
 from ckpttool.reports.machine.stored import read_report
@@ -29,13 +28,13 @@ def stored(report: Report) -> str:
 @pytest.mark.parametrize("name", REPORTERS)
 @pytest.mark.parametrize("specimen", built.SPECIMENS)
 def test_what_is_read_back_renders_as_the_run_did(specimen: str, name: str) -> None:
-    report = portable(built.SPECIMENS[specimen], "/work")
+    report = built.portable_from(built.SPECIMENS[specimen])
     again = read_report(stored(report), "result.json")
     assert rendered(again, name) == rendered(report, name)
 
 
 def test_a_result_is_the_same_value_after_reading() -> None:
-    report = portable(built.report(built.locked(), built.waived()), "/work")
+    report = built.portable_from(built.report(built.locked(), built.waived()))
     assert read_report(stored(report), "result.json") == report
 
 
@@ -74,7 +73,7 @@ def test_any_text_survives(message: str, path: str, tensors: list[str]) -> None:
         unchecked=(message,),
         waived=(Waived(found, path),),
     )
-    report = portable(Report((file,), (found,)), "/work")
+    report = built.portable_from(Report((file,), (found,)))
     again = read_report(stored(report), "result.json")
     assert [rendered(again, name) for name in REPORTERS] == [
         rendered(report, name) for name in REPORTERS
