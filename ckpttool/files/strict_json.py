@@ -69,7 +69,7 @@ def _text(source: FileSource, rule: Rule) -> str:
     if source.size > MAX_WIDE_JSON and (b"\\u" in data or not data.isascii()):
         raise _too_long(source.size, MAX_WIDE_JSON)
     if sum(data.count(mark) for mark in (b",", b":", b"[", b"{")) > MAX_VALUES:
-        raise MalformedError("more values than are read of one file", rules.LIMIT)
+        raise MalformedError("more values than the limit", rules.LIMIT)
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -78,7 +78,7 @@ def _text(source: FileSource, rule: Rule) -> str:
 
 def _too_long(size: int, most: int) -> MalformedError:
     return MalformedError(
-        "larger than what is read of such a file",
+        "larger than the limit",
         rules.LIMIT,
         expected=f"at most {most:,} bytes",
         found=f"{size:,}",

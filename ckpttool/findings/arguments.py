@@ -28,7 +28,7 @@ def path_of(path: AnyPath, what: str = "the path") -> str:
     with suppress(UnicodeEncodeError):  # half of a surrogate pair that stands for no byte
         if b"\0" not in os.fsencode(text):
             return text
-    raise UsageError(f"{what} is none that a file can have", found=repr(text))
+    raise UsageError(f"{what} is not valid for a file", found=repr(text))
 
 
 def paths_of(paths: Union[AnyPath, Iterable[AnyPath]]) -> tuple[str, ...]:

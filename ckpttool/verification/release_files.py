@@ -47,7 +47,7 @@ class Surroundings(NamedTuple):
     Attributes:
         names: the files of its folder, itself among them, in order.
         config: what its ``config.json`` says.
-        config_problem: why that file is no JSON object; ``None`` if it is one, or not there.
+        config_problem: why that file is not valid; ``None`` if it is, or not there.
         card: whether there is a README.md that is not empty.
         licence: whether there is a licence file, or the model card's front matter names one.
         unread: what could not be read, and why.
@@ -157,7 +157,7 @@ def _config(reader: _Reader) -> tuple[dict[str, object] | None, str | None]:
         reader.give_up(CONFIG, error)
         return None, None
     if not isinstance(document, dict):
-        return None, f"it is of type {type(document).__name__}"
+        return None, f"it is of type {type(document).__name__}, and not a JSON object"
     return document, None
 
 

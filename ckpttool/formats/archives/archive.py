@@ -91,7 +91,7 @@ def read_member(source: ByteSource, member: Member, limit: int) -> bytes:
     """
     if member.size > limit:
         raise MalformedError(
-            "the member is larger than is read",
+            "the member is larger than the limit",
             rules.LIMIT,
             member=member.name,
             expected=f"at most {limit:,} bytes",
@@ -114,7 +114,7 @@ def _check_collisions(members: dict[str, Member]) -> None:
     """Refuse names that a file system or a reader that ignores case would take for one."""
     if sum(len(name) for name in members if not name.isascii()) > MAX_WIDE_NAMES:
         raise MalformedError(
-            "the names are longer than are read",
+            "the names are longer than the limit",
             rules.LIMIT,
             expected=f"at most {MAX_WIDE_NAMES:,} characters in names that are not ASCII",
         )

@@ -174,7 +174,7 @@ def _check(directory: Directory, stop: int) -> None:
         )
     if directory.members > MAX_MEMBERS or directory.size > MAX_DIRECTORY:
         raise MalformedError(
-            "the zip directory is larger than is read",
+            "the zip directory is larger than the limit",
             rules.LIMIT,
             offset=directory.offset,
             expected=f"at most {counted(MAX_MEMBERS, 'member')} in {sized(MAX_DIRECTORY)}",

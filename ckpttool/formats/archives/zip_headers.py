@@ -98,7 +98,7 @@ class LocalHeaders:
         self._extra_room -= length
         if self._extra_room < 0:
             raise MalformedError(
-                "the extra fields are larger than what is read of them", rules.LIMIT, offset=place
+                "the extra fields are larger than the limit", rules.LIMIT, offset=place
             )
         area = read(self._source, place, length)
         found = zip64_field(area, 0, length, record.name, place)

@@ -68,7 +68,7 @@ def pairs_of(node: Node) -> list[tuple[Node, Node]] | None:
     entries = count_of(node)
     if entries is not None and entries > MAX_ENTRIES:
         raise MalformedError(
-            "a dictionary has more entries than are read",
+            "a dictionary has more entries than the limit",
             rules.LIMIT,
             expected=f"at most {MAX_ENTRIES:,}",
             found=f"{entries:,}",

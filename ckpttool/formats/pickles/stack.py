@@ -241,7 +241,7 @@ def changes_a_name(name: object) -> MalformedError:
 def too_much() -> MalformedError:
     """Return the error for a stream whose nodes take more memory than is allowed."""
     return MalformedError(
-        "the pickle describes more objects than are read",
+        "the pickle describes more objects than the limit",
         rules.LIMIT,
         expected=f"at most about {MAX_NODE_BYTES:,} bytes of them, and {NODE_BYTES_EACH} for each "
         "byte of the pickle",

@@ -156,7 +156,7 @@ class HeaderReader:
         if name != METADATA:
             self._unusual += 1
             if self._unusual > MAX_UNUSUAL:
-                self._fail("more entries in an unusual spelling than are read", rule=rules.LIMIT)
+                self._fail("more entries in an unusual spelling than the limit", rule=rules.LIMIT)
             yield self._tensor(name)
             return
         if self._has_metadata:

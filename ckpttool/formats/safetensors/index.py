@@ -48,7 +48,7 @@ def read_index(source: FileSource) -> Index:
 
     Raises:
         MalformedError: not strict JSON, a repeated key, a field of the wrong type, a name
-            that is not a plain file name, or more of anything than is read.
+            that is not a plain file name, or more of anything than the limit.
         UnsupportedError: JSON or another text, but not an index of safetensors files.
     """
     try:
@@ -133,7 +133,7 @@ def _check_files(weight_map: dict[str, object], path: str) -> None:
         raise _bad(f"not the plain name of a file beside the index: {some_of(unsafe, _SHOWN)}")
     if len(files) > MAX_SHARDS or len(weight_map) > MAX_TENSORS:
         raise MalformedError(
-            "the index lists more than is read of one",
+            "the index lists more than the limit",
             rules.LIMIT,
             expected=f"at most {MAX_SHARDS:,} files and {MAX_TENSORS:,} tensors",
             found=f"{len(files):,} files and {len(weight_map):,} tensors",

@@ -161,7 +161,7 @@ def _header_length(source: ByteSource) -> int:
 
 def _too_long(length: int, most: int) -> MalformedError:
     return MalformedError(
-        "the header is larger than is read",
+        "the header is larger than the limit",
         rules.LIMIT,
         offset=0,
         expected=f"at most {most:,} bytes",

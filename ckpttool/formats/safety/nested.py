@@ -68,7 +68,7 @@ class NestedReader:
 
 def _too_much(place: str) -> MalformedError:
     return MalformedError(
-        "the pickle holds more bytes of other pickles than are read",
+        "the pickle holds more bytes of other pickles than the limit",
         rules.LIMIT,
         member=place,
         expected=f"at most {MAX_BYTES:,} bytes of them together",

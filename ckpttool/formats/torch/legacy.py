@@ -208,7 +208,7 @@ class _Stream:
             raise error
         if error.needed > self._most:
             raise MalformedError(
-                "the pickle is longer than what is read of it",
+                "the pickle is longer than the limit",
                 rules.LIMIT,
                 expected=f"at most {self._most:,} bytes",
                 found=f"{error.needed:,} and more",

@@ -39,7 +39,7 @@ def check_config(evidence: Evidence) -> Iterator[Finding]:
     if problem is not None:
         yield finding(
             rules.CONFIG_MALFORMED,
-            f"the config.json beside the weights is no JSON object: {problem}",
+            f"the config.json beside the weights is not valid: {problem}",
         )
         return
     if evidence.coverage.unrelated:

@@ -155,7 +155,7 @@ def _why_not_compared(evidence: Evidence, locked: LockedForward) -> str | None:
 
 
 def summary(evidence: Evidence) -> LockSummary | None:
-    """Return what the comparison came to; ``None`` if nothing is locked of the checkpoint."""
+    """Return the result of the comparison; ``None`` if nothing is locked of the checkpoint."""
     locked = evidence.locked
     if locked is None:
         return None
