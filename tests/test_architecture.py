@@ -45,7 +45,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 
 #: Rooms that may import torch, inside their functions; and the one that lives on it.
 TORCH_LATE = {
-    # a tensor as torch has it, for callers who ask a checkpoint for one; the catalogue for its type alone
+    # a tensor as torch has it, on request; the catalogue for its type alone
     "ckpttool.tensors.catalogue",
     "ckpttool.tensors.in_memory",
     "ckpttool.models.forward",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING, Collection, NamedTuple, Sequence
 
 from ckpttool.conversion.naming import index_path
-from ckpttool.files.suffixes import INDEX
+from ckpttool.files.suffixes import INDEX, is_shard_of
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.formats.safetensors.index import files_listed
@@ -63,10 +62,9 @@ def stale_shards(index: str, written: Collection[str], suffix: str) -> tuple[str
     folder, name = os.path.split(index)
     # Only names that this program gives to shards of this result: an index from elsewhere must
     # not decide which files are removed.
-    stem = re.escape(name[: -len(suffix + INDEX)])
-    pattern = re.compile(stem + r"-\d{5}-of-\d{5}" + re.escape(suffix))
+    stem = name[: -len(suffix + INDEX)]
     new = {os.path.abspath(path) for path in written}  # noqa: PTH100 (links have names of their own)
-    listed = {file for file in files_listed(index) if pattern.fullmatch(file)}
+    listed = {file for file in files_listed(index) if is_shard_of(file, stem, suffix)}
     paths = [os.path.join(folder, file) for file in sorted(listed)]  # noqa: PTH118
     return tuple(path for path in paths if os.path.abspath(path) not in new)  # noqa: PTH100
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Sequence
 
-from ckpttool.files.suffixes import INDEX, stem_of
+from ckpttool.files.suffixes import INDEX, ShardName, stem_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.formats.writing import TARGETS
 
@@ -59,7 +59,7 @@ def _beside(source: str, folder: str, to: str) -> str:
 def shard_paths(path: str, number: int, suffix: str) -> list[str]:
     """Return the files of ``number`` shards: ``model-00001-of-00002.safetensors`` and so on."""
     stem = path[: -len(suffix)] if path.endswith(suffix) else path
-    return [f"{stem}-{shard:05d}-of-{number:05d}{suffix}" for shard in range(1, number + 1)]
+    return [str(ShardName(stem, shard, number, suffix)) for shard in range(1, number + 1)]
 
 
 def index_path(path: str, suffix: str) -> str:

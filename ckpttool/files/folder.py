@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from typing import TYPE_CHECKING
 
 from ckpttool.files.sources import FileSource
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
 SHOWN = 20  # offenders that are named; the others are counted
-
-_NAMED = 3  # missing shards of a series that are named
-_NUMBERED = re.compile(r"(.*-)(\d{5})(-of-(\d{5})\.safetensors)", re.DOTALL)
 
 
 class Folder:
@@ -74,33 +70,6 @@ class Folder:
 
     def _refuse(self, file: str, why: str) -> None:
         self.offenders.append(f"{printable(file)} {why}")
-
-
-def uncounted(files: list[str]) -> list[str]:
-    """Return a line for each shard that must exist by the names of others but is not listed.
-
-    ``model-00001-of-00003.safetensors`` says that there are three.
-    """
-    series: dict[tuple[str, str], set[int]] = {}
-    for match in filter(None, map(_NUMBERED.fullmatch, files)):
-        prefix, number, suffix, _ = match.groups()
-        series.setdefault((prefix, suffix), set()).add(int(number))
-    lines = []
-    for (prefix, suffix), numbers in series.items():
-        total = int(suffix[len("-of-") : -len(".safetensors")])
-        strange = sorted(number for number in numbers if not 1 <= number <= total)
-        lines += [f"{printable(f'{prefix}{n:05d}{suffix}')} counts itself wrong" for n in strange]
-        # a generator: the names of a hostile index may count up to 99,999
-        absent = (number for number in range(1, total + 1) if number not in numbers)
-        named = [f"{prefix}{number:05d}{suffix}" for number, _ in zip(absent, range(_NAMED))]
-        number = total - len(numbers) + len(strange)
-        if number == 1:
-            lines.append(f"{printable(named[0])} is not listed")
-        elif number:
-            more = f" and {number - _NAMED:,} more" if number > _NAMED else ""
-            shown = ", ".join(map(printable, named))
-            lines.append(f"{number:,} shards that the names count are not listed: {shown}{more}")
-    return lines
 
 
 def _open(path: str) -> FileSource:

@@ -1,8 +1,10 @@
-"""The suffixes of checkpoint files, and names without them."""
+"""What checkpoint files and their shards are called."""
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
+from typing import NamedTuple
 
 SAFETENSORS = (".safetensors",)
 #: Of files that torch.save wrote.
@@ -11,6 +13,8 @@ SUFFIXES = SAFETENSORS + TORCH
 #: Of the index of shards, behind the suffix of the shards.
 INDEX = ".index.json"
 
+# As save_pretrained of transformers counts shards: model-00001-of-00003.safetensors.
+_SHARD = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})(\.[A-Za-z]+)", re.DOTALL)
 _ENDINGS = (*(suffix + INDEX for suffix in SUFFIXES), *SUFFIXES)
 
 
@@ -26,3 +30,30 @@ def stem_of(path: str) -> str:
         if name.lower().endswith(ending) and len(name) > len(ending):
             return name[: -len(ending)]
     return name
+
+
+class ShardName(NamedTuple):
+    """A file's name that says which of how many shards it is."""
+
+    stem: str
+    number: int
+    total: int
+    suffix: str
+
+    def __str__(self) -> str:
+        return f"{self.stem}-{self.number:05d}-of-{self.total:05d}{self.suffix}"
+
+
+def shard_name(path: str) -> ShardName | None:
+    """Return what the name of a file says of shards, if it does; the stem has the folders."""
+    found = _SHARD.fullmatch(path)
+    if found is None:
+        return None
+    stem, number, total, suffix = found.groups()
+    return ShardName(stem, int(number), int(total), suffix)
+
+
+def is_shard_of(name: str, stem: str, suffix: str) -> bool:
+    """Whether a file has the name of a shard of ``stem + suffix``."""
+    shard = shard_name(name)
+    return shard is not None and (shard.stem, shard.suffix) == (stem, suffix)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import TYPE_CHECKING, AbstractSet, Iterator
 
+from ckpttool.files.suffixes import shard_name
 from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.finding import verdict_of
 from ckpttool.findings.results import FileReport, ValuesSummary
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from ckpttool.verification.evidence import Evidence
     from ckpttool.verification.published import Origin
 
-# As save_pretrained names shards. A checkpoint of this name was opened without its index.
-_SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.[a-z]+$", re.IGNORECASE)
 _MOST_TOLD = 20  # places that are named before the rest is counted
 
 
@@ -98,10 +96,10 @@ def _place_of(name: str, keys: AbstractSet[str]) -> str:
 def _unchecked(evidence: Evidence, published: Origin | None) -> Iterator[str]:
     """Say what was not looked at: what was skipped is never printed as clean."""
     yield from tensors_left_aside(evidence.checkpoint)
-    numbered = _SHARD.search(evidence.checkpoint.path)
-    if numbered is not None:
-        number, total = map(int, numbered.groups())
-        yield f"the rest of the checkpoint (by its name this is part {number:,} of {total:,})"
+    shard = shard_name(evidence.checkpoint.path)
+    if shard is not None:  # opened without its index
+        part = f"part {shard.number:,} of {shard.total:,}"
+        yield f"the rest of the checkpoint (by its name this is {part})"
     if evidence.values.skipped:
         yield f"the values of {count(len(evidence.values.skipped), 'tensor')}"
     if evidence.forward.status != "run":

@@ -10,10 +10,11 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Iterator, NamedTuple
 
-from ckpttool.files.folder import SHOWN, Folder, uncounted
+from ckpttool.files.folder import SHOWN, Folder
 from ckpttool.files.sources import FileSource
 from ckpttool.files.sources import read as read_bytes
 from ckpttool.files.strict_json import begins_object
+from ckpttool.files.suffixes import SAFETENSORS, ShardName, shard_name
 from ckpttool.findings import rules
 from ckpttool.findings.errors import (
     CkpttoolError,
@@ -43,6 +44,9 @@ MAX_OPEN = 100
 #: Bytes of the headers of all shards.
 MAX_HEADERS = 400_000_000
 
+# Missing shards of a series that are named.
+_NAMED = 3
+
 
 class Shard(NamedTuple):
     """One file of the checkpoint, open, and what its header says."""
@@ -67,7 +71,7 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         files = sorted(set(index.weight_map.values()))
         folder = Folder(source, opened)
         shards = _open_all(folder, files)
-        offenders = uncounted(files) + folder.offenders + _misplaced(index, shards)
+        offenders = _uncounted(files) + folder.offenders + _misplaced(index, shards)
         # missing files first: the disagreements that they cause are no use by themselves
         if folder.missing:
             raise _missing(folder.missing, len(files), offenders)
@@ -88,6 +92,36 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
         header_size=max(shard.header.size for shard in shards.values()),
         remarks=tuple(_remarks(index, shards, tensors)),
     )
+
+
+def _uncounted(files: list[str]) -> list[str]:
+    """Return a line for each shard that must exist by the names of others but is not listed.
+
+    ``model-00001-of-00003.safetensors`` says that there are three.
+    """
+    series: dict[ShardName, set[int]] = {}
+    for name in filter(None, map(shard_name, files)):
+        if name.suffix in SAFETENSORS:
+            series.setdefault(name._replace(number=0), set()).add(name.number)
+    lines = []
+    for one, numbers in series.items():
+        strange = sorted(number for number in numbers if not 1 <= number <= one.total)
+        lines += [f"{_numbered(one, number)} counts itself wrong" for number in strange]
+        # a generator: the names of a hostile index may count up to 99,999
+        absent = (number for number in range(1, one.total + 1) if number not in numbers)
+        named = [_numbered(one, number) for number, _ in zip(absent, range(_NAMED))]
+        missing = one.total - len(numbers) + len(strange)
+        if missing == 1:
+            lines.append(f"{named[0]} is not listed")
+        elif missing:
+            more = f" and {missing - _NAMED:,} more" if missing > _NAMED else ""
+            shown = ", ".join(named)
+            lines.append(f"{missing:,} shards that the names count are not listed: {shown}{more}")
+    return lines
+
+
+def _numbered(name: ShardName, number: int) -> str:
+    return printable(str(name._replace(number=number)))
 
 
 def _remarks(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING, Iterator, Sequence
 
+from ckpttool.files.suffixes import INDEX, is_shard_of
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count, size, some_of
@@ -21,8 +21,8 @@ HUB_HEADER = 25_000_000
 
 _SHOWN = 20
 
-_SHARD = re.compile(r"(.*)-\d{5}-of-\d{5}\.safetensors", re.DOTALL)
-_INDEX_END = ".safetensors.index.json"
+_SAFETENSORS = ".safetensors"
+_INDEX_END = _SAFETENSORS + INDEX
 
 
 def check_container(evidence: Evidence) -> Iterator[Finding]:
@@ -85,9 +85,8 @@ def check_shards(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _is_of(stem: str, name: str) -> bool:
-    numbered = _SHARD.fullmatch(name)
     # the single file counts too: many readers take it instead of the index
-    return name == f"{stem}.safetensors" or (numbered is not None and numbered.group(1) == stem)
+    return name == stem + _SAFETENSORS or is_shard_of(name, stem, _SAFETENSORS)
 
 
 def check_format_metadata(evidence: Evidence) -> Iterator[Finding]:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from ckpttool.files.suffixes import INDEX, SUFFIXES, is_called_checkpoint, stem_of
+from ckpttool.files.suffixes import (
+    INDEX,
+    SUFFIXES,
+    ShardName,
+    is_called_checkpoint,
+    is_shard_of,
+    shard_name,
+    stem_of,
+)
 
 
 @pytest.mark.parametrize("suffix", [*SUFFIXES, *(suffix + INDEX for suffix in SUFFIXES)])
@@ -32,3 +40,28 @@ def test_no_other_name_says_so(name: str) -> None:
 )
 def test_one_suffix_is_taken_off_once(path: str, stem: str) -> None:
     assert stem_of(path) == stem
+
+
+@pytest.mark.parametrize("stem", ["model", "a/model", "", "two\nlines", "x-00001-of-00002"])
+def test_a_shard_is_known_by_its_name(stem: str) -> None:
+    shard = ShardName(stem, 2, 13, ".safetensors")
+    assert str(shard) == f"{stem}-00002-of-00013.safetensors"
+    assert shard_name(str(shard)) == shard
+    assert is_shard_of(str(shard), stem, ".safetensors")
+    assert not is_shard_of(str(shard), stem, ".bin")
+    assert not is_shard_of(str(shard), "other", ".safetensors")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.safetensors",
+        "model-1-of-2.safetensors",
+        "model-00001-of-00002",
+        "model-00001-of-00002.safetensors.index.json",
+        "model-0000\u0661-of-00002.safetensors",
+        "model-00001-of-00002.bin\n",
+    ],
+)
+def test_no_other_name_is_that_of_a_shard(name: str) -> None:
+    assert shard_name(name) is None
