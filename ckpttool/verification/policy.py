@@ -13,7 +13,7 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Finding, causes_only, verdict_of
 from ckpttool.findings.inventory import Item
 from ckpttool.findings.results import FileReport, Report
-from ckpttool.findings.rules import FAMILIES, RULES, Rule, Severity
+from ckpttool.findings.rules import RULE_FAMILIES, RULES, Rule, Severity
 from ckpttool.findings.text import meant
 from ckpttool.verification.waivers import Settled, Waiver, check_waiver, findings_on, settle
 
@@ -185,7 +185,7 @@ def _chosen(file: FileReport, policy: Policy) -> FileReport:
 def _shown(left_out: Sequence[Rule]) -> str:
     """Return the codes in order, whole families by their letters alone."""
     shown: list[str] = []
-    for letters in FAMILIES:
+    for letters in RULE_FAMILIES:
         family = [rule.code for rule in RULES.values() if rule.letters == letters]
         ours = [rule.code for rule in left_out if rule.letters == letters]
         shown += [letters] if ours == family else ours

@@ -18,8 +18,8 @@ from ckpttool.findings.rules import (
     structure,
     values,
 )
-from ckpttool.findings.rules.base import Family as Family
 from ckpttool.findings.rules.base import Rule as Rule
+from ckpttool.findings.rules.base import RuleFamily as RuleFamily
 from ckpttool.findings.rules.base import Severity as Severity
 from ckpttool.findings.rules.container import *  # noqa: F403 (the table is its families')
 from ckpttool.findings.rules.conversion import *  # noqa: F403
@@ -46,7 +46,7 @@ _MODULES = (
 )
 
 #: Every family by its letters, in the order in which a reader meets them.
-FAMILIES: dict[str, Family] = {module.FAMILY.letters: module.FAMILY for module in _MODULES}
+RULE_FAMILIES: dict[str, RuleFamily] = {module.FAMILY.letters: module.FAMILY for module in _MODULES}
 
 # Found by type, so that a rule is one definition and cannot be forgotten in a list.
 #: Every rule by its code: the families in their order, the rules of each by number.

@@ -51,7 +51,7 @@ class Rule(NamedTuple):
         return self.code[:3]
 
 
-class Family(NamedTuple):
+class RuleFamily(NamedTuple):
     """Rules of one kind.
 
     Attributes:

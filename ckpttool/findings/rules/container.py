@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ckpttool.findings.rules.base import Family, Rule, Severity
+from ckpttool.findings.rules.base import Rule, RuleFamily, Severity
 
-FAMILY = Family("FIL", "the file and its container", stops=True)
+FAMILY = RuleFamily("FIL", "the file and its container", stops=True)
 
 # FIL0xx: any file; 1xx zip; 2xx pickle, legacy stream, tar; 3xx safetensors; 4xx index; 5xx files
 # of ckpttool's own. Where a breach of a format is none that writers make by accident, the advice is

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ckpttool.findings.rules.base import Family, Rule, Severity
+from ckpttool.findings.rules.base import Rule, RuleFamily, Severity
 
-FAMILY = Family("CVT", "what a conversion changes, or cannot do", judged=False)
+FAMILY = RuleFamily("CVT", "what a conversion changes, or cannot do", judged=False)
 
 # CVT1xx: formats and destinations; 2xx: casts, names and the proof; 3xx: data that is left out.
 # Errors write nothing; warnings are about data that the new file no longer has.

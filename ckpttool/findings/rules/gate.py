@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ckpttool.findings.rules.base import Family, Rule, Severity
+from ckpttool.findings.rules.base import Rule, RuleFamily, Severity
 
-FAMILY = Family("CFG", "the policy of the gate itself")
+FAMILY = RuleFamily("CFG", "the policy of the gate itself")
 
 # All are of the run: a waiver must not cover the findings that waivers themselves cause.
 WAIVER_UNUSED = Rule(

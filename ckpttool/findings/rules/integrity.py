@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ckpttool.findings.rules.base import Family, Rule, Severity
+from ckpttool.findings.rules.base import Rule, RuleFamily, Severity
 
 # Errors: the bytes themselves are wrong, whatever the model is.
-FAMILY = Family("INT", "bytes against what is said of them", stops=True)
+FAMILY = RuleFamily("INT", "bytes against what is said of them", stops=True)
 
 STORAGE_SIZE = Rule(
     "INT001",
@@ -47,7 +47,7 @@ PUBLISHED = Rule(
     "published-digest",
     Severity.ERROR,
     "The file is not the published one of its name, or nothing is published under it.",
-    "Download it again from https://dl.fbaipublicfiles.com/mae/, or leave out --published.",
+    "Download it again from where its authors publish it, or leave out --published.",
 )
 # A note: torch leaves them out only where its user turned them off.
 NO_CHECKSUMS = Rule(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ckpttool.findings.rules.base import Family, Rule, Severity
+from ckpttool.findings.rules.base import Rule, RuleFamily, Severity
 
-FAMILY = Family("DIF", "what differs from the lock file")
+FAMILY = RuleFamily("DIF", "what differs from the lock file")
 
 _MEANT = "If the change is meant, review it with ckpttool diff and write the lock anew."
 

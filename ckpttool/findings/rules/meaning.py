@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ckpttool.findings.rules.base import Family, Rule, Severity
+from ckpttool.findings.rules.base import Rule, RuleFamily, Severity
 
-FAMILY = Family("MOD", "what the weights mean to the model")
+FAMILY = RuleFamily("MOD", "what the weights mean to the model")
 
 # A note: a model published before training is rare, but it is no mistake.
 LAYERNORM_INITIAL = Rule(

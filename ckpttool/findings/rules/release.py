@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ckpttool.findings.rules.base import Family, Rule, Severity
+from ckpttool.findings.rules.base import Rule, RuleFamily, Severity
 
 # Warnings for the most part: the weights are right, but people or libraries will stumble over the
 # release. An error is only what makes from_pretrained build another model.
-FAMILY = Family("HUB", "release conventions, and what lies beside the weights")
+FAMILY = RuleFamily("HUB", "release conventions, and what lies beside the weights")
 
 _RELEASE_FOLDER = (
     "A release folder is one that is given to verify as a folder, or that holds config.json, "

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from ckpttool.findings.rules.base import Family, Rule, Severity
+from ckpttool.findings.rules.base import Rule, RuleFamily, Severity
 
-FAMILY = Family("SEC", "what a file could do to its reader, and tells about its writer", stops=True)
+FAMILY = RuleFamily(
+    "SEC", "what a file could do to its reader, and tells about its writer", stops=True
+)
 
 # The first two stand: --select of other rules must not turn a file that runs code into a pass.
 KNOWN_ATTACK = Rule(

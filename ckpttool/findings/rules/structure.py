@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ckpttool.findings.rules.base import Family, Rule, Severity
+from ckpttool.findings.rules.base import Rule, RuleFamily, Severity
 
-FAMILY = Family("STR", "names, shapes and dtypes against the model", stops=True)
+FAMILY = RuleFamily("STR", "names, shapes and dtypes against the model", stops=True)
 
 MISSING_ENCODER = Rule(
     "STR001",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ckpttool.findings.rules.base import Family, Rule, Severity
+from ckpttool.findings.rules.base import Rule, RuleFamily, Severity
 
-FAMILY = Family("NUM", "the numbers")
+FAMILY = RuleFamily("NUM", "the numbers")
 
 _ROLES = (
     "An error for the model's own weights, those of blocks beyond its depth included. For tensors "

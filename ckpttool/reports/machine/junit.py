@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Families of rules, in the order of the cases. Not the titles of the table of rules: CI systems
 # know a case by its name from run to run, so these words are never changed.
-FAMILIES = {
+CASE_NAMES = {
     "FIL": "container",
     "SEC": "safety",
     "INT": "integrity",
@@ -96,7 +96,7 @@ def _families(file: FileReport) -> list[str]:
 
 
 def _in_order(letters: set[str]) -> list[str]:
-    known = [family for family in FAMILIES if family in letters]
+    known = [family for family in CASE_NAMES if family in letters]
     return [*known, *sorted(letters.difference(known))]  # the rest: of a newer version
 
 
@@ -115,7 +115,7 @@ def _family_case(file: FileReport, family: str, fail_on: Severity) -> _Case:
 
 def _judged(family: str, findings: Sequence[Finding], fail_on: Severity) -> _Case:
     """Return the case of a family: failed if a finding is grave enough, else passed."""
-    name = f"{family} {FAMILIES[family]}" if family in FAMILIES else family
+    name = f"{family} {CASE_NAMES[family]}" if family in CASE_NAMES else family
     case = _Case(name, lines=tuple(map(_line, findings)))
     heavy = [found for found in findings if found.severity.weight >= fail_on.weight]
     if not heavy:

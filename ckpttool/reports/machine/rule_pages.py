@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Iterator, Sequence
 
-from ckpttool.findings.rules import FAMILIES, RULES, Rule
+from ckpttool.findings.rules import RULE_FAMILIES, RULES, Rule
 
 #: The page that lists all others.
 INDEX = "README.md"
@@ -36,7 +36,7 @@ def page_name(rule: Rule) -> str:
 def markdown_table(rules: Sequence[Rule], *, linked: bool = False) -> str:
     """Return the rules in Markdown, a table for each family."""
     parts = []
-    for family in FAMILIES.values():
+    for family in RULE_FAMILIES.values():
         members = [rule for rule in rules if rule.letters == family.letters]
         if members:
             rows = "".join(f"{_row(rule, linked)}\n" for rule in members)
@@ -79,7 +79,7 @@ def _page(rule: Rule) -> str:
 
 
 def _paragraphs(rule: Rule) -> Iterator[str]:
-    family = FAMILIES[rule.letters]
+    family = RULE_FAMILIES[rule.letters]
     yield _MADE
     yield f"# {rule.code}: {rule.name}"
     yield (

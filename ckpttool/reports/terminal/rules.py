@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Sequence, TextIO
 from rich.text import Text
 
 from ckpttool.findings.json_fields import document
-from ckpttool.findings.rules import FAMILIES, Rule
+from ckpttool.findings.rules import RULE_FAMILIES, Rule
 from ckpttool.reports.machine.json import dump
 from ckpttool.reports.machine.rule_pages import ignoring, markdown_table, waiving
 from ckpttool.reports.terminal.findings import severity_text
 from ckpttool.reports.terminal.page import Page
 
 if TYPE_CHECKING:
-    from ckpttool.findings.rules import Family
+    from ckpttool.findings.rules import RuleFamily
 
 _CODE = re.compile(r"`([^`]*)`")  # rules are written in Markdown, for the pages in docs/rules
 
@@ -30,7 +30,7 @@ def write_explanations(rules: Sequence[Rule], stream: TextIO) -> None:
 
 
 def _write_explanation(page: Page, rule: Rule) -> None:
-    family = FAMILIES[rule.letters]
+    family = RULE_FAMILIES[rule.letters]
     page.line(Text(f"{rule.code} {rule.name}", style="bold"), 0, 2)
     page.row("severity", severity_text(page, rule.severity))
     page.row("family", Text(f"{family.letters}: {family.title}"))
@@ -66,10 +66,10 @@ def write_text(rules: Sequence[Rule], stream: TextIO) -> None:
             page.line(text, 2, 8)
 
 
-def _by_family(rules: Sequence[Rule]) -> list[tuple[Family, list[Rule]]]:
+def _by_family(rules: Sequence[Rule]) -> list[tuple[RuleFamily, list[Rule]]]:
     grouped = [
         (family, [rule for rule in rules if rule.letters == family.letters])
-        for family in FAMILIES.values()
+        for family in RULE_FAMILIES.values()
     ]
     return [(family, members) for family, members in grouped if members]
 
@@ -83,7 +83,7 @@ def _fields(rule: Rule) -> dict[str, Any]:
     return {
         **rule._asdict(),
         "severity": rule.severity.value,
-        "family": FAMILIES[rule.letters].title,
+        "family": RULE_FAMILIES[rule.letters].title,
     }
 
 

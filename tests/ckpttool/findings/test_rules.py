@@ -30,7 +30,7 @@ def test_codes_and_names_are_given_once() -> None:
 
 
 def test_every_code_is_of_its_family() -> None:
-    assert {rule.letters for rule in rules.RULES.values()} == set(rules.FAMILIES)
+    assert {rule.letters for rule in rules.RULES.values()} == set(rules.RULE_FAMILIES)
 
 
 @pytest.mark.parametrize("text", ["NUM001", "num001", "nan", "NaN"])
