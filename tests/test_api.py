@@ -189,7 +189,7 @@ WRONG: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
         verify,
         {
             "model": ["x", None, 3],
-            "require": ["all", None],
+            "require": ["all", 3],
             "forward": ["no"],
             "wrapper": [3],
             "device": [0],

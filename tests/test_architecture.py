@@ -48,6 +48,7 @@ TORCH_LATE = {
     # a tensor as torch has it, on request; the catalogue for its type alone
     "ckpttool.tensors.catalogue",
     "ckpttool.tensors.in_memory",
+    "ckpttool.models.families.mae_forward",
     "ckpttool.models.forward",
     "ckpttool.models.sample",
     "ckpttool.models.schema",

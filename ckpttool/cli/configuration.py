@@ -19,8 +19,8 @@ from ckpttool.cli import configuration_keys
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import ConfigurationFile
 from ckpttool.findings.rules import Severity
-from ckpttool.models.families import models
-from ckpttool.verification.options import REQUIREMENTS, Thresholds
+from ckpttool.models.families import models, requirements
+from ckpttool.verification.options import Thresholds
 from ckpttool.verification.policy import Policy
 from ckpttool.verification.waivers import Waiver
 
@@ -44,7 +44,7 @@ class Configuration(NamedTuple):
             lock's are relative to the working directory where they lie below it.
         lock: the lock file that ``verify`` compares with.
         model: one of :func:`ckpttool.models.families.models`.
-        require: ``encoder`` or ``full``.
+        require: one of :func:`ckpttool.models.families.requirements`.
         expected_missing: globs on names that a checkpoint may lack.
         trust: patterns of names whose code is trusted.
         exclude: globs on files that a search leaves out.
@@ -237,7 +237,7 @@ _KEYS: dict[str, configuration_keys.Reader] = {
     "checkpoint": configuration_keys.text,
     "lock": configuration_keys.text,
     "model": configuration_keys.choice(models()),
-    "require": configuration_keys.choice(REQUIREMENTS),
+    "require": configuration_keys.choice(requirements()),
     "expected-missing": configuration_keys.texts,
     "trust": configuration_keys.trusted,
     "exclude": configuration_keys.texts,

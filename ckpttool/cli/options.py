@@ -15,8 +15,8 @@ from ckpttool.cli.option_kinds import together, workers_option, wrapper_option
 from ckpttool.findings.arguments import trusted_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.rules import Severity
-from ckpttool.models.families import DEFAULT_MODEL, models
-from ckpttool.verification.options import CORE, REQUIREMENTS, VerifyOptions
+from ckpttool.models.families import DEFAULT_MODEL, models, requirements
+from ckpttool.verification.options import VerifyOptions
 
 if TYPE_CHECKING:
     from ckpttool.cli.configuration import Configuration
@@ -41,7 +41,7 @@ examination_options = together(
     ),
     click.option(
         "--require",
-        type=click.Choice(REQUIREMENTS),
+        type=click.Choice(requirements()),
         help="What the file must hold, encoder by default; with full, an absent decoder is an "
         "error.",
     ),
@@ -219,7 +219,7 @@ def terms_of(
 
     chosen = VerifyOptions(
         model=model or configured.model or DEFAULT_MODEL,
-        require=require or configured.require or CORE,
+        require=require or configured.require,
         forward=not no_forward,
         expected_missing=configured.expected_missing,
         limits=configured.limits,

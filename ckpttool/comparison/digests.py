@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple, Sequence
 
 from ckpttool.comparison.beside import compare, entries_of
-from ckpttool.comparison.mapping import map_of
+from ckpttool.comparison.mapping import family_of, map_of
 from ckpttool.comparison.numbers.compare import SideError
 from ckpttool.comparison.options import nothing_left
 from ckpttool.comparison.pairing import match_names, with_names_tied
@@ -19,6 +19,7 @@ from ckpttool.findings.finding import Verdict
 from ckpttool.findings.name_filter import NameFilter
 from ckpttool.findings.names import summarise
 from ckpttool.formats.objects.beside import beside_of
+from ckpttool.models.canonical import family_by
 from ckpttool.tensors.catalogue import Checkpoint
 from ckpttool.tensors.values import start_values
 
@@ -64,6 +65,8 @@ def diff_digests(
     beside = _beside(files, options, chosen, by_canonical)
     if not tensors and excluded:
         raise nothing_left()
+    families = [side.family for side in canonical]
+    families += [family_by(file.tensors) for file in files if not isinstance(file, Checkpoint)]
     trouble = any(file.verdict is not Verdict.PASS for file in facts)
     every = [*tensors, *beside.tensors]
     return Comparison(
@@ -77,7 +80,7 @@ def diff_digests(
         aside=beside.aside,
         notes=beside.notes,
         tolerance=str(options),
-        map=map_of(tensors, options.family),
+        map=map_of(tensors, family_of(families)),
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING, Iterable, Sequence
 
 from ckpttool.comparison.result import ModelMap, Place
+from ckpttool.models import families
 
 if TYPE_CHECKING:
     from ckpttool.comparison.result import TensorDiff
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 _NUMBERED = re.compile(r"(.+?)\.(0|[1-9][0-9]{0,5})\.(.+)")
 # The part that tells a module's weight from its bias: both share a cell of the map.
 _LEAF = re.compile(r"[._](weight|bias)")
+
+
+def family_of(sides: Iterable[Family | None]) -> Family:
+    """Return the family whose map is drawn: that of a side, or the first where none is known."""
+    known = list(sides)
+    # in the order of the table: exchanging the sides must not change the map
+    return next((one for one in families.FAMILIES if one in known), families.FAMILIES[0])
 
 
 def map_of(tensors: Sequence[TensorDiff], family: Family) -> ModelMap:

@@ -12,16 +12,13 @@ from ckpttool.findings.arguments import (
     check_workers,
 )
 from ckpttool.findings.errors import UsageError
-from ckpttool.models.families import FAMILIES
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from ckpttool.models.family import Family
-
 
 class DiffOptions(NamedTuple):
-    """The arguments of :func:`ckpttool.diff`, and the family whose names the map uses."""
+    """The arguments of :func:`ckpttool.diff`."""
 
     atol: float | None = None
     rtol: float | None = None
@@ -33,7 +30,6 @@ class DiffOptions(NamedTuple):
     executor: Executor | None = None
     weights_only: bool = False
     wrappers: tuple[str | None, str | None] = (None, None)
-    family: Family = FAMILIES[0]
 
     @property
     def tolerant(self) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Na
 from ckpttool.comparison.beside import BesideResult, Entries, contents, entries_of
 from ckpttool.comparison.beside import compare as compare_beside
 from ckpttool.comparison.containers import structure_of
-from ckpttool.comparison.mapping import map_of
+from ckpttool.comparison.mapping import family_of, map_of
 from ckpttool.comparison.numbers.compare import Pass, SideError
 from ckpttool.comparison.numbers.general import Tolerance
 from ckpttool.comparison.numbers.stretches import Pair
@@ -95,7 +95,7 @@ class Run:
             aside,
             tuple(_notes(found)),
             str(self._options),
-            map_of(tensors, self._options.family),
+            map_of(tensors, family_of(side.family for side in self._canonical)),
         )
 
     def _filtered(self, pairing: Pairing, unread: Mapping[str, str]) -> Pairing:

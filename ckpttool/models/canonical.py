@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckpttool.models.families import FAMILIES
+from ckpttool.models import families
 from ckpttool.models.layouts.joining import join, why_apart
 from ckpttool.models.layouts.recognise import recognise, strip
 from ckpttool.models.layouts.renames import NUMBER
 from ckpttool.tensors.catalogue import TensorInfo
 
 if TYPE_CHECKING:
-    from typing import Iterator, Mapping, Optional, Tuple
+    from typing import Iterable, Iterator, Mapping, Optional, Tuple
 
     from ckpttool.models.family import Family
     from ckpttool.models.layouts.recognise import Recognised
@@ -45,12 +45,18 @@ class Canonical(NamedTuple):
     family: Family | None = None
 
 
+def family_by(names: Iterable[str]) -> Family | None:
+    """Return the family of a model with these names, ``None`` if it is not known."""
+    found, _ = recognise(list(names), families.FAMILIES)
+    return found.family if found else None
+
+
 def canonicalize(tensors: Mapping[str, TensorInfo]) -> Canonical:
     """Return ``tensors`` under the names of the canonical layout; nothing is left out.
 
     Names of an unknown model stay as they are.
     """
-    found, problems = recognise(list(tensors), FAMILIES)
+    found, problems = recognise(list(tensors), families.FAMILIES)
     if found is None:
         origins: dict[str, tuple[str, ...]] = {name: (name,) for name in tensors}
         return Canonical(None, "", dict(tensors), origins, tuple(tensors), problems)

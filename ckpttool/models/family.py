@@ -9,19 +9,37 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple, Tuple
-
-from mae.config import MAEConfig
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple, Protocol, Tuple
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
 
     from ckpttool.models.layouts.renames import Layout
-
-# An alias: the rooms above pass sizes on and need not know of which family.
-ModelConfig = MAEConfig
+    from ckpttool.tensors.catalogue import TensorInfo
 
 Shape = Tuple[int, ...]
+
+#: All of a model, where the other choice is its core alone: what a file must hold, what was run.
+FULL = "full"
+
+
+class ModelConfig(Protocol):
+    """The sizes of a model: what the rooms above ask of them. The rest is the family's own."""
+
+    @property
+    def embed_dim(self) -> int:
+        """The width of the core."""
+
+    @property
+    def depth(self) -> int:
+        """The number of blocks of the core."""
+
+    @property
+    def layer_norm_eps(self) -> float:
+        """What LayerNorms add to the variance."""
+
+    def __hash__(self) -> int: ...
 
 
 class BlockName(NamedTuple):
@@ -46,8 +64,38 @@ class ConfigFile(NamedTuple):
 
     model_type: str
     of_shapes: Callable[[Mapping[str, Shape]], dict[str, object]]
-    of_size: Callable[[ModelConfig, bool], dict[str, object]]
+    of_size: Callable[[Any, bool], dict[str, object]]
     normalised: str
+
+
+class Computed(NamedTuple):
+    """What a forward pass gives for the two inputs.
+
+    Attributes:
+        outputs: by name; ``features`` are those of the core.
+        kept: the patches that were not hidden.
+        loss: of the model as a whole; ``None`` where the core alone was run.
+    """
+
+    outputs: dict[str, torch.Tensor]
+    kept: tuple[int, ...] = ()
+    loss: float | None = None
+
+
+class ForwardPass(NamedTuple):
+    """How a model is run on two fixed inputs that differ.
+
+    Attributes:
+        run: runs a model with its weights: all of it or the core alone, on a device, in a dtype.
+        shapes: a model's sizes, and whether all of it is run, to the shapes of the outputs.
+        controls: sizes and tensors, to models that are wrong on purpose: (name, sizes, tensors).
+    """
+
+    run: Callable[[Any, bool, str, torch.dtype], Computed]
+    shapes: Callable[[Any, bool], dict[str, Shape]]
+    controls: Callable[
+        [Any, dict[str, TensorInfo]], Iterable[tuple[str, Any, Mapping[str, TensorInfo]]]
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +107,7 @@ class Family:
         sizes: ``--model`` name -> sizes.
         default: the model that is meant where none is named.
         load: imports the model's code, and torch, and returns its class.
+        forward: what runs the model; ``None`` if nothing does, and it is only compared by names.
         groups: the parts of a model, the core first: a file may lack the others, not the core.
         group_of: tensor name -> group.
         stacks: first part of the names of blocks (``blocks``) -> group, the core's first.
@@ -68,7 +117,6 @@ class Family:
         anchors: names by which a layout and its prefix are recognised; one is enough.
         class_token: a tensor ``(1, 1, width)``.
         patches: the weight that is applied to the pixels.
-        fused: the module of a block that holds the rows of query, key and value, in this order.
         tables: position tables that are computed, not learnt -> the function that computes one,
             ``(tokens, width)`` in float64. The core's is first: class token, then patches row by
             row.
@@ -85,6 +133,7 @@ class Family:
     sizes: Mapping[str, ModelConfig]
     default: str
     load: Callable[[], type[Any]]
+    forward: ForwardPass | None
     groups: tuple[str, ...]
     group_of: Callable[[str], str]
     stacks: Mapping[str, str]
@@ -93,8 +142,7 @@ class Family:
     anchors: tuple[str, ...]
     class_token: str
     patches: str
-    fused: str
-    tables: Mapping[str, Callable[[ModelConfig], NDArray[Any]]]
+    tables: Mapping[str, Callable[[Any], NDArray[Any]]]
     layernorms: str
     classifier: tuple[str, ...]
     pooled: tuple[str, str]

@@ -1,6 +1,7 @@
-"""The forward pass of the model with the checkpoint's tensors, on two fixed images.
+"""The forward pass of a model with the checkpoint's tensors, on two fixed inputs.
 
-The weights are streamed through a model on the meta device. What the file lacks is not run.
+The family says what they are and how its model is run. The weights are streamed through a model on
+the meta device. What the file lacks is not run.
 """
 
 from __future__ import annotations
@@ -10,21 +11,17 @@ from typing import TYPE_CHECKING, Mapping
 
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import ForwardSummary, OutputSummary
+from ckpttool.models.family import FULL
 
 if TYPE_CHECKING:
     import torch
 
+    from ckpttool.models.family import Computed, Family, ModelConfig
     from ckpttool.tensors.catalogue import TensorInfo
-    from mae.config import MAEConfig
-    from mae.large import MAEViTLarge
 
 #: Numbers that the elements of one image are projected to.
 DIRECTIONS = 8  # in lock files, as the prime is: other values would be another format
 _PRIME = 1_000_003
-
-#: Images of the fixed input, and the part of their patches that is hidden.
-IMAGES = 2  # a model that does not look at its input gives the same for both
-MASK_RATIO = 0.75  # that of the training, so that the decoder gets what it is used to
 
 
 def not_run(reason: str) -> ForwardSummary:
@@ -33,49 +30,53 @@ def not_run(reason: str) -> ForwardSummary:
 
 
 def run_forward(
-    config: MAEConfig,
+    family: Family,
+    config: ModelConfig,
     tensors: Mapping[str, TensorInfo],
     *,
     full: bool,
     device: str = "cpu",
     dtype: str = "float32",
 ) -> ForwardSummary:
-    """Run the model on two fixed images with fixed masking noise.
+    """Run the model on the two fixed inputs of its family.
 
     Args:
+        family: whose model it is.
         config: the sizes of the model.
         tensors: by canonical name; others than the model's are left alone. They are read block
             by block, and other dtypes than ``dtype`` are converted first.
-        full: run the decoder and the loss as well; otherwise the decoder is not touched.
+        full: run all of the model; otherwise nothing but the core is touched.
         device: as torch names it, ``cpu`` or ``cuda:1`` say.
         dtype: what to compute in; ``float64`` is slower, and shows what rounding does.
 
     Returns:
-        The result, ``not-run`` where a tensor is missing, of another shape or of a dtype that
-        this torch cannot convert.
+        The result, ``not-run`` where the family has no forward pass, or a tensor is missing, of
+        another shape or of a dtype that this torch cannot convert.
 
     Raises:
         UsageError: the device does not exist, or its memory does not suffice.
         UnreadableError: a file cannot be read or was cut.
     """
+    if family.forward is None:
+        return not_run(f"there is none for models of the family {family.name}")
     import torch
 
     from ckpttool.models.streaming import stream
-    from mae.large import MAEViTLarge
 
     _require_device(device)
-    model = MAEViTLarge(config, device="meta")
+    model = family.load()(config, device="meta")
     kind = getattr(torch, dtype)
     # TF32 would round the patches' projection to 10 bits, and the features with it
     exactly = torch.backends.cudnn.flags(allow_tf32=False)
     try:
         with torch.inference_mode(), exactly:
-            problem = stream(model, tensors, full=full, device=device, dtype=kind)
+            problem = stream(family, model, tensors, full=full, device=device, dtype=kind)
             if problem:
                 return not_run(problem)
             if torch.device(device).type == "cpu" and kind is torch.float32:
                 multiply_through_onednn(model)
-            return _run(model, full, device, kind)
+            computed = family.forward.run(model, full, device, kind)
+            return _summary_of(computed, FULL if full else family.core, device)
     except torch.cuda.OutOfMemoryError as error:
         raise _bad_device(device, error) from error
 
@@ -105,58 +106,18 @@ def multiply_through_onednn(model: torch.nn.Module) -> None:
             module.__class__ = OneDnnLinear
 
 
-def _run(model: MAEViTLarge, full: bool, device: str, dtype: torch.dtype) -> ForwardSummary:
-    config = model.config
-    # the noise stays float32: only its order counts, and that must not depend on dtype
-    images, noise = _images(config).to(device, dtype), _noise(config).to(device)
-    features, mask, ids_restore = model.forward_encoder(images, MASK_RATIO, noise)
-    outputs, loss = {"features": _summary(features)}, None
-    if full:
-        pred = model.forward_decoder(features, ids_restore)
-        outputs["pred"] = _summary(pred)
-        loss = float(model.forward_loss(images, pred, mask))
+def _summary_of(computed: Computed, scope: str, device: str) -> ForwardSummary:
+    features = computed.outputs["features"]
     return ForwardSummary(
         "run",
-        scope="full" if full else "encoder",
+        scope=scope,
         device=device,
         tokens=features.shape[1],
-        outputs=outputs,
+        outputs={name: _summary(output) for name, output in computed.outputs.items()},
         difference=float((features[0] - features[1]).abs().max()),
-        loss=loss,
-        kept=tuple((mask[0] == 0).nonzero().flatten().tolist()),
+        loss=computed.loss,
+        kept=computed.kept,
     )
-
-
-def expected_shapes(config: MAEConfig) -> dict[str, tuple[int, ...]]:
-    """Return the shapes that the outputs must have, computed from the sizes."""
-    patches = config.num_patches
-    kept = int(patches * (1 - MASK_RATIO))  # rounded down, as the original code does
-    return {
-        "features": (IMAGES, 1 + kept, config.embed_dim),
-        "pred": (IMAGES, patches, config.patch_size**2 * config.in_chans),
-    }
-
-
-def _images(config: MAEConfig) -> torch.Tensor:
-    """Return two different images (2, C, H, W) of mean about 0 and deviation about 1.
-
-    Waves along the pixels, not random numbers: those may change between torch versions.
-    """
-    import torch
-
-    shape = (config.in_chans, config.img_size, config.img_size)
-    pixels = torch.arange(config.in_chans * config.img_size**2, dtype=torch.float64)
-    waves = torch.stack([(pixels * 0.37).sin(), (pixels * 0.011 + 1.0).cos()])
-    return (waves * 2**0.5).reshape(IMAGES, *shape).to(torch.float32)  # a sine's deviation is 0.7
-
-
-def _noise(config: MAEConfig) -> torch.Tensor:
-    """Return the masking noise (2, L), the same for both images."""
-    import torch
-
-    patches = torch.arange(config.num_patches, dtype=torch.float64)
-    # fractional parts of multiples of the golden ratio are all different and spread evenly
-    return (patches * 0.6180339887498949 % 1.0).to(torch.float32).expand(IMAGES, -1)
 
 
 def _summary(output: torch.Tensor) -> OutputSummary:

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Mapping
 
 from ckpttool.tensors import gather
 from ckpttool.tensors.memory import aligned, allocate
-from mae.config import is_decoder_name
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from ckpttool.models.family import Family
     from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.tensors.dtypes import DType
-    from mae.large import MAEViTLarge
 
 
 def stream(
-    model: MAEViTLarge,
+    family: Family,
+    model: nn.Module,
     tensors: Mapping[str, TensorInfo],
     *,
     full: bool,
@@ -37,9 +37,10 @@ def stream(
     """Give a model on the meta device its weights: a block's when it computes, all others now.
 
     Args:
+        family: whose model it is.
         model: as made with ``device="meta"``; good for one forward pass at a time.
         tensors: by canonical name; others than the model's are left alone.
-        full: the decoder's as well; otherwise it stays on the meta device.
+        full: all of them; otherwise those of the core, and the rest stays on the meta device.
         device: where the weights go, as torch names it.
         dtype: a floating type to convert them to.
 
@@ -52,18 +53,20 @@ def stream(
     wanted = {
         name: tuple(parameter.shape)
         for name, parameter in model.named_parameters()
-        if full or not is_decoder_name(name)
+        if full or family.group_of(name) == family.core
     }
     problem = _why_not(wanted, tensors)
     if problem is not None:
         return problem
     of_module: dict[nn.Module, dict[str, TensorInfo]] = {model: {}}
     for name in wanted:
-        module, own_name = _home(model, name)
-        of_module.setdefault(module, {})[own_name] = tensors[name]
+        place = family.block_of(name)
+        # what lies in no block belongs to the model itself
+        module = model if place is None else getattr(model, place.stack)[place.number]
+        of_module.setdefault(module, {})[place.rest if place else name] = tensors[name]
     others = of_module.pop(model)
     _load(model, others, allocate(_nbytes(others)), device, dtype)
-    shared = allocate(max(map(_nbytes, of_module.values())))
+    shared = allocate(max(map(_nbytes, of_module.values()), default=0))
     for block, own in of_module.items():
         # The hook refers to no module, so that the memory is freed with the model; own is bound
         # now, because the variable has moved on to the last block when the hook runs.
@@ -71,15 +74,6 @@ def stream(
             lambda module, _inputs, own=own: _load(module, own, shared, device, dtype)
         )
     return None
-
-
-def _home(model: MAEViTLarge, name: str) -> tuple[nn.Module, str]:
-    """Return the block that a tensor belongs to and its name there; the model outside of blocks."""
-    stack, _, rest = name.partition(".")
-    if stack not in ("blocks", "decoder_blocks"):
-        return model, name
-    number, _, own_name = rest.partition(".")
-    return getattr(model, stack)[int(number)], own_name
 
 
 def _why_not(

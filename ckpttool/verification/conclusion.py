@@ -11,9 +11,9 @@ from ckpttool.findings.finding import verdict_of
 from ckpttool.findings.results import FileReport, ValuesSummary
 from ckpttool.findings.text import count
 from ckpttool.formats.objects.beside import beside_of, tensors_beside
+from ckpttool.models.family import FULL
 from ckpttool.verification.checks import CHECKS, locked
 from ckpttool.verification.checks.meaning import pos_embed_errors
-from ckpttool.verification.options import FULL
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint

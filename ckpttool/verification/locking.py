@@ -23,7 +23,7 @@ from ckpttool.verification.lock.content import (
     name_from,
 )
 from ckpttool.verification.lock.reading import is_lock
-from ckpttool.verification.options import CORE, Thresholds, VerifyOptions
+from ckpttool.verification.options import Thresholds, VerifyOptions
 from ckpttool.verification.policy import Policy, judge
 from ckpttool.verification.run import verified
 from ckpttool.verification.verify import inputs_of, one_for_all, report_on, same_for_all
@@ -59,7 +59,7 @@ def lock(
     destination: AnyPath | None = None,
     *,
     model: str = DEFAULT_MODEL,
-    require: str = CORE,
+    require: str | None = None,
     forward: bool = True,
     device: str = "cpu",
     wrapper: str | None = None,
@@ -82,7 +82,8 @@ def lock(
         destination: the lock file, from whose folder the checkpoints are named. It is replaced
             if it is one. ``None`` writes nothing, and names them from the working folder.
         model: the model that they are for, one of ``ckpttool.models.families.models()``.
-        require: ``encoder`` or ``full``: what a file must hold.
+        require: what a file must hold: ``full``, or the core of the model (``encoder``), which
+            ``None`` is too.
         forward: whether to run the model; without, outputs will not be compared.
         device: where to run it, as torch names it.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.

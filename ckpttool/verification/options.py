@@ -13,16 +13,13 @@ from ckpttool.findings.arguments import (
     check_type,
     check_workers,
 )
-from ckpttool.models.families import DEFAULT_MODEL, FAMILIES, models
+from ckpttool.models.families import DEFAULT_MODEL, models
+from ckpttool.models.family import FULL
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ckpttool.verification.lock.content import Lock
-
-
-#: What a file must hold, or what was run of it: the core of the model, or all of it.
-CORE, FULL = REQUIREMENTS = (FAMILIES[0].core, "full")
 
 
 class Thresholds(NamedTuple):
@@ -45,7 +42,8 @@ class VerifyOptions(NamedTuple):
 
     Attributes:
         model: one of :func:`ckpttool.models.families.models`.
-        require: ``encoder`` or ``full``: what the file must hold.
+        require: what the file must hold: ``full``, or the core of its model (``encoder``), which
+            ``None`` is too.
         forward: whether to run the model.
         device: where to run it, as torch names it.
         published: whether to compare the file with the published one of its name.
@@ -60,7 +58,7 @@ class VerifyOptions(NamedTuple):
     """
 
     model: str = DEFAULT_MODEL
-    require: str = CORE
+    require: str | None = None
     forward: bool = True
     device: str = "cpu"
     published: bool = False
@@ -80,7 +78,8 @@ class VerifyOptions(NamedTuple):
             UsageError: there is no such model or requirement, or a type is wrong.
         """
         check_choice(self.model, models(), "model")
-        check_choice(self.require, REQUIREMENTS, "requirement")
+        if self.require is not None:
+            check_choice(self.require, (models()[self.model].core, FULL), "requirement")
         check_flags({"forward": self.forward, "published": self.published})
         for what, text in (("--device", self.device), ("--wrapper", self.wrapper)):
             check_text(text, what)

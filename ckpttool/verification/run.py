@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Iterator, Mapping
 
 from ckpttool.findings import rules
 from ckpttool.findings.arguments import check_executor, check_workers
-from ckpttool.findings.errors import CkpttoolError, UnsupportedError, UsageError, adding_uses
+from ckpttool.findings.errors import CkpttoolError, UnsupportedError, adding_uses
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
 from ckpttool.formats import open_checkpoint
@@ -112,8 +112,7 @@ def verified(
     Yields:
         The report and its evidence; ``None`` if the file could not be read to its end.
     """
-    if options.model not in models():
-        raise UsageError("no such model", expected=", ".join(models()), found=options.model)
+    options.check()
     known = FileReport(path, Verdict.CANNOT_TELL, ())
     evidence: Evidence | None = None
     with ExitStack() as stack:
@@ -172,7 +171,7 @@ def _examine(
         coverage=coverage,
         values=values,
         forward=forward,
-        require=options.require,
+        require=options.require or family.core,
         expected_missing=options.expected_missing,
         surroundings=surroundings,
         limits=options.limits,
@@ -256,4 +255,5 @@ def _forward(
     if any(name in values.skipped for name in names):
         return not_run("a tensor of the model was not read")
     tensors = canonical.tensors
-    return run_forward(family.sizes[options.model], tensors, full=full, device=options.device)
+    config = family.sizes[options.model]
+    return run_forward(family, config, tensors, full=full, device=options.device)

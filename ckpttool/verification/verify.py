@@ -35,7 +35,7 @@ from ckpttool.tensors.workers import Progress
 from ckpttool.verification.checks.locked import check_all_found
 from ckpttool.verification.lock.content import Lock
 from ckpttool.verification.lock.reading import read_lock
-from ckpttool.verification.options import CORE, Thresholds, VerifyOptions
+from ckpttool.verification.options import Thresholds, VerifyOptions
 from ckpttool.verification.policy import Policy, judge
 from ckpttool.verification.run import verify_file
 
@@ -63,7 +63,7 @@ def verify(
     paths: AnyPaths,
     *,
     model: str = DEFAULT_MODEL,
-    require: str = CORE,
+    require: str | None = None,
     forward: bool = True,
     device: str = "cpu",
     published: bool = False,
@@ -86,7 +86,8 @@ def verify(
     Args:
         paths: files, folders and globs; a folder is searched, and every file in it accounted for.
         model: the model that they are for, one of ``ckpttool.models.families.models()``.
-        require: ``encoder`` or ``full``: what a file must hold.
+        require: what a file must hold: ``full``, or the core of the model (``encoder``), which
+            ``None`` is too.
         forward: whether to run the model.
         device: where to run it, as torch names it.
         published: whether to compare each file with the published one of its name.

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ckpttool.models.family import ConfigFile, Family
+import torch
+from torch import Tensor, nn
+
+from ckpttool.models.family import Computed, ConfigFile, Family, ForwardPass
 from ckpttool.models.layouts.renames import Layout, module, under
 from tests.builders.sizes import TINY
 
 if TYPE_CHECKING:
-    from ckpttool.models.family import ModelConfig
+    from mae.config import MAEConfig
 
 #: Every tensor of the model that is called ``toy_tiny``.
 NAMES = (
@@ -21,17 +25,54 @@ NAMES = (
 )
 
 
-class _Toy:
-    """The model, as far as a schema is read off it."""
+class _Block(nn.Module):
+    def __init__(self, width: int, device: str) -> None:
+        super().__init__()
+        self.mix = nn.Linear(width, width, bias=False, device=device)
 
-    def __init__(self, config: ModelConfig, device: str) -> None:
-        self._width, self._device = config.embed_dim, device
+    def forward(self, x: Tensor) -> Tensor:
+        mixed: Tensor = self.mix(x)
+        return x + mixed
 
-    def state_dict(self) -> dict[str, Any]:
-        import torch
 
-        shape = (self._width, self._width)
-        return {name: torch.empty(shape, device=self._device) for name in NAMES}
+class _Out(nn.Module):
+    def __init__(self, width: int, device: str) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.empty(width, width, device=device))
+
+
+class _Toy(nn.Module):
+    def __init__(self, config: MAEConfig, device: str) -> None:
+        super().__init__()
+        width = config.embed_dim
+        self.lens = nn.Linear(width, width, bias=False, device=device)
+        self.layers = nn.Sequential(_Block(width, device), _Block(width, device))
+        self.head = nn.Sequential(_Block(width, device))
+        self.out = _Out(width, device)
+
+
+def toy_state() -> dict[str, Tensor]:
+    """Weights of ``toy_tiny``, each tensor its own."""
+    random, width = torch.Generator().manual_seed(0), TINY.embed_dim
+    return {name: torch.randn(width, width, generator=random) for name in NAMES}
+
+
+def toy_input(device: str = "cpu") -> Tensor:
+    """Two inputs of one token for each feature."""
+    tokens = torch.eye(TINY.embed_dim, device=device)
+    return torch.stack([tokens, tokens.flip(0)])
+
+
+def _run(model: _Toy, full: bool, device: str, dtype: torch.dtype) -> Computed:
+    features = model.layers(model.lens(toy_input(device).to(dtype)))
+    if not full:
+        return Computed({"features": features})
+    return Computed({"features": features, "guess": model.head(features) + model.out.bias})
+
+
+def _shapes(config: MAEConfig, full: bool) -> dict[str, tuple[int, ...]]:
+    shape = (2, config.embed_dim, config.embed_dim)
+    return {"features": shape, "guess": shape} if full else {"features": shape}
 
 
 def _layout(name: str, lens: str, layers: str, head: str, mix: str) -> Layout:
@@ -52,6 +93,7 @@ TOY = Family(
     sizes={"toy_tiny": TINY},
     default="toy_tiny",
     load=lambda: _Toy,
+    forward=None,
     groups=("body", "head"),
     group_of=lambda name: "head" if name.startswith(("head.", "out.")) else "body",
     stacks={"layers": "body", "head": "head"},
@@ -63,7 +105,6 @@ TOY = Family(
     anchors=("lens.weight",),
     class_token="start",  # noqa: S106 (no password)
     patches="lens.weight",
-    fused="mix",
     tables={},
     layernorms=r"\bcalm\.",
     classifier=("labels.",),
@@ -72,3 +113,6 @@ TOY = Family(
     published={"toy.pth": "000000"},
     published_at="https://example.org/",
 )
+
+#: The same with a forward pass.
+RUNNING_TOY = replace(TOY, forward=ForwardPass(_run, _shapes, lambda *_: ()))

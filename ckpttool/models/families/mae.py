@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ckpttool.models.families.mae_forward import MAE_FORWARD
 from ckpttool.models.families.vit_mae_config import VIT_MAE_CONFIG
 from ckpttool.models.family import Family
 from mae.config import CONFIGS, DEFAULT, is_decoder_name
@@ -11,8 +12,8 @@ from mae.config import CONFIGS, DEFAULT, is_decoder_name
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ckpttool.models.family import ModelConfig
     from ckpttool.models.layouts.renames import Layout
+    from mae.config import MAEConfig
 
 
 def _load() -> type[Any]:
@@ -38,7 +39,7 @@ def _load_layouts() -> tuple[Layout, ...]:
     )
 
 
-def _table(width: int, config: ModelConfig) -> NDArray[Any]:
+def _table(width: int, config: MAEConfig) -> NDArray[Any]:
     # late: most commands read no values, and do without numpy
     from mae.large.pos_embed import get_2d_sincos_pos_embed
 
@@ -50,6 +51,7 @@ MAE = Family(
     sizes=CONFIGS,
     default=DEFAULT,
     load=_load,
+    forward=MAE_FORWARD,
     groups=("encoder", "decoder"),
     group_of=lambda name: "decoder" if is_decoder_name(name) else "encoder",
     stacks={"blocks": "encoder", "decoder_blocks": "decoder"},
@@ -65,7 +67,6 @@ MAE = Family(
     anchors=("patch_embed.proj.weight", "blocks.0.norm1.weight", "decoder_embed.weight"),
     class_token="cls_token",  # noqa: S106 (no password)
     patches="patch_embed.proj.weight",
-    fused="attn.qkv",
     tables={
         "pos_embed": lambda config: _table(config.embed_dim, config),
         "decoder_pos_embed": lambda config: _table(config.decoder_embed_dim, config),

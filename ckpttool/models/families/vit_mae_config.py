@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Mapping
 from ckpttool.models.family import ConfigFile, depth_of
 
 if TYPE_CHECKING:
-    from ckpttool.models.family import ModelConfig, Shape
+    from ckpttool.models.family import Shape
+    from mae.config import MAEConfig
 
 
 def _of_shapes(shapes: Mapping[str, Shape]) -> dict[str, object]:
@@ -44,7 +45,7 @@ def _side(shape: Shape) -> int | None:
     return side if side * side + 1 == shape[1] else None
 
 
-def _of_size(config: ModelConfig, full: bool) -> dict[str, object]:
+def _of_size(config: MAEConfig, full: bool) -> dict[str, object]:
     settings: dict[str, object] = {
         "hidden_size": config.embed_dim,
         "num_hidden_layers": config.depth,

@@ -13,8 +13,8 @@ from ckpttool.findings.text import count, meant
 from ckpttool.formats.objects.beside import tensors_beside
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.coverage import is_matched
+from ckpttool.models.family import FULL
 from ckpttool.verification.checks.sizes import Size, known_size
-from ckpttool.verification.options import FULL
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import GroupCoverage, Mismatch

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Iterator
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
-from ckpttool.models.forward import expected_shapes
-from ckpttool.verification.options import FULL
+from ckpttool.models.family import FULL
 
 if TYPE_CHECKING:
     from ckpttool.verification.evidence import Evidence
@@ -32,10 +31,10 @@ def check_forward(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _shapes(evidence: Evidence) -> Iterator[Finding]:
-    forward = evidence.forward
-    names = ("features", "pred") if forward.scope == FULL else ("features",)
-    for name in names:
-        expected = expected_shapes(evidence.config)[name]
+    forward, known = evidence.forward, evidence.family.forward
+    # the outputs of a pass that was run are those of a family that has one
+    shapes = known.shapes(evidence.config, forward.scope == FULL) if known else {}
+    for name, expected in shapes.items():
         output = forward.outputs.get(name)
         found = "nothing" if output is None else str(output.shape)
         if found != str(expected):

@@ -5,33 +5,33 @@ from __future__ import annotations
 import ast
 import io
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 
+import ckpttool
 from ckpttool.comparison.mapping import map_of
 from ckpttool.comparison.result import Comparison, DiffKind, Outcome, Side, TensorDiff
-from ckpttool.conversion.options import ConvertOptions
-from ckpttool.conversion.selecting import select
+from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
-from ckpttool.models.canonical import canonicalize
 from ckpttool.models.coverage import cover
 from ckpttool.models.families import FAMILIES, models
 from ckpttool.models.families.mae import MAE
 from ckpttool.models.schema import schema_of
 from ckpttool.reports.terminal import diff_text
 from ckpttool.reports.terminal.report import coverage_text
-from ckpttool.tensors.catalogue import Checkpoint
 from ckpttool.verification.checks import architecture, meaning, siblings
 from tests.builders import evidence as built
-from tests.builders.families import NAMES, TOY
+from tests.builders.families import NAMES, RUNNING_TOY, TOY, toy_input, toy_state
 from tests.builders.repository import ROOT
 from tests.builders.sizes import TINY
 from tests.builders.tensors import from_array
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Iterator
 
     from ckpttool.findings.results import Coverage
@@ -119,7 +119,7 @@ def test_a_family_agrees_with_itself(family: Family) -> None:
     assert set(family.stacks.values()) <= set(family.groups)
     canonical = family.layouts[0]
     names = [*family.anchors, family.patches]
-    names += [f"{family.core_stack}.0.{family.fused}.weight", *family.tables]
+    names += family.tables
     assert [name for name in names if canonical.names_of(name) is None] == []
 
 
@@ -227,16 +227,111 @@ def test_the_map_is_drawn_in_the_words_of_the_family() -> None:
     ]
 
 
-def test_a_file_is_known_by_the_anchors_of_the_family(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckpttool.models.canonical.FAMILIES", (MAE, TOY))
-    array = np.zeros((2, 2), "f4")
-    infos = {
-        name: from_array(array, name)
-        for name in ("module.glass.weight", "module.floor.0.m.ix.weight", "module.roof.0.m.ix.bias")
-    }
-    found = canonicalize(infos)
-    assert (found.family, found.layout, found.prefix) == (TOY, "toys", "module.")
-    assert list(found.tensors) == ["lens.weight", "layers.0.mix.weight", "head.0.mix.bias"]
-    options = ConvertOptions("safetensors", encoder_only=True)
-    core = select(Checkpoint("memory", "torch-zip", (), infos), found, options)
-    assert core.excluded == ("module.roof.0.m.ix.bias",)
+# --- through the public functions ----------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The family registered, and a working folder with files of it."""
+    monkeypatch.setattr("ckpttool.models.families.FAMILIES", (MAE, TOY))
+    monkeypatch.chdir(tmp_path)
+    state = toy_state()
+    torch.save(state, "own.pth")
+    torch.save({name: state[name] for name in NAMES[:3]}, "body.pth")
+    spelled = {"lens": "glass", "layers": "floor", "head": "roof", "mix": "m.ix"}
+    for ours, theirs in spelled.items():
+        state = {name.replace(ours, theirs): tensor for name, tensor in state.items()}
+    torch.save({f"module.{name}": tensor for name, tensor in state.items()}, "other.pth")
+
+
+def told(result: Any) -> str:
+    return str(ckpttool.render(result, "text"))
+
+
+@pytest.mark.usefixtures("folder")
+def test_inspect_knows_a_file_by_the_anchors_of_the_family() -> None:
+    assert "layout       toys\n" in told(ckpttool.inspect("other.pth"))
+    assert "layout       own\n" in told(ckpttool.inspect("body.pth"))
+
+
+@pytest.mark.usefixtures("folder")
+def test_verify_requires_the_core_of_the_chosen_model() -> None:
+    for require in (None, "body"):
+        report = ckpttool.verify("body.pth", model="toy_tiny", require=require, forward=False)
+        assert report.exit_code == 0
+    assert "  coverage     3/3 body tensors, 768 parameters" in told(report)
+    report = ckpttool.verify("body.pth", model="toy_tiny", require="full", forward=False)
+    assert report.exit_code == 1
+    assert "ask for the body alone: --require body." in told(report)
+    for model, require in (("toy_tiny", "encoder"), (MAE.default, "body")):
+        with pytest.raises(UsageError, match="no such requirement"):
+            ckpttool.verify("body.pth", model=model, require=require)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_file_of_another_family_fails_and_is_no_crash() -> None:
+    assert ckpttool.verify("own.pth", forward=False).exit_code == 1
+    torch.save({"blocks.0.norm1.weight": torch.ones(4)}, "mae.pth")
+    assert ckpttool.verify("mae.pth", model="toy_tiny").exit_code == 1
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_family_without_a_forward_pass_is_not_run_and_the_reason_is_said() -> None:
+    report = ckpttool.verify("other.pth", model="toy_tiny")
+    assert report.exit_code == 0
+    assert "  forward      not run: there is none for models of the family toy\n" in told(report)
+    locked = ckpttool.lock("own.pth", "toys.lock", model="toy_tiny")
+    assert locked.exit_code == 0
+    for name, code in (("other.pth", 0), ("body.pth", 1)):
+        assert ckpttool.verify(name, model="toy_tiny", lock="toys.lock").exit_code == code
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_forward_pass_streams_the_blocks_of_the_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ckpttool.models.families.FAMILIES", (MAE, RUNNING_TOY))
+    for name, scope in (("other.pth", "full"), ("body.pth", "body")):
+        report = ckpttool.verify(name, model="toy_tiny")
+        assert report.exit_code == 0
+        forward = report.files[0].forward
+        assert forward is not None
+        assert (forward.status, forward.scope) == ("run", scope)
+        state = toy_state()
+        x = toy_input() @ state["lens.weight"].T
+        for block in ("layers.0", "layers.1"):
+            x = x + x @ state[f"{block}.mix.weight"].T
+        assert forward.outputs["features"].mean == pytest.approx(float(x.mean()), rel=1e-4)
+
+
+@pytest.mark.usefixtures("folder")
+def test_diff_draws_the_rows_of_the_family_of_either_side() -> None:
+    ckpttool.lock("own.pth", "own.lock", model="toy_tiny")
+    ckpttool.lock("body.pth", "body.lock", model="toy_tiny")
+    torch.save({"weights": torch.ones(1)}, "unknown.pth")
+    for left, right in (
+        *(("own.pth", "body.pth"), ("body.pth", "other.pth")),
+        *(("own.pth", "body.lock"), ("own.lock", "body.lock")),
+        *(("own.pth", "unknown.pth"), ("unknown.pth", "own.pth")),
+    ):
+        found = ckpttool.diff(left, right)
+        assert found.map is not None
+        assert found.map.rows == tuple(TOY.rows), (left, right)
+        lines = [" ".join(line.split()) for line in told(found).splitlines()]
+        assert {"body", "head"} <= set(lines)
+        assert any(line.startswith("mixing ") for line in lines)
+
+
+@pytest.mark.usefixtures("folder")
+def test_of_two_families_the_map_is_the_same_from_both_sides() -> None:
+    torch.save({"blocks.0.norm1.weight": torch.ones(4)}, "mae.pth")
+    there, back = ckpttool.diff("own.pth", "mae.pth"), ckpttool.diff("mae.pth", "own.pth")
+    assert there.map is not None
+    assert there.map == back.map
+    assert there.map.rows == tuple(MAE.rows)
+
+
+@pytest.mark.usefixtures("folder")
+def test_convert_takes_the_core_of_the_family_alone() -> None:
+    done = ckpttool.convert("other.pth", "core.safetensors", to="safetensors", encoder_only=True)
+    assert done.exit_code == 0
+    assert done.excluded == ("module.roof.0.m.ix.weight", "module.out.bias")
+    assert ckpttool.diff("core.safetensors", "body.pth").exit_code == 0

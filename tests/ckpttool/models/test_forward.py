@@ -16,7 +16,9 @@ from torch import Tensor
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import ForwardSummary
 from ckpttool.models import forward, streaming
-from ckpttool.models.forward import expected_shapes, not_run, run_forward
+from ckpttool.models.families.mae import MAE
+from ckpttool.models.families.mae_forward import MAE_FORWARD, images_of, noise_of
+from ckpttool.models.forward import not_run, run_forward
 from ckpttool.models.streaming import stream
 from ckpttool.tensors.catalogue import TensorInfo
 from ckpttool.tensors.dtypes import DTYPES
@@ -27,7 +29,7 @@ State = Dict[str, Tensor]
 
 
 def run(state: State, full: bool = False) -> ForwardSummary:
-    return run_forward(models.TINY, models.in_memory(state), full=full)
+    return run_forward(MAE, models.TINY, models.in_memory(state), full=full)
 
 
 def tiny_state() -> State:
@@ -48,9 +50,9 @@ def test_a_full_checkpoint_gives_predictions_and_the_models_own_loss() -> None:
     assert result.scope == "full"
     shapes = {"features": (2, 5, 16), "pred": (2, 16, 192)}
     assert {name: out.shape for name, out in result.outputs.items()} == shapes
-    assert expected_shapes(models.TINY) == shapes
+    assert MAE_FORWARD.shapes(models.TINY, True) == shapes
     with torch.no_grad():
-        images, noise = forward._images(models.TINY), forward._noise(models.TINY)
+        images, noise = images_of(models.TINY), noise_of(models.TINY)
         loss, pred, _ = model(images, 0.75, noise)
         features, _, _ = model.forward_encoder(images, 0.75, noise)
     assert result.loss == pytest.approx(float(loss), rel=1e-5)
@@ -77,14 +79,14 @@ def test_the_same_weights_give_the_same_result() -> None:
 
 
 def test_the_noise_keeps_a_quarter_of_the_patches_and_says_which() -> None:
-    order = forward._noise(models.TINY)[0].argsort()
+    order = noise_of(models.TINY)[0].argsort()
     assert run(tiny_state()).kept == tuple(sorted(order[:4].tolist()))
 
 
 def test_float64_gives_the_same_numbers_but_for_rounding() -> None:
     infos = models.in_memory(tiny_state())
-    exact = run_forward(models.TINY, infos, full=True, dtype="float64")
-    rough = run_forward(models.TINY, infos, full=True)
+    exact = run_forward(MAE, models.TINY, infos, full=True, dtype="float64")
+    rough = run_forward(MAE, models.TINY, infos, full=True)
     assert exact.loss == pytest.approx(rough.loss, rel=1e-5)
     assert exact.loss != rough.loss
     for name, output in exact.outputs.items():
@@ -116,7 +118,7 @@ def test_numbers_without_order_are_projected_to_their_own_size() -> None:
 
 
 def test_the_images_are_two_different_ones_of_common_size() -> None:
-    images = forward._images(models.TINY)
+    images = images_of(models.TINY)
     assert images.shape == (2, 3, 32, 32)
     assert images.mean(dim=(1, 2, 3)).abs().max() < 0.1
     assert images.std(dim=(1, 2, 3)).sub(1).abs().max() < 0.1
@@ -124,7 +126,7 @@ def test_the_images_are_two_different_ones_of_common_size() -> None:
 
 
 def test_both_images_share_their_noise_and_no_two_patches_do() -> None:
-    noise = forward._noise(models.TINY)
+    noise = noise_of(models.TINY)
     assert torch.equal(noise[0], noise[1])
     assert len(set(noise[0].tolist())) == 16
 
@@ -160,10 +162,10 @@ def test_a_nan_in_a_weight_makes_outputs_that_are_not_finite(tensor: str, spoilt
 
 def test_a_decoder_that_is_not_asked_for_is_not_touched() -> None:
     tensors = models.in_memory(tiny_state())
-    clean = run_forward(models.TINY, tensors, full=False)
+    clean = run_forward(MAE, models.TINY, tensors, full=False)
     for name in [name for name in tensors if name.startswith("decoder_")]:
         tensors[name] = tensors[name]._replace(extents=(), shape=(3,))
-    assert run_forward(models.TINY, tensors, full=False) == clean
+    assert run_forward(MAE, models.TINY, tensors, full=False) == clean
 
 
 def test_an_encoder_only_run_never_calls_the_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +192,7 @@ def streamed(full: bool = False) -> MAEViTLarge:
     """A model on the meta device that reads its weights as it goes."""
     model = MAEViTLarge(models.TINY, device="meta")
     infos = models.in_memory(tiny_state())
-    assert stream(model, infos, full=full, device="cpu", dtype=torch.float32) is None
+    assert stream(MAE, model, infos, full=full, device="cpu", dtype=torch.float32) is None
     return model
 
 
@@ -277,7 +279,7 @@ def test_tensors_that_cannot_be_run_are_not_run_and_the_reason_is_said(
 ) -> None:
     tensors = models.in_memory(tiny_state())
     defect(tensors)
-    result = run_forward(models.TINY, tensors, full=False)
+    result = run_forward(MAE, models.TINY, tensors, full=False)
     assert result.status == "not-run"
     assert result.reason is not None
     assert result.reason.startswith(reason)
@@ -294,7 +296,7 @@ def test_a_pass_that_was_not_run_claims_nothing() -> None:
 def test_a_device_that_cannot_compute_is_the_callers_mistake(device: str) -> None:
     tensors = models.in_memory(tiny_state())
     with pytest.raises(UsageError, match="cannot use the device") as caught:
-        run_forward(models.TINY, tensors, full=False, device=device)
+        run_forward(MAE, models.TINY, tensors, full=False, device=device)
     assert "\n" not in str(caught.value)
     assert caught.value.fix is not None
     assert "--device" in caught.value.fix

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from ckpttool.models.families.mae import MAE
 from ckpttool.models.forward import run_forward
-from ckpttool.tensors.catalogue import TensorInfo
 from ckpttool.verification import controls
-from ckpttool.verification.controls import Sensitivity, measure, passes, rearranged
+from ckpttool.verification.controls import Sensitivity, measure, passes
 from ckpttool.verification.lock.content import distance
 from tests.builders import models
 
@@ -24,14 +23,8 @@ NAMES = ["swap-blocks", "transpose-positions", "swap-query-key", "layernorm-eps-
 
 def measured(state: State) -> Sensitivity:
     infos = models.in_memory(state)
-    right = run_forward(models.TINY, infos, full=False)
+    right = run_forward(MAE, models.TINY, infos, full=False)
     return measure(MAE, models.TINY, infos, right)
-
-
-def read(info: TensorInfo) -> bytes:
-    from ckpttool.files.sources import read as read_bytes
-
-    return b"".join(read_bytes(one.source, one.offset, one.length) for one in info.extents)
 
 
 def test_every_control_is_run_and_the_tolerance_is_between() -> None:
@@ -46,13 +39,13 @@ def test_every_control_is_run_and_the_tolerance_is_between() -> None:
 def test_each_control_is_the_defect_that_it_is_called_after() -> None:
     """What the controls do with extents, done again with tensors."""
     state = models.tiny_model().state_dict()
-    right = run_forward(models.TINY, models.in_memory(state), full=False)
+    right = run_forward(MAE, models.TINY, models.in_memory(state), full=False)
     for name, wrong in (
         ("swap-blocks", swapped_blocks(state)),
         ("transpose-positions", transposed_positions(state)),
         ("swap-query-key", swapped_query_and_key(state)),
     ):
-        other = run_forward(models.TINY, models.in_memory(wrong), full=False)
+        other = run_forward(MAE, models.TINY, models.in_memory(wrong), full=False)
         (control,) = (one for one in measured(state).controls if one.name == name)
         assert control.distance == pytest.approx(distance(right.outputs, other.outputs), rel=1e-4)
         assert control.counts
@@ -124,7 +117,7 @@ def test_outputs_that_are_not_finite_leave_a_tolerance_that_is(
 
 def test_controls_run_the_decoder_where_the_right_model_did() -> None:
     infos = models.in_memory(models.tiny_model().state_dict())
-    right = run_forward(models.TINY, infos, full=True)
+    right = run_forward(MAE, models.TINY, infos, full=True)
     found = measure(MAE, models.TINY, infos, right)
     assert all(math.isfinite(one.distance) for one in found.controls)
 
@@ -136,7 +129,7 @@ def test_a_single_block_has_none_to_be_swapped_with() -> None:
 
 def test_it_says_how_many_passes_it_takes() -> None:
     infos = models.in_memory(models.tiny_model().state_dict())
-    right = run_forward(models.TINY, infos, full=False)
+    right = run_forward(MAE, models.TINY, infos, full=False)
     done: list[None] = []
     measure(MAE, models.TINY, infos, right, lambda: done.append(None))
     assert len(done) == passes(MAE, models.TINY, infos) == 5
@@ -147,14 +140,3 @@ def test_a_strided_tensor_allows_fewer_controls() -> None:
     fused = infos["blocks.0.attn.qkv.weight"]
     infos["blocks.0.attn.qkv.weight"] = fused._replace(strides=(1, 48))
     assert passes(MAE, models.TINY, infos) == 4
-
-
-def test_parts_are_taken_across_extents_in_the_order_asked_for() -> None:
-    (info,) = models.in_memory({"x": torch.arange(12, dtype=torch.uint8)}).values()
-    whole = info.extents[0]
-    halves = (whole._replace(length=5), whole._replace(offset=5, length=7))
-    moved = rearranged(info._replace(extents=halves), [(4, 8), (0, 4), (8, 12)])
-    assert list(read(moved)) == [4, 5, 6, 7, 0, 1, 2, 3, 8, 9, 10, 11]
-    assert [one.length for one in moved.extents] == [1, 3, 4, 4]
-    whole_halves = rearranged(info._replace(extents=halves), [(5, 12), (0, 5)])
-    assert whole_halves.extents == (halves[1], halves[0])
