@@ -49,6 +49,7 @@ TORCH_LATE = {
     "ckpttool.tensors.catalogue",
     "ckpttool.tensors.in_memory",
     "ckpttool.models.families.mae_forward",
+    "ckpttool.models.family",  # for its types alone
     "ckpttool.models.forward",
     "ckpttool.models.sample",
     "ckpttool.models.schema",
