@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn
 
 from ckpttool.findings.breakdowns import breakdown
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 _CANNOT_TELL, _INTERNAL, _INTERRUPTED = 2, 3, 130
 
@@ -45,6 +50,7 @@ def _run() -> int:
         except SystemExit as end:  # of a package; its code may be that of a pass
             _say(f"Error: {breakdown(end)}")
             return _CANNOT_TELL
+        exit_when_stopped()
         main(prog_name="ckpttool")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else _INTERNAL
@@ -55,6 +61,21 @@ def _run() -> int:
         _say(f"Error: {broken}" if broken else f"Internal error: {type(error).__name__}: {error}")
         return _INTERNAL if broken is None else _CANNOT_TELL
     return 0
+
+
+def exit_when_stopped() -> None:
+    """Turn SIGTERM and SIGHUP into SystemExit, so that blocks remove their temporary files."""
+    # The system sends them, or a terminal that is closed (not on Windows). Here and not where files
+    # are written: what a signal means is for the process to say, which may be somebody else's.
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # under nohup SIGHUP is ignored, and stays so
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _stopped)
+
+
+def _stopped(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    raise SystemExit(128 + number)  # the status that a shell reports for a process so ended
 
 
 def _say(line: str) -> None:

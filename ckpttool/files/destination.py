@@ -12,7 +12,6 @@ file; its other names keep the old content.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
@@ -20,7 +19,6 @@ from typing import TYPE_CHECKING, Iterable, List, Mapping, NamedTuple
 
 from ckpttool.files.positional import reserve, unwritable
 from ckpttool.files.room import require_room
-from ckpttool.files.signals import terminable
 from ckpttool.files.sources import ByteSource, FileSource
 from ckpttool.files.temporary import (
     Growing,
@@ -51,8 +49,6 @@ class _Named(NamedTuple):
 class Destination:
     """Files that appear together. Use it in a ``with`` block, which removes unpublished ones.
 
-    While it is open, SIGTERM and SIGHUP leave the block by an exception, as Ctrl-C does.
-
     Args:
         sources: the files that are converted, which must not be replaced.
         force: whether existing files may be replaced.
@@ -72,7 +68,6 @@ class Destination:
         self._run = new_id()
         self._growing: List[Growing] = []
         self._named: List[_Named] = []
-        self._context = contextlib.ExitStack()
         #: Files that killed runs left and that were removed, or put back under their names.
         self.cleaned: List[str] = []
 
@@ -157,7 +152,6 @@ class Destination:
         return plain and not self._is_source(path)
 
     def __enter__(self) -> Destination:
-        self._context.enter_context(terminable())
         return self
 
     def __exit__(
@@ -169,11 +163,8 @@ class Destination:
         # the result that would have listed them is lost
         if isinstance(error, CkpttoolError):
             error.cleaned += tuple(self.cleaned)
-        try:
-            self._undo()
-            self._discard()
-        finally:
-            self._context.close()
+        self._undo()
+        self._discard()
 
     # --- before ----------------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ import stat
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from ckpttool.files.positional import unwritable
-from ckpttool.files.signals import terminable
 from ckpttool.files.temporary import create, new_id, remove
 from ckpttool.findings import rules
 from ckpttool.findings.errors import OutputError, UsageError
@@ -86,19 +85,18 @@ def _save(checkpoint: dict[str, dict[str, Tensor]], path: str) -> int:
     """Save next to ``path`` and rename; return the bytes. No temporary file survives."""
     import torch
 
-    with terminable():
-        growing = create(path, new_id())
-        try:
-            # An open file: with a path, torch would write the temporary name into the archive.
-            with os.fdopen(growing.fd, "wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())  # before the rename: a crash could leave an empty file
-                size = os.fstat(file.fileno()).st_size
-            os.replace(growing.temporary, path)  # noqa: PTH105
-        except BaseException:
-            remove(growing.temporary)
-            raise
+    growing = create(path, new_id())
+    try:
+        # An open file: with a path, torch would write the temporary name into the archive.
+        with os.fdopen(growing.fd, "wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())  # before the rename: a crash could leave an empty file
+            size = os.fstat(file.fileno()).st_size
+        os.replace(growing.temporary, path)  # noqa: PTH105
+    except BaseException:
+        remove(growing.temporary)
+        raise
     return size
 
 

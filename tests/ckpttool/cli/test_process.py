@@ -39,6 +39,25 @@ signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
 main(["inspect", "x"], prog_name="ckpttool")
 """
 
+# Converts, and waits before the written files get their names.
+WRITING = """
+import signal, sys
+from ckpttool.__main__ import run
+from ckpttool.files.destination import Destination
+
+_, source, path, handler = sys.argv
+for stop in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(stop, getattr(signal, handler))
+publish = Destination.publish
+def wait(*arguments):
+    print("ready", flush=True)
+    sys.stdin.readline()
+    return publish(*arguments)
+Destination.publish = wait
+sys.argv[1:] = ["convert", source, "--to", "safetensors", "-o", path, "--force"]
+run()
+"""
+
 
 def shell(script: str, path: str) -> subprocess.CompletedProcess[str]:
     """Run a shell script in which ``$1`` is a path."""
@@ -143,6 +162,28 @@ def test_who_was_started_to_ignore_interrupts_ignores_them(
     process.send_signal(signal.SIGUSR1)
     _, told = process.communicate(timeout=PATIENCE)
     assert (process.returncode, told) == (7, "")
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+def test_being_asked_to_stop_leaves_nothing_behind(
+    sound: str, tmp_path: Path, stop: signal.Signals
+) -> None:
+    path = tmp_path / "out" / "m"
+    path.parent.mkdir()
+    path.write_bytes(b"old")
+    process = started(WRITING, sound, str(path), "SIG_DFL")
+    process.send_signal(stop)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 128 + stop
+    assert [one.read_bytes() for one in path.parent.iterdir()] == [b"old"]
+
+
+def test_who_was_started_to_ignore_a_closed_terminal_ignores_it(sound: str, tmp_path: Path) -> None:
+    process = started(WRITING, sound, str(tmp_path / "m"), "SIG_IGN")
+    process.send_signal(signal.SIGHUP)
+    process.communicate("go\n", timeout=PATIENCE)
+    assert process.returncode == 0
+    assert (tmp_path / "m").exists()
 
 
 # --- what else breaks -----------------------------------------------------------------------

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Callable, Iterator, List
+from typing import Any, Callable, List
 
 import pytest
 
@@ -20,7 +20,6 @@ from ckpttool.findings.errors import CkpttoolError, OutputError, UsageError
 from tests.builders.processes import PATIENCE, started
 
 NEW, OLD = b"new content", b"old"
-STOPS = [signal.SIGTERM, signal.SIGHUP]
 
 needs_fallocate = pytest.mark.skipif(
     not hasattr(os, "posix_fallocate"), reason="the system cannot set room aside"
@@ -512,43 +511,11 @@ def test_the_leftovers_of_a_killed_run_are_removed_by_the_next(tmp_path: Path) -
     assert names(tmp_path) == ["m", "other"]
 
 
-@pytest.fixture
-def undecided() -> Iterator[None]:
-    """Nobody has decided what the stops mean, whoever started the tests (nohup decides it)."""
-    before = [signal.signal(stop, signal.SIG_DFL) for stop in STOPS]
-    yield
-    for stop, handler in zip(STOPS, before):
-        signal.signal(stop, handler)
-
-
-@pytest.mark.usefixtures("undecided")
-@pytest.mark.parametrize("stop", STOPS)
-def test_being_asked_to_stop_leaves_nothing_behind(tmp_path: Path, stop: signal.Signals) -> None:
-    (tmp_path / "m").write_bytes(OLD)
-    process = writer(tmp_path / "m", "never", "force")
-    process.send_signal(stop)
-    process.communicate(timeout=30)
-    assert process.returncode == 128 + stop
-    assert names(tmp_path) == ["m"]
-    assert (tmp_path / "m").read_bytes() == OLD
-
-
-@pytest.mark.usefixtures("undecided")
-@pytest.mark.parametrize("stop", STOPS)
-def test_the_signal_means_what_it_did_before(stop: signal.Signals) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+def test_what_a_signal_means_is_left_to_the_process(stop: signal.Signals) -> None:
+    before = signal.getsignal(stop)
     with Destination():
-        assert signal.getsignal(stop) is not signal.SIG_DFL
-    assert signal.getsignal(stop) is signal.SIG_DFL
-
-
-def test_a_signal_that_somebody_decided_to_ignore_stays_ignored() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with Destination():
-            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
+        assert signal.getsignal(stop) is before
 
 
 KILLED = """

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import pytest
 import torch
 
+from ckpttool.__main__ import exit_when_stopped
 from ckpttool.findings.errors import OutputError, UsageError
 from ckpttool.models.sample import SampleWritten, write_sample
 from mae.config import CONFIGS, is_decoder_name
@@ -173,13 +174,16 @@ def test_being_asked_to_stop_leaves_no_temporary_file(
 ) -> None:
     def stop(_: object, file: BinaryIO) -> None:
         file.write(b"half of it")
-        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL, "it would end the tests too"
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(10)
 
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    exit_when_stopped()
+    assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL, "it would end the tests too"
     monkeypatch.setattr("torch.save", stop)
     with pytest.raises(SystemExit) as caught:
         write(tmp_path / "sample.pth")
+    signal.signal(signal.SIGTERM, before)
     assert caught.value.code == 128 + signal.SIGTERM
     assert not listing(tmp_path)
 
