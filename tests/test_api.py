@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import hashlib
 import json
 import os
 import pkgutil
@@ -14,6 +15,7 @@ from datetime import datetime
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from threading import Thread, current_thread
 from typing import Any, Callable, Iterator, cast
 from unittest import mock
 
@@ -26,6 +28,7 @@ from ckpttool.cli import main
 from mae.config import CONFIGS, DEFAULT
 from tests.builders import checkpoints, models
 from tests.builders.commands import runner
+from tests.builders.executors import executor
 from tests.builders.repository import ROOT
 
 # torch 2.0 warns of its own use of a class when it saves.
@@ -153,6 +156,23 @@ def test_work_is_done_on_the_callers_executor(folder: Path) -> None:
         assert ckpttool.diff("model.pth", "model.pth", executor=pool, workers=1).exit_code == 0
         done = ckpttool.convert("model.pth", to="pth", executor=pool, workers=1)
     assert (report.exit_code, done.state) == (0, "written")
+
+
+def test_sums_of_whole_files_are_computed_on_the_callers_executor(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = hashlib.new
+    where: list[Thread] = []
+
+    def noted(algorithm: str) -> Any:
+        where.append(current_thread())
+        return new(algorithm)
+
+    monkeypatch.setattr("hashlib.new", noted)
+    with executor("the caller's own thread") as own:
+        ckpttool.lock("model.pth", "api.lock", forward=False, executor=own)
+        ckpttool.convert("model.pth", to="pth", force=True, receipt="a.json", executor=own)
+    assert where == [current_thread()] * 3
 
 
 # --- mistakes -----------------------------------------------------------------------------

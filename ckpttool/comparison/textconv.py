@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Iterator
 
 from ckpttool.comparison.beside import contents, entries_of
 from ckpttool.files.sources import FileSource, read
-from ckpttool.files.sums import file_sums
 from ckpttool.findings.errors import CkpttoolError, UnreadableError
 from ckpttool.findings.text import count, printable
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.foreign.signatures import LFS_POINTER, kind_of
 from ckpttool.formats.objects.beside import beside_of
 from ckpttool.tensors.sharing import tied_names, with_tied
+from ckpttool.tensors.sums import file_sums
 
 if TYPE_CHECKING:
     from ckpttool.comparison.beside import BesideResult

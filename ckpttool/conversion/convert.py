@@ -239,7 +239,7 @@ def _convert(job: Job, progress: Progress | None) -> Conversion:
         proven = complete_and_prove(job, files, copied)
         documents = [(options.sidecar, job.sidecar)]
         if options.receipt is not None:
-            outputs = summed(outputs, copied.files, index)
+            outputs = summed(outputs, copied.files, index, options)
             receipt = write_receipt(job, outputs, earlier, copied, proven)
             documents.append((options.receipt, receipt))
         # Files get their names in this order. Readers find shards by the index, so it is last.

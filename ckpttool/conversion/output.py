@@ -12,7 +12,6 @@ from ckpttool.conversion.proving import Joined, fingerprint_of, read_again, requ
 from ckpttool.conversion.result import Cast, Proof, WrittenFile
 from ckpttool.files.positional import write_parts
 from ckpttool.files.sources import FileSource
-from ckpttool.files.sums import file_sums
 from ckpttool.findings import rules
 from ckpttool.findings.errors import OutputError, UsageError
 from ckpttool.findings.finding import Finding, finding
@@ -23,6 +22,7 @@ from ckpttool.formats.writing import TARGETS
 from ckpttool.formats.writing.copying import copy_layout
 from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.sharing import FINGERPRINT, spread, with_tied
+from ckpttool.tensors.sums import file_sums
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
@@ -259,7 +259,7 @@ def complete_and_prove(job: Job, files: Sequence[OutputFile], copied: Copied) ->
 
 
 def summed(
-    outputs: Sequence[WrittenFile], files: Sequence[Growing], index: bytes
+    outputs: Sequence[WrittenFile], files: Sequence[Growing], index: bytes, options: ConvertOptions
 ) -> tuple[WrittenFile, ...]:
     """Return the files with the SHA-256 of their whole content.
 
@@ -268,7 +268,9 @@ def summed(
     """
     with ExitStack() as opened:
         sums = file_sums(
-            [opened.enter_context(closing(FileSource(grown.temporary))) for grown in files]
+            [opened.enter_context(closing(FileSource(grown.temporary))) for grown in files],
+            workers=options.workers,
+            executor=options.executor,
         )
     if index:
         sums.append(hashlib.sha256(index).hexdigest())

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 
 from ckpttool._version import __version__
 from ckpttool.files.sources import FileSource
-from ckpttool.files.sums import file_sums
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UnsupportedError
 from ckpttool.findings.text import is_sha256
 from ckpttool.tensors.dtypes import DTYPES
 from ckpttool.tensors.sharing import spread
+from ckpttool.tensors.sums import file_sums
 
 if TYPE_CHECKING:
     from ckpttool.conversion.earlier import Earlier
@@ -38,6 +38,7 @@ def write_receipt(
     """Return the content of the receipt; ``outputs`` have the checksums of their content."""
     facts, selection, plan = job.facts, job.selection, job.plan
     sources = [one for one in job.checkpoint.sources if isinstance(one, FileSource)]
+    sums = file_sums(sources, workers=job.options.workers, executor=job.options.executor)
     placed = {piece.name: (file.path, piece) for file in plan.files for piece in file.pieces}
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -49,8 +50,7 @@ def write_receipt(
             "layout": facts.layout,
             "fingerprint": proven.source_fingerprint,
             "files": [
-                _summed(source.name, source.size, sha256)
-                for source, sha256 in zip(sources, file_sums(sources))
+                _summed(source.name, source.size, sha256) for source, sha256 in zip(sources, sums)
             ],
         },
         "result": {

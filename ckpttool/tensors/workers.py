@@ -1,7 +1,8 @@
 """Threads that share the tasks of one pass over a file's bytes.
 
-The statistics of verify, the numbers of diff and the copying of convert run here. Reading, hashing
-and numpy release the interpreter's lock, so threads suffice and no bytes go between processes.
+The statistics of verify, the numbers of diff, the copying of convert and the sums of whole files
+run here. Reading, hashing and numpy release the interpreter's lock, so threads suffice and no bytes
+go between processes.
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Callable, Iterable, NamedTuple, Sequence, Unio
 
 from ckpttool.files.publishing import try_files, write_files
 from ckpttool.files.sources import FileSource
-from ckpttool.files.sums import file_sums
 from ckpttool.findings.arguments import check_day, path_of, texts_of, trusted_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.models.families import DEFAULT_MODEL
+from ckpttool.tensors.sums import file_sums
 from ckpttool.verification.controls import measure, passes
 from ckpttool.verification.lock.content import (
     Lock,
@@ -210,15 +210,20 @@ def lock_file(
             return Locking(report)
         if evidence.fingerprint is None:
             raise UsageError("not every tensor was read, so that it cannot be locked", path=path)
-        return Locking(report, _locked(evidence, evidence.fingerprint, lock, progress))
+        return Locking(report, _locked(evidence, evidence.fingerprint, lock, options, progress))
 
 
 def _locked(
-    evidence: Evidence, fingerprint: str, lock: str, progress: Progress | None
+    evidence: Evidence,
+    fingerprint: str,
+    lock: str,
+    options: VerifyOptions,
+    progress: Progress | None,
 ) -> LockedCheckpoint:
     checkpoint, tensors = evidence.checkpoint, evidence.named
     forward = None if evidence.forward.status != "run" else _forward(evidence, progress)
     sources = [source for source in checkpoint.sources if isinstance(source, FileSource)]
+    sums = file_sums(sources, workers=options.workers, executor=options.executor)
     digests = evidence.values.tensors
     locked = LockedCheckpoint(
         name_from(lock, checkpoint.path),
@@ -226,7 +231,7 @@ def _locked(
         evidence.coverage.schema,
         tuple(
             LockedFile(name_from(lock, source.name), source.size, sha256)
-            for source, sha256 in zip(sources, file_sums(sources))
+            for source, sha256 in zip(sources, sums)
         ),
         forward,
         {

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
+from ckpttool.tensors.sums import file_sums
 
 if TYPE_CHECKING:
     from ckpttool.files.sources import ByteSource
     from ckpttool.models.family import Family
-
-_CHUNK = 1 << 20
 
 
 class Origin(NamedTuple):
@@ -27,7 +25,7 @@ def origin_of(source: ByteSource, family: Family) -> Origin:
     """Compare the MD5 sum of a file with the one published for its name.
 
     Raises:
-        UnreadableError: the file cannot be read, or ended early.
+        UnreadableError: the file cannot be read, or changed since it was opened.
     """
     name = PurePath(source.name).name
     prefix = family.published.get(name)
@@ -41,7 +39,7 @@ def origin_of(source: ByteSource, family: Family) -> Origin:
         )
         return Origin(None, (unknown,))
     # MD5 is what was published. It shows accidents, not files that were made to have one sum.
-    digest = md5(source)
+    (digest,) = file_sums([source], "md5")
     if digest.startswith(prefix):
         return Origin(name, ())
     differs = finding(
@@ -52,14 +50,3 @@ def origin_of(source: ByteSource, family: Family) -> Origin:
         fix=f"Download it again from {family.published_at}.",
     )
     return Origin(None, (differs,))
-
-
-def md5(source: ByteSource) -> str:
-    """Return the MD5 sum of all bytes of the source, in hexadecimal."""
-    digest = hashlib.new("md5")  # noqa: S324 (the authors published MD5 sums)
-    buffer = memoryview(bytearray(_CHUNK))
-    for offset in range(0, source.size, _CHUNK):
-        part = buffer[: min(_CHUNK, source.size - offset)]
-        source.read_into(offset, part)
-        digest.update(part)
-    return digest.hexdigest()
