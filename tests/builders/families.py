@@ -13,6 +13,7 @@ from ckpttool.models.layouts.renames import Layout, module, under
 from tests.builders.sizes import TINY
 
 if TYPE_CHECKING:
+    from ckpttool.tensors.catalogue import TensorInfo
     from mae.config import MAEConfig
 
 #: Every tensor of the model that is called ``toy_tiny``.
@@ -75,6 +76,14 @@ def _shapes(config: MAEConfig, full: bool) -> dict[str, tuple[int, ...]]:
     return {"features": shape, "guess": shape} if full else {"features": shape}
 
 
+def _controls(
+    config: MAEConfig, tensors: dict[str, TensorInfo]
+) -> list[tuple[str, MAEConfig, dict[str, TensorInfo]]]:
+    _, first, second, *_ = NAMES
+    swapped = {**tensors, first: tensors[second], second: tensors[first]}
+    return [("swap-layers", config, swapped)]
+
+
 def _layout(name: str, lens: str, layers: str, head: str, mix: str) -> Layout:
     block = module("mix", mix)
     return Layout(
@@ -115,4 +124,4 @@ TOY = Family(
 )
 
 #: The same with a forward pass.
-RUNNING_TOY = replace(TOY, forward=ForwardPass(_run, _shapes, lambda *_: ()))
+RUNNING_TOY = replace(TOY, forward=ForwardPass(_run, _shapes, _controls))

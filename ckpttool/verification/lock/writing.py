@@ -41,7 +41,8 @@ def _lines(checkpoint: LockedCheckpoint) -> Iterator[str]:
 
 def _forward_lines(forward: LockedForward) -> Iterator[str]:
     yield f"forward {forward.scope}"
-    yield f"kept {' '.join(map(str, forward.kept))}"
+    # a model that hides nothing of its input has no numbers, and a line must not end in a space
+    yield " ".join(["kept", *map(str, forward.kept)])
     for name, output in forward.outputs.items():
         shape = ",".join(map(str, output.shape))
         yield f"output {name} [{shape}] {_numbers(output[1:5])}"

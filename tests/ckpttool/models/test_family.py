@@ -303,6 +303,18 @@ def test_a_forward_pass_streams_the_blocks_of_the_family(monkeypatch: pytest.Mon
 
 
 @pytest.mark.usefixtures("folder")
+def test_a_lock_compares_the_outputs_of_the_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ckpttool.models.families.FAMILIES", (MAE, RUNNING_TOY))
+    (written,) = ckpttool.lock("own.pth", "toys.lock", model="toy_tiny").checkpoints
+    assert written.forward is not None
+    assert [control.name for control in written.forward.controls] == ["swap-layers"]
+    report = ckpttool.verify("other.pth", model="toy_tiny", lock="toys.lock")
+    assert report.exit_code == 0
+    assert "outputs not compared" not in told(report)
+    assert re.search(r"^  lock .*outputs", told(report), re.MULTILINE)
+
+
+@pytest.mark.usefixtures("folder")
 def test_diff_draws_the_rows_of_the_family_of_either_side() -> None:
     ckpttool.lock("own.pth", "own.lock", model="toy_tiny")
     ckpttool.lock("body.pth", "body.lock", model="toy_tiny")
