@@ -118,7 +118,7 @@ class ForwardSummary(NamedTuple):
     Attributes:
         status: ``run`` or ``not-run``.
         reason: why it was not run; ``None`` when it was.
-        scope: ``encoder`` or ``full`` (with decoder and loss).
+        scope: what was run: the core of the model (``encoder``), or ``full``.
         device: where it ran.
         tokens: tokens per image in the encoder, the class token included.
         outputs: ``features`` (images, tokens, width), and with a decoder ``pred`` (images,

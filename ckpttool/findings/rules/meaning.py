@@ -49,7 +49,7 @@ FORWARD_BLIND = Rule(
     "forward-blind",
     Severity.ERROR,
     "Two different images give the same features.",
-    "Look at patch_embed and the blocks: the way of the pixels into the model is cut.",
+    "Look at the first layer and the blocks: the way of the pixels into the model is cut.",
     needs=("forward",),
 )
 # A note: without torch, or with --no-forward, everything else was still checked.

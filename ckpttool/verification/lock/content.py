@@ -48,7 +48,7 @@ class LockedForward(NamedTuple):
     """What the model computes with the weights on the fixed input.
 
     Attributes:
-        scope: ``encoder`` or ``full``.
+        scope: what was run: the core of the model (``encoder``), or ``full``.
         kept: the patches that the fixed masking noise leaves visible.
         outputs: by name.
         rounding: how far float32 is from float64, as :func:`distance`.
