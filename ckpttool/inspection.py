@@ -1,4 +1,4 @@
-"""The facts of a file that every command begins with, and the listing of ``inspect``.
+"""What a header says of a file, which every command begins with, and the listing of ``inspect``.
 
 Only headers and the pickle are read, no tensor's bytes, and numpy is not loaded.
 """
@@ -71,7 +71,7 @@ def inspect(
 
 def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listing:
     return Listing(
-        facts_of(path, checkpoint, trust),
+        container_report(path, checkpoint, trust),
         tuple(
             TensorRow(info.name, info.dtype.name, info.shape, info.nbytes)
             for info in checkpoint.tensors.values()
@@ -102,11 +102,11 @@ def _references(checkpoint: Checkpoint, trust: tuple[str, ...]) -> tuple[Referen
     )
 
 
-# --- the facts of a report ---------------------------------------------------------------
+# --- what a report says of the container -------------------------------------------------
 
 
-def with_facts(report: FileReport, checkpoint: Checkpoint, layout: str | None) -> FileReport:
-    """Return the report with the container's facts and the naming convention."""
+def with_container(report: FileReport, checkpoint: Checkpoint, layout: str | None) -> FileReport:
+    """Return the report with what the container says, and the naming convention."""
     return report._replace(
         format=checkpoint.format,
         size=checkpoint.size,
@@ -117,15 +117,15 @@ def with_facts(report: FileReport, checkpoint: Checkpoint, layout: str | None) -
     )
 
 
-def facts_of(path: str, checkpoint: Checkpoint, trust: tuple[str, ...] = ()) -> FileReport:
-    """Return a report of the facts alone: FAIL where loading the file calls unknown code."""
+def container_report(path: str, checkpoint: Checkpoint, trust: tuple[str, ...] = ()) -> FileReport:
+    """Return a report on the container alone: FAIL where loading the file calls unknown code."""
     findings = (
         *findings_on(checkpoint.uses, trust),
         *findings_beyond_default(checkpoint.references, checkpoint.uses),
         *checkpoint.remarks,
     )
     report = FileReport(path, verdict_of(findings), findings)
-    return with_facts(report, checkpoint, canonicalize(checkpoint.tensors).layout)
+    return with_container(report, checkpoint, canonicalize(checkpoint.tensors).layout)
 
 
 def stopped(report: FileReport, error: CkpttoolError, trust: tuple[str, ...] = ()) -> FileReport:

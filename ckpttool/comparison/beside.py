@@ -12,7 +12,7 @@ import json
 from collections import Counter
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Sequence, Tuple
 
-from ckpttool.comparison.meanings import CannotTellError, Meanings
+from ckpttool.comparison.equal_values import CannotTellError, Meanings
 from ckpttool.comparison.numbers.stretches import Pair
 from ckpttool.comparison.result import StateDiff
 from ckpttool.comparison.texts import Texts, is_short, part_of
@@ -119,7 +119,7 @@ def compare(
     Raises:
         MalformedError: a tensor is not what it claims to be.
     """
-    walk = _Walk((left.beside, right.beside), wants)
+    walk = _PairWalk((left.beside, right.beside), wants)
     walk.run(left.items, right.items)
     return walk.found()
 
@@ -133,7 +133,7 @@ def contents(entries: Entries) -> BesideResult:
 _Task = Tuple[str, Node, Node]
 
 
-class _Walk:
+class _PairWalk:
     """One comparison. A stack takes the place of recursion: values may nest by the thousand."""
 
     def __init__(

@@ -17,7 +17,7 @@ from ckpttool.findings.errors import CkpttoolError, UsageError
 from ckpttool.findings.finding import Verdict, finding_from, verdict_from, verdict_of
 from ckpttool.findings.results import FileReport
 from ckpttool.formats.safety.telling import findings_left_behind
-from ckpttool.inspection import with_facts
+from ckpttool.inspection import with_container
 from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.catalogue import Checkpoint
 
@@ -110,9 +110,9 @@ def diff_files(
             if isinstance(file, Checkpoint):
                 stack.enter_context(file)
                 canonical.append(canonicalize(file.tensors))
-                reports.append(_facts(file, canonical[-1].layout))
+                reports.append(_report_on(file, canonical[-1].layout))
             else:
-                reports.append(_facts_of_receipt(file))
+                reports.append(_report_on_receipt(file))
         if len(opened) < len(paths):
             return Comparison(reports[0], reports[1], Outcome.CANNOT_TELL)
         left, right = opened
@@ -135,7 +135,7 @@ def _unreadable(report: FileReport, error: CkpttoolError) -> FileReport:
     )
 
 
-def _facts_of_receipt(receipt: Receipt) -> FileReport:
+def _report_on_receipt(receipt: Receipt) -> FileReport:
     return FileReport(
         receipt.path,
         Verdict.PASS,
@@ -148,7 +148,7 @@ def _facts_of_receipt(receipt: Receipt) -> FileReport:
     )
 
 
-def _facts(checkpoint: Checkpoint, layout: str | None) -> FileReport:
+def _report_on(checkpoint: Checkpoint, layout: str | None) -> FileReport:
     findings = (*findings_left_behind(checkpoint.uses), *checkpoint.remarks)
     report = FileReport(checkpoint.path, verdict_of(findings), findings)
-    return with_facts(report, checkpoint, layout)
+    return with_container(report, checkpoint, layout)

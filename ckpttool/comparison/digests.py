@@ -35,7 +35,7 @@ NO_ELEMENTS = "there are digests only: no tolerance can be applied"
 
 def diff_digests(
     files: tuple[Checkpoint | Receipt, Checkpoint | Receipt],
-    facts: Sequence[FileReport],
+    reports: Sequence[FileReport],
     canonical: Sequence[Canonical],
     options: DiffOptions,
 ) -> Comparison:
@@ -67,11 +67,11 @@ def diff_digests(
         raise nothing_left()
     families = [side.family for side in canonical]
     families += [family_by(file.tensors) for file in files if not isinstance(file, Checkpoint)]
-    trouble = any(file.verdict is not Verdict.PASS for file in facts)
+    trouble = any(file.verdict is not Verdict.PASS for file in reports)
     every = [*tensors, *beside.tensors]
     return Comparison(
-        facts[0],
-        facts[1],
+        reports[0],
+        reports[1],
         Outcome.CANNOT_TELL if trouble else outcome_of(every, beside.state, beside.unknown),
         tensors,
         in_order(beside.tensors),

@@ -133,7 +133,7 @@ class StateDiff(NamedTuple):
     right: str | None
 
 
-class Fact(NamedTuple):
+class StructureDiff(NamedTuple):
     """A property of both files as a whole; reported, but no difference by itself."""
 
     name: str
@@ -171,7 +171,7 @@ class Comparison(NamedTuple):
     """A run of ``diff``.
 
     Attributes:
-        left, right: the facts of each file, and its findings.
+        left, right: what the header of each file says, and its findings.
         outcome: the verdict.
         tensors: every tensor, in the order of their names.
         beside: the tensors beside the weights (averages, an optimizer's moments), likewise.
@@ -190,7 +190,7 @@ class Comparison(NamedTuple):
     tensors: tuple[TensorDiff, ...] = ()
     beside: tuple[TensorDiff, ...] = ()
     state: tuple[StateDiff, ...] = ()
-    structure: tuple[Fact, ...] = ()
+    structure: tuple[StructureDiff, ...] = ()
     excluded: int = 0
     aside: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     notes: tuple[str, ...] = ()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Na
 
 from ckpttool.comparison.beside import BesideResult, Entries, contents, entries_of
 from ckpttool.comparison.beside import compare as compare_beside
-from ckpttool.comparison.containers import structure_of
 from ckpttool.comparison.mapping import family_of, map_of
 from ckpttool.comparison.numbers.compare import Pass, SideError
 from ckpttool.comparison.numbers.general import Tolerance
@@ -14,6 +13,7 @@ from ckpttool.comparison.numbers.stretches import Pair
 from ckpttool.comparison.options import nothing_left
 from ckpttool.comparison.pairing import Match, Pairing, pair, with_names_tied
 from ckpttool.comparison.result import Comparison, DiffKind, Outcome, Side, TensorDiff
+from ckpttool.comparison.structure import structure_of
 from ckpttool.comparison.verdicts import Allowed, change_of, judge
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.findings.finding import Verdict
@@ -50,7 +50,7 @@ class Run:
         self._excluded = 0
 
     def compare(self, left: FileReport, right: FileReport) -> Comparison:
-        """Compare the two, and return the result together with the facts of both files.
+        """Compare the two, and return the result together with the reports on both files.
 
         Raises:
             SideError: a file could not be read, or changed meanwhile.

@@ -90,7 +90,7 @@ def _lines(checkpoint: Checkpoint) -> Iterator[str]:
     yield f"{count(len(tensors), 'tensor')}, {parameters}"
     for name, info in sorted(tensors.items()):
         yield _tensor(name, info, values.get(name))
-    yield from _facts(checkpoint)
+    yield from _header_lines(checkpoint)
     for name, info in sorted(beside.items()):
         yield f"beside: {_tensor(name.split(chr(0))[1], info, values.get(name))}"
     yield from _state(found)
@@ -100,7 +100,7 @@ def _lines(checkpoint: Checkpoint) -> Iterator[str]:
         yield f"not all of it is read: {', '.join(f'sha256:{digest}' for digest in sums)}"
 
 
-def _facts(checkpoint: Checkpoint) -> Iterator[str]:
+def _header_lines(checkpoint: Checkpoint) -> Iterator[str]:
     """Yield the unread tensors and the metadata."""
     tied = tied_names(checkpoint.tensors, checkpoint.metadata)
     for name, reason in sorted(checkpoint.unread):

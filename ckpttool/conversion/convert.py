@@ -35,7 +35,7 @@ from ckpttool.findings.results import FileReport
 from ckpttool.findings.rules import Severity
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.safety.telling import findings_left_behind
-from ckpttool.inspection import with_facts
+from ckpttool.inspection import with_container
 from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.sharing import with_tied
 
@@ -189,18 +189,18 @@ def convert_file(
         if the content of the checkpoint forbids it, CANNOT TELL if something else did. In the
         last two cases nothing was written.
     """
-    facts = FileReport(path, Verdict.CANNOT_TELL, ())
+    report = FileReport(path, Verdict.CANNOT_TELL, ())
     try:
         with open_checkpoint(path, wrapper=options.wrapper) as checkpoint:
             canonical = canonicalize(with_tied(checkpoint.tensors, checkpoint.metadata))
-            facts = with_facts(facts, checkpoint, canonical.layout)
+            report = with_container(report, checkpoint, canonical.layout)
             # Code that the file would run is reported even if the conversion fails.
             with adding_uses(checkpoint.uses):
                 selection = select(checkpoint, canonical, options)
                 planned = plan(checkpoint, selection, output, options)
                 entries, sidecar = left_out(checkpoint, selection, options)
                 return _convert(
-                    Job(checkpoint, facts, output, options, selection, planned, entries, sidecar),
+                    Job(checkpoint, report, output, options, selection, planned, entries, sidecar),
                     progress,
                 )
     except CkpttoolError as error:
@@ -209,8 +209,8 @@ def convert_file(
         if error.path not in (None, path):
             problem = problem._replace(message=f"{error.path}: {problem.message}")
         before = findings_left_behind(error.uses)
-        facts = facts._replace(verdict=verdict_from(error, before), findings=(*before, problem))
-        return Conversion(facts, options.to, destination=output, cleaned=error.cleaned)
+        report = report._replace(verdict=verdict_from(error, before), findings=(*before, problem))
+        return Conversion(report, options.to, destination=output, cleaned=error.cleaned)
 
 
 def _convert(job: Job, progress: Progress | None) -> Conversion:
@@ -266,7 +266,7 @@ def _converted(
 ) -> Conversion:
     """Return the result, with findings sorted by severity and the verdict that they give."""
     return Conversion(
-        job.facts._replace(
+        job.report._replace(
             verdict=Verdict.FAIL if _errors(found) else Verdict.PASS,
             findings=tuple(sorted(found, key=lambda one: _ORDER.index(one.severity))),
             fingerprint=proven.source_fingerprint if proven else None,

@@ -43,7 +43,7 @@ class Job(NamedTuple):
     """A conversion, decided before any byte is written; ``sidecar`` is its content."""
 
     checkpoint: Checkpoint
-    facts: FileReport
+    report: FileReport
     destination: str
     options: ConvertOptions
     selection: TensorSelection

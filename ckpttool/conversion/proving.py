@@ -77,7 +77,7 @@ def read_again(
     except MalformedError as error:
         raise _not_proven(f"the strict reader refuses it: {error.detail()}") from error
     ours = f"ckpttool {__version__}"
-    _compare(expected, {name: _facts(info) for name, info in written.tensors.items()}, ours)
+    _compare(expected, {name: _told_of(info) for name, info in written.tensors.items()}, ours)
     places = {slot.piece.name: (slot.offset, slot.length) for slot in slots}
     for piece in pieces:
         _require_place(written.tensors[piece.name], places[piece.stored_as])
@@ -85,7 +85,7 @@ def read_again(
     return Seen(written.tensors, written.metadata, (ours, *library), findings)
 
 
-def _facts(info: TensorInfo) -> _Told:
+def _told_of(info: TensorInfo) -> _Told:
     # Other strides or another byte order would give other elements from the proven bytes.
     if info.strides is not None or info.big_endian:
         raise _not_proven("it is not row-major and little-endian", tensor=info.name)

@@ -36,7 +36,7 @@ def write_receipt(
     job: Job, outputs: Sequence[WrittenFile], earlier: Earlier, copied: Copied, proven: Proven
 ) -> bytes:
     """Return the content of the receipt; ``outputs`` have the checksums of their content."""
-    facts, selection, plan = job.facts, job.selection, job.plan
+    report, selection, plan = job.report, job.selection, job.plan
     sources = [one for one in job.checkpoint.sources if isinstance(one, FileSource)]
     sums = file_sums(sources, workers=job.options.workers, executor=job.options.executor)
     placed = {piece.name: (file.path, piece) for file in plan.files for piece in file.pieces}
@@ -45,9 +45,9 @@ def write_receipt(
         "tool": "ckpttool",
         "versions": _versions(),
         "source": {
-            "format": facts.format,
-            "wrapper": facts.wrapper,
-            "layout": facts.layout,
+            "format": report.format,
+            "wrapper": report.wrapper,
+            "layout": report.layout,
             "fingerprint": proven.source_fingerprint,
             "files": [
                 _summed(source.name, source.size, sha256) for source, sha256 in zip(sources, sums)

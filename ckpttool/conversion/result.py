@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ckpttool.findings.finding import Finding, Verdict
-from ckpttool.findings.json_fields import document, facts, finding_fields
+from ckpttool.findings.json_fields import document, finding_fields, header_fields
 from ckpttool.findings.results import FileReport, worst
 from ckpttool.findings.uses import NameUse
 
@@ -69,8 +69,8 @@ class Conversion(NamedTuple):
     """The result of one conversion.
 
     Attributes:
-        file: the source: its facts, the verdict and all findings. Its fingerprint is that of
-            the selected tensors, as the source has them.
+        file: the source: what its header says, the verdict and all findings. Its fingerprint is
+            that of the selected tensors, as the source has them.
         to: ``safetensors`` or ``pth``.
         state: :data:`WRITTEN`, :data:`PLANNED` or :data:`NOT_WRITTEN`.
         destination: the file that was asked for; the names of shards derive from it.
@@ -141,7 +141,7 @@ class Conversion(NamedTuple):
     def fields(self) -> dict[str, Any]:
         """Return this file's part of :meth:`to_dict`."""
         return {
-            **facts(self.file),
+            **header_fields(self.file),
             "state": self.state,
             "verdict": self.verdict.value,
             "to": self.to,

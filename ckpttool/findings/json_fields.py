@@ -59,7 +59,7 @@ def report_document(report: Report) -> dict[str, Any]:
     return document("verify", fields, report.version)
 
 
-def facts(file: FileReport) -> dict[str, Any]:
+def header_fields(file: FileReport) -> dict[str, Any]:
     """Return the fields that every command has for a file."""
     return {
         "path": file.path,
@@ -73,7 +73,7 @@ def facts(file: FileReport) -> dict[str, Any]:
 def file_fields(file: FileReport) -> dict[str, Any]:
     """Return the fields of one file in a report; :func:`document` makes the rest of it plain."""
     return {
-        **facts(file),
+        **header_fields(file),
         "verdict": file.verdict.value,
         "tensors": file.tensors,
         "parameters": file.parameters,

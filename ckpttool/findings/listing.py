@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.findings.inventory import Item
-from ckpttool.findings.json_fields import document, facts, finding_fields, item_fields
+from ckpttool.findings.json_fields import document, finding_fields, header_fields, item_fields
 from ckpttool.findings.results import FileReport, worst
 
 
@@ -109,7 +109,7 @@ class Listing(NamedTuple):
     def fields(self) -> dict[str, Any]:
         """Return the fields of this file in :meth:`to_dict`."""
         return {
-            **facts(self.file),
+            **header_fields(self.file),
             "wrappers": [{"key": key, "tensors": number} for key, number in self.wrappers],
             "parameters": self.file.parameters,
             "tensors": self.tensors,

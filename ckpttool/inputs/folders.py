@@ -55,7 +55,7 @@ def search(folder: str, exclude: Sequence[str] = ()) -> list[FoundFile]:
             A folder that one matches is listed and not entered.
     """
     everything = sorted(
-        _Walk(folder, exclude).everything(), key=lambda one: by_folders(one.found.path)
+        _FolderWalk(folder, exclude).everything(), key=lambda one: by_folders(one.found.path)
     )
     first: dict[_Identity, str] = {}
     for one in sorted(everything, key=lambda one: one.rank):
@@ -110,7 +110,7 @@ class _Place(NamedTuple):
 _OWN, _LINKED, _BLOB = range(3)
 
 
-class _Walk:
+class _FolderWalk:
     """A walk through a folder and the targets of its links."""
 
     def __init__(self, folder: str, exclude: Sequence[str]) -> None:

@@ -17,8 +17,8 @@ from ckpttool.files.suffixes import is_called_checkpoint
 from ckpttool.findings.errors import CkpttoolError, UnreadableError, UsageError
 from ckpttool.findings.inventory import Item, Standing, account
 from ckpttool.findings.rules import UNREADABLE
+from ckpttool.inputs.file_kinds import Content, FileKind, content_of
 from ckpttool.inputs.folders import FoundFile, by_folders, matching, search
-from ckpttool.inputs.kinds import Content, FileKind, content_of
 from ckpttool.inputs.shards import index_of, parts_of, siblings
 
 _CONFIG = "config.json"

@@ -12,7 +12,7 @@ from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.tensors.dtypes import by_pairs
 from ckpttool.tensors.gather import fill
 from ckpttool.tensors.memory import allocate
-from ckpttool.tensors.numbers import numbers
+from ckpttool.tensors.numpy_arrays import numbers
 from ckpttool.tensors.sharing import check_expansion
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckpttool.tensors.numbers import numbers
+from ckpttool.tensors.numpy_arrays import numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.verification.options import Thresholds
-from ckpttool.verification.release_files import Surroundings
+from ckpttool.verification.release_files import ReleaseFiles
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import Coverage, ForwardSummary
@@ -27,7 +27,7 @@ class Evidence(NamedTuple):
         coverage: the names, shapes and dtypes against the model's schema.
         values: statistics and digests by canonical name.
         forward: the forward pass, or why it was not run.
-        surroundings: what lies beside the file.
+        release_files: what lies beside the file.
         recorded: tied names that are not stored -> the stored names with their weights.
         fingerprint: of the weights; ``None`` if one of them was not read.
         lock: the lock file to compare with, if any.
@@ -43,7 +43,7 @@ class Evidence(NamedTuple):
     forward: ForwardSummary
     require: str
     expected_missing: tuple[str, ...] = ()
-    surroundings: Surroundings = Surroundings()
+    release_files: ReleaseFiles = ReleaseFiles()
     limits: Thresholds = Thresholds()
     recorded: dict[str, str] = {}  # noqa: RUF012 (never changed)
     fingerprint: str | None = None

@@ -41,7 +41,7 @@ _FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t\r]*$", re.DOTALL
 _LICENCE_FIELD = re.compile(r"^licen[cs]e:[ \t]*(?:[^\s#]|\r?\n[ \t]*-[ \t]*\S)", re.MULTILINE)
 
 
-class Surroundings(NamedTuple):
+class ReleaseFiles(NamedTuple):
     """What was found beside a checkpoint.
 
     Attributes:
@@ -68,7 +68,7 @@ class Surroundings(NamedTuple):
         return self.named or any(name in RELEASE_FILES for name in self.names)
 
 
-def look_around(checkpoint: Checkpoint, release: str | None = None) -> Surroundings:
+def read_release_files(checkpoint: Checkpoint, release: str | None = None) -> ReleaseFiles:
     """Return what lies beside a checkpoint.
 
     Args:
@@ -77,14 +77,14 @@ def look_around(checkpoint: Checkpoint, release: str | None = None) -> Surroundi
     """
     source = checkpoint.sources[0] if checkpoint.sources else None
     if not isinstance(source, FileSource):  # bytes in memory have no folder
-        return Surroundings()
+        return ReleaseFiles()
     folder = os.path.dirname(source.name)  # noqa: PTH120 (the caller's spelling)
     names, unread = _names(folder)
     with ExitStack() as opened:
-        reader = _Reader(Folder(source, opened), unread)
+        reader = _FolderReader(Folder(source, opened), unread)
         config, problem = _config(reader) if CONFIG in names else (None, None)
         card = _card(reader, names)
-    return Surroundings(
+    return ReleaseFiles(
         names,
         config,
         problem,
@@ -115,7 +115,7 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return True
 
 
-class _Reader:
+class _FolderReader:
     """Reads files of the folder and lists those that cannot be read."""
 
     def __init__(self, folder: Folder, unread: list[str]) -> None:
@@ -145,7 +145,7 @@ class _Reader:
         self.unread.append(f"{printable(name)}: {error.detail()}")
 
 
-def _config(reader: _Reader) -> tuple[dict[str, object] | None, str | None]:
+def _config(reader: _FolderReader) -> tuple[dict[str, object] | None, str | None]:
     source = reader.open(CONFIG, MAX_CONFIG)
     if source is None:
         return None, None
@@ -161,7 +161,7 @@ def _config(reader: _Reader) -> tuple[dict[str, object] | None, str | None]:
     return document, None
 
 
-def _card(reader: _Reader, names: tuple[str, ...]) -> str | None:
+def _card(reader: _FolderReader, names: tuple[str, ...]) -> str | None:
     """Return the start of the model card, ``""`` if there is none, ``None`` if it is unreadable."""
     name = next((name for name in names if name.lower() == CARD), None)
     if name is None:

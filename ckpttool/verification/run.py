@@ -16,7 +16,7 @@ from ckpttool.findings.errors import CkpttoolError, UnsupportedError, adding_use
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
 from ckpttool.formats import open_checkpoint
-from ckpttool.inspection import stopped, with_facts
+from ckpttool.inspection import stopped, with_container
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.coverage import cover
 from ckpttool.models.families import models
@@ -29,7 +29,7 @@ from ckpttool.verification.conclusion import conclude
 from ckpttool.verification.evidence import Evidence
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.published import origin_of
-from ckpttool.verification.release_files import look_around
+from ckpttool.verification.release_files import read_release_files
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -119,7 +119,7 @@ def verified(
         try:
             checkpoint = stack.enter_context(open_checkpoint(path, wrapper=options.wrapper))
             canonical = canonicalize(checkpoint.tensors)
-            known = with_facts(known, checkpoint, canonical.layout)
+            known = with_container(known, checkpoint, canonical.layout)
             with adding_uses(checkpoint.uses):
                 evidence, origin = _examine(checkpoint, canonical, options, progress)
             known = conclude(known, evidence, origin)
@@ -158,7 +158,7 @@ def _examine(
         coverage = cover(canonical.tensors, schema)
         values = run.result()
         forward = _forward(canonical, family, schema, coverage, values, options)
-        surroundings = look_around(checkpoint, options.release)
+        release_files = read_release_files(checkpoint, options.release)
         published = origin.result() if origin else None
         checkpoint.check_unchanged()  # what was read at different times is of one file
     recorded = _recorded(checkpoint, canonical)
@@ -173,7 +173,7 @@ def _examine(
         forward=forward,
         require=options.require or family.core,
         expected_missing=options.expected_missing,
-        surroundings=surroundings,
+        release_files=release_files,
         limits=options.limits,
         recorded=recorded,
         fingerprint=weights,

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckpttool.comparison.numbers.outside import OutsideCounter
+from ckpttool.comparison.numbers.outside import ToleranceCounter
 from ckpttool.comparison.numbers.products import dot, dots
 from ckpttool.comparison.numbers.roundings import rounds
 from ckpttool.comparison.numbers.search import Search
 from ckpttool.comparison.numbers.ulps import most_ulps
 from ckpttool.tensors.memory import allocate
-from ckpttool.tensors.numbers import numbers
+from ckpttool.tensors.numpy_arrays import numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,7 +60,7 @@ class FloatBlocks:
         self._sides = rows[4 * BLOCK : 8 * BLOCK], rows[8 * BLOCK :]
         scratch = np.empty((2, BLOCK), np.float32)
         flags = np.empty(BLOCK, np.bool_)
-        self._outside = OutsideCounter(scratch, flags)
+        self._outside = ToleranceCounter(scratch, flags)
         self._search = Search(scratch, flags)
 
     def memory(self, side: int) -> memoryview:

@@ -15,7 +15,7 @@ from ckpttool.comparison.numbers.products import dot, norm
 from ckpttool.comparison.numbers.roundings import rounds
 from ckpttool.comparison.numbers.tally import Number, Peak, larger_peak
 from ckpttool.comparison.numbers.ulps import most_ulps
-from ckpttool.tensors.numbers import numbers
+from ckpttool.tensors.numpy_arrays import numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,7 +76,7 @@ def add_block(
 
     Args:
         tally: what to add to.
-        block: the pairs; :func:`ckpttool.tensors.numbers.numbers` must know both types.
+        block: the pairs; :func:`ckpttool.tensors.numpy_arrays.numbers` must know both types.
         differs: which pairs differ in their bits; ``None`` for two types, whose values count.
         tolerance: pairs outside of it are counted; ``None`` to count none.
     """

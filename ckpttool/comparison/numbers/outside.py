@@ -31,7 +31,7 @@ class _Bounds(NamedTuple):
     high: Any
 
 
-class OutsideCounter:
+class ToleranceCounter:
     """The count; one for a thread, because it has scratch memory.
 
     Args:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckpttool.tensors.numbers import round_to_bfloat16
+from ckpttool.tensors.numpy_arrays import round_to_bfloat16
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -3,7 +3,7 @@
 It knows every opcode of protocols 0 to 5, as ``pickletools`` documents them, and limits
 operations and memory, so that no stream runs long or grows large.
 
-``machine`` dispatches the opcodes; ``scalars``, ``containers`` and ``calls`` implement them on
+``interpreter`` dispatches the opcodes; ``scalars``, ``containers`` and ``calls`` implement them on
 the ``stack``.
 """
 
@@ -13,7 +13,7 @@ from typing import Callable, NamedTuple
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
-from ckpttool.formats.pickles.machine import (
+from ckpttool.formats.pickles.interpreter import (
     HIGHEST_PROTOCOL,
     MAX_OPERATIONS,
     JoblibMachine,

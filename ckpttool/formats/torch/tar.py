@@ -19,7 +19,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.formats.archives import tar
 from ckpttool.formats.archives.tar import TarMember
-from ckpttool.formats.foreign.archives import other_tar
+from ckpttool.formats.foreign.other_archives import other_tar
 from ckpttool.formats.objects.rebuild import MAX_DIMENSIONS, REBUILD_V2
 from ckpttool.formats.objects.storages import (
     Storage,

@@ -9,8 +9,8 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.formats import pickles
 from ckpttool.formats.archives.archive import Archive, Member, read_archive, read_member
-from ckpttool.formats.foreign.archives import other_zip
 from ckpttool.formats.foreign.loose_pickles import first_pickle, judge_loose_pickles
+from ckpttool.formats.foreign.other_archives import other_zip
 from ckpttool.formats.objects.storages import Storage, storage_class, storage_id, storage_width
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.pickles.nodes import PersistentId

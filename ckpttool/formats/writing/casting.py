@@ -8,7 +8,7 @@ import numpy as np
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError
-from ckpttool.tensors.numbers import numbers, round_to_bfloat16
+from ckpttool.tensors.numpy_arrays import numbers, round_to_bfloat16
 
 if TYPE_CHECKING:
     from ckpttool.tensors.dtypes import DType

@@ -38,7 +38,7 @@ _RISKY = re.compile(r"[^A-Za-z0-9 .,;:()/%?'\-]|:(?! )|(?<=www)\.", re.IGNORECAS
 _LIVELY = re.compile(r"[@#]|:(?! )|www\.|//", re.IGNORECASE)
 
 
-class _Block(NamedTuple):
+class _Paragraph(NamedTuple):
     """A piece of text about a file, by its number; the run has the number after the last."""
 
     file: int
@@ -59,7 +59,7 @@ def write(report: Report, stream: TextIO) -> None:
     stream.write(_head(report, sorted(listed)))
     stream.write(_beside(report))
     if report.of_run:
-        files.append(_Block(len(report.files), 0, "\n### The run as a whole\n\n"))
+        files.append(_Paragraph(len(report.files), 0, "\n### The run as a whole\n\n"))
     for block in files:
         section = block.text.partition("\n")[2]  # without the row, which _head has written
         stream.write(section + "".join(one.text for one in kept if one.file == block.file))
@@ -113,11 +113,11 @@ def _cells(file: FileReport) -> Iterator[str]:
     yield "" if file.fingerprint is None else _code(file.fingerprint)
 
 
-def _section(number: int, file: FileReport) -> _Block:
+def _section(number: int, file: FileReport) -> _Paragraph:
     """Return a file's row in the table and the start of its section: both are written or none."""
     facts = "; ".join(_facts(file))
     lines = [_row(file), "", f"### {_code(file.path)}", "", *([facts, ""] if facts else [])]
-    return _Block(number, file.verdict.exit_code, "\n".join([*lines, ""]))
+    return _Paragraph(number, file.verdict.exit_code, "\n".join([*lines, ""]))
 
 
 def _facts(file: FileReport) -> Iterator[str]:
@@ -134,14 +134,14 @@ def _facts(file: FileReport) -> Iterator[str]:
         yield f"**not checked**: {', '.join(map(_text, file.unchecked))}"
 
 
-def _blocks(report: Report) -> Iterator[_Block]:
+def _blocks(report: Report) -> Iterator[_Paragraph]:
     for number, file in enumerate(report.files):
         for finding in file.findings:
-            yield _Block(number, finding.severity.weight, _block(finding))
+            yield _Paragraph(number, finding.severity.weight, _block(finding))
         for waived in file.waived:
-            yield _Block(number, _WAIVED, _waived(waived))
+            yield _Paragraph(number, _WAIVED, _waived(waived))
     for finding in report.of_run:
-        yield _Block(len(report.files), finding.severity.weight, _block(finding))
+        yield _Paragraph(len(report.files), finding.severity.weight, _block(finding))
 
 
 def _waived(waived: Waived) -> str:
@@ -162,7 +162,7 @@ def _what(finding: Finding) -> str:
     return f"{strong} `{finding.rule.code}` {_text(finding.rule.name)}: {_text(finding.message)}"
 
 
-def _fitting(blocks: list[_Block], room: int) -> list[_Block]:
+def _fitting(blocks: list[_Paragraph], room: int) -> list[_Paragraph]:
     """Return the heaviest blocks that fit, in their order."""
     kept = []
     for number in sorted(range(len(blocks)), key=lambda at: -blocks[at].weight):

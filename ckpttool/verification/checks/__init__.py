@@ -69,5 +69,5 @@ CHECKS: Tuple[Check, ...] = (
     release.check_header_size,
     release.check_release_folder,
     release.check_container,
-    release.check_surroundings,
+    release.check_unread_files,
 )

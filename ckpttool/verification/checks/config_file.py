@@ -35,7 +35,7 @@ class _Setting(NamedTuple):
 
 def check_config(evidence: Evidence) -> Iterator[Finding]:
     """A config.json that cannot be read, or that describes another model."""
-    problem = evidence.surroundings.config_problem
+    problem = evidence.release_files.config_problem
     if problem is not None:
         yield finding(
             rules.CONFIG_MALFORMED,
@@ -44,7 +44,7 @@ def check_config(evidence: Evidence) -> Iterator[Finding]:
         return
     if evidence.coverage.unrelated:
         return  # an error already; what a config of another model must say is not known
-    config = evidence.surroundings.config or {}
+    config = evidence.release_files.config or {}
     model_type = evidence.family.config_file.model_type
     kind = config.get("model_type", model_type)  # an absent key contradicts nothing
     if kind != model_type:

@@ -167,7 +167,7 @@ def _table_error(kept: TensorBytes, table: NDArray[Any], tolerance: float) -> Ta
     # late: verify() imports this module for files that turn out to be unreadable, too
     import numpy as np
 
-    from ckpttool.tensors.numbers import numbers
+    from ckpttool.tensors.numpy_arrays import numbers
 
     stored = numbers(kept.dtype, kept.data)
     encoding = kept.dtype.encoding

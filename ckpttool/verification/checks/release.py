@@ -27,7 +27,7 @@ _INDEX_END = _SAFETENSORS + INDEX
 
 def check_container(evidence: Evidence) -> Iterator[Finding]:
     """Note weights that are shipped as a pickle alone."""
-    names = evidence.surroundings.names
+    names = evidence.release_files.names
     pickled = evidence.checkpoint.format.startswith("torch-")
     # with a safetensors file beside it, nobody has to load the pickle
     if pickled and not any(name.endswith(".safetensors") for name in names):
@@ -74,7 +74,7 @@ def check_shards(evidence: Evidence) -> Iterator[Finding]:
     index, *listed = (os.path.split(source.name)[1] for source in checkpoint.sources)
     stem = index[: -len(_INDEX_END)] if index.endswith(_INDEX_END) else "model"
     strays = [
-        name for name in evidence.surroundings.names if name not in listed and _is_of(stem, name)
+        name for name in evidence.release_files.names if name not in listed and _is_of(stem, name)
     ]
     if strays:
         yield finding(
@@ -118,7 +118,7 @@ def check_header_size(evidence: Evidence) -> Iterator[Finding]:
 
 def check_release_folder(evidence: Evidence) -> Iterator[Finding]:
     """Warn of a release folder without a licence or a model card."""
-    around = evidence.surroundings
+    around = evidence.release_files
     if around.is_release and not around.licence:
         yield finding(rules.NO_LICENCE, "the release folder has no licence")
     if around.is_release and not around.card:
@@ -126,7 +126,7 @@ def check_release_folder(evidence: Evidence) -> Iterator[Finding]:
         yield finding(rules.NO_MODEL_CARD, message)
 
 
-def check_surroundings(evidence: Evidence) -> Iterator[Finding]:
+def check_unread_files(evidence: Evidence) -> Iterator[Finding]:
     """Note what lies beside the checkpoint and could not be read."""
-    for line in evidence.surroundings.unread:
+    for line in evidence.release_files.unread:
         yield finding(rules.BESIDE_NOT_READ, f"beside the checkpoint: {line}")

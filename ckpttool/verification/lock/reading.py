@@ -68,7 +68,7 @@ def parse(text: str, path: str) -> Lock:
     Raises:
         MalformedError: it is not what :func:`render` writes; the message names the line.
     """
-    reader = _Reader(path)
+    reader = _LockParser(path)
     # git on Windows checks out CRLF. Not splitlines(), which splits at more than line feeds.
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
         if line.strip() and not line.startswith("#"):
@@ -80,7 +80,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^ "]+')  # a JSON string, or a plain wo
 _SHAPE = re.compile(r"\[(|\d+(,\d+)*)\]")
 
 
-class _Reader:
+class _LockParser:
     """Takes a lock file line by line."""
 
     def __init__(self, path: str) -> None:

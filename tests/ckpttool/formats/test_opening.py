@@ -10,7 +10,7 @@ from ckpttool import open_checkpoint
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.findings.uses import Use
-from ckpttool.formats.pickles import machine
+from ckpttool.formats.pickles import interpreter
 from tests.builders import safetensors
 from tests.builders.attacks import ATTACKS, POLYGLOT, Attack
 
@@ -63,7 +63,7 @@ def test_what_a_reader_of_pickles_would_call_is_told_of_other_formats(
 def test_a_pickle_beyond_the_limits_is_not_of_an_unknown_format(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "MAX_OPERATIONS", 1_000)
+    monkeypatch.setattr(interpreter, "MAX_OPERATIONS", 1_000)
     (tmp_path / "a.pth").write_bytes(b"]0" * 1_000 + b".")
     with pytest.raises(MalformedError) as caught:
         open_checkpoint(str(tmp_path / "a.pth"))

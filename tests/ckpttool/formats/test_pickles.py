@@ -12,7 +12,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.formats import pickles
 from ckpttool.formats.objects.plain import tensor_bytes
-from ckpttool.formats.pickles import machine, stack
+from ckpttool.formats.pickles import interpreter, stack
 from ckpttool.formats.pickles.nodes import Call, Dict, Global, PersistentId, Set
 from tests.builders import pickles as p
 
@@ -255,7 +255,7 @@ def test_a_flood_meets_a_limit(data: bytes, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_operations_without_end_meet_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "MAX_OPERATIONS", 1_000)
+    monkeypatch.setattr(interpreter, "MAX_OPERATIONS", 1_000)
     assert pickles.parse(b"N0" * 499 + b"N.").root is None
     with pytest.raises(MalformedError) as caught:
         pickles.parse(b"N0" * 500 + b"N.")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ckpttool.tensors.dtypes import DTYPES, DType, Float
-from ckpttool.tensors.numbers import numbers
+from ckpttool.tensors.numpy_arrays import numbers
 from ckpttool.tensors.statistics import Moments
 from tests.builders import pairs
 from tests.builders.repository import ROOT

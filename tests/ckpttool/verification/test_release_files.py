@@ -9,15 +9,15 @@ from typing import Callable
 import pytest
 
 from ckpttool.formats import open_checkpoint
-from ckpttool.verification import release_files as surroundings
-from ckpttool.verification.release_files import Surroundings, look_around
+from ckpttool.verification import release_files
+from ckpttool.verification.release_files import ReleaseFiles, read_release_files
 from tests.builders import releases
 from tests.builders.evidence import evidence, trained
 
 
-def beside(path: Path) -> Surroundings:
+def beside(path: Path) -> ReleaseFiles:
     with open_checkpoint(str(path)) as checkpoint:
-        return look_around(checkpoint)
+        return read_release_files(checkpoint)
 
 
 def test_a_release_is_read(tmp_path: Path) -> None:
@@ -44,11 +44,11 @@ def test_a_folder_that_is_named_is_a_release(
     releases.release(Path("weights")).rename("weights/encoder.safetensors")
     Path("weights/config.json").unlink()
     with open_checkpoint("weights/encoder.safetensors") as checkpoint:
-        assert look_around(checkpoint, named).is_release is is_release
+        assert read_release_files(checkpoint, named).is_release is is_release
 
 
 def test_a_checkpoint_of_no_file_has_nothing_beside_it() -> None:
-    assert look_around(evidence(trained()).checkpoint) == Surroundings()
+    assert read_release_files(evidence(trained()).checkpoint) == ReleaseFiles()
 
 
 def test_a_file_of_the_working_folder_is_found_without_a_path(
@@ -76,7 +76,7 @@ def a_dangling_link(config: Path) -> None:
 
 
 def too_large(config: Path) -> None:
-    config.write_text(" " * (surroundings.MAX_CONFIG + 1))
+    config.write_text(" " * (release_files.MAX_CONFIG + 1))
 
 
 def not_permitted(config: Path) -> None:
@@ -136,7 +136,7 @@ def test_the_links_of_the_hubs_cache_are_followed(tmp_path: Path) -> None:
 def test_a_crowded_folder_is_not_listed_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(surroundings, "MAX_NAMES", 2)
+    monkeypatch.setattr(release_files, "MAX_NAMES", 2)
     found = beside(releases.release(tmp_path))
     assert len(found.names) == 2
     assert "more than 2 files" in found.unread[0]

@@ -175,7 +175,7 @@ def test_what_is_outside_is_so_by_float64(
     parts = apart[place] / large[place] if large[place] and relative else 0.0
     tolerance = Tolerance(absolute, data.draw(close_to(float(parts))))
     difference = np.abs(sides[0] - sides[1])
-    counter = outside.OutsideCounter(np.empty((2, 32), np.float32), np.empty(32, np.bool_))
+    counter = outside.ToleranceCounter(np.empty((2, 32), np.float32), np.empty(32, np.bool_))
     expected = int((apart > tolerance.absolute + tolerance.relative * large).sum())
     assert counter.count((sides[0], sides[1]), difference, tolerance) == expected
 

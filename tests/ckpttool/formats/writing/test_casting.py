@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ckpttool.findings.errors import UnsupportedError
 from ckpttool.formats.writing.casting import Losses, cast
 from ckpttool.tensors.dtypes import DTYPES
-from ckpttool.tensors.numbers import numbers
+from ckpttool.tensors.numpy_arrays import numbers
 
 FLOATS = ["float64", "float32", "float16", "bfloat16"]
 CODES = {"float64": "<u8", "float32": "<u4", "float16": "<u2", "bfloat16": "<u2"}

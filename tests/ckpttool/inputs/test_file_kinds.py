@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from ckpttool.inputs.kinds import Content, FileKind, content_of
+from ckpttool.inputs.file_kinds import Content, FileKind, content_of
 from tests.builders import pickles as p
 from tests.builders import safetensors as st
 from tests.builders import torch_files as tf

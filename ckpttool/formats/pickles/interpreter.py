@@ -1,4 +1,4 @@
-"""The machine itself: it dispatches one opcode after the other up to STOP."""
+"""The interpreter itself: it dispatches one opcode after the other up to STOP."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ckpttool.tensors.dtypes import DTYPES
-from ckpttool.tensors.numbers import float8_table, numbers
+from ckpttool.tensors.numpy_arrays import float8_table, numbers
 
 torch: Any = pytest.importorskip("torch")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Iterator
 
-from ckpttool.comparison.result import Fact
+from ckpttool.comparison.result import StructureDiff
 from ckpttool.comparison.texts import json_of
 from ckpttool.formats.objects.beside import beside_of
 from ckpttool.tensors.sharing import ORDER, tied_groups, tied_names, with_tied
@@ -20,18 +20,18 @@ _SHOWN = 8
 
 def structure_of(
     left: Checkpoint, right: Checkpoint, layouts: tuple[str, str] | None
-) -> tuple[Fact, ...]:
+) -> tuple[StructureDiff, ...]:
     """Return the properties that differ; ``layouts`` is ``None`` if those do not."""
-    facts = [
-        Fact("container", left.format, right.format),
-        Fact("wrapper", left.wrapper or _NONE, right.wrapper or _NONE),
-        Fact("tied", _tied(left), _tied(right)),
-        Fact("module versions", _versions(left), _versions(right)),
+    found = [
+        StructureDiff("container", left.format, right.format),
+        StructureDiff("wrapper", left.wrapper or _NONE, right.wrapper or _NONE),
+        StructureDiff("tied", _tied(left), _tied(right)),
+        StructureDiff("module versions", _versions(left), _versions(right)),
         *_metadata(left, right),
     ]
     if layouts is not None:
-        facts.append(Fact("layout", *layouts))
-    return tuple(fact for fact in facts if fact.left != fact.right)
+        found.append(StructureDiff("layout", *layouts))
+    return tuple(one for one in found if one.left != one.right)
 
 
 def _versions(checkpoint: Checkpoint) -> str:
@@ -52,15 +52,15 @@ def _tied(checkpoint: Checkpoint) -> str:
     return ", ".join(ties) or _NONE
 
 
-def _metadata(left: Checkpoint, right: Checkpoint) -> Iterator[Fact]:
+def _metadata(left: Checkpoint, right: Checkpoint) -> Iterator[StructureDiff]:
     sides = [
         {
             key: value
             for key, value in side.metadata.items()
-            # ties have a fact of their own
+            # tied names have a row of their own
             if key not in (*tied_names(side.tensors, side.metadata), ORDER)
         }
         for side in (left, right)
     ]
     for key in sorted({**sides[0], **sides[1]}):
-        yield Fact(f"metadata {key}", *(side.get(key, _NONE) for side in sides))
+        yield StructureDiff(f"metadata {key}", *(side.get(key, _NONE) for side in sides))
