@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -342,6 +343,23 @@ def test_what_is_wrong_with_a_file_is_in_the_result(folder: Path, path: str) -> 
 def test_an_argument_that_is_wrong_is_named(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"^lock is not text .*found Listing"):
         verify(lock=ckpttool.inspect("model.pth"))
+    with pytest.raises(UsageError, match=r"^workers is wrong .*found 0"):
+        diff(workers=0)
+    with pytest.raises(UsageError, match=r"^max_shard_size is for safetensors only"):
+        convert(to="pth", max_shard_size=1)
+    with pytest.raises(UsageError, match=r"^no such format for a Listing .*found sarif"):
+        ckpttool.render(ckpttool.inspect("model.pth"), "sarif")
+    with pytest.raises(UsageError, match=r"^no such result to render .*Listing.*found str"):
+        ckpttool.render(cast("Any", "model.pth"))
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_no_message_of_an_argument_names_an_option_of_the_command_line(
+    folder: Path, case: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        MISTAKES[case]()
+    assert not re.search(r"(?<!\S)--?[a-z]", str(error.value))
 
 
 # --- names --------------------------------------------------------------------------------

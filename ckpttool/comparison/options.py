@@ -44,13 +44,13 @@ class DiffOptions(NamedTuple):
             UsageError: a tolerance is no finite number of at least 0, or a type is wrong.
         """
         # An infinite tolerance would call any two files the same, NaN none.
-        check_number(self.atol, 0, "--atol")
-        check_number(self.rtol, 0, "--rtol")
-        check_number(self.max_ulp, 0, "--max-ulp", whole=True)
+        check_number(self.atol, 0, "atol")
+        check_number(self.rtol, 0, "rtol")
+        check_number(self.max_ulp, 0, "max_ulp", whole=True)
         check_workers(self.workers)
         check_executor(self.executor)
-        check_flags({"--equal-nan": self.equal_nan, "--weights-only": self.weights_only})
-        for what, wrapper in zip(("--left-wrapper", "--right-wrapper"), self.wrappers):
+        check_flags({"equal_nan": self.equal_nan, "weights_only": self.weights_only})
+        for what, wrapper in zip(("left_wrapper", "right_wrapper"), self.wrappers):
             check_text(wrapper, what)
 
     def __str__(self) -> str:
@@ -61,4 +61,4 @@ class DiffOptions(NamedTuple):
 
 def nothing_left() -> UsageError:
     """Return the error for patterns that leave no tensor."""
-    return UsageError("no tensor is left to compare", fix="Look at --include and --exclude.")
+    return UsageError("no tensor is left to compare", fix="Look at include and exclude.")

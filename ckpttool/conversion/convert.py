@@ -110,7 +110,7 @@ def convert(
     """
     if isinstance(max_shard_size, str):
         max_shard_size = parse_size(max_shard_size)
-    check_type(metadata, Mapping, "--metadata")
+    check_type(metadata, Mapping, "metadata")
     check_progress(progress)
     options = ConvertOptions(
         to=to,
@@ -118,12 +118,12 @@ def convert(
         max_shard_size=max_shard_size,
         dtype=dtype,
         except_quantized=except_quantized,
-        include=texts_of(include, "--include"),
-        exclude=texts_of(exclude, "--exclude"),
+        include=texts_of(include, "include"),
+        exclude=texts_of(exclude, "exclude"),
         encoder_only=encoder_only,
         wrapper=wrapper,
         metadata=tuple(metadata.items()),
-        keep=texts_of(keep, "--keep"),
+        keep=texts_of(keep, "keep"),
         keep_aliases=keep_aliases,
         allow_overflow=allow_overflow,
         force=force,

@@ -44,9 +44,9 @@ def tied_to(
         wanted = [name for name in group if name in asked]
         if len(wanted) > 1:
             raise UsageError(
-                "--keep names several of the same bytes, which are stored under one name",
+                "keep names several of the same bytes, which are stored under one name",
                 found=_listed(wanted),
-                fix="Name one of them, or store all of them with --keep-aliases.",
+                fix="Name one of them, or store all of them (keep_aliases).",
             )
         stored = [name for name in group if name not in selection.restored] or group
         bodies = (name for name in stored if not _is_of_a_head(name))
@@ -66,9 +66,9 @@ def _asked(sharing: Sharing, options: ConvertOptions) -> frozenset[str]:
         found = {name for name in names if matches_glob(pattern, name)}
         if not found:
             raise UsageError(
-                f"no tied tensor has a name like {pattern} (--keep)",
+                f"no tied tensor has a name like {pattern} (keep)",
                 expected=_listed(names) if names else "a tied name, and no two names are tied",
-                fix="Name one that is tied." if names else "Leave --keep out.",
+                fix="Name one that is tied." if names else "Leave keep out.",
             )
         asked |= found
     return frozenset(asked)

@@ -27,7 +27,7 @@ def destination(source: str, output: str | None, to: str) -> str:
     if output == "-":
         raise UsageError(
             "a checkpoint cannot be written to a pipe: the proof needs a file",
-            fix="Name a file with -o.",
+            fix="Name the file to write.",
         )
     if output is None:
         return _beside(source, os.path.dirname(source), to)  # noqa: PTH120 (keeps the spelling)
@@ -41,7 +41,7 @@ def destination(source: str, output: str | None, to: str) -> str:
             raise UsageError(
                 f"the name of the destination says {other}, but it would hold {to}",
                 path=output,
-                fix=f"Name it {TARGETS[to].SUFFIX}, or convert --to {other}.",
+                fix=f"Name it {TARGETS[to].SUFFIX}, or convert to {other}.",
             )
     return output
 

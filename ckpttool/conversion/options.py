@@ -67,12 +67,12 @@ def check(options: ConvertOptions) -> None:
         check_choice(options.dtype, CAST_DTYPES, "dtype to cast to")
     if options.except_quantized and options.dtype is None:
         raise UsageError(
-            "--dtype-except-quantized needs --dtype: without it nothing is cast",
-            fix="Name the dtype for the other tensors with --dtype.",
+            "quantized weights are to be excepted from a cast, and nothing is cast",
+            fix="Name the dtype for the other tensors.",
         )
     if options.keep and options.keep_aliases:
         raise UsageError(
-            "--keep and --keep-aliases contradict each other: one stores one name, one all of them",
+            "keep and keep_aliases contradict each other: one stores one name, one all of them",
             fix="Leave one of the two out.",
         )
     # Refused rather than ignored: the user would take the result for what was asked for.
@@ -81,23 +81,23 @@ def check(options: ConvertOptions) -> None:
     # In a format with views, every name is kept, and there is nothing to choose.
     recording_ties = [name for name in with_metadata if not TARGETS[name].HOLDS_VIEWS]
     for what, given, able in (
-        ("--max-shard-size", options.max_shard_size, in_shards),
-        ("--metadata", options.metadata, with_metadata),
-        ("--keep", options.keep, recording_ties),
-        ("--keep-aliases", options.keep_aliases, recording_ties),
+        ("max_shard_size", options.max_shard_size, in_shards),
+        ("metadata", options.metadata, with_metadata),
+        ("keep", options.keep, recording_ties),
+        ("keep_aliases", options.keep_aliases, recording_ties),
     ):
         if given and options.to not in able:
             raise UsageError(
                 f"{what} is for {' and '.join(able)} only",
-                fix=f"Leave it out, or convert with --to {' or '.join(able)}.",
+                fix=f"Leave it out, or convert to {' or '.join(able)}.",
             )
 
 
 def _check_types(options: ConvertOptions) -> None:
-    check_number(options.max_shard_size, 1, "--max-shard-size", whole=True)
+    check_number(options.max_shard_size, 1, "max_shard_size", whole=True)
     check_workers(options.workers)
     check_executor(options.executor)
-    check_text(options.wrapper, "--wrapper")
+    check_text(options.wrapper, "wrapper")
     flags = "except_quantized encoder_only keep_aliases allow_overflow force sync dry_run".split()
     check_flags({flag: getattr(options, flag) for flag in flags})
     for key, value in options.metadata:

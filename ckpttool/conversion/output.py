@@ -136,7 +136,7 @@ def look_for_room(job: Job, outputs: Sequence[WrittenFile], place: Destination) 
             raise UsageError(
                 "two of the files to write have the same name",
                 path=path,
-                fix="Name another file with --sidecar or --receipt.",
+                fix="Name another file for the sidecar or the receipt.",
             )
         taken.add(where(path))
         sizes[path] = len(content or b"")

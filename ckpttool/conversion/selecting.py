@@ -61,7 +61,7 @@ def select(
     if not names:
         raise UsageError("there is no tensor in the checkpoint")
     if not wanted:
-        raise UsageError("no tensor is left to convert", fix="Look at --include and --exclude.")
+        raise UsageError("no tensor is left to convert", fix="Look at include and exclude.")
     chosen = frozenset(wanted)
     tensors = {name: info for name, info in every.items() if name in chosen}
     return TensorSelection(

@@ -90,7 +90,7 @@ def check_number(value: object, least: float, what: str, *, whole: bool = False)
 
 def check_workers(workers: object) -> None:
     """Refuse a number of workers below 1."""
-    check_number(workers, 1, "--workers", whole=True)
+    check_number(workers, 1, "workers", whole=True)
 
 
 # Executors whose tasks run elsewhere, by name: to import them takes longer than most commands.

@@ -24,7 +24,7 @@ class NameFilter:
     """
 
     def __init__(self, include: Collection[str] = (), exclude: Collection[str] = ()) -> None:
-        self._options = {"--include": tuple(include), "--exclude": tuple(exclude)}
+        self._options = {"include": tuple(include), "exclude": tuple(exclude)}
         self._unused = {*include, *exclude}
         self._names: dict[str, None] = {}
 

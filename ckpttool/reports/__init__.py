@@ -14,12 +14,12 @@ from ckpttool.findings.arguments import check_choice
 
 if TYPE_CHECKING:
     from ckpttool.comparison.result import Comparison
-    from ckpttool.conversion.result import Conversion, Conversions
-    from ckpttool.findings.listing import Listing, Listings
+    from ckpttool.conversion.result import Conversion
+    from ckpttool.findings.listing import Listing
     from ckpttool.findings.results import Report
     from ckpttool.verification.lock.content import Lock
 
-    Result = Union[Report, Listing, Listings, Conversion, Conversions, Comparison, Lock]
+    Result = Union[Report, Listing, Conversion, Comparison, Lock]
 
 #: The formats of ``verify`` and ``report``.
 REPORTERS = {  # names, not modules: JSON must not wait for rich, which the text needs
@@ -32,11 +32,11 @@ REPORTERS = {  # names, not modules: JSON must not wait for rich, which the text
     "gitlab": "machine.gitlab",
     "markdown": "machine.markdown",
 }
-#: The formats of every kind of result, by the name of its class.
+#: The formats of every kind of result, by the name of the public class.
 FORMATS = {
     "Report": REPORTERS,
-    "Listings": {"text": "terminal.tree", "json": "machine.json"},
-    "Conversions": {"text": "terminal.conversion", "json": "machine.json"},
+    "Listing": {"text": "terminal.tree", "json": "machine.json"},
+    "Conversion": {"text": "terminal.conversion", "json": "machine.json"},
     "Comparison": {"text": "terminal.diff_text", "json": "machine.json"},
     "Lock": {"text": "terminal.lock"},
 }
@@ -73,15 +73,16 @@ def render(result: Result, format: str = "text") -> str:  # noqa: A002 (as --for
     from ckpttool.findings.portable import portable
     from ckpttool.findings.results import Report
 
-    if isinstance(result, Listing):
-        result = Listings((result,))
-    elif isinstance(result, Conversion):
-        result = Conversions((result,))
-    elif isinstance(result, Report) and format not in FOR_PEOPLE:
-        result = portable(result)
     kind = type(result).__name__
-    check_choice(kind, FORMATS, "kind of result to render")
+    check_choice(kind, FORMATS, "result to render")
     check_choice(format, FORMATS[kind], f"format for a {kind}")
+    of_run: object = result  # these two are written as a run of one file
+    if isinstance(result, Listing):
+        of_run = Listings((result,))
+    elif isinstance(result, Conversion):
+        of_run = Conversions((result,))
+    elif isinstance(result, Report) and format not in FOR_PEOPLE:
+        of_run = portable(result)
     stream = io.StringIO()
-    reporter(format, kind=kind)(result, stream)
+    reporter(format, kind=kind)(of_run, stream)
     return stream.getvalue()

@@ -164,9 +164,7 @@ def _tried(path: str) -> tuple[str, ...]:
                 head = file.read(200)
     # -o with a checkpoint's name by mistake must not overwrite it
     if place.exists() and not is_lock(head):
-        raise UsageError(
-            "what stands there is no lock file", path=path, fix="Name another file with -o."
-        )
+        raise UsageError("what stands there is no lock file", path=path, fix="Name another file.")
     return try_files(path)
 
 

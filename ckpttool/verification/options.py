@@ -81,7 +81,7 @@ class VerifyOptions(NamedTuple):
         if self.require is not None:
             check_choice(self.require, (models()[self.model].core, FULL), "requirement")
         check_flags({"forward": self.forward, "published": self.published})
-        for what, text in (("--device", self.device), ("--wrapper", self.wrapper)):
+        for what, text in (("device", self.device), ("wrapper", self.wrapper)):
             check_text(text, what)
         check_workers(self.workers)
         check_executor(self.executor)

@@ -103,7 +103,7 @@ _EXIT_CODES = (
 @click.option("--force", is_flag=True, help="Replace existing files at the destination.")
 @click.option("--no-sync", is_flag=True, help="Do not wait until the bytes are on the disk.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
-@format_option(FORMATS["Conversions"])
+@format_option(FORMATS["Conversion"])
 @workers_option("copy")
 @display_options
 def convert(
@@ -149,7 +149,7 @@ def convert(
         if item.weighty or item.standing is Standing.SAME:
             say(f"{item.path}: not converted: {item.what}")
     conversions = Conversions(tuple(files[number] for number in kept))
-    emit(partial(reporter(format_name, kind="Conversions"), conversions))
+    emit(partial(reporter(format_name, kind="Conversion"), conversions))
     return conversions.exit_code
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @wrapper_option
 @trust_option
 @click.option("--all", "unfold", is_flag=True, help="List blocks that are alike one by one.")
-@format_option(FORMATS["Listings"])
+@format_option(FORMATS["Listing"])
 @display_options
 def inspect(
     paths: tuple[str, ...],
@@ -63,5 +63,5 @@ def inspect(
     kept, inventory = account_for(found, [listing.file for listing in listed])
     say_unused(found)
     listings = Listings(tuple(listed[number] for number in kept), inventory)
-    emit(partial(reporter(format_name, TreeView(fold=not unfold), "Listings"), listings))
+    emit(partial(reporter(format_name, TreeView(fold=not unfold), "Listing"), listings))
     return listings.exit_code

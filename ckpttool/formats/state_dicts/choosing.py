@@ -234,7 +234,7 @@ def asked_for(root: Node, holders: Holders, found: list[Unit], wrapper: str) -> 
         "there is no state dict under that wrapper",
         expected=repr(wrapper),
         found=found_keys or "none",
-        fix="Name one of those found with --wrapper, or leave the option out.",
+        fix="Name one of those found, or leave the wrapper out.",
     )
 
 

@@ -42,9 +42,9 @@ def test_what_is_no_size_is_refused(text: str) -> None:
     [
         pytest.param(ConvertOptions("onnx"), "no such target", id="target"),
         pytest.param(ConvertOptions("pth", dtype="int8"), "no such dtype", id="dtype"),
-        pytest.param(ConvertOptions("pth", max_shard_size=1), "--max-shard-size", id="shards"),
-        pytest.param(ConvertOptions("pth", metadata=(("a", "b"),)), "--metadata", id="metadata"),
-        pytest.param(ConvertOptions("pth", keep_aliases=True), "--keep-aliases", id="aliases"),
+        pytest.param(ConvertOptions("pth", max_shard_size=1), "max_shard_size", id="shards"),
+        pytest.param(ConvertOptions("pth", metadata=(("a", "b"),)), "metadata", id="metadata"),
+        pytest.param(ConvertOptions("pth", keep_aliases=True), "keep_aliases", id="aliases"),
         pytest.param(ConvertOptions("pth", workers=0), "worker", id="workers"),
     ],
 )

@@ -74,8 +74,8 @@ def test_patterns_choose_and_the_rest_is_listed(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        pytest.param(TO_SAFETENSORS._replace(include=("x*",)), "--include", id="include"),
-        pytest.param(TO_SAFETENSORS._replace(exclude=("C",)), "--exclude", id="other letters"),
+        pytest.param(TO_SAFETENSORS._replace(include=("x*",)), "include", id="include"),
+        pytest.param(TO_SAFETENSORS._replace(exclude=("C",)), "exclude", id="other letters"),
         pytest.param(TO_SAFETENSORS._replace(exclude=("*",)), "no tensor is left", id="all"),
     ],
 )

@@ -141,7 +141,7 @@ def test_one_tensor_under_two_names_is_cast_under_neither(tmp_path: Path) -> Non
 
 
 def test_the_exception_needs_a_cast() -> None:
-    with pytest.raises(UsageError, match="--dtype"):
+    with pytest.raises(UsageError, match="nothing is cast"):
         check(ConvertOptions("pth", except_quantized=True))
 
 
