@@ -210,6 +210,20 @@ def test_the_page_names_every_module_that_has_a_floor() -> None:
     assert [name for name in names if not re.search(rf"\b{name}\b", rooms)] == ["_version"]
 
 
+def test_every_module_that_the_page_names_is_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[a-z_]+/)+[a-z_]*)(?:\.py)?`", page))
+    gone = {
+        one
+        for one in named
+        if not (ROOT / "ckpttool" / one).is_dir()
+        and not (ROOT / "ckpttool" / f"{one}.py").is_file()
+        and not (ROOT / one).exists()
+        and not (ROOT / f"{one}.py").exists()
+    }
+    assert (gone, "findings/errors" in named or "findings/results" in named) == (set(), True)
+
+
 def test_no_import_runs_upward() -> None:
     assert upward(IMPORTS) == []
 
