@@ -16,7 +16,7 @@ from ckpttool.comparison.equal_values import CannotTellError, Meanings
 from ckpttool.comparison.numbers.stretches import Pair
 from ckpttool.comparison.result import StateDiff
 from ckpttool.comparison.texts import Texts, is_short, part_of
-from ckpttool.findings.names import in_order
+from ckpttool.findings.names import natural_order
 from ckpttool.formats.objects.beside import Beside, joined, self_of
 from ckpttool.formats.objects.rebuild import dress_of, is_tensor
 from ckpttool.formats.objects.views import (
@@ -106,7 +106,7 @@ def entries_of(beside: Beside | None, inside: str | None = None) -> Entries:
     return Entries(beside, items)
 
 
-def compare(
+def compare_beside(
     left: Entries, right: Entries, wants: Callable[[str], bool] = lambda _: True
 ) -> BesideResult:
     """Compare what lies beside the weights of two files.
@@ -126,7 +126,7 @@ def compare(
 
 def contents(entries: Entries) -> BesideResult:
     """Return all values and tensors of one file: the result of a comparison with nothing."""
-    return compare(entries, Entries(None, ()))
+    return compare_beside(entries, Entries(None, ()))
 
 
 # A key and the nodes there of both sides.
@@ -167,7 +167,7 @@ class _PairWalk:
         """Return the result."""
         state = (StateDiff(key, *texts) for key, texts in self._state.items())
         return BesideResult(
-            tuple(sorted(state, key=lambda entry: in_order(entry.key))),
+            tuple(sorted(state, key=lambda entry: natural_order(entry.key))),
             tuple(self._pairs),
             tuple(self._only),
             tuple(sorted(self._doubts.items())),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple, Sequence
 
-from ckpttool.comparison.beside import compare, entries_of
+from ckpttool.comparison.beside import compare_beside, entries_of
 from ckpttool.comparison.mapping import family_of, map_of
 from ckpttool.comparison.numbers.compare import SideError
 from ckpttool.comparison.options import nothing_left
@@ -109,7 +109,7 @@ def _beside(
         left, right = (tuple(key for key, _ in one.items) for one in entries)
         chosen.check("tensor or entry", (*left, *right), (*left, *right))
         return _Beside(aside=(left, right))
-    found = compare(entries[0], entries[1], chosen.wants)
+    found = compare_beside(entries[0], entries[1], chosen.wants)
     chosen.check("tensor or entry", below=found.unseen)
     # A conversion writes weights alone, so against a receipt every entry is a difference. A lock
     # file does not record entries, so against it nothing is known of them.

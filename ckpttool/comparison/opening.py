@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Union
 
 from ckpttool.conversion.receipt import Digest, Receipt, read_receipt
-from ckpttool.files.sources import FileSource, read
+from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.files.strict_json import MAX_JSON, begins_object, strict_json
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError, UsageError
@@ -48,12 +48,12 @@ def open_either(path: str, wrapper: str | None = None) -> Union[Checkpoint, Rece
 
 def _digests_in(source: FileSource, wrapper: str | None) -> Receipt | None:
     """Return the digests in a receipt or lock file; ``None`` for any other file."""
-    head = read(source, 0, min(HEAD, source.size))
+    head = read_bytes(source, 0, min(HEAD, source.size))
     if is_lock(head):
         _refuse_wrapper(wrapper)
         return _of_lock(read_lock(source.name))
     # Searched before it is parsed: errors in another tool's JSON are for the checkpoint's parser.
-    if begins_object(head) and _TOOL in read(source, 0, min(MAX_JSON, source.size)):
+    if begins_object(head) and _TOOL in read_bytes(source, 0, min(MAX_JSON, source.size)):
         document = strict_json(source, rules.RECEIPT)
         if isinstance(document, dict) and document.get("tool") == "ckpttool":
             _refuse_wrapper(wrapper)

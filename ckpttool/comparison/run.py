@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
-from ckpttool.comparison.beside import BesideResult, Entries, contents, entries_of
-from ckpttool.comparison.beside import compare as compare_beside
+from ckpttool.comparison.beside import BesideResult, Entries, compare_beside, contents, entries_of
 from ckpttool.comparison.mapping import family_of, map_of
 from ckpttool.comparison.numbers.compare import Pass, SideError
 from ckpttool.comparison.numbers.general import Tolerance
@@ -18,8 +17,7 @@ from ckpttool.comparison.verdicts import Allowed, change_of, judge
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.name_filter import NameFilter
-from ckpttool.findings.names import in_order as names_in_order
-from ckpttool.findings.names import summarise
+from ckpttool.findings.names import natural_order, summarise
 from ckpttool.formats.objects.beside import beside_of
 from ckpttool.tensors.sharing import AMPLIFIED, amplified
 
@@ -250,7 +248,7 @@ def in_order(tensors: Iterable[TensorDiff]) -> tuple[TensorDiff, ...]:
 
     def names(tensor: TensorDiff) -> Any:
         sides = [side.names[0] for side in (tensor.left, tensor.right) if side]
-        return sorted(map(names_in_order, sides or [tensor.name]))
+        return sorted(map(natural_order, sides or [tensor.name]))
 
     return tuple(sorted(tensors, key=names))
 

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Iterator
 
 from ckpttool.comparison.beside import contents, entries_of
-from ckpttool.files.sources import FileSource, read
+from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.findings.errors import CkpttoolError, UnreadableError
 from ckpttool.findings.text import count, printable
 from ckpttool.formats import open_checkpoint
@@ -61,7 +61,7 @@ def _pointer(path: str) -> list[str]:
     """Return the lines of a Git LFS pointer, which has the checksum of the content."""
     source = FileSource(path)
     try:
-        head = read(source, 0, min(source.size, _LONGEST_POINTER))
+        head = read_bytes(source, 0, min(source.size, _LONGEST_POINTER))
     except UnreadableError as error:
         error.path = path
         raise

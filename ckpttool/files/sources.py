@@ -48,7 +48,7 @@ class ByteSource(Protocol):
         """Release the source; reading afterwards is an error."""
 
 
-def read(source: ByteSource, offset: int, length: int) -> bytes:
+def read_bytes(source: ByteSource, offset: int, length: int) -> bytes:
     """Return ``length`` bytes from ``offset``. The caller has checked them against the size."""
     buffer = bytearray(length)
     source.read_into(offset, memoryview(buffer))

@@ -6,7 +6,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ckpttool.files.sources import FileSource, read
+from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.unambiguous_json import RepeatedKeyError, parsed
@@ -65,7 +65,7 @@ def strict_json(source: FileSource, rule: Rule) -> object:
 def _text(source: FileSource, rule: Rule) -> str:
     if source.size > MAX_JSON:
         raise _too_long(source.size, MAX_JSON)
-    data = read(source, 0, source.size)
+    data = read_bytes(source, 0, source.size)
     if source.size > MAX_WIDE_JSON and (b"\\u" in data or not data.isascii()):
         raise _too_long(source.size, MAX_WIDE_JSON)
     if sum(data.count(mark) for mark in (b",", b":", b"[", b"{")) > MAX_VALUES:

@@ -148,7 +148,7 @@ def _alternatives(match: re.Match[str]) -> List[str]:
 _DIGITS = re.compile(r"([0-9]+)")
 
 
-def in_order(name: str) -> Tuple[Tuple[int, str], ...]:
+def natural_order(name: str) -> Tuple[Tuple[int, str], ...]:
     """Return a key to sort names by, in which ``blocks.9`` comes before ``blocks.10``."""
     parts = _DIGITS.split(name)  # text and digits in turn
     # longer digits are larger numbers: no conversion, which would lose leading zeros

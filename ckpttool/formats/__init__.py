@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from ckpttool.files.sources import FileSource, read
+from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.arguments import AnyPath, check_text, path_of
 from ckpttool.findings.errors import CkpttoolError, MalformedError, adding_uses
@@ -97,7 +97,7 @@ def _head(source: FileSource) -> bytes:
     if source.size == 0:
         fix = "Fetch, copy or save it again: whatever wrote it did not get to its first byte."
         raise MalformedError("the file is empty", rules.TRUNCATED, fix=fix)
-    return read(source, 0, min(HEAD, source.size))
+    return read_bytes(source, 0, min(HEAD, source.size))
 
 
 def _format_of(source: FileSource, head: bytes) -> Format:

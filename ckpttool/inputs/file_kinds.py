@@ -12,7 +12,7 @@ from contextlib import closing
 from enum import Enum
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 
-from ckpttool.files.sources import FileSource, read
+from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.files.strict_json import begins_object
 from ckpttool.files.suffixes import is_called_checkpoint
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
@@ -118,7 +118,7 @@ def content_of(path: str, trust: Sequence[str] = ()) -> Content:
         named = _CHECKPOINT if is_called_checkpoint(path) else None
         if source.size == 0:
             return named or Content(FileKind.KNOWN, "empty file")
-        head = read(source, 0, min(HEAD, source.size))
+        head = read_bytes(source, 0, min(HEAD, source.size))
         return _loadable(source, head, trust) or named or _other(source, head)
 
 
@@ -245,4 +245,4 @@ def _is_text(source: FileSource, head: bytes) -> bool:
 def _chunks(source: FileSource) -> Iterator[tuple[int, bytes]]:
     """Yield the file in chunks, each with the number of a byte-order mark's characters in it."""
     for offset in range(0, source.size, _CHUNK):
-        yield int(offset == 0), read(source, offset, min(_CHUNK, source.size - offset))
+        yield int(offset == 0), read_bytes(source, offset, min(_CHUNK, source.size - offset))

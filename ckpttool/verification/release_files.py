@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.files.folder import Folder
-from ckpttool.files.sources import FileSource, read
+from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.files.strict_json import strict_json
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
@@ -170,7 +170,7 @@ def _card(reader: _FolderReader, names: tuple[str, ...]) -> str | None:
     if source is None:
         return None
     try:
-        return read(source, 0, min(source.size, MAX_CARD)).decode(errors="replace")
+        return read_bytes(source, 0, min(source.size, MAX_CARD)).decode(errors="replace")
     except CkpttoolError as error:
         reader.give_up(name, error)
         return None

@@ -11,7 +11,7 @@ import unicodedata
 import zlib
 from typing import NamedTuple
 
-from ckpttool.files.sources import ByteSource, read
+from ckpttool.files.sources import ByteSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.text import printable
@@ -62,7 +62,7 @@ def read_archive(source: ByteSource) -> Archive:
         UnreadableError: the file changed meanwhile.
     """
     directory = find_directory(source)
-    data = read(source, directory.offset, directory.size)
+    data = read_bytes(source, directory.offset, directory.size)
     headers = LocalHeaders(source, directory.offset)
     members: dict[str, Member] = {}
     summed = False
@@ -97,7 +97,7 @@ def read_member(source: ByteSource, member: Member, limit: int) -> bytes:
             expected=f"at most {limit:,} bytes",
             found=f"{member.size:,} bytes",
         )
-    data = read(source, member.offset, member.size)
+    data = read_bytes(source, member.offset, member.size)
     crc = zlib.crc32(data)
     if member.has_crc and crc != member.crc32:
         raise MalformedError(

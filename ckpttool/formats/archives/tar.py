@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ckpttool.files.sources import ByteSource, read
+from ckpttool.files.sources import ByteSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 
@@ -95,7 +95,7 @@ def find_members(source: ByteSource) -> dict[str, TarMember]:
     for _ in range(MAX_MEMBERS):
         if position + BLOCK > source.size:
             break
-        header = read(source, position, BLOCK)
+        header = read_bytes(source, position, BLOCK)
         digits = header[124:136].strip(b" \0")
         if not any(header) or not has_checksum(header) or not digits.isdigit():
             break
@@ -120,7 +120,7 @@ def check_whole(source: ByteSource) -> None:
 def _block(source: ByteSource, position: int) -> bytes:
     if position + BLOCK > source.size:
         raise _cut("the archive ends without an end mark", position + BLOCK, source)
-    return read(source, position, BLOCK)
+    return read_bytes(source, position, BLOCK)
 
 
 def _parse(header: bytes, position: int) -> tuple[str, bytes, int]:
@@ -171,7 +171,7 @@ def _check_extended(source: ByteSource, begin: int, size: int) -> None:
     """Refuse an extended header that gives the next member another name, size or kind."""
     if size > MAX_EXTENDED:
         raise _broken("an extended header is too large", begin, rules.LIMIT)
-    data = read(source, begin, size)
+    data = read_bytes(source, begin, size)
     position = 0
     while position < len(data):
         match = _RECORD.match(data, position)
@@ -187,7 +187,7 @@ def _check_end(source: ByteSource, position: int) -> None:
     """Raise MalformedError unless only zeros follow the first zero block."""
     # writers pad to records of 10,240 bytes or more; another archive there would be found by some
     rest = source.size - position
-    if rest > 1_000_000 or any(read(source, position, rest)):
+    if rest > 1_000_000 or any(read_bytes(source, position, rest)):
         raise _broken("bytes follow the end of the archive", position)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from ckpttool.files.sources import ByteSource, read
+from ckpttool.files.sources import ByteSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.text import count as counted
@@ -55,7 +55,7 @@ def find_directory(source: ByteSource) -> Directory:
             expected=f"{_END.size} bytes or more",
             found=f"{source.size:,}",
         )
-    tail = read(source, max(0, source.size - _TAIL), min(_TAIL, source.size))
+    tail = read_bytes(source, max(0, source.size - _TAIL), min(_TAIL, source.size))
     end = len(tail) - _END.size
     mark, disk, start_disk, here, total, size, offset, comment = _END.unpack_from(tail, end)
     # a comment may itself contain an end record, and readers differ in which one they find first
@@ -77,7 +77,7 @@ def start_of(source: ByteSource) -> int:
 
     It is not the file's start if archives are concatenated or other bytes precede the archive.
     """
-    tail = read(source, max(0, source.size - _TAIL), min(_TAIL, source.size))
+    tail = read_bytes(source, max(0, source.size - _TAIL), min(_TAIL, source.size))
     end = len(tail) - _END.size
     if end < 0 or tail[end : end + 4] != _END_MARK:
         return 0
@@ -113,7 +113,7 @@ def _earlier_end(source: ByteSource) -> int | None:
     """Return where an archive that begins with the file ends before the file does."""
     # an archive stored as a member has an end record too, whose offsets do not fit the file's
     start = max(0, source.size - _SEARCHED)
-    window = read(source, start, source.size - start)
+    window = read_bytes(source, start, source.size - start)
     place = window.rfind(_END_MARK)
     while place >= 0:
         if place + _END.size <= len(window):

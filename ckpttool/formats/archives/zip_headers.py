@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from ckpttool.files.sources import ByteSource, read
+from ckpttool.files.sources import ByteSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.text import printable
@@ -100,7 +100,7 @@ class LocalHeaders:
             raise MalformedError(
                 "the extra fields are larger than the limit", rules.LIMIT, offset=place
             )
-        area = read(self._source, place, length)
+        area = read_bytes(self._source, place, length)
         found = zip64_field(area, 0, length, record.name, place)
         # torch repeats the directory's field here, even where that has only the offset
         if found not in (b"", record.zip64) and not _sizes_agree(found, record):
@@ -141,7 +141,7 @@ class LocalHeaders:
             raise MalformedError(
                 "the zip directory begins inside a member", rules.ZIP_STRUCTURE, offset=place
             )
-        self._window = read(self._source, place, length)
+        self._window = read_bytes(self._source, place, length)
         self._base = place
 
     def _not_next(self, record: Record) -> MalformedError:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Iterator
 
-from ckpttool.files.sources import ByteSource, read
+from ckpttool.files.sources import ByteSource, read_bytes
 
 if TYPE_CHECKING:
     from ckpttool.formats.safety.watch import Watch
@@ -33,7 +33,7 @@ def judge_loose_pickles(source: ByteSource, watch: Watch) -> None:
     """Have ``watch`` judge every pickle that can be found in a broken archive."""
     left = READ
     for name, begin in islice(_pickles(source), MOST):
-        data = read(source, begin, min(LARGEST, source.size - begin))
+        data = read_bytes(source, begin, min(LARGEST, source.size - begin))
         # stored or deflated: the headers may lie about the method too
         left -= watch.look_at(data, name)
         inflated = _inflated(data)
@@ -46,7 +46,7 @@ def judge_loose_pickles(source: ByteSource, watch: Watch) -> None:
 def first_pickle(source: ByteSource) -> tuple[int, bytes] | None:
     """Return the offset and the bytes of the pickle that torch.load would read first."""
     for _, begin in _pickles(source):
-        return begin, read(source, begin, min(LARGEST, source.size - begin))
+        return begin, read_bytes(source, begin, min(LARGEST, source.size - begin))
     return None
 
 
@@ -71,7 +71,7 @@ def _pickles(source: ByteSource) -> Iterator[tuple[str, int]]:
 def _members(source: ByteSource) -> Iterator[tuple[str, int | None]]:
     """Yield the name of each member and the offset of its content, by either of its headers."""
     for start in {0, max(source.size - SEARCHED, 0)}:
-        window = read(source, start, min(SEARCHED, source.size - start))
+        window = read_bytes(source, start, min(SEARCHED, source.size - start))
         for place in _found(window, _LOCAL, _LOCAL_HEADER):
             length, extra = _LOCAL_HEADER.unpack_from(window, place)[1:]
             name = _name(window, place + _LOCAL_HEADER.size, length)
@@ -85,7 +85,7 @@ def _members(source: ByteSource) -> Iterator[tuple[str, int | None]]:
 def _content_place(source: ByteSource, header: int) -> int | None:
     if header + _LOCAL_HEADER.size > source.size:
         return None
-    local = _LOCAL_HEADER.unpack(read(source, header, _LOCAL_HEADER.size))
+    local = _LOCAL_HEADER.unpack(read_bytes(source, header, _LOCAL_HEADER.size))
     return header + _LOCAL_HEADER.size + int(sum(local[1:]))
 
 

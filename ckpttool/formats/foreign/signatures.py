@@ -10,8 +10,7 @@ import re
 import zlib
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
-from ckpttool.files.sources import FileSource
-from ckpttool.files.sources import read as read_bytes
+from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError
 

@@ -8,7 +8,7 @@ import re
 from contextlib import closing
 from typing import NamedTuple
 
-from ckpttool.files.sources import FileSource, read
+from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.files.strict_json import MAX_JSON, begins_object, strict_json
 from ckpttool.files.suffixes import INDEX, TORCH
 from ckpttool.findings import rules
@@ -91,7 +91,7 @@ def files_listed(path: str) -> tuple[str, ...]:
     """
     try:
         with closing(FileSource(path)) as source:
-            if not begins_object(read(source, 0, min(source.size, _HEAD))):
+            if not begins_object(read_bytes(source, 0, min(source.size, _HEAD))):
                 return ()
             document = _document(source)
     except CkpttoolError:
@@ -109,7 +109,7 @@ def _document(source: FileSource) -> dict[str, object] | None:
 
 def _mentions_weight_map(source: FileSource) -> bool:
     # far faster than parsing, and most JSON files of a folder are no indexes
-    return b'"weight_map"' in read(source, 0, min(source.size, MAX_JSON))
+    return b'"weight_map"' in read_bytes(source, 0, min(source.size, MAX_JSON))
 
 
 def _no_index(what: str) -> UnsupportedError:

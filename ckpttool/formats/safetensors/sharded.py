@@ -11,8 +11,7 @@ from contextlib import ExitStack
 from typing import Iterator, NamedTuple
 
 from ckpttool.files.folder import SHOWN, Folder
-from ckpttool.files.sources import FileSource
-from ckpttool.files.sources import read as read_bytes
+from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.files.strict_json import begins_object
 from ckpttool.files.suffixes import SAFETENSORS, ShardName, shard_name
 from ckpttool.findings import rules

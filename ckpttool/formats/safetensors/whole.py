@@ -8,8 +8,7 @@ from __future__ import annotations
 from math import prod
 from typing import NamedTuple, Sequence
 
-from ckpttool.files.sources import ByteSource, FileSource
-from ckpttool.files.sources import read as read_bytes
+from ckpttool.files.sources import ByteSource, FileSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UsageError
 from ckpttool.findings.finding import Finding, finding

@@ -11,8 +11,7 @@ import re
 from contextlib import suppress
 from typing import Callable, NamedTuple, Sequence
 
-from ckpttool.files.sources import FileSource
-from ckpttool.files.sources import read as read_bytes
+from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.findings.uses import NameUse, Use

@@ -13,8 +13,7 @@ from __future__ import annotations
 import struct
 from contextlib import suppress
 
-from ckpttool.files.sources import FileSource
-from ckpttool.files.sources import read as read_bytes
+from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.formats.archives import tar

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ckpttool.comparison.beside import Entries, compare
+from ckpttool.comparison.beside import Entries, compare_beside
 from ckpttool.formats.pickles import parse
 from tests.builders.random_values import alike, changed, value
 
@@ -17,7 +17,7 @@ PAIRS = 60
 
 def _verdict(*pickled: bytes) -> str:
     left, right = (Entries(None, [("k", parse(data).root)]) for data in pickled)
-    found = compare(left, right)
+    found = compare_beside(left, right)
     return "different" if found.state else "cannot tell" if found.doubts else "same"
 
 

@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from ckpttool.comparison import beside, texts
-from ckpttool.comparison.beside import BesideResult, Entries, compare, contents
+from ckpttool.comparison.beside import BesideResult, Entries, compare_beside, contents
 from ckpttool.formats.pickles import parse
 from ckpttool.formats.pickles.nodes import Call, Dict, Global, New, Set
 from tests.builders.nodes import dict_node
@@ -32,7 +32,9 @@ def entries(node: Any) -> Entries:
 def found(left: Any, right: Any, **options: Any) -> BesideResult:
     """Compare two values, or nodes."""
     nodes = [value if _is_node(value) else node_of(value) for value in (left, right)]
-    there, back = (compare(entries(a), entries(b), **options) for a, b in (nodes, nodes[::-1]))
+    there, back = (
+        compare_beside(entries(a), entries(b), **options) for a, b in (nodes, nodes[::-1])
+    )
     assert [(e.key, e.right, e.left) for e in there.state] == list(map(tuple, back.state))
     assert there.doubts == back.doubts
     return there
@@ -190,19 +192,19 @@ def test_what_is_the_same_is_no_difference(left: Any, right: Any) -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_no_protocol_makes_a_difference(value: Any, protocol: int) -> None:
-    result = compare(entries(node_of(value, 2)), entries(node_of(value, protocol)))
+    result = compare_beside(entries(node_of(value, 2)), entries(node_of(value, protocol)))
     assert (result.state, result.doubts) == ((), ())
 
 
 def test_bytes_and_bytearray_are_two_types_in_every_protocol() -> None:
     for protocol in range(6):
         sides = [entries(node_of(value, protocol)) for value in (b"ab", bytearray(b"ab"))]
-        assert compare(sides[0], sides[1]).state, protocol
+        assert compare_beside(sides[0], sides[1]).state, protocol
 
 
 def test_an_array_of_fields_that_two_protocols_write_is_not_compared() -> None:
     value = np.zeros(2, [("a", "f4")])
-    result = compare(entries(node_of(value, 4)), entries(node_of(value, 5)))
+    result = compare_beside(entries(node_of(value, 4)), entries(node_of(value, 5)))
     assert (result.state, [reason for _, reason in result.doubts]) == ((), [beside.OTHER_FORM])
 
 
@@ -211,7 +213,7 @@ def test_numpy_1_and_2_are_no_difference() -> None:
     names = (b"numpy._core.", b"numpy.core.")
     old = data.replace(names[0], names[1])
     assert old != data.replace(names[1], names[0])
-    result = compare(entries(parse(data).root), entries(parse(old).root))
+    result = compare_beside(entries(parse(data).root), entries(parse(old).root))
     assert (result.state, result.doubts) == ((), ())
 
 
@@ -246,7 +248,7 @@ def test_of_equal_keys_of_two_types_nobody_knows_which_one_counts(keys: tuple[An
     result = found(*(dict_node(*pairs) for pairs in content))
     assert (result.state, result.doubts) == ((), (("k", beside.EQUAL_KEYS),))
     sets = [entries(Set([one, other])), entries(Set([other, one]))]
-    assert compare(sets[0], sets[1]).doubts == (("k", beside.EQUAL_KEYS),)
+    assert compare_beside(sets[0], sets[1]).doubts == (("k", beside.EQUAL_KEYS),)
     assert not found({one: "x", "1": "y"}, {one: "x", "1": "y"}).doubts
 
 
@@ -307,7 +309,7 @@ def test_what_would_not_end_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> 
         return first
 
     assert found(ring(40), ring(40)).doubts == ()
-    ((_, reason),) = compare(entries(ring(40)), entries(ring(41))).doubts
+    ((_, reason),) = compare_beside(entries(ring(40)), entries(ring(41))).doubts
     assert reason == "more than can be compared"
 
 

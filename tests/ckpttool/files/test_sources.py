@@ -9,7 +9,7 @@ from typing import Callable
 
 import pytest
 
-from ckpttool.files.sources import FileSource, Part, read
+from ckpttool.files.sources import FileSource, Part, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnreadableError
 
@@ -73,8 +73,8 @@ def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
 
 def test_bytes_are_read_by_position_in_any_order(tmp_path: Path) -> None:
     source = FileSource(str(file(tmp_path)))
-    assert (source.size, read(source, 7, 3), read(source, 0, 2)) == (10, b"789", b"01")
-    assert read(source, 10, 0) == b""
+    assert (source.size, read_bytes(source, 7, 3), read_bytes(source, 0, 2)) == (10, b"789", b"01")
+    assert read_bytes(source, 10, 0) == b""
     source.check_unchanged()
     source.close()
     source.close()
@@ -115,7 +115,7 @@ def test_a_file_that_is_cut_is_noticed_where_its_bytes_end(tmp_path: Path) -> No
     source = FileSource(str(path))
     cut(path)
     with pytest.raises(UnreadableError, match="changed while") as caught:
-        read(source, 2, 8)
+        read_bytes(source, 2, 8)
     assert caught.value.offset == 5
     source.close()
 
@@ -125,7 +125,7 @@ def test_a_file_that_was_replaced_is_read_as_it_was_opened(tmp_path: Path) -> No
     source = FileSource(str(path))
     path.unlink()
     file(tmp_path, b"other bytes")
-    assert read(source, 0, 4) == b"0123"
+    assert read_bytes(source, 0, 4) == b"0123"
     source.close()
 
 
@@ -133,14 +133,14 @@ def test_a_resting_source_reads_its_file_and_no_other(tmp_path: Path) -> None:
     path = file(tmp_path)
     source = FileSource(str(path))
     source.rest()
-    assert (source.fileno(), read(source, 3, 4)) == (-1, b"3456")
+    assert (source.fileno(), read_bytes(source, 3, 4)) == (-1, b"3456")
     path.unlink()
     file(tmp_path, b"9876543210")
     with pytest.raises(UnreadableError, match="changed while"):
-        read(source, 3, 4)
+        read_bytes(source, 3, 4)
     path.unlink()
     with pytest.raises(UnreadableError, match="No such file"):
-        read(source, 3, 4)
+        read_bytes(source, 3, 4)
     source.close()
 
 
@@ -160,7 +160,7 @@ def test_a_copy_is_the_source_itself_and_its_file_stays_open(
     other = copied(source)
     assert other is source
     del other
-    assert read(source, 0, 4) == b"0123"
+    assert read_bytes(source, 0, 4) == b"0123"
     source.close()
 
 

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ckpttool import open_checkpoint
-from ckpttool.files.sources import FileSource, read
+from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import (
     CkpttoolError,
@@ -56,7 +56,7 @@ def test_the_tensors_of_all_shards_are_read_in_the_order_of_the_index(tmp_path: 
         assert checkpoint.sources[0].name == checkpoint.path == str(path)
         for info in checkpoint.tensors.values():
             (extent,) = info.extents
-            assert read(extent.source, extent.offset, extent.length) == bytes(info.nbytes)
+            assert read_bytes(extent.source, extent.offset, extent.length) == bytes(info.nbytes)
 
 
 def test_metadata_is_what_all_shards_agree_on(tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_more_shards_than_may_be_open_are_read(
     monkeypatch.setattr(sharded, "MAX_OPEN", 5)
     path = shards.many(tmp_path, 40)
     with descriptors(tmp_path, 20), parse(path) as checkpoint:
-        contents = [read(*info.extents[0]) for info in checkpoint.tensors.values()]
+        contents = [read_bytes(*info.extents[0]) for info in checkpoint.tensors.values()]
         checkpoint.check_unchanged()
     assert contents == [bytes(1)] * 40
 
@@ -252,10 +252,10 @@ def test_a_shard_that_another_file_replaced_is_noticed(
         path.with_suffix(".new").write_bytes(path.read_bytes())
         path.with_suffix(".new").replace(path)
         if changed == "first":  # open, it is still the file that it was
-            assert read(*extent) == bytes(1)
+            assert read_bytes(*extent) == bytes(1)
             return
         with pytest.raises(UnreadableError) as caught:
-            read(*extent)
+            read_bytes(*extent)
         assert caught.value.rule is rules.CHANGED
         with pytest.raises(UnreadableError):
             checkpoint.check_unchanged()

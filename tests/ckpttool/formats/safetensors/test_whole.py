@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ckpttool import open_checkpoint
-from ckpttool.files.sources import FileSource, read
+from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UsageError
 from ckpttool.formats.safetensors import header as safetensors_header
@@ -47,7 +47,7 @@ def test_a_file_of_the_library_reads_as_the_library_reads_it(tmp_path: Path) -> 
             (extent,) = info.extents
             assert (info.dtype.name, info.shape) == (array.dtype.name, array.shape)
             assert info.strides is None
-            assert read(extent.source, extent.offset, extent.length) == array.tobytes()
+            assert read_bytes(extent.source, extent.offset, extent.length) == array.tobytes()
 
 
 def test_tensors_come_in_the_order_of_the_header() -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ckpttool import open_checkpoint
-from ckpttool.files.sources import read
+from ckpttool.files.sources import read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError, UsageError
 from ckpttool.findings.rules import Rule
@@ -49,7 +49,7 @@ def saved(tmp_path: Path) -> Opener:
 
 
 def bytes_of(checkpoint: Checkpoint, name: str) -> bytes:
-    return b"".join(read(*extent) for extent in checkpoint.tensors[name].extents)
+    return b"".join(read_bytes(*extent) for extent in checkpoint.tensors[name].extents)
 
 
 GOOD = {"zip": t.torch_zip(), "legacy": t.torch_legacy(), "tar": t.torch_tar()}
@@ -383,7 +383,7 @@ def test_a_quantized_tensor_leaves_the_others_of_a_legacy_stream_readable(
     with opened(t.torch_legacy(body, keys=keys, storages=storages)) as checkpoint:
         assert checkpoint.unread == (("q", "a quantized tensor"),)
         (extent,) = checkpoint.tensors["w"].extents
-        assert read(extent.source, extent.offset, extent.length) == t.FOUR_FLOATS
+        assert read_bytes(extent.source, extent.offset, extent.length) == t.FOUR_FLOATS
 
 
 def empty(storage: Callable[..., bytes], kind: str) -> bytes:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ckpttool.files.sources import read as read_bytes
+from ckpttool.files.sources import read_bytes
 from ckpttool.models.families.mae_controls import rearranged
 from tests.builders import models
 
