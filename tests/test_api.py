@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import doctest
 import hashlib
 import json
 import os
+import pickle
 import pkgutil
 import re
 import subprocess
@@ -174,6 +176,20 @@ def test_sums_of_whole_files_are_computed_on_the_callers_executor(
         ckpttool.lock("model.pth", "api.lock", forward=False, executor=own)
         ckpttool.convert("model.pth", to="pth", force=True, receipt="a.json", executor=own)
     assert where == [current_thread()] * 3
+
+
+def test_results_do_not_share_a_dictionary_that_can_be_changed(folder: Path) -> None:
+    report = ckpttool.verify("broken.pth")
+    listing, conversion = ckpttool.inspect("broken.pth"), ckpttool.convert("broken.pth", to="pth")
+    for own in (listing.metadata, report.files[0].lock_lines, conversion.tied, conversion.restored):
+        for change in ("__setitem__", "setdefault"):
+            with pytest.raises(TypeError, match="cannot be changed"):
+                getattr(own, change)("a", "b")
+        with pytest.raises(TypeError, match="cannot be changed"):
+            own.update(a="b")  # type: ignore[call-overload]
+        assert own == {}
+    for result in (report, listing, conversion):
+        assert pickle.loads(pickle.dumps(result)) == copy.deepcopy(result) == result
 
 
 # --- mistakes -----------------------------------------------------------------------------

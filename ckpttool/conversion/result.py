@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.findings.json_fields import document, finding_fields, header_fields
-from ckpttool.findings.results import FileReport, worst
+from ckpttool.findings.results import NO_ITEMS, FileReport, worst
 from ckpttool.findings.uses import NameUse
 
 #: The states of a conversion: proven and in its place; only planned (a dry run); not written.
@@ -102,8 +102,8 @@ class Conversion(NamedTuple):
     cleaned: tuple[str, ...] = ()
     wrapper: str | None = None
     fingerprint: str | None = None
-    tied: dict[str, str] = {}  # noqa: RUF012 (never changed)
-    restored: dict[str, str] = {}  # noqa: RUF012 (never changed)
+    tied: dict[str, str] = NO_ITEMS
+    restored: dict[str, str] = NO_ITEMS
     overlapping: tuple[tuple[str, ...], ...] = ()
     excluded: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()

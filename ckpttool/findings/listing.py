@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.findings.inventory import Item
 from ckpttool.findings.json_fields import document, finding_fields, header_fields, item_fields
-from ckpttool.findings.results import FileReport, worst
+from ckpttool.findings.results import NO_ITEMS, FileReport, worst
 
 
 class TensorRow(NamedTuple):
@@ -84,7 +84,7 @@ class Listing(NamedTuple):
     references: tuple[ReferenceRow, ...] = ()
     uses: tuple[UseRow, ...] = ()
     unread: tuple[tuple[str, str], ...] = ()
-    metadata: dict[str, str] = {}  # noqa: RUF012 (never changed)
+    metadata: dict[str, str] = NO_ITEMS
     tied: tuple[tuple[str, ...], ...] = ()
 
     @property

@@ -6,13 +6,26 @@ pickled by a worker, and load fast in commands that only render them.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Dict, NamedTuple, NoReturn
 
 from ckpttool._version import __version__
 from ckpttool.findings.finding import Finding, Verdict, verdict_of
 from ckpttool.findings.inventory import Item
 from ckpttool.findings.json_fields import report_document
 from ckpttool.findings.rules import Severity
+
+
+class _NoItems(Dict[str, Any]):
+    """An empty dictionary that stays empty. Unlike a read-only view of one, it can be pickled."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("this dictionary is the default of all results: it cannot be changed")
+
+    __setitem__ = update = setdefault = __ior__ = _refuse
+
+
+#: The default of dictionaries in results, which share it.
+NO_ITEMS: dict[str, Any] = _NoItems()
 
 
 class Mismatch(NamedTuple):
@@ -135,7 +148,7 @@ class ForwardSummary(NamedTuple):
     scope: str | None = None
     device: str | None = None
     tokens: int | None = None
-    outputs: dict[str, OutputSummary] = {}  # noqa: RUF012 (never changed)
+    outputs: dict[str, OutputSummary] = NO_ITEMS
     difference: float | None = None
     loss: float | None = None
     kept: tuple[int, ...] = ()
@@ -251,7 +264,7 @@ class FileReport(NamedTuple):
     unchecked: tuple[str, ...] = ()
     waived: tuple[Waived, ...] = ()
     lock: str | None = None
-    lock_lines: dict[str, int] = {}  # noqa: RUF012 (never changed)
+    lock_lines: dict[str, int] = NO_ITEMS
     locked: LockSummary | None = None
     configuration: ConfigurationFile | None = None
     fail_on: Severity = Severity.ERROR

@@ -11,7 +11,7 @@ from typing import Any, Iterator, NamedTuple, Sequence
 from ckpttool.files.suffixes import stem_of
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.findings.json_fields import plain
-from ckpttool.findings.results import OutputSummary, Report
+from ckpttool.findings.results import NO_ITEMS, OutputSummary, Report
 
 
 class LockedTensor(NamedTuple):
@@ -83,7 +83,7 @@ class LockedCheckpoint(NamedTuple):
     files: tuple[LockedFile, ...]
     forward: LockedForward | None
     tensors: dict[str, LockedTensor]
-    lines: dict[str, int] = {}  # noqa: RUF012 (never changed)
+    lines: dict[str, int] = NO_ITEMS
 
 
 class Lock(NamedTuple):
