@@ -207,6 +207,16 @@ def test_a_lock_that_cannot_be_written_is_refused_first(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_pattern_that_leaves_out_nothing_is_a_warning(
+    tmp_path: Path, tiny: str, sound: str
+) -> None:
+    lock = ("lock", "--model", tiny, sound, "-o", str(tmp_path / "ckpttool.lock"))
+    result = run(*lock, "--exclude", "typo*")
+    assert result.exit_code == 0
+    assert "the pattern typo* leaves out nothing of what was found" in result.stderr
+    assert "leaves out" not in run(*lock).stderr
+
+
 def test_a_folder_is_taken_for_a_release_as_by_verify(tmp_path: Path, sound: str) -> None:
     options = ("--fail-on", "warning", "--model", "tiny")
     result = run("lock", *options, str(tmp_path), "-o", str(tmp_path / "ckpttool.lock"))
