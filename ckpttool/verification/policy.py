@@ -24,6 +24,8 @@ ALL = "ALL"
 class Policy(NamedTuple):
     """What a release may have.
 
+    Functions that take a policy check it first, and take lists and a single code for tuples.
+
     Attributes:
         select: prefixes of the codes that count (``NUM``, ``MOD003``), or ``ALL``.
         extend_select: more of them.
