@@ -63,7 +63,7 @@ class Listing(NamedTuple):
     """The content of a file according to its headers.
 
     Attributes:
-        file: the facts, and the findings if the file could not be read.
+        file: what its header says, and the findings if the file could not be read.
         tensors: in the order of the file, by the names that it uses.
         wrappers: (dotted key, number of tensors) of every state dict, the one listed first.
         outside: (dotted key, tensors, bytes, whether it is an average) of tensors outside of the

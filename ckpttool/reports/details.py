@@ -1,4 +1,4 @@
-"""The facts of a finding beside its message, the same in every report."""
+"""The details of a finding beside its message, the same in every report."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 LONG = 2000  # enough for long lists of names; a hostile file may have names of megabytes
 
 
-def details(finding: Finding) -> dict[str, str]:
+def details_of(finding: Finding) -> dict[str, str]:
     """Return tensor, expected, found and fix of a finding by these names, safe to print."""
     message = printable(finding.message, LONG)
     told = {"tensor": finding.tensor, "expected": finding.expected, "found": finding.found}
     shown = {name: printable(text, LONG) for name, text in told.items() if text}
-    # messages of errors have these facts in them already
+    # messages of errors have these details in them already
     shown = {name: text for name, text in shown.items() if not _says(message, text)}
     fix = fix_of(finding)
     return shown if fix is None else {**shown, "fix": printable(fix, LONG)}

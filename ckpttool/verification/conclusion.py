@@ -28,7 +28,7 @@ def conclude(known: FileReport, evidence: Evidence, published: Origin | None) ->
     """Return ``known`` with the findings of all checks, the summaries and the verdict.
 
     Args:
-        known: the facts of the container.
+        known: what the header says of the file.
         evidence: what the checks look at.
         published: whether it is the published file; ``None`` if that was not asked.
     """

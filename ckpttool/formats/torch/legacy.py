@@ -366,13 +366,13 @@ def _declarations(ids: Sequence[PersistentId]) -> dict[str, _Declared]:
     views: dict[str, tuple[str, int, int]] = {}
     for node in ids:
         class_node, key, count, (view,) = storage_id(node, 6)
-        facts = _Declared(*storage_width(class_node), count)
-        if not declared.setdefault(key, facts).agrees(facts):
+        declaration = _Declared(*storage_width(class_node), count)
+        if not declared.setdefault(key, declaration).agrees(declaration):
             raise MalformedError(
                 f"storage {key} is declared in two ways",
                 rules.STORAGE_SIZE,
                 expected=str(declared[key]),
-                found=str(facts),
+                found=str(declaration),
             )
         if view is not None:
             _note_view(views, view, key)
@@ -388,8 +388,8 @@ def _note_view(views: dict[str, tuple[str, int, int]], view: Node, key: str) -> 
     kinds = list(map(type, view)) if type(view) is tuple and len(view) == 3 else []
     if kinds != [str, int, int] or min(view[1:]) < 0:
         raise MalformedError("a storage's view is not of torch's form", rules.PERSISTENT_ID)
-    facts = (key, view[1], view[2])
-    if views.setdefault(view[0], facts) != facts:
+    declaration = (key, view[1], view[2])
+    if views.setdefault(view[0], declaration) != declaration:
         raise _malformed(f"view {view[0]!r} is declared in two ways")
 
 

@@ -47,7 +47,7 @@ def write(report: Report, stream: TextIO) -> None:
 def _command(command: str, one: Located) -> str:
     properties = ",".join(f"{name}={_escaped(text, _PROPERTY)}" for name, text in _properties(one))
     lines = [printable(one.finding.message, LONG)]
-    lines += [f"{label}: {text}" for label, text in one.facts.items()]
+    lines += [f"{label}: {text}" for label, text in one.details.items()]
     message = "\n".join(lines)
     return f"::{command} {properties}::{_escaped(message, _DATA)}"
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from ckpttool.findings.text import printable
-from ckpttool.reports.details import LONG, details
+from ckpttool.reports.details import LONG, details_of
 
 if TYPE_CHECKING:
     from ckpttool.findings.finding import Finding
@@ -42,11 +42,11 @@ class Located(NamedTuple):
         return None if self.file is None else self.file.lock_lines.get(tensor)
 
     @property
-    def facts(self) -> dict[str, str]:
+    def details(self) -> dict[str, str]:
         """The details of the finding, safe to print, and its file if it is shown elsewhere."""
         if self.file is None or self.file.lock is None:
-            return details(self.finding)
-        return {"file": printable(self.file.path, LONG), **details(self.finding)}
+            return details_of(self.finding)
+        return {"file": printable(self.file.path, LONG), **details_of(self.finding)}
 
     @property
     def line(self) -> int:

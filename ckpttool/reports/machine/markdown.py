@@ -12,7 +12,7 @@ from ckpttool.findings.finding import Verdict
 from ckpttool.findings.inventory import Standing, account, of
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, printable, size
-from ckpttool.reports.details import LONG, details
+from ckpttool.reports.details import LONG, details_of
 from ckpttool.reports.terminal.counts import counts, counts_of
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _waived(waived: Waived) -> str:
 
 def _block(finding: Finding) -> str:
     lines = [f"- {_what(finding)}"]
-    for label, text in details(finding).items():
+    for label, text in details_of(finding).items():
         lines.append(f"  - {label}: {_text(text) if label == 'fix' else _code(text)}")
     return "\n".join(lines) + "\n"
 

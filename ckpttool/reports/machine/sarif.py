@@ -149,7 +149,7 @@ def _result(one: Located, rule_index: int) -> dict[str, Any]:
 
 def _message(one: Located) -> str:
     parts = [printable(one.finding.message, LONG)]
-    parts += [f"{label.capitalize()}: {text}" for label, text in one.facts.items()]
+    parts += [f"{label.capitalize()}: {text}" for label, text in one.details.items()]
     return _no_links("\n".join(parts))
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import printable
-from ckpttool.reports.details import LONG, details, fix_of
+from ckpttool.reports.details import LONG, details_of, fix_of
 from ckpttool.reports.terminal.counts import counts
 from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, TOLD, styled
 
@@ -44,7 +44,7 @@ def write_findings(page: Page, findings: Sequence[Finding]) -> None:
 
 def _write_one(page: Page, finding: Finding) -> None:
     _write_head(page, finding, f": {printable(finding.message, LONG)}")
-    for label, text in details(finding).items():
+    for label, text in details_of(finding).items():
         page.row(label, Text(text), 6, 16)
 
 
