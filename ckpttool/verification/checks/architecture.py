@@ -139,9 +139,9 @@ def check_expected_missing(evidence: Evidence) -> Iterator[Finding]:
 
 def check_expected_names(evidence: Evidence) -> Iterator[Finding]:
     """Warn of patterns of names that may be missing, and that the model does not have."""
-    coverage = evidence.coverage
-    if coverage.unrelated or not evidence.expected_missing:
+    if not evidence.expected_missing:
         return
+    coverage = evidence.coverage
     missing = [name for group in coverage.groups.values() for name in group.missing]
     names = {*missing, *evidence.canonical.tensors}.difference(coverage.unexpected)
     for pattern in evidence.expected_missing:
