@@ -138,7 +138,8 @@ def check_day(day: object, what: str) -> None:
 def check_type(value: object, kind: type, what: str) -> None:
     """Refuse what is of another class."""
     if not isinstance(value, kind):
-        raise wrong(what, f"a {kind.__name__}", value)
+        # typing.Mapping has no __name__ before Python 3.10
+        raise wrong(what, f"a {getattr(kind, '__name__', str(kind)).rpartition('.')[2]}", value)
 
 
 def check_flags(flags: Mapping[str, object]) -> None:

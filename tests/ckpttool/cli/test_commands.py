@@ -111,7 +111,10 @@ def test_a_pipe_gets_no_escapes(tmp_path: Path, tiny: str) -> None:
         pytest.param(["frobnicate"], id="no such command"),
     ],
 )
-def test_wrong_usage_is_2(arguments: list[str]) -> None:
+def test_wrong_usage_is_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # no configuration names a checkpoint there
     assert run(*arguments).exit_code == 2
 
 

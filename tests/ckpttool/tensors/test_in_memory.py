@@ -21,7 +21,7 @@ from ckpttool.findings.errors import (
 from ckpttool.tensors.dtypes import DTYPES
 from tests.builders import tensors
 
-NATIVE = [name for name in DTYPES if hasattr(np, name) and name != "bool"]
+NATIVE = [name for name in DTYPES if name != "bool" and hasattr(np, name)]
 KNOWN = [name for name in DTYPES if isinstance(getattr(torch, name, None), torch.dtype)]
 
 
