@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from threading import Lock
-from typing import NamedTuple, NoReturn, Protocol
+from typing import Iterable, NamedTuple, NoReturn, Protocol
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnreadableError, UsageError
@@ -53,6 +53,13 @@ def read_bytes(source: ByteSource, offset: int, length: int) -> bytes:
     buffer = bytearray(length)
     source.read_into(offset, memoryview(buffer))
     return bytes(buffer)
+
+
+def check_all_unchanged(sources: Iterable[ByteSource]) -> None:
+    """Raise UnreadableError if a source is no longer what was opened; each is asked once."""
+    # by identity: thousands of extents lie in a few files, and a source need not be hashable
+    for source in {id(source): source for source in sources}.values():
+        source.check_unchanged()
 
 
 class FileSource:

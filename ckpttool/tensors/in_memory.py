@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ckpttool.files.sources import check_all_unchanged
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.tensors.dtypes import by_pairs
@@ -82,8 +83,7 @@ def _read(info: TensorInfo) -> memoryview:
         raw = allocate(info.nbytes)
         fill(info, 0, raw)
         # Bytes overwritten in place leave the size as it was: the time of change shows them.
-        for source in {id(extent.source): extent.source for extent in info.extents}.values():
-            source.check_unchanged()
+        check_all_unchanged(extent.source for extent in info.extents)
     except CkpttoolError as error:
         error.tensor = error.tensor or info.name
         raise

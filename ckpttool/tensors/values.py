@@ -24,6 +24,7 @@ from typing import (
 
 import numpy as np
 
+from ckpttool.files.sources import check_all_unchanged
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.tensors.catalogue import Checksum, Extent, TensorBytes, TensorInfo
 from ckpttool.tensors.gather import fill, read_range
@@ -171,7 +172,9 @@ class ValuesRun:
         if self._result is None:
             results = self._work.results()
             # After the reading: a file that changes during it must not pass as a mix of two.
-            self._check_unchanged()
+            check_all_unchanged(
+                extent.source for info in self._tensors.values() for extent in info.extents
+            )
             self._result = self._merged(results)
         return self._result
 
@@ -184,11 +187,6 @@ class ValuesRun:
 
     def __exit__(self, *_: object) -> None:
         self.cancel()
-
-    def _check_unchanged(self) -> None:
-        extents = [extent for info in self._tensors.values() for extent in info.extents]
-        for source in {id(extent.source): extent.source for extent in extents}.values():
-            source.check_unchanged()
 
     def _merged(self, results: Sequence[_Result]) -> Values:
         by_reading = {index: values for found, _ in results for index, values in found}

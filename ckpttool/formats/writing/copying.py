@@ -13,6 +13,7 @@ import zlib
 from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple, Sequence, Set
 
 from ckpttool.files.positional import not_as_written, read_back, write_at
+from ckpttool.files.sources import check_all_unchanged
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.formats.writing import stored_sums
@@ -98,10 +99,7 @@ def copy_layout(
     # The largest first: a large one that begins last would leave the other threads idle.
     tasks.sort(key=lambda task: -task.length)
     Work(do, tasks, _Buffers, workers=workers, executor=executor, progress=on_bytes).results()
-    for source in {
-        id(one.source): one.source for one in stored_sums.extents(layout.slots)
-    }.values():
-        source.check_unchanged()
+    check_all_unchanged(extent.source for extent in stored_sums.extents(layout.slots))
     found = {name: digest.crc32 for name, digest in digests.items()}
     stored_sums.compare(layout.slots, checksums, found, sums)
     return {slot.piece.name: digests[slot.piece.name] for slot in layout.slots}
