@@ -6,6 +6,7 @@ Nothing here prints or exits, and a failed conversion leaves no file behind.
 from __future__ import annotations
 
 import os
+from collections import abc
 from typing import TYPE_CHECKING, Iterable, Mapping, Sequence, Union
 
 from ckpttool.conversion.documents import left_out
@@ -110,7 +111,7 @@ def convert(
     """
     if isinstance(max_shard_size, str):
         max_shard_size = parse_size(max_shard_size)
-    check_type(metadata, Mapping, "metadata")
+    check_type(metadata, abc.Mapping, "metadata")
     check_progress(progress)
     options = ConvertOptions(
         to=to,

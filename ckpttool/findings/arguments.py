@@ -136,10 +136,9 @@ def check_day(day: object, what: str) -> None:
 
 
 def check_type(value: object, kind: type, what: str) -> None:
-    """Refuse what is of another class."""
+    """Refuse what is of another class, one of ``collections.abc`` and not of ``typing``."""
     if not isinstance(value, kind):
-        # typing.Mapping has no __name__ before Python 3.10
-        raise wrong(what, f"a {getattr(kind, '__name__', str(kind)).rpartition('.')[2]}", value)
+        raise wrong(what, f"a {kind.__name__}", value)
 
 
 def check_flags(flags: Mapping[str, object]) -> None:

@@ -5,6 +5,7 @@ Checks report all that they find; the policy is applied afterwards, here.
 
 from __future__ import annotations
 
+from collections import abc
 from datetime import date
 from typing import Iterable, NamedTuple, Sequence, Union
 
@@ -60,7 +61,7 @@ class Policy(NamedTuple):
         check_type(self.fail_on, Severity, "fail_on")
         check_flags({"vouches": self.vouches})
         given = (self.waivers,) if isinstance(self.waivers, Waiver) else self.waivers
-        check_type(given, Iterable, "waivers")
+        check_type(given, abc.Iterable, "waivers")
         return self._replace(
             select=codes_of(self.select, "select"),
             extend_select=codes_of(self.extend_select, "extend_select"),
