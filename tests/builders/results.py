@@ -19,27 +19,19 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, Match, Tuple
 from unittest import mock
 
-from mae.config import CONFIGS, MAEConfig
+from mae.config import CONFIGS
 from tests.builders import attacks, shards, zips
 from tests.builders import pickles as p
 from tests.builders import safetensors as st
 from tests.builders import torch_files as tf
 from tests.builders.commands import Done, invoke
+from tests.builders.repository import FIXTURES
+from tests.builders.sizes import TINY
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 STORED = FIXTURES / "results" / "results.json"
 
 #: The model whose checkpoints the torch fixtures are.
-MODEL = MAEConfig(
-    embed_dim=16,
-    depth=2,
-    num_heads=2,
-    patch_size=4,
-    img_size=16,
-    decoder_embed_dim=8,
-    decoder_depth=1,
-    decoder_num_heads=2,
-)
+MODEL = TINY._replace(patch_size=4, img_size=16)
 
 #: Every run is a row of commands; ``out`` is an empty folder at the start of each.
 RUNS: Dict[str, Tuple[str, ...]] = {
