@@ -95,7 +95,7 @@ def open_source(source: FileSource, wrapper: str | None) -> Checkpoint:
 
 def _head(source: FileSource) -> bytes:
     if source.size == 0:
-        fix = "Fetch, copy or save it again: whatever wrote it did not get to its first byte."
+        fix = "Fetch, copy or save it again: it has no bytes."
         raise MalformedError("the file is empty", rules.TRUNCATED, fix=fix)
     return read_bytes(source, 0, min(HEAD, source.size))
 

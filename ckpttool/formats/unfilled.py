@@ -1,7 +1,7 @@
 """Records of a zip that were never filled, as ``torch.serialization.skip_data`` leaves them.
 
-They are zeros of the right length with a stored CRC-32 of 0, which is not that of zeros. Such a
-file is not damaged: its weights were never written.
+They are zeros of the right length with a stored CRC-32 of 0, which is not that of zeros. That
+tells them from damage, which leaves the checksum of the bytes that were there before.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def verify(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Check that checkpoints are complete, undamaged and safe to load, for the model.
+    """Check the names, shapes and values of checkpoints, and what loading them would call.
 
     No configuration is read: what the command line takes from ``[tool.ckpttool]`` is passed here.
 

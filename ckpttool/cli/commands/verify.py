@@ -62,7 +62,7 @@ def verify(
     configured: Configured,
     **options: Any,
 ) -> int:
-    """Check that checkpoints are complete, undamaged and safe to load, for the model.
+    """Check the names, shapes and values of checkpoints, and what loading them would call.
 
     Every tensor's name, shape and dtype is compared with the model's, every value is read once,
     and the model is run with the weights. The report says first how much of the model the

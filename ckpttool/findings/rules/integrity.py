@@ -73,7 +73,7 @@ NEVER_FILLED = Rule(
     "Write the file again, without torch.serialization.skip_data, or fill its records.",
     "`torch.serialization.skip_data` reserves room for a storage, for a program that writes the "
     "bytes later. Until then it has zeros and a stored checksum of 0, which is not that of zeros. "
-    "Such a file is not damaged: its weights were never written.",
+    "That tells it from damage, which leaves the checksum of the bytes that were there before.",
 )
 # A warning: the weights are right, but the file may publish data that nobody meant to.
 WASTED_BYTES = Rule(

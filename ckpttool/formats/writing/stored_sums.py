@@ -51,7 +51,7 @@ def compare(
             found[extent] = copied[slot.piece.name]
     # The default is the stored one: bytes of excluded tensors were not read and cannot be judged.
     for member, extent, crc32 in checksums:
-        # Told first, since the remedy differs: the file is not damaged but has no weights.
+        # Told first, since the remedy differs: fetching the file again gives the same zeros.
         if is_unfilled(crc32, found.get(extent, crc32), extent.length):
             raise MalformedError(
                 "the record was never filled: zeros under a stored checksum of 0",
