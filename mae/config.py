@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple
 
 
@@ -35,32 +36,57 @@ class MAEConfig(NamedTuple):
         return self.grid_size**2
 
     @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name to shape of every tensor of the model, all float32, in the order of its state dict.
+
+        Spelled out, so that names and shapes can be compared with a file's without torch.
+        """
+        width, narrow = self.embed_dim, self.decoder_embed_dim
+        tokens, side = self.num_patches + 1, self.patch_size
+        return {
+            "cls_token": (1, 1, width),
+            "pos_embed": (1, tokens, width),
+            "mask_token": (1, 1, narrow),
+            "decoder_pos_embed": (1, tokens, narrow),
+            "patch_embed.proj.weight": (width, self.in_chans, side, side),
+            "patch_embed.proj.bias": (width,),
+            **_blocks("blocks", self.depth, width, self.mlp_ratio),
+            **_layernorm("norm", width),
+            **_linear("decoder_embed", width, narrow),
+            **_blocks("decoder_blocks", self.decoder_depth, narrow, self.mlp_ratio),
+            **_layernorm("decoder_norm", narrow),
+            **_linear("decoder_pred", narrow, side**2 * self.in_chans),
+        }
+
+    @property
     def parameters(self) -> int:
         """Number of elements of all tensors of the model, encoder and decoder."""
-        width, decoder = self.embed_dim, self.decoder_embed_dim
-        pixels = self.patch_size**2 * self.in_chans
-        tokens = self.num_patches + 1
-        return (
-            tokens * width  # pos_embed
-            + width  # cls_token
-            + (pixels + 1) * width  # patch_embed
-            + self.depth * _block_parameters(width, self.mlp_ratio)
-            + 2 * width  # norm
-            + tokens * decoder  # decoder_pos_embed
-            + decoder  # mask_token
-            + (width + 1) * decoder  # decoder_embed
-            + self.decoder_depth * _block_parameters(decoder, self.mlp_ratio)
-            + 2 * decoder  # decoder_norm
-            + (decoder + 1) * pixels  # decoder_pred
-        )
+        return sum(map(prod, self.shapes.values()))
 
 
-def _block_parameters(width: int, mlp_ratio: float) -> int:
+def _blocks(stack: str, depth: int, width: int, mlp_ratio: float) -> dict[str, tuple[int, ...]]:
     hidden = int(width * mlp_ratio)
-    norms = 4 * width
-    attention = 4 * width * (width + 1)
-    mlp = (width + 1) * hidden + (hidden + 1) * width
-    return norms + attention + mlp
+    block = {
+        **_layernorm("norm1", width),
+        **_linear("attn.qkv", width, 3 * width),
+        **_linear("attn.proj", width, width),
+        **_layernorm("norm2", width),
+        **_linear("mlp.fc1", width, hidden),
+        **_linear("mlp.fc2", hidden, width),
+    }
+    return {
+        f"{stack}.{number}.{name}": shape
+        for number in range(depth)
+        for name, shape in block.items()
+    }
+
+
+def _linear(name: str, fan_in: int, fan_out: int) -> dict[str, tuple[int, ...]]:
+    return {f"{name}.weight": (fan_out, fan_in), f"{name}.bias": (fan_out,)}
+
+
+def _layernorm(name: str, width: int) -> dict[str, tuple[int, ...]]:
+    return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
 
 
 #: Name to size; encoder sizes from table 1 of arXiv:2010.11929, decoder from arXiv:2111.06377.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from tests.builders import checkpoints
 from tests.builders.repository import ROOT
 
 if TYPE_CHECKING:
@@ -52,7 +53,6 @@ TORCH_LATE = {
     "ckpttool.models.family",  # for its types alone
     "ckpttool.models.forward",
     "ckpttool.models.sample",
-    "ckpttool.models.schema",
     "ckpttool.models.streaming",
 }
 TORCH_ROOM = "mae.large"
@@ -350,6 +350,27 @@ def test_convert_runs_without_torch(to: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "WRITTEN AND PROVEN" in done.stdout
     assert target.exists()
+
+
+@pytest.mark.parametrize(
+    "command", [("verify", "--no-forward"), ("lock", "--no-forward", "-o", "-")], ids=" ".join
+)
+def test_without_the_forward_pass_nothing_needs_torch(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = checkpoints.saved(tmp_path, checkpoints.sound)
+    script = tmp_path / "tiny.py"
+    script.write_text(
+        "from ckpttool.cli import main\n"
+        "from mae.config import CONFIGS, DEFAULT\n"
+        "from tests.builders.sizes import TINY\n"
+        "CONFIGS[DEFAULT] = TINY\n"
+        "main()\n"
+    )
+    done = without_torch(str(script), *command, path, keep=("numpy",))
+    assert done.returncode == 0, done.stderr
+    assert "Error" not in done.stderr
+    assert {"verify": "PASS", "lock": "tensor pos_embed"}[command[0]] in done.stdout
 
 
 def test_a_checkpoint_opens_without_torch_and_numpy(tmp_path: Path) -> None:

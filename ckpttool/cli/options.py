@@ -46,7 +46,7 @@ examination_options = together(
         "error.",
     ),
     wrapper_option,
-    click.option("--no-forward", is_flag=True, help="Do not run the model."),
+    click.option("--no-forward", is_flag=True, help="Do not run the model, and do not load torch."),
     click.option(
         "--device", default="cpu", show_default=True, help="Where to run the model, cuda:0 say."
     ),

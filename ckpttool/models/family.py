@@ -106,6 +106,7 @@ class Family:
         name: of the family.
         sizes: ``--model`` name -> sizes.
         default: the model that is meant where none is named.
+        shapes: a model's sizes, to name and shape of its tensors in the model's order.
         load: imports the model's code, and torch, and returns its class.
         forward: what runs the model; ``None`` if nothing does, and it is only compared by names.
         groups: the parts of a model, the core first: a file may lack the others, not the core.
@@ -132,6 +133,7 @@ class Family:
     name: str
     sizes: Mapping[str, ModelConfig]
     default: str
+    shapes: Callable[[Any], Mapping[str, Shape]]
     load: Callable[[], type[Any]]
     forward: ForwardPass | None
     groups: tuple[str, ...]

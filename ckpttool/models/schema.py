@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from ckpttool.models.family import Family, ModelConfig
 
 
+#: Torch's name of the type of every tensor, of the families so far.
+DTYPE = "float32"
+
+
 class SchemaEntry(NamedTuple):
     """A tensor that the model expects; ``dtype`` is torch's name of it (``float32``)."""
 
@@ -36,22 +40,13 @@ class Schema(NamedTuple):
 def schema_of(family: Family, config: ModelConfig, name: str) -> Schema:
     """Return what the model of ``config`` expects. The result is shared: do not change it.
 
-    Imports torch.
-
     Args:
         family: whose model it is.
         config: the sizes of the model.
         name: what reports call it (``mae_vit_large_patch16``).
     """
-    # read off the model, so that the two cannot disagree; meta tensors have no memory
-    tensors = family.load()(config, device="meta").state_dict()
     entries = {
-        key: SchemaEntry(
-            key,
-            tuple(tensor.shape),
-            str(tensor.dtype).rpartition(".")[2],  # of "torch.float32"
-            family.group_of(key),
-        )
-        for key, tensor in tensors.items()
+        key: SchemaEntry(key, shape, DTYPE, family.group_of(key))
+        for key, shape in family.shapes(config).items()
     }
     return Schema(name, family.groups, entries)

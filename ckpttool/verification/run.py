@@ -153,9 +153,10 @@ def _examine(
             progress.start(run.total)
         first = checkpoint.sources[0]
         origin = pool.submit(origin_of, first, family) if options.published else None
-        _import_model(family)  # while the bytes are being read
         schema = schema_of(family, config, options.model)
         coverage = cover(canonical.tensors, schema)
+        if options.forward:
+            _import_model(family)  # while the bytes are being read
         values = run.result()
         forward = _forward(canonical, family, schema, coverage, values, options)
         release_files = read_release_files(checkpoint, options.release)

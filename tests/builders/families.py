@@ -101,6 +101,7 @@ TOY = Family(
     name="toy",
     sizes={"toy_tiny": TINY},
     default="toy_tiny",
+    shapes=lambda config: dict.fromkeys(NAMES, (config.embed_dim, config.embed_dim)),
     load=lambda: _Toy,
     forward=None,
     groups=("body", "head"),

@@ -50,6 +50,7 @@ MAE = Family(
     name="mae",
     sizes=CONFIGS,
     default=DEFAULT,
+    shapes=lambda config: config.shapes,
     load=_load,
     forward=MAE_FORWARD,
     groups=("encoder", "decoder"),

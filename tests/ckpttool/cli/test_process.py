@@ -13,6 +13,7 @@ import pytest
 
 from tests.builders import checkpoints as built
 from tests.builders import packages
+from tests.builders.commands import invoke
 from tests.builders.processes import PATIENCE, started
 
 # torch 2.0 warns of its own use of a class when it saves.
@@ -192,7 +193,7 @@ def test_who_was_started_to_ignore_a_closed_terminal_ignores_it(sound: str, tmp_
 @pytest.mark.parametrize(
     ("package", "how", "command"),
     [
-        *(("torch", how, ("verify", "--no-forward")) for how in packages.BROKEN),
+        *(("torch", how, ("verify",)) for how in packages.BROKEN),
         ("torch", "without a library", ("sample", "--force")),
         ("torch", "half installed", ("lock", "-o", "new.lock")),
         ("numpy", "without its extension", ("diff", "PATH")),
@@ -217,6 +218,16 @@ def test_a_broken_package_cannot_tell(
     assert line.startswith("Error: ")
     assert "Traceback" not in done.stderr
     assert "a bug" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [("verify", "--no-forward"), ("inspect",)], ids=" ".join)
+def test_what_does_not_run_the_model_does_not_care_about_torch(
+    sound: str, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    done = packages.with_broken(tmp_path / "broken", "torch", "that exits", *command, sound)
+    expected = invoke(*command, sound)
+    assert (done.returncode, done.stdout) == (expected.code, expected.out)
+    assert "Error" not in done.stderr
 
 
 @pytest.mark.parametrize("command", ["--help", "--version", "verify --help"])

@@ -371,12 +371,21 @@ sys.meta_path.insert(0, Noted())
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.models.families.mae import MAE
 from ckpttool.verification.run import verify_file
-verify_file(sys.argv[1], VerifyOptions(forward=False))
+verify_file(sys.argv[1], VerifyOptions(forward=sys.argv[2] == "forward"))
 """
 
 
-def test_torch_is_imported_on_a_stack_of_its_own(tmp_path: Path) -> None:
-    path = built.saved(tmp_path, built.sound)
-    command = [sys.executable, "-c", WHO_IMPORTS_TORCH, path]
+def who_imports_torch(folder: Path, forward: str) -> str:
+    path = built.saved(folder, built.sound)
+    command = [sys.executable, "-c", WHO_IMPORTS_TORCH, path, forward]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.stdout.startswith("ckpttool-import"), done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_torch_is_imported_on_a_stack_of_its_own(tmp_path: Path) -> None:
+    assert who_imports_torch(tmp_path, "forward").startswith("ckpttool-import")
+
+
+def test_torch_is_not_imported_if_the_model_is_not_run(tmp_path: Path) -> None:
+    assert who_imports_torch(tmp_path, "no forward") == ""
