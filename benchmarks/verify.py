@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks import yardsticks
 from benchmarks.measure import PYTHON, TOOL, Row, memory_row, ratio_row, side_by_side, table
 
-VERIFY, NO_FORWARD = "verify", "verify --no-forward"
+VERIFY, NO_FORWARD, SUMS = "verify", "verify --no-forward", "verify --fingerprint"
 INSPECT, HELP = "inspect", "--help"
 TORCH, PLAIN = "import torch", "plain script"
 CLICK, RICH = "import click", "import click, rich.table"
@@ -50,19 +50,21 @@ def whole_commands(checkpoint: str, repeats: int) -> list[Row]:
             TORCH: [PYTHON, "-c", yardsticks.IMPORT_TORCH],
             VERIFY: [TOOL, "verify", checkpoint],
             NO_FORWARD: [TOOL, "verify", "--no-forward", checkpoint],
+            SUMS: [TOOL, "verify", "--fingerprint", checkpoint],
             PLAIN: [PYTHON, "-c", yardsticks.PLAIN_SCRIPT, checkpoint],
         },
         repeats,
     )
     file_mb = Path(checkpoint).stat().st_size / 1e6
     return [
-        ratio_row(heavy, VERIFY, TORCH, 2.0),
+        ratio_row(heavy, VERIFY, TORCH, 1.5),
         ratio_row(heavy, VERIFY, PLAIN, 4.0, faster=True),
-        ratio_row(heavy, NO_FORWARD, TORCH, 1.3),
+        ratio_row(heavy, NO_FORWARD, TORCH, 0.6),
+        ratio_row(heavy, SUMS, TORCH, 2.0),
         ratio_row(light, INSPECT, RICH, 2.5),
         ratio_row(light, HELP, CLICK, 2.0),
         memory_row(heavy, VERIFY, file_mb + 450, f"the file's {file_mb:.0f} MB + 450"),
-        memory_row(heavy, NO_FORWARD, 350, "of which torch 220"),
+        memory_row(heavy, NO_FORWARD, 80, "whatever the file's size"),
         memory_row(light, INSPECT, 60, "whatever the file's size"),
     ]
 

@@ -149,7 +149,7 @@ def test_what_fails_is_not_locked(folder: Path) -> None:
 
 
 def test_a_fingerprint_is_that_of_the_report(folder: Path) -> None:
-    report = ckpttool.verify("model.pth", forward=False)
+    report = ckpttool.verify("model.pth", forward=False, fingerprint=True)
     assert ckpttool.fingerprint(Path("model.pth")) == report.files[0].fingerprint
 
 

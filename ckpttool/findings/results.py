@@ -235,7 +235,8 @@ class FileReport(NamedTuple):
         wrapper: the dotted key of the state dict that was taken; ``None`` at the root.
         layout: the naming convention; ``None`` if none was recognised.
         tensors, parameters: how many, as stored.
-        fingerprint: of the weights, whatever the container; ``None`` if bytes were skipped.
+        fingerprint: of the weights, whatever the container; ``None`` if bytes were skipped, or
+            nobody asked for it.
         coverage, values, forward: see there.
         published: the name of the published file that this one equals, byte for byte; ``None``
             if it was not compared, or differs.

@@ -1,15 +1,16 @@
 """The one pass over a file's bytes: every tensor is read once, in chunks, by several threads.
 
-It yields statistics, SHA-256 digests, the stored checksums' results and the bytes of tensors that
-a check needs whole. It runs in the background, so that the caller can import torch meanwhile;
-numpy, hashlib and zlib release the interpreter's lock. Results are merged in the order of the
-tensors, so they do not depend on the number of threads.
+It yields statistics, the stored checksums' results, SHA-256 digests if they are asked for, and the
+bytes of tensors that a check needs whole. It runs in the background, so that the caller can import
+torch meanwhile; numpy, hashlib and zlib release the interpreter's lock. Results are merged in the
+order of the tensors, so they do not depend on the number of threads.
 """
 
 from __future__ import annotations
 
 import hashlib
 import zlib
+from functools import partial
 from typing import (
     TYPE_CHECKING,
     Callable,
@@ -41,16 +42,21 @@ if TYPE_CHECKING:
 # the waiting. A thread holds one, so two take 32 MiB.
 CHUNK = 16 << 20
 
+# Bytes at the start of a tensor that tell it from most others.
+_HEAD = 64
+
 
 class TensorValues(NamedTuple):
     """Statistics and digest of one tensor.
 
     Attributes:
-        digest: SHA-256 of the contiguous little-endian bytes, in hexadecimal.
+        digest: SHA-256 of the contiguous little-endian bytes, in hexadecimal; empty if it was not
+            asked for.
         minimum, maximum: over the finite elements; ints for integer types. ``None`` where
             there are none, and for complex numbers and the 4- and 6-bit floats.
         rms: root of the mean square of the finite elements; ``None`` likewise.
         nan, infinite: how many elements are NaN, how many infinite.
+        head: a sum over the first of these bytes; see :mod:`ckpttool.tensors.contents`.
     """
 
     digest: str
@@ -59,6 +65,7 @@ class TensorValues(NamedTuple):
     rms: float | None
     nan: int
     infinite: int
+    head: int
 
     @property
     def varied(self) -> bool:
@@ -83,6 +90,7 @@ class Values(NamedTuple):
         bad_checksums: the stored sums that do not match.
         checksums_checked: how many stored sums were compared.
         skipped: name to reason, for tensors that were not read.
+        digested: whether digests were asked for.
     """
 
     tensors: dict[str, TensorValues]
@@ -90,6 +98,7 @@ class Values(NamedTuple):
     bad_checksums: tuple[BadChecksum, ...]
     checksums_checked: int
     skipped: dict[str, str]
+    digested: bool
 
 
 # To read: a view, or an extent with a stored sum that no view covers; each with its index.
@@ -103,6 +112,7 @@ def start_values(
     checksums: Sequence[Checksum],
     *,
     keep: Collection[str] = (),
+    digests: bool = True,
     workers: int | None = None,
     executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
@@ -113,6 +123,7 @@ def start_values(
         tensors: what to read, by the name to report it under.
         checksums: stored sums to compare; those over a whole tensor need no second reading.
         keep: names whose contiguous little-endian bytes are kept in memory.
+        digests: whether to compute SHA-256, which takes longer than all the rest.
         workers: threads; ``None`` for one a processor, at most 16.
         executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
         progress: called with how many more bytes were read, from any of the threads.
@@ -130,14 +141,14 @@ def start_values(
     # The largest first: a large one that begins last would leave the other threads idle.
     groups = sorted(group(sizes), key=lambda indices: -sum(sizes[index] for index in indices))
     work = Work(
-        _examine_all,
+        partial(_examine_all, digests),
         [[items[index] for index in indices] for indices in groups],
         lambda: allocate(CHUNK),
         workers=workers,
         executor=executor,
         progress=progress,
     )
-    return ValuesRun(read_plan, tensors, checksums, work, sum(sizes))
+    return ValuesRun(read_plan, tensors, checksums, work, sum(sizes), digests)
 
 
 class ValuesRun:
@@ -154,8 +165,10 @@ class ValuesRun:
         checksums: Sequence[Checksum],
         work: Work[list[_Item], memoryview, _Result],
         total: int,
+        digests: bool,
     ) -> None:
         self.total = total
+        self._digests = digests
         self._plan = read_plan
         self._tensors = tensors
         self._checksums = checksums
@@ -206,10 +219,11 @@ class ValuesRun:
         )
         ordered = {name: by_name[name] for name in self._tensors if name in by_name}
         kept = {name: kept[name] for name in self._tensors if name in kept}
-        return Values(ordered, kept, bad, len(self._checksums), dict(self._plan.skipped))
+        skipped = dict(self._plan.skipped)
+        return Values(ordered, kept, bad, len(self._checksums), skipped, self._digests)
 
 
-def _examine_all(items: Sequence[_Item], worker: Worker[memoryview]) -> _Result:
+def _examine_all(digests: bool, items: Sequence[_Item], worker: Worker[memoryview]) -> _Result:
     """Read a task's items and return their values, and the checksums computed on the way."""
     values: list[tuple[int, TensorValues]] = []
     sums: list[tuple[int, int]] = []
@@ -219,7 +233,7 @@ def _examine_all(items: Sequence[_Item], worker: Worker[memoryview]) -> _Result:
                 sums.append((index, _sum(item, worker)))
                 continue
             try:
-                found, crc32 = _examine(item, worker)
+                found, crc32 = _examine(item, worker, digests)
             except CkpttoolError as error:
                 error.tensor = error.tensor or item.names[0]
                 raise
@@ -229,11 +243,13 @@ def _examine_all(items: Sequence[_Item], worker: Worker[memoryview]) -> _Result:
     return values, sums
 
 
-def _examine(reading: Reading, worker: Worker[memoryview]) -> tuple[TensorValues, int]:
+def _examine(
+    reading: Reading, worker: Worker[memoryview], digests: bool
+) -> tuple[TensorValues, int]:
     info = reading.info
     digest = hashlib.sha256()
     moments = Moments(info.dtype)
-    crc32 = 0
+    crc32 = head = 0
     # Few calls a chunk: each waits for the interpreter's lock, which the main thread
     # holds while it imports torch.
     for start in range(0, info.nbytes, CHUNK):
@@ -244,12 +260,15 @@ def _examine(reading: Reading, worker: Worker[memoryview]) -> tuple[TensorValues
         else:
             chunk = reading.target[start : start + length]
         fill(info, start, chunk)
-        digest.update(chunk)
+        if digests:
+            digest.update(chunk)
+        if not start:
+            head = zlib.crc32(chunk[:_HEAD])
         if reading.checksum is not None:
             crc32 = zlib.crc32(chunk, crc32)
         moments.add(chunk)
         worker.advance(length)
-    return _values(digest.hexdigest(), moments, info), crc32
+    return _values(digest.hexdigest() if digests else "", moments, info, head), crc32
 
 
 def _sum(extent: Extent, worker: Worker[memoryview]) -> int:
@@ -264,9 +283,8 @@ def _sum(extent: Extent, worker: Worker[memoryview]) -> int:
     return crc32
 
 
-def _values(digest: str, moments: Moments, info: TensorInfo) -> TensorValues:
+def _values(digest: str, moments: Moments, info: TensorInfo, head: int) -> TensorValues:
+    counts = (moments.nan, moments.infinite, head)
     if info.dtype.kind == "complex":  # not ordered: only the counts mean something
-        return TensorValues(digest, None, None, None, moments.nan, moments.infinite)
-    return TensorValues(
-        digest, moments.minimum, moments.maximum, moments.rms, moments.nan, moments.infinite
-    )
+        return TensorValues(digest, None, None, None, *counts)
+    return TensorValues(digest, moments.minimum, moments.maximum, moments.rms, *counts)

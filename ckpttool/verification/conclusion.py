@@ -102,6 +102,9 @@ def _unchecked(evidence: Evidence, published: Origin | None) -> Iterator[str]:
         yield f"the rest of the checkpoint (by its name this is {part})"
     if evidence.values.skipped:
         yield f"the values of {count(len(evidence.values.skipped), 'tensor')}"
+    if evidence.values.digested and evidence.fingerprint is None:
+        read = "not every tensor was read" if evidence.canonical.tensors else "there is no tensor"
+        yield f"the fingerprint ({read})"
     if evidence.forward.status != "run":
         yield f"the forward pass ({evidence.forward.reason})"
     elif evidence.forward.scope != FULL:

@@ -25,11 +25,12 @@ class Evidence(NamedTuple):
         family: of the model that it is compared with.
         config: the sizes of that model.
         coverage: the names, shapes and dtypes against the model's schema.
-        values: statistics and digests by canonical name.
+        values: statistics by canonical name, and digests if they were asked for.
         forward: the forward pass, or why it was not run.
         release_files: what lies beside the file.
         recorded: tied names that are not stored -> the stored names with their weights.
-        fingerprint: of the weights; ``None`` if one of them was not read.
+        contents: the SHA-256 of the tensors that may hold the same bytes as others.
+        fingerprint: of the weights; ``None`` if one of them was not read, or nobody asked for it.
         lock: the lock file to compare with, if any.
         locked: its entry for this checkpoint, if it has one.
     """
@@ -46,6 +47,7 @@ class Evidence(NamedTuple):
     release_files: ReleaseFiles = ReleaseFiles()
     limits: Thresholds = Thresholds()
     recorded: dict[str, str] = {}  # noqa: RUF012 (never changed)
+    contents: dict[str, bytes] = {}  # noqa: RUF012 (never changed)
     fingerprint: str | None = None
     lock: Lock | None = None
     locked: LockedCheckpoint | None = None
@@ -56,6 +58,10 @@ class Evidence(NamedTuple):
         """The tensors by canonical name, with the tied names that are not stored."""
         tensors = self.canonical.tensors
         return {**tensors, **{name: tensors[kept] for name, kept in self.recorded.items()}}
+
+    def content(self, name: str) -> bytes | str:
+        """Return what a tensor has in common with those that hold the same bytes, and no others."""
+        return self.contents.get(name, name)
 
     def outside(self) -> frozenset[str]:
         """Return the names that the model has no place for, and of which the role is unknown.

@@ -203,7 +203,10 @@ def lock_file(
             has a tensor of a kind that is not read.
         UnreadableError: the file changed after it was verified.
     """
-    with verified(path, options._replace(lock=None), progress) as (report, evidence):
+    with verified(path, options._replace(lock=None, fingerprint=True), progress) as (
+        report,
+        evidence,
+    ):
         if evidence is None or not accepted(report):
             return Locking(report)
         if evidence.fingerprint is None:

@@ -47,6 +47,7 @@ class VerifyOptions(NamedTuple):
         forward: whether to run the model.
         device: where to run it, as torch names it.
         published: whether to compare the file with the published one of its name.
+        fingerprint: whether to compute the fingerprint of the weights; a lock file asks for it too.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
         workers: threads that read; ``None`` for one a processor.
         executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
@@ -62,6 +63,7 @@ class VerifyOptions(NamedTuple):
     forward: bool = True
     device: str = "cpu"
     published: bool = False
+    fingerprint: bool = False
     wrapper: str | None = None
     workers: int | None = None
     executor: Executor | None = None
@@ -80,7 +82,13 @@ class VerifyOptions(NamedTuple):
         check_choice(self.model, models(), "model")
         if self.require is not None:
             check_choice(self.require, (models()[self.model].core, FULL), "requirement")
-        check_flags({"forward": self.forward, "published": self.published})
+        check_flags(
+            {
+                "forward": self.forward,
+                "published": self.published,
+                "fingerprint": self.fingerprint,
+            }
+        )
         for what, text in (("device", self.device), ("wrapper", self.wrapper)):
             check_text(text, what)
         check_workers(self.workers)

@@ -54,7 +54,7 @@ def fingerprint(
 ) -> str:
     """Return the fingerprint of a checkpoint's weights, the same in any container.
 
-    It is the one that ``verify`` reports; ``docs/fingerprint.md`` defines it.
+    It is the one that ``verify --fingerprint`` reports; ``docs/fingerprint.md`` defines it.
 
     Args:
         path: the file.
@@ -137,6 +137,7 @@ def _examine(
 ) -> tuple[Evidence, Origin | None]:
     """Read and compute everything that the checks need."""
     # numpy; whatever else takes time to import comes after the reading has begun
+    from ckpttool.tensors.contents import same_contents
     from ckpttool.tensors.values import start_values
 
     family = models()[options.model]
@@ -145,6 +146,7 @@ def _examine(
         canonical.tensors,
         checkpoint.checksums,
         keep=tuple(family.tables),  # the checks compare them byte by byte
+        digests=options.fingerprint or options.lock is not None,
         workers=options.workers,
         executor=options.executor,
         progress=progress.advance if progress else None,
@@ -158,6 +160,9 @@ def _examine(
         if options.forward:
             _import_model(family)  # while the bytes are being read
         values = run.result()
+        contents = same_contents(
+            canonical.tensors, values, workers=options.workers, executor=options.executor
+        )
         forward = _forward(canonical, family, schema, coverage, values, options)
         release_files = read_release_files(checkpoint, options.release)
         published = origin.result() if origin else None
@@ -177,6 +182,7 @@ def _examine(
         release_files=release_files,
         limits=options.limits,
         recorded=recorded,
+        contents=contents,
         fingerprint=weights,
         lock=options.lock,
         locked=options.lock.of(checkpoint.path, weights) if options.lock else None,
@@ -203,8 +209,8 @@ def _recorded(checkpoint: Checkpoint, canonical: Canonical) -> dict[str, str]:
 def _fingerprint(
     checkpoint: Checkpoint, canonical: Canonical, values: Values, recorded: Mapping[str, str]
 ) -> str | None:
-    """Return the fingerprint of all tensors, none if one of them could not be read."""
-    if values.skipped or checkpoint.unread or not canonical.tensors:
+    """Return the fingerprint of all tensors, none if one was not read or nobody asked for it."""
+    if not values.digested or values.skipped or checkpoint.unread or not canonical.tensors:
         return None
     names = {**{name: name for name in canonical.tensors}, **recorded}
     return fingerprint_of(

@@ -67,6 +67,7 @@ def verify(
     forward: bool = True,
     device: str = "cpu",
     published: bool = False,
+    fingerprint: bool = False,
     wrapper: str | None = None,
     expected_missing: Union[str, Iterable[str]] = (),
     limits: Thresholds = Thresholds(),  # noqa: B008 (a constant)
@@ -91,6 +92,8 @@ def verify(
         forward: whether to run the model.
         device: where to run it, as torch names it.
         published: whether to compare each file with the published one of its name.
+        fingerprint: whether to compute the fingerprints of the weights; with a lock, or a waiver
+            that names one, they are computed anyway.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
         expected_missing: patterns of names that a file may lack.
         limits: what the checks tolerate.
@@ -119,6 +122,7 @@ def verify(
         forward=forward,
         device=device,
         published=published,
+        fingerprint=fingerprint,
         wrapper=wrapper,
         workers=workers,
         executor=executor,
@@ -189,9 +193,13 @@ def report_on(
     # all before the first file is read: a wrong configuration must not stop a run halfway
     own = {target: terms(target.path) for target in found.targets}
     of_folders = {folder: terms(folder) for folder in found.folders}
+    # a lock file may be about any file of the run, under another name
+    locked = any(one.options.lock for one in (*own.values(), *of_folders.values()))
 
     def look(target: Input) -> FileReport:
-        options = own[target].options._replace(release=target.folder)
+        options, waivers = own[target].options, own[target].policy.waivers
+        known = locked or any(waiver.fingerprint is not None for waiver in waivers)
+        options = options._replace(release=target.folder, fingerprint=options.fingerprint or known)
         with progress(target.path) as bar:
             return examine(target.path, options, bar)
 

@@ -157,6 +157,13 @@ def one_weight_copied_over_another() -> object:
     return {"model": {**weights, "blocks.1.attn.proj.weight": copied}}
 
 
+def one_block_copied_over_another() -> object:
+    weights = state()
+    first = {name: tensor for name, tensor in weights.items() if name.startswith("blocks.0.")}
+    copied = {name.replace(".0.", ".1.", 1): tensor.clone() for name, tensor in first.items()}
+    return {"model": {**weights, **copied}}
+
+
 def large_block(depth: int = 6, factor: float = 1000.0) -> object:
     """A deep model one of whose blocks is ``factor`` times too large in one weight."""
     model = models.tiny_model(config=models.TINY._replace(depth=depth))

@@ -10,6 +10,7 @@ from ckpttool.findings.results import Coverage, ForwardSummary, GroupCoverage, O
 from ckpttool.models.canonical import Canonical
 from ckpttool.models.families.mae import MAE
 from ckpttool.tensors.catalogue import Checkpoint, Checksum, TensorInfo
+from ckpttool.tensors.contents import same_contents
 from ckpttool.tensors.dtypes import DTYPES
 from ckpttool.tensors.values import start_values
 from ckpttool.verification.evidence import Evidence
@@ -76,7 +77,8 @@ def evidence(
         for name, given in tensors.items()
     }
     checkpoint = Checkpoint("memory", "torch-zip", (), infos, checksums=tuple(checksums))
-    with start_values(infos, checkpoint.checksums, keep=tuple(family.tables), workers=1) as run:
+    kept = tuple(family.tables)
+    with start_values(infos, checkpoint.checksums, keep=kept, digests=False, workers=1) as run:
         values = run.result()
     return Evidence(
         checkpoint=checkpoint,
@@ -87,6 +89,7 @@ def evidence(
         values=values,
         forward=forward or ForwardSummary("not-run", "not asked for"),
         require=family.core,
+        contents=same_contents(infos, values, workers=1),
     )
 
 

@@ -63,7 +63,9 @@ RUNS: Dict[str, Tuple[str, ...]] = {
     "inspect nothing": ("inspect 'none-*.pth'",),
     "inspect with an unknown option": ("inspect torch-1.12.1/encoder.pth --unknown",),
     **{
-        f"verify {path}": (f"verify {path} --model fixture --no-forward --format json",)
+        f"verify {path}": (
+            f"verify {path} --model fixture --no-forward --fingerprint --format json",
+        )
         for path in (
             "torch-1.0.0/encoder.pth",
             "torch-1.0.0/training.pth",

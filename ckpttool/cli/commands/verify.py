@@ -35,6 +35,12 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Compare the file's MD5 sum with the one published for its name.",
 )
+@click.option(
+    "--fingerprint",
+    is_flag=True,
+    help="Compute the fingerprint of the weights. With a lock file, or a waiver that names a "
+    "fingerprint, it is computed unasked.",
+)
 @report_options
 @waived_option
 @click.option(

@@ -45,6 +45,6 @@ WAIVER_OTHER_WEIGHTS = Rule(
     "waiver-other-weights",
     Severity.WARNING,
     "A waiver was given for other weights than these.",
-    "Look at the findings again, then write the new fingerprint into the waiver or take it out.",
+    "Look again, then write what `verify --fingerprint` prints into the waiver, or take it out.",
     of_run=True,
 )

@@ -70,8 +70,8 @@ def _head(report: Report, listed: list[int]) -> str:
     lines = [
         f"## {_VERDICTS[report.verdict]}: {counts_of(report)}",
         "",
-        "| file | verdict | findings | tensors | size | fingerprint |",
-        "|---|---|---|---|---|---|",
+        "| file | verdict | findings | tensors | size |",
+        "|---|---|---|---|---|",
         *(_row(report.files[number]) for number in listed if number < len(report.files)),
     ]
     return "\n".join(lines) + "\n"
@@ -110,7 +110,6 @@ def _cells(file: FileReport) -> Iterator[str]:
     yield counts(file.findings, len(file.waived))
     yield "" if file.tensors is None else f"{file.tensors:,}"
     yield "" if file.size is None else size(file.size)
-    yield "" if file.fingerprint is None else _code(file.fingerprint)
 
 
 def _section(number: int, file: FileReport) -> _Paragraph:
@@ -125,6 +124,8 @@ def _facts(file: FileReport) -> Iterator[str]:
         for name, group in file.coverage.groups.items():
             share = f"{group.matched:,} of {group.expected:,} tensors"
             yield f"{_text(name)}: {'absent' if group.absent else share}"
+    if file.fingerprint is not None:
+        yield f"fingerprint: {_code(file.fingerprint)}"
     if file.lock is not None:
         yield f"lock file: {_code(file.lock)}"
     if file.configuration is not None:

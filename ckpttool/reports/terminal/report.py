@@ -84,11 +84,8 @@ def _write_facts(page: Page, file: FileReport) -> None:
         page.row("lock", Text(_locked(file.locked, printable(file.lock or ""))))
     if file.published is not None:
         page.row("published", Text(f"the MD5 sum is that of the published {file.published}"))
-    if file.coverage is not None:
-        if file.fingerprint is None:
-            page.row("fingerprint", Text("none: not every tensor was read"))
-        else:
-            page.whole("fingerprint", Text(file.fingerprint))
+    if file.fingerprint is not None:
+        page.whole("fingerprint", Text(file.fingerprint))
 
 
 def describe(file: FileReport) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain, product
-from typing import TYPE_CHECKING, Any, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Any, Iterator, NamedTuple, Tuple, Union
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from ckpttool.tensors.catalogue import TensorBytes
     from ckpttool.verification.evidence import Evidence
+
+# A tensor of a block: its name in it, and what it shares with those of the same bytes.
+_Content = Tuple[str, Union[bytes, str]]
 
 # Findings that say more about a table than that it differs.
 _SPOILT = (rules.NAN.code, rules.INFINITE.code, rules.ALL_ZERO.code, rules.CONSTANT.code)
@@ -83,17 +86,17 @@ def originals(evidence: Evidence) -> dict[str, str]:
     return found
 
 
-def _alike(blocks: dict[int, frozenset[tuple[str, str]]]) -> list[list[int]]:
-    groups: dict[frozenset[tuple[str, str]], list[int]] = {}
+def _alike(blocks: dict[int, frozenset[_Content]]) -> list[list[int]]:
+    groups: dict[frozenset[_Content], list[int]] = {}
     for number, content in sorted(blocks.items()):
         groups.setdefault(content, []).append(number)
     return [numbers for numbers in groups.values() if len(numbers) > 1]
 
 
-def _blocks(evidence: Evidence, stack: str) -> dict[int, frozenset[tuple[str, str]]]:
-    """Return the (name in the block, digest) pairs of every block that can be compared."""
+def _blocks(evidence: Evidence, stack: str) -> dict[int, frozenset[_Content]]:
+    """Return the (name in the block, content) pairs of every block that can be compared."""
     outside = evidence.outside()
-    digests: dict[int, set[tuple[str, str]]] = {}
+    contents: dict[int, set[_Content]] = {}
     with_weights = set()
     unread = set()
     for name, info in evidence.canonical.tensors.items():
@@ -104,12 +107,12 @@ def _blocks(evidence: Evidence, stack: str) -> dict[int, frozenset[tuple[str, st
         if name not in evidence.values.tensors:
             unread.add(number)
             continue
-        digests.setdefault(number, set()).add((rest, evidence.values.tensors[name].digest))
+        contents.setdefault(number, set()).add((rest, evidence.content(name)))
         # Only with a matrix of several values: gains and biases alone may agree by chance, and
         # blocks that are all zero or NaN are reported as that.
         if name not in outside and is_matrix(info) and evidence.values.tensors[name].varied:
             with_weights.add(number)
-    return {number: frozenset(digests[number]) for number in sorted(with_weights - unread)}
+    return {number: frozenset(contents[number]) for number in sorted(with_weights - unread)}
 
 
 # --- the position tables -------------------------------------------------------------

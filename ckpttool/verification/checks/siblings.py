@@ -91,13 +91,13 @@ def check_copies(evidence: Evidence) -> Iterator[Finding]:
     Where the model has a weight of its own under two of the names, one was copied over another.
     """
     passed_over, outside = {*evidence.family.tables, *originals(evidence)}, evidence.outside()
-    by_digest: dict[tuple[str, int], list[str]] = {}
+    by_content: dict[bytes | str, list[str]] = {}
     for name, values in evidence.values.tensors.items():
         info = evidence.canonical.tensors[name]
         # identical blocks are a finding of their own; only the first is looked at here
         if info.dtype.kind == "float" and values.varied and name not in passed_over:
-            by_digest.setdefault((values.digest, info.nbytes), []).append(name)
-    copied = [names for names in by_digest.values() if _are_apart(evidence, names)]
+            by_content.setdefault(evidence.content(name), []).append(name)
+    copied = [names for names in by_content.values() if _are_apart(evidence, names)]
     on_purpose: list[list[str]] = []
     for names in copied:
         ours = [name for name in names if name not in outside]

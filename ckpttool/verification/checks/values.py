@@ -213,4 +213,4 @@ def _why_not_examined(evidence: Evidence, name: str, info: TensorInfo) -> str | 
     seen = values.minimum is not None or values.nan or values.infinite or info.numel == 0
     if seen or info.dtype.kind == "complex":  # complex numbers have no minimum
         return None
-    return f"only a digest is known of {info.dtype.name}"
+    return f"there are no statistics of {info.dtype.name}"

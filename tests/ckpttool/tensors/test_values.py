@@ -65,6 +65,17 @@ def test_the_digest_is_of_the_little_endian_contiguous_bytes() -> None:
     assert one(info).digest == hashlib.sha256(matrix.T.astype("<f4").tobytes()).hexdigest()
 
 
+def test_digests_are_computed_only_if_they_are_asked_for() -> None:
+    with start_values(zoo(), (), digests=False) as run:
+        found = run.result()
+    assert {one.digest for one in found.tensors.values()} == {""}
+    plain = values_of(zoo())
+    assert (found.digested, plain.digested) == (False, True)
+    assert [one[1:] for one in found.tensors.values()] == [
+        one[1:] for one in plain.tensors.values()
+    ]
+
+
 def test_statistics_are_over_the_elements() -> None:
     found = one(built.from_array(np.array([[3.0, -4.0]], np.float32)))
     assert found[1:3] == (-4.0, 3.0)
@@ -74,17 +85,17 @@ def test_statistics_are_over_the_elements() -> None:
 
 def test_an_empty_tensor_has_a_digest_and_nothing_else() -> None:
     found = one(built.in_memory(b"", "float32", (0,)))
-    assert found == TensorValues(hashlib.sha256(b"").hexdigest(), None, None, None, 0, 0)
+    assert found == TensorValues(hashlib.sha256(b"").hexdigest(), None, None, None, 0, 0, 0)
 
 
 def test_complex_numbers_have_counts_only() -> None:
     array = np.array([1 + 2j, complex(float("nan"), float("inf"))], np.complex64)
-    assert one(built.from_array(array))[1:] == (None, None, None, 1, 1)
+    assert one(built.from_array(array))[1:6] == (None, None, None, 1, 1)
 
 
 def test_types_below_a_byte_have_a_digest_only() -> None:
     found = one(built.in_memory(b"abc", "float4_e2m1", (6,)))
-    assert found == TensorValues(hashlib.sha256(b"abc").hexdigest(), None, None, None, 0, 0)
+    assert (found.digest, *found[1:6]) == (hashlib.sha256(b"abc").hexdigest(), *[None] * 3, 0, 0)
 
 
 @pytest.mark.parametrize("chunk", [16, 64, 4 << 20])
@@ -316,7 +327,7 @@ def test_the_result_may_be_asked_for_twice() -> None:
 
 
 def test_without_tensors_there_is_nothing_to_wait_for() -> None:
-    assert values_of({}) == values.Values({}, {}, (), 0, {})
+    assert values_of({}) == values.Values({}, {}, (), 0, {}, True)
 
 
 def test_fewer_than_one_worker_is_the_callers_mistake() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 import torch
 
+import ckpttool
 from ckpttool.files.sources import FileSource
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UsageError
@@ -19,7 +21,10 @@ from ckpttool.findings.results import FileReport
 from ckpttool.models.families.mae import MAE
 from ckpttool.tensors.values import Values, ValuesRun, start_values
 from ckpttool.verification.options import VerifyOptions
-from ckpttool.verification.run import verify_file
+from ckpttool.verification.policy import Policy
+from ckpttool.verification.run import fingerprint, verify_file
+from ckpttool.verification.verify import Terms, inputs_of, one_for_all, verify_found
+from ckpttool.verification.waivers import Waiver
 from mae.config import CONFIGS
 from tests.builders import checkpoints as built
 
@@ -204,14 +209,61 @@ def test_the_wrapper_asked_for_is_taken(verify: Verify) -> None:
 
 
 def test_the_fingerprint_does_not_depend_on_prefix_and_wrapper(verify: Verify) -> None:
-    fingerprint = verify(built.sound, forward=False).fingerprint
+    fingerprint = verify(built.sound, forward=False, fingerprint=True).fingerprint
     assert fingerprint is not None
-    assert verify(built.module_prefix, forward=False).fingerprint == fingerprint
-    assert verify(built.state, forward=False).fingerprint == fingerprint
+    for other in (built.module_prefix, built.state):
+        assert verify(other, forward=False, fingerprint=True).fingerprint == fingerprint
 
 
 def test_no_fingerprint_is_given_of_a_part(verify: Verify) -> None:
-    assert verify(built.sparse_tensor_added, forward=False).fingerprint is None
+    report = verify(built.sparse_tensor_added, forward=False, fingerprint=True)
+    assert report.fingerprint is None
+    assert "the fingerprint (not every tensor was read)" in report.unchecked
+
+
+def test_a_fingerprint_that_nobody_asked_for_is_not_missed(verify: Verify) -> None:
+    for content in (built.sound, built.sparse_tensor_added):
+        report = verify(content, forward=False)
+        assert report.fingerprint is None
+        assert not any("fingerprint" in one for one in report.unchecked)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        built.one_weight_copied_over_another,
+        built.classifier_head_added,
+        built.averaged_weights_beside,
+        built.half_of_the_weights_halved,
+        built.one_block_copied_over_another,
+    ],
+)
+def test_findings_do_not_depend_on_the_fingerprint(verify: Verify, content: built.Content) -> None:
+    plain, with_it = (verify(content, fingerprint=wanted) for wanted in (False, True))
+    assert plain.findings == with_it.findings
+
+
+def test_a_waiver_that_names_a_fingerprint_gets_one(tmp_path: Path, tiny: str) -> None:
+    path = built.saved(tmp_path, built.sound)
+    known = fingerprint(path)
+    waiver = Waiver("SEC005", "as published", fingerprint=known)
+    report = ckpttool.verify(path, model=tiny, forward=False, policy=Policy(waivers=(waiver,)))
+    assert report.files[0].fingerprint == known
+    assert [one.finding.rule.code for one in report.files[0].waived] == ["SEC005"]
+
+
+def test_every_file_that_may_be_locked_gets_a_fingerprint(tmp_path: Path, tiny: str) -> None:
+    """One with a configuration of its own, without a lock file, may be what another one locks."""
+    other = tmp_path / "other"
+    other.mkdir()
+    path, renamed = (built.saved(folder, built.sound) for folder in (tmp_path, other))
+    locked = ckpttool.lock(path, model=tiny, forward=False)
+    terms = Terms(VerifyOptions(tiny, forward=False))
+    own = {str(tmp_path): terms._replace(options=terms.options._replace(lock=locked))}
+    found = inputs_of([tmp_path], (), ())
+    report = verify_found(found, lambda path: own.get(path, terms), date.today(), one_for_all(None))
+    assert {file.path for file in report.files} == {path, renamed}
+    assert {file.fingerprint for file in report.files} == {fingerprint(path)}
 
 
 def test_errors_come_first(verify: Verify) -> None:
