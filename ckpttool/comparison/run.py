@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Na
 from ckpttool.comparison.beside import BesideResult, Entries, compare_beside, contents, entries_of
 from ckpttool.comparison.mapping import family_of, map_of
 from ckpttool.comparison.numbers.compare import Pass, SideError
-from ckpttool.comparison.numbers.general import Tolerance
 from ckpttool.comparison.numbers.stretches import Pair
+from ckpttool.comparison.numbers.tolerance import Tolerance
 from ckpttool.comparison.options import nothing_left
 from ckpttool.comparison.pairing import Match, Pairing, pair, with_names_tied
 from ckpttool.comparison.result import Comparison, DiffKind, Outcome, Side, TensorDiff

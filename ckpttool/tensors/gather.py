@@ -9,10 +9,9 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
-import numpy as np
-
+from ckpttool.files.sources import read_bytes
 from ckpttool.findings import rules
-from ckpttool.findings.errors import MalformedError, UnsupportedError
+from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,6 +66,72 @@ def chunks(info: TensorInfo, buffer: memoryview) -> Iterator[memoryview]:
         yield piece
 
 
+def read_small(tensors: Sequence[TensorInfo], sizes: Sequence[int]) -> list[bytes]:
+    """Return the contiguous little-endian bytes of tensors, neighbours in the file in one read.
+
+    Args:
+        tensors: small ones, since all are in memory at once.
+        sizes: the ``nbytes`` of each.
+
+    Raises:
+        CkpttoolError: as for :func:`fill`, with the tensor's name.
+    """
+    found = [b""] * len(tensors)
+    plain: list[tuple[int, int, int, int]] = []
+    for place, (info, size) in enumerate(zip(tensors, sizes)):
+        extents = info.extents
+        if (
+            len(extents) == 1
+            and info.strides is None
+            and extents[0].length == size
+            and not info.big_endian
+        ):
+            # Sources have no order of their own; their identity keeps each file's bytes together.
+            plain.append((id(extents[0].source), extents[0].offset, size, place))
+        else:
+            found[place] = _whole(info, size)
+    plain.sort()
+    for run in _neighbours(plain):
+        source, start = tensors[run[0][3]].extents[0][:2]
+        _, last, size, _ = max(run, key=lambda one: one[1] + one[2])
+        try:
+            read = read_bytes(source, start, last + size - start)
+        except CkpttoolError:  # one by one, which tells whose bytes cannot be read
+            for _, _, size, place in run:
+                found[place] = _whole(tensors[place], size)
+            continue
+        for _, offset, size, place in run:
+            found[place] = read[offset - start : offset - start + size]
+    return found
+
+
+def _neighbours(
+    places: Sequence[tuple[int, int, int, int]],
+) -> Iterator[Sequence[tuple[int, int, int, int]]]:
+    """Yield runs of (source, offset, size, ...), in order, that are worth reading at once."""
+    begin, end = 0, 0
+    for number, (source, offset, size, _) in enumerate(places):
+        first = places[begin]
+        if number > begin and (
+            source != first[0] or offset - end > _READ_COST or offset + size - first[1] > CHUNK
+        ):
+            yield places[begin:number]
+            begin, end = number, 0
+        end = max(end, offset + size)
+    if places:
+        yield places[begin:]
+
+
+def _whole(info: TensorInfo, size: int) -> bytes:
+    buffer = bytearray(size)
+    try:
+        fill(info, 0, memoryview(buffer))
+    except CkpttoolError as error:
+        error.tensor = error.tensor or info.name
+        raise
+    return bytes(buffer)
+
+
 def read_range(extents: Sequence[Extent], start: int, out: memoryview) -> None:
     """Fill ``out`` from byte ``start`` of the extents laid end to end; never beyond them."""
     for source, offset, length in extents:
@@ -89,6 +154,8 @@ def read_range(extents: Sequence[Extent], start: int, out: memoryview) -> None:
 
 def swap(info: TensorInfo, out: memoryview) -> None:
     """Reverse the bytes of every element in place; of each half for a complex number."""
+    import numpy as np  # late, here and below: most tensors are read as they lie
+
     width = info.dtype.part_bits // 8
     if width > 1:
         np.frombuffer(out, f"u{width}").byteswap(inplace=True)
@@ -98,6 +165,8 @@ def swap(info: TensorInfo, out: memoryview) -> None:
 
 
 def _fill_strided(info: TensorInfo, start: int, out: memoryview) -> None:
+    import numpy as np
+
     shape, strides = _fewest_axes(info)
     itemsize = info.dtype.itemsize
     # A type of the same width that copies bit by bit; 16 bytes are only known as complex.
@@ -184,6 +253,8 @@ def _gather_run(
     extents: Sequence[Extent], first: int, strides: tuple[int, ...], out: NDArray[Any]
 ) -> None:
     """Read from the first to the last element of the box at once and pick the elements."""
+    import numpy as np
+
     reach = sum((length - 1) * stride for length, stride in zip(out.shape, strides))
     run = np.empty(1 + reach, out.dtype)
     read_range(extents, first * out.itemsize, run.view(np.uint8).data)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ckpttool.comparison.numbers.general import Tolerance
     from ckpttool.comparison.numbers.tally import Tally
+    from ckpttool.comparison.numbers.tolerance import Tolerance
 
 State = Dict[str, Any]
 Content = Dict[str, Any]

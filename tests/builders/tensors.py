@@ -41,6 +41,21 @@ class CutSource(MemorySource):
         raise UnreadableError(f"cut before byte {len(buffer)} more", offset=offset)
 
 
+class CountedSource(MemorySource):
+    """A file that counts how often it is read, and that can be cut short."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data, "counted")
+        self.reads = 0
+        self.end = len(data)
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        self.reads += 1
+        if offset + len(buffer) > self.end:
+            raise UnreadableError("the file changed while it was being read", offset=offset)
+        super().read_into(offset, buffer)
+
+
 class ChangedSource(MemorySource):
     """A file that reads well and was written to meanwhile."""
 
@@ -73,6 +88,18 @@ def in_parts(parts: Sequence[bytes], dtype: str, shape: Sequence[int]) -> Tensor
     """A row-major tensor joined from several files."""
     extents = tuple(Extent(FencedSource(part), len(FENCE), len(part)) for part in parts)
     return TensorInfo("joined", DTYPES[dtype], tuple(shape), None, extents)
+
+
+def in_one_file(parts: Sequence[bytes], dtype: str, apart: int = 0) -> list[TensorInfo]:
+    """Tensors of one axis in one :class:`CountedSource`, so many bytes apart."""
+    source = CountedSource(b"".join(part + FENCE[:1] * apart for part in parts))
+    found, offset = [], 0
+    for number, part in enumerate(parts):
+        shape = (len(part) * 8 // DTYPES[dtype].bits,)
+        extents = (Extent(source, offset, len(part)),)
+        found.append(TensorInfo(f"t{number}", DTYPES[dtype], shape, None, extents))
+        offset += len(part) + apart
+    return found
 
 
 def too_short(dtype: str = "float32", shape: Sequence[int] = (4,)) -> TensorInfo:

@@ -1,29 +1,46 @@
 """The one pass over both files: pairs of tensors, cut into pieces, on several threads.
 
-Both sides are read into memory that stays in the caches and compared there; equal bytes are only
-noted. Pieces are independent and merged in order, so the numbers do not depend on the number of
-workers.
+Both sides are read into memory that stays in the caches and compared there as bytes; what is equal
+is only noted, and numpy is loaded for what is not. Pieces are independent and merged in order, so
+the numbers do not depend on the number of workers.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Iterator, List, NamedTuple, Sequence, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Iterator,
+    List,
+    NamedTuple,
+    Sequence,
+    TypeVar,
+    Union,
+)
 
-import numpy as np
-
-from ckpttool.comparison.numbers.blocks import BLOCK, Blocks, norm_of
-from ckpttool.comparison.numbers.stretches import Block, all_pieces, equal_pieces, tasks_of, width
+from ckpttool.comparison.numbers.stretches import (
+    BLOCK_BYTES,
+    Block,
+    Group,
+    equal_pieces,
+    is_native,
+    sorted_out,
+    tasks_of,
+    width,
+)
 from ckpttool.comparison.numbers.tally import Tally
 from ckpttool.findings.errors import CkpttoolError
-from ckpttool.tensors.gather import CHUNK, fill
+from ckpttool.tensors.gather import CHUNK, fill, read_small
 from ckpttool.tensors.memory import keep_freed
 from ckpttool.tensors.workers import Work, Worker, processors
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from ckpttool.comparison.numbers.general import Tolerance
+    from ckpttool.comparison.numbers.blocks import Blocks
     from ckpttool.comparison.numbers.stretches import Pair, Stretch
+    from ckpttool.comparison.numbers.tolerance import Tolerance
     from ckpttool.tensors.catalogue import TensorInfo
 
 # Workers by default: more would wait for memory bandwidth, and each has 14 MB of its own.
@@ -33,6 +50,7 @@ _SMALL = 64 << 10
 # The largest intermediate result of a block, in bytes.
 _TEMPORARY = 2 << 20
 
+_Task = Union[Group, List["Stretch"]]
 _Found = TypeVar("_Found")
 
 
@@ -43,6 +61,35 @@ class SideError(Exception):
         super().__init__(side, error)
         self.side = side
         self.error = error
+
+
+class Memory:
+    """What a thread reads into, and what it computes with once something differs."""
+
+    def __init__(self, tolerance: Tolerance | None) -> None:
+        self._tolerance = tolerance
+        self._rooms: dict[tuple[int, bool], bytearray] = {}
+        self._blocks: Blocks | None = None
+
+    def room(self, size: int, native: bool) -> bytearray:
+        """Return room for ``size`` bytes of the left side, and after them for the right side.
+
+        Float32 (``native``) have one of their own, in which they are also computed on.
+        """
+        # A bytearray, since Python compares it with the system's own function.
+        key = size, native and size == BLOCK_BYTES
+        if key not in self._rooms:
+            self._rooms[key] = bytearray(2 * size)
+        return self._rooms[key]
+
+    @property
+    def blocks(self) -> Blocks:
+        """What compares blocks as numbers."""
+        if self._blocks is None:
+            from ckpttool.comparison.numbers.blocks import Blocks  # late: equal files need no numpy
+
+            self._blocks = Blocks(self._tolerance, self.room(BLOCK_BYTES, native=True))
+        return self._blocks
 
 
 class Pass(NamedTuple):
@@ -71,13 +118,22 @@ class Pass(NamedTuple):
         keys = [(pair.left.view, pair.right.view) for pair in pairs]
         for key, pair in zip(keys, pairs):
             distinct.setdefault(key, pair)
-        tallies = dict(zip(distinct, self._run(list(distinct.values()))))
-        return [tallies[key] for key in keys]
+        tallies = self._run(list(distinct.values()))
+        if len(distinct) == len(pairs):
+            return tallies
+        of_key = dict(zip(distinct, tallies))
+        return [of_key[key] for key in keys]
 
     def _run(self, pairs: Sequence[Pair]) -> list[Tally]:
-        tallies = [Tally() for _ in pairs]
+        tallies: list[Tally] = [Tally() for _ in pairs]
         keep_freed(_TEMPORARY)
-        for found in self._all(_compare, tasks_of(all_pieces(pairs))):
+        groups, pieces = sorted_out(pairs)
+        tasks: list[_Task] = [*groups, *tasks_of(pieces)]
+        workers = self.workers
+        if workers is None and sum(_nbytes(task) for task in tasks) < _SMALL * len(pairs):
+            # numpy is done with small tensors before a thread gets the interpreter's lock back
+            workers = 1
+        for found in self._all(_compare, tasks, workers):
             for index, tally in found:
                 if tallies[index].elements:
                     tallies[index].merge(tally)
@@ -85,7 +141,7 @@ class Pass(NamedTuple):
                     tallies[index] = tally
         # Norms are over all elements. The equal parts of a changed tensor are read again for it:
         # computing on equal bytes in the first pass would slow down every unchanged tensor.
-        for measured in self._all(_measure, tasks_of(equal_pieces(pairs, tallies))):
+        for measured in self._all(_measure, tasks_of(equal_pieces(pairs, tallies)), workers):
             for index, count, norm in measured:
                 tallies[index].compared += count
                 tallies[index].add_norms(norm, norm, 0.0, norm * norm)
@@ -93,70 +149,103 @@ class Pass(NamedTuple):
 
     def _all(
         self,
-        call: Callable[[List[Stretch], Worker[Blocks]], _Found],
-        tasks: Sequence[List[Stretch]],
+        call: Callable[[Any, Worker[Memory]], _Found],
+        tasks: Sequence[Any],
+        workers: int | None,
     ) -> list[_Found]:
-        workers = self.workers
-        if workers is None:
-            workers = 1 if _are_small(tasks) else min(processors(), _MAX_WORKERS)
         return Work(
             call,
             tasks,
-            lambda: Blocks(self.tolerance),
-            workers=workers,
+            lambda: Memory(self.tolerance),
+            workers=workers or min(processors(), _MAX_WORKERS),
             executor=self.executor,
             progress=self.progress,
         ).results()
 
 
-def _are_small(tasks: Sequence[Sequence[Stretch]]) -> bool:
-    """Whether the tensors are so small that threads would only wait for each other."""
-    # numpy is done with such a tensor before the thread gets the interpreter's lock back.
-    pieces = [piece for task in tasks for piece in task]
-    nbytes = sum(piece.length * width(piece.pair.left.dtype) for piece in pieces)
-    return nbytes < _SMALL * len(pieces)
+def _nbytes(task: _Task) -> int:
+    """Return the bytes of the left side."""
+    if isinstance(task, Group):
+        return sum(task.lengths) * width(task.dtypes[0])
+    return sum(piece.length * width(piece.pair.left.dtype) for piece in task)
 
 
-def _compare(pieces: Sequence[Stretch], worker: Worker[Blocks]) -> list[tuple[int, Tally]]:
-    """Compare pieces, and return (index of the pair, tally) for each."""
+def _compare(task: _Task, worker: Worker[Memory]) -> list[tuple[int, Tally]]:
+    """Compare what is in a task, and return (index of the pair, tally) for each."""
+    if isinstance(task, Group):
+        return _compare_small(task, worker)
     results = []
-    with np.errstate(all="ignore"):  # NaN and infinity are counted, so numpy need not warn
-        for piece in pieces:
-            tally = Tally()
-            for block in _read(piece, worker):
-                worker.memory.add(tally, block)
-            results.append((piece.number, tally))
+    for piece in task:
+        tally = Tally()
+        for block, equal in _read(piece, worker):
+            if equal:
+                tally.add_equal(block.first, block.length)
+            else:
+                worker.memory.blocks.add(tally, block)
+        results.append((piece.number, tally))
     return results
 
 
-def _measure(pieces: Sequence[Stretch], worker: Worker[Blocks]) -> list[tuple[int, int, float]]:
+def _compare_small(group: Group, worker: Worker[Memory]) -> list[tuple[int, Tally]]:
+    worker.check()
+    widths = [width(dtype) for dtype in group.dtypes]
+    left, right = (
+        _read_small(side, [pair[side] for pair in group.pairs], [n * each for n in group.lengths])
+        for side, each in enumerate(widths)
+    )
+    tallies = [Tally() for _ in group.pairs]
+    # Between two types values count, not bytes.
+    if group.dtypes[0] == group.dtypes[1]:
+        chosen = [place for place, pair in enumerate(zip(left, right)) if pair[0] != pair[1]]
+        for tally, length in zip(tallies, group.lengths):
+            tally.add_equal(0, length)
+    else:
+        chosen = list(range(len(tallies)))
+    if chosen:
+        raw = [memoryview(b"".join([side[place] for place in chosen])) for side in (left, right)]
+        block = Block(group.dtypes, (raw[0], raw[1]), 0)
+        found = worker.memory.blocks.tallies_of(block, [group.lengths[place] for place in chosen])
+        for place, tally in zip(chosen, found):
+            tallies[place] = tally
+    worker.advance(sum(group.lengths) * sum(widths))
+    return list(zip(group.numbers, tallies))
+
+
+def _measure(pieces: Sequence[Stretch], worker: Worker[Memory]) -> list[tuple[int, int, float]]:
     """Return (index of the pair, finite elements, norm) of pieces that are equal."""
+    from ckpttool.comparison.numbers.blocks import norm_of  # late: as above
+
     results = []
-    with np.errstate(all="ignore"):
-        for piece in pieces:
-            equal = (block.raw[0] for block in _read(piece, worker))
-            results.append((piece.number, *norm_of(piece.pair.left.dtype, equal)))
+    for piece in pieces:
+        equal = (block.raw[0] for block, _ in _read(piece, worker))
+        results.append((piece.number, *norm_of(piece.pair.left.dtype, equal)))
     return results
 
 
-def _read(piece: Stretch, worker: Worker[Blocks]) -> Iterator[Block]:
-    """Yield the blocks of a piece, in order; each overwrites the one before."""
+def _read(piece: Stretch, worker: Worker[Memory]) -> Iterator[tuple[Block, bool]]:
+    """Yield the blocks of a piece, in order, and whether their bytes are equal on both sides.
+
+    Each overwrites the one before.
+    """
     sides = piece.pair
     widths = width(sides.left.dtype), width(sides.right.dtype)
     # Gathering a small part of a strided tensor may read most of it, so it is done in few parts.
-    chunk = BLOCK if all(info.strides is None for info in sides) else CHUNK
+    chunk = BLOCK_BYTES if all(info.strides is None for info in sides) else CHUNK
     step = chunk // max(widths)
-    block = min(step, BLOCK // max(widths))
+    most = min(step, BLOCK_BYTES // max(widths))
+    room = worker.memory.room(chunk, is_native(sides.dtypes))
+    memory = memoryview(room)
+    same = sides.dtypes[0] == sides.dtypes[1]
     for start in range(piece.first, piece.first + piece.length, step):
         worker.check()
         count = min(step, piece.first + piece.length - start)
-        left, right = (
-            worker.memory.buffer(side, chunk, sides.dtypes)[: count * each]
-            for side, each in enumerate(widths)
-        )
+        left, right = memory[: count * widths[0]], memory[chunk : chunk + count * widths[1]]
         _fill(0, sides.left, start * widths[0], left)
         _fill(1, sides.right, start * widths[1], right)
-        yield from Block(sides.dtypes, (left, right), start).parts(block)
+        at = 0
+        for block in Block(sides.dtypes, (left, right), start).parts(most):
+            yield block, same and room.startswith(block.raw[1], at)
+            at += len(block.raw[0])
         worker.advance(count * sum(widths))
 
 
@@ -165,4 +254,11 @@ def _fill(side: int, info: TensorInfo, start: int, buffer: memoryview) -> None:
         fill(info, start, buffer)
     except CkpttoolError as error:
         error.tensor = error.tensor or info.name
+        raise SideError(side, error) from error
+
+
+def _read_small(side: int, tensors: Sequence[TensorInfo], sizes: Sequence[int]) -> list[bytes]:
+    try:
+        return read_small(tensors, sizes)
+    except CkpttoolError as error:
         raise SideError(side, error) from error

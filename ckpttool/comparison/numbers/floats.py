@@ -16,21 +16,20 @@ from ckpttool.comparison.numbers.outside import ToleranceCounter
 from ckpttool.comparison.numbers.products import dot, dots
 from ckpttool.comparison.numbers.roundings import rounds
 from ckpttool.comparison.numbers.search import Search
+from ckpttool.comparison.numbers.stretches import BLOCK_BYTES, is_native
 from ckpttool.comparison.numbers.ulps import most_ulps
-from ckpttool.tensors.memory import allocate
 from ckpttool.tensors.numpy_arrays import numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ckpttool.comparison.numbers.general import Tolerance
     from ckpttool.comparison.numbers.stretches import Block
     from ckpttool.comparison.numbers.tally import Tally
+    from ckpttool.comparison.numbers.tolerance import Tolerance
     from ckpttool.tensors.dtypes import DType
 
-#: Pairs in a block. Each of two inputs and two scratches is 1 MiB: of 512 KiB, as much time goes
-#: into calling numpy as into computing, and of 2 MiB they are no faster and leave the caches.
-BLOCK = 1 << 18
+#: Pairs in a block.
+BLOCK = BLOCK_BYTES // 4
 
 # The same where a side is widened: that takes further memory, which each thread has for itself.
 _WIDENED_BLOCK = BLOCK >> 1
@@ -40,32 +39,26 @@ _LOW = 1e-25
 _ROUNDED = 1.001
 
 
-def is_native(dtypes: tuple[DType, DType]) -> bool:
-    """Whether both sides are float32, which are compared where they lie."""
-    return all(dtype.numpy == "f4" for dtype in dtypes)
-
-
 def room(dtypes: tuple[DType, DType]) -> int:
     """Return how many pairs make a block: few enough for six workers to stay below 150 MB."""
     return BLOCK if is_native(dtypes) else _WIDENED_BLOCK
 
 
 class FloatBlocks:
-    """Compares blocks of floats; one for a thread, because it has scratch memory."""
+    """Compares blocks of floats; one for a thread, because it has scratch memory.
 
-    def __init__(self) -> None:
-        # Differences, left and right as rows of one array: numpy sums up all three in one call.
-        rows = allocate(3 * 4 * BLOCK)
-        self._rows = np.frombuffer(rows, np.float32).reshape(3, BLOCK)
-        self._sides = rows[4 * BLOCK : 8 * BLOCK], rows[8 * BLOCK :]
+    Args:
+        memory: room for a block of float32 of either side. Those that were read to there are
+            compared where they lie; all others are put there.
+    """
+
+    def __init__(self, memory: bytearray) -> None:
+        self._sides = np.frombuffer(memory, np.float32).reshape(2, BLOCK)
+        self._difference = np.empty(BLOCK, np.float32)
         scratch = np.empty((2, BLOCK), np.float32)
         flags = np.empty(BLOCK, np.bool_)
         self._outside = ToleranceCounter(scratch, flags)
         self._search = Search(scratch, flags)
-
-    def memory(self, side: int) -> memoryview:
-        """Return where float32 of a side are best put: they need not be copied then."""
-        return self._sides[side]
 
     def add(self, tally: Tally, block: Block, tolerance: Tolerance | None) -> bool:
         """Add a block of pairs, not all of them equal, to ``tally``.
@@ -85,13 +78,14 @@ class FloatBlocks:
         dtypes = block.dtypes
         if not all(map(_fits_float32, dtypes)):
             return False
-        rows = self._rows[:, : block.length]
-        for dtype, data, row in zip(dtypes, block.raw, rows[1:]):
+        sides = self._sides[:, : block.length]
+        for dtype, data, row in zip(dtypes, block.raw, sides):
             _put(dtype, data, row)
-        difference, left, right = rows
+        left, right = sides
+        difference = self._difference[: block.length]
         np.subtract(left, right, out=difference)
         np.abs(difference, out=difference)
-        bound = _add_sums(tally, rows)
+        bound = _add_sums(tally, sides, difference)
         if bound is None:
             return False
         if tolerance is not None:
@@ -100,11 +94,11 @@ class FloatBlocks:
         if cast:
             _add_cast(tally, dtypes, (left, right), int(np.count_nonzero(difference)))
         native = is_native(dtypes)
-        bits = self._search.add(tally, rows[1:], difference, bound, block.first, ulps=native)
+        bits = self._search.add(tally, sides, difference, bound, block.first, ulps=native)
         if not cast:
             tally.changed += bits
         if not (cast or native):
-            tally.add_ulp(most_ulps(dtypes[0], block.raw, None) or 0)
+            tally.add_ulp(most_ulps(dtypes[0], block.raw))
         return True
 
 
@@ -121,25 +115,28 @@ def _put(dtype: DType, data: memoryview, row: NDArray[np.float32]) -> None:
         row[:] = values
 
 
-def _add_sums(tally: Tally, rows: NDArray[np.float32]) -> float | None:
+def _add_sums(
+    tally: Tally, sides: NDArray[np.float32], difference: NDArray[np.float32]
+) -> float | None:
     """Add the sums of differences, left and right; return a bound on all magnitudes.
 
     ``None``, with nothing added, if the block is not ordinary.
     """
-    squares = dots(rows, rows)
-    apart, one, other = squares.sum(axis=1, dtype=np.float64).tolist()
+    squares = dots(sides, sides)
+    one, other = squares.sum(axis=1, dtype=np.float64).tolist()
+    apart = dot(difference, difference)
     # NaN and infinity stay what they are in sums of squares
     if not (isfinite(apart + one + other) and min(apart, one, other) > _LOW):
         return None
     # |a - b|^2 = |a|^2 + |b|^2 - 2 ab: no digits are lost where the norms are alike
     alike = one < 4 * other and other < 4 * one
-    inner = (one + other - apart) / 2 if alike else dot(rows[1], rows[2])
-    count = rows.shape[1]
+    inner = (one + other - apart) / 2 if alike else dot(sides[0], sides[1])
+    count = len(difference)
     tally.elements += count
     tally.compared += count
     tally.add_norms(sqrt(one), sqrt(other), sqrt(apart), inner)
     # no number is larger than the norm of its run, but for rounding
-    return sqrt(float(squares[1:].max())) * _ROUNDED
+    return sqrt(float(squares.max())) * _ROUNDED
 
 
 def _add_cast(

@@ -7,21 +7,21 @@ own where uint64 meets negative numbers.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Sequence
 
 import numpy as np
 
-from ckpttool.comparison.numbers.products import dot, norm
-from ckpttool.comparison.numbers.roundings import rounds
-from ckpttool.comparison.numbers.tally import Number, Peak, larger_peak
-from ckpttool.comparison.numbers.ulps import most_ulps
+from ckpttool.comparison.numbers.roundings import rounds_each
+from ckpttool.comparison.numbers.runs import Runs
+from ckpttool.comparison.numbers.tally import Peak, Tally
+from ckpttool.comparison.numbers.ulps import bits_of, distances
 from ckpttool.tensors.numpy_arrays import numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckpttool.comparison.numbers.stretches import Block
-    from ckpttool.comparison.numbers.tally import Tally
+    from ckpttool.comparison.numbers.tolerance import Tolerance
     from ckpttool.tensors.dtypes import DType
 
 #: Pairs in a block: the dozen copies in float64 fit into the caches.
@@ -33,23 +33,6 @@ _EXACT = 1 << 53
 _SMALLEST, _LARGEST = 2.0**-1074, sys.float_info.max
 
 
-class Tolerance(NamedTuple):
-    """What may differ and still count as equal.
-
-    A pair is equal if ``|a - b| <= absolute + relative * max(|a|, |b|)``: the rule of
-    ``numpy.allclose`` with the larger number for the second, so that the sides can be exchanged.
-    """
-
-    absolute: float = 0.0
-    relative: float = 0.0
-    equal_nan: bool = False
-
-    def excludes(self, difference: NDArray[Any], large: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which absolute differences, with their larger numbers, are outside (float64)."""
-        outside: NDArray[np.bool_] = difference > self.absolute + self.relative * large
-        return outside
-
-
 class _Numbers(NamedTuple):
     """Pairs as numbers.
 
@@ -58,7 +41,8 @@ class _Numbers(NamedTuple):
         integers: both sides exactly, in one type; ``None`` unless both hold integers.
         differs: which pairs differ.
         finite: which pairs are of two finite numbers; ``None`` for all of them.
-        first: index of the first pair in the tensor.
+        runs: which of them belong to which tensor.
+        first: index of the first pair in its tensor.
     """
 
     left: NDArray[Any]
@@ -66,37 +50,70 @@ class _Numbers(NamedTuple):
     integers: tuple[NDArray[Any], NDArray[Any]] | None
     differs: NDArray[Any]
     finite: NDArray[Any] | None
+    runs: Runs
     first: int
 
 
-def add_block(
-    tally: Tally, block: Block, differs: NDArray[Any] | None, tolerance: Tolerance | None
-) -> None:
-    """Add a block of pairs.
+def tallies_of(
+    block: Block,
+    lengths: Sequence[int],
+    tolerance: Tolerance | None,
+    before: Tally | None = None,
+) -> list[Tally]:
+    """Compare tensors, or a part of one, that stand one after the other in a block.
 
     Args:
-        tally: what to add to.
-        block: the pairs; :func:`ckpttool.tensors.numpy_arrays.numbers` must know both types.
-        differs: which pairs differ in their bits; ``None`` for two types, whose values count.
+        block: the pairs, at least one. Of types without numbers, only what differs is counted.
+        lengths: how many pairs of each tensor, at least one.
         tolerance: pairs outside of it are counted; ``None`` to count none.
+        before: of the pairs before these in the same tensor; casts that it rules out are not looked
+            for again.
+
+    Returns:
+        A tally of each.
     """
-    pairs = _numbers(block, differs)
+    runs = Runs(lengths)
+    same = block.dtypes[0] == block.dtypes[1]
+    differs = differing(block) if same else None
+    tallies = [Tally() for _ in lengths]
+    _put(tallies, "elements", runs.lengths)
+    if not block.dtypes[0].has_numbers:
+        assert differs is not None  # noqa: S101 (such types are compared with themselves)
+        _put(tallies, "changed", runs.counts(differs))
+        return tallies
+    pairs = _numbers(block, differs, runs)
     if tolerance is not None and tolerance.equal_nan:
         nan = np.isnan(pairs.left) & np.isnan(pairs.right)
         pairs = pairs._replace(differs=pairs.differs & ~nan)
-    tally.changed += int(np.count_nonzero(pairs.differs))
-    if differs is None:
-        _add_casts(tally, block.dtypes, pairs)
+    _put(tallies, "changed", runs.counts(pairs.differs))
+    if not same:
+        _add_casts(tallies, block.dtypes, pairs, before or Tally())
     elif not block.dtypes[0].integral:
-        ulps = most_ulps(block.dtypes[0], block.raw, pairs.finite)
-        if ulps is not None:
-            tally.add_ulp(ulps)
+        _add_ulps(tallies, block, pairs)
     if pairs.finite is not None:
-        pairs = _set_aside(tally, pairs)
-    _add_numbers(tally, pairs, tolerance)
+        pairs = _set_aside(tallies, pairs)
+    _add_numbers(tallies, pairs, tolerance)
+    return tallies
 
 
-def _numbers(block: Block, differs: NDArray[Any] | None) -> _Numbers:
+def _put(tallies: Sequence[Tally], name: str, values: NDArray[Any]) -> None:
+    for tally, value in zip(tallies, values.tolist()):
+        setattr(tally, name, value)
+
+
+def differing(block: Block) -> NDArray[np.bool_]:
+    """Return which elements differ in their bits; of a type below a byte, which bytes do."""
+    dtype = block.dtypes[0]
+    if dtype.bits % 8:
+        left, right = (np.frombuffer(data, np.uint8) for data in block.raw)
+    else:
+        left, right = (bits_of(dtype, data) for data in block.raw)
+    differs: NDArray[np.bool_] = left != right
+    # complex numbers are compared by parts, and counted by numbers
+    return differs[::2] | differs[1::2] if dtype.kind == "complex" else differs
+
+
+def _numbers(block: Block, differs: NDArray[Any] | None, runs: Runs) -> _Numbers:
     sides = [_native(dtype, data) for dtype, data in zip(block.dtypes, block.raw)]
     integers = None
     if all(dtype.integral for dtype in block.dtypes):
@@ -105,7 +122,8 @@ def _numbers(block: Block, differs: NDArray[Any] | None) -> _Numbers:
     if differs is None:
         differs = _differ(left, right, integers)
     finite = np.isfinite(left) & np.isfinite(right)
-    return _Numbers(left, right, integers, differs, None if finite.all() else finite, block.first)
+    every = None if finite.all() else finite
+    return _Numbers(left, right, integers, differs, every, runs, block.first)
 
 
 def _native(dtype: DType, raw: memoryview) -> NDArray[Any]:
@@ -148,59 +166,77 @@ def _differ(
     return differs
 
 
-def _add_casts(tally: Tally, dtypes: tuple[DType, DType], pairs: _Numbers) -> None:
-    if tally.widened:
-        tally.widened = not pairs.differs.any() and _is_exact(dtypes, pairs)
-    if tally.rounds_left:
-        tally.rounds_left = rounds(pairs.right, pairs.left, dtypes[0])
-    if tally.rounds_right:
-        tally.rounds_right = rounds(pairs.left, pairs.right, dtypes[1])
+def _add_casts(
+    tallies: Sequence[Tally], dtypes: tuple[DType, DType], pairs: _Numbers, before: Tally
+) -> None:
+    left, right, runs = pairs.left, pairs.right, pairs.runs
+    none = np.zeros(len(tallies), np.bool_)
+    widened = runs.all_of(_are_widened(dtypes, pairs)) if before.widened else none
+    rounds_left = rounds_each(right, left, dtypes[0], runs) if before.rounds_left else none
+    rounds_right = rounds_each(left, right, dtypes[1], runs) if before.rounds_right else none
+    _put(tallies, "widened", widened)
+    _put(tallies, "rounds_left", rounds_left)
+    _put(tallies, "rounds_right", rounds_right)
 
 
-def _is_exact(dtypes: tuple[DType, DType], pairs: _Numbers) -> bool:
-    """Whether equal float64 values speak for the numbers: large int64 are not float64."""
-    if pairs.integers is not None or not any(dtype.integral for dtype in dtypes):
-        return True
-    return bool((np.abs(pairs.left) < _EXACT).all())
+def _are_widened(dtypes: tuple[DType, DType], pairs: _Numbers) -> NDArray[np.bool_]:
+    """Return which pairs are equal, where equal float64 values speak for the numbers."""
+    equal: NDArray[np.bool_] = ~pairs.differs
+    if pairs.integers is None and any(dtype.integral for dtype in dtypes):
+        equal &= np.abs(pairs.left) < _EXACT  # large int64 are not float64
+    return equal
 
 
-def _set_aside(tally: Tally, pairs: _Numbers) -> _Numbers:
+def _add_ulps(tallies: Sequence[Tally], block: Block, pairs: _Numbers) -> None:
+    """Add the largest distance in ULPs; for complex numbers, that of their parts."""
+    dtype, runs, finite = block.dtypes[0], pairs.runs, pairs.finite
+    left, right = (bits_of(dtype, data) for data in block.raw)
+    found = distances(left, right, signed=dtype.signed)
+    if dtype.kind == "complex":
+        found = np.maximum(found[::2], found[1::2])
+    if finite is not None:
+        found[~finite] = 0
+    _put(tallies, "max_ulp", runs.largest(found))
+    if finite is not None:
+        for tally, count in zip(tallies, runs.counts(finite).tolist()):
+            tally.max_ulp = tally.max_ulp if count else None
+
+
+def _set_aside(tallies: Sequence[Tally], pairs: _Numbers) -> _Numbers:
     """Count the pairs that are not finite and put zeros in their places."""
     assert pairs.finite is not None  # noqa: S101 (the caller looked)
-    odd = ~pairs.finite
-    nan_left, nan_right = np.isnan(pairs.left), np.isnan(pairs.right)
-    infinite_left, infinite_right = np.isinf(pairs.left), np.isinf(pairs.right)
-    tally.nan_left += int(np.count_nonzero(nan_left & ~nan_right))
-    tally.nan_right += int(np.count_nonzero(nan_right & ~nan_left))
-    tally.infinite_left += int(np.count_nonzero(infinite_left & ~infinite_right))
-    tally.infinite_right += int(np.count_nonzero(infinite_right & ~infinite_left))
-    tally.unlike += int(np.count_nonzero(odd & pairs.differs))
+    odd, counts = ~pairs.finite, pairs.runs.counts
+    for word, is_it in (("nan", np.isnan), ("infinite", np.isinf)):
+        left, right = is_it(pairs.left), is_it(pairs.right)
+        _put(tallies, f"{word}_left", counts(left & ~right))
+        _put(tallies, f"{word}_right", counts(right & ~left))
+    _put(tallies, "unlike", counts(odd & pairs.differs))
     left, right = (np.where(odd, 0, side) for side in (pairs.left, pairs.right))
     return pairs._replace(left=left, right=right)
 
 
-def _add_numbers(tally: Tally, pairs: _Numbers, tolerance: Tolerance | None) -> None:
-    count = len(pairs.left) if pairs.finite is None else int(np.count_nonzero(pairs.finite))
-    if not count:
-        return
-    tally.compared += count
+def _add_numbers(tallies: Sequence[Tally], pairs: _Numbers, tolerance: Tolerance | None) -> None:
+    runs = pairs.runs
+    compared = runs.lengths if pairs.finite is None else runs.counts(pairs.finite)
+    _put(tallies, "compared", compared)
     exact = _differences(pairs)
     difference = exact if exact.dtype == np.float64 else exact.astype(np.float64)
     large = np.maximum(np.abs(pairs.left), np.abs(pairs.right))
     relative = difference / np.maximum(large, _SMALLEST)  # two zeros do not differ
     # the largest of integers as integers: float64 could not tell the last ones apart
-    tally.max_abs = _higher(tally.max_abs, pairs, exact)
-    tally.max_rel = _higher(tally.max_rel, pairs, relative)
+    peaks = zip(tallies, compared.tolist(), _peaks(pairs, exact), _peaks(pairs, relative))
+    for tally, count, max_abs, max_rel in peaks:
+        if count:
+            tally.max_abs, tally.max_rel = max_abs, max_rel
     parts = [side.view(np.float64) for side in (pairs.left, pairs.right)]
-    tally.add_norms(norm(parts[0]), norm(parts[1]), norm(_finite(difference)), dot(*parts))
-    if tolerance is not None:
-        tally.outside += int(np.count_nonzero(tolerance.excludes(difference, large)))
-
-
-def _finite(difference: NDArray[Any]) -> NDArray[Any]:
+    twice = runs.halves() if parts[0].size > pairs.left.size else runs
+    _put(tallies, "norm_left", twice.norms(parts[0]))
+    _put(tallies, "norm_right", twice.norms(parts[1]))
     # the difference of two numbers near the end of float64 may lie beyond it
-    finite: NDArray[Any] = np.minimum(difference, _LARGEST)
-    return finite
+    _put(tallies, "norm_difference", runs.norms(np.minimum(difference, _LARGEST)))
+    _put(tallies, "dot", twice.sums(parts[0] * parts[1]))
+    if tolerance is not None:
+        _put(tallies, "outside", runs.counts(tolerance.excludes(difference, large)))
 
 
 def _differences(pairs: _Numbers) -> NDArray[Any]:
@@ -215,18 +251,13 @@ def _differences(pairs: _Numbers) -> NDArray[Any]:
     return differences
 
 
-def _higher(best: Peak | None, pairs: _Numbers, values: NDArray[Any]) -> Peak | None:
-    index = int(values.argmax())
-    if pairs.finite is not None and not pairs.finite[index]:
-        index = int(pairs.finite.argmax())  # it was a zero that replaced a NaN or infinity
-    value = values[index]
+def _peaks(pairs: _Numbers, values: NDArray[Any]) -> List[Peak]:
+    """Return the largest value of each tensor, at the first place that has it."""
+    runs = pairs.runs
+    are_largest = values == runs.spread(runs.largest(values))
+    if pairs.finite is not None:
+        are_largest &= pairs.finite  # the others have zeros in place of NaN and infinity
+    at = runs.first(are_largest)
     sides = pairs.integers or (pairs.left, pairs.right)
-    left, right = (_number(side[index]) for side in sides)
-    number = float(value) if isinstance(value, (float, np.floating)) else int(value)
-    return larger_peak(best, Peak(number, pairs.first + index, left, right))
-
-
-def _number(value: Any) -> Number:
-    if isinstance(value, (int, np.integer)):
-        return int(value)
-    return complex(value) if isinstance(value, complex) else float(value)
+    columns = (values[at], at - runs.starts + pairs.first, sides[0][at], sides[1][at])
+    return [Peak(*row) for row in zip(*(column.tolist() for column in columns))]

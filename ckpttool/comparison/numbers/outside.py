@@ -2,7 +2,7 @@
 
 float32 gives differences and limits to a few parts in ``2 ** 24``. Pairs clearly on one side are
 only counted; those in between are computed again in float64, by the rule of
-:class:`ckpttool.comparison.numbers.general.Tolerance`.
+:class:`ckpttool.comparison.numbers.tolerance.Tolerance`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ckpttool.comparison.numbers.general import Tolerance
+    from ckpttool.comparison.numbers.tolerance import Tolerance
 
 # More than the relative error of a difference, a product and a sum in float32.
 _SLACK = 2.0**-20

@@ -1,8 +1,7 @@
-"""Inner products and norms in bounded memory, precise and without a BLAS's own threads."""
+"""Inner products of float32 in bounded memory, precise and without a BLAS's own threads."""
 
 from __future__ import annotations
 
-from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +11,6 @@ if TYPE_CHECKING:
 
 # float32 products are summed in runs of this many, the runs in float64: exact to 7 digits.
 _RUN = 1024
-
-# Between these a sum of squares in float64 has lost nothing to overflow and nothing that counts
-# to numbers whose squares vanish.
-_LOW, _HIGH = 1e-280, 1e300
 
 
 def dot(left: NDArray[Any], right: NDArray[Any]) -> float:
@@ -44,15 +39,3 @@ def dots(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
     last = (left[..., whole:], right[..., whole:])
     found[..., runs] = np.einsum("...i,...i->...", *last) if rest else 0
     return found
-
-
-def norm(values: NDArray[Any]) -> float:
-    """Return the Euclidean norm of finite float64 numbers, however large or small."""
-    squares = dot(values, values)
-    if _LOW < squares < _HIGH:
-        return sqrt(squares)
-    largest = float(np.abs(values).max()) if len(values) else 0.0
-    if largest == 0:
-        return 0.0
-    scaled = values / largest
-    return largest * sqrt(dot(scaled, scaled))

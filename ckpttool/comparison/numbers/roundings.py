@@ -11,6 +11,7 @@ from ckpttool.tensors.numpy_arrays import round_to_bfloat16
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ckpttool.comparison.numbers.runs import Runs
     from ckpttool.tensors.dtypes import DType, Float
 
 
@@ -26,12 +27,30 @@ def rounds(values: NDArray[Any], wanted: NDArray[Any], dtype: DType) -> bool:
         wanted: as many, of the same type.
         dtype: the element type that ``wanted`` had.
     """
+    return any(_rounds(values, wanted, dtype, saturated=way) for way in _ways(dtype))
+
+
+def rounds_each(
+    values: NDArray[Any], wanted: NDArray[Any], dtype: DType, runs: Runs
+) -> NDArray[np.bool_]:
+    """Return the same of each tensor in the arrays."""
+    if len(runs.starts) == 1:
+        return np.array([rounds(values, wanted, dtype)])
+    found = np.zeros(len(runs.starts), np.bool_)
+    for way in _ways(dtype):
+        rounded = _rounded(values, dtype, way)
+        if rounded is not None:
+            found |= runs.all_of((rounded == wanted) | (np.isnan(rounded) & np.isnan(wanted)))
+    return found
+
+
+def _ways(dtype: DType) -> tuple[bool, ...]:
+    """Return whether what is beyond the largest number becomes that number; both are in use."""
     if dtype.integral:
-        return False
+        return ()
     # Newer releases of torch cast everything beyond the largest number to it, even infinity.
     saturating = dtype.encoding is not None and dtype.encoding.special == "fn"
-    ways = (False, True) if saturating else (False,)
-    return any(_rounds(values, wanted, dtype, saturated=way) for way in ways)
+    return (False, True) if saturating else (False,)
 
 
 def _rounds(values: NDArray[Any], wanted: NDArray[Any], dtype: DType, *, saturated: bool) -> bool:

@@ -58,7 +58,8 @@ class Tally:
     @property
     def identical(self) -> bool:
         """Whether all bits were equal."""
-        return self.elements == sum(count for _, count in self.equal)
+        # joined into one run, if so
+        return self.equal == [(0, self.elements)] or not self.elements
 
     @property
     def rms(self) -> float | None:

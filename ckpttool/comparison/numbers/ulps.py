@@ -17,23 +17,17 @@ def bits_of(dtype: DType, raw: memoryview) -> NDArray[Any]:
     return np.frombuffer(raw, f"<u{dtype.part_bits // 8}")
 
 
-def most_ulps(
-    dtype: DType, raw: tuple[memoryview, memoryview], finite: NDArray[Any] | None
-) -> int | None:
-    """Return the largest distance in ULPs; for complex numbers, that of their parts.
-
-    +0 and -0 have the same place. ``finite`` tells which pairs count, ``None`` for all; the result
-    is ``None`` if none counts.
-    """
+def most_ulps(dtype: DType, raw: tuple[memoryview, memoryview]) -> int:
+    """Return the largest distance in ULPs of finite numbers of a floating type, at least one."""
     left, right = (bits_of(dtype, data) for data in raw)
-    found = distances(left, right, signed=dtype.signed)
-    if finite is not None:
-        found = found[np.repeat(finite, len(found) // len(finite))]
-    return int(found.max()) if len(found) else None
+    return int(distances(left, right, signed=dtype.signed).max())
 
 
 def distances(left: NDArray[Any], right: NDArray[Any], *, signed: bool = True) -> NDArray[Any]:
-    """Return the distances in ULPs, unsigned, of numbers given by their bits (unsigned)."""
+    """Return the distances in ULPs, unsigned, of numbers given by their bits (unsigned).
+
+    +0 and -0 have the same place.
+    """
     one, other = (places_of(bits) if signed else bits for bits in (left, right))
     # As unsigned integers: places of opposite sign may be further apart than a signed one holds,
     # and the subtraction is right modulo 2 ** width.

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckpttool.comparison.numbers import blocks, floats, search
 from ckpttool.comparison.numbers import compare as reading
+from ckpttool.comparison.numbers import floats, search
 from ckpttool.comparison.numbers import stretches as pieces
 from tests.builders import pairs
 
@@ -31,8 +31,7 @@ def small_blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(search, "_FEW", request.param)
     monkeypatch.setattr(floats, "BLOCK", 16)
     monkeypatch.setattr(floats, "_WIDENED_BLOCK", 16)
-    for module in (blocks, reading):
-        monkeypatch.setattr(module, "BLOCK", 64)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 64)
     monkeypatch.setattr(pieces, "_TASK", 128)
 
 

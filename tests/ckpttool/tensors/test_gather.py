@@ -7,11 +7,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
+from ckpttool.findings.errors import (
+    CkpttoolError,
+    MalformedError,
+    UnreadableError,
+    UnsupportedError,
+)
 from ckpttool.tensors import gather
 from ckpttool.tensors.dtypes import DTYPES
-from ckpttool.tensors.gather import chunks, fill
-from tests.builders.tensors import FencedSource, from_array, in_memory, in_parts, too_short
+from ckpttool.tensors.gather import chunks, fill, read_small
+from tests.builders.tensors import (
+    FencedSource,
+    from_array,
+    in_memory,
+    in_one_file,
+    in_parts,
+    too_short,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -159,3 +171,63 @@ def test_a_tensor_beyond_its_bytes_is_an_error(
     with pytest.raises(error) as caught:
         fill(info, 0, memoryview(bytearray(min(info.nbytes, 64))))
     assert caught.value.rule is not None
+
+
+# --- many small ones ------------------------------------------------------------------------
+
+
+def read(tensors: list[TensorInfo]) -> list[bytes]:
+    return read_small(tensors, [info.nbytes for info in tensors])
+
+
+@pytest.mark.parametrize(
+    ("apart", "reads"),
+    [
+        pytest.param(0, 1, id="side by side"),
+        pytest.param(gather._READ_COST, 1, id="a gap that costs less than a read"),
+        pytest.param(gather._READ_COST + 1, 4, id="a larger gap"),
+    ],
+)
+def test_neighbours_are_read_at_once(apart: int, reads: int) -> None:
+    parts = [b"one.", b"two.two.", b"three...", b"four"]
+    tensors = in_one_file(parts, "uint8", apart)
+    source: Any = tensors[0].extents[0].source
+    assert read(tensors) == parts
+    assert source.reads == reads
+
+
+def test_a_read_at_once_stays_within_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather, "CHUNK", 8)
+    tensors = in_one_file([b"abc", b"def", b"ghi", b"jkl", b"0123456789"], "uint8")
+    source: Any = tensors[0].extents[0].source
+    assert read(tensors) == [b"abc", b"def", b"ghi", b"jkl", b"0123456789"]
+    assert source.reads == 3
+
+
+def test_order_overlaps_and_other_files_change_nothing() -> None:
+    one, other = in_one_file([b"abcd", b"efgh"], "uint8"), in_one_file([b"01", b"23"], "uint8")
+    extent = one[0].extents[0]
+    across = one[0]._replace(extents=(extent._replace(offset=2, length=4),))
+    inside = one[0]._replace(extents=(extent._replace(offset=3, length=1),), shape=(1,))
+    tensors = [other[1], one[1], across, one[0], inside, other[0]]
+    assert read(tensors) == [b"23", b"efgh", b"cdef", b"abcd", b"d", b"01"]
+
+
+def test_strided_joined_and_big_endian_tensors_are_gathered() -> None:
+    values = np.arange(6, dtype="<u2").reshape(2, 3)
+    turned = in_memory(values.tobytes(), "uint16", (3, 2), (1, 3))
+    joined = in_parts([b"abc", b"d"], "uint16", (2,))
+    swapped = in_memory(b"\0\1", "uint16", (1,), big_endian=True)
+    assert read([turned, joined, swapped]) == [values.T.tobytes(), b"abcd", b"\1\0"]
+
+
+def test_the_tensor_whose_bytes_are_missing_is_named() -> None:
+    with pytest.raises(MalformedError) as caught:
+        read([*in_one_file([b"ab"], "uint8"), too_short()._replace(name="short")])
+    assert caught.value.tensor == "short"
+    tensors = in_one_file([b"ab", b"cd", b"ef"], "uint8")
+    source: Any = tensors[0].extents[0].source
+    source.end = 5
+    with pytest.raises(UnreadableError) as cut:
+        read(tensors)
+    assert cut.value.tensor == "t2"

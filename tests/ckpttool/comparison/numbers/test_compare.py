@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckpttool.comparison.numbers import blocks, floats, general
 from ckpttool.comparison.numbers import compare as reading
+from ckpttool.comparison.numbers import floats, general
 from ckpttool.comparison.numbers import stretches as pieces
 from ckpttool.comparison.numbers.compare import Pass, SideError
-from ckpttool.comparison.numbers.general import Tolerance
 from ckpttool.comparison.numbers.stretches import Pair
 from ckpttool.comparison.numbers.tally import Tally
+from ckpttool.comparison.numbers.tolerance import Tolerance
 from ckpttool.tensors.workers import Work
 from tests.builders import pairs
 from tests.builders.executors import EXECUTORS, executor
@@ -33,8 +33,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(floats, "BLOCK", 64)
     monkeypatch.setattr(floats, "_WIDENED_BLOCK", 16)
     monkeypatch.setattr(general, "BLOCK", 32)
-    for module in (blocks, reading):
-        monkeypatch.setattr(module, "BLOCK", 256)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 256)
     monkeypatch.setattr(pieces, "_TASK", 1024)
 
 
@@ -314,7 +313,7 @@ def test_a_transposed_tensor_is_compared_by_elements() -> None:
 
 def test_a_transposed_tensor_may_be_larger_than_a_block() -> None:
     """It is gathered in pieces of more than one block."""
-    side = math.isqrt(blocks.BLOCK // 4) + 8
+    side = math.isqrt(pieces.BLOCK_BYTES // 4) + 8
     values = rng(1).normal(size=(side, side)).astype("<f4")
     straight = in_memory(values.tobytes(), "float32", (side, side))
     turned = in_memory(values.T.tobytes(), "float32", (side, side), (1, side))

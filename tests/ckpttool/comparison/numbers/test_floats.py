@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckpttool.comparison.numbers import blocks, floats, outside
 from ckpttool.comparison.numbers import compare as reading
-from ckpttool.comparison.numbers.general import Tolerance
+from ckpttool.comparison.numbers import floats, outside, stretches
+from ckpttool.comparison.numbers.tolerance import Tolerance
 from tests.builders import pairs
 
 if TYPE_CHECKING:
@@ -83,10 +83,10 @@ def test_the_quick_way_is_the_careful_one(
         assert taken == [True, False]
 
 
-def test_small_blocks_go_the_careful_way_at_once(
+def test_small_tensors_go_the_careful_way_at_once(
     monkeypatch: pytest.MonkeyPatch, taken: list[bool]
 ) -> None:
-    monkeypatch.setattr(blocks, "_QUICK", 400)
+    monkeypatch.setattr(stretches, "SMALL", 400)
     for count, ways in ((399, []), (400, [True])):
         sides = [some_bits("float32", seed, count) for seed in (1, 2)]
         assert pairs.arrays(*sides, dtypes=("float32", "float32")).elements == count
@@ -100,8 +100,7 @@ def test_blocks_are_cut_alike_whatever_the_width(
     whole = both_ways(monkeypatch, [some_bits(dtype, seed) for seed in (1, 2)], (dtype, dtype))[0]
     monkeypatch.setattr(floats, "BLOCK", 16)
     monkeypatch.setattr(floats, "_WIDENED_BLOCK", 16)
-    for module in (blocks, reading):
-        monkeypatch.setattr(module, "BLOCK", 64)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 64)
     sides = [some_bits(dtype, seed) for seed in (1, 2)]
     assert_alike(vars(pairs.arrays(*sides, dtypes=(dtype, dtype))), whole)
 
