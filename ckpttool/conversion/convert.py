@@ -69,6 +69,7 @@ def convert(
     keep_aliases: bool = False,
     sidecar: AnyPath | None = None,
     receipt: AnyPath | None = None,
+    fingerprint: bool = False,
     force: bool = False,
     sync: bool = True,
     dry_run: bool = False,
@@ -95,6 +96,7 @@ def convert(
         keep_aliases: store tied tensors under each of their names.
         sidecar: a JSON file for what lies beside the tensors.
         receipt: a JSON file for SHA-256 checksums and changes.
+        fingerprint: compute the content fingerprints, which a receipt has anyway.
         force: replace existing files at the destination.
         sync: wait until the bytes are on the disk before the file gets its name.
         dry_run: report what would be written, and write nothing.
@@ -132,6 +134,7 @@ def convert(
         dry_run=dry_run,
         sidecar=None if sidecar is None else path_of(sidecar, "the sidecar"),
         receipt=None if receipt is None else path_of(receipt, "the receipt"),
+        fingerprint=fingerprint,
         workers=workers,
         executor=executor,
     )

@@ -55,8 +55,14 @@ class ConvertOptions(NamedTuple):
     dry_run: bool = False
     sidecar: str | None = None
     receipt: str | None = None
+    fingerprint: bool = False
     workers: int | None = None
     executor: Executor | None = None
+
+    @property
+    def hashes(self) -> bool:
+        """Whether SHA-256 sums are made; the proof needs none."""
+        return self.fingerprint or self.receipt is not None
 
 
 def check(options: ConvertOptions) -> None:
@@ -98,8 +104,8 @@ def _check_types(options: ConvertOptions) -> None:
     check_workers(options.workers)
     check_executor(options.executor)
     check_text(options.wrapper, "wrapper")
-    flags = "except_quantized encoder_only keep_aliases allow_overflow force sync dry_run".split()
-    check_flags({flag: getattr(options, flag) for flag in flags})
+    flags = "except_quantized encoder_only keep_aliases allow_overflow force sync dry_run"
+    check_flags({flag: getattr(options, flag) for flag in [*flags.split(), "fingerprint"]})
     for key, value in options.metadata:
         for text in (key, value):
             check_type(text, str, "metadata")

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 
 from ckpttool.conversion.documents import index_content
 from ckpttool.conversion.naming import where
-from ckpttool.conversion.proving import Joined, fingerprint_of, read_again, require_equal
+from ckpttool.conversion.proving import (
+    Joined,
+    fingerprint_of,
+    read_again,
+    require_equal,
+    require_taken,
+)
 from ckpttool.conversion.result import Cast, Proof, WrittenFile
 from ckpttool.files.positional import write_parts
 from ckpttool.files.sources import FileSource
@@ -35,7 +41,7 @@ if TYPE_CHECKING:
     from ckpttool.formats.writing import Target
     from ckpttool.formats.writing.copying import PieceDigest
     from ckpttool.formats.writing.file_layout import FileLayout, PlannedTensor
-    from ckpttool.tensors.catalogue import Checkpoint
+    from ckpttool.tensors.catalogue import Checkpoint, Checksum
     from ckpttool.tensors.workers import Progress
 
 
@@ -73,21 +79,26 @@ class OutputFile(NamedTuple):
 class Copied(NamedTuple):
     """The files with the tensors in their places, and still zeros around them.
 
-    ``digests`` are by name, aliases and tied names included. With an error among the findings
-    (numbers became infinite), the files must not be kept.
+    ``digests`` are by name, aliases and tied names included; ``checked`` are the source's stored
+    sums that were compared. With an error among the findings (numbers became infinite), the files
+    must not be kept.
     """
 
     files: list[Growing]
     digests: dict[str, PieceDigest]
+    checked: frozenset[Checksum]
     casts: tuple[Cast, ...]
     findings: tuple[Finding, ...]
 
 
 class Proven(NamedTuple):
-    """The result of the proof; ``fingerprint`` is that of the tensors as written."""
+    """The result of the proof.
 
-    source_fingerprint: str
-    fingerprint: str
+    ``fingerprint`` is that of the tensors as written; neither is known unless it was asked for.
+    """
+
+    source_fingerprint: str | None
+    fingerprint: str | None
     proof: Proof
     findings: tuple[Finding, ...]
 
@@ -96,7 +107,7 @@ class Proven(NamedTuple):
 
 
 def lay_out(job: Job) -> tuple[list[OutputFile], bytes]:
-    """Return the files, with a placeholder for the fingerprint, and the index of shards.
+    """Return the files, with a placeholder for a fingerprint, and the index of shards.
 
     Raises:
         MalformedError: the format has no place for a tensor.
@@ -161,27 +172,27 @@ def copy(
     if progress:
         progress.start(sum(slot.length for file in files for slot in file.layout.slots))
     stored: dict[str, PieceDigest] = {}
+    checked: frozenset[Checksum] = frozenset()
     for file, grown in zip(files, growing):
         try:
-            stored.update(
-                copy_layout(
-                    file.layout,
-                    grown.fd,
-                    workers=job.options.workers,
-                    executor=job.options.executor,
-                    on_bytes=progress.advance if progress else None,
-                    checksums=job.checkpoint.checksums,
-                    write_early=job.options.sync,
-                )
+            copies = copy_layout(
+                file.layout,
+                grown.fd,
+                workers=job.options.workers,
+                executor=job.options.executor,
+                on_bytes=progress.advance if progress else None,
+                checksums=job.checkpoint.checksums,
+                hashes=job.options.hashes,
+                write_early=job.options.sync,
             )
         except OutputError as error:  # raised where only the descriptor is known
             error.path = error.path or file.path
             raise
-    pieces = job.plan.pieces
-    views = {piece.name: piece.stored_as for piece in pieces if piece.alias_of is not None}
-    digests = spread(stored, {**views, **job.plan.tied})
-    casts = tuple(_casts(pieces, digests))
-    return Copied(growing, digests, casts, tuple(_losses(casts, job.options)))
+        stored.update(copies.digests)
+        checked |= copies.checked
+    digests = spread(stored, job.plan.same)
+    casts = tuple(_casts(job.plan.pieces, digests))
+    return Copied(growing, digests, checked, casts, tuple(_losses(casts, job.options)))
 
 
 def _casts(pieces: Sequence[PlannedTensor], digests: dict[str, PieceDigest]) -> Iterator[Cast]:
@@ -230,11 +241,13 @@ def complete_and_prove(job: Job, files: Sequence[OutputFile], copied: Copied) ->
             them than was to be written (``CVT202``).
     """
     target, metadata = job.target, {**job.plan.metadata}
+    fingerprint = found = None
     joined: Joined = {}
-    source = {name: one.source_sha256 for name, one in copied.digests.items()}
-    fingerprint = fingerprint_of(job.selection.canonical, source, joined)
-    if FINGERPRINT in metadata:  # as long as the placeholder, so that nothing moves
-        metadata[FINGERPRINT] = fingerprint
+    if job.options.hashes:
+        source = {name: one.source_sha256 for name, one in copied.digests.items()}
+        fingerprint = fingerprint_of(job.selection.canonical, source, joined)
+        if FINGERPRINT in metadata:  # as long as the placeholder, so that nothing moves
+            metadata[FINGERPRINT] = fingerprint
     crcs = {name: one.crc32 for name, one in copied.digests.items()}
     for (_, pieces, layout), grown in zip(files, copied.files):
         write_parts(grown.fd, target.finish(layout, pieces, metadata, crcs))
@@ -244,16 +257,21 @@ def complete_and_prove(job: Job, files: Sequence[OutputFile], copied: Copied) ->
             read_again(grown.temporary, pieces, layout.slots, target, opened)
             for (_, pieces, layout), grown in zip(files, copied.files)
         ]
-        tensors = {name: info for one in seen for name, info in one.tensors.items()}
-        written = {name: one.sha256 for name, one in copied.digests.items()}
-        found = fingerprint_of(canonicalize(with_tied(tensors, metadata)), written, joined)
+        stored = {name: info for one in seen for name, info in one.tensors.items()}
+        tensors = with_tied(stored, metadata)
+        if job.options.hashes:
+            written = {name: one.sha256 for name, one in copied.digests.items()}
+            found = fingerprint_of(canonicalize(tensors), written, joined)
     for one in seen:
         require_equal("the metadata", metadata, one.metadata)
+    require_taken(job.selection.tensors, job.plan.same, tensors)
     # Cast weights are other weights, with another fingerprint.
     if not copied.casts:
         require_equal("the content fingerprint", fingerprint, found)
     slots = [slot for file in files for slot in file.layout.slots]
-    proof = Proof(len(slots), sum(slot.length for slot in slots), seen[0].readers)
+    proof = Proof(
+        len(slots), sum(slot.length for slot in slots), len(copied.checked), seen[0].readers
+    )
     findings = dict.fromkeys(warning for one in seen for warning in one.findings)
     return Proven(fingerprint, found, proof, tuple(findings))
 

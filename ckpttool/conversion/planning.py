@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
     from ckpttool.tensors.sharing import Sharing
 
-#: A placeholder of the same length for a fingerprint that is not known yet.
+#: A placeholder of the same length for a fingerprint that is asked for and not known yet.
 UNKNOWN = PREFIX + 64 * "0"
 
 
@@ -51,7 +51,7 @@ class Plan(NamedTuple):
     Attributes:
         files: at least one; several are shards.
         shard_index: the path of the shards' index; ``None`` for one file.
-        metadata: in order, if the target holds any; the fingerprint is still :data:`UNKNOWN`.
+        metadata: in order, if the target holds any; a fingerprint is still :data:`UNKNOWN`.
         wrapper: the dotted key to put the tensors under; ``None`` for the root.
         tied: dropped name -> stored name.
         overlapping: groups of names that share bytes in part.
@@ -67,6 +67,12 @@ class Plan(NamedTuple):
     overlapping: tuple[tuple[str, ...], ...]
     findings: tuple[Finding, ...]
     not_cast: tuple[str, ...] = ()
+
+    @property
+    def same(self) -> dict[str, str]:
+        """Name without bytes of its own -> name that stores them: aliases and tied names."""
+        views = {one.name: one.stored_as for one in self.pieces if one.alias_of is not None}
+        return {**views, **self.tied}
 
     @property
     def pieces(self) -> tuple[PlannedTensor, ...]:
@@ -171,7 +177,9 @@ def _metadata(
 ) -> dict[str, str]:
     """Return the strings of ``__metadata__`` in their order; the fingerprint comes later."""
     # transformers refuses a file without "format"; "pt" is how torch's tensors are marked.
-    own = {FORMAT: "pt", FINGERPRINT: UNKNOWN}
+    own = {FORMAT: "pt"}
+    if options.hashes:
+        own[FINGERPRINT] = UNKNOWN
     if wrapper is not None:
         own[WRAPPER] = wrapper
     if tied:  # so that converting back restores the order of the names

@@ -2,7 +2,7 @@
 
 The strict reader and, if there is one, another program's must both find every tensor by name,
 shape and type, and the strict reader exactly where its bytes were put. Copying has already proven
-that these bytes are those of the source.
+that these bytes are those of the source. So no sum of them is needed here.
 """
 
 from __future__ import annotations
@@ -150,6 +150,33 @@ def _compare(expected: Mapping[str, _Told], found: Mapping[str, _Told], reader: 
                 expected=expected.get(name),
                 found=found.get(name),
             )
+
+
+def require_taken(
+    taken: Mapping[str, TensorInfo], same: Mapping[str, str], found: Mapping[str, TensorInfo]
+) -> None:
+    """Compare the names of the result, tied ones included, with those that were taken.
+
+    Args:
+        taken: the tensors of the source.
+        same: name without bytes of its own -> name that stores them.
+        found: the tensors of the result, those included that it only records as tied.
+
+    Raises:
+        OutputError: a name is missing or was not taken, or it stands for other bytes than in the
+            source (``CVT202``).
+    """
+    for name in sorted(set(taken) ^ set(found)):
+        raise _not_proven(
+            "a name was taken and is not there"
+            if name in taken
+            else "a name is there and was not taken",
+            tensor=name,
+        )
+    for name, kept in same.items():
+        for side in (taken, found):
+            if side[name].view != side[kept].view:
+                raise _not_proven(f"it is not the same tensor as {printable(kept)}", tensor=name)
 
 
 def fingerprint_of(canonical: Canonical, digests: Mapping[str, str], joined: Joined) -> str:

@@ -57,11 +57,13 @@ class Proof(NamedTuple):
 
     Attributes:
         tensors, nbytes: how much was read back and compared.
+        checksums: how many of the CRC-32 sums that the source stores were compared.
         readers: the programs that opened the files, ``ckpttool 0.1.0`` for example.
     """
 
     tensors: int
     nbytes: int
+    checksums: int
     readers: tuple[str, ...]
 
 
@@ -70,7 +72,7 @@ class Conversion(NamedTuple):
 
     Attributes:
         file: the source: what its header says, the verdict and all findings. Its fingerprint is
-            that of the selected tensors, as the source has them.
+            that of the selected tensors, as the source has them; ``None`` if none was asked for.
         to: ``safetensors`` or ``pth``.
         state: :data:`WRITTEN`, :data:`PLANNED` or :data:`NOT_WRITTEN`.
         destination: the file that was asked for; the names of shards derive from it.
@@ -79,7 +81,8 @@ class Conversion(NamedTuple):
         removed: stale files of an earlier result that were removed.
         cleaned: temporary files of a killed run that were removed.
         wrapper: the dotted key that the tensors were put under; ``None`` for the root.
-        fingerprint: of the written tensors; differs from the source's after a cast.
+        fingerprint: of the written tensors; differs from the source's after a cast. ``None`` if
+            none was asked for.
         tied: dropped name -> stored name.
         restored: name that the source only records -> name that it stores.
         overlapping: groups of names that shared bytes in part, now written out in full.

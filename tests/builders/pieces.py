@@ -87,7 +87,7 @@ def put(path: Path, layout: FileLayout, *, workers: int | None = None) -> dict[s
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
         os.ftruncate(fd, layout.size)
-        digests = copying.copy_layout(layout, fd, workers=workers)
+        digests = copying.copy_layout(layout, fd, workers=workers).digests
         crcs = {name: digest.crc32 for name, digest in digests.items()}
         parts = torch_zip.finish(layout, [], {}, crcs) if layout.members else [(0, layout.head)]
         positional.write_parts(fd, parts)

@@ -100,6 +100,12 @@ _EXIT_CODES = (
     metavar="FILE.json",
     help="Write SHA-256 sums of all files and tensors, and what was changed.",
 )
+@click.option(
+    "--fingerprint",
+    is_flag=True,
+    help="Compute the content fingerprint (SHA-256), report it and write it into __metadata__. "
+    "The proof compares all bytes without it.",
+)
 @click.option("--force", is_flag=True, help="Replace existing files at the destination.")
 @click.option("--no-sync", is_flag=True, help="Do not wait until the bytes are on the disk.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
@@ -117,8 +123,9 @@ def convert(
 ) -> int:
     """Copy checkpoints into another container, and prove that nothing changed.
 
-    Bytes are copied as they are, nothing is loaded and nothing executed. The new file is read
-    back, compared with its source tensor by tensor, and only then gets its name.
+    Bytes are copied as they are, nothing is loaded and nothing executed. Every byte is read back
+    and compared with the source's, the new file is opened again (a .safetensors by its library,
+    too), and only then gets its name.
 
     SRC is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
     checkpoints. Without SRC, the checkpoint of the configuration is taken.

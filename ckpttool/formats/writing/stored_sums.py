@@ -13,53 +13,54 @@ from ckpttool.tensors.catalogue import Checksum, Extent
 
 
 def apart(slots: Sequence[Slot], checksums: Sequence[Checksum]) -> list[Extent]:
-    """Return the extents that need a reading of their own: in use, but copied whole by no slot."""
-    # A strided or cast tensor, or a part of a storage, does not yield the stored bytes in order.
-    copied = {_copied_extent(slot.piece) for slot in slots}
+    """Return the extents that need a reading of their own: in use, but read in order by no slot."""
+    # A strided or swapped tensor, or a part of a storage, does not yield the stored bytes in order.
+    read = {_extent_in_order(slot.piece) for slot in slots}
     places = sorted((id(one.source), one.offset) for one in extents(slots))
     return [
         checksum.extent
         for checksum in checksums
-        if checksum.extent not in copied and _is_touched(checksum.extent, places)
+        if checksum.extent not in read and _is_touched(checksum.extent, places)
     ]
 
 
 def on_the_way(slots: Sequence[Slot], checksums: Sequence[Checksum]) -> set[str]:
-    """Return the names of the pieces that are copies of bytes with a stored checksum."""
+    """Return the names of the pieces whose bytes, as they are read, have a stored checksum."""
     stored = {checksum.extent for checksum in checksums}
-    return {slot.piece.name for slot in slots if _copied_extent(slot.piece) in stored}
+    return {slot.piece.name for slot in slots if _extent_in_order(slot.piece) in stored}
 
 
 def compare(
     slots: Sequence[Slot],
     checksums: Sequence[Checksum],
-    copied: Mapping[str, int],
+    read: Mapping[str, int],
     summed: Mapping[Extent, int],
-) -> None:
-    """Raise MalformedError for the first checksum that does not match.
+) -> frozenset[Checksum]:
+    """Raise MalformedError for the first checksum that does not match; return those that were made.
 
     Args:
         slots: what was copied.
         checksums: as stored.
-        copied: CRC-32 by name of the piece.
+        read: CRC-32 of what was read, by name of the piece, of those from :func:`on_the_way`.
         summed: CRC-32 of the extents from :func:`apart`.
     """
     found = dict(summed)
     for slot in slots:
-        extent = _copied_extent(slot.piece)
+        extent = _extent_in_order(slot.piece)
         if extent is not None:
-            found[extent] = copied[slot.piece.name]
-    # The default is the stored one: bytes of excluded tensors were not read and cannot be judged.
-    for member, extent, crc32 in checksums:
+            found[extent] = read[slot.piece.name]
+    # Bytes of excluded tensors were not read and cannot be judged.
+    compared = [checksum for checksum in checksums if checksum.extent in found]
+    for member, extent, crc32 in compared:
         # Told first, since the remedy differs: fetching the file again gives the same zeros.
-        if is_unfilled(crc32, found.get(extent, crc32), extent.length):
+        if is_unfilled(crc32, found[extent], extent.length):
             raise MalformedError(
                 "the record was never filled: zeros under a stored checksum of 0",
                 rules.NEVER_FILLED,
                 path=extent.source.name,
                 member=member,
             )
-        if found.get(extent, crc32) != crc32:
+        if found[extent] != crc32:
             raise MalformedError(
                 "the bytes do not match their checksum",
                 rules.CHECKSUM,
@@ -68,6 +69,7 @@ def compare(
                 expected=f"{crc32:08x}",
                 found=f"{found[extent]:08x}",
             )
+    return frozenset(compared)
 
 
 def extents(slots: Iterable[Slot]) -> Iterator[Extent]:
@@ -75,10 +77,11 @@ def extents(slots: Iterable[Slot]) -> Iterator[Extent]:
     return (extent for slot in slots for extent in slot.piece.info.extents if extent.length)
 
 
-def _copied_extent(piece: PlannedTensor) -> Extent | None:
-    """Return the single extent that the piece is an unchanged copy of, if it is one."""
-    extents = piece.info.extents
-    return extents[0] if piece.is_copy and len(extents) == 1 else None
+def _extent_in_order(piece: PlannedTensor) -> Extent | None:
+    """Return the single extent that is read from its first to its last byte, if it is one."""
+    info = piece.info
+    in_order = info.strides is None and not info.big_endian and len(info.extents) == 1
+    return info.extents[0] if in_order else None
 
 
 def _is_touched(extent: Extent, places: Sequence[tuple[int, int]]) -> bool:

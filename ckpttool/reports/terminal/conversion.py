@@ -116,9 +116,15 @@ def _proof(converted: Conversion) -> str:
     proof = converted.proof
     assert proof is not None  # noqa: S101 (the caller looked)
     cast = f" ({len(converted.casts):,} to what the cast made of them)" if converted.casts else ""
+    stored = (
+        f"{count(proof.checksums, 'stored CRC-32 sum')} compared"
+        if proof.checksums
+        else "the source stores no checksum of them"
+    )
+    readers = " and ".join(proof.readers)
     return (
-        f"{count(proof.tensors, 'tensor')}, {size(proof.nbytes)}, read back and equal in every "
-        f"byte{cast}; names, shapes and dtypes as {' and '.join(proof.readers)} read them"
+        f"{count(proof.tensors, 'tensor')}, {size(proof.nbytes)}, read back and equal to the "
+        f"source in every byte{cast}; {stored}; names, shapes and dtypes as {readers} read them"
     )
 
 

@@ -296,7 +296,8 @@ def test_shards_are_filled_greedily(
 
 
 def test_metadata_comes_in_a_fixed_order(tmp_path: Path) -> None:
-    options = TO_SAFETENSORS._replace(metadata=(("z", "1"), ("author", "me")))
+    more = (("z", "1"), ("author", "me"))
+    options = TO_SAFETENSORS._replace(metadata=more, fingerprint=True)
     found = planned(saved(tmp_path, {"model": sharing.tied()}), options)
     assert list(found.metadata) == [
         "format",
@@ -308,6 +309,8 @@ def test_metadata_comes_in_a_fixed_order(tmp_path: Path) -> None:
         "z",
     ]
     assert (found.metadata["format"], found.metadata["ckpttool.wrapper"]) == ("pt", "model")
+    plain = planned(saved(tmp_path, {"model": sharing.tied()}), options._replace(fingerprint=False))
+    assert set(found.metadata) - set(plain.metadata) == {"ckpttool.fingerprint"}
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Callable, List, Tuple
+from contextlib import ExitStack, nullcontext
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Tuple
 
 import numpy as np
 import pytest
@@ -13,9 +13,10 @@ import torch
 from ckpttool.conversion import output
 from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions
-from ckpttool.conversion.proving import Seen, read_again, require_equal
+from ckpttool.conversion.proving import Seen, read_again, require_equal, require_taken
 from ckpttool.findings.errors import OutputError
 from ckpttool.formats.writing import TARGETS, safetensors, torch_zip
+from tests.builders import sharing
 from tests.builders import torch_files as tf
 from tests.builders.pieces import of_dtype, piece, put
 from tests.builders.tensors import from_array
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ckpttool.formats.writing.file_layout import FileLayout, PlannedTensor
+    from ckpttool.tensors.catalogue import TensorInfo
 
 
 def pieces() -> List[PlannedTensor]:
@@ -171,6 +173,39 @@ def test_equal_facts_are_fine_and_others_are_not() -> None:
         require_equal("the metadata", {"a": "b"}, {"a": "c"})
 
 
+ONE, TWO = pieces()[0].info, pieces()[1].info
+TIED = {"one": ONE, "tied": ONE._replace(name="tied")}
+
+
+@pytest.mark.parametrize(
+    ("taken", "found", "message"),
+    [
+        pytest.param(TIED, TIED, None, id="the same"),
+        pytest.param(TIED, {"one": ONE}, "was taken and is not there", id="one less"),
+        pytest.param({"one": ONE}, TIED, "there and was not taken", id="one more"),
+        pytest.param(TIED, {**TIED, "tied": TWO}, "not the same tensor as one", id="another"),
+        pytest.param({**TIED, "tied": TWO}, TIED, "not the same tensor as one", id="never tied"),
+    ],
+)
+def test_every_name_that_was_taken_is_found_tied_ones_too(
+    taken: Dict[str, TensorInfo], found: Dict[str, TensorInfo], message: str | None
+) -> None:
+    same = {"tied": "one"} if len(taken) > 1 else {}
+    with pytest.raises(OutputError, match=message) if message else nullcontext():
+        require_taken(taken, same, found)
+
+
+def test_a_tie_that_a_reader_does_not_find_stops_the_conversion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save(sharing.tied(), tmp_path / "in.pth")
+    monkeypatch.setattr(output, "with_tied", lambda tensors, _: dict(tensors))
+    source, out = str(tmp_path / "in.pth"), str(tmp_path / "out.safetensors")
+    converted = convert_file(source, out, ConvertOptions("safetensors", sync=False))
+    assert converted.state == "not-written"
+    assert "was taken and is not there" in converted.file.findings[0].message
+
+
 @pytest.mark.parametrize("what", ["the metadata", "the content fingerprint"])
 def test_what_the_readers_make_of_the_whole_is_compared_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
@@ -188,7 +223,8 @@ def test_what_the_readers_make_of_the_whole_is_compared_too(
 
     monkeypatch.setattr(output, "read_again", another)
     source, out = str(tmp_path / "in.safetensors"), str(tmp_path / "out.safetensors")
-    converted = convert_file(source, out, ConvertOptions("safetensors", sync=False))
+    options = ConvertOptions("safetensors", sync=False, fingerprint=True)
+    converted = convert_file(source, out, options)
     (found,) = converted.file.findings
     assert (found.rule.code, converted.state) == ("CVT202", "not-written")
     assert f"{what} differs" in found.message

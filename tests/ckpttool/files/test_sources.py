@@ -9,7 +9,7 @@ from typing import Callable
 
 import pytest
 
-from ckpttool.files.sources import FileSource, Part, read_bytes
+from ckpttool.files.sources import FileSource, MemorySource, Part, read_bytes, read_together
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnreadableError
 
@@ -169,3 +169,54 @@ def test_an_open_file_cannot_be_pickled(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="open file cannot be pickled"):
         pickle.dumps(Part(source, 0, 4))
     source.close()
+
+
+# --- several readings at a time ------------------------------------------------------------
+
+
+class Counted(MemorySource):
+    """Bytes that say how often they were read."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data, "counted")
+        self.calls: list[tuple[int, int]] = []
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        self.calls.append((offset, len(buffer)))
+        super().read_into(offset, buffer)
+
+
+@pytest.mark.parametrize(
+    ("places", "calls"),
+    [
+        pytest.param([(0, 4), (4, 4), (100, 8)], [(0, 108)], id="close"),
+        pytest.param([(0, 4), (90_000, 4)], [(0, 4), (90_000, 4)], id="far"),
+        pytest.param([(50, 4), (0, 4)], [(50, 4), (0, 4)], id="backward"),
+        pytest.param([(0, 8), (4, 8)], [(0, 8), (4, 8)], id="overlapping"),
+        pytest.param([(0, 40_000), (40_000, 4)], [(0, 40_000), (40_000, 4)], id="long, short"),
+        pytest.param([(0, 4), (4, 40_000)], [(0, 4), (4, 40_000)], id="short, long"),
+        pytest.param([(0, 9000), (9000, 9000), (18_000, 9)], [(0, 18_000), (18_000, 9)], id="full"),
+        pytest.param([(5, 0), (5, 2)], [(5, 2)], id="empty"),
+        pytest.param([], [], id="none"),
+    ],
+)
+def test_short_readings_that_lie_close_together_take_one_call(
+    places: list[tuple[int, int]], calls: list[tuple[int, int]]
+) -> None:
+    data = bytes(range(251)) * 400
+    source = Counted(data)
+    filled = [bytearray(length) for _, length in places]
+    readings = [(source, at, memoryview(out)) for (at, _), out in zip(places, filled)]
+    read_together(readings, memoryview(bytearray(18_004)))
+    assert filled == [data[at : at + length] for at, length in places]
+    assert source.calls == calls
+
+
+def test_readings_of_two_sources_are_not_mixed_up() -> None:
+    one, two = Counted(b"0123456789"), Counted(b"abcdefghij")
+    filled = [bytearray(2) for _ in range(3)]
+    readings = [
+        (source, at, memoryview(out)) for source, at, out in zip((one, two, one), (0, 2, 4), filled)
+    ]
+    read_together(readings, memoryview(bytearray(100)))
+    assert filled == [b"01", b"cd", b"45"]

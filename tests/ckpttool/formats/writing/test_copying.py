@@ -9,15 +9,17 @@ import sys
 import zlib
 from threading import Event
 from typing import TYPE_CHECKING, Any, Callable, Dict, List
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from ckpttool.files.positional import write_parts
+from ckpttool.files.sources import MemorySource
 from ckpttool.findings.errors import CkpttoolError, MalformedError, OutputError, UnreadableError
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.writing import copying, safetensors, torch_zip
-from ckpttool.formats.writing.copying import copy_layout
+from ckpttool.formats.writing.copying import PieceDigest, copy_layout
 from ckpttool.formats.writing.file_layout import FileLayout, Slot
 from ckpttool.tensors.catalogue import Checksum, Extent
 from ckpttool.tensors.dtypes import DTYPES
@@ -67,13 +69,46 @@ def content(fd: int, layout: FileLayout) -> Dict[str, bytes]:
 @pytest.mark.parametrize("workers", [1, 2, 7, None])
 def test_every_byte_is_copied_and_hashed(tmp_path: Path, target: int, workers: int | None) -> None:
     layout = planned(in_file(tmp_path / "source", LARGE))
-    digests = copy_layout(layout, target, workers=workers)
+    digests = copy_layout(layout, target, workers=workers, hashes=True).digests
     assert content(target, layout) == {name: array.tobytes() for name, array in LARGE.items()}
     assert {name: digest.sha256 for name, digest in digests.items()} == {
         name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in LARGE.items()
     }
     assert list(digests) == [slot.piece.name for slot in layout.slots]
     assert all(digest.source_sha256 == digest.sha256 for digest in digests.values())
+
+
+def test_no_sum_is_made_that_nobody_asks_for(target: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    sha256, crc32 = Mock(wraps=hashlib.sha256), Mock(wraps=zlib.crc32)
+    whole = piece(from_array(np.arange(6, dtype=np.float32)))
+    stored = [summed(whole)]
+    monkeypatch.setattr(hashlib, "sha256", sha256)
+    monkeypatch.setattr(zlib, "crc32", crc32)
+    layout = planned(mixed())
+    assert set(copy_layout(layout, target).digests.values()) == {PieceDigest()}
+    assert (sha256.call_count, crc32.call_count) == (0, 0)
+    copy_layout(layout, target, hashes=True)
+    assert (sha256.call_count, crc32.call_count) == (len(layout.slots), 0)
+    # the source stores one and the archive needs one: it is the same
+    copy_layout(torch_zip.plan([whole]), target, checksums=stored)
+    assert crc32.call_count == 1
+
+
+def test_a_cast_needs_no_second_reading_for_a_stored_sum(target: int) -> None:
+    read = []
+
+    class Source(MemorySource):
+        def read_into(self, offset: int, buffer: memoryview) -> None:
+            read.append(len(buffer))
+            super().read_into(offset, buffer)
+
+    data = np.arange(6, dtype=np.float32).tobytes()
+    extent = Extent(Source(data, "source"), 0, len(data))
+    whole = from_array(np.arange(6, dtype=np.float32))._replace(extents=(extent,))
+    stored = Checksum("archive/data/0", extent, zlib.crc32(data))
+    copies = copy_layout(planned([piece(whole, "float16")]), target, checksums=[stored])
+    assert read == [len(data)]
+    assert copies.checked == frozenset([stored])
 
 
 @pytest.mark.parametrize("name", EXECUTORS)
@@ -87,7 +122,7 @@ def test_an_executor_of_the_caller_changes_nothing(target: int, name: str) -> No
 
 def test_strided_and_swapped_tensors_are_written_row_by_row(target: int) -> None:
     layout = planned(mixed())
-    digests = copy_layout(layout, target)
+    digests = copy_layout(layout, target, hashes=True).digests
     found = content(target, layout)
     assert np.frombuffer(found["turned"], "<f4").tolist() == [0, 3, 1, 4, 2, 5]
     assert np.frombuffer(found["swapped"], "<f4").tolist() == [0, 1, 2, 3, 4, 5]
@@ -126,7 +161,7 @@ def test_a_joined_tensor_is_one(target: int) -> None:
 def test_a_cast_has_two_digests_and_counts_its_losses(target: int) -> None:
     array = np.array([1, 70000, 1e-30, 2], np.float32)
     layout = planned([piece(from_array(array), "float16")])
-    digest = copy_layout(layout, target)["weight"]
+    digest = copy_layout(layout, target, hashes=True).digests["weight"]
     half = np.array([1, np.inf, 0, 2], np.float16)
     assert content(target, layout)["weight"] == half.tobytes()
     assert digest.sha256 == hashlib.sha256(half.tobytes()).hexdigest()
@@ -139,7 +174,8 @@ def test_the_losses_of_all_chunks_of_a_cast_are_counted(
 ) -> None:
     monkeypatch.setattr(copying, "_CHUNK", 64)
     array = np.array([70000, 1, 1e-30, 2] * 5, np.float32)  # five chunks of four elements
-    digest = copy_layout(planned([piece(from_array(array), "float16")]), target)["weight"]
+    layout = planned([piece(from_array(array), "float16")])
+    digest = copy_layout(layout, target).digests["weight"]
     assert (digest.overflow, digest.underflow) == (5, 5)
 
 
@@ -152,16 +188,18 @@ def test_progress_adds_up_to_what_is_written(tmp_path: Path, target: int) -> Non
 
 @pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="no such call here")
 @pytest.mark.parametrize("early", [False, True])
-def test_the_disk_is_asked_to_start_on_each_tensor_of_a_file_that_is_synced(
+def test_the_disk_is_asked_to_start_on_each_run_of_tensors_of_a_file_that_is_synced(
     target: int, monkeypatch: pytest.MonkeyPatch, early: bool
 ) -> None:
     asked = []
     monkeypatch.setattr(os, "posix_fadvise", lambda fd, *place: asked.append((fd, *place)))
-    layout = planned(mixed())
+    monkeypatch.setattr(copying, "_RUN", 50)
+    layout = planned([of_dtype("uint8", (n,), f"w{n}") for n in (60, 20, 40, 7)])
     copy_layout(layout, target, workers=1, write_early=early)
-    places = [(target, slot.offset, slot.length) for slot in layout.slots if slot.length]
-    wanted = [(*place, os.POSIX_FADV_DONTNEED) for place in places]
-    assert sorted(asked) == (sorted(wanted) if early else [])
+    begin = len(layout.head)
+    places = [(begin, 60), (begin + 60, 60), (begin + 120, 7)]
+    wanted = [(target, *place, os.POSIX_FADV_DONTNEED) for place in places]
+    assert sorted(asked) == (wanted if early else [])
 
 
 def test_short_reads_and_writes_go_on_where_they_stopped(
@@ -192,6 +230,43 @@ def test_what_is_written_ends_at_whole_pages_of_the_destination(
     assert inside
     assert all(end % copying._CHUNK == 0 for end in inside)
     assert all(end - start <= copying._CHUNK for start, end in written)
+
+
+TINY: Dict[str, NDArray[Any]] = {
+    f"w{number}": np.full(4, number, np.float32) for number in range(1000)
+}
+
+
+@pytest.mark.parametrize("container", [safetensors, torch_zip], ids=["together", "with gaps"])
+def test_small_neighbours_share_a_system_call(
+    tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch, container: Any
+) -> None:
+    layout = container.plan(in_file(tmp_path / "source", TINY), {})
+    os.ftruncate(target, layout.size)
+    read, write = Mock(wraps=os.preadv), Mock(wraps=os.pwrite)
+    monkeypatch.setattr(os, "preadv", read)
+    monkeypatch.setattr(os, "pwrite", write)
+    copy_layout(layout, target, workers=1)
+    assert write.call_count <= 2
+    assert read.call_count <= 4
+    assert content(target, layout) == {name: array.tobytes() for name, array in TINY.items()}
+    whole = bytearray(os.pread(target, layout.size, 0))
+    for slot in layout.slots:
+        whole[slot.offset : slot.offset + slot.length] = bytes(slot.length)
+    assert not any(whole)
+
+
+def test_elements_stay_whole_wherever_a_slot_begins(
+    target: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "_CHUNK", 64)
+    array = np.arange(40, dtype=np.float64).reshape(8, 5)
+    turned = piece(from_array(array)._replace(shape=(5, 8), strides=(1, 5)))
+    cast = piece(from_array(array)._replace(name="cast"), "float32")
+    slots = (Slot(3, 320, turned), Slot(330, 160, cast))
+    copy_layout(FileLayout(b"", slots, 490), target)
+    assert os.pread(target, 320, 3) == array.T.tobytes()
+    assert os.pread(target, 160, 330) == array.astype(np.float32).tobytes()
 
 
 # --- the proof ----------------------------------------------------------------------------
@@ -229,6 +304,27 @@ def test_no_byte_of_a_short_last_piece_goes_unproven(
         copy_layout(planned([of_dtype("uint8", (200,))]), target)
 
 
+@pytest.mark.parametrize("name", ["w0", "w500", "w999"])
+@pytest.mark.parametrize("container", [safetensors, torch_zip], ids=["together", "with gaps"])
+def test_the_tensor_of_the_first_wrong_byte_is_named(
+    tmp_path: Path, target: int, monkeypatch: pytest.MonkeyPatch, name: str, container: Any
+) -> None:
+    layout = container.plan(in_file(tmp_path / "source", TINY), {})
+    (place,) = (slot.offset + 5 for slot in layout.slots if slot.piece.name == name)
+    write = os.pwrite
+
+    def flips(fd: int, data: memoryview, offset: int) -> int:
+        wrong = bytearray(data)
+        if offset <= place < offset + len(data):
+            wrong[place - offset] ^= 1
+        return write(fd, wrong, offset)
+
+    monkeypatch.setattr(os, "pwrite", flips)
+    with pytest.raises(OutputError, match="CVT102") as caught:
+        copy_layout(layout, target)
+    assert (caught.value.tensor, caught.value.offset) == (name, place)
+
+
 def test_bytes_around_the_tensors_are_proven_too(
     target: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,7 +354,7 @@ def test_less_than_one_worker_is_a_mistake(target: int) -> None:
 
 
 def test_nothing_to_copy_is_nothing(target: int) -> None:
-    assert copy_layout(planned([]), target) == {}
+    assert copy_layout(planned([]), target).digests == {}
 
 
 # --- what is wrong with the source ------------------------------------------------------------
