@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Iterable, Sequence
+from typing import TYPE_CHECKING, Iterable, Mapping, Sequence
 
 from ckpttool.comparison.result import ModelMap, Place
 from ckpttool.models import families
@@ -36,24 +36,25 @@ def map_of(tensors: Sequence[TensorDiff], family: Family) -> ModelMap:
     # Known by its first block: other names of the family, such as norm.weight, any model may have.
     first = tuple(f"{stack}.0." for stack in family.stacks)
     ours = any(tensor.name.startswith(first) for tensor in tensors)
-    places = tuple(_place(tensor.name, family, ours) for tensor in tensors)
+    rows = _rows_of(family)
+    places = tuple(_place(tensor.name, family, rows, ours) for tensor in tensors)
     return ModelMap(tuple(family.rows), places)
 
 
-def _place(name: str, family: Family, ours: bool) -> Place:
+def _place(name: str, family: Family, rows: Mapping[str, str], ours: bool) -> Place:
     match = _NUMBERED.fullmatch(name)
     if match is None:
         return Place(family.group_of(name) if ours else "outside of blocks", _module(name), None)
     stack, number, rest = match.groups()
     module = _module(rest)
-    return Place(family.stacks.get(stack, stack), _rows_of(family).get(module, module), int(number))
+    return Place(family.stacks.get(stack, stack), rows.get(module, module), int(number))
 
 
+@lru_cache(maxsize=4096)  # blocks have the same modules
 def _module(name: str) -> str:
     return _LEAF.sub("", name)
 
 
-@lru_cache(maxsize=16)  # it is asked for once a tensor
 def _rows_of(family: Family) -> dict[str, str]:
     """Return the row of every module of a block, in the spellings of all layouts."""
     spelled = (

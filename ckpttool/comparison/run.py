@@ -19,7 +19,7 @@ from ckpttool.findings.finding import Verdict
 from ckpttool.findings.name_filter import NameFilter
 from ckpttool.findings.names import natural_order, summarise
 from ckpttool.formats.objects.beside import beside_of
-from ckpttool.tensors.sharing import AMPLIFIED, amplified
+from ckpttool.tensors.sharing import AMPLIFICATION_SLACK, AMPLIFIED, amplified
 
 if TYPE_CHECKING:
     from ckpttool.comparison.numbers.tally import Tally
@@ -98,7 +98,9 @@ class Run:
 
     def _filtered(self, pairing: Pairing, unread: Mapping[str, str]) -> Pairing:
         """Return the pairing without filtered names and those that are unread on the other side."""
-        matches = tuple(m for m in pairing.matches if self._wants(pairing, m.left, m.right))
+        matches = pairing.matches
+        if self._options.include or self._options.exclude:
+            matches = tuple(m for m in matches if self._wants(pairing, m.left, m.right))
         left, right = (
             tuple(name for name in names if name not in unread)
             for names in (pairing.only_left, pairing.only_right)
@@ -153,11 +155,13 @@ class Run:
             tolerance if options.tolerant else None, options.workers, advance, options.executor
         )
         limits = Allowed(options.max_ulp, options.tolerant)
-        refused = [_refused(row.pair[side] for row in rows) for side in (0, 1)]
-        reasons = [
-            refused[0].get(row.pair.left.view) or refused[1].get(row.pair.right.view)
-            for row in rows
-        ]
+        refused = [_refused([row.pair[side] for row in rows]) for side in (0, 1)]
+        reasons: list[str | None] = [None] * len(rows)
+        if any(refused):
+            reasons = [
+                refused[0].get(row.pair.left.view) or refused[1].get(row.pair.right.view)
+                for row in rows
+            ]
         chosen = [
             row.pair for row, reason in zip(rows, reasons) if row.is_readable and reason is None
         ]
@@ -247,8 +251,8 @@ def in_order(tensors: Iterable[TensorDiff]) -> tuple[TensorDiff, ...]:
     """Return the tensors by name, in an order that does not change if the sides are exchanged."""
 
     def names(tensor: TensorDiff) -> Any:
-        sides = [side.names[0] for side in (tensor.left, tensor.right) if side]
-        return sorted(map(natural_order, sides or [tensor.name]))
+        sides = {side.names[0] for side in (tensor.left, tensor.right) if side}
+        return sorted(map(natural_order, sides or {tensor.name}))
 
     return tuple(sorted(tensors, key=names))
 
@@ -269,8 +273,8 @@ class Row(NamedTuple):
 
 def _row(pairing: Pairing, match: Match) -> Row:
     one = Pair(pairing.left.tensors[match.left], pairing.right.tensors[match.right])
-    sides = _side(pairing, 0, match.left), _side(pairing, 1, match.right)
-    return Row(match.left, match.moved, one, sides)
+    left, right = _side(pairing, 0, match.left), _side(pairing, 1, match.right)
+    return Row(match.left, match.moved, one, (left, left if left == right else right))
 
 
 def _alone(key: str, info: TensorInfo) -> Side:
@@ -301,8 +305,10 @@ def _compared(
         raise
 
 
-def _refused(tensors: Iterable[TensorInfo]) -> dict[object, str]:
+def _refused(tensors: Sequence[TensorInfo]) -> dict[object, str]:
     """Return view -> reason for the views that expand beyond the cap on amplification."""
+    if sum(info.nbytes for info in tensors) <= AMPLIFICATION_SLACK:  # no view can be beyond it
+        return {}
     distinct = {info.view: info for info in tensors}
     views = list(distinct)
     return {views[index]: AMPLIFIED for index in amplified(list(distinct.values()))}

@@ -31,6 +31,9 @@ class Judged(NamedTuple):
     note: str | None = None
 
 
+_IDENTICAL, _CHANGED = Judged(DiffKind.IDENTICAL, True), Judged(DiffKind.CHANGED, False)
+
+
 def judge(pair: Pair, tally: Tally, limits: Allowed) -> Judged:
     """Return the class of a pair of one shape."""
     within = limits.tolerated and not (tally.outside or tally.unlike)
@@ -41,12 +44,12 @@ def judge(pair: Pair, tally: Tally, limits: Allowed) -> Judged:
             return Judged(DiffKind.CAST, within, cast)
         return Judged(DiffKind.WITHIN_TOLERANCE if within else DiffKind.DTYPE, within)
     if tally.identical:
-        return Judged(DiffKind.IDENTICAL, True)
+        return _IDENTICAL
     # NaN and infinity have no place among the numbers, so such a pair is not near.
     near = None not in (limits.max_ulp, tally.max_ulp) and not tally.unlike
     if near and (tally.max_ulp or 0) <= (limits.max_ulp or 0):
         return Judged(DiffKind.WITHIN_ULP, True)
-    return Judged(DiffKind.WITHIN_TOLERANCE if within else DiffKind.CHANGED, within)
+    return Judged(DiffKind.WITHIN_TOLERANCE, True) if within else _CHANGED
 
 
 def _cast(pair: Pair, tally: Tally) -> str | None:
@@ -101,4 +104,4 @@ def _largest(peak: Peak | None, shape: Sequence[int]) -> Largest | None:
     for length in reversed(shape):
         rest, place = divmod(rest, length)
         index.append(place)
-    return Largest(peak.value, tuple(reversed(index)), peak.left, peak.right)
+    return Largest(peak.value, tuple(index[::-1]), peak.left, peak.right)

@@ -32,8 +32,13 @@ def document(
     return {**head, **plain(fields)}
 
 
+_PLAIN = frozenset({str, int, bool, type(None)})
+
+
 def plain(value: Any) -> Any:
     """Return the value with tuples as lists, or by their names, and odd numbers as text."""
+    if type(value) in _PLAIN:  # most of them, and a report of 100,000 tensors has four millions
+        return value
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, dict):

@@ -148,8 +148,11 @@ def _alternatives(match: re.Match[str]) -> List[str]:
 _DIGITS = re.compile(r"([0-9]+)")
 
 
-def natural_order(name: str) -> Tuple[Tuple[int, str], ...]:
+def natural_order(name: str) -> Tuple[object, ...]:
     """Return a key to sort names by, in which ``blocks.9`` comes before ``blocks.10``."""
     parts = _DIGITS.split(name)  # text and digits in turn
-    # longer digits are larger numbers: no conversion, which would lose leading zeros
-    return tuple((len(part) * (place % 2), part) for place, part in enumerate(parts))
+    key: List[object] = [parts[0]]
+    for place in range(1, len(parts), 2):
+        # longer digits are larger numbers: no conversion, which would lose leading zeros
+        key += len(parts[place]), parts[place], parts[place + 1]
+    return tuple(key)

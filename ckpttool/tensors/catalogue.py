@@ -64,14 +64,14 @@ class TensorInfo(NamedTuple):
     def nbytes(self) -> int:
         """Bytes of the elements laid out contiguously, whatever the strides are."""
         # The division comes last: elements narrower than a byte share their bytes.
-        return self.numel * self.dtype.bits // 8
+        return prod(self.shape) * self.dtype.bits // 8
 
     @property
     def view(self) -> tuple[object, ...]:
         """Which bytes it covers and how they are read; tied tensors have equal views."""
         # Without the name, by which tied tensors differ, and without the storage, which the
         # extents imply.
-        return self.dtype, self.shape, self.strides, self.extents, self.big_endian
+        return self.dtype.name, self.shape, self.strides, self.extents, self.big_endian
 
     def numpy(self, *, view: bool = False) -> NDArray[Any]:
         """Read the elements and return them as an array that cannot be written to.

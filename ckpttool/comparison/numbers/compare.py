@@ -125,7 +125,7 @@ class Pass(NamedTuple):
         return [of_key[key] for key in keys]
 
     def _run(self, pairs: Sequence[Pair]) -> list[Tally]:
-        tallies: list[Tally] = [Tally() for _ in pairs]
+        tallies: dict[int, Tally] = {}
         keep_freed(_TEMPORARY)
         groups, pieces = sorted_out(pairs)
         tasks: list[_Task] = [*groups, *tasks_of(pieces)]
@@ -135,7 +135,7 @@ class Pass(NamedTuple):
             workers = 1
         for found in self._all(_compare, tasks, workers):
             for index, tally in found:
-                if tallies[index].elements:
+                if index in tallies:
                     tallies[index].merge(tally)
                 else:
                     tallies[index] = tally
@@ -145,7 +145,8 @@ class Pass(NamedTuple):
             for index, count, norm in measured:
                 tallies[index].compared += count
                 tallies[index].add_norms(norm, norm, 0.0, norm * norm)
-        return tallies
+        # those that are missing have no elements
+        return [tallies.get(index) or Tally() for index in range(len(pairs))]
 
     def _all(
         self,
@@ -193,22 +194,26 @@ def _compare_small(group: Group, worker: Worker[Memory]) -> list[tuple[int, Tall
         _read_small(side, [pair[side] for pair in group.pairs], [n * each for n in group.lengths])
         for side, each in enumerate(widths)
     )
-    tallies = [Tally() for _ in group.pairs]
     # Between two types values count, not bytes.
-    if group.dtypes[0] == group.dtypes[1]:
-        chosen = [place for place, pair in enumerate(zip(left, right)) if pair[0] != pair[1]]
-        for tally, length in zip(tallies, group.lengths):
-            tally.add_equal(0, length)
-    else:
-        chosen = list(range(len(tallies)))
+    same = group.dtypes[0] == group.dtypes[1]
+    chosen = [n for n, pair in enumerate(zip(left, right)) if not same or pair[0] != pair[1]]
+    tallies: dict[int, Tally] = {}
     if chosen:
         raw = [memoryview(b"".join([side[place] for place in chosen])) for side in (left, right)]
         block = Block(group.dtypes, (raw[0], raw[1]), 0)
         found = worker.memory.blocks.tallies_of(block, [group.lengths[place] for place in chosen])
-        for place, tally in zip(chosen, found):
-            tallies[place] = tally
+        tallies = dict(zip(chosen, found))
     worker.advance(sum(group.lengths) * sum(widths))
-    return list(zip(group.numbers, tallies))
+    return [
+        (number, tallies.get(place) or _equal(length))
+        for place, (number, length) in enumerate(zip(group.numbers, group.lengths))
+    ]
+
+
+def _equal(length: int) -> Tally:
+    tally = Tally()
+    tally.add_equal(0, length)
+    return tally
 
 
 def _measure(pieces: Sequence[Stretch], worker: Worker[Memory]) -> list[tuple[int, int, float]]:

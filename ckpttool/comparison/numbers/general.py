@@ -260,4 +260,4 @@ def _peaks(pairs: _Numbers, values: NDArray[Any]) -> List[Peak]:
     at = runs.first(are_largest)
     sides = pairs.integers or (pairs.left, pairs.right)
     columns = (values[at], at - runs.starts + pairs.first, sides[0][at], sides[1][at])
-    return [Peak(*row) for row in zip(*(column.tolist() for column in columns))]
+    return list(map(Peak._make, zip(*(column.tolist() for column in columns))))

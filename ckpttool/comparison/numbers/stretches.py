@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterable, Iterator, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 if TYPE_CHECKING:
     from ckpttool.comparison.numbers.tally import Tally
@@ -119,13 +119,13 @@ def sorted_out(pairs: Sequence[Pair]) -> tuple[list[Group], list[Stretch]]:
     return groups, pieces
 
 
-def equal_pieces(pairs: Sequence[Pair], tallies: Sequence[Tally]) -> Iterator[Stretch]:
-    """Cut what was equal in pairs that are not equal as a whole."""
-    for number, (pair, tally) in enumerate(zip(pairs, tallies)):
+def equal_pieces(pairs: Sequence[Pair], tallies: Mapping[int, Tally]) -> Iterator[Stretch]:
+    """Cut what was equal in pairs, by their numbers, that are not equal as a whole."""
+    for number, tally in sorted(tallies.items()):
         # An identical pair reports no norms, so its bytes are not read again.
-        if tally.changed and pair.left.dtype.has_numbers:
+        if tally.equal and tally.changed and pairs[number].left.dtype.has_numbers:
             for first, count in tally.equal:
-                yield from _cut(number, pair, first, count)
+                yield from _cut(number, pairs[number], first, count)
 
 
 def _cut(number: int, pair: Pair, first: int, count: int) -> Iterator[Stretch]:

@@ -58,8 +58,9 @@ class Tally:
     @property
     def identical(self) -> bool:
         """Whether all bits were equal."""
-        # joined into one run, if so
-        return self.equal == [(0, self.elements)] or not self.elements
+        if not self.equal:
+            return not self.elements
+        return self.equal[0] == (0, self.elements)  # adjoining runs are joined
 
     @property
     def rms(self) -> float | None:

@@ -6,10 +6,14 @@ import io
 import json
 from typing import Any
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from ckpttool._version import __version__
 from ckpttool.findings import rules
 from ckpttool.findings.results import FileReport
-from ckpttool.reports.machine.json import write
+from ckpttool.reports.machine.json import dump, write
 from tests.builders import reports as built
 
 
@@ -96,6 +100,31 @@ def test_a_file_that_could_not_be_read_has_the_same_fields() -> None:
     assert list(unread) == list(whole)
     assert (unread["format"], unread["coverage"], unread["forward"]) == (None, None, None)
     assert (report["verdict"], report["exit_code"]) == ("cannot-tell", 2)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.recursive(
+        st.one_of(
+            st.none(),
+            st.booleans(),
+            st.integers(),
+            st.floats(allow_nan=False, allow_infinity=False),
+            st.text().filter(lambda text: "::" not in text and "##[" not in text),
+        ),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text("ab\u00e9\n"), inner),
+    )
+)
+def test_the_text_is_that_of_the_standard_library(content: Any) -> None:
+    stream = io.StringIO()
+    dump(content, stream)
+    assert stream.getvalue() == json.dumps(content, indent=2) + "\n"
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), object()])
+def test_what_is_no_json_is_refused(odd: object) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        dump([{"a": odd}], io.StringIO())
 
 
 def test_numbers_that_json_lacks_are_strings() -> None:
