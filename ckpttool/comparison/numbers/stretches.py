@@ -150,7 +150,7 @@ def tasks_of(pieces: Iterable[Stretch]) -> list[list[Stretch]]:
 
 def is_native(dtypes: tuple[DType, DType]) -> bool:
     """Whether both sides are float32, which are compared where they lie."""
-    return dtypes[0].name == dtypes[1].name == "float32"
+    return dtypes[0].numpy == dtypes[1].numpy == "f4"
 
 
 def units(info: TensorInfo) -> int:
