@@ -1,7 +1,8 @@
-"""The encoder's forward pass against transformers' ViTMAE: ``python -m benchmarks.forward``.
+"""The forward pass against transformers' ViTMAE: ``python -m benchmarks.forward``.
 
-Needs transformers, of the ``dev`` extra. Both models hold the same weights; each is timed at 50
-tokens (three quarters masked) and at 197 (none masked), interleaved, medians of the repeats.
+Needs transformers, of the ``dev`` extra. Both models hold the same weights; the encoder alone and
+the whole model are each timed on one image at 50 tokens (three quarters masked) and at 197 (none
+masked), interleaved, medians of the repeats.
 """
 
 from __future__ import annotations
@@ -25,43 +26,56 @@ from ckpttool.tensors import gather
 from ckpttool.tensors.catalogue import TensorInfo
 from mae.large import mae_vit_large_patch16
 
+LIMIT = 0.85
+
 
 def main() -> int:
-    """Measure, print the table, and exit 1 if ours is the slower one."""
+    """Measure, print the table, and exit 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=15)
     options = parser.parse_args()
-    rows = [compare(ratio, options.repeats) for ratio in (0.75, 0.0)]
+    rows = [row for ratio in (0.75, 0.0) for row in compare(ratio, options.repeats)]
     print(table(rows))
     return 0 if all(row.met for row in rows) else 1
 
 
-def compare(mask_ratio: float, repeats: int) -> Row:
-    """Time both encoders on one image at one mask ratio."""
+def compare(mask_ratio: float, repeats: int) -> list[Row]:
+    """Time both models on one image at one mask ratio: the encoder, then all of it."""
     ours, theirs = mae_vit_large_patch16().eval(), vitmae(mask_ratio)
     copy_weights(ours, theirs)
     multiply_through_onednn(ours)  # as verify runs it
     image = torch.linspace(-2, 2, 3 * 224 * 224).reshape(1, 3, 224, 224)
     noise = torch.linspace(0, 1, 196).reshape(1, 196)
 
-    def run_ours() -> Any:
+    def encode_ours() -> Any:
         return ours.forward_encoder(image, mask_ratio, noise=noise)[0]
 
-    def run_theirs() -> Any:
-        return theirs(image, noise=noise).last_hidden_state
+    def encode_theirs() -> Any:
+        return theirs.vit(image, noise=noise).last_hidden_state
 
-    with torch.inference_mode():
-        # the same weights must give the same features, or the race means nothing
-        torch.testing.assert_close(run_ours(), run_theirs(), rtol=1e-3, atol=1e-3)
-        seconds = interleaved((run_ours, run_theirs), repeats)
+    def run_ours() -> Any:
+        return ours(image, mask_ratio, noise=noise)[1]
+
+    def run_theirs() -> Any:
+        return theirs(image, noise=noise).logits
+
     tokens = int(196 * (1 - mask_ratio)) + 1
-    mine, yard = seconds
+    races = {"encoder": (encode_ours, encode_theirs), "full": (run_ours, run_theirs)}
+    return [race(f"{part}, {tokens} tokens", *runs, repeats) for part, runs in races.items()]
+
+
+def race(what: str, ours: Callable[[], Any], theirs: Callable[[], Any], repeats: int) -> Row:
+    """Time two runs that must give the same."""
+    with torch.inference_mode():
+        # the same weights must give the same outputs, or the race means nothing
+        torch.testing.assert_close(ours(), theirs(), rtol=1e-3, atol=1e-3)
+        mine, yard = interleaved((ours, theirs), repeats)
     return Row(
-        f"encoder, {tokens} tokens: {1000 * mine:.0f} ms",
+        f"{what}: {1000 * mine:.0f} ms",
         f"transformers ViTMAE: {1000 * yard:.0f} ms",
         f"{mine / yard:.2f} x",
-        "below 1 x",
-        mine < yard,
+        f"at most {LIMIT:g} x",
+        mine <= LIMIT * yard,
     )
 
 
@@ -77,8 +91,8 @@ def interleaved(runs: tuple[Callable[[], Any], ...], repeats: int) -> list[float
 
 
 def vitmae(mask_ratio: float) -> Any:
-    """Return transformers' ViTMAE-Large encoder in its fastest attention."""
-    from transformers import ViTMAEConfig, ViTMAEModel
+    """Return transformers' ViTMAE-Large in its fastest attention."""
+    from transformers import ViTMAEConfig, ViTMAEForPreTraining
 
     config = ViTMAEConfig(
         hidden_size=1024,
@@ -89,7 +103,7 @@ def vitmae(mask_ratio: float) -> Any:
         mask_ratio=mask_ratio,
         attn_implementation="sdpa",
     )
-    return ViTMAEModel(config).eval()
+    return ViTMAEForPreTraining(config).eval()
 
 
 def copy_weights(ours: Any, theirs: Any) -> None:
@@ -104,9 +118,7 @@ def copy_weights(ours: Any, theirs: Any) -> None:
                 )
                 for name, info in canonicalize(checkpoint.tensors).tensors.items()
             }
-    missing, unexpected = ours.load_state_dict(state, strict=False)
-    assert not unexpected, unexpected
-    assert all(name.startswith(("decoder_", "mask_token")) for name in missing), missing
+    ours.load_state_dict(state)
 
 
 def contiguous_bytes(info: TensorInfo) -> bytearray:

@@ -7,7 +7,7 @@ the meta device. What the file lacks is not run.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Mapping
+from typing import TYPE_CHECKING, Callable, Mapping
 
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import ForwardSummary, OutputSummary
@@ -84,26 +84,43 @@ def run_forward(
 def multiply_through_onednn(model: torch.nn.Module) -> None:
     """Let a model's linear layers use oneDNN on the CPU, for inference in float32 only.
 
-    torch multiplies float32 through MKL, which is slower on AMD's processors: by a quarter to a
-    third at 50 to 200 tokens of ViT-Large (torch 2.13, EPYC). The sums differ by rounding only.
+    torch multiplies float32 through MKL, which is slower on AMD's processors at 50 to 200 tokens
+    of ViT-Large: it takes twice the time with AVX-512, and a fifth more with AVX2 alone (torch
+    2.13, EPYC). The sums differ by rounding only.
     """
-    import torch
     from torch import nn
-    from torch.nn import functional
 
-    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    # before torch 2.1 moving the activations costs more than is won
-    if torch.__version__ < "2.1" or not available:
+    found = _onednn()
+    if found is None:
         return
+    multiply = found
 
     class OneDnnLinear(nn.Linear):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return functional.linear(x.to_mkldnn(), self.weight, self.bias).to_dense()
+            return multiply(x, self.weight, self.bias)
 
     for module in model.modules():
         if type(module) is nn.Linear:
             # A method set on the layer would refer back to it and keep the weights in memory.
             module.__class__ = OneDnnLinear
+
+
+def _onednn() -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor] | None:
+    """Return what multiplies as :func:`torch.nn.functional.linear`; ``None`` if nothing does."""
+    import torch
+
+    def multiply(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        # what torch.compile uses for layers like these: unlike Tensor.to_mkldnn() and to_dense(),
+        # it does not copy the activations
+        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+        return product
+
+    one = torch.ones(1, 1)
+    try:
+        right = bool(multiply(one, one, one[0]) == 2)
+    except (AttributeError, RuntimeError, TypeError):  # a torch without oneDNN, or with another
+        return None
+    return multiply if right else None
 
 
 def _summary_of(computed: Computed, scope: str, device: str) -> ForwardSummary:

@@ -64,14 +64,39 @@ def test_a_full_checkpoint_gives_predictions_and_the_models_own_loss() -> None:
 
 
 def test_onednn_gives_the_same_numbers_but_for_rounding() -> None:
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        pytest.skip("this torch has no oneDNN")
     model = models.tiny_model()
     images, noise = models.images_and_noise()
     with torch.inference_mode():
         plain = model(images, 0.75, noise)
         forward.multiply_through_onednn(model)
         fast = model(images, 0.75, noise)
+    assert type(model.decoder_embed) is not torch.nn.Linear
     for one, other in zip(plain, fast):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def unavailable(*_: object) -> torch.Tensor:
+    raise RuntimeError("this torch was built without oneDNN")
+
+
+def another(*_: object) -> torch.Tensor:
+    return torch.zeros(1, 1)
+
+
+@pytest.mark.parametrize("what", [unavailable, another])
+def test_without_onednn_torch_multiplies_as_it_does(
+    what: Callable[..., torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = models.tiny_model()
+    images, noise = models.images_and_noise()
+    with torch.inference_mode():
+        plain = model(images, 0.75, noise)
+        monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", what)
+        forward.multiply_through_onednn(model)
+        same = model(images, 0.75, noise)
+    assert all(map(torch.equal, plain, same))
 
 
 def test_the_same_weights_give_the_same_result() -> None:
