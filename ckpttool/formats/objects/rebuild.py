@@ -104,8 +104,11 @@ _NEAR = 100
 
 def is_tensor(node: Node) -> bool:
     """Whether the node is a call that rebuilds a tensor, of a supported kind or not."""
-    if type(node) is Call and pair_of(node.function) in _TENSOR_CALLS:
-        return True
+    # asked four times for each value of a file
+    if type(node) is Call:
+        function = node.function
+        if type(function) is Global and function.pair in _TENSOR_CALLS:
+            return True
     return isinstance(node, Call) and _is_class(node.function)
 
 
@@ -122,8 +125,6 @@ def dress_of(node: Call) -> Node:
 
     ``None`` for a tensor without either. Whether it is a parameter makes no difference.
     """
-    if pair_of(node.function) == REBUILD_V2:  # nearly all are
-        return None
     cls, states = None, []
     for _ in range(MAX_WRAPPINGS):
         function = pair_of(node.function)
@@ -174,14 +175,18 @@ def rebuild(name: str, node: Call, locate: Locate, *, big_endian: bool = False) 
 
 
 def _rebuild(name: str, node: Node, locate: Locate, big_endian: bool) -> TensorInfo:
-    function, args = _unwrap(node)
-    if isinstance(args[0], Call):
+    args = node.args
+    if _is_usual(node):  # nearly all: what _unwrap would find of such a call
+        function = REBUILD_V2
+    else:
+        function, args = _unwrap(node)
+    if type(args[0]) is not PersistentId and isinstance(args[0], Call):
         raise UnsupportedTensorError("a tensor whose storage another call makes")
-    if not isinstance(args[0], PersistentId):
+    if type(args[0]) is not PersistentId:
         raise MalformedError("a tensor's storage is no persistent id", rules.PERSISTENT_ID)
     if function != _V1 and type(args[4]) is not bool:
         raise _geometry("whether the tensor requires a gradient is no truth value")
-    for metadata in args[7:] if function == _V3 else args[6:]:
+    for metadata in args[7 if function == _V3 else 6 :]:
         if metadata is not None and type(metadata) is not Dict:
             raise _geometry("a tensor's metadata is no dictionary")
         if metadata and metadata.flat:
@@ -195,6 +200,16 @@ def _rebuild(name: str, node: Node, locate: Locate, big_endian: bool) -> TensorI
         raise UnsupportedTensorError("a tensor whose byte order torch itself does not turn")
     offset, shape, strides = _geometry_of(args)
     return _place(name, dtype, shape, strides, offset, storage, big_endian)
+
+
+def _is_usual(node: Node) -> bool:
+    """Whether a call is a plain one of :data:`REBUILD_V2`, with nothing done to its result."""
+    return (
+        type(node) is Call
+        and pair_of(node.function) == REBUILD_V2
+        and len(node.args) in (6, 7)
+        and not (node.states or node.mapped or node.appended)
+    )
 
 
 def _unwrap(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]]:
@@ -245,19 +260,28 @@ def _refuse_state(function: tuple[str, str] | None, args: tuple[Node, ...]) -> N
 
 def _geometry_of(args: tuple[Node, ...]) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
     offset, shape, strides = args[1:4]
+    if type(shape) is tuple is type(strides) and len(shape) == len(strides) <= MAX_DIMENSIONS:
+        for number in (offset, *shape, *strides):
+            if type(number) is not int or not 0 <= number <= LARGEST:  # is_natural
+                break
+        else:
+            return offset, shape, strides
+    raise _wrong_geometry(offset, shape, strides)
+
+
+def _wrong_geometry(offset: Node, shape: Node, strides: Node) -> MalformedError:
+    """Return the error for what :func:`_geometry_of` does not take."""
     if not is_natural(offset):
-        raise _geometry(
+        return _geometry(
             "the storage offset is not an integer from 0 up", found=type(offset).__name__
         )
     for what, numbers in (("shape", shape), ("strides", strides)):
         # before the items are checked: a million tensors may share one long tuple
         if type(numbers) is tuple and len(numbers) > MAX_DIMENSIONS:
-            raise MalformedError("a tensor has more dimensions than torch can have", rules.LIMIT)
+            return MalformedError("a tensor has more dimensions than torch can have", rules.LIMIT)
         if type(numbers) is not tuple or not all(is_natural(number) for number in numbers):
-            raise _geometry(f"the {what} has something else than integers from 0 up")
-    if len(shape) != len(strides):
-        raise _geometry("shape and strides differ in length", found=f"{shape}, {strides}")
-    return offset, shape, strides
+            return _geometry(f"the {what} has something else than integers from 0 up")
+    return _geometry("shape and strides differ in length", found=f"{shape}, {strides}")
 
 
 def _place(
@@ -270,30 +294,39 @@ def _place(
     big_endian: bool,
 ) -> TensorInfo:
     """Return the tensor with its extent in the storage, from its first element to its last."""
-    itemsize = dtype.itemsize  # offset and strides are in elements
-    start = storage.extent.offset + offset * itemsize
-    numel = _product(shape)
-    span = 0 if numel == 0 else 1 + sum((n - 1) * s for n, s in zip(shape, strides))
-    if (offset + span) * itemsize > storage.extent.length:
+    itemsize = dtype.bits // 8  # offset and strides are in elements
+    key, _, whole = storage
+    numel = prod(shape)
+    if not 0 < numel <= LARGEST:
+        _check_product(shape)
+    row_major = numel == 0 or strides == (1,) or _is_row_major(shape, strides)
+    span = numel if row_major else 1 + sum((n - 1) * s for n, s in zip(shape, strides))
+    if (offset + span) * itemsize > whole.length:
         raise _geometry(
-            f"the tensor reaches outside storage {storage.key}",
-            expected=f"at most {storage.extent.length:,} bytes",
+            f"the tensor reaches outside storage {key}",
+            expected=f"at most {whole.length:,} bytes",
             found=f"{(offset + span) * itemsize:,} bytes from its start",
         )
-    row_major = numel == 0 or _is_row_major(shape, strides)
-    extents = (Extent(storage.extent.source, start, span * itemsize),) if span else ()
-    if row_major:  # two 4-bit elements in a byte: split only where bytes follow each other
+    extents: tuple[Extent, ...] = ()
+    if span * itemsize == whole.length and span:
+        extents = (whole,)  # nearly always: the same object for each of a million tensors
+    elif span:
+        source, begin, _ = whole
+        extents = (Extent(source, begin + offset * itemsize, span * itemsize),)
+    # two 4-bit elements in a byte: split only where bytes follow each other
+    if row_major and itemsize == 1:
         dtype, shape = by_elements(dtype, shape)
-    return TensorInfo(
-        name, dtype, shape, None if row_major else strides, extents, big_endian, storage.key
+    # not by the class: its __new__ takes as long again
+    return tuple.__new__(
+        TensorInfo,
+        (name, dtype, shape, None if row_major else strides, extents, big_endian, key),
     )
 
 
-def _product(shape: tuple[int, ...]) -> int:
+def _check_product(shape: tuple[int, ...]) -> None:
     # torch multiplies the sizes in order, so that a later zero does not prevent an overflow
     if any(shape) and _without_zeros(shape) > LARGEST:
         raise _geometry("the number of elements does not fit 64 bits")
-    return prod(shape)
 
 
 def _without_zeros(shape: tuple[int, ...]) -> int:

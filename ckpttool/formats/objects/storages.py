@@ -89,16 +89,16 @@ def storage_id(node: PersistentId, length: int) -> tuple[Node, str, int, tuple[N
         MalformedError: it is of any other form, or not of ``length`` parts.
     """
     value = node.value
-    # the location ("cuda:0") makes no difference to the bytes; Python 2 wrote it as bytes
-    if (
-        type(value) is tuple
-        and len(value) == length
-        and value[0] == "storage"
-        and type(value[2]) is str
-        and type(value[3]) in (str, bytes)
-        and is_natural(value[4])
-    ):
-        return value[1], value[2], value[4], value[5:]
+    if type(value) is tuple and len(value) == length:
+        kind, class_node, key, location, count = value[:5]
+        # the location ("cuda:0") makes no difference to the bytes; Python 2 wrote it as bytes
+        if (
+            kind == "storage"
+            and type(key) is str
+            and type(location) in (str, bytes)
+            and is_natural(count)
+        ):
+            return class_node, key, count, value[5:]
     raise MalformedError(
         "a persistent id is not of torch's form",
         rules.PERSISTENT_ID,

@@ -104,13 +104,16 @@ def check_unambiguous(node: Node, pairs: list[tuple[Node, Node]]) -> None:
         pairs: what :func:`pairs_of` gives for it.
     """
     # only text, whose hash is randomised: a million numbers with one hash are easily found
-    seen: set[str] = set()
-    for key, _ in pairs:
-        if type(key) is str and key in seen:
-            raise MalformedError(
-                "two entries of a dictionary have the same name", rules.DUPLICATE_KEY, tensor=key
-            )
-        if type(key) is str:
+    texts = [key for key, _ in pairs if type(key) is str]
+    if len(set(texts)) != len(texts):
+        seen: set[str] = set()
+        for key in texts:
+            if key in seen:
+                raise MalformedError(
+                    "two entries of a dictionary have the same name",
+                    rules.DUPLICATE_KEY,
+                    tensor=key,
+                )
             seen.add(key)
     for state in (node.states or ()) if isinstance(node, Call) else ():
         if not isinstance(state, Dict) or any(_hides(name) for name in state.flat[::2]):

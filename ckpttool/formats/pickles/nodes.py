@@ -25,13 +25,15 @@ class ByteArray(bytes):
 class Global:
     """A name that the pickle refers to, ``module`` and ``name``, never imported."""
 
-    __slots__ = ("module", "name", "pair")
+    __slots__ = ("module", "name", "pair", "plain")
 
     def __init__(self, module: str, name: str) -> None:
         self.module = module
         self.name = name
         # made once: it is compared for every call and every dictionary of a file
         self.pair = module, name
+        # whether calls of it with arguments are kept as they are: see Calls._push_call
+        self.plain = name != "getattr" and module != "collections"
 
     def __str__(self) -> str:
         return f"{self.module}.{self.name}"

@@ -20,14 +20,14 @@ _I32 = struct.Struct("<i").unpack_from
 _F64 = struct.Struct(">d").unpack_from
 
 
-# From this size on, a text or a run of bytes is taken for an array's content.
-_LARGE = 65_536
+#: From this size on, a text or a run of bytes is taken for an array's content.
+LARGE = 65_536
 
 
 def _content_cost(size: int, written: int) -> int:
     """Return the cost of ``size`` bytes in memory that are ``written`` bytes in the file."""
     # numpy arrays are pickled as one run of bytes, of gigabytes perhaps: no more than the file has
-    return 0 if written >= _LARGE and size <= written + 100 else size
+    return 0 if written >= LARGE and size <= written + 100 else size
 
 
 class Scalars(Stack):

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import chain, islice
-from typing import Iterable, Iterator, NamedTuple
+from typing import Callable, Iterable, Iterator, NamedTuple
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UnsupportedError
-from ckpttool.formats.objects.arrays import Arrays, is_array
+from ckpttool.formats.objects.arrays import Arrays
 from ckpttool.formats.objects.beside import Beside
 from ckpttool.formats.objects.describing import MORE, describe, key_text
-from ckpttool.formats.objects.rebuild import dress_of, is_tensor, made_by_unknown_call, rebuild
+from ckpttool.formats.objects.rebuild import (
+    REBUILD_V2,
+    dress_of,
+    is_tensor,
+    made_by_unknown_call,
+    rebuild,
+)
 from ckpttool.formats.objects.storages import Locate, UnsupportedTensorError
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.pickles.dictionaries import count_of
-from ckpttool.formats.pickles.nodes import Call, Node
+from ckpttool.formats.pickles.nodes import Call, Node, pair_of
 from ckpttool.formats.state_dicts.choosing import Choice, asked_for, choose, units
 from ckpttool.formats.state_dicts.flattening import KeyPart, parts
 from ckpttool.formats.state_dicts.holding import Holders, parts_of
@@ -72,15 +78,16 @@ def find(
     catalogue.take(_parts(choice))
     others = _check_others(pickle, catalogue.nodes, locate, big_endian)
     before = f"{choice.taken.key}." if choice.taken.key else ""
+    around = partial(_beside, root, choice, catalogue.rest)
     beside = Beside(
-        partial(_around, root, choice),
+        partial(_around, around),
         locate,
         big_endian,
         frames=partial(_frames, root, choice),
         dressed=[(f"{before}{name}", node) for name, node in catalogue.dressed],
         unread=catalogue.unread_nodes,
     )
-    entries = list(_entries(root, choice))
+    entries = list(_entries(around()))
     counted = OutsideCounter(locate, catalogue.storages())
     # skipped for most files, which have one state dict; kept alive for the ids of their nodes
     shells = list(beside.shells()) if others else []
@@ -123,6 +130,7 @@ class _Catalogue:
         self.unread_nodes: list[tuple[str, Node]] = []
         self.dressed: list[tuple[str, Node]] = []
         self.nodes: set[int] = set()
+        self.rest: list[KeyPart] = []
         self.count = 0
 
     @property
@@ -135,9 +143,11 @@ class _Catalogue:
         return {*(info.storage for info in self.tensors.values()), *self._unread_storages}
 
     def take(self, found: Iterable[KeyPart]) -> None:
-        """Catalogue the tensors among the parts of a state dict."""
+        """Catalogue the tensors among the parts of a state dict, and keep the other parts."""
+        known = self.nodes
         for part in found:
             if not part.is_tensor:
+                self.rest.append(part)
                 unknown = made_by_unknown_call(part.node)
                 if unknown is not None:
                     self._note(_name(part), unknown, part.node)
@@ -147,10 +157,11 @@ class _Catalogue:
                 raise _too_many(self.count, MAX_TENSORS)
             node = part.node
             # a parameter is a call around the call of its tensor: both are checked by rebuild
-            while type(node) is Call and id(node) not in self.nodes:
-                self.nodes.add(id(node))
+            while type(node) is Call and id(node) not in known:
+                known.add(id(node))
                 node = node.args[0] if node.args else None
             if part.name is None:
+                self.rest.append(part)
                 self._note(_name(part), "its key cannot be part of a name", part.node)
             else:
                 self._add(part.name, part.node)
@@ -165,15 +176,15 @@ class _Catalogue:
             )
         try:
             self.tensors[name] = (
-                self._arrays.tensor(name, node)
-                if is_array(node)
-                else rebuild(name, node, self._locate, big_endian=self._big_endian)
+                rebuild(name, node, self._locate, big_endian=self._big_endian)
+                if is_tensor(node)
+                else self._arrays.tensor(name, node)
             )
         except UnsupportedTensorError as reason:
             self._note(name, str(reason), node)
             self.unread_nodes.append((name, node))
             return
-        if dress_of(node) is not None:
+        if pair_of(node.function) != REBUILD_V2 and dress_of(node) is not None:
             self.dressed.append((name, node))
 
     def _note(self, name: str, reason: str, node: Node) -> None:
@@ -197,12 +208,10 @@ def _too_many(found: int, most: int) -> MalformedError:
 def _check_others(pickle: Pickle, known: set[int], locate: Locate, big_endian: bool) -> bool:
     """Check every other tensor of the file by the same rules; return whether there may be any."""
     # torch loads a file whole or not at all, so a malformed optimizer is a malformed file
-    calls = [call for call in pickle.calls if is_tensor(call)]
-    if len(calls) > MAX_ALL_TENSORS:
-        raise _too_many(len(calls), MAX_ALL_TENSORS)
+    calls = [call for call in pickle.calls if id(call) not in known and is_tensor(call)]
+    if len(calls) + len(known) > MAX_ALL_TENSORS:
+        raise _too_many(len(calls) + len(known), MAX_ALL_TENSORS)
     for call in calls:
-        if id(call) in known:
-            continue
         try:
             rebuild("", call, locate, big_endian=big_endian)
         except UnsupportedTensorError:
@@ -212,13 +221,13 @@ def _check_others(pickle: Pickle, known: set[int], locate: Locate, big_endian: b
             error.message += ", in a tensor beside the state dict"
             raise
     # tensors of a tar archive are no calls of its pickle
-    return len(calls) != len(known) or not known.issuperset(map(id, calls))
+    return bool(calls) or not known.issubset(map(id, pickle.calls))
 
 
-def _entries(root: Node, choice: Choice) -> Iterator[tuple[Entry, Node]]:
+def _entries(around: Iterable[tuple[str, Node, bool]]) -> Iterator[tuple[Entry, Node]]:
     """Yield the entries beside the tensors, each as a report shows it and as a node."""
     listed = 0
-    for key, value, inside in _beside(root, choice):
+    for key, value, inside in around:
         listed += 1
         if listed <= MAX_ENTRIES:
             yield Entry(key, *describe(value), inside), value
@@ -226,15 +235,17 @@ def _entries(root: Node, choice: Choice) -> Iterator[tuple[Entry, Node]]:
         yield Entry("...", "more", f"{listed - MAX_ENTRIES:,} further entries"), MORE
 
 
-def _around(root: Node, choice: Choice) -> Iterator[tuple[str, Node]]:
+def _around(
+    around: Callable[[], Iterator[tuple[str, Node, bool]]],
+) -> Iterator[tuple[str, Node]]:
     """Yield the nodes beside the tensors, by dotted key."""
-    return ((key, value) for key, value, _ in _beside(root, choice))
+    return ((key, value) for key, value, _ in around())
 
 
-def _beside(root: Node, choice: Choice) -> Iterator[tuple[str, Node, bool]]:
+def _beside(root: Node, choice: Choice, rest: list[KeyPart]) -> Iterator[tuple[str, Node, bool]]:
     """Yield every node that is no tensor of the state dict, and whether it is among those.
 
-    They are at every level of the path to the state dict, and in it.
+    They are at every level of the path to the state dict, and in it: ``rest``.
     """
     node: Node = root
     path: tuple[str, ...] = ()
@@ -247,9 +258,8 @@ def _beside(root: Node, choice: Choice) -> Iterator[tuple[str, Node, bool]]:
                 yield ".".join((*path, key_text(key))), value, False
         node, path = following, (*path, step)
     before = "".join(f"{step}." for step in path)
-    for part in _parts(choice):
-        if not part.is_tensor or part.name is None:
-            yield before + _name(part), part.node, part.inside and not part.is_tensor
+    for part in rest:
+        yield before + _name(part), part.node, part.inside and not part.is_tensor
 
 
 def _frames(root: Node, choice: Choice) -> Iterator[tuple[str, Node]]:

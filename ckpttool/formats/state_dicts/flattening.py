@@ -64,10 +64,11 @@ def parts(holder: Holder, holders: Holders, apart: frozenset[str]) -> Iterator[K
             text = key if type(key) is str else None
             # first, since nearly every value is a tensor
             if is_tensor(value) or is_array(value):
-                name = _name(prefix, text)
+                name = _name(prefix, text) if prefix else text
                 if prefix and name:
                     budget.spend(name, value)
-                yield KeyPart(key, name, prefix, value, True, inside)
+                # not by the class: its __new__ takes as long again
+                yield tuple.__new__(KeyPart, (key, name, prefix, value, True, inside))
                 continue
             below = None
             if text is not None and len(text) <= MAX_KEY and not (top and text in apart):

@@ -247,15 +247,12 @@ def parts_of(node: Node) -> Iterator[tuple[Node, Node]]:
         MalformedError: a key occurs twice.
     """
     if is_ordered(node):
-        yield from ((str(number), value) for number, value in enumerate(items_of(node)))
-        return
+        return ((str(number), value) for number, value in enumerate(items_of(node)))
     # a plain dictionary was checked for duplicate keys when it was walked
-    for key, value in node.pairs() if type(node) is Dict else named_pairs(node):
-        if type(key) is str:
-            yield key, value
-        else:
-            text = written(key)
-            yield (key if text is None else text), value
+    pairs = list(node.pairs()) if type(node) is Dict else named_pairs(node)
+    if all(type(key) is str for key, _ in pairs):
+        return iter(pairs)
+    return ((key if written(key) is None else written(key), value) for key, value in pairs)
 
 
 # The one entry in the cache for every container without tensors: there may be a million.

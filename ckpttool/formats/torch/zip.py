@@ -13,7 +13,7 @@ from ckpttool.formats.foreign.loose_pickles import first_pickle, judge_loose_pic
 from ckpttool.formats.foreign.other_archives import other_zip
 from ckpttool.formats.objects.storages import Storage, storage_class, storage_id, storage_width
 from ckpttool.formats.pickles import Pickle
-from ckpttool.formats.pickles.nodes import PersistentId
+from ckpttool.formats.pickles.nodes import Global, Node, PersistentId
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.state_dicts import catalogued as state_dicts
 from ckpttool.tensors.catalogue import Checkpoint, Checksum, Extent
@@ -85,7 +85,8 @@ def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
         raise MalformedError(
             "something follows the pickle", rules.PICKLE, member=member.name, offset=pickle.end
         )
-    locate = _Storages(source, archive, top)
+    storages, checksums = _records(source, archive, f"{top}/data/")
+    locate = _Storages(storages, f"{top}/data/")
     state = state_dicts.find(pickle, wrapper, locate, big_endian=big_endian)
     return Checkpoint(
         source.name,
@@ -93,8 +94,8 @@ def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
         (source,),
         references=watch.references,
         uses=watch.uses,
-        checksums=tuple(_checksums(source, archive, f"{top}/data/")),
-        storages=_all_storages(source, archive, f"{top}/data/"),
+        checksums=checksums,
+        storages=storages,
         **state._asdict(),
     )
 
@@ -113,48 +114,65 @@ def pickle_of(source: FileSource, watch: Watch) -> Pickle | None:
 class _Storages:
     """Finds ``<top>/data/<key>``, and checks that all references to one key agree."""
 
-    def __init__(self, source: FileSource, archive: Archive, top: str) -> None:
-        self._source = source
-        self._members = archive.members
-        self._folder = f"{top}/data/"
-        self._known: dict[str, tuple[DType | None, int, Storage]] = {}
+    def __init__(self, extents: dict[str, Extent], folder: str) -> None:
+        self._extents = extents
+        self._folder = folder
+        self._classes: dict[Node, DType | None] = {}
+        self._known: dict[str, Storage] = {}
 
     def __call__(self, node: PersistentId) -> Storage:
         class_node, key, count, _ = storage_id(node, 5)
-        dtype = storage_class(class_node)
+        if type(class_node) is Global and class_node in self._classes:
+            dtype = self._classes[class_node]
+        else:
+            dtype = self._classes[class_node] = storage_class(class_node)
         known = self._known.get(key)
         if known is None:
-            storage = self._find(key, dtype, count)
-            self._known[key] = (dtype, count, storage)
-            return storage
+            known = self._known[key] = self._find(key, dtype, count)
+        elif known.dtype is not dtype:
+            return self._find_again(known, dtype, count)
+        elif count * _width(dtype) != known.extent.length:
+            raise _declared_twice(known, dtype, count)
+        return known
+
+    def _find_again(self, known: Storage, dtype: DType | None, count: int) -> Storage:
         # honest files have empty storages of two types under one key
-        if known[:2] != (dtype, count) and (known[1] or count):
-            raise MalformedError(
-                f"storage {key} is declared in two ways",
-                rules.STORAGE_SIZE,
-                expected=_declared(known[0], known[1]),
-                found=_declared(dtype, count),
-            )
-        return known[2]._replace(dtype=dtype)
+        if known.extent.length or count:
+            raise _declared_twice(known, dtype, count)
+        return known._replace(dtype=dtype)
 
     def _find(self, key: str, dtype: DType | None, count: int) -> Storage:
-        name = self._folder + key
-        member = self._members.get(name)
-        if member is None:
+        extent = self._extents.get(key)
+        if extent is None:
             raise MalformedError(
-                "the storage is not in the archive", rules.MISSING_STORAGE, member=name
+                "the storage is not in the archive",
+                rules.MISSING_STORAGE,
+                member=self._folder + key,
             )
-        nbytes = count * (dtype.itemsize if dtype else 1)
+        nbytes = count * _width(dtype)
         # torch.load(mmap=True) does not check it, and reads beyond a record that is too short
-        if nbytes != member.size:
+        if nbytes != extent.length:
             raise MalformedError(
                 "the storage's record has another size than its elements",
                 rules.STORAGE_SIZE,
-                member=name,
+                member=self._folder + key,
                 expected=f"{nbytes:,} bytes for {_declared(dtype, count)}",
-                found=f"{member.size:,} bytes",
+                found=f"{extent.length:,} bytes",
             )
-        return Storage(key, dtype, Extent(self._source, member.offset, member.size))
+        return tuple.__new__(Storage, (key, dtype, extent))
+
+
+def _width(dtype: DType | None) -> int:
+    return dtype.bits // 8 if dtype else 1
+
+
+def _declared_twice(known: Storage, dtype: DType | None, count: int) -> MalformedError:
+    return MalformedError(
+        f"storage {known.key} is declared in two ways",
+        rules.STORAGE_SIZE,
+        expected=_declared(known.dtype, known.extent.length // _width(known.dtype)),
+        found=_declared(dtype, count),
+    )
 
 
 def _declared(dtype: DType | None, count: int) -> str:
@@ -218,19 +236,17 @@ def _small_member(source: FileSource, archive: Archive, name: str) -> bytes | No
     return None if member is None else read_member(source, member, _SMALL)
 
 
-def _all_storages(source: FileSource, archive: Archive, folder: str) -> dict[str, Extent]:
-    return {
-        member.name[len(folder) :]: Extent(source, member.offset, member.size)
-        for member in archive.members.values()
-        if member.name.startswith(folder)
-    }
-
-
-def _checksums(source: FileSource, archive: Archive, folder: str) -> list[Checksum]:
-    if not archive.has_checksums:
-        return []
-    return [
-        Checksum(member.name, Extent(source, member.offset, member.size), member.crc32)
-        for member in archive.members.values()
-        if member.name.startswith(folder) and member.size
-    ]
+def _records(
+    source: FileSource, archive: Archive, folder: str
+) -> tuple[dict[str, Extent], tuple[Checksum, ...]]:
+    """Return the extent of every storage by its key, and the checksums of those with bytes."""
+    extents: dict[str, Extent] = {}
+    checksums: list[Checksum] = []
+    start = len(folder)
+    for name, offset, size, crc32, _ in archive.members.values():
+        if name.startswith(folder):
+            # one extent for all who refer to it: there may be a million of them
+            extent = extents[name[start:]] = tuple.__new__(Extent, (source, offset, size))
+            if size and archive.has_checksums:
+                checksums.append(tuple.__new__(Checksum, (name, extent, crc32)))
+    return extents, tuple(checksums)
