@@ -72,7 +72,8 @@ def read_archive(source: ByteSource) -> Archive:
         # zipfile takes the last of two, other readers the first
         if name in members:
             raise _twice(name, name)
-        members[name] = Member(name, offset, record.size, record.crc32)
+        # not by the class: its __new__ takes as long again
+        members[name] = tuple.__new__(Member, (name, offset, record.size, record.crc32, True))
         summed = summed or record.crc32 != 0
     headers.finish()
     _check_collisions(members)
@@ -120,7 +121,8 @@ def _check_collisions(members: dict[str, Member]) -> None:
         )
     # Hashes, not the folded names: those could be many times the size of the directory. By chance
     # two of 64 bits collide in one of 30 million archives with a million members.
-    if len({hash(_folded(name)) for name in members}) == len(members):
+    folded = {hash(name.lower() if name.isascii() else _folded(name)) for name in members}
+    if len(folded) == len(members):
         return
     seen: dict[int, str] = {}
     for name in members:

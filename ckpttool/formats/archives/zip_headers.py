@@ -56,25 +56,39 @@ class LocalHeaders:
             MalformedError: another header is there, members overlap or leave a gap, or the
                 header or the descriptor disagrees with the directory.
         """
+        _, raw, flags, described, sums, _, size, offset, _ = record
         cursor = self._cursor
-        if record.offset != cursor:
+        if offset != cursor:
             raise self._not_next(record)
         start = cursor - self._base
         names = start + _LOCAL.size
-        extra = names + len(record.raw_name)
+        extra = names + len(raw)
         if start < 0 or extra + 4 > len(self._window):
-            self._fill(cursor, _LOCAL.size + len(record.raw_name) + 4)
+            self._fill(cursor, _LOCAL.size + len(raw) + 4)
             start, names = 0, _LOCAL.size
-            extra = names + len(record.raw_name)
-        mark, flags, sums, n, x = _LOCAL.unpack_from(self._window, start)
-        same_name = n == extra - names and self._window[names:extra] == record.raw_name
-        if mark != _MARK or flags != record.flags or not same_name:
+            extra = names + len(raw)
+        window = self._window
+        mark, its_flags, its_sums, n, x = _LOCAL.unpack_from(window, start)
+        if mark != _MARK or its_flags != flags or n != len(raw) or window[names:extra] != raw:
             raise self._disagree(record, "local header", cursor)
-        zip64 = self._zip64(record, extra, x) if x else b""
-        if not _sums_agree(sums, zip64, record):
+        if x and _FIELD.unpack_from(window, extra) != (_PADDING, x - 4):
+            zip64 = self._zip64(record, extra, x)
+        else:
+            zip64 = b""  # nearly every member: only padding
+        # nearly every member: zeros, and then a descriptor
+        if not (described and its_sums == _ZEROS) and not _sums_agree(its_sums, zip64, record):
             raise self._disagree(record, "local header", cursor)
         data: int = self._base + extra + x
-        self._cursor = self._end_of(record, data, long=bool(zip64))
+        end = data + size
+        if described:
+            begin = end - self._base
+            if not zip64 and window[begin : begin + 16] == _DESCRIPTOR_MARK + sums:
+                end += 16
+            else:
+                end = self._pass_descriptor(record, end, long=bool(zip64))
+        if end > self._limit:
+            raise self._overlap(record)
+        self._cursor = end
         return data
 
     def finish(self) -> None:
@@ -89,9 +103,6 @@ class LocalHeaders:
             )
 
     def _zip64(self, record: Record, extra: int, length: int) -> bytes:
-        kind, size = _FIELD.unpack_from(self._window, extra)
-        if kind == _PADDING and size + 4 == length:
-            return b""  # nearly every member: only padding
         place = self._base + extra
         if place + length > self._limit:
             raise self._overlap(record)
@@ -107,29 +118,24 @@ class LocalHeaders:
             raise self._disagree(record, "local header", place)
         return found
 
-    def _end_of(self, record: Record, data: int, *, long: bool) -> int:
-        """Return where the member whose bytes begin at ``data`` ends, its descriptor included."""
-        end = data + record.size
-        if record.described:
-            # sizes have eight bytes where the local header has a zip64 field (APPNOTE 4.3.9.2);
-            # the mark is optional in the standard, but torch and zipfile always write it
-            if long:
-                expected = struct.pack("<IQQ", record.crc32, record.size, record.size)
-            else:
-                expected = record.sums
-            expected = _DESCRIPTOR_MARK + expected
-            if end + len(expected) > self._limit:
-                raise self._overlap(record)
-            start = end - self._base
-            if start + len(expected) > len(self._window):
-                self._fill(end, len(expected))
-                start = 0
-            if self._window[start : start + len(expected)] != expected:
-                raise self._disagree(record, "data descriptor", end)
-            end += len(expected)
-        if end > self._limit:
+    def _pass_descriptor(self, record: Record, place: int, *, long: bool) -> int:
+        """Return where the data descriptor at ``place`` ends."""
+        # sizes have eight bytes where the local header has a zip64 field (APPNOTE 4.3.9.2);
+        # the mark is optional in the standard, but torch and zipfile always write it
+        if long:
+            expected = struct.pack("<IQQ", record.crc32, record.size, record.size)
+        else:
+            expected = record.sums
+        expected = _DESCRIPTOR_MARK + expected
+        if place + len(expected) > self._limit:
             raise self._overlap(record)
-        return end
+        start = place - self._base
+        if start + len(expected) > len(self._window):
+            self._fill(place, len(expected))
+            start = 0
+        if self._window[start : start + len(expected)] != expected:
+            raise self._disagree(record, "data descriptor", place)
+        return place + len(expected)
 
     def _fill(self, place: int, least: int) -> None:
         """Put the file's bytes from ``place`` into the window, ``least`` of them or more."""

@@ -39,6 +39,8 @@ MAX_NAME = 65_536
 #: White space of JSON.
 BLANKS = b" \t\n\r"
 
+# Types with shapes that are kept to be found again.
+_MOST_KINDS = 10_000
 # How deep the value of a further key may be nested: as in the format's library.
 _DEEPEST = 100
 _WS = rb"[ \t\n\r]*"
@@ -57,7 +59,13 @@ _USUAL = _pattern(
     rb' "([^"\\\x00-\x1f]{0,1024}(?:\\.[^"\\\x00-\x1f]{0,1024}){0,16})" : \{'
     rb'(?: (?:"dtype" : "([A-Z0-9_]{1,16})"'
     rb'|"shape" : \[ ((?:INT(?: , INT){0,15})?) \]'
-    rb'|"data_offsets" : \[ (INT) , (INT) \]) (?:,(?! \})|(?=\}))){3}\} '
+    rb'|"data_offsets" : \[ (INT) , (INT) \]) (?:,(?! \})|(?=\}))){3}\} (,?)'
+)
+# The same in the spelling of the format's library, which takes half the time. Whatever it does not
+# match is tried with the expression above.
+_PLAINEST = _pattern(
+    rb'"([^"\\\x00-\x1f]{0,1024})":\{"dtype":"([A-Z0-9_]{1,16})"'
+    rb',"shape":\[((?:INT(?:,INT){0,15})?)\],"data_offsets":\[(INT),(INT)\]\}(,?)'
 )
 _BLANKS = re.compile(_WS)
 # Numbers and words of JSON, as values of further keys.
@@ -98,6 +106,7 @@ class HeaderReader:
         self._has_metadata = False
         self._unusual = 0
         self._further: dict[str, None] = {}
+        self._kinds: dict[tuple[bytes, bytes], tuple[DType, tuple[int, ...]]] = {}
         self._has_lists = False
         self.metadata: dict[str, str] = {}
         self.oddities: list[str] = []
@@ -116,13 +125,7 @@ class HeaderReader:
         if self._next() != b"{":
             self._fail("the header does not begin with {", self._text[self._at : self._at + 4])
         self._at += 1
-        for _ in self._separated(b"}"):
-            usual = _USUAL.match(self._text, self._at)
-            entry = self._usual(usual) if usual is not None else None
-            if entry is not None:
-                yield entry
-            else:
-                yield from self._any_entry()
+        yield from self._items()
         # spaces are the padding that the format foresees, to align the tensors
         rest = self._text[self._at :].strip(b" ")
         if rest.strip(BLANKS):
@@ -134,21 +137,53 @@ class HeaderReader:
         if self._further:
             self.oddities.append("further keys in entries: " + ", ".join(self._further))
 
+    def _items(self) -> Iterator[HeaderEntry]:
+        """Yield the tensors of the object whose brace was passed, and pass its closing brace."""
+        text = self._text
+        self._skip_blanks()
+        if self._next() == b"}":
+            self._at += 1
+            return
+        while True:
+            usual = _PLAINEST.match(text, self._at) or _USUAL.match(text, self._at)
+            entry = self._usual(usual) if usual is not None else None
+            if entry is None:
+                yield from self._any_entry()
+            else:
+                yield entry
+                if usual is not None and usual.group(6):  # the comma was passed with the entry
+                    continue
+            self._skip_blanks()
+            if self._next() == b"}":
+                self._at += 1
+                return
+            self._expect(b",")
+
     def _usual(self, match: re.Match[bytes]) -> HeaderEntry | None:
         """Return the tensor of a usual entry; ``None`` if it must be read field by field."""
-        raw, code, sizes, begin, end = match.groups()
+        raw, code, sizes, begin, end, _ = match.groups()
         if code is None or sizes is None or begin is None:
             return None  # the expression takes any three fields: one twice, another missing
         try:
             name = raw.decode() if b"\\" not in raw else _unescaped(b'"%s"' % raw)
         except ValueError:
             return None
-        dtype = SAFETENSORS_DTYPES.get(code.decode())
-        if dtype is None or name == METADATA:
+        kind = self._kinds.get((code, sizes)) or self._kind(code, sizes)
+        if kind is None or name == METADATA:
             return None
         self._at = match.end()
-        shape = tuple(map(int, sizes.split(b","))) if sizes else ()
-        return HeaderEntry(name, dtype, shape, int(begin), int(end))
+        # not by the class: its __new__ takes as long again
+        return tuple.__new__(HeaderEntry, (name, *kind, int(begin), int(end)))
+
+    def _kind(self, code: bytes, sizes: bytes) -> tuple[DType, tuple[int, ...]] | None:
+        """Return a known type and a shape; most tensors of a file repeat those of another one."""
+        dtype = SAFETENSORS_DTYPES.get(code.decode())
+        if dtype is None:
+            return None
+        kind = dtype, tuple(map(int, sizes.split(b","))) if sizes else ()
+        if len(self._kinds) < _MOST_KINDS:
+            self._kinds[code, sizes] = kind
+        return kind
 
     def _any_entry(self) -> Iterator[HeaderEntry]:
         name = self._string("a tensor's name")

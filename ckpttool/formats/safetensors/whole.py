@@ -101,10 +101,12 @@ def read_header(source: ByteSource) -> Header:
         raise _too_long(length, MAX_WIDE_HEADER)
     reader = HeaderReader(text, _LENGTH)
     tensors: dict[str, TensorInfo] = {}
+    cursor: int | None = 0
     for entry in reader.entries():
-        if entry.name in tensors:  # the library takes the last of two
+        name, dtype, shape, begin, end = entry
+        if name in tensors:  # the library takes the last of two
             raise MalformedError(
-                "the name occurs twice in the header", rules.DUPLICATE_KEY, tensor=entry.name
+                "the name occurs twice in the header", rules.DUPLICATE_KEY, tensor=name
             )
         if len(tensors) == MAX_TENSORS:
             raise MalformedError(
@@ -112,8 +114,19 @@ def read_header(source: ByteSource) -> Header:
                 rules.LIMIT,
                 expected=f"at most {MAX_TENSORS:,}",
             )
-        tensors[entry.name] = _located(source, entry, start)
-    _check_tiling(source, tensors, start)
+        elements = prod(shape)
+        if not 0 < elements <= _LARGEST or elements * dtype.bits != 8 * (end - begin):
+            _check_range(entry, start)
+        # not by their classes: __new__ of those takes as long again
+        extent = tuple.__new__(Extent, (source, start + begin, end - begin))
+        fields = name, dtype, shape, None, (extent,), False, None
+        tensors[name] = tuple.__new__(TensorInfo, fields)
+        cursor = end if begin == cursor else None
+    # one after the other in the order of the header, as writers lay them out, or in any other order
+    if cursor is None:
+        _check_tiling(source, tensors, start)
+    else:
+        _check_end(source, start + cursor)
     return Header(tensors, reader.metadata, length, tuple(reader.oddities))
 
 
@@ -168,9 +181,9 @@ def _too_long(length: int, most: int) -> MalformedError:
     )
 
 
-def _located(source: ByteSource, entry: HeaderEntry, start: int) -> TensorInfo:
-    """Return the tensor of ``entry``, its range checked against its shape."""
-    name, dtype, shape, begin, end = entry
+def _check_range(entry: HeaderEntry, start: int) -> None:
+    """Raise MalformedError if the range of ``entry`` does not hold its shape's elements."""
+    _, dtype, shape, begin, end = entry
     elements = prod(shape)
     # the library checks each multiplication for overflow, so that a zero may come too late
     if (elements or prod(filter(None, shape))) > _LARGEST:
@@ -180,7 +193,6 @@ def _located(source: ByteSource, entry: HeaderEntry, start: int) -> TensorInfo:
         raise _bad_range(f"{elements:,} elements of {dtype.bits} bits fill no bytes", entry, start)
     if end - begin != bits // 8:
         raise _bad_range("the range does not hold the shape's elements", entry, start, bits // 8)
-    return TensorInfo(name, dtype, shape, None, (Extent(source, start + begin, end - begin),))
 
 
 def _bad_range(
@@ -215,6 +227,11 @@ def _check_tiling(source: ByteSource, tensors: dict[str, TensorInfo], start: int
                 found=f"{offset - start:,}",
             )
         cursor = offset + length
+    _check_end(source, cursor)
+
+
+def _check_end(source: ByteSource, cursor: int) -> None:
+    """Refuse a file that does not end where its tensors do."""
     if cursor > source.size:
         raise MalformedError(
             "the file ends before its tensors do",

@@ -148,11 +148,16 @@ class Judge:
         self._attacks = self._attacks or any(
             is_known_attack(python3(name.module, name.name)) for name in pickle.references
         )
+        makers, fitting, gives = self._makers, self._fitting, self._gives
         for call in pickle.calls:
-            maker = self._makers.get(call.function)
-            # nearly all calls of a checkpoint, a hundred thousand at a time, end here
-            if maker is not None and self._is_plain(call, maker):
-                self._gives[id(call)] = maker.gives
+            # nearly all calls of a checkpoint, a hundred thousand at a time, end here: a
+            # constructor was called like this before, and nothing is done to the result
+            maker = makers.get(call.function)
+            # (not a partial, which may be handed to a caller)
+            if maker is None or maker.gives == FUNCTION or type(call) is New or _is_changed(call):
+                self._judge(call, called)
+            elif (maker, self._kinds(call.args) if call.args else ()) in fitting:
+                gives[id(call)] = maker.gives
             else:
                 self._judge(call, called)
         # last, since a state may hold calls that come after the one it is given to
@@ -168,12 +173,6 @@ class Judge:
         self._member, self._depth = outer_place
 
     # --- one call --------------------------------------------------------------------------
-
-    def _is_plain(self, call: Call, maker: Maker) -> bool:
-        """Whether a constructor was called like this before, and nothing is done to the result."""
-        if _is_changed(call) or maker.gives == FUNCTION:  # a partial may be handed to a caller
-            return False
-        return type(call) is Call and (maker, self._kinds(call.args)) in self._fitting
 
     def _judge(self, call: Call, called: set[Name], depth: int = 0) -> None:
         function = call.function

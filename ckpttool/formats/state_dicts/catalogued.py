@@ -129,7 +129,7 @@ class _Catalogue:
         self.unread: list[tuple[str, str]] = []
         self.unread_nodes: list[tuple[str, Node]] = []
         self.dressed: list[tuple[str, Node]] = []
-        self.nodes: set[int] = set()
+        self.nodes: set[Node] = set()  # calls, which are equal to themselves only
         self.rest: list[KeyPart] = []
         self.count = 0
 
@@ -157,8 +157,8 @@ class _Catalogue:
                 raise _too_many(self.count, MAX_TENSORS)
             node = part.node
             # a parameter is a call around the call of its tensor: both are checked by rebuild
-            while type(node) is Call and id(node) not in known:
-                known.add(id(node))
+            while type(node) is Call and node not in known:
+                known.add(node)
                 node = node.args[0] if node.args else None
             if part.name is None:
                 self.rest.append(part)
@@ -205,10 +205,10 @@ def _too_many(found: int, most: int) -> MalformedError:
     )
 
 
-def _check_others(pickle: Pickle, known: set[int], locate: Locate, big_endian: bool) -> bool:
+def _check_others(pickle: Pickle, known: set[Node], locate: Locate, big_endian: bool) -> bool:
     """Check every other tensor of the file by the same rules; return whether there may be any."""
     # torch loads a file whole or not at all, so a malformed optimizer is a malformed file
-    calls = [call for call in pickle.calls if id(call) not in known and is_tensor(call)]
+    calls = [call for call in pickle.calls if call not in known and is_tensor(call)]
     if len(calls) + len(known) > MAX_ALL_TENSORS:
         raise _too_many(len(calls) + len(known), MAX_ALL_TENSORS)
     for call in calls:
@@ -221,7 +221,7 @@ def _check_others(pickle: Pickle, known: set[int], locate: Locate, big_endian: b
             error.message += ", in a tensor beside the state dict"
             raise
     # tensors of a tar archive are no calls of its pickle
-    return bool(calls) or not known.issubset(map(id, pickle.calls))
+    return bool(calls) or not known.issubset(pickle.calls)
 
 
 def _entries(around: Iterable[tuple[str, Node, bool]]) -> Iterator[tuple[Entry, Node]]:
