@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
+from ckpttool.files.collecting import the_process_is_ours
 from ckpttool.findings.breakdowns import breakdown
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ def run() -> None:
     Everything is written and closed by then. Python would go on to take down the hundreds of
     modules of torch one by one, which takes 0.4 s that nobody gets anything for.
     """
-    # A catalogue is a million small objects without cycles: looking for cycles among them again
-    # and again is a third of the time that a file of 100,000 tensors takes.
+    # What a command makes of a catalogue has few cycles, like the catalogue itself.
     gc.set_threshold(100_000, 20, 50)
+    the_process_is_ours()
     _catch_libraries_that_exit()
     try:
         code = _run()

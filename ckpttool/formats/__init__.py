@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from ckpttool.files import collecting
 from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.arguments import AnyPath, check_text, path_of
@@ -78,7 +79,7 @@ def open_source(source: FileSource, wrapper: str | None) -> Checkpoint:
         form = _format_of(source, head)
         # the file may be a pickle as well, and its calls count whichever format is read
         hidden = () if form is torch_legacy else torch_legacy.calls_of(source, head)
-        with adding_uses(hidden):
+        with adding_uses(hidden), collecting.paused():
             checkpoint = form.read(source, wrapper)
         checkpoint.uses += hidden
         checkpoint.remarks += extensions.remarks_on(path, checkpoint.format)
