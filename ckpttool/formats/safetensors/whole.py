@@ -102,6 +102,7 @@ def read_header(source: ByteSource) -> Header:
     reader = HeaderReader(text, _LENGTH)
     tensors: dict[str, TensorInfo] = {}
     cursor: int | None = 0
+    room, look_at = source.size - start, 0
     for entry in reader.entries():
         name, dtype, shape, begin, end = entry
         if name in tensors:  # the library takes the last of two
@@ -122,6 +123,11 @@ def read_header(source: ByteSource) -> Header:
         fields = name, dtype, shape, None, (extent,), False, None
         tensors[name] = tuple.__new__(TensorInfo, fields)
         cursor = end if begin == cursor else None
+        room -= end - begin
+        if room < 0 and len(tensors) > look_at:
+            # more bytes than there are: cut short, or a small file that claims a large one
+            look_at = 2 * len(tensors)
+            _check_overlaps(tensors, start)
     # one after the other in the order of the header, as writers lay them out, or in any other order
     if cursor is None:
         _check_tiling(source, tensors, start)
@@ -212,22 +218,40 @@ def _check_tiling(source: ByteSource, tensors: dict[str, TensorInfo], start: int
     """Refuse holes and overlaps between the tensors, and bytes after the last one."""
     # the format forbids them, since they could hide another file (README, "Format")
     cursor = start
-    for offset, length, name in sorted(
-        (info.extents[0].offset, info.extents[0].length, name) for name, info in tensors.items()
-    ):
+    for offset, length, name in _ranges(tensors):
         if offset != cursor:
-            raise MalformedError(
-                "the tensor overlaps the one before it"
-                if offset < cursor
-                else "bytes before the tensor belong to none",
-                rules.SAFETENSORS_LAYOUT,
-                tensor=name,
-                offset=min(offset, cursor),
-                expected=f"a range from byte {cursor - start:,} of the data",
-                found=f"{offset - start:,}",
-            )
+            raise _misplaced(name, offset, cursor, start)
         cursor = offset + length
     _check_end(source, cursor)
+
+
+def _check_overlaps(tensors: dict[str, TensorInfo], start: int) -> None:
+    """Refuse overlaps among some of the tensors; those to come may fill holes between them."""
+    cursor = start
+    for offset, length, name in _ranges(tensors):
+        if offset < cursor and length:
+            raise _misplaced(name, offset, cursor, start)
+        cursor = max(cursor, offset + length)
+
+
+def _ranges(tensors: dict[str, TensorInfo]) -> list[tuple[int, int, str]]:
+    """Return (offset, length, name) in the order of the file."""
+    return sorted(
+        (info.extents[0].offset, info.extents[0].length, name) for name, info in tensors.items()
+    )
+
+
+def _misplaced(name: str, offset: int, cursor: int, start: int) -> MalformedError:
+    return MalformedError(
+        "the tensor overlaps the one before it"
+        if offset < cursor
+        else "bytes before the tensor belong to none",
+        rules.SAFETENSORS_LAYOUT,
+        tensor=name,
+        offset=min(offset, cursor),
+        expected=f"a range from byte {cursor - start:,} of the data",
+        found=f"{offset - start:,}",
+    )
 
 
 def _check_end(source: ByteSource, cursor: int) -> None:

@@ -249,10 +249,13 @@ def parts_of(node: Node) -> Iterator[tuple[Node, Node]]:
     if is_ordered(node):
         return ((str(number), value) for number, value in enumerate(items_of(node)))
     # a plain dictionary was checked for duplicate keys when it was walked
-    pairs = list(node.pairs()) if type(node) is Dict else named_pairs(node)
-    if all(type(key) is str for key, _ in pairs):
-        return iter(pairs)
-    return ((key if written(key) is None else written(key), value) for key, value in pairs)
+    pairs = node.pairs() if type(node) is Dict else iter(named_pairs(node))
+    return (pair if type(pair[0]) is str else _with_written(pair) for pair in pairs)
+
+
+def _with_written(pair: tuple[Node, Node]) -> tuple[Node, Node]:
+    text = written(pair[0])
+    return pair if text is None else (text, pair[1])
 
 
 # The one entry in the cache for every container without tensors: there may be a million.

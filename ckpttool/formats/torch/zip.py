@@ -79,13 +79,13 @@ def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
     _check_version(source, archive, top)
     big_endian = _is_big_endian(source, archive, top)
     member = archive.members[f"{top}/data.pkl"]
-    data = read_member(source, member, MAX_PICKLE)
-    pickle = watch.parse(data, member=member.name)
-    if pickle.end != len(data):  # pickle.load ignores them, a scanner may not
+    storages, checksums = _records(source, archive, f"{top}/data/")
+    del archive  # a million names and places that nobody asks for any more
+    pickle = watch.parse(read_member(source, member, MAX_PICKLE), member=member.name)
+    if pickle.end != member.size:  # pickle.load ignores them, a scanner may not
         raise MalformedError(
             "something follows the pickle", rules.PICKLE, member=member.name, offset=pickle.end
         )
-    storages, checksums = _records(source, archive, f"{top}/data/")
     locate = _Storages(storages, f"{top}/data/")
     state = state_dicts.find(pickle, wrapper, locate, big_endian=big_endian)
     return Checkpoint(
@@ -118,7 +118,8 @@ class _Storages:
         self._extents = extents
         self._folder = folder
         self._classes: dict[Node, DType | None] = {}
-        self._known: dict[str, Storage] = {}
+        # the type of each storage that was found; with its size it tells how many elements
+        self._known: dict[str, DType | None] = {}
 
     def __call__(self, node: PersistentId) -> Storage:
         class_node, key, count, _ = storage_id(node, 5)
@@ -126,22 +127,23 @@ class _Storages:
             dtype = self._classes[class_node]
         else:
             dtype = self._classes[class_node] = storage_class(class_node)
-        known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = self._find(key, dtype, count)
-        elif known.dtype is not dtype:
-            return self._find_again(known, dtype, count)
-        elif count * _width(dtype) != known.extent.length:
-            raise _declared_twice(known, dtype, count)
-        return known
+        if key in self._known:
+            extent, known = self._extents[key], self._known[key]
+            # honest files have empty storages of two types under one key
+            if count * _width(dtype) != extent.length or (known is not dtype and count):
+                raise MalformedError(
+                    f"storage {key} is declared in two ways",
+                    rules.STORAGE_SIZE,
+                    expected=_declared(known, extent.length // _width(known)),
+                    found=_declared(dtype, count),
+                )
+        else:
+            extent = self._find(key, dtype, count)
+            self._known[key] = dtype
+        # not by the class: its __new__ takes as long again
+        return tuple.__new__(Storage, (key, dtype, extent))
 
-    def _find_again(self, known: Storage, dtype: DType | None, count: int) -> Storage:
-        # honest files have empty storages of two types under one key
-        if known.extent.length or count:
-            raise _declared_twice(known, dtype, count)
-        return known._replace(dtype=dtype)
-
-    def _find(self, key: str, dtype: DType | None, count: int) -> Storage:
+    def _find(self, key: str, dtype: DType | None, count: int) -> Extent:
         extent = self._extents.get(key)
         if extent is None:
             raise MalformedError(
@@ -159,20 +161,11 @@ class _Storages:
                 expected=f"{nbytes:,} bytes for {_declared(dtype, count)}",
                 found=f"{extent.length:,} bytes",
             )
-        return tuple.__new__(Storage, (key, dtype, extent))
+        return extent
 
 
 def _width(dtype: DType | None) -> int:
     return dtype.bits // 8 if dtype else 1
-
-
-def _declared_twice(known: Storage, dtype: DType | None, count: int) -> MalformedError:
-    return MalformedError(
-        f"storage {known.key} is declared in two ways",
-        rules.STORAGE_SIZE,
-        expected=_declared(known.dtype, known.extent.length // _width(known.dtype)),
-        found=_declared(dtype, count),
-    )
 
 
 def _declared(dtype: DType | None, count: int) -> str:

@@ -145,6 +145,50 @@ def test_a_defect_is_refused_with_its_rule(build: Callable[[], bytes], code: str
     assert len(str(caught.value)) < 700
 
 
+def many(ranges: list[tuple[int, int]], data: int) -> bytes:
+    """Return a file of ``data`` bytes whose tensors claim these ranges."""
+    header = {
+        f"w{number}": {"dtype": "U8", "shape": [end - begin], "data_offsets": [begin, end]}
+        for number, (begin, end) in enumerate(ranges)
+    }
+    return files.file(json.dumps(header).encode(), bytes(data))
+
+
+def test_tensors_that_claim_the_same_bytes_are_refused_before_all_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[object] = []
+    usual = safetensors_header.HeaderReader._usual
+
+    def counted(self: safetensors_header.HeaderReader, match: Any) -> Any:
+        read.append(match)
+        return usual(self, match)
+
+    monkeypatch.setattr(safetensors_header.HeaderReader, "_usual", counted)
+    with pytest.raises(MalformedError, match="overlaps the one before it") as raised:
+        parse(many([(0, 100)] * 2_000, 1_000))
+    assert raised.value.rule is rules.SAFETENSORS_LAYOUT
+    assert len(read) < 20
+
+
+def test_holes_between_the_first_tensors_are_no_defect_while_others_are_to_come() -> None:
+    ranges = [(begin, begin + 10) for begin in range(0, 1_000, 10)]
+    assert len(parse(many(ranges[::2] + ranges[1::2], 1_000)).tensors) == 100
+    with pytest.raises(MalformedError, match="ends before its tensors do") as raised:
+        parse(many(ranges[::2] + ranges[1::2], 300))
+    assert raised.value.rule is rules.TRUNCATED
+    assert raised.value.found == f"{len(many(ranges[::2] + ranges[1::2], 300)):,}"
+
+
+@pytest.mark.parametrize("spaced", [False, True])
+def test_tensors_out_of_the_order_of_their_bytes_are_checked_as_well(spaced: bool) -> None:
+    assert len(parse(many([(10, 20), (0, 10), (20, 20), (20, 30)], 30)).tensors) == 4
+    with pytest.raises(MalformedError, match="belong to none"):
+        parse(many([(10, 20), (0, 9), (20, 30)], 30))
+    with pytest.raises(MalformedError, match="behind the last tensor"):
+        parse(many([(10, 20), (0, 10)] if spaced else [(0, 10), (10, 20)], 30))
+
+
 def test_an_error_in_the_header_has_its_place_in_the_file() -> None:
     data = files.file(files.GOOD.replace(b"[2,2]", b"[2,x]"))
     with pytest.raises(MalformedError) as caught:
