@@ -64,7 +64,7 @@ def whole_commands(checkpoint: str, repeats: int) -> list[Row]:
         ratio_row(light, INSPECT, RICH, 2.5),
         ratio_row(light, HELP, CLICK, 2.0),
         memory_row(heavy, VERIFY, file_mb + 450, f"the file's {file_mb:.0f} MB + 450"),
-        memory_row(heavy, NO_FORWARD, 80, "whatever the file's size"),
+        memory_row(heavy, NO_FORWARD, 60, "whatever the file's size"),
         memory_row(light, INSPECT, 60, "whatever the file's size"),
     ]
 

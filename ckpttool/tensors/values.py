@@ -37,10 +37,10 @@ from ckpttool.tensors.workers import Work, Worker
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-# Bytes worked on at once. Every step on a chunk ends with waiting for the interpreter's lock,
-# which the main thread holds while it imports torch: four times gather's chunk, a quarter of
-# the waiting. A thread holds one, so two take 32 MiB.
-CHUNK = 16 << 20
+# Bytes worked on at once, in memory that each thread holds one of. Every step on a chunk ends with
+# waiting for the interpreter's lock, which the main thread holds while it imports torch: twice
+# gather's chunk, half of the waiting.
+CHUNK = 8 << 20
 
 # Bytes at the start of a tensor that tell it from most others.
 _HEAD = 64

@@ -24,7 +24,7 @@ from ckpttool.models.forward import not_run, run_forward
 from ckpttool.models.schema import schema_of
 from ckpttool.tensors.fingerprint import fingerprint as fingerprint_of
 from ckpttool.tensors.sharing import tied_names, with_tied
-from ckpttool.tensors.workers import quick_switches
+from ckpttool.tensors.workers import processors, quick_switches
 from ckpttool.verification.conclusion import conclude
 from ckpttool.verification.evidence import Evidence
 from ckpttool.verification.options import VerifyOptions
@@ -142,12 +142,16 @@ def _examine(
 
     family = models()[options.model]
     config = family.sizes[options.model]
+    digests = options.fingerprint or options.lock is not None
+    workers = options.workers
+    if options.forward and not digests:  # importing torch takes longer, and a processor
+        workers = workers or max(processors() - 1, 1)
     with quick_switches(), ThreadPoolExecutor(1) as pool, start_values(
         canonical.tensors,
         checkpoint.checksums,
         keep=tuple(family.tables),  # the checks compare them byte by byte
-        digests=options.fingerprint or options.lock is not None,
-        workers=options.workers,
+        digests=digests,
+        workers=workers,
         executor=options.executor,
         progress=progress.advance if progress else None,
     ) as run:

@@ -188,6 +188,31 @@ def test_a_file_of_weights_alone_leaves_no_tensor_aside(verify: Verify) -> None:
     assert not any("tensor" in left for left in verify(built.sound).unchecked)
 
 
+@pytest.mark.parametrize(
+    ("options", "workers"),
+    [
+        ({}, 3),
+        ({"forward": False}, None),
+        ({"fingerprint": True}, None),
+        ({"workers": 7}, 7),
+    ],
+    ids=str,
+)
+def test_a_processor_is_left_to_the_import_of_torch(
+    verify: Verify, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], workers: int | None
+) -> None:
+    told = []
+
+    def noted(*positional: Any, workers: Any, **named: Any) -> ValuesRun:
+        told.append(workers)
+        return start_values(*positional, workers=workers, **named)
+
+    monkeypatch.setattr("ckpttool.tensors.values.start_values", noted)
+    monkeypatch.setattr("ckpttool.verification.run.processors", lambda: 4)
+    assert verify(built.sound, **options).verdict is PASS
+    assert told[0] == workers
+
+
 def test_no_more_than_the_position_tables_is_kept_in_memory(
     verify: Verify, monkeypatch: pytest.MonkeyPatch
 ) -> None:
