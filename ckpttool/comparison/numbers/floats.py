@@ -1,30 +1,29 @@
-"""The quick way for blocks of ordinary floats that fit in a float32: few passes, all in the caches.
+"""The quick way for floats that fit in a float32: few passes over each block, all in the caches.
 
-Narrower types are widened, which is exact. Where a block is not ordinary (something in it is not
-finite, or squares would overflow or vanish) it says so and changes nothing;
-:mod:`ckpttool.comparison.numbers.general` takes it then.
+Narrower types are widened, which is exact. A block that it cannot take, of another type or with
+differences beyond float32, it leaves unchanged for :mod:`ckpttool.comparison.numbers.general`.
 """
 
 from __future__ import annotations
 
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ckpttool.comparison.numbers.outside import ToleranceCounter
-from ckpttool.comparison.numbers.products import dot, dots
+from ckpttool.comparison.numbers.products import dot, dots, wide_dot
 from ckpttool.comparison.numbers.roundings import rounds
 from ckpttool.comparison.numbers.search import Search
 from ckpttool.comparison.numbers.stretches import BLOCK_BYTES, is_native
-from ckpttool.comparison.numbers.ulps import most_ulps
+from ckpttool.comparison.numbers.tally import Peak, Tally, larger_peak
+from ckpttool.comparison.numbers.ulps import bits_of, most_ulps
 from ckpttool.tensors.numpy_arrays import numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckpttool.comparison.numbers.stretches import Block
-    from ckpttool.comparison.numbers.tally import Tally
     from ckpttool.comparison.numbers.tolerance import Tolerance
     from ckpttool.tensors.dtypes import DType
 
@@ -35,8 +34,6 @@ BLOCK = BLOCK_BYTES // 4
 _WIDENED_BLOCK = BLOCK >> 1
 # Sums of squares below this may have lost numbers whose square is no float32.
 _LOW = 1e-25
-# More than the factor by which sums of float32 squares may be too small.
-_ROUNDED = 1.001
 
 
 def room(dtypes: tuple[DType, DType]) -> int:
@@ -56,12 +53,12 @@ class FloatBlocks:
         self._sides = np.frombuffer(memory, np.float32).reshape(2, BLOCK)
         self._difference = np.empty(BLOCK, np.float32)
         scratch = np.empty((2, BLOCK), np.float32)
-        flags = np.empty(BLOCK, np.bool_)
-        self._outside = ToleranceCounter(scratch, flags)
-        self._search = Search(scratch, flags)
+        self._flags = np.empty(BLOCK, np.bool_)
+        self._outside = ToleranceCounter(scratch, self._flags)
+        self._search = Search(scratch)
 
     def add(self, tally: Tally, block: Block, tolerance: Tolerance | None) -> bool:
-        """Add a block of pairs, not all of them equal, to ``tally``.
+        """Add a block of pairs to ``tally``.
 
         Differences are computed in float32, which says where the largest may be; those are
         computed again in float64. Sums are of float32 products, added up in float64.
@@ -72,8 +69,8 @@ class FloatBlocks:
             tolerance: pairs outside of it are counted; ``None`` to count none.
 
         Returns:
-            Whether it was added. Blocks with numbers that are not finite, huge or tiny are not,
-            nor are types other than floats of at most 32 bits.
+            Whether it was added. Types other than floats of at most 32 bits are not, nor are
+            differences beyond float32, and blocks in which only what is not finite differs.
         """
         dtypes = block.dtypes
         if not all(map(_fits_float32, dtypes)):
@@ -81,25 +78,52 @@ class FloatBlocks:
         sides = self._sides[:, : block.length]
         for dtype, data, row in zip(dtypes, block.raw, sides):
             _put(dtype, data, row)
-        left, right = sides
-        difference = self._difference[: block.length]
-        np.subtract(left, right, out=difference)
+        difference = np.subtract(sides[0], sides[1], out=self._difference[: block.length])
         np.abs(difference, out=difference)
-        bound = _add_sums(tally, sides, difference)
-        if bound is None:
-            return False
-        if tolerance is not None:
-            tally.outside += self._outside.count((left, right), difference, tolerance)
-        cast = dtypes[0] != dtypes[1]
-        if cast:
-            _add_cast(tally, dtypes, (left, right), int(np.count_nonzero(difference)))
-        native = is_native(dtypes)
-        bits = self._search.add(tally, sides, difference, bound, block.first, ulps=native)
-        if not cast:
-            tally.changed += bits
-        if not (cast or native):
-            tally.add_ulp(most_ulps(dtypes[0], block.raw))
+        odd = None
+        if not isfinite(difference.max()):
+            odd = ~np.isfinite(difference)
+            if not _may_be_set_aside(dtypes, sides, odd, tolerance):
+                return False
+        tally.elements += block.length
+        if dtypes[0] == dtypes[1]:
+            left, right = (bits_of(dtypes[0], data) for data in block.raw)
+            differs = np.not_equal(left, right, out=self._flags[: block.length])
+            tally.changed += int(np.count_nonzero(differs))
+            if odd is not None:
+                _set_aside(tally, sides, difference, odd, differs)
+        else:
+            _add_cast(tally, dtypes, (sides[0], sides[1]), int(np.count_nonzero(difference)))
+        if odd is None or not odd.all():
+            self._add_finite(tally, block, odd, tolerance)
         return True
+
+    def _add_finite(
+        self,
+        tally: Tally,
+        block: Block,
+        odd: NDArray[np.bool_] | None,
+        tolerance: Tolerance | None,
+    ) -> None:
+        """Add the finite pairs of a block; the ``odd`` ones have zeros in their place."""
+        sides, difference = self._sides[:, : block.length], self._difference[: block.length]
+        tally.compared += block.length - (0 if odd is None else int(np.count_nonzero(odd)))
+        _add_sums(tally, sides, difference)
+        if tolerance is not None:
+            tally.outside += self._outside.count((sides[0], sides[1]), difference, tolerance)
+        native = is_native(block.dtypes)
+        if block.dtypes[0] == block.dtypes[1] and not native:
+            tally.add_ulp(most_ulps(block.dtypes[0], block.raw, odd))
+        if odd is not None and not difference.any():
+            # the first place of no difference is not one of those that were set aside
+            at = int(odd.argmin())
+            nothing = Peak(0.0, block.first + at, float(sides[0, at]), float(sides[1, at]))
+            tally.max_abs = larger_peak(tally.max_abs, nothing)
+            tally.max_rel = larger_peak(tally.max_rel, nothing)
+            if native:
+                tally.add_ulp(0)
+            return
+        self._search.add(tally, sides, difference, block.first, ulps=native)
 
 
 def _fits_float32(dtype: DType) -> bool:
@@ -115,28 +139,63 @@ def _put(dtype: DType, data: memoryview, row: NDArray[np.float32]) -> None:
         row[:] = values
 
 
-def _add_sums(
-    tally: Tally, sides: NDArray[np.float32], difference: NDArray[np.float32]
-) -> float | None:
-    """Add the sums of differences, left and right; return a bound on all magnitudes.
+def _may_be_set_aside(
+    dtypes: tuple[DType, DType],
+    sides: NDArray[np.float32],
+    odd: NDArray[np.bool_],
+    tolerance: Tolerance | None,
+) -> bool:
+    """Whether zeros may stand for pairs of which the difference is not finite."""
+    if dtypes[0] != dtypes[1] or (tolerance is not None and tolerance.equal_nan):
+        return False
+    # finite numbers, whose difference is beyond float32
+    return not (odd & np.isfinite(sides[0]) & np.isfinite(sides[1])).any()
 
-    ``None``, with nothing added, if the block is not ordinary.
-    """
-    squares = dots(sides, sides)
-    one, other = squares.sum(axis=1, dtype=np.float64).tolist()
+
+def _set_aside(
+    tally: Tally,
+    sides: NDArray[np.float32],
+    difference: NDArray[np.float32],
+    odd: NDArray[np.bool_],
+    differs: NDArray[np.bool_],
+) -> None:
+    """Count the pairs that are not finite and put zeros in their places."""
+    nan_left, nan_right = np.isnan(sides)
+    infinite_left, infinite_right = np.isinf(sides)
+    tally.nan_left += int(np.count_nonzero(nan_left > nan_right))
+    tally.nan_right += int(np.count_nonzero(nan_left < nan_right))
+    tally.infinite_left += int(np.count_nonzero(infinite_left > infinite_right))
+    tally.infinite_right += int(np.count_nonzero(infinite_left < infinite_right))
+    tally.unlike += int(np.count_nonzero(odd & differs))
+    np.copyto(sides, 0, where=odd)
+    np.copyto(difference, 0, where=odd)
+
+
+def _add_sums(tally: Tally, sides: NDArray[np.float32], difference: NDArray[np.float32]) -> None:
+    """Add the sums of differences, left and right."""
+    one, other = dots(sides, sides).sum(axis=1, dtype=np.float64).tolist()
     apart = dot(difference, difference)
-    # NaN and infinity stay what they are in sums of squares
-    if not (isfinite(apart + one + other) and min(apart, one, other) > _LOW):
-        return None
-    # |a - b|^2 = |a|^2 + |b|^2 - 2 ab: no digits are lost where the norms are alike
-    alike = one < 4 * other and other < 4 * one
-    inner = (one + other - apart) / 2 if alike else dot(sides[0], sides[1])
-    count = len(difference)
-    tally.elements += count
-    tally.compared += count
-    tally.add_norms(sqrt(one), sqrt(other), sqrt(apart), inner)
-    # no number is larger than the norm of its run, but for rounding
-    return sqrt(float(squares.max())) * _ROUNDED
+    left, right = _norm(sides[0], one), _norm(sides[1], other)
+    if not (_is_ordinary(one) and _is_ordinary(other)):
+        inner = wide_dot(sides[0], sides[1]) if left and right else 0.0
+    elif one < 4 * other and other < 4 * one:
+        # |a - b|^2 = |a|^2 + |b|^2 - 2 ab: no digits are lost where the norms are alike
+        inner = (one + other - apart) / 2
+    else:
+        inner = dot(sides[0], sides[1])
+    tally.add_norms(left, right, _norm(difference, apart), inner)
+
+
+def _norm(values: NDArray[np.float32], squares: float) -> float:
+    """Return the norm, given the sum of squares in float32."""
+    if _is_ordinary(squares):
+        return sqrt(squares)
+    return sqrt(wide_dot(values, values)) if values.any() else 0.0
+
+
+def _is_ordinary(squares: float) -> bool:
+    """Whether no square was beyond float32, and none that counts has vanished."""
+    return _LOW < squares < inf
 
 
 def _add_cast(

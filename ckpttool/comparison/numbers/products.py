@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 # float32 products are summed in runs of this many, the runs in float64: exact to 7 digits.
 _RUN = 1024
+# Numbers that are widened at once.
+_PART = 1 << 15
 
 
 def dot(left: NDArray[Any], right: NDArray[Any]) -> float:
@@ -18,6 +20,12 @@ def dot(left: NDArray[Any], right: NDArray[Any]) -> float:
     if len(left) < _RUN:  # a run and no more: the rest would only be calls
         return float(np.einsum("i,i->", left, right))
     return float(dots(left, right).sum(dtype=np.float64))
+
+
+def wide_dot(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
+    """Return the inner product of finite numbers, whose products may be beyond float32."""
+    parts = (slice(start, start + _PART) for start in range(0, len(left), _PART))
+    return sum(dot(left[part].astype(np.float64), right[part].astype(np.float64)) for part in parts)
 
 
 def dots(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:

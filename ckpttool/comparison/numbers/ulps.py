@@ -17,10 +17,15 @@ def bits_of(dtype: DType, raw: memoryview) -> NDArray[Any]:
     return np.frombuffer(raw, f"<u{dtype.part_bits // 8}")
 
 
-def most_ulps(dtype: DType, raw: tuple[memoryview, memoryview]) -> int:
-    """Return the largest distance in ULPs of finite numbers of a floating type, at least one."""
+def most_ulps(
+    dtype: DType, raw: tuple[memoryview, memoryview], odd: NDArray[np.bool_] | None
+) -> int:
+    """Return the largest distance in ULPs of floats, at least one, leaving out those ``odd``."""
     left, right = (bits_of(dtype, data) for data in raw)
-    return int(distances(left, right, signed=dtype.signed).max())
+    found = distances(left, right, signed=dtype.signed)
+    if odd is not None:
+        found[odd] = 0
+    return int(found.max())
 
 
 def distances(left: NDArray[Any], right: NDArray[Any], *, signed: bool = True) -> NDArray[Any]:

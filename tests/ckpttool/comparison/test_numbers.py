@@ -24,11 +24,10 @@ QUICK = settings(
 TYPES = sorted(pairs.PLAIN)
 
 
-@pytest.fixture(params=[0, 256], ids=["chosen among", "all computed"])
+@pytest.fixture(params=[4, 32], ids=["several runs a block", "one run a block"])
 def small_blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several blocks and parts even for tiny tensors."""
-    monkeypatch.setattr(search, "_PART", 4)
-    monkeypatch.setattr(search, "_FEW", request.param)
+    monkeypatch.setattr(search, "RUN", request.param)
     monkeypatch.setattr(floats, "BLOCK", 16)
     monkeypatch.setattr(floats, "_WIDENED_BLOCK", 16)
     monkeypatch.setattr(reading, "BLOCK_BYTES", 64)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from math import inf as INF  # noqa: N812 (as NaN is spelled)
+from math import nan as NAN  # noqa: N812
+from typing import TYPE_CHECKING, Any, Callable, Dict
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ckpttool.comparison.numbers import compare as reading
-from ckpttool.comparison.numbers import floats, outside, stretches
+from ckpttool.comparison.numbers import floats, outside, search, stretches
 from ckpttool.comparison.numbers.tolerance import Tolerance
 from tests.builders import pairs
 
@@ -136,8 +138,75 @@ def test_a_widened_copy_is_recognised_the_quick_way(taken: list[bool], narrow: s
     spoilt = sides[1].copy()
     spoilt[300] *= 1.5
     assert not pairs.arrays(sides[0], spoilt, dtypes=(narrow, "float32")).widened
-    # blocks of equal values have no difference to sum up, and go the careful way
-    assert taken == [False, True]
+    assert taken == [True, True]
+
+
+def _spoilt(values: NDArray[Any], *odd: float) -> NDArray[Any]:
+    found = values + np.float32(0.25)
+    found[7 :: 400 // len(odd)] = odd
+    return found
+
+
+KINDS: Dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "moved alike": lambda v: v + np.float32(1e-4) * np.sign(v),
+    "a step up or down": lambda v: v + np.float32(1e-4) * np.where(v.view("u4") % 2, 1, -1),
+    "neighbours": lambda v: np.nextafter(v, np.float32(9)),
+    "decayed": lambda v: v * np.float32(0.999),
+    "one changed": lambda v: np.where(np.arange(len(v)) == 99, v + 1, v),
+    "turned": lambda v: -v,
+    "zero": lambda v: v * 0,
+    "twice": lambda v: 2 * v,
+    "three times": lambda v: 3 * v,
+    "next to nothing": lambda v: v * np.float32(1e-30),
+    "subnormal": lambda v: v * np.float32(1e-40),
+    "far beyond": lambda v: v * np.float32(1e37),
+    "one NaN": lambda v: _spoilt(v, NAN),
+    "infinities": lambda v: _spoilt(v, INF, -INF),
+    "NaN alone": lambda v: v * NAN,
+    "a NaN where nothing else differs": lambda v: np.where(np.arange(len(v)) == 3, NAN, v),
+}
+BASES: Dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "as they are": lambda v: v,
+    "subnormal": lambda v: v * np.float32(1e-39),
+    "tiny": lambda v: v * np.float32(1e-30),
+    "huge": lambda v: v * np.float32(3e36),
+    "constant": lambda v: np.full_like(v, 0.5),
+    "with zeros": lambda v: np.where(v > 0, v, 0),
+    "with NaN and infinities": lambda v: np.where(v > 1, INF, np.where(v < -1, NAN, v)),
+}
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["there", "back"])
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_change_goes_the_quick_way_and_gives_what_the_careful_one_gives(
+    monkeypatch: pytest.MonkeyPatch, taken: list[bool], kind: str, base: str, back: bool
+) -> None:
+    monkeypatch.setattr(search, "RUN", 64)
+    monkeypatch.setattr(floats, "BLOCK", 128)
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 512)
+    with np.errstate(all="ignore"):
+        one = BASES[base](some_bits("float32", 3).view("f4")).astype("f4")
+        other = KINDS[kind](one).astype("f4")
+        beyond = ~np.isfinite(one - other) & np.isfinite(one) & np.isfinite(other)
+    sides = (other, one) if back else (one, other)
+    quick, careful = both_ways(monkeypatch, sides, ("float32", "float32"))
+    assert_alike(quick, careful)
+    # differences beyond float32 are the one thing that is left to the careful way
+    assert all(taken[: len(taken) // 2]) or beyond.any()
+
+
+@pytest.mark.parametrize("narrow", ["bfloat16", "float16"])
+@pytest.mark.parametrize("share", [0.0025, 0.3, 1.0], ids=["one", "some", "all"])
+def test_what_is_not_finite_in_narrow_floats_is_set_aside(
+    monkeypatch: pytest.MonkeyPatch, taken: list[bool], narrow: str, share: float
+) -> None:
+    one, other = (some_bits(narrow, seed).view("u2").copy() for seed in (1, 2))
+    odd = np.random.default_rng(3).permutation(len(one))[: max(1, int(share * len(one)))]
+    infinity = 0x7F80 if narrow == "bfloat16" else 0x7C00
+    one[odd] = np.where(odd % 2, infinity, infinity + 1)
+    assert_alike(*both_ways(monkeypatch, (one, other), (narrow, narrow)))
+    assert taken == [True, False]
 
 
 # --- tolerances ---------------------------------------------------------------------------
