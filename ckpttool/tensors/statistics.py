@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import hypot, isfinite, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional, Tuple
 
 import numpy as np
 
@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 # Raw bytes at once of a type that is copied into a wider one, so that the copy stays small.
 _WIDENED_AT_ONCE = 1 << 20
 
-# float32 products are summed in rows of this length, the rows in float64: exact to 7 digits.
-_ROW = 1024
+#: float32 products are summed in rows of this length, the rows in float64: exact to 7 digits.
+ROW = 1024
 
 # Between these the squares neither overflow in the sum of a row nor vanish.
 _SAFE_FLOAT32 = (1e-15, 1e15)
 _SAFE_FLOAT64 = (1e-140, 1e140)
+
+
+#: Minimum, maximum, root mean square, and how many elements are NaN and infinite.
+Statistics = Tuple[Optional[float], Optional[float], Optional[float], int, int]
 
 
 class Moments:
@@ -49,6 +53,13 @@ class Moments:
         if not self._finite or not isfinite(self._norm):
             return None
         return self._norm / sqrt(self._finite)
+
+    @property
+    def statistics(self) -> Statistics:
+        """All of them; of complex numbers, which are not ordered, the counts alone."""
+        if self._dtype.kind == "complex":
+            return None, None, None, self.nan, self.infinite
+        return self.minimum, self.maximum, self.rms, self.nan, self.infinite
 
     def add(self, raw: memoryview) -> None:
         """Add the little-endian bytes of some elements, in any order up to rounding of the rms."""
@@ -89,6 +100,45 @@ class Moments:
             self.maximum = high + 0
 
 
+def of_each(dtype: DType, raw: memoryview, number: int) -> list[Statistics]:
+    """Return the statistics of small tensors of one type and size, which lie end to end in ``raw``.
+
+    They are those of :class:`Moments` to the bit, at a fraction of the cost.
+
+    Args:
+        dtype: one that has numbers.
+        raw: their little-endian bytes.
+        number: how many tensors; each has at least one and fewer than :data:`ROW` elements, a
+            complex number counting as two.
+    """
+    block = numbers(dtype, raw)
+    assert block is not None  # noqa: S101 (the caller looked)
+    rows = block.reshape(number, -1)
+    low, high = rows.min(axis=1), rows.max(axis=1)
+    if dtype.integral:
+        usual = np.ones(number, bool)
+        rows = rows.astype(np.float64)
+    else:
+        low, high = low.astype(np.float64) + 0, high.astype(np.float64) + 0  # no -0.0, as there
+        peak = np.maximum(np.abs(low), np.abs(high))
+        least, most = _SAFE_FLOAT32 if rows.dtype == np.float32 else _SAFE_FLOAT64
+        usual = (peak == 0) | ((least < peak) & (peak < most))  # neither NaN nor infinite
+    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows).astype(np.float64))
+    rms = norms / sqrt(rows.shape[1])
+    found: list[Statistics]
+    if dtype.kind == "complex":
+        found = [(None, None, None, 0, 0)] * number
+    else:
+        columns = (low.tolist(), high.tolist(), rms.tolist())
+        found = [(*row, 0, 0) for row in zip(*columns)]
+    length = len(raw) // number
+    for index in np.flatnonzero(~usual).tolist():
+        alone = Moments(dtype)
+        alone.add(raw[index * length : (index + 1) * length])
+        found[index] = alone.statistics
+    return found
+
+
 def _norm(block: NDArray[Any], peak: float) -> float:
     """Return the Euclidean norm of ``block``, whose largest magnitude is ``peak``.
 
@@ -105,8 +155,8 @@ def _norm(block: NDArray[Any], peak: float) -> float:
     if not low < peak < high:
         block = block / peak
         scale = peak
-    whole = block.size // _ROW * _ROW
-    rows = block[:whole].reshape(-1, _ROW)
+    whole = block.size // ROW * ROW
+    rows = block[:whole].reshape(-1, ROW)
     total = float(np.einsum("ij,ij->i", rows, rows).sum(dtype=np.float64))
     rest = block[whole:]
     total += float(np.einsum("i,i->", rest, rest))

@@ -15,6 +15,7 @@ from typing import (
     TYPE_CHECKING,
     Callable,
     Collection,
+    Iterator,
     List,
     Mapping,
     NamedTuple,
@@ -25,13 +26,13 @@ from typing import (
 
 import numpy as np
 
-from ckpttool.files.sources import check_all_unchanged
+from ckpttool.files.sources import check_all_unchanged, read_together
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.tensors.catalogue import Checksum, Extent, TensorBytes, TensorInfo
 from ckpttool.tensors.gather import fill, read_range
-from ckpttool.tensors.memory import allocate
-from ckpttool.tensors.read_plan import Reading, ReadPlan, group, plan
-from ckpttool.tensors.statistics import Moments
+from ckpttool.tensors.memory import aligned, allocate
+from ckpttool.tensors.read_plan import Reading, ReadPlan, group, is_whole, plan
+from ckpttool.tensors.statistics import ROW, Moments, of_each
 from ckpttool.tensors.workers import Work, Worker
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ class Values(NamedTuple):
 
 # To read: a view, or an extent with a stored sum that no view covers; each with its index.
 _Item = Tuple[int, Union[Reading, Extent]]
+# A small tensor that is examined together with others: index, reading, bytes.
+_Small = Tuple[int, Reading, int]
 # The result of a task: values by index of the reading, sums by index of the checksum.
 _Result = Tuple[List[Tuple[int, TensorValues]], List[Tuple[int, int]]]
 
@@ -227,8 +230,22 @@ def _examine_all(digests: bool, items: Sequence[_Item], worker: Worker[memoryvie
     """Read a task's items and return their values, and the checksums computed on the way."""
     values: list[tuple[int, TensorValues]] = []
     sums: list[tuple[int, int]] = []
+    room = len(worker.memory) // 2
+    small, alone = _parted(items, room)
     with np.errstate(all="ignore"):  # NaN is counted and reported, so numpy need not warn
-        for index, item in items:
+        for batch in _batches(small, room):
+            worker.check()
+            try:
+                together = _examine_together(batch, worker, digests)
+            except CkpttoolError:
+                # where the error names its tensor
+                alone += [(index, reading) for index, reading, _ in batch]
+                continue
+            for index, found, crc32, checksum in together:
+                values.append((index, found))
+                if checksum is not None:
+                    sums.append((checksum, crc32))
+        for index, item in alone:
             if isinstance(item, Extent):
                 sums.append((index, _sum(item, worker)))
                 continue
@@ -268,7 +285,84 @@ def _examine(
             crc32 = zlib.crc32(chunk, crc32)
         moments.add(chunk)
         worker.advance(length)
-    return _values(digest.hexdigest() if digests else "", moments, info, head), crc32
+    found = TensorValues(digest.hexdigest() if digests else "", *moments.statistics, head)
+    return found, crc32
+
+
+def _parted(items: Sequence[_Item], room: int) -> tuple[list[_Small], list[_Item]]:
+    """Return the readings that are small and plain enough to be examined together, and the rest."""
+    small: list[_Small] = []
+    alone: list[_Item] = []
+    for index, item in items:
+        nbytes = 0 if isinstance(item, Extent) else _small_size(item, room)
+        if nbytes:
+            small.append((index, item, nbytes))  # type: ignore[arg-type]
+        else:
+            alone.append((index, item))
+    return small, alone
+
+
+def _small_size(reading: Reading, room: int) -> int:
+    """Return the bytes of a small row-major tensor with numbers; 0 for all others."""
+    info = reading.info
+    dtype = info.dtype
+    if reading.target is not None or not is_whole(info) or not dtype.has_numbers:
+        return 0
+    nbytes = info.extents[0].length
+    few = nbytes * 8 < ROW * dtype.part_bits and aligned(nbytes) <= room
+    return nbytes if few and nbytes == info.nbytes else 0
+
+
+def _batches(items: Sequence[_Small], room: int) -> Iterator[list[_Small]]:
+    """Yield the readings in order, as many at a time as fit into ``room`` bytes, aligned."""
+    batch: list[_Small] = []
+    size = 0
+    for item in items:
+        needed = aligned(item[2])
+        if batch and size + needed > room:
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += needed
+    if batch:
+        yield batch
+
+
+def _examine_together(
+    batch: Sequence[_Small], worker: Worker[memoryview], digests: bool
+) -> list[tuple[int, TensorValues, int, int | None]]:
+    """Examine small tensors, those of one type and size by the same calls.
+
+    Returns:
+        Index, values and CRC-32 of each, and the index of the stored sum, if there is one.
+    """
+    kinds: dict[tuple[str, int], list[_Small]] = {}
+    for item in batch:
+        kinds.setdefault((item[1].info.dtype.name, item[2]), []).append(item)
+    half = len(worker.memory) // 2
+    packed, scratch = worker.memory[:half], worker.memory[half:]
+    starts, readings, end = [], [], 0
+    for (_, nbytes), members in kinds.items():
+        starts.append(end)
+        for place, (_, reading, _) in enumerate(members):
+            source, offset, _ = reading.info.extents[0]
+            at = end + place * nbytes
+            readings.append((source, offset, packed[at : at + nbytes]))
+        end = aligned(end + len(members) * nbytes)
+    readings.sort(key=lambda one: (id(one[0]), one[1]))
+    read_together(readings, scratch)
+    found: list[tuple[int, TensorValues, int, int | None]] = []
+    for ((_, nbytes), members), start in zip(kinds.items(), starts):
+        raw = packed[start : start + len(members) * nbytes]
+        statistics = of_each(members[0][1].info.dtype, raw, len(members))
+        for place, ((index, reading, _), told) in enumerate(zip(members, statistics)):
+            piece = raw[place * nbytes : (place + 1) * nbytes]
+            head = zlib.crc32(piece[:_HEAD])
+            digest = hashlib.sha256(piece).hexdigest() if digests else ""
+            crc32 = head if nbytes <= _HEAD or reading.checksum is None else zlib.crc32(piece)
+            found.append((index, TensorValues(digest, *told, head), crc32, reading.checksum))
+        worker.advance(len(raw))
+    return found
 
 
 def _sum(extent: Extent, worker: Worker[memoryview]) -> int:
@@ -281,10 +375,3 @@ def _sum(extent: Extent, worker: Worker[memoryview]) -> int:
         crc32 = zlib.crc32(chunk, crc32)
         worker.advance(len(chunk))
     return crc32
-
-
-def _values(digest: str, moments: Moments, info: TensorInfo, head: int) -> TensorValues:
-    counts = (moments.nan, moments.infinite, head)
-    if info.dtype.kind == "complex":  # not ordered: only the counts mean something
-        return TensorValues(digest, None, None, None, *counts)
-    return TensorValues(digest, moments.minimum, moments.maximum, moments.rms, *counts)

@@ -4,10 +4,12 @@ import hashlib
 import pickle
 import threading
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnreadableError
@@ -259,6 +261,89 @@ def test_the_cap_is_on_all_views_together(
     assert set(values_of(windows).skipped) == (set(windows) if refused else set())
 
 
+# --- small tensors, which are examined together -------------------------------------------------
+
+SPECIAL = [0.0, -0.0, float("nan"), float("inf"), 1e-30, -1e-20, 3e15, 1e30, 1e-45, 1.0]
+
+
+@st.composite
+def small_tensors(draw: st.DrawFn) -> dict[str, TensorInfo]:
+    """Tensors of any type and byte order, of few sizes, some with special values, in one file."""
+    kinds = draw(st.lists(st.tuples(st.sampled_from(list(DTYPES)), st.integers(0, 40)), min_size=1))
+    kinds += draw(st.lists(st.tuples(st.just("float32"), st.sampled_from([4, 1023, 1024, 1500]))))
+    kinds = [kind for kind in kinds for _ in range(draw(st.integers(1, 4)))]
+    random = np.random.default_rng(draw(st.integers(0, 9)))
+    infos = []
+    for number, (name, elements) in enumerate(kinds):
+        dtype = DTYPES[name]
+        data = random.bytes(elements * dtype.bits // 8 if elements * dtype.bits % 8 == 0 else 0)
+        if name in ("float32", "float64"):
+            array = random.normal(size=elements).astype(name)
+            if elements and draw(st.booleans()):
+                array[random.integers(elements)] = draw(st.sampled_from(SPECIAL))
+            if draw(st.integers(0, 5)) == 0:
+                array[:] = draw(st.sampled_from(SPECIAL))
+            data = array.tobytes()
+        shape = (len(data) * 8 // dtype.bits,)
+        infos.append(
+            built.in_memory(
+                data, name, shape, big_endian=draw(st.integers(0, 9)) == 0, name=str(number)
+            )
+        )
+    return dict(built.catalogue(infos))
+
+
+@settings(max_examples=150, deadline=None)
+@given(small_tensors(), st.booleans())
+def test_small_tensors_have_the_values_that_they_have_one_by_one(
+    tensors: dict[str, TensorInfo], digests: bool
+) -> None:
+    sums = [stored(info) for info in tensors.values() if info.nbytes]
+    plan = read_plan.plan(tensors, sums, ())
+    items = list(enumerate(plan.readings))
+
+    class Alone:
+        memory = memoryview(bytearray(1 << 20))
+
+        def check(self) -> None: ...
+
+        def advance(self, _: int) -> None: ...
+
+    worker: Any = Alone()
+    with np.errstate(all="ignore"):
+        one_by_one = [
+            (index, *values._examine(reading, worker, digests)) for index, reading in items
+        ]
+    found, summed = values._examine_all(digests, items, worker)
+    assert [(index, repr(one)) for index, one in sorted(found)] == [
+        (index, repr(one)) for index, one, _ in one_by_one
+    ]
+    assert dict(summed) == {
+        reading.checksum: one_by_one[index][2]
+        for index, reading in items
+        if reading.checksum is not None
+    }
+    assert all(sums[index].crc32 == crc32 for index, crc32 in summed)
+
+
+def test_small_tensors_that_lie_together_are_read_together() -> None:
+    data = np.arange(4000, dtype=np.float32)
+    whole = built.from_array(data)
+    source, start, _ = whole.extents[0]
+    tensors = {
+        str(n): whole._replace(
+            name=str(n), shape=(4,), extents=(Extent(source, start + 16 * n, 16),)
+        )
+        for n in range(1000)
+    }
+    reads = []
+    before = source.read_into
+    source.read_into = lambda *given: (reads.append(given), before(*given))[1]  # type: ignore[method-assign, func-returns-value]
+    found = values_of(tensors).tensors
+    assert len(reads) == 1
+    assert [one.minimum for one in found.values()] == data[::4].tolist()
+
+
 # --- when it does not go well ------------------------------------------------------------
 
 
@@ -303,13 +388,13 @@ def test_a_cancelled_pass_reads_no_further() -> None:
         started.set()
         go_on.wait(10)
 
-    infos = [built.from_array(np.zeros(8, np.uint8), f"tensor{n}") for n in range(5)]
+    infos = [built.from_array(np.zeros(2000, np.uint8), f"tensor{n}") for n in range(5)]
     run = start_values(built.catalogue(infos), (), workers=1, progress=wait_in_the_first_chunk)
     assert started.wait(10)
     threading.Timer(0.1, go_on.set).start()
     run.cancel()
     sources = [info.extents[0].source for info in infos]
-    assert sum(source.read_bytes for source in sources) == 8  # type: ignore[attr-defined]
+    assert sum(source.read_bytes for source in sources) == 2000  # type: ignore[attr-defined]
 
 
 def test_progress_adds_up_to_the_total() -> None:
