@@ -7,10 +7,7 @@ that ``make demo`` writes; everything runs on a warm cache, interleaved, medians
 from __future__ import annotations
 
 import argparse
-import statistics
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from benchmarks import yardsticks
@@ -29,7 +26,6 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=7)
     options = parser.parse_args()
     rows = whole_commands(options.checkpoint, options.repeats)
-    rows.append(opening_many(options.repeats))
     print(table(rows))
     return 0 if all(row.met for row in rows) else 1
 
@@ -67,30 +63,6 @@ def whole_commands(checkpoint: str, repeats: int) -> list[Row]:
         memory_row(heavy, NO_FORWARD, 60, "whatever the file's size"),
         memory_row(light, INSPECT, 60, "whatever the file's size"),
     ]
-
-
-def opening_many(repeats: int) -> Row:
-    """Open 100,000 small tensors, imports left out on both sides."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "many.pth")
-        subprocess.run([PYTHON, "-c", yardsticks.MANY_TENSORS, path], check=True)
-        ours, theirs = [], []
-        for _ in range(max(repeats // 2, 1)):
-            ours.append(_printed_seconds(yardsticks.OUR_OPEN, path))
-            theirs.append(_printed_seconds(yardsticks.TORCH_OPEN, path))
-    mine, yard = statistics.median(ours), statistics.median(theirs)
-    return Row(
-        f"opening 100,000 tensors: {mine:.2f} s",
-        f"torch.load(weights_only, mmap): {yard:.2f} s",
-        f"{mine / yard:.2f} x",
-        "at most 1 x",
-        mine <= yard,
-    )
-
-
-def _printed_seconds(script: str, path: str) -> float:
-    done = subprocess.run([PYTHON, "-c", script, path], check=True, capture_output=True)
-    return float(done.stdout)
 
 
 if __name__ == "__main__":

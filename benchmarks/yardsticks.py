@@ -18,12 +18,6 @@ with torch.no_grad():
     model.forward_encoder(torch.randn(2, 3, 224, 224), 0.75)
 """
 
-#: Writes many small tensors.
-MANY_TENSORS = """
-import sys, torch
-torch.save({"model": {f"layer.{i}.weight": torch.zeros(4) for i in range(100_000)}}, sys.argv[1])
-"""
-
 #: Times the opening alone, imports left out on both sides; prints seconds.
 TORCH_OPEN = """
 import sys, time, torch
@@ -79,4 +73,36 @@ for name, one in left.items():
     difference = (one - right[name]).abs()
     reduced = difference.max(), difference.mean(), difference.square().mean().sqrt()
     print(name, *(value.item() for value in reduced))
+"""
+
+#: Writes a number of tensors of four floats as torch and as the library of safetensors write them.
+MANY_IN_BOTH = """
+import sys, torch
+from safetensors.torch import save_file
+number, pth, packed = sys.argv[1:]
+values = torch.randn(int(number), 4)
+weights = {f"layer.{i}.weight": values[i].clone() for i in range(int(number))}
+torch.save({"model": weights}, pth)
+save_file(weights, packed)
+"""
+
+#: Times the opening alone, with what a header says of each tensor; prints seconds.
+SAFE_OPEN = """
+import sys, time
+from safetensors import safe_open
+begin = time.perf_counter()
+with safe_open(sys.argv[1], "pt") as file:
+    for name in file.keys():
+        part = file.get_slice(name)
+        part.get_dtype(), part.get_shape()
+print(time.perf_counter() - begin)
+"""
+
+#: Writes 100,000 entries that claim the same bytes: what the format's library attacks itself with.
+HOSTILE_HEADER = """
+import json, sys
+entry = {"dtype": "F32", "shape": [200, 200], "data_offsets": [0, 160_000]}
+header = json.dumps({f"weight_{i}": entry for i in range(100_000)}, separators=(",", ":")).encode()
+with open(sys.argv[1], "wb") as file:
+    file.write(len(header).to_bytes(8, "little") + header + bytes(len(header)))
 """

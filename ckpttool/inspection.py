@@ -5,6 +5,7 @@ Only headers and the pickle are read, no tensor's bytes, and numpy is not loaded
 
 from __future__ import annotations
 
+from math import prod
 from shlex import quote
 from typing import TYPE_CHECKING, Iterable, Iterator, Union
 
@@ -32,7 +33,7 @@ from ckpttool.formats.safety.telling import (
     findings_on,
     is_trusted,
 )
-from ckpttool.models.canonical import canonicalize
+from ckpttool.models.canonical import layout_of
 from ckpttool.tensors.sharing import tied_groups
 
 if TYPE_CHECKING:
@@ -72,10 +73,7 @@ def inspect(
 def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listing:
     return Listing(
         container_report(path, checkpoint, trust),
-        tuple(
-            TensorRow(info.name, info.dtype.name, info.shape, info.nbytes)
-            for info in checkpoint.tensors.values()
-        ),
+        tuple(_tensor_rows(checkpoint)),
         tuple((wrapper.key, wrapper.tensors) for wrapper in checkpoint.wrappers),
         checkpoint.outside,
         tuple(EntryRow(*entry) for entry in checkpoint.entries),
@@ -85,6 +83,13 @@ def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listi
         checkpoint.metadata,
         tied_groups(checkpoint.tensors),
     )
+
+
+def _tensor_rows(checkpoint: Checkpoint) -> Iterator[TensorRow]:
+    for name, dtype, shape, *_ in checkpoint.tensors.values():
+        nbytes = prod(shape) * dtype.bits // 8  # TensorInfo.nbytes
+        # not by the class: its __new__ takes as long again
+        yield tuple.__new__(TensorRow, (name, dtype.name, shape, nbytes))
 
 
 def _references(checkpoint: Checkpoint, trust: tuple[str, ...]) -> tuple[ReferenceRow, ...]:
@@ -125,7 +130,7 @@ def container_report(path: str, checkpoint: Checkpoint, trust: tuple[str, ...] =
         *checkpoint.remarks,
     )
     report = FileReport(path, verdict_of(findings), findings)
-    return with_container(report, checkpoint, canonicalize(checkpoint.tensors).layout)
+    return with_container(report, checkpoint, layout_of(checkpoint.tensors))
 
 
 def stopped(report: FileReport, error: CkpttoolError, trust: tuple[str, ...] = ()) -> FileReport:

@@ -51,6 +51,12 @@ def family_by(names: Iterable[str]) -> Family | None:
     return found.family if found else None
 
 
+def layout_of(names: Iterable[str]) -> str | None:
+    """Return the name of the convention that names follow, as :func:`canonicalize` gives it."""
+    found, _ = recognise(list(names), families.FAMILIES)
+    return found.layout.name if found else None
+
+
 def canonicalize(tensors: Mapping[str, TensorInfo]) -> Canonical:
     """Return ``tensors`` under the names of the canonical layout; nothing is left out.
 

@@ -68,14 +68,30 @@ def find_sharing(tensors: Mapping[str, TensorInfo]) -> Sharing:
 
 
 def tied_groups(tensors: Mapping[str, TensorInfo]) -> tuple[tuple[str, ...], ...]:
-    """Return :attr:`Sharing.groups` alone, which takes a fifth of the time."""
-    return tuple(tuple(names) for names in _views(tensors).values() if len(names) > 1)
+    """Return :attr:`Sharing.groups` alone, which takes a small part of the time."""
+    # only where two begin at one offset, of the same file or not, are their views compared
+    seen: set[int] = set()
+    again: set[int] = set()
+    for _, _, _, _, extents, *_ in tensors.values():
+        if extents:
+            offset = extents[0].offset
+            (again if offset in seen else seen).add(offset)
+    views = _grouped(
+        (name, info)
+        for name, info in tensors.items()
+        if info.extents and info.extents[0].offset in again
+    )
+    return tuple(tuple(names) for names in views.values() if len(names) > 1)
 
 
 def _views(tensors: Mapping[str, TensorInfo]) -> dict[Any, list[str]]:
     """Return the names of each distinct view."""
+    return _grouped(tensors.items())
+
+
+def _grouped(infos: Iterable[tuple[str, TensorInfo]]) -> dict[Any, list[str]]:
     views: dict[Any, list[str]] = {}
-    for name, info in tensors.items():
+    for name, info in infos:
         if info.nbytes:  # all empty tensors of a shape have equal views, and share nothing
             views.setdefault(info.view, []).append(name)
     return views

@@ -208,7 +208,7 @@ def _is_usual(node: Node) -> bool:
         type(node) is Call
         and pair_of(node.function) == REBUILD_V2
         and len(node.args) in (6, 7)
-        and not (node.states or node.mapped or node.appended)
+        and (node.changes is None or not (node.states or node.mapped or node.appended))
     )
 
 

@@ -145,6 +145,8 @@ class Calls(Stack):
             raise changes_a_name(target)
         if not isinstance(target, Call):
             raise malformed("BUILD sets the state of a value that is not the result of a call")
+        if target.changes is None:
+            self.budget -= COST_CONTAINER
         if target.states is None:
             target.states = []
         if id(target) in self._called:

@@ -60,6 +60,8 @@ class Containers(Stack):
         target = self.stack[-1]
         if isinstance(target, Call):
             # a reader would call the object's append or extend: kept beside the call for the judge
+            if target.changes is None:
+                self.budget -= 2 * COST_CONTAINER
             target = _appended(target)
         elif not isinstance(target, list):
             raise _refused(target, "items are appended to something that is no list")
@@ -90,7 +92,7 @@ class Containers(Stack):
             target.changed_late = target.changed_late or target.states is not None
             if target.mapped is None:
                 target.mapped = Dict()
-                self.budget -= 2 * COST_CONTAINER
+                self.budget -= 3 * COST_CONTAINER
             target = target.mapped
         elif not isinstance(target, Dict):
             raise _refused(target, "items are set on something that is no dictionary")
@@ -105,6 +107,8 @@ class Containers(Stack):
         self._check_hashable(items)
         target = self.stack[-1]
         if isinstance(target, Call):
+            if target.changes is None:
+                self.budget -= 2 * COST_CONTAINER
             _appended(target).extend(items)
         elif isinstance(target, Set) and not target.frozen:
             target.items.extend(items)  # equal items are kept twice: comparing needs hashes

@@ -72,6 +72,18 @@ class PersistentId:
         self.value = value
 
 
+class _Changes:
+    """What was done to a call's result: see :class:`Call`."""
+
+    __slots__ = ("appended", "late", "mapped", "states")
+
+    def __init__(self) -> None:
+        self.mapped: Dict | None = None
+        self.appended: List[Node] | None = None
+        self.states: List[Node] | None = None
+        self.late = False
+
+
 class Call:
     """A call that the pickle describes and nobody made: REDUCE, OBJ, INST.
 
@@ -88,16 +100,51 @@ class Call:
             the items, and a call of the result is made before the state that is judged with it.
     """
 
-    __slots__ = ("appended", "args", "changed_late", "function", "mapped", "offset", "states")
+    __slots__ = ("args", "changes", "function", "offset")
 
     def __init__(self, function: Node, args: Node, offset: int = -1) -> None:
         self.function = function
         self.args = args
         self.offset = offset
-        self.mapped: Dict | None = None
-        self.appended: List[Node] | None = None
-        self.states: List[Node] | None = None
-        self.changed_late = False
+        # in a place of their own: nearly all of a million calls have none
+        self.changes: _Changes | None = None
+
+    @property
+    def mapped(self) -> Dict | None:  # noqa: D102
+        return None if self.changes is None else self.changes.mapped
+
+    @mapped.setter
+    def mapped(self, value: Dict | None) -> None:
+        self._made().mapped = value
+
+    @property
+    def appended(self) -> List[Node] | None:  # noqa: D102
+        return None if self.changes is None else self.changes.appended
+
+    @appended.setter
+    def appended(self, value: List[Node] | None) -> None:
+        self._made().appended = value
+
+    @property
+    def states(self) -> List[Node] | None:  # noqa: D102
+        return None if self.changes is None else self.changes.states
+
+    @states.setter
+    def states(self, value: List[Node] | None) -> None:
+        self._made().states = value
+
+    @property
+    def changed_late(self) -> bool:  # noqa: D102
+        return self.changes is not None and self.changes.late
+
+    @changed_late.setter
+    def changed_late(self, value: bool) -> None:
+        self._made().late = value
+
+    def _made(self) -> _Changes:
+        if self.changes is None:
+            self.changes = _Changes()
+        return self.changes
 
 
 class New(Call):

@@ -500,7 +500,7 @@ class Judge:
 
 def _is_changed(call: Call) -> bool:
     """Whether the result of a call is given a state or items."""
-    return bool(call.states or call.appended or call.mapped)
+    return call.changes is not None and bool(call.states or call.appended or call.mapped)
 
 
 def _kept(gives: str, kinds: Iterable[str]) -> str:

@@ -88,9 +88,9 @@ def find(
         unread=catalogue.unread_nodes,
     )
     entries = list(_entries(around()))
-    counted = OutsideCounter(locate, catalogue.storages())
     # skipped for most files, which have one state dict; kept alive for the ids of their nodes
     shells = list(beside.shells()) if others else []
+    counted = OutsideCounter(locate, catalogue.storages()) if others else None
     return StateDict(
         catalogue.tensors,
         choice.taken.key or None,
@@ -100,7 +100,7 @@ def find(
         tuple(catalogue.unread),
         catalogue.unread_bytes,
         tuple(islice(counted.rows(choice, chain(beside.items(), shells)), MAX_ENTRIES))
-        if others
+        if counted is not None
         else (),
         beside,
     )

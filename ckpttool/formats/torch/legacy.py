@@ -191,20 +191,25 @@ class _Stream:
             try:
                 pickle = self._watch.parse(self._data, self.position, persistent=persistent)
             except pickles.TruncatedPickleError as error:
-                self._check_whole(error)
+                if self._is_cut(error):
+                    raise  # here, where no variable keeps the error and so the whole stack of calls
                 # from the start again: by factors of 8 that adds a seventh to the whole time
                 self._widen(max(8 * len(self._data), error.needed))
             else:
                 self.position = pickle.end
                 return pickle
 
-    def _check_whole(self, error: pickles.TruncatedPickleError) -> None:
-        """Raise ``error`` unless the file has more bytes, and the limit allows to read them."""
+    def _is_cut(self, error: pickles.TruncatedPickleError) -> bool:
+        """Whether the file has no more bytes, of which ``error`` then tells.
+
+        Raises:
+            MalformedError: it has more than the limit allows to read.
+        """
         if error.needed > self._source.size:
             error.message = "the file ends in the middle of a pickle"
             error.expected = f"{error.needed:,} bytes or more"
             error.found = f"{self._source.size:,}"
-            raise error
+            return True
         if error.needed > self._most:
             raise MalformedError(
                 "the pickle is longer than the limit",
@@ -213,6 +218,7 @@ class _Stream:
                 found=f"{error.needed:,} and more",
                 fix="Save the weights with torch.save, which keeps them beside the pickle.",
             ) from error
+        return False
 
     def read_rest(self) -> None:
         """Read further pickles up to the first error, for what they call."""

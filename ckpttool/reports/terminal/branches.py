@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Tuple
+from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Tuple
 
 from ckpttool.findings.listing import TensorRow
 from ckpttool.findings.names import compress
@@ -40,6 +40,10 @@ class Branch(NamedTuple):
     nbytes: int
 
 
+# Most nodes are tensors without any: one for all of them.
+_NO_BRANCHES: Mapping[str, _Node] = {}
+
+
 class _Node:
     """A part of a name: its tensor, its branches and, after ``_measure``, its totals."""
 
@@ -48,7 +52,7 @@ class _Node:
 
     def __init__(self) -> None:
         self.leaf: TensorRow | None = None
-        self.branches: Dict[str, _Node] = {}
+        self.branches: Mapping[str, _Node] = _NO_BRANCHES
         self.kind = self.tensors = self.nbytes = 0
 
 
@@ -63,15 +67,28 @@ def branches(rows: Iterable[TensorRow], *, fold: bool) -> Iterator[Branch]:
     for row in rows:
         node = root
         for part in row.name.split(".", _DEEPEST):
-            node = node.branches.setdefault(part, _Node())
+            below = node.branches.get(part)
+            node = _grown(node, part) if below is None else below
         node.leaf = row
     _measure(root, {})
     yield from _lines(root, 0, fold, 1)
 
 
+def _grown(node: _Node, part: str) -> _Node:
+    """Return a new branch of a node."""
+    if node.branches is _NO_BRANCHES:
+        node.branches = {}
+    branch = node.branches[part] = _Node()  # type: ignore[index]  # a dictionary by now
+    return branch
+
+
 def _measure(node: _Node, kinds: Dict[_Shape, int]) -> None:
     """Fill in the totals and the kind, a number that two branches share if they are alike."""
     leaf = node.leaf  # a name may be a tensor and the start of another's name
+    if leaf is not None and not node.branches:
+        node.tensors, node.nbytes = 1, leaf.nbytes
+        node.kind = kinds.setdefault((leaf.dtype, leaf.shape), len(kinds))
+        return
     for branch in node.branches.values():
         _measure(branch, kinds)
     node.tensors = (leaf is not None) + sum(b.tensors for b in node.branches.values())
