@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.verification.options import Thresholds
@@ -68,13 +69,15 @@ class Evidence(NamedTuple):
 
         A buffer, a mask, a layer that begins at zero or a second copy may lie there on purpose.
         """
-        unexpected = frozenset(self.coverage.unexpected)
-        role_of = self.family.role_of
-        # a block beyond the model's depth has the roles of the others, and is judged like them
-        roles = {role_of(name) for name in self.canonical.tensors if name not in unexpected}
-        return frozenset(
-            name for name in unexpected if role_of(name) is None or role_of(name) not in roles
-        )
+        return _outside(self.family, self.coverage.unexpected, tuple(self.canonical.tensors))
+
+
+@lru_cache(maxsize=1)  # many checks ask for the same
+def _outside(family: Family, unexpected: tuple[str, ...], names: tuple[str, ...]) -> frozenset[str]:
+    theirs = frozenset(unexpected)
+    # a block beyond the model's depth has the roles of the others, and is judged like them
+    roles = {family.role_of(name) for name in names if name not in theirs} - {None}
+    return frozenset(name for name in theirs if family.role_of(name) not in roles)
 
 
 def is_matrix(info: TensorInfo) -> bool:

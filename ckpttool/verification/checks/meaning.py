@@ -95,6 +95,8 @@ def _alike(blocks: dict[int, frozenset[_Content]]) -> list[list[int]]:
 
 def _blocks(evidence: Evidence, stack: str) -> dict[int, frozenset[_Content]]:
     """Return the (name in the block, content) pairs of every block that can be compared."""
+    if not evidence.contents:  # all tensors differ, and so do the blocks
+        return {}
     outside = evidence.outside()
     contents: dict[int, set[_Content]] = {}
     with_weights = set()

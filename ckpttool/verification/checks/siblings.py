@@ -93,6 +93,8 @@ def check_copies(evidence: Evidence) -> Iterator[Finding]:
     passed_over, outside = {*evidence.family.tables, *originals(evidence)}, evidence.outside()
     by_content: dict[bytes | str, list[str]] = {}
     for name, values in evidence.values.tensors.items():
+        if name not in evidence.contents:  # it differs from all others
+            continue
         info = evidence.canonical.tensors[name]
         # identical blocks are a finding of their own; only the first is looked at here
         if info.dtype.kind == "float" and values.varied and name not in passed_over:

@@ -167,8 +167,12 @@ def _counted(
     besides: frozenset[str] = frozenset(),
 ) -> Iterator[Finding]:
     tensors = evidence.values.tensors
-    found = {name: number(values) for name, values in tensors.items() if name not in besides}
-    names = [name for name, bad in found.items() if bad]
+    found = {
+        name: number(values)
+        for name, values in tensors.items()
+        if number(values) and name not in besides
+    }
+    names = list(found)
     elements = {name: _numbers_in(evidence.canonical.tensors[name]) for name in names}
     for name in names[:_ONE_BY_ONE]:
         yield finding(rule, _share(found[name], elements[name], what), tensors=[name])
