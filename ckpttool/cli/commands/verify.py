@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 @click.option(
     "--fingerprint",
     is_flag=True,
-    help="Compute the fingerprint of the weights. With a lock file, or a waiver that names a "
-    "fingerprint, it is computed unasked.",
+    help="Compute the content fingerprint (SHA-256) and report it. With a lock file, or a waiver "
+    "that names one, it is computed unasked. No check needs it.",
 )
 @report_options
 @waived_option

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckpttool.tensors import contents
+from ckpttool.tensors import contents, sharing
 from ckpttool.tensors.contents import same_contents
 from ckpttool.tensors.values import start_values
 from tests.builders import tensors as built
@@ -55,6 +55,20 @@ def test_the_type_of_the_elements_does_not_matter() -> None:
     half = built.from_array(array, "half")
     sums = found({"half": half, "other": built.in_memory(raw, "bfloat16", (40,), name="other")})
     assert sums["half"] == sums["other"]
+
+
+def test_views_that_are_beyond_the_cap_without_the_others_are_hashed_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sharing, "AMPLIFICATION_SLACK", 0)
+    tensors = tensors_of(b"a" * 70, b"b" * 70, b"c" * 70)
+    for number in range(4):
+        infos = built.in_memory(bytes([7]), "uint8", (70,), (0,), name=f"wide{number}")
+        tensors[infos.name] = infos
+    sums = found(tensors)
+    assert sums == dict.fromkeys(
+        (f"wide{number}" for number in range(4)), hashlib.sha256(bytes([7]) * 70).digest()
+    )
 
 
 def test_nothing_is_hashed_where_all_tensors_begin_differently(
