@@ -248,9 +248,10 @@ def complete_and_prove(job: Job, files: Sequence[OutputFile], copied: Copied) ->
         fingerprint = fingerprint_of(job.selection.canonical, source, joined)
         if FINGERPRINT in metadata:  # as long as the placeholder, so that nothing moves
             metadata[FINGERPRINT] = fingerprint
+    changed = None if metadata == job.plan.metadata else metadata
     crcs = {name: one.crc32 for name, one in copied.digests.items()}
     for (_, pieces, layout), grown in zip(files, copied.files):
-        write_parts(grown.fd, target.finish(layout, pieces, metadata, crcs))
+        write_parts(grown.fd, target.finish(layout, pieces, changed, crcs))
     # All files stay open: a tensor that a layout joins may have its parts in several shards.
     with ExitStack() as opened:
         seen = [

@@ -55,10 +55,12 @@ def find_sharing(tensors: Mapping[str, TensorInfo]) -> Sharing:
     views = _views(tensors)
     lying = [(names[0], extent) for names in views.values() for extent in tensors[names[0]].extents]
     region_of = regions(extent for _, extent in lying)
-    members: dict[Extent, dict[str, None]] = {}
+    members: dict[Extent, list[str]] = {}
     for name, extent in lying:
-        members.setdefault(region_of[extent], {})[name] = None
-    overlapping = [tuple(names) for names in members.values() if len(names) > 1]
+        members.setdefault(region_of[extent], []).append(name)
+    # Once each: a tensor may have several extents in a region.
+    distinct = (tuple(dict.fromkeys(names)) for names in members.values() if len(names) > 1)
+    overlapping = [names for names in distinct if len(names) > 1]
     order = {name: place for place, name in enumerate(tensors)}
     return Sharing(
         tuple(tuple(names) for names in views.values() if len(names) > 1),
@@ -182,7 +184,9 @@ def regions(extents: Iterable[Extent]) -> dict[Extent, Extent]:
 
 
 def _close_region(members: Sequence[Extent], end: int, region_of: dict[Extent, Extent]) -> None:
-    if members:
+    if len(members) == 1:  # nearly all; a copy of the extent would be equal
+        region_of[members[0]] = members[0]
+    elif members:
         region = members[0]._replace(length=end - members[0].offset)
         region_of.update(dict.fromkeys(members, region))
 

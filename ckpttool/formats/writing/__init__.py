@@ -46,14 +46,15 @@ class Target(Protocol):
         self,
         layout: FileLayout,
         pieces: Sequence[PlannedTensor],
-        metadata: Mapping[str, str],
+        metadata: Mapping[str, str] | None,
         crcs: Mapping[str, int],
         /,
     ) -> list[tuple[int, bytes]]:
         """Return all bytes around the tensors as (offset, bytes), once these are copied.
 
-        ``metadata`` are as long as those that were planned with, so that nothing moves; ``crcs``
-        are CRC-32 of the written bytes by name, where the layout has ``members``.
+        ``metadata`` are as long as those that were planned with, so that nothing moves, or ``None``
+        if they are the same; ``crcs`` are CRC-32 of the written bytes by name, where the layout has
+        ``members``.
         """
 
     def read_with_library(self, path: str, /) -> LibraryReading | None:

@@ -53,26 +53,32 @@ def plan(
     if len(pieces) > MAX_TENSORS:
         raise _cannot_hold("more tensors than a reader takes", found=f"{len(pieces):,}")
     _check_metadata(metadata)
-    slots = []
-    offset = 0
     # The sort is stable, so tensors of one width keep the order of the source.
-    for piece in sorted(pieces, key=lambda piece: -piece.dtype.bits):
+    ordered = sorted(pieces, key=lambda piece: -piece.dtype.bits)
+    places = {}
+    end = 0
+    for piece in ordered:
         _check(piece)
-        slots.append(Slot(offset, piece.nbytes, piece))
-        offset += piece.nbytes
-    head = _head(pieces, slots, metadata)
-    placed = tuple(slot._replace(offset=slot.offset + len(head)) for slot in slots)
-    return FileLayout(head, placed, len(head) + offset)
+        begin, end = end, end + piece.nbytes
+        places[piece.name] = begin, end
+    head = _head(pieces, places, metadata)
+    slots = []
+    for piece in ordered:
+        begin, behind = places[piece.name]
+        slots.append(Slot(len(head) + begin, behind - begin, piece))
+    return FileLayout(head, tuple(slots), len(head) + end)
 
 
 def finish(
-    _layout: FileLayout,
+    layout: FileLayout,
     pieces: Sequence[PlannedTensor],
-    metadata: Mapping[str, str],
+    metadata: Mapping[str, str] | None,
     _crcs: Mapping[str, int],
 ) -> list[tuple[int, bytes]]:
     """Return the header, now that all metadata are known."""
-    # Planned again: the metadata are as long as before, so no offset has moved.
+    if metadata is None:
+        return [(0, layout.head)]
+    # The metadata are as long as before, so no offset has moved.
     return [(0, plan(pieces, metadata).head)]
 
 
@@ -101,38 +107,38 @@ def _check(piece: PlannedTensor) -> None:
     # The limits of this program's own reader, which must be able to prove the file.
     if piece.name == METADATA:
         raise _cannot_hold("this name is that of the metadata", piece)
-    if len(_text(piece.name, piece).encode()) > MAX_NAME:
+    if len(_encoded(piece.name, piece)) > MAX_NAME:
         raise _cannot_hold("the name is too long", piece)
     if not holds(piece.dtype, tuple(piece.shape)):
         raise _cannot_hold(f"safetensors has no elements of {piece.dtype.name}", piece)
     if len(piece.shape) > MAX_DIMENSIONS:
         raise _cannot_hold("it has too many dimensions", piece, found=str(len(piece.shape)))
-    if piece.info.numel * piece.dtype.bits % 8:
+    if piece.dtype.bits % 8 and piece.info.numel * piece.dtype.bits % 8:
         raise _cannot_hold("its elements do not fill whole bytes", piece)
 
 
 def _check_metadata(metadata: Mapping[str, str]) -> None:
-    size = sum(len(_text(text).encode()) + 2 for item in metadata.items() for text in item)
+    size = sum(len(_encoded(text)) + 2 for item in metadata.items() for text in item)
     # Half of what the reader takes, since JSON escapes quotes and backslashes with a second byte.
     if size > MAX_METADATA // 2 or len(metadata) > MAX_STRINGS:
         raise _cannot_hold("there is more metadata than a reader takes", found=f"{size:,} bytes")
 
 
-def _text(text: str, piece: PlannedTensor | None = None) -> str:
-    """Return ``text`` if UTF-8 can hold it: half a surrogate pair, as a pickle may have, cannot."""
+def _encoded(text: str, piece: PlannedTensor | None = None) -> bytes:
+    """Return ``text`` as UTF-8, which cannot hold half a surrogate pair, as a pickle may have."""
     try:
-        text.encode()
+        return text.encode()
     except UnicodeEncodeError as error:
         raise _cannot_hold("the text is not valid Unicode", piece, found=repr(text)) from error
-    return text
 
 
 def _head(
-    pieces: Sequence[PlannedTensor], slots: Sequence[Slot], metadata: Mapping[str, str]
+    pieces: Sequence[PlannedTensor],
+    places: Mapping[str, tuple[int, int]],
+    metadata: Mapping[str, str],
 ) -> bytes:
     """Return length and header, padded so that the tensors begin aligned."""
     header: dict[str, object] = {METADATA: dict(metadata)} if metadata else {}
-    places = {slot.piece.name: (slot.offset, slot.offset + slot.length) for slot in slots}
     for piece in pieces:
         dtype, shape = by_elements(piece.dtype, tuple(piece.shape))
         header[piece.name] = {

@@ -90,7 +90,7 @@ def plan(
 def finish(
     layout: FileLayout,
     _pieces: Sequence[PlannedTensor],
-    _metadata: Mapping[str, str],
+    _metadata: Mapping[str, str] | None,
     crcs: Mapping[str, int],
 ) -> list[tuple[int, bytes]]:
     """Return the members' headers, now that their checksums are known, and the directory."""
