@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from ckpttool.findings.errors import UnsupportedError
 from ckpttool.tensors.numpy_arrays import numbers, round_to_bfloat16
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ckpttool.tensors.dtypes import DType
 
 
@@ -43,8 +45,16 @@ def cast(source: DType, target: DType, data: memoryview, out: memoryview) -> Los
         else:
             written = np.frombuffer(out, f"<{target.numpy}")
             written[...] = values
-        infinite, zero = np.isinf(written), written == 0
-        # Every infinity and zero survives a cast, so the additional ones are losses.
-        overflow = np.count_nonzero(infinite) - np.count_nonzero(np.isinf(values))
-        underflow = np.count_nonzero(zero) - np.count_nonzero(values == 0)
-    return Losses(int(overflow), int(underflow))
+        (infinite, zero), (infinite_before, zero_before) = _extremes(written), _extremes(values)
+    # Every infinity and zero survives a cast, so the additional ones are losses.
+    return Losses(infinite - infinite_before, zero - zero_before)
+
+
+def _extremes(values: NDArray[Any]) -> tuple[int, int]:
+    """Return how many elements are infinite, and how many are zero."""
+    if values.dtype.itemsize > 2:
+        return int(np.count_nonzero(np.isinf(values))), int(np.count_nonzero(values == 0))
+    # By the bits without the sign: numpy widens every float16 to look at it, in 20 times the time.
+    magnitudes = values.view("<u2") & np.uint16(0x7FFF)
+    infinite = np.count_nonzero(magnitudes == np.uint16(0x7C00))
+    return int(infinite), len(magnitudes) - int(np.count_nonzero(magnitudes))
