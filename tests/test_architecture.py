@@ -352,6 +352,19 @@ def test_convert_runs_without_torch(to: str, tmp_path: Path) -> None:
     assert target.exists()
 
 
+def test_convert_makes_no_sha256_unless_it_is_asked_to(tmp_path: Path) -> None:
+    script = tmp_path / "counts.py"
+    script.write_text(
+        "import sys\n"
+        "import ckpttool\n"
+        "ckpttool.convert(sys.argv[1], sys.argv[2], to='pth')\n"
+        "sys.stdout.write(str('hashlib' in sys.modules))\n"
+    )
+    source, target = str(tiny_safetensors(tmp_path)), str(tmp_path / "out.pth")
+    done = without_torch(str(script), source, target)
+    assert (done.stdout, done.stderr) == ("False", "")
+
+
 @pytest.mark.parametrize(
     "command", [("verify", "--no-forward"), ("lock", "--no-forward", "-o", "-")], ids=" ".join
 )

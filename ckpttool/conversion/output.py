@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 
@@ -292,5 +291,7 @@ def summed(
             executor=options.executor,
         )
     if index:
+        import hashlib  # late, as in all modules of this room: most conversions make no such sum
+
         sums.append(hashlib.sha256(index).hexdigest())
     return tuple(one._replace(sha256=sha256) for one, sha256 in zip(outputs, sums))

@@ -7,7 +7,6 @@ that these bytes are those of the source. So no sum of them is needed here.
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Dict, Mapping, NamedTuple, Sequence, Tuple
 
@@ -205,6 +204,8 @@ def fingerprint_of(canonical: Canonical, digests: Mapping[str, str], joined: Joi
 
 
 def _digest(info: TensorInfo) -> str:
+    import hashlib
+
     from ckpttool.tensors.gather import chunks  # numpy
 
     sha = hashlib.sha256()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.files.positional import unwritable
@@ -60,7 +59,7 @@ class Growing(NamedTuple):
 def new_id() -> str:
     """Return a random ID for the files of one run."""
     # random, not the process's number: containers that share a folder have the same numbers
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 def temporary_path(path: str, run: str, kind: str) -> str:

@@ -7,7 +7,6 @@ wrappers, prefixes, strides, byte order or which tensors share memory.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Iterable, Sequence, Tuple
 
@@ -34,6 +33,8 @@ def fingerprint(entries: Iterable[Entry]) -> str:
     Raises:
         ValueError: two tensors have the same name.
     """
+    import hashlib  # late: 2 ms of every start
+
     digest = hashlib.sha256()
     last = None
     for name, dtype, shape, elements in sorted(entries, key=lambda entry: entry[0]):

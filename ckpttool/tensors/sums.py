@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Sequence
 
 from ckpttool.tensors.workers import Work
@@ -34,6 +33,7 @@ def file_sums(
     Raises:
         UnreadableError: a file cannot be read, or changed since it was opened.
     """
+    import hashlib  # late: 2 ms of every start
 
     def sum_of(source: ByteSource, worker: Worker[memoryview]) -> str:
         digest = hashlib.new(algorithm)

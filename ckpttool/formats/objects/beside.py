@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from hashlib import sha256
 from itertools import chain
 from typing import Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence, Tuple
 
@@ -205,6 +204,8 @@ def joined(key: str, part: str) -> str:
         return f"{key}.{part}"
     # the checksum is of the one before and the new part, so that every level adds to it
     start, _, end = key.partition(_MORE)
+    from hashlib import sha256  # late: its library takes 2 ms, and few files need it
+
     digest = sha256(f"{end or start}.{part}".encode("utf-8", "surrogatepass")).hexdigest()
     return f"{start[: LONGEST_KEY - 100]}{_MORE}{digest[:_DIGITS]}"
 
