@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from ckpttool.formats.writing.file_layout import PlannedTensor
 
 # Bytes that are worked on at once; the source's and what was written fit into a core's cache.
-# Blocks end where the destination's offset is a multiple of it: whole pages, and large ones, take a
-# third less time to write than halves of two.
+# Blocks end where the destination's offset is a multiple of it: whole pages take a third less time
+# to write than halves of two.
 _CHUNK = 512 << 10
 # Bytes of the widest element, by which a block may reach beyond its end.
 _WIDEST = 16

@@ -14,6 +14,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
+from ckpttool.files import positional
 from ckpttool.files.positional import write_parts
 from ckpttool.files.sources import MemorySource
 from ckpttool.findings.errors import CkpttoolError, MalformedError, OutputError, UnreadableError
@@ -228,8 +229,8 @@ def test_what_is_written_ends_at_whole_pages_of_the_destination(
     ends = {slot.offset + slot.length for slot in layout.slots}
     inside = [end for _, end in written if end not in ends]
     assert inside
-    assert all(end % copying._CHUNK == 0 for end in inside)
-    assert all(end - start <= copying._CHUNK for start, end in written)
+    assert all(end % positional._AT_ONCE == 0 for end in inside)
+    assert all(end - start <= positional._AT_ONCE for start, end in written)
 
 
 TINY: Dict[str, NDArray[Any]] = {
