@@ -9,6 +9,7 @@ from math import prod
 from shlex import quote
 from typing import TYPE_CHECKING, Iterable, Iterator, Union
 
+from ckpttool.files import collecting
 from ckpttool.findings import rules
 from ckpttool.findings.arguments import AnyPath, path_of, trusted_of
 from ckpttool.findings.errors import CkpttoolError, UsageError
@@ -64,7 +65,7 @@ def inspect(
     """
     path, trust = path_of(path), trusted_of(trust, "trust")
     try:
-        with open_checkpoint(path, wrapper=wrapper) as checkpoint:
+        with open_checkpoint(path, wrapper=wrapper) as checkpoint, collecting.paused():
             return _listing(path, checkpoint, trust)
     except CkpttoolError as error:
         return Listing(stopped(FileReport(path, Verdict.CANNOT_TELL, ()), error, trust))

@@ -1,4 +1,4 @@
-"""Python's search for garbage in cycles, which has nothing to find while a file is opened.
+"""Python's search for garbage in cycles, which finds nothing while a file is opened or listed.
 
 A catalogue is a million small objects that refer to each other in one direction. The collector
 would go through them again and again while they are made, for a fifth of the time that opening a

@@ -46,6 +46,7 @@ def inspect(
     configuration is taken.
     """
     from ckpttool import inspection
+    from ckpttool.files import collecting
     from ckpttool.findings.listing import Listing, Listings
     from ckpttool.inputs.accounting import account_for, examined
 
@@ -63,5 +64,6 @@ def inspect(
     kept, inventory = account_for(found, [listing.file for listing in listed])
     say_unused(found)
     listings = Listings(tuple(listed[number] for number in kept), inventory)
-    emit(partial(reporter(format_name, TreeView(fold=not unfold), "Listing"), listings))
+    with collecting.paused():  # a tree has no cycles either
+        emit(partial(reporter(format_name, TreeView(fold=not unfold), "Listing"), listings))
     return listings.exit_code

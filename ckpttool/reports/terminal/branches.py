@@ -85,18 +85,20 @@ def _grown(node: _Node, part: str) -> _Node:
 def _measure(node: _Node, kinds: Dict[_Shape, int]) -> None:
     """Fill in the totals and the kind, a number that two branches share if they are alike."""
     leaf = node.leaf  # a name may be a tensor and the start of another's name
-    if leaf is not None and not node.branches:
-        node.tensors, node.nbytes = 1, leaf.nbytes
-        node.kind = kinds.setdefault((leaf.dtype, leaf.shape), len(kinds))
-        return
-    for branch in node.branches.values():
-        _measure(branch, kinds)
-    node.tensors = (leaf is not None) + sum(b.tensors for b in node.branches.values())
-    node.nbytes = (leaf.nbytes if leaf else 0) + sum(b.nbytes for b in node.branches.values())
-    shape = (
-        (leaf.dtype, leaf.shape) if leaf else None,
-        tuple((name, branch.kind) for name, branch in node.branches.items()),
-    )
+    tensors, nbytes = (0, 0) if leaf is None else (1, leaf.nbytes)
+    below: List[Tuple[str, int]] = []
+    for name, branch in node.branches.items():
+        inner = branch.leaf
+        if inner is not None and not branch.branches:  # most: without a call for each
+            branch.tensors, branch.nbytes = 1, inner.nbytes
+            branch.kind = kinds.setdefault((inner.dtype, inner.shape), len(kinds))
+        else:
+            _measure(branch, kinds)
+        tensors += branch.tensors
+        nbytes += branch.nbytes
+        below.append((name, branch.kind))
+    node.tensors, node.nbytes = tensors, nbytes
+    shape = (leaf.dtype, leaf.shape) if leaf else None, tuple(below)
     node.kind = kinds.setdefault(shape, len(kinds))
 
 
