@@ -65,5 +65,5 @@ def _complex_norm(dtype: DType, blocks: Iterable[memoryview]) -> tuple[int, floa
     tally = Tally()
     for raw in blocks:
         for part in Block((dtype, dtype), (raw, raw), 0).parts(general.BLOCK):
-            tally.merge(general.tallies_of(part, [part.length], None)[0])
+            tally.merge(general.tallies_of(part, [part.length], None, tally)[0])
     return tally.compared, tally.norm_left

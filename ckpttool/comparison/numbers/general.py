@@ -66,13 +66,13 @@ def tallies_of(
         block: the pairs, at least one. Of types without numbers, only what differs is counted.
         lengths: how many pairs of each tensor, at least one.
         tolerance: pairs outside of it are counted; ``None`` to count none.
-        before: of the pairs before these in the same tensor; casts that it rules out are not looked
-            for again.
+        before: of the pairs before these if this is part of one large tensor; casts that it rules
+            out are not looked for again.
 
     Returns:
         A tally of each.
     """
-    runs = Runs(lengths)
+    runs = Runs(lengths, alone=before is not None)
     same = block.dtypes[0] == block.dtypes[1]
     differs = differing(block) if same else None
     tallies = [Tally() for _ in lengths]
@@ -234,7 +234,7 @@ def _add_numbers(tallies: Sequence[Tally], pairs: _Numbers, tolerance: Tolerance
     _put(tallies, "norm_right", twice.norms(parts[1]))
     # the difference of two numbers near the end of float64 may lie beyond it
     _put(tallies, "norm_difference", runs.norms(np.minimum(difference, _LARGEST)))
-    _put(tallies, "dot", twice.sums(parts[0] * parts[1]))
+    _put(tallies, "dot", twice.inner(parts[0], parts[1]))
     if tolerance is not None:
         _put(tallies, "outside", runs.counts(tolerance.excludes(difference, large)))
 
@@ -254,10 +254,7 @@ def _differences(pairs: _Numbers) -> NDArray[Any]:
 def _peaks(pairs: _Numbers, values: NDArray[Any]) -> List[Peak]:
     """Return the largest value of each tensor, at the first place that has it."""
     runs = pairs.runs
-    are_largest = values == runs.spread(runs.largest(values))
-    if pairs.finite is not None:
-        are_largest &= pairs.finite  # the others have zeros in place of NaN and infinity
-    at = runs.first(are_largest)
+    at = runs.places(values, pairs.finite)
     sides = pairs.integers or (pairs.left, pairs.right)
     columns = (values[at], at - runs.starts + pairs.first, sides[0][at], sides[1][at])
     return list(map(Peak._make, zip(*(column.tolist() for column in columns))))

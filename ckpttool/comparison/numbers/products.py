@@ -24,8 +24,12 @@ def dot(left: NDArray[Any], right: NDArray[Any]) -> float:
 
 def wide_dot(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
     """Return the inner product of finite numbers, whose products may be beyond float32."""
-    parts = (slice(start, start + _PART) for start in range(0, len(left), _PART))
-    return sum(dot(left[part].astype(np.float64), right[part].astype(np.float64)) for part in parts)
+    total = 0.0
+    for start in range(0, len(left), _PART):
+        part = slice(start, start + _PART)
+        one = left[part].astype(np.float64)
+        total += dot(one, one if right is left else right[part].astype(np.float64))
+    return total
 
 
 def dots(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
