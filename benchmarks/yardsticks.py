@@ -106,3 +106,51 @@ header = json.dumps({f"weight_{i}": entry for i in range(100_000)}, separators=(
 with open(sys.argv[1], "wb") as file:
     file.write(len(header).to_bytes(8, "little") + header + bytes(len(header)))
 """
+
+#: Writes kinds of change of the same weights into a folder: one file for each name in KINDS.
+DIFF_KINDS = """
+import sys, torch
+source, folder, *names = sys.argv[1:]
+weights = torch.load(source, weights_only=True)["model"]
+torch.manual_seed(977)
+def sign(v):
+    return torch.randint(0, 2, v.shape).mul_(2).sub_(1).float()
+def spoilt(v, odd):
+    v = v + 1e-3 * torch.randn(v.shape)
+    v.view(-1)[v.numel() // 2] = odd
+    return v
+KINDS = {
+    "moved": lambda v: v + 1e-4 * v.sign(),
+    "step": lambda v: v - 1e-4 * sign(v),
+    "neighbour": lambda v: torch.nextafter(v, sign(v) * torch.inf),
+    "decay": lambda v: v * 0.999,
+    "some": lambda v: torch.where(torch.rand(v.shape) < 0.01, v + 1e-3, v),
+    "negated": lambda v: -v,
+    "zero": lambda v: torch.zeros_like(v),
+    "twice": lambda v: 2 * v,
+    "bfloat16": lambda v: v.bfloat16().float(),
+    "nan": lambda v: spoilt(v, torch.nan),
+    "infinity": lambda v: spoilt(v, torch.inf),
+    "tiny": lambda v: v * 1e-25,
+    "huge": lambda v: v * 1e25,
+}
+def block(name, v):
+    return v + 1e-3 * torch.randn(v.shape) if name.startswith("blocks.7.") else v
+for name in names:
+    if name == "block":
+        changed = {key: block(key, v) for key, v in weights.items()}
+    else:
+        changed = {key: KINDS[name](v) for key, v in weights.items()}
+    torch.save({"model": changed}, f"{folder}/{name}.pth")
+"""
+
+#: Writes 100,000 tensors of four elements twice, of which all differ, in both containers.
+DIFF_MANY = """
+import sys, torch
+from safetensors.torch import save_file
+torch.manual_seed(977)
+one = {f"layer.{i}.weight": torch.randn(4) for i in range(100_000)}
+for side, weights in ("a", one), ("b", {name: v + 1e-3 for name, v in one.items()}):
+    torch.save({"model": weights}, f"{sys.argv[1]}/many-{side}.pth")
+    save_file(weights, f"{sys.argv[1]}/many-{side}.safetensors")
+"""

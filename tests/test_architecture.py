@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from tests.builders import checkpoints
 from tests.builders.repository import ROOT
@@ -340,6 +342,22 @@ def test_inspect_runs_without_torch_and_numpy(tmp_path: Path) -> None:
     done = without_torch("ckpttool", "inspect", str(tiny_safetensors(tmp_path)))
     assert (done.returncode, done.stderr) == (0, "")
     assert "lonely" in done.stdout
+
+
+@pytest.mark.parametrize("containers", [("pth", "pth"), ("pth", "safetensors")], ids="-".join)
+def test_equal_files_are_compared_without_torch_and_numpy(
+    containers: tuple[str, str], tmp_path: Path
+) -> None:
+    weights = {"large": torch.arange(70_000.0), "small": torch.arange(5.0)}
+    paths = [str(tmp_path / f"{side}.{kind}") for side, kind in zip("ab", containers)]
+    for path in paths:
+        if path.endswith(".pth"):
+            torch.save(weights, path)
+        else:
+            save_file(weights, path)
+    done = without_torch("ckpttool", "diff", *paths)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "SAME" in done.stdout
 
 
 @pytest.mark.parametrize("to", ["safetensors", "pth"])
