@@ -2,14 +2,13 @@
 
 It yields statistics, the stored checksums' results, SHA-256 digests if they are asked for, and the
 bytes of tensors that a check needs whole. It runs in the background, so that the caller can import
-torch meanwhile; numpy, hashlib and zlib release the interpreter's lock. Results are merged in the
-order of the tensors, so they do not depend on the number of threads.
+torch meanwhile; numpy and whatever makes the sums release the interpreter's lock. Results are
+merged in the order of the tensors, so they do not depend on the number of threads.
 """
 
 from __future__ import annotations
 
 import hashlib
-import zlib
 from functools import partial
 from typing import (
     TYPE_CHECKING,
@@ -26,6 +25,7 @@ from typing import (
 
 import numpy as np
 
+from ckpttool.files.crc import crc32_of
 from ckpttool.files.sources import check_all_unchanged, read_together
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.tensors.catalogue import Checksum, Extent, TensorBytes, TensorInfo
@@ -280,9 +280,9 @@ def _examine(
         if digests:
             digest.update(chunk)
         if not start:
-            head = zlib.crc32(chunk[:_HEAD])
+            head = crc32_of(chunk[:_HEAD])
         if reading.checksum is not None:
-            crc32 = zlib.crc32(chunk, crc32)
+            crc32 = crc32_of(chunk, crc32)
         moments.add(chunk)
         worker.advance(length)
     found = TensorValues(digest.hexdigest() if digests else "", *moments.statistics, head)
@@ -357,9 +357,9 @@ def _examine_together(
         statistics = of_each(members[0][1].info.dtype, raw, len(members))
         for place, ((index, reading, _), told) in enumerate(zip(members, statistics)):
             piece = raw[place * nbytes : (place + 1) * nbytes]
-            head = zlib.crc32(piece[:_HEAD])
+            head = crc32_of(piece[:_HEAD])
             digest = hashlib.sha256(piece).hexdigest() if digests else ""
-            crc32 = head if nbytes <= _HEAD or reading.checksum is None else zlib.crc32(piece)
+            crc32 = head if nbytes <= _HEAD or reading.checksum is None else crc32_of(piece)
             found.append((index, TensorValues(digest, *told, head), crc32, reading.checksum))
         worker.advance(len(raw))
     return found
@@ -372,6 +372,6 @@ def _sum(extent: Extent, worker: Worker[memoryview]) -> int:
         worker.check()
         chunk = worker.memory[: min(CHUNK, extent.length - start)]
         read_range((extent,), start, chunk)
-        crc32 = zlib.crc32(chunk, crc32)
+        crc32 = crc32_of(chunk, crc32)
         worker.advance(len(chunk))
     return crc32

@@ -8,10 +8,10 @@ grow with the tensors. Row-major tensors need neither torch nor numpy.
 from __future__ import annotations
 
 import os
-import zlib
 from functools import partial
 from typing import TYPE_CHECKING, Callable, Collection, Iterator, NamedTuple, Sequence, TypeVar
 
+from ckpttool.files.crc import crc32_of
 from ckpttool.files.positional import not_as_written, read_back, write_at
 from ckpttool.files.sources import check_all_unchanged, read_together
 from ckpttool.findings import rules
@@ -188,14 +188,14 @@ class _Tensor:
     def add(self, written: memoryview) -> None:
         """Sum the next bytes, as written."""
         if self._needs[0]:
-            self._crc32 = zlib.crc32(written, self._crc32)
+            self._crc32 = crc32_of(written, self._crc32)
         if self._sha is not None:
             self._sha.update(written)
 
     def add_source(self, data: memoryview) -> None:
         """Sum the next bytes of the source, where those that are written are others."""
         if self._needs[1]:
-            self._source_crc32 = zlib.crc32(data, self._source_crc32)
+            self._source_crc32 = crc32_of(data, self._source_crc32)
         if self._source_sha is not None:
             self._source_sha.update(data)
 
@@ -390,7 +390,7 @@ def _sum(extents: Sequence[Extent], sums: dict[Extent, int], worker: Worker[_Buf
             worker.check()
             chunk = worker.memory.source[: min(_CHUNK, extent.length - start)]
             extent.source.read_into(extent.offset + start, chunk)
-            crc32 = zlib.crc32(chunk, crc32)
+            crc32 = crc32_of(chunk, crc32)
         sums[extent] = crc32
 
 
