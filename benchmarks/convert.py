@@ -18,7 +18,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import yardsticks
-from benchmarks.measure import PYTHON, TOOL, Row, memory_row, once, ratio_row, side_by_side, table
+from benchmarks.measure import PYTHON, TOOL, Row, memory_row, once, ratio_row, side_by_side
+from benchmarks.results import report
 
 NO_SYNC, SYNCED = "convert --no-sync", "convert"
 HASHED = "convert --no-sync --fingerprint"
@@ -48,8 +49,7 @@ def main() -> int:
         rows.append(many_tensors(Path(folder), options.repeats))
         if not options.no_large:
             rows.append(large_file(Path(folder)))
-    print(table(rows))
-    return 0 if all(row.met for row in rows) else 1
+    return report("convert", rows)
 
 
 def whole_commands(checkpoint: str, folder: Path, repeats: int) -> list[Row]:

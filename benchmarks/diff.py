@@ -23,8 +23,8 @@ from benchmarks.measure import (
     memory_row,
     ratio_row,
     side_by_side,
-    table,
 )
+from benchmarks.results import report
 
 # The exit status of diff where files differ.
 DIFFERENT = 1
@@ -74,8 +74,7 @@ def main() -> int:
             Path(packed).unlink()
             rows += changes(options.checkpoint, (copy, noisy), Path(folder), options.repeats)
             rows += many(Path(folder), options.repeats)
-    print(table(rows))
-    return 0 if all(row.met for row in rows) else 1
+    return report("diff of further kinds" if options.kinds else "diff", rows)
 
 
 def compare(checkpoint: str, others: tuple[str, str, str], repeats: int) -> list[Row]:
@@ -175,9 +174,9 @@ def kinds(checkpoint: str, noisy: str, folder: Path, repeats: int) -> list[Row]:
     runs = side_by_side(commands, repeats, statuses=dict.fromkeys(commands, DIFFERENT))
     return [
         Row(
-            f"{name}: {run.seconds:.2f} s",
+            name,
             plain,
-            f"{run.seconds / runs[plain].seconds:.2f} x",
+            f"{run.seconds / runs[plain].seconds:.2f} x ({run.seconds:.2f} s)",
             "-",
             True,
         )

@@ -14,7 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.measure import TOOL, Row, ratio_row, side_by_side, table
+from benchmarks.measure import TOOL, Row, ratio_row, side_by_side
+from benchmarks.results import report
 
 GATE, PLAIN = "verify --lock with four reports", "verify --fingerprint"
 REPORTS = {"json": "result.json", "sarif": "result.sarif", "junit": "junit.xml", "markdown": "x.md"}
@@ -27,8 +28,7 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=7)
     options = parser.parse_args()
     rows = [gate(options.checkpoint, options.repeats)]
-    print(table(rows))
-    return 0 if all(row.met for row in rows) else 1
+    return report("gate", rows)
 
 
 def gate(checkpoint: str, repeats: int) -> Row:

@@ -85,6 +85,11 @@ class Row(NamedTuple):
     target: str
     met: bool
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes it the same row on another machine."""
+        return self.subject, self.yardstick
+
 
 def ratio_row(
     runs: dict[str, Run], subject: str, yardstick: str, limit: float, *, faster: bool = False
@@ -94,9 +99,9 @@ def ratio_row(
     value = 1 / ratio if faster else ratio
     met = value >= limit if faster else value <= limit
     return Row(
-        f"{subject}: {runs[subject].seconds:.2f} s",
-        f"{yardstick}: {runs[yardstick].seconds:.2f} s",
-        f"{value:.2f} x{' faster' if faster else ''}",
+        subject,
+        yardstick,
+        f"{value:.2f} x{' faster' if faster else ''} ({runs[subject].seconds:.2f} s)",
         f"at {'least' if faster else 'most'} {limit:g} x{' faster' if faster else ''}",
         met,
     )

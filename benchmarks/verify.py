@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from benchmarks import yardsticks
-from benchmarks.measure import PYTHON, TOOL, Row, memory_row, ratio_row, side_by_side, table
+from benchmarks.measure import PYTHON, TOOL, Row, memory_row, ratio_row, side_by_side
+from benchmarks.results import report
 
 VERIFY, NO_FORWARD, SUMS = "verify", "verify --no-forward", "verify --fingerprint"
 INSPECT, HELP = "inspect", "--help"
@@ -26,8 +27,7 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=7)
     options = parser.parse_args()
     rows = whole_commands(options.checkpoint, options.repeats)
-    print(table(rows))
-    return 0 if all(row.met for row in rows) else 1
+    return report("verify", rows)
 
 
 def whole_commands(checkpoint: str, repeats: int) -> list[Row]:
