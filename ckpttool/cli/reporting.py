@@ -172,8 +172,10 @@ def _check_replaceable(path: str) -> None:
         if os.path.isfile(path):  # noqa: PTH113
             with open(path, "rb") as file:
                 head = file.read(HEAD)
-    # an index is a JSON object, and so are reports
-    checkpoint = any(one.matches(head) for one in FORMATS if one is not sharded)
+    # reports are XML and JSON, which are kinds of files too: an index is a JSON object
+    checkpoint = not head.startswith((b"<?xml", b"[")) and any(
+        one.matches(head) for one in FORMATS if one is not sharded
+    )
     index = b'"weight_map"' in head
     if checkpoint or index or is_lock(head):
         kind = "checkpoint" if checkpoint else "checkpoint's index" if index else "lock file"

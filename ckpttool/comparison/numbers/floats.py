@@ -70,7 +70,8 @@ class FloatBlocks:
 
         Returns:
             Whether it was added. Types other than floats of at most 32 bits are not, nor are
-            differences beyond float32, and blocks in which only what is not finite differs.
+            differences beyond float32, and what is not finite of two types or with a tolerance
+            that takes NaN for equal.
         """
         dtypes = block.dtypes
         if not all(map(_fits_float32, dtypes)):

@@ -94,6 +94,14 @@ def test_a_report_replaces_the_one_before(folder: Path, tiny: str) -> None:
     assert json.loads((folder / "run.json").read_text())["verdict"] == "pass"
 
 
+@pytest.mark.parametrize("name", REPORTERS)
+def test_every_report_may_be_written_again(folder: Path, tiny: str, name: str) -> None:
+    (folder / "run").write_bytes(b"")
+    for _ in range(2):
+        assert verify(tiny, "good.pth", "--report", f"{name}=run").exit_code == 0
+    assert (folder / "run").read_bytes() != b""
+
+
 def test_a_report_is_written_into_a_folder(folder: Path, tiny: str) -> None:
     (folder / "out").mkdir()
     assert verify(tiny, "good.pth", "--report", "sarif=out/a.sarif").exit_code == 0
