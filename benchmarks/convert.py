@@ -28,13 +28,6 @@ LARGE = "convert --no-sync, 12 GB"
 MANY, MANY_SCRIPT = f"{NO_SYNC}, 100,000 tensors", f"{SCRIPT}, 100,000 tensors"
 LIMIT_MB = 80
 
-# Writes many small tensors that all differ.
-MANY_TENSORS = """
-import sys, torch
-weights = {f"layer.{i}.weight": torch.full((4,), float(i)) for i in range(100_000)}
-torch.save({"model": weights}, sys.argv[1])
-"""
-
 
 def main() -> int:
     """Measure, print the table, and exit 1 if a target is missed."""
@@ -83,8 +76,9 @@ def whole_commands(checkpoint: str, folder: Path, repeats: int) -> list[Row]:
 
 def many_tensors(folder: Path, repeats: int) -> Row:
     """Convert a file whose tensors are tiny, so that what each of them costs is all there is."""
-    source = str(folder / "many.pth")
-    subprocess.run([PYTHON, "-c", MANY_TENSORS, source], check=True)
+    source, packed = str(folder / "many.pth"), str(folder / "many.safetensors")
+    written = [PYTHON, "-c", yardsticks.MANY_IN_BOTH, "100000", source, packed]
+    subprocess.run(written, check=True)
     runs = side_by_side(
         {
             MANY: convert(source, folder / "out", "--no-sync"),

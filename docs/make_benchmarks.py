@@ -7,10 +7,9 @@ from typing import Iterator, Sequence
 
 from benchmarks.measure import Row
 from benchmarks.results import Results, saved
+from docs.tables import put_in
 
 PAGE = Path(__file__).parent / "benchmarks.md"
-#: A table stands between two such lines.
-BEGIN, END = "<!-- BEGIN {} -->", "<!-- END {} -->"
 PROCESSORS = "processors"
 
 
@@ -28,14 +27,7 @@ def page(text: str, results: Sequence[Results]) -> str:
     Raises:
         ValueError: there is no place for a table on the page.
     """
-    for name, table in tables(results).items():
-        begin, end = BEGIN.format(name), END.format(name)
-        if begin not in text or end not in text:
-            raise ValueError(f"the page has no place for {name}: {begin} and {end}")
-        before, rest = text.split(begin)
-        _, after = rest.split(end)
-        text = f"{before}{begin}\n{table}\n{end}{after}"
-    return text
+    return put_in(text, tables(results))
 
 
 def _processors(results: Sequence[Results]) -> Iterator[str]:

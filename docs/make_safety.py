@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Iterator
 
 from ckpttool.formats.safety.allowed import ROWS, makers_of
+from docs.tables import put_in
 from tests.builders.attacks import ATTACKS
 from tests.builders.honest import HONEST
 
 PAGE = Path(__file__).parent / "safety.md"
-#: A table stands between two such lines.
-BEGIN, END = "<!-- BEGIN {} -->", "<!-- END {} -->"
 
 _SAID = {
     "nothing": "nothing",
@@ -33,12 +32,7 @@ def tables() -> dict[str, str]:
 
 def page(text: str) -> str:
     """Return the page's text with its tables as they are now."""
-    for name, table in tables().items():
-        begin, end = BEGIN.format(name), END.format(name)
-        before, rest = text.split(begin)
-        _, after = rest.split(end)
-        text = f"{before}{begin}\n{table}\n{end}{after}"
-    return text
+    return put_in(text, tables())
 
 
 def _constructors() -> Iterator[str]:
