@@ -17,9 +17,9 @@ from ckpttool.findings.errors import UnreadableError, UsageError
 #: Held while seeking and then reading or writing, where one call cannot do both (Windows).
 SEEK_LOCK = Lock()
 
-# What one more read costs, in bytes that could have been copied in the same time: a call through
-# Python takes about 3 us, in which the page cache gives 16 kB.
-_READ_COST = 16 << 10
+#: What one more read costs, in bytes that could have been copied in the same time: a call through
+#: Python takes about 3 us, in which the page cache gives 16 kB.
+READ_COST = 16 << 10
 
 
 class Identity(NamedTuple):
@@ -72,10 +72,10 @@ def read_together(readings: Sequence[Reading], scratch: memoryview) -> None:
     while first < len(readings):
         source, begin, out = readings[first]
         last, end = first + 1, begin + len(out)
-        while last < len(readings) and len(out) <= _READ_COST:
+        while last < len(readings) and len(out) <= READ_COST:
             other, offset, out = readings[last]
-            close = other is source and end <= offset <= end + _READ_COST
-            if not close or len(out) > _READ_COST or offset + len(out) - begin > len(scratch):
+            close = other is source and end <= offset <= end + READ_COST
+            if not close or len(out) > READ_COST or offset + len(out) - begin > len(scratch):
                 break
             last, end = last + 1, offset + len(out)
         if last == first + 1:

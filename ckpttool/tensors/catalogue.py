@@ -67,6 +67,16 @@ class TensorInfo(NamedTuple):
         return prod(self.shape) * self.dtype.bits // 8
 
     @property
+    def whole(self) -> Extent | None:
+        """The one extent whose bytes are, from the first to the last, those of the elements.
+
+        ``None`` for several, and where elements are gathered or their bytes swapped.
+        """
+        if self.strides is None and not self.big_endian and len(self.extents) == 1:
+            return self.extents[0]
+        return None
+
+    @property
     def view(self) -> tuple[object, ...]:
         """Which bytes it covers and how they are read; tied tensors have equal views."""
         # Without the name, by which tied tensors differ, and without the storage, which the

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
-from ckpttool.files.sources import read_bytes
+from ckpttool.files.sources import READ_COST, read_together
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
 #: Bytes that are worked on at once: few enough for the caches, enough to make calls rare.
 CHUNK = 4 << 20
-
-# What one more read costs, in bytes that could have been copied in the same time: a call
-# through Python takes about 3 us, in which the page cache gives 16 kB.
-_READ_COST = 16 << 10
 
 # numpy 1 arrays have at most 32 axes.
 _MAX_AXES = 32
@@ -76,60 +72,33 @@ def read_small(tensors: Sequence[TensorInfo], sizes: Sequence[int]) -> list[byte
     Raises:
         CkpttoolError: as for :func:`fill`, with the tensor's name.
     """
-    found = [b""] * len(tensors)
-    plain: list[tuple[int, int, int, int]] = []
-    for place, (info, size) in enumerate(zip(tensors, sizes)):
-        extents = info.extents
-        if (
-            len(extents) == 1
-            and info.strides is None
-            and extents[0].length == size
-            and not info.big_endian
-        ):
-            # Sources have no order of their own; their identity keeps each file's bytes together.
-            plain.append((id(extents[0].source), extents[0].offset, size, place))
+    memory = memoryview(bytearray(sum(sizes)))
+    parts, readings, end = [], [], 0
+    for info, size in zip(tensors, sizes):
+        part = memory[end : end + size]
+        parts.append(part)
+        end += size
+        extent = info.whole
+        if extent is not None and extent.length == size:
+            readings.append((extent.source, extent.offset, part))
         else:
-            found[place] = _whole(info, size)
-    plain.sort()
-    for run in _neighbours(plain):
-        source, start = tensors[run[0][3]].extents[0][:2]
-        _, last, size, _ = max(run, key=lambda one: one[1] + one[2])
-        try:
-            read = read_bytes(source, start, last + size - start)
-        except CkpttoolError:  # one by one, which tells whose bytes cannot be read
-            for _, _, size, place in run:
-                found[place] = _whole(tensors[place], size)
-            continue
-        for _, offset, size, place in run:
-            found[place] = read[offset - start : offset - start + size]
-    return found
-
-
-def _neighbours(
-    places: Sequence[tuple[int, int, int, int]],
-) -> Iterator[Sequence[tuple[int, int, int, int]]]:
-    """Yield runs of (source, offset, size, ...), in order, that are worth reading at once."""
-    begin, end = 0, 0
-    for number, (source, offset, size, _) in enumerate(places):
-        first = places[begin]
-        if number > begin and (
-            source != first[0] or offset - end > _READ_COST or offset + size - first[1] > CHUNK
-        ):
-            yield places[begin:number]
-            begin, end = number, 0
-        end = max(end, offset + size)
-    if places:
-        yield places[begin:]
-
-
-def _whole(info: TensorInfo, size: int) -> bytes:
-    buffer = bytearray(size)
+            _fill_all(info, part)
+    # Sources have no order of their own; their identity keeps each file's bytes together.
+    readings.sort(key=lambda one: (id(one[0]), one[1]))
     try:
-        fill(info, 0, memoryview(buffer))
+        read_together(readings, memoryview(bytearray(CHUNK)))
+    except CkpttoolError:  # one by one, which tells whose bytes cannot be read
+        for info, part in zip(tensors, parts):
+            _fill_all(info, part)
+    return [part.tobytes() for part in parts]
+
+
+def _fill_all(info: TensorInfo, out: memoryview) -> None:
+    try:
+        fill(info, 0, out)
     except CkpttoolError as error:
         error.tensor = error.tensor or info.name
         raise
-    return bytes(buffer)
 
 
 def read_range(extents: Sequence[Extent], start: int, out: memoryview) -> None:
@@ -233,13 +202,13 @@ def _gather(
     reach = [(length - 1) * stride for length, stride in zip(out.shape, strides)]
     span = (1 + sum(reach)) * out.itemsize
     widest = max(reach, default=0)
-    if widest == 0 or span <= _READ_COST:
+    if widest == 0 or span <= READ_COST:
         _gather_run(extents, first, strides, out)
         return
     axis = reach.index(widest)
     length = out.shape[axis]
     # The cost of one read for each index of this axis; what lies between them is not read.
-    apart = length * (span - widest * out.itemsize + _READ_COST)
+    apart = length * (span - widest * out.itemsize + READ_COST)
     if span <= min(apart, CHUNK):
         _gather_run(extents, first, strides, out)
         return

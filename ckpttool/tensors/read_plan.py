@@ -74,16 +74,11 @@ def plan(
         if index in refused:
             skipped.update((name, AMPLIFIED) for name in names)
             continue
-        claimed = unclaimed.pop(info.extents[0], None) if is_whole(info) else None
+        claimed = unclaimed.pop(info.whole, None) if info.whole else None
         readings.append(Reading(info, tuple(names), targets[index], claimed))
     covered = {reading.checksum for reading in readings}
     alone = tuple(index for index in range(len(checksums)) if index not in covered)
     return ReadPlan(tuple(readings), alone, skipped)
-
-
-def is_whole(info: TensorInfo) -> bool:
-    """Whether reading the tensor yields the bytes of a single extent unchanged."""
-    return len(info.extents) == 1 and info.strides is None and not info.big_endian
 
 
 def _targets(views: Sequence[TensorInfo], to_keep: Sequence[bool]) -> list[memoryview | None]:

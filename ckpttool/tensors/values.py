@@ -31,7 +31,7 @@ from ckpttool.findings.errors import CkpttoolError
 from ckpttool.tensors.catalogue import Checksum, Extent, TensorBytes, TensorInfo
 from ckpttool.tensors.gather import fill, read_range
 from ckpttool.tensors.memory import aligned, allocate
-from ckpttool.tensors.read_plan import Reading, ReadPlan, group, is_whole, plan
+from ckpttool.tensors.read_plan import Reading, ReadPlan, group, plan
 from ckpttool.tensors.statistics import ROW, Moments, of_each
 from ckpttool.tensors.workers import Work, Worker
 
@@ -306,9 +306,10 @@ def _small_size(reading: Reading, room: int) -> int:
     """Return the bytes of a small row-major tensor with numbers; 0 for all others."""
     info = reading.info
     dtype = info.dtype
-    if reading.target is not None or not is_whole(info) or not dtype.has_numbers:
+    extent = info.whole
+    if reading.target is not None or extent is None or not dtype.has_numbers:
         return 0
-    nbytes = info.extents[0].length
+    nbytes = extent.length
     few = nbytes * 8 < ROW * dtype.part_bits and aligned(nbytes) <= room
     return nbytes if few and nbytes == info.nbytes else 0
 

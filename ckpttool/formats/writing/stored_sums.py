@@ -8,14 +8,14 @@ from typing import Iterable, Iterator, Mapping, Sequence
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.unfilled import is_unfilled
-from ckpttool.formats.writing.file_layout import PlannedTensor, Slot
+from ckpttool.formats.writing.file_layout import Slot
 from ckpttool.tensors.catalogue import Checksum, Extent
 
 
 def apart(slots: Sequence[Slot], checksums: Sequence[Checksum]) -> list[Extent]:
     """Return the extents that need a reading of their own: in use, but read in order by no slot."""
     # A strided or swapped tensor, or a part of a storage, does not yield the stored bytes in order.
-    read = {_extent_in_order(slot.piece) for slot in slots}
+    read = {slot.piece.info.whole for slot in slots}
     places = sorted((id(one.source), one.offset) for one in extents(slots))
     return [
         checksum.extent
@@ -27,7 +27,7 @@ def apart(slots: Sequence[Slot], checksums: Sequence[Checksum]) -> list[Extent]:
 def on_the_way(slots: Sequence[Slot], checksums: Sequence[Checksum]) -> set[str]:
     """Return the names of the pieces whose bytes, as they are read, have a stored checksum."""
     stored = {checksum.extent for checksum in checksums}
-    return {slot.piece.name for slot in slots if _extent_in_order(slot.piece) in stored}
+    return {slot.piece.name for slot in slots if slot.piece.info.whole in stored}
 
 
 def compare(
@@ -46,7 +46,7 @@ def compare(
     """
     found = dict(summed)
     for slot in slots:
-        extent = _extent_in_order(slot.piece)
+        extent = slot.piece.info.whole
         if extent is not None:
             found[extent] = read[slot.piece.name]
     # Bytes of excluded tensors were not read and cannot be judged.
@@ -75,13 +75,6 @@ def compare(
 def extents(slots: Iterable[Slot]) -> Iterator[Extent]:
     """Iterate over all extents that fill the slots."""
     return (extent for slot in slots for extent in slot.piece.info.extents if extent.length)
-
-
-def _extent_in_order(piece: PlannedTensor) -> Extent | None:
-    """Return the single extent that is read from its first to its last byte, if it is one."""
-    info = piece.info
-    in_order = info.strides is None and not info.big_endian and len(info.extents) == 1
-    return info.extents[0] if in_order else None
 
 
 def _is_touched(extent: Extent, places: Sequence[tuple[int, int]]) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ckpttool.files.sources import READ_COST
 from ckpttool.findings.errors import (
     CkpttoolError,
     MalformedError,
@@ -112,7 +113,7 @@ def test_any_geometry_is_gathered_from_reads_inside_the_extent(
     info = in_memory(storage.tobytes(), dtype, shape, strides)
     with pytest.MonkeyPatch.context() as patched:  # small limits, so that every way is taken
         patched.setattr(gather, "CHUNK", scratch)
-        patched.setattr(gather, "_READ_COST", read_cost)
+        patched.setattr(gather, "READ_COST", read_cost)
         assert contiguous(info, chunk) == view_of(storage, shape, strides)
 
 
@@ -184,8 +185,8 @@ def read(tensors: list[TensorInfo]) -> list[bytes]:
     ("apart", "reads"),
     [
         pytest.param(0, 1, id="side by side"),
-        pytest.param(gather._READ_COST, 1, id="a gap that costs less than a read"),
-        pytest.param(gather._READ_COST + 1, 4, id="a larger gap"),
+        pytest.param(READ_COST, 1, id="a gap that costs less than a read"),
+        pytest.param(READ_COST + 1, 4, id="a larger gap"),
     ],
 )
 def test_neighbours_are_read_at_once(apart: int, reads: int) -> None:
