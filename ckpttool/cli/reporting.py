@@ -163,24 +163,38 @@ def _check_folder(file: ReportFile) -> None:
 
 def _check_replaceable(path: str) -> None:
     """Refuse to replace weights, their index or a lock: ``json=model.pth`` is quickly typed."""
-    from ckpttool.formats import FORMATS, HEAD
-    from ckpttool.formats.safetensors import sharded
-    from ckpttool.verification.lock.reading import is_lock
+    from ckpttool.formats import HEAD
 
     head = b""
     with suppress(OSError, ValueError):  # trying to write will say what is wrong
         if os.path.isfile(path):  # noqa: PTH113
             with open(path, "rb") as file:
                 head = file.read(HEAD)
-    # reports are XML and JSON, which are kinds of files too: an index is a JSON object
-    checkpoint = not head.startswith((b"<?xml", b"[")) and any(
-        one.matches(head) for one in FORMATS if one is not sharded
-    )
-    index = b'"weight_map"' in head
-    if checkpoint or index or is_lock(head):
-        kind = "checkpoint" if checkpoint else "checkpoint's index" if index else "lock file"
+    kind = _kept_kind(head)
+    if kind is not None:
         raise UsageError(
             f"a report cannot be written there: it would replace a {kind}",
             path=path,
             fix="Name another file, or remove this one first.",
         )
+
+
+def _kept_kind(head: bytes) -> str | None:
+    """Return what a file is that no report replaces; ``None`` for what a report may replace."""
+    from ckpttool.formats import FORMATS
+    from ckpttool.formats.foreign import signatures
+    from ckpttool.formats.safetensors import sharded
+    from ckpttool.verification.lock.reading import is_lock
+
+    # an index is a JSON object, and so are reports
+    if any(one.matches(head) for one in FORMATS if one not in (sharded, signatures)):
+        return "checkpoint"
+    if b'"weight_map"' in head:
+        return "checkpoint's index"
+    if is_lock(head):
+        return "lock file"
+    foreign = signatures.kind_of(head)
+    # XML and lists in JSON are files of other kinds, and reports are both
+    if foreign is None or head.startswith((b"<?xml", b"[")):
+        return None
+    return f"file of another kind: {foreign.what}"

@@ -125,6 +125,7 @@ def test_a_report_is_written_into_a_folder(folder: Path, tiny: str) -> None:
         pytest.param(["json=bad.pth"], "it would replace a checkpoint", id="a checkpoint"),
         pytest.param(["json=a.lock"], "it would replace a lock file", id="a lock file"),
         pytest.param(["json=a.json"], "it would replace a checkpoint's index", id="an index"),
+        pytest.param(["junit=a.pdf"], "a file of another kind: a PDF document", id="a document"),
         pytest.param(["json=ckpttool.toml"], "it is read by this run", id="the configuration"),
         pytest.param(["json=no/x.json"], "its folder does not exist", id="no folder"),
         pytest.param(["json=good.pth/x"], "its folder does not exist", id="a file as folder"),
@@ -146,6 +147,7 @@ def test_a_report_that_cannot_be_is_refused_first(
     (folder / "alias.pth").symlink_to("good.pth")
     (folder / "link.json").symlink_to("elsewhere.json")
     (folder / "ckpttool.toml").touch()
+    (folder / "a.pdf").write_bytes(b"%PDF-1.7\n")
     (folder / "a.lock").write_text(render([built_locks.checkpoint()]))
     before = names_in(folder)
     monkeypatch.setattr("ckpttool.verification.verify.verify_file", no_verify)
