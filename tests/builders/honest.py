@@ -991,6 +991,10 @@ _OMEGACONF: Makes = {
 }
 
 
+#: A tree of nested dictionaries and lists, as omegaconf wraps it.
+CONFIGURATION: Make = _OMEGACONF["configuration-tree"]
+
+
 def _structured() -> Any:
     structured = _omega().structured
     if _version(importlib.import_module("omegaconf.version")) < (2, 1):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
-from ckpttool.formats.objects.leaves import leaves
+from ckpttool.formats.state_dicts.settings import settings_of
 from ckpttool.verification.checks.sizes import known_size
 
 if TYPE_CHECKING:
@@ -154,10 +154,9 @@ def _trained_with(evidence: Evidence) -> tuple[bool, str] | None:
     """Return the norm_pix_loss of the training run and where it is known from, if anywhere."""
     checkpoint = evidence.checkpoint
     # the arguments of the training run, which the MAE code saves beside the weights
-    for entry, node in zip(checkpoint.entries, checkpoint.aside):
-        for key, value in leaves(entry.key, node):
-            if key.rpartition(".")[2] == "norm_pix_loss" and isinstance(value, bool):
-                return value, f"{key} in the file"
+    for setting in settings_of(checkpoint).values():
+        if setting.name == "norm_pix_loss" and isinstance(setting.value, bool):
+            return setting.value, f"{setting.key} in the file"
     name = os.path.split(checkpoint.path)[1]
     normalised = re.fullmatch(evidence.family.config_file.normalised, name, re.DOTALL)
     return (True, f"the published name {name}") if normalised else None
