@@ -11,6 +11,11 @@ _ROLES = (
     "that the model has no place for the meaning is unknown: all of them together are a note. A "
     "weight has two or more axes that are longer than 1."
 )
+_LOST = (
+    "Where more than half of the model's tensors hold some, and more than 8, they are one finding, "
+    "and what follows from it is not reported."
+)
+_BESIDE = "Those in tensors that the model has no place for are one warning."
 
 # Errors where no training run that worked gives such a weight; warnings and notes where an honest
 # model may.
@@ -20,6 +25,7 @@ NAN = Rule(
     Severity.ERROR,
     "A tensor holds NaN.",
     "If training diverged, go back to before it did; if a cast made them, take a wider type.",
+    f"{_LOST} {_BESIDE}",
 )
 INFINITE = Rule(
     "NUM002",
@@ -27,8 +33,8 @@ INFINITE = Rule(
     Severity.ERROR,
     "A tensor holds infinity.",
     "If training diverged, go back to before it did; if a cast made them, take a wider type.",
-    "A tensor that the model has no place for and that holds only infinity and one other number is "
-    "a note: attention masks look like that.",
+    f"{_LOST} {_BESIDE} One that holds only infinity and one other number is a note: attention "
+    "masks look like that.",
 )
 ALL_ZERO = Rule(
     "NUM003",
@@ -36,8 +42,9 @@ ALL_ZERO = Rule(
     Severity.ERROR,
     "A weight is zero everywhere.",
     "Look at how the checkpoint was made: nothing was learnt or loaded here.",
-    f"{_ROLES} A mask, a layer that begins at zero (LoRA's B, a zero convolution, the modulation "
-    "of adaLN) or a buffer may well be zero there.",
+    f"{_ROLES} Where most of the model's weights are zero, one finding names all of its tensors "
+    "that are, gains and biases too. A mask, a layer that begins at zero (LoRA's B, a zero "
+    "convolution, the modulation of adaLN) or a buffer may well be zero there.",
 )
 CONSTANT = Rule(
     "NUM004",

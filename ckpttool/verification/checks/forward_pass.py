@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Iterator
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.models.family import FULL
+from ckpttool.verification.checks.spoilt import mostly_lost
 
 if TYPE_CHECKING:
     from ckpttool.verification.evidence import Evidence
@@ -74,7 +75,7 @@ def _blind(evidence: Evidence) -> Iterator[Finding]:
             "two different images give the same features",
             expected=f"a difference above {_BLIND:g} of their deviation, {features.std:.3g}",
             found=f"{forward.difference:.3g}",
-            follows=_cut(evidence),
+            follows=(*_cut(evidence), *mostly_lost(evidence)),
             fix="The patches' way into the model is cut: look at "
             f"{evidence.family.patches.partition('.')[0]} and the blocks.",
         )

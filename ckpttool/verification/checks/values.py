@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Iterator
+from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
@@ -11,6 +11,7 @@ from ckpttool.findings.text import count, size, some_of
 from ckpttool.formats.unfilled import is_unfilled
 from ckpttool.tensors.sharing import AMPLIFICATION_FACTOR, AMPLIFICATION_SLACK, AMPLIFIED
 from ckpttool.verification.checks.meaning import layernorms, layernorms_are_initial
+from ckpttool.verification.checks.spoilt import is_zero, models_own, mostly_lost
 from ckpttool.verification.evidence import is_matrix
 
 if TYPE_CHECKING:
@@ -19,14 +20,34 @@ if TYPE_CHECKING:
     from ckpttool.tensors.values import TensorValues
     from ckpttool.verification.evidence import Evidence
 
+_WORDS = {rules.NAN: "NaN", rules.INFINITE: "infinity"}
 _ONE_BY_ONE = 8  # findings of one rule that are reported tensor by tensor; the others share one
 
 
 def check_not_finite(evidence: Evidence) -> Iterator[Finding]:
     """NaN and infinity, with how many and the share of the elements."""
+    lost = mostly_lost(evidence)
     masks = frozenset(name for name in evidence.outside() if _is_a_mask(evidence, name))
-    yield from _counted(evidence, rules.NAN, "NaN", lambda values: values.nan)
-    yield from _counted(evidence, rules.INFINITE, "infinity", lambda values: values.infinite, masks)
+    for rule, what in ((rules.NAN, _nan), (rules.INFINITE, _infinite)):
+        found = {
+            name: what(values)
+            for name, values in evidence.values.tensors.items()
+            if what(values) and name not in masks
+        }
+        ours = [name for name in found if name not in evidence.outside()]
+        beside = [name for name in found if name in evidence.outside()]
+        if rule.code in lost:
+            yield _mostly(evidence, rule, found, ours)
+        else:
+            yield from _one_by_one(evidence, rule, found, ours, lost)
+        if beside:  # a warning: the model does not compute with them
+            yield finding(
+                rule,
+                f"{count(len(beside), 'tensor')} that the model has no place for: "
+                f"{_share_of_all(evidence, rule, found, beside)}",
+                severity=Severity.WARNING,
+                tensors=beside,
+            )
     if masks:
         yield finding(
             rules.INFINITE,
@@ -35,6 +56,14 @@ def check_not_finite(evidence: Evidence) -> Iterator[Finding]:
             severity=Severity.NOTE,
             tensors=[name for name in evidence.canonical.tensors if name in masks],
         )
+
+
+def _nan(values: TensorValues) -> int:
+    return values.nan
+
+
+def _infinite(values: TensorValues) -> int:
+    return values.infinite
 
 
 def _is_a_mask(evidence: Evidence, name: str) -> bool:
@@ -51,6 +80,7 @@ def _is_a_mask(evidence: Evidence, name: str) -> bool:
 
 def check_constant_weights(evidence: Evidence) -> Iterator[Finding]:
     """Weights of the model that are zero, or one other value, everywhere."""
+    lost = mostly_lost(evidence)
     outside = evidence.outside()
     ours: dict[float | None, list[str]] = {}
     others: dict[bool, list[str]] = {True: [], False: []}  # by whether the value is zero
@@ -60,12 +90,16 @@ def check_constant_weights(evidence: Evidence) -> Iterator[Finding]:
             value = evidence.values.tensors[name].minimum
             names = others[value == 0] if name in outside else ours.setdefault(value, [])
             names.append(name)
+    if rules.ALL_ZERO.code in lost:
+        del ours[0]
+        yield _mostly_zero(evidence)
     for value, names in sorted(ours.items(), key=lambda one: one[0] != 0):
         if value == 0:
             message = f"{count(len(names), 'weight')} zero everywhere"
-            yield finding(rules.ALL_ZERO, message, tensors=names)
+            yield finding(rules.ALL_ZERO, message, tensors=names, follows=lost)
         else:
-            yield finding(rules.CONSTANT, f"every element is {value:.6g}", tensors=names)
+            message = f"every element is {value:.6g}"
+            yield finding(rules.CONSTANT, message, tensors=names, follows=lost)
     for rule, theirs, what in (
         (rules.ALL_ZERO, others[True], "zero everywhere"),
         (rules.CONSTANT, others[False], "of one value each"),
@@ -78,6 +112,18 @@ def check_constant_weights(evidence: Evidence) -> Iterator[Finding]:
                 severity=Severity.NOTE,
                 tensors=theirs,
             )
+
+
+def _mostly_zero(evidence: Evidence) -> Finding:
+    # gains and biases too: what is lost is the file, and not some of its weights
+    ours = list(models_own(evidence))
+    names = [name for name, _, values in ours if is_zero(values)]
+    return finding(
+        rules.ALL_ZERO,
+        f"{len(names):,} of {count(len(ours), 'tensor')} are zero everywhere: "
+        "most of the model is not in this file",
+        tensors=names,
+    )
 
 
 def check_constant_vectors(evidence: Evidence) -> Iterator[Finding]:
@@ -97,6 +143,7 @@ def check_constant_vectors(evidence: Evidence) -> Iterator[Finding]:
             f"{count(len(found), 'vector')} with a single value"
             + (": as initialised, not as trained" if initial else ""),
             tensors=found,
+            follows=mostly_lost(evidence),
         )
 
 
@@ -159,37 +206,52 @@ def check_checksums(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-def _counted(
+def _mostly(
+    evidence: Evidence, rule: Rule, found: Mapping[str, int], names: Sequence[str]
+) -> Finding:
+    """Return the one finding on most of the model's tensors."""
+    tensors = evidence.canonical.tensors
+    whole = sum(found[name] == _numbers_in(tensors[name]) for name in names)
+    some, what = len(names) - whole, _WORDS[rule]
+    total = count(sum(1 for _ in models_own(evidence)), "tensor")
+    if 2 * whole > len(names):
+        message = f"{whole:,} of {total} are entirely {what}"
+        message += ": the run diverged" if rule is rules.NAN else ""
+        message += f"; {some:,} more {'holds' if some == 1 else 'hold'} some" if some else ""
+    else:
+        message = f"{len(names):,} of {total} hold {what}"
+    return finding(rule, message, tensors=names)
+
+
+def _one_by_one(
     evidence: Evidence,
     rule: Rule,
-    what: str,
-    number: Callable[[TensorValues], int],
-    besides: frozenset[str] = frozenset(),
+    found: Mapping[str, int],
+    names: Sequence[str],
+    follows: tuple[str, ...],
 ) -> Iterator[Finding]:
-    tensors = evidence.values.tensors
-    found = {
-        name: number(values)
-        for name, values in tensors.items()
-        if number(values) and name not in besides
-    }
-    names = list(found)
-    elements = {name: _numbers_in(evidence.canonical.tensors[name]) for name in names}
     for name in names[:_ONE_BY_ONE]:
-        yield finding(rule, _share(found[name], elements[name], what), tensors=[name])
+        message = _share_of_all(evidence, rule, found, [name])
+        yield finding(rule, message, tensors=[name], follows=follows)
     rest = names[_ONE_BY_ONE:]
     if rest:
-        bad, all_of_them = (sum(part[name] for name in rest) for part in (found, elements))
-        message = f"{count(len(rest), 'tensor')} more: {_share(bad, all_of_them, what)}"
-        yield finding(rule, message, tensors=rest)
+        share = _share_of_all(evidence, rule, found, rest)
+        message = f"{count(len(rest), 'tensor')} more: {share}"
+        yield finding(rule, message, tensors=rest, follows=follows)
+
+
+def _share_of_all(
+    evidence: Evidence, rule: Rule, found: Mapping[str, int], names: Sequence[str]
+) -> str:
+    elements = sum(_numbers_in(evidence.canonical.tensors[name]) for name in names)
+    bad = sum(found[name] for name in names)
+    share = f"{100 * bad / elements:.3g} %"
+    return f"{bad:,} of {count(elements, 'number')} ({share}): {_WORDS[rule]}"
 
 
 def _numbers_in(info: TensorInfo) -> int:
     # NaN is counted in real and imaginary parts separately
     return info.numel * (2 if info.dtype.kind == "complex" else 1)
-
-
-def _share(bad: int, elements: int, what: str) -> str:
-    return f"{bad:,} of {count(elements, 'number')} ({100 * bad / elements:.3g} %): {what}"
 
 
 def _floats(evidence: Evidence) -> Iterator[tuple[str, TensorInfo]]:

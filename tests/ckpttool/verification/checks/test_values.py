@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ckpttool.findings import rules
+from ckpttool.findings.finding import causes_only
 from ckpttool.findings.rules import Severity
 from ckpttool.tensors.catalogue import Checksum
 from ckpttool.verification.checks import values as numbers
@@ -106,12 +107,82 @@ def test_count_and_share_are_told() -> None:
 
 def test_many_tensors_with_nan_end_in_one_finding() -> None:
     arrays = {f"blocks.{n}.w": np.full((2, 2), np.nan, np.float32) for n in range(30)}
+    arrays.update({f"decoder_blocks.{n}.w": np.eye(2, dtype=np.float32) for n in range(31)})
     found = findings(built.evidence(arrays))
     assert [one.rule for one in found] == [rules.NAN] * 9
     assert (found[-1].tensor, found[-1].message) == (
         "blocks.{8-29}.w",
         "22 tensors more: 88 of 88 numbers (100 %): NaN",
     )
+
+
+# --- most of the file ---------------------------------------------------------------------
+
+
+def spoilt(value: float, kept: tuple[str, ...] = ("pos_embed", "decoder_pos_embed")) -> Arrays:
+    """Sound weights with one value in all tensors but a few."""
+    arrays = built.trained()
+    for name, array in arrays.items():
+        if name not in kept:
+            array[...] = value
+    return arrays
+
+
+@pytest.mark.parametrize(
+    ("value", "rule", "message"),
+    [
+        (np.nan, rules.NAN, "22 of 24 tensors are entirely NaN: the run diverged"),
+        (np.inf, rules.INFINITE, "22 of 24 tensors are entirely infinity"),
+        (
+            0,
+            rules.ALL_ZERO,
+            "22 of 24 tensors are zero everywhere: most of the model is not in this file",
+        ),
+    ],
+)
+def test_most_of_the_tensors_are_one_finding(value: float, rule: rules.Rule, message: str) -> None:
+    found = causes_only(findings(built.evidence(spoilt(value))))
+    assert [(one.rule, one.message, len(one.tensors)) for one in found] == [(rule, message, 22)]
+
+
+def test_some_nan_in_most_tensors_is_not_called_entire() -> None:
+    arrays = built.trained()
+    for array in arrays.values():
+        array[..., 0] = np.nan
+    (found,) = findings(built.evidence(arrays))
+    assert found.message == "24 of 24 tensors hold NaN"
+
+
+def test_tensors_with_some_nan_are_counted_beside_those_of_nothing_else() -> None:
+    arrays = spoilt(np.nan)
+    arrays["blocks.0.norm1.bias"] = np.array([np.nan, *range(7)], np.float32)
+    (found,) = findings(built.evidence(arrays))
+    assert found.message == (
+        "21 of 24 tensors are entirely NaN: the run diverged; 1 more holds some"
+    )
+
+
+def test_a_constant_among_nan_follows_from_it_and_alone_it_does_not() -> None:
+    arrays = spoilt(np.nan)
+    arrays[FC1][...] = 0.5
+    arrays["blocks.0.norm1.bias"][...] = 0.0
+    found = findings(built.evidence(arrays))
+    assert [one.rule for one in found] == [rules.NAN, rules.CONSTANT, rules.CONSTANT_VECTOR]
+    assert [one.rule for one in causes_only(found)] == [rules.NAN]
+
+    arrays = built.trained()
+    arrays["blocks.0.norm1.bias"][...] = np.nan
+    arrays[FC1][...] = 0.5
+    (nan, constant) = causes_only(findings(built.evidence(arrays)))
+    assert (nan.rule, constant.rule) == (rules.NAN, rules.CONSTANT)
+
+
+def test_zero_gains_and_biases_are_not_most_of_the_model() -> None:
+    arrays = built.trained()
+    for array in arrays.values():
+        if array.ndim == 1:
+            array[...] = 0
+    assert {one.rule for one in findings(built.evidence(arrays))} == {rules.CONSTANT_VECTOR}
 
 
 def test_zero_weights_share_a_finding() -> None:
@@ -212,9 +283,26 @@ def test_a_block_beyond_the_models_depth_is_made_of_weights() -> None:
         pytest.param(np.full((2, 2), -np.inf), rules.INFINITE, id="infinity alone"),
     ],
 )
-def test_what_is_no_mask_stays_an_error(array: Any, rule: rules.Rule) -> None:
-    found = beside_the_model(x=array.astype("f4"))
-    assert rule in {one.rule for one in found if one.severity is Severity.ERROR}
+def test_what_is_no_mask_is_a_warning(array: Any, rule: rules.Rule) -> None:
+    found = [one for one in beside_the_model(x=array.astype("f4")) if one.tensors == ("x",)]
+    assert (rule, Severity.WARNING) in {(one.rule, one.severity) for one in found}
+
+
+def test_nothing_that_the_model_has_no_place_for_is_an_error() -> None:
+    beside = {
+        "head.last_layer.weight_g": np.ones((64, 1)),
+        "head.frozen.weight": np.ones((8, 8)),
+        "ema.decay": np.full((2, 2), np.nan),
+        "queue": np.zeros((8, 8)),
+        **{f"log.{n}": np.full((2, 2), np.nan) for n in range(100)},
+    }
+    found = beside_the_model(**{name: array.astype("f4") for name, array in beside.items()})
+    assert Severity.ERROR not in {one.severity for one in found}
+    (nan,) = [one for one in found if one.rule is rules.NAN]
+    assert (len(nan.tensors), nan.severity) == (101, Severity.WARNING)
+    assert nan.message == (
+        "101 tensors that the model has no place for: 404 of 404 numbers (100 %): NaN"
+    )
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 8), (8, 1, 1), (1, 8)])
