@@ -444,6 +444,9 @@ def test_shards_read_as_one_checkpoint_and_convert_back(tmp_path: Path) -> None:
     assert len(converted.outputs) > 3
     assert not out.exists()
     assert tensors_in(index) == tensors_in(source)
+    assert converted.proof is not None
+    with open_checkpoint(str(source)) as checkpoint:
+        assert converted.proof.checksums == len(checkpoint.checksums)
     proven(index, tmp_path / "back.pth", TO_PTH)
     assert tensors_in(tmp_path / "back.pth") == tensors_in(source)
 

@@ -12,11 +12,11 @@ from ckpttool.models.families.mae import MAE
 from ckpttool.models.schema import SchemaEntry, schema_of
 from mae.config import CONFIGS, DEFAULT, MAEConfig
 from tests.builders.families import TOY
+from tests.builders.layouts import vit_large_names
 from tests.builders.sizes import TINY
 
 if TYPE_CHECKING:
     from ckpttool.models.family import Family
-from tests.builders.layouts import vit_large_names
 
 
 def test_the_schema_of_vit_large_has_the_published_counts() -> None:

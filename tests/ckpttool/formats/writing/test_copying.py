@@ -62,6 +62,19 @@ def planned(pieces: List[PlannedTensor]) -> FileLayout:
     return safetensors.plan(pieces, {"format": "pt"})
 
 
+def flip_written(monkeypatch: pytest.MonkeyPatch, place: int) -> None:
+    """Let the disk keep another byte at ``place`` than it is given."""
+    write = os.pwrite
+
+    def flips(fd: int, data: memoryview, offset: int) -> int:
+        wrong = bytearray(data)
+        if offset <= place < offset + len(data):
+            wrong[place - offset] ^= 1
+        return write(fd, wrong, offset)
+
+    monkeypatch.setattr(os, "pwrite", flips)
+
+
 def content(fd: int, layout: FileLayout) -> Dict[str, bytes]:
     """What stands in the slots."""
     return {slot.piece.name: os.pread(fd, slot.length, slot.offset) for slot in layout.slots}
@@ -305,6 +318,19 @@ def test_no_byte_of_a_short_last_piece_goes_unproven(
         copy_layout(planned([of_dtype("uint8", (200,))]), target)
 
 
+@pytest.mark.parametrize("place", [0, copying._CHUNK - 1, copying._CHUNK, -1])
+def test_no_byte_of_a_large_tensor_goes_unproven(
+    target: int, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    length = 2 * copying._CHUNK + copying._CHUNK * 3 // 4  # the last block is not full
+    layout = planned([piece(from_array(np.full(length, 7, np.uint8)))])
+    wrong = layout.slots[0].offset + place % length
+    flip_written(monkeypatch, wrong)
+    with pytest.raises(OutputError, match="CVT102") as caught:
+        copy_layout(layout, target)
+    assert caught.value.offset == wrong
+
+
 @pytest.mark.parametrize("name", ["w0", "w500", "w999"])
 @pytest.mark.parametrize("container", [safetensors, torch_zip], ids=["together", "with gaps"])
 def test_the_tensor_of_the_first_wrong_byte_is_named(
@@ -312,15 +338,7 @@ def test_the_tensor_of_the_first_wrong_byte_is_named(
 ) -> None:
     layout = container.plan(in_file(tmp_path / "source", TINY), {})
     (place,) = (slot.offset + 5 for slot in layout.slots if slot.piece.name == name)
-    write = os.pwrite
-
-    def flips(fd: int, data: memoryview, offset: int) -> int:
-        wrong = bytearray(data)
-        if offset <= place < offset + len(data):
-            wrong[place - offset] ^= 1
-        return write(fd, wrong, offset)
-
-    monkeypatch.setattr(os, "pwrite", flips)
+    flip_written(monkeypatch, place)
     with pytest.raises(OutputError, match="CVT102") as caught:
         copy_layout(layout, target)
     assert (caught.value.tensor, caught.value.offset) == (name, place)
@@ -335,6 +353,17 @@ def test_bytes_around_the_tensors_are_proven_too(
     monkeypatch.setattr(os, "pwrite", lambda fd, data, at: write(fd, bytes(len(data)), at))
     with pytest.raises(OutputError, match="CVT102"):
         write_parts(target, [(0, b"012")])
+
+
+def test_the_bytes_between_two_tensors_are_zeros(tmp_path: Path, target: int) -> None:
+    # a long one first, whose bytes are still in memory when the others are put together
+    ones = {"ones": np.full(2 * copying._CHUNK, 255, np.uint8)}
+    layout = torch_zip.plan(in_file(tmp_path / "source", {**ones, **TINY}), None)
+    copy_layout(layout, target, workers=1)
+    end = 0
+    for slot in sorted(layout.slots, key=lambda slot: slot.offset):
+        assert not any(os.pread(target, slot.offset - end, end))
+        end = slot.offset + slot.length
 
 
 def test_slots_that_overlap_are_a_mistake(target: int) -> None:
