@@ -66,6 +66,8 @@ def test_a_full_checkpoint_gives_predictions_and_the_models_own_loss() -> None:
 def test_onednn_gives_the_same_numbers_but_for_rounding() -> None:
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         pytest.skip("this torch has no oneDNN")
+    if torch.__version__ < "2.1":
+        pytest.skip("torch 2.0 has this product only with an activation after it")
     model = models.tiny_model()
     images, noise = models.images_and_noise()
     with torch.inference_mode():
