@@ -5,9 +5,10 @@ Only headers and the pickle are read, no tensor's bytes, and numpy is not loaded
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from math import prod
 from shlex import quote
-from typing import TYPE_CHECKING, Iterable, Iterator, Union
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Union
 
 from ckpttool.files import collecting
 from ckpttool.findings import rules
@@ -21,7 +22,16 @@ from ckpttool.findings.finding import (
     verdict_from,
     verdict_of,
 )
-from ckpttool.findings.listing import TRUSTED, EntryRow, Listing, ReferenceRow, TensorRow, UseRow
+from ckpttool.findings.listing import (
+    TRUSTED,
+    EntryRow,
+    Listing,
+    ReferenceRow,
+    SettingRow,
+    TensorRow,
+    UseRow,
+)
+from ckpttool.findings.private_text import MAX_TEXT, is_secret, masked
 from ckpttool.findings.results import FileReport
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size, some_of
@@ -34,7 +44,9 @@ from ckpttool.formats.safety.telling import (
     findings_on,
     is_trusted,
 )
+from ckpttool.formats.state_dicts.settings import settings_of
 from ckpttool.models.canonical import layout_of
+from ckpttool.models.neighbours import neighbour_of
 from ckpttool.tensors.sharing import tied_groups
 
 if TYPE_CHECKING:
@@ -42,6 +54,8 @@ if TYPE_CHECKING:
 
 # Items of a long list in one finding: more would hide the other findings.
 _SHOWN = 20
+# Characters of a setting that are shown.
+_LONGEST = 400
 # The most bytes that a single number has (complex128).
 _NUMBER = 16
 
@@ -77,13 +91,35 @@ def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listi
         tuple(_tensor_rows(checkpoint)),
         tuple((wrapper.key, wrapper.tensors) for wrapper in checkpoint.wrappers),
         checkpoint.outside,
-        tuple(EntryRow(*entry) for entry in checkpoint.entries),
+        tuple(_entry_rows(checkpoint)),
         _references(checkpoint, trust),
         tuple(UseRow(use.use.value, *use[1:6], is_trusted(use, trust)) for use in checkpoint.uses),
         checkpoint.unread,
         checkpoint.metadata,
         tied_groups(checkpoint.tensors),
+        tuple(SettingRow(one.key, _shown(*one)) for one in settings_of(checkpoint).values()),
+        neighbour_of({name: info.shape for name, info in checkpoint.tensors.items()}),
     )
+
+
+def _entry_rows(checkpoint: Checkpoint) -> Iterator[EntryRow]:
+    # an index of shards has entries without nodes
+    for entry, node in zip_longest(checkpoint.entries, checkpoint.aside):
+        row = EntryRow(*entry)
+        # more people read a listing than may know a secret
+        shown = _shown(entry.key, node) if type(node) is str else node
+        yield row if shown is node else row._replace(summary=str(shown)[:_LONGEST])
+
+
+def _shown(key: str, value: Any) -> Any:
+    """Return a value as it may be shown: a credential masked, a long text cut."""
+    if isinstance(value, tuple):
+        return tuple(_shown(key, item) for item in value)
+    if not isinstance(value, str):
+        return value
+    if is_secret(key, value[:MAX_TEXT]):
+        return masked(value[:MAX_TEXT])
+    return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}... ({len(value):,} characters)"
 
 
 def _tensor_rows(checkpoint: Checkpoint) -> Iterator[TensorRow]:

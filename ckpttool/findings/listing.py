@@ -59,6 +59,51 @@ class UseRow(NamedTuple):
     trusted: bool
 
 
+class SettingRow(NamedTuple):
+    """A setting of the training run: its dotted key and its value, as it may be shown.
+
+    A credential is masked and a long text is cut; a short list is a tuple.
+    """
+
+    key: str
+    value: Any
+
+
+class Neighbour(NamedTuple):
+    """A model that is no masked autoencoder, or not one of MAE's own code.
+
+    Attributes:
+        name: of its kind: ``BEiT``.
+        what: the file in words, with its sizes as far as they can be read.
+        takes: what of it an encoder of an MAE could take; ``""`` for nothing.
+        lacks: what an MAE has and it has not; ``""`` where it has nothing in common.
+        names: how many names tell it.
+        signs: one of these names for each role.
+        prefix: what stands before the names of the encoder.
+    """
+
+    name: str
+    what: str
+    takes: str
+    lacks: str
+    names: int
+    signs: tuple[str, ...]
+    prefix: str = ""
+
+    @property
+    def told_by(self) -> str:
+        """By what it is told: ``by 38 names such as blocks.0.attn.q_bias and lm_head.weight``."""
+        return f"by {self.names:,} names such as {' and '.join(self.signs[:2])}"
+
+    @property
+    def use(self) -> str:
+        """What it is good for, in a sentence; ``""`` where there is nothing to say."""
+        if not self.takes:
+            return ""
+        lacks = f"; it lacks {self.lacks}" if self.lacks else ""
+        return f"an MAE encoder could take {self.takes}{lacks}"
+
+
 class Listing(NamedTuple):
     """The content of a file according to its headers.
 
@@ -74,6 +119,8 @@ class Listing(NamedTuple):
         unread: (name, reason) of tensors of a kind that is not read.
         metadata: the strings of a safetensors header.
         tied: groups of names that are one tensor, stored once.
+        settings: those of the training run that are kept beside the weights.
+        neighbour: the known model beside MAE that names and shapes tell; ``None`` for none.
     """
 
     file: FileReport
@@ -86,6 +133,8 @@ class Listing(NamedTuple):
     unread: tuple[tuple[str, str], ...] = ()
     metadata: dict[str, str] = NO_ITEMS
     tied: tuple[tuple[str, ...], ...] = ()
+    settings: tuple[SettingRow, ...] = ()
+    neighbour: Neighbour | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -122,6 +171,8 @@ class Listing(NamedTuple):
             "uses": self.uses,
             "unread": [{"name": name, "reason": reason} for name, reason in self.unread],
             "tied": self.tied,
+            "settings": self.settings,
+            "neighbour": self.neighbour,
             "metadata": self.metadata,
             "findings": [finding_fields(finding) for finding in self.file.findings],
         }

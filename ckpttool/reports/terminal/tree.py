@@ -18,10 +18,11 @@ from ckpttool.reports.terminal.page import DOUBTFUL, TOLD, Page, styled
 from ckpttool.reports.terminal.view import TreeView
 
 if TYPE_CHECKING:
-    from ckpttool.findings.listing import Listing, Listings
+    from ckpttool.findings.listing import Listing, Listings, Neighbour
     from ckpttool.findings.results import FileReport
 
 _WIDEST = 60  # columns of names; a longer name moves only the rest of its own line
+_LONG = 600  # characters of a sentence with names of the file in it
 _SHOWN = 40  # lines of a list beside the tensors, before the rest is counted
 
 # What a pickle uses a name for, the gravest first: its mark, its style and words.
@@ -83,9 +84,17 @@ def _write_facts(page: Page, listing: Listing) -> None:
             text += f"; not listed: {some_of(also, _SHOWN)} (choose with --wrapper)"
         page.row("wrapper", Text(text))
     page.row("layout", Text(file.layout or "not recognised"))
+    if listing.neighbour:
+        _write_neighbour(page, listing.neighbour)
     page.row("tensors", Text(_totals(listing)))
     for key, value in list(listing.metadata.items())[:_SHOWN]:
         page.row("metadata", Text(f"{printable(key)} = {printable(value)}"))
+
+
+def _write_neighbour(page: Page, neighbour: Neighbour) -> None:
+    page.row("model", Text(printable(f"{neighbour.what}, told {neighbour.told_by}", _LONG)))
+    if neighbour.use:
+        page.row("", Text(neighbour.use))
 
 
 def _key(key: str) -> str:
@@ -159,6 +168,17 @@ def _write_others(page: Page, listing: Listing) -> None:
             for entry in listing.entries
         ),
     )
+    # those at the top are in the list above, with their values
+    entries = {entry.key for entry in listing.entries}
+    _write_list(
+        page,
+        "settings of the training run",
+        (
+            f"{printable(row.key)} = {_value(row.value)}"
+            for row in listing.settings
+            if row.key not in entries
+        ),
+    )
     _write_list(
         page,
         "not read",
@@ -173,6 +193,12 @@ def _write_others(page: Page, listing: Listing) -> None:
         mark, style, words = _KINDS[reference.kind]
         page.line(Text(f"{mark} {printable(reference.name)}{words}", style=style), 2, 6)
     _write_rest(page, len(names) - _SHOWN)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    return printable(repr(value) if isinstance(value, str) else str(value))
 
 
 def _write_list(page: Page, title: str, items: Iterable[str]) -> None:

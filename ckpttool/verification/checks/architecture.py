@@ -14,6 +14,7 @@ from ckpttool.formats.objects.beside import tensors_beside
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.coverage import is_matched
 from ckpttool.models.family import FULL
+from ckpttool.models.neighbours import neighbour_of
 from ckpttool.verification.checks.sizes import Size, known_size
 
 if TYPE_CHECKING:
@@ -28,9 +29,12 @@ def check_model(evidence: Evidence) -> Iterator[Finding]:
     if not tensors:
         yield finding(rules.NO_TENSORS, "there is no tensor in the checkpoint")
     elif evidence.coverage.unrelated:
+        other = neighbour_of({name: info.shape for name, info in tensors.items()})
+        this = f"{other.what}, {other.told_by}" if other else "another model"
         yield finding(
             rules.OTHER_MODEL,
-            f"no tensor has a name of {evidence.coverage.schema}: this is another model",
+            f"no tensor has a name of {evidence.coverage.schema}: this is {this}"
+            + (f" ({other.use})" if other and other.use else ""),
             expected=summarise(list(evidence.coverage.core.missing)[:4], 4),  # shows the spelling
             found=summarise(tensors, 4),
             fix=_other_state_dict(evidence),

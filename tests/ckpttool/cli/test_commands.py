@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import json
 from pathlib import Path
@@ -13,6 +14,7 @@ from click.testing import Result
 from ckpttool._version import __version__
 from ckpttool.cli import main
 from tests.builders import checkpoints as built
+from tests.builders import neighbours
 from tests.builders.commands import invoke, runner
 from tests.builders.repository import ROOT
 
@@ -223,6 +225,34 @@ def test_inspect_marks_an_attack_and_fails(tmp_path: Path) -> None:
     assert "! posix.system (called, and known from attacks)" in result.output
     assert "posix.system('" in result.output
     assert "SEC001" in result.output
+
+
+def test_inspect_says_which_model_beside_mae_a_file_is(tmp_path: Path) -> None:
+    path = built.saved(tmp_path, lambda: neighbours.tensors(neighbours.videomae()))
+    text = run("inspect", path).output
+    assert "a VideoMAE, 2 blocks of width 8, patches of 2 x 4 x 4, told by" in text
+    assert "an MAE encoder could take the weights of the blocks" in text
+    (listing,) = json.loads(run("inspect", "--format", "json", path).output)["files"]
+    assert listing["neighbour"]["name"] == "VideoMAE"
+    assert "could take" not in run("inspect", built.saved(tmp_path, built.sound)).output
+
+
+def test_inspect_shows_the_settings_of_the_run(tmp_path: Path) -> None:
+    args = argparse.Namespace(
+        norm_pix_loss=True, img_size=[224, 192], name="run\x1b[2J", api_key="sk-" + 40 * "x"
+    )
+    content = {"model": built.state(), "epoch": 3, "args": args, "note": "hf_" + 40 * "y"}
+    path = built.saved(tmp_path, lambda: content)
+    text = run("inspect", path).output
+    assert "args.norm_pix_loss = True\n" in text
+    assert "args.img_size = [224, 192]\n" in text
+    assert "epoch: int 3\n" in text
+    assert "epoch = " not in text  # it is shown once
+    assert "\x1b" not in text
+    for output in (text, run("inspect", "--format", "json", path).output):
+        assert "xxxxxx" not in output
+        assert "yyyyyy" not in output
+        assert "sk-x" in output
 
 
 BESIDE = "tests.builders.checkpoints.Pair"

@@ -27,6 +27,7 @@ from ckpttool.verification.verify import Terms, inputs_of, one_for_all, verify_f
 from ckpttool.verification.waivers import Waiver
 from mae.config import CONFIGS
 from tests.builders import checkpoints as built
+from tests.builders import neighbours
 
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
@@ -112,6 +113,21 @@ def test_a_defect_is_found(
     report = verify(content)
     assert code in codes(report)
     assert report.verdict is verdict
+
+
+def test_a_file_of_a_known_other_model_is_told_which(verify: Verify) -> None:
+    report = verify(lambda: neighbours.tensors(neighbours.clip_of_transformers()))
+    (found,) = [one for one in report.findings if one.rule.code == "STR012"]
+    assert "this is a CLIP, or its image encoder, 2 blocks of width 8, patches of 4 x 4" in (
+        found.message
+    )
+    assert "by 4 names such as vision_model.embeddings.class_embedding" in found.message
+    assert found.advice == ""
+
+
+def test_a_file_of_a_model_that_nobody_knows_is_another_model(verify: Verify) -> None:
+    (found,) = [one for one in verify(built.another_model).findings if one.rule.code == "STR012"]
+    assert found.message.endswith(": this is another model")
 
 
 def test_a_file_of_another_size_is_told_which(
