@@ -92,7 +92,7 @@ class Neighbour(NamedTuple):
 
     @property
     def told_by(self) -> str:
-        """By what it is told: ``by 38 names such as blocks.0.attn.q_bias and lm_head.weight``."""
+        """By what it is told, in words: the number of names and two of them."""
         return f"by {self.names:,} names such as {' and '.join(self.signs[:2])}"
 
     @property
