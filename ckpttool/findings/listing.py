@@ -101,7 +101,7 @@ class Neighbour(NamedTuple):
         if not self.takes:
             return ""
         lacks = f"; it lacks {self.lacks}" if self.lacks else ""
-        return f"an MAE encoder could take {self.takes}{lacks}"
+        return f"an MAE could take {self.takes}{lacks}"
 
 
 class Listing(NamedTuple):
