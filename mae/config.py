@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, Optional, Tuple, Union
 
 
 class MAEConfig(NamedTuple):
-    """What makes one masked autoencoder.
+    """What makes one masked autoencoder, or a model that was made from its encoder.
 
-    Widths are in features, ``img_size`` and ``patch_size`` in pixels (square images).
+    Widths are in features, ``img_size`` and ``patch_size`` in pixels.
+
+    Attributes:
+        img_size: the side of square images, or (height, width).
+        mlp_ratio: the width within an MLP, in widths of its block.
+        decoder_mlp_ratio: the same in the decoder; ``None`` for the encoder's.
+        class_token: whether a class token goes before the patches.
+        qkv_bias: whether query, key and value have a bias.
+        num_classes: of a classifier, which has a head in place of the decoder; 0 for none.
+        pooling: what a classifier looks at and which LayerNorm is the last: the class token after
+            ``norm``, or the mean of the patches before ``fc_norm``; ``none`` for no last LayerNorm.
+        probe: whether the head is a linear probe's, with a BatchNorm before its linear layer.
+        rel_pos: of each block, the number of relative positions along one axis, as in the
+            backbones of detectors (arXiv:2203.16527); empty for none.
     """
 
     embed_dim: int
     depth: int
     num_heads: int
     patch_size: int = 16
-    img_size: int = 224
+    img_size: Union[int, Tuple[int, int]] = 224
     in_chans: int = 3
     mlp_ratio: float = 4.0
     decoder_embed_dim: int = 512
@@ -24,61 +37,114 @@ class MAEConfig(NamedTuple):
     decoder_num_heads: int = 16
     layer_norm_eps: float = 1e-6
     norm_pix_loss: bool = False
+    decoder_mlp_ratio: Optional[float] = None
+    class_token: bool = True
+    qkv_bias: bool = True
+    num_classes: int = 0
+    pooling: str = "norm"
+    probe: bool = False
+    rel_pos: Tuple[int, ...] = ()
 
     @property
-    def grid_size(self) -> int:
-        """Patches along one side of the image."""
-        return self.img_size // self.patch_size
+    def image(self) -> tuple[int, int]:
+        """Height and width of an image, in pixels."""
+        size = self.img_size
+        return (size, size) if isinstance(size, int) else size
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Patches of one image: rows and columns."""
+        height, width = self.image
+        return height // self.patch_size, width // self.patch_size
 
     @property
     def num_patches(self) -> int:
         """Patches of one image."""
-        return self.grid_size**2
+        rows, columns = self.grid
+        return rows * columns
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of one image: its patches, and the class token if there is one."""
+        return self.num_patches + self.class_token
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name to shape of every tensor of the model, all float32, in the order of its state dict.
+        """Name to shape of every tensor of the model, in the order of its state dict.
 
-        Spelled out, so that names and shapes can be compared with a file's without torch.
+        Spelled out, so that names and shapes can be compared with a file's without torch. All are
+        float32, but for the count of a probe's BatchNorm.
         """
         width, narrow = self.embed_dim, self.decoder_embed_dim
-        tokens, side = self.num_patches + 1, self.patch_size
+        side = self.patch_size
+        with_decoder = not self.num_classes
+        shapes: dict[str, tuple[int, ...]] = {}
+        if self.class_token:
+            shapes["cls_token"] = (1, 1, width)
+        shapes["pos_embed"] = (1, self.tokens, width)
+        if with_decoder:
+            shapes["mask_token"] = (1, 1, narrow)
+            shapes["decoder_pos_embed"] = (1, self.tokens, narrow)
+        shapes["patch_embed.proj.weight"] = (width, self.in_chans, side, side)
+        shapes["patch_embed.proj.bias"] = (width,)
+        shapes.update(self._blocks("blocks", self.depth, width, self.mlp_ratio))
+        if self.pooling != "none":
+            shapes.update(_layernorm(self.pooling, width))
+        if not with_decoder:
+            return {**shapes, **self._head()}
+        ratio = self.mlp_ratio if self.decoder_mlp_ratio is None else self.decoder_mlp_ratio
         return {
-            "cls_token": (1, 1, width),
-            "pos_embed": (1, tokens, width),
-            "mask_token": (1, 1, narrow),
-            "decoder_pos_embed": (1, tokens, narrow),
-            "patch_embed.proj.weight": (width, self.in_chans, side, side),
-            "patch_embed.proj.bias": (width,),
-            **_blocks("blocks", self.depth, width, self.mlp_ratio),
-            **_layernorm("norm", width),
+            **shapes,
             **_linear("decoder_embed", width, narrow),
-            **_blocks("decoder_blocks", self.decoder_depth, narrow, self.mlp_ratio),
+            **self._blocks("decoder_blocks", self.decoder_depth, narrow, ratio),
             **_layernorm("decoder_norm", narrow),
             **_linear("decoder_pred", narrow, side**2 * self.in_chans),
         }
 
     @property
     def parameters(self) -> int:
-        """Number of elements of all tensors of the model, encoder and decoder."""
+        """Number of elements of all tensors of the model."""
         return sum(map(prod, self.shapes.values()))
 
+    def _head(self) -> dict[str, tuple[int, ...]]:
+        if not self.probe:
+            return _linear("head", self.embed_dim, self.num_classes)
+        return {
+            "head.0.running_mean": (self.embed_dim,),
+            "head.0.running_var": (self.embed_dim,),
+            "head.0.num_batches_tracked": (),
+            **_linear("head.1", self.embed_dim, self.num_classes),
+        }
 
-def _blocks(stack: str, depth: int, width: int, mlp_ratio: float) -> dict[str, tuple[int, ...]]:
-    hidden = int(width * mlp_ratio)
-    block = {
-        **_layernorm("norm1", width),
-        **_linear("attn.qkv", width, 3 * width),
-        **_linear("attn.proj", width, width),
-        **_layernorm("norm2", width),
-        **_linear("mlp.fc1", width, hidden),
-        **_linear("mlp.fc2", hidden, width),
-    }
-    return {
-        f"{stack}.{number}.{name}": shape
-        for number in range(depth)
-        for name, shape in block.items()
-    }
+    def _blocks(
+        self, stack: str, depth: int, width: int, mlp_ratio: float
+    ) -> dict[str, tuple[int, ...]]:
+        hidden = hidden_width(width, mlp_ratio)
+        qkv = _linear("attn.qkv", width, 3 * width)
+        if not self.qkv_bias:
+            del qkv["attn.qkv.bias"]
+        block = {
+            **_layernorm("norm1", width),
+            **qkv,
+            **_linear("attn.proj", width, width),
+            **_layernorm("norm2", width),
+            **_linear("mlp.fc1", width, hidden),
+            **_linear("mlp.fc2", hidden, width),
+        }
+        shapes: dict[str, tuple[int, ...]] = {}
+        for number in range(depth):
+            if stack == "blocks" and self.rel_pos:
+                wide = (self.rel_pos[number], self.embed_dim // self.num_heads)
+                shapes[f"{stack}.{number}.attn.rel_pos_h"] = wide
+                shapes[f"{stack}.{number}.attn.rel_pos_w"] = wide
+            for name, shape in block.items():
+                shapes[f"{stack}.{number}.{name}"] = shape
+        return shapes
+
+
+def hidden_width(width: int, mlp_ratio: float) -> int:
+    """Return the width within the MLP of a block."""
+    return int(width * mlp_ratio)
 
 
 def _linear(name: str, fan_in: int, fan_out: int) -> dict[str, tuple[int, ...]]:
@@ -103,3 +169,8 @@ DEFAULT = "mae_vit_large_patch16"
 def is_decoder_name(name: str) -> bool:
     """Whether a tensor of the published layout belongs to the decoder, not the encoder."""
     return name == "mask_token" or name.startswith("decoder_")
+
+
+def is_head_name(name: str) -> bool:
+    """Whether a tensor belongs to the head of a classifier."""
+    return name.startswith("head.")

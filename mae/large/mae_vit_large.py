@@ -9,10 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from mae.config import CONFIGS, DEFAULT, MAEConfig, is_decoder_name
+from mae.large.encoder import Encoder, blocks, empty
 from mae.large.masking import random_masking
-from mae.large.patch_embed import PatchEmbed
-from mae.large.pos_embed import get_2d_sincos_pos_embed
-from mae.large.transformer import Block
 
 _log = logging.getLogger(__name__)
 
@@ -25,11 +23,12 @@ class Loaded(NamedTuple):
     missing: tuple[str, ...]
 
 
-class MAEViTLarge(nn.Module):
+class MAEViTLarge(Encoder):
     """A ViT that sees a quarter of the patches, and a small decoder that restores the rest.
 
     In shapes, B is images, L the patches of one, K those kept, D and E the widths of encoder
-    and decoder, P the numbers in a patch (``patch_size ** 2 * in_chans``).
+    and decoder, P the numbers in a patch (``patch_size ** 2 * in_chans``); T is 1 with a class
+    token and 0 without.
 
     Args:
         config: the sizes; ViT-Large with 16-pixel patches unless told otherwise.
@@ -40,93 +39,49 @@ class MAEViTLarge(nn.Module):
     def __init__(
         self, config: MAEConfig = CONFIGS[DEFAULT], device: torch.device | str | None = None
     ) -> None:
-        super().__init__()
-        self.config = config
-        tokens, width, narrow = 1 + config.num_patches, config.embed_dim, config.decoder_embed_dim
-
-        # Everything is made on the meta device first: torch's layers initialise themselves,
-        # and with memory behind them that work would be done only to be thrown away.
-        self.cls_token = _empty(1, 1, width)
-        self.pos_embed = _empty(1, tokens, width, trained=False)
-        self.mask_token = _empty(1, 1, narrow)
-        self.decoder_pos_embed = _empty(1, tokens, narrow, trained=False)
-
-        self.patch_embed = PatchEmbed(
-            config.img_size, config.patch_size, config.in_chans, width, device="meta"
-        )
-        self.blocks = _blocks(config, config.depth, width, config.num_heads)
-        self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps, device="meta")
+        super().__init__(config)
+        width, narrow = config.embed_dim, config.decoder_embed_dim
+        self.mask_token = empty(1, 1, narrow)
+        self.decoder_pos_embed = empty(1, config.tokens, narrow, trained=False)
 
         self.decoder_embed = nn.Linear(width, narrow, device="meta")
-        self.decoder_blocks = _blocks(
-            config, config.decoder_depth, narrow, config.decoder_num_heads
+        ratio = config.mlp_ratio if config.decoder_mlp_ratio is None else config.decoder_mlp_ratio
+        self.decoder_blocks = blocks(
+            config, config.decoder_depth, narrow, config.decoder_num_heads, ratio
         )
         self.decoder_norm = nn.LayerNorm(narrow, eps=config.layer_norm_eps, device="meta")
         self.decoder_pred = nn.Linear(narrow, config.patch_size**2 * config.in_chans, device="meta")
-
-        target = torch.empty(0, device=device).device
-        if target.type != "meta":
-            self.to_empty(device=target)
-            self.initialise_weights()
-
-    def initialise_weights(self, generator: torch.Generator | None = None) -> None:
-        """Draw the weights anew, encoder first: where training starts, not where it ends.
-
-        Linear layers and the patch projection are Xavier-uniform with zero biases, LayerNorms
-        1 and 0, class and mask token normal with deviation 0.02, the position tables fixed
-        (arXiv:2111.06377, appendix A.1).
-
-        Args:
-            generator: source of the numbers, on the parameters' device; the device's default
-                generator without it.
-        """
-        grid = self.config.grid_size
-        tables = {name: getattr(self, name) for name in ("pos_embed", "decoder_pos_embed")}
-        with torch.no_grad():
-            for table in tables.values():
-                values = get_2d_sincos_pos_embed(table.shape[-1], grid, cls_token=True)
-                table.copy_(torch.from_numpy(values))  # (1, 1 + L, D)
-            for token in (self.cls_token, self.mask_token):
-                token.normal_(std=0.02, generator=generator)
-            for module in self.modules():
-                _initialise(module, generator)
+        self.move_to(device)
 
     def patchify(self, images: Tensor) -> Tensor:
         """Return the pixels (B, L, P) of images (B, C, H, W), in a patch by row, column, channel.
 
         Raises:
-            ValueError: the images are not square or no whole number of patches.
+            ValueError: the images are no whole number of patches.
         """
         batch, channels, height, width = images.shape
         side = self.config.patch_size
-        if height != width or height % side:
-            raise ValueError(f"{height} x {width} pixels are no square of {side}-pixel patches")
-        grid = height // side
-        x = images.reshape(batch, channels, grid, side, grid, side)  # (B, C, h, p, w, q)
+        if height % side or width % side:
+            raise ValueError(f"{height} x {width} pixels are no whole {side}-pixel patches")
+        rows, columns = height // side, width // side
+        x = images.reshape(batch, channels, rows, side, columns, side)  # (B, C, h, p, w, q)
         x = x.permute(0, 2, 4, 3, 5, 1)  # (B, h, w, p, q, C)
-        return x.reshape(batch, grid**2, side**2 * channels)  # (B, L, P)
+        return x.reshape(batch, rows * columns, side**2 * channels)  # (B, L, P)
 
     def unpatchify(self, patches: Tensor) -> Tensor:
         """Return the images (B, C, H, W) of pixels (B, L, P): the inverse of ``patchify``.
 
         Raises:
-            ValueError: the number of patches is no square.
+            ValueError: the number of patches is not that of the model's images.
         """
         batch, length, _ = patches.shape
         side, channels = self.config.patch_size, self.config.in_chans
-        grid = round(length**0.5)
-        if grid**2 != length:
-            raise ValueError(f"{length} patches are no square")
-        x = patches.reshape(batch, grid, grid, side, side, channels)  # (B, h, w, p, q, C)
+        rows, columns = self.config.grid
+        if rows * columns != length:
+            raise ValueError(f"{length} patches are not the {rows} x {columns} of an image")
+        x = patches.reshape(batch, rows, columns, side, side, channels)  # (B, h, w, p, q, C)
         x = x.permute(0, 5, 1, 3, 2, 4)  # (B, C, h, p, w, q)
-        return x.reshape(batch, channels, grid * side, grid * side)  # (B, C, H, W)
-
-    def forward_features(self, images: Tensor) -> Tensor:
-        """Return the encoder's features (B, 1 + L, D) of whole images (B, C, H, W), unmasked.
-
-        The class token comes first, then the patches row by row.
-        """
-        return self._encode(self._patch_tokens(images))
+        return x.reshape(batch, channels, rows * side, columns * side)  # (B, C, H, W)
 
     def forward_encoder(
         self,
@@ -141,30 +96,31 @@ class MAEViTLarge(nn.Module):
         :func:`mae.large.masking.random_masking`.
 
         Returns:
-            Features (B, 1 + K, D), class token first; mask (B, L), 1 where hidden; the
+            Features (B, T + K, D), class token first; mask (B, L), 1 where hidden; the
             positions (B, L) that restore the patches' order.
         """
-        x = self._patch_tokens(images)  # (B, L, D)
+        x = self.patch_tokens(images)  # (B, L, D)
         x, mask, ids_restore = random_masking(x, mask_ratio, noise, generator)  # (B, K, D)
-        return self._encode(x), mask, ids_restore
+        return self.encode(x), mask, ids_restore
 
     def forward_decoder(self, latent: Tensor, ids_restore: Tensor) -> Tensor:
-        """Predict the pixels (B, L, P) of every patch from features (B, 1 + K, D)."""
-        x = self.decoder_embed(latent)  # (B, 1 + K, E)
+        """Predict the pixels (B, L, P) of every patch from features (B, T + K, D)."""
+        x = self.decoder_embed(latent)  # (B, T + K, E)
+        before = int(self.config.class_token)  # T
 
         # The kept tokens, then one mask token for each hidden patch, back in order.
         batch, length, width = *ids_restore.shape, x.shape[-1]
-        hidden = self.mask_token.expand(batch, length + 1 - x.shape[1], -1)  # (B, L - K, E)
-        patches = torch.cat([x[:, 1:], hidden], dim=1)  # (B, L, E)
+        hidden = self.mask_token.expand(batch, length + before - x.shape[1], -1)  # (B, L - K, E)
+        patches = torch.cat([x[:, before:], hidden], dim=1)  # (B, L, E)
         patches = torch.gather(patches, 1, ids_restore.unsqueeze(-1).expand(-1, -1, width))
-        x = torch.cat([x[:, :1], patches], dim=1)  # (B, 1 + L, E)
+        x = torch.cat([x[:, :before], patches], dim=1)  # (B, T + L, E)
 
         x = x + self.decoder_pos_embed
         for block in self.decoder_blocks:
             x = block(x)
         x = self.decoder_norm(x)
-        pred: Tensor = self.decoder_pred(x)  # (B, 1 + L, P)
-        return pred[:, 1:]  # without the class token
+        pred: Tensor = self.decoder_pred(x)  # (B, T + L, P)
+        return pred[:, before:]  # without the class token
 
     def forward_loss(self, images: Tensor, pred: Tensor, mask: Tensor) -> Tensor:
         """Return the mean squared error over the hidden patches, a scalar; NaN if none is.
@@ -235,7 +191,7 @@ class MAEViTLarge(nn.Module):
 
     def _why_not(self, weights: Mapping[str, Any]) -> str | None:
         """Say why ``weights`` cannot be loaded, or return None."""
-        if self.cls_token.is_meta:
+        if self.pos_embed.is_meta:
             return "the model is on the meta device and has no memory to load into"
         own = self.state_dict()
         offenders = {
@@ -254,18 +210,6 @@ class MAEViTLarge(nn.Module):
                 return f"{len(names)} {what}: {', '.join(map(repr, names[:4]))}"
         return None
 
-    def _patch_tokens(self, images: Tensor) -> Tensor:
-        x: Tensor = self.patch_embed(images)  # (B, L, D)
-        return x + self.pos_embed[:, 1:]
-
-    def _encode(self, x: Tensor) -> Tensor:
-        cls_token = self.cls_token + self.pos_embed[:, :1]  # (1, 1, D)
-        x = torch.cat([cls_token.expand(x.shape[0], -1, -1), x], dim=1)  # (B, 1 + K, D)
-        for block in self.blocks:
-            x = block(x)
-        features: Tensor = self.norm(x)  # (B, 1 + K, D)
-        return features
-
 
 def mae_vit_large_patch16(
     device: torch.device | str | None = None, **overrides: Any
@@ -277,28 +221,3 @@ def mae_vit_large_patch16(
         overrides: fields of :class:`mae.config.MAEConfig` that differ (``norm_pix_loss=True``).
     """
     return MAEViTLarge(CONFIGS["mae_vit_large_patch16"]._replace(**overrides), device=device)
-
-
-def _empty(*shape: int, trained: bool = True) -> nn.Parameter:
-    return nn.Parameter(torch.empty(*shape, device="meta"), requires_grad=trained)
-
-
-def _blocks(config: MAEConfig, depth: int, width: int, heads: int) -> nn.ModuleList:
-    return nn.ModuleList(
-        Block(width, heads, config.mlp_ratio, layer_norm_eps=config.layer_norm_eps, device="meta")
-        for _ in range(depth)
-    )
-
-
-def _initialise(module: nn.Module, generator: torch.Generator | None) -> None:
-    if isinstance(module, (nn.Linear, nn.Conv2d)):
-        # A convolution by whole patches is a linear layer on flattened patches.
-        fan_out, fan_in = module.weight.shape[0], module.weight[0].numel()
-        bound = (6 / (fan_in + fan_out)) ** 0.5
-        module.weight.uniform_(-bound, bound, generator=generator)
-    elif isinstance(module, nn.LayerNorm):
-        module.weight.fill_(1)
-    else:
-        return
-    if module.bias is not None:
-        module.bias.fill_(0)

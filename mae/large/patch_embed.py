@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 
 class PatchEmbed(nn.Module):
-    """Cut a square image into patches and project each linearly.
+    """Cut an image into square patches and project each linearly.
 
     Args:
-        img_size: side of the image, in pixels.
-        patch_size: side of a patch, in pixels; ``img_size`` is a multiple of it.
+        img_size: height and width of the image, in pixels, or the side of a square one.
+        patch_size: side of a patch, in pixels; the image is a multiple of it.
         in_chans: channels of the image.
         embed_dim: width of a token.
         device: where the parameters are made; ``"meta"`` allocates nothing.
@@ -22,17 +22,18 @@ class PatchEmbed(nn.Module):
 
     def __init__(
         self,
-        img_size: int = 224,
+        img_size: int | tuple[int, int] = 224,
         patch_size: int = 16,
         in_chans: int = 3,
         embed_dim: int = 1024,
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()
-        if img_size % patch_size:
-            raise ValueError(f"{img_size} pixels are no whole number of {patch_size}-pixel patches")
-        self.img_size = img_size
-        self.num_patches = (img_size // patch_size) ** 2
+        self.image = (img_size, img_size) if isinstance(img_size, int) else img_size
+        for side in self.image:
+            if side % patch_size:
+                raise ValueError(f"{side} pixels are no whole number of {patch_size}-pixel patches")
+        self.num_patches = (self.image[0] // patch_size) * (self.image[1] // patch_size)
         self.proj = nn.Conv2d(
             in_chans, embed_dim, kernel_size=patch_size, stride=patch_size, device=device
         )
@@ -43,8 +44,9 @@ class PatchEmbed(nn.Module):
         Raises:
             ValueError: the images are of another size.
         """
-        if images.shape[-2:] != (self.img_size, self.img_size):
+        if images.shape[-2:] != self.image:
+            height, width = self.image
             size = tuple(images.shape[-2:])
-            raise ValueError(f"images must be {self.img_size} x {self.img_size} pixels, not {size}")
+            raise ValueError(f"images must be {height} x {width} pixels, not {size}")
         x: Tensor = self.proj(images)  # (B, D, h, w)
         return x.flatten(2).transpose(1, 2)  # (B, L, D)

@@ -38,20 +38,20 @@ def get_1d_sincos_pos_embed(embed_dim: int, positions: npt.ArrayLike) -> npt.NDA
 
 
 def get_2d_sincos_pos_embed(
-    embed_dim: int, grid_size: int, cls_token: bool = False
+    embed_dim: int, grid_size: int | tuple[int, int], cls_token: bool = False
 ) -> npt.NDArray[np.float64]:
-    """Encode the patches of a square image, row by row.
+    """Encode the patches of an image, row by row.
 
     The first half of the width encodes the horizontal coordinate and the second half the
     vertical one. The published weights carry this order, so it must stay.
 
     Args:
         embed_dim: width of the encoding, a multiple of 4.
-        grid_size: patches along one side.
+        grid_size: rows and columns of patches, or the patches along one side of a square image.
         cls_token: put a row of zeros, for the class token, before the patches.
 
     Returns:
-        Array (L, embed_dim) with L = grid_size ** 2, or (1 + L, embed_dim); float64. The
+        Array (L, embed_dim) with L patches, or (1 + L, embed_dim); float64. The
         model holds it rounded to float32.
 
     Raises:
@@ -59,7 +59,8 @@ def get_2d_sincos_pos_embed(
     """
     if embed_dim <= 0 or embed_dim % 4:
         raise ValueError(f"embed_dim must be a positive multiple of 4, not {embed_dim}")
-    rows, columns = np.divmod(np.arange(grid_size**2), grid_size)  # (L,), (L,)
+    height, width = (grid_size, grid_size) if isinstance(grid_size, int) else grid_size
+    rows, columns = np.divmod(np.arange(height * width), width)  # (L,), (L,)
     horizontal = get_1d_sincos_pos_embed(embed_dim // 2, columns)  # (L, D/2)
     vertical = get_1d_sincos_pos_embed(embed_dim // 2, rows)  # (L, D/2)
     table = np.concatenate([horizontal, vertical], axis=1)  # (L, D)

@@ -37,7 +37,7 @@ class Block(nn.Module):
     Args:
         dim: width of a token, a multiple of ``num_heads``.
         num_heads: heads of the attention.
-        mlp_ratio: width inside the MLP over ``dim``.
+        hidden_dim: width inside the MLP; four times ``dim`` unless told otherwise.
         qkv_bias: whether query, key and value have a bias; the published weights do.
         layer_norm_eps: added to the variance in both LayerNorms.
         device: where the parameters are made; ``"meta"`` allocates nothing.
@@ -47,7 +47,7 @@ class Block(nn.Module):
         self,
         dim: int,
         num_heads: int,
-        mlp_ratio: float = 4.0,
+        hidden_dim: int | None = None,
         qkv_bias: bool = True,
         layer_norm_eps: float = 1e-6,
         device: torch.device | str | None = None,
@@ -56,7 +56,7 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(dim, eps=layer_norm_eps, device=device)
         self.attn = Attention(dim, num_heads, qkv_bias, device=device)
         self.norm2 = nn.LayerNorm(dim, eps=layer_norm_eps, device=device)
-        self.mlp = Mlp(dim, int(dim * mlp_ratio), device=device)
+        self.mlp = Mlp(dim, 4 * dim if hidden_dim is None else hidden_dim, device=device)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return tokens (B, N, D) for tokens (B, N, D)."""

@@ -10,30 +10,45 @@ from ckpttool.tensors.catalogue import Extent, TensorInfo
 from ckpttool.tensors.dtypes import DTYPES
 from mae.config import MAEConfig, is_decoder_name
 from mae.large import MAEViTLarge
+from mae.large.classifier import ViTClassifier
 from tests.builders.memory import MemorySource
 from tests.builders.sizes import TINY as TINY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
 
-def tiny_model(seed: int = 0, norm_pix_loss: bool = False, config: MAEConfig = TINY) -> MAEViTLarge:
+def tiny_model(seed: int = 0, config: MAEConfig = TINY) -> MAEViTLarge:
     """Draw all weights but the position tables at random, so that no bias or gain is idle."""
-    model = MAEViTLarge(config._replace(norm_pix_loss=norm_pix_loss))
+    model = MAEViTLarge(config)
+    _draw(model, seed)
+    return model
+
+
+def tiny_classifier(config: MAEConfig, seed: int = 0) -> ViTClassifier:
+    """Draw all weights of a classifier, those of a probe's BatchNorm too."""
+    model = ViTClassifier(config)
+    _draw(model, seed)
+    return model
+
+
+def _draw(model: nn.Module, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.normal_(std=0.3, generator=generator)
-    return model
+        for buffer in model.buffers():
+            if buffer.is_floating_point():
+                buffer.uniform_(0.5, 1.5, generator=generator)
 
 
 def images_and_noise(seed: int = 0) -> tuple[Tensor, Tensor]:
     """Two images (2, 3, 32, 32) and masking noise (2, 16)."""
     generator = torch.Generator().manual_seed(seed)
-    images = torch.randn(2, 3, TINY.img_size, TINY.img_size, generator=generator)
+    images = torch.randn(2, 3, *TINY.image, generator=generator)
     return images, torch.rand(2, TINY.num_patches, generator=generator)
 
 

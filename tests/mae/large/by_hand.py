@@ -34,9 +34,8 @@ def gelu(x: Array) -> Array:
 
 def attention(x: Array, state: State, name: str, heads: int) -> Array:
     """One head after another."""
-    query, key, value = np.split(
-        x @ state[f"{name}.qkv.weight"].T + state[f"{name}.qkv.bias"], 3, 1
-    )
+    bias = state.get(f"{name}.qkv.bias", 0)
+    query, key, value = np.split(x @ state[f"{name}.qkv.weight"].T + bias, 3, 1)
     width = x.shape[1] // heads
     out = []
     for h in range(heads):
@@ -57,38 +56,62 @@ def block(x: Array, state: State, name: str, heads: int, eps: float) -> Array:
 
 def patches(image: Array, side: int) -> list[Array]:
     """Patches (C, p, p) of an image (C, H, W), row by row."""
-    places = range(0, image.shape[1], side)
-    return [image[:, top : top + side, left : left + side] for top in places for left in places]
+    down, across = (range(0, length, side) for length in image.shape[1:])
+    return [image[:, top : top + side, left : left + side] for top in down for left in across]
 
 
 def encode(config: MAEConfig, state: State, image: Array, kept: list[int]) -> Array:
-    """Features (1 + K, D) of the patches that are kept, in their order."""
+    """Features (T + K, D) of the patches that are kept, in their order; T of class tokens."""
+    x = through_blocks(config, state, image, kept)
+    return layer_norm(x, state["norm.weight"], state["norm.bias"], config.layer_norm_eps)
+
+
+def through_blocks(config: MAEConfig, state: State, image: Array, kept: list[int]) -> Array:
+    """The same before the last LayerNorm."""
     kernel = state["patch_embed.proj.weight"].reshape(config.embed_dim, -1)
     cut = patches(image, config.patch_size)
-    rows = [state["cls_token"][0, 0] + state["pos_embed"][0, 0]]
+    before = 1 if "cls_token" in state else 0
+    rows = [state["cls_token"][0, 0] + state["pos_embed"][0, 0]] if before else []
     for k in kept:
         token = kernel @ cut[k].reshape(-1) + state["patch_embed.proj.bias"]
-        rows.append(token + state["pos_embed"][0, 1 + k])
+        rows.append(token + state["pos_embed"][0, before + k])
     x = np.stack(rows)
     for n in range(config.depth):
         x = block(x, state, f"blocks.{n}", config.num_heads, config.layer_norm_eps)
-    return layer_norm(x, state["norm.weight"], state["norm.bias"], config.layer_norm_eps)
+    return x
+
+
+def classify(config: MAEConfig, state: State, image: Array) -> Array:
+    """Logits (N,) of an image: from the class token, or from the mean of the patches."""
+    every = list(range(len(patches(image, config.patch_size))))
+    if config.pooling == "fc_norm":
+        mean = through_blocks(config, state, image, every)[1:].mean(axis=0)
+        weight, bias = state["fc_norm.weight"], state["fc_norm.bias"]
+        vector = layer_norm(mean, weight, bias, config.layer_norm_eps)
+    else:
+        vector = encode(config, state, image, every)[0]
+    if not config.probe:
+        return np.asarray(state["head.weight"] @ vector + state["head.bias"])
+    spread = np.sqrt(state["head.0.running_var"] + 1e-6)
+    vector = (vector - state["head.0.running_mean"]) / spread
+    return np.asarray(state["head.1.weight"] @ vector + state["head.1.bias"])
 
 
 def decode(config: MAEConfig, state: State, features: Array, kept: list[int]) -> Array:
     """Predicted pixels (L, P) of every patch."""
     embedded = features @ state["decoder_embed.weight"].T + state["decoder_embed.bias"]
-    x = np.tile(state["mask_token"][0], (1 + config.num_patches, 1))
-    x[0] = embedded[0]
+    before = 1 if "cls_token" in state else 0
+    x = np.tile(state["mask_token"][0], (before + config.num_patches, 1))
+    x[:before] = embedded[:before]
     for row, k in enumerate(kept):
-        x[1 + k] = embedded[1 + row]
+        x[before + k] = embedded[before + row]
     x = x + state["decoder_pos_embed"][0]
     for n in range(config.decoder_depth):
         name = f"decoder_blocks.{n}"
         x = block(x, state, name, config.decoder_num_heads, config.layer_norm_eps)
     weight, bias = state["decoder_norm.weight"], state["decoder_norm.bias"]
     x = layer_norm(x, weight, bias, config.layer_norm_eps)
-    return (x @ state["decoder_pred.weight"].T + state["decoder_pred.bias"])[1:]
+    return (x @ state["decoder_pred.weight"].T + state["decoder_pred.bias"])[before:]
 
 
 def errors(config: MAEConfig, image: Array, predicted: Array) -> list[float]:
