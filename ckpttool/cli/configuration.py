@@ -17,9 +17,10 @@ from typing import Any, Mapping, NamedTuple
 
 from ckpttool.cli import configuration_keys
 from ckpttool.findings.errors import UsageError
-from ckpttool.findings.results import ConfigurationFile
+from ckpttool.findings.results import NO_ITEMS, ConfigurationFile
 from ckpttool.findings.rules import Severity
-from ckpttool.models.families import models, requirements
+from ckpttool.models.choosing import AUTO
+from ckpttool.models.families import free_sizes, models, requirements
 from ckpttool.verification.options import Thresholds
 from ckpttool.verification.policy import Policy
 from ckpttool.verification.waivers import Waiver
@@ -43,7 +44,8 @@ class Configuration(NamedTuple):
         checkpoint: the checkpoint that commands without an argument take. This path and the
             lock's are relative to the working directory where they lie below it.
         lock: the lock file that ``verify`` compares with.
-        model: one of :func:`ckpttool.models.families.models`.
+        model: one of :func:`ckpttool.models.families.models`, or ``auto``.
+        sizes: of it that are demanded.
         require: one of :func:`ckpttool.models.families.requirements`.
         expected_missing: globs on names that a checkpoint may lack.
         trust: patterns of names whose code is trusted.
@@ -57,6 +59,7 @@ class Configuration(NamedTuple):
     checkpoint: str | None = None
     lock: str | None = None
     model: str | None = None
+    sizes: Mapping[str, object] = NO_ITEMS
     require: str | None = None
     expected_missing: tuple[str, ...] = ()
     trust: tuple[str, ...] = ()
@@ -220,6 +223,12 @@ _LIMITS: dict[str, configuration_keys.Reader] = {
 }
 
 
+def _sizes(value: object, key: str) -> dict[str, object]:
+    return configuration_keys.table(
+        value, key, {name.replace("_", "-"): configuration_keys.size(name) for name in free_sizes()}
+    )
+
+
 def _limits(value: object, key: str) -> Thresholds:
     return Thresholds(**configuration_keys.table(value, key, _LIMITS))
 
@@ -236,7 +245,8 @@ def _waivers(value: object, key: str) -> tuple[dict[str, Any], ...]:
 _KEYS: dict[str, configuration_keys.Reader] = {
     "checkpoint": configuration_keys.text,
     "lock": configuration_keys.text,
-    "model": configuration_keys.choice(models()),
+    "model": configuration_keys.choice((AUTO, *models())),
+    "sizes": _sizes,
     "require": configuration_keys.choice(requirements()),
     "expected-missing": configuration_keys.texts,
     "trust": configuration_keys.trusted,

@@ -13,6 +13,7 @@ from typing import Any, Callable, Iterable, Mapping, Tuple
 from ckpttool.findings.arguments import trusted_of, wrong
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.text import meant
+from ckpttool.models.families import check_sizes
 from ckpttool.verification.policy import codes_of
 from ckpttool.verification.waivers import check_code
 
@@ -80,6 +81,17 @@ def positive(value: object, key: str) -> float:
     if not right or not 0 < float(value) < math.inf:  # type: ignore[arg-type]  # a number: right
         raise wrong(key, "a number above 0", value)
     return float(value)  # type: ignore[arg-type]  # as above
+
+
+def size(name: str) -> Reader:
+    """Return a reader of a size of the model, ``img_size`` say."""
+
+    def read(value: object, _: str) -> object:
+        found = tuple(value) if isinstance(value, list) else value
+        check_sizes({name: found})
+        return found
+
+    return read
 
 
 def table(

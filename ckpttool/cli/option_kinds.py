@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, Callable, Iterable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Iterable, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from ckpttool.models.family import Free
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -66,6 +69,32 @@ def workers_option(what: str, default: str = "one a processor") -> Callable[[_Co
         metavar="N",
         help=f"Threads that {what}. By default {default}.",
     )
+
+
+class _Pixels(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """Pixels of a side, or of height and width: ``448`` or ``512x384``."""
+
+    name = "pixels"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | tuple[int, ...]:
+        sides = str(value).lower().split("x")
+        if len(sides) > 2 or not all(side.isdecimal() and int(side) for side in sides):
+            self.fail(f"{value!r} is no number of pixels, nor a height and a width", param, ctx)
+        numbers = tuple(map(int, sides))
+        return numbers if len(numbers) == 2 else numbers[0]
+
+
+def size_option(named: tuple[str, Free]) -> Callable[[_Command], _Command]:
+    """Return the option that demands a size of the model, under its own name."""
+    name, free = named
+    option = name.replace("_", "-")
+    if free.kind == "flag":
+        return click.option(f"--{option}/--no-{option}", default=None, help=free.help)
+    kind = _Pixels() if free.kind == "image" else click.IntRange(min=1)
+    shown = "PIXELS" if free.kind == "image" else "N"
+    return click.option(f"--{option}", type=kind, metavar=shown, help=free.help)
 
 
 wrapper_option = click.option(

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Callable
 import click
 
 from ckpttool.cli.console import say
-from ckpttool.cli.option_kinds import together, workers_option, wrapper_option
+from ckpttool.cli.option_kinds import size_option, together, workers_option, wrapper_option
 from ckpttool.findings.arguments import trusted_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.rules import Severity
-from ckpttool.models.families import DEFAULT_MODEL, models, requirements
+from ckpttool.models.choosing import AUTO
+from ckpttool.models.families import free_sizes, models, requirements
 from ckpttool.verification.options import VerifyOptions
 
 if TYPE_CHECKING:
@@ -36,9 +37,10 @@ examination_options = together(
     click.option(
         "--model",
         metavar="NAME",
-        help=f"The model that the checkpoint is for: {', '.join(models())}; by default what the "
-        f"configuration says, or {DEFAULT_MODEL}.",
+        help=f"The model that the checkpoint must be: {', '.join(models())}; or {AUTO}, the one "
+        "that its names and shapes say, which is the default.",
     ),
+    *map(size_option, free_sizes().items()),
     click.option(
         "--require",
         type=click.Choice(requirements()),
@@ -217,8 +219,12 @@ def terms_of(
     """Return how to verify a file: the command line counts, then its configuration."""
     from ckpttool.verification.verify import Terms
 
+    sizes = {name: value for name in free_sizes() for value in [options.pop(name)]}
+    sizes = {name: value for name, value in sizes.items() if value is not None}
+
     chosen = VerifyOptions(
-        model=model or configured.model or DEFAULT_MODEL,
+        model=model or configured.model or AUTO,
+        sizes={**configured.sizes, **sizes},
         require=require or configured.require,
         forward=not no_forward,
         expected_missing=configured.expected_missing,

@@ -7,7 +7,8 @@ family is one further value.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple, Protocol, Tuple
 
@@ -58,6 +59,7 @@ class ConfigFile(NamedTuple):
         of_shapes: canonical name -> shape, to the settings that follow from the shapes.
         of_size: a model's sizes, and whether the file holds more than the core, to all settings
             that are checked.
+        unseen: settings that no shape shows.
         normalised: expression for published file names whose models were trained on normalised
             pixels.
     """
@@ -65,7 +67,86 @@ class ConfigFile(NamedTuple):
     model_type: str
     of_shapes: Callable[[Mapping[str, Shape]], dict[str, object]]
     of_size: Callable[[Any, bool], dict[str, object]]
+    unseen: tuple[str, ...]
     normalised: str
+
+
+class Kind(Enum):
+    """What a file of a family is good for, by the tensors that it has."""
+
+    CORE = "core"  #: the core alone
+    FULL = "full"  #: all of the model
+    CLASSIFIER = "classifier"  #: the core with a head
+    BACKBONE = "backbone"  #: the core as another model uses it, a detector say
+
+
+class Hint(NamedTuple):
+    """What is said of a model elsewhere than in its shapes.
+
+    Attributes:
+        value: as it stands there, of whatever type.
+        source: where, for people: ``config.json``.
+        demanded: whether the caller says it, and not a file.
+    """
+
+    value: object
+    source: str
+    demanded: bool = False
+
+
+#: Field of a model's sizes -> what is said of it.
+Hints = Mapping[str, Hint]
+
+
+class Reading(NamedTuple):
+    """A model as it was read off a file.
+
+    Attributes:
+        config: its sizes.
+        name: of the known size that it is; ``None`` if it is none.
+        text: that name, or the sizes in words.
+        kind: what is there of it.
+        assumed: what was not read off the shapes, and where it is from; a line each.
+    """
+
+    config: Any
+    name: str | None
+    text: str
+    kind: Kind
+    assumed: tuple[str, ...] = ()
+
+
+class Free(NamedTuple):
+    """A size that a caller may demand, because models of one name come with several.
+
+    Attributes:
+        kind: of its value: ``image`` is pixels of a side or (height, width), ``number`` 1 or more,
+            ``flag`` true or false.
+        help: what it is.
+    """
+
+    kind: str
+    help: str
+
+
+class SizeReader(NamedTuple):
+    """How the sizes of a model are read off a file.
+
+    Attributes:
+        read: canonical name -> shape, and hints, to the model; ``None`` if its core is not there.
+        contradicts: whether the sizes that were asked for are not those of a reading. Blocks that
+            are missing at the end contradict nothing.
+        fitted: the sizes that were asked for, for the parts of the model that a reading has.
+        hints: the ``config.json`` and the arguments of a training run (dotted name -> value), to
+            what they say of the sizes.
+        free: the sizes that can be demanded, by their names in the configuration.
+    """
+
+    read: Callable[[Mapping[str, Shape], Hints], Reading | None]
+    contradicts: Callable[[Any, Reading], bool]
+    fitted: Callable[[Any, Reading], Any]
+    hints: Callable[[Mapping[str, object], Mapping[str, object]], dict[str, Hint]]
+    free: Mapping[str, Free]
 
 
 class Computed(NamedTuple):
@@ -75,11 +156,13 @@ class Computed(NamedTuple):
         outputs: by name; ``features`` are those of the core.
         kept: the patches that were not hidden.
         loss: of the model as a whole; ``None`` where the core alone was run.
+        tokens: of an image in the core, where the features do not show it.
     """
 
     outputs: dict[str, torch.Tensor]
     kept: tuple[int, ...] = ()
     loss: float | None = None
+    tokens: int | None = None
 
 
 class ForwardPass(NamedTuple):
@@ -88,11 +171,13 @@ class ForwardPass(NamedTuple):
     Attributes:
         run: runs a model with its weights: all of it or the core alone, on a device, in a dtype.
         shapes: a model's sizes, and whether all of it is run, to the shapes of the outputs.
+        why_not: a model's sizes, to why a model of them is not run; ``None`` if it is.
         controls: sizes and tensors, to models that are wrong on purpose: (name, sizes, tensors).
     """
 
     run: Callable[[Any, bool, str, torch.dtype], Computed]
     shapes: Callable[[Any, bool], dict[str, Shape]]
+    why_not: Callable[[Any], str | None]
     controls: Callable[
         [Any, dict[str, TensorInfo]], Iterable[tuple[str, Any, Mapping[str, TensorInfo]]]
     ]
@@ -107,7 +192,10 @@ class Family:
         sizes: ``--model`` name -> sizes.
         default: the model that is meant where none is named.
         shapes: a model's sizes, to name and shape of its tensors in the model's order.
-        load: imports the model's code, and torch, and returns its class.
+        reading: how sizes are read off a file; ``None`` if only the known ones are recognised.
+        depths: stack -> the option that says how many blocks it has.
+        dtypes: tensors of another type than float32 -> torch's name of it.
+        load: imports the model's code, and torch, and returns what builds a model of given sizes.
         forward: what runs the model; ``None`` if nothing does, and it is only compared by names.
         groups: the parts of a model, the core first: a file may lack the others, not the core.
         group_of: tensor name -> group.
@@ -119,12 +207,11 @@ class Family:
         class_token: a tensor ``(1, 1, width)``.
         patches: the weight that is applied to the pixels.
         tables: position tables that are computed, not learnt -> the function that computes one,
-            ``(tokens, width)`` in float64. The core's is first: class token, then patches row by
-            row.
+            ``(tokens, width)`` in float64, ``None`` where there is none of that width. The core's
+            is first: class token, then patches row by row.
         layernorms: expression for weights and biases of LayerNorms, also of a fine-tuned
             classifier.
         classifier: prefixes of the modules that fine-tuning adds.
-        pooled: a module of classifiers that average the patches, and the one it replaces.
         config_file: of the ``config.json``.
         published: file name -> the first digits of its MD5 sum.
         published_at: the address of these files.
@@ -134,7 +221,7 @@ class Family:
     sizes: Mapping[str, ModelConfig]
     default: str
     shapes: Callable[[Any], Mapping[str, Shape]]
-    load: Callable[[], type[Any]]
+    load: Callable[[], Callable[..., Any]]
     forward: ForwardPass | None
     groups: tuple[str, ...]
     group_of: Callable[[str], str]
@@ -144,13 +231,15 @@ class Family:
     anchors: tuple[str, ...]
     class_token: str
     patches: str
-    tables: Mapping[str, Callable[[Any], NDArray[Any]]]
+    tables: Mapping[str, Callable[[Any], NDArray[Any] | None]]
     layernorms: str
     classifier: tuple[str, ...]
-    pooled: tuple[str, str]
     config_file: ConfigFile
     published: Mapping[str, str]
     published_at: str
+    reading: SizeReader | None = None
+    depths: Mapping[str, str] = field(default_factory=dict)
+    dtypes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def core(self) -> str:

@@ -59,6 +59,9 @@ def run_forward(
     """
     if family.forward is None:
         return not_run(f"there is none for models of the family {family.name}")
+    why_not = family.forward.why_not(config)
+    if why_not:
+        return not_run(why_not)
     import torch
 
     from ckpttool.models.streaming import stream
@@ -129,7 +132,7 @@ def _summary_of(computed: Computed, scope: str, device: str) -> ForwardSummary:
         "run",
         scope=scope,
         device=device,
-        tokens=features.shape[1],
+        tokens=computed.tokens or features.shape[1],
         outputs={name: _summary(output) for name, output in computed.outputs.items()},
         difference=float((features[0] - features[1]).abs().max()),
         loss=computed.loss,

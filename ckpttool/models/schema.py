@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ckpttool.models.family import Family, ModelConfig
 
 
-#: Torch's name of the type of every tensor, of the families so far.
+#: Torch's name of the type of every tensor for which its family names no other.
 DTYPE = "float32"
 
 
@@ -46,7 +46,9 @@ def schema_of(family: Family, config: ModelConfig, name: str) -> Schema:
         name: what reports call it (``mae_vit_large_patch16``).
     """
     entries = {
-        key: SchemaEntry(key, shape, DTYPE, family.group_of(key))
+        key: SchemaEntry(key, shape, family.dtypes.get(key, DTYPE), family.group_of(key))
         for key, shape in family.shapes(config).items()
     }
-    return Schema(name, family.groups, entries)
+    there = {entry.group for entry in entries.values()}
+    groups = tuple(group for group in family.groups if group == family.core or group in there)
+    return Schema(name, groups, entries)

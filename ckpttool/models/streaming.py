@@ -51,9 +51,10 @@ def stream(
         UnreadableError: a file cannot be read or was cut; also later, from the model's forward.
     """
     wanted = {
-        name: tuple(parameter.shape)
-        for name, parameter in model.named_parameters()
-        if full or family.group_of(name) == family.core
+        name: tuple(tensor.shape)
+        for name, tensor in model.state_dict(keep_vars=True).items()
+        # a count, of a BatchNorm's batches say, is not computed with
+        if tensor.is_floating_point() and (full or family.group_of(name) == family.core)
     }
     problem = _why_not(wanted, tensors)
     if problem is not None:
@@ -132,5 +133,10 @@ def _load(
         # A copy to another device has ended when to() returns, as this memory is not pinned:
         # the next block may overwrite it.
         tensor = tensor.reshape(info.shape).to(device, dtype)
-        setattr(modules[home], leaf, nn.Parameter(tensor, requires_grad=False))
+        is_buffer = leaf in dict(modules[home].named_buffers(recurse=False))
+        setattr(
+            modules[home],
+            leaf,
+            tensor if is_buffer else nn.Parameter(tensor, requires_grad=False),
+        )
         start += aligned(info.nbytes)

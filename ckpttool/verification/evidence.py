@@ -11,6 +11,7 @@ from ckpttool.verification.release_files import ReleaseFiles
 if TYPE_CHECKING:
     from ckpttool.findings.results import Coverage, ForwardSummary
     from ckpttool.models.canonical import Canonical
+    from ckpttool.models.choosing import Judged
     from ckpttool.models.family import Family, ModelConfig
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
     from ckpttool.tensors.values import Values
@@ -25,6 +26,7 @@ class Evidence(NamedTuple):
         canonical: its tensors under the names of the canonical layout.
         family: of the model that it is compared with.
         config: the sizes of that model.
+        judged: how it was chosen.
         coverage: the names, shapes and dtypes against the model's schema.
         values: statistics by canonical name, and digests if they were asked for.
         forward: the forward pass, or why it was not run.
@@ -53,6 +55,7 @@ class Evidence(NamedTuple):
     lock: Lock | None = None
     locked: LockedCheckpoint | None = None
     trust: tuple[str, ...] = ()
+    judged: Judged | None = None
 
     @property
     def named(self) -> dict[str, TensorInfo]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Iterable, NamedTuple, Sequence, Union
+from typing import TYPE_CHECKING, Callable, Iterable, Mapping, NamedTuple, Sequence, Union
 
 from ckpttool.files.publishing import try_files, write_files
 from ckpttool.files.sources import FileSource
 from ckpttool.findings.arguments import check_day, path_of, texts_of, trusted_of
 from ckpttool.findings.errors import UsageError
-from ckpttool.models.families import DEFAULT_MODEL
+from ckpttool.findings.results import NO_ITEMS
+from ckpttool.models.choosing import AUTO
 from ckpttool.tensors.sums import file_sums
 from ckpttool.verification.controls import measure, passes
 from ckpttool.verification.lock.content import (
@@ -58,7 +59,8 @@ def lock(
     paths: AnyPaths,
     destination: AnyPath | None = None,
     *,
-    model: str = DEFAULT_MODEL,
+    model: str = AUTO,
+    sizes: Mapping[str, object] = NO_ITEMS,
     require: str | None = None,
     forward: bool = True,
     device: str = "cpu",
@@ -81,7 +83,10 @@ def lock(
         paths: files, folders and globs.
         destination: the lock file, from whose folder the checkpoints are named. It is replaced
             if it is one. ``None`` writes nothing, and names them from the working folder.
-        model: the model that they are for, one of ``ckpttool.models.families.models()``.
+        model: the model that they are for, one of ``ckpttool.models.families.models()``; ``auto``
+            for the one that each file is.
+        sizes: sizes of it that are demanded: ``{"img_size": 448}``; the names are those of
+            ``ckpttool.models.families.free_sizes()``.
         require: what a file must hold: ``full``, or the core of the model (``encoder``), which
             ``None`` is too.
         forward: whether to run the model; without, outputs will not be compared.
@@ -108,6 +113,7 @@ def lock(
     """
     options = VerifyOptions(
         model=model,
+        sizes=sizes,
         require=require,
         forward=forward,
         device=device,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Mapping, NamedTuple
 
 from ckpttool.findings.arguments import (
     check_choice,
@@ -13,7 +13,9 @@ from ckpttool.findings.arguments import (
     check_type,
     check_workers,
 )
-from ckpttool.models.families import DEFAULT_MODEL, models
+from ckpttool.findings.results import NO_ITEMS
+from ckpttool.models.choosing import AUTO
+from ckpttool.models.families import check_sizes, models, requirements
 from ckpttool.models.family import FULL
 
 if TYPE_CHECKING:
@@ -41,7 +43,9 @@ class VerifyOptions(NamedTuple):
     """What to verify, and how.
 
     Attributes:
-        model: one of :func:`ckpttool.models.families.models`.
+        model: one of :func:`ckpttool.models.families.models`, or ``auto`` for the one that a file
+            is.
+        sizes: sizes of it that are demanded; see :func:`ckpttool.models.families.free_sizes`.
         require: what the file must hold: ``full``, or the core of its model (``encoder``), which
             ``None`` is too.
         forward: whether to run the model.
@@ -58,7 +62,8 @@ class VerifyOptions(NamedTuple):
         trust: patterns of names whose code is trusted, ``mypackage.*`` say.
     """
 
-    model: str = DEFAULT_MODEL
+    model: str = AUTO
+    sizes: Mapping[str, object] = NO_ITEMS
     require: str | None = None
     forward: bool = True
     device: str = "cpu"
@@ -79,9 +84,11 @@ class VerifyOptions(NamedTuple):
         Raises:
             UsageError: there is no such model or requirement, or a type is wrong.
         """
-        check_choice(self.model, models(), "model")
+        check_choice(self.model, (AUTO, *models()), "model")
         if self.require is not None:
-            check_choice(self.require, (models()[self.model].core, FULL), "requirement")
+            cores = requirements() if self.model == AUTO else (models()[self.model].core, FULL)
+            check_choice(self.require, cores, "requirement")
+        check_sizes(self.sizes)
         check_flags(
             {
                 "forward": self.forward,

@@ -16,10 +16,11 @@ from ckpttool.findings.errors import CkpttoolError, UnsupportedError, adding_use
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
 from ckpttool.formats import open_checkpoint
+from ckpttool.formats.state_dicts.settings import settings_of
 from ckpttool.inspection import stopped, with_container
 from ckpttool.models.canonical import canonicalize
+from ckpttool.models.choosing import Said, choose
 from ckpttool.models.coverage import cover
-from ckpttool.models.families import models
 from ckpttool.models.forward import not_run, run_forward
 from ckpttool.models.schema import schema_of
 from ckpttool.tensors.fingerprint import fingerprint as fingerprint_of
@@ -37,12 +38,14 @@ if TYPE_CHECKING:
     from ckpttool.findings.arguments import AnyPath
     from ckpttool.findings.results import Coverage, ForwardSummary
     from ckpttool.models.canonical import Canonical
+    from ckpttool.models.choosing import Judged
     from ckpttool.models.family import Family
     from ckpttool.models.schema import Schema
     from ckpttool.tensors.catalogue import Checkpoint
     from ckpttool.tensors.values import Values
     from ckpttool.tensors.workers import Progress
     from ckpttool.verification.published import Origin
+    from ckpttool.verification.release_files import ReleaseFiles
 
 
 def fingerprint(
@@ -140,8 +143,9 @@ def _examine(
     from ckpttool.tensors.contents import same_contents
     from ckpttool.tensors.values import start_values
 
-    family = models()[options.model]
-    config = family.sizes[options.model]
+    release_files = read_release_files(checkpoint, options.release)
+    judged = choose(canonical, options.model, options.sizes, _said(checkpoint, release_files))
+    family = judged.family
     digests = options.fingerprint or options.lock is not None
     workers = options.workers
     if options.forward and not digests:  # importing torch takes longer, and a processor
@@ -159,7 +163,7 @@ def _examine(
             progress.start(run.total)
         first = checkpoint.sources[0]
         origin = pool.submit(origin_of, first, family) if options.published else None
-        schema = schema_of(family, config, options.model)
+        schema = schema_of(family, judged.config, judged.name)
         coverage = cover(canonical.tensors, schema)
         if options.forward:
             _import_model(family)  # while the bytes are being read
@@ -167,8 +171,7 @@ def _examine(
         contents = same_contents(
             canonical.tensors, values, workers=options.workers, executor=options.executor
         )
-        forward = _forward(canonical, family, schema, coverage, values, options)
-        release_files = read_release_files(checkpoint, options.release)
+        forward = _forward(canonical, judged, schema, coverage, values, options)
         published = origin.result() if origin else None
         checkpoint.check_unchanged()  # what was read at different times is of one file
     recorded = _recorded(checkpoint, canonical)
@@ -177,7 +180,8 @@ def _examine(
         checkpoint=checkpoint,
         canonical=canonical,
         family=family,
-        config=config,
+        config=judged.config,
+        judged=judged,
         coverage=coverage,
         values=values,
         forward=forward,
@@ -193,6 +197,12 @@ def _examine(
         trust=options.trust,
     )
     return evidence, published
+
+
+def _said(checkpoint: Checkpoint, release_files: ReleaseFiles) -> Said:
+    """Return what lies beside the tensors, in the file and in its folder, on the model."""
+    arguments = {name: setting.value for name, setting in settings_of(checkpoint).items()}
+    return Said(release_files.config or {}, arguments)
 
 
 def _recorded(checkpoint: Checkpoint, canonical: Canonical) -> dict[str, str]:
@@ -249,22 +259,28 @@ def _import_model(family: Family) -> None:
 
 def _forward(
     canonical: Canonical,
-    family: Family,
+    judged: Judged,
     schema: Schema,
     coverage: Coverage,
     values: Values,
     options: VerifyOptions,
 ) -> ForwardSummary:
     """Run as much of the model as the file fills; nothing is filled in for an absent group."""
+    family = judged.family
     if not options.forward:
         return not_run("--no-forward")
     if not coverage.core.complete:
         return not_run(f"the {family.core} is not complete")
     full = all(group.complete for group in coverage.others.values())
-    groups = family.groups if full else (family.core,)
+    groups = schema.groups if full else (family.core,)
     names = [entry.name for entry in schema.entries.values() if entry.group in groups]
     if any(name in values.skipped for name in names):
         return not_run("a tensor of the model was not read")
     tensors = canonical.tensors
-    config = family.sizes[options.model]
-    return run_forward(family, config, tensors, full=full, device=options.device)
+    # a view that repeats its elements may be of any size, and stand for less than a file's bytes
+    sources = {
+        id(extent.source): extent.source for name in names for extent in tensors[name].extents
+    }
+    if sum(tensors[name].nbytes for name in names) > sum(one.size for one in sources.values()):
+        return not_run("tensors of the model are views that repeat their elements")
+    return run_forward(family, judged.config, tensors, full=full, device=options.device)

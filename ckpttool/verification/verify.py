@@ -27,10 +27,10 @@ from ckpttool.findings.arguments import (
     trusted_of,
 )
 from ckpttool.findings.errors import UsageError
-from ckpttool.findings.results import ConfigurationFile, FileReport, Report
+from ckpttool.findings.results import NO_ITEMS, ConfigurationFile, FileReport, Report
 from ckpttool.inputs.accounting import account_for, examined, findings_on_run
 from ckpttool.inputs.paths import Input, Inputs, SearchOptions, targets_of
-from ckpttool.models.families import DEFAULT_MODEL
+from ckpttool.models.choosing import AUTO
 from ckpttool.tensors.workers import Progress
 from ckpttool.verification.checks.locked import check_all_found
 from ckpttool.verification.lock.content import Lock
@@ -62,7 +62,8 @@ AnyPaths = Union[AnyPath, Iterable[AnyPath]]
 def verify(
     paths: AnyPaths,
     *,
-    model: str = DEFAULT_MODEL,
+    model: str = AUTO,
+    sizes: Mapping[str, object] = NO_ITEMS,
     require: str | None = None,
     forward: bool = True,
     device: str = "cpu",
@@ -86,7 +87,10 @@ def verify(
 
     Args:
         paths: files, folders and globs; a folder is searched, and every file in it accounted for.
-        model: the model that they are for, one of ``ckpttool.models.families.models()``.
+        model: the model that they are for, one of ``ckpttool.models.families.models()``; ``auto``
+            for the one that each file is.
+        sizes: sizes of it that are demanded: ``{"img_size": 448}``; the names are those of
+            ``ckpttool.models.families.free_sizes()``.
         require: what a file must hold: ``full``, or the core of the model (``encoder``), which
             ``None`` is too.
         forward: whether to run the model.
@@ -118,6 +122,7 @@ def verify(
         lock = read_lock(path_of(lock, "lock"))
     options = VerifyOptions(
         model=model,
+        sizes=sizes,
         require=require,
         forward=forward,
         device=device,

@@ -118,11 +118,10 @@ TOY = Family(
     tables={},
     layernorms=r"\bcalm\.",
     classifier=("labels.",),
-    pooled=("mean", "calm"),
-    config_file=ConfigFile("toy", lambda _: {}, lambda *_: {}, r"toy"),
+    config_file=ConfigFile("toy", lambda _: {}, lambda *_: {}, (), r"toy"),
     published={"toy.pth": "000000"},
     published_at="https://example.org/",
 )
 
 #: The same with a forward pass.
-RUNNING_TOY = replace(TOY, forward=ForwardPass(_run, _shapes, _controls))
+RUNNING_TOY = replace(TOY, forward=ForwardPass(_run, _shapes, lambda _: None, _controls))

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserW
 State = Dict[str, torch.Tensor]
 
 SMALL = models.TINY._replace(embed_dim=24, depth=3)
+DEEP = SMALL._replace(decoder_depth=2)
 OTHER_DECODER = models.TINY._replace(decoder_embed_dim=12, decoder_depth=2)
 OTHER_IMAGE = models.TINY._replace(img_size=48)
 GREY = models.TINY._replace(in_chans=1)
@@ -32,8 +33,8 @@ GREY = models.TINY._replace(in_chans=1)
 
 @pytest.fixture(autouse=True)
 def sizes() -> Iterator[None]:
-    """Two sizes of the model that are known."""
-    with mock.patch.dict(CONFIGS, {"tiny": models.TINY, "small": SMALL}):
+    """Some sizes of the model that are known."""
+    with mock.patch.dict(CONFIGS, {"tiny": models.TINY, "small": SMALL, "deep": DEEP}):
         yield
 
 
@@ -49,6 +50,11 @@ def found(path: str, **options: Any) -> Dict[str, Finding]:
 def options_in(fix: str) -> Dict[str, Any]:
     """The options that a fix names, as verify takes them."""
     named: Dict[str, Any] = dict(re.findall(r"--(model|require|wrapper) (\w[\w.]*\w)", fix))
+    sizes = dict(re.findall(r"--((?:decoder-)?depth) (\d+)", fix))
+    if sizes:
+        named["sizes"] = {name.replace("-", "_"): int(number) for name, number in sizes.items()}
+    elif "leave out --" in fix:
+        named["sizes"] = {}
     missing = re.search(r"expected-missing = (\[.*?\])", fix)
     return {**named, **({"expected_missing": tuple(json.loads(missing[1]))} if missing else {})}
 
@@ -56,24 +62,34 @@ def options_in(fix: str) -> Dict[str, Any]:
 # --- options of verify --------------------------------------------------------------------
 
 
-def with_fc_norm() -> State:
-    weights = models.encoder_of(state())
-    for part in ("weight", "bias"):
-        weights[f"fc_norm.{part}"] = weights.pop(f"norm.{part}")
-        weights[f"head.{part}"] = torch.rand(3, *([16] if part == "weight" else []))
-    return weights
-
-
 def another_beside() -> Any:
     another = {f"layer{n}.conv.weight": torch.rand(8, 8) for n in range(300)}
     return {"net": another, "teacher": {"inner": models.encoder_of(state())}}
 
 
+def without(stack: str, config: Any = SMALL) -> State:
+    """The model without the last block of a stack."""
+    last = config.depth if stack == "blocks" else config.decoder_depth
+    weights = state(config)
+    return {name: weights[name] for name in weights if f"{stack}.{last - 1}." not in name[:17]}
+
+
 CASES: Dict[str, Any] = {
-    "another size": (lambda: {"model": state(SMALL)}, {}, {"STR004", "STR005"}),
-    "its encoder": (lambda: models.encoder_of(state(SMALL)), {}, {"STR004", "STR005"}),
-    "a smaller size": (lambda: state(), {"model": "small"}, {"STR001", "STR005"}),
-    "a classifier that averages": (with_fc_norm, {}, {"STR001"}),
+    "another size": (lambda: {"model": state(SMALL)}, {}, {"STR017"}),
+    "its encoder": (lambda: models.encoder_of(state(SMALL)), {}, {"STR017"}),
+    "a smaller size": (lambda: state(), {"model": "small"}, {"STR017"}),
+    "no known size": (lambda: state(OTHER_DECODER), {}, {"STR017"}),
+    "another image": (
+        lambda: state(),
+        {"model": "auto", "sizes": {"img_size": 64, "in_chans": 3}},
+        {"STR017"},
+    ),
+    "the last block": (lambda: without("blocks"), {"model": "auto"}, {"STR001"}),
+    "the decoder's last": (
+        lambda: without("decoder_blocks", DEEP),
+        {"model": "deep"},
+        {"STR003"},
+    ),
     "another state dict": (another_beside, {"wrapper": "net"}, {"STR012"}),
     "no decoder": (checkpoints.encoder_only, {"require": "full"}, {"STR002"}),
 }
@@ -114,51 +130,12 @@ def test_the_option_that_a_fix_names_helps(tmp_path: Path, name: str) -> None:
 def test_no_size_is_advised_that_does_not_fit(
     tmp_path: Path, content: Callable[[], object]
 ) -> None:
-    findings = found(checkpoints.saved(tmp_path, content))
+    findings = found(checkpoints.saved(tmp_path, content), model="auto")
     assert findings
     assert not [one.advice for one in findings.values() if "--model" in one.advice]
 
 
-def pooled(config: Any) -> State:
-    """The encoder of a classifier that averages the patches."""
-    weights = models.encoder_of(state(config))
-    for part in ("weight", "bias"):
-        weights[f"fc_norm.{part}"] = weights.pop(f"norm.{part}")
-    return weights
-
-
-def test_the_size_of_a_classifier_is_found_by_its_shapes(tmp_path: Path) -> None:
-    path = checkpoints.saved(tmp_path, lambda: pooled(SMALL))
-    assert "--model small" in found(path)["STR005"].advice
-    after = found(path, model="small")
-    assert "STR005" not in after
-    assert "expected-missing" in after["STR001"].advice
-
-
-def test_no_size_is_advised_for_a_tensor_that_it_has_no_place_for(tmp_path: Path) -> None:
-    head = {"head.weight": torch.rand(3, 16), "head.bias": torch.rand(3)}
-    path = checkpoints.saved(tmp_path, lambda: {**state(SMALL), **head})
-    findings = found(path)
-    assert options_in(findings["STR005"].advice)
-    assert "--model" not in findings["STR004"].advice
-
-
-def test_of_shapes_only_those_that_a_size_explains_name_it(tmp_path: Path) -> None:
-    """The encoder is of a known size, the decoder is not."""
-    own = SMALL._replace(decoder_embed_dim=12, decoder_depth=2)
-    path = checkpoints.saved(tmp_path, lambda: state(own))
-    chosen = VerifyOptions(model="tiny", forward=False)
-    before = [one for one in verify_file(path, chosen).findings if one.rule.code == "STR005"]
-    after = verify_file(path, chosen._replace(model="small")).findings
-    kept = {name for one in after if one.rule.code == "STR005" for name in one.tensors}
-    assert kept
-    assert {bool(one.advice) for one in before} == {True, False}
-    for one in before:
-        assert kept.isdisjoint(one.tensors) is ("--model small" in one.advice)
-
-
 def test_where_nothing_is_known_to_help_nothing_is_advised(tmp_path: Path) -> None:
-    assert found(checkpoints.saved(tmp_path, lambda: state(OTHER_IMAGE)))["STR005"].advice == ""
     assert found(checkpoints.saved(tmp_path, checkpoints.another_model))["STR012"].advice == ""
     respelt = {name.replace(".mlp.fc", ".fc"): tensor for name, tensor in state().items()}
     assert found(checkpoints.saved(tmp_path, lambda: respelt))["STR001"].advice == ""
@@ -218,7 +195,7 @@ def test_a_config_that_agrees_with_the_weights_is_not_wrong_because_the_flag_is(
 ) -> None:
     findings = found(small_release(tmp_path))
     assert "HUB004" not in findings
-    assert "--model small" in findings["STR005"].advice
+    assert "--model small" in findings["STR017"].advice
 
 
 @pytest.mark.parametrize("wrong", [{"hidden_size": 16}, {"num_attention_heads": 3}])

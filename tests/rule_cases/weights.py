@@ -85,6 +85,7 @@ CASES: Dict[str, Case] = {
     "STR013": Case(saved(built.query_without_key_and_value), saved(built.another_model)),
     "STR014": Case(saved(built.half_of_the_weights_halved), saved(built.half_precision)),
     "STR015": Case(saved(zero3.stub), saved(zero3.a_few_empty)),
+    "STR017": Case(saved(built.sound, model="mae_vit_large_patch16"), SOUND),
     "STR016": Case(
         saved(lambda: {"model": built.state(), "center": torch.rand(8)}),
         saved(lambda: {"model": built.state(), "optimizer": optimizer(4, 8)}),

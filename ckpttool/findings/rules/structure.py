@@ -40,8 +40,10 @@ SHAPE = Rule(
     "STR005",
     "shape-mismatch",
     Severity.ERROR,
-    "A tensor has another shape than the model's.",
-    "If the file is of another size of the model, name that with --model.",
+    "A tensor has another shape than the rest of the file implies.",
+    "Write the tensor again from the model that was saved: no loader takes it in this shape.",
+    "The sizes of the model are those that most tensors of the file agree on. A file of another "
+    "size than the one asked for is STR017.",
 )
 # A warning: load_state_dict casts to the model's type. STR007 is an error, since no training gives
 # integers.
@@ -127,6 +129,14 @@ OUTSIDE = Rule(
     "The state of an optimizer is recognised by its structure (state and param_groups, exp_avg and "
     "the like) and not reported here, nor are states of random generators. Single numbers, a loss "
     "say, are a note.",
+)
+# One line in place of all tensors that are missing, or have other shapes.
+OTHER_SIZE = Rule(
+    "STR017",
+    "other-size",
+    Severity.ERROR,
+    "The file is of another model than the one that was asked for.",
+    "If it is the right file, leave out --model and the options of sizes.",
 )
 # Reported although it is allowed, so that a pattern that is no longer needed is seen.
 EXPECTED_MISSING = Rule(

@@ -2,23 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Mapping
 
+from ckpttool.findings.arguments import check_choice
+from ckpttool.findings.errors import UsageError
 from ckpttool.models.families.mae import MAE
 from ckpttool.models.family import FULL
 
 if TYPE_CHECKING:
-    from ckpttool.models.family import Family
+    from ckpttool.models.family import Family, Free
 
 FAMILIES: tuple[Family, ...] = (MAE,)  # the first gives the default model
 
-#: The model that the tool checks against unless told otherwise.
+#: No size is larger.
+MOST = 1 << 20
+
+_KINDS = {
+    "flag": "true or false",
+    "number": f"whole number from 1 to {MOST:,}",
+    "image": "number of pixels, nor a pair of a height and a width",
+}
+
+#: The model of a stand-in, and of a file of which nothing can be read off.
 DEFAULT_MODEL = FAMILIES[0].default
 
 
 def models() -> dict[str, Family]:
     """Return model name -> family, for every model that is known."""
     return {name: family for family in FAMILIES for name in family.sizes}
+
+
+def free_sizes() -> dict[str, Free]:
+    """Return the sizes of models that can be demanded, by name."""
+    readers = [family.reading for family in FAMILIES if family.reading is not None]
+    return {name: free for reader in readers for name, free in reader.free.items()}
+
+
+def check_sizes(sizes: Mapping[str, object]) -> None:
+    """Check sizes that are demanded.
+
+    Raises:
+        UsageError: there is no such size, or its value is not of its kind.
+    """
+    known = free_sizes()
+    for name, value in sizes.items():
+        check_choice(name, known, "size")
+        kind = known[name].kind
+        sides = value if isinstance(value, tuple) and kind == "image" else (value,)
+        if kind == "flag":
+            right = isinstance(value, bool)
+        else:
+            right = all(type(side) is int and 0 < side <= MOST for side in sides)
+            right = right and len(sides) in (1, 2)
+        if not right:
+            raise UsageError(f"{name} is no {_KINDS[kind]}", found=value)
 
 
 def requirements() -> tuple[str, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from ckpttool.models.families.mae_forward import MAE_FORWARD
-from ckpttool.models.families.vit_mae_config import VIT_MAE_CONFIG
-from ckpttool.models.family import Family
-from mae.config import CONFIGS, DEFAULT, is_decoder_name
+from ckpttool.models.families.mae_sizes import FREE, contradicts, fitted, read_sizes
+from ckpttool.models.families.vit_mae_config import VIT_MAE_CONFIG, hints_of
+from ckpttool.models.family import Family, SizeReader
+from mae.config import CONFIGS, DEFAULT, is_decoder_name, is_head_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
     from mae.config import MAEConfig
 
 
-def _load() -> type[Any]:
+def _load() -> Callable[..., Any]:
     # not from mae.large: it loads its names late, and an error in torch would look like its own
+    from mae.large.classifier import ViTClassifier
     from mae.large.mae_vit_large import MAEViTLarge
 
-    return MAEViTLarge
+    def build(config: MAEConfig, **options: Any) -> Any:
+        return (ViTClassifier if config.num_classes else MAEViTLarge)(config, **options)
+
+    return build
 
 
 def _load_layouts() -> tuple[Layout, ...]:
@@ -39,11 +44,19 @@ def _load_layouts() -> tuple[Layout, ...]:
     )
 
 
-def _table(width: int, config: MAEConfig) -> NDArray[Any]:
+def _table(width: int, config: MAEConfig) -> NDArray[Any] | None:
+    if width % 4:
+        return None
     # late: most commands read no values, and do without numpy
     from mae.large.pos_embed import get_2d_sincos_pos_embed
 
-    return get_2d_sincos_pos_embed(width, config.grid_size, cls_token=True)
+    return get_2d_sincos_pos_embed(width, config.grid, cls_token=config.class_token)
+
+
+def _group_of(name: str) -> str:
+    if is_decoder_name(name):
+        return "decoder"
+    return "head" if is_head_name(name) else "encoder"
 
 
 MAE = Family(
@@ -53,8 +66,8 @@ MAE = Family(
     shapes=lambda config: config.shapes,
     load=_load,
     forward=MAE_FORWARD,
-    groups=("encoder", "decoder"),
-    group_of=lambda name: "decoder" if is_decoder_name(name) else "encoder",
+    groups=("encoder", "decoder", "head"),
+    group_of=_group_of,
     stacks={"blocks": "encoder", "decoder_blocks": "decoder"},
     rows={
         "norms": ("norm1", "norm2"),
@@ -74,8 +87,6 @@ MAE = Family(
     },
     layernorms=r"(?:^|\.)(?:norm\d*|decoder_norm|fc_norm)\.(weight|bias)$",
     classifier=("head.", "fc_norm.", "classifier."),  # the last is Hugging Face's
-    # models_vit.py of the MAE repository deletes norm where it pools globally
-    pooled=("fc_norm", "norm"),
     config_file=VIT_MAE_CONFIG,
     # beside the links in the README of https://github.com/facebookresearch/mae; six hexadecimal
     # digits are what is known, so equality is as certain as 24 bits make it
@@ -88,4 +99,7 @@ MAE = Family(
         "mae_finetuned_vit_huge.pth": "2541f2",
     },
     published_at="https://dl.fbaipublicfiles.com/mae/",
+    depths={"blocks": "depth", "decoder_blocks": "decoder-depth"},
+    dtypes={"head.0.num_batches_tracked": "int64"},
+    reading=SizeReader(read_sizes, contradicts, fitted, hints_of, FREE),
 )

@@ -49,12 +49,14 @@ def _with_transposed_positions(config: MAEConfig, tensors: Tensors) -> Tensors |
     """Swap the axes of the position table's grid, as another order of ``meshgrid`` does."""
     table = tensors["pos_embed"]
     # rows are swapped as ranges of bytes, so they must be contiguous
-    if table.strides is not None or table.nbytes % (config.num_patches + 1):
+    if table.strides is not None or table.nbytes % config.tokens:
         return None
-    row = table.nbytes // (config.num_patches + 1)
-    grid = range(config.grid_size)
-    # row 0 is the class token's and stays
-    order = [0, *(1 + column * config.grid_size + line for line in grid for column in grid)]
+    row = table.nbytes // config.tokens
+    before = int(config.class_token)
+    rows, columns = config.grid
+    # the class token's row stays
+    order = list(range(before))
+    order += [before + y * columns + x for x in range(columns) for y in range(rows)]
     ranges = [(place * row, (place + 1) * row) for place in order]
     return {**tensors, "pos_embed": rearranged(table, ranges)}
 
@@ -63,7 +65,7 @@ def _with_swapped_query_and_key(config: MAEConfig, tensors: Tensors) -> Tensors 
     """Swap the rows of query and key in all blocks of the encoder."""
     changed = dict(tensors)
     for number in range(config.depth):
-        for leaf in ("weight", "bias"):
+        for leaf in ("weight", "bias") if config.qkv_bias else ("weight",):
             name = f"blocks.{number}.attn.qkv.{leaf}"
             fused = tensors[name]
             if fused.strides is not None or fused.nbytes % 3:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Mapping
 
-from ckpttool.models.family import ConfigFile, depth_of
+from ckpttool.models.family import ConfigFile, Hint, depth_of
+from mae.config import MAEConfig, hidden_width
 
 if TYPE_CHECKING:
     from ckpttool.models.family import Shape
-    from mae.config import MAEConfig
 
 
 def _of_shapes(shapes: Mapping[str, Shape]) -> dict[str, object]:
@@ -21,7 +21,7 @@ def _of_shapes(shapes: Mapping[str, Shape]) -> dict[str, object]:
     if len(patches) == 4:  # a file may hold any shape under this name
         width, channels, patch, _ = patches
         found.update(hidden_size=width, num_channels=channels, patch_size=patch)
-        side = _side(shapes.get("pos_embed", ()))
+        side = _side(shapes.get("pos_embed", ()), int("cls_token" in shapes))
         if side is not None:
             found["image_size"] = side * patch
     for stack, prefix in (("blocks", ""), ("decoder_blocks", "decoder_")):
@@ -37,12 +37,15 @@ def _of_shapes(shapes: Mapping[str, Shape]) -> dict[str, object]:
     return found
 
 
-def _side(shape: Shape) -> int | None:
-    """Return the patches along one side of a square image, by its position table."""
+def _side(shape: Shape, before: int) -> int | None:
+    """Return the patches along one side of a square image, by its position table.
+
+    ``before`` is the number of rows that are no patch's.
+    """
     if len(shape) != 3:
         return None
-    side = round(max(shape[1] - 1, 0) ** 0.5)  # one row is the class token's
-    return side if side * side + 1 == shape[1] else None
+    side = round(max(shape[1] - before, 0) ** 0.5)
+    return side if side * side + before == shape[1] else None
 
 
 def _of_size(config: MAEConfig, full: bool) -> dict[str, object]:
@@ -50,30 +53,73 @@ def _of_size(config: MAEConfig, full: bool) -> dict[str, object]:
         "hidden_size": config.embed_dim,
         "num_hidden_layers": config.depth,
         "num_attention_heads": config.num_heads,
-        "intermediate_size": int(config.embed_dim * config.mlp_ratio),
+        "intermediate_size": hidden_width(config.embed_dim, config.mlp_ratio),
         "patch_size": config.patch_size,
-        "image_size": config.img_size,
+        "image_size": config.img_size
+        if isinstance(config.img_size, int)
+        else list(config.img_size),
         "num_channels": config.in_chans,
+        "qkv_bias": config.qkv_bias,
         # what the original code has, whatever the size
-        "qkv_bias": True,
         "hidden_act": "gelu",
     }
-    if full:
+    if full and not config.num_classes:
+        ratio = config.mlp_ratio if config.decoder_mlp_ratio is None else config.decoder_mlp_ratio
         settings.update(
             {
                 "decoder_hidden_size": config.decoder_embed_dim,
                 "decoder_num_hidden_layers": config.decoder_depth,
                 "decoder_num_attention_heads": config.decoder_num_heads,
-                "decoder_intermediate_size": int(config.decoder_embed_dim * config.mlp_ratio),
+                "decoder_intermediate_size": hidden_width(config.decoder_embed_dim, ratio),
             }
         )
     return settings
+
+
+#: What a config.json calls the fields of the sizes that no shape shows, or not for certain.
+_IN_CONFIG = {
+    "num_attention_heads": "num_heads",
+    "decoder_num_attention_heads": "decoder_num_heads",
+    "num_hidden_layers": "depth",
+    "decoder_num_hidden_layers": "decoder_depth",
+    "image_size": "img_size",
+    "layer_norm_eps": "layer_norm_eps",
+    "norm_pix_loss": "norm_pix_loss",
+}
+#: What the arguments of the published training scripts, and others made from them, call them.
+_IN_ARGUMENTS = {
+    "model": "model",
+    "input_size": "img_size",
+    "img_size": "img_size",
+    "norm_pix_loss": "norm_pix_loss",
+    "num_heads": "num_heads",
+    "decoder_num_heads": "decoder_num_heads",
+    "decoder_depth": "decoder_depth",
+}
+
+
+def hints_of(config: Mapping[str, object], arguments: Mapping[str, object]) -> dict[str, Hint]:
+    """Return what a ``config.json`` and the arguments of a training run say of the sizes.
+
+    Where both speak, the arguments are taken: they lie in the file itself.
+    """
+    found = {
+        field: Hint(config[key], f"{key} in config.json")
+        for key, field in _IN_CONFIG.items()
+        if key in config
+    }
+    for name, value in arguments.items():
+        field = _IN_ARGUMENTS.get(name.rpartition(".")[2])
+        if field is not None:
+            found[field] = Hint(value, f"{name} in the file")
+    return found
 
 
 VIT_MAE_CONFIG = ConfigFile(
     model_type="vit_mae",
     of_shapes=_of_shapes,
     of_size=_of_size,
+    unseen=("num_attention_heads", "decoder_num_attention_heads", "image_size"),
     # by the README of the published files
     normalised=r"mae_pretrain_vit_(?:base|large|huge)_full(?:\..*)?",
 )

@@ -35,6 +35,7 @@ CHECKS: Tuple[Check, ...] = (
     values.check_checksums,
     container.check_placeholders,
     architecture.check_model,
+    architecture.check_size,
     architecture.check_core,
     architecture.check_others,
     architecture.check_expected_missing,

@@ -13,9 +13,8 @@ from ckpttool.findings.text import count, meant
 from ckpttool.formats.objects.beside import tensors_beside
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.coverage import is_matched
-from ckpttool.models.family import FULL
+from ckpttool.models.family import FULL, depth_of
 from ckpttool.models.neighbours import neighbour_of
-from ckpttool.verification.checks.sizes import Size, known_size
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import GroupCoverage, Mismatch
@@ -38,6 +37,19 @@ def check_model(evidence: Evidence) -> Iterator[Finding]:
             expected=summarise(list(evidence.coverage.core.missing)[:4], 4),  # shows the spelling
             found=summarise(tensors, 4),
             fix=_other_state_dict(evidence),
+        )
+
+
+def check_size(evidence: Evidence) -> Iterator[Finding]:
+    """Fail on a file of another model than the one that was asked for, in one line."""
+    judged = evidence.judged
+    if judged is not None and judged.demanded is not None and not evidence.coverage.unrelated:
+        yield finding(
+            rules.OTHER_SIZE,
+            f"the file is {judged.name}, and not {judged.demanded}",
+            expected=judged.demanded,
+            found=judged.name,
+            fix=f"If it is the right file, {judged.instead}.",
         )
 
 
@@ -66,33 +78,28 @@ def check_core(evidence: Evidence) -> Iterator[Finding]:
             rules.MISSING_ENCODER,
             f"{count(len(missing), f'{evidence.family.core} tensor')} missing",
             tensors=missing,
-            fix=_of_another_size(evidence) or _pooled(evidence, missing),
+            fix=_advice(evidence, missing),
         )
 
 
-def _of_another_size(evidence: Evidence) -> str | None:
-    """Name the other size of the model that the file fills completely."""
-    size = known_size(evidence)
-    return _named(size) if size is not None and size.filled else None
+def _advice(evidence: Evidence, missing: Sequence[str]) -> str | None:
+    shallower = _shallower(evidence, evidence.family.core_stack, missing)
+    if shallower is not None:
+        return shallower
+    # The rule's advice is to save what is missing, but here it may be there in another spelling.
+    return "" if evidence.coverage.unexpected else None
 
 
-def _named(size: Size) -> str:
-    return f"The file is of another size of the model: --model {size.name}."
-
-
-def _pooled(evidence: Evidence, missing: Sequence[str]) -> str | None:
-    """Say how to accept a classifier that averages the patches, and so has another last norm."""
-    names = evidence.coverage.unexpected
-    theirs, ours = evidence.family.pooled
-    if f"{theirs}.weight" in names and set(missing) == {f"{ours}.weight", f"{ours}.bias"}:
-        return (
-            f"A classifier that averages the patches has {theirs} in place of {ours}. If that is "
-            f'what is published, say expected-missing = ["{ours}.*"] in the configuration.'
-        )
-    # The rule's advice is to save what is missing, but here it may be there in another spelling,
-    # or the file be of another size.
-    mismatched = evidence.coverage.core.mismatched
-    return "" if names or any(not one.same_shape for one in mismatched) else None
+def _shallower(evidence: Evidence, stack: str, missing: Sequence[str]) -> str | None:
+    """Say how to ask for fewer blocks, where those that are missing are the last ones."""
+    there = depth_of(evidence.canonical.tensors, stack)
+    places = [evidence.family.block_of(name) for name in missing]
+    last = there and all(one and one.stack == stack and one.number >= there for one in places)
+    option = evidence.family.depths.get(stack)
+    if not last or option is None:
+        return None
+    blocks = count(there or 0, "block")
+    return f"The last blocks are missing. If the model has {blocks}, say --{option} {there}."
 
 
 def check_others(evidence: Evidence) -> Iterator[Finding]:
@@ -121,10 +128,13 @@ def _incomplete(evidence: Evidence, name: str, group: GroupCoverage) -> Iterator
             rules.DECODER_PARTIAL,
             f"{len(missing)} of {count(group.expected, f'{name} tensor')} missing",
             tensors=missing,
-            # with other shapes it is a decoder of another size, and nothing was forgotten
-            fix=_of_another_size(evidence)
-            or (None if all(found.same_shape for found in group.mismatched) else ""),
+            fix=_shallower(evidence, _stack_of(evidence, name), missing),
         )
+
+
+def _stack_of(evidence: Evidence, group: str) -> str:
+    stacks = evidence.family.stacks.items()
+    return next((stack for stack, its_group in stacks if its_group == group), "")
 
 
 def check_expected_missing(evidence: Evidence) -> Iterator[Finding]:
@@ -171,14 +181,8 @@ def check_unexpected(evidence: Evidence) -> Iterator[Finding]:
         rules.UNEXPECTED,
         f"the model has no place for {count(len(names), 'tensor')}",
         tensors=names,
-        fix=_with_a_place(evidence) or _leaving_out(evidence),
+        fix=_leaving_out(evidence),
     )
-
-
-def _with_a_place(evidence: Evidence) -> str | None:
-    """Name the size that knows every tensor, as a deeper one knows more blocks."""
-    size = known_size(evidence)
-    return _named(size) if size is not None and not size.coverage.unexpected else None
 
 
 def _leaving_out(evidence: Evidence) -> str | None:
@@ -197,21 +201,15 @@ def _leaving_out(evidence: Evidence) -> str | None:
 
 
 def check_shapes(evidence: Evidence) -> Iterator[Finding]:
-    """Fail on shapes that differ."""
-    found = list(
-        _mismatches(
-            evidence,
-            rules.SHAPE,
-            lambda found: not found.same_shape,
-            lambda found: (str(list(found.expected_shape)), str(list(found.found_shape))),
-            "has another shape",
-            "",  # no advice: a shape cannot be repaired, and another size is looked for below
-        )
+    """Fail on shapes that contradict the other tensors of the file."""
+    yield from _mismatches(
+        evidence,
+        rules.SHAPE,
+        lambda found: not found.same_shape,
+        lambda found: (str(list(found.expected_shape)), str(list(found.found_shape))),
+        "has another shape than the rest of the file implies",
+        None,
     )
-    size = known_size(evidence) if found else None
-    for one in found:
-        explained = size is not None and size.misfits.isdisjoint(one.tensors)
-        yield one._replace(fix=_named(size)) if size is not None and explained else one
 
 
 def check_dtypes(evidence: Evidence) -> Iterator[Finding]:

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.formats.state_dicts.settings import settings_of
-from ckpttool.verification.checks.sizes import known_size
 
 if TYPE_CHECKING:
-    from ckpttool.models.family import ModelConfig
     from ckpttool.verification.evidence import Evidence
 
 # Characters of a value that are shown.
@@ -85,20 +83,12 @@ def _expected(evidence: Evidence) -> dict[str, object]:
     shapes = {name: info.shape for name, info in evidence.canonical.tensors.items()}
     settings = evidence.family.config_file
     expected = settings.of_shapes(shapes)
-    model = _model_of(evidence)
-    if model is None:  # a size of the author's own: its heads may be any number
-        return expected
     full = not all(group.absent for group in evidence.coverage.others.values())
-    return {**settings.of_size(model, full), **expected}
-
-
-def _model_of(evidence: Evidence) -> ModelConfig | None:
-    """Return the file's size: the one that was asked for, another known one, or ``None``."""
-    groups = evidence.coverage.groups.values()
-    if all(found.same_shape for group in groups for found in group.mismatched):
-        return evidence.config
-    other = known_size(evidence)
-    return evidence.family.sizes[other.name] if other is not None and not other.misfits else None
+    said = evidence.judged.assumed if evidence.judged else ()
+    of_size = settings.of_size(evidence.config, full)
+    if said:  # what was assumed, or taken from the config itself, is not held against it
+        of_size = {key: value for key, value in of_size.items() if key not in settings.unseen}
+    return {**of_size, **expected}
 
 
 def _one_number(value: object) -> object:

@@ -155,12 +155,15 @@ def pos_embed_errors(evidence: Evidence) -> dict[str, float]:
 def position_tables(evidence: Evidence) -> dict[str, TableError]:
     """Compare the position tables that were read and have the model's shape."""
     errors = {}
+    shapes = evidence.family.shapes(evidence.config)
     for name, computed in evidence.family.tables.items():
         stored = evidence.values.kept.get(name)
         if stored is None or stored.dtype.kind != "float":
             continue
+        if stored.shape != shapes.get(name):  # a finding of check_shapes
+            continue
         table = computed(evidence.config)
-        if stored.shape != (1, *table.shape):  # a finding of check_shapes
+        if table is None:
             continue
         error = _table_error(stored, table, evidence.limits.position_table)
         if error is not None:

@@ -204,13 +204,13 @@ def test_an_encoder_only_run_never_calls_the_decoder(monkeypatch: pytest.MonkeyP
 
 def test_a_full_run_encodes_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
-    encode = MAEViTLarge._encode
+    encode = MAEViTLarge.encode
 
     def counted(model: MAEViTLarge, x: Tensor) -> Tensor:
         calls.append(x.shape[0])
         return encode(model, x)
 
-    monkeypatch.setattr(MAEViTLarge, "_encode", counted)
+    monkeypatch.setattr(MAEViTLarge, "encode", counted)
     run(tiny_state(), full=True)
     assert calls == [2]
 

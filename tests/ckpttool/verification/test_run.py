@@ -16,7 +16,7 @@ import ckpttool
 from ckpttool.files.sources import FileSource
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UsageError
-from ckpttool.findings.finding import Finding, Verdict
+from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
 from ckpttool.models.families.mae import MAE
 from ckpttool.tensors.values import Values, ValuesRun, start_values
@@ -130,21 +130,22 @@ def test_a_file_of_a_model_that_nobody_knows_is_another_model(verify: Verify) ->
     assert found.message.endswith(": this is another model")
 
 
-def test_a_file_of_another_size_is_told_which(
+def test_a_file_of_another_size_is_one_line(
     verify: Verify, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(CONFIGS, "wider", CONFIGS[tiny]._replace(embed_dim=32))
-    fixes = {found.fix for found in verify(built.sound, model="wider").findings if is_shape(found)}
-    assert fixes == {"The file is of another size of the model: --model tiny."}
+    errors = [
+        one for one in verify(built.sound, model="wider").findings if one.severity.value == "error"
+    ]
+    assert [one.rule.code for one in errors] == ["STR017"]
+    assert errors[0].message == "the file is tiny, and not wider"
+    assert errors[0].fix == "If it is the right file, say --model tiny."
 
 
-def test_a_shape_that_no_size_explains_names_no_other_model(verify: Verify) -> None:
-    (found,) = filter(is_shape, verify(built.norm_too_wide).findings)
-    assert found.fix == ""
-
-
-def is_shape(found: Finding) -> bool:
-    return found.rule is rules.SHAPE
+def test_a_shape_contradicts_the_rest_of_the_file(verify: Verify) -> None:
+    (found,) = (one for one in verify(built.norm_too_wide).findings if one.rule is rules.SHAPE)
+    assert found.tensors == ("norm.weight",)
+    assert found.message == "a tensor has another shape than the rest of the file implies"
 
 
 def test_nothing_of_an_attack_is_executed(verify: Verify) -> None:

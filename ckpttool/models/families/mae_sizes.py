@@ -1,0 +1,504 @@
+"""The sizes of a masked autoencoder, read off the names and shapes of a file.
+
+What most tensors agree on is taken, so that one of another shape contradicts the rest and not the
+other way round. What shapes do not show (heads, the order of a grid that is not square) comes from
+what is said of the model elsewhere, from a known size, or is assumed, and that is told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, NamedTuple
+
+from ckpttool.models.family import Free, Kind, Reading
+from mae.config import CONFIGS, MAEConfig, hidden_width
+
+if TYPE_CHECKING:
+    from ckpttool.models.family import Hints, Shape
+
+_BLOCK = re.compile(r"(blocks|decoder_blocks)\.(\d{1,9})\.(.+)", re.DOTALL)
+_WIDE = frozenset(
+    f"{module}.{leaf}" for module in ("norm1", "norm2") for leaf in ("weight", "bias")
+) | {"attn.proj.bias", "mlp.fc2.bias"}
+_MATRICES = ("attn.proj.weight", "mlp.fc2.weight", "attn.rel_pos_w")
+_HIDDEN = ("mlp.fc1.bias", "mlp.fc1.weight")
+
+# Widths of arXiv:2010.11929, arXiv:2012.12877 and arXiv:2106.04560 -> letter, depth and heads.
+_VITS = {
+    192: ("Ti", 12, 3),
+    384: ("S", 12, 6),
+    768: ("B", 12, 12),
+    1024: ("L", 24, 16),
+    1280: ("H", 32, 16),
+    1408: ("g", 40, 16),
+    1664: ("G", 48, 16),
+}
+_HEAD_WIDTH = 64  # of nearly all models
+# Beyond these no model is known; sizes that large would cost memory and tell nothing.
+_MOST_TOKENS = 1 << 20
+_MOST_WIDTH = 1 << 16
+_MOST_BLOCKS = 1000
+
+
+#: What ``--model NAME`` leaves open, and a file may not say.
+FREE = {
+    "img_size": Free("image", "Pixels of an image: 448, or its height and width, 512x384."),
+    "in_chans": Free("number", "Channels of an image."),
+    "depth": Free("number", "Blocks of the encoder."),
+    "decoder_depth": Free("number", "Blocks of the decoder."),
+    "norm_pix_loss": Free("flag", "Whether the model was trained on normalised pixels."),
+}
+
+
+class _Stack(NamedTuple):
+    """What the blocks of one side show: numbers that are there, width, and that within the MLP."""
+
+    numbers: frozenset[int]
+    width: int | None
+    hidden: int | None
+    qkv_bias: bool
+    rel_pos: Mapping[int, Shape]
+
+    @property
+    def depth(self) -> int:
+        """The number of blocks: most numbers below it are there."""
+        deepest = 0
+        for place, number in enumerate(sorted(self.numbers), 1):
+            if number + 1 <= 2 * place:
+                deepest = number + 1
+        return deepest
+
+
+def read_sizes(shapes: Mapping[str, Shape], hints: Hints) -> Reading | None:
+    """Return the model that tensors with these canonical names and shapes are of.
+
+    Args:
+        shapes: canonical name -> shape.
+        hints: what is said of the model elsewhere, by the names of ``MAEConfig``; those that
+            ``demanded`` are taken as they are.
+
+    Returns:
+        ``None`` where the shapes show no encoder.
+    """
+    stacks = _stacks(shapes)
+    encoder, decoder = stacks["blocks"], stacks["decoder_blocks"]
+    width = _most(_widths(shapes, encoder))
+    if width is None or not encoder.numbers or width > _MOST_WIDTH:
+        return None
+    if max(encoder.depth, decoder.depth) > _MOST_BLOCKS:
+        return None
+    return _Reader(shapes, hints, encoder, decoder, width).read()
+
+
+class _Reader:
+    """Reads one file; ``told`` gathers what was not read off the shapes, and where it is from."""
+
+    def __init__(
+        self,
+        shapes: Mapping[str, Shape],
+        hints: Hints,
+        encoder: _Stack,
+        decoder: _Stack,
+        width: int,
+    ) -> None:
+        self.shapes, self.hints = shapes, hints
+        self.encoder, self.decoder, self.width = encoder, decoder, width
+        self.told: list[str] = []
+
+    def read(self) -> Reading | None:
+        classes, probe = self._head()
+        with_decoder = self._has_decoder()
+        patch, channels = self._patches()
+        tokens, class_token = self._tokens()
+        if tokens > _MOST_TOKENS:
+            return None
+        config = MAEConfig(
+            embed_dim=self.width,
+            depth=self.encoder.depth,
+            num_heads=1,
+            patch_size=patch,
+            in_chans=channels,
+            mlp_ratio=_ratio(self.encoder.hidden, self.width),
+            class_token=class_token,
+            qkv_bias=self.encoder.qkv_bias,
+            num_classes=0 if with_decoder else classes,
+            pooling=self._pooling(with_decoder, classes),
+            probe=probe and not with_decoder,
+        )
+        if with_decoder:
+            config = self._with_decoder(config)
+        config = config._replace(img_size=self._image(tokens - class_token, patch))
+        config = self._completed(config)
+        config = self._with_relative(config)
+        name = _known(config, with_decoder)
+        config = self._with_hidden_sizes(config, CONFIGS.get(name or ""), with_decoder)
+        kind = Kind.FULL if with_decoder else Kind.CLASSIFIER if config.num_classes else Kind.CORE
+        if config.rel_pos or config.pooling == "none":
+            kind = Kind.BACKBONE
+        text = name or described(config, with_decoder)
+        return Reading(config, name, text, kind, tuple(self.told))
+
+    # --- what the shapes show -------------------------------------------------------------
+
+    def _has_decoder(self) -> bool:
+        # mask_token alone decides nothing: other models have one in their encoder
+        return bool(self.decoder.numbers) or "decoder_embed.weight" in self.shapes
+
+    def _head(self) -> tuple[int, bool]:
+        """Return the number of classes, 0 without a head, and whether it is a linear probe's."""
+        for stem, probe in (("head", False), ("head.1", True)):
+            weight = self.shapes.get(f"{stem}.weight", ())
+            whole = f"{stem}.bias" in self.shapes
+            whole = whole and (not probe or "head.0.running_mean" in self.shapes)
+            if whole and len(weight) == 2 and weight[1] == self.width:
+                return weight[0], probe
+        return 0, False
+
+    def _pooling(self, with_decoder: bool, classes: int) -> str:
+        if "norm.weight" in self.shapes or "norm.bias" in self.shapes or with_decoder:
+            return "norm"
+        if "fc_norm.weight" in self.shapes or "fc_norm.bias" in self.shapes:
+            return "fc_norm"
+        # a backbone has relative positions and its own norms behind it
+        return "none" if self.encoder.rel_pos and not classes else "norm"
+
+    def _patches(self) -> tuple[int, int]:
+        """Return the side of a patch and the channels."""
+        shape = self.shapes.get("patch_embed.proj.weight", ())
+        if len(shape) == 4 and shape[2] == shape[3] and 0 < shape[2] < _MOST_WIDTH:
+            return shape[2], shape[1]
+        pixels = next(iter(self.shapes.get("decoder_pred.weight", ())), 0)
+        channels = self._demanded("in_chans") or 3
+        known = [one.patch_size for one in CONFIGS.values() if one.embed_dim == self.width]
+        for side in (*known, 16, 14, 8, 32):
+            if pixels == side * side * channels:
+                return side, channels
+        side = known[0] if known else 16
+        self.told.append(f"patches of {side} pixels: assumed")
+        return side, channels
+
+    def _tokens(self) -> tuple[int, bool]:
+        """Return the rows of the position table, and whether the first is a class token's."""
+        rows = [
+            shape[1]
+            for name in ("pos_embed", "decoder_pos_embed")
+            for shape in [self.shapes.get(name, ())]
+            if len(shape) == 3 and shape[1] > 0
+        ]
+        there = "cls_token" in self.shapes
+        if not rows:
+            self.told.append("images of 224 pixels: assumed, there is no position table")
+            patch, _ = self._patches()
+            return (224 // patch) ** 2 + there, there
+        # of two that disagree, the one that is a square is the likelier
+        squares = [row for row in rows if _side(row - there) is not None]
+        tokens = (squares or rows)[0]
+        if there or _side(tokens) is not None or _side(tokens - 1) is None:
+            return tokens, there
+        return tokens, True  # a square and one: the class token itself is missing
+
+    def _image(self, patches: int, side: int) -> int | tuple[int, int]:
+        square = _side(patches)
+        wanted = self._image_hint(patches, side)
+        if wanted is not None:
+            return wanted
+        if square is not None:
+            return square * side
+        rows = next(n for n in range(int(patches**0.5), 0, -1) if patches % n == 0)
+        # wide images are more common than high ones
+        columns = patches // rows
+        self.told.append(f"a grid of {rows} x {columns} patches: assumed, of {patches}")
+        return rows * side, columns * side
+
+    def _image_hint(self, patches: int, side: int) -> int | tuple[int, int] | None:
+        hint = self.hints.get("img_size")
+        if hint is None:
+            return None
+        size = hint.value
+        pair = (size, size) if isinstance(size, int) else size
+        if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
+            return None
+        height, width = pair
+        if not (isinstance(height, int) and isinstance(width, int)):
+            return None
+        if (height // side) * (width // side) == patches:
+            if height != width:
+                self.told.append(f"images of {height} x {width} pixels: {hint.source}")
+            return height if height == width else (height, width)
+        return None
+
+    def _with_decoder(self, config: MAEConfig) -> MAEConfig:
+        votes: list[int] = []
+        for name in ("mask_token", "decoder_pos_embed", "decoder_norm.weight", "decoder_norm.bias"):
+            votes += self.shapes.get(name, ())[-1:]
+        for name in ("decoder_embed.weight", "decoder_embed.bias"):
+            votes += self.shapes.get(name, ())[:1]
+        width = self.decoder.width or _most(votes) or config.decoder_embed_dim
+        ratio: float | None = _ratio(self.decoder.hidden, width)
+        return config._replace(
+            decoder_embed_dim=width,
+            decoder_depth=self.decoder.depth,
+            decoder_mlp_ratio=None if ratio == config.mlp_ratio else ratio,
+        )
+
+    def _with_relative(self, config: MAEConfig) -> MAEConfig:
+        found = self.encoder.rel_pos
+        if not found:
+            return config
+        usual = Counter(shape[0] for shape in found.values()).most_common(1)[0][0]
+        head = Counter(shape[1] for shape in found.values()).most_common(1)[0][0]
+        rows = tuple(found[n][0] if n in found else usual for n in range(config.depth))
+        heads = config.embed_dim // head if head and config.embed_dim % head == 0 else 1
+        return config._replace(rel_pos=rows, num_heads=heads)
+
+    # --- what they do not -----------------------------------------------------------------
+
+    def _completed(self, config: MAEConfig) -> MAEConfig:
+        """Give a file with too few blocks the depth that is demanded, said or known."""
+        for field in ("depth", "decoder_depth"):
+            hint = self.hints.get(field)
+            if hint is not None and hint.demanded and isinstance(hint.value, int):
+                # fewer than there are is a contradiction, for contradicts() to see
+                config = config._replace(**{field: max(hint.value, getattr(config, field))})
+        for known in self._candidates():
+            for field, width, less in (
+                ("depth", "embed_dim", self.encoder.depth),
+                ("decoder_depth", "decoder_embed_dim", self.decoder.depth),
+            ):
+                hint = self.hints.get(field)
+                if hint is not None and (hint.demanded or hint.value == less):
+                    continue  # it is said elsewhere that there are no more
+                same = getattr(known, width) == getattr(config, width)
+                if same and 0 < less < getattr(known, field) and self._alike(known, config, field):
+                    config = config._replace(**{field: getattr(known, field)})
+        return config
+
+    def _alike(self, known: MAEConfig, config: MAEConfig, field: str) -> bool:
+        alike = (known.embed_dim, known.patch_size) == (config.embed_dim, config.patch_size)
+        return alike and (field == "depth" or known.depth == config.depth)
+
+    def _candidates(self) -> Iterator[MAEConfig]:
+        for name in self._named_first():
+            yield CONFIGS[name]
+
+    def _named_first(self) -> list[str]:
+        hint = self.hints.get("model")
+        first = [hint.value] if hint and isinstance(hint.value, str) else []
+        return [*(name for name in first if name in CONFIGS), *CONFIGS]
+
+    def _with_hidden_sizes(
+        self, config: MAEConfig, known: MAEConfig | None, with_decoder: bool
+    ) -> MAEConfig:
+        """Add what no shape shows: heads, eps, the normalisation of the pixels."""
+        heads = config.num_heads if config.rel_pos else self._heads(config.embed_dim, known)
+        theirs = known if known and known.decoder_embed_dim == config.decoder_embed_dim else None
+        less = self._decoder_heads(config.decoder_embed_dim, theirs, with_decoder)
+        config = config._replace(num_heads=heads, decoder_num_heads=less)
+        eps = self.hints.get("layer_norm_eps")
+        # of a published size the eps is known, whatever a config says
+        if known is None and eps is not None and isinstance(eps.value, float) and eps.value > 0:
+            self.told.append(f"layer_norm_eps {eps.value:g}: {eps.source}")
+            config = config._replace(layer_norm_eps=eps.value)
+        normalised = self.hints.get("norm_pix_loss")
+        if normalised is not None and isinstance(normalised.value, bool):
+            config = config._replace(norm_pix_loss=normalised.value)
+        return config
+
+    def _heads(self, width: int, known: MAEConfig | None) -> int:
+        if known is not None:
+            return known.num_heads
+        said = self._said("num_heads", width)
+        if said is not None:
+            return said
+        if width in _VITS:
+            letter, _, heads = _VITS[width]
+            self.told.append(f"{heads} heads: those of ViT-{letter}")
+            return heads
+        return self._assumed(width, "")
+
+    def _decoder_heads(self, width: int, known: MAEConfig | None, there: bool) -> int:
+        if known is not None:
+            return known.decoder_num_heads
+        if not there:
+            return _dividing(width, 16)
+        said = self._said("decoder_num_heads", width)
+        if said is not None:
+            return said
+        if width % 16 == 0:
+            self.told.append("16 heads in the decoder: assumed, those of the published ones")
+            return 16
+        return self._assumed(width, " in the decoder")
+
+    def _said(self, field: str, width: int) -> int | None:
+        hint = self.hints.get(field)
+        if hint is None or isinstance(hint.value, bool) or not isinstance(hint.value, int):
+            return None
+        if hint.value < 1 or width % hint.value:
+            return None
+        self.told.append(f"{hint.value} heads: {hint.source}")
+        return hint.value
+
+    def _assumed(self, width: int, where: str) -> int:
+        heads = _dividing(width, max(width // _HEAD_WIDTH, 1))
+        self.told.append(f"{heads} head{'s' if heads > 1 else ''}{where}: assumed")
+        return heads
+
+    def _demanded(self, field: str) -> int | None:
+        hint = self.hints.get(field)
+        demanded = hint is not None and hint.demanded and isinstance(hint.value, int)
+        return hint.value if demanded and hint and isinstance(hint.value, int) else None
+
+
+def contradicts(demanded: MAEConfig, found: Reading) -> bool:
+    """Whether a file is of another model than the one that is demanded.
+
+    Blocks that are missing at the end contradict nothing: they are missing.
+    """
+    fields = ["embed_dim", "patch_size", "image", "in_chans", "class_token", "qkv_bias", "hidden"]
+    if found.kind is Kind.FULL:
+        fields += ["decoder_embed_dim", "decoder_hidden"]
+    ours, theirs = _compared(demanded), _compared(found.config)
+    deeper = found.config.depth > demanded.depth
+    if found.kind is Kind.FULL:
+        deeper = deeper or found.config.decoder_depth > demanded.decoder_depth
+    return deeper or any(ours[field] != theirs[field] for field in fields)
+
+
+def fitted(demanded: MAEConfig, found: Reading) -> MAEConfig:
+    """Return the demanded sizes, with the head and the last LayerNorm that the file has."""
+    theirs = found.config
+    config = demanded._replace(
+        num_classes=theirs.num_classes,
+        pooling=theirs.pooling,
+        probe=theirs.probe,
+        rel_pos=theirs.rel_pos,
+        norm_pix_loss=theirs.norm_pix_loss,
+    )
+    if config.grid == theirs.grid:  # an image of this size was seen, whatever is left at its edges
+        config = config._replace(img_size=theirs.img_size)
+    return config
+
+
+def _compared(config: MAEConfig) -> dict[str, object]:
+    narrow = config.decoder_embed_dim
+    ratio = config.mlp_ratio if config.decoder_mlp_ratio is None else config.decoder_mlp_ratio
+    return {
+        **config._asdict(),
+        "image": config.grid,  # what is left over at an edge shows in no shape
+        "hidden": hidden_width(config.embed_dim, config.mlp_ratio),
+        "decoder_hidden": hidden_width(narrow, ratio),
+    }
+
+
+def _known(config: MAEConfig, with_decoder: bool) -> str | None:
+    """Return the name of the known size that the shapes are of."""
+    fields = ["embed_dim", "depth", "patch_size", "image", "in_chans", "class_token", "qkv_bias"]
+    fields += ["hidden", "rel_pos"]
+    if with_decoder:
+        fields += ["decoder_embed_dim", "decoder_depth", "decoder_hidden"]
+    ours = _compared(config)
+    for name, known in CONFIGS.items():
+        theirs = _compared(known)
+        if all(ours[field] == theirs[field] for field in fields):
+            return name
+    return None
+
+
+def described(config: MAEConfig, with_decoder: bool) -> str:
+    """Return a model of no known size in words: ``ViT-B/16 MAE at 448 px, decoder 4 x 256``."""
+    letter, depth, _ = _VITS.get(config.embed_dim, ("", 0, 0))
+    # relative positions and no class token are those of detectors' backbones
+    kind = "" if config.rel_pos else " MAE"
+    name = f"ViT-{letter}/{config.patch_size}{kind}"
+    if depth != config.depth:
+        name = f"ViT/{config.patch_size}{kind} of {config.depth} blocks of width {config.embed_dim}"
+    height, width = config.image
+    published = MAEConfig(embed_dim=config.embed_dim, depth=config.depth, num_heads=1)
+    size = f"{height}" if height == width else f"{height} x {width}"
+    parts = [f"{name} at {size} px"]
+    if config.in_chans != published.in_chans:
+        parts.append(f"{config.in_chans} channel{'s' if config.in_chans != 1 else ''}")
+    hidden = hidden_width(config.embed_dim, config.mlp_ratio)
+    if hidden != 4 * config.embed_dim:
+        parts.append(f"{hidden} wide within the MLP")
+    if not config.class_token:
+        parts.append("no class token")
+    if not config.qkv_bias:
+        parts.append("no bias in qkv")
+    decoder = config.decoder_depth, config.decoder_embed_dim
+    if with_decoder and decoder != (published.decoder_depth, published.decoder_embed_dim):
+        parts.append(f"decoder {config.decoder_depth} x {config.decoder_embed_dim}")
+    return ", ".join(parts)
+
+
+def _stacks(shapes: Mapping[str, Shape]) -> dict[str, _Stack]:
+    numbers: dict[str, set[int]] = {"blocks": set(), "decoder_blocks": set()}
+    widths: dict[str, list[int]] = {"blocks": [], "decoder_blocks": []}
+    hidden: dict[str, list[int]] = {"blocks": [], "decoder_blocks": []}
+    biases = dict.fromkeys(numbers, 0)
+    weights = dict.fromkeys(numbers, 0)
+    rel_pos: dict[str, dict[int, Shape]] = {"blocks": {}, "decoder_blocks": {}}
+    for name, shape in shapes.items():
+        found = _BLOCK.fullmatch(name)
+        if found is None:
+            continue
+        stack, number, rest = found[1], int(found[2]), found[3]
+        if rest in _WIDE:
+            widths[stack] += shape[:1]
+        elif rest in _HIDDEN:
+            hidden[stack] += shape[:1]
+        elif rest == "attn.qkv.bias":
+            biases[stack] += 1
+        elif rest == "attn.qkv.weight":
+            weights[stack] += 1
+        elif rest == "attn.rel_pos_h" and len(shape) == 2:
+            rel_pos[stack][number] = shape
+        elif rest not in _MATRICES:
+            continue  # a name of no block of ours says nothing of how many there are
+        numbers[stack].add(number)
+    return {
+        stack: _Stack(
+            frozenset(numbers[stack]),
+            _most(widths[stack]),
+            _most(hidden[stack]),
+            # one bias in a model without would be the odd one; one that lacks is missing
+            biases[stack] > 0 or not weights[stack],
+            rel_pos[stack],
+        )
+        for stack in numbers
+    }
+
+
+def _widths(shapes: Mapping[str, Shape], encoder: _Stack) -> Iterator[int]:
+    # the blocks' own vote is as good as all others together
+    if encoder.width is not None:
+        yield from [encoder.width] * 3
+    for name in ("cls_token", "pos_embed", "norm.weight", "fc_norm.weight"):
+        yield from shapes.get(name, ())[-1:]
+    yield from shapes.get("patch_embed.proj.bias", ())[:1]
+
+
+def _most(votes: Iterable[int]) -> int | None:
+    counted = Counter(votes).most_common(1)
+    return counted[0][0] if counted and counted[0][0] > 0 else None
+
+
+def _ratio(hidden: int | None, width: int) -> float:
+    """Return the ratio that :func:`hidden_width` turns into ``hidden``; 4 where it is unknown."""
+    if hidden is None:
+        return 4.0
+    ratio = hidden / width
+    # a quotient that was rounded down would lose one
+    return ratio if hidden_width(width, ratio) == hidden else (hidden + 0.5) / width
+
+
+def _side(patches: int) -> int | None:
+    """Return the side of a square grid of so many patches."""
+    side = round(max(patches, 0) ** 0.5)
+    return side if side and side * side == patches else None
+
+
+def _dividing(width: int, most: int) -> int:
+    """Return the largest number up to ``most`` that divides the width."""
+    return next(heads for heads in range(min(most, width), 0, -1) if width % heads == 0)
