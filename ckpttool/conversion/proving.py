@@ -18,6 +18,7 @@ from ckpttool.findings.text import printable
 from ckpttool.formats import open_checkpoint
 from ckpttool.tensors.dtypes import by_elements
 from ckpttool.tensors.fingerprint import fingerprint
+from ckpttool.tensors.sums import tensor_sum
 
 if TYPE_CHECKING:
     from ckpttool.formats.writing import Target
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from ckpttool.models.canonical import Canonical
     from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.tensors.dtypes import DType
-
-_BUFFER = 1 << 20
 
 #: Digest of a joined tensor by the digests of its parts, in order.
 Joined = Dict[Tuple[str, ...], str]
@@ -197,21 +196,10 @@ def fingerprint_of(canonical: Canonical, digests: Mapping[str, str], joined: Joi
     for name, info in canonical.tensors.items():
         parts = tuple(digests[origin] for origin in canonical.origins[name])
         if len(parts) > 1 and parts not in joined:
-            joined[parts] = _digest(info)
+            joined[parts] = tensor_sum(info)
         digest = parts[0] if len(parts) == 1 else joined[parts]
         entries.append((name, info.dtype.name, info.shape, digest))
     return fingerprint(entries)
-
-
-def _digest(info: TensorInfo) -> str:
-    import hashlib
-
-    from ckpttool.tensors.gather import chunks  # numpy
-
-    sha = hashlib.sha256()
-    for piece in chunks(info, memoryview(bytearray(_BUFFER))):
-        sha.update(piece)
-    return sha.hexdigest()
 
 
 def require_equal(what: str, expected: object, found: object) -> None:

@@ -6,10 +6,9 @@ alone, which in an honest file are few; one pass over the file takes several tim
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Mapping
 
-from ckpttool.tensors.gather import CHUNK, chunks
+from ckpttool.tensors.sums import tensor_sum
 from ckpttool.tensors.values import start_values
 
 if TYPE_CHECKING:
@@ -47,14 +46,8 @@ def same_contents(
     if not values.digested and alike:
         with start_values(alike, (), workers=workers, executor=executor) as run:
             values = run.result()
-    digests = {name: bytes.fromhex(found.digest) for name, found in values.tensors.items()}
+    digests = {name: found.digest for name, found in values.tensors.items()}
     # expanded views may be beyond the cap now that the others, whose bytes made up for them, are
     # not read with them
-    return {name: digests[name] if name in digests else _digest(alike[name]) for name in alike}
-
-
-def _digest(info: TensorInfo) -> bytes:
-    digest = hashlib.sha256()
-    for chunk in chunks(info, memoryview(bytearray(CHUNK))):
-        digest.update(chunk)
-    return digest.digest()
+    sums = {name: digests.get(name) or tensor_sum(info) for name, info in alike.items()}
+    return {name: bytes.fromhex(digest) for name, digest in sums.items()}

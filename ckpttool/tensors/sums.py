@@ -1,15 +1,17 @@
-"""Hash sums of whole files, several at a time."""
+"""Hash sums of whole files, several at a time, and of one tensor alone."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Sequence
 
+from ckpttool.tensors.gather import chunks
 from ckpttool.tensors.workers import Work
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ckpttool.files.sources import ByteSource
+    from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.tensors.workers import Worker
 
 _BUFFER = 4 << 20  # hashlib releases the interpreter's lock for each: threads run side by side
@@ -52,3 +54,17 @@ def file_sums(
         workers=workers,
         executor=executor,
     ).results()
+
+
+def tensor_sum(info: TensorInfo) -> str:
+    """Return the SHA-256 of a tensor's contiguous little-endian elements, in hexadecimal.
+
+    Raises:
+        CkpttoolError: as for :func:`ckpttool.tensors.gather.chunks`.
+    """
+    import hashlib
+
+    digest = hashlib.sha256()
+    for chunk in chunks(info, memoryview(bytearray(_BUFFER))):
+        digest.update(chunk)
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The sums of whole files: those that other programs compute, or an error."""
+"""The sums of whole files and of tensors: those that other programs compute, or an error."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import hashlib
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ckpttool.files.sources import FileSource
 from ckpttool.findings.errors import UnreadableError
 from ckpttool.tensors import sums
-from ckpttool.tensors.sums import file_sums
+from ckpttool.tensors.sums import file_sums, tensor_sum
+from tests.builders.tensors import from_array
 
 
 def sources(folder: Path, *contents: bytes) -> list[FileSource]:
@@ -37,3 +39,16 @@ def test_a_file_that_was_written_to_has_no_sum(tmp_path: Path) -> None:
     os.utime(tmp_path / "1", ns=(1, 1))
     with pytest.raises(UnreadableError, match="changed while"):
         file_sums(opened)
+
+
+@pytest.mark.parametrize("buffer", [16, 1 << 20])
+def test_the_sum_of_a_tensor_is_of_its_elements_row_by_row(
+    monkeypatch: pytest.MonkeyPatch, buffer: int
+) -> None:
+    monkeypatch.setattr(sums, "_BUFFER", buffer)
+    array = np.arange(15, dtype=np.float32).reshape(3, 5)
+    turned = from_array(array)._replace(shape=(5, 3), strides=(1, 5))
+    for info, rows in ((from_array(array), array), (turned, array.T)):
+        assert tensor_sum(info) == hashlib.sha256(rows.tobytes()).hexdigest()
+    empty = from_array(np.empty((0, 4), np.float32))
+    assert tensor_sum(empty) == hashlib.sha256().hexdigest()
