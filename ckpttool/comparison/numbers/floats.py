@@ -16,7 +16,6 @@ from ckpttool.comparison.numbers.products import dot, dots, wide_dot
 from ckpttool.comparison.numbers.roundings import rounds
 from ckpttool.comparison.numbers.search import Search
 from ckpttool.comparison.numbers.stretches import BLOCK_BYTES, is_native
-from ckpttool.comparison.numbers.tally import Peak, Tally, larger_peak
 from ckpttool.comparison.numbers.ulps import bits_of, most_ulps
 from ckpttool.tensors.numpy_arrays import numbers
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckpttool.comparison.numbers.stretches import Block
+    from ckpttool.comparison.numbers.tally import Tally
     from ckpttool.comparison.numbers.tolerance import Tolerance
     from ckpttool.tensors.dtypes import DType
 
@@ -53,9 +53,9 @@ class FloatBlocks:
         self._sides = np.frombuffer(memory, np.float32).reshape(2, BLOCK)
         self._difference = np.empty(BLOCK, np.float32)
         scratch = np.empty((2, BLOCK), np.float32)
-        self._flags = np.empty(BLOCK, np.bool_)
-        self._outside = ToleranceCounter(scratch, self._flags)
-        self._search = Search(scratch)
+        flags = np.empty(BLOCK, np.bool_)
+        self._outside = ToleranceCounter(scratch, flags)
+        self._search = Search(scratch, flags)
 
     def add(self, tally: Tally, block: Block, tolerance: Tolerance | None) -> bool:
         """Add a block of pairs to ``tally``.
@@ -86,14 +86,9 @@ class FloatBlocks:
             odd = ~np.isfinite(difference)
             if not _may_be_set_aside(dtypes, sides, odd, tolerance):
                 return False
+            _set_aside(tally, block, sides, difference, odd)
         tally.elements += block.length
-        if dtypes[0] == dtypes[1]:
-            left, right = (bits_of(dtypes[0], data) for data in block.raw)
-            differs = np.not_equal(left, right, out=self._flags[: block.length])
-            tally.changed += int(np.count_nonzero(differs))
-            if odd is not None:
-                _set_aside(tally, sides, difference, odd, differs)
-        else:
+        if dtypes[0] != dtypes[1]:
             _add_cast(tally, dtypes, (sides[0], sides[1]), int(np.count_nonzero(difference)))
         if odd is None or not odd.all():
             self._add_finite(tally, block, odd, tolerance)
@@ -113,18 +108,16 @@ class FloatBlocks:
         if tolerance is not None:
             tally.outside += self._outside.count((sides[0], sides[1]), difference, tolerance)
         native = is_native(block.dtypes)
-        if block.dtypes[0] == block.dtypes[1] and not native:
+        same = block.dtypes[0] == block.dtypes[1]
+        if same and not native:
             tally.add_ulp(most_ulps(block.dtypes[0], block.raw, odd))
-        if odd is not None and not difference.any():
-            # the first place of no difference is not one of those that were set aside
-            at = int(odd.argmin())
-            nothing = Peak(0.0, block.first + at, float(sides[0, at]), float(sides[1, at]))
-            tally.max_abs = larger_peak(tally.max_abs, nothing)
-            tally.max_rel = larger_peak(tally.max_rel, nothing)
-            if native:
-                tally.add_ulp(0)
-            return
-        self._search.add(tally, sides, difference, block.first, ulps=native)
+        # Where nothing differs, the first place of no difference is not one that was set aside.
+        at = 0 if odd is None else int(odd.argmin())
+        changed = self._search.add(
+            tally, sides[:, at:], difference[at:], block.first + at, ulps=native
+        )
+        if same:
+            tally.changed += changed
 
 
 def _fits_float32(dtype: DType) -> bool:
@@ -155,10 +148,10 @@ def _may_be_set_aside(
 
 def _set_aside(
     tally: Tally,
+    block: Block,
     sides: NDArray[np.float32],
     difference: NDArray[np.float32],
     odd: NDArray[np.bool_],
-    differs: NDArray[np.bool_],
 ) -> None:
     """Count the pairs that are not finite and put zeros in their places."""
     nan_left, nan_right = np.isnan(sides)
@@ -167,7 +160,10 @@ def _set_aside(
     tally.nan_right += int(np.count_nonzero(nan_left < nan_right))
     tally.infinite_left += int(np.count_nonzero(infinite_left > infinite_right))
     tally.infinite_right += int(np.count_nonzero(infinite_left < infinite_right))
-    tally.unlike += int(np.count_nonzero(odd & differs))
+    left, right = (bits_of(*side)[odd] for side in zip(block.dtypes, block.raw))
+    unlike = int(np.count_nonzero(left != right))
+    tally.unlike += unlike
+    tally.changed += unlike
     np.copyto(sides, 0, where=odd)
     np.copyto(difference, 0, where=odd)
 

@@ -1,18 +1,34 @@
 """The largest differences in a block of float32: absolute, relative, and in ULPs.
 
 A block is cut into runs. One reduction gives the largest difference of each run in float32, which
-is right to a few parts in ``2 ** 24``. Runs that may hold more than is known are computed again, as
-a whole, in float64; the place is that of their first maximum. So what is equal in all of a tensor,
-as one step of an optimizer makes it, costs a few passes more, and never a look at each pair.
+is right to a few parts in ``2 ** 24``. In runs that may hold more than is known, the pairs that may
+be the largest are computed again in float64; the place is that of their first maximum.
+
+The *step* of a pair is the bits of left less the bits of right, modulo ``2 ** 32``, taken as an
+int32 without its sign. The bits of a magnitude are its place among the floats, so the step of two
+numbers of one sign is their distance in ULPs, and that of two numbers of opposite sign is
+``2 ** 31`` less the distance of their magnitudes. What follows from that spares most blocks of a
+tensor all further passes:
+
+- The place is a concave function of the magnitude (each binade has as many numbers as the one
+  before and is twice as long). So magnitudes whose difference is at most ``d`` are no further apart
+  than the place of ``d``, and two numbers of opposite sign with the difference ``d`` are no further
+  apart than ``d / 2`` and ``-d / 2`` are.
+- Relative differences ``r`` beyond 1 are those of opposite signs. The smaller magnitude is
+  ``r - 1`` of the larger, and neighbours are at least ``2 ** -24`` of the smaller one apart: so
+  at most ``2 ** 24 * (2 - r) / (r - 1)`` steps lie between them. From ``r`` of 5/3 on that is
+  at most ``2 ** 23``, and ``2 ** 31`` less that is further than any step of one sign.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from math import ceil
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ckpttool.comparison.numbers.tally import Peak, larger_peak
+from ckpttool.comparison.numbers.ulps import distances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,11 +37,19 @@ if TYPE_CHECKING:
 
 #: Pairs in a run: fewer would be mostly calls, and more leave the caches in float64.
 RUN = 1 << 15
+# Of this many pairs, it costs less to compute all than to pick more than one.
+_PICKED = 16
 # More than a quotient in float32 of a difference in float32 is off, in parts of itself. (The
 # difference of two numbers is no subnormal, or exact; no quotient but zero is below 2 ** -25.)
 _OFF = 2.0**-22
 # No float32 but zero is smaller.
-_SMALLEST = np.float32(2.0**-149)
+_SMALLEST = 2.0**-149
+# The step between a number and its negative.
+_OPPOSITE = 1 << 31
+# The relative difference between a number and its negative: none is larger.
+_MOST = 2.0
+# The smallest relative difference whose steps are those of opposite signs only.
+_TELLING = 5 / 3
 
 
 class Search:
@@ -33,12 +57,13 @@ class Search:
 
     Args:
         scratch: 2 x block of float32, free between calls.
+        flags: a block of bools, free as well.
     """
 
-    def __init__(self, scratch: NDArray[Any]) -> None:
+    def __init__(self, scratch: NDArray[Any], flags: NDArray[np.bool_]) -> None:
         self._scratch = scratch
+        self._flags = flags
         self._steps = np.empty(scratch.shape[1], np.int32)
-        self._exact = np.empty(RUN, np.float64)
 
     def add(
         self,
@@ -48,8 +73,8 @@ class Search:
         first: int,
         *,
         ulps: bool = True,
-    ) -> None:
-        """Add a block's largest differences.
+    ) -> int:
+        """Add a block's largest differences; return the number of pairs with different bits.
 
         Args:
             tally: what to add to.
@@ -59,89 +84,166 @@ class Search:
             ulps: whether the distance in ULPs is wanted; of numbers that were widened it is not.
         """
         length = len(difference)
-        starts = np.arange(0, length, RUN)
-        magnitudes = np.abs(sides, out=self._scratch[:, :length])
+        flags = self._flags[:length]
+        bits = sides.view(np.int32)
+        signed = np.subtract(bits[0], bits[1], out=self._steps[:length])
+        changed = int(np.count_nonzero(np.not_equal(signed, 0, out=flags)))
+        steps = np.abs(signed, out=signed).view(np.uint32)  # of the lowest int32 as well
+        scratch = self._scratch[:, :length]
+        block = _Block(tally, sides, difference, steps, int(steps.max()), first, scratch, flags)
+        most = np.maximum.reduceat(difference, np.arange(0, length, RUN))
+        block.add_largest("max_abs", difference, most)
+        # no step of one sign is longer; the largest difference may have been rounded down
+        reach = int(most.max().view(np.uint32)) + 1
+        known = tally.max_rel.value if tally.max_rel else 0.0
+        turned = block.longest >= _OPPOSITE - reach
+        if turned and known < _TELLING:  # or it is a zero of the other sign, or reach is too far
+            turned = block.is_turned()
         if ulps:
-            self._add_steps(tally, magnitudes)
-        large = np.maximum(magnitudes[0], magnitudes[1], out=magnitudes[0])
-        absolute = np.maximum.reduceat(difference, starts)
-        # NaN where both are zero
-        relative = np.fmax.reduceat(np.divide(difference, large, out=magnitudes[1]), starts)
-        if ulps:
-            _add_turned(tally, sides, absolute, relative)
-        self._add_peaks(tally, sides, large, (absolute, np.fmax(relative, 0)), first)
-
-    def _add_steps(self, tally: Tally, magnitudes: NDArray[np.float32]) -> None:
-        """Add the largest distance in ULPs of magnitudes, which are numbers of one sign.
-
-        Two numbers of opposite sign are further apart than their magnitudes are, so this counts
-        nothing that is too far.
-        """
-        places = magnitudes.view(np.int32)
-        steps = np.subtract(places[0], places[1], out=self._steps[: places.shape[1]])
-        tally.add_ulp(int(np.abs(steps, out=steps).max()))
-
-    def _add_peaks(
-        self,
-        tally: Tally,
-        sides: NDArray[np.float32],
-        large: NDArray[np.float32],
-        largest: tuple[NDArray[np.float32], NDArray[np.float32]],
-        first: int,
-    ) -> None:
-        bounds = [(one.astype(np.float64) * (1 + _OFF)).tolist() for one in largest]
-        least = [float(one.max()) * (1 - _OFF) for one in largest]
-        for number, (absolute, relative) in enumerate(zip(*bounds)):
-            by_size = absolute >= least[0] and _exceeds(absolute, tally.max_abs)
-            in_parts = relative >= least[1] and _exceeds(relative, tally.max_rel)
-            if not (by_size or in_parts):
-                continue
-            part = slice(number * RUN, (number + 1) * RUN)
-            run = sides[:, part]
-            values = self._exact[: run.shape[1]]
-            np.subtract(run[0], run[1], out=values, dtype=np.float64)
-            np.abs(values, out=values)
-            if by_size:
-                tally.max_abs = larger_peak(tally.max_abs, _peak(values, run, first + part.start))
-            if in_parts:
-                # two zeros do not differ, in parts of whatever
-                values /= np.maximum(large[part], _SMALLEST)
-                tally.max_rel = larger_peak(tally.max_rel, _peak(values, run, first + part.start))
+            block.add_ulps(reach, turned)
+        # with one sign, none is larger than 1
+        if known < (_MOST if turned else 1):
+            block.add_relative(known)
+        return changed
 
 
-def _add_turned(
-    tally: Tally,
-    sides: NDArray[np.float32],
-    absolute: NDArray[np.float32],
-    relative: NDArray[np.float32],
-) -> None:
-    """Add the largest distance in ULPs of two numbers of opposite sign: the sum of their places.
+class _Block(NamedTuple):
+    """A block of pairs, the tally that it is added to, and memory to search in.
 
-    Args:
-        tally: what to add to.
-        sides: left and right.
-        absolute: the largest difference of each run.
-        relative: the same in parts of the larger magnitude, which is 1 or more for opposite signs.
+    ``longest`` is the longest step.
     """
-    # The place is a concave function of the magnitude (each binade has as many numbers as the one
-    # before and is twice as long): two numbers with the difference d are no further apart than
-    # d / 2 and -d / 2 are.
-    halves = (absolute.astype(np.float64) * ((1 + _OFF) / 2)).astype(np.float32)
-    furthest = 2 * (halves.view(np.int32).astype(np.int64) + 1)
-    for number in np.flatnonzero((relative >= 1) & (furthest > (tally.max_ulp or 0))).tolist():
-        if furthest[number] > (tally.max_ulp or 0):
-            run = sides[:, number * RUN : (number + 1) * RUN].view(np.uint32)
-            # With the highest bit set in one of the two, the sum is 2 ** 31 and the places. For
-            # all other pairs 0 stands.
-            sums = run[0] + run[1] - np.uint32(1 << 31)
-            sums *= (run[0] ^ run[1]) >> np.uint32(31)
-            tally.add_ulp(int(sums.max()))
+
+    tally: Tally
+    sides: NDArray[np.float32]
+    difference: NDArray[np.float32]
+    steps: NDArray[np.uint32]
+    longest: int
+    first: int
+    scratch: NDArray[np.float32]
+    flags: NDArray[np.bool_]
+
+    def is_turned(self) -> bool:
+        """Whether two numbers that are not zero have opposite signs."""
+        (left, right), ends = self.sides, self.scratch[0]
+        below = np.less(np.minimum(left, right, out=ends), 0, out=self.flags)
+        below &= np.maximum(left, right, out=ends) > 0
+        return bool(below.any())
+
+    def add_ulps(self, reach: int, turned: bool) -> None:
+        """Add the largest distance in ULPs; of one sign, it is at most ``reach``."""
+        tally = self.tally
+        if self.longest < _OPPOSITE - reach:
+            tally.add_ulp(self.longest)
+            return
+        tally.add_ulp(0)
+        known = tally.max_ulp or 0
+        if turned and known < _furthest(tally.max_abs.value if tally.max_abs else 0.0):
+            # As far apart as the largest distance so far: half and -half at the closest.
+            half = np.uint32(known // 2).view(np.float32)
+            chosen = np.greater_equal(self.difference, 2 * half, out=self.flags)
+            chosen &= self.steps >= np.uint32(_OPPOSITE - reach)
+            if chosen.any():
+                tally.add_ulp(self._furthest_turned(_picked(chosen)))
+        if (tally.max_ulp or 0) < reach:
+            # the magnitudes of opposite signs are closer than the numbers, so they do no harm
+            bits = np.abs(self.sides, out=self.scratch).view(np.int32)
+            apart = np.subtract(bits[0], bits[1], out=bits[0])
+            tally.add_ulp(int(np.abs(apart, out=apart).max()))
+
+    def _furthest_turned(self, places: NDArray[np.intp] | None) -> int:
+        """Return the largest distance of numbers of opposite sign, at some or all places."""
+        bits = self.sides.view(np.uint32)
+        if places is not None:
+            return int(distances(*bits[:, places]).max())
+        # With the highest bit set in one of the two, the sum is 2 ** 31 and the places. For all
+        # other pairs 0 stands.
+        sums, signs = self.scratch.view(np.uint32)
+        np.bitwise_xor(bits[0], bits[1], out=signs)
+        signs >>= np.uint32(31)
+        np.add(bits[0], bits[1], out=sums)
+        sums -= np.uint32(_OPPOSITE)
+        sums *= signs
+        return int(sums.max())
+
+    def add_relative(self, known: float) -> None:
+        """Add the largest relative difference."""
+        if known >= _TELLING:
+            least = _OPPOSITE - ceil(2.0**24 * (2 - known) / (known - 1)) - 1
+            if self.longest < least:
+                return
+            places = _picked(np.greater_equal(self.steps, np.uint32(least), out=self.flags))
+            if places is not None:
+                self._add_exactly("max_rel", slice(None), places)
+                return
+        magnitudes = np.abs(self.sides, out=self.scratch)
+        large = np.maximum(magnitudes[0], magnitudes[1], out=magnitudes[0])
+        relative = np.divide(self.difference, large, out=magnitudes[1])  # NaN where both are zero
+        starts = np.arange(0, len(relative), RUN)
+        self.add_largest("max_rel", relative, np.fmax(np.fmax.reduceat(relative, starts), 0), _OFF)
+
+    def add_largest(
+        self, name: str, values: NDArray[np.float32], most: NDArray[np.float32], off: float = 0
+    ) -> None:
+        """Add a largest difference of some kind.
+
+        Args:
+            name: the field of the tally.
+            values: the differences in float32.
+            most: the largest of each run of them.
+            off: more than they are off, in parts of themselves; 0 if they are rounded once, which
+                keeps their order.
+        """
+        known, top = getattr(self.tally, name), float(most.max())
+        if known is not None:
+            if top * (1 + _OFF) <= known.value:
+                return
+            top = max(top, known.value)
+        low = np.float32(top * (1 - off))
+        for number in np.flatnonzero(most >= low).tolist():
+            part = slice(number * RUN, (number + 1) * RUN)
+            chosen = np.greater_equal(values[part], low, out=self.flags[part])
+            if not off:
+                self._leave_out_alike(chosen, self.sides[0, part], low)
+            # where nothing differs, two zeros, which are no number here, may come first
+            self._add_exactly(name, part, _picked(chosen) if low else None)
+
+    def _leave_out_alike(
+        self, chosen: NDArray[np.bool_], left: NDArray[np.float32], most: np.float32
+    ) -> None:
+        """Leave out all but the first of the pairs that differ by ``most`` exactly.
+
+        A difference that is no larger than either number is a float32 (Sterbenz). There may be
+        very many of those after a step of an optimizer.
+        """
+        if np.count_nonzero(chosen) > len(chosen) // _PICKED:
+            exact = np.abs(left, out=self.scratch[0, : len(left)]) >= 4 * most
+            exact &= chosen
+            exact[exact.argmax()] = False
+            chosen ^= exact
+
+    def _add_exactly(self, name: str, part: slice, places: NDArray[np.intp] | None) -> None:
+        """Add the largest of a part of the block, at some or all of its places."""
+        pairs = self.sides[:, part] if places is None else self.sides[:, part][:, places]
+        wide = pairs.astype(np.float64)
+        values = np.subtract(wide[0], wide[1])
+        np.abs(values, out=values)
+        if name == "max_rel":
+            np.abs(wide, out=wide)
+            large = np.maximum(wide[0], wide[1], out=wide[0])
+            values /= np.maximum(large, _SMALLEST, out=large)  # two zeros do not differ
+        at = int(values.argmax())
+        place = self.first + (part.start or 0) + int(at if places is None else places[at])
+        found = Peak(float(values[at]), place, *pairs[:, at].tolist())
+        setattr(self.tally, name, larger_peak(getattr(self.tally, name), found))
 
 
-def _exceeds(bound: float, known: Peak | None) -> bool:
-    return known is None or bound > known.value
+def _picked(chosen: NDArray[np.bool_]) -> NDArray[np.intp] | None:
+    """Return the places of those chosen, or ``None`` for all: if all cost less, or none is."""
+    few = 0 < np.count_nonzero(chosen) <= len(chosen) // _PICKED
+    return np.flatnonzero(chosen) if few else None
 
 
-def _peak(values: NDArray[np.float64], sides: NDArray[np.float32], first: int) -> Peak:
-    at = int(values.argmax())
-    return Peak(float(values[at]), first + at, float(sides[0, at]), float(sides[1, at]))
+def _furthest(difference: float) -> int:
+    """Return how far numbers of opposite sign with at most this difference are apart, or more."""
+    half = np.float32(difference / 2)
+    return 2 * int(half.view(np.uint32)) + (float(half) != difference / 2)
