@@ -45,6 +45,23 @@ def block_copied(state: State) -> None:
         state[name.replace(".0.", ".1.")] = state[name].clone()
 
 
+def no_qkv_bias(state: State) -> None:
+    for number in range(models.TINY.depth):
+        state[f"blocks.{number}.attn.qkv.bias"].zero_()
+
+
+def no_key_bias(state: State) -> None:
+    width = models.TINY.embed_dim
+    for number in range(models.TINY.depth):
+        state[f"blocks.{number}.attn.qkv.bias"][width : 2 * width].zero_()
+
+
+def decoder_not_loaded() -> object:
+    model = MAEViTLarge(models.TINY)
+    model.load_state_dict(models.encoder_of(built.state()), strict=False)
+    return {"model": model.state_dict()}
+
+
 def untrained() -> object:
     return {"model": MAEViTLarge(models.TINY).state_dict()}
 
@@ -106,6 +123,7 @@ CASES: Dict[str, Case] = {
     "NUM006": Case(of_type("float4_e2m1", b"abc"), of_type("float8_e5m2", b"abcdef")),
     "NUM007": Case(saved(built.large_block), saved(lambda: built.large_block(factor=1.0))),
     "NUM008": Case(saved(built.one_weight_copied_over_another), changed(block_copied)),
+    "NUM009": Case(changed(no_qkv_bias), changed(no_key_bias)),
     "MOD001": Case(saved(untrained), SOUND),
     "MOD002": Case(changed(block_copied), saved(built.one_weight_copied_over_another)),
     "MOD003": Case(changed(lambda state: state["pos_embed"].mul_(1.01)), SOUND),
@@ -115,4 +133,5 @@ CASES: Dict[str, Case] = {
         changed(lambda state: state["patch_embed.proj.weight"].zero_(), forward=True), FORWARD
     ),
     "MOD007": Case(saved(built.sound, forward=False), FORWARD),
+    "MOD008": Case(saved(decoder_not_loaded), saved(untrained)),
 }

@@ -100,3 +100,17 @@ DUPLICATE_CONTENT = Rule(
     "teacher and student, weights that are tied by copying): they are one note, and vectors among "
     "them are left out.",
 )
+# An error: every step of training moves every gain and every bias.
+CONSTANT_ROLE = Rule(
+    "NUM009",
+    "constant-role",
+    Severity.ERROR,
+    "A gain or bias has one and the same value in every block of a trained model.",
+    "Compare with the file that this one was made from: its name there may be another one.",
+    "A loader that does not know a name leaves the initial value, and saving keeps it; "
+    "ckpttool diff OLD NEW shows where. "
+    "For the gains of LayerNorms and the biases of the model, in every stack of two blocks or more "
+    "in which at least one other of them differs; blocks that MOD008 names are left out. A bias of "
+    "which only a part is zero, as the keys' third in BEiT, is not constant. A warning where all "
+    "biases of linear layers are 0: a model that was made without them may be written so.",
+)

@@ -22,6 +22,7 @@ from ckpttool.tensors.dtypes import BYTE
 if TYPE_CHECKING:
     from ckpttool.findings.uses import NameUse
     from ckpttool.formats.pickles import Pickle
+    from ckpttool.tensors.catalogue import Entry
 
 # Modules whose classes the arguments of Hugging Face's trainers hold: enumerations, small settings.
 _MODULES = (
@@ -62,6 +63,7 @@ _TRAINING = re.compile(
 )
 # Settings of a run, apart from its state: a loader may build the model from them.
 _SETTINGS = re.compile(r"(?:.*_)?(?:args?|hparams|hyper_parameters|cfg|config)", re.IGNORECASE)
+_STEPS = re.compile(r"(?:global_|num_)?(?:steps?|updates|iter(?:ation)?s?)", re.IGNORECASE)
 _BEST = re.compile(r"(?:best|train|valid|val|test)_\w+|.*lightning.*|.*rng.*", re.IGNORECASE)
 
 
@@ -73,6 +75,13 @@ def is_called_training(key: str) -> bool:
 def is_called_settings(key: str) -> bool:
     """Whether the dotted key of an entry beside weights names the settings of a run."""
     return _SETTINGS.fullmatch(_last(key)) is not None
+
+
+def unstepped(entries: Iterable[Entry]) -> str | None:
+    """Return the key of a count of training steps that is 0; ``None`` where there is none."""
+    # not epochs: after the first one scripts save 0
+    found = (one.key for one in entries if one.kind == "int" and one.summary == "0")
+    return next((key for key in found if _STEPS.fullmatch(_last(key))), None)
 
 
 def _last(key: str) -> str:

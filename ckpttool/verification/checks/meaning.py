@@ -30,6 +30,7 @@ def check_layernorms(evidence: Evidence) -> Iterator[Finding]:
             rules.LAYERNORM_INITIAL,
             f"all {count(len(layernorms(evidence)), 'LayerNorm tensor')} are exactly 1 and 0: "
             "these weights look untrained",
+            follows=(rules.CONSTANT_ROLE.code,),  # lost, where biases are trained
         )
 
 
@@ -43,10 +44,11 @@ def layernorms(evidence: Evidence) -> frozenset[str]:
 def layernorms_are_initial(evidence: Evidence) -> bool:
     """Whether there are LayerNorms and all have weights of 1 and biases of 0 everywhere."""
     present = layernorms(evidence)
-    return bool(present) and all(_is_initial(evidence, name) for name in present)
+    return bool(present) and all(is_initial(evidence, name) for name in present)
 
 
-def _is_initial(evidence: Evidence, name: str) -> bool:
+def is_initial(evidence: Evidence, name: str) -> bool:
+    """Whether a LayerNorm's weight is 1 everywhere, or its bias 0."""
     values = evidence.values.tensors.get(name)
     # minimum and maximum leave out what is not finite
     if values is None or values.nan or values.infinite:

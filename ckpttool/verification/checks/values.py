@@ -10,7 +10,6 @@ from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size, some_of
 from ckpttool.formats.unfilled import is_unfilled
 from ckpttool.tensors.sharing import AMPLIFICATION_FACTOR, AMPLIFICATION_SLACK, AMPLIFIED
-from ckpttool.verification.checks.meaning import layernorms, layernorms_are_initial
 from ckpttool.verification.checks.spoilt import is_zero, models_own, mostly_lost
 from ckpttool.verification.evidence import is_matrix
 
@@ -124,34 +123,6 @@ def _mostly_zero(evidence: Evidence) -> Finding:
         "most of the model is not in this file",
         tensors=names,
     )
-
-
-def check_constant_vectors(evidence: Evidence) -> Iterator[Finding]:
-    """Biases and gains of a single value, in one note."""
-    # where all LayerNorms are as initialised, that is a finding of its own
-    left_out = layernorms(evidence) if layernorms_are_initial(evidence) else ()
-    found = [
-        name
-        for name, info in _floats(evidence)
-        if not is_matrix(info) and _is_constant(evidence, name) and name not in left_out
-    ]
-    if found:
-        outside = evidence.outside()
-        initial = all(name not in outside and _is_as_initialised(evidence, name) for name in found)
-        yield finding(
-            rules.CONSTANT_VECTOR,
-            f"{count(len(found), 'vector')} with a single value"
-            + (": as initialised, not as trained" if initial else ""),
-            tensors=found,
-            follows=mostly_lost(evidence),
-        )
-
-
-def _is_as_initialised(evidence: Evidence, name: str) -> bool:
-    """Whether it has the value of the initialisation: 0 in biases, 1 in LayerNorms' weights."""
-    value = evidence.values.tensors[name].minimum
-    begins = 0 if name.endswith(".bias") else 1 if evidence.family.is_layernorm(name) else None
-    return value == begins
 
 
 def check_everything_was_read(evidence: Evidence) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.finding import causes_only
 from ckpttool.findings.rules import Severity
 from ckpttool.tensors.catalogue import Checksum
+from ckpttool.verification.checks import initial
 from ckpttool.verification.checks import values as numbers
 from tests.builders import evidence as built
 from tests.builders.tensors import endless_views, from_array, in_memory
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 CHECKS = (
     numbers.check_not_finite,
     numbers.check_constant_weights,
-    numbers.check_constant_vectors,
+    initial.check_initial,
     numbers.check_everything_was_read,
     numbers.check_checksums,
 )
