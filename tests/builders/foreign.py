@@ -19,8 +19,8 @@ from tests.builders import torch_files
 #: What a file begins with, and a word of what is said of it.
 BEGINNINGS: Dict[str, Tuple[bytes, str]] = {
     "git lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n", "LFS"),
-    "html": (b"<!DOCTYPE html>\n<html><head></head></html>", "web page"),
-    "html without doctype": (b"\n  <html lang='en'></html>", "web page"),
+    "html": (b"<!DOCTYPE html>\n<html><head></head></html>", "HTML page"),
+    "html without doctype": (b"\n  <html lang='en'></html>", "HTML page"),
     "a model of OpenVINO": (b"<?xml version='1.0'?><net name='x'>", "XML"),
     "xml": (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "XML"),
     "json list": (b"[1, 2, 3]", "JSON"),

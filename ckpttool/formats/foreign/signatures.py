@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Callable, NamedTuple
 from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError
+from ckpttool.findings.text import size
+from ckpttool.formats.foreign import answers
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint
@@ -31,10 +33,6 @@ HEAD = 512
 
 _SHOWN = 60  # bytes of a text that are shown
 
-_FETCH = (
-    "Where it was downloaded, the address answered with this: fetch the file itself (on the "
-    "Hugging Face hub its address has /resolve/ in it, not /blob/)."
-)
 _LOAD_TF = "Load it in TensorFlow and save the arrays as safetensors (safetensors.numpy.save_file)."
 _SAVE = "and save the arrays as safetensors (safetensors.numpy.save_file)."
 _UNPACK = "Unpack it, and name the checkpoint in it."
@@ -55,12 +53,13 @@ LFS_POINTER = ForeignKind(
 #: another: an XML error of a bucket is fetched anew, other XML is not.
 SIGNATURES: tuple[tuple[bytes, ForeignKind], ...] = (
     (rb"version https://git-lfs\.github\.com/spec/", LFS_POINTER),
+    # these are told by more of the file, and with what they say of themselves
+    (answers.PAGE, ForeignKind("an HTML page, not a checkpoint", answers.FETCH)),
+    (answers.ERROR, ForeignKind("an error in XML, not a checkpoint", answers.FETCH)),
     (
-        rb"\s*<(?i:!doctype html|html|head|body)",
-        ForeignKind("a web page, not a checkpoint", _FETCH),
+        rb"(?:\xef\xbb\xbf)?\s*<\?xml",
+        ForeignKind("an XML document, not a checkpoint", NAME_WEIGHTS),
     ),
-    (rb"\s*(?:<\?xml[^>]*>\s*)?<Error>", ForeignKind("an XML document, not a checkpoint", _FETCH)),
-    (rb"\s*<\?xml", ForeignKind("an XML document, not a checkpoint", NAME_WEIGHTS)),
     (rb"\s*\[", ForeignKind("text that begins as a list in JSON does", NAME_WEIGHTS)),
     (rb"\x89HDF\r\n\x1a\n", ForeignKind("an HDF5 file", f"Load it with h5py {_SAVE}")),
     (
@@ -108,11 +107,23 @@ _TF_INDEX_END = bytes.fromhex("57fb808b247547db")
 _TF_DATA = re.compile(r".*\.data-\d{5}-of-\d{5}", re.DOTALL)
 _TF = ForeignKind("a part of a TensorFlow checkpoint", _LOAD_TF)
 _TEXT = ForeignKind("a text file, not a checkpoint", NAME_WEIGHTS)
+# What a symbolic link becomes where links are not kept; the cache of the hub is full of links.
+_LINK = re.compile(rb"[\w.@+~-]*(?:/[\w.@+~=-]+)+\s?")
+_PATH = ForeignKind(
+    "a text that is a path, as a symbolic link becomes where links are not kept",
+    "Name the file that it points to, or copy that file in its place.",
+)
+_BLANK = ForeignKind("blank: there is nothing but white space in it", NAME_WEIGHTS)
+_ZEROS = ForeignKind(
+    f"no checkpoint: it begins with {HEAD} zero bytes, as one that was never filled does",
+    "Fetch, copy or save it again.",
+)
+_LFS_SIZE = re.compile(rb"\nsize (\d{1,18})\n")
 # What the Hugging Face hub and other servers answer in place of a file, saved under its name.
 _ANSWER = re.compile(
-    rb"(?i)\s*(?:entry|file|repository|revision|page|404:?) not found|not found"
+    rb"(?i)\s*(?:error:?\s+)?(?:(?:entry|file|repository|revision|page|404:?) not found|not found"
     rb"|access (?:to|denied)|invalid (?:username|credentials)|unauthorized|forbidden"
-    rb"|internal server|too many requests|bad gateway|service unavailable"
+    rb"|internal server|too many requests|bad gateway|service unavailable|http/[\d.]{1,5} \d)"
 )
 
 
@@ -210,8 +221,12 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
 
 def unknown(source: FileSource) -> UnsupportedError:
     """Return the error for a file that is no checkpoint, with its kind if that is known."""
-    head = read_bytes(source, 0, min(HEAD, source.size))
-    kind = kind_of(head) or _by_end(source) or (_TEXT if is_text(head) else None)
+    begin = read_bytes(source, 0, min(answers.SEARCHED, source.size))
+    head = begin[:HEAD]
+    answer = answers.answer_in(begin)
+    if answer is not None:
+        return UnsupportedError(f"the file is {answer.what}", rules.UNKNOWN_FORMAT, fix=answer.fix)
+    kind = kind_of(head) or _by_end(source) or _text_or_nothing(source, head)
     if kind is None:
         return UnsupportedError(
             "the content is of no known checkpoint format",
@@ -219,9 +234,31 @@ def unknown(source: FileSource) -> UnsupportedError:
             found=f"first bytes {head[:8]!r}",
             fix="Name a .pth written by torch.save, a .safetensors file or a shard index.",
         )
-    found = repr(head[:_SHOWN].decode("utf-8", "replace")) if kind is _TEXT else None
-    fix = _FETCH if kind is _TEXT and _ANSWER.match(head) else kind.fix
+    found = _shown(kind, head)
+    fix = answers.FETCH if kind is _TEXT and _ANSWER.match(head) else kind.fix
     return UnsupportedError(f"the file is {kind.what}", rules.UNKNOWN_FORMAT, found=found, fix=fix)
+
+
+def _text_or_nothing(source: FileSource, head: bytes) -> ForeignKind | None:
+    """Return the kind of a file that is text, or zero bytes."""
+    if len(head) == HEAD and not any(head):
+        return _ZEROS
+    if not is_text(head):
+        return None
+    if source.size <= HEAD:
+        if head.isspace():
+            return _BLANK
+        if _LINK.fullmatch(head):
+            return _PATH
+    return _TEXT
+
+
+def _shown(kind: ForeignKind, head: bytes) -> str | None:
+    """Return what is shown of a text, or of the file that a pointer stands for."""
+    if kind in (_TEXT, _PATH):
+        return repr(head[:_SHOWN].decode("utf-8", "replace"))
+    pointed = _LFS_SIZE.search(head) if kind is LFS_POINTER else None
+    return f"the pointer to a file of {size(int(pointed.group(1)))}" if pointed else None
 
 
 def is_text(head: bytes) -> bool:

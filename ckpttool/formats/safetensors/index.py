@@ -14,6 +14,7 @@ from ckpttool.files.suffixes import INDEX, TORCH
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.findings.text import printable, some_of
+from ckpttool.formats.foreign.answers import SEARCHED, answer_in_json
 from ckpttool.formats.safetensors.header import MAX_TENSORS
 from ckpttool.tensors.catalogue import Entry
 
@@ -59,7 +60,7 @@ def read_index(source: FileSource) -> Index:
             raise
         raise _no_index("text that begins as JSON does") from error
     if document is None:
-        raise _no_index("a JSON file")
+        raise _answer(source) or _no_index("a JSON file")
     weight_map = document["weight_map"]
     metadata = document.get("metadata")
     if metadata is None:
@@ -118,6 +119,15 @@ def _no_index(what: str) -> UnsupportedError:
         rules.UNKNOWN_FORMAT,
         fix="Name a checkpoint file or its index.",
     )
+
+
+def _answer(source: FileSource) -> UnsupportedError | None:
+    """Return the error for a JSON document that an interface answered in place of a file."""
+    answer = answer_in_json(read_bytes(source, 0, min(source.size, SEARCHED)))
+    if answer is None:
+        return None
+    what = f"the file is {answer.what}, not a checkpoint"
+    return UnsupportedError(what, rules.UNKNOWN_FORMAT, fix=answer.fix)
 
 
 def _check_files(weight_map: dict[str, object], path: str) -> None:
