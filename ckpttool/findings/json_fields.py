@@ -98,6 +98,7 @@ def file_fields(file: FileReport) -> dict[str, Any]:
         "locked": file.locked,
         "configuration": file.configuration,
         "fail_on": file.fail_on.value,
+        "loading": file.loading,
     }
 
 

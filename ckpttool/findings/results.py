@@ -103,6 +103,30 @@ class Coverage(NamedTuple):
         return all(group.absent for group in self.groups.values())
 
 
+class Loading(NamedTuple):
+    """What ``load_state_dict(strict=False)`` would fill of the model that a file was compared with.
+
+    Attributes:
+        tensors, parameters: of the model.
+        filled, filled_parameters: of these, by names and shapes as they stand in the file.
+        renamed, renamed_parameters: the same under the model's own names, whatever names the file
+            has: without their prefix, with parts joined.
+        refused: tensors that stand under a name of the model with another shape: torch raises an
+            error for them, strict or not.
+        random: group -> how many of its tensors are not filled by names as they stand, where there
+            are any: they stay as they are initialised.
+    """
+
+    tensors: int
+    parameters: int
+    filled: int
+    filled_parameters: int
+    renamed: int
+    renamed_parameters: int
+    refused: int
+    random: dict[str, int]
+
+
 class OutputSummary(NamedTuple):
     """An output of the forward pass in numbers.
 
@@ -246,6 +270,7 @@ class FileReport(NamedTuple):
         locked: the result of that comparison; ``None`` if the lock file has no entry for the file.
         configuration: that it was verified and judged by; ``None`` without one.
         fail_on: the least severity that fails the file.
+        loading: what a loader would fill of the model.
     """
 
     path: str
@@ -269,6 +294,7 @@ class FileReport(NamedTuple):
     locked: LockSummary | None = None
     configuration: ConfigurationFile | None = None
     fail_on: Severity = Severity.ERROR
+    loading: Loading | None = None
 
     @property
     def stopped(self) -> bool:

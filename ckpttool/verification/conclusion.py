@@ -14,6 +14,7 @@ from ckpttool.formats.objects.beside import beside_of, tensors_beside
 from ckpttool.models.family import FULL
 from ckpttool.verification.checks import CHECKS, locked
 from ckpttool.verification.checks.meaning import pos_embed_errors
+from ckpttool.verification.loading import loading_of
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint
@@ -48,6 +49,7 @@ def conclude(known: FileReport, evidence: Evidence, published: Origin | None) ->
         lock=evidence.lock.path if evidence.lock else None,
         lock_lines=evidence.locked.lines if evidence.locked else {},
         locked=locked.summary(evidence),
+        loading=loading_of(evidence),
     )
 
 

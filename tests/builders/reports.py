@@ -15,6 +15,7 @@ from ckpttool.findings.results import (
     FileReport,
     ForwardSummary,
     GroupCoverage,
+    Loading,
     LockSummary,
     Mismatch,
     OutputSummary,
@@ -64,6 +65,7 @@ def encoder_only() -> FileReport:
         ValuesSummary(294, 0, 0, 0, 294, 0, {"pos_embed": 2.98e-8}),
         ForwardSummary("run", None, "encoder", "cpu", 50, {"features": output}, 3.04, None, (1, 3)),
         unchecked=("where the file comes from (--published)",),
+        loading=Loading(398, 329_541_888, 294, 303_301_632, 294, 303_301_632, 0, {"decoder": 104}),
     )
 
 

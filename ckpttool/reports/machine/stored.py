@@ -16,6 +16,7 @@ from ckpttool.findings.results import (
     FileReport,
     ForwardSummary,
     GroupCoverage,
+    Loading,
     LockSummary,
     Mismatch,
     OutputSummary,
@@ -109,6 +110,27 @@ def _file(fields: Fields) -> FileReport:
         locked=fields.maybe("locked", lambda name: _locked(fields.inner(name))),
         configuration=fields.maybe("configuration", lambda name: _source(fields.inner(name))),
         fail_on=fields.choice("fail_on", _SEVERITIES),
+        loading=_loading(fields),
+    )
+
+
+def _loading(fields: Fields) -> Loading | None:
+    if "loading" not in fields.names():  # results of the first versions have none
+        return None
+    return fields.maybe("loading", lambda name: _loaded(fields.inner(name)))
+
+
+def _loaded(fields: Fields) -> Loading:
+    random = fields.inner("random")
+    return Loading(
+        fields.whole("tensors"),
+        fields.whole("parameters"),
+        fields.whole("filled"),
+        fields.whole("filled_parameters"),
+        fields.whole("renamed"),
+        fields.whole("renamed_parameters"),
+        fields.whole("refused"),
+        {name: random.whole(name) for name in random.names()},
     )
 
 

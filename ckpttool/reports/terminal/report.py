@@ -14,6 +14,7 @@ from ckpttool.findings.results import (
     FileReport,
     ForwardSummary,
     GroupCoverage,
+    Loading,
     LockSummary,
     Report,
     ValuesSummary,
@@ -72,6 +73,8 @@ def _write_facts(page: Page, file: FileReport) -> None:
         page.row("file", Text(describe(file)))
     if file.coverage is not None:
         page.row("coverage", coverage_text(file.coverage))
+    if file.coverage is not None and file.loading is not None and not file.coverage.unrelated:
+        page.row("loads", loading_text(file.loading, file.coverage))
     if file.values is not None:
         page.row("values", Text(_values(file.values)))
         errors = file.values.pos_embed_errors.items()
@@ -116,9 +119,35 @@ def coverage_text(coverage: Coverage) -> Text:
     return text
 
 
+def loading_text(loading: Loading, coverage: Coverage) -> Text:
+    """Return what of the model is filled by the names in the file, and by the model's own."""
+    number = f"{loading.filled:,} of {count(loading.tensors, 'tensor')}"
+    percent = _percent(loading.filled_parameters, loading.parameters)
+    text = Text("load_state_dict(strict=False) fills ")
+    text.append(f"{number}, {percent} of the parameters", "" if loading.filled else "bold red")
+    if loading.renamed != loading.filled:
+        percent = _percent(loading.renamed_parameters, loading.parameters)
+        text.append(f"; under the model's own names {loading.renamed:,}, {percent}")
+    left = []
+    for name, tensors in loading.random.items():
+        if loading.filled:  # else it is all of them
+            whole = tensors == coverage.groups[name].expected
+            told = f"the {name}" if whole else f"{tensors:,} of the {name}"
+            left.append(told)
+    if left:
+        text.append(f"; left random: {', '.join(left)}")
+    if loading.refused:
+        differ = count(loading.refused, "tensor")
+        text.append(f"; raises an error: {differ} of another shape", "bold red")
+    return text
+
+
+def _percent(part: int, whole: int) -> str:
+    # rounded down: 100.00 % is said of the whole only
+    return f"{math.floor(10_000 * part / max(whole, 1)) / 100:.2f} %"
+
+
 def _share(name: str, group: GroupCoverage) -> Text:
-    # Rounded down: 100.00 % is said of the whole only.
-    percent = math.floor(10_000 * group.covered / max(group.parameters, 1)) / 100
     covered, whole = millions(group.covered, unit=""), millions(group.parameters, unit="")
     if group.covered == group.parameters:
         told = whole
@@ -126,7 +155,8 @@ def _share(name: str, group: GroupCoverage) -> Text:
         told = f"{group.covered:,} of {group.parameters:,}"
     else:
         told = f"{covered} of {whole}"
-    told = f"{group.matched}/{group.expected} {name} tensors, {told} parameters, {percent:.2f} %"
+    told = f"{group.matched}/{group.expected} {name} tensors, {told} parameters, "
+    told += _percent(group.covered, group.parameters)
     return Text().append(told, "bold green" if group.complete else "bold red")
 
 

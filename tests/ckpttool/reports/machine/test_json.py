@@ -68,6 +68,7 @@ def test_a_file_has_the_promised_fields() -> None:
         "locked",
         "configuration",
         "fail_on",
+        "loading",
     ]
     assert list(file["coverage"]) == ["schema", "groups", "unexpected"]
     assert file["coverage"]["unexpected"] == ["head.weight"]

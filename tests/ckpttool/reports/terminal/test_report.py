@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,34 @@ def test_coverage_comes_before_everything_but_the_file() -> None:
         "  coverage     294/294 encoder tensors, 303.3 M parameters, 100.00 % from the checkpoint; "
         "decoder absent: 104 tensors would stay at random initialisation"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {},
+            "fills 294 of 398 tensors, 92.03 % of the parameters; left random: the decoder",
+        ),
+        (
+            {"filled": 0, "filled_parameters": 0, "random": {"encoder": 294, "decoder": 104}},
+            "fills 0 of 398 tensors, 0.00 % of the parameters; under the model's own names 294, "
+            "92.03 %",
+        ),
+        (
+            {"filled": 293, "refused": 1, "renamed": 293, "random": {"encoder": 1, "decoder": 4}},
+            "fills 293 of 398 tensors, 92.03 % of the parameters; left random: 1 of the encoder, "
+            "4 of the decoder; raises an error: 1 tensor of another shape",
+        ),
+    ],
+)
+def test_what_a_loader_fills_is_told_of_the_names_as_they_stand(
+    changes: dict[str, Any], told: str
+) -> None:
+    file = built.encoder_only()
+    assert file.loading is not None
+    page = lines(file._replace(loading=file.loading._replace(**changes)))
+    assert page[3] == f"  loads        load_state_dict(strict=False) {told}"
 
 
 def test_of_another_model_nothing_would_be_initialised() -> None:
