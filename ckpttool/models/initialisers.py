@@ -6,6 +6,7 @@ not one of some thousand numbers is beyond its bound, and the largest is just be
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Tuple
@@ -56,6 +57,8 @@ def initialiser(shape: Shape, spread: Spread) -> str | None:
         if is_uniform(number, bound, spread):
             return f"uniform within {told}"
     for told, deviation in _deviations(shape):
+        if not 0.5 < spread.rms / deviation < 2:  # far off, and the rest takes longer
+            continue
         if _is_normal(number, deviation, spread):
             return f"normal with a deviation of {told}"
         if _is_cut_off(number, deviation, spread):
@@ -67,7 +70,11 @@ def was_uniform(shape: Shape, spread: Spread) -> bool:
     """Whether a weight is still close to uniform within a known bound, as after some training."""
     loose = spread._replace(rounding=_CLOSE)
     number = prod(shape)
-    return len(shape) > 1 and any(is_uniform(number, bound, loose) for _, bound in _bounds(shape))
+    return (
+        number >= FEWEST
+        and len(shape) > 1
+        and any(is_uniform(number, bound, loose) for _, bound in _bounds(shape))
+    )
 
 
 def is_initial_bias(number: int, weight: Shape, spread: Spread) -> bool:
@@ -86,7 +93,9 @@ def default_bound(shape: Shape) -> float:
 
 def is_uniform(number: int, bound: float, spread: Spread) -> bool:
     """Whether ``number`` elements with these statistics may be uniform from -bound to bound."""
-    if number < FEWEST or not _is_near(number, _OF_UNIFORM, bound / sqrt(3), spread):
+    if number < FEWEST or spread.maximum > bound * (1 + spread.rounding):
+        return False
+    if not _is_near(number, _OF_UNIFORM, bound / sqrt(3), spread):
         return False
     # of n numbers the largest is below (1 - 2 t) bound with a probability of (1 - t) ** n
     least = bound * (1 - 2 * _UNLIKELY / number - spread.rounding)
@@ -94,13 +103,18 @@ def is_uniform(number: int, bound: float, spread: Spread) -> bool:
     return least <= -spread.minimum <= most and least <= spread.maximum <= most
 
 
-def _bounds(shape: Shape) -> Iterator[tuple[str, float]]:
-    """Yield the bounds of uniform initialisers, with what they are called."""
-    for fan_out in _fans_out(shape):
-        fans = prod(shape[1:]) + fan_out
-        yield "sqrt(6 / (fan_in + fan_out)), as Xavier's", sqrt(6 / fans)
-    yield "1 / sqrt(fan_in), torch's default", default_bound(shape)
-    yield "sqrt(6 / fan_in), as Kaiming's", sqrt(6) * default_bound(shape)
+@lru_cache(maxsize=64)  # a model has few shapes and many blocks
+def _bounds(shape: Shape) -> tuple[tuple[str, float], ...]:
+    """Return the bounds of uniform initialisers, with what they are called."""
+    fan_in = prod(shape[1:])
+    return (
+        *(
+            ("sqrt(6 / (fan_in + fan_out)), as Xavier's", sqrt(6 / (fan_in + fan_out)))
+            for fan_out in _fans_out(shape)
+        ),
+        ("1 / sqrt(fan_in), torch's default", default_bound(shape)),
+        ("sqrt(6 / fan_in), as Kaiming's", sqrt(6) * default_bound(shape)),
+    )
 
 
 def _fans_out(shape: Shape) -> Iterator[int]:
@@ -110,13 +124,16 @@ def _fans_out(shape: Shape) -> Iterator[int]:
         yield shape[0] // 3
 
 
-def _deviations(shape: Shape) -> Iterator[tuple[str, float]]:
-    """Yield the deviations of normal initialisers, with what they are called."""
-    yield "0.02", 0.02
-    yield "0.01", 0.01
-    yield "1 / sqrt(fan_in)", default_bound(shape)
-    yield "sqrt(2 / fan_in)", sqrt(2) * default_bound(shape)
-    yield "sqrt(2 / (fan_in + fan_out))", sqrt(2 / (prod(shape[1:]) + shape[0]))
+@lru_cache(maxsize=64)
+def _deviations(shape: Shape) -> tuple[tuple[str, float], ...]:
+    """Return the deviations of normal initialisers, with what they are called."""
+    return (
+        ("0.02", 0.02),
+        ("0.01", 0.01),
+        ("1 / sqrt(fan_in)", default_bound(shape)),
+        ("sqrt(2 / fan_in)", sqrt(2) * default_bound(shape)),
+        ("sqrt(2 / (fan_in + fan_out))", sqrt(2 / (prod(shape[1:]) + shape[0]))),
+    )
 
 
 def _is_normal(number: int, deviation: float, spread: Spread) -> bool:
