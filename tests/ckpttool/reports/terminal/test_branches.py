@@ -58,3 +58,11 @@ def test_totals_count_every_folded_block() -> None:
 def test_a_name_of_a_thousand_parts_is_no_deep_tree() -> None:
     deep = rows(".".join("a" * 1000), ".".join("a" * 999))
     assert max(line.depth for line in branches(deep, fold=True)) < 30
+
+
+def test_a_tensor_that_is_also_a_module_counts_what_is_below_it() -> None:
+    tensors = rows("top.a", "top.a.b", "top.a.c")
+    first = next(branches(tensors, fold=True))
+    assert (first.label, first.tensors, first.nbytes) == ("top.a", 3, 24)
+    # alike themselves, but not in what is below them
+    assert drawn(rows("b.0", "b.1", "b.1.w")) == ["b", "  0", "  1", "    w"]
