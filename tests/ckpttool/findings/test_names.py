@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckpttool.findings.names import compress, expand
+from ckpttool.findings.names import compress, expand, natural_order
 
 
 def block_names(numbers: list[int], leaves: list[str]) -> list[str]:
@@ -64,3 +64,15 @@ def test_the_short_form_expands_to_exactly_the_names(names: list[str]) -> None:
 def test_the_same_names_give_the_same_form() -> None:
     names = block_names([3, 1, 2], ["weight", "bias"])
     assert compress(names) == compress(iter(names)) == ["blocks.{1-3}.norm1.{weight,bias}"]
+
+
+@given(st.lists(odd_names | st.text(max_size=5), max_size=9))
+def test_any_names_can_be_put_in_order_and_no_two_have_one_place(names: list[str]) -> None:
+    places = sorted(natural_order(name) for name in set(names))
+    assert all(one != other for one, other in zip(places, places[1:]))
+
+
+def test_numbers_are_in_the_order_of_their_size() -> None:
+    names = ["blocks", "blocks.9.a", "blocks.9.b", "blocks.10.a", "blocks.010.a", "blocks.x"]
+    for order in (names, names[::-1]):
+        assert sorted(order, key=natural_order) == names
