@@ -188,9 +188,9 @@ def _kept_kind(head: bytes) -> str | None:
 
     # an index is a JSON object, and so are reports
     if any(one.matches(head) for one in FORMATS if one not in (sharded, signatures)):
-        return "checkpoint"
+        return "file that may be a checkpoint by its first bytes"
     if b'"weight_map"' in head:
-        return "checkpoint's index"
+        return "file that may be a checkpoint's index"
     if is_lock(head):
         return "lock file"
     foreign = signatures.kind_of(head)

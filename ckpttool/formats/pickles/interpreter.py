@@ -75,7 +75,7 @@ class Machine(Scalars, Containers, Calls):
         is wrong, is left to the handler, before anything was changed.
         """
         data, memo, marked = self.data, self.memo, self.marked
-        handlers = [getattr(self, f"_op_{name}") for name in _OPCODES]
+        handlers = _HANDLERS
         calls, ids, base = self.calls, self.ids, self.base
         stack, budget, position = self.stack, self.budget, self.position
         inert = self.persistent is PersistentId
@@ -204,7 +204,7 @@ class Machine(Scalars, Containers, Calls):
                 self.position = position
                 raise too_much()
             self.position = operation + 1
-            handlers[data[operation]]()
+            handlers[data[operation]](self)
             if self.budget < 0:
                 raise too_much()
             if self.position >= self.frame_end:
@@ -319,3 +319,5 @@ _NAMES = {
     b"\x82": "ext", b"\x83": "ext", b"\x84": "ext",
 }  # fmt: skip
 _OPCODES = [_NAMES.get(bytes([byte]), "unknown") for byte in range(256)]
+# Made once, and not for each pickle: a file may hold half a million of a few bytes.
+_HANDLERS: list[Callable[[Machine], None]] = [getattr(Machine, f"_op_{name}") for name in _OPCODES]

@@ -95,6 +95,20 @@ class Nested(NamedTuple):
     depth: int
 
 
+class _Counted:
+    """A name that is used, its first use, and how often there were others like it."""
+
+    __slots__ = ("first", "times", "walked")
+
+    def __init__(self, first: NameUse) -> None:
+        self.first = first
+        self.times = 1
+        self.walked = first.walked
+
+    def use(self) -> NameUse:
+        return self.first._replace(times=self.times, walked=self.walked)
+
+
 class Judge:
     """Judges the pickles of one file, one after the other.
 
@@ -108,9 +122,13 @@ class Judge:
         self._nested = nested
         self.references: list[Reference] = []
         self.problem: MalformedError | None = None
-        self._uses: dict[tuple[Use, str], NameUse] = {}
+        self._uses: dict[tuple[Use, str], _Counted] = {}
+        # what calls of a function were reported as, for REDUCE and for NEWOBJ: see _repeats
+        self._alike: dict[tuple[Node, type], _Counted] = {}
         self._makers: dict[Node, Maker | None] = {}
-        # constructors with kinds of arguments that were found to fit: most calls repeat them
+        # whether constructors take arguments of some kinds: most calls repeat earlier ones
+        self._fits: dict[tuple[Maker, tuple[str, ...]], bool] = {}
+        # those of them whose results are data, whatever the arguments hold
         self._fitting: set[tuple[Maker, tuple[str, ...]]] = set()
         # keyed by identity: nodes have no hash over their content, and equal ones are not the same
         self._gives: dict[int, str] = {}
@@ -130,10 +148,9 @@ class Judge:
     def uses(self) -> tuple[NameUse, ...]:
         """Return what was found so far, in order."""
         # a name that is called is necessarily referred to, which is no second finding
-        graver = {use.name for use in self._uses.values() if use.use is not Use.NAMED}
-        return tuple(
-            use for use in self._uses.values() if use.use is not Use.NAMED or use.name not in graver
-        )
+        uses = [counted.use() for counted in self._uses.values()]
+        graver = {use.name for use in uses if use.use is not Use.NAMED}
+        return tuple(use for use in uses if use.use is not Use.NAMED or use.name not in graver)
 
     def read(self, pickle: Pickle, member: str | None, depth: int = 0) -> None:
         """Judge every call of a pickle, and the names and persistent ids in it.
@@ -175,6 +192,8 @@ class Judge:
     # --- one call --------------------------------------------------------------------------
 
     def _judge(self, call: Call, called: set[Name], depth: int = 0) -> None:
+        if self._repeats(call):
+            return
         function = call.function
         if type(function) is Global:
             maker = self._maker_of(function)
@@ -192,9 +211,30 @@ class Judge:
             self._give(call, OBJECT)
             self._judge_instance(call, function)
         else:
-            if programs.is_graph_module(call):
+            is_program = programs.is_graph_module(call)
+            if is_program:
                 self._programs.append(self._only_computes(call))
-            self._report(call, Use.CALL)
+            counted = self._report(call, Use.CALL)
+            own = type(function) is Global and counted.first.name == str(name_of(function))
+            if own and not is_program:
+                self._alike[function, Call] = counted
+
+    def _repeats(self, call: Call) -> bool:
+        """Count a call that is reported as an earlier one was, if it is known to be alike.
+
+        A file may make millions of them: each is a function's name and nothing else that counts.
+        """
+        counted = self._alike.get((call.function, type(call)))
+        if counted is None or call.changes is not None:
+            return False
+        if isinstance(call, New):
+            if call.args or call.keywords is not None:
+                return False
+        elif call.args and counted.first.use is not Use.ATTACK and self._searches():
+            return False  # there may be an attack among these arguments
+        counted.times += 1
+        self._gives[id(call)] = OBJECT if counted.first.use is Use.CLASS else RESULT
+        return True
 
     def _only_computes(self, call: Call) -> bool:
         """Whether a graph module is a program that was not judged, and nothing worse."""
@@ -229,7 +269,7 @@ class Judge:
         # __new__ without arguments runs nothing, whatever the row says that the class takes
         if not (type(call) is New and not call.args and not idioms.keywords_of(call)):
             kinds = self._kinds(call.args)
-            if not fits(maker.ways, kinds) or idioms.keywords_of(call):
+            if not self._takes(maker, kinds) or idioms.keywords_of(call):
                 self._misfit(call, function, kinds)
                 return
             if _HOLDING.isdisjoint(kinds):
@@ -240,6 +280,11 @@ class Judge:
             self._judge_handed(call)
         if _is_changed(call):
             self._follow(call, maker)
+
+    def _takes(self, maker: Maker, kinds: tuple[str, ...]) -> bool:
+        if (maker, kinds) not in self._fits:
+            self._fits[maker, kinds] = fits(maker.ways, kinds)
+        return self._fits[maker, kinds]
 
     def _judge_handed(self, call: Call) -> None:
         """Judge a partial of a reader of pickles and its bytes as if it was called.
@@ -257,7 +302,8 @@ class Judge:
         odd = [one for one in parts if type(one) not in _PARTS and self.kind(one) in _HOLDING]
         for node in self._near(odd) or odd:
             if isinstance(node, Call):
-                self._report(node, Use.CALL, text="a persistent id")
+                if isinstance(node, New) or not self._repeats(node):
+                    self._report(node, Use.CALL, text="a persistent id")
                 return
 
     def _misfit(self, call: Call, function: Global, kinds: Sequence[str]) -> None:
@@ -327,10 +373,10 @@ class Judge:
         states = made.states or []
         plain = not (made.args or idioms.keywords_of(made) or made.changed_late)
         plain = plain and len(states) <= 1 and all(map(is_attributes, states))
-        if plain and not (makes_code_run(name) or self._may_be_given_an_attack(states)):
-            self._report(made, Use.CLASS, name)
-        else:
-            self._report(made, Use.CALL, name)
+        needed = plain and not (makes_code_run(name) or self._may_be_given_an_attack(states))
+        counted = self._report(made, Use.CLASS if needed else Use.CALL, name)
+        if plain and not states:
+            self._alike[cls, New] = counted
 
     def _judge_idiom(self, call: Call, idiom: idioms.Idiom, called: set[Name], depth: int) -> None:
         """Judge a call by its meaning: a walk, an instance, another call, bytes to read."""
@@ -419,7 +465,7 @@ class Judge:
 
     # --- what is found ---------------------------------------------------------------------
 
-    def _report(self, call: Call, use: Use, name: Name | None = None, text: str = "") -> None:
+    def _report(self, call: Call, use: Use, name: Name | None = None, text: str = "") -> _Counted:
         """Record a call under ``name``, by default the name that its function comes from.
 
         ``text`` says what runs the code, if it is not the call itself.
@@ -433,23 +479,29 @@ class Judge:
             use, name = (Use.CALL, name) if attack is None else (Use.ATTACK, attack)
         shown = str(name) if name else NAMELESS
         walked = name is not None and name.leaves_classes
-        self._keep(NameUse(use, shown, text, self._member, call.offset, walked=walked), call)
+        return self._keep(NameUse(use, shown, text, self._member, call.offset, walked=walked), call)
 
-    def _keep(self, found: NameUse, call: Node = None) -> None:
+    def _keep(self, found: NameUse, call: Node = None) -> _Counted:
         key = found.use, found.name
         known = self._uses.get(key)
         # counted, not listed: a file may call one name a million times
         if known is not None:
-            walked = known.walked or found.walked
-            self._uses[key] = known._replace(times=known.times + 1, walked=walked)
+            known.times += 1
+            known.walked = known.walked or found.walked
         else:
-            self._uses[key] = found if found.text else found._replace(text=spelled(call))
+            first = found if found.text else found._replace(text=spelled(call))
+            known = self._uses[key] = _Counted(first)
+        return known
 
     def _attack(self, call: Call, name: Name | None) -> Name | None:
         """Return the known attack that a call is: its own name, or one among its arguments."""
         if name is not None and is_known_attack(name):
             return name
         return self._near_attack((call.function, call.args, *(call.states or ())))
+
+    def _searches(self) -> bool:
+        """Whether the values that a call is given are searched for attacks."""
+        return self._attacks and self._looks_left > 0
 
     def _may_be_given_an_attack(self, states: Sequence[Node]) -> bool:
         if not (self._attacks and states):
@@ -459,7 +511,7 @@ class Judge:
 
     def _near_attack(self, roots: Iterable[Node]) -> Name | None:
         """Return the first name below some values that runs commands."""
-        for node in (self._near(roots) or ()) if self._attacks else ():
+        for node in (self._near(roots) or ()) if self._searches() else ():
             if type(node) is Global and self._maker_of(node) is None:
                 name = name_of(node)
                 if runs_commands(name):
@@ -487,6 +539,8 @@ class Judge:
             self.problem = problem
 
     def _malformed(self, call: Call, message: str) -> None:
+        if self.problem is not None:  # before the call is spelled out: there may be a million
+            return
         self.keep_problem(
             MalformedError(
                 message,

@@ -151,6 +151,7 @@ _FUNCTIONS = {
 _KNOWN = frozenset(
     f"{module}.{name}" for module, names in _FUNCTIONS.items() for name in names.split()
 )
+_TOPS = frozenset(name.partition(".")[0] for name in _KNOWN)
 # Steps of the longest of them: so many beginnings of a name are looked up.
 _LONGEST = max(name.count(".") for name in _KNOWN)
 
@@ -195,6 +196,8 @@ def name_of(node: Global) -> Name:
     return python3(node.module, node.name)
 
 
+# kept for the names asked for last: a file may call one a million times
+@lru_cache(maxsize=1_024)
 def is_known_attack(name: Name) -> bool:
     """Whether a call of the name is known from attacks, also where it is reached step by step."""
     top, *below = str(name).split(".")
@@ -202,7 +205,8 @@ def is_known_attack(name: Name) -> bool:
     if bare in _PACKAGES or (bare in _MODULES and name.module == top):
         return not name.attribute.endswith(_INNOCENT)
     # an attribute of a known name is no better: threading.Thread.run
-    for end in range(1, min(len(below), _LONGEST) + 1):
+    known_below = top in _TOPS or bare in _TOPS
+    for end in range(1, min(len(below), _LONGEST) + 1) if known_below else ():
         path = ".".join(below[:end])
         if f"{top}.{path}" in _KNOWN or f"{bare}.{path}" in _KNOWN:
             return True

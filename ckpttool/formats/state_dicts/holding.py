@@ -107,7 +107,7 @@ class Holders:
                     # a container on the path contains itself
                     if known.holds and all(known is not one for _, one, _ in path):
                         holder.below.append((key, known))
-                elif len(path) < MAX_DEPTH and may_hold(node):
+                elif len(path) < MAX_DEPTH and not _is_empty(node) and may_hold(node):
                     below = self._known[id(node)] = Holder(node)
                     path.append((key, below, self._look(below)))
                     break
@@ -165,6 +165,14 @@ class Holders:
                 text = written(key)
                 if text is not None and len(text) <= MAX_KEY:
                     yield text, value
+
+
+def _is_empty(node: Node) -> bool:
+    """Whether a node is the result of a call without pairs, items or attributes.
+
+    A file may have millions of them. What their arguments hold is under no key.
+    """
+    return isinstance(node, Call) and node.changes is None and not count_of(node)
 
 
 def may_hold(node: Node) -> bool:

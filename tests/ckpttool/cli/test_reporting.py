@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -122,9 +123,10 @@ def test_a_report_is_written_into_a_folder(folder: Path, tiny: str) -> None:
         pytest.param(["json=x", "sarif=./x"], "another report goes there", id="one path twice"),
         pytest.param(["json=good.pth"], "it is read by this run", id="an input"),
         pytest.param(["json=alias.pth"], "it is read by this run", id="an input, by a link"),
-        pytest.param(["json=bad.pth"], "it would replace a checkpoint", id="a checkpoint"),
+        pytest.param(["json=bad.pth"], "may be a checkpoint by its first bytes", id="a checkpoint"),
+        pytest.param(["json=a.docx"], "may be a checkpoint by its first bytes", id="any zip"),
         pytest.param(["json=a.lock"], "it would replace a lock file", id="a lock file"),
-        pytest.param(["json=a.json"], "it would replace a checkpoint's index", id="an index"),
+        pytest.param(["json=a.json"], "may be a checkpoint's index", id="an index"),
         pytest.param(["junit=a.pdf"], "a file of another kind: a PDF document", id="a document"),
         pytest.param(["json=ckpttool.toml"], "it is read by this run", id="the configuration"),
         pytest.param(["json=no/x.json"], "its folder does not exist", id="no folder"),
@@ -147,6 +149,8 @@ def test_a_report_that_cannot_be_is_refused_first(
     (folder / "alias.pth").symlink_to("good.pth")
     (folder / "link.json").symlink_to("elsewhere.json")
     (folder / "ckpttool.toml").touch()
+    with zipfile.ZipFile(folder / "a.docx", "w") as archive:
+        archive.writestr("word/document.xml", "<w:document/>")
     (folder / "a.pdf").write_bytes(b"%PDF-1.7\n")
     (folder / "a.lock").write_text(render([built_locks.checkpoint()]))
     before = names_in(folder)

@@ -602,6 +602,62 @@ def test_many_calls_of_one_name_are_counted() -> None:
     assert (use.use, use.times, use.text) == (Use.CALL, 5, "m.C(0)")
 
 
+@pytest.mark.parametrize(
+    ("once", "told"),
+    [
+        pytest.param(p.call(p.name("m", "f")), ("call", "m.f"), id="a function"),
+        pytest.param(p.call(p.name("m", "f"), b"K\x01"), ("call", "m.f"), id="with a number"),
+        pytest.param(p.call(p.name("os", "system"), b"N"), ("attack", "os.system"), id="an attack"),
+        pytest.param(p.new(OWN), ("class", "m.C"), id="a class"),
+        pytest.param(p.new(p.name("tempfile", "C")), ("call", "tempfile.C"), id="one that acts"),
+    ],
+)
+def test_calls_like_one_that_was_told_are_counted(once: bytes, told: tuple[str, str]) -> None:
+    (use,) = seen(*[once] * 1_000)
+    assert (use.use.value, use.name, use.times) == (*told, 1_000)
+
+
+@pytest.mark.parametrize(
+    ("usual", "other", "told"),
+    [
+        pytest.param(
+            p.call(p.name("m", "f")),
+            p.call(p.name("m", "f"), p.name("os", "system")),
+            ("attack", "os.system"),
+            id="a function that is handed an attack",
+        ),
+        pytest.param(
+            p.call(p.name("m", "f")),
+            p.call(p.name("m", "f")) + p.list_of(p.name("os", "system")) + BUILD,
+            ("attack", "os.system"),
+            id="a result whose state is one",
+        ),
+        pytest.param(OBJECT, p.new(OWN, b"K\x01"), ("call", "m.C"), id="a class with arguments"),
+        pytest.param(
+            OBJECT, OWN + b")" + attributes("a") + b"\x92", ("call", "m.C"), id="with keywords"
+        ),
+        pytest.param(OBJECT, OBJECT + b"K\x01" + BUILD, ("call", "m.C"), id="with a state"),
+        pytest.param(OBJECT, p.call(OWN), ("call", "m.C"), id="a class that is called"),
+        pytest.param(
+            p.call(p.name("m", "f")), p.new(p.name("m", "f")), ("class", "m.f"), id="made of one"
+        ),
+    ],
+)
+def test_a_call_that_differs_from_many_before_is_judged(
+    usual: bytes, other: bytes, told: tuple[str, str]
+) -> None:
+    assert told in uses_of(*[usual] * 1_000, other, *[usual] * 1_000)
+    assert told not in uses_of(*[usual] * 1_000)
+
+
+def test_the_result_of_a_call_that_was_counted_is_no_data() -> None:
+    made = p.call(p.name("m", "f"))
+    size = p.call(p.name("torch", "Size"), made)
+    assert uses_of(made, size) == uses_of(made, made, size) == [("call", "m.f")]
+    filled = p.call(p.name("torch", "Size"), p.list_of(made))
+    assert uses_of(made, filled) == uses_of(made, made, filled) == uses_of(filled)
+
+
 def test_a_use_knows_its_place() -> None:
     with Watch() as watch:
         watch.parse(p.pickle(b"N0" + p.call(OWN)), member="data.pkl", base=1000)
