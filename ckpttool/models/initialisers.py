@@ -129,7 +129,8 @@ def _deviations(shape: Shape) -> tuple[tuple[str, float], ...]:
     """Return the deviations of normal initialisers, with what they are called."""
     return (
         ("0.02", 0.02),
-        ("0.01", 0.01),
+        ("0.01", 0.01),  # and the next: new heads of a linear probe and of fine-tuning in MAE
+        ("0.00002", 2e-5),
         ("1 / sqrt(fan_in)", default_bound(shape)),
         ("sqrt(2 / fan_in)", sqrt(2) * default_bound(shape)),
         ("sqrt(2 / (fan_in + fan_out))", sqrt(2 / (prod(shape[1:]) + shape[0]))),

@@ -66,14 +66,14 @@ NOT_LOADED = Rule(
     Severity.ERROR,
     "A part of the model is as initialised, and the rest is trained.",
     "Load this part too before saving: print what load_state_dict(..., strict=False) returns.",
-    "A part is a side of the model, blocks of it, or one weight in every block. Blocks count whose "
-    "LayerNorms are exactly 1 and 0, whose biases are 0 (or as torch, or a ViT of timm or Flax, "
-    "draws them), and whose weights are what a known initialiser draws: uniform within the bound "
-    "of Xavier, Kaiming or torch's default, or normal with a deviation of 0.02, 0.01, or one by "
-    "the number of inputs and outputs. Compared are the root mean square (within five standard "
-    "deviations of its estimate) and the smallest and largest element. Weights alone count where "
-    "they are uniform in every block and others of the same blocks are not. A warning where only "
-    "LayerNorms and biases show it; for a module outside of the blocks, which may be frozen or "
-    "new on purpose; and where the file itself counts 0 steps of training. If all of the model is "
-    "as initialised, that is MOD001.",
+    "A part is a side of the model, blocks of it, or one weight in every block. Blocks count "
+    "whose LayerNorms are exactly 1 and 0, whose biases are 0 (or as torch, or a ViT of timm or "
+    "Flax, draws them), and whose weights are what a known initialiser draws: uniform within the "
+    "bound of Xavier, Kaiming or torch's default, or normal with a deviation of 0.02, 0.01 or "
+    "0.00002, or one by the number of inputs and outputs. Compared are the root mean square "
+    "(within five standard deviations of its estimate) and the smallest and largest element. "
+    "Weights alone count where they are uniform in every block and others of the same blocks are "
+    "not. A warning where only LayerNorms and biases show it; for a module outside of the blocks, "
+    "which may be frozen or new on purpose; and where the file itself counts 0 steps of training. "
+    "If all of the model is as initialised, that is MOD001.",
 )

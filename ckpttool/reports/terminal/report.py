@@ -121,13 +121,14 @@ def coverage_text(coverage: Coverage) -> Text:
 
 def loading_text(loading: Loading, coverage: Coverage) -> Text:
     """Return what of the model is filled by the names in the file, and by the model's own."""
-    number = f"{loading.filled:,} of {count(loading.tensors, 'tensor')}"
+    # of which model: a loader of another library, which spells names as the file does, fills more
+    number = f"{loading.filled:,} of {count(loading.tensors, 'tensor')} of {coverage.schema}"
     percent = _percent(loading.filled_parameters, loading.parameters)
     text = Text("load_state_dict(strict=False) fills ")
     text.append(f"{number}, {percent} of the parameters", "" if loading.filled else "bold red")
     if loading.renamed != loading.filled:
         percent = _percent(loading.renamed_parameters, loading.parameters)
-        text.append(f"; under the model's own names {loading.renamed:,}, {percent}")
+        text.append(f"; under its own names {loading.renamed:,}, {percent}")
     left = []
     for name, tensors in loading.random.items():
         if loading.filled:  # else it is all of them

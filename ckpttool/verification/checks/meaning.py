@@ -30,7 +30,8 @@ def check_layernorms(evidence: Evidence) -> Iterator[Finding]:
             rules.LAYERNORM_INITIAL,
             f"all {count(len(layernorms(evidence)), 'LayerNorm tensor')} are exactly 1 and 0: "
             "these weights look untrained",
-            follows=(rules.CONSTANT_ROLE.code,),  # lost, where biases are trained
+            # lost or not loaded, where something else of the model is trained
+            follows=(rules.CONSTANT_ROLE.code, rules.NOT_LOADED.code),
         )
 
 

@@ -89,6 +89,16 @@ def test_an_encoder_that_was_not_loaded_is_found_too() -> None:
     assert found.message.startswith("the encoder is as initialised")
 
 
+def test_a_patch_projection_alone_that_was_loaded_makes_no_trained_model() -> None:
+    arrays = small.trained()
+    small.initialise(
+        arrays, [n for n in arrays if not n.startswith("patch_embed") and "pos_embed" not in n]
+    )
+    (found,) = findings(examined(arrays))
+    assert found.rule is rules.NOT_LOADED
+    assert found.message.startswith("blocks 0-3 of the encoder, norm, the decoder are as")
+
+
 def test_query_key_and_value_may_be_drawn_one_by_one() -> None:
     arrays = small.trained()
     small.initialise(arrays, small.decoder(arrays))
@@ -179,6 +189,22 @@ def test_a_module_outside_of_the_blocks_is_a_warning(module: str) -> None:
     assert (found.rule, found.severity) == (rules.NOT_LOADED, Severity.WARNING)
     assert found.message.startswith(f"{module} is as initialised")
     assert "Frozen on purpose" in found.advice
+
+
+@pytest.mark.parametrize(("deviation", "told_of"), [(0.02, True), (2e-5, True), (0.05, False)])
+def test_a_new_head_of_a_classifier_is_a_warning(deviation: float, told_of: bool) -> None:
+    arrays = {
+        name: array
+        for name, array in small.trained().items()
+        if not name.startswith(("decoder", "mask"))
+    }
+    head = np.random.default_rng(5).normal(0, deviation, (100, 64))
+    arrays["head.weight"] = head.astype(np.float32)
+    arrays["head.bias"] = np.zeros(100, np.float32)
+    found = told(arrays)
+    assert [(one.rule, one.severity) for one in found] == (
+        [(rules.NOT_LOADED, Severity.WARNING)] if told_of else []
+    )
 
 
 def test_a_final_layernorm_that_did_not_move_is_a_note() -> None:
