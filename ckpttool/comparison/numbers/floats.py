@@ -82,26 +82,32 @@ class FloatBlocks:
         difference = np.subtract(sides[0], sides[1], out=self._difference[: block.length])
         np.abs(difference, out=difference)
         odd = None
-        if not isfinite(difference.max()):
+        most = difference.max()
+        if not isfinite(most):
             odd = ~np.isfinite(difference)
             if not _may_be_set_aside(dtypes, sides, odd, tolerance):
                 return False
             _set_aside(tally, block, sides, difference, odd)
+            most = difference.max()
         tally.elements += block.length
         if dtypes[0] != dtypes[1]:
-            _add_cast(tally, dtypes, (sides[0], sides[1]), int(np.count_nonzero(difference)))
+            _add_cast(tally, dtypes, (sides[0], sides[1]), int(np.count_nonzero(difference != 0)))
         if odd is None or not odd.all():
-            self._add_finite(tally, block, odd, tolerance)
+            self._add_finite(tally, block, most, odd, tolerance)
         return True
 
     def _add_finite(
         self,
         tally: Tally,
         block: Block,
+        most: np.float32,
         odd: NDArray[np.bool_] | None,
         tolerance: Tolerance | None,
     ) -> None:
-        """Add the finite pairs of a block; the ``odd`` ones have zeros in their place."""
+        """Add the finite pairs of a block; the ``odd`` ones have zeros in their place.
+
+        ``most`` is the largest difference.
+        """
         sides, difference = self._sides[:, : block.length], self._difference[: block.length]
         tally.compared += block.length - (0 if odd is None else int(np.count_nonzero(odd)))
         _add_sums(tally, sides, difference)
@@ -114,7 +120,7 @@ class FloatBlocks:
         # Where nothing differs, the first place of no difference is not one that was set aside.
         at = 0 if odd is None else int(odd.argmin())
         changed = self._search.add(
-            tally, sides[:, at:], difference[at:], block.first + at, ulps=native
+            tally, sides[:, at:], difference[at:], most, block.first + at, ulps=native
         )
         if same:
             tally.changed += changed

@@ -1,8 +1,8 @@
 """The largest differences in a block of float32: absolute, relative, and in ULPs.
 
-A block is cut into runs. One reduction gives the largest difference of each run in float32, which
-is right to a few parts in ``2 ** 24``. In runs that may hold more than is known, the pairs that may
-be the largest are computed again in float64; the place is that of their first maximum.
+One reduction gives the largest in float32, which is right to a few parts in ``2 ** 24``. If it may
+exceed the largest of the blocks before, the pairs that may be it are computed again in float64; the
+place is that of their first maximum.
 
 The *step* of a pair is the bits of left less the bits of right, modulo ``2 ** 32``, taken as an
 int32 without its sign. The bits of a magnitude are its place among the floats, so the step of two
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
     from ckpttool.comparison.numbers.tally import Tally
 
-#: Pairs in a run: fewer would be mostly calls, and more leave the caches in float64.
+#: Pairs of which all are computed in float64 at once: more would leave the caches.
 RUN = 1 << 15
-# Of this many pairs, it costs less to compute all than to pick more than one.
+# If more than one of this many pairs may be the largest, it costs less to compute all of them.
 _PICKED = 16
 # More than a quotient in float32 of a difference in float32 is off, in parts of itself. (The
 # difference of two numbers is no subnormal, or exact; no quotient but zero is below 2 ** -25.)
@@ -70,6 +70,7 @@ class Search:
         tally: Tally,
         sides: NDArray[np.float32],
         difference: NDArray[np.float32],
+        most: np.float32,
         first: int,
         *,
         ulps: bool = True,
@@ -80,6 +81,7 @@ class Search:
             tally: what to add to.
             sides: left and right as rows, finite.
             difference: the absolute differences, finite.
+            most: the largest of them.
             first: index of the block's first element in the tensor.
             ulps: whether the distance in ULPs is wanted; of numbers that were widened it is not.
         """
@@ -91,10 +93,9 @@ class Search:
         steps = np.abs(signed, out=signed).view(np.uint32)  # of the lowest int32 as well
         scratch = self._scratch[:, :length]
         block = _Block(tally, sides, difference, steps, int(steps.max()), first, scratch, flags)
-        most = np.maximum.reduceat(difference, np.arange(0, length, RUN))
-        block.add_largest("max_abs", difference, most)
+        block.add_largest("max_abs", difference, float(most))
         # no step of one sign is longer; the largest difference may have been rounded down
-        reach = int(most.max().view(np.uint32)) + 1
+        reach = int(most.view(np.uint32)) + 1
         known = tally.max_rel.value if tally.max_rel else 0.0
         turned = block.longest >= _OPPOSITE - reach
         if turned and known < _TELLING:  # or it is a zero of the other sign, or reach is too far
@@ -141,7 +142,8 @@ class _Block(NamedTuple):
             # As far apart as the largest distance so far: half and -half at the closest.
             half = np.uint32(known // 2).view(np.float32)
             chosen = np.greater_equal(self.difference, 2 * half, out=self.flags)
-            chosen &= self.steps >= np.uint32(_OPPOSITE - reach)
+            if np.count_nonzero(chosen) > len(chosen) // _PICKED:
+                chosen &= self.steps >= np.uint32(_OPPOSITE - reach)
             if chosen.any():
                 tally.add_ulp(self._furthest_turned(_picked(chosen)))
         if (tally.max_ulp or 0) < reach:
@@ -173,57 +175,58 @@ class _Block(NamedTuple):
                 return
             places = _picked(np.greater_equal(self.steps, np.uint32(least), out=self.flags))
             if places is not None:
-                self._add_exactly("max_rel", slice(None), places)
+                self._add_exactly("max_rel", places)
                 return
         magnitudes = np.abs(self.sides, out=self.scratch)
         large = np.maximum(magnitudes[0], magnitudes[1], out=magnitudes[0])
         relative = np.divide(self.difference, large, out=magnitudes[1])  # NaN where both are zero
-        starts = np.arange(0, len(relative), RUN)
-        self.add_largest("max_rel", relative, np.fmax(np.fmax.reduceat(relative, starts), 0), _OFF)
+        self.add_largest("max_rel", relative, max(float(np.fmax.reduce(relative)), 0.0), _OFF)
 
     def add_largest(
-        self, name: str, values: NDArray[np.float32], most: NDArray[np.float32], off: float = 0
+        self, name: str, values: NDArray[np.float32], most: float, off: float = 0
     ) -> None:
-        """Add a largest difference of some kind.
+        """Add the largest difference of some kind.
 
         Args:
             name: the field of the tally.
             values: the differences in float32.
-            most: the largest of each run of them.
+            most: the largest of them.
             off: more than they are off, in parts of themselves; 0 if they are rounded once, which
                 keeps their order.
         """
-        known, top = getattr(self.tally, name), float(most.max())
-        if known is not None:
-            if top * (1 + _OFF) <= known.value:
+        peak = getattr(self.tally, name)
+        known = -1.0 if peak is None else peak.value
+        low = np.float32(max(most, known) * (1 - off))
+        if most < low or most * (1 + _OFF) <= known:
+            return
+        chosen = np.greater_equal(values, low, out=self.flags)
+        if not off:
+            self._leave_out_alike(chosen, most, known)
+            if not chosen.any():
                 return
-            top = max(top, known.value)
-        low = np.float32(top * (1 - off))
-        for number in np.flatnonzero(most >= low).tolist():
-            part = slice(number * RUN, (number + 1) * RUN)
-            chosen = np.greater_equal(values[part], low, out=self.flags[part])
-            if not off:
-                self._leave_out_alike(chosen, self.sides[0, part], low)
-            # where nothing differs, two zeros, which are no number here, may come first
-            self._add_exactly(name, part, _picked(chosen) if low else None)
+        # where nothing differs, two zeros, which are no number here, may come first
+        places = _picked(chosen) if low else None
+        if places is not None:
+            self._add_exactly(name, places)
+            return
+        for start in range(0, len(values), RUN):
+            self._add_exactly(name, slice(start, start + RUN))
 
-    def _leave_out_alike(
-        self, chosen: NDArray[np.bool_], left: NDArray[np.float32], most: np.float32
-    ) -> None:
+    def _leave_out_alike(self, chosen: NDArray[np.bool_], most: float, known: float) -> None:
         """Leave out all but the first of the pairs that differ by ``most`` exactly.
 
         A difference that is no larger than either number is a float32 (Sterbenz). There may be
         very many of those after a step of an optimizer.
         """
-        if np.count_nonzero(chosen) > len(chosen) // _PICKED:
-            exact = np.abs(left, out=self.scratch[0, : len(left)]) >= 4 * most
-            exact &= chosen
+        exact = np.abs(self.sides[0], out=self.scratch[0]) >= 4 * most
+        exact &= chosen
+        if known < most:
             exact[exact.argmax()] = False
-            chosen ^= exact
+        chosen ^= exact
 
-    def _add_exactly(self, name: str, part: slice, places: NDArray[np.intp] | None) -> None:
-        """Add the largest of a part of the block, at some or all of its places."""
-        pairs = self.sides[:, part] if places is None else self.sides[:, part][:, places]
+    def _add_exactly(self, name: str, chosen: NDArray[np.intp] | slice) -> None:
+        """Add the largest of some pairs."""
+        pairs = self.sides[:, chosen]
         wide = pairs.astype(np.float64)
         values = np.subtract(wide[0], wide[1])
         np.abs(values, out=values)
@@ -232,8 +235,8 @@ class _Block(NamedTuple):
             large = np.maximum(wide[0], wide[1], out=wide[0])
             values /= np.maximum(large, _SMALLEST, out=large)  # two zeros do not differ
         at = int(values.argmax())
-        place = self.first + (part.start or 0) + int(at if places is None else places[at])
-        found = Peak(float(values[at]), place, *pairs[:, at].tolist())
+        place = chosen.start + at if isinstance(chosen, slice) else int(chosen[at])
+        found = Peak(float(values[at]), self.first + place, *pairs[:, at].tolist())
         setattr(self.tally, name, larger_peak(getattr(self.tally, name), found))
 
 
