@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Collection, Mapping, NamedTuple
 
+from ckpttool.comparison.wrapped import without_wrappers
 from ckpttool.models.canonical import canonicalize
-from ckpttool.models.layouts.recognise import PREFIXES, strip
 from ckpttool.tensors.sharing import with_tied
 
 if TYPE_CHECKING:
+    from ckpttool.comparison.wrapped import Shaped
     from ckpttool.models.canonical import Canonical
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
 
@@ -21,7 +22,7 @@ class Named(NamedTuple):
 
 
 class Match(NamedTuple):
-    """Two tensors to compare; ``moved`` if one name has a prefix that the other lacks."""
+    """Two tensors to compare; ``moved`` if one name has a wrapper's parts that the other lacks."""
 
     left: str
     right: str
@@ -87,34 +88,11 @@ def pair(one: Names, other: Names) -> Pairing:
     return Pairing(left, right, *matched, (mine.layout, theirs.layout))
 
 
-def _without_prefix(left: Collection[str], right: Collection[str]) -> dict[str, str]:
-    """Return left name -> right name of unmatched names that differ only in a wrapper's prefix."""
-    bare: dict[str, tuple[list[str], list[str]]] = {}
-    for side, (here, there) in enumerate(((left, right), (right, left))):
-        for name in here:
-            if name not in there:
-                bare.setdefault(_bare(name), ([], []))[side].append(name)
-    # Only one to one: of two names that become the same, neither is known to be the partner.
-    return {
-        lefts[0]: rights[0] for lefts, rights in bare.values() if len(lefts) == len(rights) == 1
-    }
-
-
-def _bare(name: str) -> str:
-    found = True
-    while found:  # wrappers nest in any order: module._orig_mod., _orig_mod.module.
-        found = False
-        for prefix in PREFIXES:
-            if name.startswith(prefix):
-                name, found = strip(name, prefix), True
-    return name
-
-
 def match_names(
-    left: Collection[str], right: Collection[str]
+    left: Mapping[str, Shaped], right: Mapping[str, Shaped]
 ) -> tuple[tuple[Match, ...], tuple[str, ...], tuple[str, ...]]:
-    """Pair names, without prefixes but by no layout: (pairs, only left, only right)."""
-    return _matched(left, right, _without_prefix(left, right))
+    """Pair names, by no layout but without wrappers' parts: (pairs, only left, only right)."""
+    return _matched(left, right, without_wrappers(left, right))
 
 
 def _matched(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from ckpttool.models.layouts.renames import Layout
+    from ckpttool.models.layouts.renames import Layout, NameRule
     from ckpttool.tensors.catalogue import TensorInfo
 
 Shape = Tuple[int, ...]
@@ -215,6 +215,8 @@ class Family:
         config_file: of the ``config.json``.
         published: file name -> the first digits of its MD5 sum.
         published_at: the address of these files.
+        load_alternatives: imports what forks call single modules of the canonical convention;
+            they are recognised beside whatever else a file spells.
     """
 
     name: str
@@ -240,6 +242,7 @@ class Family:
     reading: SizeReader | None = None
     depths: Mapping[str, str] = field(default_factory=dict)
     dtypes: Mapping[str, str] = field(default_factory=dict)
+    load_alternatives: Callable[[], tuple[NameRule, ...]] = tuple
 
     @property
     def core(self) -> str:

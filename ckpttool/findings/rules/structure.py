@@ -69,12 +69,12 @@ WRAPPER_CHOICE = Rule(
     "The file holds several state dicts, of which one was taken.",
     "Publish one state dict a file, or name another with --wrapper.",
 )
-# A note: DataParallel and torch.compile add prefixes, and loaders remove the usual ones.
+# A note: wrappers add prefixes, and loaders remove the usual ones.
 NAME_PREFIX = Rule(
     "STR009",
     "name-prefix",
     Severity.NOTE,
-    "Names carry a prefix that was set aside.",
+    "Something was taken out of names, before or inside of them, so that they fit.",
     "Save the inner module's state_dict(), so that the names load as they are.",
 )
 NO_TENSORS = Rule(

@@ -13,7 +13,7 @@ from mae.config import CONFIGS, DEFAULT, is_decoder_name, is_head_name
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ckpttool.models.layouts.renames import Layout
+    from ckpttool.models.layouts.renames import Layout, NameRule
     from mae.config import MAEConfig
 
 
@@ -42,6 +42,12 @@ def _load_layouts() -> tuple[Layout, ...]:
         openmmlab.MMPRETRAIN,
         openmmlab.MMSEG,
     )
+
+
+def _load_alternatives() -> tuple[NameRule, ...]:
+    from ckpttool.models.layouts.alternatives import ALTERNATIVES
+
+    return ALTERNATIVES
 
 
 def _table(width: int, config: MAEConfig) -> NDArray[Any] | None:
@@ -102,4 +108,5 @@ MAE = Family(
     depths={"blocks": "depth", "decoder_blocks": "decoder-depth"},
     dtypes={"head.0.num_batches_tracked": "int64"},
     reading=SizeReader(read_sizes, contradicts, fitted, hints_of, FREE),
+    load_alternatives=_load_alternatives,
 )

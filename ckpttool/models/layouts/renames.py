@@ -35,6 +35,7 @@ class Join(NamedTuple):
     """One canonical tensor that the other side keeps in equal ``parts``: its rows, in order.
 
     Axis 0 of row-major data is contiguous, so joining concatenates extents and copies nothing.
+    A part that the other side does not hold, since it is zeros, is ``""``.
     """
 
     canonical: str
@@ -144,5 +145,5 @@ def under(canonical: str, other: str, rules: Iterable[NameRule]) -> tuple[NameRu
 def _prefixed(rule: NameRule, canonical: str, other: str) -> NameRule:
     whole = canonical + rule.canonical
     if isinstance(rule, Join):
-        return Join(whole, tuple(other + part for part in rule.parts))
+        return Join(whole, tuple(part and other + part for part in rule.parts))
     return Rename(whole, other + rule.other) if isinstance(rule, Rename) else Dropped(whole)

@@ -72,14 +72,22 @@ def check_outside(evidence: Evidence) -> Iterator[Finding]:
 
 
 def check_prefix(evidence: Evidence) -> Iterator[Finding]:
-    """Note the prefix that names carry; a plain load_state_dict would miss every one of them."""
-    prefix = evidence.canonical.prefix
-    if prefix:
-        yield finding(
-            rules.NAME_PREFIX,
-            f"names carry the prefix {prefix}, which was set aside",
-            fix="Save the inner module's state_dict(), so that the names load as they are.",
-        )
+    """Note what was taken out of names; a plain load_state_dict would miss every one of them."""
+    canonical, names = evidence.canonical, len(evidence.checkpoint.tensors)
+    said = [
+        f"{one.text} removed {'inside of' if one.inside else 'from'} {one.names} of {names} names"
+        for one in canonical.removed
+    ]
+    if said:
+        said[0] = f"{'wrapper' if canonical.removed[0].inside else 'prefix'} {said[0]}"
+    said += [
+        f"{one.names} names behind {one.prefix or 'no prefix'} fit too and were left aside"
+        for one in canonical.rivals
+    ]
+    if said:
+        # one prefix before all is that of a module around the model
+        simple = len(canonical.removed) == 1 and not canonical.rivals and canonical.prefix
+        yield finding(rules.NAME_PREFIX, "; ".join(said[:_SHOWN]), fix=None if simple else "")
 
 
 def check_names(evidence: Evidence) -> Iterator[Finding]:
