@@ -39,6 +39,7 @@ class Known(NamedTuple):
             file in which it is not.
         reads: names without which it may be told, and that show its sizes.
         without: names that another model has, which is not meant.
+        notes: sizes, and what is said of a file that has them.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Known(NamedTuple):
     lacks: Tuple[str, ...] = ()
     reads: Tuple[str, ...] = ()
     without: Tuple[str, ...] = ()
+    notes: Tuple[Tuple[Tuple[Tuple[str, int], ...], str], ...] = ()
 
 
 def _has(*spellings: str) -> Marker:
@@ -92,11 +94,13 @@ PARTS = {
     _LAST_NORM: "norm.weight [D]",
     _DECODER: "decoder_embed.weight [E D]",
 }
-_ENCODER = "the encoder, whose tensors have MAE's names"
-_BLOCK_WEIGHTS = "the blocks and the patch embedding, whose tensors have MAE's names"
+_ENCODER = (
+    "the encoder, whose tensors have MAE's names (of a student and a teacher usually the latter's)"
+)
+_BLOCK_WEIGHTS = "the blocks and the patch embedding"
 _SCALES = "its layer scales have no place there"
 _RELATIVE = "its relative positions have no place there"
-_Q_AND_V = "q_bias and v_bias are qkv.bias with zeros between them"
+_Q_AND_V = "only q and v have biases: those of k are zeros"
 _IMAGES = "a patch embedding of images (its kernels span frames)"
 
 _VIDEO = (
@@ -126,6 +130,7 @@ _VIDEO = (
             _has(
                 "blocks.{n}.attn.q_bias [D]",
                 "encoder.layer.{n}.attention.attention.q_bias [D]",
+                "encoder.layer.{n}.attention.attention.query.bias [D]",
             ),
             _beside("encoder_to_decoder.weight [E D]"),
             _beside("decoder.blocks.{n}.attn.q_bias [D]"),
@@ -138,6 +143,8 @@ _VIDEO = (
             _BLOCKS,
             "encoder.layer.{n}.layernorm_before.weight [D]",
         ),
+        # of other models of videos in transformers the keys have a bias as well
+        without=("encoder.layer.{n}.attention.attention.key.bias",),
     ),
 )
 
@@ -235,7 +242,7 @@ _MASKED = (
     ),
     Known(
         "MAE of vit-pytorch",
-        "an MAE of vit-pytorch",
+        "an MAE or a SimMIM of vit-pytorch",
         (
             _needs_beside("to_pixels.weight [E D]"),
             _has("to_patch_embedding.1.weight [D E]", "to_patch_embedding.2.weight [D E]"),
@@ -255,11 +262,12 @@ _SELF_DISTILLED = (
         "DINOv3",
         "a DINOv3",
         (
-            _has("storage_tokens [1 N D]"),
-            _has("rope_embed.periods"),
-            _has("blocks.{n}.attn.qkv.bias_mask [E]"),
-            _has("blocks.{n}.ls1.gamma [D]"),
+            _beside("storage_tokens [1 N D]", "embeddings.register_tokens [1 N D]"),
+            _beside("rope_embed.periods", "embeddings.patch_embeddings.weight [D C P Q]"),
+            _has("blocks.{n}.attn.qkv.bias_mask [E]", "layer.{n}.mlp.up_proj.weight [H D]"),
+            _has("blocks.{n}.ls1.gamma [D]", "layer.{n}.layer_scale1.lambda1 [D]"),
         ),
+        least=3,
         takes=f"{_BLOCK_WEIGHTS}; {_SCALES}",
         lacks=(_POSITIONS, _DECODER),
         reads=_VIT,
@@ -268,16 +276,29 @@ _SELF_DISTILLED = (
         "DINOv2",
         "a DINOv2",
         (
-            _needs("blocks.{n}.ls1.gamma [D]", "blocks.{n}.{n}.ls1.gamma [D]"),
-            _has("register_tokens [1 N D]", "reg_token [1 N D]"),
-            _has("mask_token [1 D]"),  # MAE's has three dimensions
+            _needs(
+                "blocks.{n}.ls1.gamma [D]",
+                "blocks.{n}.{n}.ls1.gamma [D]",
+                "encoder.layer.{n}.layer_scale1.lambda1 [D]",
+            ),
+            _has(
+                "register_tokens [1 N D]", "reg_token [1 N D]", "embeddings.register_tokens [1 N D]"
+            ),
+            # MAE's has three dimensions
+            _has("mask_token [1 D]", "embeddings.mask_token [1 D]"),
             _has("blocks.{n}.{n}.norm1.weight [D]"),
             _has("pos_embed [1 1370 D]", "pos_embed [1 1369 D]"),  # 37 x 37 patches of 14 pixels
             _beside("dino_head.last_layer.weight_g", "dino_head.last_layer.weight_v"),
         ),
         takes=f"{_BLOCK_WEIGHTS}; {_SCALES}",
         lacks=(_DECODER,),
-        reads=(_PATCHES, _BLOCKS, "blocks.{n}.{n}.norm1.weight [D]"),
+        reads=(
+            _PATCHES,
+            _BLOCKS,
+            "blocks.{n}.{n}.norm1.weight [D]",
+            "embeddings.patch_embeddings.projection.weight [D C P Q]",
+            "encoder.layer.{n}.norm1.weight [D]",
+        ),
     ),
     Known(
         "iBOT",
@@ -313,8 +334,8 @@ _VITS = (
         "SAM",
         "a Segment Anything model, or its image encoder",
         (
-            _needs("blocks.{n}.attn.rel_pos_h [N H]"),
-            _has("neck.0.weight [E D 1 1]"),
+            _needs("blocks.{n}.attn.rel_pos_h [N H]", "layers.{n}.attn.rel_pos_h [N H]"),
+            _has("neck.0.weight [E D 1 1]", "neck.conv1.weight [E D 1 1]"),
             _beside("mask_decoder.iou_token.weight [1 E]"),
             _beside("prompt_encoder.no_mask_embed.weight [1 E]"),
         ),
@@ -326,7 +347,10 @@ _VITS = (
         "ViTDet",
         "a detector of ViTDet, or its backbone",
         (
-            _needs("blocks.{n}.attn.rel_pos_h [N H]"),
+            _needs(
+                "blocks.{n}.attn.rel_pos_h [N H]", "encoder.layer.{n}.attention.rel_pos_h [N H]"
+            ),
+            _has("patch_embed.proj.weight [D C P Q]", "embeddings.projection.weight [D C P Q]"),
             _beside("simfp_2.0.weight", "simfp_3.0.weight", "simfp_4.0.weight"),
             _beside("roi_heads.box_predictor.cls_score.weight", "roi_heads.box_head.0.fc1.weight"),
             _beside(
@@ -335,21 +359,39 @@ _VITS = (
         ),
         takes=f"{_BLOCK_WEIGHTS}; {_RELATIVE}",
         lacks=(_CLASS_TOKEN, _LAST_NORM, _DECODER),
-        reads=_VIT,
+        reads=(
+            *_VIT,
+            "embeddings.projection.weight [D C P Q]",
+            "encoder.layer.{n}.norm1.weight [D]",
+        ),
+        without=("blocks.{n}.attn.pool_q.weight", "blocks.{n}.attn.pool_k.weight"),
     ),
     Known(
         "ViTPose",
         "a ViTPose",
         (
             _needs_beside(
-                "keypoint_head.final_layer.weight", "keypoint_head.deconv_layers.0.weight"
+                "keypoint_head.final_layer.weight",
+                "keypoint_head.deconv_layers.0.weight",
+                "head.conv.weight [J D K K]",
+                "head.deconv1.weight [D J K K]",
             ),
-            _has("last_norm.weight [D]"),
-            _has("blocks.{n}.attn.qkv.weight [E D]"),
+            _has("last_norm.weight [D]", "layernorm.weight [D]"),
+            _has(
+                "blocks.{n}.attn.qkv.weight [E D]",
+                "encoder.layer.{n}.attention.attention.query.weight [D D]",
+            ),
         ),
-        takes="the blocks, the position table and the last norm, which is last_norm here",
+        least=3,
+        takes="the blocks, the position table and the last norm",
         lacks=(_CLASS_TOKEN, _DECODER),
-        reads=_VIT,
+        reads=(
+            *_VIT,
+            "embeddings.patch_embeddings.projection.weight [D C P Q]",
+            "encoder.layer.{n}.layernorm_before.weight [D]",
+        ),
+        # MAE's huge model has patches of 14 pixels
+        notes=(((("D", 1280), ("P", 16)), "as MAE's kernels of 14 become when padded"),),
     ),
     Known(
         "EVA-02",
@@ -375,12 +417,17 @@ _VITS = (
                 "layers.{n}.blocks.{n}.attn.relative_position_bias_table",
                 "layers.{n}.blocks.{n}.attn.logit_scale",
                 "stages.{n}.blocks.{n}.attn.w_msa.relative_position_bias_table",
-                "encoder.layers.{n}.blocks.{n}.attention.self.relative_position_bias_table",
+                "layers.{n}.blocks.{n}.attention.self.relative_position_bias_table",
+                "layers.{n}.blocks.{n}.attention.self.logit_scale",
+                "layers.{n}.blocks.{n}.attention.relative_position_bias"
+                ".relative_position_bias_table",
+                "features.{n}.{n}.attn.relative_position_bias_table",
+                "features.{n}.{n}.attn.logit_scale",
             ),
             _has(
                 "layers.{n}.downsample.reduction.weight [E D]",
                 "stages.{n}.downsample.reduction.weight [E D]",
-                "encoder.layers.{n}.downsample.reduction.weight [E D]",
+                "features.{n}.reduction.weight [E D]",
             ),
         ),
     ),
@@ -393,6 +440,7 @@ _VITS = (
                 "blocks.{n}.gamma_1 [D]",
                 "layers.{n}.gamma_1 [D]",
                 "encoder.layer.{n}.lambda_1 [D]",
+                "layers.{n}.lambda_1 [D]",
             ),
             _has(
                 "blocks.{n}.attn.relative_position_bias_table [N H]",
@@ -400,8 +448,9 @@ _VITS = (
                 "layers.{n}.attn.relative_position_bias_table [N H]",
                 "encoder.layer.{n}.attention.attention.relative_position_bias"
                 ".relative_position_bias_table [N H]",
+                "layers.{n}.relative_position_bias.relative_position_bias_table [N H]",
             ),
-            _has("lm_head.weight [V D]"),
+            _has("lm_head.weight [V D]", "fc_norm.weight [D]"),
         ),
         takes=f"the weights of the blocks and the patch embedding ({_Q_AND_V}); {_SCALES}",
         lacks=(_POSITIONS, _DECODER),
@@ -409,20 +458,19 @@ _VITS = (
             *_VIT,
             "embeddings.patch_embeddings.projection.weight [D C P Q]",
             "encoder.layer.{n}.layernorm_before.weight [D]",
+            "layers.{n}.layernorm_before.weight [D]",
         ),
     ),
     Known(
         "CLIP",
         "a CLIP, or its image encoder",
         (
-            _has("class_embedding [D]", "vision_model.embeddings.class_embedding [D]"),
+            _has("class_embedding [D]", "embeddings.class_embedding [D]"),
             _has(
                 "transformer.resblocks.{n}.attn.in_proj_weight [E D]",
-                "vision_model.encoder.layers.{n}.self_attn.q_proj.weight [D D]",
+                "encoder.layers.{n}.self_attn.q_proj.weight [D D]",
             ),
-            _has(
-                "conv1.weight [D C P P]", "vision_model.embeddings.patch_embedding.weight [D C P P]"
-            ),
+            _has("conv1.weight [D C P P]", "embeddings.patch_embedding.weight [D C P P]"),
         ),
         least=3,
         takes="the blocks of its image encoder, under other names (the norm before them has no "
@@ -430,25 +478,25 @@ _VITS = (
         lacks=(_DECODER,),
         reads=(
             "conv1.weight [D C P Q]",
-            "vision_model.embeddings.patch_embedding.weight [D C P Q]",
+            "embeddings.patch_embedding.weight [D C P Q]",
             "transformer.resblocks.{n}.ln_1.weight [D]",
-            "vision_model.encoder.layers.{n}.layer_norm1.weight [D]",
+            "encoder.layers.{n}.layer_norm1.weight [D]",
         ),
     ),
     Known(
         "SigLIP",
         "a SigLIP, or its image encoder",
         (
-            _has("vision_model.head.probe [1 1 D]"),
-            _has("vision_model.encoder.layers.{n}.self_attn.q_proj.weight [D D]"),
-            _has("vision_model.embeddings.patch_embedding.weight [D C P P]"),
+            _has("head.probe [1 1 D]"),
+            _has("encoder.layers.{n}.self_attn.q_proj.weight [D D]"),
+            _has("embeddings.patch_embedding.weight [D C P P]"),
         ),
         least=3,
         takes="the blocks of its image encoder, under other names",
         lacks=(_CLASS_TOKEN, _DECODER),
         reads=(
-            "vision_model.embeddings.patch_embedding.weight [D C P Q]",
-            "vision_model.encoder.layers.{n}.layer_norm1.weight [D]",
+            "embeddings.patch_embedding.weight [D C P Q]",
+            "encoder.layers.{n}.layer_norm1.weight [D]",
         ),
     ),
     Known(
@@ -498,9 +546,21 @@ _OTHERS = (
         "ResNet",
         "a ResNet",
         (
-            _has("conv1.weight [64 C 7 7]", "stem.conv1.weight [64 C 7 7]"),
-            _has("layer1.{n}.conv1.weight", "res2.{n}.conv1.weight"),
-            _has("layer1.{n}.bn1.running_mean", "conv1.norm.running_mean"),
+            _has(
+                "conv1.weight [64 C 7 7]",
+                "stem.conv1.weight [64 C 7 7]",
+                "embedder.embedder.convolution.weight [64 C 7 7]",
+            ),
+            _has(
+                "layer1.{n}.conv1.weight",
+                "res2.{n}.conv1.weight",
+                "encoder.stages.{n}.layers.{n}.layer.{n}.convolution.weight",
+            ),
+            _has(
+                "layer1.{n}.bn1.running_mean",
+                "res2.{n}.conv1.norm.running_mean",
+                "encoder.stages.{n}.layers.{n}.layer.{n}.normalization.running_mean",
+            ),
             _has("layer4.{n}.conv2.weight [D C 3 3]", "res5.{n}.conv2.weight [D C 3 3]"),
         ),
         least=3,
@@ -509,9 +569,24 @@ _OTHERS = (
         "ConvNeXt",
         "a ConvNeXt",
         (
-            _has("downsample_layers.0.0.weight [D C P P]", "stem.0.weight [D C P P]"),
-            _has("stages.{n}.{n}.dwconv.weight [D 1 7 7]", "stages.{n}.blocks.{n}.conv_dw.weight"),
-            _has("stages.{n}.{n}.pwconv1.weight [E D]", "stages.{n}.blocks.{n}.mlp.fc1.weight"),
+            _has(
+                "downsample_layers.0.0.weight [D C P P]",
+                "stem.0.weight [D C P P]",
+                "embeddings.patch_embeddings.weight [D C P P]",
+                "features.0.0.weight [D C P P]",
+            ),
+            _has(
+                "stages.{n}.{n}.dwconv.weight [D 1 7 7]",
+                "stages.{n}.blocks.{n}.conv_dw.weight [D 1 7 7]",
+                "encoder.stages.{n}.layers.{n}.dwconv.weight [D 1 7 7]",
+                "features.{n}.{n}.block.0.weight [D 1 7 7]",
+            ),
+            _has(
+                "stages.{n}.{n}.pwconv1.weight [E D]",
+                "stages.{n}.blocks.{n}.mlp.fc1.weight",
+                "encoder.stages.{n}.layers.{n}.pwconv1.weight [E D]",
+                "features.{n}.{n}.layer_scale [D 1 1]",
+            ),
         ),
         least=3,
     ),

@@ -206,7 +206,8 @@ def _neighbour(
         if text in here:
             sizes = {**here[text].sizes, **sizes}
             depth = max(depth, len(here[text].numbers))
-    what = ", ".join([known.article, *_read(sizes, depth)])
+    notes = (note for those, note in known.notes if dict(those).items() <= sizes.items())
+    what = ", ".join([known.article, *_read(sizes, depth), *notes])
     names = sum(hits.names for marker in told for hits in marker)
     signs = tuple(marker[0].example for marker in told)
     lacks = [part for part in known.lacks if PARTS.get(part) not in here]
