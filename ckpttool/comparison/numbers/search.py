@@ -98,7 +98,9 @@ class Search:
         reach = int(most.view(np.uint32)) + 1
         known = tally.max_rel.value if tally.max_rel else 0.0
         turned = block.longest >= _OPPOSITE - reach
-        if turned and known < _TELLING:  # or it is a zero of the other sign, or reach is too far
+        if (
+            turned and 1 <= known < _TELLING
+        ):  # or there are zeros of the other sign, or reach is far
             turned = block.is_turned()
         if ulps:
             block.add_ulps(reach, turned)
