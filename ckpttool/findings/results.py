@@ -178,6 +178,28 @@ class ForwardSummary(NamedTuple):
     kept: tuple[int, ...] = ()
 
 
+class PositionTable(NamedTuple):
+    """What a position table is.
+
+    Attributes:
+        kind: ``sin-cos``, ``interpolated``, ``stretched``, ``trained`` or ``learned``; or what it
+            is that should not be: ``changed``, ``class-token``, ``swapped`` or ``moved``.
+        text: the same for people, with the grid: ``sin-cos at 14 x 14``.
+        residual: the largest absolute difference from what the text says.
+        error: that from the sin-cos table of the model's grid; infinite if an element is not
+            finite.
+        tolerance: up to where a difference is none.
+        grid: rows and columns of patches, where the values show them.
+    """
+
+    kind: str
+    text: str
+    residual: float
+    error: float
+    tolerance: float
+    grid: tuple[int, int]
+
+
 class ValuesSummary(NamedTuple):
     """The counts of the pass over the bytes.
 
@@ -188,6 +210,7 @@ class ValuesSummary(NamedTuple):
         checksums: stored checksums compared with the bytes.
         bad_checksums: those that do not match.
         pos_embed_errors: the largest absolute difference from the sin-cos table, by table.
+        position_tables: what each of these tables is.
     """
 
     examined: int
@@ -197,6 +220,7 @@ class ValuesSummary(NamedTuple):
     checksums: int
     bad_checksums: int
     pos_embed_errors: dict[str, float]
+    position_tables: dict[str, PositionTable] = NO_ITEMS
 
 
 class LockSummary(NamedTuple):

@@ -21,10 +21,12 @@ class Said(NamedTuple):
     Attributes:
         config: its ``config.json``, if there is one.
         arguments: those of the training run in the file: dotted name -> value.
+        grid: rows and columns of patches, as the values of a position table show them.
     """
 
     config: Mapping[str, object] = {}
     arguments: Mapping[str, object] = {}
+    grid: tuple[int, int] | None = None
 
 
 class Judged(NamedTuple):
@@ -72,6 +74,8 @@ def choose(
         return known
     demands = {key: Hint(value, "as asked for", True) for key, value in (sizes or {}).items()}
     hints = {**family.reading.hints(said.config, said.arguments), **demands}
+    if said.grid is not None:
+        hints["grid"] = Hint(said.grid, "the values of the position table")
     if asked:
         hints["model"] = Hint(model, "as asked for", True)
     shapes = {name: info.shape for name, info in canonical.tensors.items()}

@@ -149,6 +149,25 @@ class SizeReader(NamedTuple):
     free: Mapping[str, Free]
 
 
+class Positions(NamedTuple):
+    """A position table that is computed, not learnt: the class token, then patches row by row.
+
+    The first half of the width encodes the column of a patch, the second half its row.
+
+    Attributes:
+        rows, columns: of patches.
+        before: rows of zeros before them: 1 with a class token, else 0.
+        encode: coordinates (N,) -> (N, width / 2) in float64.
+        decode: what it gives -> the coordinates.
+    """
+
+    rows: int
+    columns: int
+    before: int
+    encode: Callable[[Any], NDArray[Any]]
+    decode: Callable[[NDArray[Any]], NDArray[Any]]
+
+
 class Computed(NamedTuple):
     """What a forward pass gives for the two inputs.
 
@@ -206,9 +225,8 @@ class Family:
         anchors: names by which a layout and its prefix are recognised; one is enough.
         class_token: a tensor ``(1, 1, width)``.
         patches: the weight that is applied to the pixels.
-        tables: position tables that are computed, not learnt -> the function that computes one,
-            ``(tokens, width)`` in float64, ``None`` where there is none of that width. The core's
-            is first: class token, then patches row by row.
+        tables: position tables that are computed, not learnt -> a model's sizes, to how it is
+            computed; ``None`` where there is none of that width. The core's is first.
         layernorms: expression for weights and biases of LayerNorms, also of a fine-tuned
             classifier.
         classifier: prefixes of the modules that fine-tuning adds.
@@ -233,7 +251,7 @@ class Family:
     anchors: tuple[str, ...]
     class_token: str
     patches: str
-    tables: Mapping[str, Callable[[Any], NDArray[Any] | None]]
+    tables: Mapping[str, Callable[[Any], Positions | None]]
     layernorms: str
     classifier: tuple[str, ...]
     config_file: ConfigFile

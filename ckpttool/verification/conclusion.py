@@ -13,10 +13,11 @@ from ckpttool.findings.text import count
 from ckpttool.formats.objects.beside import beside_of, tensors_beside
 from ckpttool.models.family import FULL
 from ckpttool.verification.checks import CHECKS, locked
-from ckpttool.verification.checks.meaning import pos_embed_errors
+from ckpttool.verification.checks.positions import position_tables
 from ckpttool.verification.loading import loading_of
 
 if TYPE_CHECKING:
+    from ckpttool.findings.results import PositionTable
     from ckpttool.tensors.catalogue import Checkpoint
     from ckpttool.tensors.values import Values
     from ckpttool.verification.evidence import Evidence
@@ -42,7 +43,7 @@ def conclude(known: FileReport, evidence: Evidence, published: Origin | None) ->
         findings=findings,
         fingerprint=evidence.fingerprint,
         coverage=evidence.coverage,
-        values=_values_summary(evidence.values, pos_embed_errors(evidence)),
+        values=_values_summary(evidence.values, position_tables(evidence)),
         forward=evidence.forward,
         published=published.name if published else None,
         unchecked=tuple(_unchecked(evidence, published)),
@@ -53,7 +54,7 @@ def conclude(known: FileReport, evidence: Evidence, published: Origin | None) ->
     )
 
 
-def _values_summary(values: Values, errors: dict[str, float]) -> ValuesSummary:
+def _values_summary(values: Values, tables: dict[str, PositionTable]) -> ValuesSummary:
     return ValuesSummary(
         len(values.tensors),
         len(values.skipped),
@@ -61,7 +62,8 @@ def _values_summary(values: Values, errors: dict[str, float]) -> ValuesSummary:
         sum(1 for tensor in values.tensors.values() if tensor.infinite),
         values.checksums_checked,
         len(values.bad_checksums),
-        errors,
+        {name: table.error for name, table in tables.items()},
+        tables,
     )
 
 

@@ -26,6 +26,7 @@ from ckpttool.models.schema import schema_of
 from ckpttool.tensors.fingerprint import fingerprint as fingerprint_of
 from ckpttool.tensors.sharing import tied_names, with_tied
 from ckpttool.tensors.workers import processors, quick_switches
+from ckpttool.verification.checks.positions import shown_grid
 from ckpttool.verification.conclusion import conclude
 from ckpttool.verification.evidence import Evidence
 from ckpttool.verification.options import VerifyOptions
@@ -144,7 +145,8 @@ def _examine(
     from ckpttool.tensors.values import start_values
 
     release_files = read_release_files(checkpoint, options.release)
-    judged = choose(canonical, options.model, options.sizes, _said(checkpoint, release_files))
+    said = _said(checkpoint, release_files)
+    judged = choose(canonical, options.model, options.sizes, said)
     family = judged.family
     digests = options.fingerprint or options.lock is not None
     workers = options.workers
@@ -168,6 +170,11 @@ def _examine(
         if options.forward:
             _import_model(family)  # while the bytes are being read
         values = run.result()
+        grid = shown_grid(family, judged.config, values)
+        if grid is not None:  # shapes alone do not tell 12 x 16 patches from 16 x 12
+            judged = choose(canonical, options.model, options.sizes, said._replace(grid=grid))
+            schema = schema_of(family, judged.config, judged.name)
+            coverage = cover(canonical.tensors, schema)
         contents = same_contents(
             canonical.tensors, values, workers=options.workers, executor=options.executor
         )

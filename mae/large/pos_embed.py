@@ -37,6 +37,22 @@ def get_1d_sincos_pos_embed(embed_dim: int, positions: npt.ArrayLike) -> npt.NDA
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)  # (N, D)
 
 
+def get_1d_positions(encoded: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the coordinates that :func:`get_1d_sincos_pos_embed` encodes as these rows.
+
+    Read off the slowest wave, so only those within half its length: 31,000 patches at width 192.
+
+    Args:
+        encoded: array (N, embed_dim).
+
+    Returns:
+        Array (N,), float64; meaningless where a row encodes nothing.
+    """
+    half = encoded.shape[1] // 2
+    slowest: float = 10000 ** ((half - 1) / half)
+    return np.arctan2(encoded[:, half - 1], encoded[:, -1]) * slowest
+
+
 def get_2d_sincos_pos_embed(
     embed_dim: int, grid_size: int | tuple[int, int], cls_token: bool = False
 ) -> npt.NDArray[np.float64]:

@@ -35,6 +35,13 @@ def encoder_only() -> object:
     return {"model": models.encoder_of(state())}
 
 
+def learned_positions() -> object:
+    """An encoder with the names of an MAE's, and a table that was learned."""
+    encoder = models.encoder_of(state())
+    table = torch.empty_like(encoder["pos_embed"])
+    return {"model": {**encoder, "pos_embed": torch.nn.init.trunc_normal_(table, std=0.02)}}
+
+
 def encoder_block_missing() -> object:
     return {"model": models.missing_a_block(state())}
 

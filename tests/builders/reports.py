@@ -19,6 +19,7 @@ from ckpttool.findings.results import (
     LockSummary,
     Mismatch,
     OutputSummary,
+    PositionTable,
     Report,
     ValuesSummary,
     Waived,
@@ -62,7 +63,20 @@ def encoder_only() -> FileReport:
         303_301_632,
         "ckpt1:" + "0123456789abcdef" * 4,
         Coverage("mae_vit_large_patch16", {"encoder": encoder, "decoder": decoder}, ()),
-        ValuesSummary(294, 0, 0, 0, 294, 0, {"pos_embed": 2.98e-8}),
+        ValuesSummary(
+            294,
+            0,
+            0,
+            0,
+            294,
+            0,
+            {"pos_embed": 2.98e-8},
+            {
+                "pos_embed": PositionTable(
+                    "sin-cos", "sin-cos at 14 x 14", 2.98e-8, 2.98e-8, 1e-6, (14, 14)
+                )
+            },
+        ),
         ForwardSummary("run", None, "encoder", "cpu", 50, {"features": output}, 3.04, None, (1, 3)),
         unchecked=("where the file comes from (--published)",),
         loading=Loading(398, 329_541_888, 294, 303_301_632, 294, 303_301_632, 0, {"decoder": 104}),

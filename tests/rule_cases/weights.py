@@ -132,6 +132,7 @@ CASES: Dict[str, Case] = {
     "MOD006": Case(
         changed(lambda state: state["patch_embed.proj.weight"].zero_(), forward=True), FORWARD
     ),
+    "MOD010": Case(saved(built.learned_positions), SOUND),
     "MOD007": Case(saved(built.sound, forward=False), FORWARD),
     "MOD008": Case(saved(decoder_not_loaded), saved(untrained)),
 }

@@ -25,8 +25,25 @@ POS_EMBED = Rule(
     "MOD003",
     "pos-embed",
     Severity.ERROR,
-    "The position table is not the 2-D sine-cosine table.",
-    "If the model was trained with the fixed table, save that: a learned one is another model's.",
+    "The position table is not the 2-D sine-cosine table, nor interpolated from one.",
+    "Write the table anew, as the model computes it, if it was trained with that one.",
+    "The message says what the table is. No findings are the sin-cos table of any grid, rounded "
+    "to a narrower type or computed in float32; one that was interpolated from another grid, as "
+    "torch, timm and DINO do it; one with coordinates that are stretched to a larger grid; and in "
+    "a classifier one that fine-tuning has trained, beginning with sin-cos. Changed elements, "
+    "swapped axes, moved rows and a missing row of the class token are.",
+)
+# An error, as another model is one: the encoder of an MAE is not in the file.
+LEARNED_POSITIONS = Rule(
+    "MOD010",
+    "learned-positions",
+    Severity.ERROR,
+    "The position table is learned: it has no sin-cos structure, which the table of an MAE has.",
+    "Take the file that MAE wrote; if such a ViT is what you want, ignore this rule.",
+    "The correlation of the patches with the sin-cos table of the grid, interpolated from others "
+    "too, is below 0.3; learned tables are below 0.1, tables that were trained from the computed "
+    "one above 0.9. A whole MAE, with its decoder, has this as MOD003. Nothing says that a weight "
+    "is damaged: models that learn their positions have such tables.",
 )
 FORWARD_SHAPE = Rule(
     "MOD004",

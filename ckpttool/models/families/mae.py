@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable
 
 from ckpttool.models.families.mae_forward import MAE_FORWARD
 from ckpttool.models.families.mae_sizes import FREE, contradicts, fitted, read_sizes
 from ckpttool.models.families.vit_mae_config import VIT_MAE_CONFIG, hints_of
-from ckpttool.models.family import Family, SizeReader
+from ckpttool.models.family import Family, Positions, SizeReader
 from mae.config import CONFIGS, DEFAULT, is_decoder_name, is_head_name
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ckpttool.models.layouts.renames import Layout, NameRule
     from mae.config import MAEConfig
 
@@ -50,13 +49,14 @@ def _load_alternatives() -> tuple[NameRule, ...]:
     return ALTERNATIVES
 
 
-def _table(width: int, config: MAEConfig) -> NDArray[Any] | None:
+def _table(width: int, config: MAEConfig) -> Positions | None:
     if width % 4:
         return None
     # late: most commands read no values, and do without numpy
-    from mae.large.pos_embed import get_2d_sincos_pos_embed
+    from mae.large.pos_embed import get_1d_positions, get_1d_sincos_pos_embed
 
-    return get_2d_sincos_pos_embed(width, config.grid, cls_token=config.class_token)
+    encode = partial(get_1d_sincos_pos_embed, width // 2)
+    return Positions(*config.grid, int(config.class_token), encode, get_1d_positions)
 
 
 def _group_of(name: str) -> str:

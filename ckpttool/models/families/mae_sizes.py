@@ -213,6 +213,13 @@ class _Reader:
 
     def _image_hint(self, patches: int, side: int) -> int | tuple[int, int] | None:
         hint = self.hints.get("img_size")
+        shown = self.hints.get("grid")
+        if shown is not None and not (hint and hint.demanded) and isinstance(shown.value, tuple):
+            rows, columns = shown.value
+            if rows * columns == patches:
+                if rows != columns:
+                    self.told.append(f"a grid of {rows} x {columns} patches: {shown.source}")
+                return rows * side if rows == columns else (rows * side, columns * side)
         if hint is None:
             return None
         size = hint.value

@@ -20,6 +20,7 @@ from ckpttool.findings.results import (
     LockSummary,
     Mismatch,
     OutputSummary,
+    PositionTable,
     Report,
     ValuesSummary,
     Waived,
@@ -236,7 +237,7 @@ def _mismatch(fields: Fields) -> Mismatch:
 
 
 def _values(fields: Fields) -> ValuesSummary:
-    errors = fields.inner("pos_embed_errors")
+    errors, tables = fields.inner("pos_embed_errors"), fields.inner("position_tables")
     return ValuesSummary(
         fields.whole("examined"),
         fields.whole("skipped"),
@@ -245,6 +246,21 @@ def _values(fields: Fields) -> ValuesSummary:
         fields.whole("checksums"),
         fields.whole("bad_checksums"),
         {name: errors.number(name) for name in errors.names()},
+        {name: _position_table(tables.inner(name)) for name in tables.names()},
+    )
+
+
+def _position_table(fields: Fields) -> PositionTable:
+    grid = fields.wholes("grid")
+    if len(grid) != 2:
+        fields.wrong("grid", "two whole numbers")
+    return PositionTable(
+        fields.text("kind"),
+        fields.text("text"),
+        fields.number("residual"),
+        fields.number("error"),
+        fields.number("tolerance"),
+        (grid[0], grid[1]),
     )
 
 

@@ -16,6 +16,7 @@ from ckpttool.findings.results import (
     GroupCoverage,
     Loading,
     LockSummary,
+    PositionTable,
     Report,
     ValuesSummary,
 )
@@ -77,10 +78,10 @@ def _write_facts(page: Page, file: FileReport) -> None:
         page.row("loads", loading_text(file.loading, file.coverage))
     if file.values is not None:
         page.row("values", Text(_values(file.values)))
-        errors = file.values.pos_embed_errors.items()
-        if errors:
-            told = ", ".join(f"{error:.3g} in {name}" for name, error in errors)
-            page.row("positions", Text(f"largest error against the sin-cos table: {told}"))
+        tables = file.values.position_tables.items()
+        if tables:
+            told = "; ".join(f"{name} {_position_table(table)}" for name, table in tables)
+            page.row("positions", Text(told))
     if file.forward is not None:
         page.row("forward", Text(_forward(file.forward)))
     if file.locked is not None:
@@ -99,6 +100,12 @@ def describe(file: FileReport) -> str:
         facts.append(f"wrapper {printable(file.wrapper)}")
     facts.append(f"layout {file.layout}" if file.layout else "layout not recognised")
     return "; ".join(facts)
+
+
+def _position_table(table: PositionTable) -> str:
+    # where a table is none of these, its text says how far it is off
+    told = table.kind in ("sin-cos", "interpolated", "stretched")
+    return f"{table.text}, residual {table.residual:.3g}" if told else table.text
 
 
 def coverage_text(coverage: Coverage) -> Text:

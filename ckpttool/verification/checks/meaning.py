@@ -1,9 +1,9 @@
-"""Checks for weights that are untrained, repeated over blocks, or a wrong position table."""
+"""Checks for weights that are untrained, or repeated over blocks."""
 
 from __future__ import annotations
 
 from itertools import chain, product
-from typing import TYPE_CHECKING, Any, Iterator, NamedTuple, Tuple, Union
+from typing import TYPE_CHECKING, Iterator, Tuple, Union
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
@@ -11,16 +11,10 @@ from ckpttool.findings.text import count
 from ckpttool.verification.evidence import is_matrix
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from ckpttool.tensors.catalogue import TensorBytes
     from ckpttool.verification.evidence import Evidence
 
 # A tensor of a block: its name in it, and what it shares with those of the same bytes.
 _Content = Tuple[str, Union[bytes, str]]
-
-# Findings that say more about a table than that it differs.
-_SPOILT = (rules.NAN.code, rules.INFINITE.code, rules.ALL_ZERO.code, rules.CONSTANT.code)
 
 
 def check_layernorms(evidence: Evidence) -> Iterator[Finding]:
@@ -118,76 +112,3 @@ def _blocks(evidence: Evidence, stack: str) -> dict[int, frozenset[_Content]]:
         if name not in outside and is_matrix(info) and evidence.values.tensors[name].varied:
             with_weights.add(number)
     return {number: frozenset(contents[number]) for number in sorted(with_weights - unread)}
-
-
-# --- the position tables -------------------------------------------------------------
-
-
-class TableError(NamedTuple):
-    """The largest absolute difference from the computed table, where it is, and what is allowed.
-
-    The error is infinite if an element is not finite.
-    """
-
-    error: float
-    token: int
-    feature: int
-    tolerance: float
-
-
-def check_position_tables(evidence: Evidence) -> Iterator[Finding]:
-    """Position tables that are not the 2-D sine-cosine table."""
-    for name, table in position_tables(evidence).items():
-        if not table.error <= table.tolerance:
-            yield finding(
-                rules.POS_EMBED,
-                "the table differs from the recomputed sin-cos table by up to "
-                f"{table.error:.3g}, at token {table.token}, feature {table.feature}",
-                tensors=[name],
-                follows=_SPOILT,
-                expected=f"at most {table.tolerance:.3g}",
-                found=f"{table.error:.3g}",
-            )
-
-
-def pos_embed_errors(evidence: Evidence) -> dict[str, float]:
-    """Return the largest absolute error of each position table, correct ones included."""
-    return {name: table.error for name, table in position_tables(evidence).items()}
-
-
-def position_tables(evidence: Evidence) -> dict[str, TableError]:
-    """Compare the position tables that were read and have the model's shape."""
-    errors = {}
-    shapes = evidence.family.shapes(evidence.config)
-    for name, computed in evidence.family.tables.items():
-        stored = evidence.values.kept.get(name)
-        if stored is None or stored.dtype.kind != "float":
-            continue
-        if stored.shape != shapes.get(name):  # a finding of check_shapes
-            continue
-        table = computed(evidence.config)
-        if table is None:
-            continue
-        error = _table_error(stored, table, evidence.limits.position_table)
-        if error is not None:
-            errors[name] = error
-    return errors
-
-
-def _table_error(kept: TensorBytes, table: NDArray[Any], tolerance: float) -> TableError | None:
-    # late: verify() imports this module for files that turn out to be unreadable, too
-    import numpy as np
-
-    from ckpttool.tensors.numpy_arrays import numbers
-
-    stored = numbers(kept.dtype, kept.data)
-    encoding = kept.dtype.encoding
-    # a type without a sign (float8_e8m0fnu) cannot hold a sine
-    if stored is None or encoding is None or not kept.dtype.signed:
-        return None
-    difference = np.abs(stored.reshape(table.shape).astype(np.float64) - table)
-    difference[~np.isfinite(difference)] = np.inf  # NaN is as far off as can be
-    token, feature = divmod(int(difference.argmax()), table.shape[1])
-    # sines are at most 1, where rounding errs by up to half a step of the mantissa
-    allowed = max(tolerance, 2.0 ** -(encoding.mantissa + 1))
-    return TableError(float(difference[token, feature]), token, feature, allowed)

@@ -20,14 +20,15 @@ from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
 from ckpttool.models.families.mae import MAE
 from ckpttool.tensors.values import Values, ValuesRun, start_values
+from ckpttool.verification.checks.positions import position_tables
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.policy import Policy
-from ckpttool.verification.run import fingerprint, verify_file
+from ckpttool.verification.run import fingerprint, verified, verify_file
 from ckpttool.verification.verify import Terms, inputs_of, one_for_all, verify_found
 from ckpttool.verification.waivers import Waiver
 from mae.config import CONFIGS
 from tests.builders import checkpoints as built
-from tests.builders import neighbours
+from tests.builders import models, neighbours
 
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
@@ -451,6 +452,21 @@ def test_a_name_that_nobody_published_is_an_error(tmp_path: Path, tiny: str) -> 
 )
 def test_the_size_of_a_model_is_known_without_building_it(name: str, parameters: int) -> None:
     assert CONFIGS[name].parameters == parameters
+
+
+def test_rows_and_columns_of_patches_are_read_off_the_values(tmp_path: Path) -> None:
+    # 6 patches, of which the shapes say 2 x 3 as well as 3 x 2
+    side = models.TINY.patch_size
+    tall = models.TINY._replace(img_size=(3 * side, 2 * side))
+    path = built.saved(tmp_path, lambda: models.tiny_model(config=tall).state_dict())
+    with verified(path, VerifyOptions(forward=False)) as (report, evidence):
+        assert report.verdict is PASS
+        assert evidence is not None
+        assert evidence.judged is not None
+        assert f"{3 * side} x {2 * side} px" in evidence.judged.name
+        told = "a grid of 3 x 2 patches: the values of the position table"
+        assert told in evidence.judged.assumed
+        assert position_tables(evidence)["pos_embed"].text == "sin-cos at 3 x 2"
 
 
 WHO_IMPORTS_TORCH = """

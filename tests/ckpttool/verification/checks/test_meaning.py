@@ -10,19 +10,16 @@ from ckpttool.findings.results import Coverage, GroupCoverage
 from ckpttool.models.families.mae import MAE
 from ckpttool.verification.checks import meaning
 from tests.builders import evidence as built
-from tests.builders.tensors import from_array
 
 if TYPE_CHECKING:
     from typing import Callable
 
     from ckpttool.findings.finding import Finding
-    from ckpttool.tensors.catalogue import TensorInfo
     from tests.builders.evidence import Arrays
 
 CHECKS = (
     meaning.check_layernorms,
     meaning.check_identical_blocks,
-    meaning.check_position_tables,
 )
 
 
@@ -151,70 +148,6 @@ def test_a_block_that_was_not_read_wholly_is_not_compared() -> None:
     assert list(meaning.check_identical_blocks(changed)) == []
 
 
-# --- position tables -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("value", [0.5, float("nan"), float("inf")])
-def test_a_changed_table_is_found_with_its_place(value: float) -> None:
-    arrays = built.trained()
-    arrays["decoder_pos_embed"][0, 3, 1] += value
-    (found,) = findings(arrays)
-    assert (found.rule, found.tensor) == (rules.POS_EMBED, "decoder_pos_embed")
-    assert "token 3, feature 1" in found.message
-    assert found.found == ("0.5" if value == 0.5 else "inf")
-
-
-def test_a_table_with_its_halves_swapped_is_found() -> None:
-    arrays = built.trained()
-    arrays["pos_embed"] = np.roll(arrays["pos_embed"], 4, axis=-1)
-    assert [found.tensor for found in findings(arrays)] == ["pos_embed"]
-
-
-def rounded(table: Any, dtype: str) -> TensorInfo:
-    if dtype == "bfloat16":
-        return built.as_bfloat16(table, "pos_embed")
-    return from_array(table.astype(dtype), "pos_embed")
-
-
-@pytest.mark.parametrize(
-    ("dtype", "tolerance"),
-    [("float64", 1e-6), ("float32", 1e-6), ("float16", 2.0**-11), ("bfloat16", 2.0**-8)],
-)
-def test_rounding_to_the_dtype_is_allowed_and_no_more(dtype: str, tolerance: float) -> None:
-    table = built.trained()["pos_embed"]
-    exact = built.evidence({"pos_embed": rounded(table, dtype)})
-    assert list(meaning.check_position_tables(exact)) == []
-    assert meaning.position_tables(exact)["pos_embed"].tolerance == tolerance
-    table[0, 0, 0] = 3 * tolerance  # the row of the class token is zero
-    assert [found.rule for found in findings({"pos_embed": rounded(table, dtype)})] == [
-        rules.POS_EMBED
-    ]
-
-
-def test_the_error_of_a_right_table_is_known_too() -> None:
-    errors = meaning.pos_embed_errors(built.evidence(built.trained()))
-    assert list(errors) == ["pos_embed", "decoder_pos_embed"]
-    assert all(0 < error < 1e-6 for error in errors.values())
-
-
-@pytest.mark.parametrize(
-    "table",
-    [
-        pytest.param(np.ones((1, 10, 8), np.float32), id="another grid"),
-        pytest.param(np.ones((1, 5, 8), np.int64), id="integers"),
-        pytest.param(np.ones((5, 8), np.float32), id="without the first axis"),
-    ],
-)
-def test_a_table_of_another_shape_or_kind_is_left_to_other_checks(table: Any) -> None:
-    assert findings({"pos_embed": table}) == []
-
-
-def test_a_table_whose_bytes_were_not_kept_is_not_judged() -> None:
-    evidence = built.evidence(built.trained())
-    changed = evidence._replace(values=evidence.values._replace(kept={}))
-    assert meaning.pos_embed_errors(changed) == {}
-
-
 # --- what follows from something else ------------------------------------------------------
 
 
@@ -225,13 +158,6 @@ def test_blocks_without_a_value_are_not_called_copies(value: float) -> None:
         if name.startswith("blocks."):
             array[:] = value
     assert not [found for found in findings(arrays) if found.rule is rules.IDENTICAL_BLOCKS]
-
-
-def test_a_table_of_nan_follows_from_the_nan() -> None:
-    arrays = built.trained()
-    arrays["pos_embed"][0, 0, 0] = float("nan")
-    (found,) = findings(arrays)
-    assert (found.rule, rules.NAN.code in found.follows) == (rules.POS_EMBED, True)
 
 
 def test_norms_of_another_model_are_not_called_layernorms() -> None:

@@ -1,0 +1,396 @@
+"""What a position table is, by its values: computed, interpolated, trained, learned or changed.
+
+The encoding of a patch is that of its column beside that of its row, so a table as a whole is
+known by one profile along each axis, and that is so after it was interpolated, too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Iterator, NamedTuple
+
+import numpy as np
+
+from ckpttool.findings.results import PositionTable
+from ckpttool.findings.text import count
+from ckpttool.models.interpolation import BICUBIC, METHODS, resized, weights
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ckpttool.models.family import Positions
+    from ckpttool.models.interpolation import Method
+
+#: The kinds of tables. The first four are computed, and trained at most.
+SIN_COS = "sin-cos"
+INTERPOLATED = "interpolated"
+STRETCHED = "stretched"
+TRAINED = "trained"
+LEARNED = "learned"
+#: The kinds that no program leaves on purpose, or that another model has.
+CHANGED = "changed"
+CLASS_TOKEN = "class-token"  # noqa: S105 (no password)
+SWAPPED = "swapped"
+MOVED = "moved"
+
+# Larger tables are compared with the computed one and no further: 2 GiB of numbers in float64.
+_MOST_ELEMENTS = 1 << 28
+# Of elements that are right, from which on the others are called changed.
+_MOST = 0.9
+# Correlation from which on a table is near sin-cos. Independent ones have 1 / sqrt(elements), the
+# learned ones of supervised ViTs below 0.1, fine-tuned ones above 0.9.
+_NEAR = 0.3
+_DEVIATIONS = 4.0  # of chance, which counts in small tables
+_SWAPPED = "with x and y swapped: an MAE has x in the first half of the width (MoCo v3 has y there)"
+_LONGEST = 1024  # patches along a side, beyond which interpolations are not looked for
+_SOURCES = 128  # patches along a side of the largest image that tables are interpolated from
+
+
+def computed(positions: Positions, rows: int, columns: int) -> NDArray[np.float64]:
+    """Return the sin-cos table of a grid (before + rows * columns, width)."""
+    across = positions.encode(np.arange(columns))
+    down = positions.encode(np.arange(rows))
+    return _joined(across, down, positions.before)
+
+
+def interpolated(
+    positions: Positions, source: tuple[int, int], target: tuple[int, int], method: Method = BICUBIC
+) -> NDArray[np.float64]:
+    """Return the sin-cos table of one grid, interpolated to another; class token kept."""
+    across = weights(method, source[1], target[1]) @ positions.encode(np.arange(source[1]))
+    down = weights(method, source[0], target[0]) @ positions.encode(np.arange(source[0]))
+    return _joined(across, down, positions.before)
+
+
+def with_grid(
+    stored: NDArray[Any], before: int, source: tuple[int, int], target: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Return any table (before + R * C, width), resized bicubically; the rows before are kept."""
+    patches = stored[before:].astype(np.float64).reshape(*source, -1)
+    wider = resized(BICUBIC, patches, *target).reshape(target[0] * target[1], -1)
+    return np.concatenate([stored[:before].astype(np.float64), wider])
+
+
+def _joined(across: NDArray[Any], down: NDArray[Any], before: int) -> NDArray[np.float64]:
+    """Return the table of the profiles (columns, width / 2) and (rows, width / 2)."""
+    rows, columns, half = len(down), len(across), across.shape[1]
+    table = np.zeros((before + rows * columns, 2 * half))
+    patches = table[before:].reshape(rows, columns, 2 * half)
+    patches[:, :, :half] = across
+    patches[:, :, half:] = down[:, None]
+    return table
+
+
+def recognise(stored: NDArray[Any], positions: Positions, tolerance: float) -> PositionTable:
+    """Say what a table is.
+
+    Args:
+        stored: (tokens, width), of as many tokens as the grid has.
+        positions: how the model's table is computed.
+        tolerance: how far an element of a computed table may be off.
+    """
+    return _Reader(stored, positions, tolerance).read()
+
+
+def grid_shown(
+    stored: NDArray[Any], positions: Positions, tolerance: float
+) -> tuple[int, int] | None:
+    """Return rows and columns of patches as the values show them; ``None`` if they do not.
+
+    In a table that is computed or interpolated, the second half of the width is the same in a row.
+    """
+    patches = stored[positions.before :]
+    down = patches[:, patches.shape[1] // 2 :]
+    differs = np.abs(np.diff(down, axis=0)).max(axis=1, initial=0.0) > 4 * tolerance
+    if not differs.any():
+        return None
+    # rows may be equal to the next ones, where an interpolation repeats the edge
+    long = int(np.gcd.reduce(np.flatnonzero(differs) + 1))
+    return (len(patches) // long, long) if long > 1 and len(patches) % long == 0 else None
+
+
+class _Found(NamedTuple):
+    """A table that the stored one resembles, and what it is called."""
+
+    kind: str
+    text: str
+    table: NDArray[np.float64]
+
+
+class _Reader:
+    def __init__(self, stored: NDArray[Any], positions: Positions, tolerance: float) -> None:
+        self.stored, self.positions = stored, positions
+        self.before = positions.before
+        self.grid = positions.rows, positions.columns
+        # programs that compute angles in float32 err by their last place
+        self.tolerance = max(tolerance, max(self.grid) * 2.0**-22)
+        self.expected = computed(positions, *self.grid)
+        self.error = _largest(stored, self.expected)
+
+    def read(self) -> PositionTable:
+        narrow = None if self.error <= self.tolerance else _rounded(self.stored)
+        if narrow is not None:
+            self.tolerance = max(self.tolerance, narrow[1])
+        if self.error <= self.tolerance:
+            text = f"sin-cos at {_by(self.grid)}"
+            rounded = f", rounded to {narrow[0]}" if narrow else ""
+            return self._table(SIN_COS, text + rounded, self.error)
+        if self.stored.size > _MOST_ELEMENTS or not np.isfinite(self.stored).all():
+            return self._changed(_Found(SIN_COS, f"sin-cos at {_by(self.grid)}", self.expected))
+        self.stored = self.stored.astype(np.float64)
+        table = self._in_other_order() or self._resembling()
+        return self._swapped(table) if table.kind == LEARNED else table
+
+    def _swapped(self, learned: PositionTable) -> PositionTable:
+        """Look whether a table has structure once x and y are swapped."""
+        half = self.stored.shape[1] // 2
+        self.stored = np.roll(self.stored, half, axis=1)
+        table = self._resembling()
+        if table.kind == LEARNED:
+            return learned
+        return table._replace(kind=SWAPPED, text=f"{table.text} {_SWAPPED}")
+
+    def _table(self, kind: str, text: str, residual: float) -> PositionTable:
+        return PositionTable(kind, text, residual, self.error, self.tolerance, self.grid)
+
+    def _changed(self, found: _Found) -> PositionTable:
+        with np.errstate(invalid="ignore"):
+            off = ~(np.abs(self.stored - found.table) <= self.tolerance)
+        error = _largest(self.stored, found.table)
+        token, feature = _place(self.stored, found.table)
+        few = f"{found.text} but for" if off.mean() <= 1 - _MOST else f"not {found.text}:"
+        return self._table(
+            CHANGED,
+            f"{few} {count(int(off.sum()), 'element')} of {off.size:,}, by up to {error:.3g} at "
+            f"token {token}, feature {feature}",
+            error,
+        )
+
+    # --- rows of a sin-cos table, in whatever order ---------------------------------------
+
+    def _in_other_order(self) -> PositionTable | None:
+        """Say how the rows of a sin-cos table lie, where all are rows of one."""
+        places = self._places()
+        if places is None:
+            return None
+        zero, rows, columns, rest = places
+        there = ~zero
+        down, across = rows[there], columns[there]
+        grid = int(down.max(initial=0)) + 1, int(across.max(initial=0)) + 1
+        order = down * grid[1] + across
+        self.grid = grid
+        name = f"sin-cos at {_by(grid)}"
+        straight = np.arange(len(order))
+        if len(order) != grid[0] * grid[1] or (np.sort(order) != straight).any():
+            return self._table(MOVED, f"rows of {name}, some of them twice or missing", rest)
+        kind = SIN_COS
+        if (order != straight).any():
+            kind, name = self._ordered(name, grid, order)
+        if zero.sum() < self.before:
+            return self._table(CLASS_TOKEN, f"{name} without the row of the class token", rest)
+        if not zero[: self.before].all():
+            place = int(zero.argmax())
+            return self._table(MOVED, f"{name} with the class token's row as token {place}", rest)
+        return self._table(kind, name, rest)
+
+    def _ordered(self, name: str, grid: tuple[int, int], order: NDArray[Any]) -> tuple[str, str]:
+        straight = np.arange(len(order))
+        if (order == straight.reshape(grid).T.ravel()).all():
+            return SWAPPED, f"{name} {_SWAPPED}"
+        if (order == np.roll(straight, -order[0])).all():
+            return MOVED, f"{name}, its patches moved by {int(order[0])}"
+        return MOVED, f"{name}, its patches in another order"
+
+    def _places(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], float] | None:
+        """Return which rows are zeros, row and column of the patch of each other, and the error.
+
+        ``None`` if there is a row that is of no patch.
+        """
+        half = self.stored.shape[1] // 2
+        zero = np.abs(self.stored).max(axis=1) <= self.tolerance
+        if zero.sum() > self.before:
+            return None
+        found, rest = [], 0.0
+        for part in (self.stored[:, half:], self.stored[:, :half]):
+            coordinates = np.rint(self.positions.decode(part))
+            coordinates[zero] = 0
+            if (coordinates < 0).any() or (coordinates >= len(part)).any():
+                return None
+            # many rows share a coordinate, which is encoded once
+            each, which = np.unique(coordinates, return_inverse=True)
+            right = self.positions.encode(each)[which.reshape(-1)]
+            rest = max(rest, float(np.abs(part - right)[~zero].max(initial=0.0)))
+            if rest > self.tolerance:
+                return None
+            found.append(coordinates.astype(np.int64))
+        return zero, found[0], found[1], rest
+
+    # --- what is near one -----------------------------------------------------------------
+
+    def _resembling(self) -> PositionTable:
+        candidates = [
+            _Found(SIN_COS, f"sin-cos at {_by(self.grid)}", self.expected),
+            *self._interpolations(),
+        ]
+        for found in candidates:
+            rest = _largest(self.stored[self.before :], found.table[self.before :])
+            if rest > 4 * self.tolerance:  # beyond 1 a type rounds to twice as much
+                continue
+            row = _largest(self.stored[: self.before], found.table[: self.before])
+            if row > self.tolerance:
+                text = f"{found.text}, but the row of the class token is not zero"
+                return self._table(CLASS_TOKEN, f"{text} (up to {row:.3g})", row)
+            return self._table(found.kind, found.text, rest)
+        shares = [
+            float((np.abs(self.stored - found.table) <= 4 * self.tolerance).mean())
+            for found in candidates
+        ]
+        best = int(np.argmax(shares))
+        if shares[best] >= _MOST or self._whole_rows() > self.before + len(self.stored) // 10:
+            return self._changed(candidates[best])
+        return self._by_correlation()
+
+    def _whole_rows(self) -> int:
+        off = np.abs(self.stored - self.expected).max(axis=1)
+        return int((off <= self.tolerance).sum())
+
+    def _interpolations(self) -> Iterator[_Found]:
+        """Yield the interpolated table that each axis is nearest to, and one that is stretched."""
+        half = self.stored.shape[1] // 2
+        shown = grid_shown(self.stored, self.positions, self.tolerance) or self.grid
+        patches = self.stored[self.before :].reshape(*shown, 2 * half)
+        # the median, because single elements may have been changed
+        profiles = [
+            np.median(patches[:, :, half:], axis=1),
+            np.median(patches[:, :, :half], axis=0),
+        ]
+        spacing = [_spacing(self.positions.decode(profile)) for profile in profiles]
+        if max(shown) > _LONGEST or any(space is None for space in spacing):
+            return
+        self.grid = shown
+        best, nearest = np.inf, None
+        for method in METHODS:
+            ends = [self._nearest(profile, method) for profile in profiles]
+            error = max(error for error, _ in ends)
+            if error < best:
+                best, nearest = error, (method, (ends[0][1], ends[1][1]))
+        if nearest is not None and nearest[1] == shown:
+            yield _Found(SIN_COS, f"sin-cos at {_by(shown)}", computed(self.positions, *shown))
+        elif nearest is not None:
+            method, source = nearest
+            name = f"interpolated {method.name} from {_by(source)} to {_by(shown)}"
+            table = interpolated(self.positions, source, shown, method)
+            yield _Found(INTERPOLATED, name, table)
+        yield self._stretched(shown, spacing)
+
+    def _nearest(self, profile: NDArray[Any], method: Method) -> tuple[float, int]:
+        """Return the error of the best interpolation of an axis, and what it comes from."""
+        target = len(profile)
+        spacing = _spacing(self.positions.decode(profile)) or 0.0
+        around = round(spacing * target)
+        errors = []
+        for source in sorted({around - 1, around, around + 1, target}):
+            if source >= min(target, 2):
+                resized = weights(method, source, target) @ self.positions.encode(np.arange(source))
+                errors.append((float(np.abs(profile - resized).max()), source))
+        return min(errors)
+
+    def _stretched(self, grid: tuple[int, int], spacing: list[float | None]) -> _Found:
+        """Return the table of coordinates that are not 1 apart but as if the grid were another."""
+        source = tuple(max(round((space or 1.0) * n), 1) for space, n in zip(spacing, grid))
+        down, across = (
+            self.positions.encode(np.arange(n) * (base / n)) for base, n in zip(source, grid)
+        )
+        text = f"sin-cos at {_by(source)} stretched to {_by(grid)}"
+        return _Found(STRETCHED, text, _joined(across, down, self.before))
+
+    def _by_correlation(self) -> PositionTable:
+        """Tell a table that was trained from sin-cos from one that has no such structure."""
+        patches = self.stored[self.before :]
+        if (np.ptp(patches, axis=0) <= self.tolerance).all():
+            return self._table(CHANGED, "the same in every row of a patch", self.error)
+        correlation, found = self._most_correlated()
+        chance = _DEVIATIONS / patches.size**0.5
+        if correlation >= max(_NEAR, chance):
+            error = _largest(self.stored, found.table)
+            text = f"near {found.text} (correlation {correlation:.3f}, off by up to {error:.3g})"
+            return self._table(TRAINED, text, error)
+        text = f"learned: no sin-cos structure (correlation {abs(correlation):.2f})"
+        return self._table(LEARNED, text, self.error)
+
+    def _most_correlated(self) -> tuple[float, _Found]:
+        """Return the sin-cos table, interpolated or not, that varies most like this one.
+
+        Over the patches, each feature about its mean; by the profiles alone, since a computed table
+        is the sum of them.
+        """
+        rows, columns = grid = self.positions.rows, self.positions.columns
+        self.grid = grid
+        half = self.stored.shape[1] // 2
+        patches = self.stored[self.before :] - self.stored[self.before :].mean(axis=0)
+        norm = float(np.linalg.norm(patches))
+        shaped = patches.reshape(rows, columns, 2 * half)
+        across, down = shaped[:, :, :half].mean(axis=0), shaped[:, :, half:].mean(axis=1)
+        best, source = 0.0, grid
+        sources = range(2, min(4 * max(grid), _SOURCES) + 1) if max(grid) <= _LONGEST else ()
+        for side in {columns, *sources}:
+            other = max(round(side * rows / columns), 1)
+            x, y = self._centred(side, columns), self._centred(other, rows)
+            product = rows * float((across * x).sum()) + columns * float((down * y).sum())
+            size = (rows * float((x * x).sum()) + columns * float((y * y).sum())) ** 0.5
+            correlation = product / (norm * size) if norm * size else 0.0
+            if correlation > best:
+                best, source = correlation, (other, side)
+        if source == grid:
+            return best, _Found(SIN_COS, f"sin-cos at {_by(grid)}", self.expected)
+        name = f"sin-cos interpolated from {_by(source)} to {_by(grid)}"
+        return best, _Found(INTERPOLATED, name, interpolated(self.positions, source, grid))
+
+    def _centred(self, source: int, target: int) -> NDArray[Any]:
+        encoded = self.positions.encode(np.arange(source))
+        profile = encoded if source == target else weights(BICUBIC, source, target) @ encoded
+        return np.asarray(profile - profile.mean(axis=0))
+
+
+def _spacing(coordinates: NDArray[Any]) -> float | None:
+    """Return how far apart coordinates along an axis are; ``None`` if they do not ascend."""
+    if len(coordinates) < 2:
+        return 1.0
+    slope = float(np.polyfit(np.arange(len(coordinates)), coordinates, 1)[0])
+    return slope if 0 < slope * len(coordinates) < _LONGEST else None
+
+
+def _largest(stored: NDArray[Any], table: NDArray[np.float64]) -> float:
+    """Return the largest difference, infinite where an element is not finite."""
+    if not stored.size:
+        return 0.0
+    token, feature = _place(stored, table)
+    difference = abs(float(stored[token, feature]) - float(table[token, feature]))
+    return difference if np.isfinite(difference) else np.inf
+
+
+def _place(stored: NDArray[Any], table: NDArray[np.float64]) -> tuple[int, int]:
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(stored - table)
+    difference[~np.isfinite(difference)] = np.inf  # NaN is as far off as can be
+    token, feature = divmod(int(difference.argmax()), table.shape[1])
+    return token, feature
+
+
+def _rounded(stored: NDArray[Any]) -> tuple[str, float] | None:
+    """Return the narrower type that all elements are exact in, and how far it rounds sines.
+
+    Weights that were trained in half precision are often saved in float32.
+    """
+    if stored.dtype != np.float32:
+        return None
+    single = np.ascontiguousarray(stored)
+    # before float16, which holds nearly all of bfloat16 up to 1
+    if not (single.view(np.uint32) & np.uint32(0xFFFF)).any():
+        return "bfloat16", 2.0**-8
+    with np.errstate(over="ignore"):
+        same = single.astype(np.float16).astype(np.float32) == single
+    return ("float16", 2.0**-11) if same.all() else None
+
+
+def _by(grid: tuple[int, ...]) -> str:
+    return f"{grid[0]} x {grid[1]}"
