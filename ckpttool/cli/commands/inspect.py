@@ -36,7 +36,9 @@ def inspect(
     unfold: bool,
     format_name: str,
 ) -> int:
-    """List what checkpoints hold: container, tensors, and what else is there.
+    """List what checkpoints hold: container, tensors, settings of the run, and what else is there.
+
+    A known model beside MAE (BEiT, DINO, VideoMAE and others) is said to be it, by its names.
 
     Only headers are read. That a file can be listed says nothing about its weights.
     Very long lists are cut and the rest is counted; --format json lists all.

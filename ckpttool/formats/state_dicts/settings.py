@@ -38,6 +38,7 @@ _PLACES = re.compile(
     r"|options?|params|settings|flags|meta)",
     re.IGNORECASE | re.DOTALL,
 )
+_LONGEST_PLACE = 64
 # Items of a list that is one value, as an image size is; a longer list is data.
 _LONGEST_LIST = 16
 # A key grows no further than this, and no more nodes are visited: a hostile file costs no more.
@@ -63,6 +64,8 @@ def settings_of(checkpoint: Checkpoint) -> dict[str, Setting]:
     """
     found: dict[str, Setting] = {}
     for entry, node in zip(checkpoint.entries, checkpoint.aside):
+        if len(found) >= _MOST_VISITED:
+            break
         for key, place in () if entry.inside else _places(entry.key, node):
             for setting in _below(key, place):
                 found.setdefault(setting.key, setting)
@@ -73,7 +76,11 @@ def _places(key: str, node: Node) -> list[tuple[str, Node]]:
     """Return an entry that is a setting or holds some, or what holds some directly in it."""
     if is_scalar(node) or _PLACES.fullmatch(key):
         return [(key, node)]
-    return [(f"{key}.{part}", below) for part, below in _parts(node) if _PLACES.fullmatch(part)]
+    return [
+        (f"{key}.{part}", below)
+        for part, below in _parts(node)
+        if len(part) <= _LONGEST_PLACE and _PLACES.fullmatch(part)
+    ]
 
 
 def named(settings: Mapping[str, Setting], *names: str) -> Setting | None:

@@ -96,3 +96,12 @@ def test_a_setting_is_found_by_the_first_of_its_names() -> None:
     assert named(found, "input_size", "img_size") == Setting("args.input_size", 16)
     assert named(found, "image_size", "img_size") == Setting("args.img_size", 8)
     assert named(found, "size") is None
+
+
+def test_many_places_of_settings_cost_no_more_than_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ckpttool.formats.state_dicts.settings._MOST_VISITED", 4)
+    eight = {f"s{number}": number for number in range(8)}
+    found = settings(tmp_path, args=eight, cfg=eight, opts=eight)
+    assert list(found) == ["args.s0", "args.s1", "args.s2", "cfg.s0", "cfg.s1", "cfg.s2"]
