@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Dict, Iterator, Sequence, Tuple
 
-from ckpttool.tensors.catalogue import Extent, TensorInfo
+from ckpttool.tensors.catalogue import TensorInfo
+from ckpttool.tensors.rows import cut
 
 if TYPE_CHECKING:
     from mae.config import MAEConfig
@@ -83,14 +84,5 @@ def rearranged(info: TensorInfo, ranges: Sequence[Tuple[int, int]]) -> TensorInf
         info: row-major; its bytes stay unread.
         ranges: (start, stop) in bytes of ``info``, at least as many as ``info`` has in all.
     """
-    extents = tuple(piece for start, stop in ranges for piece in _cut(info.extents, start, stop))
+    extents = tuple(piece for start, stop in ranges for piece in cut(info.extents, start, stop))
     return info._replace(extents=extents, storage=None)  # no longer a view of one storage
-
-
-def _cut(extents: Sequence[Extent], start: int, stop: int) -> Iterator[Extent]:
-    at = 0
-    for extent in extents:
-        first, last = max(start, at), min(stop, at + extent.length)
-        if first < last:
-            yield Extent(extent.source, extent.offset + first - at, last - first)
-        at += extent.length
