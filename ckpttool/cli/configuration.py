@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple
 
 from ckpttool.cli import configuration_keys
+from ckpttool.files.toml import parse_toml
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import NO_ITEMS, ConfigurationFile
 from ckpttool.findings.rules import Severity
@@ -179,7 +179,7 @@ def _table(path: Path) -> tuple[dict[str, Any], str] | None:
         ) from error
     from hashlib import sha256 as sum_of  # late: most runs have no configuration
 
-    document, sha256 = _parse(content, path), sum_of(content).hexdigest()
+    document, sha256 = parse_toml(content, str(path)), sum_of(content).hexdigest()
     if path.name != "pyproject.toml":
         return document, sha256
     tools = document.get("tool")
@@ -187,18 +187,6 @@ def _table(path: Path) -> tuple[dict[str, Any], str] | None:
     if table is not None and not isinstance(table, dict):
         raise UsageError("tool.ckpttool is not a table", path=str(path))
     return None if table is None else (table, sha256)
-
-
-def _parse(content: bytes, path: Path) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        return tomllib.loads(content.decode())
-    # a thousand nested brackets end in a RecursionError
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"not valid TOML: {error}", path=str(path)) from error
 
 
 # --- the keys ----------------------------------------------------------------------------

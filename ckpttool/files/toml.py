@@ -1,0 +1,25 @@
+"""Reading TOML, whatever the version of Python."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from ckpttool.findings.errors import UsageError
+
+
+def parse_toml(content: bytes, path: str) -> dict[str, Any]:
+    """Return what a file holds; ``path`` is for the error.
+
+    Raises:
+        UsageError: it is not valid TOML.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(content.decode())
+    # a thousand nested brackets end in a RecursionError
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"not valid TOML: {error}", path=path) from error
