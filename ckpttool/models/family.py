@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from ckpttool.models.layouts.conventions import Convention
     from ckpttool.models.layouts.renames import Layout, NameRule
     from ckpttool.tensors.catalogue import TensorInfo
 
@@ -62,6 +63,8 @@ class ConfigFile(NamedTuple):
         unseen: settings that no shape shows.
         normalised: expression for published file names whose models were trained on normalised
             pixels.
+        written: a model's sizes, whether the file holds more than the core, and whether it was
+            trained on normalised pixels, to a whole file that a loader takes.
     """
 
     model_type: str
@@ -69,6 +72,7 @@ class ConfigFile(NamedTuple):
     of_size: Callable[[Any, bool], dict[str, object]]
     unseen: tuple[str, ...]
     normalised: str
+    written: Callable[[Any, bool, bool], dict[str, object]] | None = None
 
 
 class Kind(Enum):
@@ -222,6 +226,7 @@ class Family:
         rows: rows of the map of a comparison, in the order in which a block computes: label ->
             modules of a block.
         load_layouts: imports the naming conventions; see ``layouts``.
+        load_conventions: imports those that files can be written in, by the names of the option.
         anchors: names by which a layout and its prefix are recognised; one is enough.
         class_token: a tensor ``(1, 1, width)``.
         patches: the weight that is applied to the pixels.
@@ -248,6 +253,7 @@ class Family:
     stacks: Mapping[str, str]
     rows: Mapping[str, tuple[str, ...]]
     load_layouts: Callable[[], tuple[Layout, ...]]
+    load_conventions: Callable[[], Mapping[str, Convention]]
     anchors: tuple[str, ...]
     class_token: str
     patches: str

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ckpttool.models.family import Computed, ConfigFile, Family, ForwardPass
+from ckpttool.models.layouts.conventions import Convention
 from ckpttool.models.layouts.renames import Layout, module, under
 from tests.builders.sizes import TINY
 
@@ -112,6 +113,9 @@ TOY = Family(
         _layout("own", "lens", "layers", "head", "mix"),
         _layout("toys", "glass", "floor", "roof", "m.ix"),
     ),
+    load_conventions=lambda: {
+        "toys": Convention(_layout("toys", "glass", "floor", "roof", "m.ix"))
+    },
     anchors=("lens.weight",),
     class_token="start",  # noqa: S106 (no password)
     patches="lens.weight",

@@ -11,6 +11,7 @@ from ckpttool.models.family import FULL
 
 if TYPE_CHECKING:
     from ckpttool.models.family import Family, Free
+    from ckpttool.models.layouts.conventions import Convention
 
 FAMILIES: tuple[Family, ...] = (MAE,)  # the first gives the default model
 
@@ -56,6 +57,11 @@ def check_sizes(sizes: Mapping[str, object]) -> None:
             right = right and len(sides) in (1, 2)
         if not right:
             raise UsageError(f"{name} is no {_KINDS[kind]}", found=value)
+
+
+def conventions() -> dict[str, Convention]:
+    """Return the naming conventions that files can be written in, by the names of the option."""
+    return {name: one for family in FAMILIES for name, one in family.load_conventions().items()}
 
 
 def requirements() -> tuple[str, ...]:

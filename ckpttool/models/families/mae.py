@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from ckpttool.models.families.mae_forward import MAE_FORWARD
 from ckpttool.models.families.mae_sizes import FREE, contradicts, fitted, read_sizes
@@ -12,6 +12,7 @@ from ckpttool.models.family import Family, Positions, SizeReader
 from mae.config import CONFIGS, DEFAULT, is_decoder_name, is_head_name
 
 if TYPE_CHECKING:
+    from ckpttool.models.layouts.conventions import Convention
     from ckpttool.models.layouts.renames import Layout, NameRule
     from mae.config import MAEConfig
 
@@ -49,6 +50,12 @@ def _load_alternatives() -> tuple[NameRule, ...]:
     return ALTERNATIVES
 
 
+def _load_conventions() -> Mapping[str, Convention]:
+    from ckpttool.models.layouts.conventions import CONVENTIONS
+
+    return CONVENTIONS
+
+
 def _table(width: int, config: MAEConfig) -> Positions | None:
     if width % 4:
         return None
@@ -83,6 +90,7 @@ MAE = Family(
         "fc2": ("mlp.fc2",),
     },
     load_layouts=_load_layouts,
+    load_conventions=_load_conventions,
     # three, because a file may lack tensors; the third is for a decoder alone
     anchors=("patch_embed.proj.weight", "blocks.0.norm1.weight", "decoder_embed.weight"),
     class_token="cls_token",  # noqa: S106 (no password)

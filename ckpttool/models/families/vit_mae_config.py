@@ -115,6 +115,17 @@ def hints_of(config: Mapping[str, object], arguments: Mapping[str, object]) -> d
     return found
 
 
+def _written(config: MAEConfig, full: bool, normalised: bool) -> dict[str, object]:
+    return {
+        "architectures": ["ViTMAEForPreTraining" if full else "ViTMAEModel"],
+        **_of_size(config, full),
+        # not transformers' 1e-12, with which the published weights compute something else
+        "layer_norm_eps": config.layer_norm_eps,
+        "mask_ratio": 0.75,  # of all published models
+        "norm_pix_loss": normalised,
+    }
+
+
 VIT_MAE_CONFIG = ConfigFile(
     model_type="vit_mae",
     of_shapes=_of_shapes,
@@ -122,4 +133,5 @@ VIT_MAE_CONFIG = ConfigFile(
     unseen=("num_attention_heads", "decoder_num_attention_heads", "image_size"),
     # by the README of the published files
     normalised=r"mae_pretrain_vit_(?:base|large|huge)_full(?:\..*)?",
+    written=_written,
 )

@@ -52,4 +52,8 @@ _NECK = (
 )
 
 MMPRETRAIN = Layout("mmpretrain", (*_encoder(_BLOCK_MMPRETRAIN), *_NECK))
+# As a whole model is saved; a bare encoder has no prefix, and either is read.
+MMPRETRAIN_SAVED = Layout(
+    "mmpretrain", (*under("", "backbone.", _encoder(_BLOCK_MMPRETRAIN)), *_NECK)
+)
 MMSEG = Layout("mmseg", (*_encoder(_BLOCK_MMSEG), *WITHOUT_DECODER))
