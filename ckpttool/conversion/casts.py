@@ -30,12 +30,21 @@ def not_to_cast(
     """Return the parts of quantized weights among the selected tensors, if any is to be cast."""
     if options.dtype is None:
         return Quantized(frozenset(), frozenset())
-    # From all tensors: a scale that is left out still shows that its codes are taken.
+    # From all tensors: a scale that is left out still shows that its codes are taken. By the names
+    # of the source, which say what a tensor is for.
     found = quantized({**checkpoint.tensors, **selection.tensors})
-    parts = _with_same(found.parts, sharing)
-    beside = _with_same(found.beside, sharing) - parts
-    taken = frozenset(selection.tensors)
-    return Quantized(parts & taken, beside & taken)
+    parts = _with_same(_written(found.parts, selection), sharing)
+    return Quantized(parts, _with_same(_written(found.beside, selection), sharing) - parts)
+
+
+def _written(names: frozenset[str], selection: TensorSelection) -> frozenset[str]:
+    """Return the names under which tensors of the source are written."""
+    naming = selection.naming
+    if not naming.rows:
+        return names & frozenset(naming.tensors)
+    return frozenset(
+        name for name in naming.tensors if any(rows.name in names for rows in naming.made_of(name))
+    )
 
 
 def _with_same(names: frozenset[str], sharing: Sharing) -> frozenset[str]:
@@ -48,15 +57,16 @@ def refused(
 ) -> Iterator[Finding]:
     """Refuse to cast a model with quantized weights unless ``except_quantized`` is given."""
     # Where every float already has the dtype, nothing is cast.
-    others = {info.dtype.name for info in selection.tensors.values()} - {options.dtype}
+    tensors = selection.naming.tensors
+    others = {info.dtype.name for info in tensors.values()} - {options.dtype}
     if (
         not kept.parts
         or options.except_quantized
         or not any(DTYPES[name].kind == "float" for name in others)
     ):
         return
-    names = [name for name in selection.tensors if name in kept.parts]
-    types = ", ".join(dict.fromkeys(selection.tensors[name].dtype.name for name in names))
+    names = [name for name in tensors if name in kept.parts]
+    types = ", ".join(dict.fromkeys(tensors[name].dtype.name for name in names))
     beside = f" (and {len(kept.beside):,} beside them)" if kept.beside else ""
     yield finding(
         rules.QUANTIZED,

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Iterable, Mapping, Sequence, Union
 from ckpttool.conversion.documents import left_out
 from ckpttool.conversion.earlier import Earlier, find_earlier, left_behind
 from ckpttool.conversion.leaving import findings_on_rest
+from ckpttool.conversion.model_config import config_of
 from ckpttool.conversion.naming import check_distinct, destination
-from ckpttool.conversion.options import ConvertOptions, check, parse_size
+from ckpttool.conversion.options import ConvertOptions, check, parse_size, rules_of
 from ckpttool.conversion.output import (
     Job,
     complete_and_prove,
@@ -63,6 +64,10 @@ def convert(
     include: Union[str, Iterable[str]] = (),
     exclude: Union[str, Iterable[str]] = (),
     encoder_only: bool = False,
+    layout: str | None = None,
+    strip_prefix: Union[str, Iterable[str]] = (),
+    rename: Mapping[str, str] = {},
+    rename_file: AnyPath | None = None,
     wrapper: str | None = None,
     metadata: Mapping[str, str] = {},
     keep: Union[str, Iterable[str]] = (),
@@ -90,6 +95,11 @@ def convert(
         include: patterns of names to take; all of them without any.
         exclude: patterns of names to leave out.
         encoder_only: leave out the decoder.
+        layout: the naming convention to write: ``facebook``, ``timm``, ``hf``, ``mmpretrain`` or
+            ``mmseg``; ``None`` keeps the names.
+        strip_prefix: prefixes that names lose, one after the other.
+        rename: pattern -> replacement, with ``*`` and ``{n}``; see ``docs/convert.md``.
+        rename_file: a TOML file of renames, joins, splits and transposes.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
         metadata: further strings for ``__metadata__``.
         keep: patterns of the names to store tied tensors under.
@@ -124,6 +134,8 @@ def convert(
         include=texts_of(include, "include"),
         exclude=texts_of(exclude, "exclude"),
         encoder_only=encoder_only,
+        layout=layout,
+        rules=rules_of(strip_prefix, rename, rename_file),
         wrapper=wrapper,
         metadata=tuple(metadata.items()),
         keep=texts_of(keep, "keep"),
@@ -160,7 +172,7 @@ def destinations(paths: Sequence[str], options: ConvertOptions) -> list[str]:
             )
     if len(paths) > 1:
         _check_batch(options)
-    chosen = [destination(path, options.output, options.to) for path in paths]
+    chosen = [destination(path, options) for path in paths]
     check_distinct(paths, chosen)
     return chosen
 
@@ -203,10 +215,19 @@ def convert_file(
                 selection = select(checkpoint, canonical, options)
                 planned = plan(checkpoint, selection, output, options)
                 entries, sidecar = left_out(checkpoint, selection, options)
-                return _convert(
-                    Job(checkpoint, report, output, options, selection, planned, entries, sidecar),
-                    progress,
+                config = config_of(checkpoint, selection, output, options)
+                job = Job(
+                    checkpoint,
+                    report,
+                    output,
+                    options,
+                    selection,
+                    planned,
+                    entries,
+                    sidecar,
+                    config,
                 )
+                return _convert(job, progress)
     except CkpttoolError as error:
         problem = finding_from(error)
         # The report is about the source, so another file (the destination, a shard) is named.
@@ -223,7 +244,9 @@ def _convert(job: Job, progress: Progress | None) -> Conversion:
         *findings_left_behind(job.checkpoint.uses),
         *job.checkpoint.remarks,
         *findings_on_rest(job.checkpoint, job.left_out, job.options),
+        *job.selection.findings,
         *job.plan.findings,
+        *job.config.findings,
     ]
     if _errors(found):
         return _converted(job, NOT_WRITTEN, found)
@@ -241,7 +264,7 @@ def _convert(job: Job, progress: Progress | None) -> Conversion:
         if _errors(found):
             return _converted(job, NOT_WRITTEN, found, copied=copied, cleaned=place.cleaned)
         proven = complete_and_prove(job, files, copied)
-        documents = [(options.sidecar, job.sidecar)]
+        documents = [(options.sidecar, job.sidecar), (job.config.path, job.config.content)]
         if options.receipt is not None:
             outputs = summed(outputs, copied.files, index, options)
             receipt = write_receipt(job, outputs, earlier, copied, proven)
@@ -285,6 +308,10 @@ def _converted(
         wrapper=job.plan.wrapper,
         fingerprint=proven.fingerprint if proven else None,
         tied=job.plan.tied,
+        layout=job.options.layout,
+        map=job.selection.naming.rows,
+        config=None if state == NOT_WRITTEN else job.config.path,
+        config_kept=state != NOT_WRITTEN and job.config.kept,
         restored=job.selection.restored,
         overlapping=job.plan.overlapping,
         excluded=job.selection.excluded,

@@ -38,7 +38,7 @@ def index_content(plan: Plan, selection: TensorSelection) -> bytes:
             "total_parameters": sum(piece.info.numel for piece in plan.pieces),
         },
         # Not in the order of the shards: a tensor larger than the limit is in an earlier one.
-        "weight_map": {name: places[name] for name in selection.tensors if name in places},
+        "weight_map": {name: places[name] for name in selection.naming.tensors if name in places},
     }
     return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
 

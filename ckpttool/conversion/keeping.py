@@ -48,11 +48,15 @@ def tied_to(
                 found=_listed(wanted),
                 fix="Name one of them, or store all of them (keep_aliases).",
             )
-        stored = [name for name in group if name not in selection.restored] or group
+        stored = [name for name in group if not _is_only_recorded(name, selection)] or group
         bodies = (name for name in stored if not _is_of_a_head(name))
         kept = next(chain(wanted, bodies, stored))
         tied.update({name: kept for name in group if name != kept})
     return tied
+
+
+def _is_only_recorded(name: str, selection: TensorSelection) -> bool:
+    return all(one.name in selection.restored for one in selection.naming.made_of(name))
 
 
 def _is_of_a_head(name: str) -> bool:

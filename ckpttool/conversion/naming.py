@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import os
-from typing import Sequence
+from typing import TYPE_CHECKING, Mapping, Sequence
 
 from ckpttool.files.suffixes import INDEX, ShardName, stem_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.formats.writing import TARGETS
+from ckpttool.models.families import conventions
+
+if TYPE_CHECKING:
+    from ckpttool.conversion.options import ConvertOptions
 
 #: Put before the suffix if the result would have the name of its source.
 CLEAN = ".clean"
 
 
-def destination(source: str, output: str | None, to: str) -> str:
+def destination(source: str, options: ConvertOptions) -> str:
     """Return the file to write.
 
     Args:
         source: the path of the checkpoint.
-        output: a file, a folder that exists, or ``None`` for the folder of the source.
-        to: a key of ``TARGETS``.
+        options: ``output`` is a file, a folder that exists, or ``None`` for that of the source.
 
     Raises:
         UsageError: the output is standard output, a missing folder, or a file of another kind.
     """
+    output, to = options.output, options.to
     if output == "-":
         raise UsageError(
             "a checkpoint cannot be written to a pipe: the proof needs a file",
@@ -32,7 +36,9 @@ def destination(source: str, output: str | None, to: str) -> str:
     if output is None:
         return _beside(source, os.path.dirname(source), to)  # noqa: PTH120 (keeps the spelling)
     if os.path.isdir(output):  # noqa: PTH112
-        return _beside(source, output, to)
+        name = file_names(options.layout).get(to)
+        # a loader that looks for one name in a folder finds nothing under another
+        return os.path.join(output, name) if name else _beside(source, output, to)  # noqa: PTH118
     if output.endswith(("/", os.sep)):
         raise UsageError("there is no such folder", path=output, fix="Make it first (mkdir).")
     # Only suffixes of other targets are refused; any other name may mean something to the user.
@@ -44,6 +50,11 @@ def destination(source: str, output: str | None, to: str) -> str:
                 fix=f"Name it {TARGETS[to].SUFFIX}, or convert to {other}.",
             )
     return output
+
+
+def file_names(layout: str | None) -> Mapping[str, str]:
+    """Return what the loader of a convention looks for in a folder, by target; mostly nothing."""
+    return conventions()[layout].file_names if layout is not None else {}
 
 
 def _beside(source: str, folder: str, to: str) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections import abc
+from typing import TYPE_CHECKING, Iterable, Mapping, NamedTuple, Union
 
+from ckpttool.conversion.renaming.rules import Kind, Rule, Rules
+from ckpttool.conversion.renaming.rules import check as check_rules
 from ckpttool.findings.arguments import (
     check_choice,
     check_executor,
@@ -13,13 +16,18 @@ from ckpttool.findings.arguments import (
     check_text,
     check_type,
     check_workers,
+    path_of,
+    texts_of,
 )
 from ckpttool.findings.errors import UsageError
 from ckpttool.formats.writing import TARGETS
+from ckpttool.models.families import conventions
 from ckpttool.tensors.dtypes import DTYPES
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from ckpttool.findings.arguments import AnyPath
 
 #: What tensors can be cast to, narrow ones first. No weights gain anything as float64.
 CAST_DTYPES = tuple(
@@ -28,6 +36,9 @@ CAST_DTYPES = tuple(
     if dtype.castable and dtype.bits <= 32
 )
 
+#: The naming conventions that can be written.
+LAYOUTS = tuple(conventions())
+
 # Decimal, as transformers reads max_shard_size.
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 # Up to 15 digits, which a float holds exactly.
@@ -35,7 +46,11 @@ _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)\s*([KMGT]?)B?", re.IGNORECAS
 
 
 class ConvertOptions(NamedTuple):
-    """The arguments of :func:`ckpttool.convert`; ``output`` is its ``destination``."""
+    """The arguments of :func:`ckpttool.convert`.
+
+    ``output`` is its ``destination``, ``rules`` what ``strip_prefix``, ``rename`` and
+    ``rename_file`` say.
+    """
 
     to: str
     output: str | None = None
@@ -58,6 +73,8 @@ class ConvertOptions(NamedTuple):
     fingerprint: bool = False
     workers: int | None = None
     executor: Executor | None = None
+    layout: str | None = None
+    rules: Rules = Rules()
 
     @property
     def hashes(self) -> bool:
@@ -69,6 +86,9 @@ def check(options: ConvertOptions) -> None:
     """Raise UsageError for options that do not exist or do not go together."""
     _check_types(options)
     check_choice(options.to, TARGETS, "target")
+    if options.layout is not None:
+        check_choice(options.layout, LAYOUTS, "layout to write")
+    check_rules(options.rules)
     if options.dtype is not None:
         check_choice(options.dtype, CAST_DTYPES, "dtype to cast to")
     if options.except_quantized and options.dtype is None:
@@ -114,6 +134,29 @@ def _check_types(options: ConvertOptions) -> None:
             except UnicodeEncodeError:  # half a surrogate pair, which UTF-8 cannot hold
                 reason = "the metadata is not valid text"
                 raise UsageError(reason, found=f"{key}={value}") from None
+
+
+def rules_of(
+    strip_prefix: Union[str, Iterable[str]],
+    rename: Mapping[str, str],
+    rename_file: AnyPath | None,
+) -> Rules:
+    """Return the rules of the arguments; those of the file come last.
+
+    Raises:
+        UsageError: an argument is not valid, or the file is not.
+    """
+    check_type(rename, abc.Mapping, "rename")
+    prefixes = texts_of(strip_prefix, "strip_prefix")
+    for text in (*rename, *rename.values()):
+        check_type(text, str, "rename")
+    rules = tuple(Rule(Kind.RENAME, (before,), (after,)) for before, after in rename.items())
+    if rename_file is None:
+        return Rules(prefixes, rules)
+    from ckpttool.conversion.renaming.rule_file import read_rules  # late: few have such a file
+
+    read = read_rules(path_of(rename_file, "the file of rules"))
+    return Rules((*prefixes, *read.prefixes), (*rules, *read.rules))
 
 
 def parse_size(text: str) -> int:

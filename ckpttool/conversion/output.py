@@ -10,8 +10,10 @@ from ckpttool.conversion.naming import where
 from ckpttool.conversion.proving import (
     Joined,
     fingerprint_of,
+    of_source,
     read_again,
     require_equal,
+    require_rows,
     require_taken,
 )
 from ckpttool.conversion.result import Cast, Proof, WrittenFile
@@ -30,6 +32,7 @@ from ckpttool.tensors.sharing import FINGERPRINT, spread, with_tied
 from ckpttool.tensors.sums import file_sums
 
 if TYPE_CHECKING:
+    from ckpttool.conversion.model_config import ModelConfig
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.planning import Plan
     from ckpttool.conversion.result import LeftOut
@@ -45,7 +48,10 @@ if TYPE_CHECKING:
 
 
 class Job(NamedTuple):
-    """A conversion, decided before any byte is written; ``sidecar`` is its content."""
+    """A conversion, decided before any byte is written; ``sidecar`` is its content.
+
+    ``config`` is the ``config.json`` beside the result.
+    """
 
     checkpoint: Checkpoint
     report: FileReport
@@ -55,6 +61,7 @@ class Job(NamedTuple):
     plan: Plan
     left_out: tuple[LeftOut, ...]
     sidecar: bytes | None
+    config: ModelConfig
 
     @property
     def target(self) -> Target:
@@ -139,7 +146,12 @@ def look_for_room(job: Job, outputs: Sequence[WrittenFile], place: Destination) 
     # Compared as directory entries: one file may be spelled in several ways.
     taken = {where(path) for path in (job.destination, *sizes)}
     # The receipt counts as empty: its size is known only after the copying.
-    for path, content in ((job.options.sidecar, job.sidecar), (job.options.receipt, b"")):
+    config = job.config.path if job.config.content is not None else None
+    for path, content in (
+        (config, job.config.content),
+        (job.options.sidecar, job.sidecar),
+        (job.options.receipt, b""),
+    ):
         if path is None:
             continue
         if where(path) in taken:
@@ -240,11 +252,15 @@ def complete_and_prove(job: Job, files: Sequence[OutputFile], copied: Copied) ->
             them than was to be written (``CVT202``).
     """
     target, metadata = job.target, {**job.plan.metadata}
-    fingerprint = found = None
+    selection, naming = job.selection, job.selection.naming
+    fingerprint = planned = found = None
     joined: Joined = {}
     if job.options.hashes:
         source = {name: one.source_sha256 for name, one in copied.digests.items()}
-        fingerprint = fingerprint_of(job.selection.canonical, source, joined)
+        fingerprint = fingerprint_of(selection.canonical, of_source(source, selection), joined)
+        planned = fingerprint
+        if naming.rows:  # another one where the caller's own rules gave names
+            planned = fingerprint_of(canonicalize(naming.tensors), source, joined)
         if FINGERPRINT in metadata:  # as long as the placeholder, so that nothing moves
             metadata[FINGERPRINT] = fingerprint
     changed = None if metadata == job.plan.metadata else metadata
@@ -264,10 +280,11 @@ def complete_and_prove(job: Job, files: Sequence[OutputFile], copied: Copied) ->
             found = fingerprint_of(canonicalize(tensors), written, joined)
     for one in seen:
         require_equal("the metadata", metadata, one.metadata)
-    require_taken(job.selection.tensors, job.plan.same, tensors)
+    require_taken(naming.tensors, job.plan.same, tensors)
+    require_rows(selection)
     # Cast weights are other weights, with another fingerprint.
     if not copied.casts:
-        require_equal("the content fingerprint", fingerprint, found)
+        require_equal("the content fingerprint", planned, found)
     slots = [slot for file in files for slot in file.layout.slots]
     proof = Proof(
         len(slots), sum(slot.length for slot in slots), len(copied.checked), seen[0].readers

@@ -14,6 +14,7 @@ from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size
 from ckpttool.formats.writing import TARGETS
 from ckpttool.formats.writing.file_layout import PlannedTensor
+from ckpttool.models.families import conventions
 from ckpttool.tensors.fingerprint import PREFIX
 from ckpttool.tensors.placeholders import message, placeholders, way_out
 from ckpttool.tensors.sharing import (
@@ -90,9 +91,10 @@ def plan(
         UsageError: a string for ``__metadata__`` would be taken for something else.
     """
     target = TARGETS[options.to]
-    sharing = find_sharing(selection.tensors)
+    tensors = selection.naming.tensors
+    sharing = find_sharing(tensors)
     # First of all: a hostile file could ask for terabytes from a few bytes.
-    check_expansion(selection.tensors, sharing.covered)
+    check_expansion(tensors, sharing.covered)
     same = tied_to(sharing, selection, options)
     tied = {} if options.keep_aliases else _not_stored(same, target)
     quantized = not_to_cast(checkpoint, selection, sharing, options)
@@ -103,7 +105,7 @@ def plan(
             same.get(name) if target.HOLDS_VIEWS else None,
             None if name in kept else options.dtype,
         )
-        for name, info in selection.tensors.items()
+        for name, info in tensors.items()
         if name not in tied
     ]
     # A source without wrappers may record the one that its tensors once lay under.
@@ -117,7 +119,7 @@ def plan(
         tuple(FilePlan(path, tuple(group)) for path, group in zip(paths, groups)),
         index,
         _metadata(checkpoint, selection, tied, wrapper, options) if target.HOLDS_METADATA else {},
-        wrapper if target.HOLDS_WRAPPER else None,
+        _wrapper(wrapper, options) if target.HOLDS_WRAPPER else None,
         tied,
         sharing.overlapping,
         (
@@ -125,10 +127,14 @@ def plan(
             *refused(quantized, selection, options),
             *_findings(checkpoint, pieces, selection, sharing, tied, options),
         ),
-        tuple(name for name in selection.tensors if name in kept)
-        if options.except_quantized
-        else (),
+        tuple(name for name in tensors if name in kept) if options.except_quantized else (),
     )
+
+
+def _wrapper(own: str | None, options: ConvertOptions) -> str | None:
+    """Return the key that the tensors are put under: the source's, or that of a convention."""
+    asked = conventions()[options.layout].wrapper if options.layout is not None else None
+    return own if asked is None else asked or None
 
 
 def _not_stored(same: Mapping[str, str], target: Target) -> dict[str, str]:
@@ -183,10 +189,10 @@ def _metadata(
     if wrapper is not None:
         own[WRAPPER] = wrapper
     if tied:  # so that converting back restores the order of the names
-        own[ORDER] = order_of(tied, selection.tensors)
+        own[ORDER] = order_of(tied, selection.naming.tensors)
     users = dict(options.metadata)
     for key, value in users.items():
-        if key in OWN_KEYS or key in tied or value in selection.tensors:
+        if key in OWN_KEYS or key in tied or value in selection.naming.tensors:
             raise UsageError(
                 f"the metadata {key}={value} would be taken for something else",
                 fix="Choose another key or value: dropped=kept is how tied names are recorded.",
@@ -195,7 +201,11 @@ def _metadata(
     carried = {
         key: value
         for key, value in checkpoint.metadata.items()
-        if key not in OWN_KEYS and key not in selection.tensors and value not in checkpoint.tensors
+        if key not in OWN_KEYS
+        and key not in selection.tensors
+        and value not in checkpoint.tensors
+        # nor what would be taken for a tie of the new names
+        and (value in selection.tensors or value not in selection.naming.tensors)
     }
     further = {**carried, **users}
     return {**own, **dict(sorted(tied.items())), **dict(sorted(further.items()))}

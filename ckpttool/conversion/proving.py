@@ -11,6 +11,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Dict, Mapping, NamedTuple, Sequence, Tuple
 
 from ckpttool._version import __version__
+from ckpttool.conversion.renaming.rows import every_row, unequal_rows
+from ckpttool.conversion.renaming.spelling import read_back
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, OutputError
 from ckpttool.findings.finding import Finding, finding
@@ -21,6 +23,7 @@ from ckpttool.tensors.fingerprint import fingerprint
 from ckpttool.tensors.sums import tensor_sum
 
 if TYPE_CHECKING:
+    from ckpttool.conversion.selecting import TensorSelection
     from ckpttool.formats.writing import Target
     from ckpttool.formats.writing.file_layout import PlannedTensor, Slot
     from ckpttool.models.canonical import Canonical
@@ -179,12 +182,55 @@ def require_taken(
                 raise _not_proven(f"it is not the same tensor as {printable(kept)}", tensor=name)
 
 
+def require_rows(selection: TensorSelection) -> None:
+    """Hold the new names to the source: every row of it once, and the way back leads to it.
+
+    Raises:
+        OutputError: a row is written twice or nowhere, or a tensor that a naming convention
+            spells anew reads back as other rows than it was made of (``CVT202``).
+    """
+    naming, spelled = selection.naming, selection.spelled
+    if naming.rows:  # else each is all of the tensor of its name
+        wrong = unequal_rows(selection.tensors, naming)
+        if wrong is not None:
+            raise _not_proven(wrong)
+    if spelled is not None:
+        back = read_back(spelled.convention, naming)
+        for name, rows in spelled.canonical.items():
+            if back.get(name) != rows:
+                raise _not_proven(
+                    "the way back gives other rows",
+                    tensor=name,
+                    expected=rows,
+                    found=back.get(name),
+                )
+
+
+def of_source(digests: Mapping[str, str], selection: TensorSelection) -> dict[str, str]:
+    """Return digests by the source's names, of what is all of one tensor of it.
+
+    Args:
+        digests: SHA-256 of elements as the source has them, by the names that are written.
+        selection: names and rows.
+    """
+    if not selection.naming.rows:
+        return dict(digests)
+    found = {}
+    for name in selection.naming.tensors:
+        rows = selection.naming.made_of(name)
+        source = selection.tensors[rows[0].name]
+        if rows == (every_row(source),):
+            found[source.name] = digests[name]
+    return found
+
+
 def fingerprint_of(canonical: Canonical, digests: Mapping[str, str], joined: Joined) -> str:
     """Return the content fingerprint, as ``verify`` would.
 
     Args:
         canonical: the tensors.
-        digests: SHA-256 of the row-major elements by the names of the file.
+        digests: SHA-256 of the row-major elements by the names of the file. Of a tensor without
+            one, the elements are read.
         joined: digests of tensors that a layout joins (query, key and value), by those of their
             parts; missing ones are computed and added. Equal parts make equal wholes, so those
             of the source serve its copy as well.
@@ -194,7 +240,10 @@ def fingerprint_of(canonical: Canonical, digests: Mapping[str, str], joined: Joi
     """
     entries = []
     for name, info in canonical.tensors.items():
-        parts = tuple(digests[origin] for origin in canonical.origins[name])
+        origins = canonical.origins[name]
+        parts = tuple(digests.get(origin, "") for origin in origins)
+        if "" in parts:  # written in another way: a key of its own, which no digest is
+            parts = (name, *origins)
         if len(parts) > 1 and parts not in joined:
             joined[parts] = tensor_sum(info)
         digest = parts[0] if len(parts) == 1 else joined[parts]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
 
 from ckpttool._version import __version__
+from ckpttool.conversion.result import map_fields
 from ckpttool.files.sources import FileSource
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UnsupportedError
@@ -56,6 +57,7 @@ def write_receipt(
         "result": {
             "format": job.options.to,
             "wrapper": plan.wrapper,
+            "layout": job.options.layout,
             "fingerprint": proven.fingerprint,
             "files": [_summed(out.path, out.size, out.sha256) for out in outputs],
         },
@@ -63,9 +65,10 @@ def write_receipt(
         "removed": [Path(path).name for path in earlier.removed],
         "tensors": [
             _tensor(*placed[name], copied.digests[name])
-            for name in selection.tensors
+            for name in selection.naming.tensors
             if name in placed  # the others are tied to one of these
         ],
+        "map": map_fields(selection.naming.rows),
         "tied": plan.tied,
         "restored": selection.restored,
         "overlapping": plan.overlapping,

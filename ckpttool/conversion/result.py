@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.findings.json_fields import document, finding_fields, header_fields
@@ -52,6 +52,18 @@ class Cast(NamedTuple):
     underflow: int
 
 
+class Rows(NamedTuple):
+    """Rows of a tensor of the source (along axis 0), from ``start`` to before ``stop``.
+
+    ``transposed``: all of a matrix, with its axes exchanged.
+    """
+
+    name: str
+    start: int
+    stop: int
+    transposed: bool = False
+
+
 class Proof(NamedTuple):
     """The extent of the proof.
 
@@ -83,6 +95,11 @@ class Conversion(NamedTuple):
         wrapper: the dotted key that the tensors were put under; ``None`` for the root.
         fingerprint: of the written tensors; differs from the source's after a cast. ``None`` if
             none was asked for.
+        layout: the naming convention that was asked for; ``None`` where names stay.
+        map: name that was written -> rows of the source that it is made of, in order. Without
+            tensors that are all of the one of the same name.
+        config: the ``config.json`` of the result, in a convention that has one.
+        config_kept: whether it was there, and agrees with the weights.
         tied: dropped name -> stored name.
         restored: name that the source only records -> name that it stores.
         overlapping: groups of names that shared bytes in part, now written out in full.
@@ -105,6 +122,10 @@ class Conversion(NamedTuple):
     cleaned: tuple[str, ...] = ()
     wrapper: str | None = None
     fingerprint: str | None = None
+    layout: str | None = None
+    map: Mapping[str, tuple[Rows, ...]] = NO_ITEMS
+    config: str | None = None
+    config_kept: bool = False
     tied: dict[str, str] = NO_ITEMS
     restored: dict[str, str] = NO_ITEMS
     overlapping: tuple[tuple[str, ...], ...] = ()
@@ -158,6 +179,10 @@ class Conversion(NamedTuple):
             "source_fingerprint": self.file.fingerprint,
             "fingerprint": self.fingerprint,
             "written_wrapper": self.wrapper,
+            "written_layout": self.layout,
+            "map": map_fields(self.map),
+            "config": self.config,
+            "config_kept": self.config_kept,
             "tied": self.tied,
             "restored": self.restored,
             "overlapping": self.overlapping,
@@ -170,6 +195,20 @@ class Conversion(NamedTuple):
             "receipt": self.receipt,
             "findings": [finding_fields(finding) for finding in self.findings],
         }
+
+
+def map_fields(rows: Mapping[str, Sequence[Rows]]) -> list[dict[str, Any]]:
+    """Return a map as JSON has it, in a report and in a receipt."""
+    return [
+        {
+            "name": name,
+            "from": [
+                {"name": one.name, "rows": [one.start, one.stop], "transposed": one.transposed}
+                for one in taken
+            ],
+        }
+        for name, taken in rows.items()
+    ]
 
 
 class Conversions(NamedTuple):

@@ -54,8 +54,7 @@ class NameFilter:
                 if pattern in self._unused and not _may_be_below(pattern, below):
                     raise UsageError(
                         f"no {what} has a name like {pattern} ({option})",
-                        fix=_tip(pattern, self._names)
-                        or "List the names with: ckpttool inspect --all",
+                        fix=tip(pattern, self._names),
                     )
 
     def _note(self, names: Iterable[str]) -> None:
@@ -79,8 +78,11 @@ def _may_be_below(pattern: str, keys: Iterable[str]) -> bool:
     )
 
 
-def _tip(pattern: str, names: Iterable[str]) -> str | None:
-    """Return the question whether the closest name was meant, or the closest beginning of names."""
+def tip(pattern: str, names: Iterable[str]) -> str:
+    """Return the question whether the closest name was meant, or the closest beginning of names.
+
+    Of none that is close, the way to list them.
+    """
     from difflib import get_close_matches  # late: for errors only
 
     meant: dict[str, str] = {}
@@ -92,4 +94,8 @@ def _tip(pattern: str, names: Iterable[str]) -> str | None:
             meant.setdefault(start, f"{start}.*")
         meant[name] = name
     close = get_close_matches(_WILDCARDS_AT_END.sub("", pattern), meant, 1)
-    return f"Did you mean {meant[close[0]]}?" if close else None
+    return (
+        f"Did you mean {meant[close[0]]}?"
+        if close
+        else "List the names with: ckpttool inspect --all"
+    )

@@ -14,7 +14,9 @@ from ckpttool import open_checkpoint
 from ckpttool.conversion import earlier, proving
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding
+from mae.config import CONFIGS
 from tests.builders import checkpoints, quantized, sharing, state_dicts
+from tests.builders.sizes import TINY
 from tests.rule_cases.runs import Case, Run, convert, converted
 
 WRITTEN = converted(checkpoints.sound)
@@ -87,6 +89,18 @@ def single(value: float) -> checkpoints.Content:
     return lambda: {"w": torch.tensor([value, 1.0])}
 
 
+def as_hf(content: checkpoints.Content, config: str | None = None) -> Run:
+    """Convert to the names of transformers, beside a config.json if there is to be one."""
+
+    def run(folder: Path) -> Iterable[Finding]:
+        if config is not None:
+            (folder / "config.json").write_text(config)
+        with mock.patch.dict(CONFIGS, tiny=TINY):
+            return converted(content, layout="hf")(folder)
+
+    return run
+
+
 HALF = {"dtype": "float16"}
 
 CASES: Dict[str, Case] = {
@@ -119,4 +133,17 @@ CASES: Dict[str, Case] = {
     "CVT301": Case(converted(state_dicts.module_state), WRITTEN),
     "CVT303": Case(converted(state_dicts.with_a_vocabulary), WRITTEN),
     "CVT302": Case(converted(state_dicts.module_beside), converted(state_dicts.gan)),
+    "CVT211": Case(
+        converted(checkpoints.sound, layout="timm"),
+        converted(checkpoints.sound, layout="timm", encoder_only=True),
+    ),
+    "CVT212": Case(
+        converted(checkpoints.classifier_head_added, layout="facebook"),
+        converted(checkpoints.sound, layout="facebook"),
+    ),
+    "CVT213": Case(as_hf(checkpoints.encoder_block_missing), as_hf(checkpoints.encoder_only)),
+    "CVT214": Case(
+        as_hf(checkpoints.sound, config='{"hidden_size": 17}'),
+        as_hf(checkpoints.sound, config='{"hidden_size": 16}'),
+    ),
 }

@@ -71,6 +71,31 @@ _EXIT_CODES = (
     "--exclude", multiple=True, metavar="GLOB", help="Leave out matching names (repeatable)."
 )
 @click.option("--encoder-only", is_flag=True, help="Leave out the decoder.")
+@click.option(
+    "--layout",
+    type=LateChoice("ckpttool.conversion.options", "LAYOUTS"),
+    help="Write the names of this convention, from those of any that is known; parts are joined "
+    "and split. hf is ViTMAE as on the hub: with -o FOLDER, from_pretrained(FOLDER) loads it, and "
+    "a config.json is written with it. timm has no decoder: add --encoder-only.",
+)
+@click.option(
+    "--strip-prefix",
+    multiple=True,
+    metavar="PREFIX",
+    help="Cut this from the start of names, module. say (repeatable: one after the other).",
+)
+@click.option(
+    "--rename",
+    multiple=True,
+    metavar="'PATTERN=NAME'",
+    help="Rename, 'net.*=*' say: * is any text, {n} a number, and on the right what they stand for "
+    "on the left, in order (repeatable: the first that matches counts). Before --layout.",
+)
+@click.option(
+    "--rename-file",
+    metavar="FILE.toml",
+    help="Renames, joins, splits and transposes of a file; see docs/convert.md.",
+)
 @wrapper_option
 @click.option(
     "--metadata",
@@ -117,11 +142,15 @@ def convert(
     to: str,
     output: str | None,
     metadata: tuple[str, ...],
+    rename: tuple[str, ...],
     no_sync: bool,
     format_name: str,
     **options: Any,
 ) -> int:
     """Copy checkpoints into another container, and prove that nothing changed.
+
+    The names can be those of another convention, or the caller's own (--layout, --rename): then
+    rows are put together anew, and the proof has that each of the source is written once.
 
     Bytes are copied as they are, nothing is loaded and nothing executed. Every byte is read back
     and compared with the source's, the new file is opened again (a .safetensors by its library,
@@ -137,9 +166,15 @@ def convert(
     from ckpttool.findings.inventory import Standing
     from ckpttool.inputs.accounting import account_for, examined
 
-    asked = {"metadata": dict(map(_pair, metadata)), "sync": not no_sync, **options}
+    asked = {
+        "metadata": dict(_pair(text, "KEY=VALUE") for text in metadata),
+        "rename": _renames(rename),
+        "sync": not no_sync,
+        **options,
+    }
     # only what decides the names of the results; convert checks the rest
-    chosen = ConvertOptions(to, output, sidecar=options["sidecar"], receipt=options["receipt"])
+    named = {name: options[name] for name in ("sidecar", "receipt", "layout")}
+    chosen = ConvertOptions(to, output, **named)
     configured = Configured(by_file=bool(paths))
     found = targets(configured, paths, whole=False)
     sources = [target.path for target in found.targets if target.error is None]
@@ -160,8 +195,16 @@ def convert(
     return conversions.exit_code
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _renames(texts: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for pattern, name in (_pair(text, "PATTERN=NAME") for text in texts):
+        if found.setdefault(pattern, name) != name:
+            raise UsageError("a pattern is renamed twice (rename)", found=pattern)
+    return found
+
+
+def _pair(text: str, form: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not key or not equals:
-        raise UsageError("not of the form KEY=VALUE", found=text)
+        raise UsageError(f"not of the form {form}", found=text)
     return key, value

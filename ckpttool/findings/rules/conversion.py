@@ -156,3 +156,38 @@ LARGE_SHARD = Rule(
     "Ask for larger shards if the rest is to be as large.",
     "A tensor is never cut: one that is larger than --max-shard-size gets a shard of its own.",
 )
+NO_NAME = Rule(
+    "CVT211",
+    "no-name-in-layout",
+    Severity.ERROR,
+    "The naming convention that was asked for has no name for a tensor.",
+    "Leave the tensor out with --encoder-only or --exclude, or name it with --rename.",
+    "A decoder has no names in the conventions `timm` and `mmseg`, and a head has none in `hf`, "
+    "`mmpretrain` and `mmseg`. A file with such names would load with unexpected keys. "
+    "`--rename 'head.*=head.*'` keeps a name as it is.",
+)
+NAME_KEPT = Rule(
+    "CVT212",
+    "name-kept",
+    Severity.NOTE,
+    "Tensors that the naming convention does not know keep their names.",
+    "Nothing, if they belong to the model: a head has its own name. Else leave them out with "
+    "--exclude.",
+)
+NO_CONFIG = Rule(
+    "CVT213",
+    "no-config",
+    Severity.WARNING,
+    "No config.json is written with the weights, since the model is not known.",
+    "Write the config.json by hand, or take that of the model that the weights were made from.",
+    "transformers loads a folder by its config.json. It is written where the shapes are those of a "
+    "known model.",
+)
+CONFIG_THERE = Rule(
+    "CVT214",
+    "config-of-another-model",
+    Severity.ERROR,
+    "A config.json that describes another model is at the destination.",
+    "Remove it, replace it with --force, or name another folder with -o.",
+    "One that agrees with the weights stays as it is.",
+)

@@ -66,7 +66,13 @@ def _write_outputs(page: Page, converted: Conversion) -> None:
         page.row(label, Text(f"{printable(written.path)}: {size(written.size)}{tensors}"))
     if len(converted.outputs) > _SHOWN:
         page.row(label, Text(f"and {count(len(converted.outputs) - _SHOWN, 'file')} more"))
-    for extra, path in (("sidecar", converted.sidecar), ("receipt", converted.receipt)):
+    if converted.config_kept:
+        page.row("kept", Text(f"{printable(str(converted.config))}: it agrees with the weights"))
+    for extra, path in (
+        ("model's configuration", None if converted.config_kept else converted.config),
+        ("sidecar", converted.sidecar),
+        ("receipt", converted.receipt),
+    ):
         if path is not None:
             page.row(label, Text(f"{printable(path)}: the {extra}"))
     # all of them, however many: nobody should have to look for a file that is gone
@@ -84,8 +90,9 @@ def _write_outputs(page: Page, converted: Conversion) -> None:
 
 def _changes(converted: Conversion) -> Iterable[tuple[str, str]]:
     """Yield (label, text) for all that differs from the source: nothing is dropped silently."""
-    if converted.outputs and converted.wrapper is not None:
-        yield "wrapper", f"the tensors lie under {printable(converted.wrapper)}, as they did"
+    if converted.outputs:
+        yield from _wrapper(converted)
+        yield from _map(converted)
     if converted.restored:
         names = printable(summarise(converted.restored))
         yield "restored", f"{count(len(converted.restored), 'tied name')}: {names}"
@@ -103,6 +110,33 @@ def _changes(converted: Conversion) -> Iterable[tuple[str, str]]:
     if len(converted.left_out) > _SHOWN:
         rest = len(converted.left_out) - _SHOWN
         yield "left out", f"and {rest:,} more (--format json lists all)"
+
+
+def _wrapper(converted: Conversion) -> Iterable[tuple[str, str]]:
+    before, after = converted.file.wrapper, converted.wrapper
+    if after is not None:
+        other = "as they did" if after == before else f"as {converted.layout} has them"
+        yield "wrapper", f"the tensors lie under {printable(after)}, {other}"
+    elif before is not None and converted.layout is not None and converted.to == "pth":
+        yield "wrapper", f"the tensors lie at the root, as {converted.layout} has them"
+
+
+def _map(converted: Conversion) -> Iterable[tuple[str, str]]:
+    """Yield what is said of the names that are not those of the source."""
+    if not (converted.map or converted.layout):
+        return
+    rows = list(converted.map.values())
+    parts = {
+        "joined": sum(len(taken) > 1 for taken in rows),
+        "transposed": sum(any(one.transposed for one in taken) for taken in rows),
+    }
+    told = [f"{number:,} {what}" for what, number in parts.items() if number]
+    layout = f"of {converted.layout}: " if converted.layout else ""
+    yield (
+        "names",
+        f"{layout}{count(len(rows), 'tensor')} with another name or other rows than in the source"
+        + "".join(f", {text}" for text in told),
+    )
 
 
 def _left_out(entry: LeftOut, *, asked: bool) -> str:

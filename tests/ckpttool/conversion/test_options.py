@@ -66,11 +66,13 @@ def test_options_that_do_not_go_together_are_refused(options: ConvertOptions, to
     ],
 )
 def test_the_name_follows_from_the_source(source: str, to: str, name: str) -> None:
-    assert destination(f"folder/{source}", None, to) == str(Path("folder") / name)
+    assert destination(f"folder/{source}", ConvertOptions(to)) == str(Path("folder") / name)
 
 
 def test_a_folder_takes_the_result_under_its_own_name(tmp_path: Path) -> None:
-    assert destination("model.pth", str(tmp_path), "pth") == str(tmp_path / "model.pth")
+    assert destination("model.pth", ConvertOptions("pth", str(tmp_path))) == str(
+        tmp_path / "model.pth"
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_a_folder_takes_the_result_under_its_own_name(tmp_path: Path) -> None:
 )
 def test_outputs_that_cannot_be_meant_are_refused(output: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        destination("model.pt", output, "safetensors")
+        destination("model.pt", ConvertOptions("safetensors", output))
 
 
 def test_a_batch_may_hold_what_becomes_another_name() -> None:

@@ -53,6 +53,35 @@ def test_a_refusal_says_that_nothing_is_written(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["weights.pth"]
 
 
+def test_another_layout_in_a_folder_is_called_as_its_loader_looks_for_it(tmp_path: Path) -> None:
+    path = built.saved(tmp_path, built.encoder_only)
+    (tmp_path / "hf").mkdir()
+    result = run("--to", "safetensors", "--layout", "hf", "-o", str(tmp_path / "hf"), path)
+    assert result.exit_code == 0
+    assert f"{tmp_path / 'hf' / 'model.safetensors'}: 0 errors" in result.output.splitlines()[-1]
+    told = [line for line in result.output.splitlines() if line.strip().startswith("names ")]
+    assert "of hf: 38 tensors with another name or other rows" in told[0]
+
+
+def test_the_report_says_that_the_wrapper_is_gone(tmp_path: Path) -> None:
+    path = built.saved(tmp_path, built.encoder_only)
+    result = run("--to", "pth", "--layout", "mmseg", "-o", str(tmp_path / "mm.pth"), path)
+    assert "the tensors lie at the root, as mmseg has them" in result.output
+    kept = run("--to", "pth", "-o", str(tmp_path / "same.pth"), path)
+    assert "the tensors lie under model, as they did" in kept.output
+
+
+def test_renames_are_counted_with_what_they_join(tmp_path: Path) -> None:
+    path = saved(tmp_path, {"net.a": torch.ones(2), "net.b": torch.ones(2)})
+    (tmp_path / "r.toml").write_text('[[join]]\nfrom = ["a", "b"]\nto = "ab"\n')
+    result = run(
+        *("--to", "pth", "--strip-prefix", "net.", "--rename-file", str(tmp_path / "r.toml")),
+        *("-o", str(tmp_path / "out.pth"), str(path)),
+    )
+    assert result.exit_code == 0
+    assert "1 tensor with another name or other rows than in the source, 1 joined" in result.output
+
+
 def test_an_existing_destination_exits_2(tmp_path: Path) -> None:
     path = built.saved(tmp_path, built.sound)
     assert run("--to", "pth", "-o", str(tmp_path / "out.pth"), path).exit_code == 0
@@ -73,6 +102,11 @@ def test_an_existing_destination_exits_2(tmp_path: Path) -> None:
             ["--to", "safetensors", "--max-shard-size", "5GiB", "w"], "not a size", id="size"
         ),
         pytest.param(["--to", "safetensors", "--metadata", "x", "w"], "KEY=VALUE", id="metadata"),
+        pytest.param(["--to", "safetensors", "--layout", "onnx", "w"], "mmseg", id="a layout"),
+        pytest.param(["--to", "safetensors", "--rename", "x", "w"], "PATTERN=NAME", id="rename"),
+        pytest.param(
+            ["--to", "pth", "--rename", "x=y", "--rename", "x=z", "w"], "twice", id="renamed twice"
+        ),
         pytest.param(["--to", "safetensors", "--metadata", "x=\ud800", "w"], "text", id="no text"),
         pytest.param(["--to", "safetensors", "--dtype", "int8", "w"], "int8", id="dtype"),
         pytest.param(["--to", "safetensors", "--workers", "0", "w"], "workers", id="workers"),

@@ -1,0 +1,107 @@
+"""What is written as hf is what transformers loads: no key too many, none too few, same numbers.
+
+transformers is in the extra ``dev``; without it these tests skip.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Iterator
+from unittest import mock
+
+import pytest
+import torch
+
+from ckpttool import open_checkpoint
+from ckpttool.conversion.convert import convert
+from ckpttool.verification.options import VerifyOptions
+from ckpttool.verification.run import verify_file
+from mae.config import CONFIGS
+from mae.large import MAEViTLarge
+from tests.builders import models
+from tests.builders.sizes import TINY
+
+transformers = pytest.importorskip("transformers")
+
+# torch and transformers warn of what they do themselves, each release of something else
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(autouse=True)
+def known() -> Iterator[None]:
+    with mock.patch.dict(CONFIGS, tiny=TINY):
+        yield
+
+
+def written(folder: Path, model: MAEViTLarge, **options: Any) -> tuple[Path, Path]:
+    """The published file of a model, and the folder that it becomes as hf."""
+    source, output = folder / "mae.pth", folder / "vit-mae"
+    torch.save({"model": model.state_dict()}, source)
+    output.mkdir()
+    done = convert(source, output, to="safetensors", layout="hf", sync=False, **options)
+    assert (done.state, done.findings) == ("written", ())
+    return source, output
+
+
+def loaded(name: str, folder: Path) -> tuple[Any, dict[str, Any]]:
+    """A model of transformers, and what it says of keys."""
+    kind = getattr(transformers, name)
+    model, told = kind.from_pretrained(folder, output_loading_info=True)
+    return model.eval(), {key: sorted(told[key]) for key in ("missing_keys", "unexpected_keys")}
+
+
+def elements(path: Path) -> dict[str, bytes]:
+    with open_checkpoint(str(path)) as checkpoint:
+        return {name: info.numpy(view=True).tobytes() for name, info in checkpoint.items()}
+
+
+NO_KEYS: dict[str, list[str]] = {"missing_keys": [], "unexpected_keys": []}
+
+
+@pytest.mark.parametrize("norm_pix_loss", [False, True], ids=["pixels", "normalised pixels"])
+def test_the_model_that_transformers_loads_computes_the_same(
+    tmp_path: Path, norm_pix_loss: bool
+) -> None:
+    ours = models.tiny_model(norm_pix_loss=norm_pix_loss).eval()
+    _, folder = written(tmp_path, ours)
+    theirs, told = loaded("ViTMAEForPreTraining", folder)
+    assert told == NO_KEYS
+    assert theirs.config.layer_norm_eps == TINY.layer_norm_eps
+    theirs.config.norm_pix_loss = norm_pix_loss  # no tensor tells
+    images, noise = models.images_and_noise()
+    with torch.no_grad():
+        features, mask, restore = ours.forward_encoder(images, 0.75, noise)
+        pred = ours.forward_decoder(features, restore)
+        loss = ours.forward_loss(images, pred, mask)
+        out = theirs(images, noise=noise, output_hidden_states=True)
+        seen = theirs.vit(images, noise=noise).last_hidden_state
+    torch.testing.assert_close(seen, features, rtol=0, atol=1e-5)
+    torch.testing.assert_close(out.logits, pred, rtol=0, atol=1e-5)
+    torch.testing.assert_close(out.loss, loss, rtol=0, atol=1e-5)
+    assert torch.equal(out.mask, mask)
+
+
+def test_the_encoder_alone_loads_as_a_bare_model(tmp_path: Path) -> None:
+    _, folder = written(tmp_path, models.tiny_model(), encoder_only=True)
+    _, told = loaded("ViTMAEModel", folder)
+    assert told == NO_KEYS
+
+
+def test_the_shards_load_too(tmp_path: Path) -> None:
+    _, folder = written(tmp_path, models.tiny_model(), max_shard_size=20_000)
+    assert (folder / "model.safetensors.index.json").exists()
+    _, told = loaded("ViTMAEForPreTraining", folder)
+    assert told == NO_KEYS
+
+
+def test_what_save_pretrained_writes_becomes_the_bytes_of_the_origin(tmp_path: Path) -> None:
+    source, folder = written(tmp_path, models.tiny_model())
+    model, _ = loaded("ViTMAEForPreTraining", folder)
+    saved, back = tmp_path / "saved", tmp_path / "back.pth"
+    model.save_pretrained(saved)
+    read = verify_file(str(saved / "model.safetensors"), VerifyOptions(model="tiny"))
+    assert [one.message for one in read.findings if one.severity.value == "error"] == []
+    done = convert(saved / "model.safetensors", back, to="pth", layout="facebook", sync=False)
+    assert done.state == "written"
+    assert elements(back) == elements(source)
+    assert set(torch.load(back)) == {"model"}
