@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import TYPE_CHECKING, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Mapping, NamedTuple, Sequence
 
 from ckpttool.conversion.naming import file_names
 from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.text import printable
 from ckpttool.findings.unambiguous_json import RepeatedKeyError, parsed
 from ckpttool.formats.state_dicts.settings import settings_of
+from ckpttool.models.choosing import Said, choose
+from ckpttool.models.family import Kind
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.selecting import TensorSelection
-    from ckpttool.models.family import Family, Shape
+    from ckpttool.models.canonical import Canonical
     from ckpttool.tensors.catalogue import Checkpoint
 
 CONFIG = "config.json"
@@ -55,12 +58,10 @@ def config_of(
     spelled = selection.spelled
     if spelled is None or not file_names(options.layout):
         return ModelConfig()
-    family, shapes = spelled.family, spelled.shapes
     path = os.path.join(os.path.dirname(destination), CONFIG)  # noqa: PTH118, PTH120
-    theirs = _read(os.path.join(os.path.dirname(checkpoint.path), CONFIG))  # noqa: PTH118, PTH120
-    settings = _settings(checkpoint, family, shapes, theirs)
+    settings = _settings(checkpoint, spelled.source)
     if settings is None:
-        return ModelConfig(findings=(_unknown(family),))
+        return ModelConfig(findings=(_unknown(spelled.source),))
     if os.path.lexists(path):
         wrong = _contradictions(_read(path), settings.shown)
         if not wrong:
@@ -79,39 +80,32 @@ class _Settings(NamedTuple):
     findings: tuple[Finding, ...] = ()
 
 
-def _settings(
-    checkpoint: Checkpoint,
-    family: Family,
-    shapes: Mapping[str, Shape],
-    theirs: Mapping[str, object] | None,
-) -> _Settings | None:
-    """Return the settings of the model that has these tensors, ``None`` if it is not known."""
+def _settings(checkpoint: Checkpoint, canonical: Canonical) -> _Settings | None:
+    """Return the settings of a model with exactly these tensors; ``None`` if there is none."""
+    theirs = _read(os.path.join(os.path.dirname(checkpoint.path), CONFIG))  # noqa: PTH118, PTH120
+    arguments = {name: setting.value for name, setting in settings_of(checkpoint).items()}
+    judged = choose(canonical, said=Said(theirs or {}, arguments))
+    family, full = judged.family, judged.kind is Kind.FULL
     config_file = family.config_file
-    for sizes in family.sizes.values():
-        expected = family.shapes(sizes)
-        core = [name for name in expected if family.group_of(name) == family.core]
-        full = len(shapes) == len(expected)
-        if dict(shapes) not in (dict(expected), {name: expected[name] for name in core}):
-            continue
-        shown = {**config_file.of_size(sizes, full), **config_file.of_shapes(shapes)}
-        normalised = _normalised(checkpoint, config_file.normalised, theirs)
-        whole = config_file.written(sizes, full, normalised) if config_file.written else {}
-        return _Settings({**whole, **shown, "model_type": config_file.model_type}, shown)
-    return None
-
-
-def _normalised(
-    checkpoint: Checkpoint, published: str, theirs: Mapping[str, object] | None
-) -> bool:
-    """Return whether the model was trained on normalised pixels, by the first who says so."""
-    for setting in settings_of(checkpoint).values():
-        if setting.name == "norm_pix_loss" and isinstance(setting.value, bool):
-            return setting.value
-    said = (theirs or {}).get("norm_pix_loss")
-    if isinstance(said, bool):
-        return said
+    written = config_file.written and config_file.written(judged.config, full)
+    if not written:
+        return None
+    shapes = {name: info.shape for name, info in canonical.tensors.items()}
+    expected = {
+        name: tuple(shape)
+        for name, shape in family.shapes(judged.config).items()
+        if full or family.group_of(name) == family.core
+    }
+    if shapes != expected:
+        return None
+    shown = {**config_file.of_size(judged.config, full), **config_file.of_shapes(shapes)}
     name = os.path.split(checkpoint.path)[1]
-    return re.fullmatch(published, name, re.DOTALL) is not None
+    if re.fullmatch(config_file.normalised, name, re.DOTALL):
+        written["norm_pix_loss"] = True
+    assumed = (_assumed(judged.assumed),) if judged.assumed else ()
+    # what no shape shows may be otherwise in a config.json that is there
+    known = {key: value for key, value in shown.items() if key not in config_file.unseen}
+    return _Settings({**written, **shown}, shown if not assumed else known, assumed)
 
 
 def _read(path: str) -> dict[str, object] | None:
@@ -145,12 +139,21 @@ def _contradictions(found: Mapping[str, object] | None, wanted: Mapping[str, obj
     ]
 
 
-def _unknown(family: Family) -> Finding:
+def _unknown(canonical: Canonical) -> Finding:
+    kind = canonical.family.config_file.model_type if canonical.family else "known"
     return finding(
         rules.NO_CONFIG,
-        f"no {CONFIG} is written: the tensors are not those of a known {family.name} model, whole "
-        "or its encoder alone",
+        f"no {CONFIG} is written: the tensors are not all those of a {kind} model, nor of its "
+        "encoder alone",
         fix=f"Write the {CONFIG} by hand, or take that of the model it was made from.",
+    )
+
+
+def _assumed(lines: Sequence[str]) -> Finding:
+    return finding(
+        rules.CONFIG_ASSUMED,
+        f"the {CONFIG} says what no shape shows: {'; '.join(map(printable, lines))}",
+        fix=f"Compare it with the model's code, and change it in {CONFIG} if it is otherwise.",
     )
 
 

@@ -63,8 +63,8 @@ class ConfigFile(NamedTuple):
         unseen: settings that no shape shows.
         normalised: expression for published file names whose models were trained on normalised
             pixels.
-        written: a model's sizes, whether the file holds more than the core, and whether it was
-            trained on normalised pixels, to a whole file that a loader takes.
+        written: a model's sizes, and whether the file holds more than the core, to a whole file
+            that a loader takes; empty where its model cannot have these sizes.
     """
 
     model_type: str
@@ -72,7 +72,7 @@ class ConfigFile(NamedTuple):
     of_size: Callable[[Any, bool], dict[str, object]]
     unseen: tuple[str, ...]
     normalised: str
-    written: Callable[[Any, bool, bool], dict[str, object]] | None = None
+    written: Callable[[Any, bool], dict[str, object]] | None = None
 
 
 class Kind(Enum):

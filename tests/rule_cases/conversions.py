@@ -142,6 +142,7 @@ CASES: Dict[str, Case] = {
         converted(checkpoints.sound, layout="facebook"),
     ),
     "CVT213": Case(as_hf(checkpoints.encoder_block_missing), as_hf(checkpoints.encoder_only)),
+    "CVT215": Case(converted(checkpoints.sound, layout="hf"), as_hf(checkpoints.sound)),
     "CVT214": Case(
         as_hf(checkpoints.sound, config='{"hidden_size": 17}'),
         as_hf(checkpoints.sound, config='{"hidden_size": 16}'),

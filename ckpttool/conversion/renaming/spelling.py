@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ckpttool.conversion.result import Rows
     from ckpttool.models.canonical import Canonical
-    from ckpttool.models.family import Family, Shape
+    from ckpttool.models.family import Family
     from ckpttool.models.layouts.conventions import Convention
 
 _SHOWN = 4  # names or problems in a message
@@ -31,16 +31,14 @@ class Spelled(NamedTuple):
         naming: names and rows.
         canonical: canonical name -> the rows that the tensor is made of, of all that were spelled
             anew: what reading the result back has to give.
-        shapes: canonical name -> shape, of the same.
-        family: the models with these names.
+        source: the tensors under canonical names, of the same.
         findings: what has no name there.
     """
 
     convention: Convention
     naming: Naming
     canonical: dict[str, tuple[Rows, ...]]
-    shapes: dict[str, Shape]
-    family: Family
+    source: Canonical
     findings: tuple[Finding, ...]
 
 
@@ -68,7 +66,7 @@ def spell(
             "leave --layout out.",
         )
     unclaimed = frozenset(canonical.unclaimed)
-    spelled = Spelled(convention, Naming({}, {}), {}, {}, canonical.family, ())
+    spelled = Spelled(convention, Naming({}, {}), {}, canonical._replace(tensors={}), ())
     dropped: list[str] = []
     kept: list[str] = []
     nameless: list[str] = []
@@ -81,7 +79,7 @@ def spell(
             for other, part, its in split(info, rows, others):
                 spelled.naming.add(other, part, its)
             spelled.canonical[name] = rows
-            spelled.shapes[name] = info.shape
+            spelled.source.tensors[name] = info
         elif others is not None:
             dropped += origins
         elif len(origins) == 1 and origins[0] in own:

@@ -178,10 +178,19 @@ NO_CONFIG = Rule(
     "CVT213",
     "no-config",
     Severity.WARNING,
-    "No config.json is written with the weights, since the model is not known.",
+    "No config.json is written with the weights, since they are not those of a whole model.",
     "Write the config.json by hand, or take that of the model that the weights were made from.",
-    "transformers loads a folder by its config.json. It is written where the shapes are those of a "
-    "known model.",
+    "transformers loads a folder by its config.json. It is written where the tensors are all those "
+    "of a model that transformers has: with a class token, square images and no head.",
+)
+CONFIG_ASSUMED = Rule(
+    "CVT215",
+    "config-assumed",
+    Severity.NOTE,
+    "The config.json says something that neither shapes nor the file tell.",
+    "Compare it with the code that the model was trained with, and change it if it is otherwise.",
+    "Of a published size all is known. Of another one the number of heads is taken from the "
+    "arguments in the file, from the config.json beside the source, or from models of its width.",
 )
 CONFIG_THERE = Rule(
     "CVT214",

@@ -115,14 +115,21 @@ def hints_of(config: Mapping[str, object], arguments: Mapping[str, object]) -> d
     return found
 
 
-def _written(config: MAEConfig, full: bool, normalised: bool) -> dict[str, object]:
+def _written(config: MAEConfig, full: bool) -> dict[str, object]:
+    rows, columns = config.grid
+    # transformers' model has a class token, a last LayerNorm, square images and no head
+    if rows != columns or not config.class_token or config.pooling != "norm":
+        return {}
+    if config.num_classes or config.rel_pos:
+        return {}
     return {
         "architectures": ["ViTMAEForPreTraining" if full else "ViTMAEModel"],
+        "model_type": "vit_mae",
         **_of_size(config, full),
         # not transformers' 1e-12, with which the published weights compute something else
         "layer_norm_eps": config.layer_norm_eps,
         "mask_ratio": 0.75,  # of all published models
-        "norm_pix_loss": normalised,
+        "norm_pix_loss": config.norm_pix_loss,
     }
 
 

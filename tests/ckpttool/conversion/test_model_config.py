@@ -112,10 +112,27 @@ def test_one_that_contradicts_is_replaced_by_force_alone(tmp_path: Path, text: s
     assert config(tmp_path)["hidden_size"] == 16
 
 
-def test_of_a_model_that_is_not_known_none_is_written_and_that_is_said(tmp_path: Path) -> None:
+def test_of_a_model_that_is_not_whole_none_is_written_and_that_is_said(tmp_path: Path) -> None:
     done = written(tmp_path, checkpoints.encoder_block_missing)
     assert (done.state, done.config, codes(done)) == ("written", None, ["CVT213"])
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.safetensors"]
+
+
+def test_what_no_shape_shows_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(CONFIGS, "tiny")
+    done = written(tmp_path)
+    assert (done.state, codes(done)) == ("written", ["CVT215"])
+    assert "1 head: assumed" in done.findings[0].message
+
+
+def test_the_config_beside_the_source_says_how_many_heads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(CONFIGS, "tiny")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "config.json").write_text('{"num_attention_heads": 4}')
+    written(tmp_path, name="in/a.pth")
+    assert config(tmp_path)["num_attention_heads"] == 4
 
 
 def test_a_dry_run_names_it_and_writes_nothing(tmp_path: Path) -> None:
