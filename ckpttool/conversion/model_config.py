@@ -140,11 +140,13 @@ def _contradictions(found: Mapping[str, object] | None, wanted: Mapping[str, obj
 
 
 def _unknown(canonical: Canonical) -> Finding:
-    kind = canonical.family.config_file.model_type if canonical.family else "known"
+    family = canonical.family
+    model = (
+        f"a {family.config_file.model_type} model, nor of its {family.core} alone" if family else ""
+    )
     return finding(
         rules.NO_CONFIG,
-        f"no {CONFIG} is written: the tensors are not all those of a {kind} model, nor of its "
-        "encoder alone",
+        f"no {CONFIG} is written: the tensors are not all those of {model or 'a known model'}",
         fix=f"Write the {CONFIG} by hand, or take that of the model it was made from.",
     )
 

@@ -13,11 +13,10 @@ from ckpttool.models.layouts.renames import NUMBER, generalise
 from ckpttool.tensors.rows import rows_of
 
 if TYPE_CHECKING:
-    from typing import Collection
+    from typing import Collection, Mapping
 
     from ckpttool.conversion.result import Rows
     from ckpttool.models.canonical import Canonical
-    from ckpttool.models.family import Family
     from ckpttool.models.layouts.conventions import Convention
 
 _SHOWN = 4  # names or problems in a message
@@ -67,7 +66,7 @@ def spell(
         )
     unclaimed = frozenset(canonical.unclaimed)
     spelled = Spelled(convention, Naming({}, {}), {}, canonical._replace(tensors={}), ())
-    dropped: list[str] = []
+    dropped: dict[str, list[str]] = {}
     kept: list[str] = []
     nameless: list[str] = []
     for name, info in canonical.tensors.items():
@@ -81,14 +80,14 @@ def spell(
             spelled.canonical[name] = rows
             spelled.source.tensors[name] = info
         elif others is not None:
-            dropped += origins
+            dropped.setdefault(canonical.family.group_of(name), []).extend(origins)
         elif len(origins) == 1 and origins[0] in own:
             spelled.naming.add(origins[0], info, rows)
         else:
             (kept if convention.keeps_others and name in unclaimed else nameless).append(name)
             spelled.naming.add(name, info, rows)
     findings = (
-        *_dropped(dropped, asked, canonical.family),
+        *_dropped(dropped, asked),
         *_nameless(nameless, asked, canonical),
         *_kept(kept, asked),
     )
@@ -106,12 +105,11 @@ def _require_rows(name: str, rows: tuple[Rows, ...], wanted: int) -> None:
         )
 
 
-def _dropped(names: list[str], asked: str, family: Family) -> Iterator[Finding]:
-    if names:
-        groups = " and no ".join(group for group in family.groups if group != family.core)
+def _dropped(groups: Mapping[str, list[str]], asked: str) -> Iterator[Finding]:
+    for group, names in groups.items():
         yield finding(
             rules.NO_NAME,
-            f"{asked} has no {groups}, and so no name for {count(len(names), 'tensor')}",
+            f"{asked} has no {group}, and so no name for {count(len(names), 'tensor')}",
             tensors=names,
             fix="Leave them out with --encoder-only.",
         )

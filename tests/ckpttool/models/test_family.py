@@ -51,6 +51,7 @@ ALLOWED = {
     "ckpttool.cli.commands.sample": "--full, in words: the stand-ins are of masked autoencoders",
     "ckpttool.cli.options": "the help of --require, in the words of its choices",
     "ckpttool.conversion.quantized": "[qkv] are three letters in an expression",
+    "ckpttool.conversion.renaming.spelling": "a fix that names the option --encoder-only",
     "ckpttool.conversion.selecting": "what --encoder-only cannot do, in the words of the option",
     "ckpttool.formats.safety.allowed": "json.decoder is a module of Python",
     "ckpttool.reports.machine.stored": "pos_embed_errors is a field of the documented JSON",
