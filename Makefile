@@ -40,9 +40,10 @@ check: .venv/installed ## Lint, formatting and types
 format: .venv/installed ## Format the code
 	@$(BIN)/ruff format .
 
-docs: .venv/installed ## Write the pages on the rules and the tables on safety and speed anew
+docs: .venv/installed ## Write the pages on the rules and the tables on models, safety and speed anew
 	@$(BIN)/python -m docs.make_rules
 	@$(BIN)/python -m docs.make_safety
+	@$(BIN)/python -m docs.make_neighbours
 	@$(BIN)/python -m docs.make_benchmarks
 
 bench: .venv/installed $(SAMPLE) ## Measure speed and memory against the alternatives

@@ -98,7 +98,7 @@ _ENCODER = (
     "the encoder, whose tensors have MAE's names (of a student and a teacher usually the latter's)"
 )
 _BLOCK_WEIGHTS = "the blocks and the patch embedding"
-_SCALES = "its layer scales have no place there"
+_SCALES = "layer scales have no place there"
 _RELATIVE = "its relative positions have no place there"
 _Q_AND_V = "only q and v have biases: those of k are zeros"
 _IMAGES = "a patch embedding of images (its kernels span frames)"
@@ -473,8 +473,8 @@ _VITS = (
             _has("conv1.weight [D C P P]", "embeddings.patch_embedding.weight [D C P P]"),
         ),
         least=3,
-        takes="the blocks of its image encoder, under other names (the norm before them has no "
-        "place there)",
+        takes="the blocks of its image encoder, under other names; the norm before them has no "
+        "place there",
         lacks=(_DECODER,),
         reads=(
             "conv1.weight [D C P Q]",

@@ -30,7 +30,9 @@ def block(stem: str, width: int = WIDTH, *, qkv_bias: bool = True) -> Shapes:
         f"{stem}.attn.proj.weight": (width, width),
         f"{stem}.attn.proj.bias": (width,),
         f"{stem}.mlp.fc1.weight": (4 * width, width),
+        f"{stem}.mlp.fc1.bias": (4 * width,),
         f"{stem}.mlp.fc2.weight": (width, 4 * width),
+        f"{stem}.mlp.fc2.bias": (width,),
     }
     for norm in ("norm1", "norm2"):
         shapes.update({f"{stem}.{norm}.weight": (width,), f"{stem}.{norm}.bias": (width,)})
@@ -48,7 +50,10 @@ def blocks(stack: str = "blocks", more: Shapes = NOTHING, *, qkv_bias: bool = Tr
 
 
 def patches(*kernel: int, channels: int = 3) -> Shapes:
-    return {"patch_embed.proj.weight": (WIDTH, channels, *(kernel or (4, 4)))}
+    return {
+        "patch_embed.proj.weight": (WIDTH, channels, *(kernel or (4, 4))),
+        "patch_embed.proj.bias": (WIDTH,),
+    }
 
 
 def vit(*, tokens: int = 5, channels: int = 3, patch: int = 4, more: Shapes = NOTHING) -> Shapes:
@@ -109,7 +114,15 @@ def eva02() -> Shapes:
         "attn.k_proj.weight": (WIDTH, WIDTH),
         "attn.v_proj.weight": (WIDTH, WIDTH),
     }
-    return without(vit(more=more), "qkv.weight", "qkv.bias", "fc1.weight", "fc2.weight")
+    return without(
+        vit(more=more),
+        "qkv.weight",
+        "qkv.bias",
+        ".fc1.weight",
+        ".fc2.weight",
+        ".fc1.bias",
+        ".fc2.bias",
+    )
 
 
 def dino() -> Shapes:
@@ -186,7 +199,7 @@ def satmae() -> Shapes:
         for number, channels in enumerate((4, 4, 2))
     }
     return {
-        **without(vit(), "patch_embed.proj.weight"),
+        **without(vit(), "patch_embed.proj.weight", "patch_embed.proj.bias"),
         **groups,
         "channel_embed": (1, 3, 4),
         "decoder_channel_embed": (1, 4, 4),
