@@ -32,7 +32,7 @@ from ckpttool.findings.listing import (
     UseRow,
 )
 from ckpttool.findings.private_text import MAX_TEXT, is_secret, masked
-from ckpttool.findings.results import FileReport
+from ckpttool.findings.results import Diagnosis, FileReport
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size, some_of
 from ckpttool.findings.uses import Use
@@ -45,7 +45,8 @@ from ckpttool.formats.safety.telling import (
     is_trusted,
 )
 from ckpttool.formats.state_dicts.settings import settings_of
-from ckpttool.models.canonical import layout_of
+from ckpttool.models.canonical import canonicalize, layout_of
+from ckpttool.models.diagnosis import diagnose_header
 from ckpttool.models.neighbours import neighbour_of
 from ckpttool.tensors.sharing import tied_groups
 
@@ -86,8 +87,9 @@ def inspect(
 
 
 def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listing:
+    report = container_report(path, checkpoint, trust)
     return Listing(
-        container_report(path, checkpoint, trust),
+        report._replace(diagnosis=_diagnosis(checkpoint, report.layout)),
         tuple(_tensor_rows(checkpoint)),
         tuple((wrapper.key, wrapper.tensors) for wrapper in checkpoint.wrappers),
         checkpoint.outside,
@@ -168,6 +170,13 @@ def container_report(path: str, checkpoint: Checkpoint, trust: tuple[str, ...] =
     )
     report = FileReport(path, verdict_of(findings), findings)
     return with_container(report, checkpoint, layout_of(checkpoint.tensors))
+
+
+def _diagnosis(checkpoint: Checkpoint, layout: str | None) -> Diagnosis | None:
+    """Return what a file of a known family is; of others the listing has what is known."""
+    if layout is None:
+        return None
+    return diagnose_header(checkpoint, canonicalize(checkpoint.tensors))
 
 
 def stopped(report: FileReport, error: CkpttoolError, trust: tuple[str, ...] = ()) -> FileReport:

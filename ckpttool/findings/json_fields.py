@@ -82,6 +82,7 @@ def file_fields(file: FileReport) -> dict[str, Any]:
         "verdict": file.verdict.value,
         "tensors": file.tensors,
         "parameters": file.parameters,
+        "diagnosis": file.diagnosis,
         "fingerprint": file.fingerprint,
         "coverage": None if file.coverage is None else _coverage(file.coverage),
         "values": file.values,

@@ -172,6 +172,7 @@ class Listing(NamedTuple):
             "unread": [{"name": name, "reason": reason} for name, reason in self.unread],
             "tied": self.tied,
             "settings": self.settings,
+            "diagnosis": self.file.diagnosis,
             "neighbour": self.neighbour,
             "metadata": self.metadata,
             "findings": [finding_fields(finding) for finding in self.file.findings],

@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterable, Iterator
 
-from ckpttool.findings.results import FileReport, Report, Waived
+from ckpttool.findings.results import Diagnosis, FileReport, Report, Waived
 
 if TYPE_CHECKING:
     from ckpttool.findings.finding import Finding
@@ -108,6 +108,7 @@ def _file(file: FileReport, wording: _Wording) -> FileReport:
         wrapper=None if file.wrapper is None else _joined(file.wrapper),
         findings=findings,
         waived=waived,
+        diagnosis=file.diagnosis and _diagnosis(file.diagnosis, wording),
         forward=file.forward and file.forward._replace(reason=wording.maybe(file.forward.reason)),
         unchecked=tuple(map(wording.text, file.unchecked)),
         lock=None if file.lock is None else wording.path(file.lock),
@@ -115,6 +116,16 @@ def _file(file: FileReport, wording: _Wording) -> FileReport:
         and file.configuration._replace(path=wording.path(file.configuration.path)),
         # only these are used, and a lock file may have a line for each of 100,000 tensors
         lock_lines={name: line for name, line in sorted(file.lock_lines.items()) if name in named},
+    )
+
+
+def _diagnosis(diagnosis: Diagnosis, wording: _Wording) -> Diagnosis:
+    return diagnosis._replace(
+        model=wording.maybe(diagnosis.model),
+        text=wording.text(diagnosis.text),
+        established=wording.text(diagnosis.established),
+        assumed=tuple(map(wording.text, diagnosis.assumed)),
+        next=wording.maybe(diagnosis.next),
     )
 
 

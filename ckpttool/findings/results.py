@@ -127,6 +127,27 @@ class Loading(NamedTuple):
     random: dict[str, int]
 
 
+class Diagnosis(NamedTuple):
+    """What a file is, how that was established, and what to do next.
+
+    Attributes:
+        kind: a word for tools: that of the family (``encoder``, ``full``, ``classifier``,
+            ``backbone``), ``other`` of another known model, ``part``, ``unknown``, ``empty``.
+        model: its name, or its sizes in words; ``None`` where neither is known.
+        text: what the file is and is good for; one line, not escaped.
+        established: by how many names and shapes; ``""`` where there is none.
+        assumed: what was not read off the shapes, and where it is from; a line each.
+        next: the command to run next; ``None`` where none is known to help.
+    """
+
+    kind: str
+    model: str | None
+    text: str
+    established: str = ""
+    assumed: tuple[str, ...] = ()
+    next: str | None = None
+
+
 class OutputSummary(NamedTuple):
     """An output of the forward pass in numbers.
 
@@ -283,6 +304,7 @@ class FileReport(NamedTuple):
         wrapper: the dotted key of the state dict that was taken; ``None`` at the root.
         layout: the naming convention; ``None`` if none was recognised.
         tensors, parameters: how many, as stored.
+        diagnosis: what the file is.
         fingerprint: of the weights, whatever the container; ``None`` if bytes were skipped, or
             nobody asked for it.
         coverage, values, forward: see there.
@@ -319,6 +341,7 @@ class FileReport(NamedTuple):
     configuration: ConfigurationFile | None = None
     fail_on: Severity = Severity.ERROR
     loading: Loading | None = None
+    diagnosis: Diagnosis | None = None
 
     @property
     def stopped(self) -> bool:

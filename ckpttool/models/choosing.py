@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 
 from ckpttool.models import families
 from ckpttool.models.family import Hint
+from ckpttool.models.neighbours import neighbour_of
 
 if TYPE_CHECKING:
+    from ckpttool.findings.listing import Neighbour
+    from ckpttool.findings.results import Coverage
     from ckpttool.models.canonical import Canonical
     from ckpttool.models.family import Family, Kind, ModelConfig, Reading, SizeReader
+    from ckpttool.tensors.catalogue import TensorInfo
 
 #: In place of a model's name: the one that the file is.
 AUTO = "auto"
@@ -40,6 +44,8 @@ class Judged(NamedTuple):
         assumed: what was not read off the shapes, and where it is from; a line each.
         demanded: what was asked for, where the file is of another model.
         instead: how to ask for the model that the file is; ``""`` where it is that one.
+        neighbour: the known model of another family that the file is, where the core of this one
+            is not complete in it.
     """
 
     family: Family
@@ -49,6 +55,7 @@ class Judged(NamedTuple):
     assumed: tuple[str, ...] = ()
     demanded: str | None = None
     instead: str = ""
+    neighbour: Neighbour | None = None
 
 
 def choose(
@@ -94,6 +101,20 @@ def choose(
         demanded=_called(model if asked else reading.text, sizes),
         instead=_instead(family.reading, asked and family.sizes[model], sizes or {}, reading),
     )
+
+
+def with_neighbour(judged: Judged, coverage: Coverage, tensors: Mapping[str, TensorInfo]) -> Judged:
+    """Add the known model that a file is instead, where its core is not complete.
+
+    Args:
+        judged: the model that was read off it.
+        coverage: the file against that model.
+        tensors: those of the file, by its own names.
+    """
+    if coverage.core.complete:
+        return judged
+    shapes = {name: info.shape for name, info in tensors.items()}
+    return judged._replace(neighbour=neighbour_of(shapes))
 
 
 def _instead(reader: SizeReader, asked: Any, sizes: Mapping[str, object], reading: Reading) -> str:

@@ -120,6 +120,14 @@ class Reading(NamedTuple):
     assumed: tuple[str, ...] = ()
 
 
+class Words(NamedTuple):
+    """What a file is, in words: a key for tools, what it is, and what it is good for."""
+
+    kind: str
+    what: str
+    use: str
+
+
 class Free(NamedTuple):
     """A size that a caller may demand, because models of one name come with several.
 
@@ -216,6 +224,8 @@ class Family:
         default: the model that is meant where none is named.
         shapes: a model's sizes, to name and shape of its tensors in the model's order.
         reading: how sizes are read off a file; ``None`` if only the known ones are recognised.
+        words: what a file has of a model, its sizes and its name, in words.
+        with_all: name of a known size -> the published files that have all of it.
         depths: stack -> the option that says how many blocks it has.
         dtypes: tensors of another type than float32 -> torch's name of it.
         load: imports the model's code, and torch, and returns what builds a model of given sizes.
@@ -263,6 +273,8 @@ class Family:
     config_file: ConfigFile
     published: Mapping[str, str]
     published_at: str
+    words: Callable[[Kind, Any, str], Words]
+    with_all: Callable[[str], tuple[str, ...]]
     reading: SizeReader | None = None
     depths: Mapping[str, str] = field(default_factory=dict)
     dtypes: Mapping[str, str] = field(default_factory=dict)

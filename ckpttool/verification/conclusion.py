@@ -14,6 +14,7 @@ from ckpttool.formats.objects.beside import beside_of, tensors_beside
 from ckpttool.models.family import FULL
 from ckpttool.verification.checks import CHECKS, locked
 from ckpttool.verification.checks.positions import position_tables
+from ckpttool.verification.diagnosing import told
 from ckpttool.verification.loading import loading_of
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def conclude(known: FileReport, evidence: Evidence, published: Origin | None) ->
         verdict=verdict_of(findings),  # before any policy, which judge() applies
         findings=findings,
         fingerprint=evidence.fingerprint,
+        diagnosis=told(evidence, known, findings),
         coverage=evidence.coverage,
         values=_values_summary(evidence.values, position_tables(evidence)),
         forward=evidence.forward,

@@ -58,6 +58,12 @@ class Evidence(NamedTuple):
     judged: Judged | None = None
 
     @property
+    def is_other(self) -> bool:
+        """Whether the file is of another model: what it lacks of this one is no finding then."""
+        neighbour = self.judged.neighbour if self.judged else None
+        return self.coverage.unrelated or neighbour is not None
+
+    @property
     def named(self) -> dict[str, TensorInfo]:
         """The tensors by canonical name, with the tied names that are not stored."""
         tensors = self.canonical.tensors

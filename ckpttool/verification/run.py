@@ -19,7 +19,7 @@ from ckpttool.formats import open_checkpoint
 from ckpttool.formats.state_dicts.settings import settings_of
 from ckpttool.inspection import stopped, with_container
 from ckpttool.models.canonical import canonicalize
-from ckpttool.models.choosing import Said, choose
+from ckpttool.models.choosing import Said, choose, with_neighbour
 from ckpttool.models.coverage import cover
 from ckpttool.models.forward import not_run, run_forward
 from ckpttool.models.schema import schema_of
@@ -167,6 +167,7 @@ def _examine(
         origin = pool.submit(origin_of, first, family) if options.published else None
         schema = schema_of(family, judged.config, judged.name)
         coverage = cover(canonical.tensors, schema)
+        judged = with_neighbour(judged, coverage, checkpoint.tensors)
         if options.forward:
             _import_model(family)  # while the bytes are being read
         values = run.result()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from ckpttool.models.family import Computed, ConfigFile, Family, ForwardPass
+from ckpttool.models.family import Computed, ConfigFile, Family, ForwardPass, Words
 from ckpttool.models.layouts.conventions import Convention
 from ckpttool.models.layouts.renames import Layout, module, under
 from tests.builders.sizes import TINY
@@ -125,6 +125,8 @@ TOY = Family(
     config_file=ConfigFile("toy", lambda _: {}, lambda *_: {}, (), r"toy"),
     published={"toy.pth": "000000"},
     published_at="https://example.org/",
+    words=lambda kind, _, name: Words(kind.value, f"a toy, {name}", "for play"),
+    with_all=lambda _: (),
 )
 
 #: The same with a forward pass.

@@ -12,6 +12,7 @@ from ckpttool.findings.inventory import Item, Standing
 from ckpttool.findings.results import (
     ConfigurationFile,
     Coverage,
+    Diagnosis,
     FileReport,
     ForwardSummary,
     GroupCoverage,
@@ -80,6 +81,14 @@ def encoder_only() -> FileReport:
         ForwardSummary("run", None, "encoder", "cpu", 50, {"features": output}, 3.04, None, (1, 3)),
         unchecked=("where the file comes from (--published)",),
         loading=Loading(398, 329_541_888, 294, 303_301_632, 294, 303_301_632, 0, {"decoder": 104}),
+        diagnosis=Diagnosis(
+            "encoder",
+            "mae_vit_large_patch16",
+            "the encoder of mae_vit_large_patch16: for features and fine-tuning",
+            "by 294 of 294 names and shapes",
+            ("16 heads: those of ViT-L",),
+            "ckpttool convert data/mae_pretrain_vit_large.pth --to safetensors",
+        ),
     )
 
 

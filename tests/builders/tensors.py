@@ -84,6 +84,11 @@ def from_array(array: NDArray[Any], name: str = "weight") -> TensorInfo:
     return in_memory(little.tobytes(), array.dtype.name, array.shape, name=name)
 
 
+def hollow(name: str, shape: tuple[int, ...], dtype: str = "float32") -> TensorInfo:
+    """A tensor of which only name, dtype and shape count: there are no bytes behind it."""
+    return TensorInfo(name, DTYPES[dtype], shape, None, ())
+
+
 def in_parts(parts: Sequence[bytes], dtype: str, shape: Sequence[int]) -> TensorInfo:
     """A row-major tensor joined from several files."""
     extents = tuple(Extent(FencedSource(part), len(FENCE), len(part)) for part in parts)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from ckpttool.models.families.mae_forward import MAE_FORWARD
 from ckpttool.models.families.mae_sizes import FREE, contradicts, fitted, read_sizes
+from ckpttool.models.families.mae_words import with_all, words_of
 from ckpttool.models.families.vit_mae_config import VIT_MAE_CONFIG, hints_of
 from ckpttool.models.family import Family, Positions, SizeReader
 from mae.config import CONFIGS, DEFAULT, is_decoder_name, is_head_name
@@ -115,6 +116,8 @@ MAE = Family(
     published_at="https://dl.fbaipublicfiles.com/mae/",
     depths={"blocks": "depth", "decoder_blocks": "decoder-depth"},
     dtypes={"head.0.num_batches_tracked": "int64"},
+    words=words_of,
+    with_all=with_all,
     reading=SizeReader(read_sizes, contradicts, fitted, hints_of, FREE),
     load_alternatives=_load_alternatives,
 )

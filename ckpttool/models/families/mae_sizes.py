@@ -24,6 +24,13 @@ _WIDE = frozenset(
 _MATRICES = ("attn.proj.weight", "mlp.fc2.weight", "attn.rel_pos_w")
 _HIDDEN = ("mlp.fc1.bias", "mlp.fc1.weight")
 
+# Modules of detectors and segmenters beside their backbone: detectron2's and OpenMMLab's.
+_HEADS = (
+    *("roi_heads.", "proposal_generator.", "backbone.simfp_", "backbone.fpn_", "sem_seg_head."),
+    *("decode_head.", "auxiliary_head.", "rpn_head.", "roi_head.", "bbox_head.", "mask_head."),
+    *("keypoint_head.", "neck.fpn"),
+)
+
 # Widths of arXiv:2010.11929, arXiv:2012.12877 and arXiv:2106.04560 -> letter, depth and heads.
 _VITS = {
     192: ("Ti", 12, 3),
@@ -134,7 +141,8 @@ class _Reader:
         name = _known(config, with_decoder)
         config = self._with_hidden_sizes(config, CONFIGS.get(name or ""), with_decoder)
         kind = Kind.FULL if with_decoder else Kind.CLASSIFIER if config.num_classes else Kind.CORE
-        if config.rel_pos or config.pooling == "none":
+        heads = any(name.startswith(_HEADS) for name in self.shapes)
+        if config.rel_pos or config.pooling == "none" or (heads and kind is Kind.CORE):
             kind = Kind.BACKBONE
         text = name or described(config, with_decoder)
         return Reading(config, name, text, kind, tuple(self.told))

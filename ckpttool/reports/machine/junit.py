@@ -170,6 +170,7 @@ def _properties(file: FileReport) -> dict[str, object]:
         "layout": file.layout,
         "tensors": file.tensors,
         "parameters": file.parameters,
+        "diagnosis": file.diagnosis and printable(file.diagnosis.text, LONG),
         "fingerprint": file.fingerprint,
         "lock": file.lock,
         "configuration": file.configuration and file.configuration.path,

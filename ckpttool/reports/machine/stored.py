@@ -13,6 +13,7 @@ from ckpttool.findings.json_fields import SCHEMA_VERSION
 from ckpttool.findings.results import (
     ConfigurationFile,
     Coverage,
+    Diagnosis,
     FileReport,
     ForwardSummary,
     GroupCoverage,
@@ -112,6 +113,7 @@ def _file(fields: Fields) -> FileReport:
         configuration=fields.maybe("configuration", lambda name: _source(fields.inner(name))),
         fail_on=fields.choice("fail_on", _SEVERITIES),
         loading=_loading(fields),
+        diagnosis=_diagnosis(fields),
     )
 
 
@@ -132,6 +134,23 @@ def _loaded(fields: Fields) -> Loading:
         fields.whole("renamed_parameters"),
         fields.whole("refused"),
         {name: random.whole(name) for name in random.names()},
+    )
+
+
+def _diagnosis(fields: Fields) -> Diagnosis | None:
+    if "diagnosis" not in fields.names():  # results of earlier versions have none
+        return None
+    return fields.maybe("diagnosis", lambda name: _told(fields.inner(name)))
+
+
+def _told(fields: Fields) -> Diagnosis:
+    return Diagnosis(
+        fields.text("kind"),
+        fields.maybe("model", fields.text),
+        fields.text("text"),
+        fields.text("established"),
+        fields.texts("assumed"),
+        fields.maybe("next", fields.text),
     )
 
 

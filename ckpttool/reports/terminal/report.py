@@ -22,6 +22,7 @@ from ckpttool.findings.results import (
 )
 from ckpttool.findings.text import count, printable, size
 from ckpttool.reports.terminal.counts import counts
+from ckpttool.reports.terminal.diagnosis import write_diagnosis
 from ckpttool.reports.terminal.findings import (
     verdict_text,
     write_findings,
@@ -72,16 +73,12 @@ def _write_file(page: Page, file: FileReport, view: TextView) -> None:
 def _write_facts(page: Page, file: FileReport) -> None:
     if file.format is not None:
         page.row("file", Text(describe(file)))
+    if file.diagnosis is not None:
+        write_diagnosis(page, file.diagnosis)
     if file.coverage is not None:
-        page.row("coverage", coverage_text(file.coverage))
-    if file.coverage is not None and file.loading is not None and not file.coverage.unrelated:
-        page.row("loads", loading_text(file.loading, file.coverage))
+        _write_coverage(page, file.coverage, file.loading)
     if file.values is not None:
-        page.row("values", Text(_values(file.values)))
-        tables = file.values.position_tables.items()
-        if tables:
-            told = "; ".join(f"{name} {_position_table(table)}" for name, table in tables)
-            page.row("positions", Text(told))
+        _write_values(page, file.values)
     if file.forward is not None:
         page.row("forward", Text(_forward(file.forward)))
     if file.locked is not None:
@@ -90,6 +87,20 @@ def _write_facts(page: Page, file: FileReport) -> None:
         page.row("published", Text(f"the MD5 sum is that of the published {file.published}"))
     if file.fingerprint is not None:
         page.whole("fingerprint", Text(file.fingerprint))
+
+
+def _write_coverage(page: Page, coverage: Coverage, loading: Loading | None) -> None:
+    page.row("coverage", coverage_text(coverage))
+    if loading is not None and not coverage.unrelated:
+        page.row("loads", loading_text(loading, coverage))
+
+
+def _write_values(page: Page, values: ValuesSummary) -> None:
+    page.row("values", Text(_values(values)))
+    tables = values.position_tables.items()
+    if tables:
+        told = "; ".join(f"{name} {_position_table(table)}" for name, table in tables)
+        page.row("positions", Text(told))
 
 
 def describe(file: FileReport) -> str:

@@ -12,6 +12,7 @@ from ckpttool.findings.inventory import account
 from ckpttool.findings.text import count, printable, size, some_of
 from ckpttool.reports.terminal.branches import Branch, branches
 from ckpttool.reports.terminal.counts import counts
+from ckpttool.reports.terminal.diagnosis import write_diagnosis
 from ckpttool.reports.terminal.findings import write_findings, write_verdict
 from ckpttool.reports.terminal.inventory import write_inventory
 from ckpttool.reports.terminal.page import DOUBTFUL, TOLD, Page, styled
@@ -84,7 +85,9 @@ def _write_facts(page: Page, listing: Listing) -> None:
             text += f"; not listed: {some_of(also, _SHOWN)} (choose with --wrapper)"
         page.row("wrapper", Text(text))
     page.row("layout", Text(file.layout or "not recognised"))
-    if listing.neighbour:
+    if file.diagnosis is not None:
+        write_diagnosis(page, file.diagnosis)
+    elif listing.neighbour:
         _write_neighbour(page, listing.neighbour)
     page.row("tensors", Text(_totals(listing)))
     for key, value in list(listing.metadata.items())[:_SHOWN]:

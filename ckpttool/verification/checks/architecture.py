@@ -14,7 +14,6 @@ from ckpttool.formats.objects.beside import tensors_beside
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.coverage import is_matched
 from ckpttool.models.family import FULL, depth_of
-from ckpttool.models.neighbours import neighbour_of
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import GroupCoverage, Mismatch
@@ -27,23 +26,32 @@ def check_model(evidence: Evidence) -> Iterator[Finding]:
     tensors = evidence.canonical.tensors
     if not tensors:
         yield finding(rules.NO_TENSORS, "there is no tensor in the checkpoint")
-    elif evidence.coverage.unrelated:
-        other = neighbour_of({name: info.shape for name, info in tensors.items()})
-        this = f"{other.what}, {other.told_by}" if other else "another model"
+    elif evidence.is_other:
         yield finding(
             rules.OTHER_MODEL,
-            f"no tensor has a name of {evidence.coverage.schema}: this is {this}"
-            + (f" ({other.use})" if other and other.use else ""),
+            _as_other(evidence),
             expected=summarise(list(evidence.coverage.core.missing)[:4], 4),  # shows the spelling
             found=summarise(tensors, 4),
             fix=_other_state_dict(evidence),
         )
 
 
+def _as_other(evidence: Evidence) -> str:
+    other = evidence.judged.neighbour if evidence.judged else None
+    # the size that was assumed would say nothing of a file that is of none
+    model = (evidence.judged and evidence.judged.demanded) or f"the family {evidence.family.name}"
+    without = f"no tensor has a name of {model}" if evidence.coverage.unrelated else ""
+    if other is None:
+        return f"{without}: this is another model"
+    told = f"this is {other.what}, {other.told_by}"
+    told = f"{without}: {told}" if without else told
+    return f"{told} ({other.use})" if other.use else told
+
+
 def check_size(evidence: Evidence) -> Iterator[Finding]:
     """Fail on a file of another model than the one that was asked for, in one line."""
     judged = evidence.judged
-    if judged is not None and judged.demanded is not None and not evidence.coverage.unrelated:
+    if judged is not None and judged.demanded is not None and not evidence.is_other:
         yield finding(
             rules.OTHER_SIZE,
             f"the file is {judged.name}, and not {judged.demanded}",
@@ -73,7 +81,7 @@ def _other_state_dict(evidence: Evidence) -> str:
 def check_core(evidence: Evidence) -> Iterator[Finding]:
     """Fail on missing tensors of the group that every file must hold."""
     missing = _not_expected(evidence, evidence.coverage.core.missing)
-    if missing and not evidence.coverage.unrelated:  # another model is one finding, not hundreds
+    if missing and not evidence.is_other:  # another model is one finding, not hundreds
         yield finding(
             rules.MISSING_ENCODER,
             f"{count(len(missing), f'{evidence.family.core} tensor')} missing",
@@ -105,7 +113,7 @@ def _shallower(evidence: Evidence, stack: str, missing: Sequence[str]) -> str | 
 def check_others(evidence: Evidence) -> Iterator[Finding]:
     """Note a decoder that is absent (an error if it is required), fail on a part of one."""
     for name, group in evidence.coverage.others.items():
-        if group.missing and not evidence.coverage.unrelated:
+        if group.missing and not evidence.is_other:
             yield from _incomplete(evidence, name, group)
 
 
@@ -116,10 +124,7 @@ def _incomplete(evidence: Evidence, name: str, group: GroupCoverage) -> Iterator
             rules.DECODER_ABSENT,
             f"{name} absent: {group.expected} tensors would stay at random initialisation",
             severity=Severity.ERROR if required else None,
-            fix=f"Publish the file with the {name}, or ask for the {evidence.family.core} alone: "
-            f"--require {evidence.family.core}."
-            if required
-            else None,
+            fix=_where_all_is(evidence, name) if required else None,
         )
         return
     missing = _not_expected(evidence, group.missing)
@@ -132,6 +137,15 @@ def _incomplete(evidence: Evidence, name: str, group: GroupCoverage) -> Iterator
         )
 
 
+def _where_all_is(evidence: Evidence, name: str) -> str:
+    core = evidence.family.core
+    alone = f"ask for the {core} alone: --require {core}"
+    published = evidence.family.with_all(evidence.coverage.schema)
+    if published:
+        return f"The published {' and '.join(published)} have the {name}; or {alone}."
+    return f"Publish the file with the {name}, or {alone}."
+
+
 def _stack_of(evidence: Evidence, group: str) -> str:
     stacks = evidence.family.stacks.items()
     return next((stack for stack, its_group in stacks if its_group == group), "")
@@ -140,7 +154,7 @@ def _stack_of(evidence: Evidence, group: str) -> str:
 def check_expected_missing(evidence: Evidence) -> Iterator[Finding]:
     """Note what may be missing by the configuration, so that it is not forgotten."""
     missing = [name for group in evidence.coverage.groups.values() for name in group.missing]
-    if evidence.coverage.unrelated or not evidence.expected_missing:
+    if evidence.is_other or not evidence.expected_missing:
         return
     unexpected = set(_not_expected(evidence, missing))
     if len(missing) > len(unexpected):
@@ -175,7 +189,7 @@ def _not_expected(evidence: Evidence, missing: Sequence[str]) -> list[str]:
 def check_unexpected(evidence: Evidence) -> Iterator[Finding]:
     """Warn of tensors that the model has no place for."""
     names = evidence.coverage.unexpected
-    if not names or evidence.coverage.unrelated:
+    if not names or evidence.is_other:
         return
     yield finding(
         rules.UNEXPECTED,

@@ -40,7 +40,7 @@ def check_config(evidence: Evidence) -> Iterator[Finding]:
             f"the config.json beside the weights is not valid: {problem}",
         )
         return
-    if evidence.coverage.unrelated:
+    if evidence.is_other:
         return  # an error already; what a config of another model must say is not known
     config = evidence.release_files.config or {}
     model_type = evidence.family.config_file.model_type

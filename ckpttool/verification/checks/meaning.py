@@ -31,7 +31,7 @@ def check_layernorms(evidence: Evidence) -> Iterator[Finding]:
 
 def layernorms(evidence: Evidence) -> frozenset[str]:
     """Return the LayerNorms of the model, and that of a classifier made from it."""
-    if evidence.coverage.unrelated:  # in another model a BatchNorm may have these names
+    if evidence.is_other:  # in another model a BatchNorm may have these names
         return frozenset()
     return frozenset(filter(evidence.family.is_layernorm, evidence.canonical.tensors))
 

@@ -55,6 +55,7 @@ def test_a_file_has_the_promised_fields() -> None:
         "verdict",
         "tensors",
         "parameters",
+        "diagnosis",
         "fingerprint",
         "coverage",
         "values",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ckpttool.findings import rules
-from ckpttool.findings.results import FileReport
+from ckpttool.findings.results import Diagnosis, FileReport
 from ckpttool.reports.terminal.report import write
 from ckpttool.reports.terminal.view import TextView
 from tests.builders import reports as built
@@ -29,10 +29,25 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int, file: FileReport)
     return stream.getvalue()
 
 
-def test_coverage_comes_before_everything_but_the_file() -> None:
+def row(page: list[str], label: str) -> str:
+    return next(line for line in page if line.startswith(f"  {label}"))
+
+
+def test_the_diagnosis_comes_before_everything_but_the_file() -> None:
     page = lines(built.encoder_only())
     assert page[0] == "data/mae_pretrain_vit_large.pth"
-    assert page[2] == (
+    assert page[2:5] == [
+        "  diagnosis    the encoder of mae_vit_large_patch16: for features and fine-tuning",
+        "               by 294 of 294 names and shapes; 16 heads: those of ViT-L",
+        "  next         ckpttool convert data/mae_pretrain_vit_large.pth --to safetensors",
+    ]
+    bare = Diagnosis("empty", None, "no checkpoint of weights")
+    page = lines(built.encoder_only()._replace(diagnosis=bare))
+    assert page[2:4] == ["  diagnosis    no checkpoint of weights", row(page, "coverage")]
+
+
+def test_the_coverage_says_what_is_there_and_what_not() -> None:
+    assert row(lines(built.encoder_only()), "coverage") == (
         "  coverage     294/294 encoder tensors, 303.3 M parameters, 100.00 % from the checkpoint; "
         "decoder absent: 104 tensors would stay at random initialisation"
     )
@@ -75,7 +90,10 @@ def test_of_another_model_nothing_would_be_initialised() -> None:
     }
     other = file.coverage._replace(groups=groups, unexpected=("a", "b"))
     page = lines(file._replace(coverage=other))
-    assert page[2] == f"  coverage     none of the names of {other.schema}; 2 tensors of others"
+    assert (
+        row(page, "coverage")
+        == f"  coverage     none of the names of {other.schema}; 2 tensors of others"
+    )
 
 
 def test_the_verdict_comes_last_with_counts_and_what_was_not_checked() -> None:
@@ -86,7 +104,7 @@ def test_the_verdict_comes_last_with_counts_and_what_was_not_checked() -> None:
 
 
 def test_what_is_not_whole_is_never_100_percent() -> None:
-    coverage = lines(built.incomplete())[2]
+    coverage = row(lines(built.incomplete()), "coverage")
     assert "292/294 encoder tensors, 303,299,584 of 303,301,632 parameters, 99.99 %" in coverage
     assert "52/104 decoder tensors" in coverage
     assert "1 tensor unexpected" in coverage
@@ -146,7 +164,9 @@ def test_untrusted_text_is_escaped_everywhere() -> None:
 @pytest.mark.parametrize("columns", [50, 80, 160])
 def test_a_terminal_gets_lines_that_fit(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     page = on_terminal(monkeypatch, columns, built.incomplete())
-    assert max(map(len, page.splitlines())) <= columns
+    # a command is copied, and so never broken
+    wrapped = [line for line in page.splitlines() if "ckpttool convert" not in line]
+    assert max(map(len, wrapped)) <= columns
     assert "\x1b" not in page
 
 

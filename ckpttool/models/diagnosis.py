@@ -1,0 +1,100 @@
+"""What a file is, and how that was established, from names, shapes and what lies beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterator
+
+from ckpttool.findings.results import Diagnosis
+from ckpttool.findings.text import count
+from ckpttool.formats.state_dicts.settings import named, settings_of
+from ckpttool.formats.state_dicts.training_state import is_called_training
+from ckpttool.models.choosing import Said, choose, with_neighbour
+from ckpttool.models.coverage import cover
+from ckpttool.models.schema import schema_of
+
+if TYPE_CHECKING:
+    from ckpttool.findings.results import Coverage
+    from ckpttool.models.canonical import Canonical
+    from ckpttool.models.choosing import Judged
+    from ckpttool.tensors.catalogue import Checkpoint
+
+# How training codes count their progress, the most telling first.
+_PROGRESS = ("epoch", "current_epoch", "iteration", "global_step", "step", "iter")
+
+
+def diagnose_header(checkpoint: Checkpoint, canonical: Canonical) -> Diagnosis:
+    """Return what a file is by its header alone."""
+    arguments = {name: setting.value for name, setting in settings_of(checkpoint).items()}
+    judged = choose(canonical, said=Said({}, arguments))
+    schema = schema_of(judged.family, judged.config, judged.name)
+    coverage = cover(canonical.tensors, schema)
+    judged = with_neighbour(judged, coverage, checkpoint.tensors)
+    return diagnose(checkpoint, canonical, judged, coverage)
+
+
+def diagnose(
+    checkpoint: Checkpoint,
+    canonical: Canonical,
+    judged: Judged,
+    coverage: Coverage,
+    unlike: str | None = None,
+) -> Diagnosis:
+    """Return what a file is.
+
+    Args:
+        checkpoint: the file.
+        canonical: its tensors under the names of the model.
+        judged: the model that was read off them.
+        coverage: the tensors against that model.
+        unlike: what the values show the file to be instead, in words; ``None`` if they do not.
+    """
+    beside = "; ".join(_beside(checkpoint))
+    tensors = len(canonical.tensors)
+    if judged.kind is None or judged.neighbour is not None:
+        return _other(checkpoint, canonical, judged)
+    matched = sum(group.matched for group in coverage.groups.values())
+    words = judged.family.words(judged.kind, judged.config, judged.name)
+    text = f"{unlike} with the names of {words.what}" if unlike else f"{words.what}: {words.use}"
+    return Diagnosis(
+        "other" if unlike else words.kind,
+        judged.name,
+        f"{text}; {beside}" if beside else text,
+        f"by {matched:,} of {count(tensors, 'name')} and shapes",
+        judged.assumed,
+    )
+
+
+def _other(checkpoint: Checkpoint, canonical: Canonical, judged: Judged) -> Diagnosis:
+    neighbour = judged.neighbour
+    if neighbour is not None:
+        use = f": {neighbour.use}" if neighbour.use else ""
+        return Diagnosis("other", neighbour.name, f"{neighbour.what}{use}", neighbour.told_by)
+    if canonical.family is not None:
+        core = judged.family.core
+        return Diagnosis(
+            "part",
+            None,
+            f"a part of a model of the family {judged.family.name}, without its {core}",
+            f"by {len(canonical.tensors) - len(canonical.unclaimed):,} of "
+            f"{count(len(canonical.tensors), 'name')}",
+        )
+    if not checkpoint.tensors:
+        return Diagnosis("empty", None, "no checkpoint of weights: there is no tensor in it")
+    return Diagnosis(
+        "unknown",
+        None,
+        "not known: the names are in none of the conventions of a known model",
+        f"by {count(len(checkpoint.tensors), 'name')}",
+    )
+
+
+def _beside(checkpoint: Checkpoint) -> Iterator[str]:
+    """Say that the file is of a training run, and that averaged weights lie beside."""
+    if any(is_called_training(entry.key) for entry in checkpoint.entries):
+        settings = settings_of(checkpoint)
+        progress = named(settings, *_PROGRESS)
+        where = f" ({progress.name} {progress.value})" if progress is not None else ""
+        yield f"in a training checkpoint{where}"
+    averages = [row.key for row in checkpoint.outside if row.is_average]
+    if averages:
+        yield f"averaged weights (EMA) lie beside, under {averages[0]}"
