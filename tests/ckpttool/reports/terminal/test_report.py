@@ -78,7 +78,7 @@ def test_what_a_loader_fills_is_told_of_the_names_as_they_stand(
     assert file.loading is not None
     page = lines(file._replace(loading=file.loading._replace(**changes)))
     told = told.replace(" tensors,", " tensors of mae_vit_large_patch16,", 1)
-    assert page[3] == f"  loads        load_state_dict(strict=False) {told}"
+    assert row(page, "loads") == f"  loads        load_state_dict(strict=False) {told}"
 
 
 def test_of_another_model_nothing_would_be_initialised() -> None:
