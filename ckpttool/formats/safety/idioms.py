@@ -227,8 +227,7 @@ def _made(call: Call, cls: Global, args: Node = (), keywords: Node = None) -> Id
 
 def _with_changes(made: Call, call: Call) -> Call:
     # the state and items that the pickle gives to the result are the instance's
-    made.states, made.mapped, made.appended = call.states, call.mapped, call.appended
-    made.changed_late = call.changed_late
+    made.changes = call.changes
     return made
 
 

@@ -521,12 +521,13 @@ class Judge:
     def _refer(self, reference: Reference, called: set[Name]) -> None:
         """Judge a name that occurs in the pickle: a note, unless its module acts on import."""
         name = python3(reference.module, reference.name)
-        found = NameUse(Use.NAMED, str(name), str(name), self._member, reference.offset)
+        shown = str(name)
+        found = NameUse(Use.NAMED, shown, shown, self._member, reference.offset)
         if acts_on_import(name):
             self._keep(found._replace(use=Use.ATTACK if is_of_python(name) else Use.CALL))
         elif not (
             name in called
-            or str(name) in DEFAULT_NAMES
+            or shown in DEFAULT_NAMES
             or is_value(name.module, name.attribute)
             or name.attribute in makers_of(name.module)
             or (idioms.is_idiom(name) and not idioms.is_reader(name))
