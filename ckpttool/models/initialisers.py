@@ -79,10 +79,10 @@ def was_uniform(shape: Shape, spread: Spread) -> bool:
 
 def is_initial_bias(number: int, weight: Shape, spread: Spread) -> bool:
     """Whether a bias that is not zero may have been drawn, beside a weight of this shape."""
+    if number < FEWEST:  # too few to tell: they may have been drawn wherever they are within it
+        return max(-spread.minimum, spread.maximum) <= default_bound(weight)
     # torch's own, and the normal one of timm's and Flax's ViT (1e-6)
-    return is_uniform(number, default_bound(weight), spread) or (
-        number >= FEWEST and _is_normal(number, 1e-6, spread)
-    )
+    return is_uniform(number, default_bound(weight), spread) or (_is_normal(number, 1e-6, spread))
 
 
 def default_bound(shape: Shape) -> float:

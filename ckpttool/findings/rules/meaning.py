@@ -92,5 +92,6 @@ NOT_LOADED = Rule(
     "Weights alone count where they are uniform in every block and others of the same blocks are "
     "not. A warning where only LayerNorms and biases show it; for a module outside of the blocks, "
     "which may be frozen or new on purpose; and where the file itself counts 0 steps of training. "
-    "If all of the model is as initialised, that is MOD001.",
+    "The rest counts as trained if a gain or bias of it is more than 0.01 from its beginning. If "
+    "all of the model is as initialised, that is MOD001.",
 )

@@ -107,10 +107,11 @@ CONSTANT_ROLE = Rule(
     Severity.ERROR,
     "A gain or bias has one and the same value in every block of a trained model.",
     "Compare with the file that this one was made from: its name there may be another one.",
-    "A loader that does not know a name leaves the initial value, and saving keeps it; "
-    "ckpttool diff OLD NEW shows where. "
-    "For the gains of LayerNorms and the biases of the model, in every stack of two blocks or more "
-    "in which at least one other of them differs; blocks that MOD008 names are left out. A bias of "
-    "which only a part is zero, as the keys' third in BEiT, is not constant. A warning where all "
-    "biases of linear layers are 0: a model that was made without them may be written so.",
+    "A loader that does not know a name leaves the initial value, and saving keeps it; ckpttool "
+    "diff OLD NEW shows where. For the gains of LayerNorms and the biases of the model, in every "
+    "stack of two blocks or more in which at least one other of them differs; blocks that MOD008 "
+    "names are left out. A bias of which only a part is zero, as the keys' third in BEiT, is not "
+    "constant. A warning where all biases of linear layers are 0: a model that was made without "
+    "them may be written so; and where gains of 1 are stored in 16 bits, which small steps do not "
+    "move. Others must have moved by more than 0.01: after a few steps not all have.",
 )

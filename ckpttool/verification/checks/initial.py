@@ -30,7 +30,7 @@ def check_initial(evidence: Evidence) -> Iterator[Finding]:
     """
     units = units_of(evidence)
     found: List[Finding] = []
-    if any(unit.trained for unit in units):  # else all of the model is untrained, or unknown
+    if any(unit.moved for unit in units):  # else all of the model is untrained, or hardly trained
         found += _not_loaded(evidence, units)
         found += _constant_roles(evidence, units)
     yield from found
@@ -174,6 +174,7 @@ def _constant_roles(evidence: Evidence, units: List[Unit]) -> Iterator[Finding]:
     found: Dict[Tuple[str, float], List[str]] = {}
     names: List[str] = []
     biases: List[bool] = []  # whether each role of a linear layer's bias is zero
+    rounded: List[bool] = []  # whether a role is gains of 1 in a coarse type
     for blocks in _trained_blocks(units).values():
         roles: Dict[str, List[Vector]] = defaultdict(list)
         for block in blocks:
@@ -186,23 +187,25 @@ def _constant_roles(evidence: Evidence, units: List[Unit]) -> Iterator[Finding]:
             if len(vectors) == len(blocks) and len({one.value for one in vectors}) == 1
         }
         constant = {role: value for role, value in same.items() if value is not None}
-        if len(constant) == len(roles):  # nothing shows that these were trained
-            continue
+        if not any(block.moved for block in blocks) or len(constant) == len(roles):
+            continue  # nothing shows that these were trained
         for role, vectors in roles.items():
             if not vectors[0].layernorm:
                 biases.append(constant.get(role) == 0)
         for role, value in constant.items():
             found.setdefault((role, value), []).append(where)
             names += [one.name for one in roles[role]]
+            rounded.append(value == 1 and all(one.coarse for one in roles[role]))
     if found:
         # a model that was made without biases, or with all of them lost: it does not show which
         without = len(biases) > 1 and all(biases) and not any(value for _, value in found)
+        more = "; no bias of a linear layer is anything but 0" if without else ""
+        more = "; in this type small steps leave a 1 as it is" if all(rounded) else more
         told = [f"{role} is {value:g} in {' and '.join(w)}" for (role, value), w in found.items()]
         yield finding(
             rules.CONSTANT_ROLE,
-            f"{some_of(told, _SHOWN)}, where other gains and biases are trained"
-            + ("; no bias of a linear layer is anything but 0" if without else ""),
-            severity=Severity.WARNING if without else None,
+            f"{some_of(told, _SHOWN)}, where other gains and biases are trained{more}",
+            severity=Severity.WARNING if more else None,
             tensors=_in_order(evidence, set(names)),
             follows=mostly_lost(evidence),
         )

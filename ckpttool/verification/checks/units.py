@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 # uniform numbers is within 2 % of the bound, and no training ends there by chance.
 TELLING = 2048
 
+# Gains and biases move by about the learning rate in a step. After few of them, or in a type that
+# rounds 1 + 0.004 to 1, some are still where they began, and that means nothing.
+_SOME_STEPS = 0.01
+_COARSE = 2.0**-20
+
 
 class Weight(NamedTuple):
     """A matrix: its elements, and what it may have been drawn from, if anything fits.
@@ -32,12 +37,25 @@ class Weight(NamedTuple):
 
 
 class Vector(NamedTuple):
-    """A gain or a bias: its one value, if it has one, and whether it is as initialised."""
+    """A gain or a bias.
+
+    Attributes:
+        name: of the tensor.
+        value: its one value, if it has one.
+        initial: whether it is as initialised.
+        layernorm: whether it is of one.
+        moved: how far an element is from where it began, at most.
+        coarse: whether its type has fewer digits than training takes for its own sums.
+        few: whether it has too few elements to tell what they were drawn from.
+    """
 
     name: str
     value: Optional[float]
     initial: bool
     layernorm: bool
+    moved: float
+    coarse: bool
+    few: bool
 
 
 class Unit(NamedTuple):
@@ -64,6 +82,11 @@ class Unit(NamedTuple):
         return any(not one.initial for one in self.vectors.values())
 
     @property
+    def moved(self) -> bool:
+        """Whether a gain or a bias is farther from its beginning than some steps bring it."""
+        return any(one.moved > _SOME_STEPS for one in self.vectors.values())
+
+    @property
     def untouched(self) -> bool:
         """Whether there is a LayerNorm, and no gain and no bias has moved."""
         return not self.trained and any(one.layernorm for one in self.vectors.values())
@@ -78,7 +101,9 @@ class Unit(NamedTuple):
     def drawn_alone(self) -> bool:
         """Whether a module without LayerNorms is as initialised, by its weight and its bias."""
         largest = max((one.size for one in self.weights.values()), default=0)
-        idle = bool(self.vectors) and not self.trained
+        # a bias that is not zero may be drawn, or trained: of few digits or numbers that is open
+        sure = all(one.value == 0 or not (one.few or one.coarse) for one in self.vectors.values())
+        idle = bool(self.vectors) and not self.trained and sure
         return not self.stack and idle and self.drawn and largest >= TELLING
 
     @property
@@ -132,7 +157,11 @@ def _vector(evidence: Evidence, name: str, info: TensorInfo, values: TensorValue
             and is_whole(values)
             and is_initial_bias(info.numel, weight.shape, _spread(info, values))
         )
-    return Vector(name, value, initial, layernorm)
+    begin = 1.0 if layernorm and name.endswith(".weight") else 0.0
+    spread = _spread(info, values)
+    moved = 0.0 if initial else max(begin - spread.minimum, spread.maximum - begin)
+    coarse, few = spread.rounding > _COARSE, info.numel < FEWEST
+    return Vector(name, value, initial, layernorm, moved, coarse, few)
 
 
 def is_whole(values: TensorValues) -> bool:

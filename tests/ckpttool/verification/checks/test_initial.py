@@ -147,11 +147,9 @@ def test_an_untrained_model_with_biases_of_torch_is_untrained() -> None:
     for name in arrays:
         if name.endswith("bias") and "norm" not in name:
             bound = np.prod(arrays[name.replace("bias", "weight")].shape[1:]) ** -0.5
-            if arrays[name].size >= 64:
-                arrays[name] = random.uniform(-bound, bound, arrays[name].shape).astype("f4")
+            arrays[name] = random.uniform(-bound, bound, arrays[name].shape).astype("f4")
             if "mlp" in name:
                 arrays[name] = random.normal(0, 1e-6, arrays[name].shape).astype("f4")
-    arrays = {name: array for name, array in arrays.items() if array.shape != (48,)}
     assert told(arrays) == []
 
 
@@ -161,6 +159,38 @@ def test_one_step_of_training_shows() -> None:
     for name in small.decoder(arrays):
         arrays[name] = small.moved(arrays[name])
     assert told(arrays) == []
+
+
+@pytest.mark.parametrize("by", [1e-6, 1e-4, 5e-3])
+@pytest.mark.parametrize("coarse", [False, True])
+def test_after_few_steps_nothing_is_called_lost(by: float, coarse: bool) -> None:
+    # gains round to 1 where biases move, and what moved least looks drawn
+    arrays = small.trained()
+    small.initialise(arrays, [name for name in arrays if "pos_embed" not in name])
+    for name, array in arrays.items():
+        if array.ndim == 1:
+            arrays[name] = small.moved(array, by)
+        if name.endswith("norm1.weight"):
+            arrays[name] = np.ones_like(array)
+    infos = {name: built.as_bfloat16(array, name) for name, array in arrays.items()}
+    assert told(infos if coarse else arrays) == []
+
+
+def test_biases_of_torch_that_moved_a_little_do_not_show_it_in_few_digits() -> None:
+    arrays = small.trained()
+    small.initialise(arrays, ["decoder_pred.weight"], "torch's default")
+    bias = np.random.default_rng(0).uniform(-(48**-0.5), 48**-0.5, 192)
+    arrays["decoder_pred.bias"] = small.moved(bias, 1e-3)
+    assert told({name: built.as_bfloat16(array, name) for name, array in arrays.items()}) == []
+
+
+def test_gains_of_1_in_few_digits_are_a_warning() -> None:
+    arrays = small.trained()
+    for name in small.roles(arrays, "norm1.weight"):
+        arrays[name][...] = 1
+    (found,) = told({name: built.as_bfloat16(array, name) for name, array in arrays.items()})
+    assert (found.rule, found.severity) == (rules.CONSTANT_ROLE, Severity.WARNING)
+    assert found.message.endswith("in this type small steps leave a 1 as it is")
 
 
 def test_a_model_without_biases_is_judged_by_its_gains_and_weights() -> None:
