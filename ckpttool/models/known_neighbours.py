@@ -105,6 +105,18 @@ _IMAGES = "a patch embedding of images (its kernels span frames)"
 
 _VIDEO = (
     Known(
+        "Prithvi",
+        "a Prithvi, an MAE of satellite images over time",
+        (
+            _needs("patch_embed.proj.weight [D C 1 P P]"),
+            # 14 x 14 patches of three images, and the class token
+            _needs("pos_embed [1 589 D]", "decoder_pos_embed [1 589 D]"),
+        ),
+        takes="the blocks, the class token and the last norm, whose tensors have MAE's names",
+        lacks=(_IMAGES, "a position table of one image"),
+        reads=(_TUBES, _BLOCKS),
+    ),
+    Known(
         "mae_st",
         "a video MAE of mae_st, with positions in space and time apart",
         (
@@ -460,6 +472,8 @@ _VITS = (
             "encoder.layer.{n}.layernorm_before.weight [D]",
             "layers.{n}.layernorm_before.weight [D]",
         ),
+        # mmsegmentation gives MAE's blocks the relative positions and scales of its BEiT
+        without=("blocks.{n}.attn.qkv.bias [E]", "layers.{n}.attn.qkv.bias [E]"),
     ),
     Known(
         "CLIP",

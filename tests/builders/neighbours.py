@@ -103,6 +103,17 @@ def beit() -> Shapes:
     }
 
 
+def mae_of_mmsegmentation() -> Shapes:
+    """A segmenter whose blocks have the relative positions and scales of BEiT, and all biases."""
+    more: Shapes = {
+        "gamma_1": (WIDTH,),
+        "gamma_2": (WIDTH,),
+        "attn.relative_position_bias_table": (12, 2),
+    }
+    backbone = {name.replace("blocks.", "layers."): shape for name, shape in vit(more=more).items()}
+    return {**under("backbone.", backbone), "decode_head.conv_seg.weight": (150, 4, 1, 1)}
+
+
 def eva02() -> Shapes:
     more: Shapes = {
         **_Q_BIAS,
@@ -171,6 +182,10 @@ def videomae() -> Shapes:
         "mask_token": (1, 1, 4),
         **blocks("decoder.blocks", _Q_BIAS, qkv_bias=False),
     }
+
+
+def prithvi() -> Shapes:
+    return {**mae(), **patches(1, 4, 4, channels=6), "pos_embed": (1, 589, WIDTH)}
 
 
 def videomae_classifier() -> Shapes:
@@ -407,6 +422,7 @@ def unet() -> Shapes:
 
 #: Every one, with the name of the family that it is told to be.
 ALL = (
+    (prithvi, "Prithvi"),
     (mae_st, "mae_st"),
     (videomae, "VideoMAE"),
     (videomae_classifier, "VideoMAE"),

@@ -40,6 +40,7 @@ def test_every_family_has_a_file_that_is_told_to_be_of_it() -> None:
         pytest.param({**neighbours.vit(), "head.weight": (1000, 8)}, id="a classifier"),
         pytest.param(neighbours.vit(more={"ls1.gamma": (8,)}), id="layer scales alone"),
         pytest.param(neighbours.vit(more={"attn.q_bias": (8,)}), id="a bias of the query alone"),
+        pytest.param(neighbours.mae_of_mmsegmentation(), id="an MAE of mmsegmentation"),
         pytest.param({"cls_token": (1, 1, 8), "mask_token": (1, 8)}, id="two tokens"),
         pytest.param({"conv1.weight": (64, 3, 7, 7), "fc.weight": (10, 64)}, id="a convolution"),
         pytest.param({}, id="nothing"),
