@@ -10,6 +10,7 @@ from ckpttool.formats.state_dicts.settings import named, settings_of
 from ckpttool.formats.state_dicts.training_state import is_called_training
 from ckpttool.models.choosing import Said, choose, with_neighbour
 from ckpttool.models.coverage import cover
+from ckpttool.models.neighbours import neighbour_of
 from ckpttool.models.schema import schema_of
 
 if TYPE_CHECKING:
@@ -54,12 +55,17 @@ def diagnose(
         return _other(checkpoint, canonical, judged)
     matched = sum(group.matched for group in coverage.groups.values())
     words = judged.family.words(judged.kind, judged.config, judged.name)
+    # another model may have all names of this one's core, as a DINO with its projection head does
+    other = neighbour_of({name: info.shape for name, info in checkpoint.tensors.items()})
+    unlike = f"{other.what}," if other is not None else unlike
     text = f"{unlike} with the names of {words.what}" if unlike else f"{words.what}: {words.use}"
+    text += f": {other.use}" if other is not None and other.use else ""
     return Diagnosis(
         "other" if unlike else words.kind,
-        judged.name,
+        other.name if other is not None else judged.name,
         f"{text}; {beside}" if beside else text,
-        f"by {matched:,} of {count(tensors, 'name')} and shapes",
+        f"by {matched:,} of {count(tensors, 'name')} and shapes"
+        + (f"; {other.told_by}" if other is not None else ""),
         judged.assumed,
     )
 

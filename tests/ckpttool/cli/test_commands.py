@@ -230,8 +230,8 @@ def test_inspect_marks_an_attack_and_fails(tmp_path: Path) -> None:
 def test_inspect_says_which_model_beside_mae_a_file_is(tmp_path: Path) -> None:
     path = built.saved(tmp_path, lambda: neighbours.tensors(neighbours.videomae()))
     text = run("inspect", path).output
-    assert "a VideoMAE, 2 blocks of width 8, patches of 2 x 4 x 4, told by" in text
-    assert "an MAE could take the weights of the blocks" in text
+    assert "a VideoMAE, 2 blocks of width 8, patches of 2 x 4 x 4: an MAE could take" in text
+    assert "by 6 names such as encoder.patch_embed.proj.weight" in text
     (listing,) = json.loads(run("inspect", "--format", "json", path).output)["files"]
     assert listing["neighbour"]["name"] == "VideoMAE"
     assert "could take" not in run("inspect", built.saved(tmp_path, built.sound)).output

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 import pytest
 
@@ -13,6 +13,7 @@ from ckpttool.models.diagnosis import diagnose, diagnose_header
 from ckpttool.models.schema import schema_of
 from ckpttool.tensors.catalogue import Checkpoint, Entry, Outside
 from mae.config import CONFIGS, MAEConfig, is_decoder_name
+from tests.builders import neighbours
 from tests.builders.tensors import hollow
 
 Shapes = Dict[str, Tuple[int, ...]]
@@ -123,3 +124,14 @@ def test_a_neighbour_with_the_names_of_an_encoder_is_told_as_what_it_is() -> Non
     checkpoint = of(shapes)
     found = diagnose_header(checkpoint, canonicalize(checkpoint.tensors))
     assert (found.kind, found.model) == ("other", "BEiT")
+
+
+@pytest.mark.parametrize("build", [neighbours.dino, neighbours.ibot])
+def test_a_neighbour_that_holds_all_of_an_encoder_is_told_as_what_it_is(
+    build: Callable[[], Shapes],
+) -> None:
+    checkpoint = of(build())
+    found = diagnose_header(checkpoint, canonicalize(checkpoint.tensors))
+    assert (found.kind, found.model) in {("other", "DINO"), ("other", "iBOT")}
+    assert "2 blocks of width 8, patches of 4 x 4, with the names of the encoder of" in found.text
+    assert "and shapes; by " in (found.established or "")
