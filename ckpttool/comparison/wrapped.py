@@ -75,7 +75,8 @@ class _Search:
         tried: set[_Text] = set()
         while all(self.names) and len(tried) < _MOST_FOUND:
             best = self._best(tried)
-            if not best:
+            # with so many that make as many names fit, none of them is a wrapper
+            if not best or len(best) > _MOST_FOUND:
                 break
             tried.update(best)
             made = [self._pairs(text) for text in best]

@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from ckpttool.models.layouts.prefixes import Rival
     from ckpttool.models.layouts.readings import Reading, Wrapper
     from ckpttool.models.layouts.renames import Claim
+    from ckpttool.models.layouts.spellings import Spellings
     from ckpttool.tensors.catalogue import TensorInfo
 
 # One name in this many must be claimed: a tower in a much larger model is not what the file is.
 _LEAST_SHARE = 8
+_BLOCK = f".{NUMBER}."
 # Honest files have a few hundred patterns; a hostile one may not make us read a million.
 _MOST_PATTERNS = 20_000
 # A list of models has a few, and the blocks of a nested stack are no models.
@@ -122,8 +124,9 @@ class _Search:
             pattern: reading
             for pattern in counts
             for reading in (read(pattern, self.spellings, wrappers),)
-            if reading is not None and reading.claims
+            if reading is not None and reading.claims and not _several_numbers(pattern, reading)
         }
+        readings = _without_parts_of_forks(readings, self.spellings)
         votes = Votes(readings, counts, self.family, len(self.names))
         prefixes = votes.prefixes()
         if not prefixes:
@@ -148,12 +151,15 @@ class _Search:
         return dict(zip(reversed(self.patterns), places))
 
     def _write_numbers_out(self, wrappers: Sequence[Wrapper]) -> None:
-        """Put back what is no block's number: of a prefix, of a layer in a Sequential."""
+        """Put back what is no block's number: of a prefix, of a layer in a Sequential.
+
+        Where there are too many, the pattern stays as it is, and nothing claims it.
+        """
         several: dict[str, Reading] = {}
         for pattern in self.counts:
             if NUMBER in pattern:
                 reading = read(pattern, self.spellings, wrappers)
-                if reading and pattern.count(NUMBER) > (NUMBER in reading.spelled):
+                if reading is not None and _several_numbers(pattern, reading):
                     several[pattern] = reading
         if not several:
             return
@@ -169,9 +175,32 @@ class _Search:
         self.counts = _most_common(self.patterns)
 
 
+def _several_numbers(pattern: str, reading: Reading) -> bool:
+    """Whether ``{n}`` stands for more than the number of the block."""
+    return pattern.count(NUMBER) > (NUMBER in reading.spelled)
+
+
 def _most_common(patterns: Sequence[str]) -> Mapping[str, int]:
     counts = Counter(patterns)
     return counts if len(counts) <= _MOST_PATTERNS else dict(counts.most_common(_MOST_PATTERNS))
+
+
+def _without_parts_of_forks(
+    readings: Mapping[str, Reading], spellings: Spellings
+) -> dict[str, Reading]:
+    """Leave out a fork's part of a tensor without the others: ``attn.v`` is not one beside a qk."""
+    there: dict[tuple[str, str], set[str]] = {}
+    places: dict[str, tuple[tuple[str, str], str]] = {}
+    for pattern, reading in readings.items():
+        stack, _, tail = reading.spelled.partition(_BLOCK)
+        places[pattern] = (reading.prefix, stack), tail
+        there.setdefault((reading.prefix, stack), set()).add(tail)
+    return {
+        pattern: reading
+        for pattern, reading in readings.items()
+        for place, tail in (places[pattern],)
+        if spellings.forks.get(tail, frozenset()) <= there[place]
+    }
 
 
 def _claims(readings: Mapping[str, Reading], naming: Naming, family: Family) -> dict[str, Chosen]:

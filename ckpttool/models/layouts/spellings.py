@@ -30,7 +30,8 @@ class Spellings(NamedTuple):
         tails: spelling behind a block's number -> claim on a canonical name in a block.
         numbered: those that hold numbers of their own, with ``{n}`` for each.
         lacking: the tails of which files never hold all parts, so that they stay apart.
-        forks: the tails that no convention has; beside a wrapper nothing is known by them.
+        forks: a tail that no convention has -> all tails of the same tensor. Nothing is known by
+            one of several, nor by one that was wrapped.
         outers: spelling of a tensor outside of blocks -> claims, several where sides share it.
         own: layout's name -> group -> what the convention itself puts before the names of the
             group (``vit.``); a group is not there where the convention leaves it out.
@@ -47,7 +48,7 @@ class Spellings(NamedTuple):
     tails: Mapping[str, Claim]
     numbered: frozenset[str]
     lacking: frozenset[str]
-    forks: frozenset[str]
+    forks: Mapping[str, frozenset[str]]
     outers: Mapping[str, tuple[Claim, ...]]
     own: Mapping[str, Mapping[str, str]]
     anchors: frozenset[str]
@@ -64,7 +65,7 @@ def spellings_of(family: Family) -> Spellings:
     stacks: dict[str, str] = {}
     tails: dict[str, Claim] = {}
     lacking: set[str] = set()
-    forks: set[str] = set()
+    forks: dict[str, frozenset[str]] = {}
     outers: dict[str, dict[Claim, None]] = {}
     own: dict[str, dict[str, str]] = {}
     tables: list[tuple[str | None, Iterable[NameRule]]] = [
@@ -85,7 +86,8 @@ def spellings_of(family: Family) -> Spellings:
                 canonical_stack, _, role = claim.canonical.partition(_BLOCK)
                 stacks.setdefault(stack, canonical_stack)
                 if name is None and tail not in tails:
-                    forks.add(tail)
+                    parts = [one.partition(_BLOCK)[2] for one in rule.others if one]
+                    forks[tail] = frozenset(parts)
                 tails.setdefault(tail, claim._replace(canonical=role))
                 if "" in rule.others:
                     lacking.add(tail)
@@ -96,7 +98,7 @@ def spellings_of(family: Family) -> Spellings:
         tails,
         frozenset(one for one in patterns_of(list(tails)) if NUMBER in one),
         frozenset(lacking),
-        frozenset(forks),
+        forks,
         {other: tuple(claims) for other, claims in outers.items()},
         own,
         anchors,
