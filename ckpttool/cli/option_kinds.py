@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, TypeVar
 
 import click
 
+from ckpttool.findings.errors import UsageError
+
 if TYPE_CHECKING:
     from ckpttool.models.family import Free
 
@@ -103,3 +105,28 @@ wrapper_option = click.option(
     help="The state dict to take: a dotted key, model_ema or state_dict.0 say ('' is the root). By "
     "default the content decides.",
 )
+
+
+def renames(texts: Iterable[str]) -> dict[str, str]:
+    """Return texts of the form PATTERN=NAME as pattern -> name.
+
+    Raises:
+        UsageError: one has another form, or a pattern has two names.
+    """
+    found: dict[str, str] = {}
+    for pattern, name in (pair(text, "PATTERN=NAME") for text in texts):
+        if found.setdefault(pattern, name) != name:
+            raise UsageError("a pattern has two names", found=pattern)
+    return found
+
+
+def pair(text: str, form: str) -> tuple[str, str]:
+    """Return both sides of the first ``=``.
+
+    Raises:
+        UsageError: there is none, or nothing before it.
+    """
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise UsageError(f"not of the form {form}", found=text)
+    return key, value

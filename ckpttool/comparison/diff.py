@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from math import prod
-from typing import TYPE_CHECKING, Iterable, Union
+from typing import TYPE_CHECKING, Iterable, Mapping, Union
 
 from ckpttool.comparison.numbers.compare import SideError
 from ckpttool.comparison.opening import open_either
@@ -12,7 +12,7 @@ from ckpttool.comparison.options import DiffOptions
 from ckpttool.comparison.result import Comparison, Outcome
 from ckpttool.comparison.run import Run
 from ckpttool.conversion.receipt import Receipt
-from ckpttool.findings.arguments import check_progress, path_of, texts_of
+from ckpttool.findings.arguments import check_progress, pairs_of, path_of, texts_of
 from ckpttool.findings.errors import CkpttoolError, UsageError
 from ckpttool.findings.finding import Verdict, finding_from, verdict_from, verdict_of
 from ckpttool.findings.results import FileReport
@@ -44,6 +44,7 @@ def diff(
     weights_only: bool = False,
     left_wrapper: str | None = None,
     right_wrapper: str | None = None,
+    map: Mapping[str, str] = {},  # noqa: A002 (the name of the option)
     workers: int | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -64,6 +65,8 @@ def diff(
         weights_only: ignore what lies beside the state dicts.
         left_wrapper: the dotted key of the left state dict; ``None`` to choose, ``""`` the root.
         right_wrapper: the same of the right one.
+        map: pattern of names on the left -> what these are called on the right, with ``*`` and
+            ``{n}`` as in ``docs/convert.md``.
         workers: threads; ``None`` for one a processor, at most 6, and one for small tensors.
         executor: runs the reading, in place of threads of our own.
         progress: told how far the reading is.
@@ -83,6 +86,7 @@ def diff(
         executor=executor,
         weights_only=weights_only,
         wrappers=(left_wrapper, right_wrapper),
+        given=pairs_of(map, "map"),
     )
     check_progress(progress)
     return diff_files((path_of(left), path_of(right)), options, progress)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterator, Mapping, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, NamedTuple, Sequence
 
 from ckpttool.comparison.beside import compare_beside, entries_of
+from ckpttool.comparison.given import given_names
 from ckpttool.comparison.mapping import family_of, map_of
 from ckpttool.comparison.numbers.compare import SideError
 from ckpttool.comparison.options import nothing_left
@@ -25,6 +26,7 @@ from ckpttool.tensors.values import start_values
 
 if TYPE_CHECKING:
     from ckpttool.comparison.options import DiffOptions
+    from ckpttool.comparison.pairing import Names
     from ckpttool.conversion.receipt import Receipt
     from ckpttool.findings.results import FileReport
     from ckpttool.models.canonical import Canonical
@@ -49,18 +51,28 @@ def diff_digests(
     # A lock file has canonical names only, so the other side must use them as well.
     by_canonical = any(not isinstance(file, Checkpoint) and file.canonical for file in files)
     checkpoints = iter(canonical)
+    own: list[Mapping[str, tuple[str, ...]]] = []
     for side, file in enumerate(files):
+        given = () if side else options.given
+        if not isinstance(file, Checkpoint):
+            new = given_names(file.tensors, given)
+            digests.append({new[name]: digest for name, digest in file.tensors.items()})
+            own.append({other: (name,) for name, other in new.items()})
+            continue
+        names = with_names_tied(file, next(checkpoints)).with_given(given)
+        own.append(names.origins)
         try:
-            digests.append(
-                _digests(file, next(checkpoints), options, by_canonical)
-                if isinstance(file, Checkpoint)
-                else file.tensors
-            )
+            digests.append(_digests(file, names, options, by_canonical))
         except CkpttoolError as error:
             raise SideError(side, error) from error
+
+    def described(side: int, name: str) -> Side:
+        digest = digests[side][name]
+        return Side(own[side].get(name, (name,)), digest.dtype, digest.shape)
+
     chosen = NameFilter(options.include, options.exclude)
     tolerant = options.tolerant or options.max_ulp is not None
-    tensors = in_order(_compare(digests[0], digests[1], chosen, tolerant=tolerant))
+    tensors = in_order(_compare(digests, chosen, described, tolerant=tolerant))
     excluded = sum(not chosen.wants(name) for name in {**digests[0], **digests[1]})
     beside = _beside(files, options, chosen, by_canonical)
     if not tensors and excluded:
@@ -122,9 +134,8 @@ def _beside(
 
 
 def _digests(
-    file: Checkpoint, canonical: Canonical, options: DiffOptions, by_canonical: bool
+    file: Checkpoint, names: Names, options: DiffOptions, by_canonical: bool
 ) -> dict[str, Digest]:
-    names = with_names_tied(file, canonical)
     tensors = names.canonical.tensors if by_canonical else names.tensors
     with start_values(tensors, (), workers=options.workers, executor=options.executor) as run:
         values = run.result()
@@ -145,12 +156,15 @@ def _digests(
 
 
 def _compare(
-    left: Mapping[str, Digest], right: Mapping[str, Digest], wanted: NameFilter, *, tolerant: bool
+    digests: Sequence[Mapping[str, Digest]],
+    wanted: NameFilter,
+    described: Callable[[int, str], Side],
+    *,
+    tolerant: bool,
 ) -> Iterator[TensorDiff]:
     """Yield the class of every tensor that the filter wants."""
     sides = [
-        {name: digest for name, digest in side.items() if wanted.wants(name)}
-        for side in (left, right)
+        {name: digest for name, digest in side.items() if wanted.wants(name)} for side in digests
     ]
     matches, *only = match_names(sides[0], sides[1])
     for name, other, moved in matches:
@@ -160,15 +174,13 @@ def _compare(
             kind = DiffKind.MOVED
         note = NO_ELEMENTS if kind is DiffKind.NOT_COMPARED else None
         same = kind is DiffKind.IDENTICAL
-        yield TensorDiff(name, kind, same, _side(name, one), _side(other, two), None, note)
+        yield TensorDiff(name, kind, same, described(0, name), described(1, other), None, note)
     groups: list[dict[Any, list[str]]] = [{}, {}]
     for group, names, side in zip(groups, only, sides):
         for name in names:
             group.setdefault(side[name], []).append(name)
     renamed = partners(groups[0], groups[1])
-    yield from leftovers(
-        only[0], only[1], renamed, lambda side, name: _side(name, sides[side][name])
-    )
+    yield from leftovers(only[0], only[1], renamed, described)
 
 
 def _kind(one: Digest, other: Digest, tolerant: bool) -> DiffKind:
@@ -179,7 +191,3 @@ def _kind(one: Digest, other: Digest, tolerant: bool) -> DiffKind:
     if tolerant:  # the digests differ, but the elements may be within the tolerance
         return DiffKind.NOT_COMPARED
     return DiffKind.CHANGED if one.dtype == other.dtype else DiffKind.DTYPE
-
-
-def _side(name: str, digest: Digest) -> Side:
-    return Side((name,), digest.dtype, digest.shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Sequence
 
+from ckpttool.comparison.given import check as check_given
 from ckpttool.findings.arguments import (
     check_executor,
     check_flags,
@@ -16,9 +17,11 @@ from ckpttool.findings.errors import UsageError
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from ckpttool.comparison.given import Given
+
 
 class DiffOptions(NamedTuple):
-    """The arguments of :func:`ckpttool.diff`."""
+    """The arguments of :func:`ckpttool.diff`; ``given`` is its ``map``."""
 
     atol: float | None = None
     rtol: float | None = None
@@ -30,6 +33,7 @@ class DiffOptions(NamedTuple):
     executor: Executor | None = None
     weights_only: bool = False
     wrappers: tuple[str | None, str | None] = (None, None)
+    given: Given = ()
 
     @property
     def tolerant(self) -> bool:
@@ -52,6 +56,7 @@ class DiffOptions(NamedTuple):
         check_flags({"equal_nan": self.equal_nan, "weights_only": self.weights_only})
         for what, wrapper in zip(("left_wrapper", "right_wrapper"), self.wrappers):
             check_text(wrapper, what)
+        check_given(self.given)
 
     def __str__(self) -> str:
         said = [("--atol", self.atol), ("--rtol", self.rtol), ("--max-ulp", self.max_ulp)]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Collection, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Collection, Iterable, Mapping, NamedTuple
 
+from ckpttool.comparison.given import given_names
 from ckpttool.comparison.wrapped import without_wrappers
 from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.sharing import with_tied
 
 if TYPE_CHECKING:
+    from ckpttool.comparison.given import Given
     from ckpttool.comparison.wrapped import Shaped
     from ckpttool.models.canonical import Canonical
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
@@ -48,10 +50,31 @@ class Pairing(NamedTuple):
 
 
 class Names(NamedTuple):
-    """A file's tensors by its own names, recorded ties included, and by canonical names."""
+    """A file's tensors by name, recorded ties included, and by canonical names.
+
+    ``origins`` are the names in the file, of those that the caller gave another one.
+    """
 
     tensors: Mapping[str, TensorInfo]
     canonical: Canonical
+    origins: Mapping[str, tuple[str, ...]] = {}
+
+    def with_given(self, given: Given) -> Names:
+        """Return the tensors under the names that the caller says they have on the other side.
+
+        Raises:
+            UsageError: a pattern matches nothing, or two names become one.
+        """
+        if not given:
+            return self
+        new = given_names(self.tensors, given)
+        tensors = {new[name]: info for name, info in self.tensors.items()}
+        origins = {other: (name,) for name, other in new.items() if name != other}
+        return Names(tensors, canonicalize(tensors), origins)
+
+    def in_file(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return what the file calls tensors."""
+        return tuple(own for name in names for own in self.origins.get(name, (name,)))
 
 
 def with_names_tied(checkpoint: Checkpoint, canonical: Canonical) -> Names:
@@ -81,9 +104,15 @@ def pair(one: Names, other: Names) -> Pairing:
         or theirs.layout is None
         or mine.layout == theirs.layout
     ):
-        left, right = (Named(dict(side.tensors), {}) for side in (one, other))
+        left, right = (Named(dict(side.tensors), dict(side.origins)) for side in (one, other))
         return Pairing(left, right, *match_names(left.tensors, right.tensors), None)
-    left, right = (Named(side.tensors, side.origins) for side in (mine, theirs))
+    left, right = (
+        Named(
+            side.canonical.tensors,
+            {name: side.in_file(own) for name, own in side.canonical.origins.items()},
+        )
+        for side in (one, other)
+    )
     matched = _matched(left.tensors, right.tensors, {})
     return Pairing(left, right, *matched, (mine.layout, theirs.layout))
 

@@ -100,6 +100,18 @@ class Change(NamedTuple):
         return self.nan_left + self.nan_right + self.infinite_left + self.infinite_right
 
 
+class Part(NamedTuple):
+    """One of the equal parts of a fused tensor: its name, rows from ``start`` to before ``stop``.
+
+    ``same``: whether its bytes are the same on both sides.
+    """
+
+    name: str
+    start: int
+    stop: int
+    same: bool
+
+
 class TensorDiff(NamedTuple):
     """One tensor, or a pair of them.
 
@@ -111,6 +123,7 @@ class TensorDiff(NamedTuple):
         left, right: as each file has it; ``None`` if the file lacks it.
         change: the numbers; ``None`` if it is identical or was not compared by value.
         note: an explanation in words.
+        parts: of a fused tensor that changed, its parts: query, key and value.
     """
 
     name: str
@@ -120,6 +133,7 @@ class TensorDiff(NamedTuple):
     right: Side | None
     change: Change | None = None
     note: str | None = None
+    parts: tuple[Part, ...] = ()
 
 
 class StateDiff(NamedTuple):
@@ -263,6 +277,10 @@ def _tensor(tensor: TensorDiff) -> dict[str, Any]:
         "left": _side(tensor.left),
         "right": _side(tensor.right),
         "note": tensor.note,
+        "parts": [
+            {"name": part.name, "rows": [part.start, part.stop], "same": part.same}
+            for part in tensor.parts
+        ],
         **(_change(tensor.change) if tensor.change else _NOTHING if tensor.same else {}),
     }
 

@@ -11,7 +11,8 @@ from ckpttool.comparison.numbers.stretches import Pair
 from ckpttool.comparison.numbers.tolerance import Tolerance
 from ckpttool.comparison.options import nothing_left
 from ckpttool.comparison.pairing import Match, Pairing, pair, with_names_tied
-from ckpttool.comparison.result import Comparison, DiffKind, Outcome, Side, TensorDiff
+from ckpttool.comparison.parts import fused_of, parts_of, told
+from ckpttool.comparison.result import Comparison, DiffKind, Outcome, Part, Side, TensorDiff
 from ckpttool.comparison.structure import structure_of
 from ckpttool.comparison.verdicts import Allowed, change_of, judge
 from ckpttool.findings.errors import CkpttoolError
@@ -56,16 +57,17 @@ class Run:
         """
         # Reversed, so that of several reasons for a name in one file the first stays.
         unread = dict(row for side in self._sides for row in reversed(side.unread))
-        pairing = self._filtered(
-            pair(*(with_names_tied(*side) for side in zip(self._sides, self._canonical))), unread
-        )
+        one, other = (with_names_tied(*side) for side in zip(self._sides, self._canonical))
+        one = one.with_given(self._options.given)
+        pairing = self._filtered(pair(one, other), unread)
+        fused = fused_of(one, pairing)
         found, not_compared = self._unread(pairing, unread)
         found = found.with_more(self._beside())
         aside = self._aside()
         keys = [key for side in aside for key in side]
         # Only now does the filter know every name: a pattern may match an entry alone.
         self._filter.check("tensor or entry", keys, (*keys, *found.unseen))
-        rows = [_row(pairing, match) for match in pairing.matches]
+        rows = [_row(pairing, match, fused.get(match.left, ())) for match in pairing.matches]
         rows += [
             Row(key, False, one, (_alone(key, one.left), _alone(key, one.right)))
             for key, one in found.pairs
@@ -258,12 +260,16 @@ def in_order(tensors: Iterable[TensorDiff]) -> tuple[TensorDiff, ...]:
 
 
 class Row(NamedTuple):
-    """A pair of tensors, its name in the report, and its description on each side."""
+    """A pair of tensors, its name in the report, and its description on each side.
+
+    ``parts`` are the names of its parts, if it is fused.
+    """
 
     name: str
     moved: bool
     pair: Pair
     sides: tuple[Side, Side]
+    parts: tuple[str, ...] = ()
 
     @property
     def is_readable(self) -> bool:
@@ -271,10 +277,10 @@ class Row(NamedTuple):
         return self.pair.left.shape == self.pair.right.shape and self.pair.comparable
 
 
-def _row(pairing: Pairing, match: Match) -> Row:
+def _row(pairing: Pairing, match: Match, parts: tuple[str, ...]) -> Row:
     one = Pair(pairing.left.tensors[match.left], pairing.right.tensors[match.right])
     left, right = _side(pairing, 0, match.left), _side(pairing, 1, match.right)
-    return Row(match.left, match.moved, one, (left, left if left == right else right))
+    return Row(match.left, match.moved, one, (left, left if left == right else right), parts)
 
 
 def _alone(key: str, info: TensorInfo) -> Side:
@@ -327,7 +333,11 @@ def _judged(row: Row, tally: Tally, limits: Allowed) -> TensorDiff:
         return TensorDiff(row.name, DiffKind.MOVED, False, *row.sides)
     # Code that loads the file goes by the names, so a moved tensor never counts as the same.
     same = judged.same and not row.moved
-    return TensorDiff(row.name, judged.kind, same, *row.sides, change, judged.note)
+    parts: tuple[Part, ...] = ()
+    if row.parts and judged.kind is DiffKind.CHANGED:
+        parts = parts_of(row.pair, tally, row.parts)
+    note = judged.note or told(parts)
+    return TensorDiff(row.name, judged.kind, same, *row.sides, change, note, parts)
 
 
 def outcome_of(

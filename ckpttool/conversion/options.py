@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import abc
 from typing import TYPE_CHECKING, Iterable, Mapping, NamedTuple, Union
 
 from ckpttool.conversion.renaming.rules import Kind, Rule, Rules
@@ -16,6 +15,7 @@ from ckpttool.findings.arguments import (
     check_text,
     check_type,
     check_workers,
+    pairs_of,
     path_of,
     texts_of,
 )
@@ -146,11 +146,10 @@ def rules_of(
     Raises:
         UsageError: an argument is not valid, or the file is not.
     """
-    check_type(rename, abc.Mapping, "rename")
     prefixes = texts_of(strip_prefix, "strip_prefix")
-    for text in (*rename, *rename.values()):
-        check_type(text, str, "rename")
-    rules = tuple(Rule(Kind.RENAME, (before,), (after,)) for before, after in rename.items())
+    rules = tuple(
+        Rule(Kind.RENAME, (before,), (after,)) for before, after in pairs_of(rename, "rename")
+    )
     if rename_file is None:
         return Rules(prefixes, rules)
     from ckpttool.conversion.renaming.rule_file import read_rules  # late: few have such a file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import abc
 from contextlib import suppress
 from datetime import date, datetime
 from typing import Collection, Iterable, Mapping, Union
@@ -48,6 +49,14 @@ def texts_of(texts: Union[str, Iterable[str]], what: str) -> tuple[str, ...]:
         if not isinstance(text, str):
             raise wrong(what, "texts", text)
     return found
+
+
+def pairs_of(texts: Mapping[str, str], what: str) -> tuple[tuple[str, str], ...]:
+    """Return a mapping of texts as pairs."""
+    check_type(texts, abc.Mapping, what)
+    for text in (*texts, *texts.values()):
+        check_type(text, str, what)
+    return tuple(texts.items())
 
 
 def trusted_of(names: Union[str, Iterable[str]], what: str) -> tuple[str, ...]:

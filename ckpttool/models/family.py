@@ -235,6 +235,8 @@ class Family:
         stacks: first part of the names of blocks (``blocks``) -> group, the core's first.
         rows: rows of the map of a comparison, in the order in which a block computes: label ->
             modules of a block.
+        fused: modules of a block that are several in one -> what their equal parts along axis 0
+            are called, in order.
         load_layouts: imports the naming conventions; see ``layouts``.
         load_conventions: imports those that files can be written in, by the names of the option.
         anchors: names by which a layout and its prefix are recognised; one is enough.
@@ -278,6 +280,7 @@ class Family:
     reading: SizeReader | None = None
     depths: Mapping[str, str] = field(default_factory=dict)
     dtypes: Mapping[str, str] = field(default_factory=dict)
+    fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     load_alternatives: Callable[[], tuple[NameRule, ...]] = tuple
 
     @property
@@ -308,6 +311,11 @@ class Family:
         """Return the stack and the name in the block, the same for all blocks of the stack."""
         place = self.block_of(name)
         return None if place is None else (place.stack, place.rest)
+
+    @cached_property
+    def fused_ends(self) -> tuple[str, ...]:
+        """How names of tensors of fused modules end."""
+        return tuple(f".{module}.{leaf}" for module in self.fused for leaf in ("weight", "bias"))
 
     @cached_property
     def _block(self) -> re.Pattern[str]:

@@ -10,10 +10,16 @@ import click
 from ckpttool.cli.batch import targets
 from ckpttool.cli.console import emit, say
 from ckpttool.cli.display import display_options
-from ckpttool.cli.option_kinds import LateChoice, format_option, workers_option, wrapper_option
+from ckpttool.cli.option_kinds import (
+    LateChoice,
+    format_option,
+    pair,
+    renames,
+    workers_option,
+    wrapper_option,
+)
 from ckpttool.cli.options import Configured
 from ckpttool.cli.progress import progress_bar
-from ckpttool.findings.errors import UsageError
 from ckpttool.reports import FORMATS, reporter
 from ckpttool.tensors.workers import without_blas
 
@@ -167,8 +173,8 @@ def convert(
     from ckpttool.inputs.accounting import account_for, examined
 
     asked = {
-        "metadata": dict(_pair(text, "KEY=VALUE") for text in metadata),
-        "rename": _renames(rename),
+        "metadata": dict(pair(text, "KEY=VALUE") for text in metadata),
+        "rename": renames(rename),
         "sync": not no_sync,
         **options,
     }
@@ -193,18 +199,3 @@ def convert(
     conversions = Conversions(tuple(files[number] for number in kept))
     emit(partial(reporter(format_name, kind="Conversion"), conversions))
     return conversions.exit_code
-
-
-def _renames(texts: tuple[str, ...]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for pattern, name in (_pair(text, "PATTERN=NAME") for text in texts):
-        if found.setdefault(pattern, name) != name:
-            raise UsageError("a pattern is renamed twice (rename)", found=pattern)
-    return found
-
-
-def _pair(text: str, form: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise UsageError(f"not of the form {form}", found=text)
-    return key, value

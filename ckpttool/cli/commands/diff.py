@@ -9,7 +9,7 @@ import click
 
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
-from ckpttool.cli.option_kinds import format_option, workers_option
+from ckpttool.cli.option_kinds import format_option, renames, workers_option
 from ckpttool.cli.progress import progress_bar
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.text import printable
@@ -84,6 +84,14 @@ _NOWHERE = ("/dev/null", "nul")
     help="The dotted key of the state dict to take from RIGHT; '' is the root.",
 )
 @click.option(
+    "--map",
+    "mapped",
+    multiple=True,
+    metavar="'OLD=NEW'",
+    help="What LEFT calls OLD is called NEW in RIGHT, 'net.*=*' say: * is any text, {n} a number "
+    "(repeatable). Names of known layouts need none.",
+)
+@click.option(
     "--sort",
     type=click.Choice(["name", "change", "size"]),
     default="change",
@@ -104,6 +112,7 @@ def diff(
     left: str,
     right: str,
     exact: bool,
+    mapped: tuple[str, ...],
     sort: str,
     top: int | None,
     stat: bool,
@@ -112,11 +121,13 @@ def diff(
 ) -> int:
     """Show what differs between two checkpoints, by how much, and where.
 
-    The files may have different formats. By default tensors are the same if their bytes are; with
-    a tolerance, if |a - b| <= atol + rtol * max(|a|, |b|) for all of their elements. What is
-    stored beside the weights is compared too, and what only one side has is a difference. Either
-    side can be a receipt of convert or a lock file; then digests are compared. A glob in quotes
-    has to match one file.
+    The files may have different formats, and names of different layouts: then weights are compared
+    by what the model calls them, and of a query, key and value in one tensor it is said which of
+    the three differs. By default tensors are the same if their bytes are; with a tolerance, if
+    |a - b| <= atol + rtol * max(|a|, |b|) for all of their elements. What is stored beside the
+    weights is compared too, and what only one side has is a difference. Either side can be a
+    receipt of convert or a lock file; then digests are compared. A glob in quotes has to match one
+    file.
     """
     without_blas()
     from ckpttool.comparison import diff as comparing
@@ -130,7 +141,7 @@ def diff(
     if exact and overlooked:
         raise UsageError("--exact overlooks nothing", found=overlooked, fix="Choose one of them.")
     with progress_bar(right) as bar:
-        comparison = comparing.diff(left, right, progress=bar, **options)
+        comparison = comparing.diff(left, right, map=renames(mapped), progress=bar, **options)
     emit(partial(reporter(format_name, DiffView(sort, top, stat), "Comparison"), comparison))
     return comparison.exit_code
 

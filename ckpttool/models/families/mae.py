@@ -115,6 +115,7 @@ MAE = Family(
     },
     published_at="https://dl.fbaipublicfiles.com/mae/",
     depths={"blocks": "depth", "decoder_blocks": "decoder-depth"},
+    fused={"attn.qkv": ("query", "key", "value")},
     dtypes={"head.0.num_batches_tracked": "int64"},
     words=words_of,
     with_all=with_all,

@@ -105,7 +105,9 @@ def test_an_existing_destination_exits_2(tmp_path: Path) -> None:
         pytest.param(["--to", "safetensors", "--layout", "onnx", "w"], "mmseg", id="a layout"),
         pytest.param(["--to", "safetensors", "--rename", "x", "w"], "PATTERN=NAME", id="rename"),
         pytest.param(
-            ["--to", "pth", "--rename", "x=y", "--rename", "x=z", "w"], "twice", id="renamed twice"
+            ["--to", "pth", "--rename", "x=y", "--rename", "x=z", "w"],
+            "two names",
+            id="renamed twice",
         ),
         pytest.param(["--to", "safetensors", "--metadata", "x=\ud800", "w"], "text", id="no text"),
         pytest.param(["--to", "safetensors", "--dtype", "int8", "w"], "int8", id="dtype"),
