@@ -115,6 +115,8 @@ class Loading(NamedTuple):
             error for them, strict or not.
         random: group -> how many of its tensors are not filled by names as they stand, where there
             are any: they stay as they are initialised.
+        layout: of the model's own names, where ``convert --layout`` writes them from the file's and
+            more would be filled then; else ``None``.
     """
 
     tensors: int
@@ -125,6 +127,7 @@ class Loading(NamedTuple):
     renamed_parameters: int
     refused: int
     random: dict[str, int]
+    layout: str | None
 
 
 class Diagnosis(NamedTuple):

@@ -30,13 +30,18 @@ def loading_of(evidence: Evidence) -> Loading:
             random[evidence.family.group_of(name)] -= 1
         elif not mismatch.same_shape:
             refused += 1
+    renamed = sum(group.matched for group in groups.values())
+    canonical = evidence.canonical
+    # what could not be put together under one name is not converted either
+    converted = canonical.layout is not None and not canonical.problems and renamed > filled
     return Loading(
         sum(group.expected for group in groups.values()),
         sum(group.parameters for group in groups.values()),
         filled,
         parameters,
-        sum(group.matched for group in groups.values()),
+        renamed,
         sum(group.covered for group in groups.values()),
         refused,
         {name: number for name, number in random.items() if number},
+        evidence.family.layouts[0].name if converted else None,
     )

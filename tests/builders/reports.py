@@ -80,7 +80,9 @@ def encoder_only() -> FileReport:
         ),
         ForwardSummary("run", None, "encoder", "cpu", 50, {"features": output}, 3.04, None, (1, 3)),
         unchecked=("where the file comes from (--published)",),
-        loading=Loading(398, 329_541_888, 294, 303_301_632, 294, 303_301_632, 0, {"decoder": 104}),
+        loading=Loading(
+            398, 329_541_888, 294, 303_301_632, 294, 303_301_632, 0, {"decoder": 104}, None
+        ),
         diagnosis=Diagnosis(
             "encoder",
             "mae_vit_large_patch16",

@@ -134,6 +134,7 @@ def _loaded(fields: Fields) -> Loading:
         fields.whole("renamed_parameters"),
         fields.whole("refused"),
         {name: random.whole(name) for name in random.names()},
+        fields.maybe("layout", fields.text),
     )
 
 

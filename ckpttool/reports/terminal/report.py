@@ -146,7 +146,10 @@ def loading_text(loading: Loading, coverage: Coverage) -> Text:
     text.append(f"{number}, {percent} of the parameters", "" if loading.filled else "bold red")
     if loading.renamed != loading.filled:
         percent = _percent(loading.renamed_parameters, loading.parameters)
-        text.append(f"; under its own names {loading.renamed:,}, {percent}")
+        after = f"after ckpttool convert --to safetensors --layout {loading.layout}"
+        text.append(
+            f"; {after if loading.layout else 'under its own names'} {loading.renamed:,}, {percent}"
+        )
     left = []
     for name, tensors in loading.random.items():
         if loading.filled:  # else it is all of them

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict
 import pytest
 import torch
 
+from ckpttool.conversion.convert import convert
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.run import verify_file
 from mae.large import MAEViTLarge
@@ -83,6 +84,19 @@ def test_under_the_models_own_names_a_prefix_counts_for_nothing(tmp_path: Path, 
     assert (found.filled, found.renamed) == (0, found.tensors)
     assert found.renamed_parameters == found.parameters
     assert set(found.random) == {"encoder", "decoder"}
+
+
+def test_a_converted_file_fills_what_was_said(tmp_path: Path, tiny: str) -> None:
+    found = loading_of(tmp_path, tiny, prefixed(built.state()))
+    assert found.layout is not None
+    path = built.saved(tmp_path, lambda: {"model": prefixed(built.state())})
+    converted = tmp_path / "converted.safetensors"
+    convert(path, converted, to="safetensors", layout=found.layout)
+
+    after = verify_file(str(converted), VerifyOptions(model=tiny, forward=False)).loading
+
+    assert after is not None
+    assert (after.filled, after.layout) == (found.renamed, None)
 
 
 def test_another_shape_is_refused_as_torch_refuses_it(tmp_path: Path, tiny: str) -> None:

@@ -65,6 +65,11 @@ def test_the_coverage_says_what_is_there_and_what_not() -> None:
             "fills 0 of 398 tensors, 0.00 % of the parameters; under its own names 294, 92.03 %",
         ),
         (
+            {"filled": 0, "filled_parameters": 0, "random": {"encoder": 294}, "layout": "facebook"},
+            "fills 0 of 398 tensors, 0.00 % of the parameters; after ckpttool convert --to "
+            "safetensors --layout facebook 294, 92.03 %",
+        ),
+        (
             {"filled": 293, "refused": 1, "renamed": 293, "random": {"encoder": 1, "decoder": 4}},
             "fills 293 of 398 tensors, 92.03 % of the parameters; left random: 1 of the encoder, "
             "4 of the decoder; raises an error: 1 tensor of another shape",
