@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 #: With fewer elements the statistics fit too much to tell anything.
 FEWEST = 64
 
+_MOST_INPUTS = 1 << 64
 # How far a drawn sample may be from what is expected of it: five standard deviations of its root
 # mean square, and a largest element that one sample in a hundred million has (exp(-20)).
 _DEVIATIONS = 5.0
@@ -88,7 +89,8 @@ def is_initial_bias(number: int, weight: Shape, spread: Spread) -> bool:
 def default_bound(shape: Shape) -> float:
     """Return the bound of torch's own initialisation of a layer's weight and bias."""
     # Linear and Conv2d: kaiming_uniform_ with a = sqrt(5), which is 1 / sqrt(fan_in)
-    return 1 / sqrt(max(prod(shape[1:]), 1))
+    # a file may say any shape of a weight that it does not hold, beyond what a float can be
+    return 1 / sqrt(min(max(prod(shape[1:]), 1), _MOST_INPUTS))
 
 
 def is_uniform(number: int, bound: float, spread: Spread) -> bool:

@@ -91,6 +91,12 @@ def test_of_few_numbers_and_of_vectors_nothing_is_said(shape: tuple[int, ...]) -
     assert initialiser(shape, Spread(-0.1, 0.1, 0.1 / 3**0.5, 0.0)) is None
 
 
+def test_a_bias_beside_a_weight_of_an_absurd_shape_is_judged() -> None:
+    bias = Spread(-0.1, 0.1, 0.05, 0.0)
+    for number in (8, 768):
+        assert not is_initial_bias(number, (0, *[2**60] * 20), bias)
+
+
 def test_biases_are_those_of_torch_and_of_flax() -> None:
     random = np.random.default_rng(0)
     assert is_initial_bias(768, (768, 64), spread(random.uniform(-1 / 8, 1 / 8, 768)))
