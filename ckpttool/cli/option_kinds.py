@@ -73,7 +73,7 @@ def workers_option(what: str, default: str = "one a processor") -> Callable[[_Co
     )
 
 
-class _Pixels(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+class Pixels(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """Pixels of a side, or of height and width: ``448`` or ``512x384``."""
 
     name = "pixels"
@@ -81,6 +81,7 @@ class _Pixels(click.ParamType):  # type: ignore[type-arg]  # generic since click
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | tuple[int, ...]:
+        """Return the number, or both."""
         sides = str(value).lower().split("x")
         if len(sides) > 2 or not all(side.isdecimal() and int(side) for side in sides):
             self.fail(f"{value!r} is no number of pixels, nor a height and a width", param, ctx)
@@ -94,7 +95,7 @@ def size_option(named: tuple[str, Free]) -> Callable[[_Command], _Command]:
     option = name.replace("_", "-")
     if free.kind == "flag":
         return click.option(f"--{option}/--no-{option}", default=None, help=free.help)
-    kind = _Pixels() if free.kind == "image" else click.IntRange(min=1)
+    kind = Pixels() if free.kind == "image" else click.IntRange(min=1)
     shown = "PIXELS" if free.kind == "image" else "N"
     return click.option(f"--{option}", type=kind, metavar=shown, help=free.help)
 

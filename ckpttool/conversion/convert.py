@@ -26,6 +26,7 @@ from ckpttool.conversion.output import (
 )
 from ckpttool.conversion.planning import plan
 from ckpttool.conversion.receipt import write_receipt
+from ckpttool.conversion.resizing import resize
 from ckpttool.conversion.result import NOT_WRITTEN, PLANNED, WRITTEN, Conversion
 from ckpttool.conversion.selecting import select
 from ckpttool.files.destination import Destination
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from ckpttool.conversion.output import Copied, Proven
     from ckpttool.conversion.result import WrittenFile
+    from ckpttool.models.family import Image
     from ckpttool.tensors.workers import Progress
 
 # The worst first, as the enumeration lists them.
@@ -68,6 +70,7 @@ def convert(
     strip_prefix: Union[str, Iterable[str]] = (),
     rename: Mapping[str, str] = {},
     rename_file: AnyPath | None = None,
+    resize_pos_embed: Image | None = None,
     wrapper: str | None = None,
     metadata: Mapping[str, str] = {},
     keep: Union[str, Iterable[str]] = (),
@@ -100,6 +103,8 @@ def convert(
         strip_prefix: prefixes that names lose, one after the other.
         rename: pattern -> replacement, with ``*`` and ``{n}``; see ``docs/convert.md``.
         rename_file: a TOML file of renames, joins, splits and transposes.
+        resize_pos_embed: resize position tables for images of so many pixels: a side, or (height,
+            width). The sin-cos table is computed anew, others are interpolated bicubically.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
         metadata: further strings for ``__metadata__``.
         keep: patterns of the names to store tied tensors under.
@@ -136,6 +141,7 @@ def convert(
         encoder_only=encoder_only,
         layout=layout,
         rules=rules_of(strip_prefix, rename, rename_file),
+        resize_pos_embed=resize_pos_embed,
         wrapper=wrapper,
         metadata=tuple(metadata.items()),
         keep=texts_of(keep, "keep"),
@@ -212,6 +218,7 @@ def convert_file(
             report = with_container(report, checkpoint, canonical.layout)
             # Code that the file would run is reported even if the conversion fails.
             with adding_uses(checkpoint.uses):
+                checkpoint, canonical, resizing = resize(checkpoint, canonical, options)
                 selection = select(checkpoint, canonical, options)
                 planned = plan(checkpoint, selection, output, options)
                 entries, sidecar = left_out(checkpoint, selection, options)
@@ -226,6 +233,7 @@ def convert_file(
                     entries,
                     sidecar,
                     config,
+                    resizing.taken(selection.tensors),
                 )
                 return _convert(job, progress)
     except CkpttoolError as error:
@@ -244,6 +252,7 @@ def _convert(job: Job, progress: Progress | None) -> Conversion:
         *findings_left_behind(job.checkpoint.uses),
         *job.checkpoint.remarks,
         *findings_on_rest(job.checkpoint, job.left_out, job.options),
+        *job.resizing.findings,
         *job.selection.findings,
         *job.plan.findings,
         *job.config.findings,
@@ -319,6 +328,7 @@ def _converted(
         calls=job.calls,
         casts=copied.casts if copied else (),
         not_cast=job.plan.not_cast,
+        resized=job.resizing.tables,
         proof=proven.proof if proven else None,
         sidecar=None if state == NOT_WRITTEN else job.options.sidecar,
         receipt=None if state == NOT_WRITTEN else job.options.receipt,

@@ -59,7 +59,7 @@ def config_of(
     if spelled is None or not file_names(options.layout):
         return ModelConfig()
     path = os.path.join(os.path.dirname(destination), CONFIG)  # noqa: PTH118, PTH120
-    settings = _settings(checkpoint, spelled.source)
+    settings = _settings(checkpoint, spelled.source, options)
     if settings is None:
         return ModelConfig(findings=(_unknown(spelled.source),))
     if os.path.lexists(path):
@@ -80,11 +80,16 @@ class _Settings(NamedTuple):
     findings: tuple[Finding, ...] = ()
 
 
-def _settings(checkpoint: Checkpoint, canonical: Canonical) -> _Settings | None:
+def _settings(
+    checkpoint: Checkpoint, canonical: Canonical, options: ConvertOptions
+) -> _Settings | None:
     """Return the settings of a model with exactly these tensors; ``None`` if there is none."""
     theirs = _read(os.path.join(os.path.dirname(checkpoint.path), CONFIG))  # noqa: PTH118, PTH120
     arguments = {name: setting.value for name, setting in settings_of(checkpoint).items()}
-    judged = choose(canonical, said=Said(theirs or {}, arguments))
+    # what lies beside the source says the size of images that it was for
+    image = options.resize_pos_embed
+    sizes = None if image is None else {"img_size": image}
+    judged = choose(canonical, sizes=sizes, said=Said(theirs or {}, arguments))
     family, full = judged.family, judged.kind is Kind.FULL
     config_file = family.config_file
     written = config_file.written and config_file.written(judged.config, full)

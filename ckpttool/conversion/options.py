@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ckpttool.findings.arguments import AnyPath
+    from ckpttool.models.family import Image
 
 #: What tensors can be cast to, narrow ones first. No weights gain anything as float64.
 CAST_DTYPES = tuple(
@@ -38,6 +39,8 @@ CAST_DTYPES = tuple(
 
 #: The naming conventions that can be written.
 LAYOUTS = tuple(conventions())
+
+_MOST_PIXELS = 1 << 20  # of a side
 
 # Decimal, as transformers reads max_shard_size.
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -75,6 +78,7 @@ class ConvertOptions(NamedTuple):
     executor: Executor | None = None
     layout: str | None = None
     rules: Rules = Rules()
+    resize_pos_embed: Image | None = None
 
     @property
     def hashes(self) -> bool:
@@ -121,6 +125,7 @@ def check(options: ConvertOptions) -> None:
 
 def _check_types(options: ConvertOptions) -> None:
     check_number(options.max_shard_size, 1, "max_shard_size", whole=True)
+    _check_image(options.resize_pos_embed)
     check_workers(options.workers)
     check_executor(options.executor)
     check_text(options.wrapper, "wrapper")
@@ -134,6 +139,16 @@ def _check_types(options: ConvertOptions) -> None:
             except UnicodeEncodeError:  # half a surrogate pair, which UTF-8 cannot hold
                 reason = "the metadata is not valid text"
                 raise UsageError(reason, found=f"{key}={value}") from None
+
+
+def _check_image(size: Image | None) -> None:
+    sides = size if isinstance(size, tuple) else (size,)
+    whole = all(type(side) is int and 0 < side <= _MOST_PIXELS for side in sides)
+    if size is not None and not (whole and len(sides) in (1, 2)):
+        raise UsageError(
+            "resize_pos_embed is no number of pixels, nor a pair of a height and a width",
+            found=size,
+        )
 
 
 def rules_of(

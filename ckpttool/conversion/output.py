@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ckpttool.conversion.model_config import ModelConfig
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.planning import Plan
+    from ckpttool.conversion.resizing import Resizing
     from ckpttool.conversion.result import LeftOut
     from ckpttool.conversion.selecting import TensorSelection
     from ckpttool.files.destination import Destination
@@ -50,7 +51,8 @@ if TYPE_CHECKING:
 class Job(NamedTuple):
     """A conversion, decided before any byte is written; ``sidecar`` is its content.
 
-    ``config`` is the ``config.json`` beside the result.
+    ``config`` is the ``config.json`` beside the result. With ``resizing``, ``checkpoint`` holds
+    the resized tables in place of the source's.
     """
 
     checkpoint: Checkpoint
@@ -62,6 +64,7 @@ class Job(NamedTuple):
     left_out: tuple[LeftOut, ...]
     sidecar: bytes | None
     config: ModelConfig
+    resizing: Resizing
 
     @property
     def target(self) -> Target:
@@ -257,9 +260,11 @@ def complete_and_prove(job: Job, files: Sequence[OutputFile], copied: Copied) ->
     joined: Joined = {}
     if job.options.hashes:
         source = {name: one.source_sha256 for name, one in copied.digests.items()}
-        fingerprint = fingerprint_of(selection.canonical, of_source(source, selection), joined)
+        before = {**of_source(source, selection), **job.resizing.digests}
+        fingerprint = fingerprint_of(job.resizing.undone(selection.canonical), before, joined)
         planned = fingerprint
-        if naming.rows:  # another one where the caller's own rules gave names
+        # another one where the caller's own rules gave names
+        if naming.rows or job.resizing.tables:
             planned = fingerprint_of(canonicalize(naming.tensors), source, joined)
         if FINGERPRINT in metadata:  # as long as the placeholder, so that nothing moves
             metadata[FINGERPRINT] = fingerprint
@@ -286,9 +291,8 @@ def complete_and_prove(job: Job, files: Sequence[OutputFile], copied: Copied) ->
     if not copied.casts:
         require_equal("the content fingerprint", planned, found)
     slots = [slot for file in files for slot in file.layout.slots]
-    proof = Proof(
-        len(slots), sum(slot.length for slot in slots), len(copied.checked), seen[0].readers
-    )
+    checked = len(copied.checked | job.resizing.checked)
+    proof = Proof(len(slots), sum(slot.length for slot in slots), checked, seen[0].readers)
     findings = dict.fromkeys(warning for one in seen for warning in one.findings)
     return Proven(fingerprint, found, proof, tuple(findings))
 

@@ -41,6 +41,8 @@ def write_receipt(
     sources = [one for one in job.checkpoint.sources if isinstance(one, FileSource)]
     sums = file_sums(sources, workers=job.options.workers, executor=job.options.executor)
     placed = {piece.name: (file.path, piece) for file in plan.files for piece in file.pieces}
+    naming, digests = selection.naming, job.resizing.digests
+    before = {name: digests.get(naming.made_of(name)[0].name) for name in naming.tensors if digests}
     document = {
         "schema_version": SCHEMA_VERSION,
         "tool": "ckpttool",
@@ -64,7 +66,7 @@ def write_receipt(
         "replaced": [Path(path).name for path in earlier.replaced],
         "removed": [Path(path).name for path in earlier.removed],
         "tensors": [
-            _tensor(*placed[name], copied.digests[name])
+            _tensor(*placed[name], copied.digests[name], before.get(name))
             for name in selection.naming.tensors
             if name in placed  # the others are tied to one of these
         ],
@@ -77,6 +79,7 @@ def write_receipt(
         "not_called": [{**call._asdict(), "use": call.use.value} for call in job.calls],
         "casts": [cast._asdict() for cast in copied.casts],
         "not_cast": plan.not_cast,
+        "resized": [table._asdict() for table in job.resizing.tables],
         "proof": proven.proof._asdict(),
     }
     # ASCII, because a name may hold half a surrogate pair, which UTF-8 cannot.
@@ -88,14 +91,16 @@ def _summed(path: str, size: int, sha256: str | None) -> dict[str, Any]:
     return {"name": Path(path).name, "size": size, "sha256": sha256}
 
 
-def _tensor(path: str, piece: PlannedTensor, digest: PieceDigest) -> dict[str, Any]:
+def _tensor(
+    path: str, piece: PlannedTensor, digest: PieceDigest, before: str | None
+) -> dict[str, Any]:
     return {
         "name": piece.name,
         "file": Path(path).name,
         "dtype": piece.dtype.name,
         "shape": piece.shape,
         "sha256": digest.sha256,
-        "source": {"dtype": piece.info.dtype.name, "sha256": digest.source_sha256},
+        "source": {"dtype": piece.info.dtype.name, "sha256": before or digest.source_sha256},
         "same_as": piece.alias_of,
     }
 

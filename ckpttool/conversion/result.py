@@ -64,6 +64,23 @@ class Rows(NamedTuple):
     transposed: bool = False
 
 
+class Resized(NamedTuple):
+    """A position table that was made for another size of images.
+
+    Attributes:
+        name: as the source spells it.
+        before, after: its shapes.
+        how: what it was, and how it was resized.
+        sha256: of its elements in the source, in hexadecimal; ``None`` if none was asked for.
+    """
+
+    name: str
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    how: str
+    sha256: str | None = None
+
+
 class Proof(NamedTuple):
     """The extent of the proof.
 
@@ -108,6 +125,7 @@ class Conversion(NamedTuple):
         calls: what loading the source would have called or needed.
         casts: the tensors that were cast.
         not_cast: quantized weights, and tensors beside them, copied while others were cast.
+        resized: the position tables that were resized.
         proof: ``None`` if nothing was written.
         sidecar, receipt: the paths of these files if they were written.
     """
@@ -134,6 +152,7 @@ class Conversion(NamedTuple):
     calls: tuple[NameUse, ...] = ()
     casts: tuple[Cast, ...] = ()
     not_cast: tuple[str, ...] = ()
+    resized: tuple[Resized, ...] = ()
     proof: Proof | None = None
     sidecar: str | None = None
     receipt: str | None = None
@@ -190,6 +209,7 @@ class Conversion(NamedTuple):
             "left_out": [entry._asdict() for entry in self.left_out],
             "casts": [cast._asdict() for cast in self.casts],
             "not_cast": self.not_cast,
+            "resized": [table._asdict() for table in self.resized],
             "proof": None if self.proof is None else self.proof._asdict(),
             "sidecar": self.sidecar,
             "receipt": self.receipt,

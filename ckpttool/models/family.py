@@ -10,7 +10,17 @@ import re
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple, Protocol, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Iterable,
+    Mapping,
+    NamedTuple,
+    Protocol,
+    Tuple,
+    Union,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +31,8 @@ if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import TensorInfo
 
 Shape = Tuple[int, ...]
+#: Pixels of the sides of a square image, or height and width.
+Image = Union[int, Tuple[int, int]]
 
 #: All of a model, where the other choice is its core alone: what a file must hold, what was run.
 FULL = "full"
@@ -152,6 +164,8 @@ class SizeReader(NamedTuple):
         hints: the ``config.json`` and the arguments of a training run (dotted name -> value), to
             what they say of the sizes.
         free: the sizes that can be demanded, by their names in the configuration.
+        at_image: a model's sizes, and pixels of a side or (height, width), to those of the same
+            model for such images; a ``UsageError`` where patches do not fill them.
     """
 
     read: Callable[[Mapping[str, Shape], Hints], Reading | None]
@@ -159,6 +173,7 @@ class SizeReader(NamedTuple):
     fitted: Callable[[Any, Reading], Any]
     hints: Callable[[Mapping[str, object], Mapping[str, object]], dict[str, Hint]]
     free: Mapping[str, Free]
+    at_image: Callable[[Any, Image], Any]
 
 
 class Positions(NamedTuple):

@@ -31,6 +31,8 @@ CHANGED = "changed"
 CLASS_TOKEN = "class-token"  # noqa: S105 (no password)
 SWAPPED = "swapped"
 MOVED = "moved"
+#: Those that no resizing makes right. A swapped table is right for weights that were trained so.
+WRONG = (CHANGED, CLASS_TOKEN, MOVED)
 
 # Larger tables are compared with the computed one and no further: 2 GiB of numbers in float64.
 _MOST_ELEMENTS = 1 << 28
@@ -68,6 +70,23 @@ def with_grid(
     patches = stored[before:].astype(np.float64).reshape(*source, -1)
     wider = resized(BICUBIC, patches, *target).reshape(target[0] * target[1], -1)
     return np.concatenate([stored[:before].astype(np.float64), wider])
+
+
+def at_grid(
+    stored: NDArray[Any], old: Positions, new: Positions, tolerance: float
+) -> tuple[NDArray[np.float64] | None, PositionTable]:
+    """Return a table (tokens, width) for the grid of ``new``, and what it is now.
+
+    The sin-cos table is computed anew, any other is resized bicubically. ``None`` where it is a
+    sin-cos table that is wrong.
+    """
+    found = recognise(stored, old, tolerance)
+    target = new.rows, new.columns
+    if found.kind == SIN_COS and found.grid == (old.rows, old.columns):
+        return computed(new, *target), found
+    if found.kind in WRONG or found.grid != (old.rows, old.columns):
+        return None, found
+    return with_grid(stored, old.before, (old.rows, old.columns), target), found
 
 
 def _joined(across: NDArray[Any], down: NDArray[Any], before: int) -> NDArray[np.float64]:

@@ -101,10 +101,20 @@ def as_hf(content: checkpoints.Content, config: str | None = None) -> Run:
     return run
 
 
+def table_changed() -> object:
+    state = checkpoints.state()
+    state["pos_embed"][0, 3, 5] += 0.5
+    return state
+
+
 HALF = {"dtype": "float16"}
 
 CASES: Dict[str, Case] = {
     rules.UNWRITABLE.code: Case(to("none/out.safetensors"), WRITTEN),
+    "CVT216": Case(
+        converted(table_changed, resize_pos_embed=48),
+        converted(checkpoints.sound, resize_pos_embed=48),
+    ),
     "CVT101": Case(converted(lambda: {"w": torch.zeros(1, dtype=torch.complex128)}), WRITTEN),
     "CVT102": Case(on_a_disk_that_lies, converted(checkpoints.sound, dtype="bfloat16")),
     "CVT209": Case(

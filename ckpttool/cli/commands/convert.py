@@ -12,6 +12,7 @@ from ckpttool.cli.console import emit, say
 from ckpttool.cli.display import display_options
 from ckpttool.cli.option_kinds import (
     LateChoice,
+    Pixels,
     format_option,
     pair,
     renames,
@@ -101,6 +102,14 @@ _EXIT_CODES = (
     "--rename-file",
     metavar="FILE.toml",
     help="Renames, joins, splits and transposes of a file; see docs/convert.md.",
+)
+@click.option(
+    "--resize-pos-embed",
+    type=Pixels(),
+    metavar="PIXELS",
+    help="Resize the position tables for images of this size: 384, or height and width, 512x384. "
+    "The sin-cos table is computed anew; any other is interpolated bicubically, but for the row of "
+    "the class token. All other tensors stay as they are, bit for bit.",
 )
 @wrapper_option
 @click.option(

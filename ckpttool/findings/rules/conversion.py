@@ -192,6 +192,16 @@ CONFIG_ASSUMED = Rule(
     "Of a published size all is known. Of another one the number of heads is taken from the "
     "arguments in the file, from the config.json beside the source, or from models of its width.",
 )
+TABLE_NOT_RESIZED = Rule(
+    "CVT216",
+    "table-not-resized",
+    Severity.ERROR,
+    "A position table cannot be resized.",
+    "Leave --resize-pos-embed out, or look with ckpttool verify at what the table is.",
+    "A table with changed elements, moved rows or a wrong row of the class token would be as wrong "
+    "afterwards. Rows and columns of the patches must be known: those of a grid that is not square "
+    "are read off the values, which a learned table does not show.",
+)
 CONFIG_THERE = Rule(
     "CVT214",
     "config-of-another-model",

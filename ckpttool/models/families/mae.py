@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from ckpttool.models.families.mae_forward import MAE_FORWARD
-from ckpttool.models.families.mae_sizes import FREE, contradicts, fitted, read_sizes
+from ckpttool.models.families.mae_sizes import FREE, at_image, contradicts, fitted, read_sizes
 from ckpttool.models.families.mae_words import with_all, words_of
 from ckpttool.models.families.vit_mae_config import VIT_MAE_CONFIG, hints_of
 from ckpttool.models.family import Family, Positions, SizeReader
@@ -119,6 +119,6 @@ MAE = Family(
     dtypes={"head.0.num_batches_tracked": "int64"},
     words=words_of,
     with_all=with_all,
-    reading=SizeReader(read_sizes, contradicts, fitted, hints_of, FREE),
+    reading=SizeReader(read_sizes, contradicts, fitted, hints_of, FREE, at_image),
     load_alternatives=_load_alternatives,
 )

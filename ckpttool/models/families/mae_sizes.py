@@ -11,11 +11,12 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, NamedTuple
 
+from ckpttool.findings.errors import UsageError
 from ckpttool.models.family import Free, Kind, Reading
 from mae.config import CONFIGS, MAEConfig, hidden_width
 
 if TYPE_CHECKING:
-    from ckpttool.models.family import Hints, Shape
+    from ckpttool.models.family import Hints, Image, Shape
 
 _BLOCK = re.compile(r"(blocks|decoder_blocks)\.(\d{1,9})\.(.+)", re.DOTALL)
 _WIDE = frozenset(
@@ -393,6 +394,24 @@ def fitted(demanded: MAEConfig, found: Reading) -> MAEConfig:
     if config.grid == theirs.grid:  # an image of this size was seen, whatever is left at its edges
         config = config._replace(img_size=theirs.img_size)
     return config
+
+
+def at_image(config: MAEConfig, size: Image) -> MAEConfig:
+    """Return the same model for images of another size, in pixels.
+
+    Raises:
+        UsageError: the patches do not fill such an image, or are too many.
+    """
+    changed = config._replace(img_size=size)
+    if any(side % config.patch_size for side in changed.image):
+        raise UsageError(
+            f"patches of {config.patch_size} pixels do not fill such an image",
+            expected=f"a multiple of {config.patch_size}",
+            found=" x ".join(map(str, changed.image)),
+        )
+    if changed.num_patches > _MOST_TOKENS:
+        raise UsageError("the image is too large", found=f"{changed.num_patches:,} patches")
+    return changed
 
 
 def _compared(config: MAEConfig) -> dict[str, object]:

@@ -99,6 +99,9 @@ def _changes(converted: Conversion) -> Iterable[tuple[str, str]]:
     if converted.casts:
         target = converted.casts[0].target
         yield "cast", f"{count(len(converted.casts), 'tensor')} to {target}"
+    for table in converted.resized:
+        shapes = " -> ".join(str(list(shape)) for shape in (table.before, table.after))
+        yield "resized", f"{printable(table.name)} {shapes}: {table.how}"
     if converted.not_cast and converted.outputs:
         names = printable(summarise(converted.not_cast))
         yield "not cast", f"{_not_cast(converted)}: {names}"
@@ -149,7 +152,15 @@ def _left_out(entry: LeftOut, *, asked: bool) -> str:
 def _proof(converted: Conversion) -> str:
     proof = converted.proof
     assert proof is not None  # noqa: S101 (the caller looked)
-    cast = f" ({len(converted.casts):,} to what the cast made of them)" if converted.casts else ""
+    made = [
+        f"{number:,} to what {what} made of them"
+        for number, what in (
+            (len(converted.casts), "the cast"),
+            (len(converted.resized), "resizing"),
+        )
+        if number
+    ]
+    cast = f" ({', '.join(made)})" if made else ""
     stored = (
         f"{count(proof.checksums, 'stored CRC-32 sum')} compared"
         if proof.checksums
@@ -188,6 +199,8 @@ def _aside(converted: Conversion) -> Iterable[str]:
         nbytes = size(sum(entry.nbytes for entry in beside))
         least = "at least " if uncounted else ""
         yield f"without {least}{nbytes} of tensors beside the weights ({keys})"
+    if converted.resized:
+        yield f"{count(len(converted.resized), 'position table')} resized"
     if converted.not_cast:
         yield f"{_not_cast(converted)} not cast"
 

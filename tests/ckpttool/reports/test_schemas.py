@@ -96,6 +96,17 @@ def test_real_runs_are_valid(tmp_path: Path, tiny: str, content: str) -> None:
     check_closed("convert", json_of("convert", "--to", "safetensors", "-o", target, path))
 
 
+def test_resized_tables_are_valid(tmp_path: Path) -> None:
+    path = checkpoints.saved(tmp_path, checkpoints.sound)
+    target = str(tmp_path / "out.safetensors")
+    size = ("--resize-pos-embed", "48", "--fingerprint")
+    done = check_closed(
+        "convert", json_of("convert", "--to", "safetensors", "-o", target, *size, path)
+    )
+    assert len(done["files"][0]["resized"]) == 2
+    check_closed("verify", json_of("verify", target))
+
+
 def test_a_cast_and_its_comparison_are_valid(tmp_path: Path) -> None:
     path = checkpoints.saved(tmp_path, checkpoints.sound)
     target = str(tmp_path / "out.safetensors")

@@ -338,6 +338,18 @@ def test_the_proof_says_what_cast_tensors_are_equal_to(tmp_path: Path) -> None:
     assert "equal to the source in every byte (1 to what the cast made of them);" in cast
 
 
+def test_the_proof_says_what_resized_tables_are_equal_to(tmp_path: Path) -> None:
+    path = built.saved(tmp_path, built.encoder_only)
+    # 8 x 6 patches of 8 pixels
+    result = run("--to", "safetensors", "--no-sync", "--resize-pos-embed", "64x48", path)
+    assert result.exit_code == 0
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    how = "sin-cos at 4 x 4, computed anew at 8 x 6"
+    assert f"resized pos_embed [1, 17, 16] -> [1, 49, 16]: {how}" in lines
+    assert "equal to the source in every byte (1 to what resizing made of them);" in result.stdout
+    assert lines[-1].endswith("; 1 position table resized")
+
+
 def test_an_entry_that_is_nothing_but_tensors_is_not_kept(tmp_path: Path) -> None:
     content = {
         "state_dict": {"w.a": torch.ones(4), "w.b": torch.ones(4)},
