@@ -43,7 +43,8 @@ def check_initial(evidence: Evidence) -> Iterator[Finding]:
 def _not_loaded(evidence: Evidence, units: List[Unit]) -> Iterator[Finding]:
     """Yield what is as initialised though the rest is trained."""
     whole = [unit for unit in units if unit.untouched and unit.drawn and unit.stack]
-    bare = [unit for unit in units if unit.untouched and not unit.drawn and unit.stack]
+    bare = [unit for unit in units if unit.untouched and unit.stack and unit.weights]
+    bare = [unit for unit in bare if not unit.drawn]
     alone = [unit for unit in units if unit.drawn_alone]
     roles = list(_drawn_roles(units))
     sides = {unit.group for unit in whole}

@@ -284,9 +284,17 @@ def test_what_the_model_has_no_place_for_is_not_judged() -> None:
     assert told(arrays, outside) == []
 
 
+def test_of_blocks_without_a_weight_nothing_is_said() -> None:
+    arrays = small.trained()
+    for number in (4, 5):
+        arrays[f"blocks.{number}.norm1.weight"] = np.ones(64, np.float32)
+    assert told(arrays) == []
+
+
 def test_the_message_on_very_many_blocks_is_short() -> None:
-    arrays = {}
+    arrays: Arrays = {}
     for number in range(20_000):
+        arrays[f"blocks.{number}.attn.proj.weight"] = np.eye(2, dtype=np.float32)
         arrays[f"blocks.{number}.norm1.weight"] = np.ones(2, np.float32)
         arrays[f"blocks.{number}.norm1.bias"] = np.full(2, number % 2, np.float32)
     (found,) = told(arrays)
