@@ -16,7 +16,10 @@ class MAEConfig(NamedTuple):
         mlp_ratio: the width within an MLP, in widths of its block.
         decoder_mlp_ratio: the same in the decoder; ``None`` for the encoder's.
         class_token: whether a class token goes before the patches.
+        class_row: whether the position table has a row for a class token that is not there, as the
+            backbones of detectors keep it.
         qkv_bias: whether query, key and value have a bias.
+        decoder_depth: 0 for a model without a decoder.
         num_classes: of a classifier, which has a head in place of the decoder; 0 for none.
         pooling: what a classifier looks at and which LayerNorm is the last: the class token after
             ``norm``, or the mean of the patches before ``fc_norm``; ``none`` for no last LayerNorm.
@@ -39,6 +42,7 @@ class MAEConfig(NamedTuple):
     norm_pix_loss: bool = False
     decoder_mlp_ratio: Optional[float] = None
     class_token: bool = True
+    class_row: bool = False
     qkv_bias: bool = True
     num_classes: int = 0
     pooling: str = "norm"
@@ -69,6 +73,16 @@ class MAEConfig(NamedTuple):
         return self.num_patches + self.class_token
 
     @property
+    def rows_before(self) -> int:
+        """Rows of the position table that are no patch's."""
+        return int(self.class_token or self.class_row)
+
+    @property
+    def has_decoder(self) -> bool:
+        """Whether there is a decoder."""
+        return self.decoder_depth > 0 and not self.num_classes
+
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name to shape of every tensor of the model, in the order of its state dict.
 
@@ -77,21 +91,23 @@ class MAEConfig(NamedTuple):
         """
         width, narrow = self.embed_dim, self.decoder_embed_dim
         side = self.patch_size
-        with_decoder = not self.num_classes
+        positions = self.num_patches + self.rows_before
         shapes: dict[str, tuple[int, ...]] = {}
         if self.class_token:
             shapes["cls_token"] = (1, 1, width)
-        shapes["pos_embed"] = (1, self.tokens, width)
-        if with_decoder:
+        shapes["pos_embed"] = (1, positions, width)
+        if self.has_decoder:
             shapes["mask_token"] = (1, 1, narrow)
-            shapes["decoder_pos_embed"] = (1, self.tokens, narrow)
+            shapes["decoder_pos_embed"] = (1, positions, narrow)
         shapes["patch_embed.proj.weight"] = (width, self.in_chans, side, side)
         shapes["patch_embed.proj.bias"] = (width,)
         shapes.update(self._blocks("blocks", self.depth, width, self.mlp_ratio))
         if self.pooling != "none":
             shapes.update(_layernorm(self.pooling, width))
-        if not with_decoder:
+        if self.num_classes:
             return {**shapes, **self._head()}
+        if not self.has_decoder:
+            return shapes
         ratio = self.mlp_ratio if self.decoder_mlp_ratio is None else self.decoder_mlp_ratio
         return {
             **shapes,

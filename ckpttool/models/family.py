@@ -255,7 +255,6 @@ class Family:
         load_layouts: imports the naming conventions; see ``layouts``.
         load_conventions: imports those that files can be written in, by the names of the option.
         anchors: names by which a layout and its prefix are recognised; one is enough.
-        class_token: a tensor ``(1, 1, width)``.
         patches: the weight that is applied to the pixels.
         tables: position tables that are computed, not learnt -> a model's sizes, to how it is
             computed; ``None`` where there is none of that width. The core's is first.
@@ -282,7 +281,6 @@ class Family:
     load_layouts: Callable[[], tuple[Layout, ...]]
     load_conventions: Callable[[], Mapping[str, Convention]]
     anchors: tuple[str, ...]
-    class_token: str
     patches: str
     tables: Mapping[str, Callable[[Any], Positions | None]]
     layernorms: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Sequence
 
+from ckpttool.findings import rules
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import printable
 from ckpttool.models.diagnosis import diagnose
@@ -26,7 +27,11 @@ def told(evidence: Evidence, known: FileReport, findings: Sequence[Finding]) -> 
     judged = evidence.judged
     if judged is None:
         return None
-    found = diagnose(evidence.checkpoint, evidence.canonical, judged, evidence.coverage)
+    learned = any(one.rule is rules.LEARNED_POSITIONS for one in findings)
+    unlike = (
+        "a ViT with learned positions, as supervised, DINO or DeiT ones have," if learned else None
+    )
+    found = diagnose(evidence.checkpoint, evidence.canonical, judged, evidence.coverage, unlike)
     return found._replace(next=_next(evidence, found, known, findings))
 
 

@@ -279,7 +279,8 @@ def _forward(
         return not_run("--no-forward")
     if not coverage.core.complete:
         return not_run(f"the {family.core} is not complete")
-    full = all(group.complete for group in coverage.others.values())
+    others = coverage.others.values()
+    full = bool(others) and all(group.complete for group in others)
     groups = schema.groups if full else (family.core,)
     names = [entry.name for entry in schema.entries.values() if entry.group in groups]
     if any(name in values.skipped for name in names):

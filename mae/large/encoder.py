@@ -34,7 +34,7 @@ class Encoder(nn.Module):
         # and with memory behind them that work would be done only to be thrown away.
         if config.class_token:
             self.cls_token = empty(1, 1, width)
-        self.pos_embed = empty(1, config.tokens, width, trained=False)
+        self.pos_embed = empty(1, config.num_patches + config.rows_before, width, trained=False)
         self.patch_embed = PatchEmbed(
             config.image, config.patch_size, config.in_chans, width, device="meta"
         )
@@ -68,7 +68,7 @@ class Encoder(nn.Module):
                 if name in own:
                     table = own[name]
                     values = get_2d_sincos_pos_embed(
-                        table.shape[-1], config.grid, cls_token=config.class_token
+                        table.shape[-1], config.grid, cls_token=config.rows_before > 0
                     )
                     table.copy_(torch.from_numpy(values))  # (1, T + L, D)
             for name in ("cls_token", "mask_token"):
@@ -87,7 +87,7 @@ class Encoder(nn.Module):
     def patch_tokens(self, images: Tensor) -> Tensor:
         """Return the patches of images (B, C, H, W) as tokens with positions (B, L, D)."""
         x: Tensor = self.patch_embed(images)  # (B, L, D)
-        return x + self.pos_embed[:, int(self.config.class_token) :]
+        return x + self.pos_embed[:, self.config.rows_before :]
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the features (B, T + K, D) of tokens (B, K, D), the class token's first."""

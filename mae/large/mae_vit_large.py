@@ -40,9 +40,14 @@ class MAEViTLarge(Encoder):
         self, config: MAEConfig = CONFIGS[DEFAULT], device: torch.device | str | None = None
     ) -> None:
         super().__init__(config)
+        if not config.decoder_depth:  # the encoder alone, of a detector say
+            self.move_to(device)
+            return
         width, narrow = config.embed_dim, config.decoder_embed_dim
         self.mask_token = empty(1, 1, narrow)
-        self.decoder_pos_embed = empty(1, config.tokens, narrow, trained=False)
+        self.decoder_pos_embed = empty(
+            1, config.num_patches + config.rows_before, narrow, trained=False
+        )
 
         self.decoder_embed = nn.Linear(width, narrow, device="meta")
         ratio = config.mlp_ratio if config.decoder_mlp_ratio is None else config.decoder_mlp_ratio
@@ -115,7 +120,7 @@ class MAEViTLarge(Encoder):
         patches = torch.gather(patches, 1, ids_restore.unsqueeze(-1).expand(-1, -1, width))
         x = torch.cat([x[:, :before], patches], dim=1)  # (B, T + L, E)
 
-        x = x + self.decoder_pos_embed
+        x = x + self.decoder_pos_embed[:, self.config.rows_before - before :]
         for block in self.decoder_blocks:
             x = block(x)
         x = self.decoder_norm(x)

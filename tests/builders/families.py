@@ -117,7 +117,6 @@ TOY = Family(
         "toys": Convention(_layout("toys", "glass", "floor", "roof", "m.ix"))
     },
     anchors=("lens.weight",),
-    class_token="start",  # noqa: S106 (no password)
     patches="lens.weight",
     tables={},
     layernorms=r"\bcalm\.",

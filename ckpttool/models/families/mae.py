@@ -64,7 +64,7 @@ def _table(width: int, config: MAEConfig) -> Positions | None:
     from mae.large.pos_embed import get_1d_positions, get_1d_sincos_pos_embed
 
     encode = partial(get_1d_sincos_pos_embed, width // 2)
-    return Positions(*config.grid, int(config.class_token), encode, get_1d_positions)
+    return Positions(*config.grid, config.rows_before, encode, get_1d_positions)
 
 
 def _group_of(name: str) -> str:
@@ -94,7 +94,6 @@ MAE = Family(
     load_conventions=_load_conventions,
     # three, because a file may lack tensors; the third is for a decoder alone
     anchors=("patch_embed.proj.weight", "blocks.0.norm1.weight", "decoder_embed.weight"),
-    class_token="cls_token",  # noqa: S106 (no password)
     patches="patch_embed.proj.weight",
     tables={
         "pos_embed": lambda config: _table(config.embed_dim, config),

@@ -50,10 +50,10 @@ def _with_transposed_positions(config: MAEConfig, tensors: Tensors) -> Tensors |
     """Swap the axes of the position table's grid, as another order of ``meshgrid`` does."""
     table = tensors["pos_embed"]
     # rows are swapped as ranges of bytes, so they must be contiguous
-    if table.strides is not None or table.nbytes % config.tokens:
+    if table.strides is not None or table.nbytes % (config.num_patches + config.rows_before):
         return None
-    row = table.nbytes // config.tokens
-    before = int(config.class_token)
+    row = table.nbytes // (config.num_patches + config.rows_before)
+    before = config.rows_before
     rows, columns = config.grid
     # the class token's row stays
     order = list(range(before))

@@ -39,7 +39,7 @@ def _run(model: Encoder, full: bool, device: str, dtype: torch.dtype) -> Compute
     noise = noise_of(model.config).to(device)
     features, mask, ids_restore = model.forward_encoder(images, MASK_RATIO, noise)
     kept = tuple((mask[0] == 0).nonzero().flatten().tolist())
-    if not full:
+    if not full or not model.config.has_decoder:
         return Computed({"features": features}, kept)
     pred = model.forward_decoder(features, ids_restore)
     loss = float(model.forward_loss(images, pred, mask))
@@ -62,7 +62,7 @@ def _shapes(config: MAEConfig, full: bool) -> dict[str, Shape]:
     kept = int(patches * (1 - MASK_RATIO))  # rounded down, as the original code does
     tokens = kept + int(config.class_token)
     shapes: dict[str, Shape] = {"features": (IMAGES, tokens, config.embed_dim)}
-    if full:
+    if full and config.has_decoder:
         shapes["pred"] = (IMAGES, patches, config.patch_size**2 * config.in_chans)
     return shapes
 

@@ -139,12 +139,16 @@ class _Reader:
         config = config._replace(img_size=self._image(tokens - class_token, patch))
         config = self._completed(config)
         config = self._with_relative(config)
+        if config.rel_pos and "cls_token" not in self.shapes and config.class_token:
+            # these backbones keep the row of a class token that they do without
+            config = config._replace(class_token=False, class_row=True)
         name = _known(config, with_decoder)
         config = self._with_hidden_sizes(config, CONFIGS.get(name or ""), with_decoder)
         kind = Kind.FULL if with_decoder else Kind.CLASSIFIER if config.num_classes else Kind.CORE
         heads = any(name.startswith(_HEADS) for name in self.shapes)
         if config.rel_pos or config.pooling == "none" or (heads and kind is Kind.CORE):
             kind = Kind.BACKBONE
+            config = config._replace(decoder_depth=0)
         text = name or described(config, with_decoder)
         return Reading(config, name, text, kind, tuple(self.told))
 
@@ -456,7 +460,7 @@ def described(config: MAEConfig, with_decoder: bool) -> str:
     hidden = hidden_width(config.embed_dim, config.mlp_ratio)
     if hidden != 4 * config.embed_dim:
         parts.append(f"{hidden} wide within the MLP")
-    if not config.class_token:
+    if not config.class_token and not config.rel_pos:
         parts.append("no class token")
     if not config.qkv_bias:
         parts.append("no bias in qkv")

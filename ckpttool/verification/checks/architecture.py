@@ -13,7 +13,7 @@ from ckpttool.findings.text import count, meant
 from ckpttool.formats.objects.beside import tensors_beside
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.coverage import is_matched
-from ckpttool.models.family import FULL, depth_of
+from ckpttool.models.family import FULL, Kind, depth_of
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import GroupCoverage, Mismatch
@@ -191,11 +191,16 @@ def check_unexpected(evidence: Evidence) -> Iterator[Finding]:
     names = evidence.coverage.unexpected
     if not names or evidence.is_other:
         return
+    judged = evidence.judged
+    backbone = judged is not None and judged.kind is Kind.BACKBONE
+    beside = ": they are of the model around the backbone" if backbone else ""
     yield finding(
         rules.UNEXPECTED,
-        f"the model has no place for {count(len(names), 'tensor')}",
+        f"the model has no place for {count(len(names), 'tensor')}{beside}",
         tensors=names,
-        fix=_leaving_out(evidence),
+        # that they lie there is what such a file is
+        severity=Severity.NOTE if backbone else None,
+        fix="" if backbone else _leaving_out(evidence),
     )
 
 
@@ -216,6 +221,8 @@ def _leaving_out(evidence: Evidence) -> str | None:
 
 def check_shapes(evidence: Evidence) -> Iterator[Finding]:
     """Fail on shapes that contradict the other tensors of the file."""
+    if evidence.is_other:
+        return
     yield from _mismatches(
         evidence,
         rules.SHAPE,
