@@ -43,6 +43,7 @@ format: .venv/installed ## Format the code
 docs: .venv/installed ## Write the pages on the rules and the tables on models, safety and speed anew
 	@$(BIN)/python -m docs.make_rules
 	@$(BIN)/python -m docs.make_safety
+	@$(BIN)/python -m docs.make_diagnosis
 	@$(BIN)/python -m docs.make_neighbours
 	@$(BIN)/python -m docs.make_benchmarks
 

@@ -137,7 +137,7 @@ def test_no_size_is_advised_that_does_not_fit(
 
 def test_where_nothing_is_known_to_help_nothing_is_advised(tmp_path: Path) -> None:
     assert found(checkpoints.saved(tmp_path, checkpoints.another_model))["STR012"].advice == ""
-    respelt = {name.replace(".mlp.fc", ".fc"): tensor for name, tensor in state().items()}
+    respelt = {name.replace(".mlp.fc", ".ffw."): tensor for name, tensor in state().items()}
     assert found(checkpoints.saved(tmp_path, lambda: respelt))["STR001"].advice == ""
 
 

@@ -1,0 +1,333 @@
+"""Files of each kind that people hand in, small, and what they are told to be.
+
+Weights are random where a model learns them, so that nothing looks untrained, and tables are exact.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mae.config import MAEConfig, is_decoder_name, is_head_name
+from mae.large.pos_embed import get_2d_sincos_pos_embed
+
+State = Dict[str, Tensor]
+
+#: 4 x 4 patches of 8 x 8 pixels.
+SMALL = MAEConfig(
+    embed_dim=16,
+    depth=2,
+    num_heads=2,
+    patch_size=8,
+    img_size=32,
+    decoder_embed_dim=8,
+    decoder_depth=1,
+    decoder_num_heads=2,
+)
+_VIT = "ViT/8 MAE of 2 blocks of width 16 at 32 px"
+_DECODER = "decoder 1 x 8"
+_ENCODER_USE = "for features and fine-tuning; without a decoder it reconstructs no images"
+_FULL_USE = "for pre-training, reconstruction, and all that an encoder is for"
+_CLASSIFIER_USE = "for these classes as it is; without its head, for features and fine-tuning"
+_BACKBONE_USE = "for the model that it belongs to; without its heads, for fine-tuning"
+
+
+class KindCase(NamedTuple):
+    """A file, and its diagnosis.
+
+    Attributes:
+        title: what it is called on the page.
+        content: what ``torch.save`` writes.
+        kind: the key of the diagnosis.
+        text: its first line.
+        code: of the error that ``verify`` ends with; ``""`` where it passes.
+    """
+
+    title: str
+    content: Callable[[], Any]
+    kind: str
+    text: str
+    code: str = ""
+
+
+def trained(config: MAEConfig = SMALL, seed: int = 0) -> State:
+    """All tensors of a model, as if it was trained."""
+    generator = torch.Generator().manual_seed(seed)
+    state = {
+        name: torch.randn(shape, generator=generator) * 0.1 + (1 if _is_gain(name) else 0)
+        for name, shape in config.shapes.items()
+    }
+    for name in {"pos_embed", "decoder_pos_embed"} & state.keys():
+        width = state[name].shape[-1]
+        table = get_2d_sincos_pos_embed(width, config.grid, cls_token=config.rows_before > 0)
+        state[name] = torch.from_numpy(table).float()[None]
+    if config.probe:
+        state["head.0.running_var"] = state["head.0.running_var"].abs() + 0.5
+        state["head.0.num_batches_tracked"] = torch.tensor(90)
+    return state
+
+
+def _is_gain(name: str) -> bool:
+    return "norm" in name and name.endswith("weight")
+
+
+def encoder(config: MAEConfig = SMALL) -> State:
+    """The encoder of a trained model, as most published files have it."""
+    state = trained(config)
+    return {name: state[name] for name in state if not is_decoder_name(name)}
+
+
+def _behind(prefix: str, state: State) -> State:
+    return {f"{prefix}{name}": tensor for name, tensor in state.items()}
+
+
+def training_checkpoint() -> object:
+    """What the published training code saves: weights, optimizer and progress."""
+    return {"model": trained(), "optimizer": {"state": {}, "param_groups": []}, "epoch": 799}
+
+
+def averaged_beside() -> object:
+    """Weights and their exponential moving average."""
+    raw = encoder()
+    average = {name: tensor * 0.999 for name, tensor in raw.items()}
+    average["pos_embed"] = raw["pos_embed"]
+    return {"state_dict": raw, "state_dict_ema": average, "epoch": 30}
+
+
+def interpolated() -> object:
+    """An encoder for images twice as large, its table interpolated as fine-tuning scripts do."""
+    config = SMALL._replace(img_size=64)
+    state = encoder(config)
+    table = encoder()["pos_embed"]
+    grid = table[:, 1:].reshape(1, 4, 4, 16).permute(0, 3, 1, 2)
+    grid = functional.interpolate(grid, size=(8, 8), mode="bicubic", align_corners=False)
+    patches = grid.permute(0, 2, 3, 1).reshape(1, 64, 16)
+    return {**state, "pos_embed": torch.cat([table[:, :1], patches], 1)}
+
+
+def learned() -> object:
+    """A supervised ViT with exactly the names of an encoder."""
+    state = encoder()
+    generator = torch.Generator().manual_seed(15)
+    return {**state, "pos_embed": 0.02 * torch.randn(state["pos_embed"].shape, generator=generator)}
+
+
+def detector() -> object:
+    """A detector around an encoder without a class token, with relative positions."""
+    config = SMALL._replace(
+        class_token=False, class_row=True, decoder_depth=0, pooling="none", rel_pos=(7, 5)
+    )
+    heads = {"roi_heads.box_predictor.cls_score.weight": torch.rand(81, 16)}
+    return {"model": {**_behind("backbone.net.", trained(config)), **heads}}
+
+
+def segmenter() -> object:
+    """A segmenter around an encoder."""
+    heads = {"decode_head.conv_seg.weight": torch.rand(5, 16, 1, 1)}
+    return {"state_dict": {**_behind("backbone.", encoder()), **heads}}
+
+
+def lightning() -> object:
+    """Encoder and decoder behind prefixes of their own, and a probe beside."""
+    state = trained()
+    split = {
+        (f"decoder.{name}" if is_decoder_name(name) else f"backbone.vit.{name}"): tensor
+        for name, tensor in state.items()
+    }
+    return {"state_dict": {**split, "online_classifier.weight": torch.rand(3, 16)}}
+
+
+def other_spelling() -> object:
+    """A fork with query, key and value apart, and its MLP without a module around."""
+    out: State = {}
+    for name, tensor in encoder().items():
+        if ".attn.qkv." in name:
+            for part, piece in zip("qkv", tensor.chunk(3)):
+                out[name.replace("attn.qkv", f"attn.{part}_proj")] = piece.clone()
+        else:
+            out[name.replace(".mlp.fc", ".fc")] = tensor
+    return {"model": out}
+
+
+def beit() -> object:
+    """A BEiT, which has relative positions, layer scales, and biases of query and value alone."""
+    state = encoder(SMALL._replace(qkv_bias=False))
+    del state["pos_embed"]
+    for block in range(2):
+        for name in ("attn.q_bias", "attn.v_bias", "gamma_1", "gamma_2"):
+            state[f"blocks.{block}.{name}"] = torch.rand(16)
+        state[f"blocks.{block}.attn.relative_position_bias_table"] = torch.rand(52, 2)
+    return {"model": state}
+
+
+def never_loaded() -> object:
+    """A decoder as it was initialised, behind an encoder that is trained."""
+    state = trained()
+    generator = torch.Generator().manual_seed(29)
+    for name in filter(is_decoder_name, state):
+        tensor = state[name]
+        if tensor.dim() == 2:
+            bound = (6 / sum(tensor.shape)) ** 0.5
+            state[name] = (torch.rand(tensor.shape, generator=generator) * 2 - 1) * bound
+        elif tensor.dim() == 1:
+            state[name] = torch.full_like(tensor, 1.0 if _is_gain(name) else 0.0)
+    return {"model": state}
+
+
+def lost_biases() -> object:
+    """A trained model whose biases of query, key and value were lost on the way."""
+    state = trained()
+    return {
+        name: torch.zeros_like(tensor) if name.endswith("attn.qkv.bias") else tensor
+        for name, tensor in state.items()
+    }
+
+
+def diverged() -> object:
+    """A run that ended in NaN."""
+    return {name: torch.full_like(tensor, float("nan")) for name, tensor in trained().items()}
+
+
+def decoder_alone() -> object:
+    """The decoder without its encoder."""
+    state = trained()
+    return {name: state[name] for name in state if is_decoder_name(name)}
+
+
+def headless(config: MAEConfig) -> State:
+    """A classifier without its head."""
+    state = trained(config)
+    return {name: state[name] for name in state if not is_head_name(name)}
+
+
+CASES: List[KindCase] = [
+    KindCase("An encoder", encoder, "encoder", f"the encoder of {_VIT}: {_ENCODER_USE}"),
+    KindCase(
+        "The whole model",
+        trained,
+        "full",
+        f"{_VIT}, {_DECODER}, encoder and decoder: {_FULL_USE}",
+    ),
+    KindCase(
+        "An image that is not square",
+        lambda: trained(SMALL._replace(img_size=(32, 24), in_chans=1)),
+        "full",
+        "ViT/8 MAE of 2 blocks of width 16 at 32 x 24 px, 1 channel, "
+        f"{_DECODER}, encoder and decoder: {_FULL_USE}",
+    ),
+    KindCase(
+        "A table that was interpolated",
+        interpolated,
+        "encoder",
+        f"the encoder of {_VIT.replace('32 px', '64 px')}: {_ENCODER_USE}",
+    ),
+    KindCase(
+        "A fine-tuned classifier",
+        lambda: trained(SMALL._replace(num_classes=5, pooling="fc_norm")),
+        "classifier",
+        f"a classifier of 5 classes on the encoder of {_VIT} (mean of the patches, fc_norm): "
+        f"{_CLASSIFIER_USE}",
+    ),
+    KindCase(
+        "A linear probe",
+        lambda: trained(SMALL._replace(num_classes=5, probe=True)),
+        "classifier",
+        f"a linear probe of 5 classes on the encoder of {_VIT} (class token, norm): "
+        f"{_CLASSIFIER_USE}",
+    ),
+    KindCase(
+        "A training checkpoint",
+        training_checkpoint,
+        "full",
+        f"{_VIT}, {_DECODER}, encoder and decoder: {_FULL_USE}; in a training checkpoint "
+        "(epoch 799)",
+    ),
+    KindCase(
+        "Averaged weights beside",
+        averaged_beside,
+        "encoder",
+        f"the encoder of {_VIT}: {_ENCODER_USE}; in a training checkpoint (epoch 30); averaged "
+        "weights (EMA) lie beside, under state_dict_ema",
+    ),
+    KindCase(
+        "A detector",
+        detector,
+        "backbone",
+        "a detector or segmenter with the encoder of ViT/8 of 2 blocks of width 16 at 32 px as "
+        f"its backbone (relative positions, no class token, no last norm): {_BACKBONE_USE}",
+    ),
+    KindCase(
+        "A segmenter",
+        segmenter,
+        "backbone",
+        f"a detector or segmenter with the encoder of {_VIT} as its backbone: {_BACKBONE_USE}",
+    ),
+    KindCase(
+        "Two prefixes",
+        lightning,
+        "full",
+        f"{_VIT}, {_DECODER}, encoder and decoder: {_FULL_USE}",
+    ),
+    KindCase(
+        "Another spelling",
+        other_spelling,
+        "encoder",
+        f"the encoder of {_VIT}: {_ENCODER_USE}",
+    ),
+    KindCase(
+        "A ViT that is no MAE",
+        learned,
+        "other",
+        "a ViT with learned positions, as supervised, DINO or DeiT ones have, with the names of "
+        f"the encoder of {_VIT}",
+        "MOD010",
+    ),
+    KindCase(
+        "A BEiT",
+        beit,
+        "other",
+        "a BEiT, or a model of its code such as EVA or CAE, 2 blocks of width 16, patches of 8 x "
+        "8: an MAE could take the weights of the blocks and the patch embedding (only q and v "
+        "have biases: those of k are zeros); layer scales have no place there; it lacks a "
+        "position table and the decoder",
+        "STR012",
+    ),
+    KindCase(
+        "A decoder that was never loaded",
+        never_loaded,
+        "full",
+        f"{_VIT}, {_DECODER}, encoder and decoder: {_FULL_USE}",
+        "MOD008",
+    ),
+    KindCase(
+        "Biases that were lost",
+        lost_biases,
+        "full",
+        f"{_VIT}, {_DECODER}, encoder and decoder: {_FULL_USE}",
+        "NUM009",
+    ),
+    KindCase(
+        "A run that diverged",
+        diverged,
+        "full",
+        f"{_VIT}, {_DECODER}, encoder and decoder: {_FULL_USE}",
+        "NUM001",
+    ),
+    KindCase(
+        "A decoder alone",
+        decoder_alone,
+        "part",
+        "a part of a model of the family mae, without its encoder",
+        "STR001",
+    ),
+    KindCase(
+        "Names that nobody knows",
+        lambda: {"any.weight": torch.rand(3, 3)},
+        "unknown",
+        "not known: the names are in none of the conventions of a known model",
+        "STR012",
+    ),
+]
