@@ -12,15 +12,27 @@ if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import TensorInfo
 
 
-def cover(tensors: Mapping[str, TensorInfo], schema: Schema) -> Coverage:
-    """Return how much of ``schema`` the tensors (by canonical name) cover."""
+def cover(
+    tensors: Mapping[str, TensorInfo], schema: Schema, *, core_alone: bool = False
+) -> Coverage:
+    """Return how much of ``schema`` the tensors (by canonical name) cover.
+
+    Args:
+        tensors: those of the file.
+        schema: what a model expects.
+        core_alone: whether the file is known to have the core alone. A name of another group is
+            then a chance match, as many models have a ``mask_token``, and no part of that group.
+    """
     groups: dict[str, list[SchemaEntry]] = {name: [] for name in schema.groups}
     for entry in schema.entries.values():
         groups[entry.group].append(entry)
+    others = schema.groups[1:]
+    by_chance = {entry.name for name in others for entry in groups[name]} if core_alone else set()
+    left = {name: info for name, info in tensors.items() if name not in by_chance}
     return Coverage(
         schema.name,
-        {name: _cover_group(tensors, entries) for name, entries in groups.items()},
-        tuple(name for name in tensors if name not in schema.entries),
+        {name: _cover_group(left, entries) for name, entries in groups.items()},
+        tuple(name for name in tensors if name not in schema.entries or name in by_chance),
     )
 
 

@@ -10,6 +10,7 @@ from ckpttool.formats.state_dicts.settings import named, settings_of
 from ckpttool.formats.state_dicts.training_state import is_called_training
 from ckpttool.models.choosing import Said, choose, with_neighbour
 from ckpttool.models.coverage import cover
+from ckpttool.models.family import Kind
 from ckpttool.models.neighbours import neighbour_of
 from ckpttool.models.schema import schema_of
 
@@ -28,7 +29,7 @@ def diagnose_header(checkpoint: Checkpoint, canonical: Canonical) -> Diagnosis:
     arguments = {name: setting.value for name, setting in settings_of(checkpoint).items()}
     judged = choose(canonical, said=Said({}, arguments))
     schema = schema_of(judged.family, judged.config, judged.name)
-    coverage = cover(canonical.tensors, schema)
+    coverage = cover(canonical.tensors, schema, core_alone=judged.kind is Kind.CORE)
     judged = with_neighbour(judged, coverage, checkpoint.tensors)
     return diagnose(checkpoint, canonical, judged, coverage)
 
@@ -55,8 +56,10 @@ def diagnose(
         return _other(checkpoint, canonical, judged)
     matched = sum(group.matched for group in coverage.groups.values())
     words = judged.family.words(judged.kind, judged.config, judged.name)
-    # another model may have all names of this one's core, as a DINO with its projection head does
-    other = neighbour_of({name: info.shape for name, info in checkpoint.tensors.items()})
+    # Another model may have all names of this one's core, as a DINO with its projection head does;
+    # that the core is a part of another model is what a backbone is.
+    shapes = {name: info.shape for name, info in checkpoint.tensors.items()}
+    other = None if judged.kind is Kind.BACKBONE else neighbour_of(shapes)
     unlike = f"{other.what}," if other is not None else unlike
     text = f"{unlike} with the names of {words.what}" if unlike else f"{words.what}: {words.use}"
     text += f": {other.use}" if other is not None and other.use else ""

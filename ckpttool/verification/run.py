@@ -21,6 +21,7 @@ from ckpttool.inspection import stopped, with_container
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.choosing import Said, choose, with_neighbour
 from ckpttool.models.coverage import cover
+from ckpttool.models.family import Kind
 from ckpttool.models.forward import not_run, run_forward
 from ckpttool.models.schema import schema_of
 from ckpttool.tensors.fingerprint import fingerprint as fingerprint_of
@@ -166,7 +167,7 @@ def _examine(
         first = checkpoint.sources[0]
         origin = pool.submit(origin_of, first, family) if options.published else None
         schema = schema_of(family, judged.config, judged.name)
-        coverage = cover(canonical.tensors, schema)
+        coverage = cover(canonical.tensors, schema, core_alone=judged.kind is Kind.CORE)
         judged = with_neighbour(judged, coverage, checkpoint.tensors)
         if options.forward:
             _import_model(family)  # while the bytes are being read
@@ -175,7 +176,7 @@ def _examine(
         if grid is not None:  # shapes alone do not tell 12 x 16 patches from 16 x 12
             judged = choose(canonical, options.model, options.sizes, said._replace(grid=grid))
             schema = schema_of(family, judged.config, judged.name)
-            coverage = cover(canonical.tensors, schema)
+            coverage = cover(canonical.tensors, schema, core_alone=judged.kind is Kind.CORE)
         contents = same_contents(
             canonical.tensors, values, workers=options.workers, executor=options.executor
         )

@@ -25,6 +25,12 @@ _WIDE = frozenset(
 _MATRICES = ("attn.proj.weight", "mlp.fc2.weight", "attn.rel_pos_w")
 _HIDDEN = ("mlp.fc1.bias", "mlp.fc1.weight")
 
+_OF_DECODER = tuple(
+    f"{module}.{leaf}"
+    for module in ("decoder_embed", "decoder_norm", "decoder_pred")
+    for leaf in ("weight", "bias")
+)
+
 # Modules of detectors and segmenters beside their backbone: detectron2's and OpenMMLab's.
 _HEADS = (
     *("roi_heads.", "proposal_generator.", "backbone.simfp_", "backbone.fpn_", "sem_seg_head."),
@@ -156,7 +162,7 @@ class _Reader:
 
     def _has_decoder(self) -> bool:
         # mask_token alone decides nothing: other models have one in their encoder
-        return bool(self.decoder.numbers) or "decoder_embed.weight" in self.shapes
+        return bool(self.decoder.numbers) or any(name in self.shapes for name in _OF_DECODER)
 
     def _head(self) -> tuple[int, bool]:
         """Return the number of classes, 0 without a head, and whether it is a linear probe's."""

@@ -67,3 +67,12 @@ def test_what_the_model_has_no_place_for_is_listed() -> None:
 def test_no_name_in_common_is_another_model() -> None:
     other = {"conv": TensorInfo("conv", DTYPES["float32"], (4,), None, ())}
     assert cover(other, SCHEMA).unrelated
+
+
+def test_of_a_file_that_has_the_core_alone_a_chance_match_is_no_part_of_the_rest() -> None:
+    found = tensors(mask_token=((1, 1, 4), "float32"))
+    assert not cover(found, SCHEMA).groups["decoder"].absent
+    coverage = cover(found, SCHEMA, core_alone=True)
+    assert coverage.groups["decoder"].absent
+    assert coverage.groups["encoder"].complete
+    assert coverage.unexpected == ("mask_token",)

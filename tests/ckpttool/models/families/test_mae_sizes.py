@@ -160,6 +160,7 @@ def test_a_grid_that_is_no_square_is_that_of_the_image_that_is_said() -> None:
         ({"head.weight": (5, 99), "head.bias": (5,)}, Kind.CORE),
         ({"decode_head.conv_seg.weight": (5, 48, 1, 1)}, Kind.BACKBONE),
         ({"mask_token": (1, 1, 48)}, Kind.CORE),
+        ({"decoder_norm.bias": (16,)}, Kind.FULL),  # a part of a decoder, whose rest is missing
     ],
 )
 def test_the_kind_of_a_file_is_told_by_what_lies_beside_its_encoder(
