@@ -12,6 +12,7 @@ from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import printable
 from ckpttool.findings.unambiguous_json import RepeatedKeyError, parsed
 from ckpttool.formats.state_dicts.settings import settings_of
@@ -53,11 +54,18 @@ def config_of(
 ) -> ModelConfig:
     """Return the ``config.json`` for the result; none for most conventions.
 
-    An existing one is kept if it agrees with the weights, and else replaced only by force.
+    It is written where a loader looks for it: beside a file of the name that it looks for, and not
+    in a folder of other checkpoints. An existing one is kept if it agrees with the weights; if not,
+    it is replaced only by force.
     """
     spelled = selection.spelled
-    if spelled is None or not file_names(options.layout):
+    name = file_names(options.layout).get(options.to)
+    if spelled is None or name is None:
         return ModelConfig()
+    if any(one.severity is Severity.ERROR for one in spelled.findings):
+        return ModelConfig()
+    if os.path.basename(destination) != name:  # noqa: PTH119
+        return ModelConfig(findings=(_not_looked_for(destination, name),))
     path = os.path.join(os.path.dirname(destination), CONFIG)  # noqa: PTH118, PTH120
     settings = _settings(checkpoint, spelled.source, options)
     if settings is None:
@@ -142,6 +150,16 @@ def _contradictions(found: Mapping[str, object] | None, wanted: Mapping[str, obj
         and (found[key] != value or isinstance(found[key], bool) != isinstance(value, bool))
         and found[key] != [value, value]
     ]
+
+
+def _not_looked_for(destination: str, name: str) -> Finding:
+    called = printable(os.path.basename(destination))  # noqa: PTH119
+    return finding(
+        rules.NO_CONFIG,
+        f"no {CONFIG} is written: a folder is loaded by {name}, and the file is called {called}",
+        severity=Severity.NOTE,
+        fix=f"Name a folder that exists with -o; the file is then called {name}.",
+    )
 
 
 def _unknown(canonical: Canonical) -> Finding:

@@ -71,24 +71,20 @@ def select(
     names = [*every, *(name for name, _ in checkpoint.unread)]
     chosen = _chosen(names, options)
     named, own = apply({name: every[name] for name in every if name in chosen}, options.rules)
-    ruled = options.rules != Rules()
-    seen = named.tensors if ruled else every
-    if ruled:
-        canonical = canonicalize(seen)
+    seen = canonical
+    if options.rules != Rules() and (options.encoder_only or options.layout):
+        seen = canonicalize(named.tensors)  # the rules may have made them recognisable
     if options.encoder_only:
-        aside = _beside_the_core(canonical).intersection(named.tensors)
+        aside = _beside_the_core(seen).intersection(named.tensors)
         chosen = _without(aside, named, chosen)
         named = named.without(aside)
-    if len(named.tensors) != len(seen):
-        # A part of the tensors may follow no layout any more, and then keeps its own names.
-        canonical = canonicalize(named.tensors)
     if not chosen:
         raise UsageError("no tensor is left to convert", fix="Look at include and exclude.")
     tensors = {name: info for name, info in every.items() if name in chosen}
     spelled = None
     if options.layout is not None:
         convention = conventions()[options.layout]
-        spelled = spell(named, canonical, options.layout, convention, own)
+        spelled = spell(named, _part_of(seen, named), options.layout, convention, own)
     return TensorSelection(
         tensors,
         tuple(name for name in names if name not in chosen),
@@ -98,7 +94,8 @@ def select(
             for name, kept in tied_names(checkpoint.tensors, checkpoint.metadata).items()
             if name in chosen
         },
-        canonicalize(tensors) if ruled else canonical,
+        # A part of the tensors may follow no layout any more, and then keeps its own names.
+        canonical if len(tensors) == len(every) else canonicalize(tensors),
         spelled.naming if spelled else named,
         spelled,
     )
@@ -125,6 +122,18 @@ def _without(aside: Collection[str], named: Naming, chosen: Collection[str]) -> 
             fix="Leave --encoder-only out.",
         )
     return frozenset(name for name in chosen if name not in gone)
+
+
+def _part_of(canonical: Canonical, named: Naming) -> Canonical:
+    """Return what is taken of the tensors that were recognised."""
+    taken = named.tensors
+    origins = {
+        name: own for name, own in canonical.origins.items() if all(one in taken for one in own)
+    }
+    if sum(map(len, origins.values())) < len(taken):  # a part of what was joined
+        return canonicalize(taken)
+    tensors = {name: canonical.tensors[name] for name in origins}
+    return canonical._replace(tensors=tensors, origins=origins)
 
 
 def _beside_the_core(canonical: Canonical) -> frozenset[str]:

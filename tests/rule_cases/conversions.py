@@ -14,7 +14,7 @@ from ckpttool import open_checkpoint
 from ckpttool.conversion import earlier, proving
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding
-from mae.config import CONFIGS
+from mae.config import CONFIGS, MAEConfig
 from tests.builders import checkpoints, quantized, sharing, state_dicts
 from tests.builders.sizes import TINY
 from tests.rule_cases.runs import Case, Run, convert, converted
@@ -89,14 +89,15 @@ def single(value: float) -> checkpoints.Content:
     return lambda: {"w": torch.tensor([value, 1.0])}
 
 
-def as_hf(content: checkpoints.Content, config: str | None = None) -> Run:
-    """Convert to the names of transformers, beside a config.json if there is to be one."""
+def as_hf(content: checkpoints.Content, config: str | None = None, **sizes: MAEConfig) -> Run:
+    """Convert to a folder for transformers, with a config.json in it if there is to be one."""
 
     def run(folder: Path) -> Iterable[Finding]:
         if config is not None:
             (folder / "config.json").write_text(config)
-        with mock.patch.dict(CONFIGS, tiny=TINY):
-            return converted(content, layout="hf")(folder)
+        with mock.patch.dict(CONFIGS, sizes):
+            source = checkpoints.saved(folder, content)
+            return convert(source, folder / "model.safetensors", layout="hf")
 
     return run
 
@@ -151,10 +152,13 @@ CASES: Dict[str, Case] = {
         converted(checkpoints.classifier_head_added, layout="facebook"),
         converted(checkpoints.sound, layout="facebook"),
     ),
-    "CVT213": Case(as_hf(checkpoints.encoder_block_missing), as_hf(checkpoints.encoder_only)),
-    "CVT215": Case(converted(checkpoints.sound, layout="hf"), as_hf(checkpoints.sound)),
+    "CVT213": Case(
+        as_hf(checkpoints.encoder_block_missing, tiny=TINY),
+        as_hf(checkpoints.encoder_only, tiny=TINY),
+    ),
     "CVT214": Case(
         as_hf(checkpoints.sound, config='{"hidden_size": 17}'),
         as_hf(checkpoints.sound, config='{"hidden_size": 16}'),
     ),
+    "CVT215": Case(as_hf(checkpoints.sound), as_hf(checkpoints.sound, tiny=TINY)),
 }

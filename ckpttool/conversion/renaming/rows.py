@@ -131,12 +131,12 @@ def unequal_rows(taken: Mapping[str, TensorInfo], naming: Naming) -> str | None:
         rows = naming.made_of(name)
         strange = next((one.name for one in rows if one.name not in used), None)
         if strange is not None:
-            return f"{name} is made of {strange}, which was not taken"
+            return f"{printable(name)} is made of {printable(strange)}, which was not taken"
         if any(one.transposed for one in rows):
             if len(rows) > 1 or info.shape != taken[rows[0].name].shape[::-1]:
-                return f"{name} is no transpose of {rows[0].name}"
+                return f"{printable(name)} is no transpose of {printable(rows[0].name)}"
         elif sum(one.stop - one.start for one in rows) != rows_of(info):
-            return f"{name} has {rows_of(info):,} rows, and is made of others"
+            return f"{printable(name)} has {rows_of(info):,} rows, and is made of others"
         for one in rows:
             used[one.name].append(one)
     wrong = (_gap(name, rows, rows_of(taken[name])) for name, rows in used.items())
@@ -148,10 +148,10 @@ def _gap(name: str, rows: Sequence[Rows], height: int) -> str | None:
     end = 0
     for one in sorted(rows, key=lambda one: (one.start, one.stop)):
         if one.start < end:
-            return f"row {one.start:,} of {name} is written twice"
+            return f"row {one.start:,} of {printable(name)} is written twice"
         if one.start > end:
             break
         end = one.stop
     if end != height or not rows:
-        return f"row {end:,} of {name} is written nowhere"
+        return f"row {end:,} of {printable(name)} is written nowhere"
     return None

@@ -80,11 +80,12 @@ def spell(
             spelled.canonical[name] = rows
             spelled.source.tensors[name] = info
         elif others is not None:
-            dropped.setdefault(canonical.family.group_of(name), []).extend(origins)
+            dropped.setdefault(canonical.family.group_of(name), []).extend(named.origins(origins))
         elif len(origins) == 1 and origins[0] in own:
             spelled.naming.add(origins[0], info, rows)
         else:
-            (kept if convention.keeps_others and name in unclaimed else nameless).append(name)
+            stays = convention.keeps_others and name in unclaimed
+            (kept if stays else nameless).extend(named.origins(origins))
             spelled.naming.add(name, info, rows)
     findings = (
         *_dropped(dropped, asked),

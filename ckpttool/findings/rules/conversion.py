@@ -178,10 +178,11 @@ NO_CONFIG = Rule(
     "CVT213",
     "no-config",
     Severity.WARNING,
-    "No config.json is written with the weights, since they are not those of a whole model.",
+    "No config.json is written with weights for transformers.",
     "Write the config.json by hand, or take that of the model that the weights were made from.",
     "transformers loads a folder by its config.json. It is written where the tensors are all those "
-    "of a model that transformers has: with a class token, square images and no head.",
+    "of a model that transformers has (with a class token, square images and no head), and the "
+    "file is called as transformers looks for it; of another name it is a note.",
 )
 CONFIG_ASSUMED = Rule(
     "CVT215",

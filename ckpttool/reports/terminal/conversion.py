@@ -135,6 +135,9 @@ def _map(converted: Conversion) -> Iterable[tuple[str, str]]:
     }
     told = [f"{number:,} {what}" for what, number in parts.items() if number]
     layout = f"of {converted.layout}: " if converted.layout else ""
+    if not rows:
+        yield "names", f"{layout}they are those of the source"
+        return
     yield (
         "names",
         f"{layout}{count(len(rows), 'tensor')} with another name or other rows than in the source"

@@ -135,6 +135,20 @@ def test_the_config_beside_the_source_says_how_many_heads(
     assert config(tmp_path)["num_attention_heads"] == 4
 
 
+def test_beside_a_file_of_another_name_there_is_none(tmp_path: Path) -> None:
+    """Nothing would look for it, and other checkpoints of the folder would be held against it."""
+    (tmp_path / "config.json").write_text('{"hidden_size": 17}')
+    torch.save(checkpoints.sound(), tmp_path / "a.pth")
+    done = convert(tmp_path / "a.pth", to="safetensors", layout="hf", sync=False)
+    assert (done.state, done.config, codes(done)) == ("written", None, ["CVT213"])
+    assert [one.severity.value for one in done.findings] == ["note"]
+    assert (tmp_path / "config.json").read_text() == '{"hidden_size": 17}'
+
+
+def test_where_nothing_is_written_nothing_is_said_of_it(tmp_path: Path) -> None:
+    assert codes(written(tmp_path, checkpoints.classifier_head_added)) == ["CVT211"]
+
+
 def test_a_dry_run_names_it_and_writes_nothing(tmp_path: Path) -> None:
     done = written(tmp_path, dry_run=True)
     assert done.config == str(tmp_path / "out" / "config.json")

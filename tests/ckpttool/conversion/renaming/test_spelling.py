@@ -167,6 +167,22 @@ def test_an_encoder_of_a_larger_model_is_recognised_once_its_prefix_is_cut(tmp_p
     assert sorted(elements(tmp_path / "out.safetensors")) == sorted(encoder_names(2))
 
 
+def test_a_few_tensors_are_spelled_by_what_the_whole_file_is(tmp_path: Path) -> None:
+    source = saved(tmp_path, STATE)
+    options = {"layout": "hf", "include": ("norm.*", QKV)}
+    done = convert(source, tmp_path / "out.safetensors", **options)
+    assert done.state == "written"
+    names = {"vit.layernorm.weight", "vit.layernorm.bias", QUERY, KEY, VALUE}
+    assert set(elements(tmp_path / "out.safetensors")) == names
+
+
+def test_a_part_of_what_would_be_joined_is_refused(tmp_path: Path) -> None:
+    convert(saved(tmp_path, STATE), tmp_path / "hf.safetensors", layout="hf")
+    options = {"layout": "facebook", "exclude": KEY}
+    done = convert(tmp_path / "hf.safetensors", tmp_path / "out.safetensors", **options)
+    assert (done.state, done.findings[0].tensors) == ("not-written", (QUERY, VALUE))
+
+
 # --- what has no name there -------------------------------------------------------------
 
 
