@@ -75,7 +75,7 @@ NAME_PREFIX = Rule(
     "name-prefix",
     Severity.NOTE,
     "Something was taken out of names, before or inside of them, so that they fit.",
-    "Save the inner module's state_dict(), so that the names load as they are.",
+    "Cut it off with ckpttool convert --strip-prefix, or write a convention's names with --layout.",
 )
 NO_TENSORS = Rule(
     "STR010",

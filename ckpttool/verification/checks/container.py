@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Iterator
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
-from ckpttool.findings.text import count, size
+from ckpttool.findings.text import count, printable, size
 from ckpttool.inspection import state_dicts_not_taken, tensors_not_taken
+from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.placeholders import message, placeholders, way_out
 
 if TYPE_CHECKING:
+    from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.verification.evidence import Evidence
 
 # What is listed of a long list in one finding.
 _SHOWN = 20
+_CONVERT = "Write the names without it: ckpttool convert --to safetensors"
+# What convert calls the conventions that it writes.
+_LAYOUTS = {one: one for one in ("facebook", "mmpretrain", "mmseg")}
+_LAYOUTS["hf-vitmae"] = "hf"
 
 
 def check_remarks(evidence: Evidence) -> Iterator[Finding]:
@@ -85,9 +92,29 @@ def check_prefix(evidence: Evidence) -> Iterator[Finding]:
         for one in canonical.rivals
     ]
     if said:
-        # one prefix before all is that of a module around the model
-        simple = len(canonical.removed) == 1 and not canonical.rivals and canonical.prefix
-        yield finding(rules.NAME_PREFIX, "; ".join(said[:_SHOWN]), fix=None if simple else "")
+        yield finding(rules.NAME_PREFIX, "; ".join(said[:_SHOWN]), fix=_way_to_bare_names(evidence))
+
+
+def _way_to_bare_names(evidence: Evidence) -> str:
+    """Return how to have the names without what was removed; empty where no way is sure."""
+    canonical, tensors = evidence.canonical, evidence.checkpoint.tensors
+    # longest first, since one may begin as another does, and they are cut one after the other
+    prefixes = sorted((one.text for one in canonical.removed if not one.inside), key=len)[::-1]
+    inside = len(prefixes) < len(canonical.removed)
+    if inside or not prefixes or any(printable(one) != one for one in prefixes):
+        layout = _LAYOUTS.get(canonical.layout or "")
+        whole = not canonical.problems and not canonical.apart
+        return f"{_CONVERT} --layout {layout}" if layout and whole else ""
+    bare: dict[str, TensorInfo] = {}
+    for name, info in tensors.items():
+        for prefix in prefixes:
+            if name.startswith(prefix) and name != prefix:
+                name = name[len(prefix) :]
+        bare[name] = info
+    # two tensors of one name, or a name that begins with two of them
+    if len(bare) < len(tensors) or canonicalize(bare).removed:
+        return ""
+    return f"{_CONVERT} {' '.join(f'--strip-prefix {quote(one)}' for one in prefixes)}"
 
 
 def check_names(evidence: Evidence) -> Iterator[Finding]:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
+import pytest
+import torch
+
+from ckpttool import convert
+from ckpttool.formats import open_checkpoint
+from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.catalogue import Checkpoint, Checksum, Wrapper
 from ckpttool.verification.checks.container import (
     check_checksums,
     check_names,
+    check_prefix,
     check_wrapper_choice,
 )
 from ckpttool.verification.evidence import Evidence
 from tests.builders.evidence import evidence, trained
+from tests.builders.layouts import WRAPPED, catalogue, encoder_names
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def of_format(name: str, *, checksums: tuple[Checksum, ...] = ()) -> Evidence:
@@ -50,3 +61,69 @@ def test_problems_with_names_are_passed_on() -> None:
     given = given._replace(canonical=given.canonical._replace(problems=("one", "two")))
     assert [found.message for found in check_names(given)] == ["one", "two"]
     assert list(check_names(of_format("torch-zip"))) == []
+
+
+def wrapped(names: list[str]) -> Evidence:
+    """What is known of a file that has these names."""
+    given, tensors = of_format("torch-zip"), catalogue(names)
+    return given._replace(
+        checkpoint=Checkpoint("memory", "torch-zip", (), tensors), canonical=canonicalize(tensors)
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "message", "fix"),
+    [
+        (
+            "two modules of Lightning",
+            "prefix backbone.vit. removed from 30 of 52 names;"
+            " decoder. removed from 20 of 52 names",
+            "--strip-prefix backbone.vit. --strip-prefix decoder.",
+        ),
+        (
+            "compiled blocks",
+            "wrapper _orig_mod. removed inside of 24 of 30 names",
+            "--layout facebook",
+        ),
+        (
+            "a student and a teacher",
+            "prefix student.backbone. removed from 30 of 60 names;"
+            " 30 names behind teacher.backbone. fit too and were left aside",
+            "--strip-prefix student.backbone.",
+        ),
+        (
+            "adapters of PEFT",
+            "prefix base_model.model. removed from 38 of 38 names;"
+            " base_layer. removed inside of 8 of 38 names",
+            "--layout facebook",
+        ),
+    ],
+)
+def test_what_was_taken_out_of_names_is_said_with_the_way_to_cut_it(
+    label: str, message: str, fix: str
+) -> None:
+    (found,) = check_prefix(wrapped(WRAPPED[label].names))
+    assert found.message == message
+    assert found.advice == f"Write the names without it: ckpttool convert --to safetensors {fix}"
+
+
+def test_no_way_to_cut_a_prefix_is_shown_where_two_tensors_would_have_one_name() -> None:
+    names = ["norm.weight", *(f"encoder.{name}" for name in encoder_names(1))]
+    (found,) = check_prefix(wrapped(names))
+    assert found.advice == ""
+
+
+def test_names_as_they_are_published_have_no_prefix() -> None:
+    assert list(check_prefix(wrapped(encoder_names(1)))) == []
+
+
+@pytest.mark.parametrize("label", ["two modules of Lightning", "DDP in Lightning", "MoCo"])
+def test_the_way_to_cut_prefixes_works(label: str, tmp_path: Path) -> None:
+    names = WRAPPED[label].names
+    source, target = tmp_path / "wrapped.pth", tmp_path / "bare.safetensors"
+    torch.save({name: torch.rand(2, 2) for name in names}, source)
+    (found,) = check_prefix(wrapped(names))
+    _, *prefixes = found.advice.split(" --strip-prefix ")
+    convert(source, target, to="safetensors", strip_prefix=prefixes)
+    with open_checkpoint(target) as checkpoint:
+        assert canonicalize(checkpoint.tensors).removed == ()
