@@ -10,6 +10,7 @@ from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count, printable, size
 from ckpttool.inspection import state_dicts_not_taken, tensors_not_taken
 from ckpttool.models.canonical import canonicalize
+from ckpttool.models.families import conventions
 from ckpttool.tensors.placeholders import message, placeholders, way_out
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 # What is listed of a long list in one finding.
 _SHOWN = 20
 _CONVERT = "Write the names without it: ckpttool convert --to safetensors"
-# What convert calls the conventions that it writes.
-_LAYOUTS = {one: one for one in ("facebook", "mmpretrain", "mmseg")}
-_LAYOUTS["hf-vitmae"] = "hf"
 
 
 def check_remarks(evidence: Evidence) -> Iterator[Finding]:
@@ -102,9 +100,14 @@ def _way_to_bare_names(evidence: Evidence) -> str:
     prefixes = sorted((one.text for one in canonical.removed if not one.inside), key=len)[::-1]
     inside = len(prefixes) < len(canonical.removed)
     if inside or not prefixes or any(printable(one) != one for one in prefixes):
-        layout = _LAYOUTS.get(canonical.layout or "")
-        whole = not canonical.problems and not canonical.apart
-        return f"{_CONVERT} --layout {layout}" if layout and whole else ""
+        if canonical.problems or canonical.apart:
+            return ""
+        layouts = (
+            name
+            for name, one in conventions().items()
+            if one.layout.name == canonical.layout and (one.keeps_others or not canonical.unclaimed)
+        )
+        return "".join(f"{_CONVERT} --layout {name}" for name in layouts)
     bare: dict[str, TensorInfo] = {}
     for name, info in tensors.items():
         for prefix in prefixes:
