@@ -28,7 +28,7 @@ def render(checkpoints: Sequence[LockedCheckpoint]) -> str:
 def _lines(checkpoint: LockedCheckpoint) -> Iterator[str]:
     yield f"checkpoint {_quoted(checkpoint.name)}"
     yield f"fingerprint {checkpoint.fingerprint}"
-    yield f"schema {checkpoint.schema}"
+    yield f"schema {_quoted(checkpoint.schema)}"
     for file in checkpoint.files:
         yield f"file {_quoted(file.name)} {file.size} {file.sha256}"
     if checkpoint.forward is not None:

@@ -49,6 +49,11 @@ def test_a_tensor_is_found_again_on_its_line() -> None:
         assert text.split("\n")[line - 1].startswith(f"tensor {name} ")
 
 
+def test_a_model_that_is_described_by_its_sizes_is_read_back() -> None:
+    described = built.checkpoint()._replace(schema="ViT-B/16 MAE at 448 px, decoder 4 x 256")
+    assert parse(render([described]), "x").checkpoints[0].schema == described.schema
+
+
 def test_without_a_forward_pass_nothing_is_said_of_one() -> None:
     alone = built.checkpoint()._replace(forward=None)
     assert "forward" not in render([alone])
