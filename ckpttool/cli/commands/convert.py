@@ -173,7 +173,14 @@ def convert(
 
     SRC is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
     checkpoints. Without SRC, the checkpoint of the configuration is taken.
-    """
+
+    \b
+    Examples:
+      ckpttool convert model.pth --to safetensors
+      ckpttool convert mae.pth --to safetensors --layout hf -o vit-mae/
+      ckpttool convert mae.pth --to safetensors --layout timm --encoder-only
+      ckpttool convert run.ckpt --to pth --rename 'student.*=*' --layout facebook
+    """  # noqa: D301 (for click, a backspace)
     without_blas()  # before numpy is loaded: its threads would only be in the way
     from ckpttool.conversion import convert as converting
     from ckpttool.conversion.options import ConvertOptions

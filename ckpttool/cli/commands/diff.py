@@ -128,7 +128,13 @@ def diff(
     weights is compared too, and what only one side has is a difference. Either side can be a
     receipt of convert or a lock file; then digests are compared. A glob in quotes has to match one
     file.
-    """
+
+    \b
+    Examples:
+      ckpttool diff before.pth after.safetensors
+      ckpttool diff mae.pth vit-mae/model.safetensors --weights-only
+      ckpttool diff mine.pth theirs.pth --map 'net.{n}.*=blocks.{n}.*'
+    """  # noqa: D301 (for click, a backspace)
     without_blas()
     from ckpttool.comparison import diff as comparing
     from ckpttool.comparison.options import DiffOptions
