@@ -218,8 +218,8 @@ def convert_file(
             report = with_container(report, checkpoint, canonical.layout)
             # Code that the file would run is reported even if the conversion fails.
             with adding_uses(checkpoint.uses):
-                checkpoint, canonical, resizing = resize(checkpoint, canonical, options)
                 selection = select(checkpoint, canonical, options)
+                checkpoint, selection, resizing = resize(checkpoint, canonical, selection, options)
                 planned = plan(checkpoint, selection, output, options)
                 entries, sidecar = left_out(checkpoint, selection, options)
                 config = config_of(checkpoint, selection, output, options)
@@ -233,7 +233,7 @@ def convert_file(
                     entries,
                     sidecar,
                     config,
-                    resizing.taken(selection.tensors),
+                    resizing,
                 )
                 return _convert(job, progress)
     except CkpttoolError as error:

@@ -7,9 +7,10 @@ lie in memory. What comes after copies and proves it like any other.
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING, Any, Collection, Iterable, NamedTuple
+from typing import TYPE_CHECKING, Any, Iterable, NamedTuple
 
 from ckpttool.conversion.result import Resized
+from ckpttool.conversion.selecting import select
 from ckpttool.files.crc import crc32_of
 from ckpttool.files.sources import MemorySource
 from ckpttool.findings import rules
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckpttool.conversion.options import ConvertOptions
+    from ckpttool.conversion.selecting import TensorSelection
     from ckpttool.models.canonical import Canonical
     from ckpttool.models.choosing import Judged
     from ckpttool.models.family import Positions
@@ -52,14 +54,6 @@ class Resizing(NamedTuple):
     checked: frozenset[Checksum] = frozenset()
     findings: tuple[Finding, ...] = ()
 
-    def taken(self, names: Collection[str]) -> Resizing:
-        """Return what is said of tensors that are taken."""
-        if not self.originals:
-            return self
-        tables = tuple(table for table in self.tables if table.name in names)
-        originals = {name: info for name, info in self.originals.items() if name in names}
-        return Resizing(tables, originals, self.checked, self.findings)
-
     @property
     def digests(self) -> dict[str, str]:
         """SHA-256 sums of the tables in the source, by its names, where they were asked for."""
@@ -76,13 +70,17 @@ class Resizing(NamedTuple):
 
 
 def resize(
-    checkpoint: Checkpoint, canonical: Canonical, options: ConvertOptions
-) -> tuple[Checkpoint, Canonical, Resizing]:
-    """Put resized position tables in the place of those of a checkpoint, if that is asked for.
+    checkpoint: Checkpoint,
+    canonical: Canonical,
+    selection: TensorSelection,
+    options: ConvertOptions,
+) -> tuple[Checkpoint, TensorSelection, Resizing]:
+    """Put resized position tables in the place of those that are taken, if that is asked for.
 
     Args:
         checkpoint: the source.
         canonical: its tensors, those included that it only records as tied.
+        selection: those that are taken.
         options: the size of the images.
 
     Raises:
@@ -92,10 +90,14 @@ def resize(
         UsageError: patches do not fill such an image, or there is no table.
     """
     if options.resize_pos_embed is None:
-        return checkpoint, canonical, Resizing()
+        return checkpoint, selection, Resizing()
     judged = _judged(canonical)
     reading, family = judged.family.reading, judged.family
-    tables = [name for name in family.tables if name in canonical.tensors]
+    tables = [
+        name
+        for name in family.tables
+        if name in canonical.tensors and canonical.origins[name][0] in selection.tensors
+    ]
     if reading is None or not tables:
         raise UsageError("there is no position table to resize")
     wider = reading.at_image(judged.config, options.resize_pos_embed)
@@ -116,16 +118,13 @@ def resize(
     changed = copy(checkpoint)
     changed.tensors = _in_place(checkpoint.tensors, [one for one in found if one.info])
     again = canonicalize(with_tied(changed.tensors, changed.metadata))
-    return (
-        changed,
-        again,
-        Resizing(
-            tuple(one.told for one in found if one.told),
-            {one.original.name: one.original for one in found if one.info},
-            frozenset(checksum for one in found for checksum in one.checked),
-            tuple(one.problem for one in found if one.problem),
-        ),
+    resizing = Resizing(
+        tuple(one.told for one in found if one.told),
+        {one.original.name: one.original for one in found if one.info},
+        frozenset(checksum for one in found for checksum in one.checked),
+        tuple(one.problem for one in found if one.problem),
     )
+    return changed, select(changed, again, options), resizing
 
 
 def _judged(canonical: Canonical) -> Judged:

@@ -54,7 +54,8 @@ def check_position_tables(evidence: Evidence) -> Iterator[Finding]:
             message = f"the table is {table.text}, {whose}"
             yield finding(rules.LEARNED_POSITIONS, message, tensors=[name])
             continue
-        there = "" if table.grid == grid else f", where the model has {grid[0]} x {grid[1]} patches"
+        same = table.grid == grid or table.kind not in computed
+        there = "" if same else f", where the model has {grid[0]} x {grid[1]} patches"
         yield finding(
             rules.POS_EMBED,
             f"the table is {table.text}{there}",

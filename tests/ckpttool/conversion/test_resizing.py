@@ -193,6 +193,13 @@ def test_a_table_that_is_left_out_is_not_listed(convert: Convert) -> None:
     assert [one.name for one in converted.resized] == ["pos_embed"]
 
 
+def test_one_that_is_left_out_may_be_wrong(convert: Convert) -> None:
+    state = checkpoints.state()
+    state["decoder_pos_embed"][0, 3, 5] += 0.5
+    assert convert(state).verdict is Verdict.FAIL
+    assert convert(state, encoder_only=True).verdict is Verdict.PASS
+
+
 def test_names_of_one_table_stay_tied(convert: Convert) -> None:
     state = checkpoints.state()
     state["copy"] = state["pos_embed"]

@@ -10,6 +10,7 @@ from ckpttool.models.choosing import Judged
 from ckpttool.models.families.mae import MAE
 from ckpttool.models.family import Kind
 from ckpttool.verification.checks import positions
+from mae.large.pos_embed import get_2d_sincos_pos_embed
 from tests.builders import evidence as built
 from tests.builders.tensors import from_array
 
@@ -95,6 +96,16 @@ def test_a_table_of_nan_follows_from_the_nan() -> None:
     arrays["pos_embed"][0, 0, 0] = float("nan")
     (found,) = findings(arrays)
     assert (found.rule, rules.NAN.code in found.follows) == (rules.POS_EMBED, True)
+
+
+def test_the_row_of_the_class_token_that_is_missing_is_said_to_be() -> None:
+    # 16 rows beside a class token are read as 15 patches, 3 x 5
+    table = get_2d_sincos_pos_embed(8, 4)[None].astype(np.float32)
+    evidence = built.evidence({"pos_embed": table})
+    read = evidence._replace(config=built.TINY._replace(img_size=(48, 80)))
+    (found,) = positions.check_position_tables(read)
+    assert found.message == ("the table is sin-cos at 4 x 4 without the row of the class token")
+    assert found.fix is None
 
 
 # --- what fine-tuning and other models leave -----------------------------------------------
