@@ -12,13 +12,17 @@ import numpy as np
 
 from ckpttool.findings.results import PositionTable
 from ckpttool.findings.text import count
-from ckpttool.models.interpolation import BICUBIC, METHODS, resized, weights
+from ckpttool.models.computed_tables import computed, interpolated, joined, with_grid
+from ckpttool.models.interpolation import BICUBIC, METHODS, weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ckpttool.models.family import Positions
     from ckpttool.models.interpolation import Method
+
+# NaN, infinity and numbers near the end of the range are told, so numpy need not warn of them.
+_quiet = np.errstate(all="ignore")
 
 #: The kinds of tables. The first four are computed, and trained at most.
 SIN_COS = "sin-cos"
@@ -41,37 +45,14 @@ _MOST = 0.9
 # Correlation from which on a table is near sin-cos. Independent ones have 1 / sqrt(elements), the
 # learned ones of supervised ViTs below 0.1, fine-tuned ones above 0.9.
 _NEAR = 0.3
+_FEATURES = 64  # of each half, which are enough to tell
 _DEVIATIONS = 4.0  # of chance, which counts in small tables
 _SWAPPED = "with x and y swapped: an MAE has x in the first half of the width (MoCo v3 has y there)"
-_LONGEST = 1024  # patches along a side, beyond which interpolations are not looked for
+_LONGEST = 256  # patches along a side, beyond which interpolations are not looked for
 _SOURCES = 128  # patches along a side of the largest image that tables are interpolated from
 
 
-def computed(positions: Positions, rows: int, columns: int) -> NDArray[np.float64]:
-    """Return the sin-cos table of a grid (before + rows * columns, width)."""
-    across = positions.encode(np.arange(columns))
-    down = positions.encode(np.arange(rows))
-    return _joined(across, down, positions.before)
-
-
-def interpolated(
-    positions: Positions, source: tuple[int, int], target: tuple[int, int], method: Method = BICUBIC
-) -> NDArray[np.float64]:
-    """Return the sin-cos table of one grid, interpolated to another; class token kept."""
-    across = weights(method, source[1], target[1]) @ positions.encode(np.arange(source[1]))
-    down = weights(method, source[0], target[0]) @ positions.encode(np.arange(source[0]))
-    return _joined(across, down, positions.before)
-
-
-def with_grid(
-    stored: NDArray[Any], before: int, source: tuple[int, int], target: tuple[int, int]
-) -> NDArray[np.float64]:
-    """Return any table (before + R * C, width), resized bicubically; the rows before are kept."""
-    patches = stored[before:].astype(np.float64).reshape(*source, -1)
-    wider = resized(BICUBIC, patches, *target).reshape(target[0] * target[1], -1)
-    return np.concatenate([stored[:before].astype(np.float64), wider])
-
-
+@_quiet
 def at_grid(
     stored: NDArray[Any], old: Positions, new: Positions, tolerance: float
 ) -> tuple[NDArray[np.float64] | None, PositionTable]:
@@ -89,16 +70,7 @@ def at_grid(
     return with_grid(stored, old.before, (old.rows, old.columns), target), found
 
 
-def _joined(across: NDArray[Any], down: NDArray[Any], before: int) -> NDArray[np.float64]:
-    """Return the table of the profiles (columns, width / 2) and (rows, width / 2)."""
-    rows, columns, half = len(down), len(across), across.shape[1]
-    table = np.zeros((before + rows * columns, 2 * half))
-    patches = table[before:].reshape(rows, columns, 2 * half)
-    patches[:, :, :half] = across
-    patches[:, :, half:] = down[:, None]
-    return table
-
-
+@_quiet
 def recognise(stored: NDArray[Any], positions: Positions, tolerance: float) -> PositionTable:
     """Say what a table is.
 
@@ -110,6 +82,7 @@ def recognise(stored: NDArray[Any], positions: Positions, tolerance: float) -> P
     return _Reader(stored, positions, tolerance).read()
 
 
+@_quiet
 def grid_shown(
     stored: NDArray[Any], positions: Positions, tolerance: float
 ) -> tuple[int, int] | None:
@@ -172,8 +145,7 @@ class _Reader:
         return PositionTable(kind, text, residual, self.error, self.tolerance, self.grid)
 
     def _changed(self, found: _Found) -> PositionTable:
-        with np.errstate(invalid="ignore"):
-            off = ~(np.abs(self.stored - found.table) <= self.tolerance)
+        off = ~(np.abs(self.stored - found.table) <= self.tolerance)
         error = _largest(self.stored, found.table)
         token, feature = _place(self.stored, found.table)
         few = f"{found.text} but for" if off.mean() <= 1 - _MOST else f"not {found.text}:"
@@ -320,7 +292,7 @@ class _Reader:
             self.positions.encode(np.arange(n) * (base / n)) for base, n in zip(source, grid)
         )
         text = f"sin-cos at {_by(source)} stretched to {_by(grid)}"
-        return _Found(STRETCHED, text, _joined(across, down, self.before))
+        return _Found(STRETCHED, text, joined(across, down, self.before))
 
     def _by_correlation(self) -> PositionTable:
         """Tell a table that was trained from sin-cos from one that has no such structure."""
@@ -328,7 +300,8 @@ class _Reader:
         if (np.ptp(patches, axis=0) <= self.tolerance).all():
             return self._table(CHANGED, "the same in every row of a patch", self.error)
         correlation, found = self._most_correlated()
-        chance = _DEVIATIONS / patches.size**0.5
+        # of a handful of elements, nothing tells
+        chance = min(_DEVIATIONS / patches.size**0.5, 0.95)
         if correlation >= max(_NEAR, chance):
             error = _largest(self.stored, found.table)
             text = f"near {found.text} (correlation {correlation:.3f}, off by up to {error:.3g})"
@@ -339,21 +312,23 @@ class _Reader:
     def _most_correlated(self) -> tuple[float, _Found]:
         """Return the sin-cos table, interpolated or not, that varies most like this one.
 
-        Over the patches, each feature about its mean; by the profiles alone, since a computed table
-        is the sum of them.
+        Over the patches, each feature about its mean, of some features spread over all; by the
+        profiles alone, since a computed table is the sum of them.
         """
         rows, columns = grid = self.positions.rows, self.positions.columns
         self.grid = grid
         half = self.stored.shape[1] // 2
-        patches = self.stored[self.before :] - self.stored[self.before :].mean(axis=0)
-        norm = float(np.linalg.norm(patches))
-        shaped = patches.reshape(rows, columns, 2 * half)
-        across, down = shaped[:, :, :half].mean(axis=0), shaped[:, :, half:].mean(axis=1)
+        shaped = self.stored[self.before :].reshape(rows, columns, 2 * half)
+        some = slice(None, None, max(half // _FEATURES, 1))
+        halves = [shaped[:, :, :half][..., some], shaped[:, :, half:][..., some]]
+        halves = [part - part.mean(axis=(0, 1)) for part in halves]
+        norm = float(sum((part * part).sum() for part in halves)) ** 0.5
+        across, down = halves[0].mean(axis=0), halves[1].mean(axis=1)
         best, source = 0.0, grid
         sources = range(2, min(4 * max(grid), _SOURCES) + 1) if max(grid) <= _LONGEST else ()
         for side in {columns, *sources}:
             other = max(round(side * rows / columns), 1)
-            x, y = self._centred(side, columns), self._centred(other, rows)
+            x, y = self._profile(side, columns, some), self._profile(other, rows, some)
             product = rows * float((across * x).sum()) + columns * float((down * y).sum())
             size = (rows * float((x * x).sum()) + columns * float((y * y).sum())) ** 0.5
             correlation = product / (norm * size) if norm * size else 0.0
@@ -364,9 +339,11 @@ class _Reader:
         name = f"sin-cos interpolated from {_by(source)} to {_by(grid)}"
         return best, _Found(INTERPOLATED, name, interpolated(self.positions, source, grid))
 
-    def _centred(self, source: int, target: int) -> NDArray[Any]:
-        encoded = self.positions.encode(np.arange(source))
-        profile = encoded if source == target else weights(BICUBIC, source, target) @ encoded
+    def _profile(self, source: int, target: int, some: slice) -> NDArray[Any]:
+        """Return some features along an axis, interpolated, each about its mean."""
+        profile = self.positions.encode(np.arange(source))[:, some]
+        if source != target:
+            profile = weights(BICUBIC, source, target) @ profile
         return np.asarray(profile - profile.mean(axis=0))
 
 
@@ -388,8 +365,7 @@ def _largest(stored: NDArray[Any], table: NDArray[np.float64]) -> float:
 
 
 def _place(stored: NDArray[Any], table: NDArray[np.float64]) -> tuple[int, int]:
-    with np.errstate(invalid="ignore"):
-        difference = np.abs(stored - table)
+    difference = np.abs(stored - table)
     difference[~np.isfinite(difference)] = np.inf  # NaN is as far off as can be
     token, feature = divmod(int(difference.argmax()), table.shape[1])
     return token, feature
@@ -406,8 +382,7 @@ def _rounded(stored: NDArray[Any]) -> tuple[str, float] | None:
     # before float16, which holds nearly all of bfloat16 up to 1
     if not (single.view(np.uint32) & np.uint32(0xFFFF)).any():
         return "bfloat16", 2.0**-8
-    with np.errstate(over="ignore"):
-        same = single.astype(np.float16).astype(np.float32) == single
+    same = single.astype(np.float16).astype(np.float32) == single
     return ("float16", 2.0**-11) if same.all() else None
 
 

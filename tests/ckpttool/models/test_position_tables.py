@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from ckpttool.models import position_tables as tables
+from ckpttool.models.computed_tables import computed
 from ckpttool.models.families.mae import MAE
 from mae.config import MAEConfig
 from mae.large.pos_embed import get_1d_positions, get_1d_sincos_pos_embed, get_2d_sincos_pos_embed
@@ -54,7 +55,7 @@ def noise(by: float, rows: int) -> Any:
 @pytest.mark.parametrize("grid", [(4, 4), (3, 5), (5, 3), (1, 7), (28, 28)])
 def test_the_table_of_any_grid_is_sin_cos(grid: tuple[int, int]) -> None:
     np.testing.assert_array_equal(
-        tables.computed(positions(*grid), *grid).astype(np.float32), table(*grid)
+        computed(positions(*grid), *grid).astype(np.float32), table(*grid)
     )
     found = recognised(table(*grid), *grid)
     assert (found.kind, found.grid) == (tables.SIN_COS, grid)
