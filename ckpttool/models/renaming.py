@@ -184,8 +184,9 @@ def _ways(members: list[_Member]) -> list[list[_Member]]:
     found: dict[tuple[object, ...], dict[int, _Member]] = {}
     for member in members:
         claim, rank, reading = member.chosen
-        stem = "" if claim.parts > 1 else reading.spelled
-        way: tuple[object, ...] = (rank, reading.prefix, reading.inside, claim.parts, stem)
+        # of several parts, one may be wrapped and another not
+        alone = (reading.spelled, reading.inside) if claim.parts == 1 else ()
+        way: tuple[object, ...] = (rank, reading.prefix, claim.parts, alone)
         while claim.part in found.get(way, ()):  # one part in two spellings
             way = (*way, "")
         found.setdefault(way, {})[claim.part] = member

@@ -178,7 +178,10 @@ def wrapped(
     strange = [run for run in runs if not any(one in spellings.parts for one in run)]
     for wrappers in combinations(strange, together):
         found = _read(_without(every, (*known, *wrappers)), spellings)
-        if found is None or found.spelled.partition(f".{NUMBER}.")[2] in spellings.forks:
-            continue  # "mlp_tokens.fc1" of an MLP-Mixer is not the "fc1" of a fork
+        if found is None:
+            continue
+        # "mlp_tokens.fc1" of an MLP-Mixer is not the "fc1" of a fork; three parts are no chance
+        if len(spellings.forks.get(found.spelled.partition(f".{NUMBER}.")[2], ())) == 1:
+            continue
         if all(".".join(one) in found.inside for one in wrappers):
             yield wrappers, found

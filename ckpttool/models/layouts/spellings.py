@@ -31,7 +31,7 @@ class Spellings(NamedTuple):
         numbered: those that hold numbers of their own, with ``{n}`` for each.
         lacking: the tails of which files never hold all parts, so that they stay apart.
         forks: a tail that no convention has -> all tails of the same tensor. Nothing is known by
-            one of several, nor by one that was wrapped.
+            one of several, and no wrapper by one that is the only one.
         outers: spelling of a tensor outside of blocks -> claims, several where sides share it.
         own: layout's name -> group -> what the convention itself puts before the names of the
             group (``vit.``); a group is not there where the convention leaves it out.

@@ -76,6 +76,19 @@ def test_a_fork_may_be_wrapped_as_any_other() -> None:
     assert removed(found) == [("net.", 36 - 4), ("._orig_mod.", 36 - 4)]
 
 
+def test_adapters_of_a_forks_query_and_value_are_left_beside_it() -> None:
+    names = []
+    for name in FORK:
+        stem, _, leaf = name.rpartition(".")
+        adapted = stem.endswith(("q_proj", "v_proj"))
+        names.append(f"{stem}.base_layer.{leaf}" if adapted else name)
+        if adapted and leaf == "weight":
+            names += [f"{stem}.lora_{side}.default.weight" for side in "AB"]
+    found = recognised(names)
+    assert removed(found) == [(".base_layer.", 8)]
+    assert (len(found.unclaimed), found.problems) == (8, ())
+
+
 def test_a_block_of_one_convention_among_names_of_another_is_said() -> None:
     names = [name.replace(".norm1.", ".ln1.").replace(".norm2.", ".ln2.") for name in TINY]
     found = recognised(names)
