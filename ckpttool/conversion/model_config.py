@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import Checkpoint
 
 CONFIG = "config.json"
+# Whether the loss is on normalised pixels: no shape shows it, and the model computes with either.
+_NORMALISED = "norm_pix_loss"
 # A larger file is no configuration of a model.
 _MAX_SIZE = 1 << 20
 
@@ -92,12 +94,11 @@ def _settings(
     checkpoint: Checkpoint, canonical: Canonical, options: ConvertOptions
 ) -> _Settings | None:
     """Return the settings of a model with exactly these tensors; ``None`` if there is none."""
-    theirs = _read(os.path.join(os.path.dirname(checkpoint.path), CONFIG))  # noqa: PTH118, PTH120
-    arguments = {name: setting.value for name, setting in settings_of(checkpoint).items()}
+    said = _said(checkpoint, canonical)
     # what lies beside the source says the size of images that it was for
     image = options.resize_pos_embed
     sizes = None if image is None else {"img_size": image}
-    judged = choose(canonical, sizes=sizes, said=Said(theirs or {}, arguments))
+    judged = choose(canonical, sizes=sizes, said=said)
     family, full = judged.family, judged.kind is Kind.FULL
     config_file = family.config_file
     written = config_file.written and config_file.written(judged.config, full)
@@ -112,13 +113,27 @@ def _settings(
     if shapes != expected:
         return None
     shown = {**config_file.of_size(judged.config, full), **config_file.of_shapes(shapes)}
-    name = os.path.split(checkpoint.path)[1]
-    if re.fullmatch(config_file.normalised, name, re.DOTALL):
-        written["norm_pix_loss"] = True
-    assumed = (_assumed(judged.assumed),) if judged.assumed else ()
-    # what no shape shows may be otherwise in a config.json that is there
-    known = {key: value for key, value in shown.items() if key not in config_file.unseen}
-    return _Settings({**written, **shown}, shown if not assumed else known, assumed)
+    assumed = list(judged.assumed)
+    if re.fullmatch(config_file.normalised, os.path.split(checkpoint.path)[1], re.DOTALL):
+        written[_NORMALISED] = True
+    elif full and not any(
+        _NORMALISED in (key, key.rpartition(".")[2]) for key in (*said.config, *said.arguments)
+    ):
+        assumed.append(f"{_NORMALISED} {json.dumps(written[_NORMALISED])}: assumed")
+    if judged.assumed:  # what no shape shows may be otherwise in a config.json that is there
+        shown = {key: value for key, value in shown.items() if key not in config_file.unseen}
+    findings = (_assumed(assumed),) if assumed else ()
+    return _Settings({**written, **shown}, shown, findings)
+
+
+def _said(checkpoint: Checkpoint, canonical: Canonical) -> Said:
+    """Return what the file and the ``config.json`` beside it say of the model."""
+    config = _read(os.path.join(os.path.dirname(checkpoint.path), CONFIG)) or {}  # noqa: PTH118, PTH120
+    mine = canonical.family.config_file.model_type if canonical.family else None
+    if config.get("model_type", mine) != mine:  # of another model that lies in the folder
+        config = {}
+    arguments = {name: setting.value for name, setting in settings_of(checkpoint).items()}
+    return Said(config, arguments)
 
 
 def _read(path: str) -> dict[str, object] | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Sequence
 
 from ckpttool.conversion.casts import not_to_cast, refused, written_dtype
 from ckpttool.conversion.keeping import tied_to
-from ckpttool.conversion.naming import index_path, shard_paths
+from ckpttool.conversion.naming import file_names, index_path, shard_paths
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Finding, finding
@@ -96,7 +96,9 @@ def plan(
     # First of all: a hostile file could ask for terabytes from a few bytes.
     check_expansion(tensors, sharing.covered)
     same = tied_to(sharing, selection, options)
-    tied = {} if options.keep_aliases else _not_stored(same, target)
+    # A loader that looks for each key of its own model finds no name that is only recorded.
+    every = options.keep_aliases or bool(file_names(options.layout))
+    tied = {} if every else _not_stored(same, target)
     quantized = not_to_cast(checkpoint, selection, sharing, options)
     kept = quantized.names
     pieces = [

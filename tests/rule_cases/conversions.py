@@ -160,5 +160,5 @@ CASES: Dict[str, Case] = {
         as_hf(checkpoints.sound, config='{"hidden_size": 17}'),
         as_hf(checkpoints.sound, config='{"hidden_size": 16}'),
     ),
-    "CVT215": Case(as_hf(checkpoints.sound), as_hf(checkpoints.sound, tiny=TINY)),
+    "CVT215": Case(as_hf(checkpoints.sound), as_hf(checkpoints.encoder_only, tiny=TINY)),
 }

@@ -119,20 +119,31 @@ def test_of_a_model_that_is_not_whole_none_is_written_and_that_is_said(tmp_path:
 
 
 def test_what_no_shape_shows_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = written(tmp_path)
+    assert "no shape shows: norm_pix_loss false: assumed" in known.findings[0].message
+    (tmp_path / "out" / "config.json").unlink()
     monkeypatch.delitem(CONFIGS, "tiny")
-    done = written(tmp_path)
+    done = written(tmp_path, force=True)
     assert (done.state, codes(done)) == ("written", ["CVT215"])
     assert "1 head: assumed" in done.findings[0].message
 
 
+@pytest.mark.parametrize(
+    ("model_type", "heads"),
+    [
+        pytest.param("vit_mae", 4, id="of the same kind"),
+        pytest.param("bert", 1, id="of another model in the folder"),
+    ],
+)
 def test_the_config_beside_the_source_says_how_many_heads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_type: str, heads: int
 ) -> None:
     monkeypatch.delitem(CONFIGS, "tiny")
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "config.json").write_text('{"num_attention_heads": 4}')
+    said = {"num_attention_heads": 4, "model_type": model_type}
+    (tmp_path / "in" / "config.json").write_text(json.dumps(said))
     written(tmp_path, name="in/a.pth")
-    assert config(tmp_path)["num_attention_heads"] == 4
+    assert config(tmp_path)["num_attention_heads"] == heads
 
 
 def test_beside_a_file_of_another_name_there_is_none(tmp_path: Path) -> None:

@@ -127,6 +127,16 @@ def test_a_cast_and_shards_go_with_another_convention(tmp_path: Path) -> None:
     assert elements(tmp_path / "back" / "a.safetensors") == halves
 
 
+def test_tied_tensors_are_stored_each_where_a_loader_looks_for_every_key(tmp_path: Path) -> None:
+    state = {**STATE, "norm.bias": STATE["blocks.0.norm1.bias"]}
+    source = saved(tmp_path, state)
+    convert(source, tmp_path / "hf.safetensors", layout="hf")
+    names = elements(tmp_path / "hf.safetensors")
+    assert {"vit.layernorm.bias", "vit.encoder.layer.0.layernorm_before.bias"} <= set(names)
+    done = convert(source, tmp_path / "timm.safetensors", layout="timm", encoder_only=True)
+    assert done.tied == {"norm.bias": "blocks.0.norm1.bias"}
+
+
 # --- where the tensors lie --------------------------------------------------------------
 
 
