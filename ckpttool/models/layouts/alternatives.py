@@ -24,7 +24,7 @@ _BLOCK: tuple[NameRule, ...] = (
     Rename("attn.qkv.bias", "attn.in_proj_bias"),
     *module("attn.proj", "attn.out_proj"),
     # BEiT, VideoMAE and EVA: the key has no bias, and no zeros are stored for it
-    Join("attn.qkv.bias", ("attn.q_bias", "", "attn.v_bias")),
+    Join("attn.qkv.bias", ("attn.q_bias", "", "attn.v_bias"), "the key has none"),
 )
 
 ALTERNATIVES: tuple[NameRule, ...] = under("blocks.{n}.", "blocks.{n}.", _BLOCK)

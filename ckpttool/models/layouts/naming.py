@@ -94,7 +94,7 @@ def departures(naming: Naming, claimed: Iterable[tuple[Reading, Claim]]) -> str:
             continue
         for found, usual in _differences(reading.spelled, [_core(one, naming) for one in wanted]):
             if reading.lacking:
-                usual += " (not all parts are stored)"
+                usual += f" ({reading.lacking})"
             stems = said.setdefault(usual, [])
             if found not in stems:
                 stems.append(found)

@@ -34,14 +34,14 @@ class Reading(NamedTuple):
         spelled: the name behind it, without wrappers, as a convention spells it.
         claims: what it stands for, several where sides of the model share the spelling.
         inside: the wrappers that were taken out.
-        lacking: whether it is a part of what files of this spelling never hold all parts.
+        lacking: why files of this spelling never hold all parts of it; empty if they do.
     """
 
     prefix: str
     spelled: str
     claims: tuple[Claim, ...]
     inside: tuple[str, ...] = ()
-    lacking: bool = False
+    lacking: str = ""
 
 
 class _Parts(NamedTuple):
@@ -111,7 +111,7 @@ def _read(parts: _Parts, spellings: Spellings) -> Reading | None:
                 continue
             claims = (claim._replace(canonical=canonical),)
         whole = f"{spelled}.{NUMBER}.{tail}"
-        lacking = tail in spellings.lacking
+        lacking = spellings.lacking.get(tail, "")
         return Reading(parts.prefix(first), whole, claims, parts.inside(first), lacking)
     for length in range(min(_LONGEST_SPELLING, len(parts.kept)), 0, -1):
         chosen = parts.kept[-length:]

@@ -35,11 +35,13 @@ class Join(NamedTuple):
     """One canonical tensor that the other side keeps in equal ``parts``: its rows, in order.
 
     Axis 0 of row-major data is contiguous, so joining concatenates extents and copies nothing.
-    A part that the other side does not hold, since it is zeros, is ``""``.
+    A part that the other side does not hold, since it is zeros, is ``""``, and ``lacking`` is what
+    is said of it.
     """
 
     canonical: str
     parts: tuple[str, ...]
+    lacking: str = ""
 
     @property
     def others(self) -> tuple[str, ...]:
@@ -145,5 +147,5 @@ def under(canonical: str, other: str, rules: Iterable[NameRule]) -> tuple[NameRu
 def _prefixed(rule: NameRule, canonical: str, other: str) -> NameRule:
     whole = canonical + rule.canonical
     if isinstance(rule, Join):
-        return Join(whole, tuple(part and other + part for part in rule.parts))
+        return Join(whole, tuple(part and other + part for part in rule.parts), rule.lacking)
     return Rename(whole, other + rule.other) if isinstance(rule, Rename) else Dropped(whole)

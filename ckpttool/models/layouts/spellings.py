@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.models.layouts.patterns import patterns_of
-from ckpttool.models.layouts.renames import NUMBER, Claim, generalise
+from ckpttool.models.layouts.renames import NUMBER, Claim, Join, generalise
 
 if TYPE_CHECKING:
     from typing import Iterable, Mapping
@@ -29,7 +29,7 @@ class Spellings(NamedTuple):
         stacks: spelling of a stack (``encoder.layer``) -> canonical stack.
         tails: spelling behind a block's number -> claim on a canonical name in a block.
         numbered: those that hold numbers of their own, with ``{n}`` for each.
-        lacking: the tails of which files never hold all parts, so that they stay apart.
+        lacking: a tail of which files never hold all parts, so that they stay apart -> why.
         forks: a tail that no convention has -> all tails of the same tensor. Nothing is known by
             one of several, and no wrapper by one that is the only one.
         outers: spelling of a tensor outside of blocks -> claims, several where sides share it.
@@ -47,7 +47,7 @@ class Spellings(NamedTuple):
     stacks: Mapping[str, str]
     tails: Mapping[str, Claim]
     numbered: frozenset[str]
-    lacking: frozenset[str]
+    lacking: Mapping[str, str]
     forks: Mapping[str, frozenset[str]]
     outers: Mapping[str, tuple[Claim, ...]]
     own: Mapping[str, Mapping[str, str]]
@@ -64,7 +64,7 @@ def spellings_of(family: Family) -> Spellings:
     """Return what the conventions of ``family`` call its parts."""
     stacks: dict[str, str] = {}
     tails: dict[str, Claim] = {}
-    lacking: set[str] = set()
+    lacking: dict[str, str] = {}
     forks: dict[str, frozenset[str]] = {}
     outers: dict[str, dict[Claim, None]] = {}
     own: dict[str, dict[str, str]] = {}
@@ -89,15 +89,15 @@ def spellings_of(family: Family) -> Spellings:
                     parts = [one.partition(_BLOCK)[2] for one in rule.others if one]
                     forks[tail] = frozenset(parts)
                 tails.setdefault(tail, claim._replace(canonical=role))
-                if "" in rule.others:
-                    lacking.add(tail)
+                if isinstance(rule, Join) and rule.lacking:
+                    lacking[tail] = rule.lacking
     anchors = frozenset(generalise(name)[0].rpartition(_BLOCK)[2] for name in family.anchors)
     spelled = [*stacks, *tails, *outers]
     return Spellings(
         stacks,
         tails,
         frozenset(one for one in patterns_of(list(tails)) if NUMBER in one),
-        frozenset(lacking),
+        lacking,
         forks,
         {other: tuple(claims) for other, claims in outers.items()},
         own,

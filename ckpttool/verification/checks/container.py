@@ -90,7 +90,9 @@ def check_prefix(evidence: Evidence) -> Iterator[Finding]:
         for one in canonical.rivals
     ]
     if said:
-        yield finding(rules.NAME_PREFIX, "; ".join(said[:_SHOWN]), fix=_way_to_bare_names(evidence))
+        more = len(said) - _SHOWN
+        said[_SHOWN:] = [f"and {more} more"] if more > 0 else []
+        yield finding(rules.NAME_PREFIX, "; ".join(said), fix=_way_to_bare_names(evidence))
 
 
 def _way_to_bare_names(evidence: Evidence) -> str:

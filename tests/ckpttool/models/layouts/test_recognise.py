@@ -110,9 +110,7 @@ def test_biases_of_query_and_value_without_the_keys_stay_apart() -> None:
     apart = tuple(f"blocks.{n}.attn.{one}_bias" for n in range(2) for one in "qv")
     assert (found.apart, found.unclaimed, found.problems) == (apart, (), ())
     assert list(found.tensors) == names
-    assert found.layout == (
-        "facebook with attn.q_bias+v_bias for attn.qkv.bias (not all parts are stored)"
-    )
+    assert found.layout == ("facebook with attn.q_bias+v_bias for attn.qkv.bias (the key has none)")
 
 
 def test_one_part_of_a_forks_tensor_is_not_taken_for_it() -> None:
