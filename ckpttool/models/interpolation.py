@@ -1,6 +1,6 @@
 """Resizing along one axis as torch and timm do it, as small matrices in numpy.
 
-The formulas are those of ``torch.nn.functional.interpolate`` with ``align_corners=False``: the
+The formulas are those of ``torch.nn.functional.interpolate``. With ``align_corners=False`` the
 middle of pixel ``i`` lies at ``(i + 0.5) * source / target - 0.5`` of the source, and beyond its
 edges the last pixel is repeated. With ``antialias=True`` the kernel is cut at the edges instead.
 """
@@ -41,12 +41,14 @@ class Method(NamedTuple):
         kernel: the weight of a pixel by its distance.
         antialias: whether the kernel grows when an image shrinks, and is cut at the edges.
         more: what is added to the target's size to find the scale.
+        aligned: whether the outermost pixels of both lie on each other (``align_corners=True``).
     """
 
     name: str
     kernel: Callable[[NDArray[Any]], NDArray[Any]]
     antialias: bool = False
     more: float = 0.0
+    aligned: bool = False
 
 
 #: As scripts for fine-tuning do it; torch has a = -0.75.
@@ -59,6 +61,8 @@ METHODS = (
     Method("bilinearly with antialias", _linear, antialias=True),
     # interpolate_pos_encoding of DINO gives a scale with 0.1 more, so that rounding cannot lose one
     Method("bicubically by a scale of 0.1 patches more", _cubic(-0.75), more=0.1),
+    Method("bicubically with aligned corners", _cubic(-0.75), aligned=True),
+    Method("bilinearly with aligned corners", _linear, aligned=True),
 )
 
 
@@ -66,6 +70,8 @@ def weights(method: Method, source: int, target: int) -> NDArray[np.float64]:
     """Return the matrix (target, source) that resizes an axis of ``source`` pixels."""
     scale = source / (target + method.more)
     middles = (np.arange(target)[:, None] + 0.5) * scale - 0.5
+    if method.aligned:
+        middles = np.arange(target)[:, None] * ((source - 1) / max(target - 1, 1))
     if method.antialias:
         matrix = method.kernel((np.arange(source) - middles) / max(scale, 1.0))
         return np.asarray(matrix / matrix.sum(axis=1, keepdims=True), np.float64)

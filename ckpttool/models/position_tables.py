@@ -6,7 +6,7 @@ known by one profile along each axis, and that is so after it was interpolated, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Iterator, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple, Tuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from ckpttool.findings.results import PositionTable
 from ckpttool.findings.text import count
 from ckpttool.models.computed_tables import computed, interpolated, joined, with_grid
 from ckpttool.models.interpolation import BICUBIC, METHODS, weights
+from ckpttool.models.table_correlation import LONGEST, most_correlated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,11 +46,8 @@ _MOST = 0.9
 # Correlation from which on a table is near sin-cos. Independent ones have 1 / sqrt(elements), the
 # learned ones of supervised ViTs below 0.1, fine-tuned ones above 0.9.
 _NEAR = 0.3
-_FEATURES = 64  # of each half, which are enough to tell
 _DEVIATIONS = 4.0  # of chance, which counts in small tables
 _SWAPPED = "with x and y swapped: an MAE has x in the first half of the width (MoCo v3 has y there)"
-_LONGEST = 256  # patches along a side, beyond which interpolations are not looked for
-_SOURCES = 128  # patches along a side of the largest image that tables are interpolated from
 
 
 @_quiet
@@ -58,15 +56,16 @@ def at_grid(
 ) -> tuple[NDArray[np.float64] | None, PositionTable]:
     """Return a table (tokens, width) for the grid of ``new``, and what it is now.
 
-    The sin-cos table is computed anew, any other is resized bicubically. ``None`` where it is a
-    sin-cos table that is wrong.
+    A sin-cos table is computed anew, one that was interpolated from it anew in the same way; any
+    other is resized bicubically. ``None`` where it is a sin-cos table that is wrong.
     """
-    found = recognise(stored, old, tolerance)
+    reader = _Reader(stored, old, tolerance)
+    found = reader.read()
     target = new.rows, new.columns
-    if found.kind == SIN_COS and found.grid == (old.rows, old.columns):
-        return computed(new, *target), found
     if found.kind in WRONG or found.grid != (old.rows, old.columns):
         return None, found
+    if reader.make is not None:
+        return reader.make(target), found
     return with_grid(stored, old.before, (old.rows, old.columns), target), found
 
 
@@ -100,12 +99,17 @@ def grid_shown(
     return (len(patches) // long, long) if long > 1 and len(patches) % long == 0 else None
 
 
+#: Rows and columns -> the table of this grid.
+_Make = Callable[[Tuple[int, int]], "NDArray[np.float64]"]
+
+
 class _Found(NamedTuple):
-    """A table that the stored one resembles, and what it is called."""
+    """A table that the stored one resembles, what it is called, and how one of its kind is made."""
 
     kind: str
     text: str
     table: NDArray[np.float64]
+    make: _Make
 
 
 class _Reader:
@@ -117,6 +121,7 @@ class _Reader:
         self.tolerance = max(tolerance, max(self.grid) * 2.0**-22)
         self.expected = computed(positions, *self.grid)
         self.error = _largest(stored, self.expected)
+        self.make: _Make | None = None
 
     def read(self) -> PositionTable:
         narrow = None if self.error <= self.tolerance else _rounded(self.stored)
@@ -124,19 +129,28 @@ class _Reader:
             self.tolerance = max(self.tolerance, narrow[1])
         if self.error <= self.tolerance:
             text = f"sin-cos at {_by(self.grid)}"
+            self.make = self._sin_cos
             rounded = f", rounded to {narrow[0]}" if narrow else ""
             return self._table(SIN_COS, text + rounded, self.error)
         if self.stored.size > _MOST_ELEMENTS or not np.isfinite(self.stored).all():
-            return self._changed(_Found(SIN_COS, f"sin-cos at {_by(self.grid)}", self.expected))
+            return self._changed(self._whole(self.expected))
         self.stored = self.stored.astype(np.float64)
         table = self._in_other_order() or self._resembling()
         return self._swapped(table) if table.kind == LEARNED else table
+
+    def _sin_cos(self, grid: tuple[int, int]) -> NDArray[np.float64]:
+        return computed(self.positions, *grid)
+
+    def _whole(self, table: NDArray[np.float64]) -> _Found:
+        """Return the sin-cos table of the grid."""
+        return _Found(SIN_COS, f"sin-cos at {_by(self.grid)}", table, self._sin_cos)
 
     def _swapped(self, learned: PositionTable) -> PositionTable:
         """Look whether a table has structure once x and y are swapped."""
         half = self.stored.shape[1] // 2
         self.stored = np.roll(self.stored, half, axis=1)
         table = self._resembling()
+        self.make = None
         if table.kind == LEARNED:
             return learned
         return table._replace(kind=SWAPPED, text=f"{table.text} {_SWAPPED}")
@@ -219,7 +233,7 @@ class _Reader:
 
     def _resembling(self) -> PositionTable:
         candidates = [
-            _Found(SIN_COS, f"sin-cos at {_by(self.grid)}", self.expected),
+            self._whole(self.expected),
             *self._interpolations(),
         ]
         for found in candidates:
@@ -230,6 +244,7 @@ class _Reader:
             if row > self.tolerance:
                 text = f"{found.text}, but the row of the class token is not zero"
                 return self._table(CLASS_TOKEN, f"{text} (up to {row:.3g})", row)
+            self.make = found.make
             return self._table(found.kind, found.text, rest)
         shares = [
             float((np.abs(self.stored - found.table) <= 4 * self.tolerance).mean())
@@ -255,7 +270,7 @@ class _Reader:
             np.median(patches[:, :, :half], axis=0),
         ]
         spacing = [_spacing(self.positions.decode(profile)) for profile in profiles]
-        if max(shown) > _LONGEST or any(space is None for space in spacing):
+        if max(shown) > LONGEST or any(space is None for space in spacing):
             return
         self.grid = shown
         best, nearest = np.inf, None
@@ -265,13 +280,18 @@ class _Reader:
             if error < best:
                 best, nearest = error, (method, (ends[0][1], ends[1][1]))
         if nearest is not None and nearest[1] == shown:
-            yield _Found(SIN_COS, f"sin-cos at {_by(shown)}", computed(self.positions, *shown))
+            yield self._whole(self._sin_cos(shown))
         elif nearest is not None:
             method, source = nearest
             name = f"interpolated {method.name} from {_by(source)} to {_by(shown)}"
-            table = interpolated(self.positions, source, shown, method)
-            yield _Found(INTERPOLATED, name, table)
+            yield self._interpolated(name, source, method)
         yield self._stretched(shown, spacing)
+
+    def _interpolated(self, name: str, source: tuple[int, int], method: Method) -> _Found:
+        def make(grid: tuple[int, int]) -> NDArray[np.float64]:
+            return interpolated(self.positions, source, grid, method)
+
+        return _Found(INTERPOLATED, name, make(self.grid), make)
 
     def _nearest(self, profile: NDArray[Any], method: Method) -> tuple[float, int]:
         """Return the error of the best interpolation of an axis, and what it comes from."""
@@ -288,18 +308,27 @@ class _Reader:
     def _stretched(self, grid: tuple[int, int], spacing: list[float | None]) -> _Found:
         """Return the table of coordinates that are not 1 apart but as if the grid were another."""
         source = tuple(max(round((space or 1.0) * n), 1) for space, n in zip(spacing, grid))
-        down, across = (
-            self.positions.encode(np.arange(n) * (base / n)) for base, n in zip(source, grid)
-        )
+
+        def make(grid: tuple[int, int]) -> NDArray[np.float64]:
+            down, across = (
+                self.positions.encode(np.arange(n) * (base / n)) for base, n in zip(source, grid)
+            )
+            return joined(across, down, self.before)
+
         text = f"sin-cos at {_by(source)} stretched to {_by(grid)}"
-        return _Found(STRETCHED, text, joined(across, down, self.before))
+        return _Found(STRETCHED, text, make(grid), make)
 
     def _by_correlation(self) -> PositionTable:
         """Tell a table that was trained from sin-cos from one that has no such structure."""
         patches = self.stored[self.before :]
         if (np.ptp(patches, axis=0) <= self.tolerance).all():
             return self._table(CHANGED, "the same in every row of a patch", self.error)
-        correlation, found = self._most_correlated()
+        self.grid = self.positions.rows, self.positions.columns
+        correlation, source = most_correlated(self.stored, self.positions)
+        found = self._whole(self.expected)
+        if source != self.grid:
+            name = f"sin-cos interpolated from {_by(source)} to {_by(self.grid)}"
+            found = self._interpolated(name, source, BICUBIC)
         # of a handful of elements, nothing tells
         chance = min(_DEVIATIONS / patches.size**0.5, 0.95)
         if correlation >= max(_NEAR, chance):
@@ -309,50 +338,13 @@ class _Reader:
         text = f"learned: no sin-cos structure (correlation {abs(correlation):.2f})"
         return self._table(LEARNED, text, self.error)
 
-    def _most_correlated(self) -> tuple[float, _Found]:
-        """Return the sin-cos table, interpolated or not, that varies most like this one.
-
-        Over the patches, each feature about its mean, of some features spread over all; by the
-        profiles alone, since a computed table is the sum of them.
-        """
-        rows, columns = grid = self.positions.rows, self.positions.columns
-        self.grid = grid
-        half = self.stored.shape[1] // 2
-        shaped = self.stored[self.before :].reshape(rows, columns, 2 * half)
-        some = slice(None, None, max(half // _FEATURES, 1))
-        halves = [shaped[:, :, :half][..., some], shaped[:, :, half:][..., some]]
-        halves = [part - part.mean(axis=(0, 1)) for part in halves]
-        norm = float(sum((part * part).sum() for part in halves)) ** 0.5
-        across, down = halves[0].mean(axis=0), halves[1].mean(axis=1)
-        best, source = 0.0, grid
-        sources = range(2, min(4 * max(grid), _SOURCES) + 1) if max(grid) <= _LONGEST else ()
-        for side in {columns, *sources}:
-            other = max(round(side * rows / columns), 1)
-            x, y = self._profile(side, columns, some), self._profile(other, rows, some)
-            product = rows * float((across * x).sum()) + columns * float((down * y).sum())
-            size = (rows * float((x * x).sum()) + columns * float((y * y).sum())) ** 0.5
-            correlation = product / (norm * size) if norm * size else 0.0
-            if correlation > best:
-                best, source = correlation, (other, side)
-        if source == grid:
-            return best, _Found(SIN_COS, f"sin-cos at {_by(grid)}", self.expected)
-        name = f"sin-cos interpolated from {_by(source)} to {_by(grid)}"
-        return best, _Found(INTERPOLATED, name, interpolated(self.positions, source, grid))
-
-    def _profile(self, source: int, target: int, some: slice) -> NDArray[Any]:
-        """Return some features along an axis, interpolated, each about its mean."""
-        profile = self.positions.encode(np.arange(source))[:, some]
-        if source != target:
-            profile = weights(BICUBIC, source, target) @ profile
-        return np.asarray(profile - profile.mean(axis=0))
-
 
 def _spacing(coordinates: NDArray[Any]) -> float | None:
     """Return how far apart coordinates along an axis are; ``None`` if they do not ascend."""
     if len(coordinates) < 2:
         return 1.0
     slope = float(np.polyfit(np.arange(len(coordinates)), coordinates, 1)[0])
-    return slope if 0 < slope * len(coordinates) < _LONGEST else None
+    return slope if 0 < slope * len(coordinates) < LONGEST else None
 
 
 def _largest(stored: NDArray[Any], table: NDArray[np.float64]) -> float:

@@ -103,12 +103,32 @@ def test_a_learned_table_is_interpolated_as_torch_does_it(convert: Convert, size
     assert told.how.endswith(f"interpolated bicubically at {rows} x {columns}")
 
 
-def test_an_interpolated_table_is_interpolated_again(convert: Convert) -> None:
+def test_an_interpolated_table_is_made_anew_from_its_source(convert: Convert) -> None:
     state = models.encoder_of(checkpoints.state())
-    state["pos_embed"] = by_torch(state["pos_embed"], 6, 6).float()
-    found = same_but(state, convert(state), "pos_embed")["pos_embed"]
+    first = state["pos_embed"]
+    state["pos_embed"] = by_torch(first, 6, 6).float()
+    converted = convert(state)
+    found = same_but(state, converted, "pos_embed")["pos_embed"]
+    torch.testing.assert_close(found, by_torch(first, 8, 6).float(), rtol=0, atol=2e-7)
+    assert converted.resized[0].how == (
+        "interpolated bicubically from 4 x 4 to 6 x 6, computed anew at 8 x 6"
+    )
+    report = ckpttool.verify(str(converted.result), forward=False).files[0]
+    assert report.verdict is Verdict.PASS
+    assert report.values is not None
+    told = report.values.position_tables["pos_embed"].text
+    assert told == "interpolated bicubically from 4 x 4 to 8 x 6"
+
+
+def test_a_table_that_was_trained_is_interpolated(convert: Convert) -> None:
+    state = models.encoder_of(checkpoints.state())
+    noise = torch.randn(1, 17, 16, generator=torch.Generator().manual_seed(2)) / 50
+    state["pos_embed"] = state["pos_embed"] + noise
+    converted = convert(state)
+    found = same_but(state, converted, "pos_embed")["pos_embed"]
     expected = by_torch(state["pos_embed"], 8, 6).float()
     torch.testing.assert_close(found, expected, rtol=0, atol=2e-7)
+    assert converted.resized[0].how.startswith("near sin-cos at 4 x 4 (correlation 0.99")
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

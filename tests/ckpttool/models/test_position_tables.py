@@ -119,6 +119,8 @@ def test_positions_are_read_off_their_encoding() -> None:
         ({"mode": "bilinear"}, "bilinearly"),
         ({"mode": "bicubic", "antialias": True}, "bicubically with antialias"),
         ({"mode": "bilinear", "antialias": True}, "bilinearly with antialias"),
+        ({"mode": "bicubic", "align_corners": True}, "bicubically with aligned corners"),
+        ({"mode": "bilinear", "align_corners": True}, "bilinearly with aligned corners"),
         (
             {"mode": "bicubic", "size": None, "scale_factor": (5.1 / 6, 9.1 / 7)},
             "bicubically by a scale of 0.1 patches more",
