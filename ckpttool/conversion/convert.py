@@ -26,6 +26,7 @@ from ckpttool.conversion.output import (
 )
 from ckpttool.conversion.planning import plan
 from ckpttool.conversion.receipt import write_receipt
+from ckpttool.conversion.renaming.rows import told_by_source
 from ckpttool.conversion.resizing import resize
 from ckpttool.conversion.result import NOT_WRITTEN, PLANNED, WRITTEN, Conversion
 from ckpttool.conversion.selecting import select
@@ -220,7 +221,8 @@ def convert_file(
             with adding_uses(checkpoint.uses):
                 selection = select(checkpoint, canonical, options)
                 checkpoint, selection, resizing = resize(checkpoint, canonical, selection, options)
-                planned = plan(checkpoint, selection, output, options)
+                with told_by_source(selection.naming):
+                    planned = plan(checkpoint, selection, output, options)
                 entries, sidecar = left_out(checkpoint, selection, options)
                 config = config_of(checkpoint, selection, output, options)
                 job = Job(
@@ -260,14 +262,16 @@ def _convert(job: Job, progress: Progress | None) -> Conversion:
     if _errors(found):
         return _converted(job, NOT_WRITTEN, found)
     options, sources = job.options, job.checkpoint.sources
-    files, index = lay_out(job)
+    with told_by_source(job.selection.naming):
+        files, index = lay_out(job)
     outputs = written_files(job, files, index)
     with Destination(sources=sources, force=options.force, sync=options.sync) as place:
         earlier = find_earlier(job, look_for_room(job, outputs, place), place)
         if options.dry_run:
             found += left_behind(earlier, options.force)
             return _converted(job, PLANNED, found, outputs, earlier)
-        copied = copy(job, files, place, progress)
+        with told_by_source(job.selection.naming):
+            copied = copy(job, files, place, progress)
         found += copied.findings
         # Only the copying shows whether a cast overflows; leaving the block removes the files.
         if _errors(found):

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ckpttool.conversion.model_config import ModelConfig
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.planning import Plan
+    from ckpttool.conversion.renaming.rows import Naming
     from ckpttool.conversion.resizing import Resizing
     from ckpttool.conversion.result import LeftOut
     from ckpttool.conversion.selecting import TensorSelection
@@ -206,7 +207,8 @@ def copy(
         checked |= copies.checked
     digests = spread(stored, job.plan.same)
     casts = tuple(_casts(job.plan.pieces, digests))
-    return Copied(growing, digests, checked, casts, tuple(_losses(casts, job.options)))
+    losses = tuple(_losses(casts, job.options, job.selection.naming))
+    return Copied(growing, digests, checked, casts, losses)
 
 
 def _casts(pieces: Sequence[PlannedTensor], digests: dict[str, PieceDigest]) -> Iterator[Cast]:
@@ -222,7 +224,7 @@ _NO_CAST = "Leave it out with --exclude, or use --allow-overflow."
 _NO_CAST_OF_SMALL = "Leave it out with --exclude if these numbers matter."
 
 
-def _losses(casts: Sequence[Cast], options: ConvertOptions) -> Iterator[Finding]:
+def _losses(casts: Sequence[Cast], options: ConvertOptions, naming: Naming) -> Iterator[Finding]:
     """Yield a finding for each tensor whose numbers became infinite, or zero."""
     for cast in casts:
         # bfloat16 has float32's range, so it helps unless the numbers are float64.
@@ -232,14 +234,14 @@ def _losses(casts: Sequence[Cast], options: ConvertOptions) -> Iterator[Finding]
                 rules.OVERFLOW,
                 f"{count(cast.overflow, 'element')} became infinite as {cast.target}",
                 severity=Severity.WARNING if options.allow_overflow else None,
-                tensors=[cast.name],
+                tensors=naming.origins([cast.name]),
                 fix=_OTHER_CAST if other else _NO_CAST,
             )
         if cast.underflow:
             yield finding(
                 rules.UNDERFLOW,
                 f"{count(cast.underflow, 'element')} became zero as {cast.target}",
-                tensors=[cast.name],
+                tensors=naming.origins([cast.name]),
                 fix=None if other else _NO_CAST_OF_SMALL,
             )
 

@@ -30,6 +30,7 @@ from ckpttool.tensors.sharing import (
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
+    from ckpttool.conversion.renaming.rows import Naming
     from ckpttool.conversion.selecting import TensorSelection
     from ckpttool.formats.writing import Target
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
@@ -238,7 +239,7 @@ def _findings(
     tied: Mapping[str, str],
     options: ConvertOptions,
 ) -> Iterator[Finding]:
-    yield from _unwritable(pieces, options.to)
+    yield from _unwritable(pieces, options.to, selection.naming)
     if selection.unread:
         reasons = ", ".join(dict.fromkeys(reason for _, reason in selection.unread))
         whole = len(selection.unread) == len(checkpoint.unread)
@@ -279,7 +280,7 @@ def _findings(
 _SHOWN = 20  # tied names that a finding spells out
 
 
-def _unwritable(pieces: Sequence[PlannedTensor], to: str) -> Iterator[Finding]:
+def _unwritable(pieces: Sequence[PlannedTensor], to: str, naming: Naming) -> Iterator[Finding]:
     """Yield errors for tensors that the target cannot hold."""
     target = TARGETS[to]
     wrong = [piece for piece in pieces if not target.holds(piece.dtype, tuple(piece.shape))]
@@ -288,7 +289,7 @@ def _unwritable(pieces: Sequence[PlannedTensor], to: str) -> Iterator[Finding]:
         yield finding(
             rules.CANNOT_HOLD,
             f"{to} has no elements of {types}",
-            tensors=[piece.name for piece in wrong],
+            tensors=naming.origins(piece.name for piece in wrong),
             fix="Leave them out with --exclude.",
         )
     for name in (piece.name for piece in pieces if piece.name in target.RESERVED):
@@ -296,5 +297,5 @@ def _unwritable(pieces: Sequence[PlannedTensor], to: str) -> Iterator[Finding]:
             rules.CANNOT_HOLD,
             f"{to} has no tensor of this name: {target.RESERVED[name]}",
             tensors=[name],
-            fix=f"Leave it out with --exclude {name}.",
+            fix=f"Leave it out with --exclude {' '.join(naming.origins([name]))}.",
         )

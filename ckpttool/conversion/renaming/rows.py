@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterable, NamedTuple, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Iterable, Iterator, NamedTuple, Sequence
 
 from ckpttool.conversion.result import Rows
-from ckpttool.findings.errors import UsageError
+from ckpttool.findings.errors import CkpttoolError, UsageError
 from ckpttool.findings.text import printable, some_of
 from ckpttool.tensors.catalogue import TensorInfo
 from ckpttool.tensors.rows import rows_of, some_rows, why_whole
 
 if TYPE_CHECKING:
-    from typing import Collection, Iterator, Mapping
+    from typing import Collection, Mapping
 
 _NAMED = 4  # tensors of the source that an error names
 
@@ -58,6 +59,17 @@ class Naming(NamedTuple):
     def origins(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return the names of the source that tensors are made of, each once."""
         return tuple(dict.fromkeys(rows.name for name in names for rows in self.made_of(name)))
+
+
+@contextmanager
+def told_by_source(naming: Naming) -> Iterator[None]:
+    """Let an error name a tensor as the source does: by that name it can be left out."""
+    try:
+        yield
+    except CkpttoolError as error:
+        if error.tensor in naming.rows:
+            error.tensor = ", ".join(naming.origins([error.tensor]))
+        raise
 
 
 def every_row(info: TensorInfo) -> Rows:

@@ -14,7 +14,9 @@ from ckpttool.conversion import convert as converting
 from ckpttool.conversion import proving
 from ckpttool.conversion.renaming.spelling import read_back
 from ckpttool.conversion.result import Conversion, Rows
+from ckpttool.models.families.mae import MAE
 from ckpttool.models.layouts.conventions import CONVENTIONS
+from ckpttool.models.layouts.renames import Layout
 from tests.builders import checkpoints, models
 from tests.builders.layouts import encoder_names
 
@@ -63,6 +65,23 @@ def test_there_and_back_is_the_identity(
     assert again.state == "written", again
     assert elements(back) == elements(source)
     assert list(torch.load(back)["model"]) == list(state)
+
+
+@pytest.mark.parametrize("layout", MAE.layouts, ids=[one.name for one in MAE.layouts])
+@pytest.mark.parametrize("prefix", ["", "module.", "student.trunk."])
+def test_every_layout_that_is_read_becomes_the_published_one(
+    tmp_path: Path, layout: Layout, prefix: str
+) -> None:
+    spelled: dict[str, torch.Tensor] = {}
+    for name, tensor in STATE.items():
+        others = layout.names_of(name) or ()
+        parts = tensor.chunk(len(others)) if others else ()
+        spelled.update((prefix + other, part.clone()) for other, part in zip(others, parts))
+    done = convert(saved(tmp_path, spelled), tmp_path / "out.safetensors", layout="facebook")
+    assert done.state == "written", done.findings
+    found = elements(tmp_path / "out.safetensors")
+    assert found == {name: STATE[name].numpy().tobytes() for name in found}
+    assert len(found) in (len(STATE), len(models.encoder_of(STATE)))
 
 
 def test_every_convention_becomes_every_other_in_one_step(tmp_path: Path) -> None:
@@ -279,3 +298,26 @@ def test_rows_in_another_order_would_be_noticed(
     done = convert(saved(tmp_path, STATE), tmp_path / "out.safetensors", layout="hf")
     assert (done.state, codes(done)) == ("not-written", ["CVT202"])
     assert not (tmp_path / "out.safetensors").exists()
+
+
+# --- what is said of a tensor is said by its name in the source --------------------------
+
+
+@pytest.mark.parametrize(
+    ("tensor", "options"),
+    [
+        pytest.param(torch.zeros(48, 16, dtype=torch.complex128), {}, id="a type"),
+        pytest.param(torch.zeros(1).expand(3 << 40, 16), {}, id="expanded"),
+        pytest.param(torch.full((48, 16), 1e30), {"dtype": "float16"}, id="a cast"),
+    ],
+)
+def test_what_stops_a_conversion_is_called_as_exclude_takes_it(
+    tmp_path: Path, tensor: torch.Tensor, options: dict[str, Any]
+) -> None:
+    source = saved(tmp_path, {**STATE, QKV: tensor})
+    done = convert(source, tmp_path / "out.safetensors", layout="hf", **options)
+    assert done.state == "not-written"
+    errors = [one for one in done.findings if one.severity.value == "error"]
+    assert {one.tensors for one in errors} == {(QKV,)}
+    left_out = convert(source, tmp_path / "out.safetensors", layout="hf", exclude=QKV, **options)
+    assert left_out.state == "written"
