@@ -69,6 +69,7 @@ class ConfigFile(NamedTuple):
 
     Attributes:
         model_type: its value of this key.
+        of_core: values of it of other models that have the core of this one, and another head.
         of_shapes: canonical name -> shape, to the settings that follow from the shapes.
         of_size: a model's sizes, and whether the file holds more than the core, to all settings
             that are checked.
@@ -80,6 +81,7 @@ class ConfigFile(NamedTuple):
     """
 
     model_type: str
+    of_core: tuple[str, ...]
     of_shapes: Callable[[Mapping[str, Shape]], dict[str, object]]
     of_size: Callable[[Any, bool], dict[str, object]]
     unseen: tuple[str, ...]

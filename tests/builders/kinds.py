@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ckpttool.models.layouts import hf_vitmae
 from mae.config import MAEConfig, is_decoder_name, is_head_name
 from mae.large.pos_embed import get_2d_sincos_pos_embed
 
@@ -163,6 +164,17 @@ def beit() -> object:
     return {"model": state}
 
 
+def of_transformers() -> object:
+    """A classifier in the names of Hugging Face's ViTForImageClassification."""
+    config = SMALL._replace(num_classes=5)
+    state = trained(config)
+    out: State = {}
+    for name, tensor in state.items():
+        others = hf_vitmae.HF_VITMAE.names_of(name) or (name,)
+        out.update(zip(others, tensor.chunk(len(others))))
+    return out
+
+
 def never_loaded() -> object:
     """A decoder as it was initialised, behind an encoder that is trained."""
     state = trained()
@@ -236,6 +248,13 @@ CASES: List[KindCase] = [
         lambda: trained(SMALL._replace(num_classes=5, probe=True)),
         "classifier",
         f"a linear probe of 5 classes on the encoder of {_VIT} (class token, norm): "
+        f"{_CLASSIFIER_USE}",
+    ),
+    KindCase(
+        "A classifier of transformers",
+        of_transformers,
+        "classifier",
+        f"a classifier of 5 classes on the encoder of {_VIT} (class token, norm): "
         f"{_CLASSIFIER_USE}",
     ),
     KindCase(

@@ -66,13 +66,18 @@ def spell(
         )
     unclaimed = frozenset(canonical.unclaimed)
     spelled = Spelled(convention, Naming({}, {}), {}, canonical._replace(tensors={}), ())
+    family = canonical.family
+    with_blocks = set(family.stacks.values())
+    heads = {name for name in canonical.tensors if family.group_of(name) not in with_blocks}
     dropped: dict[str, list[str]] = {}
     kept: list[str] = []
     nameless: list[str] = []
     for name, info in canonical.tensors.items():
         origins = canonical.origins[name]
         rows = merged(one for origin in origins for one in named.made_of(origin))
-        others = None if name in unclaimed else convention.layout.names_of(name)
+        others = None
+        if name in heads or name not in unclaimed:
+            others = convention.layout.names_of(name)
         if others:
             _require_rows(name, rows, rows_of(info))
             for other, part, its in split(info, rows, others):
@@ -84,7 +89,8 @@ def spell(
         elif len(origins) == 1 and origins[0] in own:
             spelled.naming.add(origins[0], info, rows)
         else:
-            stays = convention.keeps_others and name in unclaimed
+            # a head has a name of its own in other conventions, and here the canonical one
+            stays = convention.keeps_others and (name in unclaimed or name in heads)
             (kept if stays else nameless).extend(named.origins(origins))
             spelled.naming.add(name, info, rows)
     findings = (

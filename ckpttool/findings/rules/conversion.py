@@ -162,7 +162,7 @@ NO_NAME = Rule(
     Severity.ERROR,
     "The naming convention that was asked for has no name for a tensor.",
     "Leave the tensor out with --encoder-only or --exclude, or name it with --rename.",
-    "A decoder has no names in the conventions `timm` and `mmseg`, and a head has none in `hf`, "
+    "A decoder has no names in the conventions `timm` and `mmseg`, and a head has none in "
     "`mmpretrain` and `mmseg`. A file with such names would load with unexpected keys. "
     "`--rename 'head.*=head.*'` keeps a name as it is.",
 )

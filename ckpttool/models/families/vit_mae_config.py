@@ -135,6 +135,7 @@ def _written(config: MAEConfig, full: bool) -> dict[str, object]:
 
 VIT_MAE_CONFIG = ConfigFile(
     model_type="vit_mae",
+    of_core=("vit",),
     of_shapes=_of_shapes,
     of_size=_of_size,
     unseen=("num_attention_heads", "decoder_num_attention_heads", "image_size"),

@@ -69,10 +69,13 @@ _DECODER_V5_SAVED = _decoder(
     under("decoder_blocks.{n}.", "decoder.decoder_encoder.layer.{n}.", _BLOCK)
 )
 
-HF_VITMAE = Layout("hf-vitmae", (*under("", "vit.", _ENCODER), *_DECODER))
-HF_VITMAE_V5 = Layout("hf-vitmae-v5", (*under("", "vit.", _ENCODER_V5), *_DECODER_V5))
+#: The head of ViTForImageClassification, whose encoder is spelled as ViTMAE's.
+_HEAD = module("head", "classifier")
+
+HF_VITMAE = Layout("hf-vitmae", (*under("", "vit.", _ENCODER), *_DECODER, *_HEAD))
+HF_VITMAE_V5 = Layout("hf-vitmae-v5", (*under("", "vit.", _ENCODER_V5), *_DECODER_V5, *_HEAD))
 HF_VITMAE_V5_SAVED = Layout(
-    "hf-vitmae-v5-saved", (*under("", "vit.", _ENCODER), *_DECODER_V5_SAVED)
+    "hf-vitmae-v5-saved", (*under("", "vit.", _ENCODER), *_DECODER_V5_SAVED, *_HEAD)
 )
 HF_VITMAE_MODEL = Layout("hf-vitmae-model", (*_ENCODER, *WITHOUT_DECODER))
 HF_VITMAE_MODEL_V5 = Layout("hf-vitmae-model-v5", (*_ENCODER_V5, *WITHOUT_DECODER))

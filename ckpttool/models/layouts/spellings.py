@@ -119,10 +119,16 @@ def _claims(rule: NameRule) -> Iterable[tuple[Claim, str]]:
 
 
 def _own_prefixes(family: Family, rules: Iterable[NameRule]) -> dict[str, str]:
-    """Return group -> the segments with which all names of the group begin, a dot behind each."""
+    """Return group -> the segments with which all names of the group begin, a dot behind each.
+
+    Only of groups with blocks: the names of a head begin with that of its only module.
+    """
     shared: dict[str, list[str]] = {}
+    with_blocks = set(family.stacks.values())
     for rule in rules:
         group = family.group_of(rule.canonical)
+        if group not in with_blocks:
+            continue
         for other in rule.others:
             segments = other.partition(_BLOCK)[0].split(".")[:-1]
             known = shared.setdefault(group, segments)

@@ -93,5 +93,6 @@ def _places(reading: Reading) -> Iterator[_Place]:
 
 
 def _fits(info: TensorInfo | None, reading: Reading, spellings: Spellings) -> bool:
-    dimensions = {spellings.dimensions[claim.canonical] for claim in reading.claims}
-    return info is None or len(info.shape) in dimensions
+    # of a head, which not every model of a family has, they are not known
+    dimensions = {spellings.dimensions.get(claim.canonical) for claim in reading.claims}
+    return info is None or None in dimensions or len(info.shape) in dimensions

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.formats.state_dicts.settings import settings_of
+from ckpttool.models.family import Kind
 
 if TYPE_CHECKING:
     from ckpttool.verification.evidence import Evidence
@@ -45,7 +46,9 @@ def check_config(evidence: Evidence) -> Iterator[Finding]:
     config = evidence.release_files.config or {}
     model_type = evidence.family.config_file.model_type
     kind = config.get("model_type", model_type)  # an absent key contradicts nothing
-    if kind != model_type:
+    whole = evidence.judged is None or evidence.judged.kind is Kind.FULL
+    theirs = () if whole else evidence.family.config_file.of_core
+    if kind != model_type and kind not in theirs:
         yield finding(
             rules.CONFIG_MODEL_TYPE,
             "the config.json beside the weights names another kind of model",

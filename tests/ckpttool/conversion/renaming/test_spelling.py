@@ -236,7 +236,15 @@ def test_a_head_keeps_its_name_where_names_are_canonical(tmp_path: Path, asked: 
     assert "head.weight" in elements(tmp_path / "out.safetensors")
 
 
-@pytest.mark.parametrize("asked", ["hf", "mmpretrain", "mmseg"])
+def test_hugging_face_has_a_name_of_its_own_for_it(tmp_path: Path) -> None:
+    there, back = tmp_path / "there.pth", tmp_path / "back.pth"
+    convert(saved(tmp_path, WITH_HEAD), there, to="pth", layout="hf")
+    assert "classifier.weight" in elements(there)
+    convert(there, back, to="pth", layout="facebook")
+    assert elements(back) == elements(saved(tmp_path, WITH_HEAD))
+
+
+@pytest.mark.parametrize("asked", ["mmpretrain", "mmseg"])
 @pytest.mark.parametrize(
     ("way", "name"),
     [

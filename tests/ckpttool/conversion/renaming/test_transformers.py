@@ -18,6 +18,7 @@ from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.run import verify_file
 from mae.config import CONFIGS, MAEConfig
 from mae.large import MAEViTLarge
+from mae.large.classifier import ViTClassifier
 from tests.builders import models
 from tests.builders.sizes import TINY
 
@@ -119,3 +120,35 @@ def test_what_save_pretrained_writes_becomes_the_bytes_of_the_origin(tmp_path: P
     assert done.state == "written"
     assert elements(back) == elements(source)
     assert set(torch.load(back)) == {"model"}
+
+
+def test_a_classifier_of_transformers_is_told_and_computes_the_same(tmp_path: Path) -> None:
+    config = TINY._replace(num_classes=5)
+    theirs = transformers.ViTForImageClassification(
+        transformers.ViTConfig(
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=64,
+            image_size=32,
+            patch_size=8,
+            layer_norm_eps=1e-6,
+            num_labels=5,
+        )
+    ).eval()
+    # of a masked autoencoder, and not drawn at random
+    table = theirs.vit.embeddings.position_embeddings
+    table.data = MAEViTLarge(config._replace(num_classes=0)).pos_embed.data.clone()
+    saved, back = tmp_path / "saved", tmp_path / "back.pth"
+    theirs.save_pretrained(saved)
+    report = verify_file(str(saved / "model.safetensors"), VerifyOptions(forward=False))
+    assert report.diagnosis is not None
+    assert report.diagnosis.kind == "classifier"
+    assert "5 classes" in report.diagnosis.text
+    assert not {one.rule.code for one in report.findings} & {"STR004", "HUB004", "HUB005", "HUB006"}
+    convert(saved / "model.safetensors", back, to="pth", layout="facebook", sync=False)
+    ours = ViTClassifier(config).eval()
+    ours.load_state_dict(torch.load(back)["model"])
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(theirs(images).logits, ours(images), rtol=0, atol=1e-5)

@@ -120,11 +120,12 @@ def test_one_part_of_a_forks_tensor_is_not_taken_for_it() -> None:
     assert "blocks.0.attn.v.weight" in found.unclaimed
 
 
-def test_a_classifier_beside_an_encoder_of_hugging_face_keeps_its_name() -> None:
+def test_a_classifier_beside_an_encoder_of_hugging_face_is_a_head() -> None:
     names = [*spelled(HF_VITMAE, encoder_names(2)), "classifier.weight", "classifier.bias"]
     found = recognised(names)
     assert (found.layout, found.prefix) == ("hf-vitmae", "")
-    assert found.unclaimed == ("classifier.weight", "classifier.bias")
+    assert found.unclaimed == ()
+    assert found.origins["head.weight"] == ("classifier.weight",)
 
 
 def test_that_another_prefix_fits_too_is_said() -> None:
