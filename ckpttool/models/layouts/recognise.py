@@ -63,7 +63,13 @@ class Recognised(NamedTuple):
     @property
     def layout(self) -> str:
         """What reports call the convention."""
-        return departures(self.naming, [(one.reading, one.claim) for one in self.claims.values()])
+        usual = {one.claim.canonical for one in self.claims.values() if one.rank == 0}
+        claimed = [
+            (one.reading, one.claim)
+            for one in self.claims.values()
+            if one.rank == 0 or one.claim.canonical not in usual  # else it stands aside
+        ]
+        return departures(self.naming, claimed)
 
 
 class Chosen(NamedTuple):

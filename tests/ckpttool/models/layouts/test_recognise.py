@@ -96,6 +96,12 @@ def test_a_block_of_one_convention_among_names_of_another_is_said() -> None:
     assert list(found.tensors) == TINY
 
 
+def test_a_module_that_stands_aside_is_no_departure() -> None:
+    found = recognised([*TINY, "blocks.0.ln1.weight"])
+    assert (found.layout, found.unclaimed) == ("facebook", ("blocks.0.ln1.weight",))
+    assert len(found.problems) == 1
+
+
 def test_biases_of_query_and_value_without_the_keys_stay_apart() -> None:
     names = [
         part
