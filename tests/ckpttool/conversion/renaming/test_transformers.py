@@ -41,7 +41,7 @@ def written(
     source, output = folder / "mae.pth", folder / "vit-mae"
     torch.save({"model": model.state_dict(), "args": arguments}, source)
     output.mkdir()
-    done = convert(source, output, to="safetensors", layout="hf", sync=False, **options)
+    done = convert(source, output, layout="hf", sync=False, **{"to": "safetensors", **options})
     assert done.state == "written"
     return source, output
 
@@ -99,6 +99,13 @@ def test_the_model_that_transformers_loads_computes_the_same(
 def test_the_encoder_alone_loads_as_a_bare_model(tmp_path: Path) -> None:
     _, folder = written(tmp_path, models.tiny_model(), encoder_only=True)
     _, told = loaded("ViTMAEModel", folder)
+    assert told == NO_KEYS
+
+
+def test_a_file_of_torch_loads_too(tmp_path: Path) -> None:
+    _, folder = written(tmp_path, models.tiny_model(), to="pth")
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "pytorch_model.bin"]
+    _, told = loaded("ViTMAEForPreTraining", folder)
     assert told == NO_KEYS
 
 
