@@ -30,6 +30,7 @@ from benchmarks.results import report
 DIFFERENT = 1
 CMP, TORCH = "cmp", "torch.load(mmap), 3 reductions"
 SAME, PACKED, NOISE = "diff, identical", "diff, .pth and .safetensors", "diff, all different"
+ACROSS = "diff, all different, across layouts"
 # With the statistics that take the most memory, and as many threads as there are unasked.
 MANY = "diff, all different, 6 workers"
 # What each kind of change does, by its name in yardsticks.DIFF_KINDS.
@@ -54,13 +55,13 @@ _AT_ONCE = 3
 TINY, TINY_TORCH = "diff, 100,000 tensors that differ", "torch.load, 3 reductions a tensor"
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, and exit 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", nargs="?", default="data/mae_pretrain_vit_large.pth")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--kinds", action="store_true", help="tolerances and narrow floats")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         copy, packed, noisy = (
             str(Path(folder) / name) for name in ("copy.pth", "packed.safetensors", "noisy.pth")
@@ -70,33 +71,39 @@ def main() -> int:
         if options.kinds:
             rows = kinds(options.checkpoint, noisy, Path(folder), options.repeats)
         else:
-            rows = compare(options.checkpoint, (copy, packed, noisy), options.repeats)
-            Path(packed).unlink()
+            renamed = str(Path(folder) / "renamed.pth")
+            made = [TOOL, "convert", noisy, "--to", "pth", "--layout", "hf", "-o", renamed]
+            subprocess.run([*made, "--no-sync"], check=True, capture_output=True)
+            rows = compare(options.checkpoint, (copy, packed, noisy, renamed), options.repeats)
+            for path in (packed, renamed):
+                Path(path).unlink()
             rows += changes(options.checkpoint, (copy, noisy), Path(folder), options.repeats)
             rows += many(Path(folder), options.repeats)
     return report("diff of further kinds" if options.kinds else "diff", rows)
 
 
-def compare(checkpoint: str, others: tuple[str, str, str], repeats: int) -> list[Row]:
+def compare(checkpoint: str, others: tuple[str, str, str, str], repeats: int) -> list[Row]:
     """Time whole processes, from start to exit."""
-    copy, packed, noisy = others
+    copy, packed, noisy, renamed = others
     runs = side_by_side(
         {
             CMP: ["cmp", checkpoint, copy],
             SAME: [TOOL, "diff", checkpoint, copy],
             PACKED: [TOOL, "diff", checkpoint, packed],
             NOISE: [TOOL, "diff", checkpoint, noisy],
+            ACROSS: [TOOL, "diff", checkpoint, renamed],
             MANY: [TOOL, "diff", checkpoint, noisy, "--rtol", "1e-4", "--workers", "6"],
             TORCH: [PYTHON, "-c", yardsticks.TORCH_DIFF, checkpoint, noisy],
         },
         repeats,
-        statuses={NOISE: DIFFERENT, MANY: DIFFERENT},
+        statuses={NOISE: DIFFERENT, ACROSS: DIFFERENT, MANY: DIFFERENT},
     )
     return [
         ratio_row(runs, SAME, CMP, 1.2),
         ratio_row(runs, PACKED, CMP, 1.2),
         ratio_row(runs, NOISE, CMP, 2.0),
         ratio_row(runs, NOISE, TORCH, 4.0, faster=True),
+        ratio_row(runs, ACROSS, NOISE, 1.2),
         memory_row(runs, SAME, 150, "whatever the files' size"),
         memory_row(runs, NOISE, 150, "whatever the files' size"),
         memory_row(runs, MANY, 150, "whatever the files' size"),

@@ -21,6 +21,8 @@ def describe() -> str:
         parts.append(f"family {facts['cpu family']} model {facts.get('model', '?')}")
     flags = (facts.get("flags") or facts.get("Features") or "").split()
     sets = list(dict.fromkeys(_SETS[flag] for flag in _SETS if flag in flags))
+    if "AVX-512" in sets and os.environ.get("ATEN_CPU_CAPABILITY") == "avx2":
+        sets[sets.index("AVX-512")] = "AVX-512 switched off"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return ", ".join((*parts, *sets, f"{cores} cores"))
 
