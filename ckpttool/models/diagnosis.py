@@ -15,6 +15,7 @@ from ckpttool.models.neighbours import neighbour_of
 from ckpttool.models.schema import schema_of
 
 if TYPE_CHECKING:
+    from ckpttool.findings.listing import Neighbour
     from ckpttool.findings.results import Coverage
     from ckpttool.models.canonical import Canonical
     from ckpttool.models.choosing import Judged
@@ -51,7 +52,6 @@ def diagnose(
         unlike: what the values show the file to be instead, in words; ``None`` if they do not.
     """
     beside = "; ".join(_beside(checkpoint))
-    tensors = len(canonical.tensors)
     if judged.kind is None or judged.neighbour is not None:
         return _other(checkpoint, canonical, judged)
     matched = sum(group.matched for group in coverage.groups.values())
@@ -67,10 +67,19 @@ def diagnose(
         "other" if unlike else words.kind,
         other.name if other is not None else judged.name,
         f"{text}; {beside}" if beside else text,
-        f"by {matched:,} of {count(tensors, 'name')} and shapes"
-        + (f"; {other.told_by}" if other is not None else ""),
+        "; ".join(_established(canonical, matched, other)),
         judged.assumed,
     )
+
+
+def _established(canonical: Canonical, matched: int, other: Neighbour | None) -> Iterator[str]:
+    """Say by how many names a file is told, and what had to be taken out of them first."""
+    yield f"by {matched:,} of {count(len(canonical.tensors), 'name')} and shapes"
+    if other is not None:
+        yield other.told_by
+    for one in canonical.removed:
+        way = "taken out of" if one.inside else "taken off"
+        yield f"{one.text} {way} {count(one.names, 'name')}"
 
 
 def _other(checkpoint: Checkpoint, canonical: Canonical, judged: Judged) -> Diagnosis:

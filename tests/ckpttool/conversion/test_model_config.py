@@ -157,7 +157,8 @@ def test_beside_a_file_of_another_name_there_is_none(tmp_path: Path) -> None:
 
 
 def test_where_nothing_is_written_nothing_is_said_of_it(tmp_path: Path) -> None:
-    assert codes(written(tmp_path, checkpoints.classifier_head_added)) == ["CVT211"]
+    state = {**checkpoints.state(), "probe.weight": torch.rand(3, 16)}
+    assert codes(written(tmp_path, lambda: {"model": state})) == ["CVT211"]
 
 
 def test_a_dry_run_names_it_and_writes_nothing(tmp_path: Path) -> None:
