@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 # Elements of a table, before and after, which are computed in float64.
 _MOST_ELEMENTS = 1 << 27
 _CHUNK = 4 << 20
+_OF_VALUES = next(dtype for dtype in DTYPES.values() if dtype.numpy == "f8")
 _TOLERANCE = 1e-6  # of an element of a sin-cos table, as in verify
 
 
@@ -260,7 +261,7 @@ def _in_memory(original: TensorInfo, values: NDArray[Any]) -> TensorInfo:
 
     data = bytearray(values.size * original.dtype.itemsize)
     plain = memoryview(values.astype("<f8").tobytes())
-    cast(DTYPES["float64"], original.dtype, plain, memoryview(data))
+    cast(_OF_VALUES, original.dtype, plain, memoryview(data))
     source = MemorySource(bytes(data), "the resized table")
     shape = (1, *values.shape)
     extents = (Extent(source, 0, len(data)),)

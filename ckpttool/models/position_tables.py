@@ -15,6 +15,7 @@ from ckpttool.findings.text import count
 from ckpttool.models.computed_tables import computed, interpolated, joined, with_grid
 from ckpttool.models.interpolation import BICUBIC, METHODS, weights
 from ckpttool.models.table_correlation import LONGEST, most_correlated
+from ckpttool.tensors.dtypes import DTYPES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -371,11 +372,15 @@ def _rounded(stored: NDArray[Any]) -> tuple[str, float] | None:
     if stored.dtype != np.float32:
         return None
     single = np.ascontiguousarray(stored)
-    # before float16, which holds nearly all of bfloat16 up to 1
+    # the shorter one first: the other holds nearly all of its numbers up to 1
     if not (single.view(np.uint32) & np.uint32(0xFFFF)).any():
-        return "bfloat16", 2.0**-8
-    same = single.astype(np.float16).astype(np.float32) == single
-    return ("float16", 2.0**-11) if same.all() else None
+        narrow = next(dtype for dtype in DTYPES.values() if dtype.is_cut_float32)
+    elif (single.astype(np.float16).astype(np.float32) == single).all():
+        narrow = next(dtype for dtype in DTYPES.values() if dtype.numpy == "f2")
+    else:
+        return None
+    assert narrow.encoding is not None  # noqa: S101 (both are floats)
+    return narrow.name, 2.0 ** -(narrow.encoding.mantissa + 1)
 
 
 def _by(grid: tuple[int, ...]) -> str:

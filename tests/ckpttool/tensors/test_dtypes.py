@@ -30,11 +30,9 @@ NAMES = {
 #: Who may spell names of types, and why.
 SPELLED = {
     "ckpttool/conversion/output.py": "advises to cast to another type",
-    "ckpttool/conversion/resizing.py": "what a table is resized in, by numpy's name",
     "ckpttool/formats/safety/allowed.py": "names that pickles may say, read or not",
     "ckpttool/models/forward.py": "what torch computes in unless it is told",
     "ckpttool/models/families/mae.py": "the type of a count in a linear probe",
-    "ckpttool/models/position_tables.py": "the types that a table was rounded to, in the report",
     "ckpttool/models/schema.py": "the type of a model's tensors",
     "ckpttool/tensors/dtypes.py": "the table",
     "ckpttool/verification/controls.py": "torch computes in two types, which shows the rounding",
