@@ -98,9 +98,8 @@ class Search:
         reach = int(most.view(np.uint32)) + 1
         known = tally.max_rel.value if tally.max_rel else 0.0
         turned = block.longest >= _OPPOSITE - reach
-        if (
-            turned and 1 <= known < _TELLING
-        ):  # or there are zeros of the other sign, or reach is far
+        # the step may be that long for zeros of the other sign too, or because the reach is far
+        if turned and 1 <= known < _TELLING:
             turned = block.is_turned()
         if ulps:
             block.add_ulps(reach, turned)
