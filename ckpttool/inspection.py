@@ -246,6 +246,16 @@ def tensors_not_taken(checkpoint: Checkpoint, what: str) -> Iterator[Finding]:
         )
 
 
+def most_outside(checkpoint: Checkpoint) -> tuple[int, int] | None:
+    """Return the bytes of tensors that were taken, and outside of them, if these are more."""
+    # An average is as large as the weights, so it would make every file with one doubtful.
+    rest = [row for row in checkpoint.outside if not row.is_average]
+    taken = sum(info.nbytes for info in checkpoint.tensors.values()) if rest else 0
+    taken += checkpoint.unread_bytes  # in the right state dict, though they cannot be converted
+    left = sum(row.nbytes for row in rest)
+    return (taken, left) if left > taken else None
+
+
 def listed_rows(checkpoint: Checkpoint, rows: list[Outside]) -> str:
     """Return keys, numbers of tensors and bytes, and the class of a pickled object."""
     # Classes that every pickle has, so naming them would tell nothing.

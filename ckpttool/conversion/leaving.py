@@ -11,7 +11,13 @@ from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import size, some_of
 from ckpttool.formats.state_dicts.training_state import is_called_training
-from ckpttool.inspection import listed_rows, state_dicts_not_taken, tensors_not_taken, way_to_others
+from ckpttool.inspection import (
+    listed_rows,
+    most_outside,
+    state_dicts_not_taken,
+    tensors_not_taken,
+    way_to_others,
+)
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
@@ -45,12 +51,10 @@ def findings_on_rest(
 
 def _most(checkpoint: Checkpoint) -> Iterator[Finding]:
     """Refuse to choose a state dict if most bytes of the tensors would stay behind."""
-    # An average is as large as the weights, so it would make every file with one doubtful.
-    rest = [row for row in checkpoint.outside if not row.is_average]
-    taken = sum(info.nbytes for info in checkpoint.tensors.values()) if rest else 0
-    taken += checkpoint.unread_bytes  # in the right state dict, though they cannot be converted
-    left = sum(row.nbytes for row in rest)
-    if left > taken:
+    found = most_outside(checkpoint)
+    if found is not None:
+        taken, left = found
+        rest = [row for row in checkpoint.outside if not row.is_average]
         chosen = checkpoint.wrapper
         several = len(checkpoint.wrappers) > 1
         under = f"the state dict under '{chosen}'" if chosen else "the state dict at the root"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
+import os
+from shlex import quote
 from typing import TYPE_CHECKING, Sequence
 
+from ckpttool.files.suffixes import stem_of
 from ckpttool.findings import rules
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import printable
+from ckpttool.formats.writing.safetensors import SUFFIX, takes
+from ckpttool.inspection import most_outside
 from ckpttool.models.diagnosis import diagnose
+from ckpttool.verification.policy import NOT_THE_MODEL
 
 if TYPE_CHECKING:
     from ckpttool.findings.finding import Finding
@@ -38,15 +43,48 @@ def told(evidence: Evidence, known: FileReport, findings: Sequence[Finding]) -> 
 def _next(
     evidence: Evidence, found: Diagnosis, known: FileReport, findings: Sequence[Finding]
 ) -> str | None:
+    """Return the command that helps with a file that passes; where it fails, the policy has one."""
     path = known.path
     if printable(path, len(path)) != path:  # a command with it would not be what is shown
         return None
-    quoted = shlex.quote(path)
-    if found.kind in ("unknown", "part", "other"):
-        return f"ckpttool inspect {quoted}"
-    errors = [one for one in findings if one.severity is Severity.ERROR]
-    if errors:
-        return f"ckpttool explain {errors[0].rule.code}"
+    file = _quoted(path)
+    if len(evidence.checkpoint.wrappers) > 1:  # the one that this is about, whoever chose it
+        file += f" --wrapper {quote(evidence.checkpoint.wrapper or '')}"
+    if found.kind in NOT_THE_MODEL or most_outside(evidence.checkpoint):
+        return f"ckpttool inspect {file}"
     if not evidence.checkpoint.format.startswith("safetensors"):
-        return f"ckpttool convert {quoted} --to safetensors"
-    return f"ckpttool lock {quoted}"
+        command = _converting(evidence, path, file)
+        if command is not None:
+            return command
+    return f"ckpttool lock {file}{evidence.asked}" if _is_lockable(evidence, findings) else None
+
+
+def _quoted(path: str) -> str:
+    # a name that begins as an option does would be taken for one
+    return quote(f"./{path}" if path.startswith("-") else path)
+
+
+def _converting(evidence: Evidence, path: str, file: str) -> str | None:
+    checkpoint = evidence.checkpoint
+    if checkpoint.unread or not takes(checkpoint.tensors.values()):
+        return None
+    folder = os.path.dirname(path)  # noqa: PTH120 (keeps the spelling)
+    name = f"{stem_of(path)}{SUFFIX}"
+    if name in evidence.release_files.names:  # convert would refuse to replace it
+        there = os.path.join(folder, name)  # noqa: PTH118
+        return f"ckpttool verify {_quoted(there)}"
+    command = f"ckpttool convert {file} --to safetensors"
+    if evidence.release_files.writable:
+        return command
+    # into the working folder, if that is another one
+    return f"{command} -o {_quoted(name)}" if folder else None
+
+
+def _is_lockable(evidence: Evidence, findings: Sequence[Finding]) -> bool:
+    """Whether ``lock`` accepts the file, and nobody has locked it yet."""
+    # what passes because an option says so, to ignore or to trust, does so only with it
+    passes = not any(
+        one.severity is Severity.ERROR or one.rule is rules.TRUSTED_CODE for one in findings
+    )
+    unread = evidence.checkpoint.unread or evidence.values.skipped
+    return passes and not unread and evidence.lock is None

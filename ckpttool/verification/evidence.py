@@ -36,6 +36,7 @@ class Evidence(NamedTuple):
         fingerprint: of the weights; ``None`` if one of them was not read, or nobody asked for it.
         lock: the lock file to compare with, if any.
         locked: its entry for this checkpoint, if it has one.
+        asked: the options that demand a model, as the command line takes them.
     """
 
     checkpoint: Checkpoint
@@ -56,6 +57,7 @@ class Evidence(NamedTuple):
     locked: LockedCheckpoint | None = None
     trust: tuple[str, ...] = ()
     judged: Judged | None = None
+    asked: str = ""
 
     @property
     def is_other(self) -> bool:

@@ -78,6 +78,19 @@ class VerifyOptions(NamedTuple):
     lock: Lock | None = None
     trust: tuple[str, ...] = ()
 
+    @property
+    def demanding(self) -> str:
+        """The options that demand a model, as the command line takes them: ``" --depth 10"``."""
+        said = [] if self.model == AUTO else [f" --model {self.model}"]
+        for name, value in self.sizes.items():
+            option = name.replace("_", "-")
+            if isinstance(value, bool):
+                said.append(f" --{option}" if value else f" --no-{option}")
+            else:
+                sides = value if isinstance(value, tuple) else (value,)
+                said.append(f" --{option} {'x'.join(map(str, sides))}")
+        return "".join(said)
+
     def check(self) -> None:
         """Check the values.
 

@@ -13,10 +13,14 @@ from ckpttool.findings.arguments import check_flags, check_type, texts_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Finding, causes_only, verdict_of
 from ckpttool.findings.inventory import Item
-from ckpttool.findings.results import FileReport, Report
+from ckpttool.findings.results import Diagnosis, FileReport, Report
 from ckpttool.findings.rules import RULE_FAMILIES, RULES, Rule, Severity
 from ckpttool.findings.text import meant
 from ckpttool.verification.waivers import Settled, Waiver, check_waiver, findings_on, settle
+
+#: Kinds of a diagnosis that say of a file that it is not the model, or not known: whatever fails
+#: there, what is in the file comes first.
+NOT_THE_MODEL = ("unknown", "part", "other")
 
 #: Selects every rule, in lists of prefixes of codes.
 ALL = "ALL"
@@ -196,10 +200,22 @@ def _shown(left_out: Sequence[Rule]) -> str:
 
 
 def _judged(file: FileReport, settled: Settled, policy: Policy) -> FileReport:
+    findings = causes_only(settled.open)  # after waiving, or a waived cause would hide others
     return file._replace(
         verdict=verdict_of(settled.open, policy.fail_on),
-        findings=causes_only(settled.open),  # after waiving, or a waived cause would hide others
+        findings=findings,
+        diagnosis=_with_next(file.diagnosis, findings, policy.fail_on),
         waived=tuple(
             one._replace(finding=one.finding._replace(follows=())) for one in settled.waived
         ),
     )
+
+
+def _with_next(
+    diagnosis: Diagnosis | None, findings: Sequence[Finding], fail_on: Severity
+) -> Diagnosis | None:
+    """Lead from a file that fails to its gravest finding; all else is for one that passes."""
+    failing = [one for one in findings if one.severity.weight >= fail_on.weight]
+    if diagnosis is None or not failing or diagnosis.kind in NOT_THE_MODEL:
+        return diagnosis
+    return diagnosis._replace(next=f"ckpttool explain {failing[0].rule.code}")

@@ -52,6 +52,7 @@ class ReleaseFiles(NamedTuple):
         licence: whether there is a licence file, or the model card's front matter names one.
         unread: what could not be read, and why.
         named: whether the folder itself was given to verify, and so is meant as a release.
+        writable: whether files can be made beside it.
     """
 
     names: tuple[str, ...] = ()
@@ -61,6 +62,7 @@ class ReleaseFiles(NamedTuple):
     licence: bool = False
     unread: tuple[str, ...] = ()
     named: bool = False
+    writable: bool = True
 
     @property
     def is_release(self) -> bool:
@@ -93,6 +95,7 @@ def read_release_files(checkpoint: Checkpoint, release: str | None = None) -> Re
         tuple(reader.unread),
         # not a folder below the one that was given: that holds a part of the release
         release is not None and Path(release) == Path(folder),
+        os.access(folder or os.curdir, os.W_OK),
     )
 
 

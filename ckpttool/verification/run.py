@@ -204,6 +204,7 @@ def _examine(
         lock=options.lock,
         locked=options.lock.of(checkpoint.path, weights) if options.lock else None,
         trust=options.trust,
+        asked=options.demanding,
     )
     return evidence, published
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import TYPE_CHECKING, Mapping, Sequence
+from typing import TYPE_CHECKING, Collection, Mapping, Sequence
 
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.safetensors.header import (
@@ -32,6 +32,7 @@ from ckpttool.formats.writing.file_layout import (
 from ckpttool.tensors.dtypes import by_elements
 
 if TYPE_CHECKING:
+    from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.tensors.dtypes import DType
 
 SUFFIX = ".safetensors"
@@ -44,6 +45,16 @@ _LENGTH = struct.Struct("<Q")
 def holds(dtype: DType, shape: tuple[int, ...]) -> bool:
     """Whether the format has a name for the type."""
     return by_elements(dtype, shape)[0].safetensors is not None
+
+
+def takes(tensors: Collection[TensorInfo]) -> bool:
+    """Whether the format, and every reader of it, has a place for all of these."""
+    try:
+        for info in tensors:
+            _check(PlannedTensor(info.name, info.dtype, info.shape, info))
+    except MalformedError:
+        return False
+    return len(tensors) <= MAX_TENSORS
 
 
 def plan(
