@@ -44,6 +44,7 @@ class Judged(NamedTuple):
         assumed: what was not read off the shapes, and where it is from; a line each.
         demanded: what was asked for, where the file is of another model.
         instead: how to ask for the model that the file is; ``""`` where it is that one.
+        guessed: whether nothing in the file shows the sizes, so that they say nothing of it.
         neighbour: the known model of another family that the file is, where the core of this one
             is not complete in it.
     """
@@ -56,6 +57,7 @@ class Judged(NamedTuple):
     demanded: str | None = None
     instead: str = ""
     neighbour: Neighbour | None = None
+    guessed: bool = False
 
 
 def choose(
@@ -88,7 +90,8 @@ def choose(
     shapes = {name: info.shape for name, info in canonical.tensors.items()}
     reading = family.reading.read(shapes, hints)
     if reading is None:  # its core is not there
-        return known
+        there = any(name.startswith(f"{family.core_stack}.") for name in shapes)
+        return known._replace(guessed=not (asked or there))
     found = Judged(family, reading.config, reading.text, reading.kind, reading.assumed)
     base: Any = family.sizes[model] if asked else reading.config
     wanted = base._replace(**(sizes or {}))

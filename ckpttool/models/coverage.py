@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Mapping
+import re
+from typing import TYPE_CHECKING, Iterator, Mapping
 
 from ckpttool.findings.results import Coverage, GroupCoverage, Mismatch
 from ckpttool.tensors.dtypes import DTYPES
 
 if TYPE_CHECKING:
+    from ckpttool.models.canonical import Canonical
     from ckpttool.models.schema import Schema, SchemaEntry
     from ckpttool.tensors.catalogue import TensorInfo
+
+# What stands before the first number of a name, and behind it.
+_IN_BLOCK = re.compile(r"([^\n]{1,200}?)\.[0-9]{1,9}\.(.+)", re.DOTALL)
+# Modules in a block, and names without a place that are looked at: a hostile file has a million.
+_DEEPEST, _MOST_STRANGE = 8, 10_000
 
 
 def cover(
@@ -41,6 +48,32 @@ def is_matched(mismatch: Mismatch) -> bool:
     # load_state_dict converts to the model's type; what that rounds is a finding of its own
     dtype = DTYPES.get(mismatch.found_dtype)
     return mismatch.same_shape and dtype is not None and dtype.kind == "float"
+
+
+def parts_in_blocks(canonical: Canonical, coverage: Coverage) -> list[str]:
+    """Return what lies in the blocks of a file and has no place in the model: ``adapter``.
+
+    They are told by the file's own names, behind which the blocks' other tensors are.
+    """
+    strange, family = set(coverage.unexpected), canonical.family
+    stacks: dict[str, set[str]] = {}
+    for name, origins in canonical.origins.items():
+        if strange and name not in strange and family and family.block_of(name):
+            for place in filter(None, map(_IN_BLOCK.match, origins)):
+                stacks.setdefault(place[1], set()).update(_modules(place[2]))
+    parts: dict[str, None] = {}
+    for name in coverage.unexpected[:_MOST_STRANGE]:
+        found = _IN_BLOCK.match(canonical.origins[name][0])
+        if found and found[1] in stacks:
+            known = stacks[found[1]]
+            parts.update(dict.fromkeys([one for one in _modules(found[2]) if one not in known][:1]))
+    return list(parts)
+
+
+def _modules(role: str) -> Iterator[str]:
+    """Yield the modules that a tensor of a block lies in, the outermost first, and itself."""
+    parts = role.split(".", _DEEPEST)
+    yield from (".".join(parts[: length + 1]) for length in range(len(parts)))
 
 
 def _cover_group(tensors: Mapping[str, TensorInfo], entries: list[SchemaEntry]) -> GroupCoverage:

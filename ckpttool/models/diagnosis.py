@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterator
 
 from ckpttool.findings.results import Diagnosis
-from ckpttool.findings.text import count
+from ckpttool.findings.text import count, printable, some_of
 from ckpttool.formats.state_dicts.settings import named, settings_of
 from ckpttool.formats.state_dicts.training_state import is_called_training
 from ckpttool.models.choosing import Said, choose, with_neighbour
-from ckpttool.models.coverage import cover
+from ckpttool.models.coverage import cover, parts_in_blocks
 from ckpttool.models.family import Kind
 from ckpttool.models.neighbours import neighbour_of
 from ckpttool.models.schema import schema_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # How training codes count their progress, the most telling first.
 _PROGRESS = ("epoch", "current_epoch", "iteration", "global_step", "step", "iter")
+_MOST_PARTS = 3  # that are named
 
 
 def diagnose_header(checkpoint: Checkpoint, canonical: Canonical) -> Diagnosis:
@@ -53,7 +54,7 @@ def diagnose(
     """
     beside = "; ".join(_beside(checkpoint))
     if judged.kind is None or judged.neighbour is not None:
-        return _other(checkpoint, canonical, judged)
+        return _other(checkpoint, canonical, judged, coverage)
     matched = sum(group.matched for group in coverage.groups.values())
     words = judged.family.words(judged.kind, judged.config, judged.name)
     # Another model may have all names of this one's core, as a DINO with its projection head does;
@@ -61,7 +62,10 @@ def diagnose(
     shapes = {name: info.shape for name, info in checkpoint.tensors.items()}
     other = None if judged.kind is Kind.BACKBONE else neighbour_of(shapes)
     unlike = f"{other.what}," if other is not None else unlike
-    text = f"{unlike} with the names of {words.what}" if unlike else f"{words.what}: {words.use}"
+    but = _incomplete(judged, coverage) or _further(judged, canonical, coverage)
+    text = words.what + (but or f": {words.use}")
+    if unlike:
+        text = f"{unlike} with the names of {words.what}"
     text += f": {other.use}" if other is not None and other.use else ""
     return Diagnosis(
         "other" if unlike else words.kind,
@@ -70,6 +74,34 @@ def diagnose(
         "; ".join(_established(canonical, matched, other)),
         judged.assumed,
     )
+
+
+def _incomplete(judged: Judged, coverage: Coverage) -> str:
+    """Say how much of a side is not there, so that nothing is said to be good for what it is not.
+
+    Where tensors have no place besides, they may be another spelling of it, or of another model.
+    """
+    sides = [
+        f"{group.expected - group.matched:,} of {count(group.expected, f'{name} tensor')}"
+        for name, group in coverage.groups.items()
+        if group.matched < group.expected and not (group.absent and name != judged.family.core)
+    ]
+    if not sides:
+        return ""
+    more = len(coverage.unexpected) if coverage.core.matched < coverage.core.expected else 0
+    strange = f", while {count(more, 'other')} {'have' if more > 1 else 'has'} no place in it"
+    lacks = f"incomplete: {' and '.join(sides)} missing, or of another shape or type"
+    return f", {lacks}{strange if more else ''}"
+
+
+def _further(judged: Judged, canonical: Canonical, coverage: Coverage) -> str:
+    """Say that blocks have parts that the model has not, as adapters are: it computes without."""
+    # of a backbone it is said anyway that it belongs to another model
+    parts = [] if judged.kind is Kind.BACKBONE else parts_in_blocks(canonical, coverage)
+    if not parts:
+        return ""
+    named = some_of([printable(part) for part in parts], _MOST_PARTS)
+    return f", with parts in its blocks that {judged.family.name.upper()} has not: {named}"
 
 
 def _established(canonical: Canonical, matched: int, other: Neighbour | None) -> Iterator[str]:
@@ -82,17 +114,23 @@ def _established(canonical: Canonical, matched: int, other: Neighbour | None) ->
         yield f"{one.text} {way} {count(one.names, 'name')}"
 
 
-def _other(checkpoint: Checkpoint, canonical: Canonical, judged: Judged) -> Diagnosis:
+def _other(
+    checkpoint: Checkpoint, canonical: Canonical, judged: Judged, coverage: Coverage
+) -> Diagnosis:
     neighbour = judged.neighbour
     if neighbour is not None:
         use = f": {neighbour.use}" if neighbour.use else ""
         return Diagnosis("other", neighbour.name, f"{neighbour.what}{use}", neighbour.told_by)
     if canonical.family is not None:
-        core = judged.family.core
+        if coverage.core.complete:  # of a family whose sizes are not read off its files
+            return Diagnosis("part", judged.name, f"the {judged.family.core} of {judged.name}")
+        core = f"its {judged.family.core}"
+        if not coverage.core.absent:
+            core = f"all of {core}" if not judged.guessed else f"the blocks of {core}"
         return Diagnosis(
             "part",
             None,
-            f"a part of a model of the family {judged.family.name}, without its {core}",
+            f"a part of a model of the family {judged.family.name}, without {core}",
             f"by {len(canonical.tensors) - len(canonical.unclaimed):,} of "
             f"{count(len(canonical.tensors), 'name')}",
         )

@@ -109,9 +109,16 @@ _VIDEO = (
         "a Prithvi, an MAE of satellite images over time",
         (
             _needs("patch_embed.proj.weight [D C 1 P P]"),
-            # 14 x 14 patches of three images, and the class token
-            _needs("pos_embed [1 589 D]", "decoder_pos_embed [1 589 D]"),
+            _needs("cls_token [1 1 D]"),
+            _needs(
+                # 14 x 14 patches of three images, and the class token
+                *("pos_embed [1 589 D]", "decoder_pos_embed [1 589 D]"),
+                # the bands of harmonised Landsat and Sentinel images, of any number of dates
+                "patch_embed.proj.weight [D 6 1 P P]",
+                "temporal_embed_enc.scale",
+            ),
         ),
+        least=3,
         takes="the blocks, the class token and the last norm, whose tensors have MAE's names",
         lacks=(_IMAGES, "a position table of one image"),
         reads=(_TUBES, _BLOCKS),
@@ -157,6 +164,20 @@ _VIDEO = (
         ),
         # of other models of videos in transformers the keys have a bias as well
         without=("encoder.layer.{n}.attention.attention.key.bias",),
+    ),
+    Known(
+        "V-JEPA",
+        "a ViT of videos without a class token, as V-JEPA is",
+        (
+            _needs("patch_embed.proj.weight [D C T P Q]"),
+            _needs("blocks.{n}.attn.qkv.bias [E]"),
+            _needs("blocks.{n}.mlp.fc1.weight [H D]"),
+        ),
+        least=3,
+        takes="the blocks and the last norm, whose tensors have MAE's names",
+        lacks=(_IMAGES, _CLASS_TOKEN, _DECODER),
+        reads=(_TUBES, _BLOCKS),
+        without=("cls_token [1 1 D]", "blocks.{n}.attn.q_bias [D]", "blocks.{n}.proj.weight [E D]"),
     ),
 )
 
@@ -266,6 +287,119 @@ _MASKED = (
         takes="the weights of the blocks under other names",
         lacks=("biases of q, k and v", "a convolution as patch embedding"),
         reads=("transformer.layers.{n}.0.norm.weight [D]",),
+    ),
+)
+
+#: Of a model's blocks, what MAE's code does not write: of other inputs, or packed.
+_BLOCKS_ALONE = (
+    Known(
+        "Hiera",
+        "a Hiera, whose blocks grow wider",
+        (
+            _needs("blocks.{n}.proj.weight [E D]"),
+            _has("patch_embed.proj.weight [D C 7 7]", "patch_embed.proj.weight [D C T 7 7]"),
+            _has("multi_scale_fusion_heads.{n}.weight", "head.projection.weight [K D]"),
+            _has("blocks.{n}.attn.qkv.weight [E D]"),
+        ),
+        least=3,
+        without=("blocks.{n}.attn.pool_q.weight", "blocks.{n}.attn.pool_k.weight"),
+    ),
+    Known(
+        "Point-MAE",
+        "an MAE of point clouds, as Point-MAE and Point-M2AE are",
+        (
+            _needs(
+                "encoder.first_conv.0.weight [D 3 1]", "encoders.{n}.first_conv.0.weight [D C 1]"
+            ),
+            _has(
+                "blocks.blocks.{n}.attn.qkv.weight [E D]", "blocks.{n}.blocks.{n}.attn.qkv.weight"
+            ),
+            _has("pos_embed.0.weight [D 3]", "encoder_pos_embeds.{n}.0.weight [D 3]"),
+        ),
+        reads=("blocks.blocks.{n}.norm1.weight [D]",),
+    ),
+    Known(
+        "MONAI",
+        "a ViT of MONAI",
+        (
+            _needs("patch_embedding.position_embeddings [1 N D]"),
+            _has(
+                *("patch_embedding.patch_embeddings.weight [D C P Q R]",),
+                *("patch_embedding.patch_embeddings.weight [D C P Q]",),
+                "patch_embedding.patch_embeddings.1.weight [D E]",
+            ),
+            _has("blocks.{n}.mlp.linear1.weight [H D]"),
+            _has("blocks.{n}.attn.out_proj.weight [D D]"),
+        ),
+        least=3,
+        takes="the weights of the blocks under other names",
+        lacks=("a patch embedding and a position table of MAE's names", _DECODER),
+        reads=(_BLOCKS,),
+    ),
+    Known(
+        "YOLOS",
+        "a YOLOS, a detector with tokens for what it finds",
+        (
+            _needs("det_token [1 N D]", "embeddings.detection_tokens [1 N D]"),
+            _beside("class_embed.layers.0.weight [D D]", "class_labels_classifier.layers.0.weight"),
+            _beside("bbox_embed.layers.2.weight [4 D]", "bbox_predictor.layers.2.weight [4 D]"),
+        ),
+        takes=_BLOCK_WEIGHTS,
+        lacks=("a position table of the patches alone", _DECODER),
+        reads=_VIT,
+    ),
+    Known(
+        "DeiT",
+        "a distilled DeiT, or an AST of spectrograms, with a second token",
+        (
+            _needs("dist_token [1 1 D]", "embeddings.distillation_token [1 1 D]"),
+            _has(
+                *("blocks.{n}.attn.qkv.weight [E D]",),
+                "encoder.layer.{n}.attention.attention.query.weight [D D]",
+            ),
+        ),
+        takes=_BLOCK_WEIGHTS,
+        lacks=("a position table without a row of the second token", _DECODER),
+        reads=_VIT,
+    ),
+    Known(
+        "torch.ao",
+        "a ViT whose linear layers torch.ao packed as int8",
+        (
+            _needs(
+                "blocks.{n}.attn.qkv._packed_params._packed_params.1 [E]",
+                "layer.{n}.attention.attention.query._packed_params._packed_params.1 [E]",
+            ),
+            _has(
+                "blocks.{n}.mlp.fc1._packed_params._packed_params.1 [H]",
+                "layer.{n}.intermediate.dense._packed_params._packed_params.1 [H]",
+            ),
+        ),
+        reads=_VIT,
+    ),
+    Known(
+        "FSDP",
+        "a model in flat parameters of FSDP, which have neither the names nor the shapes of its "
+        "tensors (save it with FULL_STATE_DICT)",
+        (
+            _beside(
+                "_fsdp_wrapped_module._flat_param [N]",
+                *("_fsdp_wrapped_module.flat_param [N]", "_flat_param [N]", "flat_param [N]"),
+            ),
+            _has(
+                *(
+                    f"{stack}.{{n}}._fsdp_wrapped_module.{leaf} [N]"
+                    for stack in ("blocks", "layers", "layer", "resblocks")
+                    for leaf in ("_flat_param", "flat_param")
+                ),
+            ),
+        ),
+    ),
+    Known(
+        "PEFT",
+        "low-rank adapters (lora_A and lora_B of PEFT), which are added to the weights of a model",
+        (_needs("lora_A.weight [R D]"), _needs("lora_B.weight [E R]")),
+        without=("base_layer.weight",),
     ),
 )
 
@@ -650,4 +784,4 @@ _OTHERS = (
 )
 
 #: In this order: of two that fit, the first is more than the second.
-KNOWN: Tuple[Known, ...] = (*_VIDEO, *_MASKED, *_SELF_DISTILLED, *_VITS, *_OTHERS)
+KNOWN: Tuple[Known, ...] = (*_VIDEO, *_MASKED, *_BLOCKS_ALONE, *_SELF_DISTILLED, *_VITS, *_OTHERS)

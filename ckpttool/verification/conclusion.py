@@ -52,7 +52,7 @@ def conclude(known: FileReport, evidence: Evidence, published: Origin | None) ->
         lock=evidence.lock.path if evidence.lock else None,
         lock_lines=evidence.locked.lines if evidence.locked else {},
         locked=locked.summary(evidence),
-        loading=None if evidence.is_other else loading_of(evidence),
+        loading=None if evidence.is_other or evidence.is_guessed else loading_of(evidence),
     )
 
 

@@ -63,7 +63,14 @@ class Evidence(NamedTuple):
     def is_other(self) -> bool:
         """Whether the file is of another model: what it lacks of this one is no finding then."""
         neighbour = self.judged.neighbour if self.judged else None
-        return self.coverage.unrelated or neighbour is not None
+        # without a convention, the few names that are the same are so by chance
+        by_chance = self.canonical.family is None and bool(self.canonical.unclaimed)
+        return self.coverage.unrelated or by_chance or neighbour is not None
+
+    @property
+    def is_guessed(self) -> bool:
+        """Whether the file does not show the sizes of its model: none of them is a finding then."""
+        return self.judged is not None and self.judged.guessed
 
     @property
     def named(self) -> dict[str, TensorInfo]:

@@ -177,6 +177,7 @@ def _examine(
             judged = choose(canonical, options.model, options.sizes, said._replace(grid=grid))
             schema = schema_of(family, judged.config, judged.name)
             coverage = cover(canonical.tensors, schema, core_alone=judged.kind is Kind.CORE)
+            judged = with_neighbour(judged, coverage, checkpoint.tensors)
         contents = same_contents(
             canonical.tensors, values, workers=options.workers, executor=options.executor
         )

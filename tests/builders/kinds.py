@@ -14,6 +14,7 @@ from torch.nn import functional
 from ckpttool.models.layouts import hf_vitmae
 from mae.config import MAEConfig, is_decoder_name, is_head_name
 from mae.large.pos_embed import get_2d_sincos_pos_embed
+from tests.builders import neighbours
 
 State = Dict[str, Tensor]
 
@@ -83,6 +84,10 @@ def encoder(config: MAEConfig = SMALL) -> State:
 
 def _behind(prefix: str, state: State) -> State:
     return {f"{prefix}{name}": tensor for name, tensor in state.items()}
+
+
+def _random(shapes: neighbours.Shapes) -> State:
+    return {name: torch.rand(shape) for name, shape in shapes.items()}
 
 
 def training_checkpoint() -> object:
@@ -164,7 +169,7 @@ def beit() -> object:
     return {"model": state}
 
 
-def of_transformers() -> object:
+def of_transformers() -> State:
     """A classifier in the names of Hugging Face's ViTForImageClassification."""
     config = SMALL._replace(num_classes=5)
     state = trained(config)
@@ -207,6 +212,56 @@ def decoder_alone() -> object:
     """The decoder without its encoder."""
     state = trained()
     return {name: state[name] for name in state if is_decoder_name(name)}
+
+
+def with_adapters() -> object:
+    """A classifier whose blocks were fine-tuned with adapters beside their MLPs."""
+    state = trained(SMALL._replace(num_classes=5))
+    for stem in ("blocks.0.adaptmlp", "blocks.1.adaptmlp"):
+        state.update(
+            {f"{stem}.down_proj.weight": torch.rand(4, 16), f"{stem}.scale": torch.rand(1)}
+        )
+    return {"model": state}
+
+
+def not_merged() -> State:
+    """A classifier of transformers in the state dict of its PEFT model, the trained head too."""
+    out: State = {}
+    for name, tensor in of_transformers().items():
+        stem, _, leaf = name.rpartition(".")
+        if stem.endswith("attention.query"):
+            out[f"{stem}.base_layer.{leaf}"] = tensor
+            out[f"{stem}.lora_A.default.weight"] = torch.rand(4, 16)
+            out[f"{stem}.lora_B.default.weight"] = torch.rand(16, 4)
+        elif stem == "classifier":
+            out[f"{stem}.original_module.{leaf}"] = tensor
+            out[f"{stem}.modules_to_save.default.{leaf}"] = tensor + 1
+        else:
+            out[name] = tensor
+    return _behind("base_model.model.", out)
+
+
+def convolutional_stem() -> object:
+    """The encoder of a detector with convolutions in place of its patch embedding."""
+    state = encoder(SMALL._replace(class_token=False))
+    patches = [name for name in state if name.startswith("patch_embed")]
+    for number, (few, many) in enumerate([(3, 4), (4, 8), (8, 12), (12, 16)]):
+        state[f"patch_embed.proj.{number}.0.weight"] = torch.rand(many, few, 3, 3)
+        state[f"patch_embed.proj.{number}.1.weight"] = torch.rand(many)
+    return {"model": {name: state[name] for name in state if name not in patches}}
+
+
+def flat_table() -> object:
+    """An encoder whose position table lost the axis of the batch."""
+    state = encoder()
+    return {**state, "pos_embed": state["pos_embed"][0]}
+
+
+def entrance() -> State:
+    """What another model took of an MAE: patches and positions, without blocks."""
+    state = encoder()
+    names = [name for name in state if name.startswith(("patch_embed", "pos_embed"))]
+    return _behind("vision_encoder.", {name: state[name] for name in names})
 
 
 def headless(config: MAEConfig) -> State:
@@ -341,6 +396,69 @@ CASES: List[KindCase] = [
         "part",
         "a part of a model of the family mae, without its encoder",
         "STR001",
+    ),
+    KindCase(
+        "Patches and positions alone",
+        entrance,
+        "part",
+        "a part of a model of the family mae, without the blocks of its encoder",
+        "STR001",
+    ),
+    KindCase(
+        "Adapters in its blocks",
+        with_adapters,
+        "classifier",
+        f"a classifier of 5 classes on the encoder of {_VIT} (class token, norm), with parts in "
+        "its blocks that MAE has not: adaptmlp",
+    ),
+    KindCase(
+        "Adapters of PEFT that are not merged",
+        not_merged,
+        "classifier",
+        f"a classifier of 5 classes on the encoder of {_VIT} (class token, norm), with parts in "
+        "its blocks that MAE has not: attention.attention.query.lora_A, "
+        "attention.attention.query.lora_B",
+    ),
+    KindCase(
+        "Adapters alone",
+        lambda: _random(neighbours.adapters()),
+        "other",
+        "low-rank adapters (lora_A and lora_B of PEFT), which are added to the weights of a model",
+        "STR012",
+    ),
+    KindCase(
+        "Flat parameters",
+        lambda: _random(neighbours.flat()),
+        "other",
+        "a model in flat parameters of FSDP, which have neither the names nor the shapes of its "
+        "tensors (save it with FULL_STATE_DICT)",
+        "STR012",
+    ),
+    KindCase(
+        "A ViT of volumes",
+        lambda: _random(neighbours.monai()),
+        "other",
+        "a ViT of MONAI, 2 blocks of width 8: an MAE could take the weights of the blocks under "
+        "other names; it lacks a patch embedding and a position table of MAE's names and the "
+        "decoder",
+        "STR012",
+    ),
+    KindCase(
+        "Convolutions in place of patches",
+        convolutional_stem,
+        "encoder",
+        "the encoder of ViT/16 MAE of 2 blocks of width 16 at 64 px, no class token, incomplete: "
+        "2 of 29 encoder tensors missing, or of another shape or type, while 8 others have no "
+        "place in it",
+        "STR001",
+    ),
+    KindCase(
+        "A table without the axis of the batch",
+        flat_table,
+        "encoder",
+        f"the encoder of {_VIT}, incomplete: 1 of 30 encoder tensors missing, or of another shape "
+        "or type",
+        "STR005",
     ),
     KindCase(
         "Names that nobody knows",

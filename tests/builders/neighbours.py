@@ -420,10 +420,101 @@ def unet() -> Shapes:
     }
 
 
+def prithvi_of_two_dates() -> Shapes:
+    shapes = {**vit(tokens=9), **patches(1, 4, 4, channels=6)}
+    return {**under("encoder.", shapes), "encoder.temporal_embed_enc.scale": (1,)}
+
+
+def vjepa() -> Shapes:
+    return {**patches(2, 4, 4), **blocks(), "norm.weight": (WIDTH,), "norm.bias": (WIDTH,)}
+
+
+def hiera() -> Shapes:
+    """The first block as wide as the patches, the second twice as wide."""
+    second = {**block("blocks.1", 2 * WIDTH), "blocks.1.proj.weight": (2 * WIDTH, WIDTH)}
+    wider = {**second, "blocks.1.attn.qkv.weight": (6 * WIDTH, WIDTH)}
+    heads = {"head.projection.weight": (1000, 2 * WIDTH)}
+    return {"pos_embed": (1, 4, WIDTH), **patches(7, 7), **block("blocks.0"), **wider, **heads}
+
+
+def point_mae() -> Shapes:
+    encoder: Shapes = {
+        "encoder.first_conv.0.weight": (4, 3, 1),
+        "pos_embed.0.weight": (4, 3),
+        "norm.weight": (WIDTH,),
+        **blocks("blocks.blocks", qkv_bias=False),
+    }
+    decoder = blocks("MAE_decoder.blocks", qkv_bias=False)
+    return {**under("MAE_encoder.", encoder), "mask_token": (1, 1, WIDTH), **decoder}
+
+
+def monai() -> Shapes:
+    shapes: Shapes = {
+        "patch_embedding.position_embeddings": (1, 8, WIDTH),
+        "patch_embedding.patch_embeddings.weight": (WIDTH, 1, 4, 4, 4),
+        "norm.weight": (WIDTH,),
+    }
+    for name, shape in blocks(qkv_bias=False).items():
+        other = name.replace("mlp.fc", "mlp.linear").replace("attn.proj", "attn.out_proj")
+        shapes[other] = shape
+    return shapes
+
+
+def yolos() -> Shapes:
+    heads: Shapes = {
+        "class_embed.layers.0.weight": (WIDTH, WIDTH),
+        "bbox_embed.layers.2.weight": (4, WIDTH),
+    }
+    return {**under("backbone.", {**vit(tokens=15), "det_token": (1, 10, WIDTH)}), **heads}
+
+
+def ast() -> Shapes:
+    """An AST of spectrograms: a distilled DeiT of one channel."""
+    return under("v.", {**vit(tokens=6, channels=1), "dist_token": (1, 1, WIDTH)})
+
+
+def packed() -> Shapes:
+    """What torch.ao's quantize_dynamic leaves: biases in tuples, and no matrix."""
+    shapes = vit()
+    matrices = [name for name, shape in shapes.items() if name[:6] == "blocks" and len(shape) == 2]
+    for name in matrices:
+        stem = name[: -len(".weight")]
+        del shapes[name]
+        shapes[f"{stem}._packed_params._packed_params.1"] = shapes.pop(f"{stem}.bias")
+        shapes.update({f"{stem}.scale": (), f"{stem}.zero_point": ()})
+    return shapes
+
+
+def flat() -> Shapes:
+    """A state dict of FSDP with flat parameters, one for each block and one for the rest."""
+    inner = "_fsdp_wrapped_module._flat_param"
+    return {inner: (50,), **{f"_fsdp_wrapped_module.blocks.{n}.{inner}": (90,) for n in range(2)}}
+
+
+def adapters() -> Shapes:
+    """What save_pretrained of PEFT writes of a model with LoRA."""
+    shapes: Shapes = {"classifier.weight": (5, WIDTH)}
+    for number in range(DEPTH):
+        stem = f"vit.encoder.layer.{number}.attention.attention.query"
+        shapes[f"{stem}.lora_A.weight"] = (2, WIDTH)
+        shapes[f"{stem}.lora_B.weight"] = (WIDTH, 2)
+    return under("base_model.model.", shapes)
+
+
 #: Every one, with the name of the family that it is told to be.
 ALL = (
     (prithvi, "Prithvi"),
+    (prithvi_of_two_dates, "Prithvi"),
     (mae_st, "mae_st"),
+    (vjepa, "V-JEPA"),
+    (hiera, "Hiera"),
+    (point_mae, "Point-MAE"),
+    (monai, "MONAI"),
+    (yolos, "YOLOS"),
+    (ast, "DeiT"),
+    (packed, "torch.ao"),
+    (flat, "FSDP"),
+    (adapters, "PEFT"),
     (videomae, "VideoMAE"),
     (videomae_classifier, "VideoMAE"),
     (mae_pytorch, "MAE-pytorch"),

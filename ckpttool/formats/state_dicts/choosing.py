@@ -27,6 +27,8 @@ _SUBSTANTIAL = 0.5
 _RAW = ("model", "state_dict", "module", "net", "network")
 _AVERAGED = ("ema", "teacher", "average", "swa", "shadow")
 _AVERAGED_WORDS = frozenset({*_AVERAGED, "averaged", "avg"})
+# In JEPA's code the average of the encoder.
+_AVERAGED_KEY = "target_encoder"
 # Keys that weights never have, for optimizers whose structure is not known.
 _OPTIMIZER = re.compile(r"(?:.*_)?opt(?:im(?:izer)?s?)?(?:_state(?:s|_dict)?)?", re.IGNORECASE)
 # Keys of models that lie side by side in a file, each a state dict of its own.
@@ -139,7 +141,9 @@ def _stands_apart(key: str, one_model: bool) -> bool:
 
 def is_averaged(key: str) -> bool:
     """Whether a key names an average of weights."""
-    return not _AVERAGED_WORDS.isdisjoint(word.lower() for word in _WORD.findall(key))
+    return key == _AVERAGED_KEY or not _AVERAGED_WORDS.isdisjoint(
+        word.lower() for word in _WORD.findall(key)
+    )
 
 
 def _is_one(holder: Holder, here: bool, rest: list[tuple[str, Holder]], one_model: bool) -> bool:

@@ -200,10 +200,11 @@ class _Reader:
     def _tokens(self) -> tuple[int, bool]:
         """Return the rows of the position table, and whether the first is a class token's."""
         rows = [
-            shape[1]
+            shape[-2]
             for name in ("pos_embed", "decoder_pos_embed")
             for shape in [self.shapes.get(name, ())]
-            if len(shape) == 3 and shape[1] > 0
+            # one without the axis of the batch shows its rows, too
+            if len(shape) in (2, 3) and shape[-2] > 0
         ]
         there = "cls_token" in self.shapes
         if not rows:

@@ -27,6 +27,8 @@ _MOST_SEARCHED = 1_000
 _MOST_SEARCHED_TOGETHER = 50
 # One name fits by chance.
 _LEAST_NAMES = 2
+# PEFT keeps under this name what a module was before the one beside it was trained.
+_BEFORE = "original_module"
 
 
 class _Votes(NamedTuple):
@@ -64,7 +66,7 @@ def wrappers_in(
                         elements += 0 if info is None else info.numel
                         votes[wrappers] = _Votes(names + counts[pattern], elements)
             if votes:
-                best = max(votes, key=votes.__getitem__)
+                best = max(votes, key=lambda one: (votes[one], _BEFORE not in sum(one, ())))
                 break
         if not best or votes[best].names < _LEAST_NAMES:
             break

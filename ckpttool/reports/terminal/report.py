@@ -75,7 +75,9 @@ def _write_facts(page: Page, file: FileReport) -> None:
         page.row("file", Text(describe(file)))
     if file.diagnosis is not None:
         write_diagnosis(page, file.diagnosis)
-    if file.coverage is not None:
+    # of a part whose sizes are not known, numbers would be those of another model
+    unknown = file.loading is None and file.diagnosis and file.diagnosis.kind == "part"
+    if file.coverage is not None and not unknown:
         _write_coverage(page, file.coverage, file.loading)
     if file.values is not None:
         _write_values(page, file.values)

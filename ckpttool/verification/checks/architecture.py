@@ -12,13 +12,16 @@ from ckpttool.findings.rules import Rule, Severity
 from ckpttool.findings.text import count, meant
 from ckpttool.formats.objects.beside import tensors_beside
 from ckpttool.models.canonical import canonicalize
-from ckpttool.models.coverage import is_matched
+from ckpttool.models.coverage import is_matched, parts_in_blocks
 from ckpttool.models.family import FULL, Kind, depth_of
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import GroupCoverage, Mismatch
     from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.verification.evidence import Evidence
+
+# Names of PEFT and of those that follow it.
+_LOW_RANK = ("lora_A", "lora_B")
 
 
 def check_model(evidence: Evidence) -> Iterator[Finding]:
@@ -42,7 +45,8 @@ def _as_other(evidence: Evidence) -> str:
     model = (evidence.judged and evidence.judged.demanded) or f"the family {evidence.family.name}"
     without = f"no tensor has a name of {model}" if evidence.coverage.unrelated else ""
     if other is None:
-        return f"{without}: this is another model"
+        few = f"too few names are of {model} to tell it by them"
+        return f"{without or few}: this is another model"
     told = f"this is {other.what}, {other.told_by}"
     told = f"{without}: {told}" if without else told
     return f"{told} ({other.use})" if other.use else told
@@ -81,7 +85,12 @@ def _other_state_dict(evidence: Evidence) -> str:
 def check_core(evidence: Evidence) -> Iterator[Finding]:
     """Fail on missing tensors of the group that every file must hold."""
     missing = _not_expected(evidence, evidence.coverage.core.missing)
-    if missing and not evidence.is_other:  # another model is one finding, not hundreds
+    if evidence.is_guessed and not evidence.is_other:
+        yield finding(
+            rules.MISSING_ENCODER,
+            f"no block of the {evidence.family.core} is there, so that its sizes are not known",
+        )
+    elif missing and not evidence.is_other:  # another model is one finding, not hundreds
         yield finding(
             rules.MISSING_ENCODER,
             f"{count(len(missing), f'{evidence.family.core} tensor')} missing",
@@ -113,7 +122,7 @@ def _shallower(evidence: Evidence, stack: str, missing: Sequence[str]) -> str | 
 def check_others(evidence: Evidence) -> Iterator[Finding]:
     """Note a decoder that is absent (an error if it is required), fail on a part of one."""
     for name, group in evidence.coverage.others.items():
-        if group.missing and not evidence.is_other:
+        if group.missing and not (evidence.is_other or evidence.is_guessed):
             yield from _incomplete(evidence, name, group)
 
 
@@ -206,6 +215,13 @@ def check_unexpected(evidence: Evidence) -> Iterator[Finding]:
 
 def _leaving_out(evidence: Evidence) -> str | None:
     names = evidence.coverage.unexpected
+    parts = parts_in_blocks(evidence.canonical, evidence.coverage)
+    if any(part.endswith(_LOW_RANK) for part in parts):
+        return "Merge the adapters first: save what merge_and_unload() of the PEFT model returns."
+    if not evidence.coverage.core.complete:
+        return ""  # no advice to remove them: they may be what is missing, under other names
+    if parts:
+        return "Its blocks compute with them: leave them out only if they were merged before."
     kinds = [
         kind for kind in evidence.family.classifier if any(name.startswith(kind) for name in names)
     ]
@@ -215,13 +231,12 @@ def _leaving_out(evidence: Evidence) -> str | None:
             f"{named} belong{'s' if len(kinds) == 1 else ''} to a fine-tuned classifier. If the "
             "pre-trained model is to be published, take the file from before the fine-tuning."
         )
-    # no advice to remove them: they may be what is missing, under other names
-    return None if evidence.coverage.core.complete else ""
+    return None
 
 
 def check_shapes(evidence: Evidence) -> Iterator[Finding]:
     """Fail on shapes that contradict the other tensors of the file."""
-    if evidence.is_other:
+    if evidence.is_other or evidence.is_guessed:
         return
     yield from _mismatches(
         evidence,

@@ -55,6 +55,15 @@ def test_what_was_asked_for_and_is_not_there_is_told(
     assert found.config.shapes == BASE.shapes  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("model", [AUTO, "mae_vit_base_patch16"])
+def test_sizes_that_no_block_shows_are_a_guess_unless_they_were_asked_for(model: str) -> None:
+    shapes = {name: shape for name, shape in BASE.shapes.items() if "blocks" not in name}
+    tensors = {name: hollow(name, shape) for name, shape in shapes.items()}
+    found = choose(canonicalize(tensors), model)
+    assert (found.kind, found.guessed) == (None, model == AUTO)
+    assert not judged(BASE, model).guessed
+
+
 def test_arguments_of_the_run_count_before_a_config() -> None:
     config = BASE._replace(embed_dim=48, num_heads=6)
     said = Said({"num_attention_heads": 3}, {"args.num_heads": 6})

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from ckpttool.models.coverage import cover, is_matched
-from ckpttool.models.schema import Schema, SchemaEntry
+from ckpttool.models.canonical import canonicalize
+from ckpttool.models.choosing import choose
+from ckpttool.models.coverage import cover, is_matched, parts_in_blocks
+from ckpttool.models.schema import Schema, SchemaEntry, schema_of
 from ckpttool.tensors.catalogue import TensorInfo
 from ckpttool.tensors.dtypes import DTYPES
+from mae.config import CONFIGS
+from tests.builders.tensors import hollow
 
 SCHEMA = Schema(
     "two",
@@ -76,3 +80,28 @@ def test_of_a_file_that_has_the_core_alone_a_chance_match_is_no_part_of_the_rest
     assert coverage.groups["decoder"].absent
     assert coverage.groups["encoder"].complete
     assert coverage.unexpected == ("mask_token",)
+
+
+def strange_parts(names: list[str], prefix: str = "") -> list[str]:
+    """What blocks of a base model are said to have besides, where these names are there too."""
+    shapes = {**CONFIGS["mae_vit_base_patch16"].shapes, **dict.fromkeys(names, (3,))}
+    canonical = canonicalize(
+        {f"{prefix}{name}": hollow(f"{prefix}{name}", shape) for name, shape in shapes.items()}
+    )
+    judged = choose(canonical)
+    schema = schema_of(judged.family, judged.config, judged.name)
+    return parts_in_blocks(canonical, cover(canonical.tensors, schema))
+
+
+@pytest.mark.parametrize("prefix", ["", "module.net."])
+def test_what_blocks_have_beside_the_models_parts_is_told_once_for_all_blocks(prefix: str) -> None:
+    names = [f"blocks.{n}.{one}" for n in range(12) for one in ("PCM.0.weight", "attn.tau")]
+    names += ["decoder_blocks.0.attn.meta_mlp.fc1.weight"]
+    assert strange_parts(names, prefix=prefix) == ["PCM", "attn.tau", "attn.meta_mlp"]
+
+
+@pytest.mark.parametrize(
+    "name", ["head.weight", "extra.0.weight", "blocks.12.norm1.weight", "prompts", "blocks.x"]
+)
+def test_what_lies_outside_of_blocks_or_has_a_role_there_is_no_part_of_them(name: str) -> None:
+    assert strange_parts([name]) == []

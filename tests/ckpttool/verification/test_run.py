@@ -28,7 +28,7 @@ from ckpttool.verification.verify import Terms, inputs_of, one_for_all, verify_f
 from ckpttool.verification.waivers import Waiver
 from mae.config import CONFIGS
 from tests.builders import checkpoints as built
-from tests.builders import models, neighbours
+from tests.builders import kinds, models, neighbours
 
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
@@ -129,6 +129,52 @@ def test_a_file_of_a_known_other_model_is_told_which(verify: Verify) -> None:
 def test_a_file_of_a_model_that_nobody_knows_is_another_model(verify: Verify) -> None:
     (found,) = [one for one in verify(built.another_model).findings if one.rule.code == "STR012"]
     assert found.message.endswith(": this is another model")
+
+
+def test_an_encoder_of_other_matrices_is_not_compared_with_a_model_of_any_size(
+    verify: Verify,
+) -> None:
+    report = verify(lambda: neighbours.tensors(neighbours.packed()))
+    assert {"STR012"} == {"STR001", "STR005", "STR012", "STR017"} & codes(report)
+    (found,) = [one for one in report.findings if one.rule.code == "STR012"]
+    assert "a ViT whose linear layers torch.ao packed as int8" in found.message
+
+
+@pytest.mark.parametrize("content", [kinds.decoder_alone, kinds.entrance])
+def test_of_a_part_without_blocks_it_is_said_once_that_nothing_shows_its_sizes(
+    verify: Verify, content: built.Content
+) -> None:
+    report = verify(content, model="auto")
+    (error,) = [one for one in report.findings if one.severity.value == "error"]
+    assert error.message == ("no block of the encoder is there, so that its sizes are not known")
+    assert report.loading is None
+
+
+@pytest.mark.parametrize(
+    ("content", "fix"),
+    [
+        (kinds.not_merged, "Merge the adapters first"),
+        (kinds.with_adapters, "Its blocks compute with them"),
+        (kinds.convolutional_stem, ""),
+    ],
+)
+def test_what_blocks_compute_with_is_not_advised_to_be_left_out(
+    verify: Verify, content: built.Content, fix: str
+) -> None:
+    report = verify(content, model="auto")
+    (found,) = [one for one in report.findings if one.rule.code == "STR004"]
+    assert found.advice.startswith(fix)
+    assert "--exclude" not in found.advice
+    assert bool(found.advice) == bool(fix)
+
+
+def test_a_neighbour_is_told_too_where_the_values_show_another_grid(verify: Verify) -> None:
+    state = dict(kinds.trained(kinds.SMALL._replace(img_size=(24, 48))))
+    bands = torch.rand(16, 6, 1, 8, 8)
+    content = {**state, "patch_embed.proj.weight": bands}
+    report = verify(lambda: content, model="auto")
+    assert report.diagnosis is not None
+    assert report.diagnosis.model == "Prithvi"
 
 
 def test_a_file_of_another_size_is_one_line(

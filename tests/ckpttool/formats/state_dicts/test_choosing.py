@@ -13,6 +13,7 @@ import torch
 from ckpttool import open_checkpoint
 from ckpttool.findings.errors import MalformedError, UnsupportedError, UsageError
 from ckpttool.formats.pickles.nodes import Call, Global
+from ckpttool.formats.state_dicts.choosing import is_averaged
 from ckpttool.formats.state_dicts.holding import MAX_DEPTH, may_hold
 from tests.builders import pickles as p
 from tests.builders import state_dicts as built
@@ -323,3 +324,27 @@ def test_a_file_without_a_state_dict_is_told_by_what_is_in_it(
 ) -> None:
     with pytest.raises(UnsupportedError, match=message):
         open_checkpoint(saved(tmp_path, lambda: content))
+
+
+@pytest.mark.parametrize(
+    ("key", "averaged"),
+    [
+        *(
+            ("model_ema", True),
+            ("teacher", True),
+            ("target_encoder", True),
+            ("averagedModel", True),
+        ),
+        *(("schema", False), ("target", False), ("encoder", False), ("predictor", False)),
+    ],
+)
+def test_the_average_of_a_model_is_told_by_its_key(key: str, averaged: bool) -> None:
+    assert is_averaged(key) is averaged
+
+
+def test_of_an_encoder_its_target_and_a_predictor_it_is_the_encoder(tmp_path: Path) -> None:
+    sides = ("encoder", "predictor", "target_encoder")
+    content = {**{side: built.net(4, 8, 4) for side in sides}, "opt": {"state": {}}, "epoch": 3}
+    with open_checkpoint(saved(tmp_path, lambda: content)) as checkpoint:
+        assert checkpoint.wrapper == "encoder"
+        assert [row.key for row in checkpoint.outside if row.is_average] == ["target_encoder"]

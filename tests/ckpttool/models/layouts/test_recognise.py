@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable, Iterable
 
 import pytest
 
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.layouts.hf_vitmae import HF_VITMAE
+from tests.builders.kinds import not_merged
 from tests.builders.layouts import (
     OTHER_MODELS,
     WRAPPED,
@@ -87,6 +88,16 @@ def test_adapters_of_a_forks_query_and_value_are_left_beside_it() -> None:
     found = recognised(names)
     assert removed(found) == [(".base_layer.", 8)]
     assert (len(found.unclaimed), found.problems) == (8, ())
+
+
+@pytest.mark.parametrize("order", [sorted, list, lambda names: sorted(names)[::-1]])
+def test_of_a_head_that_peft_trained_it_is_the_trained_one(
+    order: Callable[[Iterable[str]], list[str]],
+) -> None:
+    found = recognised(order(not_merged()))
+    trained = "base_model.model.classifier.modules_to_save.default.weight"
+    assert found.origins["head.weight"] == (trained,)
+    assert sum("original_module" in name for name in found.unclaimed) == 2
 
 
 def test_a_block_of_one_convention_among_names_of_another_is_said() -> None:

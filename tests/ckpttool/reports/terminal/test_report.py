@@ -46,6 +46,13 @@ def test_the_diagnosis_comes_before_everything_but_the_file() -> None:
     assert page[2:4] == ["  diagnosis    no checkpoint of weights", row(page, "coverage")]
 
 
+def test_a_part_whose_sizes_are_not_known_is_not_counted_against_a_model() -> None:
+    part = Diagnosis("part", None, "a part of a model")
+    page = lines(built.encoder_only()._replace(diagnosis=part, loading=None))
+    assert page[2] == "  diagnosis    a part of a model"
+    assert not any(line.startswith(("  coverage", "  loads")) for line in page)
+
+
 def test_the_coverage_says_what_is_there_and_what_not() -> None:
     assert row(lines(built.encoder_only()), "coverage") == (
         "  coverage     294/294 encoder tensors, 303.3 M parameters, 100.00 % from the checkpoint; "
