@@ -197,6 +197,20 @@ _MASKED = (
         reads=_VIT,
     ),
     Known(
+        "SimMIM",
+        "a SimMIM, which predicts pixels with one layer",
+        (
+            _needs_beside("decoder.0.weight [P D 1 1]"),
+            _needs("mask_token [1 1 D]"),
+            _needs("patch_embed.proj.weight [D C P Q]"),
+        ),
+        least=3,
+        takes=_BLOCK_WEIGHTS,
+        lacks=(_CLASS_TOKEN, _POSITIONS, _DECODER),
+        reads=_VIT,
+        without=("layers.{n}.blocks.{n}.attn.qkv.weight [E D]",),
+    ),
+    Known(
         "SatMAE",
         "a SatMAE of grouped channels",
         (

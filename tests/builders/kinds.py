@@ -257,6 +257,32 @@ def flat_table() -> object:
     return {**state, "pos_embed": state["pos_embed"][0]}
 
 
+def pruned() -> object:
+    """An encoder of which half of a block's heads and a part of its MLP were taken out."""
+    state = encoder(SMALL._replace(num_heads=2))
+    for name, rows, columns in (
+        ("attn.qkv", 24, 16),
+        ("attn.proj", 16, 8),
+        ("mlp.fc1", 48, 16),
+        ("mlp.fc2", 16, 48),
+    ):
+        weight, bias = f"blocks.1.{name}.weight", f"blocks.1.{name}.bias"
+        state[weight] = state[weight][:rows, :columns].clone()
+        state[bias] = state[bias][:rows].clone()
+    return {"model": state}
+
+
+def linear_patches() -> object:
+    """An encoder whose patch embedding is a linear layer over the pixels of a patch."""
+    state = encoder()
+    return {**state, "patch_embed.proj.weight": state["patch_embed.proj.weight"].flatten(1)}
+
+
+def both_norms() -> State:
+    """A fine-tuned classifier with the last norm of the encoder that it was made of."""
+    return {**encoder(), **trained(SMALL._replace(num_classes=5, pooling="fc_norm"))}
+
+
 def entrance() -> State:
     """What another model took of an MAE: patches and positions, without blocks."""
     state = encoder()
@@ -459,6 +485,29 @@ CASES: List[KindCase] = [
         f"the encoder of {_VIT}, incomplete: 1 of 30 encoder tensors missing, or of another shape "
         "or type",
         "STR005",
+    ),
+    KindCase(
+        "Pixels to patches by a linear layer",
+        linear_patches,
+        "encoder",
+        f"the encoder of {_VIT}, incomplete: 1 of 30 encoder tensors missing, or of another shape "
+        "or type",
+        "STR005",
+    ),
+    KindCase(
+        "A pruned encoder",
+        pruned,
+        "encoder",
+        f"the encoder of {_VIT}, incomplete: 6 of 30 encoder tensors missing, or of another shape "
+        "or type",
+        "STR005",
+    ),
+    KindCase(
+        "A classifier with both last norms",
+        both_norms,
+        "classifier",
+        f"a classifier of 5 classes on the encoder of {_VIT} (mean of the patches, fc_norm): "
+        f"{_CLASSIFIER_USE}",
     ),
     KindCase(
         "Names that nobody knows",

@@ -420,6 +420,11 @@ def unet() -> Shapes:
     }
 
 
+def simmim() -> Shapes:
+    encoder: Shapes = {"mask_token": (1, 1, WIDTH), **vit(), **blocks(more=_Q_BIAS, qkv_bias=False)}
+    return {**under("encoder.", encoder), "decoder.0.weight": (48, WIDTH, 1, 1)}
+
+
 def prithvi_of_two_dates() -> Shapes:
     shapes = {**vit(tokens=9), **patches(1, 4, 4, channels=6)}
     return {**under("encoder.", shapes), "encoder.temporal_embed_enc.scale": (1,)}
@@ -519,6 +524,7 @@ ALL = (
     (videomae_classifier, "VideoMAE"),
     (mae_pytorch, "MAE-pytorch"),
     (satmae, "SatMAE"),
+    (simmim, "SimMIM"),
     (audiomae, "AudioMAE"),
     (convmae, "ConvMAE"),
     (multimae, "MultiMAE"),

@@ -22,7 +22,7 @@ _BLOCK = re.compile(r"(blocks|decoder_blocks)\.(\d{1,9})\.(.+)", re.DOTALL)
 _WIDE = frozenset(
     f"{module}.{leaf}" for module in ("norm1", "norm2") for leaf in ("weight", "bias")
 ) | {"attn.proj.bias", "mlp.fc2.bias"}
-_MATRICES = ("attn.proj.weight", "mlp.fc2.weight", "attn.rel_pos_w")
+_MATRICES = ("attn.proj.weight", "attn.rel_pos_w")
 _HIDDEN = ("mlp.fc1.bias", "mlp.fc1.weight")
 
 _OF_DECODER = tuple(
@@ -30,6 +30,8 @@ _OF_DECODER = tuple(
     for module in ("decoder_embed", "decoder_norm", "decoder_pred")
     for leaf in ("weight", "bias")
 )
+
+_LAST_NORMS = {f"{module}.{leaf}" for module in ("norm", "fc_norm") for leaf in ("weight", "bias")}
 
 # Modules of detectors and segmenters beside their backbone: detectron2's and OpenMMLab's.
 _HEADS = (
@@ -175,9 +177,14 @@ class _Reader:
         return 0, False
 
     def _pooling(self, with_decoder: bool, classes: int) -> str:
-        if "norm.weight" in self.shapes or "norm.bias" in self.shapes or with_decoder:
+        there = {name.rpartition(".")[0] for name in _LAST_NORMS & self.shapes.keys()}
+        if classes and not with_decoder and len(there) > 1:
+            # a fine-tuned model computes with what only it has; the encoder's own may be left over
+            self.told.append("fc_norm before the head: assumed, norm is there too")
+            return "fc_norm"
+        if "norm" in there or with_decoder:
             return "norm"
-        if "fc_norm.weight" in self.shapes or "fc_norm.bias" in self.shapes:
+        if "fc_norm" in there:
             return "fc_norm"
         # a backbone has relative positions and its own norms behind it
         return "none" if self.encoder.rel_pos and not classes else "norm"
@@ -188,6 +195,8 @@ class _Reader:
         if len(shape) == 4 and shape[2] == shape[3] and 0 < shape[2] < _MOST_WIDTH:
             return shape[2], shape[1]
         pixels = next(iter(self.shapes.get("decoder_pred.weight", ())), 0)
+        if len(shape) == 2:  # a linear layer over the pixels of a patch
+            pixels = shape[1]
         channels = self._demanded("in_chans") or 3
         known = [one.patch_size for one in CONFIGS.values() if one.embed_dim == self.width]
         for side in (*known, 16, 14, 8, 32):
@@ -493,6 +502,8 @@ def _stacks(shapes: Mapping[str, Shape]) -> dict[str, _Stack]:
             widths[stack] += shape[:1]
         elif rest in _HIDDEN:
             hidden[stack] += shape[:1]
+        elif rest == "mlp.fc2.weight":
+            hidden[stack] += shape[1:2]
         elif rest == "attn.qkv.bias":
             biases[stack] += 1
         elif rest == "attn.qkv.weight":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import gcd, prod
 from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
 from ckpttool.findings import rules
@@ -244,7 +245,7 @@ def check_shapes(evidence: Evidence) -> Iterator[Finding]:
         lambda found: not found.same_shape,
         lambda found: (str(list(found.expected_shape)), str(list(found.found_shape))),
         "has another shape than the rest of the file implies",
-        None,
+        _shaping(evidence),
     )
 
 
@@ -256,7 +257,7 @@ def check_dtypes(evidence: Evidence) -> Iterator[Finding]:
         lambda found: found.expected_dtype != found.found_dtype and is_matched(found),
         lambda found: (found.expected_dtype, found.found_dtype),
         "has another floating type",
-        "Save in float32 if the file is to equal the published precision.",
+        lambda _: "Save in float32 if the file is to equal the published precision.",
     )
 
 
@@ -287,7 +288,7 @@ def check_dtype_kinds(evidence: Evidence) -> Iterator[Finding]:
         lambda found: found.same_shape and not is_matched(found),
         lambda found: (found.expected_dtype, found.found_dtype),
         "is of no floating type",
-        "Save the weights as floating point numbers.",
+        lambda _: "Save the weights as floating point numbers.",
     )
 
 
@@ -297,22 +298,71 @@ def _mismatches(
     wanted: Callable[[Mismatch], bool],
     sides: Callable[[Mismatch], tuple[str, str]],
     message: str,
-    fix: str | None,
+    fix: Callable[[Sequence[Mismatch]], str | None],
 ) -> Iterator[Finding]:
     """One finding for all tensors that differ in the same way."""
-    alike: dict[tuple[str, str], list[str]] = {}
+    alike: dict[tuple[str, str], list[Mismatch]] = {}
     for group in evidence.coverage.groups.values():
         for found in filter(wanted, group.mismatched):
-            alike.setdefault(sides(found), []).append(found.name)
-    for (expected, found_there), names in alike.items():
+            alike.setdefault(sides(found), []).append(found)
+    for (expected, found_there), those in alike.items():
+        names = [one.name for one in those]
         yield finding(
             rule,
             _with_number(names, message),
             tensors=names,
             expected=expected,
             found=found_there,
-            fix=fix,
+            fix=fix(those),
         )
+
+
+def _shaping(evidence: Evidence) -> Callable[[Sequence[Mismatch]], str | None]:
+    """Return what says how tensors of another shape may be of use as they are."""
+    pruned = _pruned(evidence)
+
+    def fix(those: Sequence[Mismatch]) -> str | None:
+        if all(one.found_shape == one.expected_shape[::-1] for one in those):
+            return "Its axes are in the other order: transpose it where it is loaded."
+        if all(prod(one.found_shape) == prod(one.expected_shape) for one in those):
+            return (
+                "It has as many elements: reshape it where it is loaded, if their order is right."
+            )
+        if pruned.issuperset(one.name for one in those):
+            return (
+                "It fits its neighbours, as in a pruned model: load it with the code that pruned."
+            )
+        return None
+
+    return fix
+
+
+def _pruned(evidence: Evidence) -> set[str]:
+    """Return tensors of modules of blocks that are narrower within: all by the same part."""
+    modules: dict[tuple[str, int, str], list[Mismatch]] = {}
+    for group in evidence.coverage.groups.values():
+        for one in group.mismatched:
+            place = evidence.family.block_of(one.name)
+            if place is not None and not one.same_shape:
+                key = place.stack, place.number, place.rest.partition(".")[0]
+                modules.setdefault(key, []).append(one)
+    pruned: set[str] = set()
+    for those in modules.values():
+        parts = {_narrowed(one) for one in those}
+        layers = {one.name.rpartition(".")[0] for one in those}  # the one that widens, and the next
+        if len(parts) == 1 and None not in parts and len(layers) > 1:
+            pruned.update(one.name for one in those)
+    return pruned
+
+
+def _narrowed(one: Mismatch) -> tuple[int, int] | None:
+    """Return the part of its size that one axis has, where the others have all of theirs."""
+    pairs = zip(one.found_shape, one.expected_shape)
+    other = [(found, expected) for found, expected in pairs if found != expected]
+    if len(one.found_shape) != len(one.expected_shape) or len(other) != 1 or not all(other[0]):
+        return None
+    (found, expected), divisor = other[0], gcd(*other[0])
+    return (found // divisor, expected // divisor) if found < expected else None
 
 
 def _with_number(names: Sequence[str], message: str) -> str:

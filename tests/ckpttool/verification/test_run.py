@@ -168,6 +168,34 @@ def test_what_blocks_compute_with_is_not_advised_to_be_left_out(
     assert bool(found.advice) == bool(fix)
 
 
+def transposed() -> dict[str, torch.Tensor]:
+    state = kinds.encoder()
+    return {name: t.t() if name.endswith("fc1.weight") else t for name, t in state.items()}
+
+
+def cut() -> dict[str, torch.Tensor]:
+    state = kinds.encoder()
+    return {**state, "blocks.0.mlp.fc1.weight": state["blocks.0.mlp.fc1.weight"][:40]}
+
+
+@pytest.mark.parametrize(
+    ("content", "fix"),
+    [
+        (kinds.pruned, "It fits its neighbours, as in a pruned model"),
+        (kinds.linear_patches, "It has as many elements"),
+        (kinds.flat_table, "It has as many elements"),
+        (transposed, "Its axes are in the other order"),
+        (cut, "Write the tensor again"),  # fc2 and the bias are as wide as before
+    ],
+)
+def test_of_a_tensor_of_another_shape_it_is_said_how_it_may_be_of_use(
+    verify: Verify, content: built.Content, fix: str
+) -> None:
+    shapes = [one for one in verify(content, model="auto").findings if one.rule.code == "STR005"]
+    assert shapes
+    assert all(one.advice.startswith(fix) for one in shapes)
+
+
 def test_a_neighbour_is_told_too_where_the_values_show_another_grid(verify: Verify) -> None:
     state = dict(kinds.trained(kinds.SMALL._replace(img_size=(24, 48))))
     bands = torch.rand(16, 6, 1, 8, 8)
