@@ -61,12 +61,15 @@ def check_config(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _contradictions(evidence: Evidence, config: dict[str, object]) -> Iterator[Finding]:
+    full = not all(group.absent for group in evidence.coverage.others.values())
+    of_model = evidence.family.config_file.of_size(evidence.config, full)
     wrong = [
         setting
-        for key, expected in _expected(evidence).items()
+        for key, expected in _expected(evidence, of_model).items()
         if key in config
         for setting in [_Setting(key, expected, _one_number(config[key]))]
-        if setting.differs
+        # where a config describes the model, and the file has less of it, the file is wrong
+        if setting.differs and _Setting(key, of_model.get(key, ...), setting.found).differs
     ]
     if wrong:
         keys = ", ".join(setting.key for setting in wrong)
@@ -81,17 +84,15 @@ def _contradictions(evidence: Evidence, config: dict[str, object]) -> Iterator[F
         )
 
 
-def _expected(evidence: Evidence) -> dict[str, object]:
+def _expected(evidence: Evidence, of_model: dict[str, object]) -> dict[str, object]:
     """Return what a config must say: what the shapes show, the rest by the size of the file."""
     shapes = {name: info.shape for name, info in evidence.canonical.tensors.items()}
     settings = evidence.family.config_file
     expected = settings.of_shapes(shapes)
-    full = not all(group.absent for group in evidence.coverage.others.values())
     said = evidence.judged.assumed if evidence.judged else ()
-    of_size = settings.of_size(evidence.config, full)
     if said:  # what was assumed, or taken from the config itself, is not held against it
-        of_size = {key: value for key, value in of_size.items() if key not in settings.unseen}
-    return {**of_size, **expected}
+        of_model = {key: value for key, value in of_model.items() if key not in settings.unseen}
+    return {**of_model, **expected}
 
 
 def _one_number(value: object) -> object:

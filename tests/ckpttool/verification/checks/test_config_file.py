@@ -9,7 +9,8 @@ import torch
 from ckpttool.findings.finding import Finding
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.run import verify_file
-from tests.builders import checkpoints, releases
+from tests.builders import checkpoints, kinds, releases
+from tests.builders.sizes import TINY
 
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
@@ -70,6 +71,25 @@ def test_what_contradicts_the_weights_is_found(
 ) -> None:
     (one,) = findings(releases.release(tmp_path, config=config), tiny)
     assert (one.rule.code, one.expected, one.found) == (code, expected, found)
+
+
+def test_a_config_of_wide_images_is_right_where_their_patches_would_fill_a_square(
+    tmp_path: Path,
+) -> None:
+    # 2 x 8 patches are as many as 4 x 4
+    weights = kinds.encoder(TINY._replace(img_size=(16, 64)))
+    path = releases.release(tmp_path, weights=weights, config={"image_size": [16, 64]})
+    assert findings(path, "auto") == []
+
+
+def test_a_config_is_right_where_the_file_lacks_what_it_says(tmp_path: Path, tiny: str) -> None:
+    weights = {
+        name: tensor
+        for name, tensor in checkpoints.state().items()
+        if not name.startswith("blocks.1.") and not name.endswith("attn.qkv.bias")
+    }
+    path = releases.release(tmp_path, weights=weights)
+    assert "HUB004" not in codes(findings(path, tiny))
 
 
 def test_of_another_model_no_config_is_held_against_it(tmp_path: Path, tiny: str) -> None:
