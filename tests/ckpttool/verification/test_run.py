@@ -27,6 +27,7 @@ from ckpttool.verification.run import fingerprint, verified, verify_file
 from ckpttool.verification.verify import Terms, inputs_of, one_for_all, verify_found
 from ckpttool.verification.waivers import Waiver
 from mae.config import CONFIGS
+from mae.large.pos_embed import get_2d_sincos_pos_embed
 from tests.builders import checkpoints as built
 from tests.builders import kinds, models, neighbours
 
@@ -124,6 +125,17 @@ def test_a_file_of_a_known_other_model_is_told_which(verify: Verify) -> None:
     )
     assert "by 4 names such as vision_model.embeddings.class_embedding" in found.message
     assert found.advice == ""
+
+
+def test_a_known_other_model_is_told_where_its_table_shows_the_grid(verify: Verify) -> None:
+    def spectrograms() -> dict[str, torch.Tensor]:
+        state = neighbours.tensors(neighbours.audiomae())
+        state["pos_embed"] = torch.from_numpy(get_2d_sincos_pos_embed(8, (8, 64), True))[None]
+        return state
+
+    report = verify(spectrograms, model="auto", forward=False)
+    assert report.diagnosis is not None
+    assert (report.diagnosis.kind, report.diagnosis.model) == ("other", "AudioMAE")
 
 
 def test_a_file_of_a_model_that_nobody_knows_is_another_model(verify: Verify) -> None:
