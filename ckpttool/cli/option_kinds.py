@@ -73,6 +73,9 @@ def workers_option(what: str, default: str = "one a processor") -> Callable[[_Co
     )
 
 
+_MOST_DIGITS = 20
+
+
 class Pixels(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
     """Pixels of a side, or of height and width: ``448`` or ``512x384``."""
 
@@ -83,7 +86,9 @@ class Pixels(click.ParamType):  # type: ignore[type-arg]  # generic since click 
     ) -> int | tuple[int, ...]:
         """Return the number, or both."""
         sides = str(value).lower().split("x")
-        if len(sides) > 2 or not all(side.isdecimal() and int(side) for side in sides):
+        # Python makes no number of thousands of digits
+        short = all(side.isdecimal() and len(side) < _MOST_DIGITS for side in sides)
+        if len(sides) > 2 or not short or not all(map(int, sides)):
             self.fail(f"{value!r} is no number of pixels, nor a height and a width", param, ctx)
         numbers = tuple(map(int, sides))
         return numbers if len(numbers) == 2 else numbers[0]

@@ -149,10 +149,12 @@ class Free(NamedTuple):
         kind: of its value: ``image`` is pixels of a side or (height, width), ``number`` 1 or more,
             ``flag`` true or false.
         help: what it is.
+        most: no number, or side of an image, is larger.
     """
 
     kind: str
     help: str
+    most: int = 1 << 20
 
 
 class SizeReader(NamedTuple):

@@ -15,12 +15,9 @@ if TYPE_CHECKING:
 
 FAMILIES: tuple[Family, ...] = (MAE,)  # the first gives the default model
 
-#: No size is larger.
-MOST = 1 << 20
-
 _KINDS = {
     "flag": "true or false",
-    "number": f"whole number from 1 to {MOST:,}",
+    "number": "whole number from 1 to {most:,}",
     "image": "number of pixels, nor a pair of a height and a width",
 }
 
@@ -48,15 +45,15 @@ def check_sizes(sizes: Mapping[str, object]) -> None:
     known = free_sizes()
     for name, value in sizes.items():
         check_choice(name, known, "size")
-        kind = known[name].kind
+        kind, most = known[name].kind, known[name].most
         sides = value if isinstance(value, tuple) and kind == "image" else (value,)
         if kind == "flag":
             right = isinstance(value, bool)
         else:
-            right = all(type(side) is int and 0 < side <= MOST for side in sides)
+            right = all(type(side) is int and 0 < side <= most for side in sides)
             right = right and len(sides) in (1, 2)
         if not right:
-            raise UsageError(f"{name} is no {_KINDS[kind]}", found=value)
+            raise UsageError(f"{name} is no {_KINDS[kind].format(most=most)}", found=value)
 
 
 def conventions() -> dict[str, Convention]:

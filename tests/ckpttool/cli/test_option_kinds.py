@@ -7,8 +7,10 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
+from ckpttool.cli.option_kinds import Pixels
 from tests.builders.repository import ROOT
 from tests.builders.safetensors import file
 
@@ -46,3 +48,14 @@ def test_a_table_is_imported_for_its_own_command_only(
         check=True,
     )
     assert bool(done.stdout.splitlines()[-1]) is loads
+
+
+@pytest.mark.parametrize("pixels", ["9" * 5000, "0", "4x0", "-1", "1x2x3", "", "x"])
+def test_pixels_that_are_no_size_are_refused(pixels: str) -> None:
+    with pytest.raises(click.BadParameter):
+        Pixels().convert(pixels, None, None)
+
+
+@pytest.mark.parametrize(("pixels", "size"), [("448", 448), ("512x384", (512, 384))])
+def test_pixels_are_those_of_a_side_or_of_both(pixels: str, size: object) -> None:
+    assert Pixels().convert(pixels, None, None) == size

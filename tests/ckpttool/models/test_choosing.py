@@ -89,7 +89,8 @@ def test_a_file_of_no_known_names_is_judged_by_the_default() -> None:
         {"in_chans": True},
         {"in_chans": 1.0},
         {"in_chans": (3,)},
-        {"depth": 1 << 40},
+        {"depth": 1001},  # beyond that a model of nothing would fill the memory
+        {"decoder_depth": 1001},
         {"norm_pix_loss": 1},
     ],
 )
@@ -99,4 +100,4 @@ def test_a_size_that_is_none_is_refused(sizes: Dict[str, object]) -> None:
 
 
 def test_sizes_that_are_some_are_taken() -> None:
-    check_sizes({"img_size": (448, 224), "in_chans": 4, "norm_pix_loss": True})
+    check_sizes({"img_size": (448, 224), "in_chans": 4, "norm_pix_loss": True, "depth": 1000})
