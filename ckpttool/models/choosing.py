@@ -85,8 +85,6 @@ def choose(
     hints = {**family.reading.hints(said.config, said.arguments), **demands}
     if said.grid is not None:
         hints["grid"] = Hint(said.grid, "the values of the position table")
-    if asked:
-        hints["model"] = Hint(model, "as asked for", True)
     shapes = {name: info.shape for name, info in canonical.tensors.items()}
     reading = family.reading.read(shapes, hints)
     if reading is None:  # its core is not there

@@ -12,6 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, NamedTuple
 
 from ckpttool.findings.errors import UsageError
+from ckpttool.findings.text import count
 from ckpttool.models.family import Free, Kind, Reading
 from mae.config import CONFIGS, MAEConfig, hidden_width
 
@@ -23,7 +24,8 @@ _WIDE = frozenset(
     f"{module}.{leaf}" for module in ("norm1", "norm2") for leaf in ("weight", "bias")
 ) | {"attn.proj.bias", "mlp.fc2.bias"}
 _MATRICES = ("attn.proj.weight", "attn.rel_pos_w")
-_HIDDEN = ("mlp.fc1.bias", "mlp.fc1.weight")
+# Votes on the width within the MLP: of a bias more than of both matrices, which may be transposed.
+_HIDDEN = {"mlp.fc1.bias": 3, "mlp.fc1.weight": 1}
 
 _OF_DECODER = tuple(
     f"{module}.{leaf}"
@@ -61,29 +63,37 @@ _MOST_BLOCKS = 1000
 FREE = {
     "img_size": Free("image", "Pixels of an image: 448, or its height and width, 512x384."),
     "in_chans": Free("number", "Channels of an image."),
-    "depth": Free("number", "Blocks of the encoder."),
-    "decoder_depth": Free("number", "Blocks of the decoder."),
+    "depth": Free("number", "Blocks of the encoder.", _MOST_BLOCKS),
+    "decoder_depth": Free("number", "Blocks of the decoder.", _MOST_BLOCKS),
     "norm_pix_loss": Free("flag", "Whether the model was trained on normalised pixels."),
 }
 
 
 class _Stack(NamedTuple):
-    """What the blocks of one side show: numbers that are there, width, and that within the MLP."""
+    """What the blocks of one side show; ``None`` for what they do not.
+
+    Attributes:
+        numbers: of the blocks that are there.
+        width: of their tokens.
+        hidden: the width within the MLP.
+        qkv_bias: whether query, key and value have a bias.
+        rel_pos: number of a block -> the shape of its relative positions.
+    """
 
     numbers: frozenset[int]
     width: int | None
     hidden: int | None
-    qkv_bias: bool
+    qkv_bias: bool | None
     rel_pos: Mapping[int, Shape]
 
     @property
     def depth(self) -> int:
-        """The number of blocks: most numbers below it are there."""
+        """The number of blocks: most numbers below it are there, or there are so many."""
         deepest = 0
         for place, number in enumerate(sorted(self.numbers), 1):
             if number + 1 <= 2 * place:
                 deepest = number + 1
-        return deepest
+        return deepest or len(self.numbers)
 
 
 def read_sizes(shapes: Mapping[str, Shape], hints: Hints) -> Reading | None:
@@ -100,7 +110,7 @@ def read_sizes(shapes: Mapping[str, Shape], hints: Hints) -> Reading | None:
     stacks = _stacks(shapes)
     encoder, decoder = stacks["blocks"], stacks["decoder_blocks"]
     width = _most(_widths(shapes, encoder))
-    if width is None or not encoder.numbers or width > _MOST_WIDTH:
+    if width is None or not encoder.numbers:
         return None
     if max(encoder.depth, decoder.depth) > _MOST_BLOCKS:
         return None
@@ -121,14 +131,13 @@ class _Reader:
         self.shapes, self.hints = shapes, hints
         self.encoder, self.decoder, self.width = encoder, decoder, width
         self.told: list[str] = []
+        self.no_more: list[str] = []  # told where the file is of no known size
 
     def read(self) -> Reading | None:
         classes, probe = self._head()
         with_decoder = self._has_decoder()
         patch, channels = self._patches()
         tokens, class_token = self._tokens()
-        if tokens > _MOST_TOKENS:
-            return None
         config = MAEConfig(
             embed_dim=self.width,
             depth=self.encoder.depth,
@@ -137,7 +146,6 @@ class _Reader:
             in_chans=channels,
             mlp_ratio=_ratio(self.encoder.hidden, self.width),
             class_token=class_token,
-            qkv_bias=self.encoder.qkv_bias,
             num_classes=0 if with_decoder else classes,
             pooling=self._pooling(with_decoder, classes),
             probe=probe and not with_decoder,
@@ -146,15 +154,17 @@ class _Reader:
             config = self._with_decoder(config)
         config = config._replace(img_size=self._image(tokens - class_token, patch))
         config = self._completed(config)
+        config = config._replace(qkv_bias=self._qkv_bias(config))
         config = self._with_relative(config)
-        if config.rel_pos and "cls_token" not in self.shapes and config.class_token:
+        backbone = bool(config.rel_pos) or config.pooling == "none"
+        if backbone and "cls_token" not in self.shapes and config.class_token:
             # these backbones keep the row of a class token that they do without
             config = config._replace(class_token=False, class_row=True)
         name = _known(config, with_decoder)
+        self.told += [] if name else self.no_more
         config = self._with_hidden_sizes(config, CONFIGS.get(name or ""), with_decoder)
         kind = Kind.FULL if with_decoder else Kind.CLASSIFIER if config.num_classes else Kind.CORE
-        heads = any(name.startswith(_HEADS) for name in self.shapes)
-        if config.rel_pos or config.pooling == "none" or (heads and kind is Kind.CORE):
+        if backbone or (kind is Kind.CORE and self._in_another()):
             kind = Kind.BACKBONE
             config = config._replace(decoder_depth=0)
         text = name or described(config, with_decoder)
@@ -166,15 +176,22 @@ class _Reader:
         # mask_token alone decides nothing: other models have one in their encoder
         return bool(self.decoder.numbers) or any(name in self.shapes for name in _OF_DECODER)
 
+    def _in_another(self) -> bool:
+        """Whether heads of a detector or segmenter lie beside."""
+        return any(name.startswith(_HEADS) for name in self.shapes)
+
     def _head(self) -> tuple[int, bool]:
         """Return the number of classes, 0 without a head, and whether it is a linear probe's."""
-        for stem, probe in (("head", False), ("head.1", True)):
-            weight = self.shapes.get(f"{stem}.weight", ())
-            whole = f"{stem}.bias" in self.shapes
-            whole = whole and (not probe or "head.0.running_mean" in self.shapes)
-            if whole and len(weight) == 2 and weight[1] == self.width:
-                return weight[0], probe
-        return 0, False
+        weight = self.shapes.get("head.weight", ())
+        if "head.bias" in self.shapes and len(weight) == 2 and weight[1] == self.width:
+            return weight[0], False
+        # the statistics of a BatchNorm are a probe's; one of them may be what is missing
+        if not any(f"head.0.running_{what}" in self.shapes for what in ("mean", "var")):
+            return 0, False
+        weight, bias = (self.shapes.get(f"head.1.{leaf}", ()) for leaf in ("weight", "bias"))
+        if len(weight) == 2 and weight[1] == self.width:
+            return weight[0], True
+        return (bias[0], True) if len(bias) == 1 and not weight else (0, False)
 
     def _pooling(self, with_decoder: bool, classes: int) -> str:
         there = {name.rpartition(".")[0] for name in _LAST_NORMS & self.shapes.keys()}
@@ -186,8 +203,21 @@ class _Reader:
             return "norm"
         if "fc_norm" in there:
             return "fc_norm"
-        # a backbone has relative positions and its own norms behind it
-        return "none" if self.encoder.rel_pos and not classes else "norm"
+        # a detector or segmenter may have norms of its own behind its backbone, or none
+        backbone = bool(self.encoder.rel_pos) or self._in_another()
+        return "none" if backbone and not classes else "norm"
+
+    def _qkv_bias(self, config: MAEConfig) -> bool:
+        """Return whether query, key and value have a bias, or should have: all may be lost."""
+        shown = {self.encoder.qkv_bias, self.decoder.qkv_bias}
+        if True in shown or False not in shown:  # those of one side are lost where the other's are
+            return True
+        hint = self.hints.get("qkv_bias")
+        if hint is None or not isinstance(hint.value, bool):
+            return any(self._alike(known, config, "qkv_bias") for known in CONFIGS.values())
+        if not hint.value:
+            self.told.append(f"no bias in qkv: {hint.source}")
+        return hint.value
 
     def _patches(self) -> tuple[int, int]:
         """Return the side of a patch and the channels."""
@@ -213,11 +243,11 @@ class _Reader:
             for name in ("pos_embed", "decoder_pos_embed")
             for shape in [self.shapes.get(name, ())]
             # one without the axis of the batch shows its rows, too
-            if len(shape) in (2, 3) and shape[-2] > 0
+            if len(shape) in (2, 3) and 0 < shape[-2] <= _MOST_TOKENS
         ]
         there = "cls_token" in self.shapes
         if not rows:
-            self.told.append("images of 224 pixels: assumed, there is no position table")
+            self.told.append("images of 224 pixels: assumed, no position table shows it")
             patch, _ = self._patches()
             return (224 // patch) ** 2 + there, there
         # of two that disagree, the one that is a square is the likelier
@@ -272,9 +302,13 @@ class _Reader:
             votes += self.shapes.get(name, ())[:1]
         width = self.decoder.width or _most(votes) or config.decoder_embed_dim
         ratio: float | None = _ratio(self.decoder.hidden, width)
+        depth = self.decoder.depth or self._demanded("decoder_depth")
+        if not depth:
+            depth = config.decoder_depth
+            self.told.append(f"{depth} blocks in the decoder: assumed, there is none of them")
         return config._replace(
             decoder_embed_dim=width,
-            decoder_depth=self.decoder.depth,
+            decoder_depth=depth,
             decoder_mlp_ratio=None if ratio == config.mlp_ratio else ratio,
         )
 
@@ -297,31 +331,28 @@ class _Reader:
             if hint is not None and hint.demanded and isinstance(hint.value, int):
                 # fewer than there are is a contradiction, for contradicts() to see
                 config = config._replace(**{field: max(hint.value, getattr(config, field))})
-        for known in self._candidates():
-            for field, width, less in (
-                ("depth", "embed_dim", self.encoder.depth),
-                ("decoder_depth", "decoder_embed_dim", self.decoder.depth),
+        for known in CONFIGS.values():
+            for field, width, less, where in (
+                ("depth", "embed_dim", self.encoder.depth, ""),
+                ("decoder_depth", "decoder_embed_dim", self.decoder.depth, " in the decoder"),
             ):
-                hint = self.hints.get(field)
-                if hint is not None and (hint.demanded or hint.value == less):
-                    continue  # it is said elsewhere that there are no more
                 same = getattr(known, width) == getattr(config, width)
-                if same and 0 < less < getattr(known, field) and self._alike(known, config, field):
-                    config = config._replace(**{field: getattr(known, field)})
+                if not same or not 0 < less < getattr(known, field):
+                    continue
+                hint = self.hints.get(field)
+                if not self._alike(known, config, field):
+                    continue
+                if hint is not None and (hint.demanded or hint.value == less):
+                    # it is said elsewhere that there are no more
+                    self.no_more.append(f"{count(less, 'block')}{where}: {hint.source}")
+                    continue
+                config = config._replace(**{field: getattr(known, field)})
         return config
 
     def _alike(self, known: MAEConfig, config: MAEConfig, field: str) -> bool:
+        """Whether a known size is the same in what tells of a field."""
         alike = (known.embed_dim, known.patch_size) == (config.embed_dim, config.patch_size)
         return alike and (field == "depth" or known.depth == config.depth)
-
-    def _candidates(self) -> Iterator[MAEConfig]:
-        for name in self._named_first():
-            yield CONFIGS[name]
-
-    def _named_first(self) -> list[str]:
-        hint = self.hints.get("model")
-        first = [hint.value] if hint and isinstance(hint.value, str) else []
-        return [*(name for name in first if name in CONFIGS), *CONFIGS]
 
     def _with_hidden_sizes(
         self, config: MAEConfig, known: MAEConfig | None, with_decoder: bool
@@ -466,7 +497,8 @@ def described(config: MAEConfig, with_decoder: bool) -> str:
     kind = "" if config.rel_pos else " MAE"
     name = f"ViT-{letter}/{config.patch_size}{kind}"
     if depth != config.depth:
-        name = f"ViT/{config.patch_size}{kind} of {config.depth} blocks of width {config.embed_dim}"
+        blocks = count(config.depth, "block")
+        name = f"ViT/{config.patch_size}{kind} of {blocks} of width {config.embed_dim}"
     height, width = config.image
     published = MAEConfig(embed_dim=config.embed_dim, depth=config.depth, num_heads=1)
     size = f"{height}" if height == width else f"{height} x {width}"
@@ -476,7 +508,7 @@ def described(config: MAEConfig, with_decoder: bool) -> str:
     hidden = hidden_width(config.embed_dim, config.mlp_ratio)
     if hidden != 4 * config.embed_dim:
         parts.append(f"{hidden} wide within the MLP")
-    if not config.class_token and not config.rel_pos:
+    if not config.class_token and not config.rel_pos and not config.class_row:
         parts.append("no class token")
     if not config.qkv_bias:
         parts.append("no bias in qkv")
@@ -501,7 +533,7 @@ def _stacks(shapes: Mapping[str, Shape]) -> dict[str, _Stack]:
         if rest in _WIDE:
             widths[stack] += shape[:1]
         elif rest in _HIDDEN:
-            hidden[stack] += shape[:1]
+            hidden[stack] += shape[:1] * _HIDDEN[rest]
         elif rest == "mlp.fc2.weight":
             hidden[stack] += shape[1:2]
         elif rest == "attn.qkv.bias":
@@ -519,7 +551,7 @@ def _stacks(shapes: Mapping[str, Shape]) -> dict[str, _Stack]:
             _most(widths[stack]),
             _most(hidden[stack]),
             # one bias in a model without would be the odd one; one that lacks is missing
-            biases[stack] > 0 or not weights[stack],
+            biases[stack] > 0 if biases[stack] or weights[stack] else None,
             rel_pos[stack],
         )
         for stack in numbers
@@ -536,8 +568,9 @@ def _widths(shapes: Mapping[str, Shape], encoder: _Stack) -> Iterator[int]:
 
 
 def _most(votes: Iterable[int]) -> int | None:
-    counted = Counter(votes).most_common(1)
-    return counted[0][0] if counted and counted[0][0] > 0 else None
+    """Return what most say, of the widths that a model may have."""
+    counted = Counter(vote for vote in votes if 0 < vote <= _MOST_WIDTH).most_common(1)
+    return counted[0][0] if counted else None
 
 
 def _ratio(hidden: int | None, width: int) -> float:

@@ -85,16 +85,17 @@ _IN_CONFIG = {
     "image_size": "img_size",
     "layer_norm_eps": "layer_norm_eps",
     "norm_pix_loss": "norm_pix_loss",
+    "qkv_bias": "qkv_bias",
 }
 #: What the arguments of the published training scripts, and others made from them, call them.
 _IN_ARGUMENTS = {
-    "model": "model",
     "input_size": "img_size",
     "img_size": "img_size",
     "norm_pix_loss": "norm_pix_loss",
     "num_heads": "num_heads",
     "decoder_num_heads": "decoder_num_heads",
     "decoder_depth": "decoder_depth",
+    "qkv_bias": "qkv_bias",
 }
 
 

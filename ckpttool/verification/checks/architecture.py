@@ -143,7 +143,9 @@ def _incomplete(evidence: Evidence, name: str, group: GroupCoverage) -> Iterator
             rules.DECODER_PARTIAL,
             f"{len(missing)} of {count(group.expected, f'{name} tensor')} missing",
             tensors=missing,
-            fix=_shallower(evidence, _stack_of(evidence, name), missing),
+            fix=_shallower(evidence, _stack_of(evidence, name), missing)
+            or f"If the model that was saved has them, save the whole {name}; or leave it out as a "
+            "whole.",
         )
 
 

@@ -76,7 +76,8 @@ def test_the_model_that_transformers_loads_computes_the_same(
     tmp_path: Path, config: MAEConfig
 ) -> None:
     ours = models.tiny_model(config=config).eval()
-    said = ("num_heads", "decoder_num_heads", "norm_pix_loss")  # what no shape shows
+    # what no shape shows, and that biases are not lost
+    said = ("num_heads", "decoder_num_heads", "norm_pix_loss", "qkv_bias")
     arguments = {name: getattr(config, name) for name in said}
     _, folder = written(tmp_path, ours, arguments)
     theirs, told = loaded("ViTMAEForPreTraining", folder)

@@ -91,7 +91,8 @@ def test_the_shapes_of_any_size_are_read_back(
 )
 def test_a_size_of_its_own_is_told_in_words(change: Dict[str, Any], text: str) -> None:
     config = BASE._replace(**change)
-    found = reading(config.shapes, img_size=change.get("img_size", 224))
+    said = {name: change[name] for name in ("qkv_bias",) if name in change}
+    found = reading(config.shapes, img_size=change.get("img_size", 224), **said)
     assert (found.name, found.text) == (None, text)
     assert found.config.shapes == config.shapes
 
@@ -105,10 +106,70 @@ def test_one_tensor_of_another_shape_contradicts_the_rest() -> None:
 def test_blocks_that_are_missing_at_the_end_are_missed_by_a_known_size() -> None:
     cut = {n: s for n, s in BASE.shapes.items() if not n.startswith("blocks.11.")}
     assert reading(cut).config.depth == 12
-    assert reading(cut, depth=11).config.depth == 11  # a config.json says that there are no more
+    found = reading(cut, depth=11)  # a config.json says that there are no more
+    assert found.config.depth == 11
+    assert "11 blocks: depth somewhere" in found.assumed
     cut = {n: s for n, s in BASE.shapes.items() if not n.startswith("decoder_blocks.7.")}
     assert reading(cut).config.decoder_depth == 8
-    assert reading(cut, decoder_depth=7).config.decoder_depth == 7
+    found = reading(cut, decoder_depth=7)
+    assert found.config.decoder_depth == 7
+    assert "7 blocks in the decoder: decoder_depth somewhere" in found.assumed
+
+
+def without(shapes: Shapes, *endings: str) -> Shapes:
+    return {name: shape for name, shape in shapes.items() if not name.endswith(endings)}
+
+
+def test_biases_that_are_missing_in_all_blocks_are_missed_by_a_known_size() -> None:
+    cut = without(BASE.shapes, "attn.qkv.bias")
+    assert reading(cut).config == BASE
+    found = reading(cut, qkv_bias=False)  # a config.json says that there are none
+    assert not found.config.qkv_bias
+    assert "no bias in qkv: qkv_bias somewhere" in found.assumed
+    assert not reading(without(SMALL.shapes, "attn.qkv.bias")).config.qkv_bias
+    assert reading(without(SMALL.shapes, "attn.qkv.bias"), qkv_bias=True).config.qkv_bias
+
+
+@pytest.mark.parametrize("side", ["blocks.", "decoder_blocks."])
+def test_biases_that_only_one_side_has_are_missing_on_the_other(side: str) -> None:
+    cut = {
+        name: shape
+        for name, shape in SMALL.shapes.items()
+        if not (name.startswith(side) and name.endswith("qkv.bias"))
+    }
+    assert reading(cut).config.shapes == SMALL.shapes
+
+
+def test_blocks_under_other_numbers_are_as_many_as_there_are() -> None:
+    far = {name.replace("blocks.", "blocks.7", 1): shape for name, shape in SMALL.shapes.items()}
+    assert reading(far).config.depth == SMALL.depth
+
+
+def test_a_decoder_without_blocks_misses_them() -> None:
+    cut = {name: s for name, s in SMALL.shapes.items() if not name.startswith("decoder_blocks.")}
+    found = reading(cut)
+    assert (found.kind, found.config.shapes) == (Kind.FULL, SMALL.shapes)
+    assert "8 blocks in the decoder: assumed, there is none of them" in found.assumed
+    demanded = {"decoder_depth": Hint(3, "as asked for", True)}
+    assert read_sizes(cut, demanded).config.decoder_depth == 3  # type: ignore[union-attr]
+
+
+def test_matrices_that_are_transposed_change_no_width() -> None:
+    turned = {name: s[::-1] if len(s) == 2 else s for name, s in BASE.shapes.items()}
+    assert reading(turned).name == "mae_vit_base_patch16"
+
+
+@pytest.mark.parametrize("width", [0, (1 << 59) - 55, 1 << 60])
+def test_a_width_that_no_model_has_is_no_width(width: int) -> None:
+    shapes = {**encoder(SMALL), "decoder_embed.weight": (width, 0)}
+    assert reading(shapes).config.decoder_embed_dim == 512
+
+
+@pytest.mark.parametrize("shape", [(1, 1 << 40, 48), (1, 0, 48), ()])
+def test_a_position_table_of_no_images_shows_no_size(shape: Tuple[int, ...]) -> None:
+    found = reading({**encoder(SMALL), "pos_embed": shape})
+    assert found.config.img_size == 224
+    assert "images of 224 pixels: assumed, no position table shows it" in found.assumed
 
 
 def test_a_block_that_is_missing_in_between_is_missed_by_any_size() -> None:
@@ -175,6 +236,29 @@ def test_a_linear_probe_is_told_by_its_batch_norm() -> None:
     assert (found.config.probe, found.config.num_classes) == (True, 5)
 
 
+@pytest.mark.parametrize("lost", ["0.running_mean", "0.running_var", "1.weight", "1.bias"])
+def test_a_linear_probe_is_one_whatever_it_lacks(lost: str) -> None:
+    config = SMALL._replace(num_classes=5, probe=True)
+    assert reading(without(config.shapes, lost)).config == reading(config.shapes).config
+
+
+def test_a_head_behind_a_dropout_is_no_probe() -> None:
+    shapes = {**encoder(SMALL), "head.1.weight": (5, 48), "head.1.bias": (5,)}
+    assert reading(shapes).kind is Kind.CORE
+
+
+def test_a_detector_may_have_a_backbone_without_relative_positions() -> None:
+    shapes = without(encoder(SMALL), "cls_token", "norm.weight", "norm.bias")
+    found = reading({**shapes, "roi_heads.box_predictor.cls_score.weight": (81, 48)})
+    assert found.kind is Kind.BACKBONE
+    assert (found.config.class_token, found.config.class_row) == (False, True)
+    assert (found.config.pooling, found.text) == (
+        "none",
+        "ViT/8 MAE of 4 blocks of width 48 at 64 px",
+    )
+    assert reading(shapes).config.class_token  # alone it is an encoder that lacks them
+
+
 def test_a_backbone_has_the_heads_that_its_relative_positions_show() -> None:
     config = SMALL._replace(
         num_heads=3, num_classes=1, class_token=False, pooling="none", rel_pos=(15, 15, 7, 15)
@@ -193,7 +277,6 @@ def test_a_backbone_has_the_heads_that_its_relative_positions_show() -> None:
         {"blocks.0.norm1.weight": ()},
         {"blocks.0.norm1.weight": (0,)},
         {"blocks.0.norm1.weight": (1 << 60,)},
-        {"pos_embed": (1, 1 << 40, 8), "blocks.0.norm1.weight": (8,)},
         {f"blocks.{n}.norm1.weight": (8,) for n in range(2_000)},
     ],
 )
@@ -238,3 +321,5 @@ def test_a_demanded_size_keeps_the_head_that_the_file_has() -> None:
 
 def test_an_unknown_width_is_told_by_its_numbers() -> None:
     assert described(SMALL, with_decoder=False) == "ViT/8 MAE of 4 blocks of width 48 at 64 px"
+    one = described(SMALL._replace(depth=1), with_decoder=False)
+    assert one == "ViT/8 MAE of 1 block of width 48 at 64 px"
