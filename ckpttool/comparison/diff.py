@@ -11,12 +11,12 @@ from ckpttool.comparison.opening import open_either
 from ckpttool.comparison.options import DiffOptions
 from ckpttool.comparison.result import Comparison, Outcome
 from ckpttool.comparison.run import Run
-from ckpttool.conversion.receipt import Receipt
 from ckpttool.findings.arguments import check_progress, pairs_of, path_of, texts_of
 from ckpttool.findings.errors import CkpttoolError, UsageError
 from ckpttool.findings.finding import Verdict, finding_from, verdict_from, verdict_of
 from ckpttool.findings.results import FileReport
 from ckpttool.formats.safety.telling import findings_left_behind
+from ckpttool.inputs.receipts import Receipt
 from ckpttool.inspection import with_container
 from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.catalogue import Checkpoint

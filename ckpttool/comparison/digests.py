@@ -13,13 +13,13 @@ from ckpttool.comparison.pairing import match_names, with_names_tied
 from ckpttool.comparison.renamed import partners
 from ckpttool.comparison.result import Comparison, DiffKind, Outcome, Side, StateDiff, TensorDiff
 from ckpttool.comparison.run import in_order, leftovers, only, outcome_of
-from ckpttool.conversion.receipt import Digest
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.name_filter import NameFilter
 from ckpttool.findings.names import summarise
 from ckpttool.formats.objects.beside import beside_of
+from ckpttool.inputs.receipts import Digest
 from ckpttool.models.canonical import family_by
 from ckpttool.tensors.catalogue import Checkpoint
 from ckpttool.tensors.values import start_values
@@ -27,8 +27,8 @@ from ckpttool.tensors.values import start_values
 if TYPE_CHECKING:
     from ckpttool.comparison.options import DiffOptions
     from ckpttool.comparison.pairing import Names
-    from ckpttool.conversion.receipt import Receipt
     from ckpttool.findings.results import FileReport
+    from ckpttool.inputs.receipts import Receipt
     from ckpttool.models.canonical import Canonical
 
 #: Why tensors with different digests are not judged by a tolerance.

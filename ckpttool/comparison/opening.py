@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Union
 
-from ckpttool.conversion.receipt import Digest, Receipt, read_receipt
-from ckpttool.files.sources import FileSource, read_bytes
-from ckpttool.files.strict_json import MAX_JSON, begins_object, strict_json
-from ckpttool.findings import rules
-from ckpttool.findings.errors import CkpttoolError, UnsupportedError, UsageError
-from ckpttool.formats import HEAD, open_source
-from ckpttool.verification.lock.reading import is_lock, read_lock
+from ckpttool.files.sources import FileSource
+from ckpttool.findings.errors import CkpttoolError
+from ckpttool.formats import open_source
+from ckpttool.verification.digest_lists import digests_in
 
 if TYPE_CHECKING:
+    from ckpttool.inputs.receipts import Receipt
     from ckpttool.tensors.catalogue import Checkpoint
-    from ckpttool.verification.lock.content import Lock
-
-# Recognises a receipt even if its JSON is broken, and tells it from a shard index.
-_TOOL = b'"ckpttool"'
 
 
 def open_either(path: str, wrapper: str | None = None) -> Union[Checkpoint, Receipt]:
@@ -34,7 +28,7 @@ def open_either(path: str, wrapper: str | None = None) -> Union[Checkpoint, Rece
     """
     source = FileSource(path)
     try:
-        digests = _digests_in(source, wrapper)
+        digests = digests_in(source, wrapper)
     except BaseException as error:  # an interrupt must not leave the file open either
         source.close()
         if isinstance(error, CkpttoolError):
@@ -44,42 +38,3 @@ def open_either(path: str, wrapper: str | None = None) -> Union[Checkpoint, Rece
         return open_source(source, wrapper)
     source.close()
     return digests
-
-
-def _digests_in(source: FileSource, wrapper: str | None) -> Receipt | None:
-    """Return the digests in a receipt or lock file; ``None`` for any other file."""
-    head = read_bytes(source, 0, min(HEAD, source.size))
-    if is_lock(head):
-        _refuse_wrapper(wrapper)
-        return _of_lock(read_lock(source.name))
-    # Searched before it is parsed: errors in another tool's JSON are for the checkpoint's parser.
-    if begins_object(head) and _TOOL in read_bytes(source, 0, min(MAX_JSON, source.size)):
-        document = strict_json(source, rules.RECEIPT)
-        if isinstance(document, dict) and document.get("tool") == "ckpttool":
-            _refuse_wrapper(wrapper)
-            return read_receipt(source.name, document)
-    return None
-
-
-def _refuse_wrapper(wrapper: str | None) -> None:
-    if wrapper is not None:
-        raise UsageError("a list of digests has no state dict to choose", found=repr(wrapper))
-
-
-def _of_lock(lock: Lock) -> Receipt:
-    if len(lock.checkpoints) > 1:
-        raise UnsupportedError(
-            "the lock file is of several checkpoints, which cannot be told apart here",
-            rules.UNSUPPORTED,
-            path=lock.path,
-            found=", ".join(one.name for one in lock.checkpoints[:8]),
-            fix="Use ckpttool verify --lock, or a lock file of one checkpoint.",
-        )
-    (locked,) = lock.checkpoints
-    tensors = {
-        name: Digest(tensor.dtype, tensor.shape, tensor.sha256)
-        for name, tensor in locked.tensors.items()
-    }
-    return Receipt(
-        lock.path, sum(file.size for file in locked.files), None, tensors, canonical=True
-    )
