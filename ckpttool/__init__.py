@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ckpttool.verification.options import Thresholds
     from ckpttool.verification.policy import Policy
     from ckpttool.verification.run import fingerprint
+    from ckpttool.verification.schema_sources import read_schema, schema
     from ckpttool.verification.verify import verify
     from ckpttool.verification.waivers import Waiver
 
@@ -51,6 +52,8 @@ _HOMES = {
     "convert": "conversion.convert",
     "lock": "verification.locking",
     "read_lock": "verification.lock.reading",
+    "schema": "verification.schema_sources",
+    "read_schema": "verification.schema_sources",
     "fingerprint": "verification.run",
     "render": "reports",
     "Checkpoint": "tensors.catalogue",
@@ -86,6 +89,8 @@ __all__ = [
     "convert",
     "lock",
     "read_lock",
+    "schema",
+    "read_schema",
     "fingerprint",
     "render",
     "Checkpoint",

@@ -37,7 +37,10 @@ from tests.builders.repository import ROOT
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
 
-FUNCTIONS = "open_checkpoint inspect verify diff convert lock read_lock fingerprint render".split()
+FUNCTIONS = (
+    *"open_checkpoint inspect verify diff convert lock read_lock schema read_schema".split(),
+    *"fingerprint render".split(),
+)
 
 
 @pytest.fixture

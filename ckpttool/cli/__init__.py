@@ -13,6 +13,7 @@ from ckpttool.cli.commands.inspect import inspect
 from ckpttool.cli.commands.lock import lock
 from ckpttool.cli.commands.report import report
 from ckpttool.cli.commands.sample import sample
+from ckpttool.cli.commands.schema import schema
 from ckpttool.cli.commands.verify import verify
 from ckpttool.cli.program import Program, exit_codes
 
@@ -27,6 +28,7 @@ __all__ = ["main"]
         diff,
         convert,
         lock,
+        schema,
         report,
         sample,
         explain,

@@ -21,7 +21,7 @@ from ckpttool.findings.results import NO_ITEMS, ConfigurationFile
 from ckpttool.findings.rules import Severity
 from ckpttool.models.choosing import AUTO
 from ckpttool.models.families import free_sizes, models, requirements
-from ckpttool.verification.options import Thresholds
+from ckpttool.verification.options import NO_SCHEMA, Thresholds
 from ckpttool.verification.policy import Policy
 from ckpttool.verification.waivers import Waiver
 
@@ -50,6 +50,8 @@ class Configuration(NamedTuple):
         expected_missing: globs on names that a checkpoint may lack.
         trust: patterns of names whose code is trusted.
         exclude: globs on files that a search leaves out.
+        schema: the source of the schema that a checkpoint must fit, or ``none``.
+        allow_unexpected: globs on names that a checkpoint may have beside the model's.
         limits: what the checks tolerate.
         policy: which findings count.
     """
@@ -64,6 +66,8 @@ class Configuration(NamedTuple):
     expected_missing: tuple[str, ...] = ()
     trust: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    schema: str | None = None
+    allow_unexpected: tuple[str, ...] = ()
     limits: Thresholds = Thresholds()
     policy: Policy = Policy()
 
@@ -236,7 +240,9 @@ _KEYS: dict[str, configuration_keys.Reader] = {
     "model": configuration_keys.choice((AUTO, *models())),
     "sizes": _sizes,
     "require": configuration_keys.choice(requirements()),
+    "schema": configuration_keys.text,
     "expected-missing": configuration_keys.texts,
+    "allow-unexpected": configuration_keys.texts,
     "trust": configuration_keys.trusted,
     "exclude": configuration_keys.texts,
     "tolerances": _limits,
@@ -255,6 +261,8 @@ def _configuration(path: Path, table: Mapping[str, Any], sha256: str, start: Pat
     for key in ("checkpoint", "lock"):
         if key in read:
             read[key] = _seen_from(start, path.parent / read[key])
+    if read.get("schema", NO_SCHEMA) not in (NO_SCHEMA, AUTO):
+        read["schema"] = _seen_from(start, path.parent / read["schema"])
     if "tolerances" in read:
         read["limits"] = read.pop("tolerances")
     if "fail_on" in read:

@@ -17,10 +17,11 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.findings.rules import Severity
 from ckpttool.models.choosing import AUTO
 from ckpttool.models.families import free_sizes, models, requirements
-from ckpttool.verification.options import VerifyOptions
+from ckpttool.verification.options import NO_SCHEMA, VerifyOptions
 
 if TYPE_CHECKING:
     from ckpttool.cli.configuration import Configuration
+    from ckpttool.models.reference import Reference
     from ckpttool.verification.policy import Policy
     from ckpttool.verification.verify import Terms
 
@@ -41,6 +42,28 @@ examination_options = together(
         "that its names and shapes say, which is the default.",
     ),
     *map(size_option, free_sizes().items()),
+    click.option(
+        "--schema",
+        metavar="SOURCE",
+        help="What says which names, shapes and dtypes the checkpoint must have, in place of a "
+        "model: another checkpoint, a sharded index, a lock file, a receipt, or a file of ckpttool "
+        f"schema. With {NO_SCHEMA} these are not checked; with {AUTO}, as without it, the model is "
+        "the one that the names say.",
+    ),
+    click.option(
+        "--allow-missing",
+        multiple=True,
+        metavar="GLOB",
+        help="Names that may be missing, 'mtp.*' say; adds to what the configuration says "
+        "(repeatable).",
+    ),
+    click.option(
+        "--allow-unexpected",
+        multiple=True,
+        metavar="GLOB",
+        help="Names that the model may have no place for; adds to what the configuration says "
+        "(repeatable).",
+    ),
     click.option(
         "--require",
         type=click.Choice(requirements()),
@@ -210,29 +233,68 @@ def trusted(configured: Configuration, names: tuple[str, ...]) -> tuple[str, ...
 
 def terms_of(
     configured: Configuration,
-    model: str | None,
-    require: str | None,
+    schemas: Schemas,
     no_forward: bool,
     trust: tuple[str, ...],
+    allow_missing: tuple[str, ...],
+    allow_unexpected: tuple[str, ...],
     **options: Any,
 ) -> Terms:
     """Return how to verify a file: the command line counts, then its configuration."""
     from ckpttool.verification.verify import Terms
 
-    sizes = {name: value for name in free_sizes() for value in [options.pop(name)]}
-    sizes = {name: value for name, value in sizes.items() if value is not None}
-
     chosen = VerifyOptions(
-        model=model or configured.model or AUTO,
-        sizes={**configured.sizes, **sizes},
-        require=require or configured.require,
+        **_expected(configured, schemas, options),
         forward=not no_forward,
-        expected_missing=configured.expected_missing,
+        expected_missing=(*configured.expected_missing, *allow_missing),
+        allow_unexpected=(*configured.allow_unexpected, *allow_unexpected),
         limits=configured.limits,
         trust=trusted(configured, trust),
         **options,
     )
     return Terms(chosen, configured.policy, configured.source)
+
+
+class Schemas:
+    """The schemas of a run, each read once: one may have 100,000 names."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Reference] = {}
+
+    def read(self, source: str | None) -> Reference | None:
+        """Return the schema of a source; ``None`` where the model is the one that a file is."""
+        if source is None or source == AUTO:
+            return None
+        if source not in self._known:
+            from ckpttool.verification.schema_sources import read_schema
+
+            self._known[source] = read_schema(source)
+        return self._known[source]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Those that were read."""
+        return tuple(self._known)
+
+
+def _expected(
+    configured: Configuration, schemas: Schemas, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what a file must hold: by a model, its sizes and a part of it, or by a schema."""
+    sizes = {name: value for name in free_sizes() for value in [options.pop(name)]}
+    sizes = {name: value for name, value in sizes.items() if value is not None}
+    model, require, schema = (options.pop(name) for name in ("model", "require", "schema"))
+    # what is typed of one kind takes the place of what the configuration says of the other
+    if schema not in (None, AUTO) and not (model or sizes or require):
+        return {"reference": schemas.read(schema)}
+    if schema is None and not (model or sizes or require):
+        schema = configured.schema
+    return {
+        "model": model or configured.model or AUTO,
+        "sizes": {**configured.sizes, **sizes},
+        "require": require or configured.require,
+        "reference": schemas.read(schema),
+    }
 
 
 def today() -> date:

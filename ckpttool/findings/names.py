@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from itertools import product
-from typing import Callable, Dict, Iterable, Iterator, List, Tuple, Union
+from math import prod
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 # The parts of a name between dots; several alternatives where names were merged.
 _Part = Union[str, Tuple[str, ...]]
@@ -47,6 +48,18 @@ def expand(groups: Iterable[str]) -> List[str]:
         pieces = [_alternatives(match) for match in _TOKEN.finditer(group)]
         names.extend(map("".join, product(*pieces)))
     return names
+
+
+def number_in(group: str) -> int:
+    """Return how many names a short form stands for, without making them.
+
+    Raises:
+        ValueError: it is none that :func:`expand` takes: a range that runs backwards, a number of
+            more than 15 digits, or braces that do not close.
+    """
+    if sum(len(match.group()) for match in _TOKEN.finditer(group)) != len(group):
+        raise ValueError("a brace or a backslash stands alone")
+    return prod(_number_of(match.group(2)) for match in _TOKEN.finditer(group))
 
 
 def summarise(names: Iterable[str], most: int = 12) -> str:
@@ -143,6 +156,19 @@ def _alternatives(match: re.Match[str]) -> List[str]:
         else:
             names.extend(map(str, range(int(ends.group(1)), int(ends.group(2)) + 1)))
     return names
+
+
+def _number_of(alternatives: Optional[str]) -> int:
+    number = 0
+    for part in () if alternatives is None else alternatives.split(","):
+        ends = _RANGE.fullmatch(part)
+        if ends is not None and not all(map(_NUMBER.fullmatch, ends.groups())):
+            raise ValueError(f"{part[:40]} is no range of numbers")
+        first, last = map(int, ends.groups()) if ends else (0, 0)
+        if last < first:
+            raise ValueError(f"{part} runs backwards")
+        number += last - first + 1
+    return number or 1
 
 
 _DIGITS = re.compile(r"([0-9]+)")

@@ -79,7 +79,7 @@ class Coverage(NamedTuple):
     Attributes:
         schema: the name of the model.
         groups: the parts of the model, by name. The first is the core, which every file must
-            hold; there is at least this one.
+            hold. Of another schema they are its top-level modules; none where there was none.
         unexpected: names that the model has no place for, in the checkpoint's order.
     """
 
@@ -89,8 +89,8 @@ class Coverage(NamedTuple):
 
     @property
     def core(self) -> GroupCoverage:
-        """The part that every file must hold."""
-        return next(iter(self.groups.values()))
+        """The part that every file must hold; an empty one where there is no schema."""
+        return next(iter(self.groups.values()), GroupCoverage(0, 0, (), (), 0, 0))
 
     @property
     def others(self) -> dict[str, GroupCoverage]:
@@ -100,7 +100,7 @@ class Coverage(NamedTuple):
     @property
     def unrelated(self) -> bool:
         """Whether not one of the model's names is in the checkpoint."""
-        return all(group.absent for group in self.groups.values())
+        return bool(self.groups) and all(group.absent for group in self.groups.values())
 
 
 class Loading(NamedTuple):

@@ -44,10 +44,10 @@ def cover(
 
 
 def is_matched(mismatch: Mismatch) -> bool:
-    """Whether the model can load the tensor all the same: it has the shape and is a float."""
+    """Whether the model can load the tensor all the same: it has the shape, and both are floats."""
     # load_state_dict converts to the model's type; what that rounds is a finding of its own
-    dtype = DTYPES.get(mismatch.found_dtype)
-    return mismatch.same_shape and dtype is not None and dtype.kind == "float"
+    dtypes = map(DTYPES.get, (mismatch.expected_dtype, mismatch.found_dtype))
+    return mismatch.same_shape and all(one is not None and one.kind == "float" for one in dtypes)
 
 
 def parts_in_blocks(canonical: Canonical, coverage: Coverage) -> list[str]:

@@ -336,7 +336,7 @@ class Family:
 
     @cached_property
     def _block(self) -> re.Pattern[str]:
-        stacks = "|".join(map(re.escape, self.stacks))
+        stacks = "|".join(map(re.escape, self.stacks)) or "(?!)"
         return re.compile(rf"^({stacks})\.(\d+)\.(.+)$", re.DOTALL)
 
     def is_layernorm(self, name: str) -> bool:

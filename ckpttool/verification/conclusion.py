@@ -52,8 +52,13 @@ def conclude(known: FileReport, evidence: Evidence, published: Origin | None) ->
         lock=evidence.lock.path if evidence.lock else None,
         lock_lines=evidence.locked.lines if evidence.locked else {},
         locked=locked.summary(evidence),
-        loading=None if evidence.is_other or evidence.is_guessed else loading_of(evidence),
+        loading=loading_of(evidence) if _may_load(evidence) else None,
     )
+
+
+def _may_load(evidence: Evidence) -> bool:
+    known = not (evidence.is_other or evidence.is_guessed)
+    return bool(evidence.coverage.groups) and known
 
 
 def _values_summary(values: Values, tables: dict[str, PositionTable]) -> ValuesSummary:
@@ -106,6 +111,8 @@ def _unchecked(evidence: Evidence, published: Origin | None) -> Iterator[str]:
     if shard is not None:  # opened without its index
         part = f"part {shard.number:,} of {shard.total:,}"
         yield f"the rest of the checkpoint (by its name this is {part})"
+    if not evidence.coverage.groups:
+        yield "names, shapes and dtypes (--schema none)"
     if evidence.values.skipped:
         yield f"the values of {count(len(evidence.values.skipped), 'tensor')}"
     if evidence.values.digested and evidence.fingerprint is None:

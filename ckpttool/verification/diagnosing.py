@@ -30,7 +30,8 @@ def told(evidence: Evidence, known: FileReport, findings: Sequence[Finding]) -> 
         findings: what the checks found.
     """
     judged = evidence.judged
-    if judged is None:
+    # of a schema that was named, the name is all that is known
+    if judged is None or evidence.reference is not None:
         return None
     learned = any(one.rule is rules.LEARNED_POSITIONS for one in findings)
     unlike = (

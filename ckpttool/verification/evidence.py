@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ckpttool.models.canonical import Canonical
     from ckpttool.models.choosing import Judged
     from ckpttool.models.family import Family, ModelConfig
+    from ckpttool.models.reference import Reference
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
     from ckpttool.tensors.values import Values
     from ckpttool.verification.lock.content import Lock, LockedCheckpoint
@@ -58,6 +59,13 @@ class Evidence(NamedTuple):
     trust: tuple[str, ...] = ()
     judged: Judged | None = None
     asked: str = ""
+    reference: Reference | None = None
+    allow_unexpected: tuple[str, ...] = ()
+
+    @property
+    def has_roles(self) -> bool:
+        """Whether the names are those of a known model, so that it is known what they are for."""
+        return self.reference is None or self.reference.is_known
 
     @property
     def is_other(self) -> bool:

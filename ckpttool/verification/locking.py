@@ -27,6 +27,7 @@ from ckpttool.verification.lock.reading import is_lock
 from ckpttool.verification.options import Thresholds, VerifyOptions
 from ckpttool.verification.policy import Policy, judge
 from ckpttool.verification.run import verified
+from ckpttool.verification.schema_sources import read_schema
 from ckpttool.verification.verify import inputs_of, one_for_all, report_on, same_for_all
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from ckpttool.findings.arguments import AnyPath
     from ckpttool.findings.results import FileReport
     from ckpttool.inputs.paths import Input, Inputs
+    from ckpttool.models.reference import Reference
     from ckpttool.tensors.workers import Progress
     from ckpttool.verification.evidence import Evidence
     from ckpttool.verification.verify import AnyPaths, ProgressOf, TermsOf
@@ -61,11 +63,13 @@ def lock(
     *,
     model: str = AUTO,
     sizes: Mapping[str, object] = NO_ITEMS,
+    schema: Union[AnyPath, Reference, None] = None,
     require: str | None = None,
     forward: bool = True,
     device: str = "cpu",
     wrapper: str | None = None,
     expected_missing: Union[str, Iterable[str]] = (),
+    allow_unexpected: Union[str, Iterable[str]] = (),
     limits: Thresholds = Thresholds(),  # noqa: B008 (a constant)
     trust: Union[str, Iterable[str]] = (),
     exclude: Union[str, Iterable[str]] = (),
@@ -87,12 +91,16 @@ def lock(
             for the one that each file is.
         sizes: sizes of it that are demanded: ``{"img_size": 448}``; the names are those of
             ``ckpttool.models.families.free_sizes()``.
+        schema: what says which names, shapes and dtypes a file must have, in place of a model: the
+            path of another checkpoint, a sharded index, a lock file, a receipt or a schema file, or
+            what ``read_schema`` returned; ``"none"`` for no such check at all.
         require: what a file must hold: ``full``, or the core of the model (``encoder``), which
             ``None`` is too.
         forward: whether to run the model; without, outputs will not be compared.
         device: where to run it, as torch names it.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
         expected_missing: patterns of names that a file may lack.
+        allow_unexpected: patterns of names that a file may have beside those of the model.
         limits: what the checks tolerate.
         trust: patterns of names whose code is trusted, ``mypackage.*`` say.
         exclude: patterns of files to leave out of folders.
@@ -109,6 +117,7 @@ def lock(
         UsageError: the destination exists and is no lock file, two checkpoints would have one
             name in it, or as for :func:`verify`.
         OutputError: the lock file cannot be written.
+        CkpttoolError: the schema cannot be read.
         UnreadableError: there is one file alone, and it changed after it was verified.
     """
     options = VerifyOptions(
@@ -121,6 +130,8 @@ def lock(
         workers=workers,
         executor=executor,
         expected_missing=texts_of(expected_missing, "expected_missing"),
+        allow_unexpected=texts_of(allow_unexpected, "allow_unexpected"),
+        reference=None if schema is None else read_schema(schema),
         limits=limits,
         trust=trusted_of(trust, "trust"),
     )

@@ -13,15 +13,21 @@ from ckpttool.findings.arguments import (
     check_type,
     check_workers,
 )
+from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import NO_ITEMS
 from ckpttool.models.choosing import AUTO
 from ckpttool.models.families import check_sizes, models, requirements
 from ckpttool.models.family import FULL
+from ckpttool.models.reference import Reference
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ckpttool.verification.lock.content import Lock
+
+
+#: In place of the source of a schema: names, shapes and dtypes are not checked.
+NO_SCHEMA = "none"
 
 
 class Thresholds(NamedTuple):
@@ -60,6 +66,8 @@ class VerifyOptions(NamedTuple):
         limits: what the checks tolerate.
         lock: the lock file to compare with.
         trust: patterns of names whose code is trusted, ``mypackage.*`` say.
+        reference: the schema that the file must fit, in place of a model.
+        allow_unexpected: globs on names that the file may have beside those of the model.
     """
 
     model: str = AUTO
@@ -77,6 +85,8 @@ class VerifyOptions(NamedTuple):
     limits: Thresholds = Thresholds()
     lock: Lock | None = None
     trust: tuple[str, ...] = ()
+    reference: Reference | None = None
+    allow_unexpected: tuple[str, ...] = ()
 
     @property
     def demanding(self) -> str:
@@ -95,8 +105,17 @@ class VerifyOptions(NamedTuple):
         """Check the values.
 
         Raises:
-            UsageError: there is no such model or requirement, or a type is wrong.
+            UsageError: there is no such model or requirement, there is a schema beside them, or
+                a type is wrong.
         """
+        if self.reference is not None:
+            check_type(self.reference, Reference, "schema")
+        if self.reference is not None and (self.model != AUTO or self.sizes or self.require):
+            raise UsageError(
+                "a schema says what a file must hold, and so do a model, its sizes and what is "
+                "required of it",
+                fix="Name the schema, or these.",
+            )
         check_choice(self.model, (AUTO, *models()), "model")
         if self.require is not None:
             cores = requirements() if self.model == AUTO else (models()[self.model].core, FULL)

@@ -8,18 +8,18 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from threading import Thread
-from typing import TYPE_CHECKING, Iterator, Mapping
+from typing import TYPE_CHECKING, Callable, Iterator, Mapping
 
 from ckpttool.findings import rules
 from ckpttool.findings.arguments import check_executor, check_workers
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError, adding_uses
 from ckpttool.findings.finding import Verdict
-from ckpttool.findings.results import FileReport
+from ckpttool.findings.results import Coverage, FileReport
 from ckpttool.formats import open_checkpoint
 from ckpttool.formats.state_dicts.settings import settings_of
 from ckpttool.inspection import stopped, with_container
 from ckpttool.models.canonical import canonicalize
-from ckpttool.models.choosing import Said, choose, with_neighbour
+from ckpttool.models.choosing import Judged, Said, choose, with_neighbour
 from ckpttool.models.coverage import cover
 from ckpttool.models.family import Kind
 from ckpttool.models.forward import not_run, run_forward
@@ -38,16 +38,18 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ckpttool.findings.arguments import AnyPath
-    from ckpttool.findings.results import Coverage, ForwardSummary
+    from ckpttool.findings.results import ForwardSummary
     from ckpttool.models.canonical import Canonical
-    from ckpttool.models.choosing import Judged
     from ckpttool.models.family import Family
+    from ckpttool.models.reference import Reference
     from ckpttool.models.schema import Schema
-    from ckpttool.tensors.catalogue import Checkpoint
+    from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
     from ckpttool.tensors.values import Values
     from ckpttool.tensors.workers import Progress
     from ckpttool.verification.published import Origin
     from ckpttool.verification.release_files import ReleaseFiles
+
+    Renaming = Callable[[Mapping[str, TensorInfo]], Canonical]
 
 
 def fingerprint(
@@ -123,7 +125,7 @@ def verified(
     with ExitStack() as stack:
         try:
             checkpoint = stack.enter_context(open_checkpoint(path, wrapper=options.wrapper))
-            canonical = canonicalize(checkpoint.tensors)
+            canonical = _renaming(options)(checkpoint.tensors)
             known = with_container(known, checkpoint, canonical.layout)
             with adding_uses(checkpoint.uses):
                 evidence, origin = _examine(checkpoint, canonical, options, progress)
@@ -147,11 +149,16 @@ def _examine(
 
     release_files = read_release_files(checkpoint, options.release)
     said = _said(checkpoint, release_files)
-    judged = choose(canonical, options.model, options.sizes, said)
+    reference = options.reference
+    if reference is None:
+        judged = choose(canonical, options.model, options.sizes, said)
+    else:
+        judged = Judged(reference.family, reference.config, reference.name)
     family = judged.family
     digests = options.fingerprint or options.lock is not None
     workers = options.workers
-    if options.forward and not digests:  # importing torch takes longer, and a processor
+    runs = options.forward and reference is None
+    if runs and not digests:  # importing torch takes longer, and a processor
         workers = workers or max(processors() - 1, 1)
     with quick_switches(), ThreadPoolExecutor(1) as pool, start_values(
         canonical.tensors,
@@ -166,13 +173,17 @@ def _examine(
             progress.start(run.total)
         first = checkpoint.sources[0]
         origin = pool.submit(origin_of, first, family) if options.published else None
-        schema = schema_of(family, judged.config, judged.name)
-        coverage = cover(canonical.tensors, schema, core_alone=judged.kind is Kind.CORE)
-        judged = with_neighbour(judged, coverage, checkpoint.tensors)
-        if options.forward:
+        recorded = _recorded(checkpoint, canonical, _renaming(options))
+        if reference is None:
+            schema = schema_of(family, judged.config, judged.name)
+            coverage = cover(canonical.tensors, schema, core_alone=judged.kind is Kind.CORE)
+            judged = with_neighbour(judged, coverage, checkpoint.tensors)
+        else:
+            schema, coverage = reference.schema, _against(reference, canonical, recorded)
+        if runs:
             _import_model(family)  # while the bytes are being read
         values = run.result()
-        grid = shown_grid(family, judged.config, values)
+        grid = shown_grid(family, judged.config, values) if reference is None else None
         if grid is not None:  # shapes alone do not tell 12 x 16 patches from 16 x 12
             judged = choose(canonical, options.model, options.sizes, said._replace(grid=grid))
             schema = schema_of(family, judged.config, judged.name)
@@ -184,7 +195,6 @@ def _examine(
         forward = _forward(canonical, judged, schema, coverage, values, options)
         published = origin.result() if origin else None
         checkpoint.check_unchanged()  # what was read at different times is of one file
-    recorded = _recorded(checkpoint, canonical)
     weights = _fingerprint(checkpoint, canonical, values, recorded)
     evidence = Evidence(
         checkpoint=checkpoint,
@@ -206,6 +216,8 @@ def _examine(
         locked=options.lock.of(checkpoint.path, weights) if options.lock else None,
         trust=options.trust,
         asked=options.demanding,
+        reference=reference,
+        allow_unexpected=options.allow_unexpected,
     )
     return evidence, published
 
@@ -216,13 +228,30 @@ def _said(checkpoint: Checkpoint, release_files: ReleaseFiles) -> Said:
     return Said(release_files.config or {}, arguments)
 
 
-def _recorded(checkpoint: Checkpoint, canonical: Canonical) -> dict[str, str]:
+def _renaming(options: VerifyOptions) -> Renaming:
+    """Return what gives the tensors of a file the names of the model, or of the schema."""
+    return canonicalize if options.reference is None else options.reference.canonical
+
+
+def _against(reference: Reference, canonical: Canonical, recorded: Mapping[str, str]) -> Coverage:
+    """Return the coverage of a schema that was named."""
+    if reference.is_empty:
+        return Coverage(reference.name, {}, ())
+    # A schema does not say which of its names are tied: one that the file records as such is there.
+    tensors = canonical.tensors
+    tied = {name: tensors[kept] for name, kept in recorded.items()}
+    return cover({**tensors, **tied}, reference.schema)
+
+
+def _recorded(
+    checkpoint: Checkpoint, canonical: Canonical, renaming: Renaming = canonicalize
+) -> dict[str, str]:
     """Return tied names that are not stored -> the stored names with their weights."""
     # In fingerprint and lock file they count, so that all containers have the same. In the
     # coverage they do not: a loader does not find them.
     if not tied_names(checkpoint.tensors, checkpoint.metadata):
         return {}
-    every = canonicalize(with_tied(checkpoint.tensors, checkpoint.metadata)).tensors
+    every = renaming(with_tied(checkpoint.tensors, checkpoint.metadata)).tensors
     stored = {info.view: name for name, info in canonical.tensors.items()}
     return {
         name: stored[info.view]
@@ -280,6 +309,9 @@ def _forward(
     family = judged.family
     if not options.forward:
         return not_run("--no-forward")
+    if options.reference is not None:
+        empty = options.reference.is_empty
+        return not_run("there is no schema" if empty else "a schema has no code to run")
     if not coverage.core.complete:
         return not_run(f"the {family.core} is not complete")
     others = coverage.others.values()

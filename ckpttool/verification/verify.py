@@ -38,9 +38,12 @@ from ckpttool.verification.lock.reading import read_lock
 from ckpttool.verification.options import Thresholds, VerifyOptions
 from ckpttool.verification.policy import Policy, judge
 from ckpttool.verification.run import verify_file
+from ckpttool.verification.schema_sources import read_schema
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from ckpttool.models.reference import Reference
 
 
 class Terms(NamedTuple):
@@ -64,6 +67,7 @@ def verify(
     *,
     model: str = AUTO,
     sizes: Mapping[str, object] = NO_ITEMS,
+    schema: Union[AnyPath, Reference, None] = None,
     require: str | None = None,
     forward: bool = True,
     device: str = "cpu",
@@ -71,6 +75,7 @@ def verify(
     fingerprint: bool = False,
     wrapper: str | None = None,
     expected_missing: Union[str, Iterable[str]] = (),
+    allow_unexpected: Union[str, Iterable[str]] = (),
     limits: Thresholds = Thresholds(),  # noqa: B008 (a constant)
     trust: Union[str, Iterable[str]] = (),
     exclude: Union[str, Iterable[str]] = (),
@@ -91,6 +96,9 @@ def verify(
             for the one that each file is.
         sizes: sizes of it that are demanded: ``{"img_size": 448}``; the names are those of
             ``ckpttool.models.families.free_sizes()``.
+        schema: what says which names, shapes and dtypes a file must have, in place of a model: the
+            path of another checkpoint, a sharded index, a lock file, a receipt or a schema file, or
+            what ``read_schema`` returned; ``"none"`` for no such check at all.
         require: what a file must hold: ``full``, or the core of the model (``encoder``), which
             ``None`` is too.
         forward: whether to run the model.
@@ -100,6 +108,7 @@ def verify(
             that names one, they are computed anyway.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
         expected_missing: patterns of names that a file may lack.
+        allow_unexpected: patterns of names that a file may have beside those of the model.
         limits: what the checks tolerate.
         trust: patterns of names whose code is trusted, ``mypackage.*`` say.
         exclude: patterns of files to leave out of folders.
@@ -116,7 +125,7 @@ def verify(
     Raises:
         UsageError: an argument has a value that is not allowed; or there is one file alone, and
             no state dict in it under ``wrapper``.
-        CkpttoolError: the lock file cannot be read.
+        CkpttoolError: the lock file or the schema cannot be read.
     """
     if lock is not None and not isinstance(lock, Lock):
         lock = read_lock(path_of(lock, "lock"))
@@ -132,6 +141,8 @@ def verify(
         workers=workers,
         executor=executor,
         expected_missing=texts_of(expected_missing, "expected_missing"),
+        allow_unexpected=texts_of(allow_unexpected, "allow_unexpected"),
+        reference=None if schema is None else read_schema(schema),
         limits=limits,
         lock=lock,
         trust=trusted_of(trust, "trust"),

@@ -9,7 +9,8 @@ from unittest import mock
 
 from ckpttool import open_checkpoint
 from ckpttool.comparison.diff import DiffOptions, diff_files
-from ckpttool.findings.finding import Finding
+from ckpttool.findings.errors import CkpttoolError
+from ckpttool.findings.finding import Finding, finding_from
 from ckpttool.inspection import inspect
 from ckpttool.models.families.mae import MAE
 from ckpttool.tensors.catalogue import Checkpoint, Checksum
@@ -17,6 +18,7 @@ from ckpttool.verification.checks.container import check_checksums
 from ckpttool.verification.lock.writing import HEAD
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.run import verify_file
+from ckpttool.verification.schema_sources import read_schema
 from tests.builders import checkpoints, evidence, releases, shards, sharing, zips
 from tests.builders import pickles as p
 from tests.builders import safetensors as st
@@ -78,6 +80,19 @@ def trusting(name: str) -> Callable[[Path], Iterable[Finding]]:
     def run(folder: Path) -> Iterable[Finding]:
         path = written(folder, UNKNOWN_CALL, "a.pth")
         return inspect(str(path), trust=(name,)).file.findings
+
+    return run
+
+
+def named_as_schema(text: str) -> Run:
+    """Read a schema file of this text."""
+
+    def run(folder: Path) -> Iterable[Finding]:
+        try:
+            read_schema(written(folder, text.encode(), "x.json"))
+        except CkpttoolError as error:
+            return [finding_from(error)]
+        return []
 
     return run
 
@@ -157,6 +172,10 @@ CASES: Dict[str, Case] = {
     "FIL402": Case(verified(shards.TOTALS["a-fraction"]), verified(shards.good)),
     "FIL501": listed("receipt.json", '{"tool": "ckpttool"}'),
     "FIL502": listed("ckpttool.lock", f"{HEAD}\nlock 2\n"),
+    "FIL503": Case(
+        named_as_schema('{"ckpttool_schema": 1, "tensors": {"a": {"dtype": "int7", "shape": []}}}'),
+        named_as_schema('{"ckpttool_schema": 1, "tensors": {"a": {"dtype": "int8", "shape": []}}}'),
+    ),
     "SEC001": Case(saved(checkpoints.attack_beside), SOUND),
     "SEC002": Case(holding(UNKNOWN_CALL), trusting("mylib.*")),
     "SEC003": Case(saved(checkpoints.object_beside), saved(checkpoints.namespace_beside)),

@@ -11,9 +11,14 @@ import torch
 from ckpttool.findings.finding import Finding
 from ckpttool.verification.checks.forward_pass import check_forward
 from ckpttool.verification.checks.values import check_everything_was_read
+from ckpttool.verification.options import VerifyOptions
+from ckpttool.verification.run import verify_file
+from ckpttool.verification.schema_sources import read_schema
 from mae.large import MAEViTLarge
 from tests.builders import checkpoints as built
 from tests.builders import evidence, models, zero3
+from tests.builders.language_models import Weights, without_a_layer
+from tests.builders.language_models import saved as language_model
 from tests.builders.state_dicts import optimizer
 from tests.builders.tensors import in_memory
 from tests.rule_cases.runs import SOUND, Case, Run, saved
@@ -84,6 +89,17 @@ def of_type(dtype: str, data: bytes) -> Run:
     return run
 
 
+def against_its_own_schema(change: Callable[[Weights], object]) -> Run:
+    """Verify a language model after one change against what it was."""
+
+    def run(folder: Path) -> Iterable[Finding]:
+        own = read_schema(language_model(folder / "own.safetensors"))
+        path = language_model(folder / "weights.safetensors", change)
+        return verify_file(path, VerifyOptions(reference=own)).findings
+
+    return run
+
+
 FORWARD = saved(built.sound, forward=True)
 
 CASES: Dict[str, Case] = {
@@ -114,6 +130,10 @@ CASES: Dict[str, Case] = {
     "STR021": Case(
         saved(built.sound, expected_missing=("block.1.*",)),
         saved(built.sound, expected_missing=("blocks.1.*",)),
+    ),
+    "STR022": Case(
+        against_its_own_schema(without_a_layer),
+        against_its_own_schema(lambda _: None),
     ),
     "NUM001": Case(with_one("norm.weight", float("nan")), SOUND),
     "NUM002": Case(with_one("norm.weight", float("inf")), with_one("norm.weight", float("nan"))),

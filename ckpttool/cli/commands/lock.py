@@ -13,6 +13,7 @@ from ckpttool.cli.console import emit, say, say_cleaned
 from ckpttool.cli.display import display_options
 from ckpttool.cli.options import (
     Configured,
+    Schemas,
     examination_options,
     policy_options,
     terms_of,
@@ -64,14 +65,14 @@ def lock(
     """
     from ckpttool.verification import locking
 
-    started = time.perf_counter()
+    started, schemas = time.perf_counter(), Schemas()
     found = targets(configured, paths, files_from, exclude, options["trust"])
     own = [configured.of(target.path) for target in found.targets]
     path = output or _configured_lock(own) or DEFAULT_LOCK
     locked = locking.lock_found(
         found,
         None if path == locking.UNWRITTEN else path,
-        lambda path: terms_of(configured.of(path), **options),
+        lambda path: terms_of(configured.of(path), schemas=schemas, **options),
         today(),
         progress_bar,
     )

@@ -12,6 +12,7 @@ from ckpttool.cli.console import tell
 from ckpttool.cli.display import display_options
 from ckpttool.cli.options import (
     Configured,
+    Schemas,
     examination_options,
     policy_options,
     terms_of,
@@ -88,6 +89,7 @@ def verify(
     named = [target.path for target in found.targets]
     compared = {*named, *found.folders}
     locks: dict[str, Lock] = {}
+    schemas = Schemas()
 
     def terms(path: str) -> Terms:
         own = configured.of(path)
@@ -95,12 +97,13 @@ def verify(
         its_lock = (lock or own.lock) if path in compared else None
         if its_lock and its_lock not in locks:  # read once, it may have 100,000 lines
             locks[its_lock] = read_lock(its_lock)
-        return terms_of(own, lock=locks.get(its_lock or ""), **options)
+        return terms_of(own, schemas=schemas, lock=locks.get(its_lock or ""), **options)
 
     for path in (*named, *found.folders):
         terms(path)  # a configuration or a lock that is wrong is told before anything is read
     # a report must not replace a file that the run reads
     read = [*named, *(configured.of(path).path for path in named), files_from, *locks]
+    read += schemas.sources
     report_files = planned(reports, filter(None, read))
     report = verify_found(found, terms, today(), progress_bar)
     for file in report.files:

@@ -188,6 +188,13 @@ RECEIPT = Rule(
     "The receipt lacks what convert writes.",
     "Name a receipt that ckpttool convert --receipt wrote, unchanged.",
 )
+SCHEMA_FILE = Rule(
+    "FIL503",
+    "schema-file",
+    Severity.ERROR,
+    "The schema file is not what ckpttool schema writes.",
+    "Take it from version control again, or write a new one with ckpttool schema.",
+)
 LOCK_FILE = Rule(
     "FIL502",
     "lock-file",

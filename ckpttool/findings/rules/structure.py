@@ -40,7 +40,7 @@ SHAPE = Rule(
     "STR005",
     "shape-mismatch",
     Severity.ERROR,
-    "A tensor has another shape than the rest of the file implies.",
+    "A tensor has another shape than the rest of the file implies, or than the schema has.",
     "Write the tensor again from the model that was saved: no loader takes it in this shape.",
     "The sizes of the model are those that most tensors of the file agree on. A file of another "
     "size than the one asked for is STR017.",
@@ -58,7 +58,7 @@ DTYPE_KIND = Rule(
     "STR007",
     "dtype-kind",
     Severity.ERROR,
-    "A weight is not of a floating type.",
+    "A weight is not of a floating type, or a tensor of integers is of another type.",
     "Save the weights as floating point numbers.",
 )
 # A warning, since the choice may be wrong and every other result is about the one taken.
@@ -138,19 +138,29 @@ OTHER_SIZE = Rule(
     "The file is of another model than the one that was asked for.",
     "If it is the right file, leave out --model and the options of sizes.",
 )
+# Any tensor, in whatever part: a schema that was named is what the file must hold.
+MISSING = Rule(
+    "STR022",
+    "missing-tensor",
+    Severity.ERROR,
+    "Tensors of the schema that was named are missing.",
+    "If the saved model has them, save its whole state_dict(); if not, see --allow-missing.",
+    "For the schema of another checkpoint or of a schema file: verify --schema SOURCE. Groups of "
+    "names are shown as ranges, in which a hole shows as a gap.",
+)
 # Reported although it is allowed, so that a pattern that is no longer needed is seen.
 EXPECTED_MISSING = Rule(
     "STR020",
     "expected-missing",
     Severity.NOTE,
-    "Tensors are missing that the configuration lets be missing.",
-    "Take the pattern out of expected-missing when they come back.",
+    "Tensors are missing that may be missing.",
+    "Take the pattern out of expected-missing, or --allow-missing, when they come back.",
 )
 EXPECTED_UNKNOWN = Rule(
     "STR021",
     "expected-missing-unknown",
     Severity.WARNING,
-    "A pattern of expected-missing stands for no tensor of the model.",
+    "A pattern of what may be missing stands for no tensor of the model.",
     "Correct it, or take it out: it is held against the names of the model.",
     "A pattern for tensors that are all there is not reported: of several files, another may lack "
     "them.",

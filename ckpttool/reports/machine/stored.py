@@ -225,8 +225,6 @@ def _waived(fields: Fields) -> Waived:
 
 def _coverage(fields: Fields) -> Coverage:
     groups = fields.inner("groups")
-    if not groups.names():  # the first is the core, which Coverage takes for granted
-        fields.wrong("groups", "at least one group")
     return Coverage(
         fields.text("schema"),
         {name: _group(groups.inner(name)) for name in groups.names()},

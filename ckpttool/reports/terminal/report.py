@@ -111,7 +111,9 @@ def describe(file: FileReport) -> str:
     facts.append(f"{count(file.tensors or 0, 'tensor')}, {millions(file.parameters or 0)}")
     if file.wrapper is not None:
         facts.append(f"wrapper {printable(file.wrapper)}")
-    facts.append(f"layout {file.layout}" if file.layout else "layout not recognised")
+    # against a schema, names count as they stand: no layout was looked for
+    if file.layout or file.coverage is None or file.diagnosis is not None:
+        facts.append(f"layout {file.layout}" if file.layout else "layout not recognised")
     return "; ".join(facts)
 
 
@@ -123,15 +125,18 @@ def _position_table(table: PositionTable) -> str:
 
 def coverage_text(coverage: Coverage) -> Text:
     """Return how much of the model comes from the checkpoint."""
+    if not coverage.groups:
+        return Text("not checked: there is no schema")
     if coverage.unrelated:
         others = count(len(coverage.unexpected), "tensor")
-        return styled(f"none of the names of {coverage.schema}; {others} of others", "bold red")
+        none = f"none of the names of {printable(coverage.schema)}; {others} of others"
+        return styled(none, "bold red")
     text = _share(next(iter(coverage.groups)), coverage.core).append(" from the checkpoint")
     for name, group in coverage.others.items():
         text.append("; ")
         if group.absent:
-            random = f"{group.expected} tensors would stay at random initialisation"
-            text.append(f"{name} absent: {random}")
+            random = f"{count(group.expected, 'tensor')} would stay at random initialisation"
+            text.append(f"{printable(name)} absent: {random}")
         else:
             text.append_text(_share(name, group))
     if coverage.unexpected:
@@ -142,7 +147,8 @@ def coverage_text(coverage: Coverage) -> Text:
 def loading_text(loading: Loading, coverage: Coverage) -> Text:
     """Return what of the model is filled by the names in the file, and by the model's own."""
     # of which model: a loader of another library, which spells names as the file does, fills more
-    number = f"{loading.filled:,} of {count(loading.tensors, 'tensor')} of {coverage.schema}"
+    number = f"{loading.filled:,} of {count(loading.tensors, 'tensor')} of "
+    number += printable(coverage.schema)
     percent = _percent(loading.filled_parameters, loading.parameters)
     text = Text("load_state_dict(strict=False) fills ")
     text.append(f"{number}, {percent} of the parameters", "" if loading.filled else "bold red")
@@ -157,6 +163,7 @@ def loading_text(loading: Loading, coverage: Coverage) -> Text:
         if loading.filled:  # else it is all of them
             whole = tensors == coverage.groups[name].expected
             told = f"the {name}" if whole else f"{tensors:,} of the {name}"
+            told = printable(told)
             left.append(told)
     if left:
         text.append(f"; left random: {', '.join(left)}")
@@ -179,7 +186,7 @@ def _share(name: str, group: GroupCoverage) -> Text:
         told = f"{group.covered:,} of {group.parameters:,}"
     else:
         told = f"{covered} of {whole}"
-    told = f"{group.matched}/{group.expected} {name} tensors, {told} parameters, "
+    told = f"{group.matched}/{group.expected} {printable(name)} tensors, {told} parameters, "
     told += _percent(group.covered, group.parameters)
     return Text().append(told, "bold green" if group.complete else "bold red")
 

@@ -40,6 +40,7 @@ CHECKS: Tuple[Check, ...] = (
     architecture.check_size,
     architecture.check_core,
     architecture.check_others,
+    architecture.check_all,
     architecture.check_expected_missing,
     architecture.check_expected_names,
     architecture.check_shapes,

@@ -15,6 +15,7 @@ from ckpttool.formats.objects.beside import tensors_beside
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.coverage import is_matched, parts_in_blocks
 from ckpttool.models.family import FULL, Kind, depth_of
+from ckpttool.tensors.dtypes import DTYPES
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import GroupCoverage, Mismatch
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 # Names of PEFT and of those that follow it.
 _LOW_RANK = ("lora_A", "lora_B")
+
+
+_AS_PUBLISHED = "Save in float32 if the file is to equal the published precision."
+_AS_FLOATS = "Save the weights as floating point numbers."
 
 
 def check_model(evidence: Evidence) -> Iterator[Finding]:
@@ -41,6 +46,10 @@ def check_model(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _as_other(evidence: Evidence) -> str:
+    if evidence.reference is not None:
+        if evidence.coverage.unrelated:
+            return f"no tensor has a name of the schema {evidence.reference.name}"
+        return f"the names are not those of the schema {evidence.reference.name}"
     other = evidence.judged.neighbour if evidence.judged else None
     # the size that was assumed would say nothing of a file that is of none
     model = (evidence.judged and evidence.judged.demanded) or f"the family {evidence.family.name}"
@@ -85,6 +94,8 @@ def _other_state_dict(evidence: Evidence) -> str:
 
 def check_core(evidence: Evidence) -> Iterator[Finding]:
     """Fail on missing tensors of the group that every file must hold."""
+    if evidence.reference is not None:
+        return  # there is no core in it: all of it must be there
     missing = _not_expected(evidence, evidence.coverage.core.missing)
     if evidence.is_guessed and not evidence.is_other:
         yield finding(
@@ -122,6 +133,8 @@ def _shallower(evidence: Evidence, stack: str, missing: Sequence[str]) -> str | 
 
 def check_others(evidence: Evidence) -> Iterator[Finding]:
     """Note a decoder that is absent (an error if it is required), fail on a part of one."""
+    if evidence.reference is not None:
+        return
     for name, group in evidence.coverage.others.items():
         if group.missing and not (evidence.is_other or evidence.is_guessed):
             yield from _incomplete(evidence, name, group)
@@ -163,6 +176,21 @@ def _stack_of(evidence: Evidence, group: str) -> str:
     return next((stack for stack, its_group in stacks if its_group == group), "")
 
 
+def check_all(evidence: Evidence) -> Iterator[Finding]:
+    """Fail on what a schema that was named has, and the file has not."""
+    if evidence.reference is None or evidence.is_other:
+        return
+    groups = evidence.coverage.groups.values()
+    missing = _not_expected(evidence, [name for group in groups for name in group.missing])
+    if missing:
+        total = count(sum(group.expected for group in groups), "tensor")
+        yield finding(
+            rules.MISSING,
+            f"{len(missing):,} of {total} of {evidence.coverage.schema} missing",
+            tensors=missing,
+        )
+
+
 def check_expected_missing(evidence: Evidence) -> Iterator[Finding]:
     """Note what may be missing by the configuration, so that it is not forgotten."""
     missing = [name for group in evidence.coverage.groups.values() for name in group.missing]
@@ -172,43 +200,59 @@ def check_expected_missing(evidence: Evidence) -> Iterator[Finding]:
     if len(missing) > len(unexpected):
         yield finding(
             rules.EXPECTED_MISSING,
-            f"{count(len(missing) - len(unexpected), 'tensor')} missing, as the configuration says",
+            f"{count(len(missing) - len(unexpected), 'tensor')} missing, which is allowed",
             tensors=[name for name in missing if name not in unexpected],
         )
 
 
 def check_expected_names(evidence: Evidence) -> Iterator[Finding]:
     """Warn of patterns of names that may be missing, and that the model does not have."""
-    if not evidence.expected_missing:
-        return
     coverage = evidence.coverage
+    if not evidence.expected_missing or not coverage.groups:
+        return
     missing = [name for group in coverage.groups.values() for name in group.missing]
     names = {*missing, *evidence.canonical.tensors}.difference(coverage.unexpected)
     for pattern in evidence.expected_missing:
         if not any(matches(pattern, name) for name in names):
             yield finding(
                 rules.EXPECTED_UNKNOWN,
-                f"{pattern} in expected-missing stands for no tensor of {coverage.schema}",
+                f"{pattern}, which may be missing, stands for no tensor of {coverage.schema}",
                 fix=meant(pattern, sorted(names)),
             )
 
 
 def _not_expected(evidence: Evidence, missing: Sequence[str]) -> list[str]:
-    patterns = evidence.expected_missing
-    return [name for name in missing if not any(matches(pattern, name) for pattern in patterns)]
+    return _beyond(evidence.expected_missing, missing)
+
+
+def _beyond(patterns: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return the names that no pattern stands for."""
+    return [name for name in names if not any(matches(pattern, name) for pattern in patterns)]
 
 
 def check_unexpected(evidence: Evidence) -> Iterator[Finding]:
     """Warn of tensors that the model has no place for."""
-    names = evidence.coverage.unexpected
-    if not names or evidence.is_other:
+    if evidence.is_other:
+        return
+    names = _beyond(evidence.allow_unexpected, evidence.coverage.unexpected)
+    whose = "the model" if evidence.reference is None else "the schema"
+    allowed = set(evidence.coverage.unexpected).difference(names)
+    if allowed:
+        yield finding(
+            rules.UNEXPECTED,
+            f"{whose} has no place for {count(len(allowed), 'tensor')}, which is allowed",
+            tensors=[name for name in evidence.coverage.unexpected if name in allowed],
+            severity=Severity.NOTE,
+            fix="",
+        )
+    if not names:
         return
     judged = evidence.judged
     backbone = judged is not None and judged.kind is Kind.BACKBONE
     beside = ": they are of the model around the backbone" if backbone else ""
     yield finding(
         rules.UNEXPECTED,
-        f"the model has no place for {count(len(names), 'tensor')}{beside}",
+        f"{whose} has no place for {count(len(names), 'tensor')}{beside}",
         tensors=names,
         # that they lie there is what such a file is
         severity=Severity.NOTE if backbone else None,
@@ -241,13 +285,14 @@ def check_shapes(evidence: Evidence) -> Iterator[Finding]:
     """Fail on shapes that contradict the other tensors of the file."""
     if evidence.is_other or evidence.is_guessed:
         return
+    own = evidence.reference is None
     yield from _mismatches(
         evidence,
         rules.SHAPE,
         lambda found: not found.same_shape,
         lambda found: (str(list(found.expected_shape)), str(list(found.found_shape))),
-        "has another shape than the rest of the file implies",
-        _shaping(evidence),
+        "has another shape than " + ("the rest of the file implies" if own else "in the schema"),
+        _shaping(evidence) if own else _NOTHING,
     )
 
 
@@ -259,7 +304,7 @@ def check_dtypes(evidence: Evidence) -> Iterator[Finding]:
         lambda found: found.expected_dtype != found.found_dtype and is_matched(found),
         lambda found: (found.expected_dtype, found.found_dtype),
         "has another floating type",
-        lambda _: "Save in float32 if the file is to equal the published precision.",
+        _always(_AS_PUBLISHED) if evidence.reference is None else _NOTHING,
     )
 
 
@@ -269,7 +314,9 @@ def check_mixed_dtypes(evidence: Evidence) -> Iterator[Finding]:
     for name, info in evidence.canonical.tensors.items():
         if info.dtype.kind == "float":
             by_type.setdefault(info.dtype.name, []).append(name)
-    if len(by_type) > 1:
+    # a schema says the type of each, and those that differ from it are told
+    told_already = evidence.reference is not None and not evidence.reference.is_empty
+    if len(by_type) > 1 and not told_already:
         # what most tensors have is taken for what was meant
         usual, *others = sorted(by_type, key=lambda dtype: -len(by_type[dtype]))
         told = ", ".join(f"{dtype} ({len(by_type[dtype]):,})" for dtype in (usual, *others))
@@ -287,11 +334,23 @@ def check_dtype_kinds(evidence: Evidence) -> Iterator[Finding]:
     yield from _mismatches(
         evidence,
         rules.DTYPE_KIND,
-        lambda found: found.same_shape and not is_matched(found),
+        lambda found: _is_no_float(found) and DTYPES[found.expected_dtype].kind == "float",
         lambda found: (found.expected_dtype, found.found_dtype),
         "is of no floating type",
-        lambda _: "Save the weights as floating point numbers.",
+        _always(_AS_FLOATS) if evidence.reference is None else _NOTHING,
     )
+    yield from _mismatches(
+        evidence,
+        rules.DTYPE_KIND,
+        lambda found: _is_no_float(found) and DTYPES[found.expected_dtype].kind != "float",
+        lambda found: (found.expected_dtype, found.found_dtype),
+        "is of another type",
+        _NOTHING,
+    )
+
+
+def _is_no_float(found: Mismatch) -> bool:
+    return found.same_shape and not is_matched(found)
 
 
 def _mismatches(
@@ -317,6 +376,14 @@ def _mismatches(
             found=found_there,
             fix=fix(those),
         )
+
+
+def _always(fix: str) -> Callable[[Sequence[Mismatch]], str | None]:
+    return lambda _: fix
+
+
+# what a schema was made for is not known, and so no advice is either
+_NOTHING = _always("")
 
 
 def _shaping(evidence: Evidence) -> Callable[[Sequence[Mismatch]], str | None]:

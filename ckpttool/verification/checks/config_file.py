@@ -41,7 +41,7 @@ def check_config(evidence: Evidence) -> Iterator[Finding]:
             f"the config.json beside the weights is not valid: {problem}",
         )
         return
-    if evidence.is_other:
+    if evidence.is_other or not evidence.has_roles:
         return  # an error already; what a config of another model must say is not known
     config = evidence.release_files.config or {}
     model_type = evidence.family.config_file.model_type

@@ -20,6 +20,9 @@ _BLIND = 1e-5
 
 def check_forward(evidence: Evidence) -> Iterator[Finding]:
     """Check the outputs' shapes, that they are finite, and that they depend on the input."""
+    # a schema has no code, and no option would run it: the report lists what was not checked
+    if evidence.reference is not None:
+        return
     if evidence.forward.status != "run":
         yield finding(
             rules.FORWARD_NOT_RUN,

@@ -28,7 +28,8 @@ def check_initial(evidence: Evidence) -> Iterator[Finding]:
 
     A part is a side, a run of blocks or a module; a role is the same tensor of every block.
     """
-    units = units_of(evidence)
+    # without roles a frozen projection or a new head cannot be told from what was not loaded
+    units = units_of(evidence) if evidence.has_roles else []
     found: List[Finding] = []
     if any(unit.moved for unit in units):  # else all of the model is untrained, or hardly trained
         found += _not_loaded(evidence, units)

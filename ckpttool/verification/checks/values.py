@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from ckpttool.verification.evidence import Evidence
 
 _WORDS = {rules.NAN: "NaN", rules.INFINITE: "infinity"}
+_NO_PLACE = "that the model has no place for "
 _ONE_BY_ONE = 8  # findings of one rule that are reported tensor by tensor; the others share one
 
 
 def check_not_finite(evidence: Evidence) -> Iterator[Finding]:
     """NaN and infinity, with how many and the share of the elements."""
     lost = mostly_lost(evidence)
-    masks = frozenset(name for name in evidence.outside() if _is_a_mask(evidence, name))
+    # where roles are not known, any tensor may be a mask
+    may_be = evidence.outside() if evidence.has_roles else evidence.values.tensors
+    masks = frozenset(name for name in may_be if _is_a_mask(evidence, name))
     for rule, what in ((rules.NAN, _nan), (rules.INFINITE, _infinite)):
         found = {
             name: what(values)
@@ -50,7 +53,7 @@ def check_not_finite(evidence: Evidence) -> Iterator[Finding]:
     if masks:
         yield finding(
             rules.INFINITE,
-            f"{count(len(masks), 'tensor')} that the model has no place for "
+            f"{count(len(masks), 'tensor')} {_NO_PLACE if evidence.has_roles else ''}"
             f"{'holds' if len(masks) == 1 else 'hold'} infinity and one number, as masks do",
             severity=Severity.NOTE,
             tensors=[name for name in evidence.canonical.tensors if name in masks],
@@ -92,13 +95,18 @@ def check_constant_weights(evidence: Evidence) -> Iterator[Finding]:
     if rules.ALL_ZERO.code in lost:
         del ours[0]
         yield _mostly_zero(evidence)
+    # An adapter begins at zero and scales may all be equal: without roles it is open what is wrong.
+    severity = None if evidence.has_roles else Severity.WARNING
     for value, names in sorted(ours.items(), key=lambda one: one[0] != 0):
-        if value == 0:
-            message = f"{count(len(names), 'weight')} zero everywhere"
-            yield finding(rules.ALL_ZERO, message, tensors=names, follows=lost)
-        else:
-            message = f"every element is {value:.6g}"
-            yield finding(rules.CONSTANT, message, tensors=names, follows=lost)
+        zero = value == 0
+        message = f"{count(len(names), 'weight')} zero everywhere"
+        yield finding(
+            rules.ALL_ZERO if zero else rules.CONSTANT,
+            message if zero else f"every element is {value:.6g}",
+            severity=severity,
+            tensors=names,
+            follows=lost,
+        )
     for rule, theirs, what in (
         (rules.ALL_ZERO, others[True], "zero everywhere"),
         (rules.CONSTANT, others[False], "of one value each"),

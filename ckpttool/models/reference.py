@@ -1,0 +1,191 @@
+"""A schema that somebody names: what another checkpoint holds, by names, shapes and dtypes.
+
+Where that is an MAE with encoder and decoder, names are those of its canonical layout, so that
+files in other layouts fit. All other names count as they stand.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple
+
+from ckpttool.findings.errors import UnsupportedError
+from ckpttool.models.canonical import Canonical, canonicalize
+from ckpttool.models.choosing import choose
+from ckpttool.models.coverage import cover
+from ckpttool.models.families import FAMILIES
+from ckpttool.models.family import ConfigFile, Family, Kind, Words
+from ckpttool.models.neighbours import neighbour_of
+from ckpttool.models.schema import Schema, SchemaEntry, schema_of
+
+if TYPE_CHECKING:
+    from ckpttool.models.choosing import Judged
+    from ckpttool.models.family import ModelConfig
+    from ckpttool.tensors.catalogue import TensorInfo
+
+#: The group of tensors that lie in no module.
+ROOT = "(root)"
+#: The group of the modules that are not shown one by one.
+OTHERS = "(others)"
+#: Of more top-level modules the smallest share a group: a file may have a million of them.
+MOST_GROUPS = 12
+
+
+class Reference(NamedTuple):
+    """A schema that was named.
+
+    Attributes:
+        name: what reports call it: the file that it is from, without its folder.
+        family: whose model it is; one without any facts where that is not known.
+        config: its sizes.
+        schema: the tensors that it demands.
+    """
+
+    name: str
+    family: Family
+    config: ModelConfig
+    schema: Schema
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the family is a known one, so that its names have roles."""
+        return self.family in FAMILIES
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it demands nothing, as :data:`NONE`."""
+        return not self.schema.entries
+
+    def canonical(self, tensors: Mapping[str, TensorInfo]) -> Canonical:
+        """Return the tensors of a file under the names of this schema."""
+        renamed = canonicalize(tensors)
+        # Without a schema a known model is named as ever, so that its fingerprint stays the same.
+        if self.is_known or (self.is_empty and renamed.family is not None):
+            return renamed
+        origins: dict[str, tuple[str, ...]] = {name: (name,) for name in tensors}
+        return Canonical(None, "", dict(tensors), origins, (), ())
+
+
+def reference_of(name: str, tensors: Mapping[str, TensorInfo]) -> Reference:
+    """Return the schema that the tensors of a checkpoint are.
+
+    Args:
+        name: what reports call it.
+        tensors: by the names of the file; their bytes are not looked at.
+
+    Raises:
+        UnsupportedError: there is no tensor.
+    """
+    if not tensors:
+        raise UnsupportedError("there is no tensor in it, so that it is no schema")
+    canonical = canonicalize(tensors)
+    judged = choose(canonical)
+    if _is_whole(judged, canonical, tensors):
+        groups = {key: judged.family.group_of(key) for key in canonical.tensors}
+        order = [group for group in judged.family.groups if group in groups.values()]
+        order += [group for group in dict.fromkeys(groups.values()) if group not in order]
+        schema = _schema(name, canonical.tensors, groups, order)
+        return Reference(name, judged.family, judged.config, schema)
+    groups = _modules(tensors)
+    schema = _schema(name, tensors, groups, dict.fromkeys(groups.values()))
+    return Reference(name, _unknown(name, schema), _NoSizes(), schema)
+
+
+def _is_whole(judged: Judged, canonical: Canonical, tensors: Mapping[str, TensorInfo]) -> bool:
+    # An encoder alone may be of many models with these names, and the values are not read.
+    if judged.kind is not Kind.FULL:
+        return False
+    expected = schema_of(judged.family, judged.config, judged.name)
+    coverage = cover(canonical.tensors, expected)
+    whole = all(group.complete for group in coverage.groups.values())
+    return whole and neighbour_of({name: info.shape for name, info in tensors.items()}) is None
+
+
+def _schema(
+    name: str,
+    tensors: Mapping[str, TensorInfo],
+    groups: Mapping[str, str],
+    order: Iterable[str],
+) -> Schema:
+    entries = {
+        key: SchemaEntry(key, info.shape, info.dtype.name, groups[key])
+        for key, info in tensors.items()
+    }
+    return Schema(name, tuple(order), entries)
+
+
+def _modules(names: Iterable[str]) -> dict[str, str]:
+    """Return the group of each name: the top-level module, if it is among the largest."""
+    modules = {name: name.partition(".")[0] if "." in name else ROOT for name in names}
+    sizes = Counter(modules.values())
+    if len(sizes) <= MOST_GROUPS:
+        return modules
+    kept = {module for module, _ in sizes.most_common(MOST_GROUPS - 1)}
+    return {name: module if module in kept else OTHERS for name, module in modules.items()}
+
+
+# --- a family of which nothing is known --------------------------------------------------
+
+
+class _NoSizes(NamedTuple):
+    """The sizes of a model that are not known."""
+
+    embed_dim: int = 0
+    depth: int = 0
+    layer_norm_eps: float = 0.0
+
+
+def _unknown(name: str, schema: Schema) -> Family:
+    """Return a family without facts: nothing that looks at roles or sizes has anything to say."""
+    groups = schema.groups or (ROOT,)
+    return Family(
+        name=name,
+        sizes={},
+        default="",
+        shapes=partial(_shapes_of, schema),
+        load=_cannot_be_built,
+        forward=None,
+        groups=groups,
+        group_of=partial(_group_in, schema),
+        stacks={},
+        rows={},
+        load_layouts=tuple,
+        load_conventions=dict,
+        anchors=(),
+        patches="",
+        tables={},
+        layernorms="(?!)",
+        classifier=(),
+        config_file=ConfigFile("", (), _no_settings, _no_settings, (), "(?!)"),
+        published={},
+        published_at="",
+        words=_words,
+        with_all=lambda _: (),
+    )
+
+
+def _shapes_of(schema: Schema, _: object) -> dict[str, tuple[int, ...]]:
+    return {entry.name: entry.shape for entry in schema.entries.values()}
+
+
+def _group_in(schema: Schema, name: str) -> str:
+    entry = schema.entries.get(name)
+    return schema.groups[0] if entry is None and schema.groups else entry.group if entry else ROOT
+
+
+def _cannot_be_built() -> Callable[..., Any]:
+    raise UnsupportedError("a schema has names and shapes alone: no model can be built from it")
+
+
+def _no_settings(*_: object) -> dict[str, object]:
+    return {}
+
+
+def _words(_: Kind, __: object, name: str) -> Words:
+    return Words("other", name, "")
+
+
+_EMPTY = Schema("none", (), {})
+#: In place of a schema: names, shapes and dtypes are not checked.
+NONE = Reference("none", _unknown("none", _EMPTY), _NoSizes(), _EMPTY)
