@@ -90,7 +90,12 @@ def grid_shown(
 
     In a table that is computed or interpolated, the second half of the width is the same in a row.
     """
-    patches = stored[positions.before :]
+    # a table may lack the rows before the patches, where the model adds no position to the tokens
+    grids = (_grid_of(stored[before:], tolerance) for before in {positions.before: 0, 0: 0})
+    return next((grid for grid in grids if grid is not None), None)
+
+
+def _grid_of(patches: NDArray[Any], tolerance: float) -> tuple[int, int] | None:
     down = patches[:, patches.shape[1] // 2 :]
     differs = np.abs(np.diff(down, axis=0)).max(axis=1, initial=0.0) > 4 * tolerance
     if not differs.any():

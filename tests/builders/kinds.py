@@ -257,6 +257,12 @@ def flat_table() -> object:
     return {**state, "pos_embed": state["pos_embed"][0]}
 
 
+def no_class_row() -> object:
+    """An encoder of a model that adds no position to its class token."""
+    state = encoder()
+    return {**state, "pos_embed": state["pos_embed"][:, 1:]}
+
+
 def pruned() -> object:
     """An encoder of which half of a block's heads and a part of its MLP were taken out."""
     state = encoder(SMALL._replace(num_heads=2))
@@ -481,6 +487,14 @@ CASES: List[KindCase] = [
     KindCase(
         "A table without the axis of the batch",
         flat_table,
+        "encoder",
+        f"the encoder of {_VIT}, incomplete: 1 of 30 encoder tensors missing, or of another shape "
+        "or type",
+        "STR005",
+    ),
+    KindCase(
+        "A table without the class token's row",
+        no_class_row,
         "encoder",
         f"the encoder of {_VIT}, incomplete: 1 of 30 encoder tensors missing, or of another shape "
         "or type",

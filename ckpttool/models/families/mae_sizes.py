@@ -253,9 +253,17 @@ class _Reader:
         # of two that disagree, the one that is a square is the likelier
         squares = [row for row in rows if _side(row - there) is not None]
         tokens = (squares or rows)[0]
+        if there and self._shown() == tokens:
+            # to the class token no position is added: the row is missing, and the model's is zeros
+            return tokens + 1, there
         if there or _side(tokens) is not None or _side(tokens - 1) is None:
             return tokens, there
         return tokens, True  # a square and one: the class token itself is missing
+
+    def _shown(self) -> int:
+        """Return the number of patches that the values of a position table show; 0 if none is."""
+        hint = self.hints.get("grid")
+        return hint.value[0] * hint.value[1] if hint and isinstance(hint.value, tuple) else 0
 
     def _image(self, patches: int, side: int) -> int | tuple[int, int]:
         square = _side(patches)

@@ -391,6 +391,8 @@ def _shaping(evidence: Evidence) -> Callable[[Sequence[Mismatch]], str | None]:
     pruned = _pruned(evidence)
 
     def fix(those: Sequence[Mismatch]) -> str | None:
+        if all(_without_row(one, evidence) for one in those):
+            return "Put a row of zeros before the others: the class token's, which adds nothing."
         if all(one.found_shape == one.expected_shape[::-1] for one in those):
             return "Its axes are in the other order: transpose it where it is loaded."
         if all(prod(one.found_shape) == prod(one.expected_shape) for one in those):
@@ -404,6 +406,16 @@ def _shaping(evidence: Evidence) -> Callable[[Sequence[Mismatch]], str | None]:
         return None
 
     return fix
+
+
+def _without_row(one: Mismatch, evidence: Evidence) -> bool:
+    """Whether a position table has rows of the patches alone, where the values show as many."""
+    computed = evidence.family.tables.get(one.name)
+    positions = computed(evidence.config) if computed else None
+    if positions is None or positions.before != 1:
+        return False
+    batch, rows, width = (1, 1, *one.expected_shape)[-3:]
+    return one.found_shape == (batch, rows - 1, width)
 
 
 def _pruned(evidence: Evidence) -> set[str]:

@@ -80,6 +80,12 @@ def test_an_interpolated_table_shows_them_too(mode: str) -> None:
     assert (found.kind, found.grid) == (tables.INTERPOLATED, (3, 8))
 
 
+def test_a_table_of_the_patches_alone_shows_its_grid_as_well() -> None:
+    stored = table(4, 4)[positions(4, 4).before :]
+    assert positions(4, 4).before == 1
+    assert tables.grid_shown(stored, positions(3, 5), 1e-6) == (4, 4)
+
+
 @pytest.mark.parametrize("stored", [noise(0.02, 17), np.ones((17, WIDTH))], ids=["noise", "ones"])
 def test_other_values_show_no_grid(stored: Any) -> None:
     assert tables.grid_shown(stored, positions(4, 4), 1e-6) is None

@@ -196,6 +196,7 @@ def cut() -> dict[str, torch.Tensor]:
         (kinds.pruned, "It fits its neighbours, as in a pruned model"),
         (kinds.linear_patches, "It has as many elements"),
         (kinds.flat_table, "It has as many elements"),
+        (kinds.no_class_row, "Put a row of zeros before the others"),
         (transposed, "Its axes are in the other order"),
         (cut, "Write the tensor again"),  # fc2 and the bias are as wide as before
     ],
