@@ -44,10 +44,14 @@ def cover(
 
 
 def is_matched(mismatch: Mismatch) -> bool:
-    """Whether the model can load the tensor all the same: it has the shape, and both are floats."""
+    """Whether the model can load the tensor all the same: it has the shape, and both are floats.
+
+    A counter may be a float, too: some save it in the type of the weights.
+    """
     # load_state_dict converts to the model's type; what that rounds is a finding of its own
-    dtypes = map(DTYPES.get, (mismatch.expected_dtype, mismatch.found_dtype))
-    return mismatch.same_shape and all(one is not None and one.kind == "float" for one in dtypes)
+    expected, found = map(DTYPES.get, (mismatch.expected_dtype, mismatch.found_dtype))
+    floats = [one is not None and one.kind == "float" for one in (expected, found)]
+    return mismatch.same_shape and floats[1] and (floats[0] or mismatch.expected_shape == ())
 
 
 def parts_in_blocks(canonical: Canonical, coverage: Coverage) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ckpttool.findings.results import Mismatch
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.choosing import choose
 from ckpttool.models.coverage import cover, is_matched, parts_in_blocks
@@ -105,3 +106,19 @@ def test_what_blocks_have_beside_the_models_parts_is_told_once_for_all_blocks(pr
 )
 def test_what_lies_outside_of_blocks_or_has_a_role_there_is_no_part_of_them(name: str) -> None:
     assert strange_parts([name]) == []
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "shape", "loads"),
+    [
+        ("float32", "bfloat16", (4,), True),
+        ("float32", "int64", (4,), False),
+        ("int8", "float32", (4,), False),
+        ("int64", "float32", (), True),
+        ("int64", "int32", (), False),
+    ],
+)
+def test_floats_load_as_floats_and_a_counter_as_either(
+    expected: str, found: str, shape: tuple[int, ...], loads: bool
+) -> None:
+    assert is_matched(Mismatch("a", shape, expected, shape, found)) is loads
