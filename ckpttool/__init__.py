@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from ckpttool.findings.rules import Severity
     from ckpttool.formats import open_checkpoint
     from ckpttool.inspection import inspect
+    from ckpttool.proof.prove import prove
+    from ckpttool.proof.result import Proof, ProofOutcome
     from ckpttool.reports import render
     from ckpttool.tensors.catalogue import Checkpoint, Extent, TensorInfo
     from ckpttool.tensors.dtypes import DType
@@ -49,6 +51,7 @@ _HOMES = {
     "inspect": "inspection",
     "verify": "verification.verify",
     "diff": "comparison.diff",
+    "prove": "proof.prove",
     "convert": "conversion.convert",
     "lock": "verification.locking",
     "read_lock": "verification.lock.reading",
@@ -68,6 +71,8 @@ _HOMES = {
     "Severity": "findings.rules",
     "Comparison": "comparison.result",
     "Outcome": "comparison.result",
+    "Proof": "proof.result",
+    "ProofOutcome": "proof.result",
     "Conversion": "conversion.result",
     "Lock": "verification.lock.content",
     "Policy": "verification.policy",
@@ -86,6 +91,7 @@ __all__ = [
     "inspect",
     "verify",
     "diff",
+    "prove",
     "convert",
     "lock",
     "read_lock",
@@ -105,6 +111,8 @@ __all__ = [
     "Severity",
     "Comparison",
     "Outcome",
+    "Proof",
+    "ProofOutcome",
     "Conversion",
     "Lock",
     "Policy",

@@ -38,7 +38,7 @@ from tests.builders.repository import ROOT
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
 
 FUNCTIONS = (
-    *"open_checkpoint inspect verify diff convert lock read_lock schema read_schema".split(),
+    *"open_checkpoint inspect verify diff prove convert lock read_lock schema read_schema".split(),
     *"fingerprint render".split(),
 )
 
@@ -103,6 +103,14 @@ PAIRS: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "diff what is broken": (
         lambda: ckpttool.diff("model.pth", "broken.pth"),
         ["diff", "model.pth", "broken.pth"],
+    ),
+    "prove": (
+        lambda: ckpttool.prove("other.pth", Path("model.pth"), allow_missing="blocks.1.*"),
+        ["prove", "other.pth", "--from", "model.pth", "--allow-missing", "blocks.1.*"],
+    ),
+    "prove what is broken": (
+        lambda: ckpttool.prove("broken.pth", "model.pth"),
+        ["prove", "broken.pth", "--from", "model.pth"],
     ),
     "convert": (
         lambda: ckpttool.convert(
@@ -206,6 +214,10 @@ def diff(**options: Any) -> Any:
     return ckpttool.diff("model.pth", "model.pth", **options)
 
 
+def prove(**options: Any) -> Any:
+    return ckpttool.prove("model.pth", "model.pth", **options)
+
+
 def convert(**options: Any) -> Any:
     return ckpttool.convert("model.pth", **{"to": "safetensors", **options})
 
@@ -255,6 +267,19 @@ WRONG: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
             "weights_only": [1],
             "include": [3],
             "left_wrapper": [0],
+            "workers": [0, -3],
+            "executor": [3, CLOSED],
+            "progress": [print],
+        },
+    ),
+    (
+        prove,
+        {
+            "map": [3, {"a": 1}, {"*": "a"}, {"norm.weigt": "x"}],
+            "rename_file": [3, "", "none.toml"],
+            "allow_missing": [3, "bloks.*", [None]],
+            "wrapper": [0],
+            "from_wrapper": [0, "none"],
             "workers": [0, -3],
             "executor": [3, CLOSED],
             "progress": [print],
@@ -352,6 +377,7 @@ def test_what_is_wrong_with_a_file_is_in_the_result(folder: Path, path: str) -> 
     for result in (
         ckpttool.inspect(path),
         ckpttool.diff("model.pth", path),
+        ckpttool.prove("model.pth", path),
         ckpttool.convert(path, to="pth"),
         ckpttool.verify(path, forward=False),
     ):

@@ -40,6 +40,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ckpttool.inputs",),
     ("ckpttool.conversion", "ckpttool.verification"),
     ("ckpttool.comparison",),
+    ("ckpttool.proof",),
     ("ckpttool.reports",),
     ("ckpttool.cli",),
     # the package itself is the face of the house: it names what is public, for types
@@ -68,6 +69,7 @@ FOR_REPORTS = (
     "ckpttool.comparison.result",
     "ckpttool.conversion.result",
     "ckpttool.findings",
+    "ckpttool.proof.result",
     "ckpttool.verification.lock",
     "ckpttool.reports",
 )
@@ -358,6 +360,9 @@ def test_equal_files_are_compared_without_torch_and_numpy(
     done = without_torch("ckpttool", "diff", *paths)
     assert (done.returncode, done.stderr) == (0, "")
     assert "SAME" in done.stdout
+    done = without_torch("ckpttool", "prove", paths[1], "--from", paths[0])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "PROVEN" in done.stdout
 
 
 @pytest.mark.parametrize("to", ["safetensors", "pth"])

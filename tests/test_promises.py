@@ -10,6 +10,7 @@ import pytest
 
 from ckpttool.comparison.result import Outcome
 from ckpttool.findings.finding import Verdict
+from ckpttool.proof.result import ProofOutcome
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "promises.md").read_text(encoding="utf-8")
@@ -24,7 +25,9 @@ def test_what_is_said_to_hold_a_promise_is_there(named: str) -> None:
     assert test in names if test else any(name.startswith("test_") for name in names)
 
 
-@pytest.mark.parametrize("word", [one.value for kind in (Verdict, Outcome) for one in kind])
+@pytest.mark.parametrize(
+    "word", [one.value for kind in (Verdict, Outcome, ProofOutcome) for one in kind]
+)
 def test_every_verdict_is_explained(word: str) -> None:
     assert re.search(rf"\b{word.replace('-', ' ').upper()}\b", PAGE)
 

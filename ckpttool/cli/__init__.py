@@ -11,6 +11,7 @@ from ckpttool.cli.commands.diff import diff, git_diff, textconv
 from ckpttool.cli.commands.explain import explain, rules
 from ckpttool.cli.commands.inspect import inspect
 from ckpttool.cli.commands.lock import lock
+from ckpttool.cli.commands.prove import prove
 from ckpttool.cli.commands.report import report
 from ckpttool.cli.commands.sample import sample
 from ckpttool.cli.commands.schema import schema
@@ -26,6 +27,7 @@ __all__ = ["main"]
         verify,
         inspect,
         diff,
+        prove,
         convert,
         lock,
         schema,

@@ -7,17 +7,15 @@ from math import prod
 from typing import TYPE_CHECKING, Iterable, Mapping, Union
 
 from ckpttool.comparison.numbers.compare import SideError
-from ckpttool.comparison.opening import open_either
+from ckpttool.comparison.opening import open_either, report_on, unreadable
 from ckpttool.comparison.options import DiffOptions
 from ckpttool.comparison.result import Comparison, Outcome
 from ckpttool.comparison.run import Run
 from ckpttool.findings.arguments import check_progress, pairs_of, path_of, texts_of
 from ckpttool.findings.errors import CkpttoolError, UsageError
-from ckpttool.findings.finding import Verdict, finding_from, verdict_from, verdict_of
+from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
-from ckpttool.formats.safety.telling import findings_left_behind
 from ckpttool.inputs.receipts import Receipt
-from ckpttool.inspection import with_container
 from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.catalogue import Checkpoint
 
@@ -108,13 +106,13 @@ def diff_files(
                 raise
             except CkpttoolError as error:
                 # The other file is opened all the same, so that one run reports both.
-                reports.append(_unreadable(FileReport(path, Verdict.CANNOT_TELL, ()), error))
+                reports.append(unreadable(FileReport(path, Verdict.CANNOT_TELL, ()), error))
                 continue
             opened.append(file)
             if isinstance(file, Checkpoint):
                 stack.enter_context(file)
                 canonical.append(canonicalize(file.tensors))
-                reports.append(_report_on(file, canonical[-1].layout))
+                reports.append(report_on(file, canonical[-1].layout))
             else:
                 reports.append(_report_on_receipt(file))
         if len(opened) < len(paths):
@@ -128,15 +126,8 @@ def diff_files(
             return diff_digests((left, right), reports, canonical, options)
         except SideError as failed:
             # Nothing of a partial comparison is reported: it could look like a whole one.
-            reports[failed.side] = _unreadable(reports[failed.side], failed.error)
+            reports[failed.side] = unreadable(reports[failed.side], failed.error)
             return Comparison(reports[0], reports[1], Outcome.CANNOT_TELL)
-
-
-def _unreadable(report: FileReport, error: CkpttoolError) -> FileReport:
-    before = (*report.findings, *findings_left_behind(error.uses))
-    return report._replace(
-        verdict=verdict_from(error, before), findings=(*before, finding_from(error))
-    )
 
 
 def _report_on_receipt(receipt: Receipt) -> FileReport:
@@ -150,9 +141,3 @@ def _report_on_receipt(receipt: Receipt) -> FileReport:
         tensors=len(receipt.tensors),
         parameters=sum(prod(tensor.shape) for tensor in receipt.tensors.values()),
     )
-
-
-def _report_on(checkpoint: Checkpoint, layout: str | None) -> FileReport:
-    findings = (*findings_left_behind(checkpoint.uses), *checkpoint.remarks)
-    report = FileReport(checkpoint.path, verdict_of(findings), findings)
-    return with_container(report, checkpoint, layout)

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Union
 
 from ckpttool.files.sources import FileSource
 from ckpttool.findings.errors import CkpttoolError
+from ckpttool.findings.finding import finding_from, verdict_from, verdict_of
+from ckpttool.findings.results import FileReport
 from ckpttool.formats import open_source
+from ckpttool.formats.safety.telling import findings_left_behind
+from ckpttool.inspection import with_container
 from ckpttool.verification.digest_lists import digests_in
 
 if TYPE_CHECKING:
@@ -38,3 +42,18 @@ def open_either(path: str, wrapper: str | None = None) -> Union[Checkpoint, Rece
         return open_source(source, wrapper)
     source.close()
     return digests
+
+
+def unreadable(report: FileReport, error: CkpttoolError) -> FileReport:
+    """Return the report on a file with the error that keeps it from being read."""
+    before = (*report.findings, *findings_left_behind(error.uses))
+    return report._replace(
+        verdict=verdict_from(error, before), findings=(*before, finding_from(error))
+    )
+
+
+def report_on(checkpoint: Checkpoint, layout: str | None) -> FileReport:
+    """Return the report on a file that was opened: what its header says."""
+    findings = (*findings_left_behind(checkpoint.uses), *checkpoint.remarks)
+    report = FileReport(checkpoint.path, verdict_of(findings), findings)
+    return with_container(report, checkpoint, layout)

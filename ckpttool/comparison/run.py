@@ -157,7 +157,7 @@ class Run:
             tolerance if options.tolerant else None, options.workers, advance, options.executor
         )
         limits = Allowed(options.max_ulp, options.tolerant)
-        refused = [_refused([row.pair[side] for row in rows]) for side in (0, 1)]
+        refused = [refused_views([row.pair[side] for row in rows]) for side in (0, 1)]
         reasons: list[str | None] = [None] * len(rows)
         if any(refused):
             reasons = [
@@ -187,7 +187,8 @@ class Run:
         if left and right:
             from ckpttool.comparison.renamed import renamed  # late: digests are needed here only
 
-            partners = renamed(left, right, self._options)
+            run = self._options
+            partners = renamed(left, right, workers=run.workers, executor=run.executor)
         return leftovers(left, right, partners, lambda side, name: _side(pairing, side, name))
 
     def _unread(
@@ -311,7 +312,7 @@ def _compared(
         raise
 
 
-def _refused(tensors: Sequence[TensorInfo]) -> dict[object, str]:
+def refused_views(tensors: Sequence[TensorInfo]) -> dict[object, str]:
     """Return view -> reason for the views that expand beyond the cap on amplification."""
     if sum(info.nbytes for info in tensors) <= AMPLIFICATION_SLACK:  # no view can be beyond it
         return {}

@@ -98,10 +98,14 @@ def change_of(tally: Tally, shape: Sequence[int], limits: Allowed) -> Change | N
 def _largest(peak: Peak | None, shape: Sequence[int]) -> Largest | None:
     if peak is None:
         return None
+    return Largest(peak.value, index_of(peak.place, shape), peak.left, peak.right)
+
+
+def index_of(place: int, shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the index of an element that is counted in row-major order."""
     index: list[int] = []
     # Not numpy.unravel_index, which refuses a shape of more than 32 axes.
-    rest = peak.place
     for length in reversed(shape):
-        rest, place = divmod(rest, length)
-        index.append(place)
-    return Largest(peak.value, tuple(index[::-1]), peak.left, peak.right)
+        place, at = divmod(place, length)
+        index.append(at)
+    return tuple(index[::-1])

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from ckpttool.conversion.result import Conversion
     from ckpttool.findings.listing import Listing
     from ckpttool.findings.results import Report
+    from ckpttool.proof.result import Proof
     from ckpttool.verification.lock.content import Lock
 
-    Result = Union[Report, Listing, Conversion, Comparison, Lock]
+    Result = Union[Report, Listing, Conversion, Comparison, Proof, Lock]
 
 #: The formats of ``verify`` and ``report``.
 REPORTERS = {  # names, not modules: JSON must not wait for rich, which the text needs
@@ -38,6 +39,7 @@ FORMATS = {
     "Listing": {"text": "terminal.tree", "json": "machine.json"},
     "Conversion": {"text": "terminal.conversion", "json": "machine.json"},
     "Comparison": {"text": "terminal.diff_text", "json": "machine.json"},
+    "Proof": {"text": "terminal.proof_text", "json": "machine.json"},
     "Lock": {"text": "terminal.lock"},
 }
 #: Formats of ``verify`` for a terminal, with paths as they were typed; others have portable ones.
@@ -61,7 +63,7 @@ def render(result: Result, format: str = "text") -> str:  # noqa: A002 (as --for
     """Return a result as the command line writes it to a file.
 
     Args:
-        result: what ``verify``, ``inspect``, ``diff``, ``convert`` or ``lock`` returned.
+        result: what ``verify``, ``inspect``, ``diff``, ``prove``, ``convert`` or ``lock`` returned.
         format: ``text``; ``json``, but for a lock; for a report of ``verify`` also ``concise``,
             ``junit``, ``sarif``, ``github``, ``gitlab`` and ``markdown``.
 

@@ -73,6 +73,12 @@ class TensorValues(NamedTuple):
         """Whether two finite elements differ; false where there are no statistics."""
         return self.minimum is not None and self.minimum != self.maximum
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether all elements are one finite number; false where there are no statistics."""
+        odd = self.nan or self.infinite
+        return self.minimum is not None and self.minimum == self.maximum and not odd
+
 
 class BadChecksum(NamedTuple):
     """A stored CRC-32 that does not match the bytes."""

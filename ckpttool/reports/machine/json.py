@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from ckpttool.comparison.result import Comparison
     from ckpttool.conversion.result import Conversions
     from ckpttool.findings.listing import Listings
+    from ckpttool.proof.result import Proof
 
 
-def write(result: Union[Report, Listings, Conversions, Comparison], stream: TextIO) -> None:
+def write(result: Union[Report, Listings, Conversions, Comparison, Proof], stream: TextIO) -> None:
     """Write the result of a command."""
     # not Report.to_dict(): it makes paths portable, and on a terminal they stay as typed
     dump(report_document(result) if isinstance(result, Report) else result.to_dict(), stream)

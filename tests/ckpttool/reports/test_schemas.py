@@ -52,7 +52,7 @@ def test_what_is_wrong_would_be_noticed() -> None:
 # --- our own -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["verify", "inspect", "convert", "diff"])
+@pytest.mark.parametrize("command", ["verify", "inspect", "convert", "diff", "prove"])
 def test_a_schema_is_one(command: str) -> None:
     schema = schemas.own(command)
     jsonschema.validators.validator_for(schema).check_schema(schema)
@@ -60,7 +60,7 @@ def test_a_schema_is_one(command: str) -> None:
 
 def test_what_schemas_share_is_the_same() -> None:
     shared = schemas.own("verify")["$defs"]
-    for command in ("inspect", "convert", "diff"):
+    for command in ("inspect", "convert", "diff", "prove"):
         definitions = schemas.own(command)["$defs"]
         assert {name: shared.get(name, own) for name, own in definitions.items()} == definitions
 
@@ -118,3 +118,10 @@ def test_a_cast_and_its_comparison_are_valid(tmp_path: Path) -> None:
     compared = check_closed("diff", json_of("diff", "--atol", "1", path, target))
     assert any("max_abs" in tensor for tensor in compared["tensors"])
     check_closed("diff", json_of("diff", path, str(tmp_path / "missing.pth")))
+    proven = check_closed("prove", json_of("prove", target, "--from", path))
+    assert proven["explained"][0]["cast"]
+    back = check_closed("prove", json_of("prove", path, "--from", target))
+    assert back["unexplained"]
+    other = checkpoints.saved(tmp_path, checkpoints.classifier_head_added, "other.pth")
+    assert check_closed("prove", json_of("prove", path, "--from", other))["missing"]
+    check_closed("prove", json_of("prove", path, "--from", str(tmp_path / "missing.pth")))

@@ -100,6 +100,7 @@ def _entry_points() -> list[Callable[[str], object]]:
     from ckpttool.conversion.convert import convert_file
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.inspection import inspect
+    from ckpttool.proof.prove import ProveOptions, prove_files
     from ckpttool.verification.options import VerifyOptions
     from ckpttool.verification.run import verify_file
 
@@ -109,6 +110,7 @@ def _entry_points() -> list[Callable[[str], object]]:
         lambda path: verify_file(path, VerifyOptions(forward=False, workers=1)),
         lambda path: convert_file(path, f"{path}.safetensors", dry),
         lambda path: diff_files((path, path), DiffOptions(workers=1)),
+        lambda path: prove_files(path, path, ProveOptions(workers=1)),
         lines_or_reason,
     ]
 

@@ -1,0 +1,1 @@
+"""Proving that one checkpoint was made from another, and by which operations."""
