@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # How training codes count their progress, the most telling first.
 _PROGRESS = ("epoch", "current_epoch", "iteration", "global_step", "step", "iter")
 _MOST_PARTS = 3  # that are named
+# State dicts beside the encoder in files of I-JEPA and V-JEPA.
+_OF_JEPA = {"predictor", "target_encoder"}
 
 
 def diagnose_header(checkpoint: Checkpoint, canonical: Canonical) -> Diagnosis:
@@ -151,6 +153,9 @@ def _beside(checkpoint: Checkpoint) -> Iterator[str]:
         progress = named(settings, *_PROGRESS)
         where = f" ({progress.name} {progress.value})" if progress is not None else ""
         yield f"in a training checkpoint{where}"
+    keys = {row.key for row in checkpoint.outside}
+    if keys >= _OF_JEPA:  # an encoder of JEPA has the names of MAE's
+        yield "a predictor lies beside, as JEPA has one and MAE has not"
     averages = [row.key for row in checkpoint.outside if row.is_average]
     if averages:
         yield f"averaged weights (EMA) lie beside, under {averages[0]}"

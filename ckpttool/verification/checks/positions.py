@@ -41,6 +41,8 @@ def check_position_tables(evidence: Evidence) -> Iterator[Finding]:
     """Position tables that are not the 2-D sine-cosine table, nor interpolated from one."""
     from ckpttool.models import position_tables as kinds  # late: numpy
 
+    if evidence.is_other:
+        return  # its positions are its own, as those of several images or channels are
     computed = (kinds.SIN_COS, kinds.INTERPOLATED, kinds.STRETCHED)
     for name, table in position_tables(evidence).items():
         positions = evidence.family.tables[name](evidence.config)

@@ -104,6 +104,23 @@ def test_a_training_checkpoint_and_averaged_weights_beside_are_told() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        (("predictor", "target_encoder"), True),
+        (("predictor",), False),
+        (("target_encoder",), False),
+    ],
+)
+def test_a_predictor_beside_an_encoder_is_said_to_be_of_jepa(
+    keys: Tuple[str, ...], told: bool
+) -> None:
+    outside = tuple(Outside(key, 150, 99, is_average="target" in key) for key in keys)
+    checkpoint = of(encoder(BASE._replace(class_token=False)), outside=outside)
+    found = diagnose_header(checkpoint, canonicalize(checkpoint.tensors))
+    assert ("; a predictor lies beside, as JEPA has one and MAE has not" in found.text) is told
+
+
 def test_what_the_values_show_counts_before_the_names() -> None:
     checkpoint = of(encoder(BASE))
     canonical = canonicalize(checkpoint.tensors)

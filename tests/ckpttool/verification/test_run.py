@@ -218,6 +218,14 @@ def test_a_neighbour_is_told_too_where_the_values_show_another_grid(verify: Veri
     assert report.diagnosis.model == "Prithvi"
 
 
+def test_the_positions_of_another_model_are_no_finding(verify: Verify) -> None:
+    state = neighbours.tensors(neighbours.prithvi_of_two_dates())
+    content = {name: torch.rand_like(tensor) for name, tensor in state.items()}
+    report = verify(lambda: content, model="auto")
+    errors = [one.rule.code for one in report.findings if one.severity.value == "error"]
+    assert errors == ["STR012"]
+
+
 def test_a_file_of_another_size_is_one_line(
     verify: Verify, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
