@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
 #: Images of the fixed input, and the part of their patches that is hidden.
 IMAGES = 2  # a model that does not look at its input gives the same for both
-# Attention takes time by the square of the patches: a minute on two cores.
-_MOST_PATCHES = 16_384
-_MOST_PIXELS = 1 << 26
+_MOST_PIXELS = 1 << 24
+# Attention takes time by the square of the tokens, and a small file may have many: so much work is
+# done whatever the file, two seconds on two cores, and so much for each of its parameters.
+_LEAST_WORK = 1e11
+_WORK_A_PARAMETER = 8e4
+_WORK_A_SCORE = 200  # the softmax, measured against multiplications
 MASK_RATIO = 0.75  # that of the training, so that the decoder gets what it is used to
 
 
@@ -74,10 +77,28 @@ def _why_not(config: MAEConfig) -> str | None:
         return f"{config.num_heads} heads do not share a width of {config.embed_dim} evenly"
     if not config.num_patches:
         return "an image is smaller than a patch"
+    if not config.num_classes and not int(config.num_patches * (1 - MASK_RATIO)):
+        return f"of {config.num_patches} patches none is shown"
     height, width = config.image
-    if config.num_patches > _MOST_PATCHES or config.in_chans * height * width > _MOST_PIXELS:
+    most_work = max(_LEAST_WORK, _WORK_A_PARAMETER * config.parameters)
+    if config.in_chans * height * width > _MOST_PIXELS or _work(config) > most_work:
         return f"an image of {height} x {width} pixels in {config.in_chans} channels is too large"
     return None
+
+
+def _work(config: MAEConfig) -> float:
+    """Return about how many floating point operations the blocks take."""
+    shown = config.tokens if config.num_classes else config.tokens * (1 - MASK_RATIO)
+    work = _work_of_blocks(config.depth, shown, config.embed_dim, config.num_heads)
+    if config.has_decoder:
+        narrow, heads = config.decoder_embed_dim, config.decoder_num_heads
+        work += _work_of_blocks(config.decoder_depth, config.tokens, narrow, heads)
+    return work
+
+
+def _work_of_blocks(depth: int, tokens: float, width: int, heads: int) -> float:
+    attention = tokens * (4 * width + _WORK_A_SCORE * heads)
+    return IMAGES * depth * tokens * (24 * width**2 + attention)
 
 
 def images_of(config: MAEConfig) -> torch.Tensor:
@@ -89,9 +110,12 @@ def images_of(config: MAEConfig) -> torch.Tensor:
 
     height, width = config.image
     shape = (config.in_chans, height, width)
-    pixels = torch.arange(config.in_chans * height * width, dtype=torch.float64)
-    waves = torch.stack([(pixels * 0.37).sin(), (pixels * 0.011 + 1.0).cos()])
-    return (waves * 2**0.5).reshape(IMAGES, *shape).to(torch.float32)  # a sine's deviation is 0.7
+    numbers = torch.arange(config.in_chans * height * width, dtype=torch.float64)
+    images = torch.empty(IMAGES, numbers.numel(), dtype=torch.float32)
+    # in place: of large images each further copy counts; a sine's deviation is 0.7
+    images[0] = (numbers * 0.37).sin_().mul_(2**0.5)
+    images[1] = numbers.mul_(0.011).add_(1.0).cos_().mul_(2**0.5)
+    return images.reshape(IMAGES, *shape)
 
 
 def noise_of(config: MAEConfig) -> torch.Tensor:
