@@ -8,6 +8,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.results import LockSummary
 from ckpttool.findings.text import count
+from ckpttool.models.families import models
 from ckpttool.verification.lock.content import distance
 
 if TYPE_CHECKING:
@@ -66,7 +67,9 @@ def _schema(evidence: Evidence, locked: LockedCheckpoint) -> Iterator[Finding]:
     # the name of a schema is that of a file, and all that it says is locked tensor by tensor
     if expected != found and evidence.reference is None:
         message = "the weights were locked as those of another model"
-        yield finding(rules.LOCK_SCHEMA, message, expected=expected, found=found)
+        # sizes in words are no name that --model takes
+        fix = None if expected in models() else "If this is the right one, lock the weights again."
+        yield finding(rules.LOCK_SCHEMA, message, expected=expected, found=found, fix=fix)
 
 
 def _names(evidence: Evidence, locked: LockedCheckpoint) -> Iterator[Finding]:

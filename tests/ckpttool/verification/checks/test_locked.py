@@ -57,6 +57,18 @@ def against(change: Change, **fields: Any) -> Evidence:
     return whole._replace(lock=Lock("ckpttool.lock", (locked,)), locked=locked)
 
 
+@pytest.mark.parametrize(
+    ("schema", "fix"),
+    [
+        ("mae_vit_base_patch16", rules.LOCK_SCHEMA.fix),
+        ("ViT/8 MAE at 32 px", "If this is the right one, lock the weights again."),
+    ],
+)
+def test_a_model_is_named_with_an_option_only_where_that_takes_it(schema: str, fix: str) -> None:
+    (one,) = check_lock(against(lambda locked: locked._replace(schema=schema)))
+    assert (one.rule, one.advice) == (rules.LOCK_SCHEMA, fix)
+
+
 def unchanged(locked: LockedCheckpoint) -> LockedCheckpoint:
     return locked
 
