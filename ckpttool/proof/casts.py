@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Sequence
 
 from ckpttool.comparison.numbers.compare import SideError
-from ckpttool.comparison.numbers.stretches import BLOCK_BYTES, cut, tasks_of, units
+from ckpttool.comparison.numbers.stretches import BLOCK_BYTES, Group, Stretch, sorted_out, tasks_of
 from ckpttool.findings.errors import CkpttoolError
-from ckpttool.tensors.gather import fill
+from ckpttool.tensors.gather import fill, read_small
 from ckpttool.tensors.workers import Work, processors
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from ckpttool.comparison.numbers.stretches import Pair, Stretch
+    from ckpttool.comparison.numbers.stretches import Pair
     from ckpttool.tensors.dtypes import DType
     from ckpttool.tensors.workers import Worker
 
@@ -72,15 +72,12 @@ def replay(
     Raises:
         SideError: one of the files could not be read.
     """
-    pieces = [
-        piece
-        for number, pair in enumerate(pairs)
-        for piece in cut(number, pair, 0, units(pair.left))
-    ]
+    groups, pieces = sorted_out(pairs)
     found = [Replayed()] * len(pairs)
+    tasks: list[Group | Sequence[Stretch]] = [*groups, *tasks_of(pieces)]
     for results in Work(
         _replay_all,
-        tasks_of(pieces),
+        tasks,
         lambda: [memoryview(bytearray(BLOCK_BYTES)) for _ in range(3)],
         workers=workers or min(processors(), _MAX_WORKERS),
         executor=executor,
@@ -92,9 +89,40 @@ def replay(
 
 
 def _replay_all(
-    task: Sequence[Stretch], worker: Worker[list[memoryview]]
+    task: Group | Sequence[Stretch], worker: Worker[list[memoryview]]
 ) -> list[tuple[int, Replayed]]:
+    if isinstance(task, Group):
+        return _replay_small(task, worker)
     return [(piece.number, _replay(piece, worker)) for piece in task]
+
+
+def _replay_small(group: Group, worker: Worker[list[memoryview]]) -> list[tuple[int, Replayed]]:
+    """Cast small tensors at once; one by one only if there is something to tell of one."""
+    from ckpttool.formats.writing.casting import cast  # late: it loads numpy
+
+    worker.check()
+    widths = [dtype.itemsize for dtype in group.dtypes]
+    left, right = (
+        b"".join(_read_small(side, group, [length * width for length in group.lengths]))
+        for side, width in enumerate(widths)
+    )
+    made = memoryview(bytearray(len(right)))
+    losses = cast(group.dtypes[0], group.dtypes[1], memoryview(left), made)
+    if not any(losses) and not _differing(group.dtypes[1], made, memoryview(right))[0]:
+        worker.advance(len(left) + len(right))
+        return [(number, Replayed(length)) for number, length in zip(group.numbers, group.lengths)]
+    members = zip(group.numbers, group.pairs, group.lengths)
+    return [
+        (number, _replay(Stretch(number, pair, 0, length), worker))
+        for number, pair, length in members
+    ]
+
+
+def _read_small(side: int, group: Group, sizes: Sequence[int]) -> list[bytes]:
+    try:
+        return read_small([pair[side] for pair in group.pairs], sizes)
+    except CkpttoolError as error:
+        raise SideError(side, error) from error
 
 
 def _replay(piece: Stretch, worker: Worker[list[memoryview]]) -> Replayed:

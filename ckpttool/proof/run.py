@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple, Sequence
 
 from ckpttool.comparison.beside import entries_of
 from ckpttool.comparison.numbers.compare import Pass, SideError
@@ -159,9 +159,7 @@ class Run:
         advance = self._progress.advance if self._progress else None
         workers, executor = self._options.workers, self._options.executor
         tallies = iter(Pass(None, workers, advance, executor).run(same))
-        replays = iter(
-            replay(cast, workers=workers, executor=executor, progress=advance) if cast else ()
-        )
+        replays = iter(self._replay_casts(cast, advance))
         for link, reason in zip(links, reasons):
             dtypes = link.pair.dtypes
             if reason is not None:
@@ -171,7 +169,7 @@ class Run:
             elif dtypes[0] == dtypes[1]:
                 yield self._compared(link, next(tallies))
             elif is_cast(*dtypes):
-                yield self._cast(link, next(replays))
+                yield self._cast(link, *next(replays))
             else:
                 yield [], self._named(link, f"A's is {dtypes[0].name}, which is not cast to this")
 
@@ -194,14 +192,40 @@ class Run:
         whole = f"of {printable(' + '.join(link.sources))}, {text}" if len(parts) > 1 else text
         return [self._explained(link, equal)] if equal else [], self._named(differing, whole)
 
-    def _cast(self, link: Link, replayed: Replayed) -> tuple[list[Explained], list[Unexplained]]:
+    def _replay_casts(
+        self, pairs: Sequence[Pair], progress: Callable[[int], None] | None
+    ) -> list[tuple[Replayed, bool]]:
+        """Return what came of each cast, and whether A's is instead the one of B, cast."""
+        if not pairs:
+            return []
+        workers, executor = self._options.workers, self._options.executor
+        found = replay(pairs, workers=workers, executor=executor, progress=progress)
+        failed = [
+            number
+            for number, replayed in enumerate(found)
+            if replayed.differing and is_cast(pairs[number].right.dtype, pairs[number].left.dtype)
+        ]
+        turned = [Pair(pairs[number].right, pairs[number].left) for number in failed]
+        try:
+            back = replay(turned, workers=workers, executor=executor)
+        except SideError as error:
+            raise SideError(1 - error.side, error.error) from error
+        backwards = {number for number, one in zip(failed, back) if not one.differing}
+        return [(replayed, number in backwards) for number, replayed in enumerate(found)]
+
+    def _cast(
+        self, link: Link, replayed: Replayed, backwards: bool
+    ) -> tuple[list[Explained], list[Unexplained]]:
         source, target = link.pair.dtypes
         if not replayed.differing:
             cast = Cast(source.name, target.name, replayed.overflow, replayed.underflow)
             return [self._explained(link, link.names, cast)], []
+        if backwards:
+            text = f"it has more than A's {source.name}, which is this cast to {source.name}"
+            return [], self._named(link, text)
         parts = self._cast_parts(link)
         if not parts:
-            return [], self._named(link, self._cast_reason(link, replayed))
+            return [], self._named(link, _cast_reason(link, replayed))
         equal = [part for part in parts if not part[1].differing]
         names = tuple(part.names[0] for part, _ in equal)
         cast = Cast(
@@ -214,7 +238,7 @@ class Run:
             one
             for part, found in parts
             if found.differing
-            for one in self._named(part, self._cast_reason(part, found))
+            for one in self._named(part, _cast_reason(part, found))
         ]
         return [self._explained(link, names, cast)] if names else [], differing
 
@@ -232,29 +256,6 @@ class Run:
         workers, executor = self._options.workers, self._options.executor
         pairs = [part.pair for part in parts]
         return list(zip(parts, replay(pairs, workers=workers, executor=executor)))
-
-    def _cast_reason(self, link: Link, replayed: Replayed) -> str:
-        source, target = link.pair.dtypes
-        if self._is_backwards(link):
-            return f"it has more than A's {source.name}, which is this cast to {source.name}"
-        place = index_of(replayed.first or 0, link.pair.left.shape)
-        return (
-            f"{replayed.differing:,} of {replayed.elements:,} elements differ from A's "
-            f"{source.name} cast to {target.name}, the first at {list(place)}"
-        )
-
-    def _is_backwards(self, link: Link) -> bool:
-        """Whether the tensor of A is the one of B, cast."""
-        left, right = link.pair
-        if not is_cast(right.dtype, left.dtype):
-            return False
-        try:
-            (back,) = replay(
-                [Pair(right, left)], workers=self._options.workers, executor=self._options.executor
-            )
-        except SideError as error:
-            raise SideError(1 - error.side, error.error) from error
-        return not back.differing
 
     def _explained(self, link: Link, names: tuple[str, ...], cast: Cast | None = None) -> Explained:
         operations = list(self._operations(link))
@@ -304,6 +305,15 @@ def _renamed(named: Names, rules: Rules) -> tuple[Naming | None, Names]:
     naming, _ = apply(named.tensors, rules)
     origins = {name: naming.origins([name]) for name in naming.rows}
     return naming, Names(naming.tensors, canonicalize(naming.tensors), origins)
+
+
+def _cast_reason(link: Link, replayed: Replayed) -> str:
+    source, target = link.pair.dtypes
+    place = index_of(replayed.first or 0, link.pair.left.shape)
+    return (
+        f"{replayed.differing:,} of {replayed.elements:,} elements differ from A's "
+        f"{source.name} cast to {target.name}, the first at {list(place)}"
+    )
 
 
 def _unread(made: Checkpoint) -> Iterator[Unexplained]:

@@ -103,7 +103,7 @@ def sorted_out(pairs: Sequence[Pair]) -> tuple[list[Group], list[Stretch]]:
     for number, pair in enumerate(pairs):
         length = units(pair.left)
         if length >= SMALL:
-            pieces.extend(cut(number, pair, 0, length))
+            pieces.extend(_cut(number, pair, 0, length))
             continue
         if not length:
             continue
@@ -125,11 +125,10 @@ def equal_pieces(pairs: Sequence[Pair], tallies: Mapping[int, Tally]) -> Iterato
         # An identical pair reports no norms, so its bytes are not read again.
         if tally.equal and tally.changed and pairs[number].left.dtype.has_numbers:
             for first, count in tally.equal:
-                yield from cut(number, pairs[number], first, count)
+                yield from _cut(number, pairs[number], first, count)
 
 
-def cut(number: int, pair: Pair, first: int, count: int) -> Iterator[Stretch]:
-    """Cut ``count`` units of a pair, from ``first`` on, into pieces for threads to share."""
+def _cut(number: int, pair: Pair, first: int, count: int) -> Iterator[Stretch]:
     step = _TASK // max(map(width, pair.dtypes))
     for start in range(first, first + count, step):
         yield Stretch(number, pair, start, min(step, first + count - start))

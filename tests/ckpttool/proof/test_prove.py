@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 import ckpttool
+from ckpttool.comparison.numbers import stretches
 from ckpttool.findings.errors import UsageError
 from ckpttool.proof.result import Operation, Proof, ProofOutcome
 from tests.builders import checkpoints, made, models, pairs
@@ -19,6 +20,14 @@ from tests.builders import checkpoints, made, models, pairs
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
 
 QKV = made.QKV
+
+
+@pytest.fixture(params=["small tensors together", "each tensor alone"])
+def _sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small tensors are read and cast together, larger ones alone, and in pieces."""
+    if request.param == "each tensor alone":
+        monkeypatch.setattr(stretches, "SMALL", 1)
+        monkeypatch.setattr(stretches, "_TASK", 64)
 
 
 def prove(folder: Path, before: object, after: object, **options: Any) -> Proof:
@@ -34,6 +43,7 @@ def unexplained(proof: Proof) -> list[str]:
     return [one.name for one in proof.unexplained]
 
 
+@pytest.mark.usefixtures("_sizes")
 @pytest.mark.parametrize("case", made.MADE.values(), ids=made.MADE.keys())
 def test_each_operation_is_named_and_proven(tmp_path: Path, case: made.Made) -> None:
     source, result, options = made.written(tmp_path, case)
@@ -44,6 +54,7 @@ def test_each_operation_is_named_and_proven(tmp_path: Path, case: made.Made) -> 
     assert not proof.missing
 
 
+@pytest.mark.usefixtures("_sizes")
 @pytest.mark.parametrize("case", made.MADE.values(), ids=made.MADE.keys())
 def test_one_element_that_is_changed_is_named(tmp_path: Path, case: made.Made) -> None:
     for name in list(case.change(case.start(pairs.state()))):
@@ -111,6 +122,7 @@ def test_a_file_is_proven_from_itself(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.usefixtures("_sizes")
 def test_the_wrong_way_round_is_told(tmp_path: Path) -> None:
     source, result, _ = made.written(tmp_path, made.MADE["bfloat16"])
     proof = ckpttool.prove(source, result)
@@ -190,6 +202,7 @@ def test_two_tensors_that_changed_places_are_not_renamed(tmp_path: Path) -> None
     assert unexplained(prove(tmp_path, state, swapped)) == [one, other]
 
 
+@pytest.mark.usefixtures("_sizes")
 def test_a_cast_is_held_to_the_bits(tmp_path: Path) -> None:
     before = {"w": torch.tensor([0.1, -0.0, 1e-30, float("nan"), 1e30])}
     half = {"w": before["w"].half()}
@@ -199,11 +212,15 @@ def test_a_cast_is_held_to_the_bits(tmp_path: Path) -> None:
     other_sign = {"w": torch.tensor([0.1, 0.0, 1e-30, float("nan"), 1e30]).half()}
     wrong = prove(tmp_path, before, other_sign)
     assert wrong.unexplained[0].reason.endswith("cast to float16, the first at [1]")
-    cut_off = {"w": torch.tensor([1.003])}  # to nearest is up
+    # of several small tensors each has its own losses, and its own place
+    two = {"v": torch.ones(3), **before}
+    several = prove(tmp_path, two, {name: tensor.half() for name, tensor in two.items()})
+    assert [one.cast and one.cast[2:] for one in several.explained] == [(0, 0), (1, 1)]
+    cut_off = {"w": torch.tensor([1.003])}  # the nearest is 1
     down = torch.tensor([1.0]).bfloat16()
-    assert torch.equal(cut_off["w"].bfloat16() > down, torch.tensor([False]))
-    up = {"w": torch.tensor([1.0078125]).bfloat16()}
-    assert prove(tmp_path, cut_off, up).outcome is ProofOutcome.NOT_PROVEN
+    up = torch.tensor([1.0078125]).bfloat16()
+    assert prove(tmp_path, cut_off, {"w": down}).outcome is ProofOutcome.PROVEN
+    assert prove(tmp_path, cut_off, {"w": up}).outcome is ProofOutcome.NOT_PROVEN
 
 
 @pytest.mark.parametrize("change", [lambda t: t.reshape(4, 12), lambda t: t.to(torch.int32)])
@@ -239,8 +256,7 @@ def test_the_state_dict_of_either_file_can_be_chosen(tmp_path: Path) -> None:
 def test_workers_make_no_difference(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    from ckpttool.comparison.numbers import stretches
-
+    monkeypatch.setattr(stretches, "SMALL", 1)
     monkeypatch.setattr(stretches, "_TASK", 64)
     before = {"w": torch.rand(999), "v": torch.rand(10, 10)}
     after = {"w": before["w"].bfloat16(), "v": before["v"].bfloat16()}
