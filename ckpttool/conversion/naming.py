@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Mapping, Sequence
 
-from ckpttool.files.suffixes import INDEX, ShardName, stem_of
+from ckpttool.files.suffixes import CLEAN, INDEX, ShardName, stem_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.formats.writing import TARGETS
 from ckpttool.models.families import conventions
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
-
-#: Put before the suffix if the result would have the name of its source.
-CLEAN = ".clean"
 
 
 def destination(source: str, options: ConvertOptions) -> str:

@@ -111,7 +111,7 @@ def not_as_written(offset: int, tensor: str | None = None) -> OutputError:
         rules.NOT_AS_WRITTEN,
         tensor=tensor,
         offset=offset,
-        fix="A failing disk or failing memory can do this.",
+        fix="Write to another disk: a failing disk or failing memory can do this.",
     )
 
 

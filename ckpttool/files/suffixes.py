@@ -23,6 +23,10 @@ def is_called_checkpoint(path: str) -> bool:
     return path.lower().endswith((*SUFFIXES, INDEX))
 
 
+#: Put before the suffix of a result that would have the name of its source.
+CLEAN = ".clean"
+
+
 def stem_of(path: str) -> str:
     """Return a file's name without the suffix of its container."""
     name = PurePath(path).name

@@ -6,7 +6,7 @@ import os
 from shlex import quote
 from typing import TYPE_CHECKING, Sequence
 
-from ckpttool.files.suffixes import stem_of
+from ckpttool.files.suffixes import CLEAN, stem_of
 from ckpttool.findings import rules
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import printable
@@ -71,6 +71,8 @@ def _converting(evidence: Evidence, path: str, file: str) -> str | None:
         return None
     folder = os.path.dirname(path)  # noqa: PTH120 (keeps the spelling)
     name = f"{stem_of(path)}{SUFFIX}"
+    if name == os.path.basename(path):  # noqa: PTH119 (a .pth of that name)
+        name = f"{stem_of(path)}{CLEAN}{SUFFIX}"
     if name in evidence.release_files.names:  # convert would refuse to replace it
         there = os.path.join(folder, name)  # noqa: PTH118
         return f"ckpttool verify {_quoted(there)}"
@@ -83,9 +85,8 @@ def _converting(evidence: Evidence, path: str, file: str) -> str | None:
 
 def _is_lockable(evidence: Evidence, findings: Sequence[Finding]) -> bool:
     """Whether ``lock`` accepts the file, and nobody has locked it yet."""
-    # what passes because an option says so, to ignore or to trust, does so only with it
-    passes = not any(
-        one.severity is Severity.ERROR or one.rule is rules.TRUSTED_CODE for one in findings
-    )
+    # what passes because an option says so, to ignore, to trust or to allow, does so only with it
+    by_option = (rules.TRUSTED_CODE, rules.EXPECTED_MISSING)
+    passes = not any(one.severity is Severity.ERROR or one.rule in by_option for one in findings)
     unread = evidence.checkpoint.unread or evidence.values.skipped
     return passes and not unread and evidence.lock is None

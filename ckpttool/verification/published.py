@@ -35,7 +35,7 @@ def origin_of(source: ByteSource, family: Family) -> Origin:
             "nothing is published under this file name",
             expected=", ".join(family.published),
             found=name,
-            fix="Give the file its published name, or leave out --published.",
+            fix="Give the file its published name, if it has one; else leave out --published.",
         )
         return Origin(None, (unknown,))
     # MD5 is what was published. It shows accidents, not files that were made to have one sum.
@@ -47,6 +47,7 @@ def origin_of(source: ByteSource, family: Family) -> Origin:
         f"the file is not the published {name}: its MD5 sum differs",
         expected=f"{prefix}...",
         found=digest,
-        fix=f"Download it again from {family.published_at}.",
+        fix=f"If it should be that file, download it from {family.published_at}; else leave out "
+        "--published.",
     )
     return Origin(None, (differs,))

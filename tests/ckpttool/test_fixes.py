@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import shutil
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator
+from typing import Any, Callable, Dict, Iterator, List
 from unittest import mock
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.run import verify_file
 from mae.config import CONFIGS
-from tests.builders import checkpoints, models, releases
+from tests.builders import checkpoints, kinds, models, releases
+from tests.builders.commands import invoke
 from tests.rule_cases.runs import convert
 
 # torch 2.0 warns of its own use of a class when it saves.
@@ -256,3 +260,150 @@ def test_the_format_is_advised_where_none_is_stated(
     assert ('"format": "pt"' in found(path)["HUB008"].advice) is advised
     save_file(state(), path, metadata={"format": "pt"})
     assert "HUB008" not in found(path)
+
+
+# --- advice that is made of what was found ------------------------------------------------
+
+
+def run_convert(fix: str, path: str) -> str:
+    """Run the conversion that a fix spells out, and return what it wrote."""
+    command = shlex.split(fix[fix.index("ckpttool convert") :].rstrip("."))[1:]
+    done = invoke(*(path if word == "PATH" else word for word in command))
+    assert done.code == 0, done.out
+    stem = Path(path).name.partition(".")[0]
+    return str(Path(path).with_name(f"{stem}.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(lambda: {**state(), "extra.w": torch.rand(3, 3)}, id="one"),
+        pytest.param(
+            lambda: {f"module.{k}": v for k, v in {**state(), "x.w": torch.rand(3, 3)}.items()},
+            id="behind a prefix",
+        ),
+        pytest.param(
+            lambda: {**state(), **{f"proj.{n}.weight": torch.rand(3, 3) for n in range(9)}},
+            id="a module of many",
+        ),
+    ],
+)
+def test_what_has_no_place_is_left_out_by_the_names_that_the_file_has(
+    tmp_path: Path, content: Callable[[], object]
+) -> None:
+    path = checkpoints.saved(tmp_path, content)
+    assert "STR004" not in found(run_convert(found(path)["STR004"].advice, path))
+
+
+@pytest.mark.parametrize(
+    "names", [[f"{letter}.w" for letter in "abcde"], ["a b"], ["a[0]"], ["$(x)"], ["--x"]]
+)
+def test_names_that_no_command_should_have_in_it_are_not_spelled_out(
+    tmp_path: Path, names: List[str]
+) -> None:
+    more = {name: torch.rand(3, 3) for name in names}
+    path = checkpoints.saved(tmp_path, lambda: {**state(), **more})
+    assert found(path)["STR004"].advice == rules.UNEXPECTED.fix
+
+
+def test_a_wider_type_is_cast_and_of_a_narrower_one_no_digits_are_promised(tmp_path: Path) -> None:
+    path = checkpoints.saved(tmp_path, lambda: {k: v.double() for k, v in state().items()})
+    assert "STR006" not in found(run_convert(found(path)["STR006"].advice, path))
+    path = checkpoints.saved(tmp_path, checkpoints.half_precision)
+    assert "--dtype" not in found(path)["STR006"].advice
+
+
+def test_of_a_part_of_a_checkpoint_the_other_parts_are_advised(tmp_path: Path) -> None:
+    folder = tmp_path / "all"
+    folder.mkdir()
+    index = Path(converted(checkpoints.saved(folder, checkpoints.sound), max_shard_size=20_000))
+    for part in folder.glob("out-*"):
+        alone = str(shutil.copy(part, tmp_path))
+        for code in {"STR001", "STR003"} & found(alone, model="auto").keys():
+            assert "put the others and their index beside" in found(alone)[code].advice
+    assert not {"STR001", "STR003"} & found(f"{index}.index.json").keys()
+
+
+def test_the_size_of_image_that_a_table_is_for_is_named(tmp_path: Path) -> None:
+    rectangle = kinds.trained(kinds.SMALL._replace(img_size=(64, 16)))
+    path = checkpoints.saved(tmp_path, lambda: rectangle)
+    advice = found(path, model="auto", sizes={"img_size": 32})["MOD003"].advice
+    (rows, columns) = re.findall(r"--img-size (\d+)x(\d+)", advice)[0]
+    asked = {"img_size": (int(rows), int(columns))}
+    assert "MOD003" not in found(path, model="auto", sizes=asked)
+
+
+def test_a_learned_table_of_a_whole_model_is_not_to_be_computed_anew(tmp_path: Path) -> None:
+    learned = {**kinds.trained(), "pos_embed": torch.randn(1, 17, 16) * 0.02}
+    path = checkpoints.saved(tmp_path, lambda: learned)
+    assert found(path, model="auto")["MOD003"].advice.startswith("If the model learned its table")
+
+
+def test_the_row_of_the_class_token_that_a_table_needs_is_advised(tmp_path: Path) -> None:
+    table = kinds.encoder()["pos_embed"]
+    wrong = torch.cat([table[:, :1] + 1, table[:, 1:]], 1)
+    path = checkpoints.saved(tmp_path, lambda: {**kinds.encoder(), "pos_embed": wrong})
+    assert "first row zeros" in found(path, model="auto")["MOD003"].advice
+    path = checkpoints.saved(tmp_path, kinds.encoder)
+    assert "MOD003" not in found(path, model="auto")
+
+
+@pytest.mark.parametrize(
+    ("content", "types"),
+    [
+        (lambda: kinds.trained(), ["vit_mae"]),
+        (lambda: kinds.encoder(), ["vit_mae", "vit"]),
+        (lambda: kinds.trained(kinds.SMALL._replace(num_classes=5)), ["vit"]),
+    ],
+)
+def test_the_model_type_is_one_that_has_a_place_for_the_weights(
+    tmp_path: Path, content: Callable[[], State], types: List[str]
+) -> None:
+    path = str(tmp_path / "model.safetensors")
+    save_file(content(), path, metadata={"format": "pt"})
+    config = tmp_path / "config.json"
+    config.write_text('{"model_type": "other"}')
+    advice = found(path, model="auto")["HUB005"].advice
+    assert re.findall(r'"(vit\w*)"', advice) == types
+    for one in types:
+        config.write_text(json.dumps({"model_type": one}))
+        assert "HUB005" not in found(path, model="auto")
+
+
+def test_the_eps_that_the_model_has_is_advised(tmp_path: Path) -> None:
+    path = str(releases.release(tmp_path, config={"layer_norm_eps": 1e-12}))
+    apply(found(path)["HUB006"].advice, tmp_path)
+    assert "HUB006" not in found(path)
+
+
+def test_what_convert_keeps_is_not_said_to_be_left_out(tmp_path: Path) -> None:
+    path = str(tmp_path / "model.safetensors")
+    private = {"out": "/home/somebody/run", "api_key": "hf_abcdefghijABCDEFGHIJabcdefghijABCD"}
+    save_file(state(), path, metadata={"format": "pt", **private})
+    for code in ("SEC006", "SEC007"):
+        assert "anew without" in found(path)[code].advice
+        assert code in found(converted(path))
+
+
+def test_of_a_model_without_data_no_dense_copy_is_advised(tmp_path: Path) -> None:
+    path = checkpoints.saved(tmp_path, lambda: {**state(), "x": torch.empty(3, device="meta")})
+    assert found(path)["STR011"].advice.startswith("Load the weights")
+    path = checkpoints.saved(tmp_path, checkpoints.sparse_tensor_added)
+    assert found(path)["STR011"].advice == rules.UNREAD_ENTRY.fix
+
+
+def test_that_the_model_cannot_be_run_is_not_blamed_on_an_option(tmp_path: Path) -> None:
+    path = checkpoints.saved(tmp_path, state)
+    assert found(path)["MOD007"].advice == rules.FORWARD_NOT_RUN.fix
+    broken = checkpoints.saved(tmp_path, checkpoints.encoder_block_missing)
+    assert found(broken, forward=True)["MOD007"].advice == ""
+
+
+def test_a_model_without_biases_is_not_said_to_have_lost_them(tmp_path: Path) -> None:
+    def content() -> State:
+        weights = kinds.trained()
+        linear = [name for name in weights if name.endswith("bias") and "norm" not in name]
+        return {**weights, **{name: torch.zeros_like(weights[name]) for name in linear}}
+
+    advice = found(checkpoints.saved(tmp_path, content), model="auto")["NUM009"].advice
+    assert advice.startswith("A model that was made without biases is right so")

@@ -89,21 +89,23 @@ ZIP_STRUCTURE = Rule(
     "zip-structure",
     Severity.ERROR,
     "The zip directory is malformed.",
-    "Save it anew with torch.save, and ask where the file comes from.",
+    "Fetch it again, or save it anew with torch.save; if neither helps, ask where it is from.",
 )
 ZIP_DISAGREES = Rule(
     "FIL102",
     "zip-disagrees",
     Severity.ERROR,
     "Two zip readers would see other content.",
-    "Save it anew with torch.save, and ask where the file comes from.",
+    "Fetch it again, or save it anew with torch.save; if neither helps, ask where it is from.",
 )
 ZIP_NAME = Rule(
     "FIL103",
     "zip-name",
     Severity.ERROR,
     "A member of the zip has an unsafe or ambiguous name.",
-    "Save it anew with torch.save, and ask where the file comes from.",
+    "Save it anew with torch.save, under a file name in plain characters.",
+    "torch.save names the members after the file. Where no such name is the reason, ask where the "
+    "file comes from.",
 )
 ZIP_METHOD = Rule(
     "FIL104",
@@ -124,21 +126,21 @@ PICKLE = Rule(
     "pickle-malformed",
     Severity.ERROR,
     "The pickle stream breaks the format.",
-    "Save it anew with torch.save, and ask where the file comes from.",
+    "Fetch it again, or save it anew with torch.save; if neither helps, ask where it is from.",
 )
 LEGACY_STREAM = Rule(
     "FIL202",
     "legacy-stream",
     Severity.ERROR,
     "The legacy torch stream is malformed.",
-    "Save it anew with torch.save, and ask where the file comes from.",
+    "Fetch it again, or save it anew with torch.save; if neither helps, ask where it is from.",
 )
 TAR_STRUCTURE = Rule(
     "FIL203",
     "tar-structure",
     Severity.ERROR,
     "The tar container is malformed.",
-    "Save it anew with torch.save, and ask where the file comes from.",
+    "Fetch it again, or save it anew with torch.save; if neither helps, ask where it is from.",
 )
 SAFETENSORS_HEADER = Rule(
     "FIL301",

@@ -12,21 +12,21 @@ STORAGE_SIZE = Rule(
     "storage-size",
     Severity.ERROR,
     "A storage's bytes are not what it declares.",
-    "Save it anew with torch.save, and ask where the file comes from.",
+    "Fetch it again, or save it anew with torch.save; if neither helps, ask where it is from.",
 )
 GEOMETRY = Rule(
     "INT002",
     "tensor-geometry",
     Severity.ERROR,
     "A tensor's shape, strides or offset are not possible in its storage.",
-    "Save it anew with torch.save, and ask where the file comes from.",
+    "Fetch it again, or save it anew with torch.save; if neither helps, ask where it is from.",
 )
 MISSING_STORAGE = Rule(
     "INT003",
     "missing-storage",
     Severity.ERROR,
     "A tensor's storage is not in the file.",
-    "Save it anew with torch.save, and ask where the file comes from.",
+    "Fetch it again, or save it anew with torch.save; if neither helps, ask where it is from.",
 )
 CHECKSUM = Rule(
     "INT004",
@@ -40,14 +40,14 @@ AMPLIFICATION = Rule(
     "amplification",
     Severity.ERROR,
     "Views expand to far more bytes than the file has for them.",
-    "Save contiguous copies: tensor.contiguous().clone().",
+    "Save what was expanded, not the expanded view; or leave it out of the state dict.",
 )
 PUBLISHED = Rule(
     "INT006",
     "published-digest",
     Severity.ERROR,
     "The file is not the published one of its name, or nothing is published under it.",
-    "Download it again from where its authors publish it, or leave out --published.",
+    "If it should be that file, download it from its authors; else leave out --published.",
 )
 # A note: torch leaves them out only where its user turned them off.
 NO_CHECKSUMS = Rule(
@@ -55,7 +55,7 @@ NO_CHECKSUMS = Rule(
     "no-checksums",
     Severity.NOTE,
     "The archive was written without checksums, so changed bytes would not be noticed.",
-    "Save it anew with torch.serialization.set_crc32_options(True), the default.",
+    "Write a file that has them: ckpttool convert PATH --to pth.",
 )
 DUPLICATE_KEY = Rule(
     "INT008",

@@ -48,7 +48,7 @@ LOCK_FORWARD = Rule(
     "lock-forward",
     Severity.ERROR,
     "The model computes something else than when the weights were locked.",
-    "If the tensors are the same, look at the code of the model and at the device.",
+    "If the tensors are the same, look at the code of the model, the device and torch's version.",
     "Compared are statistics and projections of the outputs of a fixed input, within the "
     "tolerance of the lock file, which lies between what rounding does and what the nearest "
     "wrong model does.",
@@ -69,7 +69,7 @@ LOCK_SCHEMA = Rule(
     "lock-schema",
     Severity.ERROR,
     "The weights were locked as those of another model.",
-    "Name that model with --model, or lock the weights again.",
+    "Ask for the model that was locked; or, if this one is meant, write the lock anew.",
     needs=("lock",),
 )
 # A note: --no-forward is the user's choice, and the tensors were compared.

@@ -39,7 +39,7 @@ LEARNED_POSITIONS = Rule(
     "learned-positions",
     Severity.ERROR,
     "The position table is learned: it has no sin-cos structure, which the table of an MAE has.",
-    "Take the file that MAE wrote; if such a ViT is what you want, ignore this rule.",
+    "Take the file that MAE wrote; if such a ViT is what you want, add --ignore MOD010.",
     "The correlation of the patches with the sin-cos table of the grid, interpolated from others "
     "too, is below 0.3; learned tables are below 0.1, tables that were trained from the computed "
     "one above 0.9. A whole MAE, with its decoder, has this as MOD003. Nothing says that a weight "
@@ -75,14 +75,14 @@ FORWARD_NOT_RUN = Rule(
     "forward-not-run",
     Severity.NOTE,
     "The forward pass was not run.",
-    "Leave out --no-forward, and repair what the other findings name.",
+    "Leave out --no-forward.",
 )
 NOT_LOADED = Rule(
     "MOD008",
     "not-loaded",
     Severity.ERROR,
     "A part of the model is as initialised, and the rest is trained.",
-    "Load this part too before saving: print what load_state_dict(..., strict=False) returns.",
+    "If it should be trained, load it before saving: load_state_dict returns what it left out.",
     "A part is a side of the model, blocks of it, or one weight in every block. Blocks count "
     "whose LayerNorms are exactly 1 and 0, whose biases are 0 (or as torch, or a ViT of timm or "
     "Flax, draws them), and whose weights are what a known initialiser draws: uniform within the "

@@ -57,7 +57,7 @@ PERSISTENT_ID = Rule(
     "persistent-id",
     Severity.ERROR,
     "The pickle refers to a storage in a form that torch does not write.",
-    "Save it anew with torch.save, and ask where the file comes from.",
+    "Fetch it again, or save it anew with torch.save; if neither helps, ask where it is from.",
 )
 # A note: every .pth is one, and nothing is known against it.
 PICKLE_FORMAT = Rule(
@@ -76,7 +76,7 @@ PRIVATE_PATH = Rule(
     "private-path",
     Severity.WARNING,
     "Text in the file holds paths of the machine it was written on.",
-    "Save the state dict alone, or take these values out before you publish.",
+    "Save the state dict alone: ckpttool convert PATH --to safetensors does.",
     "Looked at are all texts beside the tensors of a pickle (the arguments of the training "
     "run, say) and the strings of a safetensors header. What counts is a home folder "
     "(`/home/NAME`, `/Users/NAME`, `C:\\Users\\NAME`, `/root`) or another absolute path of two "
@@ -90,7 +90,7 @@ CREDENTIAL = Rule(
     "credential",
     Severity.WARNING,
     "Text in the file looks like a password, a token or a key.",
-    "Revoke it, whether or not you publish the file, and save the state dict alone.",
+    "If it is one, revoke it, whether or not you publish the file, and save the weights alone.",
     "What counts is a URL with a password in it, a token in the form of a known issuer (Hugging "
     "Face, GitHub, GitLab, AWS, Google, Slack, OpenAI), a private key in PEM form, and any text "
     "under a key such as `password` or `api_key`. Reports show the first characters only.",

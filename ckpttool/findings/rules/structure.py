@@ -26,7 +26,7 @@ DECODER_PARTIAL = Rule(
     "decoder-partial",
     Severity.ERROR,
     "Only a part of the decoder is there.",
-    "If the model that was saved has them, save the whole decoder; or leave it out as a whole.",
+    "If the model has them, save the whole decoder; or leave it out: convert with --encoder-only.",
 )
 # A warning: load_state_dict(strict=False) leaves it out, and the model is complete without it.
 UNEXPECTED = Rule(
@@ -34,14 +34,14 @@ UNEXPECTED = Rule(
     "unexpected-tensor",
     Severity.WARNING,
     "The model has no place for a tensor.",
-    "If nothing needs it, leave it out of the file: ckpttool convert --exclude NAME.",
+    "If nothing needs it, leave it out: ckpttool convert PATH --to safetensors --exclude NAME.",
 )
 SHAPE = Rule(
     "STR005",
     "shape-mismatch",
     Severity.ERROR,
     "A tensor has another shape than the rest of the file implies, or than the schema has.",
-    "Write the tensor again from the model that was saved: no loader takes it in this shape.",
+    "Write the tensor in the shape that the model has for it: load_state_dict takes no other.",
     "The sizes of the model are those that most tensors of the file agree on. A file of another "
     "size than the one asked for is STR017.",
 )
@@ -52,14 +52,14 @@ DTYPE = Rule(
     "dtype-mismatch",
     Severity.WARNING,
     "A tensor has another floating type than the model's.",
-    "Save in float32 if the file is to equal the published precision.",
+    "If float32 is wanted, save it so in the run: casting back restores no digits.",
 )
 DTYPE_KIND = Rule(
     "STR007",
     "dtype-kind",
     Severity.ERROR,
     "A weight is not of a floating type, or a tensor of integers is of another type.",
-    "Save the weights as floating point numbers.",
+    "Save the weights as floating point numbers, quantized ones as what they stand for.",
 )
 # A warning, since the choice may be wrong and every other result is about the one taken.
 WRAPPER_CHOICE = Rule(
@@ -75,14 +75,14 @@ NAME_PREFIX = Rule(
     "name-prefix",
     Severity.NOTE,
     "Something was taken out of names, before or inside of them, so that they fit.",
-    "Cut it off with ckpttool convert --strip-prefix, or write a convention's names with --layout.",
+    "Write the names without it: ckpttool convert PATH --to safetensors --strip-prefix PREFIX.",
 )
 NO_TENSORS = Rule(
     "STR010",
     "no-tensors",
     Severity.ERROR,
     "There is no state dict in the checkpoint.",
-    "Save model.state_dict() (or a dictionary that holds it) with torch.save.",
+    "Save model.state_dict(), or a dictionary that holds it.",
 )
 UNREAD_ENTRY = Rule(
     "STR011",
@@ -103,7 +103,7 @@ UNCLEAR_NAMES = Rule(
     "unclear-names",
     Severity.WARNING,
     "Names do not fit into one naming convention.",
-    "Save all parts of a module under the names of one convention.",
+    "Save all parts of a module, alike in type and shape, under the names of one convention.",
 )
 MIXED_DTYPES = Rule(
     "STR014",
@@ -125,7 +125,7 @@ OUTSIDE = Rule(
     "tensors-outside",
     Severity.WARNING,
     "There are tensors beside the state dicts that are no optimizer's.",
-    "Look with ckpttool inspect at what they are, and save with the weights what is the model's.",
+    "Look at what they are: ckpttool inspect PATH. Save with the weights what is the model's.",
     "The state of an optimizer is recognised by its structure (state and param_groups, exp_avg and "
     "the like) and not reported here, nor are states of random generators. Single numbers, a loss "
     "say, are a note.",

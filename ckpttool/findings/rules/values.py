@@ -41,7 +41,7 @@ ALL_ZERO = Rule(
     "all-zero",
     Severity.ERROR,
     "A weight is zero everywhere.",
-    "Look at how the checkpoint was made: nothing was learnt or loaded here.",
+    "Look at how the checkpoint was made: training leaves no weight at zero everywhere.",
     f"{_ROLES} Where most of the model's weights are zero, one finding names all of its tensors "
     "that are, gains and biases too. A mask, a layer that begins at zero (LoRA's B, a zero "
     "convolution, the modulation of adaLN) or a buffer may well be zero there.",
@@ -51,7 +51,7 @@ CONSTANT = Rule(
     "constant",
     Severity.ERROR,
     "A weight has one value everywhere.",
-    "Look at how the checkpoint was made: nothing was learnt or loaded here.",
+    "Look at how the checkpoint was made: training leaves no weight of one value.",
     _ROLES,
 )
 # A note: LayerNorm begins with ones and zeros, and short runs leave some as they are.
@@ -93,7 +93,7 @@ DUPLICATE_CONTENT = Rule(
     "duplicate-content",
     Severity.WARNING,
     "Tensors of different names hold the same bytes, in storages of their own.",
-    "Look at how the checkpoint was made: one was copied over another, or should be tied to it.",
+    "Look at how the checkpoint was made: one may be copied over another, or meant to be tied.",
     "Left out are tensors of one value, the position tables, names that share one storage (tied "
     "weights), and whole blocks that are alike, which MOD002 reports. A warning if the model has "
     "two different weights of these names. Other copies may be intended (averages of the weights, "
@@ -106,12 +106,13 @@ CONSTANT_ROLE = Rule(
     "constant-role",
     Severity.ERROR,
     "A gain or bias has one and the same value in every block of a trained model.",
-    "Compare with the file that this one was made from: its name there may be another one.",
-    "A loader that does not know a name leaves the initial value, and saving keeps it; ckpttool "
-    "diff OLD NEW shows where. For the gains of LayerNorms and the biases of the model, in every "
-    "stack of two blocks or more in which at least one other of them differs; blocks that MOD008 "
-    "names are left out. A bias of which only a part is zero, as the keys' third in BEiT, is not "
-    "constant. A warning where all biases of linear layers are 0: a model that was made without "
-    "them may be written so; and where gains of 1 are stored in 16 bits, which small steps do not "
-    "move. Others must have moved by more than 0.01: after a few steps not all have.",
+    "Compare with the file that it was made from, if there is one: ckpttool diff OLD NEW.",
+    "A loader that does not know a name leaves the initial value, and saving keeps it: the weight "
+    "may have another name in the file that was loaded. For the gains of LayerNorms and the biases"
+    " of the model, in every stack of two blocks or more in which at least one other of them "
+    "differs; blocks that MOD008 names are left out. A bias of which only a part is zero, as the "
+    "keys' third in BEiT, is not constant. A warning where all biases of linear layers are 0: a "
+    "model that was made without them may be written so; and where gains of 1 are stored in 16 "
+    "bits, which small steps do not move. Others must have moved by more than 0.01: after a few "
+    "steps not all have.",
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from math import gcd, prod
 from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
+from ckpttool.files.suffixes import shard_name
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.names import summarise
@@ -25,9 +27,9 @@ if TYPE_CHECKING:
 # Names of PEFT and of those that follow it.
 _LOW_RANK = ("lora_A", "lora_B")
 
-
-_AS_PUBLISHED = "Save in float32 if the file is to equal the published precision."
-_AS_FLOATS = "Save the weights as floating point numbers."
+_CONVERT = "ckpttool convert PATH --to safetensors"
+_FEW = 4  # tensors that a fix names one by one
+_PLAIN = re.compile(r"[A-Za-z_][\w.]*\*?")
 
 
 def check_model(evidence: Evidence) -> Iterator[Finding]:
@@ -112,11 +114,23 @@ def check_core(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _advice(evidence: Evidence, missing: Sequence[str]) -> str | None:
+    part = _other_parts(evidence)
+    if part is not None:
+        return part
     shallower = _shallower(evidence, evidence.family.core_stack, missing)
     if shallower is not None:
         return shallower
     # The rule's advice is to save what is missing, but here it may be there in another spelling.
     return "" if evidence.coverage.unexpected else None
+
+
+def _other_parts(evidence: Evidence) -> str | None:
+    """Say where the rest is, where the name says that this is one file of several."""
+    shard = shard_name(evidence.checkpoint.path)
+    if shard is None:
+        return None
+    part = f"part {shard.number:,} of {shard.total:,}"
+    return f"By its name this is {part}: put the others and their index beside it."
 
 
 def _shallower(evidence: Evidence, stack: str, missing: Sequence[str]) -> str | None:
@@ -156,9 +170,9 @@ def _incomplete(evidence: Evidence, name: str, group: GroupCoverage) -> Iterator
             rules.DECODER_PARTIAL,
             f"{len(missing)} of {count(group.expected, f'{name} tensor')} missing",
             tensors=missing,
-            fix=_shallower(evidence, _stack_of(evidence, name), missing)
-            or f"If the model that was saved has them, save the whole {name}; or leave it out as a "
-            "whole.",
+            fix=_other_parts(evidence)
+            or _shallower(evidence, _stack_of(evidence, name), missing)
+            or _whole(evidence, name),
         )
 
 
@@ -169,6 +183,13 @@ def _where_all_is(evidence: Evidence, name: str) -> str:
     if published:
         return f"The published {' and '.join(published)} have the {name}; or {alone}."
     return f"Publish the file with the {name}, or {alone}."
+
+
+def _whole(evidence: Evidence, name: str) -> str | None:
+    # the rule's own advice is for the decoder, which convert can leave out
+    if evidence.family.stacks and name in evidence.family.stacks.values():
+        return None
+    return f"If the model that was saved has them, save the whole {name}; or leave it out."
 
 
 def _stack_of(evidence: Evidence, group: str) -> str:
@@ -188,6 +209,7 @@ def check_all(evidence: Evidence) -> Iterator[Finding]:
             rules.MISSING,
             f"{len(missing):,} of {total} of {evidence.coverage.schema} missing",
             tensors=missing,
+            fix=_other_parts(evidence),
         )
 
 
@@ -278,7 +300,21 @@ def _leaving_out(evidence: Evidence) -> str | None:
             f"{named} belong{'s' if len(kinds) == 1 else ''} to a fine-tuned classifier. If the "
             "pre-trained model is to be published, take the file from before the fine-tuning."
         )
-    return None
+    return _excluding(evidence, _beyond(evidence.allow_unexpected, names))
+
+
+def _excluding(evidence: Evidence, names: Sequence[str]) -> str | None:
+    """Return the options that leave tensors out, by the names that the file has for them."""
+    origins = [own for name in names for own in evidence.canonical.origins[name]]
+    first = origins[0].partition(".")[0]
+    ours = [name for name in evidence.checkpoint.tensors if name.startswith(f"{first}.")]
+    if len(ours) == len(origins) > 1 and set(ours) == set(origins):
+        origins = [f"{first}.*"]
+    # a longer list, or names that a shell or a pattern reads otherwise, are for the reader to write
+    if len(origins) > _FEW or not all(map(_PLAIN.fullmatch, origins)):
+        return None
+    told = " ".join(f"--exclude '{name}'" for name in origins)
+    return f"If nothing needs it, leave it out: {_CONVERT} {told}"
 
 
 def check_shapes(evidence: Evidence) -> Iterator[Finding]:
@@ -304,8 +340,16 @@ def check_dtypes(evidence: Evidence) -> Iterator[Finding]:
         lambda found: found.expected_dtype != found.found_dtype and is_matched(found),
         lambda found: (found.expected_dtype, found.found_dtype),
         "has another floating type",
-        _always(_AS_PUBLISHED) if evidence.reference is None else _NOTHING,
+        _casting if evidence.reference is None else _NOTHING,
     )
+
+
+def _casting(those: Sequence[Mismatch]) -> str | None:
+    """Return how to cast to what is expected; ``None`` where that would restore no digits."""
+    here, there = DTYPES[those[0].expected_dtype], DTYPES[those[0].found_dtype]
+    if not (here.castable and there.castable and there.bits > here.bits):
+        return None
+    return f"If {here.name} is wanted, cast to it: {_CONVERT} --dtype {here.name}"
 
 
 def check_mixed_dtypes(evidence: Evidence) -> Iterator[Finding]:
@@ -337,7 +381,7 @@ def check_dtype_kinds(evidence: Evidence) -> Iterator[Finding]:
         lambda found: _is_no_float(found) and DTYPES[found.expected_dtype].kind == "float",
         lambda found: (found.expected_dtype, found.found_dtype),
         "is of no floating type",
-        _always(_AS_FLOATS) if evidence.reference is None else _NOTHING,
+        _always(None) if evidence.reference is None else _NOTHING,
     )
     yield from _mismatches(
         evidence,
@@ -378,7 +422,7 @@ def _mismatches(
         )
 
 
-def _always(fix: str) -> Callable[[Sequence[Mismatch]], str | None]:
+def _always(fix: str | None) -> Callable[[Sequence[Mismatch]], str | None]:
     return lambda _: fix
 
 

@@ -48,12 +48,17 @@ def check_config(evidence: Evidence) -> Iterator[Finding]:
     kind = config.get("model_type", model_type)  # an absent key contradicts nothing
     whole = evidence.judged is None or evidence.judged.kind is Kind.FULL
     theirs = () if whole else evidence.family.config_file.of_core
+    # a classifier has a head that the model of this family has no place for
+    headed = evidence.judged is not None and evidence.judged.kind is Kind.CLASSIFIER
+    named = theirs if headed else (model_type, *theirs)
     if kind != model_type and kind not in theirs:
         yield finding(
             rules.CONFIG_MODEL_TYPE,
             "the config.json beside the weights names another kind of model",
-            expected=model_type,
+            expected=" or ".join(named),
             found=_spelled(kind),
+            fix=f'Set "model_type": {" or ".join(map(json.dumps, named))}, unless the weights are '
+            "meant for that other model.",
         )
     yield from _contradictions(evidence, config)
     yield from _eps(evidence, config)
@@ -123,6 +128,8 @@ def _eps(evidence: Evidence, config: dict[str, object]) -> Iterator[Finding]:
             "the config.json beside the weights has another layer_norm_eps than the original code",
             expected=f"{expected:g}",
             found=_spelled(stated),
+            fix="If the code of the published weights trained these too, set "
+            f'"layer_norm_eps": {json.dumps(expected)}.',
         )
 
 

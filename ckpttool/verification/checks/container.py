@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from shlex import quote
 from typing import TYPE_CHECKING, Iterator
 
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.verification.evidence import Evidence
 
+_NO_DATA = re.compile("without data")
+_WITHOUT_DATA = "Load the weights into the model before it is saved: there are none in it."
 # What is listed of a long list in one finding.
 _SHOWN = 20
-_CONVERT = "Write the names without it: ckpttool convert --to safetensors"
+_CONVERT = "Write the names without it: ckpttool convert PATH --to safetensors"
 
 
 def check_remarks(evidence: Evidence) -> Iterator[Finding]:
@@ -35,7 +38,7 @@ def check_checksums(evidence: Evidence) -> Iterator[Finding]:
         yield finding(
             rules.NO_CHECKSUMS,
             "the archive was written without checksums, so changed bytes would not be noticed",
-            fix="Save it again with torch.serialization.set_crc32_options(True), the default.",
+            fix=rules.NO_CHECKSUMS.fix,  # its own, so that it is shown with a note
         )
 
 
@@ -62,7 +65,7 @@ def check_unread(evidence: Evidence) -> Iterator[Finding]:
             f"{count(len(unread), 'tensor')} not read, {size(evidence.checkpoint.unread_bytes)}: "
             + ", ".join(reasons[:_SHOWN]),
             tensors=[name for name, _ in unread],
-            fix="Save it as a plain dense tensor.",
+            fix=_WITHOUT_DATA if all(map(_NO_DATA.search, reasons)) else None,
         )
 
 

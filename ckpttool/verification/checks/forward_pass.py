@@ -27,6 +27,7 @@ def check_forward(evidence: Evidence) -> Iterator[Finding]:
         yield finding(
             rules.FORWARD_NOT_RUN,
             f"the forward pass was not run: {evidence.forward.reason or 'no reason given'}",
+            fix=None if evidence.forward.reason == "--no-forward" else "",
         )
         return
     yield from _shapes(evidence)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 _FEWEST_BLOCKS = 2  # what one block alone has is no role
 _SHOWN = 6
+_MADE_SO = (
+    "A model that was made without biases is right so; else compare it with the file that it was "
+    "made from: ckpttool diff OLD NEW."
+)
 
 
 def check_initial(evidence: Evidence) -> Iterator[Finding]:
@@ -209,6 +213,7 @@ def _constant_roles(evidence: Evidence, units: List[Unit]) -> Iterator[Finding]:
             f"{some_of(told, _SHOWN)}, where other gains and biases are trained{more}",
             severity=Severity.WARNING if more else None,
             tensors=_in_order(evidence, set(names)),
+            fix=_MADE_SO if without else None,
             follows=mostly_lost(evidence),
         )
 

@@ -68,7 +68,6 @@ def check_identical_blocks(evidence: Evidence) -> Iterator[Finding]:
                 rules.IDENTICAL_BLOCKS,
                 f"blocks of the {group} hold the same weights: {told}",
                 tensors=[name for name in evidence.canonical.tensors if name in repeated],
-                fix="Look at how the checkpoint was written; every block learns its own weights.",
             )
 
 

@@ -25,10 +25,13 @@ _SPOILT = (rules.NAN.code, rules.INFINITE.code, rules.ALL_ZERO.code, rules.CONST
 _FIXES = {
     "trained": "If this is part of a fine-tuned model, accept it with a waiver: pretraining leaves "
     "the table as it was computed.",
+    "learned": "If the model learned its table, keep it and accept this with a waiver; else write "
+    "the computed table in its place.",
+    "class-token": "Make the first row zeros, as that of the class token, and let those of the "
+    "patches follow.",
     "swapped": "If the weights were trained so, keep it: they need the table they were trained "
     "with. Else write the table anew with x first.",
 }
-_OTHER_GRID = "Name the size of the image that the table is for with --img-size."
 
 # Rows of a grid are the same in half of the width, but for the rounding of an interpolation.
 _GRID_TOLERANCE = 1e-6
@@ -62,11 +65,19 @@ def check_position_tables(evidence: Evidence) -> Iterator[Finding]:
             rules.POS_EMBED,
             f"the table is {table.text}{there}",
             tensors=[name],
-            fix=_FIXES.get(table.kind) if not there else _OTHER_GRID,
+            fix=_FIXES.get(table.kind) if same else _asking_for(evidence, table.grid),
             follows=_SPOILT,
             expected=f"at most {table.tolerance:.3g}",
             found=f"{table.error:.3g}",
         )
+
+
+def _asking_for(evidence: Evidence, grid: tuple[int, int] | None) -> str:
+    patch = getattr(evidence.config, "patch_size", None)
+    if not grid or not patch:
+        return "Ask for the size of the images that the table is for."
+    rows, columns = grid
+    return f"If the table is right, say --img-size {rows * patch}x{columns * patch}."
 
 
 def _kind(evidence: Evidence) -> Kind:

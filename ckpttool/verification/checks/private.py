@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 #: Characters of all texts that are searched: a hostile file costs no more.
 MAX_SEARCHED = 1_000_000
 
+# Where the texts are metadata, which convert keeps.
+_FIXES = {
+    rules.CREDENTIAL: "If it is one, revoke it, whether or not you publish the file, and write the "
+    "file anew without it.",
+    rules.PRIVATE_PATH: "Write the file anew without these values in its metadata.",
+}
+
 # What is named in one finding, and characters of a value that are shown.
 _SHOWN, _LONGEST = 10, 80
 
@@ -29,8 +36,13 @@ class _Text(NamedTuple):
 def check_private_text(evidence: Evidence) -> Iterator[Finding]:
     """Paths and credentials in what lies beside the weights, each with its key."""
     texts, complete = _texts(evidence)
-    yield from _found(rules.CREDENTIAL, texts, is_secret, "looks like a credential", masked)
-    yield from _found(rules.PRIVATE_PATH, texts, has_path, "holds a path of a machine", _shortened)
+    found = (
+        *_found(rules.CREDENTIAL, texts, is_secret, "looks like a credential", masked),
+        *_found(rules.PRIVATE_PATH, texts, has_path, "holds a path of a machine", _shortened),
+    )
+    # what lies beside the weights of a pickle is left out by convert, metadata are kept
+    kept = bool(evidence.checkpoint.metadata)
+    yield from (one._replace(fix=_FIXES[one.rule]) if kept else one for one in found)
     if not complete:
         yield finding(
             rules.PRIVATE_PATH,

@@ -151,7 +151,6 @@ def check_everything_was_read(evidence: Evidence) -> Iterator[Finding]:
             expected=f"at most {AMPLIFICATION_FACTOR} times the bytes in the file and "
             f"{size(AMPLIFICATION_SLACK)}",
             found=size(sum(evidence.canonical.tensors[name].nbytes for name in amplified)),
-            fix="Save contiguous copies: tensor.contiguous().clone().",
         )
     for reason, names in by_reason.items():
         yield finding(

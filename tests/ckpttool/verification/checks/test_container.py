@@ -104,7 +104,9 @@ def test_what_was_taken_out_of_names_is_said_with_the_way_to_cut_it(
 ) -> None:
     (found,) = check_prefix(wrapped(WRAPPED[label].names))
     assert found.message == message
-    assert found.advice == f"Write the names without it: ckpttool convert --to safetensors {fix}"
+    assert (
+        found.advice == f"Write the names without it: ckpttool convert PATH --to safetensors {fix}"
+    )
 
 
 def test_no_way_to_cut_a_prefix_is_shown_where_two_tensors_would_have_one_name() -> None:

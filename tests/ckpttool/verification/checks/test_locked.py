@@ -60,8 +60,11 @@ def against(change: Change, **fields: Any) -> Evidence:
 @pytest.mark.parametrize(
     ("schema", "fix"),
     [
-        ("mae_vit_base_patch16", rules.LOCK_SCHEMA.fix),
-        ("ViT/8 MAE at 32 px", "If this is the right one, lock the weights again."),
+        (
+            "mae_vit_base_patch16",
+            "Say --model mae_vit_base_patch16; or, if this one is meant, write the lock anew.",
+        ),
+        ("ViT/8 MAE at 32 px", rules.LOCK_SCHEMA.fix),
     ],
 )
 def test_a_model_is_named_with_an_option_only_where_that_takes_it(schema: str, fix: str) -> None:

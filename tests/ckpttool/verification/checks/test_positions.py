@@ -105,7 +105,7 @@ def test_the_row_of_the_class_token_that_is_missing_is_said_to_be() -> None:
     read = evidence._replace(config=built.TINY._replace(img_size=(48, 80)))
     (found,) = positions.check_position_tables(read)
     assert found.message == ("the table is sin-cos at 4 x 4 without the row of the class token")
-    assert found.fix is None
+    assert found.advice.startswith("Make the first row zeros")
 
 
 # --- what fine-tuning and other models leave -----------------------------------------------
