@@ -123,9 +123,15 @@ def causes_only(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def verdict_of(findings: Iterable[Finding], fail_on: Severity = Severity.ERROR) -> Verdict:
-    """Return FAIL if a finding is at least as grave as ``fail_on``, else PASS."""
-    failed = any(found.severity.weight >= fail_on.weight for found in findings)
-    return Verdict.FAIL if failed else Verdict.PASS
+    """Return FAIL if a finding is at least as grave as ``fail_on``, else PASS.
+
+    A finding that leaves the file undecided makes it CANNOT TELL, unless another one fails it.
+    """
+    listed = list(findings)
+    open_ones = any(found.rule.undecided for found in listed)
+    if any(one.severity.weight >= fail_on.weight for one in listed if not one.rule.undecided):
+        return Verdict.FAIL
+    return Verdict.CANNOT_TELL if open_ones else Verdict.PASS
 
 
 def verdict_from(error: CkpttoolError, before: Iterable[Finding] = ()) -> Verdict:

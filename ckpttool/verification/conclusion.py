@@ -112,7 +112,8 @@ def _unchecked(evidence: Evidence, published: Origin | None) -> Iterator[str]:
         part = f"part {shard.number:,} of {shard.total:,}"
         yield f"the rest of the checkpoint (by its name this is {part})"
     if not evidence.coverage.groups:
-        yield "names, shapes and dtypes (--schema none)"
+        why = "no schema" if evidence.unknown else "--schema none"
+        yield f"names, shapes and dtypes ({why})"
     if evidence.values.skipped:
         yield f"the values of {count(len(evidence.values.skipped), 'tensor')}"
     if evidence.values.digested and evidence.fingerprint is None:

@@ -31,7 +31,7 @@ def told(evidence: Evidence, known: FileReport, findings: Sequence[Finding]) -> 
     """
     judged = evidence.judged
     # of a schema that was named, the name is all that is known
-    if judged is None or evidence.reference is not None:
+    if judged is None or (evidence.reference is not None and not evidence.unknown):
         return None
     learned = any(one.rule is rules.LEARNED_POSITIONS for one in findings)
     unlike = (

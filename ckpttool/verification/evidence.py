@@ -38,6 +38,7 @@ class Evidence(NamedTuple):
         lock: the lock file to compare with, if any.
         locked: its entry for this checkpoint, if it has one.
         asked: the options that demand a model, as the command line takes them.
+        unknown: whether it is of no known model, and neither a model nor a schema was asked for.
     """
 
     checkpoint: Checkpoint
@@ -61,6 +62,7 @@ class Evidence(NamedTuple):
     asked: str = ""
     reference: Reference | None = None
     allow_unexpected: tuple[str, ...] = ()
+    unknown: bool = False
 
     @property
     def has_roles(self) -> bool:
@@ -70,6 +72,8 @@ class Evidence(NamedTuple):
     @property
     def is_other(self) -> bool:
         """Whether the file is of another model: what it lacks of this one is no finding then."""
+        if self.unknown:  # it is held against no model
+            return False
         neighbour = self.judged.neighbour if self.judged else None
         # without a convention, the few names that are the same are so by chance
         by_chance = self.canonical.family is None and bool(self.canonical.unclaimed)

@@ -101,6 +101,12 @@ class VerifyOptions(NamedTuple):
                 said.append(f" --{option} {'x'.join(map(str, sides))}")
         return "".join(said)
 
+    @property
+    def asks(self) -> bool:
+        """Whether a model or a schema was asked for, which the file must be or fit."""
+        asked = self.model != AUTO or self.sizes or self.require is not None
+        return bool(asked) or self.reference is not None
+
     def check(self) -> None:
         """Check the values.
 

@@ -23,6 +23,7 @@ from ckpttool.models.choosing import Judged, Said, choose, with_neighbour
 from ckpttool.models.coverage import cover
 from ckpttool.models.family import Kind
 from ckpttool.models.forward import not_run, run_forward
+from ckpttool.models.reference import NONE
 from ckpttool.models.schema import schema_of
 from ckpttool.tensors.fingerprint import fingerprint as fingerprint_of
 from ckpttool.tensors.sharing import tied_names, with_tied
@@ -149,12 +150,15 @@ def _examine(
 
     release_files = read_release_files(checkpoint, options.release)
     said = _said(checkpoint, release_files)
-    reference = options.reference
-    if reference is None:
-        judged = choose(canonical, options.model, options.sizes, said)
-    else:
+    reference, judged = options.reference, choose(canonical, options.model, options.sizes, said)
+    other = None if options.asks else _other(judged, canonical, checkpoint)
+    if other is not None:
+        judged, reference = other, NONE
+    elif reference is not None:
         judged = Judged(reference.family, reference.config, reference.name)
-    family = judged.family
+    family, config = judged.family, judged.config
+    if reference is not None:
+        family, config = reference.family, reference.config
     digests = options.fingerprint or options.lock is not None
     workers = options.workers
     runs = options.forward and reference is None
@@ -192,7 +196,11 @@ def _examine(
         contents = same_contents(
             canonical.tensors, values, workers=options.workers, executor=options.executor
         )
-        forward = _forward(canonical, judged, schema, coverage, values, options)
+        if reference is not None:
+            forward = not_run(_why_not(options, reference))
+        else:
+            forward = _forward(canonical, judged, schema, coverage, values, options)
+            config = judged.config
         published = origin.result() if origin else None
         checkpoint.check_unchanged()  # what was read at different times is of one file
     weights = _fingerprint(checkpoint, canonical, values, recorded)
@@ -200,7 +208,7 @@ def _examine(
         checkpoint=checkpoint,
         canonical=canonical,
         family=family,
-        config=judged.config,
+        config=config,
         judged=judged,
         coverage=coverage,
         values=values,
@@ -218,6 +226,7 @@ def _examine(
         asked=options.demanding,
         reference=reference,
         allow_unexpected=options.allow_unexpected,
+        unknown=other is not None,
     )
     return evidence, published
 
@@ -226,6 +235,24 @@ def _said(checkpoint: Checkpoint, release_files: ReleaseFiles) -> Said:
     """Return what lies beside the tensors, in the file and in its folder, on the model."""
     arguments = {name: setting.value for name, setting in settings_of(checkpoint).items()}
     return Said(release_files.config or {}, arguments)
+
+
+def _other(judged: Judged, canonical: Canonical, checkpoint: Checkpoint) -> Judged | None:
+    """Return what a file is that is of no model with a schema, before a weight of it is read."""
+    if not canonical.tensors:
+        return None
+    schema = schema_of(judged.family, judged.config, judged.name)
+    coverage = cover(canonical.tensors, schema, core_alone=judged.kind is Kind.CORE)
+    found = with_neighbour(judged, coverage, checkpoint.tensors)
+    # without a convention, the few names that are the same are so by chance
+    other = coverage.unrelated or canonical.family is None or found.neighbour is not None
+    return found if other else None
+
+
+def _why_not(options: VerifyOptions, reference: Reference) -> str:
+    if not options.forward:
+        return "--no-forward"
+    return "there is no schema" if reference.is_empty else "a schema has no code to run"
 
 
 def _renaming(options: VerifyOptions) -> Renaming:
@@ -309,9 +336,6 @@ def _forward(
     family = judged.family
     if not options.forward:
         return not_run("--no-forward")
-    if options.reference is not None:
-        empty = options.reference.is_empty
-        return not_run("there is no schema" if empty else "a schema has no code to run")
     if not coverage.core.complete:
         return not_run(f"the {family.core} is not complete")
     others = coverage.others.values()

@@ -399,7 +399,7 @@ CASES: List[KindCase] = [
         "8: an MAE could take the weights of the blocks and the patch embedding (only q and v "
         "have biases: those of k are zeros); layer scales have no place there; it lacks a "
         "position table and the decoder",
-        "STR012",
+        "STR023",
     ),
     KindCase(
         "A decoder that was never loaded",
@@ -456,7 +456,7 @@ CASES: List[KindCase] = [
         lambda: _random(neighbours.adapters()),
         "other",
         "low-rank adapters (lora_A and lora_B of PEFT), which are added to the weights of a model",
-        "STR012",
+        "STR023",
     ),
     KindCase(
         "Flat parameters",
@@ -464,7 +464,7 @@ CASES: List[KindCase] = [
         "other",
         "a model in flat parameters of FSDP, which have neither the names nor the shapes of its "
         "tensors (save it with FULL_STATE_DICT)",
-        "STR012",
+        "STR023",
     ),
     KindCase(
         "A ViT of volumes",
@@ -473,7 +473,7 @@ CASES: List[KindCase] = [
         "a ViT of MONAI, 2 blocks of width 8: an MAE could take the weights of the blocks under "
         "other names; it lacks a patch embedding and a position table of MAE's names and the "
         "decoder",
-        "STR012",
+        "STR023",
     ),
     KindCase(
         "Convolutions in place of patches",
@@ -528,6 +528,6 @@ CASES: List[KindCase] = [
         lambda: {"any.weight": torch.rand(3, 3)},
         "unknown",
         "not known: the names are in none of the conventions of a known model",
-        "STR012",
+        "STR023",
     ),
 ]

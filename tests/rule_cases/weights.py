@@ -135,6 +135,9 @@ CASES: Dict[str, Case] = {
         against_its_own_schema(without_a_layer),
         against_its_own_schema(lambda _: None),
     ),
+    "STR023": Case(
+        saved(built.another_model, model="auto"), saved(built.another_model, model="tiny")
+    ),
     "NUM001": Case(with_one("norm.weight", float("nan")), SOUND),
     "NUM002": Case(with_one("norm.weight", float("inf")), with_one("norm.weight", float("nan"))),
     "NUM003": Case(filled("patch_embed.proj.weight", 0), filled("norm.bias", 0)),

@@ -33,6 +33,7 @@ class Rule(NamedTuple):
         stands: whether it counts even if only other rules are selected. Only ``ignore`` with its
             code or its family's letters leaves it out, and the report says so.
         of_run: whether its findings are about a run as a whole: no waiver covers them.
+        undecided: whether a file with such a finding, and none that fails it, is CANNOT TELL.
     """
 
     code: str
@@ -44,6 +45,7 @@ class Rule(NamedTuple):
     needs: tuple[str, ...] = ()
     stands: bool = False
     of_run: bool = False
+    undecided: bool = False
 
     @property
     def letters(self) -> str:

@@ -148,6 +148,19 @@ MISSING = Rule(
     "For the schema of another checkpoint or of a schema file: verify --schema SOURCE. Groups of "
     "names are shown as ranges, in which a hole shows as a gap.",
 )
+# A warning that decides nothing: what the file should hold is not known, so it neither passes nor
+# fails. A model that was asked for is STR012.
+NO_SCHEMA = Rule(
+    "STR023",
+    "no-schema",
+    Severity.WARNING,
+    "No schema: names and shapes were not checked, because the model is not a known one.",
+    "Name what the file must hold: verify --schema SOURCE; or --schema none for the other checks.",
+    "The file is CANNOT TELL, exit code 2, unless another finding fails it. SOURCE is another "
+    "checkpoint, a sharded index, a lock file, a receipt or what ckpttool schema wrote. Where a "
+    "model was asked for, with --model say, the file fails with STR012.",
+    undecided=True,
+)
 # Reported although it is allowed, so that a pattern that is no longer needed is seen.
 EXPECTED_MISSING = Rule(
     "STR020",

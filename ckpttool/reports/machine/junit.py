@@ -117,7 +117,12 @@ def _judged(family: str, findings: Sequence[Finding], fail_on: Severity) -> _Cas
     """Return the case of a family: failed if a finding is grave enough, else passed."""
     name = f"{family} {CASE_NAMES[family]}" if family in CASE_NAMES else family
     case = _Case(name, lines=tuple(map(_line, findings)))
-    heavy = [found for found in findings if found.severity.weight >= fail_on.weight]
+    undecided = [found for found in findings if found.rule.undecided]
+    failing = [found for found in findings if found not in undecided]
+    heavy = [found for found in failing if found.severity.weight >= fail_on.weight]
+    if undecided and not heavy:  # the test could not run, and nothing says that the file is wrong
+        codes = ", ".join(dict.fromkeys(found.rule.code for found in undecided))
+        return case._replace(outcome="error", message=_headline(undecided), type=codes)
     if not heavy:
         return case
     codes = ", ".join(dict.fromkeys(found.rule.code for found in heavy))

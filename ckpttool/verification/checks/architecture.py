@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from math import gcd, prod
-from typing import TYPE_CHECKING, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Sequence
 
 from ckpttool.files.suffixes import shard_name
 from ckpttool.findings import rules
@@ -37,13 +37,15 @@ def check_model(evidence: Evidence) -> Iterator[Finding]:
     tensors = evidence.canonical.tensors
     if not tensors:
         yield finding(rules.NO_TENSORS, "there is no tensor in the checkpoint")
+    elif evidence.unknown:
+        yield finding(rules.NO_SCHEMA, _as_unknown(evidence), fix=_ways_to_a_schema(evidence))
     elif evidence.is_other:
         yield finding(
             rules.OTHER_MODEL,
             _as_other(evidence),
             expected=summarise(list(evidence.coverage.core.missing)[:4], 4),  # shows the spelling
             found=summarise(tensors, 4),
-            fix=_other_state_dict(evidence),
+            fix=_other_state_dict(evidence, evidence.coverage.core.missing),
         )
 
 
@@ -64,6 +66,20 @@ def _as_other(evidence: Evidence) -> str:
     return f"{told} ({other.use})" if other.use else told
 
 
+def _as_unknown(evidence: Evidence) -> str:
+    other = evidence.judged.neighbour if evidence.judged else None
+    told = f": this is {other.what}, {other.told_by}" if other is not None else ""
+    return f"no schema: names and shapes were not checked{told}"
+
+
+def _ways_to_a_schema(evidence: Evidence) -> str | None:
+    """Name another state dict of the file that has names of a known model, if there is one."""
+    judged = evidence.judged
+    if judged is None:
+        return None
+    return _other_state_dict(evidence, judged.family.shapes(judged.config)) or None
+
+
 def check_size(evidence: Evidence) -> Iterator[Finding]:
     """Fail on a file of another model than the one that was asked for, in one line."""
     judged = evidence.judged
@@ -77,7 +93,7 @@ def check_size(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-def _other_state_dict(evidence: Evidence) -> str:
+def _other_state_dict(evidence: Evidence, of_model: Iterable[str]) -> str:
     """Name another state dict of the file that has the model's names; ``""`` if none has."""
     checkpoint = evidence.checkpoint
     keys = [wrapper.key for wrapper in checkpoint.wrappers[1:]]
@@ -87,7 +103,7 @@ def _other_state_dict(evidence: Evidence) -> str:
         if under:
             key = max(under, key=len)  # one may lie in another: "model" and "model.ema"
             names[key][info.name[len(key) + 1 :]] = info
-    expected = set(evidence.coverage.core.missing)
+    expected = set(of_model)
     for key, tensors in names.items():
         if tensors and not expected.isdisjoint(canonicalize(tensors).tensors):
             return f"The state dict under {key} has names of the model: --wrapper {key}."

@@ -104,6 +104,63 @@ def test_without_a_schema_names_are_not_checked_and_that_is_said(tmp_path: Path)
     assert told(verified(tmp_path, "none", built.with_nan)) == [("NUM001", Severity.ERROR)]
 
 
+# --- nothing named --------------------------------------------------------------------------
+
+
+def unnamed(folder: Path, change: Change, **options: object) -> Report:
+    path = built.saved(folder / "weights.safetensors", change)
+    return ckpttool.verify(path, **options)  # type: ignore[arg-type]  # of a test
+
+
+def test_of_a_model_that_is_not_known_nothing_can_be_told(tmp_path: Path) -> None:
+    report = unnamed(tmp_path, lambda _: None)
+    assert report.verdict is Verdict.CANNOT_TELL
+    assert told(report) == [("STR023", Severity.WARNING)]
+    (found,) = report.findings
+    assert found.message == "no schema: names and shapes were not checked"
+    assert "--schema SOURCE" in found.advice
+    (file,) = report.files
+    assert "names, shapes and dtypes (no schema)" in file.unchecked
+    assert file.diagnosis is not None
+    assert file.diagnosis.kind == "unknown"
+
+
+def test_what_fails_without_a_schema_fails(tmp_path: Path) -> None:
+    report = unnamed(tmp_path, built.with_nan)
+    assert report.verdict is Verdict.FAIL
+    assert [code for code, _ in told(report)] == ["NUM001", "STR023"]
+    assert unnamed(tmp_path, lambda _: None, model=DEFAULT).verdict is Verdict.FAIL
+    assert unnamed(tmp_path, lambda _: None, require="encoder").verdict is Verdict.FAIL
+
+
+def test_no_policy_makes_a_failure_of_what_cannot_be_told(tmp_path: Path) -> None:
+    strict = ckpttool.Policy(fail_on=Severity.NOTE)
+    assert unnamed(tmp_path, lambda _: None, policy=strict).verdict is Verdict.CANNOT_TELL
+    zeros = unnamed(tmp_path, built.with_zeros, policy=strict)
+    assert zeros.verdict is Verdict.FAIL
+
+
+def test_junit_has_an_error_for_what_cannot_be_told(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    reporter("junit")(unnamed(tmp_path, lambda _: None), stream)
+    assert 'errors="1"' in stream.getvalue()
+    assert 'failures="0"' in stream.getvalue()
+
+
+def test_what_cannot_be_told_is_not_locked(tmp_path: Path) -> None:
+    path = built.saved(tmp_path / "weights.safetensors")
+    assert ckpttool.lock(path, tmp_path / "x.lock").exit_code == 2
+    assert not (tmp_path / "x.lock").exists()
+
+
+def test_another_state_dict_of_a_known_model_is_named(tmp_path: Path) -> None:
+    state = {"net": {"any.weight": torch.rand(3, 3)}, "model": checkpoints.state()}
+    torch.save(state, tmp_path / "two.pth")
+    report = ckpttool.verify(tmp_path / "two.pth", wrapper="net")
+    (found,) = [one for one in report.findings if one.rule.code == "STR023"]
+    assert "--wrapper model" in found.advice
+
+
 def test_an_unsafe_file_fails_without_a_schema_too(tmp_path: Path) -> None:
     path = checkpoints.saved(tmp_path, checkpoints.attack_beside)
     report = ckpttool.verify(path, schema="none")
@@ -196,7 +253,8 @@ def test_the_configuration_names_a_schema_beside_itself(
     (folder / "ckpttool.toml").write_text(f'{keys}allow-unexpected = ["*.scale"]\n')
     monkeypatch.chdir(tmp_path)
     assert invoke("verify", path).code == 0
-    assert invoke("verify", path, "--schema", "auto").code == 1
-    assert invoke("verify", path, "--model", "auto").code == 1
+    assert invoke("verify", path, "--schema", "auto").code == 2
+    assert invoke("verify", path, "--model", "auto").code == 2
+    assert invoke("verify", path, "--model", DEFAULT).code == 1
     (folder / "ckpttool.toml").write_text('schema = "none"\n')
     assert invoke("verify", path).code == 0

@@ -66,6 +66,7 @@ def test_the_json_has_every_field_of_a_rule() -> None:
         "needs": [],
         "stands": False,
         "of_run": False,
+        "undecided": False,
         "family": "the file and its container",
     }
 
