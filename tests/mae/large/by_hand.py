@@ -82,14 +82,16 @@ def through_blocks(config: MAEConfig, state: State, image: Array, kept: list[int
 
 
 def classify(config: MAEConfig, state: State, image: Array) -> Array:
-    """Logits (N,) of an image: from the class token, or from the mean of the patches."""
+    """Logits (N,) of an image: from the class token if there is one, or the patches' mean."""
+    before = 1 if "cls_token" in state else 0
     every = list(range(len(patches(image, config.patch_size))))
     if config.pooling == "fc_norm":
-        mean = through_blocks(config, state, image, every)[1:].mean(axis=0)
+        mean = through_blocks(config, state, image, every)[before:].mean(axis=0)
         weight, bias = state["fc_norm.weight"], state["fc_norm.bias"]
         vector = layer_norm(mean, weight, bias, config.layer_norm_eps)
     else:
-        vector = encode(config, state, image, every)[0]
+        tokens = encode(config, state, image, every)
+        vector = tokens[0] if before else tokens.mean(axis=0)
     if not config.probe:
         return np.asarray(state["head.weight"] @ vector + state["head.bias"])
     spread = np.sqrt(state["head.0.running_var"] + 1e-6)

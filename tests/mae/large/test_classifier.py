@@ -18,6 +18,8 @@ CHANGES: list[dict[str, Any]] = [
     {"pooling": "fc_norm"},
     {"probe": True},
     {"img_size": (16, 64), "qkv_bias": False},
+    {"class_token": False},
+    {"class_token": False, "pooling": "fc_norm"},
 ]
 
 
@@ -44,6 +46,16 @@ def test_the_logits_are_those_computed_by_hand(change: dict[str, Any]) -> None:
     for image, found in zip(images.numpy().astype(np.float64), logits.numpy()):
         expected = by_hand.classify(model.config, state, image)
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_probe_divides_by_the_deviation_that_the_published_code_divides_by() -> None:
+    model = models.tiny_classifier(config_of({"probe": True}))
+    batch_norm = model.head[0]  # type: ignore[index]
+    batch_norm.running_mean.zero_()
+    batch_norm.running_var.zero_()
+    with torch.no_grad():
+        found = batch_norm(torch.full((1, 16), 1e-3))
+    torch.testing.assert_close(found, torch.ones(1, 16))  # 1e-3 / sqrt(1e-6)
 
 
 def test_relative_positions_are_not_computed() -> None:

@@ -9,6 +9,7 @@ import torch
 
 from ckpttool.models.families.mae_forward import MAE_FORWARD, images_of
 from mae.config import CONFIGS, MAEConfig
+from tests.builders import models
 
 TINY = MAEConfig(embed_dim=8, depth=1, num_heads=1, patch_size=1, img_size=8, in_chans=1)
 
@@ -53,3 +54,24 @@ def test_the_images_are_waves_of_mean_0_and_deviation_1() -> None:
     number = torch.tensor(100, dtype=torch.float64)
     expected = torch.stack([(number * 0.37).sin(), (number * 0.011 + 1).cos()]) * 2**0.5
     assert torch.equal(images.reshape(2, -1)[:, 100], expected.float())
+
+
+@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"img_size": (24, 40)},  # of 15 patches 3 are shown
+        {"img_size": (24, 40), "class_token": False},
+        {"decoder_depth": 0},
+        {"num_classes": 5},
+        {"num_classes": 5, "pooling": "fc_norm", "class_token": False},
+    ],
+)
+def test_outputs_have_the_shapes_that_are_foretold(change: Dict[str, Any], full: bool) -> None:
+    config = models.TINY._replace(**change)
+    build = models.tiny_classifier if config.num_classes else lambda one: models.tiny_model(0, one)
+    with torch.no_grad():
+        found = MAE_FORWARD.run(build(config).eval(), full, "cpu", torch.float32)
+    shapes = {name: tuple(output.shape) for name, output in found.outputs.items()}
+    assert shapes == MAE_FORWARD.shapes(config, full)
+    assert found.tokens == (config.tokens if config.num_classes else None)
