@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ckpttool.comparison.beside import entries_of
 from ckpttool.comparison.numbers.compare import Pass, SideError
@@ -12,7 +12,6 @@ from ckpttool.comparison.parts import fused_of, parts_of, told
 from ckpttool.comparison.result import StructureDiff
 from ckpttool.comparison.run import refused_views
 from ckpttool.comparison.structure import structure_of
-from ckpttool.comparison.verdicts import index_of
 from ckpttool.conversion.renaming.rules import Rules, apply
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.findings.finding import Verdict
@@ -21,35 +20,22 @@ from ckpttool.findings.text import count, printable
 from ckpttool.formats.objects.beside import beside_of
 from ckpttool.models.canonical import canonicalize
 from ckpttool.proof.absent import Absent, called, check_patterns, without_source
-from ckpttool.proof.casts import is_cast, replay
+from ckpttool.proof.casts import is_cast
 from ckpttool.proof.leftovers import explain_leftovers
+from ckpttool.proof.links import Link, cast_reason, replay_casts
 from ckpttool.proof.result import Cast, Explained, Operation, Proof, ProofOutcome, Unexplained
-from ckpttool.tensors.rows import rows_of, some_rows, why_whole
 
 if TYPE_CHECKING:
     from ckpttool.comparison.numbers.tally import Tally
-    from ckpttool.comparison.pairing import Match, Pairing
+    from ckpttool.comparison.pairing import Pairing
     from ckpttool.conversion.renaming.rows import Naming
     from ckpttool.findings.results import FileReport
     from ckpttool.models.canonical import Canonical
-    from ckpttool.proof.casts import Replayed
+    from ckpttool.proof.links import CastOutcome
     from ckpttool.proof.options import ProveOptions
     from ckpttool.proof.result import Missing
     from ckpttool.tensors.catalogue import Checkpoint
     from ckpttool.tensors.workers import Progress
-
-
-class Link(NamedTuple):
-    """A tensor of both files: the pair, what each file calls it, and the parts of a fused one.
-
-    ``match`` has the names that are paired, which in two layouts are those of neither file.
-    """
-
-    match: Match
-    pair: Pair
-    sources: tuple[str, ...]
-    names: tuple[str, ...]
-    parts: tuple[str, ...]
 
 
 class Run:
@@ -153,13 +139,18 @@ class Run:
             if reason is None and link.pair.left.shape == link.pair.right.shape
         ]
         same = [link.pair for link in read if link.pair.left.dtype == link.pair.right.dtype]
-        cast = [link.pair for link in read if is_cast(*link.pair.dtypes)]
+        casts = [link for link in read if is_cast(*link.pair.dtypes)]
         if self._progress:
-            self._progress.start(sum(one.left.nbytes + one.right.nbytes for one in (*same, *cast)))
+            self._progress.start(
+                sum(
+                    one.left.nbytes + one.right.nbytes
+                    for one in (*same, *(link.pair for link in casts))
+                )
+            )
         advance = self._progress.advance if self._progress else None
         workers, executor = self._options.workers, self._options.executor
         tallies = iter(Pass(None, workers, advance, executor).run(same))
-        replays = iter(self._replay_casts(cast, advance))
+        replays = iter(replay_casts(casts, self._options, advance))
         for link, reason in zip(links, reasons):
             dtypes = link.pair.dtypes
             if reason is not None:
@@ -169,7 +160,7 @@ class Run:
             elif dtypes[0] == dtypes[1]:
                 yield self._compared(link, next(tallies))
             elif is_cast(*dtypes):
-                yield self._cast(link, *next(replays))
+                yield self._cast(link, next(replays))
             else:
                 yield [], self._named(link, f"A's is {dtypes[0].name}, which is not cast to this")
 
@@ -192,30 +183,8 @@ class Run:
         whole = f"of {printable(' + '.join(link.sources))}, {text}" if len(parts) > 1 else text
         return [self._explained(link, equal)] if equal else [], self._named(differing, whole)
 
-    def _replay_casts(
-        self, pairs: Sequence[Pair], progress: Callable[[int], None] | None
-    ) -> list[tuple[Replayed, bool]]:
-        """Return what came of each cast, and whether A's is instead the one of B, cast."""
-        if not pairs:
-            return []
-        workers, executor = self._options.workers, self._options.executor
-        found = replay(pairs, workers=workers, executor=executor, progress=progress)
-        failed = [
-            number
-            for number, replayed in enumerate(found)
-            if replayed.differing and is_cast(pairs[number].right.dtype, pairs[number].left.dtype)
-        ]
-        turned = [Pair(pairs[number].right, pairs[number].left) for number in failed]
-        try:
-            back = replay(turned, workers=workers, executor=executor)
-        except SideError as error:
-            raise SideError(1 - error.side, error.error) from error
-        backwards = {number for number, one in zip(failed, back) if not one.differing}
-        return [(replayed, number in backwards) for number, replayed in enumerate(found)]
-
-    def _cast(
-        self, link: Link, replayed: Replayed, backwards: bool
-    ) -> tuple[list[Explained], list[Unexplained]]:
+    def _cast(self, link: Link, outcome: CastOutcome) -> tuple[list[Explained], list[Unexplained]]:
+        replayed, backwards, parts = outcome
         source, target = link.pair.dtypes
         if not replayed.differing:
             cast = Cast(source.name, target.name, replayed.overflow, replayed.underflow)
@@ -223,9 +192,8 @@ class Run:
         if backwards:
             text = f"it has more than A's {source.name}, which is this cast to {source.name}"
             return [], self._named(link, text)
-        parts = self._cast_parts(link)
         if not parts:
-            return [], self._named(link, _cast_reason(link, replayed))
+            return [], self._named(link, cast_reason(link, replayed))
         equal = [part for part in parts if not part[1].differing]
         names = tuple(part.names[0] for part, _ in equal)
         cast = Cast(
@@ -238,24 +206,9 @@ class Run:
             one
             for part, found in parts
             if found.differing
-            for one in self._named(part, _cast_reason(part, found))
+            for one in self._named(part, cast_reason(part, found))
         ]
         return [self._explained(link, names, cast)] if names else [], differing
-
-    def _cast_parts(self, link: Link) -> list[tuple[Link, Replayed]]:
-        """Cast each part of a fused tensor that B has apart; nothing for all others."""
-        number = len(link.parts)
-        if number != len(link.names) or why_whole(link.pair.left, number) is not None:
-            return []
-        height = rows_of(link.pair.left) // number
-        parts = []
-        for place, name in enumerate(link.names):
-            rows = place * height, (place + 1) * height
-            sides = [some_rows(info, info.name, *rows) for info in link.pair]
-            parts.append(link._replace(pair=Pair(sides[0], sides[1]), names=(name,)))
-        workers, executor = self._options.workers, self._options.executor
-        pairs = [part.pair for part in parts]
-        return list(zip(parts, replay(pairs, workers=workers, executor=executor)))
 
     def _explained(self, link: Link, names: tuple[str, ...], cast: Cast | None = None) -> Explained:
         operations = list(self._operations(link))
@@ -305,15 +258,6 @@ def _renamed(named: Names, rules: Rules) -> tuple[Naming | None, Names]:
     naming, _ = apply(named.tensors, rules)
     origins = {name: naming.origins([name]) for name in naming.rows}
     return naming, Names(naming.tensors, canonicalize(naming.tensors), origins)
-
-
-def _cast_reason(link: Link, replayed: Replayed) -> str:
-    source, target = link.pair.dtypes
-    place = index_of(replayed.first or 0, link.pair.left.shape)
-    return (
-        f"{replayed.differing:,} of {replayed.elements:,} elements differ from A's "
-        f"{source.name} cast to {target.name}, the first at {list(place)}"
-    )
 
 
 def _unread(made: Checkpoint) -> Iterator[Unexplained]:
