@@ -105,11 +105,13 @@ class Hint(NamedTuple):
         value: as it stands there, of whatever type.
         source: where, for people: ``config.json``.
         demanded: whether the caller says it, and not a file.
+        own: whether the file itself says it; a ``config.json`` beside may be of another model.
     """
 
     value: object
     source: str
     demanded: bool = False
+    own: bool = False
 
 
 #: Field of a model's sizes -> what is said of it.

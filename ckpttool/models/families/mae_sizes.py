@@ -336,7 +336,10 @@ class _Reader:
         """Give a file with too few blocks the depth that is demanded, said or known."""
         for field in ("depth", "decoder_depth"):
             hint = self.hints.get(field)
-            if hint is not None and hint.demanded and isinstance(hint.value, int):
+            if hint is None or not (hint.demanded or hint.own):
+                continue
+            # the arguments of a run are whatever a file says they are
+            if type(hint.value) is int and hint.value <= _MOST_BLOCKS:
                 # fewer than there are is a contradiction, for contradicts() to see
                 config = config._replace(**{field: max(hint.value, getattr(config, field))})
         for known in CONFIGS.values():
@@ -355,6 +358,10 @@ class _Reader:
                     self.no_more.append(f"{count(less, 'block')}{where}: {hint.source}")
                     continue
                 config = config._replace(**{field: getattr(known, field)})
+        letter, usual, _ = _VITS.get(config.embed_dim, ("", 0, 0))
+        if 0 < self.encoder.depth == config.depth < usual and not self.no_more:
+            # nothing says that there were no more, as nothing says that there were
+            self.told.append(f"{count(config.depth, 'block')}, where ViT-{letter} has {usual}")
         return config
 
     def _alike(self, known: MAEConfig, config: MAEConfig, field: str) -> bool:

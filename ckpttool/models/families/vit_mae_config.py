@@ -112,7 +112,7 @@ def hints_of(config: Mapping[str, object], arguments: Mapping[str, object]) -> d
     for name, value in arguments.items():
         field = _IN_ARGUMENTS.get(name.rpartition(".")[2])
         if field is not None:
-            found[field] = Hint(value, f"{name} in the file")
+            found[field] = Hint(value, f"{name} in the file", own=True)
     return found
 
 

@@ -172,6 +172,26 @@ def test_a_position_table_of_no_images_shows_no_size(shape: Tuple[int, ...]) -> 
     assert "images of 224 pixels: assumed, no position table shows it" in found.assumed
 
 
+def test_blocks_that_the_arguments_in_the_file_count_and_that_are_not_there_are_missing() -> None:
+    hints = {"depth": Hint(6, "args.depth in the file", own=True)}
+    found = read_sizes(SMALL.shapes, hints)
+    assert found is not None
+    assert found.config.depth == 6
+    # a config.json beside may be of another model, and a file may say anything
+    assert reading(SMALL.shapes, depth=6).config.depth == 4
+    for odd in (1 << 40, True, "6", None):
+        found = read_sizes(SMALL.shapes, {"depth": Hint(odd, "args.depth in the file", own=True)})
+        assert found is not None
+        assert found.config.depth == 4
+
+
+def test_fewer_blocks_than_usual_for_a_width_are_told() -> None:
+    config = SMALL._replace(embed_dim=384, depth=9, patch_size=16, img_size=224)
+    assert "9 blocks, where ViT-S has 12" in reading(config.shapes).assumed
+    whole = reading(config._replace(depth=12).shapes).assumed
+    assert not [line for line in whole if "where ViT-S" in line]
+
+
 def test_a_block_that_is_missing_in_between_is_missed_by_any_size() -> None:
     cut = {n: s for n, s in SMALL.shapes.items() if not n.startswith("blocks.1.")}
     assert reading(cut).config.depth == 4
