@@ -183,6 +183,7 @@ TRIALS: Dict[str, List[Trial]] = {
                 "--max-shard-size 8",
                 "verify n.safetensors.index.json --no-forward",
             ),
+            codes=(0, 2),  # of a model that nobody knows
         )
     ],
     "FIL501": [
@@ -254,8 +255,8 @@ TRIALS: Dict[str, List[Trial]] = {
     "STR012": [
         Trial(
             pth(lambda: {"net": {"a.weight": torch.rand(300, 300)}, "teacher": kinds.encoder()}),
-            f"{VERIFY} --wrapper net",
-            (f"{VERIFY} --wrapper teacher",),
+            f"{VERIFY} --require encoder --wrapper net",
+            (f"{VERIFY} --require encoder --wrapper teacher",),
         )
     ],
     "STR016": [Trial(pth(beside_the_root), VERIFY, ("inspect w.pth",), stays=True)],
@@ -276,6 +277,14 @@ TRIALS: Dict[str, List[Trial]] = {
             f"{VERIFY} --schema s.json",
             (f"{VERIFY} --schema s.json --allow-missing 'decoder*' --allow-missing mask_token",),
         )
+    ],
+    "STR023": [
+        Trial(
+            pth(checkpoints.another_model),
+            VERIFY,
+            ("schema w.pth -o s.json", f"{VERIFY} --schema s.json"),
+        ),
+        Trial(pth(checkpoints.another_model), VERIFY, (f"{VERIFY} --schema none",)),
     ],
     "NUM009": [
         Trial(
