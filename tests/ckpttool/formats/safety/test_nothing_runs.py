@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Callable
 
@@ -49,6 +50,7 @@ def watch_all() -> None:
     files = _write(folder / "files")
     entries = _entry_points()
     "".encode("raw-unicode-escape")  # a codec's module is imported when it is first used
+    import_module("mae.large.pos_embed")  # and this one when a file has a position table
     for entry in entries:  # once without the hook: what they import, they import now
         for path in files[:3]:
             entry(path)
