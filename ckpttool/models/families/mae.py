@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
+from ckpttool.models.families.mae_comparing import at_image, contradicts, fitted
 from ckpttool.models.families.mae_forward import MAE_FORWARD
-from ckpttool.models.families.mae_sizes import FREE, at_image, contradicts, fitted, read_sizes
+from ckpttool.models.families.mae_sizes import FREE, read_sizes
 from ckpttool.models.families.mae_words import with_all, words_of
 from ckpttool.models.families.vit_mae_config import VIT_MAE_CONFIG, hints_of
 from ckpttool.models.family import Family, Positions, SizeReader

@@ -7,25 +7,19 @@ what is said of the model elsewhere, from a known size, or is assumed, and that 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Iterator, Mapping
 
-from ckpttool.findings.errors import UsageError
 from ckpttool.findings.text import count
+from ckpttool.models.families.mae_blocks import MOST_WIDTH, most_of, stacks_of
+from ckpttool.models.families.mae_comparing import MOST_TOKENS, known_as
+from ckpttool.models.families.mae_words import VITS, described
 from ckpttool.models.family import Free, Kind, Reading
 from mae.config import CONFIGS, MAEConfig, hidden_width
 
 if TYPE_CHECKING:
-    from ckpttool.models.family import Hints, Image, Shape
-
-_BLOCK = re.compile(r"(blocks|decoder_blocks)\.(\d{1,9})\.(.+)", re.DOTALL)
-_WIDE = frozenset(
-    f"{module}.{leaf}" for module in ("norm1", "norm2") for leaf in ("weight", "bias")
-) | {"attn.proj.bias", "mlp.fc2.bias"}
-_MATRICES = ("attn.proj.weight", "attn.rel_pos_w")
-# Votes on the width within the MLP: of a bias more than of both matrices, which may be transposed.
-_HIDDEN = {"mlp.fc1.bias": 3, "mlp.fc1.weight": 1}
+    from ckpttool.models.families.mae_blocks import Stack
+    from ckpttool.models.family import Hints, Shape
 
 _OF_DECODER = tuple(
     f"{module}.{leaf}"
@@ -42,20 +36,8 @@ _HEADS = (
     *("keypoint_head.", "neck.fpn"),
 )
 
-# Widths of arXiv:2010.11929, arXiv:2012.12877 and arXiv:2106.04560 -> letter, depth and heads.
-_VITS = {
-    192: ("Ti", 12, 3),
-    384: ("S", 12, 6),
-    768: ("B", 12, 12),
-    1024: ("L", 24, 16),
-    1280: ("H", 32, 16),
-    1408: ("g", 40, 16),
-    1664: ("G", 48, 16),
-}
 _HEAD_WIDTH = 64  # of nearly all models
 # Beyond these no model is known; sizes that large would cost memory and tell nothing.
-_MOST_TOKENS = 1 << 20
-_MOST_WIDTH = 1 << 16
 _MOST_BLOCKS = 1000
 
 
@@ -69,33 +51,6 @@ FREE = {
 }
 
 
-class _Stack(NamedTuple):
-    """What the blocks of one side show; ``None`` for what they do not.
-
-    Attributes:
-        numbers: of the blocks that are there.
-        width: of their tokens.
-        hidden: the width within the MLP.
-        qkv_bias: whether query, key and value have a bias.
-        rel_pos: number of a block -> the shape of its relative positions.
-    """
-
-    numbers: frozenset[int]
-    width: int | None
-    hidden: int | None
-    qkv_bias: bool | None
-    rel_pos: Mapping[int, Shape]
-
-    @property
-    def depth(self) -> int:
-        """The number of blocks: most numbers below it are there, or there are so many."""
-        deepest = 0
-        for place, number in enumerate(sorted(self.numbers), 1):
-            if number + 1 <= 2 * place:
-                deepest = number + 1
-        return deepest or len(self.numbers)
-
-
 def read_sizes(shapes: Mapping[str, Shape], hints: Hints) -> Reading | None:
     """Return the model that tensors with these canonical names and shapes are of.
 
@@ -107,9 +62,9 @@ def read_sizes(shapes: Mapping[str, Shape], hints: Hints) -> Reading | None:
     Returns:
         ``None`` where the shapes show no encoder.
     """
-    stacks = _stacks(shapes)
+    stacks = stacks_of(shapes)
     encoder, decoder = stacks["blocks"], stacks["decoder_blocks"]
-    width = _most(_widths(shapes, encoder))
+    width = most_of(_widths(shapes, encoder))
     if width is None or not encoder.numbers:
         return None
     if max(encoder.depth, decoder.depth) > _MOST_BLOCKS:
@@ -124,8 +79,8 @@ class _Reader:
         self,
         shapes: Mapping[str, Shape],
         hints: Hints,
-        encoder: _Stack,
-        decoder: _Stack,
+        encoder: Stack,
+        decoder: Stack,
         width: int,
     ) -> None:
         self.shapes, self.hints = shapes, hints
@@ -160,7 +115,7 @@ class _Reader:
         if backbone and "cls_token" not in self.shapes and config.class_token:
             # these backbones keep the row of a class token that they do without
             config = config._replace(class_token=False, class_row=True)
-        name = _known(config, with_decoder)
+        name = known_as(config, with_decoder)
         self.told += [] if name else self.no_more
         config = self._with_hidden_sizes(config, CONFIGS.get(name or ""), with_decoder)
         kind = Kind.FULL if with_decoder else Kind.CLASSIFIER if config.num_classes else Kind.CORE
@@ -222,7 +177,7 @@ class _Reader:
     def _patches(self) -> tuple[int, int]:
         """Return the side of a patch and the channels."""
         shape = self.shapes.get("patch_embed.proj.weight", ())
-        if len(shape) == 4 and shape[2] == shape[3] and 0 < shape[2] < _MOST_WIDTH:
+        if len(shape) == 4 and shape[2] == shape[3] and 0 < shape[2] < MOST_WIDTH:
             return shape[2], shape[1]
         pixels = next(iter(self.shapes.get("decoder_pred.weight", ())), 0)
         if len(shape) == 2:  # a linear layer over the pixels of a patch
@@ -243,7 +198,7 @@ class _Reader:
             for name in ("pos_embed", "decoder_pos_embed")
             for shape in [self.shapes.get(name, ())]
             # one without the axis of the batch shows its rows, too
-            if len(shape) in (2, 3) and 0 < shape[-2] <= _MOST_TOKENS
+            if len(shape) in (2, 3) and 0 < shape[-2] <= MOST_TOKENS
         ]
         there = "cls_token" in self.shapes
         if not rows:
@@ -308,7 +263,7 @@ class _Reader:
             votes += self.shapes.get(name, ())[-1:]
         for name in ("decoder_embed.weight", "decoder_embed.bias"):
             votes += self.shapes.get(name, ())[:1]
-        width = self.decoder.width or _most(votes) or config.decoder_embed_dim
+        width = self.decoder.width or most_of(votes) or config.decoder_embed_dim
         ratio: float | None = _ratio(self.decoder.hidden, width)
         depth = self.decoder.depth or self._demanded("decoder_depth")
         if not depth:
@@ -358,7 +313,7 @@ class _Reader:
                     self.no_more.append(f"{count(less, 'block')}{where}: {hint.source}")
                     continue
                 config = config._replace(**{field: getattr(known, field)})
-        letter, usual, _ = _VITS.get(config.embed_dim, ("", 0, 0))
+        letter, usual, _ = VITS.get(config.embed_dim, ("", 0, 0))
         if 0 < self.encoder.depth == config.depth < usual and not self.no_more:
             # nothing says that there were no more, as nothing says that there were
             self.told.append(f"{count(config.depth, 'block')}, where ViT-{letter} has {usual}")
@@ -393,8 +348,8 @@ class _Reader:
         said = self._said("num_heads", width)
         if said is not None:
             return said
-        if width in _VITS:
-            letter, _, heads = _VITS[width]
+        if width in VITS:
+            letter, _, heads = VITS[width]
             self.told.append(f"{heads} heads: those of ViT-{letter}")
             return heads
         return self._assumed(width, "")
@@ -432,160 +387,13 @@ class _Reader:
         return hint.value if demanded and hint and isinstance(hint.value, int) else None
 
 
-def contradicts(demanded: MAEConfig, found: Reading) -> bool:
-    """Whether a file is of another model than the one that is demanded.
-
-    Blocks that are missing at the end contradict nothing: they are missing.
-    """
-    fields = ["embed_dim", "patch_size", "image", "in_chans", "class_token", "qkv_bias", "hidden"]
-    if found.kind is Kind.FULL:
-        fields += ["decoder_embed_dim", "decoder_hidden"]
-    ours, theirs = _compared(demanded), _compared(found.config)
-    deeper = found.config.depth > demanded.depth
-    if found.kind is Kind.FULL:
-        deeper = deeper or found.config.decoder_depth > demanded.decoder_depth
-    return deeper or any(ours[field] != theirs[field] for field in fields)
-
-
-def fitted(demanded: MAEConfig, found: Reading) -> MAEConfig:
-    """Return the demanded sizes, with the head and the last LayerNorm that the file has."""
-    theirs = found.config
-    config = demanded._replace(
-        num_classes=theirs.num_classes,
-        pooling=theirs.pooling,
-        probe=theirs.probe,
-        rel_pos=theirs.rel_pos,
-        norm_pix_loss=theirs.norm_pix_loss,
-    )
-    if config.grid == theirs.grid:  # an image of this size was seen, whatever is left at its edges
-        config = config._replace(img_size=theirs.img_size)
-    return config
-
-
-def at_image(config: MAEConfig, size: Image) -> MAEConfig:
-    """Return the same model for images of another size, in pixels.
-
-    Raises:
-        UsageError: the patches do not fill such an image, or are too many.
-    """
-    changed = config._replace(img_size=size)
-    if any(side % config.patch_size for side in changed.image):
-        raise UsageError(
-            f"patches of {config.patch_size} pixels do not fill such an image",
-            expected=f"a multiple of {config.patch_size}",
-            found=" x ".join(map(str, changed.image)),
-        )
-    if changed.num_patches > _MOST_TOKENS:
-        raise UsageError("the image is too large", found=f"{changed.num_patches:,} patches")
-    return changed
-
-
-def _compared(config: MAEConfig) -> dict[str, object]:
-    narrow = config.decoder_embed_dim
-    ratio = config.mlp_ratio if config.decoder_mlp_ratio is None else config.decoder_mlp_ratio
-    return {
-        **config._asdict(),
-        "image": config.grid,  # what is left over at an edge shows in no shape
-        "hidden": hidden_width(config.embed_dim, config.mlp_ratio),
-        "decoder_hidden": hidden_width(narrow, ratio),
-    }
-
-
-def _known(config: MAEConfig, with_decoder: bool) -> str | None:
-    """Return the name of the known size that the shapes are of."""
-    fields = ["embed_dim", "depth", "patch_size", "image", "in_chans", "class_token", "qkv_bias"]
-    fields += ["hidden", "rel_pos"]
-    if with_decoder:
-        fields += ["decoder_embed_dim", "decoder_depth", "decoder_hidden"]
-    ours = _compared(config)
-    for name, known in CONFIGS.items():
-        theirs = _compared(known)
-        if all(ours[field] == theirs[field] for field in fields):
-            return name
-    return None
-
-
-def described(config: MAEConfig, with_decoder: bool) -> str:
-    """Return a model of no known size in words: ``ViT-B/16 MAE at 448 px, decoder 4 x 256``."""
-    letter, depth, _ = _VITS.get(config.embed_dim, ("", 0, 0))
-    # relative positions and no class token are those of detectors' backbones
-    kind = "" if config.rel_pos else " MAE"
-    name = f"ViT-{letter}/{config.patch_size}{kind}"
-    if depth != config.depth:
-        blocks = count(config.depth, "block")
-        name = f"ViT/{config.patch_size}{kind} of {blocks} of width {config.embed_dim}"
-    height, width = config.image
-    published = MAEConfig(embed_dim=config.embed_dim, depth=config.depth, num_heads=1)
-    size = f"{height}" if height == width else f"{height} x {width}"
-    parts = [f"{name} at {size} px"]
-    if config.in_chans != published.in_chans:
-        parts.append(f"{config.in_chans} channel{'s' if config.in_chans != 1 else ''}")
-    hidden = hidden_width(config.embed_dim, config.mlp_ratio)
-    if hidden != 4 * config.embed_dim:
-        parts.append(f"{hidden} wide within the MLP")
-    if not config.class_token and not config.rel_pos and not config.class_row:
-        parts.append("no class token")
-    if not config.qkv_bias:
-        parts.append("no bias in qkv")
-    decoder = config.decoder_depth, config.decoder_embed_dim
-    if with_decoder and decoder != (published.decoder_depth, published.decoder_embed_dim):
-        parts.append(f"decoder {config.decoder_depth} x {config.decoder_embed_dim}")
-    return ", ".join(parts)
-
-
-def _stacks(shapes: Mapping[str, Shape]) -> dict[str, _Stack]:
-    numbers: dict[str, set[int]] = {"blocks": set(), "decoder_blocks": set()}
-    widths: dict[str, list[int]] = {"blocks": [], "decoder_blocks": []}
-    hidden: dict[str, list[int]] = {"blocks": [], "decoder_blocks": []}
-    biases = dict.fromkeys(numbers, 0)
-    weights = dict.fromkeys(numbers, 0)
-    rel_pos: dict[str, dict[int, Shape]] = {"blocks": {}, "decoder_blocks": {}}
-    for name, shape in shapes.items():
-        found = _BLOCK.fullmatch(name)
-        if found is None:
-            continue
-        stack, number, rest = found[1], int(found[2]), found[3]
-        if rest in _WIDE:
-            widths[stack] += shape[:1]
-        elif rest in _HIDDEN:
-            hidden[stack] += shape[:1] * _HIDDEN[rest]
-        elif rest == "mlp.fc2.weight":
-            hidden[stack] += shape[1:2]
-        elif rest == "attn.qkv.bias":
-            biases[stack] += 1
-        elif rest == "attn.qkv.weight":
-            weights[stack] += 1
-        elif rest == "attn.rel_pos_h" and len(shape) == 2:
-            rel_pos[stack][number] = shape
-        elif rest not in _MATRICES:
-            continue  # a name of no block of ours says nothing of how many there are
-        numbers[stack].add(number)
-    return {
-        stack: _Stack(
-            frozenset(numbers[stack]),
-            _most(widths[stack]),
-            _most(hidden[stack]),
-            # one bias in a model without would be the odd one; one that lacks is missing
-            biases[stack] > 0 if biases[stack] or weights[stack] else None,
-            rel_pos[stack],
-        )
-        for stack in numbers
-    }
-
-
-def _widths(shapes: Mapping[str, Shape], encoder: _Stack) -> Iterator[int]:
+def _widths(shapes: Mapping[str, Shape], encoder: Stack) -> Iterator[int]:
     # the blocks' own vote is as good as all others together
     if encoder.width is not None:
         yield from [encoder.width] * 3
     for name in ("cls_token", "pos_embed", "norm.weight", "fc_norm.weight"):
         yield from shapes.get(name, ())[-1:]
     yield from shapes.get("patch_embed.proj.bias", ())[:1]
-
-
-def _most(votes: Iterable[int]) -> int | None:
-    """Return what most say, of the widths that a model may have."""
-    counted = Counter(vote for vote in votes if 0 < vote <= _MOST_WIDTH).most_common(1)
-    return counted[0][0] if counted else None
 
 
 def _ratio(hidden: int | None, width: int) -> float:

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckpttool.models.families.mae_sizes import contradicts, described, fitted, read_sizes
+from ckpttool.models.families.mae_comparing import contradicts, fitted
+from ckpttool.models.families.mae_sizes import read_sizes
+from ckpttool.models.families.mae_words import described
 from ckpttool.models.family import Hint, Kind, Reading
 from mae.config import CONFIGS, MAEConfig, is_decoder_name
 
