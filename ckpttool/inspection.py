@@ -88,8 +88,6 @@ def inspect(
 
 def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listing:
     report = container_report(path, checkpoint, trust)
-    # before there are rows: of a million tensors, shapes and rows would lie in memory together
-    neighbour = neighbour_of({name: info.shape for name, info in checkpoint.tensors.items()})
     return Listing(
         report._replace(diagnosis=_diagnosis(checkpoint, report.layout)),
         tuple(_tensor_rows(checkpoint)),
@@ -102,7 +100,7 @@ def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listi
         checkpoint.metadata,
         tied_groups(checkpoint.tensors),
         tuple(SettingRow(one.key, _shown(*one)) for one in settings_of(checkpoint).values()),
-        neighbour,
+        neighbour_of({name: info.shape for name, info in checkpoint.tensors.items()}),
     )
 
 

@@ -19,8 +19,7 @@ from ckpttool.files.toml import parse_toml
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import NO_ITEMS, ConfigurationFile
 from ckpttool.findings.rules import Severity
-from ckpttool.models.choosing import AUTO
-from ckpttool.models.families import free_sizes, models, requirements
+from ckpttool.models.families import AUTO, free_sizes, models, requirements
 from ckpttool.verification.options import NO_SCHEMA, Thresholds
 from ckpttool.verification.policy import Policy
 from ckpttool.verification.waivers import Waiver

@@ -15,8 +15,7 @@ from ckpttool.cli.option_kinds import size_option, together, workers_option, wra
 from ckpttool.findings.arguments import trusted_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.rules import Severity
-from ckpttool.models.choosing import AUTO
-from ckpttool.models.families import free_sizes, models, requirements
+from ckpttool.models.families import AUTO, free_sizes, models, requirements
 from ckpttool.verification.options import NO_SCHEMA, VerifyOptions
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ckpttool.findings.results import FileReport
 from ckpttool.formats import open_source
 from ckpttool.formats.safety.telling import findings_left_behind
 from ckpttool.inspection import with_container
-from ckpttool.verification.digest_lists import digests_in
+from ckpttool.verification.digest_lists import digests_in, listed_in
 
 if TYPE_CHECKING:
     from ckpttool.inputs.receipts import Receipt
@@ -30,18 +30,8 @@ def open_either(path: str, wrapper: str | None = None) -> Union[Checkpoint, Rece
         CkpttoolError: as :func:`ckpttool.formats.open_checkpoint`, and for a bad receipt or
             lock file.
     """
-    source = FileSource(path)
-    try:
-        digests = digests_in(source, wrapper)
-    except BaseException as error:  # an interrupt must not leave the file open either
-        source.close()
-        if isinstance(error, CkpttoolError):
-            error.path = error.path or path
-        raise
-    if digests is None:
-        return open_source(source, wrapper)
-    source.close()
-    return digests
+    found = listed_in(path, lambda source: digests_in(source, wrapper))
+    return open_source(found, wrapper) if isinstance(found, FileSource) else found
 
 
 def unreadable(report: FileReport, error: CkpttoolError) -> FileReport:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 
+from ckpttool.formats.state_dicts.settings import settings_of
 from ckpttool.models import families
-from ckpttool.models.family import Hint
+from ckpttool.models.coverage import cover
+from ckpttool.models.families import AUTO
+from ckpttool.models.family import Hint, Kind
 from ckpttool.models.neighbours import neighbour_of
+from ckpttool.models.schema import schema_of
 
 if TYPE_CHECKING:
     from ckpttool.findings.listing import Neighbour
     from ckpttool.findings.results import Coverage
     from ckpttool.models.canonical import Canonical
-    from ckpttool.models.family import Family, Kind, ModelConfig, Reading, SizeReader
-    from ckpttool.tensors.catalogue import TensorInfo
-
-#: In place of a model's name: the one that the file is.
-AUTO = "auto"
+    from ckpttool.models.family import Family, ModelConfig, Reading, SizeReader
+    from ckpttool.models.schema import Schema
+    from ckpttool.tensors.catalogue import Checkpoint
 
 
 class Said(NamedTuple):
@@ -58,6 +60,14 @@ class Judged(NamedTuple):
     instead: str = ""
     neighbour: Neighbour | None = None
     guessed: bool = False
+
+
+class Held(NamedTuple):
+    """A file held against a model: the model, what it expects, and how much of it is there."""
+
+    judged: Judged
+    schema: Schema
+    coverage: Coverage
 
 
 def choose(
@@ -104,18 +114,28 @@ def choose(
     )
 
 
-def with_neighbour(judged: Judged, coverage: Coverage, tensors: Mapping[str, TensorInfo]) -> Judged:
-    """Add the known model that a file is instead, where its core is not complete.
+def said_of(checkpoint: Checkpoint, config: Mapping[str, object] | None = None) -> Said:
+    """Return what lies beside the tensors of a file on its model.
 
     Args:
-        judged: the model that was read off it.
-        coverage: the file against that model.
-        tensors: those of the file, by its own names.
+        checkpoint: the file.
+        config: the ``config.json`` in its folder, if there is one.
     """
-    if coverage.core.complete:
-        return judged
-    shapes = {name: info.shape for name, info in tensors.items()}
-    return judged._replace(neighbour=neighbour_of(shapes))
+    arguments = {name: setting.value for name, setting in settings_of(checkpoint).items()}
+    return Said(config or {}, arguments)
+
+
+def hold(judged: Judged, canonical: Canonical, checkpoint: Checkpoint) -> Held:
+    """Hold a file against the model that it is judged by.
+
+    Where the core of that is not complete, the known model that the file is instead is looked for.
+    """
+    schema = schema_of(judged.family, judged.config, judged.name)
+    coverage = cover(canonical.tensors, schema, core_alone=judged.kind is Kind.CORE)
+    if not coverage.core.complete:
+        shapes = {name: info.shape for name, info in checkpoint.tensors.items()}
+        judged = judged._replace(neighbour=neighbour_of(shapes))
+    return Held(judged, schema, coverage)
 
 
 def _instead(reader: SizeReader, asked: Any, sizes: Mapping[str, object], reading: Reading) -> str:

@@ -8,11 +8,10 @@ from ckpttool.findings.results import Diagnosis
 from ckpttool.findings.text import count, printable, some_of
 from ckpttool.formats.state_dicts.settings import named, settings_of
 from ckpttool.formats.state_dicts.training_state import is_called_training
-from ckpttool.models.choosing import Said, choose, with_neighbour
-from ckpttool.models.coverage import cover, parts_in_blocks
+from ckpttool.models.choosing import choose, hold, said_of
+from ckpttool.models.coverage import parts_in_blocks
 from ckpttool.models.family import Kind
 from ckpttool.models.neighbours import neighbour_of
-from ckpttool.models.schema import schema_of
 
 if TYPE_CHECKING:
     from ckpttool.findings.listing import Neighbour
@@ -30,12 +29,8 @@ _OF_JEPA = {"predictor", "target_encoder"}
 
 def diagnose_header(checkpoint: Checkpoint, canonical: Canonical) -> Diagnosis:
     """Return what a file is by its header alone."""
-    arguments = {name: setting.value for name, setting in settings_of(checkpoint).items()}
-    judged = choose(canonical, said=Said({}, arguments))
-    schema = schema_of(judged.family, judged.config, judged.name)
-    coverage = cover(canonical.tensors, schema, core_alone=judged.kind is Kind.CORE)
-    judged = with_neighbour(judged, coverage, checkpoint.tensors)
-    return diagnose(checkpoint, canonical, judged, coverage)
+    held = hold(choose(canonical, said=said_of(checkpoint)), canonical, checkpoint)
+    return diagnose(checkpoint, canonical, held.judged, held.coverage)
 
 
 def diagnose(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable, TypeVar, Union
 
 from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.files.strict_json import MAX_JSON, begins_object, strict_json
 from ckpttool.findings import rules
-from ckpttool.findings.errors import UnsupportedError, UsageError
+from ckpttool.findings.errors import CkpttoolError, UnsupportedError, UsageError
 from ckpttool.formats import HEAD
 from ckpttool.inputs.receipts import Digest, Receipt, read_receipt
 from ckpttool.verification.lock.reading import is_lock, read_lock
@@ -15,8 +15,32 @@ from ckpttool.verification.lock.reading import is_lock, read_lock
 if TYPE_CHECKING:
     from ckpttool.verification.lock.content import Lock
 
+_Listed = TypeVar("_Listed")
+
 # Recognises a receipt even if its JSON is broken, and tells it from a shard index.
 _TOOL = b'"ckpttool"'
+
+
+def listed_in(
+    path: str, read: Callable[[FileSource], _Listed | None]
+) -> Union[_Listed, FileSource]:
+    """Return what ``read`` finds in a file, which is closed then; the open file if that is nothing.
+
+    Raises:
+        CkpttoolError: those of ``read``, with the path.
+    """
+    source = FileSource(path)
+    try:
+        listed = read(source)
+    except BaseException as error:  # an interrupt must not leave the file open either
+        source.close()
+        if isinstance(error, CkpttoolError):
+            error.path = error.path or path
+        raise
+    if listed is None:
+        return source
+    source.close()
+    return listed
 
 
 def digests_in(source: FileSource, wrapper: str | None) -> Receipt | None:

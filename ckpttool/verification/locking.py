@@ -12,7 +12,7 @@ from ckpttool.files.sources import FileSource
 from ckpttool.findings.arguments import check_day, path_of, texts_of, trusted_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import NO_ITEMS
-from ckpttool.models.choosing import AUTO
+from ckpttool.models.families import AUTO
 from ckpttool.tensors.sums import file_sums
 from ckpttool.verification.controls import measure, passes
 from ckpttool.verification.lock.content import (

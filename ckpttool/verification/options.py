@@ -15,8 +15,7 @@ from ckpttool.findings.arguments import (
 )
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import NO_ITEMS
-from ckpttool.models.choosing import AUTO
-from ckpttool.models.families import check_sizes, models, requirements
+from ckpttool.models.families import AUTO, check_sizes, models, requirements
 from ckpttool.models.family import FULL
 from ckpttool.models.reference import Reference
 

@@ -16,15 +16,12 @@ from ckpttool.findings.errors import CkpttoolError, UnsupportedError, adding_use
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import Coverage, FileReport
 from ckpttool.formats import open_checkpoint
-from ckpttool.formats.state_dicts.settings import settings_of
 from ckpttool.inspection import stopped, with_container
 from ckpttool.models.canonical import canonicalize
-from ckpttool.models.choosing import Judged, Said, choose, with_neighbour
+from ckpttool.models.choosing import Judged, choose, hold, said_of
 from ckpttool.models.coverage import cover
-from ckpttool.models.family import Kind
 from ckpttool.models.forward import not_run, run_forward
 from ckpttool.models.reference import NONE
-from ckpttool.models.schema import schema_of
 from ckpttool.tensors.fingerprint import fingerprint as fingerprint_of
 from ckpttool.tensors.sharing import tied_names, with_tied
 from ckpttool.tensors.workers import processors, quick_switches
@@ -48,7 +45,6 @@ if TYPE_CHECKING:
     from ckpttool.tensors.values import Values
     from ckpttool.tensors.workers import Progress
     from ckpttool.verification.published import Origin
-    from ckpttool.verification.release_files import ReleaseFiles
 
     Renaming = Callable[[Mapping[str, TensorInfo]], Canonical]
 
@@ -149,7 +145,7 @@ def _examine(
     from ckpttool.tensors.values import start_values
 
     release_files = read_release_files(checkpoint, options.release)
-    said = _said(checkpoint, release_files)
+    said = said_of(checkpoint, release_files.config)
     reference, judged = options.reference, choose(canonical, options.model, options.sizes, said)
     other = None if options.asks else _other(judged, canonical, checkpoint)
     if other is not None:
@@ -179,9 +175,7 @@ def _examine(
         origin = pool.submit(origin_of, first, family) if options.published else None
         recorded = _recorded(checkpoint, canonical, _renaming(options))
         if reference is None:
-            schema = schema_of(family, judged.config, judged.name)
-            coverage = cover(canonical.tensors, schema, core_alone=judged.kind is Kind.CORE)
-            judged = with_neighbour(judged, coverage, checkpoint.tensors)
+            judged, schema, coverage = hold(judged, canonical, checkpoint)
         else:
             schema, coverage = reference.schema, _against(reference, canonical, recorded)
         if runs:
@@ -190,9 +184,7 @@ def _examine(
         grid = shown_grid(family, judged.config, values) if reference is None else None
         if grid is not None:  # shapes alone do not tell 12 x 16 patches from 16 x 12
             judged = choose(canonical, options.model, options.sizes, said._replace(grid=grid))
-            schema = schema_of(family, judged.config, judged.name)
-            coverage = cover(canonical.tensors, schema, core_alone=judged.kind is Kind.CORE)
-            judged = with_neighbour(judged, coverage, checkpoint.tensors)
+            judged, schema, coverage = hold(judged, canonical, checkpoint)
         contents = same_contents(
             canonical.tensors, values, workers=options.workers, executor=options.executor
         )
@@ -231,19 +223,11 @@ def _examine(
     return evidence, published
 
 
-def _said(checkpoint: Checkpoint, release_files: ReleaseFiles) -> Said:
-    """Return what lies beside the tensors, in the file and in its folder, on the model."""
-    arguments = {name: setting.value for name, setting in settings_of(checkpoint).items()}
-    return Said(release_files.config or {}, arguments)
-
-
 def _other(judged: Judged, canonical: Canonical, checkpoint: Checkpoint) -> Judged | None:
     """Return what a file is that is of no model with a schema, before a weight of it is read."""
     if not canonical.tensors:
         return None
-    schema = schema_of(judged.family, judged.config, judged.name)
-    coverage = cover(canonical.tensors, schema, core_alone=judged.kind is Kind.CORE)
-    found = with_neighbour(judged, coverage, checkpoint.tensors)
+    found, _, coverage = hold(judged, canonical, checkpoint)
     # without a convention, the few names that are the same are so by chance
     other = coverage.unrelated or canonical.family is None or found.neighbour is not None
     return found if other else None

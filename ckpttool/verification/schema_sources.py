@@ -17,7 +17,7 @@ from ckpttool.formats import HEAD, open_source
 from ckpttool.models.reference import NONE, Reference, reference_of
 from ckpttool.models.schema_file import KEY, described, parse, render
 from ckpttool.tensors.sharing import with_tied
-from ckpttool.verification.digest_lists import digests_in
+from ckpttool.verification.digest_lists import digests_in, listed_in
 from ckpttool.verification.options import NO_SCHEMA
 
 if TYPE_CHECKING:
@@ -101,18 +101,10 @@ def _refuse_others(path: str) -> None:
 
 
 def _tensors_of(path: str, wrapper: str | None) -> Mapping[str, TensorInfo]:
-    file = FileSource(path)
-    try:
-        listed = _listed_in(file, wrapper)
-    except BaseException as error:  # an interrupt must not leave the file open either
-        file.close()
-        if isinstance(error, CkpttoolError):
-            error.path = error.path or path
-        raise
-    if listed is not None:
-        file.close()
-        return listed
-    with open_source(file, wrapper) as checkpoint, collecting.paused():
+    found = listed_in(path, lambda file: _listed_in(file, wrapper))
+    if not isinstance(found, FileSource):
+        return found
+    with open_source(found, wrapper) as checkpoint, collecting.paused():
         # a tied name that is not stored is one that the model has
         return with_tied(checkpoint.tensors, checkpoint.metadata)
 

@@ -30,7 +30,7 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import NO_ITEMS, ConfigurationFile, FileReport, Report
 from ckpttool.inputs.accounting import account_for, examined, findings_on_run
 from ckpttool.inputs.paths import Input, Inputs, SearchOptions, targets_of
-from ckpttool.models.choosing import AUTO
+from ckpttool.models.families import AUTO
 from ckpttool.tensors.workers import Progress
 from ckpttool.verification.checks.locked import check_all_found
 from ckpttool.verification.lock.content import Lock

@@ -15,20 +15,10 @@ from ckpttool.models.layouts import hf_vitmae
 from mae.config import MAEConfig, is_decoder_name, is_head_name
 from mae.large.pos_embed import get_2d_sincos_pos_embed
 from tests.builders import neighbours
+from tests.builders.sizes import TINY as TINY
 
 State = Dict[str, Tensor]
 
-#: 4 x 4 patches of 8 x 8 pixels.
-SMALL = MAEConfig(
-    embed_dim=16,
-    depth=2,
-    num_heads=2,
-    patch_size=8,
-    img_size=32,
-    decoder_embed_dim=8,
-    decoder_depth=1,
-    decoder_num_heads=2,
-)
 _VIT = "ViT/8 MAE of 2 blocks of width 16 at 32 px"
 _DECODER = "decoder 1 x 8"
 _ENCODER_USE = "for features and fine-tuning; without a decoder it reconstructs no images"
@@ -55,7 +45,7 @@ class KindCase(NamedTuple):
     code: str = ""
 
 
-def trained(config: MAEConfig = SMALL, seed: int = 0) -> State:
+def trained(config: MAEConfig = TINY, seed: int = 0) -> State:
     """All tensors of a model, as if it was trained."""
     generator = torch.Generator().manual_seed(seed)
     state = {
@@ -76,7 +66,7 @@ def _is_gain(name: str) -> bool:
     return "norm" in name and name.endswith("weight")
 
 
-def encoder(config: MAEConfig = SMALL) -> State:
+def encoder(config: MAEConfig = TINY) -> State:
     """The encoder of a trained model, as most published files have it."""
     state = trained(config)
     return {name: state[name] for name in state if not is_decoder_name(name)}
@@ -105,7 +95,7 @@ def averaged_beside() -> object:
 
 def interpolated() -> object:
     """An encoder for images twice as large, its table interpolated as fine-tuning scripts do."""
-    config = SMALL._replace(img_size=64)
+    config = TINY._replace(img_size=64)
     state = encoder(config)
     table = encoder()["pos_embed"]
     grid = table[:, 1:].reshape(1, 4, 4, 16).permute(0, 3, 1, 2)
@@ -123,7 +113,7 @@ def learned() -> object:
 
 def detector() -> object:
     """A detector around an encoder without a class token, with relative positions."""
-    config = SMALL._replace(
+    config = TINY._replace(
         class_token=False, class_row=True, decoder_depth=0, pooling="none", rel_pos=(7, 5)
     )
     heads = {"roi_heads.box_predictor.cls_score.weight": torch.rand(81, 16)}
@@ -160,7 +150,7 @@ def other_spelling() -> object:
 
 def beit() -> object:
     """A BEiT, which has relative positions, layer scales, and biases of query and value alone."""
-    state = encoder(SMALL._replace(qkv_bias=False))
+    state = encoder(TINY._replace(qkv_bias=False))
     del state["pos_embed"]
     for block in range(2):
         for name in ("attn.q_bias", "attn.v_bias", "gamma_1", "gamma_2"):
@@ -171,7 +161,7 @@ def beit() -> object:
 
 def of_transformers() -> State:
     """A classifier in the names of Hugging Face's ViTForImageClassification."""
-    config = SMALL._replace(num_classes=5)
+    config = TINY._replace(num_classes=5)
     state = trained(config)
     out: State = {}
     for name, tensor in state.items():
@@ -216,7 +206,7 @@ def decoder_alone() -> object:
 
 def with_adapters() -> object:
     """A classifier whose blocks were fine-tuned with adapters beside their MLPs."""
-    state = trained(SMALL._replace(num_classes=5))
+    state = trained(TINY._replace(num_classes=5))
     for stem in ("blocks.0.adaptmlp", "blocks.1.adaptmlp"):
         state.update(
             {f"{stem}.down_proj.weight": torch.rand(4, 16), f"{stem}.scale": torch.rand(1)}
@@ -243,7 +233,7 @@ def not_merged() -> State:
 
 def convolutional_stem() -> object:
     """The encoder of a detector with convolutions in place of its patch embedding."""
-    state = encoder(SMALL._replace(class_token=False))
+    state = encoder(TINY._replace(class_token=False))
     patches = [name for name in state if name.startswith("patch_embed")]
     for number, (few, many) in enumerate([(3, 4), (4, 8), (8, 12), (12, 16)]):
         state[f"patch_embed.proj.{number}.0.weight"] = torch.rand(many, few, 3, 3)
@@ -265,7 +255,7 @@ def no_class_row() -> object:
 
 def pruned() -> object:
     """An encoder of which half of a block's heads and a part of its MLP were taken out."""
-    state = encoder(SMALL._replace(num_heads=2))
+    state = encoder(TINY._replace(num_heads=2))
     for name, rows, columns in (
         ("attn.qkv", 24, 16),
         ("attn.proj", 16, 8),
@@ -286,7 +276,7 @@ def linear_patches() -> object:
 
 def both_norms() -> State:
     """A fine-tuned classifier with the last norm of the encoder that it was made of."""
-    return {**encoder(), **trained(SMALL._replace(num_classes=5, pooling="fc_norm"))}
+    return {**encoder(), **trained(TINY._replace(num_classes=5, pooling="fc_norm"))}
 
 
 def entrance() -> State:
@@ -312,7 +302,7 @@ CASES: List[KindCase] = [
     ),
     KindCase(
         "An image that is not square",
-        lambda: trained(SMALL._replace(img_size=(32, 24), in_chans=1)),
+        lambda: trained(TINY._replace(img_size=(32, 24), in_chans=1)),
         "full",
         "ViT/8 MAE of 2 blocks of width 16 at 32 x 24 px, 1 channel, "
         f"{_DECODER}, encoder and decoder: {_FULL_USE}",
@@ -325,14 +315,14 @@ CASES: List[KindCase] = [
     ),
     KindCase(
         "A fine-tuned classifier",
-        lambda: trained(SMALL._replace(num_classes=5, pooling="fc_norm")),
+        lambda: trained(TINY._replace(num_classes=5, pooling="fc_norm")),
         "classifier",
         f"a classifier of 5 classes on the encoder of {_VIT} (mean of the patches, fc_norm): "
         f"{_CLASSIFIER_USE}",
     ),
     KindCase(
         "A linear probe",
-        lambda: trained(SMALL._replace(num_classes=5, probe=True)),
+        lambda: trained(TINY._replace(num_classes=5, probe=True)),
         "classifier",
         f"a linear probe of 5 classes on the encoder of {_VIT} (class token, norm): "
         f"{_CLASSIFIER_USE}",

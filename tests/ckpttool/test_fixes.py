@@ -325,7 +325,7 @@ def test_of_a_part_of_a_checkpoint_the_other_parts_are_advised(tmp_path: Path) -
 
 
 def test_the_size_of_image_that_a_table_is_for_is_named(tmp_path: Path) -> None:
-    rectangle = kinds.trained(kinds.SMALL._replace(img_size=(64, 16)))
+    rectangle = kinds.trained(kinds.TINY._replace(img_size=(64, 16)))
     path = checkpoints.saved(tmp_path, lambda: rectangle)
     advice = found(path, model="auto", sizes={"img_size": 32})["MOD003"].advice
     (rows, columns) = re.findall(r"--img-size (\d+)x(\d+)", advice)[0]
@@ -353,7 +353,7 @@ def test_the_row_of_the_class_token_that_a_table_needs_is_advised(tmp_path: Path
     [
         (lambda: kinds.trained(), ["vit_mae"]),
         (lambda: kinds.encoder(), ["vit_mae", "vit"]),
-        (lambda: kinds.trained(kinds.SMALL._replace(num_classes=5)), ["vit"]),
+        (lambda: kinds.trained(kinds.TINY._replace(num_classes=5)), ["vit"]),
     ],
 )
 def test_the_model_type_is_one_that_has_a_place_for_the_weights(

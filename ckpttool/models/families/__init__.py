@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from ckpttool.models.family import Family, Free
     from ckpttool.models.layouts.conventions import Convention
 
+#: In place of a model's name: the one that the file is. Here, as the help of commands names it.
+AUTO = "auto"
+
 FAMILIES: tuple[Family, ...] = (MAE,)  # the first gives the default model
 
 _KINDS = {

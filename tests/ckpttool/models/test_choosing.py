@@ -8,8 +8,8 @@ import pytest
 
 from ckpttool.findings.errors import UsageError
 from ckpttool.models.canonical import canonicalize
-from ckpttool.models.choosing import AUTO, Judged, Said, choose
-from ckpttool.models.families import check_sizes
+from ckpttool.models.choosing import Judged, Said, choose
+from ckpttool.models.families import AUTO, check_sizes
 from mae.config import CONFIGS, MAEConfig
 from tests.builders.tensors import hollow
 

@@ -52,7 +52,7 @@ def with_other(**others: Any) -> Content:
 
 
 def two() -> Dict[str, kinds.State]:
-    return {"student": kinds.encoder(), "teacher": kinds.encoder(kinds.SMALL._replace(depth=3))}
+    return {"student": kinds.encoder(), "teacher": kinds.encoder(kinds.TINY._replace(depth=3))}
 
 
 # --- a .pth -------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def test_shards_are_locked_by_their_index() -> None:
 def test_a_lock_needs_the_sizes_that_were_demanded() -> None:
     save(kinds.encoder())
     sizes = ("--img-size", "32x32", "--depth", "2", "--no-norm-pix-loss")
-    deeper = kinds.SMALL._replace(depth=3)
+    deeper = kinds.TINY._replace(depth=3)
     with mock.patch.dict(CONFIGS, {"small": deeper}):
         command = next_of("m.safetensors", *sizes)
         assert command == f"ckpttool lock m.safetensors {' '.join(sizes)}"

@@ -210,7 +210,7 @@ def test_of_a_tensor_of_another_shape_it_is_said_how_it_may_be_of_use(
 
 
 def test_a_neighbour_is_told_too_where_the_values_show_another_grid(verify: Verify) -> None:
-    state = dict(kinds.trained(kinds.SMALL._replace(img_size=(24, 48))))
+    state = dict(kinds.trained(kinds.TINY._replace(img_size=(24, 48))))
     bands = torch.rand(16, 6, 1, 8, 8)
     content = {**state, "patch_embed.proj.weight": bands}
     report = verify(lambda: content, model="auto")
