@@ -17,11 +17,11 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import NO_ITEMS
 from ckpttool.models.families import AUTO, check_sizes, models, requirements
 from ckpttool.models.family import FULL
-from ckpttool.models.reference import Reference
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from ckpttool.models.reference import Reference
     from ckpttool.verification.lock.content import Lock
 
 
@@ -114,6 +114,8 @@ class VerifyOptions(NamedTuple):
                 a type is wrong.
         """
         if self.reference is not None:
+            from ckpttool.models.reference import Reference  # late: --help has no use for it
+
             check_type(self.reference, Reference, "schema")
         if self.reference is not None and (self.model != AUTO or self.sizes or self.require):
             raise UsageError(
