@@ -110,6 +110,14 @@ def _outside(family: Family, unexpected: tuple[str, ...], names: tuple[str, ...]
     return frozenset(name for name in theirs if family.role_of(name) not in roles)
 
 
+def is_bias(evidence: Evidence, name: str) -> bool:
+    """Whether a tensor of an unknown model is one that is added, so that it begins at zero.
+
+    It may have several axes: one for each expert, or a table of relative positions.
+    """
+    return not evidence.has_roles and "bias" in name.rpartition(".")[2]
+
+
 def is_matrix(info: TensorInfo) -> bool:
     """Whether a tensor has two or more axes that are longer than 1."""
     # not the number of axes: a class token (1, 1, D) and weight norm's (D, 1, 1) are vectors

@@ -62,7 +62,9 @@ CONSTANT_VECTOR = Rule(
     "Biases, gains or other vectors have a single value.",
     "Look at whether these were trained, if they were meant to be.",
     "A vector has one axis that is longer than 1, in whatever shape it is stored: a class token "
-    "(1, 1, D) and the magnitudes of a weight normalisation (D, 1, 1) are vectors.",
+    "(1, 1, D) and the magnitudes of a weight normalisation (D, 1, 1) are vectors. Where the model "
+    "is not known, what is called a bias counts as one, too: a table of relative positions, or the "
+    "biases of many experts.",
 )
 # A warning, so that a pass without the values is seen: a NaN in them would go unnoticed.
 VALUES_NOT_READ = Rule(

@@ -13,7 +13,7 @@ from ckpttool.formats.state_dicts.training_state import unstepped
 from ckpttool.verification.checks.meaning import layernorms, layernorms_are_initial
 from ckpttool.verification.checks.spoilt import mostly_lost
 from ckpttool.verification.checks.units import TELLING, is_whole, units_of
-from ckpttool.verification.evidence import is_matrix
+from ckpttool.verification.evidence import is_bias, is_matrix
 
 if TYPE_CHECKING:
     from ckpttool.verification.checks.units import Unit, Vector, Weight
@@ -228,7 +228,8 @@ def _constant_vectors(evidence: Evidence, told: set[str]) -> Iterator[Finding]:
     found = []
     for name, values in evidence.values.tensors.items():
         info = evidence.canonical.tensors[name]
-        if info.dtype.kind == "float" and not is_matrix(info) and info.numel > 1:
+        added = not is_matrix(info) or is_bias(evidence, name)
+        if info.dtype.kind == "float" and added and info.numel > 1:
             constant = is_whole(values) and not values.varied
             if constant and name not in left_out and name not in told:
                 found.append(name)
@@ -237,11 +238,17 @@ def _constant_vectors(evidence: Evidence, told: set[str]) -> Iterator[Finding]:
         initial = all(name not in outside and _is_as_initialised(evidence, name) for name in found)
         yield finding(
             rules.CONSTANT_VECTOR,
-            f"{count(len(found), 'vector')} with a single value"
+            f"{_counted(evidence, found)} with a single value"
             + (": as initialised, not as trained" if initial else ""),
             tensors=found,
             follows=mostly_lost(evidence),
         )
+
+
+def _counted(evidence: Evidence, names: List[str]) -> str:
+    if not any(is_matrix(evidence.canonical.tensors[name]) for name in names):
+        return count(len(names), "vector")
+    return "a bias" if len(names) == 1 else f"{len(names):,} biases and vectors"
 
 
 def _is_as_initialised(evidence: Evidence, name: str) -> bool:

@@ -11,7 +11,7 @@ from ckpttool.findings.text import count, size, some_of
 from ckpttool.formats.unfilled import is_unfilled
 from ckpttool.tensors.sharing import AMPLIFICATION_FACTOR, AMPLIFICATION_SLACK, AMPLIFIED
 from ckpttool.verification.checks.spoilt import is_zero, models_own, mostly_lost
-from ckpttool.verification.evidence import is_matrix
+from ckpttool.verification.evidence import is_bias, is_matrix
 
 if TYPE_CHECKING:
     from ckpttool.findings.rules import Rule
@@ -88,7 +88,8 @@ def check_constant_weights(evidence: Evidence) -> Iterator[Finding]:
     others: dict[bool, list[str]] = {True: [], False: []}  # by whether the value is zero
     for name, info in _floats(evidence):
         # a vector of one value is nothing unusual, however many axes it is stored with
-        if is_matrix(info) and _is_constant(evidence, name):
+        weighs = is_matrix(info) and not is_bias(evidence, name)
+        if weighs and _is_constant(evidence, name):
             value = evidence.values.tensors[name].minimum
             names = others[value == 0] if name in outside else ours.setdefault(value, [])
             names.append(name)
