@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 from ckpttool import open_checkpoint
+from ckpttool.files.sources import FileSource
+from ckpttool.formats import open_source
 from ckpttool.models.sample import write_sample
 from mae.config import DEFAULT
+from tests.builders.memory import FarSource
 
 pytestmark = pytest.mark.full_size
 
@@ -41,6 +44,16 @@ def test_the_stand_in_has_the_published_layout(stand_in: Path) -> None:
         assert checkpoint.wrapper == "model"
         assert len(checkpoint.tensors) == 294
         assert sum(info.nbytes for info in checkpoint.tensors.values()) == ENCODER_BYTES
+
+
+def test_the_header_takes_few_requests_where_the_file_is_on_another_machine(
+    stand_in: Path,
+) -> None:
+    far = FarSource(FileSource(str(stand_in)))
+    with open_source(far, None) as checkpoint:
+        assert len(checkpoint.tensors) == 294
+    assert len(far.requests) <= 6
+    assert far.asked < 1_000_000
 
 
 def test_the_stand_in_passes_and_is_recognised_as_untrained(stand_in: Path) -> None:

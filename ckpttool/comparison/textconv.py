@@ -96,7 +96,7 @@ def _lines(checkpoint: Checkpoint) -> Iterator[str]:
     yield from _state(found)
     if found.doubts or len(values) < len(tensors) + len(beside):
         # What is not read may differ unseen; the file's checksum makes the lines differ then.
-        sums = file_sums([one for one in checkpoint.sources if isinstance(one, FileSource)])
+        sums = file_sums(checkpoint.sources)
         yield f"not all of it is read: {', '.join(f'sha256:{digest}' for digest in sums)}"
 
 

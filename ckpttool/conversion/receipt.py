@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Sequence
 
 from ckpttool._version import __version__
 from ckpttool.conversion.result import map_fields
-from ckpttool.files.sources import FileSource
 from ckpttool.inputs.receipts import SCHEMA_VERSION
 from ckpttool.tensors.sums import file_sums
 
@@ -29,7 +28,7 @@ def write_receipt(
 ) -> bytes:
     """Return the content of the receipt; ``outputs`` have the checksums of their content."""
     report, selection, plan = job.report, job.selection, job.plan
-    sources = [one for one in job.checkpoint.sources if isinstance(one, FileSource)]
+    sources = job.checkpoint.sources
     sums = file_sums(sources, workers=job.options.workers, executor=job.options.executor)
     placed = {piece.name: (file.path, piece) for file in plan.files for piece in file.pieces}
     naming, digests = selection.naming, job.resizing.digests

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Iterable, List, Mapping, NamedTuple
 
 from ckpttool.files.positional import reserve, unwritable
 from ckpttool.files.room import require_room
-from ckpttool.files.sources import ByteSource, FileSource
+from ckpttool.files.sources import ByteSource
 from ckpttool.files.temporary import (
     Growing,
     clean,
@@ -61,7 +61,7 @@ class Destination:
         self._sources = [
             (source.identity.device, source.identity.inode)
             for source in sources
-            if isinstance(source, FileSource)
+            if source.identity is not None
         ]
         self._force = force
         self._sync = sync

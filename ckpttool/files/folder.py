@@ -10,16 +10,44 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ckpttool.files.sources import FileSource
-from ckpttool.findings.errors import UnreadableError
+from ckpttool.findings import rules
+from ckpttool.findings.errors import UnreadableError, UnsupportedError
 from ckpttool.findings.text import printable
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
+    from ckpttool.files.sources import ByteSource
+
 SHOWN = 20  # offenders that are named; the others are counted
+
+
+class Siblings(Protocol):
+    """What lies beside a source; the attributes are those of :class:`Folder`."""
+
+    missing: list[str]
+    links: list[str]
+    offenders: list[str]
+
+    def open(self, file: str) -> ByteSource | None:
+        """Open a plain name; ``None`` if it is missing or refused."""
+
+
+def siblings_of(source: ByteSource, opened: ExitStack) -> Siblings:
+    """Return what opens files beside a source; ``opened`` closes them.
+
+    Raises:
+        UnsupportedError: it is no file of this machine, and nothing is known of what lies beside.
+    """
+    if isinstance(source, FileSource):
+        return Folder(source, opened)
+    raise UnsupportedError(
+        "it names other files, and only those beside a file of this machine are opened",
+        rules.UNSUPPORTED,
+    )
 
 
 class Folder:

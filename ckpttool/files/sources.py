@@ -42,11 +42,22 @@ class ByteSource(Protocol):
     def size(self) -> int:
         """Size in bytes, fixed when the source was opened."""
 
+    @property
+    def identity(self) -> Identity | None:
+        """What tells this file from others; ``None`` of bytes that are no file of this machine."""
+
+    @property
+    def is_far(self) -> bool:
+        """Whether each read is a request to another machine, which costs as much as a megabyte."""
+
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Fill ``buffer`` with the bytes from ``offset``; raises UnreadableError if it cannot."""
 
     def check_unchanged(self) -> None:
         """Raise UnreadableError if the bytes are no longer those that were opened."""
+
+    def rest(self) -> None:
+        """Give back what few sources may hold at a time, such as a descriptor; reads still work."""
 
     def close(self) -> None:
         """Release the source; reading afterwards is an error."""
@@ -103,6 +114,8 @@ class FileSource:
             a device or a socket is refused without waiting for it. So is a file whose size is 0
             but that has bytes.
     """
+
+    is_far = False
 
     def __init__(self, path: str) -> None:
         self.name = path
@@ -230,9 +243,12 @@ class FileSource:
 class Part:
     """A run of bytes of another source, a file within a file say. It closes nothing."""
 
+    identity = None  # several parts of one file are not that file
+
     def __init__(self, source: ByteSource, offset: int, size: int) -> None:
         self.name = source.name
         self.size = size
+        self.is_far = source.is_far
         self._source = source
         self._offset = offset
 
@@ -246,12 +262,18 @@ class Part:
         """Raise UnreadableError if the bytes are no longer those that were opened."""
         self._source.check_unchanged()
 
+    def rest(self) -> None:
+        """Nothing: the source belongs to whoever opened it."""
+
     def close(self) -> None:
         """Nothing: the source belongs to whoever opened it."""
 
 
 class MemorySource:
     """Bytes in memory, a file within another say."""
+
+    identity = None
+    is_far = False
 
     def __init__(self, data: bytes, name: str) -> None:
         self.name = name
@@ -267,6 +289,9 @@ class MemorySource:
 
     def check_unchanged(self) -> None:
         """Nothing: bytes do not change."""
+
+    def rest(self) -> None:
+        """Nothing: there is nothing to give back."""
 
     def close(self) -> None:
         """Nothing: there is nothing to release."""

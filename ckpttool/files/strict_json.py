@@ -6,7 +6,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ckpttool.files.sources import FileSource, read_bytes
+from ckpttool.files.sources import ByteSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.unambiguous_json import RepeatedKeyError, parsed
@@ -31,7 +31,7 @@ def begins_object(head: bytes) -> bool:
     return text.lstrip(b" \t\r\n").startswith(b"{") and b"\0" not in head[:8]
 
 
-def strict_json(source: FileSource, rule: Rule) -> object:
+def strict_json(source: ByteSource, rule: Rule) -> object:
     """Return the document in a file.
 
     Args:
@@ -62,7 +62,7 @@ def strict_json(source: FileSource, rule: Rule) -> object:
         raise MalformedError(str(error), rule) from error
 
 
-def _text(source: FileSource, rule: Rule) -> str:
+def _text(source: ByteSource, rule: Rule) -> str:
     if source.size > MAX_JSON:
         raise _too_long(source.size, MAX_JSON)
     data = read_bytes(source, 0, source.size)

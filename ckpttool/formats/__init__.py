@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from ckpttool.files import collecting
-from ckpttool.files.sources import FileSource, read_bytes
+from ckpttool.files.paged import Paged
+from ckpttool.files.sources import ByteSource, FileSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.arguments import AnyPath, check_text, path_of
 from ckpttool.findings.errors import CkpttoolError, MalformedError, adding_uses
@@ -33,7 +34,7 @@ class Format(Protocol):
     def matches(self, head: bytes) -> bool:
         """Whether a file that starts with ``head`` is of this format."""
 
-    def read(self, source: FileSource, wrapper: str | None) -> Checkpoint:
+    def read(self, source: ByteSource, wrapper: str | None) -> Checkpoint:
         """Catalogue the file. ``wrapper`` is the dotted key asked for, ``None`` to choose."""
 
 
@@ -71,9 +72,11 @@ def open_checkpoint(path: AnyPath, *, wrapper: str | None = None) -> Checkpoint:
     return open_source(FileSource(path_of(path)), wrapper)
 
 
-def open_source(source: FileSource, wrapper: str | None) -> Checkpoint:
+def open_source(source: ByteSource, wrapper: str | None) -> Checkpoint:
     """Do what :func:`open_checkpoint` does with a file that is open; an error closes it."""
     path = source.name
+    if source.is_far:
+        source = Paged(source)
     try:
         head = _head(source)
         form = _format_of(source, head)
@@ -94,14 +97,14 @@ def open_source(source: FileSource, wrapper: str | None) -> Checkpoint:
         raise
 
 
-def _head(source: FileSource) -> bytes:
+def _head(source: ByteSource) -> bytes:
     if source.size == 0:
         fix = "Fetch, copy or save it again: it has no bytes."
         raise MalformedError("the file is empty", rules.TRUNCATED, fix=fix)
     return read_bytes(source, 0, min(HEAD, source.size))
 
 
-def _format_of(source: FileSource, head: bytes) -> Format:
+def _format_of(source: ByteSource, head: bytes) -> Format:
     for candidate in FORMATS:
         if candidate.matches(head):
             return candidate

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Iterable, Mapping, NamedTuple, Sequence, Union
 
 from ckpttool.files.publishing import try_files, write_files
-from ckpttool.files.sources import FileSource
 from ckpttool.findings.arguments import check_day, path_of, texts_of, trusted_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import NO_ITEMS
@@ -240,8 +239,7 @@ def _locked(
 ) -> LockedCheckpoint:
     checkpoint, tensors = evidence.checkpoint, evidence.named
     forward = None if evidence.forward.status != "run" else _forward(evidence, progress)
-    sources = [source for source in checkpoint.sources if isinstance(source, FileSource)]
-    sums = file_sums(sources, workers=options.workers, executor=options.executor)
+    sums = file_sums(checkpoint.sources, workers=options.workers, executor=options.executor)
     digests = evidence.values.tensors
     locked = LockedCheckpoint(
         name_from(lock, checkpoint.path),
@@ -249,7 +247,7 @@ def _locked(
         evidence.coverage.schema,
         tuple(
             LockedFile(name_from(lock, source.name), source.size, sha256)
-            for source, sha256 in zip(sources, sums)
+            for source, sha256 in zip(checkpoint.sources, sums)
         ),
         forward,
         {

@@ -13,14 +13,15 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckpttool.files.folder import Folder
-from ckpttool.files.sources import FileSource, read_bytes
+from ckpttool.files.folder import Siblings, siblings_of
+from ckpttool.files.sources import read_bytes
 from ckpttool.files.strict_json import strict_json
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.findings.text import printable
 
 if TYPE_CHECKING:
+    from ckpttool.files.sources import ByteSource
     from ckpttool.tensors.catalogue import Checkpoint
 
 #: Files by which Hugging Face's libraries know a folder that holds a model.
@@ -78,12 +79,12 @@ def read_release_files(checkpoint: Checkpoint, release: str | None = None) -> Re
         release: the folder that was given and searched for checkpoints.
     """
     source = checkpoint.sources[0] if checkpoint.sources else None
-    if not isinstance(source, FileSource):  # bytes in memory have no folder
+    if source is None or source.identity is None:  # only a file of this machine has a folder
         return ReleaseFiles()
     folder = os.path.dirname(source.name)  # noqa: PTH120 (the caller's spelling)
     names, unread = _names(folder)
     with ExitStack() as opened:
-        reader = _FolderReader(Folder(source, opened), unread)
+        reader = _FolderReader(siblings_of(source, opened), unread)
         config, problem = _config(reader) if CONFIG in names else (None, None)
         card = _card(reader, names)
     return ReleaseFiles(
@@ -121,11 +122,11 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
 class _FolderReader:
     """Reads files of the folder and lists those that cannot be read."""
 
-    def __init__(self, folder: Folder, unread: list[str]) -> None:
+    def __init__(self, folder: Siblings, unread: list[str]) -> None:
         self._folder = folder
         self.unread = unread
 
-    def open(self, name: str, most: int | None = None) -> FileSource | None:
+    def open(self, name: str, most: int | None = None) -> ByteSource | None:
         """Open a file of at most ``most`` bytes; ``None`` if that is not possible."""
         # the folder's lists grow with every call; what this one adds is reported
         told, missing = len(self._folder.offenders), len(self._folder.missing)

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import unicodedata
 import zlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Iterable, NamedTuple
 
 from ckpttool.files.sources import ByteSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.text import printable
 from ckpttool.formats.archives.zip_end import find_directory
+from ckpttool.formats.archives.zip_far import FarMembers
 from ckpttool.formats.archives.zip_headers import LocalHeaders
 from ckpttool.formats.archives.zip_records import records
+
+if TYPE_CHECKING:
+    from ckpttool.formats.archives.zip_records import Record
 
 #: Characters of all names that are not plain ASCII: folding their case takes several copies of
 #: four bytes a character, and torch's own names are ASCII.
@@ -43,16 +47,24 @@ class Member(NamedTuple):
 
 
 class Archive(NamedTuple):
-    """The members by name, in the order of the file, and whether checksums were written."""
+    """An archive.
+
+    Attributes:
+        members: by name, in the order of the file.
+        has_checksums: whether checksums were written.
+        source: what the members' offsets count in.
+    """
 
     members: dict[str, Member]
     has_checksums: bool
+    source: ByteSource
 
 
 def read_archive(source: ByteSource) -> Archive:
     """Return the catalogue of the zip archive that ``source`` is, from first byte to last.
 
-    Only the directory and the headers are read. Memory and time are bounded by
+    Only the directory and the headers are read; of a far source the directory alone, and a header
+    when its member is read. Memory and time are bounded by
     ``zip_end.MAX_MEMBERS`` and ``zip_end.MAX_DIRECTORY``, whatever the file claims.
 
     Raises:
@@ -63,24 +75,49 @@ def read_archive(source: ByteSource) -> Archive:
     """
     directory = find_directory(source)
     data = read_bytes(source, directory.offset, directory.size)
-    headers = LocalHeaders(source, directory.offset)
+    listed: Iterable[Record] = records(data, directory)
+    headers = None if source.is_far else LocalHeaders(source, directory.offset)
+    if headers is None:
+        listed = _in_sequence(list(listed), directory.offset)
+        source = FarMembers(source, listed, directory.offset)
     members: dict[str, Member] = {}
     summed = False
-    for record in records(data, directory):
+    for record in listed:
         name = record.name
-        offset = headers.pass_member(record)
+        offset = headers.pass_member(record) if headers else record.offset
         # zipfile takes the last of two, other readers the first
         if name in members:
             raise _twice(name, name)
         # not by the class: its __new__ takes as long again
         members[name] = tuple.__new__(Member, (name, offset, record.size, record.crc32, True))
         summed = summed or record.crc32 != 0
-    headers.finish()
+    if headers:
+        headers.finish()
     _check_collisions(members)
     # torch.serialization.set_crc32_options(False) writes 0 for every member: no checksum to check
     if not summed:
         members = {name: member._replace(has_crc=False) for name, member in members.items()}
-    return Archive(members, summed)
+    return Archive(members, summed, source)
+
+
+def _in_sequence(listed: list[Record], limit: int) -> list[Record]:
+    """Return the records of a directory, if there is room for each before the next one."""
+    ends = [*(record.offset for record in listed[1:]), limit]
+    if listed and listed[0].offset:
+        raise _out_of_place(listed[0], 0)
+    for record, end in zip(listed, ends):
+        if record.offset + record.size > end:
+            raise _out_of_place(record, end)
+    return listed
+
+
+def _out_of_place(record: Record, end: int) -> MalformedError:
+    return MalformedError(
+        f"{printable(record.name)} is not where the members before and after it leave room",
+        rules.ZIP_DISAGREES,
+        offset=record.offset,
+        expected=f"its end at byte {end} or before" if end else "the archive's first byte",
+    )
 
 
 def read_member(source: ByteSource, member: Member, limit: int) -> bytes:

@@ -38,12 +38,12 @@ _FIRST_WINDOW, _LAST_WINDOW = 4_096, 1_048_576
 
 
 class LocalHeaders:
-    """Walks the local headers up to ``limit``, where the directory begins."""
+    """Walks the local headers from ``start`` up to ``limit``, where the directory begins."""
 
-    def __init__(self, source: ByteSource, limit: int) -> None:
+    def __init__(self, source: ByteSource, limit: int, start: int = 0) -> None:
         self._source = source
         self._limit = limit
-        self._cursor = 0
+        self._cursor = start
         self._window = b""
         self._base = 0
         self._step = _FIRST_WINDOW
@@ -91,15 +91,17 @@ class LocalHeaders:
         self._cursor = end
         return data
 
-    def finish(self) -> None:
-        """Raise MalformedError unless the directory directly follows the last member."""
+    def finish(self, end: int | None = None) -> None:
+        """Raise MalformedError unless the last member ends there; ``None`` for the directory."""
+        end = self._limit if end is None else end
         # a gap can hold another archive, which a reader that searches for headers would find
-        if self._cursor != self._limit:
+        if self._cursor != end:
+            what = "zip directory" if end == self._limit else "next one"
             raise MalformedError(
-                "bytes lie between the last member and the zip directory",
+                f"bytes lie between the last member and the {what}",
                 rules.ZIP_DISAGREES,
                 offset=self._cursor,
-                found=f"{self._limit - self._cursor:,} bytes",
+                found=f"{end - self._cursor:,} bytes",
             )
 
     def _zip64(self, record: Record, extra: int, length: int) -> bytes:

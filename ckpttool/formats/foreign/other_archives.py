@@ -143,9 +143,10 @@ def _is_distributed(source: ByteSource) -> bool:
         return False
     with suppress(CkpttoolError):
         part = Part(source, start, source.size - start)
-        for name, member in read_archive(part).members.items():
+        archive = read_archive(part)
+        for name, member in archive.members.items():
             if name.endswith(f"/{_CONTENT}"):
-                root = pickles.parse(read_member(part, member, MAX_PICKLE)).root
+                root = pickles.parse(read_member(archive.source, member, MAX_PICKLE)).root
                 return _is_leaf(root)
     return False
 

@@ -10,7 +10,7 @@ import re
 import zlib
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
-from ckpttool.files.sources import FileSource, read_bytes
+from ckpttool.files.sources import ByteSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError
 from ckpttool.findings.text import size
@@ -209,7 +209,7 @@ def matches(head: bytes) -> bool:
     return kind_of(head) is not None
 
 
-def read(source: FileSource, wrapper: str | None) -> Checkpoint:
+def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
     """Say what the file is.
 
     Raises:
@@ -219,7 +219,7 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
     raise unknown(source)
 
 
-def unknown(source: FileSource) -> UnsupportedError:
+def unknown(source: ByteSource) -> UnsupportedError:
     """Return the error for a file that is no checkpoint, with its kind if that is known."""
     begin = read_bytes(source, 0, min(answers.SEARCHED, source.size))
     head = begin[:HEAD]
@@ -239,7 +239,7 @@ def unknown(source: FileSource) -> UnsupportedError:
     return UnsupportedError(f"the file is {kind.what}", rules.UNKNOWN_FORMAT, found=found, fix=fix)
 
 
-def _text_or_nothing(source: FileSource, head: bytes) -> ForeignKind | None:
+def _text_or_nothing(source: ByteSource, head: bytes) -> ForeignKind | None:
     """Return the kind of a file that is text, or zero bytes."""
     if len(head) == HEAD and not any(head):
         return _ZEROS
@@ -271,7 +271,7 @@ def is_text(head: bytes) -> bool:
     return bool(text) and all(char.isprintable() or char in "\t\r\n" for char in text)
 
 
-def _by_end(source: FileSource) -> ForeignKind | None:
+def _by_end(source: ByteSource) -> ForeignKind | None:
     end = len(_TF_INDEX_END)
     if source.size >= end and read_bytes(source, source.size - end, end) == _TF_INDEX_END:
         return _TF

@@ -8,7 +8,7 @@ import re
 from contextlib import closing
 from typing import NamedTuple
 
-from ckpttool.files.sources import FileSource, read_bytes
+from ckpttool.files.sources import ByteSource, FileSource, read_bytes
 from ckpttool.files.strict_json import MAX_JSON, begins_object, strict_json
 from ckpttool.files.suffixes import INDEX, TORCH
 from ckpttool.findings import rules
@@ -44,7 +44,7 @@ class Index(NamedTuple):
     entries: tuple[Entry, ...]
 
 
-def read_index(source: FileSource) -> Index:
+def read_index(source: ByteSource) -> Index:
     """Read the index, without its shards.
 
     Raises:
@@ -74,7 +74,7 @@ def read_index(source: FileSource) -> Index:
     return Index(weight_map, stated, metadata, tuple(_entries(metadata)))
 
 
-def is_index(source: FileSource, head: bytes) -> bool:
+def is_index(source: ByteSource, head: bytes) -> bool:
     """Whether a file that starts with ``head`` is an index, or a broken one."""
     if source.size > MAX_JSON or not begins_object(head) or not _mentions_weight_map(source):
         return False
@@ -102,13 +102,13 @@ def files_listed(path: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(file for file in files if isinstance(file, str)))
 
 
-def _document(source: FileSource) -> dict[str, object] | None:
+def _document(source: ByteSource) -> dict[str, object] | None:
     """Return the whole index, ``None`` for JSON that is none."""
     document = strict_json(source, rules.SHARD_INDEX)
     return document if isinstance(document, dict) and "weight_map" in document else None
 
 
-def _mentions_weight_map(source: FileSource) -> bool:
+def _mentions_weight_map(source: ByteSource) -> bool:
     # far faster than parsing, and most JSON files of a folder are no indexes
     return b'"weight_map"' in read_bytes(source, 0, min(source.size, MAX_JSON))
 
@@ -121,7 +121,7 @@ def _no_index(what: str) -> UnsupportedError:
     )
 
 
-def _answer(source: FileSource) -> UnsupportedError | None:
+def _answer(source: ByteSource) -> UnsupportedError | None:
     """Return the error for a JSON document that an interface answered in place of a file."""
     answer = answer_in_json(read_bytes(source, 0, min(source.size, SEARCHED)))
     if answer is None:

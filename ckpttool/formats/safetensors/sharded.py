@@ -10,8 +10,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Iterator, NamedTuple
 
-from ckpttool.files.folder import SHOWN, Folder
-from ckpttool.files.sources import FileSource, read_bytes
+from ckpttool.files.folder import SHOWN, Siblings, siblings_of
+from ckpttool.files.sources import ByteSource, read_bytes
 from ckpttool.files.strict_json import begins_object
 from ckpttool.files.suffixes import SAFETENSORS, ShardName, shard_name
 from ckpttool.findings import rules
@@ -50,7 +50,7 @@ _NAMED = 3
 class Shard(NamedTuple):
     """One file of the checkpoint, open, and what its header says."""
 
-    source: FileSource
+    source: ByteSource
     header: Header
 
 
@@ -59,7 +59,7 @@ def matches(head: bytes) -> bool:
     return begins_object(head)
 
 
-def read(source: FileSource, wrapper: str | None) -> Checkpoint:
+def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
     """Catalogue the index and all its shards; see ``open_checkpoint`` for the errors.
 
     The tensors come in the order of the index.
@@ -68,7 +68,7 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
     index = read_index(source)
     with ExitStack() as opened:
         files = sorted(set(index.weight_map.values()))
-        folder = Folder(source, opened)
+        folder = siblings_of(source, opened)
         shards = _open_all(folder, files)
         offenders = _uncounted(files) + folder.offenders + _misplaced(index, shards)
         # missing files first: the disagreements that they cause are no use by themselves
@@ -141,7 +141,7 @@ def _remarks(
         yield from remarks_on([*oddities, f"that of {printable(file)}{more}"])
 
 
-def _open_all(folder: Folder, files: list[str]) -> dict[str, Shard]:
+def _open_all(folder: Siblings, files: list[str]) -> dict[str, Shard]:
     shards: dict[str, Shard] = {}
     tensors = size = 0
     for file in files:
@@ -163,7 +163,7 @@ def _open_all(folder: Folder, files: list[str]) -> dict[str, Shard]:
     return shards
 
 
-def _header(shard: FileSource) -> Header:
+def _header(shard: ByteSource) -> Header:
     head = read_bytes(shard, 0, min(16, shard.size))
     if not is_safetensors(head) and not shard.name.endswith(".safetensors"):
         raise UnsupportedError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import prod
 from typing import NamedTuple, Sequence
 
-from ckpttool.files.sources import ByteSource, FileSource, read_bytes
+from ckpttool.files.sources import ByteSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UsageError
 from ckpttool.findings.finding import Finding, finding
@@ -52,7 +52,7 @@ def matches(head: bytes) -> bool:
     return head[4:_LENGTH] == bytes(4) and head[_LENGTH:].lstrip(BLANKS)[:1] == b"{"
 
 
-def read(source: FileSource, wrapper: str | None) -> Checkpoint:
+def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
     """Catalogue the file; see ``open_checkpoint`` for the errors."""
     require_no_wrapper(wrapper)
     header = read_header(source)

@@ -11,7 +11,7 @@ import re
 from contextlib import suppress
 from typing import Callable, NamedTuple, Sequence
 
-from ckpttool.files.sources import FileSource, read_bytes
+from ckpttool.files.sources import ByteSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.findings.uses import NameUse, Use
@@ -72,13 +72,13 @@ def may_be(head: bytes) -> bool:
     return head[0] in _FIRST_OPCODES
 
 
-def read(source: FileSource, wrapper: str | None) -> Checkpoint:
+def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
     """Catalogue the stream; see ``open_checkpoint`` for the errors."""
     with Watch() as watch:
         return _read(source, wrapper, watch)
 
 
-def pickle_of(source: FileSource, watch: Watch) -> Pickle | None:
+def pickle_of(source: ByteSource, watch: Watch) -> Pickle | None:
     """Return the content of a stream of ``torch.save``, or of a plain pickle.
 
     ``None`` for a plain pickle that other bytes follow.
@@ -95,7 +95,7 @@ def pickle_of(source: FileSource, watch: Watch) -> Pickle | None:
     return first if first.end == source.size else None
 
 
-def calls_of(source: FileSource, head: bytes) -> tuple[NameUse, ...]:
+def calls_of(source: ByteSource, head: bytes) -> tuple[NameUse, ...]:
     """Return what a file of another format, which starts with ``head``, calls if unpickled.
 
     ``pickle.load`` reads any file, and ``torch.load`` unpickles every format that it does not know.
@@ -114,7 +114,7 @@ def calls_of(source: FileSource, head: bytes) -> tuple[NameUse, ...]:
     )
 
 
-def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
+def _read(source: ByteSource, wrapper: str | None, watch: Watch) -> Checkpoint:
     stream = _Stream(source, watch)
     first = _first_pickle(stream, source, watch)
     _check_magic(first, stream)
@@ -160,7 +160,7 @@ def _check_names_nothing(what: str, pickle: Pickle) -> None:
 class _Stream:
     """Pickles one after the other, from a window on the file that grows as they need it."""
 
-    def __init__(self, source: FileSource, watch: Watch, most: int | None = None) -> None:
+    def __init__(self, source: ByteSource, watch: Watch, most: int | None = None) -> None:
         self._source = source
         self._watch = watch
         self._most = MAX_PICKLES if most is None else most
@@ -232,7 +232,7 @@ class _Stream:
         self._data = read_bytes(self._source, 0, min(length, self._source.size, self._most))
 
 
-def _first_pickle(stream: _Stream, source: FileSource, watch: Watch) -> Pickle:
+def _first_pickle(stream: _Stream, source: ByteSource, watch: Watch) -> Pickle:
     try:
         return stream.pickle()
     except MalformedError as error:
@@ -254,7 +254,7 @@ def _check_magic(first: Pickle, stream: _Stream) -> None:
     raise other_pickle(first)
 
 
-def _check_no_tar(source: FileSource) -> None:
+def _check_no_tar(source: ByteSource) -> None:
     """Refuse a stream that is a tar archive too."""
     # torch.load tries tarfile before it unpickles
     if tar.has_checksum(read_bytes(source, 0, min(tar.BLOCK, source.size))):
@@ -299,7 +299,7 @@ class _Declared(NamedTuple):
 class _Storages:
     """The storages that follow the pickles, found by walking their counts."""
 
-    def __init__(self, source: FileSource, start: int) -> None:
+    def __init__(self, source: ByteSource, start: int) -> None:
         self._source = source
         self._start = start
         self._found: dict[str, Storage] = {}

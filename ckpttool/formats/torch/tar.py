@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from contextlib import suppress
 
-from ckpttool.files.sources import FileSource, read_bytes
+from ckpttool.files.sources import ByteSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.formats.archives import tar
@@ -53,7 +53,7 @@ def matches(head: bytes) -> bool:
     return tar.matches(head)
 
 
-def read(source: FileSource, wrapper: str | None) -> Checkpoint:
+def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
     """Catalogue the container; see ``open_checkpoint`` for the errors."""
     with Watch() as watch:
         try:
@@ -64,7 +64,7 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
             raise
 
 
-def _look_at_members(source: FileSource, watch: Watch) -> None:
+def _look_at_members(source: ByteSource, watch: Watch) -> None:
     """Have ``watch`` judge the pickles in the order in which torch reads them."""
     members = tar.find_members(source)
     if "storages" in members:
@@ -77,7 +77,7 @@ def _look_at_members(source: FileSource, watch: Watch) -> None:
             watch.look_at(data, name)
 
 
-def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
+def _read(source: ByteSource, wrapper: str | None, watch: Watch) -> Checkpoint:
     loose = tar.find_members(source)
     # first, since the strict reader would refuse another kind of tar for its folders or links
     if loose and loose.keys().isdisjoint(_OURS) and len(loose) < tar.MAX_MEMBERS:
@@ -109,7 +109,7 @@ def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
 class _Stream:
     """A member of the archive, read in sequence: pickles, numbers and runs of bytes."""
 
-    def __init__(self, source: FileSource, member: TarMember, name: str, watch: Watch) -> None:
+    def __init__(self, source: ByteSource, member: TarMember, name: str, watch: Watch) -> None:
         self.source = source
         self.name = name
         self._watch = watch
@@ -265,7 +265,7 @@ def _is_key(node: Node) -> bool:
     return type(node) is int and 0 <= node < 2**64
 
 
-def _content(source: FileSource, member: TarMember, tensors: _Tensors, watch: Watch) -> Pickle:
+def _content(source: ByteSource, member: TarMember, tensors: _Tensors, watch: Watch) -> Pickle:
     if member.size > MAX_PICKLE:
         raise MalformedError("the pickle is too large", rules.LIMIT, member="pickle")
     data = read_bytes(source, member.offset, member.size)

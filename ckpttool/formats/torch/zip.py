@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ckpttool.files.sources import FileSource
+from ckpttool.files.sources import ByteSource
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.formats import pickles
@@ -35,7 +35,7 @@ def matches(head: bytes) -> bool:
     return head.startswith(b"PK\x03\x04")
 
 
-def read(source: FileSource, wrapper: str | None) -> Checkpoint:
+def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
     """Catalogue the archive; see ``open_checkpoint`` for the errors."""
     with Watch() as watch:
         try:
@@ -54,7 +54,7 @@ def read(source: FileSource, wrapper: str | None) -> Checkpoint:
             raise other from error
 
 
-def _say_how_much_is_missing(source: FileSource, error: MalformedError) -> None:
+def _say_how_much_is_missing(source: ByteSource, error: MalformedError) -> None:
     """Add to the error of a truncated file the least size that its tensors need."""
     # data.pkl is the first member, so it survives, and it declares the size of every storage
     first = first_pickle(source) if error.rule is rules.TRUNCATED else None
@@ -73,15 +73,15 @@ def _say_how_much_is_missing(source: FileSource, error: MalformedError) -> None:
             error.found = f"{source.size:,}"
 
 
-def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
+def _read(source: ByteSource, wrapper: str | None, watch: Watch) -> Checkpoint:
     archive = read_archive(source)
-    top = _top_folder(archive)
-    _check_version(source, archive, top)
-    big_endian = _is_big_endian(source, archive, top)
+    top, data = _top_folder(archive), archive.source
+    _check_version(archive, top)
+    big_endian = _is_big_endian(archive, top)
     member = archive.members[f"{top}/data.pkl"]
-    storages, checksums = _records(source, archive, f"{top}/data/")
+    storages, checksums = _records(archive, f"{top}/data/")
     del archive  # a million names and places that nobody asks for any more
-    pickle = watch.parse(read_member(source, member, MAX_PICKLE), member=member.name)
+    pickle = watch.parse(read_member(data, member, MAX_PICKLE), member=member.name)
     if pickle.end != member.size:  # pickle.load ignores them, a scanner may not
         raise MalformedError(
             "something follows the pickle", rules.PICKLE, member=member.name, offset=pickle.end
@@ -100,7 +100,7 @@ def _read(source: FileSource, wrapper: str | None, watch: Watch) -> Checkpoint:
     )
 
 
-def pickle_of(source: FileSource, watch: Watch) -> Pickle | None:
+def pickle_of(source: ByteSource, watch: Watch) -> Pickle | None:
     """Return the pickle of an archive of ``torch.save``, with a state dict in it or not.
 
     Raises:
@@ -108,7 +108,7 @@ def pickle_of(source: FileSource, watch: Watch) -> Pickle | None:
     """
     archive = read_archive(source)
     member = archive.members[f"{_top_folder(archive)}/data.pkl"]
-    return watch.parse(read_member(source, member, MAX_PICKLE), member=member.name)
+    return watch.parse(read_member(archive.source, member, MAX_PICKLE), member=member.name)
 
 
 class _Storages:
@@ -193,12 +193,12 @@ def _top_folder(archive: Archive) -> str:
     return top
 
 
-def _check_version(source: FileSource, archive: Archive, top: str) -> None:
+def _check_version(archive: Archive, top: str) -> None:
     names = [f"{top}/version"]
     if f"{top}/.data/version" in archive.members:
         names.append(f"{top}/.data/version")  # the one that torch reads, if there is one
     for name in names:
-        text = _small_member(source, archive, name)
+        text = _small_member(archive, name)
         digits = text.strip() if text is not None else b""
         if not digits.isdigit() or int(digits) not in VERSIONS:
             raise MalformedError(
@@ -210,9 +210,9 @@ def _check_version(source: FileSource, archive: Archive, top: str) -> None:
             )
 
 
-def _is_big_endian(source: FileSource, archive: Archive, top: str) -> bool:
+def _is_big_endian(archive: Archive, top: str) -> bool:
     # older releases do not write it, and torch takes their files for little-endian
-    text = _small_member(source, archive, f"{top}/byteorder")
+    text = _small_member(archive, f"{top}/byteorder")
     if text not in (None, b"little", b"big"):
         raise MalformedError(
             "the byte order is not known",
@@ -224,18 +224,16 @@ def _is_big_endian(source: FileSource, archive: Archive, top: str) -> bool:
     return text == b"big"
 
 
-def _small_member(source: FileSource, archive: Archive, name: str) -> bytes | None:
+def _small_member(archive: Archive, name: str) -> bytes | None:
     member: Member | None = archive.members.get(name)
-    return None if member is None else read_member(source, member, _SMALL)
+    return None if member is None else read_member(archive.source, member, _SMALL)
 
 
-def _records(
-    source: FileSource, archive: Archive, folder: str
-) -> tuple[dict[str, Extent], tuple[Checksum, ...]]:
+def _records(archive: Archive, folder: str) -> tuple[dict[str, Extent], tuple[Checksum, ...]]:
     """Return the extent of every storage by its key, and the checksums of those with bytes."""
     extents: dict[str, Extent] = {}
     checksums: list[Checksum] = []
-    start = len(folder)
+    start, source = len(folder), archive.source
     for name, offset, size, crc32, _ in archive.members.values():
         if name.startswith(folder):
             # one extent for all who refer to it: there may be a million of them

@@ -18,6 +18,7 @@ from ckpttool.formats.writing.torch_zip import finish, plan
 from ckpttool.tensors.catalogue import TensorInfo
 from ckpttool.tensors.dtypes import DTYPES, DType, by_elements
 from ckpttool.tensors.values import start_values
+from tests.builders.memory import SparseSource
 from tests.builders.pieces import MIXED_TURNED, mixed, of_dtype, piece, put
 from tests.builders.tensors import from_array, in_memory
 
@@ -153,29 +154,6 @@ def test_what_torch_cannot_hold_is_refused(dtype: str, shape: tuple[int, ...]) -
 
 
 # --- beyond four gigabytes, without writing them ------------------------------------------
-
-
-class SparseSource:
-    """The bytes of a written file whose tensors are all zeros, in as little memory as that."""
-
-    name = "sparse"
-
-    def __init__(self, size: int, parts: list[tuple[int, bytes]]) -> None:
-        self.size = size
-        self._parts = parts
-
-    def read_into(self, offset: int, buffer: memoryview) -> None:
-        buffer[:] = bytes(len(buffer))
-        for start, data in self._parts:
-            first, last = max(start, offset), min(start + len(data), offset + len(buffer))
-            if first < last:
-                buffer[first - offset : last - offset] = data[first - start : last - start]
-
-    def check_unchanged(self) -> None:
-        """Nothing can change."""
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 def huge(sizes: Mapping[str, int]) -> list[TensorInfo]:
