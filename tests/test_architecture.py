@@ -52,6 +52,9 @@ TORCH_LATE = {
     # a tensor as torch has it, on request; the catalogue for its type alone
     "ckpttool.tensors.catalogue",
     "ckpttool.tensors.in_memory",
+    "ckpttool.models.code.architectures",
+    "ckpttool.models.code.building",
+    "ckpttool.models.code.held",
     "ckpttool.models.families.mae_forward",
     "ckpttool.models.family",  # for its types alone
     "ckpttool.models.forward",

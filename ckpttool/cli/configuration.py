@@ -20,7 +20,7 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import NO_ITEMS, ConfigurationFile
 from ckpttool.findings.rules import Severity
 from ckpttool.models.families import AUTO, free_sizes, models, requirements
-from ckpttool.verification.options import NO_SCHEMA, Thresholds
+from ckpttool.verification.options import BESIDE, NO_SCHEMA, Thresholds
 from ckpttool.verification.policy import Policy
 from ckpttool.verification.waivers import Waiver
 
@@ -260,7 +260,7 @@ def _configuration(path: Path, table: Mapping[str, Any], sha256: str, start: Pat
     for key in ("checkpoint", "lock"):
         if key in read:
             read[key] = _seen_from(start, path.parent / read[key])
-    if read.get("schema", NO_SCHEMA) not in (NO_SCHEMA, AUTO):
+    if read.get("schema", NO_SCHEMA) not in (NO_SCHEMA, AUTO, BESIDE):
         read["schema"] = _seen_from(start, path.parent / read["schema"])
     if "tolerances" in read:
         read["limits"] = read.pop("tolerances")

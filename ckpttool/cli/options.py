@@ -16,12 +16,13 @@ from ckpttool.findings.arguments import trusted_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.rules import Severity
 from ckpttool.models.families import AUTO, free_sizes, models, requirements
-from ckpttool.verification.options import NO_SCHEMA, VerifyOptions
+from ckpttool.verification.options import BESIDE, NO_SCHEMA, VerifyOptions
 
 if TYPE_CHECKING:
     from ckpttool.cli.configuration import Configuration
     from ckpttool.models.reference import Reference
     from ckpttool.verification.policy import Policy
+    from ckpttool.verification.schema_sources import Beside
     from ckpttool.verification.verify import Terms
 
 trust_option = click.option(
@@ -45,9 +46,10 @@ examination_options = together(
         "--schema",
         metavar="SOURCE",
         help="What says which names, shapes and dtypes the checkpoint must have, in place of a "
-        "model: another checkpoint, a sharded index, a lock file, a receipt, or a file of ckpttool "
-        f"schema. With {NO_SCHEMA} these are not checked; with {AUTO}, as without it, the model is "
-        "the one that the names say.",
+        "model: another checkpoint, a sharded index, a lock file, a receipt, a file of ckpttool "
+        f"schema, or a config.json of Hugging Face; {BESIDE} is the one beside each file, which "
+        f"transformers builds without weights. With {NO_SCHEMA} these are not checked; with "
+        f"{AUTO}, as without it, the model is the one that the names say.",
     ),
     click.option(
         "--allow-missing",
@@ -258,16 +260,16 @@ class Schemas:
     """The schemas of a run, each read once: one may have 100,000 names."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Reference] = {}
+        self._known: dict[str, Reference | Beside] = {}
 
-    def read(self, source: str | None) -> Reference | None:
+    def read(self, source: str | None) -> Reference | Beside | None:
         """Return the schema of a source; ``None`` where the model is the one that a file is."""
         if source is None or source == AUTO:
             return None
         if source not in self._known:
-            from ckpttool.verification.schema_sources import read_schema
+            from ckpttool.verification.schema_sources import expected_by
 
-            self._known[source] = read_schema(source)
+            self._known[source] = expected_by(source)
         return self._known[source]
 
     @property

@@ -1,4 +1,4 @@
-"""A schema that somebody names: what another checkpoint holds, by names, shapes and dtypes.
+"""A schema that somebody names: what a checkpoint or a model holds, by names, shapes and dtypes.
 
 Where that is an MAE with encoder and decoder, names are those of its canonical layout, so that
 files in other layouts fit. All other names count as they stand.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple, Protocol
 
 from ckpttool.findings.errors import UnsupportedError
+from ckpttool.findings.results import Coverage
 from ckpttool.models.canonical import Canonical, canonicalize
 from ckpttool.models.choosing import choose
 from ckpttool.models.coverage import cover
@@ -21,6 +22,7 @@ from ckpttool.models.schema import Schema, SchemaEntry, schema_of
 
 if TYPE_CHECKING:
     from ckpttool.models.choosing import Judged
+    from ckpttool.models.code.held import Held
     from ckpttool.models.family import ModelConfig
     from ckpttool.tensors.catalogue import TensorInfo
 
@@ -32,6 +34,22 @@ OTHERS = "(others)"
 MOST_GROUPS = 12
 
 
+class Code(Protocol):
+    """A model of which a schema was made."""
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+
+    @property
+    def said(self) -> str:
+        """What was built, or run, for the schema."""
+
+    @property
+    def held(self) -> Held:
+        """What its checkpoint must have."""
+
+
 class Reference(NamedTuple):
     """A schema that was named.
 
@@ -40,12 +58,14 @@ class Reference(NamedTuple):
         family: whose model it is; one without any facts where that is not known.
         config: its sizes.
         schema: the tensors that it demands.
+        code: what it was built by, if it is of a model and not of a file.
     """
 
     name: str
     family: Family
     config: ModelConfig
     schema: Schema
+    code: Code | None = None
 
     @property
     def is_known(self) -> bool:
@@ -66,22 +86,51 @@ class Reference(NamedTuple):
         origins: dict[str, tuple[str, ...]] = {name: (name,) for name in tensors}
         return Canonical(None, "", dict(tensors), origins, (), ())
 
+    def cover(self, tensors: Mapping[str, TensorInfo]) -> Coverage:
+        """Return how much of it the tensors of a file cover, by the names of :meth:`canonical`."""
+        if self.is_empty:
+            return Coverage(self.name, {}, ())
+        if self.code is None:
+            return cover(tensors, self.schema)
+        held = self.code.held
+        by_main: dict[str, TensorInfo] = {}
+        others = set()
+        for name, main in held.tied.items():
+            entry = self.schema.entries.get(main)
+            # of another shape it is no copy of the tied tensor, and has no place
+            if name in tensors and entry is not None and tensors[name].shape == entry.shape:
+                by_main.setdefault(main, tensors[name])
+                others.add(name)
+        found = cover({**by_main, **tensors}, self.schema)
+        left = (name for name in found.unexpected if name not in others)
+        return found._replace(unexpected=tuple(name for name in left if not held.computes(name)))
 
-def reference_of(name: str, tensors: Mapping[str, TensorInfo]) -> Reference:
+    def filled_by(self, name: str, tensors: Mapping[str, TensorInfo]) -> str | None:
+        """Return which tensor of the schema one of a file fills; ``None`` if that has another."""
+        main = name if self.code is None else self.code.held.tied.get(name, name)
+        others = main != name and main in tensors
+        return None if others or main not in self.schema.entries else main
+
+
+def reference_of(
+    name: str, tensors: Mapping[str, TensorInfo], code: Code | None = None
+) -> Reference:
     """Return the schema that the tensors of a checkpoint are.
 
     Args:
         name: what reports call it.
         tensors: by the names of the file; their bytes are not looked at.
+        code: what built the model, if they are those of one.
 
     Raises:
         UnsupportedError: there is no tensor.
     """
     if not tensors:
         raise UnsupportedError("there is no tensor in it, so that it is no schema")
-    canonical = canonicalize(tensors)
-    judged = choose(canonical)
-    if _is_whole(judged, canonical, tensors):
+    # of code the names are known, and more than the shapes show: the number of heads, say
+    whole = None if code else _as_known(tensors)
+    if whole is not None:
+        judged, canonical = whole
         groups = {key: judged.family.group_of(key) for key in canonical.tensors}
         order = [group for group in judged.family.groups if group in groups.values()]
         order += [group for group in dict.fromkeys(groups.values()) if group not in order]
@@ -89,7 +138,14 @@ def reference_of(name: str, tensors: Mapping[str, TensorInfo]) -> Reference:
         return Reference(name, judged.family, judged.config, schema)
     groups = _modules(tensors)
     schema = _schema(name, tensors, groups, dict.fromkeys(groups.values()))
-    return Reference(name, _unknown(name, schema), _NoSizes(), schema)
+    return Reference(name, _unknown(name, schema), _NoSizes(), schema, code)
+
+
+def _as_known(tensors: Mapping[str, TensorInfo]) -> tuple[Judged, Canonical] | None:
+    """Return the known model that the tensors are, if they are all of it."""
+    canonical = canonicalize(tensors)
+    judged = choose(canonical)
+    return (judged, canonical) if _is_whole(judged, canonical, tensors) else None
 
 
 def _is_whole(judged: Judged, canonical: Canonical, tensors: Mapping[str, TensorInfo]) -> bool:

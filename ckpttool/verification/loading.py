@@ -19,15 +19,20 @@ def loading_of(evidence: Evidence) -> Loading:
     outside = frozenset(evidence.coverage.unexpected)
     mismatched = {one.name: one for group in groups.values() for one in group.mismatched}
     filled = parameters = refused = 0
-    for name, info in evidence.canonical.tensors.items():
+    reference, tensors = evidence.reference, evidence.canonical.tensors
+    for name, info in tensors.items():
         # a loader knows the names of the file: neither a prefix is taken off nor are parts joined
         if name in outside or origins.get(name, (name,)) != (name,):
             continue
-        mismatch = mismatched.get(name)
+        # a tied tensor may be stored under another of its names
+        place = name if reference is None else reference.filled_by(name, tensors)
+        if place is None:
+            continue
+        mismatch = mismatched.get(place)
         if mismatch is None or is_matched(mismatch):
             filled += 1
             parameters += prod(info.shape)
-            random[evidence.family.group_of(name)] -= 1
+            random[evidence.family.group_of(place)] -= 1
         elif not mismatch.same_shape:
             refused += 1
     renamed = sum(group.matched for group in groups.values())

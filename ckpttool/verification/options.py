@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 
     from ckpttool.models.reference import Reference
     from ckpttool.verification.lock.content import Lock
+    from ckpttool.verification.schema_sources import Beside
 
 
 #: In place of the source of a schema: names, shapes and dtypes are not checked.
 NO_SCHEMA = "none"
+#: The same: the schema is that of the config.json beside each file.
+BESIDE = "hf"
 
 
 class Thresholds(NamedTuple):
@@ -84,7 +87,7 @@ class VerifyOptions(NamedTuple):
     limits: Thresholds = Thresholds()
     lock: Lock | None = None
     trust: tuple[str, ...] = ()
-    reference: Reference | None = None
+    reference: Reference | Beside | None = None
     allow_unexpected: tuple[str, ...] = ()
 
     @property
@@ -114,9 +117,12 @@ class VerifyOptions(NamedTuple):
                 a type is wrong.
         """
         if self.reference is not None:
-            from ckpttool.models.reference import Reference  # late: --help has no use for it
+            # late: --help has no use for it
+            from ckpttool.models.reference import Reference
+            from ckpttool.verification.schema_sources import Beside
 
-            check_type(self.reference, Reference, "schema")
+            if not isinstance(self.reference, Beside):
+                check_type(self.reference, Reference, "schema")
         if self.reference is not None and (self.model != AUTO or self.sizes or self.require):
             raise UsageError(
                 "a schema says what a file must hold, and so do a model, its sizes and what is "

@@ -14,12 +14,11 @@ from ckpttool.findings import rules
 from ckpttool.findings.arguments import check_executor, check_workers
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError, adding_uses
 from ckpttool.findings.finding import Verdict
-from ckpttool.findings.results import Coverage, FileReport
+from ckpttool.findings.results import FileReport
 from ckpttool.formats import open_checkpoint
 from ckpttool.inspection import stopped, with_container
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.choosing import Judged, choose, hold, said_of
-from ckpttool.models.coverage import cover
 from ckpttool.models.forward import not_run, run_forward
 from ckpttool.models.reference import NONE
 from ckpttool.tensors.fingerprint import fingerprint as fingerprint_of
@@ -31,12 +30,13 @@ from ckpttool.verification.evidence import Evidence
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.published import origin_of
 from ckpttool.verification.release_files import read_release_files
+from ckpttool.verification.schema_sources import reference_for
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ckpttool.findings.arguments import AnyPath
-    from ckpttool.findings.results import ForwardSummary
+    from ckpttool.findings.results import Coverage, ForwardSummary
     from ckpttool.models.canonical import Canonical
     from ckpttool.models.family import Family
     from ckpttool.models.reference import Reference
@@ -122,10 +122,12 @@ def verified(
     with ExitStack() as stack:
         try:
             checkpoint = stack.enter_context(open_checkpoint(path, wrapper=options.wrapper))
-            canonical = _renaming(options)(checkpoint.tensors)
-            known = with_container(known, checkpoint, canonical.layout)
+            known = with_container(known, checkpoint, None)
             with adding_uses(checkpoint.uses):
-                evidence, origin = _examine(checkpoint, canonical, options, progress)
+                reference = reference_for(path, options.reference)
+                canonical = _renaming(reference)(checkpoint.tensors)
+                known = with_container(known, checkpoint, canonical.layout)
+                evidence, origin = _examine(checkpoint, canonical, options, reference, progress)
             known = conclude(known, evidence, origin)
         except CkpttoolError as error:
             # known has the facts that were found before the error
@@ -137,6 +139,7 @@ def _examine(
     checkpoint: Checkpoint,
     canonical: Canonical,
     options: VerifyOptions,
+    reference: Reference | None,
     progress: Progress | None,
 ) -> tuple[Evidence, Origin | None]:
     """Read and compute everything that the checks need."""
@@ -146,7 +149,7 @@ def _examine(
 
     release_files = read_release_files(checkpoint, options.release)
     said = said_of(checkpoint, release_files.config)
-    reference, judged = options.reference, choose(canonical, options.model, options.sizes, said)
+    renaming, judged = _renaming(reference), choose(canonical, options.model, options.sizes, said)
     other = None if options.asks else _other(judged, canonical, checkpoint)
     if other is not None:
         judged, reference = other, NONE
@@ -173,7 +176,7 @@ def _examine(
             progress.start(run.total)
         first = checkpoint.sources[0]
         origin = pool.submit(origin_of, first, family) if options.published else None
-        recorded = _recorded(checkpoint, canonical, _renaming(options))
+        recorded = _recorded(checkpoint, canonical, renaming)
         if reference is None:
             judged, schema, coverage = hold(judged, canonical, checkpoint)
         else:
@@ -239,19 +242,17 @@ def _why_not(options: VerifyOptions, reference: Reference) -> str:
     return "there is no schema" if reference.is_empty else "a schema has no code to run"
 
 
-def _renaming(options: VerifyOptions) -> Renaming:
+def _renaming(reference: Reference | None) -> Renaming:
     """Return what gives the tensors of a file the names of the model, or of the schema."""
-    return canonicalize if options.reference is None else options.reference.canonical
+    return canonicalize if reference is None else reference.canonical
 
 
 def _against(reference: Reference, canonical: Canonical, recorded: Mapping[str, str]) -> Coverage:
     """Return the coverage of a schema that was named."""
-    if reference.is_empty:
-        return Coverage(reference.name, {}, ())
     # A schema does not say which of its names are tied: one that the file records as such is there.
     tensors = canonical.tensors
     tied = {name: tensors[kept] for name, kept in recorded.items()}
-    return cover({**tensors, **tied}, reference.schema)
+    return reference.cover({**tensors, **tied})
 
 
 def _recorded(

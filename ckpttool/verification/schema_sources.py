@@ -1,4 +1,7 @@
-"""Reading a schema from what somebody names: a checkpoint, a schema file, a lock or a receipt."""
+"""Reading a schema from what somebody names: a file, or the code of a model.
+
+Files are checkpoints, schema files, locks and receipts; of a model there is a ``config.json``.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,22 @@ from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.files.strict_json import MAX_JSON, begins_object, strict_json
 from ckpttool.findings import rules
 from ckpttool.findings.arguments import AnyPath, check_text, path_of
-from ckpttool.findings.errors import CkpttoolError, UsageError
+from ckpttool.findings.errors import CkpttoolError, UnsupportedError, UsageError
 from ckpttool.formats import HEAD, open_source
 from ckpttool.models.reference import NONE, Reference, reference_of
 from ckpttool.models.schema_file import KEY, described, parse, render
 from ckpttool.tensors.sharing import with_tied
 from ckpttool.verification.digest_lists import digests_in, listed_in
-from ckpttool.verification.options import NO_SCHEMA
+from ckpttool.verification.options import BESIDE, NO_SCHEMA
+from ckpttool.verification.release_files import CONFIG
 
 if TYPE_CHECKING:
+    from ckpttool.models.reference import Code
     from ckpttool.tensors.catalogue import TensorInfo
+
+
+# Endings of files that hold weights, beside which a folder's config.json is not the only schema.
+_WEIGHTS = (".safetensors", ".bin", ".pth", ".pt", ".index.json", ".ckpt")
 
 
 class WrittenSchema(NamedTuple):
@@ -46,7 +55,8 @@ def schema(
     Only the header of a checkpoint is read.
 
     Args:
-        source: a checkpoint, a sharded index, a lock file, a receipt or another schema file.
+        source: a checkpoint, a sharded index, a lock file, a receipt, another schema file, or the
+            ``config.json`` of a model, or the folder of one.
         destination: the file to write; one that stands there is replaced if it is a schema file.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
 
@@ -57,13 +67,46 @@ def schema(
         CkpttoolError: the source cannot be read.
     """
     check_text(wrapper, "wrapper")
-    tensors = _tensors_of(path_of(source, "the source"), wrapper)
+    path = path_of(source, "the source")
+    if path == BESIDE:
+        raise _no_file()
+    tensors = _found_in(path, wrapper).tensors
     text = render(tensors)
     if destination is None:
         return WrittenSchema(text, len(tensors))
     path = path_of(destination, "the destination")
     _refuse_others(path)
     return WrittenSchema(text, len(tensors), write_files({path: text.encode("ascii")}, sync=True))
+
+
+class Beside:
+    """In place of a schema: each file's own, by the ``config.json`` in its folder."""
+
+    def __init__(self) -> None:
+        # a folder may hold a hundred checkpoints of one model
+        self._known: dict[str, Reference] = {}
+
+    def of(self, path: str) -> Reference:
+        """Return the schema of a checkpoint.
+
+        Raises:
+            CkpttoolError: there is no ``config.json`` beside it, or no model can be built of that.
+        """
+        config = str(Path(path).parent / CONFIG)
+        if not Path(config).exists():
+            raise UnsupportedError(
+                "there is no config.json beside the checkpoint, which --schema hf is about",
+                rules.SCHEMA_CODE,
+                fix="Name one: --schema FOLDER/config.json.",
+            )
+        if config not in self._known:
+            self._known[config] = read_schema(config)
+        return self._known[config]
+
+
+def expected_by(source: Union[AnyPath, Reference]) -> Union[Reference, Beside]:
+    """Return what files must fit: a schema as :func:`read_schema` does, or ``hf``."""
+    return Beside() if source == BESIDE else read_schema(source)
 
 
 def read_schema(source: Union[AnyPath, Reference]) -> Reference:
@@ -74,19 +117,38 @@ def read_schema(source: Union[AnyPath, Reference]) -> Reference:
             returned as it is.
 
     Raises:
-        UsageError: the source is no path.
-        CkpttoolError: it cannot be read, or there is no tensor in it.
+        UsageError: the source is no path, or ``hf``: each file has its own then.
+        CkpttoolError: it cannot be read, there is no tensor in it, or no model can be built of it.
     """
     if isinstance(source, Reference):
         return source
     path = path_of(source, "the schema")
     if path == NO_SCHEMA:
         return NONE
+    if path == BESIDE:
+        raise _no_file()
     try:
-        return reference_of(Path(path).name, _tensors_of(path, None))
+        found = _found_in(path, None)
+        return reference_of(found.name or Path(path).name, found.tensors, found.code)
     except CkpttoolError as error:
         error.path = error.path or path
         raise
+
+
+def reference_for(path: str, reference: Union[Reference, Beside, None]) -> Reference | None:
+    """Return the schema that one file must fit.
+
+    Raises:
+        CkpttoolError: as :meth:`Beside.of`.
+    """
+    return reference.of(path) if isinstance(reference, Beside) else reference
+
+
+def _no_file() -> UsageError:
+    return UsageError(
+        "hf is the config.json beside the checkpoint that is verified, and here is none",
+        fix="Name the config.json, or its folder.",
+    )
 
 
 def _refuse_others(path: str) -> None:
@@ -100,27 +162,82 @@ def _refuse_others(path: str) -> None:
         raise UsageError("what stands there is no schema file", path=path, fix="Name another file.")
 
 
-def _tensors_of(path: str, wrapper: str | None) -> Mapping[str, TensorInfo]:
+class _Found(NamedTuple):
+    """What a source has: tensors, and where they are those of a model what it was built by."""
+
+    tensors: Mapping[str, TensorInfo]
+    code: Code | None = None
+
+    @property
+    def name(self) -> str | None:
+        """The name of the model."""
+        return None if self.code is None else self.code.name
+
+
+def _found_in(path: str, wrapper: str | None) -> _Found:
+    if Path(path).is_dir():
+        path = _config_in(path)
     found = listed_in(path, lambda file: _listed_in(file, wrapper))
     if not isinstance(found, FileSource):
         return found
     with open_source(found, wrapper) as checkpoint, collecting.paused():
         # a tied name that is not stored is one that the model has
-        return with_tied(checkpoint.tensors, checkpoint.metadata)
+        return _Found(with_tied(checkpoint.tensors, checkpoint.metadata))
 
 
-def _listed_in(file: FileSource, wrapper: str | None) -> Mapping[str, TensorInfo] | None:
-    """Return the tensors of a list of them; ``None`` if the file is none."""
+def _config_in(folder: str) -> str:
+    """Return the ``config.json`` of a folder in which nothing else can be meant."""
+    config = Path(folder) / CONFIG
+    if not config.is_file():
+        raise UsageError(
+            "a folder is no schema, but for its config.json, and there is none",
+            path=folder,
+            fix="Name a file.",
+        )
+    weights = sorted(one.name for one in config.parent.glob("*") if one.name.endswith(_WEIGHTS))
+    if weights:
+        raise UsageError(
+            "the folder holds a config.json and weights: either may be the schema",
+            path=folder,
+            found=", ".join(weights[:3]),
+            fix=f"Name the file: {CONFIG} for what its model has, the weights for what they have.",
+        )
+    return str(config)
+
+
+def _listed_in(file: FileSource, wrapper: str | None) -> _Found | None:
+    """Return the tensors of what lists or describes them; ``None`` if the file is a checkpoint."""
     head = read_bytes(file, 0, min(HEAD, file.size))
-    # the key stands at the start of what is written, and anywhere in what somebody sorted
-    if begins_object(head) and KEY.encode() in read_bytes(file, 0, min(MAX_JSON, file.size)):
-        document = strict_json(file, rules.SCHEMA_FILE)
-        if isinstance(document, dict) and KEY in document:
-            return parse(document)
+    if begins_object(head):
+        text = read_bytes(file, 0, min(MAX_JSON, file.size))
+        # the keys stand at the start of what is written, and anywhere in what somebody sorted
+        if KEY.encode() in text:
+            document = strict_json(file, rules.SCHEMA_FILE)
+            if isinstance(document, dict) and KEY in document:
+                return _Found(parse(document))
+        elif any(key in text for key in (b'"architectures"', b'"model_type"')):
+            built = _built_from(file)
+            if built is not None:
+                return built
     digests = digests_in(file, wrapper)
     if digests is None:
         return None
-    return {
-        name: described(name, digest.dtype, digest.shape)
-        for name, digest in digests.tensors.items()
-    }
+    return _Found(
+        {
+            name: described(name, digest.dtype, digest.shape)
+            for name, digest in digests.tensors.items()
+        }
+    )
+
+
+def _built_from(file: FileSource) -> _Found | None:
+    """Return what the model of a ``config.json`` holds; ``None`` if the file is of another kind."""
+    document = strict_json(file, rules.CONFIG_MALFORMED)
+    if not isinstance(document, dict):
+        return None
+    from ckpttool.models.code.architectures import Architecture, is_config  # late: most need none
+
+    if not is_config(document):
+        return None
+    architecture = Architecture(document)
+    return _Found(architecture.held.tensors, architecture)

@@ -38,7 +38,7 @@ from ckpttool.verification.lock.reading import read_lock
 from ckpttool.verification.options import Thresholds, VerifyOptions
 from ckpttool.verification.policy import Policy, judge
 from ckpttool.verification.run import verify_file
-from ckpttool.verification.schema_sources import read_schema
+from ckpttool.verification.schema_sources import expected_by
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -97,8 +97,9 @@ def verify(
         sizes: sizes of it that are demanded: ``{"img_size": 448}``; the names are those of
             ``ckpttool.models.families.free_sizes()``.
         schema: what says which names, shapes and dtypes a file must have, in place of a model: the
-            path of another checkpoint, a sharded index, a lock file, a receipt or a schema file, or
-            what ``read_schema`` returned; ``"none"`` for no such check at all.
+            path of another checkpoint, a sharded index, a lock file, a receipt or a schema file, a
+            ``config.json``, or what ``read_schema`` returned; ``"hf"`` for the ``config.json``
+            beside each file; ``"none"`` for no such check at all.
         require: what a file must hold: ``full``, or the core of the model (``encoder``), which
             ``None`` is too.
         forward: whether to run the model.
@@ -142,7 +143,7 @@ def verify(
         executor=executor,
         expected_missing=texts_of(expected_missing, "expected_missing"),
         allow_unexpected=texts_of(allow_unexpected, "allow_unexpected"),
-        reference=None if schema is None else read_schema(schema),
+        reference=None if schema is None else expected_by(schema),
         limits=limits,
         lock=lock,
         trust=trusted_of(trust, "trust"),

@@ -207,6 +207,18 @@ TRIALS: Dict[str, List[Trial]] = {
             ("schema w.pth -o new.json", f"{VERIFY} --schema new.json"),
         )
     ],
+    "FIL504": [
+        Trial(
+            listed("s.json", '{"model_type": "bert"}'),
+            f"{VERIFY} --schema s.json",
+            ("schema w.pth -o new.json", f"{VERIFY} --schema new.json"),
+        ),
+        Trial(
+            listed("s.json", '{"model_type": "bert"}'),
+            f"{VERIFY} --schema s.json",
+            (f"{VERIFY} --schema none",),
+        ),
+    ],
     "SEC002": [
         pickled(checkpoints.called_beside),
         Trial(

@@ -176,6 +176,10 @@ CASES: Dict[str, Case] = {
         named_as_schema('{"ckpttool_schema": 1, "tensors": {"a": {"dtype": "int7", "shape": []}}}'),
         named_as_schema('{"ckpttool_schema": 1, "tensors": {"a": {"dtype": "int8", "shape": []}}}'),
     ),
+    "FIL504": Case(
+        named_as_schema('{"model_type": "bert"}'),
+        named_as_schema('{"ckpttool_schema": 1, "tensors": {"a": {"dtype": "int8", "shape": []}}}'),
+    ),
     "SEC001": Case(saved(checkpoints.attack_beside), SOUND),
     "SEC002": Case(holding(UNKNOWN_CALL), trusting("mylib.*")),
     "SEC003": Case(saved(checkpoints.object_beside), saved(checkpoints.namespace_beside)),

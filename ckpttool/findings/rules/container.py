@@ -197,6 +197,15 @@ SCHEMA_FILE = Rule(
     "The schema file is not what ckpttool schema writes.",
     "Take it from version control again, or write a new one with ckpttool schema.",
 )
+SCHEMA_CODE = Rule(
+    "FIL504",
+    "schema-code",
+    Severity.ERROR,
+    "The model that the schema is to come from cannot be built.",
+    "Name another source, verify --schema SOURCE; or --schema none for the checks that need none.",
+    "A config.json is built by the installed transformers, and never by code that comes with a "
+    "checkpoint. The outcome is CANNOT TELL, exit code 2.",
+)
 LOCK_FILE = Rule(
     "FIL502",
     "lock-file",

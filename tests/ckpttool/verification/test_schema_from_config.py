@@ -1,0 +1,177 @@
+"""A checkpoint against the config.json beside it: complete, or what exactly is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable, List, Tuple
+
+import pytest
+import torch
+
+import ckpttool
+from ckpttool import Report, Severity, UsageError, Verdict
+from tests.builders import hugging_face
+from tests.builders.commands import invoke
+from tests.builders.hugging_face import Weights, change_config, change_weights, saved, weights_of
+
+pytest.importorskip("transformers")
+
+
+def verified(path: str, schema: str = "hf") -> Report:
+    return ckpttool.verify(path, schema=schema, forward=False)
+
+
+def told(report: Report) -> List[Tuple[str, Severity, Tuple[str, ...]]]:
+    return [(found.rule.code, found.severity, found.tensors) for found in report.findings]
+
+
+@pytest.mark.parametrize("name", hugging_face.MODELS)
+def test_what_save_pretrained_wrote_has_no_finding(tmp_path: Path, name: str) -> None:
+    report = verified(weights_of(saved(tmp_path, name)))
+    assert (told(report), report.verdict) == ([], Verdict.PASS)
+    (file,) = report.files
+    assert file.loading is not None
+    assert file.loading.filled == file.loading.tensors == file.tensors
+    assert file.loading.random == {}
+
+
+def lose(name: str) -> Callable[[Weights], object]:
+    return lambda weights: weights.pop(name)
+
+
+def reshape(name: str) -> Callable[[Weights], object]:
+    return lambda weights: weights.update({name: weights[name][:-1].contiguous()})
+
+
+QUERY = "model.layers.1.self_attn.q_proj.weight"
+EXPERT = "model.layers.1.block_sparse_moe.experts.2.w1.weight"
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor"),
+    [("decoder", QUERY), ("experts", EXPERT), ("tied", "model.embed_tokens.weight")],
+)
+@pytest.mark.parametrize(("defect", "code"), [(lose, "STR022"), (reshape, "STR005")])
+def test_a_defect_is_named_exactly(
+    tmp_path: Path, name: str, tensor: str, defect: Callable[[str], object], code: str
+) -> None:
+    path = change_weights(saved(tmp_path, name), defect(tensor))  # type: ignore[arg-type]
+    assert told(verified(path)) == [(code, Severity.ERROR, (tensor,))]
+
+
+def test_a_shard_that_is_missing_is_named(tmp_path: Path) -> None:
+    import transformers
+
+    folder = saved(tmp_path, "decoder")
+    model = transformers.LlamaForCausalLM.from_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size="20KB")
+    assert told(verified(str(folder / "model.safetensors.index.json"))) == []
+    gone = sorted(folder.glob("model-*.safetensors"))[1]
+    gone.unlink()
+    report = verified(str(folder / "model.safetensors.index.json"))
+    assert report.exit_code == 1
+    assert gone.name in str(report.findings[0])
+
+
+def store_again(weights: Weights) -> None:
+    weights["lm_head.weight"] = weights["model.embed_tokens.weight"].clone()
+
+
+def store_under_the_other_name(weights: Weights) -> None:
+    weights["lm_head.weight"] = weights.pop("model.embed_tokens.weight")
+
+
+def store_another_shape(weights: Weights) -> None:
+    weights["lm_head.weight"] = torch.randn(3, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (store_again, [("NUM008", Severity.NOTE)]),
+        (store_under_the_other_name, []),
+        (store_another_shape, [("STR004", Severity.WARNING)]),
+    ],
+)
+def test_a_tied_tensor_may_be_stored_under_any_of_its_names(
+    tmp_path: Path, change: Callable[[Weights], object], expected: List[Tuple[str, Severity]]
+) -> None:
+    report = verified(change_weights(saved(tmp_path, "tied"), change))
+    assert [(code, severity) for code, severity, _ in told(report)] == expected
+    (file,) = report.files
+    assert file.loading is not None
+    assert file.loading.filled == file.loading.tensors
+
+
+def test_a_buffer_that_old_versions_saved_is_nothing_unexpected(tmp_path: Path) -> None:
+    def save_it(weights: Weights) -> None:
+        weights["model.rotary_emb.inv_freq"] = torch.tensor([1.0, 0.5, 0.3, 0.1])
+
+    assert told(verified(change_weights(saved(tmp_path, "decoder"), save_it))) == []
+
+
+def test_a_config_that_says_more_than_the_file_has_is_what_counts(tmp_path: Path) -> None:
+    folder = saved(tmp_path, "decoder")
+    change_config(folder, num_hidden_layers=6)
+    ((code, _, tensors),) = told(verified(weights_of(folder)))
+    assert (code, len(tensors)) == ("STR022", 18)
+
+
+@pytest.mark.parametrize("folder", [True, False], ids=["folder", "file"])
+def test_a_config_elsewhere_is_a_schema_too(tmp_path: Path, folder: bool) -> None:
+    config = saved(tmp_path / "a", "decoder") / "config.json"
+    path = weights_of(saved(tmp_path / "b", "decoder"))
+    (tmp_path / "a" / "model.safetensors").unlink()
+    (tmp_path / "b" / "config.json").unlink()
+    report = verified(path, str(config.parent if folder else config))
+    assert report.verdict is Verdict.PASS
+    (file,) = report.files
+    assert file.coverage is not None
+    assert file.coverage.schema == "LlamaForCausalLM"
+
+
+def test_of_a_folder_with_weights_either_may_be_meant(tmp_path: Path) -> None:
+    folder = saved(tmp_path, "decoder")
+    with pytest.raises(UsageError, match="either may be the schema"):
+        ckpttool.schema(folder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="there is none"):
+        ckpttool.schema(tmp_path / "empty")
+
+
+def test_each_file_of_a_run_has_the_config_of_its_own_folder(tmp_path: Path) -> None:
+    for name in ("decoder", "encoder"):
+        saved(tmp_path / name, name)
+    report = verified(str(tmp_path))
+    assert [file.coverage.schema for file in report.files if file.coverage] == [
+        "LlamaForCausalLM",
+        "BertForMaskedLM",
+    ]
+    assert report.verdict is Verdict.PASS
+
+
+def test_a_file_without_a_config_is_one_of_which_nothing_can_be_told(tmp_path: Path) -> None:
+    folder = saved(tmp_path, "decoder")
+    (folder / "config.json").unlink()
+    report = verified(weights_of(folder))
+    assert report.exit_code == 2
+    assert [code for code, _, _ in told(report)] == ["FIL504"]
+    assert "no config.json beside" in str(report.findings[0])
+
+
+def test_the_schema_file_of_a_config_has_the_names_of_files(tmp_path: Path) -> None:
+    config = saved(tmp_path, "experts") / "config.json"
+    done = invoke("schema", str(config))
+    assert (done.code, done.err) == (0, "")
+    assert '"model.layers.{0-3}.block_sparse_moe.experts.{0-3}.w1.weight"' in done.out
+    assert ckpttool.schema(weights_of(tmp_path)).text == done.out
+
+
+def test_a_lock_takes_it_too(tmp_path: Path) -> None:
+    path = weights_of(saved(tmp_path, "decoder"))
+    done = invoke("lock", path, "--schema", "hf", "--no-forward", "-o", "-")
+    assert done.code == 0, done.err
+    assert "LlamaForCausalLM" in done.out
+    done = invoke("schema", "hf")
+    assert (done.code, "Name the config.json" in done.err) == (2, True)
