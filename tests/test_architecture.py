@@ -35,6 +35,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ckpttool.formats.foreign", "ckpttool.formats.state_dicts"),
     ("ckpttool.formats.safetensors", "ckpttool.formats.torch"),
     ("ckpttool.formats", "ckpttool.formats.writing"),
+    ("ckpttool.quantization",),
     ("ckpttool.models",),
     ("ckpttool.inspection",),
     ("ckpttool.inputs",),

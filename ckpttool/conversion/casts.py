@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Iterator
 
-from ckpttool.conversion.quantized import Quantized, quantized
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count
+from ckpttool.quantization.by_name import Quantized, quantized
 from ckpttool.tensors.dtypes import DTYPES
 
 if TYPE_CHECKING:

@@ -51,7 +51,7 @@ ALLOWED = {
     "ckpttool.cli.commands.sample": "--full, in words: the stand-ins are of masked autoencoders",
     "ckpttool.cli.options": "the help of --require, in the words of its choices",
     "ckpttool.conversion.options": "resize_pos_embed is what the option is called",
-    "ckpttool.conversion.quantized": "[qkv] are three letters in an expression",
+    "ckpttool.quantization.by_name": "[qkv] are three letters in an expression",
     "ckpttool.conversion.renaming.spelling": "a fix that names the option --encoder-only",
     "ckpttool.conversion.selecting": "what --encoder-only cannot do, in the words of the option",
     "ckpttool.formats.safety.allowed": "json.decoder is a module of Python",

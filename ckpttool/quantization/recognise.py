@@ -1,0 +1,103 @@
+"""The quantized weights of a file: by the names of their parts, its types and its configuration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Mapping, NamedTuple
+
+from ckpttool.quantization import packed as role
+from ckpttool.quantization.parts import found_in, pattern_of, spellings, split
+from ckpttool.quantization.schemes import packed_of
+from ckpttool.quantization.schemes.naming import Naming
+from ckpttool.quantization.settings import NONE
+
+if TYPE_CHECKING:
+    from ckpttool.quantization.packed import Packed
+    from ckpttool.quantization.parts import Found
+    from ckpttool.quantization.settings import Settings
+    from ckpttool.tensors.catalogue import TensorInfo
+
+
+class Contents(NamedTuple):
+    """What a file holds of quantized weights.
+
+    Attributes:
+        packed: the quantized weights by name.
+        orphans: the parts of weights that are not there, by the name of the weight.
+        beside: the parts beside a weight that is no codes, by its name.
+        narrow: weights of an 8-bit type that nothing else says are quantized: plain casts.
+    """
+
+    packed: dict[str, Packed]
+    orphans: dict[str, tuple[TensorInfo, ...]]
+    beside: dict[str, tuple[TensorInfo, ...]]
+    narrow: dict[str, TensorInfo]
+
+    @property
+    def claimed(self) -> frozenset[str]:
+        """The names of all tensors that make up quantized weights."""
+        return frozenset(info.name for one in self.packed.values() for info in one.parts.values())
+
+
+def packed_in(tensors: Mapping[str, TensorInfo], settings: Settings = NONE) -> Contents:
+    """Return the quantized weights of a file.
+
+    Args:
+        tensors: those of the file, by name.
+        settings: what the configuration beside it says.
+    """
+    found = found_in(tensors)
+    naming = Naming(spellings(found))
+    packed: dict[str, Packed] = {}
+    for name, one in found.items():
+        if one.parts:
+            known = _packed(one, settings, naming)
+            if known is not None:
+                packed[name] = known
+    # codes without a scale are quantized if the others of their kind are, or the configuration
+    # says so; a plain cast to 8 bits is none
+    patterns = {pattern_of(name) for name in packed}
+    narrow: dict[str, TensorInfo] = {}
+    for name, one in found.items():
+        if not one.parts and one.plain is not None:
+            known = None
+            if pattern_of(name) in patterns or _is_demanded(name, settings):
+                known = _packed(one, settings, naming)
+            if known is not None:
+                packed[name] = known
+            else:
+                narrow[name] = one.plain
+    orphans, beside = _left_over(found, packed)
+    return Contents(packed, orphans, beside, narrow)
+
+
+def _packed(one: Found, settings: Settings, naming: Naming) -> Packed | None:
+    module = split(one.name)[0]
+    known = packed_of(one, settings.arguments(module), naming, settings.method)
+    if known is None:
+        return None
+    of_weight = known.parts.keys() - role.OF_INPUTS - {role.CODES}
+    # a scale of the inputs beside bytes or floats says nothing of the weight
+    if role.CODES not in one.parts and not of_weight and one.parts:
+        return known if _is_demanded(one.name, settings) else None
+    return known
+
+
+def _is_demanded(name: str, settings: Settings) -> bool:
+    if not settings.is_known or settings.whole:
+        return False
+    module = split(name)[0]
+    return bool(settings.groups) and not settings.ignores(module) and not settings.ignores(name)
+
+
+def _left_over(
+    found: Mapping[str, Found], packed: Mapping[str, Packed]
+) -> tuple[dict[str, tuple[TensorInfo, ...]], dict[str, tuple[TensorInfo, ...]]]:
+    orphans: dict[str, tuple[TensorInfo, ...]] = {}
+    beside: dict[str, tuple[TensorInfo, ...]] = {}
+    for name, one in found.items():
+        left = tuple(
+            info for what, info in one.parts.items() if what not in (*role.OF_INPUTS, role.CODES)
+        )
+        if name not in packed and left:
+            (orphans if one.plain is None else beside)[name] = left
+    return orphans, beside
