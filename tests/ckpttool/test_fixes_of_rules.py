@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from ckpttool.findings.rules import RULES
-from tests.builders import checkpoints, kinds, quantized, shards, sharing, state_dicts
+from tests.builders import checkpoints, kinds, modules, quantized, shards, sharing, state_dicts
 from tests.builders.commands import invoke
 from tests.rule_cases.conversions import table_changed
 
@@ -174,6 +174,7 @@ LOCK = "verify c.pth --no-forward --lock w.lock"
 
 TRIALS: Dict[str, List[Trial]] = {
     "FIL009": [Trial(beside, "verify . --no-forward", ("verify . --no-forward --exclude x.gguf",))],
+    "FIL010": [Trial(pth(modules.small), VERIFY, (CONVERT, RESULT), codes=(0, 2))],
     "FIL402": [
         Trial(
             shards.TOTALS["wrong"],
@@ -397,7 +398,7 @@ TRIALS: Dict[str, List[Trial]] = {
         Trial(pth(state_dicts.module_state), TRY, (f"{CONVERT} --sidecar s.json",), stays=True)
     ],
     "CVT302": [
-        Trial(pth(state_dicts.module_beside), TRY, (f"{CONVERT} --wrapper state_dict",)),
+        Trial(pth(state_dicts.memory_beside), TRY, (f"{CONVERT} --wrapper state_dict",)),
     ],
     "CVT303": [Trial(pth(state_dicts.with_a_vocabulary), TRY, (f"{CONVERT} --sidecar s.json",))],
     "CFG003": [
