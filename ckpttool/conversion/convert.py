@@ -9,6 +9,7 @@ import os
 from collections import abc
 from typing import TYPE_CHECKING, Iterable, Mapping, Sequence, Union
 
+from ckpttool.conversion.dequantising import dequantise, taken
 from ckpttool.conversion.documents import left_out
 from ckpttool.conversion.earlier import Earlier, find_earlier, left_behind
 from ckpttool.conversion.leaving import findings_on_rest
@@ -25,6 +26,7 @@ from ckpttool.conversion.output import (
     written_files,
 )
 from ckpttool.conversion.planning import plan
+from ckpttool.conversion.quantization_config import config_without
 from ckpttool.conversion.receipt import write_receipt
 from ckpttool.conversion.renaming.rows import told_by_source
 from ckpttool.conversion.resizing import resize
@@ -32,7 +34,6 @@ from ckpttool.conversion.result import NOT_WRITTEN, PLANNED, WRITTEN, Conversion
 from ckpttool.conversion.selecting import select
 from ckpttool.files.destination import Destination
 from ckpttool.files.positional import write_parts
-from ckpttool.findings import rules
 from ckpttool.findings.arguments import AnyPath, check_progress, check_type, path_of, texts_of
 from ckpttool.findings.errors import CkpttoolError, UsageError, adding_uses
 from ckpttool.findings.finding import Finding, Verdict, finding_from, verdict_from
@@ -63,6 +64,7 @@ def convert(
     to: str,
     max_shard_size: Union[int, str, None] = None,
     dtype: str | None = None,
+    dequantise: str | None = None,
     except_quantized: bool = False,
     allow_overflow: bool = False,
     include: Union[str, Iterable[str]] = (),
@@ -95,6 +97,8 @@ def convert(
         to: what to write: ``safetensors``, or ``pth`` as ``torch.save`` writes it.
         max_shard_size: bytes of tensors in a file, or a text like ``5GB``; ``None`` for one file.
         dtype: cast floating tensors to ``float16``, ``bfloat16`` or ``float32``.
+        dequantise: decode quantized weights to ``bfloat16`` or ``float32``; see
+            ``docs/convert.md``.
         except_quantized: copy quantized weights bit for bit, and cast the others.
         allow_overflow: let a cast make numbers infinite.
         include: patterns of names to take; all of them without any.
@@ -137,6 +141,7 @@ def convert(
         output=None if destination is None else path_of(destination, "the destination"),
         max_shard_size=max_shard_size,
         dtype=dtype,
+        dequantise=dequantise,
         except_quantized=except_quantized,
         include=texts_of(include, "include"),
         exclude=texts_of(exclude, "exclude"),
@@ -215,30 +220,34 @@ def convert_file(
     """
     report = FileReport(path, Verdict.CANNOT_TELL, ())
     try:
-        with open_checkpoint(path, wrapper=options.wrapper) as checkpoint:
+        # Code that the file would run is reported even if the conversion fails.
+        with open_checkpoint(path, wrapper=options.wrapper) as source, adding_uses(source.uses):
+            checkpoint, decoded = dequantise(source, options)
             canonical = canonicalize(with_tied(checkpoint.tensors, checkpoint.metadata))
-            report = with_container(report, checkpoint, canonical.layout)
-            # Code that the file would run is reported even if the conversion fails.
-            with adding_uses(checkpoint.uses):
-                selection = select(checkpoint, canonical, options)
-                checkpoint, selection, resizing = resize(checkpoint, canonical, selection, options)
-                with told_by_source(selection.naming):
-                    planned = plan(checkpoint, selection, output, options)
-                entries, sidecar = left_out(checkpoint, selection, options)
-                config = config_of(checkpoint, selection, output, options)
-                job = Job(
-                    checkpoint,
-                    report,
-                    output,
-                    options,
-                    selection,
-                    planned,
-                    entries,
-                    sidecar,
-                    config,
-                    resizing,
-                )
-                return _convert(job, progress)
+            report = with_container(report, source, canonical.layout)
+            selection = select(checkpoint, canonical, options)
+            dequantising = taken(decoded, source, selection, options)
+            checkpoint, selection, resizing = resize(checkpoint, canonical, selection, options)
+            with told_by_source(selection.naming):
+                planned = plan(checkpoint, selection, output, options)
+            entries, sidecar = left_out(checkpoint, selection, options)
+            config = config_of(checkpoint, selection, output, options)
+            if dequantising.weights and config.path is None:
+                config = config_without(source, output, options)
+            job = Job(
+                checkpoint,
+                report,
+                output,
+                options,
+                selection,
+                planned,
+                entries,
+                sidecar,
+                config,
+                resizing,
+                dequantising,
+            )
+            return _convert(job, progress)
     except CkpttoolError as error:
         problem = finding_from(error)
         # The report is about the source, so another file (the destination, a shard) is named.
@@ -253,8 +262,9 @@ def _convert(job: Job, progress: Progress | None) -> Conversion:
     """Write and prove the planned files, unless there is an error."""
     found = [
         *findings_left_behind(job.checkpoint.uses),
-        *(_of_source(remark) for remark in job.checkpoint.remarks),
+        *job.checkpoint.remarks,
         *findings_on_rest(job.checkpoint, job.left_out, job.options),
+        *job.dequantising.findings,
         *job.resizing.findings,
         *job.selection.findings,
         *job.plan.findings,
@@ -334,15 +344,11 @@ def _converted(
         casts=copied.casts if copied else (),
         not_cast=job.plan.not_cast,
         resized=job.resizing.tables,
+        dequantised=job.dequantising.weights,
         proof=proven.proof if proven else None,
         sidecar=None if state == NOT_WRITTEN else job.options.sidecar,
         receipt=None if state == NOT_WRITTEN else job.options.receipt,
     )
-
-
-def _of_source(remark: Finding) -> Finding:
-    """Return a remark on the source without the advice to do what is done here."""
-    return remark._replace(fix="") if remark.rule is rules.WHOLE_MODULE else remark
 
 
 def _errors(found: Sequence[Finding]) -> bool:

@@ -73,7 +73,7 @@ def config_of(
     if settings is None:
         return ModelConfig(findings=(_unknown(spelled.source),))
     if os.path.lexists(path):
-        wrong = _contradictions(_read(path), settings.shown)
+        wrong = _contradictions(read_config(path), settings.shown)
         if not wrong:
             return ModelConfig(path)
         if not options.force:
@@ -128,7 +128,7 @@ def _settings(
 
 def _said(checkpoint: Checkpoint, canonical: Canonical) -> Said:
     """Return what the file and the ``config.json`` beside it say of the model."""
-    config = _read(os.path.join(os.path.dirname(checkpoint.path), CONFIG)) or {}  # noqa: PTH118, PTH120
+    config = read_config(os.path.join(os.path.dirname(checkpoint.path), CONFIG)) or {}  # noqa: PTH118, PTH120
     mine = canonical.family.config_file.model_type if canonical.family else None
     if config.get("model_type", mine) != mine:  # of another model that lies in the folder
         config = {}
@@ -136,7 +136,7 @@ def _said(checkpoint: Checkpoint, canonical: Canonical) -> Said:
     return Said(config, arguments)
 
 
-def _read(path: str) -> dict[str, object] | None:
+def read_config(path: str) -> dict[str, object] | None:
     """Return what a ``config.json`` says; ``None`` if it is not there or no such file."""
     try:
         source = FileSource(path)

@@ -37,6 +37,13 @@ CAST_DTYPES = tuple(
     if dtype.castable and dtype.bits <= 32
 )
 
+#: What quantized weights are decoded to: types with room for the products of codes and scales.
+DECODED_DTYPES = tuple(
+    name
+    for name, encoding in ((name, DTYPES[name].encoding) for name in CAST_DTYPES)
+    if encoding is not None and encoding.exponent >= 8
+)
+
 #: The naming conventions that can be written.
 LAYOUTS = tuple(conventions())
 
@@ -79,6 +86,7 @@ class ConvertOptions(NamedTuple):
     layout: str | None = None
     rules: Rules = Rules()
     resize_pos_embed: Image | None = None
+    dequantise: str | None = None
 
     @property
     def hashes(self) -> bool:
@@ -95,6 +103,13 @@ def check(options: ConvertOptions) -> None:
     check_rules(options.rules)
     if options.dtype is not None:
         check_choice(options.dtype, CAST_DTYPES, "dtype to cast to")
+    if options.dequantise is not None:
+        check_choice(options.dequantise, DECODED_DTYPES, "dtype to dequantise to")
+        if options.except_quantized:
+            raise UsageError(
+                "quantized weights are to be decoded, and to be kept as they are",
+                fix="Leave --dequantise or --dtype-except-quantized out.",
+            )
     if options.except_quantized and options.dtype is None:
         raise UsageError(
             "quantized weights are to be excepted from a cast, and nothing is cast",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Sequence
 
 from ckpttool.conversion.documents import index_content
 from ckpttool.conversion.naming import where
@@ -32,6 +32,7 @@ from ckpttool.tensors.sharing import FINGERPRINT, spread, with_tied
 from ckpttool.tensors.sums import file_sums
 
 if TYPE_CHECKING:
+    from ckpttool.conversion.dequantising import Dequantising
     from ckpttool.conversion.model_config import ModelConfig
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.planning import Plan
@@ -53,7 +54,8 @@ class Job(NamedTuple):
     """A conversion, decided before any byte is written; ``sidecar`` is its content.
 
     ``config`` is the ``config.json`` beside the result. With ``resizing``, ``checkpoint`` holds
-    the resized tables in place of the source's.
+    the resized tables in place of the source's, and with ``dequantising`` decoded weights in place
+    of its codes and scales.
     """
 
     checkpoint: Checkpoint
@@ -66,6 +68,7 @@ class Job(NamedTuple):
     sidecar: bytes | None
     config: ModelConfig
     resizing: Resizing
+    dequantising: Dequantising
 
     @property
     def target(self) -> Target:
@@ -262,11 +265,9 @@ def complete_and_prove(job: Job, files: Sequence[OutputFile], copied: Copied) ->
     joined: Joined = {}
     if job.options.hashes:
         source = {name: one.source_sha256 for name, one in copied.digests.items()}
-        before = {**of_source(source, selection), **job.resizing.digests}
-        fingerprint = fingerprint_of(job.resizing.undone(selection.canonical), before, joined)
-        planned = fingerprint
+        fingerprint = planned = _of_source(job, source, joined)
         # another one where the caller's own rules gave names
-        if naming.rows or job.resizing.tables:
+        if naming.rows or job.resizing.tables or job.dequantising.weights:
             planned = fingerprint_of(canonicalize(naming.tensors), source, joined)
         if FINGERPRINT in metadata:  # as long as the placeholder, so that nothing moves
             metadata[FINGERPRINT] = fingerprint
@@ -293,10 +294,23 @@ def complete_and_prove(job: Job, files: Sequence[OutputFile], copied: Copied) ->
     if not copied.casts:
         require_equal("the content fingerprint", planned, found)
     slots = [slot for file in files for slot in file.layout.slots]
-    checked = len(copied.checked | job.resizing.checked)
+    checked = len(copied.checked | job.resizing.checked | job.dequantising.checked)
     proof = Proof(len(slots), sum(slot.length for slot in slots), checked, seen[0].readers)
     findings = dict.fromkeys(warning for one in seen for warning in one.findings)
     return Proven(fingerprint, found, proof, tuple(findings))
+
+
+def _of_source(job: Job, digests: Mapping[str, str], joined: Joined) -> str:
+    """Return the content fingerprint of the tensors that were taken, as the source has them.
+
+    ``digests`` are by the names that are written.
+    """
+    selection, resizing, dequantising = job.selection, job.resizing, job.dequantising
+    before = {**of_source(digests, selection), **resizing.digests, **dequantising.digests}
+    if not dequantising.weights:
+        return fingerprint_of(resizing.undone(selection.canonical), before, joined)
+    tensors = {name: resizing.originals.get(name, info) for name, info in selection.tensors.items()}
+    return fingerprint_of(dequantising.undone(tensors), before, joined)
 
 
 def summed(

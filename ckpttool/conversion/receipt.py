@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Sequence
 
 from ckpttool._version import __version__
+from ckpttool.conversion.renaming.rows import every_row
 from ckpttool.conversion.result import map_fields
 from ckpttool.inputs.receipts import SCHEMA_VERSION
+from ckpttool.quantization.packed import CODES
 from ckpttool.tensors.sums import file_sums
 
 if TYPE_CHECKING:
@@ -31,8 +33,7 @@ def write_receipt(
     sources = job.checkpoint.sources
     sums = file_sums(sources, workers=job.options.workers, executor=job.options.executor)
     placed = {piece.name: (file.path, piece) for file in plan.files for piece in file.pieces}
-    naming, digests = selection.naming, job.resizing.digests
-    before = {name: digests.get(naming.made_of(name)[0].name) for name in naming.tensors if digests}
+    before = _before(job)
     document = {
         "schema_version": SCHEMA_VERSION,
         "tool": "ckpttool",
@@ -70,6 +71,7 @@ def write_receipt(
         "casts": [cast._asdict() for cast in copied.casts],
         "not_cast": plan.not_cast,
         "resized": [table._asdict() for table in job.resizing.tables],
+        "dequantised": [weight._asdict() for weight in job.dequantising.weights],
         "proof": proven.proof._asdict(),
     }
     # ASCII, because a name may hold half a surrogate pair, which UTF-8 cannot.
@@ -81,16 +83,41 @@ def _summed(path: str, size: int, sha256: str | None) -> dict[str, Any]:
     return {"name": Path(path).name, "size": size, "sha256": sha256}
 
 
+def _before(job: Job) -> dict[str, tuple[str, str]]:
+    """Return type and SHA-256 in the source of what was computed, by the names that are written.
+
+    Of a decoded weight that is written as a whole these are its codes'.
+    """
+    tables = [
+        (one.name, job.resizing.originals[one.name], one.sha256) for one in job.resizing.tables
+    ]
+    codes = [
+        (weight.name, info, (weight.sha256 or {}).get(info.name))
+        for weight in job.dequantising.weights
+        for info in job.dequantising.parts[weight.name]
+        if info.name == weight.parts[CODES]
+    ]
+    found = {name: (info.dtype.name, sum_ or "") for name, info, sum_ in (*codes, *tables)}
+    naming = job.selection.naming
+    made_of = {name: naming.made_of(name) for name in naming.tensors if found}
+    return {
+        name: found[rows[0].name]
+        for name, rows in made_of.items()
+        if rows[0].name in found and rows == (every_row(job.selection.tensors[rows[0].name]),)
+    }
+
+
 def _tensor(
-    path: str, piece: PlannedTensor, digest: PieceDigest, before: str | None
+    path: str, piece: PlannedTensor, digest: PieceDigest, before: tuple[str, str] | None
 ) -> dict[str, Any]:
+    dtype, sha256 = before or (piece.info.dtype.name, digest.source_sha256)
     return {
         "name": piece.name,
         "file": Path(path).name,
         "dtype": piece.dtype.name,
         "shape": piece.shape,
         "sha256": digest.sha256,
-        "source": {"dtype": piece.info.dtype.name, "sha256": before or digest.source_sha256},
+        "source": {"dtype": dtype, "sha256": sha256},
         "same_as": piece.alias_of,
     }
 

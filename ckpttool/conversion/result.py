@@ -81,6 +81,26 @@ class Resized(NamedTuple):
     sha256: str | None = None
 
 
+class Dequantised(NamedTuple):
+    """A quantized weight that was decoded.
+
+    Attributes:
+        name: what the model calls it.
+        scheme: how its numbers are made of codes, in words.
+        dtype: what it was decoded to, by torch's name.
+        parts: the tensors of the source that it is made of, by what they are for: ``codes``,
+            ``scale``, ``zero_point`` and others. None of them is written.
+        sha256: of the elements of each part, by name, in hexadecimal; ``None`` if none was asked
+            for.
+    """
+
+    name: str
+    scheme: str
+    dtype: str
+    parts: Mapping[str, str]
+    sha256: Mapping[str, str] | None = None
+
+
 class Proof(NamedTuple):
     """The extent of the proof.
 
@@ -126,6 +146,7 @@ class Conversion(NamedTuple):
         casts: the tensors that were cast.
         not_cast: quantized weights, and tensors beside them, copied while others were cast.
         resized: the position tables that were resized.
+        dequantised: the quantized weights that were decoded.
         proof: ``None`` if nothing was written.
         sidecar, receipt: the paths of these files if they were written.
     """
@@ -153,6 +174,7 @@ class Conversion(NamedTuple):
     casts: tuple[Cast, ...] = ()
     not_cast: tuple[str, ...] = ()
     resized: tuple[Resized, ...] = ()
+    dequantised: tuple[Dequantised, ...] = ()
     proof: Proof | None = None
     sidecar: str | None = None
     receipt: str | None = None
@@ -210,6 +232,7 @@ class Conversion(NamedTuple):
             "casts": [cast._asdict() for cast in self.casts],
             "not_cast": self.not_cast,
             "resized": [table._asdict() for table in self.resized],
+            "dequantised": [weight._asdict() for weight in self.dequantised],
             "proof": None if self.proof is None else self.proof._asdict(),
             "sidecar": self.sidecar,
             "receipt": self.receipt,

@@ -16,7 +16,15 @@ import torch
 from safetensors.torch import save_file
 
 from ckpttool.findings.rules import RULES
-from tests.builders import checkpoints, kinds, modules, quantized, shards, sharing, state_dicts
+from tests.builders import (
+    checkpoints,
+    kinds,
+    quantized,
+    quantized_models,
+    shards,
+    sharing,
+    state_dicts,
+)
 from tests.builders.commands import invoke
 from tests.rule_cases.conversions import table_changed
 
@@ -130,6 +138,11 @@ def as_safetensors(folder: Path) -> None:
     save_file(kinds.trained(), folder / "w.safetensors", metadata={"format": "pt"})
 
 
+def without_a_scale() -> object:
+    state = quantized_models.fp8_in_blocks().tensors
+    return {**state, "a.weight": torch.ones(4, 4).to(torch.float8_e4m3fn)}
+
+
 def for_transformers(folder: Path) -> None:
     pth(kinds.encoder)(folder)
     (folder / "out").mkdir()
@@ -174,7 +187,6 @@ LOCK = "verify c.pth --no-forward --lock w.lock"
 
 TRIALS: Dict[str, List[Trial]] = {
     "FIL009": [Trial(beside, "verify . --no-forward", ("verify . --no-forward --exclude x.gguf",))],
-    "FIL010": [Trial(pth(modules.small), VERIFY, (CONVERT, RESULT), codes=(0, 2))],
     "FIL402": [
         Trial(
             shards.TOTALS["wrong"],
@@ -394,11 +406,18 @@ TRIALS: Dict[str, List[Trial]] = {
         Trial(pth(table_changed), f"{CONVERT} --resize-pos-embed 48", (CONVERT,)),
         Trial(pth(table_changed), f"{CONVERT} --resize-pos-embed 48", (VERIFY,)),
     ],
+    "CVT217": [
+        Trial(
+            pth(without_a_scale),
+            f"{CONVERT} --dequantise bfloat16",
+            (f"{CONVERT} --dequantise bfloat16 --exclude 'a.*'",),
+        )
+    ],
     "CVT301": [
         Trial(pth(state_dicts.module_state), TRY, (f"{CONVERT} --sidecar s.json",), stays=True)
     ],
     "CVT302": [
-        Trial(pth(state_dicts.memory_beside), TRY, (f"{CONVERT} --wrapper state_dict",)),
+        Trial(pth(state_dicts.module_beside), TRY, (f"{CONVERT} --wrapper state_dict",)),
     ],
     "CVT303": [Trial(pth(state_dicts.with_a_vocabulary), TRY, (f"{CONVERT} --sidecar s.json",))],
     "CFG003": [
@@ -419,8 +438,8 @@ IN_WORDS = """
     INT001 INT002 INT003 INT004 INT005 INT008 INT009 INT010 STR001 STR002 STR005 STR006 STR007
     STR010 STR011 STR013 STR014 STR015 STR021 NUM001 NUM002 NUM003 NUM004 NUM005 NUM006
     NUM007 NUM008 MOD001 MOD002 MOD003 MOD004 MOD005 MOD006 MOD008 DIF005 DIF007 DIF009 CVT102
-    CVT104 CVT201 CVT202 CVT206 CVT207 CVT210 CVT213 CVT215 HUB002 HUB003 HUB004 HUB005 HUB006
-    HUB007 HUB008 HUB009 HUB010 HUB011 HUB012 CFG001 CFG002 CFG004
+    CVT104 CVT201 CVT202 CVT206 CVT207 CVT210 CVT213 CVT215 CVT218 HUB002 HUB003 HUB004 HUB005
+    HUB006 HUB007 HUB008 HUB009 HUB010 HUB011 HUB012 CFG001 CFG002 CFG004
 """.split()
 #: Options that another rule's trial runs, where what is found cannot be made in a test.
 ELSEWHERE = {"CVT106": "CVT103"}

@@ -19,7 +19,7 @@ from ckpttool.verification.lock.writing import HEAD
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.run import verify_file
 from ckpttool.verification.schema_sources import read_schema
-from tests.builders import checkpoints, evidence, modules, releases, shards, sharing, zips
+from tests.builders import checkpoints, evidence, releases, shards, sharing, zips
 from tests.builders import pickles as p
 from tests.builders import safetensors as st
 from tests.builders import torch_files as tf
@@ -155,7 +155,6 @@ CASES: Dict[str, Case] = {
         verified(lambda folder: written(folder, tf.torch_zip(), "a.pth")),
     ),
     "FIL009": Case(beside("w.gguf", b"GGUF\3\0\0\0"), beside("w.gguf", b"a text")),
-    "FIL010": Case(saved(modules.small), SOUND),
     "FIL101": zipped("counts-differ-in-one-record"),
     "FIL102": zipped("appended-bytes"),
     "FIL103": zipped("name-climbs"),

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import Any, Dict, Iterable
+from typing import Any, Callable, Dict, Iterable
 from unittest import mock
 
 import safetensors
 import torch
+from safetensors.torch import save_file
 
 from ckpttool import open_checkpoint
 from ckpttool.conversion import earlier, proving
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding
 from mae.config import CONFIGS, MAEConfig
-from tests.builders import checkpoints, quantized, sharing, state_dicts
+from tests.builders import checkpoints, quantized, quantized_models, sharing, state_dicts
 from tests.builders.sizes import TINY
 from tests.rule_cases.runs import Case, Run, convert, converted
 
@@ -108,6 +110,27 @@ def table_changed() -> object:
     return state
 
 
+def without_scales() -> quantized_models.Model:
+    model = quantized_models.fp8_in_blocks()
+    scale = next(name for name in model.tensors if name.endswith("_scale_inv"))
+    return model._replace(
+        tensors={name: one for name, one in model.tensors.items() if name != scale}
+    )
+
+
+def dequantised(build: Callable[[], quantized_models.Model], name: str = "out") -> Run:
+    """Decode a model with its config.json, to a file beside it or in a folder."""
+
+    def run(folder: Path) -> Iterable[Finding]:
+        model = build()
+        save_file(model.tensors, folder / "model.safetensors")
+        (folder / "config.json").write_text(json.dumps({"quantization_config": model.config}))
+        (folder / "out").mkdir()
+        return convert(str(folder / "model.safetensors"), folder / name, dequantise="bfloat16")
+
+    return run
+
+
 HALF = {"dtype": "float16"}
 
 CASES: Dict[str, Case] = {
@@ -115,6 +138,11 @@ CASES: Dict[str, Case] = {
     "CVT216": Case(
         converted(table_changed, resize_pos_embed=48),
         converted(checkpoints.sound, resize_pos_embed=48),
+    ),
+    "CVT217": Case(dequantised(without_scales), dequantised(quantized_models.fp8_in_blocks)),
+    "CVT218": Case(
+        dequantised(quantized_models.fp8_in_blocks, "plain.safetensors"),
+        dequantised(quantized_models.fp8_in_blocks),
     ),
     "CVT101": Case(converted(lambda: {"w": torch.zeros(1, dtype=torch.complex128)}), WRITTEN),
     "CVT102": Case(on_a_disk_that_lies, converted(checkpoints.sound, dtype="bfloat16")),
@@ -143,7 +171,7 @@ CASES: Dict[str, Case] = {
     "CVT208": Case(stale("model-00001-of-00002.safetensors"), stale()),
     "CVT301": Case(converted(state_dicts.module_state), WRITTEN),
     "CVT303": Case(converted(state_dicts.with_a_vocabulary), WRITTEN),
-    "CVT302": Case(converted(state_dicts.memory_beside), converted(state_dicts.gan)),
+    "CVT302": Case(converted(state_dicts.module_beside), converted(state_dicts.gan)),
     "CVT211": Case(
         converted(checkpoints.sound, layout="timm"),
         converted(checkpoints.sound, layout="timm", encoder_only=True),

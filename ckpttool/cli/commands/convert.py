@@ -62,6 +62,14 @@ _EXIT_CODES = (
     help="Cast floating tensors, to nearest even. By default every byte is kept.",
 )
 @click.option(
+    "--dequantise",
+    "--dequantize",
+    "dequantise",
+    type=LateChoice("ckpttool.conversion.options", "DECODED_DTYPES"),
+    help="Decode quantized weights to this type: fp8 and int8 with scales, LLM.int8, MXFP4. Their "
+    "scales are not written, and all other tensors stay as they are (--dtype casts them).",
+)
+@click.option(
     "--dtype-except-quantized",
     "except_quantized",
     is_flag=True,

@@ -203,6 +203,23 @@ TABLE_NOT_RESIZED = Rule(
     "afterwards. Rows and columns of the patches must be known: those of a grid that is not square "
     "are read off the values, which a learned table does not show.",
 )
+NOT_DEQUANTISED = Rule(
+    "CVT217",
+    "not-dequantised",
+    Severity.ERROR,
+    "A quantized weight cannot be dequantised: a part of it is missing, or is not what it must be.",
+    "Get the file whole, or leave such weights out with --exclude.",
+    "Without its scale a weight has no numbers, and with one of another shape it would have wrong "
+    "ones. Scales are looked for in all shards of an index.",
+)
+CONFIG_CLAIMS = Rule(
+    "CVT218",
+    "config-claims-quantization",
+    Severity.WARNING,
+    "The config.json beside the result says that its weights are quantized, and they are not.",
+    "Remove quantization_config from it.",
+    "A loader that believes it looks for scales that are not there.",
+)
 CONFIG_THERE = Rule(
     "CVT214",
     "config-of-another-model",

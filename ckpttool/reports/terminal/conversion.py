@@ -16,7 +16,7 @@ from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, TOLD, Page, styl
 from ckpttool.reports.terminal.report import describe
 
 if TYPE_CHECKING:
-    from ckpttool.conversion.result import Conversion, Conversions, LeftOut
+    from ckpttool.conversion.result import Conversion, Conversions, Dequantised, LeftOut
 
 _SHOWN = 40  # lines of a list, before the rest is counted
 _NAMED = 4  # entries that the last line names
@@ -99,6 +99,7 @@ def _changes(converted: Conversion) -> Iterable[tuple[str, str]]:
     if converted.casts:
         target = converted.casts[0].target
         yield "cast", f"{count(len(converted.casts), 'tensor')} to {target}"
+    yield from _dequantised(converted)
     for table in converted.resized:
         shapes = " -> ".join(str(list(shape)) for shape in (table.before, table.after))
         yield "resized", f"{printable(table.name)} {shapes}: {table.how}"
@@ -113,6 +114,25 @@ def _changes(converted: Conversion) -> Iterable[tuple[str, str]]:
     if len(converted.left_out) > _SHOWN:
         rest = len(converted.left_out) - _SHOWN
         yield "left out", f"and {rest:,} more (--format json lists all)"
+
+
+def _dequantised(converted: Conversion) -> Iterable[tuple[str, str]]:
+    """Yield what was decoded, by scheme, and which of its parts are not written."""
+    schemes: dict[tuple[str, str], list[Dequantised]] = {}
+    for weight in converted.dequantised:
+        schemes.setdefault((weight.scheme, weight.dtype), []).append(weight)
+    for (scheme, dtype), weights in schemes.items():
+        text = f"{count(len(weights), 'weight')} of {scheme} to {dtype}"
+        yield "dequantised", f"{text}: {printable(summarise([one.name for one in weights]))}"
+    gone = [
+        name
+        for weight in converted.dequantised
+        for what, name in weight.parts.items()
+        if what != "codes"
+    ]
+    if gone and converted.outputs:
+        names = printable(summarise(gone))
+        yield "not needed", f"{count(len(gone), 'tensor')} that the codes came with: {names}"
 
 
 def _wrapper(converted: Conversion) -> Iterable[tuple[str, str]]:
@@ -159,6 +179,7 @@ def _proof(converted: Conversion) -> str:
         f"{number:,} to what {what} made of them"
         for number, what in (
             (len(converted.casts), "the cast"),
+            (len(converted.dequantised), "dequantising"),
             (len(converted.resized), "resizing"),
         )
         if number
@@ -202,6 +223,8 @@ def _aside(converted: Conversion) -> Iterable[str]:
         nbytes = size(sum(entry.nbytes for entry in beside))
         least = "at least " if uncounted else ""
         yield f"without {least}{nbytes} of tensors beside the weights ({keys})"
+    if converted.dequantised:
+        yield f"{count(len(converted.dequantised), 'weight')} dequantised"
     if converted.resized:
         yield f"{count(len(converted.resized), 'position table')} resized"
     if converted.not_cast:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Sequence
 from ckpttool.files.suffixes import shard_name
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
-from ckpttool.findings.holes import missing_in_words, places_in_words
 from ckpttool.findings.names import summarise
 from ckpttool.findings.patterns import matches
 from ckpttool.findings.rules import Rule, Severity
@@ -222,17 +221,12 @@ def check_all(evidence: Evidence) -> Iterator[Finding]:
     missing = _not_expected(evidence, [name for group in groups for name in group.missing])
     if missing:
         total = count(sum(group.expected for group in groups), "tensor")
-        words = missing_in_words(missing, evidence.reference.schema.entries)
         yield finding(
             rules.MISSING,
-            f"{len(missing):,} of {total} of {evidence.coverage.schema} missing{_after(words)}",
+            f"{len(missing):,} of {total} of {evidence.coverage.schema} missing",
             tensors=missing,
             fix=_other_parts(evidence),
         )
-
-
-def _after(words: str) -> str:
-    return f": {words}" if words else ""
 
 
 def check_expected_missing(evidence: Evidence) -> Iterator[Finding]:
@@ -294,8 +288,6 @@ def check_unexpected(evidence: Evidence) -> Iterator[Finding]:
     judged = evidence.judged
     backbone = judged is not None and judged.kind is Kind.BACKBONE
     beside = ": they are of the model around the backbone" if backbone else ""
-    if evidence.reference is not None:
-        beside = _after(places_in_words(names, evidence.canonical.tensors))
     yield finding(
         rules.UNEXPECTED,
         f"{whose} has no place for {count(len(names), 'tensor')}{beside}",
@@ -436,12 +428,9 @@ def _mismatches(
             alike.setdefault(sides(found), []).append(found)
     for (expected, found_there), those in alike.items():
         names = [one.name for one in those]
-        words = ""
-        if evidence.reference is not None:
-            words = _after(places_in_words(names, evidence.reference.schema.entries))
         yield finding(
             rule,
-            _with_number(names, message) + words,
+            _with_number(names, message),
             tensors=names,
             expected=expected,
             found=found_there,

@@ -11,7 +11,7 @@ import pytest
 import xmlschema
 
 from ckpttool.cli import main
-from tests.builders import checkpoints, schemas
+from tests.builders import checkpoints, quantized_models, schemas
 from tests.builders import reports as built
 from tests.builders.commands import runner
 
@@ -105,6 +105,14 @@ def test_resized_tables_are_valid(tmp_path: Path) -> None:
     )
     assert len(done["files"][0]["resized"]) == 2
     check_closed("verify", json_of("verify", target))
+
+
+def test_decoded_weights_are_valid(tmp_path: Path) -> None:
+    path = checkpoints.saved(tmp_path, lambda: quantized_models.fp8_in_blocks(128).tensors)
+    target = str(tmp_path / "out.safetensors")
+    more = ("--dequantise", "bfloat16", "--fingerprint", "-o", target)
+    done = check_closed("convert", json_of("convert", "--to", "safetensors", *more, path))
+    assert len(done["files"][0]["dequantised"]) == 5
 
 
 def test_a_cast_and_its_comparison_are_valid(tmp_path: Path) -> None:

@@ -1,42 +1,40 @@
-"""A checkpoint in several files, with an index of which file each tensor is in.
+"""A safetensors checkpoint in several files, with an index of which file each tensor is in.
 
 The index is ``{"metadata": {...}, "weight_map": {tensor: file}}``, as the Hugging Face hub
 writes it. It and its shards are one checkpoint only if they agree in every name, so every
-disagreement is listed. Shards are safetensors files, or state dicts of ``torch.save``.
+disagreement is listed.
 """
 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Iterable, Iterator, TypeVar
+from typing import Iterator, NamedTuple
 
 from ckpttool.files.folder import SHOWN, Siblings, siblings_of
+from ckpttool.files.sources import ByteSource, read_bytes
 from ckpttool.files.strict_json import begins_object
-from ckpttool.files.suffixes import SUFFIXES, ShardName, shard_name
+from ckpttool.files.suffixes import SAFETENSORS, ShardName, shard_name
 from ckpttool.findings import rules
 from ckpttool.findings.errors import (
     CkpttoolError,
     MalformedError,
     UnreadableError,
     UnsupportedError,
-    adding_uses,
 )
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count, printable, some_of
-from ckpttool.findings.uses import NameUse
-from ckpttool.formats import single
-from ckpttool.formats.safetensors import whole as safetensors
 from ckpttool.formats.safetensors.header import MAX_TENSORS
-from ckpttool.formats.safetensors.whole import require_no_wrapper
-from ckpttool.formats.sharded.index import Index, read_index
-from ckpttool.tensors.catalogue import Checkpoint, Checksum, TensorInfo
+from ckpttool.formats.safetensors.index import Index, read_index
+from ckpttool.formats.safetensors.whole import (
+    Header,
+    read_header,
+    remarks_on,
+    require_no_wrapper,
+)
+from ckpttool.formats.safetensors.whole import matches as is_safetensors
+from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
 
-if TYPE_CHECKING:
-    from ckpttool.files.sources import ByteSource
-    from ckpttool.findings.rules import Rule
-
-#: Of shards that are all safetensors files, and of all others.
-FORMAT, TORCH_FORMAT = "safetensors-sharded", "torch-sharded"
+FORMAT = "safetensors-sharded"
 
 #: Shards that stay open; others are opened for each read. A process may have 256 files open on
 #: macOS by default, and few checkpoints have as many shards as this.
@@ -48,7 +46,12 @@ MAX_HEADERS = 400_000_000
 # Missing shards of a series that are named.
 _NAMED = 3
 
-_Member = TypeVar("_Member", NameUse, Checksum)
+
+class Shard(NamedTuple):
+    """One file of the checkpoint, open, and what its header says."""
+
+    source: ByteSource
+    header: Header
 
 
 def matches(head: bytes) -> bool:
@@ -77,26 +80,15 @@ def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
         if offenders:
             raise _disagreement(offenders)
         opened.pop_all()  # from here on the checkpoint closes the shards
-    every = list(shards.items())
     return Checkpoint(
         source.name,
-        _format_of(shards.values()),
-        (source, *(part for shard in shards.values() for part in shard.sources)),
+        FORMAT,
+        (source, *(shard.source for shard in shards.values())),
         tensors,
         entries=index.entries,
-        references=tuple(one for _, shard in every for one in shard.references),
-        uses=tuple(_in_file(file, one) for file, shard in every for one in shard.uses),
-        unread=tuple(one for _, shard in every for one in shard.unread),
-        unread_bytes=sum(shard.unread_bytes for _, shard in every),
         index_metadata=index.metadata,
         metadata=_common_metadata(shards),
-        checksums=tuple(_in_file(file, one) for file, shard in every for one in shard.checksums),
-        storages={
-            f"{file}/{key}": extent
-            for file, shard in every
-            for key, extent in shard.storages.items()
-        },
-        header_size=max((shard.header_size or 0 for shard in shards.values()), default=0) or None,
+        header_size=max(shard.header.size for shard in shards.values()),
         remarks=tuple(_remarks(index, shards, tensors)),
     )
 
@@ -108,7 +100,7 @@ def _uncounted(files: list[str]) -> list[str]:
     """
     series: dict[ShardName, set[int]] = {}
     for name in filter(None, map(shard_name, files)):
-        if name.suffix.endswith(SUFFIXES):
+        if name.suffix in SAFETENSORS:
             series.setdefault(name._replace(number=0), set()).add(name.number)
     lines = []
     for one, numbers in series.items():
@@ -132,7 +124,7 @@ def _numbered(name: ShardName, number: int) -> str:
 
 
 def _remarks(
-    index: Index, shards: dict[str, Checkpoint], tensors: dict[str, TensorInfo]
+    index: Index, shards: dict[str, Shard], tensors: dict[str, TensorInfo]
 ) -> Iterator[Finding]:
     total = sum(info.nbytes for info in tensors.values())
     if index.total_size != str(total):
@@ -142,27 +134,26 @@ def _remarks(
             expected=f"{total}",
             found=index.total_size or "nothing",
         )
-    same: dict[tuple[Rule, str], list[tuple[str, Finding]]] = {}
-    for file, shard in shards.items():
-        for remark in shard.remarks:
-            same.setdefault((remark.rule, remark.message), []).append((file, remark))
-    for [(file, remark), *others] in same.values():
-        more = f" and {len(others):,} more" if others else ""
-        yield remark._replace(message=f"{remark.message}, in {printable(file)}{more}")
+    odd = {file: shard.header.oddities for file, shard in shards.items() if shard.header.oddities}
+    if odd:
+        file, oddities = next(iter(odd.items()))
+        more = f" (and of {len(odd) - 1:,} more)" if len(odd) > 1 else ""
+        yield from remarks_on([*oddities, f"that of {printable(file)}{more}"])
 
 
-def _open_all(folder: Siblings, files: list[str]) -> dict[str, Checkpoint]:
-    shards: dict[str, Checkpoint] = {}
+def _open_all(folder: Siblings, files: list[str]) -> dict[str, Shard]:
+    shards: dict[str, Shard] = {}
     tensors = size = 0
     for file in files:
         source = folder.open(file)
         if source is None:
             continue
-        shard = shards[file] = _shard(file, source)
-        if len(shards) > MAX_OPEN:
+        header = _header(source)
+        if len(shards) >= MAX_OPEN:
             source.rest()
-        tensors += len(shard.tensors)
-        size += shard.header_size or 0
+        shards[file] = Shard(source, header)
+        tensors += len(header.tensors)
+        size += header.size
         if tensors > MAX_TENSORS or size > MAX_HEADERS:
             raise MalformedError(
                 "the shards hold more tensors than are catalogued",
@@ -172,55 +163,27 @@ def _open_all(folder: Siblings, files: list[str]) -> dict[str, Checkpoint]:
     return shards
 
 
-def _shard(file: str, source: ByteSource) -> Checkpoint:
-    """Open a shard, which has nothing but tensors in it."""
-    try:
-        shard = single.read(source, single.head_of(source), None)
-        with adding_uses(shard.uses):
-            _require_plain(shard)
-    except CkpttoolError as error:
-        error.path = source.name
-        error.uses = tuple(_in_file(file, use) for use in error.uses)
-        raise
-    if shard.storages:  # the keys of torch's storages are the same in every file: 0, 1, 2
-        shard.tensors = {
-            name: info._replace(storage=_key(file, info.storage))
-            for name, info in shard.tensors.items()
-        }
-    return shard
-
-
-def _require_plain(shard: Checkpoint) -> None:
-    beside = [entry.key for entry in shard.entries] + [other.key for other in shard.outside]
-    if shard.wrapper or beside:
+def _header(shard: ByteSource) -> Header:
+    head = read_bytes(shard, 0, min(16, shard.size))
+    if not is_safetensors(head) and not shard.name.endswith(".safetensors"):
         raise UnsupportedError(
-            "the shard holds more than a state dict, and an index does not say what is to be taken",
+            "the shard is not a safetensors file",
             rules.UNSUPPORTED,
-            found=f"a state dict under {shard.wrapper}" if shard.wrapper else beside[0],
-            fix="Convert each shard by itself: ckpttool convert --to safetensors.",
+            path=shard.name,
+            fix="Convert the shards to safetensors first.",
         )
+    try:
+        return read_header(shard)
+    except CkpttoolError as error:
+        error.path = shard.name
+        raise
 
 
-def _key(file: str, key: str | None) -> str | None:
-    return None if key is None else f"{file}/{key}"
-
-
-def _in_file(file: str, member: _Member) -> _Member:
-    """Return a use or a checksum with the shard that it is in before its member."""
-    shown = printable(file) if member.member is None else f"{printable(file)}/{member.member}"
-    return member._replace(member=shown)
-
-
-def _format_of(shards: Iterable[Checkpoint]) -> str:
-    alike = all(shard.format == safetensors.FORMAT for shard in shards)
-    return FORMAT if alike else TORCH_FORMAT
-
-
-def _misplaced(index: Index, shards: dict[str, Checkpoint]) -> list[str]:
+def _misplaced(index: Index, shards: dict[str, Shard]) -> list[str]:
     """Name every tensor that is not in exactly the one shard that the index gives."""
     places: dict[str, list[str]] = {}
     for file, shard in shards.items():
-        for name in shard.tensors:
+        for name in shard.header.tensors:
             places.setdefault(name, []).append(file)
     wrong = []
     for name, file in index.weight_map.items():
@@ -235,11 +198,11 @@ def _misplaced(index: Index, shards: dict[str, Checkpoint]) -> list[str]:
     return wrong
 
 
-def _in_order(index: Index, shards: dict[str, Checkpoint]) -> dict[str, TensorInfo]:
+def _in_order(index: Index, shards: dict[str, Shard]) -> dict[str, TensorInfo]:
     return {
-        name: shards[file].tensors[name]
+        name: shards[file].header.tensors[name]
         for name, file in index.weight_map.items()
-        if file in shards and name in shards[file].tensors
+        if file in shards and name in shards[file].header.tensors
     }
 
 
@@ -274,10 +237,10 @@ def _disagreement(offenders: list[str]) -> MalformedError:
 
 
 def _common_metadata(
-    shards: dict[str, Checkpoint],
+    shards: dict[str, Shard],
 ) -> dict[str, str]:
     """Return the metadata that all shards have in common."""
-    every = [shard.metadata for shard in shards.values()]
+    every = [shard.header.metadata for shard in shards.values()]
     return {
         key: value
         for key, value in every[0].items()

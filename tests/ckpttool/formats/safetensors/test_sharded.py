@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
+import shlex
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,8 +27,8 @@ from ckpttool.findings.errors import (
     UnsupportedError,
     UsageError,
 )
-from ckpttool.formats.sharded import index as shard_index
-from ckpttool.formats.sharded import shards as sharded
+from ckpttool.formats.safetensors import index as shard_index
+from ckpttool.formats.safetensors import sharded
 from ckpttool.tensors.catalogue import Checkpoint, Entry
 from tests.builders import safetensors as files
 from tests.builders import shards
@@ -155,6 +160,23 @@ def test_shards_that_only_the_names_count_are_one_line(tmp_path: Path) -> None:
         parse(path)
     assert "29 shards that the names count are not listed" in caught.value.message
     assert caught.value.message.count(".safetensors") == 3
+
+
+def test_the_way_from_torch_shards_to_one_file_works(tmp_path: Path) -> None:
+    """The command that the message shows is run as it stands."""
+    torch.save({"a": torch.ones(2)}, tmp_path / "pytorch_model-00001-of-00002.bin")
+    torch.save({"b": torch.ones(3)}, tmp_path / "pytorch_model-00002-of-00002.bin")
+    names = {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}
+    index = tmp_path / "pytorch_model.bin.index.json"
+    index.write_text(json.dumps({"metadata": {"total_size": 20}, "weight_map": names}))
+    with pytest.raises(UnsupportedError) as caught:
+        open_checkpoint(str(index))
+    assert caught.value.fix is not None
+    command = re.search(r"python (-c \".*\")\.", caught.value.fix)
+    assert command is not None
+    subprocess.run([sys.executable, *shlex.split(command[1])], cwd=tmp_path, check=True)
+    with open_checkpoint(str(tmp_path / "joined.pth")) as joined:
+        assert sorted(joined.tensors) == ["a", "b"]
 
 
 def test_many_offenders_are_counted(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from contextlib import closing
 from typing import NamedTuple
 
 from ckpttool.files.sources import ByteSource, FileSource, read_bytes
 from ckpttool.files.strict_json import MAX_JSON, begins_object, strict_json
-from ckpttool.files.suffixes import is_called_index
+from ckpttool.files.suffixes import INDEX, TORCH
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.findings.text import printable, some_of
@@ -20,6 +21,7 @@ from ckpttool.tensors.catalogue import Entry
 #: Files of one checkpoint, each of which is opened.
 MAX_SHARDS = 20_000
 
+_PLAIN_NAME = re.compile(r"[\w.-]+")
 _SHOWN = 20
 _HEAD = 64  # bytes that show whether a file begins as JSON
 # Only a plain file name: no separator of any system, no drive or stream, no control characters.
@@ -48,13 +50,13 @@ def read_index(source: ByteSource) -> Index:
     Raises:
         MalformedError: not strict JSON, a repeated key, a field of the wrong type, a name
             that is not a plain file name, or more of anything than the limit.
-        UnsupportedError: JSON or another text, but not an index of shards.
+        UnsupportedError: JSON or another text, but not an index of safetensors files.
     """
     try:
         document = _document(source)
     except MalformedError as error:
         # a text that begins with a brace is no broken index, unless name or content says so
-        if is_called_index(source.name) or _mentions_weight_map(source):
+        if source.name.endswith(INDEX) or _mentions_weight_map(source):
             raise
         raise _no_index("text that begins as JSON does") from error
     if document is None:
@@ -67,7 +69,7 @@ def read_index(source: ByteSource) -> Index:
         raise _bad("weight_map or metadata is not an object")
     if not weight_map:
         raise _bad("weight_map is empty")
-    _check_files(weight_map)
+    _check_files(weight_map, source.name)
     stated = json.dumps(metadata["total_size"])[:80] if "total_size" in metadata else None
     return Index(weight_map, stated, metadata, tuple(_entries(metadata)))
 
@@ -128,7 +130,7 @@ def _answer(source: ByteSource) -> UnsupportedError | None:
     return UnsupportedError(what, rules.UNKNOWN_FORMAT, fix=answer.fix)
 
 
-def _check_files(weight_map: dict[str, object]) -> None:
+def _check_files(weight_map: dict[str, object], path: str) -> None:
     files = set()
     unsafe = []
     for name, file in weight_map.items():
@@ -146,6 +148,23 @@ def _check_files(weight_map: dict[str, object]) -> None:
             expected=f"at most {MAX_SHARDS:,} files and {MAX_TENSORS:,} tensors",
             found=f"{len(files):,} files and {len(weight_map):,} tensors",
         )
+    if all(file.endswith(TORCH) for file in files):
+        raise UnsupportedError(
+            "the index lists torch files, and only safetensors shards are read through an index",
+            rules.UNSUPPORTED,
+            fix=f"Join them, in their folder: {_joining(path)} Then name joined.pth.",
+        )
+
+
+def _joining(path: str) -> str:
+    """Return the command that makes one file of torch shards."""
+    name = os.path.split(path)[1]
+    shown = name if _PLAIN_NAME.fullmatch(name) else "INDEX"
+    return (
+        f"python -c \"import json, torch; m = json.load(open('{shown}'))['weight_map']; "
+        "torch.save({k: v for f in sorted(set(m.values())) for k, v in "
+        "torch.load(f, map_location='cpu', weights_only=True).items()}, 'joined.pth')\"."
+    )
 
 
 def _encodable(text: str) -> bool:

@@ -1,1 +1,0 @@
-"""A checkpoint in several files: the index that lists them, and its shards."""
