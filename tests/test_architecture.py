@@ -55,6 +55,7 @@ TORCH_LATE = {
     "ckpttool.tensors.in_memory",
     "ckpttool.models.code.architectures",
     "ckpttool.models.code.building",
+    "ckpttool.models.code.factories",
     "ckpttool.models.code.held",
     "ckpttool.models.families.mae_forward",
     "ckpttool.models.family",  # for its types alone

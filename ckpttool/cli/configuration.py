@@ -19,6 +19,7 @@ from ckpttool.files.toml import parse_toml
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import NO_ITEMS, ConfigurationFile
 from ckpttool.findings.rules import Severity
+from ckpttool.models.code.calls import names_code
 from ckpttool.models.families import AUTO, free_sizes, models, requirements
 from ckpttool.verification.options import BESIDE, NO_SCHEMA, Thresholds
 from ckpttool.verification.policy import Policy
@@ -49,7 +50,7 @@ class Configuration(NamedTuple):
         expected_missing: globs on names that a checkpoint may lack.
         trust: patterns of names whose code is trusted.
         exclude: globs on files that a search leaves out.
-        schema: the source of the schema that a checkpoint must fit, or ``none``.
+        schema: the source of the schema that a checkpoint must fit, ``hf`` or ``none``.
         allow_unexpected: globs on names that a checkpoint may have beside the model's.
         limits: what the checks tolerate.
         policy: which findings count.
@@ -90,12 +91,21 @@ class Configuration(NamedTuple):
 
     @property
     def vouches_for_code(self) -> bool:
-        """Whether it keeps calls of code from counting: by ``trust``, ``ignore`` or a waiver."""
-        return bool(self.trust) or self.policy.hides_calls
+        """Whether it names code to run, or keeps calls of code from counting.
+
+        It does by ``schema``, or by ``trust``, ``ignore`` or a waiver.
+        """
+        return bool(self.trust) or self.policy.hides_calls or self._runs_code
 
     def without_code(self) -> Configuration:
-        """Return it without what it says of code that a checkpoint may call."""
-        return self._replace(trust=(), policy=self.policy.without_code())
+        """Return it without what it says of code that a checkpoint may call, or that is to run."""
+        schema = None if self._runs_code else self.schema
+        return self._replace(trust=(), schema=schema, policy=self.policy.without_code())
+
+    @property
+    def _runs_code(self) -> bool:
+        folder = "" if self.path is None else str(Path(self.path).parent)
+        return self.schema is not None and names_code(self.schema, folder)
 
 
 def find_configuration(folder: str | None = None) -> Configuration:
@@ -260,8 +270,9 @@ def _configuration(path: Path, table: Mapping[str, Any], sha256: str, start: Pat
     for key in ("checkpoint", "lock"):
         if key in read:
             read[key] = _seen_from(start, path.parent / read[key])
-    if read.get("schema", NO_SCHEMA) not in (NO_SCHEMA, AUTO, BESIDE):
-        read["schema"] = _seen_from(start, path.parent / read["schema"])
+    schema = read.get("schema", NO_SCHEMA)
+    if schema not in (NO_SCHEMA, AUTO, BESIDE) and not names_code(schema, str(path.parent)):
+        read["schema"] = _seen_from(start, path.parent / schema)
     if "tolerances" in read:
         read["limits"] = read.pop("tolerances")
     if "fail_on" in read:

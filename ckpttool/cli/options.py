@@ -48,8 +48,9 @@ examination_options = together(
         help="What says which names, shapes and dtypes the checkpoint must have, in place of a "
         "model: another checkpoint, a sharded index, a lock file, a receipt, a file of ckpttool "
         f"schema, or a config.json of Hugging Face; {BESIDE} is the one beside each file, which "
-        f"transformers builds without weights. With {NO_SCHEMA} these are not checked; with "
-        f"{AUTO}, as without it, the model is the one that the names say.",
+        "transformers builds without weights. Or code, which is imported and run then: "
+        f"package.module:factory, 'package.module:factory(key=value)'. With {NO_SCHEMA} these are "
+        f"not checked; with {AUTO}, as without it, the model is the one that the names say.",
     ),
     click.option(
         "--allow-missing",
@@ -163,9 +164,9 @@ class Configured:
             return found
         if found.path not in self._told and found.source is not None:
             say(
-                f"{found.source.path}: what it says of code (trust, ignore and waivers for SEC001 "
-                "and SEC002) does not count, because it does not hold in the working folder: run "
-                "there, or name it with --config."
+                f"{found.source.path}: what it says of code (trust, a schema that is code, ignore "
+                "and waivers for SEC001 and SEC002) does not count, because it does not hold in "
+                "the working folder: run there, or name it with --config."
             )
             self._told.add(found.path)
         return found.without_code()

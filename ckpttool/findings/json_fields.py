@@ -100,6 +100,7 @@ def file_fields(file: FileReport) -> dict[str, Any]:
         "configuration": file.configuration,
         "fail_on": file.fail_on.value,
         "loading": file.loading,
+        "schema_from": file.schema_from,
     }
 
 

@@ -103,6 +103,10 @@ class Coverage(NamedTuple):
         return bool(self.groups) and all(group.absent for group in self.groups.values())
 
 
+#: What loads a state dict into a module of torch.
+LOAD_STATE_DICT = "load_state_dict(strict=False)"
+
+
 class Loading(NamedTuple):
     """What ``load_state_dict(strict=False)`` would fill of the model that a file was compared with.
 
@@ -117,6 +121,8 @@ class Loading(NamedTuple):
             are any: they stay as they are initialised.
         layout: of the model's own names, where ``convert --layout`` writes them from the file's and
             more would be filled then; else ``None``.
+        loader: what would fill it: of transformers, ``from_pretrained`` knows names that the module
+            has not.
     """
 
     tensors: int
@@ -128,6 +134,7 @@ class Loading(NamedTuple):
     refused: int
     random: dict[str, int]
     layout: str | None
+    loader: str = LOAD_STATE_DICT
 
 
 class Diagnosis(NamedTuple):
@@ -189,6 +196,7 @@ class ForwardSummary(NamedTuple):
             may still differ by rounding (some 1e-6): compare with their deviation.
         loss: mean squared error over hidden patches, not normalised; ``None`` without decoder.
         kept: the patches that the fixed masking noise leaves visible, in their order.
+        inputs: what a model of somebody's code was called with, for people.
     """
 
     status: str
@@ -200,6 +208,7 @@ class ForwardSummary(NamedTuple):
     difference: float | None = None
     loss: float | None = None
     kept: tuple[int, ...] = ()
+    inputs: str | None = None
 
 
 class PositionTable(NamedTuple):
@@ -320,6 +329,7 @@ class FileReport(NamedTuple):
         configuration: that it was verified and judged by; ``None`` without one.
         fail_on: the least severity that fails the file.
         loading: what a loader would fill of the model.
+        schema_from: the code that the schema is from, and what was done with it, for people.
     """
 
     path: str
@@ -345,6 +355,7 @@ class FileReport(NamedTuple):
     fail_on: Severity = Severity.ERROR
     loading: Loading | None = None
     diagnosis: Diagnosis | None = None
+    schema_from: str | None = None
 
     @property
     def stopped(self) -> bool:

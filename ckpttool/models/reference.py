@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple, Protocol
 
 from ckpttool.findings.errors import UnsupportedError
-from ckpttool.findings.results import Coverage
+from ckpttool.findings.results import LOAD_STATE_DICT, Coverage
 from ckpttool.models.canonical import Canonical, canonicalize
 from ckpttool.models.choosing import choose
 from ckpttool.models.coverage import cover
@@ -46,6 +46,10 @@ class Code(Protocol):
         """What was built, or run, for the schema."""
 
     @property
+    def loader(self) -> str:
+        """What fills it from a file."""
+
+    @property
     def held(self) -> Held:
         """What its checkpoint must have."""
 
@@ -77,6 +81,11 @@ class Reference(NamedTuple):
         """Whether it demands nothing, as :data:`NONE`."""
         return not self.schema.entries
 
+    @property
+    def loader(self) -> str:
+        """What fills the model from a file."""
+        return LOAD_STATE_DICT if self.code is None else self.code.loader
+
     def canonical(self, tensors: Mapping[str, TensorInfo]) -> Canonical:
         """Return the tensors of a file under the names of this schema."""
         renamed = canonicalize(tensors)
@@ -86,30 +95,50 @@ class Reference(NamedTuple):
         origins: dict[str, tuple[str, ...]] = {name: (name,) for name in tensors}
         return Canonical(None, "", dict(tensors), origins, (), ())
 
+    def placed(self, tensors: Mapping[str, TensorInfo]) -> dict[str, TensorInfo]:
+        """Return the tensors of a file that the schema demands, by the schema's names.
+
+        A tied tensor may be stored under any of its names, and fills all of them.
+
+        Args:
+            tensors: by the names of :meth:`canonical`.
+        """
+        entries = self.schema.entries
+        placed = {name: info for name, info in tensors.items() if name in entries}
+        for group in self._tied():
+            stored = next((name for name in group if self._is_copy(name, group[0], tensors)), None)
+            for name in group:
+                if stored is not None and name in entries:
+                    placed.setdefault(name, tensors[stored])
+        return placed
+
     def cover(self, tensors: Mapping[str, TensorInfo]) -> Coverage:
         """Return how much of it the tensors of a file cover, by the names of :meth:`canonical`."""
         if self.is_empty:
             return Coverage(self.name, {}, ())
+        found = cover({**self.placed(tensors), **tensors}, self.schema)
         if self.code is None:
-            return cover(tensors, self.schema)
-        held = self.code.held
-        by_main: dict[str, TensorInfo] = {}
-        others = set()
-        for name, main in held.tied.items():
-            entry = self.schema.entries.get(main)
-            # of another shape it is no copy of the tied tensor, and has no place
-            if name in tensors and entry is not None and tensors[name].shape == entry.shape:
-                by_main.setdefault(main, tensors[name])
-                others.add(name)
-        found = cover({**by_main, **tensors}, self.schema)
-        left = (name for name in found.unexpected if name not in others)
-        return found._replace(unexpected=tuple(name for name in left if not held.computes(name)))
+            return found
+        computes = self.code.held.computes
+        copies = {
+            name
+            for group in self._tied()
+            for name in group
+            if self._is_copy(name, group[0], tensors)
+        }
+        left = (name for name in found.unexpected if name not in copies and not computes(name))
+        return found._replace(unexpected=tuple(left))
 
-    def filled_by(self, name: str, tensors: Mapping[str, TensorInfo]) -> str | None:
-        """Return which tensor of the schema one of a file fills; ``None`` if that has another."""
-        main = name if self.code is None else self.code.held.tied.get(name, name)
-        others = main != name and main in tensors
-        return None if others or main not in self.schema.entries else main
+    def _tied(self) -> list[list[str]]:
+        """Return the names of each tied tensor, the first of which is in the schema."""
+        groups: dict[str, list[str]] = {}
+        for name, main in self.code.held.tied.items() if self.code else ():
+            groups.setdefault(main, [main]).append(name)
+        return list(groups.values())
+
+    def _is_copy(self, name: str, main: str, tensors: Mapping[str, TensorInfo]) -> bool:
+        # of another shape it is no copy of the tied tensor, and has no place
+        return name in tensors and tensors[name].shape == self.schema.entries[main].shape
 
 
 def reference_of(

@@ -35,6 +35,7 @@ def conclude(known: FileReport, evidence: Evidence, published: Origin | None) ->
         evidence: what the checks look at.
         published: whether it is the published file; ``None`` if that was not asked.
     """
+    code = evidence.reference.code if evidence.reference else None
     found = [finding for check in CHECKS for finding in check(evidence)]
     found += published.findings if published else ()
     # sorted() is stable: within a severity the order of CHECKS stays
@@ -53,6 +54,7 @@ def conclude(known: FileReport, evidence: Evidence, published: Origin | None) ->
         lock_lines=evidence.locked.lines if evidence.locked else {},
         locked=locked.summary(evidence),
         loading=loading_of(evidence) if _may_load(evidence) else None,
+        schema_from=code.said if code is not None else None,
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Mapping
 
-from ckpttool.findings.results import Loading
+from ckpttool.findings.results import LOAD_STATE_DICT, Loading
 from ckpttool.models.coverage import is_matched
 
 if TYPE_CHECKING:
+    from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.verification.evidence import Evidence
 
 
@@ -19,20 +20,18 @@ def loading_of(evidence: Evidence) -> Loading:
     outside = frozenset(evidence.coverage.unexpected)
     mismatched = {one.name: one for group in groups.values() for one in group.mismatched}
     filled = parameters = refused = 0
-    reference, tensors = evidence.reference, evidence.canonical.tensors
+    tensors: Mapping[str, TensorInfo] = evidence.canonical.tensors
+    if evidence.reference is not None:
+        tensors = evidence.reference.placed(tensors)
     for name, info in tensors.items():
         # a loader knows the names of the file: neither a prefix is taken off nor are parts joined
         if name in outside or origins.get(name, (name,)) != (name,):
             continue
-        # a tied tensor may be stored under another of its names
-        place = name if reference is None else reference.filled_by(name, tensors)
-        if place is None:
-            continue
-        mismatch = mismatched.get(place)
+        mismatch = mismatched.get(name)
         if mismatch is None or is_matched(mismatch):
             filled += 1
             parameters += prod(info.shape)
-            random[evidence.family.group_of(place)] -= 1
+            random[evidence.family.group_of(name)] -= 1
         elif not mismatch.same_shape:
             refused += 1
     renamed = sum(group.matched for group in groups.values())
@@ -49,4 +48,5 @@ def loading_of(evidence: Evidence) -> Loading:
         refused,
         {name: number for name, number in random.items() if number},
         evidence.family.layouts[0].name if converted else None,
+        evidence.reference.loader if evidence.reference else LOAD_STATE_DICT,
     )

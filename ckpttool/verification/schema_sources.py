@@ -17,6 +17,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.arguments import AnyPath, check_text, path_of
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError, UsageError
 from ckpttool.formats import HEAD, open_source
+from ckpttool.models.code.calls import call_in, names_code
 from ckpttool.models.reference import NONE, Reference, reference_of
 from ckpttool.models.schema_file import KEY, described, parse, render
 from ckpttool.tensors.sharing import with_tied
@@ -56,7 +57,7 @@ def schema(
 
     Args:
         source: a checkpoint, a sharded index, a lock file, a receipt, another schema file, or the
-            ``config.json`` of a model, or the folder of one.
+            ``config.json`` of a model, or the folder of one, or code: ``package.module:factory``.
         destination: the file to write; one that stands there is replaced if it is a schema file.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
 
@@ -131,7 +132,8 @@ def read_schema(source: Union[AnyPath, Reference]) -> Reference:
         found = _found_in(path, None)
         return reference_of(found.name or Path(path).name, found.tensors, found.code)
     except CkpttoolError as error:
-        error.path = error.path or path
+        if not names_code(path):  # of which the message speaks
+            error.path = error.path or path
         raise
 
 
@@ -175,6 +177,11 @@ class _Found(NamedTuple):
 
 
 def _found_in(path: str, wrapper: str | None) -> _Found:
+    if names_code(path):
+        from ckpttool.models.code.factories import Factory  # late: most need none
+
+        factory = Factory(call_in(path))
+        return _Found(factory.held.tensors, factory)
     if Path(path).is_dir():
         path = _config_in(path)
     found = listed_in(path, lambda file: _listed_in(file, wrapper))

@@ -154,6 +154,18 @@ def whole_model() -> FileReport:
     return encoder_only()._replace(forward=forward, published="mae_pretrain_vit_large.pth")
 
 
+def of_code(text: str = "my.models:Net") -> FileReport:
+    """A model of somebody's code, which gives its outputs names of its own."""
+    whole = encoder_only()
+    assert whole.loading is not None
+    output = OutputSummary((2, 10), 0.0, 1.0, -4.0, 4.0, True, (0.25,))
+    return whole._replace(
+        schema_from=f"from code: {text} was imported and run",
+        loading=whole.loading._replace(loader="from_pretrained"),
+        forward=ForwardSummary("run", None, "full", "cpu", None, {text: output}, inputs=text),
+    )
+
+
 def unreadable() -> FileReport:
     """A file that could not be opened."""
     missing = finding(rules.UNREADABLE, "cannot be read: No such file or directory")
@@ -237,6 +249,8 @@ SPECIMENS: dict[str, Report] = {
     "hostile": report(hostile()),
     "everything known": report(whole_model()),
     "numbers that are not finite": report(not_finite()),
+    "of somebody's code": report(of_code()),
+    "of hostile code": report(of_code(HOSTILE)),
     "with a lock file": report(locked()),
     "waived": report(waived()),
     "of a newer version": report(newer()),

@@ -26,9 +26,10 @@ def schema(source: str, output: str, wrapper: str | None) -> int:
     """Write down which names, dtypes and shapes a checkpoint holds, for verify --schema.
 
     SOURCE is a checkpoint, a sharded index, a lock file, a receipt, another schema file, or a
-    config.json of Hugging Face, whose model transformers builds without weights. Only the header of
-    a checkpoint is read. The file is JSON, sorted, with names of the same dtype and shape
-    on one line: model.layers.{0-31}.mlp.up_proj.weight.
+    config.json of Hugging Face, whose model transformers builds without weights. Or it is code,
+    package.module:factory or 'package.module:factory(key=value)', which is imported and run then.
+    Only the header of a checkpoint is read. The file is JSON, sorted, with names of the same dtype
+    and shape on one line: model.layers.{0-31}.mlp.up_proj.weight.
     """
     from ckpttool.verification.schema_sources import schema as write_schema
 

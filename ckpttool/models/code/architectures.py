@@ -79,6 +79,8 @@ class Architecture:
         UnsupportedError: transformers is missing or does not know the class, or it cannot be built.
     """
 
+    loader = "from_pretrained"
+
     def __init__(self, config: Mapping[str, Json]) -> None:
         self.name = architecture_of(config)
         self._config = _checked(config)

@@ -6,7 +6,8 @@ import sys
 import threading
 import warnings
 from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING, Iterator
+from math import prod
+from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 #: Parameters and modules of a model that is built. The largest mixtures of experts have 100,000,
 #: and 10,000 take a second.
 MOST_PARTS = 400_000
+#: Elements of a tensor above which :func:`large_on_meta` makes none.
+LARGE = 1 << 22
 #: Characters of somebody's error message that are shown.
 _LONGEST = 300
 
@@ -72,6 +75,40 @@ def bounded(*, parameters_on_meta: bool = False) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def large_on_meta() -> Iterator[None]:
+    """Make tensors of more than :data:`LARGE` elements on the meta device, and others as ever.
+
+    What code looks at while it builds, a schedule of rates say, is small; weights may be of any
+    size.
+    """
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    makers = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}
+
+    class Large(TorchFunctionMode):
+        def __torch_function__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            kwargs = kwargs or {}
+            if func in makers and kwargs.get("device") is None and _is_large(args, kwargs):
+                kwargs = {**kwargs, "device": "meta"}
+            return func(*args, **kwargs)
+
+    with Large():
+        yield
+
+
+def _is_large(arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> bool:
+    """Whether the size that a function of torch is given, as one argument or several, is large."""
+    size = keywords.get("size", arguments[:1])
+    if arguments and not isinstance(arguments[0], (tuple, list)):
+        size = arguments
+    sizes = size[0] if size and isinstance(size[0], (tuple, list)) else size
+    return prod(one for one in sizes if isinstance(one, int)) > LARGE
 
 
 @contextmanager

@@ -20,8 +20,8 @@ class Held(NamedTuple):
 
     Attributes:
         tensors: what its checkpoint must have; their bytes are nowhere.
-        tied: other names of these tensors -> the name in ``tensors``. A checkpoint may have any of
-            them.
+        tied: other names of tied tensors -> the first one, which is in ``tensors``. A checkpoint
+            may have any of them; where it usually has all, the others are in ``tensors``, too.
         optional: buffers that the model computes: old checkpoints have them, new ones do not.
         ignored: expressions for names that the model's loader passes over without a word.
     """
@@ -77,5 +77,5 @@ def groups_of_tied(state_dict: Mapping[str, Any]) -> list[list[str]]:
 
 def computed_buffers(module: nn.Module) -> frozenset[str]:
     """Return the buffers of a model that its state dict leaves out."""
-    kept = module.state_dict(keep_vars=True)
+    kept = module.state_dict()
     return frozenset(name for name, _ in module.named_buffers() if name not in kept)

@@ -124,6 +124,8 @@ def _facts(file: FileReport) -> Iterator[str]:
         for name, group in file.coverage.groups.items():
             share = f"{group.matched:,} of {group.expected:,} tensors"
             yield f"{_text(name)}: {'absent' if group.absent else share}"
+    if file.schema_from is not None:
+        yield f"schema: {_text(file.schema_from)}"
     if file.fingerprint is not None:
         yield f"fingerprint: {_code(file.fingerprint)}"
     if file.lock is not None:

@@ -11,6 +11,7 @@ from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.findings.inventory import Item, Standing
 from ckpttool.findings.json_fields import SCHEMA_VERSION
 from ckpttool.findings.results import (
+    LOAD_STATE_DICT,
     ConfigurationFile,
     Coverage,
     Diagnosis,
@@ -114,7 +115,13 @@ def _file(fields: Fields) -> FileReport:
         fail_on=fields.choice("fail_on", _SEVERITIES),
         loading=_loading(fields),
         diagnosis=_diagnosis(fields),
+        schema_from=_later(fields, "schema_from"),
     )
+
+
+def _later(fields: Fields, name: str) -> str | None:
+    """Return a text that results of the first versions have not."""
+    return fields.maybe(name, fields.text) if name in fields.names() else None
 
 
 def _loading(fields: Fields) -> Loading | None:
@@ -135,6 +142,7 @@ def _loaded(fields: Fields) -> Loading:
         fields.whole("refused"),
         {name: random.whole(name) for name in random.names()},
         fields.maybe("layout", fields.text),
+        _later(fields, "loader") or LOAD_STATE_DICT,
     )
 
 
@@ -294,6 +302,7 @@ def _forward(fields: Fields) -> ForwardSummary:
         fields.maybe("difference", fields.number),
         fields.maybe("loss", fields.number),
         fields.wholes("kept"),
+        _later(fields, "inputs"),
     )
 
 

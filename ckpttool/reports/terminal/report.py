@@ -77,6 +77,8 @@ def _write_facts(page: Page, file: FileReport) -> None:
         write_diagnosis(page, file.diagnosis)
     # of a part whose sizes are not known, numbers would be those of another model
     unknown = file.loading is None and file.diagnosis and file.diagnosis.kind == "part"
+    if file.schema_from is not None:
+        page.row("schema", Text(printable(file.schema_from)))
     if file.coverage is not None and not unknown:
         _write_coverage(page, file.coverage, file.loading)
     if file.values is not None:
@@ -150,7 +152,7 @@ def loading_text(loading: Loading, coverage: Coverage) -> Text:
     number = f"{loading.filled:,} of {count(loading.tensors, 'tensor')} of "
     number += printable(coverage.schema)
     percent = _percent(loading.filled_parameters, loading.parameters)
-    text = Text("load_state_dict(strict=False) fills ")
+    text = Text(f"{loading.loader} fills ")
     text.append(f"{number}, {percent} of the parameters", "" if loading.filled else "bold red")
     if loading.renamed != loading.filled:
         percent = _percent(loading.renamed_parameters, loading.parameters)
@@ -215,11 +217,14 @@ def _values(values: ValuesSummary) -> str:
 def _forward(forward: ForwardSummary) -> str:
     if forward.status != "run":
         return f"not run: {printable(forward.reason or 'no reason given')}"
-    parts = [f"{forward.scope} on {printable(str(forward.device))}, {forward.tokens} tokens"]
+    head = f"{forward.scope} on {printable(str(forward.device))}"
+    if forward.inputs is not None:
+        head += f", called with {printable(forward.inputs)}"
+    parts = [head if forward.tokens is None else f"{head}, {forward.tokens} tokens"]
     for name, output in forward.outputs.items():
         finite = "all finite" if output.finite else "NOT ALL FINITE"
         parts.append(
-            f"{name} {' x '.join(map(str, output.shape))}: mean {output.mean:.3g}, "
+            f"{printable(name)} {' x '.join(map(str, output.shape))}: mean {output.mean:.3g}, "
             f"std {output.std:.3g}, from {output.min:.3g} to {output.max:.3g}, {finite}"
         )
     if forward.difference is not None:

@@ -70,6 +70,7 @@ def test_a_file_has_the_promised_fields() -> None:
         "configuration",
         "fail_on",
         "loading",
+        "schema_from",
     ]
     assert list(file["coverage"]) == ["schema", "groups", "unexpected"]
     assert file["coverage"]["unexpected"] == ["head.weight"]
