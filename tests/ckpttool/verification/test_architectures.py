@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 from shutil import copytree
-from typing import Callable, List
+from typing import Callable, List, Union
 
 import pytest
 
@@ -56,7 +56,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return save_once
 
 
-def verified(folder: Path, schema: Path) -> FileReport:
+def verified(folder: Path, schema: Union[Path, str] = "hf") -> FileReport:
     (report,) = ckpttool.verify(folder, schema=schema).files
     return report
 
@@ -68,16 +68,18 @@ def codes(report: FileReport) -> List[str]:
 
 @each
 def test_a_folder_as_saved_has_no_fault(saved: Callable[..., Path], name: str) -> None:
-    report = verified(saved(name), saved(name, in_shards=True) / INDEX)
-    assert codes(report) == []
-    assert report.verdict is Verdict.PASS
-    assert not [one for one in report.findings if one.severity is Severity.ERROR]
+    for schema in ("hf", saved(name, in_shards=True) / INDEX):
+        report = verified(saved(name), schema)
+        assert codes(report) == []
+        assert report.verdict is Verdict.PASS
+        assert not [one for one in report.findings if one.severity is Severity.ERROR]
 
 
 @each
 def test_a_folder_in_shards_has_no_fault(saved: Callable[..., Path], name: str) -> None:
-    report = verified(saved(name, in_shards=True), saved(name) / WHOLE)
-    assert (report.path[-len(INDEX) :], codes(report)) == (INDEX, [])
+    for schema in ("hf", saved(name) / WHOLE):
+        report = verified(saved(name, in_shards=True), schema)
+        assert (report.path[-len(INDEX) :], codes(report)) == (INDEX, [])
 
 
 @each
@@ -88,7 +90,7 @@ def test_one_tensor_that_is_gone_is_named(
     names = names_in(folder)
     gone = names[len(names) // 2]
     without(folder, [gone])
-    report = verified(folder, saved(name) / WHOLE)
+    report = verified(folder)
     assert codes(report) == ["STR022"]
     assert report.findings[0].tensors == (gone,)
 
@@ -101,7 +103,7 @@ def test_one_shape_that_changed_is_named(
     names = names_in(folder)
     changed = names[len(names) // 3]
     reshaped(folder, changed)
-    report = verified(folder, saved(name) / WHOLE)
+    report = verified(folder)
     assert codes(report) == ["STR005"]
     assert report.findings[0].tensors == (changed,)
 
@@ -113,7 +115,7 @@ def test_one_shard_that_is_gone_is_named(
     folder = Path(copytree(saved(name, in_shards=True), tmp_path / "folder"))
     gone = shards_of(folder)[1]
     gone.unlink()
-    report = verified(folder, saved(name) / WHOLE)
+    report = verified(folder)
     assert codes(report) == ["FIL401"]
     assert report.verdict is Verdict.FAIL
     assert report.findings[0].message.endswith(
