@@ -30,6 +30,7 @@ from ckpttool.findings.listing import (
     SettingRow,
     TensorRow,
     UseRow,
+    WrapperRow,
 )
 from ckpttool.findings.private_text import MAX_TEXT, is_secret, masked
 from ckpttool.findings.results import Diagnosis, FileReport
@@ -91,7 +92,7 @@ def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listi
     return Listing(
         report._replace(diagnosis=_diagnosis(checkpoint, report.layout)),
         tuple(_tensor_rows(checkpoint)),
-        tuple((wrapper.key, wrapper.tensors) for wrapper in checkpoint.wrappers),
+        tuple(WrapperRow(*wrapper) for wrapper in checkpoint.wrappers),
         checkpoint.outside,
         tuple(_entry_rows(checkpoint)),
         _references(checkpoint, trust),
@@ -238,7 +239,7 @@ def tensors_not_taken(checkpoint: Checkpoint, what: str) -> Iterator[Finding]:
     loose = [row for row in checkpoint.outside if row.key not in others]
     if loose:
         # Single numbers, such as a step count or a temperature, are no weights.
-        numbers = all(row.nbytes <= _NUMBER * row.tensors for row in loose)
+        numbers = all(row.of_attributes or row.nbytes <= _NUMBER * row.tensors for row in loose)
         yield finding(
             rules.OUTSIDE,
             f"tensors outside of the state dict were {what}: {listed_rows(checkpoint, loose)}",
@@ -249,7 +250,7 @@ def tensors_not_taken(checkpoint: Checkpoint, what: str) -> Iterator[Finding]:
 def most_outside(checkpoint: Checkpoint) -> tuple[int, int] | None:
     """Return the bytes of tensors that were taken, and outside of them, if these are more."""
     # An average is as large as the weights, so it would make every file with one doubtful.
-    rest = [row for row in checkpoint.outside if not row.is_average]
+    rest = [row for row in checkpoint.outside if not (row.is_average or row.of_attributes)]
     taken = sum(info.nbytes for info in checkpoint.tensors.values()) if rest else 0
     taken += checkpoint.unread_bytes  # in the right state dict, though they cannot be converted
     left = sum(row.nbytes for row in rest)

@@ -34,6 +34,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ckpttool.formats.objects",),
     ("ckpttool.formats.foreign", "ckpttool.formats.state_dicts"),
     ("ckpttool.formats.safetensors", "ckpttool.formats.torch"),
+    ("ckpttool.formats.single",),
+    ("ckpttool.formats.sharded",),
     ("ckpttool.formats", "ckpttool.formats.writing"),
     ("ckpttool.quantization",),
     ("ckpttool.models",),

@@ -181,13 +181,12 @@ def _check_replaceable(path: str) -> None:
 
 def _kept_kind(head: bytes) -> str | None:
     """Return what a file is that no report replaces; ``None`` for what a report may replace."""
-    from ckpttool.formats import FORMATS
     from ckpttool.formats.foreign import signatures
-    from ckpttool.formats.safetensors import sharded
+    from ckpttool.formats.single import FORMATS
     from ckpttool.verification.lock.reading import is_lock
 
     # an index is a JSON object, and so are reports
-    if any(one.matches(head) for one in FORMATS if one not in (sharded, signatures)):
+    if any(one.matches(head) for one in FORMATS if one is not signatures):
         return "file that may be a checkpoint by its first bytes"
     if b'"weight_map"' in head:
         return "file that may be a checkpoint's index"

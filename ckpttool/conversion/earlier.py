@@ -9,7 +9,7 @@ from ckpttool.conversion.naming import index_path
 from ckpttool.files.suffixes import INDEX, is_shard_of
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
-from ckpttool.formats.safetensors.index import files_listed
+from ckpttool.formats.sharded.index import files_listed
 
 if TYPE_CHECKING:
     from ckpttool.conversion.output import Job

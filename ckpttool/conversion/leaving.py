@@ -43,10 +43,17 @@ def findings_on_rest(
     yield from state_dicts_not_taken(checkpoint, "not converted")
     # Single numbers are a note in verify; here they are lost, which is a warning.
     for found in tensors_not_taken(checkpoint, "not converted"):
-        yield found._replace(severity=Severity.WARNING)
+        plain = found._replace(severity=Severity.WARNING)
+        yield found if _are_attributes(checkpoint) else plain
     yield from _model_state(checkpoint, options)
     if not options.sidecar:
         yield from _data(checkpoint, left_out)
+
+
+def _are_attributes(checkpoint: Checkpoint) -> bool:
+    """Whether only attributes of whole modules are left, which ``state_dict()`` leaves out too."""
+    others = {wrapper.key for wrapper in checkpoint.wrappers[1:]}
+    return all(row.of_attributes for row in checkpoint.outside if row.key not in others)
 
 
 def _most(checkpoint: Checkpoint) -> Iterator[Finding]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Mapping, Sequence
 
-from ckpttool.files.suffixes import CLEAN, INDEX, ShardName, stem_of
+from ckpttool.files.suffixes import CLEAN, INDEX, SAFETENSORS, ShardName, stem_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.formats.writing import TARGETS
 from ckpttool.models.families import conventions
 
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
+
+#: What transformers calls a torch file, without the suffix; ``pytorch_model.fp16`` is a variant.
+_PYTORCH_MODEL = re.compile(r"\Apytorch_model(?=\.|\Z)")
 
 
 def destination(source: str, options: ConvertOptions) -> str:
@@ -56,6 +61,9 @@ def file_names(layout: str | None) -> Mapping[str, str]:
 
 def _beside(source: str, folder: str, to: str) -> str:
     stem, suffix = stem_of(source), TARGETS[to].SUFFIX
+    if suffix in SAFETENSORS and (Path(source).parent / "config.json").is_file():
+        # beside a config.json transformers looks for model.safetensors, and for no other name
+        stem = _PYTORCH_MODEL.sub("model", stem)
     path = os.path.join(folder, stem + suffix)  # noqa: PTH118
     # The source may be the index of shards, beside which a whole file must not come. abspath,
     # because a link has a name of its own.

@@ -13,14 +13,27 @@ SUFFIXES = SAFETENSORS + TORCH
 #: Of the index of shards, behind the suffix of the shards.
 INDEX = ".index.json"
 
-# As save_pretrained of transformers counts shards: model-00001-of-00003.safetensors.
-_SHARD = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})(\.[A-Za-z]+)", re.DOTALL)
-_ENDINGS = (*(suffix + INDEX for suffix in SUFFIXES), *SUFFIXES)
+# The same of a variant, as diffusers and transformers name it: model.safetensors.index.fp16.json.
+_INDEX = re.compile(r"\.index(?:\.[a-z0-9_-]+)?\.json", re.IGNORECASE)
+# As save_pretrained of transformers counts shards: model-00001-of-00003.safetensors, of a variant
+# model-00001-of-00003.fp16.safetensors or model.fp16-00001-of-00003.safetensors.
+_SHARD = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})((?:\.[A-Za-z0-9_]+)?\.[A-Za-z]+)", re.DOTALL)
+
+
+def is_called_index(path: str) -> bool:
+    """Whether a file is called as the indexes of shards are."""
+    return without_index(path) != path
+
+
+def without_index(path: str) -> str:
+    """Return the name of the one file that an index stands for; of others the name itself."""
+    found = [one for one in _INDEX.finditer(path) if one.end() == len(path)]
+    return path[: found[-1].start()] if found else path
 
 
 def is_called_checkpoint(path: str) -> bool:
     """Whether a file is called as checkpoints and their indexes are."""
-    return path.lower().endswith((*SUFFIXES, INDEX))
+    return path.lower().endswith(SUFFIXES) or is_called_index(path)
 
 
 #: Put before the suffix of a result that would have the name of its source.
@@ -29,8 +42,8 @@ CLEAN = ".clean"
 
 def stem_of(path: str) -> str:
     """Return a file's name without the suffix of its container."""
-    name = PurePath(path).name
-    for ending in _ENDINGS:
+    name = without_index(PurePath(path).name)
+    for ending in SUFFIXES:
         if name.lower().endswith(ending) and len(name) > len(ending):
             return name[: -len(ending)]
     return name

@@ -31,6 +31,22 @@ class EntryRow(NamedTuple):
     inside: bool = False
 
 
+class WrapperRow(NamedTuple):
+    """A state dict: its dotted key and its number of tensors.
+
+    ``module`` is the class of a whole module that they are the parameters and buffers of.
+    """
+
+    key: str
+    tensors: int
+    module: str | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return the row for JSON; only a whole module has its class there."""
+        plain = {"key": self.key, "tensors": self.tensors}
+        return plain if self.module is None else {**plain, "module": self.module}
+
+
 #: The kind of a name whose code the user trusts.
 TRUSTED = "trusted"
 
@@ -110,7 +126,7 @@ class Listing(NamedTuple):
     Attributes:
         file: what its header says, and the findings if the file could not be read.
         tensors: in the order of the file, by the names that it uses.
-        wrappers: (dotted key, number of tensors) of every state dict, the one listed first.
+        wrappers: every state dict, the one listed first.
         outside: (dotted key, tensors, bytes, whether it is an average) of tensors outside of the
             state dict that was taken, without those of optimizers.
         entries: the entries beside the tensors.
@@ -125,7 +141,7 @@ class Listing(NamedTuple):
 
     file: FileReport
     tensors: tuple[TensorRow, ...] = ()
-    wrappers: tuple[tuple[str, int], ...] = ()
+    wrappers: tuple[WrapperRow, ...] = ()
     outside: tuple[tuple[str, int, int, bool], ...] = ()
     entries: tuple[EntryRow, ...] = ()
     references: tuple[ReferenceRow, ...] = ()
@@ -159,7 +175,7 @@ class Listing(NamedTuple):
         """Return the fields of this file in :meth:`to_dict`."""
         return {
             **header_fields(self.file),
-            "wrappers": [{"key": key, "tensors": number} for key, number in self.wrappers],
+            "wrappers": [wrapper.fields() for wrapper in self.wrappers],
             "parameters": self.file.parameters,
             "tensors": self.tensors,
             "outside": [

@@ -132,10 +132,11 @@ def _spell(part: _Part) -> str:
         return part
     if not _NUMBER.fullmatch(part[0]):
         return "{" + ",".join(part) + "}"
-    return "{" + ",".join(_runs(sorted(map(int, part)))) + "}"
+    return "{" + ",".join(runs(sorted(map(int, part)))) + "}"
 
 
-def _runs(numbers: List[int]) -> Iterator[str]:
+def runs(numbers: List[int]) -> Iterator[str]:
+    """Yield sorted numbers as ranges: ``0-6``, ``8``."""
     start = previous = numbers[0]
     for number in [*numbers[1:], -1]:  # -1 follows no number, and so ends the last run
         if number != previous + 1:

@@ -1,54 +1,31 @@
 """Opening a checkpoint: the content decides the format, never the extension.
 
-A format is a module with ``matches(head) -> bool``, given the first :data:`HEAD` bytes, and
-``read(source, wrapper) -> Checkpoint``, and a line in :data:`FORMATS`.
+``single`` has the table of the containers of one file; a checkpoint in several is opened through
+the file that lists them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ckpttool.files import collecting
 from ckpttool.files.paged import Paged
-from ckpttool.files.sources import ByteSource, FileSource, read_bytes
-from ckpttool.findings import rules
+from ckpttool.files.sources import FileSource
 from ckpttool.findings.arguments import AnyPath, check_text, path_of
-from ckpttool.findings.errors import CkpttoolError, MalformedError, adding_uses
-from ckpttool.formats import extensions
-from ckpttool.formats.foreign import signatures
-from ckpttool.formats.safetensors import sharded
-from ckpttool.formats.safetensors import whole as safetensors
-from ckpttool.formats.torch import legacy as torch_legacy
-from ckpttool.formats.torch import tar as torch_tar
-from ckpttool.formats.torch import zip as torch_zip
+from ckpttool.findings.errors import CkpttoolError
+from ckpttool.formats import extensions, single
+from ckpttool.formats.sharded import shards as sharded
 
 if TYPE_CHECKING:
+    from ckpttool.files.sources import ByteSource
+    from ckpttool.formats.single import Format
     from ckpttool.tensors.catalogue import Checkpoint
 
-HEAD = signatures.HEAD
+HEAD = single.HEAD
 
-
-class Format(Protocol):
-    """What a format module offers."""
-
-    def matches(self, head: bytes) -> bool:
-        """Whether a file that starts with ``head`` is of this format."""
-
-    def read(self, source: ByteSource, wrapper: str | None) -> Checkpoint:
-        """Catalogue the file. ``wrapper`` is the dotted key asked for, ``None`` to choose."""
-
-
-#: Tried in this order. An index may have a brace where a safetensors header begins, so that
-#: ``sharded`` comes first of the two. ``signatures`` are those of files that are no checkpoints.
-#: The legacy stream comes last, since it has the weakest signature.
-FORMATS: tuple[Format, ...] = (
-    torch_zip,
-    torch_tar,
-    sharded,
-    safetensors,
-    signatures,
-    torch_legacy,
-)
+#: Those that list the files of a checkpoint, tried before the containers of one file: an index may
+#: have a brace where a safetensors header begins.
+LISTS: tuple[Format, ...] = (sharded,)
 
 
 def open_checkpoint(path: AnyPath, *, wrapper: str | None = None) -> Checkpoint:
@@ -58,7 +35,7 @@ def open_checkpoint(path: AnyPath, *, wrapper: str | None = None) -> Checkpoint:
     result in a ``with`` block, or call its ``close``.
 
     Args:
-        path: a ``.pth`` (zip, legacy or tar), a ``.safetensors`` file or a shard index.
+        path: a ``.pth`` (zip, legacy or tar), a ``.safetensors`` file or an index of shards.
         wrapper: the dotted key of the state dict to take (``model_ema``); ``None`` takes the
             one that the content suggests, ``""`` the root.
 
@@ -78,13 +55,13 @@ def open_source(source: ByteSource, wrapper: str | None) -> Checkpoint:
     if source.is_far:
         source = Paged(source)
     try:
-        head = _head(source)
-        form = _format_of(source, head)
-        # the file may be a pickle as well, and its calls count whichever format is read
-        hidden = () if form is torch_legacy else torch_legacy.calls_of(source, head)
-        with adding_uses(hidden), collecting.paused():
-            checkpoint = form.read(source, wrapper)
-        checkpoint.uses += hidden
+        head = single.head_of(source)
+        lists = next((form for form in LISTS if form.matches(head)), None)
+        with collecting.paused():
+            if lists is None:
+                checkpoint = single.read(source, head, wrapper)
+            else:
+                checkpoint = single.read_as(lists, source, head, wrapper)
         checkpoint.remarks += extensions.remarks_on(path, checkpoint.format)
         return checkpoint
     except CkpttoolError as error:
@@ -95,20 +72,3 @@ def open_source(source: ByteSource, wrapper: str | None) -> Checkpoint:
     except BaseException:  # Ctrl-C as well
         source.close()
         raise
-
-
-def _head(source: ByteSource) -> bytes:
-    if source.size == 0:
-        fix = "Fetch, copy or save it again: it has no bytes."
-        raise MalformedError("the file is empty", rules.TRUNCATED, fix=fix)
-    return read_bytes(source, 0, min(HEAD, source.size))
-
-
-def _format_of(source: ByteSource, head: bytes) -> Format:
-    for candidate in FORMATS:
-        if candidate.matches(head):
-            return candidate
-    # Nothing matched, so the file is refused. The name only chooses which error explains it best.
-    if source.name.endswith(".safetensors") and not signatures.is_text(head):
-        return safetensors
-    return torch_legacy if torch_legacy.may_be(head) else signatures

@@ -23,9 +23,9 @@ from ckpttool.formats.objects.describing import describe
 from ckpttool.formats.objects.rebuild import is_tensor
 from ckpttool.formats.pickles.nodes import pair_of
 from ckpttool.formats.safetensors import whole as safetensors
-from ckpttool.formats.safetensors.index import is_index
 from ckpttool.formats.safety.telling import findings_on
 from ckpttool.formats.safety.watch import Watch
+from ckpttool.formats.sharded.index import is_index
 from ckpttool.formats.state_dicts.training_state import (
     beyond_arguments,
     holds_numbers,

@@ -125,18 +125,30 @@ def targets_of(
 
 
 def one_file(path: str) -> str:
-    """Return the one file of a path: itself, or the file that it matches as a glob.
+    """Return the one file of a path: itself, what it matches as a glob, or the one in a folder.
+
+    Shards are one file, their index.
 
     Raises:
-        UsageError: it is a glob and matches no file, or more than one.
+        UsageError: it is a glob or a folder, and has no such file or more than one.
+        UnreadableError: there is no checkpoint in the folder.
     """
-    if not _is_glob(path):
+    if Path(path).is_dir():
+        what = "a folder has to hold one checkpoint here"
+        targets = targets_of((), [path]).targets
+        for target in targets:
+            if target.error is not None:
+                raise target.error
+        found = [target.path for target in targets]
+    elif _is_glob(path):
+        what = "a glob has to match one file here"
+        found = [one for one in _matched(path) if not Path(one).is_dir()]
+    else:
         return path
-    found = [one for one in _matched(path) if not Path(one).is_dir()]
     if len(found) != 1:
         more = ", ..." if len(found) > _SHOWN else ""
         raise UsageError(
-            "a glob has to match one file here",
+            what,
             path=path,
             found=f"{len(found):,}: {', '.join(found[:_SHOWN])}{more}" if found else "none",
             fix="Name the file.",

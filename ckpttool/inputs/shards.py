@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Iterable, Iterator
 
-from ckpttool.files.suffixes import INDEX
-from ckpttool.formats.safetensors.index import files_listed
+from ckpttool.files.suffixes import is_called_index
+from ckpttool.formats.sharded.index import files_listed
 
 
 def index_of(path: str) -> str | None:
@@ -15,7 +15,7 @@ def index_of(path: str) -> str | None:
     if not os.path.isfile(path):  # noqa: PTH113 (any text may be a path here)
         return None
     for name in dict.fromkeys((path, os.path.realpath(path))):  # a link has its target's too
-        indexes = (one for one in siblings(name) if one.lower().endswith(INDEX) and one != name)
+        indexes = (one for one in siblings(name) if is_called_index(one) and one != name)
         for one in indexes:
             if Path(name) in set(_shards_of(one)):
                 return one

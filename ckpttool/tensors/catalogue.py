@@ -138,10 +138,14 @@ class Checksum(NamedTuple):
 
 
 class Wrapper(NamedTuple):
-    """A state dict in a checkpoint: the dotted key it lies under (``""`` for the root)."""
+    """A state dict in a checkpoint: the dotted key it lies under (``""`` for the root).
+
+    ``module`` is the class of a whole module, whose state dict was read out of its attributes.
+    """
 
     key: str
     tensors: int
+    module: str | None = None
 
 
 class Entry(NamedTuple):
@@ -154,6 +158,10 @@ class Entry(NamedTuple):
     kind: str
     summary: str
     inside: bool = False
+
+
+#: The last part of the key of what whole modules hold beside their parameters and buffers.
+ATTRIBUTES = "$attributes"
 
 
 class Outside(NamedTuple):
@@ -170,6 +178,11 @@ class Outside(NamedTuple):
     tensors: int
     nbytes: int
     is_average: bool = False
+
+    @property
+    def of_attributes(self) -> bool:
+        """Whether they are attributes of whole modules, which ``state_dict()`` leaves out too."""
+        return self.key.rpartition(".")[2] == ATTRIBUTES
 
 
 class Reference(NamedTuple):
@@ -215,7 +228,7 @@ class Checkpoint(Mapping[str, TensorInfo]):
     Attributes:
         path: as the caller named it.
         format: ``torch-zip``, ``torch-legacy``, ``torch-tar``, ``safetensors`` or
-            ``safetensors-sharded``.
+            ``safetensors-sharded``, or ``torch-sharded`` where a shard is of torch.
         sources: every file that the extents point into; the first is ``path`` itself.
         tensors: name to :class:`TensorInfo`, in the order of the file.
         wrapper: the dotted key of the state dict that was taken; ``None`` at the root.

@@ -184,7 +184,7 @@ class _Attack:
         return os.system, ("touch /tmp/ckpttool-was-attacked",)
 
 
-def attack_beside() -> object:
+def attack_beside() -> dict[str, object]:
     return {"model": state(), "payload": _Attack()}
 
 

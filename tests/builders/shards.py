@@ -147,7 +147,6 @@ def _shard_a_zip(folder: Path) -> Path:
 DEFECTS: Dict[str, Tuple[Callable[[Path], Path], str, str]] = {
     "no-weight-map": (_index_of('{"metadata": {}}'), "FIL002", "weight_map"),
     "configuration-file": (_index_of('{"model_type": "vit_mae"}'), "FIL002", "weight_map"),
-    "torch-shards": (_index_of('{"weight_map": {"a": "x.bin"}}'), "FIL003", "torch"),
     "not-json": (_index_of("{]"), "FIL401", "JSON"),
     "cut-off": (_index_of('{"weight_map": {"a": "x'), "FIL006", "JSON"),
     "two-documents": (_index_of("{} {}"), "FIL401", "JSON"),
@@ -196,7 +195,7 @@ DEFECTS: Dict[str, Tuple[Callable[[Path], Path], str, str]] = {
     ),
     "shard-a-fifo": (_shard_a_fifo, "FIL001", "FIFO"),
     "shard-cut": (_shard_cut, "FIL006", SECOND),
-    "shard-a-zip": (_shard_a_zip, "FIL003", "second"),
+    "shard-a-zip": (_shard_a_zip, "FIL006", "second"),
     "tensor-missing": (_second_shard(b=4), "FIL401", "c lies in no shard"),
     "tensor-not-listed": (_without("c"), "FIL401", "c in"),
     "tensor-in-the-wrong-shard": (_mapped(c=FIRST), "FIL401", "c lies in"),

@@ -172,6 +172,17 @@ def quantized() -> object:
     }
 
 
+class Memory:
+    """An object with tensors under keys that are no names."""
+
+    def __init__(self, size: int) -> None:
+        self.seen = {(0, "keys"): torch.ones(size, size)}
+
+
+def memory_beside() -> object:
+    return {"state_dict": net(4, 4), "memory": Memory(64)}
+
+
 def module_beside() -> object:
     return {"state_dict": net(4, 4), "best": nn.Linear(64, 64)}
 

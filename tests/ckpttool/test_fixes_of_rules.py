@@ -19,6 +19,7 @@ from ckpttool.findings.rules import RULES
 from tests.builders import (
     checkpoints,
     kinds,
+    modules,
     quantized,
     quantized_models,
     shards,
@@ -187,6 +188,7 @@ LOCK = "verify c.pth --no-forward --lock w.lock"
 
 TRIALS: Dict[str, List[Trial]] = {
     "FIL009": [Trial(beside, "verify . --no-forward", ("verify . --no-forward --exclude x.gguf",))],
+    "FIL010": [Trial(pth(modules.small), VERIFY, (CONVERT, RESULT), codes=(0, 2))],
     "FIL402": [
         Trial(
             shards.TOTALS["wrong"],
@@ -417,7 +419,7 @@ TRIALS: Dict[str, List[Trial]] = {
         Trial(pth(state_dicts.module_state), TRY, (f"{CONVERT} --sidecar s.json",), stays=True)
     ],
     "CVT302": [
-        Trial(pth(state_dicts.module_beside), TRY, (f"{CONVERT} --wrapper state_dict",)),
+        Trial(pth(state_dicts.memory_beside), TRY, (f"{CONVERT} --wrapper state_dict",)),
     ],
     "CVT303": [Trial(pth(state_dicts.with_a_vocabulary), TRY, (f"{CONVERT} --sidecar s.json",))],
     "CFG003": [
@@ -434,8 +436,7 @@ TRIALS: Dict[str, List[Trial]] = {
 #: and with their checks.
 IN_WORDS = """
     FIL001 FIL002 FIL003 FIL004 FIL005 FIL006 FIL007 FIL008 FIL101 FIL102 FIL103 FIL104 FIL105
-    FIL201 FIL202 FIL203 FIL301 FIL302 FIL303 FIL401 FIL505
-    SEC001 SEC004 SEC007 SEC008 SEC009 SEC010
+    FIL201 FIL202 FIL203 FIL301 FIL302 FIL303 FIL401 SEC001 SEC004 SEC007 SEC008 SEC009 SEC010
     INT001 INT002 INT003 INT004 INT005 INT008 INT009 INT010 STR001 STR002 STR005 STR006 STR007
     STR010 STR011 STR013 STR014 STR015 STR021 NUM001 NUM002 NUM003 NUM004 NUM005 NUM006
     NUM007 NUM008 MOD001 MOD002 MOD003 MOD004 MOD005 MOD006 MOD008 DIF005 DIF007 DIF009 CVT102

@@ -171,7 +171,7 @@ CASES: Dict[str, Case] = {
     "CVT208": Case(stale("model-00001-of-00002.safetensors"), stale()),
     "CVT301": Case(converted(state_dicts.module_state), WRITTEN),
     "CVT303": Case(converted(state_dicts.with_a_vocabulary), WRITTEN),
-    "CVT302": Case(converted(state_dicts.module_beside), converted(state_dicts.gan)),
+    "CVT302": Case(converted(state_dicts.memory_beside), converted(state_dicts.gan)),
     "CVT211": Case(
         converted(checkpoints.sound, layout="timm"),
         converted(checkpoints.sound, layout="timm", encoder_only=True),

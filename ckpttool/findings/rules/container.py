@@ -84,6 +84,25 @@ NOT_LOOKED_AT = Rule(
     "Whatever the verdict is, it does not speak of them.",
     of_run=True,
 )
+# A note: nothing is wrong with the file, and its code is judged by SEC001 to SEC003.
+WHOLE_MODULE = Rule(
+    "FIL010",
+    "whole-module",
+    Severity.NOTE,
+    "The file is a pickled module, not its state dict alone.",
+    "Convert the weights: ckpttool convert PATH --to safetensors, which runs nothing of the file.",
+    "`torch.save(model)` pickles an object of the model's class. Its parameters and buffers are "
+    "read out of its attributes, by the names that `state_dict()` gives them: parameters, then "
+    "buffers that are persistent, then the modules below; a tied tensor under each of its names. "
+    "Nothing of its code is run, and none is needed. Loading the file does need it, the very "
+    "module and class that the pickle names: `torch.load` refuses it with `weights_only=True`, "
+    "the default since torch 2.6, and ends with `ModuleNotFoundError` or `AttributeError` where "
+    "the class is not there.\n\n"
+    "What only the code knows is not there: entries that a class adds by a method of its own "
+    "(`get_extra_state`, `_save_to_state_dict`, a hook), weights that it computes, and packed "
+    "ones of quantized modules, which are listed as not read. Attributes that are no parameters or "
+    "buffers are one entry, `$attributes`.",
+)
 ZIP_STRUCTURE = Rule(
     "FIL101",
     "zip-structure",
@@ -212,11 +231,4 @@ LOCK_FILE = Rule(
     Severity.ERROR,
     "The lock file is not what ckpttool lock writes.",
     "Take it from version control again, or write a new one with ckpttool lock.",
-)
-ADAPTER = Rule(
-    "FIL505",
-    "adapter",
-    Severity.ERROR,
-    "The adapter_config.json is not what PEFT writes.",
-    "Save the adapter again, or copy its adapter_config.json anew.",
 )

@@ -8,6 +8,7 @@ from typing import Callable, Iterable, Iterator, NamedTuple
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UnsupportedError
+from ckpttool.findings.finding import Finding
 from ckpttool.formats.objects.arrays import Arrays
 from ckpttool.formats.objects.beside import Beside
 from ckpttool.formats.objects.describing import MORE, describe, key_text
@@ -21,13 +22,14 @@ from ckpttool.formats.objects.rebuild import (
 from ckpttool.formats.objects.storages import Locate, UnsupportedTensorError
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.pickles.dictionaries import count_of
-from ckpttool.formats.pickles.nodes import Call, Node, pair_of
-from ckpttool.formats.state_dicts.choosing import Choice, asked_for, choose, units
+from ckpttool.formats.pickles.nodes import Call, Dict, Node, pair_of
+from ckpttool.formats.state_dicts.choosing import Choice, Unit, asked_for, choose, units
 from ckpttool.formats.state_dicts.flattening import KeyPart, parts
-from ckpttool.formats.state_dicts.holding import Holders, parts_of
+from ckpttool.formats.state_dicts.holding import Holder, Holders, parts_of
 from ckpttool.formats.state_dicts.left_out import OutsideCounter, no_state_dict
 from ckpttool.formats.state_dicts.measuring import storages_of
-from ckpttool.tensors.catalogue import Entry, Outside, TensorInfo, Wrapper
+from ckpttool.formats.state_dicts.modules import Around, Walk, class_of, closed_reason, remark_on
+from ckpttool.tensors.catalogue import ATTRIBUTES, Entry, Outside, TensorInfo, Wrapper
 
 #: Tensors of a state dict, as in the other formats, and of a whole file: an optimizer keeps
 #: two or three for each.
@@ -48,6 +50,7 @@ class StateDict(NamedTuple):
     unread_bytes: int = 0
     outside: tuple[Outside, ...] = ()
     beside: Beside | None = None
+    remarks: tuple[Finding, ...] = ()
 
 
 def find(
@@ -76,18 +79,21 @@ def find(
     choice = choose(holders, found) if wrapper is None else asked_for(root, holders, found, wrapper)
     catalogue = _Catalogue(locate, big_endian)
     catalogue.take(_parts(choice))
+    around = _around_modules(choice)
+    for name, node in around.closed:
+        catalogue.note(name, closed_reason(node), node)
     others = _check_others(pickle, catalogue.nodes, locate, big_endian)
     before = f"{choice.taken.key}." if choice.taken.key else ""
-    around = partial(_beside, root, choice, catalogue.rest)
+    aside = partial(_beside, root, choice, catalogue.rest, around.attributes)
     beside = Beside(
-        partial(_around, around),
+        partial(_without_place, aside),
         locate,
         big_endian,
         frames=partial(_frames, root, choice),
         dressed=[(f"{before}{name}", node) for name, node in catalogue.dressed],
         unread=catalogue.unread_nodes,
     )
-    entries = list(_entries(around()))
+    entries = list(_entries(aside()))
     # skipped for most files, which have one state dict; kept alive for the ids of their nodes
     shells = list(beside.shells()) if others else []
     counted = OutsideCounter(locate, catalogue.storages()) if others else None
@@ -103,6 +109,7 @@ def find(
         if counted is not None
         else (),
         beside,
+        _remarks(choice, around),
     )
 
 
@@ -111,10 +118,14 @@ def _parts(choice: Choice) -> Iterator[KeyPart]:
 
 
 def _wrappers(choice: Choice, tensors: int) -> Iterator[Wrapper]:
-    yield Wrapper(choice.taken.key, tensors)
+    yield Wrapper(choice.taken.key, tensors, _class_of(choice.taken))
     for unit in choice.others[:MAX_ENTRIES]:
         inner = parts(unit.holder, choice.holders, unit.apart)
-        yield Wrapper(unit.key, sum(part.is_tensor for part in inner))
+        yield Wrapper(unit.key, sum(part.is_tensor for part in inner), _class_of(unit))
+
+
+def _class_of(unit: Unit) -> str | None:
+    return class_of(unit.holder.node) if unit.holder.is_module else None
 
 
 class _Catalogue:
@@ -150,7 +161,7 @@ class _Catalogue:
                 self.rest.append(part)
                 unknown = made_by_unknown_call(part.node)
                 if unknown is not None:
-                    self._note(_name(part), unknown, part.node)
+                    self.note(_name(part), unknown, part.node)
                 continue
             self.count += 1
             if self.count > MAX_TENSORS:
@@ -162,7 +173,7 @@ class _Catalogue:
                 node = node.args[0] if node.args else None
             if part.name is None:
                 self.rest.append(part)
-                self._note(_name(part), "its key cannot be part of a name", part.node)
+                self.note(_name(part), "its key cannot be part of a name", part.node)
             else:
                 self._add(part.name, part.node)
 
@@ -181,13 +192,14 @@ class _Catalogue:
                 else self._arrays.tensor(name, node)
             )
         except UnsupportedTensorError as reason:
-            self._note(name, str(reason), node)
+            self.note(name, str(reason), node)
             self.unread_nodes.append((name, node))
             return
         if pair_of(node.function) != REBUILD_V2 and dress_of(node) is not None:
             self.dressed.append((name, node))
 
-    def _note(self, name: str, reason: str, node: Node) -> None:
+    def note(self, name: str, reason: str, node: Node) -> None:
+        """Keep a tensor, or an object that holds some, as one that is not read."""
         self.unread.append((name, reason))
         self._unread_storages.update(storages_of(node, self._locate))
 
@@ -235,17 +247,20 @@ def _entries(around: Iterable[tuple[str, Node, bool]]) -> Iterator[tuple[Entry, 
         yield Entry("...", "more", f"{listed - MAX_ENTRIES:,} further entries"), MORE
 
 
-def _around(
-    around: Callable[[], Iterator[tuple[str, Node, bool]]],
+def _without_place(
+    aside: Callable[[], Iterator[tuple[str, Node, bool]]],
 ) -> Iterator[tuple[str, Node]]:
     """Yield the nodes beside the tensors, by dotted key."""
-    return ((key, value) for key, value, _ in around())
+    return ((key, value) for key, value, _ in aside())
 
 
-def _beside(root: Node, choice: Choice, rest: list[KeyPart]) -> Iterator[tuple[str, Node, bool]]:
+def _beside(
+    root: Node, choice: Choice, rest: list[KeyPart], attributes: Dict
+) -> Iterator[tuple[str, Node, bool]]:
     """Yield every node that is no tensor of the state dict, and whether it is among those.
 
-    They are at every level of the path to the state dict, and in it: ``rest``.
+    They are at every level of the path to the state dict, and in it: ``rest``. Attributes of whole
+    modules, thousands often, are one dictionary.
     """
     node: Node = root
     path: tuple[str, ...] = ()
@@ -260,6 +275,43 @@ def _beside(root: Node, choice: Choice, rest: list[KeyPart]) -> Iterator[tuple[s
     before = "".join(f"{step}." for step in path)
     for part in rest:
         yield before + _name(part), part.node, part.inside and not part.is_tensor
+    if attributes.flat:
+        yield before + ATTRIBUTES, attributes, False
+
+
+def _around_modules(choice: Choice) -> Around:
+    """Collect what whole modules that make up the state dict hold beside its tensors."""
+    walk = Walk()
+    for name, holder in _whole_modules(choice):
+        walk.take(name, holder.node)
+    return walk.found
+
+
+def _whole_modules(choice: Choice) -> Iterator[tuple[str, Holder]]:
+    """Yield the modules of the state dict that are in no other module, by dotted name."""
+    waiting = [("", choice.taken.holder)] if choice.taken.holder.modules else []
+    seen: set[int] = set()
+    while waiting:
+        name, holder = waiting.pop()
+        if id(holder) in seen or holder.optimizer or not holder.modules:
+            continue
+        apart = frozenset() if seen else choice.taken.apart
+        seen.add(id(holder))
+        if holder.is_module:
+            yield name, holder
+        else:
+            before = f"{name}." if name else ""
+            below = [(f"{before}{key}", one) for key, one in holder.below if key not in apart]
+            waiting += reversed(below)
+
+
+def _remarks(choice: Choice, around: Around) -> tuple[Finding, ...]:
+    before = f"{choice.taken.key}." if choice.taken.key else ""
+    classes = [
+        ((before + name).rstrip("."), class_of(holder.node))
+        for name, holder in _whole_modules(choice)
+    ]
+    return (remark_on(classes, around),) if classes else ()
 
 
 def _frames(root: Node, choice: Choice) -> Iterator[tuple[str, Node]]:

@@ -99,11 +99,9 @@ def _divide(
     path: tuple[str, ...], holder: Holder, *, torch: bool
 ) -> tuple[Unit | None, list[tuple[str, Holder]]]:
     """Return the state dict that a container is, if it is one, and containers to search further."""
-    written: set[str] = set()
-    for key, _ in holder.below:
-        if key in written:
-            raise same_written(".".join((*path, key)))
-        written.add(key)
+    if holder.is_module:  # however its parts are called: it is one model
+        return Unit(path, holder, frozenset()), []
+    _check_written(path, holder)
     if holder.ordered or holder.is_object:  # a state dict is a dictionary
         return None, holder.below
     one_model = bool(path) and _ONE_MODEL.fullmatch(path[-1]) is not None
@@ -128,6 +126,15 @@ def _divide(
     beside = frozenset(key for key, _ in (*apart, *rest))
     loose = Unit(path, holder, beside, whole=False) if here else None
     return loose, [pair for pair in holder.below if pair[0] in beside]
+
+
+def _check_written(path: tuple[str, ...], holder: Holder) -> None:
+    """Refuse keys that differ, and are the same once they are written."""
+    written: set[str] = set()
+    for key, _ in holder.below:
+        if key in written:
+            raise same_written(".".join((*path, key)))
+        written.add(key)
 
 
 def _stands_apart(key: str, one_model: bool) -> bool:

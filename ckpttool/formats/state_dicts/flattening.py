@@ -70,13 +70,15 @@ def parts(holder: Holder, holders: Holders, apart: frozenset[str]) -> Iterator[K
                 # not by the class: its __new__ takes as long again
                 yield tuple.__new__(KeyPart, (key, name, prefix, value, True, inside))
                 continue
-            below = None
+            below, beside = None, holders.of(value)
+            if at.is_module and beside is None:
+                continue  # without tensors, a dropout say: modules.Walk collects it
             if text is not None and len(text) <= MAX_KEY and not (top and text in apart):
-                below = holders.of(value)
+                below = beside if not at.is_module or (beside and beside.is_module) else None
             # a container that contains itself is listed once
             if below is None or below.optimizer or any(below is one for one, _, _ in stack):
-                beside = holders.of(value) is not None
-                yield KeyPart(key, _name(prefix, text), prefix, value, False, inside and not beside)
+                alone = inside and beside is None
+                yield KeyPart(key, _name(prefix, text), prefix, value, False, alone)
                 continue
             budget.enter(f"{prefix}{text}", value)
             stack.append((below, f"{prefix}{text}.", parts_of(below.node)))

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from typing import Iterable, Iterator
 
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.objects.arrays import is_array
 from ckpttool.formats.objects.describing import MAX_KEY
 from ckpttool.formats.objects.rebuild import is_tensor
 from ckpttool.formats.pickles.dictionaries import check_unambiguous, count_of, pairs_of
 from ckpttool.formats.pickles.nodes import SCALARS, Call, Dict, Node
+from ckpttool.formats.state_dicts.modules import MAX_DEPTH as MAX_MODULE_DEPTH
+from ckpttool.formats.state_dicts.modules import has_parts, is_graph, is_module, parts_of_module
 from ckpttool.formats.state_dicts.optimizers import are_moments, is_optimizer
 
 #: How deep below the root tensors are looked for.
@@ -21,8 +25,6 @@ _PLAIN = frozenset({list, tuple, Dict})
 # Up to so many nodes a container is searched without an entry in the cache, which would take more
 # memory than the container: a file may have a million small ones.
 _FEW = 64
-# The attributes of a torch module. Its tensors are no state dict: only its class knows their names.
-_OF_MODULES = frozenset({"_parameters", "_buffers", "_modules"})
 
 
 class Holder:
@@ -32,33 +34,37 @@ class Holder:
         node: the container.
         ordered: whether its values go by numbers, as a list's.
         is_object: whether its values are the attributes of an object.
+        is_module: whether it is a pickled module; what is in it then is named as its
+            ``state_dict()`` does.
         tensors: how many tensors are directly in it, under a key that has a form as text.
         arrays: how many arrays of numbers are.
         below: (key, holder) of the containers of tensors in it, in order.
         dotted: whether a key of a tensor directly in it has a dot, as in a module's state dict.
         optimizer: whether it is the state of an optimizer, or only holds such states.
         bare: whether no tensor in it has a name, as in a list of tensors.
-        dots: whether it, or a container below it, is ``dotted``.
+        dots: whether it, or a container below it, is ``dotted``, or a module.
+        modules: whether it, or a container below it, is a module.
         torch: whether it holds a torch tensor, and not only arrays.
         weighs: whether a tensor in it has more than one element; ``None`` until it is needed.
     """
 
     __slots__ = (
-        "arrays", "bare", "below", "dots", "dotted", "is_object", "node", "optimizer", "ordered",
-        "tensors", "torch", "weighs",
+        "arrays", "bare", "below", "dots", "dotted", "is_module", "is_object", "modules", "node",
+        "optimizer", "ordered", "tensors", "torch", "weighs",
     )  # fmt: skip
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, *, in_module: bool = False) -> None:
         self.node = node
         self.ordered = is_ordered(node)
         foreign = isinstance(node, Call) and count_of(node) is None and node.mapped is None
-        self.is_object = foreign and not self.ordered
+        self.is_module = foreign and (is_module(node) or (in_module and is_graph(node)))
+        self.is_object = foreign and not self.ordered and not self.is_module
         self.tensors = 0
         self.arrays = 0
         self.below: list[tuple[str, Holder]] = []
         self.dotted = False
         self.optimizer = False
-        self.bare = self.dots = self.torch = False
+        self.bare = self.dots = self.torch = self.modules = False
         self.weighs: bool | None = None
 
     def close(self) -> None:
@@ -67,7 +73,8 @@ class Holder:
         if below and not self.tensors and not self.arrays:
             self.optimizer = all(holder.optimizer for holder in below)
         self.bare = self.ordered and all(holder.bare for holder in below)
-        self.dots = self.dotted or any(holder.dots for holder in below)
+        self.modules = self.is_module or any(holder.modules for holder in below)
+        self.dots = self.dotted or self.is_module or any(holder.dots for holder in below)
         self.torch = bool(self.tensors) or any(holder.torch for holder in below)
 
     @property
@@ -107,8 +114,8 @@ class Holders:
                     # a container on the path contains itself
                     if known.holds and all(known is not one for _, one, _ in path):
                         holder.below.append((key, known))
-                elif len(path) < MAX_DEPTH and not _is_empty(node) and may_hold(node):
-                    below = self._known[id(node)] = Holder(node)
+                elif _is_entered(node, holder, len(path)):
+                    below = self._known[id(node)] = Holder(node, in_module=holder.is_module)
                     path.append((key, below, self._look(below)))
                     break
             else:
@@ -123,10 +130,13 @@ class Holders:
     def _look(self, holder: Holder) -> Iterator[tuple[str, Node]]:
         """Count the tensors in a container and return the containers, with their keys."""
         node = holder.node
+        if holder.is_module:
+            below = self._look_at_pairs(holder, parts_of_module(node))
+            return ((key, one) for key, one in below if is_module(one) or is_graph(one))
         if holder.ordered:
             return self._look_at_items(holder, items_of(node))
         pairs = named_pairs(node)
-        if isinstance(node, Call) and is_module(pairs):
+        if holder.is_object and has_parts(pairs):  # a module that no pickler writes so
             return iter(())
         if not self._into_optimizers and (is_optimizer(pairs) or are_moments(pairs)):
             holder.optimizer = True
@@ -165,6 +175,23 @@ class Holders:
                 text = written(key)
                 if text is not None and len(text) <= MAX_KEY:
                     yield text, value
+
+
+def _is_entered(node: Node, above: Holder, depth: int) -> bool:
+    """Whether a container is looked into, so many levels below the root.
+
+    Raises:
+        MalformedError: it is in a module, whose state dict would not be whole without it.
+    """
+    if not above.is_module:
+        return depth < MAX_DEPTH and not _is_empty(node) and may_hold(node)
+    if depth >= MAX_MODULE_DEPTH:
+        raise MalformedError(
+            "modules are nested deeper than is read",
+            rules.LIMIT,
+            expected=f"at most {MAX_MODULE_DEPTH} levels",
+        )
+    return True
 
 
 def _is_empty(node: Node) -> bool:
@@ -229,11 +256,6 @@ def named_pairs(node: Node) -> list[tuple[Node, Node]]:
     return [] if inner is None else list(inner.pairs())
 
 
-def is_module(pairs: list[tuple[Node, Node]]) -> bool:
-    """Whether an object's attributes are those of a module of torch."""
-    return {key for key, _ in pairs if type(key) is str} >= _OF_MODULES
-
-
 def written(key: Node) -> str | None:
     """Return a key as a part of a name: text as it is, numbers as Python writes them.
 
@@ -254,6 +276,8 @@ def parts_of(node: Node) -> Iterator[tuple[Node, Node]]:
     Raises:
         MalformedError: a key occurs twice.
     """
+    if isinstance(node, Call) and (is_module(node) or is_graph(node)):
+        return iter(parts_of_module(node))
     if is_ordered(node):
         return ((str(number), value) for number, value in enumerate(items_of(node)))
     # a plain dictionary was checked for duplicate keys when it was walked

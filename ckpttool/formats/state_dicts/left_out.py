@@ -25,8 +25,9 @@ from ckpttool.formats.pickles.nodes import (
 )
 from ckpttool.formats.state_dicts.choosing import Choice, Unit, is_averaged
 from ckpttool.formats.state_dicts.flattening import parts
-from ckpttool.formats.state_dicts.holding import Holders, is_module, may_hold
+from ckpttool.formats.state_dicts.holding import Holders, may_hold
 from ckpttool.formats.state_dicts.measuring import is_random_state, storages_of
+from ckpttool.formats.state_dicts.modules import Walk, class_of, closed_reason, is_module
 from ckpttool.formats.state_dicts.optimizers import are_moments, is_optimizer
 from ckpttool.tensors.catalogue import Outside
 
@@ -136,14 +137,15 @@ def no_state_dict(root: Node, holders: Holders, locate: Locate) -> UnsupportedEr
         return _error(f"the file holds {what}, not a state dict", "" if kind else _SAVE_TENSOR)
     modules = list(_modules(root))
     if modules:
-        key, name = modules[0]
+        key, node = modules[0]
+        name = class_of(node)
         more = f" (and {count(len(modules) - 1, 'more module')})" if len(modules) > 1 else ""
         where = (
             f"there is a pickled module under {key!r}" if key else "the file is a pickled module"
         )
         return _error(
-            f"{where}, of class {name}{more}: its weights are in no dictionary that can be read "
-            "without that class",
+            f"{where}, of class {name}{more}, without a parameter or a buffer that can be read"
+            + _closed(node),
             "Where the class is installed and the file is trusted, load it and save its "
             "state_dict() with torch.save.",
             rules.UNSUPPORTED,
@@ -213,8 +215,16 @@ def _top_entries(root: Node) -> Iterator[tuple[str, Node]]:
         yield from ((key_text(key), value) for key, value in _pairs(root))
 
 
-def _modules(root: Node) -> Iterator[tuple[str, str]]:
-    """Yield (key, class) of the pickled modules near the root, those in another not."""
+def _closed(module: Call) -> str:
+    """Return words for what holds the weights of a module that has none to be read."""
+    walk = Walk()
+    walk.take("", module)
+    closed = walk.found.closed
+    return f": {closed[0][0]} is {closed_reason(closed[0][1])}" if closed else ""
+
+
+def _modules(root: Node) -> Iterator[tuple[str, Call]]:
+    """Yield (key, node) of the pickled modules near the root, those in another not."""
     waiting: list[tuple[str, Node, int]] = [("", root, 0)]
     seen: set[int] = set()
     while waiting:
@@ -222,8 +232,8 @@ def _modules(root: Node) -> Iterator[tuple[str, str]]:
         if is_scalar(node) or id(node) in seen:
             continue
         seen.add(id(node))
-        if isinstance(node, Call) and is_module(_pairs(node)):
-            yield key, str(node.function)
+        if is_module(node):
+            yield key, node
         elif depth < _DEPTH_OF_MODULES:
             below = [(f"{key}.{part}" if key else part, one) for part, one in _top_entries(node)]
             waiting += [(part, one, depth + 1) for part, one in reversed(below)]

@@ -78,12 +78,14 @@ def _write_facts(page: Page, listing: Listing) -> None:
     file = listing.file
     page.row("container", Text(f"{file.format}, {size(file.size or 0)}"))
     if listing.wrappers:
-        (taken, _), *others = listing.wrappers
-        text = _key(taken)
+        taken, *others = listing.wrappers
+        text = _key(taken.key)
         if others:
-            also = [f"{_key(key)} ({count(number, 'tensor')})" for key, number in others]
+            also = [f"{_key(one.key)} ({count(one.tensors, 'tensor')})" for one in others]
             text += f"; not listed: {some_of(also, _SHOWN)} (choose with --wrapper)"
         page.row("wrapper", Text(text))
+        if taken.module is not None:
+            page.row("whole module", Text(printable(taken.module)))
     page.row("layout", Text(file.layout or "not recognised"))
     if file.diagnosis is not None:
         write_diagnosis(page, file.diagnosis)

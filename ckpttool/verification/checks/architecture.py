@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Sequence
 from ckpttool.files.suffixes import shard_name
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.holes import missing_in_words, places_in_words
 from ckpttool.findings.names import summarise
 from ckpttool.findings.patterns import matches
 from ckpttool.findings.rules import Rule, Severity
@@ -18,8 +19,6 @@ from ckpttool.models.canonical import canonicalize
 from ckpttool.models.coverage import is_matched, parts_in_blocks
 from ckpttool.models.family import FULL, Kind, depth_of
 from ckpttool.tensors.dtypes import DTYPES
-from ckpttool.verification.options import BESIDE
-from ckpttool.verification.release_files import can_be_built
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import GroupCoverage, Mismatch
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 # Names of PEFT and of those that follow it.
 _LOW_RANK = ("lora_A", "lora_B")
 
-_FROM_CONFIG = f"ckpttool verify PATH --schema {BESIDE}."
 _CONVERT = "ckpttool convert PATH --to safetensors"
 _FEW = 4  # tensors that a fix names one by one
 _PLAIN = re.compile(r"[A-Za-z_][\w.]*\*?")
@@ -72,24 +70,15 @@ def _as_other(evidence: Evidence) -> str:
 def _as_unknown(evidence: Evidence) -> str:
     other = evidence.judged.neighbour if evidence.judged else None
     told = f": this is {other.what}, {other.told_by}" if other is not None else ""
-    named = evidence.release_files.architecture
-    if named is not None:  # it is about all of the model, and names tell a part at times
-        told = f": this is a model of the class {named}, by the config.json beside it"
     return f"no schema: names and shapes were not checked{told}"
 
 
 def _ways_to_a_schema(evidence: Evidence) -> str | None:
-    """Name another state dict with names of a known model, or the config.json, if there is one."""
+    """Name another state dict of the file that has names of a known model, if there is one."""
     judged = evidence.judged
     if judged is None:
         return None
-    other = _other_state_dict(evidence, judged.family.shapes(judged.config))
-    if other or evidence.release_files.architecture is None:
-        return other or None
-    way = f"Hold it against the config.json beside it: {_FROM_CONFIG}"
-    if not can_be_built():
-        way = f"Install transformers (pip install 'ckpttool[hf]') and then: {_FROM_CONFIG}"
-    return f"{way} Or name another source, or --schema none for the other checks."
+    return _other_state_dict(evidence, judged.family.shapes(judged.config)) or None
 
 
 def check_size(evidence: Evidence) -> Iterator[Finding]:
@@ -233,12 +222,17 @@ def check_all(evidence: Evidence) -> Iterator[Finding]:
     missing = _not_expected(evidence, [name for group in groups for name in group.missing])
     if missing:
         total = count(sum(group.expected for group in groups), "tensor")
+        words = missing_in_words(missing, evidence.reference.schema.entries)
         yield finding(
             rules.MISSING,
-            f"{len(missing):,} of {total} of {evidence.coverage.schema} missing",
+            f"{len(missing):,} of {total} of {evidence.coverage.schema} missing{_after(words)}",
             tensors=missing,
             fix=_other_parts(evidence),
         )
+
+
+def _after(words: str) -> str:
+    return f": {words}" if words else ""
 
 
 def check_expected_missing(evidence: Evidence) -> Iterator[Finding]:
@@ -300,6 +294,8 @@ def check_unexpected(evidence: Evidence) -> Iterator[Finding]:
     judged = evidence.judged
     backbone = judged is not None and judged.kind is Kind.BACKBONE
     beside = ": they are of the model around the backbone" if backbone else ""
+    if evidence.reference is not None:
+        beside = _after(places_in_words(names, evidence.canonical.tensors))
     yield finding(
         rules.UNEXPECTED,
         f"{whose} has no place for {count(len(names), 'tensor')}{beside}",
@@ -440,9 +436,12 @@ def _mismatches(
             alike.setdefault(sides(found), []).append(found)
     for (expected, found_there), those in alike.items():
         names = [one.name for one in those]
+        words = ""
+        if evidence.reference is not None:
+            words = _after(places_in_words(names, evidence.reference.schema.entries))
         yield finding(
             rule,
-            _with_number(names, message),
+            _with_number(names, message) + words,
             tensors=names,
             expected=expected,
             found=found_there,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Iterator, Sequence
 
-from ckpttool.files.suffixes import INDEX, is_shard_of
+from ckpttool.files.suffixes import is_called_index, is_shard_of, shard_name, without_index
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count, size, some_of
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 HUB_HEADER = 25_000_000
 
 _SHOWN = 20
-
-_SAFETENSORS = ".safetensors"
-_INDEX_END = _SAFETENSORS + INDEX
 
 
 def check_container(evidence: Evidence) -> Iterator[Finding]:
@@ -68,13 +65,17 @@ def _told(beside: Sequence[tuple[Entry, object]]) -> str:
 def check_shards(evidence: Evidence) -> Iterator[Finding]:
     """Warn of weights beside an index that it does not list: one of an earlier export, say."""
     checkpoint = evidence.checkpoint
-    if checkpoint.format != "safetensors-sharded":
+    if not checkpoint.format.endswith("-sharded"):
         return
     # the index is the first source, its shards follow
     index, *listed = (os.path.split(source.name)[1] for source in checkpoint.sources)
-    stem = index[: -len(_INDEX_END)] if index.endswith(_INDEX_END) else "model"
+    series = {(one.stem, one.suffix) for one in map(shard_name, listed) if one is not None}
+    if is_called_index(index):
+        series.add(os.path.splitext(without_index(index)))  # noqa: PTH122 (both parts)
     strays = [
-        name for name in evidence.release_files.names if name not in listed and _is_of(stem, name)
+        name
+        for name in evidence.release_files.names
+        if name not in listed and any(_is_of(stem, suffix, name) for stem, suffix in series)
     ]
     if strays:
         yield finding(
@@ -84,9 +85,9 @@ def check_shards(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
-def _is_of(stem: str, name: str) -> bool:
+def _is_of(stem: str, suffix: str, name: str) -> bool:
     # the single file counts too: many readers take it instead of the index
-    return name == stem + _SAFETENSORS or is_shard_of(name, stem, _SAFETENSORS)
+    return name == stem + suffix or is_shard_of(name, stem, suffix)
 
 
 def check_format_metadata(evidence: Evidence) -> Iterator[Finding]:

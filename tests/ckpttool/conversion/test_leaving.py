@@ -14,6 +14,7 @@ from ckpttool.conversion.result import NOT_WRITTEN, WRITTEN, Conversion
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding
 from ckpttool.findings.rules import Rule, Severity
+from tests.builders import modules
 from tests.builders import state_dicts as built
 from tests.builders.checkpoints import saved
 
@@ -47,7 +48,7 @@ def optimizers() -> object:
     return {"model": built.net(4, 8), "a": built.optimizer(8, 16), "b": [built.optimizer(8, 16)]}
 
 
-@pytest.mark.parametrize("content", [mostly_elsewhere, copies_in_a_list, built.module_beside])
+@pytest.mark.parametrize("content", [mostly_elsewhere, copies_in_a_list, built.memory_beside])
 def test_a_choice_that_leaves_most_bytes_behind_is_left_to_the_caller(
     content: Content, tmp_path: Path
 ) -> None:
@@ -86,9 +87,16 @@ def test_other_state_dicts_and_tensors_are_warnings_with_keys_and_bytes(tmp_path
     assert {others.severity, loose.severity} == {Severity.WARNING}
 
 
-def test_of_a_pickled_module_the_class_is_named(tmp_path: Path) -> None:
-    (found,) = of_rule(convert(tmp_path, built.module_beside), rules.OUTSIDE)
-    assert "in an object of torch.nn.modules.linear.Linear" in found.message
+def test_of_a_pickled_object_the_class_is_named(tmp_path: Path) -> None:
+    (found,) = of_rule(convert(tmp_path, built.memory_beside), rules.OUTSIDE)
+    assert "in an object of tests.builders.state_dicts.Memory" in found.message
+
+
+def test_attributes_that_no_state_dict_lists_are_a_note(tmp_path: Path) -> None:
+    converted = convert(tmp_path, modules.with_everything)
+    (loose,) = of_rule(converted, rules.OUTSIDE)
+    assert "'$attributes' (2 tensors" in loose.message
+    assert loose.severity is Severity.NOTE
 
 
 def test_quantized_tensors_are_refused_with_names_and_bytes(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ import click
 import pytest
 import torch
 
-from ckpttool import formats
 from ckpttool.cli.commands.convert import convert as command
 from ckpttool.conversion.convert import convert_file, destinations
 from ckpttool.conversion.options import ConvertOptions, check
 from ckpttool.findings.errors import UsageError
+from ckpttool.formats import single as formats
 from ckpttool.formats.writing import TARGETS
 from ckpttool.formats.writing.file_layout import FileLayout, PlannedTensor, Slot
 from ckpttool.tensors.catalogue import Checkpoint, Extent, TensorInfo

@@ -9,9 +9,11 @@ from ckpttool.files.suffixes import (
     SUFFIXES,
     ShardName,
     is_called_checkpoint,
+    is_called_index,
     is_shard_of,
     shard_name,
     stem_of,
+    without_index,
 )
 
 
@@ -20,6 +22,30 @@ def test_what_is_called_a_checkpoint_has_its_suffix_taken_off(suffix: str) -> No
     assert is_called_checkpoint(f"a/x{suffix}")
     assert is_called_checkpoint(f"a/x{suffix.upper()}")
     assert stem_of(f"a/x{suffix}") == stem_of(f"x{suffix.upper()}") == "x"
+
+
+@pytest.mark.parametrize(
+    ("index", "file"),
+    [
+        ("model.safetensors.index.json", "model.safetensors"),
+        ("m/model.safetensors.index.fp16.json", "m/model.safetensors"),
+        ("pytorch_model.bin.index.json", "pytorch_model.bin"),
+        ("unet.bin.INDEX.non_ema.JSON", "unet.bin"),
+    ],
+)
+def test_an_index_is_known_by_its_name_in_any_variant(index: str, file: str) -> None:
+    assert is_called_index(index)
+    assert is_called_checkpoint(index)
+    assert without_index(index) == file
+
+
+@pytest.mark.parametrize(
+    "name", ["index.json", "a.index.b.c.json", "a.index.json.txt", "aindex.json"]
+)
+def test_no_other_json_is_called_an_index(name: str) -> None:
+    # "index.json" alone begins with the dot's other side: it names no file that it stands for
+    assert not is_called_index(name)
+    assert without_index(name) == name
 
 
 @pytest.mark.parametrize("name", ["x", "x.tar", "x.th", "x.pkl", "x.json", "pth", "x.pth.1"])
@@ -40,6 +66,13 @@ def test_no_other_name_says_so(name: str) -> None:
 )
 def test_one_suffix_is_taken_off_once(path: str, stem: str) -> None:
     assert stem_of(path) == stem
+
+
+def test_the_shards_of_a_variant_are_a_series_of_their_own() -> None:
+    name = "model-00001-of-00002.fp16.safetensors"
+    assert shard_name(name) == ShardName("model", 1, 2, ".fp16.safetensors")
+    assert str(shard_name(name)) == name
+    assert not is_shard_of(name, "model", ".safetensors")
 
 
 @pytest.mark.parametrize("stem", ["model", "a/model", "", "two\nlines", "x-00001-of-00002"])

@@ -69,7 +69,9 @@ def test_another_shape_is_told_with_that_of_the_schema(tmp_path: Path, source: s
 def test_the_hole_is_all_that_is_missing(tmp_path: Path, source: str) -> None:
     (found,) = verified(tmp_path, source, built.without_a_layer).findings
     assert all(".layers.2." in name for name in found.tensors)
-    assert found.message == "7 of 31 tensors of source.safetensors missing"
+    assert found.message == (
+        "7 of 31 tensors of source.safetensors missing: layer 2 of model.layers is missing whole"
+    )
     assert found.advice is not None
     assert "--allow-missing" in found.advice
 

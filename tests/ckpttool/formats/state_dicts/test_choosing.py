@@ -70,7 +70,8 @@ FILES: dict[Callable[[], object], Taken] = {
     built.integer_keys: Taken(None, ("0", "1")),
     built.tensors_in_a_tuple: Taken(None, ("0.weight", "0.bias", "fc._packed.0")),
     built.embedding_of_a_token: Taken("string_to_param", ("*",), (), ("string_to_token",)),
-    built.module_beside: Taken("state_dict", 2, (), ("best",)),
+    built.memory_beside: Taken("state_dict", 2, (), ("memory",)),
+    built.module_beside: Taken("best", ("weight", "bias"), ("state_dict",), ("state_dict",)),
 }
 
 
@@ -262,11 +263,11 @@ def test_what_is_remembered_of_small_nests_is_nothing() -> None:
 
 
 NONE = {
-    "a pickled module": (
-        {"model": torch.nn.Linear(2, 2), "epoch": 1},
-        "a pickled module under 'model', of class torch.nn.modules.linear.Linear",
+    "a module without weights": (
+        {"model": torch.nn.ReLU(), "epoch": 1},
+        "a pickled module under 'model', of class torch.nn.modules.activation.ReLU, without",
     ),
-    "a module alone": (torch.nn.Linear(2, 2), "the file is a pickled module, of class torch.nn"),
+    "a module alone": (torch.nn.ReLU(), "the file is a pickled module, of class torch.nn"),
     "a single tensor": (torch.ones(2), "a single tensor, not a state dict"),
     "a sparse one": (torch.eye(2).to_sparse(), r"a single tensor \(a sparse tensor\)"),
     "an empty dictionary": ({"model": {}, "epoch": 1}, "the dictionary under 'model' is empty"),

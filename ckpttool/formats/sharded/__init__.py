@@ -1,0 +1,1 @@
+"""A checkpoint in several files: the index that lists them, and its shards."""
