@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from ckpttool.comparison.diff import diff
     from ckpttool.comparison.result import Comparison, Outcome
     from ckpttool.conversion.convert import convert
-    from ckpttool.conversion.result import Conversion
+    from ckpttool.conversion.every import convert_all
+    from ckpttool.conversion.result import Conversion, Conversions
     from ckpttool.findings.errors import (
         CkpttoolError,
         MalformedError,
@@ -53,6 +54,7 @@ _HOMES = {
     "diff": "comparison.diff",
     "prove": "proof.prove",
     "convert": "conversion.convert",
+    "convert_all": "conversion.every",
     "lock": "verification.locking",
     "read_lock": "verification.lock.reading",
     "schema": "verification.schema_sources",
@@ -74,6 +76,7 @@ _HOMES = {
     "Proof": "proof.result",
     "ProofOutcome": "proof.result",
     "Conversion": "conversion.result",
+    "Conversions": "conversion.result",
     "Lock": "verification.lock.content",
     "Policy": "verification.policy",
     "Waiver": "verification.waivers",
@@ -93,6 +96,7 @@ __all__ = [
     "diff",
     "prove",
     "convert",
+    "convert_all",
     "lock",
     "read_lock",
     "schema",
@@ -114,6 +118,7 @@ __all__ = [
     "Proof",
     "ProofOutcome",
     "Conversion",
+    "Conversions",
     "Lock",
     "Policy",
     "Waiver",

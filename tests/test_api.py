@@ -38,8 +38,8 @@ from tests.builders.repository import ROOT
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
 
 FUNCTIONS = (
-    *"open_checkpoint inspect verify diff prove convert lock read_lock schema read_schema".split(),
-    *"fingerprint render".split(),
+    *"open_checkpoint inspect verify diff prove convert convert_all lock read_lock".split(),
+    *"schema read_schema fingerprint render".split(),
 )
 
 
@@ -117,6 +117,10 @@ PAIRS: dict[str, tuple[Callable[[], Any], list[str]]] = {
             Path("model.pth"), Path("o.safetensors"), to="safetensors", force=True, dtype="float16"
         ),
         "convert model.pth --to safetensors -o o.safetensors --force --dtype float16".split(),
+    ),
+    "convert all state dicts": (
+        lambda: ckpttool.convert_all("model.pth", to="safetensors", force=True),
+        "convert model.pth --to safetensors --all-wrappers --force".split(),
     ),
     "convert what is broken": (
         lambda: ckpttool.convert("broken.pth", to="pth", dry_run=True),

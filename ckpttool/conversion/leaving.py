@@ -40,7 +40,9 @@ def findings_on_rest(
     """Yield what is left out: other state dicts, other tensors, state of the model, other data."""
     if options.wrapper is None:  # whoever names a wrapper has chosen
         yield from _most(checkpoint)
-    yield from state_dicts_not_taken(checkpoint, "not converted")
+    for found in state_dicts_not_taken(checkpoint, "not converted"):
+        way = way_to_others(checkpoint)
+        yield found._replace(fix=f"{way}, or each in a file of its own with --all-wrappers.")
     # Single numbers are a note in verify; here they are lost, which is a warning.
     for found in tensors_not_taken(checkpoint, "not converted"):
         plain = found._replace(severity=Severity.WARNING)

@@ -14,13 +14,13 @@ from ckpttool.findings.arguments import check_choice
 
 if TYPE_CHECKING:
     from ckpttool.comparison.result import Comparison
-    from ckpttool.conversion.result import Conversion
+    from ckpttool.conversion.result import Conversion, Conversions
     from ckpttool.findings.listing import Listing
     from ckpttool.findings.results import Report
     from ckpttool.proof.result import Proof
     from ckpttool.verification.lock.content import Lock
 
-    Result = Union[Report, Listing, Conversion, Comparison, Proof, Lock]
+    Result = Union[Report, Listing, Conversion, Conversions, Comparison, Proof, Lock]
 
 #: The formats of ``verify`` and ``report``.
 REPORTERS = {  # names, not modules: JSON must not wait for rich, which the text needs
@@ -38,6 +38,7 @@ FORMATS = {
     "Report": REPORTERS,
     "Listing": {"text": "terminal.tree", "json": "machine.json"},
     "Conversion": {"text": "terminal.conversion", "json": "machine.json"},
+    "Conversions": {"text": "terminal.conversion", "json": "machine.json"},
     "Comparison": {"text": "terminal.diff_text", "json": "machine.json"},
     "Proof": {"text": "terminal.proof_text", "json": "machine.json"},
     "Lock": {"text": "terminal.lock"},
@@ -63,7 +64,8 @@ def render(result: Result, format: str = "text") -> str:  # noqa: A002 (as --for
     """Return a result as the command line writes it to a file.
 
     Args:
-        result: what ``verify``, ``inspect``, ``diff``, ``prove``, ``convert`` or ``lock`` returned.
+        result: what ``verify``, ``inspect``, ``diff``, ``prove``, ``convert``, ``convert_all`` or
+            ``lock`` returned.
         format: ``text``; ``json``, but for a lock; for a report of ``verify`` also ``concise``,
             ``junit``, ``sarif``, ``github``, ``gitlab`` and ``markdown``.
 

@@ -121,6 +121,12 @@ _EXIT_CODES = (
 )
 @wrapper_option
 @click.option(
+    "--all-wrappers",
+    is_flag=True,
+    help="Convert every state dict of the file, each to a file with its key in the name: "
+    "run.model.safetensors, run.model_ema.safetensors. (All in one file: --wrapper ''.)",
+)
+@click.option(
     "--metadata",
     multiple=True,
     metavar="KEY=VALUE",
@@ -166,6 +172,7 @@ def convert(
     output: str | None,
     metadata: tuple[str, ...],
     rename: tuple[str, ...],
+    all_wrappers: bool,
     no_sync: bool,
     format_name: str,
     **options: Any,
@@ -187,10 +194,12 @@ def convert(
       ckpttool convert model.pth --to safetensors
       ckpttool convert mae.pth --to safetensors --layout hf -o vit-mae/
       ckpttool convert mae.pth --to safetensors --layout timm --encoder-only
+      ckpttool convert run.ckpt --to safetensors --all-wrappers -o release/
       ckpttool convert run.ckpt --to pth --rename 'student.*=*' --layout facebook
     """  # noqa: D301 (for click, a backspace)
     without_blas()  # before numpy is loaded: its threads would only be in the way
     from ckpttool.conversion import convert as converting
+    from ckpttool.conversion.every import Every
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.result import Conversion, Conversions
     from ckpttool.findings.inventory import Standing
@@ -211,15 +220,19 @@ def convert(
     # told before the first is written: of two results one would replace the other
     converting.destinations(sources, chosen)
 
-    def examine(target: Input) -> Conversion:
-        with progress_bar(target.path) as bar:
-            return converting.convert(target.path, output, to=to, progress=bar, **asked)
+    every = Every(sources)
 
-    files = examined(found, examine, lambda report: Conversion(report, to))
-    kept, inventory = account_for(found, [one.file for one in files])
+    def examine(target: Input) -> list[Conversion]:
+        with progress_bar(target.path) as bar:
+            if all_wrappers:
+                return every.convert(target.path, output, to=to, progress=bar, **asked)
+            return [converting.convert(target.path, output, to=to, progress=bar, **asked)]
+
+    files = examined(found, examine, lambda report: [Conversion(report, to)])
+    kept, inventory = account_for(found, [first.file for first, *_ in files])
     for item in inventory:  # the report has converted files alone
         if item.weighty or item.standing is Standing.SAME:
             say(f"{item.path}: not converted: {item.what}")
-    conversions = Conversions(tuple(files[number] for number in kept))
+    conversions = Conversions(tuple(one for number in kept for one in files[number]))
     emit(partial(reporter(format_name, kind="Conversion"), conversions))
     return conversions.exit_code
