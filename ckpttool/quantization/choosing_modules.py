@@ -12,6 +12,7 @@ from typing import Iterable
 from ckpttool.quantization.expressions import any_of
 
 # A name, in which an expression's dot means a dot.
+_DEEPEST = 16
 _PLAIN = re.compile(r"[\w.\-]+")
 
 
@@ -51,6 +52,7 @@ class Patterns:
         self.unread = (*unread, *more)
         self._ends = frozenset(filter(None, ends))
         self._lengths = sorted({len(one) for one in self._ends})
+        self._plain = frozenset(filter(None, (*plain, *self._exact)))
 
     def match(self, module: str) -> bool:
         """Whether a module is named, or lies in one that is."""
@@ -66,6 +68,20 @@ class Patterns:
         return any(
             end == len(module) or module[end] == "." or module[end - 1 : end] == "."
             for end in self._parts.ends(module)
+        )
+
+    def may_match(self, module: str) -> bool:
+        """Whether a module is named, or a plain name lies anywhere in its own.
+
+        Some loaders take a name so: what one of them leaves out is not said to be missing.
+        """
+        if self.match(module):
+            return True
+        parts = module.split(".")[:_DEEPEST]
+        return bool(self._plain) and any(
+            ".".join(parts[start:end]) in self._plain
+            for start in range(len(parts))
+            for end in range(start + 1, len(parts) + 1)
         )
 
 

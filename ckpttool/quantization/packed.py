@@ -43,11 +43,13 @@ class Expected(NamedTuple):
         shapes: those it may have; empty where nothing is known of them.
         fits: whether it may have a type.
         types: those types in words.
+        by: what of the configuration asks for these shapes, in words.
     """
 
     shapes: tuple[Shape, ...]
     fits: Callable[[DType], bool]
     types: str
+    by: str = ""
 
 
 class Packed(NamedTuple):

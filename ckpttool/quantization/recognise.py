@@ -8,6 +8,7 @@ from ckpttool.quantization import packed as role
 from ckpttool.quantization.parts import found_in, pattern_of, spellings, split
 from ckpttool.quantization.schemes import packed_of
 from ckpttool.quantization.schemes.naming import Naming
+from ckpttool.quantization.schemes.torchao import declared, declared_in
 from ckpttool.quantization.settings import NONE
 
 if TYPE_CHECKING:
@@ -38,16 +39,24 @@ class Contents(NamedTuple):
         return frozenset(info.name for one in self.packed.values() for info in one.parts.values())
 
 
-def packed_in(tensors: Mapping[str, TensorInfo], settings: Settings = NONE) -> Contents:
+def packed_in(
+    tensors: Mapping[str, TensorInfo],
+    settings: Settings = NONE,
+    metadata: Mapping[str, str] | None = None,
+) -> Contents:
     """Return the quantized weights of a file.
 
     Args:
         tensors: those of the file, by name.
         settings: what the configuration beside it says.
+        metadata: of its container.
     """
-    found = found_in(tensors)
+    described, parts = _described(tensors, metadata or {})
+    found = found_in(
+        {name: info for name, info in tensors.items() if name not in parts} if parts else tensors
+    )
     naming = Naming(spellings(found))
-    packed: dict[str, Packed] = {}
+    packed = dict(described)
     for name, one in found.items():
         if one.parts:
             known = _packed(one, settings, naming)
@@ -67,7 +76,25 @@ def packed_in(tensors: Mapping[str, TensorInfo], settings: Settings = NONE) -> C
             else:
                 narrow[name] = one.plain
     orphans, beside = _left_over(found, packed)
+    for part, weight in parts.items():
+        if weight not in packed:  # one that the metadata describes may have no part at all
+            left = (tensors[part],) if part in tensors else ()
+            orphans[weight] = (*orphans.get(weight, ()), *left)
     return Contents(packed, orphans, beside, narrow)
+
+
+def _described(
+    tensors: Mapping[str, TensorInfo], metadata: Mapping[str, str]
+) -> tuple[dict[str, Packed], dict[str, str]]:
+    """Return the weights that the metadata describes, and the weight of each of their parts."""
+    packed: dict[str, Packed] = {}
+    parts: dict[str, str] = {}
+    for name, one in declared_in(metadata).items():
+        parts.update(dict.fromkeys(one.parts.values(), name))
+        known = declared(name, one, tensors)
+        if known is not None:
+            packed[name] = known
+    return packed, parts
 
 
 def _packed(one: Found, settings: Settings, naming: Naming) -> Packed | None:
@@ -86,7 +113,7 @@ def _is_demanded(name: str, settings: Settings) -> bool:
     if not settings.is_known or settings.whole:
         return False
     module = split(name)[0]
-    return bool(settings.groups) and not settings.ignores(module) and not settings.ignores(name)
+    return bool(settings.groups) and not settings.may_ignore(module)
 
 
 def _left_over(

@@ -52,6 +52,15 @@ class Arguments(NamedTuple):
     by_order: bool | None = None
     format: str | None = None
 
+    @property
+    def by(self) -> str:
+        """What the shapes of scales follow from, in words."""
+        if self.block is not None:
+            return f"the blocks of {self.block[0]} x {self.block[1]}"
+        if self.group_size is not None and self.group_size > 0:
+            return f"the groups of {self.group_size}"
+        return ""
+
 
 class Group(NamedTuple):
     """Modules that are quantized alike: those with these names, and all of certain types."""
@@ -96,11 +105,15 @@ class Settings(NamedTuple):
     def demands(self, module: str) -> bool:
         """Whether a module is named as one that is quantized, and not merely by its type."""
         named = any(group.named and group.named.match(module) for group in self.groups)
-        return named and not self.ignores(module)
+        return bool(named) and not self.may_ignore(module)
 
     def ignores(self, module: str) -> bool:
         """Whether a module is to stay as it is."""
         return self.ignored.match(module)
+
+    def may_ignore(self, module: str) -> bool:
+        """Whether some loader leaves it as it is."""
+        return self.ignored.may_match(module)
 
 
 NONE = Settings()
@@ -154,7 +167,8 @@ def _settings(raw: Mapping[str, object], where: str) -> Settings:
     ignored = _texts(raw, "modules_to_not_convert", "llm_int8_skip_modules")
     bits = 4 if raw.get("load_in_4bit") is True or method == MXFP4 else 8
     arguments = Arguments(bits if method in (BITSANDBYTES, MXFP4) else None)
-    return Settings(where, method, (_all(arguments),), of_transformers(ignored))
+    whole = raw.get("dequantize") is True
+    return Settings(where, method, (_all(arguments),), of_transformers(ignored), whole)
 
 
 def _fine_grained(raw: Mapping[str, object], where: str, method: str) -> Settings:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.verification.options import Thresholds
+from ckpttool.verification.quantized_file import NOTHING, QuantizedFile
 from ckpttool.verification.release_files import ReleaseFiles
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Evidence(NamedTuple):
         lock: the lock file to compare with, if any.
         locked: its entry for this checkpoint, if it has one.
         asked: the options that demand a model, as the command line takes them.
+        quantized: its quantized weights.
         unknown: whether it is of no known model, and neither a model nor a schema was asked for.
     """
 
@@ -63,6 +65,7 @@ class Evidence(NamedTuple):
     reference: Reference | None = None
     allow_unexpected: tuple[str, ...] = ()
     unknown: bool = False
+    quantized: QuantizedFile = NOTHING
 
     @property
     def has_roles(self) -> bool:
@@ -83,6 +86,11 @@ class Evidence(NamedTuple):
     def is_guessed(self) -> bool:
         """Whether the file does not show the sizes of its model: none of them is a finding then."""
         return self.judged is not None and self.judged.guessed
+
+    @property
+    def judged_apart(self) -> frozenset[str]:
+        """The tensors that make up quantized weights, which have checks of their own."""
+        return self.quantized.claimed
 
     @property
     def named(self) -> dict[str, TensorInfo]:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 RELEASE_FILES = ("config.json", "model.safetensors", "model.safetensors.index.json")
 
 CONFIG = "config.json"
+#: Files that say how the weights are quantized: of NVIDIA's ModelOpt and of AutoGPTQ.
+QUANTIZATION = ("hf_quant_config.json", "quantize_config.json")
 CARD = "readme.md"
 
 # Far above honest folders: a folder or a file of a stranger must not keep the run busy.
@@ -54,6 +56,7 @@ class ReleaseFiles(NamedTuple):
         unread: what could not be read, and why.
         named: whether the folder itself was given to verify, and so is meant as a release.
         writable: whether files can be made beside it.
+        quantization: what files that say how the weights are quantized hold, by name.
     """
 
     names: tuple[str, ...] = ()
@@ -64,6 +67,7 @@ class ReleaseFiles(NamedTuple):
     unread: tuple[str, ...] = ()
     named: bool = False
     writable: bool = True
+    quantization: dict[str, dict[str, object]] = {}  # noqa: RUF012 (never changed)
 
     @property
     def is_release(self) -> bool:
@@ -86,6 +90,7 @@ def read_release_files(checkpoint: Checkpoint, release: str | None = None) -> Re
     with ExitStack() as opened:
         reader = _FolderReader(siblings_of(source, opened), unread)
         config, problem = _config(reader) if CONFIG in names else (None, None)
+        quantization = {name: _document(reader, name) for name in QUANTIZATION if name in names}
         card = _card(reader, names)
     return ReleaseFiles(
         names,
@@ -97,6 +102,7 @@ def read_release_files(checkpoint: Checkpoint, release: str | None = None) -> Re
         # not a folder below the one that was given: that holds a part of the release
         release is not None and Path(release) == Path(folder),
         os.access(folder or os.curdir, os.W_OK),
+        {name: document for name, document in quantization.items() if document is not None},
     )
 
 
@@ -163,6 +169,18 @@ def _config(reader: _FolderReader) -> tuple[dict[str, object] | None, str | None
     if not isinstance(document, dict):
         return None, f"it is of type {type(document).__name__}, and not a JSON object"
     return document, None
+
+
+def _document(reader: _FolderReader, name: str) -> dict[str, object] | None:
+    source = reader.open(name, MAX_CONFIG)
+    if source is None:
+        return None
+    try:
+        document = strict_json(source, rules.CONFIG_MALFORMED)
+    except CkpttoolError as error:
+        reader.give_up(name, error)
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def _card(reader: _FolderReader, names: tuple[str, ...]) -> str | None:

@@ -29,6 +29,7 @@ from ckpttool.verification.conclusion import conclude
 from ckpttool.verification.evidence import Evidence
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.published import origin_of
+from ckpttool.verification.quantized_file import quantized_file
 from ckpttool.verification.release_files import read_release_files
 from ckpttool.verification.schema_sources import reference_for
 
@@ -148,6 +149,7 @@ def _examine(
     from ckpttool.tensors.values import start_values
 
     release_files = read_release_files(checkpoint, options.release)
+    quantized = quantized_file(checkpoint, canonical.tensors, release_files)
     said = said_of(checkpoint, release_files.config)
     renaming, judged = _renaming(reference), choose(canonical, options.model, options.sizes, said)
     other = None if options.asks else _other(judged, canonical, checkpoint)
@@ -222,6 +224,7 @@ def _examine(
         reference=reference,
         allow_unexpected=options.allow_unexpected,
         unknown=other is not None,
+        quantized=quantized,
     )
     return evidence, published
 

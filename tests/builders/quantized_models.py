@@ -6,9 +6,11 @@ The numbers are made of random weights as each format says, so that they can be 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Callable, Dict, NamedTuple, Tuple
 
 import torch
+from safetensors.torch import save_file
 
 Tensors = Dict[str, torch.Tensor]
 
@@ -244,7 +246,7 @@ def nf4(*, nested: bool = True) -> Model:
             "shape": list(weight.shape),
         }
         made = {"weight": (codes[0::2] * 16 + codes[1::2]).to(torch.uint8)[:, None]}
-        made["weight.quant_map"] = table
+        made["weight.quant_map"] = table.clone()
         if nested:
             state.update(nested_blocksize=256, nested_dtype="float32", nested_offset=0.05)
             made["weight.absmax"] = (absmax / absmax.max() * 255).to(torch.uint8)
@@ -360,3 +362,17 @@ MODELS: Dict[str, Callable[[], Model]] = {
     "nvfp4 of modelopt": nvfp4_of_modelopt,
     "nvfp4 packed": nvfp4_packed,
 }
+
+
+def written(folder: Path, model: Model, **config: Any) -> str:
+    """Write model.safetensors and its config.json, and return the path of the first."""
+    path = folder / "model.safetensors"
+    save_file(
+        {name: tensor.contiguous() for name, tensor in model.tensors.items()},
+        path,
+        metadata={"format": "pt"},
+    )
+    document = {"model_type": "llama", "quantization_config": model.config, **config}
+    document = {key: value for key, value in document.items() if value is not None}
+    (folder / "config.json").write_text(json.dumps(document))
+    return str(path)

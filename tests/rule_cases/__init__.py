@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import Dict
 
-from tests.rule_cases import containers, conversions, gate, locks, releases, weights
+from tests.rule_cases import containers, conversions, gate, locks, quantized, releases, weights
 from tests.rule_cases.runs import Case
 
 CASES: Dict[str, Case] = {
     **containers.CASES,
     **weights.CASES,
+    **quantized.CASES,
     **conversions.CASES,
     **releases.CASES,
     **gate.CASES,

@@ -13,6 +13,7 @@ from ckpttool.findings.rules import (
     integrity,
     locking,
     meaning,
+    quantization,
     release,
     safety,
     structure,
@@ -27,6 +28,7 @@ from ckpttool.findings.rules.gate import *  # noqa: F403
 from ckpttool.findings.rules.integrity import *  # noqa: F403
 from ckpttool.findings.rules.locking import *  # noqa: F403
 from ckpttool.findings.rules.meaning import *  # noqa: F403
+from ckpttool.findings.rules.quantization import *  # noqa: F403
 from ckpttool.findings.rules.release import *  # noqa: F403
 from ckpttool.findings.rules.safety import *  # noqa: F403
 from ckpttool.findings.rules.structure import *  # noqa: F403
@@ -38,6 +40,7 @@ _MODULES = (
     integrity,
     structure,
     values,
+    quantization,
     meaning,
     locking,
     conversion,

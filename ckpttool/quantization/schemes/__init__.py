@@ -29,6 +29,7 @@ SCHEMES = {
     "awq": "AWQ",
     "mxfp4": "MXFP4",
     "nvfp4": "NVFP4",
+    "torchao": "torchao",
 }
 
 

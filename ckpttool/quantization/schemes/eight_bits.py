@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from ckpttool.quantization.parts import Found
     from ckpttool.quantization.schemes.naming import Naming
     from ckpttool.quantization.settings import Arguments
+    from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.tensors.dtypes import DType
 
+_MX = 32
 _INVERSE = "weight_scale_inv"
 
 
@@ -50,16 +52,19 @@ def _packed(found: Found, arguments: Arguments, naming: Naming, scheme: str) -> 
         found, role.SCALE, _INVERSE if scheme == "scaled-fp8" and in_blocks else "weight_scale"
     )
     allowed = _shapes(shape, arguments, usual, None if scale is None else scale.shape)
-    of_exponents = arguments.floats is True and arguments.group_size == 32
     needed = {role.SCALE: usual}
     if arguments.symmetric is False:
         needed[role.ZERO_POINT] = naming.of(found, role.ZERO_POINT, "weight_zero_point")
     if arguments.static_inputs:
         needed[role.INPUT_SCALE] = naming.of(found, role.INPUT_SCALE, "input_scale")
     expected = {
-        role.SCALE: Expected(allowed, _is_scale_or_byte, "a float of 16 bits or more, or e8m0")
-        if of_exponents
-        else Expected(allowed, is_scale, "a float of 16 bits or more, or e8m0"),
+        role.SCALE: Expected(
+            allowed,
+            # MXFP8: powers of two, as bytes
+            _is_scale_or_byte if _has_groups_of(_MX, codes, scale) else is_scale,
+            "a float of 16 bits or more, or e8m0",
+            arguments.by,
+        ),
         role.ZERO_POINT: Expected(allowed, _is_zero_point, "an integer or a float"),
         role.INPUT_SCALE: Expected(
             (*scales.of_tensor(shape), shape[-1:]), is_float, "a float of 16 bits or more"
@@ -124,6 +129,11 @@ def _block(shape: Shape, arguments: Arguments, stored: Shape | None) -> Shape | 
         return (*lead, 1, size)
     shown = scales.shown_block(shape, stored)
     return None if shown is None else (*lead, *shown)
+
+
+def _has_groups_of(size: int, codes: TensorInfo, scale: TensorInfo | None) -> bool:
+    shape = codes.shape
+    return scale is not None and bool(shape) and scale.shape == scales.of_groups(shape, size)
 
 
 def _is_zero_point(dtype: DType) -> bool:

@@ -53,8 +53,12 @@ def by_groups(found: Found, arguments: Arguments, naming: Naming, method: str) -
     zeros = (groups, scales.ceil(outputs * bits, word))
     expected = {
         role.CODES: Expected((), is_integer, "integers"),
-        role.SCALE: Expected(((groups, outputs),), is_float, "a float of 16 bits or more"),
-        role.ZERO_POINT: Expected((zeros,), _same_as(codes), f"{codes.dtype.name}, as the codes"),
+        role.SCALE: Expected(
+            ((groups, outputs),), is_float, "a float of 16 bits or more", arguments.by
+        ),
+        role.ZERO_POINT: Expected(
+            (zeros,), _same_as(codes), f"{codes.dtype.name}, as the codes", arguments.by
+        ),
         role.GROUP_INDEX: Expected(((inputs,),), is_integer, "integers"),
     }
     return Packed(
@@ -123,7 +127,9 @@ def pack_quantized(found: Found, arguments: Arguments, naming: Naming) -> Packed
         needed[role.GROUP_INDEX] = naming.of(found, role.GROUP_INDEX, "weight_g_idx")
     expected = {
         role.CODES: Expected((), is_word, "integers of 32 bits"),
-        role.SCALE: Expected(_scales_of(shape, arguments), is_float, "a float of 16 bits or more"),
+        role.SCALE: Expected(
+            _scales_of(shape, arguments), is_float, "a float of 16 bits or more", arguments.by
+        ),
         role.SHAPE: Expected(((len(codes.shape),),), is_integer, "integers"),
         role.ZERO_POINT: Expected(_zeros_of(shape, bits, scale), is_integer, "integers"),
         role.GROUP_INDEX: Expected((shape[-1:],) if shape else (), is_integer, "integers"),

@@ -52,6 +52,8 @@ def shown_block(shape: Shape, scale: Shape) -> tuple[int, int] | None:
 def _shown(length: int, blocks: int) -> int:
     if blocks == length:
         return 1
+    if blocks == 1:
+        return length
     if blocks <= 0 or blocks > length:
         return 0
     for size in USUAL:

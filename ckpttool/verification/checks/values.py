@@ -34,7 +34,7 @@ def check_not_finite(evidence: Evidence) -> Iterator[Finding]:
         found = {
             name: what(values)
             for name, values in evidence.values.tensors.items()
-            if what(values) and name not in masks
+            if what(values) and name not in masks and name not in evidence.judged_apart
         }
         ours = [name for name in found if name not in evidence.outside()]
         beside = [name for name in found if name in evidence.outside()]
@@ -237,7 +237,8 @@ def _floats(evidence: Evidence) -> Iterator[tuple[str, TensorInfo]]:
     """Yield the floating tensors that were read."""
     # integers are tables and counters, which are often constant
     for name, info in evidence.canonical.tensors.items():
-        if info.dtype.kind == "float" and name in evidence.values.tensors:
+        mine = name in evidence.values.tensors and name not in evidence.judged_apart
+        if info.dtype.kind == "float" and mine:
             yield name, info
 
 

@@ -38,8 +38,8 @@ def misfits(packed: Packed) -> list[tuple[str, Any]]:
         (role, info)
         for role, info in packed.parts.items()
         if role in packed.expected
-        for shapes, fits, _ in [packed.expected[role]]
-        if (shapes and info.shape not in shapes) or not fits(info.dtype)
+        for expected in [packed.expected[role]]
+        if (expected.shapes and info.shape not in expected.shapes) or not expected.fits(info.dtype)
     ]
 
 

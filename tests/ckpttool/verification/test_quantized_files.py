@@ -1,0 +1,269 @@
+"""Quantized files verified: honest ones pass, and what public reports tell of is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Tuple
+
+import pytest
+import torch
+
+from ckpttool.findings.finding import Finding
+from ckpttool.findings.rules import Severity
+from ckpttool.verification.options import VerifyOptions
+from ckpttool.verification.run import verify_file
+from tests.builders import quantized_models as models
+from tests.builders.quantized_models import MODELS, MODULES, Model
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(torch, "float8_e4m3fn"), reason="this torch has no floats of 8 bits"
+)
+
+FIRST, EXPERT = MODULES[0], MODULES[3]
+
+
+def quantized(folder: Path, model: Model, **config: Any) -> List[Finding]:
+    """What is found of the quantized weights of a model."""
+    path = models.written(folder, model, **config)
+    found = verify_file(path, VerifyOptions(forward=False)).findings
+    return [one for one in found if one.rule.letters == "QNT"]
+
+
+def told(found: List[Finding]) -> List[Tuple[str, Severity]]:
+    return [(one.rule.code, one.severity) for one in found]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_honest_file_has_no_finding(tmp_path: Path, name: str) -> None:
+    assert quantized(tmp_path, MODELS[name]()) == []
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_file_without_any_configuration_beside_it_has_none_either(
+    tmp_path: Path, name: str
+) -> None:
+    path = models.written(tmp_path, MODELS[name]())
+    (tmp_path / "config.json").unlink()
+    found = verify_file(path, VerifyOptions(forward=False)).findings
+    assert [one for one in found if one.rule.letters in ("QNT", "STR")][1:] == []
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_without_its_quantization_config_every_scheme_is_told(tmp_path: Path, name: str) -> None:
+    (found,) = quantized(tmp_path, MODELS[name](), quantization_config=None)
+    assert (found.rule.code, found.severity) == ("QNT011", Severity.ERROR)
+
+
+def needed_parts() -> List[Any]:
+    """Every part of every scheme without which there are no numbers, by its ending."""
+    endings = {
+        "fp8 in blocks": ["weight_scale_inv"],
+        "fp8 of tensors": ["weight_scale", "input_scale"],
+        "fp8 of channels": ["weight_scale"],
+        "int8 of channels": ["weight_scale", "weight_zero_point"],
+        "pack-quantized": ["weight_scale", "weight_zero_point", "weight_shape"],
+        "gptq": ["scales", "qzeros"],
+        "awq": ["scales", "qzeros"],
+        "bnb-4bit nested": [
+            *("weight.absmax", "weight.quant_map", "weight.nested_absmax"),
+            *("weight.nested_quant_map", "weight.quant_state.bitsandbytes__nf4"),
+        ],
+        "bnb-4bit": ["weight.absmax", "weight.quant_map"],
+        "llm-int8": ["SCB"],
+        "mxfp4 packed": ["weight_scale"],
+        "nvfp4 of modelopt": ["weight_scale", "weight_scale_2"],
+        "nvfp4 packed": ["weight_scale", "weight_global_scale"],
+    }
+    return [(name, ending) for name, all_of_one in endings.items() for ending in all_of_one]
+
+
+@pytest.mark.parametrize(("name", "ending"), needed_parts())
+def test_a_part_that_is_gone_is_named_and_its_expert(
+    tmp_path: Path, name: str, ending: str
+) -> None:
+    model = MODELS[name]()
+    gone = f"{EXPERT}.{ending}"
+    del model.tensors[gone]
+    (found,) = quantized(tmp_path, model)
+    assert (found.rule.code, found.tensors) == ("QNT001", (gone,))
+    assert "1 of 5 quantized weights" in found.message
+    assert "experts" in found.message
+
+
+def test_an_expert_of_many_that_are_stored_together_has_no_scales(tmp_path: Path) -> None:
+    model = models.mxfp4_experts()
+    gone = "model.layers.1.mlp.experts.down_proj_scales"
+    del model.tensors[gone]
+    (found,) = quantized(tmp_path, model)
+    assert (found.rule.code, found.tensors) == ("QNT001", (gone,))
+
+
+# --- what public reports tell of -------------------------------------------------------------
+
+
+def scales_of_one_expert_gone(model: Model) -> None:
+    del model.tensors[f"{EXPERT}.weight_scale_inv"]
+
+
+def some_scales_cast(model: Model) -> None:
+    name = f"{FIRST}.weight_scale_inv"
+    model.tensors[name] = model.tensors[name].bfloat16()
+
+
+def absmax_lost_when_saved_again(model: Model) -> None:
+    for name in [name for name in model.tensors if name.endswith("weight.absmax")]:
+        del model.tensors[name]
+
+
+def state_of_another_weight(model: Model) -> None:
+    ending = "weight.quant_state.bitsandbytes__nf4"
+    other = models.nf4().tensors[f"{FIRST}.{ending}"]
+    text = bytes(other.tolist()).replace(b"[96, 128]", b"[96, 256]")
+    model.tensors[f"{FIRST}.{ending}"] = torch.tensor(list(text), dtype=torch.uint8)
+
+
+def dead_channel(model: Model) -> None:
+    model.tensors[f"{FIRST}.scales"][:, 3] = 0
+
+
+def all_scales_zero(model: Model) -> None:
+    model.tensors[f"{FIRST}.scales"].zero_()
+
+
+def not_to_convert_and_converted(model: Model) -> None:
+    model.config["modules_to_not_convert"] = [EXPERT.rpartition(".")[0]]
+
+
+def head_quantized_though_left_out(model: Model) -> None:
+    for ending in ("weight", "weight_scale"):
+        model.tensors[f"lm_head.{ending}"] = model.tensors[f"{FIRST}.{ending}"].clone()
+
+
+def scales_of_one_block_too_many(model: Model) -> None:
+    name = f"{FIRST}.weight_scale_inv"
+    model.tensors[name] = torch.cat([model.tensors[name], model.tensors[name][:1]])
+
+
+def other_block_size_in_the_config(model: Model) -> None:
+    model.config["weight_block_size"] = [16, 16]
+
+
+def nan_in_a_scale(model: Model) -> None:
+    model.tensors[f"{EXPERT}.weight_scale_inv"][0, 0] = float("nan")
+
+
+def nan_as_an_exponent(model: Model) -> None:
+    model.tensors["model.layers.0.mlp.experts.down_proj_scales"][1, 0, 0] = 255
+
+
+def nan_in_the_codes(model: Model) -> None:
+    model.tensors[f"{FIRST}.weight"].view(torch.uint8)[0, 0] = 0x7F
+
+
+def scale_of_scales_zero(model: Model) -> None:
+    model.tensors[f"{FIRST}.weight_scale_2"].zero_()
+
+
+def groups_in_another_order(model: Model) -> None:
+    name = f"{FIRST}.g_idx"
+    model.tensors[name] = model.tensors[name].flip(0).contiguous()
+
+
+def dequantized_and_still_configured(model: Model) -> None:
+    for module in MODULES:
+        for ending in ("qweight", "qzeros", "scales", "g_idx"):
+            del model.tensors[f"{module}.{ending}"]
+        model.tensors[f"{module}.weight"] = torch.randn(models.SHAPE).bfloat16()
+
+
+def codes_lost(model: Model) -> None:
+    del model.tensors[f"{FIRST}.weight_packed"]
+
+
+def four_bits_in_bytes(model: Model) -> None:
+    model.config["config_groups"]["group_0"]["weights"]["num_bits"] = 4
+
+
+REPORTS: Dict[Callable[[Model], None], Tuple[str, List[Tuple[str, Severity]]]] = {
+    scales_of_one_expert_gone: ("fp8 in blocks", [("QNT001", Severity.ERROR)]),
+    some_scales_cast: ("fp8 in blocks", [("QNT004", Severity.WARNING)]),
+    absmax_lost_when_saved_again: ("bnb-4bit nested", [("QNT001", Severity.ERROR)]),
+    state_of_another_weight: ("bnb-4bit nested", [("QNT012", Severity.ERROR)]),
+    dead_channel: ("gptq", [("QNT006", Severity.WARNING)]),
+    all_scales_zero: ("gptq", [("QNT006", Severity.ERROR)]),
+    not_to_convert_and_converted: ("fp8 in blocks", [("QNT010", Severity.ERROR)]),
+    head_quantized_though_left_out: ("fp8 of channels", [("QNT010", Severity.ERROR)]),
+    scales_of_one_block_too_many: ("fp8 in blocks", [("QNT003", Severity.ERROR)]),
+    other_block_size_in_the_config: ("fp8 in blocks", [("QNT003", Severity.ERROR)]),
+    nan_in_a_scale: ("fp8 in blocks", [("QNT005", Severity.ERROR)]),
+    nan_as_an_exponent: ("mxfp4 of experts", [("QNT005", Severity.ERROR)]),
+    nan_in_the_codes: ("fp8 of channels", [("QNT007", Severity.ERROR)]),
+    scale_of_scales_zero: ("nvfp4 of modelopt", [("QNT006", Severity.ERROR)]),
+    groups_in_another_order: ("gptq", [("QNT008", Severity.ERROR)]),
+    dequantized_and_still_configured: ("gptq", [("QNT009", Severity.ERROR)]),
+    codes_lost: ("pack-quantized", [("QNT002", Severity.ERROR)]),
+    four_bits_in_bytes: ("int8 of channels", [("QNT007", Severity.ERROR)] * 2),
+}
+
+
+@pytest.mark.parametrize("change", REPORTS, ids=lambda change: str(change.__name__))
+def test_what_is_reported_in_public_is_found_and_nothing_else(
+    tmp_path: Path, change: Callable[[Model], None]
+) -> None:
+    name, expected = REPORTS[change]
+    model = MODELS[name]()
+    change(model)
+    assert told(quantized(tmp_path, model)) == expected
+
+
+def all_scales_cast(model: Model) -> None:
+    """Qwen's files have them so."""
+    for name, tensor in model.tensors.items():
+        if name.endswith("_scale_inv"):
+            model.tensors[name] = tensor.bfloat16()
+
+
+def scales_of_the_cache(model: Model) -> None:
+    for layer in (0, 1):
+        for part in ("k_scale", "v_scale"):
+            model.tensors[f"model.layers.{layer}.self_attn.{part}"] = torch.ones(1)
+
+
+def a_bias_of_the_router(model: Model) -> None:
+    """DeepSeek-V3's, beside a router that is not quantized."""
+    model.tensors["model.layers.1.mlp.gate.e_score_correction_bias"] = torch.randn(2)
+    model.tensors["model.layers.1.mlp.gate.weight"] = torch.randn(2, 100).bfloat16()
+
+
+def zero_points_of_the_second_version(model: Model) -> None:
+    """Off by one against the first: not to be seen in a file, so nothing is said."""
+    model.config["checkpoint_format"] = "gptq_v2"
+
+
+def groups_in_an_order_that_is_meant(model: Model) -> None:
+    model.config["desc_act"] = True
+    groups_in_another_order(model)
+
+
+def experts_in_one_tensor(model: Model) -> None:
+    for part in ("weight", "weight_scale_inv"):
+        both = [model.tensors.pop(f"{MODULES[number]}.{part}") for number in (3, 4)]
+        ending = part.replace("weight", "")
+        model.tensors[f"model.layers.1.mlp.experts.up_proj{ending}"] = torch.stack(both)
+
+
+HONEST: Dict[Callable[[Model], None], str] = {
+    all_scales_cast: "fp8 in blocks",
+    scales_of_the_cache: "fp8 in blocks",
+    a_bias_of_the_router: "fp8 in blocks",
+    zero_points_of_the_second_version: "gptq",
+    groups_in_an_order_that_is_meant: "gptq",
+    experts_in_one_tensor: "fp8 in blocks",
+}
+
+
+@pytest.mark.parametrize("change", HONEST, ids=lambda change: str(change.__name__))
+def test_what_honest_files_have_is_quiet(tmp_path: Path, change: Callable[[Model], None]) -> None:
+    model = MODELS[HONEST[change]]()
+    change(model)
+    assert quantized(tmp_path, model) == []
