@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterator
+from collections import Counter
+from typing import TYPE_CHECKING, Iterator, Mapping
 
 from ckpttool.findings.results import Diagnosis
 from ckpttool.findings.text import count, printable, some_of
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
     from ckpttool.findings.results import Coverage
     from ckpttool.models.canonical import Canonical
     from ckpttool.models.choosing import Judged
-    from ckpttool.tensors.catalogue import Checkpoint
+    from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
 
 # How training codes count their progress, the most telling first.
 _PROGRESS = ("epoch", "current_epoch", "iteration", "global_step", "step", "iter")
 _MOST_PARTS = 3  # that are named
+_DEEPEST = 3  # levels at which modules are looked for
 # State dicts beside the encoder in files of I-JEPA and V-JEPA.
 _OF_JEPA = {"predictor", "target_encoder"}
 
@@ -39,6 +41,7 @@ def diagnose(
     judged: Judged,
     coverage: Coverage,
     unlike: str | None = None,
+    called: str | None = None,
 ) -> Diagnosis:
     """Return what a file is.
 
@@ -48,10 +51,15 @@ def diagnose(
         judged: the model that was read off them.
         coverage: the tensors against that model.
         unlike: what the values show the file to be instead, in words; ``None`` if they do not.
+        called: what its ``config.json`` calls a model that is not known by the names.
     """
     beside = "; ".join(_beside(checkpoint))
     if judged.kind is None or judged.neighbour is not None:
-        return _other(checkpoint, canonical, judged, coverage)
+        found = _other(checkpoint, canonical, judged, coverage)
+        if called is None:
+            return found
+        told = f"the names tell {found.text}" if found.kind == "other" else found.text
+        return found._replace(text=f"{called} by its config.json; {told}")
     matched = sum(group.matched for group in coverage.groups.values())
     words = judged.family.words(judged.kind, judged.config, judged.name)
     # Another model may have all names of this one's core, as a DINO with its projection head does;
@@ -133,12 +141,30 @@ def _other(
         )
     if not checkpoint.tensors:
         return Diagnosis("empty", None, "no checkpoint of weights: there is no tensor in it")
+    largest = ", ".join(_largest_modules(checkpoint.tensors))
     return Diagnosis(
         "unknown",
         None,
-        "not known: the names are in none of the conventions of a known model",
+        "not known: the names are in none of the conventions of a known model"
+        + (f"; most of its parameters are in {largest}" if largest else ""),
         f"by {count(len(checkpoint.tensors), 'name')}",
     )
+
+
+def _largest_modules(tensors: Mapping[str, TensorInfo]) -> Iterator[str]:
+    """Yield the modules that most parameters are in, with their part of all."""
+    # of a model with one module around all others, those within
+    for depth in range(1, _DEEPEST + 1):
+        sizes: Counter[str] = Counter()
+        for name, info in tensors.items():
+            parts = name.split(".", depth)
+            sizes[".".join(parts[:depth]) if len(parts) > depth else ""] += info.numel
+        total = sum(sizes.values())
+        del sizes[""]  # what lies in no module
+        if len(sizes) > 1 and total:
+            for module, number in sizes.most_common(_MOST_PARTS):
+                yield f"{printable(module)} ({100 * number / total:.3g} %)"
+            return
 
 
 def _beside(checkpoint: Checkpoint) -> Iterator[str]:

@@ -72,8 +72,9 @@ def rename(found: Recognised, tensors: Mapping[str, TensorInfo]) -> Renamed:
         info = tensors[name]
         origin: tuple[str, ...] = (name,)
         if chosen is None or name in choice.kept:
-            key = names.of(name, name in choice.lost)
-            if chosen is None or name in choice.lost:
+            lost = name in choice.lost
+            key = names.of(name, lost, counts=chosen is None or lost)
+            if chosen is None or lost:
                 unclaimed.append(key)
             elif chosen.reading.lacking:
                 apart.append(key)
@@ -237,14 +238,15 @@ class _OwnNames:
         self._stripped: Counter[str] = Counter()
         self._strangers: list[str] = []
 
-    def of(self, name: str, lost: bool) -> str:
+    def of(self, name: str, lost: bool, counts: bool = True) -> str:
         """Return the name that a tensor is known by; no two get the same.
 
         Args:
             name: its own.
             lost: whether the model's tensor of this name was taken elsewhere, and that is told.
+            counts: whether a prefix that it had is to be counted: of what is claimed it is already.
         """
-        key = self._bare(name)
+        key = self._bare(name, counts)
         if key in self._taken:
             if not lost:
                 self._strangers.append(name)
@@ -254,12 +256,12 @@ class _OwnNames:
         self._taken.add(key)
         return key
 
-    def _bare(self, name: str) -> str:
+    def _bare(self, name: str, counts: bool) -> str:
         if self._prefixes and name.startswith(self._prefixes):
             prefix = next(one for one in self._prefixes if name.startswith(one))
             bare = name[len(prefix) :]
             if bare and bare not in self._taken and bare not in self._tensors:
-                self._stripped[prefix] += 1
+                self._stripped[prefix] += counts
                 return bare
         return name
 

@@ -13,6 +13,7 @@ from ckpttool.tensors.rows import rows_of, some_rows, why_whole
 if TYPE_CHECKING:
     from ckpttool.comparison.pairing import Match
     from ckpttool.proof.casts import Replayed
+    from ckpttool.proof.merges import Addition
     from ckpttool.proof.options import ProveOptions
 
 
@@ -20,6 +21,8 @@ class Link(NamedTuple):
     """A tensor of both files: the pair, what each file calls it, and the parts of a fused one.
 
     ``match`` has the names that are paired, which in two layouts are those of neither file.
+    ``additions`` are what adapters add to A's, ``replaced`` whether an adapter's stands in its
+    place.
     """
 
     match: Match
@@ -27,6 +30,8 @@ class Link(NamedTuple):
     sources: tuple[str, ...]
     names: tuple[str, ...]
     parts: tuple[str, ...]
+    additions: tuple[Addition, ...] = ()
+    replaced: bool = False
 
 
 class CastOutcome(NamedTuple):

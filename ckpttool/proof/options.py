@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 class ProveOptions(NamedTuple):
     """The arguments of :func:`ckpttool.prove`; ``rules`` are its ``map`` and ``rename_file``.
 
-    ``wrappers`` are those of A and of B.
+    ``wrappers`` are those of A and of B, ``adapters`` paths, in the order of merging.
     """
 
     rules: Rules = Rules()
     allow_missing: Sequence[str] = ()
     wrappers: tuple[str | None, str | None] = (None, None)
+    adapters: Sequence[str] = ()
     workers: int | None = None
     executor: Executor | None = None
 

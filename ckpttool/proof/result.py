@@ -34,6 +34,8 @@ class Operation(Enum):
     SPLIT = "split"
     JOINED = "joined"
     TRANSPOSED = "transposed"
+    REPLACED = "replaced-by-adapter"
+    MERGED = "adapter-merged"
     CAST = "cast"
     TIED = "tied-name-put-back"
 
@@ -47,6 +49,31 @@ class Cast(NamedTuple):
     underflow: int = 0
 
 
+class Merging(NamedTuple):
+    """A merge of adapters that was replayed.
+
+    Attributes:
+        adapters: their paths, in the order of merging.
+        ranks, scales: of each.
+        source, target: the types of A's tensor and of B's.
+        arithmetic: the most exact one that explains all elements.
+        changed: whether B has an element that A, rounded to B's type, does not have: what is added
+            may be zero, or less than the type can show.
+        nan: elements that the merge makes NaN.
+        magnitudes: whether the rows were scaled afterwards (DoRA).
+    """
+
+    adapters: tuple[str, ...]
+    ranks: tuple[int, ...]
+    scales: tuple[float, ...]
+    source: str
+    target: str
+    arithmetic: str
+    changed: bool
+    nan: int = 0
+    magnitudes: bool = False
+
+
 class Explained(NamedTuple):
     """Tensors of B and what made them from A.
 
@@ -56,6 +83,7 @@ class Explained(NamedTuple):
         operations: all that was done, in the order of :class:`Operation`.
         cast: of a cast.
         by_content: whether they were recognised by their content alone, not by their names.
+        merge: of adapters.
     """
 
     names: tuple[str, ...]
@@ -63,6 +91,7 @@ class Explained(NamedTuple):
     operations: tuple[Operation, ...]
     cast: Cast | None = None
     by_content: bool = False
+    merge: Merging | None = None
 
 
 class Unexplained(NamedTuple):
@@ -101,6 +130,33 @@ class Missing(NamedTuple):
     allowed: bool = False
 
 
+class AdapterPart(NamedTuple):
+    """A part of an adapter that is not in B as far as is known: its path, name, and the reason."""
+
+    adapter: str
+    name: str
+    reason: str
+
+
+class AdapterFacts(NamedTuple):
+    """An adapter.
+
+    Attributes:
+        file: what its header says, and its findings.
+        modules: how many weights it adds to.
+        ranks, scales: those that occur, in order.
+        whole: tensors that it has to put in place of A's.
+        notes: what was not looked at, in words.
+    """
+
+    file: FileReport
+    modules: int = 0
+    ranks: tuple[int, ...] = ()
+    scales: tuple[float, ...] = ()
+    whole: int = 0
+    notes: tuple[str, ...] = ()
+
+
 class Proof(NamedTuple):
     """A run of ``prove``.
 
@@ -114,6 +170,8 @@ class Proof(NamedTuple):
         structure: properties of the files that differ, A on the left: container, number of files,
             layout.
         notes: what was not looked at, in words.
+        adapters: those that are said to be merged into B, in the order of merging.
+        unmerged: their parts that nothing was found of in B.
     """
 
     made: FileReport
@@ -124,6 +182,8 @@ class Proof(NamedTuple):
     missing: tuple[Missing, ...] = ()
     structure: tuple[StructureDiff, ...] = ()
     notes: tuple[str, ...] = ()
+    adapters: tuple[AdapterFacts, ...] = ()
+    unmerged: tuple[AdapterPart, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -137,8 +197,9 @@ class Proof(NamedTuple):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """The findings on both files, those on B first."""
-        return (*self.made.findings, *self.source.findings)
+        """The findings on both files, those on B first, and on the adapters."""
+        files = [self.made, self.source, *(one.file for one in self.adapters)]
+        return tuple(finding for file in files for finding in file.findings)
 
     @property
     def not_allowed(self) -> tuple[Missing, ...]:
@@ -169,6 +230,8 @@ class Proof(NamedTuple):
                 {"name": fact.name, "source": fact.left, "made": fact.right}
                 for fact in self.structure
             ],
+            "adapters": [{**one._asdict(), "file": file_fields(one.file)} for one in self.adapters],
+            "unmerged": [one._asdict() for one in self.unmerged],
             "not_looked_at": self.notes,
         }
         return document("prove", fields)

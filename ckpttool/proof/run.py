@@ -5,35 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ckpttool.comparison.beside import entries_of
-from ckpttool.comparison.numbers.compare import Pass, SideError
-from ckpttool.comparison.numbers.stretches import Pair
-from ckpttool.comparison.pairing import Names, pair, with_names_tied
-from ckpttool.comparison.parts import fused_of, parts_of, told
+from ckpttool.comparison.numbers.compare import SideError
 from ckpttool.comparison.result import StructureDiff
-from ckpttool.comparison.run import refused_views
 from ckpttool.comparison.structure import structure_of
-from ckpttool.conversion.renaming.rules import Rules, apply
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.names import summarise
-from ckpttool.findings.text import count, printable
+from ckpttool.findings.text import count
 from ckpttool.formats.objects.beside import beside_of
-from ckpttool.models.canonical import canonicalize
 from ckpttool.proof.absent import Absent, called, check_patterns, without_source
-from ckpttool.proof.casts import is_cast
 from ckpttool.proof.leftovers import explain_leftovers
-from ckpttool.proof.links import Link, cast_reason, replay_casts
-from ckpttool.proof.result import Cast, Explained, Operation, Proof, ProofOutcome, Unexplained
+from ckpttool.proof.paired import paired
+from ckpttool.proof.replays import Replays
+from ckpttool.proof.result import (
+    AdapterPart,
+    Explained,
+    Operation,
+    Proof,
+    ProofOutcome,
+    Unexplained,
+)
+from ckpttool.proof.strays import Strays
 
 if TYPE_CHECKING:
-    from ckpttool.comparison.numbers.tally import Tally
     from ckpttool.comparison.pairing import Pairing
-    from ckpttool.conversion.renaming.rows import Naming
     from ckpttool.findings.results import FileReport
     from ckpttool.models.canonical import Canonical
-    from ckpttool.proof.links import CastOutcome
+    from ckpttool.proof.adapters.reading import Adapter
+    from ckpttool.proof.links import Link
     from ckpttool.proof.options import ProveOptions
-    from ckpttool.proof.result import Missing
+    from ckpttool.proof.result import AdapterFacts, Missing
     from ckpttool.tensors.catalogue import Checkpoint
     from ckpttool.tensors.workers import Progress
 
@@ -45,219 +46,102 @@ class Run:
         self,
         sides: tuple[Checkpoint, Checkpoint],
         canonical: tuple[Canonical, Canonical],
+        adapters: Sequence[Adapter],
         options: ProveOptions,
         progress: Progress | None,
     ) -> None:
         self._sides = sides
+        self._adapters = adapters
         self._options = options
-        self._progress = progress
-        named = with_names_tied(sides[0], canonical[0])
-        self._source = named.tensors
-        self._made = with_names_tied(sides[1], canonical[1])
-        self._naming, self._names = _renamed(named, options.rules)
-        self._pairing = pair(self._names, self._made)
+        self._paired = paired(sides, canonical, options.rules, adapters)
+        self._replays = Replays(self._paired, options, progress)
 
-    def prove(self, source: FileReport, made: FileReport) -> Proof:
-        """Prove, and return the result together with the reports on both files.
+    def prove(
+        self, source: FileReport, made: FileReport, adapters: tuple[AdapterFacts, ...] = ()
+    ) -> Proof:
+        """Prove, and return the result together with the reports on the files.
 
         Raises:
             SideError: a file could not be read, or changed meanwhile.
             UsageError: a pattern of names that may be missing matches none.
         """
-        names = [*self._source, *dict(self._sides[0].unread), *self._names.tensors]
+        one = self._paired
+        pairing = one.pairing
+        names = [*one.source, *dict(self._sides[0].unread), *one.names.tensors]
         check_patterns(self._options.allow_missing, names)
         explained: list[Explained] = []
         unexplained: list[Unexplained] = []
-        links = self._links()
+        links, unplaced = one.links()
         made_of: dict[str, tuple[str, ...]] = {}
-        for link, found in zip(links, self._replayed(links)):
+        failed: list[Link] = []
+        for link, found in zip(links, self._replays.run(links)):
             explained += found[0]
             unexplained += found[1]
-            if not found[1]:
+            if found[1]:
+                failed.append(link)
+            else:
                 made_of[link.match.right] = link.sources
-        more = explain_leftovers(self._pairing, made_of, self._options)
-        made_of.update(
-            {name: called(self._pairing, 0, other) for name, other in more.renamed.items()}
-        )
+        strays = Strays(one, self._replays, self._options)
+        tied = strays.find(failed, unplaced)
+        for name, found_now in tied.items():
+            made_of[name] = found_now.sources
+            explained.append(found_now)
+        unexplained = [each for each in unexplained if each.name not in strays.names]
+        more = explain_leftovers(pairing, made_of, self._options)
+        made_of.update({name: called(pairing, 0, other) for name, other in more.renamed.items()})
         for name in more.renamed:
-            own = called(self._pairing, 1, name)
+            own = called(pairing, 1, name)
             explained.append(Explained(own, made_of[name], (Operation.RENAMED,), by_content=True))
         for name, other in more.tied.items():
-            own = called(self._pairing, 1, name)
+            own = called(pairing, 1, name)
             explained.append(Explained(own, made_of[other], (Operation.TIED,), by_content=True))
-        unexplained += without_source(self._pairing, self._sides[0], self._made.tensors, more)
+        unexplained += [
+            strays.told(each)
+            for each in without_source(pairing, self._sides[0], one.made.tensors, more)
+            if each.name not in strays.names
+        ]
         unexplained += _unread(self._sides[1])
-        known = {name for one in explained for name in one.sources}
+        known = {name for each in explained for name in each.sources}
         known.update(name for other in unexplained for name in other.sources)
-        absent = Absent(self._pairing, self._sides, self._source, known)
+        absent = Absent(pairing, self._sides, one.source, known)
         missing = tuple(absent.missing(more, self._options.allow_missing))
         self._check_unchanged()
-        order = {name: place for place, name in enumerate(self._made.tensors)}
-        unexplained.sort(key=lambda one: order.get(one.name, len(order)))
+        order = {name: place for place, name in enumerate(one.made.tensors)}
+        unexplained.sort(key=lambda each: order.get(each.name, len(order)))
         trouble = any(file.verdict is not Verdict.PASS for file in (source, made))
+        trouble = trouble or any(each.file.verdict is not Verdict.PASS for each in adapters)
+        unmerged = tuple(self._unmerged(strays))
         return Proof(
             made,
             source,
-            ProofOutcome.CANNOT_TELL if trouble else _outcome(unexplained, missing),
+            ProofOutcome.CANNOT_TELL if trouble else _outcome(unexplained, missing, unmerged),
             tuple(explained),
             tuple(unexplained),
             missing,
-            _structure(self._sides, self._pairing),
+            _structure(self._sides, pairing),
             tuple(_notes(self._sides)),
+            adapters,
+            unmerged,
         )
 
-    # --- tensors that have each other's names ----------------------------------------------
-
-    def _links(self) -> list[Link]:
-        fused = fused_of(self._names, self._pairing)
-        left, right = self._pairing.left, self._pairing.right
-        return [
-            Link(
-                match,
-                Pair(left.tensors[match.left], right.tensors[match.right]),
-                called(self._pairing, 0, match.left),
-                called(self._pairing, 1, match.right),
-                fused.get(match.left, ()),
-            )
-            for match in self._pairing.matches
-        ]
-
-    def _replayed(
-        self, links: Sequence[Link]
-    ) -> Iterator[tuple[list[Explained], list[Unexplained]]]:
-        """Yield what came of each link, from one pass over the bytes of both files."""
-        refused = [refused_views([link.pair[side] for link in links]) for side in (0, 1)]
-        reasons = [
-            refused[0].get(link.pair.left.view) or refused[1].get(link.pair.right.view)
-            if any(refused)
-            else None
-            for link in links
-        ]
-        read = [
-            link
-            for link, reason in zip(links, reasons)
-            if reason is None and link.pair.left.shape == link.pair.right.shape
-        ]
-        same = [link.pair for link in read if link.pair.left.dtype == link.pair.right.dtype]
-        casts = [link for link in read if is_cast(*link.pair.dtypes)]
-        if self._progress:
-            self._progress.start(
-                sum(
-                    one.left.nbytes + one.right.nbytes
-                    for one in (*same, *(link.pair for link in casts))
-                )
-            )
-        advance = self._progress.advance if self._progress else None
-        workers, executor = self._options.workers, self._options.executor
-        tallies = iter(Pass(None, workers, advance, executor).run(same))
-        replays = iter(replay_casts(casts, self._options, advance))
-        for link, reason in zip(links, reasons):
-            dtypes = link.pair.dtypes
-            if reason is not None:
-                yield [], self._named(link, reason, unread=True)
-            elif link.pair.left.shape != link.pair.right.shape:
-                yield [], self._named(link, f"A's has the shape {list(link.pair.left.shape)}")
-            elif dtypes[0] == dtypes[1]:
-                yield self._compared(link, next(tallies))
-            elif is_cast(*dtypes):
-                yield self._cast(link, next(replays))
-            else:
-                yield [], self._named(link, f"A's is {dtypes[0].name}, which is not cast to this")
-
-    def _compared(self, link: Link, tally: Tally) -> tuple[list[Explained], list[Unexplained]]:
-        if tally.identical:
-            return [self._explained(link, link.names)], []
-        parts = parts_of(link.pair, tally, link.parts) if link.parts else ()
-        peak = tally.max_abs
-        text = f"{tally.changed:,} of {tally.elements:,} elements differ from A's"
-        if peak is not None:
-            text += f", by up to {peak.value:.3g}"
-        if len(parts) != len(link.names):
-            note = told(parts)
-            return [], self._named(link, text if note is None else f"{text}: {note}")
-        # apart in B: those that are equal are proven for themselves
-        equal = tuple(name for name, part in zip(link.names, parts) if part.same)
-        differing = link._replace(
-            names=tuple(name for name, part in zip(link.names, parts) if not part.same)
-        )
-        whole = f"of {printable(' + '.join(link.sources))}, {text}" if len(parts) > 1 else text
-        return [self._explained(link, equal)] if equal else [], self._named(differing, whole)
-
-    def _cast(self, link: Link, outcome: CastOutcome) -> tuple[list[Explained], list[Unexplained]]:
-        replayed, backwards, parts = outcome
-        source, target = link.pair.dtypes
-        if not replayed.differing:
-            cast = Cast(source.name, target.name, replayed.overflow, replayed.underflow)
-            return [self._explained(link, link.names, cast)], []
-        if backwards:
-            text = f"it has more than A's {source.name}, which is this cast to {source.name}"
-            return [], self._named(link, text)
-        if not parts:
-            return [], self._named(link, cast_reason(link, replayed))
-        equal = [part for part in parts if not part[1].differing]
-        names = tuple(part.names[0] for part, _ in equal)
-        cast = Cast(
-            source.name,
-            target.name,
-            sum(found.overflow for _, found in equal),
-            sum(found.underflow for _, found in equal),
-        )
-        differing = [
-            one
-            for part, found in parts
-            if found.differing
-            for one in self._named(part, cast_reason(part, found))
-        ]
-        return [self._explained(link, names, cast)] if names else [], differing
-
-    def _explained(self, link: Link, names: tuple[str, ...], cast: Cast | None = None) -> Explained:
-        operations = list(self._operations(link))
-        if cast is not None:
-            operations.append(Operation.CAST)
-        return Explained(names, link.sources, tuple(operations) or (Operation.IDENTICAL,), cast)
-
-    def _operations(self, link: Link) -> Iterator[Operation]:
-        rows = self._naming.rows.get(link.match.left, ()) if self._naming else ()
-        if len(link.sources) < len(link.names) or any(
-            self._source[name].numel > link.pair.left.numel for name in link.sources
-        ):
-            yield Operation.SPLIT
-        elif len(link.sources) > len(link.names):
-            yield Operation.JOINED
-        elif any(one.transposed for one in rows):
-            yield Operation.TRANSPOSED
-        elif link.sources != link.names:
-            yield Operation.RENAMED
-        elif self._is_put_back(link):
-            yield Operation.TIED
-
-    def _is_put_back(self, link: Link) -> bool:
-        """Whether A only records the name as tied, and B has a tensor of it."""
-        recorded = any(name not in self._sides[0].tensors for name in link.sources)
-        return recorded and all(name in self._sides[1].tensors for name in link.names)
-
-    def _named(self, link: Link, reason: str, *, unread: bool = False) -> list[Unexplained]:
-        return [
-            Unexplained(name, info.dtype.name, info.shape, link.sources, reason, unread)
-            for name in link.names
-            for info in [self._made.tensors[name]]
-        ]
+    def _unmerged(self, strays: Strays) -> Iterator[AdapterPart]:
+        for adapter in self._adapters:
+            for name, reason in adapter.not_replayed:
+                yield AdapterPart(adapter.path, name, reason)
+        for adapter, name in self._paired.strays:
+            if strays.is_known(adapter.whole[name]):
+                continue
+            yield AdapterPart(adapter.path, name, "neither file has a tensor of this name")
+        for one in strays.unplaced:
+            yield AdapterPart(self._adapters[one.adapter].path, one.delta.module, one.reason)
 
     def _check_unchanged(self) -> None:
-        for side, checkpoint in enumerate(self._sides):
+        files = [*self._sides, *(adapter.checkpoint for adapter in self._adapters)]
+        for side, checkpoint in enumerate(files):
             try:
                 checkpoint.check_unchanged()
             except CkpttoolError as error:
                 raise SideError(side, error) from error
-
-
-def _renamed(named: Names, rules: Rules) -> tuple[Naming | None, Names]:
-    """Return the tensors of A under the names that the caller's rules give them."""
-    if rules == Rules():
-        return None, named
-    naming, _ = apply(named.tensors, rules)
-    origins = {name: naming.origins([name]) for name in naming.rows}
-    return naming, Names(naming.tensors, canonicalize(naming.tensors), origins)
 
 
 def _unread(made: Checkpoint) -> Iterator[Unexplained]:
@@ -265,9 +149,15 @@ def _unread(made: Checkpoint) -> Iterator[Unexplained]:
         yield Unexplained(name, None, None, (), f"it is of a kind that is not read: {reason}", True)
 
 
-def _outcome(unexplained: Sequence[Unexplained], missing: Sequence[Missing]) -> ProofOutcome:
+def _outcome(
+    unexplained: Sequence[Unexplained], missing: Sequence[Missing], unmerged: Sequence[AdapterPart]
+) -> ProofOutcome:
     """Return the outcome; a tensor that is not A's outweighs one that cannot be read."""
-    if any(not one.unread for one in unexplained) or any(not one.allowed for one in missing):
+    if (
+        any(not one.unread for one in unexplained)
+        or any(not one.allowed for one in missing)
+        or unmerged
+    ):
         return ProofOutcome.NOT_PROVEN
     return ProofOutcome.CANNOT_TELL if unexplained else ProofOutcome.PROVEN
 

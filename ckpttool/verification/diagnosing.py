@@ -13,7 +13,9 @@ from ckpttool.findings.text import printable
 from ckpttool.formats.writing.safetensors import SUFFIX, takes
 from ckpttool.inspection import most_outside
 from ckpttool.models.diagnosis import diagnose
+from ckpttool.verification.options import BESIDE
 from ckpttool.verification.policy import NOT_THE_MODEL
+from ckpttool.verification.release_files import can_be_built
 
 if TYPE_CHECKING:
     from ckpttool.findings.finding import Finding
@@ -37,7 +39,10 @@ def told(evidence: Evidence, known: FileReport, findings: Sequence[Finding]) -> 
     unlike = (
         "a ViT with learned positions, as supervised, DINO or DeiT ones have," if learned else None
     )
-    found = diagnose(evidence.checkpoint, evidence.canonical, judged, evidence.coverage, unlike)
+    called = evidence.release_files.architecture if evidence.unknown else None
+    found = diagnose(
+        evidence.checkpoint, evidence.canonical, judged, evidence.coverage, unlike, called
+    )
     return found._replace(next=_next(evidence, found, known, findings))
 
 
@@ -52,6 +57,8 @@ def _next(
     if len(evidence.checkpoint.wrappers) > 1:  # the one that this is about, whoever chose it
         file += f" --wrapper {quote(evidence.checkpoint.wrapper or '')}"
     if found.kind in NOT_THE_MODEL or most_outside(evidence.checkpoint):
+        if evidence.release_files.architecture and can_be_built() and not evidence.asked:
+            return f"ckpttool verify {file} --schema {BESIDE}"
         return f"ckpttool inspect {file}"
     if not evidence.checkpoint.format.startswith("safetensors"):
         command = _converting(evidence, path, file)

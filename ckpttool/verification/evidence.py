@@ -73,6 +73,11 @@ class Evidence(NamedTuple):
         return self.reference is None or self.reference.is_known
 
     @property
+    def has_names(self) -> bool:
+        """Whether there are names that the file should have."""
+        return self.reference is None or not self.reference.is_empty
+
+    @property
     def is_other(self) -> bool:
         """Whether the file is of another model: what it lacks of this one is no finding then."""
         if self.unknown:  # it is held against no model

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import ExitStack
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -37,6 +38,8 @@ MAX_NAMES = 10_000
 MAX_CONFIG = 1_000_000
 MAX_CARD = 65_536  # the front matter, which has the licence, stands at the start
 
+# A class of Python: what else stands there builds nothing.
+_CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
 _LICENCE_FILE = re.compile(r"(licen[cs]e|copying)([^a-z].*)?", re.IGNORECASE | re.DOTALL)
 # of a model card on the hub: YAML between lines of three dashes, at the very start
 _FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)^---[ \t\r]*$", re.DOTALL | re.MULTILINE)
@@ -73,6 +76,24 @@ class ReleaseFiles(NamedTuple):
     def is_release(self) -> bool:
         """Whether the folder was given as one that is published, or is laid out as one."""
         return self.named or any(name in RELEASE_FILES for name in self.names)
+
+    @property
+    def architecture(self) -> str | None:
+        """The class of the model, as its ``config.json`` names it; ``None`` if that is no name.
+
+        Of a quantised model the names are not those of the class, so that it says nothing of them.
+        """
+        config = self.config or {}
+        named = config.get("architectures")
+        first = named[0] if isinstance(named, list) and named else None
+        if not isinstance(first, str) or config.get("quantization_config") is not None:
+            return None
+        return first if _CLASS.fullmatch(first) else None
+
+
+def can_be_built() -> bool:
+    """Whether transformers is there, which builds the model of a ``config.json``."""
+    return find_spec("transformers") is not None
 
 
 def read_release_files(checkpoint: Checkpoint, release: str | None = None) -> ReleaseFiles:

@@ -19,7 +19,9 @@ from ckpttool.formats import open_checkpoint
 from ckpttool.inspection import stopped, with_container
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.choosing import Judged, choose, hold, said_of
+from ckpttool.models.family import Kind
 from ckpttool.models.forward import not_run, run_forward
+from ckpttool.models.neighbours import neighbour_of
 from ckpttool.models.reference import NONE
 from ckpttool.tensors.fingerprint import fingerprint as fingerprint_of
 from ckpttool.tensors.sharing import tied_names, with_tied
@@ -152,7 +154,7 @@ def _examine(
     quantized = quantized_file(checkpoint, canonical.tensors, release_files)
     said = said_of(checkpoint, release_files.config)
     renaming, judged = _renaming(reference), choose(canonical, options.model, options.sizes, said)
-    other = None if options.asks else _other(judged, canonical, checkpoint)
+    other = None if options.asks else _other(judged, canonical, checkpoint, said.config)
     if other is not None:
         judged, reference = other, NONE
     elif reference is not None:
@@ -229,14 +231,26 @@ def _examine(
     return evidence, published
 
 
-def _other(judged: Judged, canonical: Canonical, checkpoint: Checkpoint) -> Judged | None:
+def _other(
+    judged: Judged,
+    canonical: Canonical,
+    checkpoint: Checkpoint,
+    config: Mapping[str, object] | None,
+) -> Judged | None:
     """Return what a file is that is of no model with a schema, before a weight of it is read."""
     if not canonical.tensors:
         return None
     found, _, coverage = hold(judged, canonical, checkpoint)
     # without a convention, the few names that are the same are so by chance
     other = coverage.unrelated or canonical.family is None or found.neighbour is not None
-    return found if other else None
+    if other or found.kind is Kind.BACKBONE:  # which is a part of another model
+        return found if other else None
+    known = found.family.config_file
+    if (config or {}).get("model_type", known.model_type) in (known.model_type, *known.of_core):
+        return None
+    # all of this model is there, and more by which another is told, and the folder says so, too
+    neighbour = neighbour_of({name: info.shape for name, info in checkpoint.tensors.items()})
+    return None if neighbour is None else found._replace(neighbour=neighbour)
 
 
 def _why_not(options: VerifyOptions, reference: Reference) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Callable, Dict, Iterable
 from unittest import mock
 
-from ckpttool import open_checkpoint
+from ckpttool import open_checkpoint, prove
 from ckpttool.comparison.diff import DiffOptions, diff_files
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.findings.finding import Finding, finding_from
@@ -19,7 +20,7 @@ from ckpttool.verification.lock.writing import HEAD
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.run import verify_file
 from ckpttool.verification.schema_sources import read_schema
-from tests.builders import checkpoints, evidence, modules, releases, shards, sharing, zips
+from tests.builders import adapters, checkpoints, evidence, modules, releases, shards, sharing, zips
 from tests.builders import pickles as p
 from tests.builders import safetensors as st
 from tests.builders import torch_files as tf
@@ -93,6 +94,21 @@ def named_as_schema(text: str) -> Run:
         except CkpttoolError as error:
             return [finding_from(error)]
         return []
+
+    return run
+
+
+def with_adapter(config: str) -> Run:
+    """Prove a merge of an adapter with this configuration."""
+
+    def run(folder: Path) -> Iterable[Finding]:
+        before, adapter = adapters.base(), adapters.lora()
+        paths = [
+            adapters.save(folder, name, state)
+            for name, state in (("b", adapters.merged(before, adapter)), ("a", before))
+        ]
+        lora = adapters.write(folder, adapter, json.loads(config))
+        return prove(*paths, adapter=lora).findings
 
     return run
 
@@ -180,6 +196,10 @@ CASES: Dict[str, Case] = {
     "FIL504": Case(
         named_as_schema('{"model_type": "bert"}'),
         named_as_schema('{"ckpttool_schema": 1, "tensors": {"a": {"dtype": "int8", "shape": []}}}'),
+    ),
+    "FIL505": Case(
+        with_adapter('{"peft_type": "LORA", "r": 4, "lora_alpha": "8"}'),
+        with_adapter('{"peft_type": "LORA", "r": 4, "lora_alpha": 8}'),
     ),
     "SEC001": Case(saved(checkpoints.attack_beside), SOUND),
     "SEC002": Case(holding(UNKNOWN_CALL), trusting("mylib.*")),

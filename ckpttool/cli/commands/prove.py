@@ -34,6 +34,14 @@ PROVE_EXIT_CODES = (
     help="The checkpoint that B is said to be made from.",
 )
 @click.option(
+    "--adapter",
+    multiple=True,
+    type=click.Path(),
+    metavar="LORA",
+    help="A LoRA adapter that is said to be merged into B: the folder that PEFT writes, or its "
+    "file of weights (repeatable, in the order of merging). Layers that were not merged are named.",
+)
+@click.option(
     "--map",
     "mapped",
     multiple=True,
@@ -67,16 +75,18 @@ def prove(made: str, source: str, mapped: tuple[str, ...], format_name: str, **o
 
     Operations are: identical, renamed (a layout, a prefix, a map, or the same content under another
     name), split or joined query, key and value, cast to another float type with rounding to
-    nearest, stored in another container or in other shards, and a tied name put back. The bytes of
-    both files are compared, and casts are replayed to the bit. Every tensor of B that A does not
-    explain is named, and every tensor of A that B lacks. Only the weights are looked at; torch is
-    not loaded. A glob in quotes has to match one file.
+    nearest, stored in another container or in other shards, a tied name put back, and LoRA
+    adapters merged. The bytes of both files are compared, casts are replayed to the bit, and merges
+    within the rounding of their arithmetic. Every tensor of B that A does not explain is named, and
+    every tensor of A that B lacks. Only the weights are looked at; torch is not loaded. A glob in
+    quotes has to match one file.
 
     \b
     Examples:
       ckpttool prove model.safetensors --from checkpoint.pth
       ckpttool prove release/model.safetensors.index.json --from run.ckpt --from-wrapper model_ema
       ckpttool prove encoder.safetensors --from full.pth --allow-missing 'decoder*'
+      ckpttool prove merged.safetensors --from base.safetensors --adapter lora/
       ckpttool prove theirs.pth --from mine.pth --map 'net.{n}.*=blocks.{n}.*'
     """  # noqa: D301 (for click, a backspace)
     without_blas()

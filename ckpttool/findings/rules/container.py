@@ -232,3 +232,10 @@ LOCK_FILE = Rule(
     "The lock file is not what ckpttool lock writes.",
     "Take it from version control again, or write a new one with ckpttool lock.",
 )
+ADAPTER = Rule(
+    "FIL505",
+    "adapter",
+    Severity.ERROR,
+    "The adapter_config.json is not what PEFT writes.",
+    "Save the adapter again, or copy its adapter_config.json anew.",
+)

@@ -157,8 +157,9 @@ NO_SCHEMA = Rule(
     "No schema: names and shapes were not checked, because the model is not a known one.",
     "Name what the file must hold: verify --schema SOURCE; or --schema none for the other checks.",
     "The file is CANNOT TELL, exit code 2, unless another finding fails it. SOURCE is another "
-    "checkpoint, a sharded index, a lock file, a receipt or what ckpttool schema wrote. Where a "
-    "model was asked for, with --model say, the file fails with STR012.",
+    "checkpoint, a sharded index, a lock file, a receipt, what ckpttool schema wrote or a "
+    "config.json; hf is the one beside the file. Where a model was asked for, with --model say, "
+    "the file fails with STR012.",
     undecided=True,
 )
 # Reported although it is allowed, so that a pattern that is no longer needed is seen.

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.names import summarise
-from ckpttool.findings.text import count, printable
+from ckpttool.findings.text import count, printable, size
 from ckpttool.proof.result import Operation, Proof, ProofOutcome
 from ckpttool.reports.terminal.findings import write_findings
 from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, Page, styled
@@ -17,7 +17,15 @@ from ckpttool.reports.terminal.report import describe
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import FileReport
-    from ckpttool.proof.result import Cast, Explained, Missing, Unexplained
+    from ckpttool.proof.result import (
+        AdapterFacts,
+        AdapterPart,
+        Cast,
+        Explained,
+        Merging,
+        Missing,
+        Unexplained,
+    )
 
 _SHOWN = 40  # lines of a list, before the rest is counted
 _PAIRS = 8  # pairs of names in a line
@@ -28,7 +36,11 @@ _VERDICTS = {
     ProofOutcome.NOT_PROVEN: (BAD, "NOT PROVEN", "bold red"),
     ProofOutcome.CANNOT_TELL: (DOUBTFUL, "CANNOT TELL", "bold yellow"),
 }
-_TITLES = {Operation.TIED: "tied"}
+_TITLES = {
+    Operation.TIED: "tied",
+    Operation.MERGED: "merged",
+    Operation.REPLACED: "replaced",
+}
 _TROUBLE = {Verdict.FAIL: "cannot be trusted", Verdict.CANNOT_TELL: "cannot be judged"}
 
 
@@ -37,6 +49,8 @@ def write(proof: Proof, stream: TextIO) -> None:
     page = Page(stream)
     for label, file in (("B", proof.made), ("from A", proof.source)):
         _write_file(page, label, file)
+    for adapter in proof.adapters:
+        _write_adapter(page, adapter)
     for fact in proof.structure:
         told = f"{printable(fact.left)} -> {printable(fact.right)}"
         page.row(fact.name, Text(told), 2, max(len(fact.name) + 4, 15))
@@ -45,6 +59,7 @@ def write(proof: Proof, stream: TextIO) -> None:
             _write_operation(page, operation, number, proof.explained)
     _write_unexplained(page, proof.unexplained)
     _write_missing(page, proof.missing)
+    _write_unmerged(page, proof.unmerged)
     page.blank()
     _write_verdict(page, proof)
 
@@ -56,6 +71,28 @@ def _write_file(page: Page, label: str, file: FileReport) -> None:
     page.row(label, text, 0, 8)
     if file.findings:
         write_findings(page, file.findings)
+
+
+def _write_adapter(page: Page, adapter: AdapterFacts) -> None:
+    text = styled(printable(adapter.file.path), "bold")
+    if adapter.file.format is not None:
+        told = [f"{adapter.file.format}, {size(adapter.file.size or 0)}"]
+        told.append(count(adapter.modules, "module"))
+        if adapter.modules:
+            told[-1] += f", rank {_listed(adapter.ranks)}, scale {_listed(adapter.scales)}"
+        if adapter.whole:
+            told.append(f"{count(adapter.whole, 'tensor')} to put in A's place")
+        text.append(f": {'; '.join(told)}")
+    page.row("adapter", text, 0, 8)
+    for note in adapter.notes:
+        page.line(Text(printable(note, _LONG)), 8)
+    if adapter.file.findings:
+        write_findings(page, adapter.file.findings)
+
+
+def _listed(numbers: Sequence[float]) -> str:
+    shown = ", ".join(f"{number:g}" for number in numbers[:_PAIRS])
+    return shown if len(numbers) <= _PAIRS else f"{shown} and {len(numbers) - _PAIRS:,} more"
 
 
 def _write_operation(
@@ -73,6 +110,9 @@ def _details(operation: Operation, chosen: Sequence[Explained]) -> Iterator[str]
     if operation is Operation.CAST:
         yield from _casts(one.cast for one in chosen if one.cast)
         return
+    if operation is Operation.MERGED:
+        yield from _merges([one for one in chosen if one.merge])
+        return
     if operation in (Operation.SPLIT, Operation.JOINED):
         yield f"{count(len(chosen), 'time')}, {_pair(chosen[0])} first"
         return
@@ -85,6 +125,24 @@ def _details(operation: Operation, chosen: Sequence[Explained]) -> Iterator[str]
         pairs = ", ".join(map(_pair, found[:_PAIRS]))
         rest = f" and {len(found) - _PAIRS:,} more" if len(found) > _PAIRS else ""
         yield f"{count(len(found), 'tensor')} by content, {pairs}{rest}"
+
+
+def _merges(chosen: Sequence[Explained]) -> Iterator[str]:
+    groups: dict[tuple[str, ...], list[Merging]] = {}
+    for one in chosen:
+        if one.merge is not None:
+            merge = one.merge
+            groups.setdefault((merge.source, merge.target, merge.arithmetic), []).append(merge)
+    for (source, target, arithmetic), alike in groups.items():
+        cast = "" if source == target else f"{source} -> {target}, "
+        number = f"{len(alike):,} of them " if len(groups) > 1 else ""
+        yield f"{number}{cast}replayed within {arithmetic} arithmetic"
+        still = sum(not merge.changed for merge in alike)
+        if still:
+            yield f"{count(still, 'time')} it adds nothing that {target} can show"
+        nan = sum(merge.nan for merge in alike)
+        if nan:
+            yield f"it makes {count(nan, 'element')} NaN"
 
 
 def _pair(one: Explained) -> str:
@@ -144,6 +202,25 @@ def _write_missing(page: Page, missing: Sequence[Missing]) -> None:
             page.line(Text(f"and {len(ties) - _SHOWN:,} more"), 4)
 
 
+def _write_unmerged(page: Page, unmerged: Sequence[AdapterPart]) -> None:
+    if not unmerged:
+        return
+    page.blank()
+    page.line(Text(f"not merged: {count(len(unmerged), 'part')} of the adapter", style="bold"), 2)
+    groups: dict[str, list[str]] = {}
+    for one in unmerged:
+        groups.setdefault(one.reason, []).append(one.name)
+    for reason, names in list(groups.items())[:_SHOWN]:
+        sign = styled(f"{page.sign(BAD)} ", "red")
+        shown = [name for name in names if name]
+        if shown:
+            sign.append(f"{printable(summarise(shown, _SHOWN), _LONG)}: ", "bold")
+        page.line(sign.append(printable(reason, _LONG)), 4, 8)
+    if len(groups) > _SHOWN:
+        rest = sum(map(len, list(groups.values())[_SHOWN:]))
+        page.line(Text(f"and {rest:,} more (--format json lists all)"), 4)
+
+
 def _write_verdict(page: Page, proof: Proof) -> None:
     sign, word, style = _VERDICTS[proof.outcome]
     text = styled(f"{page.sign(sign)} {word}", style)
@@ -153,10 +230,10 @@ def _write_verdict(page: Page, proof: Proof) -> None:
 
 
 def _summary(proof: Proof) -> list[str]:
+    files = [("B", proof.made), ("A", proof.source)]
+    files += [("the adapter", one.file) for one in proof.adapters]
     told = [
-        f"{which} {_TROUBLE[file.verdict]}"
-        for which, file in (("B", proof.made), ("A", proof.source))
-        if file.verdict in _TROUBLE
+        f"{which} {_TROUBLE[file.verdict]}" for which, file in files if file.verdict in _TROUBLE
     ]
     explained = sum(len(one.names) for one in proof.explained)
     total = explained + len(proof.unexplained)
@@ -164,6 +241,8 @@ def _summary(proof: Proof) -> list[str]:
         told.append(f"{explained:,} of {count(total, 'tensor')} of B explained by A")
     if proof.not_allowed:
         told.append(f"{count(len(proof.not_allowed), 'tensor')} of A missing")
+    if proof.unmerged:
+        told.append(f"{count(len(proof.unmerged), 'part')} of the adapter not merged")
     if proof.notes:
         told.append(f"not looked at: {printable('; '.join(proof.notes), 400)}")
     return told

@@ -19,6 +19,8 @@ from ckpttool.models.canonical import canonicalize
 from ckpttool.models.coverage import is_matched, parts_in_blocks
 from ckpttool.models.family import FULL, Kind, depth_of
 from ckpttool.tensors.dtypes import DTYPES
+from ckpttool.verification.options import BESIDE
+from ckpttool.verification.release_files import can_be_built
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import GroupCoverage, Mismatch
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 # Names of PEFT and of those that follow it.
 _LOW_RANK = ("lora_A", "lora_B")
 
+_FROM_CONFIG = f"ckpttool verify PATH --schema {BESIDE}."
 _CONVERT = "ckpttool convert PATH --to safetensors"
 _FEW = 4  # tensors that a fix names one by one
 _PLAIN = re.compile(r"[A-Za-z_][\w.]*\*?")
@@ -70,15 +73,24 @@ def _as_other(evidence: Evidence) -> str:
 def _as_unknown(evidence: Evidence) -> str:
     other = evidence.judged.neighbour if evidence.judged else None
     told = f": this is {other.what}, {other.told_by}" if other is not None else ""
+    named = evidence.release_files.architecture
+    if named is not None:  # it is about all of the model, and names tell a part at times
+        told = f": this is a model of the class {named}, by the config.json beside it"
     return f"no schema: names and shapes were not checked{told}"
 
 
 def _ways_to_a_schema(evidence: Evidence) -> str | None:
-    """Name another state dict of the file that has names of a known model, if there is one."""
+    """Name another state dict with names of a known model, or the config.json, if there is one."""
     judged = evidence.judged
     if judged is None:
         return None
-    return _other_state_dict(evidence, judged.family.shapes(judged.config)) or None
+    other = _other_state_dict(evidence, judged.family.shapes(judged.config))
+    if other or evidence.release_files.architecture is None:
+        return other or None
+    way = f"Hold it against the config.json beside it: {_FROM_CONFIG}"
+    if not can_be_built():
+        way = f"Install transformers (pip install 'ckpttool[hf]') and then: {_FROM_CONFIG}"
+    return f"{way} Or name another source, or --schema none for the other checks."
 
 
 def check_size(evidence: Evidence) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ import pytest
 import xmlschema
 
 from ckpttool.cli import main
-from tests.builders import checkpoints, quantized_models, schemas
+from tests.builders import adapters, checkpoints, quantized_models, schemas
 from tests.builders import reports as built
 from tests.builders.commands import runner
 
@@ -133,3 +133,11 @@ def test_a_cast_and_its_comparison_are_valid(tmp_path: Path) -> None:
     other = checkpoints.saved(tmp_path, checkpoints.classifier_head_added, "other.pth")
     assert check_closed("prove", json_of("prove", path, "--from", other))["missing"]
     check_closed("prove", json_of("prove", path, "--from", str(tmp_path / "missing.pth")))
+    before, adapter = adapters.base(), adapters.lora()
+    base = adapters.save(tmp_path, "a.safetensors", before)
+    merged = adapters.save(tmp_path, "m.safetensors", adapters.merged(before, adapter))
+    lora = adapters.write(tmp_path, adapter)
+    told = check_closed("prove", json_of("prove", merged, "--from", base, "--adapter", lora))
+    assert told["summary"]["adapter-merged"] == 8
+    never = check_closed("prove", json_of("prove", path, "--from", base, "--adapter", lora))
+    assert never["unmerged"]

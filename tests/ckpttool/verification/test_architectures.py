@@ -5,15 +5,18 @@ Ten run with every test. All of them have the mark ``slow``: ``pytest -m slow``.
 
 from __future__ import annotations
 
+import json
+import shlex
 import warnings
 from pathlib import Path
 from shutil import copytree
-from typing import Callable, List
+from typing import Callable, List, Union
 
 import pytest
 
 import ckpttool
 from ckpttool import FileReport, Severity, Verdict
+from ckpttool.findings.rules import RULES
 from tests.builders.architectures import (
     ARCHITECTURES,
     DIFFERENT,
@@ -30,6 +33,10 @@ pytest.importorskip("transformers")
 
 #: Of any such folder: no licence, no card, vectors as initialised, a table that all layers repeat.
 EXPECTED = {"HUB010", "HUB011", "NUM005", "NUM008"}
+
+#: An encoder whose names are all of an MAE's.
+LIKE_MAE = {"ViT"}
+QUANTIZED = {"architectures": ["T5Model"], "quantization_config": {}}
 
 each = pytest.mark.parametrize(
     "name",
@@ -56,7 +63,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return save_once
 
 
-def verified(folder: Path, schema: Path) -> FileReport:
+def verified(folder: Path, schema: Union[Path, str] = "hf") -> FileReport:
     (report,) = ckpttool.verify(folder, schema=schema).files
     return report
 
@@ -68,16 +75,18 @@ def codes(report: FileReport) -> List[str]:
 
 @each
 def test_a_folder_as_saved_has_no_fault(saved: Callable[..., Path], name: str) -> None:
-    report = verified(saved(name), saved(name, in_shards=True) / INDEX)
-    assert codes(report) == []
-    assert report.verdict is Verdict.PASS
-    assert not [one for one in report.findings if one.severity is Severity.ERROR]
+    for schema in ("hf", saved(name, in_shards=True) / INDEX):
+        report = verified(saved(name), schema)
+        assert codes(report) == []
+        assert report.verdict is Verdict.PASS
+        assert not [one for one in report.findings if one.severity is Severity.ERROR]
 
 
 @each
 def test_a_folder_in_shards_has_no_fault(saved: Callable[..., Path], name: str) -> None:
-    report = verified(saved(name, in_shards=True), saved(name) / WHOLE)
-    assert (report.path[-len(INDEX) :], codes(report)) == (INDEX, [])
+    for schema in ("hf", saved(name) / WHOLE):
+        report = verified(saved(name, in_shards=True), schema)
+        assert (report.path[-len(INDEX) :], codes(report)) == (INDEX, [])
 
 
 @each
@@ -88,7 +97,7 @@ def test_one_tensor_that_is_gone_is_named(
     names = names_in(folder)
     gone = names[len(names) // 2]
     without(folder, [gone])
-    report = verified(folder, saved(name) / WHOLE)
+    report = verified(folder)
     assert codes(report) == ["STR022"]
     assert report.findings[0].tensors == (gone,)
 
@@ -101,7 +110,7 @@ def test_one_shape_that_changed_is_named(
     names = names_in(folder)
     changed = names[len(names) // 3]
     reshaped(folder, changed)
-    report = verified(folder, saved(name) / WHOLE)
+    report = verified(folder)
     assert codes(report) == ["STR005"]
     assert report.findings[0].tensors == (changed,)
 
@@ -113,9 +122,52 @@ def test_one_shard_that_is_gone_is_named(
     folder = Path(copytree(saved(name, in_shards=True), tmp_path / "folder"))
     gone = shards_of(folder)[1]
     gone.unlink()
-    report = verified(folder, saved(name) / WHOLE)
+    report = verified(folder)
     assert codes(report) == ["FIL401"]
     assert report.verdict is Verdict.FAIL
     assert report.findings[0].message.endswith(
         f"1 of {len(shards_of(folder))} shards not there: {gone.name}"
     )
+
+
+@each
+def test_without_a_schema_its_class_is_told_and_the_command_that_checks_it(
+    saved: Callable[..., Path], name: str
+) -> None:
+    folder = saved(name)
+    (report,) = ckpttool.verify(folder, forward=False).files
+    assert report.diagnosis is not None
+    assert report.diagnosis.next is not None
+    assert shlex.split(report.diagnosis.next) == [
+        *"ckpttool verify".split(),
+        str(folder / WHOLE),
+        *"--schema hf".split(),
+    ]
+    if name in LIKE_MAE:  # all of an MAE's encoder, and nothing beside it
+        return
+    assert codes(report) == ["STR023"]
+    assert report.verdict is Verdict.CANNOT_TELL
+    assert ARCHITECTURES[name].model in report.findings[0].message
+    assert "ckpttool verify PATH --schema hf." in report.findings[0].advice
+
+
+def test_where_transformers_is_missing_it_is_said_how_to_have_it(
+    saved: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ckpttool.verification.release_files.find_spec", lambda _: None)
+    (report,) = ckpttool.verify(saved("T5"), forward=False).files
+    assert "pip install 'ckpttool[hf]'" in report.findings[0].advice
+    assert report.diagnosis is not None
+    assert report.diagnosis.next is not None
+    assert report.diagnosis.next.startswith("ckpttool inspect ")
+
+
+def test_a_config_that_names_no_class_is_not_advised(
+    saved: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = Path(copytree(saved("T5"), tmp_path / "folder"))
+    for config in ({}, {"architectures": ["no name; rm"]}, {"architectures": 5}, QUANTIZED):
+        (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        (report,) = ckpttool.verify(folder, forward=False).files
+        assert report.findings[0].message == "no schema: names and shapes were not checked"
+        assert report.findings[0].advice == RULES["STR023"].fix

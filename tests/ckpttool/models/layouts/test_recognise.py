@@ -77,6 +77,13 @@ def test_a_fork_may_be_wrapped_as_any_other() -> None:
     assert removed(found) == [("net.", 36 - 4), ("._orig_mod.", 36 - 4)]
 
 
+def test_a_name_with_a_prefix_is_counted_once_where_its_parts_do_not_join() -> None:
+    names = [f"net.{name}" for name in FORK if name != "blocks.1.attn.k_proj.bias"]
+    found = recognised(names)
+    assert len(found.problems) == 1
+    assert removed(found) == [("net.", len(names))]
+
+
 def test_adapters_of_a_forks_query_and_value_are_left_beside_it() -> None:
     names = []
     for name in FORK:

@@ -1,0 +1,503 @@
+"""Merges of low-rank adapters replayed: ``A + scale * up @ down``, held to the elements of B.
+
+Rows are read block by block. A block is computed in float32 first; where B has the same elements,
+that is the proof. The others are computed again, alone, in float64, and held to the bounds of
+:mod:`ckpttool.proof.merge_bounds`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple, Sequence
+
+from ckpttool.comparison.numbers.compare import SideError
+from ckpttool.comparison.numbers.stretches import Pair
+from ckpttool.findings.errors import CkpttoolError
+from ckpttool.tensors.gather import fill
+from ckpttool.tensors.memory import keep_freed
+from ckpttool.tensors.workers import Work, processors
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from numpy.typing import NDArray
+
+    from ckpttool.proof.merge_bounds import Factor, Sum
+    from ckpttool.tensors.catalogue import TensorInfo
+    from ckpttool.tensors.workers import Worker
+
+# As in a comparison: more threads would wait for memory bandwidth.
+_MAX_WORKERS = 6
+# Elements of a block, and blocks of a task.
+_BLOCK = 1 << 18
+_BLOCKS = 16
+# Elements of the second factor that are held at once: beyond them the columns are cut.
+_FACTOR = 1 << 21
+# A block of which more than this part is computed again is computed again as a whole.
+_MANY = 1 / 16
+# Numbers that are multiplied at once where single elements are computed.
+_GATHERED = 1 << 20
+# Blocks of a tensor in which its change is measured.
+_MEASURED = 4
+
+
+class Addition(NamedTuple):
+    """A product that is added to rows of a tensor.
+
+    Attributes:
+        adapter: whose it is, by its number.
+        first: the first row that it is added to.
+        up, down: its factors, rows times rank and rank times columns.
+        scale: of the product.
+        magnitude: what the rows are scaled to after the sum (DoRA); ``None`` for a plain one.
+    """
+
+    adapter: int
+    first: int
+    up: TensorInfo
+    down: TensorInfo
+    scale: float
+    magnitude: TensorInfo | None = None
+
+    @property
+    def rank(self) -> int:
+        """How many products each element is the sum of."""
+        return self.down.shape[0]
+
+    @property
+    def rows(self) -> range:
+        """The rows that it is added to."""
+        return range(self.first, self.first + self.up.shape[0])
+
+
+class Merge(NamedTuple):
+    """Tensors of both files, and what is added to the left one, in the order of merging."""
+
+    pair: Pair
+    additions: tuple[Addition, ...]
+
+    @property
+    def columns(self) -> int:
+        """Elements of a row."""
+        shape = self.pair.left.shape
+        return self.pair.left.numel // shape[0] if shape and shape[0] else 0
+
+
+class Merged(NamedTuple):
+    """What came of replaying a merge.
+
+    Attributes:
+        elements: how many were replayed.
+        failing: of each arithmetic, the most exact first, how many it does not explain.
+        first: of each, the first of these in row-major order; ``None`` if there is none.
+        changed: whether B has an element that A, rounded to the type of B, does not have.
+        nan: elements that are NaN in both, and not in A.
+    """
+
+    elements: int = 0
+    failing: tuple[int, ...] = (0, 0, 0)
+    first: tuple[int | None, ...] = (None, None, None)
+    changed: bool = False
+    nan: int = 0
+
+    def joined(self, other: Merged) -> Merged:
+        """Return this and another part of the tensor."""
+        firsts = zip(self.first, other.first)
+        return Merged(
+            self.elements + other.elements,
+            tuple(map(sum, zip(self.failing, other.failing))),
+            tuple(min((one for one in pair if one is not None), default=None) for pair in firsts),
+            self.changed or other.changed,
+            self.nan + other.nan,
+        )
+
+    @property
+    def arithmetic(self) -> int | None:
+        """The number of the most exact arithmetic that explains all; ``None`` without one."""
+        return next((place for place, number in enumerate(self.failing) if not number), None)
+
+
+class _Task(NamedTuple):
+    """Some rows and columns of a merge, and what is added to all of these rows."""
+
+    number: int
+    merge: Merge
+    additions: tuple[Addition, ...]
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+
+
+def why_not_replayed(merge: Merge) -> str | None:
+    """Return why a merge cannot be replayed; ``None`` if it can."""
+    for dtype in merge.pair.dtypes:
+        if not dtype.castable:
+            return f"a merge is not replayed of {dtype.name}"
+    if any(one.magnitude for one in merge.additions):
+        if len(merge.additions) > 1:
+            return "DoRA is not replayed together with another adapter"
+        if merge.additions[0].rank * merge.columns > _FACTOR * 8:
+            return "DoRA is not replayed of so large a factor"
+    return None
+
+
+def replay_merges(
+    merges: Sequence[Merge],
+    *,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[Merged]:
+    """Merge the left side of each pair, and compare with the right one.
+
+    Args:
+        merges: those that :func:`why_not_replayed` allows, of two tensors of one shape.
+        workers: threads; ``None`` for one a processor, at most 6.
+        executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
+        progress: called with how many more bytes were read, from any of the threads.
+
+    Raises:
+        SideError: one of the files could not be read; from side 2 on they are the adapters.
+    """
+    found = [Merged()] * len(merges)
+    keep_freed(8 * _BLOCK)
+    tasks = [task for number, merge in enumerate(merges) for task in _tasks(number, merge)]
+    results = Work(
+        _replay,
+        tasks,
+        _Memory,
+        workers=workers or min(processors(), _MAX_WORKERS),
+        executor=executor,
+        progress=progress,
+    ).results()
+    for task, merged in zip(tasks, results):
+        found[task.number] = found[task.number].joined(merged)
+    return found
+
+
+def _tasks(number: int, merge: Merge) -> Iterator[_Task]:
+    rows, columns = (merge.pair.left.shape or (0,))[0], merge.columns
+    if not rows or not columns:
+        return
+    rank = max((one.rank for one in merge.additions), default=1)
+    whole = any(one.magnitude for one in merge.additions)
+    width = columns if whole else min(columns, max(1, _FACTOR // rank), _BLOCK)
+    height = max(1, _BLOCK // width) * _BLOCKS
+    # rows to which the same is added
+    ends = {0, rows, *(end for one in merge.additions for end in (one.rows.start, one.rows.stop))}
+    cuts = sorted(ends)
+    for start, end in zip(cuts, cuts[1:]):
+        additions = tuple(one for one in merge.additions if start in one.rows)
+        for left in range(0, columns, width):
+            for first in range(start, end, height):
+                last = min(first + height, end)
+                yield _Task(
+                    number, merge, additions, (first, last), (left, min(left + width, columns))
+                )
+
+
+class _Memory:
+    """What a thread keeps from task to task: room to read into, and the second factors."""
+
+    def __init__(self) -> None:
+        self._rooms: dict[str, bytearray] = {}
+        self._key: object = None
+        self.downs: list[_Down] = []
+
+    def room(self, which: str, nbytes: int) -> memoryview:
+        """Return room for so many bytes; what is called the same is overwritten."""
+        if len(self._rooms.get(which, b"")) < nbytes:
+            self._rooms[which] = bytearray(nbytes)
+        return memoryview(self._rooms[which])[:nbytes]
+
+    def load(self, task: _Task, working: Any) -> list[_Down]:
+        """Return the second factors of a task, read if the task before had others."""
+        key = task.number, task.additions, task.columns
+        if key != self._key:
+            self._key = None
+            self.downs = [_Down(one, task.columns, working) for one in task.additions]
+            self._key = key
+        return self.downs
+
+
+class _Down:
+    """The second factor of an addition, of some columns, and what is computed of it when needed."""
+
+    def __init__(self, addition: Addition, columns: tuple[int, int], working: Any) -> None:
+        info = addition.down
+        self.addition = addition
+        self.values = _matrix(2 + addition.adapter, info, (0, addition.rank), columns).astype(
+            working, copy=False
+        )
+        self._double: NDArray[Any] | None = None
+        self._sizes: NDArray[Any] | None = None
+        self._gram: NDArray[Any] | None = None
+
+    @property
+    def double(self) -> NDArray[Any]:
+        """The factor in float64."""
+        if self._double is None:
+            self._double = self.values.astype("f8", copy=False)
+        return self._double
+
+    @property
+    def sizes(self) -> NDArray[Any]:
+        """Its absolute values."""
+        if self._sizes is None:
+            self._sizes = abs(self.double)
+        return self._sizes
+
+    def typical(self, up: NDArray[Any]) -> NDArray[Any]:
+        """Return the root mean square of the rows of the product."""
+        if self._gram is None:
+            self._gram = self.double @ self.double.T / self.double.shape[1]
+        squares: NDArray[Any] = ((up @ self._gram) * up).sum(1)
+        return squares.clip(0) ** 0.5 * abs(self.addition.scale)
+
+
+def _matrix(
+    side: int,
+    info: TensorInfo,
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+    room: Callable[[int], memoryview] | None = None,
+) -> NDArray[Any]:
+    """Return rows and columns of a tensor as a matrix of its numbers."""
+    from ckpttool.tensors.numpy_arrays import numbers  # late: it loads numpy
+
+    width = info.dtype.itemsize
+    every = info.numel // info.shape[0]
+    height, length = rows[1] - rows[0], columns[1] - columns[0]
+    nbytes = height * length * width
+    raw = room(nbytes) if room else memoryview(bytearray(nbytes))
+    try:
+        if length == every:
+            fill(info, rows[0] * every * width, raw)
+        else:
+            for row in range(height):
+                start = ((rows[0] + row) * every + columns[0]) * width
+                fill(info, start, raw[row * length * width : (row + 1) * length * width])
+    except CkpttoolError as error:
+        error.tensor = error.tensor or info.name
+        raise SideError(side, error) from error
+    found = numbers(info.dtype, raw)
+    assert found is not None  # noqa: S101 (looked at before)
+    return found.reshape(height, length)
+
+
+def _replay(task: _Task, worker: Worker[_Memory]) -> Merged:
+    import numpy as np
+
+    pair = task.merge.pair
+    infos = (*pair, *(factor for one in task.additions for factor in (one.up, one.down)))
+    working = np.dtype("f8" if any(info.dtype.bits == 64 for info in infos) else "f4")
+    downs = worker.memory.load(task, working)
+    width = task.columns[1] - task.columns[0]
+    step = max(1, _BLOCK // width)
+    total = Merged()
+    for first in range(task.rows[0], task.rows[1], step):
+        worker.check()
+        last = min(first + step, task.rows[1])
+        left, right = (
+            _matrix(side, info, (first, last), task.columns, partial_room(worker.memory, side))
+            for side, info in enumerate(pair)
+        )
+        block = _Block(task, downs, first, left.astype(working, copy=False), right)
+        total = total.joined(block.judged(total.changed))
+        worker.advance((last - first) * width * sum(info.dtype.itemsize for info in pair))
+    return total
+
+
+def partial_room(memory: _Memory, side: int) -> Callable[[int], memoryview]:
+    """Return what gives room for one of the sides."""
+    return lambda nbytes: memory.room("AB"[side], nbytes)
+
+
+class _Block:
+    """Rows of both tensors, and of what is added."""
+
+    def __init__(
+        self,
+        task: _Task,
+        downs: Sequence[_Down],
+        first: int,
+        left: NDArray[Any],
+        right: NDArray[Any],
+    ) -> None:
+        self._task = task
+        self._downs = downs
+        self._first = first
+        self._left = left
+        self._right = right
+        rows = range(first, first + len(left))
+        self._ups = [
+            _matrix(
+                2 + one.adapter,
+                one.up,
+                (rows.start - one.first, rows.stop - one.first),
+                (0, one.rank),
+            ).astype(left.dtype, copy=False)
+            for one in task.additions
+        ]
+
+    def judged(self, changed: bool) -> Merged:
+        """Return what came of the block; ``changed`` if it is known that A is changed."""
+        import numpy as np
+
+        from ckpttool.proof.merge_bounds import rounding
+
+        into = rounding(self._task.merge.pair.right.dtype)
+        right = self._right
+        with np.errstate(all="ignore"):
+            if not changed:
+                changed = not _same(into(self._left), right).all()
+            if any(one.magnitude for one in self._task.additions):
+                places = np.arange(right.size)
+                return self._again(places, changed, 0)
+            merged = self.merged()
+            same = _same(into(merged), right)
+            places = np.empty(0, np.intp) if same.all() else np.flatnonzero(~same)
+            nan = 0
+            if np.isnan(right.sum()):  # quicker than to look at each
+                nan = int(np.count_nonzero(same & np.isnan(right) & ~np.isnan(self._left)))
+        return self._again(places, changed, nan)
+
+    def merged(self) -> NDArray[Any]:
+        """Return the merge as it is computed in the working type."""
+        merged = self._left
+        for up, down in zip(self._ups, self._downs):
+            product = up @ down.values
+            product *= product.dtype.type(down.addition.scale)
+            product += merged
+            merged = product
+        return merged
+
+    def _again(self, places: NDArray[Any], changed: bool, nan: int) -> Merged:
+        """Hold single elements, by their places in the block, to the bounds."""
+        import numpy as np
+
+        from ckpttool.proof.merge_bounds import accepted
+
+        elements = self._right.size
+        if not len(places):
+            return Merged(elements, changed=changed, nan=nan)
+        rows, columns = np.divmod(places, self._right.shape[1])
+        with np.errstate(all="ignore"):
+            sums = [self._sum(number, rows, columns) for number in range(len(self._ups))]
+            start, found = (
+                side.reshape(-1)[places].astype("f8") for side in (self._left, self._right)
+            )
+            explained = accepted(
+                start, sums, found, self._task.merge.pair.right.dtype, self._factor(rows)
+            )
+        failing, first = [], []
+        for one in explained:
+            bad = np.flatnonzero(~one)
+            failing.append(len(bad))
+            first.append(self._place(rows[bad[0]], columns[bad[0]]) if len(bad) else None)
+        return Merged(elements, tuple(failing), tuple(first), changed, nan)
+
+    def _place(self, row: int, column: int) -> int:
+        """Return where an element stands in the tensor."""
+        every = self._task.merge.columns
+        return (self._first + int(row)) * every + self._task.columns[0] + int(column)
+
+    def _sum(self, number: int, rows: NDArray[Any], columns: NDArray[Any]) -> Sum:
+        """Return what an addition adds to elements, and what its bounds are made of."""
+        import numpy as np
+
+        from ckpttool.proof.merge_bounds import Sum
+
+        down = self._downs[number]
+        addition = down.addition
+        up = self._ups[number].astype("f8")
+        sizes = abs(up)
+        if len(rows) > _MANY * self._right.size:
+            exact = (up @ down.double)[rows, columns]
+            absolute = (sizes @ down.sizes)[rows, columns]
+        else:
+            exact, absolute = np.empty(len(rows)), np.empty(len(rows))
+            step = max(1, _GATHERED // max(1, addition.rank))
+            for start in range(0, len(rows), step):
+                these = slice(start, start + step)
+                left, right = up[rows[these]], down.double[:, columns[these]].T
+                exact[these] = np.einsum("ij,ij->i", left, right)
+                absolute[these] = np.einsum("ij,ij->i", abs(left), abs(right))
+        scale = abs(addition.scale)
+        encodings = [info.dtype.encoding for info in (addition.up, addition.down)]
+        return Sum(
+            exact * addition.scale,
+            absolute * scale,
+            down.typical(up)[rows],
+            (sizes.sum(1)[rows] + down.sizes.sum(0)[columns]) * scale,
+            addition.rank,
+            addition.scale,
+            max(one.mantissa for one in encodings if one),
+        )
+
+    def _factor(self, rows: NDArray[Any]) -> Factor | None:
+        """Return what DoRA scales the rows with: magnitude / norm of the row after the sum."""
+        from ckpttool.proof.merge_bounds import Factor
+
+        (addition, *_) = self._task.additions or (None,)
+        if addition is None or addition.magnitude is None:
+            return None
+        import numpy as np
+
+        merged = self._left + self._ups[0].astype("f8") @ self._downs[0].double * addition.scale
+        norms = np.sqrt(np.square(merged).sum(1))
+        first = self._first - addition.first
+        info = addition.magnitude
+        flat = info._replace(shape=(info.numel, 1))
+        magnitudes = _matrix(2 + addition.adapter, flat, (first, first + len(norms)), (0, 1))
+        factor = magnitudes[:, 0].astype("f8") / norms
+        # the squares are summed in any order, and the root halves what is off
+        return Factor(factor[rows], (merged.shape[1] / 2 + 8) * 2.0**-24)
+
+
+def _same(one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
+    """Return which elements are equal; NaN is equal to NaN."""
+    same: NDArray[Any] = one == other
+    if not same.all():
+        same |= (one != one) & (other != other)
+    return same
+
+
+class Measured(NamedTuple):
+    """How what was changed in a tensor goes with what is added to it, in some of its rows.
+
+    Attributes:
+        factor: the multiple of the addition that is nearest to the change.
+        share: the part of the change, by its squares, that this multiple is.
+    """
+
+    factor: float
+    share: float
+
+
+def measured(merge: Merge) -> Measured | None:
+    """Return how the change goes with the addition; ``None`` if one of them is zero or no number.
+
+    Raises:
+        SideError: a file could not be read.
+    """
+    import numpy as np
+
+    memory = _Memory()
+    tasks = list(_tasks(0, merge))
+    cross = added = changed = 0.0
+    for task in tasks[:: max(1, len(tasks) // _MEASURED)]:
+        width = task.columns[1] - task.columns[0]
+        first, last = task.rows[0], min(task.rows[1], task.rows[0] + max(1, _BLOCK // width))
+        left, right = (
+            _matrix(side, info, (first, last), task.columns).astype("f8")
+            for side, info in enumerate(merge.pair)
+        )
+        downs = memory.load(task, np.dtype("f8"))
+        block = _Block(task, downs, first, np.zeros_like(left), right)
+        with np.errstate(all="ignore"):
+            sums, difference = block.merged(), right - left
+            cross += float((sums * difference).sum())
+            added += float(np.square(sums).sum())
+            changed += float(np.square(difference).sum())
+    if not (0 < added < np.inf and 0 < changed < np.inf):
+        return None
+    return Measured(cross / added, cross * cross / added / changed)
