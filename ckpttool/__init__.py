@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ckpttool.comparison.result import Comparison, Outcome
     from ckpttool.conversion.convert import convert
     from ckpttool.conversion.every import convert_all
+    from ckpttool.conversion.indexing import write_index
     from ckpttool.conversion.result import Conversion, Conversions
     from ckpttool.findings.errors import (
         CkpttoolError,
@@ -57,6 +58,7 @@ _HOMES = {
     "convert_all": "conversion.every",
     "lock": "verification.locking",
     "read_lock": "verification.lock.reading",
+    "write_index": "conversion.indexing",
     "schema": "verification.schema_sources",
     "read_schema": "verification.schema_sources",
     "fingerprint": "verification.run",
@@ -101,6 +103,7 @@ __all__ = [
     "read_lock",
     "schema",
     "read_schema",
+    "write_index",
     "fingerprint",
     "render",
     "Checkpoint",

@@ -9,6 +9,7 @@ from ckpttool.cli.commands.completion import completion
 from ckpttool.cli.commands.convert import convert
 from ckpttool.cli.commands.diff import diff, git_diff, textconv
 from ckpttool.cli.commands.explain import explain, rules
+from ckpttool.cli.commands.index import index
 from ckpttool.cli.commands.inspect import inspect
 from ckpttool.cli.commands.lock import lock
 from ckpttool.cli.commands.prove import prove
@@ -31,6 +32,7 @@ __all__ = ["main"]
         convert,
         lock,
         schema,
+        index,
         report,
         sample,
         explain,

@@ -31,15 +31,25 @@ SCHEMA_VERSION = 1
 
 def index_content(plan: Plan, selection: TensorSelection) -> bytes:
     """Return the index of the shards, as the Hugging Face hub reads it, in the source's order."""
-    places = {piece.name: Path(file.path).name for file in plan.files for piece in file.pieces}
-    document = {
-        "metadata": {
-            "total_size": sum(piece.nbytes for piece in plan.pieces),
-            "total_parameters": sum(piece.info.numel for piece in plan.pieces),
-        },
-        # Not in the order of the shards: a tensor larger than the limit is in an earlier one.
-        "weight_map": {name: places[name] for name in selection.naming.tensors if name in places},
-    }
+    files = {piece.name: Path(file.path).name for file in plan.files for piece in file.pieces}
+    # Not in the order of the shards: a tensor larger than the limit is in an earlier one.
+    places = {name: files[name] for name in selection.naming.tensors if name in files}
+    totals = sum(one.nbytes for one in plan.pieces), sum(one.info.numel for one in plan.pieces)
+    return index_text(places, totals, {})
+
+
+def index_text(
+    places: Mapping[str, str], totals: tuple[int, int], metadata: Mapping[str, object]
+) -> bytes:
+    """Return an index.
+
+    Args:
+        places: which file each tensor lies in, in the order of the index.
+        totals: bytes and elements of these tensors.
+        metadata: what else it says of itself.
+    """
+    counted = dict(zip(("total_size", "total_parameters"), totals))
+    document = {"metadata": {**metadata, **counted}, "weight_map": places}
     return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
 
 

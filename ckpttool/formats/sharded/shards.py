@@ -67,7 +67,7 @@ def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
         files = sorted(set(index.weight_map.values()))
         folder = siblings_of(source, opened)
         shards = _open_all(folder, files)
-        offenders = _uncounted(files) + folder.offenders + _misplaced(index, shards)
+        offenders = uncounted(files) + folder.offenders + _misplaced(index, shards)
         # missing files first: the disagreements that they cause are no use by themselves
         if folder.missing:
             raise _missing(folder.missing, len(files), offenders)
@@ -101,7 +101,7 @@ def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
     )
 
 
-def _uncounted(files: list[str]) -> list[str]:
+def uncounted(files: Iterable[str]) -> list[str]:
     """Return a line for each shard that must exist by the names of others but is not listed.
 
     ``model-00001-of-00003.safetensors`` says that there are three.
@@ -158,7 +158,7 @@ def _open_all(folder: Siblings, files: list[str]) -> dict[str, Checkpoint]:
         source = folder.open(file)
         if source is None:
             continue
-        shard = shards[file] = _shard(file, source)
+        shard = shards[file] = open_shard(file, source)
         if len(shards) > MAX_OPEN:
             source.rest()
         tensors += len(shard.tensors)
@@ -172,8 +172,17 @@ def _open_all(folder: Siblings, files: list[str]) -> dict[str, Checkpoint]:
     return shards
 
 
-def _shard(file: str, source: ByteSource) -> Checkpoint:
-    """Open a shard, which has nothing but tensors in it."""
+def open_shard(file: str, source: ByteSource) -> Checkpoint:
+    """Open a shard, which has nothing but tensors in it.
+
+    Args:
+        file: its name in the index.
+        source: the file.
+
+    Raises:
+        UnsupportedError: it has more, or is no shard.
+        CkpttoolError: as :func:`ckpttool.formats.open_checkpoint`.
+    """
     try:
         shard = single.read(source, single.head_of(source), None)
         with adding_uses(shard.uses):
