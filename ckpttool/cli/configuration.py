@@ -52,6 +52,7 @@ class Configuration(NamedTuple):
         exclude: globs on files that a search leaves out.
         schema: the source of the schema that a checkpoint must fit, ``hf`` or ``none``.
         allow_unexpected: globs on names that a checkpoint may have beside the model's.
+        groups: of the tensors of a schema, each with globs on their names.
         limits: what the checks tolerate.
         policy: which findings count.
     """
@@ -68,6 +69,7 @@ class Configuration(NamedTuple):
     exclude: tuple[str, ...] = ()
     schema: str | None = None
     allow_unexpected: tuple[str, ...] = ()
+    groups: Mapping[str, tuple[str, ...]] = NO_ITEMS
     limits: Thresholds = Thresholds()
     policy: Policy = Policy()
 
@@ -252,6 +254,7 @@ _KEYS: dict[str, configuration_keys.Reader] = {
     "schema": configuration_keys.text,
     "expected-missing": configuration_keys.texts,
     "allow-unexpected": configuration_keys.texts,
+    "groups": configuration_keys.groups,
     "trust": configuration_keys.trusted,
     "exclude": configuration_keys.texts,
     "tolerances": _limits,

@@ -10,7 +10,7 @@ import math
 from datetime import date, datetime
 from typing import Any, Callable, Iterable, Mapping, Tuple
 
-from ckpttool.findings.arguments import trusted_of, wrong
+from ckpttool.findings.arguments import groups_of, trusted_of, wrong
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.text import meant
 from ckpttool.models.families import check_sizes
@@ -33,6 +33,13 @@ def texts(value: object, key: str) -> Tuple[str, ...]:
     if not isinstance(value, list):  # a string would be taken apart into its characters
         raise wrong(key, "a list of strings", value)
     return tuple(text(item, key) for item in value)
+
+
+def groups(value: object, key: str) -> dict[str, Tuple[str, ...]]:
+    """Read a table of groups: the name of each, and a list of patterns."""
+    if not isinstance(value, dict):
+        raise wrong(key, "a table of groups, each with a list of patterns", value)
+    return groups_of({name: texts(item, f"{key}.{name}") for name, item in value.items()}, key)
 
 
 def trusted(value: object, key: str) -> Tuple[str, ...]:

@@ -6,7 +6,7 @@ import os
 from datetime import date, datetime, timezone
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 import click
 
@@ -20,6 +20,7 @@ from ckpttool.verification.options import BESIDE, NO_SCHEMA, VerifyOptions
 
 if TYPE_CHECKING:
     from ckpttool.cli.configuration import Configuration
+    from ckpttool.models.grouping import Groups
     from ckpttool.models.reference import Reference
     from ckpttool.verification.policy import Policy
     from ckpttool.verification.schema_sources import Beside
@@ -250,6 +251,7 @@ def terms_of(
         forward=not no_forward,
         expected_missing=(*configured.expected_missing, *allow_missing),
         allow_unexpected=(*configured.allow_unexpected, *allow_unexpected),
+        groups=schemas.groups(configured.groups),
         limits=configured.limits,
         trust=trusted(configured, trust),
         **options,
@@ -262,6 +264,7 @@ class Schemas:
 
     def __init__(self) -> None:
         self._known: dict[str, Reference | Beside] = {}
+        self._groups: dict[tuple[tuple[str, tuple[str, ...]], ...], Groups] = {}
 
     def read(self, source: str | None) -> Reference | Beside | None:
         """Return the schema of a source; ``None`` where the model is the one that a file is."""
@@ -272,6 +275,14 @@ class Schemas:
 
             self._known[source] = expected_by(source)
         return self._known[source]
+
+    def groups(self, patterns: Mapping[str, tuple[str, ...]]) -> Groups | None:
+        """Return the groups that a configuration names; the same for the same patterns."""
+        if not patterns:
+            return None
+        from ckpttool.models.grouping import Groups  # late: most runs have none
+
+        return self._groups.setdefault(tuple(patterns.items()), Groups(patterns))
 
     @property
     def sources(self) -> tuple[str, ...]:

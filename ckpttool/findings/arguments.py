@@ -51,6 +51,25 @@ def texts_of(texts: Union[str, Iterable[str]], what: str) -> tuple[str, ...]:
     return found
 
 
+def groups_of(groups: Mapping[str, Iterable[str]], what: str) -> dict[str, tuple[str, ...]]:
+    """Return groups of names with their patterns, each group with one at least."""
+    check_type(groups, abc.Mapping, what)
+    found: dict[str, tuple[str, ...]] = {}
+    places: dict[str, str] = {}
+    for group, patterns in groups.items():
+        if not isinstance(group, str) or not group:
+            raise wrong(f"a name in {what}", "a text that is not empty", group)
+        found[group] = texts_of(patterns, f"{what}.{group}")
+        if not all(found[group]) or not found[group]:
+            raise wrong(f"{what}.{group}", "patterns that are not empty, one at least", patterns)
+        for pattern in found[group]:
+            if places.setdefault(pattern, group) != group:
+                raise UsageError(
+                    f"the pattern {pattern} is in two groups", found=f"{places[pattern]}, {group}"
+                )
+    return found
+
+
 def pairs_of(texts: Mapping[str, str], what: str) -> tuple[tuple[str, str], ...]:
     """Return a mapping of texts as pairs."""
     check_type(texts, abc.Mapping, what)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import List, NamedTuple, Tuple
+from typing import Callable, List, NamedTuple, Tuple
 
 from ckpttool.findings.text import printable
 
@@ -44,6 +44,21 @@ def matches(pattern: str, name: str) -> bool:
     if pattern in (name, shown):
         return True
     return any(one.matches(name) or one.matches(shown) for one in _read(pattern))
+
+
+def matcher(pattern: str) -> Callable[[str], bool]:
+    """Return what tells whether the pattern matches a name, as :func:`matches`: for many names."""
+    tries = _read(pattern)
+    if all(glob.expression == literal.expression for glob, literal in zip(tries[::2], tries[1::2])):
+        tries = tries[::2]  # without wildcards each is there twice
+
+    def fits(name: str) -> bool:
+        if pattern == name or any(one.matches(name) for one in tries):
+            return True
+        shown = printable(name, SHOWN)
+        return shown != name and (pattern == shown or any(one.matches(shown) for one in tries))
+
+    return fits
 
 
 class _Pattern(NamedTuple):

@@ -6,9 +6,8 @@ files in other layouts fit. All other names count as they stand.
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple, Protocol, Sequence
 
 from ckpttool.findings.errors import UnsupportedError
 from ckpttool.findings.results import LOAD_STATE_DICT, Coverage
@@ -17,6 +16,7 @@ from ckpttool.models.choosing import choose
 from ckpttool.models.coverage import cover
 from ckpttool.models.families import FAMILIES
 from ckpttool.models.family import ConfigFile, Family, Kind, Words
+from ckpttool.models.grouping import ROOT, Idle, grouped
 from ckpttool.models.neighbours import neighbour_of
 from ckpttool.models.schema import Schema, SchemaEntry, schema_of
 
@@ -25,13 +25,6 @@ if TYPE_CHECKING:
     from ckpttool.models.code.held import Held
     from ckpttool.models.family import ModelConfig
     from ckpttool.tensors.catalogue import TensorInfo
-
-#: The group of tensors that lie in no module.
-ROOT = "(root)"
-#: The group of the modules that are not shown one by one.
-OTHERS = "(others)"
-#: Of more top-level modules the smallest share a group: a file may have a million of them.
-MOST_GROUPS = 12
 
 
 class Code(Protocol):
@@ -63,6 +56,7 @@ class Reference(NamedTuple):
         config: its sizes.
         schema: the tensors that it demands.
         code: what it was built by, if it is of a model and not of a file.
+        idle: patterns of groups that take none of its tensors.
     """
 
     name: str
@@ -70,6 +64,7 @@ class Reference(NamedTuple):
     config: ModelConfig
     schema: Schema
     code: Code | None = None
+    idle: tuple[Idle, ...] = ()
 
     @property
     def is_known(self) -> bool:
@@ -85,6 +80,18 @@ class Reference(NamedTuple):
     def loader(self) -> str:
         """What fills the model from a file."""
         return LOAD_STATE_DICT if self.code is None else self.code.loader
+
+    def grouped(self, patterns: Mapping[str, Sequence[str]]) -> Reference:
+        """Return it with groups by patterns of names; a known model has groups of its own."""
+        if self.is_known or self.is_empty or not patterns:
+            return self
+        parts = grouped(self.schema.entries, patterns)
+        entries = {
+            name: entry._replace(group=parts.group_of[name])
+            for name, entry in self.schema.entries.items()
+        }
+        schema = Schema(self.schema.name, parts.order, entries)
+        return self._replace(family=_unknown(self.name, schema), schema=schema, idle=parts.idle)
 
     def canonical(self, tensors: Mapping[str, TensorInfo]) -> Canonical:
         """Return the tensors of a file under the names of this schema."""
@@ -165,8 +172,8 @@ def reference_of(
         order += [group for group in dict.fromkeys(groups.values()) if group not in order]
         schema = _schema(name, canonical.tensors, groups, order)
         return Reference(name, judged.family, judged.config, schema)
-    groups = _modules(tensors)
-    schema = _schema(name, tensors, groups, dict.fromkeys(groups.values()))
+    parts = grouped(tensors, {})
+    schema = _schema(name, tensors, parts.group_of, parts.order)
     return Reference(name, _unknown(name, schema), _NoSizes(), schema, code)
 
 
@@ -198,16 +205,6 @@ def _schema(
         for key, info in tensors.items()
     }
     return Schema(name, tuple(order), entries)
-
-
-def _modules(names: Iterable[str]) -> dict[str, str]:
-    """Return the group of each name: the top-level module, if it is among the largest."""
-    modules = {name: name.partition(".")[0] if "." in name else ROOT for name in names}
-    sizes = Counter(modules.values())
-    if len(sizes) <= MOST_GROUPS:
-        return modules
-    kept = {module for module, _ in sizes.most_common(MOST_GROUPS - 1)}
-    return {name: module if module in kept else OTHERS for name, module in modules.items()}
 
 
 # --- a family of which nothing is known --------------------------------------------------

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Iterable, Mapping, NamedTuple, Sequence, Union
 
 from ckpttool.files.publishing import try_files, write_files
-from ckpttool.findings.arguments import check_day, path_of, texts_of, trusted_of
+from ckpttool.findings.arguments import check_day, groups_of, path_of, texts_of, trusted_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import NO_ITEMS
 from ckpttool.models.families import AUTO
+from ckpttool.models.grouping import Groups
 from ckpttool.tensors.sums import file_sums
 from ckpttool.verification.controls import measure, passes
 from ckpttool.verification.lock.content import (
@@ -69,6 +70,7 @@ def lock(
     wrapper: str | None = None,
     expected_missing: Union[str, Iterable[str]] = (),
     allow_unexpected: Union[str, Iterable[str]] = (),
+    groups: Mapping[str, Iterable[str]] = NO_ITEMS,
     limits: Thresholds = Thresholds(),  # noqa: B008 (a constant)
     trust: Union[str, Iterable[str]] = (),
     exclude: Union[str, Iterable[str]] = (),
@@ -101,6 +103,8 @@ def lock(
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
         expected_missing: patterns of names that a file may lack.
         allow_unexpected: patterns of names that a file may have beside those of the model.
+        groups: parts of the model in which the tensors of a schema are counted, each with patterns
+            of the names in it.
         limits: what the checks tolerate.
         trust: patterns of names whose code is trusted, ``mypackage.*`` say.
         exclude: patterns of files to leave out of folders.
@@ -132,6 +136,7 @@ def lock(
         expected_missing=texts_of(expected_missing, "expected_missing"),
         allow_unexpected=texts_of(allow_unexpected, "allow_unexpected"),
         reference=None if schema is None else expected_by(schema),
+        groups=Groups(groups_of(groups, "groups")) if groups else None,
         limits=limits,
         trust=trusted_of(trust, "trust"),
     )

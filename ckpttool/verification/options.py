@@ -21,6 +21,7 @@ from ckpttool.models.family import FULL
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from ckpttool.models.grouping import Groups
     from ckpttool.models.reference import Reference
     from ckpttool.verification.lock.content import Lock
     from ckpttool.verification.schema_sources import Beside
@@ -70,6 +71,7 @@ class VerifyOptions(NamedTuple):
         trust: patterns of names whose code is trusted, ``mypackage.*`` say.
         reference: the schema that the file must fit, in place of a model.
         allow_unexpected: globs on names that the file may have beside those of the model.
+        groups: of the tensors of a schema, in place of their top-level modules.
     """
 
     model: str = AUTO
@@ -89,6 +91,7 @@ class VerifyOptions(NamedTuple):
     trust: tuple[str, ...] = ()
     reference: Reference | Beside | None = None
     allow_unexpected: tuple[str, ...] = ()
+    groups: Groups | None = None
 
     @property
     def demanding(self) -> str:

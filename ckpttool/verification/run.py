@@ -128,6 +128,8 @@ def verified(
             known = with_container(known, checkpoint, None)
             with adding_uses(checkpoint.uses):
                 reference = reference_for(path, options.reference)
+                if reference is not None and options.groups is not None:
+                    reference = options.groups.of(reference)
                 canonical = _renaming(reference)(checkpoint.tensors)
                 known = with_container(known, checkpoint, canonical.layout)
                 evidence, origin = _examine(checkpoint, canonical, options, reference, progress)

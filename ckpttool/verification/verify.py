@@ -21,6 +21,7 @@ from ckpttool.findings.arguments import (
     check_day,
     check_progress,
     check_type,
+    groups_of,
     path_of,
     paths_of,
     texts_of,
@@ -31,6 +32,7 @@ from ckpttool.findings.results import NO_ITEMS, ConfigurationFile, FileReport, R
 from ckpttool.inputs.accounting import account_for, examined, findings_on_run
 from ckpttool.inputs.paths import Input, Inputs, SearchOptions, targets_of
 from ckpttool.models.families import AUTO
+from ckpttool.models.grouping import Groups
 from ckpttool.tensors.workers import Progress
 from ckpttool.verification.checks.locked import check_all_found
 from ckpttool.verification.lock.content import Lock
@@ -76,6 +78,7 @@ def verify(
     wrapper: str | None = None,
     expected_missing: Union[str, Iterable[str]] = (),
     allow_unexpected: Union[str, Iterable[str]] = (),
+    groups: Mapping[str, Iterable[str]] = NO_ITEMS,
     limits: Thresholds = Thresholds(),  # noqa: B008 (a constant)
     trust: Union[str, Iterable[str]] = (),
     exclude: Union[str, Iterable[str]] = (),
@@ -110,6 +113,8 @@ def verify(
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
         expected_missing: patterns of names that a file may lack.
         allow_unexpected: patterns of names that a file may have beside those of the model.
+        groups: parts of the model in which the tensors of a schema are counted, each with patterns
+            of the names in it; what none takes is counted by top-level modules, as it is without.
         limits: what the checks tolerate.
         trust: patterns of names whose code is trusted, ``mypackage.*`` say.
         exclude: patterns of files to leave out of folders.
@@ -144,6 +149,7 @@ def verify(
         expected_missing=texts_of(expected_missing, "expected_missing"),
         allow_unexpected=texts_of(allow_unexpected, "allow_unexpected"),
         reference=None if schema is None else expected_by(schema),
+        groups=Groups(groups_of(groups, "groups")) if groups else None,
         limits=limits,
         lock=lock,
         trust=trusted_of(trust, "trust"),

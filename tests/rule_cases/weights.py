@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable
+from typing import Any, Callable, Dict, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
 
 from ckpttool.findings.finding import Finding
+from ckpttool.findings.results import NO_ITEMS
+from ckpttool.models.grouping import Groups
 from ckpttool.verification.checks.forward_pass import check_forward
 from ckpttool.verification.checks.values import check_everything_was_read
 from ckpttool.verification.options import VerifyOptions
@@ -89,13 +91,15 @@ def of_type(dtype: str, data: bytes) -> Run:
     return run
 
 
-def against_its_own_schema(change: Callable[[Weights], object]) -> Run:
+def against_its_own_schema(
+    change: Callable[[Weights], object], groups: Mapping[str, Sequence[str]] = NO_ITEMS
+) -> Run:
     """Verify a language model after one change against what it was."""
 
     def run(folder: Path) -> Iterable[Finding]:
         own = read_schema(language_model(folder / "own.safetensors"))
         path = language_model(folder / "weights.safetensors", change)
-        return verify_file(path, VerifyOptions(reference=own)).findings
+        return verify_file(path, VerifyOptions(reference=own, groups=Groups(groups))).findings
 
     return run
 
@@ -137,6 +141,10 @@ CASES: Dict[str, Case] = {
     ),
     "STR023": Case(
         saved(built.another_model, model="auto"), saved(built.another_model, model="tiny")
+    ),
+    "STR024": Case(
+        against_its_own_schema(lambda _: None, {"attention": ["*.attention.*"]}),
+        against_its_own_schema(lambda _: None, {"attention": ["*.self_attn.*"]}),
     ),
     "NUM001": Case(with_one("norm.weight", float("nan")), SOUND),
     "NUM002": Case(with_one("norm.weight", float("inf")), with_one("norm.weight", float("nan"))),

@@ -162,6 +162,15 @@ NO_SCHEMA = Rule(
     "the file fails with STR012.",
     undecided=True,
 )
+GROUP_IDLE = Rule(
+    "STR024",
+    "group-idle",
+    Severity.WARNING,
+    "A pattern of a group takes no tensor of the schema.",
+    "Correct it, or take it out: it is held against the names of the schema.",
+    "For groups in the configuration. The first pattern that matches a name takes it, so that one "
+    "behind it may have nothing left.",
+)
 # Reported although it is allowed, so that a pattern that is no longer needed is seen.
 EXPECTED_MISSING = Rule(
     "STR020",

@@ -45,6 +45,7 @@ CHECKS: Tuple[Check, ...] = (
     architecture.check_all,
     architecture.check_expected_missing,
     architecture.check_expected_names,
+    architecture.check_groups,
     architecture.check_shapes,
     architecture.check_dtypes,
     architecture.check_mixed_dtypes,

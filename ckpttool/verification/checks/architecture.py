@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from math import gcd, prod
-from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Callable, Collection, Iterable, Iterator, Sequence
 
 from ckpttool.files.suffixes import shard_name
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.holes import missing_in_words, places_in_words
+from ckpttool.findings.name_filter import tip
 from ckpttool.findings.names import summarise
 from ckpttool.findings.patterns import matches
 from ckpttool.findings.rules import Rule, Severity
@@ -275,6 +276,25 @@ def check_expected_names(evidence: Evidence) -> Iterator[Finding]:
                 f"{pattern}, which may be missing, stands for no tensor of {coverage.schema}",
                 fix=meant(pattern, sorted(names)),
             )
+
+
+def check_groups(evidence: Evidence) -> Iterator[Finding]:
+    """Warn of patterns of groups that take no tensor: what they were meant for is in another."""
+    reference = evidence.reference
+    if reference is None:
+        return
+    for group, pattern in reference.idle:
+        yield finding(
+            rules.GROUP_IDLE,
+            f"{pattern}, of the group {group}, takes no tensor of {evidence.coverage.schema}",
+            fix=_nearest(pattern, reference.schema.entries),
+        )
+
+
+def _nearest(pattern: str, names: Collection[str]) -> str | None:
+    if any(matches(pattern, name) for name in names):
+        return "Its names are of groups before it: write it before them, or take it out."
+    return tip(pattern, names)
 
 
 def _not_expected(evidence: Evidence, missing: Sequence[str]) -> list[str]:

@@ -99,6 +99,10 @@ fail-on = "warning"
 expected-missing = ["decoder_*"]
 trust = ["mypackage.*", "other.models.Net"]
 
+[groups]
+attention = ["*.attn.*"]
+"two towers" = ["visual.*", "text.*"]
+
 [tolerances]
 position-table = 0.001
 
@@ -130,6 +134,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert (found.model, found.require) == ("mae_vit_base_patch16", "full")
     assert found.lock == str(tmp_path / "weights.lock")
     assert found.expected_missing == ("decoder_*",)
+    assert found.groups == {"attention": ("*.attn.*",), "two towers": ("visual.*", "text.*")}
     assert found.trust == ("mypackage.*", "other.models.Net")
     assert found.limits.position_table == 0.001
     assert found.policy._replace(waivers=()) == Policy(
@@ -172,6 +177,14 @@ def test_without_a_file_there_is_a_default_for_everything(tmp_path: Path) -> Non
         pytest.param("[tolerances]\nposition-tabel = 1", "position-table?", id="a tolerance"),
         pytest.param("[tolerances]\nposition-table = 0", "above 0", id="a tolerance of zero"),
         pytest.param("[tolerances]\nposition-table = true", "above 0", id="a truth value"),
+        pytest.param("groups = 1", "a table of groups", id="no table of groups"),
+        pytest.param('[groups]\na = "x.*"', "groups.a is wrong", id="a group without a list"),
+        pytest.param("[groups]\na = []", "one at least", id="a group without patterns"),
+        pytest.param('[groups]\na = [""]', "not empty", id="a group with an empty pattern"),
+        pytest.param('[groups]\n"" = ["x"]', "a name in groups", id="a group without a name"),
+        pytest.param(
+            '[groups]\na = ["x"]\nb = ["x"]', "in two groups", id="a pattern in two groups"
+        ),
         pytest.param("[waivers]\n", "[[tool.ckpttool.waivers]]", id="one table for several"),
         pytest.param('[[waivers]]\ncode = "NUM001"', "no reason", id="no reason"),
         pytest.param(

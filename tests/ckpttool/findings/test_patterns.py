@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckpttool.findings.names import compress, summarise
-from ckpttool.findings.patterns import matches
+from ckpttool.findings.patterns import matcher, matches
 from ckpttool.findings.text import printable
 
 
@@ -40,6 +40,7 @@ from ckpttool.findings.text import printable
 )
 def test_a_name_is_meant(pattern: str, name: str) -> None:
     assert matches(pattern, name)
+    assert matcher(pattern)(name)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,7 @@ def test_a_name_is_meant(pattern: str, name: str) -> None:
 )
 def test_another_name_is_not(pattern: str, name: str) -> None:
     assert not matches(pattern, name)
+    assert not matcher(pattern)(name)
 
 
 WORDS = st.text("ab01.{}[]*?\\-,^\x1b", min_size=1, max_size=12)
@@ -82,3 +84,8 @@ def test_a_group_stands_for_no_other_name(name: str, names: list[str]) -> None:
 @given(st.text("ab*?.", max_size=8), st.text("ab.", max_size=8))
 def test_globs_are_those_of_shells(pattern: str, name: str) -> None:
     assert matches(pattern, name) == fnmatchcase(name, pattern)
+
+
+@given(WORDS, WORDS)
+def test_what_is_made_for_many_names_matches_the_same(pattern: str, name: str) -> None:
+    assert matcher(pattern)(name) == matches(pattern, name)

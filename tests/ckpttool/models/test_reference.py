@@ -9,7 +9,8 @@ import torch
 
 from ckpttool.findings.errors import UnsupportedError
 from ckpttool.models.families.mae import MAE
-from ckpttool.models.reference import MOST_GROUPS, NONE, OTHERS, ROOT, reference_of
+from ckpttool.models.grouping import MOST_GROUPS, OTHERS, ROOT
+from ckpttool.models.reference import NONE, reference_of
 from ckpttool.models.schema_file import described
 from ckpttool.tensors.catalogue import TensorInfo
 from tests.builders import checkpoints

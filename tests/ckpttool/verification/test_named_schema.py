@@ -76,6 +76,31 @@ def test_the_hole_is_all_that_is_missing(tmp_path: Path, source: str) -> None:
     assert "--allow-missing" in found.advice
 
 
+def test_the_coverage_is_counted_in_the_groups_of_the_configuration(
+    tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    built.saved(tmp_path / "weights.safetensors", built.without_a_layer)
+    groups = '[groups]\nattention = ["*.self_attn.*"]\nends = ["lm_head.*", "embed.*"]\n'
+    (tmp_path / "ckpttool.toml").write_text(groups)
+    done = invoke("verify", "weights.safetensors", "--schema", source, "--format", "json")
+    (report,) = json.loads(done.out)["files"]
+    told = {name: group["expected"] for name, group in report["coverage"]["groups"].items()}
+    assert told == {"attention": 16, "ends": 1, "model": 14}
+    assert report["coverage"]["groups"]["attention"]["matched"] == 12
+    (idle,) = [one for one in report["findings"] if one["code"] == "STR024"]
+    assert "embed.*, of the group ends, takes no tensor" in idle["message"]
+
+
+def test_a_pattern_of_a_group_may_come_too_late(tmp_path: Path, source: str) -> None:
+    groups = {"all": ["model.*"], "attention": ["*.self_attn.*"]}
+    report = verified(tmp_path, source, lambda _: None, groups=groups)
+    (found,) = report.findings
+    assert found.advice.startswith("Its names are of groups before it")
+    with pytest.raises(UsageError, match=r"groups\.a is wrong"):
+        verified(tmp_path, source, lambda _: None, groups={"a": []})
+
+
 def test_what_may_be_missing_or_there_is_a_note(tmp_path: Path, source: str) -> None:
     missing = verified(
         tmp_path, source, built.without_a_layer, expected_missing="model.layers.{2}.*"
