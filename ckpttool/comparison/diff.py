@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from math import prod
 from typing import TYPE_CHECKING, Iterable, Mapping, Union
 
 from ckpttool.comparison.numbers.compare import SideError
-from ckpttool.comparison.opening import open_either, report_on, unreadable
+from ckpttool.comparison.opening import (
+    open_either,
+    report_on,
+    report_on_receipt,
+    unreadable,
+)
 from ckpttool.comparison.options import DiffOptions
 from ckpttool.comparison.result import Comparison, Outcome
 from ckpttool.comparison.run import Run
@@ -114,7 +118,7 @@ def diff_files(
                 canonical.append(canonicalize(file.tensors))
                 reports.append(report_on(file, canonical[-1].layout))
             else:
-                reports.append(_report_on_receipt(file))
+                reports.append(report_on_receipt(file))
         if len(opened) < len(paths):
             return Comparison(reports[0], reports[1], Outcome.CANNOT_TELL)
         left, right = opened
@@ -128,16 +132,3 @@ def diff_files(
             # Nothing of a partial comparison is reported: it could look like a whole one.
             reports[failed.side] = unreadable(reports[failed.side], failed.error)
             return Comparison(reports[0], reports[1], Outcome.CANNOT_TELL)
-
-
-def _report_on_receipt(receipt: Receipt) -> FileReport:
-    return FileReport(
-        receipt.path,
-        Verdict.PASS,
-        (),
-        format="receipt",
-        size=receipt.size,
-        wrapper=receipt.wrapper,
-        tensors=len(receipt.tensors),
-        parameters=sum(prod(tensor.shape) for tensor in receipt.tensors.values()),
-    )

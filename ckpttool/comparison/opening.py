@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Union
 
 from ckpttool.files.sources import FileSource
 from ckpttool.findings.errors import CkpttoolError
-from ckpttool.findings.finding import finding_from, verdict_from, verdict_of
+from ckpttool.findings.finding import Verdict, finding_from, verdict_from, verdict_of
 from ckpttool.findings.results import FileReport
 from ckpttool.formats import open_source
 from ckpttool.formats.safety.telling import findings_left_behind
@@ -47,3 +48,17 @@ def report_on(checkpoint: Checkpoint, layout: str | None) -> FileReport:
     findings = (*findings_left_behind(checkpoint.uses), *checkpoint.remarks)
     report = FileReport(checkpoint.path, verdict_of(findings), findings)
     return with_container(report, checkpoint, layout)
+
+
+def report_on_receipt(receipt: Receipt) -> FileReport:
+    """Return the report on what lists the tensors of a file in its place."""
+    return FileReport(
+        receipt.path,
+        Verdict.PASS,
+        (),
+        format="receipt",
+        size=receipt.size,
+        wrapper=receipt.wrapper,
+        tensors=len(receipt.tensors),
+        parameters=sum(prod(tensor.shape) for tensor in receipt.tensors.values()),
+    )

@@ -1,4 +1,7 @@
-"""Reading the receipt of a conversion, as strictly as it was written; see ``docs/receipt.md``."""
+"""Reading the receipt of a conversion or a proof, as strictly as it was written.
+
+See ``docs/receipt.md``.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from ckpttool.tensors.sharing import spread
 
 #: Raised when a field goes or changes its meaning; new fields may come at any time.
 SCHEMA_VERSION = 1
+#: The kind that the receipt of a proof says it is; that of a conversion says none.
+PROOF = "proof"
 
 
 class Digest(NamedTuple):
@@ -23,7 +28,7 @@ class Digest(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """The digests in a receipt (of a conversion's result) or in a lock file.
+    """The digests in a receipt (of what was made by a conversion, or proven) or in a lock file.
 
     Attributes:
         path: its own, as the caller named it.
@@ -31,6 +36,7 @@ class Receipt(NamedTuple):
         wrapper: the dotted key of the state dict; ``None`` at the root.
         tensors: by name, in order; tied names included.
         canonical: whether the names are canonical ones, not those of the file.
+        kind: what it is, in words.
     """
 
     path: str
@@ -38,6 +44,7 @@ class Receipt(NamedTuple):
     wrapper: str | None
     tensors: dict[str, Digest]
     canonical: bool = False
+    kind: str = "receipt of a conversion"
 
 
 def read_receipt(path: str, document: dict[str, Any]) -> Receipt:
@@ -78,7 +85,14 @@ def read_receipt(path: str, document: dict[str, Any]) -> Receipt:
     files = result["files"] if isinstance(result.get("files"), list) else []
     sizes = [file.get("size") for file in files if isinstance(file, dict)]
     size = sum(number for number in sizes if type(number) is int)
-    return Receipt(path, size, wrapper if isinstance(wrapper, str) else None, spread(tensors, tied))
+    kind = "receipt of a proof" if document.get("kind") == PROOF else "receipt of a conversion"
+    return Receipt(
+        path,
+        size,
+        wrapper if isinstance(wrapper, str) else None,
+        spread(tensors, tied),
+        kind=kind,
+    )
 
 
 def _entry(entry: object) -> tuple[str, Digest]:

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 class ProveOptions(NamedTuple):
     """The arguments of :func:`ckpttool.prove`; ``rules`` are its ``map`` and ``rename_file``.
 
-    ``wrappers`` are those of A and of B, ``adapters`` paths, in the order of merging.
+    ``wrappers`` are those of A and of B, ``adapters`` paths, in the order of merging,
+    ``receipt`` the file to write of a proof that holds.
     """
 
     rules: Rules = Rules()
     allow_missing: Sequence[str] = ()
     wrappers: tuple[str | None, str | None] = (None, None)
     adapters: Sequence[str] = ()
+    receipt: str | None = None
     workers: int | None = None
     executor: Executor | None = None
 

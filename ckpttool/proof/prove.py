@@ -6,8 +6,14 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Iterable, Mapping, Union
 
 from ckpttool.comparison.numbers.compare import SideError
-from ckpttool.comparison.opening import open_either, report_on, unreadable
+from ckpttool.comparison.opening import (
+    open_either,
+    report_on,
+    report_on_receipt,
+    unreadable,
+)
 from ckpttool.conversion.options import rules_of
+from ckpttool.files.publishing import write_files
 from ckpttool.findings import rules
 from ckpttool.findings.arguments import check_progress, pairs_of, path_of, paths_of, texts_of
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError, UsageError
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ckpttool.findings.arguments import AnyPath
+    from ckpttool.inputs.receipts import Receipt
     from ckpttool.models.canonical import Canonical
     from ckpttool.proof.adapters.reading import Adapter
     from ckpttool.tensors.workers import Progress
@@ -40,6 +47,7 @@ def prove(
     wrapper: str | None = None,
     from_wrapper: str | None = None,
     adapter: Union[AnyPath, Iterable[AnyPath]] = (),
+    receipt: AnyPath | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -50,7 +58,7 @@ def prove(
 
     Args:
         made: the checkpoint B that is said to be made from the other one, of any format.
-        source: the checkpoint A.
+        source: the checkpoint A; or a receipt or lock file, with digests of what is in it.
         map: pattern of names in A -> what these are called in B, with ``*`` and ``{n}`` as in
             ``docs/convert.md``.
         rename_file: a TOML file of renames, joins, splits and transposes, from A to B.
@@ -59,19 +67,23 @@ def prove(
         from_wrapper: the same of A.
         adapter: LoRA adapters that B is said to have merged into it, in this order: the folders
             that PEFT writes, or files of weights.
+        receipt: a JSON file to write, with digests of both files and what was proven; only of a
+            proof that holds. An earlier receipt of a proof is replaced.
         workers: threads; ``None`` for one a processor, at most 6, and one for small tensors.
         executor: runs the reading, in place of threads of our own.
         progress: told how far the reading is.
 
     Raises:
         UsageError: an argument is not valid, a pattern matches nothing, or there is no state dict
-            under a wrapper.
+            under a wrapper, or something else stands where the receipt is to be written.
+        OutputError: the receipt cannot be written.
     """
     options = ProveOptions(
         rules=rules_of((), dict(pairs_of(map, "map")), rename_file),
         allow_missing=texts_of(allow_missing, "allow_missing"),
         wrappers=(from_wrapper, wrapper),
         adapters=paths_of(adapter),
+        receipt=None if receipt is None else path_of(receipt, "the receipt"),
         workers=workers,
         executor=executor,
     )
@@ -84,52 +96,120 @@ def prove_files(
 ) -> Proof:
     """Prove two files as :func:`prove` does, which see."""
     options.check()
-    reports: list[FileReport] = []
-    sides: list[Checkpoint] = []
-    canonical: list[Canonical] = []
+    if options.receipt is not None:
+        from ckpttool.proof.receipt import check_place  # late, here and below: they load numpy
+
+        check_place(options.receipt, (made, source, *options.adapters))
     with ExitStack() as stack:
-        for path, wrapper in zip((source, made), options.wrappers):
+        files = _Files(stack, options)
+        files.open(source, made)
+        try:
+            proof = files.proof(progress)
+        except SideError as failed:
+            # Nothing of a partial proof is reported: it could look like a whole one.
+            return files.failed(failed)
+    if files.receipt is None or options.receipt is None:
+        return proof
+    write_files({options.receipt: files.receipt}, sync=True)
+    return proof._replace(receipt=options.receipt)
+
+
+class _Files:
+    """The files of a proof, opened: each with its report, and what could be opened of it.
+
+    Attributes:
+        receipt: the content of the receipt, once there is one to write.
+    """
+
+    def __init__(self, stack: ExitStack, options: ProveOptions) -> None:
+        self.receipt: bytes | None = None
+        self._stack = stack
+        self._options = options
+        self._reports: list[FileReport] = []
+        self._sides: list[Checkpoint | Receipt | None] = []
+        self._canonical: list[Canonical] = []
+        self._adapters: list[Adapter] = []
+        self._facts: list[AdapterFacts] = []
+
+    def open(self, source: str, made: str) -> None:
+        """Open all files; what cannot be read of one is in its report."""
+        for side, (path, wrapper) in enumerate(zip((source, made), self._options.wrappers)):
+            self._sides.append(None)
             try:
-                file = stack.enter_context(_opened(path, wrapper))
+                self._sides[side] = self._opened(side, path, wrapper)
             except UsageError:  # the caller's mistake says nothing about the file
                 raise
             except CkpttoolError as error:
                 # The other file is opened all the same, so that one run reports both.
-                reports.append(unreadable(FileReport(path, Verdict.CANNOT_TELL, ()), error))
-                continue
-            sides.append(file)
-            canonical.append(canonicalize(file.tensors))
-            reports.append(report_on(file, canonical[-1].layout))
-        adapters: list[Adapter] = []
-        facts: list[AdapterFacts] = []
-        for path in options.adapters:
+                report = FileReport(path, Verdict.CANNOT_TELL, ())
+                self._reports.append(unreadable(report, error))
+        for path in self._options.adapters:
             fact, adapter = _adapter(path)
-            facts.append(fact)
+            self._facts.append(fact)
             if adapter is not None:
-                stack.enter_context(adapter.checkpoint)
-                adapters.append(adapter)
+                self._stack.enter_context(adapter.checkpoint)
+                self._adapters.append(adapter)
 
-        def cannot_tell() -> Proof:
-            outcome = ProofOutcome.CANNOT_TELL
-            return Proof(reports[1], reports[0], outcome, adapters=tuple(facts))
-
-        if len(sides) < 2 or len(adapters) < len(options.adapters):
-            return cannot_tell()
-        try:
-            both = (sides[0], sides[1]), (canonical[0], canonical[1])
-            return Run(*both, adapters, options, progress).prove(
-                reports[0], reports[1], tuple(facts)
+    def _opened(self, side: int, path: str, wrapper: str | None) -> Checkpoint | Receipt:
+        file = open_either(path, wrapper)
+        if isinstance(file, Checkpoint):
+            self._stack.enter_context(file)
+            self._canonical.append(canonicalize(file.tensors))
+            self._reports.append(report_on(file, self._canonical[-1].layout))
+        elif side:
+            raise UnsupportedError(
+                "B is to be proven, and a list of digests has no elements",
+                rules.UNSUPPORTED,
+                path=path,
+                fix=f"Compare with it by its digests: ckpttool diff {path} CHECKPOINT.",
             )
-        except SideError as failed:
-            # Nothing of a partial proof is reported: it could look like a whole one.
-            if failed.side < len(reports):
-                reports[failed.side] = unreadable(reports[failed.side], failed.error)
-            else:
-                fact = facts[failed.side - len(reports)]
-                facts[failed.side - len(reports)] = fact._replace(
-                    file=unreadable(fact.file, failed.error)
-                )
-            return cannot_tell()
+        else:
+            from ckpttool.proof.digests import refuse_what_needs_elements
+
+            refuse_what_needs_elements(file, self._options)
+            self._reports.append(report_on_receipt(file))
+        return file
+
+    def proof(self, progress: Progress | None) -> Proof:
+        """Prove, and make the receipt of what is proven.
+
+        Raises:
+            SideError: a file could not be read; from side 2 on they are the adapters.
+        """
+        source, made = self._sides
+        if source is None or not isinstance(made, Checkpoint):
+            return self._cannot_tell()
+        if len(self._adapters) < len(self._options.adapters):
+            return self._cannot_tell()
+        options, reports = self._options, (self._reports[0], self._reports[1])
+        if isinstance(source, Checkpoint):
+            canonical = self._canonical[0], self._canonical[1]
+            run = Run((source, made), canonical, self._adapters, options, progress)
+            proof = run.prove(*reports, tuple(self._facts))
+        else:
+            from ckpttool.proof.digests import prove_digests
+
+            proof = prove_digests(source, made, self._canonical[-1], options, reports)
+        if options.receipt is not None and proof.outcome is ProofOutcome.PROVEN:
+            from ckpttool.proof.receipt import receipt_of
+
+            self.receipt = receipt_of(proof, (source, made), self._adapters, options)
+        return proof
+
+    def failed(self, error: SideError) -> Proof:
+        """Return the result where a file could not be read."""
+        number = error.side - len(self._reports)
+        if number < 0:
+            report = self._reports[error.side]
+            self._reports[error.side] = unreadable(report, error.error)
+        else:
+            fact = self._facts[number]
+            self._facts[number] = fact._replace(file=unreadable(fact.file, error.error))
+        return self._cannot_tell()
+
+    def _cannot_tell(self) -> Proof:
+        outcome, facts = ProofOutcome.CANNOT_TELL, tuple(self._facts)
+        return Proof(self._reports[1], self._reports[0], outcome, adapters=facts)
 
 
 def _adapter(path: str) -> tuple[AdapterFacts, Adapter | None]:
@@ -153,15 +233,3 @@ def _adapter(path: str) -> tuple[AdapterFacts, Adapter | None]:
         len(adapter.whole),
         tuple(f"{words}: a regular expression, which is not run" for words in notes),
     ), adapter
-
-
-def _opened(path: str, wrapper: str | None) -> Checkpoint:
-    file = open_either(path, wrapper)
-    if isinstance(file, Checkpoint):
-        return file
-    raise UnsupportedError(
-        "a list of digests holds no elements to prove anything of",
-        rules.UNSUPPORTED,
-        path=path,
-        fix=f"Compare with it by its digests: ckpttool diff {path} CHECKPOINT.",
-    )

@@ -172,6 +172,8 @@ class Proof(NamedTuple):
         notes: what was not looked at, in words.
         adapters: those that are said to be merged into B, in the order of merging.
         unmerged: their parts that nothing was found of in B.
+        digests_from: what listed A's digests in its place, in words; ``None`` if A was read.
+        receipt: the file that was written of the proof.
     """
 
     made: FileReport
@@ -184,6 +186,8 @@ class Proof(NamedTuple):
     notes: tuple[str, ...] = ()
     adapters: tuple[AdapterFacts, ...] = ()
     unmerged: tuple[AdapterPart, ...] = ()
+    digests_from: str | None = None
+    receipt: str | None = None
 
     @property
     def exit_code(self) -> int:
@@ -232,6 +236,8 @@ class Proof(NamedTuple):
             ],
             "adapters": [{**one._asdict(), "file": file_fields(one.file)} for one in self.adapters],
             "unmerged": [one._asdict() for one in self.unmerged],
+            "digests_from": self.digests_from,
+            "receipt": self.receipt,
             "not_looked_at": self.notes,
         }
         return document("prove", fields)

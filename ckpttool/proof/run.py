@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterator, Sequence
+from typing import TYPE_CHECKING, Iterable, Iterator, Sequence
 
 from ckpttool.comparison.beside import entries_of
 from ckpttool.comparison.numbers.compare import SideError
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ckpttool.proof.links import Link
     from ckpttool.proof.options import ProveOptions
     from ckpttool.proof.result import AdapterFacts, Missing
-    from ckpttool.tensors.catalogue import Checkpoint
+    from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
     from ckpttool.tensors.workers import Progress
 
 
@@ -163,17 +163,31 @@ def _outcome(
 
 
 def _structure(sides: tuple[Checkpoint, Checkpoint], pairing: Pairing) -> tuple[StructureDiff, ...]:
-    files = [
-        count(
-            len({id(extent.source) for info in side.tensors.values() for extent in info.extents}),
-            "file",
-        )
-        for side in sides
-    ]
     found = structure_of(sides[0], sides[1], pairing.layouts)
-    if files[0] != files[1]:
-        found = (StructureDiff("files", files[0], files[1]), *found)
+    files = [_files_of(side.tensors.values()) for side in sides]
+    # where the cut is the same, each file of A has become one of B
+    left, right = pairing.left.tensors, pairing.right.tensors
+    moves = {
+        (one, other)
+        for match in pairing.matches
+        for one in _files_of([left[match.left]])
+        for other in _files_of([right[match.right]])
+    }
+    if len(files[0]) != len(files[1]) or len(moves) > len(files[0]):
+        told = [_shards(len(one)) for one in files]
+        if told[0] == told[1]:
+            told[1] += ", cut otherwise"
+        found = (StructureDiff("re-sharded", told[0], told[1]), *found)
     return found
+
+
+def _files_of(tensors: Iterable[TensorInfo]) -> set[int]:
+    """Return the files that hold tensors, as numbers that tell them apart."""
+    return {id(extent.source) for info in tensors for extent in info.extents}
+
+
+def _shards(number: int) -> str:
+    return count(number, "file" if number == 1 else "shard")
 
 
 def _notes(sides: Sequence[Checkpoint]) -> Iterator[str]:

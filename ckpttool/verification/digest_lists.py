@@ -78,5 +78,10 @@ def _of_lock(lock: Lock) -> Receipt:
         for name, tensor in locked.tensors.items()
     }
     return Receipt(
-        lock.path, sum(file.size for file in locked.files), None, tensors, canonical=True
+        lock.path,
+        sum(file.size for file in locked.files),
+        None,
+        tensors,
+        canonical=True,
+        kind="lock file",
     )

@@ -31,7 +31,8 @@ PROVE_EXIT_CODES = (
     required=True,
     type=click.Path(),
     metavar="A",
-    help="The checkpoint that B is said to be made from.",
+    help="The checkpoint that B is said to be made from; or a receipt or lock file, by whose "
+    "digests identical, renamed and tied tensors are proven.",
 )
 @click.option(
     "--adapter",
@@ -67,6 +68,13 @@ PROVE_EXIT_CODES = (
     metavar="KEY",
     help="The dotted key of the state dict to take from A; '' is the root.",
 )
+@click.option(
+    "--receipt",
+    type=click.Path(),
+    metavar="FILE",
+    help="Write what was proven as JSON, with digests of all files, if it was proven. The next "
+    "proof takes it for A: prove C --from FILE.",
+)
 @format_option(FORMATS["Proof"])
 @workers_option("read", "one a processor, at most 6; one for small tensors")
 @display_options
@@ -87,6 +95,7 @@ def prove(made: str, source: str, mapped: tuple[str, ...], format_name: str, **o
       ckpttool prove release/model.safetensors.index.json --from run.ckpt --from-wrapper model_ema
       ckpttool prove encoder.safetensors --from full.pth --allow-missing 'decoder*'
       ckpttool prove merged.safetensors --from base.safetensors --adapter lora/
+      ckpttool prove model.safetensors --from checkpoint.pth --receipt model.receipt.json
       ckpttool prove theirs.pth --from mine.pth --map 'net.{n}.*=blocks.{n}.*'
     """  # noqa: D301 (for click, a backspace)
     without_blas()

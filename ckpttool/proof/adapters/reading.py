@@ -73,6 +73,7 @@ class Adapter(NamedTuple):
         deltas: in the order of the file.
         whole: tensors that take the place of the model's, by name.
         not_replayed: the other parts.
+        beside: where its configuration lies; ``None`` without one.
     """
 
     path: str
@@ -81,6 +82,7 @@ class Adapter(NamedTuple):
     deltas: tuple[Delta, ...]
     whole: dict[str, TensorInfo]
     not_replayed: tuple[NotReplayed, ...]
+    beside: str | None = None
 
 
 def files_of(path: str) -> tuple[str, str]:
@@ -169,6 +171,7 @@ class _Parts:
             tuple(deltas),
             self._whole,
             tuple(self._not),
+            None if self._config is None else beside,
         )
 
     def _sort(self) -> None:

@@ -47,8 +47,8 @@ _TROUBLE = {Verdict.FAIL: "cannot be trusted", Verdict.CANNOT_TELL: "cannot be j
 def write(proof: Proof, stream: TextIO) -> None:
     """Write the report."""
     page = Page(stream)
-    for label, file in (("B", proof.made), ("from A", proof.source)):
-        _write_file(page, label, file)
+    _write_file(page, "B", proof.made)
+    _write_file(page, "from A", proof.source, proof.digests_from)
     for adapter in proof.adapters:
         _write_adapter(page, adapter)
     for fact in proof.structure:
@@ -64,9 +64,11 @@ def write(proof: Proof, stream: TextIO) -> None:
     _write_verdict(page, proof)
 
 
-def _write_file(page: Page, label: str, file: FileReport) -> None:
+def _write_file(page: Page, label: str, file: FileReport, listed: str | None = None) -> None:
     text = styled(printable(file.path), "bold")
-    if file.format is not None:
+    if listed is not None:
+        text.append(f": {listed}, digests of {count(file.tensors or 0, 'tensor')} alone")
+    elif file.format is not None:
         text.append(f": {describe(file)}")
     page.row(label, text, 0, 8)
     if file.findings:
@@ -227,6 +229,8 @@ def _write_verdict(page: Page, proof: Proof) -> None:
     text.append(f" {printable(proof.made.path)} from {printable(proof.source.path)}: ")
     text.append("; ".join(_summary(proof)))
     page.line(text, 0, 2)
+    if proof.receipt is not None:
+        page.line(Text(f"receipt {printable(proof.receipt)}"), 2)
 
 
 def _summary(proof: Proof) -> list[str]:
