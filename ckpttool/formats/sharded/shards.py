@@ -29,7 +29,7 @@ from ckpttool.formats.safetensors import whole as safetensors
 from ckpttool.formats.safetensors.header import MAX_TENSORS
 from ckpttool.formats.safetensors.whole import require_no_wrapper
 from ckpttool.formats.sharded.index import Index, read_index
-from ckpttool.tensors.catalogue import Checkpoint, Checksum, TensorInfo
+from ckpttool.tensors.catalogue import Checkpoint, Checksum, Reference, TensorInfo
 
 if TYPE_CHECKING:
     from ckpttool.files.sources import ByteSource
@@ -78,13 +78,17 @@ def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
             raise _disagreement(offenders)
         opened.pop_all()  # from here on the checkpoint closes the shards
     every = list(shards.items())
+    # all shards refer to the same few names
+    references: dict[str, Reference] = {}
+    for one in (one for _, shard in every for one in shard.references):
+        references.setdefault(str(one), one)
     return Checkpoint(
         source.name,
         _format_of(shards.values()),
         (source, *(part for shard in shards.values() for part in shard.sources)),
         tensors,
         entries=index.entries,
-        references=tuple(one for _, shard in every for one in shard.references),
+        references=tuple(references.values()),
         uses=tuple(_in_file(file, one) for file, shard in every for one in shard.uses),
         unread=tuple(one for _, shard in every for one in shard.unread),
         unread_bytes=sum(shard.unread_bytes for _, shard in every),

@@ -140,3 +140,10 @@ def test_calls_in_a_shard_stand_in_the_order_of_the_files(tmp_path: Path) -> Non
     with pytest.raises(CkpttoolError) as caught:
         open_checkpoint(index)
     assert any(use.use is not Use.NAMED for use in caught.value.uses)
+
+
+def test_a_name_that_all_shards_refer_to_is_listed_once(tmp_path: Path) -> None:
+    with open_checkpoint(torch_shards.good(tmp_path)) as checkpoint:
+        names = [str(one) for one in checkpoint.references]
+    assert names[:2] == ["torch._utils._rebuild_tensor_v2", "torch.FloatStorage"]
+    assert len(set(names)) == len(names)
