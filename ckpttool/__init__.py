@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ckpttool._version import __version__
 
 if TYPE_CHECKING:
+    from ckpttool.against.verify import verify
     from ckpttool.comparison.diff import diff
     from ckpttool.comparison.result import Comparison, Outcome
     from ckpttool.conversion.convert import convert
@@ -44,14 +45,13 @@ if TYPE_CHECKING:
     from ckpttool.verification.policy import Policy
     from ckpttool.verification.run import fingerprint
     from ckpttool.verification.schema_sources import read_schema, schema
-    from ckpttool.verification.verify import verify
     from ckpttool.verification.waivers import Waiver
 
 # No module here may be called like one of these: importing it would put it in the name's place.
 _HOMES = {
     "open_checkpoint": "formats",
     "inspect": "inspection",
-    "verify": "verification.verify",
+    "verify": "against.verify",
     "diff": "comparison.diff",
     "prove": "proof.prove",
     "convert": "conversion.convert",

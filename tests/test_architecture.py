@@ -44,6 +44,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ckpttool.conversion", "ckpttool.verification"),
     ("ckpttool.comparison",),
     ("ckpttool.proof",),
+    ("ckpttool.against",),
     ("ckpttool.reports",),
     ("ckpttool.cli",),
     # the package itself is the face of the house: it names what is public, for types

@@ -53,6 +53,11 @@ class Configuration(NamedTuple):
         schema: the source of the schema that a checkpoint must fit, ``hf`` or ``none``.
         allow_unexpected: globs on names that a checkpoint may have beside the model's.
         groups: of the tensors of a schema, each with globs on their names.
+        against: the other checkpoint that ``verify`` holds a checkpoint against.
+        map: ``OLD=NEW`` of its names and the checkpoint's.
+        allow_cast: dtypes to which its tensors may have been cast.
+        must_change: globs on names of tensors whose values must not be its.
+        must_not_change: globs on names of tensors whose values must be its.
         limits: what the checks tolerate.
         policy: which findings count.
     """
@@ -70,6 +75,11 @@ class Configuration(NamedTuple):
     schema: str | None = None
     allow_unexpected: tuple[str, ...] = ()
     groups: Mapping[str, tuple[str, ...]] = NO_ITEMS
+    against: str | None = None
+    map: tuple[str, ...] = ()
+    allow_cast: tuple[str, ...] = ()
+    must_change: tuple[str, ...] = ()
+    must_not_change: tuple[str, ...] = ()
     limits: Thresholds = Thresholds()
     policy: Policy = Policy()
 
@@ -255,6 +265,11 @@ _KEYS: dict[str, configuration_keys.Reader] = {
     "expected-missing": configuration_keys.texts,
     "allow-unexpected": configuration_keys.texts,
     "groups": configuration_keys.groups,
+    "against": configuration_keys.text,
+    "map": configuration_keys.texts,
+    "allow-cast": configuration_keys.texts,
+    "must-change": configuration_keys.texts,
+    "must-not-change": configuration_keys.texts,
     "trust": configuration_keys.trusted,
     "exclude": configuration_keys.texts,
     "tolerances": _limits,
@@ -270,7 +285,7 @@ def _configuration(path: Path, table: Mapping[str, Any], sha256: str, start: Pat
         error.path = str(path)
         raise
     # relative to the file that says so, wherever the run starts
-    for key in ("checkpoint", "lock"):
+    for key in ("checkpoint", "lock", "against"):
         if key in read:
             read[key] = _seen_from(start, path.parent / read[key])
     schema = read.get("schema", NO_SCHEMA)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from ckpttool.cli.configuration import Configuration
     from ckpttool.models.grouping import Groups
     from ckpttool.models.reference import Reference
+    from ckpttool.verification.batch import Terms
     from ckpttool.verification.policy import Policy
     from ckpttool.verification.schema_sources import Beside
-    from ckpttool.verification.verify import Terms
 
 trust_option = click.option(
     "--trust",
@@ -244,7 +244,7 @@ def terms_of(
     **options: Any,
 ) -> Terms:
     """Return how to verify a file: the command line counts, then its configuration."""
-    from ckpttool.verification.verify import Terms
+    from ckpttool.verification.batch import Terms
 
     chosen = VerifyOptions(
         **_expected(configured, schemas, options),

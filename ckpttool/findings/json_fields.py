@@ -101,6 +101,7 @@ def file_fields(file: FileReport) -> dict[str, Any]:
         "fail_on": file.fail_on.value,
         "loading": file.loading,
         "schema_from": file.schema_from,
+        "against": file.against,
     }
 
 

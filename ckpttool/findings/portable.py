@@ -50,6 +50,8 @@ def _paths(file: FileReport) -> Iterator[str]:
     yield file.path
     if file.lock is not None:
         yield file.lock
+    if file.against is not None:
+        yield file.against.path
     if file.configuration is not None:
         yield file.configuration.path
 
@@ -112,6 +114,7 @@ def _file(file: FileReport, wording: _Wording) -> FileReport:
         forward=file.forward and file.forward._replace(reason=wording.maybe(file.forward.reason)),
         unchecked=tuple(map(wording.text, file.unchecked)),
         lock=None if file.lock is None else wording.path(file.lock),
+        against=file.against and file.against._replace(path=wording.path(file.against.path)),
         configuration=file.configuration
         and file.configuration._replace(path=wording.path(file.configuration.path)),
         # only these are used, and a lock file may have a line for each of 100,000 tensors

@@ -291,6 +291,31 @@ class Waived(NamedTuple):
     expires: str | None = None
 
 
+class AgainstSummary(NamedTuple):
+    """The result of holding a file against another checkpoint.
+
+    Attributes:
+        path: of the other checkpoint, as the caller named it.
+        kind: ``checkpoint``, or ``digests`` for a lock file or a receipt.
+        tensors, parameters: of the other checkpoint, those under a second name counted again.
+        found, found_parameters: of these, what the file has in the same shape.
+        same, same_parameters: of these, what has the same bytes, or the bytes of an allowed cast.
+        cast: how many tensors were cast, as the options allow, to the bit.
+        demanded: of the values, in words.
+    """
+
+    path: str
+    kind: str
+    tensors: int
+    parameters: int
+    found: int
+    found_parameters: int
+    same: int
+    same_parameters: int
+    cast: int
+    demanded: str
+
+
 class ConfigurationFile(NamedTuple):
     """The configuration that a file was judged by.
 
@@ -330,6 +355,8 @@ class FileReport(NamedTuple):
         fail_on: the least severity that fails the file.
         loading: what a loader would fill of the model.
         schema_from: the code that the schema is from, and what was done with it, for people.
+        against: the result of holding it against another checkpoint; ``None`` if that was not
+            asked, or it could not be read so far.
     """
 
     path: str
@@ -356,6 +383,7 @@ class FileReport(NamedTuple):
     loading: Loading | None = None
     diagnosis: Diagnosis | None = None
     schema_from: str | None = None
+    against: AgainstSummary | None = None
 
     @property
     def stopped(self) -> bool:

@@ -15,6 +15,9 @@ from ckpttool.tensors.sharing import AMPLIFIED, amplified
 # Bytes of small tensors that make up one task: enough to hide the cost of starting a task.
 _GROUP = 8 << 20
 
+#: No tensor has a twin.
+NO_TWINS: Mapping[object, TensorInfo] = {}
+
 
 class Reading(NamedTuple):
     """One view to read.
@@ -24,12 +27,14 @@ class Reading(NamedTuple):
         names: every name of the view.
         target: where its bytes are kept; ``None`` if they are dropped once read.
         checksum: index of the stored checksum over exactly its bytes, or ``None``.
+        twin: a tensor of another file that its bytes are compared with, or ``None``.
     """
 
     info: TensorInfo
     names: tuple[str, ...]
     target: memoryview | None
     checksum: int | None
+    twin: TensorInfo | None = None
 
 
 class ReadPlan(NamedTuple):
@@ -47,7 +52,10 @@ class ReadPlan(NamedTuple):
 
 
 def plan(
-    tensors: Mapping[str, TensorInfo], checksums: Sequence[Checksum], keep: Collection[str]
+    tensors: Mapping[str, TensorInfo],
+    checksums: Sequence[Checksum],
+    keep: Collection[str],
+    twins: Mapping[object, TensorInfo] = NO_TWINS,
 ) -> ReadPlan:
     """Decide what to read, and allocate one arena for what is to be kept.
 
@@ -75,7 +83,8 @@ def plan(
             skipped.update((name, AMPLIFIED) for name in names)
             continue
         claimed = unclaimed.pop(info.whole, None) if info.whole else None
-        readings.append(Reading(info, tuple(names), targets[index], claimed))
+        twin = twins.get(info.view) if twins else None
+        readings.append(Reading(info, tuple(names), targets[index], claimed, twin))
     covered = {reading.checksum for reading in readings}
     alone = tuple(index for index in range(len(checksums)) if index not in covered)
     return ReadPlan(tuple(readings), alone, skipped)

@@ -1,9 +1,10 @@
 """The one pass over a file's bytes: every tensor is read once, in chunks, by several threads.
 
-It yields statistics, the stored checksums' results, SHA-256 digests if they are asked for, and the
-bytes of tensors that a check needs whole. It runs in the background, so that the caller can import
-torch meanwhile; numpy and whatever makes the sums release the interpreter's lock. Results are
-merged in the order of the tensors, so they do not depend on the number of threads.
+It yields statistics, the stored checksums' results, SHA-256 digests if they are asked for, the
+bytes of tensors that a check needs whole, and which tensors have the bytes of another file's. It
+runs in the background, so that the caller can import torch meanwhile; numpy and whatever makes the
+sums release the interpreter's lock. Results are merged in the order of the tensors, so they do not
+depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from ckpttool.findings.errors import CkpttoolError
 from ckpttool.tensors.catalogue import Checksum, Extent, TensorBytes, TensorInfo
 from ckpttool.tensors.gather import fill, read_range
 from ckpttool.tensors.memory import aligned, allocate
-from ckpttool.tensors.read_plan import Reading, ReadPlan, group, plan
+from ckpttool.tensors.read_plan import NO_TWINS, Reading, ReadPlan, group, plan
 from ckpttool.tensors.statistics import ROW, Moments, of_each
 from ckpttool.tensors.workers import Work, Worker
 
@@ -46,6 +47,17 @@ CHUNK = 8 << 20
 # Bytes at the start of a tensor that tell it from most others.
 _HEAD = 64
 
+# Bytes of a twin that are read at once: few enough that they are still in the caches.
+_TWIN = 1 << 20
+
+
+class _Room(NamedTuple):
+    """What a thread reads into: a chunk, and next to it a part of its twin."""
+
+    chunk: memoryview
+    # a bytearray, since Python compares it with the system's own function
+    twin: bytearray
+
 
 class TensorValues(NamedTuple):
     """Statistics and digest of one tensor.
@@ -58,6 +70,8 @@ class TensorValues(NamedTuple):
         rms: root of the mean square of the finite elements; ``None`` likewise.
         nan, infinite: how many elements are NaN, how many infinite.
         head: a sum over the first of these bytes; see :mod:`ckpttool.tensors.contents`.
+        same: whether its bytes are those of its twin; ``None`` where they were not compared: it has
+            none, is small, or the twin cannot be read.
     """
 
     digest: str
@@ -67,6 +81,7 @@ class TensorValues(NamedTuple):
     nan: int
     infinite: int
     head: int
+    same: bool | None = None
 
     @property
     def varied(self) -> bool:
@@ -125,6 +140,7 @@ def start_values(
     workers: int | None = None,
     executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
+    twins: Mapping[object, TensorInfo] = NO_TWINS,
 ) -> ValuesRun:
     """Start reading every tensor in background threads, and return immediately.
 
@@ -136,12 +152,14 @@ def start_values(
         workers: threads; ``None`` for one a processor, at most 16.
         executor: where they come from; see :class:`ckpttool.tensors.workers.Work`.
         progress: called with how many more bytes were read, from any of the threads.
+        twins: view of a tensor -> another file's of the same type and shape, whose bytes are
+            compared with those of the tensor while these are in the caches.
 
     Raises:
         UnreadableError: there is not enough memory for ``keep``.
         UsageError: fewer than one worker, or an executor of other processes.
     """
-    read_plan = plan(tensors, checksums, keep)
+    read_plan = plan(tensors, checksums, keep, twins)
     items: list[_Item] = [
         *enumerate(read_plan.readings),
         *((index, checksums[index].extent) for index in read_plan.checksums),
@@ -152,7 +170,7 @@ def start_values(
     work = Work(
         partial(_examine_all, digests),
         [[items[index] for index in indices] for indices in groups],
-        lambda: allocate(CHUNK),
+        lambda: _Room(allocate(CHUNK), bytearray(_TWIN if twins else 0)),
         workers=workers,
         executor=executor,
         progress=progress,
@@ -172,7 +190,7 @@ class ValuesRun:
         read_plan: ReadPlan,
         tensors: Mapping[str, TensorInfo],
         checksums: Sequence[Checksum],
-        work: Work[list[_Item], memoryview, _Result],
+        work: Work[list[_Item], _Room, _Result],
         total: int,
         digests: bool,
     ) -> None:
@@ -232,11 +250,11 @@ class ValuesRun:
         return Values(ordered, kept, bad, len(self._checksums), skipped, self._digests)
 
 
-def _examine_all(digests: bool, items: Sequence[_Item], worker: Worker[memoryview]) -> _Result:
+def _examine_all(digests: bool, items: Sequence[_Item], worker: Worker[_Room]) -> _Result:
     """Read a task's items and return their values, and the checksums computed on the way."""
     values: list[tuple[int, TensorValues]] = []
     sums: list[tuple[int, int]] = []
-    room = len(worker.memory) // 2
+    room = len(worker.memory.chunk) // 2
     small, alone = _parted(items, room)
     with np.errstate(all="ignore"):  # NaN is counted and reported, so numpy need not warn
         for batch in _batches(small, room):
@@ -266,20 +284,19 @@ def _examine_all(digests: bool, items: Sequence[_Item], worker: Worker[memoryvie
     return values, sums
 
 
-def _examine(
-    reading: Reading, worker: Worker[memoryview], digests: bool
-) -> tuple[TensorValues, int]:
+def _examine(reading: Reading, worker: Worker[_Room], digests: bool) -> tuple[TensorValues, int]:
     info = reading.info
     digest = hashlib.sha256()
     moments = Moments(info.dtype)
     crc32 = head = 0
+    same = None if reading.twin is None else True
     # Few calls a chunk: each waits for the interpreter's lock, which the main thread
     # holds while it imports torch.
     for start in range(0, info.nbytes, CHUNK):
         worker.check()
         length = min(CHUNK, info.nbytes - start)
         if reading.target is None:
-            chunk = worker.memory[:length]
+            chunk = worker.memory.chunk[:length]
         else:
             chunk = reading.target[start : start + length]
         fill(info, start, chunk)
@@ -290,9 +307,25 @@ def _examine(
         if reading.checksum is not None:
             crc32 = crc32_of(chunk, crc32)
         moments.add(chunk)
+        if same and reading.twin is not None:
+            same = _is_twin(reading.twin, start, chunk, worker)
         worker.advance(length)
-    found = TensorValues(digest.hexdigest() if digests else "", *moments.statistics, head)
+    found = TensorValues(digest.hexdigest() if digests else "", *moments.statistics, head, same)
     return found, crc32
+
+
+def _is_twin(twin: TensorInfo, start: int, chunk: memoryview, worker: Worker[_Room]) -> bool | None:
+    """Whether the bytes of a chunk are those of the twin; ``None`` if these cannot be read."""
+    room = worker.memory.twin
+    for at in range(0, len(chunk), _TWIN):
+        piece = chunk[at : at + _TWIN]
+        try:
+            fill(twin, start + at, memoryview(room)[: len(piece)])
+        except CkpttoolError:  # of the other file: whoever compares with it reads it again
+            return None
+        if not room.startswith(piece):
+            return False
+    return True
 
 
 def _parted(items: Sequence[_Item], room: int) -> tuple[list[_Small], list[_Item]]:
@@ -336,7 +369,7 @@ def _batches(items: Sequence[_Small], room: int) -> Iterator[list[_Small]]:
 
 
 def _examine_together(
-    batch: Sequence[_Small], worker: Worker[memoryview], digests: bool
+    batch: Sequence[_Small], worker: Worker[_Room], digests: bool
 ) -> list[tuple[int, TensorValues, int, int | None]]:
     """Examine small tensors, those of one type and size by the same calls.
 
@@ -346,8 +379,8 @@ def _examine_together(
     kinds: dict[tuple[str, int], list[_Small]] = {}
     for item in batch:
         kinds.setdefault((item[1].info.dtype.name, item[2]), []).append(item)
-    half = len(worker.memory) // 2
-    packed, scratch = worker.memory[:half], worker.memory[half:]
+    half = len(worker.memory.chunk) // 2
+    packed, scratch = worker.memory.chunk[:half], worker.memory.chunk[half:]
     starts, readings, end = [], [], 0
     for (_, nbytes), members in kinds.items():
         starts.append(end)
@@ -372,12 +405,12 @@ def _examine_together(
     return found
 
 
-def _sum(extent: Extent, worker: Worker[memoryview]) -> int:
+def _sum(extent: Extent, worker: Worker[_Room]) -> int:
     """Return the CRC-32 sum of an extent that no tensor covers exactly."""
     crc32 = 0
     for start in range(0, extent.length, CHUNK):
         worker.check()
-        chunk = worker.memory[: min(CHUNK, extent.length - start)]
+        chunk = worker.memory.chunk[: min(CHUNK, extent.length - start)]
         read_range((extent,), start, chunk)
         crc32 = crc32_of(chunk, crc32)
         worker.advance(len(chunk))

@@ -113,7 +113,7 @@ def _unchecked(evidence: Evidence, published: Origin | None) -> Iterator[str]:
     if shard is not None:  # opened without its index
         part = f"part {shard.number:,} of {shard.total:,}"
         yield f"the rest of the checkpoint (by its name this is {part})"
-    if not evidence.coverage.groups:
+    if not evidence.coverage.groups and evidence.companion is None:
         why = "no schema" if evidence.unknown else "--schema none"
         yield f"names, shapes and dtypes ({why})"
     if evidence.values.skipped:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ckpttool.models.reference import Reference
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
     from ckpttool.tensors.values import Values
+    from ckpttool.verification.companion import Companion
     from ckpttool.verification.lock.content import Lock, LockedCheckpoint
 
 
@@ -41,6 +42,7 @@ class Evidence(NamedTuple):
         asked: the options that demand a model, as the command line takes them.
         quantized: its quantized weights.
         unknown: whether it is of no known model, and neither a model nor a schema was asked for.
+        companion: another checkpoint that the file is held against, if any.
     """
 
     checkpoint: Checkpoint
@@ -66,6 +68,7 @@ class Evidence(NamedTuple):
     allow_unexpected: tuple[str, ...] = ()
     unknown: bool = False
     quantized: QuantizedFile = NOTHING
+    companion: Companion | None = None
 
     @property
     def has_roles(self) -> bool:

@@ -14,6 +14,7 @@ from ckpttool.findings.results import NO_ITEMS
 from ckpttool.models.families import AUTO
 from ckpttool.models.grouping import Groups
 from ckpttool.tensors.sums import file_sums
+from ckpttool.verification.batch import inputs_of, one_for_all, report_on, same_for_all
 from ckpttool.verification.controls import measure, passes
 from ckpttool.verification.lock.content import (
     Lock,
@@ -28,7 +29,6 @@ from ckpttool.verification.options import Thresholds, VerifyOptions
 from ckpttool.verification.policy import Policy, judge
 from ckpttool.verification.run import verified
 from ckpttool.verification.schema_sources import expected_by
-from ckpttool.verification.verify import inputs_of, one_for_all, report_on, same_for_all
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from ckpttool.inputs.paths import Input, Inputs
     from ckpttool.models.reference import Reference
     from ckpttool.tensors.workers import Progress
+    from ckpttool.verification.batch import AnyPaths, ProgressOf, TermsOf
     from ckpttool.verification.evidence import Evidence
-    from ckpttool.verification.verify import AnyPaths, ProgressOf, TermsOf
 
 #: The path of a lock that is not written: its checkpoints are named from the working folder.
 UNWRITTEN = "-"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ckpttool.models.grouping import Groups
     from ckpttool.models.reference import Reference
+    from ckpttool.verification.companion import Companion
     from ckpttool.verification.lock.content import Lock
     from ckpttool.verification.schema_sources import Beside
 
@@ -72,6 +73,7 @@ class VerifyOptions(NamedTuple):
         reference: the schema that the file must fit, in place of a model.
         allow_unexpected: globs on names that the file may have beside those of the model.
         groups: of the tensors of a schema, in place of their top-level modules.
+        companion: another checkpoint that the caller holds the file against.
     """
 
     model: str = AUTO
@@ -92,6 +94,7 @@ class VerifyOptions(NamedTuple):
     reference: Reference | Beside | None = None
     allow_unexpected: tuple[str, ...] = ()
     groups: Groups | None = None
+    companion: Companion | None = None
 
     @property
     def demanding(self) -> str:

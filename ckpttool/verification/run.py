@@ -177,6 +177,7 @@ def _examine(
         workers=workers,
         executor=options.executor,
         progress=progress.advance if progress else None,
+        twins=options.companion.twins(checkpoint) if options.companion else {},
     ) as run:
         if progress:
             progress.start(run.total)
@@ -229,6 +230,7 @@ def _examine(
         allow_unexpected=options.allow_unexpected,
         unknown=other is not None,
         quantized=quantized,
+        companion=options.companion,
     )
     return evidence, published
 

@@ -277,6 +277,7 @@ def _was_looked_for(waiver: Waiver, file: FileReport) -> bool:
     done = {
         "forward": file.forward is not None and file.forward.status == "run",
         "lock": file.lock is not None,
+        "against": file.against is not None,
     }
     return all(done[need] for need in rules.RULES[waiver.code].needs)
 

@@ -10,6 +10,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, Verdict, finding
 from ckpttool.findings.inventory import Item, Standing
 from ckpttool.findings.results import (
+    AgainstSummary,
     ConfigurationFile,
     Coverage,
     Diagnosis,
@@ -178,6 +179,9 @@ def locked() -> FileReport:
         lock="weights.lock",
         lock_lines={"cls_token": 12, "norm.bias": 300, "norm.weight": 301, "pos_embed": 302},
         locked=LockSummary("weights.pth", 294, 291, 0.25, 1e-5),
+        against=AgainstSummary(
+            "base.pth", "checkpoint", 294, 303_301_632, 290, 302_000_000, 281, 1, 12, "the same"
+        ),
         configuration=ConfigurationFile("ckpttool.toml", "ab" * 32),
         fail_on=Severity.WARNING,
     )

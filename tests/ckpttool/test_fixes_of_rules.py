@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from ckpttool.findings.rules import RULES
 from tests.builders import (
     checkpoints,
+    held,
     kinds,
     modules,
     quantized,
@@ -39,6 +40,7 @@ RESULT = "verify w.safetensors --no-forward"
 CONVERT = "convert w.pth --to safetensors"
 #: What a conversion would find, which writes nothing that its repetition would have to replace.
 TRY = f"{CONVERT} --dry-run"
+AGAINST = "verify b.safetensors --no-forward --against a.safetensors"
 
 
 class Trial(NamedTuple):
@@ -61,6 +63,11 @@ class Trial(NamedTuple):
 
 def pth(content: checkpoints.Content) -> Make:
     return lambda folder: checkpoints.saved(folder, content, "w.pth")
+
+
+def was(name: str) -> Make:
+    """A file and what it was."""
+    return lambda folder: held.written(folder, held.HELD[name])
 
 
 def pickled(content: checkpoints.Content) -> Trial:
@@ -328,6 +335,48 @@ TRIALS: Dict[str, List[Trial]] = {
     "DIF004": [locked(checkpoints.half_precision, checkpoints.sound)],
     "DIF006": [Trial(two_locked, LOCK, ("lock a.pth b.pth c.pth --no-forward -o w.lock", LOCK))],
     "DIF008": [Trial(with_forward, f"{VERIFY} --lock w.lock", ("verify w.pth --lock w.lock",))],
+    "AGN001": [
+        Trial(was("a tensor is missing"), AGAINST, (f"{AGAINST} --allow-missing {held.Q}",))
+    ],
+    "AGN003": [Trial(was("rounded"), AGAINST, (f"{AGAINST} --allow-cast bfloat16",))],
+    "AGN004": [
+        Trial(
+            was("truncated"),
+            f"{AGAINST} --allow-cast bfloat16",
+            (
+                "convert a.safetensors --to safetensors --dtype bfloat16 -o b.safetensors --force",
+                f"{AGAINST} --allow-cast bfloat16",
+            ),
+        )
+    ],
+    "AGN005": [
+        Trial(
+            was("one value"),
+            AGAINST,
+            (
+                "diff a.safetensors b.safetensors",
+                f"{AGAINST} --must-not-change lm_head.weight",
+            ),
+        )
+    ],
+    "AGN009": [
+        Trial(
+            was("the same"),
+            "verify . --no-forward --against a.safetensors",
+            ("verify . --no-forward --against a.safetensors --exclude a.safetensors",),
+        )
+    ],
+    "AGN010": [Trial(was("one more"), AGAINST, (f"{AGAINST} --allow-unexpected '*lora*'",))],
+    "AGN012": [
+        Trial(
+            was("a prefix"),
+            AGAINST,
+            (
+                "convert b.safetensors --to safetensors --strip-prefix module. -o c.safetensors",
+                AGAINST.replace("b.", "c."),
+            ),
+        )
+    ],
     "CVT101": [
         Trial(pth(complex_beside), CONVERT, (f"{CONVERT} --exclude x",)),
         Trial(pth(complex_beside), CONVERT, ("convert w.pth --to pth",)),
@@ -442,7 +491,8 @@ IN_WORDS = """
     STR010 STR011 STR013 STR014 STR015 STR021 STR024 NUM001 NUM002 NUM003 NUM004 NUM005 NUM006
     NUM007 NUM008 QNT001 QNT002 QNT003 QNT004 QNT005 QNT006 QNT007 QNT008 QNT009 QNT010 QNT011
     QNT012 QNT013 QNT014
-    MOD001 MOD002 MOD003 MOD004 MOD005 MOD006 MOD008 DIF005 DIF007 DIF009 CVT102
+    MOD001 MOD002 MOD003 MOD004 MOD005 MOD006 MOD008 DIF005 DIF007 DIF009 AGN002
+    AGN006 AGN007 AGN008 AGN011 CVT102
     CVT104 CVT201 CVT202 CVT206 CVT207 CVT210 CVT213 CVT215 CVT218 HUB002 HUB003 HUB004 HUB005
     HUB006 HUB007 HUB008 HUB009 HUB010 HUB011 HUB012 CFG001 CFG002 CFG004
 """.split()

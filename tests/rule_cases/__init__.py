@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Dict
 
-from tests.rule_cases import containers, conversions, gate, locks, quantized, releases, weights
+from tests.rule_cases import against, containers, conversions, gate, locks, quantized, releases, weights
 from tests.rule_cases.runs import Case
 
 CASES: Dict[str, Case] = {
@@ -20,4 +20,5 @@ CASES: Dict[str, Case] = {
     **releases.CASES,
     **gate.CASES,
     **locks.CASES,
+    **against.CASES,
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ckpttool.cli.against import Holding, against_options
 from ckpttool.cli.batch import batch_options, targets
 from ckpttool.cli.console import tell
 from ckpttool.cli.display import display_options
@@ -24,13 +25,15 @@ from ckpttool.cli.reporting import deliver, planned, report_options, waived_opti
 from ckpttool.cli.summary import conclude, word_of
 
 if TYPE_CHECKING:
+    from ckpttool.against.verify import Against
+    from ckpttool.verification.batch import Terms
     from ckpttool.verification.lock.content import Lock
-    from ckpttool.verification.verify import Terms
 
 
 @click.command(epilog=exit_codes("passes"))
 @batch_options
 @examination_options
+@against_options
 @click.option(
     "--published",
     is_flag=True,
@@ -80,14 +83,15 @@ def verify(
     its name. A shard stands for its index, where one lies beside it. Each file counts once.
     Without PATH, the checkpoint of the configuration is taken.
     """
+    from ckpttool.against.verify import verify_found
     from ckpttool.reports.terminal.view import TextView
     from ckpttool.verification.lock.reading import read_lock
-    from ckpttool.verification.verify import verify_found
 
     started = time.perf_counter()
     found = targets(configured, paths, files_from, exclude, options["trust"], changed=changed)
     named = [target.path for target in found.targets]
     compared = {*named, *found.folders}
+    holding = Holding(*(options.pop(name) for name in Holding._fields))
     locks: dict[str, Lock] = {}
     schemas = Schemas()
 
@@ -99,13 +103,17 @@ def verify(
             locks[its_lock] = read_lock(its_lock)
         return terms_of(own, schemas=schemas, lock=locks.get(its_lock or ""), **options)
 
+    def against(path: str) -> Against | None:
+        return holding.of(configured.of(path))
+
     for path in (*named, *found.folders):
         terms(path)  # a configuration or a lock that is wrong is told before anything is read
     # a report must not replace a file that the run reads
     read = [*named, *(configured.of(path).path for path in named), files_from, *locks]
     read += schemas.sources
+    read += [other.path for other in map(against, named) if other is not None]
     report_files = planned(reports, filter(None, read))
-    report = verify_found(found, terms, today(), progress_bar)
+    report = verify_found(found, terms, today(), progress_bar, against)
     for file in report.files:
         tell(f"{file.path}: {word_of(file.verdict)}")
     deliver(report, format_name, report_files, TextView(show_waived=show_waived))

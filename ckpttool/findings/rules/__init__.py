@@ -7,6 +7,7 @@ holds one family; a new family is a module, a line among the imports and one in 
 from __future__ import annotations
 
 from ckpttool.findings.rules import (
+    against,
     container,
     conversion,
     gate,
@@ -19,10 +20,11 @@ from ckpttool.findings.rules import (
     structure,
     values,
 )
+from ckpttool.findings.rules.against import *  # noqa: F403 (the table is its families')
 from ckpttool.findings.rules.base import Rule as Rule
 from ckpttool.findings.rules.base import RuleFamily as RuleFamily
 from ckpttool.findings.rules.base import Severity as Severity
-from ckpttool.findings.rules.container import *  # noqa: F403 (the table is its families')
+from ckpttool.findings.rules.container import *  # noqa: F403
 from ckpttool.findings.rules.conversion import *  # noqa: F403
 from ckpttool.findings.rules.gate import *  # noqa: F403
 from ckpttool.findings.rules.integrity import *  # noqa: F403
@@ -43,6 +45,7 @@ _MODULES = (
     quantization,
     meaning,
     locking,
+    against,
     conversion,
     release,
     gate,

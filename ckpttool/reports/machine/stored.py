@@ -12,6 +12,7 @@ from ckpttool.findings.inventory import Item, Standing
 from ckpttool.findings.json_fields import SCHEMA_VERSION
 from ckpttool.findings.results import (
     LOAD_STATE_DICT,
+    AgainstSummary,
     ConfigurationFile,
     Coverage,
     Diagnosis,
@@ -116,6 +117,8 @@ def _file(fields: Fields) -> FileReport:
         loading=_loading(fields),
         diagnosis=_diagnosis(fields),
         schema_from=_later(fields, "schema_from"),
+        # results that older releases stored have none
+        against=_against(fields),
     )
 
 
@@ -191,6 +194,27 @@ def _locked(fields: Fields) -> LockSummary:
         fields.whole("same"),
         fields.maybe("distance", fields.number),
         fields.maybe("tolerance", fields.number),
+    )
+
+
+def _against(fields: Fields) -> AgainstSummary | None:
+    if "against" not in fields.names():
+        return None
+    return fields.maybe("against", lambda name: _held_against(fields.inner(name)))
+
+
+def _held_against(fields: Fields) -> AgainstSummary:
+    return AgainstSummary(
+        fields.text("path"),
+        fields.text("kind"),
+        fields.whole("tensors"),
+        fields.whole("parameters"),
+        fields.whole("found"),
+        fields.whole("found_parameters"),
+        fields.whole("same"),
+        fields.whole("same_parameters"),
+        fields.whole("cast"),
+        fields.text("demanded"),
     )
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.inventory import account
 from ckpttool.findings.results import (
+    AgainstSummary,
     Coverage,
     FileReport,
     ForwardSummary,
@@ -79,8 +80,11 @@ def _write_facts(page: Page, file: FileReport) -> None:
     unknown = file.loading is None and file.diagnosis and file.diagnosis.kind == "part"
     if file.schema_from is not None:
         page.row("schema", Text(printable(file.schema_from)))
-    if file.coverage is not None and not unknown:
+    against_alone = file.against is not None and not (file.coverage and file.coverage.groups)
+    if file.coverage is not None and not unknown and not against_alone:
         _write_coverage(page, file.coverage, file.loading)
+    if file.against is not None:
+        page.row("against", against_text(file.against))
     if file.values is not None:
         _write_values(page, file.values)
     if file.forward is not None:
@@ -178,6 +182,23 @@ def loading_text(loading: Loading, coverage: Coverage) -> Text:
 def _percent(part: int, whole: int) -> str:
     # rounded down: 100.00 % is said of the whole only
     return f"{math.floor(10_000 * part / max(whole, 1)) / 100:.2f} %"
+
+
+def against_text(against: AgainstSummary) -> Text:
+    """Return how much of another checkpoint a file has, and how much of that is the same."""
+    complete = (against.found, against.found_parameters) == (against.tensors, against.parameters)
+    percent = _percent(against.found_parameters, against.parameters)
+    text = Text(f"{printable(against.path)}: ").append(
+        f"{against.found:,} of {count(against.tensors, 'tensor')}, {percent} of the parameters",
+        "bold green" if complete else "bold red",
+    )
+    percent = _percent(against.same_parameters, against.parameters)
+    text.append(f"; the same {against.same:,}, {percent}")
+    if against.cast:
+        text.append(f", {against.cast:,} of them cast")
+    if against.kind == "digests":
+        text.append("; compared by their digests")
+    return text.append(f"; demanded: {printable(against.demanded)}")
 
 
 def _share(name: str, group: GroupCoverage) -> Text:

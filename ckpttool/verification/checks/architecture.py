@@ -43,6 +43,8 @@ def check_model(evidence: Evidence) -> Iterator[Finding]:
     if not tensors:
         yield finding(rules.NO_TENSORS, "there is no tensor in the checkpoint")
     elif evidence.unknown:
+        if evidence.companion is not None:  # which says what it must hold
+            return
         yield finding(rules.NO_SCHEMA, _as_unknown(evidence), fix=_ways_to_a_schema(evidence))
     elif evidence.is_other:
         yield finding(
@@ -269,6 +271,7 @@ def check_expected_names(evidence: Evidence) -> Iterator[Finding]:
         return
     missing = [name for group in coverage.groups.values() for name in group.missing]
     names = {*missing, *evidence.canonical.tensors}.difference(coverage.unexpected)
+    names.update(evidence.companion.names if evidence.companion else ())
     for pattern in evidence.expected_missing:
         if not any(matches(pattern, name) for name in names):
             yield finding(
@@ -416,6 +419,7 @@ def check_mixed_dtypes(evidence: Evidence) -> Iterator[Finding]:
             by_type.setdefault(info.dtype.name, []).append(name)
     # a schema says the type of each, and those that differ from it are told
     told_already = evidence.reference is not None and not evidence.reference.is_empty
+    told_already = told_already or evidence.companion is not None
     if len(by_type) > 1 and not told_already:
         # what most tensors have is taken for what was meant
         usual, *others = sorted(by_type, key=lambda dtype: -len(by_type[dtype]))

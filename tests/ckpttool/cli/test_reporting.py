@@ -154,7 +154,7 @@ def test_a_report_that_cannot_be_is_refused_first(
     (folder / "a.pdf").write_bytes(b"%PDF-1.7\n")
     (folder / "a.lock").write_text(render([built_locks.checkpoint()]))
     before = names_in(folder)
-    monkeypatch.setattr("ckpttool.verification.verify.verify_file", no_verify)
+    monkeypatch.setattr("ckpttool.against.verify.verify_file", no_verify)
     result = verify(tiny, "good.pth", *[f"--report={one}" for one in reports])
     assert result.exit_code == 2
     assert message in result.stderr.replace("\n", " ")
@@ -168,7 +168,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused_first(
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
     monkeypatch.setattr("ckpttool.files.temporary.os.open", denied)
-    monkeypatch.setattr("ckpttool.verification.verify.verify_file", no_verify)
+    monkeypatch.setattr("ckpttool.against.verify.verify_file", no_verify)
     result = verify(tiny, "good.pth", "--report", "json=x.json")
     assert (result.exit_code, "x.json: cannot be created: Permission denied" in result.stderr) == (
         2,
@@ -186,7 +186,7 @@ def test_nothing_is_written_before_the_end(
         assert leftovers(folder) == []
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ckpttool.verification.verify.verify_file", interrupted)
+    monkeypatch.setattr("ckpttool.against.verify.verify_file", interrupted)
     assert verify(tiny, "good.pth", "--report", "json=run.json").exit_code == 130
     assert (folder / "run.json").read_text() == "old"
 

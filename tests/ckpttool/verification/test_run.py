@@ -20,11 +20,11 @@ from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
 from ckpttool.models.families.mae import MAE
 from ckpttool.tensors.values import Values, ValuesRun, start_values
+from ckpttool.verification.batch import Terms, inputs_of, one_for_all, report_on
 from ckpttool.verification.checks.positions import position_tables
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.policy import Policy
 from ckpttool.verification.run import fingerprint, verified, verify_file
-from ckpttool.verification.verify import Terms, inputs_of, one_for_all, verify_found
 from ckpttool.verification.waivers import Waiver
 from mae.config import CONFIGS
 from mae.large.pos_embed import get_2d_sincos_pos_embed
@@ -399,7 +399,9 @@ def test_every_file_that_may_be_locked_gets_a_fingerprint(tmp_path: Path, tiny: 
     terms = Terms(VerifyOptions(tiny, forward=False))
     own = {str(tmp_path): terms._replace(options=terms.options._replace(lock=locked))}
     found = inputs_of([tmp_path], (), ())
-    report = verify_found(found, lambda path: own.get(path, terms), date.today(), one_for_all(None))
+    report = report_on(
+        found, lambda path: own.get(path, terms), verify_file, date.today(), one_for_all(None)
+    )
     assert {file.path for file in report.files} == {path, renamed}
     assert {file.fingerprint for file in report.files} == {fingerprint(path)}
 

@@ -71,6 +71,7 @@ def test_a_file_has_the_promised_fields() -> None:
         "fail_on",
         "loading",
         "schema_from",
+        "against",
     ]
     assert list(file["coverage"]) == ["schema", "groups", "unexpected"]
     assert file["coverage"]["unexpected"] == ["head.weight"]

@@ -1,67 +1,60 @@
-"""``verify()``: find the files, verify each, account for all, and judge. Never prints or exits."""
+"""``verify()``: each file against its model, and another checkpoint. Never prints or exits."""
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack
 from datetime import date
 from typing import (
     TYPE_CHECKING,
     Callable,
-    ContextManager,
     Iterable,
     Mapping,
     NamedTuple,
     Optional,
-    Sequence,
     Union,
 )
 
 from ckpttool.findings.arguments import (
     AnyPath,
     check_day,
-    check_progress,
-    check_type,
     groups_of,
+    pairs_of,
     path_of,
-    paths_of,
     texts_of,
     trusted_of,
 )
 from ckpttool.findings.errors import UsageError
-from ckpttool.findings.results import NO_ITEMS, ConfigurationFile, FileReport, Report
-from ckpttool.inputs.accounting import account_for, examined, findings_on_run
-from ckpttool.inputs.paths import Input, Inputs, SearchOptions, targets_of
+from ckpttool.findings.results import NO_ITEMS, FileReport, Report
 from ckpttool.models.families import AUTO
 from ckpttool.models.grouping import Groups
 from ckpttool.tensors.workers import Progress
-from ckpttool.verification.checks.locked import check_all_found
+from ckpttool.verification.batch import inputs_of, one_for_all, report_on, same_for_all
 from ckpttool.verification.lock.content import Lock
 from ckpttool.verification.lock.reading import read_lock
 from ckpttool.verification.options import Thresholds, VerifyOptions
-from ckpttool.verification.policy import Policy, judge
+from ckpttool.verification.policy import Policy
 from ckpttool.verification.run import verify_file
 from ckpttool.verification.schema_sources import expected_by
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from ckpttool.against.demands import Demands
+    from ckpttool.against.source import Source
+    from ckpttool.inputs.paths import Inputs
     from ckpttool.models.reference import Reference
+    from ckpttool.verification.batch import AnyPaths, ProgressOf, TermsOf
 
 
-class Terms(NamedTuple):
-    """How a file is verified and judged; ``configuration`` is the file that says so, if any."""
+class Against(NamedTuple):
+    """The path of another checkpoint, and what is demanded of those that are held against it."""
 
-    options: VerifyOptions = VerifyOptions()
-    policy: Policy = Policy()
-    configuration: ConfigurationFile | None = None
+    path: str
+    demands: Demands
 
 
-#: The terms of each file of a run, and of each folder that was searched, by its path.
-TermsOf = Callable[[str], Terms]
-#: Opens the progress of each file of a run, by its path.
-ProgressOf = Callable[[str], ContextManager[Optional[Progress]]]
-#: One path or several.
-AnyPaths = Union[AnyPath, Iterable[AnyPath]]
+#: What each file of a run is held against, by its path; ``None`` for nothing.
+AgainstOf = Callable[[str], Optional[Against]]
 
 
 def verify(
@@ -79,6 +72,13 @@ def verify(
     expected_missing: Union[str, Iterable[str]] = (),
     allow_unexpected: Union[str, Iterable[str]] = (),
     groups: Mapping[str, Iterable[str]] = NO_ITEMS,
+    against: AnyPath | None = None,
+    against_wrapper: str | None = None,
+    map: Mapping[str, str] = NO_ITEMS,  # noqa: A002 (the name of the option)
+    rename_file: AnyPath | None = None,
+    allow_cast: Union[str, Iterable[str]] = (),
+    must_change: Union[str, Iterable[str]] = (),
+    must_not_change: Union[str, Iterable[str]] = (),
     limits: Thresholds = Thresholds(),  # noqa: B008 (a constant)
     trust: Union[str, Iterable[str]] = (),
     exclude: Union[str, Iterable[str]] = (),
@@ -115,6 +115,16 @@ def verify(
         allow_unexpected: patterns of names that a file may have beside those of the model.
         groups: parts of the model in which the tensors of a schema are counted, each with patterns
             of the names in it; what none takes is counted by top-level modules, as it is without.
+        against: another checkpoint, of which a file must hold every tensor, with the same shape,
+            dtype and values: a file of any format, a folder of one, a lock file or a receipt.
+        against_wrapper: the dotted key of its state dict; ``None`` to choose.
+        map: pattern of names in it -> what a file calls these, with ``*`` and ``{n}`` as in
+            ``docs/convert.md``.
+        rename_file: a TOML file of renames, joins, splits and transposes, from it to a file.
+        allow_cast: dtypes to which a tensor may have been cast, which is proven bit for bit.
+        must_change: patterns of names of tensors whose values must not be the other's.
+        must_not_change: patterns of names of tensors whose values must be; where there are such,
+            what no pattern names may differ.
         limits: what the checks tolerate.
         trust: patterns of names whose code is trusted, ``mypackage.*`` say.
         exclude: patterns of files to leave out of folders.
@@ -130,8 +140,8 @@ def verify(
 
     Raises:
         UsageError: an argument has a value that is not allowed; or there is one file alone, and
-            no state dict in it under ``wrapper``.
-        CkpttoolError: the lock file or the schema cannot be read.
+            no state dict in it under ``wrapper``, or a pattern that demands something of no tensor.
+        CkpttoolError: the lock file, the schema or the checkpoint ``against`` cannot be read.
     """
     if lock is not None and not isinstance(lock, Lock):
         lock = read_lock(path_of(lock, "lock"))
@@ -156,102 +166,70 @@ def verify(
     )
     terms, shown = same_for_all(options, policy), one_for_all(progress)
     check_day(today, "today")
-    return verify_found(inputs_of(paths, exclude, trust), terms, today or date.today(), shown)
+    from ckpttool.against.demands import Demands
+    from ckpttool.conversion.options import rules_of
+
+    other = _against(
+        against,
+        Demands(
+            rules_of((), dict(pairs_of(map, "map")), rename_file),
+            against_wrapper,
+            texts_of(allow_cast, "allow_cast"),
+            texts_of(must_change, "must_change"),
+            texts_of(must_not_change, "must_not_change"),
+        ),
+    )
+    found = inputs_of(paths, exclude, trust)
+    return verify_found(found, terms, today or date.today(), shown, lambda _: other)
 
 
-def verify_found(found: Inputs, terms: TermsOf, today: date, progress: ProgressOf) -> Report:
-    """Verify the files of a run, each with its own options, as :func:`verify` does."""
-    return report_on(found, terms, verify_file, today, progress)
+def _against(path: AnyPath | None, demands: Demands) -> Against | None:
+    from ckpttool.against.demands import Demands
+
+    demands.check()
+    if path is not None:
+        return Against(path_of(path, "against"), demands)
+    if demands != Demands():
+        raise UsageError(
+            "what is demanded is about another checkpoint, and none is named",
+            fix="Name it: against.",
+        )
+    return None
 
 
-def same_for_all(options: VerifyOptions, policy: Policy) -> TermsOf:
-    """Check the terms and return them for any path.
-
-    Raises:
-        UsageError: an option or a part of the policy has a value that is not allowed.
-    """
-    options.check()
-    check_type(policy, Policy, "policy")
-    terms = Terms(options, policy.check())
-    return lambda _: terms
-
-
-def one_for_all(progress: Progress | None) -> ProgressOf:
-    """Check the progress and return it for any path."""
-    check_progress(progress)
-    return lambda _: nullcontext(progress)
-
-
-def inputs_of(
-    paths: AnyPaths, exclude: Union[str, Iterable[str]], trust: Union[str, Iterable[str]]
-) -> Inputs:
-    """Find the checkpoints of paths, at least one.
-
-    Raises:
-        UsageError: there is none, or a path has the wrong type.
-    """
-    chosen = SearchOptions(texts_of(exclude, "exclude"), trusted_of(trust, "trust"), whole=True)
-    found = targets_of(paths_of(paths), choice=chosen)
-    if not found.targets:
-        raise UsageError("there is nothing to look at: no path was given", fix="Name a file.")
-    return found
-
-
-def report_on(
-    found: Inputs,
-    terms: TermsOf,
-    examine: Callable[[str, VerifyOptions, Optional[Progress]], FileReport],
-    today: date,
-    progress: ProgressOf,
+def verify_found(
+    found: Inputs, terms: TermsOf, today: date, progress: ProgressOf, against: AgainstOf
 ) -> Report:
-    """Examine every checkpoint of a run, account for all of its files, and judge by the policies.
+    """Verify the files of a run, each with its own options.
 
     Args:
         found: what the run is about.
-        terms: how each is examined and judged.
-        examine: reports on one file.
+        terms: how each file is verified and judged.
         today: the day for waivers that expire.
         progress: opens what is told how far a file is.
+        against: what each file is held against.
+
+    Raises:
+        UsageError: a demand is wrong, or cannot be fulfilled by any file.
+        CkpttoolError: another checkpoint cannot be opened, or there is one file alone and it is
+            missing.
     """
-    # all before the first file is read: a wrong configuration must not stop a run halfway
-    own = {target: terms(target.path) for target in found.targets}
-    of_folders = {folder: terms(folder) for folder in found.folders}
-    # a lock file may be about any file of the run, under another name
-    locked = any(one.options.lock for one in (*own.values(), *of_folders.values()))
+    named = {target.path: against(target.path) for target in found.targets}
+    with ExitStack() as stack:
+        sources: dict[Against, Source] = {}
+        for other in filter(None, named.values()):  # before any file is read
+            if other not in sources:
+                from ckpttool.against.source import Source  # late, as below: few runs have one
 
-    def look(target: Input) -> FileReport:
-        options, waivers = own[target].options, own[target].policy.waivers
-        known = locked or any(waiver.fingerprint is not None for waiver in waivers)
-        options = options._replace(release=target.folder, fingerprint=options.fingerprint or known)
-        with progress(target.path) as bar:
-            return examine(target.path, options, bar)
+                other.demands.check()
+                sources[other] = stack.enter_context(Source(other.path, other.demands))
 
-    reports = examined(found, look, lambda report: report, lambda one: own[one].options.trust)
-    each = list(own.values())
-    files = [report._replace(configuration=one.configuration) for report, one in zip(reports, each)]
-    # archives that are no checkpoints move to the inventory
-    kept, inventory = account_for(found, files)
-    files = [files[number] for number in kept]
-    policies = [each[number].policy for number in kept]
-    others = [one.policy for one in of_folders.values()]
-    # of the files that changed, each one's own configuration counts, for checkpoints or not
-    others += [terms(item.path).policy for item in found.items if found.may_be_empty]
-    on_run = (
-        *findings_on_run(found, inventory),
-        *check_all_found(files, _locks(each, of_folders)),
-    )
-    return judge(files, policies, today, on_run, inventory, others)
+        def examine(path: str, options: VerifyOptions, bar: Progress | None) -> FileReport:
+            other = named[path]
+            if other is None:
+                return verify_file(path, options, bar)
+            from ckpttool.against.run import verify_against
 
+            return verify_against(path, options, sources[other], other.demands, bar)
 
-def _locks(
-    of_files: Sequence[Terms], of_folders: Mapping[str, Terms]
-) -> list[tuple[Lock, list[str]]]:
-    """Return each lock file with the folders that use it, or all where none does."""
-    # by path, as every configuration that names a lock file has read it anew
-    every = [*of_files, *of_folders.values()]
-    locks = {one.options.lock.path: one.options.lock for one in every if one.options.lock}
-    folders: dict[str, list[str]] = {path: [] for path in locks}
-    for folder, one in of_folders.items():
-        if one.options.lock:
-            folders[one.options.lock.path].append(folder)
-    return [(lock, folders[path] or list(of_folders)) for path, lock in locks.items()]
+        return report_on(found, terms, examine, today, progress)

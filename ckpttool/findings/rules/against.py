@@ -1,0 +1,130 @@
+"""AGN: a checkpoint held against another one, with ``verify --against``."""
+
+from __future__ import annotations
+
+from ckpttool.findings.rules.base import Rule, RuleFamily, Severity
+
+FAMILY = RuleFamily("AGN", "another checkpoint that the file is held against")
+
+_NEEDS = ("against",)
+
+AGAINST_MISSING = Rule(
+    "AGN001",
+    "against-missing",
+    Severity.ERROR,
+    "A tensor of the other checkpoint is missing.",
+    "Export it again, with the tensor; or say that it may be missing: --allow-missing.",
+    "Names are compared as they stand, without what a wrapper puts before them, by the layouts "
+    "that are known, or as --map says. A tensor of the same values under another name is no "
+    "replacement, since a loader would not find it; the fix names it.",
+    needs=_NEEDS,
+)
+AGAINST_SHAPE = Rule(
+    "AGN002",
+    "against-shape",
+    Severity.ERROR,
+    "A tensor has another shape than in the other checkpoint.",
+    "Write it in the shape of the other checkpoint, or hold the file against one of its own sizes.",
+    needs=_NEEDS,
+)
+AGAINST_DTYPE = Rule(
+    "AGN003",
+    "against-dtype",
+    Severity.ERROR,
+    "A tensor has another dtype than in the other checkpoint.",
+    "If the cast is meant, allow it, and it is proven bit for bit: --allow-cast DTYPE.",
+    needs=_NEEDS,
+)
+AGAINST_CAST = Rule(
+    "AGN004",
+    "against-cast",
+    Severity.ERROR,
+    "A tensor is not what casting the other checkpoint's gives.",
+    "Cast the other one again: ckpttool convert OTHER --to safetensors --dtype DTYPE.",
+    "With --allow-cast, the other checkpoint's numbers are rounded as torch and convert --dtype "
+    "round them, and every bit is compared; a NaN may be any NaN. Truncated numbers, and weights "
+    "that were trained further, differ.",
+    needs=_NEEDS,
+)
+AGAINST_CHANGED = Rule(
+    "AGN005",
+    "against-changed",
+    Severity.ERROR,
+    "The values of a tensor differ, and were to be the same.",
+    "See ckpttool diff OTHER PATH. If some may differ, name the others: --must-not-change GLOB.",
+    "Bytes are compared, so that -0.0 is not 0.0. By default all tensors have to be the same.",
+    needs=_NEEDS,
+)
+AGAINST_UNCHANGED = Rule(
+    "AGN006",
+    "against-unchanged",
+    Severity.ERROR,
+    "The values of a tensor are the same, and were to differ.",
+    "Look whether the merge or the training wrote to it: it left the tensor as it was.",
+    "With --must-change. A tensor that is, to the bit, the other one's cast as --allow-cast allows "
+    "is unchanged, too.",
+    needs=_NEEDS,
+)
+AGAINST_NOT_COMPARED = Rule(
+    "AGN007",
+    "against-not-compared",
+    Severity.WARNING,
+    "It cannot be told whether tensors are those of the other checkpoint.",
+    "Compare them with the code that wrote them, and waive this finding.",
+    "The file is CANNOT TELL, exit code 2, unless another finding fails it. Tensors of kinds that "
+    "are not read, as sparse and quantized ones, are compared neither with each other nor with "
+    "others; a cast cannot be replayed from a list of digests; and a pattern of --must-change or "
+    "--must-not-change that stands for missing tensors alone demands nothing.",
+    needs=_NEEDS,
+    undecided=True,
+)
+AGAINST_UNREADABLE = Rule(
+    "AGN008",
+    "against-unreadable",
+    Severity.WARNING,
+    "The other checkpoint cannot be read to its end, or cannot be trusted.",
+    "Fetch or save the other checkpoint again.",
+    "The file is CANNOT TELL, exit code 2, unless another finding fails it. Another checkpoint "
+    "that is missing, or whose header cannot be read, ends the run before any file is read.",
+    needs=_NEEDS,
+    undecided=True,
+)
+AGAINST_ITSELF = Rule(
+    "AGN009",
+    "against-itself",
+    Severity.WARNING,
+    "The file is held against itself, which shows nothing.",
+    "Name the checkpoint that it was made from; or leave it out of the run: --exclude.",
+    "The file is CANNOT TELL, exit code 2, unless another finding fails it.",
+    needs=_NEEDS,
+    undecided=True,
+)
+AGAINST_EXTRA = Rule(
+    "AGN010",
+    "against-extra",
+    Severity.WARNING,
+    "A tensor is not in the other checkpoint.",
+    "If it is meant to be there, say so: --allow-unexpected.",
+    needs=_NEEDS,
+)
+# A warning, as loaders remove the usual prefixes; but load_state_dict does not.
+AGAINST_MOVED = Rule(
+    "AGN012",
+    "against-moved",
+    Severity.WARNING,
+    "A tensor has its name with a wrapper's parts that the other checkpoint's name lacks, or "
+    "without them.",
+    "Take the prefix out: ckpttool convert PATH --to safetensors --strip-prefix PREFIX.",
+    "They are parts that modules around others put into names, module. and _orig_mod. say. Code "
+    "that loads the one by its names does not load the other.",
+    needs=_NEEDS,
+)
+# Reported although it is allowed, so that nothing that differs is out of sight.
+AGAINST_ALLOWED = Rule(
+    "AGN011",
+    "against-allowed",
+    Severity.NOTE,
+    "Something differs from the other checkpoint, which is allowed or was not forbidden.",
+    "If it is not meant, demand it: take out what allows it, or name the tensor among the others.",
+    needs=_NEEDS,
+)
