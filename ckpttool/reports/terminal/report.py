@@ -76,15 +76,7 @@ def _write_facts(page: Page, file: FileReport) -> None:
         page.row("file", Text(describe(file)))
     if file.diagnosis is not None:
         write_diagnosis(page, file.diagnosis)
-    # of a part whose sizes are not known, numbers would be those of another model
-    unknown = file.loading is None and file.diagnosis and file.diagnosis.kind == "part"
-    if file.schema_from is not None:
-        page.row("schema", Text(printable(file.schema_from)))
-    against_alone = file.against is not None and not (file.coverage and file.coverage.groups)
-    if file.coverage is not None and not unknown and not against_alone:
-        _write_coverage(page, file.coverage, file.loading)
-    if file.against is not None:
-        page.row("against", against_text(file.against))
+    _write_held(page, file)
     if file.values is not None:
         _write_values(page, file.values)
     if file.forward is not None:
@@ -95,6 +87,20 @@ def _write_facts(page: Page, file: FileReport) -> None:
         page.row("published", Text(f"the MD5 sum is that of the published {file.published}"))
     if file.fingerprint is not None:
         page.whole("fingerprint", Text(file.fingerprint))
+
+
+def _write_held(page: Page, file: FileReport) -> None:
+    """Write what the file was held against: a model, a schema, another checkpoint."""
+    if file.schema_from is not None:
+        page.row("schema", Text(printable(file.schema_from)))
+    # of a part whose sizes are not known, numbers would be those of another model
+    unknown = file.loading is None and file.diagnosis and file.diagnosis.kind == "part"
+    # another checkpoint takes the place of a schema
+    alone = file.against is not None and not (file.coverage and file.coverage.groups)
+    if file.coverage is not None and not (unknown or alone):
+        _write_coverage(page, file.coverage, file.loading)
+    if file.against is not None:
+        page.row("against", against_text(file.against))
 
 
 def _write_coverage(page: Page, coverage: Coverage, loading: Loading | None) -> None:
