@@ -303,7 +303,7 @@ def test_small_tensors_have_the_values_that_they_have_one_by_one(
     items = list(enumerate(plan.readings))
 
     class Alone:
-        memory = memoryview(bytearray(1 << 20))
+        memory = values._Room(memoryview(bytearray(1 << 20)), bytearray())
 
         def check(self) -> None: ...
 
@@ -324,6 +324,56 @@ def test_small_tensors_have_the_values_that_they_have_one_by_one(
         if reading.checksum is not None
     }
     assert all(sums[index].crc32 == crc32 for index, crc32 in summed)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("chunk", [16, 8 << 20])
+def test_tensors_are_compared_with_their_twins_as_they_are_read(
+    monkeypatch: pytest.MonkeyPatch, workers: int, chunk: int
+) -> None:
+    monkeypatch.setattr(values, "ROW", 1)  # none of them is small
+    monkeypatch.setattr(values, "CHUNK", chunk)
+    monkeypatch.setattr(values, "_TWIN", min(chunk, 16))
+    tensors, others = zoo(), zoo()
+    changed = np.ones((40, 50), np.float32)
+    others["big"] = built.from_array(changed, "big")
+    others["ids"] = others["ids"]._replace(extents=built.from_array(np.arange(12)).extents)
+    twins: dict[object, TensorInfo] = {
+        info.view: others[name] for name, info in tensors.items() if name not in ("half", "alias")
+    }
+    twins[tensors["big"].view] = others["big"]
+    with start_values(tensors, (), workers=workers, twins=twins) as run:
+        found = run.result()
+    same = {name: one.same for name, one in found.tensors.items()}
+    assert [name for name, told in same.items() if told is False] == ["big", "ids", "alias"]
+    assert [name for name, told in same.items() if told is None] == ["half"]
+    plain = values_of(tensors).tensors
+    assert repr({name: one._replace(same=None) for name, one in found.tensors.items()}) == repr(
+        plain
+    )
+
+
+def test_a_twin_that_cannot_be_read_leaves_it_open() -> None:
+    own, other = (built.from_array(np.arange(5000.0), "w") for _ in range(2))
+    extent = other.extents[0]
+    failing: Any = Failing(extent.source)
+    beyond = other._replace(extents=(extent._replace(source=failing),))
+    with start_values({"w": own}, (), twins={own.view: beyond}) as run:
+        assert run.result().tensors["w"].same is None
+
+
+class Failing:
+    """A source that cannot be read."""
+
+    def __init__(self, source: Any) -> None:
+        self.name, self.size = source.name, source.size
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        raise UnreadableError(f"no {len(buffer)} bytes at {offset}", rules.UNREADABLE)
+
+    def check_unchanged(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 def test_small_tensors_that_lie_together_are_read_together() -> None:
