@@ -9,7 +9,16 @@ from __future__ import annotations
 
 from typing import Dict
 
-from tests.rule_cases import against, containers, conversions, gate, locks, quantized, releases, weights
+from tests.rule_cases import (
+    against,
+    containers,
+    conversions,
+    gate,
+    locks,
+    quantized,
+    releases,
+    weights,
+)
 from tests.rule_cases.runs import Case
 
 CASES: Dict[str, Case] = {
