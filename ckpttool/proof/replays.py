@@ -19,6 +19,7 @@ from ckpttool.proof.links import cast_reason, replay_casts
 from ckpttool.proof.merge_reasons import Reasons, merging
 from ckpttool.proof.merges import Merge, replay_merges, why_not_replayed
 from ckpttool.proof.result import Cast, Explained, Operation, Unexplained
+from ckpttool.tensors.rows import rows_of, some_rows
 
 if TYPE_CHECKING:
     from ckpttool.comparison.numbers.tally import Tally
@@ -107,7 +108,29 @@ class Replays:
     def _shapes(self, links: Sequence[Link]) -> Iterator[Found]:
         for link in links:
             whose = "the adapter's" if link.replaced else "A's"
-            yield [], self.named(link, f"{whose} has the shape {list(link.pair.left.shape)}")
+            reason = f"{whose} has the shape {list(link.pair.left.shape)}"
+            rows = min(rows_of(info) for info in link.pair)
+            if self._begins_alike(link, rows):
+                what = "what the merge gives" if link.additions else f"those of {whose}"
+                reason += f"; its first {rows:,} rows are {what}, as where a vocabulary was resized"
+            yield [], self.named(link, reason)
+
+    def _begins_alike(self, link: Link, rows: int) -> bool:
+        """Whether one of two tensors of other heights begins with what makes the other one."""
+        left, right = link.pair
+        if left.shape[1:] != right.shape[1:] or not left.shape or not rows:
+            return False
+        if any(info.dtype.bits % 8 or info.view in self._refused for info in link.pair):
+            return False
+        cut = Pair(*(some_rows(info, info.name, 0, rows) for info in link.pair))
+        if not link.additions:
+            return self._is_made(cut)
+        merge = Merge(cut, link.additions)
+        if rows < rows_of(left) or why_not_replayed(merge) is not None:
+            return False
+        workers, executor = self._options.workers, self._options.executor
+        (found,) = replay_merges([merge], workers=workers, executor=executor)
+        return found.arithmetic is not None
 
     def _none(self, links: Sequence[Link]) -> Iterator[Found]:
         for link in links:
@@ -201,7 +224,10 @@ class Replays:
         owns = [self._paired.replaced.get(name) for name in link.sources]
         if len(owns) != 1 or owns[0] is None or owns[0].shape != link.pair.right.shape:
             return False
-        pair = Pair(owns[0], link.pair.right)
+        return self._is_made(Pair(owns[0], link.pair.right))
+
+    def _is_made(self, pair: Pair) -> bool:
+        """Whether the right tensor is the left one, or its cast."""
         workers, executor = self._options.workers, self._options.executor
         if is_cast(*pair.dtypes):
             return not replay([pair], workers=workers, executor=executor)[0].differing

@@ -245,10 +245,38 @@ def wrong() -> Dict[str, Wrong]:
             {**CONFIG, "r": 16},
             everything,
         ),
+        "names of an older diffusers": Wrong(
+            before,
+            before,
+            "it is a part of no kind that is replayed",
+            0,
+            {f"{Q0}.to_q_lora.{part}.weight": _random(4, 4, seed=7) for part in ("up", "down")},
+            CONFIG,
+            2,
+        ),
+        "a classifier that was saved at random": Wrong(
+            {**before, "score.weight": _random(3, SIZE, seed=960)},
+            {**after, "score.weight": _random(3, SIZE, seed=961)},
+            "72 of 72 elements differ from the adapter's",
+            1,
+            {**adapter, f"{PEFT}score.weight": _random(3, SIZE, seed=962)},
+        ),
+        "a base that was quantized": Wrong(
+            before,
+            merged({name: (t * 64).round() / 64 for name, t in before.items()}, adapter),
+            "elements differ from the merge",
+            len(before),
+            adapter,
+        ),
         "a vocabulary that was resized before": Wrong(
             before,
-            {**after, "model.embed_tokens.weight": _random(WORDS + 2, SIZE, seed=50)},
-            "A's has the shape [60, 24]",
+            {
+                **after,
+                "model.embed_tokens.weight": torch.cat(
+                    [after["model.embed_tokens.weight"], _random(2, SIZE, seed=950)]
+                ),
+            },
+            "A's has the shape [60, 24]; its first 60 rows are those of A's",
             1,
             adapter,
         ),
@@ -337,6 +365,14 @@ def right() -> Dict[str, Right]:
             {name.replace(".weight", ".default.weight"): t for name, t in adapter.items()},
         ),
         "a model without its prefix": Right(shorter, merged_shorter(shorter, adapter), adapter),
+        "a text model within a larger one": Right(
+            before,
+            after,
+            for_modules(adapter, lambda name: name.replace("model.", "model.language_model.", 1)),
+        ),
+        "an adapter of the model without its head": Right(
+            before, after, for_modules(adapter, lambda name: name.replace("model.", "", 1))
+        ),
         "PEFT's prefix left": Right(
             before, {f"{PEFT}{name}": tensor for name, tensor in after.items()}, adapter
         ),

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 #: What a part is: the factor of the input and of the output, their bias, the rows' magnitudes.
 DOWN, UP, BIAS, MAGNITUDE, ALPHA, WHOLE = "down", "up", "bias", "magnitude", "alpha", "whole"
+#: A part of an adapter that is none of these.
+OTHER = "other"
 
 _LORA = re.compile(
     r"(?P<module>.+)\.lora_(?P<embedding>embedding_)?(?P<part>A|B|down|up|magnitude_vector)"
@@ -22,6 +24,10 @@ _PARTS = {"A": DOWN, "down": DOWN, "B": UP, "up": UP, "magnitude_vector": MAGNIT
 _PREFIXES = ("base_model.model.", "base_model.")
 # The parts of a model in kohya's names, which have underscores for dots behind them.
 _FLAT = re.compile(r"lora_(?:unet|te\d?|transformer|prior_te|prior_unet)_")
+# What other adapters and other spellings have in their names.
+_ADAPTERS = re.compile(
+    r"(?:^|[._])(?:lora|dora_scale|lokr|hada|oft|boft|vera|ia3|token_adapter)(?:[._\d]|$)|\.diff(?:_b)?$"
+)
 _SAVED = re.compile(r"\.(?:modules_to_save(?:\.[^.]+)??|original_module|base_layer)(?=\.[^.]+$)")
 
 
@@ -49,15 +55,16 @@ def part_of(name: str) -> Part | None:
     if found:
         kind = _PARTS[found["part"]]
         if found["end"] == "bias":
-            kind = BIAS if kind == UP else WHOLE
-        if kind != WHOLE:
-            module, flat = _bare(found["module"])
-            return Part(kind, module, found["adapter"] or "", bool(found["embedding"]), flat)
+            kind = BIAS if kind == UP else OTHER
+        module, flat = _bare(found["module"])
+        return Part(kind, module, found["adapter"] or "", bool(found["embedding"]), flat)
     module, _, last = name.rpartition(".")
     if last == "alpha" and module:
         return Part(ALPHA, *_bare_part(module))
     if ".original_module." in name:
         return None
+    if _ADAPTERS.search(name):
+        return Part(OTHER, name)
     return Part(WHOLE, _bare(_SAVED.sub("", name))[0])
 
 

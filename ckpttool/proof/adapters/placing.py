@@ -52,8 +52,9 @@ class Unplaced(NamedTuple):
 class Spelling:
     """How the names of an adapter become names of the files.
 
-    PEFT puts the model's own names behind its prefix. Files may lack what a model puts before them,
-    or have more: it is found as what makes most names of modules fit.
+    PEFT puts the model's own names behind its prefix. Files may begin them otherwise (``model.``
+    for ``model.language_model.``), and parts of a model each in its own way: what makes most of the
+    names fit that do not yet is taken first.
     """
 
     def __init__(self, modules: Collection[str], names: Collection[str]) -> None:
@@ -62,43 +63,55 @@ class Spelling:
         for module in self._known:
             flat = module.replace(".", "_")
             self._flat[flat] = None if flat in self._flat else module
-        self._cut, self._before = self._best(modules)
+        self._found: dict[str, str] = {}
+        rest = {module for module in modules if module not in self._known}
+        while rest:
+            fitting = self._best(rest)
+            if not fitting:
+                break
+            self._found.update(fitting)
+            rest.difference_update(fitting)
 
     def module(self, name: str, *, flat: bool = False) -> str:
         """Return what the files call a module."""
         if flat:
             return self._flat.get(name) or name
-        if name in self._known:
-            return name
-        return self._before + ".".join(name.split(".")[self._cut :])
+        return self._found.get(name, name)
 
     def tensor(self, name: str) -> str:
         """Return what the files call a tensor."""
         module, _, last = name.rpartition(".")
         return f"{self.module(module)}.{last}" if module else last
 
-    def _best(self, modules: Collection[str]) -> tuple[int, str]:
-        """Return how many parts of a name to leave out, and what to put before it."""
-        best, most = (0, ""), sum(module in self._known for module in modules)
-        for cut in range(1, _MOST_BEFORE + 1):
-            hits = sum(".".join(module.split(".")[cut:]) in self._known for module in modules)
-            if hits > most:
-                best, most = (cut, ""), hits
-        befores: dict[str, int] = defaultdict(int)
-        wanted = {module for module in modules if module}
+    def _best(self, modules: Collection[str]) -> dict[str, str]:
+        """Return what another beginning makes of names, for the beginning that fits most."""
+        ends: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for module in modules:
+            for before, end in _beginnings(module):
+                ends[end].append((before, module))
+        found: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
         for known in self._known:
-            before, rest = "", known
-            for _ in range(_MOST_BEFORE):
-                first, dot, rest = rest.partition(".")
-                if not dot:
-                    break
-                before += first + dot
-                if rest in wanted:
-                    befores[before] += 1
-        for before, hits in befores.items():
-            if hits > most:
-                best, most = (0, before), hits
-        return best
+            for before, end in _beginnings(known):
+                for other, module in ends.get(end, ()):
+                    found[other, before][module] = known
+        # of those that fit as many, the one that changes least
+        best = max(
+            found, key=lambda pair: (len(found[pair]), -len("".join(pair)), pair), default=None
+        )
+        return {} if best is None else found[best]
+
+
+def _beginnings(module: str) -> Iterator[tuple[str, str]]:
+    """Yield the first parts of a dotted name and what is left, of which there must be two parts."""
+    before, end = "", module
+    yield before, end
+    for _ in range(_MOST_BEFORE):
+        first, dot, end = end.partition(".")
+        # another number is another layer
+        if not dot or "." not in end or first.isdigit():
+            return
+        before += first + dot
+        yield before, end
 
 
 def place(
@@ -170,8 +183,6 @@ def _additions(
     up, down = factors
     if delta.magnitude is not None and up is not delta.up:
         return "DoRA is not replayed of a weight that is stored with its axes exchanged"
-    if delta.magnitude is not None and delta.magnitude.numel != up.shape[0]:
-        return f"its magnitudes have the shape {list(delta.magnitude.shape)}"
     return list(_cut(number, delta, up, down, pieces))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterable, NamedTuple
+from typing import TYPE_CHECKING, Iterable, Mapping, NamedTuple
 
 from ckpttool.files.sources import FileSource
 from ckpttool.files.strict_json import strict_json
@@ -12,7 +12,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UsageError
 from ckpttool.formats import open_checkpoint
 from ckpttool.proof.adapters.config import AdapterConfig, parse_config
-from ckpttool.proof.adapters.names import ALPHA, BIAS, DOWN, MAGNITUDE, UP, WHOLE, part_of
+from ckpttool.proof.adapters.names import ALPHA, BIAS, DOWN, MAGNITUDE, OTHER, UP, WHOLE, part_of
 from ckpttool.tensors.rows import can_be_transposed, transposed
 
 if TYPE_CHECKING:
@@ -156,6 +156,8 @@ class _Parts:
                 f"there is no {CONFIG} beside the adapter, so that its scale is not known",
                 path=self._path,
                 expected=beside,
+                fix='Write it, with the rank and the alpha of the training: {"peft_type": "LORA", '
+                '"r": RANK, "lora_alpha": ALPHA}.',
             )
         deltas = [
             delta
@@ -181,6 +183,9 @@ class _Parts:
                 continue
             if part.kind == WHOLE:
                 self._whole[part.module] = info
+                continue
+            if part.kind == OTHER:
+                self._not.append(NotReplayed(name, "it is a part of no kind that is replayed"))
                 continue
             parts = self._modules.setdefault((part.module, part.adapter), {})
             if part.kind in parts:
@@ -216,8 +221,9 @@ class _Parts:
             return
         config = self._config
         magnitude = infos.get(MAGNITUDE)
-        if magnitude is not None and (part.embedding or len(infos[DOWN].shape) > 2):
-            yield from self._refuse(name, "DoRA is replayed of matrices alone")
+        wrong = self._why_not(infos, part, up.shape[0])
+        if wrong is not None:
+            yield from self._refuse(name, wrong)
             return
         yield Delta(
             module,
@@ -231,6 +237,18 @@ class _Parts:
         )
         if BIAS in parts:
             yield from self._refuse(parts[BIAS][0], "a bias of the adapter's own is not replayed")
+
+    def _why_not(self, infos: Mapping[str, TensorInfo], part: Part, rows: int) -> str | None:
+        """Return why the magnitudes of a DoRA adapter are not replayed; ``None`` if they are."""
+        magnitude = infos.get(MAGNITUDE)
+        if magnitude is None:
+            dora = self._config is not None and self._config.dora
+            return "it is said to be DoRA (use_dora), and has no magnitudes" if dora else None
+        if part.embedding or len(infos[DOWN].shape) > 2:
+            return "DoRA is replayed of matrices alone"
+        if magnitude.numel != rows or magnitude.dtype.kind != "float":
+            return f"its magnitudes are {magnitude.dtype.name} of {list(magnitude.shape)}"
+        return None
 
     def _scale(self, module: str, rank: int, alpha: TensorInfo | None) -> float | str:
         if rank == 0:

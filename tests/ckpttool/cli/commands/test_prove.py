@@ -9,7 +9,7 @@ import pytest
 from click.testing import Result
 
 from ckpttool.cli import main
-from tests.builders import made, pairs
+from tests.builders import adapters, made, pairs
 from tests.builders.commands import runner
 
 # torch 2.0 warns of its own use of a class when it saves.
@@ -59,3 +59,23 @@ def test_wrong_usage_exits_with_2(tmp_path: Path, arguments: list[str]) -> None:
     done = run(path, *source, *arguments)
     assert done.exit_code == 2
     assert "PROVEN" not in done.output
+
+
+def test_adapters_and_a_receipt_are_named_on_the_command_line(tmp_path: Path) -> None:
+    before, adapter = adapters.base(), adapters.lora()
+    source = adapters.save(tmp_path, "a.safetensors", before)
+    result = adapters.save(tmp_path, "b.safetensors", adapters.merged(before, adapter))
+    lora, receipt = adapters.write(tmp_path, adapter), str(tmp_path / "proof.json")
+    done = run(result, "--from", source, "--adapter", lora, "--receipt", receipt)
+    assert done.exit_code == 0, done.output
+    assert "8 tensors: replayed within float32 arithmetic" in done.output
+    assert f"receipt {receipt}" in " ".join(done.output.split())
+    done = run(result, "--from", receipt)
+    assert done.exit_code == 0, done.output
+    assert "digests of 14 tensors alone" in done.output
+    done = run(source, "--from", source, "--adapter", lora)
+    assert done.exit_code == 1
+    assert "it equals A's: the adapter was not merged into it" in done.output
+    done = run(result, "--from", receipt, "--adapter", lora)
+    assert done.exit_code == 2
+    assert "Name the checkpoint itself" in " ".join(done.output.split())

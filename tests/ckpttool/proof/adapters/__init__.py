@@ -1,0 +1,1 @@
+"""Adapters: their configuration, names and parts."""
