@@ -60,6 +60,8 @@ TORCH_LATE = {
     "ckpttool.models.code.building",
     "ckpttool.models.code.factories",
     "ckpttool.models.code.held",
+    "ckpttool.models.code.made_inputs",
+    "ckpttool.models.code.running",
     "ckpttool.models.families.mae_forward",
     "ckpttool.models.family",  # for its types alone
     "ckpttool.models.forward",

@@ -34,7 +34,7 @@ from ckpttool.verification.lock.reading import read_lock
 from ckpttool.verification.options import Thresholds, VerifyOptions
 from ckpttool.verification.policy import Policy
 from ckpttool.verification.run import verify_file
-from ckpttool.verification.schema_sources import expected_by
+from ckpttool.verification.schema_sources import example_of, expected_by
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -63,6 +63,7 @@ def verify(
     model: str = AUTO,
     sizes: Mapping[str, object] = NO_ITEMS,
     schema: Union[AnyPath, Reference, None] = None,
+    example: str | None = None,
     require: str | None = None,
     forward: bool = True,
     device: str = "cpu",
@@ -103,6 +104,9 @@ def verify(
             path of another checkpoint, a sharded index, a lock file, a receipt or a schema file, a
             ``config.json``, or what ``read_schema`` returned; ``"hf"`` for the ``config.json``
             beside each file; ``"none"`` for no such check at all.
+        example: what the model of a schema from code is called with: ``package.module:inputs``,
+            code that returns a tensor, a tuple, a dictionary of keywords, or a tuple and a
+            dictionary.
         require: what a file must hold: ``full``, or the core of the model (``encoder``), which
             ``None`` is too.
         forward: whether to run the model.
@@ -160,6 +164,7 @@ def verify(
         allow_unexpected=texts_of(allow_unexpected, "allow_unexpected"),
         reference=None if schema is None else expected_by(schema),
         groups=Groups(groups_of(groups, "groups")) if groups else None,
+        example=None if example is None else example_of(example),
         limits=limits,
         lock=lock,
         trust=trusted_of(trust, "trust"),

@@ -51,6 +51,7 @@ class Configuration(NamedTuple):
         trust: patterns of names whose code is trusted.
         exclude: globs on files that a search leaves out.
         schema: the source of the schema that a checkpoint must fit, ``hf`` or ``none``.
+        example: code that makes what the model of a schema from code is called with.
         allow_unexpected: globs on names that a checkpoint may have beside the model's.
         groups: of the tensors of a schema, each with globs on their names.
         against: the other checkpoint that ``verify`` holds a checkpoint against.
@@ -73,6 +74,7 @@ class Configuration(NamedTuple):
     trust: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     schema: str | None = None
+    example: str | None = None
     allow_unexpected: tuple[str, ...] = ()
     groups: Mapping[str, tuple[str, ...]] = NO_ITEMS
     against: str | None = None
@@ -111,11 +113,16 @@ class Configuration(NamedTuple):
 
     def without_code(self) -> Configuration:
         """Return it without what it says of code that a checkpoint may call, or that is to run."""
-        schema = None if self._runs_code else self.schema
-        return self._replace(trust=(), schema=schema, policy=self.policy.without_code())
+        schema = None if self._schema_is_code else self.schema
+        policy = self.policy.without_code()
+        return self._replace(trust=(), schema=schema, example=None, policy=policy)
 
     @property
     def _runs_code(self) -> bool:
+        return self.example is not None or self._schema_is_code
+
+    @property
+    def _schema_is_code(self) -> bool:
         folder = "" if self.path is None else str(Path(self.path).parent)
         return self.schema is not None and names_code(self.schema, folder)
 
@@ -262,6 +269,7 @@ _KEYS: dict[str, configuration_keys.Reader] = {
     "sizes": _sizes,
     "require": configuration_keys.choice(requirements()),
     "schema": configuration_keys.text,
+    "example": configuration_keys.text,
     "expected-missing": configuration_keys.texts,
     "allow-unexpected": configuration_keys.texts,
     "groups": configuration_keys.groups,

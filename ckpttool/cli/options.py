@@ -20,6 +20,7 @@ from ckpttool.verification.options import BESIDE, NO_SCHEMA, VerifyOptions
 
 if TYPE_CHECKING:
     from ckpttool.cli.configuration import Configuration
+    from ckpttool.models.code.example import Example
     from ckpttool.models.grouping import Groups
     from ckpttool.models.reference import Reference
     from ckpttool.verification.batch import Terms
@@ -52,6 +53,13 @@ examination_options = together(
         "transformers builds without weights. Or code, which is imported and run then: "
         f"package.module:factory, 'package.module:factory(key=value)'. With {NO_SCHEMA} these are "
         f"not checked; with {AUTO}, as without it, the model is the one that the names say.",
+    ),
+    click.option(
+        "--example",
+        metavar="CODE",
+        help="What the model of a schema from code is called with, in place of its own inputs: "
+        "package.module:inputs, which is imported and returns a tensor, a tuple, a dictionary of "
+        "keywords, or a tuple and a dictionary.",
     ),
     click.option(
         "--allow-missing",
@@ -165,7 +173,8 @@ class Configured:
             return found
         if found.path not in self._told and found.source is not None:
             say(
-                f"{found.source.path}: what it says of code (trust, a schema that is code, ignore "
+                f"{found.source.path}: what it says of code (trust, a schema that is code, "
+                "example, ignore "
                 "and waivers for SEC001 and SEC002) does not count, because it does not hold in "
                 "the working folder: run there, or name it with --config."
             )
@@ -241,6 +250,7 @@ def terms_of(
     trust: tuple[str, ...],
     allow_missing: tuple[str, ...],
     allow_unexpected: tuple[str, ...],
+    example: str | None,
     **options: Any,
 ) -> Terms:
     """Return how to verify a file: the command line counts, then its configuration."""
@@ -248,6 +258,7 @@ def terms_of(
 
     chosen = VerifyOptions(
         **_expected(configured, schemas, options),
+        example=schemas.example(example or configured.example),
         forward=not no_forward,
         expected_missing=(*configured.expected_missing, *allow_missing),
         allow_unexpected=(*configured.allow_unexpected, *allow_unexpected),
@@ -265,6 +276,7 @@ class Schemas:
     def __init__(self) -> None:
         self._known: dict[str, Reference | Beside] = {}
         self._groups: dict[tuple[tuple[str, tuple[str, ...]], ...], Groups] = {}
+        self._examples: dict[str, Example] = {}
 
     def read(self, source: str | None) -> Reference | Beside | None:
         """Return the schema of a source; ``None`` where the model is the one that a file is."""
@@ -283,6 +295,16 @@ class Schemas:
         from ckpttool.models.grouping import Groups  # late: most runs have none
 
         return self._groups.setdefault(tuple(patterns.items()), Groups(patterns))
+
+    def example(self, code: str | None) -> Example | None:
+        """Return what models are called with, the same for all files; ``None`` for their own."""
+        if code is None:
+            return None
+        if code not in self._examples:
+            from ckpttool.verification.schema_sources import example_of
+
+            self._examples[code] = example_of(code)
+        return self._examples[code]
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -197,6 +197,8 @@ class ForwardSummary(NamedTuple):
         loss: mean squared error over hidden patches, not normalised; ``None`` without decoder.
         kept: the patches that the fixed masking noise leaves visible, in their order.
         inputs: what a model of somebody's code was called with, for people.
+        unused: weights of such a model that these inputs do not use, or modules of them; in short
+            form.
     """
 
     status: str
@@ -209,6 +211,7 @@ class ForwardSummary(NamedTuple):
     loss: float | None = None
     kept: tuple[int, ...] = ()
     inputs: str | None = None
+    unused: tuple[str, ...] = ()
 
 
 class PositionTable(NamedTuple):

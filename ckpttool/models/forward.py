@@ -66,7 +66,7 @@ def run_forward(
 
     from ckpttool.models.streaming import stream
 
-    _require_device(device)
+    require_device(device)
     model = family.load()(config, device="meta")
     kind = getattr(torch, dtype)
     # TF32 would round the patches' projection to 10 bits, and the features with it
@@ -133,14 +133,20 @@ def _summary_of(computed: Computed, scope: str, device: str) -> ForwardSummary:
         scope=scope,
         device=device,
         tokens=computed.tokens or features.shape[1],
-        outputs={name: _summary(output) for name, output in computed.outputs.items()},
+        outputs={name: output_summary(output) for name, output in computed.outputs.items()},
         difference=float((features[0] - features[1]).abs().max()),
         loss=computed.loss,
         kept=computed.kept,
     )
 
 
-def _summary(output: torch.Tensor) -> OutputSummary:
+def output_summary(output: torch.Tensor, *, projected: bool = True) -> OutputSummary:
+    """Return an output in numbers.
+
+    Args:
+        output: (images, ...), floating.
+        projected: also by its inner products, :func:`projection`.
+    """
     values = output.cpu().double()  # sums of float32 squares can overflow
     return OutputSummary(
         tuple(values.shape),
@@ -149,7 +155,7 @@ def _summary(output: torch.Tensor) -> OutputSummary:
         float(values.min()),
         float(values.max()),
         bool(values.isfinite().all()),
-        projection(values),
+        projection(values) if projected else (),
     )
 
 
@@ -177,7 +183,12 @@ def projection(values: torch.Tensor) -> tuple[float, ...]:
     return tuple((rows @ vectors).flatten().tolist())
 
 
-def _require_device(device: str) -> None:
+def require_device(device: str) -> None:
+    """Refuse a device that is not there.
+
+    Raises:
+        UsageError: torch cannot compute on it.
+    """
     import torch
 
     try:

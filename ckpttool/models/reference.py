@@ -13,6 +13,7 @@ from ckpttool.findings.errors import UnsupportedError
 from ckpttool.findings.results import LOAD_STATE_DICT, Coverage
 from ckpttool.models.canonical import Canonical, canonicalize
 from ckpttool.models.choosing import choose
+from ckpttool.models.code.running import Runnable
 from ckpttool.models.coverage import cover
 from ckpttool.models.families import FAMILIES
 from ckpttool.models.family import ConfigFile, Family, Kind, Words
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import TensorInfo
 
 
-class Code(Protocol):
+class Code(Runnable, Protocol):
     """A model of which a schema was made."""
 
     @property

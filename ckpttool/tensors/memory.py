@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from contextlib import suppress
+from pathlib import Path
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnreadableError
@@ -56,3 +57,30 @@ def _ask_for_huge_pages(area: mmap.mmap) -> None:
 def aligned(nbytes: int) -> int:
     """Return ``nbytes`` rounded up to :data:`ALIGNMENT`."""
     return -(-nbytes // ALIGNMENT) * ALIGNMENT
+
+
+def available() -> int | None:
+    """Return how many bytes a process can still have; ``None`` where the system does not say."""
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()  # Linux only
+        line = next(line for line in lines if line.startswith("MemAvailable:"))
+        free = int(line.split()[1]) * 1024
+        return min(free, _left_to_the_group(free))
+    return None
+
+
+def _left_to_the_group(free: int) -> int:
+    # a container has a limit of its own
+    with suppress(OSError, ValueError):
+        group = Path("/sys/fs/cgroup")
+        most = int((group / "memory.max").read_text())  # "max" where there is none
+        return most - int((group / "memory.current").read_text()) + _cached(group)
+    return free
+
+
+def _cached(group: Path) -> int:
+    # pages of files, which go when memory is wanted
+    with suppress(OSError, ValueError, StopIteration):
+        lines = (group / "memory.stat").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("inactive_file ")).split()[1])
+    return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, AbstractSet, Iterator
+from typing import TYPE_CHECKING, AbstractSet, Iterator, Sequence
 
 from ckpttool.files.suffixes import shard_name
 from ckpttool.findings.errors import MalformedError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ckpttool.verification.evidence import Evidence
     from ckpttool.verification.published import Origin
 
+_MOST_PARTS = 4  # modules that are named
 _MOST_TOLD = 20  # places that are named before the rest is counted
 
 
@@ -121,11 +122,22 @@ def _unchecked(evidence: Evidence, published: Origin | None) -> Iterator[str]:
     if evidence.values.digested and evidence.fingerprint is None:
         read = "not every tensor was read" if evidence.canonical.tensors else "there is no tensor"
         yield f"the fingerprint ({read})"
+    yield from _not_run(evidence)
+    if published is None:
+        yield "where the file comes from (--published)"
+
+
+def _not_run(evidence: Evidence) -> Iterator[str]:
     if evidence.forward.status != "run":
         yield f"the forward pass ({evidence.forward.reason})"
+    elif evidence.forward.unused:
+        yield f"the forward pass of {_listed(evidence.forward.unused)} (these inputs do not use it)"
     elif evidence.forward.scope != FULL:
         for name, group in evidence.coverage.others.items():
             if not group.absent:
                 yield f"the {name}'s forward pass (the {name} is not complete)"
-    if published is None:
-        yield "where the file comes from (--published)"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    more = f" and {len(parts) - _MOST_PARTS} more" if len(parts) > _MOST_PARTS else ""
+    return ", ".join(parts[:_MOST_PARTS]) + more

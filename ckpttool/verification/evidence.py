@@ -41,6 +41,7 @@ class Evidence(NamedTuple):
         locked: its entry for this checkpoint, if it has one.
         asked: the options that demand a model, as the command line takes them.
         quantized: its quantized weights.
+        example: whether inputs for the forward pass were named.
         unknown: whether it is of no known model, and neither a model nor a schema was asked for.
         companion: another checkpoint that the file is held against, if any.
     """
@@ -69,6 +70,7 @@ class Evidence(NamedTuple):
     unknown: bool = False
     quantized: QuantizedFile = NOTHING
     companion: Companion | None = None
+    example: bool = False
 
     @property
     def has_roles(self) -> bool:

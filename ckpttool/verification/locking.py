@@ -28,7 +28,7 @@ from ckpttool.verification.lock.reading import is_lock
 from ckpttool.verification.options import Thresholds, VerifyOptions
 from ckpttool.verification.policy import Policy, judge
 from ckpttool.verification.run import verified
-from ckpttool.verification.schema_sources import expected_by
+from ckpttool.verification.schema_sources import example_of, expected_by
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -64,6 +64,7 @@ def lock(
     model: str = AUTO,
     sizes: Mapping[str, object] = NO_ITEMS,
     schema: Union[AnyPath, Reference, None] = None,
+    example: str | None = None,
     require: str | None = None,
     forward: bool = True,
     device: str = "cpu",
@@ -96,6 +97,9 @@ def lock(
             path of another checkpoint, a sharded index, a lock file, a receipt or a schema file, a
             ``config.json``, or what ``read_schema`` returned; ``"hf"`` for the ``config.json``
             beside each file; ``"none"`` for no such check at all.
+        example: what the model of a schema from code is called with: ``package.module:inputs``,
+            code that returns a tensor, a tuple, a dictionary of keywords, or a tuple and a
+            dictionary.
         require: what a file must hold: ``full``, or the core of the model (``encoder``), which
             ``None`` is too.
         forward: whether to run the model; without, outputs will not be compared.
@@ -137,6 +141,7 @@ def lock(
         allow_unexpected=texts_of(allow_unexpected, "allow_unexpected"),
         reference=None if schema is None else expected_by(schema),
         groups=Groups(groups_of(groups, "groups")) if groups else None,
+        example=None if example is None else example_of(example),
         limits=limits,
         trust=trusted_of(trust, "trust"),
     )
@@ -244,7 +249,9 @@ def _locked(
     progress: Progress | None,
 ) -> LockedCheckpoint:
     checkpoint, tensors = evidence.checkpoint, evidence.named
-    forward = None if evidence.forward.status != "run" else _forward(evidence, progress)
+    # a model of somebody's code has no controls, against which a distance would count
+    known = evidence.forward.status == "run" and evidence.family.forward is not None
+    forward = _forward(evidence, progress) if known else None
     sums = file_sums(checkpoint.sources, workers=options.workers, executor=options.executor)
     digests = evidence.values.tensors
     locked = LockedCheckpoint(

@@ -21,6 +21,7 @@ from ckpttool.models.family import FULL
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from ckpttool.models.code.example import Example
     from ckpttool.models.grouping import Groups
     from ckpttool.models.reference import Reference
     from ckpttool.verification.companion import Companion
@@ -74,6 +75,7 @@ class VerifyOptions(NamedTuple):
         allow_unexpected: globs on names that the file may have beside those of the model.
         groups: of the tensors of a schema, in place of their top-level modules.
         companion: another checkpoint that the caller holds the file against.
+        example: what the model of a schema from code is called with, in place of its own inputs.
     """
 
     model: str = AUTO
@@ -95,6 +97,7 @@ class VerifyOptions(NamedTuple):
     allow_unexpected: tuple[str, ...] = ()
     groups: Groups | None = None
     companion: Companion | None = None
+    example: Example | None = None
 
     @property
     def demanding(self) -> str:
@@ -115,6 +118,14 @@ class VerifyOptions(NamedTuple):
         asked = self.model != AUTO or self.sizes or self.require is not None
         return bool(asked) or self.reference is not None
 
+    @property
+    def _has_code(self) -> bool:
+        from ckpttool.models.reference import Reference  # late, as in check
+
+        # of the config.json beside each file a model is built in any case
+        asked = self.reference
+        return asked is not None and not (isinstance(asked, Reference) and asked.code is None)
+
     def check(self) -> None:
         """Check the values.
 
@@ -134,6 +145,11 @@ class VerifyOptions(NamedTuple):
                 "a schema says what a file must hold, and so do a model, its sizes and what is "
                 "required of it",
                 fix="Name the schema, or these.",
+            )
+        if self.example is not None and not self._has_code:
+            raise UsageError(
+                "an example is what a model of code is called with, and there is none",
+                fix="Name the model with --schema package.module:factory, or --schema hf.",
             )
         check_choice(self.model, (AUTO, *models()), "model")
         if self.require is not None:

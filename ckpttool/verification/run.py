@@ -20,7 +20,6 @@ from ckpttool.inspection import stopped, with_container
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.choosing import Judged, choose, hold, said_of
 from ckpttool.models.family import Kind
-from ckpttool.models.forward import not_run, run_forward
 from ckpttool.models.neighbours import neighbour_of
 from ckpttool.models.reference import NONE
 from ckpttool.tensors.fingerprint import fingerprint as fingerprint_of
@@ -29,6 +28,7 @@ from ckpttool.tensors.workers import processors, quick_switches
 from ckpttool.verification.checks.positions import shown_grid
 from ckpttool.verification.conclusion import conclude
 from ckpttool.verification.evidence import Evidence
+from ckpttool.verification.forward import forward_of, forward_of_code
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.published import origin_of
 from ckpttool.verification.quantized_file import quantized_file
@@ -39,11 +39,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ckpttool.findings.arguments import AnyPath
-    from ckpttool.findings.results import Coverage, ForwardSummary
+    from ckpttool.findings.results import Coverage
     from ckpttool.models.canonical import Canonical
     from ckpttool.models.family import Family
     from ckpttool.models.reference import Reference
-    from ckpttool.models.schema import Schema
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
     from ckpttool.tensors.values import Values
     from ckpttool.tensors.workers import Progress
@@ -130,6 +129,8 @@ def verified(
                 reference = reference_for(path, options.reference)
                 if reference is not None and options.groups is not None:
                     reference = options.groups.of(reference)
+                if options.example is not None and options.forward:
+                    options.example.inputs()  # a mistake in them is told before all is read
                 canonical = _renaming(reference)(checkpoint.tensors)
                 known = with_container(known, checkpoint, canonical.layout)
                 evidence, origin = _examine(checkpoint, canonical, options, reference, progress)
@@ -199,9 +200,9 @@ def _examine(
             canonical.tensors, values, workers=options.workers, executor=options.executor
         )
         if reference is not None:
-            forward = not_run(_why_not(options, reference))
+            forward = forward_of_code(reference, checkpoint, coverage, values, options)
         else:
-            forward = _forward(canonical, judged, schema, coverage, values, options)
+            forward = forward_of(canonical, judged, schema, coverage, values, options)
             config = judged.config
         published = origin.result() if origin else None
         checkpoint.check_unchanged()  # what was read at different times is of one file
@@ -231,6 +232,7 @@ def _examine(
         unknown=other is not None,
         quantized=quantized,
         companion=options.companion,
+        example=options.example is not None,
     )
     return evidence, published
 
@@ -255,12 +257,6 @@ def _other(
     # all of this model is there, and more by which another is told, and the folder says so, too
     neighbour = neighbour_of({name: info.shape for name, info in checkpoint.tensors.items()})
     return None if neighbour is None else found._replace(neighbour=neighbour)
-
-
-def _why_not(options: VerifyOptions, reference: Reference) -> str:
-    if not options.forward:
-        return "--no-forward"
-    return "there is no schema" if reference.is_empty else "a schema has no code to run"
 
 
 def _renaming(reference: Reference | None) -> Renaming:
@@ -328,33 +324,3 @@ def _import_model(family: Family) -> None:
     thread.join()
     if failed:
         raise failed[0]
-
-
-def _forward(
-    canonical: Canonical,
-    judged: Judged,
-    schema: Schema,
-    coverage: Coverage,
-    values: Values,
-    options: VerifyOptions,
-) -> ForwardSummary:
-    """Run as much of the model as the file fills; nothing is filled in for an absent group."""
-    family = judged.family
-    if not options.forward:
-        return not_run("--no-forward")
-    if not coverage.core.complete:
-        return not_run(f"the {family.core} is not complete")
-    others = coverage.others.values()
-    full = bool(others) and all(group.complete for group in others)
-    groups = schema.groups if full else (family.core,)
-    names = [entry.name for entry in schema.entries.values() if entry.group in groups]
-    if any(name in values.skipped for name in names):
-        return not_run("a tensor of the model was not read")
-    tensors = canonical.tensors
-    # a view that repeats its elements may be of any size, and stand for less than a file's bytes
-    sources = {
-        id(extent.source): extent.source for name in names for extent in tensors[name].extents
-    }
-    if sum(tensors[name].nbytes for name in names) > sum(one.size for one in sources.values()):
-        return not_run("tensors of the model are views that repeat their elements")
-    return run_forward(family, judged.config, tensors, full=full, device=options.device)

@@ -14,10 +14,11 @@ from ckpttool.files.publishing import write_files
 from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.files.strict_json import MAX_JSON, begins_object, strict_json
 from ckpttool.findings import rules
-from ckpttool.findings.arguments import AnyPath, check_text, path_of
+from ckpttool.findings.arguments import AnyPath, check_text, check_type, path_of
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError, UsageError
 from ckpttool.formats import HEAD, open_source
 from ckpttool.models.code.calls import call_in, names_code
+from ckpttool.models.code.example import Example
 from ckpttool.models.reference import NONE, Reference, reference_of
 from ckpttool.models.schema_file import KEY, described, parse, render
 from ckpttool.tensors.sharing import with_tied
@@ -108,6 +109,16 @@ class Beside:
 def expected_by(source: Union[AnyPath, Reference]) -> Union[Reference, Beside]:
     """Return what files must fit: a schema as :func:`read_schema` does, or ``hf``."""
     return Beside() if source == BESIDE else read_schema(source)
+
+
+def example_of(text: str) -> Example:
+    """Return what a model is called with, by the code that makes it; nothing is imported yet.
+
+    Raises:
+        UsageError: the text names no code.
+    """
+    check_type(text, str, "the example")
+    return Example(call_in(text))
 
 
 def read_schema(source: Union[AnyPath, Reference]) -> Reference:

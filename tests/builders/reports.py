@@ -163,7 +163,9 @@ def of_code(text: str = "my.models:Net") -> FileReport:
     return whole._replace(
         schema_from=f"from code: {text} was imported and run",
         loading=whole.loading._replace(loader="from_pretrained"),
-        forward=ForwardSummary("run", None, "full", "cpu", None, {text: output}, inputs=text),
+        forward=ForwardSummary(
+            "run", None, "full", "cpu", None, {text: output}, inputs=text, unused=(text,)
+        ),
     )
 
 

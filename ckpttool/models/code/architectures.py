@@ -10,17 +10,22 @@ from __future__ import annotations
 import os
 import re
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Union
+from typing import TYPE_CHECKING, Any, ContextManager, Dict, Iterator, List, Mapping, Union
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError
 from ckpttool.findings.text import printable
 from ckpttool.models.code.building import bounded, said_by, stranger
 from ckpttool.models.code.held import Held, computed_buffers, groups_of_tied, held_by
+from ckpttool.models.code.made_inputs import inputs_of
+from ckpttool.models.code.running import Inputs, fill, read
 from ckpttool.tensors.dtypes import DTYPES
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel
+
+    from ckpttool.tensors.catalogue import TensorInfo
 
 Json = Union[Dict[str, "Json"], List["Json"], str, int, float, bool, None]
 
@@ -97,6 +102,77 @@ class Architecture:
         config = self._class.config_class.from_dict(self._config)
         with torch.device("meta"):
             return self._class._from_config(config)
+
+    def at_work(self) -> ContextManager[None]:
+        """Return the surroundings in which its code runs: without a network."""
+        return _offline()
+
+    def loaded(self, tensors: Mapping[str, TensorInfo]) -> PreTrainedModel:
+        """Return the model with the weights of a file; raises as in :class:`Runnable`."""
+        import torch
+
+        config = self._class.config_class.from_dict(self._config)
+        stated = getattr(config, "dtype", None) or getattr(config, "torch_dtype", None)
+        dtype = stated if isinstance(stated, torch.dtype) else torch.float32
+        if dtype is torch.float16:  # its range is for accelerators; that of bfloat16 is float32's
+            dtype = torch.bfloat16
+        if hasattr(config, "use_cache"):
+            config.use_cache = False  # what it returns is for the next token
+        if _is_of_4():
+            return self._filled(config, dtype, tensors)
+        late = {name: _Late(info) for name, info in tensors.items()}
+        made: PreTrainedModel = self._class.from_pretrained(
+            None, config=config, state_dict=late, dtype=dtype
+        )
+        return made
+
+    def _filled(
+        self, config: Any, dtype: torch.dtype, tensors: Mapping[str, TensorInfo]
+    ) -> PreTrainedModel:
+        """Return the same with transformers 4, whose loader would make a second copy."""
+        with bounded(parameters_on_meta=True):
+            model: PreTrainedModel = self._class._from_config(config, torch_dtype=dtype)
+        kept = model.state_dict(keep_vars=True)
+        stored = {id(one): name for name, one in _as_saved(model, kept).items() if name in tensors}
+        named = {name: tensors[stored[id(one)]] for name, one in kept.items() if id(one) in stored}
+        fill(model, named)
+        return model
+
+    def inputs(self, model: Any) -> list[Inputs]:
+        """Return its ``dummy_inputs``, and others by the names of what it takes."""
+        return inputs_of(model)
+
+
+class _Late:
+    """A tensor of a file that is read when transformers wants it, as it takes those of safetensors.
+
+    Args:
+        info: where it is.
+    """
+
+    def __init__(self, info: TensorInfo) -> None:
+        self._info = info
+
+    def __getitem__(self, place: Any) -> torch.Tensor:
+        import torch
+
+        whole = read(self._info, getattr(torch, self._info.dtype.name))
+        return whole[place]
+
+    def get_shape(self) -> list[int]:
+        return list(self._info.shape)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._info.shape
+
+
+def _is_of_4() -> bool:
+    try:
+        import transformers.core_model_loading  # noqa: F401 (whether it is there)
+    except ImportError:
+        return True
+    return False
 
 
 # --- before transformers sees it ----------------------------------------------------------
@@ -230,12 +306,15 @@ def _silent() -> Iterator[None]:
     except ImportError:
         yield
         return
-    before = logging.get_verbosity()
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _class_named(name: str, library: Any, remote: bool) -> Any:
@@ -308,10 +387,10 @@ def _declared(model: PreTrainedModel) -> list[str]:
 
 def _as_saved(model: PreTrainedModel, state_dict: Mapping[str, Any]) -> dict[str, Any]:
     """Return a state dict with the names of files: those that loading turns into the model's."""
-    try:
-        from transformers.core_model_loading import revert_weight_conversion
-    except ImportError:
+    if _is_of_4():
         return _as_saved_by_4(model, state_dict)
+    from transformers.core_model_loading import revert_weight_conversion
+
     saved: dict[str, Any] = revert_weight_conversion(model, dict(state_dict))
     return saved
 

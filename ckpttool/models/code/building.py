@@ -71,7 +71,9 @@ def bounded(*, parameters_on_meta: bool = False) -> Iterator[None]:
         hooks.register_module_module_registration_hook(of_module),
     )
     try:
-        yield
+        # initialisers draw numbers, and the caller's own must stay theirs
+        with torch.random.fork_rng(devices=[]):
+            yield
     finally:
         for handle in handles:
             handle.remove()

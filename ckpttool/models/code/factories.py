@@ -7,7 +7,7 @@ import sys
 from collections import abc
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ContextManager, Iterator, Mapping
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
@@ -15,11 +15,13 @@ from ckpttool.findings.results import LOAD_STATE_DICT
 from ckpttool.findings.text import printable
 from ckpttool.models.code.building import bounded, large_on_meta, stranger
 from ckpttool.models.code.held import Held, computed_buffers, groups_of_tied, held_by
+from ckpttool.models.code.running import CannotRunError, Inputs, fill
 
 if TYPE_CHECKING:
     from torch import nn
 
     from ckpttool.models.code.calls import Call
+    from ckpttool.tensors.catalogue import TensorInfo
 
 
 class Factory:
@@ -56,17 +58,36 @@ class Factory:
         with stranger(f"{self.name} failed"):
             try:
                 with bounded(), torch.device("meta"):
-                    return _called(function, self._call)
+                    return called(function, self._call)
             except CkpttoolError:
                 raise
             except Exception:  # noqa: BLE001 (the second attempt tells)
                 # Code that looks at a number while it builds, of a schedule say, finds none on the
                 # meta device. Once more with real tensors: parameters go as soon as they are made.
                 with bounded(parameters_on_meta=True), large_on_meta():
-                    return _called(function, self._call)
+                    return called(function, self._call)
+
+    def at_work(self) -> ContextManager[None]:
+        """Return the surroundings in which its code runs: the working folder has modules."""
+        return from_here()
+
+    def loaded(self, tensors: Mapping[str, TensorInfo]) -> nn.Module:
+        """Return the model with the weights of a file; raises as in :class:`Runnable`."""
+        from torch import nn
+
+        with bounded(parameters_on_meta=True):
+            made = called(imported(self._call), self._call)
+        if not isinstance(made, nn.Module):
+            raise CannotRunError(f"{self.name} returned a state dict, which has no code to run")
+        return fill(made, tensors)
+
+    def inputs(self, _: nn.Module) -> list[Inputs]:
+        """Return none: what somebody's model takes is not known."""
+        return []
 
 
-def _called(function: Any, call: Call) -> Any:
+def called(function: Any, call: Call) -> Any:
+    """Return what a function returns for the arguments of a call."""
     return function(*call.arguments, **call.keywords)
 
 

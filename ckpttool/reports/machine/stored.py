@@ -327,6 +327,7 @@ def _forward(fields: Fields) -> ForwardSummary:
         fields.maybe("loss", fields.number),
         fields.wholes("kept"),
         _later(fields, "inputs"),
+        fields.texts("unused") if "unused" in fields.names() else (),
     )
 
 

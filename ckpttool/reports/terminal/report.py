@@ -254,6 +254,8 @@ def _forward(forward: ForwardSummary) -> str:
             f"{printable(name)} {' x '.join(map(str, output.shape))}: mean {output.mean:.3g}, "
             f"std {output.std:.3g}, from {output.min:.3g} to {output.max:.3g}, {finite}"
         )
+    if forward.unused:
+        parts.append(f"not used: {printable(', '.join(forward.unused))}")
     if forward.difference is not None:
         parts.append(f"two images differ by up to {forward.difference:.3g}")
     if forward.loss is not None:

@@ -20,8 +20,8 @@ _BLIND = 1e-5
 
 def check_forward(evidence: Evidence) -> Iterator[Finding]:
     """Check the outputs' shapes, that they are finite, and that they depend on the input."""
-    # a schema has no code, and no option would run it: the report lists what was not checked
     if evidence.reference is not None:
+        yield from _of_code(evidence)
         return
     if evidence.forward.status != "run":
         yield finding(
@@ -33,6 +33,17 @@ def check_forward(evidence: Evidence) -> Iterator[Finding]:
     yield from _shapes(evidence)
     yield from _not_finite(evidence)
     yield from _blind(evidence)
+
+
+def _of_code(evidence: Evidence) -> Iterator[Finding]:
+    if evidence.forward.status == "run":
+        yield from _not_finite(evidence)
+    elif evidence.example:  # asked for; elsewhere the report lists what was not checked
+        yield finding(
+            rules.FORWARD_NOT_RUN,
+            f"the forward pass was not run: {evidence.forward.reason or 'no reason given'}",
+            fix="",
+        )
 
 
 def _shapes(evidence: Evidence) -> Iterator[Finding]:

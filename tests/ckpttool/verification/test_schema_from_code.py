@@ -126,3 +126,116 @@ def test_the_configuration_of_a_checkpoint_from_elsewhere_may_not(
         ).code
         == 0
     )
+
+
+# --- the forward pass ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("example", ["inputs", "more", "named(shift=2.0)", "both"])
+def test_a_model_runs_on_the_example_that_is_named(here: Path, example: str) -> None:
+    path = user_code.saved(here / "net.pth")
+    report = ckpttool.verify(path, schema=NET, example=f"{MODULE}:{example}")
+    assert report.verdict is Verdict.PASS
+    (file,) = report.files
+    assert file.forward is not None
+    assert (file.forward.status, file.forward.unused) == ("run", ())
+    assert file.forward.outputs["logits"].shape == (2, 10)
+    assert not any("forward" in one for one in file.unchecked)
+
+
+def test_the_report_says_what_it_was_called_with(here: Path) -> None:
+    path = user_code.saved(here / "net.pth")
+    done = invoke("verify", path, "--schema", NET, "--example", f"{MODULE}:inputs")
+    assert done.code == 0
+    assert f"called with {MODULE}:inputs; logits 2 x 10: mean" in " ".join(done.out.split())
+
+
+def test_without_an_example_a_model_is_not_run(here: Path) -> None:
+    path = user_code.saved(here / "net.pth")
+    (file,) = ckpttool.verify(path, schema=NET).files
+    assert file.forward is not None
+    assert file.forward.reason == "it is not known what the model is called with: see --example"
+    assert file.verdict is Verdict.PASS
+    assert any("the forward pass (it is not known" in one for one in file.unchecked)
+
+
+def test_an_output_that_is_not_finite_fails(here: Path) -> None:
+    path = user_code.saved(here / "net.pth")
+    report = ckpttool.verify(path, schema=f"{MODULE}:Infinite", example=f"{MODULE}:inputs")
+    assert report.exit_code == 1
+    assert "MOD005" in {found.rule.code for found in report.findings}
+
+
+@pytest.mark.parametrize(
+    ("model", "example", "reason"),
+    [
+        ("Broken", "inputs", "ValueError: this model cannot be run"),
+        ("Net", "wrong", "RuntimeError"),
+        ("Net", "named(shift='x')", "TypeError"),
+    ],
+)
+def test_a_model_that_cannot_run_is_said_to_have_not_run(
+    here: Path, model: str, example: str, reason: str
+) -> None:
+    path = user_code.saved(here / "net.pth")
+    (file,) = ckpttool.verify(path, schema=f"{MODULE}:{model}", example=f"{MODULE}:{example}").files
+    assert file.forward is not None
+    assert file.forward.status == "not-run"
+    assert "could not run with" in str(file.forward.reason)
+    assert reason in str(file.forward.reason)
+    assert "MOD007" in {found.rule.code for found in file.findings}
+    assert any("could not run" in one for one in file.unchecked)
+
+
+def test_a_model_that_ends_the_process_does_not_pass_silently(here: Path) -> None:
+    path = user_code.saved(here / "net.pth")
+    done = invoke("verify", path, "--schema", f"{MODULE}:Leaves", "--example", f"{MODULE}:inputs")
+    assert "could not run: it ended with sys.exit(0)" in " ".join(done.out.split())
+    assert "PASS" in done.out
+    assert "Not checked: the forward pass" in " ".join(done.out.split())
+
+
+def test_an_incomplete_model_is_not_run(here: Path) -> None:
+    path = user_code.saved(here / "net.pth")
+    report = ckpttool.verify(path, schema=f"{NET}(depth=4)", example=f"{MODULE}:inputs")
+    (file,) = report.files
+    assert file.forward is not None
+    assert file.forward.reason == "the model is not complete"
+
+
+def test_a_mistake_in_the_example_is_told_before_anything_is_read(here: Path) -> None:
+    path = user_code.saved(here / "net.pth")
+    done = invoke("verify", path, "--schema", NET, "--example", f"{MODULE}:fails")
+    assert done.code == 2
+    assert f"{MODULE}:fails failed: RuntimeError: nothing is built here" in " ".join(
+        done.out.split()
+    )
+    done = invoke("verify", path, "--schema", NET, "--example", "x.json")
+    assert (done.code, "not of the form package.module:name" in done.err) == (2, True)
+
+
+def test_an_example_without_code_is_wrong_usage(here: Path) -> None:
+    path = user_code.saved(here / "net.pth")
+    done = invoke("verify", path, "--schema", path, "--example", f"{MODULE}:inputs")
+    assert (done.code, "--schema package.module:factory" in done.err) == (2, True)
+
+
+def test_no_forward_imports_no_example(here: Path) -> None:
+    path = user_code.saved(here / "net.pth")
+    done = invoke("verify", path, "--schema", NET, "--example", "no.such:thing", "--no-forward")
+    assert (done.code, "forward      not run: --no-forward" in done.out) == (0, True)
+
+
+def test_the_example_may_stand_in_the_configuration(here: Path) -> None:
+    path = user_code.saved(here / "net.pth")
+    text = f'schema = "{NET}"\nexample = "{MODULE}:inputs"\n'
+    (here / "ckpttool.toml").write_text(text)
+    assert f"called with {MODULE}:inputs" in " ".join(invoke("verify", path).out.split())
+
+
+def test_a_lock_has_no_outputs_of_somebodys_code(here: Path) -> None:
+    path = user_code.saved(here / "net.pth")
+    code = ("--schema", NET, "--example", f"{MODULE}:inputs")
+    done = invoke("lock", path, *code, "-o", "net.lock")
+    assert done.code == 0, done.err
+    assert invoke("verify", path, *code, "--lock", "net.lock").code == 0

@@ -175,3 +175,70 @@ def test_a_lock_takes_it_too(tmp_path: Path) -> None:
     assert "LlamaForCausalLM" in done.out
     done = invoke("schema", "hf")
     assert (done.code, "Name the config.json" in done.err) == (2, True)
+
+
+# --- the forward pass ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs"),
+    [
+        ("decoder", "its dummy_inputs"),
+        ("tied", "its dummy_inputs"),
+        ("experts", "its dummy_inputs"),
+        ("encoder", "its dummy_inputs"),
+        ("encoder-decoder", "its dummy_inputs"),
+        ("vision", "made pixel_values 2 x 3 x 32 x 32"),
+    ],
+)
+def test_the_model_runs_with_the_weights_of_the_file(
+    tmp_path: Path, name: str, inputs: str
+) -> None:
+    import transformers
+
+    folder = saved(tmp_path, name)
+    report = ckpttool.verify(weights_of(folder), schema="hf")
+    assert not report.findings
+    (file,) = report.files
+    assert file.forward is not None
+    assert (file.forward.status, file.forward.inputs) == ("run", inputs), file.forward.reason
+    assert file.forward.unused == ()
+    if name in ("decoder", "experts"):
+        model = transformers.AutoModelForCausalLM.from_pretrained(folder)
+        ids = torch.tensor([[7, 6, 0, 0, 1], [1, 2, 3, 0, 0], [0, 0, 0, 4, 5]])
+        with torch.no_grad():
+            logits = model(ids).logits
+        assert file.forward.outputs["logits"].std == pytest.approx(
+            float(logits.std(unbiased=False)), rel=1e-4
+        )
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_half_precision_runs_too(tmp_path: Path, dtype: torch.dtype) -> None:
+    folder = saved(tmp_path, "decoder", dtype)
+    (file,) = ckpttool.verify(weights_of(folder), schema="hf").files
+    assert file.forward is not None
+    assert (file.forward.status, file.findings) == ("run", ())
+
+
+def test_weights_that_overflow_are_found_by_running(tmp_path: Path) -> None:
+    def enlarge(weights: Weights) -> None:
+        for tensor in weights.values():
+            tensor *= 1e15
+
+    report = ckpttool.verify(change_weights(saved(tmp_path, "decoder"), enlarge), schema="hf")
+    assert "MOD005" in {found.rule.code for found in report.findings}
+    assert report.verdict is Verdict.FAIL
+
+
+def test_a_model_of_transformers_takes_an_example_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = weights_of(saved(tmp_path, "decoder"))
+    (tmp_path / "mine_inputs.py").write_text(
+        "import torch\ndef ids():\n    return {'input_ids': torch.ones(1, 2, dtype=torch.int64)}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    (file,) = ckpttool.verify(path, schema="hf", example="mine_inputs:ids").files
+    assert file.forward is not None
+    assert file.forward.outputs["logits"].shape == (1, 2, 40)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import List
 
 import pytest
+import torch
 
 from ckpttool.findings.errors import UnsupportedError
 from ckpttool.models.code.calls import call_in
+from ckpttool.models.code.example import Example
 from ckpttool.models.code.factories import Factory
 from tests.builders import user_code
 from tests.builders.user_code import MODULE, here
@@ -94,6 +97,36 @@ def test_too_many_parts_are_told_and_not_tried_again(
     monkeypatch.setattr("ckpttool.models.code.building.MOST_PARTS", 10)
     with pytest.raises(UnsupportedError, match="too many layers or experts"):
         made("Net")
+
+
+def test_the_callers_random_numbers_are_as_before(here: Path) -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    made("Net")
+    assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "keywords"),
+    [
+        ("inputs", 1, []),
+        ("more", 2, []),
+        ("named(shift=3.0)", 0, ["ids", "shift"]),
+        ("both", 1, ["shift"]),
+    ],
+)
+def test_an_example_is_a_tensor_a_tuple_keywords_or_both(
+    here: Path, call: str, arguments: int, keywords: List[str]
+) -> None:
+    found = Example(call_in(f"{MODULE}:{call}")).inputs()
+    assert (len(found.arguments), list(found.keywords)) == (arguments, keywords)
+    assert found.said == f"{MODULE}:{call.partition('(')[0]}"
+
+
+def test_an_example_is_made_once(here: Path) -> None:
+    example = Example(call_in(f"{MODULE}:inputs"))
+    assert example.inputs() is example.inputs()
 
 
 def test_the_builder_writes_what_the_model_has(here: Path) -> None:
