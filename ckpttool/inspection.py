@@ -166,11 +166,17 @@ def container_report(path: str, checkpoint: Checkpoint, trust: tuple[str, ...] =
     """Return a report on the container alone: FAIL where loading the file calls unknown code."""
     findings = (
         *findings_on(checkpoint.uses, trust),
-        *findings_beyond_default(checkpoint.references, checkpoint.uses),
+        *_beyond_default(checkpoint),
         *checkpoint.remarks,
     )
     report = FileReport(path, verdict_of(findings), findings)
     return with_container(report, checkpoint, layout_of(checkpoint.tensors))
+
+
+def _beyond_default(checkpoint: Checkpoint) -> list[Finding]:
+    if checkpoint.format == "torch-distributed":  # not loaded by torch.load
+        return []
+    return findings_beyond_default(checkpoint.references, checkpoint.uses)
 
 
 def _diagnosis(checkpoint: Checkpoint, layout: str | None) -> Diagnosis | None:

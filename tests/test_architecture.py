@@ -36,6 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ckpttool.formats.safetensors", "ckpttool.formats.torch"),
     ("ckpttool.formats.single",),
     ("ckpttool.formats.sharded",),
+    ("ckpttool.formats.distributed",),
     ("ckpttool.formats", "ckpttool.formats.writing"),
     ("ckpttool.quantization",),
     ("ckpttool.models",),

@@ -40,7 +40,7 @@ from ckpttool.findings.errors import CkpttoolError, UsageError, adding_uses
 from ckpttool.findings.finding import Finding, Verdict, finding_from, verdict_from
 from ckpttool.findings.results import FileReport
 from ckpttool.findings.rules import Severity
-from ckpttool.formats import open_checkpoint
+from ckpttool.formats import checkpoint_file, open_checkpoint
 from ckpttool.formats.safety.telling import findings_left_behind
 from ckpttool.inspection import with_container
 from ckpttool.models.canonical import canonicalize
@@ -164,7 +164,7 @@ def convert(
         workers=workers,
         executor=executor,
     )
-    path = path_of(source)
+    path = checkpoint_file(path_of(source))
     (output,) = destinations([path], options)
     return convert_file(path, output, options, progress)
 

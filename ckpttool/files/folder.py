@@ -72,7 +72,9 @@ class Folder:
         self.offenders: list[str] = []
 
     def open(self, file: str) -> FileSource | None:
-        """Open the shard ``file``, a plain name; ``None`` if it is missing or refused.
+        """Open the shard ``file``; ``None`` if it is missing or refused.
+
+        It is a plain name, or a path of plain names below the folder.
 
         Raises:
             UnreadableError: it exists but cannot be opened.
@@ -81,7 +83,7 @@ class Folder:
         if not os.path.exists(path):  # noqa: PTH110 (a name too long is an error in pathlib)
             self.missing.append(file)
             return None
-        if os.path.split(os.path.realpath(path))[0] not in self._allowed:
+        if not self._is_inside(os.path.realpath(path), os.path.split(file)[0]):
             self.links.append(file)
             self._refuse(file, "is a link that leads out of the folder")
             return None
@@ -95,6 +97,13 @@ class Folder:
             return None
         self._seen[identity] = file
         return source
+
+    def _is_inside(self, path: str, below: str) -> bool:
+        """Whether a file lies in an allowed folder, or just where its path says below one."""
+        folder = os.path.split(path)[0]
+        if folder in self._allowed:
+            return True
+        return any(folder == os.path.normpath(f"{one}/{below}") for one in self._allowed)
 
     def _refuse(self, file: str, why: str) -> None:
         self.offenders.append(f"{printable(file)} {why}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import PurePath
 from typing import NamedTuple
@@ -38,11 +39,17 @@ def is_called_checkpoint(path: str) -> bool:
 
 #: Put before the suffix of a result that would have the name of its source.
 CLEAN = ".clean"
+#: The file that lists the parts of a distributed checkpoint, which goes by the name of its folder.
+METADATA = ".metadata"
 
 
 def stem_of(path: str) -> str:
     """Return a file's name without the suffix of its container."""
-    name = without_index(PurePath(path).name)
+    name = PurePath(path).name
+    if name == METADATA:
+        # absolute, since the folder may be the one that one works in
+        return PurePath(os.path.abspath(path)).parent.name or "model"  # noqa: PTH100
+    name = without_index(name)
     for ending in SUFFIXES:
         if name.lower().endswith(ending) and len(name) > len(ending):
             return name[: -len(ending)]

@@ -1,4 +1,7 @@
-"""The files that the indexes of sharded checkpoints list: a shard alone is only a part."""
+"""The files that indexes of sharded checkpoints list, and parts of distributed ones.
+
+A shard alone is only a part.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import os
 from pathlib import Path
 from typing import Iterable, Iterator
 
-from ckpttool.files.suffixes import is_called_index
+from ckpttool.files.suffixes import METADATA, is_called_index
+from ckpttool.formats.distributed import folder as distributed
+from ckpttool.formats.distributed import unconsolidated
 from ckpttool.formats.sharded.index import files_listed
 
 
@@ -15,11 +20,16 @@ def index_of(path: str) -> str | None:
     if not os.path.isfile(path):  # noqa: PTH113 (any text may be a path here)
         return None
     for name in dict.fromkeys((path, os.path.realpath(path))):  # a link has its target's too
-        indexes = (one for one in siblings(name) if is_called_index(one) and one != name)
+        indexes = (one for one in siblings(name) if _may_list(one) and one != name)
         for one in indexes:
             if Path(name) in set(_shards_of(one)):
                 return one
     return None
+
+
+def _may_list(path: str) -> bool:
+    name = os.path.split(path)[1]
+    return is_called_index(name) or name == METADATA or unconsolidated.is_called_part(name)
 
 
 def siblings(path: str) -> list[str]:
@@ -46,5 +56,8 @@ def parts_of(paths: Iterable[str]) -> dict[Path, str]:
 
 
 def _shards_of(index: str) -> Iterator[Path]:
-    """Yield the files that an index lists."""
-    return (Path(index).parent / name for name in files_listed(index))
+    """Yield the files that an index lists, or the other parts of a distributed checkpoint."""
+    names = (
+        distributed.parts_beside(index) or unconsolidated.parts_beside(index) or files_listed(index)
+    )
+    return (Path(index).parent / name for name in names)

@@ -227,8 +227,9 @@ class Checkpoint(Mapping[str, TensorInfo]):
 
     Attributes:
         path: as the caller named it.
-        format: ``torch-zip``, ``torch-legacy``, ``torch-tar``, ``safetensors`` or
-            ``safetensors-sharded``, or ``torch-sharded`` where a shard is of torch.
+        format: ``torch-zip``, ``torch-legacy``, ``torch-tar``, ``safetensors``,
+            ``safetensors-sharded``, or ``torch-sharded`` where a shard is of torch;
+            ``torch-distributed`` or ``safetensors-unconsolidated``.
         sources: every file that the extents point into; the first is ``path`` itself.
         tensors: name to :class:`TensorInfo`, in the order of the file.
         wrapper: the dotted key of the state dict that was taken; ``None`` at the root.

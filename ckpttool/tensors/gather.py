@@ -141,11 +141,11 @@ def _fill_strided(info: TensorInfo, start: int, out: memoryview) -> None:
     # A type of the same width that copies bit by bit; 16 bytes are only known as complex.
     elements: NDArray[Any] = np.frombuffer(out, "c16" if itemsize == 16 else f"u{itemsize}")
     done = 0
-    for starts, lengths in _boxes(shape, start // itemsize, len(elements)):
+    for starts, lengths in boxes(shape, start // itemsize, len(elements)):
         count = prod(lengths)
         first = sum(index * stride for index, stride in zip(starts, strides))
         box = elements[done : done + count].reshape(lengths)
-        _gather(info.extents, first, strides, box)
+        gather_box(info.extents, first, strides, box)
         done += count
 
 
@@ -167,7 +167,7 @@ def _fewest_axes(info: TensorInfo) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(length for length, _ in merged), tuple(stride for _, stride in merged)
 
 
-def _boxes(
+def boxes(
     shape: tuple[int, ...], first: int, count: int
 ) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
     """Cut ``count`` elements from the ``first`` on, in row-major order, into few boxes.
@@ -185,16 +185,18 @@ def _boxes(
             yield (row, *(0 for _ in shape[1:])), (count // inner, *shape[1:])
         else:
             taken = min(inner - within, count)
-            for starts, lengths in _boxes(shape[1:], within, taken):
+            for starts, lengths in boxes(shape[1:], within, taken):
                 yield (row, *starts), (1, *lengths)
         first += taken
         count -= taken
 
 
-def _gather(
+def gather_box(
     extents: Sequence[Extent], first: int, strides: tuple[int, ...], out: NDArray[Any]
 ) -> None:
     """Copy the box whose first element is element ``first`` of the extents into ``out``.
+
+    ``strides`` are in elements; ``out`` has one axis for each.
 
     The box is read as one run of bytes where that is cheap, else cut along its widest axis:
     into single indices if the gaps between them are worth jumping over, else in two.
@@ -215,7 +217,7 @@ def _gather(
     step = 1 if apart < span else (length + 1) // 2
     for index in range(0, length, step):
         part = out[(slice(None),) * axis + (slice(index, index + step),)]
-        _gather(extents, first + index * strides[axis], strides, part)
+        gather_box(extents, first + index * strides[axis], strides, part)
 
 
 def _gather_run(
@@ -225,8 +227,17 @@ def _gather_run(
     import numpy as np
 
     reach = sum((length - 1) * stride for length, stride in zip(out.shape, strides))
+    if reach + 1 == out.size and out.flags.c_contiguous and _falls(out.shape, strides):
+        read_range(extents, first * out.itemsize, out.reshape(-1).view(np.uint8).data)
+        return
     run = np.empty(1 + reach, out.dtype)
     read_range(extents, first * out.itemsize, run.view(np.uint8).data)
     steps = tuple(stride * out.itemsize for stride in strides)
     # The constructor checks that the strides stay inside the run, unlike as_strided.
     out[...] = np.ndarray(out.shape, out.dtype, run.data, 0, steps)
+
+
+def _falls(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether the strides of a gapless run are those of the row-major order."""
+    steps = [stride for length, stride in zip(shape, strides) if length != 1]
+    return all(step > after for step, after in zip(steps, steps[1:]))

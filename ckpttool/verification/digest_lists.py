@@ -8,7 +8,7 @@ from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.files.strict_json import MAX_JSON, begins_object, strict_json
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError, UsageError
-from ckpttool.formats import HEAD
+from ckpttool.formats import HEAD, checkpoint_file
 from ckpttool.inputs.receipts import Digest, Receipt, read_receipt
 from ckpttool.verification.lock.reading import is_lock, read_lock
 
@@ -29,7 +29,7 @@ def listed_in(
     Raises:
         CkpttoolError: those of ``read``, with the path.
     """
-    source = FileSource(path)
+    source = FileSource(checkpoint_file(path))
     try:
         listed = read(source)
     except BaseException as error:  # an interrupt must not leave the file open either

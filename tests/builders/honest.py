@@ -922,6 +922,13 @@ def _distributed() -> Any:
     return told
 
 
+def _distributed_before() -> Any:
+    """The properties of a tensor in the .metadata of torch 2.2 and before."""
+    from torch.distributed._shard.sharded_tensor.metadata import TensorProperties
+
+    return {"properties": TensorProperties(dtype=torch.float32, requires_grad=False)}
+
+
 _TORCH = (
     _all("torch", NOTHING, _TENSORS)
     + _all(
@@ -929,7 +936,10 @@ _TORCH = (
         NOTHING,
         _only(
             TORCH >= (2, 3) and torch.distributed.is_available(),
-            lambda: {"metadata-of-distributed": _distributed},
+            lambda: {
+                "metadata-of-distributed": _distributed,
+                "metadata-of-distributed-old": _distributed_before,
+            },
         ),
     )
     + _all("torch", NOTHING, _TORCH_VALUES)

@@ -20,7 +20,17 @@ from ckpttool.verification.lock.writing import HEAD
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.run import verify_file
 from ckpttool.verification.schema_sources import read_schema
-from tests.builders import adapters, checkpoints, evidence, modules, releases, shards, sharing, zips
+from tests.builders import (
+    adapters,
+    checkpoints,
+    distributed,
+    evidence,
+    modules,
+    releases,
+    shards,
+    sharing,
+    zips,
+)
 from tests.builders import pickles as p
 from tests.builders import safetensors as st
 from tests.builders import torch_files as tf
@@ -44,6 +54,10 @@ UNKNOWN_CALL = tf.torch_zip(
 
 def zipped(defect: str) -> Case:
     return Case(holding(zips.DEFECTS[defect][0]()), GOOD_ZIP)
+
+
+def dcp(defect: str) -> Case:
+    return Case(verified(distributed.DEFECTS[defect][0]), verified(distributed.good))
 
 
 def tensors(defect: str) -> Case:
@@ -187,6 +201,10 @@ CASES: Dict[str, Case] = {
     "FIL303": Case(holding(st.ODDITIES["newline-behind-it"][0]()), GOOD_SAFETENSORS),
     "FIL401": Case(verified(shards.DEFECTS["shard-missing"][0]), verified(shards.good)),
     "FIL402": Case(verified(shards.TOTALS["a-fraction"]), verified(shards.good)),
+    "FIL403": dcp("climbs"),
+    "FIL404": dcp("chunk-missing"),
+    "FIL405": Case(verified(distributed.with_another_file), verified(distributed.good)),
+    "FIL406": Case(verified(distributed.good_parts), verified(distributed.good)),
     "FIL501": listed("receipt.json", '{"tool": "ckpttool"}'),
     "FIL502": listed("ckpttool.lock", f"{HEAD}\nlock 2\n"),
     "FIL503": Case(

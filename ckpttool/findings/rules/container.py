@@ -202,6 +202,43 @@ INDEX_TOTAL = Rule(
     "Write the index anew: ckpttool convert INDEX --to safetensors -o NEW --max-shard-size SIZE.",
     "No reader goes by it. Versions of transformers wrote wrong ones for years, as a float say.",
 )
+DISTRIBUTED_METADATA = Rule(
+    "FIL403",
+    "distributed-metadata",
+    Severity.ERROR,
+    "The .metadata of a distributed checkpoint lacks what torch.distributed.checkpoint writes.",
+    "Write the checkpoint anew with torch.distributed.checkpoint.save.",
+)
+DISTRIBUTED_CHUNKS = Rule(
+    "FIL404",
+    "distributed-chunks",
+    Severity.ERROR,
+    "The chunks of a distributed checkpoint do not make up its tensors.",
+    "Put all files of one checkpoint together, each as its process wrote it.",
+    "Each process writes its chunks of the tensors. Together they must have each element of a "
+    "tensor once, each where `.metadata` says, with the type and the shape that it says.",
+)
+# A warning: readers take only what is listed, so that nothing is wrong with the tensors.
+DISTRIBUTED_UNLISTED = Rule(
+    "FIL405",
+    "distributed-unlisted",
+    Severity.WARNING,
+    "Files of a distributed checkpoint, or bytes in them, are not in its .metadata.",
+    "Take away what belongs to an earlier run, once you know that it does.",
+    "A folder that was written to twice, by more processes at first, has files of two checkpoints. "
+    "Readers leave out what `.metadata` does not list, and so does ckpttool: it was not looked at.",
+)
+# A note: the files are as their writer leaves them.
+DISTRIBUTED_SIZES = Rule(
+    "FIL406",
+    "distributed-sizes",
+    Severity.NOTE,
+    "Files of parts of tensors do not say how large the whole tensors are.",
+    "Compare the files with those of the run: a missing last part of a tensor cannot be seen.",
+    "The safetensors files that torch's HuggingFaceStorageWriter leaves with "
+    "`save_distributed=True` say where each part begins, and no more. A part missing in the middle "
+    "is found, one at the end of an axis is not: the tensor then is that much smaller.",
+)
 RECEIPT = Rule(
     "FIL501",
     "receipt",

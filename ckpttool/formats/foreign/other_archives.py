@@ -19,7 +19,7 @@ from ckpttool.formats import pickles
 from ckpttool.formats.archives.archive import read_archive, read_member
 from ckpttool.formats.archives.zip_end import start_of
 from ckpttool.formats.foreign.loose_pickles import names_in
-from ckpttool.formats.foreign.signatures import CONVERT_FOLDER, NAME_WEIGHTS, ForeignKind
+from ckpttool.formats.foreign.signatures import NAME_FOLDER, NAME_WEIGHTS, ForeignKind
 from ckpttool.formats.pickles.nodes import Call, Dict
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ _NPZ = ForeignKind(
 )
 _DCP = ForeignKind(
     "a part of a torch.distributed.checkpoint (.distcp): a row of archives, one a tensor",
-    CONVERT_FOLDER,
+    NAME_FOLDER,
 )
 
 

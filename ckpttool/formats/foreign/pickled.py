@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError
-from ckpttool.formats.foreign.signatures import CONVERT_FOLDER, NAME_WEIGHTS
+from ckpttool.formats.foreign.signatures import NAME_WEIGHTS
 from ckpttool.formats.pickles.nodes import Call, Global
 from ckpttool.formats.safety.known_names import name_of
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ckpttool.formats.pickles.nodes import Node
 
 _KNOWN = "Where you know who wrote it, load it with"
-_DISTRIBUTED = "torch.distributed.checkpoint.metadata.Metadata"
 
 
 def other_pickle(pickle: Pickle) -> UnsupportedError:
@@ -38,8 +37,6 @@ def _kind_of(pickle: Pickle) -> tuple[str, str]:
     name = _class_of(pickle.root)
     # everything below the root, for containers of tensors and of arrays
     names = {str(reference) for reference in pickle.references}
-    if name == _DISTRIBUTED:
-        return "the .metadata of a torch.distributed.checkpoint", CONVERT_FOLDER
     if name is not None:
         return (
             f"a pickled object of {name}, written by pickle.dump and not by torch.save",

@@ -38,10 +38,7 @@ _SAVE = "and save the arrays as safetensors (safetensors.numpy.save_file)."
 _UNPACK = "Unpack it, and name the checkpoint in it."
 #: Advice for files that hold no weights, and for parts of a distributed checkpoint.
 NAME_WEIGHTS = "Name the checkpoint of the weights."
-CONVERT_FOLDER = (
-    "Convert the folder it lies in: python -m torch.distributed.checkpoint.format_utils "
-    "dcp_to_torch FOLDER FILE."
-)
+NAME_FOLDER = "Name the folder that it lies in, or the .metadata there: it lists all parts."
 _SOURCE = "Name the checkpoint that it was made from"
 
 LFS_POINTER = ForeignKind(

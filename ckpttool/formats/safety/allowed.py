@@ -332,6 +332,10 @@ ROWS = {
         _MEM_FORMAT_ENCODING (int)
     """,
     "torch.distributed.checkpoint.filesystem": "_StorageInfo () +attributes",
+    "torch.distributed._shard.sharded_tensor.metadata": """
+        TensorProperties () +state
+        MEM_FORMAT_ENCODING (int)
+    """,
     "torch.distributed.device_mesh": "DeviceMesh () +attributes +fields",
     "torch._dynamo.decorators": "_DimRange () +state",
     "torch.nested._internal.nested_tensor": """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Callable, NamedTuple
 
 from ckpttool.files.sources import ByteSource
 from ckpttool.findings import rules
@@ -74,30 +75,71 @@ def _say_how_much_is_missing(source: ByteSource, error: MalformedError) -> None:
 
 
 def _read(source: ByteSource, wrapper: str | None, watch: Watch) -> Checkpoint:
-    archive = read_archive(source)
-    top, data = _top_folder(archive), archive.source
-    _check_version(archive, top)
-    big_endian = _is_big_endian(archive, top)
-    member = archive.members[f"{top}/data.pkl"]
-    storages, checksums = _records(archive, f"{top}/data/")
-    del archive  # a million names and places that nobody asks for any more
-    pickle = watch.parse(read_member(data, member, MAX_PICKLE), member=member.name)
-    if pickle.end != member.size:  # pickle.load ignores them, a scanner may not
-        raise MalformedError(
-            "something follows the pickle", rules.PICKLE, member=member.name, offset=pickle.end
-        )
-    locate = _Storages(storages, f"{top}/data/")
-    state = state_dicts.find(pickle, wrapper, locate, big_endian=big_endian)
+    content = content_of(source, lambda data, member: watch.parse(data, member=member))
+    locate = Storages(content.storages, content.folder)
+    state = state_dicts.find(content.pickle, wrapper, locate, big_endian=content.big_endian)
     return Checkpoint(
         source.name,
         FORMAT,
         (source,),
         references=watch.references,
         uses=watch.uses,
-        checksums=checksums,
-        storages=storages,
+        checksums=content.checksums,
+        storages=content.storages,
         **state._asdict(),
     )
+
+
+class Content(NamedTuple):
+    """What an archive of ``torch.save`` holds.
+
+    Attributes:
+        pickle: its pickle.
+        storages: the extent of every storage, by its key.
+        checksums: those of the storages that have bytes.
+        folder: what stands before the key of a storage in the name of its member.
+        big_endian: whether the storages hold big-endian elements.
+    """
+
+    pickle: Pickle
+    storages: dict[str, Extent]
+    checksums: tuple[Checksum, ...]
+    folder: str
+    big_endian: bool
+
+
+def content_of(
+    source: ByteSource,
+    parse: Callable[[bytes, str], Pickle],
+    *,
+    whole: ByteSource | None = None,
+    base: int = 0,
+) -> Content:
+    """Return the content of an archive, with a state dict in it or not.
+
+    Args:
+        source: the archive.
+        parse: reads its pickle, given with the name of its member.
+        whole: the file that the archive is a part of, for the extents; the archive itself.
+        base: where in that file it begins.
+
+    Raises:
+        CkpttoolError: it is none.
+    """
+    archive = read_archive(source)
+    top, data = _top_folder(archive), archive.source
+    _check_version(archive, top)
+    big_endian = _is_big_endian(archive, top)
+    member = archive.members[f"{top}/data.pkl"]
+    folder = f"{top}/data/"
+    storages, checksums = _records(archive, folder, data if whole is None else whole, base)
+    del archive  # a million names and places that nobody asks for any more
+    pickle = parse(read_member(data, member, MAX_PICKLE), member.name)
+    if pickle.end != member.size:  # pickle.load ignores them, a scanner may not
+        raise MalformedError(
+            "something follows the pickle", rules.PICKLE, member=member.name, offset=pickle.end
+        )
+    return Content(pickle, storages, checksums, folder, big_endian)
 
 
 def pickle_of(source: ByteSource, watch: Watch) -> Pickle | None:
@@ -111,7 +153,7 @@ def pickle_of(source: ByteSource, watch: Watch) -> Pickle | None:
     return watch.parse(read_member(archive.source, member, MAX_PICKLE), member=member.name)
 
 
-class _Storages:
+class Storages:
     """Finds ``<top>/data/<key>``, and checks that all references to one key agree."""
 
     def __init__(self, extents: dict[str, Extent], folder: str) -> None:
@@ -122,6 +164,7 @@ class _Storages:
         self._known: dict[str, DType | None] = {}
 
     def __call__(self, node: PersistentId) -> Storage:
+        """Return the storage of a persistent id; see :data:`~..objects.storages.Locate`."""
         class_node, key, count, _ = storage_id(node, 5)
         if type(class_node) is Global and class_node in self._classes:
             dtype = self._classes[class_node]
@@ -229,15 +272,20 @@ def _small_member(archive: Archive, name: str) -> bytes | None:
     return None if member is None else read_member(archive.source, member, _SMALL)
 
 
-def _records(archive: Archive, folder: str) -> tuple[dict[str, Extent], tuple[Checksum, ...]]:
-    """Return the extent of every storage by its key, and the checksums of those with bytes."""
+def _records(
+    archive: Archive, folder: str, source: ByteSource, base: int
+) -> tuple[dict[str, Extent], tuple[Checksum, ...]]:
+    """Return the extent of every storage by its key, and the checksums of those with bytes.
+
+    The archive begins at byte ``base`` of ``source``.
+    """
     extents: dict[str, Extent] = {}
     checksums: list[Checksum] = []
-    start, source = len(folder), archive.source
+    start = len(folder)
     for name, offset, size, crc32, _ in archive.members.values():
         if name.startswith(folder):
             # one extent for all who refer to it: there may be a million of them
-            extent = extents[name[start:]] = tuple.__new__(Extent, (source, offset, size))
+            extent = extents[name[start:]] = tuple.__new__(Extent, (source, base + offset, size))
             if size and archive.has_checksums:
                 checksums.append(tuple.__new__(Checksum, (name, extent, crc32)))
     return extents, tuple(checksums)

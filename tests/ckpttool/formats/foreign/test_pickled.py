@@ -83,17 +83,3 @@ def test_a_pickle_beyond_the_budget_is_not_called_short(
     error = refused(tmp_path, data)
     assert (type(error), error.rule) == (MalformedError, rules.LIMIT)
     assert verdict_on(tmp_path / "a.pkl") is Verdict.CANNOT_TELL
-
-
-@pytest.mark.filterwarnings("ignore:torch.distributed is disabled:UserWarning")
-@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
-def test_the_metadata_of_a_distributed_checkpoint_is_named(tmp_path: Path) -> None:
-    dcp = pytest.importorskip("torch.distributed.checkpoint")
-    if not hasattr(dcp, "save"):
-        pytest.skip("this torch saves for several processes only")
-    dcp.save({"model": tensors()}, checkpoint_id=str(tmp_path / "c"), no_dist=True)
-    error = refused(tmp_path, (tmp_path / "c" / ".metadata").read_bytes())
-    assert "torch.distributed.checkpoint" in error.message
-    assert error.uses == ()
-    for path in (tmp_path / "c").iterdir():
-        assert verdict_on(path) is Verdict.CANNOT_TELL

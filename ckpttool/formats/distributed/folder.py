@@ -1,0 +1,211 @@
+"""A folder of torch.distributed.checkpoint, by its ``.metadata``.
+
+Its tensors become calls that rebuild them, in dictionaries as they were saved, so that the state
+dict among them is found and catalogued as in a file of ``torch.save``. What
+``torch.distributed.checkpoint.format_utils.dcp_to_torch_save`` writes has the same content.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from math import prod
+from typing import Iterator
+
+from ckpttool.files.folder import SHOWN
+from ckpttool.files.sources import ByteSource, MemorySource, read_bytes
+from ckpttool.files.suffixes import METADATA
+from ckpttool.findings import rules
+from ckpttool.findings.errors import MalformedError
+from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.text import count, printable, some_of
+from ckpttool.formats.distributed.chunks import Chunks, find_chunks
+from ckpttool.formats.distributed.cover import check_cover, naming_tensor
+from ckpttool.formats.distributed.files import SUFFIX, open_files
+from ckpttool.formats.distributed.listing import ListedTensor, Listing, is_listing, listing_of
+from ckpttool.formats.distributed.nesting import root_of
+from ckpttool.formats.distributed.whole import Whole, row_major, whole_of
+from ckpttool.formats.objects.describing import describe
+from ckpttool.formats.objects.storages import Storage, UnsupportedTensorError, storage_class
+from ckpttool.formats.pickles import Pickle
+from ckpttool.formats.pickles.nodes import Call, Dict, Global, Node, PersistentId
+from ckpttool.formats.safety.watch import Watch
+from ckpttool.formats.state_dicts import catalogued as state_dicts
+from ckpttool.formats.torch.zip import Storages
+from ckpttool.tensors.catalogue import Checkpoint, Entry, Extent
+from ckpttool.tensors.dtypes import DTYPES
+
+FORMAT = "torch-distributed"
+
+#: Bytes of it, which is read whole; a chunk takes about two hundred.
+MAX_METADATA = 512_000_000
+
+_V2, _V3 = (Global("torch._utils", f"_rebuild_tensor_v{number}") for number in (2, 3))
+_UNTYPED = Global("torch", "UntypedStorage")
+
+
+def matches(head: bytes) -> bool:
+    """Whether the file begins as a ``.metadata`` does."""
+    return is_listing(head)
+
+
+def metadata_in(folder: str) -> str | None:
+    """Return the path of the ``.metadata`` in a folder, if it has one by its content."""
+    path = os.path.join(folder, METADATA)  # noqa: PTH118 (keeps the caller's spelling)
+    try:
+        with open(path, "rb") as file:
+            return path if is_listing(file.read(100)) else None
+    except (OSError, ValueError):
+        return None
+
+
+def parts_beside(path: str) -> list[str]:
+    """Return the names of the parts of a distributed checkpoint, given its ``.metadata``."""
+    if os.path.split(path)[1] != METADATA:
+        return []
+    folder = os.path.split(path)[0] or os.curdir
+    if metadata_in(folder) is None:
+        return []
+    return sorted(name for name in os.listdir(folder) if name.endswith(SUFFIX))  # noqa: PTH208
+
+
+def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
+    """Catalogue the checkpoint; see ``open_checkpoint`` for the errors."""
+    with Watch() as watch, ExitStack() as opened:
+        checkpoint = _read(source, wrapper, watch, opened)
+        opened.pop_all()  # from here on the checkpoint closes the files
+        return checkpoint
+
+
+def _read(source: ByteSource, wrapper: str | None, watch: Watch, opened: ExitStack) -> Checkpoint:
+    listing, pickle = _listing(source, watch)
+    for name, item in listing.items.items():
+        if item is not None and 0 not in item.shape:
+            with naming_tensor(name):
+                check_cover(item.shape, [one for one in item.chunks if 0 not in one.sizes])
+    names = {place.file for place in listing.places.values()}
+    files = open_files(source, names, opened)
+    chunks = find_chunks(listing, files, watch)
+    wholes = dict(_wholes(source.name, listing, chunks))
+    nodes = {name: _node(name, item, chunks) for name, item in listing.items.items()}
+    calls = [node for name, node in nodes.items() if listing.items[name] is not None]
+    content = Pickle(
+        root_of(nodes, listing.paths), pickle.references, pickle.end, (*calls, *chunks.calls)
+    )
+    storages = {**chunks.storages, **{name: one.extent for name, one in wholes.items()}}
+    state = state_dicts.find(content, wrapper, _Locate(storages, chunks.unread))
+    rows = {name: one.rows for name, one in wholes.items() if len(one.rows) > 1}
+    tensors = {
+        name: info._replace(extents=rows[info.storage]) if info.storage in rows else info
+        for name, info in state.tensors.items()
+    }
+    about = [(Entry(key, *describe(node)), node) for key, node in _about(listing)]
+    return Checkpoint(
+        source.name,
+        FORMAT,
+        (source, *(ends.file for ends in files.values())),
+        references=tuple({str(one): one for one in reversed(watch.references)}.values())[::-1],
+        uses=watch.uses,
+        checksums=tuple(chunks.checksums),
+        storages=storages,
+        **{
+            **state._asdict(),
+            "remarks": (*state.remarks, *chunks.remarks, *_remarks(source.name, names)),
+            "tensors": tensors,
+            "entries": (*state.entries, *(entry for entry, _ in about)),
+            "aside": (*state.aside, *(node for _, node in about)),
+        },
+    )
+
+
+def _listing(source: ByteSource, watch: Watch) -> tuple[Listing, Pickle]:
+    if source.size > MAX_METADATA:
+        raise MalformedError(
+            ".metadata is larger than the limit",
+            rules.LIMIT,
+            expected=f"at most {MAX_METADATA:,} bytes",
+            found=f"{source.size:,}",
+        )
+    pickle = watch.parse(read_bytes(source, 0, source.size))
+    if pickle.end != source.size:  # pickle.load ignores them, a scanner may not
+        raise MalformedError(
+            "something follows the pickle", rules.DISTRIBUTED_METADATA, offset=pickle.end
+        )
+    return listing_of(pickle.root), pickle
+
+
+# --- tensors as the calls that rebuild them ------------------------------------------------
+
+
+def _wholes(path: str, listing: Listing, chunks: Chunks) -> Iterator[tuple[str, Whole]]:
+    """Yield the bytes of each tensor that has some; note those that are not read."""
+    for name, item in listing.items.items():
+        if item is None or name in chunks.unread:
+            continue
+        dtype = DTYPES.get(item.dtype.name)
+        if dtype is None or 0 in item.shape:
+            continue
+        if not item.strided:
+            chunks.unread[name] = "a tensor that is not strided"
+            continue
+        try:
+            yield name, whole_of(path, item.shape, dtype.itemsize, chunks.blocks[name])
+        except UnsupportedTensorError as reason:
+            chunks.unread[name] = str(reason)
+
+
+def _node(name: str, item: ListedTensor | None, chunks: Chunks) -> Node:
+    """Return the call that rebuilds a tensor from its whole, or another object as it is."""
+    if item is None:
+        return chunks.objects[name]
+    dtype = DTYPES.get(item.dtype.name)
+    numel = prod(item.shape)
+    if dtype is not None and dtype.storage is not None:
+        function, kind, count = _V2, Global("torch", dtype.storage), numel
+    else:
+        function, kind, count = _V3, _UNTYPED, numel * (1 if dtype is None else dtype.itemsize)
+    storage = PersistentId(("storage", kind, name, "cpu", count))
+    args = (storage, 0, item.shape, row_major(item.shape), False, Dict())
+    return Call(function, args if function is _V2 else (*args, item.dtype), 0)
+
+
+class _Locate:
+    """Finds the bytes of a tensor by its flat name, and says why one is not read."""
+
+    def __init__(self, storages: dict[str, Extent], unread: dict[str, str]) -> None:
+        self._storages = Storages({**storages}, "")
+        self._known = storages
+        self._unread = unread
+
+    def __call__(self, node: PersistentId) -> Storage:
+        value = node.value
+        key = value[2] if type(value) is tuple and len(value) == 5 else None
+        if type(key) is str and key in self._unread:
+            raise UnsupportedTensorError(self._unread[key])
+        if type(key) is str and key not in self._known and value[4] == 0:
+            return Storage(key, storage_class(value[1]), _NOTHING)
+        return self._storages(node)
+
+
+_NOTHING = Extent(MemorySource(b"", "nothing"), 0, 0)
+
+
+# --- what lies beside ----------------------------------------------------------------------
+
+
+def _about(listing: Listing) -> Iterator[tuple[str, Node]]:
+    """Yield what ``.metadata`` says of the checkpoint as a whole, but for the format's version."""
+    for name, node in listing.about.items():
+        if node is not None and not (name == "version" and type(node) is str):
+            yield name, node
+
+
+def _remarks(path: str, listed: set[str]) -> Iterator[Finding]:
+    unlisted = [name for name in parts_beside(path) if name not in listed]
+    if unlisted:
+        named = some_of([printable(name) for name in unlisted], SHOWN)
+        yield finding(
+            rules.DISTRIBUTED_UNLISTED,
+            f"{count(len(unlisted), 'file')} of a distributed checkpoint not listed in .metadata, "
+            f"and not looked at: {named}",
+        )
