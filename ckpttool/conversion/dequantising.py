@@ -19,10 +19,9 @@ from ckpttool.findings.errors import UnsupportedError, UsageError
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count, printable
 from ckpttool.models.canonical import canonicalize
-from ckpttool.quantization.decoding import decoded
+from ckpttool.quantization.in_place import decode
 from ckpttool.quantization.recognise import packed_in
 from ckpttool.quantization.schemes import SCHEMES
-from ckpttool.quantization.undoing import Refused, undo
 from ckpttool.tensors.catalogue import Checksum, Extent, TensorInfo
 from ckpttool.tensors.dtypes import DTYPES
 from ckpttool.tensors.sharing import check_expansion, covered
@@ -32,35 +31,11 @@ if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.selecting import TensorSelection
     from ckpttool.models.canonical import Canonical
-    from ckpttool.quantization.packed import Packed
-    from ckpttool.quantization.recognise import Contents
-    from ckpttool.quantization.settings import Settings
+    from ckpttool.quantization.in_place import Decoded
+    from ckpttool.quantization.undoing import Refused
     from ckpttool.tensors.catalogue import Checkpoint
-    from ckpttool.tensors.dtypes import DType
 
 _CHUNK = 4 << 20
-
-_NO_CODES = "it holds no codes, and {} beside it"
-_NARROW = "it has no scale, and nothing says whether it lost one or is a plain cast to {}"
-
-
-class Decoded(NamedTuple):
-    """The tensors of a file with its quantized weights decoded.
-
-    Attributes:
-        tensors: name to tensor. Weights that are not decoded are there as they lie in the file.
-        packed: the weights that are decoded, by name.
-        refused: name of a weight that is not -> why, and the names of what is there of it.
-    """
-
-    tensors: dict[str, TensorInfo]
-    packed: Mapping[str, Packed]
-    refused: Mapping[str, tuple[Refused, frozenset[str]]]
-
-    def made_of(self, name: str) -> tuple[TensorInfo, ...]:
-        """Return the tensors of the file that a weight is made of; none of another tensor."""
-        packed = self.packed.get(name)
-        return tuple(packed.parts.values()) if packed else ()
 
 
 class Dequantising(NamedTuple):
@@ -95,68 +70,6 @@ class Dequantising(NamedTuple):
         return canonicalize(source)
 
 
-def decode(tensors: Mapping[str, TensorInfo], settings: Settings, dtype: DType) -> Decoded:
-    """Put decoded weights in the place of their codes; their other parts go.
-
-    Args:
-        tensors: those of a file.
-        settings: what the configuration beside it says of quantization.
-        dtype: the type of the decoded weights.
-
-    Raises:
-        CkpttoolError: a part that says how a weight is stored cannot be read.
-    """
-    contents = packed_in(tensors, settings)
-    packed: dict[str, Packed] = {}
-    refused = dict(_left_over(contents))
-    places: dict[str, TensorInfo] = {}
-    # tied weights have the same parts, and stay tied
-    known: dict[object, TensorInfo] = {}
-    for name, one in contents.packed.items():
-        found = undo(one)
-        if name in tensors and one.codes.name != name:
-            found = Refused("a tensor of its name is beside its codes", (name,))
-        if isinstance(found, Refused):
-            refused[name] = found, frozenset(info.name for info in one.parts.values())
-            continue
-        same = (one.scheme, *((info.view, what) for what, info in sorted(one.parts.items())))
-        shape = one.shape if one.shape is not None else one.codes.shape
-        made = known.setdefault(same, decoded(name, found, shape, dtype))
-        packed[name] = one
-        places[one.codes.name] = made if made.name == name else made._replace(name=name)
-    gone = {info.name for one in packed.values() for info in one.parts.values()}
-    result = {}
-    for name, info in tensors.items():
-        made = places.get(name, info)
-        if name in places or name not in gone:
-            result[made.name] = made
-    return Decoded(result, packed, refused)
-
-
-def _left_over(contents: Contents) -> Iterator[tuple[str, tuple[Refused, frozenset[str]]]]:
-    """Yield what looks quantized and is no whole weight, by the name of the weight."""
-    for name, refused in _reasons(contents):
-        yield name, (refused, frozenset(refused.tensors))
-
-
-def _reasons(contents: Contents) -> Iterator[tuple[str, Refused]]:
-    for name, infos in contents.orphans.items():
-        names = tuple(info.name for info in infos)
-        yield name, Refused(f"its codes are missing: there is only {_listed(names)}", names)
-    for name, infos in contents.beside.items():
-        names = tuple(info.name for info in infos)
-        word = "is" if len(names) == 1 else "are"
-        reason = _NO_CODES.format(f"{_listed(names)} {word}")
-        yield name, Refused(reason, (name, *names))
-    for name, info in contents.narrow.items():
-        yield name, Refused(_NARROW.format(info.dtype.name), (name,))
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = " and ".join(map(printable, names[:2]))
-    return shown + (f" and {len(names) - 2:,} more" if len(names) > 2 else "")
-
-
 def dequantise(
     checkpoint: Checkpoint, options: ConvertOptions
 ) -> tuple[Checkpoint, Decoded | None]:
@@ -170,8 +83,8 @@ def dequantise(
     """
     if options.dequantise is None:
         return checkpoint, None
-    settings = settings_beside(checkpoint)
-    found = decode(checkpoint.tensors, settings, DTYPES[options.dequantise])
+    contents = packed_in(checkpoint.tensors, settings_beside(checkpoint))
+    found = decode(checkpoint.tensors, contents, DTYPES[options.dequantise])
     if not found.packed and not found.refused:
         raise UsageError(
             "there is no quantized weight to dequantise", fix="Leave --dequantise out."

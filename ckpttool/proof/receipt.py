@@ -192,6 +192,7 @@ def _how(one: Explained, places: Mapping[str, int]) -> dict[str, Any]:
         "by_content": one.by_content,
         "cast": one.cast,
         "merge": None if one.merge is None else _merge(one.merge, places),
+        "quantisation": None if one.quantisation is None else one.quantisation._asdict(),
     }
 
 

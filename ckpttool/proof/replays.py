@@ -19,6 +19,7 @@ from ckpttool.proof.links import cast_reason, replay_casts
 from ckpttool.proof.merge_reasons import Reasons, merging
 from ckpttool.proof.merges import Merge, replay_merges, why_not_replayed
 from ckpttool.proof.result import Cast, Explained, Operation, Unexplained
+from ckpttool.proof.steps import hold, is_held, outside, quantisation
 from ckpttool.tensors.rows import rows_of, some_rows
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ckpttool.proof.options import ProveOptions
     from ckpttool.proof.paired import Paired
     from ckpttool.proof.result import Merging
+    from ckpttool.quantization.in_place import Decoded
     from ckpttool.tensors.workers import Progress
 
 #: What came of a link: the tensors of B that it explains, and those that it does not.
@@ -39,6 +41,7 @@ class Way(Enum):
     UNREAD = auto()
     SHAPE = auto()
     MERGE = auto()
+    QUANTISED = auto()
     SAME = auto()
     CAST = auto()
     NONE = auto()
@@ -47,8 +50,11 @@ class Way(Enum):
 class Replays:
     """What was done to the tensors that have each other's names."""
 
-    def __init__(self, paired: Paired, options: ProveOptions, progress: Progress | None) -> None:
+    def __init__(
+        self, paired: Paired, made: Decoded, options: ProveOptions, progress: Progress | None
+    ) -> None:
         self._paired = paired
+        self._made = made  # what is quantized of B
         self._options = options
         self._progress = progress
         self._refused: dict[object, str] = {}
@@ -56,6 +62,7 @@ class Replays:
             Way.UNREAD: self._unread,
             Way.SHAPE: self._shapes,
             Way.MERGE: self._merges,
+            Way.QUANTISED: self._quantised,
             Way.SAME: self._same,
             Way.CAST: self._casts,
             Way.NONE: self._none,
@@ -71,7 +78,7 @@ class Replays:
             self._refused.update(refused_views([link.pair[side] for link in links]))
         ways = [self._way(link) for link in links]
         if self._progress:
-            read = (Way.MERGE, Way.SAME, Way.CAST)
+            read = (Way.MERGE, Way.QUANTISED, Way.SAME, Way.CAST)
             pairs = [link.pair for link, way in zip(links, ways) if way in read]
             self._progress.start(sum(one.left.nbytes + one.right.nbytes for one in pairs))
         found = {
@@ -89,6 +96,8 @@ class Replays:
             return Way.SHAPE
         if link.additions:
             return Way.MERGE
+        if is_held(link, self._made.coded):
+            return Way.QUANTISED
         if left.dtype == right.dtype:
             return Way.SAME
         return Way.CAST if is_cast(left.dtype, right.dtype) else Way.NONE
@@ -196,6 +205,29 @@ class Replays:
             for one in self.named(part, cast_reason(part, found))
         ]
         return [self.explained(link, names, cast)] if names else [], differing
+
+    # --- codes -----------------------------------------------------------------------------
+
+    def _quantised(self, links: Sequence[Link]) -> Iterator[Found]:
+        outcomes = hold(links, self._made.coded, self._options, self._advance)
+        for link, held in zip(links, outcomes):
+            if held is None:
+                yield [], self.named(link, "it is quantized in part")
+                continue
+            fine = [one for one in held if not one.within.outside]
+            explained = self.explained(link, tuple(one.name for one in fine))
+            done = [one for one in explained.operations if one is not Operation.IDENTICAL]
+            explained = explained._replace(
+                operations=(*done, Operation.QUANTISED),
+                quantisation=quantisation(fine, self._made),
+            )
+            differing = [
+                found
+                for one in held
+                if one.within.outside
+                for found in self.named(link._replace(names=(one.name,)), outside(one))
+            ]
+            yield [explained] if fine else [], differing
 
     # --- merges of adapters ----------------------------------------------------------------
 

@@ -34,9 +34,11 @@ class Operation(Enum):
     SPLIT = "split"
     JOINED = "joined"
     TRANSPOSED = "transposed"
+    DEQUANTISED = "dequantised"
     REPLACED = "replaced-by-adapter"
     MERGED = "adapter-merged"
     CAST = "cast"
+    QUANTISED = "quantised"
     TIED = "tied-name-put-back"
 
 
@@ -74,6 +76,21 @@ class Merging(NamedTuple):
     magnitudes: bool = False
 
 
+class Quantisation(NamedTuple):
+    """Of a weight that is codes in A or in B.
+
+    Attributes:
+        scheme: how its numbers are made of codes, in words.
+        rounded: numbers of A that are within half a step of B's codes only if their quotient by
+            the scale was rounded to their own type of 16 bits first.
+        clipped: those beyond the outermost code that the format clips to it.
+    """
+
+    scheme: str
+    rounded: int = 0
+    clipped: int = 0
+
+
 class Explained(NamedTuple):
     """Tensors of B and what made them from A.
 
@@ -84,6 +101,7 @@ class Explained(NamedTuple):
         cast: of a cast.
         by_content: whether they were recognised by their content alone, not by their names.
         merge: of adapters.
+        quantisation: of a weight that was dequantised or quantised.
     """
 
     names: tuple[str, ...]
@@ -92,6 +110,7 @@ class Explained(NamedTuple):
     cast: Cast | None = None
     by_content: bool = False
     merge: Merging | None = None
+    quantisation: Quantisation | None = None
 
 
 class Unexplained(NamedTuple):

@@ -16,6 +16,7 @@ from ckpttool.formats.objects.beside import beside_of
 from ckpttool.proof.absent import Absent, called, check_patterns, without_source
 from ckpttool.proof.leftovers import explain_leftovers
 from ckpttool.proof.paired import paired
+from ckpttool.proof.quantised import with_numbers
 from ckpttool.proof.replays import Replays
 from ckpttool.proof.result import (
     AdapterPart,
@@ -53,8 +54,10 @@ class Run:
         self._sides = sides
         self._adapters = adapters
         self._options = options
-        self._paired = paired(sides, canonical, options.rules, adapters)
-        self._replays = Replays(self._paired, options, progress)
+        self._numbers = numbers = with_numbers(sides)
+        canonical = numbers.canonical(0, canonical[0]), numbers.canonical(1, canonical[1])
+        self._paired = paired(numbers.sides, canonical, options.rules, adapters)
+        self._replays = Replays(self._paired, numbers.decoded[1], options, progress)
 
     def prove(
         self, source: FileReport, made: FileReport, adapters: tuple[AdapterFacts, ...] = ()
@@ -67,7 +70,8 @@ class Run:
         """
         one = self._paired
         pairing = one.pairing
-        names = [*one.source, *dict(self._sides[0].unread), *one.names.tensors]
+        unread = dict(self._sides[0].unread)
+        names = [*one.source, *unread, *one.names.tensors, *self._numbers.names(0)]
         check_patterns(self._options.allow_missing, names)
         explained: list[Explained] = []
         unexplained: list[Unexplained] = []
@@ -104,10 +108,12 @@ class Run:
         known = {name for each in explained for name in each.sources}
         known.update(name for other in unexplained for name in other.sources)
         absent = Absent(pairing, self._sides, one.source, known)
-        missing = tuple(absent.missing(more, self._options.allow_missing))
+        lacking = absent.missing(more, self._options.allow_missing)
+        missing = tuple(self._numbers.missing(lacking))
         self._check_unchanged()
         order = {name: place for place, name in enumerate(one.made.tensors)}
         unexplained.sort(key=lambda each: order.get(each.name, len(order)))
+        unexplained = self._numbers.failed(unexplained)
         trouble = any(file.verdict is not Verdict.PASS for file in (source, made))
         trouble = trouble or any(each.file.verdict is not Verdict.PASS for each in adapters)
         unmerged = tuple(self._unmerged(strays))
@@ -115,7 +121,7 @@ class Run:
             made,
             source,
             ProofOutcome.CANNOT_TELL if trouble else _outcome(unexplained, missing, unmerged),
-            tuple(explained),
+            tuple(self._numbers.told(explained)),
             tuple(unexplained),
             missing,
             _structure(self._sides, pairing),

@@ -83,11 +83,12 @@ def prove(made: str, source: str, mapped: tuple[str, ...], format_name: str, **o
 
     Operations are: identical, renamed (a layout, a prefix, a map, or the same content under another
     name), split or joined query, key and value, cast to another float type with rounding to
-    nearest, stored in another container or in other shards, a tied name put back, and LoRA
-    adapters merged. The bytes of both files are compared, casts are replayed to the bit, and merges
-    within the rounding of their arithmetic. Every tensor of B that A does not explain is named, and
-    every tensor of A that B lacks. Only the weights are looked at; torch is not loaded. A glob in
-    quotes has to match one file.
+    nearest, stored in another container or in other shards, a tied name put back, LoRA adapters
+    merged, and weights dequantised or quantised (fp8, int8, MXFP4). The bytes of both files are
+    compared, casts and dequantising are replayed to the bit, merges within the rounding of their
+    arithmetic, and quantised weights are held to half a step. Every tensor of B that A does not
+    explain is named, and every tensor of A that B lacks. Only the weights are looked at; torch is
+    not loaded. A glob in quotes has to match one file.
 
     \b
     Examples:

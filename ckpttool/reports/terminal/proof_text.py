@@ -115,6 +115,9 @@ def _details(operation: Operation, chosen: Sequence[Explained]) -> Iterator[str]
     if operation is Operation.MERGED:
         yield from _merges([one for one in chosen if one.merge])
         return
+    if operation in (Operation.DEQUANTISED, Operation.QUANTISED):
+        yield from _quantisations(operation, chosen)
+        return
     if operation in (Operation.SPLIT, Operation.JOINED):
         yield f"{count(len(chosen), 'time')}, {_pair(chosen[0])} first"
         return
@@ -145,6 +148,28 @@ def _merges(chosen: Sequence[Explained]) -> Iterator[str]:
         nan = sum(merge.nan for merge in alike)
         if nan:
             yield f"it makes {count(nan, 'element')} NaN"
+
+
+def _quantisations(operation: Operation, chosen: Sequence[Explained]) -> Iterator[str]:
+    schemes: dict[str, list[Explained]] = {}
+    for one in chosen:
+        if one.quantisation is not None:
+            schemes.setdefault(one.quantisation.scheme, []).append(one)
+    back = operation is Operation.DEQUANTISED
+    how = "exactly" if back else "each number within half a step of its code"
+    for scheme, alike in schemes.items():
+        first = "" if len(alike) == 1 else " first"
+        yield f"{scheme}, {how}, {_pair(alike[0])}{first}"
+        for number, text in (
+            (sum(one.quantisation.rounded for one in alike if one.quantisation), _ROUNDED),
+            (sum(one.quantisation.clipped for one in alike if one.quantisation), _CLIPPED),
+        ):
+            if number and not back:
+                yield f"{count(number, 'number')} {text}"
+
+
+_ROUNDED = "only if the quotient was rounded to A's type first"
+_CLIPPED = "clipped to the outermost code, as the format does it"
 
 
 def _pair(one: Explained) -> str:

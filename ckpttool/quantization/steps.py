@@ -1,0 +1,251 @@
+"""Whether numbers are those that codes stand for: within half a step of the numbers beside them.
+
+Rounding a number to a code gives the nearest one, so the number lies between the middles to the
+neighbours of its code, each multiplied by the scale. These are exact in float64. The outermost
+codes reach half a step further; with powers of two for scales they reach to the next one, because
+the conversion of the OCP specification (section 6.3) takes the scale from the exponent of the
+largest number, and clips what the elements' type does not reach.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import frexp
+from typing import TYPE_CHECKING, Iterator, NamedTuple
+
+from ckpttool.quantization.codes import Box, numbers_of
+from ckpttool.quantization.packed import is_exponent
+from ckpttool.tensors.gather import fill
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from ckpttool.quantization.codes import Coded, CodeType
+    from ckpttool.tensors.catalogue import TensorInfo
+
+# Elements of a part, and those that are compared at once: a dozen arrays of float64 stay within
+# some megabytes.
+_PART, _STEP = 1 << 22, 1 << 16
+# Columns of codes that are read at once of a transposed weight.
+_COLUMNS = 64
+# A quotient, or a product with a reciprocal, in float32 is off by so much at most.
+_SLACK = 2.0**-22
+
+
+class Within(NamedTuple):
+    """How numbers lie around their codes.
+
+    Attributes:
+        elements: how many were compared.
+        outside: those that lie further away than half a step.
+        first: the first of these, counted in row-major order of the numbers; ``None`` for none.
+        farthest: the largest distance of these, in steps.
+        rounded: those that are within half a step only if their quotient by the scale was rounded
+            to their own type of 16 bits first.
+        clipped: those beyond half a step from the outermost code that the format clips to it.
+    """
+
+    elements: int = 0
+    outside: int = 0
+    first: int | None = None
+    farthest: float = 0.0
+    rounded: int = 0
+    clipped: int = 0
+
+    def merged(self, other: Within) -> Within:
+        """Return this and what was found of other elements of the same weight."""
+        firsts = [one.first for one in (self, other) if one.first is not None]
+        return Within(
+            self.elements + other.elements,
+            self.outside + other.outside,
+            min(firsts, default=None),
+            max(self.farthest, other.farthest),
+            self.rounded + other.rounded,
+            self.clipped + other.clipped,
+        )
+
+
+class Region(NamedTuple):
+    """Codes that are compared at once, and where the first of their numbers lies.
+
+    ``at`` counts the elements of the weight in row-major order.
+    """
+
+    box: Box
+    at: int
+
+
+def parts(coded: Coded) -> list[range]:
+    """Cut a weight into parts, of a few million elements each, for :func:`regions`."""
+    number, size = coded.shape.numel, _PART
+    if coded.transposed:  # strips of columns
+        number = coded.shape.planes * -(-coded.shape.columns // _COLUMNS)
+        size = max(1, _PART // max(1, _COLUMNS * coded.shape.rows))
+    return [range(first, min(first + size, number)) for first in range(0, number, size)]
+
+
+def regions(coded: Coded, part: range) -> Iterator[Region]:
+    """Cut a part of a weight into regions whose numbers are, row by row, runs of the weight."""
+    shape = coded.shape
+    if not coded.transposed:
+        for first in range(part.start, part.stop, _STEP):
+            at = first
+            for box in coded.boxes(first, min(_STEP, part.stop - first)):
+                yield Region(box, at)
+                at += box.height * box.width
+        return
+    height = _STEP // _COLUMNS
+    strips = -(-shape.columns // _COLUMNS)
+    for number in part:
+        plane, strip = divmod(number, strips)
+        left, right = strip * _COLUMNS, min((strip + 1) * _COLUMNS, shape.columns)
+        for top in range(0, shape.rows, height):
+            bottom = min(top + height, shape.rows)
+            at = (plane * shape.columns + left) * shape.rows + top
+            yield Region(Box(plane, top, bottom, left, right), at)
+
+
+def compare(coded: Coded, original: TensorInfo, region: Region) -> Within:
+    """Compare the numbers of a region with their codes.
+
+    Args:
+        coded: the weight.
+        original: the numbers that it is said to be made of: floats, as many as it has.
+        region: a part of it.
+
+    Raises:
+        CkpttoolError: one of the files cannot be read.
+    """
+    import numpy as np
+
+    box = region.box
+    numbers = _numbers_at(coded, original, region)
+    low, high = (table[_codes(coded, box)] for table in _bounds(coded.kind))
+    outer = _outermost(coded) if is_exponent(coded.scales.dtype) else None
+    shift, scale = _spread(coded, box)
+    encoding = original.dtype.encoding
+    with np.errstate(all="ignore"):
+        low, high = (low - shift) * scale, (high - shift) * scale
+        low, high = np.minimum(low, high), np.maximum(low, high)
+        size = np.abs(numbers)
+        beyond = np.maximum(low - numbers, numbers - high)
+        # NaN in any of them is not within
+        fine = (beyond <= size * _SLACK) & np.isfinite(numbers)
+        if not fine.all():  # what is no number is within a code that is none, and infinity likewise
+            fine |= np.isnan(numbers) & np.isnan(low)
+            fine |= np.isinf(numbers) & ((numbers == low) | (numbers == high))
+        rounded = clipped = 0
+        if not fine.all() and original.dtype.bits == 16 and encoding is not None:
+            half = 2.0 ** -(encoding.mantissa + 1)
+            reach = size if coded.zeros is None else size + np.abs(numbers + shift * scale)
+            again = ~fine & (beyond <= reach * (half + _SLACK)) & np.isfinite(numbers)
+            rounded = int(np.count_nonzero(again))
+            fine |= again
+        if not fine.all() and outer is not None:
+            top = outer[_codes(coded, box)] * scale
+            again = ~fine & (size < np.abs(top)) & (np.sign(numbers) == np.sign(top))
+            clipped = int(np.count_nonzero(again))
+            fine |= again
+        outside = int(fine.size - np.count_nonzero(fine))
+        if not outside:
+            return Within(fine.size, rounded=rounded, clipped=clipped)
+        steps = 0.5 + beyond / (high - low)
+        wrong = np.where(fine, 0.0, np.where(np.isfinite(steps), steps, np.inf))
+    ordered = fine.T if coded.transposed else fine
+    row, column = divmod(int(np.argmin(ordered)), ordered.shape[1])
+    line = coded.shape.rows if coded.transposed else coded.shape.columns
+    first = region.at + row * line + column
+    return Within(fine.size, outside, first, float(wrong.max()), rounded, clipped)
+
+
+def _numbers_at(coded: Coded, original: TensorInfo, region: Region) -> NDArray[Any]:
+    """Return the numbers of a region as float64, laid out as the codes are."""
+    import numpy as np
+
+    from ckpttool.tensors.numpy_arrays import numbers
+
+    box, width = region.box, original.dtype.itemsize
+    lines, length, line = box.height, box.width, coded.shape.columns
+    if coded.transposed:
+        lines, length, line = box.width, box.height, coded.shape.rows
+    raw = memoryview(bytearray(lines * length * width))
+    if length == line:
+        fill(original, region.at * width, raw)
+    else:
+        for place in range(lines):
+            part = raw[place * length * width : (place + 1) * length * width]
+            fill(original, (region.at + place * line) * width, part)
+    values = numbers(original.dtype, raw)
+    assert values is not None  # noqa: S101 (the caller looked)
+    found: NDArray[Any] = values.astype(np.float64).reshape(lines, length)
+    return found.T if coded.transposed else found
+
+
+def _codes(coded: Coded, box: Box) -> NDArray[Any]:
+    """Return the codes of a box, each as a whole number from 0 on."""
+    import numpy as np
+
+    raw = coded.bytes_of(box)
+    if coded.kind.bits == 8:
+        return raw
+    halves = np.stack([raw & 15, raw >> 4], axis=2).reshape(box.height, -1)
+    skip = box.left % coded.kind.in_a_byte
+    return halves[:, skip : skip + box.width]
+
+
+def _spread(coded: Coded, box: Box) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return zero points and scales of a box, one for each code, as float64."""
+    import numpy as np
+
+    found = []
+    for grid in (coded.zeros, coded.scales):
+        values = np.zeros((box.height, box.width))
+        if grid is not None:
+            for top, bottom, numbers in grid.pieces(box):
+                values[top:bottom] = numbers
+        found.append(values)
+    if coded.factor is not None:
+        found[1] *= coded.factor
+    return found[0], found[1]
+
+
+@lru_cache(maxsize=None)
+def _ordered(kind: CodeType) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the number of each code, and all finite ones in order."""
+    import numpy as np
+
+    values = numbers_of(kind).astype(np.float64)
+    if kind.bits == 4:
+        values = values[:16, 0]  # the lower half of the bytes up to 15
+    return values, np.unique(values[np.isfinite(values)])
+
+
+@lru_cache(maxsize=None)
+def _bounds(kind: CodeType) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the middles below and above each code; NaN for a code that is no number."""
+    import numpy as np
+
+    values, ordered = _ordered(kind)
+    middles = (ordered[1:] + ordered[:-1]) / 2
+    first, last = ordered[:2], ordered[-2:]
+    edges = np.concatenate(
+        [[first[0] - (first[1] - first[0]) / 2], middles, [last[1] + (last[1] - last[0]) / 2]]
+    )
+    place = np.searchsorted(ordered, np.where(np.isfinite(values), values, 0))
+    low, high = edges[place], edges[place + 1]
+    infinite = np.isinf(values)
+    low = np.where(infinite, np.where(values > 0, edges[-1], -np.inf), low)
+    high = np.where(infinite, np.where(values > 0, np.inf, edges[0]), high)
+    nan = np.isnan(values)
+    return np.where(nan, np.nan, low), np.where(nan, np.nan, high)
+
+
+def _outermost(coded: Coded) -> NDArray[Any]:
+    """Return for the outermost codes the power of two that numbers stay below; 0 for others."""
+    import numpy as np
+
+    values, ordered = _ordered(coded.kind)
+    power = 2.0 ** frexp(ordered[-1])[1]
+    return np.where(np.abs(values) == ordered[-1], np.sign(values) * power, 0.0)
