@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ckpttool.models.reference import Reference
     from ckpttool.verification.batch import Terms
     from ckpttool.verification.policy import Policy
-    from ckpttool.verification.schema_sources import Beside
+    from ckpttool.verification.schema_sources import OfEach
 
 trust_option = click.option(
     "--trust",
@@ -274,11 +274,11 @@ class Schemas:
     """The schemas of a run, each read once: one may have 100,000 names."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Reference | Beside] = {}
+        self._known: dict[str, Reference | OfEach] = {}
         self._groups: dict[tuple[tuple[str, tuple[str, ...]], ...], Groups] = {}
         self._examples: dict[str, Example] = {}
 
-    def read(self, source: str | None) -> Reference | Beside | None:
+    def read(self, source: str | None) -> Reference | OfEach | None:
         """Return the schema of a source; ``None`` where the model is the one that a file is."""
         if source is None or source == AUTO:
             return None

@@ -58,6 +58,7 @@ class Reference(NamedTuple):
         schema: the tensors that it demands.
         code: what it was built by, if it is of a model and not of a file.
         idle: patterns of groups that take none of its tensors.
+        is_listed: whether its names are canonical ones, as in a lock file.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Reference(NamedTuple):
     schema: Schema
     code: Code | None = None
     idle: tuple[Idle, ...] = ()
+    is_listed: bool = False
 
     @property
     def is_known(self) -> bool:
@@ -96,12 +98,13 @@ class Reference(NamedTuple):
 
     def canonical(self, tensors: Mapping[str, TensorInfo]) -> Canonical:
         """Return the tensors of a file under the names of this schema."""
-        renamed = canonicalize(tensors)
-        # Without a schema a known model is named as ever, so that its fingerprint stays the same.
-        if self.is_known or (self.is_empty and renamed.family is not None):
-            return renamed
-        origins: dict[str, tuple[str, ...]] = {name: (name,) for name in tensors}
-        return Canonical(None, "", dict(tensors), origins, (), ())
+        if self.is_known:
+            return canonicalize(tensors)
+        if self.is_listed:
+            renamed = canonicalize(tensors)
+            if renamed.family is not None:
+                return renamed
+        return as_they_stand(tensors)
 
     def placed(self, tensors: Mapping[str, TensorInfo]) -> dict[str, TensorInfo]:
         """Return the tensors of a file that the schema demands, by the schema's names.
@@ -149,8 +152,18 @@ class Reference(NamedTuple):
         return name in tensors and tensors[name].shape == self.schema.entries[main].shape
 
 
+def as_they_stand(tensors: Mapping[str, TensorInfo]) -> Canonical:
+    """Return the tensors of a file under its own names."""
+    origins: dict[str, tuple[str, ...]] = {name: (name,) for name in tensors}
+    return Canonical(None, "", dict(tensors), origins, (), ())
+
+
 def reference_of(
-    name: str, tensors: Mapping[str, TensorInfo], code: Code | None = None
+    name: str,
+    tensors: Mapping[str, TensorInfo],
+    code: Code | None = None,
+    *,
+    listed: bool = False,
 ) -> Reference:
     """Return the schema that the tensors of a checkpoint are.
 
@@ -158,6 +171,7 @@ def reference_of(
         name: what reports call it.
         tensors: by the names of the file; their bytes are not looked at.
         code: what built the model, if they are those of one.
+        listed: whether the names are canonical ones, as in a lock file.
 
     Raises:
         UnsupportedError: there is no tensor.
@@ -175,7 +189,7 @@ def reference_of(
         return Reference(name, judged.family, judged.config, schema)
     parts = grouped(tensors, {})
     schema = _schema(name, tensors, parts.group_of, parts.order)
-    return Reference(name, _unknown(name, schema), _NoSizes(), schema, code)
+    return Reference(name, _unknown(name, schema), _NoSizes(), schema, code, (), listed)
 
 
 def _as_known(tensors: Mapping[str, TensorInfo]) -> tuple[Judged, Canonical] | None:

@@ -61,6 +61,9 @@ def conclude(known: FileReport, evidence: Evidence, published: Origin | None) ->
 
 def _may_load(evidence: Evidence) -> bool:
     known = not (evidence.is_other or evidence.is_guessed)
+    if evidence.reference is not None and evidence.reference.is_listed:
+        # a lock file has canonical names, and does not say what the model calls them
+        known = known and evidence.canonical.layout is None
     return bool(evidence.coverage.groups) and known
 
 

@@ -41,7 +41,12 @@ def told(evidence: Evidence, known: FileReport, findings: Sequence[Finding]) -> 
     )
     called = evidence.release_files.architecture if evidence.unknown else None
     found = diagnose(
-        evidence.checkpoint, evidence.canonical, judged, evidence.coverage, unlike, called
+        evidence.checkpoint,
+        evidence.recognised or evidence.canonical,
+        judged,
+        evidence.coverage,
+        unlike,
+        called,
     )
     return found._replace(next=_next(evidence, found, known, findings))
 

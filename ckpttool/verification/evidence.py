@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ckpttool.tensors.values import Values
     from ckpttool.verification.companion import Companion
     from ckpttool.verification.lock.content import Lock, LockedCheckpoint
+    from ckpttool.verification.weights import Weights
 
 
 class Evidence(NamedTuple):
@@ -26,7 +27,7 @@ class Evidence(NamedTuple):
 
     Attributes:
         checkpoint: the catalogue of the file.
-        canonical: its tensors under the names of the canonical layout.
+        canonical: its tensors under the names of the model or schema that it is held against.
         family: of the model that it is compared with.
         config: the sizes of that model.
         judged: how it was chosen.
@@ -36,13 +37,14 @@ class Evidence(NamedTuple):
         release_files: what lies beside the file.
         recorded: tied names that are not stored -> the stored names with their weights.
         contents: the SHA-256 of the tensors that may hold the same bytes as others.
-        fingerprint: of the weights; ``None`` if one of them was not read, or nobody asked for it.
+        weights: what fingerprint and lock file are about; ``None`` if nobody asked for these.
         lock: the lock file to compare with, if any.
         locked: its entry for this checkpoint, if it has one.
         asked: the options that demand a model, as the command line takes them.
         quantized: its quantized weights.
         example: whether inputs for the forward pass were named.
         unknown: whether it is of no known model, and neither a model nor a schema was asked for.
+        recognised: its tensors under the names of the known model that they are nearest to.
         companion: another checkpoint that the file is held against, if any.
     """
 
@@ -59,7 +61,7 @@ class Evidence(NamedTuple):
     limits: Thresholds = Thresholds()
     recorded: dict[str, str] = {}  # noqa: RUF012 (never changed)
     contents: dict[str, bytes] = {}  # noqa: RUF012 (never changed)
-    fingerprint: str | None = None
+    weights: Weights | None = None
     lock: Lock | None = None
     locked: LockedCheckpoint | None = None
     trust: tuple[str, ...] = ()
@@ -68,6 +70,7 @@ class Evidence(NamedTuple):
     reference: Reference | None = None
     allow_unexpected: tuple[str, ...] = ()
     unknown: bool = False
+    recognised: Canonical | None = None
     quantized: QuantizedFile = NOTHING
     companion: Companion | None = None
     example: bool = False
@@ -76,11 +79,6 @@ class Evidence(NamedTuple):
     def has_roles(self) -> bool:
         """Whether the names are those of a known model, so that it is known what they are for."""
         return self.reference is None or self.reference.is_known
-
-    @property
-    def has_names(self) -> bool:
-        """Whether there are names that the file should have."""
-        return self.reference is None or not self.reference.is_empty
 
     @property
     def is_other(self) -> bool:
@@ -103,10 +101,9 @@ class Evidence(NamedTuple):
         return self.quantized.claimed
 
     @property
-    def named(self) -> dict[str, TensorInfo]:
-        """The tensors by canonical name, with the tied names that are not stored."""
-        tensors = self.canonical.tensors
-        return {**tensors, **{name: tensors[kept] for name, kept in self.recorded.items()}}
+    def fingerprint(self) -> str | None:
+        """That of the weights; ``None`` if one of them was not read, or nobody asked for it."""
+        return None if self.weights is None else self.weights.fingerprint
 
     def content(self, name: str) -> bytes | str:
         """Return what a tensor has in common with those that hold the same bytes, and no others."""

@@ -47,6 +47,6 @@ def loading_of(evidence: Evidence) -> Loading:
         sum(group.covered for group in groups.values()),
         refused,
         {name: number for name, number in random.items() if number},
-        evidence.family.layouts[0].name if converted else None,
+        evidence.family.layouts[0].name if converted and evidence.has_roles else None,
         evidence.reference.loader if evidence.reference else LOAD_STATE_DICT,
     )

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ckpttool.tensors.workers import Progress
     from ckpttool.verification.batch import AnyPaths, ProgressOf, TermsOf
     from ckpttool.verification.evidence import Evidence
+    from ckpttool.verification.weights import Weights
 
 #: The path of a lock that is not written: its checkpoints are named from the working folder.
 UNWRITTEN = "-"
@@ -236,27 +237,26 @@ def lock_file(
     ):
         if evidence is None or not accepted(report):
             return Locking(report)
-        if evidence.fingerprint is None:
+        if evidence.weights is None or evidence.weights.fingerprint is None:
             raise UsageError("not every tensor was read, so that it cannot be locked", path=path)
-        return Locking(report, _locked(evidence, evidence.fingerprint, lock, options, progress))
+        return Locking(report, _locked(evidence, evidence.weights, lock, options, progress))
 
 
 def _locked(
     evidence: Evidence,
-    fingerprint: str,
+    weights: Weights,
     lock: str,
     options: VerifyOptions,
     progress: Progress | None,
 ) -> LockedCheckpoint:
-    checkpoint, tensors = evidence.checkpoint, evidence.named
+    checkpoint = evidence.checkpoint
     # a model of somebody's code has no controls, against which a distance would count
     known = evidence.forward.status == "run" and evidence.family.forward is not None
     forward = _forward(evidence, progress) if known else None
     sums = file_sums(checkpoint.sources, workers=options.workers, executor=options.executor)
-    digests = evidence.values.tensors
     locked = LockedCheckpoint(
         name_from(lock, checkpoint.path),
-        fingerprint,
+        weights.fingerprint or "",
         evidence.coverage.schema,
         tuple(
             LockedFile(name_from(lock, source.name), source.size, sha256)
@@ -264,10 +264,8 @@ def _locked(
         ),
         forward,
         {
-            name: LockedTensor(
-                info.dtype.name, info.shape, digests[evidence.recorded.get(name, name)].digest
-            )
-            for name, info in sorted(tensors.items())
+            name: LockedTensor(info.dtype.name, info.shape, weights.digests[name])
+            for name, info in sorted(weights.tensors.items())
         },
     )
     checkpoint.check_unchanged()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ckpttool.models.reference import Reference
     from ckpttool.verification.companion import Companion
     from ckpttool.verification.lock.content import Lock
-    from ckpttool.verification.schema_sources import Beside
+    from ckpttool.verification.schema_sources import OfEach
 
 
 #: In place of the source of a schema: names, shapes and dtypes are not checked.
@@ -93,7 +93,7 @@ class VerifyOptions(NamedTuple):
     limits: Thresholds = Thresholds()
     lock: Lock | None = None
     trust: tuple[str, ...] = ()
-    reference: Reference | Beside | None = None
+    reference: Reference | OfEach | None = None
     allow_unexpected: tuple[str, ...] = ()
     groups: Groups | None = None
     companion: Companion | None = None
@@ -136,9 +136,9 @@ class VerifyOptions(NamedTuple):
         if self.reference is not None:
             # late: --help has no use for it
             from ckpttool.models.reference import Reference
-            from ckpttool.verification.schema_sources import Beside
+            from ckpttool.verification.schema_sources import Beside, Entries
 
-            if not isinstance(self.reference, Beside):
+            if not isinstance(self.reference, (Beside, Entries)):
                 check_type(self.reference, Reference, "schema")
         if self.reference is not None and (self.model != AUTO or self.sizes or self.require):
             raise UsageError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from threading import Thread
-from typing import TYPE_CHECKING, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Iterator, Mapping
 
 from ckpttool.findings import rules
 from ckpttool.findings.arguments import check_executor, check_workers
@@ -21,9 +21,7 @@ from ckpttool.models.canonical import canonicalize
 from ckpttool.models.choosing import Judged, choose, hold, said_of
 from ckpttool.models.family import Kind
 from ckpttool.models.neighbours import neighbour_of
-from ckpttool.models.reference import NONE
-from ckpttool.tensors.fingerprint import fingerprint as fingerprint_of
-from ckpttool.tensors.sharing import tied_names, with_tied
+from ckpttool.models.reference import NONE, as_they_stand
 from ckpttool.tensors.workers import processors, quick_switches
 from ckpttool.verification.checks.positions import shown_grid
 from ckpttool.verification.conclusion import conclude
@@ -34,6 +32,7 @@ from ckpttool.verification.published import origin_of
 from ckpttool.verification.quantized_file import quantized_file
 from ckpttool.verification.release_files import read_release_files
 from ckpttool.verification.schema_sources import reference_for
+from ckpttool.verification.weights import recorded_in, weights_of
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -43,12 +42,11 @@ if TYPE_CHECKING:
     from ckpttool.models.canonical import Canonical
     from ckpttool.models.family import Family
     from ckpttool.models.reference import Reference
-    from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
-    from ckpttool.tensors.values import Values
+    from ckpttool.tensors.catalogue import Checkpoint
     from ckpttool.tensors.workers import Progress
+    from ckpttool.verification.lock.content import Lock, LockedCheckpoint
     from ckpttool.verification.published import Origin
-
-    Renaming = Callable[[Mapping[str, TensorInfo]], Canonical]
+    from ckpttool.verification.weights import Renaming, Weights
 
 
 def fingerprint(
@@ -82,8 +80,8 @@ def fingerprint(
         with start_values(canonical.tensors, (), workers=workers, executor=executor) as run:
             values = run.result()
         checkpoint.check_unchanged()
-        found = _fingerprint(checkpoint, canonical, values, _recorded(checkpoint, canonical))
-        if found is None:
+        weights = weights_of(checkpoint, canonical, values, workers=workers, executor=executor)
+        if weights is None or weights.fingerprint is None:
             unread = [*values.skipped, *(name for name, _ in checkpoint.unread)]
             raise UnsupportedError(
                 "a tensor is not read" if unread else "there is no tensor in it",
@@ -91,7 +89,7 @@ def fingerprint(
                 path=checkpoint.path,
                 tensor=unread[0] if unread else None,
             )
-        return found
+        return weights.fingerprint
 
 
 def verify_file(path: str, options: VerifyOptions, progress: Progress | None = None) -> FileReport:
@@ -158,8 +156,11 @@ def _examine(
     said = said_of(checkpoint, release_files.config)
     renaming, judged = _renaming(reference), choose(canonical, options.model, options.sizes, said)
     other = None if options.asks else _other(judged, canonical, checkpoint, said.config)
+    recognised = canonical
     if other is not None:
+        # its names are its own, even where a known model has some of them
         judged, reference = other, NONE
+        canonical, renaming = as_they_stand(checkpoint.tensors), as_they_stand
     elif reference is not None:
         judged = Judged(reference.family, reference.config, reference.name)
     family, config = judged.family, judged.config
@@ -184,7 +185,7 @@ def _examine(
             progress.start(run.total)
         first = checkpoint.sources[0]
         origin = pool.submit(origin_of, first, family) if options.published else None
-        recorded = _recorded(checkpoint, canonical, renaming)
+        recorded = recorded_in(checkpoint, canonical, renaming)
         if reference is None:
             judged, schema, coverage = hold(judged, canonical, checkpoint)
         else:
@@ -205,11 +206,14 @@ def _examine(
             forward = forward_of(canonical, judged, schema, coverage, values, options)
             config = judged.config
         published = origin.result() if origin else None
+        weights = weights_of(
+            checkpoint, canonical, values, workers=options.workers, executor=options.executor
+        )
         checkpoint.check_unchanged()  # what was read at different times is of one file
-    weights = _fingerprint(checkpoint, canonical, values, recorded)
     evidence = Evidence(
         checkpoint=checkpoint,
         canonical=canonical,
+        recognised=recognised,
         family=family,
         config=config,
         judged=judged,
@@ -222,9 +226,9 @@ def _examine(
         limits=options.limits,
         recorded=recorded,
         contents=contents,
-        fingerprint=weights,
+        weights=weights,
         lock=options.lock,
-        locked=options.lock.of(checkpoint.path, weights) if options.lock else None,
+        locked=_locked(checkpoint, options.lock, weights),
         trust=options.trust,
         asked=options.demanding,
         reference=reference,
@@ -259,6 +263,14 @@ def _other(
     return None if neighbour is None else found._replace(neighbour=neighbour)
 
 
+def _locked(
+    checkpoint: Checkpoint, lock: Lock | None, weights: Weights | None
+) -> LockedCheckpoint | None:
+    if lock is None:
+        return None
+    return lock.of(checkpoint.path, None if weights is None else weights.fingerprint)
+
+
 def _renaming(reference: Reference | None) -> Renaming:
     """Return what gives the tensors of a file the names of the model, or of the schema."""
     return canonicalize if reference is None else reference.canonical
@@ -270,37 +282,6 @@ def _against(reference: Reference, canonical: Canonical, recorded: Mapping[str, 
     tensors = canonical.tensors
     tied = {name: tensors[kept] for name, kept in recorded.items()}
     return reference.cover({**tensors, **tied})
-
-
-def _recorded(
-    checkpoint: Checkpoint, canonical: Canonical, renaming: Renaming = canonicalize
-) -> dict[str, str]:
-    """Return tied names that are not stored -> the stored names with their weights."""
-    # In fingerprint and lock file they count, so that all containers have the same. In the
-    # coverage they do not: a loader does not find them.
-    if not tied_names(checkpoint.tensors, checkpoint.metadata):
-        return {}
-    every = renaming(with_tied(checkpoint.tensors, checkpoint.metadata)).tensors
-    stored = {info.view: name for name, info in canonical.tensors.items()}
-    return {
-        name: stored[info.view]
-        for name, info in every.items()
-        if name not in canonical.tensors and info.view in stored
-    }
-
-
-def _fingerprint(
-    checkpoint: Checkpoint, canonical: Canonical, values: Values, recorded: Mapping[str, str]
-) -> str | None:
-    """Return the fingerprint of all tensors, none if one was not read or nobody asked for it."""
-    if not values.digested or values.skipped or checkpoint.unread or not canonical.tensors:
-        return None
-    names = {**{name: name for name in canonical.tensors}, **recorded}
-    return fingerprint_of(
-        (name, info.dtype.name, info.shape, values.tensors[stored].digest)
-        for name, stored in names.items()
-        for info in (canonical.tensors[stored],)
-    )
 
 
 def _import_model(family: Family) -> None:

@@ -16,6 +16,7 @@ from ckpttool.files.strict_json import MAX_JSON, begins_object, strict_json
 from ckpttool.findings import rules
 from ckpttool.findings.arguments import AnyPath, check_text, check_type, path_of
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError, UsageError
+from ckpttool.findings.text import some_of
 from ckpttool.formats import HEAD, open_source
 from ckpttool.models.code.calls import call_in, names_code
 from ckpttool.models.code.example import Example
@@ -23,16 +24,21 @@ from ckpttool.models.reference import NONE, Reference, reference_of
 from ckpttool.models.schema_file import KEY, described, parse, render
 from ckpttool.tensors.sharing import with_tied
 from ckpttool.verification.digest_lists import digests_in, listed_in
+from ckpttool.verification.lock.reading import is_lock, read_lock
 from ckpttool.verification.options import BESIDE, NO_SCHEMA
 from ckpttool.verification.release_files import CONFIG
 
 if TYPE_CHECKING:
     from ckpttool.models.reference import Code
     from ckpttool.tensors.catalogue import TensorInfo
+    from ckpttool.verification.lock.content import Lock
 
 
 # Endings of files that hold weights, beside which a folder's config.json is not the only schema.
 _WEIGHTS = (".safetensors", ".bin", ".pth", ".pt", ".index.json", ".ckpt")
+
+
+_MOST_ENTRIES = 8  # of a lock file, that are listed
 
 
 class WrittenSchema(NamedTuple):
@@ -106,9 +112,65 @@ class Beside:
         return self._known[config]
 
 
-def expected_by(source: Union[AnyPath, Reference]) -> Union[Reference, Beside]:
-    """Return what files must fit: a schema as :func:`read_schema` does, or ``hf``."""
-    return Beside() if source == BESIDE else read_schema(source)
+class Entries:
+    """In place of a schema: of each file the entry of its name in a lock file of several.
+
+    Args:
+        lock: the lock file.
+    """
+
+    def __init__(self, lock: Lock) -> None:
+        self._lock = lock
+        self._known: dict[str, Reference] = {}
+
+    def of(self, path: str) -> Reference:
+        """Return the schema of a checkpoint.
+
+        Raises:
+            CkpttoolError: the lock file has no entry of its name, or several that fit as well.
+        """
+        entry = self._lock.of(path, None)  # nothing is read yet, and so it has no fingerprint
+        if entry is None:
+            raise UnsupportedError(
+                f"the lock file {self._lock.path} has no entry by the name of this checkpoint",
+                rules.UNSUPPORTED,
+                expected=some_of([one.name for one in self._lock.checkpoints], _MOST_ENTRIES),
+                found=path,
+                fix="Give the file the name that it was locked under, or name another source.",
+            )
+        if entry.name not in self._known:
+            named = f"{Path(self._lock.path).name} ({entry.name})"
+            listed = {name: (one.dtype, one.shape) for name, one in entry.tensors.items()}
+            self._known[entry.name] = reference_of(named, _described(listed), listed=True)
+        return self._known[entry.name]
+
+
+#: In place of a schema: what has one for each file.
+OfEach = Union[Beside, Entries]
+
+
+def expected_by(source: Union[AnyPath, Reference]) -> Union[Reference, OfEach]:
+    """Return what files must fit: a schema as :func:`read_schema` does, or what has one for each.
+
+    That is ``hf``, or a lock file of several checkpoints.
+    """
+    if source == BESIDE:
+        return Beside()
+    lock = _lock_of_several(source)
+    return read_schema(source) if lock is None else Entries(lock)
+
+
+def _lock_of_several(source: Union[AnyPath, Reference]) -> Lock | None:
+    if isinstance(source, Reference):
+        return None
+    path = path_of(source, "the schema")
+    with suppress(OSError):  # what cannot be read, or is no path at all, is told by read_schema
+        with Path(path).open("rb") as file:
+            if not is_lock(file.read(HEAD)):
+                return None
+        lock = read_lock(path)
+        return lock if len(lock.checkpoints) > 1 else None
+    return None
 
 
 def example_of(text: str) -> Example:
@@ -141,20 +203,21 @@ def read_schema(source: Union[AnyPath, Reference]) -> Reference:
         raise _no_file()
     try:
         found = _found_in(path, None)
-        return reference_of(found.name or Path(path).name, found.tensors, found.code)
+        name = found.name or Path(path).name
+        return reference_of(name, found.tensors, found.code, listed=found.listed)
     except CkpttoolError as error:
         if not names_code(path):  # of which the message speaks
             error.path = error.path or path
         raise
 
 
-def reference_for(path: str, reference: Union[Reference, Beside, None]) -> Reference | None:
+def reference_for(path: str, reference: Union[Reference, OfEach, None]) -> Reference | None:
     """Return the schema that one file must fit.
 
     Raises:
-        CkpttoolError: as :meth:`Beside.of`.
+        CkpttoolError: as :meth:`Beside.of` and :meth:`Entries.of`.
     """
-    return reference.of(path) if isinstance(reference, Beside) else reference
+    return reference.of(path) if isinstance(reference, (Beside, Entries)) else reference
 
 
 def _no_file() -> UsageError:
@@ -176,10 +239,11 @@ def _refuse_others(path: str) -> None:
 
 
 class _Found(NamedTuple):
-    """What a source has: tensors, and where they are those of a model what it was built by."""
+    """What a source has: tensors, what built their model, and whether their names are canonical."""
 
     tensors: Mapping[str, TensorInfo]
     code: Code | None = None
+    listed: bool = False
 
     @property
     def name(self) -> str | None:
@@ -240,12 +304,12 @@ def _listed_in(file: FileSource, wrapper: str | None) -> _Found | None:
     digests = digests_in(file, wrapper)
     if digests is None:
         return None
-    return _Found(
-        {
-            name: described(name, digest.dtype, digest.shape)
-            for name, digest in digests.tensors.items()
-        }
-    )
+    listed = {name: (digest.dtype, digest.shape) for name, digest in digests.tensors.items()}
+    return _Found(_described(listed), listed=digests.canonical)
+
+
+def _described(listed: Mapping[str, tuple[str, tuple[int, ...]]]) -> dict[str, TensorInfo]:
+    return {name: described(name, dtype, shape) for name, (dtype, shape) in listed.items()}
 
 
 def _built_from(file: FileSource) -> _Found | None:

@@ -24,7 +24,8 @@ def write(lock: Lock, stream: TextIO) -> None:
         files = count(len(locked.files), "file")
         nbytes = size(sum(file.size for file in locked.files))
         tensors = count(len(locked.tensors), "tensor")
-        page.row("weights", Text(f"{tensors} of {locked.schema}, {nbytes} in {files}"))
+        of = "" if locked.schema == "none" else f" of {locked.schema}"
+        page.row("weights", Text(f"{tensors}{of}, {nbytes} in {files}"))
         page.whole("fingerprint", Text(locked.fingerprint))
         for line in _forward(locked.forward):
             page.row("forward", Text(line))

@@ -82,7 +82,7 @@ def check_outside(evidence: Evidence) -> Iterator[Finding]:
 def check_prefix(evidence: Evidence) -> Iterator[Finding]:
     """Note what was taken out of names; a plain load_state_dict would miss every one of them."""
     canonical, names = evidence.canonical, len(evidence.checkpoint.tensors)
-    if not evidence.has_names:
+    if not evidence.has_roles:  # they are held against no names of a known model
         return
     said = [
         f"{one.text} removed {'inside of' if one.inside else 'from'} {one.names} of {names} names"
@@ -129,6 +129,6 @@ def _way_to_bare_names(evidence: Evidence) -> str:
 
 def check_names(evidence: Evidence) -> Iterator[Finding]:
     """Warn of names that could not be made canonical: a part of a fused tensor, say."""
-    problems = evidence.canonical.problems if evidence.has_names else ()
+    problems = evidence.canonical.problems if evidence.has_roles else ()
     for problem in problems[:_SHOWN]:  # one a block would be hundreds
         yield finding(rules.UNCLEAR_NAMES, problem)

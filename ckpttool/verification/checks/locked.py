@@ -10,6 +10,7 @@ from ckpttool.findings.results import LockSummary
 from ckpttool.findings.text import count
 from ckpttool.models.families import models
 from ckpttool.verification.lock.content import distance
+from ckpttool.verification.weights import Weights
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import FileReport
@@ -74,7 +75,7 @@ def _schema(evidence: Evidence, locked: LockedCheckpoint) -> Iterator[Finding]:
 
 
 def _names(evidence: Evidence, locked: LockedCheckpoint) -> Iterator[Finding]:
-    there = evidence.named
+    there = _weights(evidence).tensors
     gone = [name for name in locked.tensors if name not in there]
     added = [name for name in there if name not in locked.tensors]
     if gone:
@@ -86,7 +87,7 @@ def _names(evidence: Evidence, locked: LockedCheckpoint) -> Iterator[Finding]:
 
 
 def _tensors(evidence: Evidence, locked: LockedCheckpoint) -> Iterator[Finding]:
-    there = evidence.named
+    there = _weights(evidence).tensors
     others: dict[tuple[str, str], list[str]] = {}
     changed = []
     for name, tensor in locked.tensors.items():
@@ -164,7 +165,7 @@ def summary(evidence: Evidence) -> LockSummary | None:
     locked = evidence.locked
     if locked is None:
         return None
-    there = evidence.named
+    there = _weights(evidence).tensors
     same = sum(
         1
         for name, tensor in locked.tensors.items()
@@ -177,10 +178,9 @@ def summary(evidence: Evidence) -> LockSummary | None:
 
 
 def _is_same(evidence: Evidence, name: str, info: TensorInfo, tensor: LockedTensor) -> bool:
-    # a tied name that is not stored has the values of the one that is
-    values = evidence.values.tensors.get(evidence.recorded.get(name, name))
-    return (
-        (info.dtype.name, info.shape) == (tensor.dtype, tensor.shape)
-        and values is not None
-        and values.digest == tensor.sha256
-    )
+    same = (info.dtype.name, info.shape) == (tensor.dtype, tensor.shape)
+    return same and _weights(evidence).digests.get(name) == tensor.sha256
+
+
+def _weights(evidence: Evidence) -> Weights:
+    return evidence.weights or Weights({}, {}, None)

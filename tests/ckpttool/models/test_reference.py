@@ -68,9 +68,17 @@ def test_of_an_unknown_model_nothing_is_renamed() -> None:
     assert canonical.layout is None
 
 
-def test_without_a_schema_a_known_model_keeps_its_names() -> None:
+def test_without_a_schema_names_are_those_of_the_file() -> None:
     prefixed = {f"module.{name}": info for name, info in of_state(checkpoints.state()).items()}
-    assert "blocks.0.norm1.weight" in NONE.canonical(prefixed).tensors
+    assert list(NONE.canonical(prefixed).tensors) == list(prefixed)
+
+
+def test_names_that_are_listed_are_canonical_and_those_of_another_model_stay() -> None:
+    encoder = of_state(checkpoints.state())
+    listed = reference_of("x.lock", {**encoder, "head.weight": encoder["norm.weight"]}, listed=True)
+    prefixed = {f"module.{name}": info for name, info in encoder.items()}
+    assert list(listed.canonical(prefixed).tensors) == list(encoder)
+    assert list(listed.canonical(llama()).tensors) == list(llama())
     assert list(NONE.canonical(llama()).tensors) == list(llama())
 
 

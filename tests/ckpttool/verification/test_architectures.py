@@ -171,3 +171,73 @@ def test_a_config_that_names_no_class_is_not_advised(
         (report,) = ckpttool.verify(folder, forward=False).files
         assert report.findings[0].message == "no schema: names and shapes were not checked"
         assert report.findings[0].advice == RULES["STR023"].fix
+
+
+#: Those whose names an MAE has, too, so that they have other names in fingerprint and lock file.
+NAMED_LIKE_MAE = ("BEiT", "DINOv2", "ViT", "Qwen2-VL")
+
+
+@pytest.mark.parametrize("name", [*NAMED_LIKE_MAE, "T5"])
+def test_a_lock_holds_whatever_a_file_is_held_against(
+    saved: Callable[..., Path], tmp_path: Path, name: str
+) -> None:
+    folder, lock = saved(name), tmp_path / "ckpttool.lock"
+    texts = set()
+    for schema in ("hf", "none", folder / WHOLE):
+        locked = ckpttool.lock(folder / WHOLE, lock, schema=schema)
+        texts.add(locked.text.replace(f"schema {locked.checkpoints[0].schema}", "schema"))
+        assert locked.checkpoints[0].forward is None
+        assert locked.checkpoints[0].fingerprint == ckpttool.fingerprint(folder / WHOLE)
+    assert len(texts) == 1
+    for source in ("hf", "none", lock):
+        for target in (folder, saved(name, in_shards=True)):
+            (report,) = ckpttool.verify(target, lock=lock, schema=source, forward=False).files
+            assert codes(report) == []
+            assert report.verdict is Verdict.PASS
+    assert ckpttool.diff(lock, folder / WHOLE).exit_code == 0
+
+
+@each
+def test_a_lock_is_made_without_a_forward_pass_and_finds_a_change(
+    saved: Callable[..., Path], tmp_path: Path, name: str
+) -> None:
+    folder, lock = Path(copytree(saved(name), tmp_path / "folder")), tmp_path / "ckpttool.lock"
+    ckpttool.lock(folder, lock, schema="hf")
+    (report,) = ckpttool.verify(folder, lock=lock, schema="hf").files
+    assert codes(report) == []
+    gone = names_in(folder)[0]
+    without(folder, [gone])
+    (report,) = ckpttool.verify(folder, lock=lock, schema="hf").files
+    assert codes(report)[:2] == ["STR022", "DIF002"]
+
+
+def test_of_a_lock_of_several_the_entry_of_the_files_name_is_the_schema(
+    saved: Callable[..., Path], tmp_path: Path
+) -> None:
+    for name in ("T5", "BEiT", "Mamba"):
+        copytree(saved(name), tmp_path / name)
+    lock = tmp_path / "ckpttool.lock"
+    ckpttool.lock([tmp_path / name / WHOLE for name in ("T5", "BEiT")], lock, schema="hf")
+    of_one, of_other = (verified(tmp_path / name, lock) for name in ("T5", "BEiT"))
+    assert (codes(of_one), codes(of_other)) == ([], [])
+    assert of_one.coverage is not None
+    assert of_one.coverage.schema == f"ckpttool.lock (T5/{WHOLE})"
+    gone = names_in(tmp_path / "T5")[5]
+    without(tmp_path / "T5", [gone])
+    assert verified(tmp_path / "T5", lock).findings[0].tensors == (gone,)
+    stranger = verified(tmp_path / "Mamba", lock)
+    assert stranger.verdict is Verdict.CANNOT_TELL
+    assert "no entry by the name of this checkpoint" in stranger.findings[0].message
+    assert stranger.findings[0].expected == f"BEiT/{WHOLE}, T5/{WHOLE}"
+
+
+def test_a_lock_of_several_is_no_schema_to_write_down(
+    saved: Callable[..., Path], tmp_path: Path
+) -> None:
+    for name in ("T5", "Mamba"):
+        copytree(saved(name), tmp_path / name)
+    lock = tmp_path / "ckpttool.lock"
+    ckpttool.lock([tmp_path / name / WHOLE for name in ("T5", "Mamba")], lock, schema="hf")
+    with pytest.raises(ckpttool.UnsupportedError, match="several checkpoints") as caught:
+        ckpttool.schema(lock)
+    assert caught.value.found is not None

@@ -19,6 +19,7 @@ from ckpttool.verification.lock.content import (
     LockedTensor,
     distance,
 )
+from ckpttool.verification.weights import Weights
 from tests.builders import evidence as built
 from tests.builders import locks
 
@@ -32,7 +33,9 @@ FORWARD = ForwardSummary(
 def looked_at(**fields: Any) -> Evidence:
     """A sound model after its examination, as the lock below has it."""
     whole = built.evidence(built.trained(), forward=FORWARD)
-    return whole._replace(coverage=Coverage("tiny", {}, ()), **fields)
+    digests = {name: found.digest for name, found in whole.values.tensors.items()}
+    weights = Weights(whole.canonical.tensors, digests, None)
+    return whole._replace(coverage=Coverage("tiny", {}, ()), **{"weights": weights, **fields})
 
 
 def locked_of(evidence: Evidence) -> LockedCheckpoint:
@@ -182,8 +185,9 @@ def test_outputs_are_compared_as_far_as_they_were_locked() -> None:
 
 def test_values_that_were_not_read_are_not_taken_for_the_same() -> None:
     whole = against(unchanged)
-    read = {name: one for name, one in whole.values.tensors.items() if name != "pos_embed"}
-    (found,) = check_lock(whole._replace(values=whole.values._replace(tensors=read)))
+    assert whole.weights is not None
+    read = {name: one for name, one in whole.weights.digests.items() if name != "pos_embed"}
+    (found,) = check_lock(whole._replace(weights=whole.weights._replace(digests=read)))
     assert (found.rule, found.tensors) == (rules.LOCK_CONTENT, ("pos_embed",))
 
 
