@@ -10,7 +10,7 @@ from ckpttool.findings.errors import CkpttoolError
 from ckpttool.findings.finding import Verdict, finding_from, verdict_from, verdict_of
 from ckpttool.findings.results import FileReport
 from ckpttool.formats import open_source
-from ckpttool.formats.safety.telling import findings_left_behind
+from ckpttool.formats.safety.telling import findings_left_behind, remarks_left_behind
 from ckpttool.inspection import with_container
 from ckpttool.verification.digest_lists import digests_in, listed_in
 
@@ -45,8 +45,13 @@ def unreadable(report: FileReport, error: CkpttoolError) -> FileReport:
 
 def report_on(checkpoint: Checkpoint, layout: str | None) -> FileReport:
     """Return the report on a file that was opened: what its header says."""
-    findings = (*findings_left_behind(checkpoint.uses), *checkpoint.remarks)
-    report = FileReport(checkpoint.path, verdict_of(findings), findings)
+    findings = (
+        *findings_left_behind(checkpoint.uses),
+        *remarks_left_behind(checkpoint.remarks),
+    )
+    # the weights of a program are compared like any others, whatever its code may do
+    verdict = verdict_of(one for one in findings if not one.rule.undecided)
+    report = FileReport(checkpoint.path, verdict, findings)
     return with_container(report, checkpoint, layout)
 
 

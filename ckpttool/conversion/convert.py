@@ -34,14 +34,13 @@ from ckpttool.conversion.result import NOT_WRITTEN, PLANNED, WRITTEN, Conversion
 from ckpttool.conversion.selecting import select
 from ckpttool.files.destination import Destination
 from ckpttool.files.positional import write_parts
-from ckpttool.findings import rules
 from ckpttool.findings.arguments import AnyPath, check_progress, check_type, path_of, texts_of
 from ckpttool.findings.errors import CkpttoolError, UsageError, adding_uses
 from ckpttool.findings.finding import Finding, Verdict, finding_from, verdict_from
 from ckpttool.findings.results import FileReport
 from ckpttool.findings.rules import Severity
 from ckpttool.formats import checkpoint_file, open_checkpoint
-from ckpttool.formats.safety.telling import findings_left_behind
+from ckpttool.formats.safety.telling import findings_left_behind, remarks_left_behind
 from ckpttool.inspection import with_container
 from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.sharing import with_tied
@@ -263,7 +262,7 @@ def _convert(job: Job, progress: Progress | None) -> Conversion:
     """Write and prove the planned files, unless there is an error."""
     found = [
         *findings_left_behind(job.checkpoint.uses),
-        *(_of_source(remark) for remark in job.checkpoint.remarks),
+        *remarks_left_behind(job.checkpoint.remarks),
         *findings_on_rest(job.checkpoint, job.left_out, job.options),
         *job.dequantising.findings,
         *job.resizing.findings,
@@ -350,11 +349,6 @@ def _converted(
         sidecar=None if state == NOT_WRITTEN else job.options.sidecar,
         receipt=None if state == NOT_WRITTEN else job.options.receipt,
     )
-
-
-def _of_source(remark: Finding) -> Finding:
-    """Return a remark on the source without the advice to do what is done here."""
-    return remark._replace(fix="") if remark.rule is rules.WHOLE_MODULE else remark
 
 
 def _errors(found: Sequence[Finding]) -> bool:

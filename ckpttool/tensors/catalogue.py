@@ -227,7 +227,7 @@ class Checkpoint(Mapping[str, TensorInfo]):
 
     Attributes:
         path: as the caller named it.
-        format: ``torch-zip``, ``torch-legacy``, ``torch-tar``, ``safetensors``,
+        format: ``torch-zip``, ``torch-legacy``, ``torch-tar``, ``torch-script``, ``safetensors``,
             ``safetensors-sharded``, or ``torch-sharded`` where a shard is of torch;
             ``torch-distributed`` or ``safetensors-unconsolidated``.
         sources: every file that the extents point into; the first is ``path`` itself.

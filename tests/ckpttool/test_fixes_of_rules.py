@@ -23,6 +23,7 @@ from tests.builders import (
     modules,
     quantized,
     quantized_models,
+    scripts,
     shards,
     sharing,
     state_dicts,
@@ -78,6 +79,10 @@ def pickled(content: checkpoints.Content) -> Trial:
 def beside(folder: Path) -> None:
     pth(checkpoints.sound)(folder)
     (folder / "x.gguf").write_bytes(b"GGUF\3\0\0\0")
+
+
+def program(folder: Path) -> None:
+    (folder / "w.pth").write_bytes(scripts.program())
 
 
 def listed(name: str, text: str) -> Make:
@@ -251,6 +256,7 @@ TRIALS: Dict[str, List[Trial]] = {
     ],
     "SEC003": [pickled(checkpoints.object_beside)],
     "SEC005": [pickled(checkpoints.sound)],
+    "SEC011": [Trial(program, VERIFY, (CONVERT, RESULT), codes=(0, 2))],
     "SEC006": [pickled(checkpoints.training_run)],
     "HUB001": [pickled(checkpoints.training_run)],
     "INT006": [Trial(pth(checkpoints.sound), f"{VERIFY} --published", (VERIFY,))],

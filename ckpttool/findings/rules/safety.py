@@ -119,6 +119,20 @@ BEYOND_DEFAULT = Rule(
     "say, and those of some modules (`os`) cannot be added. Names that SEC001, SEC002, SEC003 or "
     "SEC008 reports are beyond it, too.",
 )
+# Undecided: what nobody judged must not pass, and an honest program is no failure.
+PROGRAM = Rule(
+    "SEC011",
+    "program",
+    Severity.WARNING,
+    "The file is a TorchScript program, whose code is not judged.",
+    "Ship the weights alone: ckpttool convert PATH --to safetensors runs nothing of the program.",
+    "`torch.jit.save` writes the code of the model beside its weights. Which attributes are "
+    "parameters and buffers stands in the text of its classes; they are read by the names that "
+    "`torch.jit.load(PATH).state_dict()` has. The code itself is neither compiled nor run, and "
+    "nothing is claimed about it, so that the verdict is CANNOT TELL.",
+    undecided=True,
+    stands=True,
+)
 # Reported, so that a pass shows that somebody answers for code which nobody judged.
 TRUSTED_CODE = Rule(
     "SEC009",

@@ -29,14 +29,15 @@ MAX_WIDE_NAMES = 4_000_000
 
 
 class Member(NamedTuple):
-    """A member that is stored as it is.
+    """A member, stored as it is, or deflated where ``full`` is not ``None``.
 
     Attributes:
         name: its path in the archive, such as ``archive/data/0``.
         offset: of its first byte, in the file.
-        size: in bytes.
+        size: of its bytes in the archive.
         crc32: as stored; 0 in an archive without checksums.
         has_crc: whether ``crc32`` was computed.
+        full: the size of a deflated member once it is inflated.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Member(NamedTuple):
     size: int
     crc32: int
     has_crc: bool = True
+    full: int | None = None
 
 
 class Archive(NamedTuple):
@@ -60,8 +62,10 @@ class Archive(NamedTuple):
     source: ByteSource
 
 
-def read_archive(source: ByteSource) -> Archive:
+def read_archive(source: ByteSource, *, code: bool = False) -> Archive:
     """Return the catalogue of the zip archive that ``source`` is, from first byte to last.
+
+    ``code``: take a program, whose code is deflated, too.
 
     Only the directory and the headers are read; of a far source the directory alone, and a header
     when its member is read. Memory and time are bounded by
@@ -70,12 +74,12 @@ def read_archive(source: ByteSource) -> Archive:
     Raises:
         MalformedError: the archive can be read in two ways, is not stored, has names that
             are not safe, or is beyond the limits.
-        UnsupportedError: a TorchScript program.
+        UnsupportedError: a TorchScript program, without ``code``.
         UnreadableError: the file changed meanwhile.
     """
     directory = find_directory(source)
     data = read_bytes(source, directory.offset, directory.size)
-    listed: Iterable[Record] = records(data, directory)
+    listed: Iterable[Record] = records(data, directory, code=code)
     headers = None if source.is_far else LocalHeaders(source, directory.offset)
     if headers is None:
         listed = _in_sequence(list(listed), directory.offset)
@@ -89,7 +93,9 @@ def read_archive(source: ByteSource) -> Archive:
         if name in members:
             raise _twice(name, name)
         # not by the class: its __new__ takes as long again
-        members[name] = tuple.__new__(Member, (name, offset, record.size, record.crc32, True))
+        members[name] = tuple.__new__(Member, (name, offset, record.size, record.crc32, True, None))
+        if record.deflated:
+            members[name] = members[name]._replace(full=record.full)
         summed = summed or record.crc32 != 0
     if headers:
         headers.finish()
@@ -127,15 +133,18 @@ def read_member(source: ByteSource, member: Member, limit: int) -> bytes:
         MalformedError: there are more than ``limit`` bytes (nothing is read then), or they do
             not match the checksum.
     """
-    if member.size > limit:
+    size = max(member.size, member.full or 0)
+    if size > limit:
         raise MalformedError(
             "the member is larger than the limit",
             rules.LIMIT,
             member=member.name,
             expected=f"at most {limit:,} bytes",
-            found=f"{member.size:,} bytes",
+            found=f"{size:,} bytes",
         )
     data = read_bytes(source, member.offset, member.size)
+    if member.full is not None:
+        data = _inflated(data, member)
     crc = zlib.crc32(data)
     if member.has_crc and crc != member.crc32:
         raise MalformedError(
@@ -146,6 +155,30 @@ def read_member(source: ByteSource, member: Member, limit: int) -> bytes:
             found=f"{crc:08x}",
         )
     return data
+
+
+def _inflated(data: bytes, member: Member) -> bytes:
+    """Return the bytes of a deflated member, which are as many as the archive says."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    full = member.full or 0
+    try:
+        # one byte more than there should be: a bomb is noticed before it goes off
+        found = inflater.decompress(data, full + 1)
+    except zlib.error as error:
+        raise _not_deflated(member, str(error)) from error
+    if len(found) != full or not inflater.eof or inflater.unused_data:
+        raise _not_deflated(member, "another number of bytes")
+    return found
+
+
+def _not_deflated(member: Member, found: str) -> MalformedError:
+    return MalformedError(
+        "the member cannot be inflated",
+        rules.ZIP_METHOD,
+        member=member.name,
+        expected=f"{member.full or 0:,} deflated bytes",
+        found=found,
+    )
 
 
 def _check_collisions(members: dict[str, Member]) -> None:

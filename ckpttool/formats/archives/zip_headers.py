@@ -56,7 +56,7 @@ class LocalHeaders:
             MalformedError: another header is there, members overlap or leave a gap, or the
                 header or the descriptor disagrees with the directory.
         """
-        _, raw, flags, described, sums, _, size, offset, _ = record
+        _, raw, flags, described, sums, _, size, offset, _, _ = record
         cursor = self._cursor
         if offset != cursor:
             raise self._not_next(record)
@@ -125,7 +125,7 @@ class LocalHeaders:
         # sizes have eight bytes where the local header has a zip64 field (APPNOTE 4.3.9.2);
         # the mark is optional in the standard, but torch and zipfile always write it
         if long:
-            expected = struct.pack("<IQQ", record.crc32, record.size, record.size)
+            expected = struct.pack("<IQQ", record.crc32, record.size, record.full)
         else:
             expected = record.sums
         expected = _DESCRIPTOR_MARK + expected
@@ -184,8 +184,9 @@ def _sizes_agree(zip64: bytes, record: Record) -> bool:
     """Whether a local zip64 field has the member's two sizes, or zeros if they come later."""
     if len(zip64) != 16:
         return False
-    allowed = (record.size, 0) if record.described else (record.size,)
-    return all(value in allowed for value in struct.unpack("<QQ", zip64))
+    # the size of the member itself comes first here (APPNOTE 4.5.3)
+    pairs = zip(struct.unpack("<QQ", zip64), (record.full, record.size))
+    return all(ours == theirs or (record.described and ours == 0) for ours, theirs in pairs)
 
 
 def _sums_agree(sums: bytes, zip64: bytes, record: Record) -> bool:
@@ -195,6 +196,6 @@ def _sums_agree(sums: bytes, zip64: bytes, record: Record) -> bool:
         return not (sums[4:] == b"\xff" * 8 and len(zip64) < 16)
     crc, packed, size = _SUMS.unpack(sums)
     if (packed, size) == (SATURATED, SATURATED) and len(zip64) >= 16:
-        packed, size = struct.unpack_from("<QQ", zip64)
-    pairs = ((crc, record.crc32), (packed, record.size), (size, record.size))
+        size, packed = struct.unpack_from("<QQ", zip64)
+    pairs = ((crc, record.crc32), (packed, record.size), (size, record.full))
     return all(ours == theirs or (record.described and ours == 0) for ours, theirs in pairs)

@@ -34,6 +34,12 @@ _UTF8_BIT = 0x0800
 # patched, masked or compressed. Compared as bytes, before anything is unpacked.
 _PLAIN = frozenset(struct.pack("<HH", flags, 0) for flags in (0, 0x0008, 0x0800, 0x0808))
 _DEFLATED = 8
+# The same, deflated, and with the two bits that say how hard the compressor tried.
+_PACKED = frozenset(
+    struct.pack("<HH", flags | effort, _DEFLATED)
+    for flags in (0, 0x0008, 0x0800, 0x0808)
+    for effort in (0, 2, 4, 6)
+)
 
 # Extra fields that change nothing for any reader: torch's padding, zipalign's, and times
 # and owners. 0x7075 is left out: it holds a second name, which Info-ZIP prefers.
@@ -63,8 +69,10 @@ class Record(NamedTuple):
         flags: the four bytes of flags and method, as in the file.
         described: whether a data descriptor follows the member's bytes.
         sums: the twelve bytes of checksum and sizes, as in the file.
-        crc32, size, offset: with zip64 already applied; ``offset`` is the local header's.
+        crc32, size, offset: with zip64 already applied; ``offset`` is the local header's, and
+            ``size`` that of the bytes in the archive.
         zip64: what the zip64 extra field holds; empty without one.
+        full: the member's own size, another one only for a deflated member.
     """
 
     name: str
@@ -76,15 +84,23 @@ class Record(NamedTuple):
     size: int
     offset: int
     zip64: bytes
+    full: int
+
+    @property
+    def deflated(self) -> bool:
+        """Whether the member is compressed."""
+        return self.flags in _PACKED
 
 
-def records(data: bytes, directory: Directory) -> Iterator[Record]:
+def records(data: bytes, directory: Directory, *, code: bool = False) -> Iterator[Record]:
     """Yield the records of ``data``, the whole central directory.
+
+    ``code``: take members that are the code of a program although they are deflated.
 
     Raises:
         MalformedError: they are not exactly as many and as long as the end record says, or
             one has an unsafe name, is not stored, or can be read in two ways.
-        UnsupportedError: the archive is a TorchScript program.
+        UnsupportedError: without ``code``, the archive is a TorchScript program.
     """
     base, position, total = directory.offset, 0, len(data)
     for _ in range(directory.members):
@@ -101,22 +117,30 @@ def records(data: bytes, directory: Directory) -> Iterator[Record]:
         raw = data[names:extra]
         plain = _PLAIN_NAME.fullmatch(raw)
         name = raw.decode() if plain else _decoded(raw, flags, base + position)
-        if flags not in _PLAIN:
+        stored = flags in _PLAIN
+        if not stored and not (code and is_code(name) and flags in _PACKED):
             raise _not_stored(name, flags, base + position)
         if disk or attributes or version > _NEWEST:
             _check_kind(name, disk, attributes, version, base + position)
         zip64 = zip64_field(data, extra, x, name, base) if x else b""
         if zip64 or SATURATED in (packed, size, offset):
             packed, size, offset = _widened(zip64, (packed, size, offset), name, base + position)
-        if packed != size:  # a stored member has one size: readers differ in which they use
+        if (
+            packed != size and stored
+        ):  # a stored member has one size: readers differ in which they use
             raise _disagrees(name, "is stored but has two sizes", base + position, packed, size)
         # kept raw: comparing twelve bytes with the local header is faster than three numbers
         sums = data[position + 16 : position + 28]
-        fields = name, raw, flags, flags[0] & 8 != 0, sums, crc, size, offset, zip64
+        fields = name, raw, flags, flags[0] & 8 != 0, sums, crc, packed, offset, zip64, size
         yield tuple.__new__(Record, fields)  # not by the class: its __new__ takes as long again
         position = after
     if position != total:
         raise _bad("the zip directory has more records than it says", base + position)
+
+
+def is_code(name: str) -> bool:
+    """Whether a member is called as the code of a TorchScript program: ``<top>/code/...``."""
+    return name.split("/", 2)[1:2] == ["code"]
 
 
 def zip64_field(data: bytes, start: int, length: int, name: str, base: int) -> bytes:
@@ -163,7 +187,7 @@ def _decoded(raw: bytes, flags: bytes, offset: int) -> str:
 
 def _not_stored(name: str, flags: bytes, offset: int) -> CkpttoolError:
     bits, method = _FIELD.unpack(flags)
-    if method == _DEFLATED and name.split("/")[1:2] == ["code"]:
+    if method == _DEFLATED and is_code(name):
         # torch.jit deflates its code: named as what it is before the method is refused
         return UnsupportedError(
             "the archive is a TorchScript program, not a checkpoint",

@@ -67,6 +67,12 @@ _BY_MEMBER: tuple[tuple[str, ForeignKind], ...] = (
             "a zip archive with an ONNX model in it", "Name the checkpoint it was made from."
         ),
     ),
+    (
+        r"[^/]+/attributes\.pkl",
+        ForeignKind(
+            "an early TorchScript program (model.json)", "Name the checkpoint it was made from."
+        ),
+    ),
     (r"META-INF/.+", ForeignKind("a Java archive", NAME_WEIGHTS)),
     (
         r".+/\.data/serialization_id|.+/data/\d+",

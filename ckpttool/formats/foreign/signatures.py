@@ -68,6 +68,14 @@ SIGNATURES: tuple[tuple[bytes, ForeignKind], ...] = (
     (rb"(?:lmgg|fmgg|tjgg|algg)", ForeignKind("a GGML file of llama.cpp", f"{_SOURCE}.")),
     (rb"\x93NUMPY", ForeignKind("a numpy array (.npy)", f"Load it with numpy.load {_SAVE}")),
     (rb"\x1c...TFL3", ForeignKind("a TensorFlow Lite model", f"{_SOURCE}.")),
+    (
+        rb"....PTMF",
+        ForeignKind(
+            "a TorchScript program for mobiles (a flatbuffer, .ptl)",
+            f"{_SOURCE}; or, where you know who wrote it, save its weights: "
+            "torch.save(torch.jit.load(PATH).state_dict(), NEW).",
+        ),
+    ),
     (rb"\x08\x01\x12.", ForeignKind("a SavedModel of TensorFlow", _LOAD_TF)),
     (
         # protobuf without a magic: field 1, ir_version, then the producer's name or the graph

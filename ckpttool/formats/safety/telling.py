@@ -96,6 +96,14 @@ def findings_left_behind(uses: Iterable[NameUse]) -> list[Finding]:
     ]
 
 
+def remarks_left_behind(remarks: Iterable[Finding]) -> list[Finding]:
+    """Return remarks on a file whose weights alone are taken, without the advice to take them."""
+    return [
+        one._replace(fix="") if one.rule in (rules.WHOLE_MODULE, rules.PROGRAM) else one
+        for one in remarks
+    ]
+
+
 def findings_before(error: CkpttoolError, trust: Sequence[str] = ()) -> tuple[Finding, ...]:
     """Return the findings on pickles that were read before an error."""
     # converting and trusting do not help with a file that cannot be read any further

@@ -51,6 +51,8 @@ class Watch:
             may be text, so of what it names only what looks like a Python name counts.
         attacks_only: whether the pickles are not the file's own content, a safetensors file that
             parses as one say: attacks count, needed code does not.
+        own: whether a name is that of code in the file itself, a program's: uses of it do not
+            count, since another finding says that the program was not judged.
     """
 
     def __init__(self) -> None:
@@ -59,13 +61,16 @@ class Watch:
         self._behind_array: Judge | None = None
         self.unsigned = False
         self.attacks_only = False
+        self.own: Callable[[str], bool] | None = None
         self._broken: tuple[Pickle, str | None] | None = None
         self._parsed = False
 
     @property
     def references(self) -> tuple[Reference, ...]:
         """Every name that the pickles refer to, in order."""
-        return tuple(self._judge.references)
+        own = self.own
+        listed = self._judge.references
+        return tuple(one for one in listed if own is None or not own(str(one)))
 
     @property
     def uses(self) -> tuple[NameUse, ...]:
@@ -75,6 +80,8 @@ class Watch:
             known = {use.name for use in uses if use.use is Use.ATTACK}
             further = [use for use in self._behind_array.uses() if use.use is Use.ATTACK]
             uses = (*uses, *(use for use in further if use.name not in known))
+        if self.own is not None:
+            uses = tuple(use for use in uses if use.use is Use.ATTACK or not self.own(use.name))
         if self.attacks_only:
             uses = tuple(use for use in uses if use.use is Use.ATTACK)
         if not self.unsigned:

@@ -48,7 +48,7 @@ _HOOKS = frozenset({"_state_dict_hooks", "_state_dict_pre_hooks"})
 _HARMLESS_HOOKS = frozenset({("torch.nn.utils.spectral_norm", "SpectralNormStateDictHook")})
 
 # A module for a backend keeps its weights in an object of C++, which only torch takes apart.
-_PACKED = ("torch", "ScriptObject")
+_PACKED, _SCRIPTED = ("torch", "ScriptObject"), "__torch__"
 # Nodes of one object that are searched for a storage.
 _NEAR = 1_000
 _SHOWN = 10
@@ -215,7 +215,7 @@ class Walk:
             elif key not in _OF_MODULES and not (key.startswith("_") and _is_nothing(value)):
                 if key in _HOOKS:
                     self._count_hooks(value)
-                if isinstance(value, Call) and pair_of(value.function) == _PACKED:
+                if _is_packed(value):
                     self.found.closed.append((f"{before}{key}", value))
                 self._add_once(f"{before}{key}", value)
         # what torch.compile keeps beside the module, the arguments of a call
@@ -258,6 +258,16 @@ class Walk:
                 rules.LIMIT,
                 expected=f"names of {MAX_NAMES:,} characters together",
             )
+
+
+def _is_packed(value: Node) -> bool:
+    """Whether an attribute is an object that only code of another language takes apart."""
+    name = pair_of(value.function) if isinstance(value, Call) else None
+    if name is None or not value.states or type(value.states[0]) is Dict:
+        return False
+    # torch.jit.save writes such objects under their own names, torch.save under one for all
+    known = name == _PACKED or name[0].partition(".")[0] == _SCRIPTED
+    return known and any(isinstance(part, PersistentId) for part in near((value,), _NEAR))
 
 
 def _texts(attributes: Dict | None) -> list[tuple[str, Node]]:

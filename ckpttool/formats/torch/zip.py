@@ -12,15 +12,23 @@ from ckpttool.formats import pickles
 from ckpttool.formats.archives.archive import Archive, Member, read_archive, read_member
 from ckpttool.formats.foreign.loose_pickles import first_pickle, judge_loose_pickles
 from ckpttool.formats.foreign.other_archives import other_zip
-from ckpttool.formats.objects.storages import Storage, storage_class, storage_id, storage_width
+from ckpttool.formats.objects.storages import (
+    Locate,
+    Storage,
+    storage_class,
+    storage_id,
+    storage_width,
+)
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.pickles.nodes import Global, Node, PersistentId
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.state_dicts import catalogued as state_dicts
+from ckpttool.formats.state_dicts.catalogued import StateDict
+from ckpttool.formats.torch import script
 from ckpttool.tensors.catalogue import Checkpoint, Checksum, Extent
 from ckpttool.tensors.dtypes import DType
 
-FORMAT = "torch-zip"
+FORMAT, PROGRAM = "torch-zip", "torch-script"
 
 #: Bytes of data.pkl, which is read whole; that of a million tensors has 170 million.
 MAX_PICKLE = 512_000_000
@@ -75,12 +83,17 @@ def _say_how_much_is_missing(source: ByteSource, error: MalformedError) -> None:
 
 
 def _read(source: ByteSource, wrapper: str | None, watch: Watch) -> Checkpoint:
-    content = content_of(source, lambda data, member: watch.parse(data, member=member))
+    content = content_of(source, lambda data, member: watch.parse(data, member=member), code=True)
     locate = Storages(content.storages, content.folder)
-    state = state_dicts.find(content.pickle, wrapper, locate, big_endian=content.big_endian)
+    if content.program is None:
+        form = FORMAT
+        state = state_dicts.find(content.pickle, wrapper, locate, big_endian=content.big_endian)
+    else:
+        watch.own = script.is_of_program
+        form, state = PROGRAM, _of_program(content, content.program, wrapper, locate)
     return Checkpoint(
         source.name,
-        FORMAT,
+        form,
         (source,),
         references=watch.references,
         uses=watch.uses,
@@ -99,6 +112,7 @@ class Content(NamedTuple):
         checksums: those of the storages that have bytes.
         folder: what stands before the key of a storage in the name of its member.
         big_endian: whether the storages hold big-endian elements.
+        program: the code beside it, of a TorchScript program.
     """
 
     pickle: Pickle
@@ -106,6 +120,7 @@ class Content(NamedTuple):
     checksums: tuple[Checksum, ...]
     folder: str
     big_endian: bool
+    program: script.Program | None = None
 
 
 def content_of(
@@ -114,6 +129,7 @@ def content_of(
     *,
     whole: ByteSource | None = None,
     base: int = 0,
+    code: bool = False,
 ) -> Content:
     """Return the content of an archive, with a state dict in it or not.
 
@@ -122,24 +138,63 @@ def content_of(
         parse: reads its pickle, given with the name of its member.
         whole: the file that the archive is a part of, for the extents; the archive itself.
         base: where in that file it begins.
+        code: whether it may be a TorchScript program.
 
     Raises:
         CkpttoolError: it is none.
     """
-    archive = read_archive(source)
+    archive = read_archive(source, code=code)
     top, data = _top_folder(archive), archive.source
+    constants = _constants(archive, top, code=code)
     _check_version(archive, top)
     big_endian = _is_big_endian(archive, top)
     member = archive.members[f"{top}/data.pkl"]
     folder = f"{top}/data/"
     storages, checksums = _records(archive, folder, data if whole is None else whole, base)
+    program = None if constants is None else script.read_program(archive, top)
     del archive  # a million names and places that nobody asks for any more
     pickle = parse(read_member(data, member, MAX_PICKLE), member.name)
     if pickle.end != member.size:  # pickle.load ignores them, a scanner may not
         raise MalformedError(
             "something follows the pickle", rules.PICKLE, member=member.name, offset=pickle.end
         )
-    return Content(pickle, storages, checksums, folder, big_endian)
+    if program is not None and constants is not None:
+        program.constants = parse(read_member(data, constants, MAX_PICKLE), constants.name)
+    return Content(pickle, storages, checksums, folder, big_endian, program)
+
+
+def _constants(archive: Archive, top: str, *, code: bool) -> Member | None:
+    """Return the constants of a TorchScript program; ``None`` for an archive that is none."""
+    constants = archive.members.get(f"{top}/{script.CONSTANTS}")  # torch.load's own test
+    packed = next((one for one in archive.members.values() if one.full is not None), None)
+    if constants is not None and not code:
+        raise UnsupportedError(
+            "the archive is a TorchScript program, not a checkpoint",
+            rules.UNSUPPORTED,
+            fix="Save the module's state_dict() with torch.save.",
+        )
+    if constants is None and packed is not None:
+        raise UnsupportedError(
+            "the archive has the code of a TorchScript program, and is none: it lacks "
+            "constants.pkl",
+            rules.UNSUPPORTED,
+            member=packed.name,
+            fix="Save the module's state_dict() with torch.save.",
+        )
+    return constants
+
+
+def _of_program(
+    content: Content, program: script.Program, wrapper: str | None, locate: Locate
+) -> StateDict:
+    """Catalogue a TorchScript program, whose modules are as Python's; see ``state_dicts.find``."""
+    pickle, constants = program.as_modules(content.pickle), program.outside()
+    try:
+        state = state_dicts.find(pickle, wrapper, locate, big_endian=content.big_endian)
+    except UnsupportedError as error:
+        raise script.without_weights(error, constants) from error
+    outside = state.outside if constants is None else (*state.outside, constants)
+    return state._replace(outside=outside, remarks=(script.remark_on(pickle.root),))
 
 
 def pickle_of(source: ByteSource, watch: Watch) -> Pickle | None:
@@ -149,7 +204,9 @@ def pickle_of(source: ByteSource, watch: Watch) -> Pickle | None:
         CkpttoolError: it is none.
     """
     archive = read_archive(source)
-    member = archive.members[f"{_top_folder(archive)}/data.pkl"]
+    top = _top_folder(archive)
+    _constants(archive, top, code=False)
+    member = archive.members[f"{top}/data.pkl"]
     return watch.parse(read_member(archive.source, member, MAX_PICKLE), member=member.name)
 
 
@@ -226,14 +283,7 @@ def _top_folder(archive: Archive) -> str:
             expected="one top folder with data.pkl in it",
             found=f"{len(tops)} top entries, {len(pickled)} of them with data.pkl",
         )
-    top = pickled[0]
-    if f"{top}/constants.pkl" in archive.members:  # torch.load's own test for TorchScript
-        raise UnsupportedError(
-            "the archive is a TorchScript program, not a checkpoint",
-            rules.UNSUPPORTED,
-            fix="Save the module's state_dict() with torch.save.",
-        )
-    return top
+    return pickled[0]
 
 
 def _check_version(archive: Archive, top: str) -> None:
@@ -282,7 +332,7 @@ def _records(
     extents: dict[str, Extent] = {}
     checksums: list[Checksum] = []
     start = len(folder)
-    for name, offset, size, crc32, _ in archive.members.values():
+    for name, offset, size, crc32, *_ in archive.members.values():
         if name.startswith(folder):
             # one extent for all who refer to it: there may be a million of them
             extent = extents[name[start:]] = tuple.__new__(Extent, (source, base + offset, size))

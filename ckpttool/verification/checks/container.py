@@ -22,6 +22,7 @@ _NO_DATA = re.compile("without data")
 _WITHOUT_DATA = "Load the weights into the model before it is saved: there are none in it."
 # What is listed of a long list in one finding.
 _SHOWN = 20
+_ZIPS = ("torch-zip", "torch-script")
 _CONVERT = "Write the names without it: ckpttool convert PATH --to safetensors"
 
 
@@ -34,7 +35,7 @@ def check_checksums(evidence: Evidence) -> Iterator[Finding]:
     """Note that a zip has no checksums; the other containers cannot have any."""
     checkpoint = evidence.checkpoint
     holds_bytes = any(info.nbytes for info in checkpoint.tensors.values())  # or nothing to change
-    if checkpoint.format == "torch-zip" and holds_bytes and not checkpoint.checksums:
+    if checkpoint.format in _ZIPS and holds_bytes and not checkpoint.checksums:
         yield finding(
             rules.NO_CHECKSUMS,
             "the archive was written without checksums, so changed bytes would not be noticed",
