@@ -116,7 +116,9 @@ def _compared(
 def _differing(tally: Tally) -> str:
     text = f"{tally.changed:,} of {tally.elements:,} elements differ"
     peak = tally.max_abs
-    return text if peak is None else f"{text}, by up to {peak.value:.3g}"
+    if peak is not None and peak.value:
+        text += f", by up to {peak.value:.3g}"
+    return f"{text}, {tally.unlike:,} of them not finite" if tally.unlike else text
 
 
 def _cast(

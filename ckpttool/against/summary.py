@@ -71,6 +71,7 @@ def summary_of(outcome: Outcome) -> AgainstSummary:
     same = [name for name in found if states[name] in _SAME]
     return AgainstSummary(
         path=outcome.source.path,
+        wrapper=outcome.source.file.wrapper,
         kind="digests" if isinstance(outcome.source.file, Receipt) else "checkpoint",
         tensors=outcome.tensors,
         parameters=outcome.parameters(outcome.source.tensors),

@@ -299,6 +299,7 @@ class AgainstSummary(NamedTuple):
 
     Attributes:
         path: of the other checkpoint, as the caller named it.
+        wrapper: the dotted key of the state dict that was taken of it; ``None`` at the root.
         kind: ``checkpoint``, or ``digests`` for a lock file or a receipt.
         tensors, parameters: of the other checkpoint, those under a second name counted again.
         found, found_parameters: of these, what the file has in the same shape.
@@ -308,6 +309,7 @@ class AgainstSummary(NamedTuple):
     """
 
     path: str
+    wrapper: str | None
     kind: str
     tensors: int
     parameters: int

@@ -206,6 +206,7 @@ def _against(fields: Fields) -> AgainstSummary | None:
 def _held_against(fields: Fields) -> AgainstSummary:
     return AgainstSummary(
         fields.text("path"),
+        fields.maybe("wrapper", fields.text),
         fields.text("kind"),
         fields.whole("tensors"),
         fields.whole("parameters"),

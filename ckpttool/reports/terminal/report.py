@@ -194,7 +194,8 @@ def against_text(against: AgainstSummary) -> Text:
     """Return how much of another checkpoint a file has, and how much of that is the same."""
     complete = (against.found, against.found_parameters) == (against.tensors, against.parameters)
     percent = _percent(against.found_parameters, against.parameters)
-    text = Text(f"{printable(against.path)}: ").append(
+    wrapper = "" if against.wrapper is None else f", wrapper {printable(against.wrapper)}"
+    text = Text(f"{printable(against.path)}{wrapper}: ").append(
         f"{against.found:,} of {count(against.tensors, 'tensor')}, {percent} of the parameters",
         "bold green" if complete else "bold red",
     )

@@ -484,3 +484,40 @@ def test_hostile_names_are_only_shown(tmp_path: Path) -> None:
         invoke("verify", path, "--no-forward", "--against", source, "--allow-missing", odd).code
         == 0
     )
+
+
+def test_what_is_not_finite_is_counted(tmp_path: Path) -> None:
+    def spoilt(tensor: torch.Tensor) -> torch.Tensor:
+        changed = tensor.clone()
+        changed[0, 0] = float("nan")
+        return changed
+
+    source, path = held.written(tmp_path, held.Held(held.with_one(held.Q, spoilt)))
+    (changed,) = [one for one in verify(path, source).findings if one.rule.code == "AGN005"]
+    assert changed.found == "1 of 16 elements differ, 1 of them not finite"
+
+
+def test_the_state_dict_of_the_other_checkpoint_is_told_and_can_be_chosen(tmp_path: Path) -> None:
+    moved = held.changed_in("weight")(held.state())
+    source = pairs.save(tmp_path, "a.pth", {"model": moved, "model_ema": held.state()})
+    path = held.save(held.state(), tmp_path / "b.safetensors")
+    first = verify(path, source)
+    assert (summary(first).wrapper, codes(first)) == ("model", {"AGN005"})
+    assert "what lies beside the weights of a.pth (model_ema)" in first.unchecked
+    chosen = verify(path, source, against_wrapper="model_ema")
+    assert (summary(chosen).wrapper, codes(chosen)) == ("model_ema", set())
+
+
+@pytest.mark.usefixtures("_sizes")
+def test_a_cast_beyond_the_largest_number_is_told_by_its_value(tmp_path: Path) -> None:
+    large = {"w": torch.full((4,), 1e6)}
+    source = held.save(large, tmp_path / "a.safetensors")
+    path = held.save({"w": large["w"].to(torch.float16)}, tmp_path / "b.safetensors")
+    found = {one.rule.code for one in verify(path, source, allow_cast="float16").findings}
+    assert "NUM002" in found
+
+
+def test_what_is_demanded_of_nothing_is_said_to_be_unchecked(tmp_path: Path) -> None:
+    source, path = held.written(tmp_path, held.HELD["tuned with a part frozen"])
+    (told,) = [one for one in verify(path, source, **held.FROZEN).unchecked if "a.safe" in one]
+    assert told == "whether the values of 15 tensors are those of a.safetensors (not demanded)"
