@@ -182,17 +182,7 @@ def locked() -> FileReport:
         lock_lines={"cls_token": 12, "norm.bias": 300, "norm.weight": 301, "pos_embed": 302},
         locked=LockSummary("weights.pth", 294, 291, 0.25, 1e-5),
         against=AgainstSummary(
-            "base.pth",
-            "model",
-            "checkpoint",
-            294,
-            303_301_632,
-            290,
-            302_000_000,
-            281,
-            1,
-            12,
-            "the same",
+            "base.pth", "model", "checkpoint", 294, 303_301_632, 290, 302_000_000, 281, 1, 12, "all"
         ),
         configuration=ConfigurationFile("ckpttool.toml", "ab" * 32),
         fail_on=Severity.WARNING,
