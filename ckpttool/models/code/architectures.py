@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 Json = Union[Dict[str, "Json"], List["Json"], str, int, float, bool, None]
 
-#: Layers, blocks or experts of a model, and labels, heads or whatever else is counted: beyond these
+#: Layers, blocks or experts of a model, labels, and heads or whatever else is counted: beyond these
 #: a configuration is nonsense, and building what it says would fill the memory.
-MOST_LAYERS, MOST_COUNTED = 20_000, 2_000_000
+MOST_LAYERS, MOST_LABELS, MOST_COUNTED = 4_000, 100_000, 2_000_000
 #: Any other number: no size of a tensor is larger.
 MOST_NUMBER = 1 << 40
 
@@ -101,7 +101,7 @@ class Architecture:
 
         config = self._class.config_class.from_dict(self._config)
         with torch.device("meta"):
-            return self._class._from_config(config)
+            return self._made(config, _dtype_of(config))
 
     def at_work(self) -> ContextManager[None]:
         """Return the surroundings in which its code runs: without a network."""
@@ -112,8 +112,7 @@ class Architecture:
         import torch
 
         config = self._class.config_class.from_dict(self._config)
-        stated = getattr(config, "dtype", None) or getattr(config, "torch_dtype", None)
-        dtype = stated if isinstance(stated, torch.dtype) else torch.float32
+        dtype = _dtype_of(config)
         if dtype is torch.float16:  # its range is for accelerators; that of bfloat16 is float32's
             dtype = torch.bfloat16
         if hasattr(config, "use_cache"):
@@ -131,12 +130,18 @@ class Architecture:
     ) -> PreTrainedModel:
         """Return the same with transformers 4, whose loader would make a second copy."""
         with bounded(parameters_on_meta=True):
-            model: PreTrainedModel = self._class._from_config(config, torch_dtype=dtype)
+            model = self._made(config, dtype)
         kept = model.state_dict(keep_vars=True)
         stored = {id(one): name for name, one in _as_saved(model, kept).items() if name in tensors}
         named = {name: tensors[stored[id(one)]] for name, one in kept.items() if id(one) in stored}
         fill(model, named)
         return model
+
+    def _made(self, config: Any, dtype: torch.dtype) -> PreTrainedModel:
+        # transformers 4 takes it from nowhere else, and transformers 5 has another name for it
+        keywords = {"torch_dtype" if _is_of_4() else "dtype": dtype}
+        made: PreTrainedModel = self._class._from_config(config, **keywords)
+        return made
 
     def inputs(self, model: Any) -> list[Inputs]:
         """Return its ``dummy_inputs``, and others by the names of what it takes."""
@@ -165,6 +170,13 @@ class _Late:
     @property
     def shape(self) -> tuple[int, ...]:
         return self._info.shape
+
+
+def _dtype_of(config: Any) -> torch.dtype:
+    import torch
+
+    stated = getattr(config, "dtype", None) or getattr(config, "torch_dtype", None)
+    return stated if isinstance(stated, torch.dtype) else torch.float32
 
 
 def _is_of_4() -> bool:
@@ -221,6 +233,8 @@ def _check_number(value: float, key: str) -> None:
     most = MOST_NUMBER
     if _LAYERS.search(key):
         most = MOST_LAYERS if _is_count(key) else MOST_NUMBER
+    elif key == "num_labels":  # each has a text of its own
+        most = MOST_LABELS
     elif _COUNTED.search(key):
         most = MOST_COUNTED
     if abs(value) > most:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Parameters and modules of a model that is built. The largest mixtures of experts have 100,000,
 #: and 10,000 take a second.
-MOST_PARTS = 400_000
+MOST_PARTS = 250_000
 #: Elements of a tensor above which :func:`large_on_meta` makes none.
 LARGE = 1 << 22
 #: Characters of somebody's error message that are shown.

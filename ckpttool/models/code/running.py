@@ -239,7 +239,7 @@ def fill(module: nn.Module, tensors: Mapping[str, TensorInfo]) -> nn.Module:
         UnreadableError: a file cannot be read or was cut.
     """
     # not load_state_dict: its assign= is younger than torch 2.0, and without it all is copied
-    owners = dict(module.named_modules())
+    owners = dict(module.named_modules(remove_duplicate=False))  # one may have several names
     places: dict[int, list[str]] = {}
     wanted = module.state_dict(keep_vars=True)
     for name, tensor in wanted.items():

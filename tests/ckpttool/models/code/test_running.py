@@ -102,6 +102,20 @@ def test_a_tied_weight_may_be_stored_under_either_name(tmp_path: Path) -> None:
     assert ran(tmp_path, Model(Scaled, ONES), left).reason == "inner.weight has no value"
 
 
+def test_a_module_that_has_two_names_is_one(tmp_path: Path) -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one = self.two = nn.Linear(3, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = self.two(self.one(x))
+            return out
+
+    found = ran(tmp_path, Model(Twice, ONES), Twice().state_dict())
+    assert (found.status, found.unused) == ("run", ())
+
+
 def test_what_the_inputs_do_not_use_is_named(tmp_path: Path) -> None:
     assert ran(tmp_path, Model(Scaled, ONES), made().state_dict()).unused == ("never",)
 
