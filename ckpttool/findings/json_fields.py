@@ -102,6 +102,7 @@ def file_fields(file: FileReport) -> dict[str, Any]:
         "loading": file.loading,
         "schema_from": file.schema_from,
         "against": file.against,
+        "quantized": file.quantized,
     }
 
 

@@ -362,6 +362,8 @@ class FileReport(NamedTuple):
         schema_from: the code that the schema is from, and what was done with it, for people.
         against: the result of holding it against another checkpoint; ``None`` if that was not
             asked, or it could not be read so far.
+        quantized: how many weights are quantized, by which schemes and who says so, for people;
+            ``None`` if none is known to be.
     """
 
     path: str
@@ -389,6 +391,7 @@ class FileReport(NamedTuple):
     diagnosis: Diagnosis | None = None
     schema_from: str | None = None
     against: AgainstSummary | None = None
+    quantized: str | None = None
 
     @property
     def stopped(self) -> bool:

@@ -124,6 +124,11 @@ def _is_code(name: str, info: TensorInfo, lasts: Mapping[str, list[str]]) -> boo
     return any(_SCALE.fullmatch(one) for one in beside if one != last)
 
 
+def is_companion(name: str) -> bool:
+    """Whether a tensor has the name of a scale, in a file that has codes."""
+    return _is_companion(name, codes=True)
+
+
 def _is_companion(name: str, codes: bool) -> bool:
     module, last = _split(name)
     if _QUANTIZERS.fullmatch(last) or _QUANTIZER.fullmatch(_split(module)[1]):

@@ -21,6 +21,8 @@ FP8, COMPRESSED, GPTQ, AWQ = "fp8", "compressed-tensors", "gptq", "awq"
 BITSANDBYTES, MXFP4, MODELOPT, TORCHAO = "bitsandbytes", "mxfp4", "modelopt", "torchao"
 KNOWN = frozenset({FP8, COMPRESSED, GPTQ, AWQ, BITSANDBYTES, MXFP4, MODELOPT, TORCHAO})
 
+#: Where ``config.json`` speaks of it, or the part of a language model in it.
+QUANTIZATION_KEYS = ("quantization_config", "compression_config")
 # Formats of compressed-tensors in which the weights are whole.
 _WHOLE = frozenset({"dense", "fakequant"})
 # Groups and modules that are read: a config of a stranger must not keep the run busy.
@@ -92,6 +94,12 @@ class Settings(NamedTuple):
         """Whether there is a configuration, and of a method that is known here."""
         return self.method in KNOWN
 
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The expressions for names of modules that cannot be matched here."""
+        named = [group.named for group in self.groups if group.named is not None]
+        return tuple(one for patterns in (self.ignored, *named) for one in patterns.unread)
+
     def arguments(self, module: str) -> Arguments:
         """Return how a module is quantized, if it is."""
         by_type: Arguments | None = None
@@ -146,7 +154,7 @@ def _places(config: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
     """Yield the configuration of the model, or of the part of it that is a language model."""
     inner = config.get("text_config")
     for place in (config, inner if isinstance(inner, dict) else {}):
-        for key in ("quantization_config", "compression_config"):
+        for key in QUANTIZATION_KEYS:
             found = place.get(key)
             if isinstance(found, dict):
                 yield found

@@ -16,6 +16,7 @@ from ckpttool.verification.checks import CHECKS, locked
 from ckpttool.verification.checks.positions import position_tables
 from ckpttool.verification.diagnosing import told
 from ckpttool.verification.loading import loading_of
+from ckpttool.verification.quantized_file import in_words, not_looked_at
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import PositionTable
@@ -55,6 +56,7 @@ def conclude(known: FileReport, evidence: Evidence, published: Origin | None) ->
         lock_lines=evidence.locked.lines if evidence.locked else {},
         locked=locked.summary(evidence),
         loading=loading_of(evidence) if _may_load(evidence) else None,
+        quantized=in_words(evidence.quantized),
         schema_from=code.said if code is not None else None,
     )
 
@@ -120,6 +122,7 @@ def _unchecked(evidence: Evidence, published: Origin | None) -> Iterator[str]:
     if not evidence.coverage.groups and evidence.companion is None:
         why = "no schema" if evidence.unknown else "--schema none"
         yield f"names, shapes and dtypes ({why})"
+    yield from not_looked_at(evidence.quantized)
     if evidence.values.skipped:
         yield f"the values of {count(len(evidence.values.skipped), 'tensor')}"
     if evidence.values.digested and evidence.fingerprint is None:

@@ -50,8 +50,10 @@ def forward_of_code(
     coverage: Coverage,
     values: Values,
     options: VerifyOptions,
+    *,
+    quantized: bool,
 ) -> ForwardSummary:
-    """Run the model of a schema that is from code, if the file has all of it."""
+    """Run the model of a schema that is from code, if the file has all of it, and whole."""
     code = reference.code
     if not options.forward:
         return not_run("--no-forward")
@@ -59,6 +61,8 @@ def forward_of_code(
         return not_run(
             "there is no schema" if reference.is_empty else "a schema has no code to run"
         )
+    if quantized:
+        return not_run("its weights are quantized")
     if not all(group.complete for group in coverage.groups.values()):
         return not_run("the model is not complete")
     ours = {*code.held.tensors, *code.held.tied}

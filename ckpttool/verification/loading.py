@@ -22,7 +22,8 @@ def loading_of(evidence: Evidence) -> Loading:
     filled = parameters = refused = 0
     tensors: Mapping[str, TensorInfo] = evidence.canonical.tensors
     if evidence.reference is not None:
-        tensors = evidence.reference.placed(tensors)
+        held = evidence.quantized.held
+        tensors = evidence.reference.placed(tensors if held is None else held)
     for name, info in tensors.items():
         # a loader knows the names of the file: neither a prefix is taken off nor are parts joined
         if name in outside or origins.get(name, (name,)) != (name,):

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Mapping, NamedTuple
+from collections import Counter
+from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple
 
 from ckpttool.files.suffixes import shard_name
+from ckpttool.findings.text import count, printable
+from ckpttool.models.schema_file import described
 from ckpttool.quantization import packed as role
+from ckpttool.quantization.logical import Logical, logical
 from ckpttool.quantization.recognise import Contents, packed_in
+from ckpttool.quantization.schemes import SCHEMES
 from ckpttool.quantization.settings import NONE, Settings, settings_in
 from ckpttool.quantization.stored_shapes import Problem, with_stored_shapes
 from ckpttool.tensors.gather import read_small
 from ckpttool.verification.release_files import QUANTIZATION
 
 if TYPE_CHECKING:
+    from ckpttool.models.schema import Schema
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
     from ckpttool.verification.release_files import ReleaseFiles
 
@@ -33,6 +39,8 @@ class QuantizedFile(NamedTuple):
         unread: the weights whose group index was not read, for its size.
         partial: whether the file is one of several shards, so that parts may lie in others.
         claimed: the names of the tensors that make up quantized weights.
+        held: what is held against a schema, where quantized weights stand for others.
+        unknown: the weights whose own shape nothing shows, of those that a schema has.
         undeclared: whether there is a config.json that says nothing of a quantization.
     """
 
@@ -44,6 +52,8 @@ class QuantizedFile(NamedTuple):
     partial: bool = False
     undeclared: bool = False
     claimed: frozenset[str] = frozenset()
+    unknown: tuple[str, ...] = ()
+    held: Mapping[str, TensorInfo] | None = None
 
 
 NOTHING = QuantizedFile()
@@ -77,6 +87,56 @@ def quantized_file(
         beside.config is not None and not settings.where and not _mentions(beside.config),
         contents.claimed,
     )
+
+
+def in_words(file: QuantizedFile) -> str | None:
+    """Return how many weights are quantized, by which schemes, and what says so."""
+    packed = file.contents.packed
+    if not packed:
+        return None
+    numbers = Counter(one.scheme for one in packed.values())
+    several = len(numbers) > 1
+    schemes = ", ".join(
+        f"{number:,} {SCHEMES[scheme]}" if several else SCHEMES[scheme]
+        for scheme, number in numbers.most_common()
+    )
+    says = f"as {file.settings.where} says" if file.settings.where else "by their names and types"
+    return f"{count(len(packed), 'weight')}: {schemes}, {says}"
+
+
+def not_looked_at(file: QuantizedFile) -> Iterator[str]:
+    """Say what was not looked at of the quantized weights of a file."""
+    packed, settings = file.contents.packed, file.settings
+    if file.partial and packed:
+        yield "whether every quantized weight has its parts (they may lie in other shards)"
+    if file.unknown:
+        number = count(len(file.unknown), "quantized weight")
+        yield f"the shape of {number} (no part of it shows it)"
+    if file.unread:
+        number = count(len(file.unread), "quantized weight")
+        yield f"the group index of {number} (it is too large)"
+    if settings.where and not settings.is_known:
+        method = printable(settings.method) or "no quant_method"
+        yield f"what {settings.where} says of quantized weights ({method})"
+    if settings.unread:
+        number = count(len(settings.unread), "expression")
+        yield f"{number} of {settings.where} that name modules, which are not read here"
+
+
+def as_in(schema: Schema, tensors: Mapping[str, TensorInfo], contents: Contents) -> Logical:
+    """Return the tensors of a file as a schema has them.
+
+    Args:
+        schema: of whole weights, or of a quantized file.
+        tensors: those of the file.
+        contents: its quantized weights.
+    """
+    if not contents.packed:
+        return Logical(dict(tensors))
+    expected = {
+        name: described(name, entry.dtype, entry.shape) for name, entry in schema.entries.items()
+    }
+    return logical(tensors, contents.packed, expected)
 
 
 def _mentions(config: Mapping[str, object]) -> bool:

@@ -29,7 +29,7 @@ from ckpttool.verification.evidence import Evidence
 from ckpttool.verification.forward import forward_of, forward_of_code
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.published import origin_of
-from ckpttool.verification.quantized_file import quantized_file
+from ckpttool.verification.quantized_file import as_in, quantized_file
 from ckpttool.verification.release_files import read_release_files
 from ckpttool.verification.schema_sources import reference_for
 from ckpttool.verification.weights import recorded_in, weights_of
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from ckpttool.tensors.workers import Progress
     from ckpttool.verification.lock.content import Lock, LockedCheckpoint
     from ckpttool.verification.published import Origin
+    from ckpttool.verification.quantized_file import QuantizedFile
     from ckpttool.verification.weights import Renaming, Weights
 
 
@@ -189,7 +190,8 @@ def _examine(
         if reference is None:
             judged, schema, coverage = hold(judged, canonical, checkpoint)
         else:
-            schema, coverage = reference.schema, _against(reference, canonical, recorded)
+            schema = reference.schema
+            coverage, quantized = _against(reference, canonical, recorded, quantized)
         if runs:
             _import_model(family)  # while the bytes are being read
         values = run.result()
@@ -201,7 +203,14 @@ def _examine(
             canonical.tensors, values, workers=options.workers, executor=options.executor
         )
         if reference is not None:
-            forward = forward_of_code(reference, checkpoint, coverage, values, options)
+            forward = forward_of_code(
+                reference,
+                checkpoint,
+                coverage,
+                values,
+                options,
+                quantized=quantized.held is not None,
+            )
         else:
             forward = forward_of(canonical, judged, schema, coverage, values, options)
             config = judged.config
@@ -276,12 +285,21 @@ def _renaming(reference: Reference | None) -> Renaming:
     return canonicalize if reference is None else reference.canonical
 
 
-def _against(reference: Reference, canonical: Canonical, recorded: Mapping[str, str]) -> Coverage:
-    """Return the coverage of a schema that was named."""
+def _against(
+    reference: Reference,
+    canonical: Canonical,
+    recorded: Mapping[str, str],
+    quantized: QuantizedFile,
+) -> tuple[Coverage, QuantizedFile]:
+    """Return the coverage of a schema that was named, and what that says of quantized weights."""
     # A schema does not say which of its names are tied: one that the file records as such is there.
     tensors = canonical.tensors
     tied = {name: tensors[kept] for name, kept in recorded.items()}
-    return reference.cover({**tensors, **tied})
+    held = as_in(reference.schema, {**tensors, **tied}, quantized.contents)
+    coverage = reference.cover(held.tensors)
+    if held.together:
+        quantized = quantized._replace(unknown=held.unknown, held=held.tensors)
+    return coverage, quantized
 
 
 def _import_model(family: Family) -> None:

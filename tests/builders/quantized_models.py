@@ -27,10 +27,15 @@ SHAPE = (96, 128)
 
 
 class Model(NamedTuple):
-    """A model: its tensors, and the ``quantization_config`` of its config.json."""
+    """A model: its tensors, and the ``quantization_config`` of its config.json.
+
+    Attributes:
+        parts: what a weight becomes, by what stands behind the module.
+    """
 
     tensors: Tensors
     config: Dict[str, Any]
+    parts: Callable[[torch.Tensor], Tensors] = dict
 
 
 def _parted(tensor: torch.Tensor, axis: int, size: int) -> torch.Tensor:
@@ -39,19 +44,19 @@ def _parted(tensor: torch.Tensor, axis: int, size: int) -> torch.Tensor:
     return tensor.reshape(*tensor.shape[:axis], -1, size, *tensor.shape[axis + 1 :])
 
 
-def _floats(*shape: int) -> torch.Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape))) * 0.05
+def _floats(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * 0.05
 
 
 def _around(parts: Callable[[torch.Tensor], Tensors], shape: Tuple[int, int] = SHAPE) -> Tensors:
     """Return the model with the parts of each weight, by what stands behind the module."""
     tensors: Tensors = {"model.embed_tokens.weight": _floats(32, shape[1]).bfloat16()}
     for number, module in enumerate(MODULES):
-        weight = _floats(*shape) * (number + 1)
+        weight = _floats(*shape, seed=number)
         tensors.update({f"{module}.{ending}": part for ending, part in parts(weight).items()})
-        tensors[f"{module}.bias"] = _floats(shape[0]).bfloat16()
+        tensors[f"{module}.bias"] = _floats(shape[0], seed=number).bfloat16()
     tensors["model.norm.weight"] = torch.ones(shape[1]).bfloat16()
-    tensors["lm_head.weight"] = _floats(32, shape[1]).bfloat16()
+    tensors["lm_head.weight"] = _floats(32, shape[1], seed=1).bfloat16()
     return tensors
 
 
@@ -83,7 +88,7 @@ def fp8_in_blocks(block: int = 32, shape: Tuple[int, int] = (80, 100)) -> Model:
         "activation_scheme": "dynamic",
         "weight_block_size": [block, block],
     }
-    return Model(_around(parts, shape), config)
+    return Model(_around(parts, shape), config, parts)
 
 
 def fp8_of_tensors() -> Model:
@@ -95,7 +100,7 @@ def fp8_of_tensors() -> Model:
         return {"weight": codes, "weight_scale": scale, "input_scale": torch.tensor(0.02)}
 
     config = {"quant_method": "fp8", "activation_scheme": "static", "ignored_layers": ["lm_head"]}
-    return Model(_around(parts), config)
+    return Model(_around(parts), config, parts)
 
 
 def _group(num_bits: int, kind: str, strategy: str, **more: Any) -> Dict[str, Any]:
@@ -123,7 +128,9 @@ def fp8_of_channels() -> Model:
             "weight_scale": scale.bfloat16(),
         }
 
-    return Model(_around(parts), _compressed("float-quantized", _group(8, "float", "channel")))
+    return Model(
+        _around(parts), _compressed("float-quantized", _group(8, "float", "channel")), parts
+    )
 
 
 def int8_of_channels() -> Model:
@@ -141,7 +148,7 @@ def int8_of_channels() -> Model:
         }
 
     group = _group(8, "int", "channel", symmetric=False)
-    return Model(_around(parts), _compressed("int-quantized", group))
+    return Model(_around(parts), _compressed("int-quantized", group), parts)
 
 
 def _words(codes: torch.Tensor, bits: int) -> torch.Tensor:
@@ -177,7 +184,7 @@ def pack_quantized(size: int = 32) -> Model:
         }
 
     group = _group(4, "int", "group", group_size=size, symmetric=False)
-    return Model(_around(parts), _compressed("pack-quantized", group))
+    return Model(_around(parts), _compressed("pack-quantized", group), parts)
 
 
 def gptq(size: int = 32) -> Model:
@@ -199,7 +206,7 @@ def gptq(size: int = 32) -> Model:
         "desc_act": False,
         "sym": False,
     }
-    return Model(_around(parts), {**config, "checkpoint_format": "gptq"})
+    return Model(_around(parts), {**config, "checkpoint_format": "gptq"}, parts)
 
 
 #: The place of each of eight codes in a word of AWQ.
@@ -221,7 +228,9 @@ def awq(size: int = 32) -> Model:
         }
 
     config = {"quant_method": "awq", "bits": 4, "group_size": size, "zero_point": True}
-    return Model(_around(parts), {**config, "version": "gemm", "modules_to_not_convert": None})
+    return Model(
+        _around(parts), {**config, "version": "gemm", "modules_to_not_convert": None}, parts
+    )
 
 
 #: The sixteen numbers of nf4 (Dettmers et al., QLoRA, 2023), to four digits.
@@ -250,7 +259,7 @@ def nf4(*, nested: bool = True) -> Model:
         if nested:
             state.update(nested_blocksize=256, nested_dtype="float32", nested_offset=0.05)
             made["weight.absmax"] = (absmax / absmax.max() * 255).to(torch.uint8)
-            made["weight.nested_absmax"] = absmax.max()[None]
+            made["weight.nested_absmax"] = absmax.max().repeat(-(-len(absmax) // 256))
             made["weight.nested_quant_map"] = torch.linspace(-1, 1, 256)
         else:
             made["weight.absmax"] = absmax
@@ -259,7 +268,7 @@ def nf4(*, nested: bool = True) -> Model:
         return made
 
     config = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
-    return Model(_around(parts), {**config, "llm_int8_skip_modules": None})
+    return Model(_around(parts), {**config, "llm_int8_skip_modules": None}, parts)
 
 
 def llm_int8() -> Model:
@@ -269,20 +278,20 @@ def llm_int8() -> Model:
         form = torch.tensor(0, dtype=torch.uint8)
         return {"weight": codes, "SCB": largest, "weight_format": form}
 
-    return Model(_around(parts), {"quant_method": "bitsandbytes", "load_in_8bit": True})
+    return Model(_around(parts), {"quant_method": "bitsandbytes", "load_in_8bit": True}, parts)
 
 
 #: The magnitudes of e2m1.
 _E2M1 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
 
 
-def _halves(numbers: torch.Tensor) -> torch.Tensor:
+def halves(numbers: torch.Tensor) -> torch.Tensor:
     """Return numbers as 4-bit floats, two to a byte along the last axis, the first one lower."""
     codes = (numbers.abs()[..., None] - _E2M1).abs().argmin(-1) + 8 * (numbers < 0)
     return (codes[..., 0::2] + 16 * codes[..., 1::2]).to(torch.uint8)
 
 
-def _mx(weight: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
+def mx(weight: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
     """Return the groups of 32 in units of a power of two, and its exponent plus 127."""
     groups = _parted(weight, -1, 32)
     exponent = (groups.abs().amax(-1) / 6).log2().ceil()
@@ -294,9 +303,9 @@ def mxfp4_experts() -> Model:
     tensors = _around(lambda weight: {"weight": weight.bfloat16()})
     for layer in (0, 1):
         for name, rows in (("gate_up_proj", 8), ("down_proj", 4)):
-            numbers, scales = _mx(_floats(3, rows, 64))
+            numbers, scales = mx(_floats(3, rows, 64))
             place = f"model.layers.{layer}.mlp.experts.{name}"
-            tensors[f"{place}_blocks"] = _halves(numbers)
+            tensors[f"{place}_blocks"] = halves(numbers)
             tensors[f"{place}_scales"] = scales
             tensors[f"{place}_bias"] = _floats(3, rows).bfloat16()
     config = {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn"]}
@@ -307,11 +316,11 @@ def mxfp4_packed() -> Model:
     """compressed-tensors' mxfp4-pack-quantized."""
 
     def parts(weight: torch.Tensor) -> Tensors:
-        numbers, scales = _mx(weight)
-        return {"weight_packed": _halves(numbers.flatten(1)), "weight_scale": scales}
+        numbers, scales = mx(weight)
+        return {"weight_packed": halves(numbers.flatten(1)), "weight_scale": scales}
 
     group = _group(4, "float", "group", group_size=32)
-    return Model(_around(parts), _compressed("mxfp4-pack-quantized", group))
+    return Model(_around(parts), _compressed("mxfp4-pack-quantized", group), parts)
 
 
 def _nv(weight: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -320,7 +329,7 @@ def _nv(weight: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]
     whole = weight.abs().max() / (6 * 448)
     scale = (groups.abs().amax(-1) / 6 / whole).to(torch.float8_e4m3fn)
     numbers = groups / (scale.float() * whole)[..., None]
-    return _halves(numbers.flatten(1)), scale, whole
+    return halves(numbers.flatten(1)), scale, whole
 
 
 def nvfp4_of_modelopt() -> Model:
@@ -330,7 +339,7 @@ def nvfp4_of_modelopt() -> Model:
         return {**made, "input_scale": torch.tensor(0.01)}
 
     config = {"quant_method": "modelopt", "quant_algo": "NVFP4", "group_size": 16}
-    return Model(_around(parts), {**config, "exclude_modules": ["lm_head", "*embed*"]})
+    return Model(_around(parts), {**config, "exclude_modules": ["lm_head", "*embed*"]}, parts)
 
 
 def nvfp4_packed() -> Model:
@@ -342,7 +351,7 @@ def nvfp4_packed() -> Model:
         return {**made, "weight_global_scale": 1 / whole[None]}
 
     group = _group(4, "float", "tensor_group", group_size=16)
-    return Model(_around(parts), _compressed("nvfp4-pack-quantized", group))
+    return Model(_around(parts), _compressed("nvfp4-pack-quantized", group), parts)
 
 
 #: Every model, by the scheme of its weights and what tells it from others of the scheme.
@@ -362,6 +371,19 @@ MODELS: Dict[str, Callable[[], Model]] = {
     "nvfp4 of modelopt": nvfp4_of_modelopt,
     "nvfp4 packed": nvfp4_packed,
 }
+
+
+def quantized(whole: Tensors, model: Model) -> Tensors:
+    """Return other weights, their linear layers quantized as those of a model."""
+    tensors: Tensors = {}
+    for name, tensor in whole.items():
+        module, _, last = name.rpartition(".")
+        if last == "weight" and tensor.dim() == 2 and module.endswith("_proj"):
+            made = model.parts(tensor.float())
+            tensors.update({f"{module}.{ending}": part for ending, part in made.items()})
+        else:
+            tensors[name] = tensor
+    return tensors
 
 
 def written(folder: Path, model: Model, **config: Any) -> str:

@@ -162,6 +162,7 @@ def of_code(text: str = "my.models:Net") -> FileReport:
     output = OutputSummary((2, 10), 0.0, 1.0, -4.0, 4.0, True, (0.25,))
     return whole._replace(
         schema_from=f"from code: {text} was imported and run",
+        quantized=f"2 weights: GPTQ, as {text} says",
         loading=whole.loading._replace(loader="from_pretrained"),
         forward=ForwardSummary(
             "run", None, "full", "cpu", None, {text: output}, inputs=text, unused=(text,)

@@ -19,6 +19,7 @@ from ckpttool.models.code.building import bounded, said_by, stranger
 from ckpttool.models.code.held import Held, computed_buffers, groups_of_tied, held_by
 from ckpttool.models.code.made_inputs import inputs_of
 from ckpttool.models.code.running import Inputs, fill, read
+from ckpttool.quantization.settings import QUANTIZATION_KEYS, settings_in
 from ckpttool.tensors.dtypes import DTYPES
 
 if TYPE_CHECKING:
@@ -192,12 +193,13 @@ def _is_of_4() -> bool:
 
 def _checked(config: Mapping[str, Json]) -> dict[str, Json]:
     """Return a configuration without what is not safe, if a model of it can be built."""
-    if config.get("quantization_config") is not None:
+    settings = settings_in(config)
+    if settings.where and not settings.is_known:
         raise UnsupportedError(
-            "the config.json says that the weights are quantised, and the names of such a file are "
-            "not those of its architecture",
+            "the config.json says that the weights are quantized by a method that is not known "
+            "here, and the names of such a file are not those of its architecture",
             rules.SCHEMA_CODE,
-            found="quantization_config",
+            found=_shown(settings.method),
             fix="Name a checkpoint of the same kind as the schema, or use --schema none.",
         )
     for key in ("dtype", "torch_dtype"):
@@ -215,7 +217,8 @@ def _without_what_is_not_safe(config: Mapping[str, Json]) -> dict[str, Json]:
     return {
         name: False if _PRETRAINED.fullmatch(name) else _cleaned(one, name)
         for name, one in config.items()
-        if not _NOT_SAFE.fullmatch(name)
+        # the model is built whole: the file's quantized weights are held against its floats
+        if not _NOT_SAFE.fullmatch(name) and name not in QUANTIZATION_KEYS
     }
 
 

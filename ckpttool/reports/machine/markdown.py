@@ -126,6 +126,8 @@ def _facts(file: FileReport) -> Iterator[str]:
             yield f"{_text(name)}: {'absent' if group.absent else share}"
     if file.schema_from is not None:
         yield f"schema: {_text(file.schema_from)}"
+    if file.quantized is not None:
+        yield f"quantized: {_text(file.quantized)}"
     if file.fingerprint is not None:
         yield f"fingerprint: {_code(file.fingerprint)}"
     if file.lock is not None:

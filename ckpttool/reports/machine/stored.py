@@ -119,6 +119,7 @@ def _file(fields: Fields) -> FileReport:
         schema_from=_later(fields, "schema_from"),
         # results that older releases stored have none
         against=_against(fields),
+        quantized=_later(fields, "quantized"),
     )
 
 

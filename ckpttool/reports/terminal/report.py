@@ -77,8 +77,7 @@ def _write_facts(page: Page, file: FileReport) -> None:
     if file.diagnosis is not None:
         write_diagnosis(page, file.diagnosis)
     _write_held(page, file)
-    if file.values is not None:
-        _write_values(page, file.values)
+    _write_values(page, file)
     if file.forward is not None:
         page.row("forward", Text(_forward(file.forward)))
     if file.locked is not None:
@@ -109,7 +108,12 @@ def _write_coverage(page: Page, coverage: Coverage, loading: Loading | None) -> 
         page.row("loads", loading_text(loading, coverage))
 
 
-def _write_values(page: Page, values: ValuesSummary) -> None:
+def _write_values(page: Page, file: FileReport) -> None:
+    if file.quantized is not None:
+        page.row("quantized", Text(printable(file.quantized)))
+    values = file.values
+    if values is None:
+        return
     page.row("values", Text(_values(values)))
     tables = values.position_tables.items()
     if tables:

@@ -39,14 +39,27 @@ _NO_EXPONENT = 255  # the byte of e8m0 that is NaN
 
 
 class _Alike:
-    """Parts of which the same is to be said: first what is in them, then two sides of it."""
+    """Parts of which the same is to be said: first what is in them, then what should be.
+
+    Attributes:
+        ranges: the smallest and the largest number in all parts of a key.
+    """
 
     def __init__(self, evidence: Evidence) -> None:
         self._packed = evidence.quantized.contents.packed
         self._found: dict[Tuple[str, ...], list[tuple[str, TensorInfo]]] = {}
+        self.ranges: dict[Tuple[str, ...], tuple[float, float]] = {}
 
     def add(self, key: Tuple[str, ...], name: str, part: TensorInfo) -> None:
         self._found.setdefault((ending_of(name, part.name), *key), []).append((name, part))
+
+    def add_range(
+        self, key: Tuple[str, ...], name: str, part: TensorInfo, low: float, high: float
+    ) -> None:
+        self.add(key, name, part)
+        whole = (ending_of(name, part.name), *key)
+        lowest, highest = self.ranges.get(whole, (low, high))
+        self.ranges[whole] = min(low, lowest), max(high, highest)
 
     def __iter__(self) -> Iterator[tuple[Tuple[str, ...], str, list[str]]]:
         """Yield the key, how many and where in words, and the names of the tensors."""
@@ -120,22 +133,27 @@ def check_codes(evidence: Evidence) -> Iterator[Finding]:
             if part is None or values is None:
                 continue
             if what == role.CODES and is_float8(part.dtype) and values.nan:
-                alike.add(("NaN", "", ""), name, part)
+                alike.add(("NaN", ""), name, part)
             limits = _limits(one, what, part)
             low, high = values.minimum, values.maximum
             if not limits or low is None or high is None:
                 continue
             if low < limits[0] or high > limits[1]:
-                said = (f"{limits[0]} to {limits[1]}", f"{low:g} to {high:g}")
-                alike.add(("numbers out of range", *said), name, part)
-    for (*_, wanted, there), words, names in alike:
+                what_is = ("numbers out of range", f"{limits[0]} to {limits[1]}")
+                alike.add_range(what_is, name, part, low, high)
+    for key, words, names in alike:
         yield finding(
             rules.CODE_OUT_OF_RANGE,
             words,
             tensors=names,
-            expected=wanted or None,
-            found=there or None,
+            expected=key[-1] or None,
+            found=_range(alike, key),
         )
+
+
+def _range(alike: _Alike, key: Tuple[str, ...]) -> str | None:
+    found = alike.ranges.get(key)
+    return None if found is None else f"{found[0]:g} to {found[1]:g}"
 
 
 def _limits(one: Packed, what: str, part: TensorInfo) -> tuple[int, int] | None:
@@ -165,13 +183,14 @@ def check_group_indices(evidence: Evidence) -> Iterator[Finding]:
         groups = scale.shape[0 if one.scheme == "gptq" else -1] if scale.shape else 1
         assert values.maximum is not None  # noqa: S101 (a minimum has a maximum)
         if values.minimum < 0 or values.maximum >= groups:
-            said = (f"0 to {groups - 1}", f"{values.minimum:g} to {values.maximum:g}")
-            alike.add(("groups without a scale", *said), name, part)
+            what_is = ("groups without a scale", f"0 to {groups - 1}")
+            alike.add_range(what_is, name, part, values.minimum, values.maximum)
         elif name in file.unordered and _must_rise(evidence, name):
-            said = ("numbers that rise", "numbers that fall, and no desc_act")
-            alike.add(("another order", *said), name, part)
-    for (*_, wanted, there), words, names in alike:
-        yield finding(rules.GROUP_INDEX, words, tensors=names, expected=wanted, found=there)
+            alike.add(("another order", "numbers that rise, as there is no desc_act"), name, part)
+    for key, words, names in alike:
+        yield finding(
+            rules.GROUP_INDEX, words, tensors=names, expected=key[-1], found=_range(alike, key)
+        )
 
 
 def _must_rise(evidence: Evidence, name: str) -> bool:

@@ -71,7 +71,7 @@ def test_buffers_that_are_not_saved_are_known() -> None:
         ({"architectures": []}, "does not say which class"),
         ({"architectures": [3]}, "does not say which class"),
         ({"architectures": "LlamaForCausalLM"}, "does not say which class"),
-        ({"quantization_config": {"quant_method": "gptq"}}, "quantised"),
+        ({"quantization_config": {"quant_method": "aqlm"}}, "quantized by a method"),
         ({"torch_dtype": "float31"}, "a torch_dtype that there is not"),
         ({"num_hidden_layers": 10_000_000}, "num_hidden_layers"),
         ({"text_config": {"num_hidden_layers": 10_000_000}}, "num_hidden_layers"),

@@ -72,6 +72,7 @@ def test_a_file_has_the_promised_fields() -> None:
         "loading",
         "schema_from",
         "against",
+        "quantized",
     ]
     assert list(file["coverage"]) == ["schema", "groups", "unexpected"]
     assert file["coverage"]["unexpected"] == ["head.weight"]
