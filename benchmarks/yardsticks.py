@@ -154,3 +154,27 @@ for side, weights in ("a", one), ("b", {name: v + 1e-3 for name, v in one.items(
     torch.save({"model": weights}, f"{sys.argv[1]}/many-{side}.pth")
     save_file(weights, f"{sys.argv[1]}/many-{side}.safetensors")
 """
+
+#: Writes the weights as they are or in bfloat16, an adapter of rank 16 for each of their matrices,
+#: and what its merge makes of them.
+PROVE_INPUTS = """
+import json, sys, torch
+from safetensors.torch import save_file
+source, folder, kind = sys.argv[1:]
+weights = torch.load(source, weights_only=True)["model"]
+torch.manual_seed(977)
+before = {key: v.contiguous() if kind == "single" else v.bfloat16() for key, v in weights.items()}
+after, adapter = {key: v.clone() for key, v in before.items()}, {}
+for key, v in before.items():
+    if key.endswith(".weight") and v.dim() == 2:
+        up, down = torch.randn(v.shape[0], 16) * 0.02, torch.randn(16, v.shape[1]) * 0.02
+        added = (up @ down) * 2
+        after[key] += added.bfloat16() if kind == "rounded" else added
+        adapter[key.replace(".weight", ".lora_A.weight")] = down
+        adapter[key.replace(".weight", ".lora_B.weight")] = up
+save_file(before, f"{folder}/a.safetensors")
+save_file(after, f"{folder}/b.safetensors")
+save_file(adapter, f"{folder}/adapter_model.safetensors")
+with open(f"{folder}/adapter_config.json", "w") as file:
+    json.dump({"peft_type": "LORA", "r": 16, "lora_alpha": 32}, file)
+"""

@@ -76,30 +76,6 @@ def rounding(dtype: DType) -> Callable[[NDArray[Any]], NDArray[Any]]:
     return rounded
 
 
-def accepted(
-    start: NDArray[np.float64],
-    sums: Sequence[Sum],
-    found: NDArray[np.float64],
-    target: DType,
-    factor: Factor | None = None,
-) -> list[NDArray[np.bool_]]:
-    """Return for each of :data:`ARITHMETICS` which elements of B it explains.
-
-    Args:
-        start: the elements of A.
-        sums: what each adapter adds to them, in the order of merging.
-        found: the elements of B.
-        target: their type.
-        factor: what the rows are scaled with after the sum, of a DoRA adapter.
-    """
-    into = rounding(target)
-    with np.errstate(all="ignore"):
-        return [
-            _accepted(start, sums, found, into, target, arithmetic, factor)
-            for arithmetic in ARITHMETICS
-        ]
-
-
 class Factor(NamedTuple):
     """What elements are scaled with after the sum, and how far off it may be, as a part of it."""
 
@@ -107,15 +83,25 @@ class Factor(NamedTuple):
     single: float
 
 
-def _accepted(
+def accepted(
     start: NDArray[np.float64],
     sums: Sequence[Sum],
     found: NDArray[np.float64],
-    into: Callable[[NDArray[Any]], NDArray[Any]],
     target: DType,
     arithmetic: DType,
-    factor: Factor | None,
+    factor: Factor | None = None,
 ) -> NDArray[np.bool_]:
+    """Return which elements of B an arithmetic explains.
+
+    Args:
+        start: the elements of A.
+        sums: what each adapter adds to them, in the order of merging.
+        found: the elements of B.
+        target: their type.
+        arithmetic: one of :data:`ARITHMETICS`.
+        factor: what the rows are scaled with after the sum, of a DoRA adapter.
+    """
+    into = rounding(target)
     single = arithmetic.bits == ARITHMETICS[0].bits
     unit = 2.0 ** -(_mantissa(ARITHMETICS[0]) + 1)
     # carried in single arithmetic from sum to sum

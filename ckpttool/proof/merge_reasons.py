@@ -75,8 +75,8 @@ class Reasons:
             for other in self._others(merge):
                 if self._explains(other.merge):
                     return other.words
-        # of the arithmetic that explains most
-        failing, first = min(zip(outcome.failing, outcome.first), key=lambda one: one[0])
+        # of the arithmetic that leaves the most room
+        failing, first = outcome.failing[-1], outcome.first[-1]
         place = index_of(first or 0, merge.pair.left.shape)
         text = (
             f"{failing:,} of {outcome.elements:,} elements differ from the merge, the first at "

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ckpttool.proof.merge_bounds import Factor, Sum
     from ckpttool.tensors.catalogue import TensorInfo
+    from ckpttool.tensors.dtypes import DType
     from ckpttool.tensors.workers import Worker
 
 # As in a comparison: more threads would wait for memory bandwidth.
@@ -87,7 +88,8 @@ class Merged(NamedTuple):
 
     Attributes:
         elements: how many were replayed.
-        failing: of each arithmetic, the most exact first, how many it does not explain.
+        failing: of each arithmetic, the most exact first, how many it does not explain; of all but
+            the last at least so many, and none only if there are none.
         first: of each, the first of these in row-major order; ``None`` if there is none.
         changed: whether B has an element that A, rounded to the type of B, does not have.
         nan: elements that are NaN in both, and not in A.
@@ -301,7 +303,7 @@ def _replay(task: _Task, worker: Worker[_Memory]) -> Merged:
             for side, info in enumerate(pair)
         )
         block = _Block(task, downs, first, left.astype(working, copy=False), right)
-        total = total.joined(block.judged(total.changed))
+        total = total.joined(block.judged(total))
         worker.advance((last - first) * width * sum(info.dtype.itemsize for info in pair))
     return total
 
@@ -327,6 +329,8 @@ class _Block:
         self._first = first
         self._left = left
         self._right = right
+        # the exact sums of the whole block, of each addition, where many are needed
+        self._dense: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}
         rows = range(first, first + len(left))
         self._ups = [
             _matrix(
@@ -338,69 +342,102 @@ class _Block:
             for one in task.additions
         ]
 
-    def judged(self, changed: bool) -> Merged:
-        """Return what came of the block; ``changed`` if it is known that A is changed."""
+    def judged(self, known: Merged) -> Merged:
+        """Return what came of the block; ``known`` is what is known of the rows before it."""
         import numpy as np
 
         from ckpttool.proof.merge_bounds import rounding
 
         into = rounding(self._task.merge.pair.right.dtype)
         right = self._right
+        changed, nan = known.changed, 0
         with np.errstate(all="ignore"):
             if not changed:
                 changed = not _same(into(self._left), right).all()
             if any(one.magnitude for one in self._task.additions):
                 places = np.arange(right.size)
-                return self._again(places, changed, 0)
-            merged = self.merged()
-            same = _same(into(merged), right)
-            places = np.empty(0, np.intp) if same.all() else np.flatnonzero(~same)
-            nan = 0
-            if np.isnan(right.sum()):  # quicker than to look at each
-                nan = int(np.count_nonzero(same & np.isnan(right) & ~np.isnan(self._left)))
-        return self._again(places, changed, nan)
+            else:
+                same = _same(into(self.merged()), right)
+                places = np.empty(0, np.intp) if same.all() else np.flatnonzero(~same)
+                if np.isnan(right.sum()):  # quicker than to look at each
+                    nan = int(np.count_nonzero(same & np.isnan(right) & ~np.isnan(self._left)))
+            failing, first = self._failing(places, known)
+        return Merged(right.size, failing, first, changed, nan)
 
-    def merged(self) -> NDArray[Any]:
-        """Return the merge as it is computed in the working type."""
+    def merged(self, half: Callable[[NDArray[Any]], NDArray[Any]] | None = None) -> NDArray[Any]:
+        """Return the merge as it is computed in the working type.
+
+        With ``half``, what is added is rounded by it, and the sum before the next one is added.
+        """
         merged = self._left
         for up, down in zip(self._ups, self._downs):
             product = up @ down.values
             product *= product.dtype.type(down.addition.scale)
+            if half is not None:
+                product = half(product).astype(product.dtype, copy=False)
+                if merged is not self._left:
+                    merged = half(merged).astype(product.dtype, copy=False)
             product += merged
             merged = product
         return merged
 
-    def _again(self, places: NDArray[Any], changed: bool, nan: int) -> Merged:
-        """Hold single elements, by their places in the block, to the bounds."""
+    def _failing(
+        self, places: NDArray[Any], known: Merged
+    ) -> tuple[tuple[int, ...], tuple[int | None, ...]]:
+        """Return how many of some elements each arithmetic does not explain, and the first.
+
+        An arithmetic that is known to explain not all is left out, but for the last one, whose
+        number is told.
+        """
         import numpy as np
 
+        from ckpttool.proof.merge_bounds import ARITHMETICS
+
+        failing = [0] * len(ARITHMETICS)
+        first: list[int | None] = [None] * len(ARITHMETICS)
+        rest = places
+        for number, arithmetic in enumerate(ARITHMETICS):
+            if not len(rest) or (known.failing[number] and arithmetic is not ARITHMETICS[-1]):
+                continue
+            these = rest
+            if number and len(these) > _MANY * self._right.size and not self._is_scaled:
+                these = these[~self._rounded_alike(arithmetic)[these]]
+            if len(these):
+                these = these[~self._explained(these, arithmetic)]
+            if len(these):
+                failing[number] = len(these)
+                first[number] = self._place(*np.divmod(these[0], self._right.shape[1]))
+            if not number:
+                rest = these
+        return tuple(failing), tuple(first)
+
+    @property
+    def _is_scaled(self) -> bool:
+        return any(one.magnitude is not None for one in self._task.additions)
+
+    def _rounded_alike(self, arithmetic: DType) -> NDArray[Any]:
+        """Return which elements are those of the merge whose parts are rounded to 16 bits."""
+        from ckpttool.proof.merge_bounds import rounding
+
+        into = rounding(self._task.merge.pair.right.dtype)
+        return _same(into(self.merged(rounding(arithmetic))), self._right).reshape(-1)
+
+    def _explained(self, places: NDArray[Any], arithmetic: DType) -> NDArray[Any]:
+        """Hold single elements, by their places in the block, to the bounds of an arithmetic."""
         from ckpttool.proof.merge_bounds import accepted
 
-        elements = self._right.size
-        if not len(places):
-            return Merged(elements, changed=changed, nan=nan)
-        rows, columns = np.divmod(places, self._right.shape[1])
-        with np.errstate(all="ignore"):
-            sums = [self._sum(number, rows, columns) for number in range(len(self._ups))]
-            start, found = (
-                side.reshape(-1)[places].astype("f8") for side in (self._left, self._right)
-            )
-            explained = accepted(
-                start, sums, found, self._task.merge.pair.right.dtype, self._factor(rows)
-            )
-        failing, first = [], []
-        for one in explained:
-            bad = np.flatnonzero(~one)
-            failing.append(len(bad))
-            first.append(self._place(rows[bad[0]], columns[bad[0]]) if len(bad) else None)
-        return Merged(elements, tuple(failing), tuple(first), changed, nan)
+        target = self._task.merge.pair.right.dtype
+        sums = [self._sum(number, places) for number in range(len(self._ups))]
+        start, found = (side.reshape(-1)[places].astype("f8") for side in (self._left, self._right))
+        rows = places // self._right.shape[1]
+        return accepted(start, sums, found, target, arithmetic, self._factor(rows))
 
     def _place(self, row: int, column: int) -> int:
         """Return where an element stands in the tensor."""
         every = self._task.merge.columns
         return (self._first + int(row)) * every + self._task.columns[0] + int(column)
 
-    def _sum(self, number: int, rows: NDArray[Any], columns: NDArray[Any]) -> Sum:
+    def _sum(self, number: int, places: NDArray[Any]) -> Sum:
         """Return what an addition adds to elements, and what its bounds are made of."""
         import numpy as np
 
@@ -410,9 +447,11 @@ class _Block:
         addition = down.addition
         up = self._ups[number].astype("f8")
         sizes = abs(up)
-        if len(rows) > _MANY * self._right.size:
-            exact = (up @ down.double)[rows, columns]
-            absolute = (sizes @ down.sizes)[rows, columns]
+        rows, columns = np.divmod(places, self._right.shape[1])
+        if len(places) > _MANY * self._right.size:
+            if number not in self._dense:
+                self._dense[number] = up @ down.double, sizes @ down.sizes
+            exact, absolute = (one.reshape(-1)[places] for one in self._dense[number])
         else:
             exact, absolute = np.empty(len(rows)), np.empty(len(rows))
             step = max(1, _GATHERED // max(1, addition.rank))
