@@ -21,10 +21,12 @@ LEVELS = {"SEC002": "error", "SEC003": "warning", "SEC008": "note"}
 NO_CHECKPOINT = "FIL003"
 #: Said of data, and of a whole module, whatever is in it.
 HARMLESS = frozenset({"SEC010", "FIL010"})
+#: Said of the .metadata of a folder of torch.distributed.checkpoint without the folder.
+NO_FOLDER = "FIL404"
 
 
 def level_of(report: FileReport) -> str:
-    codes = {one.rule.code for one in report.findings} - {NO_CHECKPOINT, *HARMLESS}
+    codes = {one.rule.code for one in report.findings} - {NO_CHECKPOINT, NO_FOLDER, *HARMLESS}
     assert codes <= LEVELS.keys(), report.findings
     return next((LEVELS[code] for code in sorted(LEVELS) if code in codes), "nothing")
 
