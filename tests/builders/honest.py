@@ -859,8 +859,15 @@ def _scaler() -> Any:
     return torch.cuda.amp.GradScaler(enabled=False)
 
 
+def _old_module() -> object:
+    module = torch.nn.Linear(2, 2)
+    module.__dict__["_backend"] = user.Backend()
+    return module
+
+
 _MODULES: Makes = {
     "linear-module": lambda: torch.nn.Linear(2, 2),
+    "module-of-old-torch": _old_module,
     "module-of-modules": lambda: torch.nn.Sequential(
         torch.nn.Conv2d(1, 2, 3),
         torch.nn.BatchNorm2d(2),

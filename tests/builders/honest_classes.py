@@ -118,6 +118,15 @@ class Reduced:
         return Reduced, self.sizes
 
 
+class Backend:
+    """What every module of early torch had as ``_backend``."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        from torch.nn.backends.thnn import _get_thnn_function_backend
+
+        return _get_thnn_function_backend, ()
+
+
 class ReducedBare(Reduced):
     """Made again by a call without arguments, and given its attributes."""
 

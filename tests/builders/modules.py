@@ -83,7 +83,7 @@ def named_like_wrappers() -> nn.Module:
 
 
 def of_old_torch() -> nn.Module:
-    """Without the attributes that modules have since torch 1.5 and 2.0."""
+    """Without the attributes that modules have since torch 1.6 and 2.0."""
     made = small()
     for module in made.modules():
         for name in (

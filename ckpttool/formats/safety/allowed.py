@@ -314,6 +314,8 @@ ROWS = {
     "torch.utils.hooks": "RemovableHandle () +state",
     "torch.nn.utils.rnn": "PackedSequence (tensor tensor/none? tensor/none? tensor/none?)",
     "torch.torch_version": "TorchVersion (str)",
+    # an attribute of every module in early releases; later ones return None
+    "torch.nn.backends.thnn": "_get_thnn_function_backend ()",
     "torch.storage": "TypedStorage UntypedStorage () -> storage",
     "torch.distributed.tensor": "DTensor () -> tensor +attributes",
     "torch.distributed.tensor.placement_types": """

@@ -25,6 +25,7 @@ from ckpttool.tensors.catalogue import Checkpoint
 from tests.builders import modules as built
 from tests.builders import pickles as p
 from tests.builders import torch_files as tf
+from tests.builders.honest_classes import Backend
 
 # what torch warns of in classes without source, and in quantization, is not what is tested
 pytestmark = pytest.mark.filterwarnings("ignore::")
@@ -223,6 +224,29 @@ def test_hooks_that_may_rename_are_told(tmp_path: Path) -> None:
             if one.rule is rules.WHOLE_MODULE
         )
         assert ("1 hook of its state_dict() may rename" in note.message) is told
+
+
+def test_the_backend_of_modules_of_old_torch_is_no_unknown_code(tmp_path: Path) -> None:
+    module = built.of_old_torch()
+    module.__dict__["_backend"] = Backend()
+    path = saved(module, tmp_path / "a.pt")
+    with open_checkpoint(path) as checkpoint:
+        assert len(checkpoint) == len(built.small().state_dict())
+    assert inspect(path).file.verdict is Verdict.PASS
+
+
+def test_an_attribute_that_is_a_function_of_source_is_unknown_code_and_the_weights_are_read(
+    tmp_path: Path,
+) -> None:
+    # as dill and cloudpickle write a lambda: its code, and a call that makes a function of it
+    code = p.call(p.name("dill._dill", "_create_code"), p.integer(1), p.text("x"))
+    made = p.call(p.name("dill._dill", "_create_function"), code, b"}", p.text("<lambda>"))
+    path = opened(module(WEIGHT, p.text("act") + made), tmp_path)
+    with open_checkpoint(path) as checkpoint:
+        assert list(checkpoint) == ["weight"]
+    found = {one.rule for one in inspect(path).file.findings}
+    assert rules.UNKNOWN_CALL in found
+    assert rules.KNOWN_ATTACK not in found
 
 
 # --- what cannot be told --------------------------------------------------------------------------
