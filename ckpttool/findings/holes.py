@@ -12,13 +12,14 @@ from collections import Counter
 from typing import Callable, Collection, Dict, List, NamedTuple, Sequence, Set, Tuple
 
 from ckpttool.findings.names import runs, summarise
-from ckpttool.findings.text import count, some_of
+from ckpttool.findings.text import count
 
 _NUMBER = re.compile(r"\.(0|[1-9][0-9]{0,8})(?=\.|\Z)", re.ASCII)
 # A longer name, or one with more numbers, is of no model, and more different beginnings of names
 # would take long. They are not put into words.
 _LONGEST, _MOST_NUMBERS, _MOST_BEGINNINGS = 200, 6, 500_000
 _MOST_SAID = 3  # holes, and parts of units in each
+_MOST_ALONE = 2  # names beside them that are said
 _MOST_WHICH = 40  # characters of the numbers that are gone
 _WORD = re.compile(r"[A-Za-z_]{3,30}")
 _MANY = re.compile(r"[^s]s\Z|(block|expert|layer|level|stage)\Z")
@@ -68,17 +69,17 @@ def places_in_words(those: Sequence[str], every: Collection[str]) -> str:
     return _said(those, every, _as_place)
 
 
-def holes_of(gone: Sequence[str], every: Collection[str]) -> Tuple[List[Hole], int]:
-    """Return what names have in common, whole units first, and how many have nothing."""
+def holes_of(gone: Sequence[str], every: Collection[str]) -> Tuple[List[Hole], List[str]]:
+    """Return what names have in common, whole units first, and those that have nothing."""
     counted = _Counted(gone, every)
     modules: Counter[str] = Counter()
     # stack without its numbers, part -> stack -> unit -> how many names
     found: Dict[Tuple[str, str], Dict[str, Counter[int]]] = {}
-    alone = 0
+    alone: List[str] = []
     for name in gone:
         place = counted.place_of(name)
         if place is None:
-            alone += 1
+            alone.append(name)
         elif place.unit is None:
             modules[place.stack] += 1
         else:
@@ -192,14 +193,18 @@ class _Counted:
 
 
 def _numbers_in(name: str) -> Sequence[re.Match[str]]:
-    if len(name) > _LONGEST:
+    if not _is_plain(name):
         return ()
     numbers = tuple(_NUMBER.finditer(name))
     return numbers if len(numbers) <= _MOST_NUMBERS else ()
 
 
 def _module(name: str) -> str:
-    return name.partition(".")[0] if len(name) <= _LONGEST else ""
+    return name.partition(".")[0] if _is_plain(name) else ""
+
+
+def _is_plain(name: str) -> bool:
+    return len(name) <= _LONGEST and name.isprintable()
 
 
 def _beginnings(name: str, numbers: Sequence[re.Match[str]]) -> Set[str]:
@@ -216,32 +221,36 @@ def _said(gone: Sequence[str], every: Collection[str], words: Callable[[Hole, st
         return ""
     said = []
     for hole in holes[:_MOST_SAID]:
-        all_of_them = hole.names == len(gone) or (not hole.is_whole and hole.names == hole.units)
-        said.append(words(hole, "" if all_of_them else f" ({count(hole.names, 'tensor')})"))
-    rest = sum(hole.names for hole in holes[_MOST_SAID:]) + alone
-    return "; ".join([*said, *([f"and {count(rest, 'other tensor')}"] if rest else [])])
+        obvious = hole.names == len(gone) or (not hole.is_whole and hole.names == hole.units)
+        said.append(words(hole, "" if obvious else count(hole.names, "tensor")))
+    rest = sum(hole.names for hole in holes[_MOST_SAID:]) + len(alone)
+    if rest:
+        few = rest == len(alone) <= _MOST_ALONE and all(map(_is_plain, alone))
+        said.append(f"and {' and '.join(alone) if few else count(rest, 'other tensor')}")
+    return "; ".join(said)
 
 
 def _as_missing(hole: Hole, tensors: str) -> str:
     if not hole.stacks:
-        return f"{hole.parts[0]} is missing whole{tensors}"
+        return f"{hole.parts[0]} is missing whole{_aside(tensors)}"
     one = hole.units == 1
     if hole.parts:
         lack = "lacks" if one else "lack"
-        return f"{_units(hole)} {lack} {_parts(hole)}{_numbers(hole)}{tensors}"
+        return f"{_units(hole)} {lack} {_parts(hole)}{_aside(_numbers(hole), tensors)}"
     if one and hole.which:
-        return f"{_noun(hole, 1)} {hole.which} of {hole.stacks[0]} is missing whole{tensors}"
-    return f"{_units(hole)} are missing whole{_numbers(hole)}{tensors}"
+        unit = f"{_noun(hole, 1)} {hole.which} of {hole.stacks[0]}"
+        return f"{unit} is missing whole{_aside(tensors)}"
+    return f"{_units(hole)} are missing whole{_aside(_numbers(hole), tensors)}"
 
 
 def _as_place(hole: Hole, tensors: str) -> str:
     if not hole.stacks:
-        return f"all of {hole.parts[0]}{tensors}"
+        return f"all of {hole.parts[0]}{_aside(tensors)}"
     if hole.parts:
-        return f"{_parts(hole)} in {_units(hole)}{_numbers(hole)}{tensors}"
+        return f"{_parts(hole)} in {_units(hole)}{_aside(_numbers(hole), tensors)}"
     if hole.units == 1 and hole.which:
-        return f"all of {_noun(hole, 1)} {hole.which} of {hole.stacks[0]}{tensors}"
-    return f"{_units(hole)}, all of each{_numbers(hole)}{tensors}"
+        return f"all of {_noun(hole, 1)} {hole.which} of {hole.stacks[0]}{_aside(tensors)}"
+    return f"{_units(hole)}, all of each{_aside(_numbers(hole), tensors)}"
 
 
 def _units(hole: Hole) -> str:
@@ -262,8 +271,14 @@ def _noun(hole: Hole, number: int) -> str:
 
 
 def _parts(hole: Hole) -> str:
-    return some_of(hole.parts, _MOST_SAID)
+    return summarise(hole.parts, _MOST_SAID)
 
 
 def _numbers(hole: Hole) -> str:
-    return f": {hole.which}" if hole.which and hole.units < hole.all_units else ""
+    told = hole.which and hole.units < hole.all_units
+    return f"{_noun(hole, hole.units)} {hole.which}" if told else ""
+
+
+def _aside(*texts: str) -> str:
+    told = "; ".join(filter(None, texts))
+    return f" ({told})" if told else ""

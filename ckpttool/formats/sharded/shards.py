@@ -22,6 +22,7 @@ from ckpttool.findings.errors import (
     adding_uses,
 )
 from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.holes import places_in_words
 from ckpttool.findings.text import count, printable, some_of
 from ckpttool.findings.uses import NameUse
 from ckpttool.formats import single
@@ -70,7 +71,7 @@ def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
         offenders = uncounted(files) + folder.offenders + _misplaced(index, shards)
         # missing files first: the disagreements that they cause are no use by themselves
         if folder.missing:
-            raise _missing(folder.missing, len(files), offenders)
+            raise _missing(folder.missing, index, len(files), offenders)
         if folder.links:
             raise _not_followed(folder.links)
         tensors = _in_order(index, shards)
@@ -256,9 +257,15 @@ def _in_order(index: Index, shards: dict[str, Checkpoint]) -> dict[str, TensorIn
     }
 
 
-def _missing(missing: list[str], listed: int, offenders: list[str]) -> MalformedError:
-    """Return the error for missing shards, with whatever else is wrong."""
+def _missing(missing: list[str], index: Index, listed: int, offenders: list[str]) -> MalformedError:
+    """Return the error for missing shards, with what is in them and whatever else is wrong."""
     named = some_of([printable(name) for name in missing], SHOWN)
+    files = set(missing)
+    gone = [name for name, file in index.weight_map.items() if file in files]
+    if 0 < len(gone) < len(index.weight_map):
+        words = places_in_words(gone, index.weight_map)
+        named += f", with {len(gone):,} of {count(len(index.weight_map), 'tensor')}"
+        named += f": {words}" if words else ""
     beside = f"; besides: {'; '.join(offenders[:SHOWN])}" if offenders else ""
     return MalformedError(
         f"{len(missing):,} of {count(listed, 'shard')} not there: {named}{beside}",

@@ -125,8 +125,11 @@ def test_one_shard_that_is_gone_is_named(
     report = verified(folder)
     assert codes(report) == ["FIL401"]
     assert report.verdict is Verdict.FAIL
-    assert report.findings[0].message.endswith(
-        f"1 of {len(shards_of(folder))} shards not there: {gone.name}"
+    shards, names = shards_of(folder), json.loads((folder / INDEX).read_text())["weight_map"]
+    inside = [one for one in names if names[one] == gone.name]
+    assert report.findings[0].message.startswith(
+        f"1 of {len(shards)} shards not there: {gone.name}, "
+        f"with {len(inside)} of {len(names)} tensors"
     )
 
 

@@ -147,6 +147,14 @@ def test_missing_shards_are_one_line(tmp_path: Path) -> None:
     assert caught.value.fix == "Put the missing files beside the index."
 
 
+def test_what_is_in_a_missing_shard_is_said(tmp_path: Path) -> None:
+    path = shards.good(tmp_path)
+    (tmp_path / shards.SECOND).unlink()
+    with pytest.raises(MalformedError) as caught:
+        parse(path)
+    assert caught.value.message == f"1 of 2 shards not there: {shards.SECOND}, with 2 of 3 tensors"
+
+
 def test_shards_that_only_the_names_count_are_one_line(tmp_path: Path) -> None:
     shards.good(tmp_path)
     (tmp_path / shards.FIRST).rename(tmp_path / "model-00001-of-00030.safetensors")
