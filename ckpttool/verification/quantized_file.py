@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple
 
+from ckpttool.files import collecting
 from ckpttool.files.suffixes import shard_name
 from ckpttool.findings.text import count, printable
 from ckpttool.models.schema_file import described
@@ -55,6 +56,12 @@ class QuantizedFile(NamedTuple):
     unknown: tuple[str, ...] = ()
     held: Mapping[str, TensorInfo] | None = None
 
+    @property
+    def parts(self) -> frozenset[str]:
+        """All that belongs to quantized weights, those included that are not there."""
+        left = (*self.contents.orphans.values(), *self.contents.beside.values())
+        return self.claimed.union(info.name for infos in left for info in infos)
+
 
 NOTHING = QuantizedFile()
 
@@ -73,8 +80,12 @@ def quantized_file(
         CkpttoolError: bytes could not be read.
     """
     settings = settings_in(beside.config, *map(beside.quantization.get, QUANTIZATION))
-    named = {name: info._replace(name=name) for name, info in tensors.items()}
-    contents = packed_in(named, settings, checkpoint.metadata)
+    named = {
+        name: info if info.name == name else info._replace(name=name)
+        for name, info in tensors.items()
+    }
+    with collecting.paused():
+        contents = packed_in(named, settings, checkpoint.metadata)
     packed, problems = with_stored_shapes(contents.packed)
     unordered, unread = _unordered(contents)
     return QuantizedFile(
@@ -106,8 +117,8 @@ def in_words(file: QuantizedFile) -> str | None:
 
 def not_looked_at(file: QuantizedFile) -> Iterator[str]:
     """Say what was not looked at of the quantized weights of a file."""
-    packed, settings = file.contents.packed, file.settings
-    if file.partial and packed:
+    settings = file.settings
+    if file.partial and any(file.contents):
         yield "whether every quantized weight has its parts (they may lie in other shards)"
     if file.unknown:
         number = count(len(file.unknown), "quantized weight")

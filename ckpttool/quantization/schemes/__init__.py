@@ -45,9 +45,11 @@ def packed_of(found: Found, arguments: Arguments, naming: Naming, method: str) -
     codes, parts = found.codes, found.parts
     if codes is None:
         return None
-    if role.QUANT_STATE in parts or role.QUANT_MAP in parts or naming.has("absmax", found):
+    scale = parts.get(role.SCALE)
+    last = "" if scale is None else scale.name.rpartition(".")[2]
+    if last == "absmax" or not bitsandbytes.OF_FOUR_BITS.isdisjoint(parts):
         return bitsandbytes.four_bits(found)
-    if naming.has("SCB", found) or role.FORMAT in parts:
+    if last == "SCB" or role.FORMAT in parts:
         return bitsandbytes.eight_bits(found, naming)
     if role.CODES in parts:
         return _by_name(found, arguments, naming, method)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ckpttool.quantization.schemes.naming import Naming
     from ckpttool.tensors.dtypes import DType
 
+#: Parts that nothing else has.
+OF_FOUR_BITS = frozenset(
+    {role.QUANT_STATE, role.QUANT_MAP, role.NESTED_ABSMAX, role.NESTED_QUANT_MAP}
+)
 _TYPES = ("nf4", "fp4")
 
 

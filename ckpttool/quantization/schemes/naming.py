@@ -31,8 +31,3 @@ class Naming(NamedTuple):
         # a weight without a module of its own
         short = ending[len(WEIGHT) :] if ending.startswith(f"{WEIGHT}_") else f"_{ending}"
         return found.name + short
-
-    @staticmethod
-    def has(ending: str, found: Found) -> bool:
-        """Whether a part is called so."""
-        return any(info.name.rpartition(".")[2] == ending for info in found.parts.values())

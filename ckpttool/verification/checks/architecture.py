@@ -413,9 +413,10 @@ def _casting(those: Sequence[Mismatch]) -> str | None:
 
 def check_mixed_dtypes(evidence: Evidence) -> Iterator[Finding]:
     """Warn of floating weights that are not all of one type, whatever the model's is."""
+    quantized = evidence.quantized.parts
     by_type: dict[str, list[str]] = {}
     for name, info in evidence.canonical.tensors.items():
-        if info.dtype.kind == "float" and name not in evidence.judged_apart:
+        if info.dtype.kind == "float" and name not in quantized:
             by_type.setdefault(info.dtype.name, []).append(name)
     # a schema says the type of each, and those that differ from it are told
     told_already = evidence.reference is not None and not evidence.reference.is_empty

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from ckpttool.findings.finding import Finding
 from ckpttool.findings.rules import Severity
@@ -267,3 +269,123 @@ def test_what_honest_files_have_is_quiet(tmp_path: Path, change: Callable[[Model
     model = MODELS[HONEST[change]]()
     change(model)
     assert quantized(tmp_path, model) == []
+
+
+# --- shards, other files beside, and what is not looked at ------------------------------------
+
+
+def in_shards(folder: Path, model: Model) -> Path:
+    """Write the codes into one shard and all other parts into another; return the index."""
+    halves: List[Dict[str, torch.Tensor]] = [{}, {}]
+    for name, tensor in model.tensors.items():
+        halves[not name.endswith(".weight")][name] = tensor
+    names = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    for name, tensors in zip(names, halves):
+        save_file(tensors, folder / name, metadata={"format": "pt"})
+    places = {key: name for name, tensors in zip(names, halves) for key in tensors}
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    document = {"model_type": "llama", "quantization_config": model.config}
+    (folder / "config.json").write_text(json.dumps(document))
+    return index
+
+
+def test_parts_may_lie_in_other_shards(tmp_path: Path) -> None:
+    index = in_shards(tmp_path, models.fp8_in_blocks())
+    found = verify_file(str(index), VerifyOptions(forward=False)).findings
+    assert [one for one in found if one.rule.letters == "QNT"] == []
+
+
+def test_a_shard_alone_is_not_asked_for_parts_in_another_and_that_is_said(tmp_path: Path) -> None:
+    in_shards(tmp_path, models.fp8_in_blocks())
+    for name in ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"):
+        report = verify_file(str(tmp_path / name), VerifyOptions(forward=False))
+        assert [one for one in report.findings if one.rule.letters == "QNT"] == []
+        assert any(
+            "whether every quantized weight has its parts" in one for one in report.unchecked
+        )
+
+
+def test_a_scale_that_no_shard_has_is_missing(tmp_path: Path) -> None:
+    model = models.fp8_in_blocks()
+    scales_of_one_expert_gone(model)
+    found = verify_file(str(in_shards(tmp_path, model)), VerifyOptions(forward=False)).findings
+    assert [one.rule.code for one in found if one.rule.letters == "QNT"] == ["QNT001"]
+
+
+def beside(folder: Path, name: str, document: object) -> None:
+    """Put what says how the weights are quantized into a file of its own."""
+    (folder / "config.json").write_text('{"model_type": "llama"}')
+    (folder / name).write_text(json.dumps(document))
+
+
+def test_the_files_of_modelopt_and_autogptq_declare_it_too(tmp_path: Path) -> None:
+    path = models.written(tmp_path, models.nvfp4_of_modelopt())
+    inner = {"quant_algo": "NVFP4", "group_size": 16, "exclude_modules": ["lm_head"]}
+    beside(tmp_path, "hf_quant_config.json", {"producer": {}, "quantization": inner})
+    report = verify_file(path, VerifyOptions(forward=False))
+    assert [one for one in report.findings if one.rule.letters == "QNT"] == []
+    assert report.quantized == "5 weights: NVFP4, as hf_quant_config.json says"
+    path = models.written(tmp_path, models.gptq())
+    (tmp_path / "hf_quant_config.json").unlink()
+    beside(tmp_path, "quantize_config.json", {"bits": 4, "group_size": 16, "desc_act": False})
+    found = verify_file(path, VerifyOptions(forward=False)).findings
+    (one,) = [one for one in found if one.rule.letters == "QNT" and "scales" in one.tensors[0]]
+    assert (one.rule.code, "16" in str(one.expected)) == ("QNT003", True)
+
+
+def test_a_method_that_is_not_known_and_what_cannot_be_read_of_it_is_said(tmp_path: Path) -> None:
+    model = models.gptq()
+    model.config.clear()
+    model.config.update(quant_method="aqlm", modules_to_not_convert=["(?=x)"])
+    path = models.written(tmp_path, model)
+    unchecked = verify_file(path, VerifyOptions(forward=False)).unchecked
+    assert "what config.json says of quantized weights (aqlm)" in unchecked
+    assert any("1 expression of config.json" in one for one in unchecked)
+
+
+HOSTILE: List[Any] = [
+    *(None, [], 3, {"quant_method": []}, {"quant_method": "gptq", "bits": 0, "group_size": 0}),
+    {"quant_method": "gptq", "bits": -(2**70), "group_size": 2**70},
+    {"quant_method": "fp8", "weight_block_size": [2**70, 1]},
+    {"quant_method": "awq", "bits": True, "group_size": None},
+    {"quant_method": "compressed-tensors", "config_groups": {"a": {"weights": {"num_bits": 0}}}},
+    {"quant_method": "fp8", "modules_to_not_convert": ["(a*)*" * 1000, "\x1b[31m", "[", "("]},
+    {"quant_method": "\x1b[31m" * 1000},
+]
+
+
+@pytest.mark.parametrize("config", HOSTILE, ids=lambda one: str(one)[:30])
+@pytest.mark.parametrize("name", ["gptq", "awq", "fp8 in blocks", "pack-quantized", "bnb-4bit"])
+def test_a_configuration_of_nonsense_does_no_harm(tmp_path: Path, name: str, config: Any) -> None:
+    path = models.written(tmp_path, MODELS[name]()._replace(config=config))
+    report = verify_file(path, VerifyOptions(forward=False))
+    assert report.coverage is not None  # it was read to its end
+
+
+STATES = [
+    *(b"", b"{", b"[1]", b"{}", b'{"shape": [96, 128]}', b"\xff" * 20, b"[" * 3000),
+    b'{"shape": [-1, 2], "blocksize": 64, "quant_type": "nf4"}',
+    b'{"shape": [4611686018427387904, 4], "blocksize": 64, "quant_type": "nf4"}',
+    b'{"shape": [96, 128], "blocksize": 0, "quant_type": "nf4"}',
+    b'{"shape": [96, 128], "blocksize": 64, "quant_type": "fp4"}',
+]
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda one: str(one)[:24])
+def test_a_state_of_nonsense_is_told(tmp_path: Path, state: bytes) -> None:
+    model = models.nf4()
+    name = f"{FIRST}.weight.quant_state.bitsandbytes__nf4"
+    model.tensors[name] = torch.tensor(list(state), dtype=torch.uint8)
+    assert told(quantized(tmp_path, model)) == [("QNT012", Severity.ERROR)]
+
+
+def test_shapes_of_nonsense_do_no_harm(tmp_path: Path) -> None:
+    tensors = {
+        f"{number}.{name}": torch.zeros(shape, dtype=torch.int32)
+        for number, shape in enumerate([(), (0,), (0, 0), (3, 0), (1, 1, 1), (2, 3, 0, 1)])
+        for name in ("qweight", "qzeros", "scales", "g_idx", "weight_packed", "weight_shape", "SCB")
+    }
+    for config in (models.gptq().config, models.pack_quantized().config, {}):
+        path = models.written(tmp_path, Model(tensors, config))
+        assert verify_file(path, VerifyOptions(forward=False)).coverage is not None
