@@ -12,8 +12,8 @@ from ckpttool.tensors.rows import rows_of, some_rows, why_whole
 
 if TYPE_CHECKING:
     from ckpttool.comparison.pairing import Match
+    from ckpttool.proof.additions import Addition
     from ckpttool.proof.casts import Replayed
-    from ckpttool.proof.merges import Addition
     from ckpttool.proof.options import ProveOptions
 
 

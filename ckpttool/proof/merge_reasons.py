@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence
 
 from ckpttool.comparison.verdicts import index_of
 from ckpttool.findings.text import printable
-from ckpttool.proof.merges import Addition, Merge, measured, replay_merges
+from ckpttool.proof.additions import Addition, Merge
+from ckpttool.proof.merges import measured, replay_merges
 from ckpttool.proof.result import Merging
 from ckpttool.tensors.rows import can_be_transposed, transposed
 
 if TYPE_CHECKING:
     from ckpttool.proof.adapters.reading import Adapter
-    from ckpttool.proof.merges import Merged
+    from ckpttool.proof.additions import Merged
     from ckpttool.proof.options import ProveOptions
 
 # The largest denominator of a factor that is tried, and how near a measured one must be to it.
@@ -68,6 +69,8 @@ class Reasons:
         Raises:
             SideError: a file could not be read.
         """
+        if not merge.additions:
+            return "no adapter is for these rows, and they are not those of A"
         if not outcome.changed:
             return f"it equals A's{_cast(merge)}: the adapter was not merged into it"
         self._tried += 1

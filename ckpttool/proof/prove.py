@@ -13,7 +13,7 @@ from ckpttool.comparison.opening import (
     unreadable,
 )
 from ckpttool.conversion.options import rules_of
-from ckpttool.files.publishing import write_files
+from ckpttool.files.publishing import try_files, write_files
 from ckpttool.findings import rules
 from ckpttool.findings.arguments import check_progress, pairs_of, path_of, paths_of, texts_of
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError, UsageError
@@ -100,6 +100,7 @@ def prove_files(
         from ckpttool.proof.receipt import check_place  # late, here and below: they load numpy
 
         check_place(options.receipt, (made, source, *options.adapters))
+        try_files(options.receipt)  # before the work
     with ExitStack() as stack:
         files = _Files(stack, options)
         files.open(source, made)

@@ -7,6 +7,7 @@ given all links of its way and yields what came of each, in their order.
 from __future__ import annotations
 
 from enum import Enum, auto
+from itertools import accumulate
 from typing import TYPE_CHECKING, Callable, Iterator, List, Sequence, Tuple
 
 from ckpttool.comparison.numbers.compare import Pass
@@ -14,10 +15,11 @@ from ckpttool.comparison.numbers.stretches import Pair
 from ckpttool.comparison.parts import parts_of, told
 from ckpttool.comparison.run import refused_views
 from ckpttool.findings.text import printable
+from ckpttool.proof.additions import Merge
 from ckpttool.proof.casts import is_cast, replay
 from ckpttool.proof.links import cast_reason, replay_casts
 from ckpttool.proof.merge_reasons import Reasons, merging
-from ckpttool.proof.merges import Merge, replay_merges, why_not_replayed
+from ckpttool.proof.merges import replay_merges, why_not_replayed
 from ckpttool.proof.result import Cast, Explained, Operation, Unexplained
 from ckpttool.proof.steps import hold, is_held, outside, quantisation
 from ckpttool.tensors.rows import rows_of, some_rows
@@ -249,7 +251,41 @@ class Replays:
             if told is not None:
                 yield [self.explained(link, link.names, merge=told)], []
             else:
-                yield [], self.named(link, reasons.why(merge, outcome))
+                yield self._in_parts(link, merge, reasons) or (
+                    [],
+                    self.named(link, reasons.why(merge, outcome)),
+                )
+
+    def _in_parts(self, link: Link, merge: Merge, reasons: Reasons) -> Found | None:
+        """Return what came of the parts of a fused tensor; ``None`` if it is no such one."""
+        apart = len(link.names) > 1
+        tensors = self._paired.made.tensors if apart else self._paired.source
+        names = link.names if apart else link.sources
+        heights = [rows_of(tensors[name]) for name in names]
+        if len(names) < 2 or sum(heights) != rows_of(merge.pair.left):
+            return None
+        ends = list(accumulate(heights))
+        parts = [merge.rows(end - height, end) for end, height in zip(ends, heights)]
+        workers, executor = self._options.workers, self._options.executor
+        outcomes = replay_merges(parts, workers=workers, executor=executor)
+        explained: list[Explained] = []
+        unexplained: list[Unexplained] = []
+        wrong = []
+        for name, part, outcome in zip(names, parts, outcomes):
+            told = merging(part, outcome, self._paired.adapters)
+            if told is None:
+                reason = reasons.why(part, outcome)
+                wrong.append(f"{printable(name)}: {reason}")
+                if apart:
+                    unexplained += self.named(link._replace(names=(name,)), reason)
+            elif apart:
+                merged = told if part.additions else None
+                before, after = (dtype.name for dtype in part.pair.dtypes)
+                cast = Cast(before, after) if merged is None and before != after else None
+                explained.append(self.explained(link, (name,), cast, merged))
+        if apart:
+            return explained, unexplained
+        return [], self.named(link, f"in its rows of {'; '.join(wrong)}")
 
     def _is_own(self, link: Link) -> bool:
         """Whether B has A's own tensor where an adapter has another one."""

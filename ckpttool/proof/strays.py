@@ -10,10 +10,11 @@ from ckpttool.comparison.pairing import Match
 from ckpttool.proof.absent import called
 from ckpttool.proof.adapters.names import WHOLE, part_of
 from ckpttool.proof.adapters.placing import oriented
+from ckpttool.proof.additions import Addition, Merge
 from ckpttool.proof.casts import is_cast, replay
 from ckpttool.proof.links import Link
 from ckpttool.proof.merge_reasons import merging
-from ckpttool.proof.merges import Addition, Merge, replay_merges, why_not_replayed
+from ckpttool.proof.merges import replay_merges, why_not_replayed
 from ckpttool.proof.result import Explained, Operation
 
 if TYPE_CHECKING:

@@ -95,7 +95,7 @@ def write(folder: Path, adapter: State, config: Config | None = CONFIG, name: st
     place = folder / name
     place.mkdir(parents=True)
     save_file(
-        {key: value.contiguous() for key, value in adapter.items()},
+        {key: value.clone().contiguous() for key, value in adapter.items()},
         place / "adapter_model.safetensors",
     )
     if config is not None:

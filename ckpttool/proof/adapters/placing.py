@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Collection, Iterator, Mapping, NamedTuple, Sequence
 
 from ckpttool.proof.adapters.reading import orientation
-from ckpttool.proof.merges import Addition
+from ckpttool.proof.additions import Addition
 from ckpttool.tensors.rows import can_be_transposed, some_rows, transposed
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterable, Mapping, NamedTuple
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Iterable, Mapping, NamedTuple
 from ckpttool.files.sources import FileSource
 from ckpttool.files.strict_json import strict_json
 from ckpttool.findings import rules
-from ckpttool.findings.errors import CkpttoolError, UsageError
+from ckpttool.findings.errors import CkpttoolError, UnsupportedError, UsageError
 from ckpttool.formats import open_checkpoint
 from ckpttool.proof.adapters.config import AdapterConfig, parse_config
 from ckpttool.proof.adapters.names import ALPHA, BIAS, DOWN, MAGNITUDE, OTHER, UP, WHOLE, part_of
@@ -159,6 +160,12 @@ class _Parts:
                 fix='Write it, with the rank and the alpha of the training: {"peft_type": "LORA", '
                 '"r": RANK, "lora_alpha": ALPHA}.',
             )
+        if not self._modules and not self._not:
+            raise UnsupportedError(
+                "there is no part of a LoRA adapter in the file",
+                rules.UNSUPPORTED,
+                found=f"{len(self._whole):,} other tensors",
+            )
         deltas = [
             delta
             for (module, _), parts in self._modules.items()
@@ -254,7 +261,8 @@ class _Parts:
         if rank == 0:
             return "its rank is 0"
         if alpha is not None:
-            return _alpha(alpha) / rank
+            number = _alpha(alpha)
+            return number / rank if math.isfinite(number) else "its alpha is no finite number"
         assert self._config is not None  # noqa: S101 (refused before)
         told = self._config.rank_of(module)
         if told != rank:

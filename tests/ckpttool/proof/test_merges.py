@@ -138,6 +138,37 @@ def test_an_adapter_for_separate_parts_is_merged_into_the_fused_tensor(tmp_path:
     assert proof.counts[Operation.MERGED] == 6
 
 
+@pytest.mark.parametrize("apart", [True, False])
+def test_of_a_fused_tensor_the_part_that_was_not_merged_is_named(
+    tmp_path: Path, apart: bool
+) -> None:
+    fused, parts = "m.qv.weight", ("m.q.weight", "m.v.weight")
+    size = adapters.SIZE
+    q, v = adapters.base()[f"{adapters.Q0}.weight"], adapters.base(seed=9)[f"{adapters.Q0}.weight"]
+    up, down = torch.rand(2 * size, 4), torch.rand(4, size)
+    merged = torch.cat([q + 2 * (up @ down)[:size], v])
+    whole = {fused: torch.cat([q, v])}
+    rules = tmp_path / "rules.toml"
+    if apart:  # the adapter is for A's fused tensor
+        rules.write_text(f"[[split]]\nfrom = '{fused}'\nto = {list(parts)}\n")
+        before, after = whole, dict(zip(parts, merged.chunk(2)))
+        adapter = {"m.qv.lora_A.weight": down, "m.qv.lora_B.weight": up}
+    else:
+        rules.write_text(f"[[join]]\nfrom = {list(parts)}\nto = '{fused}'\n")
+        before, after = dict(zip(parts, (q, v))), {fused: merged}
+        adapter = {f"m.{part}.lora_A.weight": down for part in "qv"}
+        adapter.update({f"m.{part}.lora_B.weight": up[:size] for part in "qv"})
+    lora = adapters.write(tmp_path, adapter)
+    source = adapters.save(tmp_path, "a.safetensors", before)
+    made = adapters.save(tmp_path, "b.safetensors", after)
+    proof = ckpttool.prove(made, source, adapter=lora, rename_file=rules)
+    assert proof.outcome is ProofOutcome.NOT_PROVEN
+    (one,) = proof.unexplained
+    assert one.name == (parts[1] if apart else fused)
+    assert "the adapter was not merged into it" in one.reason
+    assert apart or one.reason.startswith("in its rows of m.v.weight: it equals A's")
+
+
 def test_factors_that_cancel_explain_nothing_they_do_not_add(tmp_path: Path) -> None:
     before = {"m.weight": adapters.base()[f"{adapters.Q0}.weight"]}
     huge = torch.full((adapters.SIZE, 1), 1e10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 import torch
 
 import ckpttool
-from ckpttool.findings.errors import UsageError
+from ckpttool.findings.errors import OutputError, UsageError
 from ckpttool.proof.result import Proof, ProofOutcome
 from tests.builders import adapters, checkpoints, made, pairs, schemas
+from tests.builders.repository import ROOT
 
 # torch 2.0 warns of its own use of a class when it saves.
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
@@ -76,6 +78,18 @@ def test_the_adapter_is_in_the_receipt(tmp_path: Path) -> None:
     assert ckpttool.prove(source, path).outcome is ProofOutcome.NOT_PROVEN
 
 
+def test_a_receipt_says_what_was_dequantised(tmp_path: Path) -> None:
+    written = ROOT / "tests" / "fixtures" / "compressed-tensors-0.20.0" / "int8-channel-bf16"
+    shutil.copy(f"{written}.safetensors", tmp_path / "model.safetensors")
+    shutil.copy(f"{written}.json", tmp_path / "config.json")
+    source, result = str(tmp_path / "model.safetensors"), str(tmp_path / "b.safetensors")
+    done = ckpttool.convert(source, result, to="safetensors", dequantise="bfloat16")
+    assert done.exit_code == 0
+    text = Path(receipt_of(tmp_path, source, result)).read_text()
+    schemas.check_json(text, schemas.closed(schemas.own("proof-receipt")))
+    assert json.loads(text)["operations"]["dequantised"] == 1
+
+
 def test_no_receipt_is_written_of_what_is_not_proven(tmp_path: Path) -> None:
     source, result = pairs.written(tmp_path, pairs.CASES["other-values"].change)
     path = tmp_path / "proof.json"
@@ -93,6 +107,8 @@ def test_a_receipt_replaces_nothing_but_an_earlier_one(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="the receipt cannot be written"):
             ckpttool.prove(source, source, receipt=taken)
         assert Path(taken).read_bytes() == before
+    with pytest.raises(OutputError):
+        ckpttool.prove(source, source, receipt=tmp_path / "no folder" / "proof.json")
     with pytest.raises(UsageError, match="an input of the proof"):
         ckpttool.prove(source, path, receipt=path)
 

@@ -179,6 +179,21 @@ def test_an_adapter_that_is_an_attack_or_broken_is_never_proven(tmp_path: Path) 
         assert "the adapter cannot be" in ckpttool.render(proof)
 
 
+def test_a_model_is_no_adapter(tmp_path: Path) -> None:
+    source = adapters.save(tmp_path, "a.safetensors", adapters.base())
+    other = adapters.save(tmp_path, "b.safetensors", adapters.base(seed=40))
+    # each of its tensors could stand in A's place, and everything be proven from anything
+    proof = ckpttool.prove(other, source, adapter=other)
+    assert proof.outcome is ProofOutcome.CANNOT_TELL
+    assert "no part of a LoRA adapter" in proof.findings[0].message
+
+
+def test_an_alpha_that_is_no_number_is_said(tmp_path: Path) -> None:
+    adapter = {**adapters.lora(), f"{Q0}.alpha": torch.tensor(float("nan"))}
+    proof = prove(tmp_path, adapter)
+    assert [part.reason for part in proof.unmerged] == ["its alpha is no finite number"]
+
+
 def test_hostile_names_of_modules_are_shown_and_harmless(tmp_path: Path) -> None:
     odd = ["\x1b[31mred", "..", "a" * 5000, "model.layers.{0}", ""]
     adapter = {f"{name}.lora_{part}.weight": torch.ones(4, 4) for name in odd for part in "AB"}
