@@ -28,6 +28,7 @@ from tests.builders.architectures import (
     shards_of,
     without,
 )
+from tests.builders.commands import invoke
 
 pytest.importorskip("transformers")
 
@@ -244,3 +245,23 @@ def test_a_lock_of_several_is_no_schema_to_write_down(
     with pytest.raises(ckpttool.UnsupportedError, match="several checkpoints") as caught:
         ckpttool.schema(lock)
     assert caught.value.found is not None
+
+
+@each
+def test_every_command_takes_it(saved: Callable[..., Path], tmp_path: Path, name: str) -> None:
+    whole, index = saved(name) / WHOLE, saved(name, in_shards=True) / INDEX
+    torch_file, half = tmp_path / "weights.pth", tmp_path / "half.safetensors"
+    for command in (
+        ["inspect", whole],
+        ["inspect", index],
+        ["schema", whole],
+        ["diff", whole, index],
+        ["convert", whole, "--to", "pth", "-o", torch_file],
+        ["convert", index, "--to", "safetensors", "--dtype", "bfloat16", "-o", half],
+        ["prove", index, "--from", whole],
+        ["prove", torch_file, "--from", whole],
+        ["prove", half, "--from", whole],
+        ["verify", torch_file, "--against", whole, "--schema", "none"],
+    ):
+        done = invoke(*map(str, command))
+        assert (done.code, command) == (0, command), done.err

@@ -12,7 +12,7 @@ import torch
 
 import ckpttool
 from ckpttool import Report, Severity, UsageError, Verdict
-from ckpttool.reports import reporter
+from ckpttool.reports import REPORTERS, reporter
 from mae.config import DEFAULT
 from tests.builders import checkpoints
 from tests.builders import language_models as built
@@ -74,6 +74,13 @@ def test_the_hole_is_all_that_is_missing(tmp_path: Path, source: str) -> None:
     )
     assert found.advice is not None
     assert "--allow-missing" in found.advice
+
+
+@pytest.mark.parametrize("name", REPORTERS)
+def test_every_report_says_which_layer_is_gone(tmp_path: Path, source: str, name: str) -> None:
+    stream = io.StringIO()
+    reporter(name)(verified(tmp_path, source, built.without_a_layer), stream)
+    assert "layer 2 of model.layers is missing whole" in " ".join(stream.getvalue().split())
 
 
 def test_the_coverage_is_counted_in_the_groups_of_the_configuration(
