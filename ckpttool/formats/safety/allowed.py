@@ -350,6 +350,8 @@ ROWS = {
         build_tensor_from_id (int)
         restore_type_tag (plain str)
     """,
+    # an attribute of the patch embedding of every vision transformer of timm, an enumeration
+    "timm.layers.format": "Format (str)",
     # --- beside the weights ---------------------------------------------------------------
     "omegaconf.base": "ContainerMetadata Metadata () +attributes",
     "omegaconf.dictconfig": "DictConfig () +attributes",

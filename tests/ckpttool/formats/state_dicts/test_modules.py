@@ -235,6 +235,18 @@ def test_the_backend_of_modules_of_old_torch_is_no_unknown_code(tmp_path: Path) 
     assert inspect(path).file.verdict is Verdict.PASS
 
 
+def test_the_format_of_images_in_transformers_of_timm_is_no_unknown_code(tmp_path: Path) -> None:
+    made = p.call(p.name("timm.layers.format", "Format"), p.text("NHWC"))
+    told = [
+        one.rule
+        for one in inspect(opened(module(WEIGHT, p.text("f") + made), tmp_path)).file.findings
+    ]
+    assert rules.UNKNOWN_CALL not in told
+    other = p.call(p.name("timm.layers.format", "Format"), p.call(p.name("mylib", "f")))
+    file = inspect(opened(module(WEIGHT, p.text("f") + other), tmp_path)).file
+    assert file.verdict is Verdict.FAIL
+
+
 def test_an_attribute_that_is_a_function_of_source_is_unknown_code_and_the_weights_are_read(
     tmp_path: Path,
 ) -> None:
