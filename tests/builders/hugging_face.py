@@ -83,3 +83,40 @@ def change_config(folder: Path, **settings: object) -> str:
     path = folder / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
     return str(path)
+
+
+def in_fp8(folder: Path, block: int = 16) -> str:
+    """Store the projections as 8-bit floats with a scale for each block; return their path."""
+
+    def quantize(weights: Weights) -> None:
+        for name in [name for name in weights if name.endswith("_proj.weight")]:
+            rows, columns = (-(-side // block) for side in weights[name].shape)
+            weights[name] = weights[name].to(torch.float8_e4m3fn)
+            weights[f"{name}_scale_inv"] = torch.rand(rows, columns) + 0.5
+
+    change_config(
+        folder, quantization_config={"quant_method": "fp8", "weight_block_size": [block, block]}
+    )
+    return change_weights(folder, quantize)
+
+
+def in_gptq(folder: Path, group: int = 8) -> str:
+    """Store the projections as codes of four bits, eight in a word; return their path."""
+
+    def quantize(weights: Weights) -> None:
+        for name in [name for name in weights if name.endswith("_proj.weight")]:
+            outputs, inputs = weights.pop(name).shape
+            module, groups = name[: -len(".weight")], inputs // group
+            weights[f"{module}.qweight"] = _words(inputs // 8, outputs)
+            weights[f"{module}.qzeros"] = _words(groups, outputs // 8)
+            weights[f"{module}.scales"] = torch.rand(groups, outputs).half() + 0.5
+            weights[f"{module}.g_idx"] = torch.arange(inputs, dtype=torch.int32) // group
+
+    settings = {"quant_method": "gptq", "bits": 4, "group_size": group, "sym": False}
+    change_config(folder, quantization_config={**settings, "desc_act": False})
+    return change_weights(folder, quantize)
+
+
+def _words(*shape: int) -> torch.Tensor:
+    limits = torch.iinfo(torch.int32)
+    return torch.randint(limits.min, limits.max, shape, dtype=torch.int32)

@@ -177,6 +177,64 @@ def test_a_lock_takes_it_too(tmp_path: Path) -> None:
     assert (done.code, "Name the config.json" in done.err) == (2, True)
 
 
+# --- quantized weights --------------------------------------------------------------------
+
+in_each_way = pytest.mark.parametrize(
+    ("quantize", "codes"),
+    [
+        pytest.param(
+            hugging_face.in_fp8,
+            "weight",
+            marks=pytest.mark.skipif(
+                not hasattr(torch, "float8_e4m3fn"), reason="this torch has no floats of 8 bits"
+            ),
+        ),
+        (hugging_face.in_gptq, "qweight"),
+    ],
+)
+
+
+@in_each_way
+def test_a_quantized_weight_is_the_one_that_the_model_has(
+    tmp_path: Path, quantize: Callable[[Path], str], codes: str
+) -> None:
+    report = ckpttool.verify(quantize(saved(tmp_path, "decoder")), schema="hf")
+    assert told(report) == []
+    (file,) = report.files
+    assert file.loading is not None
+    assert file.loading.filled == file.loading.tensors == 39
+    assert file.forward is not None
+    assert file.forward.reason == "its weights are quantized"
+
+
+@in_each_way
+def test_a_quantized_weight_that_is_missing_is_named(
+    tmp_path: Path, quantize: Callable[[Path], str], codes: str
+) -> None:
+    quantize(saved(tmp_path, "decoder"))
+    module = "model.layers.1.self_attn.q_proj"
+
+    def drop(weights: Weights) -> None:
+        for name in [name for name in weights if name.startswith(module)]:
+            del weights[name]
+
+    report = ckpttool.verify(change_weights(tmp_path, drop), schema="hf")
+    assert ("STR022", Severity.ERROR, (f"{module}.weight",)) in told(report)
+    assert [code for code, severity, _ in told(report) if severity is Severity.ERROR] == ["STR022"]
+
+
+@in_each_way
+def test_a_quantized_weight_of_another_shape_is_named(
+    tmp_path: Path, quantize: Callable[[Path], str], codes: str
+) -> None:
+    path = quantize(saved(tmp_path, "decoder"))
+    change_config(tmp_path, intermediate_size=64)
+    errors = [one for one in told(ckpttool.verify(path, schema="hf")) if one[1] is Severity.ERROR]
+    assert {code for code, _, _ in errors} == {"STR005"}
+    assert {name.split(".")[3] for _, _, tensors in errors for name in tensors} == {"mlp"}
+    assert sum(len(tensors) for _, _, tensors in errors) == 12
+
+
 # --- the forward pass ---------------------------------------------------------------------
 
 
