@@ -19,7 +19,8 @@ from ckpttool.models.families import FAMILIES
 from ckpttool.models.family import ConfigFile, Family, Kind, Words
 from ckpttool.models.grouping import ROOT, Idle, grouped
 from ckpttool.models.neighbours import neighbour_of
-from ckpttool.models.schema import Schema, SchemaEntry, schema_of
+from ckpttool.models.schema import DTYPE, Schema, SchemaEntry, schema_of
+from ckpttool.tensors.dtypes import DTYPES
 
 if TYPE_CHECKING:
     from ckpttool.models.choosing import Judged
@@ -121,13 +122,17 @@ class Reference(NamedTuple):
             for name in group:
                 if stored is not None and name in entries:
                     placed.setdefault(name, tensors[stored])
+        for name in self.code.held.wide & placed.keys() if self.code else ():
+            expected = DTYPES[entries[name].dtype]
+            if placed[name].dtype.name == DTYPE and expected.bits == 16:
+                placed[name] = placed[name]._replace(dtype=expected)
         return placed
 
     def cover(self, tensors: Mapping[str, TensorInfo]) -> Coverage:
         """Return how much of it the tensors of a file cover, by the names of :meth:`canonical`."""
         if self.is_empty:
             return Coverage(self.name, {}, ())
-        found = cover({**self.placed(tensors), **tensors}, self.schema)
+        found = cover({**tensors, **self.placed(tensors)}, self.schema)
         if self.code is None:
             return found
         computes = self.code.held.computes

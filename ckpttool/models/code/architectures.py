@@ -10,7 +10,17 @@ from __future__ import annotations
 import os
 import re
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, ContextManager, Dict, Iterator, List, Mapping, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ContextManager,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Union,
+)
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError
@@ -376,7 +386,21 @@ def _held(model: PreTrainedModel) -> Held:
         tied=tied,
         optional=computed_buffers(model) - held.tensors.keys(),
         ignored=tuple(model._keys_to_ignore_on_load_unexpected or ()),
+        wide=_wide(model, held.tensors),
     )
+
+
+def _wide(model: PreTrainedModel, names: Iterable[str]) -> frozenset[str]:
+    """Return the tensors that the classes keep in float32 whatever the dtype is."""
+    kept = [
+        module.replace(".", r"\.").replace("*", ".*")
+        for attribute in ("_keep_in_fp32_modules", "_keep_in_fp32_modules_strict")
+        for module in getattr(model, attribute, None) or ()
+    ]
+    if not kept:
+        return frozenset()
+    pattern = re.compile(rf"(^|\.)({'|'.join(kept)})(\.|$)")
+    return frozenset(name for name in names if pattern.search(name))
 
 
 def _left_out(model: PreTrainedModel, kept: Mapping[str, Any]) -> set[str]:

@@ -24,12 +24,15 @@ class Held(NamedTuple):
             may have any of them; where it usually has all, the others are in ``tensors``, too.
         optional: buffers that the model computes: old checkpoints have them, new ones do not.
         ignored: expressions for names that the model's loader passes over without a word.
+        wide: names of ``tensors`` that may be in float32, too, where the model has 16 bits: its
+            loader keeps them so.
     """
 
     tensors: dict[str, TensorInfo]
     tied: Mapping[str, str] = {}
     optional: frozenset[str] = frozenset()
     ignored: tuple[str, ...] = ()
+    wide: frozenset[str] = frozenset()
 
     def computes(self, name: str) -> bool:
         """Whether the model does without a tensor that an old checkpoint of it may have."""

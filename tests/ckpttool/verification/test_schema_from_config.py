@@ -111,6 +111,19 @@ def test_a_buffer_that_old_versions_saved_is_nothing_unexpected(tmp_path: Path) 
     assert told(verified(change_weights(saved(tmp_path, "decoder"), save_it))) == []
 
 
+def test_what_a_model_keeps_in_float32_may_be_so(tmp_path: Path) -> None:
+    def widen(names: str) -> Callable[[Weights], object]:
+        return lambda weights: weights.update(
+            {name: one.float() for name, one in weights.items() if names in name}
+        )
+
+    folder = saved(tmp_path, "encoder-decoder", torch.bfloat16)
+    path = change_weights(folder, widen(".DenseReluDense.wo."))
+    assert told(verified(path)) == []
+    path = change_weights(folder, widen(".DenseReluDense.wi."))
+    assert [code for code, _, _ in told(verified(path))] == ["STR006"]
+
+
 def test_a_config_that_says_more_than_the_file_has_is_what_counts(tmp_path: Path) -> None:
     folder = saved(tmp_path, "decoder")
     change_config(folder, num_hidden_layers=6)
