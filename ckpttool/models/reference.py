@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, NamedTuple, Protocol, Sequence
 
 from ckpttool.findings.errors import UnsupportedError
-from ckpttool.findings.results import LOAD_STATE_DICT, Coverage
+from ckpttool.findings.results import LOAD_STATE_DICT, NO_ITEMS, Coverage
 from ckpttool.models.canonical import Canonical, canonicalize
 from ckpttool.models.choosing import choose
 from ckpttool.models.code.running import Runnable
@@ -105,7 +105,10 @@ class Reference(NamedTuple):
             renamed = canonicalize(tensors)
             if renamed.family is not None:
                 return renamed
-        return as_they_stand(tensors)
+        if self.code is None:
+            return as_they_stand(tensors)
+        names = {name: self.code.held.spelled(name, tensors) for name in tensors}
+        return as_they_stand(tensors, names)
 
     def placed(self, tensors: Mapping[str, TensorInfo]) -> dict[str, TensorInfo]:
         """Return the tensors of a file that the schema demands, by the schema's names.
@@ -157,10 +160,23 @@ class Reference(NamedTuple):
         return name in tensors and tensors[name].shape == self.schema.entries[main].shape
 
 
-def as_they_stand(tensors: Mapping[str, TensorInfo]) -> Canonical:
-    """Return the tensors of a file under its own names."""
-    origins: dict[str, tuple[str, ...]] = {name: (name,) for name in tensors}
-    return Canonical(None, "", dict(tensors), origins, (), ())
+def as_they_stand(
+    tensors: Mapping[str, TensorInfo], others: Mapping[str, str] = NO_ITEMS
+) -> Canonical:
+    """Return the tensors of a file under its own names.
+
+    Args:
+        tensors: by name.
+        others: other names for some, under which nothing else is stored.
+    """
+    named: dict[str, TensorInfo] = {}
+    origins: dict[str, tuple[str, ...]] = {}
+    for name, info in tensors.items():
+        new = others.get(name, name)
+        if new in named:  # two spellings of one
+            new = name
+        named[new], origins[new] = info, (name,)
+    return Canonical(None, "", named, origins, (), ())
 
 
 def reference_of(

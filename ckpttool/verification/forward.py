@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ckpttool.models.choosing import Judged
     from ckpttool.models.reference import Reference
     from ckpttool.models.schema import Schema
-    from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
+    from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.tensors.values import Values
     from ckpttool.verification.options import VerifyOptions
 
@@ -46,7 +46,7 @@ def forward_of(
 
 def forward_of_code(
     reference: Reference,
-    checkpoint: Checkpoint,
+    canonical: Canonical,
     coverage: Coverage,
     values: Values,
     options: VerifyOptions,
@@ -66,7 +66,7 @@ def forward_of_code(
     if not all(group.complete for group in coverage.groups.values()):
         return not_run("the model is not complete")
     ours = {*code.held.tensors, *code.held.tied}
-    tensors = {name: info for name, info in checkpoint.tensors.items() if name in ours}
+    tensors = {name: info for name, info in canonical.tensors.items() if name in ours}
     if any(name in values.skipped for name in tensors):
         return not_run("a tensor of the model was not read")
     if _repeats(tensors.values()):

@@ -21,12 +21,14 @@ def loading_of(evidence: Evidence) -> Loading:
     mismatched = {one.name: one for group in groups.values() for one in group.mismatched}
     filled = parameters = refused = 0
     tensors: Mapping[str, TensorInfo] = evidence.canonical.tensors
+    # other spellings of code are those that its own loader knows
+    as_stored = evidence.reference is None or evidence.reference.code is None
     if evidence.reference is not None:
         held = evidence.quantized.held
         tensors = evidence.reference.placed(tensors if held is None else held)
     for name, info in tensors.items():
         # a loader knows the names of the file: neither a prefix is taken off nor are parts joined
-        if name in outside or origins.get(name, (name,)) != (name,):
+        if name in outside or (as_stored and origins.get(name, (name,)) != (name,)):
             continue
         mismatch = mismatched.get(name)
         if mismatch is None or is_matched(mismatch):

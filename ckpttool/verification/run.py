@@ -205,7 +205,7 @@ def _examine(
         if reference is not None:
             forward = forward_of_code(
                 reference,
-                checkpoint,
+                canonical,
                 coverage,
                 values,
                 options,

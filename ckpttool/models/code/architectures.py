@@ -387,6 +387,7 @@ def _held(model: PreTrainedModel) -> Held:
         optional=computed_buffers(model) - held.tensors.keys(),
         ignored=tuple(model._keys_to_ignore_on_load_unexpected or ()),
         wide=_wide(model, held.tensors),
+        prefix=getattr(model, "base_model_prefix", None) or "",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Any, Container, Mapping, NamedTuple
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError
@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ckpttool.tensors.catalogue import TensorInfo
+
+
+# Old names of transformers that its loader still knows, and of torch's weight norm.
+_OLD = (
+    ("LayerNorm.gamma", "LayerNorm.weight"),
+    ("LayerNorm.beta", "LayerNorm.bias"),
+    (".weight_g", ".parametrizations.weight.original0"),
+    (".weight_v", ".parametrizations.weight.original1"),
+)
 
 
 class Held(NamedTuple):
@@ -26,6 +35,8 @@ class Held(NamedTuple):
         ignored: expressions for names that the model's loader passes over without a word.
         wide: names of ``tensors`` that may be in float32, too, where the model has 16 bits: its
             loader keeps them so.
+        prefix: the module that holds a model without its head, which has the names without it:
+            a loader puts it before a name, or takes it off.
     """
 
     tensors: dict[str, TensorInfo]
@@ -33,6 +44,24 @@ class Held(NamedTuple):
     optional: frozenset[str] = frozenset()
     ignored: tuple[str, ...] = ()
     wide: frozenset[str] = frozenset()
+    prefix: str = ""
+
+    def spelled(self, name: str, stored: Container[str]) -> str:
+        """Return what the model calls a tensor of a file, where its loader knows another name.
+
+        Args:
+            name: in the file.
+            stored: all names of the file: a name that is taken is no other spelling.
+        """
+        if name in self.tensors:
+            return name
+        modern = [name, *(f"{name[: -len(old)]}{new}" for old, new in _OLD if name.endswith(old))]
+        head = f"{self.prefix}."
+        for one in modern if self.prefix else modern[1:]:
+            for other in (one, head + one, one[len(head) :] if one.startswith(head) else one):
+                if other in self.tensors and other not in stored:
+                    return other
+        return name
 
     def computes(self, name: str) -> bool:
         """Whether the model does without a tensor that an old checkpoint of it may have."""

@@ -111,6 +111,43 @@ def test_a_buffer_that_old_versions_saved_is_nothing_unexpected(tmp_path: Path) 
     assert told(verified(change_weights(saved(tmp_path, "decoder"), save_it))) == []
 
 
+def rename(old: str, new: str) -> Callable[[Weights], object]:
+    def change(weights: Weights) -> None:
+        for name in list(weights):
+            weights[name.replace(old, new)] = weights.pop(name)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("tied", rename("model.", "")),
+        ("encoder", rename("LayerNorm.weight", "LayerNorm.gamma")),
+        ("encoder", rename("LayerNorm.bias", "LayerNorm.beta")),
+        ("encoder", rename("bert.", "")),
+    ],
+)
+def test_names_that_the_loader_still_knows_are_the_models(
+    tmp_path: Path, name: str, change: Callable[[Weights], object]
+) -> None:
+    report = ckpttool.verify(change_weights(saved(tmp_path, name), change), schema="hf")
+    assert told(report) == []
+    (file,) = report.files
+    assert file.loading is not None
+    assert file.loading.filled == file.loading.tensors
+    assert file.forward is not None
+    assert file.forward.status == "run", file.forward.reason
+
+
+def test_a_name_that_is_taken_is_no_other_spelling(tmp_path: Path) -> None:
+    def add(weights: Weights) -> None:
+        weights["norm.weight"] = weights["model.norm.weight"] + 1
+
+    report = verified(change_weights(saved(tmp_path, "decoder"), add))
+    assert told(report) == [("STR004", Severity.WARNING, ("norm.weight",))]
+
+
 def test_what_a_model_keeps_in_float32_may_be_so(tmp_path: Path) -> None:
     def widen(names: str) -> Callable[[Weights], object]:
         return lambda weights: weights.update(
