@@ -120,6 +120,17 @@ class Grid(NamedTuple):
             stop = min((row + 1) * self.height, box.bottom) - box.top
             yield start, stop, values[row - top]
 
+    def at(self, box: Box, rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[Any]:
+        """Return the numbers of single codes, by their rows and columns in a box, as float32."""
+        top, first = box.top // self.height, box.left // self.width
+        values = self._read(
+            box.plane, top, -(-box.bottom // self.height), first, -(-box.right // self.width)
+        )
+        found: NDArray[Any] = values[
+            (rows + box.top) // self.height - top, (columns + box.left) // self.width - first
+        ]
+        return found
+
     def _read(self, plane: int, top: int, bottom: int, first: int, last: int) -> NDArray[Any]:
         """Return the numbers of whole rows, or of a part of one row, as float32."""
         import numpy as np

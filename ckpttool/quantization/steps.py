@@ -20,6 +20,7 @@ from ckpttool.tensors.gather import fill
 if TYPE_CHECKING:
     from typing import Any
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from ckpttool.quantization.codes import Coded, CodeType
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 _PART, _STEP = 1 << 22, 1 << 16
 # Columns of codes that are read at once of a transposed weight.
 _COLUMNS = 64
+_SMALL = 2.0**-90
+# Of half a step, what float32 surely tells: its rounding is below 2 ** -12 of it.
+_MARGIN = 1 - 2.0**-10
 # A quotient, or a product with a reciprocal, in float32 is off by so much at most.
 _SLACK = 2.0**-22
 
@@ -110,6 +114,9 @@ def regions(coded: Coded, part: range) -> Iterator[Region]:
 def compare(coded: Coded, original: TensorInfo, region: Region) -> Within:
     """Compare the numbers of a region with their codes.
 
+    Nearly all are told by float32, with a margin that covers its rounding; the others are looked at
+    with exact bounds.
+
     Args:
         coded: the weight.
         original: the numbers that it is said to be made of: floats, as many as it has.
@@ -121,47 +128,90 @@ def compare(coded: Coded, original: TensorInfo, region: Region) -> Within:
     import numpy as np
 
     box = region.box
-    numbers = _numbers_at(coded, original, region)
-    low, high = (table[_codes(coded, box)] for table in _bounds(coded.kind))
-    outer = _outermost(coded) if is_exponent(coded.scales.dtype) else None
-    shift, scale = _spread(coded, box)
+    numbers, codes = _numbers_at(coded, original, region), _codes(coded, box)
+    with np.errstate(all="ignore"):
+        near = np.take(_least(coded.kind), codes)
+        for top, bottom, scales in coded.scales.pieces(box):
+            size = np.abs(scales)
+            # so small that float32 is not as exact: 0 leaves them to the exact bounds
+            near[top:bottom] *= np.where(size < _SMALL, np.float32(0), size)
+        if coded.factor is not None:
+            near *= np.float32(coded.factor)
+        distance = numbers - coded.numbers(box)
+        np.abs(distance, out=distance)
+        rows, columns = np.nonzero(~(distance < near))  # NaN among them
+    if not len(rows):
+        return Within(numbers.size)
+    chosen = _Chosen(
+        numbers[rows, columns].astype(np.float64),
+        codes[rows, columns],
+        *(
+            np.zeros(len(rows)) if grid is None else grid.at(box, rows, columns).astype(np.float64)
+            for grid in (coded.zeros, coded.scales)
+        ),
+    )
+    found, wrong = _exactly(coded, original, chosen)
+    if not found.outside:
+        return found._replace(elements=numbers.size)
+    if coded.transposed:
+        places = region.at + columns * coded.shape.rows + rows
+    else:
+        places = region.at + rows * coded.shape.columns + columns
+    return found._replace(elements=numbers.size, first=int(places[wrong].min()))
+
+
+class _Chosen(NamedTuple):
+    """Numbers, their codes, zero points and scales, one for each."""
+
+    numbers: NDArray[Any]
+    codes: NDArray[Any]
+    zeros: NDArray[Any]
+    scales: NDArray[Any]
+
+
+def _exactly(
+    coded: Coded, original: TensorInfo, chosen: _Chosen
+) -> tuple[Within, NDArray[np.bool_]]:
+    """Return how numbers lie around their codes, and which of them are outside."""
+    import numpy as np
+
+    numbers, codes, shift, scale = chosen
     encoding = original.dtype.encoding
     with np.errstate(all="ignore"):
-        low, high = (low - shift) * scale, (high - shift) * scale
+        if coded.factor is not None:
+            scale = scale * coded.factor
+        low, high = ((table[codes] - shift) * scale for table in _bounds(coded.kind))
         low, high = np.minimum(low, high), np.maximum(low, high)
         size = np.abs(numbers)
         beyond = np.maximum(low - numbers, numbers - high)
-        # NaN in any of them is not within
-        fine = (beyond <= size * _SLACK) & np.isfinite(numbers)
-        if not fine.all():  # what is no number is within a code that is none, and infinity likewise
-            fine |= np.isnan(numbers) & np.isnan(low)
-            fine |= np.isinf(numbers) & ((numbers == low) | (numbers == high))
+        finite = np.isfinite(numbers)
+        fine = (beyond <= size * _SLACK) & finite
+        # what is no number is within a code that is none, and infinity likewise
+        fine |= np.isnan(numbers) & np.isnan(low)
+        fine |= np.isinf(numbers) & ((numbers == low) | (numbers == high))
         rounded = clipped = 0
-        if not fine.all() and original.dtype.bits == 16 and encoding is not None:
+        if original.dtype.bits == 16 and encoding is not None:
             half = 2.0 ** -(encoding.mantissa + 1)
             reach = size if coded.zeros is None else size + np.abs(numbers + shift * scale)
-            again = ~fine & (beyond <= reach * (half + _SLACK)) & np.isfinite(numbers)
+            again = ~fine & (beyond <= reach * (half + _SLACK)) & finite
             rounded = int(np.count_nonzero(again))
             fine |= again
-        if not fine.all() and outer is not None:
-            top = outer[_codes(coded, box)] * scale
+        if is_exponent(coded.scales.dtype):
+            top = _outermost(coded)[codes] * scale
             again = ~fine & (size < np.abs(top)) & (np.sign(numbers) == np.sign(top))
             clipped = int(np.count_nonzero(again))
             fine |= again
-        outside = int(fine.size - np.count_nonzero(fine))
+        wrong = ~fine
+        outside = int(np.count_nonzero(wrong))
         if not outside:
-            return Within(fine.size, rounded=rounded, clipped=clipped)
-        steps = 0.5 + beyond / (high - low)
-        wrong = np.where(fine, 0.0, np.where(np.isfinite(steps), steps, np.inf))
-    ordered = fine.T if coded.transposed else fine
-    row, column = divmod(int(np.argmin(ordered)), ordered.shape[1])
-    line = coded.shape.rows if coded.transposed else coded.shape.columns
-    first = region.at + row * line + column
-    return Within(fine.size, outside, first, float(wrong.max()), rounded, clipped)
+            return Within(rounded=rounded, clipped=clipped), wrong
+        steps = 0.5 + (beyond / (high - low))[wrong]
+        farthest = float(np.where(np.isnan(steps), np.inf, steps).max())
+    return Within(outside=outside, farthest=farthest, rounded=rounded, clipped=clipped), wrong
 
 
 def _numbers_at(coded: Coded, original: TensorInfo, region: Region) -> NDArray[Any]:
-    """Return the numbers of a region as float64, laid out as the codes are."""
+    """Return the numbers of a region, laid out as the codes are."""
     import numpy as np
 
     from ckpttool.tensors.numpy_arrays import numbers
@@ -179,8 +229,8 @@ def _numbers_at(coded: Coded, original: TensorInfo, region: Region) -> NDArray[A
             fill(original, (region.at + place * line) * width, part)
     values = numbers(original.dtype, raw)
     assert values is not None  # noqa: S101 (the caller looked)
-    found: NDArray[Any] = values.astype(np.float64).reshape(lines, length)
-    return found.T if coded.transposed else found
+    found: NDArray[Any] = values.reshape(lines, length)
+    return np.ascontiguousarray(found.T) if coded.transposed else found
 
 
 def _codes(coded: Coded, box: Box) -> NDArray[Any]:
@@ -193,22 +243,6 @@ def _codes(coded: Coded, box: Box) -> NDArray[Any]:
     halves = np.stack([raw & 15, raw >> 4], axis=2).reshape(box.height, -1)
     skip = box.left % coded.kind.in_a_byte
     return halves[:, skip : skip + box.width]
-
-
-def _spread(coded: Coded, box: Box) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return zero points and scales of a box, one for each code, as float64."""
-    import numpy as np
-
-    found = []
-    for grid in (coded.zeros, coded.scales):
-        values = np.zeros((box.height, box.width))
-        if grid is not None:
-            for top, bottom, numbers in grid.pieces(box):
-                values[top:bottom] = numbers
-        found.append(values)
-    if coded.factor is not None:
-        found[1] *= coded.factor
-    return found[0], found[1]
 
 
 @lru_cache(maxsize=None)
@@ -240,6 +274,18 @@ def _bounds(kind: CodeType) -> tuple[NDArray[Any], NDArray[Any]]:
     high = np.where(infinite, np.where(values > 0, np.inf, edges[0]), high)
     nan = np.isnan(values)
     return np.where(nan, np.nan, low), np.where(nan, np.nan, high)
+
+
+@lru_cache(maxsize=None)
+def _least(kind: CodeType) -> NDArray[np.float32]:
+    """Return by how much a number may differ from each code at least, less a margin."""
+    import numpy as np
+
+    values, _ = _ordered(kind)
+    low, high = _bounds(kind)
+    with np.errstate(all="ignore"):
+        least = np.minimum(values - low, high - values) * _MARGIN
+    return np.where(np.isfinite(least), least, 0).astype(np.float32)
 
 
 def _outermost(coded: Coded) -> NDArray[Any]:

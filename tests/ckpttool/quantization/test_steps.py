@@ -159,6 +159,16 @@ def test_places_of_a_transposed_weight_are_its_own(rows: int) -> None:
     assert (found.outside, found.first) == (1, (96 + 77) * rows + rows - 1)
 
 
+@pytest.mark.parametrize("scale", [2.0**-120, 1.1e-40, 1e38])
+def test_the_smallest_and_largest_scales_are_exact_too(scale: float) -> None:
+    codes = torch.tensor([[0x08, 0x38, 0x3F]], dtype=torch.uint8)
+    weight = fp8(codes, scale)
+    numbers = (codes.view(torch.float8_e4m3fn).double() * float(torch.tensor(scale))).float()
+    assert held(weight, numbers).outside == 0
+    found = held(weight, numbers * 1.2)
+    assert (found.outside, found.first) == (3, 0)
+
+
 def test_an_empty_weight_holds() -> None:
     assert held(fp8(torch.empty(0, 4, dtype=torch.uint8)), torch.empty(0, 4)) == Within()
     empty = coded.mxfp4(
