@@ -41,12 +41,14 @@ def is_called_checkpoint(path: str) -> bool:
 CLEAN = ".clean"
 #: The file that lists the parts of a distributed checkpoint, which goes by the name of its folder.
 METADATA = ".metadata"
+# What a checkpoint of DeepSpeed is opened by, which goes by the name of its folder, too.
+_DEEPSPEED = re.compile(r"(?:bf16_)?zero_pp_rank_\d+_mp_rank_\d+_optim_states\.pt")
 
 
 def stem_of(path: str) -> str:
     """Return a file's name without the suffix of its container."""
     name = PurePath(path).name
-    if name == METADATA:
+    if name == METADATA or _DEEPSPEED.fullmatch(name):
         # absolute, since the folder may be the one that one works in
         return PurePath(os.path.abspath(path)).parent.name or "model"  # noqa: PTH100
     name = without_index(name)

@@ -17,7 +17,7 @@ from ckpttool.findings.arguments import AnyPath, check_text, path_of
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.formats import extensions, single
 from ckpttool.formats.distributed import folder as torch_distributed
-from ckpttool.formats.distributed import unconsolidated
+from ckpttool.formats.distributed import unconsolidated, zero
 from ckpttool.formats.distributed.files import SUFFIX as PART
 from ckpttool.formats.foreign.signatures import NAME_FOLDER
 from ckpttool.formats.sharded import shards as sharded
@@ -65,7 +65,8 @@ def checkpoint_file(path: str) -> str:
     """
     if not os.path.isdir(path):  # noqa: PTH112 (any text may be a path here)
         return path
-    return torch_distributed.metadata_in(path) or unconsolidated.first_in(path) or path
+    first_of = (torch_distributed.metadata_in, unconsolidated.first_in, zero.first_in)
+    return next(filter(None, (first(path) for first in first_of)), path)
 
 
 def open_source(source: ByteSource, wrapper: str | None) -> Checkpoint:
@@ -95,6 +96,10 @@ def _read(source: ByteSource, wrapper: str | None) -> Checkpoint:
     head = single.head_of(source)
     if torch_distributed.matches(head):  # all of it is a pickle, which this judges
         return torch_distributed.read(source, wrapper)
+    if zero.is_called_part(source.name):  # the name alone says nothing: what is in it decides
+        parts = zero.read(source, head, wrapper)
+        if parts is not None:
+            return parts
     lists = next((form for form in LISTS if form.matches(head)), None)
     if lists is not None:
         return single.read_as(lists, source, head, wrapper)

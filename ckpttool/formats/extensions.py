@@ -13,6 +13,8 @@ _ENDINGS = {
     "safetensors": SAFETENSORS,
     "torch": (*TORCH, ".th"),  # which other programs use, too: by itself it says nothing
 }
+# Formats that are not called after what their files are.
+_WRITERS = {"deepspeed-zero": "torch"}
 _ENDING = re.compile(r"\.[A-Za-z]+(?:\.tar)?\Z")
 
 
@@ -23,7 +25,7 @@ def remarks_on(path: str, format: str) -> tuple[Finding, ...]:  # noqa: A002 (a 
     """
     found = _ENDING.search(path)
     ending = found.group().lower() if found else ""
-    family = format.partition("-")[0]
+    family = _WRITERS.get(format, format.partition("-")[0])
     if not any(ending in endings for other, endings in _ENDINGS.items() if other != family):
         return ()
     return (

@@ -11,7 +11,7 @@ from typing import Iterable, Iterator
 
 from ckpttool.files.suffixes import METADATA, is_called_index
 from ckpttool.formats.distributed import folder as distributed
-from ckpttool.formats.distributed import unconsolidated
+from ckpttool.formats.distributed import unconsolidated, zero
 from ckpttool.formats.sharded.index import files_listed
 
 
@@ -29,7 +29,12 @@ def index_of(path: str) -> str | None:
 
 def _may_list(path: str) -> bool:
     name = os.path.split(path)[1]
-    return is_called_index(name) or name == METADATA or unconsolidated.is_called_part(name)
+    return (
+        is_called_index(name)
+        or name == METADATA
+        or unconsolidated.is_called_part(name)
+        or zero.is_called_part(name)
+    )
 
 
 def siblings(path: str) -> list[str]:
@@ -57,7 +62,6 @@ def parts_of(paths: Iterable[str]) -> dict[Path, str]:
 
 def _shards_of(index: str) -> Iterator[Path]:
     """Yield the files that an index lists, or the other parts of a distributed checkpoint."""
-    names = (
-        distributed.parts_beside(index) or unconsolidated.parts_beside(index) or files_listed(index)
-    )
+    lists = (distributed.parts_beside, unconsolidated.parts_beside, zero.parts_beside, files_listed)
+    names = next(filter(None, (listed(index) for listed in lists)), ())
     return (Path(index).parent / name for name in names)

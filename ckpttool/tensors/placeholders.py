@@ -55,11 +55,12 @@ def message(empty: Collection[str], tensors: Mapping[str, TensorInfo]) -> str:
 
 
 def way_out(checkpoint: Checkpoint) -> str:
-    """Return how to get the weights: by DeepSpeed's script where its keys lie beside them."""
+    """Return how to get the weights: from the folder where DeepSpeed's keys lie beside them."""
     if any(entry.key.rpartition(".")[2] in _DEEPSPEED for entry in checkpoint.entries):
         return (
-            "Run DeepSpeed's zero_to_fp32.py in the checkpoint's folder and use what it writes, "
-            "or save with stage3_gather_16bit_weights_on_model_save."
+            "Name the folder instead, with the optimizer states of all processes in it (ckpttool "
+            "convert FOLDER --to safetensors), or save with "
+            "stage3_gather_16bit_weights_on_model_save."
         )
     return (
         "Gather the weights before they are saved: with ZeRO-3 by zero_to_fp32.py or "

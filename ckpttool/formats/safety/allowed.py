@@ -353,6 +353,9 @@ ROWS = {
     # an attribute of the patch embedding of every vision transformer of timm, an enumeration
     "timm.layers.format": "Format (str)",
     # --- beside the weights ---------------------------------------------------------------
+    "deepspeed.runtime.fp16.loss_scaler": "LossScaler DynamicLossScaler () +attributes",
+    "deepspeed.runtime.zero.config": "ZeroStageEnum (int)",
+    "deepspeed.utils.tensor_fragment": "fragment_address () +attributes",
     "omegaconf.base": "ContainerMetadata Metadata () +attributes",
     "omegaconf.dictconfig": "DictConfig () +attributes",
     "omegaconf.listconfig": "ListConfig () +attributes",

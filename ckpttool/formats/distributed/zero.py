@@ -1,0 +1,438 @@
+"""A folder of DeepSpeed ZeRO, by the optimizer states of its first process.
+
+Each process keeps its part of the weights in float32, as flat tensors beside the state of its
+optimizer (``*_optim_states.pt``); what parameters they are, in which order and of which shapes
+stands in ``*_model_states.pt``, with the buffers. ``zero_to_fp32.py``, which DeepSpeed puts beside
+a checkpoint, has the rules:
+
+ZeRO-1 and 2
+    the flat tensors of one group of parameters, one process after the other, are the parameters
+    of the group one after the other, and padding;
+ZeRO-3
+    each parameter is cut into one piece a process, of ``ceil(elements / processes)`` elements; the
+    pieces of one process stand one after the other in its flat tensors.
+
+So each parameter is a row of extents. Buffers and frozen parameters have the type in which they
+were saved, where ``zero_to_fp32.py`` makes float32 of buffers.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, NamedTuple, Sequence
+
+from ckpttool.files.folder import SHOWN, siblings_of
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError, UsageError
+from ckpttool.findings.text import count, printable, some_of
+from ckpttool.formats.distributed.flat import Row, joined
+from ckpttool.formats.objects.describing import describe
+from ckpttool.formats.objects.rebuild import is_tensor, rebuild
+from ckpttool.formats.pickles.dictionaries import pairs_of
+from ckpttool.formats.pickles.nodes import Call
+from ckpttool.formats.safety.watch import Watch
+from ckpttool.formats.torch import zip as torch_zip
+from ckpttool.tensors.catalogue import Checkpoint, Checksum, Entry, TensorInfo
+from ckpttool.tensors.dtypes import DTYPES
+
+if TYPE_CHECKING:
+    from ckpttool.files.sources import ByteSource
+    from ckpttool.formats.pickles import Pickle
+    from ckpttool.formats.pickles.nodes import Node
+    from ckpttool.tensors.catalogue import Extent
+
+FORMAT = "deepspeed-zero"
+
+_OPTIMIZER = re.compile(r"(?:bf16_)?zero_pp_rank_(\d{1,6})_mp_rank_(\d{1,6})_optim_states\.pt")
+_MODEL = re.compile(r"(?:zero_pp_rank_(\d{1,6})_)?mp_rank_(\d{1,6})_model_states\.pt")
+#: The file that names the newest of several checkpoints beside it.
+LATEST = "latest"
+
+# What of a file of model states says which parameters there are, or is the model; all else is
+# beside it.
+_OF_THE_MODEL = frozenset(
+    {
+        "module",
+        "param_shapes",
+        "buffer_names",
+        "frozen_param_shapes",
+        "frozen_param_fragments",
+        "shared_params",
+    }
+)
+_FLOAT = DTYPES["float32"]
+_MOST = 10_000  # processes
+
+
+def is_called_part(path: str) -> bool:
+    """Whether a file is called as DeepSpeed calls those of a checkpoint."""
+    name = os.path.split(path)[1]
+    return bool(_OPTIMIZER.fullmatch(name) or _MODEL.fullmatch(name))
+
+
+def first_in(folder: str) -> str | None:
+    """Return the first file of optimizer states in a folder, or in the one that is the latest."""
+    own = _first(folder)
+    if own is not None:
+        return own
+    try:
+        with open(os.path.join(folder, LATEST), encoding="utf-8") as file:  # noqa: PTH118
+            tag = file.read(200).strip()
+    except (OSError, ValueError):
+        return None
+    # a plain name: a folder that was downloaded must not lead to another
+    return _first(os.path.join(folder, tag)) if re.fullmatch(r"[\w.-]+", tag) else None  # noqa: PTH118
+
+
+def _first(folder: str) -> str | None:
+    try:
+        names = [name for name in os.listdir(folder) if _OPTIMIZER.fullmatch(name)]  # noqa: PTH208
+    except OSError:
+        return None
+    return os.path.join(folder, min(names, key=_rank)) if names else None  # noqa: PTH118
+
+
+def parts_beside(path: str) -> list[str]:
+    """Return the names of the other files of a checkpoint, given its first one."""
+    folder, own = os.path.split(path)
+    first = _first(folder or os.curdir) if _OPTIMIZER.fullmatch(own) else None
+    if first is None or os.path.split(first)[1] != own:
+        return []
+    names = os.listdir(folder or os.curdir)  # noqa: PTH208 (names)
+    return sorted(name for name in names if name != own and is_called_part(name))
+
+
+def _rank(name: str) -> tuple[int, int]:
+    """Return the process of a file of optimizer states, and that of the parts of the model."""
+    found = _OPTIMIZER.fullmatch(name)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+class _File(NamedTuple):
+    """A file that was read: its name, source, top entries, and what finds its storages."""
+
+    name: str
+    source: ByteSource
+    entries: Mapping[str, Node]
+    locate: torch_zip.Storages
+    content: torch_zip.Content
+
+    def tensor(self, name: str, node: Node) -> TensorInfo:
+        """Return a tensor of the file, row-major."""
+        if not (isinstance(node, Call) and is_tensor(node)):
+            raise _wrong(self.name, f"{name} is no tensor")
+        info = rebuild(name, node, self.locate, big_endian=self.content.big_endian)
+        if info.strides is not None:
+            raise UnsupportedError("a tensor is not row-major", rules.UNSUPPORTED, tensor=name)
+        return info
+
+
+def read(source: ByteSource, head: bytes, wrapper: str | None) -> Checkpoint | None:
+    """Catalogue the checkpoint whose optimizer states are in ``source``; ``None`` if it is none.
+
+    Args:
+        source: a file that is called as those of a checkpoint are.
+        head: its first bytes.
+        wrapper: the dotted key asked for, of which there are none.
+
+    Raises:
+        CkpttoolError: as for ``open_checkpoint``.
+    """
+    folder, own = os.path.split(source.name)
+    # a file of model states is a checkpoint by itself: up to ZeRO-2 it has the weights in 16 bits
+    if not (_OPTIMIZER.fullmatch(own) and torch_zip.matches(head)):
+        return None
+    with Watch() as watch, ExitStack() as opened:
+        first = _parsed(source, watch)
+        if "zero_stage" not in _state(first):
+            return None
+        if wrapper:
+            raise UsageError("a folder of DeepSpeed has no wrappers", found=wrapper)
+        checkpoint = _Run(first, _names(folder), watch, opened).checkpoint()
+        opened.pop_all()  # from here on the checkpoint closes the files
+        return checkpoint
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder or os.curdir)  # noqa: PTH208 (names)
+    except OSError:
+        return []
+
+
+def _parsed(source: ByteSource, watch: Watch) -> _File:
+    name = os.path.split(source.name)[1]
+
+    def parse(data: bytes, member: str) -> Pickle:
+        return watch.parse(data, member=f"{printable(name)}/{member}")
+
+    try:
+        content = torch_zip.content_of(source, parse)
+        locate = torch_zip.Storages(content.storages, content.folder)
+        return _File(name, source, _entries(content.pickle.root), locate, content)
+    except CkpttoolError as error:
+        error.path = error.path or source.name
+        raise
+
+
+class _Run:
+    """One checkpoint that is being read."""
+
+    def __init__(self, first: _File, names: Sequence[str], watch: Watch, opened: ExitStack) -> None:
+        self._watch = watch
+        self._siblings = siblings_of(first.source, opened)
+        self._stage, processes = _stage(first)
+        mine = sorted((name for name in names if _OPTIMIZER.fullmatch(name)), key=_rank)
+        self._check_processes(processes, mine)
+        self._ranks = [first if name == first.name else self._open(name) for name in mine]
+        models = sorted(name for name in names if _MODEL.fullmatch(name))
+        self._models = [self._open(name) for name in self._model_names(models, processes)]
+        self._tensors: dict[str, TensorInfo] = {}
+
+    def checkpoint(self) -> Checkpoint:
+        """Return it; buffers first, then the parameters in the order of the model."""
+        model = self._models[0]
+        first = self._ranks[0]
+        for name in _texts(model, "buffer_names"):
+            node = _entries(model.entries.get("module")).get(name)
+            if node is not None:  # one that is not persistent
+                self._add(name, model.tensor(name, node))
+        self._add_frozen()
+        groups = [_shapes(model, node) for node in _list(model, "param_shapes")]
+        parts = self._whole_groups(groups) if self._stage < 3 else self._pieces(groups)
+        for name, shape, extents in parts:
+            self._add(name, TensorInfo(name, _FLOAT, shape, None, extents))
+        for name, owner in _entries(model.entries.get("shared_params")).items():
+            if type(owner) is str and owner in self._tensors:
+                self._add(name, self._tensors[owner])
+        if not self._tensors:
+            raise MalformedError("there is no tensor in it", rules.NO_TENSORS)
+        files = (*self._ranks, *self._models)
+        beside = [(key, node) for key, node in model.entries.items() if key not in _OF_THE_MODEL]
+        return Checkpoint(
+            first.source.name,
+            FORMAT,
+            tuple(file.source for file in files),
+            self._tensors,
+            entries=tuple(Entry(key, *describe(node)) for key, node in beside),
+            aside=tuple(node for _, node in beside),
+            references=tuple({str(one): one for one in self._watch.references}.values()),
+            uses=self._watch.uses,
+            checksums=tuple(sum_ for file in files for sum_ in _checksums(file)),
+        )
+
+    def _add(self, name: str, info: TensorInfo) -> None:
+        if name in self._tensors:
+            raise MalformedError("the parameter is listed twice", rules.DUPLICATE_KEY, tensor=name)
+        self._tensors[name] = info._replace(name=name, storage=None)
+
+    # --- the files -----------------------------------------------------------------------------
+
+    def _check_processes(self, processes: int, names: Sequence[str]) -> None:
+        parted = [name for name in names if _rank(name)[1]]
+        if parted:
+            raise UnsupportedError(
+                "the model itself is parted over processes (tensor or pipeline parallel), which is "
+                "not read",
+                rules.UNSUPPORTED,
+                found=some_of(parted, SHOWN),
+                fix="Join it with DeepSpeed's own zero_to_fp32.py or ds_to_universal.py.",
+            )
+        numbers = [_rank(name)[0] for name in names]
+        if numbers != list(range(processes)):
+            raise MalformedError(
+                "the files of optimizer states are not those of all processes",
+                rules.DISTRIBUTED_CHUNKS,
+                expected=f"{processes:,}, of ranks 0 to {processes - 1:,}",
+                found=f"{len(names):,}: {some_of(names, SHOWN)}",
+                fix="Put the files of all processes together, and no others.",
+            )
+
+    def _model_names(self, names: Sequence[str], processes: int) -> list[str]:
+        """Return the files of model states that are read: the first, in ZeRO-3 all of them."""
+        if self._stage < 3:
+            wanted = [name for name in names if not name.startswith("zero_pp_rank")][:1]
+        else:
+            pieces = (f"zero_pp_rank_{one}_mp_rank_00_model_states.pt" for one in range(processes))
+            wanted = [name for name in pieces if name in names]
+        if not wanted:
+            raise MalformedError(
+                "the file of model states, which says what parameters there are, is not there",
+                rules.DISTRIBUTED_CHUNKS,
+                expected="mp_rank_00_model_states.pt",
+                fix="Put it beside the optimizer states.",
+            )
+        return wanted
+
+    def _open(self, name: str) -> _File:
+        source = self._siblings.open(name)
+        if source is None:
+            told = self._siblings.offenders or [f"{printable(name)} is not there"]
+            raise MalformedError(
+                f"a file of the checkpoint cannot be opened: {told[-1]}", rules.DISTRIBUTED_CHUNKS
+            )
+        file = _parsed(source, self._watch)
+        source.rest()  # there may be as many as processes
+        return file
+
+    # --- the parameters ------------------------------------------------------------------------
+
+    def _whole_groups(
+        self, groups: Sequence[Mapping[str, tuple[int, ...]]]
+    ) -> Iterator[tuple[str, tuple[int, ...], tuple[Extent, ...]]]:
+        """Yield the parameters of ZeRO-1 and 2."""
+        flat = [self._flat(file, "single_partition_of_fp32_groups") for file in self._ranks]
+        if any(len(one) != len(groups) for one in flat):
+            raise _wrong(
+                self._models[0].name,
+                f"it lists {count(len(groups), 'group')} of parameters, and the processes have "
+                f"{', '.join(sorted({str(len(one)) for one in flat}))}",
+            )
+        for number, shapes in enumerate(groups):
+            row = Row([one[number] for one in flat])
+            padding = self._paddings(number, len(shapes))
+            for (name, shape), behind in zip(shapes.items(), padding):
+                yield name, shape, joined(name, shape, [row])
+                row.take(min(behind, row.left))
+            # groups end in padding, to a multiple of twice the processes, and so do their parts
+            self._check_left(row, shapes, 4 * len(flat))
+
+    def _pieces(
+        self, groups: Sequence[Mapping[str, tuple[int, ...]]]
+    ) -> Iterator[tuple[str, tuple[int, ...], tuple[Extent, ...]]]:
+        """Yield the parameters of ZeRO-3."""
+        rows = [Row(self._flat(file, "fp32_flat_groups")) for file in self._ranks]
+        shapes = {name: shape for group in groups for name, shape in group.items()}
+        for name, shape in shapes.items():
+            yield name, shape, joined(name, shape, rows)
+        for row in rows:
+            self._check_left(row, shapes, 1)
+
+    def _paddings(self, group: int, number: int) -> Sequence[int]:
+        """Return the elements of padding behind each parameter of a group; later releases align."""
+        listed = _state(self._ranks[0]).get("param_alignment_paddings")
+        if not isinstance(listed, (list, tuple)) or group >= len(listed):
+            return (0,) * number
+        own = listed[group]
+        if not isinstance(own, (list, tuple)) or len(own) != number or not all(map(_is_size, own)):
+            raise _wrong(self._ranks[0].name, "its param_alignment_paddings are not known")
+        return own
+
+    def _flat(self, file: _File, key: str) -> list[TensorInfo]:
+        nodes = _state(file).get(key)
+        if not isinstance(nodes, (list, tuple)):
+            raise _wrong(file.name, f"it has no {key}")
+        infos = [file.tensor(key, node) for node in nodes]
+        for info in infos:
+            if info.dtype != _FLOAT or len(info.shape) != 1:
+                raise UnsupportedError(
+                    f"{key} are not flat float32 tensors",
+                    rules.UNSUPPORTED,
+                    path=file.source.name,
+                    found=f"{info.dtype.name} {list(info.shape)}",
+                )
+        return infos
+
+    def _check_left(self, row: Row, shapes: Mapping[str, object], most: int) -> None:
+        if row.left >= most:
+            raise _wrong(
+                self._models[0].name,
+                f"{row.left:,} elements of {row.size:,} belong to none of its "
+                f"{count(len(shapes), 'parameter')}",
+            )
+
+    def _add_frozen(self) -> None:
+        """Add the parameters that were not trained, which no optimizer has."""
+        shapes = _shapes(self._models[0], self._models[0].entries.get("frozen_param_shapes"))
+        held = [_entries(file.entries.get("frozen_param_fragments")) for file in self._models]
+        if shapes and self._stage >= 3 and len(self._models) != len(self._ranks):
+            raise MalformedError(
+                "the model states of some processes are not there, which hold frozen parameters",
+                rules.DISTRIBUTED_CHUNKS,
+                expected=f"{len(self._ranks):,} files",
+                found=f"{len(self._models):,}",
+            )
+        for name, shape in shapes.items():
+            parts = []
+            for file, fragments in zip(self._models, held):
+                if name not in fragments:
+                    raise _wrong(file.name, f"the frozen parameter {printable(name)} is not in it")
+                parts.append(file.tensor(name, fragments[name]))
+            if len({part.dtype for part in parts}) > 1:
+                raise _wrong(self._models[0].name, f"the parts of {printable(name)} differ in type")
+            rows = [Row([part]) for part in parts]
+            extents = joined(name, shape, rows)
+            self._add(name, TensorInfo(name, parts[0].dtype, shape, None, extents))
+
+
+# --- reading nodes -----------------------------------------------------------------------------
+
+
+def _entries(node: Node) -> Mapping[str, Node]:
+    """Return the entries of a dictionary under texts."""
+    return {key: value for key, value in pairs_of(node) or [] if type(key) is str}
+
+
+def _state(file: _File) -> Mapping[str, Node]:
+    return _entries(file.entries.get("optimizer_state_dict"))
+
+
+def _stage(file: _File) -> tuple[int, int]:
+    """Return the stage of ZeRO and the number of processes."""
+    state = _state(file)
+    stage = state["zero_stage"]
+    if isinstance(stage, Call) and isinstance(stage.args, tuple) and len(stage.args) == 1:
+        stage = stage.args[0]  # an enumeration in later releases
+    number = state.get("partition_count")
+    if isinstance(number, (list, tuple)):  # of each group; those of experts are smaller
+        number = max((one for one in number if type(one) is int), default=None)
+    if type(stage) is not int or not 1 <= stage <= 3 or type(number) is not int:
+        raise _wrong(file.name, "its zero_stage or partition_count is not known")
+    if not 1 <= number <= _MOST:
+        raise MalformedError(
+            "more processes than the limit",
+            rules.LIMIT,
+            expected=f"1 to {_MOST:,}",
+            found=f"{number:,}",
+        )
+    return stage, number
+
+
+def _list(file: _File, key: str) -> Sequence[Node]:
+    node = file.entries.get(key)
+    if isinstance(node, (list, tuple)):
+        return node
+    if pairs_of(node) is not None:  # one group, of older releases
+        return [node]
+    raise _wrong(file.name, f"it has no {key}")
+
+
+def _texts(file: _File, key: str) -> list[str]:
+    node = file.entries.get(key)
+    return [one for one in node if type(one) is str] if isinstance(node, (list, tuple)) else []
+
+
+def _shapes(file: _File, node: Node) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each parameter of a dictionary; nothing of ``None``."""
+    shapes = {}
+    for name, value in _entries(node).items():
+        size = value.args[0] if isinstance(value, Call) and value.args else value
+        if not isinstance(size, (list, tuple)) or not all(map(_is_size, size)):
+            raise _wrong(file.name, f"the shape of {printable(name)} is not known")
+        shapes[name] = tuple(size)
+    return shapes
+
+
+def _is_size(node: Node) -> bool:
+    return type(node) is int and node >= 0
+
+
+def _checksums(file: _File) -> Iterable[Checksum]:
+    folder = printable(file.name)
+    return (one._replace(member=f"{folder}/{one.member}") for one in file.content.checksums)
+
+
+def _wrong(file: str, message: str) -> MalformedError:
+    return MalformedError(f"{printable(file)}: {message}", rules.DISTRIBUTED_CHUNKS)

@@ -1,0 +1,275 @@
+"""Folders of DeepSpeed become the weights that its own script makes of them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Callable
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import ckpttool
+from ckpttool import open_checkpoint
+from ckpttool.findings import rules
+from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError, UsageError
+from ckpttool.findings.uses import Use
+from ckpttool.tensors.catalogue import Checkpoint
+from tests.builders import deepspeed as built
+from tests.builders.checkpoints import attack_beside
+from tests.builders.repository import FIXTURES
+
+REAL = FIXTURES / "deepspeed-0.19.8"
+
+
+def same(checkpoint: Checkpoint, expected: dict[str, torch.Tensor]) -> None:
+    assert set(checkpoint.tensors) == set(expected)
+    for name, tensor in expected.items():
+        info = checkpoint.tensors[name]
+        assert info.shape == tuple(tensor.shape)
+        # the script makes float32 of buffers
+        assert torch.equal(info.torch().to(tensor.dtype), tensor)
+
+
+@pytest.mark.parametrize("stage", ["zero1", "zero2", "zero3"])
+def test_what_deepspeed_wrote_is_what_its_script_makes_of_it(stage: str) -> None:
+    with open_checkpoint(REAL / stage) as checkpoint:
+        assert checkpoint.format == "deepspeed-zero"
+        same(checkpoint, load_file(REAL / stage / "expected.safetensors"))
+        assert checkpoint.uses == ()
+
+
+@pytest.mark.parametrize("stage", ["zero1", "zero2", "zero3"])
+def test_it_is_converted_and_proven(stage: str, tmp_path: Path) -> None:
+    shutil.copytree(REAL / stage, tmp_path / "run")
+    (tmp_path / "run" / "expected.safetensors").unlink()
+    output = tmp_path / "model.safetensors"
+    ckpttool.convert(tmp_path / "run", output, to="safetensors")
+    assert ckpttool.diff(tmp_path / "run", output).exit_code == 0
+    expected = load_file(REAL / stage / "expected.safetensors")
+    with open_checkpoint(output) as checkpoint:
+        same(checkpoint, {name: expected[name] for name in checkpoint.tensors})
+        assert expected.keys() - checkpoint.tensors.keys() == {"head.weight"}  # tied, and recorded
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 4, 7, 40])
+@pytest.mark.parametrize("build", [built.stage_2, built.stage_3])
+def test_any_number_of_processes_gives_the_same(
+    build: Callable[..., Path], processes: int, tmp_path: Path
+) -> None:
+    with open_checkpoint(build(tmp_path / "step", processes)) as checkpoint:
+        same(checkpoint, built.state())
+
+
+def test_padding_behind_parameters_is_passed(tmp_path: Path) -> None:
+    with open_checkpoint(built.stage_2(tmp_path / "step", 2, (9, 1))) as checkpoint:
+        same(checkpoint, built.state())
+
+
+def test_the_latest_of_several_is_taken(tmp_path: Path) -> None:
+    built.stage_2(tmp_path / "global_step3")
+    built.stage_3(tmp_path / "global_step5")
+    (tmp_path / "latest").write_text("global_step5\n")
+    with open_checkpoint(tmp_path) as checkpoint:
+        assert "global_step5" in checkpoint.path
+
+
+@pytest.mark.parametrize("tag", ["../other", "/etc", "a/b", "", "gone"])
+def test_latest_leads_to_no_other_folder(tag: str, tmp_path: Path) -> None:
+    built.stage_2(tmp_path / "other")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "latest").write_text(tag)
+    with pytest.raises(CkpttoolError) as caught:
+        open_checkpoint(tmp_path / "run")
+    assert caught.value.rule is rules.UNREADABLE
+
+
+def test_a_run_takes_its_files_as_one_checkpoint(tmp_path: Path) -> None:
+    built.stage_3(tmp_path / "step")
+    report = ckpttool.verify([str(tmp_path)], schema="none")
+    assert [Path(file.path).name for file in report.files] == [built.rank_file(0)]
+
+
+def test_frozen_parameters_are_joined_of_all_processes(tmp_path: Path) -> None:
+    folder = built.stage_3(tmp_path / "step", 2)
+    frozen = torch.arange(5, dtype=torch.bfloat16)
+    for rank, piece in enumerate((frozen[:3], torch.cat([frozen[3:], frozen[:1]]))):
+        path = folder / built.model_file(rank)
+        built.changed(path, "frozen_param_shapes", value={"f": torch.Size([5])})
+        built.changed(path, "frozen_param_fragments", value={"f": piece.clone()})
+    with open_checkpoint(folder) as checkpoint:
+        assert torch.equal(checkpoint.tensors["f"].torch(), frozen)
+    (folder / built.model_file(1)).unlink()
+    with pytest.raises(MalformedError, match="hold frozen parameters"):
+        open_checkpoint(folder)
+
+
+def test_what_lies_beside_the_weights_is_listed(tmp_path: Path) -> None:
+    with open_checkpoint(built.stage_2(tmp_path / "step")) as checkpoint:
+        assert [entry.key for entry in checkpoint.entries] == ["ds_version", "global_steps"]
+
+
+# --- what is not there, or too much ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("build", [built.stage_2, built.stage_3])
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_a_process_that_is_missing_is_said(
+    build: Callable[[Path], Path], rank: int, tmp_path: Path
+) -> None:
+    folder = build(tmp_path / "step")
+    (folder / built.rank_file(rank)).unlink()
+    with pytest.raises(MalformedError, match="not those of all processes") as caught:
+        open_checkpoint(folder)
+    assert caught.value.expected == "3, of ranks 0 to 2"
+
+
+def test_a_process_of_an_earlier_run_is_said(tmp_path: Path) -> None:
+    folder = built.stage_2(tmp_path / "step")
+    shutil.copy(folder / built.rank_file(2), folder / built.rank_file(3))
+    with pytest.raises(MalformedError, match="not those of all processes") as caught:
+        open_checkpoint(folder)
+    assert str(caught.value.found).startswith("4: ")
+
+
+def test_the_file_of_shapes_is_needed(tmp_path: Path) -> None:
+    folder = built.stage_2(tmp_path / "step")
+    (folder / built.MODEL).unlink()
+    with pytest.raises(MalformedError, match="which says what parameters there are"):
+        open_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("build", "key", "file"),
+    [
+        (built.stage_2, "single_partition_of_fp32_groups", built.rank_file(2)),
+        (built.stage_3, "fp32_flat_groups", built.rank_file(1)),
+    ],
+)
+def test_parts_that_are_too_short_are_said(
+    build: Callable[[Path], Path], key: str, file: str, tmp_path: Path
+) -> None:
+    folder = build(tmp_path / "step")
+    built.changed(
+        folder / file, "optimizer_state_dict", key, value=[torch.zeros(1), torch.zeros(1)]
+    )
+    with pytest.raises(MalformedError, match="fewer elements than the parameters need"):
+        open_checkpoint(folder)
+
+
+@pytest.mark.parametrize("build", [built.stage_2, built.stage_3])
+def test_parts_of_no_parameter_are_said(build: Callable[[Path], Path], tmp_path: Path) -> None:
+    folder = build(tmp_path / "step")
+    for path in folder.glob("*model_states.pt"):
+        short = [{"a.weight": torch.Size([1, 1])}, {"a.bias": torch.Size([3])}]
+        built.changed(path, "param_shapes", value=short)
+    with pytest.raises(MalformedError, match="belong to none of its"):
+        open_checkpoint(folder)
+
+
+def test_a_model_that_is_parted_itself_is_not_read(tmp_path: Path) -> None:
+    folder = built.stage_2(tmp_path / "step")
+    name = built.rank_file(0).replace("mp_rank_00", "mp_rank_01")
+    shutil.copy(folder / built.rank_file(0), folder / name)
+    with pytest.raises(UnsupportedError, match="tensor or pipeline parallel"):
+        open_checkpoint(folder)
+
+
+def test_a_file_without_weights_stands_for_its_folder(tmp_path: Path) -> None:
+    folder = built.stage_3(tmp_path / "step")
+    report = ckpttool.verify([str(folder / built.model_file(1))], schema="none")
+    assert [Path(file.path).name for file in report.files] == [built.rank_file(0)]
+
+
+def test_the_weights_of_a_second_stage_are_read_by_their_own_name(tmp_path: Path) -> None:
+    folder = built.stage_2(tmp_path / "step")
+    with open_checkpoint(folder / built.MODEL) as checkpoint:
+        assert checkpoint.format == "torch-zip"
+        assert set(checkpoint.tensors) == set(built.state())
+
+
+def test_a_name_alone_makes_no_checkpoint_of_deepspeed(tmp_path: Path) -> None:
+    path = tmp_path / built.rank_file(0)
+    torch.save({"a": torch.ones(2)}, path)
+    with open_checkpoint(path) as checkpoint:
+        assert checkpoint.format == "torch-zip"
+
+
+def test_there_is_no_wrapper_to_ask_for(tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        open_checkpoint(built.stage_2(tmp_path / "step"), wrapper="module")
+
+
+# --- hostile ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", [built.rank_file(0), built.rank_file(2), built.MODEL])
+def test_what_any_file_would_call_is_told(file: str, tmp_path: Path) -> None:
+    folder = built.stage_2(tmp_path / "step")
+    content = torch.load(folder / file, weights_only=True)
+    torch.save({**content, "x": attack_beside()["payload"]}, folder / file)
+    with open_checkpoint(folder) as checkpoint:
+        (use,) = [use for use in checkpoint.uses if use.use is Use.ATTACK]
+    assert str(use.member).startswith(file)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (("zero_stage",), 9),
+        (("zero_stage",), "3"),
+        (("partition_count",), 0),
+        (("partition_count",), 10**9),
+        (("partition_count",), []),
+        (("single_partition_of_fp32_groups",), None),
+        (("single_partition_of_fp32_groups",), [1, 2]),
+        (("single_partition_of_fp32_groups",), [torch.ones(2, 2), torch.ones(2, 2)]),
+        (("single_partition_of_fp32_groups",), [torch.ones(30, dtype=torch.half)] * 2),
+        (("single_partition_of_fp32_groups",), [torch.ones(90)]),
+        (("param_alignment_paddings",), [[1], [1]]),
+        (("param_alignment_paddings",), [[-5, 0], [0, 0]]),
+    ],
+    ids=str,
+)
+def test_a_strange_state_is_an_error_with_a_rule(
+    keys: tuple[str, ...], value: object, tmp_path: Path
+) -> None:
+    folder = built.stage_2(tmp_path / "step")
+    built.changed(folder / built.rank_file(0), "optimizer_state_dict", *keys, value=value)
+    with pytest.raises(CkpttoolError) as caught:
+        open_checkpoint(folder)
+    assert caught.value.rule is not None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("param_shapes", None),
+        ("param_shapes", [{"a": 3}]),
+        ("param_shapes", [{"a": torch.Size([2**40])}, {}]),
+        ("param_shapes", [{"a": [-1]}, {}]),
+        ("param_shapes", []),
+        ("frozen_param_shapes", {"f": torch.Size([3])}),
+    ],
+    ids=str,
+)
+def test_strange_model_states_are_an_error_with_a_rule(
+    key: str, value: object, tmp_path: Path
+) -> None:
+    folder = built.stage_2(tmp_path / "step")
+    built.changed(folder / built.MODEL, key, value=value)
+    with pytest.raises(CkpttoolError) as caught:
+        open_checkpoint(folder)
+    assert caught.value.rule is not None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("module", None), ("shared_params", {"x": 3, "y": "gone"}), ("buffer_names", 3)],
+)
+def test_what_is_not_needed_may_be_anything(key: str, value: object, tmp_path: Path) -> None:
+    folder = built.stage_2(tmp_path / "step")
+    built.changed(folder / built.MODEL, key, value=value)
+    with open_checkpoint(folder) as checkpoint:
+        assert "a.weight" in checkpoint.tensors
