@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ckpttool.quantization.packed import Packed
 
 
+# These quantize layers: the weight is [outputs, inputs] whatever the layer has.
+_OF_LAYERS = frozenset({"gptq", "awq", "bnb-4bit", "llm-int8"})
+
+
 class Logical(NamedTuple):
     """The tensors of a file as a model has them.
 
@@ -60,6 +64,8 @@ def logical(
         if one.shape is None:
             unknown.append(name)
         shape = wanted.shape if one.shape is None else one.shape
+        if one.scheme in _OF_LAYERS and wanted.shape == shape[::-1]:
+            shape = wanted.shape  # a Conv1D of GPT-2, which is quantized as a linear layer
         weights[name] = TensorInfo(name, wanted.dtype, shape, None, ())
     if not weights:
         return Logical(dict(tensors))

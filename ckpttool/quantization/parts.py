@@ -12,7 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Dict, Mapping, NamedTuple
 
 from ckpttool.quantization import packed as role
-from ckpttool.quantization.packed import is_byte, is_float8
+from ckpttool.quantization.packed import is_byte, is_exponent, is_float8
 
 if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import TensorInfo
@@ -134,9 +134,11 @@ def _place_of(name: str, tensors: Mapping[str, TensorInfo]) -> tuple[str, str] |
         beside = tensors.get(joined(module, codes))
         if codes != WEIGHT and any(joined(module, one) in tensors for one in _OF_GROUPS):
             return weight, what
-        if beside is not None and (codes != WEIGHT or is_float8(beside.dtype)):
-            return weight, what
-        return None
+        if beside is None or codes != WEIGHT:
+            return None if beside is None else (weight, what)
+        # halves of bytes have exponents beside them, other bytes anything
+        halves = is_byte(beside.dtype) and is_exponent(tensors[name].dtype)
+        return (weight, what) if is_float8(beside.dtype) or halves else None
     below = _BELOW.fullmatch(name)
     if below:
         return below[1], _ROLE_BELOW.get(below[2], role.QUANT_STATE)

@@ -110,10 +110,7 @@ def _packed(one: Found, settings: Settings, naming: Naming) -> Packed | None:
 
 
 def _is_demanded(name: str, settings: Settings) -> bool:
-    if not settings.is_known or settings.whole:
-        return False
-    module = split(name)[0]
-    return bool(settings.groups) and not settings.may_ignore(module)
+    return settings.is_known and settings.covers(split(name)[0])
 
 
 def _left_over(

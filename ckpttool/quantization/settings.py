@@ -1,8 +1,8 @@
 """What a model's configuration says of its quantization, whichever library wrote it.
 
 Sources of the keys: transformers' ``quantization_config`` (fp8, gptq, awq, bitsandbytes, mxfp4,
-torchao), compressed-tensors' ``config_groups``, NVIDIA ModelOpt's ``hf_quant_config.json``, and
-AutoGPTQ's ``quantize_config.json``.
+torchao), compressed-tensors' ``config_groups``, NVIDIA ModelOpt's ``hf_quant_config.json``,
+AutoGPTQ's ``quantize_config.json`` and AutoAWQ's ``quant_config.json``.
 """
 
 from __future__ import annotations
@@ -115,13 +115,22 @@ class Settings(NamedTuple):
         named = any(group.named and group.named.match(module) for group in self.groups)
         return bool(named) and not self.may_ignore(module)
 
+    def covers(self, module: str) -> bool:
+        """Whether a module may be quantized: it is named, or of a type, and not left out."""
+        if self.whole or self.may_ignore(module):
+            return False
+        return any(
+            group.by_type or (group.named is not None and group.named.match(module))
+            for group in self.groups
+        )
+
     def ignores(self, module: str) -> bool:
         """Whether a module is to stay as it is."""
         return self.ignored.match(module)
 
     def may_ignore(self, module: str) -> bool:
-        """Whether some loader leaves it as it is."""
-        return self.ignored.may_match(module)
+        """Whether some loader leaves it as it is, or that cannot be told."""
+        return bool(self.ignored.unread) or self.ignored.may_match(module)
 
 
 NONE = Settings()
@@ -131,6 +140,7 @@ def settings_in(
     config: Mapping[str, object] | None,
     modelopt: Mapping[str, object] | None = None,
     gptq: Mapping[str, object] | None = None,
+    awq: Mapping[str, object] | None = None,
 ) -> Settings:
     """Return what the files beside a checkpoint say.
 
@@ -138,6 +148,7 @@ def settings_in(
         config: ``config.json``.
         modelopt: ``hf_quant_config.json``.
         gptq: ``quantize_config.json``.
+        awq: ``quant_config.json``.
     """
     for place in _places(config or {}):
         return _settings(place, "config.json")
@@ -147,6 +158,8 @@ def settings_in(
     if isinstance(gptq, dict) and "bits" in gptq:
         method = gptq.get("quant_method", GPTQ)
         return _settings({**gptq, "quant_method": method}, "quantize_config.json")
+    if isinstance(awq, dict) and "w_bit" in awq:
+        return _settings({**awq, "quant_method": AWQ}, "quant_config.json")
     return NONE
 
 

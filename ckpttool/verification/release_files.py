@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 RELEASE_FILES = ("config.json", "model.safetensors", "model.safetensors.index.json")
 
 CONFIG = "config.json"
-#: Files that say how the weights are quantized: of NVIDIA's ModelOpt and of AutoGPTQ.
-QUANTIZATION = ("hf_quant_config.json", "quantize_config.json")
+#: Files that say how the weights are quantized: of NVIDIA's ModelOpt, AutoGPTQ and AutoAWQ.
+QUANTIZATION = ("hf_quant_config.json", "quantize_config.json", "quant_config.json")
 CARD = "readme.md"
 
 # Far above honest folders: a folder or a file of a stranger must not keep the run busy.

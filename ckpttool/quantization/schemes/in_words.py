@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ckpttool.tensors.dtypes import DType
 
 _WORD = 32
+# Formats whose words lie as is said above; without a name it is these.
+_LAID_OUT = frozenset({"", "gptq", "gptq_v2", "gemm"})
 
 
 def by_groups(found: Found, arguments: Arguments, naming: Naming, method: str) -> Packed | None:
@@ -50,6 +52,17 @@ def by_groups(found: Found, arguments: Arguments, naming: Naming, method: str) -
         del needed[role.ZERO_POINT]
     if not awq and arguments.by_order:
         needed[role.GROUP_INDEX] = naming.of(found, role.GROUP_INDEX, "g_idx")
+    if (arguments.format or "").lower() not in _LAID_OUT:
+        # words in the order of a kernel: what the shapes must be is not known
+        return Packed(
+            found.name,
+            "awq" if awq else "gptq",
+            {**found.parts, role.CODES: codes},
+            None,
+            arguments.bits or 0,
+            symmetric=arguments.symmetric,
+            needed={role.SCALE: needed[role.SCALE]},
+        )
     zeros = (groups, scales.ceil(outputs * bits, word))
     expected = {
         role.CODES: Expected((), is_integer, "integers"),

@@ -252,12 +252,13 @@ def _whole(evidence: Evidence) -> Iterator[Finding]:
         name
         for name, info in tensors.items()
         if split(name)[1] == WEIGHT and len(info.shape) > 1 and is_float(info.dtype)
-        if name not in packed and not settings.may_ignore(split(name)[0])
+        if name not in packed and settings.covers(split(name)[0])
     ]
     if any(mark in name for name in tensors for mark in _ADAPTERS):
         return
-    if not packed and not file.partial and not file.contents.narrow:
-        if matrices and settings.groups:
+    if not packed:
+        # other codes than those that are known may be in words, or bytes
+        if matrices and not file.partial and not any(map(_may_be_codes, tensors.values())):
             yield finding(
                 rules.NOT_QUANTIZED,
                 f"{settings.where} says that the weights are quantized ({settings.method}), and "
@@ -283,6 +284,10 @@ def _whole(evidence: Evidence) -> Iterator[Finding]:
             expected=settings.method,
             found=", ".join(types),
         )
+
+
+def _may_be_codes(info: TensorInfo) -> bool:
+    return len(info.shape) > 1 and not is_float(info.dtype)
 
 
 def ending_of(name: str, part: str) -> str:

@@ -122,3 +122,20 @@ def test_a_plain_cast_to_8_bits_is_no_quantized_weight() -> None:
 @pytest.mark.parametrize("name", PLAIN)
 def test_scales_of_a_plain_model_make_no_quantized_weight(name: str) -> None:
     assert packed_in(infos(PLAIN[name]())).packed == {}
+
+
+def test_halves_of_bytes_with_exponents_beside_them_are_floats_of_4_bits() -> None:
+    """DeepSeek's own names, for experts in 4 bits beside the rest in 8."""
+    exponents = getattr(torch, "float8_e8m0fnu", None)
+    if exponents is None:
+        pytest.skip("this torch has no bare exponents")
+    tensors = {
+        "layers.0.ffn.experts.0.w1.weight": torch.zeros(8, 32, dtype=torch.int8),
+        "layers.0.ffn.experts.0.w1.scale": torch.ones(8, 2).to(exponents),
+        "layers.0.attn.wq.weight": torch.zeros(8, 64).to(torch.float8_e4m3fn),
+        "layers.0.attn.wq.scale": torch.ones(1, 1),
+    }
+    found = packed_in(infos(tensors))
+    assert {one.scheme for one in found.packed.values()} == {"mxfp4", "scaled-fp8"}
+    assert found.packed["layers.0.ffn.experts.0.w1.weight"].shape == (8, 64)
+    assert all(misfits(one) == [] for one in found.packed.values())

@@ -254,6 +254,46 @@ def experts_in_one_tensor(model: Model) -> None:
         model.tensors[f"model.layers.1.mlp.experts.up_proj{ending}"] = torch.stack(both)
 
 
+def words_in_the_order_of_a_kernel(model: Model) -> None:
+    """AutoAWQ's GEMV: the shapes are others, and nothing is said of them."""
+    model.config["version"] = "gemv"
+    for module in MODULES:
+        model.tensors[f"{module}.qweight"] = torch.zeros(96, 16, dtype=torch.int32)
+
+
+def codes_of_marlin(model: Model) -> None:
+    """Words under other names, which no scheme here has."""
+    for module in MODULES:
+        for ending in ("qweight", "qzeros", "scales", "g_idx"):
+            del model.tensors[f"{module}.{ending}"]
+        model.tensors[f"{module}.B"] = torch.zeros(8, 192, dtype=torch.int32)
+        model.tensors[f"{module}.s"] = torch.ones(4, 96).half()
+
+
+def whole_expert(model: Model) -> None:
+    for ending in ("weight", "weight_scale", "weight_zero_point"):
+        del model.tensors[f"{EXPERT}.{ending}"]
+    model.tensors[f"{EXPERT}.weight"] = torch.randn(models.SHAPE).bfloat16()
+
+
+def one_expert_is_not_named(model: Model) -> None:
+    whole_expert(model)
+    named = [module for module in MODULES if module != EXPERT]
+    model.config["config_groups"]["group_0"]["targets"] = named
+
+
+def left_out_by_what_cannot_be_read(model: Model) -> None:
+    whole_expert(model)
+    model.config["ignore"] = [r"re:(?=.*experts\.0).*"]
+
+
+def a_layer_left_out_by_a_dynamic_rule(model: Model) -> None:
+    for ending in ("qweight", "qzeros", "scales", "g_idx"):
+        del model.tensors[f"{EXPERT}.{ending}"]
+    model.tensors[f"{EXPERT}.weight"] = torch.randn(models.SHAPE).half()
+    model.config["dynamic"] = {r"-:model\.layers\.1\.mlp\.experts\.0": {}}
+
+
 HONEST: Dict[Callable[[Model], None], str] = {
     all_scales_cast: "fp8 in blocks",
     scales_of_the_cache: "fp8 in blocks",
@@ -261,6 +301,11 @@ HONEST: Dict[Callable[[Model], None], str] = {
     zero_points_of_the_second_version: "gptq",
     groups_in_an_order_that_is_meant: "gptq",
     experts_in_one_tensor: "fp8 in blocks",
+    words_in_the_order_of_a_kernel: "awq",
+    codes_of_marlin: "gptq",
+    one_expert_is_not_named: "int8 of channels",
+    left_out_by_what_cannot_be_read: "int8 of channels",
+    a_layer_left_out_by_a_dynamic_rule: "gptq",
 }
 
 
@@ -332,6 +377,15 @@ def test_the_files_of_modelopt_and_autogptq_declare_it_too(tmp_path: Path) -> No
     found = verify_file(path, VerifyOptions(forward=False)).findings
     (one,) = [one for one in found if one.rule.letters == "QNT" and "scales" in one.tensors[0]]
     assert (one.rule.code, "16" in str(one.expected)) == ("QNT003", True)
+
+
+def test_the_older_file_of_autoawq_declares_it_too(tmp_path: Path) -> None:
+    path = models.written(tmp_path, models.awq())
+    old = {"zero_point": True, "q_group_size": 32, "w_bit": 4, "version": "GEMM"}
+    beside(tmp_path, "quant_config.json", old)
+    report = verify_file(path, VerifyOptions(forward=False))
+    assert [one for one in report.findings if one.rule.letters == "QNT"] == []
+    assert report.quantized == "5 weights: AWQ, as quant_config.json says"
 
 
 def test_a_method_that_is_not_known_and_what_cannot_be_read_of_it_is_said(tmp_path: Path) -> None:

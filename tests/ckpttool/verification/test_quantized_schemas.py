@@ -19,6 +19,8 @@ from ckpttool.verification.schema_sources import read_schema
 from tests.builders import quantized_models as models
 from tests.builders.quantized_models import MODELS, MODULES, SHAPE, Tensors
 
+WEIGHTS = [f"{module}.weight" for module in MODULES]
+
 pytestmark = pytest.mark.skipif(
     not hasattr(torch, "float8_e4m3fn"), reason="this torch has no floats of 8 bits"
 )
@@ -95,6 +97,19 @@ def test_a_weight_of_another_shape_is_told_by_its_own_shape(tmp_path: Path, sche
     (found,) = told(against(models.written(tmp_path, model), schema))
     assert (found.rule.code, found.tensors) == ("STR005", (f"{MODULES[0]}.weight",))
     assert ("[96, 128]" in str(found.expected), "[96, 256]" in str(found.found)) == (True, True)
+
+
+@pytest.mark.parametrize("name", ["gptq", "awq", "bnb-4bit", "llm-int8"])
+def test_a_layer_that_keeps_its_weight_transposed_is_quantized_as_a_linear_one(
+    tmp_path: Path, name: str
+) -> None:
+    """The Conv1D of GPT-2, whose weight is [inputs, outputs]."""
+    transposed = {
+        key: tensor.T.contiguous() if key in WEIGHTS else tensor for key, tensor in whole().items()
+    }
+    path = tmp_path / "whole.safetensors"
+    save_file(transposed, path)
+    assert told(against(models.written(tmp_path, MODELS[name]()), path)) == []
 
 
 def test_scales_of_a_cache_have_a_place(tmp_path: Path, schema: Path) -> None:
