@@ -9,6 +9,7 @@ from ckpttool.against.demands import Demand
 from ckpttool.against.rows import State
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.holes import missing_in_words
 from ckpttool.findings.patterns import matches
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, meant, printable
@@ -66,10 +67,12 @@ def _missing(outcome: Outcome, allowed: Sequence[str]) -> Iterator[Finding]:
     names = [one.name for one in must]
     if names:
         elements = outcome.parameters(names)
+        words = missing_in_words(names, outcome.source.tensors)
         yield finding(
             rules.AGAINST_MISSING,
             f"{len(names):,} of {count(outcome.tensors, 'tensor')} of {called(outcome)} missing, "
-            f"with {elements:,} of {outcome.parameters(outcome.source.tensors):,} parameters",
+            f"with {elements:,} of {outcome.parameters(outcome.source.tensors):,} parameters"
+            + (f": {words}" if words else ""),
             tensors=names,
             fix=_where_it_is(outcome, must),
         )

@@ -79,7 +79,8 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         "model.layers.2.mixer.v_proj.weight, model.layers.2.up.weight"
     )
     assert missing.message == (
-        "4 of 16 tensors of a.safetensors missing, with 68 of 340 parameters"
+        "4 of 16 tensors of a.safetensors missing, with 68 of 340 parameters: "
+        "layer 2 of model.layers is missing whole"
     )
 
 
