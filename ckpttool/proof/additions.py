@@ -82,6 +82,7 @@ class Merged(NamedTuple):
         first: of each, the first of these in row-major order; ``None`` if there is none.
         changed: whether B has an element that A, rounded to the type of B, does not have.
         nan: elements that are NaN in both, and not in A.
+        given_up: whether so many are not explained that the others were not looked at.
     """
 
     elements: int = 0
@@ -89,6 +90,7 @@ class Merged(NamedTuple):
     first: tuple[int | None, ...] = (None, None, None)
     changed: bool = False
     nan: int = 0
+    given_up: bool = False
 
     def joined(self, other: Merged) -> Merged:
         """Return this and another part of the tensor."""
@@ -99,6 +101,7 @@ class Merged(NamedTuple):
             tuple(min((one for one in pair if one is not None), default=None) for pair in firsts),
             self.changed or other.changed,
             self.nan + other.nan,
+            self.given_up or other.given_up,
         )
 
     @property

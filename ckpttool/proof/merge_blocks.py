@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # A block of which more than this part is computed again is computed again as a whole.
 _MANY = 1 / 16
+# A tensor with a block of which more than this part is not explained is given up.
+_HOPELESS = 1 / 4
 # Numbers that are multiplied at once where single elements are computed.
 _GATHERED = 1 << 20
 
@@ -130,16 +132,24 @@ class Block:
         self._right = right
         # the exact sums of the whole block, of each addition, where many are needed
         self._dense: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}
-        rows = range(first, first + len(left))
-        self._ups = [
+        self._read: list[NDArray[Any]] | None = None
+
+    @property
+    def _ups(self) -> list[NDArray[Any]]:
+        """The rows of the first factors; read when they are first needed."""
+        if self._read is not None:
+            return self._read
+        rows = range(self._first, self._first + len(self._left))
+        self._read = [
             matrix(
                 2 + one.adapter,
                 one.up,
                 (rows.start - one.first, rows.stop - one.first),
                 (0, one.rank),
-            ).astype(left.dtype, copy=False)
-            for one in task.additions
+            ).astype(self._left.dtype, copy=False)
+            for one in self._task.additions
         ]
+        return self._read
 
     def judged(self, known: Merged) -> Merged:
         """Return what came of the block; ``known`` is what is known of the rows before it."""
@@ -153,6 +163,8 @@ class Block:
         with np.errstate(all="ignore"):
             if not changed:
                 changed = not _same(into(self._left), right).all()
+            if known.given_up:
+                return Merged(changed=changed, given_up=True)
             if any(one.magnitude for one in self._task.additions):
                 places = np.arange(right.size)
             else:
@@ -161,7 +173,10 @@ class Block:
                 if np.isnan(right.sum()):  # quicker than to look at each
                     nan = int(np.count_nonzero(same & np.isnan(right) & ~np.isnan(self._left)))
             failing, first = self._failing(places, known)
-        return Merged(right.size, failing, first, changed, nan)
+        # nothing explains a tensor of which so much is not explained: only A is left to look for
+        everywhere = all(map(any, zip(failing, known.failing)))
+        hopeless = everywhere and failing[-1] > _HOPELESS * right.size
+        return Merged(right.size, failing, first, changed, nan, hopeless)
 
     def merged(self, half: Callable[[NDArray[Any]], NDArray[Any]] | None = None) -> NDArray[Any]:
         """Return the merge as it is computed in the working type.

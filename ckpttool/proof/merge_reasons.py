@@ -81,9 +81,10 @@ class Reasons:
         # of the arithmetic that leaves the most room
         failing, first = outcome.failing[-1], outcome.first[-1]
         place = index_of(first or 0, merge.pair.left.shape)
+        least = "at least " if outcome.given_up else ""
         text = (
-            f"{failing:,} of {outcome.elements:,} elements differ from the merge, the first at "
-            f"{list(place)}"
+            f"{least}{failing:,} of {merge.pair.left.numel:,} elements differ from the merge, "
+            f"the first at {list(place)}"
         )
         return text + self._measured(merge) + self._start(merge)
 

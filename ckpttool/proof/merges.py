@@ -120,6 +120,8 @@ def _replay(task: Task, worker: Worker[Memory]) -> Merged:
         block = Block(task, downs, first, left.astype(working, copy=False), right)
         total = total.joined(block.judged(total))
         worker.advance((last - first) * width * sum(info.dtype.itemsize for info in pair))
+        if total.given_up and total.changed:
+            break
     return total
 
 

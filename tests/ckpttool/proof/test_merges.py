@@ -169,6 +169,19 @@ def test_of_a_fused_tensor_the_part_that_was_not_merged_is_named(
     assert apart or one.reason.startswith("in its rows of m.v.weight: it equals A's")
 
 
+def test_how_many_elements_differ_is_counted_unless_most_do(tmp_path: Path) -> None:
+    case = RIGHT["float32"]
+    name = f"{adapters.Q0}.weight"
+    for number, said in ((3, "3 of 576 elements"), (500, "at least 500 of 576 elements")):
+        spoilt = case.after[name].clone()
+        spoilt.view(-1)[:number] += torch.rand(number) + 1
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        proof = prove(folder, case._replace(after={**case.after, name: spoilt}))
+        (one,) = proof.unexplained
+        assert one.reason.startswith(f"{said} differ from the merge, the first at [0, 0]")
+
+
 def test_factors_that_cancel_explain_nothing_they_do_not_add(tmp_path: Path) -> None:
     before = {"m.weight": adapters.base()[f"{adapters.Q0}.weight"]}
     huge = torch.full((adapters.SIZE, 1), 1e10)
