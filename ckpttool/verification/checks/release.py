@@ -56,7 +56,8 @@ def check_training_state(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _told(beside: Sequence[tuple[Entry, object]]) -> str:
-    named = some_of([entry.key for entry, _ in beside], _SHOWN)
+    # an entry may be called like both: train_args
+    named = some_of(list(dict.fromkeys(entry.key for entry, _ in beside)), _SHOWN)
     nbytes = sum(tensor_bytes(node for _, node in beside))
     tensors = f", {size(nbytes)} of it tensors" if nbytes else ""
     return f"{tensors}: {named}"

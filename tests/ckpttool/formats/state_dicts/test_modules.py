@@ -25,6 +25,7 @@ from ckpttool.tensors.catalogue import Checkpoint
 from tests.builders import modules as built
 from tests.builders import pickles as p
 from tests.builders import torch_files as tf
+from tests.builders.commands import invoke
 from tests.builders.honest_classes import Backend
 
 # what torch warns of in classes without source, and in quantization, is not what is tested
@@ -114,6 +115,46 @@ def test_convert_takes_the_weights_out_of_a_module_without_its_classes(tmp_path:
     with open_checkpoint(tmp_path / "best.safetensors") as checkpoint:
         assert sorted(checkpoint) == sorted(expected)
         assert all(torch.equal(checkpoint[name].torch(), expected[name]) for name in expected)
+
+
+def test_every_command_works_on_the_tensors_of_a_whole_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with built.detector() as model:
+        expected = model.state_dict()
+        saved(built.release_of(model), tmp_path / "best.pt")
+        saved(expected, tmp_path / "state.pt")
+    for command, code in (
+        ("inspect best.pt", 0),
+        ("verify best.pt --schema state.pt --no-forward", 0),
+        ("diff best.pt state.pt --weights-only", 0),
+        ("schema best.pt -o best.schema", 0),
+        ("verify state.pt --schema best.schema --no-forward", 0),
+        ("lock best.pt -o w.lock --schema none --no-forward", 0),
+        ("verify best.pt --lock w.lock --schema none --no-forward", 0),
+        ("convert best.pt --to safetensors --sidecar best.json", 0),
+        ("prove best.safetensors --from best.pt", 0),
+        ("convert best.pt --to pth -o clean.pth", 0),
+        ("inspect best.pt --wrapper model.model.0", 0),
+        ("inspect best.pt --wrapper model.none", 2),
+    ):
+        done = invoke(*command.split())
+        assert done.code == code, (command, done.out, done.err)
+    assert torch.load("clean.pth", weights_only=True)["model"].keys() == expected.keys()
+    assert "person" in (tmp_path / "best.json").read_text()
+
+
+def test_a_layer_of_another_class_is_a_difference_beside_the_weights(tmp_path: Path) -> None:
+    paths = [
+        saved(nn.Sequential(nn.Linear(1, 1), act), tmp_path / f"{number}.pt")
+        for number, act in enumerate((nn.ReLU(), nn.GELU()))
+    ]
+    torch.manual_seed(0)
+    done = invoke("diff", *paths)
+    assert done.code == 1
+    assert "torch.nn.modules.activation.ReLU" in done.out
+    assert "$attributes.1.$self" in done.out
 
 
 class Net(nn.Module):

@@ -103,6 +103,13 @@ def test_settings_are_not_called_state_and_may_be_kept(tmp_path: Path, tiny: str
     assert "--sidecar" in found.advice
 
 
+def test_what_is_called_like_both_is_told_once(tmp_path: Path, tiny: str) -> None:
+    path = tmp_path / "w.pth"
+    torch.save({"model": built.state(), "train_args": {"lr": 0.1}, "epoch": 1}, path)
+    found = {one.rule.code: one for one in findings(path, tiny)}["HUB001"]
+    assert found.message.endswith(": train_args, epoch")
+
+
 @pytest.mark.parametrize("key", "classes id2label license author version notes model_name".split())
 def test_what_belongs_to_a_release_is_quiet(tmp_path: Path, tiny: str, key: str) -> None:
     path = tmp_path / "w.pth"
