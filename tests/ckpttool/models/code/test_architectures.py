@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import builtins
 import json
+import socket
 import sys
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import pytest
 import torch
@@ -153,11 +154,20 @@ def test_code_that_comes_with_a_checkpoint_is_not_run(
     assert not (tmp_path / "ran").exists()
 
 
-def test_nothing_is_fetched_for_what_a_configuration_names() -> None:
+def test_nothing_is_fetched_for_what_a_configuration_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pytest.importorskip("transformers")
+    asked: List[object] = []
+    for home, name in ((socket.socket, "connect"), (socket, "getaddrinfo")):
+        monkeypatch.setattr(home, name, lambda *place, **_: asked.append(place))
     # kernels of the hub are code; in place of them the model's own is taken
     assert of(_attn_implementation="kernels-community/flash-attn2", _name_or_path="a/b").held
     assert of(attn_implementation="flash_attention_2").held
+    backbone = {"backbone": "microsoft/resnet-50", "use_pretrained_backbone": True}
+    with pytest.raises(UnsupportedError, match="cannot be built"):
+        of(architectures=["DPTForDepthEstimation"], model_type="dpt", **backbone)
+    assert asked == []
 
 
 def test_what_is_a_config_is_told_from_other_documents() -> None:
