@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import convert, diff, forward, gate, opening, prove, verify
+from benchmarks import against, convert, diff, forward, gate, opening, prove, verify
 
 
 def main() -> int:
     """Run them all; exit 1 if a target is missed."""
-    runs = (verify.main, opening.main, gate.main, convert.main, diff.main, prove.main, forward.main)
+    runs = (
+        verify.main,
+        opening.main,
+        gate.main,
+        against.main,
+        convert.main,
+        diff.main,
+        prove.main,
+        forward.main,
+    )
     return max(*(run() for run in runs), diff.main(["--kinds"]))
 
 

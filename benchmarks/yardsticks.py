@@ -54,6 +54,27 @@ changed = {name: tensor + 1e-3 * torch.randn(tensor.shape) for name, tensor in w
 torch.save({"model": changed}, noisy)
 """
 
+#: Writes a checkpoint in many shards, of tensors of four floats, and its index.
+MANY_SHARDS = """
+import json, struct, sys
+from pathlib import Path
+folder, shards, names = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+each, placed = names // shards, {}
+for shard in range(shards):
+    file = f"model-{shard + 1:05d}-of-{shards:05d}.safetensors"
+    header = {}
+    for number in range(each):
+        name = f"model.layers.{shard}.mlp.experts.{number}.up_proj.weight"
+        at = 16 * number
+        header[name] = {"dtype": "F32", "shape": [4], "data_offsets": [at, at + 16]}
+        placed[name] = file
+    text = json.dumps(header).encode()
+    data = struct.pack("<Q", len(text)) + text + bytes(16 * each)
+    (folder / file).write_bytes(data)
+index = {"metadata": {"total_size": 16 * each * shards}, "weight_map": placed}
+(folder / "model.safetensors.index.json").write_text(json.dumps(index))
+"""
+
 #: Writes the same weights, and those with noise on all of them, in two narrower types.
 NARROW_INPUTS = """
 import sys, torch
