@@ -76,6 +76,17 @@ SIGNATURES: tuple[tuple[bytes, ForeignKind], ...] = (
             "torch.save(torch.jit.load(PATH).state_dict(), NEW).",
         ),
     ),
+    (
+        rb"....ET\d\d",
+        ForeignKind("a program of ExecuTorch (a flatbuffer, .pte)", f"{_SOURCE}."),
+    ),
+    (
+        rb"\x0c\xdb(?:\x3a\x2a|\x12\x34|\x20\xde)",  # manifest, node, node of versions
+        ForeignKind(
+            "a part of an OCDBT database, as Orbax writes checkpoints of JAX",
+            f"Load the folder with orbax.checkpoint {_SAVE}",
+        ),
+    ),
     (rb"\x08\x01\x12.", ForeignKind("a SavedModel of TensorFlow", _LOAD_TF)),
     (
         # protobuf without a magic: field 1, ir_version, then the producer's name or the graph
