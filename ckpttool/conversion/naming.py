@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Mapping, Sequence
 
-from ckpttool.files.suffixes import CLEAN, INDEX, SAFETENSORS, ShardName, stem_of
+from ckpttool.files.suffixes import CLEAN, INDEX, SAFETENSORS, ShardName, is_folders_name, stem_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.formats.writing import TARGETS
 from ckpttool.models.families import conventions
@@ -36,7 +36,7 @@ def destination(source: str, options: ConvertOptions) -> str:
             fix="Name the file to write.",
         )
     if output is None:
-        return _beside(source, os.path.dirname(source), to)  # noqa: PTH120 (keeps the spelling)
+        return _beside(source, _place_of(source), to)
     if os.path.isdir(output):  # noqa: PTH112
         name = file_names(options.layout).get(to)
         # a loader that looks for one name in a folder finds nothing under another
@@ -52,6 +52,16 @@ def destination(source: str, options: ConvertOptions) -> str:
                 fix=f"Name it {TARGETS[to].SUFFIX}, or convert to {other}.",
             )
     return output
+
+
+def _place_of(source: str) -> str:
+    """Return the folder of a checkpoint, spelled as the caller does."""
+    folder, name = os.path.split(source)
+    if not is_folders_name(name):
+        return folder
+    # the checkpoint is the folder: a result in it would be a second one
+    above = os.path.normpath(os.path.join(folder, os.pardir))  # noqa: PTH118
+    return "" if above == os.curdir else above
 
 
 def file_names(layout: str | None) -> Mapping[str, str]:

@@ -43,12 +43,24 @@ CLEAN = ".clean"
 METADATA = ".metadata"
 # What a checkpoint of DeepSpeed is opened by, which goes by the name of its folder, too.
 _DEEPSPEED = re.compile(r"(?:bf16_)?zero_pp_rank_\d+_mp_rank_\d+_optim_states\.pt")
+# What torch calls safetensors files of parts of tensors: the folder of them is one checkpoint, too.
+_PART = re.compile(r"shard-[0-9]{5,}-model-[0-9]{5,}-of-[0-9]{5,}\.safetensors", re.DOTALL)
+
+
+def is_called_part(name: str) -> bool:
+    """Whether a file has the name that torch gives safetensors files of parts of tensors."""
+    return _PART.fullmatch(name) is not None
+
+
+def is_folders_name(name: str) -> bool:
+    """Whether a file of this name stands for the checkpoint that its folder is."""
+    return name == METADATA or is_called_part(name) or _DEEPSPEED.fullmatch(name) is not None
 
 
 def stem_of(path: str) -> str:
     """Return a file's name without the suffix of its container."""
     name = PurePath(path).name
-    if name == METADATA or _DEEPSPEED.fullmatch(name):
+    if is_folders_name(name):
         # absolute, since the folder may be the one that one works in
         return PurePath(os.path.abspath(path)).parent.name or "model"  # noqa: PTH100
     name = without_index(name)

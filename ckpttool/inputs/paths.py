@@ -17,6 +17,7 @@ from ckpttool.files.suffixes import is_called_checkpoint
 from ckpttool.findings.errors import CkpttoolError, UnreadableError, UsageError
 from ckpttool.findings.inventory import Item, Standing, account
 from ckpttool.findings.rules import UNREADABLE
+from ckpttool.formats import checkpoint_file
 from ckpttool.inputs.file_kinds import Content, FileKind, content_of
 from ckpttool.inputs.folders import FoundFile, by_folders, matching, search
 from ckpttool.inputs.shards import index_of, parts_of, siblings
@@ -133,6 +134,9 @@ def one_file(path: str) -> str:
         UsageError: it is a glob or a folder, and has no such file or more than one.
         UnreadableError: there is no checkpoint in the folder.
     """
+    own = checkpoint_file(path)
+    if own != path:  # the folder of a distributed checkpoint, whatever else is in it
+        return own
     if Path(path).is_dir():
         what = "a folder has to hold one checkpoint here"
         targets = targets_of((), [path]).targets

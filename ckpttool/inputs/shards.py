@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Iterable, Iterator
 
-from ckpttool.files.suffixes import METADATA, is_called_index
+from ckpttool.files.suffixes import METADATA, is_called_index, is_called_part
 from ckpttool.formats.distributed import folder as distributed
 from ckpttool.formats.distributed import unconsolidated, zero
 from ckpttool.formats.sharded.index import files_listed
@@ -32,7 +32,7 @@ def _may_list(path: str) -> bool:
     return (
         is_called_index(name)
         or name == METADATA
-        or unconsolidated.is_called_part(name)
+        or is_called_part(name)
         or zero.is_called_part(name)
     )
 

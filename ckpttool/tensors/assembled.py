@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from itertools import accumulate
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, NamedTuple, Sequence
 
 from ckpttool.files.sources import check_all_unchanged
 from ckpttool.findings import rules
@@ -111,15 +111,28 @@ class AssembledSource:
                 part = out[tuple(inside)] if inside else out
                 gather_box((extent,), first, strides, part)
 
+    @property
+    def extents(self) -> Iterator[Extent]:
+        """The bytes of all blocks."""
+        return (block.extent for block in self._blocks)
+
     def check_unchanged(self) -> None:
         """Raise UnreadableError if a file is no longer the one that was opened."""
-        check_all_unchanged(block.extent.source for block in self._blocks)
+        check_all_unchanged(extent.source for extent in self.extents)
 
     def rest(self) -> None:
         """Nothing: the files belong to whoever opened them."""
 
     def close(self) -> None:
         """Nothing: the files belong to whoever opened them."""
+
+
+def extents_below(extent: Extent) -> Iterator[Extent]:
+    """Yield the extents of files that an extent is put together from; itself where it is of one."""
+    if isinstance(extent.source, AssembledSource):
+        yield from extent.source.extents
+    else:
+        yield extent
 
 
 def _along(axes: Sequence[int], block: Block) -> Block:

@@ -8,13 +8,12 @@ its parts begin; how large a tensor is as a whole no file says, so it is what it
 from __future__ import annotations
 
 import os
-import re
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 from ckpttool.files.folder import SHOWN, siblings_of
 from ckpttool.files.sources import read_bytes
-from ckpttool.files.suffixes import SAFETENSORS
+from ckpttool.files.suffixes import SAFETENSORS, is_called_part
 from ckpttool.findings import rules
 from ckpttool.findings.errors import (
     CkpttoolError,
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
 
 FORMAT = "safetensors-unconsolidated"
 
-# What torch calls them; another name may hold parts too, and only its content tells.
-_NAME = re.compile(r"shard-[0-9]{5,}-model-[0-9]{5,}-of-[0-9]{5,}\.safetensors", re.DOTALL)
 # Bytes that show whether a file begins as safetensors.
 _HEAD = 16
 
@@ -61,15 +58,10 @@ def holds_parts(checkpoint: Checkpoint) -> bool:
     return sharding.KEY in checkpoint.metadata
 
 
-def is_called_part(name: str) -> bool:
-    """Whether a file has the name that torch gives such shards."""
-    return _NAME.fullmatch(name) is not None
-
-
 def shards_in(folder: str) -> list[str]:
     """Return the names of the files in a folder that are called like such shards, sorted."""
     try:
-        return sorted(filter(_NAME.fullmatch, os.listdir(folder or os.curdir)))  # noqa: PTH208
+        return sorted(filter(is_called_part, os.listdir(folder or os.curdir)))  # noqa: PTH208
     except OSError:
         return []
 
@@ -83,7 +75,7 @@ def first_in(folder: str) -> str | None:
 def parts_beside(path: str) -> list[str]:
     """Return the names of the other shards, given the path of the first; nothing for others."""
     folder, name = os.path.split(path)
-    names = shards_in(folder) if _NAME.fullmatch(name) else []
+    names = shards_in(folder) if is_called_part(name) else []
     return names[1:] if names and names[0] == name else []
 
 
@@ -102,7 +94,7 @@ def joined(source: ByteSource, one: Checkpoint) -> Checkpoint:
     own = os.path.split(source.name)[1]
     headers = {own: Header(dict(one.tensors), one.metadata, one.header_size or 0)}
     offsets = sharding.offsets_of(one.metadata, one.tensors) or {}
-    alone = not _NAME.fullmatch(own) and not any(map(any, offsets.values()))
+    alone = not is_called_part(own) and not any(map(any, offsets.values()))
     with ExitStack() as opened:
         beside = {} if alone else _beside(source, own, headers, opened)
         tensors = _tensors(source.name, headers)
@@ -167,7 +159,7 @@ def _beside(
 
 def _require_opened(folder: Siblings) -> None:
     """Refuse shards, by their names, that were not opened; other files may be none."""
-    closed = [name for name in (*folder.links, *folder.missing) if _NAME.fullmatch(name)]
+    closed = [name for name in (*folder.links, *folder.missing) if is_called_part(name)]
     if closed:
         raise UnreadableError(
             "files are links to nowhere or out of the folder, which are not followed: "

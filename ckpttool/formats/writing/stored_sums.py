@@ -9,6 +9,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.unfilled import is_unfilled
 from ckpttool.formats.writing.file_layout import Slot
+from ckpttool.tensors.assembled import extents_below
 from ckpttool.tensors.catalogue import Checksum, Extent
 
 
@@ -73,8 +74,9 @@ def compare(
 
 
 def extents(slots: Iterable[Slot]) -> Iterator[Extent]:
-    """Iterate over all extents that fill the slots."""
-    return (extent for slot in slots for extent in slot.piece.info.extents if extent.length)
+    """Iterate over all extents of files that fill the slots."""
+    held = (extent for slot in slots for extent in slot.piece.info.extents if extent.length)
+    return (one for extent in held for one in extents_below(extent))
 
 
 def _is_touched(extent: Extent, places: Sequence[tuple[int, int]]) -> bool:
