@@ -15,6 +15,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count
+from ckpttool.formats import single
 from ckpttool.formats.distributed import sharding
 from ckpttool.formats.distributed.cover import shown
 from ckpttool.formats.distributed.listing import Chunk, Index, ListedTensor, Listing, Place
@@ -30,6 +31,7 @@ from ckpttool.tensors.catalogue import Checksum, Extent, TensorInfo
 from ckpttool.tensors.dtypes import DTYPES, by_elements
 
 if TYPE_CHECKING:
+    from ckpttool.findings.uses import NameUse
     from ckpttool.formats.distributed.files import Ends
     from ckpttool.formats.pickles import Pickle
     from ckpttool.formats.safety.watch import Watch
@@ -55,6 +57,7 @@ class Chunks(NamedTuple):
         calls: the calls in the pickles of objects.
         storages: those that objects refer to, under names of their own.
         checksums: of the bytes of chunks and of such storages.
+        uses: what objects that are no archives use names for.
         remarks: what the files have that is not listed.
     """
 
@@ -64,16 +67,25 @@ class Chunks(NamedTuple):
     calls: list[Call]
     storages: dict[str, Extent]
     checksums: list[Checksum]
+    uses: list[NameUse]
     remarks: tuple[Finding, ...]
 
 
-def find_chunks(listing: Listing, files: dict[str, Ends], watch: Watch) -> Chunks:
+def find_chunks(
+    listing: Listing, files: dict[str, Ends], watch: Watch, uses: list[NameUse]
+) -> Chunks:
     """Find the bytes of all that is listed.
+
+    Args:
+        listing: what is listed.
+        files: the open files, by name.
+        watch: judges the pickles of archives.
+        uses: gets what other objects use names for, also where there is an error.
 
     Raises:
         CkpttoolError: something is not where it should be, or not what it should be.
     """
-    finder = _Finder(listing, watch)
+    finder = _Finder(listing, watch, uses)
     wanted: dict[str, list[_Wanted]] = {name: [] for name in files}
     for one in _wanted(listing):
         wanted[one[0].file].append(one)
@@ -129,14 +141,14 @@ def _place_of(listing: Listing, name: str, chunk: Chunk | None) -> Place:
 class _Finder:
     """Looks at one chunk after the other."""
 
-    def __init__(self, listing: Listing, watch: Watch) -> None:
+    def __init__(self, listing: Listing, watch: Watch, uses: list[NameUse]) -> None:
         self._listing = listing
         self._watch = watch
         self._pickles: dict[bytes, Pickle] = {}
         blocks: dict[str, list[Block]] = {
             name: [] for name, item in listing.items.items() if item is not None
         }
-        self.found = Chunks(blocks, {}, {}, [], {}, [], ())
+        self.found = Chunks(blocks, {}, {}, [], {}, [], uses, ())
 
     def look_through(self, ends: Ends, wanted: Sequence[_Wanted]) -> None:
         """Look at all chunks of a file, which come in the order of their bytes."""
@@ -155,6 +167,8 @@ class _Finder:
                     raise _overlap(place, before)
                 self._look(ends, place, name, chunk)
             except CkpttoolError as error:
+                # the archive was refused, but other readers may find a pickle in it
+                self._judge_whole(ends, place, name)
                 _say_where(error, ends, place, name)
                 raise
             after, before = place.offset + place.length, name
@@ -250,7 +264,7 @@ class _Finder:
         )
 
     def _add_bytes(self, part: Part, name: str) -> None:
-        """Add an object that is no archive: what it calls is judged, should anybody unpickle it."""
+        """Add an object that is no archive, judged as what ``torch.load`` takes it for."""
         if part.size > _MOST_BYTES:
             raise MalformedError(
                 "an object is larger than the limit",
@@ -258,9 +272,27 @@ class _Finder:
                 expected=f"at most {_MOST_BYTES:,} bytes",
                 found=f"{part.size:,}",
             )
-        data = read_bytes(part, 0, part.size)
-        self._watch.look_at(data, name)
-        self.found.objects[name] = data
+        self.found.objects[name] = read_bytes(part, 0, part.size)
+        self._judge(part, name)
+
+    def _judge_whole(self, ends: Ends, place: Place, name: str) -> None:
+        if place.offset + place.length <= ends.size:
+            self._judge(Part(ends, place.offset, place.length), name)
+
+    def _judge(self, part: Part, name: str) -> None:
+        """Note what the bytes of a chunk or an object call, taken for a file of their own."""
+        if part.size:
+            found = (use._replace(member=f"the bytes of {name}") for use in _uses_of(part))
+            self.found.uses.extend(found)
+
+
+def _uses_of(part: Part) -> tuple[NameUse, ...]:
+    try:
+        return single.read(part, single.head_of(part), "").uses
+    except CkpttoolError as error:
+        if error.rule is rules.UNKNOWN_CALL:  # it changes what a name stands for
+            raise
+        return error.uses
 
 
 def _own_name(name: str, key: str) -> str:

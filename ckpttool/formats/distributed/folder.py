@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from math import prod
-from typing import Iterator
+from typing import TYPE_CHECKING, Iterator
 
 from ckpttool.files.folder import SHOWN
 from ckpttool.files.sources import ByteSource, MemorySource, read_bytes
 from ckpttool.files.suffixes import METADATA
 from ckpttool.findings import rules
-from ckpttool.findings.errors import MalformedError
+from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count, printable, some_of
 from ckpttool.formats.distributed.chunks import Chunks, find_chunks
@@ -34,6 +34,9 @@ from ckpttool.formats.state_dicts import catalogued as state_dicts
 from ckpttool.formats.torch.zip import Storages
 from ckpttool.tensors.catalogue import Checkpoint, Entry, Extent
 from ckpttool.tensors.dtypes import DTYPES
+
+if TYPE_CHECKING:
+    from ckpttool.findings.uses import NameUse
 
 FORMAT = "torch-distributed"
 
@@ -71,27 +74,36 @@ def parts_beside(path: str) -> list[str]:
 
 def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
     """Catalogue the checkpoint; see ``open_checkpoint`` for the errors."""
-    with Watch() as watch, ExitStack() as opened:
-        checkpoint = _read(source, wrapper, watch, opened)
-        opened.pop_all()  # from here on the checkpoint closes the files
-        return checkpoint
+    uses: list[NameUse] = []
+    try:
+        with Watch() as watch, ExitStack() as opened:
+            checkpoint = _read(source, wrapper, watch, opened, uses)
+            opened.pop_all()  # from here on the checkpoint closes the files
+            return checkpoint
+    except CkpttoolError as error:
+        error.uses += tuple(uses)
+        raise
 
 
-def _read(source: ByteSource, wrapper: str | None, watch: Watch, opened: ExitStack) -> Checkpoint:
-    listing, pickle = _listing(source, watch)
+def _read(
+    source: ByteSource,
+    wrapper: str | None,
+    watch: Watch,
+    opened: ExitStack,
+    uses: list[NameUse],
+) -> Checkpoint:
+    listing = _listing(source, watch)
     for name, item in listing.items.items():
         if item is not None and 0 not in item.shape:
             with naming_tensor(name):
                 check_cover(item.shape, [one for one in item.chunks if 0 not in one.sizes])
     names = {place.file for place in listing.places.values()}
     files = open_files(source, names, opened)
-    chunks = find_chunks(listing, files, watch)
+    chunks = find_chunks(listing, files, watch, uses)
     wholes = dict(_wholes(source.name, listing, chunks))
     nodes = {name: _node(name, item, chunks) for name, item in listing.items.items()}
     calls = [node for name, node in nodes.items() if listing.items[name] is not None]
-    content = Pickle(
-        root_of(nodes, listing.paths), pickle.references, pickle.end, (*calls, *chunks.calls)
-    )
+    content = Pickle(root_of(nodes, listing.paths), (), 0, (*calls, *chunks.calls))
     storages = {**chunks.storages, **{name: one.extent for name, one in wholes.items()}}
     state = state_dicts.find(content, wrapper, _Locate(storages, chunks.unread))
     rows = {name: one.rows for name, one in wholes.items() if len(one.rows) > 1}
@@ -105,7 +117,7 @@ def _read(source: ByteSource, wrapper: str | None, watch: Watch, opened: ExitSta
         FORMAT,
         (source, *(ends.file for ends in files.values())),
         references=tuple({str(one): one for one in reversed(watch.references)}.values())[::-1],
-        uses=watch.uses,
+        uses=(*watch.uses, *uses),
         checksums=tuple(chunks.checksums),
         storages=storages,
         **{
@@ -118,7 +130,7 @@ def _read(source: ByteSource, wrapper: str | None, watch: Watch, opened: ExitSta
     )
 
 
-def _listing(source: ByteSource, watch: Watch) -> tuple[Listing, Pickle]:
+def _listing(source: ByteSource, watch: Watch) -> Listing:
     if source.size > MAX_METADATA:
         raise MalformedError(
             ".metadata is larger than the limit",
@@ -131,7 +143,7 @@ def _listing(source: ByteSource, watch: Watch) -> tuple[Listing, Pickle]:
         raise MalformedError(
             "something follows the pickle", rules.DISTRIBUTED_METADATA, offset=pickle.end
         )
-    return listing_of(pickle.root), pickle
+    return listing_of(pickle.root)
 
 
 # --- tensors as the calls that rebuild them ------------------------------------------------
