@@ -151,6 +151,16 @@ ARCHITECTURES: Dict[str, Architecture] = {
         num_local_experts=4,
         num_experts_per_tok=2,
     ),
+    "Qwen2-MoE": _of(
+        "mixture of experts",
+        "Qwen2MoeForCausalLM",
+        "Qwen2MoeConfig",
+        **_LLAMA,
+        moe_intermediate_size=8,
+        shared_expert_intermediate_size=16,
+        num_experts=4,
+        num_experts_per_tok=2,
+    ),
     "Qwen3-MoE": _of(
         "mixture of experts",
         "Qwen3MoeForCausalLM",
