@@ -443,3 +443,44 @@ def test_shapes_of_nonsense_do_no_harm(tmp_path: Path) -> None:
     for config in (models.gptq().config, models.pack_quantized().config, {}):
         path = models.written(tmp_path, Model(tensors, config))
         assert verify_file(path, VerifyOptions(forward=False)).coverage is not None
+
+
+# --- what a fix says helps --------------------------------------------------------------------
+
+
+def test_a_whole_weight_that_is_left_out_or_quantized_is_no_finding(tmp_path: Path) -> None:
+    model = models.int8_of_channels()
+    whole_expert(model)
+    assert told(quantized(tmp_path, model)) == [("QNT009", Severity.ERROR)]
+    model.config["ignore"].append(EXPERT)
+    assert quantized(tmp_path, model) == []
+
+
+def test_a_module_that_is_taken_out_of_the_list_is_no_finding(tmp_path: Path) -> None:
+    model = models.fp8_in_blocks()
+    not_to_convert_and_converted(model)
+    assert told(quantized(tmp_path, model)) == [("QNT010", Severity.ERROR)]
+    model.config["modules_to_not_convert"] = []
+    assert quantized(tmp_path, model) == []
+
+
+def test_scales_that_are_removed_from_a_whole_weight_are_no_finding(tmp_path: Path) -> None:
+    model = models.fp8_in_blocks()
+    name = f"{FIRST}.weight"
+    model.tensors[name] = model.tensors[name].bfloat16()
+    model.config["modules_to_not_convert"] = [FIRST]
+    assert told(quantized(tmp_path, model)) == [("QNT013", Severity.WARNING)]
+    del model.tensors[f"{name}_scale_inv"]
+    assert quantized(tmp_path, model) == []
+
+
+def test_a_configuration_that_is_removed_from_whole_weights_is_no_finding(tmp_path: Path) -> None:
+    model = models.gptq()
+    dequantized_and_still_configured(model)
+    assert told(quantized(tmp_path, model)) == [("QNT009", Severity.ERROR)]
+    assert quantized(tmp_path, model, quantization_config=None) == []
+
+
+def test_a_scale_of_the_cache_and_of_an_attention_are_no_orphans(tmp_path: Path) -> None:
+    model = Model({"blocks.0.attn.weight_scale": torch.rand(4), "a.weight": torch.rand(4, 4)}, {})
+    assert quantized(tmp_path, model, quantization_config=None) == []
