@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 FORMAT = "torch-distributed"
 
+#: Megatron's file of what is not in ``.metadata``: arguments, the step, an optimizer's groups.
+COMMON = "common.pt"
 #: Bytes of it, which is read whole; a chunk takes about two hundred.
 MAX_METADATA = 512_000_000
 
@@ -69,7 +71,8 @@ def parts_beside(path: str) -> list[str]:
     folder = os.path.split(path)[0] or os.curdir
     if metadata_in(folder) is None:
         return []
-    return sorted(name for name in os.listdir(folder) if name.endswith(SUFFIX))  # noqa: PTH208
+    names = os.listdir(folder)  # noqa: PTH208
+    return sorted(name for name in names if name.endswith(SUFFIX) or name == COMMON)
 
 
 def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
@@ -213,7 +216,16 @@ def _about(listing: Listing) -> Iterator[tuple[str, Node]]:
 
 
 def _remarks(path: str, listed: set[str]) -> Iterator[Finding]:
-    unlisted = [name for name in parts_beside(path) if name not in listed]
+    beside = parts_beside(path)
+    if COMMON in beside and COMMON not in listed:
+        yield finding(
+            rules.DISTRIBUTED_UNLISTED,
+            f"{COMMON} lies beside the parts, where Megatron keeps what is no tensor (arguments, "
+            "the step): it was not looked at",
+            severity=rules.Severity.NOTE,
+            fix="Name it by itself to see what is in it: ckpttool inspect.",
+        )
+    unlisted = [name for name in beside if name not in listed and name != COMMON]
     if unlisted:
         named = some_of([printable(name) for name in unlisted], SHOWN)
         yield finding(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.findings.uses import Use
 from ckpttool.formats.distributed import files as files_of_parts
+from ckpttool.inputs.paths import targets_of
 from ckpttool.tensors.catalogue import Checkpoint
 from ckpttool.tensors.gather import fill
 from tests.builders import distributed
@@ -184,6 +186,38 @@ def test_files_that_are_not_listed_are_told(tmp_path: Path) -> None:
         (remark,) = checkpoint.remarks
         assert remark.rule is rules.DISTRIBUTED_UNLISTED
         assert "__9_0.distcp" in remark.message
+
+
+@lists
+def test_what_megatron_keeps_beside_is_said_and_is_no_checkpoint_of_its_own(tmp_path: Path) -> None:
+    """Objects that are parted over processes have names of their own, and lie among the parts."""
+    objects: dict[str, object] = {
+        "model.extra_state/shard_0_1": b"x",
+        "rng_state/shard_0.0_1.1": [1, 2],
+    }
+    path = distributed.write(tmp_path, objects=objects)
+    torch.save({"args": {"lr": 0.1}, "iteration": 5}, tmp_path / "common.pt")
+    with open_checkpoint(path) as checkpoint:
+        (remark,) = checkpoint.remarks
+        assert (remark.severity, "common.pt" in remark.message) == (rules.Severity.NOTE, True)
+        assert objects.keys() <= {entry.key for entry in checkpoint.entries}
+    assert [target.path for target in targets_of([str(tmp_path)]).targets] == [str(path)]
+
+
+@lists
+def test_a_chunk_beyond_four_gibibytes_is_read(tmp_path: Path) -> None:
+    path = distributed.write(tmp_path)
+    far = 5 << 30
+    with (tmp_path / "__1_0.distcp").open("r+b") as file:  # sparse: the hole takes no room
+        data = file.read()
+        file.truncate(far)
+        file.seek(far)
+        file.write(data)
+    told = pickle.loads(path.read_bytes())
+    for info in told.storage_data.values():
+        info.offset += far if info.relative_path == "__1_0.distcp" else 0
+    with open_checkpoint(distributed.dump(tmp_path, told)) as checkpoint:
+        assert bytes_of(checkpoint, "weight") == raw(distributed.WEIGHT)
 
 
 @lists
