@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import against, convert, diff, forward, gate, opening, prove, verify
+from benchmarks import against, convert, diff, forward, gate, opening, prove, quantized, verify
 
 
 def main() -> int:
@@ -17,6 +17,7 @@ def main() -> int:
         convert.main,
         diff.main,
         prove.main,
+        quantized.main,
         forward.main,
     )
     return max(*(run() for run in runs), diff.main(["--kinds"]))

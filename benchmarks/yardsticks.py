@@ -199,3 +199,39 @@ save_file(adapter, f"{folder}/adapter_model.safetensors")
 with open(f"{folder}/adapter_config.json", "w") as file:
     json.dump({"peft_type": "LORA", "r": 16, "lora_alpha": 32}, file)
 """
+
+#: Writes 300 MB of fp8 with a scale for each block, and the bfloat16 weights that it is made of.
+FP8_IN_BLOCKS = """
+import sys, torch
+from safetensors.torch import save_file
+torch.manual_seed(0)
+codes, before = {}, {}
+for layer in range(8):
+    name = f"model.layers.{layer}.mlp.up_proj.weight"
+    weight = (torch.randn(9216, 4096) / 50).bfloat16()
+    blocks = weight.float().view(72, 128, 32, 128)
+    scales = blocks.abs().amax((1, 3)) / 448
+    quotient = blocks / scales[:, None, :, None]
+    before[name] = weight
+    codes[name] = quotient.view(9216, 4096).to(torch.float8_e4m3fn)
+    codes[f"{name}_scale_inv"] = scales
+save_file(codes, sys.argv[1], metadata={"format": "pt"})
+save_file(before, sys.argv[2], metadata={"format": "pt"})
+"""
+
+#: Undoes it as scripts do: load everything, a product for each weight, save everything.
+DEQUANTISE = """
+import sys, torch
+from safetensors.torch import load_file, save_file
+state, result = load_file(sys.argv[1]), {}
+for name, weight in state.items():
+    scales = state.get(f"{name}_scale_inv")
+    if scales is not None:
+        rows, columns = weight.shape
+        blocks = weight.float().view(scales.shape[0], 128, scales.shape[1], 128)
+        product = blocks * scales[:, None, :, None]
+        result[name] = product.view(rows, columns).to(torch.bfloat16)
+    elif not name.endswith("_scale_inv"):
+        result[name] = weight
+save_file(result, sys.argv[2], metadata={"format": "pt"})
+"""
