@@ -27,6 +27,7 @@ from ckpttool.proof.result import (
     Unexplained,
 )
 from ckpttool.proof.strays import Strays
+from ckpttool.tensors.assembled import extents_below
 
 if TYPE_CHECKING:
     from ckpttool.comparison.pairing import Pairing
@@ -189,7 +190,8 @@ def _structure(sides: tuple[Checkpoint, Checkpoint], pairing: Pairing) -> tuple[
 
 def _files_of(tensors: Iterable[TensorInfo]) -> set[int]:
     """Return the files that hold tensors, as numbers that tell them apart."""
-    return {id(extent.source) for info in tensors for extent in info.extents}
+    held = (extent for info in tensors for extent in info.extents)
+    return {id(one.source) for extent in held for one in extents_below(extent)}
 
 
 def _shards(number: int) -> str:

@@ -17,7 +17,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.arguments import AnyPath, check_text, check_type, path_of
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError, UsageError
 from ckpttool.findings.text import some_of
-from ckpttool.formats import HEAD, open_source
+from ckpttool.formats import HEAD, checkpoint_file, open_source
 from ckpttool.models.code.calls import call_in, names_code
 from ckpttool.models.code.example import Example
 from ckpttool.models.reference import NONE, Reference, reference_of
@@ -257,6 +257,9 @@ def _found_in(path: str, wrapper: str | None) -> _Found:
 
         factory = Factory(call_in(path))
         return _Found(factory.held.tensors, factory)
+    if Path(path).is_dir():
+        parts = checkpoint_file(path)  # of a distributed checkpoint
+        path = path if (Path(path) / CONFIG).is_file() else parts
     if Path(path).is_dir():
         path = _config_in(path)
     found = listed_in(path, lambda file: _listed_in(file, wrapper))

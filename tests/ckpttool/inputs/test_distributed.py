@@ -59,6 +59,19 @@ def test_it_is_converted_to_what_it_holds(tmp_path: Path, build: Callable[[Path]
     assert f"{len(tensors)} identical of {len(tensors)} tensors" in diff.out
 
 
+def test_it_is_proven_to_be_the_source_and_a_schema(
+    tmp_path: Path, build: Callable[[Path], Path]
+) -> None:
+    build(tmp_path / "c")
+    out = str(tmp_path / "x.safetensors")
+    assert invoke("convert", str(tmp_path / "c"), "--to", "safetensors", "-o", out).code == 0
+    proof = invoke("prove", out, "--from", str(tmp_path / "c"))
+    assert proof.code == 0
+    assert "2 shards -> 1 file" in proof.out
+    schema = ("--schema", str(tmp_path / "c"), "--no-forward")
+    assert invoke("verify", out, *schema).code == 0
+
+
 def test_shards_of_it_are_written_with_their_index(tmp_path: Path) -> None:
     distributed.good(tmp_path / "c")
     out = tmp_path / "out.safetensors"
