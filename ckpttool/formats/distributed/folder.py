@@ -42,8 +42,10 @@ FORMAT = "torch-distributed"
 
 #: Megatron's file of what is not in ``.metadata``: arguments, the step, an optimizer's groups.
 COMMON = "common.pt"
-#: Bytes of it, which is read whole; a chunk takes about two hundred.
-MAX_METADATA = 512_000_000
+#: Bytes of ``.metadata``, which is read whole: a chunk takes about 125, so it lists 800,000.
+MAX_METADATA = 100_000_000
+# Bytes of nodes for each byte of it, by estimate: a chunk is some ten small objects.
+_EACH = 32
 
 _V2, _V3 = (Global("torch._utils", f"_rebuild_tensor_v{number}") for number in (2, 3))
 _UNTYPED = Global("torch", "UntypedStorage")
@@ -141,7 +143,7 @@ def _listing(source: ByteSource, watch: Watch) -> Listing:
             expected=f"at most {MAX_METADATA:,} bytes",
             found=f"{source.size:,}",
         )
-    pickle = watch.parse(read_bytes(source, 0, source.size))
+    pickle = watch.parse(read_bytes(source, 0, source.size), each=_EACH)
     if pickle.end != source.size:  # pickle.load ignores them, a scanner may not
         raise MalformedError(
             "something follows the pickle", rules.DISTRIBUTED_METADATA, offset=pickle.end

@@ -20,7 +20,7 @@ from ckpttool.formats.pickles.interpreter import (
     Machine,
 )
 from ckpttool.formats.pickles.nodes import Call, Node, PersistentId
-from ckpttool.formats.pickles.stack import TruncatedPickleError
+from ckpttool.formats.pickles.stack import NODE_BYTES_EACH, TruncatedPickleError
 from ckpttool.tensors.catalogue import Reference
 
 __all__ = ["HIGHEST_PROTOCOL", "MAX_OPERATIONS", "Pickle", "TruncatedPickleError", "parse"]
@@ -55,6 +55,7 @@ def parse(
     persistent: Callable[[Node], Node] = PersistentId,
     broken: Callable[[Pickle], None] | None = None,
     joblib: bool = False,
+    each: int = NODE_BYTES_EACH,
 ) -> Pickle:
     """Interpret the pickle at ``data[start:]`` up to its STOP.
 
@@ -66,12 +67,14 @@ def parse(
         persistent: makes the node for a persistent id.
         broken: called with what was read before the stream broke; its root is ``None``.
         joblib: whether to read as joblib does instead of as pickle.
+        each: bytes that nodes may take for each byte of the pickle, by estimate.
 
     Raises:
         TruncatedPickleError: there is no STOP before the end.
         MalformedError: the stream breaks the format or asks for too much.
     """
     machine = (JoblibMachine if joblib else Machine)(data, start, base, persistent)
+    machine.budget += (each - NODE_BYTES_EACH) * (len(data) - start)
     try:
         machine.run()
     except MalformedError as error:

@@ -12,6 +12,7 @@ from ckpttool.findings.uses import NameUse, Use
 from ckpttool.formats import pickles
 from ckpttool.formats.pickles import Pickle
 from ckpttool.formats.pickles.nodes import Node, PersistentId
+from ckpttool.formats.pickles.stack import NODE_BYTES_EACH
 from ckpttool.formats.safety import programs
 from ckpttool.formats.safety.judge import NAMELESS, Judge
 from ckpttool.formats.safety.nested import NestedReader
@@ -96,6 +97,7 @@ class Watch:
         member: str | None = None,
         base: int = 0,
         persistent: Callable[[Node], Node] = PersistentId,
+        each: int = NODE_BYTES_EACH,
     ) -> Pickle:
         """Interpret a pickle and judge it; see :func:`ckpttool.formats.pickles.parse`."""
 
@@ -103,7 +105,7 @@ class Watch:
             self._broken = pickle, member
 
         pickle = pickles.parse(
-            data, start, member=member, base=base, persistent=persistent, broken=broken
+            data, start, member=member, base=base, persistent=persistent, broken=broken, each=each
         )
         self._broken = None
         self._parsed = True

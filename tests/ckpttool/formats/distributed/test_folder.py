@@ -17,6 +17,8 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.findings.uses import Use
 from ckpttool.formats.distributed import files as files_of_parts
+from ckpttool.formats.distributed import folder
+from ckpttool.formats.pickles import stack
 from ckpttool.inputs.paths import targets_of
 from ckpttool.tensors.catalogue import Checkpoint
 from ckpttool.tensors.gather import fill
@@ -63,9 +65,9 @@ def uses_of(path: Path) -> Any:
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_folders_of_real_releases_are_read_bit_for_bit(release: str) -> None:
-    folder = FIXTURES / f"distributed-torch-{release}"
-    expected = json.loads((folder / "expected.json").read_bytes())["tensors"]
-    with open_checkpoint(folder) as checkpoint:
+    place = FIXTURES / f"distributed-torch-{release}"
+    expected = json.loads((place / "expected.json").read_bytes())["tensors"]
+    with open_checkpoint(place) as checkpoint:
         assert (checkpoint.format, checkpoint.wrapper) == ("torch-distributed", "model")
         found = {
             name: {
@@ -335,3 +337,16 @@ def test_the_files_are_closed_with_the_checkpoint(tmp_path: Path) -> None:
     with open_checkpoint(distributed.good(tmp_path)) as checkpoint:
         files = [source for source in checkpoint.sources if isinstance(source, FileSource)]
     assert [file.fileno() for file in files] == [-1, -1, -1]
+
+
+@lists
+def test_a_listing_may_have_more_objects_for_its_size_than_other_pickles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces = [Piece("w", (n,), torch.tensor([float(n)])) for n in range(3_000)]
+    path = distributed.write(tmp_path, pieces, shapes={"w": (3_000,)})
+    monkeypatch.setattr(stack, "MAX_NODE_BYTES", 100_000)
+    with open_checkpoint(path) as checkpoint:
+        assert bytes_of(checkpoint, "w") == raw(torch.arange(3_000.0))
+    monkeypatch.setattr(folder, "_EACH", stack.NODE_BYTES_EACH)
+    assert refused(path).rule is rules.LIMIT
