@@ -30,6 +30,7 @@ NAMES = {
 #: Who may spell names of types, and why.
 SPELLED = {
     "ckpttool/conversion/output.py": "advises to cast to another type",
+    "ckpttool/formats/distributed/zero.py": "the type in which DeepSpeed keeps the parts",
     "ckpttool/formats/safety/allowed.py": "names that pickles may say, read or not",
     "ckpttool/models/forward.py": "what torch computes in unless it is told",
     "ckpttool/models/families/mae.py": "the type of a count in a linear probe",
