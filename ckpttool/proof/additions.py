@@ -83,6 +83,8 @@ class Merged(NamedTuple):
         changed: whether B has an element that A, rounded to the type of B, does not have.
         nan: elements that are NaN in both, and not in A.
         given_up: whether so many are not explained that the others were not looked at.
+        factor: the multiple of what is added that fits all elements together, where this is not 1
+            though each of them for itself is explained; ``None`` elsewhere.
     """
 
     elements: int = 0
@@ -91,6 +93,7 @@ class Merged(NamedTuple):
     changed: bool = False
     nan: int = 0
     given_up: bool = False
+    factor: float | None = None
 
     def joined(self, other: Merged) -> Merged:
         """Return this and another part of the tensor."""
@@ -107,6 +110,8 @@ class Merged(NamedTuple):
     @property
     def arithmetic(self) -> int | None:
         """The number of the most exact arithmetic that explains all; ``None`` without one."""
+        if self.factor is not None:
+            return None
         return next((place for place, number in enumerate(self.failing) if not number), None)
 
 

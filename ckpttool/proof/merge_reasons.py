@@ -73,6 +73,12 @@ class Reasons:
             return "no adapter is for these rows, and they are not those of A"
         if not outcome.changed:
             return f"it equals A's{_cast(merge)}: the adapter was not merged into it"
+        if outcome.factor is not None:
+            scale = merge.additions[0].scale
+            return (
+                f"the adapter was merged with {outcome.factor:.4g} x its scale: "
+                f"{scale * outcome.factor:.4g} instead of {scale:g}"
+            )
         self._tried += 1
         if self._tried <= _TRIED:
             for other in self._others(merge):

@@ -7,7 +7,8 @@ that is the proof. The others are computed again, alone, in float64, and held to
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple, Sequence
+import math
+from typing import TYPE_CHECKING, Any, Callable, Iterator, NamedTuple, Sequence
 
 from ckpttool.proof.additions import Merged, Task
 from ckpttool.proof.merge_blocks import Block, Memory, matrix
@@ -16,6 +17,8 @@ from ckpttool.tensors.workers import Work, processors
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from numpy.typing import NDArray
 
     from ckpttool.proof.additions import Merge
     from ckpttool.tensors.workers import Worker
@@ -30,6 +33,10 @@ _BLOCKS = 16
 _FACTOR = 1 << 21
 # Blocks of a tensor in which its change is measured.
 _MEASURED = 4
+# Elements of a block that are looked at to see whether they differ from each other.
+_SAMPLE = 4096
+# Standard deviations that a measured factor may be off, and elements below which it is not known.
+_DEVIATIONS, _FEW = 8, 64
 
 
 def why_not_replayed(merge: Merge) -> str | None:
@@ -76,7 +83,7 @@ def replay_merges(
     ).results()
     for task, merged in zip(tasks, results):
         found[task.number] = found[task.number].joined(merged)
-    return found
+    return [one._replace(factor=_other_factor(merge, one)) for merge, one in zip(merges, found)]
 
 
 def _tasks(number: int, merge: Merge) -> Iterator[Task]:
@@ -150,9 +157,24 @@ def measured(merge: Merge) -> Measured | None:
     """
     import numpy as np
 
+    cross = added = changed = 0.0
+    with np.errstate(all="ignore"):
+        for left, right, sums in _some_blocks(merge):
+            difference = right - left
+            cross += float((sums * difference).sum())
+            added += float(np.square(sums).sum())
+            changed += float(np.square(difference).sum())
+    if not (0 < added < np.inf and 0 < changed < np.inf):
+        return None
+    return Measured(cross / added, cross * cross / added / changed)
+
+
+def _some_blocks(merge: Merge) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+    """Yield blocks of A, of B and of what is added, in float64."""
+    import numpy as np
+
     memory = Memory()
     tasks = list(_tasks(0, merge))
-    cross = added = changed = 0.0
     for task in tasks[:: max(1, len(tasks) // _MEASURED)]:
         width = task.columns[1] - task.columns[0]
         first, last = task.rows[0], min(task.rows[1], task.rows[0] + max(1, _BLOCK // width))
@@ -161,12 +183,85 @@ def measured(merge: Merge) -> Measured | None:
             for side, info in enumerate(merge.pair)
         )
         downs = memory.load(task, np.dtype("f8"))
-        block = Block(task, downs, first, np.zeros_like(left), right)
-        with np.errstate(all="ignore"):
-            sums, difference = block.merged(), right - left
-            cross += float((sums * difference).sum())
-            added += float(np.square(sums).sum())
-            changed += float(np.square(difference).sum())
-    if not (0 < added < np.inf and 0 < changed < np.inf):
+        yield left, right, Block(task, downs, first, np.zeros_like(left), right).merged()
+
+
+def _other_factor(merge: Merge, found: Merged) -> float | None:
+    """Return the multiple of what is added that B has, where 16 bits seem to explain it.
+
+    A scale that is off by 1 % leaves each element within the rounding of 16 bits. But roundings go
+    up as often as down: how far B lies from the merge does not go with what is added.
+    """
+    if not found.arithmetic or any(one.magnitude is not None for one in merge.additions):
+        return None  # single arithmetic leaves no room for another multiple
+    import numpy as np
+
+    from ckpttool.proof.merge_bounds import ARITHMETICS, rounding
+
+    half, into = rounding(ARITHMETICS[found.arithmetic]), rounding(merge.pair.right.dtype)
+    single, rounded = _Away(), _Away()
+    with np.errstate(all="ignore"):
+        for left, right, sums in _some_blocks(merge):
+            single.add(right - into((left + sums).astype(np.float32)), sums)
+            # where the sum was rounded to 16 bits, much of what is added may be lost
+            sum_ = half(half(left.astype(np.float32)) + sums.astype(np.float32))
+            rounded.add(right - sum_, sums)
+        # a program may have rounded the scale itself
+        scales = np.array([one.scale for one in merge.additions if one.scale], np.float32)
+        meant = [1.0]
+        for one in ARITHMETICS[1:]:
+            meant += (rounding(one)(scales).astype("f8") / scales).tolist()
+    encoding = ARITHMETICS[found.arithmetic].encoding
+    assert encoding is not None  # noqa: S101 (a float)
+    # A factor that was rounded is off in a whole row or column. And a scale like 1 / 3 leaves few
+    # places between two numbers, so that roundings do not cancel out.
+    lines = min(min(one.up.shape[0], one.down.shape[1]) * one.rank for one in merge.additions)
+    room = 2.0 ** -(encoding.mantissa + 1) * (_DEVIATIONS / math.sqrt(lines) + 1 / 4)
+    if single.is_near(meant, room) or rounded.is_near(meant, room):
         return None
-    return Measured(cross / added, cross * cross / added / changed)
+    return single.factor
+
+
+class _Away:
+    """How what B lies away from a merge goes with what is added."""
+
+    def __init__(self) -> None:
+        self._cross = self._added = 0.0
+        self._squares = [0.0, 0.0, 0.0]  # of both, by the power of what is away
+        self._elements = self._sampled = self._different = 0
+
+    def add(self, away: NDArray[Any], sums: NDArray[Any]) -> None:
+        """Add some elements; those that are no finite numbers are left out."""
+        import numpy as np
+
+        finite = np.isfinite(away) & np.isfinite(sums)
+        away, sums = away[finite], sums[finite]
+        self._cross += float((sums * away).sum())
+        self._added += float(np.square(sums).sum())
+        for power in range(3):
+            self._squares[power] += float((sums ** (4 - power) * away**power).sum())
+        self._elements += len(sums)
+        sample = sums[:: max(1, len(sums) // _SAMPLE)]
+        self._sampled += len(sample)
+        self._different += len(np.unique(sample))
+
+    @property
+    def factor(self) -> float:
+        """The multiple that fits best."""
+        return 1 + self._cross / self._added
+
+    @property
+    def _deviation(self) -> float:
+        # White's estimate, for noise that is larger where weights are
+        off = self.factor - 1
+        noise = self._squares[2] - 2 * off * self._squares[1] + off * off * self._squares[0]
+        return math.sqrt(max(0.0, noise)) / self._added
+
+    def is_near(self, factors: Sequence[float], room: float) -> bool:
+        """Whether it may be one of some factors, which can be so much off, or is not known."""
+        # of numbers that are all alike, the roundings are, too
+        few = self._elements < _FEW or 2 * self._different < self._sampled
+        if few or not 0 < self._added < float("inf"):
+            return True
+        room += _DEVIATIONS * self._deviation
+        return any(abs(self.factor - one) <= room for one in factors)

@@ -199,6 +199,20 @@ def wrong() -> Dict[str, Wrong]:
         "a third of it": Wrong(
             before, merged(before, adapter, 2 / 3), "0.333333 x its scale", 8, adapter
         ),
+        "1.2 % more than it": Wrong(
+            before,
+            merged(before, adapter, 2.024),
+            "with 1.012 x its scale: 2.024 instead of 2",
+            8,
+            adapter,
+        ),
+        "1 % less than it, in 16 bits": Wrong(
+            before,
+            merged(before, adapter, 1.98, within=torch.float16),
+            "with 0.99 x its scale: 1.98 instead of 2",
+            8,
+            adapter,
+        ),
         "into another model": Wrong(
             before,
             merged(base(seed=500), adapter),

@@ -27,6 +27,7 @@ def _blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(merges, "_BLOCK", 200)
         monkeypatch.setattr(merges, "_BLOCKS", 2)
         monkeypatch.setattr(merges, "_FACTOR", 50)
+        monkeypatch.setattr(merges, "_MEASURED", 1000)
 
 
 def prove(folder: Path, case: adapters.Right | adapters.Wrong) -> Proof:
