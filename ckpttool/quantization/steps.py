@@ -184,7 +184,8 @@ def _exactly(
         low, high = np.minimum(low, high), np.maximum(low, high)
         size = np.abs(numbers)
         beyond = np.maximum(low - numbers, numbers - high)
-        finite = np.isfinite(numbers)
+        # of an infinite scale no code is a number, and the bounds of 0 would reach everywhere
+        finite = np.isfinite(numbers) & np.isfinite(scale)
         fine = (beyond <= size * _SLACK) & finite
         # what is no number is within a code that is none, and infinity likewise
         fine |= np.isnan(numbers) & np.isnan(low)

@@ -141,6 +141,14 @@ def test_infinity_is_within_a_code_of_it() -> None:
     assert (found.outside, found.first) == (3, 0)
 
 
+@pytest.mark.parametrize("scale", [float("inf"), -float("inf"), float("nan")])
+def test_a_scale_that_is_not_finite_makes_no_number_of_any_code(scale: float) -> None:
+    for kind in (torch.float8_e4m3fn, torch.float8_e5m2):
+        codes = torch.zeros(2, 8).to(kind)
+        for numbers in (torch.randn(2, 8), torch.zeros(2, 8), torch.randn(2, 8).bfloat16()):
+            assert held(fp8(codes, scale, str(kind)[6:]), numbers).outside == 16
+
+
 def test_a_scale_of_zero_is_that_of_zeros() -> None:
     codes = torch.tensor([[0x00, 0x38]], dtype=torch.uint8)
     assert held(fp8(codes, 0.0), torch.zeros(1, 2)).outside == 0
