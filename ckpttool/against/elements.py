@@ -56,7 +56,7 @@ def _structure(row: Row, demands: Demands) -> State | None:
 def hold_elements(
     rows: Sequence[Row],
     demands: Demands,
-    seen: Mapping[object, bool],
+    seen: Mapping[tuple[object, object], bool],
     options: VerifyOptions,
     progress: Progress | None,
 ) -> list[Held]:
@@ -65,8 +65,8 @@ def hold_elements(
     Args:
         rows: of two checkpoints.
         demands: what is demanded.
-        seen: view of a tensor of the file -> whether its bytes were found to be the other's, in
-            the pass that verified the file.
+        seen: views of a tensor of the file and of the other one -> whether their bytes were found
+            to be the same, in the pass that verified the file.
         options: workers and executor.
         progress: told how far the reading is.
 
@@ -79,7 +79,8 @@ def hold_elements(
     cast: list[int] = []
     for number, (row, state) in enumerate(zip(rows, structure(rows, demands))):
         reason = refused[0].get(row.pair.left.view) or refused[1].get(row.pair.right.view)
-        same = seen.get(row.pair.right.view) if state is None else None
+        views = row.pair.right.view, row.pair.left.view
+        same = seen.get(views) if state is None else None
         if state is not None:
             found[number] = Held(row, state)
         elif reason is not None:

@@ -72,6 +72,7 @@ class _Holding:
         self._demands = demands
         self._rows = Rows((), (), (), ())
         self._made: Mapping[str, TensorInfo] = {}
+        self._twins: Mapping[object, TensorInfo] = {}
 
     def twins(self, checkpoint: Checkpoint) -> Mapping[object, TensorInfo]:
         """Pair the tensors, and return those whose bytes are to be compared as they are read."""
@@ -86,13 +87,14 @@ class _Holding:
         pairs = [row.pair for row in self._rows.rows]
         # these are not read at all, as a small file may claim any number of bytes by them
         refused = refused_views([pair.left for pair in pairs])
-        return {
+        self._twins = {
             pair.right.view: pair.left
             for pair in pairs
             if pair.left.dtype == pair.right.dtype
             and pair.left.shape == pair.right.shape
             and pair.left.view not in refused
         }
+        return self._twins
 
     def report(
         self,
@@ -141,10 +143,12 @@ class _Holding:
             return hold_digests(rows, self._source.file, self._demands, known, options)
         from ckpttool.against.elements import hold_elements
 
-        seen: dict[object, bool] = {
-            tensors[name].view: one.same
+        # by both views: a tensor that the file ties may belong to several of the other checkpoint
+        seen: dict[tuple[object, object], bool] = {
+            (view, self._twins[view].view): one.same
             for name, one in values.tensors.items()
-            if one.same is not None
+            for view in [tensors[name].view]
+            if one.same is not None and view in self._twins
         }
         return hold_elements(rows, self._demands, seen, options, progress)
 

@@ -62,6 +62,23 @@ def test_what_was_done_to_a_file_is_found(tmp_path: Path, case: held.Held) -> No
     assert not any(one.rule.code == "STR023" for one in file.findings)
 
 
+@pytest.mark.usefixtures("_sizes")
+@pytest.mark.parametrize("kept", ["lm_head.weight", "model.embed_tokens.weight"])
+def test_a_tensor_that_the_file_ties_is_held_to_each_of_the_others(
+    tmp_path: Path, kept: str
+) -> None:
+    tied = ("lm_head.weight", "model.embed_tokens.weight")
+    source = held.save(held.state(), tmp_path / "a.safetensors")
+    state = held.state()
+    path = held.save({**state, **dict.fromkeys(tied, state[kept])}, tmp_path / "b.pth")
+    file = verify(path, source)
+    (changed,) = [one for one in file.findings if one.rule.code == "AGN005"]
+    assert (file.verdict, [changed.tensor]) == (
+        Verdict.FAIL,
+        [name for name in tied if name != kept],
+    )
+
+
 def test_coverage_is_told_in_tensors_and_parameters(tmp_path: Path) -> None:
     source, path = held.written(tmp_path, held.HELD["a layer is missing"])
     found = summary(verify(path, source))
