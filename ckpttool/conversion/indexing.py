@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import TensorInfo
 
 _SHOWN = 5
+#: What PEFT calls the weights of an adapter.
+_ADAPTER = "adapter_model."
 #: What transformers looks for in a folder, by the suffix of the shards.
 _USUAL = {SAFETENSORS[0]: "model", ".bin": "pytorch_model"}
 
@@ -104,6 +106,7 @@ def _shards_of(paths: Sequence[str]) -> tuple[str, list[str]]:
         for suffixes in (SAFETENSORS, TORCH):
             shards = [name for name in names if name.lower().endswith(suffixes)]
             if shards:
+                _check_adapters(folder, shards)
                 return folder, shards
         raise UnreadableError(
             "there is no shard in this folder",
@@ -117,6 +120,18 @@ def _shards_of(paths: Sequence[str]) -> tuple[str, list[str]]:
             "an index is of one folder, or of files that lie in one", found=", ".join(paths)
         )
     return folders.pop(), list(dict.fromkeys(Path(path).name for path in paths))
+
+
+def _check_adapters(folder: str, names: Sequence[str]) -> None:
+    """Refuse an adapter of PEFT among a model's files: loaders would take it for a shard."""
+    adapters = [name for name in names if name.startswith(_ADAPTER)]
+    if adapters and len(adapters) < len(names):
+        raise UsageError(
+            f"{printable(adapters[0])} is by its name an adapter, and no shard of the model beside "
+            "it",
+            path=folder,
+            fix="Name the files that belong together: ckpttool index FILE...",
+        )
 
 
 def _index_of(folder: str, names: Sequence[str]) -> str:

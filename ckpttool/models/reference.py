@@ -148,6 +148,18 @@ class Reference(NamedTuple):
         left = (name for name in found.unexpected if name not in copies and not computes(name))
         return found._replace(unexpected=tuple(left))
 
+    def apart(self, tensors: Mapping[str, TensorInfo]) -> list[list[str]]:
+        """Return the names of each tied tensor that a file stores several times, in other bytes.
+
+        Args:
+            tensors: by the names of :meth:`canonical`.
+        """
+        every = (
+            [name for name in group if self._is_copy(name, group[0], tensors)]
+            for group in self._tied()
+        )
+        return [group for group in every if len({tensors[name].extents for name in group}) > 1]
+
     def _tied(self) -> list[list[str]]:
         """Return the names of each tied tensor, the first of which is in the schema."""
         groups: dict[str, list[str]] = {}

@@ -317,8 +317,9 @@ def test_of_a_part_of_a_checkpoint_the_other_parts_are_advised(tmp_path: Path) -
     folder = tmp_path / "all"
     folder.mkdir()
     index = Path(converted(checkpoints.saved(folder, checkpoints.sound), max_shard_size=20_000))
-    for part in folder.glob("out-*"):
-        alone = str(shutil.copy(part, tmp_path))
+    for number, part in enumerate(folder.glob("out-*")):
+        (tmp_path / str(number)).mkdir()
+        alone = str(shutil.copy(part, tmp_path / str(number)))
         for code in {"STR001", "STR003"} & found(alone, model="auto").keys():
             assert "put the others and their index beside" in found(alone)[code].advice
     assert not {"STR001", "STR003"} & found(f"{index}.index.json").keys()

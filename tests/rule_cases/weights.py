@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Mapping, NamedTuple, Sequence, cast
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 from ckpttool.findings.finding import Finding
 from ckpttool.findings.results import NO_ITEMS
+from ckpttool.models.code.held import Held, held_by
 from ckpttool.models.grouping import Groups
+from ckpttool.models.reference import reference_of
 from ckpttool.verification.checks.forward_pass import check_forward
 from ckpttool.verification.checks.values import check_everything_was_read
 from ckpttool.verification.options import VerifyOptions
@@ -24,6 +27,9 @@ from tests.builders.language_models import saved as language_model
 from tests.builders.state_dicts import optimizer
 from tests.builders.tensors import in_memory
 from tests.rule_cases.runs import SOUND, Case, Run, saved
+
+if TYPE_CHECKING:
+    from ckpttool.models.reference import Code
 
 State = Dict[str, torch.Tensor]
 
@@ -104,6 +110,30 @@ def against_its_own_schema(
     return run
 
 
+class Tied(NamedTuple):
+    """A model in code whose head is its embedding."""
+
+    held: Held
+    name: str = "Tied"
+    said: str = "from code"
+    loader: str = "load_state_dict"
+
+
+def tied(head: float) -> Run:
+    """Verify a file that stores an embedding of ones, and a head of one number."""
+
+    def run(folder: Path) -> Iterable[Finding]:
+        state = {"embed": torch.ones(4, 4), "head": torch.full((4, 4), head)}
+        held = held_by({"embed": state["embed"]})._replace(tied={"head": "embed"})
+        reference = reference_of("Tied", held.tensors, cast("Code", Tied(held)))
+        path = folder / "tied.safetensors"
+        save_file(state, path, {"format": "pt"})
+        options = VerifyOptions(reference=reference, forward=False)
+        return verify_file(str(path), options).findings
+
+    return run
+
+
 FORWARD = saved(built.sound, forward=True)
 
 CASES: Dict[str, Case] = {
@@ -146,6 +176,7 @@ CASES: Dict[str, Case] = {
         against_its_own_schema(lambda _: None, {"attention": ["*.attention.*"]}),
         against_its_own_schema(lambda _: None, {"attention": ["*.self_attn.*"]}),
     ),
+    "STR025": Case(tied(2.0), tied(1.0)),
     "NUM001": Case(with_one("norm.weight", float("nan")), SOUND),
     "NUM002": Case(with_one("norm.weight", float("inf")), with_one("norm.weight", float("nan"))),
     "NUM003": Case(filled("patch_embed.proj.weight", 0), filled("norm.bias", 0)),

@@ -171,6 +171,18 @@ GROUP_IDLE = Rule(
     "For groups in the configuration. The first pattern that matches a name takes it, so that one "
     "behind it may have nothing left.",
 )
+# A warning: no weight is lost in the file, and which of the two counts is the loader's choice.
+TIED_APART = Rule(
+    "STR025",
+    "tied-apart",
+    Severity.WARNING,
+    "A weight that the model ties is in the file twice, with other numbers each time.",
+    "If both were trained, the model must not tie them; if not, save it again with one weight.",
+    "For schemas that are built from a config.json or from code, which say what is tied; in a "
+    "config.json it is tie_word_embeddings. So ends a merge of an adapter that trained both the "
+    "embedding and the head of a model that ties them: transformers 5 keeps both and warns, "
+    "earlier versions and many engines use one for both.",
+)
 # Reported although it is allowed, so that a pattern that is no longer needed is seen.
 EXPECTED_MISSING = Rule(
     "STR020",

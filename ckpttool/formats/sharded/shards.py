@@ -46,6 +46,19 @@ MAX_OPEN = 100
 #: Bytes of the headers of all shards.
 MAX_HEADERS = 400_000_000
 
+_PUT = "Put the missing files beside the index."
+_OTHERS = (
+    " If the weights lie there in other files, remove the index, or write it anew: "
+    "ckpttool index FOLDER --force."
+)
+_ANEW = (
+    "Put index and shards of one export together; or, if the shards hold all that they should, "
+    "write the index anew: ckpttool index FOLDER --force."
+)
+_EXPORT = (
+    "Take the missing shards from where the others are from, with their index, or export again."
+)
+
 # Missing shards of a series that are named.
 _NAMED = 3
 
@@ -68,7 +81,8 @@ def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
         files = sorted(set(index.weight_map.values()))
         folder = siblings_of(source, opened)
         shards = _open_all(folder, files)
-        offenders = uncounted(files) + folder.offenders + _misplaced(index, shards)
+        lost = uncounted(files)
+        offenders = lost + folder.offenders + _misplaced(index, shards)
         # missing files first: the disagreements that they cause are no use by themselves
         if folder.missing:
             raise _missing(folder.missing, index, len(files), offenders)
@@ -76,7 +90,7 @@ def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
             raise _not_followed(folder.links)
         tensors = _in_order(index, shards)
         if offenders:
-            raise _disagreement(offenders)
+            raise _disagreement(offenders, lost)
         opened.pop_all()  # from here on the checkpoint closes the shards
     every = list(shards.items())
     # all shards refer to the same few names
@@ -270,7 +284,7 @@ def _missing(missing: list[str], index: Index, listed: int, offenders: list[str]
     return MalformedError(
         f"{len(missing):,} of {count(listed, 'shard')} not there: {named}{beside}",
         rules.SHARD_INDEX,
-        fix="Put the missing files beside the index.",
+        fix=_PUT + (_OTHERS if len(missing) == listed else ""),
     )
 
 
@@ -285,11 +299,13 @@ def _not_followed(links: list[str]) -> UnreadableError:
     )
 
 
-def _disagreement(offenders: list[str]) -> MalformedError:
+def _disagreement(offenders: list[str], lost: list[str]) -> MalformedError:
     more = f"; +{len(offenders) - SHOWN:,} more" if len(offenders) > SHOWN else ""
     return MalformedError(
         f"the index and its shards disagree: {'; '.join(offenders[:SHOWN])}{more}",
         rules.SHARD_INDEX,
+        # an index that is written anew is of the shards that are left
+        fix=_EXPORT if lost else _ANEW,
     )
 
 

@@ -66,6 +66,7 @@ CHECKS: Tuple[Check, ...] = (
     values.check_everything_was_read,
     siblings.check_magnitudes,
     siblings.check_copies,
+    siblings.check_tied,
     meaning.check_layernorms,
     meaning.check_identical_blocks,
     positions.check_position_tables,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from math import gcd, prod
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Callable, Collection, Iterable, Iterator, Sequence
 
-from ckpttool.files.suffixes import shard_name
+from ckpttool.files.suffixes import is_called_index, shard_name
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.holes import missing_in_words, places_in_words
@@ -20,6 +21,7 @@ from ckpttool.models.canonical import canonicalize
 from ckpttool.models.coverage import is_matched, parts_in_blocks
 from ckpttool.models.family import FULL, Kind, depth_of
 from ckpttool.tensors.dtypes import DTYPES
+from ckpttool.verification.checks.behind import LOW_RANK, Behind, behind_a_prefix, has_adapters
 from ckpttool.verification.options import BESIDE
 from ckpttool.verification.release_files import can_be_built
 
@@ -28,11 +30,13 @@ if TYPE_CHECKING:
     from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.verification.evidence import Evidence
 
-# Names of PEFT and of those that follow it.
-_LOW_RANK = ("lora_A", "lora_B")
-
 _FROM_CONFIG = f"ckpttool verify PATH --schema {BESIDE}."
 _CONVERT = "ckpttool convert PATH --to safetensors"
+_ADAPTER = (
+    "Hold the model that they are for against it, once they are merged; or use --schema none. "
+    "ckpttool prove --adapter shows whether they are merged into a model."
+)
+_MERGE = "Merge the adapters first: save what merge_and_unload() of the PEFT model returns."
 _FEW = 4  # tensors that a fix names one by one
 _PLAIN = re.compile(r"[A-Za-z_][\w.]*\*?")
 
@@ -47,19 +51,54 @@ def check_model(evidence: Evidence) -> Iterator[Finding]:
             return
         yield finding(rules.NO_SCHEMA, _as_unknown(evidence), fix=_ways_to_a_schema(evidence))
     elif evidence.is_other:
+        behind = _behind(evidence)
         yield finding(
             rules.OTHER_MODEL,
-            _as_other(evidence),
+            _as_other(evidence, behind),
             expected=summarise(list(evidence.coverage.core.missing)[:4], 4),  # shows the spelling
             found=summarise(tensors, 4),
-            fix=_other_state_dict(evidence, evidence.coverage.core.missing),
+            fix=_taking_off(evidence, behind)
+            or _other_state_dict(evidence, evidence.coverage.core.missing),
         )
 
 
-def _as_other(evidence: Evidence) -> str:
+def _behind(evidence: Evidence) -> Behind | None:
+    reference = evidence.reference
+    if reference is None or not evidence.coverage.unrelated:
+        return None
+    return behind_a_prefix(evidence.canonical.tensors, reference.schema.entries)
+
+
+def _taking_off(evidence: Evidence, behind: Behind | None) -> str | None:
+    """Say how the names become those of the schema, where all that is wrong with them is known."""
+    if evidence.reference is not None and has_adapters(evidence.canonical.tensors):
+        return _MERGE if behind else _ADAPTER
+    if behind is None or not _PLAIN.fullmatch(behind.prefix):
+        return None
+    first = f"--strip-prefix {behind.prefix}"
+    if behind.most == 1:
+        return f"Take the prefix off: {_CONVERT} {first}"
+    if behind.most > 2:  # a pattern with several is for two at once
+        return "Save the state dict of the module itself, without those that stand around others."
+    both = f"--rename '{behind.prefix}*{behind.prefix}*=**'"
+    return f"Take it out of the names: {_CONVERT} {both} --rename '{behind.prefix}*=*'"
+
+
+def _as_other(evidence: Evidence, behind: Behind | None) -> str:
     if evidence.reference is not None:
+        name = evidence.reference.name
+        adapters = has_adapters(evidence.canonical.tensors)
+        beside = ", and adapters that are not merged lie beside them" if adapters else ""
+        if behind is not None:
+            total = count(len(evidence.reference.schema.entries), "name")
+            return (
+                f"{behind.names:,} of {total} of the schema {name} stand behind "
+                f"{behind.prefix}, which the schema does not have{beside}"
+            )
+        if adapters and evidence.coverage.unrelated:
+            return f"these are adapters, and no tensor has a name of the schema {name}"
         if evidence.coverage.unrelated:
-            return f"no tensor has a name of the schema {evidence.reference.name}"
+            return f"no tensor has a name of the schema {name}"
         return f"the names are not those of the schema {evidence.reference.name}"
     other = evidence.judged.neighbour if evidence.judged else None
     # the size that was assumed would say nothing of a file that is of none
@@ -158,11 +197,18 @@ def _advice(evidence: Evidence, missing: Sequence[str]) -> str | None:
 
 def _other_parts(evidence: Evidence) -> str | None:
     """Say where the rest is, where the name says that this is one file of several."""
-    shard = shard_name(evidence.checkpoint.path)
+    shard = shard_name(PurePath(evidence.checkpoint.path).name)
     if shard is None:
         return None
-    part = f"part {shard.number:,} of {shard.total:,}"
-    return f"By its name this is {part}: put the others and their index beside it."
+    part = f"By its name this is part {shard.number:,} of {shard.total:,}"
+    names = evidence.release_files.names
+    series = shard._replace(number=0)
+    here = [one for one in filter(None, map(shard_name, names)) if one._replace(number=0) == series]
+    if len(here) < shard.total:
+        return f"{part}: put the others and their index beside it."
+    if any(map(is_called_index, names)):
+        return f"{part}, and the index there is of others: ckpttool index FOLDER --force."
+    return f"{part}, and of all only the index is not there: ckpttool index FOLDER writes it."
 
 
 def _shallower(evidence: Evidence, stack: str, missing: Sequence[str]) -> str | None:
@@ -344,8 +390,8 @@ def check_unexpected(evidence: Evidence) -> Iterator[Finding]:
 def _leaving_out(evidence: Evidence) -> str | None:
     names = evidence.coverage.unexpected
     parts = parts_in_blocks(evidence.canonical, evidence.coverage)
-    if any(part.endswith(_LOW_RANK) for part in parts):
-        return "Merge the adapters first: save what merge_and_unload() of the PEFT model returns."
+    if any(part.endswith(LOW_RANK) for part in parts):
+        return _MERGE
     if not evidence.coverage.core.complete:
         return ""  # no advice to remove them: they may be what is missing, under other names
     if parts:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.results import LOAD_STATE_DICT
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size
 from ckpttool.verification.checks.meaning import originals
@@ -24,6 +25,10 @@ _NORMAL = 1.4826
 # differ more from block to block than weights do: in two trained BERT encoders of 6 and 8 layers
 # by a factor of 5.7 at most, the weights by 1.5. With these numbers no score there is above 3.5.
 _NARROWEST, _NARROWEST_OF_VECTORS = 0.15, 0.5
+_UNTIE = (
+    "If both were trained, set tie_word_embeddings to false in config.json; if not, save the model "
+    "again with its weights tied."
+)
 _SHOWN = 8  # findings that are reported one by one
 
 
@@ -121,6 +126,25 @@ def check_copies(evidence: Evidence) -> Iterator[Finding]:
             severity=Severity.NOTE,
             tensors=[name for names in on_purpose for name in names],
         )
+
+
+def check_tied(evidence: Evidence) -> Iterator[Finding]:
+    """Warn of a tensor that the model ties, and of which the file has two that are not the same."""
+    tensors, reference = evidence.canonical.tensors, evidence.reference
+    for names in reference.apart(tensors) if reference else ():
+        read = [name for name in names if name in evidence.values.tensors]
+        # of another type it may be the same number, rounded
+        same_type = len({tensors[name].dtype for name in read}) == 1
+        if same_type and len({evidence.content(name) for name in read}) > 1:
+            main, *others = read
+            yield finding(
+                rules.TIED_APART,
+                f"the model has one weight under {count(len(read), 'name')}, and the file has "
+                f"other numbers under {' and '.join(others)} than under {main}: some loaders keep "
+                "both, others put one in the place of the other",
+                tensors=read,
+                fix=_UNTIE if reference and reference.loader != LOAD_STATE_DICT else None,
+            )
 
 
 def _are_apart(evidence: Evidence, names: Sequence[str]) -> bool:

@@ -148,3 +148,18 @@ def test_a_training_checkpoint_is_no_shard(tmp_path: Path) -> None:
     torch.save({"model": {"a": torch.ones(1)}, "epoch": 1}, tmp_path / "run.pth")
     with pytest.raises(CkpttoolError, match="more than a state dict"):
         write_index(tmp_path)
+
+
+def test_an_adapter_is_no_shard_of_the_model_that_it_lies_beside(tmp_path: Path) -> None:
+    shards.good(tmp_path).unlink()
+    (tmp_path / "adapter_model.safetensors").write_bytes((tmp_path / shards.FIRST).read_bytes())
+    with pytest.raises(UsageError, match="an adapter, and no shard"):
+        write_index(tmp_path)
+    assert write_index(tmp_path / shards.FIRST, tmp_path / shards.SECOND).is_new
+
+
+def test_an_adapter_by_itself_may_have_an_index(tmp_path: Path) -> None:
+    shards.good(tmp_path).unlink()
+    (tmp_path / shards.FIRST).rename(tmp_path / "adapter_model.safetensors")
+    (tmp_path / shards.SECOND).unlink()
+    assert write_index(tmp_path).files == ("adapter_model.safetensors",)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 from pathlib import Path
 from typing import Callable, List, Tuple
 
@@ -82,6 +84,14 @@ def store_under_the_other_name(weights: Weights) -> None:
     weights["lm_head.weight"] = weights.pop("model.embed_tokens.weight")
 
 
+def train_both(weights: Weights) -> None:
+    weights["lm_head.weight"] = weights["model.embed_tokens.weight"] * 2
+
+
+def round_one(weights: Weights) -> None:
+    weights["lm_head.weight"] = weights["model.embed_tokens.weight"].bfloat16()
+
+
 def store_another_shape(weights: Weights) -> None:
     weights["lm_head.weight"] = torch.randn(3, 3)
 
@@ -91,6 +101,8 @@ def store_another_shape(weights: Weights) -> None:
     [
         (store_again, [("NUM008", Severity.NOTE)]),
         (store_under_the_other_name, []),
+        (train_both, [("STR025", Severity.WARNING)]),
+        (round_one, []),
         (store_another_shape, [("STR004", Severity.WARNING)]),
     ],
 )
@@ -350,3 +362,93 @@ def test_a_model_of_transformers_takes_an_example_too(
     (file,) = ckpttool.verify(path, schema="hf", example="mine_inputs:ids").files
     assert file.forward is not None
     assert file.forward.outputs["logits"].shape == (1, 2, 40)
+
+
+def with_prefix(prefix: str, inner: str = "") -> Callable[[Weights], object]:
+    def change(weights: Weights) -> None:
+        for name in list(weights):
+            new = name.replace("layers.0.", f"layers.0.{inner}")
+            weights[f"{prefix}{new}"] = weights.pop(name)
+
+    return change
+
+
+FSDP = "_fsdp_wrapped_module."
+
+
+@pytest.mark.parametrize(("prefix", "inner"), [("module.", ""), ("_orig_mod.", ""), (FSDP, FSDP)])
+def test_names_behind_a_prefix_are_told_and_the_fix_takes_it_off(
+    tmp_path: Path, prefix: str, inner: str
+) -> None:
+    path = change_weights(saved(tmp_path, "decoder"), with_prefix(prefix, inner))
+    (found, *_) = verified(path).findings
+    assert (found.rule.code, found.severity) == ("STR012", Severity.ERROR)
+    assert f"stand behind {prefix}" in found.message
+    assert found.advice is not None
+    command = found.advice.partition("ckpttool ")[2].replace("PATH", path)
+    out = str(tmp_path / "out" / "model.safetensors")
+    (tmp_path / "out").mkdir()
+    done = invoke(*shlex.split(command), "-o", out)
+    assert done.code == 0, done.err
+    shutil.copy(tmp_path / "config.json", tmp_path / "out")
+    assert "STR012" not in {code for code, _, _ in told(verified(out))}
+    assert verified(out).exit_code == 0
+
+
+def test_wrappers_in_wrappers_get_no_command_that_leaves_some(tmp_path: Path) -> None:
+    path = change_weights(saved(tmp_path, "decoder"), with_prefix(FSDP, FSDP * 2))
+    (found, *_) = verified(path).findings
+    assert f"stand behind {FSDP}" in found.message
+    assert "ckpttool" not in (found.advice or "")
+
+
+def in_peft(weights: Weights) -> None:
+    """As ``state_dict()`` of a PeftModel has it."""
+    for name in list(weights):
+        tensor = weights.pop(name)
+        module = f"base_model.model.{name[: -len('.weight')]}"
+        if ".q_proj." not in name:
+            weights[f"{module}.weight"] = tensor
+            continue
+        weights[f"{module}.base_layer.weight"] = tensor
+        weights[f"{module}.lora_A.default.weight"] = torch.randn(2, tensor.shape[1])
+        weights[f"{module}.lora_B.default.weight"] = torch.randn(tensor.shape[0], 2)
+
+
+def test_a_model_with_adapters_that_were_not_merged_is_told_to_be_one(tmp_path: Path) -> None:
+    (found, *_) = verified(change_weights(saved(tmp_path, "decoder"), in_peft)).findings
+    assert found.rule.code == "STR012"
+    assert "adapters that are not merged" in found.message
+    assert "merge_and_unload()" in (found.advice or "")
+
+
+def test_an_adapter_alone_is_told_to_be_one(tmp_path: Path) -> None:
+    def keep_the_adapter(weights: Weights) -> None:
+        in_peft(weights)
+        for name in [name for name in weights if ".lora_" not in name]:
+            del weights[name]
+
+    (found, *_) = verified(change_weights(saved(tmp_path, "decoder"), keep_the_adapter)).findings
+    assert found.message.startswith("these are adapters")
+    assert "ckpttool prove" in (found.advice or "")
+
+
+def test_all_parts_without_their_index_are_told_to_be_all(tmp_path: Path) -> None:
+    import transformers
+
+    folder = saved(tmp_path, "decoder")
+    model = transformers.LlamaForCausalLM.from_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size="20KB")
+    (folder / "model.safetensors.index.json").unlink()
+    first = str(sorted(folder.glob("model-*.safetensors"))[0])
+    assert "ckpttool index FOLDER" in (verified(first).findings[0].advice or "")
+    assert invoke("index", str(folder)).code == 0
+    assert verified(str(folder)).exit_code == 0
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "b.safetensors"}}')
+    assert "ckpttool index FOLDER --force" in (verified(first).findings[0].advice or "")
+    assert invoke("index", str(folder), "--force").code == 0
+    assert verified(first).exit_code == 0
+    sorted(folder.glob("model-*.safetensors"))[1].unlink()
+    (folder / "model.safetensors.index.json").unlink()
+    assert "put the others" in (verified(first).findings[0].advice or "")

@@ -144,7 +144,21 @@ def test_missing_shards_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(MalformedError) as caught:
         parse(path)
     assert caught.value.message == f"2 of 2 shards not there: {shards.FIRST}, {shards.SECOND}"
-    assert caught.value.fix == "Put the missing files beside the index."
+    assert caught.value.fix is not None
+    assert "Put the missing files beside the index" in caught.value.fix
+    assert "ckpttool index FOLDER --force" in caught.value.fix
+
+
+def test_shards_that_nothing_lists_are_not_to_be_left_out_of_another_index(tmp_path: Path) -> None:
+    names = [f"model-0000{number}-of-00003.safetensors" for number in (1, 3)]
+    for name in names:
+        (tmp_path / name).write_bytes(files.sharing({name: 1}))
+    path = shards.write(tmp_path, {name: name for name in names})
+    with pytest.raises(MalformedError, match=r"00002-of-00003.* is not listed") as caught:
+        parse(path)
+    assert caught.value.fix is not None
+    assert "export again" in caught.value.fix
+    assert "ckpttool index" not in caught.value.fix
 
 
 def test_what_is_in_a_missing_shard_is_said(tmp_path: Path) -> None:
