@@ -29,6 +29,7 @@ from ckpttool.findings.listing import (
     ReferenceRow,
     SettingRow,
     TensorRow,
+    UnreadRow,
     UseRow,
     WrapperRow,
 )
@@ -52,7 +53,7 @@ from ckpttool.models.neighbours import neighbour_of
 from ckpttool.tensors.sharing import tied_groups
 
 if TYPE_CHECKING:
-    from ckpttool.tensors.catalogue import Checkpoint, Outside
+    from ckpttool.tensors.catalogue import Checkpoint, Outside, TensorInfo
 
 # Items of a long list in one finding: more would hide the other findings.
 _SHOWN = 20
@@ -91,13 +92,13 @@ def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listi
     report = container_report(path, checkpoint, trust)
     return Listing(
         report._replace(diagnosis=_diagnosis(checkpoint, report.layout)),
-        tuple(_tensor_rows(checkpoint)),
+        tuple(_tensor_rows(checkpoint.tensors.values())),
         tuple(WrapperRow(*wrapper) for wrapper in checkpoint.wrappers),
         checkpoint.outside,
         tuple(_entry_rows(checkpoint)),
         _references(checkpoint, trust),
         tuple(UseRow(use.use.value, *use[1:6], is_trusted(use, trust)) for use in checkpoint.uses),
-        checkpoint.unread,
+        tuple(_unread_rows(checkpoint)),
         checkpoint.metadata,
         tied_groups(checkpoint.tensors),
         tuple(SettingRow(one.key, _shown(*one)) for one in settings_of(checkpoint).values()),
@@ -125,8 +126,21 @@ def _shown(key: str, value: Any) -> Any:
     return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}... ({len(value):,} characters)"
 
 
-def _tensor_rows(checkpoint: Checkpoint) -> Iterator[TensorRow]:
-    for name, dtype, shape, *_ in checkpoint.tensors.values():
+def _unread_rows(checkpoint: Checkpoint) -> Iterator[UnreadRow]:
+    known = {one.name: one for one in checkpoint.in_parts}
+    for name, reason in checkpoint.unread:
+        one = known.get(name)
+        if one is None:
+            yield UnreadRow(name, reason)
+        else:
+            parts = tuple(_tensor_rows(one.parts))
+            yield UnreadRow(
+                name, reason, one.cls, one.dtype, one.shape, one.facts, parts, one.closed, one.text
+            )
+
+
+def _tensor_rows(tensors: Iterable[TensorInfo]) -> Iterator[TensorRow]:
+    for name, dtype, shape, *_ in tensors:
         nbytes = prod(shape) * dtype.bits // 8  # TensorInfo.nbytes
         # not by the class: its __new__ takes as long again
         yield tuple.__new__(TensorRow, (name, dtype.name, shape, nbytes))

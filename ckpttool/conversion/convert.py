@@ -25,6 +25,7 @@ from ckpttool.conversion.output import (
     summed,
     written_files,
 )
+from ckpttool.conversion.parts import findings_on_parts, with_parts, written_parts
 from ckpttool.conversion.planning import plan
 from ckpttool.conversion.quantization_config import config_without
 from ckpttool.conversion.receipt import write_receipt
@@ -66,6 +67,7 @@ def convert(
     dtype: str | None = None,
     dequantise: str | None = None,
     except_quantized: bool = False,
+    parts: bool = False,
     allow_overflow: bool = False,
     include: Union[str, Iterable[str]] = (),
     exclude: Union[str, Iterable[str]] = (),
@@ -100,6 +102,8 @@ def convert(
         dequantise: decode quantized weights to ``bfloat16`` or ``float32``; see
             ``docs/convert.md``.
         except_quantized: copy quantized weights bit for bit, and cast the others.
+        parts: write quantized and sparse tensors, and those of classes of their own, as the plain
+            tensors that they are made of; see ``docs/convert.md``.
         allow_overflow: let a cast make numbers infinite.
         include: patterns of names to take; all of them without any.
         exclude: patterns of names to leave out.
@@ -143,6 +147,7 @@ def convert(
         dtype=dtype,
         dequantise=dequantise,
         except_quantized=except_quantized,
+        parts=parts,
         include=texts_of(include, "include"),
         exclude=texts_of(exclude, "exclude"),
         encoder_only=encoder_only,
@@ -222,14 +227,15 @@ def convert_file(
     try:
         # Code that the file would run is reported even if the conversion fails.
         with open_checkpoint(path, wrapper=options.wrapper) as source, adding_uses(source.uses):
-            checkpoint, decoded = dequantise(source, options)
+            checkpoint, decoded = dequantise(with_parts(source, options), options)
             canonical = canonicalize(with_tied(checkpoint.tensors, checkpoint.metadata))
             report = with_container(report, source, canonical.layout)
             selection = select(checkpoint, canonical, options)
             dequantising = taken(decoded, source, selection, options)
             checkpoint, selection, resizing = resize(checkpoint, canonical, selection, options)
+            in_parts = written_parts(checkpoint, selection, options)
             with told_by_source(selection.naming):
-                planned = plan(checkpoint, selection, output, options)
+                planned = plan(checkpoint, selection, output, options, in_parts)
             entries, sidecar = left_out(checkpoint, selection, options)
             config = config_of(checkpoint, selection, output, options)
             if dequantising.weights and config.path is None:
@@ -246,6 +252,7 @@ def convert_file(
                 config,
                 resizing,
                 dequantising,
+                in_parts,
             )
             return _convert(job, progress)
     except CkpttoolError as error:
@@ -267,6 +274,7 @@ def _convert(job: Job, progress: Progress | None) -> Conversion:
         *job.dequantising.findings,
         *job.resizing.findings,
         *job.selection.findings,
+        *findings_on_parts(job.in_parts, job.options),
         *job.plan.findings,
         *job.config.findings,
     ]
@@ -345,6 +353,7 @@ def _converted(
         not_cast=job.plan.not_cast,
         resized=job.resizing.tables,
         dequantised=job.dequantising.weights,
+        in_parts=job.in_parts,
         proof=proven.proof if proven else None,
         sidecar=None if state == NOT_WRITTEN else job.options.sidecar,
         receipt=None if state == NOT_WRITTEN else job.options.receipt,

@@ -87,6 +87,7 @@ class ConvertOptions(NamedTuple):
     rules: Rules = Rules()
     resize_pos_embed: Image | None = None
     dequantise: str | None = None
+    parts: bool = False
 
     @property
     def hashes(self) -> bool:
@@ -110,6 +111,11 @@ def check(options: ConvertOptions) -> None:
                 "quantized weights are to be decoded, and to be kept as they are",
                 fix="Leave --dequantise or --dtype-except-quantized out.",
             )
+    if options.parts and options.dtype is not None:
+        raise UsageError(
+            "tensors are to be written as their parts, and parts are not cast",
+            fix="Leave --parts or --dtype out.",
+        )
     if options.except_quantized and options.dtype is None:
         raise UsageError(
             "quantized weights are to be excepted from a cast, and nothing is cast",
@@ -144,7 +150,7 @@ def _check_types(options: ConvertOptions) -> None:
     check_workers(options.workers)
     check_executor(options.executor)
     check_text(options.wrapper, "wrapper")
-    flags = "except_quantized encoder_only keep_aliases allow_overflow force sync dry_run"
+    flags = "except_quantized parts encoder_only keep_aliases allow_overflow force sync dry_run"
     check_flags({flag: getattr(options, flag) for flag in [*flags.split(), "fingerprint"]})
     for key, value in options.metadata:
         for text in (key, value):

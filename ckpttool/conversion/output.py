@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ckpttool.conversion.planning import Plan
     from ckpttool.conversion.renaming.rows import Naming
     from ckpttool.conversion.resizing import Resizing
-    from ckpttool.conversion.result import LeftOut
+    from ckpttool.conversion.result import LeftOut, WrittenParts
     from ckpttool.conversion.selecting import TensorSelection
     from ckpttool.files.destination import Destination
     from ckpttool.files.temporary import Growing
@@ -69,6 +69,7 @@ class Job(NamedTuple):
     config: ModelConfig
     resizing: Resizing
     dequantising: Dequantising
+    in_parts: tuple[WrittenParts, ...] = ()
 
     @property
     def target(self) -> Target:

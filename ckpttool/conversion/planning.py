@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Sequence
 from ckpttool.conversion.casts import not_to_cast, refused, written_dtype
 from ckpttool.conversion.keeping import tied_to
 from ckpttool.conversion.naming import file_names, index_path, shard_paths
+from ckpttool.conversion.parts import PARTS, metadata_of, way_around
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Finding, finding
@@ -31,6 +32,7 @@ from ckpttool.tensors.sharing import (
 if TYPE_CHECKING:
     from ckpttool.conversion.options import ConvertOptions
     from ckpttool.conversion.renaming.rows import Naming
+    from ckpttool.conversion.result import WrittenParts
     from ckpttool.conversion.selecting import TensorSelection
     from ckpttool.formats.writing import Target
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
@@ -83,9 +85,13 @@ class Plan(NamedTuple):
 
 
 def plan(
-    checkpoint: Checkpoint, selection: TensorSelection, destination: str, options: ConvertOptions
+    checkpoint: Checkpoint,
+    selection: TensorSelection,
+    destination: str,
+    options: ConvertOptions,
+    in_parts: tuple[WrittenParts, ...] = (),
 ) -> Plan:
-    """Decide what to write.
+    """Decide what to write; ``in_parts`` are the tensors whose parts are among it.
 
     Raises:
         MalformedError: written out, the tensors would expand far beyond the file.
@@ -121,7 +127,9 @@ def plan(
     return Plan(
         tuple(FilePlan(path, tuple(group)) for path, group in zip(paths, groups)),
         index,
-        _metadata(checkpoint, selection, tied, wrapper, options) if target.HOLDS_METADATA else {},
+        _metadata(checkpoint, selection, tied, _own(wrapper, in_parts, options), options)
+        if target.HOLDS_METADATA
+        else {},
         _wrapper(wrapper, options) if target.HOLDS_WRAPPER else None,
         tied,
         sharing.overlapping,
@@ -177,25 +185,34 @@ def _shards(pieces: Sequence[PlannedTensor], most: int | None) -> list[list[Plan
 # --- metadata ----------------------------------------------------------------------------
 
 
-def _metadata(
-    checkpoint: Checkpoint,
-    selection: TensorSelection,
-    tied: Mapping[str, str],
-    wrapper: str | None,
-    options: ConvertOptions,
+def _own(
+    wrapper: str | None, in_parts: tuple[WrittenParts, ...], options: ConvertOptions
 ) -> dict[str, str]:
-    """Return the strings of ``__metadata__`` in their order; the fingerprint comes later."""
+    """Return the strings that come first."""
     # transformers refuses a file without "format"; "pt" is how torch's tensors are marked.
     own = {FORMAT: "pt"}
     if options.hashes:
         own[FINGERPRINT] = UNKNOWN
     if wrapper is not None:
         own[WRAPPER] = wrapper
+    if in_parts:
+        own[PARTS] = metadata_of(in_parts)
+    return own
+
+
+def _metadata(
+    checkpoint: Checkpoint,
+    selection: TensorSelection,
+    tied: Mapping[str, str],
+    own: dict[str, str],
+    options: ConvertOptions,
+) -> dict[str, str]:
+    """Return the strings of ``__metadata__`` in their order; the fingerprint comes later."""
     if tied:  # so that converting back restores the order of the names
         own[ORDER] = order_of(tied, selection.naming.tensors)
     users = dict(options.metadata)
     for key, value in users.items():
-        if key in OWN_KEYS or key in tied or value in selection.naming.tensors:
+        if key in (*OWN_KEYS, PARTS) or key in tied or value in selection.naming.tensors:
             raise UsageError(
                 f"the metadata {key}={value} would be taken for something else",
                 fix="Choose another key or value: dropped=kept is how tied names are recorded.",
@@ -249,7 +266,7 @@ def _findings(
             f"{count(len(selection.unread), 'tensor')} cannot be read{of_bytes}: {reasons}",
             severity=Severity.ERROR,
             tensors=[name for name, _ in selection.unread],
-            fix="Leave it out with --exclude, or save it as a plain dense tensor.",
+            fix=way_around(selection.unread, checkpoint.in_parts, options.parts),
         )
     for group in sharing.overlapping:
         yield finding(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Sequence
 
 from ckpttool._version import __version__
 from ckpttool.conversion.renaming.rows import every_row
-from ckpttool.conversion.result import map_fields
+from ckpttool.conversion.result import map_fields, parts_fields
 from ckpttool.inputs.receipts import SCHEMA_VERSION
 from ckpttool.quantization.packed import CODES
 from ckpttool.tensors.sums import file_sums
@@ -72,6 +72,7 @@ def write_receipt(
         "not_cast": plan.not_cast,
         "resized": [table._asdict() for table in job.resizing.tables],
         "dequantised": [weight._asdict() for weight in job.dequantising.weights],
+        "in_parts": [parts_fields(one) for one in job.in_parts],
         "proof": proven.proof._asdict(),
     }
     # ASCII, because a name may hold half a surrogate pair, which UTF-8 cannot.

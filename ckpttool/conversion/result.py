@@ -101,6 +101,22 @@ class Dequantised(NamedTuple):
     sha256: Mapping[str, str] | None = None
 
 
+class WrittenParts(NamedTuple):
+    """A tensor in whose place the plain tensors were written that it is made of.
+
+    Attributes:
+        name: as in the source.
+        parts: what a part is of it (``int_repr``) -> its name in the result; ``None`` for one that
+            was left out or taken apart.
+        facts: what else makes the tensor what it is, as ``__metadata__`` has it: class, dtype,
+            shape, layout, scheme, attributes, and the parts.
+    """
+
+    name: str
+    parts: Mapping[str, str | None]
+    facts: Mapping[str, object]
+
+
 class Proof(NamedTuple):
     """The extent of the proof.
 
@@ -147,6 +163,7 @@ class Conversion(NamedTuple):
         not_cast: quantized weights, and tensors beside them, copied while others were cast.
         resized: the position tables that were resized.
         dequantised: the quantized weights that were decoded.
+        in_parts: the tensors that were written as their parts.
         proof: ``None`` if nothing was written.
         sidecar, receipt: the paths of these files if they were written.
     """
@@ -175,6 +192,7 @@ class Conversion(NamedTuple):
     not_cast: tuple[str, ...] = ()
     resized: tuple[Resized, ...] = ()
     dequantised: tuple[Dequantised, ...] = ()
+    in_parts: tuple[WrittenParts, ...] = ()
     proof: Proof | None = None
     sidecar: str | None = None
     receipt: str | None = None
@@ -233,11 +251,17 @@ class Conversion(NamedTuple):
             "not_cast": self.not_cast,
             "resized": [table._asdict() for table in self.resized],
             "dequantised": [weight._asdict() for weight in self.dequantised],
+            "in_parts": [parts_fields(one) for one in self.in_parts],
             "proof": None if self.proof is None else self.proof._asdict(),
             "sidecar": self.sidecar,
             "receipt": self.receipt,
             "findings": [finding_fields(finding) for finding in self.findings],
         }
+
+
+def parts_fields(one: WrittenParts) -> dict[str, Any]:
+    """Return a tensor that was written as its parts as JSON has it."""
+    return {"name": one.name, **one.facts}
 
 
 def map_fields(rows: Mapping[str, Sequence[Rows]]) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Mapping, NamedTuple
 
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.findings.inventory import Item
@@ -120,6 +120,42 @@ class Neighbour(NamedTuple):
         return f"an MAE could take {self.takes}{lacks}"
 
 
+class UnreadRow(NamedTuple):
+    """A tensor of a kind that is not read.
+
+    Attributes:
+        name, reason: what it is, in words.
+        cls, dtype, shape: by torch's names; ``None`` for each that is not known.
+        facts: what else makes it what it is: layout, scheme, axis.
+        parts: the plain tensors that it is made of, which ``convert --parts`` writes.
+        closed: why it has no parts here; ``None`` where it has them, or is of an unknown kind.
+        text: type, shape and parts in a line; empty where nothing is known.
+    """
+
+    name: str
+    reason: str
+    cls: str | None = None
+    dtype: str | None = None
+    shape: tuple[int, ...] | None = None
+    facts: Mapping[str, object] = NO_ITEMS
+    parts: tuple[TensorRow, ...] = ()
+    closed: str | None = None
+    text: str = ""
+
+    def fields(self) -> dict[str, Any]:
+        """Return the tensor as JSON has it."""
+        return {
+            "name": self.name,
+            "reason": self.reason,
+            "class": self.cls,
+            "dtype": self.dtype,
+            "shape": self.shape,
+            "facts": self.facts,
+            "parts": self.parts,
+            "closed": self.closed,
+        }
+
+
 class Listing(NamedTuple):
     """The content of a file according to its headers.
 
@@ -132,7 +168,7 @@ class Listing(NamedTuple):
         entries: the entries beside the tensors.
         references: names that the pickle refers to.
         uses: its uses of names beyond the construction of data.
-        unread: (name, reason) of tensors of a kind that is not read.
+        unread: tensors of a kind that is not read.
         metadata: the strings of a safetensors header.
         tied: groups of names that are one tensor, stored once.
         settings: those of the training run that are kept beside the weights.
@@ -146,7 +182,7 @@ class Listing(NamedTuple):
     entries: tuple[EntryRow, ...] = ()
     references: tuple[ReferenceRow, ...] = ()
     uses: tuple[UseRow, ...] = ()
-    unread: tuple[tuple[str, str], ...] = ()
+    unread: tuple[UnreadRow, ...] = ()
     metadata: dict[str, str] = NO_ITEMS
     tied: tuple[tuple[str, ...], ...] = ()
     settings: tuple[SettingRow, ...] = ()
@@ -185,7 +221,7 @@ class Listing(NamedTuple):
             "entries": self.entries,
             "references": self.references,
             "uses": self.uses,
-            "unread": [{"name": name, "reason": reason} for name, reason in self.unread],
+            "unread": [row.fields() for row in self.unread],
             "tied": self.tied,
             "settings": self.settings,
             "diagnosis": self.file.diagnosis,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ckpttool.tensors.dtypes import DType
+    from ckpttool.tensors.in_parts import InParts
 
 # For the error on an unknown name: how many names are compared with it (a million would take
 # minutes), and how many are suggested.
@@ -242,6 +243,7 @@ class Checkpoint(Mapping[str, TensorInfo]):
         uses: names that are used for more than to construct data, in the order of the file.
         unread: tensors of a kind that is not read (sparse, quantized), with the reason.
         unread_bytes: bytes of their storages.
+        in_parts: those of them that torch puts together from plain tensors, with what is known.
         outside: tensors that are not in the state dict that was taken, by dotted key.
         metadata: the strings that the container carries about itself.
         index_metadata: what an index of shards says of itself, as JSON has it.
@@ -267,6 +269,7 @@ class Checkpoint(Mapping[str, TensorInfo]):
         uses: tuple[NameUse, ...] = (),
         unread: tuple[tuple[str, str], ...] = (),
         unread_bytes: int = 0,
+        in_parts: tuple[InParts, ...] = (),
         outside: tuple[Outside, ...] = (),
         metadata: dict[str, str] | None = None,
         index_metadata: dict[str, object] | None = None,
@@ -288,6 +291,7 @@ class Checkpoint(Mapping[str, TensorInfo]):
         self.uses = uses
         self.unread = unread
         self.unread_bytes = unread_bytes
+        self.in_parts = in_parts
         self.outside = outside
         self.metadata = metadata or {}
         self.index_metadata = index_metadata or {}

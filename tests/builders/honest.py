@@ -936,6 +936,16 @@ def _distributed_before() -> Any:
     return {"properties": TensorProperties(dtype=torch.float32, requires_grad=False)}
 
 
+def _distributed_tensor() -> Any:
+    """What a DTensor of torch 2.13 has besides its elements, without a process group."""
+    from torch.distributed._mesh_layout import _FlatLayout, _MeshLayout
+    from torch.distributed.tensor import _dtensor_spec as spec
+
+    meta = spec.TensorMeta(torch.Size([2, 3]), (3, 1), torch.float32)
+    layout = _MeshLayout((_FlatLayout((2,), (1,)),))
+    return [meta, spec.ShardOrderEntry(0, (0, 1)), layout]
+
+
 _TORCH = (
     _all("torch", NOTHING, _TENSORS)
     + _all(
@@ -947,6 +957,14 @@ _TORCH = (
                 "metadata-of-distributed": _distributed,
                 "metadata-of-distributed-old": _distributed_before,
             },
+        ),
+    )
+    + _all(
+        "torch",
+        NOTHING,
+        _only(
+            TORCH >= (2, 13) and torch.distributed.is_available(),
+            lambda: {"spec-of-distributed-tensor": _distributed_tensor},
         ),
     )
     + _all("torch", NOTHING, _TORCH_VALUES)

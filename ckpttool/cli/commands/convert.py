@@ -77,6 +77,13 @@ _EXIT_CODES = (
     "Without this option, --dtype refuses a file with such weights.",
 )
 @click.option(
+    "--parts",
+    is_flag=True,
+    help="Write quantized and sparse tensors, and those of torchao and other classes, as the plain "
+    "tensors that they are made of: .int_repr, .scale and .zero_point, .indices and .values, "
+    ".qdata. What they were is in __metadata__. Without this option, such tensors are refused.",
+)
+@click.option(
     "--allow-overflow", is_flag=True, help="Let a cast turn large numbers infinite (else an error)."
 )
 @click.option(

@@ -14,7 +14,7 @@ from typing import Dict, Iterator, NamedTuple, Optional, Tuple, Union
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UnsupportedError
 from ckpttool.findings.text import printable
-from ckpttool.formats.objects.rebuild import MAX_DIMENSIONS
+from ckpttool.formats.objects.attributes import MAX_DIMENSIONS
 from ckpttool.formats.objects.storages import is_natural
 from ckpttool.formats.pickles.dictionaries import pairs_of
 from ckpttool.formats.pickles.nodes import Call, Global, Node, pair_of

@@ -11,6 +11,7 @@ import re
 from itertools import chain
 from typing import Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence, Tuple
 
+from ckpttool.formats.objects.dtensors import is_spec
 from ckpttool.formats.objects.rebuild import dress_of, is_tensor, rebuild
 from ckpttool.formats.objects.storages import Locate, UnsupportedTensorError
 from ckpttool.formats.pickles.dictionaries import pairs_of
@@ -181,7 +182,8 @@ def tensors_beside(checkpoint: Checkpoint) -> Iterator[TensorInfo]:
         return
     seen: set[int] = set()
     names: dict[str, int] = {}
-    shells = list(beside.shells())  # kept alive, since ``seen`` has their ids
+    # kept alive, since ``seen`` has their ids; a mesh of processes has their numbers in a tensor
+    shells = [one for one in beside.shells() if not is_spec(one[1])]
     for key, root in chain(beside.items(), shells):
         waiting = [(key, root)]
         while waiting:

@@ -10,6 +10,8 @@ from math import prod
 
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
+from ckpttool.formats.objects.attributes import MAX_ATTRIBUTES, MAX_DIMENSIONS, MAX_WRAPPINGS
+from ckpttool.formats.objects.dtensors import DTensor, dtensor_of, is_dtensor, spec_of
 from ckpttool.formats.objects.storages import (
     LARGEST,
     Locate,
@@ -34,7 +36,7 @@ _UTILS = "torch._utils"
 
 _WITH_STATE = (_UTILS, "_rebuild_parameter_with_state")
 #: Calls that wrap the tensor that is their first argument.
-_WRAPPING = frozenset({(_UTILS, "_rebuild_parameter"), _WITH_STATE})
+WRAPPING = frozenset({(_UTILS, "_rebuild_parameter"), _WITH_STATE})
 #: ``f(function, type, args, state)``: a tensor with attributes, rebuilt by ``function(*args)``.
 #: torch 1.7 and 1.8 had the module under another name.
 FROM_TYPE = frozenset(
@@ -56,6 +58,8 @@ _PLAIN_CLASSES = frozenset(
 REBUILD_V2 = (_UTILS, "_rebuild_tensor_v2")
 _V1, _V3 = (_UTILS, "_rebuild_tensor"), (_UTILS, "_rebuild_tensor_v3")
 
+#: ``f(cls, dtype, shape, ...)``: a tensor of a class of its own; its attributes are all it holds.
+SUBCLASS = (_UTILS, "_rebuild_wrapper_subclass")
 #: Calls of torch that make tensors whose bytes are not one strided storage.
 UNSUPPORTED = {
     (_UTILS, "_rebuild_sparse_tensor"): "a sparse tensor",
@@ -64,16 +68,16 @@ UNSUPPORTED = {
     (_UTILS, "_rebuild_nested_tensor"): "a nested tensor",
     ("torch.nested._internal.nested_tensor", "_rebuild_njt"): "a nested tensor",
     (_UTILS, "_rebuild_meta_tensor_no_storage"): "a tensor without data (meta device)",
-    (_UTILS, "_rebuild_wrapper_subclass"): "a tensor subclass",
+    SUBCLASS: "a tensor subclass",
     (_UTILS, "_rebuild_device_tensor_from_numpy"): "a tensor pickled through numpy",
     (_UTILS, "_rebuild_device_tensor_from_cpu_tensor"): "a tensor of a device without storage",
 }
 #: Calls that make a tensor that can be read.
-REBUILDING = _WRAPPING | FROM_TYPE | {_V1, REBUILD_V2, _V3}
+REBUILDING = WRAPPING | FROM_TYPE | {_V1, REBUILD_V2, _V3}
 _TENSOR_CALLS = REBUILDING | frozenset(UNSUPPORTED)
 #: How many arguments torch writes for each; the metadata at the end came later and may be missing.
 _ARGUMENTS = {
-    **dict.fromkeys(_WRAPPING, (3,)),
+    **dict.fromkeys(WRAPPING, (3,)),
     **dict.fromkeys(FROM_TYPE, (4,)),
     _WITH_STATE: (4,),
     _V1: (4,),
@@ -93,13 +97,10 @@ _ACTING = frozenset({"data", "real", "imag", "__class__", "__dict__"})
 # any other name is malformed.
 _OTHER_DTYPE = re.compile(r"(complex|bits|q?u?int|b?float)[0-9][0-9a-z_]{0,20}")
 
-#: Dimensions of a tensor; torch's operations refuse more.
-MAX_DIMENSIONS = 64
-#: Attributes of a tensor, and calls around one: a subclass in a parameter has two.
-MAX_ATTRIBUTES, MAX_WRAPPINGS = 1_000, 8
-
 # Nodes of a call's arguments that are searched for a storage: torch's have it at the top.
 _NEAR = 100
+# Characters of a class that a reason names.
+_LONGEST_CLASS = 120
 
 
 def is_tensor(node: Node) -> bool:
@@ -131,11 +132,14 @@ def dress_of(node: Call) -> Node:
         if function == _WITH_STATE:
             states += node.args[3:]
             node = node.args[0]
-        elif function in _WRAPPING:
+        elif function in WRAPPING:
             node = node.args[0]
         elif function in FROM_TYPE:
             own = pair_of(node.args[1]) not in _PLAIN_CLASSES
             cls = node.args[1] if own else cls
+            if is_dtensor(node.args[1]):
+                states.append(spec_of(node.args[3]))
+                break
             states += node.args[3:]
             node = Call(node.args[0], node.args[2])
         else:
@@ -175,11 +179,40 @@ def rebuild(name: str, node: Call, locate: Locate, *, big_endian: bool = False) 
 
 
 def _rebuild(name: str, node: Node, locate: Locate, big_endian: bool) -> TensorInfo:
-    args = node.args
     if _is_usual(node):  # nearly all: what _unwrap would find of such a call
-        function = REBUILD_V2
-    else:
-        function, args = _unwrap(node)
+        return _strided(name, REBUILD_V2, node.args, locate, big_endian)
+    shared = _shared(node)
+    if shared is None:
+        return _strided(name, *_unwrap(node), locate, big_endian)
+    if not shared.whole:
+        raise UnsupportedTensorError(shared.part)
+    info = _strided(name, *_unwrap(shared.local), locate, big_endian)
+    if info.shape != shared.shape or info.dtype is not _dtype(shared.dtype):
+        raise UnsupportedTensorError("a DTensor whose local tensor is of another type or shape")
+    return info
+
+
+def _shared(node: Node) -> DTensor | None:
+    """Return what a call says that makes a distributed tensor, ``None`` for any other call."""
+    args, function = node.args, pair_of(node.function)
+    if function not in FROM_TYPE or len(args) != 4 or pair_of(args[0]) != SUBCLASS:
+        return None
+    made = args[2] if type(args[2]) is tuple and args[2] else (None,)
+    if not (is_dtensor(args[1]) and is_dtensor(made[0])):
+        return None
+    if node.states or node.mapped or node.appended:
+        raise _geometry("a rebuilt tensor is changed after its call")
+    _refuse_state(function, args)
+    return dtensor_of(made, args[3])
+
+
+def _strided(
+    name: str,
+    function: tuple[str, str],
+    args: tuple[Node, ...],
+    locate: Locate,
+    big_endian: bool,
+) -> TensorInfo:
     if type(args[0]) is not PersistentId and isinstance(args[0], Call):
         raise UnsupportedTensorError("a tensor whose storage another call makes")
     if type(args[0]) is not PersistentId:
@@ -227,17 +260,24 @@ def _unwrap(node: Node) -> tuple[tuple[str, str], tuple[Node, ...]]:
         function, args = pair_of(node.function), node.args
         assert function is not None  # noqa: S101 (is_tensor looked)
         if function in UNSUPPORTED:
-            raise UnsupportedTensorError(UNSUPPORTED[function])
+            raise UnsupportedTensorError(_unsupported(function, args))
         if len(args) not in _ARGUMENTS[function]:
             raise _geometry("a rebuild call has other arguments than torch writes")
         _refuse_state(function, args)
-        if function in _WRAPPING:
+        if function in WRAPPING:
             node = args[0]
         elif function in FROM_TYPE and type(args[2]) is tuple:
             node = Call(args[0], args[2])
         else:
             return function, args
     raise MalformedError("a tensor is wrapped too often", rules.LIMIT)
+
+
+def _unsupported(function: tuple[str, str], args: tuple[Node, ...]) -> str:
+    """Return the kind of a tensor that is not read, with the class if that is its own."""
+    if function == SUBCLASS and args and type(args[0]) is Global:
+        return f"{UNSUPPORTED[function]}, {str(args[0])[:_LONGEST_CLASS]}"
+    return UNSUPPORTED[function]
 
 
 def _refuse_state(function: tuple[str, str] | None, args: tuple[Node, ...]) -> None:

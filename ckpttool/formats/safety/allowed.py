@@ -324,8 +324,11 @@ ROWS = {
         Partial (str?) +attributes
     """,
     "torch.distributed.tensor._dtensor_spec": """
-        DTensorSpec TensorMeta () +attributes +fields +state
+        DTensorSpec () +attributes +fields +state
+        TensorMeta (data tuple name) +attributes +fields +state
+        ShardOrderEntry (int tuple)
     """,
+    "torch.distributed._mesh_layout": "_MeshLayout _FlatLayout () +attributes +fields",
     "torch.distributed.checkpoint.metadata": """
         Metadata TensorStorageMetadata ChunkStorageMetadata BytesStorageMetadata StorageMeta
         () +attributes

@@ -107,6 +107,7 @@ def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
         uses=tuple(_in_file(file, one) for file, shard in every for one in shard.uses),
         unread=tuple(one for _, shard in every for one in shard.unread),
         unread_bytes=sum(shard.unread_bytes for _, shard in every),
+        in_parts=tuple(one for _, shard in every for one in shard.in_parts),
         index_metadata=index.metadata,
         metadata=_common_metadata(shards),
         checksums=tuple(_in_file(file, one) for file, shard in every for one in shard.checksums),

@@ -12,6 +12,8 @@ from ckpttool.findings.finding import Finding
 from ckpttool.formats.objects.arrays import Arrays
 from ckpttool.formats.objects.beside import Beside
 from ckpttool.formats.objects.describing import MORE, describe, key_text
+from ckpttool.formats.objects.dtensors import is_spec
+from ckpttool.formats.objects.parts import PartsReader
 from ckpttool.formats.objects.rebuild import (
     REBUILD_V2,
     dress_of,
@@ -30,6 +32,7 @@ from ckpttool.formats.state_dicts.left_out import OutsideCounter, no_state_dict
 from ckpttool.formats.state_dicts.measuring import storages_of
 from ckpttool.formats.state_dicts.modules import Around, Walk, class_of, closed_reason, remark_on
 from ckpttool.tensors.catalogue import ATTRIBUTES, Entry, Outside, TensorInfo, Wrapper
+from ckpttool.tensors.in_parts import InParts
 
 #: Tensors of a state dict, as in the other formats, and of a whole file: an optimizer keeps
 #: two or three for each.
@@ -48,6 +51,7 @@ class StateDict(NamedTuple):
     aside: tuple[Node, ...] = ()
     unread: tuple[tuple[str, str], ...] = ()
     unread_bytes: int = 0
+    in_parts: tuple[InParts, ...] = ()
     outside: tuple[Outside, ...] = ()
     beside: Beside | None = None
     remarks: tuple[Finding, ...] = ()
@@ -95,7 +99,7 @@ def find(
     )
     entries = list(_entries(aside()))
     # skipped for most files, which have one state dict; kept alive for the ids of their nodes
-    shells = list(beside.shells()) if others else []
+    shells = [one for one in beside.shells() if not is_spec(one[1])] if others else []
     counted = OutsideCounter(locate, catalogue.storages()) if others else None
     return StateDict(
         catalogue.tensors,
@@ -105,6 +109,7 @@ def find(
         tuple(node for _, node in entries),
         tuple(catalogue.unread),
         catalogue.unread_bytes,
+        tuple(catalogue.in_parts),
         tuple(islice(counted.rows(choice, chain(beside.items(), shells)), MAX_ENTRIES))
         if counted is not None
         else (),
@@ -135,10 +140,12 @@ class _Catalogue:
         self._locate = locate
         self._big_endian = big_endian
         self._arrays = Arrays()
+        self._parts = PartsReader(locate, big_endian=big_endian)
         self._unread_storages: dict[str, int] = {}
         self.tensors: dict[str, TensorInfo] = {}
         self.unread: list[tuple[str, str]] = []
         self.unread_nodes: list[tuple[str, Node]] = []
+        self.in_parts: list[InParts] = []
         self.dressed: list[tuple[str, Node]] = []
         self.nodes: set[Node] = set()  # calls, which are equal to themselves only
         self.rest: list[KeyPart] = []
@@ -194,6 +201,9 @@ class _Catalogue:
         except UnsupportedTensorError as reason:
             self.note(name, str(reason), node)
             self.unread_nodes.append((name, node))
+            made = self._parts.read(name, node)
+            if made is not None:
+                self.in_parts.append(made)
             return
         if pair_of(node.function) != REBUILD_V2 and dress_of(node) is not None:
             self.dressed.append((name, node))

@@ -7,7 +7,8 @@ from typing import Iterator
 
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.objects.arrays import is_array, shape_of
-from ckpttool.formats.objects.rebuild import MAX_DIMENSIONS, MAX_WRAPPINGS, is_tensor
+from ckpttool.formats.objects.attributes import MAX_DIMENSIONS, MAX_WRAPPINGS
+from ckpttool.formats.objects.rebuild import is_tensor
 from ckpttool.formats.objects.storages import (
     Locate,
     UnsupportedTensorError,

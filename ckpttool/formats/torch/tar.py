@@ -19,7 +19,8 @@ from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedE
 from ckpttool.formats.archives import tar
 from ckpttool.formats.archives.tar import TarMember
 from ckpttool.formats.foreign.other_archives import other_tar
-from ckpttool.formats.objects.rebuild import MAX_DIMENSIONS, REBUILD_V2
+from ckpttool.formats.objects.attributes import MAX_DIMENSIONS
+from ckpttool.formats.objects.rebuild import REBUILD_V2
 from ckpttool.formats.objects.storages import (
     Storage,
     UnsupportedTensorError,

@@ -100,6 +100,11 @@ def _changes(converted: Conversion) -> Iterable[tuple[str, str]]:
         target = converted.casts[0].target
         yield "cast", f"{count(len(converted.casts), 'tensor')} to {target}"
     yield from _dequantised(converted)
+    if converted.in_parts:
+        names = printable(summarise([one.name for one in converted.in_parts]))
+        number = sum(len(one.parts) for one in converted.in_parts)
+        of_what = f"{count(len(converted.in_parts), 'tensor')} as {count(number, 'plain tensor')}"
+        yield "in parts", f"{of_what}: {names}"
     for table in converted.resized:
         shapes = " -> ".join(str(list(shape)) for shape in (table.before, table.after))
         yield "resized", f"{printable(table.name)} {shapes}: {table.how}"

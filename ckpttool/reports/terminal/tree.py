@@ -187,7 +187,11 @@ def _write_others(page: Page, listing: Listing) -> None:
     _write_list(
         page,
         "not read",
-        (f"{printable(name)}: {printable(reason)}" for name, reason in listing.unread),
+        (
+            f"{printable(row.name)}: {printable(row.reason)}"
+            + (f": {printable(row.text)}" if row.text else "")
+            for row in listing.unread
+        ),
     )
     if listing.references:
         page.blank()

@@ -309,7 +309,14 @@ def test_inspect_lists_every_tensor_as_json(tmp_path: Path) -> None:
     result = run("inspect", "--format", "json", built.saved(tmp_path, built.sparse_tensor_added))
     (file,) = json.loads(stdout_of(result))["files"]
     assert [row["name"] for row in file["tensors"]] == list(built.state())
-    assert file["unread"] == [{"name": "mask", "reason": "a sparse tensor"}]
+    (unread,) = file["unread"]
+    assert (unread["name"], unread["reason"]) == ("mask", "a sparse tensor")
+    assert (unread["class"], unread["dtype"], unread["shape"]) == (
+        "torch.Tensor",
+        "float32",
+        [3, 3],
+    )
+    assert [row["name"] for row in unread["parts"]] == ["mask.indices", "mask.values"]
     assert file["references"][0].keys() == {"name", "kind", "offset"}
 
 
