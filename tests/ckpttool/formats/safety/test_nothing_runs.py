@@ -40,8 +40,9 @@ def test_nothing_runs_while_hostile_files_are_read(tmp_path: Path) -> None:
     said = json.loads(done.stdout)
     assert said["events"] == []
     assert said["read"] > 500
-    # the hook sees what it looks for
-    assert said["seen"] == ["compile", "exec", "import", "open", "subprocess.Popen"]
+    # the hook sees what it looks for; since Python 3.13 subprocess spawns where it can
+    expected = {"compile", "exec", "import", "open", "subprocess.Popen"}
+    assert set(said["seen"]) - {"os.posix_spawn"} == expected
 
 
 def watch_all() -> None:
