@@ -111,8 +111,8 @@ def table_changed() -> object:
 
 
 def without_scales() -> quantized_models.Model:
-    model = quantized_models.fp8_in_blocks()
-    scale = next(name for name in model.tensors if name.endswith("_scale_inv"))
+    model = quantized_models.int8_of_channels()
+    scale = next(name for name in model.tensors if name.endswith("_scale"))
     return model._replace(
         tensors={name: one for name, one in model.tensors.items() if name != scale}
     )
@@ -139,10 +139,10 @@ CASES: Dict[str, Case] = {
         converted(table_changed, resize_pos_embed=48),
         converted(checkpoints.sound, resize_pos_embed=48),
     ),
-    "CVT217": Case(dequantised(without_scales), dequantised(quantized_models.fp8_in_blocks)),
+    "CVT217": Case(dequantised(without_scales), dequantised(quantized_models.int8_of_channels)),
     "CVT218": Case(
-        dequantised(quantized_models.fp8_in_blocks, "plain.safetensors"),
-        dequantised(quantized_models.fp8_in_blocks),
+        dequantised(quantized_models.int8_of_channels, "plain.safetensors"),
+        dequantised(quantized_models.int8_of_channels),
     ),
     "CVT101": Case(converted(lambda: {"w": torch.zeros(1, dtype=torch.complex128)}), WRITTEN),
     "CVT102": Case(on_a_disk_that_lies, converted(checkpoints.sound, dtype="bfloat16")),

@@ -108,7 +108,7 @@ def test_resized_tables_are_valid(tmp_path: Path) -> None:
 
 
 def test_decoded_weights_are_valid(tmp_path: Path) -> None:
-    path = checkpoints.saved(tmp_path, lambda: quantized_models.fp8_in_blocks(128).tensors)
+    path = checkpoints.saved(tmp_path, lambda: quantized_models.int8_of_channels().tensors)
     target = str(tmp_path / "out.safetensors")
     more = ("--dequantise", "bfloat16", "--fingerprint", "-o", target)
     done = check_closed("convert", json_of("convert", "--to", "safetensors", *more, path))
