@@ -42,8 +42,9 @@ LEARNED_POSITIONS = Rule(
     "Take the file that MAE wrote; if such a ViT is what you want, add --ignore MOD010.",
     "The correlation of the patches with the sin-cos table of the grid, interpolated from others "
     "too, is below 0.3; learned tables are below 0.1, tables that were trained from the computed "
-    "one above 0.9. A whole MAE, with its decoder, has this as MOD003. Nothing says that a weight "
-    "is damaged: models that learn their positions have such tables.",
+    "one above 0.9. A whole MAE, with its decoder, has this as MOD003. It is a note where the "
+    "config.json beside the file says that it is such a ViT and no MAE was asked for. Nothing says "
+    "that a weight is damaged: models that learn their positions have such tables.",
 )
 FORWARD_SHAPE = Rule(
     "MOD004",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Iterator
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
+from ckpttool.findings.rules import Severity
 from ckpttool.models.family import Kind
 
 if TYPE_CHECKING:
@@ -57,7 +58,17 @@ def check_position_tables(evidence: Evidence) -> Iterator[Finding]:
         if table.kind == kinds.LEARNED and _kind(evidence) is not Kind.FULL:
             whose = "as in a supervised, DINO or DeiT ViT, not in an MAE"
             message = f"the table is {table.text}, {whose}"
-            yield finding(rules.LEARNED_POSITIONS, message, tensors=[name])
+            if _is_said_to_be_other(evidence):
+                message += ", and config.json says that it is none"
+                yield finding(
+                    rules.LEARNED_POSITIONS,
+                    message,
+                    tensors=[name],
+                    severity=Severity.NOTE,
+                    fix="",
+                )
+            else:
+                yield finding(rules.LEARNED_POSITIONS, message, tensors=[name])
             continue
         same = table.grid == grid or table.kind not in computed
         there = "" if same else f", where the model has {grid[0]} x {grid[1]} patches"
@@ -70,6 +81,12 @@ def check_position_tables(evidence: Evidence) -> Iterator[Finding]:
             expected=f"at most {table.tolerance:.3g}",
             found=f"{table.error:.3g}",
         )
+
+
+def _is_said_to_be_other(evidence: Evidence) -> bool:
+    """Whether the folder says that it is another model with this core, and nobody asked for MAE."""
+    kind = (evidence.release_files.config or {}).get("model_type")
+    return not evidence.asked and kind in evidence.family.config_file.of_core
 
 
 def _asking_for(evidence: Evidence, grid: tuple[int, int] | None) -> str:
