@@ -204,6 +204,16 @@ def _not_compared(outcome: Outcome) -> Iterator[Finding]:
             f"{count(len(names), 'tensor')} cannot be compared with {called(outcome)}'s: {reason}",
             tensors=names,
         )
+    if not outcome.held and not outcome.rows.unread:
+        told = f"nothing of {called(outcome)} is in the file, so that nothing was compared"
+        if not outcome.source.tensors:
+            told = f"there is no tensor in {called(outcome)}"
+        yield finding(
+            rules.AGAINST_NOT_COMPARED,
+            told,
+            fix="Name the checkpoint that the file is made of, and its state dict: "
+            "--against-wrapper.",
+        )
     compared = [held.row.every_name for held in outcome.held if held.state in _COMPARED]
     for pattern in outcome.demands.idle(compared):
         yield finding(

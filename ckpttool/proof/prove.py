@@ -17,7 +17,7 @@ from ckpttool.files.publishing import try_files, write_files
 from ckpttool.findings import rules
 from ckpttool.findings.arguments import check_progress, pairs_of, path_of, paths_of, texts_of
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError, UsageError
-from ckpttool.findings.finding import Verdict
+from ckpttool.findings.finding import Verdict, finding
 from ckpttool.findings.results import FileReport
 from ckpttool.models.canonical import canonicalize
 from ckpttool.proof.options import ProveOptions
@@ -156,7 +156,12 @@ class _Files:
         if isinstance(file, Checkpoint):
             self._stack.enter_context(file)
             self._canonical.append(canonicalize(file.tensors))
-            self._reports.append(report_on(file, self._canonical[-1].layout))
+            report = report_on(file, self._canonical[-1].layout)
+            if side and not file.tensors and not file.unread:  # all of it would be proven
+                nothing = finding(rules.NO_TENSORS, "there is no tensor in the checkpoint")
+                findings = (*report.findings, nothing)
+                report = report._replace(verdict=Verdict.CANNOT_TELL, findings=findings)
+            self._reports.append(report)
         elif side:
             raise UnsupportedError(
                 "B is to be proven, and a list of digests has no elements",

@@ -103,7 +103,7 @@ class Numbers(NamedTuple):
                 refused = self.decoded[0].refused[name][0]
                 return one._replace(reason=f"A's is quantized, but {refused.reason}")
         if any(map(self._is_of_a, one.sources)):
-            reason = one.reason.replace("A's", "A's, dequantised,", 1)
+            reason = one.reason.replace("A's", "A's, dequantised,", 1).replace(",,", ",")
             sources = tuple(_apart(self.decoded[0].packed, one.sources))
             return one._replace(sources=sources, reason=reason)
         return one

@@ -21,7 +21,7 @@ from ckpttool.proof.links import cast_reason, replay_casts
 from ckpttool.proof.merge_reasons import Reasons, merging
 from ckpttool.proof.merges import replay_merges, why_not_replayed
 from ckpttool.proof.result import Cast, Explained, Operation, Unexplained
-from ckpttool.proof.steps import hold, is_held, outside, quantisation
+from ckpttool.proof.steps import hold, is_held, quantisation, why_outside
 from ckpttool.tensors.rows import rows_of, some_rows
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class Replays:
             if held is None:
                 yield [], self.named(link, "it is quantized in part")
                 continue
-            fine = [one for one in held if not one.within.outside]
+            fine = [one for one in held if why_outside(one) is None]
             explained = self.explained(link, tuple(one.name for one in fine))
             done = [one for one in explained.operations if one is not Operation.IDENTICAL]
             explained = explained._replace(
@@ -226,8 +226,9 @@ class Replays:
             differing = [
                 found
                 for one in held
-                if one.within.outside
-                for found in self.named(link._replace(names=(one.name,)), outside(one))
+                for reason in [why_outside(one)]
+                if reason is not None
+                for found in self.named(link._replace(names=(one.name,)), reason)
             ]
             yield [explained] if fine else [], differing
 

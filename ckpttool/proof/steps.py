@@ -121,9 +121,11 @@ def quantisation(held: Sequence[Held], decoded: Decoded) -> Quantisation:
     )
 
 
-def outside(held: Held) -> str:
-    """Say how far the numbers of A lie from the codes of B."""
+def why_outside(held: Held) -> str | None:
+    """Say how far the numbers of A lie from the codes of B; ``None`` if these stand for them."""
     within = held.within
+    if not within.outside:
+        return "all of its codes are zero, and A's numbers are not" if within.is_erased else None
     place = index_of(within.first or 0, held.original.shape)
     far = f"up to {within.farthest:.3g} steps" if within.farthest < float("inf") else "no number"
     return (

@@ -49,6 +49,7 @@ class Within(NamedTuple):
         rounded: those that are within half a step only if their quotient by the scale was rounded
             to their own type of 16 bits first.
         clipped: those beyond half a step from the outermost code that the format clips to it.
+        some: whether a number is not zero, and whether one that a code stands for is not.
     """
 
     elements: int = 0
@@ -57,6 +58,12 @@ class Within(NamedTuple):
     farthest: float = 0.0
     rounded: int = 0
     clipped: int = 0
+    some: tuple[bool, bool] = (False, False)
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether every number became zero, and not all are: no scale of theirs does that."""
+        return self.some == (True, False)
 
     def merged(self, other: Within) -> Within:
         """Return this and what was found of other elements of the same weight."""
@@ -68,6 +75,7 @@ class Within(NamedTuple):
             max(self.farthest, other.farthest),
             self.rounded + other.rounded,
             self.clipped + other.clipped,
+            (self.some[0] or other.some[0], self.some[1] or other.some[1]),
         )
 
 
@@ -137,11 +145,13 @@ def compare(coded: Coded, original: TensorInfo, region: Region) -> Within:
             near[top:bottom] *= np.where(size < _SMALL, np.float32(0), size)
         if coded.factor is not None:
             near *= np.float32(coded.factor)
-        distance = numbers - coded.numbers(box)
+        decoded = coded.numbers(box)
+        some = bool(numbers.any()), bool(decoded.any())
+        distance = numbers - decoded
         np.abs(distance, out=distance)
         rows, columns = np.nonzero(~(distance < near))  # NaN among them
     if not len(rows):
-        return Within(numbers.size)
+        return Within(numbers.size, some=some)
     chosen = _Chosen(
         numbers[rows, columns].astype(np.float64),
         codes[rows, columns],
@@ -152,12 +162,12 @@ def compare(coded: Coded, original: TensorInfo, region: Region) -> Within:
     )
     found, wrong = _exactly(coded, original, chosen)
     if not found.outside:
-        return found._replace(elements=numbers.size)
+        return found._replace(elements=numbers.size, some=some)
     if coded.transposed:
         places = region.at + columns * coded.shape.rows + rows
     else:
         places = region.at + rows * coded.shape.columns + columns
-    return found._replace(elements=numbers.size, first=int(places[wrong].min()))
+    return found._replace(elements=numbers.size, first=int(places[wrong].min()), some=some)
 
 
 class _Chosen(NamedTuple):

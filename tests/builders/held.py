@@ -99,7 +99,7 @@ class Held(NamedTuple):
     verdict: Verdict = Verdict.PASS
 
 
-FAIL = Verdict.FAIL
+FAIL, UNTOLD = Verdict.FAIL, Verdict.CANNOT_TELL
 CAST = {"allow_cast": "bfloat16"}
 MERGED = {"must_change": "*.mixer.*"}
 FROZEN = {"must_not_change": "model.embed_tokens.*"}
@@ -143,6 +143,9 @@ HELD: Dict[str, Held] = {
     "one more": Held(extra, {}, ("AGN010",)),
     "one more, which is allowed": Held(extra, {"allow_unexpected": "*lora*"}),
     "another name": Held(moved(Q, "q"), {}, ("AGN001", "AGN010"), FAIL),
+    "nothing of it, which is allowed": Held(
+        lambda _: extra({}), {"expected_missing": "*", "allow_unexpected": "*"}, ("AGN007",), UNTOLD
+    ),
     "another name, which is given": Held(moved(Q, "q"), {"map": {Q: "q"}}),
     "a prefix": Held(
         lambda tensors: {f"module.{name}": one for name, one in tensors.items()}, {}, ("AGN012",)

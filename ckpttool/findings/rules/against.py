@@ -74,7 +74,8 @@ AGAINST_NOT_COMPARED = Rule(
     "The file is CANNOT TELL, exit code 2, unless another finding fails it. Tensors of kinds that "
     "are not read, as sparse and quantized ones, are compared neither with each other nor with "
     "others; a cast cannot be replayed from a list of digests; and a pattern of --must-change or "
-    "--must-not-change that stands for missing tensors alone demands nothing.",
+    "--must-not-change that stands for missing tensors alone demands nothing. Where the file has "
+    "nothing of the other checkpoint, and may lack all of it, nothing was compared.",
     needs=_NEEDS,
     undecided=True,
 )

@@ -310,7 +310,17 @@ def test_thousands_of_hostile_names_are_shown_and_harmless(tmp_path: Path, count
     json.loads(ckpttool.render(proof, "json"))
 
 
-def test_empty_tensors_and_empty_files_are_proven(tmp_path: Path) -> None:
+def test_of_a_file_without_tensors_nothing_is_proven(tmp_path: Path) -> None:
+    path, source = tmp_path / "b.safetensors", tmp_path / "a.safetensors"
+    save_file({}, path)
+    save_file({"w": torch.rand(3)}, source)
+    for other in (source, path):
+        proof = ckpttool.prove(path, other, allow_missing="*" if other is source else ())
+        assert proof.outcome is ProofOutcome.CANNOT_TELL
+        assert "there is no tensor in the checkpoint" in ckpttool.render(proof)
+
+
+def test_empty_tensors_are_proven(tmp_path: Path) -> None:
     empty = {"w": torch.empty(0, 3), "s": torch.rand(())}
     assert prove(tmp_path, empty, empty).outcome is ProofOutcome.PROVEN
     cast = {"w": torch.empty(0, 3).half(), "s": empty["s"].half()}

@@ -238,6 +238,22 @@ def test_another_scale_is_named(tmp_path: Path) -> None:
     assert "the first at [3, 0]" in proof.unexplained[0].reason
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e30, float("inf")])
+@pytest.mark.parametrize("stem", ["fp8-channel-bf16", "int8-channel-bf16"])
+def test_codes_of_zeros_stand_for_zeros_alone(stem: str, scale: float, tmp_path: Path) -> None:
+    made, state = quantised(tmp_path / "b", stem)
+    source = plain(tmp_path / "a", state, "before")
+    parts = load_file(made)
+    parts[WEIGHT] = torch.zeros_like(parts[WEIGHT])
+    parts[f"{WEIGHT}_scale"] = torch.full_like(parts[f"{WEIGHT}_scale"], scale)
+    proof = ckpttool.prove(saved(tmp_path / "b", parts), source)
+    assert proof.outcome is ProofOutcome.NOT_PROVEN
+    assert {one.name for one in proof.unexplained} == {WEIGHT, f"{WEIGHT}_scale"}
+    zeros = saved(tmp_path / "a", {**load_file(source), WEIGHT: torch.zeros_like(state[WEIGHT])})
+    proof = ckpttool.prove(made, zeros)
+    assert (proof.outcome is ProofOutcome.PROVEN) is (scale != float("inf"))
+
+
 def test_experts_of_gpt_oss_are_proven_both_ways(tmp_path: Path) -> None:
     model = quantized_models.mxfp4_experts()
     packed = saved(tmp_path / "b", model.tensors, model.config)
