@@ -66,6 +66,8 @@ def read_receipt(path: str, document: dict[str, Any]) -> Receipt:
             found=f"schema_version {version}",
             fix="Use the ckpttool that wrote it, or convert again with this one.",
         )
+    if document.get("kind") == PROOF and document.get("verdict") != "proven":
+        raise _bad("it is of a proof, and does not say that it holds")
     listed, tied = document.get("tensors"), document.get("tied", {})
     result = document.get("result", {})
     if not isinstance(listed, list) or not isinstance(tied, dict) or not isinstance(result, dict):

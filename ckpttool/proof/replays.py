@@ -162,7 +162,7 @@ class Replays:
         peak = tally.max_abs
         whose = "the adapter's" if link.replaced else "A's"
         text = f"{tally.changed:,} of {tally.elements:,} elements differ from {whose}"
-        if peak is not None:
+        if peak is not None and peak.value:  # a sign of zero and the bits of NaN are no number
             text += f", by up to {peak.value:.3g}"
         if len(parts) != len(link.names):
             note = told(parts)

@@ -310,6 +310,12 @@ def test_thousands_of_hostile_names_are_shown_and_harmless(tmp_path: Path, count
     json.loads(ckpttool.render(proof, "json"))
 
 
+def test_what_differs_in_no_number_is_told_without_one(tmp_path: Path) -> None:
+    zeros = torch.tensor([1.0, 0.0])
+    proof = prove(tmp_path, {"w": zeros}, {"w": torch.tensor([1.0, -0.0])})
+    assert [one.reason for one in proof.unexplained] == ["1 of 2 elements differ from A's"]
+
+
 def test_of_a_file_without_tensors_nothing_is_proven(tmp_path: Path) -> None:
     path, source = tmp_path / "b.safetensors", tmp_path / "a.safetensors"
     save_file({}, path)

@@ -99,6 +99,18 @@ def test_no_receipt_is_written_of_what_is_not_proven(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.parametrize("verdict", ["not-proven", None, True])
+def test_a_receipt_that_says_of_no_proof_that_it_holds_stands_for_nothing(
+    tmp_path: Path, verdict: object
+) -> None:
+    source = pairs.save(tmp_path, "a.pth", pairs.state())
+    path = Path(receipt_of(tmp_path, source, source))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "verdict": verdict}))
+    proof = ckpttool.prove(source, path)
+    assert proof.outcome is ProofOutcome.CANNOT_TELL
+    assert "it is of a proof, and does not say that it holds" in ckpttool.render(proof)
+
+
 def test_a_receipt_replaces_nothing_but_an_earlier_one(tmp_path: Path) -> None:
     source = pairs.save(tmp_path, "a.pth", pairs.state())
     path = receipt_of(tmp_path, source, source)
