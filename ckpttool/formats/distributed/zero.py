@@ -21,26 +21,35 @@ from __future__ import annotations
 import os
 import re
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
 from ckpttool.files.folder import SHOWN, siblings_of
 from ckpttool.findings import rules
-from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError, UsageError
+from ckpttool.findings.errors import MalformedError, UnsupportedError, UsageError
 from ckpttool.findings.text import count, printable, some_of
+from ckpttool.formats.distributed import zero_set
 from ckpttool.formats.distributed.flat import Row, joined
+from ckpttool.formats.distributed.zero_files import (
+    File,
+    checksums_of,
+    entries_of,
+    is_size,
+    list_of,
+    read_file,
+    shapes_of,
+    stage_of,
+    state_of,
+    texts_of,
+    wrong,
+)
 from ckpttool.formats.objects.describing import describe
-from ckpttool.formats.objects.rebuild import is_tensor, rebuild
-from ckpttool.formats.pickles.dictionaries import pairs_of
-from ckpttool.formats.pickles.nodes import Call
 from ckpttool.formats.safety.watch import Watch
 from ckpttool.formats.torch import zip as torch_zip
-from ckpttool.tensors.catalogue import Checkpoint, Checksum, Entry, TensorInfo
+from ckpttool.tensors.catalogue import Checkpoint, Entry, TensorInfo
 from ckpttool.tensors.dtypes import DTYPES
 
 if TYPE_CHECKING:
     from ckpttool.files.sources import ByteSource
-    from ckpttool.formats.pickles import Pickle
-    from ckpttool.formats.pickles.nodes import Node
     from ckpttool.tensors.catalogue import Extent
 
 FORMAT = "deepspeed-zero"
@@ -63,7 +72,6 @@ _OF_THE_MODEL = frozenset(
     }
 )
 _FLOAT = DTYPES["float32"]
-_MOST = 10_000  # processes
 
 
 def is_called_part(path: str) -> bool:
@@ -110,25 +118,6 @@ def _rank(name: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-class _File(NamedTuple):
-    """A file that was read: its name, source, top entries, and what finds its storages."""
-
-    name: str
-    source: ByteSource
-    entries: Mapping[str, Node]
-    locate: torch_zip.Storages
-    content: torch_zip.Content
-
-    def tensor(self, name: str, node: Node) -> TensorInfo:
-        """Return a tensor of the file, row-major."""
-        if not (isinstance(node, Call) and is_tensor(node)):
-            raise _wrong(self.name, f"{name} is no tensor")
-        info = rebuild(name, node, self.locate, big_endian=self.content.big_endian)
-        if info.strides is not None:
-            raise UnsupportedError("a tensor is not row-major", rules.UNSUPPORTED, tensor=name)
-        return info
-
-
 def read(source: ByteSource, head: bytes, wrapper: str | None) -> Checkpoint | None:
     """Catalogue the checkpoint whose optimizer states are in ``source``; ``None`` if it is none.
 
@@ -145,8 +134,8 @@ def read(source: ByteSource, head: bytes, wrapper: str | None) -> Checkpoint | N
     if not (_OPTIMIZER.fullmatch(own) and torch_zip.matches(head)):
         return None
     with Watch() as watch, ExitStack() as opened:
-        first = _parsed(source, watch)
-        if "zero_stage" not in _state(first):
+        first = read_file(source, watch)
+        if "zero_stage" not in state_of(first):
             return None
         if wrapper:
             raise UsageError("a folder of DeepSpeed has no wrappers", found=wrapper)
@@ -162,49 +151,36 @@ def _names(folder: str) -> list[str]:
         return []
 
 
-def _parsed(source: ByteSource, watch: Watch) -> _File:
-    name = os.path.split(source.name)[1]
-
-    def parse(data: bytes, member: str) -> Pickle:
-        return watch.parse(data, member=f"{printable(name)}/{member}")
-
-    try:
-        content = torch_zip.content_of(source, parse)
-        locate = torch_zip.Storages(content.storages, content.folder)
-        return _File(name, source, _entries(content.pickle.root), locate, content)
-    except CkpttoolError as error:
-        error.path = error.path or source.name
-        raise
-
-
 class _Run:
     """One checkpoint that is being read."""
 
-    def __init__(self, first: _File, names: Sequence[str], watch: Watch, opened: ExitStack) -> None:
+    def __init__(self, first: File, names: Sequence[str], watch: Watch, opened: ExitStack) -> None:
         self._watch = watch
         self._siblings = siblings_of(first.source, opened)
-        self._stage, processes = _stage(first)
+        self._stage, processes = stage_of(first)
         mine = sorted((name for name in names if _OPTIMIZER.fullmatch(name)), key=_rank)
         self._check_processes(processes, mine)
         self._ranks = [first if name == first.name else self._open(name) for name in mine]
+        zero_set.check_alike(self._ranks)
         models = sorted(name for name in names if _MODEL.fullmatch(name))
         self._models = [self._open(name) for name in self._model_names(models, processes)]
+        zero_set.check_models(self._models)
         self._tensors: dict[str, TensorInfo] = {}
 
     def checkpoint(self) -> Checkpoint:
         """Return it; buffers first, then the parameters in the order of the model."""
         model = self._models[0]
         first = self._ranks[0]
-        for name in _texts(model, "buffer_names"):
-            node = _entries(model.entries.get("module")).get(name)
+        for name in texts_of(model, "buffer_names"):
+            node = entries_of(model.entries.get("module")).get(name)
             if node is not None:  # one that is not persistent
                 self._add(name, model.tensor(name, node))
         self._add_frozen()
-        groups = [_shapes(model, node) for node in _list(model, "param_shapes")]
+        groups = [shapes_of(model, node) for node in list_of(model, "param_shapes")]
         parts = self._whole_groups(groups) if self._stage < 3 else self._pieces(groups)
         for name, shape, extents in parts:
             self._add(name, TensorInfo(name, _FLOAT, shape, None, extents))
-        for name, owner in _entries(model.entries.get("shared_params")).items():
+        for name, owner in entries_of(model.entries.get("shared_params")).items():
             if type(owner) is str and owner in self._tensors:
                 self._add(name, self._tensors[owner])
         if not self._tensors:
@@ -220,7 +196,7 @@ class _Run:
             aside=tuple(node for _, node in beside),
             references=tuple({str(one): one for one in self._watch.references}.values()),
             uses=self._watch.uses,
-            checksums=tuple(sum_ for file in files for sum_ in _checksums(file)),
+            checksums=tuple(sum_ for file in files for sum_ in checksums_of(file)),
         )
 
     def _add(self, name: str, info: TensorInfo) -> None:
@@ -266,14 +242,14 @@ class _Run:
             )
         return wanted
 
-    def _open(self, name: str) -> _File:
+    def _open(self, name: str) -> File:
         source = self._siblings.open(name)
         if source is None:
             told = self._siblings.offenders or [f"{printable(name)} is not there"]
             raise MalformedError(
                 f"a file of the checkpoint cannot be opened: {told[-1]}", rules.DISTRIBUTED_CHUNKS
             )
-        file = _parsed(source, self._watch)
+        file = read_file(source, self._watch)
         source.rest()  # there may be as many as processes
         return file
 
@@ -285,17 +261,24 @@ class _Run:
         """Yield the parameters of ZeRO-1 and 2."""
         flat = [self._flat(file, "single_partition_of_fp32_groups") for file in self._ranks]
         if any(len(one) != len(groups) for one in flat):
-            raise _wrong(
+            raise wrong(
                 self._models[0].name,
                 f"it lists {count(len(groups), 'group')} of parameters, and the processes have "
                 f"{', '.join(sorted({str(len(one)) for one in flat}))}",
             )
         for number, shapes in enumerate(groups):
-            row = Row([one[number] for one in flat])
+            parts = [one[number] for one in flat]
+            sizes = [part.numel for part in parts]
+            zero_set.check_lengths(self._ranks, sizes)
+            row = Row(parts)
             padding = self._paddings(number, len(shapes))
+            places = {}
             for (name, shape), behind in zip(shapes.items(), padding):
+                begin = row.size - row.left
                 yield name, shape, joined(name, shape, [row])
+                places[name] = begin, row.size - row.left
                 row.take(min(behind, row.left))
+            zero_set.check_slices(self._ranks, number, sizes, places)
             # groups end in padding, to a multiple of twice the processes, and so do their parts
             self._check_left(row, shapes, 4 * len(flat))
 
@@ -312,18 +295,18 @@ class _Run:
 
     def _paddings(self, group: int, number: int) -> Sequence[int]:
         """Return the elements of padding behind each parameter of a group; later releases align."""
-        listed = _state(self._ranks[0]).get("param_alignment_paddings")
+        listed = state_of(self._ranks[0]).get("param_alignment_paddings")
         if not isinstance(listed, (list, tuple)) or group >= len(listed):
             return (0,) * number
         own = listed[group]
-        if not isinstance(own, (list, tuple)) or len(own) != number or not all(map(_is_size, own)):
-            raise _wrong(self._ranks[0].name, "its param_alignment_paddings are not known")
+        if not isinstance(own, (list, tuple)) or len(own) != number or not all(map(is_size, own)):
+            raise wrong(self._ranks[0].name, "its param_alignment_paddings are not known")
         return own
 
-    def _flat(self, file: _File, key: str) -> list[TensorInfo]:
-        nodes = _state(file).get(key)
+    def _flat(self, file: File, key: str) -> list[TensorInfo]:
+        nodes = state_of(file).get(key)
         if not isinstance(nodes, (list, tuple)):
-            raise _wrong(file.name, f"it has no {key}")
+            raise wrong(file.name, f"it has no {key}")
         infos = [file.tensor(key, node) for node in nodes]
         for info in infos:
             if info.dtype != _FLOAT or len(info.shape) != 1:
@@ -337,7 +320,7 @@ class _Run:
 
     def _check_left(self, row: Row, shapes: Mapping[str, object], most: int) -> None:
         if row.left >= most:
-            raise _wrong(
+            raise wrong(
                 self._models[0].name,
                 f"{row.left:,} elements of {row.size:,} belong to none of its "
                 f"{count(len(shapes), 'parameter')}",
@@ -345,8 +328,8 @@ class _Run:
 
     def _add_frozen(self) -> None:
         """Add the parameters that were not trained, which no optimizer has."""
-        shapes = _shapes(self._models[0], self._models[0].entries.get("frozen_param_shapes"))
-        held = [_entries(file.entries.get("frozen_param_fragments")) for file in self._models]
+        shapes = shapes_of(self._models[0], self._models[0].entries.get("frozen_param_shapes"))
+        held = [entries_of(file.entries.get("frozen_param_fragments")) for file in self._models]
         if shapes and self._stage >= 3 and len(self._models) != len(self._ranks):
             raise MalformedError(
                 "the model states of some processes are not there, which hold frozen parameters",
@@ -358,81 +341,10 @@ class _Run:
             parts = []
             for file, fragments in zip(self._models, held):
                 if name not in fragments:
-                    raise _wrong(file.name, f"the frozen parameter {printable(name)} is not in it")
+                    raise wrong(file.name, f"the frozen parameter {printable(name)} is not in it")
                 parts.append(file.tensor(name, fragments[name]))
             if len({part.dtype for part in parts}) > 1:
-                raise _wrong(self._models[0].name, f"the parts of {printable(name)} differ in type")
+                raise wrong(self._models[0].name, f"the parts of {printable(name)} differ in type")
             rows = [Row([part]) for part in parts]
             extents = joined(name, shape, rows)
             self._add(name, TensorInfo(name, parts[0].dtype, shape, None, extents))
-
-
-# --- reading nodes -----------------------------------------------------------------------------
-
-
-def _entries(node: Node) -> Mapping[str, Node]:
-    """Return the entries of a dictionary under texts."""
-    return {key: value for key, value in pairs_of(node) or [] if type(key) is str}
-
-
-def _state(file: _File) -> Mapping[str, Node]:
-    return _entries(file.entries.get("optimizer_state_dict"))
-
-
-def _stage(file: _File) -> tuple[int, int]:
-    """Return the stage of ZeRO and the number of processes."""
-    state = _state(file)
-    stage = state["zero_stage"]
-    if isinstance(stage, Call) and isinstance(stage.args, tuple) and len(stage.args) == 1:
-        stage = stage.args[0]  # an enumeration in later releases
-    number = state.get("partition_count")
-    if isinstance(number, (list, tuple)):  # of each group; those of experts are smaller
-        number = max((one for one in number if type(one) is int), default=None)
-    if type(stage) is not int or not 1 <= stage <= 3 or type(number) is not int:
-        raise _wrong(file.name, "its zero_stage or partition_count is not known")
-    if not 1 <= number <= _MOST:
-        raise MalformedError(
-            "more processes than the limit",
-            rules.LIMIT,
-            expected=f"1 to {_MOST:,}",
-            found=f"{number:,}",
-        )
-    return stage, number
-
-
-def _list(file: _File, key: str) -> Sequence[Node]:
-    node = file.entries.get(key)
-    if isinstance(node, (list, tuple)):
-        return node
-    if pairs_of(node) is not None:  # one group, of older releases
-        return [node]
-    raise _wrong(file.name, f"it has no {key}")
-
-
-def _texts(file: _File, key: str) -> list[str]:
-    node = file.entries.get(key)
-    return [one for one in node if type(one) is str] if isinstance(node, (list, tuple)) else []
-
-
-def _shapes(file: _File, node: Node) -> dict[str, tuple[int, ...]]:
-    """Return the shape of each parameter of a dictionary; nothing of ``None``."""
-    shapes = {}
-    for name, value in _entries(node).items():
-        size = value.args[0] if isinstance(value, Call) and value.args else value
-        if not isinstance(size, (list, tuple)) or not all(map(_is_size, size)):
-            raise _wrong(file.name, f"the shape of {printable(name)} is not known")
-        shapes[name] = tuple(size)
-    return shapes
-
-
-def _is_size(node: Node) -> bool:
-    return type(node) is int and node >= 0
-
-
-def _checksums(file: _File) -> Iterable[Checksum]:
-    folder = printable(file.name)
-    return (one._replace(member=f"{folder}/{one.member}") for one in file.content.checksums)
-
-
-def _wrong(file: str, message: str) -> MalformedError:
-    return MalformedError(f"{printable(file)}: {message}", rules.DISTRIBUTED_CHUNKS)

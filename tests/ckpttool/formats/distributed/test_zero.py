@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Callable
 
@@ -131,6 +132,100 @@ def test_a_process_of_an_earlier_run_is_said(tmp_path: Path) -> None:
     with pytest.raises(MalformedError, match="not those of all processes") as caught:
         open_checkpoint(folder)
     assert str(caught.value.found).startswith("4: ")
+
+
+def swap(first: Path, second: Path) -> None:
+    content = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(content)
+
+
+@pytest.mark.parametrize("ranks", [(0, 1), (0, 2), (1, 2)])
+def test_files_that_have_changed_places_are_told_by_the_parts_they_say_they_have(
+    ranks: tuple[int, int], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(REAL / "zero2" / "global_step2", tmp_path / "step")
+    swap(*(folder / built.rank_file(rank) for rank in ranks))
+    with pytest.raises(MalformedError) as caught:
+        open_checkpoint(folder)
+    assert caught.value.rule is rules.DISTRIBUTED_CHUNKS
+
+
+def test_files_of_equal_length_that_have_changed_places_are_told(tmp_path: Path) -> None:
+    folder = shutil.copytree(REAL / "zero2" / "global_step2", tmp_path / "step")
+    swap(folder / built.rank_file(0), folder / built.rank_file(1))
+    with pytest.raises(MalformedError, match="of another process: it has other parts of"):
+        open_checkpoint(folder)
+
+
+@pytest.mark.parametrize("processes", [2, 4, 5])
+def test_a_file_of_another_number_of_processes_is_told(processes: int, tmp_path: Path) -> None:
+    folder = built.stage_2(tmp_path / "step", 3)
+    other = built.stage_2(tmp_path / "other", processes)
+    shutil.copy(other / built.rank_file(1), folder / built.rank_file(1))
+    with pytest.raises(MalformedError, match="of another run than"):
+        open_checkpoint(folder)
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_a_part_of_another_length_is_told(rank: int, tmp_path: Path) -> None:
+    folder = built.stage_2(tmp_path / "step")
+    key = "single_partition_of_fp32_groups"
+    path = folder / built.rank_file(rank)
+    first, second = torch.load(path)["optimizer_state_dict"][key]
+    longer = torch.cat([first, first[:1]])
+    built.changed(path, "optimizer_state_dict", key, value=[longer, second])
+    with pytest.raises(MalformedError, match="8 are due"):
+        open_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("build", "key"),
+    [(built.stage_2, "base_optimizer_state"), (built.stage_3, "optimizer_state_dict")],
+)
+@pytest.mark.parametrize("in_group", [True, False])
+def test_a_file_of_another_step_is_told(
+    build: Callable[[Path], Path], key: str, in_group: bool, tmp_path: Path
+) -> None:
+    folder = build(tmp_path / "step")
+
+    def at(rank: int, step: int) -> None:
+        state: dict[str, object] = {"state": {0: {"step": torch.tensor(float(step))}}}
+        if in_group:
+            state = {"state": {}, "param_groups": [{"step": step}]}
+        path = folder / built.rank_file(rank)
+        built.changed(path, "optimizer_state_dict", key, value=state)
+
+    for rank in range(3):
+        at(rank, 300)
+    with open_checkpoint(folder) as checkpoint:
+        same(checkpoint, built.state())
+    at(2, 200)
+    with pytest.raises(MalformedError, match="at another step") as caught:
+        open_checkpoint(folder)
+    assert built.rank_file(2) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("global_steps", 8), ("param_shapes", [{"a.weight": torch.Size([3, 5])}])]
+)
+def test_model_states_of_another_step_or_model_are_told(
+    key: str, value: object, tmp_path: Path
+) -> None:
+    folder = built.stage_3(tmp_path / "step")
+    built.changed(folder / built.model_file(1), key, value=value)
+    with pytest.raises(MalformedError, match="another step or other parameters"):
+        open_checkpoint(folder)
+
+
+def test_the_byte_order_of_another_machine_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "byteorder", "big")
+    folder = built.stage_2(tmp_path / "step")
+    monkeypatch.undo()
+    with pytest.raises(UnsupportedError, match="byte order"):
+        open_checkpoint(folder)
 
 
 def test_the_file_of_shapes_is_needed(tmp_path: Path) -> None:
