@@ -21,10 +21,7 @@ if TYPE_CHECKING:
     from ckpttool.conversion.result import Conversion
 
 # torch 2.0 warns of its own use of a class when it saves and loads.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning"),
-    pytest.mark.skipif(not hasattr(torch, "float8_e4m3fn"), reason="this torch has no such type"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
 
 State = Dict[str, torch.Tensor]
 FIXTURES = ROOT / "tests" / "fixtures"

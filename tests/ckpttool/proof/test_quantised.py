@@ -16,10 +16,7 @@ from ckpttool.proof.result import Explained, Operation, Proof, ProofOutcome
 from tests.builders import checkpoints, kinds, quantized_models
 from tests.builders.repository import ROOT
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning"),
-    pytest.mark.skipif(not hasattr(torch, "float8_e4m3fn"), reason="this torch has no such type"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
 
 State = Dict[str, torch.Tensor]
 FOLDERS = ("compressed-tensors-0.20.0", "bitsandbytes-0.50.2")

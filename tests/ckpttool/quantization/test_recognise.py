@@ -15,10 +15,6 @@ from ckpttool.tensors.dtypes import DTYPES
 from tests.builders.quantized import PLAIN
 from tests.builders.quantized_models import MODELS, MODULES, SHAPE, Model, Tensors
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(torch, "float8_e4m3fn"), reason="this torch has no floats of 8 bits"
-)
-
 
 def infos(tensors: Tensors) -> dict[str, TensorInfo]:
     return {

@@ -12,10 +12,6 @@ from ckpttool.quantization.codes import Coded
 from ckpttool.quantization.steps import Within, compare, parts, regions
 from tests.builders import coded
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(torch, "float8_e4m3fn"), reason="this torch has no such type"
-)
-
 
 @pytest.fixture(params=["at once", "in pieces"], autouse=True)
 def _sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,10 +17,6 @@ from ckpttool.findings.finding import Finding
 from ckpttool.findings.results import FileReport
 from tests.builders.repository import FIXTURES
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(torch, "float8_e4m3fn"), reason="this torch has no floats of 8 bits"
-)
-
 FOLDERS = sorted(path.name for path in (FIXTURES / "quantized-models").iterdir() if path.is_dir())
 
 SCHEMES = {

@@ -17,10 +17,6 @@ from ckpttool.verification.run import verify_file
 from tests.builders import quantized_models as models
 from tests.builders.quantized_models import MODELS, MODULES, Model
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(torch, "float8_e4m3fn"), reason="this torch has no floats of 8 bits"
-)
-
 FIRST, EXPERT = MODULES[0], MODULES[3]
 
 

@@ -21,10 +21,6 @@ from tests.builders.quantized_models import MODELS, MODULES, SHAPE, Tensors
 
 WEIGHTS = [f"{module}.weight" for module in MODULES]
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(torch, "float8_e4m3fn"), reason="this torch has no floats of 8 bits"
-)
-
 #: Those whose weights are linear layers, of one shape; the experts of gpt-oss are below.
 LAYERS = [name for name in MODELS if name not in ("fp8 in blocks", "mxfp4 of experts")]
 
