@@ -179,6 +179,8 @@ def _structure(sides: tuple[Checkpoint, Checkpoint], pairing: Pairing) -> tuple[
         for match in pairing.matches
         for one in _files_of([left[match.left]])
         for other in _files_of([right[match.right]])
+        # what an adapter or codes put there lies in no file of the two
+        if one in files[0] and other in files[1]
     }
     if len(files[0]) != len(files[1]) or len(moves) > len(files[0]):
         told = [_shards(len(one)) for one in files]

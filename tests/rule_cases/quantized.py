@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterable
 
 import torch
+from safetensors.torch import save_file
 
 from ckpttool.findings.finding import Finding
 from ckpttool.verification.options import VerifyOptions
@@ -80,6 +81,23 @@ def leaving_out(name: str) -> Change:
     return lambda model: model.config["ignore"].append(name)
 
 
+def cast(*, scaled: bool) -> Run:
+    """Two weights of 8-bit floats in bfloat16, multiplied by their scales or not."""
+
+    def run(folder: Path) -> Iterable[Finding]:
+        tensors: Dict[str, torch.Tensor] = {}
+        for name in ("a.weight", "b.weight"):
+            weight = torch.randn(64, 64, generator=torch.Generator().manual_seed(len(tensors)))
+            scale = weight.abs().max() / 448
+            codes = (weight / scale).round()  # as coarse as the floats, which old torch has not
+            tensors[name] = (codes * scale if scaled else codes).bfloat16()
+        path = folder / "cast.safetensors"
+        save_file(tensors, path, {"format": "pt"})
+        return verify_file(str(path), VerifyOptions(forward=False)).findings
+
+    return run
+
+
 GPTQ = sound(models.gptq)
 PACKED = sound(models.pack_quantized)
 INT8 = sound(models.int8_of_channels)
@@ -104,6 +122,7 @@ CASES: Dict[str, Case] = {
     "QNT011": Case(sound(models.gptq, quantization_config=None), GPTQ),
     "QNT012": Case(changed(models.pack_quantized, put(f"{FIRST}.weight_shape", first(95))), PACKED),
     "QNT013": Case(changed(models.int8_of_channels, scales_of_whole), INT8),
+    "QNT015": Case(cast(scaled=False), cast(scaled=True)),
     "QNT014": Case(
         changed(models.gptq, lambda model: model.config.update(quant_method="awq")), GPTQ
     ),

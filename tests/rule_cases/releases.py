@@ -49,6 +49,13 @@ def with_a_fifo(folder: Path) -> Path:
     return path
 
 
+def with_an_adapter(folder: Path) -> Path:
+    path = releases.release(folder)
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    (folder / "adapter_model.safetensors").write_bytes(path.read_bytes())
+    return path
+
+
 CASES: Dict[str, Case] = {
     "HUB001": Case(saved(checkpoints.training_run), SOUND),
     "HUB002": Case(
@@ -65,4 +72,5 @@ CASES: Dict[str, Case] = {
     "HUB010": Case(verified(lambda folder: releases.release(folder, card="# A model")), RELEASE),
     "HUB011": Case(verified(lambda folder: releases.release(folder, card=None)), RELEASE),
     "HUB012": Case(verified(with_a_fifo), RELEASE),
+    "HUB013": Case(verified(with_an_adapter), RELEASE),
 }

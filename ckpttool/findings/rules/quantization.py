@@ -24,7 +24,8 @@ PART_MISSING = Rule(
     "scales of the inputs where the configuration says that they are static; of torchao all that "
     "the metadata names. Codes of 8 bits without any part are quantized if others of their kind "
     "in other layers or experts are, or if the configuration says so: without these they are a "
-    "plain cast, and a warning where other weights of the file have scales. " + _ALONE,
+    "plain cast, and a warning where other weights of the file have scales. So are scales of "
+    "inputs that the same weights of other layers or experts have. " + _ALONE,
 )
 PART_ORPHAN = Rule(
     "QNT002",
@@ -134,6 +135,18 @@ SCALE_OF_WHOLE = Rule(
     "A warning: whether such a weight was multiplied with its scale is not to be seen. Nothing is "
     "reported where the configuration says that the weights are whole, as a calibrated model has "
     "them.",
+)
+# An error: of two weights or more it is no chance, and a model of codes computes nothing.
+BARE_CODES = Rule(
+    "QNT015",
+    "codes-without-scales",
+    Severity.ERROR,
+    "Weights are codes of 8-bit floats that were cast without their scales.",
+    "Cast the quantized file again, and multiply by its scales.",
+    "Each of several weights of 16 bits or more reaches 448 and no number beyond, the largest of "
+    "the 8-bit float e4m3, to which a quantizer scales every block; and their root mean square is "
+    "far from what weights have. So ends a cast by a program that knows the scales by another "
+    "name. `ckpttool convert --dequantise` multiplies.",
 )
 SCHEME_DIFFERS = Rule(
     "QNT014",

@@ -35,6 +35,18 @@ UNLISTED_SHARD = Rule(
     "Named are files that are numbered as shards are, and a model.safetensors, which many readers "
     "take instead of the index.",
 )
+# A warning: a base model and its adapter may lie together on purpose.
+ADAPTER_BESIDE = Rule(
+    "HUB013",
+    "adapter-beside",
+    Severity.WARNING,
+    "An adapter lies beside the weights of a whole model.",
+    "Move the adapter into a folder of its own, above all if the weights have it merged.",
+    "Of adapter_config.json and the adapter_model of PEFT beside model.safetensors, its index, or "
+    "pytorch_model.bin: with peft installed, from_pretrained of transformers puts the adapter onto "
+    "the model, so that one that is merged counts twice. `ckpttool prove --adapter` tells whether "
+    "it is merged.",
+)
 CONFIG_MALFORMED = Rule(
     "HUB003",
     "config-malformed",

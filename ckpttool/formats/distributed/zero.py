@@ -21,6 +21,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import ExitStack
+from itertools import islice
 from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
 from ckpttool.files.folder import SHOWN, siblings_of
@@ -116,6 +117,19 @@ def _rank(name: str) -> tuple[int, int]:
     """Return the process of a file of optimizer states, and that of the parts of the model."""
     found = _OPTIMIZER.fullmatch(name)
     return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _which(ranks: Sequence[int], processes: int) -> str:
+    """Say which files are missing, or of a run with more processes than the first file tells."""
+    own = {rank for rank in ranks if rank < processes}
+    lost = [f"{rank:,}" for rank in islice((n for n in range(processes) if n not in own), SHOWN)]
+    if lost:
+        more = " and others" if processes - len(own) > len(lost) else ""
+        return f"Put the files of ranks {', '.join(lost)}{more} beside the others."
+    others = (
+        f"those of ranks {processes:,} and above are of another run, as one before it leaves them"
+    )
+    return f"By the first file the run had {processes:,} processes: {others}. Move them elsewhere."
 
 
 def read(source: ByteSource, head: bytes, wrapper: str | None) -> Checkpoint | None:
@@ -223,7 +237,7 @@ class _Run:
                 rules.DISTRIBUTED_CHUNKS,
                 expected=f"{processes:,}, of ranks 0 to {processes - 1:,}",
                 found=f"{len(names):,}: {some_of(names, SHOWN)}",
-                fix="Put the files of all processes together, and no others.",
+                fix=_which(numbers, processes),
             )
 
     def _model_names(self, names: Sequence[str], processes: int) -> list[str]:

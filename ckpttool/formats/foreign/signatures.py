@@ -38,7 +38,11 @@ _SAVE = "and save the arrays as safetensors (safetensors.numpy.save_file)."
 _UNPACK = "Unpack it, and name the checkpoint in it."
 #: Advice for files that hold no weights, and for parts of a distributed checkpoint.
 NAME_WEIGHTS = "Name the checkpoint of the weights."
-NAME_FOLDER = "Name the folder that it lies in, or the .metadata there: it lists all parts."
+NAME_FOLDER = (
+    "Name the folder that it lies in, or the .metadata there, which lists all parts. If none is "
+    "there, copy it from where they are from: * in a shell leaves it out, and no part can be read "
+    "without it."
+)
 _SOURCE = "Name the checkpoint that it was made from"
 
 LFS_POINTER = ForeignKind(

@@ -14,6 +14,7 @@ from ckpttool.findings.holes import missing_in_words, places_in_words
 from ckpttool.findings.name_filter import tip
 from ckpttool.findings.names import summarise
 from ckpttool.findings.patterns import matches
+from ckpttool.findings.results import LOAD_STATE_DICT
 from ckpttool.findings.rules import Rule, Severity
 from ckpttool.findings.text import count, meant
 from ckpttool.formats.objects.beside import tensors_beside
@@ -288,8 +289,26 @@ def check_all(evidence: Evidence) -> Iterator[Finding]:
             rules.MISSING,
             f"{len(missing):,} of {total} of {evidence.coverage.schema} missing{_after(words)}",
             tensors=missing,
-            fix=_other_parts(evidence),
+            fix=_other_parts(evidence) or _untied(evidence, missing),
         )
+
+
+def _untied(evidence: Evidence, missing: Sequence[str]) -> str | None:
+    """Say how a head of a model counts as tied, where another tensor may stand for it."""
+    config = evidence.release_files.config or {}
+    if evidence.reference is None or evidence.reference.code is None or len(missing) > 1:
+        return None
+    inner = config.get("text_config")
+    sizes = [one.get("vocab_size") for one in (config, inner) if isinstance(one, dict)]
+    shape = evidence.reference.schema.entries[missing[0]].shape
+    tensors = evidence.canonical.tensors
+    alike = [name for name, info in tensors.items() if info.shape == shape]
+    if len(shape) != 2 or shape[0] not in sizes or len(alike) != 1:
+        return None
+    return (
+        f"If it is to be {alike[0]}, set tie_word_embeddings to true in config.json; if it was a "
+        "weight of its own, save the model's whole state_dict()."
+    )
 
 
 def _after(words: str) -> str:
@@ -419,7 +438,12 @@ def _excluding(evidence: Evidence, names: Sequence[str]) -> str | None:
     if len(origins) > _FEW or not all(map(_PLAIN.fullmatch, origins)):
         return None
     told = " ".join(f"--exclude '{name}'" for name in origins)
-    return f"If nothing needs it, leave it out: {_CONVERT} {told}"
+    leave = f"If nothing needs it, leave it out: {_CONVERT} {told}"
+    if evidence.reference is not None and evidence.reference.loader != LOAD_STATE_DICT:
+        return (
+            f"If the model has it, config.json names another class than the weights are of. {leave}"
+        )
+    return leave
 
 
 def check_shapes(evidence: Evidence) -> Iterator[Finding]:

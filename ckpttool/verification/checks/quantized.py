@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, Sequence
 
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
@@ -16,6 +16,7 @@ from ckpttool.quantization.parts import WEIGHT, pattern_of, split
 from ckpttool.quantization.schemes import SCHEMES
 
 if TYPE_CHECKING:
+    from ckpttool.quantization.packed import Packed
     from ckpttool.tensors.catalogue import TensorInfo
     from ckpttool.verification.evidence import Evidence
 
@@ -57,6 +58,7 @@ def check_parts(evidence: Evidence) -> Iterator[Finding]:
             f"{_places(names, packed)}",
             tensors=[part for _, part in those],
         )
+    yield from _uneven(packed)
     narrow = list(file.contents.narrow) if packed else []
     if narrow:
         yield finding(
@@ -77,6 +79,28 @@ def check_parts(evidence: Evidence) -> Iterator[Finding]:
             tensors=parts or list(orphans),
             expected=f"codes of {', '.join(list(orphans)[:3])}",
         )
+
+
+def _uneven(packed: Mapping[str, Packed]) -> Iterator[Finding]:
+    """Warn of scales of inputs that the same weights of other layers or experts have."""
+    for what in (role.INPUT_SCALE, role.INPUT_GLOBAL_SCALE):
+        with_it, gone = set(), []
+        for name, one in packed.items():
+            if what in one.parts:
+                with_it.add((one.scheme, pattern_of(name)))
+            elif what not in one.needed:  # that is an error, and told
+                gone.append((one.scheme, pattern_of(name), name))
+        names = [name for scheme, pattern, name in gone if (scheme, pattern) in with_it]
+        if names:
+            yield finding(
+                rules.PART_MISSING,
+                f"no {what} for {len(names):,} of {count(len(packed), 'quantized weight')}, while "
+                f"the same weights of other layers or experts have one{_places(names, packed)}",
+                severity=Severity.WARNING,
+                tensors=names,
+                fix="Calibrate again with inputs that reach all of them: engines that scale inputs "
+                "by numbers of the file take zero for one that is not there, or refuse it.",
+            )
 
 
 def _orphans(evidence: Evidence) -> Iterator[tuple[str, tuple[TensorInfo, ...]]]:

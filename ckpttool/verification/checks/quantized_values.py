@@ -13,6 +13,7 @@ from ckpttool.quantization import packed as role
 from ckpttool.quantization.packed import is_byte, is_float, is_float8, is_unsigned_byte
 from ckpttool.quantization.parts import WEIGHT
 from ckpttool.verification.checks.quantized import ending_of
+from ckpttool.verification.evidence import is_matrix
 
 if TYPE_CHECKING:
     from ckpttool.quantization.packed import Packed
@@ -35,6 +36,8 @@ _NUMBERS = (
 _SCALES = (role.SCALE, role.NESTED_ABSMAX)
 # One number that is divided by.
 _DIVISORS = (role.GLOBAL_SCALE, role.INPUT_SCALE, role.INPUT_GLOBAL_SCALE)
+# The largest number of e4m3, and a root mean square that no weights have: of codes it is above 50.
+_LARGEST, _FAR = 448.0, 16.0
 _NO_EXPONENT = 255  # the byte of e8m0 that is NaN
 
 
@@ -168,6 +171,29 @@ def _limits(one: Packed, what: str, part: TensorInfo) -> tuple[int, int] | None:
     if part.dtype.signed:
         return -(1 << (one.bits - 1)), (1 << (one.bits - 1)) - 1
     return 0, (1 << one.bits) - 1
+
+
+def check_bare_codes(evidence: Evidence) -> Iterator[Finding]:
+    """Weights that reach exactly the largest code of an 8-bit float, as codes do and no weights."""
+    claimed = evidence.judged_apart
+    found: list[str] = []
+    for name, values in evidence.values.tensors.items():
+        info = evidence.canonical.tensors[name]
+        if name in claimed or not is_float(info.dtype) or not is_matrix(info):
+            continue
+        low, high = values.minimum, values.maximum
+        if low is None or high is None or max(-low, high) != _LARGEST:
+            continue
+        if (values.rms or 0) >= _FAR:
+            found.append(name)
+    if len(found) > 1:
+        places = places_in_words(found, evidence.canonical.tensors)
+        yield finding(
+            rules.BARE_CODES,
+            f"{count(len(found), 'weight')} reach exactly {_LARGEST:g} and no more, as codes of "
+            f"8-bit floats do that are cast without their scales{f': {places}' if places else ''}",
+            tensors=found,
+        )
 
 
 def check_group_indices(evidence: Evidence) -> Iterator[Finding]:

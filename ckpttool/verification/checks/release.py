@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Iterator, Sequence
 
 from ckpttool.files.suffixes import is_called_index, is_shard_of, shard_name, without_index
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
-from ckpttool.findings.text import count, size, some_of
+from ckpttool.findings.text import count, printable, size, some_of
 from ckpttool.formats.objects.plain import tensor_bytes
 from ckpttool.formats.state_dicts.training_state import is_called_settings, is_called_training
 
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 HUB_HEADER = 25_000_000
 
 _SHOWN = 20
+# What from_pretrained of transformers takes for the weights of a folder.
+_WHOLE = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 
 
 def check_container(evidence: Evidence) -> Iterator[Finding]:
@@ -83,6 +91,19 @@ def check_shards(evidence: Evidence) -> Iterator[Finding]:
             rules.UNLISTED_SHARD,
             f"{count(len(strays), 'file')} beside the index that it does not list: "
             + some_of(strays, _SHOWN),
+        )
+
+
+def check_adapter(evidence: Evidence) -> Iterator[Finding]:
+    """Warn of an adapter of PEFT that a loader of the whole model puts onto it."""
+    names = evidence.release_files.names
+    own = PurePath(evidence.checkpoint.path).name
+    weights = next((name for name in names if name.startswith("adapter_model.")), None)
+    if own in _WHOLE and weights is not None and "adapter_config.json" in names:
+        yield finding(
+            rules.ADAPTER_BESIDE,
+            f"{printable(weights)} lies beside the weights of the model: with peft installed, "
+            "from_pretrained adds the adapter to them, whether they have it already or not",
         )
 
 

@@ -52,6 +52,34 @@ def test_without_its_quantization_config_every_scheme_is_told(tmp_path: Path, na
     assert (found.rule.code, found.severity) == ("QNT011", Severity.ERROR)
 
 
+def test_scales_of_inputs_that_an_expert_alone_lacks_are_a_warning(tmp_path: Path) -> None:
+    model = MODELS["nvfp4 of modelopt"]()
+    del model.tensors[f"{EXPERT}.input_scale"]
+    (found,) = quantized(tmp_path, model)
+    assert (found.rule.code, found.severity) == ("QNT001", Severity.WARNING)
+    assert "input_scale for 1 of" in found.message
+    assert found.tensors == (f"{EXPERT}.weight",)
+
+
+def test_a_file_without_any_scales_of_inputs_has_no_finding(tmp_path: Path) -> None:
+    model = MODELS["nvfp4 of modelopt"]()
+    for name in [name for name in model.tensors if name.endswith(".input_scale")]:
+        del model.tensors[name]
+    assert quantized(tmp_path, model) == []
+
+
+def test_codes_that_were_cast_without_their_scales_are_told(tmp_path: Path) -> None:
+    model = MODELS["fp8 in blocks"]()
+    cast = {
+        name: tensor.float().bfloat16() if tensor.dtype == torch.float8_e4m3fn else tensor
+        for name, tensor in model.tensors.items()
+        if not name.endswith("_scale_inv")
+    }
+    found = quantized(tmp_path, Model(cast, {}), quantization_config=None)
+    assert told(found) == [("QNT015", Severity.ERROR)]
+    assert set(found[0].tensors) == {f"{module}.weight" for module in MODULES}
+
+
 def needed_parts() -> List[Any]:
     """Every part of every scheme without which there are no numbers, by its ending."""
     endings = {

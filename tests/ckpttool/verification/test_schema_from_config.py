@@ -9,6 +9,7 @@ from typing import Callable, List, Tuple
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import ckpttool
 from ckpttool import Report, Severity, UsageError, Verdict
@@ -362,6 +363,44 @@ def test_a_model_of_transformers_takes_an_example_too(
     (file,) = ckpttool.verify(path, schema="hf", example="mine_inputs:ids").files
     assert file.forward is not None
     assert file.forward.outputs["logits"].shape == (1, 2, 40)
+
+
+def test_a_head_that_the_configuration_does_not_tie_is_told_with_the_setting(
+    tmp_path: Path,
+) -> None:
+    folder = saved(tmp_path, "tied")
+    change_config(folder, tie_word_embeddings=False)
+    (found,) = verified(weights_of(folder)).findings
+    assert (found.rule.code, found.tensors) == ("STR022", ("lm_head.weight",))
+    assert "If it is to be model.embed_tokens.weight, set tie_word_embeddings" in found.advice
+    change_config(folder, tie_word_embeddings=True)
+    assert told(verified(weights_of(folder))) == []
+
+
+def test_of_another_tensor_that_is_missing_nothing_is_said_of_ties(tmp_path: Path) -> None:
+    path = change_weights(saved(tmp_path, "decoder"), lose(QUERY))
+    assert "tie_word_embeddings" not in verified(path).findings[0].advice
+
+
+def test_weights_that_the_named_class_has_not_are_not_only_to_be_left_out(tmp_path: Path) -> None:
+    folder = saved(tmp_path, "decoder")
+    change_config(folder, architectures=["LlamaModel"])
+    (found,) = verified(weights_of(folder)).findings
+    assert (found.rule.code, found.tensors) == ("STR004", ("lm_head.weight",))
+    assert "config.json names another class" in found.advice
+
+
+def add_an_adapter(folder: Path) -> None:
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    save_file({"a.lora_A.weight": torch.ones(2, 2)}, folder / "adapter_model.safetensors")
+
+
+def test_an_adapter_beside_the_whole_model_is_a_warning(tmp_path: Path) -> None:
+    folder = saved(tmp_path, "decoder")
+    add_an_adapter(folder)
+    assert [code for code, _, _ in told(verified(weights_of(folder)))] == ["HUB013"]
+    (folder / "adapter_config.json").unlink()
+    assert told(verified(weights_of(folder))) == []
 
 
 def with_prefix(prefix: str, inner: str = "") -> Callable[[Weights], object]:

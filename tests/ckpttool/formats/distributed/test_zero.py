@@ -124,6 +124,7 @@ def test_a_process_that_is_missing_is_said(
     with pytest.raises(MalformedError, match="not those of all processes") as caught:
         open_checkpoint(folder)
     assert caught.value.expected == "3, of ranks 0 to 2"
+    assert caught.value.fix == f"Put the files of ranks {rank} beside the others."
 
 
 def test_a_process_of_an_earlier_run_is_said(tmp_path: Path) -> None:
@@ -132,6 +133,7 @@ def test_a_process_of_an_earlier_run_is_said(tmp_path: Path) -> None:
     with pytest.raises(MalformedError, match="not those of all processes") as caught:
         open_checkpoint(folder)
     assert str(caught.value.found).startswith("4: ")
+    assert "had 3 processes: those of ranks 3 and above are of another run" in str(caught.value.fix)
 
 
 def swap(first: Path, second: Path) -> None:
