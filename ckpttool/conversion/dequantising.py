@@ -7,13 +7,11 @@ whose bytes are decoded when they are read. What comes after copies and proves i
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from copy import copy
 from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from ckpttool.conversion.quantization_config import settings_beside
 from ckpttool.conversion.result import Dequantised
-from ckpttool.files.crc import crc32_of
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError, UsageError
 from ckpttool.findings.finding import Finding, finding
@@ -22,7 +20,7 @@ from ckpttool.models.canonical import canonicalize
 from ckpttool.quantization.in_place import decode
 from ckpttool.quantization.recognise import packed_in
 from ckpttool.quantization.schemes import SCHEMES
-from ckpttool.tensors.catalogue import Checksum, Extent, TensorInfo
+from ckpttool.tensors.catalogue import Checksum, TensorInfo
 from ckpttool.tensors.dtypes import DTYPES
 from ckpttool.tensors.sharing import check_expansion, covered
 from ckpttool.tensors.sums import tensor_sum
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
     from ckpttool.quantization.in_place import Decoded
     from ckpttool.quantization.undoing import Refused
     from ckpttool.tensors.catalogue import Checkpoint
-
-_CHUNK = 4 << 20
 
 
 class Dequantising(NamedTuple):
@@ -168,22 +164,6 @@ def _checked(infos: Iterable[TensorInfo], checksums: Sequence[Checksum]) -> froz
     places = sorted(
         (id(one.source), one.offset) for info in infos for one in info.extents if one.length
     )
-    theirs = [one for one in checksums if _is_touched(one.extent, places)]
-    sums = {one.extent: _sum(one.extent) for one in theirs}
+    theirs = [one for one in checksums if stored_sums.is_touched(one.extent, places)]
+    sums = {one.extent: stored_sums.sum_of(one.extent) for one in theirs}
     return stored_sums.compare((), theirs, {}, sums)
-
-
-def _is_touched(extent: Extent, places: Sequence[tuple[int, int]]) -> bool:
-    source, begin = id(extent.source), extent.offset
-    place = bisect_left(places, (source, begin))
-    return place < len(places) and places[place] < (source, begin + extent.length)
-
-
-def _sum(extent: Extent) -> int:
-    crc32 = 0
-    buffer = memoryview(bytearray(min(_CHUNK, extent.length)))
-    for start in range(0, extent.length, _CHUNK):
-        chunk = buffer[: min(_CHUNK, extent.length - start)]
-        extent.source.read_into(extent.offset + start, chunk)
-        crc32 = crc32_of(chunk, crc32)
-    return crc32

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Iterable, NamedTuple
 
 from ckpttool.conversion.result import Resized
 from ckpttool.conversion.selecting import select
-from ckpttool.files.crc import crc32_of
 from ckpttool.files.sources import MemorySource
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnsupportedError, UsageError
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
 # Elements of a table, before and after, which are computed in float64.
 _MOST_ELEMENTS = 1 << 27
-_CHUNK = 4 << 20
 _OF_VALUES = next(dtype for dtype in DTYPES.values() if dtype.numpy == "f8")
 _TOLERANCE = 1e-6  # of an element of a sin-cos table, as in verify
 
@@ -235,7 +233,7 @@ def _checked(info: TensorInfo, checksums: Iterable[Checksum]) -> frozenset[Check
     from ckpttool.formats.writing import stored_sums  # late: most conversions resize nothing
 
     theirs = [one for one in checksums if any(_overlap(one.extent, own) for own in info.extents)]
-    sums = {one.extent: _sum(one.extent) for one in theirs}
+    sums = {one.extent: stored_sums.sum_of(one.extent) for one in theirs}
     return stored_sums.compare((), theirs, {}, sums)
 
 
@@ -243,16 +241,6 @@ def _overlap(one: Extent, other: Extent) -> bool:
     return one.source is other.source and (
         one.offset < other.offset + other.length and other.offset < one.offset + one.length
     )
-
-
-def _sum(extent: Extent) -> int:
-    crc32 = 0
-    buffer = memoryview(bytearray(min(_CHUNK, extent.length)))
-    for start in range(0, extent.length, _CHUNK):
-        chunk = buffer[: min(_CHUNK, extent.length - start)]
-        extent.source.read_into(extent.offset + start, chunk)
-        crc32 = crc32_of(chunk, crc32)
-    return crc32
 
 
 def _in_memory(original: TensorInfo, values: NDArray[Any]) -> TensorInfo:

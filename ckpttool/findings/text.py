@@ -80,3 +80,12 @@ def size(nbytes: int) -> str:
         if value < 999.5 or unit == "PB":  # 999.5 and more would be printed as 1000
             break
     return f"{value:.2f} {unit}" if value < 10 else f"{value:.1f} {unit}"
+
+
+def is_encodable(text: str) -> bool:
+    """Whether UTF-8 holds a text, as a file system does."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True

@@ -14,7 +14,7 @@ from ckpttool.files.folder import SHOWN, siblings_of
 from ckpttool.files.sources import READ_COST, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UnreadableError
-from ckpttool.findings.text import count, printable, some_of
+from ckpttool.findings.text import count, is_encodable, printable, some_of
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -47,7 +47,7 @@ def open_files(source: ByteSource, names: Iterable[str], opened: ExitStack) -> d
         UnreadableError: a file cannot be opened, or is a link out of the folder.
     """
     listed = sorted(set(names))
-    unsafe = [printable(name) for name in listed if _UNSAFE.search(name) or not _encodable(name)]
+    unsafe = [printable(name) for name in listed if _UNSAFE.search(name) or not is_encodable(name)]
     if unsafe:
         raise MalformedError(
             f"not a path of a file below the folder of .metadata: {some_of(unsafe, SHOWN)}",
@@ -93,14 +93,6 @@ def _require_all(folder: Siblings, listed: int) -> None:
             f"files of the checkpoint cannot be told apart: {'; '.join(folder.offenders[:SHOWN])}",
             rules.DISTRIBUTED_CHUNKS,
         )
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return False
-    return True
 
 
 class Ends:

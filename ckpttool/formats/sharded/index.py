@@ -12,7 +12,7 @@ from ckpttool.files.strict_json import MAX_JSON, begins_object, strict_json
 from ckpttool.files.suffixes import is_called_index
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
-from ckpttool.findings.text import printable, some_of
+from ckpttool.findings.text import is_encodable, printable, some_of
 from ckpttool.formats.foreign.answers import SEARCHED, answer_in_json
 from ckpttool.formats.safetensors.header import MAX_TENSORS
 from ckpttool.tensors.catalogue import Entry
@@ -134,7 +134,7 @@ def _check_files(weight_map: dict[str, object]) -> None:
     for name, file in weight_map.items():
         if not isinstance(file, str):
             raise _bad("a file name is not a string", tensor=name)
-        if file not in files and (_UNSAFE_FILE.search(file) or not _encodable(file)):
+        if file not in files and (_UNSAFE_FILE.search(file) or not is_encodable(file)):
             unsafe.append(printable(file))
         files.add(file)
     if unsafe:
@@ -146,14 +146,6 @@ def _check_files(weight_map: dict[str, object]) -> None:
             expected=f"at most {MAX_SHARDS:,} files and {MAX_TENSORS:,} tensors",
             found=f"{len(files):,} files and {len(weight_map):,} tensors",
         )
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return False
-    return True
 
 
 def _entries(metadata: dict[str, object]) -> list[Entry]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Iterable, Iterator, Mapping, Sequence
 
+from ckpttool.files.crc import crc32_of
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.unfilled import is_unfilled
 from ckpttool.formats.writing.file_layout import Slot
 from ckpttool.tensors.assembled import extents_below
 from ckpttool.tensors.catalogue import Checksum, Extent
+
+_CHUNK = 4 << 20
 
 
 def apart(slots: Sequence[Slot], checksums: Sequence[Checksum]) -> list[Extent]:
@@ -21,7 +24,7 @@ def apart(slots: Sequence[Slot], checksums: Sequence[Checksum]) -> list[Extent]:
     return [
         checksum.extent
         for checksum in checksums
-        if checksum.extent not in read and _is_touched(checksum.extent, places)
+        if checksum.extent not in read and is_touched(checksum.extent, places)
     ]
 
 
@@ -79,9 +82,20 @@ def extents(slots: Iterable[Slot]) -> Iterator[Extent]:
     return (one for extent in held for one in extents_below(extent))
 
 
-def _is_touched(extent: Extent, places: Sequence[tuple[int, int]]) -> bool:
+def is_touched(extent: Extent, places: Sequence[tuple[int, int]]) -> bool:
     """Whether any of the sorted (source, offset) lies in the extent."""
     source, begin = id(extent.source), extent.offset
     # Bisection, because a file may have a million storages and as many tensors.
     place = bisect_left(places, (source, begin))
     return place < len(places) and places[place] < (source, begin + extent.length)
+
+
+def sum_of(extent: Extent) -> int:
+    """Return the CRC-32 of the bytes of an extent, read in pieces."""
+    crc32 = 0
+    buffer = memoryview(bytearray(min(_CHUNK, extent.length)))
+    for start in range(0, extent.length, _CHUNK):
+        chunk = buffer[: min(_CHUNK, extent.length - start)]
+        extent.source.read_into(extent.offset + start, chunk)
+        crc32 = crc32_of(chunk, crc32)
+    return crc32
