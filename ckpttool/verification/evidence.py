@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.verification.options import Thresholds
+from ckpttool.verification.parts import SeenParts
 from ckpttool.verification.quantized_file import NOTHING, QuantizedFile
 from ckpttool.verification.release_files import ReleaseFiles
 
@@ -45,6 +46,7 @@ class Evidence(NamedTuple):
         example: whether inputs for the forward pass were named.
         unknown: whether it is of no known model, and neither a model nor a schema was asked for.
         recognised: its tensors under the names of the known model that they are nearest to.
+        parts: what the parts of tensors show that are more than bytes.
         companion: another checkpoint that the file is held against, if any.
     """
 
@@ -74,6 +76,7 @@ class Evidence(NamedTuple):
     quantized: QuantizedFile = NOTHING
     companion: Companion | None = None
     example: bool = False
+    parts: SeenParts = SeenParts()
 
     @property
     def has_roles(self) -> bool:

@@ -28,6 +28,7 @@ from ckpttool.verification.conclusion import conclude
 from ckpttool.verification.evidence import Evidence
 from ckpttool.verification.forward import forward_of, forward_of_code
 from ckpttool.verification.options import VerifyOptions
+from ckpttool.verification.parts import parts_to_read, seen_in, split
 from ckpttool.verification.published import origin_of
 from ckpttool.verification.quantized_file import as_in, quantized_file
 from ckpttool.verification.release_files import read_release_files
@@ -172,8 +173,11 @@ def _examine(
     runs = options.forward and reference is None
     if runs and not digests:  # importing torch takes longer, and a processor
         workers = workers or max(processors() - 1, 1)
+    of_parts = parts_to_read(checkpoint.in_parts, canonical.tensors)
     with quick_switches(), ThreadPoolExecutor(1) as pool, start_values(
-        canonical.tensors,
+        {**canonical.tensors, **{key: part.info for key, part in of_parts.items()}}
+        if of_parts
+        else canonical.tensors,
         checkpoint.checksums,
         keep=tuple(family.tables),  # the checks compare them byte by byte
         digests=digests,
@@ -194,7 +198,7 @@ def _examine(
             coverage, quantized = _against(reference, canonical, recorded, quantized)
         if runs:
             _import_model(family)  # while the bytes are being read
-        values = run.result()
+        values, seen = split(run.result(), of_parts)
         grid = shown_grid(family, judged.config, values) if reference is None else None
         if grid is not None:  # shapes alone do not tell 12 x 16 patches from 16 x 12
             judged = choose(canonical, options.model, options.sizes, said._replace(grid=grid))
@@ -246,6 +250,7 @@ def _examine(
         quantized=quantized,
         companion=options.companion,
         example=options.example is not None,
+        parts=seen_in(checkpoint.in_parts, of_parts, seen.tensors),
     )
     return evidence, published
 

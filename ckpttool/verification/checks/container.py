@@ -12,6 +12,7 @@ from ckpttool.findings.text import count, printable, size
 from ckpttool.inspection import state_dicts_not_taken, tensors_not_taken
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.families import conventions
+from ckpttool.tensors.in_parts import way_to
 from ckpttool.tensors.placeholders import message, placeholders, way_out
 
 if TYPE_CHECKING:
@@ -64,10 +65,24 @@ def check_unread(evidence: Evidence) -> Iterator[Finding]:
         yield finding(
             rules.UNREAD_ENTRY,
             f"{count(len(unread), 'tensor')} not read, {size(evidence.checkpoint.unread_bytes)}: "
-            + ", ".join(reasons[:_SHOWN]),
+            + ", ".join(reasons[:_SHOWN])
+            + _looked_at(evidence),
             tensors=[name for name, _ in unread],
-            fix=_WITHOUT_DATA if all(map(_NO_DATA.search, reasons)) else None,
+            fix=_WITHOUT_DATA
+            if all(map(_NO_DATA.search, reasons))
+            else way_to(evidence.checkpoint.in_parts)
+            if len(evidence.checkpoint.in_parts) == len(unread)
+            else None,
         )
+
+
+def _looked_at(evidence: Evidence) -> str:
+    """Say of how many tensors that are not read the parts were looked at."""
+    seen = len(evidence.parts.seen)
+    if not seen:
+        return ""
+    whose = "their" if seen == len(evidence.checkpoint.unread) else f"of {seen:,} the"
+    return f"; {whose} parts were looked at for NaN, infinity and indices beyond the shape alone"
 
 
 def check_wrapper_choice(evidence: Evidence) -> Iterator[Finding]:
