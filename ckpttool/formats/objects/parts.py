@@ -53,8 +53,9 @@ from ckpttool.tensors.in_parts import InParts
 if TYPE_CHECKING:
     from ckpttool.formats.objects.storages import Locate
 
-#: Nodes and parts that are looked at in one file: its tensors may share what they are made of.
-MAX_LOOKS = 10_000_000
+#: Nodes and parts that are looked at in one file, and how many more for each tensor: many may share
+#: what they are made of, and then a small file would have any number of parts.
+MAX_LOOKS, LOOKS_EACH = 500_000, 5
 #: Parts of one tensor; nodes, and characters, of the other attributes of one.
 MAX_PARTS, MAX_NODES, MAX_CHARACTERS = 1_000, 1_000, 100_000
 # How deep tensors lie in tensors.
@@ -85,6 +86,7 @@ class PartsReader:
 
     def read(self, name: str, node: Node) -> InParts | None:
         """Return what a tensor is made of that is not read as one; ``None`` for an unknown call."""
+        self._looks += LOOKS_EACH
         return self._read(name, node, _DEPTH)
 
     def _read(self, name: str, node: Node, depth: int) -> InParts | None:

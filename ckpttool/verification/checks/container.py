@@ -81,7 +81,7 @@ def _looked_at(evidence: Evidence) -> str:
     seen = len(evidence.parts.seen)
     if not seen:
         return ""
-    whose = "their" if seen == len(evidence.checkpoint.unread) else f"of {seen:,} the"
+    whose = "the" if seen == len(evidence.checkpoint.unread) else f"of {seen:,} the"
     return f"; {whose} parts were looked at for NaN, infinity and indices beyond the shape alone"
 
 

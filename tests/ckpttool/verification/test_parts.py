@@ -28,7 +28,7 @@ def found(folder: Path, content: dict[str, torch.Tensor]) -> dict[str, str]:
 def test_sound_parts_are_said_to_be_looked_at(tmp_path: Path) -> None:
     told = found(tmp_path, {**in_parts.quantized(), **in_parts.sparse()})
     assert told.keys() == {"STR011"}
-    assert "; their parts were looked at for NaN" in told["STR011"]
+    assert "; the parts were looked at for NaN" in told["STR011"]
 
 
 def test_parts_that_nobody_looked_at_are_not_said_to_be(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ckpttool.formats import open_checkpoint
+from ckpttool.formats.objects import parts
 from ckpttool.formats.objects.parts import facts_of
 from ckpttool.tensors.in_parts import InParts
 from tests.builders import checkpoints, in_parts
@@ -229,3 +230,18 @@ def test_what_does_not_fit_together_has_no_parts(tmp_path: Path, value: bytes, r
     assert one.parts == ()
     assert one.closed is not None
     assert reason in one.closed
+
+
+def test_many_tensors_that_share_their_attributes_do_not_multiply_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "MAX_LOOKS", 100)
+    shared = p.dict_of(*[(p.text(f"a{number}"), VALUES) for number in range(40)]) + p.put(9)
+    tensors = [(p.text(f"x{number}"), subclass(p.get(9))) for number in range(20)]
+    body = p.dict_of((p.text("s"), shared), *tensors)
+    path = tmp_path / "many.pth"
+    path.write_bytes(torch_zip(body, storages={key: bytes(n) for key, n in STORAGES.items()}))
+    with open_checkpoint(path) as checkpoint:
+        assert len(checkpoint.in_parts) == 20
+        assert sum(len(one.parts) for one in checkpoint.in_parts) <= 100 + 20 * parts.LOOKS_EACH
+        assert checkpoint.in_parts[-1].closed == "the tensors of the file have too many parts"
