@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from math import gcd, prod
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Callable, Collection, Iterable, Iterator, Sequence
@@ -38,6 +39,10 @@ _ADAPTER = (
     "ckpttool prove --adapter shows whether they are merged into a model."
 )
 _MERGE = "Merge the adapters first: save what merge_and_unload() of the PEFT model returns."
+_GATHER = (
+    "They look like the part of one process. Gather them before they are saved: with FSDP by a "
+    "full state dict, with ZeRO-3 by zero_to_fp32.py or stage3_gather_16bit_weights_on_model_save."
+)
 _FEW = 4  # tensors that a fix names one by one
 _PLAIN = re.compile(r"[A-Za-z_][\w.]*\*?")
 
@@ -457,8 +462,26 @@ def check_shapes(evidence: Evidence) -> Iterator[Finding]:
         lambda found: not found.same_shape,
         lambda found: (str(list(found.expected_shape)), str(list(found.found_shape))),
         "has another shape than " + ("the rest of the file implies" if own else "in the schema"),
-        _shaping(evidence) if own else _NOTHING,
+        _shaping(evidence) if own else partial(_resizing, evidence),
     )
+
+
+def _resizing(evidence: Evidence, those: Sequence[Mismatch]) -> str | None:
+    """Say how such shapes come about, where they show it: a part of a process, or another size."""
+    # codes may be in one row, too
+    floats = [one for one in those if DTYPES[one.found_dtype].kind == "float"]
+    if any(
+        0 in one.found_shape or len(one.found_shape) == 1 < len(one.expected_shape)
+        for one in floats
+    ):
+        return _GATHER
+    (expected, found) = (those[0].expected_shape, those[0].found_shape)
+    if evidence.reference is None or evidence.reference.loader == LOAD_STATE_DICT or not expected:
+        return None
+    config = evidence.release_files.config or {}
+    if expected[0] == config.get("vocab_size") and expected[1:] == found[1:] and found:
+        return f"If the weights are right, set vocab_size to {found[0]} in config.json."
+    return None
 
 
 def check_dtypes(evidence: Evidence) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 from pathlib import Path
@@ -388,6 +389,39 @@ def test_weights_that_the_named_class_has_not_are_not_only_to_be_left_out(tmp_pa
     (found,) = verified(weights_of(folder)).findings
     assert (found.rule.code, found.tensors) == ("STR004", ("lm_head.weight",))
     assert "config.json names another class" in found.advice
+
+
+def test_an_embedding_of_another_vocabulary_is_told_with_the_setting(tmp_path: Path) -> None:
+    folder = saved(tmp_path, "decoder")
+    vocabulary = json.loads((folder / "config.json").read_text())["vocab_size"]
+    change_config(folder, vocab_size=vocabulary - 1)
+    (found,) = verified(weights_of(folder)).findings
+    assert (found.rule.code, len(found.tensors)) == ("STR005", 2)
+    assert (
+        found.advice == f"If the weights are right, set vocab_size to {vocabulary} in config.json."
+    )
+    change_config(folder, vocab_size=vocabulary)
+    assert told(verified(weights_of(folder))) == []
+
+
+def test_parts_of_one_process_are_told_to_be_parts(tmp_path: Path) -> None:
+    def part(weights: Weights) -> None:
+        weights["model.embed_tokens.weight"] = weights["model.embed_tokens.weight"].flatten()[:24]
+        weights["model.norm.weight"] = weights["model.norm.weight"][:0]
+
+    found = verified(change_weights(saved(tmp_path, "decoder"), part)).findings
+    assert [(one.rule.code, one.tensors) for one in found] == [
+        ("STR005", ("model.embed_tokens.weight",)),
+        ("STR005", ("model.norm.weight",)),
+    ]
+    assert all("Gather them before they are saved" in (one.advice or "") for one in found)
+
+
+def test_another_size_of_a_layer_gets_no_advice_on_processes(tmp_path: Path) -> None:
+    path = change_weights(saved(tmp_path, "decoder"), reshape(QUERY))
+    (found,) = verified(path).findings
+    assert "Gather" not in (found.advice or "")
+    assert "vocab_size" not in (found.advice or "")
 
 
 def add_an_adapter(folder: Path) -> None:
