@@ -15,6 +15,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.arguments import AnyPath, check_flags, path_of
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnreadableError, UsageError
 from ckpttool.findings.text import count, printable, some_of
+from ckpttool.formats import checkpoint_file
 from ckpttool.formats.sharded.index import files_listed, read_index
 from ckpttool.formats.sharded.shards import open_shard, uncounted
 
@@ -102,6 +103,7 @@ def _shards_of(paths: Sequence[str]) -> tuple[str, list[str]]:
     """Return a folder and the names of the shards in it."""
     if len(paths) == 1 and Path(paths[0]).is_dir():
         (folder,) = paths
+        _require_no_other(folder)
         names = sorted(one.name for one in Path(folder).iterdir() if one.is_file())
         for suffixes in (SAFETENSORS, TORCH):
             shards = [name for name in names if name.lower().endswith(suffixes)]
@@ -131,6 +133,20 @@ def _check_adapters(folder: str, names: Sequence[str]) -> None:
             "it",
             path=folder,
             fix="Name the files that belong together: ckpttool index FILE...",
+        )
+
+
+def _require_no_other(folder: str) -> None:
+    """Refuse a folder that is a checkpoint of another kind, whose files no index can list."""
+    own = checkpoint_file(folder)
+    if own != folder:
+        raise UsageError(
+            "the folder is one checkpoint of parts that processes wrote, which needs no index and "
+            "has none",
+            path=folder,
+            found=os.path.split(own)[1],
+            fix="For whole tensors with an index: ckpttool convert FOLDER --to safetensors "
+            "--max-shard-size 5GB.",
         )
 
 

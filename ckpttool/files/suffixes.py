@@ -85,7 +85,8 @@ class ShardName(NamedTuple):
 def shard_name(path: str) -> ShardName | None:
     """Return what the name of a file says of shards, if it does; the stem has the folders."""
     found = _SHARD.fullmatch(path)
-    if found is None:
+    # a file of parts numbers those of its process, which may have no tensor for some of them
+    if found is None or is_called_part(PurePath(path).name):
         return None
     stem, number, total, suffix = found.groups()
     return ShardName(stem, int(number), int(total), suffix)

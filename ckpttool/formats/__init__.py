@@ -106,7 +106,7 @@ def _read(source: ByteSource, wrapper: str | None) -> Checkpoint:
     checkpoint = single.read(source, head, wrapper)
     if source.name.endswith(PART):
         raise _is_part(checkpoint.uses)
-    if unconsolidated.holds_parts(checkpoint):
+    if unconsolidated.says_places(checkpoint):
         return unconsolidated.joined(source, checkpoint)
     return checkpoint
 

@@ -16,13 +16,13 @@ from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedE
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count
 from ckpttool.formats import single
-from ckpttool.formats.distributed import sharding
 from ckpttool.formats.distributed.cover import shown
 from ckpttool.formats.distributed.listing import Chunk, Index, ListedTensor, Listing, Place
 from ckpttool.formats.distributed.whole import row_major
 from ckpttool.formats.objects.rebuild import is_tensor, rebuild
 from ckpttool.formats.objects.storages import UnsupportedTensorError
 from ckpttool.formats.pickles.nodes import Call, Node, PersistentId
+from ckpttool.formats.safetensors import sharding
 from ckpttool.formats.safetensors.whole import Header, read_header
 from ckpttool.formats.safetensors.whole import matches as is_safetensors
 from ckpttool.formats.torch import zip as torch_zip

@@ -23,11 +23,11 @@ from ckpttool.findings.errors import (
 )
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count, printable, some_of
-from ckpttool.formats.distributed import sharding
 from ckpttool.formats.distributed.cover import check_cover, naming_tensor
 from ckpttool.formats.distributed.files import MAX_FILES, MAX_OPEN
 from ckpttool.formats.distributed.whole import row_major, whole_of
 from ckpttool.formats.objects.storages import UnsupportedTensorError
+from ckpttool.formats.safetensors import sharding
 from ckpttool.formats.safetensors.whole import Header, read_header, remarks_on
 from ckpttool.formats.safetensors.whole import matches as is_safetensors
 from ckpttool.formats.sharded.shards import MAX_HEADERS
@@ -53,7 +53,7 @@ class _Parts(NamedTuple):
     blocks: list[Block]
 
 
-def holds_parts(checkpoint: Checkpoint) -> bool:
+def says_places(checkpoint: Checkpoint) -> bool:
     """Whether a safetensors file says of its tensors where they stand in larger ones."""
     return sharding.KEY in checkpoint.metadata
 
@@ -93,13 +93,13 @@ def joined(source: ByteSource, one: Checkpoint) -> Checkpoint:
     """
     own = os.path.split(source.name)[1]
     headers = {own: Header(dict(one.tensors), one.metadata, one.header_size or 0)}
-    offsets = sharding.offsets_of(one.metadata, one.tensors) or {}
-    alone = not is_called_part(own) and not any(map(any, offsets.values()))
+    is_one_of_several = sharding.holds_parts(own, one.metadata, one.tensors)
     with ExitStack() as opened:
-        beside = {} if alone else _beside(source, own, headers, opened)
+        beside = _beside(source, own, headers, opened) if is_one_of_several else {}
         tensors = _tensors(source.name, headers)
         opened.pop_all()  # from here on the checkpoint closes the files
     if not beside and all(info == one.tensors.get(name) for name, info in tensors.items()):
+        one.remarks += (_unsized(1),)
         return one
     return Checkpoint(
         source.name,
@@ -111,13 +111,17 @@ def joined(source: ByteSource, one: Checkpoint) -> Checkpoint:
         remarks=(
             *one.remarks,
             *_oddities(own, headers),
-            finding(
-                rules.DISTRIBUTED_SIZES,
-                f"{count(len(headers), 'file')} of parts, none of which says how large the whole "
-                "tensors are",
-            ),
+            _unsized(len(headers)),
         ),
     )
+
+
+def _unsized(files: int) -> Finding:
+    what = f"{count(files, 'file')} of parts, none of which says how large the whole tensors are"
+    if files == 1:
+        what = f"the file says where its tensors begin in whole ones ({sharding.KEY}), and not how "
+        what += "large those are"
+    return finding(rules.DISTRIBUTED_SIZES, what)
 
 
 def _oddities(own: str, headers: dict[str, Header]) -> tuple[Finding, ...]:

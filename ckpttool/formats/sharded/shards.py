@@ -28,6 +28,7 @@ from ckpttool.findings.uses import NameUse
 from ckpttool.formats import single
 from ckpttool.formats.safetensors import whole as safetensors
 from ckpttool.formats.safetensors.header import MAX_TENSORS
+from ckpttool.formats.safetensors.sharding import holds_parts
 from ckpttool.formats.safetensors.whole import require_no_wrapper
 from ckpttool.formats.sharded.index import Index, read_index
 from ckpttool.tensors.catalogue import Checkpoint, Checksum, Reference, TensorInfo
@@ -206,7 +207,7 @@ def open_shard(file: str, source: ByteSource) -> Checkpoint:
     try:
         shard = single.read(source, single.head_of(source), None)
         with adding_uses(shard.uses):
-            _require_plain(shard)
+            _require_plain(file, shard)
     except CkpttoolError as error:
         error.path = source.name
         error.uses = tuple(_in_file(file, use) for use in error.uses)
@@ -219,7 +220,14 @@ def open_shard(file: str, source: ByteSource) -> Checkpoint:
     return shard
 
 
-def _require_plain(shard: Checkpoint) -> None:
+def _require_plain(file: str, shard: Checkpoint) -> None:
+    if holds_parts(file, shard.metadata, shard.tensors):
+        raise UnsupportedError(
+            "the shard holds parts of tensors (DCP_SHARDING_INFO), of which an index says nothing",
+            rules.UNSUPPORTED,
+            fix="Name the folder that the files of parts lie in, without an index: together they "
+            "are one checkpoint, which ckpttool convert --to safetensors writes as whole tensors.",
+        )
     beside = [entry.key for entry in shard.entries] + [other.key for other in shard.outside]
     if shard.wrapper or beside:
         raise UnsupportedError(

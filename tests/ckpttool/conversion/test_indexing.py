@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Callable
 
 import pytest
 import torch
 
 from ckpttool import open_checkpoint
 from ckpttool.conversion.indexing import write_index
-from ckpttool.findings.errors import CkpttoolError, MalformedError, UnreadableError, UsageError
-from tests.builders import shards, torch_shards
+from ckpttool.findings.errors import (
+    CkpttoolError,
+    MalformedError,
+    UnreadableError,
+    UnsupportedError,
+    UsageError,
+)
+from tests.builders import deepspeed, distributed, shards, torch_shards
 from tests.builders.safetensors import sharing
 
 
@@ -163,3 +170,32 @@ def test_an_adapter_by_itself_may_have_an_index(tmp_path: Path) -> None:
     (tmp_path / shards.FIRST).rename(tmp_path / "adapter_model.safetensors")
     (tmp_path / shards.SECOND).unlink()
     assert write_index(tmp_path).files == ("adapter_model.safetensors",)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        distributed.good_parts,
+        deepspeed.stage_2,
+        pytest.param(
+            distributed.good, marks=pytest.mark.skipif(not distributed.LISTS, reason="old torch")
+        ),
+    ],
+)
+def test_a_folder_of_parts_that_processes_wrote_gets_no_index(
+    build: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    build(tmp_path / "run")
+    before = sorted((tmp_path / "run").iterdir())
+    with pytest.raises(UsageError, match="needs no index"):
+        write_index(tmp_path / "run")
+    assert sorted((tmp_path / "run").iterdir()) == before
+
+
+def test_files_of_parts_are_no_shards(tmp_path: Path) -> None:
+    first = distributed.good_parts(tmp_path)
+    with pytest.raises(UnsupportedError, match="parts of tensors"):
+        write_index(first)
+    index = shards.write(tmp_path, {"weight": first.name, "bias": first.name})
+    with pytest.raises(UnsupportedError, match="parts of tensors"):
+        open_checkpoint(index)

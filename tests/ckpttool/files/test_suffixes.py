@@ -94,6 +94,7 @@ def test_a_shard_is_known_by_its_name(stem: str) -> None:
         "model-00001-of-00002.safetensors.index.json",
         "model-0000\u0661-of-00002.safetensors",
         "model-00001-of-00002.bin\n",
+        "run/shard-00001-model-00001-of-00002.safetensors",
     ],
 )
 def test_no_other_name_is_that_of_a_shard(name: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 import safetensors.torch
 import torch
 
+import ckpttool
 from ckpttool import open_checkpoint
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnreadableError
@@ -51,11 +52,15 @@ def test_what_torch_writes_is_read_bit_for_bit(
             assert bytes_of(checkpoint, name) == raw(whole[name]), name
 
 
-def test_a_file_of_whole_tensors_with_the_key_is_as_any_other(tmp_path: Path) -> None:
+def test_a_file_of_whole_tensors_with_the_key_may_be_the_first_of_several_renamed(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(distributed.part({"weight": ((0, 0), WEIGHT)}))
     with open_checkpoint(path) as checkpoint:
-        assert (checkpoint.format, checkpoint.remarks) == ("safetensors", ())
+        assert checkpoint.format == "safetensors"
+        (remark,) = checkpoint.remarks
+        assert (remark.rule, remark.severity) == (rules.DISTRIBUTED_SIZES, rules.Severity.NOTE)
 
 
 def test_files_without_the_key_are_left_alone(tmp_path: Path) -> None:
@@ -127,3 +132,9 @@ def test_a_large_offset_is_a_hole_and_no_memory(tmp_path: Path) -> None:
     path = tmp_path / distributed.part_name(1)
     safetensors.torch.save_file({"w": WEIGHT}, path, {"DCP_SHARDING_INFO": told})
     assert "from [0, 0] on" in refused(path).message
+
+
+def test_a_whole_set_is_not_said_to_be_a_part_of_one(tmp_path: Path) -> None:
+    path = distributed.good_parts(tmp_path)
+    (file,) = ckpttool.verify([str(path)], schema="none").files
+    assert not any("rest of the checkpoint" in one for one in file.unchecked)

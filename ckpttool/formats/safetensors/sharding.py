@@ -10,6 +10,7 @@ from typing import Mapping
 
 from ckpttool.files.sources import MemorySource
 from ckpttool.files.strict_json import strict_json
+from ckpttool.files.suffixes import is_called_part
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.formats.objects.storages import is_natural
@@ -50,6 +51,16 @@ def offsets_of(
             raise _bad(f"{KEY} has offsets that are no integers from 0 up", name)
         found[name] = tuple(offsets)
     return found
+
+
+def holds_parts(file: str, metadata: Mapping[str, str], tensors: Mapping[str, TensorInfo]) -> bool:
+    """Whether a file of this name has parts of tensors, and the rest of them lies in others.
+
+    Raises:
+        MalformedError: as for :func:`offsets_of`.
+    """
+    offsets = offsets_of(metadata, tensors)
+    return offsets is not None and (is_called_part(file) or any(map(any, offsets.values())))
 
 
 def _bad(message: str, tensor: str | None = None) -> MalformedError:
