@@ -13,7 +13,7 @@ from typing import Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence, 
 
 from ckpttool.formats.objects.dtensors import is_spec
 from ckpttool.formats.objects.rebuild import dress_of, is_tensor, rebuild
-from ckpttool.formats.objects.storages import Locate, UnsupportedTensorError
+from ckpttool.formats.objects.storages import Locate, UnsupportedTensorError, codes_of
 from ckpttool.formats.pickles.dictionaries import pairs_of
 from ckpttool.formats.pickles.nodes import (
     Call,
@@ -112,7 +112,7 @@ class Beside(NamedTuple):
         try:
             key, dtype, extent = self.locate(node)
         except UnsupportedTensorError:  # of a quantized tensor: its bytes can be compared anyway
-            key, dtype = str(node.value[2]), None
+            key, dtype = str(node.value[2]), codes_of(node.value[1])
             extent = self.storages[key]
         dtype = dtype or BYTE
         count = extent.length // dtype.itemsize

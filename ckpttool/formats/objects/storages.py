@@ -8,10 +8,13 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.pickles.nodes import Global, Node, PersistentId, pair_of
 from ckpttool.tensors.catalogue import Extent
-from ckpttool.tensors.dtypes import STORAGE_DTYPES, DType
+from ckpttool.tensors.dtypes import BYTE, DTYPES, STORAGE_DTYPES, DType
 
 # Quantized storages whose elements do not take one byte.
 _QUANTIZED = {"QInt32Storage": 4}
+
+# The plain elements of those whose codes are whole.
+_CODES = {"QInt8Storage": "int8", "QUInt8Storage": "uint8", "QInt32Storage": "int32"}
 
 #: The largest size, stride or offset: torch's are signed 64-bit integers.
 LARGEST = 2**63 - 1
@@ -77,6 +80,12 @@ def storage_width(node: Node) -> tuple[DType | None, int]:
         name = pair_of(node)
         return None, _QUANTIZED.get(name[1], 1) if name else 1
     return dtype, dtype.itemsize if dtype else 1
+
+
+def codes_of(node: Node) -> DType:
+    """Return the element type of the codes in a quantized storage; bytes where they share some."""
+    name = pair_of(node)
+    return DTYPES[_CODES[name[1]]] if name and name[1] in _CODES else BYTE
 
 
 def storage_id(node: PersistentId, length: int) -> tuple[Node, str, int, tuple[Node, ...]]:

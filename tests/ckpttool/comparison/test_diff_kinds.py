@@ -34,6 +34,9 @@ UNREAD: dict[str, Callable[[float], torch.Tensor]] = {
         torch.tensor([value]), 0.5, 0, torch.qint8
     ),
     "scale": lambda value: torch.quantize_per_tensor(torch.tensor([value]), value, 0, torch.qint8),
+    "codes of another type": lambda value: torch.quantize_per_tensor(
+        torch.ones(1), 0.5, 0, torch.qint8 if value == 1 else torch.quint8
+    ),
     "conjugated": lambda value: torch.tensor([value + 1j]).conj(),
     "without data": lambda value: torch.ones(int(value), device="meta"),
 }
