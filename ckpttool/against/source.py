@@ -83,8 +83,8 @@ class Source:
         return dict(self.file.unread) if isinstance(self.file, Checkpoint) else {}
 
     def is_file_of(self, checkpoint: Checkpoint) -> bool:
-        """Whether it is the same files as another checkpoint, by whatever names."""
-        if not isinstance(self.file, Checkpoint):
+        """Whether it is the same weights of the same files, by whatever names of these."""
+        if not isinstance(self.file, Checkpoint) or self.file.wrapper != checkpoint.wrapper:
             return False
         ours, theirs = _identities(self.file), _identities(checkpoint)
         return bool(ours) and ours == theirs

@@ -108,22 +108,28 @@ class Numbers(NamedTuple):
             return one._replace(sources=sources, reason=reason)
         return one
 
-    def missing(self, missing: Iterable[Missing]) -> Iterator[Missing]:
-        """Yield what is missing by the names of A, without what could not be read."""
+    def missing(
+        self, missing: Iterable[Missing], unexplained: Iterable[Unexplained]
+    ) -> Iterator[Missing]:
+        """Yield what is missing by the names of A, without what may be in what could not be read.
+
+        Args:
+            missing: by the names that were paired.
+            unexplained: by the names of B.
+        """
+        doubts = {one.name for one in unexplained if one.unread}
+        # a weight of which A has codes that are not undone, or B, and nothing more is known
+        weights = {self.unread[1][name][0] for name in doubts if name in self.unread[1]}
         for one in missing:
             packed = self.decoded[0].packed.get(one.name)
             if packed is not None:
                 for info in packed.parts.values():
                     yield Missing(info.name, info.dtype.name, info.shape, None, one.allowed)
-            elif not self._is_in_doubt(one.name):
+            elif one.name in self.unread[0]:
+                if self.unread[0][one.name][0] not in doubts:
+                    yield one
+            elif one.name not in self.unread[1] or self.unread[1][one.name][0] not in weights:
                 yield one
-
-    def _is_in_doubt(self, name: str) -> bool:
-        """Whether B has the weight that a tensor of A belongs to, and nothing more is known."""
-        if name in self.unread[0]:
-            weight, _ = self.unread[0][name]
-            return weight in self.sides[1].tensors
-        return name in self.unread[1]
 
 
 def _apart(packed: Mapping[str, Packed], names: Sequence[str]) -> Iterator[str]:

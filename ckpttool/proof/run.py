@@ -110,11 +110,11 @@ class Run:
         known.update(name for other in unexplained for name in other.sources)
         absent = Absent(pairing, self._sides, one.source, known)
         lacking = absent.missing(more, self._options.allow_missing)
-        missing = tuple(self._numbers.missing(lacking))
-        self._check_unchanged()
         order = {name: place for place, name in enumerate(one.made.tensors)}
         unexplained.sort(key=lambda each: order.get(each.name, len(order)))
         unexplained = self._numbers.failed(unexplained)
+        missing = tuple(self._numbers.missing(lacking, unexplained))
+        self._check_unchanged()
         trouble = any(file.verdict is not Verdict.PASS for file in (source, made))
         trouble = trouble or any(each.file.verdict is not Verdict.PASS for each in adapters)
         unmerged = tuple(self._unmerged(strays))

@@ -61,6 +61,7 @@ CHECKS: Tuple[Check, ...] = (
     quantized_values.check_scales,
     quantized_values.check_codes,
     quantized_values.check_bare_codes,
+    quantized_values.check_constant_codes,
     quantized_values.check_group_indices,
     values.check_not_finite,
     values.check_constant_weights,

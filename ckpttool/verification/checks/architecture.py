@@ -51,7 +51,8 @@ def check_model(evidence: Evidence) -> Iterator[Finding]:
     """Tell a checkpoint that has nothing in common with the model from an incomplete one."""
     tensors = evidence.canonical.tensors
     if not tensors:
-        yield finding(rules.NO_TENSORS, "there is no tensor in the checkpoint")
+        which = " that is read" if evidence.checkpoint.unread else ""
+        yield finding(rules.NO_TENSORS, f"there is no tensor in the checkpoint{which}")
     elif evidence.unknown:
         if evidence.companion is not None:  # which says what it must hold
             return

@@ -38,6 +38,9 @@ _SCALES = (role.SCALE, role.NESTED_ABSMAX)
 _DIVISORS = (role.GLOBAL_SCALE, role.INPUT_SCALE, role.INPUT_GLOBAL_SCALE)
 # The largest number of e4m3, and a root mean square that no weights have: of codes it is above 50.
 _LARGEST, _FAR = 448.0, 16.0
+# Where a code of 0 stands for 0, if there are no zero points.
+_OF_ZERO = frozenset({"scaled-fp8", "scaled-int8", "llm-int8", "mxfp4"})
+_FEW = 16  # codes of which it may be chance that they are all alike
 _NO_EXPONENT = 255  # the byte of e8m0 that is NaN
 
 
@@ -152,6 +155,23 @@ def check_codes(evidence: Evidence) -> Iterator[Finding]:
             expected=key[-1] or None,
             found=_range(alike, key),
         )
+
+
+def check_constant_codes(evidence: Evidence) -> Iterator[Finding]:
+    """Weights whose codes are all one: nothing of a trained weight is left in them."""
+    zero, constant = _Alike(evidence), _Alike(evidence)
+    for name, one in evidence.quantized.contents.packed.items():
+        values = evidence.values.tensors.get(one.codes.name)
+        if values is None or one.codes.numel < _FEW or not values.is_constant:
+            continue
+        stands_for_zero = one.scheme in _OF_ZERO and role.ZERO_POINT not in one.parts
+        if values.minimum == 0 and stands_for_zero:
+            zero.add(("zeros alone",), name, one.codes)
+        else:
+            constant.add(("one number alone",), name, one.codes)
+    for rule, alike in ((rules.ALL_ZERO, zero), (rules.CONSTANT, constant)):
+        for _, words, names in alike:
+            yield finding(rule, words, severity=Severity.WARNING, tensors=names)
 
 
 def _range(alike: _Alike, key: Tuple[str, ...]) -> str | None:

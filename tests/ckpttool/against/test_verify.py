@@ -122,6 +122,17 @@ def test_a_file_is_not_held_against_itself(tmp_path: Path) -> None:
         assert (codes(file), file.verdict) == ({"AGN009"}, Verdict.CANNOT_TELL)
 
 
+def test_two_state_dicts_of_one_file_are_held_against_each_other(tmp_path: Path) -> None:
+    path = str(tmp_path / "run.pth")
+    torch.save({"model": held.state(), "model_ema": held.changed_in("q_proj")(held.state())}, path)
+    options = {"wrapper": "model_ema", "against_wrapper": "model"}
+    file = verify(path, path, **options)
+    assert (codes(file), file.verdict) == ({"AGN005"}, Verdict.FAIL)
+    file = verify(path, path, **options, must_change="*q_proj*")
+    assert (codes(file), file.verdict) == (set(), Verdict.PASS)
+    assert codes(verify(path, path, wrapper="model", against_wrapper="model")) == {"AGN009"}
+
+
 def test_a_copy_is_no_self(tmp_path: Path) -> None:
     path = held.save(held.state(), tmp_path / "a.safetensors")
     other = held.save(held.state(), tmp_path / "b.safetensors")

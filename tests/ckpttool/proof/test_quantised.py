@@ -182,6 +182,22 @@ def test_a_scheme_that_is_not_undone_leaves_it_open(
     assert not proof.missing
 
 
+def test_a_copy_of_another_weight_in_the_place_of_such_a_one_leaves_it_missing(
+    tmp_path: Path,
+) -> None:
+    made, state = quantised(tmp_path / "a", "nvfp4")
+    other = {"other.weight": torch.randn(8, 8)}
+    codes = {name: one for name, one in state.items() if not name.endswith(".before")}
+    source = saved(tmp_path / "a", {**load_file(made), **other})
+    rest = {name: one for name, one in codes.items() if not name.startswith(f"{LAYER}.w")}
+    result = saved(tmp_path / "b", {**rest, **other, WEIGHT: other["other.weight"]})
+    proof = ckpttool.prove(result, source)
+    assert proof.outcome is ProofOutcome.NOT_PROVEN
+    assert {one.name for one in proof.missing} == {
+        name for name in load_file(made) if name.startswith(f"{LAYER}.w")
+    }
+
+
 def test_a_weight_of_such_a_scheme_that_is_not_there_is_missing(tmp_path: Path) -> None:
     source, state = quantised(tmp_path / "a", "nvfp4")
     made = saved(tmp_path / "b", {f"{LAYER}.bias": state[f"{LAYER}.bias"]})

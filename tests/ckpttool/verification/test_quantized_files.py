@@ -80,6 +80,27 @@ def test_codes_that_were_cast_without_their_scales_are_told(tmp_path: Path) -> N
     assert set(found[0].tensors) == {f"{module}.weight" for module in MODULES}
 
 
+def _is_codes(name: str, tensor: torch.Tensor) -> bool:
+    ends = ("weight", "weight_packed", "qweight", "_blocks")
+    return name.endswith(ends) and tensor.dtype not in (torch.float32, torch.bfloat16)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_weight_whose_codes_are_all_one_is_told(tmp_path: Path, name: str) -> None:
+    model = MODELS[name]()
+    codes = next(key for key, one in model.tensors.items() if _is_codes(key, one))
+    shifted = any(key.endswith("zero_point") for key in model.tensors)
+    zero = name.startswith(("fp8", "int8", "llm", "mxfp4")) and not shifted
+    for code in (0, 17):
+        made = model.tensors[codes].clone()
+        made.view(torch.uint8).fill_(code)
+        path = models.written(tmp_path, model._replace(tensors={**model.tensors, codes: made}))
+        found = verify_file(path, VerifyOptions(forward=False)).findings
+        rules = {"NUM003", "NUM004"}
+        told = [(one.rule.code, one.severity) for one in found if one.rule.code in rules]
+        assert told == [("NUM003" if zero and not code else "NUM004", Severity.WARNING)]
+
+
 def needed_parts() -> List[Any]:
     """Every part of every scheme without which there are no numbers, by its ending."""
     endings = {
