@@ -170,6 +170,25 @@ def test_another_checkpoint_that_changes_meanwhile_leaves_it_open(tmp_path: Path
     )
 
 
+def test_a_file_that_changes_while_it_is_held_is_noticed(tmp_path: Path) -> None:
+    source, path = held.written(tmp_path, held.HELD["the same"])
+
+    class Meddler:
+        started = 0
+
+        def start(self, _: int) -> None:
+            self.started += 1  # the first pass is the one that verifies it
+            if self.started == 2:
+                os.utime(path, (1, 1))
+
+        def advance(self, nbytes: int) -> None:
+            pass
+
+    (file,) = ckpttool.verify(path, against=source, forward=False, progress=Meddler()).files
+    assert file.verdict is not Verdict.PASS
+    assert any("changed" in one.message for one in file.findings), file.findings
+
+
 def test_another_checkpoint_that_attacks_is_not_trusted(tmp_path: Path) -> None:
     source = checkpoints.saved(tmp_path, checkpoints.attack_beside, "a.pth")
     path = checkpoints.saved(tmp_path, checkpoints.sound, "b.pth")
@@ -271,6 +290,41 @@ def test_a_lock_of_a_known_model_is_held_in_any_layout(tmp_path: Path) -> None:
     ckpttool.convert(source, path, to="safetensors", layout="hf")
     file = verify(str(path), str(tmp_path / "w.lock"))
     assert (codes(file), summary(file).same) == (set(), summary(file).tensors)
+
+
+def test_a_receipt_has_the_names_of_its_file_whatever_the_layout(tmp_path: Path) -> None:
+    source = checkpoints.saved(tmp_path, checkpoints.sound, "a.pth")
+    path, receipt = tmp_path / "b.safetensors", tmp_path / "receipt.json"
+    ckpttool.convert(source, path, to="safetensors", layout="hf", receipt=receipt)
+    file = verify(str(path), str(receipt))
+    assert (codes(file), summary(file).same) == (set(), summary(file).tensors)
+
+
+def test_rules_for_parts_of_tensors_are_not_for_a_list_of_digests(tmp_path: Path) -> None:
+    source, path = held.written(tmp_path, held.HELD["the same"])
+    rules = split(tmp_path, held.Q, ("a", "b"))
+    with pytest.raises(UsageError, match="a list of digests says nothing of parts of tensors"):
+        verify(path, receipt_of(source, tmp_path), rename_file=rules)
+
+
+def split(folder: Path, name: str, parts: tuple[str, str]) -> str:
+    rules = folder / "rules.toml"
+    rules.write_text(f'[[split]]\nfrom = "{name}"\nto = {json.dumps(parts)}\n')
+    return str(rules)
+
+
+@pytest.mark.parametrize("wrong", ["a", "b", "neither"])
+def test_of_a_tensor_that_is_split_the_worst_part_counts(tmp_path: Path, wrong: str) -> None:
+    state = held.state()
+    source = held.save(state, tmp_path / "a.safetensors")
+    halves = dict(zip("ab", state.pop(held.Q).chunk(2)))
+    if wrong in halves:
+        halves[wrong] = held.nudged(halves[wrong])
+    path = held.save({**state, **halves}, tmp_path / "b.safetensors")
+    file = verify(path, source, rename_file=split(tmp_path, held.Q, ("a", "b")))
+    whole = wrong == "neither"
+    assert codes(file) == (set() if whole else {"AGN005"})
+    assert summary(file).same == summary(file).tensors - (not whole)
 
 
 # --- tensors that are not read -----------------------------------------------------------

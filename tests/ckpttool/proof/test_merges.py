@@ -10,7 +10,7 @@ import torch
 import ckpttool
 from ckpttool.proof import merges
 from ckpttool.proof.result import Operation, Proof, ProofOutcome
-from tests.builders import adapters
+from tests.builders import adapters, checkpoints
 from tests.builders.repository import ROOT
 
 # torch 2.0 warns of its own use of a class when it saves.
@@ -119,6 +119,17 @@ def test_bits_of_an_adapter_may_be_a_pickle(tmp_path: Path) -> None:
     made = adapters.save(tmp_path, "b.safetensors", adapters.merged(before, adapter))
     for named in (lora, lora / "adapter_model.bin"):
         assert ckpttool.prove(made, source, adapter=named).outcome is ProofOutcome.PROVEN
+
+
+def test_an_adapter_that_attacks_is_not_trusted(tmp_path: Path) -> None:
+    before, adapter = adapters.base(), adapters.lora()
+    lora = Path(adapters.write(tmp_path, adapter))
+    (lora / "adapter_model.safetensors").unlink()
+    attack = {key: one for key, one in checkpoints.attack_beside().items() if key != "model"}
+    torch.save({"state_dict": adapter, **attack}, lora / "adapter_model.bin")
+    source = adapters.save(tmp_path, "a.safetensors", before)
+    made = adapters.save(tmp_path, "b.safetensors", adapters.merged(before, adapter))
+    assert ckpttool.prove(made, source, adapter=lora).outcome is ProofOutcome.CANNOT_TELL
 
 
 def test_an_adapter_for_separate_parts_is_merged_into_the_fused_tensor(tmp_path: Path) -> None:

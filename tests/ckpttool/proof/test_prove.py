@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -308,6 +309,20 @@ def test_thousands_of_hostile_names_are_shown_and_harmless(tmp_path: Path, count
     text = ckpttool.render(proof)
     assert "\x1b" not in text
     json.loads(ckpttool.render(proof, "json"))
+
+
+@pytest.mark.parametrize("which", ["a.pth", "b.pth"])
+def test_a_file_that_changes_meanwhile_proves_nothing(tmp_path: Path, which: str) -> None:
+    class Meddler:
+        def start(self, _: int) -> None:
+            os.utime(tmp_path / which, (1, 1))
+
+        def advance(self, nbytes: int) -> None:
+            pass
+
+    proof = prove(tmp_path, pairs.state(), pairs.state(), progress=Meddler())
+    assert proof.outcome is ProofOutcome.CANNOT_TELL
+    assert "changed" in ckpttool.render(proof)
 
 
 def test_what_differs_in_no_number_is_told_without_one(tmp_path: Path) -> None:

@@ -183,6 +183,33 @@ def test_what_needs_elements_cannot_be_told_from_digests(tmp_path: Path) -> None
     assert "Name the checkpoint" in (merged.findings[0].fix or "")
 
 
+def test_a_split_by_rules_cannot_be_told_from_digests(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[split]]\nfrom = "w"\nto = ["a", "b"]\n')
+    whole = torch.rand(4, 3)
+    after = dict(zip("ab", (part.clone() for part in whole.chunk(2))))
+    proof = from_receipt(tmp_path, {"w": whole}, after, rename_file=rules)
+    assert proof.outcome is ProofOutcome.CANNOT_TELL
+
+
+def test_a_transpose_cannot_be_told_from_digests(tmp_path: Path) -> None:
+    square = torch.rand(3, 3)
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[transpose]]\nfrom = "w"\nto = "w"\n')
+    for after in (square, square.t().contiguous()):
+        proof = from_receipt(tmp_path, {"w": square}, {"w": after}, rename_file=rules)
+        assert proof.outcome is ProofOutcome.CANNOT_TELL
+        assert "made of parts or of a transpose" in proof.unexplained[0].reason
+        (tmp_path / "proof.json").unlink()
+
+
+def test_one_number_repeated_is_no_tensor_of_a_list(tmp_path: Path) -> None:
+    state = {"w": torch.rand(3), "b": torch.zeros(3)}
+    proof = from_receipt(tmp_path, state, {**state, "c": torch.zeros(3)})
+    assert proof.outcome is ProofOutcome.NOT_PROVEN
+    assert "one number repeated tells no tensor" in proof.unexplained[0].reason
+
+
 def test_what_digests_refute_is_not_proven(tmp_path: Path) -> None:
     state = pairs.state()
     other = from_receipt(tmp_path, state, {**state, QKV: state[QKV] + 1})
