@@ -236,10 +236,11 @@ class _Away:
 
         finite = np.isfinite(away) & np.isfinite(sums)
         away, sums = away[finite], sums[finite]
-        self._cross += float((sums * away).sum())
-        self._added += float(np.square(sums).sum())
-        for power in range(3):
-            self._squares[power] += float((sums ** (4 - power) * away**power).sum())
+        squares, both = sums * sums, sums * away
+        self._cross += float(both.sum())
+        self._added += float(squares.sum())
+        for power, (one, other) in enumerate(((squares, squares), (squares, both), (both, both))):
+            self._squares[power] += float(one @ other)
         self._elements += len(sums)
         sample = sums[:: max(1, len(sums) // _SAMPLE)]
         self._sampled += len(sample)
