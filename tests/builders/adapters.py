@@ -275,6 +275,16 @@ def wrong() -> Dict[str, Wrong]:
             1,
             {**adapter, f"{PEFT}score.weight": _random(3, SIZE, seed=962)},
         ),
+        "noise below the last place of bfloat16": Wrong(
+            before,
+            {
+                name: tensor + before[name] * 2**-9 * _random(*tensor.shape, seed=970, scale=0.5)
+                for name, tensor in after.items()
+            },
+            "elements differ from the merge",
+            len(before),
+            adapter,
+        ),
         "a base that was quantized": Wrong(
             before,
             merged({name: (t * 64).round() / 64 for name, t in before.items()}, adapter),
