@@ -11,6 +11,7 @@ import json
 import pickle
 import subprocess
 import sys
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
@@ -237,6 +238,59 @@ def _cut_short(folder: Path) -> Path:
     return path
 
 
+def _hard_linked(folder: Path) -> Path:
+    path = write(folder)
+    (folder / "__1_0.distcp").unlink()
+    (folder / "__1_0.distcp").hardlink_to(folder / FILE)
+    return path
+
+
+class _Twice:
+    """Pickled as a dictionary with the first of its keys once more at the end."""
+
+    def __init__(self, pairs: Dict[Any, Any]) -> None:
+        self._pairs = [*pairs.items(), next(iter(pairs.items()))]
+
+    def __reduce__(self) -> Tuple[object, ...]:
+        return OrderedDict, (), None, None, iter(self._pairs)
+
+
+def _placed_twice(told: Any) -> None:
+    told.storage_data = _Twice(told.storage_data)
+
+
+def sparse(told: Any) -> None:
+    """List the bias as a tensor that is not strided."""
+    told.state_dict_metadata["model.bias"].properties.layout = torch.sparse_coo
+
+
+def as_safetensors(folder: Path, change: Change | None = None) -> Path:
+    """A folder whose one part is a safetensors file, as ``SerializationFormat`` makes them."""
+    folder.mkdir(exist_ok=True)
+    pieces = (Piece("rows", (0, 0), WEIGHT[:2]), Piece("whole", (0,), torch.arange(3.0)))
+    rest = Piece("rows", (2, 0), WEIGHT[2:], "__1_0.distcp")
+    told = listing((*pieces, rest), {"rows": (4, 6), "whole": (3,)})
+    for held in (pieces, (rest,)):
+        data = part({piece.name: (piece.offsets, piece.tensor) for piece in held})
+        (folder / held[0].file).write_bytes(data)
+        for piece in held:
+            info = _filesystem()._StorageInfo(piece.file, 0, len(data))
+            told.storage_data[index_of(piece.name, piece.offsets)] = info
+    if change is not None:
+        change(told)
+    return dump(folder, told)
+
+
+def _files_exchanged(told: Any) -> None:
+    for index, info in told.storage_data.items():
+        if index.fqn == "rows":
+            info.relative_path = "__1_0.distcp" if info.relative_path == FILE else FILE
+
+
+def _listed_as_integers(told: Any) -> None:
+    told.state_dict_metadata["whole"].properties.dtype = torch.int32
+
+
 def _overwritten(folder: Path) -> Path:
     path = write(folder)
     file = folder / "__1_0.distcp"
@@ -277,6 +331,11 @@ DEFECTS: Dict[str, Tuple[Callable[[Path], Path], str, str]] = {
     "climbs": (_info(("model.scale", ()), relative_path="../x.distcp"), "FIL403", "below"),
     "absolute": (_info(("model.scale", ()), relative_path="/etc/passwd"), "FIL403", "below"),
     "backslash": (_info(("model.scale", ()), relative_path="..\\x"), "FIL403", "below"),
+    "drive": (_info(("model.scale", ()), relative_path="C:x.distcp"), "FIL403", "below"),
+    "two-names-of-one-file": (_hard_linked, "FIL404", "is the same file as __0_0.distcp"),
+    "two-places": (_changed(_placed_twice), "INT008", "two places for one chunk"),
+    "axes-of-another": (_sizes("model.bias", 1, (1, 2)), "FIL403", "another number of axes"),
+    "path-begins-with-number": (_set_path((0, "x")), "FIL403", "neither text nor a number"),
     "negative": (_info(("model.scale", ()), offset=-1), "FIL403", "not a file, an offset"),
     "text-for-offset": (_info(("model.scale", ()), offset="0"), "FIL403", "not a file"),
     "paths-meet": (_set_path(("model", "weight")), "FIL403", "same place"),
@@ -284,6 +343,16 @@ DEFECTS: Dict[str, Tuple[Callable[[Path], Path], str, str]] = {
     "path-by-number": (_set_path(("model", 0)), "FIL403", "by a number"),
     "long-list": (_set_path(("other", 10**12)), "FIL005", "longer than the limit"),
     "deep-path": (_set_path(("a",) * 100), "FIL005", "more keys"),
+    "safetensors-of-another-chunk": (
+        lambda folder: as_safetensors(folder, _files_exchanged),
+        "FIL404",
+        "another chunk",
+    ),
+    "safetensors-of-another-type": (
+        lambda folder: as_safetensors(folder, _listed_as_integers),
+        "FIL404",
+        "not what .metadata",
+    ),
     "something-follows": (_following, "FIL403", "follows the pickle"),
 }
 

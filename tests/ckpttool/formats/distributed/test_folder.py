@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import sys
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from ckpttool.files.sources import FileSource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.findings.uses import Use
+from ckpttool.formats.distributed import chunks, folder
 from ckpttool.formats.distributed import files as files_of_parts
-from ckpttool.formats.distributed import folder
 from ckpttool.formats.pickles import stack
 from ckpttool.inputs.paths import targets_of
 from ckpttool.tensors.catalogue import Checkpoint
@@ -180,6 +181,43 @@ def test_only_a_file_that_is_too_short_is_to_be_fetched_again(tmp_path: Path) ->
         error = refused(build(tmp_path / str(place)))
         fix = error.fix or (error.rule.fix if error.rule else "")
         assert ("again" in fix) is (code == "FIL006"), name
+
+
+@lists
+def test_safetensors_in_the_place_of_archives_are_joined(tmp_path: Path) -> None:
+    with open_checkpoint(distributed.as_safetensors(tmp_path)) as checkpoint:
+        assert bytes_of(checkpoint, "rows") == raw(distributed.WEIGHT)
+
+
+@lists
+def test_the_byte_order_of_another_machine_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "byteorder", "big")
+    path = distributed.write(tmp_path)
+    monkeypatch.undo()
+    with open_checkpoint(path) as checkpoint:
+        assert len(checkpoint.unread) == len(distributed.SHAPES)
+        assert not checkpoint.tensors
+        assert "byte order of another machine" in str(checkpoint.unread)
+
+
+@lists
+def test_a_tensor_that_is_listed_as_sparse_is_not_read(tmp_path: Path) -> None:
+    with open_checkpoint(distributed.write(tmp_path, change=distributed.sparse)) as checkpoint:
+        assert "bias" not in checkpoint.tensors
+        assert "a tensor that is not strided" in str(checkpoint.unread)
+
+
+@lists
+def test_there_is_a_limit_to_files_and_to_objects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = distributed.write(tmp_path, raw={"note": b"12345"})
+    for module, limit in ((chunks, "_MOST_BYTES"), (files_of_parts, "MAX_FILES")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, limit, 1)
+            assert refused(path).rule is rules.LIMIT
 
 
 @lists

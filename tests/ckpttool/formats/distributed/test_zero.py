@@ -324,6 +324,7 @@ def test_what_any_file_would_call_is_told(file: str, tmp_path: Path) -> None:
         (("single_partition_of_fp32_groups",), [torch.ones(2, 2), torch.ones(2, 2)]),
         (("single_partition_of_fp32_groups",), [torch.ones(30, dtype=torch.half)] * 2),
         (("single_partition_of_fp32_groups",), [torch.ones(90)]),
+        (("single_partition_of_fp32_groups",), [torch.ones(90)[::2][:8], torch.ones(2)]),
         (("param_alignment_paddings",), [[1], [1]]),
         (("param_alignment_paddings",), [[-5, 0], [0, 0]]),
     ],
