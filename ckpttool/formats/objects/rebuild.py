@@ -341,7 +341,8 @@ def _place(
         _check_product(shape)
     row_major = numel == 0 or strides == (1,) or _is_row_major(shape, strides)
     span = numel if row_major else 1 + sum((n - 1) * s for n, s in zip(shape, strides))
-    if (offset + span) * itemsize > whole.length:
+    # torch compares nothing where there is no element: slices of an empty tensor begin anywhere
+    if span and (offset + span) * itemsize > whole.length:
         raise _geometry(
             f"the tensor reaches outside storage {key}",
             expected=f"at most {whole.length:,} bytes",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+import torch
 
 from ckpttool import open_checkpoint
 from ckpttool.findings import rules
@@ -259,3 +260,15 @@ def test_an_order_of_bytes_that_torch_does_not_turn_is_not_read(
     with opened(p.tensor_v3(dtype), byteorder=b"big") as checkpoint:
         assert len(checkpoint.unread) == unread
         assert checkpoint.tensors["w"].big_endian
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [torch.zeros(0, 4)[:, 1:3], torch.zeros(3, 0, 1, 7)[1:2], torch.zeros(4, 4)[4:]],
+    ids=lambda one: str(tuple(one.shape)),
+)
+def test_a_slice_without_elements_begins_anywhere(empty: torch.Tensor, tmp_path: Path) -> None:
+    torch.save({"empty": empty, "one": torch.ones(1)}, tmp_path / "model.pth")
+    with open_checkpoint(tmp_path / "model.pth") as checkpoint:
+        assert checkpoint.tensors["empty"].shape == tuple(empty.shape)
+        assert checkpoint.tensors["empty"].torch().shape == empty.shape
