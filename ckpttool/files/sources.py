@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import closing
 from threading import Lock
 from typing import Iterable, NamedTuple, NoReturn, Protocol, Sequence, Tuple
 
 from ckpttool.findings import rules
-from ckpttool.findings.errors import UnreadableError, UsageError
+from ckpttool.findings.errors import CkpttoolError, UnreadableError, UsageError
 
 #: Held while seeking and then reading or writing, where one call cannot do both (Windows).
 SEEK_LOCK = Lock()
@@ -370,3 +371,12 @@ else:
             data = os.read(fd, len(buffer))
         buffer[: len(data)] = data
         return len(data)
+
+
+def beginning_of(path: str, most: int) -> bytes:
+    """Return the first bytes of a file; none of what is not there or no regular file."""
+    try:
+        with closing(FileSource(path)) as source:
+            return read_bytes(source, 0, min(most, source.size))
+    except CkpttoolError:
+        return b""

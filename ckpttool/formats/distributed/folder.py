@@ -13,7 +13,7 @@ from math import prod
 from typing import TYPE_CHECKING, Iterator
 
 from ckpttool.files.folder import SHOWN
-from ckpttool.files.sources import ByteSource, MemorySource, read_bytes
+from ckpttool.files.sources import ByteSource, MemorySource, beginning_of, read_bytes
 from ckpttool.files.suffixes import METADATA
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
@@ -59,11 +59,7 @@ def matches(head: bytes) -> bool:
 def metadata_in(folder: str) -> str | None:
     """Return the path of the ``.metadata`` in a folder, if it has one by its content."""
     path = os.path.join(folder, METADATA)  # noqa: PTH118 (keeps the caller's spelling)
-    try:
-        with open(path, "rb") as file:
-            return path if is_listing(file.read(100)) else None
-    except (OSError, ValueError):
-        return None
+    return path if is_listing(beginning_of(path, 100)) else None
 
 
 def parts_beside(path: str) -> list[str]:

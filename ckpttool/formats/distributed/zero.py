@@ -25,6 +25,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
 from ckpttool.files.folder import SHOWN, siblings_of
+from ckpttool.files.sources import beginning_of
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UnsupportedError, UsageError
 from ckpttool.findings.text import count, printable, some_of
@@ -86,11 +87,7 @@ def first_in(folder: str) -> str | None:
     own = _first(folder)
     if own is not None:
         return own
-    try:
-        with open(os.path.join(folder, LATEST), encoding="utf-8") as file:  # noqa: PTH118
-            tag = file.read(200).strip()
-    except (OSError, ValueError):
-        return None
+    tag = beginning_of(os.path.join(folder, LATEST), 200).decode("utf-8", "replace").strip()  # noqa: PTH118
     # a plain name: a folder that was downloaded must not lead to another
     return _first(os.path.join(folder, tag)) if re.fullmatch(r"[\w.-]+", tag) else None  # noqa: PTH118
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
 from ckpttool.findings.errors import UnreadableError, UsageError
+from ckpttool.formats import checkpoint_file
 from ckpttool.inputs.paths import one_file
 from tests.builders import shards, torch_shards
 from tests.builders.safetensors import sharing
@@ -44,3 +46,12 @@ def test_a_folder_without_one_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_stays_what_it_is(tmp_path: Path) -> None:
     assert one_file(str(tmp_path / "gone.pth")) == str(tmp_path / "gone.pth")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs")
+@pytest.mark.parametrize("name", [".metadata", "latest"])
+def test_a_pipe_in_the_place_of_a_file_of_a_checkpoint_is_not_waited_for(
+    name: str, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / name)
+    assert checkpoint_file(str(tmp_path)) == str(tmp_path)
