@@ -1,7 +1,7 @@
 """The code runs on Python 3.8, whatever Python runs the tests: its syntax, and what it calls.
 
 The linter knows the syntax of its target, and that annotations are never evaluated; neither it
-nor mypy says that ``frozenset[str]()`` is evaluated, which Python 3.8 cannot do.
+nor mypy says that ``frozenset[str]()`` or ``int | None`` is evaluated, which Python 3.8 cannot do.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ NOT_GENERIC = {"dict", "frozenset", "list", "set", "tuple", "type"}
 #: Methods and arguments that are younger, by name alone.
 YOUNGER = {"bit_count", "is_relative_to", "pairwise", "removeprefix", "removesuffix", "with_stem"}
 YOUNGER_ARGUMENTS = {("zip", "strict"), ("shutdown", "cancel_futures")}
+#: What can be one side of ``|`` since Python 3.9 (dicts) and 3.10 (types).
+TYPES = NOT_GENERIC | {"bool", "bytes", "float", "int", "object", "str"}
 
 SOURCES = [
     path
@@ -55,7 +57,17 @@ def _is_young(node: ast.expr) -> bool:
     if isinstance(node, ast.Call):
         name = _name_of(node.func)
         return any((name, argument.arg) in YOUNGER_ARGUMENTS for argument in node.keywords)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return _is_not_joined(node.left) or _is_not_joined(node.right)
     return isinstance(node, ast.Attribute) and node.attr in YOUNGER
+
+
+def _is_not_joined(node: ast.expr) -> bool:
+    if isinstance(node, ast.Name):
+        return node.id in TYPES
+    return isinstance(node, (ast.Dict, ast.DictComp)) or (
+        isinstance(node, ast.Constant) and node.value is None
+    )
 
 
 def _name_of(node: ast.expr) -> str:
@@ -74,6 +86,9 @@ def test_nothing_needs_a_younger_python(path: Path) -> None:
         "Pair = tuple[int, int]",
         "'a'.removeprefix('b')",
         "zip('a', 'b', strict=True)",
+        "Name = int | None",
+        "isinstance(1, int | str)",
+        "x = {'a': 1} | {'b': 2}",
     ],
 )
 def test_what_is_younger_is_found(text: str) -> None:
@@ -88,6 +103,8 @@ def test_what_is_younger_is_found(text: str) -> None:
         "if TYPE_CHECKING: Pair = tuple[int, int]",
         "dict(a=1)['a']",
         "zip('a', 'b')",
+        "x: int | None = 1 | 2",
+        "x = {1} | set() | {name for name in 'ab'}",
     ],
 )
 def test_what_python_38_can_run_is_left_alone(text: str) -> None:
