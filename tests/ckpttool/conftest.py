@@ -21,6 +21,9 @@ _TOO_OLD = {
     r"Error while deserializing header: InvalidHeaderDeserialization": (
         "this release of safetensors has no such type"
     ),
+    r"Internal error: NestedTensorImpl doesn't support sizes": (
+        "this torch cannot save nested tensors"
+    ),
     r"\s*Some tensors share memory,": "this release of safetensors takes all empty tensors for one",
 }
 

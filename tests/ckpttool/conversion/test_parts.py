@@ -84,8 +84,9 @@ def test_sparse_tensors_are_made_again(tmp_path: Path, keep_aliases: bool) -> No
         part = {key: written[at] for key, at in fact["parts"].items()}
         if fact["facts"]["layout"] == "sparse_coo":
             again = torch.sparse_coo_tensor(part["indices"], part["values"], fact["shape"])
-            again = again.coalesce() if fact["facts"]["is_coalesced"] else again
-            assert again.is_coalesced() == tensor.is_coalesced()
+            if "is_coalesced" in fact["facts"]:  # torch 2.0 does not write it
+                again = again.coalesce() if fact["facts"]["is_coalesced"] else again
+                assert again.is_coalesced() == tensor.is_coalesced()
         else:
             one, other, layout = _SPARSE[fact["facts"]["layout"]]
             again = torch.sparse_compressed_tensor(
