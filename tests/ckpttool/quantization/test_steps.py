@@ -87,6 +87,9 @@ def test_a_power_of_two_for_a_scale_clips_below_the_next_one() -> None:
     numbers[0, :3, 0] = torch.tensor([14.0, 15.9, 16.0])
     found = held(weight, numbers)
     assert (found.outside, found.first, found.clipped) == (1, 2, 1)
+    numbers[0, 3, 0] = -14.0  # the code is the one of 14
+    found = held(weight, numbers)
+    assert (found.outside, found.clipped) == (2, 1)
 
 
 def test_integers_are_less_their_zero_points() -> None:
@@ -119,6 +122,8 @@ def test_a_quotient_that_was_rounded_to_16_bits_is_told_apart() -> None:
     found = held(weight, original)
     assert (found.outside, found.rounded) == (1, 1)
     assert found.first == 2
+    found = held(weight, original.float())  # of 32 bits no quotient is rounded so
+    assert (found.outside, found.rounded) == (2, 0)
 
 
 def test_no_number_is_within_no_number_alone() -> None:
