@@ -109,6 +109,23 @@ def test_frozen_parameters_are_joined_of_all_processes(tmp_path: Path) -> None:
         open_checkpoint(folder)
 
 
+def test_frozen_parts_of_two_types_are_said(tmp_path: Path) -> None:
+    folder = built.stage_3(tmp_path / "step", 2)
+    for rank, dtype in enumerate((torch.bfloat16, torch.float16)):
+        path = folder / built.model_file(rank)
+        built.changed(path, "frozen_param_shapes", value={"f": torch.Size([4])})
+        built.changed(path, "frozen_param_fragments", value={"f": torch.ones(2, dtype=dtype)})
+    with pytest.raises(MalformedError, match="differ in type"):
+        open_checkpoint(folder)
+
+
+def test_a_parameter_with_the_name_of_a_buffer_is_said(tmp_path: Path) -> None:
+    folder = built.stage_2(tmp_path / "step")
+    built.changed(folder / built.MODEL, "buffer_names", value=["a.bias"])
+    with pytest.raises(MalformedError, match="listed twice"):
+        open_checkpoint(folder)
+
+
 def test_what_lies_beside_the_weights_is_listed(tmp_path: Path) -> None:
     with open_checkpoint(built.stage_2(tmp_path / "step")) as checkpoint:
         assert [entry.key for entry in checkpoint.entries] == ["ds_version", "global_steps"]

@@ -66,6 +66,14 @@ def test_a_whole_module_has_the_tensors_of_its_state_dict(
         assert checkpoint.wrappers[0].module == f"{type(module).__module__}.{type(module).__name__}"
 
 
+def test_a_parameter_is_persistent_whatever_the_names_of_buffers_are(tmp_path: Path) -> None:
+    module = nn.Module()
+    module.weight = nn.Parameter(torch.ones(2))
+    module._non_persistent_buffers_set.add("weight")
+    with open_checkpoint(saved(module, tmp_path / "m.pt")) as checkpoint:
+        assert_is_state_dict(checkpoint, module.state_dict())
+
+
 def test_of_a_module_of_old_torch_all_buffers_are_persistent(tmp_path: Path) -> None:
     module = built.of_old_torch()
     expected = built.small().state_dict()
