@@ -12,6 +12,8 @@ from ckpttool.files.sources import MemorySource, read_bytes
 from ckpttool.findings.errors import MalformedError, UnreadableError, UnsupportedError
 from ckpttool.formats import open_source
 from ckpttool.formats.archives.archive import read_archive
+from ckpttool.formats.archives.zip_end import find_directory
+from ckpttool.formats.archives.zip_records import records
 from ckpttool.formats.writing import safetensors, torch_zip
 from mae.config import CONFIGS, DEFAULT
 from tests.builders.memory import FarSource, SparseSource
@@ -90,17 +92,35 @@ def test_a_member_is_compared_with_the_directory_before_its_bytes_are_given_out(
         open_source(MemorySource(bytes(data), "near"), None)
 
 
-def test_a_gap_behind_a_member_is_found_when_it_is_read() -> None:
-    data = saved()
-    archive = read_archive(MemorySource(data, "near"))
-    last = archive.members["archive/data/3"]
-    # the directory says one byte less: the member's end is not where the next one begins
-    changed = data.replace(
-        last.size.to_bytes(4, "little") * 2, (last.size - 64).to_bytes(4, "little") * 2
-    )
-    found = read_archive(far(changed))
-    with pytest.raises(MalformedError):
-        read_bytes(found.source, found.members["archive/data/3"].offset, 4)
+def with_a_gap(data: bytes, behind: str, gap: int = 64) -> bytes:
+    """The archive with bytes of no member behind one, and a directory that knows of them."""
+    directory = find_directory(MemorySource(data, "near"))
+    found = list(records(data[directory.offset : directory.offset + directory.size], directory))
+    place = next(after.offset for one, after in zip(found, found[1:]) if one.name == behind)
+    listing, at = bytearray(data[directory.offset :]), 0
+    for record in found:
+        at = listing.index(b"PK\x01\x02", at)
+        if record.offset >= place:
+            listing[at + 42 : at + 46] = (record.offset + gap).to_bytes(4, "little")
+        at += 4
+    # torch always writes the long end record, too, and where that lies
+    ends = ((b"PK\x06\x06", 48, 8), (b"PK\x06\x07", 8, 8), (b"PK\x05\x06", 16, 4))
+    for mark, field, width in ends:
+        at = listing.rindex(mark) + field
+        moved = int.from_bytes(listing[at : at + width], "little") + gap
+        listing[at : at + width] = moved.to_bytes(width, "little")
+    return data[:place] + bytes(gap) + data[place : directory.offset] + bytes(listing)
+
+
+def test_bytes_behind_a_member_are_found_when_it_is_read() -> None:
+    data = with_a_gap(saved(), "archive/data/1")
+    with pytest.raises(MalformedError, match="belong to no member stand before"):
+        read_archive(MemorySource(data, "near"))
+    found = read_archive(far(data))
+    first, second = (found.members[f"archive/data/{number}"] for number in (0, 1))
+    assert read_bytes(found.source, first.offset, 4) == bytes(4)
+    with pytest.raises(MalformedError, match="bytes lie between the last member and the next one"):
+        read_bytes(found.source, second.offset, 4)
 
 
 def test_members_that_leave_no_room_for_each_other_are_refused_by_the_directory() -> None:

@@ -31,6 +31,8 @@ NAMES = {
 SPELLED = {
     "ckpttool/conversion/output.py": "advises to cast to another type",
     "ckpttool/formats/distributed/zero.py": "the type in which DeepSpeed keeps the parts",
+    "ckpttool/formats/objects/parts.py": "the types of indices, scales and codes that torch has",
+    "ckpttool/formats/objects/storages.py": "the types of torch's codes",
     "ckpttool/formats/safety/allowed.py": "names that pickles may say, read or not",
     "ckpttool/models/forward.py": "what torch computes in unless it is told",
     "ckpttool/models/families/mae.py": "the type of a count in a linear probe",
