@@ -282,3 +282,8 @@ def _numbers(hole: Hole) -> str:
 def _aside(*texts: str) -> str:
     told = "; ".join(filter(None, texts))
     return f" ({told})" if told else ""
+
+
+def clause(words: str) -> str:
+    """Return words as the end of a message; nothing for none."""
+    return f": {words}" if words else ""
