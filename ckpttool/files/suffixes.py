@@ -41,8 +41,9 @@ def is_called_checkpoint(path: str) -> bool:
 CLEAN = ".clean"
 #: The file that lists the parts of a distributed checkpoint, which goes by the name of its folder.
 METADATA = ".metadata"
-# What a checkpoint of DeepSpeed is opened by, which goes by the name of its folder, too.
-_DEEPSPEED = re.compile(r"(?:bf16_)?zero_pp_rank_\d+_mp_rank_\d+_optim_states\.pt")
+#: What a checkpoint of DeepSpeed is opened by, which goes by the name of its folder, too: the
+#: process, and which part of a parted model.
+DEEPSPEED = re.compile(r"(?:bf16_)?zero_pp_rank_(\d{1,6})_mp_rank_(\d{1,6})_optim_states\.pt")
 # What torch calls safetensors files of parts of tensors: the folder of them is one checkpoint, too.
 _PART = re.compile(r"shard-[0-9]{5,}-model-[0-9]{5,}-of-[0-9]{5,}\.safetensors", re.DOTALL)
 
@@ -54,7 +55,7 @@ def is_called_part(name: str) -> bool:
 
 def is_folders_name(name: str) -> bool:
     """Whether a file of this name stands for the checkpoint that its folder is."""
-    return name == METADATA or is_called_part(name) or _DEEPSPEED.fullmatch(name) is not None
+    return name == METADATA or is_called_part(name) or DEEPSPEED.fullmatch(name) is not None
 
 
 def stem_of(path: str) -> str:

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Iterable, Iterator
 
-from ckpttool.files.suffixes import METADATA, is_called_index, is_called_part
+from ckpttool.files.suffixes import METADATA, is_called_index
 from ckpttool.formats.distributed import folder as distributed
 from ckpttool.formats.distributed import unconsolidated, zero
 from ckpttool.formats.sharded.index import files_listed
@@ -20,21 +20,21 @@ def index_of(path: str) -> str | None:
     if not os.path.isfile(path):  # noqa: PTH113 (any text may be a path here)
         return None
     for name in dict.fromkeys((path, os.path.realpath(path))):  # a link has its target's too
-        indexes = (one for one in siblings(name) if _may_list(one) and one != name)
-        for one in indexes:
-            if Path(name) in set(_shards_of(one)):
+        firsts = _firsts_in(os.path.dirname(name))  # noqa: PTH120 (the caller's spelling)
+        for one in siblings(name):
+            is_first = os.path.split(one)[1] in firsts
+            if one == name or not (is_first or is_called_index(one)):
+                continue
+            if Path(name) in set(_shards_of(one, is_first)):
                 return one
     return None
 
 
-def _may_list(path: str) -> bool:
-    name = os.path.split(path)[1]
-    return (
-        is_called_index(name)
-        or name == METADATA
-        or is_called_part(name)
-        or zero.is_called_part(name)
-    )
+def _firsts_in(folder: str) -> frozenset[str]:
+    """Return the names of files in a folder by which others beside them are opened."""
+    folder = folder or os.curdir
+    firsts = (unconsolidated.first_in(folder), zero.first_of(folder))
+    return frozenset((METADATA, *(os.path.split(first)[1] for first in firsts if first)))
 
 
 def siblings(path: str) -> list[str]:
@@ -50,8 +50,12 @@ def siblings(path: str) -> list[str]:
 def parts_of(paths: Iterable[str]) -> dict[Path, str]:
     """Return the shards that indexes among the paths list, each with its index."""
     parts: dict[Path, str] = {}
+    firsts: dict[str, frozenset[str]] = {}  # a folder may have a file for each of 10,000 processes
     for path in paths:
-        for shard in _shards_of(path):
+        folder, name = os.path.split(path)
+        if folder not in firsts:
+            firsts[folder] = _firsts_in(folder)
+        for shard in _shards_of(path, name in firsts[folder]):
             parts.setdefault(shard, path)
     # an index that lists itself would hide itself
     parts_of_themselves = [shard for shard, index in parts.items() if shard == Path(index)]
@@ -60,8 +64,9 @@ def parts_of(paths: Iterable[str]) -> dict[Path, str]:
     return parts
 
 
-def _shards_of(index: str) -> Iterator[Path]:
+def _shards_of(index: str, is_first: bool) -> Iterator[Path]:
     """Yield the files that an index lists, or the other parts of a distributed checkpoint."""
-    lists = (distributed.parts_beside, unconsolidated.parts_beside, zero.parts_beside, files_listed)
+    beside = (distributed.parts_beside, unconsolidated.parts_beside, zero.parts_beside)
+    lists = (*(beside if is_first else ()), files_listed)
     names = next(filter(None, (listed(index) for listed in lists)), ())
     return (Path(index).parent / name for name in names)

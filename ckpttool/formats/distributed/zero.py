@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
 from ckpttool.files.folder import SHOWN, siblings_of
 from ckpttool.files.sources import beginning_of
+from ckpttool.files.suffixes import DEEPSPEED
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UnsupportedError, UsageError
 from ckpttool.findings.text import count, printable, some_of
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
 
 FORMAT = "deepspeed-zero"
 
-_OPTIMIZER = re.compile(r"(?:bf16_)?zero_pp_rank_(\d{1,6})_mp_rank_(\d{1,6})_optim_states\.pt")
 _MODEL = re.compile(r"(?:zero_pp_rank_(\d{1,6})_)?mp_rank_(\d{1,6})_model_states\.pt")
 #: The file that names the newest of several checkpoints beside it.
 LATEST = "latest"
@@ -79,22 +79,23 @@ _FLOAT = DTYPES["float32"]
 def is_called_part(path: str) -> bool:
     """Whether a file is called as DeepSpeed calls those of a checkpoint."""
     name = os.path.split(path)[1]
-    return bool(_OPTIMIZER.fullmatch(name) or _MODEL.fullmatch(name))
+    return bool(DEEPSPEED.fullmatch(name) or _MODEL.fullmatch(name))
 
 
 def first_in(folder: str) -> str | None:
     """Return the first file of optimizer states in a folder, or in the one that is the latest."""
-    own = _first(folder)
+    own = first_of(folder)
     if own is not None:
         return own
     tag = beginning_of(os.path.join(folder, LATEST), 200).decode("utf-8", "replace").strip()  # noqa: PTH118
     # a plain name: a folder that was downloaded must not lead to another
-    return _first(os.path.join(folder, tag)) if re.fullmatch(r"[\w.-]+", tag) else None  # noqa: PTH118
+    return first_of(os.path.join(folder, tag)) if re.fullmatch(r"[\w.-]+", tag) else None  # noqa: PTH118
 
 
-def _first(folder: str) -> str | None:
+def first_of(folder: str) -> str | None:
+    """Return the first file of optimizer states right in a folder."""
     try:
-        names = [name for name in os.listdir(folder) if _OPTIMIZER.fullmatch(name)]  # noqa: PTH208
+        names = [name for name in os.listdir(folder) if DEEPSPEED.fullmatch(name)]  # noqa: PTH208
     except OSError:
         return None
     return os.path.join(folder, min(names, key=_rank)) if names else None  # noqa: PTH118
@@ -103,7 +104,7 @@ def _first(folder: str) -> str | None:
 def parts_beside(path: str) -> list[str]:
     """Return the names of the other files of a checkpoint, given its first one."""
     folder, own = os.path.split(path)
-    first = _first(folder or os.curdir) if _OPTIMIZER.fullmatch(own) else None
+    first = first_of(folder or os.curdir) if DEEPSPEED.fullmatch(own) else None
     if first is None or os.path.split(first)[1] != own:
         return []
     names = os.listdir(folder or os.curdir)  # noqa: PTH208 (names)
@@ -112,7 +113,7 @@ def parts_beside(path: str) -> list[str]:
 
 def _rank(name: str) -> tuple[int, int]:
     """Return the process of a file of optimizer states, and that of the parts of the model."""
-    found = _OPTIMIZER.fullmatch(name)
+    found = DEEPSPEED.fullmatch(name)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
@@ -142,7 +143,7 @@ def read(source: ByteSource, head: bytes, wrapper: str | None) -> Checkpoint | N
     """
     folder, own = os.path.split(source.name)
     # a file of model states is a checkpoint by itself: up to ZeRO-2 it has the weights in 16 bits
-    if not (_OPTIMIZER.fullmatch(own) and torch_zip.matches(head)):
+    if not (DEEPSPEED.fullmatch(own) and torch_zip.matches(head)):
         return None
     with Watch() as watch, ExitStack() as opened:
         first = read_file(source, watch)
@@ -169,7 +170,7 @@ class _Run:
         self._watch = watch
         self._siblings = siblings_of(first.source, opened)
         self._stage, processes = stage_of(first)
-        mine = sorted((name for name in names if _OPTIMIZER.fullmatch(name)), key=_rank)
+        mine = sorted((name for name in names if DEEPSPEED.fullmatch(name)), key=_rank)
         self._check_processes(processes, mine)
         self._ranks = [first if name == first.name else self._open(name) for name in mine]
         zero_set.check_alike(self._ranks)
