@@ -216,7 +216,8 @@ DISTRIBUTED_CHUNKS = Rule(
     "The chunks of a distributed checkpoint do not make up its tensors.",
     "Put all files of one checkpoint together, each as its process wrote it.",
     "Each process writes its chunks of the tensors. Together they must have each element of a "
-    "tensor once, each where `.metadata` says, with the type and the shape that it says.",
+    "tensor once, each where `.metadata` says, with the type and the shape that it says; in a "
+    "folder of DeepSpeed the files say themselves how many there are and what they hold parts of.",
 )
 # A warning: readers take only what is listed, so that nothing is wrong with the tensors.
 DISTRIBUTED_UNLISTED = Rule(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Iterable, Iterator, Sequence, TextIO
+from typing import TYPE_CHECKING, Iterable, Iterator, Sequence, TextIO, Union
 
 from rich.text import Text
 
@@ -57,9 +57,10 @@ def write(proof: Proof, stream: TextIO) -> None:
     for operation, number in proof.counts.items():
         if number:
             _write_operation(page, operation, number, proof.explained)
-    _write_unexplained(page, proof.unexplained)
+    unexplained, unmerged = proof.unexplained, proof.unmerged
+    _write_reasons(page, f"unexplained: {count(len(unexplained), 'tensor')} of B", unexplained)
     _write_missing(page, proof.missing)
-    _write_unmerged(page, proof.unmerged)
+    _write_reasons(page, f"not merged: {count(len(unmerged), 'part')} of the adapter", unmerged)
     page.blank()
     _write_verdict(page, proof)
 
@@ -193,18 +194,24 @@ def _casts(casts: Iterable[Cast]) -> Iterator[str]:
         yield f"{source} -> {target}, to nearest, ties to even{told}"
 
 
-def _write_unexplained(page: Page, unexplained: Sequence[Unexplained]) -> None:
-    if not unexplained:
+def _write_reasons(
+    page: Page, title: str, parts: Sequence[Union[Unexplained, AdapterPart]]
+) -> None:
+    """Write the names of what is in a proof's way, by reasons; nothing if there is nothing."""
+    if not parts:
         return
     page.blank()
-    page.line(Text(f"unexplained: {count(len(unexplained), 'tensor')} of B", style="bold"), 2)
+    page.line(Text(title, style="bold"), 2)
     groups: dict[str, list[str]] = {}
-    for one in unexplained:
+    for one in parts:
         groups.setdefault(one.reason, []).append(one.name)
     for reason, names in list(groups.items())[:_SHOWN]:
         sign = styled(f"{page.sign(BAD)} ", "red")
-        text = sign.append(printable(summarise(names, _SHOWN), _LONG), "bold")
-        page.line(text.append(f": {printable(reason, _LONG)}"), 4, 8)
+        shown = [name for name in names if name]  # what is said of an adapter may have no name
+        if shown:
+            sign.append(printable(summarise(shown, _SHOWN), _LONG), "bold")
+            sign.append(": ")
+        page.line(sign.append(printable(reason, _LONG)), 4, 8)
     if len(groups) > _SHOWN:
         rest = sum(map(len, list(groups.values())[_SHOWN:]))
         page.line(Text(f"and {rest:,} more (--format json lists all)"), 4)
@@ -227,25 +234,6 @@ def _write_missing(page: Page, missing: Sequence[Missing]) -> None:
             page.line(Text(printable(tie, _LONG)), 4, 6)
         if len(ties) > _SHOWN:
             page.line(Text(f"and {len(ties) - _SHOWN:,} more"), 4)
-
-
-def _write_unmerged(page: Page, unmerged: Sequence[AdapterPart]) -> None:
-    if not unmerged:
-        return
-    page.blank()
-    page.line(Text(f"not merged: {count(len(unmerged), 'part')} of the adapter", style="bold"), 2)
-    groups: dict[str, list[str]] = {}
-    for one in unmerged:
-        groups.setdefault(one.reason, []).append(one.name)
-    for reason, names in list(groups.items())[:_SHOWN]:
-        sign = styled(f"{page.sign(BAD)} ", "red")
-        shown = [name for name in names if name]
-        if shown:
-            sign.append(f"{printable(summarise(shown, _SHOWN), _LONG)}: ", "bold")
-        page.line(sign.append(printable(reason, _LONG)), 4, 8)
-    if len(groups) > _SHOWN:
-        rest = sum(map(len, list(groups.values())[_SHOWN:]))
-        page.line(Text(f"and {rest:,} more (--format json lists all)"), 4)
 
 
 def _write_verdict(page: Page, proof: Proof) -> None:
