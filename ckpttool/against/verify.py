@@ -17,24 +17,20 @@ from typing import (
 from ckpttool.findings.arguments import (
     AnyPath,
     check_day,
-    groups_of,
     pairs_of,
     path_of,
     texts_of,
-    trusted_of,
 )
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import NO_ITEMS, FileReport, Report
 from ckpttool.models.families import AUTO
-from ckpttool.models.grouping import Groups
 from ckpttool.tensors.workers import Progress
-from ckpttool.verification.batch import inputs_of, one_for_all, report_on, same_for_all
+from ckpttool.verification.batch import given, inputs_of, one_for_all, report_on, same_for_all
 from ckpttool.verification.lock.content import Lock
 from ckpttool.verification.lock.reading import read_lock
 from ckpttool.verification.options import Thresholds, VerifyOptions
 from ckpttool.verification.policy import Policy
 from ckpttool.verification.run import verify_file
-from ckpttool.verification.schema_sources import example_of, expected_by
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -160,14 +156,17 @@ def verify(
         wrapper=wrapper,
         workers=workers,
         executor=executor,
-        expected_missing=texts_of(expected_missing, "expected_missing"),
-        allow_unexpected=texts_of(allow_unexpected, "allow_unexpected"),
-        reference=None if schema is None else expected_by(schema),
-        groups=Groups(groups_of(groups, "groups")) if groups else None,
-        example=None if example is None else example_of(example),
         limits=limits,
         lock=lock,
-        trust=trusted_of(trust, "trust"),
+    )
+    options = given(
+        options,
+        schema=schema,
+        example=example,
+        groups=groups,
+        expected_missing=expected_missing,
+        allow_unexpected=allow_unexpected,
+        trust=trust,
     )
     terms, shown = same_for_all(options, policy), one_for_all(progress)
     check_day(today, "today")

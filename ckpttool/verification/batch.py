@@ -20,6 +20,7 @@ from ckpttool.findings.arguments import (
     AnyPath,
     check_progress,
     check_type,
+    groups_of,
     paths_of,
     texts_of,
     trusted_of,
@@ -28,14 +29,16 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import ConfigurationFile, FileReport, Report
 from ckpttool.inputs.accounting import account_for, examined, findings_on_run
 from ckpttool.inputs.paths import Input, Inputs, SearchOptions, targets_of
+from ckpttool.models.grouping import Groups
 from ckpttool.tensors.workers import Progress
 from ckpttool.verification.checks.locked import check_all_found
 from ckpttool.verification.lock.content import Lock
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.policy import Policy, judge
+from ckpttool.verification.schema_sources import example_of, expected_by
 
 if TYPE_CHECKING:
-    pass
+    from ckpttool.models.reference import Reference
 
 
 class Terms(NamedTuple):
@@ -52,6 +55,32 @@ TermsOf = Callable[[str], Terms]
 ProgressOf = Callable[[str], ContextManager[Optional[Progress]]]
 #: One path or several.
 AnyPaths = Union[AnyPath, Iterable[AnyPath]]
+
+
+def given(
+    options: VerifyOptions,
+    *,
+    schema: Union[AnyPath, Reference, None],
+    example: str | None,
+    groups: Mapping[str, Iterable[str]],
+    expected_missing: Union[str, Iterable[str]],
+    allow_unexpected: Union[str, Iterable[str]],
+    trust: Union[str, Iterable[str]],
+) -> VerifyOptions:
+    """Return options with what a caller gives in other forms: names, paths, one text for several.
+
+    Raises:
+        UsageError: one of them has a wrong type, or is code that is spelled wrongly.
+        CkpttoolError: the schema cannot be read.
+    """
+    return options._replace(
+        expected_missing=texts_of(expected_missing, "expected_missing"),
+        allow_unexpected=texts_of(allow_unexpected, "allow_unexpected"),
+        reference=None if schema is None else expected_by(schema),
+        groups=Groups(groups_of(groups, "groups")) if groups else None,
+        example=None if example is None else example_of(example),
+        trust=trusted_of(trust, "trust"),
+    )
 
 
 def same_for_all(options: VerifyOptions, policy: Policy) -> TermsOf:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Iterable, Mapping, NamedTuple, Sequence, Union
 
 from ckpttool.files.publishing import try_files, write_files
-from ckpttool.findings.arguments import check_day, groups_of, path_of, texts_of, trusted_of
+from ckpttool.findings.arguments import check_day, path_of
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import NO_ITEMS
 from ckpttool.models.families import AUTO
-from ckpttool.models.grouping import Groups
 from ckpttool.tensors.sums import file_sums
-from ckpttool.verification.batch import inputs_of, one_for_all, report_on, same_for_all
+from ckpttool.verification.batch import given, inputs_of, one_for_all, report_on, same_for_all
 from ckpttool.verification.controls import measure, passes
 from ckpttool.verification.lock.content import (
     Lock,
@@ -28,7 +27,6 @@ from ckpttool.verification.lock.reading import is_lock
 from ckpttool.verification.options import Thresholds, VerifyOptions
 from ckpttool.verification.policy import Policy, judge
 from ckpttool.verification.run import verified
-from ckpttool.verification.schema_sources import example_of, expected_by
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -138,13 +136,16 @@ def lock(
         wrapper=wrapper,
         workers=workers,
         executor=executor,
-        expected_missing=texts_of(expected_missing, "expected_missing"),
-        allow_unexpected=texts_of(allow_unexpected, "allow_unexpected"),
-        reference=None if schema is None else expected_by(schema),
-        groups=Groups(groups_of(groups, "groups")) if groups else None,
-        example=None if example is None else example_of(example),
         limits=limits,
-        trust=trusted_of(trust, "trust"),
+    )
+    options = given(
+        options,
+        schema=schema,
+        example=example,
+        groups=groups,
+        expected_missing=expected_missing,
+        allow_unexpected=allow_unexpected,
+        trust=trust,
     )
     terms, shown = same_for_all(options, policy), one_for_all(progress)
     check_day(today, "today")

@@ -6,6 +6,8 @@ rules accepted: a newer ckpttool may have written them.
 
 from __future__ import annotations
 
+from typing import Callable, TypeVar
+
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.findings.inventory import Item, Standing
@@ -34,6 +36,8 @@ from ckpttool.reports.machine.fields import Fields, parse
 _SEVERITIES = {severity.value: severity for severity in Severity}
 _STANDINGS = {standing.value: standing for standing in Standing}
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}
+
+_Read = TypeVar("_Read")
 
 
 def read_report(text: str, path: str) -> Report:
@@ -114,24 +118,21 @@ def _file(fields: Fields) -> FileReport:
         locked=fields.maybe("locked", lambda name: _locked(fields.inner(name))),
         configuration=fields.maybe("configuration", lambda name: _source(fields.inner(name))),
         fail_on=fields.choice("fail_on", _SEVERITIES),
-        loading=_loading(fields),
-        diagnosis=_diagnosis(fields),
-        schema_from=_later(fields, "schema_from"),
-        # results that older releases stored have none
-        against=_against(fields),
-        quantized=_later(fields, "quantized"),
+        loading=_later_object(fields, "loading", _loaded),
+        diagnosis=_later_object(fields, "diagnosis", _told),
+        schema_from=_later(fields, "schema_from", fields.text),
+        against=_later_object(fields, "against", _held_against),
+        quantized=_later(fields, "quantized", fields.text),
     )
 
 
-def _later(fields: Fields, name: str) -> str | None:
-    """Return a text that results of the first versions have not."""
-    return fields.maybe(name, fields.text) if name in fields.names() else None
+def _later(fields: Fields, name: str, read: Callable[[str], _Read]) -> _Read | None:
+    """Return what results of earlier versions have not."""
+    return fields.maybe(name, read) if name in fields.names() else None
 
 
-def _loading(fields: Fields) -> Loading | None:
-    if "loading" not in fields.names():  # results of the first versions have none
-        return None
-    return fields.maybe("loading", lambda name: _loaded(fields.inner(name)))
+def _later_object(fields: Fields, name: str, read: Callable[[Fields], _Read]) -> _Read | None:
+    return _later(fields, name, lambda name: read(fields.inner(name)))
 
 
 def _loaded(fields: Fields) -> Loading:
@@ -146,14 +147,8 @@ def _loaded(fields: Fields) -> Loading:
         fields.whole("refused"),
         {name: random.whole(name) for name in random.names()},
         fields.maybe("layout", fields.text),
-        _later(fields, "loader") or LOAD_STATE_DICT,
+        _later(fields, "loader", fields.text) or LOAD_STATE_DICT,
     )
-
-
-def _diagnosis(fields: Fields) -> Diagnosis | None:
-    if "diagnosis" not in fields.names():  # results of earlier versions have none
-        return None
-    return fields.maybe("diagnosis", lambda name: _told(fields.inner(name)))
 
 
 def _told(fields: Fields) -> Diagnosis:
@@ -196,12 +191,6 @@ def _locked(fields: Fields) -> LockSummary:
         fields.maybe("distance", fields.number),
         fields.maybe("tolerance", fields.number),
     )
-
-
-def _against(fields: Fields) -> AgainstSummary | None:
-    if "against" not in fields.names():
-        return None
-    return fields.maybe("against", lambda name: _held_against(fields.inner(name)))
 
 
 def _held_against(fields: Fields) -> AgainstSummary:
@@ -328,7 +317,7 @@ def _forward(fields: Fields) -> ForwardSummary:
         fields.maybe("difference", fields.number),
         fields.maybe("loss", fields.number),
         fields.wholes("kept"),
-        _later(fields, "inputs"),
+        _later(fields, "inputs", fields.text),
         fields.texts("unused") if "unused" in fields.names() else (),
     )
 
