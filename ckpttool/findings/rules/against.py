@@ -84,7 +84,7 @@ AGAINST_UNREADABLE = Rule(
     "against-unreadable",
     Severity.WARNING,
     "The other checkpoint cannot be read to its end, or cannot be trusted.",
-    "Fetch or save the other checkpoint again.",
+    "Verify the other checkpoint by itself, to see what is wrong with it.",
     "The file is CANNOT TELL, exit code 2, unless another finding fails it. Another checkpoint "
     "that is missing, or whose header cannot be read, ends the run before any file is read.",
     needs=_NEEDS,

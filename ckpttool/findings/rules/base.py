@@ -5,6 +5,12 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+#: The advice where a file breaks its format: whether this copy or its writer is at fault is not
+#: known, so that fetching it again may change nothing.
+COMPARE_AND_SAVE = (
+    "Compare its checksum with the original's; if it is the same, save it anew with torch.save."
+)
+
 
 class Severity(Enum):
     """How much a finding weighs: by default an error fails the run, the others do not."""

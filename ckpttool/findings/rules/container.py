@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckpttool.findings.rules.base import Rule, RuleFamily, Severity
+from ckpttool.findings.rules.base import COMPARE_AND_SAVE, Rule, RuleFamily, Severity
 
 FAMILY = RuleFamily("FIL", "the file and its container", stops=True)
 
@@ -108,14 +108,14 @@ ZIP_STRUCTURE = Rule(
     "zip-structure",
     Severity.ERROR,
     "The zip directory is malformed.",
-    "Fetch it again, or save it anew with torch.save; if neither helps, ask where it is from.",
+    COMPARE_AND_SAVE,
 )
 ZIP_DISAGREES = Rule(
     "FIL102",
     "zip-disagrees",
     Severity.ERROR,
     "Two zip readers would see other content.",
-    "Fetch it again, or save it anew with torch.save; if neither helps, ask where it is from.",
+    COMPARE_AND_SAVE,
 )
 ZIP_NAME = Rule(
     "FIL103",
@@ -145,21 +145,21 @@ PICKLE = Rule(
     "pickle-malformed",
     Severity.ERROR,
     "The pickle stream breaks the format.",
-    "Fetch it again, or save it anew with torch.save; if neither helps, ask where it is from.",
+    COMPARE_AND_SAVE,
 )
 LEGACY_STREAM = Rule(
     "FIL202",
     "legacy-stream",
     Severity.ERROR,
     "The legacy torch stream is malformed.",
-    "Fetch it again, or save it anew with torch.save; if neither helps, ask where it is from.",
+    COMPARE_AND_SAVE,
 )
 TAR_STRUCTURE = Rule(
     "FIL203",
     "tar-structure",
     Severity.ERROR,
     "The tar container is malformed.",
-    "Fetch it again, or save it anew with torch.save; if neither helps, ask where it is from.",
+    COMPARE_AND_SAVE,
 )
 SAFETENSORS_HEADER = Rule(
     "FIL301",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckpttool.findings.rules.base import Rule, RuleFamily, Severity
+from ckpttool.findings.rules.base import COMPARE_AND_SAVE, Rule, RuleFamily, Severity
 
 # Errors: the bytes themselves are wrong, whatever the model is.
 FAMILY = RuleFamily("INT", "bytes against what is said of them", stops=True)
@@ -12,28 +12,28 @@ STORAGE_SIZE = Rule(
     "storage-size",
     Severity.ERROR,
     "A storage's bytes are not what it declares.",
-    "Fetch it again, or save it anew with torch.save; if neither helps, ask where it is from.",
+    COMPARE_AND_SAVE,
 )
 GEOMETRY = Rule(
     "INT002",
     "tensor-geometry",
     Severity.ERROR,
     "A tensor's shape, strides or offset are not possible in its storage.",
-    "Fetch it again, or save it anew with torch.save; if neither helps, ask where it is from.",
+    COMPARE_AND_SAVE,
 )
 MISSING_STORAGE = Rule(
     "INT003",
     "missing-storage",
     Severity.ERROR,
     "A tensor's storage is not in the file.",
-    "Fetch it again, or save it anew with torch.save; if neither helps, ask where it is from.",
+    COMPARE_AND_SAVE,
 )
 CHECKSUM = Rule(
     "INT004",
     "checksum",
     Severity.ERROR,
     "Bytes do not match their stored checksum.",
-    "Fetch or copy the file again: its bytes changed after they were summed.",
+    "Compare the file with the original: its bytes are not those that were summed.",
 )
 AMPLIFICATION = Rule(
     "INT005",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ckpttool.findings.rules.base import Rule, RuleFamily, Severity
+from ckpttool.findings.rules.base import COMPARE_AND_SAVE, Rule, RuleFamily, Severity
 
 FAMILY = RuleFamily(
     "SEC", "what a file could do to its reader, and tells about its writer", stops=True
@@ -57,7 +57,7 @@ PERSISTENT_ID = Rule(
     "persistent-id",
     Severity.ERROR,
     "The pickle refers to a storage in a form that torch does not write.",
-    "Fetch it again, or save it anew with torch.save; if neither helps, ask where it is from.",
+    COMPARE_AND_SAVE,
 )
 # A note: every .pth is one, and nothing is known against it.
 PICKLE_FORMAT = Rule(
