@@ -12,7 +12,8 @@ from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import printable
 from ckpttool.reports.details import LONG, details_of, fix_of
 from ckpttool.reports.terminal.counts import counts
-from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, TOLD, styled
+from ckpttool.reports.terminal.headline import VERDICTS, sign_text
+from ckpttool.reports.terminal.page import BAD, DOUBTFUL, TOLD, styled
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import FileReport, Waived
@@ -23,11 +24,6 @@ _LOOKS = {
     Severity.ERROR: (BAD, "bold red"),
     Severity.WARNING: (DOUBTFUL, "bold yellow"),
     Severity.NOTE: (TOLD, "cyan"),
-}
-_VERDICTS = {
-    Verdict.PASS: (GOOD, "PASS", "bold green"),
-    Verdict.FAIL: (BAD, "FAIL", "bold red"),
-    Verdict.CANNOT_TELL: (DOUBTFUL, "CANNOT TELL", "bold yellow"),
 }
 
 
@@ -88,8 +84,7 @@ def write_verdict(page: Page, file: FileReport) -> None:
 
 def verdict_text(page: Page, verdict: Verdict) -> Text:
     """Return the sign and the word of a verdict."""
-    sign, word, style = _VERDICTS[verdict]
-    return styled(f"{page.sign(sign)} {word}", style)
+    return sign_text(page, VERDICTS[verdict])
 
 
 def write_waived(page: Page, waived: Sequence[Waived]) -> None:
