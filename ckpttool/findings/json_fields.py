@@ -77,7 +77,7 @@ def header_fields(file: FileReport) -> dict[str, Any]:
 
 def file_fields(file: FileReport) -> dict[str, Any]:
     """Return the fields of one file in a report; :func:`document` makes the rest of it plain."""
-    return {
+    fields = {
         **header_fields(file),
         "verdict": file.verdict.value,
         "tensors": file.tensors,
@@ -104,6 +104,12 @@ def file_fields(file: FileReport) -> dict[str, Any]:
         "against": file.against,
         "quantized": file.quantized,
     }
+    return {**fields, **statistics_fields(file)}
+
+
+def statistics_fields(file: FileReport) -> dict[str, Any]:
+    """Return the statistics of the tensors; no field at all where they were not asked for."""
+    return {} if file.statistics is None else {"statistics": file.statistics}
 
 
 def item_fields(item: Item) -> dict[str, Any]:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.findings.inventory import Item
-from ckpttool.findings.json_fields import document, finding_fields, header_fields, item_fields
+from ckpttool.findings.json_fields import (
+    document,
+    finding_fields,
+    header_fields,
+    item_fields,
+    statistics_fields,
+)
 from ckpttool.findings.results import NO_ITEMS, FileReport, worst
+
+if TYPE_CHECKING:
+    from ckpttool.findings.statistics import Statistics
 
 
 class TensorRow(NamedTuple):
@@ -203,6 +212,11 @@ class Listing(NamedTuple):
         """What is wrong with the file, or odd about it."""
         return self.file.findings
 
+    @property
+    def statistics(self) -> Statistics | None:
+        """Those of the tensors; ``None`` if they were not asked for."""
+        return self.file.statistics
+
     def to_dict(self) -> dict[str, Any]:
         """Return what ``inspect --format json`` writes; ``docs/json.md`` defines the fields."""
         return Listings((self,)).to_dict()
@@ -228,6 +242,7 @@ class Listing(NamedTuple):
             "neighbour": self.neighbour,
             "metadata": self.metadata,
             "findings": [finding_fields(finding) for finding in self.file.findings],
+            **statistics_fields(self.file),
         }
 
 

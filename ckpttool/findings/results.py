@@ -13,6 +13,7 @@ from ckpttool.findings.finding import Finding, Verdict, verdict_of
 from ckpttool.findings.inventory import Item
 from ckpttool.findings.json_fields import report_document
 from ckpttool.findings.rules import Severity
+from ckpttool.findings.statistics import Statistics
 
 
 class _NoItems(Dict[str, Any]):
@@ -364,6 +365,7 @@ class FileReport(NamedTuple):
             asked, or it could not be read so far.
         quantized: how many weights are quantized, by which schemes and who says so, for people;
             ``None`` if none is known to be.
+        statistics: of the tensors; ``None`` if they were not asked for.
     """
 
     path: str
@@ -392,6 +394,7 @@ class FileReport(NamedTuple):
     schema_from: str | None = None
     against: AgainstSummary | None = None
     quantized: str | None = None
+    statistics: Statistics | None = None
 
     @property
     def stopped(self) -> bool:

@@ -27,6 +27,12 @@ from ckpttool.findings.results import (
     Waived,
 )
 from ckpttool.findings.rules import Rule, Severity
+from ckpttool.findings.statistics import (
+    BlockHistogram,
+    Histogram,
+    Statistics,
+    TensorStatistics,
+)
 from ckpttool.reports import reporter
 
 #: Clears the screen, ends the line, annotates a CI log and turns the line's direction.
@@ -170,6 +176,34 @@ def of_code(text: str = "my.models:Net") -> FileReport:
     )
 
 
+def measured(text: str = "blocks.0.attn.qkv.weight") -> FileReport:
+    """A file with statistics of its tensors, among them what has no numbers."""
+    sampled = Histogram(-0.25, 0.5, (0, 40, 3), 43, 2, 1)
+    tensors = (
+        TensorStatistics(
+            text,
+            "float32",
+            (3072, 1024),
+            "encoder",
+            0,
+            text,
+            3_145_728,
+            -0.25,
+            0.5,
+            0.125,
+            0.03125,
+            float("inf"),
+            7,
+            1,
+            2,
+            sampled,
+        ),
+        TensorStatistics(text, "complex64", (0,), None, None, text, 0, unmeasured=text),
+    )
+    blocks = (BlockHistogram("encoder", 0, 1, 3_145_725, sampled),)
+    return encoder_only()._replace(statistics=Statistics(tensors, blocks))
+
+
 def unreadable() -> FileReport:
     """A file that could not be opened."""
     missing = finding(rules.UNREADABLE, "cannot be read: No such file or directory")
@@ -258,6 +292,8 @@ SPECIMENS: dict[str, Report] = {
     "numbers that are not finite": report(not_finite()),
     "of somebody's code": report(of_code()),
     "of hostile code": report(of_code(HOSTILE)),
+    "with statistics": report(measured()),
+    "with hostile statistics": report(measured(HOSTILE)),
     "with a lock file": report(locked()),
     "waived": report(waived()),
     "of a newer version": report(newer()),

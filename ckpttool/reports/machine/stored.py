@@ -32,6 +32,7 @@ from ckpttool.findings.results import (
 )
 from ckpttool.findings.rules import RULES, Rule, Severity
 from ckpttool.reports.machine.fields import Fields, parse
+from ckpttool.reports.machine.stored_statistics import read_statistics
 
 _SEVERITIES = {severity.value: severity for severity in Severity}
 _STANDINGS = {standing.value: standing for standing in Standing}
@@ -123,6 +124,7 @@ def _file(fields: Fields) -> FileReport:
         schema_from=_later(fields, "schema_from", fields.text),
         against=_later_object(fields, "against", _held_against),
         quantized=_later(fields, "quantized", fields.text),
+        statistics=_later_object(fields, "statistics", read_statistics),
     )
 
 
