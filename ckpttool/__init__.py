@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ckpttool.findings.results import FileReport, Report
     from ckpttool.findings.rules import Severity
     from ckpttool.formats import open_checkpoint
-    from ckpttool.inspection import inspect
+    from ckpttool.inspection.listing import inspect
     from ckpttool.proof.prove import prove
     from ckpttool.proof.result import Proof, ProofOutcome
     from ckpttool.reports import render
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 # No module here may be called like one of these: importing it would put it in the name's place.
 _HOMES = {
     "open_checkpoint": "formats",
-    "inspect": "inspection",
+    "inspect": "inspection.listing",
     "verify": "against.verify",
     "diff": "comparison.diff",
     "prove": "proof.prove",

@@ -11,7 +11,7 @@ from ckpttool.findings.finding import Verdict, finding_from, verdict_from, verdi
 from ckpttool.findings.results import FileReport
 from ckpttool.formats import open_source
 from ckpttool.formats.safety.telling import findings_left_behind, remarks_left_behind
-from ckpttool.inspection import with_container
+from ckpttool.inspection.container import with_container
 from ckpttool.verification.digest_lists import digests_in, listed_in
 
 if TYPE_CHECKING:

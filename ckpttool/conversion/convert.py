@@ -42,7 +42,7 @@ from ckpttool.findings.results import FileReport
 from ckpttool.findings.rules import Severity
 from ckpttool.formats import checkpoint_file, open_checkpoint
 from ckpttool.formats.safety.telling import findings_left_behind, remarks_left_behind
-from ckpttool.inspection import with_container
+from ckpttool.inspection.container import with_container
 from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.sharing import with_tied
 

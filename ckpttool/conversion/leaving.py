@@ -11,7 +11,7 @@ from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import size, some_of
 from ckpttool.formats.state_dicts.training_state import is_called_training
-from ckpttool.inspection import (
+from ckpttool.inspection.not_taken import (
     listed_rows,
     most_outside,
     state_dicts_not_taken,

@@ -13,7 +13,7 @@ from ckpttool.findings.results import FileReport
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count
 from ckpttool.inputs.folders import by_folders
-from ckpttool.inspection import with_error
+from ckpttool.inspection.container import with_error
 
 if TYPE_CHECKING:
     from ckpttool.inputs.paths import Input, Inputs

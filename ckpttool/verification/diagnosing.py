@@ -11,7 +11,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import printable
 from ckpttool.formats.writing.safetensors import SUFFIX, takes
-from ckpttool.inspection import most_outside
+from ckpttool.inspection.not_taken import most_outside
 from ckpttool.models.diagnosis import diagnose
 from ckpttool.verification.options import BESIDE
 from ckpttool.verification.policy import NOT_THE_MODEL

@@ -16,7 +16,7 @@ from ckpttool.findings.errors import CkpttoolError, UnsupportedError, adding_use
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
 from ckpttool.formats import open_checkpoint
-from ckpttool.inspection import stopped, with_container
+from ckpttool.inspection.container import stopped, with_container
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.choosing import Judged, choose, hold, said_of
 from ckpttool.models.family import Kind

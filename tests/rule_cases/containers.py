@@ -12,7 +12,7 @@ from ckpttool import open_checkpoint, prove
 from ckpttool.comparison.diff import DiffOptions, diff_files
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.findings.finding import Finding, finding_from
-from ckpttool.inspection import inspect
+from ckpttool.inspection.listing import inspect
 from ckpttool.models.families.mae import MAE
 from ckpttool.tensors.catalogue import Checkpoint, Checksum
 from ckpttool.verification.checks.container import check_checksums

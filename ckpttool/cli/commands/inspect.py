@@ -47,10 +47,10 @@ def inspect(
     checkpoints; what else lies there is listed as what it is. Without PATH, the checkpoint of the
     configuration is taken.
     """
-    from ckpttool import inspection
     from ckpttool.files import collecting
     from ckpttool.findings.listing import Listing, Listings
     from ckpttool.inputs.accounting import account_for, examined
+    from ckpttool.inspection import listing as inspection
 
     configured = Configured(by_file=bool(paths) or files_from is not None)
     # not whole: a shard that is named is listed by itself

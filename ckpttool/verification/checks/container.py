@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Iterator
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count, printable, size
-from ckpttool.inspection import state_dicts_not_taken, tensors_not_taken
+from ckpttool.inspection.not_taken import state_dicts_not_taken, tensors_not_taken
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.families import conventions
 from ckpttool.tensors.in_parts import way_to

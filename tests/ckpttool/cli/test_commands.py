@@ -145,7 +145,7 @@ def exhausted(*_: object, **__: object) -> None:
 
 
 def test_a_bug_is_one_line_and_3(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckpttool.inspection.inspect", broken)
+    monkeypatch.setattr("ckpttool.inspection.listing.inspect", broken)
     result = run("inspect", "x")
     assert result.exit_code == 3
     (line,) = result.stderr.splitlines()
@@ -167,7 +167,7 @@ def test_a_limit_of_the_system_is_no_bug(monkeypatch: pytest.MonkeyPatch, error:
     def refused(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("ckpttool.inspection.inspect", refused)
+    monkeypatch.setattr("ckpttool.inspection.listing.inspect", refused)
     result = run("inspect", "x")
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
@@ -178,27 +178,27 @@ def test_an_error_of_the_disk_is_no_bug_either(monkeypatch: pytest.MonkeyPatch) 
     def failed(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "broken")
 
-    monkeypatch.setattr("ckpttool.inspection.inspect", failed)
+    monkeypatch.setattr("ckpttool.inspection.listing.inspect", failed)
     result = run("inspect", "x")
     assert (result.exit_code, result.stderr) == (2, "Error: broken.\n")
 
 
 def test_debug_shows_where_a_bug_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckpttool.inspection.inspect", broken)
+    monkeypatch.setattr("ckpttool.inspection.listing.inspect", broken)
     result = run("inspect", "--debug", "x")
     assert result.exit_code == 3
     assert "Traceback" in result.stderr
 
 
 def test_an_interruption_is_130_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckpttool.inspection.inspect", interrupted)
+    monkeypatch.setattr("ckpttool.inspection.listing.inspect", interrupted)
     result = run("inspect", "x")
     assert result.exit_code == 130
     assert result.stderr.split() == ["Interrupted."]
 
 
 def test_too_little_memory_cannot_tell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckpttool.inspection.inspect", exhausted)
+    monkeypatch.setattr("ckpttool.inspection.listing.inspect", exhausted)
     assert run("inspect", "x").exit_code == 2
 
 

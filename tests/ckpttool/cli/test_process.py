@@ -29,12 +29,12 @@ SHELL = f"'{sys.executable}' -W error -m ckpttool"
 INTERRUPTED = """
 import signal, sys
 signal.signal(signal.SIGINT, getattr(signal, sys.argv[1]))
-from ckpttool import inspection
+from ckpttool.inspection import listing
 def hang(*arguments, **options):
     print("ready", flush=True)
     signal.sigtimedwait([signal.SIGUSR1], 60)
     raise SystemExit(7)
-inspection.inspect = hang
+listing.inspect = hang
 from ckpttool.cli import main
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
 main(["inspect", "x"], prog_name="ckpttool")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ckpttool.findings.finding import Finding, Verdict
-from ckpttool.inspection import inspect
+from ckpttool.inspection.listing import inspect
 from tests.builders import distributed
 from tests.builders.attacks import ATTACKS, Attack
 

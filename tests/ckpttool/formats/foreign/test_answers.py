@@ -11,7 +11,7 @@ from ckpttool import open_checkpoint
 from ckpttool.findings.errors import UnsupportedError
 from ckpttool.findings.finding import Verdict
 from ckpttool.formats.foreign.answers import SEARCHED, answer_in
-from ckpttool.inspection import inspect
+from ckpttool.inspection.listing import inspect
 
 LOGIN, WRONG, LATER, FETCH = "log in", "no file at the address", "again later", "fetch the file"
 

@@ -15,7 +15,7 @@ from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.findings.finding import Verdict
 from ckpttool.formats.torch import legacy as torch_legacy
-from ckpttool.inspection import inspect
+from ckpttool.inspection.listing import inspect
 from tests.builders import foreign
 
 PROTOCOLS = range(6)

@@ -10,7 +10,7 @@ from ckpttool import open_checkpoint
 from ckpttool.findings.errors import UnsupportedError
 from ckpttool.findings.finding import Verdict
 from ckpttool.formats.foreign.signatures import is_text, kind_of
-from ckpttool.inspection import inspect
+from ckpttool.inspection.listing import inspect
 from tests.builders import foreign
 from tests.builders import pickles as p
 

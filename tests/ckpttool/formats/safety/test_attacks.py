@@ -13,7 +13,7 @@ from ckpttool.conversion.convert import convert_file
 from ckpttool.conversion.options import ConvertOptions
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.inputs.paths import targets_of
-from ckpttool.inspection import inspect
+from ckpttool.inspection.listing import inspect
 from ckpttool.verification.locking import lock_file
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.run import verify_file

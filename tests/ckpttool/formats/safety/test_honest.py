@@ -12,7 +12,7 @@ import torch
 
 from ckpttool.findings.results import FileReport
 from ckpttool.formats.safety.torch_names import TORCH
-from ckpttool.inspection import inspect
+from ckpttool.inspection.listing import inspect
 from tests.builders.honest import HONEST, Honest
 
 #: The gravest code of a file to the level of the table.

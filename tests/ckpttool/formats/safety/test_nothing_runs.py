@@ -102,7 +102,7 @@ def _entry_points() -> list[Callable[[str], object]]:
     from ckpttool.comparison.textconv import lines_or_reason
     from ckpttool.conversion.convert import convert_file
     from ckpttool.conversion.options import ConvertOptions
-    from ckpttool.inspection import inspect
+    from ckpttool.inspection.listing import inspect
     from ckpttool.proof.prove import ProveOptions, prove_files
     from ckpttool.verification.options import VerifyOptions
     from ckpttool.verification.run import verify_file

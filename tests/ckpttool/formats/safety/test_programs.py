@@ -14,7 +14,7 @@ from ckpttool import open_checkpoint
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.uses import Use
-from ckpttool.inspection import inspect
+from ckpttool.inspection.listing import inspect
 from tests.builders import pickles as p
 from tests.builders import torch_files
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ckpttool.findings.finding import Verdict
-from ckpttool.inspection import inspect
+from ckpttool.inspection.listing import inspect
 from tests.builders import pickles as p
 
 GETATTR = p.name("builtins", "getattr")

@@ -18,7 +18,7 @@ from ckpttool.formats.safety.telling import (
     findings_on,
     is_trusted,
 )
-from ckpttool.inspection import inspect
+from ckpttool.inspection.listing import inspect
 from ckpttool.tensors.catalogue import Reference
 from tests.builders import pickles as p
 

@@ -20,7 +20,7 @@ from ckpttool.findings.finding import Verdict
 from ckpttool.formats.pickles.nodes import Dict
 from ckpttool.formats.state_dicts.holding import MAX_DEPTH
 from ckpttool.formats.state_dicts.modules import MAX_DEPTH as MAX_MODULE_DEPTH
-from ckpttool.inspection import inspect
+from ckpttool.inspection.listing import inspect
 from ckpttool.tensors.catalogue import Checkpoint
 from tests.builders import modules as built
 from tests.builders import pickles as p

@@ -18,7 +18,7 @@ from ckpttool.findings.errors import MalformedError, UnsupportedError
 from ckpttool.findings.finding import Verdict
 from ckpttool.formats.archives.archive import read_archive, read_member
 from ckpttool.formats.pickles.nodes import Dict
-from ckpttool.inspection import inspect
+from ckpttool.inspection.listing import inspect
 from ckpttool.tensors.catalogue import Checkpoint
 from tests.builders import modules as built
 from tests.builders import pickles as p

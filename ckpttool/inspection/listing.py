@@ -1,0 +1,153 @@
+"""The listing of ``inspect``: what a header says of a file.
+
+Only headers and the pickle are read, no tensor's bytes, and numpy is not loaded.
+"""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from math import prod
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Union
+
+from ckpttool.files import collecting
+from ckpttool.findings.arguments import AnyPath, path_of, trusted_of
+from ckpttool.findings.errors import CkpttoolError
+from ckpttool.findings.finding import (
+    Verdict,
+)
+from ckpttool.findings.listing import (
+    TRUSTED,
+    EntryRow,
+    Listing,
+    ReferenceRow,
+    SettingRow,
+    TensorRow,
+    UnreadRow,
+    UseRow,
+    WrapperRow,
+)
+from ckpttool.findings.private_text import MAX_TEXT, is_secret, masked
+from ckpttool.findings.results import Diagnosis, FileReport
+from ckpttool.findings.uses import Use
+from ckpttool.formats import open_checkpoint
+from ckpttool.formats.safety.known_names import python3
+from ckpttool.formats.safety.telling import (
+    is_trusted,
+)
+from ckpttool.formats.state_dicts.settings import settings_of
+from ckpttool.inspection.container import container_report, stopped
+from ckpttool.models.canonical import canonicalize
+from ckpttool.models.diagnosis import diagnose_header
+from ckpttool.models.neighbours import neighbour_of
+from ckpttool.tensors.sharing import tied_groups
+
+if TYPE_CHECKING:
+    from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
+
+# Characters of a setting that are shown.
+_LONGEST = 400
+
+
+def inspect(
+    path: AnyPath, *, wrapper: str | None = None, trust: Union[str, Iterable[str]] = ()
+) -> Listing:
+    """List what a checkpoint holds, or report why it cannot be read.
+
+    Args:
+        path: the file.
+        wrapper: the dotted key of the state dict to take; ``None`` to choose.
+        trust: patterns of names whose code is trusted, for example ``mypackage.*``.
+
+    Returns:
+        The listing. Its verdict is PASS if the file could be read, which says nothing about the
+        weights; FAIL if it is malformed or loading it calls unknown code.
+
+    Raises:
+        UsageError: there is no state dict under ``wrapper``, or an argument is not valid.
+    """
+    path, trust = path_of(path), trusted_of(trust, "trust")
+    try:
+        with open_checkpoint(path, wrapper=wrapper) as checkpoint, collecting.paused():
+            return _listing(path, checkpoint, trust)
+    except CkpttoolError as error:
+        return Listing(stopped(FileReport(path, Verdict.CANNOT_TELL, ()), error, trust))
+
+
+def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listing:
+    report = container_report(path, checkpoint, trust)
+    return Listing(
+        report._replace(diagnosis=_diagnosis(checkpoint, report.layout)),
+        tuple(_tensor_rows(checkpoint.tensors.values())),
+        tuple(WrapperRow(*wrapper) for wrapper in checkpoint.wrappers),
+        checkpoint.outside,
+        tuple(_entry_rows(checkpoint)),
+        _references(checkpoint, trust),
+        tuple(UseRow(use.use.value, *use[1:6], is_trusted(use, trust)) for use in checkpoint.uses),
+        tuple(_unread_rows(checkpoint)),
+        checkpoint.metadata,
+        tied_groups(checkpoint.tensors),
+        tuple(SettingRow(one.key, _shown(*one)) for one in settings_of(checkpoint).values()),
+        neighbour_of({name: info.shape for name, info in checkpoint.tensors.items()}),
+    )
+
+
+def _entry_rows(checkpoint: Checkpoint) -> Iterator[EntryRow]:
+    # an index of shards has entries without nodes
+    for entry, node in zip_longest(checkpoint.entries, checkpoint.aside):
+        row = EntryRow(*entry)
+        # more people read a listing than may know a secret
+        shown = _shown(entry.key, node) if type(node) is str else node
+        yield row if shown is node else row._replace(summary=str(shown)[:_LONGEST])
+
+
+def _shown(key: str, value: Any) -> Any:
+    """Return a value as it may be shown: a credential masked, a long text cut."""
+    if isinstance(value, tuple):
+        return tuple(_shown(key, item) for item in value)
+    if not isinstance(value, str):
+        return value
+    if is_secret(key, value[:MAX_TEXT]):
+        return masked(value[:MAX_TEXT])
+    return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}... ({len(value):,} characters)"
+
+
+def _unread_rows(checkpoint: Checkpoint) -> Iterator[UnreadRow]:
+    known = {one.name: one for one in checkpoint.in_parts}
+    for name, reason in checkpoint.unread:
+        one = known.get(name)
+        if one is None:
+            yield UnreadRow(name, reason)
+        else:
+            parts = tuple(_tensor_rows(one.parts))
+            yield UnreadRow(
+                name, reason, one.cls, one.dtype, one.shape, one.facts, parts, one.closed, one.text
+            )
+
+
+def _tensor_rows(tensors: Iterable[TensorInfo]) -> Iterator[TensorRow]:
+    for name, dtype, shape, *_ in tensors:
+        nbytes = prod(shape) * dtype.bits // 8  # TensorInfo.nbytes
+        # not by the class: its __new__ takes as long again
+        yield tuple.__new__(TensorRow, (name, dtype.name, shape, nbytes))
+
+
+def _references(checkpoint: Checkpoint, trust: tuple[str, ...]) -> tuple[ReferenceRow, ...]:
+    # In the order of Use, from harmless to worst: of several uses of a name, the worst is shown.
+    kinds = {
+        use.name: TRUSTED if is_trusted(use, trust) else use.use.value
+        for kind in Use
+        for use in checkpoint.uses
+        if use.use is kind
+    }
+    # Pickles of protocol 2 have Python 2's names for builtins; uses are under Python 3's.
+    return tuple(
+        ReferenceRow(str(one), kinds.get(str(python3(one.module, one.name)), "data"), one.offset)
+        for one in checkpoint.references
+    )
+
+
+def _diagnosis(checkpoint: Checkpoint, layout: str | None) -> Diagnosis | None:
+    """Return what a file of a known family is; of others the listing has what is known."""
+    if layout is None:
+        return None
+    return diagnose_header(checkpoint, canonicalize(checkpoint.tensors))
