@@ -114,7 +114,7 @@ def convert(
         rename: pattern -> replacement, with ``*`` and ``{n}``; see ``docs/convert.md``.
         rename_file: a TOML file of renames, joins, splits and transposes.
         resize_pos_embed: resize position tables for images of so many pixels: a side, or (height,
-            width). The sin-cos table is computed anew, others are interpolated bicubically.
+            width). The sin-cos table is computed again, others are interpolated bicubically.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
         metadata: further strings for ``__metadata__``.
         keep: patterns of the names to store tied tensors under.

@@ -132,7 +132,7 @@ def taken(
 # --- what is not decoded ------------------------------------------------------------------
 
 _OUT = "Leave such weights out with --exclude."
-_WHOLE = "Get the file whole, or leave such weights out with --exclude."
+_WHOLE = "Get the complete file, or leave such weights out with --exclude."
 
 
 def _refusals(found: Decoded, selection: TensorSelection) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: What the strings of a safetensors header are called in a report, and in a sidecar.
 METADATA = "__metadata__"
-# Metadata of an index that are counted anew for the new index, so they are not lost.
+# Metadata of an index that are counted again for the new index, so they are not lost.
 _COUNTED_ANEW = frozenset({"metadata.total_size", "metadata.total_parameters"})
 
 #: Raised when a field goes or changes its meaning.

@@ -52,7 +52,7 @@ def find_earlier(job: Job, paths: Sequence[str], place: Destination) -> Earlier:
 
 
 def stale_shards(index: str, written: Collection[str], suffix: str) -> tuple[str, ...]:
-    """Return the shards that an index lists and that are not written anew.
+    """Return the shards that an index lists and that are not written again.
 
     Args:
         index: ``model.safetensors.index.json``, still the old one; it need not exist.

@@ -36,8 +36,8 @@ def convert_all(
     """Convert every state dict of a checkpoint, each to a file with its key in the name.
 
     ``model_ema`` of ``run.ckpt`` becomes ``run.model_ema.safetensors``; one at the root has no key.
-    In a key, what no file is called (``/``, say) becomes ``_``, and of two equal names the second
-    is numbered. A sidecar and a receipt get the key in the same way.
+    In a key, what no file name may hold, such as ``/``, becomes ``_``, and of two equal names
+    the second is numbered. A sidecar and a receipt get the key in the same way.
 
     Args:
         source: the checkpoint.

@@ -1,4 +1,4 @@
-"""The index of shards that lie in a folder, written anew from what is in them."""
+"""The index of shards that lie in a folder, written again from what is in them."""
 
 from __future__ import annotations
 

@@ -217,7 +217,7 @@ def _metadata(
                 f"the metadata {key}={value} would be taken for something else",
                 fix="Choose another key or value: dropped=kept is how tied names are recorded.",
             )
-    # Without the source's ties, which were resolved and are recorded anew.
+    # Without the source's ties, which were resolved and are recorded again.
     carried = {
         key: value
         for key, value in checkpoint.metadata.items()

@@ -187,7 +187,7 @@ def require_rows(selection: TensorSelection) -> None:
 
     Raises:
         OutputError: a row is written twice or nowhere, or a tensor that a naming convention
-            spells anew reads back as other rows than it was made of (``CVT202``).
+            spells again reads back as other rows than it was made of (``CVT202``).
     """
     naming, spelled = selection.naming, selection.spelled
     if naming.rows:  # else each is all of the tensor of its name

@@ -198,7 +198,7 @@ def _resized(table: _Table, checkpoint: Checkpoint, options: ConvertOptions) -> 
         patches = old.rows * old.columns
         return _refused(original, f"nothing shows rows and columns of its {patches:,} patches")
     info = _in_memory(original, values)
-    way = "computed anew" if shown else "interpolated bicubically"
+    way = "computed again" if shown else "interpolated bicubically"
     how = f"{found.text}, {way} at {target[0]} x {target[1]}"
     sha256 = tensor_sum(original) if options.hashes else None
     told = Resized(original.name, original.shape, info.shape, how, sha256)

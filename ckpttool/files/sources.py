@@ -237,12 +237,12 @@ class FileSource:
             offset=offset,
             expected=f"{self.size:,} bytes as when it was opened",
             found=f"{status.st_size:,} bytes, or another time of change",
-            fix="Run again when nothing writes to the file.",
+            fix="Run again when nothing is writing to the file.",
         )
 
 
 class Part:
-    """A run of bytes of another source, a file within a file say. It closes nothing."""
+    """A run of bytes of another source, for example a file within a file. It closes nothing."""
 
     identity = None  # several parts of one file are not that file
 
@@ -271,7 +271,7 @@ class Part:
 
 
 class MemorySource:
-    """Bytes in memory, a file within another say."""
+    """Bytes in memory, for example a file within another."""
 
     identity = None
     is_far = False

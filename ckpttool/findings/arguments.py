@@ -41,7 +41,7 @@ def paths_of(paths: Union[AnyPath, Iterable[AnyPath]]) -> tuple[str, ...]:
 
 
 def texts_of(texts: Union[str, Iterable[str]], what: str) -> tuple[str, ...]:
-    """Return one text or several, patterns say, as a tuple."""
+    """Return one text or several, for example patterns, as a tuple."""
     if isinstance(texts, str):
         return (texts,)
     found = tuple(texts) if isinstance(texts, Iterable) else (texts,)

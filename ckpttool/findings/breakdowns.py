@@ -50,7 +50,7 @@ def breakdown(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno is not None and error.errno not in _A_BUG:
         names = [os.fsdecode(name) for name in (error.filename,) if isinstance(name, (str, bytes))]
         return ": ".join([*(name[:_LONGEST] for name in names), error.strerror or reason]) + "."
-    # a path given to a function of os, under LC_ALL=C say
+    # a path given to a function of os, for example under LC_ALL=C
     if isinstance(error, UnicodeEncodeError) and error.encoding == _file_encoding():
         name = str(error.object)[:_LONGEST]
         return (

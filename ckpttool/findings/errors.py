@@ -120,4 +120,4 @@ class OutputError(CkpttoolError):
 
 # A ValueError too, so that users of the API need not import this module to catch it.
 class UsageError(CkpttoolError, ValueError):
-    """The caller asked for something that does not exist, a wrapper key say."""
+    """The caller asked for something that does not exist, for example a wrapper key."""

@@ -92,7 +92,7 @@ def finding_from(error: CkpttoolError) -> Finding:
 
     Its severity is ERROR whatever the rule's is: what the user asked for was not done.
     """
-    if isinstance(error, UsageError):  # that does not fit one file of several, a --wrapper say
+    if isinstance(error, UsageError):  # a --wrapper that one file of several lacks
         return finding(NOT_POSSIBLE, error.detail(), fix=error.fix)
     if error.rule is None:
         raise ValueError(f"an error without a rule is no finding: {error}")

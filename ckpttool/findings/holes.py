@@ -181,7 +181,7 @@ class _Counted:
     ) -> _Place | None:
         for one in reversed(numbers):
             stack, part = name[: one.start()], name[one.end() + 1 : end]
-            # numbers may also count unlike things, a layer's two halves say
+            # numbers may also count unlike things, for example a layer's two halves
             alike = end < len(name) or self._having.get((stack, part), 0) > 1
             if part and alike and len(self.units.get(stack, ())) > 1:
                 return _Place(stack, int(one[1]), part)

@@ -21,7 +21,7 @@ class Standing(Enum):
 
     Attributes:
         CHECKED: a checkpoint with a report of its own.
-        PART: a part of a checkpoint, a shard say, checked with it.
+        PART: a part of a checkpoint, for example a shard, checked with it.
         SAME: a link to, or another path of, a file that counts already.
         KNOWN: by its content a kind without weights, which calls nothing when it is loaded.
         TRAINING: the state of a training run: its calls are judged, its tensors are not.

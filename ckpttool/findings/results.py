@@ -286,7 +286,7 @@ class Waived(NamedTuple):
         finding: as it would have been reported.
         reason: why it is accepted, in the words of the waiver.
         owner: who is responsible for it.
-        expires: the last day on which it is accepted, ``2027-01-31`` say.
+        expires: the last day on which it is accepted, for example ``2027-01-31``.
     """
 
     finding: Finding
@@ -342,7 +342,7 @@ class FileReport(NamedTuple):
         verdict: of this file alone.
         findings: errors first, each severity in the order of the checks.
         waived: findings that a waiver of the policy covers, in the same order.
-        format: the container, ``torch-zip`` say.
+        format: the container, for example ``torch-zip``.
         size: bytes of all its files.
         wrapper: the dotted key of the state dict that was taken; ``None`` at the root.
         layout: the naming convention; ``None`` if none was recognised.

@@ -57,8 +57,8 @@ class SearchOptions(NamedTuple):
             searched.
         trust: patterns of names whose code is trusted, for training state.
         whole: whether a shard that is named stands for its whole checkpoint.
-        changed: whether the paths are changed files, of a commit say, which nobody chose one by
-            one: a ``config.json`` stands for the checkpoints beside it, files that are no
+        changed: whether the paths are changed files, such as those of a commit, that nobody chose
+            one by one: a ``config.json`` stands for the checkpoints beside it, files that are no
             checkpoints are only listed, and ``exclude`` applies to the paths themselves.
     """
 

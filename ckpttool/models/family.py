@@ -95,7 +95,7 @@ class Kind(Enum):
     CORE = "core"  #: the core alone
     FULL = "full"  #: all of the model
     CLASSIFIER = "classifier"  #: the core with a head
-    BACKBONE = "backbone"  #: the core as another model uses it, a detector say
+    BACKBONE = "backbone"  #: the core as another model uses it, for example a detector
 
 
 class Hint(NamedTuple):

@@ -57,7 +57,7 @@ def at_grid(
 ) -> tuple[NDArray[np.float64] | None, PositionTable]:
     """Return a table (tokens, width) for the grid of ``new``, and what it is now.
 
-    A sin-cos table is computed anew, one that was interpolated from it anew in the same way; any
+    A sin-cos table is computed again, one that was interpolated from it again in the same way; any
     other is resized bicubically. ``None`` where it is a sin-cos table that is wrong.
     """
     reader = _Reader(stored, old, tolerance)

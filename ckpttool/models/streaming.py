@@ -53,7 +53,7 @@ def stream(
     wanted = {
         name: tuple(tensor.shape)
         for name, tensor in model.state_dict(keep_vars=True).items()
-        # a count, of a BatchNorm's batches say, is not computed with
+        # a count, for example of a BatchNorm's batches, is not computed with
         if tensor.is_floating_point() and (full or family.group_of(name) == family.core)
     }
     problem = _why_not(wanted, tensors)

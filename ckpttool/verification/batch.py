@@ -166,7 +166,7 @@ def _locks(
     of_files: Sequence[Terms], of_folders: Mapping[str, Terms]
 ) -> list[tuple[Lock, list[str]]]:
     """Return each lock file with the folders that use it, or all where none does."""
-    # by path, as every configuration that names a lock file has read it anew
+    # by path, as every configuration that names a lock file has read it again
     every = [*of_files, *of_folders.values()]
     locks = {one.options.lock.path: one.options.lock for one in every if one.options.lock}
     folders: dict[str, list[str]] = {path: [] for path in locks}

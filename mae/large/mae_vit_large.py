@@ -40,7 +40,7 @@ class MAEViTLarge(Encoder):
         self, config: MAEConfig = CONFIGS[DEFAULT], device: torch.device | str | None = None
     ) -> None:
         super().__init__(config)
-        if not config.decoder_depth:  # the encoder alone, of a detector say
+        if not config.decoder_depth:  # the encoder alone, for example of a detector
             self.move_to(device)
             return
         width, narrow = config.embed_dim, config.decoder_embed_dim

@@ -13,7 +13,7 @@ AGAINST_MISSING = Rule(
     "against-missing",
     Severity.ERROR,
     "A tensor of the other checkpoint is missing.",
-    "Export it again, with the tensor; or say that it may be missing: --allow-missing.",
+    "Export it again with the tensor, or allow that it is missing: --allow-missing.",
     "Names are compared as they stand, without what a wrapper puts before them, by the layouts "
     "that are known, or as --map says. A tensor of the same values under another name is no "
     "replacement, since a loader would not find it; the fix names it.",
@@ -24,7 +24,7 @@ AGAINST_SHAPE = Rule(
     "against-shape",
     Severity.ERROR,
     "A tensor has another shape than in the other checkpoint.",
-    "Write it in the shape of the other checkpoint, or hold the file against one of its own sizes.",
+    "Write it in the shape of the other checkpoint, or compare with one of the same sizes.",
     needs=_NEEDS,
 )
 AGAINST_DTYPE = Rule(
@@ -32,15 +32,15 @@ AGAINST_DTYPE = Rule(
     "against-dtype",
     Severity.ERROR,
     "A tensor has another dtype than in the other checkpoint.",
-    "If the cast is meant, allow it, and it is proven bit for bit: --allow-cast DTYPE.",
+    "If the cast is intended, allow it with --allow-cast DTYPE; every bit is checked then.",
     needs=_NEEDS,
 )
 AGAINST_CAST = Rule(
     "AGN004",
     "against-cast",
     Severity.ERROR,
-    "A tensor is not what casting the other checkpoint's gives.",
-    "Cast the other one again: ckpttool convert OTHER --to safetensors --dtype DTYPE.",
+    "A tensor is not the cast of the tensor in the other checkpoint.",
+    "Cast the other file again: ckpttool convert OTHER --to safetensors --dtype DTYPE.",
     "With --allow-cast, the other checkpoint's numbers are rounded as torch and convert --dtype "
     "round them, and every bit is compared; a NaN may be any NaN. Truncated numbers, and weights "
     "that were trained further, differ.",
@@ -50,8 +50,8 @@ AGAINST_CHANGED = Rule(
     "AGN005",
     "against-changed",
     Severity.ERROR,
-    "The values of a tensor differ, and were to be the same.",
-    "See ckpttool diff OTHER PATH. If some may differ, name the others: --must-not-change GLOB.",
+    "A tensor that must be the same has other values.",
+    "See ckpttool diff OTHER PATH. If some may differ, list the others: --must-not-change GLOB.",
     "Bytes are compared, so that -0.0 is not 0.0. By default all tensors have to be the same.",
     needs=_NEEDS,
 )
@@ -59,8 +59,8 @@ AGAINST_UNCHANGED = Rule(
     "AGN006",
     "against-unchanged",
     Severity.ERROR,
-    "The values of a tensor are the same, and were to differ.",
-    "Look whether the merge or the training wrote to it: it left the tensor as it was.",
+    "A tensor that must change has the same values.",
+    "Check whether the merge or the training run updates this tensor.",
     "With --must-change. A tensor that is, to the bit, the other one's cast as --allow-cast allows "
     "is unchanged, too.",
     needs=_NEEDS,
@@ -69,8 +69,8 @@ AGAINST_NOT_COMPARED = Rule(
     "AGN007",
     "against-not-compared",
     Severity.WARNING,
-    "It cannot be told whether tensors are those of the other checkpoint.",
-    "Compare them with the code that wrote them, and waive this finding.",
+    "Tensors could not be compared with the other checkpoint.",
+    "Compare them with the code that wrote them, then waive this finding.",
     "The file is CANNOT TELL, exit code 2, unless another finding fails it. Tensors of kinds that "
     "are not read, as sparse and quantized ones, are compared neither with each other nor with "
     "others; a cast cannot be replayed from a list of digests; and a pattern of --must-change or "
@@ -83,7 +83,7 @@ AGAINST_UNREADABLE = Rule(
     "AGN008",
     "against-unreadable",
     Severity.WARNING,
-    "The other checkpoint cannot be read to its end, or cannot be trusted.",
+    "The other checkpoint cannot be read completely, or fails a check itself.",
     "Verify the other checkpoint by itself, to see what is wrong with it.",
     "The file is CANNOT TELL, exit code 2, unless another finding fails it. Another checkpoint "
     "that is missing, or whose header cannot be read, ends the run before any file is read.",
@@ -94,8 +94,8 @@ AGAINST_ITSELF = Rule(
     "AGN009",
     "against-itself",
     Severity.WARNING,
-    "The file is held against itself, which shows nothing.",
-    "Name the checkpoint that it was made from; or leave it out of the run: --exclude.",
+    "The file is compared with itself, which proves nothing.",
+    "Name the checkpoint that it was made from, or leave this file out: --exclude.",
     "The file is CANNOT TELL, exit code 2, unless another finding fails it.",
     needs=_NEEDS,
     undecided=True,
@@ -105,7 +105,7 @@ AGAINST_EXTRA = Rule(
     "against-extra",
     Severity.WARNING,
     "A tensor is not in the other checkpoint.",
-    "If it is meant to be there, say so: --allow-unexpected.",
+    "If it is intended, allow it with --allow-unexpected.",
     needs=_NEEDS,
 )
 # A warning, as loaders remove the usual prefixes; but load_state_dict does not.
@@ -125,7 +125,7 @@ AGAINST_ALLOWED = Rule(
     "AGN011",
     "against-allowed",
     Severity.NOTE,
-    "Something differs from the other checkpoint, which is allowed or was not forbidden.",
-    "If it is not meant, demand it: take out what allows it, or name the tensor among the others.",
+    "A difference from the other checkpoint is allowed.",
+    "If it is not intended, remove the option that allows it.",
     needs=_NEEDS,
 )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 #: The advice where a file breaks its format: whether this copy or its writer is at fault is not
 #: known, so that fetching it again may change nothing.
 COMPARE_AND_SAVE = (
-    "Compare its checksum with the original's; if it is the same, save it anew with torch.save."
+    "Compare its checksum with the original's; if it is the same, save it again with torch.save."
 )
 
 
@@ -55,7 +55,7 @@ class Rule(NamedTuple):
 
     @property
     def letters(self) -> str:
-        """The family that the code belongs to, ``NUM`` say."""
+        """The family that the code belongs to, for example ``NUM``."""
         return self.code[:3]
 
 

@@ -16,13 +16,13 @@ UNREADABLE = Rule(
     "unreadable",
     Severity.ERROR,
     "The file cannot be opened or read.",
-    "Name a regular file that exists and that you may read.",
+    "Name a regular file that exists and that you can read.",
 )
 UNKNOWN_FORMAT = Rule(
     "FIL002",
     "unknown-format",
     Severity.ERROR,
-    "The content is of no known container.",
+    "The content matches no known container format.",
     "Name a .pth written by torch.save, a .safetensors file or an index of shards.",
 )
 UNSUPPORTED = Rule(
@@ -30,22 +30,22 @@ UNSUPPORTED = Rule(
     "unsupported",
     Severity.ERROR,
     "The file, or something in it, is of a known kind that is not supported.",
-    "Save the state_dict() anew, with torch.save or as safetensors.",
+    "Save the state_dict() again, with torch.save or as safetensors.",
 )
 CHANGED = Rule(
     "FIL004",
     "changed-while-read",
     Severity.ERROR,
     "The file changed while it was being read.",
-    "Run again when nothing writes to the file.",
+    "Run again when nothing is writing to the file.",
 )
 # Not "malformed": larger limits would perhaps read the file, so it is exit 2 as well.
 LIMIT = Rule(
     "FIL005",
     "limit-exceeded",
     Severity.ERROR,
-    "The file asks for more memory or time than ckpttool spends on one.",
-    "Save it anew in fewer or smaller parts; nothing else is known of it.",
+    "Reading the file would take more memory or time than ckpttool allows for one file.",
+    "Save it again with fewer or smaller parts. Nothing else is known about this file.",
     "Limits are budgets of memory and time, so that no file, whatever it says of itself, keeps a "
     "machine busy. Honest files can be beyond them; nothing is said about such a file.",
 )
@@ -61,14 +61,14 @@ UNWRITABLE = Rule(
     "unwritable",
     Severity.ERROR,
     "The file cannot be written.",
-    "Name a place in a folder that exists and that you may write to.",
+    "Name a path in a folder that exists and that you can write to.",
 )
 OTHER_NAME = Rule(
     "FIL008",
     "name-of-another-format",
     Severity.WARNING,
-    "The file's name ends like those of another format.",
-    "Rename the file to end as its content does.",
+    "The file name has the extension of another format.",
+    "Rename the file so that its extension matches its content.",
     "Readers that go by the name read the file as another format: `torch.load` of torch 2.13 "
     "reads every file that ends in `.safetensors` as one, but `torch.save(x, "
     '"a.safetensors")` writes a zip. Not reported for names without a known ending.',
@@ -77,8 +77,8 @@ NOT_LOOKED_AT = Rule(
     "FIL009",
     "not-looked-at",
     Severity.WARNING,
-    "Files of the run were not looked at.",
-    "Leave them out with --exclude, or look at them with the tool that they are made for.",
+    "Some files were not checked.",
+    "Leave them out with --exclude, or check them with the tool that they are made for.",
     "A warning where they could hold weights: files of other formats, archives, and what is of no "
     "known kind. A note where they are caches and folders of tools, source text, sockets or FIFOs. "
     "Whatever the verdict is, it does not speak of them.",
@@ -90,7 +90,7 @@ WHOLE_MODULE = Rule(
     "whole-module",
     Severity.NOTE,
     "The file is a pickled module, not its state dict alone.",
-    "Convert the weights: ckpttool convert PATH --to safetensors, which runs nothing of the file.",
+    "Convert the weights: ckpttool convert PATH --to safetensors. It runs no code of the file.",
     "`torch.save(model)` pickles an object of the model's class. Its parameters and buffers are "
     "read out of its attributes, by the names that `state_dict()` gives them: parameters, then "
     "buffers that are persistent, then the modules below; a tied tensor under each of its names. "
@@ -114,7 +114,7 @@ ZIP_DISAGREES = Rule(
     "FIL102",
     "zip-disagrees",
     Severity.ERROR,
-    "Two zip readers would see other content.",
+    "Different zip readers would see different content.",
     COMPARE_AND_SAVE,
 )
 ZIP_NAME = Rule(
@@ -122,7 +122,7 @@ ZIP_NAME = Rule(
     "zip-name",
     Severity.ERROR,
     "A member of the zip has an unsafe or ambiguous name.",
-    "Save it anew with torch.save, under a file name in plain characters.",
+    "Save it again with torch.save, under a file name of plain characters.",
     "torch.save names the members after the file. Where no such name is the reason, ask where the "
     "file comes from.",
 )
@@ -130,15 +130,15 @@ ZIP_METHOD = Rule(
     "FIL104",
     "zip-method",
     Severity.ERROR,
-    "A member of the zip is compressed, encrypted or otherwise not stored as it is.",
-    "Save it anew with torch.save, which stores members as they are.",
+    "A zip member is compressed or encrypted; torch.save only stores members.",
+    "Save it again with torch.save, which does not compress members.",
 )
 TORCH_ARCHIVE = Rule(
     "FIL105",
     "torch-archive",
     Severity.ERROR,
-    "The zip is not laid out as torch.save does.",
-    "Save it anew with torch.save; a zip tool cannot pack a checkpoint.",
+    "The zip does not have the layout that torch.save writes.",
+    "Save it again with torch.save. A checkpoint re-packed with a zip tool does not load.",
 )
 PICKLE = Rule(
     "FIL201",
@@ -166,22 +166,22 @@ SAFETENSORS_HEADER = Rule(
     "safetensors-header",
     Severity.ERROR,
     "The safetensors header is malformed.",
-    "Write it anew with the safetensors library, from the checkpoint it was made of.",
+    "Write it again with the safetensors library, from the checkpoint it was made from.",
 )
 SAFETENSORS_LAYOUT = Rule(
     "FIL302",
     "safetensors-layout",
     Severity.ERROR,
-    "The byte ranges of the tensors do not fit their shapes, or do not tile the file.",
-    "Write it anew with the safetensors library, from the checkpoint it was made of.",
+    "Byte ranges of tensors do not match their shapes, or leave gaps or overlap.",
+    "Write it again with the safetensors library, from the checkpoint it was made from.",
 )
 # A note: the format's library accepts all of these on purpose, and the tensors are the same.
 SAFETENSORS_SPELLING = Rule(
     "FIL303",
     "safetensors-spelling",
     Severity.NOTE,
-    "The safetensors header is spelled in a way that the format's text does not allow.",
-    "Write it anew with the safetensors library, if a reader refuses it.",
+    "The safetensors header uses a form that the format specification does not allow.",
+    "Write it again with the safetensors library, if a reader refuses it.",
     "Whitespace before the header, TAB, CR or LF behind it, `__metadata__` of null, "
     "further keys in a tensor's entry, and entries written as lists. The safetensors library and "
     "torch read all of these, and the tensors are the same; other readers may not.",
@@ -191,30 +191,30 @@ SHARD_INDEX = Rule(
     "shard-index",
     Severity.ERROR,
     "The index is malformed, or it and its shards disagree.",
-    "Put index and shards of one export together, or write the index anew.",
+    "Use the index and the shards of one export, or write the index again.",
 )
 # A note, while every other disagreement of an index is an error: no reader uses the number.
 INDEX_TOTAL = Rule(
     "FIL402",
     "index-total",
     Severity.NOTE,
-    "The total_size of the index is not the bytes of its tensors.",
-    "Write the index anew: ckpttool convert INDEX --to safetensors -o NEW --max-shard-size SIZE.",
-    "No reader goes by it. Versions of transformers wrote wrong ones for years, as a float say.",
+    "The total_size in the index is not the number of bytes of its tensors.",
+    "Write the index again: ckpttool convert INDEX --to safetensors -o NEW --max-shard-size SIZE.",
+    "No reader relies on it. Versions of transformers wrote wrong ones for years, some as floats.",
 )
 DISTRIBUTED_METADATA = Rule(
     "FIL403",
     "distributed-metadata",
     Severity.ERROR,
     "The .metadata of a distributed checkpoint lacks what torch.distributed.checkpoint writes.",
-    "Write the checkpoint anew with torch.distributed.checkpoint.save.",
+    "Write the checkpoint again with torch.distributed.checkpoint.save.",
 )
 DISTRIBUTED_CHUNKS = Rule(
     "FIL404",
     "distributed-chunks",
     Severity.ERROR,
-    "The chunks of a distributed checkpoint do not make up its tensors.",
-    "Put all files of one checkpoint together, each as its process wrote it.",
+    "The chunks of a distributed checkpoint do not cover its tensors exactly once.",
+    "Collect all files of one checkpoint in the folder, each as its process wrote it.",
     "Each process writes its chunks of the tensors. Together they must have each element of a "
     "tensor once, each where `.metadata` says, with the type and the shape that it says; in a "
     "folder of DeepSpeed the files say themselves how many there are and what they hold parts of.",
@@ -225,7 +225,7 @@ DISTRIBUTED_UNLISTED = Rule(
     "distributed-unlisted",
     Severity.WARNING,
     "Files of a distributed checkpoint, or bytes in them, are not in its .metadata.",
-    "Take away what belongs to an earlier run, once you know that it does.",
+    "If they belong to an earlier run, remove them.",
     "A folder that was written to twice, by more processes at first, has files of two checkpoints. "
     "Readers leave out what `.metadata` does not list, and so does ckpttool: it was not looked at.",
 )
@@ -244,21 +244,21 @@ RECEIPT = Rule(
     "FIL501",
     "receipt",
     Severity.ERROR,
-    "The receipt lacks what convert writes.",
-    "Name a receipt that ckpttool convert --receipt wrote, unchanged.",
+    "The file is not a receipt that ckpttool convert wrote.",
+    "Name an unchanged receipt from ckpttool convert --receipt.",
 )
 SCHEMA_FILE = Rule(
     "FIL503",
     "schema-file",
     Severity.ERROR,
     "The schema file is not what ckpttool schema writes.",
-    "Take it from version control again, or write a new one with ckpttool schema.",
+    "Restore it from version control, or write a new one with ckpttool schema.",
 )
 SCHEMA_CODE = Rule(
     "FIL504",
     "schema-code",
     Severity.ERROR,
-    "The model that the schema is to come from cannot be built.",
+    "The model that the schema comes from cannot be built.",
     "Name another source, verify --schema SOURCE; or --schema none for the checks that need none.",
     "A config.json is built by the installed transformers, and never by code that comes with a "
     "checkpoint. The outcome is CANNOT TELL, exit code 2.",
@@ -268,12 +268,12 @@ LOCK_FILE = Rule(
     "lock-file",
     Severity.ERROR,
     "The lock file is not what ckpttool lock writes.",
-    "Take it from version control again, or write a new one with ckpttool lock.",
+    "Restore it from version control, or write a new one with ckpttool lock.",
 )
 ADAPTER = Rule(
     "FIL505",
     "adapter",
     Severity.ERROR,
     "The adapter_config.json is not what PEFT writes.",
-    "Save the adapter again, or copy its adapter_config.json anew.",
+    "Save the adapter again, or restore its adapter_config.json.",
 )

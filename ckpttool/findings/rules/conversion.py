@@ -13,15 +13,15 @@ CANNOT_HOLD = Rule(
     "CVT101",
     "cannot-hold",
     Severity.ERROR,
-    "The format has no place for a tensor.",
+    "The target format cannot hold a tensor.",
     "Leave the tensor out with --exclude, or write the other format.",
 )
 NOT_AS_WRITTEN = Rule(
     "CVT102",
     "not-as-written",
     Severity.ERROR,
-    "Bytes read back are not those that were written.",
-    "Look at the disk and its cables, and convert to another one.",
+    "Bytes read back differ from those written.",
+    "Check the disk, or convert to another one.",
 )
 DESTINATION_EXISTS = Rule(
     "CVT103",
@@ -34,8 +34,8 @@ DESTINATION_KIND = Rule(
     "CVT104",
     "destination-kind",
     Severity.ERROR,
-    "The destination is a link, or something else than a plain file.",
-    "Name a plain file, or what the link leads to.",
+    "The destination is a link or not a regular file.",
+    "Name a regular file, or the target of the link.",
 )
 DESTINATION_SOURCE = Rule(
     "CVT105",
@@ -48,24 +48,24 @@ NO_SPACE = Rule(
     "CVT106",
     "no-space",
     Severity.ERROR,
-    "The disk has not enough room.",
-    "Make room, or name a destination on another disk with -o.",
+    "There is not enough space on the disk.",
+    "Free some space, or name a destination on another disk with -o.",
 )
 NOT_POSSIBLE = Rule(
     "CVT201",
     "not-possible",
     Severity.ERROR,
-    "What was asked for cannot be done with this checkpoint.",
+    "The requested operation is not possible with this checkpoint.",
     "Change the options that the message names.",
     "`verify`, `inspect` and `lock` report it too, where one of several files lacks what an option "
-    "asks for, the state dict of `--wrapper` say. With one file alone it is an error message.",
+    "asks for, such as the state dict of `--wrapper`. With one file alone it is an error message.",
 )
 NOT_PROVEN = Rule(
     "CVT202",
     "not-proven",
     Severity.ERROR,
-    "What was written is not what was read.",
-    "Run it again; if it stays so, report it with the command and what it prints.",
+    "The written file does not hold what was read.",
+    "Run it again. If it persists, report it with the command and its output.",
 )
 TIED = Rule(
     "CVT203",
@@ -79,15 +79,15 @@ OVERLAPPING = Rule(
     "CVT204",
     "overlapping-tensors",
     Severity.WARNING,
-    "Bytes that tensors share in part are written several times.",
+    "Tensors share some of their bytes, which are written several times.",
     "Leave out what the model does not need with --exclude.",
 )
 QUANTIZED = Rule(
     "CVT209",
     "cast-of-quantized",
     Severity.ERROR,
-    "Quantized weights, and what belongs to them, cannot be cast.",
-    "Leave --dtype out, or cast the other tensors alone with --dtype-except-quantized.",
+    "Quantized weights and their scales cannot be cast.",
+    "Omit --dtype, or cast only the other tensors with --dtype-except-quantized.",
 )
 # An error, while underflow is a warning: one infinity spreads to all outputs, which a small weight
 # that becomes zero hardly changes.
@@ -95,14 +95,14 @@ OVERFLOW = Rule(
     "CVT205",
     "cast-overflow",
     Severity.ERROR,
-    "A cast made finite numbers infinite.",
+    "A cast turned finite numbers into infinity.",
     "Cast to bfloat16, which has float32's range, or accept it with --allow-overflow.",
 )
 UNDERFLOW = Rule(
     "CVT206",
     "cast-underflow",
     Severity.WARNING,
-    "A cast made small numbers zero.",
+    "A cast turned small numbers into zero.",
     "Cast to bfloat16, which has float32's range, if these numbers matter.",
 )
 # A warning: ckpttool's own reader proved the file, only the second proof is missing.
@@ -110,14 +110,14 @@ LIBRARY_BEHIND = Rule(
     "CVT207",
     "library-behind",
     Severity.WARNING,
-    "The safetensors library installed cannot read back a type that was written.",
-    "Install a newer safetensors, so that the library proves the file too.",
+    "The installed safetensors library cannot read a dtype that was written.",
+    "Install a newer safetensors, so that the file is also checked with the library.",
 )
 MODEL_STATE = Rule(
     "CVT301",
     "model-state",
     Severity.WARNING,
-    "Entries of the state dict are no tensors, and are left out.",
+    "Entries of the state dict that are not tensors are left out.",
     "Keep them with --sidecar, and put them back where the module needs them.",
     "Entries among the tensors of a state dict are state of the model: the extra state of a "
     "module, a version, settings. Neither format has a place for them.",
@@ -127,15 +127,15 @@ MOST_OUTSIDE = Rule(
     "CVT302",
     "most-outside",
     Severity.ERROR,
-    "Most bytes of the file's tensors are outside of the state dict that would be taken.",
-    "Say with --wrapper which state dict to take.",
+    "Most tensor bytes of the file are outside the state dict that would be converted.",
+    "Choose the state dict with --wrapper.",
     "Optimizers and averages are not counted. With --wrapper, whatever it names is taken.",
 )
 DATA_BESIDE = Rule(
     "CVT303",
     "data-beside",
     Severity.WARNING,
-    "Data beside the weights is left out, and may be needed to use the model.",
+    "Data beside the weights is left out, but may be needed to use the model.",
     "Keep it with --sidecar FILE.json.",
     "A vocabulary, the names of classes, the arguments that a model is built with. State that only "
     "training needs (optimizers, schedules, counts of steps, losses) is not reported. Single "
@@ -146,21 +146,21 @@ STALE = Rule(
     "stale-files",
     Severity.WARNING,
     "Files of an earlier result are still beside the new one.",
-    "Use --force, or remove them by hand: readers may take them for a part of the new result.",
+    "Remove them, or use --force: readers may take them for a part of the new result.",
 )
 LARGE_SHARD = Rule(
     "CVT210",
     "large-shard",
     Severity.NOTE,
-    "A shard is larger than was asked for, since one tensor is.",
-    "Ask for larger shards if the rest is to be as large.",
+    "A shard is larger than the limit, because one tensor is.",
+    "Nothing, or raise --max-shard-size.",
     "A tensor is never cut: one that is larger than --max-shard-size gets a shard of its own.",
 )
 NO_NAME = Rule(
     "CVT211",
     "no-name-in-layout",
     Severity.ERROR,
-    "The naming convention that was asked for has no name for a tensor.",
+    "The requested naming convention has no name for a tensor.",
     "Leave the tensor out with --encoder-only or --exclude, or name it with --rename.",
     "A decoder has no names in the conventions `timm` and `mmseg`, and a head has none in "
     "`mmpretrain` and `mmseg`. A file with such names would load with unexpected keys. "
@@ -171,14 +171,14 @@ NAME_KEPT = Rule(
     "name-kept",
     Severity.NOTE,
     "Tensors that the naming convention does not know keep their names.",
-    "Nothing, if they belong to the model: a head has its own name. Else leave them out with "
+    "Nothing, if they belong to the model, as a head does. Otherwise leave them out with "
     "--exclude.",
 )
 NO_CONFIG = Rule(
     "CVT213",
     "no-config",
     Severity.WARNING,
-    "No config.json is written with weights for transformers.",
+    "No config.json is written for transformers.",
     "Write the config.json by hand, or take that of the model that the weights were made from.",
     "transformers loads a folder by its config.json. It is written where the tensors are all those "
     "of a model that transformers has (with a class token, square images and no head), and the "
@@ -188,8 +188,8 @@ CONFIG_ASSUMED = Rule(
     "CVT215",
     "config-assumed",
     Severity.NOTE,
-    "The config.json says something that neither shapes nor the file tell.",
-    "Compare it with the code that the model was trained with, and change it if it is otherwise.",
+    "The config.json has a value that could not be derived from the file.",
+    "Compare it with the code that trained the model, and correct it if it differs.",
     "Of a published size all is known. Of another one the number of heads is taken from the "
     "arguments in the file, from the config.json beside the source, or from models of its width.",
 )
@@ -198,7 +198,7 @@ TABLE_NOT_RESIZED = Rule(
     "table-not-resized",
     Severity.ERROR,
     "A position table cannot be resized.",
-    "Leave --resize-pos-embed out, or look with ckpttool verify at what the table is.",
+    "Omit --resize-pos-embed, or check the table with ckpttool verify.",
     "A table with changed elements, moved rows or a wrong row of the class token would be as wrong "
     "afterwards. Rows and columns of the patches must be known: those of a grid that is not square "
     "are read off the values, which a learned table does not show.",
@@ -207,8 +207,8 @@ NOT_DEQUANTISED = Rule(
     "CVT217",
     "not-dequantised",
     Severity.ERROR,
-    "A quantized weight cannot be dequantised: a part of it is missing, or is not what it must be.",
-    "Get the file whole, or leave such weights out with --exclude.",
+    "A quantized weight cannot be dequantized: a part of it is missing or invalid.",
+    "Get the complete file, or leave such weights out with --exclude.",
     "Without its scale a weight has no numbers, and with one of another shape it would have wrong "
     "ones. Scales are looked for in all shards of an index.",
 )
@@ -216,7 +216,7 @@ CONFIG_CLAIMS = Rule(
     "CVT218",
     "config-claims-quantization",
     Severity.WARNING,
-    "The config.json beside the result says that its weights are quantized, and they are not.",
+    "The config.json beside the result says that its weights are quantized; they are not.",
     "Remove quantization_config from it.",
     "A loader that believes it looks for scales that are not there.",
 )
@@ -224,7 +224,7 @@ CONFIG_THERE = Rule(
     "CVT214",
     "config-of-another-model",
     Severity.ERROR,
-    "A config.json that describes another model is at the destination.",
+    "The destination has a config.json that describes another model.",
     "Remove it, replace it with --force, or name another folder with -o.",
     "One that agrees with the weights stays as it is.",
 )

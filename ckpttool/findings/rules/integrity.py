@@ -11,14 +11,14 @@ STORAGE_SIZE = Rule(
     "INT001",
     "storage-size",
     Severity.ERROR,
-    "A storage's bytes are not what it declares.",
+    "A storage does not have the number of bytes that it declares.",
     COMPARE_AND_SAVE,
 )
 GEOMETRY = Rule(
     "INT002",
     "tensor-geometry",
     Severity.ERROR,
-    "A tensor's shape, strides or offset are not possible in its storage.",
+    "A tensor's shape, strides and offset do not fit into its storage.",
     COMPARE_AND_SAVE,
 )
 MISSING_STORAGE = Rule(
@@ -33,21 +33,21 @@ CHECKSUM = Rule(
     "checksum",
     Severity.ERROR,
     "Bytes do not match their stored checksum.",
-    "Compare the file with the original: its bytes are not those that were summed.",
+    "Compare the file with the original. If it is the same, the stored checksum is wrong.",
 )
 AMPLIFICATION = Rule(
     "INT005",
     "amplification",
     Severity.ERROR,
-    "Views expand to far more bytes than the file has for them.",
-    "Save what was expanded, not the expanded view; or leave it out of the state dict.",
+    "Views expand to far more bytes than the file stores for them.",
+    "Save the tensor before it was expanded, or leave it out of the state dict.",
 )
 PUBLISHED = Rule(
     "INT006",
     "published-digest",
     Severity.ERROR,
-    "The file is not the published one of its name, or nothing is published under it.",
-    "If it should be that file, download it from its authors; else leave out --published.",
+    "The file is not the one that was published under its name, or none was.",
+    "If it should be that file, download it from its authors. Otherwise omit --published.",
 )
 # A note: torch leaves them out only where its user turned them off.
 NO_CHECKSUMS = Rule(
@@ -62,7 +62,7 @@ DUPLICATE_KEY = Rule(
     "duplicate-key",
     Severity.ERROR,
     "Two entries have the same name.",
-    "Write it anew with each name once: readers differ in which of the two counts.",
+    "Write it again with unique names: readers disagree on which of the two counts.",
 )
 # Apart from CHECKSUM: fetching the file again would give the same zeros.
 NEVER_FILLED = Rule(
@@ -80,7 +80,7 @@ WASTED_BYTES = Rule(
     "INT009",
     "wasted-bytes",
     Severity.WARNING,
-    "The file has bytes of storages that none of its tensors covers.",
+    "The file holds bytes of storages that no tensor uses.",
     "Save copies of the views: {name: tensor.clone() for name, tensor in state.items()}.",
     "torch.save writes the whole storage of a view, however small the view is. The rest of the "
     "storage stays in the file: bytes that everybody downloads, and perhaps data that nobody meant "

@@ -6,14 +6,14 @@ from ckpttool.findings.rules.base import Rule, RuleFamily, Severity
 
 FAMILY = RuleFamily("DIF", "what differs from the lock file")
 
-_MEANT = "If the change is meant, review it with ckpttool diff and write the lock anew."
+_MEANT = "If the change is intended, review it with ckpttool diff and write the lock again."
 
 # Errors without exception: whoever locks weights wants to hear of every change.
 LOCK_CONTENT = Rule(
     "DIF001",
     "lock-content",
     Severity.ERROR,
-    "Tensors hold other values than the lock file says.",
+    "Tensors have other values than the lock file records.",
     _MEANT,
     "Compared is the SHA-256 of each tensor's contiguous little-endian bytes, by its name in the "
     "canonical layout: another container or another layout of the names makes no difference.",
@@ -23,7 +23,7 @@ LOCK_GONE = Rule(
     "DIF002",
     "lock-gone",
     Severity.ERROR,
-    "Tensors of the lock file are not in the checkpoint.",
+    "Tensors in the lock file are missing from the checkpoint.",
     _MEANT,
     needs=("lock",),
 )
@@ -31,7 +31,7 @@ LOCK_ADDED = Rule(
     "DIF003",
     "lock-added",
     Severity.ERROR,
-    "The checkpoint holds tensors that the lock file does not have.",
+    "The checkpoint has tensors that are not in the lock file.",
     _MEANT,
     needs=("lock",),
 )
@@ -39,7 +39,7 @@ LOCK_GEOMETRY = Rule(
     "DIF004",
     "lock-geometry",
     Severity.ERROR,
-    "Tensors have another dtype or shape than the lock file says.",
+    "Tensors have another dtype or shape than the lock file records.",
     _MEANT,
     needs=("lock",),
 )
@@ -47,8 +47,8 @@ LOCK_FORWARD = Rule(
     "DIF005",
     "lock-forward",
     Severity.ERROR,
-    "The model computes something else than when the weights were locked.",
-    "If the tensors are the same, look at the code of the model, the device and torch's version.",
+    "The model's outputs differ from those in the lock file.",
+    "If the tensors are the same, check the model's code, the device and the torch version.",
     "Compared are statistics and projections of the outputs of a fixed input, within the "
     "tolerance of the lock file, which lies between what rounding does and what the nearest "
     "wrong model does.",
@@ -68,8 +68,8 @@ LOCK_SCHEMA = Rule(
     "DIF007",
     "lock-schema",
     Severity.ERROR,
-    "The weights were locked as those of another model.",
-    "Ask for the model that was locked; or, if this one is meant, write the lock anew.",
+    "The weights were locked as another model.",
+    "Ask for the model that was locked. If this one is intended, write the lock again.",
     needs=("lock",),
 )
 # A note: --no-forward is the user's choice, and the tensors were compared.
@@ -77,7 +77,7 @@ LOCK_FORWARD_OPEN = Rule(
     "DIF008",
     "lock-forward-open",
     Severity.NOTE,
-    "What the model computes could not be compared with the lock file.",
+    "The model's outputs could not be compared with the lock file.",
     "Run verify without --no-forward, and lock weights for which a control counts.",
     needs=("lock",),
 )
@@ -85,7 +85,7 @@ LOCK_UNMATCHED = Rule(
     "DIF009",
     "lock-unmatched",
     Severity.ERROR,
-    "The lock file has a checkpoint that is not in the folder.",
+    "The lock file lists a checkpoint that is not in the folder.",
     "Put the file back, or lock the folder again without it.",
     "Reported if a folder is verified, not for files that are named. For a folder below that of "
     "the lock file, only checkpoints that are locked below it count, and those that are locked in "

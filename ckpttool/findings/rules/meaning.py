@@ -11,22 +11,22 @@ LAYERNORM_INITIAL = Rule(
     "MOD001",
     "layernorm-initial",
     Severity.NOTE,
-    "All LayerNorms are exactly as initialised: the weights look untrained.",
-    "Look at whether this is the trained checkpoint.",
+    "All LayerNorms have their initial values: the weights look untrained.",
+    "Check that this is the trained checkpoint.",
 )
 IDENTICAL_BLOCKS = Rule(
     "MOD002",
     "identical-blocks",
     Severity.ERROR,
-    "Blocks hold the same weights.",
-    "Look at how the checkpoint was written: every block learns its own weights.",
+    "Different blocks hold the same weights.",
+    "Check how the checkpoint was written: each block learns its own weights.",
 )
 POS_EMBED = Rule(
     "MOD003",
     "pos-embed",
     Severity.ERROR,
     "The position table is not the 2-D sine-cosine table, nor interpolated from one.",
-    "Write the table anew, as the model computes it, if it was trained with that one.",
+    "If the model was trained with the computed table, write that one again.",
     "The message says what the table is. No findings are the sin-cos table of any grid, rounded "
     "to a narrower type or computed in float32; one that was interpolated from another grid, as "
     "torch, timm and DINO do it; one with coordinates that are stretched to a larger grid; and in "
@@ -38,8 +38,8 @@ LEARNED_POSITIONS = Rule(
     "MOD010",
     "learned-positions",
     Severity.ERROR,
-    "The position table is learned: it has no sin-cos structure, which the table of an MAE has.",
-    "Take the file that MAE wrote; if such a ViT is what you want, add --ignore MOD010.",
+    "The position table is learned: it lacks the sin-cos structure of an MAE's table.",
+    "Use the file that MAE training wrote. If such a ViT is what you want: --ignore MOD010.",
     "The correlation of the patches with the sin-cos table of the grid, interpolated from others "
     "too, is below 0.3; learned tables are below 0.1, tables that were trained from the computed "
     "one above 0.9. A whole MAE, with its decoder, has this as MOD003. It is a note where the "
@@ -50,15 +50,15 @@ FORWARD_SHAPE = Rule(
     "MOD004",
     "forward-shape",
     Severity.ERROR,
-    "The forward pass gives an output of another shape.",
-    "Look at the code of the model: the weights have the shapes that it asks for.",
+    "The forward pass returns an output of the wrong shape.",
+    "Check the model's code: the weights have the shapes that it expects.",
     needs=("forward",),
 )
 FORWARD_NOT_FINITE = Rule(
     "MOD005",
     "forward-not-finite",
     Severity.ERROR,
-    "An output of the forward pass is not finite.",
+    "An output of the forward pass contains NaN or infinity.",
     "Look for NaN, infinity and very large values in the weights.",
     needs=("forward",),
 )
@@ -67,7 +67,7 @@ FORWARD_BLIND = Rule(
     "forward-blind",
     Severity.ERROR,
     "Two different images give the same features.",
-    "Look at the first layer and the blocks: the way of the pixels into the model is cut.",
+    "Check the first layer and the blocks: the features do not depend on the pixels.",
     needs=("forward",),
 )
 # A note: without torch, or with --no-forward, everything else was still checked.
@@ -76,14 +76,14 @@ FORWARD_NOT_RUN = Rule(
     "forward-not-run",
     Severity.NOTE,
     "The forward pass was not run.",
-    "Leave out --no-forward.",
+    "Run without --no-forward.",
 )
 NOT_LOADED = Rule(
     "MOD008",
     "not-loaded",
     Severity.ERROR,
-    "A part of the model is as initialised, and the rest is trained.",
-    "If it should be trained, load it before saving: load_state_dict returns what it left out.",
+    "Part of the model has its initial values, while the rest is trained.",
+    "If it should be trained, load it before saving; load_state_dict reports what it skips.",
     "A part is a side of the model, blocks of it, or one weight in every block. Blocks count "
     "whose LayerNorms are exactly 1 and 0, whose biases are 0 (or as torch, or a ViT of timm or "
     "Flax, draws them), and whose weights are what a known initialiser draws: uniform within the "

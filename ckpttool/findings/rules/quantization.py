@@ -6,7 +6,7 @@ from ckpttool.findings.rules.base import Rule, RuleFamily, Severity
 
 FAMILY = RuleFamily("QNT", "quantized weights")
 
-_AGAIN = "Quantize the model again, or take the file from where it was published."
+_AGAIN = "Quantize the model again, or download the published file again."
 _ALONE = (
     "Not looked for in one of several shards that is verified without its index: parts of a weight "
     "may lie in another."
@@ -16,7 +16,7 @@ PART_MISSING = Rule(
     "QNT001",
     "part-missing",
     Severity.ERROR,
-    "A quantized weight lacks a part without which its codes have no numbers.",
+    "A quantized weight lacks a part that is needed to decode it.",
     _AGAIN,
     "Scales of any scheme; zero points where the configuration says that there are some, and for "
     "GPTQ and AWQ; of bitsandbytes absmax, quant_map, the quant_state, and the nested ones that it "
@@ -31,7 +31,7 @@ PART_ORPHAN = Rule(
     "QNT002",
     "part-orphan",
     Severity.ERROR,
-    "Scales or other parts of a quantized weight are there, and its codes are not.",
+    "Scales or other parts of a quantized weight are there, but its codes are missing.",
     _AGAIN,
     _ALONE,
 )
@@ -48,8 +48,8 @@ PART_DTYPE = Rule(
     "QNT004",
     "part-dtype",
     Severity.ERROR,
-    "A part of a quantized weight has a type that its scheme does not have.",
-    "Save the parts in the types that the quantizer wrote: a cast of the whole file changes them.",
+    "A part of a quantized weight has a dtype that its scheme does not allow.",
+    "Save the parts in the dtypes that the quantizer wrote. Do not cast the whole file.",
     "A warning where the scales of one scheme and name are stored in several floating types: some "
     "were cast, and have fewer digits than the others.",
 )
@@ -57,7 +57,7 @@ SCALE_NOT_FINITE = Rule(
     "QNT005",
     "scale-not-finite",
     Severity.ERROR,
-    "A scale, or another part that codes are computed with, holds NaN or infinity.",
+    "A scale, or another part that decodes a weight, holds NaN or infinity.",
     _AGAIN,
     "A scale that is a bare exponent (e8m0) is NaN where its byte is 255.",
 )
@@ -66,7 +66,7 @@ SCALE_NOT_POSITIVE = Rule(
     "scale-not-positive",
     Severity.WARNING,
     "A scale is zero or negative.",
-    "Look at how the weight was quantized: what has a scale of zero is zero.",
+    "Check how the weight was quantized: with a scale of zero, it decodes to zero.",
     "A warning: a channel that is zero everywhere may have a scale of zero, and some quantizers of "
     "integers write negative scales. An error where every scale of a weight is zero, and where the "
     "scale of the inputs, or that of the scales, is not above zero: both are divided by.",
@@ -75,7 +75,7 @@ CODE_OUT_OF_RANGE = Rule(
     "QNT007",
     "code-out-of-range",
     Severity.ERROR,
-    "Codes, zero points or a table hold what their scheme does not have.",
+    "Codes, zero points or a table hold values that their scheme does not allow.",
     _AGAIN,
     "NaN among codes that are 8-bit floats; integers outside of the bits that the configuration "
     "says, where a byte holds one; numbers outside of -1 to 1 in a quant_map. Codes that are "
@@ -85,7 +85,7 @@ GROUP_INDEX = Rule(
     "QNT008",
     "group-index",
     Severity.ERROR,
-    "The group index of a weight names groups that its scales do not have, or another order.",
+    "The group index of a weight names groups that do not exist, or in the wrong order.",
     _AGAIN,
     "g_idx has, for each input, the row of the scales. It may only rise, unless the configuration "
     "says desc_act: loaders leave it out of account otherwise.",
@@ -94,7 +94,7 @@ NOT_QUANTIZED = Rule(
     "QNT009",
     "not-quantized",
     Severity.ERROR,
-    "A weight is stored whole that the configuration says is quantized.",
+    "A weight is not quantized, but the configuration says that it is.",
     "Add its module to what the configuration leaves out (modules_to_not_convert, ignore), or "
     "quantize it.",
     "Where others of its kind, in other layers or experts, are quantized; where the configuration "
@@ -105,15 +105,15 @@ LEFT_OUT = Rule(
     "QNT010",
     "quantized-though-left-out",
     Severity.ERROR,
-    "A weight is quantized in a module that the configuration leaves out.",
-    "Take its module out of the list (modules_to_not_convert, ignore), or store the weight whole.",
+    "A weight is quantized, but the configuration excludes its module.",
+    "Remove its module from the list (modules_to_not_convert, ignore), or dequantize it.",
     "A loader makes a plain layer of it, and takes the codes for weights.",
 )
 NOT_DECLARED = Rule(
     "QNT011",
     "not-declared",
     Severity.ERROR,
-    "The file holds quantized weights, and the config.json beside it does not say so.",
+    "The file holds quantized weights, but the config.json beside it does not say so.",
     "Put the quantization_config of the quantizer back into config.json.",
     "A loader takes the codes for weights, or refuses the file. Without a config.json nothing is "
     "reported: such files are for programs that know them by their names.",
@@ -122,7 +122,7 @@ STORED_SHAPE = Rule(
     "QNT012",
     "stored-shape",
     Severity.ERROR,
-    "What is stored about a quantized weight contradicts its codes, or cannot be read.",
+    "Stored facts about a quantized weight contradict its codes, or cannot be read.",
     _AGAIN,
     "The quant_state of bitsandbytes and the weight_shape of compressed-tensors.",
 )
@@ -130,8 +130,8 @@ SCALE_OF_WHOLE = Rule(
     "QNT013",
     "scale-of-whole-weight",
     Severity.WARNING,
-    "Scales lie beside weights that are stored whole.",
-    "Remove them if the weights are dequantized; else multiply the weights with them.",
+    "Scales lie beside weights that are not quantized.",
+    "If the weights are dequantized, remove the scales. Otherwise apply them.",
     "A warning: whether such a weight was multiplied with its scale is not to be seen. Nothing is "
     "reported where the configuration says that the weights are whole, as a calibrated model has "
     "them.",
@@ -141,7 +141,7 @@ BARE_CODES = Rule(
     "QNT015",
     "codes-without-scales",
     Severity.ERROR,
-    "Weights are codes of 8-bit floats that were cast without their scales.",
+    "Weights are 8-bit float codes that were cast without applying their scales.",
     "Cast the quantized file again, and multiply by its scales.",
     "Each of several weights of 16 bits or more reaches 448 and no number beyond, the largest of "
     "the 8-bit float e4m3, to which a quantizer scales every block; and their root mean square is "
@@ -152,6 +152,6 @@ SCHEME_DIFFERS = Rule(
     "QNT014",
     "scheme-differs",
     Severity.ERROR,
-    "The weights are quantized by another scheme than the configuration names.",
-    "Take the configuration that the quantizer wrote.",
+    "The weights use another quantization scheme than the configuration names.",
+    "Use the configuration that the quantizer wrote.",
 )

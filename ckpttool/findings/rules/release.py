@@ -19,8 +19,8 @@ TRAINING_STATE = Rule(
     "HUB001",
     "training-state",
     Severity.WARNING,
-    "There are state or settings of the training run beside the weights.",
-    "Save the state dict alone: ckpttool convert PATH --to safetensors does.",
+    "The file holds training state or settings beside the weights.",
+    "Publish the state dict alone: ckpttool convert PATH --to safetensors.",
     "Named are entries such as optimizer, scaler, epoch, args and random states. They make the "
     "file larger, tell about the machine it was trained on, and often need code to load. Settings "
     "(args, config, hyper_parameters) may be what a loader builds the model from: `convert` leaves "
@@ -30,8 +30,8 @@ UNLISTED_SHARD = Rule(
     "HUB002",
     "unlisted-shard",
     Severity.WARNING,
-    "There are weights beside the index that it does not list.",
-    "Remove files of an earlier export, or write the index anew.",
+    "There are weights beside the index that the index does not list.",
+    "Remove files of an earlier export, or write the index again.",
     "Named are files that are numbered as shards are, and a model.safetensors, which many readers "
     "take instead of the index.",
 )
@@ -41,7 +41,7 @@ ADAPTER_BESIDE = Rule(
     "adapter-beside",
     Severity.WARNING,
     "An adapter lies beside the weights of a whole model.",
-    "Move the adapter into a folder of its own, above all if the weights have it merged.",
+    "Move the adapter into a folder of its own, especially if it is merged into the weights.",
     "Of adapter_config.json and the adapter_model of PEFT beside model.safetensors, its index, or "
     "pytorch_model.bin: with peft installed, from_pretrained of transformers puts the adapter onto "
     "the model, so that one that is merged counts twice. `ckpttool prove --adapter` tells whether "
@@ -52,14 +52,14 @@ CONFIG_MALFORMED = Rule(
     "config-malformed",
     Severity.ERROR,
     "The config.json beside the weights is not a JSON object.",
-    "Write config.json anew, with save_pretrained say.",
+    "Write config.json again, for example with save_pretrained.",
 )
 CONFIG_CONTRADICTS = Rule(
     "HUB004",
     "config-contradicts",
     Severity.ERROR,
     "The config.json beside the weights describes another model.",
-    "Set in config.json what the shapes of the weights say.",
+    "Set config.json to the sizes that the weights have.",
     f"{_CONFIG} Compared are hidden_size, num_hidden_layers, num_attention_heads, "
     "intermediate_size, patch_size, image_size, num_channels, qkv_bias, hidden_act and, where the "
     "file holds a decoder, decoder_hidden_size, decoder_num_hidden_layers, "
@@ -81,8 +81,8 @@ CONFIG_EPS = Rule(
     "HUB006",
     "config-layer-norm-eps",
     Severity.WARNING,
-    "The config.json beside the weights has another layer_norm_eps than they were trained with.",
-    'If the code of the published weights trained these too, set "layer_norm_eps": 1e-06.',
+    "The layer_norm_eps in config.json is not the one that the weights were trained with.",
+    'If these weights were trained with the published code, set "layer_norm_eps": 1e-06.',
     "Weights cannot show it. The model was trained with 1e-6; the config of "
     "facebook/vit-mae-large on the hub says 1e-12, as do files made from it.",
 )
@@ -90,8 +90,8 @@ CONFIG_NORM_PIX = Rule(
     "HUB007",
     "config-norm-pix-loss",
     Severity.WARNING,
-    "The config.json beside the weights has another norm_pix_loss than they were trained with.",
-    "Set norm_pix_loss in config.json to what the training run had.",
+    "The norm_pix_loss in config.json is not the one that the weights were trained with.",
+    "Set norm_pix_loss in config.json to the value of the training run.",
     "Weights cannot show it, so it is compared with the args of the training run where the file "
     "has them, and with what is known of the published names: mae_pretrain_vit_*_full was trained "
     "on normalised pixels.",
@@ -107,7 +107,7 @@ HEADER_SIZE = Rule(
     "HUB009",
     "hub-header-limit",
     Severity.WARNING,
-    "The safetensors header is larger than the hub reads.",
+    "The safetensors header is larger than the Hugging Face hub reads.",
     "Split the checkpoint into shards, or shorten its metadata.",
     "The Hugging Face hub does not parse headers beyond 25,000,000 bytes, so that it shows no "
     "tensors of the file; the safetensors library reads up to 100,000,000.",
@@ -134,6 +134,6 @@ BESIDE_NOT_READ = Rule(
     "HUB012",
     "beside-not-read",
     Severity.NOTE,
-    "Something beside the checkpoint could not be read, so that it was not checked.",
-    "Make it a regular file of a usual size in the same folder.",
+    "A file beside the checkpoint could not be read, so it was not checked.",
+    "Replace it by a regular file of normal size in the same folder.",
 )

@@ -13,19 +13,19 @@ KNOWN_ATTACK = Rule(
     "SEC001",
     "known-attack",
     Severity.ERROR,
-    "Loading the pickle calls code that is known from attacks.",
-    "Do not load the file with torch.load or pickle; ask its author about it.",
-    "Unpickling the file runs what the message shows, a command or source text say, whatever its "
-    "weights are. ckpttool reads pickles without calling anything. `trust` does not cover these "
-    "names, and `convert` and `diff` refuse the file.",
+    "Loading the pickle calls functions that are known from attacks.",
+    "Do not load the file with torch.load or pickle. Ask its author about it.",
+    "Unpickling the file runs what the message shows, such as a command or source text, whatever "
+    "its weights are. ckpttool reads pickles without calling anything. `trust` does not cover "
+    "these names, and `convert` and `diff` refuse the file.",
     stands=True,
 )
 UNKNOWN_CALL = Rule(
     "SEC002",
     "unknown-call",
     Severity.ERROR,
-    "Loading the pickle calls code that nobody can judge by its name.",
-    "Convert the weights to safetensors, which calls nothing; or trust the code: --trust NAME.",
+    "Loading the pickle calls code that ckpttool does not know.",
+    "Convert the weights to safetensors, which calls nothing. Or trust the code: --trust NAME.",
     "What a pickle may call is a list of constructors of data: torch's and numpy's, those of "
     "Python's own containers, dates, paths, enumerations and the like, and OmegaConf's. Any other "
     "name that is called with arguments may be anything, so a pass would promise what nobody "
@@ -75,8 +75,8 @@ PRIVATE_PATH = Rule(
     "SEC006",
     "private-path",
     Severity.WARNING,
-    "Text in the file holds paths of the machine it was written on.",
-    "Save the state dict alone: ckpttool convert PATH --to safetensors does.",
+    "Text in the file contains paths of the machine it was written on.",
+    "Publish the state dict alone: ckpttool convert PATH --to safetensors.",
     "Looked at are all texts beside the tensors of a pickle (the arguments of the training "
     "run, say) and the strings of a safetensors header. What counts is a home folder "
     "(`/home/NAME`, `/Users/NAME`, `C:\\Users\\NAME`, `/root`) or another absolute path of two "
@@ -90,7 +90,7 @@ CREDENTIAL = Rule(
     "credential",
     Severity.WARNING,
     "Text in the file looks like a password, a token or a key.",
-    "If it is one, revoke it, whether or not you publish the file, and save the weights alone.",
+    "If it is one, revoke it even if you do not publish the file, and save the weights alone.",
     "What counts is a URL with a password in it, a token in the form of a known issuer (Hugging "
     "Face, GitHub, GitLab, AWS, Google, Slack, OpenAI), a private key in PEM form, and any text "
     "under a key such as `password` or `api_key`. Reports show the first characters only.",
@@ -109,7 +109,7 @@ BEYOND_DEFAULT = Rule(
     "SEC010",
     "beyond-default",
     Severity.NOTE,
-    "Loading the pickle needs names that are data and that torch.load does not take by default.",
+    "Loading the pickle needs data types that torch.load does not allow by default.",
     "Save plain numbers, text, lists and dictionaries beside the tensors, or ship safetensors.",
     "An `argparse.Namespace`, a numpy array, a `torch.torch_version.TorchVersion`, say. What they "
     "make is data, so nothing is wrong with the file; but `torch.load(weights_only=True)`, the "
@@ -138,8 +138,8 @@ TRUSTED_CODE = Rule(
     "SEC009",
     "trusted-code",
     Severity.NOTE,
-    "Loading the pickle calls or needs code that was said to be trusted.",
-    "Take a name out of trust when no file needs it any more.",
+    "Loading the pickle calls or needs code that is trusted by --trust or the configuration.",
+    "Remove a name from trust when no file needs it any more.",
     "The names come from `--trust` and from `trust` under `[tool.ckpttool]`; ckpttool has not "
     "looked at the code.",
 )

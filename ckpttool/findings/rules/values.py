@@ -24,7 +24,7 @@ NAN = Rule(
     "nan",
     Severity.ERROR,
     "A tensor holds NaN.",
-    "If training diverged, go back to before it did; if a cast made them, take a wider type.",
+    "If training diverged, use an earlier checkpoint. If a cast made them, use a wider type.",
     f"{_LOST} {_BESIDE}",
 )
 INFINITE = Rule(
@@ -32,7 +32,7 @@ INFINITE = Rule(
     "infinite",
     Severity.ERROR,
     "A tensor holds infinity.",
-    "If training diverged, go back to before it did; if a cast made them, take a wider type.",
+    "If training diverged, use an earlier checkpoint. If a cast made them, use a wider type.",
     f"{_LOST} {_BESIDE} One that holds only infinity and one other number is a note: attention "
     "masks look like that.",
 )
@@ -40,8 +40,8 @@ ALL_ZERO = Rule(
     "NUM003",
     "all-zero",
     Severity.ERROR,
-    "A weight is zero everywhere.",
-    "Look at how the checkpoint was made: training leaves no weight at zero everywhere.",
+    "All elements of a weight are zero.",
+    "Check how the checkpoint was made: a trained weight is never all zero.",
     f"{_ROLES} Where most of the model's weights are zero, one finding names all of its tensors "
     "that are, gains and biases too. A mask, a layer that begins at zero (LoRA's B, a zero "
     "convolution, the modulation of adaLN) or a buffer may well be zero there.",
@@ -50,8 +50,8 @@ CONSTANT = Rule(
     "NUM004",
     "constant",
     Severity.ERROR,
-    "A weight has one value everywhere.",
-    "Look at how the checkpoint was made: training leaves no weight of one value.",
+    "All elements of a weight have the same value.",
+    "Check how the checkpoint was made: a trained weight is never constant.",
     _ROLES,
 )
 # A note: LayerNorm begins with ones and zeros, and short runs leave some as they are.
@@ -60,7 +60,7 @@ CONSTANT_VECTOR = Rule(
     "constant-vector",
     Severity.NOTE,
     "Biases, gains or other vectors have a single value.",
-    "Look at whether these were trained, if they were meant to be.",
+    "If they were meant to be trained, check whether they were.",
     "A vector has one axis that is longer than 1, in whatever shape it is stored: a class token "
     "(1, 1, D) and the magnitudes of a weight normalisation (D, 1, 1) are vectors. Where the model "
     "is not known, what is called a bias counts as one, too: a table of relative positions, or the "
@@ -71,8 +71,8 @@ VALUES_NOT_READ = Rule(
     "NUM006",
     "values-not-read",
     Severity.WARNING,
-    "The values of a tensor were not examined.",
-    "Save the tensor as a plain dense one of a common type, so that it can be looked at.",
+    "The values of a tensor were not checked.",
+    "Save the tensor as a plain dense one of a common dtype.",
 )
 # A warning: a threshold, however chosen, is no proof.
 MAGNITUDE = Rule(
@@ -80,8 +80,8 @@ MAGNITUDE = Rule(
     "magnitude",
     Severity.WARNING,
     "A tensor is far larger or smaller than those of the same role in the other blocks.",
-    "Look at how this block was saved, merged or cast: compare it with the run it comes from.",
-    "For every role (`blocks.*.attn.qkv.weight`, say) with at least five blocks: x is the "
+    "Check how this block was saved, merged or cast. Compare it with the run it comes from.",
+    "For every role (for example `blocks.*.attn.qkv.weight`) with at least five blocks: x is the "
     "logarithm of a tensor's root mean square, m the median of x over the blocks, MAD the median "
     "of |x - m|, and s = max(1.4826 * MAD, 0.15), or 0.5 in place of 0.15 for biases and gains. "
     "Reported is |x - m| / s above 10 (`tolerances.magnitude`). This is the modified z-score of "
@@ -94,8 +94,8 @@ DUPLICATE_CONTENT = Rule(
     "NUM008",
     "duplicate-content",
     Severity.WARNING,
-    "Tensors of different names hold the same bytes, in storages of their own.",
-    "Look at how the checkpoint was made: one may be copied over another, or meant to be tied.",
+    "Tensors with different names hold the same bytes in separate storages.",
+    "Check whether one was copied over another, or whether they should be tied.",
     "Left out are tensors of one value, the position tables, names that share one storage (tied "
     "weights), and whole blocks that are alike, which MOD002 reports. A warning if the model has "
     "two different weights of these names. Other copies may be intended (averages of the weights, "
@@ -107,8 +107,8 @@ CONSTANT_ROLE = Rule(
     "NUM009",
     "constant-role",
     Severity.ERROR,
-    "A gain or bias has one and the same value in every block of a trained model.",
-    "Compare with the file that it was made from, if there is one: ckpttool diff OLD NEW.",
+    "A gain or bias has its initial value in every block of a model that is trained.",
+    "Compare it with the file it was made from, if there is one: ckpttool diff OLD NEW.",
     "A loader that does not know a name leaves the initial value, and saving keeps it: the weight "
     "may have another name in the file that was loaded. For the gains of LayerNorms and the biases"
     " of the model, in every stack of two blocks or more in which at least one other of them "

@@ -99,7 +99,7 @@ def find_chunks(
             finding(
                 rules.DISTRIBUTED_UNLISTED,
                 f".metadata has places for {count(unlisted, 'chunk')} of no tensor that it lists",
-                fix="Write the checkpoint anew.",
+                fix="Write the checkpoint again.",
             ),
         )
     return finder.found._replace(remarks=remarks)

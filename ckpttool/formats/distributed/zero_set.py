@@ -45,7 +45,9 @@ def check_alike(files: Sequence[File]) -> None:
     known = stage_of(first)
     for file in files[1:]:
         if "zero_stage" not in state_of(file) or stage_of(file) != known:
-            raise wrong(file.name, f"it is of another run than {first.name}, of another stage say")
+            raise wrong(
+                file.name, f"it has another ZeRO stage or number of processes than {first.name}"
+            )
     steps = ((file, _step(file)) for file in files)
     told = [(file, step) for file, step in steps if step is not None]
     for file, step in told[1:]:

@@ -51,7 +51,7 @@ LFS_POINTER = ForeignKind(
 )
 
 #: Patterns for the first bytes, to the kind of file. The order counts where one pattern includes
-#: another: an XML error of a bucket is fetched anew, other XML is not.
+#: another: an XML error of a bucket is fetched again, other XML is not.
 SIGNATURES: tuple[tuple[bytes, ForeignKind], ...] = (
     (rb"version https://git-lfs\.github\.com/spec/", LFS_POINTER),
     # these are told by more of the file, and with what they say of themselves
@@ -282,7 +282,7 @@ def _shown(kind: ForeignKind, head: bytes) -> str | None:
 
 
 def is_text(head: bytes) -> bool:
-    """Whether the bytes are text, an error message or a configuration say."""
+    """Whether the bytes are text, for example an error message or a configuration."""
     try:
         # incremental, since the last character may be cut in the middle
         text = codecs.getincrementaldecoder("utf-8")().decode(head)

@@ -56,7 +56,7 @@ class ElementType(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Numpy's name if it has one, ``float32`` say, else the code."""
+        """Numpy's name if it has one, for example ``float32``, else the code."""
         return NUMPY_DTYPES[self.code].name if self.code in NUMPY_DTYPES else self.code
 
 

@@ -173,7 +173,7 @@ class Calls(Stack):
 
 
 def _is_attribute(function: Node, args: Node) -> bool:
-    """Whether a call only names an attribute of a class, a member of an enumeration say.
+    """Whether a call only names an attribute of a class, for example a member of an enumeration.
 
     Protocols below 4 write ``getattr(Outer, "Inner")`` where later ones name ``Outer.Inner``.
     """

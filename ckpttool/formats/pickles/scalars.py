@@ -99,7 +99,7 @@ class Scalars(Stack):
 
     def _push_text(self, raw: bytes) -> None:
         try:
-            # as picklers write: a lone surrogate, in an undecodable file name say, is honest text
+            # as picklers write: a lone surrogate, from an undecodable file name, is honest text
             text = str(raw, "utf-8", "surrogatepass")
         except UnicodeDecodeError:
             raise malformed("text is not UTF-8") from None

@@ -18,7 +18,7 @@ RESULT = "result"
 FUNCTION = "function"
 #: A container with something in it that is no data: iterating over it may run code.
 HOLDER = "holder"
-#: A value of a class on the list, a date say.
+#: A value of a class on the list, for example a date.
 DATA = "data"
 #: One with attributes that the pickle gave it: a method may look one up, and call it.
 RECORD = "record"

@@ -49,12 +49,12 @@ MAX_HEADERS = 400_000_000
 
 _PUT = "Put the missing files beside the index."
 _OTHERS = (
-    " If the weights lie there in other files, remove the index, or write it anew: "
+    " If the weights lie there in other files, remove the index, or write it again: "
     "ckpttool index FOLDER --force."
 )
 _ANEW = (
     "Put index and shards of one export together; or, if the shards hold all that they should, "
-    "write the index anew: ckpttool index FOLDER --force."
+    "write the index again: ckpttool index FOLDER --force."
 )
 _EXPORT = (
     "Take the missing shards from where the others are from, with their index, or export again."
@@ -313,7 +313,7 @@ def _disagreement(offenders: list[str], lost: list[str]) -> MalformedError:
     return MalformedError(
         f"the index and its shards disagree: {'; '.join(offenders[:SHOWN])}{more}",
         rules.SHARD_INDEX,
-        # an index that is written anew is of the shards that are left
+        # an index that is written again is of the shards that are left
         fix=_EXPORT if lost else _ANEW,
     )
 

@@ -70,7 +70,7 @@ def find(
 
     Raises:
         UsageError: there is no state dict under ``wrapper``.
-        UnsupportedError: there is none anywhere, a pickled module say.
+        UnsupportedError: there is none anywhere, for example a pickled module.
         MalformedError: a tensor's geometry or storage is wrong, or a key occurs twice.
     """
     root = pickle.root
@@ -190,7 +190,7 @@ class _Catalogue:
                 "two tensors have the same name once keys are written as text and joined with dots",
                 rules.UNSUPPORTED,
                 tensor=name,
-                fix="Save the state dict anew with names that differ.",
+                fix="Save the state dict again with names that differ.",
             )
         try:
             self.tensors[name] = (

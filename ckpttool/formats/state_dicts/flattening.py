@@ -72,7 +72,7 @@ def parts(holder: Holder, holders: Holders, apart: frozenset[str]) -> Iterator[K
                 continue
             below, beside = None, holders.of(value)
             if at.is_module and beside is None:
-                continue  # without tensors, a dropout say: modules.Walk collects it
+                continue  # without tensors, for example a dropout: modules.Walk collects it
             if text is not None and len(text) <= MAX_KEY and not (top and text in apart):
                 below = beside if not at.is_module or (beside and beside.is_module) else None
             # a container that contains itself is listed once
@@ -94,12 +94,12 @@ def _name(prefix: str, text: str | None) -> str | None:
 
 
 def same_written(name: str) -> UnsupportedError:
-    """Return the error for two parts with the same name, under 0 and "0" say."""
+    """Return the error for two parts with the same name, for example under 0 and "0"."""
     return UnsupportedError(
         "two parts of a file have the same name once keys are written as text and joined with dots",
         rules.UNSUPPORTED,
         found=repr(name),
-        fix="Save it anew with keys that differ as text.",
+        fix="Save it again with keys that differ as text.",
     )
 
 

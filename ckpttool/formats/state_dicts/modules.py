@@ -5,7 +5,7 @@ The state of a pickled ``torch.nn.Module`` is its ``__dict__``. ``_parameters``,
 buffers that are persistent, then what is in the modules below, each in the order of its
 dictionary. A tensor or a module with two names is listed under both; ``None`` is left out.
 (``Module._save_to_state_dict`` and ``Module.state_dict`` in torch/nn/modules/module.py.) What a
-class of its own adds, ``get_extra_state`` say, is computed by its code and in no file.
+class of its own adds, for example ``get_extra_state``, is computed by its code and in no file.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ class Program:
         return pickle._replace(root=made[id(pickle.root)])
 
     def outside(self) -> Outside | None:
-        """Return the tensors that the code has as constants, weights of a frozen module say."""
+        """Return the tensors that the code has as constants, as of a frozen module."""
         sizes: dict[str, int] = {}
         for value in self.constants.ids if self.constants else ():
             class_node, key, number, _ = storage_id(PersistentId(value), 5)

@@ -83,8 +83,8 @@ def bounded(*, parameters_on_meta: bool = False) -> Iterator[None]:
 def large_on_meta() -> Iterator[None]:
     """Make tensors of more than :data:`LARGE` elements on the meta device, and others as ever.
 
-    What code looks at while it builds, a schedule of rates say, is small; weights may be of any
-    size.
+    What code looks at while it builds, such as a schedule of rates, is small; weights may be
+    of any size.
     """
     import torch
     from torch.overrides import TorchFunctionMode

@@ -62,7 +62,7 @@ class Factory:
             except CkpttoolError:
                 raise
             except Exception:  # noqa: BLE001 (the second attempt tells)
-                # Code that looks at a number while it builds, of a schedule say, finds none on the
+                # Code that looks at a number while it builds, as for a schedule, finds none on the
                 # meta device. Once more with real tensors: parameters go as soon as they are made.
                 with bounded(parameters_on_meta=True), large_on_meta():
                     return called(function, self._call)

@@ -69,7 +69,7 @@ def _schema(evidence: Evidence, locked: LockedCheckpoint) -> Iterator[Finding]:
     if expected != found and evidence.reference is None:
         message = "the weights were locked as those of another model"
         # sizes in words are no name that --model takes
-        fix = f"Say --model {expected}; or, if this one is meant, write the lock anew."
+        fix = f"Say --model {expected}; or, if this one is meant, write the lock again."
         known = fix if expected in models() else None
         yield finding(rules.LOCK_SCHEMA, message, expected=expected, found=found, fix=known)
 

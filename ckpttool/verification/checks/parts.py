@@ -41,7 +41,7 @@ def check_parts(evidence: Evidence) -> Iterator[Finding]:
             tensors=[name],
             expected=f"0 to {below - 1:,}",
             found=f"{found:,}",
-            fix="Save it anew from the tensor that it was made of.",
+            fix="Save it again from the tensor that it was made of.",
         )
     rest = parts.outside[_SHOWN:]
     if rest:
@@ -49,5 +49,5 @@ def check_parts(evidence: Evidence) -> Iterator[Finding]:
             rules.GEOMETRY,
             f"{count(len(rest), 'more tensor')} with indices outside of the shape",
             tensors=[name for name, _, _ in rest],
-            fix="Save them anew from the tensors that they were made of.",
+            fix="Save them again from the tensors that they were made of.",
         )

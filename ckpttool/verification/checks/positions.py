@@ -31,7 +31,7 @@ _FIXES = {
     "class-token": "Make the first row zeros, as that of the class token, and let those of the "
     "patches follow.",
     "swapped": "If the weights were trained so, keep it: they need the table they were trained "
-    "with. Else write the table anew with x first.",
+    "with. Else write the table again with x first.",
 }
 
 # Rows of a grid are the same in half of the width, but for the rounding of an interpolation.

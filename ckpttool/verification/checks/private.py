@@ -21,7 +21,7 @@ MAX_SEARCHED = 1_000_000
 _FIXES = {
     rules.CREDENTIAL: "If it is one, revoke it, whether or not you publish the file, and write the "
     "file anew without it.",
-    rules.PRIVATE_PATH: "Write the file anew without these values in its metadata.",
+    rules.PRIVATE_PATH: "Write the file again without these values in its metadata.",
 }
 
 # What is named in one finding, and characters of a value that are shown.

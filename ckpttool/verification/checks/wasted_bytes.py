@@ -36,7 +36,7 @@ def check_wasted_bytes(evidence: Evidence) -> Iterator[Finding]:
             rules.WASTED_BYTES,
             f"{_exactly(sum(lost.values()))} lie in {count(len(lost), 'storage')} that nothing in "
             "the pickle refers to",
-            fix="Load the state dict and save it anew, alone.",
+            fix="Load the state dict and save it again, alone.",
         )
 
 

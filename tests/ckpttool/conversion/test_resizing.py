@@ -84,8 +84,8 @@ def test_the_sin_cos_table_is_computed_anew(convert: Convert) -> None:
         assert found[name].dtype is torch.float32
         np.testing.assert_array_equal(found[name].numpy(), table(width, 8, 6).astype(np.float32))
     assert [(one.name, one.before, one.after, one.how) for one in converted.resized] == [
-        ("pos_embed", (1, 17, 16), (1, 49, 16), "sin-cos at 4 x 4, computed anew at 8 x 6"),
-        ("decoder_pos_embed", (1, 17, 8), (1, 49, 8), "sin-cos at 4 x 4, computed anew at 8 x 6"),
+        ("pos_embed", (1, 17, 16), (1, 49, 16), "sin-cos at 4 x 4, computed again at 8 x 6"),
+        ("decoder_pos_embed", (1, 17, 8), (1, 49, 8), "sin-cos at 4 x 4, computed again at 8 x 6"),
     ]
 
 
@@ -111,7 +111,7 @@ def test_an_interpolated_table_is_made_anew_from_its_source(convert: Convert) ->
     found = same_but(state, converted, "pos_embed")["pos_embed"]
     torch.testing.assert_close(found, by_torch(first, 8, 6).float(), rtol=0, atol=2e-7)
     assert converted.resized[0].how == (
-        "interpolated bicubically from 4 x 4 to 6 x 6, computed anew at 8 x 6"
+        "interpolated bicubically from 4 x 4 to 6 x 6, computed again at 8 x 6"
     )
     report = ckpttool.verify(str(converted.result), forward=False).files[0]
     assert report.verdict is Verdict.PASS
@@ -137,7 +137,7 @@ def test_a_table_keeps_its_type(convert: Convert, dtype: torch.dtype) -> None:
     converted = convert(state)
     found = same_but(state, converted, "pos_embed", "decoder_pos_embed")["pos_embed"]
     assert torch.equal(found, torch.tensor(table(16, 8, 6)).to(dtype))
-    assert "sin-cos at 4 x 4, computed anew" in converted.resized[0].how
+    assert "sin-cos at 4 x 4, computed again" in converted.resized[0].how
 
 
 def test_it_may_be_cast_afterwards(convert: Convert) -> None:
@@ -151,7 +151,7 @@ def test_rows_and_columns_of_a_sin_cos_table_are_read_off_it(convert: Convert) -
     # 6 patches: 3 x 2, or 2 x 3
     tall = models.tiny_model(config=models.TINY._replace(img_size=(24, 16))).state_dict()
     converted = convert(tall)
-    assert converted.resized[0].how == "sin-cos at 3 x 2, computed anew at 8 x 6"
+    assert converted.resized[0].how == "sin-cos at 3 x 2, computed again at 8 x 6"
 
 
 # --- what is said --------------------------------------------------------------------------

@@ -180,7 +180,7 @@ def test_only_a_file_that_is_too_short_is_to_be_fetched_again(tmp_path: Path) ->
     for place, (name, (build, code, _)) in enumerate(distributed.DEFECTS.items()):
         error = refused(build(tmp_path / str(place)))
         fix = error.fix or (error.rule.fix if error.rule else "")
-        assert ("again" in fix) is (code == "FIL006"), name
+        assert ("copy the file again" in fix) is (code == "FIL006"), name
 
 
 @lists

@@ -185,7 +185,7 @@ def test_a_file_of_another_number_of_processes_is_told(processes: int, tmp_path:
     folder = built.stage_2(tmp_path / "step", 3)
     other = built.stage_2(tmp_path / "other", processes)
     shutil.copy(other / built.rank_file(1), folder / built.rank_file(1))
-    with pytest.raises(MalformedError, match="of another run than"):
+    with pytest.raises(MalformedError, match="another ZeRO stage or number of processes than"):
         open_checkpoint(folder)
 
 

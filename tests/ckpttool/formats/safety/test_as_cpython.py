@@ -101,7 +101,7 @@ def pickles_in(data: bytes) -> Iterator[bytes]:
     if not data.startswith(b"PK"):
         yield from stream_of(data)
         return
-    # archives that Python's reader refuses, for a wrong checksum say, have nothing to compare
+    # archives that Python's reader refuses, as for a wrong checksum, have nothing to compare
     with suppress(Exception), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         archive = zipfile.ZipFile(io.BytesIO(data))

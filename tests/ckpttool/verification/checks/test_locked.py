@@ -65,7 +65,7 @@ def against(change: Change, **fields: Any) -> Evidence:
     [
         (
             "mae_vit_base_patch16",
-            "Say --model mae_vit_base_patch16; or, if this one is meant, write the lock anew.",
+            "Say --model mae_vit_base_patch16; or, if this one is meant, write the lock again.",
         ),
         ("ViT/8 MAE at 32 px", rules.LOCK_SCHEMA.fix),
     ],
