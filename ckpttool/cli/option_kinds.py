@@ -59,8 +59,17 @@ def format_option(
         type=click.Choice(list(formats)),
         default="text",
         show_default=True,
+        callback=_writable,
         help=told,
     )
+
+
+def _writable(_: click.Context, __: click.Parameter, value: str) -> str:
+    """Refuse a format that needs a package which is not installed, before anything is read."""
+    from ckpttool.reports import check_format
+
+    check_format(value)
+    return value
 
 
 def workers_option(what: str, default: str = "one a processor") -> Callable[[_Command], _Command]:

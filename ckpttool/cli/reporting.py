@@ -13,7 +13,7 @@ import click
 from ckpttool.cli.console import emit, say_cleaned
 from ckpttool.cli.option_kinds import format_option, together
 from ckpttool.findings.errors import UsageError
-from ckpttool.reports import FOR_PEOPLE, REPORTERS, reporter
+from ckpttool.reports import FOR_PEOPLE, REPORTERS, check_format, reporter
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import Report
@@ -53,12 +53,14 @@ def planned(reports: Iterable[str], inputs: Iterable[str] = ()) -> tuple[ReportF
     Raises:
         UsageError: an unknown format, a path that is used twice or read, a folder that is not
             there.
+        UnsupportedError: a format needs a package that is not installed.
         OutputError: a file cannot be written there.
     """
     # all of it now: a run of hours must not end in a report that cannot be written
     files = tuple(map(_parsed, reports))
     _check_apart(files, inputs)
     for file in files:
+        check_format(file.format)
         _check_folder(file)
         _check_replaceable(file.path)
     if files:
@@ -194,6 +196,7 @@ def _kept_kind(head: bytes) -> str | None:
         return "lock file"
     foreign = signatures.kind_of(head)
     # XML and lists in JSON are files of other kinds, and reports are both
-    if foreign is None or head.startswith((b"<?xml", b"[")):
+    page = b'<meta name="generator" content="ckpttool">' in head
+    if foreign is None or page or head.startswith((b"<?xml", b"[")):
         return None
     return f"file of another kind: {foreign.what}"

@@ -32,6 +32,7 @@ REPORTERS = {  # names, not modules: JSON must not wait for rich, which the text
     "github": "machine.github",
     "gitlab": "machine.gitlab",
     "markdown": "machine.markdown",
+    "html": "html.verify",
 }
 #: The formats of every kind of result, by the name of the public class.
 FORMATS = {
@@ -60,6 +61,15 @@ def reporter(name: str, view: object = None, kind: str = "Report") -> Callable[[
     return write if view is None or name != "text" else partial(module.write, view=view)
 
 
+def check_format(name: str, kind: str = "Report") -> None:
+    """Raise the error for a format that needs a package which is not installed.
+
+    A run of hours must not end in a report that cannot be written.
+    """
+    if FORMATS[kind].get(name, "").startswith("html."):
+        import_module("ckpttool.reports.html.page").check_installed()
+
+
 def render(result: Result, format: str = "text") -> str:  # noqa: A002 (as --format)
     """Return a result as the command line writes it to a file.
 
@@ -67,10 +77,11 @@ def render(result: Result, format: str = "text") -> str:  # noqa: A002 (as --for
         result: what ``verify``, ``inspect``, ``diff``, ``prove``, ``convert``, ``convert_all`` or
             ``lock`` returned.
         format: ``text``; ``json``, but for a lock; for a report of ``verify`` also ``concise``,
-            ``junit``, ``sarif``, ``github``, ``gitlab`` and ``markdown``.
+            ``junit``, ``sarif``, ``github``, ``gitlab``, ``markdown`` and ``html``.
 
     Raises:
         UsageError: there is no such format for such a result, or it is no result.
+        UnsupportedError: ``html`` without Jinja2.
     """
     from ckpttool.conversion.result import Conversion, Conversions
     from ckpttool.findings.listing import Listing, Listings

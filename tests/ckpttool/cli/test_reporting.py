@@ -128,6 +128,7 @@ def test_a_report_is_written_into_a_folder(folder: Path, tiny: str) -> None:
         pytest.param(["json=a.lock"], "it would replace a lock file", id="a lock file"),
         pytest.param(["json=a.json"], "may be a checkpoint's index", id="an index"),
         pytest.param(["junit=a.pdf"], "a file of another kind: a PDF document", id="a document"),
+        pytest.param(["html=a.html"], "a file of another kind: ", id="a page of somebody's"),
         pytest.param(["json=ckpttool.toml"], "it is read by this run", id="the configuration"),
         pytest.param(["json=no/x.json"], "its folder does not exist", id="no folder"),
         pytest.param(["json=good.pth/x"], "its folder does not exist", id="a file as folder"),
@@ -152,6 +153,7 @@ def test_a_report_that_cannot_be_is_refused_first(
     with zipfile.ZipFile(folder / "a.docx", "w") as archive:
         archive.writestr("word/document.xml", "<w:document/>")
     (folder / "a.pdf").write_bytes(b"%PDF-1.7\n")
+    (folder / "a.html").write_text("<!doctype html>\n<title>Notes</title>")
     (folder / "a.lock").write_text(render([built_locks.checkpoint()]))
     before = names_in(folder)
     monkeypatch.setattr("ckpttool.against.verify.verify_file", no_verify)

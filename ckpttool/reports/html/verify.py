@@ -1,0 +1,111 @@
+"""The page on a run of ``verify``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterator, TextIO
+
+from ckpttool.findings.inventory import Standing, account, of
+from ckpttool.findings.text import count, printable, size
+from ckpttool.reports.details import LONG
+from ckpttool.reports.html.facts import coverage_rows, facts, provenance, tiles
+from ckpttool.reports.html.findings import findings_of
+from ckpttool.reports.html.page import LOOKS, Fact, Overview, Page, Part, Section, write_page
+from ckpttool.reports.html.room import Room, rooms, written
+from ckpttool.reports.html.shown import name
+from ckpttool.reports.terminal.counts import counts, counts_of
+
+if TYPE_CHECKING:
+    from ckpttool.findings.results import FileReport, Report
+
+_MOST_BESIDE = 200
+
+
+def write(report: Report, stream: TextIO) -> None:
+    """Write the page."""
+    write_page(page_of(report), stream)
+
+
+def page_of(report: Report, command: str = "verify") -> Page:
+    """Return the page on a report."""
+    room = rooms()
+    several = len(report.files) != 1
+    overview = _overview(report, room["files"]) if several else None
+    listed = len(report.files) if overview is None else len(overview.rows)
+    parts = tuple(
+        _part(f"f{at}", file, report.version, room) for at, file in enumerate(report.files[:listed])
+    )
+    title = count(len(report.files), "file") if several else parts[0].title
+    lead = f"{counts_of(report)}" if several else parts[0].lead
+    sections = tuple(_of_run(report, room))
+    look = LOOKS[report.verdict]
+    return Page(command, title, look, lead, parts, overview, sections, printable(report.version))
+
+
+def _part(anchor: str, file: FileReport, version: str, room: dict[str, Room]) -> Part:
+    return Part(
+        anchor,
+        name(file.path),
+        LOOKS[file.verdict],
+        _lead(file),
+        tuple(tiles(file)),
+        tuple(printable(one, LONG) for one in file.unchecked),
+        tuple(_sections(file, version, room)),
+    )
+
+
+def _lead(file: FileReport) -> str:
+    told = counts(file.findings, len(file.waived))
+    if file.diagnosis is not None:
+        return f"{printable(file.diagnosis.text, LONG)}; {told}"
+    return told
+
+
+def _sections(file: FileReport, version: str, room: dict[str, Room]) -> Iterator[Section]:
+    found = [("", one) for one in file.findings]
+    yield Section("findings", "Findings", findings_of(found, file.waived, {}, room["findings"]))
+    if file.coverage is not None and file.coverage.groups:
+        yield Section("coverage", "Coverage", tuple(coverage_rows(file.coverage)))
+    yield Section("facts", "Facts", tuple(_fitting(facts(file), room["facts"])))
+    told = tuple(_fitting(provenance(file, version), room["facts"]))
+    yield Section("provenance", "Provenance and receipt", told, form="facts")
+
+
+def _fitting(told: Iterator[Fact], room: Room) -> list[Fact]:
+    return room.fitting(told, lambda fact: written(fact.text) + 80)
+
+
+def _overview(report: Report, room: Room) -> Overview:
+    rows = [
+        (
+            LOOKS[file.verdict],
+            name(file.path),
+            (
+                counts(file.findings, len(file.waived)),
+                "" if file.tensors is None else f"{file.tensors:,}",
+                "" if file.size is None else size(file.size),
+            ),
+        )
+        for file in report.files
+    ]
+    kept = room.fitting(rows, lambda row: written(row[1]) + 250)
+    return Overview(("findings", "tensors", "size"), tuple(kept), len(rows) - len(kept))
+
+
+def _of_run(report: Report, room: dict[str, Room]) -> Iterator[Section]:
+    """Yield what concerns the run as a whole, and the files that are no checkpoints."""
+    if report.of_run:
+        found = findings_of([("", one) for one in report.of_run], (), {}, room["findings"])
+        yield Section("run", "Findings on the run as a whole", found, form="findings")
+    told = account(report.inventory)
+    if not told:
+        return
+    unseen = of(report.inventory, Standing.UNSEEN, Standing.EXCLUDED)
+    items = [
+        Fact(item.standing.value.replace("-", " "), f"{name(item.path)}, {printable(item.what)}")
+        for item in unseen[:_MOST_BESIDE]
+    ]
+    kept = _fitting(iter(items), room["files"])
+    left = len(unseen) - len(kept)
+    note = f"{printable(told, LONG)}."
+    note += f" {left:,} more are not listed here." if left else ""
+    yield Section("beside", "Other files", tuple(kept), note, form="facts")
