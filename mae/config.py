@@ -172,10 +172,21 @@ def _layernorm(name: str, width: int) -> dict[str, tuple[int, ...]]:
 
 
 #: Name to size; encoder sizes from table 1 of arXiv:2010.11929, decoder from arXiv:2111.06377.
+#: The demo model is this project's own: small enough to train on a processor and to keep in git.
 CONFIGS = {
     "mae_vit_base_patch16": MAEConfig(embed_dim=768, depth=12, num_heads=12),
     "mae_vit_large_patch16": MAEConfig(embed_dim=1024, depth=24, num_heads=16),
     "mae_vit_huge_patch14": MAEConfig(embed_dim=1280, depth=32, num_heads=16, patch_size=14),
+    "mae_vit_demo_patch8": MAEConfig(
+        embed_dim=128,
+        depth=4,
+        num_heads=4,
+        patch_size=8,
+        img_size=64,
+        decoder_embed_dim=64,
+        decoder_depth=2,
+        decoder_num_heads=4,
+    ),
 }
 
 #: The model that the tool checks against unless told otherwise.

@@ -332,6 +332,13 @@ class _Reader:
         theirs = known if known and known.decoder_embed_dim == config.decoder_embed_dim else None
         less = self._decoder_heads(config.decoder_embed_dim, theirs, with_decoder)
         config = config._replace(num_heads=heads, decoder_num_heads=less)
+        if known and not with_decoder:  # the decoder that this encoder was trained with
+            config = config._replace(
+                decoder_embed_dim=known.decoder_embed_dim,
+                decoder_depth=known.decoder_depth,
+                decoder_num_heads=known.decoder_num_heads,
+                decoder_mlp_ratio=known.decoder_mlp_ratio,
+            )
         eps = self.hints.get("layer_norm_eps")
         # of a published size the eps is known, whatever a config says
         if known is None and eps is not None and isinstance(eps.value, float) and eps.value > 0:
