@@ -104,12 +104,18 @@ def file_fields(file: FileReport) -> dict[str, Any]:
         "against": file.against,
         "quantized": file.quantized,
     }
-    return {**fields, **statistics_fields(file)}
+    return {**fields, **statistics_fields(file), **_reconstructions(file)}
 
 
 def statistics_fields(file: FileReport) -> dict[str, Any]:
     """Return the statistics of the tensors; no field at all where they were not asked for."""
     return {} if file.statistics is None else {"statistics": file.statistics}
+
+
+def _reconstructions(file: FileReport) -> dict[str, Any]:
+    """Return those of images; no field at all where no image was named."""
+    found = [one.fields() for one in file.reconstructions]
+    return {"reconstructions": found} if found else {}
 
 
 def item_fields(item: Item) -> dict[str, Any]:

@@ -54,6 +54,8 @@ def _paths(file: FileReport) -> Iterator[str]:
         yield file.against.path
     if file.configuration is not None:
         yield file.configuration.path
+    for one in file.reconstructions:
+        yield one.image
 
 
 class _Wording:
@@ -117,6 +119,9 @@ def _file(file: FileReport, wording: _Wording) -> FileReport:
         against=file.against and file.against._replace(path=wording.path(file.against.path)),
         configuration=file.configuration
         and file.configuration._replace(path=wording.path(file.configuration.path)),
+        reconstructions=tuple(
+            one._replace(image=wording.path(one.image)) for one in file.reconstructions
+        ),
         # only these are used, and a lock file may have a line for each of 100,000 tensors
         lock_lines={name: line for name, line in sorted(file.lock_lines.items()) if name in named},
     )

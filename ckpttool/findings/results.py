@@ -12,6 +12,7 @@ from ckpttool._version import __version__
 from ckpttool.findings.finding import Finding, Verdict, verdict_of
 from ckpttool.findings.inventory import Item
 from ckpttool.findings.json_fields import report_document
+from ckpttool.findings.pictures import Reconstruction
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.statistics import Statistics
 
@@ -366,6 +367,7 @@ class FileReport(NamedTuple):
         quantized: how many weights are quantized, by which schemes and who says so, for people;
             ``None`` if none is known to be.
         statistics: of the tensors; ``None`` if they were not asked for.
+        reconstructions: of the images that were named, in their order.
     """
 
     path: str
@@ -395,6 +397,7 @@ class FileReport(NamedTuple):
     against: AgainstSummary | None = None
     quantized: str | None = None
     statistics: Statistics | None = None
+    reconstructions: tuple[Reconstruction, ...] = ()
 
     @property
     def stopped(self) -> bool:

@@ -9,6 +9,7 @@ from ckpttool.findings import portable as paths_in_reports
 from ckpttool.findings import rules
 from ckpttool.findings.finding import Finding, Verdict, finding
 from ckpttool.findings.inventory import Item, Standing
+from ckpttool.findings.pictures import Picture, Reconstruction
 from ckpttool.findings.results import (
     AgainstSummary,
     ConfigurationFile,
@@ -204,6 +205,13 @@ def measured(text: str = "blocks.0.attn.qkv.weight") -> FileReport:
     return encoder_only()._replace(statistics=Statistics(tensors, blocks))
 
 
+def pictured(text: str = "pictures/cat.png") -> FileReport:
+    """A file with a reconstruction of an image."""
+    pictures = (Picture(3, 2, bytes(range(start, start + 18))) for start in (0, 60, 120, 238))
+    told = ("whole, resized from 9 x 6 to 3 x 2 pixels", 6, 4, 0.25, 0.75, False, text)
+    return encoder_only()._replace(reconstructions=(Reconstruction(text, *told, *pictures),))
+
+
 def unreadable() -> FileReport:
     """A file that could not be opened."""
     missing = finding(rules.UNREADABLE, "cannot be read: No such file or directory")
@@ -294,6 +302,8 @@ SPECIMENS: dict[str, Report] = {
     "of hostile code": report(of_code(HOSTILE)),
     "with statistics": report(measured()),
     "with hostile statistics": report(measured(HOSTILE)),
+    "with a reconstruction": report(pictured()),
+    "with a hostile reconstruction": report(pictured(HOSTILE)),
     "with a lock file": report(locked()),
     "waived": report(waived()),
     "of a newer version": report(newer()),

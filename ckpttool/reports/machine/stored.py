@@ -12,6 +12,7 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.findings.inventory import Item, Standing
 from ckpttool.findings.json_fields import SCHEMA_VERSION
+from ckpttool.findings.pictures import Reconstruction
 from ckpttool.findings.results import (
     LOAD_STATE_DICT,
     AgainstSummary,
@@ -32,6 +33,7 @@ from ckpttool.findings.results import (
 )
 from ckpttool.findings.rules import RULES, Rule, Severity
 from ckpttool.reports.machine.fields import Fields, parse
+from ckpttool.reports.machine.stored_pictures import read_reconstruction
 from ckpttool.reports.machine.stored_statistics import read_statistics
 
 _SEVERITIES = {severity.value: severity for severity in Severity}
@@ -125,7 +127,14 @@ def _file(fields: Fields) -> FileReport:
         against=_later_object(fields, "against", _held_against),
         quantized=_later(fields, "quantized", fields.text),
         statistics=_later_object(fields, "statistics", read_statistics),
+        reconstructions=_reconstructions(fields),
     )
+
+
+def _reconstructions(fields: Fields) -> tuple[Reconstruction, ...]:
+    if "reconstructions" not in fields.names():
+        return ()
+    return tuple(map(read_reconstruction, fields.inners("reconstructions")))
 
 
 def _later(fields: Fields, name: str, read: Callable[[str], _Read]) -> _Read | None:

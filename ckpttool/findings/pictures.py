@@ -1,0 +1,166 @@
+"""What a masked autoencoder makes of pictures: pixels, the loss, and how pixels are kept as PNG.
+
+The PNG here is the plainest: 8 bits of red, green and blue, each row as differences from pixel to
+pixel. Every viewer shows it, and it takes no library to write.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from base64 import b64decode, b64encode
+from typing import Any, NamedTuple
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEADER, _KIND = ">IIBBBBB", [8, 2, 0, 0, 0]
+_COLOURS = 3
+_SUB = 1  # the filter of a row: differences from the pixel to the left
+#: No picture that is read back is larger: the images of no model are.
+MOST_PIXELS = 1 << 24
+
+
+class Picture(NamedTuple):
+    """Pixels.
+
+    Attributes:
+        width, height: in pixels.
+        pixels: red, green and blue from 0 to 255, row by row from the top.
+    """
+
+    width: int
+    height: int
+    pixels: bytes
+
+    @property
+    def png(self) -> bytes:
+        """The picture as a PNG file."""
+        return png_of(self)
+
+    @property
+    def base64(self) -> str:
+        """The PNG file as text: what JSON and ``data:image/png;base64,`` take."""
+        return b64encode(self.png).decode("ascii")
+
+
+class Reconstruction(NamedTuple):
+    """What a model with a decoder makes of one image of which it sees a part.
+
+    Attributes:
+        image: the path of the image, as the caller named it.
+        fitted: how the image was made the model's size, in words.
+        patches: of the image.
+        hidden: how many of them the model does not see.
+        loss: the model's own: mean squared error over the hidden patches, of pixels that are
+            normalised as ImageNet's are, or by the mean and variance of each patch.
+        constant_loss: that of a constant, for comparison: of the visible patches' mean colour, or
+            of each patch's own mean where pixels are normalised by patch. A model that does not
+            do better reconstructs nothing.
+        normalised: whether the model's pixels are taken as normalised by patch
+            (``norm_pix_loss``). They are shown with the mean and variance of the original patch.
+        basis: how that is known, in words.
+        original: the image as the model gets it.
+        masked: the same with the hidden patches in grey.
+        restored: the pixels that the model gives, of all patches.
+        pasted: the same with the visible patches of the original.
+    """
+
+    image: str
+    fitted: str
+    patches: int
+    hidden: int
+    loss: float
+    constant_loss: float
+    normalised: bool
+    basis: str
+    original: Picture
+    masked: Picture
+    restored: Picture
+    pasted: Picture
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields for JSON, pictures as PNG in base64."""
+        return {**self._asdict(), **_pictures(self)}
+
+
+class ReconstructionChange(NamedTuple):
+    """The reconstructions of one image by two files, and how far they are apart.
+
+    Attributes:
+        left, right: what each file makes of it.
+        mean, largest: of the absolute differences between their ``restored`` pixels, on the scale
+            from 0 to 255.
+        scale: how many times larger than they are the differences are shown.
+        difference: the absolute differences.
+    """
+
+    left: Reconstruction
+    right: Reconstruction
+    mean: float
+    largest: float
+    scale: float
+    difference: Picture
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields for JSON, pictures as PNG in base64."""
+        plain = self._asdict()
+        return {
+            **plain,
+            "left": self.left.fields(),
+            "right": self.right.fields(),
+            **_pictures(self),
+        }
+
+
+def _pictures(holder: Any) -> dict[str, str]:
+    values = holder._asdict().items()
+    return {name: value.base64 for name, value in values if isinstance(value, Picture)}
+
+
+# --- PNG (W3C Recommendation, third edition) ----------------------------------------------
+
+
+def png_of(picture: Picture) -> bytes:
+    """Return a picture as a PNG file."""
+    width, height, pixels = picture
+    stride = width * _COLOURS
+    rows = bytearray()
+    for start in range(0, height * stride, stride):
+        row = pixels[start : start + stride]
+        rows.append(_SUB)
+        rows += bytes((one - left) & 255 for one, left in zip(row, bytes(_COLOURS) + row))
+    header = struct.pack(_HEADER, width, height, *_KIND)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(rows), 9)), (b"IEND", b""))
+    return _SIGNATURE + b"".join(_chunk(kind, content) for kind, content in parts)
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    crc = zlib.crc32(kind + content)
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)
+
+
+def picture_of(text: str) -> Picture | None:
+    """Return the picture that :attr:`Picture.base64` wrote; ``None`` for anything else."""
+    try:
+        png = b64decode(text, validate=True)
+        width, height, *kind = struct.unpack_from(_HEADER, png, 16)
+        (length,) = struct.unpack_from(">I", png, 33)
+        size = height * (width * _COLOURS + 1)
+        if kind != _KIND or not 0 < width * height <= MOST_PIXELS:
+            return None
+        rows = zlib.decompressobj().decompress(png[41 : 41 + length], size + 1)
+    except (ValueError, struct.error, zlib.error):
+        return None
+    if len(rows) != size or set(rows[:: size // height]) != {_SUB}:
+        return None
+    return Picture(width, height, _unfiltered(rows, width))
+
+
+def _unfiltered(rows: bytes, width: int) -> bytes:
+    stride = width * _COLOURS
+    pixels = bytearray()
+    for start in range(0, len(rows), stride + 1):
+        row = bytearray(rows[start + 1 : start + 1 + stride])
+        for at in range(_COLOURS, stride):
+            row[at] = (row[at] + row[at - _COLOURS]) & 255
+        pixels += row
+    return bytes(pixels)
