@@ -40,12 +40,13 @@ check: .venv/installed ## Lint, formatting and types
 format: .venv/installed ## Format the code
 	@$(BIN)/ruff format .
 
-docs: .venv/installed ## Write the pages on the rules and the tables on models, safety and speed anew
+docs: .venv/installed ## Remake the rule pages, the tables and all outputs of commands in the pages
 	@$(BIN)/python -m docs.make_rules
 	@$(BIN)/python -m docs.make_safety
 	@$(BIN)/python -m docs.make_diagnosis
 	@$(BIN)/python -m docs.make_neighbours
 	@$(BIN)/python -m docs.make_benchmarks
+	@$(BIN)/python -m docs.make_outputs
 
 bench: .venv/installed $(SAMPLE) ## Measure speed and memory against the alternatives
 	@$(BIN)/python -m benchmarks

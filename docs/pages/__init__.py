@@ -1,0 +1,1 @@
+"""The pages' code blocks: found, run, compared and written again."""

@@ -1,0 +1,70 @@
+"""What the pages show is so: commands and their outputs, scripts, settings, links."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, Callable, Mapping
+from xml.etree import ElementTree as ET
+
+import pytest
+import yaml
+
+from docs.pages.blocks import MARKS, Block, blocks
+from docs.pages.run import PAGES, run_page
+from tests.builders.page_folders import FOLDERS
+from tests.builders.repository import ROOT
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in PAGES}
+BLOCKS = [(name, block) for name, text in TEXTS.items() for block in blocks(text)]
+RUN = ("console", "sh", "python")
+
+PARSERS: Mapping[str, Callable[[str], Any]] = {
+    "toml": tomllib.loads,
+    "yaml": yaml.safe_load,
+    "json": json.loads,
+    "xml": ET.fromstring,
+    "python": lambda text: compile(text, "page", "exec"),
+    "pycon": str,  # tests/test_api.py runs them
+    "gitattributes": str,
+}
+
+
+def place(one: tuple[str, Block]) -> str:
+    return f"{one[0]}:{one[1].line}"
+
+
+# random numbers and what torch.save writes may differ between releases of torch
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="made with the torch of one Python")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", [name for name in PAGES if any(blocks(TEXTS[name]))])
+def test_a_page_shows_what_its_commands_say(name: str) -> None:
+    """Run ``make docs`` when this fails."""
+    for ran in run_page(TEXTS[name]):
+        assert not ran.wrong, f"{name}:{ran.block.line}"
+        if not ran.current:
+            assert ran.text == ran.block.text, f"{name}:{ran.block.line}"
+
+
+@pytest.mark.parametrize("one", BLOCKS, ids=place)
+def test_a_block_is_run_or_parsed_or_says_why_it_is_not(one: tuple[str, Block]) -> None:
+    block = one[1]
+    assert set(block.marks) <= set(MARKS)
+    if block.language in PARSERS:
+        PARSERS[block.language](block.text)
+    elif block.language not in RUN:
+        assert block.language == "text"
+        assert len(block.marks.get("not run", "")) > 5
+    if block.language == "console":
+        assert block.text.startswith("$ ")
+
+
+def test_every_folder_is_used() -> None:
+    assert {block.marks["in"] for _, block in BLOCKS if "in" in block.marks} | {"empty"} == set(
+        FOLDERS
+    )
