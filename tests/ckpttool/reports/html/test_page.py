@@ -128,15 +128,6 @@ def titles(page: Element) -> list[str]:
     return [one.text for one in page.one("main").all("h2")]
 
 
-def test_sections_are_in_order() -> None:
-    assert titles(specimen("everything known")) == [
-        "Findings",
-        "Coverage",
-        "Facts",
-        "Provenance and receipt",
-    ]
-
-
 def test_the_verdict_comes_before_everything_else() -> None:
     for name, word in (("passes", "PASS"), ("fails", "FAIL"), ("cannot be told", "CANNOT TELL")):
         badge = specimen(name).one("header").one("span", class_="badge")

@@ -1,0 +1,156 @@
+"""Histograms as small pictures: how often values lie where, the count on a logarithmic scale."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, Sequence
+
+from ckpttool.reports.html.room import Room
+from ckpttool.reports.html.shown import Drawn, name, number, whole
+
+_WIDTH, _HEIGHT = 240, 72  # of a block's picture, in units of its view box
+_SMALL = 14  # the height of one in a table
+_SMALL_BINS = 20
+
+
+class Bins(NamedTuple):
+    """Counts of bins of one width, from ``low`` to ``high``; those outside of them."""
+
+    low: float
+    high: float
+    counts: tuple[int, ...]
+    below: int = 0
+    above: int = 0
+
+
+class Block(NamedTuple):
+    """The values of a block: its name, and its counts on each side of a comparison."""
+
+    label: str
+    note: str
+    sides: tuple[Bins, ...]
+
+
+class Panel(NamedTuple):
+    """A block's picture with its caption."""
+
+    label: str
+    note: str
+    picture: Drawn
+
+
+class Table(NamedTuple):
+    """The counts of all blocks: a row a bin, a column a block and side."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+class Histograms(NamedTuple):
+    """The pictures of all blocks, their common ends, and the table of the same counts."""
+
+    panels: tuple[Panel, ...]
+    low: str
+    high: str
+    table: Table
+    names: tuple[str, ...]
+    left_out: int
+
+
+def histograms(blocks: Sequence[Block], side_names: Sequence[str], room: Room) -> Histograms | None:
+    """Return the pictures of blocks whose bins are the same; ``None`` if there are none."""
+    drawn: list[tuple[Block, Panel]] = []
+    for block in blocks:
+        panel = Panel(name(block.label), block.note, _picture(block))
+        cells = sum(len(side.counts) for side in block.sides)
+        if not room.take(len(panel.picture) + 400 + 20 * cells):
+            break
+        drawn.append((block, panel))
+    if not drawn:
+        return None
+    bins = drawn[0][0].sides[0]
+    return Histograms(
+        tuple(panel for _, panel in drawn),
+        number(bins.low),
+        number(bins.high),
+        _table([block for block, _ in drawn], side_names),
+        tuple(side_names),
+        len(blocks) - len(drawn),
+    )
+
+
+def small(bins: Bins) -> Drawn:
+    """Return a histogram for a row of a table, without words: the row has the numbers."""
+    counts = _merged(bins.counts, _SMALL_BINS)
+    width = 4 * len(counts)
+    path = _steps(_heights(counts, max(counts, default=0), _SMALL), width, _SMALL)
+    return Drawn(
+        f'<svg class="spark" viewBox="0 0 {width} {_SMALL}" preserveAspectRatio="none" '
+        f'aria-hidden="true"><path d="{path}"/></svg>'
+    )
+
+
+def _picture(block: Block) -> Drawn:
+    top = max((max(side.counts, default=0) for side in block.sides), default=0)
+    outlines = [
+        _steps(_heights(side.counts, top, _HEIGHT), _WIDTH, _HEIGHT) for side in block.sides
+    ]
+    paths = [f'<path class="side{at}" d="{path}"/>' for at, path in enumerate(outlines)]
+    bins = block.sides[0]
+    zero = ""
+    if bins.low < 0 < bins.high:
+        at = round(_WIDTH * -bins.low / (bins.high - bins.low), 1)
+        zero = f'<line class="zero" x1="{at:g}" x2="{at:g}" y1="0" y2="{_HEIGHT}"/>'
+    return Drawn(
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT + 1}" preserveAspectRatio="none" aria-hidden="true">'
+        f'{"".join(paths)}{zero}<line class="axis" x1="0" x2="{_WIDTH}" y1="{_HEIGHT}.5" '
+        f'y2="{_HEIGHT}.5"/></svg>'
+    )
+
+
+def _heights(counts: Sequence[int], top: int, height: int) -> list[float]:
+    # by the logarithm: of a million values in one bin, ten in another would not be seen
+    full = math.log1p(top)
+    return [round(height * math.log1p(value) / full, 1) if full else 0.0 for value in counts]
+
+
+def _steps(heights: Sequence[float], width: int, height: int) -> str:
+    """Return the path of an outline in steps, from the base line and back to it."""
+    if not heights:
+        return ""
+    step = width / len(heights)
+    parts = [f"M0 {height}"]
+    before = -1.0
+    for at, value in enumerate(heights):
+        if value != before:  # a run of equal bins is one line
+            parts.append(f"H{round(at * step, 1):g}V{round(height - value, 1):g}")
+        before = value
+    parts.append(f"H{width}V{height}Z")
+    return "".join(parts)
+
+
+def _merged(counts: Sequence[int], most: int) -> list[int]:
+    """Return the counts of at most so many bins, of equal numbers of those."""
+    each = -(-len(counts) // most) or 1
+    return [sum(counts[at : at + each]) for at in range(0, len(counts), each)]
+
+
+def _table(blocks: Sequence[Block], side_names: Sequence[str]) -> Table:
+    columns = [
+        (f"{name(block.label)}{f' {side_name}' if side_name else ''}", bins)
+        for block in blocks
+        for side_name, bins in zip(side_names, block.sides)
+    ]
+    bins = blocks[0].sides[0]
+    step = (bins.high - bins.low) / max(1, len(bins.counts))
+    rows = [
+        (
+            f"{number(bins.low + at * step)} to {number(bins.low + (at + 1) * step)}",
+            *(whole(side.counts[at]) for _, side in columns),
+        )
+        for at in range(len(bins.counts))
+    ]
+    outside = [("below", [side.below for _, side in columns])]
+    outside.append(("above", [side.above for _, side in columns]))
+    rows += [(word, *map(whole, numbers)) for word, numbers in outside if any(numbers)]
+    return Table(("from, to", *(label for label, _ in columns)), tuple(rows))
