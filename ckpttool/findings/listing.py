@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any, Mapping, NamedTuple
 
 from ckpttool.findings.finding import Finding, Verdict
@@ -27,17 +28,49 @@ class TensorRow(NamedTuple):
     shape: tuple[int, ...]
     nbytes: int
 
+    @property
+    def parameters(self) -> int:
+        """The number of its elements."""
+        return prod(self.shape)
+
 
 class EntryRow(NamedTuple):
     """An entry beside the tensors: its dotted key, its kind and a short summary.
 
-    ``inside`` says that it is among the tensors of the state dict.
+    Attributes:
+        key, kind, summary: see above; a credential is masked.
+        inside: whether it is among the tensors of the state dict.
+        tensors: how many tensors are in it.
+        nbytes: what they take up of the file beside all that comes before them in it.
     """
 
     key: str
     kind: str
     summary: str
     inside: bool = False
+    tensors: int = 0
+    nbytes: int = 0
+
+
+class ByteCount(NamedTuple):
+    """What takes up the bytes of a file; the parts add up to ``total``.
+
+    Attributes:
+        total: of all files of the checkpoint.
+        tensors: of the tensors of the state dict, what they share counted once.
+        beside: of tensors beside it, an optimizer's say.
+        unread: of tensors of the state dict that are of a kind that is not read.
+        unused: of data that no tensor refers to.
+        container: the rest: headers, names, padding. Of a checkpoint of several processes also
+            what lies in their files and is not listed.
+    """
+
+    total: int
+    tensors: int
+    beside: int
+    unread: int
+    unused: int
+    container: int
 
 
 class WrapperRow(NamedTuple):
@@ -182,6 +215,8 @@ class Listing(NamedTuple):
         tied: groups of names that are one tensor, stored once.
         settings: those of the training run that are kept beside the weights.
         neighbour: the known model beside MAE that names and shapes tell; ``None`` for none.
+        bytes: what takes up the file; ``None`` if it could not be read.
+        left_out: how many tensors are not among ``tensors``, since ``include`` leaves them out.
     """
 
     file: FileReport
@@ -196,6 +231,8 @@ class Listing(NamedTuple):
     tied: tuple[tuple[str, ...], ...] = ()
     settings: tuple[SettingRow, ...] = ()
     neighbour: Neighbour | None = None
+    bytes: ByteCount | None = None
+    left_out: int = 0
 
     @property
     def verdict(self) -> Verdict:
@@ -227,7 +264,9 @@ class Listing(NamedTuple):
             **header_fields(self.file),
             "wrappers": [wrapper.fields() for wrapper in self.wrappers],
             "parameters": self.file.parameters,
+            "bytes": self.bytes,
             "tensors": self.tensors,
+            "left_out": self.left_out,
             "outside": [
                 {"key": key, "tensors": tensors, "nbytes": nbytes, "is_average": is_average}
                 for key, tensors, nbytes, is_average in self.outside

@@ -82,6 +82,18 @@ def size(nbytes: int) -> str:
     return f"{value:.2f} {unit}" if value < 10 else f"{value:.1f} {unit}"
 
 
+def rounded(number: int) -> str:
+    """Return a number as people say it, in three or four digits: ``303.3 M``."""
+    if number < 10_000:
+        return f"{number:,}"
+    value = float(number)
+    for unit in ("k", "M", "B", "T"):
+        value /= 1000
+        if value < 999.95 or unit == "T":
+            break
+    return f"{value:.2f} {unit}" if value < 10 else f"{value:.1f} {unit}"
+
+
 def is_encodable(text: str) -> bool:
     """Whether UTF-8 holds a text, as a file system does."""
     try:

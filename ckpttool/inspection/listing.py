@@ -10,13 +10,14 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, Union
 
 from ckpttool.files import collecting
-from ckpttool.findings.arguments import AnyPath, path_of, trusted_of
+from ckpttool.findings.arguments import AnyPath, path_of, texts_of, trusted_of
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.findings.finding import (
     Verdict,
 )
 from ckpttool.findings.listing import (
     TRUSTED,
+    ByteCount,
     EntryRow,
     Listing,
     ReferenceRow,
@@ -26,6 +27,7 @@ from ckpttool.findings.listing import (
     UseRow,
     WrapperRow,
 )
+from ckpttool.findings.name_filter import NameFilter
 from ckpttool.findings.private_text import MAX_TEXT, is_secret, masked
 from ckpttool.findings.results import Diagnosis, FileReport
 from ckpttool.findings.uses import Use
@@ -36,6 +38,7 @@ from ckpttool.formats.safety.telling import (
 )
 from ckpttool.formats.state_dicts.settings import settings_of
 from ckpttool.inspection.container import container_report, stopped
+from ckpttool.inspection.weighing import Weight, Weights, weigh
 from ckpttool.models.canonical import canonicalize
 from ckpttool.models.diagnosis import diagnose_header
 from ckpttool.models.neighbours import neighbour_of
@@ -49,7 +52,11 @@ _LONGEST = 400
 
 
 def inspect(
-    path: AnyPath, *, wrapper: str | None = None, trust: Union[str, Iterable[str]] = ()
+    path: AnyPath,
+    *,
+    wrapper: str | None = None,
+    trust: Union[str, Iterable[str]] = (),
+    include: Union[str, Iterable[str]] = (),
 ) -> Listing:
     """List what a checkpoint holds, or report why it cannot be read.
 
@@ -57,30 +64,44 @@ def inspect(
         path: the file.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
         trust: patterns of names whose code is trusted, for example ``mypackage.*``.
+        include: globs of the tensors to list; all without one.
 
     Returns:
         The listing. Its verdict is PASS if the file could be read, which says nothing about the
         weights; FAIL if it is malformed or loading it calls unknown code.
 
     Raises:
-        UsageError: there is no state dict under ``wrapper``, or an argument is not valid.
+        UsageError: there is no state dict under ``wrapper``, a glob of ``include`` matches no
+            tensor, or an argument is not valid.
     """
-    path, trust = path_of(path), trusted_of(trust, "trust")
+    names = NameFilter(texts_of(include, "include"))
+    listing = listed(path_of(path), wrapper, trusted_of(trust, "trust"), names)
+    if listing.file.format is not None:
+        names.check("tensor")
+    return listing
+
+
+def listed(path: str, wrapper: str | None, trust: tuple[str, ...], names: NameFilter) -> Listing:
+    """Do what :func:`inspect` does, for one of several files that ``names`` are chosen from."""
     try:
         with open_checkpoint(path, wrapper=wrapper) as checkpoint, collecting.paused():
-            return _listing(path, checkpoint, trust)
+            return _listing(path, checkpoint, trust, names)
     except CkpttoolError as error:
         return Listing(stopped(FileReport(path, Verdict.CANNOT_TELL, ()), error, trust))
 
 
-def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listing:
+def _listing(
+    path: str, checkpoint: Checkpoint, trust: tuple[str, ...], names: NameFilter
+) -> Listing:
     report = container_report(path, checkpoint, trust)
+    tensors = [info for name, info in checkpoint.tensors.items() if names.wants(name)]
+    weights = weigh(checkpoint)
     return Listing(
         report._replace(diagnosis=_diagnosis(checkpoint, report.layout)),
-        tuple(_tensor_rows(checkpoint.tensors.values())),
+        tuple(_tensor_rows(tensors)),
         tuple(WrapperRow(*wrapper) for wrapper in checkpoint.wrappers),
         checkpoint.outside,
-        tuple(_entry_rows(checkpoint)),
+        tuple(_entry_rows(checkpoint, weights.entries)),
         _references(checkpoint, trust),
         tuple(UseRow(use.use.value, *use[1:6], is_trusted(use, trust)) for use in checkpoint.uses),
         tuple(_unread_rows(checkpoint)),
@@ -88,13 +109,22 @@ def _listing(path: str, checkpoint: Checkpoint, trust: tuple[str, ...]) -> Listi
         tied_groups(checkpoint.tensors),
         tuple(SettingRow(one.key, _shown(*one)) for one in settings_of(checkpoint).values()),
         neighbour_of({name: info.shape for name, info in checkpoint.tensors.items()}),
+        _byte_count(checkpoint, weights),
+        len(checkpoint.tensors) - len(tensors),
     )
 
 
-def _entry_rows(checkpoint: Checkpoint) -> Iterator[EntryRow]:
+def _byte_count(checkpoint: Checkpoint, weights: Weights) -> ByteCount:
+    beside = sum(weight.nbytes for weight in weights.entries)
+    parts = weights.tensors, beside, weights.unread, weights.unused
+    # an array of numpy may be written shorter than it is: as a text, in the pickle
+    return ByteCount(checkpoint.size, *parts, max(checkpoint.size - sum(parts), 0))
+
+
+def _entry_rows(checkpoint: Checkpoint, weights: Iterable[Weight]) -> Iterator[EntryRow]:
     # an index of shards has entries without nodes
-    for entry, node in zip_longest(checkpoint.entries, checkpoint.aside):
-        row = EntryRow(*entry)
+    for entry, node, weight in zip_longest(checkpoint.entries, checkpoint.aside, weights):
+        row = EntryRow(*entry, *weight)
         # more people read a listing than may know a secret
         shown = _shown(entry.key, node) if type(node) is str else node
         yield row if shown is node else row._replace(summary=str(shown)[:_LONGEST])

@@ -37,7 +37,7 @@ REPORTERS = {  # names, not modules: JSON must not wait for rich, which the text
 #: The formats of every kind of result, by the name of the public class.
 FORMATS = {
     "Report": REPORTERS,
-    "Listing": {"text": "terminal.tree", "json": "machine.json"},
+    "Listing": {"text": "terminal.listing_text", "json": "machine.json"},
     "Conversion": {"text": "terminal.conversion", "json": "machine.json"},
     "Conversions": {"text": "terminal.conversion", "json": "machine.json"},
     "Comparison": {"text": "terminal.diff_text", "json": "machine.json"},

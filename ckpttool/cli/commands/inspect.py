@@ -24,6 +24,19 @@ if TYPE_CHECKING:
 @batch_options
 @wrapper_option
 @trust_option
+@click.option(
+    "--include",
+    multiple=True,
+    metavar="GLOB",
+    help="List only tensors whose names match: '*.bias' (repeatable).",
+)
+@click.option(
+    "--sort",
+    type=click.Choice(["size", "name"]),
+    help="Order what is on one level of the tree by size, largest first, or by name. By default "
+    "in the order of the file.",
+)
+@click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Show N levels of the tree.")
 @click.option("--all", "unfold", is_flag=True, help="List blocks that are alike one by one.")
 @format_option(FORMATS["Listing"])
 @display_options
@@ -33,6 +46,9 @@ def inspect(
     exclude: tuple[str, ...],
     wrapper: str | None,
     trust: tuple[str, ...],
+    include: tuple[str, ...],
+    sort: str | None,
+    depth: int | None,
     unfold: bool,
     format_name: str,
 ) -> int:
@@ -49,23 +65,29 @@ def inspect(
     """
     from ckpttool.files import collecting
     from ckpttool.findings.listing import Listing, Listings
+    from ckpttool.findings.name_filter import NameFilter
     from ckpttool.inputs.accounting import account_for, examined
-    from ckpttool.inspection import listing as inspection
+    from ckpttool.inspection.listing import listed
 
     configured = Configured(by_file=bool(paths) or files_from is not None)
     # not whole: a shard that is named is listed by itself
     found = targets(configured, paths, files_from, exclude, trust, whole=False)
 
+    names = NameFilter(include)
+
     def trust_of(target: Input) -> tuple[str, ...]:
         return trusted(configured.of(target.path), trust)
 
     def examine(target: Input) -> Listing:
-        return inspection.inspect(target.path, wrapper=wrapper, trust=trust_of(target))
+        return listed(target.path, wrapper, trust_of(target), names)
 
-    listed = examined(found, examine, Listing, trust_of)
-    kept, inventory = account_for(found, [listing.file for listing in listed])
+    every = examined(found, examine, Listing, trust_of)
+    if any(listing.file.format is not None for listing in every):
+        names.check("tensor")
+    kept, inventory = account_for(found, [listing.file for listing in every])
     say_unused(found)
-    listings = Listings(tuple(listed[number] for number in kept), inventory)
+    listings = Listings(tuple(every[number] for number in kept), inventory)
+    view = TreeView(not unfold, sort, depth)
     with collecting.paused():  # a tree has no cycles either
-        emit(partial(reporter(format_name, TreeView(fold=not unfold), "Listing"), listings))
+        emit(partial(reporter(format_name, view, "Listing"), listings))
     return listings.exit_code

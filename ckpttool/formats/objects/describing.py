@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ckpttool.findings.text import count
 from ckpttool.formats.objects.rebuild import is_tensor
 from ckpttool.formats.pickles.dictionaries import count_of
 from ckpttool.formats.pickles.nodes import (
@@ -43,11 +44,11 @@ def describe(node: Node) -> tuple[str, str]:
         return "tensor", ""
     entries = count_of(node)
     if entries is not None:
-        return "dict", f"{entries:,} entries"
+        return "dict", "1 entry" if entries == 1 else f"{entries:,} entries"
     if isinstance(node, (list, tuple)):
-        return type(node).__name__, f"{len(node):,} items"
+        return type(node).__name__, count(len(node), "item")
     if isinstance(node, Set):
-        return "set", f"{len(node.items):,} items"
+        return "set", count(len(node.items), "item")
     if isinstance(node, Global):
         return "name", str(node)
     if isinstance(node, PersistentId):
@@ -61,5 +62,5 @@ def _describe_call(node: Call) -> tuple[str, str]:
     kind = str(node.function) if isinstance(node.function, Global) else "object"
     state = node.states[0] if node.states else None
     if isinstance(state, Dict):
-        return kind, f"{len(state.flat) // 2:,} attributes"
+        return kind, count(len(state.flat) // 2, "attribute")
     return kind, ""

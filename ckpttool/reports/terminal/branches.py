@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from math import prod
 from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Tuple
 
 from ckpttool.findings.listing import TensorRow
-from ckpttool.findings.names import compress
+from ckpttool.findings.names import compress, natural_order
+from ckpttool.reports.terminal.view import TreeView
 
 # A name with more parts is hostile, and a tree as deep could exceed the recursion limit.
 _DEEPEST = 24
@@ -28,7 +30,8 @@ class Branch(NamedTuple):
         alike: how many were folded into this line, 1 for none.
         times: how many branches of the tree the line stands for: inside of a branch that was
             folded from 24, that is 24 times ``alike``.
-        tensors, nbytes: totals of one of them.
+        tensors, parameters, nbytes: totals of one of them.
+        hidden: tensors of one of them that are on no line of their own, as they lie too deep.
     """
 
     depth: int
@@ -37,7 +40,14 @@ class Branch(NamedTuple):
     alike: int
     times: int
     tensors: int
+    parameters: int
     nbytes: int
+    hidden: int = 0
+
+    @property
+    def is_of_each(self) -> bool:
+        """Whether it stands in a branch that was folded, so that it is one of several."""
+        return self.times > self.alike
 
 
 # Most nodes are tensors without any: one for all of them.
@@ -48,20 +58,21 @@ class _Node:
     """A part of a name: its tensor, its branches and, after ``_measure``, its totals."""
 
     # less memory, as a file of 100,000 tensors has more nodes than that
-    __slots__ = ("branches", "kind", "leaf", "nbytes", "tensors")
+    __slots__ = ("branches", "kind", "leaf", "nbytes", "parameters", "tensors")
 
     def __init__(self) -> None:
         self.leaf: TensorRow | None = None
         self.branches: Mapping[str, _Node] = _NO_BRANCHES
-        self.kind = self.tensors = self.nbytes = 0
+        self.kind = self.tensors = self.parameters = self.nbytes = 0
 
 
-def branches(rows: Iterable[TensorRow], *, fold: bool) -> Iterator[Branch]:
+def branches(rows: Iterable[TensorRow], view: TreeView = TreeView()) -> Iterator[Branch]:  # noqa: B008 (a constant)
     """Iterate over the lines of the tree, in the order in which the names first appear.
 
     Args:
         rows: the tensors.
-        fold: whether numbered branches with the same names, types and shapes become one.
+        view: whether numbered branches with the same names, types and shapes become one, the order
+            of those on one level, and how many levels there are.
     """
     root = _Node()
     for row in rows:
@@ -71,7 +82,7 @@ def branches(rows: Iterable[TensorRow], *, fold: bool) -> Iterator[Branch]:
             node = _grown(node, part) if below is None else below
         node.leaf = row
     _measure(root, {})
-    yield from _lines(root, 0, fold, 1)
+    yield from _lines(root, 0, view, 1)
 
 
 def _grown(node: _Node, part: str) -> _Node:
@@ -85,36 +96,41 @@ def _grown(node: _Node, part: str) -> _Node:
 def _measure(node: _Node, kinds: Dict[_Shape, int]) -> None:
     """Fill in the totals and the kind, a number that two branches share if they are alike."""
     leaf = node.leaf  # a name may be a tensor and the start of another's name
-    tensors, nbytes = (0, 0) if leaf is None else (1, leaf.nbytes)
+    tensors, parameters, nbytes = (0, 0, 0) if leaf is None else (1, prod(leaf.shape), leaf.nbytes)
     below: List[Tuple[str, int]] = []
     for name, branch in node.branches.items():
         inner = branch.leaf
         if inner is not None and not branch.branches:  # most: without a call for each
-            branch.tensors, branch.nbytes = 1, inner.nbytes
+            branch.tensors, branch.parameters, branch.nbytes = 1, prod(inner.shape), inner.nbytes
             branch.kind = kinds.setdefault((inner.dtype, inner.shape), len(kinds))
         else:
             _measure(branch, kinds)
         tensors += branch.tensors
+        parameters += branch.parameters
         nbytes += branch.nbytes
         below.append((name, branch.kind))
-    node.tensors, node.nbytes = tensors, nbytes
+    node.tensors, node.parameters, node.nbytes = tensors, parameters, nbytes
     shape = (leaf.dtype, leaf.shape) if leaf else None, tuple(below)
     node.kind = kinds.setdefault(shape, len(kinds))
 
 
-def _lines(node: _Node, depth: int, fold: bool, times: int) -> Iterator[Branch]:
-    for names, branch in _folded(node) if fold else _single(node):
+def _lines(node: _Node, depth: int, view: TreeView, times: int) -> Iterator[Branch]:
+    for names, branch in _sorted(_below(node, view.fold), view.sort):
         label, alike = _joined(names), len(names)
         # a single branch is put on the same line: patch_embed.proj, blocks.{0-23}
         while alike == 1 and branch.leaf is None:
-            below = list(_folded(branch) if fold else _single(branch))
+            below = _below(branch, view.fold)
             if len(below) != 1:
                 break
             inner, branch = below[0]
             label, alike = f"{label}.{_joined(inner)}", len(inner)
         inside = times * alike
-        yield Branch(depth, label, branch.leaf, alike, inside, branch.tensors, branch.nbytes)
-        yield from _lines(branch, depth + 1, fold, inside)
+        is_last = depth + 1 == view.depth
+        hidden = branch.tensors - (branch.leaf is not None) if is_last else 0
+        totals = branch.tensors, branch.parameters, branch.nbytes
+        yield Branch(depth, label, branch.leaf, alike, inside, *totals, hidden)
+        if not is_last:
+            yield from _lines(branch, depth + 1, view, inside)
 
 
 def _joined(names: List[str]) -> str:
@@ -122,15 +138,24 @@ def _joined(names: List[str]) -> str:
     return names[0] if len(names) == 1 else ", ".join(compress(names))
 
 
-def _single(node: _Node) -> Iterator[Tuple[List[str], _Node]]:
-    return (([name], branch) for name, branch in node.branches.items())
+_Group = Tuple[List[str], _Node]
 
 
-def _folded(node: _Node) -> Iterator[Tuple[List[str], _Node]]:
-    """Yield the branches, each with the names of those that are folded into it."""
-    groups: Dict[object, Tuple[List[str], _Node]] = {}
+def _sorted(groups: List[_Group], order: str | None) -> List[_Group]:
+    if order == "size":
+        return sorted(groups, key=lambda group: -len(group[0]) * group[1].nbytes)
+    if order == "name":
+        return sorted(groups, key=lambda group: natural_order(group[0][0]))
+    return groups
+
+
+def _below(node: _Node, fold: bool) -> List[_Group]:
+    """Return the branches, each with the names of those that are folded into it."""
+    if not fold:
+        return [([name], branch) for name, branch in node.branches.items()]
+    groups: Dict[object, _Group] = {}
     for name, branch in node.branches.items():
         # only numbers: query, key and value are alike too, and a reader wants to see each
         key: object = branch.kind if _NUMBER.fullmatch(name) else name
         groups.setdefault(key, ([], branch))[0].append(name)
-    return iter(groups.values())
+    return list(groups.values())

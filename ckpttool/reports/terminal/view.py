@@ -12,9 +12,19 @@ class TextView(NamedTuple):
 
 
 class TreeView(NamedTuple):
-    """How to show the tensors; ``fold`` puts identical blocks on one line."""
+    """How to show what files hold.
+
+    Attributes:
+        fold: whether identical blocks are put on one line.
+        sort: the order of what is on one level: by ``size``, by ``name``; ``None`` for the file's.
+        depth: levels of the tree that are shown; ``None`` for all.
+        details: whether each file of a folder is shown in full.
+    """
 
     fold: bool = True
+    sort: str | None = None
+    depth: int | None = None
+    details: bool = False
 
 
 class DiffView(NamedTuple):

@@ -145,7 +145,7 @@ def exhausted(*_: object, **__: object) -> None:
 
 
 def test_a_bug_is_one_line_and_3(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckpttool.inspection.listing.inspect", broken)
+    monkeypatch.setattr("ckpttool.inspection.listing.listed", broken)
     result = run("inspect", "x")
     assert result.exit_code == 3
     (line,) = result.stderr.splitlines()
@@ -167,7 +167,7 @@ def test_a_limit_of_the_system_is_no_bug(monkeypatch: pytest.MonkeyPatch, error:
     def refused(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("ckpttool.inspection.listing.inspect", refused)
+    monkeypatch.setattr("ckpttool.inspection.listing.listed", refused)
     result = run("inspect", "x")
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
@@ -178,27 +178,27 @@ def test_an_error_of_the_disk_is_no_bug_either(monkeypatch: pytest.MonkeyPatch) 
     def failed(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "broken")
 
-    monkeypatch.setattr("ckpttool.inspection.listing.inspect", failed)
+    monkeypatch.setattr("ckpttool.inspection.listing.listed", failed)
     result = run("inspect", "x")
     assert (result.exit_code, result.stderr) == (2, "Error: broken.\n")
 
 
 def test_debug_shows_where_a_bug_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckpttool.inspection.listing.inspect", broken)
+    monkeypatch.setattr("ckpttool.inspection.listing.listed", broken)
     result = run("inspect", "--debug", "x")
     assert result.exit_code == 3
     assert "Traceback" in result.stderr
 
 
 def test_an_interruption_is_130_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckpttool.inspection.listing.inspect", interrupted)
+    monkeypatch.setattr("ckpttool.inspection.listing.listed", interrupted)
     result = run("inspect", "x")
     assert result.exit_code == 130
     assert result.stderr.split() == ["Interrupted."]
 
 
 def test_too_little_memory_cannot_tell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ckpttool.inspection.listing.inspect", exhausted)
+    monkeypatch.setattr("ckpttool.inspection.listing.listed", exhausted)
     assert run("inspect", "x").exit_code == 2
 
 
@@ -210,7 +210,7 @@ def test_inspect_shows_the_tree_and_what_else_is_there(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "blocks.{0-1}" in result.output
     assert "2 x 12 tensors" in result.output
-    assert "args: argparse.Namespace" in result.output
+    assert "    args  argparse.Namespace, 1 attribute\n" in result.output
     assert "argparse.Namespace\n" in result.output
 
 
@@ -244,10 +244,10 @@ def test_inspect_shows_the_settings_of_the_run(tmp_path: Path) -> None:
     content = {"model": built.state(), "epoch": 3, "args": args, "note": "hf_" + 40 * "y"}
     path = built.saved(tmp_path, lambda: content)
     text = run("inspect", path).output
-    assert "args.norm_pix_loss = True\n" in text
-    assert "args.img_size = [224, 192]\n" in text
-    assert "epoch: int 3\n" in text
-    assert "epoch = " not in text  # it is shown once
+    assert "      norm_pix_loss  True\n" in text
+    assert "      img_size       [224, 192]\n" in text
+    assert "    epoch            3\n" in text
+    assert text.count("epoch   ") == 1
     assert "\x1b" not in text
     for output in (text, run("inspect", "--format", "json", path).output):
         assert "xxxxxx" not in output

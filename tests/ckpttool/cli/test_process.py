@@ -34,7 +34,7 @@ def hang(*arguments, **options):
     print("ready", flush=True)
     signal.sigtimedwait([signal.SIGUSR1], 60)
     raise SystemExit(7)
-listing.inspect = hang
+listing.listed = hang
 from ckpttool.cli import main
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
 main(["inspect", "x"], prog_name="ckpttool")

@@ -118,7 +118,7 @@ def test_state_of_the_model_is_told_apart_from_what_lies_beside_it(tmp_path: Pat
     converted = convert(tmp_path, lambda: content)
     (found,) = of_rule(converted, rules.MODEL_STATE)
     assert found.message.endswith(
-        "3 entries, model.0._extra_state (dict 1 entries), model.version (str '1.2'), "
+        "3 entries, model.0._extra_state (dict 1 entry), model.version (str '1.2'), "
         "model.steps (NoneType None)"
     )
     assert "epoch" not in found.message

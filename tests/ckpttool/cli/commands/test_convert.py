@@ -360,7 +360,7 @@ def test_an_entry_that_is_nothing_but_tensors_is_not_kept(tmp_path: Path) -> Non
     torch.save(content, tmp_path / "a.pth")
     given = [str(tmp_path / "a.pth"), "--to", "safetensors"]
     output = run(*given, "--sidecar", str(tmp_path / "s.json")).output
-    assert "moments: dict 1 entries, 8 B of tensors, not kept\n" in output
+    assert "moments: dict 1 entry, 8 B of tensors, not kept\n" in output
     assert "8 B of tensors, partly in the sidecar: its tensors are not\n" in output
     assert "epoch: int 3, kept in the sidecar\n" in output
     assert "sidecar" not in run(*given, "--force").output

@@ -490,7 +490,7 @@ def test_honest_strangers_stay_readable_and_are_listed(zipped: bool, saved: Open
         entries = {entry.key: entry for entry in checkpoint.entries}
         assert entries["epoch"].summary == "7"
         assert entries["args"].kind == "argparse.Namespace"
-        assert entries["args"].summary == "1 attributes"
+        assert entries["args"].summary == "1 attribute"
 
 
 def weights(count: int) -> dict[str, torch.Tensor]:

@@ -1,0 +1,91 @@
+"""The facts of a file's listing: the container, what it is, and what takes up its bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterator
+
+from rich.text import Text
+
+from ckpttool.findings.text import count, printable, size, some_of
+from ckpttool.reports.terminal.diagnosis import write_diagnosis
+
+if TYPE_CHECKING:
+    from ckpttool.findings.listing import ByteCount, Listing, Neighbour
+    from ckpttool.reports.terminal.page import Page
+
+_LONG = 600  # characters of a sentence with names of the file in it
+_SHOWN = 20  # items of a list in one line
+
+# Kinds that say nothing beside the name of the model.
+_SILENT = ("full", "other", "part", "unknown", "empty")
+
+
+def model_of(listing: Listing) -> str:
+    """Return what a file is in a few words; ``""`` where nobody knows."""
+    diagnosis = listing.file.diagnosis
+    if diagnosis is not None and diagnosis.model is not None:
+        kind = "" if diagnosis.kind in _SILENT else f" {diagnosis.kind}"
+        return printable(f"{diagnosis.model}{kind}")
+    return printable(listing.neighbour.name) if listing.neighbour else ""
+
+
+def write_facts(page: Page, listing: Listing) -> None:
+    """Write what is known of a file beside its tensors."""
+    file = listing.file
+    page.row("container", Text(file.format or ""))
+    if listing.wrappers:
+        taken, *others = listing.wrappers
+        text = _key(taken.key)
+        if others:
+            also = [f"{_key(one.key)} ({count(one.tensors, 'tensor')})" for one in others]
+            text += f"; not listed: {some_of(also, _SHOWN)} (choose with --wrapper)"
+        page.row("wrapper", Text(text))
+        if taken.module is not None:
+            page.row("whole module", Text(printable(taken.module)))
+    page.row("layout", Text(file.layout or "not recognised"))
+    if file.diagnosis is not None:
+        write_diagnosis(page, file.diagnosis)
+    elif listing.neighbour:
+        _write_neighbour(page, listing.neighbour)
+    page.row("parameters", Text(_types(listing)))
+    if listing.bytes is not None:
+        page.row("bytes", Text("; ".join(_bytes(listing.bytes))))
+    for key, value in list(listing.metadata.items())[:_SHOWN]:
+        page.row("metadata", Text(f"{printable(key)} = {printable(value)}"))
+    page.row("not checked", Text("the numbers: only headers were read"))
+
+
+def _write_neighbour(page: Page, neighbour: Neighbour) -> None:
+    page.row("model", Text(printable(f"{neighbour.what}, told {neighbour.told_by}", _LONG)))
+    if neighbour.use:
+        page.row("", Text(neighbour.use))
+
+
+def _key(key: str) -> str:
+    return printable(key) if key else "none (the root)"
+
+
+def _types(listing: Listing) -> str:
+    by_type: dict[str, int] = {}
+    for row in listing.tensors:
+        by_type[row.dtype] = by_type.get(row.dtype, 0) + row.parameters
+    types = ", ".join(f"{number:,} {dtype}" for dtype, number in by_type.items())
+    text = types or "none"
+    if listing.tied:
+        again = {name for group in listing.tied for name in group[1:]}
+        nbytes = sum(row.nbytes for row in listing.tensors if row.name in again)
+        text += f"; {size(nbytes)} of it under {count(len(again), 'name')} tied to others"
+    return text
+
+
+def _bytes(found: ByteCount) -> Iterator[str]:
+    """Yield the parts of a file's bytes; they add up."""
+    yield f"{size(found.total)} in all: {size(found.tensors)} tensors"
+    for nbytes, what in (
+        (found.beside, "beside them"),
+        (found.unread, "tensors that are not read"),
+        (found.unused, "data that nothing refers to"),
+        (found.container, "container (headers, names, padding)"),
+    ):
+        if nbytes:
+            yield f"{size(nbytes)} {what}"
