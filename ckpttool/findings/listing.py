@@ -162,6 +162,32 @@ class Neighbour(NamedTuple):
         return f"an MAE could take {self.takes}{lacks}"
 
 
+class AdapterFacts(NamedTuple):
+    """What a file of a low-rank adapter (LoRA) says of itself.
+
+    Attributes:
+        ranks: by the shapes of its tensors; several where modules differ.
+        alphas: those that are known; empty where none is.
+        alpha_from: what says so: ``adapter_config.json``, or the key in the header.
+        alpha_inside: whether the alphas are tensors of the file, whose numbers are not read.
+        modules: how many modules it changes.
+        targets: the last parts of their names.
+        variants: ``DoRA``, ``rsLoRA``.
+        base: the name or path of the model that it is for; ``None`` where none is given.
+        trouble: why the configuration was not read, or where it contradicts the tensors.
+    """
+
+    ranks: tuple[int, ...]
+    alphas: tuple[float, ...]
+    alpha_from: str | None
+    alpha_inside: bool
+    modules: int
+    targets: tuple[str, ...]
+    variants: tuple[str, ...]
+    base: str | None
+    trouble: str | None
+
+
 class UnreadRow(NamedTuple):
     """A tensor of a kind that is not read.
 
@@ -216,6 +242,7 @@ class Listing(NamedTuple):
         settings: those of the training run that are kept beside the weights.
         neighbour: the known model beside MAE that names and shapes tell; ``None`` for none.
         bytes: what takes up the file; ``None`` if it could not be read.
+        adapter: what a low-rank adapter says of itself; ``None`` of any other file.
         left_out: how many tensors are not among ``tensors``, since ``include`` leaves them out.
     """
 
@@ -233,6 +260,7 @@ class Listing(NamedTuple):
     neighbour: Neighbour | None = None
     bytes: ByteCount | None = None
     left_out: int = 0
+    adapter: AdapterFacts | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -279,6 +307,7 @@ class Listing(NamedTuple):
             "settings": self.settings,
             "diagnosis": self.file.diagnosis,
             "neighbour": self.neighbour,
+            "adapter": self.adapter,
             "metadata": self.metadata,
             "findings": [finding_fields(finding) for finding in self.file.findings],
             **statistics_fields(self.file),

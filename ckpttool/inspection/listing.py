@@ -37,6 +37,7 @@ from ckpttool.formats.safety.telling import (
     is_trusted,
 )
 from ckpttool.formats.state_dicts.settings import settings_of
+from ckpttool.inspection.adapters import adapter_of
 from ckpttool.inspection.container import container_report, stopped
 from ckpttool.inspection.weighing import Weight, Weights, weigh
 from ckpttool.models.canonical import canonicalize
@@ -111,6 +112,7 @@ def _listing(
         neighbour_of({name: info.shape for name, info in checkpoint.tensors.items()}),
         _byte_count(checkpoint, weights),
         len(checkpoint.tensors) - len(tensors),
+        adapter_of(path, checkpoint),
     )
 
 

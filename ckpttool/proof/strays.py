@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 from ckpttool.comparison.numbers.compare import Pass
 from ckpttool.comparison.numbers.stretches import Pair
 from ckpttool.comparison.pairing import Match
+from ckpttool.models.adapters.names import WHOLE, part_of
 from ckpttool.proof.absent import called
-from ckpttool.proof.adapters.names import WHOLE, part_of
 from ckpttool.proof.adapters.placing import oriented
 from ckpttool.proof.additions import Addition, Merge
 from ckpttool.proof.casts import is_cast, replay

@@ -1,1 +1,1 @@
-"""Low-rank adapters (LoRA): what a file of one holds, and which tensors each part is for."""
+"""Low-rank adapters (LoRA) that are replayed: their parts, and which tensors each is for."""

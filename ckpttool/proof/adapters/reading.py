@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import math
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterable, Mapping, NamedTuple
 
-from ckpttool.files.sources import FileSource
-from ckpttool.files.strict_json import strict_json
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError, UsageError
 from ckpttool.formats import open_checkpoint
-from ckpttool.proof.adapters.config import AdapterConfig, parse_config
-from ckpttool.proof.adapters.names import ALPHA, BIAS, DOWN, MAGNITUDE, OTHER, UP, WHOLE, part_of
+from ckpttool.models.adapters.config import CONFIG, AdapterConfig, config_at
+from ckpttool.models.adapters.names import ALPHA, BIAS, DOWN, MAGNITUDE, OTHER, UP, WHOLE, part_of
 from ckpttool.tensors.rows import can_be_transposed, transposed
 
 if TYPE_CHECKING:
-    from ckpttool.proof.adapters.names import Part
+    from ckpttool.models.adapters.names import Part
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
 
-#: What PEFT calls the files of an adapter.
-CONFIG = "adapter_config.json"
+#: What PEFT calls the weights of an adapter.
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 
 
@@ -114,24 +110,13 @@ def read_adapter(path: str) -> Adapter:
     weights, beside = files_of(path)
     checkpoint = open_checkpoint(weights)
     try:
-        config = _config(beside)
+        config = config_at(beside)
         return _Parts(path, checkpoint, config).adapter(beside)
     except BaseException as error:
         checkpoint.close()
         if isinstance(error, CkpttoolError):
             error.path = error.path or weights
         raise
-
-
-def _config(path: str) -> AdapterConfig | None:
-    if not Path(path).is_file():
-        return None
-    with closing(FileSource(path)) as source:
-        try:
-            return parse_config(strict_json(source, rules.ADAPTER))
-        except CkpttoolError as error:
-            error.path = path
-            raise
 
 
 class _Parts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from rich.text import Text
 
@@ -10,18 +10,22 @@ from ckpttool.findings.text import count, printable, size, some_of
 from ckpttool.reports.terminal.diagnosis import write_diagnosis
 
 if TYPE_CHECKING:
-    from ckpttool.findings.listing import ByteCount, Listing, Neighbour
+    from ckpttool.findings.listing import AdapterFacts, ByteCount, Listing, Neighbour
     from ckpttool.reports.terminal.page import Page
 
 _LONG = 600  # characters of a sentence with names of the file in it
 _SHOWN = 20  # items of a list in one line
 
+# The kind of file that is an adapter and nothing else, of which the adapter says all.
+_ADAPTER = "PEFT"
 # Kinds that say nothing beside the name of the model.
 _SILENT = ("full", "other", "part", "unknown", "empty")
 
 
 def model_of(listing: Listing) -> str:
     """Return what a file is in a few words; ``""`` where nobody knows."""
+    if listing.adapter is not None:
+        return f"{_variant(listing.adapter)} adapter of rank {_numbers(listing.adapter.ranks)}"
     diagnosis = listing.file.diagnosis
     if diagnosis is not None and diagnosis.model is not None:
         kind = "" if diagnosis.kind in _SILENT else f" {diagnosis.kind}"
@@ -45,8 +49,10 @@ def write_facts(page: Page, listing: Listing) -> None:
     page.row("layout", Text(file.layout or "not recognised"))
     if file.diagnosis is not None:
         write_diagnosis(page, file.diagnosis)
-    elif listing.neighbour:
+    elif listing.neighbour and (listing.adapter is None or listing.neighbour.name != _ADAPTER):
         _write_neighbour(page, listing.neighbour)
+    if listing.adapter is not None:
+        _write_adapter(page, listing.adapter)
     page.row("parameters", Text(_types(listing)))
     if listing.bytes is not None:
         page.row("bytes", Text("; ".join(_bytes(listing.bytes))))
@@ -59,6 +65,33 @@ def _write_neighbour(page: Page, neighbour: Neighbour) -> None:
     page.row("model", Text(printable(f"{neighbour.what}, told {neighbour.told_by}", _LONG)))
     if neighbour.use:
         page.row("", Text(neighbour.use))
+
+
+def _write_adapter(page: Page, adapter: AdapterFacts) -> None:
+    targets = some_of([printable(name) for name in adapter.targets], _SHOWN)
+    told = [f"{_variant(adapter)} of rank {_numbers(adapter.ranks)}", _alpha(adapter)]
+    told.append(f"for {count(adapter.modules, 'module')} ({targets})")
+    page.row("adapter", Text(", ".join(told)))
+    if adapter.base is not None:
+        page.row("base model", Text(printable(adapter.base)))
+    if adapter.trouble is not None:
+        page.row("", Text(printable(adapter.trouble, _LONG), "yellow"))
+
+
+def _variant(adapter: AdapterFacts) -> str:
+    return " ".join(adapter.variants) or "LoRA"
+
+
+def _alpha(adapter: AdapterFacts) -> str:
+    if adapter.alphas:
+        return f"alpha {_numbers(adapter.alphas)} ({printable(adapter.alpha_from or '')})"
+    return "alpha in its tensors, not read" if adapter.alpha_inside else "alpha not known"
+
+
+def _numbers(numbers: Sequence[float]) -> str:
+    """Return the least and the largest of several numbers."""
+    ends = [f"{number:g}" for number in dict.fromkeys((numbers[0], numbers[-1]))]
+    return " to ".join(ends)
 
 
 def _key(key: str) -> str:

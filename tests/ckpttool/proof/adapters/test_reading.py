@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 import ckpttool
-from ckpttool.findings import rules
-from ckpttool.findings.errors import MalformedError, UnsupportedError, UsageError
-from ckpttool.proof.adapters import names
-from ckpttool.proof.adapters.config import parse_config
-from ckpttool.proof.adapters.names import Part, part_of
+from ckpttool.findings.errors import UsageError
 from ckpttool.proof.result import Proof, ProofOutcome
 from tests.builders import adapters, checkpoints
 
@@ -30,70 +25,6 @@ def prove(folder: Path, adapter: adapters.State, config: adapters.Config | None 
     source = adapters.save(folder, "a.safetensors", before)
     made = adapters.save(folder, "b.safetensors", adapters.merged(before, lora))
     return ckpttool.prove(made, source, adapter=adapters.write(folder, adapter, config))
-
-
-@pytest.mark.parametrize(
-    ("name", "part"),
-    [
-        ("base_model.model.m.q.lora_A.weight", Part(names.DOWN, "m.q")),
-        ("base_model.model.m.q.lora_B.default.weight", Part(names.UP, "m.q", "default")),
-        ("m.q.base_layer.lora_A.weight", Part(names.DOWN, "m.q")),
-        ("m.e.lora_embedding_A", Part(names.DOWN, "m.e", "", True)),
-        ("m.e.lora_embedding_B.default", Part(names.UP, "m.e", "default", True)),
-        ("m.q.lora_magnitude_vector", Part(names.MAGNITUDE, "m.q")),
-        ("m.q.lora_magnitude_vector.default.weight", Part(names.MAGNITUDE, "m.q", "default")),
-        ("m.q.lora_B.bias", Part(names.BIAS, "m.q")),
-        ("m.q.lora_down.weight", Part(names.DOWN, "m.q")),
-        ("lora_unet_m_q.lora_up.weight", Part(names.UP, "m_q", "", False, True)),
-        ("lora_te1_m_q.alpha", Part(names.ALPHA, "m_q", "", False, True)),
-        ("base_model.model.score.modules_to_save.weight", Part(names.WHOLE, "score.weight")),
-        ("score.modules_to_save.default.weight", Part(names.WHOLE, "score.weight")),
-        ("base_model.model.m.q.base_layer.bias", Part(names.WHOLE, "m.q.bias")),
-        ("base_model.model.lm_head.weight", Part(names.WHOLE, "lm_head.weight")),
-        ("score.original_module.weight", None),
-        ("m.q.hada_w1_a", Part(names.OTHER, "m.q.hada_w1_a")),
-        ("m.to_q_lora.down.weight", Part(names.OTHER, "m.to_q_lora.down.weight")),
-        ("m.q.dora_scale", Part(names.OTHER, "m.q.dora_scale")),
-        ("m.q.lora_mid.weight", Part(names.OTHER, "m.q.lora_mid.weight")),
-    ],
-)
-def test_a_part_is_known_by_its_name(name: str, part: Part | None) -> None:
-    assert part_of(name) == part
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"r": "4"},
-        {"r": 4.5},
-        {"r": True},
-        {"r": None},
-        {"lora_alpha": None},
-        {"lora_alpha": 1e308},
-        {"rank_pattern": [1]},
-        {"alpha_pattern": {"q_proj": "8"}},
-    ],
-)
-def test_a_field_of_another_type_is_malformed(change: Any) -> None:
-    with pytest.raises(MalformedError) as caught:
-        parse_config({**CONFIG, **change})
-    assert caught.value.rule is rules.ADAPTER
-
-
-@pytest.mark.parametrize("kind", ["IA3", "LOHA", "ADALORA", None, ["LORA"]])
-def test_an_adapter_that_is_no_lora_is_not_supported(kind: object) -> None:
-    with pytest.raises(UnsupportedError, match="only LoRA adapters"):
-        parse_config({**CONFIG, "peft_type": kind})
-
-
-def test_a_pattern_is_the_end_of_a_name_and_a_regular_expression_is_not_run() -> None:
-    patterns = {"q_proj": 16, r"^model\.layers\.1\.mlp$": 4, "(a+)+$": 2}
-    config = parse_config({**CONFIG, "alpha_pattern": patterns, "rank_pattern": {"v_proj": 2}})
-    assert config.scale_of("model.layers.0.q_proj", 4) == 4
-    assert config.scale_of("model.layers.1.mlp", 4) == 1
-    assert config.scale_of("model.layers.0.xq_proj", 4) == 2
-    assert config.rank_of("v_proj") == 2
-    assert config.unread == ("alpha_pattern (a+)+$",)
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,18 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import closing
+from pathlib import Path
 from typing import Any, Mapping, NamedTuple
 
+from ckpttool.files.sources import FileSource
+from ckpttool.files.strict_json import strict_json
 from ckpttool.findings import rules
-from ckpttool.findings.errors import MalformedError, UnsupportedError
+from ckpttool.findings.errors import CkpttoolError, MalformedError, UnsupportedError
 from ckpttool.findings.text import printable
+
+#: What PEFT calls the file.
+CONFIG = "adapter_config.json"
 
 #: Fields without which a merge is no sum of A and a product, and what they stand for. Any value
 #: but null, false and an empty one counts.
@@ -47,6 +54,7 @@ class AdapterConfig(NamedTuple):
         start: how the adapter was initialised, where that changed A; ``None`` where it did not.
         not_replayed: what it asks for beside a sum, in words.
         unread: patterns that are regular expressions, which are not run.
+        base: the name or path of the model that it is for; ``None`` where none is given.
     """
 
     rank: int
@@ -59,14 +67,19 @@ class AdapterConfig(NamedTuple):
     start: str | None = None
     not_replayed: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    base: str | None = None
 
     def rank_of(self, module: str) -> int:
         """Return the rank that a module's part is to have."""
         return int(_by_end(self.ranks, module, self.rank))
 
+    def alpha_of(self, module: str) -> float:
+        """Return the alpha of a module's part."""
+        return _by_end(self.alphas, module, self.alpha)
+
     def scale_of(self, module: str, rank: int) -> float:
         """Return the factor of the product of a module's two matrices."""
-        alpha = _by_end(self.alphas, module, self.alpha)
+        alpha = self.alpha_of(module)
         return alpha / (math.sqrt(rank) if self.rslora else rank)
 
 
@@ -78,6 +91,22 @@ def _by_end(found: Mapping[str, float], module: str, default: float) -> float:
             return found[end]
         end = end.partition(".")[2]
     return default
+
+
+def config_at(path: str) -> AdapterConfig | None:
+    """Return what the configuration in a file says; ``None`` if there is no such file.
+
+    Raises:
+        CkpttoolError: it cannot be read, or as :func:`parse_config`.
+    """
+    if not Path(path).is_file():
+        return None
+    with closing(FileSource(path)) as source:
+        try:
+            return parse_config(strict_json(source, rules.ADAPTER))
+        except CkpttoolError as error:
+            error.path = path
+            raise
 
 
 def parse_config(document: object) -> AdapterConfig:
@@ -99,7 +128,7 @@ def parse_config(document: object) -> AdapterConfig:
         )
     ranks, unread = _patterns(document, "rank_pattern")
     alphas, more = _patterns(document, "alpha_pattern")
-    start = document.get("init_lora_weights")
+    start, base = document.get("init_lora_weights"), document.get("base_model_name_or_path")
     return AdapterConfig(
         _rank(document.get("r", 8), "r"),
         _number(document.get("lora_alpha", 8), "lora_alpha"),
@@ -111,6 +140,7 @@ def parse_config(document: object) -> AdapterConfig:
         printable(start, 80) if isinstance(start, str) and _changes_a(start) else None,
         tuple(words for key, words in _NOT_REPLAYED.items() if document.get(key)),
         tuple(dict.fromkeys((*unread, *more))),
+        base if isinstance(base, str) and base else None,
     )
 
 
