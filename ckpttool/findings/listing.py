@@ -314,11 +314,30 @@ class Listing(NamedTuple):
         }
 
 
+class Component(NamedTuple):
+    """What a folder is for: the class that is built of it, and the file that says so."""
+
+    folder: str
+    what: str
+    said_by: str
+
+
 class Listings(NamedTuple):
-    """A run of ``inspect``: the content of every file. ``inventory`` is that of :class:`Report`."""
+    """A run of ``inspect``: the content of every file.
+
+    Attributes:
+        files: one for each checkpoint.
+        inventory: that of :class:`ckpttool.findings.results.Report`.
+        folders: those that were searched.
+        components: what folders are for, of those where a file in them says it.
+        sizes: bytes of the files in the inventory, by their paths.
+    """
 
     files: tuple[Listing, ...]
     inventory: tuple[Item, ...] = ()
+    folders: tuple[str, ...] = ()
+    components: tuple[Component, ...] = ()
+    sizes: Mapping[str, int] = NO_ITEMS
 
     @property
     def exit_code(self) -> int:
@@ -331,5 +350,6 @@ class Listings(NamedTuple):
             "exit_code": self.exit_code,
             "files": [listing.fields() for listing in self.files],
             "inventory": [item_fields(item) for item in self.inventory],
+            "components": self.components,
         }
         return document("inspect", fields)

@@ -67,6 +67,7 @@ def inspect(
     from ckpttool.findings.listing import Listing, Listings
     from ckpttool.findings.name_filter import NameFilter
     from ckpttool.inputs.accounting import account_for, examined
+    from ckpttool.inputs.components import components, sizes
     from ckpttool.inspection.listing import listed
 
     configured = Configured(by_file=bool(paths) or files_from is not None)
@@ -86,8 +87,14 @@ def inspect(
         names.check("tensor")
     kept, inventory = account_for(found, [listing.file for listing in every])
     say_unused(found)
-    listings = Listings(tuple(every[number] for number in kept), inventory)
-    view = TreeView(not unfold, sort, depth)
+    listings = Listings(
+        tuple(every[number] for number in kept),
+        inventory,
+        found.folders,
+        tuple(components(inventory)),
+        sizes(inventory),
+    )
+    view = TreeView(not unfold, sort, depth, details=bool(unfold or include or sort or depth))
     with collecting.paused():  # a tree has no cycles either
         emit(partial(reporter(format_name, view, "Listing"), listings))
     return listings.exit_code

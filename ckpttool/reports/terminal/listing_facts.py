@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from ckpttool.reports.terminal.page import Page
 
 _LONG = 600  # characters of a sentence with names of the file in it
+# What the rest of the bytes is; files of several processes hold states that are not listed.
+_OF_ONE = "container (headers, names, padding)"
+_OF_SEVERAL = "else in its files (headers, padding, what is not listed)"
+_BY_PROCESSES = ("torch-distributed", "deepspeed-zero")
 _SHOWN = 20  # items of a list in one line
 
 # The kind of file that is an adapter and nothing else, of which the adapter says all.
@@ -55,7 +59,7 @@ def write_facts(page: Page, listing: Listing) -> None:
         _write_adapter(page, listing.adapter)
     page.row("parameters", Text(_types(listing)))
     if listing.bytes is not None:
-        page.row("bytes", Text("; ".join(_bytes(listing.bytes))))
+        page.row("bytes", Text("; ".join(_bytes(listing.bytes, file.format or ""))))
     for key, value in list(listing.metadata.items())[:_SHOWN]:
         page.row("metadata", Text(f"{printable(key)} = {printable(value)}"))
     page.row("not checked", Text("the numbers: only headers were read"))
@@ -111,14 +115,15 @@ def _types(listing: Listing) -> str:
     return text
 
 
-def _bytes(found: ByteCount) -> Iterator[str]:
+def _bytes(found: ByteCount, container: str) -> Iterator[str]:
     """Yield the parts of a file's bytes; they add up."""
+    rest = _OF_SEVERAL if container in _BY_PROCESSES else _OF_ONE
     yield f"{size(found.total)} in all: {size(found.tensors)} tensors"
     for nbytes, what in (
         (found.beside, "beside them"),
         (found.unread, "tensors that are not read"),
         (found.unused, "data that nothing refers to"),
-        (found.container, "container (headers, names, padding)"),
+        (found.container, rest),
     ):
         if nbytes:
             yield f"{size(nbytes)} {what}"

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, TextIO
 from rich.text import Text
 
 from ckpttool.findings.finding import Verdict
-from ckpttool.findings.inventory import account
 from ckpttool.findings.text import count, rounded, size
 from ckpttool.reports.terminal.findings import write_findings
-from ckpttool.reports.terminal.headline import VERDICTS, Sign, write_headline
+from ckpttool.reports.terminal.folder_text import LISTED, FolderTree
+from ckpttool.reports.terminal.headline import VERDICTS, write_headline
 from ckpttool.reports.terminal.inventory import write_inventory
 from ckpttool.reports.terminal.listing_beside import write_beside, write_names, write_unread
 from ckpttool.reports.terminal.listing_facts import model_of, write_facts
 from ckpttool.reports.terminal.listing_tensors import write_tensors
-from ckpttool.reports.terminal.page import TOLD, Page
+from ckpttool.reports.terminal.page import Page
 from ckpttool.reports.terminal.view import TreeView
 
 if TYPE_CHECKING:
@@ -23,35 +23,60 @@ if TYPE_CHECKING:
 
     from ckpttool.findings.listing import Listing, Listings
 
-# not PASS, as the weights were not looked at
-_LISTED = Sign(TOLD, "LISTED", "bold cyan")
-
 
 def write(listings: Listings, stream: TextIO, view: TreeView = TreeView()) -> None:  # noqa: B008 (a constant)
     """Write what every file holds."""
     page = Page(stream)
-    for number, listing in enumerate(listings.files):
-        if number:
-            page.blank()
-        write_listing(page, listing, view)
-    if listings.inventory:
-        page.blank()
-        write_inventory(page, listings.inventory)
-        page.blank()
-        page.line(
-            Text(f"{count(len(listings.files), 'file')} listed; {account(listings.inventory)}")
-        )
+    between = _Between(page)
+    in_trees: set[str] = set()
+    for folder in listings.folders:
+        tree = FolderTree(folder, listings)
+        between.next()
+        tree.write(page)
+        # the one checkpoint of a folder is what was asked for
+        whole = view.details or len(tree.listings) == 1
+        in_trees.update(item.path for item in tree.items)
+        for listing in tree.listings:
+            in_trees.add(listing.file.path)
+            if whole or listing.file.findings:
+                between.next()
+                _write_listing(page, listing, view, whole=whole)
+        if not whole and tree.listings:
+            between.next()
+            page.line(Text("One file in full: ckpttool inspect FILE; all of them: --all."))
+    for listing in listings.files:
+        if listing.file.path not in in_trees:
+            between.next()
+            _write_listing(page, listing, view)
+    others = [item for item in listings.inventory if item.path not in in_trees]
+    if others:
+        between.next()
+        write_inventory(page, others)
 
 
-def write_listing(page: Page, listing: Listing, view: TreeView) -> None:
-    """Write what one file holds."""
+class _Between:
+    """Puts an empty line between parts of the report."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._any = False
+
+    def next(self) -> None:
+        """Begin a part."""
+        if self._any:
+            self._page.blank()
+        self._any = True
+
+
+def _write_listing(page: Page, listing: Listing, view: TreeView, whole: bool = True) -> None:
+    """Write what one file holds; not ``whole``, what was found in it."""
     file = listing.file
-    sign = _LISTED if file.verdict is Verdict.PASS else VERDICTS[file.verdict]
+    sign = LISTED if file.verdict is Verdict.PASS else VERDICTS[file.verdict]
     write_headline(page, sign, [file.path], _totals(listing))
     if file.findings:
         page.blank()
         write_findings(page, file.findings)
-    if file.format is None:
+    if file.format is None or not whole:
         return
     page.blank()
     write_facts(page, listing)
