@@ -16,9 +16,8 @@ from ckpttool.findings import rules
 from ckpttool.findings.arguments import AnyPath, check_text, path_of
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.formats import extensions, single
-from ckpttool.formats.distributed import folder as torch_distributed
-from ckpttool.formats.distributed import unconsolidated, zero
-from ckpttool.formats.distributed.files import SUFFIX as PART
+from ckpttool.formats.distributed import telling
+from ckpttool.formats.distributed.telling import SUFFIX as PART
 from ckpttool.formats.foreign.signatures import NAME_FOLDER
 from ckpttool.formats.sharded import shards as sharded
 
@@ -65,8 +64,7 @@ def checkpoint_file(path: str) -> str:
     """
     if not os.path.isdir(path):  # noqa: PTH112 (any text may be a path here)
         return path
-    first_of = (torch_distributed.metadata_in, unconsolidated.first_in, zero.first_in)
-    return next(filter(None, (first(path) for first in first_of)), path)
+    return telling.first_in(path) or path
 
 
 def open_source(source: ByteSource, wrapper: str | None) -> Checkpoint:
@@ -94,9 +92,14 @@ def open_source(source: ByteSource, wrapper: str | None) -> Checkpoint:
 
 def _read(source: ByteSource, wrapper: str | None) -> Checkpoint:
     head = single.head_of(source)
-    if torch_distributed.matches(head):  # all of it is a pickle, which this judges
-        return torch_distributed.read(source, wrapper)
-    if zero.is_called_part(source.name):  # the name alone says nothing: what is in it decides
+    # readers of what several processes wrote are loaded late: most files are none of these
+    if telling.is_listing(head):  # all of it is a pickle, which this judges
+        from ckpttool.formats.distributed import folder
+
+        return folder.read(source, wrapper)
+    if telling.is_called_rank(source.name):  # the name alone says nothing: what is in it decides
+        from ckpttool.formats.distributed import zero
+
         parts = zero.read(source, head, wrapper)
         if parts is not None:
             return parts
@@ -106,7 +109,9 @@ def _read(source: ByteSource, wrapper: str | None) -> Checkpoint:
     checkpoint = single.read(source, head, wrapper)
     if source.name.endswith(PART):
         raise _is_part(checkpoint.uses)
-    if unconsolidated.says_places(checkpoint):
+    if telling.says_places(checkpoint):
+        from ckpttool.formats.distributed import unconsolidated
+
         return unconsolidated.joined(source, checkpoint)
     return checkpoint
 

@@ -18,7 +18,7 @@ from ckpttool.files.suffixes import is_called_checkpoint
 from ckpttool.findings.errors import CkpttoolError, UnsupportedError
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.uses import Use
-from ckpttool.formats.distributed import folder as torch_distributed
+from ckpttool.formats.distributed.telling import is_listing
 from ckpttool.formats.foreign import signatures
 from ckpttool.formats.objects.describing import describe
 from ckpttool.formats.objects.rebuild import is_tensor
@@ -125,7 +125,7 @@ def content_of(path: str, trust: Sequence[str] = ()) -> Content:
 
 def _loadable(source: FileSource, head: bytes, trust: Sequence[str]) -> Content | None:
     """Return the kind of a file that torch, safetensors or a reader of pickles would load."""
-    if torch_distributed.matches(head):
+    if is_listing(head):
         return _CHECKPOINT
     signed = _has_signature(head)
     calls = program = False

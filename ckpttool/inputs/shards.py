@@ -9,9 +9,8 @@ import os
 from pathlib import Path
 from typing import Iterable, Iterator
 
-from ckpttool.files.suffixes import METADATA, is_called_index
-from ckpttool.formats.distributed import folder as distributed
-from ckpttool.formats.distributed import unconsolidated, zero
+from ckpttool.files.suffixes import is_called_index
+from ckpttool.formats.distributed.telling import firsts_in, parts_beside
 from ckpttool.formats.sharded.index import files_listed
 
 
@@ -20,7 +19,7 @@ def index_of(path: str) -> str | None:
     if not os.path.isfile(path):  # noqa: PTH113 (any text may be a path here)
         return None
     for name in dict.fromkeys((path, os.path.realpath(path))):  # a link has its target's too
-        firsts = _firsts_in(os.path.dirname(name))  # noqa: PTH120 (the caller's spelling)
+        firsts = firsts_in(os.path.dirname(name))  # noqa: PTH120 (the caller's spelling)
         for one in siblings(name):
             is_first = os.path.split(one)[1] in firsts
             if one == name or not (is_first or is_called_index(one)):
@@ -28,13 +27,6 @@ def index_of(path: str) -> str | None:
             if Path(name) in set(_shards_of(one, is_first)):
                 return one
     return None
-
-
-def _firsts_in(folder: str) -> frozenset[str]:
-    """Return the names of files in a folder by which others beside them are opened."""
-    folder = folder or os.curdir
-    firsts = (unconsolidated.first_in(folder), zero.first_of(folder))
-    return frozenset((METADATA, *(os.path.split(first)[1] for first in firsts if first)))
 
 
 def siblings(path: str) -> list[str]:
@@ -54,7 +46,7 @@ def parts_of(paths: Iterable[str]) -> dict[Path, str]:
     for path in paths:
         folder, name = os.path.split(path)
         if folder not in firsts:
-            firsts[folder] = _firsts_in(folder)
+            firsts[folder] = firsts_in(folder)
         for shard in _shards_of(path, name in firsts[folder]):
             parts.setdefault(shard, path)
     # an index that lists itself would hide itself
@@ -66,7 +58,5 @@ def parts_of(paths: Iterable[str]) -> dict[Path, str]:
 
 def _shards_of(index: str, is_first: bool) -> Iterator[Path]:
     """Yield the files that an index lists, or the other parts of a distributed checkpoint."""
-    beside = (distributed.parts_beside, unconsolidated.parts_beside, zero.parts_beside)
-    lists = (*(beside if is_first else ()), files_listed)
-    names = next(filter(None, (listed(index) for listed in lists)), ())
+    names = (is_first and parts_beside(index)) or files_listed(index) or ()
     return (Path(index).parent / name for name in names)

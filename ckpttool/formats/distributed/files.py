@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from ckpttool.files.folder import Siblings
     from ckpttool.files.sources import ByteSource
 
-#: What the parts of a checkpoint are called.
-SUFFIX = ".distcp"
 #: Files of one checkpoint, each of which is opened; and those that stay open.
 MAX_FILES, MAX_OPEN = 20_000, 100
 

@@ -7,23 +7,22 @@ dict among them is found and catalogued as in a file of ``torch.save``. What
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from math import prod
 from typing import TYPE_CHECKING, Iterator
 
 from ckpttool.files.folder import SHOWN
-from ckpttool.files.sources import ByteSource, MemorySource, beginning_of, read_bytes
-from ckpttool.files.suffixes import METADATA
+from ckpttool.files.sources import ByteSource, MemorySource, read_bytes
 from ckpttool.findings import rules
 from ckpttool.findings.errors import CkpttoolError, MalformedError
 from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.text import count, printable, some_of
 from ckpttool.formats.distributed.chunks import Chunks, find_chunks
 from ckpttool.formats.distributed.cover import check_cover, naming_tensor
-from ckpttool.formats.distributed.files import SUFFIX, open_files
-from ckpttool.formats.distributed.listing import ListedTensor, Listing, is_listing, listing_of
+from ckpttool.formats.distributed.files import open_files
+from ckpttool.formats.distributed.listing import ListedTensor, Listing, listing_of
 from ckpttool.formats.distributed.nesting import root_of
+from ckpttool.formats.distributed.telling import COMMON, listed_beside
 from ckpttool.formats.distributed.whole import Whole, row_major, whole_of
 from ckpttool.formats.objects.describing import describe
 from ckpttool.formats.objects.storages import Storage, UnsupportedTensorError, storage_class
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
 
 FORMAT = "torch-distributed"
 
-#: Megatron's file of what is not in ``.metadata``: arguments, the step, an optimizer's groups.
-COMMON = "common.pt"
 #: Bytes of ``.metadata``, which is read whole: a chunk takes about 125, so it lists 800,000.
 MAX_METADATA = 100_000_000
 # Bytes of nodes for each byte of it, by estimate: a chunk is some ten small objects.
@@ -49,28 +46,6 @@ _EACH = 32
 
 _V2, _V3 = (Global("torch._utils", f"_rebuild_tensor_v{number}") for number in (2, 3))
 _UNTYPED = Global("torch", "UntypedStorage")
-
-
-def matches(head: bytes) -> bool:
-    """Whether the file begins as a ``.metadata`` does."""
-    return is_listing(head)
-
-
-def metadata_in(folder: str) -> str | None:
-    """Return the path of the ``.metadata`` in a folder, if it has one by its content."""
-    path = os.path.join(folder, METADATA)  # noqa: PTH118 (keeps the caller's spelling)
-    return path if is_listing(beginning_of(path, 100)) else None
-
-
-def parts_beside(path: str) -> list[str]:
-    """Return the names of the parts of a distributed checkpoint, given its ``.metadata``."""
-    if os.path.split(path)[1] != METADATA:
-        return []
-    folder = os.path.split(path)[0] or os.curdir
-    if metadata_in(folder) is None:
-        return []
-    names = os.listdir(folder)  # noqa: PTH208
-    return sorted(name for name in names if name.endswith(SUFFIX) or name == COMMON)
 
 
 def read(source: ByteSource, wrapper: str | None) -> Checkpoint:
@@ -214,7 +189,7 @@ def _about(listing: Listing) -> Iterator[tuple[str, Node]]:
 
 
 def _remarks(path: str, listed: set[str]) -> Iterator[Finding]:
-    beside = parts_beside(path)
+    beside = listed_beside(path)
     if COMMON in beside and COMMON not in listed:
         yield finding(
             rules.DISTRIBUTED_UNLISTED,

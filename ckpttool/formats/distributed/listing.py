@@ -14,12 +14,12 @@ from typing import Dict, Iterator, NamedTuple, Optional, Tuple, Union
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UnsupportedError
 from ckpttool.findings.text import printable
+from ckpttool.formats.distributed.telling import MODULE
 from ckpttool.formats.objects.attributes import MAX_DIMENSIONS
 from ckpttool.formats.objects.storages import is_natural
 from ckpttool.formats.pickles.dictionaries import pairs_of
 from ckpttool.formats.pickles.nodes import Call, Global, Node, pair_of
 
-MODULE = "torch.distributed.checkpoint.metadata"
 _METADATA = (MODULE, "Metadata")
 _BYTES = (MODULE, "BytesStorageMetadata")
 _TENSOR = (MODULE, "TensorStorageMetadata")
@@ -75,12 +75,6 @@ class Listing(NamedTuple):
     places: Dict[Index, Place]
     paths: Dict[str, Tuple[Union[str, int], ...]]
     about: Dict[str, Node]
-
-
-def is_listing(head: bytes) -> bool:
-    """Whether a file begins as the pickle of a ``Metadata`` does."""
-    # behind the protocol and the frame, if there are any, and the opcode with the name's length
-    return head[:1] in b"\x80c" and MODULE.encode() in head[: 20 + len(MODULE)]
 
 
 def listing_of(root: Node) -> Listing:

@@ -53,32 +53,6 @@ class _Parts(NamedTuple):
     blocks: list[Block]
 
 
-def says_places(checkpoint: Checkpoint) -> bool:
-    """Whether a safetensors file says of its tensors where they stand in larger ones."""
-    return sharding.KEY in checkpoint.metadata
-
-
-def shards_in(folder: str) -> list[str]:
-    """Return the names of the files in a folder that are called like such shards, sorted."""
-    try:
-        return sorted(filter(is_called_part, os.listdir(folder or os.curdir)))  # noqa: PTH208
-    except OSError:
-        return []
-
-
-def first_in(folder: str) -> str | None:
-    """Return the path of the first such shard in a folder: it stands for all of them."""
-    names = shards_in(folder)
-    return os.path.join(folder, names[0]) if names else None  # noqa: PTH118
-
-
-def parts_beside(path: str) -> list[str]:
-    """Return the names of the other shards, given the path of the first; nothing for others."""
-    folder, name = os.path.split(path)
-    names = shards_in(folder) if is_called_part(name) else []
-    return names[1:] if names and names[0] == name else []
-
-
 def joined(source: ByteSource, one: Checkpoint) -> Checkpoint:
     """Return the checkpoint that a file and those beside it make up.
 

@@ -19,19 +19,18 @@ were saved, where ``zero_to_fp32.py`` makes float32 of buffers.
 from __future__ import annotations
 
 import os
-import re
 from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
 from ckpttool.files.folder import SHOWN, siblings_of
-from ckpttool.files.sources import beginning_of
 from ckpttool.files.suffixes import DEEPSPEED
 from ckpttool.findings import rules
 from ckpttool.findings.errors import MalformedError, UnsupportedError, UsageError
 from ckpttool.findings.text import count, printable, some_of
 from ckpttool.formats.distributed import zero_set
 from ckpttool.formats.distributed.flat import Row, joined
+from ckpttool.formats.distributed.telling import MODEL_STATES, rank_of
 from ckpttool.formats.distributed.zero_files import (
     File,
     checksums_of,
@@ -57,9 +56,6 @@ if TYPE_CHECKING:
 
 FORMAT = "deepspeed-zero"
 
-_MODEL = re.compile(r"(?:zero_pp_rank_(\d{1,6})_)?mp_rank_(\d{1,6})_model_states\.pt")
-#: The file that names the newest of several checkpoints beside it.
-LATEST = "latest"
 
 # What of a file of model states says which parameters there are, or is the model; all else is
 # beside it.
@@ -74,47 +70,6 @@ _OF_THE_MODEL = frozenset(
     }
 )
 _FLOAT = DTYPES["float32"]
-
-
-def is_called_part(path: str) -> bool:
-    """Whether a file is called as DeepSpeed calls those of a checkpoint."""
-    name = os.path.split(path)[1]
-    return bool(DEEPSPEED.fullmatch(name) or _MODEL.fullmatch(name))
-
-
-def first_in(folder: str) -> str | None:
-    """Return the first file of optimizer states in a folder, or in the one that is the latest."""
-    own = first_of(folder)
-    if own is not None:
-        return own
-    tag = beginning_of(os.path.join(folder, LATEST), 200).decode("utf-8", "replace").strip()  # noqa: PTH118
-    # a plain name: a folder that was downloaded must not lead to another
-    return first_of(os.path.join(folder, tag)) if re.fullmatch(r"[\w.-]+", tag) else None  # noqa: PTH118
-
-
-def first_of(folder: str) -> str | None:
-    """Return the first file of optimizer states right in a folder."""
-    try:
-        names = [name for name in os.listdir(folder) if DEEPSPEED.fullmatch(name)]  # noqa: PTH208
-    except OSError:
-        return None
-    return os.path.join(folder, min(names, key=_rank)) if names else None  # noqa: PTH118
-
-
-def parts_beside(path: str) -> list[str]:
-    """Return the names of the other files of a checkpoint, given its first one."""
-    folder, own = os.path.split(path)
-    first = first_of(folder or os.curdir) if DEEPSPEED.fullmatch(own) else None
-    if first is None or os.path.split(first)[1] != own:
-        return []
-    names = os.listdir(folder or os.curdir)  # noqa: PTH208 (names)
-    return sorted(name for name in names if name != own and is_called_part(name))
-
-
-def _rank(name: str) -> tuple[int, int]:
-    """Return the process of a file of optimizer states, and that of the parts of the model."""
-    found = DEEPSPEED.fullmatch(name)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def _which(ranks: Sequence[int], processes: int) -> str:
@@ -170,11 +125,11 @@ class _Run:
         self._watch = watch
         self._siblings = siblings_of(first.source, opened)
         self._stage, processes = stage_of(first)
-        mine = sorted((name for name in names if DEEPSPEED.fullmatch(name)), key=_rank)
+        mine = sorted((name for name in names if DEEPSPEED.fullmatch(name)), key=rank_of)
         self._check_processes(processes, mine)
         self._ranks = [first if name == first.name else self._open(name) for name in mine]
         zero_set.check_alike(self._ranks)
-        models = sorted(name for name in names if _MODEL.fullmatch(name))
+        models = sorted(name for name in names if MODEL_STATES.fullmatch(name))
         self._models = [self._open(name) for name in self._model_names(models, processes)]
         zero_set.check_models(self._models)
         self._tensors: dict[str, TensorInfo] = {}
@@ -219,7 +174,7 @@ class _Run:
     # --- the files -----------------------------------------------------------------------------
 
     def _check_processes(self, processes: int, names: Sequence[str]) -> None:
-        parted = [name for name in names if _rank(name)[1]]
+        parted = [name for name in names if rank_of(name)[1]]
         if parted:
             raise UnsupportedError(
                 "the model itself is parted over processes (tensor or pipeline parallel), which is "
@@ -228,7 +183,7 @@ class _Run:
                 found=some_of(parted, SHOWN),
                 fix="Join it with DeepSpeed's own zero_to_fp32.py or ds_to_universal.py.",
             )
-        numbers = [_rank(name)[0] for name in names]
+        numbers = [rank_of(name)[0] for name in names]
         if numbers != list(range(processes)):
             raise MalformedError(
                 "the files of optimizer states are not those of all processes",
