@@ -22,6 +22,7 @@ from tests.builders import (
     in_parts,
     language_models,
     models,
+    pipelines,
     quantized_models,
     releases,
 )
@@ -70,6 +71,14 @@ def runs(folder: Path) -> None:
     torch.save(state, folder / "student.ckpt")
     (folder / "vit-mae").mkdir()
     (folder / "ckpttool.toml").write_text('checkpoint = "mae.pth"\n')
+
+
+def listing(folder: Path) -> None:
+    """training.pth with an optimizer, pipeline/, as diffusers writes one, and lora/, an adapter."""
+    checkpoints.saved(folder, checkpoints.training_run, "training.pth")
+    pipelines.pipeline(folder / "pipeline")
+    config = {**adapters.CONFIG, "base_model_name_or_path": "meta-llama/Llama-3.2-1B"}
+    adapters.write(folder, adapters.lora(), config)
 
 
 def shards(folder: Path) -> None:
@@ -249,6 +258,7 @@ FOLDERS: Mapping[str, Callable[[Path], None]] = {
     "release": release,
     "repository": repository,
     "runs": runs,
+    "listing": listing,
     "shards": shards,
     "language model": language_model,
     "export": export,

@@ -32,6 +32,7 @@ class Branch(NamedTuple):
             folded from 24, that is 24 times ``alike``.
         tensors, parameters, nbytes: totals of one of them.
         hidden: tensors of one of them that are on no line of their own, as they lie too deep.
+        rows: all tensors that the line of a tensor stands for, where they were asked for.
     """
 
     depth: int
@@ -43,6 +44,7 @@ class Branch(NamedTuple):
     parameters: int
     nbytes: int
     hidden: int = 0
+    rows: Tuple[TensorRow, ...] = ()
 
     @property
     def is_of_each(self) -> bool:
@@ -66,13 +68,19 @@ class _Node:
         self.kind = self.tensors = self.parameters = self.nbytes = 0
 
 
-def branches(rows: Iterable[TensorRow], view: TreeView = TreeView()) -> Iterator[Branch]:  # noqa: B008 (a constant)
+def branches(
+    rows: Iterable[TensorRow],
+    view: TreeView = TreeView(),  # noqa: B008 (a constant)
+    *,
+    every: bool = False,
+) -> Iterator[Branch]:
     """Iterate over the lines of the tree, in the order in which the names first appear.
 
     Args:
         rows: the tensors.
         view: whether numbered branches with the same names, types and shapes become one, the order
             of those on one level, and how many levels there are.
+        every: whether the lines have all the tensors that they stand for.
     """
     root = _Node()
     for row in rows:
@@ -82,7 +90,7 @@ def branches(rows: Iterable[TensorRow], view: TreeView = TreeView()) -> Iterator
             node = _grown(node, part) if below is None else below
         node.leaf = row
     _measure(root, {})
-    yield from _lines(root, 0, view, 1)
+    yield from _Lines(view, every).below([root], 0, 1)
 
 
 def _grown(node: _Node, part: str) -> _Node:
@@ -114,23 +122,40 @@ def _measure(node: _Node, kinds: Dict[_Shape, int]) -> None:
     node.kind = kinds.setdefault(shape, len(kinds))
 
 
-def _lines(node: _Node, depth: int, view: TreeView, times: int) -> Iterator[Branch]:
-    for names, branch in _sorted(_below(node, view.fold), view.sort):
-        label, alike = _joined(names), len(names)
-        # a single branch is put on the same line: patch_embed.proj, blocks.{0-23}
-        while alike == 1 and branch.leaf is None:
-            below = _below(branch, view.fold)
-            if len(below) != 1:
-                break
-            inner, branch = below[0]
-            label, alike = f"{label}.{_joined(inner)}", len(inner)
-        inside = times * alike
-        is_last = depth + 1 == view.depth
-        hidden = branch.tensors - (branch.leaf is not None) if is_last else 0
-        totals = branch.tensors, branch.parameters, branch.nbytes
-        yield Branch(depth, label, branch.leaf, alike, inside, *totals, hidden)
-        if not is_last:
-            yield from _lines(branch, depth + 1, view, inside)
+class _Lines:
+    """Makes the lines of a tree that was measured."""
+
+    def __init__(self, view: TreeView, every: bool) -> None:
+        self._view = view
+        self._every = every
+
+    def below(self, nodes: List[_Node], depth: int, times: int) -> Iterator[Branch]:
+        """Yield the lines below a node; of several that are alike it is the first."""
+        for names, branch in _sorted(_below(nodes[0], self._view.fold), self._view.sort):
+            alike = len(names)
+            label, every = _joined(names), self._found(nodes, names)
+            # a single branch is put on the same line: patch_embed.proj, blocks.{0-23}
+            while alike == 1 and branch.leaf is None:
+                below = _below(branch, self._view.fold)
+                if len(below) != 1:
+                    break
+                inner, branch = below[0]
+                label, alike = f"{label}.{_joined(inner)}", len(inner)
+                every = self._found(every, inner)
+            inside = times * alike
+            is_last = depth + 1 == self._view.depth
+            hidden = branch.tensors - (branch.leaf is not None) if is_last else 0
+            leaves = tuple(one.leaf for one in every if one.leaf) if self._every else ()
+            totals = branch.tensors, branch.parameters, branch.nbytes
+            yield Branch(depth, label, branch.leaf, alike, inside, *totals, hidden, leaves)
+            if not is_last:
+                yield from self.below(every, depth + 1, inside)
+
+    def _found(self, nodes: List[_Node], names: List[str]) -> List[_Node]:
+        """Return the branches of these names; of nodes that are alike only those of the first."""
+        if not self._every:
+            return [nodes[0].branches[names[0]]]
+        return [node.branches[name] for node in nodes for name in names]
 
 
 def _joined(names: List[str]) -> str:

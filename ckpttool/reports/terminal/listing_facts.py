@@ -8,9 +8,11 @@ from rich.text import Text
 
 from ckpttool.findings.text import count, printable, size, some_of
 from ckpttool.reports.terminal.diagnosis import write_diagnosis
+from ckpttool.reports.terminal.page import styled
 
 if TYPE_CHECKING:
     from ckpttool.findings.listing import AdapterFacts, ByteCount, Listing, Neighbour
+    from ckpttool.findings.statistics import Statistics
     from ckpttool.reports.terminal.page import Page
 
 _LONG = 600  # characters of a sentence with names of the file in it
@@ -18,6 +20,7 @@ _LONG = 600  # characters of a sentence with names of the file in it
 _OF_ONE = "container (headers, names, padding)"
 _OF_SEVERAL = "else in its files (headers, padding, what is not listed)"
 _BY_PROCESSES = ("torch-distributed", "deepspeed-zero")
+_NAMED = 4  # tensors that one line names
 _SHOWN = 20  # items of a list in one line
 
 # The kind of file that is an adapter and nothing else, of which the adapter says all.
@@ -62,7 +65,27 @@ def write_facts(page: Page, listing: Listing) -> None:
         page.row("bytes", Text("; ".join(_bytes(listing.bytes, file.format or ""))))
     for key, value in list(listing.metadata.items())[:_SHOWN]:
         page.row("metadata", Text(f"{printable(key)} = {printable(value)}"))
-    page.row("not checked", Text("the numbers: only headers were read"))
+    _write_numbers(page, listing.statistics)
+
+
+def _write_numbers(page: Page, statistics: Statistics | None) -> None:
+    """Write what was made of the weights: nothing, or what should not be among them."""
+    if statistics is None:
+        page.row("not checked", Text("the numbers: only headers were read"))
+        return
+    for what, names in not_finite(statistics).items():
+        text = f"in {count(len(names), 'tensor')}: {some_of([*map(printable, names)], _NAMED)}"
+        page.row(what, styled(text, "bold red"))
+    page.row("not checked", Text("the numbers against a model: verify does that"))
+
+
+def not_finite(statistics: Statistics) -> dict[str, list[str]]:
+    """Return the names of tensors that hold NaN, and of those that hold infinite values."""
+    found = {
+        "NaN": [one.name for one in statistics.tensors if one.nan],
+        "infinite": [one.name for one in statistics.tensors if one.infinite],
+    }
+    return {what: names for what, names in found.items() if names}
 
 
 def _write_neighbour(page: Page, neighbour: Neighbour) -> None:

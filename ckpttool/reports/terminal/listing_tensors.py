@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Mapping
 
 from rich.text import Text
 
 from ckpttool.findings.text import count, printable, rounded, size
 from ckpttool.reports.terminal.branches import Branch, branches
 from ckpttool.reports.terminal.size_table import SizeRow, write_table
+from ckpttool.reports.terminal.stats_table import StatsRow, together, write_stats
 
 if TYPE_CHECKING:
     from ckpttool.findings.listing import Listing
+    from ckpttool.findings.statistics import TensorStatistics
     from ckpttool.reports.terminal.page import Page
     from ckpttool.reports.terminal.view import TreeView
 
@@ -21,12 +23,18 @@ _MOST = 2_000  # lines of the tree; a model of a thousand different blocks has f
 
 def write_tensors(page: Page, listing: Listing, view: TreeView) -> None:
     """Write the tensors of a file as a tree."""
-    lines = list(islice(branches(listing.tensors, view), _MOST))
+    statistics = listing.statistics
+    every = statistics is not None
+    lines = list(islice(branches(listing.tensors, view, every=every), _MOST))
     if not lines:
         return
     page.blank()
-    total = sum(row.nbytes for row in listing.tensors)
-    write_table(page, [_row(branch, total) for branch in lines])
+    if statistics is None:
+        total = sum(row.nbytes for row in listing.tensors)
+        write_table(page, [_row(branch, total) for branch in lines])
+    else:
+        by_name = {one.name: one for one in statistics.tensors}
+        write_stats(page, [_with_statistics(branch, by_name) for branch in lines])
     shown = sum(branch.times * (branch.hidden + (branch.leaf is not None)) for branch in lines)
     _write_rest(page, len(listing.tensors) - shown, "--format json lists all")
     _write_rest(page, listing.left_out, "that --include leaves out")
@@ -49,6 +57,16 @@ def _row(branch: Branch, total: int) -> SizeRow:
         branch.times * branch.nbytes / total if has_share else None,
         branch.is_of_each,
         "" if branch.leaf else "bold",
+    )
+
+
+def _with_statistics(branch: Branch, by_name: Mapping[str, TensorStatistics]) -> StatsRow:
+    found = [by_name[row.name] for row in branch.rows if row.name in by_name]
+    return StatsRow(
+        branch.depth,
+        printable(branch.label),
+        _kind(branch),
+        together(found) if found and branch.leaf else None,
     )
 
 

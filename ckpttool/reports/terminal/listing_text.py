@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, Union
 
 from rich.text import Text
 
@@ -13,9 +13,9 @@ from ckpttool.reports.terminal.folder_text import LISTED, FolderTree
 from ckpttool.reports.terminal.headline import VERDICTS, write_headline
 from ckpttool.reports.terminal.inventory import write_inventory
 from ckpttool.reports.terminal.listing_beside import write_beside, write_names, write_unread
-from ckpttool.reports.terminal.listing_facts import model_of, write_facts
+from ckpttool.reports.terminal.listing_facts import model_of, not_finite, write_facts
 from ckpttool.reports.terminal.listing_tensors import write_tensors
-from ckpttool.reports.terminal.page import Page
+from ckpttool.reports.terminal.page import Page, styled
 from ckpttool.reports.terminal.view import TreeView
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _write_listing(page: Page, listing: Listing, view: TreeView, whole: bool = T
     write_names(page, listing)
 
 
-def _totals(listing: Listing) -> Iterator[str]:
+def _totals(listing: Listing) -> Iterator[Union[str, Text]]:
     """Yield what matters most of a file: what it is, and how large."""
     file = listing.file
     if file.format is None:
@@ -96,3 +96,6 @@ def _totals(listing: Listing) -> Iterator[str]:
     number = file.parameters or 0
     yield count(number, "parameter") if number < 10_000 else f"{rounded(number)} parameters"
     yield size(file.size or 0)
+    if listing.statistics is not None:
+        for what, names in not_finite(listing.statistics).items():
+            yield styled(f"{what} in {count(len(names), 'tensor')}", "bold red")

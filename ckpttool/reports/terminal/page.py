@@ -21,8 +21,10 @@ GOOD, BAD, TOLD = "\u2713\u2717\u00b7"
 DOUBTFUL = "!"
 #: Shades, from light to full.
 SHADES = "\u2591\u2592\u2593\u2588"
+#: Heights, from the lowest to the highest, which is the fullest shade.
+HEIGHTS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 # For encodings without these characters, as consoles of Windows may have.
-_ASCII: dict[str, str] = dict(zip((GOOD, BAD, TOLD, *SHADES), "+x-:oO#"))
+_ASCII: dict[str, str] = dict(zip((GOOD, BAD, TOLD, *SHADES, *HEIGHTS), "+x-:oO#_.,-=+*#"))
 
 # Narrower than this, there is no room for a column of labels ...
 _NARROW = 64
