@@ -40,7 +40,7 @@ class Configuration(NamedTuple):
 
     Attributes:
         path: the file that says so; ``None`` where there is none.
-        sha256: of that file's bytes.
+        content: that file's bytes.
         checkpoint: the checkpoint that commands without an argument take. This path and the
             lock's are relative to the working directory where they lie below it.
         lock: the lock file that ``verify`` compares with.
@@ -64,7 +64,7 @@ class Configuration(NamedTuple):
     """
 
     path: str | None = None
-    sha256: str | None = None
+    content: bytes | None = None
     checkpoint: str | None = None
     lock: str | None = None
     model: str | None = None
@@ -84,6 +84,15 @@ class Configuration(NamedTuple):
     must_not_change: tuple[str, ...] = ()
     limits: Thresholds = Thresholds()
     policy: Policy = Policy()
+
+    @property
+    def sha256(self) -> str | None:
+        """The SHA-256 of the file's bytes, in hexadecimal."""
+        if self.content is None:
+            return None
+        from hashlib import sha256  # late: its library takes 2 ms, and few commands ask
+
+        return sha256(self.content).hexdigest()
 
     @property
     def source(self) -> ConfigurationFile | None:
@@ -197,8 +206,8 @@ def _working_folder() -> Path:
         raise UsageError(reason, fix="Change into one that is.") from error
 
 
-def _table(path: Path) -> tuple[dict[str, Any], str] | None:
-    """Return our part of a file and the SHA-256 of all of it; ``None`` if there is none."""
+def _table(path: Path) -> tuple[dict[str, Any], bytes] | None:
+    """Return our part of a file and all of its bytes; ``None`` if there is none."""
     try:
         if not path.is_file():
             return None
@@ -209,16 +218,14 @@ def _table(path: Path) -> tuple[dict[str, Any], str] | None:
         raise UsageError(
             f"the configuration cannot be read: {error.strerror}", path=str(path)
         ) from error
-    from hashlib import sha256 as sum_of  # late: most runs have no configuration
-
-    document, sha256 = parse_toml(content, str(path)), sum_of(content).hexdigest()
+    document = parse_toml(content, str(path))
     if path.name != "pyproject.toml":
-        return document, sha256
+        return document, content
     tools = document.get("tool")
     table = tools.get("ckpttool") if isinstance(tools, dict) else None
     if table is not None and not isinstance(table, dict):
         raise UsageError("tool.ckpttool is not a table", path=str(path))
-    return None if table is None else (table, sha256)
+    return None if table is None else (table, content)
 
 
 # --- the keys ----------------------------------------------------------------------------
@@ -286,7 +293,9 @@ _KEYS: dict[str, configuration_keys.Reader] = {
 }
 
 
-def _configuration(path: Path, table: Mapping[str, Any], sha256: str, start: Path) -> Configuration:
+def _configuration(
+    path: Path, table: Mapping[str, Any], content: bytes, start: Path
+) -> Configuration:
     try:
         read = configuration_keys.table(dict(table), "", _KEYS)
     except UsageError as error:
@@ -310,7 +319,7 @@ def _configuration(path: Path, table: Mapping[str, Any], sha256: str, start: Pat
         for number, fields in enumerate(read.get("waivers", ()), 1)
     )
     policy = Policy(**{name: read.pop(name) for name in Policy._fields if name in read})
-    return Configuration(str(path), sha256, policy=policy, **read)
+    return Configuration(str(path), content, policy=policy, **read)
 
 
 def _seen_from(start: Path, whole: Path) -> str:
