@@ -28,6 +28,11 @@ class NameFilter:
         self._unused = {*include, *exclude}
         self._names: dict[str, None] = {}
 
+    @property
+    def takes_all(self) -> bool:
+        """Whether there is no pattern at all."""
+        return not any(self._options.values())
+
     def wants(self, *names: str) -> bool:
         """Whether something with any of these names is chosen."""
         self._note(names)

@@ -95,7 +95,9 @@ def _listing(
     path: str, checkpoint: Checkpoint, trust: tuple[str, ...], names: NameFilter
 ) -> Listing:
     report = container_report(path, checkpoint, trust)
-    tensors = [info for name, info in checkpoint.tensors.items() if names.wants(name)]
+    tensors = list(checkpoint.tensors.values())
+    if not names.takes_all:
+        tensors = [info for info in tensors if names.wants(info.name)]
     weights = weigh(checkpoint)
     return Listing(
         report._replace(diagnosis=_diagnosis(checkpoint, report.layout)),

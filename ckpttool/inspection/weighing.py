@@ -6,7 +6,7 @@ one that several entries share with the first of them. So the parts of a file ad
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Collection, Iterable, NamedTuple
+from typing import TYPE_CHECKING, AbstractSet, Iterable, NamedTuple
 
 from ckpttool.findings.errors import MalformedError
 from ckpttool.formats.objects.beside import beside_of
@@ -65,16 +65,22 @@ def weigh(checkpoint: Checkpoint) -> Weights:
     return Weights(tensors, tuple(entries), unread, _unused(checkpoint, scales.seen))
 
 
-def _unused(checkpoint: Checkpoint, seen: Collection[str | None]) -> int:
+def _unused(checkpoint: Checkpoint, seen: AbstractSet[str | None]) -> int:
+    if seen >= checkpoint.storages.keys():
+        return 0
     # the storages of a distributed checkpoint are its parts, and the wholes made of them
     if checkpoint.format == "torch-distributed":
         return 0
     return sum(extent.length for key, extent in checkpoint.storages.items() if key not in seen)
 
 
-def _of_tensors(checkpoint: Checkpoint, shown: Iterable[str | None]) -> int:
+def _of_tensors(checkpoint: Checkpoint, shown: AbstractSet[str | None]) -> int:
     """Return the bytes of the tensors' storages; of those that have none, of their elements."""
     storages = checkpoint.storages
+    if shown == storages.keys():  # of most files, which may have a million
+        return sum(extent.length for extent in storages.values())
+    if checkpoint.header_size is not None:  # safetensors, where no two share a byte
+        return sum(info.nbytes for info in checkpoint.tensors.values())
     known = sum(storages[key].length for key in shown if key in storages)
     rest = [info for info in checkpoint.tensors.values() if info.storage not in storages]
     return known + _once(rest)
@@ -87,10 +93,10 @@ def _once(infos: Iterable[TensorInfo]) -> int:
 class _Scales:
     """Counts every storage once."""
 
-    def __init__(self, locate: Locate, shown: Iterable[str | None]) -> None:
+    def __init__(self, locate: Locate, shown: set[str | None]) -> None:
         self._locate = locate
         self._nodes: set[int] = set()
-        self.seen: set[str | None] = set(shown)
+        self.seen = shown
 
     def weigh(self, roots: Iterable[Node]) -> Weight:
         """Return what is below some nodes and was not counted before."""
