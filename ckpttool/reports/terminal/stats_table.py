@@ -6,7 +6,7 @@ Tensors of blocks that are alike are one line: its numbers are those of all of t
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Iterable, List, NamedTuple, Sequence, Tuple
+from typing import TYPE_CHECKING, Iterator, List, NamedTuple, Sequence, Tuple
 
 from rich.text import Text
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ckpttool.reports.terminal.page import Page
 
 _CELLS = 12  # of a histogram
+_NARROWEST = 1e-9  # cells of a bin that has a width
+_LEAST = 1e-6  # part of the fullest cell, below which a cell is empty but for rounding
 _NUMBER = len("-1.23e-05")
 _WIDEST = 60  # columns of names; a longer name moves only the rest of its own line
 _HEADS = ("min", "max", "mean", "std", "zeros")
@@ -97,21 +99,27 @@ def _counts(tensors: Sequence[TensorStatistics]) -> List[float]:
     cells = [0.0] * _CELLS
     for one, histogram in zip(tensors, histograms):
         scale = one.elements / histogram.of if histogram.of else 1.0
-        for place, number in _places(histogram, lo, hi):
+        for place, number in _spread(histogram, lo, hi):
             cells[place] += scale * number
     return cells
 
 
-def _places(histogram: Histogram, lo: float, hi: float) -> Iterable[tuple[int, int]]:
-    """Yield the cell in which the middle of each bin lies, with what is in the bin."""
-    bins = len(histogram.counts)
+def _spread(histogram: Histogram, lo: float, hi: float) -> Iterator[tuple[int, float]]:
+    """Yield the cells that the bins lie in, with the part of what is in a bin that is theirs."""
     # halves, since the distance of two numbers may be beyond float64
-    width = hi / 2 - lo / 2
+    width = (hi / 2 - lo / 2) / _CELLS
+    if not width:
+        yield _CELLS // 2, sum(histogram.counts)
+        return
+    first, last = ((edge / 2 - lo / 2) / width for edge in (histogram.lo, histogram.hi))
+    step = (last - first) / len(histogram.counts)
     for number, counted in enumerate(histogram.counts):
-        middle = (number + 0.5) / bins
-        at = histogram.lo / 2 * (1 - middle) + histogram.hi / 2 * middle
-        share = (at - lo / 2) / width if width else 0.5
-        yield min(max(int(share * _CELLS), 0), _CELLS - 1), counted
+        begin, end = first + number * step, first + (number + 1) * step
+        if end - begin < _NARROWEST:  # of one value
+            yield min(int(begin), _CELLS - 1), counted
+            continue
+        for cell in range(int(begin), min(math.ceil(end), _CELLS)):
+            yield cell, counted * (min(end, cell + 1) - max(begin, cell)) / (end - begin)
 
 
 def write_stats(page: Page, rows: Sequence[StatsRow]) -> None:
