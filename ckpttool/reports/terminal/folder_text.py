@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Iterator, List
+from typing import TYPE_CHECKING, Dict, Iterator, List, Tuple
 
 from rich.text import Text
 
 from ckpttool.findings.finding import Verdict
-from ckpttool.findings.inventory import Item, Standing, account, kinds, of
+from ckpttool.findings.inventory import Item, Standing, kinds, of
 from ckpttool.findings.results import worst
 from ckpttool.findings.text import count, printable, rounded, size
 from ckpttool.reports.terminal.headline import VERDICTS, Sign, write_headline
+from ckpttool.reports.terminal.inventory import LABELS
 from ckpttool.reports.terminal.page import TOLD
 from ckpttool.reports.terminal.size_table import SizeRow, write_table
 
@@ -85,15 +86,19 @@ class FolderTree:
         sign = LISTED if verdict is Verdict.PASS else VERDICTS[verdict]
         write_headline(page, sign, [self.folder], self._totals())
         page.blank()
-        other = account(self.items)
+        # by name they stand in the tree
+        other = [f"{len(ours):,} {label}" for label, ours in self._others() if ours]
         if other:
-            page.row("other files", Text(other))
+            page.row("other files", Text(", ".join(other)))
         page.row("not checked", Text("the numbers: only headers were read"))
         page.blank()
         rows = list(self._rows(self._root, 0))
         write_table(page, rows[:_MOST])
         if len(rows) > _MOST:
             page.line(Text(f"and {len(rows) - _MOST:,} more (--format json lists all)"), 4, 6)
+
+    def _others(self) -> Iterator[Tuple[str, List[Item]]]:
+        return ((label, of(self.items, standing)) for standing, label in LABELS.items())
 
     def _totals(self) -> Iterator[str]:
         known = self._classes.get(self._root.path)

@@ -185,7 +185,9 @@ def test_inspect_accounts_for_everything_too(release: Path) -> None:
     filled(release)
     done = invoke("inspect", "release", "--exclude", "*.onnx")
     assert done.code == 0
-    assert "other files  1 other file known, 1 file of training state" in done.out
+    assert (
+        "other files  1 known, 1 training state, 1 twice, 1 excluded, 1 not looked at" in done.out
+    )
     assert "x.onnx" in done.out
     listed = json.loads(invoke("inspect", "release", "--format", "json").out)
     assert standings(listed)["release/w.gguf"] == "not-looked-at"
