@@ -32,7 +32,7 @@ def emit(write: Callable[[TextIO], object], asked: bool = False) -> None:
     """
     stream = sys.stdout
     # None: the caller closed it, and wants the exit code alone
-    if stream is None or (quiet() and not (asked or _format_named())):
+    if stream is None or not (asked or reports_shown()):
         return
     # names may have characters that the terminal's encoding lacks
     if hasattr(stream, "reconfigure"):
@@ -89,6 +89,19 @@ def nobody_reads() -> bool:
     if gone:
         _discard(sys.stdout)
     return gone
+
+
+def reports_shown() -> bool:
+    """Whether standard output gets a report: with ``--quiet`` only if a ``--format`` was named."""
+    return not quiet() or _format_named()
+
+
+def one_terminal() -> bool:
+    """Whether standard output and standard error are both looked at on a terminal."""
+    streams = (sys.stdout, sys.stderr)
+    with suppress(ValueError):  # closed
+        return all(stream is not None and stream.isatty() for stream in streams)
+    return False
 
 
 def _format_named() -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Iterable, NamedTuple
 
 import click
 
-from ckpttool.cli.console import emit, say_cleaned
+from ckpttool.cli.console import emit, reports_shown, say_cleaned
 from ckpttool.cli.option_kinds import format_option, together
 from ckpttool.findings.errors import UsageError
 from ckpttool.reports import FOR_PEOPLE, REPORTERS, check_format, reporter
@@ -77,6 +77,13 @@ def show(
     emit(partial(reporter(format_name, view), report), asked)
 
 
+def show_failed(report: Report) -> None:
+    """Write what failed to standard output: that of a run with ``--quiet``."""
+    from ckpttool.reports.machine.concise import write_failed
+
+    emit(partial(write_failed, report), asked=True)
+
+
 def store(report: Report, files: Iterable[ReportFile], view: TextView | None = None) -> None:
     """Write the reports to their files, all of them or none.
 
@@ -105,7 +112,10 @@ def deliver(
     # a person sees the paths as they typed them; what is stored, or read by a program, must be
     # the same wherever the checkpoints lie
     kept = portable(report)
-    show(report if format_name in FOR_PEOPLE else kept, format_name, view)
+    if reports_shown():
+        show(report if format_name in FOR_PEOPLE else kept, format_name, view)
+    else:
+        show_failed(report)
     store(kept, files, view)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckpttool.cli.console import say
+from ckpttool.cli.console import one_terminal, say
 from ckpttool.cli.display import quiet
 from ckpttool.findings.inventory import account
 from ckpttool.findings.rules import Severity
@@ -18,22 +18,34 @@ if TYPE_CHECKING:
     from ckpttool.findings.results import Report
 
 
-def conclude(report: Report, seconds: float) -> None:
-    """Say how the run ended; with ``--quiet`` only if it did not pass."""
-    if report.exit_code or not quiet():
+def conclude(report: Report, seconds: float, shown: bool = False) -> None:
+    """Say how the run ended; with ``--quiet`` only if it did not pass.
+
+    Args:
+        report: the run.
+        seconds: how long it took.
+        shown: whether its text stands on standard output; on the terminal on which this line would
+            follow, only what is new is said.
+    """
+    if shown and one_terminal() and not quiet():
+        say(" in ".join(_effort(report, seconds)))
+    elif report.exit_code or not quiet():
         say(summary_of(report, seconds))
 
 
 def summary_of(report: Report, seconds: float) -> str:
     """Return the line: ``FAIL 2 errors, 1 warning in 1 file (1.21 GB, 0.9 s) - exit 1``."""
-    sizes = [file.size for file in report.files if file.size is not None]
-    facts = [size(sum(sizes))] if sizes else []
-    facts.append(duration(seconds))
     beside = account(report.inventory)
+    effort = ", ".join(_effort(report, seconds))
     return (
         f"{word_of(report.verdict)} {_findings(report)} in {count(len(report.files), 'file')} "
-        f"({', '.join(facts)}){'; ' + beside if beside else ''} - exit {report.exit_code}"
+        f"({effort}){'; ' + beside if beside else ''} - exit {report.exit_code}"
     )
+
+
+def _effort(report: Report, seconds: float) -> list[str]:
+    sizes = [file.size for file in report.files if file.size is not None]
+    return [*([size(sum(sizes))] if sizes else []), duration(seconds)]
 
 
 def word_of(verdict: Verdict) -> str:

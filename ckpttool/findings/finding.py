@@ -134,6 +134,11 @@ def verdict_of(findings: Iterable[Finding], fail_on: Severity = Severity.ERROR) 
     return Verdict.CANNOT_TELL if open_ones else Verdict.PASS
 
 
+def deciding(findings: Iterable[Finding], fail_on: Severity = Severity.ERROR) -> list[Finding]:
+    """Return the findings that fail a file, or leave it undecided."""
+    return [one for one in findings if one.rule.undecided or one.severity.weight >= fail_on.weight]
+
+
 def verdict_from(error: CkpttoolError, before: Iterable[Finding] = ()) -> Verdict:
     """Return the verdict for an error: FAIL if the file is malformed, else CANNOT TELL.
 

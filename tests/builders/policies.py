@@ -20,7 +20,7 @@ def nan(*tensors: str) -> Finding:
 
 
 def untrained() -> Finding:
-    """A note about no tensor in particular."""
+    """A warning about no tensor in particular."""
     return finding(rules.LAYERNORM_INITIAL, "all LayerNorms are exactly 1 and 0")
 
 

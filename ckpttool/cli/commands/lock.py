@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Sequence
 import click
 
 from ckpttool.cli.batch import batch_options, say_unused, targets
-from ckpttool.cli.console import emit, say, say_cleaned
+from ckpttool.cli.console import emit, reports_shown, say, say_cleaned
 from ckpttool.cli.display import display_options
 from ckpttool.cli.options import (
     Configured,
@@ -21,6 +21,7 @@ from ckpttool.cli.options import (
 )
 from ckpttool.cli.program import exit_codes
 from ckpttool.cli.progress import progress_bar
+from ckpttool.cli.reporting import show_failed
 from ckpttool.cli.summary import conclude
 from ckpttool.findings.errors import UsageError
 from ckpttool.reports import reporter
@@ -82,7 +83,8 @@ def lock(
     _write(locked)
     # the time is of the verification too, which takes most of it
     if locked.report is not None:
-        conclude(locked.report, time.perf_counter() - started)
+        shown = bool(locked.exit_code)  # else the lock stands there, and no report
+        conclude(locked.report, time.perf_counter() - started, shown)
     return locked.exit_code
 
 
@@ -90,8 +92,11 @@ def _write(locked: Lock) -> None:
     """Report what was locked, or why nothing was; with ``-o -`` write the lock itself."""
     from ckpttool.verification.locking import UNWRITTEN
 
-    if locked.exit_code:
-        emit(partial(reporter("text"), locked.report))
+    if locked.exit_code and locked.report is not None:
+        if reports_shown():
+            emit(partial(reporter("text"), locked.report))
+        else:
+            show_failed(locked.report)
         say("Nothing was locked: what is locked has to pass.")
     elif locked.path == UNWRITTEN:
         emit(lambda stream: stream.write(locked.text), asked=True)

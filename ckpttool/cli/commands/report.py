@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ckpttool.cli.console import content_of
-from ckpttool.cli.display import display_options
+from ckpttool.cli.display import display_options, verbose
 from ckpttool.cli.reporting import ReportFile, planned, show, store, waived_option
 from ckpttool.findings import rules
 from ckpttool.findings.errors import UnreadableError, UsageError
@@ -49,7 +49,7 @@ def report(
     if output is not None:  # with all checks of --report
         files = planned([f"{format_name}={output}"], [result])
     stored = read_report(_text_of(result), result)
-    view = TextView(show_waived=show_waived)
+    view = TextView(show_waived, verbose())
     if files:
         store(stored, files, view)
     else:

@@ -10,7 +10,7 @@ import click
 from ckpttool.cli.against import Holding, against_options
 from ckpttool.cli.batch import batch_options, targets
 from ckpttool.cli.console import tell
-from ckpttool.cli.display import display_options
+from ckpttool.cli.display import display_options, verbose
 from ckpttool.cli.options import (
     Configured,
     Schemas,
@@ -75,8 +75,8 @@ def verify(
     """Check the names, shapes and values of checkpoints, and what loading them would call.
 
     Every tensor's name, shape and dtype is compared with the model's, every value is read once,
-    and the model is run with the weights. The report says first how much of the model the
-    file covers, and last PASS, FAIL or CANNOT TELL.
+    and the model is run with the weights. The report says first PASS, FAIL or CANNOT TELL, then
+    what was found, the worst first, and what that rests on.
 
     PATH is a file, a glob in quotes ('runs/**/*.pth'), or a folder. A folder is searched for
     checkpoints and taken for a release: every file in it is accounted for, by its content and not
@@ -116,6 +116,6 @@ def verify(
     report = verify_found(found, terms, today(), progress_bar, against)
     for file in report.files:
         tell(f"{file.path}: {word_of(file.verdict)}")
-    deliver(report, format_name, report_files, TextView(show_waived=show_waived))
-    conclude(report, time.perf_counter() - started)
+    deliver(report, format_name, report_files, TextView(show_waived, verbose()))
+    conclude(report, time.perf_counter() - started, shown=format_name == "text")
     return report.exit_code

@@ -6,11 +6,11 @@ from ckpttool.findings.rules.base import Rule, RuleFamily, Severity
 
 FAMILY = RuleFamily("MOD", "what the weights mean to the model")
 
-# A note: a model published before training is rare, but it is no mistake.
+# A warning: a model published before training is rare, and a mistake more often than not.
 LAYERNORM_INITIAL = Rule(
     "MOD001",
-    "layernorm-initial",
-    Severity.NOTE,
+    "looks-untrained",
+    Severity.WARNING,
     "All LayerNorms have their initial values: the weights look untrained.",
     "Check that this is the trained checkpoint.",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
+from ckpttool.findings.finding import Verdict, deciding
 from ckpttool.findings.text import printable
 from ckpttool.reports.details import LONG
 
@@ -21,6 +22,16 @@ def write(report: Report, stream: TextIO) -> None:
         for finding in file.findings:
             stream.write(line_of(finding, file.path) + "\n")
     for finding in report.of_run:
+        stream.write(line_of(finding, RUN) + "\n")
+
+
+def write_failed(report: Report, stream: TextIO) -> None:
+    """Write the lines of those findings that fail a file or the run, or leave a file undecided."""
+    for file in report.files:
+        if file.verdict is not Verdict.PASS:
+            for finding in deciding(file.findings, file.fail_on):
+                stream.write(line_of(finding, file.path) + "\n")
+    for finding in deciding(report.of_run, report.fail_on):
         stream.write(line_of(finding, RUN) + "\n")
 
 

@@ -15,10 +15,16 @@ if TYPE_CHECKING:
 _LONG = 600  # characters of a sentence with names of the file in it
 
 
-def write_diagnosis(page: Page, diagnosis: Diagnosis) -> None:
-    """Write what a file is, how that was established, and what to run next."""
+def write_diagnosis(page: Page, diagnosis: Diagnosis, established: bool = True) -> None:
+    """Write what a file is, how that was established, and what to run next.
+
+    Args:
+        page: where to.
+        diagnosis: what the file is.
+        established: whether by how many names that is known is told, beside what was assumed.
+    """
     page.row("diagnosis", styled(printable(diagnosis.text, _LONG), "bold"))
-    how = [diagnosis.established] if diagnosis.established else []
+    how = [diagnosis.established] if established and diagnosis.established else []
     how += diagnosis.assumed
     if how:
         page.row("", styled(printable("; ".join(how), _LONG), "dim"))

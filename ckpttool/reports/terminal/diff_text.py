@@ -13,9 +13,9 @@ from ckpttool.findings.names import summarise
 from ckpttool.findings.text import count, printable
 from ckpttool.reports.terminal.diff_map import sign_of, write_map
 from ckpttool.reports.terminal.diff_numbers import lines_of, percent
+from ckpttool.reports.terminal.facts import describe
 from ckpttool.reports.terminal.findings import write_findings
 from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, SHADES, Page, styled
-from ckpttool.reports.terminal.report import describe
 from ckpttool.reports.terminal.view import DiffView
 
 if TYPE_CHECKING:

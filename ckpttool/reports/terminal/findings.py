@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING, Iterable, Sequence
 
 from rich.text import Text
 
@@ -27,6 +27,11 @@ _LOOKS = {
 }
 
 
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings in the order of a report: errors first, each severity in its own order."""
+    return sorted(findings, key=lambda found: -found.severity.weight)
+
+
 def write_findings(page: Page, findings: Sequence[Finding]) -> None:
     """Write findings in their order, each with where it is and what to do."""
     # several of one rule under one head, so that the same advice is not repeated for each
@@ -41,6 +46,13 @@ def write_findings(page: Page, findings: Sequence[Finding]) -> None:
 def _write_one(page: Page, finding: Finding) -> None:
     _write_head(page, finding, f": {printable(finding.message, LONG)}")
     for label, text in details_of(finding).items():
+        page.row(label, Text(text), 6, 16)
+
+
+def write_shared(page: Page, finding: Finding, files: str) -> None:
+    """Write a finding on several files, with which ones."""
+    _write_head(page, finding, f": {printable(finding.message, LONG)}")
+    for label, text in {"files": files, **details_of(finding)}.items():
         page.row(label, Text(text), 6, 16)
 
 

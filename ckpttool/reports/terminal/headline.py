@@ -53,9 +53,17 @@ def headline(
     """Return the line that :func:`write_headline` writes."""
     text = sign_text(page, sign).append(" ")
     text.append(" | ".join(map(printable, paths)), "bold")
-    told = [Text(fact) if isinstance(fact, str) else fact for fact in facts if fact]
-    for number, fact in enumerate(told):
-        text.append(f" {page.sign(TOLD)} " if number else "  ").append_text(fact)
+    told = joined(page, facts)
+    return text.append("  ").append_text(told) if told else text
+
+
+def joined(page: Page, facts: Iterable[Union[str, Text]]) -> Text:
+    """Return facts of a few words each, with a dot between them; empty ones are left out."""
+    text = Text()
+    for fact in facts:
+        if fact:
+            text.append(f" {page.sign(TOLD)} " if text else "")
+            text.append_text(Text(fact) if isinstance(fact, str) else fact)
     return text
 
 

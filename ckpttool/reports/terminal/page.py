@@ -59,6 +59,11 @@ class Page:
         )
         self.width = max(self._console.width, _NARROWEST) if terminal else None
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether there is no room for columns."""
+        return self.width is not None and self.width < _NARROW
+
     def sign(self, character: str) -> str:
         """Return one of the signs above, in ASCII where the stream cannot encode it."""
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
@@ -88,7 +93,7 @@ class Page:
 
     def row(self, label: str, text: Text, indent: int = 2, hang: int = 15) -> None:
         """Write a fact: a label, and its text in a second column."""
-        if self.width is not None and self.width < _NARROW:
+        if self.is_narrow:
             self.line(styled(f"{label}  ", "dim").append(text), indent, indent + 2)
             return
         self.line(styled(label.ljust(hang - indent), "dim").append(text), indent, hang)

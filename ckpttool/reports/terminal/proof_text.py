@@ -11,9 +11,9 @@ from ckpttool.findings.finding import Verdict
 from ckpttool.findings.names import summarise
 from ckpttool.findings.text import count, printable, size
 from ckpttool.proof.result import Operation, Proof, ProofOutcome
+from ckpttool.reports.terminal.facts import describe
 from ckpttool.reports.terminal.findings import write_findings
 from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, Page, styled
-from ckpttool.reports.terminal.report import describe
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import FileReport

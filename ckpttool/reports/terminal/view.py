@@ -6,9 +6,15 @@ from typing import NamedTuple
 
 
 class TextView(NamedTuple):
-    """How to show a report; ``show_waived`` lists waived findings, which are counted anyway."""
+    """How to show a report.
+
+    Attributes:
+        show_waived: list waived findings, which are counted anyway.
+        verbose: of several files, tell of those that pass as of the others.
+    """
 
     show_waived: bool = False
+    verbose: bool = False
 
 
 class TreeView(NamedTuple):

@@ -241,7 +241,8 @@ def _constant_vectors(evidence: Evidence, told: set[str]) -> Iterator[Finding]:
             f"{_counted(evidence, found)} with a single value"
             + (": as initialised, not as trained" if initial else ""),
             tensors=found,
-            follows=mostly_lost(evidence),
+            # of weights that look untrained that is one sign more
+            follows=(*mostly_lost(evidence), *([rules.LAYERNORM_INITIAL.code] if initial else [])),
         )
 
 

@@ -22,8 +22,8 @@ def check_layernorms(evidence: Evidence) -> Iterator[Finding]:
     if layernorms_are_initial(evidence):
         yield finding(
             rules.LAYERNORM_INITIAL,
-            f"all {count(len(layernorms(evidence)), 'LayerNorm tensor')} are exactly 1 and 0: "
-            "these weights look untrained",
+            f"all {count(len(layernorms(evidence)), 'LayerNorm tensor')} are exactly 1 and 0, "
+            "as before training",
             # lost or not loaded, where something else of the model is trained
             follows=(rules.CONSTANT_ROLE.code, rules.NOT_LOADED.code),
         )

@@ -73,7 +73,7 @@ def test_the_verdict_is_the_exit_code(
     path = built.saved(tmp_path, content)
     done = invoke("verify", "--model", tiny, "--no-forward", *options, path)
     assert done.code == code
-    assert f"{word} {path}:" in done.out.splitlines()[-1]
+    assert f"{word} {path}  " in done.out.splitlines()[0]
 
 
 def test_of_several_files_the_worst_counts(tmp_path: Path, tiny: str) -> None:

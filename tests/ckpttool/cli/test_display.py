@@ -47,9 +47,11 @@ def test_quiet_says_nothing_of_a_pass(good: str, tiny: str) -> None:
     assert invoke("verify", "-q", "--no-forward", "--model", tiny, good) == (0, "", "")
 
 
-def test_quiet_says_one_line_of_a_failure(bad: str, tiny: str) -> None:
-    done = invoke("verify", "--quiet", "--no-forward", "--model", tiny, bad)
-    assert (done.code, done.out) == (1, "")
+def test_quiet_says_what_fails_and_nothing_of_what_passes(good: str, bad: str, tiny: str) -> None:
+    done = invoke("verify", "--quiet", "--no-forward", "--model", tiny, bad, good)
+    assert done.code == 1
+    assert done.out.splitlines()
+    assert all(line.startswith(f"{bad}: ") and " error " in line for line in done.out.splitlines())
     assert done.err.startswith("FAIL ")
     assert len(done.err.splitlines()) == 1
 

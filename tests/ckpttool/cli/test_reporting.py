@@ -76,7 +76,7 @@ def test_a_path_from_the_root_gives_the_same_reports(folder: Path, tiny: str) ->
 
 def test_a_person_sees_the_path_that_they_typed(folder: Path, tiny: str) -> None:
     path = folder / "good.pth"
-    assert f"PASS {path}:" in verify(tiny, path).stdout
+    assert f"PASS {path}  " in verify(tiny, path).stdout
     assert f"{path}: MOD007" in verify(tiny, path, "--format", "concise").stdout
     assert str(folder) not in verify(tiny, path, "--format", "markdown").stdout
 

@@ -22,7 +22,7 @@ from ckpttool.models.families import FAMILIES, models
 from ckpttool.models.families.mae import MAE
 from ckpttool.models.schema import schema_of
 from ckpttool.reports.terminal import diff_text
-from ckpttool.reports.terminal.report import coverage_text
+from ckpttool.reports.terminal.facts import coverage_text
 from ckpttool.verification.checks import architecture, meaning, siblings
 from tests.builders import evidence as built
 from tests.builders.families import NAMES, RUNNING_TOY, TOY, toy_input, toy_state
@@ -261,7 +261,7 @@ def test_verify_requires_the_core_of_the_chosen_model() -> None:
     for require in (None, "body"):
         report = ckpttool.verify("body.pth", model="toy_tiny", require=require, forward=False)
         assert report.exit_code == 0
-    assert "  coverage     3/3 body tensors, 768 parameters" in told(report)
+    assert " · 3/3 tensors · " in told(report)
     report = ckpttool.verify("body.pth", model="toy_tiny", require="full", forward=False)
     assert report.exit_code == 1
     assert "ask for the body alone: --require body." in told(report)
@@ -283,7 +283,7 @@ def test_a_file_of_another_family_fails_and_is_no_crash() -> None:
 def test_a_family_without_a_forward_pass_is_not_run_and_the_reason_is_said() -> None:
     report = ckpttool.verify("other.pth", model="toy_tiny")
     assert report.exit_code == 0
-    assert "  forward      not run: there is none for models of the family toy\n" in told(report)
+    assert "was not run: there is none for models of the family toy\n" in told(report)
     locked = ckpttool.lock("own.pth", "toys.lock", model="toy_tiny")
     assert locked.exit_code == 0
     for name, code in (("other.pth", 0), ("body.pth", 1)):

@@ -90,7 +90,8 @@ def test_a_rule_that_stands_is_ignored_with_its_findings_told() -> None:
     ("fail_on", "exit_code"), [(Severity.ERROR, 0), (Severity.WARNING, 0), (Severity.NOTE, 1)]
 )
 def test_a_note_fails_a_run_only_where_that_is_asked_for(fail_on: Severity, exit_code: int) -> None:
-    report = judged(Policy(fail_on=fail_on), file_with(untrained()))
+    note = untrained()._replace(severity=Severity.NOTE)
+    report = judged(Policy(fail_on=fail_on), file_with(note))
     assert (report.exit_code, report.fail_on) == (exit_code, fail_on)
 
 

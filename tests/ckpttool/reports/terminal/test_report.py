@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from ckpttool.findings import rules
-from ckpttool.findings.results import Diagnosis, FileReport
+from ckpttool.findings.finding import finding
+from ckpttool.findings.results import Diagnosis, FileReport, ForwardSummary
 from ckpttool.reports.terminal.report import write
 from ckpttool.reports.terminal.view import TextView
 from tests.builders import reports as built
@@ -29,35 +30,112 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int, file: FileReport)
     return stream.getvalue()
 
 
+def not_run() -> FileReport:
+    """A file of which the forward pass was not run, and a finding says so."""
+    file = built.encoder_only()
+    why = finding(rules.FORWARD_NOT_RUN, "the forward pass was not run: --no-forward")
+    absent = finding(rules.DECODER_ABSENT, "decoder absent: 104 tensors")
+    return file._replace(
+        findings=(absent, why),
+        forward=ForwardSummary("not-run", "--no-forward"),
+        unchecked=("the forward pass (--no-forward)", *file.unchecked),
+    )
+
+
 def row(page: list[str], label: str) -> str:
     return next(line for line in page if line.startswith(f"  {label}"))
 
 
-def test_the_diagnosis_comes_before_everything_but_the_file() -> None:
+def test_the_verdict_comes_first_and_says_what_the_file_is() -> None:
+    assert lines(built.encoder_only())[0] == (
+        "✓ PASS data/mae_pretrain_vit_large.pth  mae_vit_large_patch16 encoder · 294/294 tensors · "
+        "forward ok"
+    )
+    assert lines(built.incomplete())[0] == (
+        "✗ FAIL data/mae_pretrain_vit_large.pth  mae_vit_large_patch16 encoder · "
+        "292/294 encoder, 52/104 decoder tensors · forward not run · "
+        "4 errors: missing encoder, shape mismatch, ..."
+    )
+    assert lines(built.unreadable())[0] == "! CANNOT TELL missing.pth  error: unreadable"
+
+
+def test_then_come_findings_and_then_facts_beginning_with_the_diagnosis() -> None:
     page = lines(built.encoder_only())
-    assert page[0] == "data/mae_pretrain_vit_large.pth"
-    assert page[2:5] == [
+    assert page[1:7] == [
+        "",
+        "  · note    STR002 decoder-absent: decoder absent",
+        "",
         "  diagnosis    the encoder of mae_vit_large_patch16: for features and fine-tuning",
-        "               by 294 of 294 names and shapes; 16 heads: those of ViT-L",
+        "               16 heads: those of ViT-L",
         "  next         ckpttool convert data/mae_pretrain_vit_large.pth --to safetensors",
     ]
+    assert page[-1] == "  not checked  where the file comes from (--published)"
     bare = Diagnosis("empty", None, "no checkpoint of weights")
     page = lines(built.encoder_only()._replace(diagnosis=bare))
-    assert page[2:4] == ["  diagnosis    no checkpoint of weights", row(page, "coverage")]
+    assert page[4:6] == ["  diagnosis    no checkpoint of weights", row(page, "file")]
+
+
+def test_findings_come_worst_first() -> None:
+    file = built.incomplete()
+    page = lines(file._replace(findings=(*built.encoder_only().findings, *file.findings)))
+    severities = [line.split()[1] for line in page if line.startswith(("  ✗", "  !", "  ·"))]
+    assert severities == ["error", "error", "error", "note"]
+
+
+def test_weights_that_look_untrained_are_said_on_the_first_line() -> None:
+    warnings = [
+        finding(rule, "told")
+        for rule in (rules.NO_LICENCE, rules.NO_MODEL_CARD, rules.LAYERNORM_INITIAL)
+    ]
+    told = lines(built.encoder_only()._replace(findings=tuple(warnings)))[0]
+    assert told.endswith(" · forward ok · 3 warnings: looks untrained, no licence, ...")
+    told = lines(built.encoder_only()._replace(findings=tuple(warnings[2:])))[0]
+    assert told.endswith(" · forward ok · warning: looks untrained")
+
+
+def test_nothing_is_said_twice() -> None:
+    page = "\n".join(lines(built.encoder_only()))
+    for said in (
+        "decoder absent",
+        "294/294",
+        "names and shapes",
+        "data/mae_pretrain_vit_large.pth  ",
+    ):
+        assert page.count(said) <= 1, said
+    page = "\n".join(lines(not_run()))
+    assert page.count("not run: --no-forward") == 1
+    assert "not checked  where" in page
+
+
+def test_what_no_finding_says_stands_among_the_facts() -> None:
+    # the policy leaves the finding out
+    page = "\n".join(lines(not_run()._replace(findings=())))
+    assert "not checked  the forward pass (--no-forward); where" in page
+    assert "decoder absent: 104 tensors would stay at random initialisation" in page
 
 
 def test_a_part_whose_sizes_are_not_known_is_not_counted_against_a_model() -> None:
-    part = Diagnosis("part", None, "a part of a model")
+    part = Diagnosis("part", None, "a part of a model, without its core")
     page = lines(built.encoder_only()._replace(diagnosis=part, loading=None))
-    assert page[2] == "  diagnosis    a part of a model"
+    assert "  a part of a model · " in page[0]
     assert not any(line.startswith(("  coverage", "  loads")) for line in page)
 
 
-def test_the_coverage_says_what_is_there_and_what_not() -> None:
-    assert row(lines(built.encoder_only()), "coverage") == (
-        "  coverage     294/294 encoder tensors, 303.3 M parameters, 100.00 % from the checkpoint; "
-        "decoder absent: 104 tensors would stay at random initialisation"
-    )
+@pytest.mark.parametrize(
+    ("kind", "model", "told"),
+    [
+        ("classifier", "mae_vit_base_patch16", "mae_vit_base_patch16 classifier"),
+        ("full", "mae_vit_base_patch16", "mae_vit_base_patch16, encoder"),
+        ("other", None, "a DINO"),
+        ("unknown", None, "model not known"),
+    ],
+)
+def test_the_first_line_says_in_few_words_what_a_file_is(
+    kind: str, model: str | None, told: str
+) -> None:
+    text = "a DINO (with its head): for features"
+    page = lines(built.encoder_only()._replace(diagnosis=Diagnosis(kind, model, text)))
+    assert f"large.pth  {told} · 294" in page[0]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +143,7 @@ def test_the_coverage_says_what_is_there_and_what_not() -> None:
     [
         (
             {},
-            "fills 294 of 398 tensors, 92.03 % of the parameters; left random: the decoder",
+            "fills these 294 by the names in the file",
         ),
         (
             {"filled": 0, "filled_parameters": 0, "random": {"encoder": 294, "decoder": 104}},
@@ -108,13 +186,6 @@ def test_of_another_model_nothing_would_be_initialised() -> None:
     )
 
 
-def test_the_verdict_comes_last_with_counts_and_what_was_not_checked() -> None:
-    assert lines(built.encoder_only())[-1] == (
-        "✓ PASS data/mae_pretrain_vit_large.pth: 0 errors, 0 warnings, 1 note. "
-        "Not checked: where the file comes from (--published)"
-    )
-
-
 def test_what_is_not_whole_is_never_100_percent() -> None:
     coverage = row(lines(built.incomplete()), "coverage")
     assert "292/294 encoder tensors, 303,299,584 of 303,301,632 parameters, 99.99 %" in coverage
@@ -124,8 +195,8 @@ def test_what_is_not_whole_is_never_100_percent() -> None:
 
 def test_what_was_not_done_is_said() -> None:
     page = "\n".join(lines(built.incomplete()))
-    assert "2 tensors not read" in page
-    assert "no stored checksums" in page
+    assert "293 of 295 tensors read" in page
+    assert "no checksums" in page
     assert "not run: the encoder is not complete" in page
     assert "fingerprint" not in page
 
@@ -157,7 +228,6 @@ def test_a_pipe_gets_whole_lines_without_escapes(monkeypatch: pytest.MonkeyPatch
     page = lines(built.encoder_only(), built.incomplete())
     assert not any("\x1b" in line for line in page)
     assert all(line == line.rstrip() for line in page)
-    assert sum("random initialisation" in line for line in page) == 1
     assert max(map(len, page)) > 140
 
 
@@ -207,9 +277,8 @@ def test_signs_are_ascii_where_the_encoding_is() -> None:
 
 def test_what_is_waived_is_counted_in_the_verdict() -> None:
     page = lines(built.waived())
-    assert page[-1].startswith(
-        "\u2713 PASS data/mae_pretrain_vit_large.pth: 0 errors, 0 warnings, 1 note, 4 waived."
-    )
+    assert page[0].startswith("\u2713 PASS data/mae_pretrain_vit_large.pth  ")
+    assert page[0].endswith(" · 4 waived")
     assert not any("pruned" in line for line in page)
 
 

@@ -137,7 +137,7 @@ def test_an_untrained_model_is_told_once() -> None:
     arrays = small.trained()
     small.initialise(arrays, [name for name in arrays if "pos_embed" not in name])
     found = findings(examined(arrays))
-    assert [one.rule for one in found] == [rules.LAYERNORM_INITIAL, rules.CONSTANT_VECTOR]
+    assert [one.rule for one in found] == [rules.LAYERNORM_INITIAL]
 
 
 def test_an_untrained_model_with_biases_of_torch_is_untrained() -> None:
