@@ -40,6 +40,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("ckpttool.formats", "ckpttool.formats.writing"),
     ("ckpttool.quantization",),
     ("ckpttool.models",),
+    ("ckpttool.statistics",),
     ("ckpttool.inspection",),
     ("ckpttool.inputs",),
     ("ckpttool.conversion", "ckpttool.verification"),

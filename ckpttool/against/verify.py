@@ -65,6 +65,7 @@ def verify(
     device: str = "cpu",
     published: bool = False,
     fingerprint: bool = False,
+    stats: bool = False,
     wrapper: str | None = None,
     expected_missing: Union[str, Iterable[str]] = (),
     allow_unexpected: Union[str, Iterable[str]] = (),
@@ -110,6 +111,7 @@ def verify(
         published: whether to compare each file with the published one of its name.
         fingerprint: whether to compute the fingerprints of the weights; with a lock, or a waiver
             that names one, they are computed anyway.
+        stats: whether to gather the statistics of every tensor in the one pass over the bytes.
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
         expected_missing: patterns of names that a file may lack.
         allow_unexpected: patterns of names that a file may have beside those of the model.
@@ -153,6 +155,7 @@ def verify(
         device=device,
         published=published,
         fingerprint=fingerprint,
+        stats=stats,
         wrapper=wrapper,
         workers=workers,
         executor=executor,

@@ -119,6 +119,16 @@ def deliver(
     store(kept, files, view)
 
 
+def has_charts(format_name: str, reports: Iterable[str]) -> bool:
+    """Whether a report has charts, so that the statistics of tensors are needed.
+
+    Args:
+        format_name: of the report on standard output.
+        reports: the values of ``--report``.
+    """
+    return "html" in (format_name, *(report.partition("=")[0] for report in reports))
+
+
 # --- before ------------------------------------------------------------------------------
 
 

@@ -88,7 +88,7 @@ class Statistics(NamedTuple):
 
     Attributes:
         tensors: in the order of the file.
-        blocks: in the order of the tensors.
+        blocks: by group, those of a group by number, what is in no block first; at most 1,024.
     """
 
     tensors: tuple[TensorStatistics, ...]

@@ -1,16 +1,26 @@
 """The listing of ``inspect``: what a header says of a file.
 
-Only headers and the pickle are read, no tensor's bytes, and numpy is not loaded.
+Only headers and the pickle are read, no tensor's bytes, and numpy is not loaded, unless the
+statistics of the tensors are asked for.
 """
 
 from __future__ import annotations
 
 from itertools import zip_longest
 from math import prod
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, Union
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, NamedTuple, Union
 
 from ckpttool.files import collecting
-from ckpttool.findings.arguments import AnyPath, path_of, texts_of, trusted_of
+from ckpttool.findings.arguments import (
+    AnyPath,
+    check_executor,
+    check_flags,
+    check_progress,
+    check_workers,
+    path_of,
+    texts_of,
+    trusted_of,
+)
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.findings.finding import (
     Verdict,
@@ -46,7 +56,10 @@ from ckpttool.models.neighbours import neighbour_of
 from ckpttool.tensors.sharing import tied_groups
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
+    from ckpttool.tensors.workers import Progress
 
 # Characters of a setting that are shown.
 _LONGEST = 400
@@ -58,6 +71,10 @@ def inspect(
     wrapper: str | None = None,
     trust: Union[str, Iterable[str]] = (),
     include: Union[str, Iterable[str]] = (),
+    stats: bool = False,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
 ) -> Listing:
     """List what a checkpoint holds, or report why it cannot be read.
 
@@ -66,6 +83,10 @@ def inspect(
         wrapper: the dotted key of the state dict to take; ``None`` to choose.
         trust: patterns of names whose code is trusted, for example ``mypackage.*``.
         include: globs of the tensors to list; all without one.
+        stats: whether to read every tensor and gather its statistics.
+        workers: threads that read; ``None`` for one a processor.
+        executor: to run them, instead of own threads.
+        progress: told how far the reading is.
 
     Returns:
         The listing. Its verdict is PASS if the file could be read, which says nothing about the
@@ -75,18 +96,48 @@ def inspect(
         UsageError: there is no state dict under ``wrapper``, a glob of ``include`` matches no
             tensor, or an argument is not valid.
     """
+    check_flags({"stats": stats})
+    check_workers(workers)
+    check_executor(executor)
+    check_progress(progress)
     names = NameFilter(texts_of(include, "include"))
-    listing = listed(path_of(path), wrapper, trusted_of(trust, "trust"), names)
+    reading = Reading(workers, executor, progress) if stats else None
+    listing = listed(path_of(path), wrapper, trusted_of(trust, "trust"), names, reading)
     if listing.file.format is not None:
         names.check("tensor")
     return listing
 
 
-def listed(path: str, wrapper: str | None, trust: tuple[str, ...], names: NameFilter) -> Listing:
-    """Do what :func:`inspect` does, for one of several files that ``names`` are chosen from."""
+class Reading(NamedTuple):
+    """How the values of tensors are read for their statistics; see :func:`inspect`."""
+
+    workers: int | None = None
+    executor: Executor | None = None
+    progress: Progress | None = None
+
+
+def listed(
+    path: str,
+    wrapper: str | None,
+    trust: tuple[str, ...],
+    names: NameFilter,
+    reading: Reading | None = None,
+) -> Listing:
+    """Do what :func:`inspect` does, for one of several files that ``names`` are chosen from.
+
+    ``reading`` says how the statistics of the tensors are gathered; they are not without it.
+    """
     try:
         with open_checkpoint(path, wrapper=wrapper) as checkpoint, collecting.paused():
-            return _listing(path, checkpoint, trust, names)
+            listing = _listing(path, checkpoint, trust, names)
+            if reading is None:
+                return listing
+            from ckpttool.statistics.whole import statistics_of_file  # late: numpy
+
+            wanted = {row.name: checkpoint.tensors[row.name] for row in listing.tensors}
+            canonical = canonicalize(checkpoint.tensors)
+            found = statistics_of_file(wanted, canonical, *reading)
+            return listing._replace(file=listing.file._replace(statistics=found))
     except CkpttoolError as error:
         return Listing(stopped(FileReport(path, Verdict.CANNOT_TELL, ()), error, trust))
 

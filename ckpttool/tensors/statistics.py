@@ -20,9 +20,9 @@ _WIDENED_AT_ONCE = 1 << 20
 #: float32 products are summed in rows of this length, the rows in float64: exact to 7 digits.
 ROW = 1024
 
-# Between these the squares neither overflow in the sum of a row nor vanish.
-_SAFE_FLOAT32 = (1e-15, 1e15)
-_SAFE_FLOAT64 = (1e-140, 1e140)
+#: Between these the squares neither overflow in the sum of a row nor vanish.
+SAFE_FLOAT32 = (1e-15, 1e15)
+SAFE_FLOAT64 = (1e-140, 1e140)
 
 
 #: Minimum, maximum, root mean square, and how many elements are NaN and infinite.
@@ -80,9 +80,14 @@ class Moments:
             low, high = block.min(), block.max()
         kind = int if self._integers else float
         self._widen(kind(low), kind(high))
+        norm = _norm(block, float(max(abs(kind(low)), abs(kind(high)))))
+        self._add_finite(block, kind(low), kind(high), norm)
         self._finite += block.size
         # hypot, since the square of a float64 norm may overflow
-        self._norm = hypot(self._norm, _norm(block, float(max(abs(kind(low)), abs(kind(high))))))
+        self._norm = hypot(self._norm, norm)
+
+    def _add_finite(self, block: NDArray[Any], low: float, high: float, norm: float) -> None:
+        """Add what else is measured of finite elements, of which there is at least one."""
 
     def _set_aside(self, block: NDArray[Any]) -> NDArray[Any]:
         """Count what is not finite and return the rest."""
@@ -120,9 +125,8 @@ def of_each(dtype: DType, raw: memoryview, number: int) -> list[Statistics]:
         rows = rows.astype(np.float64)
     else:
         low, high = low.astype(np.float64) + 0, high.astype(np.float64) + 0  # no -0.0, as there
-        peak = np.maximum(np.abs(low), np.abs(high))
-        least, most = _SAFE_FLOAT32 if rows.dtype == np.float32 else _SAFE_FLOAT64
-        usual = (peak == 0) | ((least < peak) & (peak < most))  # neither NaN nor infinite
+        least, most = SAFE_FLOAT32 if rows.dtype == np.float32 else SAFE_FLOAT64
+        usual = within(low, high, least, most)
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows).astype(np.float64))
     rms = norms / sqrt(rows.shape[1])
     found: list[Statistics]
@@ -139,6 +143,13 @@ def of_each(dtype: DType, raw: memoryview, number: int) -> list[Statistics]:
     return found
 
 
+def within(low: NDArray[Any], high: NDArray[Any], least: float, most: float) -> NDArray[np.bool_]:
+    """Return where the largest magnitude is between two limits, or 0: neither NaN nor infinite."""
+    peak = np.maximum(np.abs(low), np.abs(high))
+    usual: NDArray[np.bool_] = (peak == 0) | ((least < peak) & (peak < most))
+    return usual
+
+
 def _norm(block: NDArray[Any], peak: float) -> float:
     """Return the Euclidean norm of ``block``, whose largest magnitude is ``peak``.
 
@@ -147,11 +158,11 @@ def _norm(block: NDArray[Any], peak: float) -> float:
     """
     if peak == 0:
         return 0.0
-    low, high = _SAFE_FLOAT32
+    low, high = SAFE_FLOAT32
     if block.dtype != np.float32 or not low < peak < high:
         block = block.astype(np.float64, copy=False)
     scale = 1.0
-    low, high = _SAFE_FLOAT64
+    low, high = SAFE_FLOAT64
     if not low < peak < high:
         block = block / peak
         scale = peak

@@ -1,10 +1,10 @@
 """The one pass over a file's bytes: every tensor is read once, in chunks, by several threads.
 
-It yields statistics, the stored checksums' results, SHA-256 digests if they are asked for, the
-bytes of tensors that a check needs whole, and which tensors have the bytes of another file's. It
-runs in the background, so that the caller can import torch meanwhile; numpy and whatever makes the
-sums release the interpreter's lock. Results are merged in the order of the tensors, so they do not
-depend on the number of threads.
+It yields statistics, the stored checksums' results, SHA-256 digests and further measures if they
+are asked for, the bytes of tensors that a check needs whole, and which tensors have the bytes of
+another file's. It runs in the background, so that the caller can import torch meanwhile; numpy and
+whatever makes the sums release the interpreter's lock. Results are merged in the order of the
+tensors, so they do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -31,13 +31,16 @@ from ckpttool.files.sources import check_all_unchanged, read_together
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.tensors.catalogue import Checksum, Extent, TensorBytes, TensorInfo
 from ckpttool.tensors.gather import fill, read_range
+from ckpttool.tensors.measures import Measured, Measures, limit_for, measured_each, stride_for
 from ckpttool.tensors.memory import aligned, allocate
 from ckpttool.tensors.read_plan import NO_TWINS, Reading, ReadPlan, group, plan
-from ckpttool.tensors.statistics import ROW, Moments, of_each
+from ckpttool.tensors.statistics import ROW, Moments, Statistics, of_each
 from ckpttool.tensors.workers import Work, Worker
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from ckpttool.tensors.dtypes import DType
 
 # Bytes worked on at once, in memory that each thread holds one of. Every step on a chunk ends with
 # waiting for the interpreter's lock, which the main thread holds while it imports torch: twice
@@ -59,6 +62,18 @@ class _Room(NamedTuple):
     twin: bytearray
 
 
+class _Asked(NamedTuple):
+    """What to compute beside the statistics.
+
+    Attributes:
+        digests: whether SHA-256 is computed.
+        sample: elements of a tensor that make its sample; 0 if nothing further is measured.
+    """
+
+    digests: bool
+    sample: int
+
+
 class TensorValues(NamedTuple):
     """Statistics and digest of one tensor.
 
@@ -72,6 +87,8 @@ class TensorValues(NamedTuple):
         head: a sum over the first of these bytes; see :mod:`ckpttool.tensors.contents`.
         same: whether its bytes are those of its twin; ``None`` where they were not compared: it has
             none, is small, or the twin cannot be read.
+        measured: mean, deviation and more; ``None`` if they were not asked for, or the type is not
+            read as numbers.
     """
 
     digest: str
@@ -82,6 +99,7 @@ class TensorValues(NamedTuple):
     infinite: int
     head: int
     same: bool | None = None
+    measured: Measured | None = None
 
     @property
     def varied(self) -> bool:
@@ -113,6 +131,7 @@ class Values(NamedTuple):
         checksums_checked: how many stored sums were compared.
         skipped: name to reason, for tensors that were not read.
         digested: whether digests were asked for.
+        measured: whether further measures were.
     """
 
     tensors: dict[str, TensorValues]
@@ -121,6 +140,7 @@ class Values(NamedTuple):
     checksums_checked: int
     skipped: dict[str, str]
     digested: bool
+    measured: bool = False
 
 
 # To read: a view, or an extent with a stored sum that no view covers; each with its index.
@@ -141,6 +161,7 @@ def start_values(
     executor: Executor | None = None,
     progress: Callable[[int], None] | None = None,
     twins: Mapping[object, TensorInfo] = NO_TWINS,
+    measure: bool = False,
 ) -> ValuesRun:
     """Start reading every tensor in background threads, and return immediately.
 
@@ -154,6 +175,7 @@ def start_values(
         progress: called with how many more bytes were read, from any of the threads.
         twins: view of a tensor -> another file's of the same type and shape, whose bytes are
             compared with those of the tensor while these are in the caches.
+        measure: whether to measure each tensor further.
 
     Raises:
         UnreadableError: there is not enough memory for ``keep``.
@@ -168,14 +190,14 @@ def start_values(
     # The largest first: a large one that begins last would leave the other threads idle.
     groups = sorted(group(sizes), key=lambda indices: -sum(sizes[index] for index in indices))
     work = Work(
-        partial(_examine_all, digests),
+        partial(_examine_all, _Asked(digests, limit_for(len(read_plan.readings)) * measure)),
         [[items[index] for index in indices] for indices in groups],
         lambda: _Room(allocate(CHUNK), bytearray(_TWIN if twins else 0)),
         workers=workers,
         executor=executor,
         progress=progress,
     )
-    return ValuesRun(read_plan, tensors, checksums, work, sum(sizes), digests)
+    return ValuesRun(read_plan, tensors, checksums, work, sum(sizes), digests, measured=measure)
 
 
 class ValuesRun:
@@ -193,9 +215,11 @@ class ValuesRun:
         work: Work[list[_Item], _Room, _Result],
         total: int,
         digests: bool,
+        measured: bool = False,
     ) -> None:
         self.total = total
         self._digests = digests
+        self._measured = measured
         self._plan = read_plan
         self._tensors = tensors
         self._checksums = checksums
@@ -247,10 +271,11 @@ class ValuesRun:
         ordered = {name: by_name[name] for name in self._tensors if name in by_name}
         kept = {name: kept[name] for name in self._tensors if name in kept}
         skipped = dict(self._plan.skipped)
-        return Values(ordered, kept, bad, len(self._checksums), skipped, self._digests)
+        done = self._digests, self._measured
+        return Values(ordered, kept, bad, len(self._checksums), skipped, *done)
 
 
-def _examine_all(digests: bool, items: Sequence[_Item], worker: Worker[_Room]) -> _Result:
+def _examine_all(asked: _Asked, items: Sequence[_Item], worker: Worker[_Room]) -> _Result:
     """Read a task's items and return their values, and the checksums computed on the way."""
     values: list[tuple[int, TensorValues]] = []
     sums: list[tuple[int, int]] = []
@@ -260,7 +285,7 @@ def _examine_all(digests: bool, items: Sequence[_Item], worker: Worker[_Room]) -
         for batch in _batches(small, room):
             worker.check()
             try:
-                together = _examine_together(batch, worker, digests)
+                together = _examine_together(batch, worker, asked)
             except CkpttoolError:
                 # where the error names its tensor
                 alone += [(index, reading) for index, reading, _ in batch]
@@ -274,7 +299,7 @@ def _examine_all(digests: bool, items: Sequence[_Item], worker: Worker[_Room]) -
                 sums.append((index, _sum(item, worker)))
                 continue
             try:
-                found, crc32 = _examine(item, worker, digests)
+                found, crc32 = _examine(item, worker, asked)
             except CkpttoolError as error:
                 error.tensor = error.tensor or item.names[0]
                 raise
@@ -284,10 +309,10 @@ def _examine_all(digests: bool, items: Sequence[_Item], worker: Worker[_Room]) -
     return values, sums
 
 
-def _examine(reading: Reading, worker: Worker[_Room], digests: bool) -> tuple[TensorValues, int]:
+def _examine(reading: Reading, worker: Worker[_Room], asked: _Asked) -> tuple[TensorValues, int]:
     info = reading.info
     digest = hashlib.sha256()
-    moments = Moments(info.dtype)
+    moments = _moments(info, asked)
     crc32 = head = 0
     same = None if reading.twin is None else True
     # Few calls a chunk: each waits for the interpreter's lock, which the main thread
@@ -300,7 +325,7 @@ def _examine(reading: Reading, worker: Worker[_Room], digests: bool) -> tuple[Te
         else:
             chunk = reading.target[start : start + length]
         fill(info, start, chunk)
-        if digests:
+        if asked.digests:
             digest.update(chunk)
         if not start:
             head = crc32_of(chunk[:_HEAD])
@@ -310,8 +335,15 @@ def _examine(reading: Reading, worker: Worker[_Room], digests: bool) -> tuple[Te
         if same and reading.twin is not None:
             same = _is_twin(reading.twin, start, chunk, worker)
         worker.advance(length)
-    found = TensorValues(digest.hexdigest() if digests else "", *moments.statistics, head, same)
-    return found, crc32
+    hexadecimal = digest.hexdigest() if asked.digests else ""
+    measured = moments.measured if isinstance(moments, Measures) else None
+    return TensorValues(hexadecimal, *moments.statistics, head, same, measured), crc32
+
+
+def _moments(info: TensorInfo, asked: _Asked) -> Moments:
+    if not asked.sample or not info.dtype.has_numbers:
+        return Moments(info.dtype)
+    return Measures(info.dtype, stride_for(info.numel, asked.sample))
 
 
 def _is_twin(twin: TensorInfo, start: int, chunk: memoryview, worker: Worker[_Room]) -> bool | None:
@@ -369,7 +401,7 @@ def _batches(items: Sequence[_Small], room: int) -> Iterator[list[_Small]]:
 
 
 def _examine_together(
-    batch: Sequence[_Small], worker: Worker[_Room], digests: bool
+    batch: Sequence[_Small], worker: Worker[_Room], asked: _Asked
 ) -> list[tuple[int, TensorValues, int, int | None]]:
     """Examine small tensors, those of one type and size by the same calls.
 
@@ -394,15 +426,24 @@ def _examine_together(
     found: list[tuple[int, TensorValues, int, int | None]] = []
     for ((_, nbytes), members), start in zip(kinds.items(), starts):
         raw = packed[start : start + len(members) * nbytes]
-        statistics = of_each(members[0][1].info.dtype, raw, len(members))
-        for place, ((index, reading, _), told) in enumerate(zip(members, statistics)):
+        each = _of_each(members[0][1].info.dtype, raw, len(members), asked)
+        for place, ((index, reading, _), told, measured) in enumerate(zip(members, *each)):
             piece = raw[place * nbytes : (place + 1) * nbytes]
             head = crc32_of(piece[:_HEAD])
-            digest = hashlib.sha256(piece).hexdigest() if digests else ""
+            digest = hashlib.sha256(piece).hexdigest() if asked.digests else ""
             crc32 = head if nbytes <= _HEAD or reading.checksum is None else crc32_of(piece)
-            found.append((index, TensorValues(digest, *told, head), crc32, reading.checksum))
+            values = TensorValues(digest, *told, head, None, measured)
+            found.append((index, values, crc32, reading.checksum))
         worker.advance(len(raw))
     return found
+
+
+def _of_each(
+    dtype: DType, raw: memoryview, number: int, asked: _Asked
+) -> tuple[Sequence[Statistics], Sequence[Measured | None]]:
+    if asked.sample:
+        return measured_each(dtype, raw, number, asked.sample)
+    return of_each(dtype, raw, number), [None] * number
 
 
 def _sum(extent: Extent, worker: Worker[_Room]) -> int:

@@ -20,6 +20,7 @@ from ckpttool.verification.quantized_file import in_words, not_looked_at
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import PositionTable
+    from ckpttool.findings.statistics import Statistics
     from ckpttool.tensors.catalogue import Checkpoint
     from ckpttool.tensors.values import Values
     from ckpttool.verification.evidence import Evidence
@@ -58,7 +59,18 @@ def conclude(known: FileReport, evidence: Evidence, published: Origin | None) ->
         loading=loading_of(evidence) if _may_load(evidence) else None,
         quantized=in_words(evidence.quantized),
         schema_from=code.said if code is not None else None,
+        statistics=_statistics(evidence) if evidence.values.measured else None,
     )
+
+
+def _statistics(evidence: Evidence) -> Statistics:
+    from ckpttool.statistics.gather import statistics_of  # late: numpy
+    from ckpttool.statistics.whole import seen_of
+
+    canonical = evidence.canonical
+    if not evidence.has_roles:
+        canonical = canonical._replace(family=None)
+    return statistics_of(seen_of(canonical, evidence.values))
 
 
 def _may_load(evidence: Evidence) -> bool:

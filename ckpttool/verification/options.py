@@ -76,6 +76,7 @@ class VerifyOptions(NamedTuple):
         groups: of the tensors of a schema, in place of their top-level modules.
         companion: another checkpoint that the caller holds the file against.
         example: what the model of a schema from code is called with, in place of its own inputs.
+        stats: whether to gather the statistics of the tensors.
     """
 
     model: str = AUTO
@@ -98,6 +99,7 @@ class VerifyOptions(NamedTuple):
     groups: Groups | None = None
     companion: Companion | None = None
     example: Example | None = None
+    stats: bool = False
 
     @property
     def demanding(self) -> str:
@@ -161,6 +163,7 @@ class VerifyOptions(NamedTuple):
                 "forward": self.forward,
                 "published": self.published,
                 "fingerprint": self.fingerprint,
+                "stats": self.stats,
             }
         )
         for what, text in (("device", self.device), ("wrapper", self.wrapper)):

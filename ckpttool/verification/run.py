@@ -185,6 +185,7 @@ def _examine(
         executor=options.executor,
         progress=progress.advance if progress else None,
         twins=options.companion.twins(checkpoint) if options.companion else {},
+        measure=options.stats,
     ) as run:
         if progress:
             progress.start(run.total)

@@ -21,7 +21,13 @@ from ckpttool.cli.options import (
 )
 from ckpttool.cli.program import exit_codes
 from ckpttool.cli.progress import progress_bar
-from ckpttool.cli.reporting import deliver, planned, report_options, waived_option
+from ckpttool.cli.reporting import (
+    deliver,
+    has_charts,
+    planned,
+    report_options,
+    waived_option,
+)
 from ckpttool.cli.summary import conclude, word_of
 
 if TYPE_CHECKING:
@@ -44,6 +50,12 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Compute the content fingerprint (SHA-256) and report it. With a lock file, or a waiver "
     "that names one, it is computed unasked. No check needs it.",
+)
+@click.option(
+    "--stats",
+    is_flag=True,
+    help="Gather the statistics of every tensor (range, mean, deviation, zeros, histogram) in the "
+    "same pass, for the JSON and HTML reports. An HTML report does so unasked.",
 )
 @report_options
 @waived_option
@@ -69,6 +81,7 @@ def verify(
     reports: tuple[str, ...],
     show_waived: bool,
     lock: str | None,
+    stats: bool,
     configured: Configured,
     **options: Any,
 ) -> int:
@@ -91,6 +104,7 @@ def verify(
     found = targets(configured, paths, files_from, exclude, options["trust"], changed=changed)
     named = [target.path for target in found.targets]
     compared = {*named, *found.folders}
+    options["stats"] = stats or has_charts(format_name, reports)
     holding = Holding(*(options.pop(name) for name in Holding._fields))
     locks: dict[str, Lock] = {}
     schemas = Schemas()

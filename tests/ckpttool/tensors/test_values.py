@@ -310,11 +310,10 @@ def test_small_tensors_have_the_values_that_they_have_one_by_one(
         def advance(self, _: int) -> None: ...
 
     worker: Any = Alone()
+    asked = values._Asked(digests, 0)
     with np.errstate(all="ignore"):
-        one_by_one = [
-            (index, *values._examine(reading, worker, digests)) for index, reading in items
-        ]
-    found, summed = values._examine_all(digests, items, worker)
+        one_by_one = [(index, *values._examine(reading, worker, asked)) for index, reading in items]
+    found, summed = values._examine_all(asked, items, worker)
     assert [(index, repr(one)) for index, one in sorted(found)] == [
         (index, repr(one)) for index, one, _ in one_by_one
     ]
