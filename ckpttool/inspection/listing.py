@@ -46,7 +46,7 @@ from ckpttool.formats.safety.known_names import python3
 from ckpttool.formats.safety.telling import (
     is_trusted,
 )
-from ckpttool.formats.state_dicts.settings import settings_of
+from ckpttool.formats.state_dicts.settings import optimizers_of, settings_of
 from ckpttool.inspection.adapters import adapter_of
 from ckpttool.inspection.container import container_report, stopped
 from ckpttool.inspection.weighing import Weight, Weights, weigh
@@ -161,7 +161,7 @@ def _listing(
         tuple(_unread_rows(checkpoint)),
         checkpoint.metadata,
         tied_groups(checkpoint.tensors),
-        tuple(SettingRow(one.key, _shown(*one)) for one in settings_of(checkpoint).values()),
+        tuple(_setting_rows(checkpoint)),
         neighbour_of({name: info.shape for name, info in checkpoint.tensors.items()}),
         _byte_count(checkpoint, weights),
         len(checkpoint.tensors) - len(tensors),
@@ -183,6 +183,12 @@ def _entry_rows(checkpoint: Checkpoint, weights: Iterable[Weight]) -> Iterator[E
         # more people read a listing than may know a secret
         shown = _shown(entry.key, node) if type(node) is str else node
         yield row if shown is node else row._replace(summary=str(shown)[:_LONGEST])
+
+
+def _setting_rows(checkpoint: Checkpoint) -> Iterator[SettingRow]:
+    known = settings_of(checkpoint)
+    for one in (*known.values(), *optimizers_of(checkpoint)):
+        yield SettingRow(one.key, _shown(*one))
 
 
 def _shown(key: str, value: Any) -> Any:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from ckpttool.formats.pickles.nodes import Node
 
-_GROUPS = "param_groups"
+#: The key of the groups of parameters, each with its settings.
+GROUPS = "param_groups"
 # Keys of those copies. As large as the model, they would be taken for it.
 _FLAT = frozenset(
     "fp32_flat_groups single_partition_of_fp32_groups base_optimizer_state fp32_groups_flat "
@@ -27,7 +28,7 @@ _WITH_MOMENTS = _MOMENTS | {"step", "lr", "RMS", "previous_grad", "previous_upda
 def is_optimizer(pairs: list[tuple[Node, Node]]) -> bool:
     """Whether a dictionary, or the attributes of an object, are those of an optimizer."""
     for key, value in pairs:
-        if type(key) is str and (key in _FLAT or (key == _GROUPS and isinstance(value, list))):
+        if type(key) is str and (key in _FLAT or (key == GROUPS and isinstance(value, list))):
             return True
     return False
 

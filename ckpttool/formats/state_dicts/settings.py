@@ -8,7 +8,7 @@ OmegaConf, the ``meta`` of OpenMMLab.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Tuple, Union
+from typing import TYPE_CHECKING, Iterator, Mapping, NamedTuple, Sequence, Tuple, Union
 
 from ckpttool.formats.objects.known_values import path_text
 from ckpttool.formats.objects.rebuild import is_tensor
@@ -24,7 +24,7 @@ from ckpttool.formats.objects.views import (
     view,
 )
 from ckpttool.formats.pickles.nodes import Call, is_scalar
-from ckpttool.formats.state_dicts.optimizers import is_optimizer
+from ckpttool.formats.state_dicts.optimizers import GROUPS, is_optimizer
 
 if TYPE_CHECKING:
     from ckpttool.formats.pickles.nodes import Node
@@ -41,6 +41,8 @@ _PLACES = re.compile(
 _LONGEST_PLACE = 64
 # Items of a list that is one value, as an image size is; a longer list is data.
 _LONGEST_LIST = 16
+# Groups of an optimizer that are shown, the settings of one, and what its parameters stand under.
+_MOST_GROUPS, _MOST_OF_GROUP, _MEMBERS = 2, 40, "params"
 # A key grows no further than this, and no more nodes are visited: a hostile file costs no more.
 _LONGEST_KEY, _MOST_VISITED = 200, 100_000
 
@@ -70,6 +72,34 @@ def settings_of(checkpoint: Checkpoint) -> dict[str, Setting]:
             for setting in _below(key, place):
                 found.setdefault(setting.key, setting)
     return found
+
+
+def optimizers_of(checkpoint: Checkpoint) -> Iterator[Setting]:
+    """Yield the settings of optimizers beside the weights: those of their first groups.
+
+    They are no settings of the run: a learning rate there is the one of the last step.
+    """
+    for entry, node in zip(checkpoint.entries, checkpoint.aside):
+        if entry.inside or is_scalar(node):
+            continue
+        for key, groups in _groups(entry.key, node):
+            for number, group in enumerate(groups[:_MOST_GROUPS]):
+                before = f"{key}.{number}"
+                parts = [(part, below) for part, below in _parts(group) if part != _MEMBERS]
+                for part, below in parts[:_MOST_OF_GROUP]:
+                    value = _value(through(below))
+                    if not isinstance(value, _NoValue):
+                        yield Setting(f"{before}.{part}", value)
+
+
+def _groups(key: str, node: Node) -> Iterator[tuple[str, Sequence[Node]]]:
+    """Yield the groups of an entry that is an optimizer, or is a list or a dictionary of some."""
+    for where, one in ((key, node), *((f"{key}.{part}", below) for part, below in _parts(node))):
+        seen = view(one) if not (is_scalar(one) or is_tensor(one)) else None
+        pairs = [*seen.pairs, *seen.extra] if seen and seen.form in (MAPPING, OBJECT) else []
+        groups = next((value for name, value in pairs if name == GROUPS), None)
+        if isinstance(groups, list):
+            yield f"{where}.{GROUPS}", groups
 
 
 def _places(key: str, node: Node) -> list[tuple[str, Node]]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ckpttool.formats import open_checkpoint
-from ckpttool.formats.state_dicts.settings import Setting, named, settings_of
+from ckpttool.formats.state_dicts.settings import Setting, named, optimizers_of, settings_of
 from tests.builders import checkpoints, honest, state_dicts
 
 # torch 2.0 warns of its own use of a class when it saves.
@@ -105,3 +105,44 @@ def test_many_places_of_settings_cost_no_more_than_one(
     eight = {f"s{number}": number for number in range(8)}
     found = settings(tmp_path, args=eight, cfg=eight, opts=eight)
     assert list(found) == ["args.s0", "args.s1", "args.s2", "cfg.s0", "cfg.s1", "cfg.s2"]
+
+
+def of_optimizers(folder: Path, **beside: object) -> dict[str, object]:
+    content = {"model": state_dicts.net(2, 4, 2), **beside}
+    with open_checkpoint(checkpoints.saved(folder, lambda: content)) as checkpoint:
+        return {one.key: one.value for one in optimizers_of(checkpoint)}
+
+
+def groups(*rates: float) -> dict[str, object]:
+    return {
+        "state": {},
+        "param_groups": [{"lr": rate, "betas": (0.9, 0.95), "params": [0]} for rate in rates],
+    }
+
+
+def test_the_settings_of_an_optimizer_are_those_of_its_groups(tmp_path: Path) -> None:
+    assert of_optimizers(tmp_path, optimizer=groups(0.1)) == {
+        "optimizer.param_groups.0.lr": 0.1,
+        "optimizer.param_groups.0.betas": (0.9, 0.95),
+    }
+
+
+def test_optimizers_in_a_list_are_found_too(tmp_path: Path) -> None:
+    found = of_optimizers(tmp_path, optimizer_states=[groups(0.1)], other={"g": groups(0.2)})
+    assert found["optimizer_states.0.param_groups.0.lr"] == 0.1
+    assert found["other.g.param_groups.0.lr"] == 0.2
+
+
+def test_of_many_groups_the_first_are_shown(tmp_path: Path) -> None:
+    found = of_optimizers(tmp_path, optimizer=groups(*(0.1 for _ in range(500))))
+    assert {key.split(".")[2] for key in found} == {"0", "1"}
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [{}, {"args": {"lr": 0.1}}, {"optimizer": {"param_groups": 3}}, {"o": {"param_groups": [3]}}],
+)
+def test_what_has_no_groups_has_no_settings_of_an_optimizer(
+    tmp_path: Path, beside: dict[str, object]
+) -> None:
+    assert of_optimizers(tmp_path, **beside) == {}
