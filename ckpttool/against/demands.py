@@ -69,7 +69,7 @@ class Demands(NamedTuple):
             raise UsageError(
                 f"{printable(next(iter(names)))} must change and must not",
                 found=f"must_change {printable(changes)}, must_not_change {printable(stays)}",
-                fix="Write patterns of which no two stand for one tensor.",
+                fix="Write patterns that do not match the same tensor.",
             )
         if changes is not None:
             return Demand.CHANGED
@@ -88,7 +88,7 @@ class Demands(NamedTuple):
             for pattern in getattr(self, option):
                 if not _stands_for(pattern, names):
                     raise UsageError(
-                        f"no tensor has a name like {printable(pattern)} ({option})",
+                        f"no tensor name matches {printable(pattern)} ({option})",
                         fix=tip(pattern, names),
                     )
 

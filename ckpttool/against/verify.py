@@ -198,8 +198,8 @@ def _against(path: AnyPath | None, demands: Demands) -> Against | None:
         return Against(path_of(path, "against"), demands)
     if demands != Demands():
         raise UsageError(
-            "what is demanded is about another checkpoint, and none is named",
-            fix="Name it: against.",
+            "these demands need another checkpoint, and none is given",
+            fix="Pass it as against.",
         )
     return None
 

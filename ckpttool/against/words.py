@@ -90,7 +90,7 @@ def _where_it_is(outcome: Outcome, missing: Sequence[Lone]) -> str | None:
     first = printable(names[0])
     if all(name in outcome.tied for name in names):
         told = f"In {called(outcome)}, {first} is the tensor {printable(outcome.tied[names[0]])}"
-        return f"{told}, which is there: if loading ties them, say so: --allow-missing '{first}'."
+        return f"{told}, which is there: if loading ties them, allow it: --allow-missing '{first}'."
     if all(name in outcome.moved for name in names):
         told = f"The values of {first} are there as {printable(outcome.moved[names[0]])}"
         return f"{told}: if that is the name that is loaded, give the names with --map."
@@ -205,7 +205,7 @@ def _not_compared(outcome: Outcome) -> Iterator[Finding]:
             tensors=names,
         )
     if not outcome.held and not outcome.rows.unread:
-        told = f"nothing of {called(outcome)} is in the file, so that nothing was compared"
+        told = f"nothing of {called(outcome)} is in the file, so nothing was compared"
         if not outcome.source.tensors:
             told = f"there is no tensor in {called(outcome)}"
         yield finding(
@@ -218,8 +218,7 @@ def _not_compared(outcome: Outcome) -> Iterator[Finding]:
     for pattern in outcome.demands.idle(compared):
         yield finding(
             rules.AGAINST_NOT_COMPARED,
-            f"{pattern} stands for no tensor whose values were compared, so that it demands "
-            "nothing",
+            f"{pattern} matches no tensor whose values were compared, so it demands nothing",
             fix="Name tensors that both checkpoints have.",
         )
 
@@ -261,7 +260,7 @@ def unknown_patterns(
         if not any(matches(pattern, name) for name in names):
             yield finding(
                 rules.EXPECTED_UNKNOWN,
-                f"{pattern}, which may be missing, stands for no tensor of {called_so}",
+                f"{pattern}, which may be missing, matches no tensor of {called_so}",
                 severity=Severity.WARNING,
                 fix=meant(pattern, sorted(names)),
             )

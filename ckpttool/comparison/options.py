@@ -66,4 +66,4 @@ class DiffOptions(NamedTuple):
 
 def nothing_left() -> UsageError:
     """Return the error for patterns that leave no tensor."""
-    return UsageError("no tensor is left to compare", fix="Look at include and exclude.")
+    return UsageError("no tensor is left to compare", fix="Check include and exclude.")

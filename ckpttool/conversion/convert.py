@@ -200,7 +200,7 @@ def _check_batch(options: ConvertOptions) -> None:
         raise UsageError(
             "several files need a folder as destination, and it must exist",
             path=options.output,
-            fix="Make it first (mkdir), or leave -o out to write beside each source.",
+            fix="Create it first (mkdir), or leave -o out to write beside each source.",
         )
     for option, given in (("--sidecar", options.sidecar), ("--receipt", options.receipt)):
         if given is not None:

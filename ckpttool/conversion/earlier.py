@@ -80,6 +80,6 @@ def left_behind(earlier: Earlier, force: bool) -> list[Finding]:
             f"files of an earlier result are still there: {', '.join(stays)}",
             fix="Remove them: a reader may take them for this result, or a part of it."
             if force
-            else "Use --force to have them removed: a reader may take them for this result.",
+            else "Use --force to remove them: a reader may take them for this result.",
         )
     ]

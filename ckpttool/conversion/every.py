@@ -107,7 +107,7 @@ def _check(options: Mapping[str, Any], to: str) -> None:
     if options.get("wrapper") is not None:
         raise UsageError(
             "one state dict was named, and all of them are to be converted",
-            fix="Leave one of the two out.",
+            fix="Omit one of them.",
         )
     check_choice(to, TARGETS, "target")
     layout = options.get("layout")

@@ -67,7 +67,7 @@ def write_index(
         force: whether an index that stands there may be replaced by another one.
 
     Raises:
-        UsageError: the paths are no shards of one folder, or another index stands there.
+        UsageError: the paths are no shards of one folder, or there is another index already.
         MalformedError: a tensor lies in two of the files, or one is missing by the others' names.
         CkpttoolError: a file cannot be read, or the index cannot be written.
     """
@@ -90,7 +90,7 @@ def write_index(
             return result._replace(is_new=False)
     if os.path.lexists(path) and not force:
         raise UsageError(
-            "another index stands there",
+            "there is another index already",
             path=path,
             found=_told(result),
             fix="Pass --force to replace it, or name another file with -o.",
@@ -185,7 +185,7 @@ def _opened(
             f"the files are not all there: {some_of(absent, _SHOWN)}",
             rules.SHARD_INDEX,
             path=folder,
-            fix="Fetch or copy what is missing, or name the files that belong together.",
+            fix="Download or copy what is missing, or name the files that belong together.",
         )
     tensors: dict[str, TensorInfo] = {}
     places: dict[str, str] = {}
@@ -220,7 +220,7 @@ def _before(path: str) -> tuple[dict[str, str], dict[str, object]]:
     except CkpttoolError:
         if b'"weight_map"' not in read_bytes(source, 0, min(source.size, 1 << 20)):
             raise UsageError(
-                "what stands there is no index", path=path, fix="Name another file with -o."
+                "the existing file is not an index", path=path, fix="Name another file with -o."
             ) from None
         return {}, {}
     finally:

@@ -72,7 +72,7 @@ def _most(checkpoint: Checkpoint) -> Iterator[Finding]:
             rules.MOST_OUTSIDE,
             f"{under} has {size(taken)} of tensors, and {size(left)} lie outside of it: "
             f"{listed_rows(checkpoint, rest)}",
-            fix=f"If that is the right one, say so with --wrapper {quote(chosen or '')}{way}.",
+            fix=f"If that is the right one, pass --wrapper {quote(chosen or '')}{way}.",
         )
 
 

@@ -156,7 +156,7 @@ def read_config(path: str) -> dict[str, object] | None:
 def _contradictions(found: Mapping[str, object] | None, wanted: Mapping[str, object]) -> list[str]:
     """Return what a ``config.json`` says otherwise, a text each; an absent key says nothing."""
     if found is None:
-        return ["it is no JSON object"]
+        return ["it is not a JSON object"]
     return [
         f"{key} {json.dumps(found[key])[:80]}, and it is {json.dumps(value)}"
         for key, value in wanted.items()

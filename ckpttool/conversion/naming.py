@@ -42,7 +42,7 @@ def destination(source: str, options: ConvertOptions) -> str:
         # a loader that looks for one name in a folder finds nothing under another
         return os.path.join(output, name) if name else _beside(source, output, to)  # noqa: PTH118
     if output.endswith(("/", os.sep)):
-        raise UsageError("there is no such folder", path=output, fix="Make it first (mkdir).")
+        raise UsageError("there is no such folder", path=output, fix="Create it first (mkdir).")
     # Only suffixes of other targets are refused; any other name may mean something to the user.
     for other, target in TARGETS.items():
         if other != to and output.lower().endswith(target.SUFFIX):

@@ -124,7 +124,7 @@ def check(options: ConvertOptions) -> None:
     if options.keep and options.keep_aliases:
         raise UsageError(
             "keep and keep_aliases contradict each other: one stores one name, one all of them",
-            fix="Leave one of the two out.",
+            fix="Omit one of them.",
         )
     # Refused rather than ignored: the user would take the result for what was asked for.
     in_shards = [name for name, target in TARGETS.items() if target.IN_SHARDS]
@@ -167,7 +167,7 @@ def _check_image(size: Image | None) -> None:
     whole = all(type(side) is int and 0 < side <= _MOST_PIXELS for side in sides)
     if size is not None and not (whole and len(sides) in (1, 2)):
         raise UsageError(
-            "resize_pos_embed is no number of pixels, nor a pair of a height and a width",
+            "resize_pos_embed is not a number of pixels, nor a pair of a height and a width",
             found=size,
         )
 

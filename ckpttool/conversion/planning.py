@@ -244,7 +244,7 @@ def _emptiness(checkpoint: Checkpoint, selection: TensorSelection) -> Iterator[F
             # With the weights in the file, it is the selection that left them out.
             fix=way_out(checkpoint)
             if placeholders(checkpoint.tensors)
-            else "Take more of the tensors: look at --include and --exclude.",
+            else "Convert more of the tensors: check --include and --exclude.",
         )
 
 

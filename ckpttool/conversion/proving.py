@@ -104,7 +104,7 @@ def _require_place(info: TensorInfo, place: tuple[int, int]) -> None:
     found = [(extent.offset, extent.length) for extent in info.extents if extent.length]
     if found != ([place] if info.nbytes else []):
         raise _not_proven(
-            "it lies at another place than its bytes were put",
+            "its offset is not where its bytes were written",
             tensor=info.name,
             expected=f"bytes from {place[0]:,}",
             found=found,
@@ -171,9 +171,9 @@ def require_taken(
     """
     for name in sorted(set(taken) ^ set(found)):
         raise _not_proven(
-            "a name was taken and is not there"
+            "a name that was selected is missing"
             if name in taken
-            else "a name is there and was not taken",
+            else "a name is there that was not selected",
             tensor=name,
         )
     for name, kept in same.items():
@@ -199,7 +199,7 @@ def require_rows(selection: TensorSelection) -> None:
         for name, rows in spelled.canonical.items():
             if back.get(name) != rows:
                 raise _not_proven(
-                    "the way back gives other rows",
+                    "reading it back gives other rows",
                     tensor=name,
                     expected=rows,
                     found=back.get(name),
@@ -261,10 +261,10 @@ def _not_proven(
     message: str, *, tensor: str | None = None, expected: object = None, found: object = None
 ) -> OutputError:
     return OutputError(
-        f"what was written is not what was read: {message}",
+        f"the written file does not hold what was read: {message}",
         rules.NOT_PROVEN,
         tensor=tensor,
         expected=expected,
         found=found,
-        fix="Nothing was kept. Please report this; a failing disk or memory can do it too.",
+        fix="Nothing was kept. Please report this. A failing disk or memory can also cause it.",
     )

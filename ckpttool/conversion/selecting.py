@@ -79,7 +79,7 @@ def select(
         chosen = _without(aside, named, chosen)
         named = named.without(aside)
     if not chosen:
-        raise UsageError("no tensor is left to convert", fix="Look at include and exclude.")
+        raise UsageError("no tensor is left to convert", fix="Check include and exclude.")
     tensors = {name: info for name, info in every.items() if name in chosen}
     spelled = None
     if options.layout is not None:
@@ -108,7 +108,7 @@ def _chosen(names: Sequence[str], options: ConvertOptions) -> frozenset[str]:
     if not names:
         raise UsageError("there is no tensor in the checkpoint")
     if not chosen:
-        raise UsageError("no tensor is left to convert", fix="Look at include and exclude.")
+        raise UsageError("no tensor is left to convert", fix="Check include and exclude.")
     return chosen
 
 

@@ -57,7 +57,7 @@ _SHORTEST_SECRET = 8  # what is shorter is a placeholder: "none", "true", "xxxx"
 
 
 def has_path(key: str, text: str) -> bool:
-    """Whether a text under a dotted key holds a path of a machine."""
+    """Whether a text under a dotted key contains a local path."""
     text = _NO_PATH.sub(" ", text)
     return _DRIVE.search(text) is not None or any(
         _is_of_a_machine(match, key) for match in _PATH.finditer(text)

@@ -46,7 +46,7 @@ def head_of(source: ByteSource) -> bytes:
         MalformedError: it has none.
     """
     if source.size == 0:
-        fix = "Fetch, copy or save it again: it has no bytes."
+        fix = "Download, copy or save it again: it has no bytes."
         raise MalformedError("the file is empty", rules.TRUNCATED, fix=fix)
     return read_bytes(source, 0, min(HEAD, source.size))
 

@@ -58,7 +58,7 @@ def diagnose(
         found = _other(checkpoint, canonical, judged, coverage)
         if called is None:
             return found
-        told = f"the names tell {found.text}" if found.kind == "other" else found.text
+        told = f"the names show {found.text}" if found.kind == "other" else found.text
         return found._replace(text=f"{called} by its config.json; {told}")
     matched = sum(group.matched for group in coverage.groups.values())
     words = judged.family.words(judged.kind, judged.config, judged.name)

@@ -210,7 +210,7 @@ def reference_of(
         UnsupportedError: there is no tensor.
     """
     if not tensors:
-        raise UnsupportedError("there is no tensor in it, so that it is no schema")
+        raise UnsupportedError("there is no tensor in it, so that it is not a schema")
     # of code the names are known, and more than the shapes show: the number of heads, say
     whole = None if code else _as_known(tensors)
     if whole is not None:

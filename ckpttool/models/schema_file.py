@@ -57,7 +57,7 @@ def parse(document: Mapping[str, Any]) -> dict[str, TensorInfo]:
     """
     version = document[KEY]
     if type(version) is not int:  # true is an int to isinstance
-        raise _bad(f"{KEY} is no integer")
+        raise _bad(f"{KEY} is not an integer")
     if version != VERSION:
         raise UnsupportedError(
             "the schema file is of a version that this ckpttool does not know",

@@ -43,7 +43,7 @@ def without_source(
             if doubt:
                 reason = f"A's is of a kind that is not read: {unread[own]}"
             elif name in more.constant:
-                reason = "A has nothing of its name, and one number repeated tells no tensor"
+                reason = "A has no tensor of its name, and one repeated number identifies no tensor"
             yield Unexplained(own, info.dtype.name, info.shape, (), reason, doubt)
 
 

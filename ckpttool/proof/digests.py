@@ -214,7 +214,7 @@ class _Digests:
         if value is None:
             return self._unexplained(own, self._found.skipped.get(name, _NEEDED), True)
         if value.is_constant and not left:
-            reason = "A has nothing of its name, and one number repeated tells no tensor"
+            reason = "A has no tensor of its name, and one repeated number identifies no tensor"
             return self._unexplained(own, reason, False)
         if left:
             reason = f"A has nothing equal to it, and tensors that it may be made of: {_NEEDED}"

@@ -53,7 +53,11 @@ def check_place(path: str, inputs: Sequence[str]) -> None:
             head = file.read(_HEAD)
     same = any(Path(one).exists() and Path(one).samefile(place) for one in inputs)
     if same or b'"kind": "proof"' not in head:
-        what = "it is an input of the proof" if same else "what stands there is no receipt of one"
+        what = (
+            "it is an input of the proof"
+            if same
+            else "the existing file is not a receipt of a proof"
+        )
         raise UsageError(
             f"the receipt cannot be written: {what}", path=path, fix="Name another file."
         )

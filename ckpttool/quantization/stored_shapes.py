@@ -102,7 +102,7 @@ def _with_state(one: Packed, data: bytes) -> Packed:
     except (ValueError, RecursionError) as error:
         raise ValueError("it is no JSON") from error
     if not isinstance(state, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     stored = state.get("shape")
     if not isinstance(stored, list) or not all(type(size) is int for size in stored):
         raise ValueError("it has no shape")

@@ -58,7 +58,7 @@ def transposed(info: TensorInfo, name: str) -> TensorInfo:
         ValueError: it is no matrix of elements of whole bytes.
     """
     if not can_be_transposed(info.shape, info.dtype):
-        raise ValueError(f"{info.name!r} is no matrix")
+        raise ValueError(f"{info.name!r} is not a matrix")
     height, width = info.shape
     first, second = info.strides or (width, 1)
     shape, strides = (width, height), (second, first)

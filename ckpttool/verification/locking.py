@@ -193,7 +193,9 @@ def _tried(path: str) -> tuple[str, ...]:
                 head = file.read(200)
     # -o with a checkpoint's name by mistake must not overwrite it
     if place.exists() and not is_lock(head):
-        raise UsageError("what stands there is no lock file", path=path, fix="Name another file.")
+        raise UsageError(
+            "the existing file is not a lock file", path=path, fix="Name another file."
+        )
     return try_files(path)
 
 

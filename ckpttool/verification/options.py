@@ -146,11 +146,11 @@ class VerifyOptions(NamedTuple):
             raise UsageError(
                 "a schema says what a file must hold, and so do a model, its sizes and what is "
                 "required of it",
-                fix="Name the schema, or these.",
+                fix="Pass the schema, or these.",
             )
         if self.example is not None and not self._has_code:
             raise UsageError(
-                "an example is what a model of code is called with, and there is none",
+                "an example needs a model that is built by code, and there is none",
                 fix="Name the model with --schema package.module:factory, or --schema hf.",
             )
         check_choice(self.model, (AUTO, *models()), "model")

@@ -222,7 +222,7 @@ def reference_for(path: str, reference: Union[Reference, OfEach, None]) -> Refer
 
 def _no_file() -> UsageError:
     return UsageError(
-        "hf is the config.json beside the checkpoint that is verified, and here is none",
+        "hf is the config.json beside the verified checkpoint, and there is none here",
         fix="Name the config.json, or its folder.",
     )
 
@@ -235,7 +235,9 @@ def _refuse_others(path: str) -> None:
             with place.open("rb") as file:
                 head = file.read(200)
     if place.exists() and KEY.encode() not in head:
-        raise UsageError("what stands there is no schema file", path=path, fix="Name another file.")
+        raise UsageError(
+            "the existing file is not a schema file", path=path, fix="Name another file."
+        )
 
 
 class _Found(NamedTuple):
@@ -275,7 +277,7 @@ def _config_in(folder: str) -> str:
     config = Path(folder) / CONFIG
     if not config.is_file():
         raise UsageError(
-            "a folder is no schema, but for its config.json, and there is none",
+            "a folder is not a schema, but for its config.json, and there is none",
             path=folder,
             fix="Name a file.",
         )

@@ -252,7 +252,7 @@ def findings_on(
         if one not in lapsed
         else finding(
             rules.WAIVER_EXPIRED,
-            f"{one.place}, for {one.code}, has expired: what it covered counts again",
+            f"{one.place}, for {one.code}, has expired: the findings it covered count again",
             expected=f"a day up to {one.expires}",
             found=today.isoformat(),
         )
@@ -287,7 +287,7 @@ def _finding_on(waiver: Waiver, files: Sequence[FileReport], today: date) -> Fin
     if not any(map(waiver.is_of_these_weights, theirs)):
         return finding(
             rules.WAIVER_OTHER_WEIGHTS,
-            f"{waiver.place}, for {waiver.code}, was given for other weights and covers nothing",
+            f"{waiver.place}, for {waiver.code}, was given for other weights and matches nothing",
             expected=waiver.fingerprint,
             found=", ".join(file.fingerprint or "no fingerprint" for file in theirs[:4]),
         )

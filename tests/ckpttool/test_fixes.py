@@ -382,7 +382,7 @@ def test_what_convert_keeps_is_not_said_to_be_left_out(tmp_path: Path) -> None:
     private = {"out": "/home/somebody/run", "api_key": "hf_abcdefghijABCDEFGHIJabcdefghijABCD"}
     save_file(state(), path, metadata={"format": "pt", **private})
     for code in ("SEC006", "SEC007"):
-        assert "anew without" in found(path)[code].advice
+        assert "again without" in found(path)[code].advice
         assert code in found(converted(path))
 
 

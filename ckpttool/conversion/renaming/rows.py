@@ -146,7 +146,7 @@ def unequal_rows(taken: Mapping[str, TensorInfo], naming: Naming) -> str | None:
             return f"{printable(name)} is made of {printable(strange)}, which was not taken"
         if any(one.transposed for one in rows):
             if len(rows) > 1 or info.shape != taken[rows[0].name].shape[::-1]:
-                return f"{printable(name)} is no transpose of {printable(rows[0].name)}"
+                return f"{printable(name)} is not a transpose of {printable(rows[0].name)}"
         elif sum(one.stop - one.start for one in rows) != rows_of(info):
             return f"{printable(name)} has {rows_of(info):,} rows, and is made of others"
         for one in rows:

@@ -177,11 +177,11 @@ def _require_matches(
             text = pattern.template.text
             if any(pattern.match(name) for name in stripped.values()):
                 raise UsageError(
-                    f"an earlier rule takes all names like {printable(text)}",
-                    fix="Put the narrower rule first: of several for one tensor the first counts.",
+                    f"an earlier rule matches all names like {printable(text)}",
+                    fix="Put the narrower rule first: the first rule that matches a tensor counts.",
                 )
             raise UsageError(
-                f"no tensor has a name like {printable(text)} ({rule.rule.kind.value})",
+                f"no tensor name matches {printable(text)} ({rule.rule.kind.value})",
                 fix=tip(text.replace(NUMBER, "*"), stripped.values()),
             )
 

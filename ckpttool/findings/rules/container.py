@@ -54,7 +54,7 @@ TRUNCATED = Rule(
     "truncated",
     Severity.ERROR,
     "The file ends before its content does.",
-    "Fetch or copy the file again: it is shorter than it says.",
+    "Download or copy the file again: it is shorter than it says.",
 )
 UNWRITABLE = Rule(
     "FIL007",

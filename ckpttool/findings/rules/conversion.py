@@ -87,7 +87,7 @@ QUANTIZED = Rule(
     "cast-of-quantized",
     Severity.ERROR,
     "Quantized weights and their scales cannot be cast.",
-    "Omit --dtype, or cast only the other tensors with --dtype-except-quantized.",
+    "Leave --dtype out, or cast only the other tensors with --dtype-except-quantized.",
 )
 # An error, while underflow is a warning: one infinity spreads to all outputs, which a small weight
 # that becomes zero hardly changes.
@@ -153,7 +153,7 @@ LARGE_SHARD = Rule(
     "large-shard",
     Severity.NOTE,
     "A shard is larger than the limit, because one tensor is.",
-    "Nothing, or raise --max-shard-size.",
+    "Nothing, or ask for larger shards.",
     "A tensor is never cut: one that is larger than --max-shard-size gets a shard of its own.",
 )
 NO_NAME = Rule(
@@ -198,7 +198,7 @@ TABLE_NOT_RESIZED = Rule(
     "table-not-resized",
     Severity.ERROR,
     "A position table cannot be resized.",
-    "Omit --resize-pos-embed, or check the table with ckpttool verify.",
+    "Leave --resize-pos-embed out, or check the table with ckpttool verify.",
     "A table with changed elements, moved rows or a wrong row of the class token would be as wrong "
     "afterwards. Rows and columns of the patches must be known: those of a grid that is not square "
     "are read off the values, which a learned table does not show.",

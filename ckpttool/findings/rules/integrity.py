@@ -47,7 +47,7 @@ PUBLISHED = Rule(
     "published-digest",
     Severity.ERROR,
     "The file is not the one that was published under its name, or none was.",
-    "If it should be that file, download it from its authors. Otherwise omit --published.",
+    "If it should be that file, download it from its authors; else leave out --published.",
 )
 # A note: torch leaves them out only where its user turned them off.
 NO_CHECKSUMS = Rule(

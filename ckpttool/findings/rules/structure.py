@@ -136,7 +136,7 @@ OTHER_SIZE = Rule(
     "other-size",
     Severity.ERROR,
     "The file holds another model than the one asked for.",
-    "If it is the right file, omit --model and the size options.",
+    "If it is the right file, leave out --model and the size options.",
 )
 # Any tensor, in whatever part: a schema that was named is what the file must hold.
 MISSING = Rule(
@@ -189,7 +189,7 @@ EXPECTED_MISSING = Rule(
     "expected-missing",
     Severity.NOTE,
     "Tensors are missing that are allowed to be missing.",
-    "Remove the pattern from expected-missing or --allow-missing when they are back.",
+    "Take the pattern out of expected-missing, or --allow-missing, when they are back.",
 )
 EXPECTED_UNKNOWN = Rule(
     "STR021",

@@ -193,8 +193,7 @@ def _remarks(path: str, listed: set[str]) -> Iterator[Finding]:
     if COMMON in beside and COMMON not in listed:
         yield finding(
             rules.DISTRIBUTED_UNLISTED,
-            f"{COMMON} lies beside the parts, where Megatron keeps what is no tensor (arguments, "
-            "the step): it was not looked at",
+            f"{COMMON}, in which Megatron keeps the arguments and the step, was not looked at",
             severity=rules.Severity.NOTE,
             fix="Name it by itself to see what is in it: ckpttool inspect.",
         )

@@ -86,7 +86,7 @@ def listing_of(root: Node) -> Listing:
     """
     if not isinstance(root, Call) or pair_of(root.function) != _METADATA:
         raise UnsupportedError(
-            "the file is a pickle of a part of what a .metadata holds",
+            "the file is a pickle of a part of .metadata",
             rules.UNSUPPORTED,
             fix="Name the folder of the checkpoint, or its .metadata.",
         )
@@ -218,7 +218,7 @@ def _attributes(node: Node, what: str) -> dict[str, Node]:
     attributes = {key: value for key, value in pairs if type(key) is str}
     # readers take the last of two, and a second state
     if len(attributes) != len(pairs) or len(node.states) != 1:
-        raise _bad(f"{what} has an attribute twice, or one that is no name")
+        raise _bad(f"{what} has an attribute twice, or one that is not a name")
     return attributes
 
 

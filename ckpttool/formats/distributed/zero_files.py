@@ -36,7 +36,7 @@ class File(NamedTuple):
     def tensor(self, name: str, node: Node) -> TensorInfo:
         """Return a tensor of the file, row-major."""
         if not (isinstance(node, Call) and is_tensor(node)):
-            raise wrong(self.name, f"{name} is no tensor")
+            raise wrong(self.name, f"{name} is not a tensor")
         info = rebuild(name, node, self.locate, big_endian=self.content.big_endian)
         if info.strides is not None:
             raise UnsupportedError("a tensor is not row-major", rules.UNSUPPORTED, tensor=name)

@@ -112,23 +112,21 @@ def _fix(said: str, *, page: bool = False) -> str:
     if page and "google drive" in said.lower() and "virus" in said.lower():
         return (
             "Google Drive asks for a confirmation before a large file: fetch it in a browser, or "
-            "with a tool that confirms, gdown for example."
+            "with a tool that confirms, such as gdown."
         )
     if _LATER.search(said):
-        return "The server could not answer then: fetch the file again later."
+        return "The server could not answer: download the file again later."
     if _REFUSED.search(said):
         return (
-            "The address refused: log in, or get a link that has not expired, and fetch it again."
+            "Access was refused: log in, or get a link that has not expired, and download it again."
         )
     if _NOT_THERE.search(said):
-        return (
-            "There is no file at the address it was fetched from: correct that, and fetch it again."
-        )
+        return "There is no file at that address: correct it, and download the file again."
     return FETCH
 
 
 #: Where nothing more is known.
 FETCH = (
-    "Where it was downloaded, the address answered with this: fetch the file itself (on the "
+    "Where it was downloaded, the address answered with this: download the file itself (on the "
     "Hugging Face hub its address has /resolve/ in it, not /blob/)."
 )

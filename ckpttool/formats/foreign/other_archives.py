@@ -78,16 +78,16 @@ _BY_MEMBER: tuple[tuple[str, ForeignKind], ...] = (
         r".+/\.data/serialization_id|.+/data/\d+",
         ForeignKind(
             "a zip archive of torch without data.pkl: what was saved in it is not there",
-            "Save it again: torch.save ends so where it meets an object that cannot be pickled.",
+            "Save it again: torch.save leaves such a file when an object cannot be pickled.",
         ),
     ),
 )
 _NPZ = ForeignKind(
-    "a row of numpy arrays (.npz)",
+    "an archive of numpy arrays (.npz)",
     "Load it with numpy.load and save the arrays as safetensors (safetensors.numpy.save_file).",
 )
 _DCP = ForeignKind(
-    "a part of a torch.distributed.checkpoint (.distcp): a row of archives, one a tensor",
+    "a part of a torch.distributed.checkpoint (.distcp): a sequence of archives, one per tensor",
     NAME_FOLDER,
 )
 

@@ -26,7 +26,7 @@ def other_pickle(pickle: Pickle) -> UnsupportedError:
 def joblib_file(end: int) -> UnsupportedError:
     """Return the error for a pickle with arrays of joblib, which was read up to byte ``end``."""
     return UnsupportedError(
-        "the file was written by joblib, which puts arrays between a pickle's operations; it was "
+        "the file was written by joblib, which stores arrays inside the pickle stream; it was "
         f"not looked at beyond byte {end:,}",
         rules.UNSUPPORTED,
         fix=f"{_KNOWN} joblib.load and save the arrays with safetensors.numpy.save_file.",

@@ -47,7 +47,7 @@ _SOURCE = "Name the checkpoint that it was made from"
 
 LFS_POINTER = ForeignKind(
     "a pointer of Git LFS, which stands in the place of the file",
-    "Fetch the file itself: git lfs pull, or lfs: true at the checkout of a CI job.",
+    "Get the file itself: git lfs pull, or lfs: true at the checkout of a CI job.",
 )
 
 #: Patterns for the first bytes, to the kind of file. The order counts where one pattern includes
@@ -133,10 +133,10 @@ _PATH = ForeignKind(
     "a text that is a path, as a symbolic link becomes where links are not kept",
     "Name the file that it points to, or copy that file in its place.",
 )
-_BLANK = ForeignKind("blank: there is nothing but white space in it", NAME_WEIGHTS)
+_BLANK = ForeignKind("blank: it holds only white space", NAME_WEIGHTS)
 _ZEROS = ForeignKind(
-    f"no checkpoint: it begins with {HEAD} zero bytes, as one that was never filled does",
-    "Fetch, copy or save it again.",
+    f"not a checkpoint: it begins with {HEAD} zero bytes, as if it was never filled",
+    "Download, copy or save it again.",
 )
 _LFS_SIZE = re.compile(rb"\nsize (\d{1,18})\n")
 # What the Hugging Face hub and other servers answer in place of a file, saved under its name.

@@ -113,7 +113,7 @@ class PartsReader:
     def _part(self, name: str, node: Node) -> TensorInfo:
         self._look(1)
         if not is_tensor(node):
-            raise _ClosedError(f"{name.rpartition('.')[2][:40]} is no tensor")
+            raise _ClosedError(f"{name.rpartition('.')[2][:40]} is not a tensor")
         return rebuild(name, node, self._locate, big_endian=self._big_endian)
 
     # --- quantized -----------------------------------------------------------------------
@@ -243,7 +243,7 @@ class PartsReader:
             raise _ClosedError("they are those of one rank", made)
         attributes = attributes_of(state)
         if attributes is None:
-            raise _ClosedError("its state is no dictionary of attributes", made)
+            raise _ClosedError("its state is not a dictionary of attributes", made)
         if depth == 0:
             raise _ClosedError("tensors lie too deep in tensors", made)
         parts: list[TensorInfo] = []
@@ -350,7 +350,7 @@ def _numbers(made: InParts, params: tuple[Node, ...]) -> Iterator[TensorInfo]:
     """Yield the scale and the zero point of a quantized tensor, which are numbers in the pickle."""
     scale, point = params if len(params) == 2 else (None, None)
     if type(scale) is not float or type(point) is not int or not -(2**63) <= point < 2**63:
-        raise _ClosedError("its scale or zero point is no number", made)
+        raise _ClosedError("its scale or zero point is not a number", made)
     yield _number(f"{made.name}.scale", _FLOAT64, struct.pack("<d", scale))
     yield _number(f"{made.name}.zero_point", _INT64, struct.pack("<q", point))
 

@@ -218,10 +218,10 @@ def _strided(
     if type(args[0]) is not PersistentId:
         raise MalformedError("a tensor's storage is no persistent id", rules.PERSISTENT_ID)
     if function != _V1 and type(args[4]) is not bool:
-        raise _geometry("whether the tensor requires a gradient is no truth value")
+        raise _geometry("whether the tensor requires a gradient is not a truth value")
     for metadata in args[7 if function == _V3 else 6 :]:
         if metadata is not None and type(metadata) is not Dict:
-            raise _geometry("a tensor's metadata is no dictionary")
+            raise _geometry("a tensor's metadata is not a dictionary")
         if metadata and metadata.flat:
             raise UnsupportedTensorError("a lazily negated or conjugated tensor")
     # v3's storage is untyped, so that the dtype is in the call; in others it is in the storage
@@ -290,7 +290,7 @@ def _refuse_state(function: tuple[str, str] | None, args: tuple[Node, ...]) -> N
     for state in args[3:]:
         for attributes in state if type(state) is tuple and len(state) == 2 else (state,):
             if attributes is not None and type(attributes) is not Dict:
-                raise _geometry("a tensor's state is no dictionary of attributes")
+                raise _geometry("a tensor's state is not a dictionary of attributes")
             names = attributes.flat[: 2 * MAX_ATTRIBUTES : 2] if attributes else ()
             if attributes and len(attributes.flat) > 2 * MAX_ATTRIBUTES:
                 raise MalformedError("a tensor has too many attributes", rules.LIMIT)

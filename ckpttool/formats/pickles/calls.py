@@ -190,6 +190,6 @@ def _is_attribute(function: Node, args: Node) -> bool:
 
 def _check_call(function: Node, args: Node) -> None:
     if not isinstance(function, (Global, PersistentId, Call)):
-        raise malformed("a value that is no function is called")
+        raise malformed("a value that is not a function is called")
     if type(args) is not tuple:
         raise malformed("a call's arguments are no tuple")

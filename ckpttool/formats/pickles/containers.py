@@ -64,7 +64,7 @@ class Containers(Stack):
                 self.budget -= 2 * COST_CONTAINER
             target = _appended(target)
         elif not isinstance(target, list):
-            raise _refused(target, "items are appended to something that is no list")
+            raise _refused(target, "items are appended to something that is not a list")
         target.extend(items)
         self.budget -= 8 * len(items)
 
@@ -95,7 +95,7 @@ class Containers(Stack):
                 self.budget -= 3 * COST_CONTAINER
             target = target.mapped
         elif not isinstance(target, Dict):
-            raise _refused(target, "items are set on something that is no dictionary")
+            raise _refused(target, "items are set on something that is not a dictionary")
         target.flat.extend(flat)
         self.budget -= 8 * len(flat)
 
@@ -113,7 +113,7 @@ class Containers(Stack):
         elif isinstance(target, Set) and not target.frozen:
             target.items.extend(items)  # equal items are kept twice: comparing needs hashes
         else:
-            raise _refused(target, "items are added to something that is no set")
+            raise _refused(target, "items are added to something that is not a set")
         self.budget -= 8 * len(items)
 
     def _op_frozenset(self) -> None:

@@ -155,7 +155,7 @@ class Stack:
         elif index in self.sparse_memo:
             self.stack.append(self.sparse_memo[index])
         else:
-            raise malformed(f"nothing was memoized under {index}")
+            raise malformed(f"nothing is memoized under {index}")
 
     def _op_mark(self) -> None:
         self.marked.append(self.stack)

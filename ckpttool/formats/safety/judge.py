@@ -76,7 +76,7 @@ _OF_EXCEPTIONS = frozenset(
 
 
 #: The name in a report where the result of another call is called.
-NAMELESS = "a value that is no name"
+NAMELESS = "a value that is not a name"
 
 
 class Nested(NamedTuple):

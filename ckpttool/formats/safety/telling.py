@@ -124,8 +124,8 @@ def _finding(rule: Rule, uses: Sequence[NameUse]) -> Finding:
 _LEAVABLE = (rules.UNKNOWN_CALL, rules.NEEDED_CLASS)
 _SAVE_ANEW = "Save the state dict alone, where the code is known, or ask the file's author for it."
 _SAID = {
-    rules.KNOWN_ATTACK: "loading it calls what attacks call",
-    rules.UNKNOWN_CALL: "loading it calls code that cannot be judged by its name",
+    rules.KNOWN_ATTACK: "loading it calls functions that are known from attacks",
+    rules.UNKNOWN_CALL: "loading it calls code that ckpttool does not know",
     rules.NEEDED_CLASS: "loading it needs classes beyond the default allow-list of torch.load",
     rules.UNCALLED_NAME: "the pickle refers to names beyond the default allow-list of torch.load "
     "and never calls them",

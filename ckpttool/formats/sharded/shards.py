@@ -56,9 +56,7 @@ _ANEW = (
     "Put index and shards of one export together; or, if the shards hold all that they should, "
     "write the index again: ckpttool index FOLDER --force."
 )
-_EXPORT = (
-    "Take the missing shards from where the others are from, with their index, or export again."
-)
+_EXPORT = "Get the missing shards and the index from the same source, or export again."
 
 # Missing shards of a series that are named.
 _NAMED = 3

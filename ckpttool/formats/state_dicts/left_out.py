@@ -168,7 +168,7 @@ def _no_names(root: Node, holders: Holders, locate: Locate) -> UnsupportedError:
     if top is not None and top.bare:
         return _error(
             f"the file holds a {type(root).__name__} of tensors that have no names",
-            "Take them under their numbers (0, 1, ...) with --wrapper ''.",
+            "Read them under their numbers (0, 1, ...) with --wrapper ''.",
         )
     empty = _empty(root)
     if empty is not None:
@@ -182,7 +182,7 @@ def _no_names(root: Node, holders: Holders, locate: Locate) -> UnsupportedError:
             f"there are some in {listed}"
         )
     if any(isinstance(part, PersistentId) for part in near((root,), _NEAR)):
-        return _error("the file holds storages alone: bytes without a shape, and no tensor")
+        return _error("the file holds only storages: bytes without a shape, no tensor")
     if top is not None:
         return _error("no dictionary in the file holds tensors by name")
     return _error("there is no dictionary of tensors in the file: it holds no tensor")

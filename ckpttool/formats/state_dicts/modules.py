@@ -312,5 +312,5 @@ def remark_on(classes: Sequence[tuple[str, str]], around: Around) -> Finding:
     )
     if around.hooks:
         hooks = count(around.hooks, "hook")
-        message += f". {hooks} of its state_dict() may rename or add entries, which was not done"
+        message += f". {hooks} of its state_dict() may rename or add entries; that was not done"
     return finding(rules.WHOLE_MODULE, message)

@@ -77,7 +77,7 @@ class Program:
         """
         if self._state(pickle.root) is None:
             raise UnsupportedError(
-                "the archive is a TorchScript program whose content is no module",
+                "the archive is a TorchScript program whose content is not a module",
                 rules.UNSUPPORTED,
                 fix=_FIX,
             )

@@ -117,7 +117,7 @@ def parse_config(document: object) -> AdapterConfig:
         UnsupportedError: it is of an adapter that is no LoRA.
     """
     if not isinstance(document, dict):
-        raise _bad("it is no object")
+        raise _bad("it is not an object")
     kind = document.get("peft_type")
     if kind != "LORA":
         raise UnsupportedError(
@@ -153,7 +153,7 @@ def _patterns(document: Mapping[str, Any], key: str) -> tuple[dict[str, float], 
     """Return the value of each name of a pattern, and those that are regular expressions."""
     found = document.get(key) or {}
     if not isinstance(found, dict):
-        raise _bad(f"{key} is no object")
+        raise _bad(f"{key} is not an object")
     named: dict[str, float] = {}
     unread = []
     for pattern, value in found.items():
@@ -168,7 +168,7 @@ def _patterns(document: Mapping[str, Any], key: str) -> tuple[dict[str, float], 
 def _rank(value: object, key: str) -> int:
     number = _number(value, key)
     if number != int(number):
-        raise _bad(f"{key} is no whole number")
+        raise _bad(f"{key} is not a whole number")
     return int(number)
 
 
@@ -176,7 +176,7 @@ def _number(value: object, key: str) -> float:
     # isinstance takes true for an int; an int may be larger than any float
     if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _LARGEST:
         return float(value)
-    raise _bad(f"{key} is no finite number")
+    raise _bad(f"{key} is not a finite number")
 
 
 def _bad(message: str) -> MalformedError:

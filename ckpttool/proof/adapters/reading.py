@@ -247,7 +247,7 @@ class _Parts:
             return "its rank is 0"
         if alpha is not None:
             number = _alpha(alpha)
-            return number / rank if math.isfinite(number) else "its alpha is no finite number"
+            return number / rank if math.isfinite(number) else "its alpha is not a finite number"
         assert self._config is not None  # noqa: S101 (refused before)
         told = self._config.rank_of(module)
         if told != rank:
@@ -265,11 +265,11 @@ def _factors(
     """Return both factors as matrices, the one of the input first, or why they are none."""
     for info in (first, second):
         if info.dtype.kind != "float" or not info.dtype.has_numbers or info.dtype.bits % 8:
-            return f"its {info.dtype.name} is no type that is multiplied"
+            return f"its {info.dtype.name} is not a type that is multiplied"
     if len(first.shape) > 2 and len(first.shape) == len(second.shape):
         # a convolution: the kernel of the second is 1 in each direction
         if any(length != 1 for length in second.shape[2:]) or first.strides or second.strides:
-            return "its second convolution is no product of matrices"
+            return "its second convolution is not a product of matrices"
         row = 1
         for length in first.shape[1:]:
             row *= length

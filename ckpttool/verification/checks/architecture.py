@@ -92,7 +92,7 @@ def _as_other(evidence: Evidence, behind: Behind | None) -> str:
         if behind is not None:
             total = count(len(evidence.reference.schema.entries), "name")
             return (
-                f"{behind.names:,} of {total} of the schema {name} stand behind "
+                f"{behind.names:,} of {total} of the schema {name} have the prefix "
                 f"{behind.prefix}, which the schema does not have{beside}"
             )
         if adapters and evidence.coverage.unrelated:
@@ -105,7 +105,7 @@ def _as_other(evidence: Evidence, behind: Behind | None) -> str:
     model = (evidence.judged and evidence.judged.demanded) or f"the family {evidence.family.name}"
     without = f"no tensor has a name of {model}" if evidence.coverage.unrelated else ""
     if other is None:
-        few = f"too few names are of {model} to tell it by them"
+        few = f"too few names are those of {model} to identify it"
         return f"{without or few}: this is another model"
     told = f"this is {other.what}, {other.told_by}"
     told = f"{without}: {told}" if without else told
@@ -173,7 +173,7 @@ def check_core(evidence: Evidence) -> Iterator[Finding]:
     if evidence.is_guessed and not evidence.is_other:
         yield finding(
             rules.MISSING_ENCODER,
-            f"no block of the {evidence.family.core} is there, so that its sizes are not known",
+            f"no block of the {evidence.family.core} is there, so its sizes are not known",
         )
     elif missing and not evidence.is_other:  # another model is one finding, not hundreds
         yield finding(
@@ -336,7 +336,7 @@ def check_expected_names(evidence: Evidence) -> Iterator[Finding]:
         if not any(matches(pattern, name) for name in names):
             yield finding(
                 rules.EXPECTED_UNKNOWN,
-                f"{pattern}, which may be missing, stands for no tensor of {coverage.schema}",
+                f"{pattern}, which may be missing, matches no tensor of {coverage.schema}",
                 fix=meant(pattern, sorted(names)),
             )
 
@@ -356,7 +356,7 @@ def check_groups(evidence: Evidence) -> Iterator[Finding]:
 
 def _nearest(pattern: str, names: Collection[str]) -> str | None:
     if any(matches(pattern, name) for name in names):
-        return "Its names are of groups before it: write it before them, or take it out."
+        return "Earlier groups match its names: move it before them, or remove it."
     return tip(pattern, names)
 
 

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from ckpttool.verification.evidence import Evidence
 
 _NO_DATA = re.compile("without data")
-_WITHOUT_DATA = "Load the weights into the model before it is saved: there are none in it."
+_WITHOUT_DATA = "Load the weights into the model before saving it: it has none."
 # What is listed of a long list in one finding.
 _SHOWN = 20
 _ZIPS = ("torch-zip", "torch-script")
-_CONVERT = "Write the names without it: ckpttool convert PATH --to safetensors"
+_CONVERT = "Remove it from the names: ckpttool convert PATH --to safetensors"
 
 
 def check_remarks(evidence: Evidence) -> Iterator[Finding]:
@@ -107,7 +107,7 @@ def check_prefix(evidence: Evidence) -> Iterator[Finding]:
     if said:
         said[0] = f"{'wrapper' if canonical.removed[0].inside else 'prefix'} {said[0]}"
     said += [
-        f"{one.names} names behind {one.prefix or 'no prefix'} fit too and were left aside"
+        f"{one.names} names behind {one.prefix or 'no prefix'} match too and were not used"
         for one in canonical.rivals
     ]
     if said:

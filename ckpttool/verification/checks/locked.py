@@ -67,9 +67,9 @@ def _schema(evidence: Evidence, locked: LockedCheckpoint) -> Iterator[Finding]:
     expected, found = locked.schema, evidence.coverage.schema
     # the name of a schema is that of a file, and all that it says is locked tensor by tensor
     if expected != found and evidence.reference is None:
-        message = "the weights were locked as those of another model"
+        message = "the weights were locked as another model"
         # sizes in words are no name that --model takes
-        fix = f"Say --model {expected}; or, if this one is meant, write the lock again."
+        fix = f"Pass --model {expected}. If this model is intended, write the lock again."
         known = fix if expected in models() else None
         yield finding(rules.LOCK_SCHEMA, message, expected=expected, found=found, fix=known)
 
@@ -121,7 +121,7 @@ def _of_another(evidence: Evidence, locked: LockedCheckpoint) -> str:
 def _forward(evidence: Evidence, locked: LockedForward) -> Iterator[Finding]:
     reason = _why_not_compared(evidence, locked)
     if reason is not None:
-        message = f"what the model computes was not compared with the lock: {reason}"
+        message = f"the model's outputs were not compared with the lock: {reason}"
         yield finding(rules.LOCK_FORWARD_OPEN, message)
         return
     # outputs of other patches differ whatever the weights are, so that is reported alone
@@ -137,7 +137,7 @@ def _forward(evidence: Evidence, locked: LockedForward) -> Iterator[Finding]:
     if not far <= most:  # NaN is too far as well
         yield finding(
             rules.LOCK_FORWARD,
-            "the model computes something else than when the weights were locked",
+            "the model's outputs differ from those in the lock file",
             expected=f"a distance of at most {most:.2g}",
             found=f"{far:.2g}",
         )

@@ -94,7 +94,7 @@ def _asking_for(evidence: Evidence, grid: tuple[int, int] | None) -> str:
     if not grid or not patch:
         return "Ask for the size of the images that the table is for."
     rows, columns = grid
-    return f"If the table is right, say --img-size {rows * patch}x{columns * patch}."
+    return f"If the table is right, pass --img-size {rows * patch}x{columns * patch}."
 
 
 def _kind(evidence: Evidence) -> Kind:

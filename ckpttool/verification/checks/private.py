@@ -38,7 +38,7 @@ def check_private_text(evidence: Evidence) -> Iterator[Finding]:
     texts, complete = _texts(evidence)
     found = (
         *_found(rules.CREDENTIAL, texts, is_secret, "looks like a credential", masked),
-        *_found(rules.PRIVATE_PATH, texts, has_path, "holds a path of a machine", _shortened),
+        *_found(rules.PRIVATE_PATH, texts, has_path, "contains a local path", _shortened),
     )
     # what lies beside the weights of a pickle is left out by convert, metadata are kept
     kept = bool(evidence.checkpoint.metadata)

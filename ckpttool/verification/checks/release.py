@@ -103,7 +103,7 @@ def check_adapter(evidence: Evidence) -> Iterator[Finding]:
         yield finding(
             rules.ADAPTER_BESIDE,
             f"{printable(weights)} lies beside the weights of the model: with peft installed, "
-            "from_pretrained adds the adapter to them, whether they have it already or not",
+            "from_pretrained adds the adapter to them, even if they already have it merged",
         )
 
 

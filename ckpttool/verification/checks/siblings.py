@@ -159,7 +159,7 @@ def _told_of(evidence: Evidence, copied: Sequence[Sequence[str]]) -> str:
         for names in copied
     )
     return (
-        f"{tensors:,} tensors hold the content of {len(copied):,}: {size(spare)} stand in the file "
+        f"{tensors:,} tensors hold the content of {len(copied):,}: {size(spare)} are in the file "
         "more than once, on purpose if they are averages or tied weights"
     )
 

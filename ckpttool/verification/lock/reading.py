@@ -136,7 +136,7 @@ class _LockParser:
         tokens = [match.group() for match in _TOKEN.finditer(line)]
         # finditer passes over what does not match, such as a string that does not end
         if " ".join(tokens) != line:
-            raise self._bad(ValueError("words are not parted by single spaces"))
+            raise self._bad(ValueError("words are not separated by single spaces"))
         try:
             return [json.loads(one) if one.startswith('"') else one for one in tokens]
         except ValueError as error:
@@ -269,7 +269,7 @@ def _digest(text: str) -> str:
 
 def _shape(text: str) -> tuple[int, ...]:
     if not _SHAPE.fullmatch(text):
-        raise ValueError(f"{text} is not a shape, [2,3] say")
+        raise ValueError(f"{text} is not a shape such as [2,3]")
     return tuple(_whole(length) for length in text[1:-1].split(",") if length)
 
 

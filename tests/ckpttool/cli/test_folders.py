@@ -247,7 +247,7 @@ def test_an_archive_of_something_else_is_no_checkpoint(release: Path) -> None:
     kinds = {item["path"]: item["what"] for item in done["inventory"] if item["weighty"]}
     assert kinds == {
         "release/pages.docx": "an Office document",
-        "release/x.npz": "a row of numpy arrays (.npz)",
+        "release/x.npz": "an archive of numpy arrays (.npz)",
     }
     assert report("release/x.npz")["exit_code"] == 2
 

@@ -136,7 +136,7 @@ def test_a_folder_without_shards_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_index_is_not_replaced(tmp_path: Path) -> None:
     shards.good(tmp_path)
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(UsageError, match="no index"):
+    with pytest.raises(UsageError, match="not an index"):
         write_index(tmp_path, output=tmp_path / "config.json", force=True)
     assert (tmp_path / "config.json").read_text() == "{}"
 

@@ -85,7 +85,7 @@ def test_a_header_that_takes_two_tensors_for_each_other_is_found_out(
     slots = {slot.piece.name: slot for slot in layout.slots}
     one, two = slots["one"], slots["two"]
     slots.update(one=one._replace(offset=two.offset), two=two._replace(offset=one.offset))
-    with pytest.raises(OutputError, match="another place"):
+    with pytest.raises(OutputError, match="its offset is not where"):
         look(tmp_path / "m", pieces(), layout._replace(slots=tuple(slots.values())), to)
 
 
@@ -95,7 +95,7 @@ def test_an_alias_lies_where_the_other_does(tmp_path: Path) -> None:
     put(tmp_path / "m", layout)
     assert "tied" in look(tmp_path / "m", both, layout, "pth").tensors
     both[-1] = both[-1]._replace(alias_of="two")
-    with pytest.raises(OutputError, match="another place"):
+    with pytest.raises(OutputError, match="its offset is not where"):
         look(tmp_path / "m", both, layout, "pth")
 
 
@@ -181,8 +181,8 @@ TIED = {"one": ONE, "tied": ONE._replace(name="tied")}
     ("taken", "found", "message"),
     [
         pytest.param(TIED, TIED, None, id="the same"),
-        pytest.param(TIED, {"one": ONE}, "was taken and is not there", id="one less"),
-        pytest.param({"one": ONE}, TIED, "there and was not taken", id="one more"),
+        pytest.param(TIED, {"one": ONE}, "was selected is missing", id="one less"),
+        pytest.param({"one": ONE}, TIED, "there that was not selected", id="one more"),
         pytest.param(TIED, {**TIED, "tied": TWO}, "not the same tensor as one", id="another"),
         pytest.param({**TIED, "tied": TWO}, TIED, "not the same tensor as one", id="never tied"),
     ],
@@ -203,7 +203,7 @@ def test_a_tie_that_a_reader_does_not_find_stops_the_conversion(
     source, out = str(tmp_path / "in.pth"), str(tmp_path / "out.safetensors")
     converted = convert_file(source, out, ConvertOptions("safetensors", sync=False))
     assert converted.state == "not-written"
-    assert "was taken and is not there" in converted.file.findings[0].message
+    assert "was selected is missing" in converted.file.findings[0].message
 
 
 @pytest.mark.parametrize("what", ["the metadata", "the content fingerprint"])

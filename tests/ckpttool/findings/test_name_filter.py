@@ -49,7 +49,7 @@ def test_a_pattern_that_matches_nothing_is_named_with_a_tip(
     patterns = ("head.*", pattern)
     with pytest.raises(UsageError) as caught:
         checked(include=patterns) if option == "include" else checked(exclude=patterns)
-    assert f"no tensor has a name like {pattern} ({option})" in str(caught.value)
+    assert f"no tensor name matches {pattern} ({option})" in str(caught.value)
     assert tip in str(caught.value)
 
 

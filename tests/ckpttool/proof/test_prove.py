@@ -200,7 +200,7 @@ def test_one_number_repeated_is_not_recognised_by_its_content(tmp_path: Path) ->
     proof = prove(tmp_path, before, {**pairs.state(), "b.bias": torch.zeros(7)})
     assert unexplained(proof) == ["b.bias"]
     assert [one.name for one in proof.missing] == ["a.bias"]
-    assert "tells no tensor" in proof.unexplained[0].reason
+    assert "identifies no tensor" in proof.unexplained[0].reason
     # nor is it the copy of another that B has
     copied = prove(tmp_path, before, {**before, "b.bias": torch.zeros(7)})
     assert unexplained(copied) == ["b.bias"]

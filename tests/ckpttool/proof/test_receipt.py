@@ -207,7 +207,7 @@ def test_one_number_repeated_is_no_tensor_of_a_list(tmp_path: Path) -> None:
     state = {"w": torch.rand(3), "b": torch.zeros(3)}
     proof = from_receipt(tmp_path, state, {**state, "c": torch.zeros(3)})
     assert proof.outcome is ProofOutcome.NOT_PROVEN
-    assert "one number repeated tells no tensor" in proof.unexplained[0].reason
+    assert "one repeated number identifies no tensor" in proof.unexplained[0].reason
 
 
 def test_what_digests_refute_is_not_proven(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_the_advice_is_not_of_sharding_where_the_patterns_left_nothing(tmp_path:
     path = saved(tmp_path, zero3.a_few_empty())
     (found,) = convert(path, "safetensors", include=("unused",)).file.findings
     assert "the one tensor has no elements" in found.message
-    assert found.fix == "Take more of the tensors: look at --include and --exclude."
+    assert found.fix == "Convert more of the tensors: check --include and --exclude."
 
 
 def test_no_tensor_at_all_is_another_matter() -> None:

@@ -103,7 +103,7 @@ def test_a_pattern_of_a_group_may_come_too_late(tmp_path: Path, source: str) -> 
     groups = {"all": ["model.*"], "attention": ["*.self_attn.*"]}
     report = verified(tmp_path, source, lambda _: None, groups=groups)
     (found,) = report.findings
-    assert found.advice.startswith("Its names are of groups before it")
+    assert found.advice.startswith("Earlier groups match its names")
     with pytest.raises(UsageError, match=r"groups\.a is wrong"):
         verified(tmp_path, source, lambda _: None, groups={"a": []})
 

@@ -158,7 +158,7 @@ def test_of_a_part_without_blocks_it_is_said_once_that_nothing_shows_its_sizes(
 ) -> None:
     report = verify(content, model="auto")
     (error,) = [one for one in report.findings if one.severity.value == "error"]
-    assert error.message == ("no block of the encoder is there, so that its sizes are not known")
+    assert error.message == ("no block of the encoder is there, so its sizes are not known")
     assert report.loading is None
 
 

@@ -456,7 +456,7 @@ def test_names_behind_a_prefix_are_told_and_the_fix_takes_it_off(
     path = change_weights(saved(tmp_path, "decoder"), with_prefix(prefix, inner))
     (found, *_) = verified(path).findings
     assert (found.rule.code, found.severity) == ("STR012", Severity.ERROR)
-    assert f"stand behind {prefix}" in found.message
+    assert f"have the prefix {prefix}" in found.message
     assert found.advice is not None
     command = found.advice.partition("ckpttool ")[2].replace("PATH", path)
     out = str(tmp_path / "out" / "model.safetensors")
@@ -471,7 +471,7 @@ def test_names_behind_a_prefix_are_told_and_the_fix_takes_it_off(
 def test_wrappers_in_wrappers_get_no_command_that_leaves_some(tmp_path: Path) -> None:
     path = change_weights(saved(tmp_path, "decoder"), with_prefix(FSDP, FSDP * 2))
     (found, *_) = verified(path).findings
-    assert f"stand behind {FSDP}" in found.message
+    assert f"have the prefix {FSDP}" in found.message
     assert "ckpttool" not in (found.advice or "")
 
 

@@ -104,7 +104,7 @@ def test_a_schema_is_written_once_and_replaced_by_a_schema_alone(tmp_path: Path)
     schema(source, tmp_path / "x.json")
     written = schema(source, tmp_path / "x.json")
     assert (tmp_path / "x.json").read_text() == written.text
-    with pytest.raises(UsageError, match="no schema file"):
+    with pytest.raises(UsageError, match="not a schema file"):
         schema(source, source)
     assert Path(source).read_bytes() == content
 

@@ -344,7 +344,7 @@ def test_the_proof_says_what_resized_tables_are_equal_to(tmp_path: Path) -> None
     result = run("--to", "safetensors", "--no-sync", "--resize-pos-embed", "64x48", path)
     assert result.exit_code == 0
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
-    how = "sin-cos at 4 x 4, computed anew at 8 x 6"
+    how = "sin-cos at 4 x 4, computed again at 8 x 6"
     assert f"resized pos_embed [1, 17, 16] -> [1, 49, 16]: {how}" in lines
     assert "equal to the source in every byte (1 to what resizing made of them);" in result.stdout
     assert lines[-1].endswith("; 1 position table resized")

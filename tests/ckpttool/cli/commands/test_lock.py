@@ -176,7 +176,7 @@ def test_a_file_that_is_no_lock_is_not_replaced(tiny: str, sound: str) -> None:
     before = Path(sound).read_bytes()
     result = run("lock", "--model", tiny, sound, "-o", sound)
     assert result.exit_code == 2
-    assert "no lock file" in result.stderr
+    assert "not a lock file" in result.stderr
     assert Path(sound).read_bytes() == before
 
 
@@ -188,7 +188,7 @@ def no_reading(*_: object) -> None:
     ("output", "told"),
     [
         pytest.param("no/ckpttool.lock", "no: cannot be written", id="no folder"),
-        pytest.param(".", "no lock file", id="a folder"),
+        pytest.param(".", "not a lock file", id="a folder"),
         pytest.param("link.lock", "the destination is a symbolic link", id="a link"),
         pytest.param("both/ckpttool.lock", "would call it weights.pth", id="two of one name"),
     ],

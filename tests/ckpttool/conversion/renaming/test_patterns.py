@@ -35,7 +35,7 @@ def test_a_name_is_renamed(pattern: str, replacement: str, name: str, renamed: s
         pytest.param("net.*", "my.net.a", id="in the middle"),
         pytest.param("a.b", "a.bc", id="more behind it"),
         pytest.param("a.b", "a-b", id="a dot is a dot"),
-        pytest.param("h.{n}.w", "h.x.w", id="no number"),
+        pytest.param("h.{n}.w", "h.x.w", id="not a number"),
         pytest.param("h.{n}.w", "h.07.w", id="a leading zero"),
         pytest.param("h.{n}.w", "h.\u0661.w", id="another script's digit"),
         pytest.param("*.bias", "a.weight", id="another end"),

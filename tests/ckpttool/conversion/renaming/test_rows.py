@@ -48,7 +48,9 @@ def test_every_row_once_is_fine(rows: dict[str, tuple[Rows, ...]]) -> None:
             id="twice",
         ),
         pytest.param({"x": (Rows("z", 0, 6),)}, "z, which was not taken", id="a stranger"),
-        pytest.param({"x": (Rows("a", 0, 6, True),)}, "no transpose of a", id="of another shape"),
+        pytest.param(
+            {"x": (Rows("a", 0, 6, True),)}, "not a transpose of a", id="of another shape"
+        ),
     ],
 )
 def test_anything_else_is_told(rows: dict[str, tuple[Rows, ...]], told: str) -> None:

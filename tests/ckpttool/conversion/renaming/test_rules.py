@@ -112,10 +112,10 @@ def test_a_name_that_is_there_without_the_prefix_is_refused_with_both_named() ->
     ("rules", "told"),
     [
         pytest.param([rename("a.*", "*.*")], "same wildcards", id="wildcards"),
-        pytest.param([rename("c.*", "*")], "like c.*", id="nothing matches"),
+        pytest.param([rename("c.*", "*")], "matches c.*", id="nothing matches"),
         pytest.param([rename("*", "x.*"), rename("a.*", "*")], "earlier rule", id="too late"),
         pytest.param(
-            [Rule(Kind.JOIN, ("a.{n}.w", "b.{n}.w"), ("{n}.w",))], "like a.{n}", id="no parts"
+            [Rule(Kind.JOIN, ("a.{n}.w", "b.{n}.w"), ("{n}.w",))], "matches a.{n}", id="no parts"
         ),
         pytest.param([Rule(Kind.JOIN, ("a.*", "b.*"), ("*",))], "differ in shape", id="shapes"),
         pytest.param([Rule(Kind.SPLIT, ("a.*",), ("*.0", "*.1", "*.2"))], "3 equal", id="thirds"),

@@ -13,7 +13,7 @@ from ckpttool.findings.finding import Verdict
 from ckpttool.formats.foreign.answers import SEARCHED, answer_in
 from ckpttool.inspection.listing import inspect
 
-LOGIN, WRONG, LATER, FETCH = "log in", "no file at the address", "again later", "fetch the file"
+LOGIN, WRONG, LATER, FETCH = "log in", "no file at that address", "again later", "download the file"
 
 PAGES = {
     "title": (b"<!DOCTYPE html><title>Not found</title>", "'Not found'", WRONG),

@@ -172,8 +172,8 @@ FORGED = {
         coo(numbers("v", 2, 1, 2, kind="FloatStorage"), VALUES, size(9)),
         "int64",
     ),
-    "indices that are no tensor": (coo(b"N", VALUES, size(9)), "indices is no tensor"),
-    "values that are no tensor": (coo(PLACES, p.text("x"), size(9)), "values is no tensor"),
+    "indices that are no tensor": (coo(b"N", VALUES, size(9)), "indices is not a tensor"),
+    "values that are no tensor": (coo(PLACES, p.text("x"), size(9)), "values is not a tensor"),
     "an unknown layout": (
         p.call(p.name(UTILS, "_rebuild_sparse_tensor"), layout("evil"), p.tuple_of()),
         "other arguments",
@@ -190,7 +190,7 @@ FORGED = {
     ),
     "a scale that is text": (
         quantized("QInt8Storage", BY_TENSOR[0], p.text("x"), b"K\x00"),
-        "no number",
+        "not a number",
     ),
     "an unknown scheme": (quantized("QInt8Storage", p.name("evil", "scheme")), "not known"),
     "an axis that is not there": (

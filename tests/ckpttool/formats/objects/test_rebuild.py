@@ -93,8 +93,8 @@ BAD = {
     "too many arguments": p.call(
         p.name(UTILS, "_rebuild_tensor"), p.storage(), b"K\x00", b"K\x04\x85", b"K\x01\x85", b"N"
     ),
-    "a gradient that is no truth value": p.tensor(gradient=b"K\x01"),
-    "metadata that is no dictionary": p.tensor_v3("uint16", b"K\x01", count=8),
+    "a gradient that is not a truth value": p.tensor(gradient=b"K\x01"),
+    "metadata that is not a dictionary": p.tensor_v3("uint16", b"K\x01", count=8),
     "an element type of nobody": p.tensor_v3("evil"),
     "a function for an element type": p.tensor_v3("load"),
 }

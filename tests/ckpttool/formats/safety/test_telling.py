@@ -107,7 +107,7 @@ def test_who_trusts_as_the_fix_says_trusts_all_that_is_called(names: list[str]) 
 
 
 @pytest.mark.parametrize(
-    "names", [["a value that is no name"], ["m.f'; rm x"], [f"p{one}.f" for one in range(9)]]
+    "names", [["a value that is not a name"], ["m.f'; rm x"], [f"p{one}.f" for one in range(9)]]
 )
 def test_what_cannot_be_trusted_in_a_few_words_is_not_advised_to_be(names: list[str]) -> None:
     (found,) = findings_on([used(Use.CALL, name) for name in names])

@@ -280,7 +280,7 @@ NONE = {
         {"optimizer_state_dict": {"zero_stage": 3, "fp32_flat_groups": [torch.ones(9)]}},
         "the state of an optimizer and no weights",
     ),
-    "storages": ({"w": torch.ones(2).untyped_storage()}, "the file holds storages alone"),
+    "storages": ({"w": torch.ones(2).untyped_storage()}, "the file holds only storages"),
     "tensors without a name": (
         {"records": [Record(torch.ones(2))]},
         r"no dictionary that can be looked into holds tensors by name; "
@@ -292,7 +292,10 @@ NONE = {
         r"there are some in b'w' \(1 tensor\), "
         r"<tuple> \(1 tensor\)",
     ),
-    "scalars": ({"epoch": 1}, "there is no dictionary of tensors in the file: it holds no tensor"),
+    "scalars": (
+        {"epoch": 1},
+        "there is no dictionary of tensors in the file: it holds no tensor",
+    ),
 }
 
 

@@ -198,7 +198,7 @@ def test_lists_that_do_not_say_it_are_not_guessed(code: bytes, tmp_path: Path) -
     [b"", b"class Net(NamedTuple):\n", scripts.CODE.replace(b"Net", b"Other"), b"\xff" * 40],
 )
 def test_a_root_that_is_no_module_is_named(code: bytes, tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedError, match="content is no module"):
+    with pytest.raises(UnsupportedError, match="content is not a module"):
         open_checkpoint(written(scripts.program(code=code), tmp_path))
 
 

@@ -352,7 +352,7 @@ def test_a_bad_tar_is_refused(data: bytes, rule: Rule, opened: Opener) -> None:
 UNSUPPORTED = {
     "torchscript": t.torch_zip(members={"constants.pkl": b"N.", "code/a.py": b""}),
     "pickle of no checkpoint": p.pickle(p.dict_of((p.text("a"), b"K\x01"))),
-    "text": b"(this is no pickle)",
+    "text": b"(this is not a pickle)",
     "noise": b"\x01\x02\x03\x04",
     "tar of something else": t.tar_member("readme", b"hello") + bytes(1024),
     "zip without a pickle": t.torch_zip(members={"data.pkl": None}),

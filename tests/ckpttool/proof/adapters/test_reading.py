@@ -49,7 +49,7 @@ def prove(folder: Path, adapter: adapters.State, config: adapters.Config | None 
         (
             {f"{Q0}.lora_{p}.weight": torch.ones(4, 4, dtype=torch.int32) for p in "AB"},
             CONFIG,
-            "its int32 is no type that is multiplied",
+            "its int32 is not a type that is multiplied",
         ),
         (adapters.lora(), {**CONFIG, "use_dora": True}, "has no magnitudes"),
         (adapters.lora(), {**CONFIG, "use_qalora": True}, "an adapter of groups (use_qalora)"),
@@ -122,7 +122,7 @@ def test_a_model_is_no_adapter(tmp_path: Path) -> None:
 def test_an_alpha_that_is_no_number_is_said(tmp_path: Path) -> None:
     adapter = {**adapters.lora(), f"{Q0}.alpha": torch.tensor(float("nan"))}
     proof = prove(tmp_path, adapter)
-    assert [part.reason for part in proof.unmerged] == ["its alpha is no finite number"]
+    assert [part.reason for part in proof.unmerged] == ["its alpha is not a finite number"]
 
 
 def test_hostile_names_of_modules_are_shown_and_harmless(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def wrapped(names: list[str]) -> Evidence:
         (
             "a student and a teacher",
             "prefix student.backbone. removed from 30 of 60 names;"
-            " 30 names behind teacher.backbone. fit too and were left aside",
+            " 30 names behind teacher.backbone. match too and were not used",
             "--strip-prefix student.backbone.",
         ),
         (
@@ -104,9 +104,7 @@ def test_what_was_taken_out_of_names_is_said_with_the_way_to_cut_it(
 ) -> None:
     (found,) = check_prefix(wrapped(WRAPPED[label].names))
     assert found.message == message
-    assert (
-        found.advice == f"Write the names without it: ckpttool convert PATH --to safetensors {fix}"
-    )
+    assert found.advice == f"Remove it from the names: ckpttool convert PATH --to safetensors {fix}"
 
 
 def test_no_way_to_cut_a_prefix_is_shown_where_two_tensors_would_have_one_name() -> None:

@@ -65,7 +65,7 @@ def against(change: Change, **fields: Any) -> Evidence:
     [
         (
             "mae_vit_base_patch16",
-            "Say --model mae_vit_base_patch16; or, if this one is meant, write the lock again.",
+            "Pass --model mae_vit_base_patch16. If this model is intended, write the lock again.",
         ),
         ("ViT/8 MAE at 32 px", rules.LOCK_SCHEMA.fix),
     ],

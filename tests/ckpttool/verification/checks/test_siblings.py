@@ -158,7 +158,7 @@ def test_copies_that_may_be_meant_are_one_note() -> None:
         "blocks.0.mlp.fc1.weight, ema.blocks.0.mlp.fc1.weight, mel.filterbank, "
         "teacher.mel.filterbank"
     )
-    assert found.message.startswith("4 tensors hold the content of 2: 352 B stand in the file")
+    assert found.message.startswith("4 tensors hold the content of 2: 352 B are in the file")
 
 
 def test_two_weights_of_the_model_that_are_one_are_a_warning_whatever_lies_beside() -> None:
