@@ -20,7 +20,7 @@ MAX_SEARCHED = 1_000_000
 # Where the texts are metadata, which convert keeps.
 _FIXES = {
     rules.CREDENTIAL: "If it is one, revoke it, whether or not you publish the file, and write the "
-    "file anew without it.",
+    "file again without it.",
     rules.PRIVATE_PATH: "Write the file again without these values in its metadata.",
 }
 
