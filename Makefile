@@ -46,6 +46,7 @@ docs: .venv/installed ## Remake the rule pages, the tables and all outputs of co
 	@$(BIN)/python -m docs.make_diagnosis
 	@$(BIN)/python -m docs.make_neighbours
 	@$(BIN)/python -m docs.make_benchmarks
+	@$(BIN)/python -m docs.make_comparison
 	@$(BIN)/python -m docs.make_outputs
 
 bench: .venv/installed $(SAMPLE) ## Measure speed and memory against the alternatives

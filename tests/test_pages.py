@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
+from pathlib import Path
 from typing import Any, Callable, Mapping
 from xml.etree import ElementTree as ET
 
@@ -35,6 +38,10 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
 }
 
 
+def outside_of_code(text: str) -> str:
+    return re.sub(r"^ *```.*?^ *```$", "", text, flags=re.M | re.S)
+
+
 def place(one: tuple[str, Block]) -> str:
     return f"{one[0]}:{one[1].line}"
 
@@ -62,6 +69,51 @@ def test_a_block_is_run_or_parsed_or_says_why_it_is_not(one: tuple[str, Block]) 
         assert len(block.marks.get("not run", "")) > 5
     if block.language == "console":
         assert block.text.startswith("$ ")
+
+
+ALL = sorted({*PAGES, *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))})
+LINKS = [
+    (name, link)
+    for name in (*ALL, "CHANGELOG.md")
+    for link in re.findall(
+        r"\]\(([^)\s]+)\)", outside_of_code((ROOT / name).read_text(encoding="utf-8"))
+    )
+    if "://" not in link
+]
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them of headings."""
+    text = outside_of_code(path.read_text(encoding="utf-8"))
+    return {slug(heading) for heading in re.findall(r"^#+ (.*)$", text, re.M)}
+
+
+def slug(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_all_links_lead_somewhere() -> None:
+    broken = []
+    for name, link in LINKS:
+        path, _, anchor = link.partition("#")
+        target = (ROOT / name).parent / path if path else ROOT / name
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append((name, link))
+    assert len(LINKS) > 200
+    assert broken == []
+
+
+def test_every_page_can_be_reached_from_readme() -> None:
+    reached, new = set(), {"README.md"}
+    while new:
+        reached |= new
+        found = {
+            os.path.normpath(Path(name).parent / link.partition("#")[0])
+            for name, link in LINKS
+            if name in new and link.partition("#")[0].endswith(".md")
+        }
+        new = found - reached
+    assert set(ALL) <= reached
 
 
 def test_every_folder_is_used() -> None:

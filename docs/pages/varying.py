@@ -14,6 +14,7 @@ VARYING: Tuple[Tuple[str, str], ...] = (
     (r"\b(mean|std) -?[\d.]+(e-?\d+)?", r"\1 NUMBER"),
     (r"from -?[\d.]+(e-?\d+)? to -?[\d.]+(e-?\d+)?", "from NUMBER to NUMBER"),
     (r"differ by up to [\d.]+(e-?\d+)?", "differ by up to NUMBER"),
+    (r"\b(residual|loss) [\d.]+(e-?\d+)?", r"\1 NUMBER"),
     # releases of packages
     (
         r"\b(ckpttool|torch|numpy|transformers|safetensors|Python) \d+(\.\w+)+(\+\w+)?",

@@ -42,6 +42,18 @@ def mae(folder: Path) -> None:
     checkpoints.saved(folder, checkpoints.sound, "model.pth")
 
 
+def first_steps(folder: Path) -> None:
+    """model.pth, broken.pth, which lost a tensor and has NaN, and finetuned.safetensors."""
+    mae(folder)
+    state = models.with_a_nan(checkpoints.state(), "blocks.1.mlp.fc2.bias")
+    del state["norm.weight"]
+    torch.save({"model": state}, folder / "broken.pth")
+    finetuned = checkpoints.state()
+    for name in ("blocks.1.mlp.fc1.weight", "blocks.1.mlp.fc2.weight"):
+        finetuned[name] = finetuned[name] * 1.01
+    save_file(finetuned, folder / "finetuned.safetensors", metadata={"format": "pt"})
+
+
 def release(folder: Path) -> None:
     """release/, with a model, its configuration, card and lock file, and the model beside it."""
     (folder / "release").mkdir()
@@ -255,6 +267,7 @@ def code(folder: Path) -> None:
 
 FOLDERS: Mapping[str, Callable[[Path], None]] = {
     "empty": empty,
+    "first steps": first_steps,
     "release": release,
     "repository": repository,
     "runs": runs,
