@@ -119,7 +119,7 @@ def _percent(share: float) -> str:
 def _write_narrow(page: Page, row: SizeRow) -> None:
     page.line(styled(row.indented, row.style), 2)
     each = _EACH if row.each else ""
-    share = "" if row.share is None else _percent(row.share)
+    share = "" if row.share is None else _percent(row.share).replace(" ", "")  # one word
     facts = ", ".join(filter(None, (row.what, row.size and f"{row.size}{each}", share)))
     if facts:
         page.line(styled(facts, "dim"), 4 + 2 * row.depth)
