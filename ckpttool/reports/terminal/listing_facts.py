@@ -9,6 +9,7 @@ from rich.text import Text
 from ckpttool.findings.text import count, printable, size, some_of
 from ckpttool.reports.terminal.diagnosis import write_diagnosis
 from ckpttool.reports.terminal.page import styled
+from ckpttool.reports.terminal.verdict import what_it_is
 
 if TYPE_CHECKING:
     from ckpttool.findings.listing import AdapterFacts, ByteCount, Listing, Neighbour
@@ -25,18 +26,14 @@ _SHOWN = 20  # items of a list in one line
 
 # The kind of file that is an adapter and nothing else, of which the adapter says all.
 _ADAPTER = "PEFT"
-# Kinds that say nothing beside the name of the model.
-_SILENT = ("full", "other", "part", "unknown", "empty")
 
 
 def model_of(listing: Listing) -> str:
     """Return what a file is in a few words; ``""`` where nobody knows."""
     if listing.adapter is not None:
         return f"{_variant(listing.adapter)} adapter of rank {_numbers(listing.adapter.ranks)}"
-    diagnosis = listing.file.diagnosis
-    if diagnosis is not None and diagnosis.model is not None:
-        kind = "" if diagnosis.kind in _SILENT else f" {diagnosis.kind}"
-        return printable(f"{diagnosis.model}{kind}")
+    if listing.file.diagnosis is not None:
+        return what_it_is(listing.file)
     return printable(listing.neighbour.name) if listing.neighbour else ""
 
 

@@ -16,6 +16,7 @@ from ckpttool.reports.terminal.listing_beside import write_beside, write_names, 
 from ckpttool.reports.terminal.listing_facts import model_of, not_finite, write_facts
 from ckpttool.reports.terminal.listing_tensors import write_tensors
 from ckpttool.reports.terminal.page import Page, styled
+from ckpttool.reports.terminal.verdict import found_in
 from ckpttool.reports.terminal.view import TreeView
 
 if TYPE_CHECKING:
@@ -89,13 +90,13 @@ def _write_listing(page: Page, listing: Listing, view: TreeView, whole: bool = T
 def _totals(listing: Listing) -> Iterator[Union[str, Text]]:
     """Yield what matters most of a file: what it is, and how large."""
     file = listing.file
-    if file.format is None:
-        return
-    yield model_of(listing)
-    yield count(file.tensors or 0, "tensor")
-    number = file.parameters or 0
-    yield count(number, "parameter") if number < 10_000 else f"{rounded(number)} parameters"
-    yield size(file.size or 0)
+    if file.format is not None:
+        yield model_of(listing)
+        yield count(file.tensors or 0, "tensor")
+        number = file.parameters or 0
+        yield count(number, "parameter") if number < 10_000 else f"{rounded(number)} parameters"
+        yield size(file.size or 0)
     if listing.statistics is not None:
         for what, names in not_finite(listing.statistics).items():
             yield styled(f"{what} in {count(len(names), 'tensor')}", "bold red")
+    yield from found_in(file.findings)

@@ -65,9 +65,10 @@ def what_it_is(file: FileReport) -> str:
     if known.kind in _BY_SENTENCE or known.model is None:
         words = _ENDS.split(known.text, 1)[0]
         return "model not known" if known.kind == "unknown" else printable(words)
-    if known.kind == "full" and file.coverage is not None:
-        parts = [name for name, group in file.coverage.groups.items() if not group.absent]
-        return printable(f"{known.model}, {' and '.join(parts)}")
+    if known.kind == "full":
+        groups = file.coverage.groups if file.coverage is not None else {}
+        parts = " and ".join(name for name, group in groups.items() if not group.absent)
+        return printable(f"{known.model}, {parts}" if parts else known.model)
     return printable(f"{known.model} {known.kind}")
 
 
