@@ -10,9 +10,10 @@ import click
 from ckpttool.cli.batch import batch_options, say_unused, targets
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
-from ckpttool.cli.option_kinds import format_option, wrapper_option
+from ckpttool.cli.option_kinds import format_option, workers_option, wrapper_option
 from ckpttool.cli.options import Configured, trust_option, trusted
 from ckpttool.cli.program import exit_codes
+from ckpttool.cli.progress import progress_bar
 from ckpttool.reports import FORMATS, reporter
 from ckpttool.reports.terminal.view import TreeView
 
@@ -37,6 +38,13 @@ if TYPE_CHECKING:
     "in the order of the file.",
 )
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Show N levels of the tree.")
+@click.option(
+    "--stats",
+    is_flag=True,
+    help="Read the weights, and show of each tensor the least and largest value, mean, standard "
+    "deviation, share of zeros and a histogram. NaN and infinite values are named.",
+)
+@workers_option("read, with --stats")
 @click.option("--all", "unfold", is_flag=True, help="List blocks that are alike one by one.")
 @format_option(FORMATS["Listing"])
 @display_options
@@ -49,6 +57,8 @@ def inspect(
     include: tuple[str, ...],
     sort: str | None,
     depth: int | None,
+    stats: bool,
+    workers: int | None,
     unfold: bool,
     format_name: str,
 ) -> int:
@@ -56,8 +66,8 @@ def inspect(
 
     A known model beside MAE (BEiT, DINO, VideoMAE and others) is said to be it, by its names.
 
-    Only headers are read. That a file can be listed says nothing about its weights.
-    Very long lists are cut and the rest is counted; --format json lists all.
+    Only headers are read, without --stats. That a file can be listed says nothing about its
+    weights. Very long lists are cut and the rest is counted; --format json lists all.
 
     PATH is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
     checkpoints; what else lies there is listed as what it is. Without PATH, the checkpoint of the
@@ -68,7 +78,7 @@ def inspect(
     from ckpttool.findings.name_filter import NameFilter
     from ckpttool.inputs.accounting import account_for, examined
     from ckpttool.inputs.components import components, sizes
-    from ckpttool.inspection.listing import listed
+    from ckpttool.inspection.listing import Reading, listed
 
     configured = Configured(by_file=bool(paths) or files_from is not None)
     # not whole: a shard that is named is listed by itself
@@ -80,7 +90,11 @@ def inspect(
         return trusted(configured.of(target.path), trust)
 
     def examine(target: Input) -> Listing:
-        return listed(target.path, wrapper, trust_of(target), names)
+        if not stats:
+            return listed(target.path, wrapper, trust_of(target), names)
+        with progress_bar(target.path) as bar:
+            reading = Reading(workers, progress=bar)
+            return listed(target.path, wrapper, trust_of(target), names, reading)
 
     every = examined(found, examine, Listing, trust_of)
     if any(listing.file.format is not None for listing in every):
@@ -94,7 +108,9 @@ def inspect(
         tuple(components(inventory)),
         sizes(inventory),
     )
-    view = TreeView(not unfold, sort, depth, details=bool(unfold or include or sort or depth))
+    view = TreeView(
+        not unfold, sort, depth, details=bool(unfold or include or sort or depth or stats)
+    )
     with collecting.paused():  # a tree has no cycles either
         emit(partial(reporter(format_name, view, "Listing"), listings))
     return listings.exit_code
