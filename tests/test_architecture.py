@@ -359,6 +359,13 @@ def test_inspect_runs_without_torch_and_numpy(tmp_path: Path) -> None:
     assert "lonely" in done.stdout
 
 
+def test_statistics_are_gathered_without_torch(tmp_path: Path) -> None:
+    path = str(tiny_safetensors(tmp_path))
+    done = without_torch("ckpttool", "inspect", "--stats", path, keep=("numpy",))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "histogram" in done.stdout
+
+
 @pytest.mark.parametrize("containers", [("pth", "pth"), ("pth", "safetensors")], ids="-".join)
 def test_equal_files_are_compared_without_torch_and_numpy(
     containers: tuple[str, str], tmp_path: Path

@@ -128,6 +128,8 @@ def _types(listing: Listing) -> str:
         by_type[row.dtype] = by_type.get(row.dtype, 0) + row.parameters
     types = ", ".join(f"{number:,} {dtype}" for dtype, number in by_type.items())
     text = types or "none"
+    if listing.left_out:
+        text += " in the tensors that are listed"
     if listing.tied:
         again = {name for group in listing.tied for name in group[1:]}
         nbytes = sum(row.nbytes for row in listing.tensors if row.name in again)
