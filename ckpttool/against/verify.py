@@ -19,11 +19,13 @@ from ckpttool.findings.arguments import (
     check_day,
     pairs_of,
     path_of,
+    paths_of,
     texts_of,
 )
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import NO_ITEMS, FileReport, Report
 from ckpttool.models.families import AUTO
+from ckpttool.models.pictures.images import read_images
 from ckpttool.tensors.workers import Progress
 from ckpttool.verification.batch import given, inputs_of, one_for_all, report_on, same_for_all
 from ckpttool.verification.lock.content import Lock
@@ -83,6 +85,7 @@ def verify(
     lock: Union[AnyPath, Lock, None] = None,
     policy: Policy = Policy(),  # noqa: B008 (a constant)
     today: date | None = None,
+    images: Union[AnyPath, Iterable[AnyPath]] = (),
     workers: int | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -133,6 +136,7 @@ def verify(
         lock: the lock file to compare with, or its path.
         policy: which findings count, and from which severity on they fail a file.
         today: the day for waivers that expire; ``None`` for the current one.
+        images: image files for models with a decoder to reconstruct; needs Pillow.
         workers: threads that read; ``None`` for one a processor.
         executor: to run them, instead of own threads.
         progress: told how far the reading is, from ``start`` on anew for each file.
@@ -141,7 +145,8 @@ def verify(
         The report. What is wrong with a file is a finding in it.
 
     Raises:
-        UsageError: an argument has a value that is not allowed; or there is one file alone, and
+        UsageError: an argument has a value that is not allowed; an image cannot be read; or there
+            is one file alone, and
             no state dict in it under ``wrapper``, or a pattern that demands something of no tensor.
         CkpttoolError: the lock file, the schema or the checkpoint ``against`` cannot be read.
     """
@@ -161,6 +166,7 @@ def verify(
         executor=executor,
         limits=limits,
         lock=lock,
+        images=read_images(paths_of(images)),
     )
     options = given(
         options,

@@ -15,7 +15,13 @@ from ckpttool.comparison.opening import (
 from ckpttool.comparison.options import DiffOptions
 from ckpttool.comparison.result import Comparison, Outcome
 from ckpttool.comparison.run import Run
-from ckpttool.findings.arguments import check_progress, pairs_of, path_of, texts_of
+from ckpttool.findings.arguments import (
+    check_progress,
+    pairs_of,
+    path_of,
+    paths_of,
+    texts_of,
+)
 from ckpttool.findings.errors import CkpttoolError, UsageError
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.results import FileReport
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
 
     from ckpttool.findings.arguments import AnyPath
     from ckpttool.models.canonical import Canonical
+    from ckpttool.models.pictures.images import Photo
     from ckpttool.tensors.workers import Progress
 
 __all__ = ["DiffOptions", "diff", "diff_files"]
@@ -47,6 +54,7 @@ def diff(
     left_wrapper: str | None = None,
     right_wrapper: str | None = None,
     map: Mapping[str, str] = {},  # noqa: A002 (the name of the option)
+    images: Union[AnyPath, Iterable[AnyPath]] = (),
     workers: int | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -69,6 +77,8 @@ def diff(
         right_wrapper: the same of the right one.
         map: pattern of names on the left -> what these are called on the right, with ``*`` and
             ``{n}`` as in ``docs/convert.md``.
+        images: image files for models with a decoder to reconstruct, to compare what they make of
+            them; needs Pillow and torch. It does not change the outcome.
         workers: threads; ``None`` for one a processor, at most 6, and one for small tensors.
         executor: runs the reading, in place of threads of our own.
         progress: told how far the reading is.
@@ -89,9 +99,29 @@ def diff(
         weights_only=weights_only,
         wrappers=(left_wrapper, right_wrapper),
         given=pairs_of(map, "map"),
+        images=_read(paths_of(images)),
     )
     check_progress(progress)
     return diff_files((path_of(left), path_of(right)), options, progress)
+
+
+def _read(paths: tuple[str, ...]) -> tuple[Photo, ...]:
+    from ckpttool.models.pictures.images import read_images  # late, as below: few runs have any
+
+    return read_images(paths)
+
+
+def _with_pictures(
+    found: Comparison,
+    sides: tuple[Checkpoint, Checkpoint],
+    canonical: list[Canonical],
+    options: DiffOptions,
+) -> Comparison:
+    if not options.images:
+        return found
+    from ckpttool.comparison.pictures import with_pictures
+
+    return with_pictures(found, sides, canonical, options.images)
 
 
 def diff_files(
@@ -124,7 +154,8 @@ def diff_files(
         left, right = opened
         try:
             if isinstance(left, Checkpoint) and isinstance(right, Checkpoint):
-                return Run((left, right), canonical, options, progress).compare(*reports)
+                found = Run((left, right), canonical, options, progress).compare(*reports)
+                return _with_pictures(found, (left, right), canonical, options)
             from ckpttool.comparison.digests import diff_digests  # late: for receipts only
 
             return diff_digests((left, right), reports, canonical, options)

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ckpttool.comparison.given import Given
+    from ckpttool.models.pictures.images import Photo
 
 
 class DiffOptions(NamedTuple):
-    """The arguments of :func:`ckpttool.diff`; ``given`` is its ``map``."""
+    """The arguments of :func:`ckpttool.diff`; ``given`` is its ``map``, ``images`` are read."""
 
     atol: float | None = None
     rtol: float | None = None
@@ -34,6 +35,7 @@ class DiffOptions(NamedTuple):
     weights_only: bool = False
     wrappers: tuple[str | None, str | None] = (None, None)
     given: Given = ()
+    images: tuple[Photo, ...] = ()
 
     @property
     def tolerant(self) -> bool:

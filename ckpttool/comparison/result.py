@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Union
 
 from ckpttool.findings.finding import Finding
 from ckpttool.findings.json_fields import document, file_fields
+from ckpttool.findings.pictures import ReconstructionChange
 from ckpttool.findings.results import FileReport
 
 
@@ -196,6 +197,7 @@ class Comparison(NamedTuple):
         notes: what was not compared, in words.
         tolerance: the tolerances as options; empty for none.
         map: the map of ``tensors``.
+        reconstructions: of the images that were named, by both files.
     """
 
     left: FileReport
@@ -210,6 +212,7 @@ class Comparison(NamedTuple):
     notes: tuple[str, ...] = ()
     tolerance: str = ""
     map: ModelMap = ModelMap()
+    reconstructions: tuple[ReconstructionChange, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -254,6 +257,8 @@ class Comparison(NamedTuple):
             "beside": [_tensor(tensor) for tensor in self.beside],
             "state": [entry._asdict() for entry in self.state],
         }
+        if self.reconstructions:  # no field at all where no image was named
+            fields["reconstructions"] = [one.fields() for one in self.reconstructions]
         return document("diff", fields)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from base64 import b64decode, b64encode
-from typing import Any, NamedTuple
+from typing import Any, Iterable, NamedTuple
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER, _KIND = ">IIBBBBB", [8, 2, 0, 0, 0]
@@ -52,9 +52,8 @@ class Reconstruction(NamedTuple):
         hidden: how many of them the model does not see.
         loss: the model's own: mean squared error over the hidden patches, of pixels that are
             normalised as ImageNet's are, or by the mean and variance of each patch.
-        constant_loss: that of a constant, for comparison: of the visible patches' mean colour, or
-            of each patch's own mean where pixels are normalised by patch. A model that does not
-            do better reconstructs nothing.
+        constant_loss: that of a constant, for comparison: of the visible patches' mean colour,
+            normalised as theirs is. A model that does not do better reconstructs nothing.
         normalised: whether the model's pixels are taken as normalised by patch
             (``norm_pix_loss``). They are shown with the mean and variance of the original patch.
         basis: how that is known, in words.
@@ -87,16 +86,16 @@ class ReconstructionChange(NamedTuple):
 
     Attributes:
         left, right: what each file makes of it.
-        mean, largest: of the absolute differences between their ``restored`` pixels, on the scale
+        mean, largest: of the absolute differences between their ``restored`` pixels, which are
             from 0 to 255.
-        scale: how many times larger than they are the differences are shown.
+        scale: the factor by which the differences are shown larger, so that the largest is 255.
         difference: the absolute differences.
     """
 
     left: Reconstruction
     right: Reconstruction
     mean: float
-    largest: float
+    largest: int
     scale: float
     difference: Picture
 
@@ -111,9 +110,46 @@ class ReconstructionChange(NamedTuple):
         }
 
 
+def change_of(left: Reconstruction, right: Reconstruction) -> ReconstructionChange:
+    """Return how far apart two reconstructions of one image are; their sizes must be the same."""
+    one, other = left.restored, right.restored
+    apart = [abs(a - b) for a, b in zip(one.pixels, other.pixels)]
+    largest = max(apart)
+    scale = 255 / largest if largest else 1.0
+    shown = bytes(round(difference * scale) for difference in apart)
+    picture = Picture(one.width, one.height, shown)
+    return ReconstructionChange(left, right, sum(apart) / len(apart), largest, scale, picture)
+
+
 def _pictures(holder: Any) -> dict[str, str]:
     values = holder._asdict().items()
     return {name: value.base64 for name, value in values if isinstance(value, Picture)}
+
+
+_GAP = 4
+_LEAST_HEIGHT = 192  # the images of small models would be hard to see
+
+
+def side_by_side(pictures: Iterable[Picture]) -> Picture:
+    """Return pictures of one height in a row, with white between, small ones enlarged."""
+    row = tuple(pictures)
+    times = max(1, _LEAST_HEIGHT // row[0].height)
+    gap = b"\xff" * (_GAP * times * _COLOURS)
+    lines = []
+    for top in range(row[0].height):
+        parts = (_line(one, top, times) for one in row)
+        lines += [gap.join(parts)] * times
+    width = times * (sum(one.width for one in row) + _GAP * (len(row) - 1))
+    return Picture(width, times * row[0].height, b"".join(lines))
+
+
+def _line(picture: Picture, top: int, times: int) -> bytes:
+    stride = picture.width * _COLOURS
+    line = picture.pixels[top * stride : (top + 1) * stride]
+    if times == 1:
+        return line
+    pixels = (line[at : at + _COLOURS] for at in range(0, stride, _COLOURS))
+    return b"".join(pixel * times for pixel in pixels)
 
 
 # --- PNG (W3C Recommendation, third edition) ----------------------------------------------

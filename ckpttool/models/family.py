@@ -235,6 +235,55 @@ class ForwardPass(NamedTuple):
     ]
 
 
+class Guess(NamedTuple):
+    """What a model's output is as pixels, taken in one of two ways.
+
+    Attributes:
+        pixels: (images, channels, height, width), from 0 to 1 but for what is beyond.
+        losses: of each image, over its hidden patches.
+        constant_losses: those of a constant in place of the output.
+    """
+
+    pixels: torch.Tensor
+    losses: tuple[float, ...]
+    constant_losses: tuple[float, ...]
+
+
+class Restored(NamedTuple):
+    """What a model makes of images of which it sees a part.
+
+    Attributes:
+        patches, hidden: of an image, in all and those that are hidden.
+        mask: (height, width), true where a pixel is hidden; the same for all images.
+        plain: the output taken as the pixels of images that are normalised as a whole.
+        by_patch: the output taken as pixels that are normalised in each patch.
+    """
+
+    patches: int
+    hidden: int
+    mask: torch.Tensor
+    plain: Guess
+    by_patch: Guess
+
+
+class Restoring(NamedTuple):
+    """How a model restores images.
+
+    Attributes:
+        run: a model with its weights, and images (images, channels, height, width) from 0 to 1 on
+            its device, to what it makes of them.
+        image: a model's sizes, to height and width of its images.
+        why_not: a model's sizes, to why a model of them restores none; ``None`` if it does.
+        normalised: the name of the size that says whether a model's pixels are normalised in each
+            patch, by those of :class:`SizeReader`.
+    """
+
+    run: Callable[[Any, torch.Tensor], Restored]
+    image: Callable[[Any], tuple[int, int]]
+    why_not: Callable[[Any], str | None]
+    normalised: str
+
+
 @dataclass(frozen=True, eq=False)
 class Family:
     """Models with the same tensor names in several sizes. Names here are canonical.
@@ -270,6 +319,7 @@ class Family:
         config_file: of the ``config.json``.
         published: file name -> the first digits of its MD5 sum.
         published_at: the address of these files.
+        restoring: how its models restore images of which they see a part; ``None`` if they do not.
         load_alternatives: imports what forks call single modules of the canonical convention;
             they are recognised beside whatever else a file spells.
     """
@@ -300,6 +350,7 @@ class Family:
     depths: Mapping[str, str] = field(default_factory=dict)
     dtypes: Mapping[str, str] = field(default_factory=dict)
     fused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    restoring: Restoring | None = None
     load_alternatives: Callable[[], tuple[NameRule, ...]] = tuple
 
     @property

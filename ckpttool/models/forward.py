@@ -7,7 +7,8 @@ the meta device. What the file lacks is not run.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Callable, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping
 
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import ForwardSummary, OutputSummary
@@ -62,6 +63,30 @@ def run_forward(
     why_not = family.forward.why_not(config)
     if why_not:
         return not_run(why_not)
+    with filled(family, config, tensors, full=full, device=device, dtype=dtype) as (model, problem):
+        if problem:
+            return not_run(problem)
+        import torch
+
+        computed = family.forward.run(model, full, device, getattr(torch, dtype))
+        return _summary_of(computed, FULL if full else family.core, device)
+
+
+@contextmanager
+def filled(
+    family: Family,
+    config: ModelConfig,
+    tensors: Mapping[str, TensorInfo],
+    *,
+    full: bool,
+    device: str,
+    dtype: str = "float32",
+) -> Iterator[tuple[Any, str | None]]:
+    """Fill a model with tensors, to compute with it in the block; as :func:`run_forward`.
+
+    Yields:
+        The model, and why it was not filled; ``None`` if it was.
+    """
     import torch
 
     from ckpttool.models.streaming import stream
@@ -74,12 +99,9 @@ def run_forward(
     try:
         with torch.inference_mode(), exactly:
             problem = stream(family, model, tensors, full=full, device=device, dtype=kind)
-            if problem:
-                return not_run(problem)
-            if torch.device(device).type == "cpu" and kind is torch.float32:
+            if not problem and torch.device(device).type == "cpu" and kind is torch.float32:
                 multiply_through_onednn(model)
-            computed = family.forward.run(model, full, device, kind)
-            return _summary_of(computed, FULL if full else family.core, device)
+            yield model, problem
     except torch.cuda.OutOfMemoryError as error:
         raise _bad_device(device, error) from error
 

@@ -60,6 +60,7 @@ def conclude(known: FileReport, evidence: Evidence, published: Origin | None) ->
         quantized=in_words(evidence.quantized),
         schema_from=code.said if code is not None else None,
         statistics=_statistics(evidence) if evidence.values.measured else None,
+        reconstructions=evidence.pictures.found,
     )
 
 
@@ -141,6 +142,9 @@ def _unchecked(evidence: Evidence, published: Origin | None) -> Iterator[str]:
         read = "not every tensor was read" if evidence.canonical.tensors else "there is no tensor"
         yield f"the fingerprint ({read})"
     yield from _not_run(evidence)
+    if evidence.pictures.reason is not None:
+        images = count(evidence.pictures.images, "image")
+        yield f"the reconstruction of {images} ({evidence.pictures.reason})"
     if published is None:
         yield "where the file comes from (--published)"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckpttool.verification.options import Thresholds
 from ckpttool.verification.parts import SeenParts
+from ckpttool.verification.pictures import Pictures
 from ckpttool.verification.quantized_file import NOTHING, QuantizedFile
 from ckpttool.verification.release_files import ReleaseFiles
 
@@ -48,6 +49,7 @@ class Evidence(NamedTuple):
         recognised: its tensors under the names of the known model that they are nearest to.
         parts: what the parts of tensors show that are more than bytes.
         companion: another checkpoint that the file is held against, if any.
+        pictures: what the model makes of the images that were named.
     """
 
     checkpoint: Checkpoint
@@ -77,6 +79,7 @@ class Evidence(NamedTuple):
     companion: Companion | None = None
     example: bool = False
     parts: SeenParts = SeenParts()
+    pictures: Pictures = Pictures()
 
     @property
     def has_roles(self) -> bool:

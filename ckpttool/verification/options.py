@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ckpttool.models.code.example import Example
     from ckpttool.models.grouping import Groups
+    from ckpttool.models.pictures.images import Photo
     from ckpttool.models.reference import Reference
     from ckpttool.verification.companion import Companion
     from ckpttool.verification.lock.content import Lock
@@ -77,6 +78,7 @@ class VerifyOptions(NamedTuple):
         companion: another checkpoint that the caller holds the file against.
         example: what the model of a schema from code is called with, in place of its own inputs.
         stats: whether to gather the statistics of the tensors.
+        images: to be restored by a model with a decoder.
     """
 
     model: str = AUTO
@@ -100,6 +102,7 @@ class VerifyOptions(NamedTuple):
     companion: Companion | None = None
     example: Example | None = None
     stats: bool = False
+    images: tuple[Photo, ...] = ()
 
     @property
     def demanding(self) -> str:

@@ -29,6 +29,7 @@ from ckpttool.verification.evidence import Evidence
 from ckpttool.verification.forward import forward_of, forward_of_code
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.parts import parts_to_read, seen_in, split
+from ckpttool.verification.pictures import pictures_of
 from ckpttool.verification.published import origin_of
 from ckpttool.verification.quantized_file import as_in, quantized_file
 from ckpttool.verification.release_files import read_release_files
@@ -219,6 +220,9 @@ def _examine(
         else:
             forward = forward_of(canonical, judged, schema, coverage, values, options)
             config = judged.config
+        pictures = pictures_of(
+            canonical, None if reference is not None else judged, forward, said, options
+        )
         published = origin.result() if origin else None
         weights = weights_of(
             checkpoint, canonical, values, workers=options.workers, executor=options.executor
@@ -252,6 +256,7 @@ def _examine(
         companion=options.companion,
         example=options.example is not None,
         parts=seen_in(checkpoint.in_parts, of_parts, seen.tensors),
+        pictures=pictures,
     )
     return evidence, published
 

@@ -127,17 +127,26 @@ class MAEViTLarge(Encoder):
         pred: Tensor = self.decoder_pred(x)  # (B, T + L, P)
         return pred[:, before:]  # without the class token
 
+    @staticmethod
+    def patch_scale(patches: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and deviation (B, L, 1) by which pixels (B, L, P) are normalised by patch.
+
+        The variance is the unbiased one, with 1e-6 added to it.
+        """
+        mean = patches.mean(dim=-1, keepdim=True)  # (B, L, 1)
+        variance = patches.var(dim=-1, keepdim=True)  # (B, L, 1)
+        return mean, (variance + 1e-6).sqrt()
+
     def forward_loss(self, images: Tensor, pred: Tensor, mask: Tensor) -> Tensor:
         """Return the mean squared error over the hidden patches, a scalar; NaN if none is.
 
-        With ``norm_pix_loss`` each patch of the target is normalised by its own mean and
-        (unbiased) variance first, with 1e-6 added to the variance.
+        With ``norm_pix_loss`` each patch of the target is normalised first, as
+        :meth:`patch_scale` says.
         """
         target = self.patchify(images)  # (B, L, P)
         if self.config.norm_pix_loss:
-            mean = target.mean(dim=-1, keepdim=True)  # (B, L, 1)
-            variance = target.var(dim=-1, keepdim=True)  # (B, L, 1)
-            target = (target - mean) / (variance + 1e-6).sqrt()
+            mean, deviation = self.patch_scale(target)
+            target = (target - mean) / deviation
         error = (pred - target).square().mean(dim=-1)  # (B, L)
         return (error * mask).sum() / mask.sum()
 

@@ -10,6 +10,13 @@ import click
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
 from ckpttool.cli.option_kinds import format_option, renames, workers_option
+from ckpttool.cli.pictures import (
+    check_pictures,
+    image_option,
+    pictures_option,
+    rows_of_changes,
+    write_pictures,
+)
 from ckpttool.cli.progress import progress_bar
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.text import printable
@@ -105,6 +112,8 @@ _NOWHERE = ("/dev/null", "nul")
     help="Tensors to list of each class; 10 by default, all with --stat. The rest is counted.",
 )
 @click.option("--stat", is_flag=True, help="One line a tensor.")
+@image_option
+@pictures_option
 @format_option(FORMATS["Comparison"])
 @workers_option("compare", "one a processor, at most 6; one for small tensors")
 @display_options
@@ -116,6 +125,7 @@ def diff(
     sort: str,
     top: int | None,
     stat: bool,
+    pictures: str | None,
     format_name: str,
     **options: Any,
 ) -> int:
@@ -140,6 +150,7 @@ def diff(
     from ckpttool.comparison.options import DiffOptions
     from ckpttool.inputs.paths import one_file
 
+    check_pictures(pictures, options["images"])
     left, right = one_file(left), one_file(right)
     given = ("atol", "rtol", "max_ulp", "equal_nan")
     # --exact changes nothing: it is there to be written down, and must not be contradicted
@@ -149,6 +160,7 @@ def diff(
     with progress_bar(right) as bar:
         comparison = comparing.diff(left, right, map=renames(mapped), progress=bar, **options)
     emit(partial(reporter(format_name, DiffView(sort, top, stat), "Comparison"), comparison))
+    write_pictures(pictures, rows_of_changes(left, right, comparison.reconstructions))
     return comparison.exit_code
 
 

@@ -19,6 +19,13 @@ from ckpttool.cli.options import (
     terms_of,
     today,
 )
+from ckpttool.cli.pictures import (
+    check_pictures,
+    image_option,
+    pictures_option,
+    rows_of,
+    write_pictures,
+)
 from ckpttool.cli.program import exit_codes
 from ckpttool.cli.progress import progress_bar
 from ckpttool.cli.reporting import (
@@ -70,6 +77,8 @@ if TYPE_CHECKING:
     help="The paths are files that changed, as a hook of pre-commit gets them: a config.json "
     "stands for the checkpoints beside it, and what is no checkpoint is only listed.",
 )
+@image_option
+@pictures_option
 @policy_options
 @display_options
 def verify(
@@ -82,6 +91,8 @@ def verify(
     show_waived: bool,
     lock: str | None,
     stats: bool,
+    images: tuple[str, ...],
+    pictures: str | None,
     configured: Configured,
     **options: Any,
 ) -> int:
@@ -97,10 +108,13 @@ def verify(
     Without PATH, the checkpoint of the configuration is taken.
     """
     from ckpttool.against.verify import verify_found
+    from ckpttool.models.pictures.images import read_images
     from ckpttool.reports.terminal.view import TextView
     from ckpttool.verification.lock.reading import read_lock
 
     started = time.perf_counter()
+    check_pictures(pictures, images)
+    photos = read_images(images)
     found = targets(configured, paths, files_from, exclude, options["trust"], changed=changed)
     named = [target.path for target in found.targets]
     compared = {*named, *found.folders}
@@ -115,7 +129,8 @@ def verify(
         its_lock = (lock or own.lock) if path in compared else None
         if its_lock and its_lock not in locks:  # read once, it may have 100,000 lines
             locks[its_lock] = read_lock(its_lock)
-        return terms_of(own, schemas=schemas, lock=locks.get(its_lock or ""), **options)
+        known = locks.get(its_lock or "")
+        return terms_of(own, schemas=schemas, lock=known, images=photos, **options)
 
     def against(path: str) -> Against | None:
         return holding.of(configured.of(path))
@@ -124,12 +139,13 @@ def verify(
         terms(path)  # a configuration or a lock that is wrong is told before anything is read
     # a report must not replace a file that the run reads
     read = [*named, *(configured.of(path).path for path in named), files_from, *locks]
-    read += schemas.sources
+    read += [*schemas.sources, *images]
     read += [other.path for other in map(against, named) if other is not None]
     report_files = planned(reports, filter(None, read))
     report = verify_found(found, terms, today(), progress_bar, against)
     for file in report.files:
         tell(f"{file.path}: {word_of(file.verdict)}")
     deliver(report, format_name, report_files, TextView(show_waived, verbose()))
+    write_pictures(pictures, rows_of(report))
     conclude(report, time.perf_counter() - started, shown=format_name == "text")
     return report.exit_code

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from ckpttool.models.families.mae_comparing import at_image, contradicts, fitted
 from ckpttool.models.families.mae_forward import MAE_FORWARD
+from ckpttool.models.families.mae_restoring import MAE_RESTORING
 from ckpttool.models.families.mae_sizes import FREE, read_sizes
 from ckpttool.models.families.mae_words import with_all, words_of
 from ckpttool.models.families.vit_mae_config import VIT_MAE_CONFIG, hints_of
@@ -120,5 +121,6 @@ MAE = Family(
     words=words_of,
     with_all=with_all,
     reading=SizeReader(read_sizes, contradicts, fitted, hints_of, FREE, at_image),
+    restoring=MAE_RESTORING,
     load_alternatives=_load_alternatives,
 )

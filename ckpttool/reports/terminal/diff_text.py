@@ -16,6 +16,7 @@ from ckpttool.reports.terminal.diff_numbers import lines_of, percent
 from ckpttool.reports.terminal.facts import describe
 from ckpttool.reports.terminal.findings import write_findings
 from ckpttool.reports.terminal.page import BAD, DOUBTFUL, GOOD, SHADES, Page, styled
+from ckpttool.reports.terminal.pictures import write_changes
 from ckpttool.reports.terminal.view import DiffView
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ def write(comparison: Comparison, stream: TextIO, view: DiffView = DiffView()) -
             _write_file(page, label, file)
         if comparison.tensors or comparison.beside or comparison.state:
             _write_body(page, comparison, view)
+        page.blank()
+    if comparison.reconstructions:
+        write_changes(page, comparison.reconstructions)
         page.blank()
     _write_verdict(page, comparison)
 

@@ -16,6 +16,7 @@ from ckpttool.findings.text import count, printable, size
 from ckpttool.reports.details import LONG
 from ckpttool.reports.terminal.diagnosis import write_diagnosis
 from ckpttool.reports.terminal.page import styled
+from ckpttool.reports.terminal.pictures import write_reconstructions
 
 if TYPE_CHECKING:
     from ckpttool.findings.finding import Finding
@@ -55,6 +56,7 @@ def write_facts(page: Page, file: FileReport) -> None:
     _write_values(page, file)
     if file.forward is not None and not _says_why_not(file):
         page.row("forward", Text(_forward(file.forward)))
+    write_reconstructions(page, file.reconstructions)
     if file.locked is not None:
         page.row("lock", Text(_locked(file.locked, printable(file.lock or ""))))
     if file.published is not None:

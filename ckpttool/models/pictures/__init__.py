@@ -1,0 +1,1 @@
+"""Images, and what models with a decoder make of them."""

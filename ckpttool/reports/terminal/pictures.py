@@ -1,0 +1,56 @@
+"""Reconstructions of images as rows of text: the loss, and what it is to be compared with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterable
+
+from rich.text import Text
+
+from ckpttool.findings.text import printable
+
+if TYPE_CHECKING:
+    from ckpttool.findings.pictures import Reconstruction, ReconstructionChange
+    from ckpttool.reports.terminal.page import Page
+
+
+def write_reconstructions(page: Page, found: Iterable[Reconstruction]) -> None:
+    """Write a row for each image, and how the pixels were taken, which is the same for all."""
+    told: dict[str, None] = {}
+    for one in found:
+        page.row("image", Text(f"{printable(one.image)}: {_of(one)}"))
+        told[_pixels(one)] = None
+    for text in told:
+        page.row("pixels", Text(text))
+
+
+def write_changes(page: Page, changes: Iterable[ReconstructionChange]) -> None:
+    """Write a row for each image that two files reconstruct, and how the pixels were taken."""
+    told: dict[str, list[str]] = {}
+    for one in changes:
+        loss = f"loss {one.left.loss:.4g} and {one.right.loss:.4g}"
+        apart = f"mean difference {one.mean:.3g} of 255, largest {one.largest:.3g}"
+        page.row("image", Text(f"{printable(one.left.image)}: {apart}; {loss} {_where(one.left)}"))
+        told = {"left": [_pixels(one.left)], "right": [_pixels(one.right)]}
+    if not told:
+        return
+    if told["left"] == told["right"]:
+        page.row("pixels", Text(told["left"][0]))
+        return
+    for side, (text,) in told.items():
+        page.row("pixels", Text(f"{side}: {text}"))
+
+
+def _of(one: Reconstruction) -> str:
+    constant = f"the mean colour of the visible patches has {one.constant_loss:.4g}"
+    better = "" if one.loss < one.constant_loss else ": no better than that"
+    return f"loss {one.loss:.4g} {_where(one)}; {constant}{better}"
+
+
+def _where(one: Reconstruction) -> str:
+    return f"on {one.hidden:,} hidden patches of {one.patches:,}"
+
+
+def _pixels(one: Reconstruction) -> str:
+    how = "normalised by patch; shown with each patch's own mean and variance"
+    how = how if one.normalised else "not normalised by patch"
+    return f"{how} ({printable(one.basis)})"
