@@ -66,8 +66,10 @@ TORCH_LATE = {
     "ckpttool.models.code.made_inputs",
     "ckpttool.models.code.running",
     "ckpttool.models.families.mae_forward",
+    "ckpttool.models.families.mae_restoring",
     "ckpttool.models.family",  # for its types alone
     "ckpttool.models.forward",
+    "ckpttool.models.pictures.restoring",
     "ckpttool.models.sample",
     "ckpttool.models.streaming",
 }

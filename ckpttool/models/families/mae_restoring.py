@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from ckpttool.models.families.mae_forward import MAE_FORWARD, MASK_RATIO
@@ -23,6 +22,8 @@ def visible_first(patches: int) -> list[int]:
 
     By the SHA-256 of the text ``1 N`` for patch N: without any order, and the same everywhere.
     """
+    from hashlib import sha256  # late: most commands load the families and compute no digest
+
     return sorted(range(patches), key=lambda number: sha256(b"1 %d" % number).digest())
 
 
