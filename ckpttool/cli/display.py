@@ -86,7 +86,7 @@ display_options = together(
         "--quiet",
         is_flag=True,
         callback=_remember_volume,
-        help="Write only what failed; no report, unless its --format is given.",
+        help="Write only what fails; no report, unless its --format is given.",
     ),
     _option(
         "-v",

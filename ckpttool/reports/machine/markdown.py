@@ -1,4 +1,4 @@
-"""A summary for a CI job, in GitHub's Markdown: verdict, table, findings by file.
+"""A summary for a CI job, in GitHub's Markdown: verdict, table, findings by file, the worst first.
 
 Text from files is escaped: it must not become markup, a link or a mention. Only ASCII is written.
 """
@@ -6,7 +6,7 @@ Text from files is escaped: it must not become markup, a link or a mention. Only
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Iterator, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Iterator, NamedTuple, Sequence, TextIO
 
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.inventory import Standing, account, of
@@ -38,6 +38,12 @@ _RISKY = re.compile(r"[^A-Za-z0-9 .,;:()/%?'\-]|:(?! )|(?<=www)\.", re.IGNORECAS
 _LIVELY = re.compile(r"[@#]|:(?! )|www\.|//", re.IGNORECASE)
 
 
+# Where the findings of a file go in its section: before its facts.
+_FACTS = "\0"
+# The order of files, the table's too.
+_ORDER = (Verdict.FAIL, Verdict.CANNOT_TELL, Verdict.PASS)
+
+
 class _Paragraph(NamedTuple):
     """A piece of text about a file, by its number; the run has the number after the last."""
 
@@ -48,6 +54,7 @@ class _Paragraph(NamedTuple):
 
 def write(report: Report, stream: TextIO) -> None:
     """Write the summary, without the least grave parts where it is too large."""
+    report = report._replace(files=_worst_first(report.files))
     files = _fitting(
         [_section(number, file) for number, file in enumerate(report.files)], _FOR_FILES
     )
@@ -62,8 +69,13 @@ def write(report: Report, stream: TextIO) -> None:
         files.append(_Paragraph(len(report.files), 0, "\n### The run as a whole\n\n"))
     for block in files:
         section = block.text.partition("\n")[2]  # without the row, which _head has written
-        stream.write(section + "".join(one.text for one in kept if one.file == block.file))
+        head, _, facts = section.partition(_FACTS)
+        stream.write(head + "".join(one.text for one in kept if one.file == block.file) + facts)
     stream.write(_left_out(len(report.files) + 1 - len(listed), len(every) - len(kept)))
+
+
+def _worst_first(files: Sequence[FileReport]) -> tuple[FileReport, ...]:
+    return tuple(sorted(files, key=lambda file: _ORDER.index(file.verdict)))
 
 
 def _head(report: Report, listed: list[int]) -> str:
@@ -113,10 +125,16 @@ def _cells(file: FileReport) -> Iterator[str]:
 
 
 def _section(number: int, file: FileReport) -> _Paragraph:
-    """Return a file's row in the table and the start of its section: both are written or none."""
+    """Return a file's row in the table, the head of its section and its facts: all or none."""
     facts = "; ".join(_facts(file))
-    lines = [_row(file), "", f"### {_code(file.path)}", "", *([facts, ""] if facts else [])]
-    return _Paragraph(number, file.verdict.exit_code, "\n".join([*lines, ""]))
+    lines = [
+        _row(file),
+        "",
+        f"### {_code(file.path)}",
+        "",
+        _FACTS + (f"\n{facts}\n" if facts else ""),
+    ]
+    return _Paragraph(number, file.verdict.exit_code, "\n".join(lines))
 
 
 def _facts(file: FileReport) -> Iterator[str]:

@@ -15,6 +15,7 @@ from ckpttool.findings.inventory import Standing, account, of
 from ckpttool.findings.rules import Rule, Severity
 from ckpttool.findings.text import count, printable
 from ckpttool.reports.details import LONG
+from ckpttool.reports.links import published
 from ckpttool.reports.machine.json import dump
 from ckpttool.reports.machine.located import Located, located
 
@@ -81,7 +82,8 @@ def _driver(version: str, rules: Iterable[Rule]) -> dict[str, Any]:
 def _rule(rule: Rule) -> dict[str, Any]:
     meaning, fix = printable(rule.meaning), printable(rule.fix)
     whole = " ".join([meaning, *([rule.more] if rule.more else [])])
-    page = {"helpUri": f"{HOMEPAGE}/blob/main/docs/rules/{rule.code}.md"} if HOMEPAGE else {}
+    address = published(rule.code, HOMEPAGE)
+    page = {} if address is None else {"helpUri": address}
     return {
         "id": rule.code,
         "name": "".join(part.capitalize() for part in rule.name.split("-")),  # SARIF: PascalCase

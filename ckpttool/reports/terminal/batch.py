@@ -133,7 +133,7 @@ class Batch:
         if not shown:
             return
         shown.sort(key=lambda one: -one[0].severity.weight)
-        self._page.line(styled("of several files", "bold"))
+        self._page.line(styled("warnings and notes", "bold"))
         for finding, files in shown[:_SHARED]:
             write_shared(self._page, finding, self._names(files))
         self._write_more(len(shown) - _SHARED, "finding")

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Iterable, Sequence
 
 from rich.text import Text
 
-from ckpttool.findings.finding import Finding, Verdict
+from ckpttool.findings.finding import Finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import printable
 from ckpttool.reports.details import LONG, details_of, fix_of
-from ckpttool.reports.terminal.counts import counts
-from ckpttool.reports.terminal.headline import VERDICTS, sign_text
 from ckpttool.reports.terminal.page import BAD, DOUBTFUL, TOLD, styled
 
 if TYPE_CHECKING:
-    from ckpttool.findings.results import FileReport, Waived
+    from ckpttool.findings.results import Waived
     from ckpttool.reports.terminal.page import Page
 
 # Sign and colour of each severity. The word is written too, so that a report can do without both.
@@ -74,7 +72,7 @@ def _write_head(page: Page, finding: Finding, rest: str, waived: bool = False) -
     text = severity_text(page, finding.severity).append(" ")
     if waived:
         text = styled(f"{page.sign(TOLD)} waived {finding.severity.value} ", "dim")
-    text.append(f"{finding.rule.code} {finding.rule.name}", style="bold")
+    text.append_text(page.code(printable(finding.rule.code), printable(finding.rule.name)))
     text.append(rest)
     page.line(text, 2, 6)
 
@@ -83,20 +81,6 @@ def severity_text(page: Page, severity: Severity) -> Text:
     """Return the sign and the word of a severity, all of one width."""
     sign, style = _LOOKS[severity]
     return styled(f"{page.sign(sign)} {severity.value.ljust(len('warning'))}", style)
-
-
-def write_verdict(page: Page, file: FileReport) -> None:
-    """Write the last line on a file: the verdict, the counts, and what was not looked at."""
-    text = verdict_text(page, file.verdict)
-    text.append(f" {printable(file.path)}: {counts(file.findings, len(file.waived))}")
-    if file.unchecked:
-        text.append(f". Not checked: {printable(', '.join(file.unchecked), LONG)}")
-    page.line(text, 0, 2)
-
-
-def verdict_text(page: Page, verdict: Verdict) -> Text:
-    """Return the sign and the word of a verdict."""
-    return sign_text(page, VERDICTS[verdict])
 
 
 def write_waived(page: Page, waived: Sequence[Waived]) -> None:

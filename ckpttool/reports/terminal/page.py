@@ -11,7 +11,10 @@ import sys
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from rich.console import Console
+from rich.style import Style
 from rich.text import Text
+
+from ckpttool.reports.links import page_of
 
 if TYPE_CHECKING:
     from typing import Mapping
@@ -58,11 +61,18 @@ class Page:
             color_system=_colors(stream, environment),
         )
         self.width = max(self._console.width, _NARROWEST) if terminal else None
+        self._links = terminal and self._console.color_system is not None
 
     @property
     def is_narrow(self) -> bool:
         """Whether there is no room for columns."""
         return self.width is not None and self.width < _NARROW
+
+    def code(self, code: str, name: str) -> Text:
+        """Return a rule's code and name; on a coloured terminal the code is a link to its page."""
+        address = page_of(code) if self._links else None
+        style = Style(bold=True) if address is None else Style(bold=True, link=address)
+        return Text().append(code, style).append(f" {name}", "bold")
 
     def sign(self, character: str) -> str:
         """Return one of the signs above, in ASCII where the stream cannot encode it."""

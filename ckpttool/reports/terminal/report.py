@@ -36,7 +36,7 @@ def write(report: Report, stream: TextIO, view: TextView = TextView()) -> None: 
         several.write_details()
     elif report.files:
         _write_file(page, report.files[0], view)
-    if report.inventory:
+    if account(report.inventory):  # else the files of the report are all that there is
         page.blank()
         write_inventory(page, report.inventory)
     if report.of_run:

@@ -31,7 +31,7 @@ def write_explanations(rules: Sequence[Rule], stream: TextIO) -> None:
 
 def _write_explanation(page: Page, rule: Rule) -> None:
     family = RULE_FAMILIES[rule.letters]
-    page.line(Text(f"{rule.code} {rule.name}", style="bold"), 0, 2)
+    page.line(page.code(rule.code, rule.name), 0, 2)
     page.row("severity", severity_text(page, rule.severity))
     page.row("family", Text(f"{family.letters}: {family.title}"))
     page.row("meaning", Text(rule.meaning))
@@ -58,7 +58,7 @@ def write_text(rules: Sequence[Rule], stream: TextIO) -> None:
         if number:
             page.blank()
         page.line(Text(f"{family.letters}  {family.title}", style="bold"), 0, 5)
-        width = max(len(rule.name) for rule in members)
+        width = 0 if page.is_narrow else max(len(rule.name) for rule in members)
         for rule in members:
             text = Text(f"{rule.code}  ")
             text.append(severity_text(page, rule.severity))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ckpttool.cli.summary import duration, summary_of
+from ckpttool.cli.console import one_terminal
+from ckpttool.cli.summary import conclude, duration, summary_of
 from ckpttool.findings import rules
 from ckpttool.findings.finding import finding
 from ckpttool.findings.results import Report, Waived
@@ -58,6 +59,37 @@ def test_verify_says_it_last(tmp_path: Path, tiny: str, content: built.Content) 
     done = invoke("verify", "--model", tiny, "--no-forward", built.saved(tmp_path, content))
     assert LINE.fullmatch(done.last)
     assert done.last.endswith(f"exit {done.code}")
+
+
+@pytest.mark.parametrize(
+    ("shown", "terminal", "said"),
+    [
+        pytest.param(True, True, "1.21 GB in 0.9 s\n", id="the report stands above it"),
+        pytest.param(True, False, "PASS 0 errors", id="the streams go elsewhere"),
+        pytest.param(False, True, "PASS 0 errors", id="another format, or none"),
+    ],
+)
+def test_where_the_report_stands_above_it_only_what_is_new_is_said(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    shown: bool,
+    terminal: bool,
+    said: str,
+) -> None:
+    monkeypatch.setattr("ckpttool.cli.summary.one_terminal", lambda: terminal)
+    conclude(Report((reports.encoder_only(),)), 0.94, shown)
+    assert capsys.readouterr().err.startswith(said)
+
+
+def test_streams_that_are_closed_or_captured_are_no_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert not one_terminal()
+    monkeypatch.setattr("sys.stdout", reports.Terminal())
+    monkeypatch.setattr("sys.stderr", reports.Terminal())
+    assert one_terminal()
+    monkeypatch.setattr("sys.stderr", None)
+    assert not one_terminal()
 
 
 def test_no_time_stands_in_the_report(tmp_path: Path, tiny: str) -> None:

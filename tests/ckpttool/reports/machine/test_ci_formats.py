@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 import json
 import re
 from typing import Any
@@ -11,10 +12,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from ckpttool.findings import rules
-from ckpttool.findings.finding import finding
+from ckpttool.findings.finding import Verdict, finding
 from ckpttool.findings.results import FileReport, Report
 from ckpttool.findings.rules import Severity
-from ckpttool.reports.machine import github, markdown, sarif
+from ckpttool.reports.machine import concise, github, markdown, sarif
 from tests.builders import reports as built
 from tests.builders.reports import rendered
 
@@ -369,6 +370,14 @@ def test_markdown_begins_with_the_verdict_and_a_table() -> None:
     assert [line.count("|") for line in lines[2:8]] == [6] * 6
 
 
+def test_markdown_has_the_worst_first_and_facts_after_findings() -> None:
+    text = text_of("markdown", built.encoder_only()._replace(path="good"), built.incomplete())
+    sections = text.split("\n### ")
+    assert "good" in sections[2]
+    assert sections[1].index("`NUM001`") < sections[1].index("not checked")
+    assert text.index("FAIL |") < text.index("PASS |")
+
+
 def test_markdown_stays_below_its_limit_and_counts_what_is_cut() -> None:
     found = [finding(rules.NAN, "x" * 1900, tensors=[f"t{at}"]) for at in range(1000)]
     light = finding(rules.CONSTANT_VECTOR, "light")
@@ -405,3 +414,22 @@ def test_the_configuration_that_counted_stands_in_the_report(name: str) -> None:
     assert "ckpttool.toml" in text
     assert "ab" * 32 in text
     assert "ckpttool.toml" not in rendered(built.report(built.encoder_only()), name)
+
+
+def test_what_failed_is_a_line_each_and_nothing_of_what_passes() -> None:
+    stream = io.StringIO()
+    light = finding(rules.DECODER_ABSENT, "light")
+    bad = built.incomplete()
+    files = (built.encoder_only(), bad._replace(findings=(*bad.findings, light)))
+    concise.write_failed(Report((*files, built.unreadable()), (built.run_finding(),)), stream)
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == len(bad.findings) + 1
+    assert all(" error " in line for line in lines)
+
+
+def test_what_leaves_a_file_undecided_is_among_what_failed() -> None:
+    stream = io.StringIO()
+    unknown = finding(rules.NO_SCHEMA, "no schema")
+    file = built.encoder_only()._replace(findings=(unknown,), verdict=Verdict.CANNOT_TELL)
+    concise.write_failed(built.report(file), stream)
+    assert "STR023 warning no schema" in stream.getvalue()
