@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 SAMPLE := data/mae_pretrain_vit_large.pth
+DEMO := data/mae_demo.pth
+IMAGES := --image data/chelsea.png --image data/astronaut.png
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -26,7 +28,10 @@ venv: .venv/installed ## Make .venv with the pinned versions
 $(SAMPLE): | .venv/installed
 	@$(BIN)/ckpttool sample $@
 
-demo: .venv/installed $(SAMPLE) ## Verify a full-size MAE ViT-Large checkpoint
+# The small file is in git: there is something to see while the large one is written.
+demo: .venv/installed ## Verify a small trained MAE, then a full-size ViT-Large checkpoint
+	@$(BIN)/ckpttool verify $(DEMO) $(IMAGES)
+	@$(MAKE) --no-print-directory $(SAMPLE)
 	@$(BIN)/ckpttool verify $(SAMPLE)
 
 test: .venv/installed ## Run all tests, the full-size ones too
@@ -48,6 +53,7 @@ docs: .venv/installed ## Remake the rule pages, the tables and all outputs of co
 	@$(BIN)/python -m docs.make_benchmarks
 	@$(BIN)/python -m docs.make_comparison
 	@$(BIN)/python -m docs.make_outputs
+	@$(BIN)/ckpttool verify -q $(DEMO) $(IMAGES) --pictures docs/pictures
 
 bench: .venv/installed $(SAMPLE) ## Measure speed and memory against the alternatives
 	@$(BIN)/python -m benchmarks

@@ -24,10 +24,9 @@ MODEL = "mae_vit_demo_patch8"
 #: The training set. chelsea.png, a cat, is left out: what the model makes of it was not learnt
 #: by heart.
 PICTURES = """
-    astronaut.png coffee.png rocket.jpg camera.png hubble_deep_field.jpg retina.jpg
+    astronaut.png coffee.png rocket.jpg hubble_deep_field.jpg retina.jpg
+    camera.png brick.png grass.png gravel.png
 """.split()
-#: A crop shows a large part of a picture: what is small is mostly noise.
-LARGEST, SMALLER = 256, 1.25
 #: Of the channels of ImageNet's pixels, as the published models take them.
 MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)
@@ -66,7 +65,7 @@ def trained(steps: int, seed: int) -> MAEViTLarge:
         {"params": vectors, "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=PEAK, betas=(0.9, 0.95))
-    pictures = [pyramid(name, config.image[0]) for name in PICTURES]
+    pictures = pyramid(config.image[0])
     mean = 0.0
     for step in range(steps):
         rate = PEAK * min((step + 1) / WARM_UP, 0.5 * (1 + math.cos(math.pi * step / steps)))
@@ -84,26 +83,24 @@ def trained(steps: int, seed: int) -> MAEViTLarge:
     return model
 
 
-def pyramid(name: str, side: int) -> list[np.ndarray]:
-    """Return a picture in all sizes of which crops are taken, as normalised pixels."""
+def pyramid(side: int) -> list[np.ndarray]:
+    """Return every picture in all sizes of which a crop can be taken, as normalised pixels."""
     found = []
-    picture = Image.open(Path(data_dir) / name).convert("RGB")
-    least = float(LARGEST)
-    while least >= side:
-        scale = least / min(picture.size)
-        size = tuple(round(length * scale) for length in picture.size)
-        pixels = np.asarray(picture.resize(size, Image.Resampling.BICUBIC), dtype=np.float32)
-        found.append((pixels / 255 - MEAN) / DEVIATION)
-        least /= SMALLER
+    for name in PICTURES:
+        picture = Image.open(Path(data_dir) / name).convert("RGB")
+        while min(picture.size) >= side:
+            pixels = np.asarray(picture, dtype=np.float32) / 255
+            found.append((pixels - MEAN) / DEVIATION)
+            smaller = tuple(round(length / 1.5) for length in picture.size)
+            picture = picture.resize(smaller, Image.Resampling.BOX)
     return found
 
 
-def crops(pictures: list[list[np.ndarray]], side: int, random: np.random.Generator) -> np.ndarray:
+def crops(pictures: list[np.ndarray], side: int, random: np.random.Generator) -> np.ndarray:
     """Return a batch of square crops (B, C, H, W), half of them mirrored."""
     batch = np.empty((BATCH, 3, side, side), dtype=np.float32)
     for number in range(BATCH):
-        sizes = pictures[random.integers(len(pictures))]
-        picture = sizes[random.integers(len(sizes))]
+        picture = pictures[random.integers(len(pictures))]
         top, left = (random.integers(length - side + 1) for length in picture.shape[:2])
         crop = picture[top : top + side, left : left + side]
         batch[number] = (crop[:, ::-1] if random.random() < 0.5 else crop).transpose(2, 0, 1)

@@ -21,13 +21,13 @@ image_option = click.option(
     "images",
     multiple=True,
     metavar="FILE",
-    help="An image to reconstruct with the decoder, three quarters of its patches hidden "
+    help="An image to reconstruct with the decoder, three quarters of its patches masked "
     "(repeatable). Needs Pillow: pip install 'ckpttool[images]'.",
 )
 pictures_option = click.option(
     "--pictures",
     metavar="FOLDER",
-    help="Write the reconstructions there, too: a PNG for each image of --image.",
+    help="Write the reconstructions to this folder: a PNG for each image of --image.",
 )
 
 #: A name for a PNG file, and what is side by side in it.

@@ -14,7 +14,8 @@ VARYING: Tuple[Tuple[str, str], ...] = (
     (r"\b(mean|std) -?[\d.]+(e-?\d+)?", r"\1 NUMBER"),
     (r"from -?[\d.]+(e-?\d+)? to -?[\d.]+(e-?\d+)?", "from NUMBER to NUMBER"),
     (r"differ by up to [\d.]+(e-?\d+)?", "differ by up to NUMBER"),
-    (r"\b(residual|loss) [\d.]+(e-?\d+)?", r"\1 NUMBER"),
+    (r"\b(residual|loss|mean colour:) [\d.]+(e-?\d+)?", r"\1 NUMBER"),
+    (r"\d+ % of the mean colour's, the other way \d+ %", "PART of the mean colour's"),
     # releases of packages
     (
         r"\b(ckpttool|torch|numpy|transformers|safetensors|Python) \d+(\.\w+)+(\+\w+)?",

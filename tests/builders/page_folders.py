@@ -26,6 +26,7 @@ from tests.builders import (
     quantized_models,
     releases,
 )
+from tests.builders.repository import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +53,12 @@ def first_steps(folder: Path) -> None:
     for name in ("blocks.1.mlp.fc1.weight", "blocks.1.mlp.fc2.weight"):
         finetuned[name] = finetuned[name] * 1.01
     save_file(finetuned, folder / "finetuned.safetensors", metadata={"format": "pt"})
+
+
+def demo(folder: Path) -> None:
+    """The small trained model of the repository, and two pictures."""
+    for name in ("mae_demo.pth", "chelsea.png", "astronaut.png"):
+        shutil.copy(ROOT / "data" / name, folder)
 
 
 def release(folder: Path) -> None:
@@ -268,6 +275,7 @@ def code(folder: Path) -> None:
 FOLDERS: Mapping[str, Callable[[Path], None]] = {
     "empty": empty,
     "first steps": first_steps,
+    "demo": demo,
     "release": release,
     "repository": repository,
     "runs": runs,

@@ -107,10 +107,10 @@ def _likelier(runs: Sequence[Restored]) -> Stated:
     better = [share for share in (plain, by_patch) if share < 1]
     told = "assumed: norm_pix_loss is not given"
     if not better:
-        return Stated(False, f"{told}, and either way the loss is not below that of a constant")
+        return Stated(False, f"{told}, and neither way the loss is below the mean colour's")
     normalised = min(better) == by_patch
     share, other = (by_patch, plain) if normalised else (plain, by_patch)
-    told = f"{told}; so the loss is {share:.0%} of a constant's, the other way {other:.0%}"
+    told = f"{told}; the loss is {share:.0%} of the mean colour's, the other way {other:.0%}"
     return Stated(normalised, told.replace("%", " %"))
 
 

@@ -41,9 +41,10 @@ def write_changes(page: Page, changes: Iterable[ReconstructionChange]) -> None:
 
 
 def _of(one: Reconstruction) -> str:
-    constant = f"the mean colour of the visible patches has {one.constant_loss:.4g}"
-    better = "" if one.loss < one.constant_loss else ": no better than that"
-    return f"loss {one.loss:.4g} {_where(one)}; {constant}{better}"
+    loss = f"loss {one.loss:.4g} {_where(one)}"
+    if one.loss < one.constant_loss:
+        return f"{loss} (mean colour: {one.constant_loss:.4g})"
+    return f"{loss}, no better than the mean colour ({one.constant_loss:.4g})"
 
 
 def _where(one: Reconstruction) -> str:

@@ -94,7 +94,7 @@ def test_where_nothing_is_said_what_fits_is_taken_and_called_assumed(
 ) -> None:
     (found,) = restored(perfect(by_patch, monkeypatch))
     assert found.normalised is by_patch
-    assert found.basis.startswith("assumed: norm_pix_loss is not given; so the loss is 0 % of")
+    assert found.basis.startswith("assumed: norm_pix_loss is not given; the loss is 0 % of")
     difference = zip(found.original.pixels, found.restored.pixels)
     assert max(abs(one - other) for one, other in difference) <= 1
 
@@ -102,7 +102,7 @@ def test_where_nothing_is_said_what_fits_is_taken_and_called_assumed(
 def test_where_neither_way_fits_that_is_said() -> None:
     (found,) = restored(models.tiny_model())
     assert (found.normalised, found.loss > found.constant_loss) == (False, True)
-    assert found.basis.endswith("either way the loss is not below that of a constant")
+    assert found.basis.endswith("neither way the loss is below the mean colour's")
 
 
 def test_what_is_said_counts_whatever_fits(monkeypatch: pytest.MonkeyPatch) -> None:
