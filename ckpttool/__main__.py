@@ -35,7 +35,7 @@ def run() -> None:
         code = _run()
     except BaseException as error:  # noqa: BLE001 (while an error was told: no memory, say)
         with suppress(OSError):
-            os.write(2, f"Error: the process broke off: {type(error).__name__}.\n".encode())
+            os.write(2, f"error: the process broke off: {type(error).__name__}\n".encode())
         code = _CANNOT_TELL
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):  # closed, or a pipe nobody reads
@@ -49,7 +49,7 @@ def _run() -> int:
         try:
             from ckpttool.cli import main  # only now: so are modules
         except SystemExit as end:  # of a package; its code may be that of a pass
-            _say(f"Error: {breakdown(end)}")
+            _say(f"error: {breakdown(end)}")
             return _CANNOT_TELL
         exit_when_stopped()
         main(prog_name="ckpttool")
@@ -59,7 +59,8 @@ def _run() -> int:
         return _INTERRUPTED
     except Exception as error:  # noqa: BLE001 (click or a module of ours cannot be loaded)
         broken = breakdown(error)
-        _say(f"Error: {broken}" if broken else f"Internal error: {type(error).__name__}: {error}")
+        told = f"internal error: {type(error).__name__}: {error}"
+        _say(f"error: {broken or told}")
         return _INTERNAL if broken is None else _CANNOT_TELL
     return 0
 
@@ -98,7 +99,7 @@ def _catch_libraries_that_exit() -> None:
         return
 
     def ended(_: object) -> None:
-        told = "Error: a library ended the process, for want of memory or threads. See ulimit -a."
+        told = "error: a library ended the process, for want of memory or threads. See ulimit -a."
         with suppress(OSError):
             os.write(2, f"{told}\n".encode())
         os._exit(_CANNOT_TELL)

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Sequence
 
 import click
 
-from ckpttool.cli.console import content_of, say, tell
+from ckpttool.cli import messages
+from ckpttool.cli.console import content_of
+from ckpttool.cli.messages import tell, warning
 from ckpttool.cli.option_kinds import together
 from ckpttool.cli.options import trusted
-from ckpttool.findings.errors import UsageError
+from ckpttool.findings.errors import CkpttoolError, UnreadableError, UsageError
+from ckpttool.reports import FOR_PEOPLE
 
 if TYPE_CHECKING:
     from ckpttool.cli.options import Configured
@@ -80,12 +83,57 @@ def targets(
     return found
 
 
+def stop_without_files(found: Inputs, format_name: str, reports: Sequence[str] = ()) -> None:
+    """End a run in which there is no file at any of the paths: a report would have nothing to say.
+
+    For a program, and where a report goes to a file, the report says so.
+
+    Raises:
+        CkpttoolError: the error of the last path; those of the others were told.
+    """
+    if found.folders or reports or format_name not in FOR_PEOPLE:
+        return
+    errors = [target.error or _error_of(target.path) for target in found.targets]
+    told = [error for error in errors if error is not None]
+    if not told or len(told) < len(errors):
+        return
+    for error in told[:-1]:
+        messages.error(error.headline(), [error.fix] if error.fix else [])
+    raise told[-1]
+
+
+def one_file_of(path: str, format_name: str) -> str:
+    """Return the one file of a path.
+
+    Raises:
+        CkpttoolError: as of :func:`ckpttool.inputs.paths.one_file`; also if it is not there, for a
+            report that a person reads.
+    """
+    from ckpttool.inputs.paths import one_file
+
+    found = one_file(path)
+    error = _error_of(found) if format_name in FOR_PEOPLE else None
+    if error is not None:
+        raise error
+    return found
+
+
+def _error_of(path: str) -> CkpttoolError | None:
+    """Return the error for a path at which nothing is."""
+    if os.path.exists(path):  # noqa: PTH110 (a name too long is an error in pathlib)
+        return None
+    from ckpttool.files.missing import missing
+
+    told = missing(path)
+    return UnreadableError(told.reason, path=path, fix=told.fix)
+
+
 def say_unused(found: Inputs) -> None:
     """Warn of globs that left out nothing, in a command whose report has no findings on the run."""
     from ckpttool.inputs.accounting import findings_on_unused
 
     for one in findings_on_unused(found):
-        say(f"Warning: {one.message}.")
+        warning(one.message, [one.fix] if one.fix else [])
 
 
 def _tell_left(path: str, why: str) -> None:

@@ -189,7 +189,10 @@ def read_configuration(path: str) -> Configuration:
             nothing of ckpttool.
     """
     if not Path(path).exists():
-        raise UsageError("the configuration is not there", path=path)
+        from ckpttool.files.missing import missing  # late: for errors only
+
+        told = missing(path)
+        raise UsageError(told.reason, path=path, fix=told.fix)
     if not Path(path).is_file():
         raise UsageError("the configuration is no regular file", path=path)
     found = _table(Path(path))

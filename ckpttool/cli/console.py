@@ -11,12 +11,10 @@ from typing import Callable, Iterable, TextIO
 import click
 from click.core import ParameterSource
 
-from ckpttool.cli.display import quiet, verbose
-from ckpttool.findings.errors import UsageError
-from ckpttool.findings.text import printable
+from ckpttool.cli.display import quiet
+from ckpttool.cli.messages import note
+from ckpttool.findings.errors import OutputError, UsageError
 
-# Characters of a line on standard error: a name in a hostile pickle may be megabytes long.
-_LONGEST = 4000
 _NAMED = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
@@ -28,7 +26,7 @@ def emit(write: Callable[[TextIO], object], asked: bool = False) -> None:
         asked: whether the text is what the command is for, rather than its exit code.
 
     Raises:
-        ClickException: the report could not be written, because a disk is full say.
+        OutputError: the report could not be written: a disk is full, for example.
     """
     stream = sys.stdout
     # None: the caller closed it, and wants the exit code alone
@@ -45,7 +43,7 @@ def emit(write: Callable[[TextIO], object], asked: bool = False) -> None:
     except OSError as error:
         _discard(stream)
         reason = error.strerror or type(error).__name__
-        raise click.ClickException(f"the report cannot be written: {reason}") from error
+        raise OutputError(f"the report cannot be written: {reason}") from error
 
 
 def content_of(path: str) -> bytes:
@@ -57,23 +55,10 @@ def content_of(path: str) -> bytes:
     return sys.stdin.buffer.read()
 
 
-def say(line: str) -> None:
-    """Write one line to standard error, and never fail because of it."""
-    # one line, whatever a message quotes: logs are searched line by line
-    with suppress(OSError, ValueError):
-        click.echo(printable(" ".join(line.split("\n")), _LONGEST), err=True)
-
-
-def tell(line: str) -> None:
-    """Say with ``--verbose`` what is being done."""
-    if verbose():
-        say(line)
-
-
 def say_cleaned(paths: Iterable[str]) -> None:
     """Say which temporary files of killed runs were removed: nothing is removed in silence."""
     for path in paths:
-        say(f"cleaned up {path}: left by a run that was killed")
+        note(f"cleaned up {path}: left by a run that was killed")
 
 
 def nobody_reads() -> bool:

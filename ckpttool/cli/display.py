@@ -8,12 +8,13 @@ from functools import partial
 import click
 from click.core import ParameterSource
 
+from ckpttool.cli.choices import OneOf
 from ckpttool.cli.option_kinds import together
 
 #: The options that every command has, by name.
 EVERY_COMMANDS = ("quiet", "verbose", "color", "debug")
 
-_DEBUG, _VOLUME = "ckpttool.debug", "ckpttool.volume"
+_DEBUG, _VOLUME, _COLOR = "ckpttool.debug", "ckpttool.volume", "ckpttool.color"
 # what --color stands for: the variable that is set, and the one that is removed
 _COLORS = {"always": ("FORCE_COLOR", "NO_COLOR"), "never": ("NO_COLOR", "FORCE_COLOR")}
 
@@ -31,6 +32,12 @@ def verbose() -> bool:
 def debugging(ctx: click.Context) -> bool:
     """Whether tracebacks are to be shown."""
     return bool(ctx.meta.get(_DEBUG))
+
+
+def color_asked() -> bool | None:
+    """Whether ``--color`` asks for colours; ``None`` if it leaves that to the environment."""
+    ctx = click.get_current_context(silent=True)
+    return ctx.meta.get(_COLOR) if ctx else None
 
 
 def _volume() -> str | None:
@@ -64,6 +71,8 @@ def _set_colors(ctx: click.Context, _: click.Parameter, value: str) -> None:
     if value not in _COLORS:  # auto: they stay as they are
         return
     on, off = _COLORS[value]
+    # for errors, which are told when the command has ended
+    ctx.meta[_COLOR] = value == "always"
     before = {name: os.environ.get(name) for name in (on, off)}
     os.environ[on] = "1"
     os.environ.pop(off, None)
@@ -74,7 +83,8 @@ def _set_colors(ctx: click.Context, _: click.Parameter, value: str) -> None:
             if value is not None:
                 os.environ[name] = value
 
-    ctx.call_on_close(restore)
+    # of the program: where options are wrong, the command's own context is never closed
+    ctx.find_root().call_on_close(restore)
 
 
 # eager, so that they hold for errors in the other options; no command gets their values
@@ -97,7 +107,7 @@ display_options = together(
     ),
     _option(
         "--color",
-        type=click.Choice(["auto", *_COLORS]),
+        type=OneOf(["auto", *_COLORS]),
         default="auto",
         show_default=True,
         callback=_set_colors,

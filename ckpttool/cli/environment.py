@@ -36,8 +36,8 @@ def _upper(words: str) -> str:
     return PREFIX + words.upper().replace("-", "_")
 
 
-def strangers(group: click.Group) -> Iterator[str]:
-    """Yield a warning for each variable that looks like ours and sets no option."""
+def strangers(group: click.Group) -> Iterator[tuple[str, list[str]]]:
+    """Yield a warning for each variable that looks like ours and sets no option, with tips."""
     names = {
         name
         for command in group.commands.values()
@@ -48,26 +48,24 @@ def strangers(group: click.Group) -> Iterator[str]:
         # a misspelled CKPTTOOL_VERIFY_REQUIRE would let an incomplete release pass
         if name.startswith(PREFIX) and name not in names:
             question = meant(name, names)
-            hint = f" {question}" if question else ""
-            yield f"Warning: the variable {name} sets no option.{hint}"
+            yield f"the variable {name} sets no option", [question] if question else []
 
 
-def with_variable(error: click.BadParameter) -> click.BadParameter:
-    """Return the error with the name of the variable that the bad value was taken from."""
+def variable_of(error: click.ClickException) -> str | None:
+    """Return the variable that the bad value of an error was taken from."""
     # click names the option alone, which nobody typed: the variable may be set in a file of CI
-    option, ctx = error.param, error.ctx
+    option, ctx = getattr(error, "param", None), getattr(error, "ctx", None)
     if option is None or ctx is None or option.name is None:
-        return error
+        return None
     if ctx.get_parameter_source(option.name) is not ParameterSource.ENVIRONMENT:
-        return error
-    used = next(name for name in option.envvar or () if os.environ.get(name))
-    told = f"{error.message.rstrip('.')} (from the variable {used})."
-    return click.BadParameter(told, ctx, option, error.param_hint)
+        return None
+    names: list[str] = option.envvar or []
+    return next(name for name in names if os.environ.get(name))
 
 
-def blame(value: object) -> str:
-    """Return a sentence that names the variables whose value a later check refused."""
+def holding(value: object) -> list[str]:
+    """Return a tip that names the variables whose value a later check refused, if any hold it."""
     # the check knows the value only, so variables that happen to hold the same are named too
     names = [name for name in sorted(os.environ) if name.startswith(PREFIX)]
     held = [name for name in names if value is not None and os.environ[name] == str(value)]
-    return f". It is the value of {', '.join(held)}" if held else ""
+    return [f"it is the value of {', '.join(held)}"] if held else []

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Callable, Iterable, TypeVar
 
 import click
 
+from ckpttool.cli.choices import OneOf
 from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,28 +27,6 @@ def together(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
     return add
 
 
-class LateChoice(click.Choice):  # type: ignore[type-arg]  # generic since click 8.4 only
-    """A choice among the names in a table whose module is imported when the option is used.
-
-    Every start of the program declares the options of every command. Some tables bring all readers
-    of checkpoints along, and ``ckpttool --help`` would wait for them.
-
-    Args:
-        module: where the table is.
-        table: its name there; a mapping or a sequence.
-    """
-
-    def __init__(self, module: str, table: str) -> None:
-        # not click's: it stores the choices, and from 8.2 on as a tuple, so that it reads the table
-        self._module, self._table = module, table
-        self.case_sensitive = True
-
-    @property
-    def choices(self) -> tuple[str, ...]:  # type: ignore[override]  # an attribute in click
-        """The names, read each time: whoever adds to the table later is heard."""
-        return tuple(getattr(import_module(self._module), self._table))
-
-
 def format_option(
     formats: Iterable[str], told: str = "How to report."
 ) -> Callable[[_Command], _Command]:
@@ -56,7 +34,7 @@ def format_option(
     return click.option(
         "--format",
         "format_name",  # `format` is Python's own
-        type=click.Choice(list(formats)),
+        type=OneOf(list(formats)),
         default="text",
         show_default=True,
         callback=_writable,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 import click
 
-from ckpttool.cli.console import say
+from ckpttool.cli.choices import OneOf
+from ckpttool.cli.messages import warning
 from ckpttool.cli.option_kinds import size_option, together, workers_option, wrapper_option
 from ckpttool.findings.arguments import trusted_of
 from ckpttool.findings.errors import UsageError
@@ -39,6 +40,7 @@ examination_options = together(
     # no default, here and below: what is not given is for the configuration to say
     click.option(
         "--model",
+        type=OneOf(lambda: (AUTO, *models())),
         metavar="NAME",
         help=f"The model that the checkpoint must be: {', '.join(models())}; or {AUTO}, the one "
         "that its names and shapes say, which is the default.",
@@ -77,7 +79,7 @@ examination_options = together(
     ),
     click.option(
         "--require",
-        type=click.Choice(requirements()),
+        type=OneOf(requirements()),
         help="What the file must hold, encoder by default; with full, an absent decoder is an "
         "error.",
     ),
@@ -107,7 +109,7 @@ _policy_options = together(
     click.option("--ignore", multiple=True, metavar="CODES", help="Rules that do not count."),
     click.option(
         "--fail-on",
-        type=click.Choice([severity.value for severity in Severity]),
+        type=OneOf([severity.value for severity in Severity]),
         help="The severity from which on a finding fails the run; error by default.",
     ),
 )
@@ -172,11 +174,11 @@ class Configured:
         if found.is_the_callers or not found.vouches_for_code:
             return found
         if found.path not in self._told and found.source is not None:
-            say(
+            warning(
                 f"{found.source.path}: what it says of code (trust, a schema that is code, "
-                "example, ignore "
-                "and waivers for SEC001 and SEC002) does not count, because it does not hold in "
-                "the working folder: run there, or name it with --config."
+                "example, ignore and waivers for SEC001 and SEC002) is not used, because the file "
+                "does not apply to the working folder",
+                ["run in its folder, or name it with --config"],
             )
             self._told.add(found.path)
         return found.without_code()

@@ -6,15 +6,16 @@ import errno
 import os
 import sys
 import traceback
-from contextlib import suppress
 from functools import partial
 from typing import Any, Callable, Sequence
 
 import click
 
-from ckpttool.cli.console import nobody_reads, say, say_cleaned
+from ckpttool.cli import messages, usage
+from ckpttool.cli.console import nobody_reads, say_cleaned
 from ckpttool.cli.display import debugging
-from ckpttool.cli.environment import bind, blame, strangers, with_variable
+from ckpttool.cli.environment import bind, holding, strangers
+from ckpttool.cli.suggestions import closest
 from ckpttool.findings.breakdowns import breakdown
 from ckpttool.findings.errors import CkpttoolError, UsageError
 
@@ -29,6 +30,14 @@ def exit_codes(done: str) -> str:
         "unreadable, unsupported, a broken package, a limit of the system), 3 internal error, "
         "130 interrupted. Of several files, the highest counts."
     )
+
+
+class NoSuchCommandError(click.UsageError):
+    """A command that does not exist."""
+
+    def __init__(self, name: str, near: str | None, ctx: click.Context) -> None:
+        super().__init__(f"no such command '{name}'", ctx)
+        self.tips = [] if near is None else [f"did you mean '{near}'?"]
 
 
 class Program(click.Group):
@@ -58,11 +67,10 @@ class Program(click.Group):
             code = run()
         except click.ClickException as error:
             # 2 for all of them: click has 1, the code of a finding, for some
-            with suppress(OSError, ValueError):  # standard error is full or closed
-                error.show()
+            usage.show(error)
             code = CANNOT_TELL
         except (click.Abort, KeyboardInterrupt):
-            say("Interrupted.")
+            messages.error("interrupted")
             code = INTERRUPTED
         sys.exit(code)
 
@@ -79,46 +87,71 @@ class Program(click.Group):
         except OSError as error:  # click prints --help and --version here
             raise click.exceptions.Exit(_ended(error)) from error
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; of one that does not exist, say which may be meant."""
+        name = args[0]
+        if ctx.resilient_parsing or name.startswith("-") or self.get_command(ctx, name):
+            return super().resolve_command(ctx, args)
+        raise NoSuchCommandError(name, closest(name, self.commands, 0.6), ctx)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command and turn what it raises into an exit code."""
-        for warning in strangers(self):
-            say(warning)
+        for text, tips in strangers(self):
+            messages.warning(text, tips)
         try:
             return super().invoke(ctx)
         except CkpttoolError as error:
             _trace(ctx)
             # even a run that failed may have removed what a killed one had left
             say_cleaned(error.cleaned)
-            say(f"Error: {error}{blame(error.found) if isinstance(error, UsageError) else ''}")
+            _tell(error)
             return CANNOT_TELL
-        except click.BadParameter as error:
-            raise with_variable(error) from error
-        except (click.ClickException, click.Abort, click.exceptions.Exit):
+        except click.ClickException as error:
+            # here, where it is known whether --color was given
+            usage.show(error)
+            return CANNOT_TELL
+        except (click.Abort, click.exceptions.Exit):
             raise
         except SystemExit as end:
             # commands return their codes: a package's would be taken for a pass or a finding
             if isinstance(end.code, int) and end.code not in (0, 1):
                 raise
-            say(f"Error: {breakdown(end) or 'a package ended the process.'}")
+            messages.error(breakdown(end) or "a package ended the process")
             return CANNOT_TELL
         except Exception as error:  # noqa: BLE001 (a bug: said in one line, not in forty)
             _trace(ctx)
             return _ended(error)
 
 
+def _tell(error: CkpttoolError) -> None:
+    tips = [error.fix] if error.fix else []
+    if isinstance(error.__cause__, FileNotFoundError):
+        error.rule = None  # it has nothing to add
+        near = None
+        if error.path and not tips:
+            from ckpttool.files.missing import nearest  # late: for errors only
+
+            near = nearest(error.path)
+        tips += [f"did you mean {near}?"] if near else []
+    tips += holding(error.found) if isinstance(error, UsageError) else []
+    messages.error(error.headline(), tips)
+
+
 def _ended(error: Exception) -> int:
     """Say what broke, and return the exit code."""
     if isinstance(error, BrokenPipeError) and nobody_reads():
-        return 0  # of --help, say: whoever asked for it has seen enough
+        return 0  # of --help, for example: whoever asked for it has seen enough
     # only what neither the system nor a broken package explains is a bug of this program
     broken = _unwritable() if isinstance(error, OSError) else None
     broken = broken or breakdown(error)
     if broken is not None:
-        say(f"Error: {broken}")
+        messages.error(broken)
         return CANNOT_TELL
-    say(
-        f"Internal error: {type(error).__name__}: {error}. This is a bug in ckpttool: "
-        "please report it with the command and what it prints with --debug."
+    messages.error(
+        f"internal error: {type(error).__name__}: {error}",
+        ["this is a bug in ckpttool: report it with the command and its output with --debug"],
     )
     return INTERNAL
 

@@ -7,8 +7,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Iterator
 
-from ckpttool.cli.console import say
 from ckpttool.cli.display import quiet, verbose
+from ckpttool.cli.messages import say
 from ckpttool.cli.summary import duration
 from ckpttool.findings.text import printable, size
 

@@ -12,6 +12,7 @@ import click
 
 from ckpttool.cli.console import emit, reports_shown, say_cleaned
 from ckpttool.cli.option_kinds import format_option, together
+from ckpttool.cli.suggestions import tip_for
 from ckpttool.findings.errors import UsageError
 from ckpttool.reports import FOR_PEOPLE, REPORTERS, check_format, reporter
 
@@ -137,7 +138,9 @@ def _parsed(text: str) -> ReportFile:
     if not equals:
         raise UsageError("--report is not of the form FORMAT=PATH", found=text)
     if name not in REPORTERS:
-        raise UsageError("no such report format", expected=", ".join(REPORTERS), found=name)
+        raise UsageError(
+            f"invalid format '{name}' for --report", fix=tip_for(name, tuple(REPORTERS))
+        )
     # standard output has one report, that of --format
     if path in ("", "-"):
         raise UsageError(

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckpttool.cli.console import one_terminal, say
+from ckpttool.cli.console import one_terminal
 from ckpttool.cli.display import quiet
+from ckpttool.cli.messages import say
 from ckpttool.findings.inventory import account
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size

@@ -344,6 +344,11 @@ def _kind(mode: int) -> str:
 
 
 def _unreadable(path: str, error: Exception, offset: int | None = None) -> UnreadableError:
+    if isinstance(error, FileNotFoundError):
+        from ckpttool.files.missing import missing  # late: for errors only
+
+        told = missing(path)
+        return UnreadableError(told.reason, rules.UNREADABLE, path=path, fix=told.fix)
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return UnreadableError(f"cannot be read: {reason}", rules.UNREADABLE, path=path, offset=offset)
 

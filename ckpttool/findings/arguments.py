@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Collection, Iterable, Mapping, Union
 
 from ckpttool.findings.errors import UsageError
+from ckpttool.findings.text import meant
 
 #: A path as functions of the API take it.
 AnyPath = Union[str, "os.PathLike[str]"]
@@ -98,7 +99,10 @@ def check_text(text: object, what: str) -> None:
 def check_choice(value: object, choices: Collection[str], what: str) -> None:
     """Refuse a value that is none of the choices."""
     if not isinstance(value, str) or value not in choices:
-        raise UsageError(f"no such {what}", expected=", ".join(choices), found=str(value))
+        raise UsageError(
+            f"there is no {what} {value!r}",
+            fix=meant(str(value), choices) or f"Choose {' or '.join(choices)}.",
+        )
 
 
 def check_number(value: object, least: float, what: str, *, whole: bool = False) -> None:

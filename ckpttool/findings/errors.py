@@ -83,12 +83,17 @@ class CkpttoolError(Exception):
             line += f" ({', '.join(both)})"
         return line
 
-    def __str__(self) -> str:
+    def headline(self) -> str:
+        """Return path, place, message and rule in one printable line, without the fix."""
         line = self.detail()
         if self.path is not None:
             line = f"{printable(self.path)}: {line}"
         if self.rule is not None:
             line = f"{line} [{self.rule.code}]"
+        return line
+
+    def __str__(self) -> str:
+        line = self.headline()
         return f"{line}. {self.fix}" if self.fix else line
 
 

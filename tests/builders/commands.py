@@ -18,6 +18,19 @@ class Done(NamedTuple):
     err: str
 
     @property
+    def error(self) -> str:
+        """The one error on standard error, without the tips below it."""
+        (line,) = [line for line in self.err.splitlines() if line.startswith("error: ")]
+        return line
+
+    @property
+    def tips(self) -> list[str]:
+        """The tips on standard error."""
+        start = "  tip: "
+        lines = self.err.splitlines()
+        return [line[len(start) :] for line in lines if line.startswith(start)]
+
+    @property
     def last(self) -> str:
         """The last line on standard error."""
         return self.err.splitlines()[-1]
@@ -32,5 +45,5 @@ def runner() -> CliRunner:
 
 
 def invoke(*arguments: str, stdin: bytes | None = None) -> Done:
-    result = runner().invoke(main, arguments, input=stdin)
+    result = runner().invoke(main, arguments, input=stdin, prog_name="ckpttool")
     return Done(result.exit_code, result.stdout, result.stderr)

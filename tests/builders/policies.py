@@ -37,7 +37,7 @@ def file_with(*findings: Finding, path: str = "data/weights.pth") -> FileReport:
 
 def unreadable(path: str = "data/gone.pth") -> FileReport:
     """A file of which only the error is known."""
-    found = finding(rules.UNREADABLE, "cannot be read: No such file or directory")
+    found = finding(rules.UNREADABLE, "no such file")
     return FileReport(path, Verdict.CANNOT_TELL, (found,))
 
 

@@ -214,7 +214,7 @@ def pictured(text: str = "pictures/cat.png") -> FileReport:
 
 def unreadable() -> FileReport:
     """A file that could not be opened."""
-    missing = finding(rules.UNREADABLE, "cannot be read: No such file or directory")
+    missing = finding(rules.UNREADABLE, "no such file")
     return FileReport("missing.pth", Verdict.CANNOT_TELL, (missing,))
 
 

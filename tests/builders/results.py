@@ -302,11 +302,11 @@ def _answer(command: str) -> Any:
 def _words(done: Done) -> Dict[str, Any]:
     """The rules that are named in a report for people, and how it ends."""
     text = done.out + done.err
-    lines = (done.err.splitlines() or done.out.splitlines() or [""])[-1:]
+    lines = done.err.splitlines() or done.out.splitlines() or [""]
+    # of an error the tips below it may be put better
+    lines = [line for line in lines if line.startswith("error: ")] or lines[-1:]
     codes = re.findall(r"\b(?!CVE)[A-Z]{3}\d{3}\b", text)
     last = re.sub(r"\d+\.\d s\b", "TIME", lines[0]).replace(os.getcwd(), "FOLDER")  # noqa: PTH109
-    # click's own words, which differ between its releases
-    last = re.sub(r"(No such option).*", r"\1", last)
     return {"codes": sorted(set(codes)), "last": last}
 
 

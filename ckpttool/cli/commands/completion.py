@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import ShellComplete, get_completion_class
 
+from ckpttool.cli.choices import OneOf
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
 
@@ -13,7 +14,7 @@ _PROGRAM = "ckpttool"
 
 
 @click.command(epilog=_EXIT_CODES)
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=OneOf(["bash", "zsh", "fish"]))
 @display_options
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> int:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ckpttool.cli.batch import targets
-from ckpttool.cli.console import emit, say
+from ckpttool.cli.batch import stop_without_files, targets
+from ckpttool.cli.choices import in_table
+from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
+from ckpttool.cli.messages import note
 from ckpttool.cli.option_kinds import (
-    LateChoice,
     Pixels,
     format_option,
     pair,
@@ -40,7 +41,7 @@ _EXIT_CODES = (
 @click.option(
     "--to",
     required=True,
-    type=LateChoice("ckpttool.formats.writing", "TARGETS"),
+    type=in_table("ckpttool.formats.writing", "TARGETS"),
     help="What to write: safetensors, or a .pth as torch.save writes it.",
 )
 @click.option(
@@ -58,14 +59,14 @@ _EXIT_CODES = (
 )
 @click.option(
     "--dtype",
-    type=LateChoice("ckpttool.conversion.options", "CAST_DTYPES"),
+    type=in_table("ckpttool.conversion.options", "CAST_DTYPES"),
     help="Cast floating tensors, to nearest even. By default every byte is kept.",
 )
 @click.option(
     "--dequantise",
     "--dequantize",
     "dequantise",
-    type=LateChoice("ckpttool.conversion.options", "DECODED_DTYPES"),
+    type=in_table("ckpttool.conversion.options", "DECODED_DTYPES"),
     help="Decode quantized weights to this type: fp8 and int8 with scales, LLM.int8, MXFP4. Their "
     "scales are not written, and all other tensors stay as they are (--dtype casts them).",
 )
@@ -95,7 +96,7 @@ _EXIT_CODES = (
 @click.option("--encoder-only", is_flag=True, help="Leave out the decoder.")
 @click.option(
     "--layout",
-    type=LateChoice("ckpttool.conversion.options", "LAYOUTS"),
+    type=in_table("ckpttool.conversion.options", "LAYOUTS"),
     help="Write the names of this convention, from those of any that is known; parts are joined "
     "and split. hf is ViTMAE as on the hub: with -o FOLDER, from_pretrained(FOLDER) loads it, and "
     "a config.json is written with it. timm has no decoder: add --encoder-only.",
@@ -226,6 +227,7 @@ def convert(
     sources = [target.path for target in found.targets if target.error is None]
     # told before the first is written: of two results one would replace the other
     converting.destinations(sources, chosen)
+    stop_without_files(found, format_name)
 
     every = Every(sources)
 
@@ -239,7 +241,7 @@ def convert(
     kept, inventory = account_for(found, [first.file for first, *_ in files])
     for item in inventory:  # the report has converted files alone
         if item.weighty or item.standing is Standing.SAME:
-            say(f"{item.path}: not converted: {item.what}")
+            note(f"{item.path}: not converted: {item.what}")
     conversions = Conversions(tuple(one for number in kept for one in files[number]))
     emit(partial(reporter(format_name, kind="Conversion"), conversions))
     return conversions.exit_code

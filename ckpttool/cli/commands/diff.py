@@ -7,6 +7,8 @@ from typing import Any, Iterable
 
 import click
 
+from ckpttool.cli.batch import one_file_of
+from ckpttool.cli.choices import OneOf
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
 from ckpttool.cli.option_kinds import format_option, renames, workers_option
@@ -100,7 +102,7 @@ _NOWHERE = ("/dev/null", "nul")
 )
 @click.option(
     "--sort",
-    type=click.Choice(["name", "change", "size"]),
+    type=OneOf(["name", "change", "size"]),
     default="change",
     show_default=True,
     help="What to list first.",
@@ -148,10 +150,9 @@ def diff(
     without_blas()
     from ckpttool.comparison import diff as comparing
     from ckpttool.comparison.options import DiffOptions
-    from ckpttool.inputs.paths import one_file
 
     check_pictures(pictures, options["images"])
-    left, right = one_file(left), one_file(right)
+    left, right = one_file_of(left, format_name), one_file_of(right, format_name)
     given = ("atol", "rtol", "max_ulp", "equal_nan")
     # --exact changes nothing: it is there to be written down, and must not be contradicted
     overlooked = str(DiffOptions(*(options[name] for name in given)))

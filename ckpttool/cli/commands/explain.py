@@ -50,13 +50,15 @@ def rules(format_name: str) -> int:
 
 
 def _rule(text: str) -> Rule:
-    from ckpttool.findings.rules import close_to, named
+    from ckpttool.findings.rules import RULES, close_to, named
 
     rule = named(text)
     if rule is not None:
         return rule
-    close = close_to(text)
-    raise UsageError(
-        f"there is no rule {text}",
-        fix=f"Did you mean {' or '.join(close)}?" if close else "ckpttool rules lists them all.",
-    )
+    begun = [code for code in RULES if code.startswith(text.upper())]
+    if begun:
+        fix = f"rules that begin so: {', '.join(begun)}"
+    else:
+        close = close_to(text)
+        fix = f"did you mean {' or '.join(close)}?" if close else "ckpttool rules lists them all"
+    raise UsageError(f"there is no rule {text}", fix=fix)

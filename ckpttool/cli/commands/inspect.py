@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ckpttool.cli.batch import batch_options, say_unused, targets
+from ckpttool.cli.batch import batch_options, say_unused, stop_without_files, targets
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
 from ckpttool.cli.option_kinds import format_option, workers_option, wrapper_option
@@ -84,6 +84,7 @@ def inspect(
     # not whole: a shard that is named is listed by itself
     found = targets(configured, paths, files_from, exclude, trust, whole=False)
 
+    stop_without_files(found, format_name)
     names = NameFilter(include)
 
     def trust_of(target: Input) -> tuple[str, ...]:

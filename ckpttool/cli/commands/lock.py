@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Sequence
 
 import click
 
-from ckpttool.cli.batch import batch_options, say_unused, targets
-from ckpttool.cli.console import emit, reports_shown, say, say_cleaned
+from ckpttool.cli.batch import batch_options, say_unused, stop_without_files, targets
+from ckpttool.cli.console import emit, reports_shown, say_cleaned
 from ckpttool.cli.display import display_options
+from ckpttool.cli.messages import note
 from ckpttool.cli.options import (
     Configured,
     Schemas,
@@ -68,6 +69,7 @@ def lock(
 
     started, schemas = time.perf_counter(), Schemas()
     found = targets(configured, paths, files_from, exclude, options["trust"])
+    stop_without_files(found, "text")
     own = [configured.of(target.path) for target in found.targets]
     path = output or _configured_lock(own) or DEFAULT_LOCK
     locked = locking.lock_found(
@@ -97,7 +99,7 @@ def _write(locked: Lock) -> None:
             emit(partial(reporter("text"), locked.report))
         else:
             show_failed(locked.report)
-        say("Nothing was locked: what is locked has to pass.")
+        note("nothing was locked: a file has to pass first")
     elif locked.path == UNWRITTEN:
         emit(lambda stream: stream.write(locked.text), asked=True)
     else:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ckpttool.cli.batch import one_file_of
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
 from ckpttool.cli.option_kinds import format_option, renames, workers_option
@@ -100,10 +101,9 @@ def prove(made: str, source: str, mapped: tuple[str, ...], format_name: str, **o
       ckpttool prove theirs.pth --from mine.pth --map 'net.{n}.*=blocks.{n}.*'
     """  # noqa: D301 (for click, a backspace)
     without_blas()
-    from ckpttool.inputs.paths import one_file
     from ckpttool.proof import prove as proving
 
-    made, source = one_file(made), one_file(source)
+    made, source = one_file_of(made, format_name), one_file_of(source, format_name)
     files = [text for text in mapped if "=" not in text]
     if len(files) > 1:
         raise UsageError("--map takes one file of rules", found=" ".join(files))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ckpttool.cli.choices import OneOf
 from ckpttool.cli.console import content_of
 from ckpttool.cli.display import display_options, verbose
 from ckpttool.cli.reporting import ReportFile, planned, show, store, waived_option
@@ -23,7 +24,7 @@ _EXIT_CODES = (
     "--to",
     "format_name",
     required=True,
-    type=click.Choice(list(REPORTERS)),
+    type=OneOf(list(REPORTERS)),
     help="The format to render.",
 )
 @click.option(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ckpttool.cli.choices import OneOf
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
 from ckpttool.findings.text import count, printable, size
@@ -19,6 +20,7 @@ _EXIT_CODES = (
 @click.argument("path", type=click.Path())
 @click.option(
     "--model",
+    type=OneOf(models),
     default=DEFAULT_MODEL,
     show_default=True,
     metavar="NAME",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from ckpttool.cli.console import emit, say, say_cleaned
+from ckpttool.cli.console import emit, say_cleaned
 from ckpttool.cli.display import display_options
+from ckpttool.cli.messages import note
 from ckpttool.cli.option_kinds import wrapper_option
 from ckpttool.cli.program import exit_codes
 from ckpttool.findings.text import count
@@ -39,5 +40,5 @@ def schema(source: str, output: str, wrapper: str | None) -> int:
     if to_stream:
         emit(lambda stream: stream.write(written.text), asked=True)
     else:
-        say(f"{output}: the schema of {count(written.tensors, 'tensor')}")
+        note(f"{output}: written, the schema of {count(written.tensors, 'tensor')}")
     return 0

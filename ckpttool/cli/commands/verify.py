@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ckpttool.cli.against import Holding, against_options
-from ckpttool.cli.batch import batch_options, targets
-from ckpttool.cli.console import tell
+from ckpttool.cli.batch import batch_options, stop_without_files, targets
 from ckpttool.cli.display import display_options, verbose
+from ckpttool.cli.messages import tell
 from ckpttool.cli.options import (
     Configured,
     Schemas,
@@ -116,6 +116,7 @@ def verify(
     check_pictures(pictures, images)
     photos = read_images(images)
     found = targets(configured, paths, files_from, exclude, options["trust"], changed=changed)
+    stop_without_files(found, format_name, reports)
     named = [target.path for target in found.targets]
     compared = {*named, *found.folders}
     options["stats"] = stats or has_charts(format_name, reports)

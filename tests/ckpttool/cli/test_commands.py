@@ -122,11 +122,9 @@ def test_wrong_usage_is_2(
 
 def test_a_mistake_is_told_in_one_line(tmp_path: Path) -> None:
     path = built.saved(tmp_path, built.sound)
-    result = run("inspect", "--wrapper", "nope", path)
-    assert result.exit_code == 2
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("Error: ")
-    assert "'nope'" in line
+    done = invoke("inspect", "--wrapper", "nope", path)
+    assert done.code == 2
+    assert "'nope'" in done.error
 
 
 # --- what should not happen -----------------------------------------------------------
@@ -144,14 +142,22 @@ def exhausted(*_: object, **__: object) -> None:
     raise MemoryError
 
 
-def test_a_bug_is_one_line_and_3(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def empty(tmp_path: Path) -> str:
+    """A file that is there, for commands that do something else than read it."""
+    path = tmp_path / "empty.pth"
+    path.touch()
+    return str(path)
+
+
+def test_a_bug_is_one_line_and_3(monkeypatch: pytest.MonkeyPatch, empty: str) -> None:
     monkeypatch.setattr("ckpttool.inspection.listing.listed", broken)
-    result = run("inspect", "x")
-    assert result.exit_code == 3
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("Internal error: RuntimeError: two lines")
-    assert "report" in line
-    assert "\x1b" not in line
+    done = invoke("inspect", empty)
+    assert done.code == 3
+    assert done.error.startswith("error: internal error: RuntimeError: two lines")
+    assert "\x1b" not in done.err
+    (tip,) = done.tips
+    assert "report it" in tip
 
 
 @pytest.mark.parametrize(
@@ -163,43 +169,47 @@ def test_a_bug_is_one_line_and_3(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(RuntimeError("can't start new thread"), id="threads"),
     ],
 )
-def test_a_limit_of_the_system_is_no_bug(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_a_limit_of_the_system_is_no_bug(
+    monkeypatch: pytest.MonkeyPatch, empty: str, error: Exception
+) -> None:
     def refused(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr("ckpttool.inspection.listing.listed", refused)
-    result = run("inspect", "x")
+    result = run("inspect", empty)
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
-    assert line == f"Error: {error}: that is as many as the system allows. See ulimit -a."
+    assert line == f"error: {error}: that is as many as the system allows. See ulimit -a."
 
 
-def test_an_error_of_the_disk_is_no_bug_either(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_disk_is_no_bug_either(monkeypatch: pytest.MonkeyPatch, empty: str) -> None:
     def failed(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "broken")
 
     monkeypatch.setattr("ckpttool.inspection.listing.listed", failed)
-    result = run("inspect", "x")
-    assert (result.exit_code, result.stderr) == (2, "Error: broken.\n")
+    result = run("inspect", empty)
+    assert (result.exit_code, result.stderr) == (2, "error: broken\n")
 
 
-def test_debug_shows_where_a_bug_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_shows_where_a_bug_is(monkeypatch: pytest.MonkeyPatch, empty: str) -> None:
     monkeypatch.setattr("ckpttool.inspection.listing.listed", broken)
-    result = run("inspect", "--debug", "x")
+    result = run("inspect", "--debug", empty)
     assert result.exit_code == 3
     assert "Traceback" in result.stderr
 
 
-def test_an_interruption_is_130_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_is_130_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, empty: str
+) -> None:
     monkeypatch.setattr("ckpttool.inspection.listing.listed", interrupted)
-    result = run("inspect", "x")
+    result = run("inspect", empty)
     assert result.exit_code == 130
-    assert result.stderr.split() == ["Interrupted."]
+    assert result.stderr.strip() == "error: interrupted"
 
 
-def test_too_little_memory_cannot_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_cannot_tell(monkeypatch: pytest.MonkeyPatch, empty: str) -> None:
     monkeypatch.setattr("ckpttool.inspection.listing.listed", exhausted)
-    assert run("inspect", "x").exit_code == 2
+    assert run("inspect", empty).exit_code == 2
 
 
 # --- inspect and sample ---------------------------------------------------------------

@@ -228,7 +228,7 @@ def test_a_working_folder_that_was_removed_is_said(
 
 
 def test_a_configuration_that_is_named_must_be_there(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is not there"):
+    with pytest.raises(UsageError, match="no such file"):
         read_configuration(str(tmp_path / "gone.toml"))
 
 

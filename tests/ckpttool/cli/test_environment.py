@@ -91,6 +91,6 @@ def test_a_typing_error_in_a_name_is_told(good: str, monkeypatch: pytest.MonkeyP
     done = invoke("inspect", good)
     assert done.code == 0
     assert done.err == (
-        "Warning: the variable CKPTTOOL_VERIFY_FROMAT sets no option. "
-        "Did you mean CKPTTOOL_VERIFY_FORMAT?\n"
+        "warning: the variable CKPTTOOL_VERIFY_FROMAT sets no option\n"
+        "  tip: did you mean CKPTTOOL_VERIFY_FORMAT?\n"
     )

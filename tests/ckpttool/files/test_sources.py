@@ -41,7 +41,7 @@ def below_a_file(folder: Path) -> Path:
 
 
 NOT_READABLE: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "missing": (lambda folder: folder / "gone", "No such file"),
+    "missing": (lambda folder: folder / "gone", "no such file"),
     "folder": (lambda folder: folder, "not a regular file but a directory"),
     "fifo": (fifo, "not a regular file but a FIFO"),
     "device": (lambda _: Path("/dev/zero"), "not a regular file but a character device"),
@@ -139,7 +139,7 @@ def test_a_resting_source_reads_its_file_and_no_other(tmp_path: Path) -> None:
     with pytest.raises(UnreadableError, match="changed while"):
         read_bytes(source, 3, 4)
     path.unlink()
-    with pytest.raises(UnreadableError, match="No such file"):
+    with pytest.raises(UnreadableError, match="no such file"):
         read_bytes(source, 3, 4)
     source.close()
 

@@ -68,8 +68,8 @@ def test_an_error_of_the_code_is_one_line_and_exit_code_2(here: Path) -> None:
     path = user_code.saved(here / "net.pth")
     done = invoke("verify", path, "--schema", f"{MODULE}:fails")
     assert done.code == 2
-    assert done.last == (
-        f"Error: {MODULE}:fails failed: RuntimeError: nothing is built here [FIL504]"
+    assert done.error == (
+        f"error: {MODULE}:fails failed: RuntimeError: nothing is built here [FIL504]"
     )
     assert "Traceback" not in done.err
     done = invoke("verify", path, "--debug", "--schema", f"{MODULE}:fails")

@@ -99,7 +99,7 @@ def test_an_existing_destination_exits_2(tmp_path: Path) -> None:
         pytest.param(["--to", "pth", "-"], "pipe", id="standard input"),
         pytest.param(["--to", "pth", "-o", "-", "weights.pth"], "pipe", id="standard output"),
         pytest.param(
-            ["--to", "safetensors", "--max-shard-size", "5GiB", "w"], "not a size", id="size"
+            ["--to", "safetensors", "--max-shard-size", "5 apples", "w"], "not a size", id="size"
         ),
         pytest.param(["--to", "safetensors", "--metadata", "x", "w"], "KEY=VALUE", id="metadata"),
         pytest.param(["--to", "safetensors", "--layout", "onnx", "w"], "mmseg", id="a layout"),
@@ -114,7 +114,11 @@ def test_an_existing_destination_exits_2(tmp_path: Path) -> None:
         pytest.param(["--to", "safetensors", "--workers", "0", "w"], "workers", id="workers"),
     ],
 )
-def test_wrong_usage_exits_2(arguments: list[str], told: str) -> None:
+def test_wrong_usage_exits_2(
+    arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    built.saved(tmp_path, built.sound, "w")
     result = run(*arguments)
     assert result.exit_code == 2
     assert told in result.stderr

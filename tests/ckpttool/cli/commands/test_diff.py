@@ -412,7 +412,7 @@ def test_a_glob_that_matches_another_number_of_files_is_wrong_usage(
     paths[side] = glob
     result = run("diff", *paths)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert f"Error: {glob}: a glob has to match one file here ({found})" in result.stderr
+    assert f"error: {glob}: a glob has to match one file here ({found})" in result.stderr
 
 
 def test_a_file_that_is_called_like_a_glob_is_compared(

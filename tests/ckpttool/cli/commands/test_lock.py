@@ -168,7 +168,7 @@ def test_what_does_not_pass_is_not_locked(tmp_path: Path, tiny: str) -> None:
     result = run("lock", "--model", tiny, bad, "-o", str(path))
     assert result.exit_code == 1
     assert "NUM001" in result.stdout
-    assert "Nothing was locked" in result.stderr
+    assert "note: nothing was locked" in result.stderr
     assert not path.exists()
 
 

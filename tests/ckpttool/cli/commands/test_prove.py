@@ -37,7 +37,9 @@ def test_what_is_not_proven_exits_with_1_and_what_cannot_be_told_with_2(tmp_path
     assert done.exit_code == 1
     assert "✗ NOT PROVEN" in done.output
     assert "blocks.1.attn.qkv.weight: 48 of 48 elements differ from A's, by up to 1" in done.output
-    done = run(result, "--from", str(tmp_path / "missing.pth"))
+    no_file = tmp_path / "empty.pth"
+    no_file.touch()
+    done = run(result, "--from", str(no_file))
     assert done.exit_code == 2
     assert "! CANNOT TELL" in done.output
 
