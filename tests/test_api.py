@@ -399,9 +399,9 @@ def test_an_argument_that_is_wrong_is_named(folder: Path) -> None:
         diff(workers=0)
     with pytest.raises(UsageError, match=r"^max_shard_size is for safetensors only"):
         convert(to="pth", max_shard_size=1)
-    with pytest.raises(UsageError, match=r"^no such format for a Listing .*found sarif"):
+    with pytest.raises(UsageError, match=r"^no such format for a Listing: .sarif"):
         ckpttool.render(ckpttool.inspect("model.pth"), "sarif")
-    with pytest.raises(UsageError, match=r"^no such result to render .*Listing.*found str"):
+    with pytest.raises(UsageError, match=r"^no such result to render: .str.*Listing"):
         ckpttool.render(cast("Any", "model.pth"))
 
 

@@ -9,6 +9,7 @@ from ckpttool.cli.commands.completion import completion
 from ckpttool.cli.commands.convert import convert
 from ckpttool.cli.commands.diff import diff, git_diff, textconv
 from ckpttool.cli.commands.explain import explain, rules
+from ckpttool.cli.commands.help import show_help
 from ckpttool.cli.commands.index import index
 from ckpttool.cli.commands.inspect import inspect
 from ckpttool.cli.commands.lock import lock
@@ -17,7 +18,7 @@ from ckpttool.cli.commands.report import report
 from ckpttool.cli.commands.sample import sample
 from ckpttool.cli.commands.schema import schema
 from ckpttool.cli.commands.verify import verify
-from ckpttool.cli.program import Program, exit_codes
+from ckpttool.cli.program import CANNOT_TELL, Program, exit_codes
 
 __all__ = ["main"]
 
@@ -37,18 +38,35 @@ __all__ = ["main"]
         sample,
         explain,
         rules,
+        show_help,
         completion,
         textconv,
         git_diff,
     ],
-    # click itself stops at 80 columns, however wide the terminal is
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=False,
+    invoke_without_command=True,
     epilog=exit_codes("passes"),
 )
-@click.version_option(__version__, prog_name="ckpttool", message="%(prog)s %(version)s")
-def main() -> None:
+@click.version_option(
+    __version__, "-V", "--version", prog_name="ckpttool", message="%(prog)s %(version)s"
+)
+@click.pass_context
+def main(ctx: click.Context) -> int:
     """Verify, inspect and convert model checkpoints before you publish them.
 
     Files are opened by content, whatever they are called, and nothing in them is ever executed.
     Every option can be set by a variable of its name: CKPTTOOL_VERIFY_FORMAT for verify --format.
-    """
+
+    \b
+    Examples:
+      ckpttool verify model.pth
+      ckpttool inspect model.safetensors
+      ckpttool diff before.pth after.safetensors
+      ckpttool convert model.pth --to safetensors
+      ckpttool help verify
+    """  # noqa: D301 (for click, a backspace)
+    if ctx.invoked_subcommand is not None:
+        return 0
+    click.echo(ctx.get_help(), color=ctx.color)
+    return CANNOT_TELL  # an empty variable in a script must not look like a pass

@@ -19,45 +19,45 @@ against_options = together(
     click.option(
         "--against",
         metavar="A",
-        help="Another checkpoint, of which the file must hold every tensor, with the same shape, "
-        "dtype and values: of any format, a sharded index, a folder of one, a lock file or a "
-        "receipt. A file of no known model needs no schema then.",
+        help="Another checkpoint. The file must hold all of its tensors, with the same shapes, "
+        "dtypes and values. A is a checkpoint of any format, a sharded index, a folder, a lock "
+        "file or a receipt. With it, a file of an unknown model needs no --schema.",
     ),
     click.option(
         "--against-wrapper",
         metavar="KEY",
-        help="The dotted key of the state dict to take from A; '' is the root.",
+        help="The dotted key of the state dict in A, for example model_ema; '' is the top level.",
     ),
     click.option(
         "--map",
         "mapped",
         multiple=True,
         metavar="'OLD=NEW'|FILE",
-        help="What A calls OLD is called NEW in the file, 'net.*=*' say: * is any text, {n} a "
-        "number (repeatable). Or a file of rules, as --rename-file of convert has it. Names of "
-        "known layouts and prefixes need none.",
+        help="A name in A and the name of the same tensor in the file, for example 'net.*=*'. * "
+        "stands for any text, {n} for a number (repeatable). Or a file of rules, as for convert "
+        "--rename-file. Known layouts and prefixes are recognised without it.",
     ),
     click.option(
         "--allow-cast",
         multiple=True,
         metavar="DTYPES",
-        help="A tensor may be A's cast to this dtype, bfloat16 say, rounded to nearest: that is "
-        "proven bit for bit (repeatable, or with commas).",
+        help="Accept tensors that are A's cast to one of these dtypes with rounding to nearest, "
+        "for example bfloat16. The cast is checked bit for bit (repeatable, or with commas).",
     ),
     click.option(
         "--must-change",
         multiple=True,
         metavar="GLOB",
-        help="Tensors whose values must not be A's: a merge or a training wrote to them "
-        "(repeatable). All others must be the same, unless --must-not-change is given, too.",
+        help="Tensors whose values must differ from A's, because a merge or a training changed "
+        "them (repeatable). All others must be equal, unless --must-not-change is given as well.",
     ),
     click.option(
         "--must-not-change",
         multiple=True,
         metavar="GLOB",
-        help="Tensors whose values must be A's (repeatable). With it, those that no pattern names "
-        "may differ; without it, all must be the same. A pattern that stands for no tensor is an "
-        "error, here and with --must-change.",
+        help="Tensors whose values must equal A's (repeatable). The others may then differ; "
+        "without this option, all must be equal. A pattern that matches no tensor is an error, "
+        "here and for --must-change.",
     ),
 )
 

@@ -25,16 +25,15 @@ batch_options = together(
     click.option(
         "--files-from",
         metavar="FILE",
-        help="Take further paths from a file, one a line, or '-' for standard input. If there is "
-        "a NUL in it, NULs separate them (find -print0, git -z). No globs.",
+        help="Read more paths from a file, one per line; '-' is standard input. Paths may also be "
+        "separated by NUL bytes (find -print0, git ls-files -z). Globs are not expanded.",
     ),
     click.option(
         "--exclude",
         multiple=True,
         metavar="GLOB",
-        help="Leave out what is found in a folder or by a glob and matches, by its path from the "
-        "folder, as reports print it, or by its name: '*.onnx', 'logs/*' (repeatable). The report "
-        "lists it.",
+        help="Skip files found in a folder or by a glob whose name or path (from that folder, or "
+        "as reports print it) matches: '*.onnx', 'logs/*' (repeatable). The report lists them.",
     ),
 )
 

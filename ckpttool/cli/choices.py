@@ -9,6 +9,9 @@ import click
 
 from ckpttool.cli.suggestions import tip_for
 
+# Columns of the words beside an option's name in its help.
+_BESIDE_NAME = 22
+
 
 class BadValue(click.BadParameter):
     """A value that is none of those that exist, with tips."""
@@ -44,6 +47,23 @@ class OneOf(click.Choice):  # type: ignore[type-arg]  # generic since click 8.4 
     def choices(self) -> tuple[str, ...]:  # type: ignore[override]  # an attribute in click
         """The words, read each time: whoever adds to the table later is heard."""
         return tuple(self._words())
+
+    @property
+    def is_long(self) -> bool:
+        """Whether its words are too many to stand beside the option's name."""
+        return len("|".join(self.choices)) > _BESIDE_NAME
+
+    def get_metavar(
+        self,
+        param: click.Parameter,
+        ctx: click.Context | None = None,  # noqa: ARG002 (click's)
+    ) -> str | None:
+        """Return what stands for the word: the words themselves if they are few."""
+        # click gives the context as well since 8.2
+        if not self.is_long:
+            words = "|".join(self.choices)
+            return f"[{words}]"
+        return max(param.opts, key=len).lstrip("-").upper().replace("-", "_")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the word."""

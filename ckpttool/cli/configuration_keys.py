@@ -78,7 +78,7 @@ def day(value: object, key: str) -> date:
     try:
         return datetime.strptime(text(value, key), "%Y-%m-%d").date()
     except ValueError as error:
-        raise wrong(key, "a date, 2027-01-31 say", value) from error
+        raise wrong(key, "a date such as 2027-01-31", value) from error
 
 
 def positive(value: object, key: str) -> float:
@@ -91,7 +91,7 @@ def positive(value: object, key: str) -> float:
 
 
 def size(name: str) -> Reader:
-    """Return a reader of a size of the model, ``img_size`` say."""
+    """Return a reader of a size of the model: ``img_size``."""
 
     def read(value: object, _: str) -> object:
         found = tuple(value) if isinstance(value, list) else value
@@ -117,11 +117,11 @@ def table(
             raise UsageError(
                 f"the configuration has no key {prefix}{name}",
                 expected=", ".join(readers),
-                fix=meant(name, readers) or "Take it out.",
+                fix=meant(name, readers) or "Remove it.",
             )
     for name in required:
         if name not in value:
-            raise UsageError(f"{key} has no {name}", fix=f"Say {name} = ... there.")
+            raise UsageError(f"{key} has no {name}", fix=f"Add {name} = ...")
     return {
         name.replace("-", "_"): readers[name](item, f"{prefix}{name}")
         for name, item in value.items()

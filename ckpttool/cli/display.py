@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import partial
+from typing import TextIO
 
 import click
 from click.core import ParameterSource
@@ -38,6 +40,22 @@ def color_asked() -> bool | None:
     """Whether ``--color`` asks for colours; ``None`` if it leaves that to the environment."""
     ctx = click.get_current_context(silent=True)
     return ctx.meta.get(_COLOR) if ctx else None
+
+
+def colored(stream: TextIO | None = None) -> bool:
+    """Whether a stream, by default standard output, gets colours.
+
+    ``--color`` says so, or a variable, or that it is a terminal.
+    """
+    asked = color_asked()
+    if asked is not None:
+        return asked
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
+    shown = stream or sys.stdout
+    return shown is not None and shown.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _volume() -> str | None:
@@ -96,14 +114,14 @@ display_options = together(
         "--quiet",
         is_flag=True,
         callback=_remember_volume,
-        help="Write only what fails; no report, unless its --format is given.",
+        help="Write only errors and what failed. A report is written only if --format is given.",
     ),
     _option(
         "-v",
         "--verbose",
         is_flag=True,
         callback=_remember_volume,
-        help="Write what is being done to standard error.",
+        help="Also write each step to standard error: files opened, read, done, left out.",
     ),
     _option(
         "--color",
@@ -111,10 +129,13 @@ display_options = together(
         default="auto",
         show_default=True,
         callback=_set_colors,
-        help="Whether text is coloured; auto asks NO_COLOR, FORCE_COLOR and the terminal.",
+        help="When to use colours; auto: on a terminal, as NO_COLOR and FORCE_COLOR say.",
     ),
     # off by default: a traceback would bury the one line that says what to do
     _option(
-        "--debug", is_flag=True, callback=_remember_debug, help="Show the traceback of an error."
+        "--debug",
+        is_flag=True,
+        callback=_remember_debug,
+        help="Show the Python traceback of an error.",
     ),
 )

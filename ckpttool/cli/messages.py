@@ -10,7 +10,6 @@ The first line says what is wrong, each further one what to do about it.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from contextlib import suppress
@@ -18,7 +17,7 @@ from typing import Iterable
 
 import click
 
-from ckpttool.cli.display import color_asked, verbose
+from ckpttool.cli.display import colored, verbose
 from ckpttool.findings.text import printable
 
 # Characters of a line: a name in a hostile pickle may be megabytes long.
@@ -61,19 +60,6 @@ def tell(line: str) -> None:
         say(line)
 
 
-def colored() -> bool:
-    """Whether standard error gets colours: by ``--color``, by the variables, by the terminal."""
-    asked = color_asked()
-    if asked is not None:
-        return asked
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
-        return True
-    stream = sys.stderr
-    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
-
-
 def as_tip(sentence: str) -> str:
     """Return an advice as a tip has it: ``Name a file.`` is ``name a file``."""
     sentence = sentence.strip()
@@ -92,7 +78,7 @@ def _message(kind: str, text: str, tips: Iterable[str]) -> None:
 
 def _line(kind: str, text: str, indent: str) -> None:
     word = f"{kind}:"
-    if colored():
+    if colored(sys.stderr):
         word = click.style(word, fg=_COLORS[kind], bold=True)
     _write(f"{indent}{word} {_one_line(text)}")
 

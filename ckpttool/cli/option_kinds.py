@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, TypeVar
 
 import click
 
-from ckpttool.cli.choices import OneOf
+from ckpttool.cli.choices import BadValue, OneOf
 from ckpttool.findings.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def together(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
 
 
 def format_option(
-    formats: Iterable[str], told: str = "How to report."
+    formats: Iterable[str], told: str = "The format of the report."
 ) -> Callable[[_Command], _Command]:
     """Return ``--format``, which the command gets as ``format_name``."""
     return click.option(
@@ -50,13 +50,13 @@ def _writable(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
-def workers_option(what: str, default: str = "one a processor") -> Callable[[_Command], _Command]:
+def workers_option(what: str, default: str = "one per processor") -> Callable[[_Command], _Command]:
     """Return ``--workers``: threads that do ``what``."""
     return click.option(
         "--workers",
         type=click.IntRange(min=1),
         metavar="N",
-        help=f"Threads that {what}. By default {default}.",
+        help=f"Threads that {what} (default: {default}).",
     )
 
 
@@ -81,6 +81,21 @@ class Pixels(click.ParamType):  # type: ignore[type-arg]  # generic since click 
         return numbers if len(numbers) == 2 else numbers[0]
 
 
+class Size(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4 only
+    """A number of bytes with its unit: ``5GB``, ``4GiB``."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the bytes."""
+        from ckpttool.conversion.options import parse_size  # late: for one command
+
+        try:
+            return parse_size(str(value))
+        except UsageError as error:
+            raise BadValue(str(value), [error.fix] if error.fix else [], param, ctx) from error
+
+
 def size_option(named: tuple[str, Free]) -> Callable[[_Command], _Command]:
     """Return the option that demands a size of the model, under its own name."""
     name, free = named
@@ -95,8 +110,8 @@ def size_option(named: tuple[str, Free]) -> Callable[[_Command], _Command]:
 wrapper_option = click.option(
     "--wrapper",
     metavar="KEY",
-    help="The state dict to take: a dotted key, model_ema or state_dict.0 say ('' is the root). By "
-    "default the content decides.",
+    help="The dotted key of the state dict to use, for example model_ema or state_dict.0; '' is "
+    "the top level (default: found by content).",
 )
 
 

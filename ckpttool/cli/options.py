@@ -32,8 +32,8 @@ trust_option = click.option(
     "--trust",
     multiple=True,
     metavar="NAME",
-    help="Code that the pickle may call, mypackage.models.Net or 'mypackage.*' say; adds to what "
-    "the configuration says (repeatable). See ckpttool explain SEC002.",
+    help="Code that the pickle may call, for example mypackage.models.Net or 'mypackage.*'; added "
+    "to the configuration's (repeatable). See ckpttool explain SEC002.",
 )
 #: The options that :func:`terms_of` takes.
 examination_options = together(
@@ -42,24 +42,24 @@ examination_options = together(
         "--model",
         type=OneOf(lambda: (AUTO, *models())),
         metavar="NAME",
-        help=f"The model that the checkpoint must be: {', '.join(models())}; or {AUTO}, the one "
-        "that its names and shapes say, which is the default.",
+        help=f"The model that the checkpoint must be: {', '.join(models())}; or {AUTO}, the "
+        "default: recognised by names and shapes.",
     ),
     *map(size_option, free_sizes().items()),
     click.option(
         "--schema",
         metavar="SOURCE",
-        help="What says which names, shapes and dtypes the checkpoint must have, in place of a "
-        "model: another checkpoint, a sharded index, a lock file, a receipt, a file of ckpttool "
-        f"schema, or a config.json of Hugging Face; {BESIDE} is the one beside each file, which "
-        "transformers builds without weights. Or code, which is imported and run then: "
-        f"package.module:factory, 'package.module:factory(key=value)'. With {NO_SCHEMA} these are "
-        f"not checked; with {AUTO}, as without it, the model is the one that the names say.",
+        help="Where the expected names, shapes and dtypes come from, instead of a known model: "
+        "another checkpoint, a sharded index, a lock file, a receipt, a file written by ckpttool "
+        f"schema, or a config.json of Hugging Face ({BESIDE}: the one beside each file; "
+        "transformers builds its model without weights). Or code that is imported and run: "
+        f"package.module:factory, 'package.module:factory(key=value)'. {NO_SCHEMA}: do not check "
+        f"them. {AUTO}, the default: the model that the names and shapes say.",
     ),
     click.option(
         "--example",
         metavar="CODE",
-        help="What the model of a schema from code is called with, in place of its own inputs: "
+        help="Inputs for the model of a --schema from code, if the model has none of its own: "
         "package.module:inputs, which is imported and returns a tensor, a tuple, a dictionary of "
         "keywords, or a tuple and a dictionary.",
     ),
@@ -67,50 +67,54 @@ examination_options = together(
         "--allow-missing",
         multiple=True,
         metavar="GLOB",
-        help="Names that may be missing, 'mtp.*' say; adds to what the configuration says "
+        help="Names that may be missing, for example 'mtp.*'; added to the configuration's "
         "(repeatable).",
     ),
     click.option(
         "--allow-unexpected",
         multiple=True,
         metavar="GLOB",
-        help="Names that the model may have no place for; adds to what the configuration says "
+        help="Names that the file may have and the model lacks; added to the configuration's "
         "(repeatable).",
     ),
     click.option(
         "--require",
         type=OneOf(requirements()),
-        help="What the file must hold, encoder by default; with full, an absent decoder is an "
-        "error.",
+        help="Which parts the file must hold (default: encoder). With full, a missing decoder is "
+        "an error.",
     ),
     wrapper_option,
-    click.option("--no-forward", is_flag=True, help="Do not run the model, and do not load torch."),
+    click.option("--no-forward", is_flag=True, help="Do not run the model; torch is not loaded."),
     click.option(
-        "--device", default="cpu", show_default=True, help="Where to run the model, cuda:0 say."
+        "--device", default="cpu", show_default=True, help="Where to run the model: cpu, cuda:0."
     ),
-    workers_option("read"),
+    workers_option("read files"),
     trust_option,
+)
+no_config_option = click.option(
+    "--no-config", is_flag=True, help="Read no configuration: no ckpttool.toml, no pyproject.toml."
 )
 _policy_options = together(
     click.option(
         "--config",
         metavar="FILE",
-        help="The configuration of all files. By default each file has the nearest ckpttool.toml, "
-        "or pyproject.toml with a table tool.ckpttool, from its own folder up to the root of the "
-        "repository.",
+        help="The configuration for all files. By default, each file uses the nearest "
+        "ckpttool.toml, or pyproject.toml with a table tool.ckpttool, searched from its own folder "
+        "up to the root of the repository.",
     ),
+    no_config_option,
     click.option(
         "--select",
         multiple=True,
         metavar="CODES",
-        help="Rules that count: codes or what they begin with, NUM,MOD003 say; ALL by default.",
+        help="Rules to apply: codes or their beginnings, for example NUM,MOD003 (default: ALL).",
     ),
-    click.option("--extend-select", multiple=True, metavar="CODES", help="More rules that count."),
-    click.option("--ignore", multiple=True, metavar="CODES", help="Rules that do not count."),
+    click.option("--extend-select", multiple=True, metavar="CODES", help="More rules to apply."),
+    click.option("--ignore", multiple=True, metavar="CODES", help="Rules to ignore."),
     click.option(
         "--fail-on",
         type=OneOf([severity.value for severity in Severity]),
-        help="The severity from which on a finding fails the run; error by default.",
+        help="The lowest severity that fails the run (default: error).",
     ),
 )
 
@@ -119,7 +123,8 @@ class Configured:
     """The configuration of each file of a run.
 
     It is the nearest one, searched from the file's own folder upward. ``--config`` names one for
-    all files; without paths, the working folder's one names the checkpoint and is the only one.
+    all files, ``--no-config`` none; without paths, the working folder's one names the checkpoint
+    and is the only one.
 
     Raises:
         UsageError: from every method, for a configuration that is wrong.
@@ -130,7 +135,11 @@ class Configured:
         named: str | None = None,
         by_file: bool = True,
         change: Callable[[Policy], Policy] | None = None,
+        none: bool = False,
     ) -> None:
+        if none and named is not None:
+            raise UsageError("--config and --no-config exclude each other", fix="Leave one out.")
+        self._none = none
         self._named = named
         self._by_file = by_file and named is None
         self._change = change
@@ -154,10 +163,16 @@ class Configured:
 
     def _read(self, named: str | None, folder: str) -> Configuration:
         # late: --help and wrong usage need no reader of configurations
-        from ckpttool.cli.configuration import find_configuration, read_configuration
+        from ckpttool.cli.configuration import (
+            Configuration,
+            find_configuration,
+            read_configuration,
+        )
 
         if folder not in self._known:
-            if named is None:
+            if self._none:
+                read = Configuration()
+            elif named is None:
                 read = self._of_a_file(find_configuration(folder))
             else:
                 read = read_configuration(named)
@@ -198,6 +213,7 @@ def policy_options(command: Callable[..., int]) -> Callable[..., int]:
     def with_configuration(
         *,
         config: str | None,
+        no_config: bool,
         select: tuple[str, ...],
         extend_select: tuple[str, ...],
         ignore: tuple[str, ...],
@@ -220,7 +236,7 @@ def policy_options(command: Callable[..., int]) -> Callable[..., int]:
 
         # without paths, the working folder's configuration names the checkpoint
         by_file = bool(others["paths"]) or others["files_from"] is not None
-        return command(configured=Configured(config, by_file, change), **others)
+        return command(configured=Configured(config, by_file, change, no_config), **others)
 
     return _policy_options(with_configuration)
 

@@ -12,6 +12,7 @@ from typing import Any, Callable, Sequence
 import click
 
 from ckpttool.cli import messages, usage
+from ckpttool.cli.command import Context
 from ckpttool.cli.console import nobody_reads, say_cleaned
 from ckpttool.cli.display import debugging
 from ckpttool.cli.environment import bind, holding, strangers
@@ -42,6 +43,8 @@ class NoSuchCommandError(click.UsageError):
 
 class Program(click.Group):
     """A group of commands that return their exit codes; every exception becomes one as well."""
+
+    context_class = Context
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -86,6 +89,19 @@ class Program(click.Group):
             return super().make_context(info_name, args, parent, **extra)
         except OSError as error:  # click prints --help and --version here
             raise click.exceptions.Exit(_ended(error)) from error
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help page, in colours where they are allowed."""
+        from ckpttool.cli.help_page import painted
+
+        return painted(super().get_help(ctx), ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands under what they are for, then the options."""
+        from ckpttool.cli.help_page import write_commands, write_options  # late: for help only
+
+        write_commands(self, ctx, formatter)
+        write_options(self, ctx, formatter)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -157,7 +173,7 @@ def _ended(error: Exception) -> int:
 
 
 def _unwritable() -> str | None:
-    """Say why nothing can be written to standard output: it was opened for reading, say."""
+    """Say why nothing can be written to standard output: it was opened for reading, for example."""
     try:
         # the error that ended the command does not tell which of its files could not be written
         os.write(sys.stdout.fileno(), b"")

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from ckpttool.reports.terminal.view import TextView
 
 report_options = together(
-    format_option(REPORTERS, "How to report on standard output."),
+    format_option(REPORTERS, "The format of the report on standard output."),
     click.option(
         "--report",
         "reports",
         multiple=True,
         metavar="FORMAT=PATH",
-        help="Write a report to a file, too: sarif=ckpttool.sarif, say (repeatable).",
+        help="Also write a report to a file, for example sarif=ckpttool.sarif (repeatable).",
     ),
 )
 waived_option = click.option(
     "--show-waived",
     is_flag=True,
-    help="List waived findings in the text, with reason, owner and last day.",
+    help="List waived findings in the text as well, with reason, owner and last day.",
 )
 
 

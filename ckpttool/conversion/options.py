@@ -49,10 +49,9 @@ LAYOUTS = tuple(conventions())
 
 _MOST_PIXELS = 1 << 20  # of a side
 
-# Decimal, as transformers reads max_shard_size.
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 # Up to 15 digits, which a float holds exactly.
-_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)\s*([KMGT]?)B?", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)\s*([KMGT]?)(I?)(B?)", re.IGNORECASE)
+_LETTERS = "KMGT"
 
 
 class ConvertOptions(NamedTuple):
@@ -195,13 +194,22 @@ def rules_of(
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes that ``5GB``, ``500 MB`` or ``1000`` stand for, in decimal units.
+    """Return the bytes that ``5GB``, ``500 MB``, ``4GiB`` or ``1000B`` stand for.
+
+    ``GB`` is 1000 MB, as transformers reads ``max_shard_size``, and ``GiB`` is 1024 MiB.
 
     Raises:
-        UsageError: it is not such a size, or it is 0.
+        UsageError: it is not such a size, it has no unit, or it is 0.
     """
     found = _SIZE.fullmatch(text.strip())
-    nbytes = int(float(found.group(1)) * _UNITS[found.group(2).upper()]) if found else 0
-    if nbytes <= 0:
-        raise UsageError("not a size in bytes", expected="5GB or 500MB, say", found=text)
+    if found is None:
+        raise UsageError(f"{text!r} is not a size", fix="Write it as 5GB, 500MB or 4GiB.")
+    number, letter, binary, unit = found.groups()
+    if not unit:  # nobody wants shards of 5 bytes
+        unit = f"{letter.upper() or 'G'}{'iB' if binary else 'B'}"
+        raise UsageError(f"the size {text!r} has no unit", fix=f"Did you mean {number}{unit}?")
+    power = _LETTERS.index(letter.upper()) + 1 if letter else 0
+    nbytes = int(float(number) * (1024 if binary else 1000) ** power)
+    if nbytes <= 0 or (binary and not letter):
+        raise UsageError(f"{text!r} is not a size", fix="Write it as 5GB, 500MB or 4GiB.")
     return nbytes

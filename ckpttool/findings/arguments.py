@@ -100,7 +100,7 @@ def check_choice(value: object, choices: Collection[str], what: str) -> None:
     """Refuse a value that is none of the choices."""
     if not isinstance(value, str) or value not in choices:
         raise UsageError(
-            f"there is no {what} {value!r}",
+            f"no such {what}: {value!r}",
             fix=meant(str(value), choices) or f"Choose {' or '.join(choices)}.",
         )
 

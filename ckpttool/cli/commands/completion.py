@@ -6,6 +6,7 @@ import click
 from click.shell_completion import ShellComplete, get_completion_class
 
 from ckpttool.cli.choices import OneOf
+from ckpttool.cli.command import command
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
 
@@ -13,18 +14,22 @@ _EXIT_CODES = "Exit codes: 0 written, 2 wrong usage, 3 internal error, 130 inter
 _PROGRAM = "ckpttool"
 
 
-@click.command(epilog=_EXIT_CODES)
+@command(epilog=_EXIT_CODES)
 @click.argument("shell", type=OneOf(["bash", "zsh", "fish"]))
 @display_options
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> int:
-    """Write the script that makes a shell complete ckpttool's command lines.
+    """Write the script that completes ckpttool's commands, options, values and files in a shell.
 
     \b
     bash   eval "$(ckpttool completion bash)"       in ~/.bashrc
     zsh    eval "$(ckpttool completion zsh)"        in ~/.zshrc, after compinit
     fish   ckpttool completion fish | source        in ~/.config/fish/config.fish
-    """  # noqa: D301 (click wants the character itself)
+
+    \b
+    Examples:
+      ckpttool completion bash
+    """  # noqa: D301 (for click, a backspace)
     known = get_completion_class(shell)
     if known is None:
         raise click.ClickException(f"click knows no completion for {shell}")

@@ -9,18 +9,20 @@ import click
 
 from ckpttool.cli.batch import stop_without_files, targets
 from ckpttool.cli.choices import in_table
+from ckpttool.cli.command import command
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
 from ckpttool.cli.messages import note
 from ckpttool.cli.option_kinds import (
     Pixels,
+    Size,
     format_option,
     pair,
     renames,
     workers_option,
     wrapper_option,
 )
-from ckpttool.cli.options import Configured
+from ckpttool.cli.options import Configured, no_config_option
 from ckpttool.cli.progress import progress_bar
 from ckpttool.reports import FORMATS, reporter
 from ckpttool.tensors.workers import without_blas
@@ -36,59 +38,59 @@ _EXIT_CODES = (
 )
 
 
-@click.command(epilog=_EXIT_CODES)
+@command(epilog=_EXIT_CODES)
 @click.argument("paths", nargs=-1, type=click.Path(), metavar="[SRC...]")
 @click.option(
     "--to",
     required=True,
     type=in_table("ckpttool.formats.writing", "TARGETS"),
-    help="What to write: safetensors, or a .pth as torch.save writes it.",
+    help="The format to write: safetensors, or a .pth file as torch.save writes it.",
 )
 @click.option(
     "-o",
     "--output",
     metavar="DST",
-    help="The file to write, or a folder for it. By default it goes beside the source, under its "
-    "name with another suffix.",
+    help="The file to write, or a folder for it (default: beside the source, with another suffix).",
 )
 @click.option(
     "--max-shard-size",
+    type=Size(),
     metavar="SIZE",
-    help="Split into shards of at most this size, with an index: 5GB for example (decimal units). "
-    "A larger tensor gets a shard of its own.",
+    help="Split into shards of at most this size, with an index: for example 5GB (5 * 10^9 bytes) "
+    "or 4GiB. A larger tensor gets a shard of its own.",
 )
 @click.option(
     "--dtype",
     type=in_table("ckpttool.conversion.options", "CAST_DTYPES"),
-    help="Cast floating tensors, to nearest even. By default every byte is kept.",
+    help="Cast floating-point tensors, rounding to nearest even (default: keep every byte).",
 )
 @click.option(
     "--dequantise",
     "--dequantize",
     "dequantise",
     type=in_table("ckpttool.conversion.options", "DECODED_DTYPES"),
-    help="Decode quantized weights to this type: fp8 and int8 with scales, LLM.int8, MXFP4. Their "
-    "scales are not written, and all other tensors stay as they are (--dtype casts them).",
+    help="Decode quantized weights to this dtype: fp8 and int8 with scales, LLM.int8, MXFP4. Their "
+    "scales are not written; all other tensors are copied (or cast, with --dtype).",
 )
 @click.option(
     "--dtype-except-quantized",
     "except_quantized",
     is_flag=True,
-    help="Cast what is not quantized, and copy quantized weights with their scales bit for bit. "
-    "Without this option, --dtype refuses a file with such weights.",
+    help="With --dtype: cast only what is not quantized, and copy quantized weights and their "
+    "scales bit for bit. Without this option, --dtype refuses a file with such weights.",
 )
 @click.option(
     "--parts",
     is_flag=True,
     help="Write quantized and sparse tensors, and those of torchao and other classes, as the plain "
-    "tensors that they are made of: .int_repr, .scale and .zero_point, .indices and .values, "
-    ".qdata. What they were is in __metadata__. Without this option, such tensors are refused.",
+    "tensors that they consist of: .int_repr, .scale and .zero_point, .indices and .values, "
+    ".qdata. __metadata__ records what they were. Without this option, they are refused.",
 )
 @click.option(
-    "--allow-overflow", is_flag=True, help="Let a cast turn large numbers infinite (else an error)."
+    "--allow-overflow", is_flag=True, help="Let a cast make numbers infinite (default: an error)."
 )
 @click.option(
-    "--include", multiple=True, metavar="GLOB", help="Take only matching names (repeatable)."
+    "--include", multiple=True, metavar="GLOB", help="Convert only matching names (repeatable)."
 )
 @click.option(
     "--exclude", multiple=True, metavar="GLOB", help="Leave out matching names (repeatable)."
@@ -97,35 +99,37 @@ _EXIT_CODES = (
 @click.option(
     "--layout",
     type=in_table("ckpttool.conversion.options", "LAYOUTS"),
-    help="Write the names of this convention, from those of any that is known; parts are joined "
-    "and split. hf is ViTMAE as on the hub: with -o FOLDER, from_pretrained(FOLDER) loads it, and "
-    "a config.json is written with it. timm has no decoder: add --encoder-only.",
+    help="Write the names of this naming convention; those of any known one are read, and tensors "
+    "are joined and split as needed. hf is ViTMAE as on the Hugging Face hub: with -o FOLDER, "
+    "from_pretrained(FOLDER) loads it, and a config.json is written as well. timm has no decoder: "
+    "add --encoder-only.",
 )
 @click.option(
     "--strip-prefix",
     multiple=True,
     metavar="PREFIX",
-    help="Cut this from the start of names, module. say (repeatable: one after the other).",
+    help="Remove this from the start of names, for example module. (repeatable: in this order).",
 )
 @click.option(
     "--rename",
     multiple=True,
     metavar="'PATTERN=NAME'",
-    help="Rename, 'net.*=*' say: * is any text, {n} a number, and on the right what they stand for "
-    "on the left, in order (repeatable: the first that matches counts). Before --layout.",
+    help="Rename, for example 'net.*=*'. * stands for any text and {n} for a number; on the right "
+    "they stand for the same as on the left, in order (repeatable: the first that matches "
+    "counts). Applied before --layout.",
 )
 @click.option(
     "--rename-file",
     metavar="FILE.toml",
-    help="Renames, joins, splits and transposes of a file; see docs/convert.md.",
+    help="A file of renames, joins, splits and transposes; see docs/convert.md.",
 )
 @click.option(
     "--resize-pos-embed",
     type=Pixels(),
     metavar="PIXELS",
-    help="Resize the position tables for images of this size: 384, or height and width, 512x384. "
-    "The sin-cos table is computed anew; any other is interpolated bicubically, but for the row of "
-    "the class token. All other tensors stay as they are, bit for bit.",
+    help="Resize the position embeddings for images of this size: 384, or height and width as "
+    "512x384. A sin-cos table is computed again; any other is interpolated bicubically, except "
+    "the row of the class token. All other tensors are copied bit for bit.",
 )
 @wrapper_option
 @click.option(
@@ -138,41 +142,44 @@ _EXIT_CODES = (
     "--metadata",
     multiple=True,
     metavar="KEY=VALUE",
-    help="An additional string for __metadata__ (repeatable).",
+    help="A string to add to __metadata__ (repeatable).",
 )
 @click.option(
     "--keep",
     multiple=True,
     metavar="NAME",
-    help="Of names that share all their bytes, store this one (a glob too; repeatable). By default "
-    "the first in the order of the file, and one of a head only if there is no other.",
+    help="Of several names for the same bytes, store this one; may be a glob (repeatable). By "
+    "default the first in the file, and that of a head only if there is no other.",
 )
 @click.option(
     "--keep-aliases",
     is_flag=True,
-    help="Store the bytes again for each name that shares them, rather than once.",
+    help="Store shared bytes once for each of their names.",
 )
 @click.option(
     "--sidecar",
     metavar="FILE.json",
-    help="Write what is stored beside the weights, except tensors, to a file of its own.",
+    help="Also write what is stored beside the weights, except tensors, to this file.",
 )
 @click.option(
     "--receipt",
     metavar="FILE.json",
-    help="Write SHA-256 sums of all files and tensors, and what was changed.",
+    help="Also write SHA-256 digests of all files and tensors, and what was changed, to this file.",
 )
 @click.option(
     "--fingerprint",
     is_flag=True,
-    help="Compute the content fingerprint (SHA-256), report it and write it into __metadata__. "
-    "The proof compares all bytes without it.",
+    help="Report the content fingerprint (SHA-256) and write it into __metadata__. The proof does "
+    "not need it.",
 )
 @click.option("--force", is_flag=True, help="Replace existing files at the destination.")
-@click.option("--no-sync", is_flag=True, help="Do not wait until the bytes are on the disk.")
-@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+@click.option(
+    "--no-sync", is_flag=True, help="Do not wait until the disk has the bytes (no fsync)."
+)
+@click.option("--dry-run", is_flag=True, help="Report what would be written, and write nothing.")
+@no_config_option
 @format_option(FORMATS["Conversion"])
-@workers_option("copy")
+@workers_option("copy files")
 @display_options
 def convert(
     paths: tuple[str, ...],
@@ -182,20 +189,22 @@ def convert(
     rename: tuple[str, ...],
     all_wrappers: bool,
     no_sync: bool,
+    no_config: bool,
     format_name: str,
     **options: Any,
 ) -> int:
     """Copy checkpoints into another container, and prove that nothing changed.
 
-    The names can be those of another convention, or the caller's own (--layout, --rename): then
-    rows are put together anew, and the proof has that each of the source is written once.
+    The names can be changed, to those of another convention or by rules (--layout, --rename).
+    Tensors are then joined and split by rows, and the proof shows that each row of the source is
+    written exactly once.
 
-    Bytes are copied as they are, nothing is loaded and nothing executed. Every byte is read back
-    and compared with the source's, the new file is opened again (a .safetensors by its library,
-    too), and only then gets its name.
+    Bytes are copied as they are; nothing is loaded and nothing is executed. Every byte is read
+    back and compared with the source, and the new file is opened again (a .safetensors by the
+    safetensors library as well). Only then does it get its name.
 
     SRC is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
-    checkpoints. Without SRC, the checkpoint of the configuration is taken.
+    checkpoints. Without SRC, the checkpoint named in the configuration is converted.
 
     \b
     Examples:
@@ -222,7 +231,7 @@ def convert(
     # only what decides the names of the results; convert checks the rest
     named = {name: options[name] for name in ("sidecar", "receipt", "layout")}
     chosen = ConvertOptions(to, output, **named)
-    configured = Configured(by_file=bool(paths))
+    configured = Configured(by_file=bool(paths), none=no_config)
     found = targets(configured, paths, whole=False)
     sources = [target.path for target in found.targets if target.error is None]
     # told before the first is written: of two results one would replace the other

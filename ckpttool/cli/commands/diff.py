@@ -9,6 +9,7 @@ import click
 
 from ckpttool.cli.batch import one_file_of
 from ckpttool.cli.choices import OneOf
+from ckpttool.cli.command import command
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
 from ckpttool.cli.option_kinds import format_option, renames, workers_option
@@ -37,87 +38,87 @@ GIT_EXIT_CODES = "Exit codes: 0 shown, 2 trouble, 3 internal error, 130 interrup
 _NOWHERE = ("/dev/null", "nul")
 
 
-@click.command(epilog=DIFF_EXIT_CODES)
+@command(epilog=DIFF_EXIT_CODES)
 @click.argument("left", type=click.Path())
 @click.argument("right", type=click.Path())
 @click.option(
     "--atol",
     type=click.FloatRange(min=0),
     metavar="X",
-    help="Overlook absolute differences of up to X.",
+    help="Accept absolute differences of up to X.",
 )
 @click.option(
     "--rtol",
     type=click.FloatRange(min=0),
     metavar="X",
-    help="Overlook differences of up to X times the larger number; adds to --atol.",
+    help="Accept differences of up to X times the larger number, in addition to --atol.",
 )
 @click.option(
     "--max-ulp",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Overlook tensors whose elements are at most N numbers of their type apart.",
+    help="Accept tensors whose elements differ by at most N units in the last place (ULPs).",
 )
 @click.option(
     "--exact",
     is_flag=True,
-    help="Overlook nothing: equal bytes only. The default; not with a tolerance.",
+    help="Accept equal bytes only. This is the default, and cannot be used with a tolerance.",
 )
-@click.option("--equal-nan", is_flag=True, help="Treat all NaNs as equal, whatever their bits.")
+@click.option("--equal-nan", is_flag=True, help="Treat NaNs as equal, even if their bits differ.")
 @click.option(
     "--include",
     multiple=True,
     metavar="GLOB",
-    help="Compare only matching names: of tensors, and of what is stored beside them (repeatable).",
+    help="Compare only matching names, of tensors and of what is stored beside them (repeatable).",
 )
 @click.option(
     "--exclude",
     multiple=True,
     metavar="GLOB",
-    help="Leave out matching names, 'optimizer*' for example (repeatable). A pattern that matches "
-    "nothing is an error, here and with --include.",
+    help="Leave out matching names, for example 'optimizer*' (repeatable). A pattern that matches "
+    "nothing is an error, here and for --include.",
 )
 @click.option(
     "--weights-only",
     is_flag=True,
-    help="Compare the state dicts only; what is stored beside them is listed, but not compared.",
+    help="Compare the state dicts only; what is stored beside them is listed, not compared.",
 )
 @click.option(
     "--left-wrapper",
     metavar="KEY",
-    help="The dotted key of the state dict to take from LEFT; '' is the root.",
+    help="The dotted key of the state dict in LEFT, for example model_ema; '' is the top level.",
 )
 @click.option(
     "--right-wrapper",
     metavar="KEY",
-    help="The dotted key of the state dict to take from RIGHT; '' is the root.",
+    help="The dotted key of the state dict in RIGHT, for example model_ema; '' is the top level.",
 )
 @click.option(
     "--map",
     "mapped",
     multiple=True,
     metavar="'OLD=NEW'",
-    help="What LEFT calls OLD is called NEW in RIGHT, 'net.*=*' say: * is any text, {n} a number "
-    "(repeatable). Names of known layouts need none.",
+    help="A name in LEFT and the name of the same tensor in RIGHT, for example 'net.*=*'. * stands "
+    "for any text, {n} for a number (repeatable). Known layouts are recognised without it.",
 )
 @click.option(
     "--sort",
     type=OneOf(["name", "change", "size"]),
     default="change",
     show_default=True,
-    help="What to list first.",
+    help="The order of the list.",
 )
 @click.option(
     "--top",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Tensors to list of each class; 10 by default, all with --stat. The rest is counted.",
+    help="Tensors to list of each class (default: 10, with --stat all). The rest is counted.",
 )
-@click.option("--stat", is_flag=True, help="One line a tensor.")
+@click.option("--stat", is_flag=True, help="Write one line per tensor.")
 @image_option
 @pictures_option
 @format_option(FORMATS["Comparison"])
-@workers_option("compare", "one a processor, at most 6; one for small tensors")
+@workers_option("compare", "one per processor, at most 6; one for small tensors")
 @display_options
 def diff(
     left: str,
@@ -133,13 +134,12 @@ def diff(
 ) -> int:
     """Show what differs between two checkpoints, by how much, and where.
 
-    The files may have different formats, and names of different layouts: then weights are compared
-    by what the model calls them, and of a query, key and value in one tensor it is said which of
-    the three differs. By default tensors are the same if their bytes are; with a tolerance, if
-    |a - b| <= atol + rtol * max(|a|, |b|) for all of their elements. What is stored beside the
-    weights is compared too, and what only one side has is a difference. Either side can be a
-    receipt of convert or a lock file; then digests are compared. A glob in quotes has to match one
-    file.
+    The files may have different formats and layouts of names: weights are then paired by the names
+    that the model has for them, and of query, key and value in one tensor the report says which
+    of the three differs. By default, tensors are the same if their bytes are; with a tolerance, if
+    |a - b| <= atol + rtol * max(|a|, |b|) for all elements. What is stored beside the weights is
+    compared as well; what only one side has is a difference. Either side can be a receipt of
+    convert or a lock file; then digests are compared. A glob in quotes has to match one file.
 
     \b
     Examples:
@@ -165,13 +165,13 @@ def diff(
     return comparison.exit_code
 
 
-@click.command(epilog=GIT_EXIT_CODES)
+@command(epilog=GIT_EXIT_CODES, hidden=True)
 @click.argument("path", type=click.Path())
 @display_options
 def textconv(path: str) -> int:
     """Write a checkpoint as text that git can compare line by line.
 
-    One line a tensor: name, dtype, shape, digest, and the smallest, largest and root mean
+    One line per tensor: name, dtype, shape, digest, and the smallest, largest and root mean
     square value. Configure it with: git config diff.ckpttool.textconv "ckpttool textconv"
     """
     from ckpttool.comparison.textconv import lines_of
@@ -180,7 +180,7 @@ def textconv(path: str) -> int:
     return 0
 
 
-@click.command("git-diff", epilog=GIT_EXIT_CODES)
+@command("git-diff", epilog=GIT_EXIT_CODES, hidden=True)
 @click.argument("arguments", nargs=-1, metavar="PATH [OLD HEX MODE NEW HEX MODE [TO INFO]]")
 @display_options
 def git_diff(arguments: tuple[str, ...]) -> int:

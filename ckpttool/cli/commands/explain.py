@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ckpttool.cli.command import command
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
 from ckpttool.cli.option_kinds import format_option
@@ -18,25 +19,36 @@ if TYPE_CHECKING:
 _EXIT_CODES = "Exit codes: 0 told, 2 wrong usage, 3 internal error, 130 interrupted."
 
 
-@click.command(epilog=_EXIT_CODES)
+@command(epilog=_EXIT_CODES)
 @click.argument("codes", nargs=-1, required=True, metavar="CODE...")
 @display_options
 def explain(codes: tuple[str, ...]) -> int:
     """Explain what a rule means, what to do about it, and how to ignore it.
 
-    CODE is a rule's code, NUM001 say, or its short name.
-    """
+    CODE is the code of a rule or its short name.
+
+    \b
+    Examples:
+      ckpttool explain NUM001
+      ckpttool explain SEC001 unreadable
+    """  # noqa: D301 (for click, a backspace)
     from ckpttool.reports.terminal.rules import write_explanations
 
     emit(partial(write_explanations, [_rule(code) for code in codes]), asked=True)
     return 0
 
 
-@click.command(epilog=_EXIT_CODES)
-@format_option(["text", "json", "markdown"], "How to list them.")
+@command(epilog=_EXIT_CODES)
+@format_option(["text", "json", "markdown"], "The format of the list.")
 @display_options
 def rules(format_name: str) -> int:
-    """List every rule: code, severity, name and meaning."""
+    """List all rules: code, severity, name and meaning.
+
+    \b
+    Examples:
+      ckpttool rules
+      ckpttool rules --format json
+    """  # noqa: D301 (for click, a backspace)
     from ckpttool.findings.rules import RULES
     from ckpttool.reports.terminal import rules as report
 

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import click
 
+from ckpttool.cli.command import command
 from ckpttool.cli.console import emit, say_cleaned
 from ckpttool.cli.display import display_options
 from ckpttool.cli.program import exit_codes
 from ckpttool.findings.text import count, printable, size
 
 
-@click.command(epilog=exit_codes("written"))
+@command(epilog=exit_codes("written"))
 @click.argument("paths", metavar="FOLDER | SHARD...", nargs=-1, required=True)
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    help="The index, in the folder of the shards; by default the one that lists some of them, or "
-    "their name with .index.json.",
+    help="The index to write, in the folder of the shards (default: the one that lists some of "
+    "them, or their name with .index.json).",
 )
-@click.option("--force", is_flag=True, help="Replace an index that lists something else.")
+@click.option("--force", is_flag=True, help="Replace an index that lists other files.")
 @display_options
 def index(paths: tuple[str, ...], output: str | None, force: bool) -> int:
-    """Write the index of shards from what is in them, or complete one that is wrong.
+    """Write the index of a sharded checkpoint from its shards, or correct an existing one.
 
-    Of a FOLDER all safetensors files right in it are taken or, if there are none, the files of
-    torch; so what two exports left there gets one index. Only headers are read. A tensor that lies
-    in two files is an error. What the old index says of itself is kept, but for its totals.
-    """
+    Of a FOLDER, all safetensors files in it are indexed or, if there are none, the files of torch;
+    files of two exports in one folder get one index. Only headers are read. A tensor that lies in
+    two files is an error. The metadata of an existing index is kept, except its totals.
+
+    \b
+    Examples:
+      ckpttool index release/
+      ckpttool index model-00001-of-00002.safetensors model-00002-of-00002.safetensors
+    """  # noqa: D301 (for click, a backspace)
     from ckpttool.conversion.indexing import write_index
 
     written = write_index(*paths, output=output, force=force)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ckpttool.cli.batch import batch_options, say_unused, stop_without_files, targets
+from ckpttool.cli.choices import OneOf
+from ckpttool.cli.command import command
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
 from ckpttool.cli.option_kinds import format_option, workers_option, wrapper_option
-from ckpttool.cli.options import Configured, trust_option, trusted
+from ckpttool.cli.options import Configured, no_config_option, trust_option, trusted
 from ckpttool.cli.program import exit_codes
 from ckpttool.cli.progress import progress_bar
 from ckpttool.reports import FORMATS, reporter
@@ -21,31 +23,32 @@ if TYPE_CHECKING:
     from ckpttool.inputs.paths import Input
 
 
-@click.command(epilog=exit_codes("listed"))
+@command(epilog=exit_codes("listed"))
 @batch_options
 @wrapper_option
 @trust_option
+@no_config_option
 @click.option(
     "--include",
     multiple=True,
     metavar="GLOB",
-    help="List only tensors whose names match: '*.bias' (repeatable).",
+    help="List only tensors with matching names, for example '*.bias' (repeatable).",
 )
 @click.option(
     "--sort",
-    type=click.Choice(["size", "name"]),
-    help="Order what is on one level of the tree by size, largest first, or by name. By default "
-    "in the order of the file.",
+    type=OneOf(["size", "name"]),
+    help="Sort each level of the tree by size, largest first, or by name (default: the order of "
+    "the file).",
 )
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Show N levels of the tree.")
 @click.option(
     "--stats",
     is_flag=True,
-    help="Read the weights, and show of each tensor the least and largest value, mean, standard "
-    "deviation, share of zeros and a histogram. NaN and infinite values are named.",
+    help="Also read the weights, and show minimum, maximum, mean, standard deviation, share of "
+    "zeros and a histogram of each tensor, and which hold NaN or infinity.",
 )
 @workers_option("read, with --stats")
-@click.option("--all", "unfold", is_flag=True, help="List blocks that are alike one by one.")
+@click.option("--all", "unfold", is_flag=True, help="List each of several equal blocks.")
 @format_option(FORMATS["Listing"])
 @display_options
 def inspect(
@@ -60,19 +63,26 @@ def inspect(
     stats: bool,
     workers: int | None,
     unfold: bool,
+    no_config: bool,
     format_name: str,
 ) -> int:
-    """List what checkpoints hold: container, tensors, settings of the run, and what else is there.
+    """List what checkpoints hold: container, tensors, settings of the run, and everything else.
 
-    A known model beside MAE (BEiT, DINO, VideoMAE and others) is said to be it, by its names.
+    Known models other than MAE (BEiT, DINO, VideoMAE and others) are recognised by their names.
 
-    Only headers are read, without --stats. That a file can be listed says nothing about its
-    weights. Very long lists are cut and the rest is counted; --format json lists all.
+    Without --stats only headers are read, and the listing says nothing about the values of the
+    weights. Very long lists are shortened and the rest is counted; --format json lists everything.
 
     PATH is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
-    checkpoints; what else lies there is listed as what it is. Without PATH, the checkpoint of the
-    configuration is taken.
-    """
+    checkpoints; its other files are listed with their kinds. Without PATH, the checkpoint named
+    in the configuration is listed.
+
+    \b
+    Examples:
+      ckpttool inspect model.pth
+      ckpttool inspect --all model.safetensors
+      ckpttool inspect run.ckpt --wrapper model_ema --format json
+    """  # noqa: D301 (for click, a backspace)
     from ckpttool.files import collecting
     from ckpttool.findings.listing import Listing, Listings
     from ckpttool.findings.name_filter import NameFilter
@@ -80,7 +90,7 @@ def inspect(
     from ckpttool.inputs.components import components, sizes
     from ckpttool.inspection.listing import Reading, listed
 
-    configured = Configured(by_file=bool(paths) or files_from is not None)
+    configured = Configured(by_file=bool(paths) or files_from is not None, none=no_config)
     # not whole: a shard that is named is listed by itself
     found = targets(configured, paths, files_from, exclude, trust, whole=False)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Sequence
 import click
 
 from ckpttool.cli.batch import batch_options, say_unused, stop_without_files, targets
+from ckpttool.cli.command import command
 from ckpttool.cli.console import emit, reports_shown, say_cleaned
 from ckpttool.cli.display import display_options
 from ckpttool.cli.messages import note
@@ -35,14 +36,14 @@ if TYPE_CHECKING:
 DEFAULT_LOCK = "ckpttool.lock"
 
 
-@click.command(epilog=exit_codes("locked"))
+@command(epilog=exit_codes("locked"))
 @batch_options
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    help="The lock file, '-' for standard output. By default that of the configuration, or "
-    f"{DEFAULT_LOCK} in the working folder.",
+    help="The lock file to write; '-' is standard output (default: the configuration's, or "
+    f"{DEFAULT_LOCK} in the working folder).",
 )
 @examination_options
 @policy_options
@@ -55,16 +56,22 @@ def lock(
     configured: Configured,
     **options: Any,
 ) -> int:
-    """Write down what checkpoints hold and compute, for verify --lock to compare with.
+    """Record what checkpoints hold and compute in a lock file, for verify --lock.
 
     Each checkpoint is verified first; if one of them fails, nothing is written. The lock file has
-    one line for each tensor, sorted, to commit beside the code. It is about the weights, not about
-    the container. The model is also run with known defects, to make sure that its outputs then
-    differ by more than the tolerance.
+    one line for each tensor, sorted, and is meant to be committed. It describes the weights, not
+    the container. The model is also run with deliberate defects, to make sure that each of them
+    changes its outputs by more than the tolerance.
 
     PATH is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
-    checkpoints. Without PATH, the checkpoint of the configuration is taken.
-    """
+    checkpoints. Without PATH, the checkpoint named in the configuration is locked.
+
+    \b
+    Examples:
+      ckpttool lock model.pth
+      ckpttool lock release/ -o release.lock
+      ckpttool verify model.pth --lock ckpttool.lock
+    """  # noqa: D301 (for click, a backspace)
     from ckpttool.verification import locking
 
     started, schemas = time.perf_counter(), Schemas()

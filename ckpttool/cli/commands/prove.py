@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ckpttool.cli.batch import one_file_of
+from ckpttool.cli.command import command
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
 from ckpttool.cli.option_kinds import format_option, renames, workers_option
@@ -24,7 +25,7 @@ PROVE_EXIT_CODES = (
 )
 
 
-@click.command(epilog=PROVE_EXIT_CODES)
+@command(epilog=PROVE_EXIT_CODES)
 @click.argument("made", metavar="B", type=click.Path())
 @click.option(
     "--from",
@@ -32,64 +33,66 @@ PROVE_EXIT_CODES = (
     required=True,
     type=click.Path(),
     metavar="A",
-    help="The checkpoint that B is said to be made from; or a receipt or lock file, by whose "
-    "digests identical, renamed and tied tensors are proven.",
+    help="The checkpoint that B is said to be made from. Or a receipt or lock file: its digests "
+    "prove identical, renamed and tied tensors.",
 )
 @click.option(
     "--adapter",
     multiple=True,
     type=click.Path(),
     metavar="LORA",
-    help="A LoRA adapter that is said to be merged into B: the folder that PEFT writes, or its "
-    "file of weights (repeatable, in the order of merging). Layers that were not merged are named.",
+    help="A LoRA adapter that is said to be merged into B: the folder that PEFT writes, or the "
+    "file of its weights (repeatable, in the order of merging). Layers that were not merged are "
+    "named.",
 )
 @click.option(
     "--map",
     "mapped",
     multiple=True,
     metavar="'OLD=NEW'|FILE",
-    help="What A calls OLD is called NEW in B, 'net.*=*' say: * is any text, {n} a number "
-    "(repeatable). Or a file of rules, as --rename-file of convert has it: joins, splits and "
-    "transposes too. Names of known layouts and prefixes need none.",
+    help="A name in A and the name of the same tensor in B, for example 'net.*=*'. * stands for "
+    "any text, {n} for a number (repeatable). Or a file of rules with joins, splits and "
+    "transposes, as for convert --rename-file. Known layouts and prefixes are recognised without "
+    "it.",
 )
 @click.option(
     "--allow-missing",
     multiple=True,
     metavar="GLOB",
-    help="Tensors of A that B may lack, by what A calls them (repeatable). A pattern that matches "
+    help="Tensors of A that B may lack, by their names in A (repeatable). A pattern that matches "
     "nothing is an error.",
 )
 @click.option(
     "--wrapper",
     metavar="KEY",
-    help="The dotted key of the state dict to take from B; '' is the root.",
+    help="The dotted key of the state dict in B, for example model_ema; '' is the top level.",
 )
 @click.option(
     "--from-wrapper",
     metavar="KEY",
-    help="The dotted key of the state dict to take from A; '' is the root.",
+    help="The dotted key of the state dict in A, for example model_ema; '' is the top level.",
 )
 @click.option(
     "--receipt",
     type=click.Path(),
     metavar="FILE",
-    help="Write what was proven as JSON, with digests of all files, if it was proven. The next "
-    "proof takes it for A: prove C --from FILE.",
+    help="If the proof succeeds, write it as JSON, with digests of all files. It can stand for A "
+    "in the next proof: prove C --from FILE.",
 )
 @format_option(FORMATS["Proof"])
-@workers_option("read", "one a processor, at most 6; one for small tensors")
+@workers_option("read files", "one per processor, at most 6; one for small tensors")
 @display_options
 def prove(made: str, source: str, mapped: tuple[str, ...], format_name: str, **options: Any) -> int:
-    """Prove tensor by tensor that checkpoint B was made from A, and name the operations.
+    """Prove tensor by tensor that checkpoint B was made from A, and by which operations.
 
-    Operations are: identical, renamed (a layout, a prefix, a map, or the same content under another
-    name), split or joined query, key and value, cast to another float type with rounding to
-    nearest, stored in another container or in other shards, a tied name put back, LoRA adapters
-    merged, and weights dequantised or quantised (fp8, int8, MXFP4). The bytes of both files are
-    compared, casts and dequantising are replayed to the bit, merges within the rounding of their
-    arithmetic, and quantised weights are held to half a step. Every tensor of B that A does not
-    explain is named, and every tensor of A that B lacks. Only the weights are looked at; torch is
-    not loaded. A glob in quotes has to match one file.
+    The operations: a copy; another name (a layout, a prefix, a map, or the same content under
+    another name); query, key and value split or joined; a cast to another float type with rounding
+    to nearest; another container or other shards; a tied name stored again; LoRA adapters merged;
+    weights dequantised or quantised (fp8, int8, MXFP4). Bytes are compared, casts and dequantising
+    are repeated and compared bit for bit, merges within the rounding of their arithmetic, and
+    quantised weights within half a step. Every tensor of B that A does not explain is named, and
+    every tensor of A that B lacks. Only the weights are compared; torch is not loaded. A glob in
+    quotes has to match one file.
 
     \b
     Examples:

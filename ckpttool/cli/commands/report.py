@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ckpttool.cli.choices import OneOf
+from ckpttool.cli.command import command
 from ckpttool.cli.console import content_of
 from ckpttool.cli.display import display_options, verbose
 from ckpttool.cli.reporting import ReportFile, planned, show, store, waived_option
@@ -18,31 +19,37 @@ _EXIT_CODES = (
 )
 
 
-@click.command(epilog=_EXIT_CODES)
+@command(epilog=_EXIT_CODES)
 @click.argument("result", type=click.Path(), metavar="RESULT.json")
 @click.option(
     "--to",
     "format_name",
     required=True,
     type=OneOf(list(REPORTERS)),
-    help="The format to render.",
+    help="The format to write.",
 )
 @click.option(
-    "-o", "--output", metavar="FILE", help="The file to write. By default, standard output."
+    "-o", "--output", metavar="FILE", help="The file to write (default: standard output)."
 )
 @click.option(
-    "--exit-code", is_flag=True, help="Exit as the run did whose result it is, rather than with 0."
+    "--exit-code", is_flag=True, help="Exit with the code of the run that is reported, not with 0."
 )
 @waived_option
 @display_options
 def report(
     result: str, format_name: str, output: str | None, exit_code: bool, show_waived: bool
 ) -> int:
-    """Render the JSON result of a verify again, in any format, without reading weights.
+    """Convert the JSON report of verify into another format, without reading weights.
 
-    RESULT.json is what verify --report json=FILE wrote; - is standard input. What comes out is,
-    byte for byte, what verify --report would have written in that format.
-    """
+    RESULT.json is the file that verify --report json=FILE wrote; - is standard input. The result
+    is, byte for byte, what verify --report would have written in that format.
+
+    \b
+    Examples:
+      ckpttool report result.json --to markdown
+      ckpttool report result.json --to sarif -o ckpttool.sarif
+      ckpttool report - --to text --exit-code
+    """  # noqa: D301 (for click, a backspace)
     from ckpttool.reports.machine.stored import read_report
     from ckpttool.reports.terminal.view import TextView
 

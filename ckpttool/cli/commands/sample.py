@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ckpttool.cli.choices import OneOf
+from ckpttool.cli.command import command
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
 from ckpttool.findings.text import count, printable, size
@@ -16,7 +17,7 @@ _EXIT_CODES = (
 )
 
 
-@click.command(epilog=_EXIT_CODES)
+@command(epilog=_EXIT_CODES)
 @click.argument("path", type=click.Path())
 @click.option(
     "--model",
@@ -26,18 +27,23 @@ _EXIT_CODES = (
     metavar="NAME",
     help=f"The size of the model: {', '.join(models())}.",
 )
-@click.option("--full", is_flag=True, help="Write the decoder as well.")
+@click.option("--full", is_flag=True, help="Also write the decoder.")
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Of the initialisation's random numbers."
+    "--seed", type=int, default=0, show_default=True, help="The seed of the random numbers."
 )
 @click.option("--force", is_flag=True, help="Replace PATH if it exists.")
 @display_options
 def sample(path: str, model: str, full: bool, seed: int, force: bool) -> int:
-    """Write a stand-in for the published weights to PATH: same layout and size, UNTRAINED weights.
+    """Write an UNTRAINED stand-in for the published weights, to try the tool without a download.
 
-    Names, shapes and dtypes are those of the published files, the numbers come from the model's
-    own initialisation. It serves to try the tool without a download, and nothing else.
-    """
+    Names, shapes and dtypes are those of the published files; the numbers come from the model's
+    own initialisation.
+
+    \b
+    Examples:
+      ckpttool sample stand-in.pth
+      ckpttool sample full.pth --model mae_vit_base_patch16 --full
+    """  # noqa: D301 (for click, a backspace)
     from ckpttool.models.sample import write_sample
 
     written = write_sample(path, model, full=full, seed=seed, force=force)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ckpttool.cli.command import command
 from ckpttool.cli.console import emit, say_cleaned
 from ckpttool.cli.display import display_options
 from ckpttool.cli.messages import note
@@ -12,26 +13,32 @@ from ckpttool.cli.program import exit_codes
 from ckpttool.findings.text import count
 
 
-@click.command(epilog=exit_codes("written"))
+@command(epilog=exit_codes("written"))
 @click.argument("source", metavar="SOURCE")
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
     default="-",
-    help="The schema file, '-' for standard output, which is the default.",
+    help="The schema file to write; '-', the default, is standard output.",
 )
 @wrapper_option
 @display_options
 def schema(source: str, output: str, wrapper: str | None) -> int:
-    """Write down which names, dtypes and shapes a checkpoint holds, for verify --schema.
+    """Write the names, dtypes and shapes of a checkpoint to a file, for verify --schema.
 
     SOURCE is a checkpoint, a sharded index, a lock file, a receipt, another schema file, or a
-    config.json of Hugging Face, whose model transformers builds without weights. Or it is code,
-    package.module:factory or 'package.module:factory(key=value)', which is imported and run then.
-    Only the header of a checkpoint is read. The file is JSON, sorted, with names of the same dtype
-    and shape on one line: model.layers.{0-31}.mlp.up_proj.weight.
-    """
+    config.json of Hugging Face, whose model transformers builds without weights. Or it is code
+    that is imported and run: package.module:factory or 'package.module:factory(key=value)'. Of a
+    checkpoint only the header is read. The file is sorted JSON; names with equal dtype and shape
+    share a line: model.layers.{0-31}.mlp.up_proj.weight.
+
+    \b
+    Examples:
+      ckpttool schema model.safetensors -o model.schema.json
+      ckpttool schema config.json
+      ckpttool verify other.pth --schema model.schema.json
+    """  # noqa: D301 (for click, a backspace)
     from ckpttool.verification.schema_sources import schema as write_schema
 
     to_stream = output == "-"

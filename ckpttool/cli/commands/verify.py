@@ -9,6 +9,7 @@ import click
 
 from ckpttool.cli.against import Holding, against_options
 from ckpttool.cli.batch import batch_options, stop_without_files, targets
+from ckpttool.cli.command import command
 from ckpttool.cli.display import display_options, verbose
 from ckpttool.cli.messages import tell
 from ckpttool.cli.options import (
@@ -43,7 +44,11 @@ if TYPE_CHECKING:
     from ckpttool.verification.lock.content import Lock
 
 
-@click.command(epilog=exit_codes("passes"))
+#: What --lock takes for no lock file.
+NO_LOCK = "none"
+
+
+@command(epilog=exit_codes("passes"))
 @batch_options
 @examination_options
 @against_options
@@ -55,8 +60,8 @@ if TYPE_CHECKING:
 @click.option(
     "--fingerprint",
     is_flag=True,
-    help="Compute the content fingerprint (SHA-256) and report it. With a lock file, or a waiver "
-    "that names one, it is computed unasked. No check needs it.",
+    help="Report the content fingerprint (SHA-256). It is also computed for a lock file, and for a "
+    "waiver that names one.",
 )
 @click.option(
     "--stats",
@@ -69,13 +74,14 @@ if TYPE_CHECKING:
 @click.option(
     "--lock",
     metavar="FILE",
-    help="The lock file to compare with; by default that of the configuration. See ckpttool lock.",
+    help="The lock file to compare with (default: the configuration's); none: compare with none. "
+    "See ckpttool lock.",
 )
 @click.option(
     "--changed",
     is_flag=True,
-    help="The paths are files that changed, as a hook of pre-commit gets them: a config.json "
-    "stands for the checkpoints beside it, and what is no checkpoint is only listed.",
+    help="The paths are changed files, as pre-commit passes them: a config.json stands for the "
+    "checkpoints beside it, and other files are only listed.",
 )
 @image_option
 @pictures_option
@@ -98,15 +104,24 @@ def verify(
 ) -> int:
     """Check the names, shapes and values of checkpoints, and what loading them would call.
 
-    Every tensor's name, shape and dtype is compared with the model's, every value is read once,
-    and the model is run with the weights. The report says first PASS, FAIL or CANNOT TELL, then
-    what was found, the worst first, and what that rests on.
+    The name, shape and dtype of each tensor are compared with the model's, every value is read,
+    and the model is run with the weights. The report begins with PASS, FAIL or CANNOT TELL, then
+    come the findings, the worst first, and what the verdict rests on.
 
     PATH is a file, a glob in quotes ('runs/**/*.pth'), or a folder. A folder is searched for
-    checkpoints and taken for a release: every file in it is accounted for, by its content and not
-    its name. A shard stands for its index, where one lies beside it. Each file counts once.
-    Without PATH, the checkpoint of the configuration is taken.
-    """
+    checkpoints and treated as a release: the report lists every file in it, by its content and
+    not its name. A shard stands for its index, if that lies beside it. Each file counts once.
+    Without PATH, the checkpoint named in the configuration is verified.
+
+    \b
+    Examples:
+      ckpttool verify model.pth
+      ckpttool verify release/ --require full
+      ckpttool verify 'runs/**/*.pth' --no-forward --format json
+      ckpttool verify model.pth --report sarif=ckpttool.sarif --fail-on warning
+      ckpttool verify other.safetensors --schema config.json
+      ckpttool verify merged.safetensors --against base.safetensors
+    """  # noqa: D301 (for click, a backspace)
     from ckpttool.against.verify import verify_found
     from ckpttool.models.pictures.images import read_images
     from ckpttool.reports.terminal.view import TextView
@@ -127,7 +142,7 @@ def verify(
     def terms(path: str) -> Terms:
         own = configured.of(path)
         # other files of a release, which are only accounted for, need no lock
-        its_lock = (lock or own.lock) if path in compared else None
+        its_lock = (lock or own.lock) if path in compared and lock != NO_LOCK else None
         if its_lock and its_lock not in locks:  # read once, it may have 100,000 lines
             locks[its_lock] = read_lock(its_lock)
         known = locks.get(its_lock or "")

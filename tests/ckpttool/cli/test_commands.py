@@ -11,7 +11,6 @@ import click
 import pytest
 from click.testing import Result
 
-from ckpttool._version import __version__
 from ckpttool.cli import main
 from tests.builders import checkpoints as built
 from tests.builders import neighbours
@@ -53,10 +52,6 @@ def test_help_is_shown(name: str, flag: str) -> None:
 
 def test_lines_of_a_help_that_are_to_be_pasted_stay_apart() -> None:
     assert '\n  bash   eval "$(ckpttool completion bash)"' in run("completion", "--help").output
-
-
-def test_the_version_is_shown() -> None:
-    assert run("--version").output == f"ckpttool {__version__}\n"
 
 
 @pytest.mark.parametrize(

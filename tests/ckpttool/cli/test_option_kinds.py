@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from ckpttool.cli.option_kinds import Pixels
+from ckpttool.cli.choices import BadValue
+from ckpttool.cli.option_kinds import Pixels, Size
 from tests.builders.repository import ROOT
 from tests.builders.safetensors import file
 
@@ -59,3 +60,10 @@ def test_pixels_that_are_no_size_are_refused(pixels: str) -> None:
 @pytest.mark.parametrize(("pixels", "size"), [("448", 448), ("512x384", (512, 384))])
 def test_pixels_are_those_of_a_side_or_of_both(pixels: str, size: object) -> None:
     assert Pixels().convert(pixels, None, None) == size
+
+
+def test_a_size_has_a_unit() -> None:
+    assert Size().convert("4GiB", None, None) == 4 * 1024**3
+    with pytest.raises(BadValue) as caught:
+        Size().convert("5", None, None)
+    assert caught.value.tips == ("Did you mean 5GB?",)

@@ -87,6 +87,27 @@ def test_what_is_waived_stays_in_the_report(tmp_path: Path, lacking: list[str]) 
     assert waived["reason"] == "the first release had no block 1"
 
 
+def test_a_configuration_can_be_left_out(lacking: list[str], tmp_path: Path) -> None:
+    (tmp_path / "ckpttool.toml").write_text('ignore = ["STR001"]\nexclude = ["*.onnx"]\n')
+    assert run(*lacking)[0] == 0
+    code, report = run(*lacking, "--no-config")
+    assert (code, report["files"][0]["configuration"]) == (1, None)
+    code, told = run(*lacking, "--no-config", "--config", str(tmp_path / "ckpttool.toml"))
+    assert code == 2
+    assert "--config and --no-config" in told
+
+
+@pytest.mark.parametrize("command", [["inspect"], ["convert", "--to", "safetensors"]])
+def test_without_a_configuration_no_checkpoint_is_named(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    built.saved(tmp_path, built.sound)
+    Path("ckpttool.toml").write_text('checkpoint = "weights.pth"\n')
+    assert runner().invoke(main, command).exit_code == 0
+    assert runner().invoke(main, [*command, "--no-config"]).exit_code == 2
+
+
 def test_an_expired_waiver_brings_its_finding_back(
     tmp_path: Path, lacking: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,21 +20,32 @@ SAFETENSORS = ConvertOptions("safetensors")
         pytest.param("5GB", 5_000_000_000, id="decimal"),
         pytest.param("5gb", 5_000_000_000, id="small letters"),
         pytest.param("1.5 MB", 1_500_000, id="fraction and space"),
-        pytest.param("20K", 20_000, id="no B"),
-        pytest.param("7", 7, id="bytes"),
+        pytest.param("20kB", 20_000, id="kilobytes"),
+        pytest.param("7B", 7, id="bytes"),
+        pytest.param("4GiB", 4 * 1024**3, id="binary"),
+        pytest.param("1.5 MiB", 3 * 512 * 1024, id="binary fraction"),
         pytest.param("2TB", 2_000_000_000_000, id="terabytes"),
     ],
 )
-def test_a_size_is_in_decimal_units(text: str, nbytes: int) -> None:
+def test_a_size_is_in_the_unit_that_it_names(text: str, nbytes: int) -> None:
     assert parse_size(text) == nbytes
 
 
 @pytest.mark.parametrize(
-    "text", ["", "GB", "-5GB", "0", "0.0001", "5GiB", "1e9", "5 G B", "\u0665GB"]
+    "text", ["", "GB", "-5GB", "0B", "0.0001B", "5iB", "1e9", "5 G B", "\u0665GB"]
 )
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="not a size"):
         parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"), [("5", "5GB"), ("1.5", "1.5GB"), ("20k", "20KB"), ("4gi", "4GiB")]
+)
+def test_a_size_without_a_unit_is_refused(text: str, meant: str) -> None:
+    with pytest.raises(UsageError, match="has no unit") as caught:
+        parse_size(text)
+    assert caught.value.fix == f"Did you mean {meant}?"
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,8 @@ def test_the_lock_of_the_configuration_is_compared_with(
     Path("ckpttool.toml").write_text('lock = "ckpttool.lock"\ncheckpoint = "weights.pth"\n')
     result = run("verify", "--model", tiny, "--format", "json")
     assert json.loads(result.stdout)["files"][0]["lock"] == "ckpttool.lock"
+    result = run("verify", "--model", tiny, "--no-forward", "--lock", "none", "--format", "json")
+    assert json.loads(result.stdout)["files"][0]["lock"] is None
 
 
 def test_the_same_weights_give_the_same_lock(tiny: str, lock: str, sound: str) -> None:
