@@ -10,6 +10,7 @@ from ckpttool.comparison.numbers.compare import Pass
 from ckpttool.comparison.run import refused_views
 from ckpttool.comparison.verdicts import index_of
 from ckpttool.proof.casts import is_cast, replay
+from ckpttool.tensors.workers import enter
 
 if TYPE_CHECKING:
     from typing import Callable
@@ -93,6 +94,7 @@ def hold_elements(
             found[number] = Held(row, State.CHANGED)  # by how much nobody asks
         else:
             compared.append(number)
+    enter(progress, "comparing")
     if progress and (compared or cast):
         read = [rows[number].pair for number in (*compared, *cast)]
         progress.start(sum(one.left.nbytes + one.right.nbytes for one in read))

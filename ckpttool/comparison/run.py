@@ -21,6 +21,7 @@ from ckpttool.findings.name_filter import NameFilter
 from ckpttool.findings.names import natural_order, summarise
 from ckpttool.formats.objects.beside import beside_of
 from ckpttool.tensors.sharing import AMPLIFICATION_SLACK, AMPLIFIED, amplified
+from ckpttool.tensors.workers import enter
 
 if TYPE_CHECKING:
     from ckpttool.comparison.numbers.tally import Tally
@@ -167,6 +168,7 @@ class Run:
         chosen = [
             row.pair for row, reason in zip(rows, reasons) if row.is_readable and reason is None
         ]
+        enter(self._progress, "comparing")
         if self._progress:
             self._progress.start(sum(one.left.nbytes + one.right.nbytes for one in chosen))
         tallies = iter(run.run(chosen))

@@ -45,6 +45,7 @@ from ckpttool.formats.safety.telling import findings_left_behind, remarks_left_b
 from ckpttool.inspection.container import with_container
 from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.sharing import with_tied
+from ckpttool.tensors.workers import enter
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -295,6 +296,7 @@ def _convert(job: Job, progress: Progress | None) -> Conversion:
         # Only the copying shows whether a cast overflows; leaving the block removes the files.
         if _errors(found):
             return _converted(job, NOT_WRITTEN, found, copied=copied, cleaned=place.cleaned)
+        enter(progress, "proving")
         proven = complete_and_prove(job, files, copied)
         documents = [(options.sidecar, job.sidecar), (job.config.path, job.config.content)]
         if options.receipt is not None:

@@ -30,6 +30,7 @@ from ckpttool.formats.writing.copying import copy_layout
 from ckpttool.models.canonical import canonicalize
 from ckpttool.tensors.sharing import FINGERPRINT, spread, with_tied
 from ckpttool.tensors.sums import file_sums
+from ckpttool.tensors.workers import enter
 
 if TYPE_CHECKING:
     from ckpttool.conversion.dequantising import Dequantising
@@ -188,6 +189,7 @@ def copy(
     """
     # All at once, in full size, so that a full disk is noticed before anything is copied.
     growing = [place.create(file.path, file.layout.size) for file in files]
+    enter(progress, "writing")
     if progress:
         progress.start(sum(slot.length for file in files for slot in file.layout.slots))
     stored: dict[str, PieceDigest] = {}

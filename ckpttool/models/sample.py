@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, Iterator, NamedTuple
+from io import BufferedWriter, FileIO
+from typing import TYPE_CHECKING, Any, Iterator, NamedTuple
 
 from ckpttool.files.positional import unwritable
 from ckpttool.files.temporary import create, new_id, remove
 from ckpttool.findings import rules
 from ckpttool.findings.errors import OutputError, UsageError
 from ckpttool.models.families import models
+from ckpttool.tensors.workers import enter
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ckpttool.models.family import Family
+    from ckpttool.tensors.workers import Progress
 
 
 class SampleWritten(NamedTuple):
@@ -35,7 +38,13 @@ class SampleWritten(NamedTuple):
 
 
 def write_sample(
-    path: str, config_name: str, *, full: bool, seed: int, force: bool = False
+    path: str,
+    config_name: str,
+    *,
+    full: bool,
+    seed: int,
+    force: bool = False,
+    progress: Progress | None = None,
 ) -> SampleWritten:
     """Write untrained weights in the published layout, under ``"model"``, through torch.save.
 
@@ -49,6 +58,7 @@ def write_sample(
         seed: of the initialisation; the same seed gives the same encoder with and without
             decoder, on the same version of torch.
         force: replace a file that exists.
+        progress: told how far the writing is.
 
     Raises:
         UsageError: an unknown size, a seed that torch does not take, or a path that exists.
@@ -63,8 +73,12 @@ def write_sample(
     import torch  # noqa: F401 (where it is broken, that is not said of the path)
 
     try:
+        enter(progress, "initialising")
         weights = _untrained(family, config_name, full, seed)
-        size = _save({"model": weights}, path)
+        enter(progress, "writing")
+        if progress:
+            progress.start(sum(one.numel() * one.element_size() for one in weights.values()))
+        size = _save({"model": weights}, path, progress)
     except (OSError, RuntimeError) as error:  # torch.save turns a failed write into the latter
         raise _unwritable(path, error) from error
     parameters = sum(tensor.numel() for tensor in weights.values())
@@ -81,14 +95,29 @@ def _untrained(family: Family, config_name: str, full: bool, seed: int) -> dict[
     return {name: state[name] for name in state if full or family.group_of(name) == family.core}
 
 
-def _save(checkpoint: dict[str, dict[str, Tensor]], path: str) -> int:
+class _Told(BufferedWriter):
+    """A file that tells how many bytes were written."""
+
+    def __init__(self, fd: int, progress: Progress | None) -> None:
+        super().__init__(FileIO(fd, "wb"))
+        self._progress = progress
+
+    def write(self, data: Any) -> int:
+        """Write bytes, and tell so."""
+        written = super().write(data)
+        if self._progress:
+            self._progress.advance(written)
+        return written
+
+
+def _save(checkpoint: dict[str, dict[str, Tensor]], path: str, progress: Progress | None) -> int:
     """Save next to ``path`` and rename; return the bytes. No temporary file survives."""
     import torch
 
     growing = create(path, new_id())
     try:
         # An open file: with a path, torch would write the temporary name into the archive.
-        with os.fdopen(growing.fd, "wb") as file:
+        with _Told(growing.fd, progress) as file:
             torch.save(checkpoint, file)
             file.flush()
             os.fsync(file.fileno())  # before the rename: a crash could leave an empty file

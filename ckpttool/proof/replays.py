@@ -23,6 +23,7 @@ from ckpttool.proof.merges import replay_merges, why_not_replayed
 from ckpttool.proof.result import Cast, Explained, Operation, Unexplained
 from ckpttool.proof.steps import hold, is_held, quantisation, why_outside
 from ckpttool.tensors.rows import rows_of, some_rows
+from ckpttool.tensors.workers import enter
 
 if TYPE_CHECKING:
     from ckpttool.comparison.numbers.tally import Tally
@@ -79,6 +80,7 @@ class Replays:
         for side in (0, 1):
             self._refused.update(refused_views([link.pair[side] for link in links]))
         ways = [self._way(link) for link in links]
+        enter(self._progress, "comparing")
         if self._progress:
             read = (Way.MERGE, Way.QUANTISED, Way.SAME, Way.CAST)
             pairs = [link.pair for link, way in zip(links, ways) if way in read]

@@ -38,6 +38,16 @@ class Progress(Protocol):
         """So many bytes more are done."""
 
 
+def enter(progress: Progress | None, phase: str) -> None:
+    """Tell what is being done from here on: reading, comparing, writing; the pass starts later.
+
+    A progress with a method ``phase`` is told; a caller's own need not have it.
+    """
+    told = getattr(progress, "phase", None)
+    if callable(told):
+        told(phase)
+
+
 class Worker(Generic[Memory]):
     """What a task is given besides itself.
 

@@ -13,6 +13,7 @@ from ckpttool.findings.errors import UsageError
 from ckpttool.findings.results import NO_ITEMS
 from ckpttool.models.families import AUTO
 from ckpttool.tensors.sums import file_sums
+from ckpttool.tensors.workers import enter
 from ckpttool.verification.batch import given, inputs_of, one_for_all, report_on, same_for_all
 from ckpttool.verification.controls import measure, passes
 from ckpttool.verification.lock.content import (
@@ -277,6 +278,7 @@ def _locked(
 
 def _forward(evidence: Evidence, progress: Progress | None) -> LockedForward:
     config, tensors = evidence.config, evidence.canonical.tensors
+    enter(progress, "controls of")
     if progress:
         progress.start(passes(evidence.family, config, tensors) * evidence.checkpoint.size)
 

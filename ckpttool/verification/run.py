@@ -22,7 +22,7 @@ from ckpttool.models.choosing import Judged, choose, hold, said_of
 from ckpttool.models.family import Kind
 from ckpttool.models.neighbours import neighbour_of
 from ckpttool.models.reference import NONE, as_they_stand
-from ckpttool.tensors.workers import processors, quick_switches
+from ckpttool.tensors.workers import enter, processors, quick_switches
 from ckpttool.verification.checks.positions import shown_grid
 from ckpttool.verification.conclusion import conclude
 from ckpttool.verification.evidence import Evidence
@@ -208,6 +208,7 @@ def _examine(
         contents = same_contents(
             canonical.tensors, values, workers=options.workers, executor=options.executor
         )
+        enter(progress, "forward pass of")
         if reference is not None:
             forward = forward_of_code(
                 reference,

@@ -23,7 +23,7 @@ from ckpttool.cli.option_kinds import (
     wrapper_option,
 )
 from ckpttool.cli.options import Configured, no_config_option
-from ckpttool.cli.progress import progress_bar
+from ckpttool.cli.progress import progress_of
 from ckpttool.reports import FORMATS, reporter
 from ckpttool.tensors.workers import without_blas
 
@@ -241,12 +241,13 @@ def convert(
     every = Every(sources)
 
     def examine(target: Input) -> list[Conversion]:
-        with progress_bar(target.path) as bar:
+        with progress(target.path) as bar:
             if all_wrappers:
                 return every.convert(target.path, output, to=to, progress=bar, **asked)
             return [converting.convert(target.path, output, to=to, progress=bar, **asked)]
 
-    files = examined(found, examine, lambda report: [Conversion(report, to)])
+    with progress_of(sources) as progress:
+        files = examined(found, examine, lambda report: [Conversion(report, to)])
     kept, inventory = account_for(found, [first.file for first, *_ in files])
     for item in inventory:  # the report has converted files alone
         if item.weighty or item.standing is Standing.SAME:

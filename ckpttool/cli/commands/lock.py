@@ -22,7 +22,7 @@ from ckpttool.cli.options import (
     today,
 )
 from ckpttool.cli.program import exit_codes
-from ckpttool.cli.progress import progress_bar
+from ckpttool.cli.progress import progress_of
 from ckpttool.cli.reporting import show_failed
 from ckpttool.cli.summary import conclude
 from ckpttool.findings.errors import UsageError
@@ -79,13 +79,14 @@ def lock(
     stop_without_files(found, "text")
     own = [configured.of(target.path) for target in found.targets]
     path = output or _configured_lock(own) or DEFAULT_LOCK
-    locked = locking.lock_found(
-        found,
-        None if path == locking.UNWRITTEN else path,
-        lambda path: terms_of(configured.of(path), schemas=schemas, **options),
-        today(),
-        progress_bar,
-    )
+    with progress_of([target.path for target in found.targets]) as progress:
+        locked = locking.lock_found(
+            found,
+            None if path == locking.UNWRITTEN else path,
+            lambda path: terms_of(configured.of(path), schemas=schemas, **options),
+            today(),
+            progress,
+        )
     say_cleaned(locked.cleaned)
     if not locked.exit_code:  # else the report is written, and has them
         say_unused(found)

@@ -8,6 +8,7 @@ from ckpttool.cli.choices import OneOf
 from ckpttool.cli.command import command
 from ckpttool.cli.console import emit
 from ckpttool.cli.display import display_options
+from ckpttool.cli.progress import progress_bar
 from ckpttool.findings.text import count, printable, size
 from ckpttool.models.families import DEFAULT_MODEL, models
 
@@ -46,7 +47,8 @@ def sample(path: str, model: str, full: bool, seed: int, force: bool) -> int:
     """  # noqa: D301 (for click, a backspace)
     from ckpttool.models.sample import write_sample
 
-    written = write_sample(path, model, full=full, seed=seed, force=force)
+    with progress_bar(path) as bar:
+        written = write_sample(path, model, full=full, seed=seed, force=force, progress=bar)
     told = (
         f"{printable(written.path)}: {size(written.size)}, {count(written.tensors, 'tensor')}, "
         f"{count(written.parameters, 'parameter')} of {written.config_name}"

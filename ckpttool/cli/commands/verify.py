@@ -28,7 +28,7 @@ from ckpttool.cli.pictures import (
     write_pictures,
 )
 from ckpttool.cli.program import exit_codes
-from ckpttool.cli.progress import progress_bar
+from ckpttool.cli.progress import progress_of
 from ckpttool.cli.reporting import (
     deliver,
     has_charts,
@@ -158,7 +158,8 @@ def verify(
     read += [*schemas.sources, *images]
     read += [other.path for other in map(against, named) if other is not None]
     report_files = planned(reports, filter(None, read))
-    report = verify_found(found, terms, today(), progress_bar, against)
+    with progress_of(named) as progress:
+        report = verify_found(found, terms, today(), progress, against)
     for file in report.files:
         tell(f"{file.path}: {word_of(file.verdict)}")
     deliver(report, format_name, report_files, TextView(show_waived, verbose()))
