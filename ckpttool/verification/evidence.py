@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ckpttool.tensors.values import Values
     from ckpttool.verification.companion import Companion
     from ckpttool.verification.lock.content import Lock, LockedCheckpoint
+    from ckpttool.verification.not_finite import FirstIndexes
     from ckpttool.verification.weights import Weights
 
 
@@ -48,6 +49,7 @@ class Evidence(NamedTuple):
         unknown: whether it is of no known model, and neither a model nor a schema was asked for.
         recognised: its tensors under the names of the known model that they are nearest to.
         parts: what the parts of tensors show that are more than bytes.
+        not_finite: where the first NaN and the first infinity of a few tensors are.
         companion: another checkpoint that the file is held against, if any.
         pictures: what the model makes of the images that were named.
     """
@@ -80,6 +82,7 @@ class Evidence(NamedTuple):
     example: bool = False
     parts: SeenParts = SeenParts()
     pictures: Pictures = Pictures()
+    not_finite: dict[str, FirstIndexes] = {}  # noqa: RUF012 (never changed)
 
     @property
     def has_roles(self) -> bool:

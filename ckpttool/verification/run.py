@@ -27,6 +27,7 @@ from ckpttool.verification.checks.positions import shown_grid
 from ckpttool.verification.conclusion import conclude
 from ckpttool.verification.evidence import Evidence
 from ckpttool.verification.forward import forward_of, forward_of_code
+from ckpttool.verification.not_finite import first_not_finite
 from ckpttool.verification.options import VerifyOptions
 from ckpttool.verification.parts import parts_to_read, seen_in, split
 from ckpttool.verification.pictures import pictures_of
@@ -228,6 +229,7 @@ def _examine(
         weights = weights_of(
             checkpoint, canonical, values, workers=options.workers, executor=options.executor
         )
+        not_finite = first_not_finite(canonical.tensors, values.tensors)
         checkpoint.check_unchanged()  # what was read at different times is of one file
     evidence = Evidence(
         checkpoint=checkpoint,
@@ -258,6 +260,7 @@ def _examine(
         example=options.example is not None,
         parts=seen_in(checkpoint.in_parts, of_parts, seen.tensors),
         pictures=pictures,
+        not_finite=not_finite,
     )
     return evidence, published
 

@@ -55,6 +55,12 @@ def compare(
             found[extent] = read[slot.piece.name]
     # Bytes of excluded tensors were not read and cannot be judged.
     compared = [checksum for checksum in checksums if checksum.extent in found]
+    wrong = [extent for _, extent, crc32 in compared if found[extent] != crc32]
+    inside: dict[Extent, list[str]] = {}
+    if wrong:
+        from ckpttool.tensors.places import tensors_in  # late: numpy, for errors only
+
+        inside = tensors_in({slot.piece.name: slot.piece.info for slot in slots}, wrong)
     for member, extent, crc32 in compared:
         # Told first, since the remedy differs: fetching the file again gives the same zeros.
         if is_unfilled(crc32, found[extent], extent.length):
@@ -63,6 +69,7 @@ def compare(
                 rules.NEVER_FILLED,
                 path=extent.source.name,
                 member=member,
+                tensor=next(iter(inside.get(extent, ())), None),
             )
         if found[extent] != crc32:
             raise MalformedError(
@@ -70,6 +77,7 @@ def compare(
                 rules.CHECKSUM,
                 path=extent.source.name,
                 member=member,
+                tensor=next(iter(inside.get(extent, ())), None),
                 expected=f"{crc32:08x}",
                 found=f"{found[extent]:08x}",
             )

@@ -9,6 +9,7 @@ from ckpttool.findings.finding import Finding, finding
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.text import count, size, some_of
 from ckpttool.formats.unfilled import is_unfilled
+from ckpttool.tensors.places import tensors_in
 from ckpttool.tensors.sharing import AMPLIFICATION_FACTOR, AMPLIFICATION_SLACK, AMPLIFIED
 from ckpttool.verification.checks.spoilt import is_zero, models_own, mostly_lost
 from ckpttool.verification.evidence import is_bias, is_matrix
@@ -163,10 +164,14 @@ def check_everything_was_read(evidence: Evidence) -> Iterator[Finding]:
 
 def check_checksums(evidence: Evidence) -> Iterator[Finding]:
     """Stored CRC-32 sums that do not match, and records that were never filled."""
-    lengths = {one.member: one.extent.length for one in evidence.checkpoint.checksums}
+    if not evidence.values.bad_checksums:
+        return
+    extents = {one.member: one.extent for one in evidence.checkpoint.checksums}
+    wrong = [extents[bad.member] for bad in evidence.values.bad_checksums]
+    inside = tensors_in(evidence.canonical.tensors, wrong)
     unfilled, others = [], []
     for bad in evidence.values.bad_checksums:
-        if is_unfilled(bad.expected, bad.found, lengths[bad.member]):
+        if is_unfilled(bad.expected, bad.found, extents[bad.member].length):
             unfilled.append(bad.member)
         else:
             others.append(bad)
@@ -175,11 +180,15 @@ def check_checksums(evidence: Evidence) -> Iterator[Finding]:
             rules.NEVER_FILLED,
             f"{count(len(unfilled), 'record')} never filled: zeros under a stored checksum of 0, "
             f"{some_of(unfilled, _ONE_BY_ONE)}",
+            tensors=[name for member in unfilled for name in inside[extents[member]]],
         )
     for bad in others:
+        names = inside[extents[bad.member]]
+        theirs = f" of {count(len(names), 'tensor')}" if names else ""
         yield finding(
             rules.CHECKSUM,
-            f"the bytes of {bad.member} do not match their stored CRC-32",
+            f"the bytes{theirs} in {bad.member} do not match their stored CRC-32",
+            tensors=names,
             expected=f"{bad.expected:08x}",
             found=f"{bad.found:08x}",
         )
@@ -210,13 +219,20 @@ def _one_by_one(
     follows: tuple[str, ...],
 ) -> Iterator[Finding]:
     for name in names[:_ONE_BY_ONE]:
-        message = _share_of_all(evidence, rule, found, [name])
+        message = _share_of_all(evidence, rule, found, [name]) + _first(evidence, rule, name)
         yield finding(rule, message, tensors=[name], follows=follows)
     rest = names[_ONE_BY_ONE:]
     if rest:
         share = _share_of_all(evidence, rule, found, rest)
         message = f"{count(len(rest), 'tensor')} more: {share}"
         yield finding(rule, message, tensors=rest, follows=follows)
+
+
+def _first(evidence: Evidence, rule: Rule, name: str) -> str:
+    """Return where the first one is; nothing of a single number, or where nobody looked."""
+    places = evidence.not_finite.get(name)
+    index = places and (places.nan if rule is rules.NAN else places.infinite)
+    return f", the first at [{', '.join(map(str, index))}]" if index else ""
 
 
 def _share_of_all(
