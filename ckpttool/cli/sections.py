@@ -15,7 +15,8 @@ _OPTIONS = {
     "Model": f"model {' '.join(free_sizes())} require wrapper",
     "Schema": "schema example allow_missing allow_unexpected",
     "Another checkpoint": "against against_wrapper mapped allow_cast must_change must_not_change",
-    "Checks": "no_forward device published fingerprint lock trust stats image",
+    "Checks": "no_forward device published fingerprint lock trust stats",
+    "Images": "images pictures",
     "Rules": "config no_config select extend_select ignore fail_on show_waived",
     "Destination": "to output max_shard_size force no_sync dry_run report.format_name index.force",
     "Tensors": "include encoder_only all_wrappers keep keep_aliases weights_only left_wrapper "
