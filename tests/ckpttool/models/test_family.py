@@ -50,6 +50,7 @@ ALLOWED = {
     "ckpttool.cli.commands.convert": "--encoder-only is what the option is called",
     "ckpttool.cli.commands.sample": "--full, in words: the stand-ins are of masked autoencoders",
     "ckpttool.cli.options": "the help of --require, in the words of its choices",
+    "ckpttool.cli.pictures": "the help of --image, which needs one",
     "ckpttool.cli.sections": "names of options: resize_pos_embed, decoder_depth, encoder_only",
     "ckpttool.conversion.options": "resize_pos_embed is what the option is called",
     "ckpttool.quantization.by_name": "[qkv] are three letters in an expression",

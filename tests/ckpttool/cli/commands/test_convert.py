@@ -99,7 +99,7 @@ def test_an_existing_destination_exits_2(tmp_path: Path) -> None:
         pytest.param(["--to", "pth", "-"], "pipe", id="standard input"),
         pytest.param(["--to", "pth", "-o", "-", "weights.pth"], "pipe", id="standard output"),
         pytest.param(
-            ["--to", "safetensors", "--max-shard-size", "5 apples", "w"], "not a size", id="size"
+            ["--to", "safetensors", "--max-shard-size", "5 apples", "w"], "5GB", id="size"
         ),
         pytest.param(["--to", "safetensors", "--metadata", "x", "w"], "KEY=VALUE", id="metadata"),
         pytest.param(["--to", "safetensors", "--layout", "onnx", "w"], "mmseg", id="a layout"),
