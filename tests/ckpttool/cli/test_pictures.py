@@ -79,4 +79,4 @@ def test_a_folder_that_cannot_be_made_is_told_before_anything_is_read(
 def test_a_report_does_not_replace_an_image(model: str, tmp_path: Path) -> None:
     image = image_file(tmp_path)
     done = invoke("verify", model, "--image", image, "--report", f"json={image}")
-    assert (done.code, "cannot be written there" in done.last) == (2, True)
+    assert (done.code, "cannot be written there" in done.error) == (2, True)
