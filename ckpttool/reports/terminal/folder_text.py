@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 #: The sign of a file that could be read: not PASS, as its weights were not looked at.
 LISTED = Sign(TOLD, "LISTED", "bold cyan")
 _MOST = 500  # lines of a tree
+_DEEPEST = 24  # folders in each other, each on a line; a tree as deep as a path would be hostile
 _NAMED = 6  # files beside the checkpoints of one folder that are named, before kinds are counted
 
 
@@ -40,9 +41,14 @@ class _Place:
         """Yield this folder, and those on the way to a file in it."""
         yield self
         place = self
-        for part in Path(path).parts[len(self.path.parts) : -1]:
+        for part in Path(path).parts[len(self.path.parts) : -1][:_DEEPEST]:
             place = place.folders.setdefault(part, _Place(place.path / part))
             yield place
+
+    def name_of(self, path: str) -> str:
+        """Return the name of a file in it, as it may be shown; of one too deep its path."""
+        folder = "/" if path.endswith("/") else ""
+        return printable("/".join(Path(path).parts[len(self.path.parts) :]) + folder)
 
 
 class FolderTree:
@@ -112,7 +118,7 @@ class FolderTree:
     def _rows(self, place: _Place, depth: int) -> Iterator[SizeRow]:
         """Yield the lines of a folder: checkpoints, other files, then the folders in it."""
         for listing in place.listings:
-            yield self._of_checkpoint(listing, depth)
+            yield self._of_checkpoint(listing, place, depth)
         yield from self._of_others(place, depth)
         for name, inner in place.folders.items():
             while not (inner.listings or inner.items) and len(inner.folders) == 1:
@@ -133,7 +139,7 @@ class FolderTree:
     def _share(self, nbytes: int) -> float | None:
         return nbytes / self._root.nbytes if self._root.nbytes else None
 
-    def _of_checkpoint(self, listing: Listing, depth: int) -> SizeRow:
+    def _of_checkpoint(self, listing: Listing, place: _Place, depth: int) -> SizeRow:
         file = listing.file
         bad = file.verdict is not Verdict.PASS
         told = [VERDICTS[file.verdict].word] if bad else []
@@ -142,7 +148,7 @@ class FolderTree:
         nbytes = self._bytes(listing)
         return SizeRow(
             depth,
-            printable(Path(file.path).name),
+            place.name_of(file.path),
             ", ".join(filter(None, told)),
             rounded(file.parameters) if file.parameters is not None else "",
             size(nbytes),
@@ -162,10 +168,9 @@ class FolderTree:
             if item.standing in (Standing.UNSEEN, Standing.EXCLUDED):
                 told = f"{item.standing.value.replace('-', ' ')}: {item.what}"
             nbytes = self._sizes.get(item.path)
-            folder = "/" if item.path.endswith("/") else ""
             yield SizeRow(
                 depth,
-                printable(f"{Path(item.path).name}{folder}"),
+                place.name_of(item.path),
                 printable(told),
                 "",
                 "" if nbytes is None else size(nbytes),

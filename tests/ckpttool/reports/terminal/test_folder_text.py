@@ -99,3 +99,22 @@ def test_json_says_what_folders_are_for(tmp_path: Path) -> None:
         "what": "AutoencoderKL",
         "said_by": "model_index.json",
     } in found
+
+
+def test_folders_in_each_other_without_end_are_no_deep_tree(tmp_path: Path) -> None:
+    folder = pipelines.pipeline(tmp_path)
+    deep = folder.joinpath(*"d" * 200)
+    deep.mkdir(parents=True)
+    (deep / "a.txt").write_text("text", encoding="utf-8")
+    text = inspected(folder)
+    assert "d/d/a.txt" in text
+    assert max(len(line) - len(line.lstrip()) for line in text.splitlines()) < 100
+
+
+def test_a_file_that_cannot_be_read_stands_in_the_tree_and_below_it(tmp_path: Path) -> None:
+    folder = pipelines.pipeline(tmp_path)
+    (folder / "vae" / "cut.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}")
+    text = inspected(folder)
+    assert line_of(text, "cut.safetensors").startswith("cut.safetensors FAIL")
+    assert "FAIL " in text.splitlines()[0]
+    assert f"FAIL {folder / 'vae' / 'cut.safetensors'}" in text
