@@ -8,7 +8,7 @@ from rich.text import Text
 
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.text import count, rounded, size
-from ckpttool.reports.terminal.findings import write_findings
+from ckpttool.reports.terminal.findings import worst_first, write_findings
 from ckpttool.reports.terminal.folder_text import LISTED, FolderTree
 from ckpttool.reports.terminal.headline import VERDICTS, write_headline
 from ckpttool.reports.terminal.inventory import write_inventory
@@ -76,7 +76,7 @@ def _write_listing(page: Page, listing: Listing, view: TreeView, whole: bool = T
     write_headline(page, sign, [file.path], _totals(listing))
     if file.findings:
         page.blank()
-        write_findings(page, file.findings)
+        write_findings(page, worst_first(file.findings))
     if file.format is None or not whole:
         return
     page.blank()

@@ -68,3 +68,14 @@ def test_a_tied_tensor_is_counted_under_each_name_and_said_to_be_one() -> None:
     write(Listings((Listing(file, rows, tied=(("a", "b"),)),)), stream, TreeView())
     assert "2 float32; 4 B of it under 1 name tied to others" in stream.getvalue()
     assert "tied" not in listed(["a", "b"])
+
+
+def test_what_was_found_stands_below_the_first_line_the_worst_first() -> None:
+    found = (finding(rules.NEEDED_CLASS, "a class"), finding(rules.UNKNOWN_CALL, "a call"))
+    file = FileReport("x.pth", Verdict.FAIL, found, "torch-zip", 1)
+    stream = io.StringIO()
+    write(Listings((Listing(file),)), stream, TreeView())
+    lines = stream.getvalue().splitlines()
+    assert rules.UNKNOWN_CALL.code in lines[2]
+    assert stream.getvalue().index("a call") < stream.getvalue().index("a class")
+    assert lines.index("  container    torch-zip") > lines.index(lines[2])
