@@ -32,7 +32,8 @@ class Branch(NamedTuple):
             folded from 24, that is 24 times ``alike``.
         tensors, parameters, nbytes: totals of one of them.
         hidden: tensors of one of them that are on no line of their own, as they lie too deep.
-        rows: all tensors that the line of a tensor stands for, where they were asked for.
+        rows: where they were asked for, all tensors that a line stands for, if it is one of a
+            tensor, or of a branch of which nothing more is shown.
     """
 
     depth: int
@@ -145,7 +146,7 @@ class _Lines:
             inside = times * alike
             is_last = depth + 1 == self._view.depth
             hidden = branch.tensors - (branch.leaf is not None) if is_last else 0
-            leaves = tuple(one.leaf for one in every if one.leaf) if self._every else ()
+            leaves = tuple(_leaves(every, below=is_last)) if self._every else ()
             totals = branch.tensors, branch.parameters, branch.nbytes
             yield Branch(depth, label, branch.leaf, alike, inside, *totals, hidden, leaves)
             if not is_last:
@@ -156,6 +157,17 @@ class _Lines:
         if not self._every:
             return [nodes[0].branches[names[0]]]
         return [node.branches[name] for node in nodes for name in names]
+
+
+def _leaves(nodes: Iterable[_Node], *, below: bool) -> Iterator[TensorRow]:
+    """Yield the tensors that nodes are, and with ``below`` those in them too."""
+    waiting = list(nodes)[::-1]
+    while waiting:
+        node = waiting.pop()
+        if node.leaf is not None:
+            yield node.leaf
+        if below:
+            waiting.extend(reversed(list(node.branches.values())))
 
 
 def _joined(names: List[str]) -> str:

@@ -66,7 +66,7 @@ def _with_statistics(branch: Branch, by_name: Mapping[str, TensorStatistics]) ->
         branch.depth,
         printable(branch.label),
         _kind(branch),
-        together(found) if found and branch.leaf else None,
+        together(found) if found else None,
     )
 
 

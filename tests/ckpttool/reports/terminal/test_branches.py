@@ -101,3 +101,14 @@ def test_at_a_depth_the_tree_ends_and_what_is_below_is_counted() -> None:
 def test_what_is_in_a_folded_block_is_said_to_be_of_each() -> None:
     lines = list(branches(rows("b.0.w", "b.0.v", "b.1.w", "b.1.v", "c")))
     assert [line.label for line in lines if line.is_of_each] == ["w", "v"]
+
+
+def test_a_line_has_the_tensors_that_it_stands_for() -> None:
+    tensors = rows("b.0.w", "b.0.v", "b.1.w", "b.1.v", "c")
+    for depth, expected in (
+        (None, [[], ["b.0.w", "b.1.w"], ["b.0.v", "b.1.v"], ["c"]]),
+        (1, [["b.0.w", "b.0.v", "b.1.w", "b.1.v"], ["c"]]),
+    ):
+        lines = branches(tensors, TreeView(depth=depth), every=True)
+        assert [[row.name for row in line.rows] for line in lines] == expected
+    assert not any(line.rows for line in branches(tensors))
