@@ -28,6 +28,7 @@ from ckpttool.reports.terminal.findings import (
 )
 from ckpttool.reports.terminal.headline import VERDICTS, joined, sign_text
 from ckpttool.reports.terminal.page import styled
+from ckpttool.reports.terminal.pictures import write_reconstructions
 from ckpttool.reports.terminal.verdict import ALWAYS, found_in, what_it_is, write_verdict
 
 if TYPE_CHECKING:
@@ -198,6 +199,8 @@ class Batch:
                 page.line(start.append_text(told), 0, words + names + 4)
             if file.fingerprint is not None:
                 page.whole("fingerprint", Text(file.fingerprint), 4, 17)
+            if not self._is_told(file):  # asked for, file by file
+                write_reconstructions(page, file.reconstructions, 4, 17)
 
     def _summary(self, file: FileReport) -> Text:
         """Return what is worst in a file; of one that passes what it is, and its own findings."""

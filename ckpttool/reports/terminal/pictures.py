@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from ckpttool.reports.terminal.page import Page
 
 
-def write_reconstructions(page: Page, found: Iterable[Reconstruction]) -> None:
+def write_reconstructions(
+    page: Page, found: Iterable[Reconstruction], indent: int = 2, hang: int = 15
+) -> None:
     """Write a row for each image, and how the pixels were taken, which is the same for all."""
     told: dict[str, None] = {}
     for one in found:
-        page.row("image", Text(f"{printable(one.image)}: {_of(one)}"))
+        page.row("image", Text(f"{printable(one.image)}: {_of(one)}"), indent, hang)
         told[_pixels(one)] = None
     for text in told:
-        page.row("pixels", Text(text))
+        page.row("pixels", Text(text), indent, hang)
 
 
 def write_changes(page: Page, changes: Iterable[ReconstructionChange]) -> None:

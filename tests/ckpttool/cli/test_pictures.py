@@ -30,6 +30,13 @@ def test_the_report_has_a_row_for_each_image(model: str, tmp_path: Path) -> None
     assert "not normalised by patch (assumed: " in done.out
 
 
+def test_of_several_files_each_has_its_rows(model: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.pth"
+    torch.save(checkpoints.retrained(), other)
+    done = invoke("verify", model, str(other), "--image", image_file(tmp_path))
+    assert done.out.count("on 12 hidden patches of 16") == 2
+
+
 def test_pictures_are_written_side_by_side(model: str, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "pictures"
     image = image_file(tmp_path)
