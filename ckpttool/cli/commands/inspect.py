@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from ckpttool.cli.display import display_options
 from ckpttool.cli.option_kinds import format_option, workers_option, wrapper_option
 from ckpttool.cli.options import Configured, no_config_option, trust_option, trusted
 from ckpttool.cli.program import exit_codes
-from ckpttool.cli.progress import progress_bar
+from ckpttool.cli.progress import progress_of
 from ckpttool.reports import FORMATS, reporter
 from ckpttool.reports.terminal.view import TreeView
 
@@ -48,7 +49,12 @@ if TYPE_CHECKING:
     "zeros and a histogram of each tensor, and which hold NaN or infinity.",
 )
 @workers_option("read, with --stats")
-@click.option("--all", "unfold", is_flag=True, help="List each of several equal blocks.")
+@click.option(
+    "--all",
+    "unfold",
+    is_flag=True,
+    help="List each of several equal blocks, and each file of a folder in full.",
+)
 @format_option(FORMATS["Listing"])
 @display_options
 def inspect(
@@ -73,14 +79,15 @@ def inspect(
     Without --stats only headers are read, and the listing says nothing about the values of the
     weights. Very long lists are shortened and the rest is counted; --format json lists everything.
 
-    PATH is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is searched for
-    checkpoints; its other files are listed with their kinds. Without PATH, the checkpoint named
-    in the configuration is listed.
+    PATH is a file, a glob in quotes ('runs/**/*.pth'), or a folder, which is shown as one tree
+    of its checkpoints and other files. Without PATH, the checkpoint named in the configuration is
+    listed.
 
     \b
     Examples:
       ckpttool inspect model.pth
-      ckpttool inspect --all model.safetensors
+      ckpttool inspect release/ --sort size
+      ckpttool inspect model.safetensors --stats --include '*.norm*'
       ckpttool inspect run.ckpt --wrapper model_ema --format json
     """  # noqa: D301 (for click, a backspace)
     from ckpttool.files import collecting
@@ -101,13 +108,15 @@ def inspect(
         return trusted(configured.of(target.path), trust)
 
     def examine(target: Input) -> Listing:
-        if not stats:
+        if progress is None:
             return listed(target.path, wrapper, trust_of(target), names)
-        with progress_bar(target.path) as bar:
+        with progress(target.path) as bar:
             reading = Reading(workers, progress=bar)
             return listed(target.path, wrapper, trust_of(target), names, reading)
 
-    every = examined(found, examine, Listing, trust_of)
+    # headers are read too fast for a bar
+    with progress_of([one.path for one in found.targets]) if stats else nullcontext() as progress:
+        every = examined(found, examine, Listing, trust_of)
     if any(listing.file.format is not None for listing in every):
         names.check("tensor")
     kept, inventory = account_for(found, [listing.file for listing in every])
