@@ -6,7 +6,7 @@ import io
 import os
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Iterable, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, Iterable, NamedTuple
 
 import click
 
@@ -14,22 +14,30 @@ from ckpttool.cli.console import emit, reports_shown, say_cleaned
 from ckpttool.cli.option_kinds import format_option, together
 from ckpttool.cli.suggestions import tip_for
 from ckpttool.findings.errors import UsageError
-from ckpttool.reports import FOR_PEOPLE, REPORTERS, check_format, reporter
+from ckpttool.reports import FOR_PEOPLE, FORMATS, REPORTERS, check_format, reporter
 
 if TYPE_CHECKING:
     from ckpttool.findings.results import Report
     from ckpttool.reports.terminal.view import TextView
 
-report_options = together(
-    format_option(REPORTERS, "The format of the report on standard output."),
-    click.option(
+
+def report_option(example: str) -> Callable[[Any], Any]:
+    """Return ``--report``, which the command gets as ``reports``."""
+    return click.option(
         "--report",
         "reports",
         multiple=True,
         metavar="FORMAT=PATH",
-        help="Also write a report to a file, for example sarif=ckpttool.sarif (repeatable).",
-    ),
+        help=f"Also write a report to a file, for example {example} (repeatable).",
+    )
+
+
+report_options = together(
+    format_option(REPORTERS, "The format of the report on standard output."),
+    report_option("sarif=ckpttool.sarif"),
 )
+#: That of the commands whose results have fewer formats.
+page_option = report_option("html=report.html or json=result.json")
 waived_option = click.option(
     "--show-waived",
     is_flag=True,
@@ -44,12 +52,19 @@ class ReportFile(NamedTuple):
     path: str
 
 
-def planned(reports: Iterable[str], inputs: Iterable[str] = ()) -> tuple[ReportFile, ...]:
+def planned(
+    reports: Iterable[str],
+    inputs: Iterable[str] = (),
+    kind: str = "Report",
+    outputs: Iterable[str] = (),
+) -> tuple[ReportFile, ...]:
     """Return the files that ``--report`` asks for, once it is clear that they can be written.
 
     Args:
         reports: texts of the form ``FORMAT=PATH``.
         inputs: files that are read, and so must not be written: checkpoints, lock, result.
+        kind: of the result, as in ``FORMATS``.
+        outputs: files that the run writes, and that a report must not replace.
 
     Raises:
         UsageError: an unknown format, a path that is used twice or read, a folder that is not
@@ -58,10 +73,10 @@ def planned(reports: Iterable[str], inputs: Iterable[str] = ()) -> tuple[ReportF
         OutputError: a file cannot be written there.
     """
     # all of it now: a run of hours must not end in a report that cannot be written
-    files = tuple(map(_parsed, reports))
-    _check_apart(files, inputs)
+    files = tuple(_parsed(text, kind) for text in reports)
+    _check_apart(files, inputs, outputs)
     for file in files:
-        check_format(file.format)
+        check_format(file.format, kind)
         _check_folder(file)
         _check_replaceable(file.path)
     if files:
@@ -85,8 +100,16 @@ def show_failed(report: Report) -> None:
     emit(partial(write_failed, report), asked=True)
 
 
-def store(report: Report, files: Iterable[ReportFile], view: TextView | None = None) -> None:
+def store(
+    result: object, files: Iterable[ReportFile], view: object = None, kind: str = "Report"
+) -> None:
     """Write the reports to their files, all of them or none.
+
+    Args:
+        result: of a command.
+        files: where, and in which formats.
+        view: options of the ``text`` format.
+        kind: of the result, as in ``FORMATS``.
 
     Raises:
         OutputError: one cannot be written; what stood there before is untouched.
@@ -95,7 +118,7 @@ def store(report: Report, files: Iterable[ReportFile], view: TextView | None = N
     contents = {}
     for file in files:
         stream = io.StringIO()
-        reporter(file.format, view)(report, stream)
+        reporter(file.format, view, kind)(result, stream)
         # names may have halves of surrogate pairs, which UTF-8 cannot hold
         contents[file.path] = stream.getvalue().encode("utf-8", "backslashreplace")
     if contents:
@@ -133,14 +156,13 @@ def has_charts(format_name: str, reports: Iterable[str]) -> bool:
 # --- before ------------------------------------------------------------------------------
 
 
-def _parsed(text: str) -> ReportFile:
+def _parsed(text: str, kind: str) -> ReportFile:
     name, equals, path = text.partition("=")
     if not equals:
         raise UsageError("--report is not of the form FORMAT=PATH", found=text)
-    if name not in REPORTERS:
-        raise UsageError(
-            f"invalid format '{name}' for --report", fix=tip_for(name, tuple(REPORTERS))
-        )
+    formats = tuple(FORMATS[kind])
+    if name not in formats:
+        raise UsageError(f"invalid format '{name}' for --report", fix=tip_for(name, formats))
     # standard output has one report, that of --format
     if path in ("", "-"):
         raise UsageError(
@@ -151,9 +173,12 @@ def _parsed(text: str) -> ReportFile:
     return ReportFile(name, path)
 
 
-def _check_apart(files: Iterable[ReportFile], inputs: Iterable[str]) -> None:
-    """Refuse to write a file twice, or over what is read."""
-    taken = {_place(path): "it is read by this run" for path in inputs}
+def _check_apart(
+    files: Iterable[ReportFile], inputs: Iterable[str], outputs: Iterable[str]
+) -> None:
+    """Refuse to write a file twice, or over what is read or written."""
+    taken = {_place(path): "this run writes another file there" for path in outputs}
+    taken.update((_place(path), "it is read by this run") for path in inputs)
     for file in files:
         place = _place(file.path)
         if place in taken:

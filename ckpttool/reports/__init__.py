@@ -38,11 +38,11 @@ REPORTERS = {  # names, not modules: JSON must not wait for rich, which the text
 FORMATS = {
     "Report": REPORTERS,
     "Listing": {"text": "terminal.listing_text", "json": "machine.json"},
-    "Conversion": {"text": "terminal.conversion", "json": "machine.json"},
-    "Conversions": {"text": "terminal.conversion", "json": "machine.json"},
-    "Comparison": {"text": "terminal.diff_text", "json": "machine.json"},
+    "Conversion": {"text": "terminal.conversion", "json": "machine.json", "html": "html.convert"},
+    "Conversions": {"text": "terminal.conversion", "json": "machine.json", "html": "html.convert"},
+    "Comparison": {"text": "terminal.diff_text", "json": "machine.json", "html": "html.diff"},
     "Proof": {"text": "terminal.proof_text", "json": "machine.json"},
-    "Lock": {"text": "terminal.lock"},
+    "Lock": {"text": "terminal.lock", "json": "machine.json", "html": "html.lock"},
 }
 #: Formats of ``verify`` for a terminal, with paths as they were typed; others have portable ones.
 FOR_PEOPLE = ("text", "concise")

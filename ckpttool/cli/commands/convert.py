@@ -24,6 +24,7 @@ from ckpttool.cli.option_kinds import (
 )
 from ckpttool.cli.options import Configured, no_config_option
 from ckpttool.cli.progress import progress_of
+from ckpttool.cli.reporting import page_option, planned, store
 from ckpttool.reports import FORMATS, reporter
 from ckpttool.tensors.workers import without_blas
 
@@ -179,6 +180,7 @@ _EXIT_CODES = (
 @click.option("--dry-run", is_flag=True, help="Report what would be written, and write nothing.")
 @no_config_option
 @format_option(FORMATS["Conversion"])
+@page_option
 @workers_option("copy files")
 @display_options
 def convert(
@@ -191,6 +193,7 @@ def convert(
     no_sync: bool,
     no_config: bool,
     format_name: str,
+    reports: tuple[str, ...],
     **options: Any,
 ) -> int:
     """Copy checkpoints into another container, and prove that nothing changed.
@@ -235,7 +238,8 @@ def convert(
     found = targets(configured, paths, whole=False)
     sources = [target.path for target in found.targets if target.error is None]
     # told before the first is written: of two results one would replace the other
-    converting.destinations(sources, chosen)
+    written = [*converting.destinations(sources, chosen), chosen.sidecar, chosen.receipt]
+    report_files = planned(reports, sources, "Conversions", filter(None, written))
     stop_without_files(found, format_name)
 
     every = Every(sources)
@@ -254,4 +258,5 @@ def convert(
             note(f"{item.path}: not converted: {item.what}")
     conversions = Conversions(tuple(one for number in kept for one in files[number]))
     emit(partial(reporter(format_name, kind="Conversion"), conversions))
+    store(conversions, report_files, kind="Conversions")
     return conversions.exit_code

@@ -21,6 +21,7 @@ from ckpttool.cli.pictures import (
     write_pictures,
 )
 from ckpttool.cli.progress import progress_bar
+from ckpttool.cli.reporting import page_option, planned, store
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.text import printable
 from ckpttool.reports import FORMATS, reporter
@@ -118,6 +119,7 @@ _NOWHERE = ("/dev/null", "nul")
 @image_option
 @pictures_option
 @format_option(FORMATS["Comparison"])
+@page_option
 @workers_option("compare", "one per processor, at most 6; one for small tensors")
 @display_options
 def diff(
@@ -130,6 +132,7 @@ def diff(
     stat: bool,
     pictures: str | None,
     format_name: str,
+    reports: tuple[str, ...],
     **options: Any,
 ) -> int:
     """Show what differs between two checkpoints, by how much, and where.
@@ -158,9 +161,12 @@ def diff(
     overlooked = str(DiffOptions(*(options[name] for name in given)))
     if exact and overlooked:
         raise UsageError("--exact overlooks nothing", found=overlooked, fix="Choose one of them.")
+    files = planned(reports, [left, right], "Comparison")
     with progress_bar(right) as bar:
         comparison = comparing.diff(left, right, map=renames(mapped), progress=bar, **options)
-    emit(partial(reporter(format_name, DiffView(sort, top, stat), "Comparison"), comparison))
+    view = DiffView(sort, top, stat)
+    emit(partial(reporter(format_name, view, "Comparison"), comparison))
+    store(comparison, files, view, "Comparison")
     write_pictures(pictures, rows_of_changes(left, right, comparison.reconstructions))
     return comparison.exit_code
 

@@ -23,7 +23,7 @@ from ckpttool.cli.options import (
 )
 from ckpttool.cli.program import exit_codes
 from ckpttool.cli.progress import progress_of
-from ckpttool.cli.reporting import show_failed
+from ckpttool.cli.reporting import has_charts, page_option, planned, show_failed, store
 from ckpttool.cli.summary import conclude
 from ckpttool.findings.errors import UsageError
 from ckpttool.reports import reporter
@@ -45,6 +45,7 @@ DEFAULT_LOCK = "ckpttool.lock"
     help="The lock file to write; '-' is standard output (default: the configuration's, or "
     f"{DEFAULT_LOCK} in the working folder).",
 )
+@page_option
 @examination_options
 @policy_options
 @display_options
@@ -53,6 +54,7 @@ def lock(
     files_from: str | None,
     exclude: tuple[str, ...],
     output: str | None,
+    reports: tuple[str, ...],
     configured: Configured,
     **options: Any,
 ) -> int:
@@ -79,6 +81,9 @@ def lock(
     stop_without_files(found, "text")
     own = [configured.of(target.path) for target in found.targets]
     path = output or _configured_lock(own) or DEFAULT_LOCK
+    written = () if path == locking.UNWRITTEN else (path,)
+    files = planned(reports, [target.path for target in found.targets], "Lock", written)
+    options["stats"] = has_charts("text", reports)
     with progress_of([target.path for target in found.targets]) as progress:
         locked = locking.lock_found(
             found,
@@ -91,6 +96,7 @@ def lock(
     if not locked.exit_code:  # else the report is written, and has them
         say_unused(found)
     _write(locked)
+    store(locked, files, kind="Lock")
     # the time is of the verification too, which takes most of it
     if locked.report is not None:
         shown = bool(locked.exit_code)  # else the lock stands there, and no report

@@ -96,7 +96,18 @@ def _forward(forward: ForwardSummary) -> Iterator[Fact]:
 
 
 def provenance(file: FileReport, version: str) -> Iterator[Fact]:
-    """Yield what says which file this was, what it was held against, and how to do it again."""
+    """Yield which file this was, what it was held against, and how to do it again."""
+    yield from origin(file)
+    told = file.fingerprint or "not computed (verify --fingerprint computes it)"
+    yield Fact("fingerprint of the weights", told, code=file.fingerprint is not None)
+    yield from _held_to(file)
+    yield Fact("fails on", file.fail_on.value)
+    yield Fact("command", _command(file), code=True)
+    yield Fact("made by", f"ckpttool {printable(version)}")
+
+
+def origin(file: FileReport) -> Iterator[Fact]:
+    """Yield which file this was: what every command knows of it."""
     yield Fact("file", name(file.path), code=True)
     if file.size is not None:
         yield Fact("size", f"{file.size:,} bytes")
@@ -106,8 +117,6 @@ def provenance(file: FileReport, version: str) -> Iterator[Fact]:
         yield Fact("wrapper", name(file.wrapper), code=True)
     if file.layout is not None:
         yield Fact("naming convention", file.layout)
-    told = file.fingerprint or "not computed (verify --fingerprint computes it)"
-    yield Fact("fingerprint of the weights", told, code=file.fingerprint is not None)
     if file.published is not None:
         yield Fact("published", f"the MD5 sum is that of the published {file.published}")
     if file.schema_from is not None:
@@ -115,10 +124,6 @@ def provenance(file: FileReport, version: str) -> Iterator[Fact]:
     if file.configuration is not None:
         yield Fact("configuration", name(file.configuration.path), code=True)
         yield Fact("its SHA-256", file.configuration.sha256, code=True)
-    yield from _held_to(file)
-    yield Fact("fails on", file.fail_on.value)
-    yield Fact("command", _command(file), code=True)
-    yield Fact("made by", f"ckpttool {printable(version)}")
 
 
 def _held_to(file: FileReport) -> Iterator[Fact]:

@@ -87,6 +87,8 @@ _WORDS = {
     "missing": ("none", "gone"),
     "same": ("=", "same"),
     "other": ("≠", "odd"),
+    "left": ("A", "left"),
+    "right": ("B", "right"),
 }
 _NOTHING = Cell("", "")
 
@@ -126,9 +128,14 @@ class _Layout:
 
     def __init__(self, points: Sequence[Point], first_roles: Sequence[str]) -> None:
         groups: dict[tuple[str, bool], dict[str, dict[int, Point]]] = {}
+        seen: dict[tuple[str, int | None, str], int] = {}
         for point in points:
+            key = (point.group, point.block, point.role)
+            seen[key] = seen.get(key, 0) + 1
+            # of two for one cell none is hidden: the second has a row of its own
+            role = point.role if seen[key] == 1 else f"{point.role} [{seen[key]}]"
             place = groups.setdefault((point.group, point.block is not None), {})
-            place.setdefault(point.role, {}).setdefault(point.block or 0, point)
+            place.setdefault(role, {})[point.block or 0] = point
         order = {role: at for at, role in enumerate(first_roles)}
         self._hidden = {"group": max(0, len(groups) - _MOST_GROUPS), "role": 0, "block": 0}
         self.groups = []

@@ -10,7 +10,7 @@ from typing import Any, Iterator, NamedTuple, Sequence
 
 from ckpttool.files.suffixes import stem_of
 from ckpttool.findings.finding import Finding, Verdict
-from ckpttool.findings.json_fields import plain
+from ckpttool.findings.json_fields import document, plain
 from ckpttool.findings.results import NO_ITEMS, OutputSummary, Report
 
 
@@ -128,7 +128,9 @@ class Lock(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """Return all of it in plain values, the report as :meth:`Report.to_dict` has it."""
         fields: dict[str, Any] = plain(self._replace(report=None))
-        return {**fields, "report": self.report.to_dict() if self.report else None}
+        report = self.report.to_dict() if self.report else None
+        head = {"verdict": self.verdict.value, "exit_code": self.exit_code}
+        return document("lock", {**head, **fields, "report": report})
 
     def of(self, path: str, fingerprint: str | None) -> LockedCheckpoint | None:
         """Return the entry for a file: the only one, or by its path, its name, its weights.

@@ -283,3 +283,56 @@ def test_what_is_waived_is_counted_and_listed_on_request(folder: Path, tiny: str
     assert "reason    pruned" in shown
     assert "owner     me" in shown
     assert run("report", "run.json", "--to", "text", "--show-waived").stdout == shown
+
+
+# --- the other commands --------------------------------------------------------------------
+
+
+def test_diff_writes_a_page_and_its_json(folder: Path) -> None:
+    asked = ["--report", "html=d.html", "--report", "json=d.json"]
+    assert run("diff", "good.pth", "bad.pth", *asked).exit_code == 1
+    shown = run("diff", "good.pth", "bad.pth", "--format", "json").stdout
+    assert (folder / "d.json").read_text() == shown
+    assert "DIFFERENT" in (folder / "d.html").read_text()
+
+
+def test_convert_writes_a_page_and_its_json(folder: Path) -> None:
+    asked = ["--report", "html=c.html", "--report", "json=c.json"]
+    assert run("convert", "good.pth", "--to", "safetensors", *asked).exit_code == 0
+    assert json.loads((folder / "c.json").read_text())["files"][0]["state"] == "written"
+    assert "WRITTEN AND PROVEN" in (folder / "c.html").read_text()
+
+
+def test_lock_writes_a_page_and_its_json(folder: Path, tiny: str) -> None:
+    asked = ["--report", "html=l.html", "--report", "json=l.json"]
+    done = run("lock", "--model", tiny, "--no-forward", "good.pth", *asked)
+    assert done.exit_code == 0, done.output
+    stored = json.loads((folder / "l.json").read_text())
+    assert (stored["command"], stored["verdict"]) == ("lock", "pass")
+    assert "LOCKED" in (folder / "l.html").read_text()
+
+
+def test_what_lock_refuses_has_its_page_too(folder: Path, tiny: str) -> None:
+    done = run("lock", "--model", tiny, "--no-forward", "bad.pth", "--report", "html=l.html")
+    assert done.exit_code == 1
+    assert "Nothing was locked" in (folder / "l.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("diff good.pth bad.pth --report sarif=x", "invalid format 'sarif'"),
+        ("diff good.pth bad.pth --report html=bad.pth", "it is read by this run"),
+        ("convert good.pth --to safetensors --report html=good.safetensors", "another file there"),
+        ("convert good.pth --to safetensors --receipt r --report html=r", "another file there"),
+        ("lock good.pth -o a.lock --report json=a.lock", "another file there"),
+    ],
+)
+def test_other_commands_refuse_what_cannot_be_before_they_read(
+    folder: Path, arguments: str, message: str
+) -> None:
+    before = names_in(folder)
+    done = run(*arguments.split())
+    assert done.exit_code == 2
+    assert message in done.stderr.replace("\n", " ")
+    assert names_in(folder) == before
