@@ -16,12 +16,16 @@ from ckpttool.cli.command import Context
 from ckpttool.cli.console import nobody_reads, say_cleaned
 from ckpttool.cli.display import debugging
 from ckpttool.cli.environment import bind, holding, strangers
+from ckpttool.cli.offers import offer
 from ckpttool.cli.suggestions import closest
 from ckpttool.findings.breakdowns import breakdown
 from ckpttool.findings.errors import CkpttoolError, UsageError
 
 # 130 is what shells report for a process that Ctrl-C ended: 128 and the number of SIGINT.
 CANNOT_TELL, INTERNAL, INTERRUPTED = 2, 3, 130
+
+# Set by the scripts that complete command lines.
+_COMPLETING = "_CKPTTOOL_COMPLETE"
 
 
 def exit_codes(done: str) -> str:
@@ -50,6 +54,7 @@ class Program(click.Group):
         super().__init__(*arguments, **settings)
         for command in self.commands.values():
             bind(command)
+            offer(command)
 
     def main(
         self,
@@ -60,6 +65,10 @@ class Program(click.Group):
         **extra: Any,
     ) -> Any:
         """Run a command; in standalone mode, the usual one, exit the process with its code."""
+        if _COMPLETING in os.environ:
+            from ckpttool.cli.shells import register  # late: for completion only
+
+            register()
         # never click's own standalone mode: it exits with 1, a finding's code, when interrupted
         run: Callable[[], Any] = partial(
             super().main, args, prog_name, complete_var, False, **extra

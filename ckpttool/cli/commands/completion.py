@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import ShellComplete, get_completion_class
 
 from ckpttool.cli.choices import OneOf
 from ckpttool.cli.command import command
@@ -30,6 +29,11 @@ def completion(ctx: click.Context, shell: str) -> int:
     Examples:
       ckpttool completion bash
     """  # noqa: D301 (for click, a backspace)
+    from click.shell_completion import ShellComplete, get_completion_class
+
+    from ckpttool.cli.shells import register
+
+    register()
     known = get_completion_class(shell)
     if known is None:
         raise click.ClickException(f"click knows no completion for {shell}")

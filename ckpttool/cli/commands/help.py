@@ -15,8 +15,9 @@ _EXIT_CODES = "Exit codes: 0 shown, 2 wrong usage, 3 internal error, 130 interru
 
 
 def _commands() -> Mapping[str, click.Command]:
-    program = click.get_current_context().find_root().command
-    return program.commands if isinstance(program, click.Group) else {}
+    from ckpttool.cli import main  # late: it imports this module
+
+    return main.commands
 
 
 @command("help", epilog=_EXIT_CODES)

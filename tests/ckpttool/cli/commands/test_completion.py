@@ -17,7 +17,8 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="shells of POSIX systems
 # A shell without anybody's settings, reading a script, and what it offers for the words $@.
 BASH = """
 eval "$(ckpttool completion bash)"
-COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+COMP_LINE="$*" COMP_POINT=${#COMP_LINE} COMPREPLY=()
+compopt() { :; }
 complete -p ckpttool >/dev/null && _ckpttool_completion ckpttool
 printf '%s\\n' "${COMPREPLY[@]}"
 """
@@ -77,6 +78,43 @@ def test_options_are_completed(shell: list[str], tmp_path: Path) -> None:
 def test_values_are_completed(shell: list[str], tmp_path: Path) -> None:
     words = ("ckpttool", "inspect", "--format", "")
     assert offered(shell, tmp_path, *words) == {"text", "json"}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("verify", "--model", "mae_vit_h"), {"mae_vit_huge_patch14"}),
+        (("verify", "--require", ""), {"encoder", "full"}),
+        (("verify", "--fail-on", "w"), {"warning"}),
+        (("convert", "--layout", "mm"), {"mmpretrain", "mmseg"}),
+        (("convert", "--dtype", "b"), {"bfloat16"}),
+        (("verify", "--select", "NUM00"), {f"NUM00{number}" for number in range(1, 10)}),
+        (("help", "expl"), {"explain"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_the_values_of_tables_are_completed(
+    shell: list[str], tmp_path: Path, words: tuple[str, ...], expected: set[str]
+) -> None:
+    found = offered(shell, tmp_path, "ckpttool", *words)
+    assert expected & found == expected
+    assert all(one.startswith(words[-1]) for one in found if one.startswith("NUM"))
+
+
+def test_a_code_behind_a_comma_is_completed_whole(shell: list[str], tmp_path: Path) -> None:
+    found = offered(shell, tmp_path, "ckpttool", "verify", "--ignore", "MOD001,STR00")
+    assert "MOD001,STR001" in found
+    assert all(one.startswith("MOD001,STR00") for one in found if "," in one)
+
+
+def test_a_report_is_completed_by_format_and_then_by_file(shell: list[str], tmp_path: Path) -> None:
+    (tmp_path / "results.json").touch()
+    (tmp_path / "runs").mkdir()
+    assert offered(shell, tmp_path, "ckpttool", "verify", "--report", "sar") == {"sarif="}
+    found = offered(shell, tmp_path, "ckpttool", "verify", "--report", "json=r")
+    # bash takes what is before the sign for another word
+    start = "" if shell[0] == "bash" else "json="
+    assert found == {f"{start}results.json", f"{start}runs/"}
 
 
 def test_the_scripts_are_the_same_whatever_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
