@@ -54,6 +54,7 @@ docs: .venv/installed ## Remake the rule pages, the tables and all outputs of co
 	@$(BIN)/python -m docs.make_comparison
 	@$(BIN)/python -m docs.make_outputs
 	@$(BIN)/ckpttool verify -q $(DEMO) $(IMAGES) --pictures docs/pictures
+	@$(BIN)/python -m docs.make_tour
 
 bench: .venv/installed $(SAMPLE) ## Measure speed and memory against the alternatives
 	@$(BIN)/python -m benchmarks

@@ -28,6 +28,7 @@ import torch
 import ckpttool
 from ckpttool import Policy, UsageError, Verdict, Waiver
 from ckpttool.cli import main
+from ckpttool.findings.results import FileReport
 from mae.config import CONFIGS, DEFAULT
 from tests.builders import checkpoints, models
 from tests.builders.commands import runner
@@ -254,7 +255,7 @@ WRONG: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
             "expected_missing": [3, [None]],
             "policy": ["strict", None],
             "limits": [ckpttool.Thresholds(magnitude=float("nan")), (1e-6, 10, 0.01)],
-            "lock": [3, b"x", "", ckpttool.Listing(cast("Any", None))],
+            "lock": [3, b"x", "", ckpttool.Listing(FileReport("a.pth", Verdict.PASS, ()))],
             "exclude": [3],
             "workers": [0, -3, 1.5, "4", True],
             "executor": ["threads", CLOSED],
@@ -444,3 +445,31 @@ def test_every_public_name_is_there_and_no_module_is_called_so() -> None:
     assert modules.isdisjoint(ckpttool.__all__)
     with pytest.raises(AttributeError, match="nothing_like_it"):
         import_module("ckpttool").nothing_like_it  # noqa: B018
+
+
+# --- in a notebook ------------------------------------------------------------------------
+
+
+def test_a_result_is_one_line_in_an_interactive_session(folder: Path) -> None:
+    Path("other.pth").rename("other\x1b[31m.pth")
+    report = ckpttool.verify("model.pth", forward=False)
+    conversion = ckpttool.convert("model.pth", to="safetensors")
+    shown = [
+        repr(one)
+        for one in (
+            report,
+            report.files[0],
+            ckpttool.inspect("model.pth"),
+            ckpttool.diff("model.pth", "other\x1b[31m.pth"),
+            conversion,
+            ckpttool.prove("model.safetensors", "model.pth"),
+        )
+    ]
+    assert shown == [
+        "<Report: pass, 1 file, 3 findings>",
+        "<FileReport: pass model.pth, torch-zip, 30 tensors, 3 findings>",
+        "<Listing: model.pth, torch-zip, 30 tensors>",
+        r"<Comparison: different model.pth | other\x1b[31m.pth>",
+        "<Conversion: written model.pth -> model.safetensors>",
+        "<Proof: proven model.safetensors from model.pth>",
+    ]

@@ -13,6 +13,8 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 
+from docs.make_tour import FOLDER as PICTURES
+from docs.make_tour import SCREENS, WIDTHS, Screen, described, drawn, file_name
 from docs.pages.blocks import MARKS, Block, blocks
 from docs.pages.run import PAGES, run_page
 from tests.builders.page_folders import FOLDERS
@@ -25,7 +27,9 @@ else:
 
 TEXTS = {name: (ROOT / name).read_text(encoding="utf-8") for name in PAGES}
 BLOCKS = [(name, block) for name, text in TEXTS.items() for block in blocks(text)]
-RUN = ("console", "sh", "python")
+#: tests/test_api.py runs that one, with a model of another size.
+RUN_HERE = [name for name in PAGES if name != "docs/python.md"]
+RUN = ("console", "sh", "python", "pycon")
 
 PARSERS: Mapping[str, Callable[[str], Any]] = {
     "toml": tomllib.loads,
@@ -33,7 +37,7 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
     "json": json.loads,
     "xml": ET.fromstring,
     "python": lambda text: compile(text, "page", "exec"),
-    "pycon": str,  # tests/test_api.py runs them
+    "pycon": str,
     "gitattributes": str,
 }
 
@@ -49,7 +53,7 @@ def place(one: tuple[str, Block]) -> str:
 # random numbers and what torch.save writes may differ between releases of torch
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="made with the torch of one Python")
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", [name for name in PAGES if any(blocks(TEXTS[name]))])
+@pytest.mark.parametrize("name", [name for name in RUN_HERE if any(blocks(TEXTS[name]))])
 def test_a_page_shows_what_its_commands_say(name: str) -> None:
     """Run ``make docs`` when this fails."""
     for ran in run_page(TEXTS[name]):
@@ -117,6 +121,26 @@ def test_every_page_can_be_reached_from_readme() -> None:
 
 
 def test_every_folder_is_used() -> None:
-    assert {block.marks["in"] for _, block in BLOCKS if "in" in block.marks} | {"empty"} == set(
-        FOLDERS
-    )
+    named = {block.marks["in"] for _, block in BLOCKS if "in" in block.marks}
+    assert named | {screen.folder for _, screen in SCREENS} | {"empty"} == set(FOLDERS)
+
+
+# --- the pictures of the tour -------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="made with the torch of one Python")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("name", "screen"), SCREENS, ids=[name for name, _ in SCREENS])
+def test_the_pictures_of_the_tour_show_what_commands_say(name: str, screen: Screen) -> None:
+    """Run ``make docs`` when this fails."""
+    for columns in WIDTHS:
+        kept = (PICTURES / file_name(name, columns)).read_text(encoding="utf-8")
+        assert described(kept) == described(drawn(screen, columns))
+        assert len(kept) < 60_000
+        assert "http" not in kept.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_the_tour_shows_every_picture() -> None:
+    shown = set(re.findall(r"images/tour/([\w-]+\.svg)", TEXTS["docs/tour.md"]))
+    assert shown == {path.name for path in PICTURES.iterdir()}
+    assert shown == {file_name(name, columns) for name, _ in SCREENS for columns in WIDTHS}

@@ -9,6 +9,7 @@ from ckpttool.findings.finding import Finding
 from ckpttool.findings.json_fields import document, file_fields
 from ckpttool.findings.pictures import ReconstructionChange
 from ckpttool.findings.results import FileReport
+from ckpttool.findings.text import brief
 
 
 class Outcome(Enum):
@@ -213,6 +214,11 @@ class Comparison(NamedTuple):
     tolerance: str = ""
     map: ModelMap = ModelMap()
     reconstructions: tuple[ReconstructionChange, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return a line: in a notebook, all fields would fill pages."""
+        paths = f"{self.left.path} | {self.right.path}"
+        return brief("Comparison", f"{self.outcome.value} {paths}")
 
     @property
     def exit_code(self) -> int:

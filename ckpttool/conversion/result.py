@@ -7,6 +7,7 @@ from typing import Any, Mapping, NamedTuple, Sequence
 from ckpttool.findings.finding import Finding, Verdict
 from ckpttool.findings.json_fields import document, finding_fields, header_fields
 from ckpttool.findings.results import NO_ITEMS, FileReport, worst
+from ckpttool.findings.text import brief
 from ckpttool.findings.uses import NameUse
 
 #: The states of a conversion: proven and in its place; only planned (a dry run); not written.
@@ -196,6 +197,11 @@ class Conversion(NamedTuple):
     proof: Proof | None = None
     sidecar: str | None = None
     receipt: str | None = None
+
+    def __repr__(self) -> str:
+        """Return a line: in a notebook, all fields would fill pages."""
+        paths = f"{self.file.path} -> {self.destination}" if self.destination else self.file.path
+        return brief("Conversion", f"{self.state} {paths}")
 
     @property
     def result(self) -> str | None:

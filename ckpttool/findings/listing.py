@@ -15,6 +15,7 @@ from ckpttool.findings.json_fields import (
     statistics_fields,
 )
 from ckpttool.findings.results import NO_ITEMS, FileReport, worst
+from ckpttool.findings.text import brief, count
 
 if TYPE_CHECKING:
     from ckpttool.findings.statistics import Statistics
@@ -261,6 +262,11 @@ class Listing(NamedTuple):
     bytes: ByteCount | None = None
     left_out: int = 0
     adapter: AdapterFacts | None = None
+
+    def __repr__(self) -> str:
+        """Return a line: in a notebook, all fields would fill pages."""
+        tensors = count(len(self.tensors), "tensor")
+        return brief("Listing", self.file.path, self.file.format, tensors)
 
     @property
     def verdict(self) -> Verdict:

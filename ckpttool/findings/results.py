@@ -15,6 +15,7 @@ from ckpttool.findings.json_fields import report_document
 from ckpttool.findings.pictures import Reconstruction
 from ckpttool.findings.rules import Severity
 from ckpttool.findings.statistics import Statistics
+from ckpttool.findings.text import brief, count
 
 
 class _NoItems(Dict[str, Any]):
@@ -399,6 +400,12 @@ class FileReport(NamedTuple):
     statistics: Statistics | None = None
     reconstructions: tuple[Reconstruction, ...] = ()
 
+    def __repr__(self) -> str:
+        """Return a line: in a notebook, all fields would fill pages."""
+        tensors = None if self.tensors is None else count(self.tensors, "tensor")
+        found = count(len(self.findings), "finding")
+        return brief("FileReport", f"{self.verdict.value} {self.path}", self.format, tensors, found)
+
     @property
     def stopped(self) -> bool:
         """Whether the file could not be read: nothing more is known than the error."""
@@ -423,6 +430,11 @@ class Report(NamedTuple):
     fail_on: Severity = Severity.ERROR
     version: str = __version__
     inventory: tuple[Item, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return a line: in a notebook, all fields would fill pages."""
+        files, found = count(len(self.files), "file"), count(len(self.findings), "finding")
+        return brief("Report", self.verdict.value, files, found)
 
     @property
     def verdict(self) -> Verdict:

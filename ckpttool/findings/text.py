@@ -20,6 +20,11 @@ _HEXADECIMAL = frozenset("0123456789abcdef")
 MAX_SHOWN = 200
 
 
+def brief(kind: str, *facts: str | None) -> str:
+    """Return a line for an interactive session: ``<Report: PASS, 1 file>``."""
+    return f"<{kind}: {printable(', '.join(fact for fact in facts if fact))}>"
+
+
 def printable(text: str, limit: int = MAX_SHOWN) -> str:
     r"""Return ``text`` with everything that could act on a terminal or a CI log escaped.
 

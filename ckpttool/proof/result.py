@@ -11,6 +11,7 @@ from ckpttool.findings.json_fields import document, file_fields
 if TYPE_CHECKING:
     from ckpttool.comparison.result import StructureDiff
     from ckpttool.findings.results import FileReport
+from ckpttool.findings.text import brief
 
 
 class ProofOutcome(Enum):
@@ -207,6 +208,11 @@ class Proof(NamedTuple):
     unmerged: tuple[AdapterPart, ...] = ()
     digests_from: str | None = None
     receipt: str | None = None
+
+    def __repr__(self) -> str:
+        """Return a line: in a notebook, all fields would fill pages."""
+        paths = f"{self.made.path} from {self.source.path}"
+        return brief("Proof", f"{self.outcome.value} {paths}")
 
     @property
     def exit_code(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import doctest
 import tempfile
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple
@@ -14,7 +15,7 @@ from tests.builders.page_folders import FOLDERS
 
 ROOT = Path(__file__).parents[2]
 
-#: The pages with blocks, as paths from the root.
+#: The pages with blocks, as paths from the root. ``tests/test_api.py`` runs docs/python.md.
 PAGES = tuple(
     str(path.relative_to(ROOT))
     for path in (
@@ -72,7 +73,20 @@ def _run(block: Block, folder: Path, names: dict[str, Any]) -> Ran:
     if block.language == "python" and "file" not in block.marks:
         with inside(folder), contextlib.redirect_stdout(None):
             exec(compile(block.text, "a page", "exec"), names)  # noqa: S102 (a page of our own)
+    if block.language == "pycon":
+        with inside(folder):
+            return Ran(block, block.text, _examples(block, names))
     return Ran(block, block.text)
+
+
+def _examples(block: Block, names: dict[str, Any]) -> str:
+    """Return what doctest says of the examples that do not hold."""
+    test = doctest.DocTestParser().get_doctest(block.text, names, "page", None, block.line)
+    told: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    runner.run(test, out=told.append, clear_globs=False)
+    names.update(test.globs)
+    return "".join(told)
 
 
 def _console(block: Block, session: Session) -> Iterator[str]:

@@ -26,6 +26,7 @@ from tests.builders import (
     quantized_models,
     releases,
 )
+from tests.builders.attacks import ATTACKS
 from tests.builders.repository import ROOT
 
 if TYPE_CHECKING:
@@ -44,21 +45,29 @@ def mae(folder: Path) -> None:
 
 
 def first_steps(folder: Path) -> None:
-    """model.pth, broken.pth, which lost a tensor and has NaN, and finetuned.safetensors."""
-    mae(folder)
-    state = models.with_a_nan(checkpoints.state(), "blocks.1.mlp.fc2.bias")
-    del state["norm.weight"]
-    torch.save({"model": state}, folder / "broken.pth")
-    finetuned = checkpoints.state()
+    """The trained model of the repository; broken.pth, which lost a tensor and has NaN; another."""
+    shutil.copy(ROOT / "data" / "mae_demo.pth", folder / "model.pth")
+    (folder / "README.md").write_text(releases.CARD)
+    state = torch.load(folder / "model.pth", weights_only=True)["model"]
+    tuned = dict(state)
     for name in ("blocks.1.mlp.fc1.weight", "blocks.1.mlp.fc2.weight"):
-        finetuned[name] = finetuned[name] * 1.01
-    save_file(finetuned, folder / "finetuned.safetensors", metadata={"format": "pt"})
+        tuned[name] = state[name] * 1.01
+    save_file(tuned, folder / "finetuned.safetensors", metadata={"format": "pt"})
+    broken = models.with_a_nan(state, "blocks.1.mlp.fc2.bias")
+    del broken["norm.weight"]
+    torch.save({"model": broken}, folder / "broken.pth")
 
 
 def demo(folder: Path) -> None:
     """The small trained model of the repository, and two pictures."""
     for name in ("mae_demo.pth", "chelsea.png", "astronaut.png"):
         shutil.copy(ROOT / "data" / name, folder)
+
+
+def hostile(folder: Path) -> None:
+    """downloaded.pth, which calls os.system when it is loaded."""
+    (attack,) = (one for one in ATTACKS if one.what == "direct-os-system")
+    (folder / "downloaded.pth").write_bytes(attack.data("ran"))
 
 
 def release(folder: Path) -> None:
@@ -276,6 +285,7 @@ FOLDERS: Mapping[str, Callable[[Path], None]] = {
     "empty": empty,
     "first steps": first_steps,
     "demo": demo,
+    "hostile": hostile,
     "release": release,
     "repository": repository,
     "runs": runs,
