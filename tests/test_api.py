@@ -271,6 +271,7 @@ WRONG: list[tuple[Callable[..., Any], dict[str, list[Any]]]] = [
             "max_ulp": [-1, 0.5],
             "equal_nan": ["yes"],
             "weights_only": [1],
+            "stats": ["no"],
             "include": [3],
             "left_wrapper": [0],
             "workers": [0, -3],

@@ -15,7 +15,7 @@ _OPTIONS = {
     "Model": f"model {' '.join(free_sizes())} require wrapper",
     "Schema": "schema example allow_missing allow_unexpected",
     "Another checkpoint": "against against_wrapper mapped allow_cast must_change must_not_change",
-    "Checks": "no_forward device published fingerprint lock trust stats",
+    "Checks": "no_forward device published fingerprint lock trust",
     "Images": "images pictures",
     "Rules": "config no_config select extend_select ignore fail_on show_waived",
     "Destination": "to output max_shard_size force no_sync dry_run report.format_name index.force",
@@ -27,7 +27,7 @@ _OPTIONS = {
     "Tolerances": "atol rtol max_ulp exact equal_nan",
     "Proof": "source adapter from_wrapper prove.mapped prove.allow_missing prove.wrapper",
     "Stand-in": "sample.model full seed",
-    "Report": "format_name reports sort top stat unfold depth exit_code",
+    "Report": "format_name reports sort top stat stats unfold inspect.depth exit_code",
     GENERAL: "workers quiet verbose color debug help version",
 }
 _COMMANDS = {

@@ -55,6 +55,7 @@ def diff(
     right_wrapper: str | None = None,
     map: Mapping[str, str] = {},  # noqa: A002 (the name of the option)
     images: Union[AnyPath, Iterable[AnyPath]] = (),
+    stats: bool = False,
     workers: int | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -79,6 +80,8 @@ def diff(
             ``{n}`` as in ``docs/convert.md``.
         images: image files for models with a decoder to reconstruct, to compare what they make of
             them; needs Pillow and torch. It does not change the outcome.
+        stats: whether to gather the statistics of every tensor of both sides in the same pass; a
+            receipt or a lock file has none.
         workers: threads; ``None`` for one a processor, at most 6, and one for small tensors.
         executor: runs the reading, in place of threads of our own.
         progress: told how far the reading is.
@@ -100,6 +103,7 @@ def diff(
         wrappers=(left_wrapper, right_wrapper),
         given=pairs_of(map, "map"),
         images=_read(paths_of(images)),
+        stats=stats,
     )
     check_progress(progress)
     return diff_files((path_of(left), path_of(right)), options, progress)

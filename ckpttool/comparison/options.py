@@ -36,6 +36,7 @@ class DiffOptions(NamedTuple):
     wrappers: tuple[str | None, str | None] = (None, None)
     given: Given = ()
     images: tuple[Photo, ...] = ()
+    stats: bool = False
 
     @property
     def tolerant(self) -> bool:
@@ -55,7 +56,13 @@ class DiffOptions(NamedTuple):
         check_number(self.max_ulp, 0, "max_ulp", whole=True)
         check_workers(self.workers)
         check_executor(self.executor)
-        check_flags({"equal_nan": self.equal_nan, "weights_only": self.weights_only})
+        check_flags(
+            {
+                "equal_nan": self.equal_nan,
+                "weights_only": self.weights_only,
+                "stats": self.stats,
+            }
+        )
         for what, wrapper in zip(("left_wrapper", "right_wrapper"), self.wrappers):
             check_text(wrapper, what)
         check_given(self.given)

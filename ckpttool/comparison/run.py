@@ -15,6 +15,7 @@ from ckpttool.comparison.parts import fused_of, parts_of, told
 from ckpttool.comparison.result import Comparison, DiffKind, Outcome, Part, Side, TensorDiff
 from ckpttool.comparison.structure import structure_of
 from ckpttool.comparison.verdicts import Allowed, change_of, judge
+from ckpttool.files import collecting
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.name_filter import NameFilter
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ckpttool.findings.results import FileReport
     from ckpttool.models.canonical import Canonical
     from ckpttool.tensors.catalogue import Checkpoint, TensorInfo
+    from ckpttool.tensors.measures import Measured
     from ckpttool.tensors.workers import Progress
 
 
@@ -48,6 +50,8 @@ class Run:
         self._progress = progress
         self._filter = NameFilter(options.include, options.exclude)
         self._excluded = 0
+        self._partners: dict[str, str] = {}
+        self._measured: dict[str, tuple[Measured, Measured]] = {}
 
     def compare(self, left: FileReport, right: FileReport) -> Comparison:
         """Compare the two, and return the result together with the reports on both files.
@@ -74,10 +78,12 @@ class Run:
             for key, one in found.pairs
         ]
         # The weights and the tensors beside them in one pass: bytes of both are read once.
-        read = list(self._read(rows))
+        read = list(self._read(rows, len(pairing.matches)))
         weights = [*read[: len(pairing.matches)], *self._leftovers(pairing), *not_compared]
         tensors = in_order(weights)
         beside = [*read[len(pairing.matches) :], *map(only, found.only)]
+        if self._options.stats:
+            left, right = self._with_statistics(left, right, pairing)
         # Two empty files are the same; patterns that leave nothing are most likely a mistake.
         if not (tensors or found.compared) and self._excluded:
             raise nothing_left()
@@ -149,13 +155,20 @@ class Run:
         )
         return left, right
 
-    def _read(self, rows: Sequence[Row]) -> Iterator[TensorDiff]:
-        """Compare pairs of tensors by their elements, in one pass over both files."""
+    def _read(self, rows: Sequence[Row], weights: int) -> Iterator[TensorDiff]:
+        """Compare pairs of tensors by their elements, in one pass over both files.
+
+        The first of them are ``weights``, which are measured where that is asked for.
+        """
         options = self._options
         tolerance = Tolerance(options.atol or 0.0, options.rtol or 0.0, options.equal_nan)
         advance = self._progress.advance if self._progress else None
         run = Pass(
-            tolerance if options.tolerant else None, options.workers, advance, options.executor
+            tolerance if options.tolerant else None,
+            options.workers,
+            advance,
+            options.executor,
+            self._sample(weights),
         )
         limits = Allowed(options.max_ulp, options.tolerant)
         refused = [refused_views([row.pair[side] for row in rows]) for side in (0, 1)]
@@ -165,13 +178,24 @@ class Run:
                 refused[0].get(row.pair.left.view) or refused[1].get(row.pair.right.view)
                 for row in rows
             ]
-        chosen = [
-            row.pair for row, reason in zip(rows, reasons) if row.is_readable and reason is None
+        chosen_rows = [
+            row for row, reason in zip(rows, reasons) if row.is_readable and reason is None
         ]
+        chosen = [row.pair for row in chosen_rows]
+        measured = 0
+        if options.stats:
+            measured = sum(
+                row.is_readable and reason is None for row, reason in zip(rows[:weights], reasons)
+            )
         enter(self._progress, "comparing")
         if self._progress:
             self._progress.start(sum(one.left.nbytes + one.right.nbytes for one in chosen))
-        tallies = iter(run.run(chosen))
+        tallies = run.run(chosen, measured)
+        for row, tally in zip(chosen_rows[:measured], tallies):
+            measured_of_both = tally.measured
+            if measured_of_both is not None:
+                self._measured[row.name] = measured_of_both
+        found = iter(tallies)
         for row, reason in zip(rows, reasons):
             if row.pair.left.shape != row.pair.right.shape:
                 yield TensorDiff(row.name, DiffKind.SHAPE, False, *row.sides)
@@ -180,17 +204,17 @@ class Run:
             elif reason is not None:
                 yield TensorDiff(row.name, DiffKind.NOT_COMPARED, False, *row.sides, None, reason)
             else:
-                yield _judged(row, next(tallies), limits)
+                yield _judged(row, next(found), limits)
 
     def _leftovers(self, pairing: Pairing) -> Iterator[TensorDiff]:
         left = {name: pairing.left.tensors[name] for name in pairing.only_left}
         right = {name: pairing.right.tensors[name] for name in pairing.only_right}
-        partners: dict[str, str] = {}
+        partners = self._partners
         if left and right:
             from ckpttool.comparison.renamed import renamed  # late: digests are needed here only
 
             run = self._options
-            partners = renamed(left, right, workers=run.workers, executor=run.executor)
+            partners.update(renamed(left, right, workers=run.workers, executor=run.executor))
         return leftovers(left, right, partners, lambda side, name: _side(pairing, side, name))
 
     def _unread(
@@ -226,6 +250,25 @@ class Run:
             for beside, one in zip(sides, nodes)
         ]
         return _compared(entries), rows
+
+    def _sample(self, weights: int) -> int:
+        """Return how many elements make the sample of each tensor; 0 if nothing is measured."""
+        if not self._options.stats:
+            return 0
+        from ckpttool.tensors.measures import limit_for  # late: numpy
+
+        return limit_for(2 * weights)
+
+    def _with_statistics(
+        self, left: FileReport, right: FileReport, pairing: Pairing
+    ) -> tuple[FileReport, FileReport]:
+        from ckpttool.comparison.measured import statistics_of_both  # late: numpy
+
+        with collecting.paused():
+            one, other = statistics_of_both(
+                pairing, self._canonical, self._measured, self._partners, self._options
+            )
+        return left._replace(statistics=one), right._replace(statistics=other)
 
     def _check_unchanged(self) -> None:
         for side, checkpoint in enumerate(self._sides):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Mapping, NamedTuple, Sequence
 
+from ckpttool.files import collecting
 from ckpttool.findings.statistics import BlockHistogram, Histogram, Statistics, TensorStatistics
 from ckpttool.statistics.bins import (
     NOTHING,
@@ -49,6 +50,11 @@ def statistics_of(seen: Sequence[Seen]) -> Statistics:
 
 def statistics_of_sides(sides: Sequence[Sequence[Seen]]) -> tuple[Statistics, ...]:
     """Return the statistics of each file; tensors of one name have the same bins in all of them."""
+    with collecting.paused():  # some objects a tensor, and none of them in a cycle
+        return _statistics_of_sides(sides)
+
+
+def _statistics_of_sides(sides: Sequence[Sequence[Seen]]) -> tuple[Statistics, ...]:
     edges = _edges_of(sides)
     rows = {key: row for row, key in enumerate(_blocks_of(sides))}
     samples = [[_sampled(one, edges, rows) for one in side] for side in sides]

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 def seen_of(canonical: Canonical, values: Values) -> list[Seen]:
     """Return the tensors of a file, under their canonical names, with what was measured."""
     unclaimed = frozenset(canonical.unclaimed)
+    family = canonical.family
     return [
-        _seen(name, info, place_of(name, None if name in unclaimed else canonical.family), values)
+        _seen(name, info, place_of(name, None if name in unclaimed else family), values)
         for name, info in canonical.tensors.items()
     ]
 
@@ -46,7 +47,7 @@ def statistics_of_file(
     Raises:
         CkpttoolError: a tensor cannot be read.
     """
-    places = _places_in(canonical)
+    places = Places(canonical)
     with start_values(
         tensors,
         (),
@@ -60,24 +61,36 @@ def statistics_of_file(
             progress.start(run.total)
         values = run.result()
     return statistics_of(
-        [
-            _seen(name, info, places.get(name) or place_of(name, None), values)
-            for name, info in tensors.items()
-        ]
+        [_seen(name, info, places.of(name), values) for name, info in tensors.items()]
     )
 
 
-def _places_in(canonical: Canonical) -> dict[str, TensorPlace]:
-    """Return the places of tensors by the names of the file."""
-    found: dict[str, TensorPlace] = {}
-    unclaimed = frozenset(canonical.unclaimed)
-    for name, origins in canonical.origins.items():
-        place = place_of(name, None if name in unclaimed else canonical.family)
-        for origin in origins:
-            # parts of one tensor of the model have the roles that the file gives them
-            own = place.role if len(origins) == 1 else place_of(origin, None).role
-            found[origin] = place._replace(role=own)
-    return found
+class Places:
+    """The places of a file's tensors, by the names of the file and by canonical ones."""
+
+    def __init__(self, canonical: Canonical) -> None:
+        self._canonical = canonical
+        self._unclaimed = frozenset(canonical.unclaimed)
+        self._own: dict[str, TensorPlace] = {}
+        for name, origins in canonical.origins.items():
+            place = self.canonical(name)
+            if len(origins) == 1:
+                self._own[origins[0]] = place
+                continue
+            for origin in origins:
+                # parts of one tensor of the model have the roles that the file gives them
+                self._own[origin] = place._replace(role=place_of(origin, None).role)
+
+    def canonical(self, name: str) -> TensorPlace:
+        """Return the place of a tensor by its canonical name."""
+        # what no rule of the convention claims may be of any model
+        return place_of(name, None if name in self._unclaimed else self._canonical.family)
+
+    def of(self, name: str) -> TensorPlace:
+        """Return the place of a tensor by a name of the file, or a canonical one."""
+        if name in self._own:
+            return self._own[name]
+        return self.canonical(name) if name in self._canonical.tensors else place_of(name, None)
 
 
 def _seen(name: str, info: TensorInfo, place: TensorPlace, values: Values) -> Seen:

@@ -83,13 +83,12 @@ class Measures(Moments):
     Args:
         dtype: of the elements.
         stride: the distance between the elements of the sample.
-        first: the place of the first element that is added, among those of the tensor.
     """
 
-    def __init__(self, dtype: DType, stride: int, first: int = 0) -> None:
+    def __init__(self, dtype: DType, stride: int) -> None:
         super().__init__(dtype)
         self._stride = stride
-        self._skip = -first % stride
+        self._skip = 0
         self._sample: list[NDArray[Any]] = []
         self._mean = 0.0
         self._spread = 0.0  # the norm of what differs from the mean
@@ -114,8 +113,13 @@ class Measures(Moments):
             self._stride,
         )
 
+    def add_at(self, first: int, raw: memoryview) -> None:
+        """Add elements that need not follow those before; ``first`` is the place of the first."""
+        self._skip = -first % self._stride
+        self.add(raw)
+
     def merge(self, later: Measures) -> None:
-        """Add what was measured of elements that follow those of this one."""
+        """Add what was measured of other elements of the tensor."""
         if later.minimum is not None and later.maximum is not None:
             self._widen(later.minimum, later.maximum)
             self._join(later._finite, later._mean, later._spread)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, AbstractSet, Iterator, Sequence
 
+from ckpttool.files import collecting
 from ckpttool.files.suffixes import shard_name
 from ckpttool.findings.errors import MalformedError
 from ckpttool.findings.finding import verdict_of
@@ -71,7 +72,8 @@ def _statistics(evidence: Evidence) -> Statistics:
     canonical = evidence.canonical
     if not evidence.has_roles:
         canonical = canonical._replace(family=None)
-    return statistics_of(seen_of(canonical, evidence.values))
+    with collecting.paused():
+        return statistics_of(seen_of(canonical, evidence.values))
 
 
 def _may_load(evidence: Evidence) -> bool:

@@ -21,7 +21,7 @@ from ckpttool.cli.pictures import (
     write_pictures,
 )
 from ckpttool.cli.progress import progress_bar
-from ckpttool.cli.reporting import page_option, planned, store
+from ckpttool.cli.reporting import has_charts, page_option, planned, store
 from ckpttool.findings.errors import UsageError
 from ckpttool.findings.text import printable
 from ckpttool.reports import FORMATS, reporter
@@ -116,6 +116,13 @@ _NOWHERE = ("/dev/null", "nul")
     help="Tensors to list of each class (default: 10, with --stat all). The rest is counted.",
 )
 @click.option("--stat", is_flag=True, help="Write one line per tensor.")
+@click.option(
+    "--stats",
+    is_flag=True,
+    help="Compute statistics of every tensor on both sides (range, mean, deviation, zeros, "
+    "histogram) in the same pass, for the JSON and HTML reports. An HTML report has them in any "
+    "case.",
+)
 @image_option
 @pictures_option
 @format_option(FORMATS["Comparison"])
@@ -130,6 +137,7 @@ def diff(
     sort: str,
     top: int | None,
     stat: bool,
+    stats: bool,
     pictures: str | None,
     format_name: str,
     reports: tuple[str, ...],
@@ -155,6 +163,7 @@ def diff(
     from ckpttool.comparison.options import DiffOptions
 
     check_pictures(pictures, options["images"])
+    options["stats"] = stats or has_charts(format_name, reports)
     left, right = one_file_of(left, format_name), one_file_of(right, format_name)
     given = ("atol", "rtol", "max_ulp", "equal_nan")
     # --exact changes nothing: it is there to be written down, and must not be contradicted

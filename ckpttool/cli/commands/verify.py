@@ -66,8 +66,8 @@ NO_LOCK = "none"
 @click.option(
     "--stats",
     is_flag=True,
-    help="Gather the statistics of every tensor (range, mean, deviation, zeros, histogram) in the "
-    "same pass, for the JSON and HTML reports. An HTML report does so unasked.",
+    help="Compute statistics of every tensor (range, mean, deviation, zeros, histogram) in the "
+    "same pass, for the JSON and HTML reports. An HTML report has them in any case.",
 )
 @report_options
 @waived_option

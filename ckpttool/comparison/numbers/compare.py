@@ -7,6 +7,7 @@ the numbers do not depend on the number of workers.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ckpttool.comparison.numbers.blocks import Blocks
+    from ckpttool.comparison.numbers.measuring import OfPair
     from ckpttool.comparison.numbers.stretches import Pair, Stretch
     from ckpttool.comparison.numbers.tolerance import Tolerance
     from ckpttool.tensors.catalogue import TensorInfo
@@ -100,15 +102,21 @@ class Pass(NamedTuple):
         workers: threads; ``None`` for one a processor, at most 6, and one for small tensors.
         progress: called with how many more bytes were read, from any of the threads.
         executor: runs them; see :class:`ckpttool.tensors.workers.Work`.
+        sample: elements of a tensor that make its sample, where both sides are measured.
     """
 
     tolerance: Tolerance | None = None
     workers: int | None = None
     progress: Callable[[int], None] | None = None
     executor: Executor | None = None
+    sample: int = 0
 
-    def run(self, pairs: Sequence[Pair]) -> list[Tally]:
+    def run(self, pairs: Sequence[Pair], measured: int = 0) -> list[Tally]:
         """Compare pairs, each :attr:`Pair.comparable`, and return the tally of each.
+
+        Args:
+            pairs: what to compare.
+            measured: how many of them, from the first on, are measured as well.
 
         Raises:
             SideError: one of the files could not be read.
@@ -118,13 +126,13 @@ class Pass(NamedTuple):
         keys = [(pair.left.view, pair.right.view) for pair in pairs]
         for key, pair in zip(keys, pairs):
             distinct.setdefault(key, pair)
-        tallies = self._run(list(distinct.values()))
+        tallies = self._run(list(distinct.values()), len(set(keys[:measured])))
         if len(distinct) == len(pairs):
             return tallies
         of_key = dict(zip(distinct, tallies))
         return [of_key[key] for key in keys]
 
-    def _run(self, pairs: Sequence[Pair]) -> list[Tally]:
+    def _run(self, pairs: Sequence[Pair], measured: int = 0) -> list[Tally]:
         tallies: dict[int, Tally] = {}
         keep_freed(_TEMPORARY)
         groups, pieces = sorted_out(pairs)
@@ -133,7 +141,8 @@ class Pass(NamedTuple):
         if workers is None and sum(_nbytes(task) for task in tasks) < _SMALL * len(pairs):
             # numpy is done with small tensors before a thread gets the interpreter's lock back
             workers = 1
-        for found in self._all(_compare, tasks, workers):
+        compare = partial(_compare, _Asked(measured, self.sample))
+        for found in self._all(compare, tasks, workers):
             for index, tally in found:
                 if index in tallies:
                     tallies[index].merge(tally)
@@ -141,8 +150,8 @@ class Pass(NamedTuple):
                     tallies[index] = tally
         # Norms are over all elements. The equal parts of a changed tensor are read again for it:
         # computing on equal bytes in the first pass would slow down every unchanged tensor.
-        for measured in self._all(_measure, tasks_of(equal_pieces(pairs, tallies)), workers):
-            for index, count, norm in measured:
+        for norms in self._all(_measure, tasks_of(equal_pieces(pairs, tallies)), workers):
+            for index, count, norm in norms:
                 tallies[index].compared += count
                 tallies[index].add_norms(norm, norm, 0.0, norm * norm)
         # those that are missing have no elements
@@ -171,14 +180,32 @@ def _nbytes(task: _Task) -> int:
     return sum(piece.length * width(piece.pair.left.dtype) for piece in task)
 
 
-def _compare(task: _Task, worker: Worker[Memory]) -> list[tuple[int, Tally]]:
+class _Asked(NamedTuple):
+    """What is measured: pairs up to this number, with samples of so many elements."""
+
+    pairs: int
+    sample: int
+
+    def of(self, piece: Stretch) -> OfPair | None:
+        """Return what measures a part of a pair; ``None`` if it is not to be measured."""
+        if piece.number >= self.pairs or not piece.pair.left.dtype.has_numbers:
+            return None
+        from ckpttool.comparison.numbers.measuring import OfPair  # late: numpy
+
+        return OfPair(piece.pair, self.sample)
+
+
+def _compare(asked: _Asked, task: _Task, worker: Worker[Memory]) -> list[tuple[int, Tally]]:
     """Compare what is in a task, and return (index of the pair, tally) for each."""
     if isinstance(task, Group):
-        return _compare_small(task, worker)
+        return _compare_small(asked, task, worker)
     results = []
     for piece in task:
         tally = Tally()
+        tally.measures = measures = asked.of(piece)
         for block, equal in _read(piece, worker):
+            if measures is not None:  # before the comparison, which may change the memory
+                measures.add(block, equal=equal)
             if equal:
                 tally.add_equal(block.first, block.length)
             else:
@@ -187,7 +214,7 @@ def _compare(task: _Task, worker: Worker[Memory]) -> list[tuple[int, Tally]]:
     return results
 
 
-def _compare_small(group: Group, worker: Worker[Memory]) -> list[tuple[int, Tally]]:
+def _compare_small(asked: _Asked, group: Group, worker: Worker[Memory]) -> list[tuple[int, Tally]]:
     worker.check()
     widths = [width(dtype) for dtype in group.dtypes]
     left, right = (
@@ -203,11 +230,17 @@ def _compare_small(group: Group, worker: Worker[Memory]) -> list[tuple[int, Tall
         block = Block(group.dtypes, (raw[0], raw[1]), 0)
         found = worker.memory.blocks.tallies_of(block, [group.lengths[place] for place in chosen])
         tallies = dict(zip(chosen, found))
-    worker.advance(sum(group.lengths) * sum(widths))
-    return [
+    results = [
         (number, tallies.get(place) or _equal(length))
         for place, (number, length) in enumerate(zip(group.numbers, group.lengths))
     ]
+    if group.numbers[0] < asked.pairs and group.dtypes[0].has_numbers:
+        from ckpttool.comparison.numbers.measuring import of_small  # late: numpy
+
+        for (_, tally), both in zip(results, of_small(group, left, right, asked.sample)):
+            tally.whole = both
+    worker.advance(sum(group.lengths) * sum(widths))
+    return results
 
 
 def _equal(length: int) -> Tally:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from math import hypot, isfinite, sqrt
-from typing import List, NamedTuple, Tuple, Union
+from typing import TYPE_CHECKING, List, NamedTuple, Tuple, Union
+
+if TYPE_CHECKING:
+    from ckpttool.comparison.numbers.measuring import OfPair
+    from ckpttool.tensors.measures import Measured
 
 Number = Union[int, float, complex]
 
@@ -43,6 +47,8 @@ class Tally:
         widened: whether every pair is equal as numbers.
         rounds_left, rounds_right: whether rounding to that side's type makes them equal.
         equal: runs of equal pairs, (first element, number), that are missing in the norms.
+        measures: what measures both sides, part by part; ``None`` if that was not asked.
+        whole: what was measured of both sides at once, of a small pair.
     """
 
     def __init__(self) -> None:
@@ -54,6 +60,8 @@ class Tally:
         self.norm_left = self.norm_right = self.norm_difference = self.dot = 0.0
         self.widened = self.rounds_left = self.rounds_right = True
         self.equal: List[Tuple[int, int]] = []
+        self.measures: OfPair | None = None
+        self.whole: Tuple[Measured, Measured] | None = None
 
     @property
     def identical(self) -> bool:
@@ -61,6 +69,11 @@ class Tally:
         if not self.equal:
             return not self.elements
         return self.equal[0] == (0, self.elements)  # adjoining runs are joined
+
+    @property
+    def measured(self) -> Tuple[Measured, Measured] | None:
+        """What was measured of both sides; ``None`` if nothing was."""
+        return self.whole if self.measures is None else self.measures.sides
 
     @property
     def rms(self) -> float | None:
@@ -133,6 +146,8 @@ class Tally:
             setattr(self, name, getattr(self, name) and getattr(later, name))
         for run in later.equal:
             self._join(*run)
+        if self.measures is not None and later.measures is not None:
+            self.measures.merge(later.measures)
 
 
 _COUNTS = ("elements", "changed", "outside", "unlike", "compared")

@@ -37,8 +37,8 @@ def measure(dtype: str, raw: bytes, cuts: list[int], stride: int = 1) -> Measure
     edges = [0, *sorted(cut * kind.itemsize for cut in cuts), len(raw)]
     with np.errstate(all="ignore"):
         for start, stop in zip(edges, edges[1:]):
-            piece = Measures(kind, stride, start // kind.itemsize)
-            piece.add(memoryview(raw[start:stop]))
+            piece = Measures(kind, stride)
+            piece.add_at(start // kind.itemsize, memoryview(raw[start:stop]))
             total.merge(piece)
     return total.measured
 
