@@ -66,7 +66,9 @@ class Batch:
         self._findings: dict[Finding, list[FileReport]] = defaultdict(list)
         self._unchecked: dict[str, list[FileReport]] = defaultdict(list)
         for file in report.files:
-            for finding in dict.fromkeys(file.findings):
+            # what decides is told with its file, however many share it
+            lighter = [one for one in file.findings if not deciding([one], self._least)]
+            for finding in dict.fromkeys(lighter):
                 self._findings[finding].append(file)
         for file in report.files:
             shown = [one for one in file.findings if self._is_told(file) or self._is_shared(one)]
@@ -96,7 +98,7 @@ class Batch:
 
     def _is_shared(self, finding: Finding) -> bool:
         # what fails a file, or leaves it undecided, stands with it
-        return len(self._findings[finding]) > 1 and not deciding([finding], self._least)
+        return not deciding([finding], self._least) and len(self._findings[finding]) > 1
 
     def _is_named(self, finding: Finding) -> bool:
         return finding.rule.code in ALWAYS or not self._is_shared(finding)

@@ -147,7 +147,9 @@ def test_the_report_says_what_it_was_called_with(here: Path) -> None:
     path = user_code.saved(here / "net.pth")
     done = invoke("verify", path, "--schema", NET, "--example", f"{MODULE}:inputs")
     assert done.code == 0
-    assert f"called with {MODULE}:inputs; logits 2 x 10: mean" in " ".join(done.out.split())
+    assert f"called with {MODULE}:inputs: logits 2 x 10, all finite, from" in " ".join(
+        done.out.split()
+    )
 
 
 def test_without_an_example_a_model_is_not_run(here: Path) -> None:
@@ -192,7 +194,7 @@ def test_a_model_that_ends_the_process_does_not_pass_silently(here: Path) -> Non
     done = invoke("verify", path, "--schema", f"{MODULE}:Leaves", "--example", f"{MODULE}:inputs")
     assert "could not run: it ended with sys.exit(0)" in " ".join(done.out.split())
     assert "PASS" in done.out
-    assert "Not checked: the forward pass" in " ".join(done.out.split())
+    assert " · forward not run\n" in done.out
 
 
 def test_an_incomplete_model_is_not_run(here: Path) -> None:
@@ -223,7 +225,7 @@ def test_an_example_without_code_is_wrong_usage(here: Path) -> None:
 def test_no_forward_imports_no_example(here: Path) -> None:
     path = user_code.saved(here / "net.pth")
     done = invoke("verify", path, "--schema", NET, "--example", "no.such:thing", "--no-forward")
-    assert (done.code, "forward      not run: --no-forward" in done.out) == (0, True)
+    assert (done.code, "the forward pass was not run: --no-forward" in done.out) == (0, True)
 
 
 def test_the_example_may_stand_in_the_configuration(here: Path) -> None:
