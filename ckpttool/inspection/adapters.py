@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, Mapping
 
 from ckpttool.findings.errors import CkpttoolError
 from ckpttool.findings.listing import AdapterFacts
-from ckpttool.models.adapters.config import CONFIG, config_at
-from ckpttool.models.adapters.names import ALPHA, DOWN, MAGNITUDE, part_of
 
 if TYPE_CHECKING:
     from ckpttool.models.adapters.config import AdapterConfig
@@ -27,14 +26,14 @@ def adapter_of(path: str, checkpoint: Checkpoint) -> AdapterFacts | None:
     The rank is that of the shapes. The alpha is no tensor's shape: it is taken from the
     configuration beside the file, or from the header.
     """
-    # most files have no such name, and each costs an expression
-    named = [
-        (part, info)
-        for name, info in checkpoint.tensors.items()
-        if _MARK in name or name.endswith(".alpha")
-        for part in (part_of(name),)
-        if part is not None
-    ]
+    if not any(_MARK in name for name in checkpoint.tensors):
+        return None
+    # late: most files have no such name
+    from ckpttool.models.adapters.config import CONFIG, config_at
+    from ckpttool.models.adapters.names import ALPHA, DOWN, MAGNITUDE, part_of
+
+    parts = ((part_of(name), info) for name, info in checkpoint.tensors.items())
+    named = [(part, info) for part, info in parts if part is not None]
     downs = [(part, info) for part, info in named if part.kind == DOWN and info.shape]
     if not downs:
         return None
@@ -43,17 +42,20 @@ def adapter_of(path: str, checkpoint: Checkpoint) -> AdapterFacts | None:
         config = config_at(str(Path(path).parent / CONFIG))
     except CkpttoolError as error:
         config, trouble = None, error.detail()
-    alphas, said_by = _alphas(downs, config, checkpoint.metadata)
+    if config is not None:
+        alphas, said_by = {config.alpha_of(part.module) for part, _ in downs}, CONFIG
+    else:
+        alphas, said_by = _alpha_in(checkpoint.metadata)
     return AdapterFacts(
         tuple(sorted({info.shape[0] for _, info in downs})),
         tuple(sorted(alphas)),
-        said_by,
+        said_by or None,
         any(part.kind == ALPHA for part, _ in named),
         len({part.module for part, _ in downs}),
         tuple(dict.fromkeys(_last(part) for part, _ in downs)),
         tuple(_variants(config, any(part.kind == MAGNITUDE for part, _ in named))),
         _base(config, checkpoint.metadata),
-        trouble or _contradiction(downs, config),
+        trouble or (_contradiction(downs, config) if config is not None else None),
     )
 
 
@@ -62,18 +64,13 @@ def _last(part: Part) -> str:
     return part.module.rpartition(".")[2]
 
 
-def _alphas(
-    downs: list[tuple[Part, TensorInfo]],
-    config: AdapterConfig | None,
-    metadata: Mapping[str, str],
-) -> tuple[set[float], str | None]:
-    """Return the alphas of all modules, and what says so."""
-    if config is not None:
-        return {config.alpha_of(part.module) for part, _ in downs}, CONFIG
+def _alpha_in(metadata: Mapping[str, str]) -> tuple[set[float], str]:
+    """Return the alpha that a header says, and under which key."""
     try:
-        return {float(metadata[_ALPHA])}, _ALPHA
+        alpha = float(metadata[_ALPHA])
     except (KeyError, ValueError):
-        return set(), None
+        return set(), ""
+    return ({alpha}, _ALPHA) if math.isfinite(alpha) else (set(), "")
 
 
 def _variants(config: AdapterConfig | None, magnitudes: bool) -> Iterator[str]:
@@ -89,12 +86,10 @@ def _base(config: AdapterConfig | None, metadata: Mapping[str, str]) -> str | No
     return next((metadata[key] for key in _BASES if metadata.get(key)), None)
 
 
-def _contradiction(
-    downs: list[tuple[Part, TensorInfo]], config: AdapterConfig | None
-) -> str | None:
+def _contradiction(downs: list[tuple[Part, TensorInfo]], config: AdapterConfig) -> str | None:
     """Return where the configuration has another rank than a tensor."""
-    for part, info in downs if config is not None else ():
-        told = config.rank_of(part.module) if config is not None else 0
-        if told != info.shape[0]:
-            return f"{CONFIG} has rank {told} for {part.module}, whose tensors have {info.shape[0]}"
+    for part, info in downs:
+        told, own = config.rank_of(part.module), info.shape[0]
+        if told != own:
+            return f"the configuration has rank {told} for {part.module}, whose tensors have {own}"
     return None

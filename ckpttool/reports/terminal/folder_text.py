@@ -11,17 +11,15 @@ from ckpttool.findings.finding import Verdict
 from ckpttool.findings.inventory import Item, Standing, kinds, of
 from ckpttool.findings.results import worst
 from ckpttool.findings.text import count, printable, rounded, size
-from ckpttool.reports.terminal.headline import VERDICTS, Sign, write_headline
+from ckpttool.reports.terminal.headline import VERDICTS, write_headline
 from ckpttool.reports.terminal.inventory import LABELS
-from ckpttool.reports.terminal.page import TOLD
+from ckpttool.reports.terminal.listing_facts import LISTED
 from ckpttool.reports.terminal.size_table import SizeRow, write_table
 
 if TYPE_CHECKING:
     from ckpttool.findings.listing import Listing, Listings
     from ckpttool.reports.terminal.page import Page
 
-#: The sign of a file that could be read: not PASS, as its weights were not looked at.
-LISTED = Sign(TOLD, "LISTED", "bold cyan")
 _MOST = 500  # lines of a tree
 _DEEPEST = 24  # folders in each other, each on a line; a tree as deep as a path would be hostile
 _NAMED = 6  # files beside the checkpoints of one folder that are named, before kinds are counted

@@ -8,13 +8,17 @@ from rich.text import Text
 
 from ckpttool.findings.text import count, printable, size, some_of
 from ckpttool.reports.terminal.diagnosis import write_diagnosis
-from ckpttool.reports.terminal.page import styled
+from ckpttool.reports.terminal.headline import Sign
+from ckpttool.reports.terminal.page import TOLD, styled
 from ckpttool.reports.terminal.verdict import what_it_is
 
 if TYPE_CHECKING:
     from ckpttool.findings.listing import AdapterFacts, ByteCount, Listing, Neighbour
     from ckpttool.findings.statistics import Statistics
     from ckpttool.reports.terminal.page import Page
+
+#: The sign of a file that could be read: not PASS, as its weights were not looked at.
+LISTED = Sign(TOLD, "LISTED", "bold cyan")
 
 _LONG = 600  # characters of a sentence with names of the file in it
 # What the rest of the bytes is; files of several processes hold states that are not listed.

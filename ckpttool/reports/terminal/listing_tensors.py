@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Mapping
+from typing import TYPE_CHECKING, Sequence
 
 from rich.text import Text
 
 from ckpttool.findings.text import count, printable, rounded, size
 from ckpttool.reports.terminal.branches import Branch, branches
 from ckpttool.reports.terminal.size_table import SizeRow, write_table
-from ckpttool.reports.terminal.stats_table import StatsRow, together, write_stats
 
 if TYPE_CHECKING:
     from ckpttool.findings.listing import Listing
-    from ckpttool.findings.statistics import TensorStatistics
+    from ckpttool.findings.statistics import Statistics
     from ckpttool.reports.terminal.page import Page
     from ckpttool.reports.terminal.view import TreeView
 
@@ -33,8 +32,7 @@ def write_tensors(page: Page, listing: Listing, view: TreeView) -> None:
         total = sum(row.nbytes for row in listing.tensors)
         write_table(page, [_row(branch, total) for branch in lines])
     else:
-        by_name = {one.name: one for one in statistics.tensors}
-        write_stats(page, [_with_statistics(branch, by_name) for branch in lines])
+        _write_stats(page, lines, statistics)
     shown = sum(branch.times * (branch.hidden + (branch.leaf is not None)) for branch in lines)
     _write_rest(page, len(listing.tensors) - shown, "--format json lists all")
     _write_rest(page, listing.left_out, "that --include leaves out")
@@ -60,14 +58,17 @@ def _row(branch: Branch, total: int) -> SizeRow:
     )
 
 
-def _with_statistics(branch: Branch, by_name: Mapping[str, TensorStatistics]) -> StatsRow:
-    found = [by_name[row.name] for row in branch.rows if row.name in by_name]
-    return StatsRow(
-        branch.depth,
-        printable(branch.label),
-        _kind(branch),
-        together(found) if found else None,
-    )
+def _write_stats(page: Page, lines: Sequence[Branch], statistics: Statistics) -> None:
+    # late: few listings have any
+    from ckpttool.reports.terminal.stats_table import StatsRow, together, write_stats
+
+    by_name = {one.name: one for one in statistics.tensors}
+    rows = []
+    for branch in lines:
+        found = [by_name[row.name] for row in branch.rows if row.name in by_name]
+        numbers = together(found) if found else None
+        rows.append(StatsRow(branch.depth, printable(branch.label), _kind(branch), numbers))
+    write_stats(page, rows)
 
 
 def _kind(branch: Branch) -> str:

@@ -9,11 +9,10 @@ from rich.text import Text
 from ckpttool.findings.finding import Verdict
 from ckpttool.findings.text import count, rounded, size
 from ckpttool.reports.terminal.findings import worst_first, write_findings
-from ckpttool.reports.terminal.folder_text import LISTED, FolderTree
 from ckpttool.reports.terminal.headline import VERDICTS, write_headline
 from ckpttool.reports.terminal.inventory import write_inventory
 from ckpttool.reports.terminal.listing_beside import write_beside, write_names, write_unread
-from ckpttool.reports.terminal.listing_facts import model_of, not_finite, write_facts
+from ckpttool.reports.terminal.listing_facts import LISTED, model_of, not_finite, write_facts
 from ckpttool.reports.terminal.listing_tensors import write_tensors
 from ckpttool.reports.terminal.page import Page, styled
 from ckpttool.reports.terminal.verdict import found_in
@@ -31,6 +30,8 @@ def write(listings: Listings, stream: TextIO, view: TreeView = TreeView()) -> No
     between = _Between(page)
     in_trees: set[str] = set()
     for folder in listings.folders:
+        from ckpttool.reports.terminal.folder_text import FolderTree  # late: most runs have none
+
         tree = FolderTree(folder, listings)
         between.next()
         tree.write(page)

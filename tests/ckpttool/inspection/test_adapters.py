@@ -83,8 +83,9 @@ def test_the_alpha_of_a_file_of_kohya_is_in_its_header(tmp_path: Path) -> None:
     found = inspect(path).adapter
     assert found is not None
     assert (found.ranks, found.alphas, found.base) == ((4,), (2.0,), "sd.safetensors")
-    save_file(tensors, path, {"ss_network_alpha": "None"})
-    assert "alpha in its tensors, not read" in invoke("inspect", str(path)).out
+    for none in ("None", "nan", "1e999", ""):
+        save_file(tensors, path, {"ss_network_alpha": none})
+        assert "alpha in its tensors, not read" in invoke("inspect", str(path)).out
 
 
 def test_a_configuration_of_another_rank_is_said(tmp_path: Path) -> None:
