@@ -44,8 +44,8 @@ LOOKS = {
     Outcome.CANNOT_TELL: Look("CANNOT TELL", "?", "unsure"),
 }
 _NO_STATISTICS = (
-    "This result has no statistics of the tensors, so there are no histograms, and the map has no "
-    "values: diff --stats gathers them, and --report html=FILE does so unasked."
+    "This result has no statistics of the tensors, so there are no histograms, and the map shows "
+    "changes alone. verify --report html=FILE draws them for each file."
 )
 _VALUE = 200  # characters of a value beside the weights
 

@@ -7,13 +7,15 @@ from typing import Any, Callable, Iterator, List
 
 import pytest
 
+import ckpttool
 from ckpttool.findings import rules
 from ckpttool.findings.finding import finding
-from ckpttool.findings.results import FileReport, Report
+from ckpttool.findings.results import FileReport
 from ckpttool.findings.rules import Severity
+from docs import make_images
 from tests.builders import browser, measured
 from tests.builders import reports as built
-from tests.builders.reports import rendered
+from tests.ckpttool.reports.html import test_other_commands as other
 from tests.ckpttool.reports.html.test_page import HOSTILE_NAMES
 
 _LACKING = browser.lacking()
@@ -35,9 +37,9 @@ def opened(chromium: Any, tmp_path: Path) -> Iterator[Opener]:
     trouble: List[str] = []
     windows: List[Any] = []
 
-    def open_page(report: Report, **options: Any) -> Any:
+    def open_page(result: Any, **options: Any) -> Any:
         path = tmp_path / f"report-{len(windows)}.html"
-        path.write_text(rendered(report, "html"), encoding="utf-8")
+        path.write_text(ckpttool.render(result, "html"), encoding="utf-8")
         window = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         windows.append(window)
         page = window.new_page()
@@ -81,6 +83,41 @@ def names(page: Any) -> List[str]:
 @pytest.mark.parametrize("name", built.SPECIMENS)
 def test_a_page_opens_without_an_error_or_a_request(opened: Opener, name: str) -> None:
     assert opened(built.SPECIMENS[name]).locator("h1").is_visible()
+
+
+OTHERS = {
+    "comparison": other.every_kind(),
+    "conversion": other.conversion(),
+    "lock": other.lock(),
+    **{f"hostile {kind}": made(other.HOSTILE) for kind, made in other.HOSTILE_RESULTS.items()},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_pages_of_other_commands_open_likewise_in_any_width_and_scheme(
+    opened: Opener, name: str
+) -> None:
+    for width, scheme in ((400, "dark"), (1280, "light")):
+        page = opened(OTHERS[name], viewport={"width": width, "height": 800}, color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(_CONTRAST) == []
+        assert page.locator("script").count() == 1
+
+
+def test_a_change_opens_its_tensor(opened: Opener) -> None:
+    page = opened(other.every_kind())
+    page.locator(".bars a.open").first.click()
+    dialog = page.locator("dialog")
+    assert dialog.locator("h2").inner_text() == "blocks.0.norm2.weight"
+    assert "changed" in dialog.inner_text()
+
+
+def test_the_pictures_of_the_documentation_are_small(chromium: Any, tmp_path: Path) -> None:
+    pytest.importorskip("PIL", reason="Pillow is not installed")
+    make_images.write(tmp_path, chromium)
+    assert {path.stem for path in tmp_path.iterdir()} == set(make_images.SHOTS)
+    assert max(path.stat().st_size for path in tmp_path.iterdir()) < make_images.MOST_BYTES
+    assert {path.stem for path in make_images.IMAGES.glob("report-*.png")} == set(make_images.SHOTS)
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
@@ -239,7 +276,7 @@ _CONTRAST = """() => {
   const behind = (one) => {
     for (; one; one = one.parentElement) {
       const color = getComputedStyle(one).backgroundColor;
-      if (!/, 0\\)$/.test(color) && color !== "transparent") return color;
+      if (!/^rgba.*, 0\\)$/.test(color)) return color;
     }
     return "rgb(255, 255, 255)";
   };
