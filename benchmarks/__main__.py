@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import against, convert, diff, forward, gate, opening, prove, quantized, verify
+from benchmarks import (
+    against,
+    convert,
+    diff,
+    forward,
+    gate,
+    opening,
+    prove,
+    quantized,
+    stats,
+    verify,
+)
 
 
 def main() -> int:
@@ -18,6 +29,7 @@ def main() -> int:
         diff.main,
         prove.main,
         quantized.main,
+        stats.main,
         forward.main,
     )
     return max(*(run() for run in runs), diff.main(["--kinds"]))

@@ -235,3 +235,31 @@ for name, weight in state.items():
         result[name] = weight
 save_file(result, sys.argv[2], metadata={"format": "pt"})
 """
+
+#: What STATS_INPUTS writes.
+STATS_FILES = (
+    "copy.pth",
+    "noisy.pth",
+    "narrow.safetensors",
+    "many.safetensors",
+    "others.safetensors",
+)
+
+#: Arguments: a checkpoint, and the folder for files of the same weights in other forms.
+STATS_INPUTS = """
+import shutil, sys
+import torch
+from safetensors.torch import save_file
+source, folder = sys.argv[1:]
+shutil.copyfile(source, f"{folder}/copy.pth")
+weights = torch.load(source, map_location="cpu", weights_only=True)["model"]
+random = torch.Generator().manual_seed(0)
+noise = {name: torch.randn(one.shape, generator=random) for name, one in weights.items()}
+noisy = {name: one + 1e-3 * noise[name] for name, one in weights.items()}
+torch.save({"model": noisy}, f"{folder}/noisy.pth")
+narrow = {name: one.bfloat16().contiguous() for name, one in weights.items()}
+save_file(narrow, f"{folder}/narrow.safetensors")
+for name in ("many", "others"):
+    small = {f"blocks.{at}.weight": torch.randn(8, generator=random) for at in range(100_000)}
+    save_file(small, f"{folder}/{name}.safetensors")
+"""
