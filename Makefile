@@ -31,6 +31,7 @@ $(SAMPLE): | .venv/installed
 # The small file is in git: there is something to see while the large one is written.
 demo: .venv/installed ## Verify a small trained MAE, then a full-size ViT-Large checkpoint
 	@$(BIN)/ckpttool verify $(DEMO) $(IMAGES)
+	@echo
 	@$(MAKE) --no-print-directory $(SAMPLE)
 	@$(BIN)/ckpttool verify $(SAMPLE)
 
